@@ -1,0 +1,145 @@
+"""Findings as frozen data: exactly what the terminal, the page and the JSON show.
+
+All intervals are 90 % unless a field says otherwise. None means "there is no such
+number"; a reason stands beside it.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+Matters = Literal["yes", "no", "cannot tell"]
+Edge = Literal["low", "high"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CurvePoint:
+    """All seeds of one λ in one cell; ``mean`` is the validation loss."""
+
+    weight_decay: float
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    diverged: int
+    train_loss: float | None
+    penalty: float | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellFindings:
+    """One scale: a loss curve over λ, its optimum, and whether decay matters.
+
+    ``value`` is the cell's value on its axis; ``scale`` holds every quantity (width,
+    depth, weights, batch_size, dataset_size, epochs, steps, lr). ``optimum`` is None
+    when the best λ lies at an edge of the grid (``at_edge`` says which) or there are
+    fewer than three seeds. ``gain`` is loss without decay minus loss at the optimum.
+    """
+
+    value: float
+    scale: dict[str, float]
+    optimum: float | None
+    low: float | None
+    high: float | None
+    matters: Matters
+    why: str
+    at_edge: Edge | None
+    loss_at_optimum: float | None
+    loss_without_decay: float | None
+    gain: float | None
+    gain_low: float | None
+    gain_high: float | None
+    curve: tuple[CurvePoint, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleFindings:
+    """A published rule held against one axis.
+
+    ``exponent`` is what the rule predicts for these very cells (slope of the λ that it
+    predicts). ``agrees`` is None where the measurement cannot tell. Regret is the
+    validation loss lost by following the rule from the anchor cell, over the other
+    cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
+    """
+
+    rule: str
+    exponent: float | None
+    applies: bool
+    why_not: str
+    agrees: bool | None
+    regret: float | None
+    regret_low: float | None
+    regret_high: float | None
+    share_lost: float | None
+    predictions: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AxisFindings:
+    """One axis: its cells, the measured exponent of the best λ, and every rule."""
+
+    axis: str
+    policy: str
+    exponent: float | None
+    low: float | None
+    high: float | None
+    why_null: str
+    note: str
+    anchor: float | None
+    cells: tuple[CellFindings, ...]
+    rules: tuple[RuleFindings, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Findings:
+    """Everything that one study says."""
+
+    study: str
+    optimizer: str
+    normalization: str
+    conditions: dict[str, Any]  # JSON-like
+    axes: tuple[AxisFindings, ...]
+    law: dict[str, dict[str, float | None]]
+    trials: dict[str, int]
+    seconds: float
+    seeds: int
+    complete: bool = True
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A claim of the question or of its answer, checked live.
+
+    ``number`` is the one figure that decides, ``table`` the evidence behind it (first
+    row: column names).
+    """
+
+    id: str
+    claim: str
+    whose: str
+    how: str
+    number: str
+    verdict: Literal["holds", "holds with a correction", "does not hold"]
+    explanation: str = ""
+    table: tuple[tuple[str, ...], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictRow:
+    """One quantity of scale: what was measured and what each rule says of it."""
+
+    study: str
+    axis: str
+    measured: str
+    rules: dict[str, str]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer:
+    """The whole answer: claims, studies, one table, a few sentences, the next step."""
+
+    claims: tuple[Claim, ...]
+    studies: tuple[Findings, ...]
+    verdict: tuple[VerdictRow, ...]
+    sentences: tuple[str, ...]
+    seconds: float
+    next_steps: tuple[str, ...] = field(default=())

@@ -1,0 +1,1 @@
+"""One SQLite file per study: every training, and under what conditions it ran."""

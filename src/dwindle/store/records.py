@@ -1,0 +1,148 @@
+"""A training as plain data: what was asked, what came out, under what conditions."""
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, Self
+
+Status = Literal["ok", "diverged", "error"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Optimizer:
+    """An optimizer with everything but the learning rate and the decay.
+
+    ``betas`` and ``eps`` speak to the Adam family, ``momentum``, ``dampening`` and
+    ``nesterov`` to SGD. ``warmup`` is the share of the steps that the lr rises,
+    ``final_lr`` the fraction of the peak that a decaying schedule ends at.
+    """
+
+    name: Literal["sgd", "adamw", "adam"]
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)
+    eps: float = 1e-8
+    schedule: str = "constant"
+    warmup: float = 0.0
+    final_lr: float = 0.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scale:
+    """The quantities of scale of one cell: everything that a study may vary.
+
+    ``depth`` counts hidden layers; ``epochs`` may be a fraction (a cell that holds
+    the steps of the base cell); ``lr`` is the peak.
+    """
+
+    width: int
+    depth: int
+    batch_size: int
+    dataset_size: int
+    epochs: float
+    lr: float
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Updates in an epoch; a short last batch is an update too."""
+        return -(-self.dataset_size // self.batch_size)
+
+    @property
+    def steps(self) -> int:
+        """Updates in the whole run, at least one."""
+        return max(1, round(self.epochs * self.steps_per_epoch))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One training. ``weight_decay`` is the canonical λ before normalization."""
+
+    problem: str
+    optimizer: Optimizer
+    scale: Scale
+    normalization: str
+    weight_decay: float
+    seed: int
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the trial as nested plain dicts and lists."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
+        """Rebuild a trial from :meth:`as_dict`, also after a trip through JSON."""
+        optimizer = dict(plain["optimizer"])
+        optimizer["betas"] = tuple(optimizer["betas"])
+        return cls(
+            problem=plain["problem"],
+            optimizer=Optimizer(**optimizer),
+            scale=Scale(**plain["scale"]),
+            normalization=plain["normalization"],
+            weight_decay=plain["weight_decay"],
+            seed=plain["seed"],
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a training ended with.
+
+    ``loss`` and ``train_loss`` are mean cross-entropies after the last step,
+    ``accuracy`` the share of validation samples that are right, ``sum_of_squares`` Σ w²
+    over decayed weights, ``penalty`` the whole penalty term of the objective with its
+    normalization, ``layer_rms`` the root mean square weight per layer. They are None
+    unless ``status`` is ``"ok"``; a diverged training keeps its step and the last
+    finite training loss of a batch, an erroneous one its text.
+    """
+
+    status: Status
+    steps: int
+    seconds: float
+    loss: float | None = None
+    accuracy: float | None = None
+    train_loss: float | None = None
+    sum_of_squares: float | None = None
+    penalty: float | None = None
+    layer_rms: tuple[float, ...] = ()
+    diverged_at_step: int | None = None
+    last_finite_loss: float | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Conditions:
+    """Under what conditions trainings are comparable: unlike ones are never pooled.
+
+    Threads, workers and processor are told (``machine``) but do not separate.
+    """
+
+    engine_version: str
+    torch_version: str
+    dtype: str
+    device_type: str
+    problem: str
+    optimizer: Optimizer
+    normalization: str
+    machine: str = ""
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the conditions as nested plain dicts and lists."""
+        return asdict(self)
+
+
+def trial_key(trial: Trial, conditions: Conditions) -> str:
+    """Return the hash under which a training is stored.
+
+    It covers the canonical trial, the engine and torch versions, the dtype and the
+    device type: a row is found again exactly when it would come out the same.
+    """
+    canonical = {
+        "trial": trial.as_dict(),
+        "engine": conditions.engine_version,
+        "torch": conditions.torch_version,
+        "dtype": conditions.dtype,
+        "device": conditions.device_type,
+    }
+    text = json.dumps(canonical, sort_keys=True, allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,1 @@
+"""TODO: first line of this floor."""
