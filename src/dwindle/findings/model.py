@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 Matters = Literal["yes", "no", "cannot tell"]
 Edge = Literal["low", "high"]
+ClaimVerdict = Literal["holds", "holds with a correction", "does not hold"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +119,7 @@ class Claim:
     whose: str
     how: str
     number: str
-    verdict: Literal["holds", "holds with a correction", "does not hold"]
+    verdict: ClaimVerdict
     explanation: str = ""
     table: tuple[tuple[str, ...], ...] = ()
 
