@@ -6,6 +6,7 @@ The tree (each class is also the builtin that fits it)::
     ├── RangeError           ValueError    a number outside of its range
     ├── UnknownNameError     LookupError   a name that is in no table
     ├── MissingFactError     LookupError   a formula needs a fact that was not given
+    ├── UsageError           ValueError    a command line that cannot be read
     └── RefusedError         TypeError     no honest answer exists
 
 """
@@ -90,6 +91,19 @@ class MissingFactError(DwindleError, LookupError):
             f"Got no {self.fact}.",
             f"Give it as {self.option}, or Run({self.fact}=...) in Python.",
         )
+
+
+@dataclass(eq=False)
+class UsageError(DwindleError, ValueError):
+    """A command line cannot be read: an option without value, a word too many."""
+
+    must: str
+    got: str
+    remedy: str
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: what a line must have, what was got, the remedy."""
+        return self.must, f"Got {self.got}.", self.remedy
 
 
 @dataclass(eq=False)

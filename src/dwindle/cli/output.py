@@ -1,0 +1,58 @@
+"""Where words go: data to stdout, notes to stderr, and how both look."""
+
+import json
+import math
+import sys
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+AsJson = Annotated[
+    bool,
+    typer.Option("--json", help="Print JSON instead of tables.", show_default=False),
+]
+
+# Columns of text where no terminal says how wide it is, and the most that we use of
+# one: longer lines are hard to follow by eye.
+WIDTH_OF_FILES = 100
+WIDEST = 120
+
+
+def _console(*, to_stderr: bool) -> "Console":
+    from rich.console import Console
+
+    console = Console(stderr=to_stderr, highlight=False)
+    console.width = (
+        min(console.width, WIDEST) if console.is_terminal else WIDTH_OF_FILES
+    )
+    return console
+
+
+def stdout() -> "Console":
+    """Return a console for data; it drops colors when nobody looks (``NO_COLOR``)."""
+    return _console(to_stderr=False)
+
+
+def stderr() -> "Console":
+    """Return a console for progress, notes and errors."""
+    return _console(to_stderr=True)
+
+
+def print_json(plain: Mapping[str, Any]) -> None:  # JSON-like
+    """Print one JSON document on stdout; a number that is not finite becomes null."""
+    json.dump(_finite(plain), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    sys.stdout.write("\n")
+
+
+def _finite(plain: Any) -> Any:  # JSON-like in, JSON-like out
+    if isinstance(plain, float):
+        return plain if math.isfinite(plain) else None
+    if isinstance(plain, Mapping):
+        return {str(key): _finite(value) for key, value in plain.items()}
+    if isinstance(plain, Sequence) and not isinstance(plain, str):
+        return [_finite(value) for value in plain]
+    return plain
