@@ -1,0 +1,108 @@
+"""Exponents: how the best λ moves with scale, from the cells that can tell.
+
+A cell where decay does not matter has a minimum by chance, and a minimum at the edge
+of the grid is only a bound. Neither may enter a slope; both are named instead.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dwindle.stats.optimum import INTERPOLATION_FLOOR, Optimum
+from dwindle.stats.student import FloatArray, t_quantile
+
+CELLS_FOR_A_SLOPE = 2
+CELLS_FOR_A_LAW = 3
+_NORMAL_95 = 1.645  # the floor is the half width of a 90 % interval
+_SEEDS = "seeds"
+_SCATTER = "scatter of the cells around a power law"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slope:
+    """An exponent with its 90 % interval.
+
+    ``decided_by`` says which of the two intervals was the wider one, on each side if
+    they differ; ``law_checked`` is False with two cells, through which any line goes.
+    """
+
+    exponent: float
+    low: float
+    high: float
+    decided_by: str
+    law_checked: bool
+
+
+def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | None:
+    """Fit ``ln λ* = a + β ln scale`` to cells that can tell, with the wider interval.
+
+    Ordinary least squares, ``β = Σ c_j x̂_j`` with ``c_j = (x_j - x̄) / Σ (x - x̄)²``.
+    Interval 1, from the seeds: quantiles of ``Σ c_j draw_j``, the draws of each cell
+    with the interpolation floor added. Interval 2, from three cells on, does the
+    power law hold: ``β ± t(0.95, k-2) · √(RSS / (k-2) · Σ c²)``. On each side the one
+    that lies further out is reported.
+
+    Args:
+        log_scale: ln of the scale quantity, one per cell.
+        optima: The optima of cells that matter and are not at an edge, drawn with
+            different generator seeds, at least three seeds each.
+
+    Returns:
+        The slope, or None with fewer than two different scales.
+
+    Example:
+        >>> cells = [
+        ...     Optimum(log_decay=p, low=p, high=p, at_edge=None, draws=np.full(50, p))
+        ...     for p in (0.0, -1.0, -2.0)
+        ... ]
+        >>> slope = fit_slope([0.0, 1.0, 2.0], cells)
+        >>> slope.exponent, slope.law_checked, slope.decided_by
+        (-1.0, True, 'seeds')
+
+    """
+    if len(set(log_scale)) < CELLS_FOR_A_SLOPE:
+        return None
+    scale = np.asarray(log_scale, dtype=float)
+    centered = scale - scale.mean()
+    weights = centered / (centered**2).sum()
+    places = np.array([optimum.log_decay for optimum in optima])
+    exponent = float(weights @ places)
+    seeds = _interval_of_seeds(weights, optima)
+    scatter = _interval_of_scatter(exponent, centered, places)
+    return Slope(
+        exponent=exponent,
+        low=min(seeds[0], scatter[0]),
+        high=max(seeds[1], scatter[1]),
+        decided_by=_decided_by(seeds, scatter),
+        law_checked=len(places) >= CELLS_FOR_A_LAW,
+    )
+
+
+def _interval_of_seeds(
+    weights: FloatArray, optima: Sequence[Optimum]
+) -> tuple[float, float]:
+    draws = np.stack([optimum.draws for optimum in optima])
+    floor = INTERPOLATION_FLOOR / _NORMAL_95
+    noise = np.random.default_rng(0).normal(0.0, floor, draws.shape)
+    low, high = np.quantile(weights @ (draws + noise), (0.05, 0.95))
+    return float(low), float(high)
+
+
+def _interval_of_scatter(
+    exponent: float, centered: FloatArray, places: FloatArray
+) -> tuple[float, float]:
+    cells = len(places)
+    if cells < CELLS_FOR_A_LAW:
+        return math.inf, -math.inf
+    residuals = places - places.mean() - exponent * centered
+    variance = float((residuals**2).sum()) / (cells - 2) / float((centered**2).sum())
+    half = t_quantile(0.95, degrees_of_freedom=cells - 2) * math.sqrt(variance)
+    return exponent - half, exponent + half
+
+
+def _decided_by(seeds: tuple[float, float], scatter: tuple[float, float]) -> str:
+    low = _SEEDS if seeds[0] <= scatter[0] else _SCATTER
+    high = _SEEDS if seeds[1] >= scatter[1] else _SCATTER
+    return low if low == high else f"{low} below, {high} above"

@@ -1,0 +1,77 @@
+"""Student's t: the spread of a mean of few seeds."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A value with its 90 % limits; they are None where there is no spread to see."""
+
+    value: float
+    low: float | None
+    high: float | None
+
+
+def t_quantile(probability: float, *, degrees_of_freedom: int) -> float:
+    """Return the quantile of Student's t distribution.
+
+    Args:
+        probability: In (0, 1); 0.95 bounds a two-sided 90 % interval.
+        degrees_of_freedom: At least 1.
+
+    Returns:
+        The value that t stays below with this probability.
+
+    Example:
+        >>> round(t_quantile(0.95, degrees_of_freedom=4), 3)
+        2.132
+
+    """
+    # scipy.special alone loads in a fifth of the time of scipy.stats.
+    from scipy.special import stdtrit
+
+    return float(stdtrit(degrees_of_freedom, probability))
+
+
+def mean_interval(values: FloatArray) -> Interval:
+    """Return the mean of independent values and its 90 % t interval.
+
+    Formula: ``mean ± t(0.95, n-1) · sd / √n``.
+
+    Args:
+        values: At least one number, e.g. the losses of the seeds.
+
+    Returns:
+        The mean; the limits are None for a single value, which has no spread.
+
+    Example:
+        >>> mean_interval(np.array([1.0, 2.0, 3.0])).value
+        2.0
+        >>> mean_interval(np.array([1.0])).low is None
+        True
+
+    """
+    mean = float(values.mean())
+    if len(values) == 1:
+        return Interval(value=mean, low=None, high=None)
+    half = half_width(values)
+    return Interval(value=mean, low=mean - half, high=mean + half)
+
+
+def half_width(values: FloatArray, *, probability: float = 0.95) -> float:
+    """Return ``t(probability, n-1) · sd / √n`` of at least two values.
+
+    Example:
+        >>> half_width(np.array([5.0, 5.0, 5.0]))
+        0.0
+
+    """
+    n = len(values)
+    t = t_quantile(probability, degrees_of_freedom=n - 1)
+    return t * float(values.std(ddof=1)) / math.sqrt(n)
