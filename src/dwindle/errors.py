@@ -6,14 +6,16 @@ The tree (each class is also the builtin that fits it)::
     ├── RangeError           ValueError    a number outside of its range
     ├── UnknownNameError     LookupError   a name that is in no table
     ├── MissingFactError     LookupError   a formula needs a fact that was not given
+    ├── OscillationError     ValueError    momentum makes the decaying weight swing
     ├── UsageError           ValueError    a command line that cannot be read
     └── RefusedError         TypeError     no honest answer exists
 
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
+from difflib import get_close_matches
+from typing import Any, Self
 
 
 def _rebuild(kind: type["DwindleError"], facts: dict[str, Any]) -> "DwindleError":
@@ -65,6 +67,13 @@ class UnknownNameError(DwindleError, LookupError):
     nearest: tuple[str, ...]
     hint: str = ""
 
+    @classmethod
+    def among(cls, kind: str, name: str, valid: Iterable[str], hint: str = "") -> Self:
+        """Return the error with the nearest of the valid names, all if none is near."""
+        names = sorted(valid)
+        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        return cls(kind, name, tuple(near or names), hint)
+
     def sentences(self) -> tuple[str, ...]:
         """Return the text: the kind, the name, the nearest names."""
         near = ", ".join(self.nearest)
@@ -104,6 +113,29 @@ class UsageError(DwindleError, ValueError):
     def sentences(self) -> tuple[str, ...]:
         """Return the text: what a line must have, what was got, the remedy."""
         return self.must, f"Got {self.got}.", self.remedy
+
+
+@dataclass(eq=False)
+class OscillationError(DwindleError, ValueError):
+    """Beyond this limit a weight under momentum swings around zero: no half-life."""
+
+    name: str
+    value: float
+    limit: float
+    momentum: float
+    fastest_half_life_steps: float
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: the limit, the value, what else can be asked."""
+        return (
+            f"{self.name} must be at most {self.limit:.6g} for a half-life to exist at "
+            f"this learning rate and momentum {self.momentum:g}: beyond that a decaying "
+            "weight overshoots zero and swings.",
+            f"Got {self.value:.6g}.",
+            "The fastest half-life that a constant weight decay gives here is "
+            f"{self.fastest_half_life_steps:.4g} steps: lower the weight decay or the "
+            "momentum, or ask for what the whole run leaves of a weight instead.",
+        )
 
 
 @dataclass(eq=False)
