@@ -1,0 +1,39 @@
+# Every target sets up what it needs first: .venv with the versions of requirements.txt.
+#
+#   make demo     train the answer to the question, show it, write build/answer
+#   make test     all tests
+#   make check    format, lint, types, floors
+#   make bench    speed of packs against plain loops
+#   make setup    only the set-up; the tool is then .venv/bin/dwindle
+#
+# PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer
+# TORCH_INDEX=URL              take torch from this package index (of CPU builds, say)
+# ARGS="-k half_life -x"       words for pytest, or for dwindle answer
+
+PYTHON ?=
+TORCH_INDEX ?=
+ARGS ?=
+BIN := .venv/bin
+
+.PHONY: demo test check bench setup clean
+
+demo: setup
+	@$(BIN)/dwindle answer --out build/answer $(ARGS)
+
+test: setup
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: setup
+	@$(BIN)/ruff format --check
+	@$(BIN)/ruff check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: setup
+	@$(BIN)/python bench/pack.py
+
+setup:
+	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh
+
+clean:
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
