@@ -1,0 +1,196 @@
+"""A scaling rule is a vector of exponents in one coordinate, for named families.
+
+``penalty`` rules speak of the coefficient λ itself, ``shrink`` rules of the fraction
+that one step takes off a weight with zero gradient. What the lr does to a shrink is
+known, so a shrink rule also says what happens to λ when only the lr changes.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import chain
+from types import MappingProxyType
+from typing import Literal
+
+from dwindle.errors import RangeError
+
+PRIMARY = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
+# What must stay for a derived quantity to stay.
+DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "weights": ("width", "depth"),
+        "steps": ("batch_size", "dataset_size", "epochs"),
+        "tokens": ("batch_size", "dataset_size", "epochs", "steps"),
+    }
+)
+QUANTITIES = (*PRIMARY, *DRIVERS)
+HINTS = {"weights": "weights (give the units of every layer)"}
+# Families whose knob is not multiplied by the lr: there λ is the shrink itself.
+LR_FREE_FAMILIES = ("schedule-only", "constant")
+# A published pair of lr and decay still counts as followed at a rounded lr.
+COMPANION_TOLERANCE = 0.1
+
+Scale = Mapping[str, float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How a decay should move with scale, as somebody published it.
+
+    ``exponents`` are over ``QUANTITIES``; an explicit 0 is a statement ("does not
+    enter"), an absent quantity is silence. ``lr_exponents`` is the lr that the rule
+    was published with: under another lr the rule does not apply. ``keeps`` names what
+    stays fixed, ``evidence`` what it was tested on.
+    """
+
+    name: str
+    coordinate: Literal["penalty", "shrink"]
+    families: tuple[str, ...]
+    exponents: Scale = field(hash=False)
+    source: str
+    evidence: str
+    sentence: str
+    keeps: str
+    lr_exponents: Scale = field(default_factory=dict, hash=False)
+
+    def speaks_of(self, changed: frozenset[str]) -> bool:
+        """Tell whether the rule says anything about these changes.
+
+        The lr that a shrink rule knows about is not a reason of its own when
+        something else changed that the rule is silent about.
+        """
+        only_lr = self.coordinate == "shrink" and changed == {"lr"}
+        return only_lr or bool(changed & set(self.exponents))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prediction:
+    """What a rule says of one change of scale.
+
+    ``factor`` multiplies the knob λ; None means that the rule does not apply, and
+    ``why_not`` says why. ``shrink_factor`` multiplies the shrink per step.
+    ``silent_on`` names what changed although the rule says nothing about it.
+    """
+
+    factor: float | None
+    why_not: str = ""
+    shrink_factor: float | None = None
+    silent_on: tuple[str, ...] = ()
+
+
+def predict_change(
+    rule: Rule, *, family: str, before: Scale, after: Scale
+) -> Prediction:
+    """Apply a rule to a change of scale."""
+    before, after = _completed(before, after)
+    ratios = {name: after[name] / before[name] for name in before if name in after}
+    changed = frozenset(name for name, ratio in ratios.items() if ratio != 1)
+    why_not = _why_not(rule, family, ratios, changed, _lopsided(before, after))
+    if why_not:
+        return Prediction(factor=None, why_not=why_not)
+    product = math.exp(_log_product(rule.exponents, ratios))
+    through_lr = 1.0 if family in LR_FREE_FAMILIES else ratios.get("lr", 1.0)
+    is_shrink = rule.coordinate == "shrink"
+    return Prediction(
+        factor=product / through_lr if is_shrink else product,
+        shrink_factor=product if is_shrink else product * through_lr,
+        silent_on=_silent_on(rule, changed),
+    )
+
+
+def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
+    """Add steps and tokens where the primary quantities give them on both sides.
+
+    Without a sequence length, tokens stand for examples: only ratios matter here.
+    """
+    sides = _checked(before), _checked(after)
+    for name, derive in (("steps", _steps), ("tokens", _examples)):
+        derived = [derive(side) for side in sides]
+        if all(derived) and not any(name in side for side in sides):
+            for side, value in zip(sides, derived, strict=True):
+                side[name] = value
+    return sides
+
+
+def _checked(scale: Scale) -> dict[str, float]:
+    for name, value in scale.items():
+        if not (0 < value < math.inf):
+            raise RangeError(name, value, "a finite number greater than 0")
+    return dict(scale)
+
+
+def _steps(scale: Scale) -> float:
+    if not {"epochs", "dataset_size", "batch_size"} <= set(scale):
+        return 0.0
+    steps_per_epoch = math.ceil(scale["dataset_size"] / scale["batch_size"])
+    return max(1.0, round(scale["epochs"] * steps_per_epoch))
+
+
+def _examples(scale: Scale) -> float:
+    for names in (("epochs", "dataset_size"), ("steps", "batch_size")):
+        if set(names) <= set(scale):
+            return math.prod(scale[name] for name in names)
+    return 0.0
+
+
+def _lopsided(before: Scale, after: Scale) -> frozenset[str]:
+    return frozenset(set(before) ^ set(after))
+
+
+def _why_not(
+    rule: Rule,
+    family: str,
+    ratios: Scale,
+    changed: frozenset[str],
+    lopsided: frozenset[str],
+) -> str:
+    """Say why a rule does not apply, or nothing."""
+    if family not in rule.families:
+        return f"it was stated for {_listed(rule.families)}, not for {family}"
+    needed = {name for name, power in rule.exponents.items() if power}
+    unknown = sorted(needed & lopsided) + sorted(
+        name
+        for name in needed - set(ratios) - lopsided
+        if changed & set(DRIVERS.get(name, ()))
+    )
+    if unknown:
+        return f"it needs {_listed(unknown)} before and after"
+    if changed and not rule.speaks_of(changed):
+        return f"it says nothing about {_listed(_told(changed))}"
+    return _companion_missed(rule, ratios)
+
+
+def _companion_missed(rule: Rule, ratios: Scale) -> str:
+    if not rule.lr_exponents:
+        return ""
+    log_wanted = _log_product(rule.lr_exponents, ratios)
+    log_given = math.log(ratios.get("lr", 1.0))
+    if abs(log_wanted - log_given) <= COMPANION_TOLERANCE:
+        return ""
+    return (
+        f"it goes with an lr times {math.exp(log_wanted):.3g}, "
+        f"here the lr goes times {math.exp(log_given):.3g}"
+    )
+
+
+def _log_product(exponents: Scale, ratios: Scale) -> float:
+    return math.fsum(
+        power * math.log(ratios.get(name, 1.0)) for name, power in exponents.items()
+    )
+
+
+def _told(changed: frozenset[str]) -> list[str]:
+    """Name the changes that a person made, or their consequences if only these."""
+    made = [name for name in PRIMARY if name in changed]
+    return made or [name for name in DRIVERS if name in changed]
+
+
+def _silent_on(rule: Rule, changed: frozenset[str]) -> tuple[str, ...]:
+    spoken = set(rule.exponents) | {"lr"}
+    # A rule that speaks of steps speaks of what makes them: batch, data and epochs.
+    spoken |= set(chain.from_iterable(DRIVERS.get(name, ()) for name in rule.exponents))
+    return tuple(name for name in _told(changed) if name not in spoken)
+
+
+def _listed(names: tuple[str, ...] | list[str]) -> str:
+    return ", ".join(HINTS.get(name, name) for name in names)
