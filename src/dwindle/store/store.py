@@ -1,0 +1,267 @@
+"""The store: append the outcomes of a pack, find them again, resume; one writer."""
+
+import json
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from dwindle.errors import StoreUnlikeError
+from dwindle.store.connect import connect_for_reading, connect_for_writing, told
+from dwindle.store.lock import WriterLock
+from dwindle.store.records import Conditions, Optimizer, Outcome, Trial, trial_key
+from dwindle.store.rows import (
+    Row,
+    digest,
+    link,
+    row_from_outcome,
+    sealed,
+    text_from_plain,
+    training_from_row,
+)
+from dwindle.store.spec import StudySpec
+from dwindle.store.verify import verified_rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredStudy:
+    """Everything that a store holds of its study.
+
+    ``rows`` are the trainings of the present plan that are committed, in one order
+    however they were trained. ``inputs`` and ``classes`` are the problem's, from which
+    the layers of a cell follow (``layer_shapes``). ``seconds`` is wall time.
+    """
+
+    path: Path
+    spec: StudySpec
+    conditions: Conditions
+    inputs: int
+    classes: int
+    rows: tuple[tuple[Trial, Outcome], ...]
+    planned: int
+    seconds: float
+    complete: bool
+
+
+class Store:
+    """A study's file, open for writing; owns the connection and the writer's lock.
+
+    Use it as a context manager. What :meth:`commit` has returned from survives kill,
+    power loss and a full disk.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        spec: StudySpec,
+        conditions: Conditions,
+        inputs: int,
+        classes: int,
+    ) -> None:
+        """Open the store of a study, or create it.
+
+        Args:
+            path: The file; its folder is made if there is none.
+            spec: The study. A store whose study had other seeds, axes or decays is
+                carried on: what fits the new plan is used, the rest is not read.
+            conditions: Under what conditions trainings run now.
+            inputs: Numbers in a sample of the problem.
+            classes: Classes of the problem.
+
+        Raises:
+            StoreLockedError: If somebody else writes to it.
+            StoreUnlikeError: If it holds results of unlike conditions.
+            StoreDamagedError: If its bytes are not what was written.
+            StoreFormatError: If it is no store, or a newer one.
+            StoreAccessError: If it cannot be written.
+
+        """
+        self.path = path
+        self._conditions = conditions
+        with told(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._lock = WriterLock(path)
+        try:
+            self._db = connect_for_writing(path)
+            with told(path):
+                self._rows = self._begin(spec, inputs=inputs, classes=classes)
+        except BaseException:
+            self.close()
+            raise
+        self._commit_time = time.monotonic()
+
+    def outcome(self, trial: Trial) -> Outcome | None:
+        """Return what a training ended with, or None if it is not committed."""
+        row = self._rows.get(trial_key(trial, self._conditions))
+        return training_from_row(row)[1] if row else None
+
+    def plan(self, trials: Iterable[Trial]) -> None:
+        """Set the trainings that the study consists of now."""
+        keys = sorted({trial_key(trial, self._conditions) for trial in trials})
+        with told(self.path), self._transaction():
+            self._db.execute("DELETE FROM planned")
+            rows = [(key,) for key in keys]
+            self._db.executemany("INSERT INTO planned VALUES (?)", rows)
+            self._update(planned=digest(keys), complete=0)
+
+    def commit(
+        self, trainings: Sequence[tuple[Trial, Outcome]], *, seconds: float
+    ) -> None:
+        """Write the outcomes of a pack, all or none of them.
+
+        Args:
+            trainings: Each trial of the pack with its outcome.
+            seconds: Time that a worker took for the pack.
+
+        Raises:
+            StoreAccessError: If the disk is full; earlier packs are intact.
+
+        """
+        study = self._study()
+        number = study["packs"] + 1
+        rows = [
+            row_from_outcome(trial_key(trial, self._conditions), number, trial, outcome)
+            for trial, outcome in trainings
+        ]
+        elapsed = time.monotonic() - self._commit_time
+        chain = link(study["chain"], seconds=seconds, elapsed=elapsed, rows=rows)
+        with told(self.path), self._transaction():
+            pack = (number, seconds, elapsed, chain)
+            self._db.execute("INSERT INTO pack VALUES (?, ?, ?, ?)", pack)
+            for row in rows:
+                _insert(self._db, "trial", row)
+            self._update(packs=number, chain=chain)
+        self._commit_time = time.monotonic()
+        self._rows |= {row["key"]: row for row in rows}
+
+    def finish(self) -> None:
+        """Mark the study as complete: all rounds of its plan are committed."""
+        with told(self.path), self._transaction():
+            self._update(complete=1)
+
+    def close(self) -> None:
+        """Close the file and let another writer in."""
+        if hasattr(self, "_db"):
+            self._db.close()
+        if hasattr(self, "_lock"):
+            self._lock.release()
+            del self._lock
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _begin(self, spec: StudySpec, *, inputs: int, classes: int) -> dict[str, Row]:
+        """Write the study's row, or check the one there; return the rows by key."""
+        facts = {
+            "id": 1,
+            "spec": text_from_plain(spec.as_dict()),
+            "conditions": text_from_plain(self._conditions.as_dict()),
+            "inputs": inputs,
+            "classes": classes,
+        }
+        if not self._db.execute("SELECT count(*) FROM study").fetchone()[0]:
+            start = {"planned": digest([]), "complete": 0, "packs": 0, "chain": ""}
+            with self._transaction():
+                _insert(self._db, "study", sealed(facts | start))
+            return {}
+        study, rows = verified_rows(self._db, self.path)
+        _refuse_unlike(self.path, study, self._conditions)
+        if study["spec"] != facts["spec"]:
+            with self._transaction():
+                self._update(spec=facts["spec"], complete=0)
+        return {row["key"]: row for row in rows}
+
+    def _study(self) -> Row:
+        return dict(self._db.execute("SELECT * FROM study").fetchone())
+
+    def _update(self, **changes: object) -> None:
+        """Change columns of the study's row, within the caller's transaction."""
+        row = self._study() | changes
+        del row["hash"]
+        self._db.execute("DELETE FROM study")
+        _insert(self._db, "study", sealed(row))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+            self._db.execute("COMMIT")
+        except BaseException:
+            # A full disk has rolled back already, and a second time is an error.
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise
+
+
+def read_study(path: Path) -> StoredStudy:
+    """Read and verify everything in a store; also while a study writes to it.
+
+    Raises:
+        StoreDamagedError: If any byte that counts is not as it was written.
+        StoreFormatError: If the file is no store, or a newer one.
+        StoreAccessError: If there is no file, or it cannot be read.
+
+    """
+    path = Path(path)
+    with told(path), closing(connect_for_reading(path)) as db:
+        db.execute("BEGIN")  # one moment of the file, whatever a writer does
+        study, rows = verified_rows(db, path)
+        planned = {key for (key,) in db.execute("SELECT key FROM planned")}
+        seconds = db.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
+    trainings = [training_from_row(row) for row in rows if row["key"] in planned]
+    return StoredStudy(
+        path=path,
+        spec=StudySpec.from_dict(json.loads(study["spec"])),
+        conditions=_conditions(study),
+        inputs=study["inputs"],
+        classes=study["classes"],
+        rows=tuple(sorted(trainings, key=_order)),
+        planned=len(planned),
+        seconds=seconds,
+        complete=bool(study["complete"]),
+    )
+
+
+def _order(training: tuple[Trial, Outcome]) -> tuple[object, ...]:
+    trial, _ = training
+    scale = tuple(sorted(asdict(trial.scale).items()))
+    return scale, trial.weight_decay, trial.seed
+
+
+def _conditions(study: Row) -> Conditions:
+    plain = json.loads(study["conditions"])
+    optimizer = {**plain["optimizer"], "betas": tuple(plain["optimizer"]["betas"])}
+    return Conditions(**{**plain, "optimizer": Optimizer(**optimizer)})
+
+
+def _refuse_unlike(path: Path, study: Row, now: Conditions) -> None:
+    there, here = asdict(_conditions(study)), asdict(now)
+    differences = tuple(
+        (name.replace("_", " "), str(there[name]), str(here[name]))
+        for name in here
+        if name != "machine" and there[name] != here[name]
+    )
+    if differences:
+        raise StoreUnlikeError(str(path), differences)
+
+
+def _insert(db: sqlite3.Connection, table: str, row: Row) -> None:
+    # Table and column names are our own; only the values come from outside.
+    names = ", ".join(row)
+    marks = ", ".join("?" for _ in row)
+    statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
+    db.execute(statement, tuple(row.values()))
