@@ -19,8 +19,7 @@ CREATE TABLE study (
     id         INTEGER PRIMARY KEY CHECK (id = 1),
     spec       TEXT NOT NULL,     -- StudySpec as JSON
     conditions TEXT NOT NULL,     -- Conditions as JSON
-    inputs     INTEGER NOT NULL,  -- numbers in a sample of the problem
-    classes    INTEGER NOT NULL,  -- classes of the problem
+    problem    TEXT NOT NULL,     -- ProblemFacts as JSON
     planned    TEXT NOT NULL,     -- digest of the keys in table planned
     complete   INTEGER NOT NULL CHECK (complete IN (0, 1)),
     packs      INTEGER NOT NULL,  -- how many rows table pack has

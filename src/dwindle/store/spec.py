@@ -167,21 +167,35 @@ def canonical_scale(scale: Scale) -> Scale:
     return Scale(**{name: kinds[name](getattr(scale, name)) for name in kinds})
 
 
-def layer_shapes(
-    scale: Scale, *, inputs: int, classes: int
-) -> tuple[tuple[int, int], ...]:
-    """Return (fan_in, fan_out) of every weight matrix of the network of a scale.
+@dataclass(frozen=True, kw_only=True)
+class ProblemFacts:
+    """What must be known of a problem to know the networks that it was trained with.
 
-    Example:
-        >>> scale = Scale(
-        ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=1
-        ... )
-        >>> layer_shapes(scale, inputs=64, classes=10)
-        ((64, 8), (8, 8), (8, 10))
+    Args:
+        inputs: Numbers in a sample.
+        classes: Classes to tell apart.
+        hidden: Whether there are hidden layers; without, every scale is one layer.
 
     """
-    units = (inputs, *[scale.width] * scale.depth, classes)
-    return tuple(pairwise(units))
+
+    inputs: int
+    classes: int
+    hidden: bool
+
+    def layer_shapes(self, scale: Scale) -> tuple[tuple[int, int], ...]:
+        """Return (fan_in, fan_out) of every weight matrix of the network of a scale.
+
+        Example:
+            >>> scale = Scale(
+            ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=1
+            ... )
+            >>> ProblemFacts(inputs=64, classes=10, hidden=True).layer_shapes(scale)
+            ((64, 8), (8, 8), (8, 10))
+
+        """
+        depth = scale.depth if self.hidden else 0
+        units = (self.inputs, *[scale.width] * depth, self.classes)
+        return tuple(pairwise(units))
 
 
 def faults(spec: StudySpec) -> Iterator[tuple[str, DwindleError]]:

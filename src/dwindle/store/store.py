@@ -23,7 +23,7 @@ from dwindle.store.rows import (
     text_from_plain,
     training_from_row,
 )
-from dwindle.store.spec import StudySpec
+from dwindle.store.spec import ProblemFacts, StudySpec
 from dwindle.store.verify import verified_rows
 
 
@@ -32,15 +32,14 @@ class StoredStudy:
     """Everything that a store holds of its study.
 
     ``rows`` are the trainings of the present plan that are committed, in one order
-    however they were trained. ``inputs`` and ``classes`` are the problem's, from which
-    the layers of a cell follow (``layer_shapes``). ``seconds`` is wall time.
+    however they were trained. ``problem`` gives the layers of a cell. ``seconds`` is
+    wall time.
     """
 
     path: Path
     spec: StudySpec
     conditions: Conditions
-    inputs: int
-    classes: int
+    problem: ProblemFacts
     rows: tuple[tuple[Trial, Outcome], ...]
     planned: int
     seconds: float
@@ -60,8 +59,7 @@ class Store:
         *,
         spec: StudySpec,
         conditions: Conditions,
-        inputs: int,
-        classes: int,
+        problem: ProblemFacts,
     ) -> None:
         """Open the store of a study, or create it.
 
@@ -70,8 +68,7 @@ class Store:
             spec: The study. A store whose study had other seeds, axes or decays is
                 carried on: what fits the new plan is used, the rest is not read.
             conditions: Under what conditions trainings run now.
-            inputs: Numbers in a sample of the problem.
-            classes: Classes of the problem.
+            problem: What the networks of the study follow from.
 
         Raises:
             StoreLockedError: If somebody else writes to it.
@@ -89,7 +86,7 @@ class Store:
         try:
             self._db = connect_for_writing(path)
             with told(path):
-                self._rows = self._begin(spec, inputs=inputs, classes=classes)
+                self._rows = self._begin(spec, problem)
         except BaseException:
             self.close()
             raise
@@ -163,14 +160,13 @@ class Store:
     ) -> None:
         self.close()
 
-    def _begin(self, spec: StudySpec, *, inputs: int, classes: int) -> dict[str, Row]:
+    def _begin(self, spec: StudySpec, problem: ProblemFacts) -> dict[str, Row]:
         """Write the study's row, or check the one there; return the rows by key."""
         facts = {
             "id": 1,
             "spec": text_from_plain(spec.as_dict()),
             "conditions": text_from_plain(self._conditions.as_dict()),
-            "inputs": inputs,
-            "classes": classes,
+            "problem": text_from_plain(asdict(problem)),
         }
         if not self._db.execute("SELECT count(*) FROM study").fetchone()[0]:
             start = {"planned": digest([]), "complete": 0, "packs": 0, "chain": ""}
@@ -227,8 +223,7 @@ def read_study(path: Path) -> StoredStudy:
         path=path,
         spec=StudySpec.from_dict(json.loads(study["spec"])),
         conditions=_conditions(study),
-        inputs=study["inputs"],
-        classes=study["classes"],
+        problem=ProblemFacts(**json.loads(study["problem"])),
         rows=tuple(sorted(trainings, key=_order)),
         planned=len(planned),
         seconds=seconds,

@@ -3,7 +3,6 @@
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from dwindle.errors import StoreDamagedError
 from dwindle.store.rows import Row, digest, is_intact, link
@@ -18,21 +17,22 @@ def verified_rows(db: sqlite3.Connection, path: Path) -> tuple[Row, list[Row]]:
     """
     fault = db.execute("PRAGMA integrity_check").fetchone()[0]
     studies = [dict(row) for row in db.execute("SELECT * FROM study")]
+    if len(studies) != 1 or not is_intact(studies[0]):
+        raise StoreDamagedError(str(path), "the row of the study")
+    study = studies[0]
     packs = [dict(row) for row in db.execute("SELECT * FROM pack ORDER BY number")]
     rows = [dict(row) for row in db.execute("SELECT * FROM trial")]
     keys = [key for (key,) in db.execute("SELECT key FROM planned ORDER BY key")]
-    checks: dict[str, Any] = {
+    checks = {
         fault: fault == "ok",
-        "the row of the study": len(studies) == 1 and is_intact(studies[0]),
-        "rows of trainings": all(is_intact(row) for row in rows),
-        "the list of planned trainings": studies
-        and digest(keys) == studies[0]["planned"],
-        "the chain of packs": studies and _chain_holds(studies[0], packs, rows),
+        "the rows of trainings": all(is_intact(row) for row in rows),
+        "the list of planned trainings": digest(keys) == study["planned"],
+        "the chain of packs": _chain_holds(study, packs, rows),
     }
     broken = [name for name, holds in checks.items() if not holds]
     if broken:
         raise StoreDamagedError(str(path), ", ".join(broken))
-    return studies[0], rows
+    return study, rows
 
 
 def _chain_holds(study: Row, packs: Sequence[Row], rows: Sequence[Row]) -> bool:
