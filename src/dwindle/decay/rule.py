@@ -12,6 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
+from dwindle.decay.half_life import Clock
 from dwindle.errors import RangeError
 
 PRIMARY = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
@@ -40,7 +41,8 @@ class Rule:
     ``exponents`` are over ``QUANTITIES``; an explicit 0 is a statement ("does not
     enter"), an absent quantity is silence. ``lr_exponents`` is the lr that the rule
     was published with: under another lr the rule does not apply. ``keeps`` names what
-    stays fixed, ``evidence`` what it was tested on.
+    stays fixed, ``evidence`` what it was tested on. ``clock`` is set where it keeps the
+    half-life on that clock, exactly also where the last batch of an epoch is short.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Rule:
     evidence: str
     sentence: str
     keeps: str
+    clock: Clock | None = None
     lr_exponents: Scale = field(default_factory=dict, hash=False)
 
     def speaks_of(self, changed: frozenset[str]) -> bool:

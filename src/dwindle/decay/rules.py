@@ -30,9 +30,9 @@ RULES: tuple[Rule, ...] = (
         # The question means an objective; carried over to a decoupled knob it is the
         # same division, and people do that, so its cost is worth knowing there too.
         families=(*PENALTY_FAMILIES, "decoupled"),
-        # λ/(L·n_j·n_{j+1}) differs by layer, but averaged over all weights it is λ /
-        # (number of weights) for any shapes, since Σ_j n_j·n_{j+1} / (L·n_j·n_{j+1}) = 1.
-        # The question's other reading, one divisor for all layers, is exactly that.
+        # λ/(L·n_j·n_{j+1}) differs by layer, but averaged over all weights it is λ over
+        # their number, for any shapes: a layer's weights together get λ/L. The
+        # question's other reading, one divisor for all layers, is exactly that.
         exponents={"weights": -1.0},
         source="the question (Cross Validated, L2 regularization and network size)",
         evidence="none: a proposal",
@@ -128,6 +128,7 @@ RULES: tuple[Rule, ...] = (
         "for SGD only by the argument of a prior",
         sentence="A weight forgets over a fixed number of passes through the data.",
         keeps="half-life in epochs",
+        clock="epochs",
     ),
     Rule(
         name="half-life-examples",
@@ -144,6 +145,7 @@ RULES: tuple[Rule, ...] = (
         sentence="A weight forgets over a fixed number of examples or tokens, however "
         "many there are.",
         keeps="half-life in examples",
+        clock="examples",
     ),
     Rule(
         name="half-life-run",
@@ -160,6 +162,7 @@ RULES: tuple[Rule, ...] = (
         "follows about the square root instead",
         sentence="A weight forgets over a fixed share of the run.",
         keeps="half-life as a share of the run, and e-folds",
+        clock="run",
     ),
     Rule(
         name="half-life-steps",
@@ -172,6 +175,7 @@ RULES: tuple[Rule, ...] = (
         sentence="When the lr goes down by a factor, λ goes up by it: their product "
         "is the strength of the decay.",
         keeps="lr · λ, that is the half-life in steps",
+        clock="steps",
     ),
     Rule(
         name="wang-aitchison-width",
