@@ -1,1 +1,1 @@
-"""TODO: first line of this floor."""
+"""The mathematics of decay: half-lives, schedules, update families, equilibrium."""

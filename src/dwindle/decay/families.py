@@ -1,0 +1,188 @@
+"""The update families: what a step and a run take off a weight, forward and inverse.
+
+A family is a record of functions. Every knob of every optimizer is a number that one
+of them reads::
+
+    family = FAMILIES["decoupled"]                      # AdamW
+    family.shrink_per_step(knob, run) -> float          # asymptotic, at the peak lr
+    family.knob_for_shrink(shrink_per_step, run) -> float   # its exact inverse
+    family.survival(knob, run) -> float                 # left after run.total_steps
+    family.survival_path(knob, run) -> list[float]      # after 0, 1, ..., total_steps
+    family.e_folds(knob, run) -> float                  # -ln |survival|
+    family.knob_for_e_folds(e_folds, run) -> float      # its exact inverse
+
+Survival is that of a weight with zero gradient from a fresh optimizer, step by step
+under the schedule. All of it keeps its digits down to a shrink of 1e-15. A knob, shrink
+or e-folds out of range raises RangeError, a fact that the run lacks MissingFactError;
+beyond the oscillation limit of momentum shrink and knob_for_shrink raise
+OscillationError, while survival and e-folds go on; coupled-adaptive refuses everything.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import NoReturn
+
+from dwindle.decay import momentum
+from dwindle.decay.product import Product
+from dwindle.decay.run import Run
+from dwindle.errors import RefusedError
+
+Number = Callable[[float, Run], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Family:
+    """An update rule; the module's docstring says what each function promises.
+
+    Args:
+        name: Key in :data:`FAMILIES`.
+        title: Name for people.
+        formula: What one step does to a weight with zero gradient.
+        has_half_life: Whether the knob decides a half-life at all.
+
+    """
+
+    name: str
+    title: str
+    formula: str
+    has_half_life: bool
+    shrink_per_step: Number
+    knob_for_shrink: Number
+    survival: Number
+    survival_path: Callable[[float, Run], list[float]]
+    e_folds: Number
+    knob_for_e_folds: Number
+
+
+def _lr(run: Run) -> float:
+    return run.require("lr", "The shrink of a decay that is multiplied by the lr")
+
+
+def _under_lr(power: int) -> Callable[[Run], list[float]]:
+    """Rates lr * m**power: what a decay sees that follows the schedule m so often."""
+    return lambda run: [_lr(run) * m**power for m in run.multipliers()]
+
+
+def _product_family(name: str, title: str, formula: str, product: Product) -> Family:
+    return Family(
+        name=name,
+        title=title,
+        formula=formula,
+        has_half_life=True,
+        shrink_per_step=product.shrink_per_step,
+        knob_for_shrink=product.knob_for_shrink,
+        survival=product.survival,
+        survival_path=product.survival_path,
+        e_folds=product.e_folds,
+        knob_for_e_folds=product.knob_for_e_folds,
+    )
+
+
+def asgd_family(*, lambd: float = 1e-4, alpha: float = 0.75) -> Family:
+    """Both decays of torch.optim.ASGD, whose step size falls by itself.
+
+    Step t multiplies the weight by ``1 - (lambd + weight_decay) e_t`` with ``e_0`` the
+    first step's lr and ``e_t = lr' / (1 + lambd lr' t) ** alpha``, where ``lr'`` is the
+    lr of the step before: a new lr acts one step late. The shrink is that of a first
+    step at the peak lr; later ones are smaller. ``lambd`` also decays where
+    weight_decay is 0.
+
+    Args:
+        lambd: The decay that torch has on by default, at least 0.
+        alpha: Power of the falling step size.
+
+    Reference:
+        torch 2.13.0, ``torch/optim/asgd.py``; it keeps ``e_t`` in the default dtype.
+
+    """
+
+    def rates(run: Run) -> list[float]:
+        lrs = [_lr(run) * m for m in run.multipliers()]
+        falling = (
+            lr / (1 + lambd * lr * t) ** alpha for t, lr in enumerate(lrs[:-1], start=1)
+        )
+        return [lrs[0], *falling]
+
+    return _product_family(
+        "asgd",
+        "ASGD, both decays",
+        f"w ← w − ({lambd:g} + λ)·e_t·w",
+        Product(peak=_lr, rates=rates, extra=lambd),
+    )
+
+
+_WHY = (
+    "The optimizer divides the decay, as a part of the gradient, by the gradient's own "
+    "size: where the rest of the gradient is zero that cancels λ, and the weight loses "
+    "about one learning rate per step whatever λ is; elsewhere the decay of a weight "
+    "depends on the gradients of that weight."
+)
+_INSTEAD = (
+    "Use decoupled decay: torch.optim.AdamW, or decoupled_weight_decay=True in Adam, "
+    "NAdam and RAdam."
+)
+
+
+def _refuse(*_: object) -> NoReturn:
+    asked = "The half-life that coupled weight decay gives in an adaptive optimizer"
+    raise RefusedError(asked, _WHY, _INSTEAD)
+
+
+_MOMENTUM = Family(
+    name="coupled-sgd",
+    title="F1 coupled SGD",
+    formula="g = λ·w; b ← μ·b + (1−d)·g; w ← w − η·b (Nesterov: w ← w − η·(g + μ·b))",
+    has_half_life=True,
+    shrink_per_step=momentum.shrink_per_step,
+    knob_for_shrink=momentum.knob_for_shrink,
+    survival=momentum.survival,
+    survival_path=momentum.survival_path,
+    e_folds=momentum.e_folds,
+    knob_for_e_folds=momentum.knob_for_e_folds,
+)
+
+_COUPLED_ADAPTIVE = Family(
+    name="coupled-adaptive",
+    title="F5 coupled adaptive",
+    formula="g = gradient + λ·w; w ← w − η·m(g)/√v(g)",
+    has_half_life=False,
+    shrink_per_step=_refuse,
+    knob_for_shrink=_refuse,
+    survival=_refuse,
+    survival_path=_refuse,
+    e_folds=_refuse,
+    knob_for_e_folds=_refuse,
+)
+
+_ALL = (
+    _MOMENTUM,
+    _product_family(
+        "decoupled",
+        "F2 decoupled, times the lr",
+        "w ← w − η_t·λ·w",
+        Product(peak=_lr, rates=_under_lr(1)),
+    ),
+    _product_family(
+        "schedule-only",
+        "F3 decoupled, times the schedule",
+        "w ← w − (η_t/η_peak)·λ·w",
+        Product(peak=lambda _: 1.0, rates=lambda run: run.multipliers()),
+    ),
+    _product_family(
+        "constant",
+        "F4 decoupled, constant",
+        "w ← w − λ·w",
+        Product(peak=lambda _: 1.0, rates=lambda run: [1.0] * run.total_steps),
+    ),
+    _COUPLED_ADAPTIVE,
+    _product_family(
+        "corrected",
+        "F6 decoupled, corrected (AdamC)",
+        "w ← w − (η_t²/η_peak)·λ·w",
+        Product(peak=_lr, rates=_under_lr(2)),
+    ),
+    asgd_family(),
+)
+
+FAMILIES: Mapping[str, Family] = MappingProxyType({f.name: f for f in _ALL})

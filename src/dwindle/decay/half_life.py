@@ -1,0 +1,234 @@
+"""HalfLife: how long a weight with zero gradient takes to halve, on a clock."""
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal, InvalidOperation
+from typing import Literal, Self
+
+from dwindle.decay.run import Run
+from dwindle.errors import RangeError, UnknownNameError
+
+Clock = Literal["steps", "examples", "epochs", "tokens", "run"]
+
+_REMEDY = 'Write a number and a clock: "3 epochs", "2e9 tokens", "20% of the run".'
+
+
+def _tokens_per_step(run: Run) -> float:
+    need = "A half-life in tokens"
+    return run.examples_per_step * run.require("tokens_per_example", need)
+
+
+# Steps in one unit of each clock. A table, so that a new clock is one more line.
+_STEPS_PER_UNIT: Mapping[Clock, Callable[[Run], float]] = {
+    "steps": lambda _: 1.0,
+    "examples": lambda run: 1 / run.examples_per_step,
+    "epochs": lambda run: float(run.steps_per_epoch),
+    "tokens": lambda run: 1 / _tokens_per_step(run),
+    "run": lambda run: float(run.total_steps),
+}
+CLOCKS: tuple[Clock, ...] = tuple(_STEPS_PER_UNIT)
+
+
+def _synonyms() -> dict[str, Clock]:
+    words: dict[str, Clock] = {"of the run": "run", "of run": "run", "run": "run"}
+    for clock in CLOCKS[:-1]:
+        words |= {clock: clock, clock.removesuffix("s"): clock}
+    words |= {"runs": "run", "samples": "examples", "sample": "examples"}
+    return words | {"iterations": "steps", "iteration": "steps"}
+
+
+_WORDS: Mapping[str, Clock] = _synonyms()
+_FACTORS: Mapping[str, int] = {"": 0, "%": -2, "k": 3, "M": 6, "B": 9, "G": 9, "T": 12}
+_TEXT = re.compile(
+    r"\s*(?P<number>[+-]?(?:inf|[\d.,_]+(?:[eE][+-]?\d+)?))"
+    r"\s*(?P<factor>%|[kMBGT](?=\s)|)"  # "5 T tokens", but the T of "5 Tokens" is none
+    r"(?P<clock>[A-Za-z\s]*)"
+)
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
+
+
+@dataclass(frozen=True)
+class HalfLife:
+    """Time until a weight with zero gradient has halved.
+
+    Args:
+        value: Above 0; ``inf`` where nothing decays.
+        clock: steps, examples, epochs, tokens, or ``run`` (a share: 0.2 is 20 %).
+
+    Raises:
+        RangeError: If the value is not above 0.
+        UnknownNameError: If there is no such clock.
+
+    Example:
+        >>> print(HalfLife.parse("3 epochs"), HalfLife(0.2, "run"), sep=" / ")
+        3 epochs / 20% of the run
+        >>> HalfLife.parse("50k examples")
+        HalfLife(value=50000.0, clock='examples')
+
+    """
+
+    value: float
+    clock: Clock
+
+    def __post_init__(self) -> None:
+        if self.clock not in CLOCKS:
+            raise UnknownNameError.among("clock", self.clock, CLOCKS, _REMEDY)
+        if not self.value > 0:
+            raise RangeError("half_life", self.value, "above 0", _REMEDY)
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read "3 epochs", "1.5e9 tokens", "50k examples" or "20% of the run".
+
+        Args:
+            text: A number, perhaps with %, k, M, B, G or T, and a clock. A percentage
+                is always one of the run.
+
+        Raises:
+            RangeError: If the text is not a number and a clock.
+            UnknownNameError: If the clock is not one that dwindle knows.
+
+        """
+        match = _TEXT.fullmatch(text)
+        number = _number(match["number"]) if match else None
+        if match is None or number is None:
+            raise RangeError("half_life", repr(text), "a number and a clock", _REMEDY)
+        word, is_percentage = match["clock"], match["factor"] == "%"
+        clock = _clock_named("run" if is_percentage and not word.strip() else word)
+        if is_percentage and clock != "run":
+            raise RangeError(
+                "half_life", repr(text), "a percentage of the run", _REMEDY
+            )
+        # Decimal, so that "20%" is the float nearest to 0.2 and prints as 20% again.
+        return cls(float(number.scaleb(_FACTORS[match["factor"]])), clock)
+
+    def __str__(self) -> str:
+        if self.clock == "run":
+            return f"{_plain(Decimal(repr(float(self.value))).scaleb(2))}% of the run"
+        unit = self.clock.removesuffix("s") if self.value == 1 else self.clock
+        return f"{_plain(Decimal(repr(float(self.value))))} {unit}"
+
+    def in_steps(self, run: Run) -> float:
+        """Return the half-life in optimizer steps.
+
+        Raises:
+            MissingFactError: If the clock needs a fact that the run does not have.
+
+        """
+        return self.value * _STEPS_PER_UNIT[self.clock](run)
+
+    @classmethod
+    def from_steps(cls, half_life_steps: float, *, clock: Clock, run: Run) -> Self:
+        """Return the half-life of so many steps on another clock.
+
+        Raises:
+            MissingFactError: If the clock needs a fact that the run does not have.
+            UnknownNameError: If there is no such clock.
+
+        """
+        return cls(half_life_steps / _STEPS_PER_UNIT[_clock_named(clock)](run), clock)
+
+
+def _number(text: str) -> Decimal | None:
+    """Read 1.5e9, 50_000 or 1,281,167; a decimal comma (1,5) is refused."""
+    if "," in text and not _THOUSANDS.fullmatch(text):
+        return None
+    try:
+        return Decimal(text.replace(",", ""))
+    except InvalidOperation:
+        return None
+
+
+def _clock_named(word: str) -> Clock:
+    clock = _WORDS.get(" ".join(word.lower().split()))
+    if clock is None:
+        raise UnknownNameError.among("clock", word, CLOCKS, _REMEDY)
+    return clock
+
+
+def _plain(number: Decimal) -> str:
+    """Print without an exponent where that stays readable; parses back exactly."""
+    if not number.is_finite():
+        return "inf"
+    number = number.normalize()
+    readable = -5 <= number.adjusted() < 9  # noqa: PLR2004
+    return f"{number:f}" if readable else f"{number:e}".replace("e+", "e")
+
+
+def half_life_from_shrink(shrink_per_step: float) -> float:
+    """Steps until a weight that only decays has lost half of its size.
+
+    One step multiplies the weight by ``1 - shrink``, so the half-life is
+    ``-ln 2 / ln(1 - shrink)``. Inverse: :func:`shrink_from_half_life`.
+
+    Args:
+        shrink_per_step: Fraction of the weight that one step removes, in [0, 1).
+
+    Returns:
+        Half-life in optimizer steps; ``inf`` when nothing decays.
+
+    Raises:
+        RangeError: If the shrink is outside [0, 1).
+
+    Example:
+        >>> half_life_from_shrink(0.5)
+        1.0
+        >>> round(half_life_from_shrink(1e-3 * 0.1))  # lr 1e-3, AdamW weight_decay 0.1
+        6931
+
+    """
+    if not 0 <= shrink_per_step < 1:
+        raise RangeError("shrink_per_step", shrink_per_step, "a fraction in [0, 1)")
+    if shrink_per_step == 0:
+        return math.inf
+    # log1p: at a usual shrink of 1e-5, log(1 - shrink) would lose 5 of 16 digits.
+    return -math.log(2) / math.log1p(-shrink_per_step)
+
+
+def shrink_from_half_life(half_life_steps: float) -> float:
+    """Fraction that one step takes off a weight of this half-life.
+
+    ``1 - 2 ** (-1 / half_life_steps)``. Inverse: :func:`half_life_from_shrink`.
+
+    Args:
+        half_life_steps: Above 0; ``inf`` gives 0.
+
+    Raises:
+        RangeError: If the half-life is not above 0.
+
+    Example:
+        >>> shrink_from_half_life(1)
+        0.5
+
+    """
+    if not half_life_steps > 0:
+        raise RangeError("half_life_steps", half_life_steps, "above 0")
+    return -math.expm1(-math.log(2) / half_life_steps)
+
+
+def average_half_life_steps(e_folds: float, *, run: Run) -> float:
+    """Half-life of the constant decay that leaves as much after the run.
+
+    ``ln 2 * total steps / e_folds``: the run average beside the one at the peak lr.
+
+    Args:
+        e_folds: -ln of what the run leaves of a weight with zero gradient, at least 0.
+        run: Gives the number of steps.
+
+    Returns:
+        Half-life in optimizer steps; ``inf`` when nothing decays.
+
+    Raises:
+        RangeError: If ``e_folds`` is negative.
+        MissingFactError: If the run has no length.
+
+    Example:
+        >>> average_half_life_steps(2 * math.log(2), run=Run(steps=100))
+        50.0
+
+    """
+    if not e_folds >= 0:
+        raise RangeError("e_folds", e_folds, "at least 0")
+    return math.inf if e_folds == 0 else math.log(2) * run.total_steps / e_folds

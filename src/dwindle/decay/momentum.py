@@ -1,0 +1,216 @@
+"""Decay under momentum: weight and buffer as a two-state recurrence.
+
+What torch.optim.SGD does to a weight w with zero gradient, buffer b, lr η_t::
+
+    b ← μ b + (1 − d) λ w        (the first step leaves the dampening d out)
+    w ← w − η_t b                (Nesterov: w ← w − η_t (λ w + μ b))
+
+At a constant lr two roots govern the path; the slow one is the asymptotic rate. For a
+shrink ``s = 1 − root`` and ``a = η λ``, free of cancellation:
+
+=========  ==============================  =======================================
+plain      e = (1 − d) a                   s² − (1 − μ + e) s + e = 0
+Nesterov   d = 0                           s² − (1 − μ + (1 + μ) a) s + a = 0
+=========  ==============================  =======================================
+
+Without momentum torch has no buffer, so dampening has no effect then either.
+
+Reference: torch 2.13.0, ``torch/optim/sgd.py``; the roots are derived from it.
+"""
+
+import math
+from collections.abc import Iterator
+
+from dwindle.decay.half_life import half_life_from_shrink
+from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.root import increasing_root
+from dwindle.decay.run import Run
+from dwindle.decay.survival import e_folds_of, path_of
+from dwindle.errors import OscillationError
+
+
+def fastest_shrink(run: Run) -> float:
+    """Largest asymptotic shrink that a constant knob gives: where both roots meet.
+
+    Plain ``1 − √μ``, Nesterov ``(1 − μ) / (1 + μ)``.
+
+    Example:
+        >>> round(half_life_from_shrink(fastest_shrink(Run(momentum=0.9))), 1)
+        13.2
+
+    """
+    below = 1 + run.momentum if run.nesterov else 1 + math.sqrt(run.momentum)
+    return (1 - run.momentum) / below
+
+
+def oscillation_limit(run: Run) -> float:
+    """Weight decay beyond which a weight with zero gradient swings around zero.
+
+    Plain ``(1 − √μ)² / ((1 − d) lr)``, Nesterov ``((1 − μ) / (1 + μ))² / lr``, at the
+    peak lr. Without momentum it is ``1 / lr``: there one step ends at zero.
+
+    Raises:
+        MissingFactError: If the run has no lr.
+
+    Example:
+        >>> round(oscillation_limit(Run(lr=0.1, momentum=0.9)), 5)
+        0.02633
+
+    """
+    return fastest_shrink(run) ** 2 / (_undamped(run) * _lr(run))
+
+
+def shrink_per_step(knob: float, run: Run) -> float:
+    """Asymptotic shrink per step at the peak lr: 1 minus the slow root.
+
+    Args:
+        knob: ``weight_decay`` of torch.optim.SGD, at least 0.
+        run: Gives lr, momentum, dampening and nesterov.
+
+    Raises:
+        OscillationError: If the roots are complex: the weight swings.
+        MissingFactError: If the run has no lr.
+
+    Example:
+        >>> f"{shrink_per_step(5e-4, Run(lr=0.1, momentum=0.9)):.6e}"
+        '5.022716e-04'
+
+    """
+    limit = oscillation_limit(run)
+    if checked_knob(knob) > limit:
+        raise _oscillation("weight_decay", knob, limit, run)
+    lr, momentum = _lr(run), run.momentum
+    push, room = _undamped(run) * lr * knob, _undamped(run) * lr * (limit - knob)
+    # The discriminant as a product: a difference has no digit left near the limit.
+    if run.nesterov:
+        total = (1 - momentum) + (1 + momentum) * push
+        gap = (1 + momentum) ** 2 * (1 - push) * room
+    else:
+        total = (1 - momentum) + push
+        gap = ((1 + math.sqrt(momentum)) ** 2 - push) * room
+    return checked_shrink(2 * push / (total + math.sqrt(gap)))
+
+
+def knob_for_shrink(shrink: float, run: Run) -> float:
+    """Weight decay of torch.optim.SGD with this asymptotic shrink at the peak lr.
+
+    Exact inverse of :func:`shrink_per_step`: plain
+    ``s (1 − μ − s) / ((1 − s)(1 − d) lr)``, Nesterov
+    ``s (1 − μ − s) / ((1 − (1 + μ) s) lr)``.
+
+    Args:
+        shrink: Fraction that one step removes, at least 0.
+        run: Gives lr, momentum, dampening and nesterov.
+
+    Raises:
+        OscillationError: If no constant knob decays that fast.
+        MissingFactError: If the run has no lr.
+
+    Example:
+        >>> round(knob_for_shrink(5.022716e-4, Run(lr=0.1, momentum=0.9)), 9)
+        0.0005
+
+    """
+    fastest = fastest_shrink(run)
+    if checked_shrink(shrink) > fastest:
+        raise _oscillation("shrink_per_step", shrink, fastest, run)
+    lead = 1 + run.momentum if run.nesterov else 1.0
+    below = (1 - lead * shrink) * _undamped(run) * _lr(run)
+    return shrink * (1 - run.momentum - shrink) / below
+
+
+def e_folds(knob: float, run: Run) -> float:
+    """Return -ln |w| after the run; a sum, so that tiny decays keep their digits."""
+    shrinks = list(_step_shrinks(checked_knob(knob), run))
+    if shrinks[-1] < 1:
+        return e_folds_of(shrinks)
+    left = abs(_weight_path(knob, run)[-1])
+    return -math.log(left) if left else math.inf
+
+
+def survival(knob: float, run: Run) -> float:
+    """Weight after the run, from 1; negative where it swung through zero."""
+    shrinks = list(_step_shrinks(checked_knob(knob), run))
+    if shrinks[-1] < 1:
+        return math.exp(-e_folds_of(shrinks))
+    return _weight_path(knob, run)[-1]
+
+
+def survival_path(knob: float, run: Run) -> list[float]:
+    """Weight after 0, 1, … steps, from 1."""
+    shrinks = list(_step_shrinks(checked_knob(knob), run))
+    return path_of(shrinks) if shrinks[-1] < 1 else _weight_path(knob, run)
+
+
+def knob_for_e_folds(target: float, run: Run) -> float:
+    """Smallest weight decay with these e-folds over the run.
+
+    As the knob grows, the weight first reaches zero at the last step (once through
+    zero, the buffer carries it on), so e-folds grow with the knob from 0 to infinity
+    before any swing: all of them can be had. Some lie beyond the oscillation limit,
+    in a run that is too short to swing.
+    """
+    if checked_e_folds(target) == 0:
+        return 0.0
+    gain = _undamped(run) / (1 - run.momentum)
+    guess = target / (gain * _lr(run) * math.fsum(run.multipliers()))
+    return increasing_root(
+        lambda knob: _e_folds_before_zero(knob, run),
+        target,
+        guess=guess,
+        ceiling=math.inf,
+    )
+
+
+def _e_folds_before_zero(knob: float, run: Run) -> float:
+    shrinks = list(_step_shrinks(knob, run))
+    return e_folds_of(shrinks) if shrinks[-1] < 1 else math.inf
+
+
+def _step_shrinks(knob: float, run: Run) -> Iterator[float]:
+    """Yield the fraction that each step takes off, and end where it takes all.
+
+    The buffer is counted per unit of weight, so no digit is lost where a step takes
+    1e-15. That has no meaning once the weight is zero: a last value of 1 or more says
+    that only :func:`_weight_path` goes on.
+    """
+    momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
+    peak = _lr(run)
+    buffer, share = 0.0, 1.0
+    for multiplier in run.multipliers():
+        buffer = momentum * buffer + share * knob
+        push = knob + momentum * buffer if nesterov else buffer
+        shrink = peak * multiplier * push
+        yield shrink
+        if shrink >= 1:
+            return
+        buffer /= 1 - shrink
+        share = undamped
+
+
+def _weight_path(knob: float, run: Run) -> list[float]:
+    """Weight after 0, 1, … steps by the plain recurrence, which passes through zero."""
+    momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
+    peak = _lr(run)
+    weight, buffer, share = 1.0, 0.0, 1.0
+    path = [weight]
+    for multiplier in run.multipliers():
+        pull = knob * weight
+        buffer = momentum * buffer + share * pull
+        weight -= peak * multiplier * (pull + momentum * buffer if nesterov else buffer)
+        path.append(weight)
+        share = undamped
+    return path
+
+
+def _lr(run: Run) -> float:
+    return run.require("lr", "The shrink of SGD")
+
+
+def _undamped(run: Run) -> float:
+    return 1 - run.dampening if run.momentum else 1.0
+
+
+def _oscillation(name: str, value: float, limit: float, run: Run) -> OscillationError:
+    fastest = half_life_from_shrink(fastest_shrink(run)) if run.momentum else 0.0
+    return OscillationError(name, value, limit, run.momentum, fastest)

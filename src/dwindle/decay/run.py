@@ -1,0 +1,231 @@
+"""Run: the named facts of a training that a conversion may ask for."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+
+DTYPES = ("float64", "float32", "bfloat16", "float16")
+
+# fact: (what must hold, whether it does)
+_RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
+    "lr": ("a finite number above 0", lambda x: 0 < x < math.inf),
+    "momentum": ("in [0, 1)", lambda x: 0 <= x < 1),
+    "dampening": ("in [0, 1)", lambda x: 0 <= x < 1),
+    "betas": ("two numbers in [0, 1)", lambda x: len(x) == 2 and _all_below_one(x)),  # noqa: PLR2004
+    "batch_size": ("at least 1", lambda x: 1 <= x < math.inf),
+    "dataset_size": ("at least 1", lambda x: 1 <= x < math.inf),
+    "epochs": ("a finite number above 0", lambda x: 0 < x < math.inf),
+    "steps": ("at least 1", lambda x: 1 <= x < math.inf),
+    "tokens_per_example": ("a finite number above 0", lambda x: 0 < x < math.inf),
+    "width": ("at least 1", lambda x: 1 <= x < math.inf),
+    "depth": ("at least 0 hidden layers", lambda x: 0 <= x < math.inf),
+    "units": (
+        "two or more layer sizes of at least 1, inputs first",
+        lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
+    ),
+}
+
+_OPTIONS: Mapping[str, str] = {
+    "steps": "--steps, or --epochs with --dataset-size and --batch-size",
+    "weights": "--units 784,256,10",
+}
+
+
+def _all_below_one(numbers: tuple[float, ...]) -> bool:
+    return all(0 <= number < 1 for number in numbers)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """The facts of a training; whatever is not known stays None.
+
+    A formula that needs a fact that is None raises an error that names both.
+
+    Args:
+        lr: Peak learning rate, above 0.
+        schedule: How the lr goes over the run.
+        momentum: Momentum of SGD, in [0, 1).
+        dampening: Dampening of SGD's momentum, in [0, 1).
+        nesterov: Whether the momentum is Nesterov's, as torch.optim.SGD has it.
+        betas: The two decay rates of the Adam family, each in [0, 1).
+        batch_size: Examples per step, at most ``dataset_size``.
+        dataset_size: Examples per epoch.
+        epochs: Length of the run; may be a fraction.
+        steps: Length of the run in optimizer steps.
+        tokens_per_example: Tokens in one example (sequence length).
+        width: Units of a hidden layer.
+        depth: Hidden layers.
+        units: Sizes of all layers, inputs first and outputs last.
+        dtype: Number format that the weights are kept in.
+
+    Raises:
+        RangeError: If a fact is impossible or two facts contradict each other.
+        UnknownNameError: If ``dtype`` is not a format that dwindle knows.
+
+    Example:
+        >>> run = Run(lr=0.1, batch_size=128, dataset_size=50_000, epochs=200)
+        >>> run.steps_per_epoch, run.total_steps
+        (391, 78200)
+
+    """
+
+    lr: float | None = None
+    schedule: Schedule = field(default_factory=Schedule)
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+    betas: tuple[float, float] = (0.9, 0.999)
+    batch_size: int | None = None
+    dataset_size: int | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    tokens_per_example: float | None = None
+    width: int | None = None
+    depth: int | None = None
+    units: tuple[int, ...] | None = None
+    dtype: str = "float32"
+
+    def __post_init__(self) -> None:
+        for name, (must, holds) in _RANGES.items():
+            value = getattr(self, name)
+            if value is not None and not holds(value):
+                raise RangeError(name, value, must)
+        if self.dtype not in DTYPES:
+            raise UnknownNameError.among("dtype", self.dtype, DTYPES)
+        self._refuse_contradictions()
+
+    def _refuse_contradictions(self) -> None:
+        batch, data = self.batch_size, self.dataset_size
+        if batch is not None and data is not None and batch > data:
+            raise RangeError("batch_size", batch, f"at most dataset_size, {data}")
+        if self.nesterov and not (self.momentum > 0 and self.dampening == 0):
+            must = "above 0, and dampening 0, with nesterov (torch.optim.SGD insists)"
+            raise RangeError("momentum", self.momentum, must)
+        planned = self._steps_of_epochs()
+        if None not in (planned, self.steps) and planned != self.steps:
+            must = f"{planned}, as epochs, dataset_size and batch_size say"
+            raise RangeError(
+                "steps", self.steps, must, "Give steps or epochs, not both."
+            )
+
+    def _of_units(self) -> dict[str, int]:
+        """Width and depth as the layer sizes tell them; an uneven width is none."""
+        if self.units is None:
+            return {}
+        hidden = self.units[1:-1]
+        even = {"width": hidden[0]} if len(set(hidden)) == 1 else {}
+        return even | {"depth": len(hidden)}
+
+    def _steps_of_epochs(self) -> int | None:
+        if None in (self.epochs, self.dataset_size, self.batch_size):
+            return None
+        return max(1, round(self.require("epochs", "steps") * self.steps_per_epoch))
+
+    def require(self, fact: str, needed_for: str) -> float:
+        """Return a fact, or say which one is missing and what for.
+
+        Args:
+            fact: Name of a field with one number, or ``weights``.
+            needed_for: The formula that needs it, to start a sentence with.
+
+        Raises:
+            MissingFactError: If the fact was not given.
+
+        """
+        value = getattr(self, fact)
+        if value is None:
+            value = self._of_units().get(fact)
+        if value is None:
+            option = _OPTIONS.get(fact, "--" + fact.replace("_", "-"))
+            raise MissingFactError(fact, needed_for, option)
+        return float(value)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in an epoch, ⌈N/B⌉: a short last batch is a step too."""
+        need = "The number of steps in an epoch"
+        return math.ceil(
+            self.require("dataset_size", need) / self.require("batch_size", need)
+        )
+
+    @property
+    def total_steps(self) -> int:
+        """Steps of the whole run: ``steps``, or ``epochs`` times steps per epoch."""
+        if self.steps is not None:
+            return int(self.steps)
+        planned = self._steps_of_epochs()
+        if planned is None:
+            raise MissingFactError("steps", "The length of the run", _OPTIONS["steps"])
+        return planned
+
+    @property
+    def examples_per_step(self) -> float:
+        """Examples of an average step: N/⌈N/B⌉, or B where N is not known.
+
+        An epoch is ``dataset_size`` examples, so a short last batch counts as short.
+        """
+        if self.dataset_size is None:
+            return self.require("batch_size", "The number of examples in a step")
+        return self.dataset_size / self.steps_per_epoch
+
+    @property
+    def layers(self) -> tuple[tuple[int, int], ...] | None:
+        """The weight matrices as (fan_in, fan_out), first layer first."""
+        return None if self.units is None else tuple(pairwise(self.units))
+
+    @property
+    def weights(self) -> int | None:
+        """Entries of all weight matrices; biases are not counted."""
+        if self.layers is None:
+            return None
+        return sum(fan_in * fan_out for fan_in, fan_out in self.layers)
+
+    def multipliers(self) -> tuple[float, ...]:
+        """Return the schedule's multiplier of every step of this run."""
+        return self.schedule.cached_multipliers(self.total_steps)
+
+    def quantities(self) -> dict[str, float]:
+        """Return the known quantities of scale, those that follow from others too.
+
+        Returns:
+            Any of width, depth, weights, batch_size, dataset_size, epochs, steps, lr
+            and tokens (of the whole run); what is not known is absent, not 0.
+
+        Example:
+            >>> Run(batch_size=10, dataset_size=100, steps=50).quantities()
+            {'batch_size': 10.0, 'dataset_size': 100.0, 'epochs': 5.0, 'steps': 50.0}
+
+        """
+        known = {
+            "width": self.width or self._of_units().get("width"),
+            "depth": self._of_units().get("depth", self.depth),
+            "weights": self.weights,
+            "batch_size": self.batch_size,
+            "dataset_size": self.dataset_size,
+            "epochs": self._known_epochs(),
+            "steps": self._known_steps(),
+            "lr": self.lr,
+            "tokens": self._known_tokens(),
+        }
+        return {
+            name: float(value) for name, value in known.items() if value is not None
+        }
+
+    def _known_steps(self) -> int | None:
+        return self._steps_of_epochs() if self.steps is None else self.steps
+
+    def _known_epochs(self) -> float | None:
+        if None in (self.steps, self.dataset_size, self.batch_size) or self.epochs:
+            return self.epochs
+        return self.total_steps / self.steps_per_epoch
+
+    def _known_tokens(self) -> float | None:
+        if None in (self.tokens_per_example, self._known_steps(), self.batch_size):
+            return None
+        length = self.require("tokens_per_example", "The number of tokens")
+        return self.total_steps * self.examples_per_step * length

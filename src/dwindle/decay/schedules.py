@@ -1,0 +1,125 @@
+"""Learning-rate schedules as exact per-step multipliers of the peak."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal, get_args
+
+from dwindle.errors import RangeError, UnknownNameError
+
+Shape = Literal["constant", "linear", "cosine", "wsd"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Schedule:
+    """A learning rate over the run, as a multiple of its peak.
+
+    With ``W = round(warmup * steps)``, step ``t`` counted from 0 and
+    ``p = (t - W) / (steps - W)``:
+
+    - warm-up, ``t < W``: ``(t + 1) / (W + 1)``, so the first step already learns and
+      step ``W`` is the peak;
+    - ``constant``: 1;
+    - ``linear``: ``1 - (1 - final) p``;
+    - ``cosine``: ``final + (1 - final) (1 + cos(pi p)) / 2``;
+    - ``wsd`` (warm-up, stable, decay): 1, then linear to ``final`` over the last
+      ``decay_share`` of all steps.
+
+    Args:
+        shape: What happens after the warm-up.
+        warmup: Share of all steps that the lr rises, in [0, 1).
+        final: Fraction of the peak that a falling schedule heads for, in [0, 1].
+        decay_share: Share of all steps in which ``wsd`` falls, in (0, 1].
+
+    Raises:
+        UnknownNameError: If the shape is not one of the four.
+        RangeError: If a share or fraction is out of range, or ``wsd`` has less room
+            than its warm-up and its fall need.
+
+    Example:
+        >>> Schedule(shape="linear").multipliers(4)
+        [1.0, 0.75, 0.5, 0.25]
+        >>> Schedule(warmup=0.5).multipliers(4)
+        [0.3333333333333333, 0.6666666666666666, 1.0, 1.0]
+
+    """
+
+    shape: Shape = "constant"
+    warmup: float = 0.0
+    final: float = 0.0
+    decay_share: float = 0.2
+
+    def __post_init__(self) -> None:
+        if self.shape not in get_args(Shape):
+            raise UnknownNameError.among("schedule", self.shape, get_args(Shape))
+        if not 0 <= self.warmup < 1:
+            raise RangeError("warmup", self.warmup, "a share of the steps in [0, 1)")
+        if not 0 <= self.final <= 1:
+            raise RangeError("final", self.final, "a fraction of the peak in [0, 1]")
+        if not 0 < self.decay_share <= 1:
+            raise RangeError("decay_share", self.decay_share, "a share in (0, 1]")
+        # Shares that are written as decimals may add up to 1 and a rounding error.
+        if self.shape == "wsd" and self.warmup + self.decay_share > 1 + 1e-12:
+            room = (
+                "at most 1 together with decay_share, for the fall starts at the peak"
+            )
+            raise RangeError("warmup", self.warmup, room)
+
+    def multipliers(self, steps: int) -> list[float]:
+        """Every step's lr as a fraction of the peak.
+
+        Args:
+            steps: Length of the run, at least 1.
+
+        Returns:
+            One number in [0, 1] per step.
+
+        Raises:
+            RangeError: If ``steps`` is below 1.
+
+        """
+        return list(self.cached_multipliers(steps))
+
+    def cached_multipliers(self, steps: int) -> tuple[float, ...]:
+        """Return :meth:`multipliers` as a tuple that all callers share."""
+        if steps < 1:
+            raise RangeError("steps", steps, "at least 1")
+        return _multipliers(self, steps)
+
+
+def _constant(_: Schedule, first: int, steps: int) -> list[float]:
+    return [1.0] * (steps - first)
+
+
+def _linear(schedule: Schedule, first: int, steps: int) -> list[float]:
+    fall, span = 1 - schedule.final, steps - first
+    return [1 - fall * (t / span) for t in range(span)]
+
+
+def _cosine(schedule: Schedule, first: int, steps: int) -> list[float]:
+    final, span, cos = schedule.final, steps - first, math.cos
+    swing = (1 - final) / 2
+    return [final + swing * (1 + cos(math.pi * (t / span))) for t in range(span)]
+
+
+def _wsd(schedule: Schedule, first: int, steps: int) -> list[float]:
+    # Rounding both shares may ask for one step more than there is.
+    span = min(round(schedule.decay_share * steps), steps - first)
+    return [1.0] * (steps - first - span) + _linear(schedule, steps - span, steps)
+
+
+_AFTER_WARMUP: Mapping[str, Callable[[Schedule, int, int], list[float]]] = {
+    "constant": _constant,
+    "linear": _linear,
+    "cosine": _cosine,
+    "wsd": _wsd,
+}
+
+
+# A conversion asks for the same run several times; a long run has a million steps.
+@lru_cache(maxsize=8)
+def _multipliers(schedule: Schedule, steps: int) -> tuple[float, ...]:
+    first = round(schedule.warmup * steps)
+    rise = [(t + 1) / (first + 1) for t in range(first)]
+    return tuple(rise + _AFTER_WARMUP[schedule.shape](schedule, first, steps))
