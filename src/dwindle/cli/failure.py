@@ -1,15 +1,27 @@
 """How an error reaches a person (stderr) and a program (an object on stdout)."""
 
+import os
 import sys
 
 from dwindle.errors import DwindleError
 
+FAILED = 3
+INTERRUPTED = 130
+
 
 def tell(error: DwindleError, *, as_json: bool) -> None:
     """Print an error for a person and, when asked, for a program."""
-    print(f"error: {error}", file=sys.stderr)
+    print(f"{_prefix(error)}{error}", file=sys.stderr)
     if as_json:
         _print_error_object(type(error).__name__, str(error), dict(vars(error)))
+
+
+def _prefix(error: DwindleError) -> str:
+    # Having been interrupted is no error: everything went as the person wished.
+    if error.exit_code == INTERRUPTED:
+        return ""
+    colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    return "\033[1;31merror:\033[0m " if colored else "error: "
 
 
 def tell_unexpected(error: Exception, *, as_json: bool) -> None:

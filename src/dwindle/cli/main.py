@@ -4,7 +4,6 @@ Exit codes: 0 fine, 1 findings (of an audit), 2 usage, bad input or a refused
 conversion, 3 a failure while running, 130 interrupted.
 """
 
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -12,11 +11,8 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
 
-from dwindle.cli.failure import tell, tell_unexpected
+from dwindle.cli.failure import FAILED, INTERRUPTED, tell, tell_unexpected
 from dwindle.errors import DwindleError, UnknownNameError, UsageError
-
-FAILED = 3
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True)
@@ -99,18 +95,22 @@ def _dispatch(words: list[str]) -> int:
         )
     names = [command.name for command in COMMANDS]
     if first not in names:
-        near = difflib.get_close_matches(first, names, n=2, cutoff=0.5)
         hint = "dwindle --help lists all commands."
-        raise UnknownNameError("command", first, tuple(near), hint)
+        raise UnknownNameError.among("command", first, names, hint)
     return _run(COMMANDS[names.index(first)], rest)
 
 
-def _run(command: Command, words: list[str]) -> int:
+def parser_of(command: Command) -> Any:  # a class that typer hides
+    """Return what reads the words after a command and calls its function."""
     import typer
 
     app = typer.Typer(add_completion=False)
     app.command()(import_module(command.module).command)
-    parser = typer.main.get_command(app)
+    return typer.main.get_command(app)
+
+
+def _run(command: Command, words: list[str]) -> int:
+    parser = parser_of(command)
     try:
         code = parser(words, prog_name=f"dwindle {command.name}", standalone_mode=False)
     except Exception as error:
@@ -128,8 +128,7 @@ def _usage_error(error: Any, command: Command) -> DwindleError:  # a typer usage
     unknown = getattr(error, "option_name", None)
     if unknown and "No such option" in error.format_message():
         known = [name for param in error.ctx.command.params for name in param.opts]
-        near = difflib.get_close_matches(unknown, known, n=3, cutoff=0.5)
-        return UnknownNameError("option", unknown, tuple(near), hint)
+        return UnknownNameError.among("option", unknown, known, hint)
     must = f"dwindle {command.name} must be called as its help says."
     got = error.format_message().rstrip(".")
     return UsageError(must, f"this: {got}", hint)

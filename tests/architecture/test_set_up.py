@@ -1,0 +1,120 @@
+"""The set-up says in one line what is missing, and pins all that it installs."""
+
+import os
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+from architecture.source import ROOT
+
+SHELL_TOOLS = ("sh", "cat", "cksum", "head", "grep", "pwd")
+
+
+@pytest.fixture
+def bare_machine(tmp_path):
+    """A folder with our set-up files and a PATH of a few shell tools, no Python."""
+    (tmp_path / "scripts").mkdir()
+    for name in ("scripts/setup.sh", "requirements.txt", "pyproject.toml"):
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name in SHELL_TOOLS:
+        places = (Path(folder) / name for folder in os.environ["PATH"].split(":"))
+        found = next((place for place in places if place.exists()), None)
+        if found:
+            (tools / name).symlink_to(found)
+    return tmp_path
+
+
+def _pretend_python(folder, *, version, has_venv):
+    """Write a python3 that knows its version and whether it can make environments."""
+    new_enough = int(version >= (3, 11))
+    script = folder / "bin" / "python3"
+    script.write_text(
+        "#!/bin/sh\n"
+        'case "$*" in\n'
+        f"*version_info*) exit {1 - new_enough} ;;\n"
+        f"*ensurepip*) exit {int(not has_venv)} ;;\n"
+        f"*--version*) echo Python {version[0]}.{version[1]} ;;\n"
+        "esac\n"
+    )
+    script.chmod(0o755)
+
+
+def _set_up(folder, **environment):
+    paths = {"PATH": str(folder / "bin"), **environment}
+    words = [str(folder / "bin" / "sh"), "scripts/setup.sh"]
+    return subprocess.run(
+        words, cwd=folder, env=paths, capture_output=True, text=True, check=False
+    )
+
+
+def test_an_old_python_is_refused(bare_machine):
+    """Without Python 3.11 the set-up says so in one line, and what to install."""
+    _pretend_python(bare_machine, version=(3, 9), has_venv=True)
+    done = _set_up(bare_machine)
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+    assert "must be 3.11 or newer. Got Python 3.9." in done.stderr
+    assert "apt install python3 python3-venv" in done.stderr
+
+
+def test_no_python_is_told(bare_machine):
+    """On a machine without any Python the set-up says so in one line."""
+    done = _set_up(bare_machine)
+    assert done.returncode == 1
+    assert "Got no python3." in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_missing_venv_module_is_told(bare_machine):
+    """A Python without its venv module gets one line that says what to install."""
+    _pretend_python(bare_machine, version=(3, 12), has_venv=False)
+    done = _set_up(bare_machine)
+    assert done.returncode == 1
+    assert "apt install python3-venv" in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert not (bare_machine / ".venv").exists()
+
+
+def test_a_named_python_is_taken_or_refused(bare_machine):
+    """PYTHON is never silently replaced by another Python."""
+    _pretend_python(bare_machine, version=(3, 12), has_venv=True)
+    done = _set_up(bare_machine, PYTHON="/no/such/python")
+    assert done.returncode == 1
+    assert "PYTHON must be Python 3.11 or newer. Got /no/such/python" in done.stderr
+
+
+def _pins():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def _names(requirements):
+    words = (re.match(r"[\w.-]+", requirement)[0] for requirement in requirements)
+    return {re.sub(r"[-_.]+", "-", word).lower() for word in words}
+
+
+def test_every_pin_is_exact():
+    """Each line of requirements.txt names one version."""
+    assert [pin for pin in _pins() if not re.fullmatch(r"[\w.-]+==[\w.]+", pin)] == []
+    assert "torch==2.13.0" in _pins()
+
+
+def test_everything_that_pyproject_asks_for_is_pinned():
+    """Dependencies, extras, the dev group and the build all have their pin."""
+    asked = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    wanted = _names(asked["project"]["dependencies"])
+    wanted |= _names(asked["build-system"]["requires"])
+    wanted |= _names(asked["dependency-groups"]["dev"])
+    for extra in asked["project"]["optional-dependencies"].values():
+        wanted |= _names(extra)
+    assert wanted - _names(_pins()) == {"dwindle"}
+
+
+def test_continuous_integration_runs_what_the_readme_says():
+    """.ci/run runs make check and make test, in this order and nothing else of make."""
+    script = (ROOT / ".ci" / "run").read_text()
+    assert re.findall(r"^make (\w+)", script, re.MULTILINE) == ["check", "test"]

@@ -1,0 +1,119 @@
+"""The style budgets of CONTRIBUTING.md, counted."""
+
+import ast
+from graphlib import TopologicalSorter
+
+import pytest
+from architecture.source import body_lines, files_of_tests, package_files
+
+LINES_OF_A_FILE = 400
+LINES_OF_MOST_FUNCTIONS = 20
+LINES_OF_A_FUNCTION = 60
+NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "helpers", "helper", "misc"}
+ALL_FILES = package_files() + files_of_tests()
+
+
+@pytest.mark.parametrize("file", ALL_FILES, ids=str)
+def test_a_file_is_one_idea(file):
+    """A file has at most 400 lines, and a name that says what it is about."""
+    assert file.text.count("\n") <= LINES_OF_A_FILE
+    assert file.path.stem not in NAMES_THAT_SAY_NOTHING
+
+
+@pytest.mark.parametrize("file", ALL_FILES, ids=str)
+def test_the_first_line_tells_the_idea(file):
+    """The first line of a file says its idea in one sentence."""
+    first = file.text.partition("\n")[0]
+    said = (ast.get_docstring(file.tree) or "").partition("\n")[0]
+    assert said, "no docstring"
+    assert said.rstrip('"') in first, "the docstring does not start on the first line"
+    assert said[-1] in ".:?", "the first line is no sentence"
+
+
+def test_most_functions_are_short():
+    """Nine of ten functions have at most 20 lines, and none has more than 60."""
+    functions = {
+        file.at(function): body_lines(function)
+        for file in package_files()
+        for function in file.functions()
+    }
+    long = {at: lines for at, lines in functions.items() if lines > 20}
+    assert len(long) <= len(functions) / 10, long
+    assert not {at: n for at, n in functions.items() if n > LINES_OF_A_FUNCTION}
+
+
+def test_every_function_is_annotated():
+    """Every argument and every result of the package has a type."""
+    bare = [
+        file.at(function)
+        for file in package_files()
+        for function in file.functions()
+        if function.returns is None or _untyped(function.args)
+    ]
+    assert not bare
+
+
+def _untyped(args):
+    listed = [*args.posonlyargs, *args.args, *args.kwonlyargs, args.vararg, args.kwarg]
+    named = [arg for arg in listed if arg and arg.arg not in ("self", "cls")]
+    return [arg.arg for arg in named if arg.annotation is None]
+
+
+def test_every_public_name_is_documented():
+    """Every public class, function and method of the package has a docstring."""
+    silent = [
+        file.at(node)
+        for file in package_files()
+        for parent in [file.tree, *_public_classes(file)]
+        for node in parent.body
+        if isinstance(node, ast.FunctionDef | ast.ClassDef)
+        and not node.name.startswith("_")
+        and ast.get_docstring(node) is None
+    ]
+    assert not silent
+
+
+def _public_classes(file):
+    return [c for c in file.nodes(ast.ClassDef) if not c.name.startswith("_")]
+
+
+def test_imports_run_in_no_circle():
+    """No module reaches itself through the imports that run when it is imported."""
+    imported = {file.module: _imports_at_once(file) for file in package_files()}
+    order = list(TopologicalSorter(imported).static_order())  # CycleError names it
+    assert order.index("dwindle.errors") < order.index("dwindle.cli.main")
+
+
+def _imports_at_once(file):
+    known = {other.module for other in package_files()}
+    found = set()
+    for node in file.tree.body:
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            whole = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (whole & known) or {node.module}
+    return (found & known) - {file.module}
+
+
+def test_error_tests_look_at_the_message():
+    """Every test of an error checks its words, not only its class."""
+    blind = [
+        file.at(call)
+        for file in files_of_tests()
+        for call in file.nodes(ast.Call)
+        if getattr(call.func, "attr", "") in ("raises", "assertRaises")
+        and not any(keyword.arg == "match" for keyword in call.keywords)
+    ]
+    assert not blind
+
+
+def test_every_test_says_what_it_proves():
+    """The docstring of a test is the sentence it proves."""
+    silent = [
+        file.at(function)
+        for file in files_of_tests()
+        for function in file.functions()
+        if function.name.startswith("test_") and not ast.get_docstring(function)
+    ]
+    assert not silent
