@@ -1,1 +1,1 @@
-"""TODO: first line of this floor."""
+"""The question itself: its claims checked live, its studies, and one answer."""

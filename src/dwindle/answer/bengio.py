@@ -1,0 +1,100 @@
+"""Claim 5: Bengio's λ belongs to a sum over samples, and where n/N comes from."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from dwindle.answer.plain import Samples, build_network, matrices, read_digits
+from dwindle.findings.model import Claim
+
+L2 = 1e-3
+SAMPLES = 600
+BATCH_SIZE = 32  # does not divide 600: the last minibatch is short, and must fit too
+UNITS = (64, 32, 10)
+# Sums of 600 gradients in float64 agree to about 1e-14.
+ROUNDING = 1e-11
+
+
+def _sum_of_losses(network: nn.Module, batch: Samples) -> Tensor:
+    outputs = network(batch.inputs)
+    return nn.functional.cross_entropy(outputs, batch.labels, reduction="sum")
+
+
+def _sum_of_squares(network: nn.Module) -> Tensor:
+    return torch.stack([w.square().sum() for w in matrices(network)]).sum()
+
+
+def _gradient(network: nn.Module, value: Tensor) -> Tensor:
+    """Return the gradient over all parameters as one vector (parameters,)."""
+    parts = torch.autograd.grad(value, list(network.parameters()))
+    return torch.cat([part.flatten() for part in parts])
+
+
+def _distance(left: Tensor, right: Tensor) -> float:
+    return ((left - right).norm() / right.norm()).item()
+
+
+def minibatch_mismatch(network: nn.Module, batch: Samples) -> float:
+    """Compare Σ loss + λ n Σ w² with n times (mean loss + λ Σ w²) on one minibatch."""
+    n = len(batch)
+    losses, squares = _sum_of_losses(network, batch), _sum_of_squares(network)
+    summed = _gradient(network, losses + L2 * n * squares)
+    losses, squares = _sum_of_losses(network, batch), _sum_of_squares(network)
+    return _distance(summed, n * _gradient(network, losses / n + L2 * squares))
+
+
+def epoch_mismatch(
+    network: nn.Module, samples: Samples, share: Callable[[int], float]
+) -> float:
+    """Compare an epoch of minibatch gradients, weights fixed, with the full batch.
+
+    The objective is Σ loss + λ_B Σ w² with λ_B = N λ; ``share`` tells how much of its
+    penalty a minibatch of n samples carries.
+    """
+    bengio = L2 * len(samples)
+
+    def objective(batch: Samples, portion: float) -> Tensor:
+        squares = _sum_of_squares(network)
+        return _sum_of_losses(network, batch) + bengio * portion * squares
+
+    epoch = [
+        _gradient(network, objective(batch, share(len(batch))))
+        for batch in samples.minibatches(BATCH_SIZE, seed=0)
+    ]
+    full = _gradient(network, objective(samples, 1.0))
+    return _distance(torch.stack(epoch).sum(dim=0), full)
+
+
+def check_bengio() -> Claim:
+    """Add up minibatch gradients with and without the share n/N."""
+    samples, network = read_digits(SAMPLES), build_network(UNITS, seed=0)
+    batch = next(samples.minibatches(BATCH_SIZE, seed=0))
+    per_batch = minibatch_mismatch(network, batch)
+    shared = epoch_mismatch(network, samples, lambda n: n / len(samples))
+    whole = epoch_mismatch(network, samples, lambda _: 1.0)
+    exact = max(per_batch, shared) < ROUNDING
+    updates = -(-SAMPLES // BATCH_SIZE)
+    return Claim(
+        id="bengio",
+        claim="With losses summed over a minibatch of n samples λ is n times the "
+        "asker's; stated for the whole training set it is N times, and each minibatch "
+        "takes the share n/N of it.",
+        whose="Bengio (2012), as the Q&A reports him, and the answer",
+        how=f"gradients of a network on {SAMPLES} digits in float64, {updates} "
+        "minibatches, the last one short",
+        number=f"with the share an epoch differs from the full batch by {shared:.0e}, "
+        f"without it by {whole:.0%}",
+        verdict="holds" if exact and whole > ROUNDING else "does not hold",
+        explanation="Every minibatch sees only its share of the summed losses, but "
+        "would see the whole penalty, so an epoch would count the penalty once per "
+        "minibatch. Dividing by the number of minibatches (n/N is one over it) counts "
+        "it once; with a mean loss, as the asker writes it, n cancels and nothing is "
+        "left to divide by.",
+        table=(
+            ("compared gradients", "relative difference"),
+            ("Σ loss + λn Σ w²  and  n·(mean loss + λ Σ w²)", f"{per_batch:.1e}"),
+            ("epoch of minibatches, share n/N  and  full batch", f"{shared:.1e}"),
+            ("epoch of minibatches, no share  and  full batch", f"{whole:.1e}"),
+        ),
+    )

@@ -1,0 +1,144 @@
+"""Claims 1 and 2: the factor 2, and what "0.1 % per iteration" really is."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from dwindle.findings.model import Claim, ClaimVerdict
+
+L2 = 1e-3  # the λ of the answer's own example
+LR = 0.1
+MOMENTUM = 0.9
+# Updates before measuring: momentum's buffer has settled (0.9^300 is 1e-14).
+SETTLE = 300
+# Two float64 sums over a hundred numbers agree to about 1e-14.
+ROUNDING = 1e-12
+
+
+def askers_penalty(weights: Tensor) -> Tensor:
+    """Return λ Σ w² as the question writes it, a scalar tensor."""
+    return L2 * weights.square().sum()
+
+
+def gradient_over_decay(penalty: Callable[[Tensor], Tensor]) -> float:
+    """Return how many times λw the gradient of a penalty is, by autograd."""
+    weights = torch.linspace(-2, 2, 100, dtype=torch.float64).requires_grad_()
+    (gradient,) = torch.autograd.grad(penalty(weights), weights)
+    return (gradient / (L2 * weights.detach())).mean().item()
+
+
+def check_factor_two() -> Claim:
+    """Compare the gradient of λ Σ w² with λ w, by automatic differentiation."""
+    ratio = gradient_over_decay(askers_penalty)
+    return Claim(
+        id="factor-two",
+        claim="The gradient of the asker's penalty is 2λw, the answer's is λw: "
+        "a factor 2 lies between them.",
+        whose="between the question and its answer",
+        how="automatic differentiation of λ Σ w² at 100 weights, divided by λw",
+        number=f"ratio {ratio:.12g}",
+        verdict="holds" if abs(ratio - 2) < ROUNDING else "does not hold",
+        explanation="The same λ is twice as strong in the asker's formula as in the "
+        "answer's, and as PyTorch's weight_decay: weight_decay = 2λ.",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """One way to read "λ = 0.001"; ``weight_decay`` is what PyTorch is then given."""
+
+    title: str
+    weight_decay: float
+    lr: float
+    momentum: float
+    formula: str
+    predicted: float
+
+
+READINGS = (
+    Reading(
+        title="the answer's words: w ← (1 − λ) w",
+        weight_decay=L2,
+        lr=1.0,
+        momentum=0.0,
+        formula="λ",
+        predicted=L2,
+    ),
+    Reading(
+        title=f"gradient + λw, learning rate {LR}",
+        weight_decay=L2,
+        lr=LR,
+        momentum=0.0,
+        formula="lr·λ",
+        predicted=LR * L2,
+    ),
+    Reading(
+        title=f"the asker's λ Σ w², learning rate {LR}",
+        weight_decay=2 * L2,
+        lr=LR,
+        momentum=0.0,
+        formula="2·lr·λ",
+        predicted=2 * LR * L2,
+    ),
+    Reading(
+        title=f"the asker's λ Σ w², learning rate {LR}, momentum {MOMENTUM}",
+        weight_decay=2 * L2,
+        lr=LR,
+        momentum=MOMENTUM,
+        formula="≈ 2·lr·λ/(1 − momentum)",
+        predicted=2 * LR * L2 / (1 - MOMENTUM),
+    ),
+)
+
+
+def measure_shrink(reading: Reading) -> float:
+    """Return the fraction that one step of torch.optim.SGD takes off, gradient zero."""
+    weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+    optimizer = torch.optim.SGD(
+        [weight],
+        lr=reading.lr,
+        momentum=reading.momentum,
+        weight_decay=reading.weight_decay,
+    )
+    before = 1.0
+    for _ in range(SETTLE):
+        before = weight.item()
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    return 1 - weight.item() / before
+
+
+def check_one_tenth_percent() -> Claim:
+    """Measure the decay of one step for every reading of "λ = 0.001"."""
+    measured = [measure_shrink(reading) for reading in READINGS]
+    rows = tuple(
+        (reading.title, reading.formula, f"{reading.predicted:.4%}", f"{shrink:.4%}")
+        for reading, shrink in zip(READINGS, measured, strict=True)
+    )
+    literal, *with_lr = measured
+    as_said = abs(literal - L2) < ROUNDING
+    also_with_lr = all(abs(shrink - L2) < ROUNDING for shrink in with_lr)
+    return Claim(
+        id="one-tenth-percent",
+        claim="λ = 0.001 decays a weight that the error does not care about by 0.1 % "
+        "in every iteration.",
+        whose="the answer",
+        how=f"torch.optim.SGD on a weight with zero gradient, step {SETTLE}",
+        number=f"{min(measured):.3%} to {max(measured):.3%} per step",
+        verdict=_verdict(as_said=as_said, also_with_lr=also_with_lr),
+        explanation="0.1 % is the decay only where λ is the shrink itself. In a "
+        "program the learning rate multiplies it, the asker's formula doubles it, and "
+        "momentum divides it by 1 − momentum (a little more, exactly).",
+        table=(
+            ("reading of λ = 0.001", "per step", "formula gives", "measured"),
+            *rows,
+        ),
+    )
+
+
+def _verdict(*, as_said: bool, also_with_lr: bool) -> ClaimVerdict:
+    if not as_said:
+        return "does not hold"
+    return "holds" if also_with_lr else "holds with a correction"

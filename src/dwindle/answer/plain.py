@@ -1,0 +1,117 @@
+"""The asker's training, written as a PyTorch user would, in double precision.
+
+The claims are checked on this, not on the stacked engine: what they show is then
+about PyTorch and about the question, and not about us.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from dwindle.decay.penalties import layer_coefficients
+from dwindle.study.problem import problem
+
+
+@dataclass(frozen=True)
+class Samples:
+    """Inputs (samples, features) in float64 and labels (samples,)."""
+
+    inputs: Tensor
+    labels: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def minibatches(self, batch_size: int, *, seed: int) -> Iterator["Samples"]:
+        """Yield one epoch in shuffled order; the last minibatch may be short."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        for rows in order.split(batch_size):
+            yield Samples(self.inputs[rows], self.labels[rows])
+
+
+def read_digits(samples: int) -> Samples:
+    """Return the first digits of the training pool, features in [0, 1]."""
+    data = problem("digits-mlp").load()
+    return Samples(
+        torch.from_numpy(np.array(data.pool_x[:samples], dtype=np.float64)),
+        torch.from_numpy(np.array(data.pool_y[:samples], dtype=np.int64)),
+    )
+
+
+def build_network(units: Sequence[int], *, seed: int) -> nn.Sequential:
+    """Return a ReLU network with He-normal weights and zero biases, float64."""
+    generator = torch.Generator().manual_seed(seed)
+    parts: list[nn.Module] = []
+    for fan_in, fan_out in pairwise(units):
+        linear = nn.Linear(fan_in, fan_out, dtype=torch.float64)
+        nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
+        nn.init.zeros_(linear.bias)
+        parts += [linear, nn.ReLU()]
+    return nn.Sequential(*parts[:-1])
+
+
+def matrices(network: nn.Module) -> list[Tensor]:
+    """Return the weight matrices, first layer first."""
+    return [p for p in network.parameters() if p.ndim == 2]  # noqa: PLR2004
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskersObjective:
+    """Mean cross-entropy + λ Σ over layers of c_j Σ w²: the question's formula.
+
+    ``normalization`` sets c_j: 1 (``none``), or one of the asker's two readings of
+    "divide by the number of weights" (``layer-mean``, ``global-mean``).
+    """
+
+    l2: float
+    normalization: str = "none"
+
+    def data_term(self, network: nn.Module, samples: Samples) -> Tensor:
+        """Return the mean cross-entropy, a scalar tensor."""
+        return nn.functional.cross_entropy(network(samples.inputs), samples.labels)
+
+    def penalty(self, network: nn.Module) -> Tensor:
+        """Return λ Σ c_j Σ w², a scalar tensor."""
+        weights = matrices(network)
+        shapes = [(w.shape[1], w.shape[0]) for w in weights]
+        factors = layer_coefficients(self.normalization, shapes)
+        terms = [c * w.square().sum() for c, w in zip(factors, weights, strict=True)]
+        return self.l2 * torch.stack(terms).sum()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descent:
+    """Plain SGD: learning rate, samples per update, passes over the data."""
+
+    lr: float
+    batch_size: int
+    epochs: int
+
+
+def train(
+    network: nn.Module, samples: Samples, objective: AskersObjective, how: Descent
+) -> int:
+    """Minimize the objective in place with torch.optim.SGD; return the updates made."""
+    optimizer = torch.optim.SGD(network.parameters(), lr=how.lr)
+    updates = 0
+    for epoch in range(how.epochs):
+        for batch in samples.minibatches(how.batch_size, seed=epoch):
+            optimizer.zero_grad()
+            loss = objective.data_term(network, batch) + objective.penalty(network)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+            optimizer.step()
+            updates += 1
+    return updates
+
+
+def dead_inputs(samples: Samples) -> Tensor:
+    """Return the indices of inputs that are zero in every sample.
+
+    Their weights never see a gradient of the data term: nature's own probe for the
+    decay of "a weight that the error does not care about".
+    """
+    return (samples.inputs == 0).all(dim=0).nonzero().squeeze(1)
