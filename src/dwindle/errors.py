@@ -5,6 +5,7 @@ The tree (each class is also the builtin that fits it)::
     DwindleError
     ├── RangeError           ValueError    a number outside of its range
     ├── UnknownNameError     LookupError   a name that is in no table
+    ├── AmbiguousNameError   LookupError   a short name that fits several
     ├── MissingFactError     LookupError   a formula needs a fact that was not given
     ├── OscillationError     ValueError    momentum makes the decaying weight swing
     ├── UsageError           ValueError    a command line that cannot be read
@@ -16,6 +17,7 @@ The tree (each class is also the builtin that fits it)::
     │   ├── StoreUnlikeError     it holds results of other conditions
     │   ├── StoreFormatError     it is something else, or newer than this dwindle
     │   └── StoreAccessError     the disk is full, or the file cannot be reached
+    ├── DataFilesError       OSError       the data of a problem is absent or damaged
     ├── MissingLibraryError  ImportError   an optional library is not installed
     ├── ReportWriteError     OSError       a page or picture cannot be written
     └── RefusedError         TypeError     no honest answer exists
@@ -92,6 +94,23 @@ class UnknownNameError(DwindleError, LookupError):
             f"Got {self.name!r}.",
             f"Nearest: {near}." if near else "",
             self.hint,
+        )
+
+
+@dataclass(eq=False)
+class AmbiguousNameError(DwindleError, LookupError):
+    """A short name fits several things; all of them are listed."""
+
+    kind: str
+    name: str
+    candidates: tuple[str, ...]
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: the kind, the name, the candidates."""
+        return (
+            f"The {self.kind} must be told by a name that only one has.",
+            f"Got {self.name!r}.",
+            f"Write one of: {', '.join(self.candidates)}.",
         )
 
 
@@ -283,6 +302,20 @@ class StoreAccessError(StoreError):
             "Results committed earlier are intact.",
             "Make room or access, then run the same command again.",
         )
+
+
+@dataclass(eq=False)
+class DataFilesError(DwindleError, OSError):
+    """A file with the data of a problem is absent or not what it must be."""
+
+    path: str
+    must: str
+    got: str
+    remedy: str
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: what the file must be, what is there, how to get it."""
+        return f"{self.path} must be {self.must}.", f"Got {self.got}.", self.remedy
 
 
 @dataclass(eq=False)

@@ -1,1 +1,1 @@
-"""TODO: first line of this floor."""
+"""Studies: many trainings at once, planned, resumed, and measured."""

@@ -1,0 +1,266 @@
+"""Train a pack of networks at once and say what each ended with."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import NoReturn
+
+import torch
+from torch import Tensor
+
+from dwindle.decay.penalties import layer_coefficients
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError
+from dwindle.store.records import Outcome, Scale, Trial
+from dwindle.study.batches import Epochs, Samples, evaluation_batches
+from dwindle.study.layout import Layout
+from dwindle.study.optimizers import Pack, stacked_optimizer
+from dwindle.study.problem import Data, Problem, layer_shapes, load_once
+from dwindle.study.sampling import epoch_order, initial_weights, training_subset
+from dwindle.study.stack import Stack
+from dwindle.study.watch import Watch, columns
+
+ENGINE_VERSION = "1"  # raise it whenever the same trial would come out differently
+
+EpochsDone = Callable[[int, int], None]
+
+
+def train_pack(
+    trials: Sequence[Trial],
+    *,
+    problem: Problem,
+    dtype: str = "float32",
+    device: str = "cpu",
+    on_epoch: EpochsDone | None = None,
+) -> list[Outcome]:
+    """Train all trials at once, one thread, and return their outcomes in order.
+
+    The models share problem, optimizer, normalization and scale but for the lr; λ, lr
+    and seed are each model's own. A model that diverges ends as ``diverged`` and does
+    not touch the others.
+
+    Args:
+        trials: The pack, at least one trial.
+        problem: The task that all of them name.
+        dtype: ``float32``, or ``float64`` for checks.
+        device: A torch device.
+        on_epoch: Called after every epoch with (epochs done, epochs in all).
+
+    Raises:
+        RangeError: If the trials cannot be one pack, or a size is out of range.
+
+    """
+    _check(trials, problem)
+    start = time.perf_counter()
+    # Models of a seed lie side by side, for they share their minibatches.
+    order = sorted(range(len(trials)), key=lambda i: trials[i].seed)
+    with _one_thread(), torch.inference_mode():
+        run = _Run([trials[i] for i in order], problem, dtype, device)
+        run.train(on_epoch)
+        sorted_outcomes = run.outcomes(start)
+    outcomes: dict[int, Outcome] = dict(zip(order, sorted_outcomes, strict=True))
+    return [outcomes[i] for i in range(len(trials))]
+
+
+def _check(trials: Sequence[Trial], problem: Problem) -> None:
+    if not trials:
+        raise RangeError("trials", "none", "at least one")
+    alike = {replace(t, weight_decay=0, seed=0, scale=_any_lr(t.scale)) for t in trials}
+    if len(alike) != 1 or trials[0].problem != problem.name:
+        _refuse_mixture(len(alike))
+    scale = trials[0].scale
+    if not 1 <= scale.dataset_size <= problem.pool_size:
+        must = f"in 1 … {problem.pool_size}, the pool of {problem.name}"
+        raise RangeError("dataset_size", scale.dataset_size, must)
+    if not 1 <= scale.batch_size <= scale.dataset_size:
+        must = f"in 1 … {scale.dataset_size}, the size of the training set"
+        raise RangeError("batch_size", scale.batch_size, must)
+
+
+def _refuse_mixture(kinds: int) -> NoReturn:
+    must = "alike but for weight_decay, seed and lr, and of the problem given"
+    raise RangeError(name="trials of a pack", value=f"{kinds} kinds", must=must)
+
+
+def _any_lr(scale: Scale) -> Scale:
+    return replace(scale, lr=1.0)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """One thread per pack, denormal numbers off: they cost time and mean nothing."""
+    threads = torch.get_num_threads()
+    tiny = torch.tensor(1e-40)
+    had_denormals = bool(tiny * 1 != 0)
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.set_flush_denormal(not had_denormals)
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The models of one seed."""
+
+    seed: int
+    models: slice
+    train: Samples
+    valid: Samples
+
+
+class _Run:
+    """A pack in training. It owns the weights and everything that changes with them."""
+
+    def __init__(
+        self, trials: Sequence[Trial], problem: Problem, dtype: str, device: str
+    ) -> None:
+        self._trials = trials
+        self._scale = trials[0].scale
+        shapes = layer_shapes(problem, self._scale)
+        self._layout = layout = Layout(
+            shapes, len(trials), getattr(torch, dtype), torch.device(device)
+        )
+        self._groups = _groups(trials, problem, load_once(problem), layout)
+        slices = [group.models for group in self._groups]
+        self._coefficients = layer_coefficients(trials[0].normalization, shapes)
+        self._weights = _initial(layout, self._groups)
+        self._stack = Stack(layout, slices, self._weights)
+        self._epochs = Epochs(
+            [group.train for group in self._groups], self._scale.batch_size
+        )
+        sizes = [batch.size for batch in self._epochs.batches]
+        self._watch = Watch(layout, slices, sizes)
+
+    def train(self, on_epoch: EpochsDone | None) -> None:
+        """Take all steps."""
+        scale, options = self._scale, self._trials[0].optimizer
+        optimizer = stacked_optimizer(self._pack(), options)
+        schedule = Schedule(
+            shape=options.schedule,  # type: ignore[arg-type] # Schedule checks it
+            warmup=options.warmup,
+            final=options.final_lr,
+        )
+        lrs = [scale.lr * share for share in schedule.multipliers(scale.steps)]
+        starts = range(0, scale.steps, scale.steps_per_epoch)
+        for epoch, first in enumerate(starts):
+            size = scale.dataset_size
+            self._epochs.shuffle(
+                [epoch_order(group.seed, epoch, size) for group in self._groups]
+            )
+            steps = lrs[first : first + scale.steps_per_epoch]
+            for i, (lr, batch) in enumerate(
+                zip(steps, self._epochs.batches, strict=False)
+            ):
+                optimizer.start(first + i, lr)
+                self._stack.train(batch, optimizer, self._watch.rows[i])
+            self._watch.look(first, len(steps))
+            if on_epoch is not None:
+                on_epoch(epoch + 1, len(starts))
+            if self._watch.all_gone():
+                break
+
+    def _pack(self) -> Pack:
+        decays = torch.tensor(
+            [t.weight_decay for t in self._trials], dtype=torch.float64
+        )
+        ratios = torch.tensor(
+            [t.scale.lr / self._scale.lr for t in self._trials], dtype=torch.float64
+        )
+        spread = torch.tensor(self._coefficients, dtype=torch.float64)
+        return Pack(self._layout, self._weights, spread[:, None] * decays, ratios)
+
+    def outcomes(self, start: float) -> list[Outcome]:
+        """Evaluate all models and say what each ended with."""
+        valid, right = self._evaluate([group.valid for group in self._groups])
+        train, _ = self._evaluate([group.train for group in self._groups])
+        squares = columns(
+            torch.stack([w.square().sum((1, 2)) for w in self._decayed()])
+        )
+        seconds = (time.perf_counter() - start) / len(self._trials)
+        return [
+            self._outcome(i, (valid[i], right[i], train[i]), squares[i], seconds)
+            for i in range(len(self._trials))
+        ]
+
+    def _decayed(self) -> list[Tensor]:
+        layout = self._layout
+        return [layout.decayed(w, i).double() for i, w in enumerate(self._weights)]
+
+    def _evaluate(self, samples: Sequence[Samples]) -> tuple[list[float], list[float]]:
+        """Return mean cross-entropy and accuracy of each model."""
+        layout, count = self._layout, len(samples[0])
+        row = layout.full((layout.models,))
+        slices = [group.models for group in self._groups]
+        total = torch.zeros(layout.models, dtype=torch.float64, device=layout.device)
+        right = torch.zeros_like(total)
+        for batch in evaluation_batches(samples):
+            log_p = self._stack.score(batch, [row[g] for g in slices])
+            total -= row
+            for g, y in zip(slices, batch.targets, strict=True):
+                right[g] += (log_p[g].argmax(1) == y.argmax(0)).sum(1)
+        return (total / count).tolist(), (right / count).tolist()
+
+    def _outcome(
+        self,
+        model: int,
+        measured: tuple[float, float, float],
+        squares: Sequence[float],
+        seconds: float,
+    ) -> Outcome:
+        loss, accuracy, train_loss = measured
+        steps = self._scale.steps
+        finite = all(abs(x) < float("inf") for x in (loss, train_loss, *squares))
+        at = self._watch.diverged_at[model]
+        if at is not None or not finite:
+            return Outcome(
+                status="diverged",
+                steps=steps,
+                seconds=seconds,
+                diverged_at_step=at or steps,
+                last_finite_loss=self._watch.last_finite[model],
+            )
+        weighted = zip(self._coefficients, squares, strict=True)
+        counts = [fan_in * fan_out for fan_in, fan_out in self._layout.shapes]
+        return Outcome(
+            status="ok",
+            steps=steps,
+            seconds=seconds,
+            loss=loss,
+            accuracy=accuracy,
+            train_loss=train_loss,
+            sum_of_squares=sum(squares),
+            penalty=self._trials[model].weight_decay
+            / 2
+            * sum(c * s for c, s in weighted),
+            layer_rms=tuple(
+                (s / n) ** 0.5 for s, n in zip(squares, counts, strict=True)
+            ),
+        )
+
+
+def _groups(
+    trials: Sequence[Trial], problem: Problem, data: Data, layout: Layout
+) -> list[_Group]:
+    valid = Samples(layout, data.valid_x, data.valid_y)
+    groups, start = [], 0
+    for seed, members in groupby(trials, key=lambda trial: trial.seed):
+        stop = start + len(list(members))
+        rows = training_subset(seed, problem.pool_size, trials[0].scale.dataset_size)
+        train = Samples(layout, data.pool_x[rows], data.pool_y[rows])
+        groups.append(_Group(seed, slice(start, stop), train, valid))
+        start = stop
+    return groups
+
+
+def _initial(layout: Layout, groups: Sequence[_Group]) -> list[Tensor]:
+    weights = layout.zeros()
+    for group in groups:
+        drawn = initial_weights(group.seed, layout.shapes)
+        for i, matrix in enumerate(drawn):
+            layout.decayed(weights[i], i)[group.models] = torch.from_numpy(matrix)
+    return weights

@@ -1,0 +1,78 @@
+"""Where the weights of all models of a pack lie in memory.
+
+A layer of all models is one tensor. Biases are the last input of their layer, whose
+activation is always 1: then no separate pass adds them or sums their gradients. Three
+arrangements, each the one whose matrix products and updates run fastest there:
+
+- first layer: (inputs + 1, models, fan_out), so that one product serves all models
+  that see the same minibatch;
+- hidden layers: (models, fan_in + 1, fan_out), so that the decayed weights of a model
+  are one piece of memory;
+- last layer: (models, classes, fan_in + 1), as few classes make narrow rows slow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Shapes of the layers, the number of models, and where tensors live."""
+
+    shapes: tuple[tuple[int, int], ...]
+    models: int
+    dtype: torch.dtype = torch.float32
+    device: torch.device | str = "cpu"
+
+    @property
+    def depth(self) -> int:
+        """Weight matrices of a model."""
+        return len(self.shapes)
+
+    def full(self, shape: Sequence[int], value: float = 0.0) -> Tensor:
+        """Return a tensor of this pack's kind, filled with one number."""
+        return torch.full(tuple(shape), value, dtype=self.dtype, device=self.device)
+
+    def zeros(self) -> list[Tensor]:
+        """Return one stored tensor per layer: weights, gradients, or a momentum."""
+        return [self.full(self._stored_shape(i)) for i in range(self.depth)]
+
+    def _stored_shape(self, layer: int) -> tuple[int, ...]:
+        fan_in, fan_out = self.shapes[layer]
+        if layer == 0:
+            return fan_in + 1, self.models, fan_out
+        if self.is_last(layer):
+            return self.models, fan_out, fan_in + 1
+        return self.models, fan_in + 1, fan_out
+
+    def is_last(self, layer: int) -> bool:
+        """Whether the layer gives the logits and is not the first as well."""
+        return 0 < layer == self.depth - 1
+
+    def matrices(self, stored: Tensor, layer: int) -> Tensor:
+        """View a stored tensor as (models, fan_out, fan_in + 1), bias last."""
+        if layer == 0:
+            return stored.permute(1, 2, 0)
+        return stored if self.is_last(layer) else stored.transpose(1, 2)
+
+    def decayed(self, stored: Tensor, layer: int) -> Tensor:
+        """View the part that decay acts on: (models, fan_out, fan_in), no biases."""
+        return self.matrices(stored, layer)[:, :, :-1]
+
+    def per_model(self, values: Tensor, layer: int) -> Tensor:
+        """Spread one number per model so that it broadcasts over :meth:`decayed`.
+
+        Args:
+            values: Shape (models,).
+            layer: Which layer it is for.
+
+        """
+        values = values.to(self.dtype).to(self.device)
+        fan_out = self.shapes[layer][1]
+        # In the first layer models lie side by side in a row: a row of factors keeps
+        # the inner loop long.
+        rows = fan_out if layer == 0 else 1
+        return values[:, None, None].expand(self.models, rows, 1).contiguous()

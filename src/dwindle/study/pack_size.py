@@ -1,0 +1,70 @@
+"""How many models train best at once, and how much memory that takes."""
+
+from dwindle.errors import RangeError
+from dwindle.store.records import Optimizer, Scale
+from dwindle.study.problem import Problem, layer_shapes
+
+# Weights, momentum and gradients of a pack should stay in a core's second-level cache,
+# yet a small pack leaves the cost of a call unshared. Measured on digits with 1 MB of
+# that cache: up to this many weights per model, this many models.
+_BEST_MODELS = ((3_000, 42), (12_000, 14), (40_000, 14), (120_000, 4))
+
+# Moments and gradients that are stored beside the weights, in tensors of their size.
+_STATES = {"sgd": 1, "adamw": 3, "adam": 3}
+
+
+def pack_size(
+    scale: Scale, problem: Problem, optimizer: Optimizer, memory_ceiling: int
+) -> int:
+    """Return the number of models per pack that trains fastest below a ceiling.
+
+    Args:
+        scale: Shapes and sizes of the models.
+        problem: What they train on.
+        optimizer: How; Adam keeps more beside each weight than SGD.
+        memory_ceiling: What one pack may take, in bytes.
+
+    Returns:
+        At least 1; 1 where models train faster one by one.
+
+    Raises:
+        RangeError: If not even a single model fits below the ceiling.
+
+    """
+    weights = _weights(scale, problem)
+    best = next((models for most, models in _BEST_MODELS if weights <= most), 1)
+    while pack_bytes(scale, problem, optimizer, models=best) > memory_ceiling:
+        if best == 1:
+            need = pack_bytes(scale, problem, optimizer, models=1)
+            must = f"at least {need:,} bytes, what a single model of this scale takes"
+            raise RangeError("memory_ceiling", f"{memory_ceiling:,} bytes", must)
+        best -= 1
+    return best
+
+
+def pack_bytes(
+    scale: Scale,
+    problem: Problem,
+    optimizer: Optimizer,
+    *,
+    models: int,
+    dtype: str = "float32",
+) -> int:
+    """Estimate the memory of a pack in training, from above.
+
+    Counted are weights with moments and gradients, activations of a minibatch and of
+    an evaluation, training sets (each model may have its own seed) and the data.
+    """
+    width = 8 if dtype == "float64" else 4
+    states = 2 + _STATES[optimizer.name] + optimizer.nesterov
+    units = sum(3 * fan_out + 1 for _, fan_out in layer_shapes(problem, scale))
+    samples = 3 * scale.dataset_size * (problem.inputs + problem.classes + 1)
+    evaluated = scale.batch_size + 512 + 1
+    of_a_model = states * _weights(scale, problem) + units * evaluated + samples
+    # The pool is held once as float32 and its validation part once more as tensors.
+    data = 3 * problem.pool_size * (problem.inputs + problem.classes + 1)
+    return width * (models * of_a_model + data)
+
+
+def _weights(scale: Scale, problem: Problem) -> int:
+    return sum((n_in + 1) * n_out for n_in, n_out in layer_shapes(problem, scale))

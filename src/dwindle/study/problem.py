@@ -1,0 +1,100 @@
+"""What is trained on: data to draw from, data to validate with, and layer shapes."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwindle.errors import UnknownNameError
+from dwindle.store.records import Scale
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """A pool of samples to draw training sets from, and samples to validate with."""
+
+    pool_x: NDArray[np.float32]  # (pool, inputs)
+    pool_y: NDArray[np.int64]  # (pool,)
+    valid_x: NDArray[np.float32]  # (valid, inputs)
+    valid_y: NDArray[np.int64]  # (valid,)
+
+
+class Problem(Hashable, Protocol):
+    """A classification task for dense ReLU networks.
+
+    Anything with these members will do; the ones that dwindle brings are in
+    ``dwindle.study.problems``. ``hidden`` says whether there are hidden layers at all:
+    a problem without is a multinomial logistic regression, whatever the depth asked.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that study files and stores use."""
+
+    @property
+    def inputs(self) -> int:
+        """Features of a sample."""
+
+    @property
+    def classes(self) -> int:
+        """Classes to tell apart."""
+
+    @property
+    def pool_size(self) -> int:
+        """Samples that training sets are drawn from."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether width and depth mean anything here."""
+
+    def load(self) -> Data:
+        """Return the data; called once per process."""
+
+
+def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
+    """Return (fan_in, fan_out) of every weight matrix, from the input on.
+
+    Args:
+        problem: The task, which gives the first fan_in and the last fan_out.
+        scale: Its ``depth`` counts hidden layers, all of them ``width`` wide.
+
+    Example:
+        >>> from dwindle.store.records import Scale
+        >>> scale = Scale(
+        ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=0.1
+        ... )
+        >>> layer_shapes(problem("digits-mlp"), scale)
+        ((64, 8), (8, 8), (8, 10))
+
+    """
+    depth = scale.depth if problem.hidden else 0
+    sizes = (problem.inputs, *(scale.width,) * depth, problem.classes)
+    return tuple(pairwise(sizes))
+
+
+def problem(name: str) -> Problem:
+    """Return the problem of that name.
+
+    Raises:
+        UnknownNameError: If there is none; with the nearest names.
+
+    Example:
+        >>> problem("digits-mlp").pool_size
+        1200
+
+    """
+    from dwindle.study.problems import PROBLEMS
+
+    if name not in PROBLEMS:
+        raise UnknownNameError.among("problem", name, PROBLEMS)
+    return PROBLEMS[name]
+
+
+@cache
+def load_once(problem: Problem) -> Data:
+    """Return the data of a problem, read from disk once per process."""
+    return problem.load()
