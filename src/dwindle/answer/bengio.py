@@ -32,7 +32,7 @@ def _gradient(network: nn.Module, value: Tensor) -> Tensor:
 
 
 def _distance(left: Tensor, right: Tensor) -> float:
-    return ((left - right).norm() / right.norm()).item()
+    return float((left - right).norm() / right.norm())
 
 
 def minibatch_mismatch(network: nn.Module, batch: Samples) -> float:

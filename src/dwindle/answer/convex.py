@@ -8,11 +8,12 @@ arrive at the same weights.
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from dwindle.answer.plain import Samples, build_network, matrices, read_digits
+from dwindle.answer.plain import Samples, build_network, read_digits
 from dwindle.decay.schedules import Schedule
 from dwindle.findings.model import Claim, ClaimVerdict
 
@@ -46,11 +47,12 @@ MINIBATCHES = (
 def descend(samples: Samples, *, penalty: float, budget: Budget) -> Tensor:
     """Return the trained weights (classes, inputs) of a torch.optim.SGD run."""
     network = build_network(UNITS, seed=0)
-    (weight,), (bias,) = (
-        matrices(network),
-        [p for p in network.parameters() if p.ndim == 1],
-    )
-    groups = [{"params": [weight], "weight_decay": penalty}, {"params": [bias]}]
+    weight, bias = network.parameters()
+    # Any: torch declares its param groups so. The bias is free, as in scikit-learn.
+    groups: list[dict[str, Any]] = [
+        {"params": [weight], "weight_decay": penalty},
+        {"params": [bias], "weight_decay": 0.0},
+    ]
     optimizer = torch.optim.SGD(groups, lr=budget.lr, momentum=budget.momentum)
     per_epoch = SAMPLES // budget.batch_size
     falling = iter(Schedule(shape="cosine").multipliers(budget.epochs * per_epoch))

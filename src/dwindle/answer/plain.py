@@ -29,7 +29,7 @@ class Samples:
     def minibatches(self, batch_size: int, *, seed: int) -> Iterator["Samples"]:
         """Yield one epoch in shuffled order; the last minibatch may be short."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        for rows in order.split(batch_size):
+        for rows in torch.split(order, batch_size):
             yield Samples(self.inputs[rows], self.labels[rows])
 
 
