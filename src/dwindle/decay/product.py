@@ -51,14 +51,19 @@ class Product:
         if checked_e_folds(e_folds) == 0:
             return self._less_extra(0.0)
         rates = self.rates(run)
-        # The log is convex, so the answer lies below the first of these; what one
-        # step can lose puts it below the second, and that below the pole.
-        guess = min(e_folds / math.fsum(rates), -math.expm1(-e_folds) / max(rates))
+        # The first is the answer if all rates are alike; the log is convex, which puts
+        # the answer below the second, and below the third even one step loses too much.
+        mean, top = math.fsum(rates) / len(rates), max(rates)
+        guess = min(
+            -math.expm1(-e_folds / len(rates)) / mean,
+            e_folds / (mean * len(rates)),
+            -math.expm1(-e_folds) / top,
+        )
         total = increasing_root(
             lambda knob: _e_folds_below_pole(knob, rates),
             e_folds,
             guess=guess,
-            ceiling=1 / max(rates),
+            ceiling=1 / top,
         )
         return self._less_extra(total)
 

@@ -3,8 +3,12 @@
 import math
 from collections.abc import Callable
 
-_MOST_STEPS = 300
+from dwindle.errors import RangeError
+
+_MOST_EVALUATIONS = 300
 _LAST_DIGIT = 4e-16
+_NEAR = 1e-6  # error of the logarithm of the value
+_Point = tuple[float, float]  # argument, value
 
 
 def increasing_root(
@@ -13,8 +17,9 @@ def increasing_root(
     """Return the argument in (0, ceiling) at which the function reaches the target.
 
     The e-folds of a run are nearly proportional to its weight decay, so secants in
-    log-log coordinates land after a few evaluations; a bracket keeps them honest, and
-    every third step halves it, because a pole at the ceiling bends the line.
+    log-log coordinates land after a few evaluations, each of which walks through the
+    whole run. A bracket keeps them honest: where a pole at the ceiling bends the line
+    so that a step does not halve the error, the next one halves the bracket.
 
     Args:
         function: Increasing, from 0 at 0; ``inf`` is allowed towards the ceiling.
@@ -22,33 +27,39 @@ def increasing_root(
         guess: First argument, in (0, ceiling).
         ceiling: Upper end of the search; may be ``inf``.
 
+    Raises:
+        RangeError: If no float comes near the target: the function jumps there.
+
     """
     low, high = 0.0, ceiling
-    here, before = guess, (0.0, 0.0)
-    for count in range(_MOST_STEPS):
+    here, last_move, last_error = guess, math.inf, math.inf
+    best = (math.inf, guess)
+    before: _Point = (0.0, 0.0)
+    for _ in range(_MOST_EVALUATIONS):
         value = function(here)
-        if value == target:
-            return here
+        error = abs(math.log(value / target)) if 0 < value < math.inf else math.inf
+        best = min(best, (error, here))
         low, high = (here, high) if value < target else (low, here)
         there = _secant((here, value), before, target)
-        before = (here, value)
-        if not low < there < high or count % 3 == 2:  # noqa: PLR2004
+        if not low < there < high or error > last_error / 2:
             there = _middle(low, high)
-        if abs(there - here) <= _LAST_DIGIT * here:
+        move = abs(there - here) / here
+        # The error left by a secant step is about the product of the last two moves.
+        if value == target or move < _LAST_DIGIT:
+            break
+        if error < _NEAR and move * last_move < _LAST_DIGIT / 100:
             return there
-        here = there
-    return here
+        before, here, last_move, last_error = (here, value), there, move, error
+    return _accepted(*best, target)
 
 
-def _secant(
-    here: tuple[float, float], before: tuple[float, float], target: float
-) -> float:
+def _secant(here: _Point, before: _Point, target: float) -> float:
     """Next argument on the line through two points, or of slope 1 through one."""
     argument, value = here
     if not 0 < value < math.inf:
         return math.nan
     slope = 1.0
-    if 0 < before[1] < math.inf and before[0] != argument and before[1] != value:
+    if 0 < before[1] < math.inf and before[0] != argument:
         slope = math.log(value / before[1]) / math.log(argument / before[0])
     return argument * math.exp(math.log(target / value) / slope) if slope else math.nan
 
@@ -57,3 +68,11 @@ def _middle(low: float, high: float) -> float:
     if math.isinf(high):
         return 2 * low
     return math.sqrt(low * high) if low > high / 4 else (low + high) / 2
+
+
+def _accepted(error: float, argument: float, target: float) -> float:
+    if error > _NEAR:
+        must = "so few that a weight decay of 16 digits gives them in this run"
+        remedy = "Ask for fewer e-folds or for more steps."
+        raise RangeError("e_folds", target, must, remedy)
+    return argument

@@ -1,0 +1,167 @@
+"""Weight RMS and rotation per step that a decay and white gradients settle at.
+
+A weight whose gradient is white noise of standard deviation σ, independent of it, is a
+linear filter of that noise. Its variance R² and its correlation ρ from one step to the
+next are exact; the rotation is ``arccos ρ``, the angle between two successive weight
+vectors of many coordinates. For slow decay they tend to the square roots that the
+literature gives: AdamW ``R = √(η / 2λ)`` and ``√(2 η λ (1 − β₁)/(1 + β₁))``, SGD
+``R = σ √(η_e / 2λ)`` with ``η_e = η (1 − d)/(1 − μ)`` and ``√(2 η (1 − d) λ/(1 + μ))``.
+
+Reference: Kosson, Messmer & Jaggi 2024, Rotational Equilibrium (arXiv 2305.17212), and
+Wan et al. 2021, Spherical Motion Dynamics (arXiv 2006.08419), for the limits; the exact
+forms are the textbook variances of AR(2) and ARMA(2, 1) processes.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from dwindle.decay.ranges import checked_knob
+from dwindle.decay.run import Run
+from dwindle.errors import RangeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equilibrium:
+    """Where decay and noise balance, at the peak lr.
+
+    Args:
+        rms: Root mean square of a weight; ``inf`` without decay.
+        rotation_per_step: Angle in radians between weights one step apart.
+
+    """
+
+    rms: float
+    rotation_per_step: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Walk:
+    """w_t = first·w_{t-1} + second·w_{t-2} + kick·n_t + echo·n_{t-1}, n_t white.
+
+    ``slack`` is 1 − first − second: what pulls the weight back, given and not computed
+    because the difference has no digit left where decay is slow.
+    """
+
+    first: float
+    second: float
+    slack: float
+    kick: float
+    echo: float = 0.0
+
+    def equilibrium(self) -> Equilibrium:
+        """Return the stationary spread and the angle of one step."""
+        if self.slack == 0:
+            return Equilibrium(rms=math.inf, rotation_per_step=0.0)
+        room = (1 + self.second) * self.slack * (1 - self.second + self.first)
+        cross = self.kick * self.echo
+        power = self.kick**2 + self.echo**2 + self.first * cross
+        driven = self.first * (1 + self.second) * cross + power * (1 - self.second)
+        variance = driven / room
+        turned = (self.slack - cross / variance) / (1 - self.second)
+        # arccos(1 − x) as 2 arcsin √(x/2): x may be 1e-15.
+        angle = 2 * math.asin(math.sqrt(turned / 2))
+        return Equilibrium(rms=math.sqrt(variance), rotation_per_step=angle)
+
+
+def sgd_equilibrium(
+    knob: float, run: Run, *, gradient_noise: float = 1.0
+) -> Equilibrium:
+    """Equilibrium of torch.optim.SGD: plain, with momentum and dampening, or Nesterov.
+
+    With ``a = η λ`` and ``e = (1 − d) a``, plain momentum is
+    ``w_{t+1} = (1 + μ − e) w_t − μ w_{t−1} − η (1 − d) g_t``, so
+    ``R² = η² (1 − d)² σ² (1 + μ) / ((1 − μ) e (2 (1 + μ) − e))`` and
+    ``cos θ = 1 − e/(1 + μ)``; Nesterov adds a term in ``g_{t−1}``.
+
+    Args:
+        knob: ``weight_decay`` of the optimizer, at least 0.
+        run: Gives lr, momentum, dampening and nesterov.
+        gradient_noise: Standard deviation σ of one weight's gradient; the RMS is
+            proportional to it, so 1 gives the RMS per unit of gradient noise.
+
+    Raises:
+        RangeError: If so strong a decay has no equilibrium: the weight grows.
+        MissingFactError: If the run has no lr.
+
+    Example:
+        >>> there = sgd_equilibrium(1e-4, Run(lr=0.01, momentum=0.9))
+        >>> f"{there.rms:.4f} {there.rotation_per_step:.6f}"
+        '22.3607 0.001026'
+
+    """
+    lr = run.require("lr", "The equilibrium of SGD")
+    walk = _nesterov if run.nesterov else _plain
+    return walk(lr, checked_knob(knob), gradient_noise, run).equilibrium()
+
+
+def _plain(lr: float, knob: float, noise: float, run: Run) -> _Walk:
+    kick = lr * (1 - run.dampening if run.momentum else 1.0)
+    _refuse_growth(knob, limit=2 * (1 + run.momentum) / kick)
+    return _Walk(
+        first=1 + run.momentum - kick * knob,
+        second=-run.momentum,
+        slack=kick * knob,
+        kick=kick * noise,
+    )
+
+
+def _nesterov(lr: float, knob: float, noise: float, run: Run) -> _Walk:
+    momentum, pull = run.momentum, lr * knob
+    _refuse_growth(knob, limit=2 * (1 + momentum) / ((1 + 2 * momentum) * lr))
+    return _Walk(
+        first=(1 + momentum) * (1 - pull),
+        second=-momentum * (1 - pull),
+        slack=pull,
+        kick=lr * (1 + momentum) * noise,
+        echo=-lr * momentum * noise,
+    )
+
+
+def _refuse_growth(knob: float, *, limit: float) -> None:
+    if knob >= limit:
+        must = f"below {limit:.6g} here: from there on every step makes weights larger"
+        raise RangeError("weight_decay", knob, must)
+
+
+def adamw_equilibrium(knob: float, run: Run) -> Equilibrium:
+    """Equilibrium of AdamW under gradients that are mostly noise.
+
+    Adam divides by the gradient's size, so the update is the first moment of noise with
+    unit variance, whatever σ is: ``w_{t+1} = (1 − s) w_t − η m_t`` with ``s = η λ`` and
+    ``m_t = β₁ m_{t−1} + (1 − β₁) n_t``. Then, with ``a = 1 − s``,
+    ``R² = η² (1 − β₁)(1 + a β₁) / ((1 + β₁)(1 − a β₁)(1 − a²))`` and
+    ``cos θ = (a + β₁)/(1 + a β₁)``. That the second moment wavers (β₂) is left out.
+
+    Args:
+        knob: ``weight_decay`` of torch.optim.AdamW, at least 0.
+        run: Gives lr and betas.
+
+    Raises:
+        RangeError: If lr times knob is 1 or more.
+        MissingFactError: If the run has no lr.
+
+    Example:
+        >>> there = adamw_equilibrium(0.1, Run(lr=1e-3))
+        >>> f"{there.rms:.4f} {there.rotation_per_step:.6f}"
+        '0.0707 0.003245'
+
+    """
+    lr = run.require("lr", "The equilibrium of AdamW")
+    slack, memory = lr * checked_knob(knob), run.betas[0]
+    if slack >= 1:
+        raise RangeError("weight_decay", knob, f"below 1 / lr, {1 / lr:g}")
+    walk = _Walk(
+        first=1 - slack + memory,
+        second=-(1 - slack) * memory,
+        slack=slack * (1 - memory),
+        kick=lr * (1 - memory),
+    )
+    return walk.equilibrium()
+
+
+# By what a knob's record names; a family alone does not tell AdamW from Muon.
+EQUILIBRIA: Mapping[str, Callable[[float, Run], Equilibrium]] = MappingProxyType(
+    {"sgd": sgd_equilibrium, "adamw": adamw_equilibrium}
+)
