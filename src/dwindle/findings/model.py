@@ -32,8 +32,10 @@ class CellFindings:
 
     ``value`` is the cell's value on its axis; ``scale`` holds every quantity (width,
     depth, weights, batch_size, dataset_size, epochs, steps, lr). ``optimum`` is None
-    when the best λ lies at an edge of the grid (``at_edge`` says which) or there are
-    fewer than three seeds. ``gain`` is loss without decay minus loss at the optimum.
+    when the best λ lies at an edge of the grid (``at_edge`` says which); it has no
+    limits with fewer than three seeds, and a single missing limit is open: it lies
+    beyond the grid. ``gain`` is what decay buys: loss without it minus loss at the
+    optimum, corrected for the optimum's having been chosen on the same seeds.
     """
 
     value: float
@@ -60,6 +62,8 @@ class RuleFindings:
     predicts). ``agrees`` is None where the measurement cannot tell. Regret is the
     validation loss lost by following the rule from the anchor cell, over the other
     cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
+    ``beyond_grid`` counts predictions that the grid does not reach: the regret is then
+    at least so much.
     """
 
     rule: str
@@ -72,11 +76,17 @@ class RuleFindings:
     regret_high: float | None
     share_lost: float | None
     predictions: tuple[float | None, ...]
+    beyond_grid: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
 class AxisFindings:
-    """One axis: its cells, the measured exponent of the best λ, and every rule."""
+    """One axis: its cells, the measured exponent of the best λ, and every rule.
+
+    ``anchor`` is the value of the cell from which rules predict the others.
+    ``unchanged`` holds what it costs to keep that cell's λ everywhere: also the cost of
+    a rule that does not speak of this axis.
+    """
 
     axis: str
     policy: str
@@ -88,6 +98,7 @@ class AxisFindings:
     anchor: float | None
     cells: tuple[CellFindings, ...]
     rules: tuple[RuleFindings, ...]
+    unchanged: RuleFindings | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -64,7 +64,7 @@ def read_losses(curve: Curve, log_decay: float) -> Reading:
     return Reading(values=values, beyond=beyond)
 
 
-def measure_regret(judged: Sequence[Judged]) -> Interval:
+def measure_regret(judged: Sequence[Judged]) -> Interval | None:
     """Return the regret, averaged over cells that share their seeds.
 
     Per seed and averaged over cells: plug-in ``p_s = v_s - L_s(x̂)`` and leave-out
@@ -77,7 +77,8 @@ def measure_regret(judged: Sequence[Judged]) -> Interval:
         judged: At least one cell, each with the loss per seed that is judged.
 
     Returns:
-        Regret in units of the loss; no limits below three seeds.
+        Regret in units of the loss; no limits below three seeds, None without a seed
+        that all cells share.
 
     Example:
         >>> x = np.arange(7.0)
@@ -94,6 +95,8 @@ def measure_regret(judged: Sequence[Judged]) -> Interval:
 
     """
     shared = _shared_seeds(judged)
+    if not shared:
+        return None
     plug_in = np.mean([_plug_in(one, shared) for one in judged], axis=0)
     n = len(shared)
     if n == 1:

@@ -1,0 +1,89 @@
+"""One axis: the exponent of the best λ, from the cells that can tell."""
+
+import math
+from collections.abc import Sequence
+
+from dwindle.decay.rules import RULES
+from dwindle.findings.cells import Cell
+from dwindle.findings.held import Ground, hold_rule, hold_unchanged
+from dwindle.findings.model import AxisFindings
+from dwindle.stats.slope import Slope, fit_slope
+
+
+def measure_axis(
+    axis: str, cells: Sequence[Cell], *, policy: str, base_value: float, family: str
+) -> AxisFindings:
+    """Fit the exponent of an axis and hold every rule against its cells.
+
+    Args:
+        axis: Name of the quantity.
+        cells: Its cells, in order.
+        policy: What moves or stays along the axis, in words.
+        base_value: The value of the study's base cell.
+        family: Update family, for the rules.
+
+    Returns:
+        Findings of the axis; without an exponent, ``why_null`` says why.
+
+    """
+    telling = [cell for cell in cells if cell.tells and cell.findings.value > 0]
+    slope = fit_slope(
+        [math.log(cell.findings.value) for cell in telling],
+        [cell.optimum for cell in telling if cell.optimum is not None],
+    )
+    anchor = _anchor(telling, base_value)
+    ground = Ground(
+        cells=tuple(cells),
+        fitted=tuple(telling if slope else (c for c in cells if c.findings.value > 0)),
+        anchor=anchor,
+        slope=slope,
+        family=family,
+    )
+    return AxisFindings(
+        axis=axis,
+        policy=policy,
+        exponent=slope.exponent if slope else None,
+        low=slope.low if slope else None,
+        high=slope.high if slope else None,
+        why_null="" if slope else _why_null(cells, len(telling)),
+        note=_note(slope, cells) if slope else "",
+        anchor=anchor.findings.value if anchor else None,
+        cells=tuple(cell.findings for cell in cells),
+        rules=tuple(hold_rule(rule, ground) for rule in RULES),
+        unchanged=hold_unchanged(ground),
+    )
+
+
+def _anchor(telling: Sequence[Cell], base_value: float) -> Cell | None:
+    """The base cell if it can tell, else the nearest cell that can."""
+
+    def distance(cell: Cell) -> float:
+        return abs(math.log(cell.findings.value / base_value)) if base_value > 0 else 0
+
+    return min(telling, key=distance, default=None)
+
+
+def _left_out(cells: Sequence[Cell]) -> str:
+    """Name the cells that cannot tell, by their reason."""
+    reasons: dict[str, list[str]] = {}
+    for cell in cells:
+        if cell.silent_because:
+            value = f"{cell.findings.value:g}"
+            reasons.setdefault(cell.silent_because, []).append(value)
+    return "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
+
+
+def _why_null(cells: Sequence[Cell], telling: int) -> str:
+    left_out = _left_out(cells)
+    reason = f"only {telling} of {len(cells)} cells can tell, a slope needs two"
+    return f"{reason} ({left_out})" if left_out else reason
+
+
+def _note(slope: Slope, cells: Sequence[Cell]) -> str:
+    parts = [f"the interval is that of the {slope.decided_by}"]
+    if not slope.law_checked:
+        parts.append("two cells, so the power law itself is not checked")
+    left_out = _left_out(cells)
+    if left_out:
+        parts.append(f"left out: {left_out}")
+    return "; ".join(parts)

@@ -1,0 +1,204 @@
+"""One scale: its curve over λ, its optimum, and whether decay matters there."""
+
+import math
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from dwindle.findings.model import CellFindings, CurvePoint
+from dwindle.stats.curve import Curve, curve_from_losses
+from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
+from dwindle.stats.optimum import Optimum, measure_optimum
+from dwindle.stats.regret import read_losses
+from dwindle.stats.student import mean_interval
+from dwindle.store.records import Outcome, Scale, Trial
+
+Rows = Iterable[tuple[Trial, Outcome]]
+# λ -> seed -> outcome
+Trainings = Mapping[float, Mapping[int, Outcome]]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Cell:
+    """A cell with the arrays behind its findings.
+
+    ``coefficient`` stands between the study's λ and the λ that an average weight feels.
+    """
+
+    findings: CellFindings
+    coefficient: float
+    curve: Curve | None
+    optimum: Optimum | None
+
+    @property
+    def tells(self) -> bool:
+        """Whether the optimum may enter a slope or serve as an anchor."""
+        return self.findings.matters == "yes" and self.findings.optimum is not None
+
+    @property
+    def silent_because(self) -> str:
+        """Why the cell may not enter a slope, in a few words; empty if it may."""
+        if self.tells:
+            return ""
+        if self.curve is None:
+            return "no λ has a finite loss from every seed"
+        if self.findings.matters == "no":
+            return "decay does not matter there"
+        if self.findings.matters == "cannot tell":
+            return f"whether decay matters there cannot be told ({self.findings.why})"
+        return f"its best λ lies at the {self.findings.at_edge} edge of the grid"
+
+
+def gather(rows: Rows) -> dict[Scale, dict[float, dict[int, Outcome]]]:
+    """Sort trainings by scale, λ and seed."""
+    found: dict[Scale, dict[float, dict[int, Outcome]]] = {}
+    for trial, outcome in rows:
+        at_scale = found.setdefault(trial.scale, {})
+        at_scale.setdefault(trial.weight_decay, {})[trial.seed] = outcome
+    return found
+
+
+def measure_cell(
+    trainings: Trainings,
+    *,
+    value: float,
+    scale: Mapping[str, float],
+    coefficient: float,
+) -> Cell:
+    """Say everything that the trainings of one scale say.
+
+    Args:
+        trainings: Outcomes by λ and seed; λ = 0 is the training without decay.
+        value: The cell's value on its axis.
+        scale: Every quantity of scale of the cell.
+        coefficient: Factor between the study's λ and the λ at an average weight.
+
+    Returns:
+        The cell; where numbers do not exist, its findings say why.
+
+    """
+    curve = _curve(trainings)
+    points = tuple(_point(decay, trainings[decay]) for decay in sorted(trainings))
+    blank = _blank(value, scale, points)
+    if curve is None:
+        return Cell(findings=blank, coefficient=coefficient, curve=None, optimum=None)
+    # The scale seeds the draws: a cell that two axes share has one interval, and the
+    # draws of different cells are independent.
+    name = repr(sorted(scale.items())).encode()
+    optimum = measure_optimum(curve, generator_seed=zlib.crc32(name))
+    verdict = judge_whether_decay_matters(curve)
+    return Cell(
+        findings=_filled(blank, curve, optimum, verdict),
+        coefficient=coefficient,
+        curve=curve,
+        optimum=optimum,
+    )
+
+
+def _curve(trainings: Trainings) -> Curve | None:
+    decays = sorted(trainings)
+    seeds = _counted_seeds(trainings)
+    losses = np.full((len(seeds), len(decays)), np.nan)
+    for column, decay in enumerate(decays):
+        for row, seed in enumerate(seeds):
+            losses[row, column] = _loss(trainings[decay].get(seed))
+    return curve_from_losses(np.array(decays), losses, seeds=seeds)
+
+
+def _counted_seeds(trainings: Trainings) -> list[int]:
+    """Seeds with at least half of the cell's λ: others are still being trained."""
+    counts: dict[int, int] = {}
+    for outcomes in trainings.values():
+        for seed in outcomes:
+            counts[seed] = counts.get(seed, 0) + 1
+    most = max(counts.values(), default=0)
+    return sorted(seed for seed, count in counts.items() if 2 * count >= most)
+
+
+def _loss(outcome: Outcome | None) -> float:
+    if outcome is None or outcome.status != "ok" or outcome.loss is None:
+        return math.nan
+    return outcome.loss if math.isfinite(outcome.loss) else math.nan
+
+
+def _point(decay: float, outcomes: Mapping[int, Outcome]) -> CurvePoint:
+    ended = [o for o in outcomes.values() if math.isfinite(_loss(o))]
+    losses = np.array([_loss(outcome) for outcome in ended])
+    interval = mean_interval(losses) if ended else None
+    return CurvePoint(
+        weight_decay=decay,
+        mean=interval.value if interval else None,
+        low=interval.low if interval else None,
+        high=interval.high if interval else None,
+        n=len(ended),
+        diverged=sum(o.status == "diverged" for o in outcomes.values()),
+        train_loss=_mean([outcome.train_loss for outcome in ended]),
+        penalty=_mean([outcome.penalty for outcome in ended]),
+    )
+
+
+def _mean(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known) if known else None
+
+
+def _blank(
+    value: float, scale: Mapping[str, float], points: tuple[CurvePoint, ...]
+) -> CellFindings:
+    return CellFindings(
+        value=value,
+        scale=dict(scale),
+        optimum=None,
+        low=None,
+        high=None,
+        matters="cannot tell",
+        why="no λ has a finite loss from every seed",
+        at_edge=None,
+        loss_at_optimum=None,
+        loss_without_decay=None,
+        gain=None,
+        gain_low=None,
+        gain_high=None,
+        curve=points,
+    )
+
+
+def _filled(
+    blank: CellFindings, curve: Curve, optimum: Optimum, verdict: MattersVerdict
+) -> CellFindings:
+    inside = optimum.at_edge is None
+    without, gain = curve.without_decay, verdict.gain
+    return replace(
+        blank,
+        optimum=math.exp(optimum.log_decay) if inside else None,
+        low=_decay(optimum.low) if inside else None,
+        high=_decay(optimum.high) if inside else None,
+        matters=verdict.matters,
+        why="; ".join([verdict.why, *_remarks(curve, optimum)]),
+        at_edge=optimum.at_edge,
+        loss_at_optimum=float(read_losses(curve, optimum.log_decay).values.mean()),
+        loss_without_decay=None if without is None else float(without.mean()),
+        gain=gain.value if gain else None,
+        gain_low=gain.low if gain else None,
+        gain_high=gain.high if gain else None,
+    )
+
+
+def _decay(log_decay: float | None) -> float | None:
+    """Return λ, or None for a limit that is missing or open."""
+    if log_decay is None or math.isinf(log_decay):
+        return None
+    return math.exp(log_decay)
+
+
+def _remarks(curve: Curve, optimum: Optimum) -> list[str]:
+    """What a reader of the optimum has to know besides the verdict."""
+    remarks = []
+    if optimum.at_edge:
+        remarks.append(f"the best λ is at the {optimum.at_edge} edge of the grid")
+    if curve.dropped:
+        count = len(curve.dropped)
+        remarks.append(f"{count} λ without a finite loss from every seed left out")
+    return remarks
