@@ -1,0 +1,153 @@
+"""Which λ a rule would call equal across scales: the corrections of a collapse plot.
+
+A rule holds when the loss curves of all scales line up after λ was brought to the
+anchor scale by it: λ · (predicted at the anchor) / (predicted at the cell).
+"""
+
+import math
+from dataclasses import dataclass
+
+from dwindle.findings.model import AxisFindings, CellFindings, RuleFindings
+from dwindle.report import tables, text
+
+# The rules that the question and its answer speak of come first; one more, the cheapest
+# to follow, joins them. Six panels are what a reader still compares.
+HEADLINE_RULES = ("question-layer-mean", "bengio-map", "neal", "half-life-epochs")
+MOST_PANELS = 6
+
+Factors = tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correction:
+    """A named factor per cell that brings its λ to the anchor scale."""
+
+    title: str
+    factors: Factors
+
+    @property
+    def changes_nothing(self) -> bool:
+        """Whether the curves stay where they are."""
+        return all(f is None or math.isclose(f, 1.0) for f in self.factors)
+
+
+def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
+    """Return the corrections worth a panel: none, the rules, what was measured.
+
+    Rules that correct alike share a panel; a rule that corrects nothing joins the
+    uncorrected one.
+    """
+    found = [Correction(title="as typed", factors=tuple(1.0 for _ in axis.cells))]
+    for rule in _chosen(axis):
+        factors = rule_factors(axis, rule)
+        if factors is not None:
+            _join(found, Correction(title=text.rule_title(rule.rule), factors=factors))
+    measured = measured_factors(axis)
+    if measured is not None:
+        power = f"{text.quantity(axis.axis)}^{text.fixed(axis.exponent, places=2)}"
+        found.append(Correction(title=f"measured: λ ∝ {power}", factors=measured))
+    return tuple(found)
+
+
+def _chosen(axis: AxisFindings) -> list[RuleFindings]:
+    by_name = {rule.rule: rule for rule in axis.rules if rule.applies}
+    headline = [by_name[name] for name in HEADLINE_RULES if name in by_name]
+    ranked = [rule for rule in tables.ranked_rules(axis) if rule not in headline]
+    return headline + ranked[:1]
+
+
+def _join(found: list[Correction], new: Correction) -> None:
+    for i, old in enumerate(found):
+        if _same(old.factors, new.factors):
+            found[i] = Correction(
+                title=f"{old.title}; {new.title}", factors=old.factors
+            )
+            return
+    if len(found) < MOST_PANELS - 1:
+        found.append(new)
+
+
+def _same(one: Factors, other: Factors) -> bool:
+    return len(one) == len(other) and all(
+        a is b or (a is not None and b is not None and math.isclose(a, b, rel_tol=0.02))
+        for a, b in zip(one, other, strict=True)
+    )
+
+
+def anchor_cell(axis: AxisFindings) -> int | None:
+    """Return the position of the cell from which the rules predict, if there is one."""
+    if axis.anchor is None:
+        return None
+    for i, cell in enumerate(axis.cells):
+        if math.isclose(cell.value, axis.anchor, rel_tol=1e-9):
+            return i
+    return None
+
+
+def rule_factors(axis: AxisFindings, rule: RuleFindings) -> Factors | None:
+    """Return the factor of every cell under a rule; None without an anchor."""
+    anchor = anchor_cell(axis)
+    if anchor is None or len(rule.predictions) != len(axis.cells):
+        return None
+    # The rule is followed from the best λ of the anchor, also where it is not repeated.
+    start = rule.predictions[anchor] or axis.cells[anchor].optimum
+    if not start:
+        return None
+    factors = [start / each if each else None for each in rule.predictions]
+    factors[anchor] = 1.0
+    return tuple(factors)
+
+
+def measured_factors(axis: AxisFindings) -> Factors | None:
+    """Return the factor of every cell under the measured exponent, if there is one."""
+    anchor = anchor_cell(axis)
+    if axis.exponent is None or anchor is None:
+        return None
+    start, power = axis.cells[anchor].value, axis.exponent
+    return tuple((start / cell.value) ** power for cell in axis.cells)
+
+
+def spread(axis: AxisFindings, factors: Factors) -> float | None:
+    """Return the largest corrected best λ over the smallest; 1 is a perfect collapse.
+
+    Only cells where decay matters and the optimum is inside the grid count.
+    """
+    found = [
+        cell.optimum * factor
+        for cell, factor in zip(axis.cells, factors, strict=True)
+        if cell.optimum and factor and cell.matters == "yes"
+    ]
+    return max(found) / min(found) if len(found) > 1 else None
+
+
+def lowest_loss(cell: CellFindings) -> float | None:
+    """Return the loss from which a curve is measured: the one at its best λ."""
+    if cell.loss_at_optimum is not None:
+        return cell.loss_at_optimum
+    means = [p.mean for p in cell.curve if p.mean is not None and p.weight_decay > 0]
+    return min(means) if means else None
+
+
+def clearest_axis(axes: tuple[AxisFindings, ...]) -> AxisFindings | None:
+    """Return the axis on which the best λ moves most against its own uncertainty."""
+    measured = [axis for axis in axes if _clarity(axis) > 0]
+    return max(measured, key=_clarity) if measured else None
+
+
+def _clarity(axis: AxisFindings) -> float:
+    if axis.exponent is None or axis.low is None or axis.high is None:
+        return 0.0
+    if anchor_cell(axis) is None:
+        return 0.0
+    return abs(axis.exponent) / max(axis.high - axis.low, 1e-9)
+
+
+def best_correction(axis: AxisFindings) -> Correction:
+    """Return the correction after which the curves of an axis line up best.
+
+    The measured exponent itself is left out: that it collapses its own cells says
+    nothing about a rule. Uncorrected curves may win.
+    """
+    typed, *others = corrections(axis)
+    rules = [each for each in others if not each.title.startswith("measured")]
+    return min((typed, *rules), key=lambda each: spread(axis, each.factors) or math.inf)

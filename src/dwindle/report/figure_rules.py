@@ -1,0 +1,156 @@
+"""Rules against measurement as figures: exponents side by side, regret as a map."""
+
+from collections.abc import Sequence
+
+from dwindle.findings.model import AxisFindings, Findings
+from dwindle.report import tables, text, vega
+from dwindle.report.themes import Theme
+from dwindle.report.vega import Spec
+
+
+def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 190) -> Spec:
+    """Return the measured exponent with its interval beside every rule's prediction."""
+    rules = [rule for rule in tables.ranked_rules(axis) if rule.exponent is not None]
+    rules.sort(key=lambda rule: (rule.exponent or 0.0, rule.rule))
+    rows = [
+        {
+            "rule": text.rule_title(rule.rule),
+            "x": rule.exponent,
+            "agrees": tables.agreement(rule),
+        }
+        for rule in rules
+    ]
+    label = {"labelLimit": 190, "labelColor": theme.ink, "grid": True, "ticks": False}
+    row_of = {
+        "field": "rule",
+        "type": "nominal",
+        "sort": None,
+        "axis": {**label, "title": None, "domain": False},
+    }
+    across = {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"domain": exponent_domain(axis), "nice": False},
+        "axis": {"title": "exponent of the best λ", "grid": False, "tickCount": 5},
+    }
+    points = vega.layer(
+        rows,
+        {"type": "point", "size": 70, "strokeWidth": 2},
+        {"x": across, "y": row_of, **_agreement_encoding(theme)},
+    )
+    parts = {
+        "width": width,
+        "height": 19 * max(len(rows), 1),
+        "layer": [*_measured_layers(axis, across, theme), points],
+    }
+    return vega.figure(parts, theme)
+
+
+def _agreement_encoding(theme: Theme) -> Spec:
+    answers = ["yes", "cannot tell", "no"]
+    base = {"field": "agrees", "type": "nominal", "legend": None}
+    colors = [theme.good, theme.muted, theme.bad]
+    shapes = ["circle", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
+    return {
+        "color": {**base, "scale": {"domain": answers, "range": colors}},
+        "shape": {**base, "scale": {"domain": answers, "range": shapes}},
+    }
+
+
+def _measured_layers(axis: AxisFindings, across: Spec, theme: Theme) -> list[Spec]:
+    zero = {"type": "rule", "color": theme.muted, "strokeDash": [2, 3]}
+    layers = [vega.layer([{"x": 0.0}], zero, {"x": across})]
+    if axis.low is not None and axis.high is not None:
+        band = {"type": "rect", "color": theme.band}
+        rows = [{"x": axis.low, "x2": axis.high}]
+        layers.append(vega.layer(rows, band, {"x": across, "x2": {"field": "x2"}}))
+    if axis.exponent is not None:
+        line = {"type": "rule", "color": theme.accent, "strokeWidth": 2}
+        layers.append(vega.layer([{"x": axis.exponent}], line, {"x": across}))
+    return layers
+
+
+def exponent_domain(axis: AxisFindings) -> list[float]:
+    """Return the exponents that a panel shows: all of them, and zero."""
+    shown = [rule.exponent for rule in axis.rules if rule.applies]
+    found = [each for each in (*shown, axis.exponent, axis.low, axis.high, 0.0) if each]
+    low, high = min((*found, 0.0)), max((*found, 0.0))
+    margin = 0.08 * (high - low) or 1.0
+    return [low - margin, high + margin]
+
+
+def regret_map(findings: Findings, theme: Theme) -> Spec:
+    """Return the regret of every rule on every axis as a heat map with its numbers."""
+    rules = tables.regret_order(findings)
+    rows = [
+        {
+            "rule": text.rule_title(rule.rule),
+            "axis": text.quantity(axis.axis),
+            "regret": rule.regret,
+            "label": text.fixed(rule.regret),
+        }
+        for axis in findings.axes
+        for rule in axis.rules
+        if rule.rule in rules and rule.applies and rule.regret is not None
+    ]
+    sorted_by = {"type": "nominal", "sort": None}
+    base = {
+        "x": {
+            "field": "axis",
+            **sorted_by,
+            "scale": {"domain": [text.quantity(a.axis) for a in findings.axes]},
+            "axis": {
+                "orient": "top",
+                "title": None,
+                "labelAngle": 0,
+                "ticks": False,
+                "domain": False,
+                "labelColor": theme.ink,
+                "labelExpr": "split(datum.label, ' ')",
+            },
+        },
+        "y": {
+            "field": "rule",
+            **sorted_by,
+            "scale": {"domain": [text.rule_title(name) for name in rules]},
+            "axis": {
+                "title": None,
+                "ticks": False,
+                "domain": False,
+                "labelLimit": 210,
+                "labelColor": theme.ink,
+            },
+        },
+    }
+    tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
+    label = {"type": "text", "fontSize": 11}
+    parts = {
+        "width": {"step": 66},
+        "height": {"step": 25},
+        "layer": [
+            vega.layer(rows, tile, {**base, "color": _classes(theme.heat)}),
+            vega.layer(
+                rows,
+                label,
+                {**base, "text": {"field": "label"}, "color": _classes(theme.heat_ink)},
+            ),
+        ],
+    }
+    return vega.figure(parts, theme)
+
+
+# Nats; each class is about three times the one before.
+REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+def _classes(colors: Sequence[str]) -> Spec:
+    return {
+        "field": "regret",
+        "type": "quantitative",
+        "scale": {
+            "type": "threshold",
+            "domain": list(REGRET_CLASSES),
+            "range": list(colors),
+        },
+        "legend": None,
+    }

@@ -1,0 +1,103 @@
+"""Every figure of a study as a Vega-Lite specification: findings in, dicts out."""
+
+from collections.abc import Sequence
+
+from dwindle.findings.model import AxisFindings, Findings
+from dwindle.report import collapse, text, vega
+from dwindle.report.collapse import Correction
+from dwindle.report.figure_collapse import Panel, collapse_panel, collapse_parts
+from dwindle.report.figure_rules import exponents_panel, regret_map
+from dwindle.report.figure_terms import terms_panel
+from dwindle.report.themes import LIGHT, Theme
+from dwindle.report.vega import Spec
+
+__all__ = [
+    "Panel",
+    "collapse_panel",
+    "exponents_panel",
+    "main_figure",
+    "regret_map",
+    "spread_text",
+    "terms_panel",
+]
+
+
+def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | None:
+    """Return the one figure to show: curves as typed beside curves corrected.
+
+    It takes the axis on which the best λ moves most against its own uncertainty, over
+    all studies, and the published rule after which the curves line up best.
+
+    Args:
+        studies: Findings, one per study.
+        theme: Colors; a picture needs real ones.
+
+    Returns:
+        The specification, or None where no study has an exponent.
+
+    """
+    axes = tuple(axis for study in studies for axis in study.axes)
+    axis = collapse.clearest_axis(axes)
+    if axis is None:
+        return None
+    best = collapse.best_correction(axis)
+    typed = collapse.corrections(axis)[0]
+    study = next(each for each in studies if axis in each.axes)
+    title = {
+        "text": _message(axis, best),
+        "subtitle": _setting(study, axis),
+        "fontSize": 17,
+        "subtitleFontSize": 13,
+        "subtitlePadding": 5,
+        "anchor": "start",
+        "offset": 18,
+    }
+    shown = (typed,) if best.changes_nothing else (typed, best)
+    panels = [_titled(axis, each, theme) for each in shown]
+    parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
+    framed = vega.figure(parts, theme, lettering=13)
+    framed["config"]["background"] = theme.paper
+    return framed
+
+
+def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
+    panel = Panel(
+        axis=axis,
+        correction=correction,
+        theme=theme,
+        width=400,
+        height=230,
+        lettering=13,
+    )
+    heading = {
+        "text": correction.title,
+        "subtitle": spread_text(axis, correction),
+        "fontSize": 14,
+        "subtitleFontSize": 12,
+        "anchor": "start",
+        "frame": "group",
+    }
+    return {"title": heading, **collapse_parts(panel)}
+
+
+def _message(axis: AxisFindings, best: Correction) -> str:
+    name = text.quantity(axis.axis)
+    if best.changes_nothing:
+        return f"The best weight decay does not need correcting for {name}"
+    direction = "falls" if (axis.exponent or 0.0) < 0 else "rises"
+    return f"The best weight decay {direction} with {name}"
+
+
+def _setting(study: Findings, axis: AxisFindings) -> str:
+    power = text.exponent(axis.exponent, axis.low, axis.high)
+    name, optimizer = text.clean(study.study, limit=40), text.clean(study.optimizer)
+    law = f"best λ ∝ {text.quantity(axis.axis)}^{power}"
+    return f"{name}, {optimizer}, {study.seeds} seeds: {law}"
+
+
+def spread_text(axis: AxisFindings, correction: Correction) -> str:
+    """Return how far apart the best λ of all scales lie after a correction."""
+    factor = collapse.spread(axis, correction.factors)
+    if factor is None:
+        return "too few optima to compare"
+    return f"best λ within a factor {text.number(factor, digits=2)}"

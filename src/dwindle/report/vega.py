@@ -1,0 +1,95 @@
+"""Small pieces of Vega-Lite that several figures share."""
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dwindle.report.themes import SHAPES, Theme, series_positions
+
+Spec = dict[str, Any]  # JSON: what Vega-Lite reads
+
+SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, never fetched
+FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
+# Below this a plain decimal has too many zeros for a tick label.
+_PLAIN_DECIMALS_FROM = 1e-3
+
+
+def figure(parts: Spec, theme: Theme, *, lettering: int = 11) -> Spec:
+    """Return a whole specification: the parts, the schema, one quiet look."""
+    axis = {
+        "domainColor": theme.grid,
+        "gridColor": theme.grid,
+        "tickColor": theme.grid,
+        "labelColor": theme.muted,
+        "titleColor": theme.muted,
+        "titleFontWeight": "normal",
+        "titleFontSize": lettering,
+        "labelFontSize": lettering,
+        "titlePadding": 6,
+        "tickSize": 3,
+    }
+    config = {
+        "background": None,
+        "font": FONT,
+        "padding": 4,
+        "aria": False,  # the page describes each figure once, in words
+        "view": {"stroke": None},
+        "axis": axis,
+        "legend": {"labelColor": theme.muted, "labelFontSize": 11, "title": None},
+        "title": {"color": theme.ink, "subtitleColor": theme.muted},
+    }
+    return {"$schema": SCHEMA, "config": config, **parts}
+
+
+def decades(low: float, high: float) -> list[float]:
+    """Return the powers of ten inside a range; more than seven are thinned out.
+
+    Example:
+        >>> decades(3e-4, 0.2)
+        [0.001, 0.01, 0.1]
+
+    """
+    first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
+    step = 1 + (last - first) // 7
+    return [float(f"1e{power}") for power in range(first, last + 1, step)]
+
+
+def decay_axis(domain: tuple[float, float], *, title: str | None) -> Spec:
+    """Return the x encoding of a logarithmic λ over a fixed domain."""
+    ticks = decades(*domain)
+    plain = bool(ticks) and ticks[0] >= _PLAIN_DECIMALS_FROM
+    labels = {"format": "~g" if plain else "~e", "labelFlush": True}
+    axis: Spec = {"values": ticks, "title": title, "grid": True, **labels}
+    if title is None:
+        axis = {**axis, "labels": False, "ticks": False, "domain": False}
+    return {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"type": "log", "domain": list(domain), "nice": False},
+        "axis": axis,
+    }
+
+
+def series_color(names: Sequence[str], theme: Theme) -> Spec:
+    """Return the color encoding of ordered series, without a legend."""
+    colors = [theme.series[i] for i in series_positions(len(names))]
+    return _by_cell(names, colors)
+
+
+def series_shape(names: Sequence[str]) -> Spec:
+    """Return the shape encoding of ordered series: told apart without color."""
+    return _by_cell(names, [SHAPES[i % len(SHAPES)] for i in range(len(names))])
+
+
+def _by_cell(names: Sequence[str], values: Sequence[str]) -> Spec:
+    return {
+        "field": "cell",
+        "type": "nominal",
+        "scale": {"domain": list(names), "range": list(values)},
+        "legend": None,
+    }
+
+
+def layer(rows: Iterable[Spec], mark: Spec, encoding: Spec) -> Spec:
+    """Return one layer with its own rows."""
+    return {"data": {"values": list(rows)}, "mark": mark, "encoding": encoding}
