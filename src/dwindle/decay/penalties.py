@@ -8,12 +8,15 @@ means a number, a power of it, and a factor: ``λ = factor(run) · number ** pow
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from dwindle.decay.names import nearest_names
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
 
 NORMALIZATIONS = ("none", "layer-mean", "global-mean", "fan-in")
+
+ALWAYS_ON = "Switch that other decay off first."
 
 
 def layer_coefficients(
@@ -61,16 +64,22 @@ def layer_coefficients(
 
 @dataclass(frozen=True, kw_only=True)
 class Penalty:
-    """One way to write a penalty: ``λ = factor(run) · number ** power``.
+    """One way to write a penalty: ``λ = factor(run) · number ** power + extra``.
 
-    ``normalization`` spreads that λ over the layers (:func:`layer_coefficients`).
+    ``normalization`` spreads that λ over the layers (:func:`layer_coefficients`);
+    ``extra`` is a penalty that is on whatever the number says. ``formula`` is the
+    objective, ``forward`` and ``inverse`` say the conversion to people, with ``x`` for
+    the number.
     """
 
     name: str
     formula: str
     factor: Callable[[Run], float]
+    forward: str
+    inverse: str
     power: float = 1.0
     normalization: str = "none"
+    extra: float = 0.0
 
     def penalty_from_number(self, number: float, run: Run) -> float:
         """Return the canonical λ, before normalization, of the number that is written.
@@ -83,7 +92,7 @@ class Penalty:
             0.004
 
         """
-        return self.factor(run) * math.pow(number, self.power)
+        return self.factor(run) * math.pow(number, self.power) + self.extra
 
     def number_from_penalty(self, penalty: float, run: Run) -> float:
         """Return the number to write for a canonical λ, before normalization.
@@ -93,15 +102,20 @@ class Penalty:
 
         Raises:
             MissingFactError: If the formula needs a fact that the run does not have.
+            RangeError: If λ is below the penalty that is always on.
 
         Example:
             >>> PENALTIES["prior"].number_from_penalty(0.004, Run(dataset_size=1000))
             0.5
 
         """
-        if penalty == 0:
+        written = penalty - self.extra
+        if written < 0:
+            must = f"at least {self.extra:g}, which is on here whatever one types"
+            raise RangeError("penalty", penalty, must, ALWAYS_ON)
+        if written == 0:
             return 0.0 if self.power > 0 else math.inf
-        return math.pow(penalty / self.factor(run), 1 / self.power)
+        return math.pow(written / self.factor(run), 1 / self.power)
 
 
 def _data(run: Run) -> float:
@@ -115,54 +129,80 @@ def _batch(run: Run) -> float:
 _RECORDS = (
     Penalty(
         name="canonical",
-        formula="mean loss + (λ/2)·Σw²; adds λ·w to the gradient",
+        formula="mean loss + (x/2)·Σw²",
         factor=lambda _: 1.0,
+        forward="λ = x",
+        inverse="x = λ",
     ),
     Penalty(
         name="without-half",
-        formula="mean loss + λ·Σw²; adds 2λ·w to the gradient",
+        formula="mean loss + x·Σw²",
         factor=lambda _: 2.0,
+        forward="λ = 2·x",
+        inverse="x = λ/2",
     ),
     Penalty(
         name="without-half:layer-mean",
-        formula="mean loss + Σ_j λ/(L·n_j·n_{j+1})·Σw²",
+        formula="mean loss + Σ_j x/(L·n_j·n_{j+1})·Σw²",
         factor=lambda _: 2.0,
+        forward="λ_j = 2·x/(L·n_j·n_{j+1})",
+        inverse="x = λ_j·L·n_j·n_{j+1}/2",
         normalization="layer-mean",
     ),
     Penalty(
         name="without-half:global-mean",
-        formula="mean loss + λ/(number of weights)·Σw²",
+        formula="mean loss + x/(number of weights)·Σw²",
         factor=lambda _: 2.0,
+        forward="λ = 2·x/(number of weights)",
+        inverse="x = λ·(number of weights)/2",
         normalization="global-mean",
     ),
     Penalty(
         name="batch-sum",
-        formula="Σ of the losses of a minibatch + λ·Σw²",
+        formula="Σ of the losses of a minibatch of B + x·Σw²",
         factor=lambda run: 2.0 / _batch(run),
+        forward="λ = 2·x/B",
+        inverse="x = λ·B/2",
     ),
     Penalty(
         name="data-sum",
-        formula="Σ of all N losses + λ·Σw², of which a minibatch of B takes B/N",
+        formula="Σ of all N losses + x·Σw², of which a minibatch of B takes B/N",
         factor=lambda run: 2.0 / _data(run),
+        forward="λ = 2·x/N",
+        inverse="x = λ·N/2",
     ),
     Penalty(
         name="prior",
-        formula="Σ of all N losses + Σw²/(2σ²)",
+        formula="Σ of all N losses + Σw²/(2x²)",
         factor=lambda run: 1.0 / _data(run),
+        forward="λ = 1/(x²·N)",
+        inverse="x = 1/√(λ·N)",
         power=-2.0,
     ),
     Penalty(
         name="prior:fan-in",
-        formula="Σ of all N losses + Σ_j fan_in_j/(2ω²)·Σw²",
+        formula="Σ of all N losses + Σ_j fan_in_j/(2x²)·Σw²",
         factor=lambda run: 1.0 / _data(run),
+        forward="λ_j = fan_in_j/(x²·N)",
+        inverse="x = √(fan_in_j/(λ_j·N))",
         power=-2.0,
         normalization="fan-in",
     ),
     Penalty(
         name="inverse-data-sum",
-        formula="C·Σ of all N losses + (1/2)·Σw²",
+        formula="x·Σ of all N losses + (1/2)·Σw²",
         factor=lambda run: 1.0 / _data(run),
+        forward="λ = 1/(x·N)",
+        inverse="x = 1/(λ·N)",
         power=-1.0,
     ),
+    Penalty(
+        name="canonical:asgd",
+        formula="mean loss + ((x + 1e-4)/2)·Σw²",
+        factor=lambda _: 1.0,
+        forward="λ = x + 1e-4",
+        inverse="x = λ - 1e-4",
+        extra=1e-4,
+    ),
 )
-PENALTIES: Mapping[str, Penalty] = {record.name: record for record in _RECORDS}
+PENALTIES: Mapping[str, Penalty] = MappingProxyType({r.name: r for r in _RECORDS})

@@ -1,0 +1,147 @@
+"""Every knob to its coordinate and back: a penalty λ, a shrink per step, or e-folds.
+
+A knob that is a coefficient of an objective has a penalty, one whose family takes a
+known fraction off a weight has a shrink; coupled SGD has both, and is the bridge.
+"""
+
+import math
+from collections.abc import Mapping
+
+from dwindle.decay.families import FAMILIES, Family
+from dwindle.decay.half_life import (
+    HalfLife,
+    half_life_from_shrink,
+    shrink_from_half_life,
+)
+from dwindle.decay.knob import Knob
+from dwindle.decay.lambd import LAMBD
+from dwindle.decay.penalties import PENALTIES, Penalty
+from dwindle.decay.ranges import checked_shrink
+from dwindle.decay.run import Run
+from dwindle.errors import RefusedError
+
+# What a rate does between the peak and the end of the run: it follows the schedule.
+_RATE_FAMILY = "schedule-only"
+
+
+def family_of(knob: Knob) -> Family | None:
+    """Return the update rule that reads the knob; None for a bare penalty or a rate."""
+    if knob.family is None:
+        return None
+    return LAMBD if knob.family == LAMBD.name else FAMILIES[knob.family]
+
+
+def penalty_convention_of(knob: Knob) -> Penalty | None:
+    """Return the objective that the knob is a coefficient of, or None."""
+    return None if knob.penalty is None else PENALTIES[knob.penalty]
+
+
+def has_shrink(knob: Knob) -> bool:
+    """Tell whether a weight with zero gradient decays at a rate that the knob sets."""
+    family = family_of(knob)
+    return knob.is_rate or (family is not None and family.has_half_life)
+
+
+def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
+    """Return the shrink per step at the peak lr.
+
+    Raises:
+        RangeError: If the number or the shrink is out of range.
+        OscillationError: If momentum makes the weight swing.
+        MissingFactError: If the formula needs a fact that the run does not have.
+
+    """
+    if knob.clock is not None:
+        return shrink_from_half_life(HalfLife(number, knob.clock).in_steps(run))
+    if knob.is_rate:
+        return checked_shrink(number)
+    return _family(knob).shrink_per_step(number * _steps_factor(knob, run), run)
+
+
+def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
+    """Return the number to type for a shrink per step at the peak lr.
+
+    Raises:
+        RangeError: If no number gives that shrink.
+        OscillationError: If momentum cannot decay that fast.
+        MissingFactError: If the formula needs a fact that the run does not have.
+
+    """
+    if knob.clock is not None:
+        steps = half_life_from_shrink(shrink_per_step)
+        return HalfLife.from_steps(steps, clock=knob.clock, run=run).value
+    if knob.is_rate:
+        return checked_shrink(shrink_per_step)
+    shrink = _family(knob).knob_for_shrink(shrink_per_step, run)
+    return shrink / _steps_factor(knob, run)
+
+
+def e_folds_from_number(knob: Knob, number: float, run: Run) -> float:
+    """Return -ln of what the whole run leaves of a weight with zero gradient."""
+    if knob.is_rate:
+        shrink = shrink_from_number(knob, number, run)
+        return FAMILIES[_RATE_FAMILY].e_folds(shrink, run)
+    return _family(knob).e_folds(number * _steps_factor(knob, run), run)
+
+
+def survival_from_number(knob: Knob, number: float, run: Run) -> float:
+    """Return what the whole run leaves of a weight with zero gradient."""
+    if knob.is_rate:
+        shrink = shrink_from_number(knob, number, run)
+        return FAMILIES[_RATE_FAMILY].survival(shrink, run)
+    return _family(knob).survival(number * _steps_factor(knob, run), run)
+
+
+def number_from_e_folds(knob: Knob, e_folds: float, run: Run) -> float:
+    """Return the number to type for so many e-folds over the run."""
+    family = FAMILIES[_RATE_FAMILY] if knob.is_rate else _family(knob)
+    found = family.knob_for_e_folds(e_folds, run) / _steps_factor(knob, run)
+    return number_from_shrink(knob, found, run) if knob.is_rate else found
+
+
+def _family(knob: Knob) -> Family:
+    family = family_of(knob)
+    if family is None:
+        why = "It is a term of an objective; an optimizer and its lr make it a decay."
+        raise RefusedError(f"A shrink of {knob.name}", why, "Name an optimizer.")
+    return family
+
+
+def _steps_factor(knob: Knob, run: Run) -> float:
+    """Return 1, or 1/√steps where the number is stated for a run of one step."""
+    return 1 / math.sqrt(run.total_steps) if knob.over_root_steps else 1.0
+
+
+# How the shrink at the peak lr comes about, said to people; x is the number.
+FORMULAS: Mapping[str, tuple[str, str]] = {
+    "coupled-sgd": (
+        "s = 1 − slow root of z² − (1 + μ − (1−d)·η·x)·z + μ",
+        "x = s·(1 − μ − s)/((1 − s)·(1−d)·η)",
+    ),
+    "decoupled": ("s = η·x", "x = s/η"),
+    "schedule-only": ("s = x", "x = s"),
+    "constant": ("s = x", "x = s"),
+    "corrected": ("s = η·x", "x = s/η"),
+    "asgd": ("s = η·(x + 1e-4)", "x = s/η − 1e-4"),
+    "asgd-lambd": ("s = η·x", "x = s/η"),
+}
+_NESTEROV = (
+    "s = 1 − slow root of z² − (1 + μ)(1 − η·x)·z + μ(1 − η·x)",
+    "x = s·(1 − μ − s)/((1 − (1 + μ)·s)·η)",
+)
+
+
+def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
+    """Return the formula from the number to the shrink, and the one back."""
+    if knob.clock is not None:
+        return "s = 1 − 2^(−1/h)", "h = −ln 2/ln(1 − s)"
+    if knob.is_rate:
+        return "s = x", "x = s"
+    if knob.family == "coupled-sgd" and run.nesterov:
+        return _NESTEROV
+    if knob.family == "coupled-sgd" and run.momentum == 0:
+        return FORMULAS["decoupled"]
+    forward, inverse = FORMULAS[str(knob.family)]
+    if knob.over_root_steps:
+        return "s = x/√steps", "x = s·√steps"
+    return forward, inverse

@@ -1,0 +1,116 @@
+"""A knob is a place where somebody types a decay: one record, and its names."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from dwindle.decay.half_life import Clock
+from dwindle.decay.names import nearest_names
+from dwindle.errors import AmbiguousNameError, UnknownNameError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Knob:
+    """A place where a user types a decay, and what the number means there.
+
+    ``family`` is the update rule that reads the number (a key of ``FAMILIES``, or
+    ``asgd-lambd``), ``penalty`` the objective that it is a coefficient of (a key of
+    ``PENALTIES``); a coupled knob has both. A rate, ``half-life`` or ``shrink``, has
+    neither: it *is* the coordinate, on its ``clock``.
+
+    Args:
+        name: Public import path, or a name from a paper; a variant after a colon.
+        formula: What the number does, with ``x`` for the number.
+        unit: What the number is, in a few words.
+        family: Update rule, or None.
+        penalty: Objective, or None.
+        clock: Clock of a half-life.
+        over_root_steps: Whether the number stands for x/√steps.
+        default: Value that the library takes if one types nothing; None if it has none.
+        skips: Weights that the knob leaves alone by default.
+        version: Version that was read.
+        source: File or section that was read.
+        note: What surprises people.
+        aliases: Other full names.
+
+    """
+
+    name: str
+    formula: str
+    unit: str
+    family: str | None = None
+    penalty: str | None = None
+    clock: Clock | None = None
+    over_root_steps: bool = False
+    default: float | None = None
+    skips: str = ""
+    version: str = ""
+    source: str = ""
+    note: str = ""
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def is_rate(self) -> bool:
+        """Whether the knob is itself a half-life or a shrink."""
+        return self.family is None and self.penalty is None
+
+    @property
+    def short_names(self) -> frozenset[str]:
+        """Names that mean this knob wherever they are unique.
+
+        Example:
+            >>> knob = Knob(name="torch.optim.Adam:decoupled", formula="", unit="")
+            >>> sorted(knob.short_names)
+            ['Adam:decoupled', 'optim.Adam:decoupled', 'torch.Adam:decoupled']
+
+        """
+        short: set[str] = set()
+        for name in (self.name, *self.aliases):
+            path, colon, variant = name.partition(":")
+            parts = path.split(".")
+            tails = [".".join(parts[start:]) for start in range(1, len(parts))]
+            tails.append(f"{parts[0]}.{parts[-1]}" if tails else path)
+            short |= {tail + colon + variant for tail in tails}
+        return frozenset(short - {self.name})
+
+
+def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
+    """Find a knob by its name, an alias, or a short name that only one knob has.
+
+    Raises:
+        AmbiguousNameError: If the short name fits several knobs.
+        UnknownNameError: If it fits none.
+
+    """
+    if name in table:
+        return table[name]
+    found = _matches(name, table.values()) or _matches_in_any_case(name, table.values())
+    if len(found) == 1:
+        return found[0]
+    if found:
+        raise AmbiguousNameError("knob", name, tuple(knob.name for knob in found))
+    near = _nearest(name, table.values())
+    raise UnknownNameError("knob", name, near, "See: dwindle knobs.")
+
+
+def _matches(name: str, knobs: Iterable[Knob]) -> list[Knob]:
+    return [knob for knob in knobs if name in {*knob.aliases, *knob.short_names}]
+
+
+def _matches_in_any_case(name: str, knobs: Iterable[Knob]) -> list[Knob]:
+    folded = name.casefold()
+    return [
+        knob
+        for knob in knobs
+        if folded in {each.casefold() for each in (knob.name, *knob.short_names)}
+    ]
+
+
+def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
+    """Compare with short names too: a long path hides a typo in its last word."""
+    full_names = {
+        spelling: knob.name
+        for knob in knobs
+        for spelling in (knob.name, *knob.aliases, *knob.short_names)
+    }
+    found = [full_names[near] for near in nearest_names(name, full_names, limit=12)]
+    return tuple(dict.fromkeys(found))[:4]
