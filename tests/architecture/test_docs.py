@@ -10,7 +10,8 @@ import pytest
 from architecture.source import ROOT
 
 import dwindle
-from dwindle.cli.main import COMMANDS, main, parser_of
+from dwindle.cli.main import COMMANDS, main
+from dwindle.cli.options import AS_JSON, read_words
 
 MODULES = sorted(
     module.name for module in pkgutil.walk_packages(dwindle.__path__, "dwindle.")
@@ -56,8 +57,8 @@ def test_commands_of_the_pages_run(line, capsys):
     _, name, *words = shlex.split(line)
     if name in LONG_COMMANDS:
         command = next(command for command in COMMANDS if command.name == name)
-        context = parser_of(command).make_context(name, words)
-        assert not context.args
+        options = (*importlib.import_module(command.module).OPTIONS, AS_JSON)
+        assert read_words(f"dwindle {name}", options, words)
     else:
         assert main([name, *words]) == 0
         assert capsys.readouterr().out

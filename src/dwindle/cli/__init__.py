@@ -1,13 +1,28 @@
 """The command line: one file per command, no mathematics.
 
-A command is a module ``dwindle.cli.NAME`` with a function ``command`` whose
-signature typer reads (``Annotated[..., typer.Option(...)]``) and whose docstring is
-its help, plus a row in :data:`dwindle.cli.main.COMMANDS`. The module is imported only
-when its command is asked for.
+A command is a module ``dwindle.cli.NAME`` and a row in
+:data:`dwindle.cli.main.COMMANDS`. The module is imported only when its command is
+asked for, and has two names::
+
+    OPTIONS = (
+        Option("STUDY.toml", "the study file", required=True),  # a place
+        Option("--store", "where results are kept", "PATH"),    # takes a value
+        Option("--quick", "a minute instead of three"),         # a flag
+    )
+
+    def command(*, study_toml: str, store: str | None, quick: bool, as_json: bool):
+        \"\"\"Say in one sentence what it does; the rest of the help page.\"\"\"
+
+Every option arrives as a keyword argument (lower case, ``-`` and ``.`` as ``_``): a
+flag as bool, the others as ``option.read`` makes of them, None where not given;
+``--json`` is on every command and arrives as ``as_json``.
 
 A command prints data through :mod:`dwindle.cli.output`: ``print_json(plain)`` under
 ``--json``, otherwise ``stdout().print(...)``; progress and notes go to ``stderr()``.
 It raises :class:`dwindle.errors.DwindleError` for everything that a person can mend:
 :func:`dwindle.cli.main.main` turns it into text on stderr (with ``--json`` also into
 an error object on stdout) and into the exit code.
+
+The words are read by thirty lines of our own rather than by a library: those at hand
+take longer to import than all the rest, and one brings pydantic into every command.
 """

@@ -9,10 +9,12 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
 
 from dwindle.cli.failure import FAILED, INTERRUPTED, tell, tell_unexpected
-from dwindle.errors import DwindleError, UnknownNameError, UsageError
+from dwindle.cli.options import AS_JSON, read_words
+from dwindle.errors import DwindleError, UnknownNameError
+
+HELP = {"--help", "-h"}
 
 
 @dataclass(frozen=True)
@@ -85,8 +87,11 @@ def main(args: Sequence[str] | None = None) -> int:
 def _dispatch(words: list[str]) -> int:
     """Run the command that the first word names; the rest is its own to read."""
     first, *rest = words or ["--help"]
-    if first in ("--help", "-h", "help"):
-        return _print_help()
+    if first in HELP or first == "help":
+        from dwindle.cli.help import print_overview
+
+        print_overview({command.name: command.help for command in COMMANDS})
+        return 0
     if first == "--version":
         return _print_version()
     if first.startswith("-"):
@@ -100,57 +105,15 @@ def _dispatch(words: list[str]) -> int:
     return _run(COMMANDS[names.index(first)], rest)
 
 
-def parser_of(command: Command) -> Any:  # a class that typer hides
-    """Return what reads the words after a command and calls its function."""
-    import typer
-
-    app = typer.Typer(add_completion=False)
-    app.command()(import_module(command.module).command)
-    return typer.main.get_command(app)
-
-
 def _run(command: Command, words: list[str]) -> int:
-    parser = parser_of(command)
-    try:
-        code = parser(words, prog_name=f"dwindle {command.name}", standalone_mode=False)
-    except Exception as error:
-        # typer keeps the class of its usage errors under a private name that has
-        # moved before; what they all have is this method.
-        if not hasattr(error, "format_message"):
-            raise
-        raise _usage_error(error, command) from error
-    return code if isinstance(code, int) else 0
+    module = import_module(command.module)
+    options = (*module.OPTIONS, AS_JSON)
+    if not HELP.isdisjoint(words):
+        from dwindle.cli.help import print_page
 
-
-def _usage_error(error: Any, command: Command) -> DwindleError:  # a typer usage error
-    helping = f"dwindle {command.name} --help"
-    hint = f"{helping} lists all options."
-    unknown = getattr(error, "option_name", None)
-    if unknown and "No such option" in error.format_message():
-        known = [name for param in error.ctx.command.params for name in param.opts]
-        return UnknownNameError.among("option", unknown, known, hint)
-    must = f"dwindle {command.name} must be called as its help says."
-    got = error.format_message().rstrip(".")
-    return UsageError(must, f"this: {got}", hint)
-
-
-def _print_help() -> int:
-    from rich.table import Table
-
-    from dwindle.cli.output import stdout
-
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
-    table.add_column(style="bold cyan", no_wrap=True)
-    table.add_column()
-    for command in COMMANDS:
-        table.add_row(command.name, command.help)
-    console = stdout()
-    console.print("\n[bold]dwindle[/]: weight decay, corrected for scale.\n")
-    console.print("  dwindle [bold cyan]COMMAND[/] --help tells the options of one.\n")
-    console.print(table)
-    console.print("\n  --json   on every command: JSON on stdout instead of tables")
-    console.print("  --debug  on every command: a traceback when something fails")
-    console.print("  --version\n")
+        print_page(command.name, module.command.__doc__, options)
+        return 0
+    module.command(**read_words(f"dwindle {command.name}", options, words))
     return 0
 
 

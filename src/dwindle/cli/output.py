@@ -4,17 +4,10 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-AsJson = Annotated[
-    bool,
-    typer.Option("--json", help="Print JSON instead of tables.", show_default=False),
-]
 
 # Columns of text where no terminal says how wide it is, and the most that we use of
 # one: longer lines are hard to follow by eye.
