@@ -100,6 +100,8 @@ class Store:
     def plan(self, trials: Iterable[Trial]) -> None:
         """Set the trainings that the study consists of now."""
         keys = sorted({trial_key(trial, self._conditions) for trial in trials})
+        if digest(keys) == self._study()["planned"]:
+            return
         with told(self.path), self._transaction():
             self._db.execute("DELETE FROM planned")
             rows = [(key,) for key in keys]

@@ -1,0 +1,217 @@
+"""Where packs train: in this process, or one at a time in each of several others."""
+
+import os
+import signal
+import time
+import traceback
+from collections import deque
+from collections.abc import Generator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import suppress
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from typing import Protocol, Self
+
+from dwindle.errors import DwindleError
+from dwindle.store.records import Outcome
+from dwindle.study.machine import cores
+from dwindle.study.training import Train, Work, train_with_engine
+from dwindle.study.worker import become_worker, warm_up
+
+# A pack that its worker did not survive this often is given up.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came out of the pack at ``index``, and the seconds that it took."""
+
+    index: int
+    outcomes: tuple[Outcome, ...]
+    seconds: float
+
+
+class Backend(Protocol):
+    """Trains packs; what comes out does not depend on which backend it was.
+
+    A training that fails is an outcome with status ``error``; an error of ours (data
+    that is not there) is raised. Leaving the iterator early abandons what is running.
+    """
+
+    @property
+    def workers(self) -> int:
+        """How many packs train at a time."""
+
+    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+        """Train all packs; yield each as it is done, in no set order."""
+
+    def close(self) -> None:
+        """Give everything back; nothing is left running."""
+
+
+class Inline:
+    """Trains one pack after the other in this process: simple, and easy to debug."""
+
+    workers = 1
+
+    def __init__(self, train: Train = train_with_engine) -> None:
+        self._train = train
+
+    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+        """Train all packs in the order given."""
+        for index, work in enumerate(works):
+            yield _timed(self._train, work, index)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
+
+
+class Processes:
+    """Trains a pack per worker process at a time; owns the workers.
+
+    Workers start at once and stay for several studies. Each has a pool of its own, so
+    that the death of one says which pack it was training: that pack is tried again.
+    """
+
+    def __init__(
+        self, workers: int | None = None, train: Train = train_with_engine
+    ) -> None:
+        """Start the workers.
+
+        Args:
+            workers: How many; as many as there are cores when None.
+            train: What a worker does with a pack; importable by name.
+
+        """
+        self.workers = workers or cores()
+        self._train = train
+        self._slots = [_Slot() for _ in range(self.workers)]
+
+    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+        """Train all packs, starting them in the order given."""
+        waiting = deque(_Attempt(index, work) for index, work in enumerate(works))
+        running: dict[Future[Trained], tuple[_Slot, _Attempt]] = {}
+        try:
+            while waiting or running:
+                busy = {slot for slot, _ in running.values()}
+                for slot in [slot for slot in self._slots if slot not in busy]:
+                    if waiting:
+                        attempt = waiting.popleft()
+                        future = slot.submit(self._train, attempt)
+                        running[future] = (slot, attempt)
+                for future in wait(running, return_when=FIRST_COMPLETED).done:
+                    slot, attempt = running.pop(future)
+                    trained = _result(future, slot, attempt)
+                    if trained is None:
+                        waiting.appendleft(attempt.again())
+                    else:
+                        yield trained
+        finally:
+            for slot, _ in running.values():
+                slot.kill()
+
+    def close(self) -> None:
+        """End the workers and wait until they are gone."""
+        for slot in self._slots:
+            slot.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+@dataclass(frozen=True)
+class _Attempt:
+    index: int
+    work: Work
+    number: int = 1
+
+    def again(self) -> "_Attempt":
+        return _Attempt(self.index, self.work, self.number + 1)
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A pool of one worker; owns it and starts another when it has died."""
+
+    _pool: ProcessPoolExecutor | None = None
+    _ready: "Future[int] | None" = field(default=None)
+
+    def __post_init__(self) -> None:
+        self._start()
+
+    def submit(self, train: Train, attempt: _Attempt) -> "Future[Trained]":
+        if self._pool is None:
+            self._start()
+        with suppress(BrokenProcessPool):
+            return self._submitted(train, attempt)
+        # It died while it had nothing to do: nobody's attempt.
+        self.kill()
+        self._start()
+        return self._submitted(train, attempt)
+
+    def kill(self) -> None:
+        """End the worker at once, whatever it does."""
+        if self._ready is not None and self._pool is not None:
+            # Only a worker that has said who it is can be killed by its number; one
+            # that is still starting ends by itself when its pool is shut down.
+            with suppress(BrokenProcessPool, ProcessLookupError):
+                if self._ready.done():
+                    os.kill(self._ready.result(), signal.SIGKILL)
+        self.close()
+
+    def close(self) -> None:
+        if self._pool is not None:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool = self._ready = None
+
+    def _start(self) -> None:
+        # spawn: a fork of a process that has threads may never wake up.
+        self._pool = ProcessPoolExecutor(
+            1, mp_context=get_context("spawn"), initializer=become_worker
+        )
+        self._ready = self._pool.submit(warm_up)
+
+    def _submitted(self, train: Train, attempt: _Attempt) -> "Future[Trained]":
+        if self._pool is None:
+            raise BrokenProcessPool
+        return self._pool.submit(_timed, train, attempt.work, attempt.index)
+
+
+def _timed(train: Train, work: Work, index: int) -> Trained:
+    """Train a pack; a failure becomes the outcome of each of its trials."""
+    start = time.perf_counter()
+    try:
+        outcomes = tuple(train(work))
+    except DwindleError:
+        raise
+    except Exception as error:  # noqa: BLE001, whatever it is, it is told as a status
+        where = traceback.format_exception(error)[-2].strip().splitlines()[0]
+        outcomes = _failed(work, f"{type(error).__name__}: {error} ({where.strip()})")
+    seconds = time.perf_counter() - start
+    return Trained(index=index, outcomes=outcomes, seconds=seconds)
+
+
+def _failed(work: Work, text: str) -> tuple[Outcome, ...]:
+    return tuple(
+        Outcome(status="error", steps=trial.scale.steps, seconds=0.0, error=text)
+        for trial in work.trials
+    )
+
+
+def _result(
+    future: "Future[Trained]", slot: _Slot, attempt: _Attempt
+) -> Trained | None:
+    """Return what came out, or None if the pack is to be tried again."""
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        slot.kill()
+    if attempt.number < ATTEMPTS:
+        return None
+    text = f"its worker died {ATTEMPTS} times while it trained (killed or crashed)"
+    outcomes = _failed(attempt.work, text)
+    return Trained(index=attempt.index, outcomes=outcomes, seconds=0.0)

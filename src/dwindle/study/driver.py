@@ -1,0 +1,257 @@
+"""Runs a study: plans, trains what is missing, commits pack by pack, and resumes."""
+
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, field, replace
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from dwindle.errors import StudyStoppedError
+from dwindle.store.records import Conditions, Outcome, Scale, Trial
+from dwindle.store.spec import ProblemFacts, StudySpec
+from dwindle.store.store import Store
+from dwindle.study import machine
+from dwindle.study.backends import Backend, Inline, Trained
+from dwindle.study.cost import Estimate
+from dwindle.study.pack_size import pack_size
+from dwindle.study.plan import (
+    ROUNDS,
+    Pack,
+    packs_from_trials,
+    problem_faults,
+    round_trials,
+)
+from dwindle.study.problem import Problem, problem
+from dwindle.study.training import Work
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a study is: told at its start and after every pack."""
+
+    study: str
+    trained: int
+    planned: int
+    diverged: int
+    errors: int
+    estimate: Estimate
+
+    def seconds_left(self) -> float | None:
+        """Return the wall time left from now, None before anything was measured."""
+        return self.estimate.seconds_left(time.monotonic())
+
+
+OnProgress = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a study may use, and with what numbers it trains.
+
+    Args:
+        memory_bytes: The most that all packs in training may take together; half of
+            what is free when None.
+        dtype: ``float32`` or ``float64``.
+        device: A torch device.
+
+    """
+
+    memory_bytes: int | None = None
+    dtype: str = "float32"
+    device: str = "cpu"
+
+
+def run_study(
+    spec: StudySpec,
+    store_path: Path,
+    backend: Backend | None = None,
+    on_progress: OnProgress | None = None,
+    settings: Settings = Settings(),
+) -> None:
+    """Train everything that a study asks for and its store does not have yet.
+
+    Each pack is committed as it is done, so that whatever stops the study, calling
+    this again with the same arguments carries on.
+
+    Args:
+        spec: The study.
+        store_path: Its store; made if there is none.
+        backend: Where packs train; this process when None. It is left open.
+        on_progress: Called at the start of each round and after each pack.
+        settings: Memory, dtype and device.
+
+    Raises:
+        StudyStoppedError: On Ctrl-C or SIGTERM; finished packs are in the store.
+        StoreError: If the store cannot be used; see its subclasses.
+        RangeError: If the problem has less data than the study asks for.
+        UnknownNameError: If there is no such problem.
+
+    """
+    backend = backend or Inline()
+    asked = problem(spec.problem)
+    for _, fault in problem_faults(spec, asked):
+        raise fault
+    facts = ProblemFacts(
+        inputs=asked.inputs, classes=asked.classes, hidden=asked.hidden
+    )
+    conditions = conditions_of(spec, settings)
+    with Store(store_path, spec=spec, conditions=conditions, problem=facts) as store:
+        study = _Study(spec, asked, store, backend, on_progress, settings)
+        try:
+            with _stopping_on_signals():
+                study.run()
+        except KeyboardInterrupt:
+            told = study.progress()
+            raise StudyStoppedError(
+                str(store_path), told.trained, told.planned
+            ) from None
+
+
+def conditions_of(spec: StudySpec, settings: Settings) -> Conditions:
+    """Return the conditions under which a study trains here and now."""
+    # Only here: the engine loads torch, which planning a study does without.
+    from dwindle.study.engine import ENGINE_VERSION
+
+    return Conditions(
+        engine_version=ENGINE_VERSION,
+        torch_version=version("torch"),
+        dtype=settings.dtype,
+        device_type=settings.device.partition(":")[0],
+        problem=spec.problem,
+        optimizer=spec.optimizer,
+        normalization=spec.normalization,
+        machine=machine.description(),
+    )
+
+
+def first_packs(
+    spec: StudySpec, *, workers: int, memory_bytes: int | None = None
+) -> tuple[Pack, ...]:
+    """Return the packs of a study before any extension: what a dry run shows."""
+    asked = problem(spec.problem)
+    for _, fault in problem_faults(spec, asked):
+        raise fault
+    trials = round_trials(spec, asked, lambda _: None, number=0)
+    return packs_from_trials(
+        trials, asked, _capacity(spec, asked, workers, memory_bytes)
+    )
+
+
+def _capacity(
+    spec: StudySpec, asked: Problem, workers: int, memory_bytes: int | None
+) -> Callable[[Scale], int]:
+    # Each worker has its share of the ceiling, as all may be at the largest pack.
+    ceiling = (memory_bytes or machine.free_memory_bytes() // 2) // workers
+    return lambda scale: pack_size(scale, asked, spec.optimizer, ceiling)
+
+
+@dataclass
+class _Study:
+    """A study in progress; owns the counts that progress is told from."""
+
+    spec: StudySpec
+    problem: Problem
+    store: Store
+    backend: Backend
+    on_progress: OnProgress | None
+    settings: Settings
+    planned: list[Trial] = field(default_factory=list)
+    outcomes: dict[Trial, Outcome] = field(default_factory=dict)
+    estimate: Estimate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.estimate = Estimate(planned=0.0, workers=self.backend.workers)
+
+    def run(self) -> None:
+        workers, memory = self.backend.workers, self.settings.memory_bytes
+        capacity = _capacity(self.spec, self.problem, workers, memory)
+        for number in range(ROUNDS):
+            trials = round_trials(
+                self.spec, self.problem, self.outcomes.get, number=number
+            )
+            self.planned += trials
+            packs = packs_from_trials(trials, self.problem, capacity)
+            self._train(list(self._missing(packs)))
+        self.store.plan(self.planned)
+        self.store.finish()
+
+    def progress(self) -> Progress:
+        status = [outcome.status for outcome in self.outcomes.values()]
+        return Progress(
+            study=self.spec.name,
+            trained=len(status),
+            planned=len(self.planned),
+            diverged=status.count("diverged"),
+            errors=status.count("error"),
+            estimate=self.estimate,
+        )
+
+    def _missing(self, packs: Iterable[Pack]) -> Iterator[Pack]:
+        """Yield what of the packs is not committed; take the outcomes of the rest."""
+        for pack in packs:
+            known = {trial: self.store.outcome(trial) for trial in pack.trials}
+            self.outcomes |= {trial: out for trial, out in known.items() if out}
+            rest = tuple(trial for trial in pack.trials if known[trial] is None)
+            left = pack.cost * len(rest) / len(pack.trials)
+            self._estimate(planned=pack.cost, skipped=pack.cost - left)
+            if rest:
+                yield replace(pack, trials=rest, cost=left)
+
+    def _train(self, packs: list[Pack]) -> None:
+        self._tell()
+        if not packs:
+            return
+        self.store.plan(self.planned)
+        dtype, device = self.settings.dtype, self.settings.device
+        works = [Work(trials=p.trials, dtype=dtype, device=device) for p in packs]
+        with closing(self.backend.run(works)) as results:
+            for trained in results:
+                self._commit(packs[trained.index], trained)
+
+    def _commit(self, pack: Pack, trained: Trained) -> None:
+        trainings = list(zip(pack.trials, trained.outcomes, strict=True))
+        self.store.commit(trainings, seconds=trained.seconds)
+        self.outcomes |= dict(trainings)
+        if not self.estimate.began:
+            began = time.monotonic() - trained.seconds
+            self.estimate = replace(self.estimate, began=began)
+        self._estimate(done=pack.cost, worked=trained.seconds)
+        self._tell()
+
+    def _estimate(self, **added: float) -> None:
+        sums = {name: getattr(self.estimate, name) + added[name] for name in added}
+        self.estimate = replace(self.estimate, **sums)
+
+    def _tell(self) -> None:
+        if self.on_progress:
+            self.on_progress(self.progress())
+
+
+@contextmanager
+def _stopping_on_signals() -> Generator[None, None, None]:
+    """Make the first Ctrl-C or SIGTERM stop in order, and the second at once."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop_at_once(_number: int, _frame: FrameType | None) -> None:
+        os._exit(StudyStoppedError.exit_code)
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        for number in SIGNALS:
+            signal.signal(number, stop_at_once)
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,46 @@
+"""The life of a worker process: it never outlives the process that it works for."""
+
+import os
+import signal
+import sys
+import threading
+from multiprocessing import parent_process
+from multiprocessing.connection import wait
+
+_PR_SET_PDEATHSIG = 1  # from Linux's <linux/prctl.h>
+
+
+def become_worker() -> None:
+    """Set this process up as a worker, before anything heavy is imported."""
+    # One thread per worker: as many packs train as there are cores. Read by the
+    # numerical libraries when they load.
+    for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ[name] = "1"
+    # Ctrl-C in a terminal goes to the whole group; what to do then is the driver's.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _die_with_parent()
+    threading.Thread(target=_watch_parent, name="watch-parent", daemon=True).start()
+
+
+def warm_up() -> int:
+    """Import what training needs, so that the first pack need not; return the pid."""
+    import dwindle.study.engine  # noqa: F401
+
+    return os.getpid()
+
+
+def _die_with_parent() -> None:
+    """Ask Linux to kill this process when its parent ends, also by kill -9."""
+    if sys.platform != "linux":
+        return
+    import ctypes
+
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _watch_parent() -> None:
+    """End this process when its parent has; also before the request above was made."""
+    parent = parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
