@@ -112,6 +112,10 @@ class Run:
             raise RangeError(
                 "steps", self.steps, must, "Give steps or epochs, not both."
             )
+        for name, told in self._of_units().items():
+            if getattr(self, name) not in (None, told):
+                must = f"{told}, as units say"
+                raise RangeError(name, getattr(self, name), must, f"Leave {name} out.")
 
     def _of_units(self) -> dict[str, int]:
         """Width and depth as the layer sizes tell them; an uneven width is none."""

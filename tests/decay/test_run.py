@@ -1,0 +1,118 @@
+"""Run: facts that are checked, derived, or named when they are missing."""
+
+import dataclasses
+
+import pytest
+
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"lr": 0.0}, r"lr must be a finite number above 0\. Got 0\.0"),
+        ({"lr": float("nan")}, r"lr must be .*Got nan"),
+        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)\. Got 1\.0"),
+        ({"dampening": -0.1}, r"dampening must be in \[0, 1\)\. Got -0\.1"),
+        ({"betas": (0.9, 1.0)}, r"betas must be two numbers.*Got \(0\.9, 1\.0\)"),
+        ({"batch_size": 0}, "batch_size must be at least 1. Got 0"),
+        ({"dataset_size": 0}, "dataset_size must be at least 1. Got 0"),
+        ({"epochs": 0}, "epochs must be a finite number above 0. Got 0"),
+        ({"steps": 0}, "steps must be at least 1. Got 0"),
+        ({"tokens_per_example": 0}, "tokens_per_example must be .*Got 0"),
+        ({"width": 0}, "width must be at least 1. Got 0"),
+        ({"depth": -1}, "depth must be at least 0 hidden layers. Got -1"),
+        ({"units": (784,)}, "units must be two or more layer sizes"),
+        ({"units": (784, 0)}, "units must be two or more layer sizes"),
+        ({"batch_size": 9, "dataset_size": 8}, "at most dataset_size, 8. Got 9"),
+        ({"nesterov": True}, r"momentum must be above 0.*torch\.optim\.SGD insists"),
+        ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening 0"),
+        ({"units": (4, 3, 2), "depth": 2}, "depth must be 1, as units say. Got 2"),
+        ({"units": (4, 3, 2), "width": 5}, "width must be 3, as units say. Got 5"),
+        (
+            {"batch_size": 8, "dataset_size": 80, "epochs": 2, "steps": 21},
+            "steps must be 20, as epochs, dataset_size and batch_size say. Got 21",
+        ),
+    ],
+)
+def test_impossible_facts_are_refused(facts, message):
+    """Every fact has a range, and two facts may not contradict each other."""
+    with pytest.raises(RangeError, match=message):
+        Run(**facts)
+
+
+def test_an_unknown_dtype_offers_the_nearest():
+    """Formats are named as torch names them."""
+    with pytest.raises(
+        UnknownNameError, match=r"dtype.*Got 'float46'\. Nearest: float"
+    ):
+        Run(dtype="float46")
+
+
+def test_steps_follow_from_epochs_with_a_short_last_batch():
+    """A short last batch is a step; part of an epoch rounds to whole steps."""
+    run = Run(batch_size=32, dataset_size=600, epochs=30)
+    assert (run.steps_per_epoch, run.total_steps) == (19, 570)
+    assert Run(batch_size=32, dataset_size=600, epochs=0.5).total_steps == 10
+    assert Run(batch_size=8, dataset_size=8, epochs=0.1).total_steps == 1
+    assert run.examples_per_step == pytest.approx(600 / 19, rel=1e-15)
+    assert Run(batch_size=32, steps=7).examples_per_step == 32
+
+
+def test_facts_that_agree_may_both_be_given():
+    """Steps beside epochs are fine where they say the same."""
+    run = Run(batch_size=8, dataset_size=80, epochs=2, steps=20)
+    assert run.total_steps == 20
+
+
+def test_the_length_of_a_run_that_is_not_known():
+    """The error names both ways to give it."""
+    with pytest.raises(
+        MissingFactError, match=r"length of the run needs steps.*--epochs"
+    ):
+        _ = Run(lr=0.1, epochs=3).total_steps
+
+
+def test_a_missing_fact_names_the_formula_that_needs_it():
+    """Which fact, what for, and both ways to give it."""
+    message = r"The shrink of AdamW needs lr\. Got no lr\. Give it as --lr, or Run\(lr="
+    with pytest.raises(MissingFactError, match=message):
+        Run().require("lr", "The shrink of AdamW")
+    with pytest.raises(MissingFactError, match=r"needs weights.*--units"):
+        Run(width=3).require("weights", "A normalization")
+    assert Run(lr=0.5).require("lr", "anything") == 0.5
+
+
+def test_layers_tell_weights_width_and_depth():
+    """Biases are not counted; an uneven width is not one number."""
+    run = Run(units=(4, 3, 3, 2))
+    assert run.layers == ((4, 3), (3, 3), (3, 2))
+    assert run.quantities() == {"width": 3, "depth": 2, "weights": 12 + 9 + 6}
+    assert "width" not in Run(units=(4, 3, 5, 2)).quantities()
+    assert run.require("depth", "a rule") == 2
+    assert Run().layers is None
+
+
+def test_replacing_the_layers_replaces_what_follows_from_them():
+    """A derived width is not carried over into another network."""
+    wider = dataclasses.replace(Run(units=(4, 3, 2)), units=(4, 6, 2))
+    assert wider.quantities()["width"] == 6
+
+
+def test_quantities_follow_from_each_other():
+    """Steps give epochs, epochs give steps, both give tokens; the rest is absent."""
+    facts = {"batch_size": 10, "dataset_size": 95, "tokens_per_example": 2}
+    by_steps = Run(**facts, steps=50, lr=0.1).quantities()
+    assert by_steps == Run(**facts, epochs=5, lr=0.1).quantities()
+    assert by_steps["tokens"] == pytest.approx(5 * 95 * 2)
+    assert Run().quantities() == {}
+
+
+def test_the_multipliers_are_those_of_the_schedule_over_the_run():
+    """A run knows its schedule step by step."""
+    schedule = Schedule(shape="cosine", warmup=0.1)
+    assert Run(schedule=schedule, steps=20).multipliers() == tuple(
+        schedule.multipliers(20)
+    )

@@ -1,0 +1,86 @@
+"""Schedules: exact multipliers of the peak learning rate."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import decay_by_hand
+from strategies import schedules
+
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError, UnknownNameError
+
+
+@given(schedules(), st.integers(1, 200))
+def test_every_step_against_the_definition(schedule, steps):
+    """Each multiplier is what the definition of its shape says for that step alone."""
+    by_hand = [decay_by_hand.multiplier(schedule, t, steps) for t in range(steps)]
+    # abs 1e-15: two ways to round numbers of at most 1.
+    assert schedule.multipliers(steps) == pytest.approx(by_hand, rel=0, abs=1e-15)
+
+
+@given(schedules(), st.integers(10, 200))
+def test_a_schedule_rises_to_its_peak_and_never_rises_again(schedule, steps):
+    """The largest multiplier is 1, at the first step after the warm-up."""
+    multipliers = schedule.multipliers(steps)
+    peak = round(schedule.warmup * steps)
+    assert multipliers[peak] == max(multipliers) == 1
+    assert multipliers[: peak + 1] == sorted(multipliers[: peak + 1])
+    assert multipliers[peak:] == sorted(multipliers[peak:], reverse=True)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "mean"),
+    [
+        (Schedule(), 1),
+        (Schedule(warmup=0.1), 0.95),
+        (Schedule(shape="linear"), 0.5),
+        (Schedule(shape="linear", warmup=0.1), 0.5),
+        (Schedule(shape="cosine"), 0.5),
+        (Schedule(shape="cosine", final=0.1), 0.55),
+        (Schedule(shape="cosine", final=0.1, warmup=0.1), 0.545),
+        (Schedule(shape="wsd", warmup=0.1), 0.85),
+    ],
+)
+def test_mean_multipliers_of_long_runs(schedule, mean):
+    """The mean over a long run is the area under the curve."""
+    steps = 10_000
+    # A sum over steps differs from the area by at most one step of height 1.
+    measured = sum(schedule.multipliers(steps)) / steps
+    assert measured == pytest.approx(mean, abs=1 / steps)
+
+
+def test_callers_cannot_spoil_each_others_multipliers():
+    """The list is the caller's own, though the numbers are computed once."""
+    schedule = Schedule(shape="linear")
+    schedule.multipliers(3)[0] = 99.0
+    assert schedule.multipliers(3)[0] == 1
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"warmup": 1.0}, r"warmup must be .*\[0, 1\)\. Got 1\.0"),
+        ({"warmup": -0.1}, r"warmup must be .*Got -0\.1"),
+        ({"final": 1.1}, r"final must be .*\[0, 1\]\. Got 1\.1"),
+        ({"decay_share": 0.0}, r"decay_share must be .*\(0, 1\]\. Got 0\.0"),
+        ({"shape": "wsd", "warmup": 0.9}, r"warmup must be at most 1 together with"),
+    ],
+)
+def test_impossible_shares_are_refused(facts, message):
+    """Each share has its range, and WSD needs room for rise and fall."""
+    with pytest.raises(RangeError, match=message):
+        Schedule(**facts)
+
+
+def test_an_unknown_shape_offers_the_nearest():
+    """A misspelt schedule is answered with the one that was meant."""
+    with pytest.raises(
+        UnknownNameError, match=r"schedule.*Got 'cosin'\. Nearest: cosine"
+    ):
+        Schedule(shape="cosin")
+
+
+def test_a_run_of_no_steps_is_refused():
+    """Zero steps have no schedule."""
+    with pytest.raises(RangeError, match=r"steps must be at least 1\. Got 0"):
+        Schedule().multipliers(0)

@@ -1,0 +1,108 @@
+"""Decay by slow and obvious loops; imports nothing from the package.
+
+Decimal with 50 digits where a float would lose the decay itself: 1 - 1e-15 has one.
+"""
+
+import math
+from collections.abc import Sequence
+from decimal import Decimal, localcontext
+from typing import Protocol
+
+DIGITS = 50
+
+
+class ScheduleFacts(Protocol):
+    """What a schedule is made of."""
+
+    shape: str
+    warmup: float
+    final: float
+    decay_share: float
+
+
+def multiplier(schedule: ScheduleFacts, step: int, steps: int) -> float:
+    """One step of a schedule, straight from its definition."""
+    warm = round(schedule.warmup * steps)
+    if step < warm:
+        return (step + 1) / (warm + 1)
+    if schedule.shape == "constant":
+        return 1.0
+    progress = (step - warm) / (steps - warm)
+    if schedule.shape == "wsd":
+        fall = min(round(schedule.decay_share * steps), steps - warm)
+        progress = max(0.0, (step - (steps - fall)) / fall) if fall else 0.0
+    high = 1 - progress
+    if schedule.shape == "cosine":
+        high = (1 + math.cos(math.pi * progress)) / 2
+    return high + (1 - high) * schedule.final
+
+
+def product_path(rates: Sequence[float], knob: float) -> list[Decimal]:
+    """Weight from 1 where step t takes knob * rates[t] of it."""
+    with localcontext(prec=DIGITS):
+        weight = Decimal(1)
+        path = [weight]
+        for rate in rates:
+            weight -= Decimal(knob) * Decimal(rate) * weight
+            path.append(weight)
+        return path
+
+
+def sgd_path(
+    lrs: Sequence[float],
+    weight_decay: float,
+    *,
+    momentum: float,
+    dampening: float,
+    nesterov: bool,
+) -> list[Decimal]:
+    """Weight from 1 under SGD with zero data gradient, as torch.optim.SGD steps."""
+    with localcontext(prec=DIGITS):
+        mu, damp = Decimal(momentum), Decimal(dampening)
+        weight, buffer = Decimal(1), None
+        path = [weight]
+        for lr in lrs:
+            gradient = Decimal(weight_decay) * weight
+            if momentum == 0:
+                direction = gradient
+            else:
+                first = buffer is None
+                buffer = gradient if first else mu * buffer + (1 - damp) * gradient
+                direction = gradient + mu * buffer if nesterov else buffer
+            weight -= Decimal(lr) * direction
+            path.append(weight)
+        return path
+
+
+def asgd_path(
+    lrs: Sequence[float], weight_decay: float, *, lambd: float, alpha: float
+) -> list[Decimal]:
+    """Weight from 1 under both decays of ASGD; each step sets the next step size."""
+    with localcontext(prec=DIGITS):
+        weight, eta = Decimal(1), lrs[0]
+        path = [weight]
+        for done, lr in enumerate(lrs, start=1):
+            gradient = Decimal(weight_decay) * weight
+            weight = (
+                weight * (1 - Decimal(lambd) * Decimal(eta)) - Decimal(eta) * gradient
+            )
+            eta = lr / (1 + lambd * lr * done) ** alpha
+            path.append(weight)
+        return path
+
+
+def lost(path: Sequence[Decimal]) -> float:
+    """-ln of the size of the last weight."""
+    with localcontext(prec=DIGITS):
+        return float(-abs(path[-1]).ln())
+
+
+def half_life(shrink: float) -> float:
+    """Number of steps after which (1 - shrink) ** steps is one half."""
+    with localcontext(prec=DIGITS):
+        return float(Decimal("0.5").ln() / (1 - Decimal(shrink)).ln())
+
+
+def steps_in_an_epoch(dataset_size: int, batch_size: int) -> int:
+    """Count the batches of one walk through the data."""
+    return sum(1 for _ in range(0, dataset_size, batch_size))
