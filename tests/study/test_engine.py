@@ -1,0 +1,284 @@
+"""A pack is nothing but its trainings: what one by one gives, at once."""
+
+import functools
+from dataclasses import replace
+from itertools import count
+
+import numpy as np
+import pytest
+import torch
+from oracle.plain_training import train_plainly
+
+from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError
+from dwindle.store.records import Optimizer, Scale, Trial
+from dwindle.study.engine import _Run, train_pack
+from dwindle.study.problem import layer_shapes, load_once, problem
+from dwindle.study.sampling import epoch_order, initial_weights, training_subset
+
+SGD = Optimizer(name="sgd", momentum=0.9, schedule="cosine", warmup=0.05)
+OPTIMIZERS = {
+    "sgd": SGD,
+    "dampening": replace(SGD, dampening=0.2),
+    "nesterov": replace(SGD, nesterov=True, schedule="linear", final_lr=0.1),
+    "adamw": Optimizer(name="adamw", betas=(0.9, 0.99), schedule="wsd", warmup=0.1),
+    "adam": Optimizer(name="adam", betas=(0.9, 0.99)),
+}
+# 70 samples in batches of 16: a short last batch; 2.6 epochs end within an epoch.
+SCALE = Scale(width=12, depth=2, batch_size=16, dataset_size=70, epochs=2.6, lr=0.05)
+MLP = problem("digits-mlp")
+# Float64 keeps 16 digits; a few hundred steps of a contracting training lose three.
+CLOSE = 1e-12
+
+
+def make_trial(weight_decay=1e-3, seed=0, optimizer=SGD, normalization="none", **scale):
+    return Trial(
+        problem="digits-mlp",
+        optimizer=optimizer,
+        scale=replace(SCALE, **scale),
+        normalization=normalization,
+        weight_decay=weight_decay,
+        seed=seed,
+    )
+
+
+def torch_optimizer(options):
+    """Return what builds the real optimizer from parameter groups."""
+    if options.name == "sgd":
+        return functools.partial(
+            torch.optim.SGD,
+            lr=1.0,
+            momentum=options.momentum,
+            dampening=options.dampening,
+            nesterov=options.nesterov,
+        )
+    kind = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[options.name]
+    return functools.partial(kind, lr=1.0, betas=options.betas, eps=options.eps)
+
+
+def train_alone(trial):
+    """Train with the oracle; return it, and the training set."""
+    task, scale, options = problem(trial.problem), trial.scale, trial.optimizer
+    data, shapes = load_once(task), layer_shapes(task, trial.scale)
+    rows = training_subset(trial.seed, task.pool_size, scale.dataset_size)
+    schedule = Schedule(
+        shape=options.schedule, warmup=options.warmup, final=options.final_lr
+    )
+    epochs = range(-(-scale.steps // scale.steps_per_epoch))
+    spread = layer_coefficients(trial.normalization, shapes)
+    trained = train_plainly(
+        data.pool_x[rows],
+        data.pool_y[rows],
+        initial_weights(trial.seed, shapes),
+        [epoch_order(trial.seed, epoch, scale.dataset_size) for epoch in epochs],
+        [scale.lr * share for share in schedule.multipliers(scale.steps)],
+        scale.batch_size,
+        [trial.weight_decay * c for c in spread],
+        torch_optimizer(options),
+    )
+    return trained, rows
+
+
+def assert_outcome_is(outcome, trial):
+    """Compare an outcome, number by number, with the oracle's training."""
+    trained, rows = train_alone(trial)
+    data = load_once(problem(trial.problem))
+    loss, accuracy = trained.evaluate(data.valid_x, data.valid_y)
+    train_loss, _ = trained.evaluate(data.pool_x[rows], data.pool_y[rows])
+    squares = [float((m[:, :-1] ** 2).sum()) for m in trained.matrices()]
+    rms = [float((m[:, :-1] ** 2).mean() ** 0.5) for m in trained.matrices()]
+    shapes = layer_shapes(problem(trial.problem), trial.scale)
+    spread = layer_coefficients(trial.normalization, shapes)
+    penalty = trial.weight_decay / 2 * sum(np.multiply(spread, squares))
+    assert outcome.status == "ok"
+    assert outcome.steps == len(trained.losses)
+    assert outcome.accuracy == accuracy
+    close = functools.partial(pytest.approx, rel=CLOSE)
+    assert outcome.loss == close(loss)
+    assert outcome.train_loss == close(train_loss)
+    assert outcome.sum_of_squares == close(sum(squares))
+    assert outcome.penalty == close(penalty)
+    assert outcome.layer_rms == close(tuple(rms))
+
+
+def without_seconds(outcomes):
+    return [replace(outcome, seconds=0.0) for outcome in outcomes]
+
+
+def train(trials, dtype="float64", **options):
+    return without_seconds(train_pack(trials, problem=MLP, dtype=dtype, **options))
+
+
+@pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_pack_equals_plain_trainings_with_torch_optim(options):
+    """Every model of a mixed pack ends where autograd and torch.optim end alone."""
+    lr = 0.05 if options.name == "sgd" else 3e-3
+    trials = [
+        make_trial(0.0, 0, options, lr=lr),
+        make_trial(0.3, 1, options, lr=lr),
+        make_trial(0.02, 0, options, lr=lr),
+        make_trial(0.3, 1, options, lr=lr / 2),
+    ]
+    for outcome, trial in zip(train(trials), trials, strict=True):
+        assert_outcome_is(outcome, trial)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_normalized_decay_reaches_each_layer(normalization, name):
+    """Each normalization gives each layer its own decay, coupled and decoupled."""
+    options = OPTIMIZERS[name]
+    decay = {"layer-mean": 50.0, "global-mean": 50.0}.get(normalization, 3e-3)
+    trial = make_trial(decay, 3, options, normalization, lr=0.01)
+    assert_outcome_is(train([trial])[0], trial)
+
+
+@pytest.mark.parametrize("depth", [0, 1, 3])
+def test_every_depth(depth):
+    """Packs of no, one and three hidden layers are their plain trainings."""
+    trials = [make_trial(0.01, seed, depth=depth) for seed in (0, 1)]
+    for outcome, trial in zip(train(trials), trials, strict=True):
+        assert_outcome_is(outcome, trial)
+
+
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        {"batch_size": 1, "dataset_size": 5},
+        {"batch_size": 70},
+        {"batch_size": 69},
+        {"epochs": 0.01},
+        {"width": 1},
+    ],
+)
+def test_extreme_sizes(sizes):
+    """One sample a batch, one batch an epoch, one sample left over, one step, one unit."""
+    trial = make_trial(0.01, **sizes)
+    assert_outcome_is(train([trial])[0], trial)
+
+
+def test_logistic_regression_has_no_hidden_layer():
+    """On digits-logistic width and depth mean nothing: one layer is trained."""
+    trial = replace(make_trial(0.01, width=99, depth=5), problem="digits-logistic")
+    outcome = train_pack([trial], problem=problem("digits-logistic"), dtype="float64")
+    assert len(outcome[0].layer_rms) == 1
+    assert_outcome_is(outcome[0], trial)
+
+
+@pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_all_weights_equal_those_trained_alone(options):
+    """In float64 every weight of every model is what a pack of one gives."""
+    trials = [make_trial(0.01 * i, i // 2, options, lr=0.01) for i in range(6)]
+
+    def weights(pack):
+        with torch.inference_mode():
+            run = _Run(pack, MLP, "float64", "cpu")
+            run.train(None)
+            return [run._layout.matrices(w, i) for i, w in enumerate(run._weights)]
+
+    together = weights(trials)
+    for model, trial in enumerate(trials):
+        for layer, alone in enumerate(weights([trial])):
+            torch.testing.assert_close(
+                together[layer][model], alone[0], rtol=CLOSE, atol=CLOSE
+            )
+
+
+def test_float32_is_near_float64():
+    """Float32 gives the same losses to three digits: 57 steps of 7 digits each."""
+    trials = [make_trial(0.01, seed, epochs=10) for seed in range(3)]
+    pairs = zip(train(trials, "float32"), train(trials), strict=True)
+    for single, double in pairs:
+        assert single.loss == pytest.approx(double.loss, rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_same_seed_is_bitwise_equal(dtype):
+    """The same pack twice gives the same numbers to the last bit."""
+    trials = [make_trial(0.01 * i, i % 2) for i in range(5)]
+    assert train(trials, dtype) == train(trials, dtype)
+
+
+def test_order_changes_nothing():
+    """Outcomes come back in the order of the trials, and do not depend on it."""
+    trials = [make_trial(0.02 * i, i % 3) for i in range(6)]
+    forwards, backwards = train(trials), train(trials[::-1])
+    for one, other in zip(forwards, backwards[::-1], strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=CLOSE)
+        assert one.layer_rms == pytest.approx(other.layer_rms, rel=CLOSE)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_diverging_neighbor_changes_no_bit(options, dtype):
+    """A model that becomes NaN leaves the others bitwise as they were."""
+    calm = [make_trial(0.01 * i, i % 2, options, lr=0.01) for i in range(4)]
+    # Before: the same pack with a harmless model in the wild one's place.
+    tame = train([*calm[:2], make_trial(0.5, 0, options, lr=0.01), *calm[2:]], dtype)
+    wild = train([*calm[:2], make_trial(1e30, 0, options, lr=0.01), *calm[2:]], dtype)
+    if options.name == "adam":
+        # Coupled Adam divides by the gradient's size: no λ makes it diverge, so this
+        # one only has to be another training.
+        assert wild[2] != tame[2]
+    else:
+        assert wild[2].status == "diverged"
+    assert wild[:2] + wild[3:] == tame[:2] + tame[3:]
+
+
+def test_divergence_names_its_step_and_last_loss():
+    """The step is the first whose batch loss is no number; the loss is the one before."""
+    trial = make_trial(200.0, lr=0.5, epochs=30, optimizer=Optimizer(name="sgd"))
+    losses = train_alone(trial)[0].losses
+    first_bad = next(i for i in count() if not np.isfinite(losses[i]))
+    outcome = train([trial])[0]
+    assert outcome.status == "diverged"
+    assert outcome.diverged_at_step == first_bad + 1
+    assert outcome.last_finite_loss == pytest.approx(losses[first_bad - 1], rel=1e-9)
+    assert outcome.loss is outcome.accuracy is outcome.penalty is None
+
+
+def test_divergence_by_the_last_step_is_seen():
+    """Weights that overflow in the very last step make a diverged training."""
+    trial = make_trial(1e200, epochs=1 / 5, optimizer=Optimizer(name="sgd"), lr=1.0)
+    losses = train_alone(trial)[0].losses
+    outcome = train([trial])[0]
+    assert (outcome.status, outcome.diverged_at_step) == ("diverged", 1)
+    assert [outcome.last_finite_loss] == pytest.approx(losses, rel=CLOSE)
+
+
+def test_epochs_are_told():
+    """Whoever asks hears of every epoch, the last one included."""
+    heard = []
+    train([make_trial()], on_epoch=lambda done, total: heard.append((done, total)))
+    assert heard == [(1, 3), (2, 3), (3, 3)]
+
+
+def test_threads_and_denormals_are_given_back():
+    """A pack runs on one thread with denormals off, and leaves neither behind."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    inside = []
+    train([make_trial()], on_epoch=lambda *_: inside.append(torch.get_num_threads()))
+    after = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    assert set(inside) == {1}
+    assert after == 2
+    assert float(torch.tensor(1e-40) * 1) > 0
+
+
+@pytest.mark.parametrize(
+    ("trials", "message"),
+    [
+        ([], "at least one"),
+        ([make_trial(), make_trial(width=13)], "alike but for weight_decay.*2 kinds"),
+        ([replace(make_trial(), problem="digits-logistic")], "the problem given"),
+        ([make_trial(dataset_size=1201)], r"1 … 1200.*Got 1201"),
+        ([make_trial(batch_size=71)], r"1 … 70.*Got 71"),
+        ([make_trial(batch_size=0)], "batch_size must be"),
+    ],
+)
+def test_impossible_packs_are_refused(trials, message):
+    """What cannot be one pack is refused, with what must hold."""
+    with pytest.raises(RangeError, match=message):
+        train_pack(trials, problem=MLP)

@@ -1,0 +1,121 @@
+"""Problems: what they hold, where they are found, and what is said when they are not."""
+
+import gzip
+
+import numpy as np
+import pytest
+
+from dwindle.errors import DataFilesError, UnknownNameError
+from dwindle.store.records import Scale
+from dwindle.study.problem import layer_shapes, load_once, problem
+from dwindle.study.problems.fashion import FOLDER_VARIABLE, FashionMnist
+from dwindle.study.problems.idx import read_idx
+
+# The split is part of the problem: these may never change.
+VALID_LABELS = [0, 0, 4, 0, 6, 5, 0, 6, 8, 2]
+SCALE = Scale(width=5, depth=3, batch_size=1, dataset_size=1, epochs=1, lr=0.1)
+FILES = {
+    "train-images-idx3-ubyte": (6, 28, 28),
+    "train-labels-idx1-ubyte": (6,),
+    "t10k-images-idx3-ubyte": (4, 28, 28),
+    "t10k-labels-idx1-ubyte": (4,),
+}
+
+
+def idx_bytes(array):
+    header = bytes([0, 0, 8, array.ndim])
+    return header + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
+
+
+def write_fashion(folder, *, compressed):
+    generator = np.random.default_rng(1)
+    arrays = {}
+    for name, shape in FILES.items():
+        most = 10 if len(shape) == 1 else 256
+        arrays[name] = generator.integers(most, size=shape).astype(np.uint8)
+        content = idx_bytes(arrays[name])
+        if compressed:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+        else:
+            (folder / name).write_bytes(content)
+    return arrays
+
+
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-logistic"])
+def test_digits_are_split_once_and_for_all(name):
+    """1,200 to draw from, 597 to validate, pixels in 0 … 1, all ten digits in both."""
+    data = problem(name).load()
+    assert data.pool_x.shape == (1200, 64)
+    assert data.valid_x.shape == (597, 64)
+    for x, y in ((data.pool_x, data.pool_y), (data.valid_x, data.valid_y)):
+        assert (x.min(), x.max()) == (0, 1)
+        assert set(y.tolist()) == set(range(10))
+    assert data.valid_y[:10].tolist() == VALID_LABELS
+
+
+def test_data_are_read_once():
+    """A process reads the data of a problem once."""
+    assert load_once(problem("digits-mlp")) is load_once(problem("digits-mlp"))
+
+
+def test_layers_follow_the_scale():
+    """Depth counts hidden layers; a problem without hidden layers has one matrix."""
+    expected = ((64, 5), (5, 5), (5, 5), (5, 10))
+    assert layer_shapes(problem("digits-mlp"), SCALE) == expected
+    assert layer_shapes(problem("digits-logistic"), SCALE) == ((64, 10),)
+
+
+def test_unknown_problem_offers_the_nearest():
+    """A name that is in no table is refused with the nearest names."""
+    with pytest.raises(UnknownNameError, match="'digit-mlp'.*digits-mlp"):
+        problem("digit-mlp")
+
+
+@pytest.mark.parametrize("compressed", [True, False])
+def test_fashion_is_read_and_standardized(tmp_path, monkeypatch, compressed):
+    """IDX files, plain or gzip, become pixels of mean 0 and standard deviation 1."""
+    arrays = write_fashion(tmp_path, compressed=compressed)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    data = FashionMnist().load()
+    assert data.pool_x.shape == (6, 784)
+    # Float32 over 4,704 pixels.
+    assert data.pool_x.mean() == pytest.approx(0, abs=1e-5)
+    assert data.pool_x.std() == pytest.approx(1, rel=1e-5)
+    assert data.pool_y.tolist() == arrays["train-labels-idx1-ubyte"].tolist()
+    pixels = arrays["train-images-idx3-ubyte"]
+    back = data.valid_x * pixels.std() + pixels.mean()
+    expected = arrays["t10k-images-idx3-ubyte"].reshape(4, 784)
+    # Float32 of numbers up to 255.
+    np.testing.assert_allclose(back, expected, atol=1e-3)
+
+
+def test_a_folder_given_beats_the_environment(tmp_path, monkeypatch):
+    """The option wins over the environment variable."""
+    write_fashion(tmp_path, compressed=False)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "elsewhere"))
+    assert len(FashionMnist(folder=str(tmp_path)).load().pool_y) == 6
+
+
+def test_absent_fashion_says_how_to_get_it(tmp_path):
+    """Without files the error names the folder, the package and the variable."""
+    expected = f"{tmp_path}.*no such file.*dataset-fashion-mnist.*{FOLDER_VARIABLE}"
+    with pytest.raises(DataFilesError, match=expected):
+        FashionMnist(folder=str(tmp_path)).load()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a", b"not idx at all", "an IDX file of unsigned bytes.*header b'not "),
+        ("b", b"\0\0", "an IDX file of unsigned bytes"),
+        ("c", idx_bytes(np.zeros(7, np.uint8))[:-2], "7 bytes long.*Got 5"),
+        ("d.gz", b"no gzip", "readable.*Not a gzipped file"),
+        ("e.gz", gzip.compress(b"cut off" * 99)[:-9], "readable.*ended before"),
+    ],
+)
+def test_damaged_files_are_refused(tmp_path, name, content, message):
+    """A file that is not what its header says is an error, never wrong numbers."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(DataFilesError, match=message):
+        read_idx(path)
