@@ -4,6 +4,7 @@ Exit codes: 0 fine, 1 findings (of an audit), 2 usage, bad input or a refused
 conversion, 3 a failure while running, 130 interrupted.
 """
 
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -58,16 +59,19 @@ def main(args: Sequence[str] | None = None) -> int:
 
     """
     words = list(sys.argv[1:] if args is None else args)
+    _write_what_the_terminal_can()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
         code = _dispatch(words)
         sys.stdout.flush()
     except BrokenPipeError:
-        # The reader (head, less) left: what it wanted it has. Python would complain
-        # once more when it flushes stdout on the way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return _leave_quietly()
+    except SystemExit as leaving:
+        # rich answers a broken pipe with this one.
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        return _leave_quietly()
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         return INTERRUPTED
@@ -82,6 +86,20 @@ def main(args: Sequence[str] | None = None) -> int:
         tell_unexpected(error, as_json="--json" in words)
         return FAILED
     return code
+
+
+def _leave_quietly() -> int:
+    # The reader (head, less) left: what it wanted it has. Python would complain once
+    # more when it flushes stdout on the way out.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _write_what_the_terminal_can() -> None:
+    # A stream that has no λ would stop a table in the middle; a "?" is better.
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
 
 
 def _dispatch(words: list[str]) -> int:

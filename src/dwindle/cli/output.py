@@ -4,10 +4,13 @@ import json
 import math
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
     from rich.console import Console
+    from rich.table import Table
 
 # Columns of text where no terminal says how wide it is, and the most that we use of
 # one: longer lines are hard to follow by eye.
@@ -33,6 +36,25 @@ def stdout() -> "Console":
 def stderr() -> "Console":
     """Return a console for progress, notes and errors."""
     return _console(to_stderr=True)
+
+
+def facts_table(facts: Mapping[str, str]) -> "Table":
+    """Return one thing told line by line, name beside text, without empty texts."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in facts.items():
+        if text:
+            table.add_row(name, Text(text))
+    return table
+
+
+def plain(record: "DataclassInstance") -> dict[str, Any]:  # JSON-like
+    """Return a frozen record as a plain dict of its fields."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
 def print_json(plain: Mapping[str, Any]) -> None:  # JSON-like

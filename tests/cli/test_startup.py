@@ -1,0 +1,58 @@
+"""What a command loads before it answers: nothing that it does not need."""
+
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "numpy", "scipy", "pydantic", "sklearn", "vl_convert", "jinja2")
+RUN = "--lr 0.1 --momentum 0.9 --batch-size 128 --dataset-size 50000 --epochs 20"
+CHANGE = "--lr 3e-4:8e-4 --batch-size 256:2048 --dataset-size 1281167 --epochs 90:30"
+LINES = [
+    "--help",
+    "--version",
+    "convert --help",
+    "study --help",
+    "report --help",
+    "answer --help",
+    "rules",
+    "knobs",
+    "rules --json",
+    "convert keras.regularizers.L2=5e-4 --to torch.optim.SGD",
+    f"explain torch.optim.SGD=5e-4 {RUN} --schedule cosine",
+    f"rescale torch.optim.AdamW=0.1 {CHANGE}",
+    "convert no.such.knob=1 --to torch.optim.SGD --json",
+]
+
+
+def _heavy_modules_after(code):
+    """Run code in a fresh Python and return the heavy modules that it loaded."""
+    ask = f"import sys; print('HEAVY', *(set({HEAVY!r}) & set(sys.modules)))"
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}\n{ask}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout.rpartition("HEAVY")[2].split()
+
+
+@pytest.mark.parametrize("line", LINES)
+def test_a_quick_command_loads_nothing_heavy(line):
+    """Help, convert, explain and rescale answer without torch, numpy or pydantic."""
+    code = f"from dwindle.cli.main import main; main({line.split()!r})"
+    assert _heavy_modules_after(code) == []
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    """``import dwindle`` and its mathematics need the standard library only."""
+    assert _heavy_modules_after("import dwindle, dwindle.decay.rules") == []
+
+
+def test_quick_commands_need_no_rich_for_json():
+    """A program that asks for JSON does not wait for the library of tables."""
+    code = (
+        "from dwindle.cli.main import main; main(['rules', '--json'])\n"
+        "import sys; assert 'rich' not in sys.modules"
+    )
+    assert _heavy_modules_after(code) == []
