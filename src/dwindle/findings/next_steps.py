@@ -1,0 +1,128 @@
+"""What to type next: the measured weight decay, and how to carry it elsewhere."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from dwindle.findings import words
+from dwindle.findings.model import CellFindings, Findings
+from dwindle.findings.sentences import course_of
+
+# The facts that a rescale can use, and what the command line calls them.
+_SCALE_OPTIONS = {
+    "lr": "--lr",
+    "batch_size": "--batch-size",
+    "dataset_size": "--dataset-size",
+    "epochs": "--epochs",
+}
+_OPTIMIZER_OPTIONS = {
+    "momentum": "--momentum",
+    "schedule": "--schedule",
+    "warmup": "--warmup",
+    "final_lr": "--final-lr",
+}
+_DEFAULTS = (None, 0, 0.0, "constant")
+
+
+@dataclass(frozen=True)
+class _Knob:
+    path: str
+    facts: tuple[str, ...]
+
+
+_KNOBS = {
+    "sgd": _Knob("torch.optim.SGD", ("momentum",)),
+    "adamw": _Knob("torch.optim.AdamW", ("betas",)),
+    "adam": _Knob("torch.optim.Adam", ("betas",)),
+}
+
+
+def next_steps(studies: Sequence[Findings]) -> tuple[str, ...]:
+    """Return lines to copy: the optimizer as it should be set, the law, the command.
+
+    Args:
+        studies: Findings; those with a normalization are left out, since their λ is
+            none that an optimizer takes.
+
+    Returns:
+        Lines that Python or a shell reads; remarks start with ``#``.
+
+    """
+    plain = (study for study in studies if study.normalization == "none")
+    return tuple(line for study in plain for line in _lines(study))
+
+
+def base_cell(study: Findings) -> CellFindings | None:
+    """Return the cell that most axes share: the base that they leave from."""
+    cells = [cell for axis in study.axes for cell in axis.cells]
+    scales = [cell.scale for cell in cells]
+    return max(cells, key=lambda cell: scales.count(cell.scale), default=None)
+
+
+def _lines(study: Findings) -> list[str]:
+    cell = base_cell(study)
+    if cell is None:
+        return []
+    name = words.OPTIMIZERS.get(study.optimizer, study.optimizer)
+    if cell.matters != "yes" or cell.optimum is None:
+        finding = {
+            "yes": f"the best λ lies beyond the {cell.at_edge} edge of the grid",
+            "no": "decay does not matter",
+            "cannot tell": "it cannot be told whether decay matters",
+        }[cell.matters]
+        return [f"# {name}: at the base scale {finding}, so nothing is worth setting."]
+    best = words.decay(cell.optimum)
+    return [
+        f"{_constructor(study, cell, best)}  # {_limits(cell)}",
+        *_law(study, cell, best),
+        _rescale(study, cell, best),
+    ]
+
+
+def _limits(cell: CellFindings) -> str:
+    low = words.decay(cell.low) if cell.low is not None else "open"
+    high = words.decay(cell.high) if cell.high is not None else "open"
+    return f"set weight_decay = {words.decay(cell.optimum or 0)}; 90 %: {low} to {high}"
+
+
+def _constructor(study: Findings, cell: CellFindings, best: str) -> str:
+    knob = _KNOBS[study.optimizer]
+    stored = _optimizer(study)
+    facts = {"lr": f"{cell.scale['lr']:g}"}
+    for fact in knob.facts:
+        if stored.get(fact):
+            value = stored[fact]
+            facts[fact] = str(tuple(value) if isinstance(value, list) else value)
+    told = ", ".join(f"{fact}={value}" for fact, value in facts.items())
+    return f"{knob.path}(model.parameters(), {told}, weight_decay={best})"
+
+
+def _optimizer(study: Findings) -> Mapping[str, Any]:  # JSON-like
+    stored = study.conditions.get("optimizer", {})
+    return stored if isinstance(stored, Mapping) else {}
+
+
+def _law(study: Findings, cell: CellFindings, best: str) -> list[str]:
+    """The measured law over the quantities that surely move the best λ."""
+    factors = [
+        f"({axis.axis} / {cell.scale[axis.axis]:g}) ** {axis.exponent:.2f}"
+        for axis in study.axes
+        if course_of(axis) in ("up", "down") and axis.axis in cell.scale
+    ]
+    if not factors:
+        return []
+    return [f"weight_decay = {' * '.join([best, *factors])}  # as measured here"]
+
+
+def _rescale(study: Findings, cell: CellFindings, best: str) -> str:
+    """The command that asks every rule about twice the data."""
+    facts = {name: f"{cell.scale[name]:g}" for name in _SCALE_OPTIONS}
+    facts["dataset_size"] += f":{2 * cell.scale['dataset_size']:g}"
+    stored = _optimizer(study)
+    options = [f"{_SCALE_OPTIONS[name]} {value}" for name, value in facts.items()]
+    options += [
+        f"{option} {stored[name]}"
+        for name, option in _OPTIMIZER_OPTIONS.items()
+        if stored.get(name) not in _DEFAULTS
+    ]
+    return f"dwindle rescale {_KNOBS[study.optimizer].path}={best} {' '.join(options)}"
