@@ -20,6 +20,7 @@ The tree (each class is also the builtin that fits it)::
     ├── DataFilesError       OSError       the data of a problem is absent or damaged
     ├── MissingLibraryError  ImportError   an optional library is not installed
     ├── ReportWriteError     OSError       a page or picture cannot be written
+    ├── UnexpectedError      RuntimeError  a failure that no other class describes
     └── RefusedError         TypeError     no honest answer exists
 
 """
@@ -352,4 +353,22 @@ class ReportWriteError(DwindleError, OSError):
             f"The report must be written to {self.path}.",
             f"Got: {self.why}.",
             "Free some space or choose another folder; earlier files are intact.",
+        )
+
+
+@dataclass(eq=False)
+class UnexpectedError(DwindleError, RuntimeError):
+    """A failure that no other class describes: a mistake of ours, most likely."""
+
+    kind: str
+    text: str
+
+    exit_code = 3
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: that it was not foreseen, what it was, what to do."""
+        return (
+            "dwindle must foresee every failure, and it did not foresee this one.",
+            f"Got {self.kind}: {self.text}.",
+            "Run the same line with --debug for the traceback, and please report it.",
         )

@@ -3,17 +3,24 @@
 import os
 import sys
 
-from dwindle.errors import DwindleError
+from dwindle.errors import DwindleError, UnexpectedError
 
-FAILED = 3
 INTERRUPTED = 130
 
 
-def tell(error: DwindleError, *, as_json: bool) -> None:
-    """Print an error for a person and, when asked, for a program."""
+def tell(error: Exception, *, as_json: bool) -> int:
+    """Print an error, with its object under ``--json``, and return the exit code."""
+    if not isinstance(error, DwindleError):
+        error = UnexpectedError(type(error).__name__, str(error))
     print(f"{_prefix(error)}{error}", file=sys.stderr)
     if as_json:
-        _print_error_object(type(error).__name__, str(error), dict(vars(error)))
+        # Imported here: most runs meet no error, and every run imports this module.
+        from dwindle.cli.output import print_json
+
+        facts = {name: _plain(value) for name, value in vars(error).items()}
+        told = {"kind": type(error).__name__, "message": str(error), "facts": facts}
+        print_json({"error": told})
+    return error.exit_code
 
 
 def _prefix(error: DwindleError) -> str:
@@ -22,26 +29,6 @@ def _prefix(error: DwindleError) -> str:
         return ""
     colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     return "\033[1;31merror:\033[0m " if colored else "error: "
-
-
-def tell_unexpected(error: Exception, *, as_json: bool) -> None:
-    """Print a failure that no class of ours describes, without its traceback."""
-    text = f"{type(error).__name__}: {error}"
-    print(
-        f"error: dwindle failed in a way that it did not expect. Got {text}. "
-        "Run the same line with --debug for the traceback, and please report it.",
-        file=sys.stderr,
-    )
-    if as_json:
-        _print_error_object("UnexpectedError", text, {})
-
-
-def _print_error_object(kind: str, message: str, facts: dict[str, object]) -> None:
-    # Imported here: most runs meet no error, and this module is on every run's way.
-    from dwindle.cli.output import print_json
-
-    facts = {name: _plain(value) for name, value in facts.items()}
-    print_json({"error": {"kind": kind, "message": message, "facts": facts}})
 
 
 def _plain(value: object) -> object:

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from dwindle.cli.failure import FAILED, INTERRUPTED, tell, tell_unexpected
+from dwindle.cli.failure import INTERRUPTED, tell
 from dwindle.cli.options import AS_JSON, read_words
-from dwindle.errors import DwindleError, UnknownNameError
+from dwindle.errors import UnknownNameError
 
 HELP = {"--help", "-h"}
 
@@ -63,6 +63,18 @@ def main(args: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
+        return _dispatch_into_pipe(words)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        return INTERRUPTED
+    except Exception as error:
+        if debug:
+            raise
+        return tell(error, as_json="--json" in words)
+
+
+def _dispatch_into_pipe(words: list[str]) -> int:
+    try:
         code = _dispatch(words)
         sys.stdout.flush()
     except BrokenPipeError:
@@ -72,19 +84,6 @@ def main(args: Sequence[str] | None = None) -> int:
         if not isinstance(leaving.__context__, BrokenPipeError):
             raise
         return _leave_quietly()
-    except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
-        return INTERRUPTED
-    except DwindleError as error:
-        if debug:
-            raise
-        tell(error, as_json="--json" in words)
-        return error.exit_code
-    except Exception as error:
-        if debug:
-            raise
-        tell_unexpected(error, as_json="--json" in words)
-        return FAILED
     return code
 
 
