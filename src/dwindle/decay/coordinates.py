@@ -103,7 +103,8 @@ def _family(knob: Knob) -> Family:
     family = family_of(knob)
     if family is None:
         why = "It is a term of an objective; an optimizer and its lr make it a decay."
-        raise RefusedError(f"A shrink of {knob.name}", why, "Name an optimizer.")
+        asked, instead = f"A shrink of {knob.name}", "Name an optimizer."
+        raise RefusedError(asked, why, instead)
     return family
 
 
@@ -134,9 +135,9 @@ _NESTEROV = (
 def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
     """Return the formula from the number to the shrink, and the one back."""
     if knob.clock is not None:
-        return "s = 1 − 2^(−1/h)", "h = −ln 2/ln(1 − s)"
+        return "s = 1 − 2^(−1/h)", "h = −ln 2/ln(1 − s), in steps"
     if knob.is_rate:
-        return "s = x", "x = s"
+        return "s", "s"
     if knob.family == "coupled-sgd" and run.nesterov:
         return _NESTEROV
     if knob.family == "coupled-sgd" and run.momentum == 0:

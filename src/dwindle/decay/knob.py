@@ -1,5 +1,6 @@
 """A knob is a place where somebody types a decay: one record, and its names."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -19,11 +20,13 @@ class Knob:
 
     Args:
         name: Public import path, or a name from a paper; a variant after a colon.
-        formula: What the number does, with ``x`` for the number.
+        formula: What the number does.
         unit: What the number is, in a few words.
+        symbol: How formulas call the number.
         family: Update rule, or None.
         penalty: Objective, or None.
         clock: Clock of a half-life.
+        equilibrium: Key of ``EQUILIBRIA`` where that is known, or None.
         over_root_steps: Whether the number stands for x/√steps.
         default: Value that the library takes if one types nothing; None if it has none.
         skips: Weights that the knob leaves alone by default.
@@ -37,9 +40,11 @@ class Knob:
     name: str
     formula: str
     unit: str
+    symbol: str = "weight_decay"
     family: str | None = None
     penalty: str | None = None
     clock: Clock | None = None
+    equilibrium: str | None = None
     over_root_steps: bool = False
     default: float | None = None
     skips: str = ""
@@ -52,6 +57,10 @@ class Knob:
     def is_rate(self) -> bool:
         """Whether the knob is itself a half-life or a shrink."""
         return self.family is None and self.penalty is None
+
+    def said(self, formula: str) -> str:
+        """Return a formula with the knob's own symbol in place of ``x``."""
+        return re.sub(r"\bx\b", self.symbol, formula)
 
     @property
     def short_names(self) -> frozenset[str]:

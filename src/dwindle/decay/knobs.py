@@ -19,7 +19,7 @@ def _coupled_adaptive(name: str, file: str, note: str = "") -> Knob:
     """Build the record of a torch optimizer that divides its decay by √v."""
     return Knob(
         name=f"torch.optim.{name}",
-        formula="gradient + x·w, then divided by the gradient's own size",
+        formula="gradient + weight_decay·w, then divided by the gradient's own size",
         unit=_COEFFICIENT,
         family="coupled-adaptive",
         penalty="canonical",
@@ -27,7 +27,7 @@ def _coupled_adaptive(name: str, file: str, note: str = "") -> Knob:
         skips=_ALL_TENSORS,
         version=_TORCH,
         source=f"torch/optim/{file}.py",
-        note=note or "has no half-life: a weight with zero gradient ignores x",
+        note=note or "has no half-life: a weight with zero gradient ignores it",
     )
 
 
@@ -35,9 +35,12 @@ def _decoupled(name: str, file: str, default: float, note: str = "") -> Knob:
     """Build the record of a torch optimizer that takes lr·x off a weight."""
     return Knob(
         name=f"torch.optim.{name}",
-        formula="w ← w − lr·x·w",
+        formula="w ← w − lr·weight_decay·w",
         unit=_PER_LR,
         family="decoupled",
+        equilibrium="adamw"
+        if file.startswith("adamw") or name == "Adam:decoupled"
+        else None,
         default=default,
         skips=_ALL_TENSORS,
         version=_TORCH,
@@ -51,10 +54,11 @@ _OFF = "with decoupled_weight_decay=True, which is off by default"
 _TORCH_KNOBS = (
     Knob(
         name="torch.optim.SGD",
-        formula="gradient + x·w, before the momentum",
+        formula="gradient + weight_decay·w, before the momentum",
         unit=_COEFFICIENT,
         family="coupled-sgd",
         penalty="canonical",
+        equilibrium="sgd",
         default=0.0,
         skips=_ALL_TENSORS,
         version=_TORCH,
@@ -74,7 +78,7 @@ _TORCH_KNOBS = (
     _coupled_adaptive(
         "Adadelta",
         "adadelta",
-        "has no half-life; its steps start tiny, so a huge x does show",
+        "has no half-life; its steps start tiny, so a huge one does show",
     ),
     _coupled_adaptive("Adamax", "adamax"),
     _decoupled(
@@ -92,7 +96,7 @@ _TORCH_KNOBS = (
     ),
     Knob(
         name="torch.optim.ASGD",
-        formula="gradient + x·w, beside lambd = 1e-4, which decays as well",
+        formula="gradient + weight_decay·w, and lambd = 1e-4 decays as well",
         unit=_COEFFICIENT,
         family="asgd",
         penalty="canonical:asgd",
@@ -104,7 +108,8 @@ _TORCH_KNOBS = (
     ),
     Knob(
         name="torch.optim.ASGD:lambd",
-        formula="w ← w − e_t·x·w with e_t = lr/(1 + x·lr·t)^0.75",
+        symbol="lambd",
+        formula="w ← w − e_t·lambd·w with e_t = lr/(1 + lambd·lr·t)^0.75",
         unit=_PER_LR,
         family="asgd-lambd",
         penalty="canonical",
@@ -119,7 +124,8 @@ _TORCH_KNOBS = (
 _OTHER_LIBRARIES = (
     Knob(
         name="keras.regularizers.L2",
-        formula="mean loss + x·Σw²: no factor 1/2",
+        symbol="l2",
+        formula="mean loss + l2·Σw²: no factor 1/2",
         unit=_FULL_L2,
         penalty="without-half",
         default=0.01,
@@ -132,7 +138,8 @@ _OTHER_LIBRARIES = (
     ),
     Knob(
         name="sklearn.linear_model.LogisticRegression:C",
-        formula="x·Σ of all losses + (1/2)·Σw²",
+        symbol="C",
+        formula="C·Σ of all losses + (1/2)·Σw²",
         unit="inverse of the penalty",
         penalty="inverse-data-sum",
         default=1.0,
@@ -152,15 +159,17 @@ _LOSHCHILOV = "Loshchilov & Hutter 2019, arXiv 1711.05101"
 _FROM_TEXTS = (
     Knob(
         name="question.l2",
-        formula="mean loss + x·Σw²",
+        symbol="l2",
+        formula="mean loss + l2·Σw²",
         unit=_FULL_L2,
         penalty="without-half",
         source=_QUESTION,
-        note="its gradient is 2·x·w",
+        note="its gradient is 2·l2·w",
     ),
     Knob(
         name="question.l2:layer-mean",
-        formula="mean loss + Σ_j x/(L·n_j·n_{j+1})·Σw²",
+        symbol="l2",
+        formula="mean loss + Σ_j l2/(L·n_j·n_{j+1})·Σw²",
         unit="coefficient before division by layers and units",
         penalty="without-half:layer-mean",
         source=_QUESTION,
@@ -168,7 +177,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="question.l2:global-mean",
-        formula="mean loss + x/(number of weights)·Σw²",
+        symbol="l2",
+        formula="mean loss + l2/(number of weights)·Σw²",
         unit="coefficient before division by the number of weights",
         penalty="without-half:global-mean",
         source=_QUESTION,
@@ -176,7 +186,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="answer.decay",
-        formula="gradient + x·w",
+        symbol="decay",
+        formula="gradient + decay·w",
         unit=_COEFFICIENT,
         penalty="canonical",
         source=_ANSWER,
@@ -184,7 +195,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="answer.batch-sum",
-        formula="Σ of the losses of a minibatch of B + x·Σw²",
+        symbol="l2",
+        formula="Σ of the losses of a minibatch of B + l2·Σw²",
         unit=_FULL_L2,
         penalty="batch-sum",
         source=_ANSWER,
@@ -192,7 +204,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="bengio2012.l2",
-        formula="Σ of all N losses + x·Σw², of which a minibatch of B takes B/N",
+        symbol="l2",
+        formula="Σ of all N losses + l2·Σw², of which a minibatch of B takes B/N",
         unit=_FULL_L2,
         penalty="data-sum",
         source=_BENGIO,
@@ -200,7 +213,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="gaussian-prior.sigma",
-        formula="prior of a weight: normal with standard deviation x",
+        symbol="σ",
+        formula="prior of a weight: normal with standard deviation σ",
         unit="standard deviation",
         penalty="prior",
         source="the negative logarithm of a normal density",
@@ -208,7 +222,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="neal1996.omega",
-        formula="prior of a weight: normal with standard deviation x/√fan_in",
+        symbol="ω",
+        formula="prior of a weight: normal with standard deviation ω/√fan_in",
         unit="standard deviation times √fan_in",
         penalty="prior:fan-in",
         source="Neal 1996, Bayesian Learning for Neural Networks",
@@ -216,7 +231,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="loshchilov2019.lambda",
-        formula="w ← w − m_t·x·w with m_t the schedule's multiplier",
+        symbol="λ_LH",
+        formula="w ← w − m_t·λ_LH·w with m_t the schedule's multiplier",
         unit="shrink per step",
         family="schedule-only",
         source=f"{_LOSHCHILOV}, algorithm 2",
@@ -224,7 +240,8 @@ _FROM_TEXTS = (
     ),
     Knob(
         name="loshchilov2019.lambda-norm",
-        formula="w ← w − m_t·x·√(B/(N·epochs))·w, the root being 1/√steps",
+        symbol="λ_norm",
+        formula="w ← w − m_t·λ_norm·√(B/(N·epochs))·w, the root being 1/√steps",
         unit="shrink per step · √steps",
         family="schedule-only",
         over_root_steps=True,
@@ -239,7 +256,8 @@ def _half_life(name: str, clock: str | None) -> Knob:
     unit = on_clock if clock in {None, "run"} else str(clock)
     return Knob(
         name=name,
-        formula="half of a weight with zero gradient is left after x, at the peak lr",
+        symbol="h",
+        formula="half of a weight with zero gradient is left after h, at the peak lr",
         unit=unit,
         clock=next((known for known in CLOCKS if known == clock), None),
         source="a definition",
@@ -251,7 +269,8 @@ _RATES = (
     *(_half_life(f"half-life:{clock}", clock) for clock in CLOCKS),
     Knob(
         name="shrink",
-        formula="w ← w − x·w at the peak lr",
+        symbol="s",
+        formula="w ← w − s·w at the peak lr",
         unit="fraction per step",
         source="a definition",
         note='may be written as a percentage: shrink="0.1%"',

@@ -1,0 +1,117 @@
+"""A setting is a knob with its number, read from what somebody typed."""
+
+import math
+from dataclasses import dataclass
+
+from dwindle.decay.coordinates import penalty_convention_of
+from dwindle.decay.half_life import Clock, HalfLife
+from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.run import Run
+from dwindle.errors import RangeError
+
+Value = float | str | HalfLife
+
+_HALF_LIFE = "half-life"
+_CLOCK_REMEDY = (
+    'Write a number and a clock: half-life="3 epochs", "2e9 tokens", '
+    '"20% of the run"; or a knob with its clock: half-life:steps=500.'
+)
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A knob and the number that it is set to."""
+
+    knob: Knob
+    number: float
+
+
+def read_setting(value: Value, knob_name: str) -> Setting:
+    """Read a value for a knob; a half-life becomes a number on its own clock.
+
+    Args:
+        value: A number, or its text; a half-life with its clock; a shrink may be a
+            percentage.
+        knob_name: Any name of the knob.
+
+    Raises:
+        UnknownNameError: If there is no such knob or clock.
+        AmbiguousNameError: If the name fits several knobs.
+        RangeError: If the value is not a number, or not one that the knob can take.
+
+    Example:
+        >>> read_setting("3 epochs", "half-life").knob.name
+        'half-life:epochs'
+        >>> read_setting("0.1%", "shrink").number
+        0.001
+
+    """
+    knob = resolve_knob(knob_name)
+    if knob.unit == "time" or (knob.clock and not _is_plain_number(value)):
+        return _half_life(value, knob)
+    return Setting(knob, _checked(knob, _number(knob, value)))
+
+
+def target_knob(name: str, run: Run) -> Knob:
+    """Find the knob to convert to; a bare half-life gets the best clock that is known.
+
+    That is epochs where an epoch is known, else steps.
+    """
+    knob = resolve_knob(name)
+    if knob.unit != "time":
+        return knob
+    epoch_is_known = None not in (run.batch_size, run.dataset_size)
+    return _clocked("epochs" if epoch_is_known else "steps")
+
+
+def _clocked(clock: Clock) -> Knob:
+    return KNOBS[f"{_HALF_LIFE}:{clock}"]
+
+
+def _is_plain_number(value: Value) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]  # a HalfLife is no number: TypeError
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+def _half_life(value: Value, knob: Knob) -> Setting:
+    if isinstance(value, str) and not _is_plain_number(value):
+        value = HalfLife.parse(value)
+    if not isinstance(value, HalfLife):
+        raise RangeError(knob.name, value, "a time with its clock", _CLOCK_REMEDY)
+    if knob.clock not in {None, value.clock}:
+        raise RangeError(knob.name, value, f"in {knob.clock}", _CLOCK_REMEDY)
+    return Setting(_clocked(value.clock), value.value)
+
+
+def _number(knob: Knob, value: Value) -> float:
+    text = str(value).strip()
+    percent = text.endswith("%") and knob.name == "shrink"
+    try:
+        number = float(text.removesuffix("%") if percent else value)  # type: ignore[arg-type]  # TypeError
+    except (TypeError, ValueError):
+        remedy = f"Write {knob.name}=1e-3."
+        raise RangeError(knob.name, repr(value), "a number", remedy) from None
+    return number / 100 if percent else number
+
+
+def _checked(knob: Knob, number: float) -> float:
+    """Return the number if it is one that the knob can be set to."""
+    must, holds = _range_of(knob, number)
+    if not holds:
+        raise RangeError(knob.name, number, must, f"It is read as: {knob.formula}.")
+    return number
+
+
+def _range_of(knob: Knob, number: float) -> tuple[str, bool]:
+    convention = penalty_convention_of(knob)
+    if knob.clock is not None:
+        return "above 0", number > 0
+    if knob.is_rate:
+        return "a fraction of the weight in [0, 1)", 0 <= number < 1
+    if convention is not None and convention.power < 0:
+        return "a finite number above 0", 0 < number < math.inf
+    return "a finite number, 0 or more", 0 <= number < math.inf
