@@ -14,8 +14,9 @@ _SPLIT_SEED = 20120624  # fixed for ever: another split is another problem
 class Digits:
     """The 1,797 digits: 1,200 to draw from and 597 to validate, the same for all.
 
-    Pixels, 0 to 16 in the source, are divided by 16. Reference: scikit-learn's
-    ``load_digits``, the test part of the UCI set of handwritten digits.
+    Pixels are standardized by one mean and one deviation, those of the whole pool, so
+    that black stays one number. Reference: scikit-learn's ``load_digits``, the test
+    part of the UCI set of handwritten digits.
     """
 
     name: str
@@ -30,7 +31,8 @@ class Digits:
 
         pixels, labels = load_digits(return_X_y=True)
         order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
-        x = (pixels[order] / 16).astype(np.float32)
+        drawn = pixels[order]
+        x = ((drawn - drawn[:_POOL].mean()) / drawn[:_POOL].std()).astype(np.float32)
         y = labels[order].astype(np.int64)
         return Data(x[:_POOL], y[:_POOL], x[_POOL:], y[_POOL:])
 
