@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
 from strategies import half_lives, log_uniform, runs, shrinks
+from tolerance import digits
 
 from dwindle.decay.half_life import (
     CLOCKS,
@@ -86,14 +87,14 @@ def test_a_percentage_is_one_of_the_run():
 def test_half_is_left_after_one_half_life(shrink):
     """(1 - shrink) ** half-life is one half."""
     left = math.exp(half_life_from_shrink(shrink) * math.log1p(-shrink))
-    assert left == pytest.approx(0.5, rel=1e-14)  # a few roundings of exp and log
+    assert left == digits(0.5, rel=1e-14)  # a few roundings of exp and log
 
 
 @given(shrinks(0.999))
 def test_half_life_against_fifty_digits(shrink):
     """Down to a shrink of 1e-15 no digit is lost."""
     # 1e-14: each of the two logarithms and the quotient may round.
-    assert half_life_from_shrink(shrink) == pytest.approx(
+    assert half_life_from_shrink(shrink) == digits(
         decay_by_hand.half_life(shrink), rel=1e-14
     )
 
@@ -102,7 +103,7 @@ def test_half_life_against_fifty_digits(shrink):
 def test_shrink_and_half_life_are_inverse(shrink):
     """There and back to 1e-12."""
     back = shrink_from_half_life(half_life_from_shrink(shrink))
-    assert back == pytest.approx(shrink, rel=1e-12)
+    assert back == digits(shrink, rel=1e-12)
 
 
 @given(shrinks(0.4), st.floats(1.001, 2))
@@ -135,7 +136,7 @@ def test_every_clock_comes_back(run, clock, steps):
     """Steps to a clock and back is the same to 1e-12."""
     there = HalfLife.from_steps(steps, clock=clock, run=run)
     assert there.clock == clock
-    assert there.in_steps(run) == pytest.approx(steps, rel=1e-12)
+    assert there.in_steps(run) == digits(steps, rel=1e-12)
 
 
 @given(runs(), half_lives(), st.sampled_from(CLOCKS))
@@ -144,9 +145,7 @@ def test_changing_the_clock_does_not_change_the_shrink(run, half_life, clock):
     half_life = HalfLife(min(max(half_life.value, 1e-3), 1e12), half_life.clock)
     other = HalfLife.from_steps(half_life.in_steps(run), clock=clock, run=run)
     direct = shrink_from_half_life(half_life.in_steps(run))
-    assert shrink_from_half_life(other.in_steps(run)) == pytest.approx(
-        direct, rel=1e-12
-    )
+    assert shrink_from_half_life(other.in_steps(run)) == digits(direct, rel=1e-12)
 
 
 @given(st.integers(1, 64), st.integers(0, 1000), st.integers(1, 4096))
@@ -164,7 +163,7 @@ def test_clocks_against_a_walk_through_the_data(batch_size, more, tokens):
         HalfLife(1 / 3, "run"),
     ]
     for half_life in same:
-        assert half_life.in_steps(run) == pytest.approx(steps, rel=1e-14)
+        assert half_life.in_steps(run) == digits(steps, rel=1e-14)
 
 
 @pytest.mark.parametrize(
@@ -190,7 +189,7 @@ def test_a_clock_says_which_fact_it_misses(text, run, fact):
 def test_the_average_half_life_leaves_as_much_as_the_run(e_folds, steps):
     """So many steps at the average half-life lose just the e-folds of the run."""
     average = average_half_life_steps(e_folds, run=Run(steps=steps))
-    assert math.log(2) * steps / average == pytest.approx(e_folds, rel=1e-14)
+    assert math.log(2) * steps / average == digits(e_folds, rel=1e-14)
 
 
 def test_the_average_half_life_has_limits():

@@ -47,7 +47,9 @@ def oscillation_limit(run: Run) -> float:
     """Weight decay beyond which a weight with zero gradient swings around zero.
 
     Plain ``(1 − √μ)² / ((1 − d) lr)``, Nesterov ``((1 − μ) / (1 + μ))² / lr``, at the
-    peak lr. Without momentum it is ``1 / lr``: there one step ends at zero.
+    peak lr. Without momentum it is ``1 / lr``: there one step ends at zero. With a
+    dampening above √μ the first step, which torch does not dampen, may overshoot zero
+    once even below the limit.
 
     Raises:
         MissingFactError: If the run has no lr.

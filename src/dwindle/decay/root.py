@@ -41,15 +41,18 @@ def increasing_root(
         best = min(best, (error, here))
         low, high = (here, high) if value < target else (low, here)
         there = _secant((here, value), before, target)
-        if not low < there < high or error > last_error / 2:
-            there = _middle(low, high)
         move = abs(there - here) / here
-        # The error left by a secant step is about the product of the last two moves.
-        if value == target or move < _LAST_DIGIT:
+        if move <= _LAST_DIGIT:
             break
+        # The error that a secant step leaves is about the product of two moves.
         if error < _NEAR and move * last_move < _LAST_DIGIT / 100:
             return there
-        before, here, last_move, last_error = (here, value), there, move, error
+        if not low < there < high or error > last_error / 2:
+            there = _middle(low, high)
+        if there in (low, high):
+            break
+        before, last_move, last_error = (here, value), abs(there - here) / here, error
+        here = there
     return _accepted(*best, target)
 
 

@@ -1,0 +1,172 @@
+"""Momentum: slow root, oscillation limit, start lag, and a loop with fifty digits."""
+
+import math
+import pickle
+from decimal import localcontext
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from oracle import decay_by_hand
+from strategies import log_uniform, runs, shrinks
+from tolerance import digits
+
+from dwindle.decay.families import FAMILIES
+from dwindle.decay.half_life import half_life_from_shrink
+from dwindle.decay.momentum import fastest_shrink, oscillation_limit
+from dwindle.decay.run import Run
+from dwindle.errors import OscillationError
+
+SGD = FAMILIES["coupled-sgd"]
+momenta = st.sampled_from([0.5, 0.9, 0.95, 0.99])
+# Every kind that torch has: plain, dampened (also to a moving average), Nesterov.
+KINDS = [(0.0, False), (0.3, False), (0.9, False), (0.99, False), (0.0, True)]
+kinds = st.sampled_from(KINDS)
+
+
+def path_by_hand(run, knob, steps):
+    return decay_by_hand.sgd_path(
+        [run.lr] * steps,
+        knob,
+        momentum=run.momentum,
+        dampening=run.dampening,
+        nesterov=run.nesterov,
+    )
+
+
+@pytest.mark.parametrize(("dampening", "nesterov"), KINDS)
+@pytest.mark.parametrize("momentum", [0.5, 0.9, 0.95])
+@pytest.mark.parametrize("share", [1e-12, 1e-3, 0.1, 0.7])
+def test_the_slow_root_is_what_a_long_run_settles_at(
+    momentum, dampening, nesterov, share
+):
+    """After many steps one step takes the predicted shrink, to 1e-12."""
+    run = Run(lr=0.1, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    knob = share * oscillation_limit(run)
+    shrink = SGD.shrink_per_step(knob, run)
+    path = path_by_hand(run, knob, 2000)
+    with localcontext(prec=decay_by_hand.DIGITS):
+        settled = float(1 - path[-1] / path[-2])
+    # At 0.7 of the limit the roots differ by √0.3 (1 - √μ) each way: at momentum 0.95
+    # the fast one loses 0.028 e-folds a step on the slow one, 55 in two thousand.
+    assert settled == digits(shrink, rel=1e-12)
+
+
+@given(momenta, kinds)
+def test_the_limit_divides_decay_from_swinging(momentum, kind):
+    """A long run stays above zero just below the limit, and crosses it just beyond."""
+    dampening, nesterov = kind
+    # Else the first step, which torch does not dampen, alone overshoots.
+    assume(dampening < math.sqrt(momentum))
+    run = Run(lr=0.1, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    limit = oscillation_limit(run)
+    # Beyond the limit by 20 % the phase turns by about √0.2 (1 - √μ) a step, so that at
+    # momentum 0.99 half a turn takes 1400 steps.
+    assert min(path_by_hand(run, 0.999 * limit, 2000)) > 0
+    assert min(path_by_hand(run, 1.2 * limit, 2000)) < 0
+
+
+@pytest.mark.parametrize(
+    ("momentum", "nesterov", "fastest"),
+    [
+        (0.9, False, 13.2),
+        (0.95, False, 27.0),
+        (0.99, False, 137.9),
+        (0.9, True, 12.8),
+        (0.95, True, 26.7),
+        (0.99, True, 137.6),
+    ],
+)
+def test_the_fastest_half_life_of_a_constant_knob(momentum, nesterov, fastest):
+    """ln 2 / (-½ ln μ) for plain momentum; z = 2μ/(1 + μ) for Nesterov's."""
+    run = Run(lr=0.1, momentum=momentum, nesterov=nesterov)
+    assert half_life_from_shrink(fastest_shrink(run)) == pytest.approx(
+        fastest, abs=0.05
+    )
+    root = 2 * momentum / (1 + momentum) if nesterov else math.sqrt(momentum)
+    assert 1 - fastest_shrink(run) == digits(root, rel=1e-15)
+
+
+@given(runs())
+def test_at_the_limit_the_shrink_is_the_fastest(run):
+    """Forward and inverse meet at the limit, where both roots are one."""
+    if run.momentum == 0:
+        assert oscillation_limit(run) == digits(1 / run.lr, rel=1e-15)
+        return
+    limit, fastest = oscillation_limit(run), fastest_shrink(run)
+    assert SGD.knob_for_shrink(fastest, run) == digits(limit, rel=1e-11)
+    # A rounding of 1e-16 in the knob is one of its root, 1e-8, in the shrink here.
+    assert SGD.shrink_per_step(limit, run) == digits(fastest, rel=1e-6)
+
+
+@given(momenta, kinds, st.floats(1.001, 100))
+def test_beyond_the_limit_there_is_no_half_life(momentum, kind, factor):
+    """The error carries the limit, the value and the fastest half-life there is."""
+    dampening, nesterov = kind
+    run = Run(lr=0.1, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    knob, fastest = factor * oscillation_limit(run), fastest_shrink(run)
+    with pytest.raises(OscillationError, match="overshoots zero and swings") as caught:
+        SGD.shrink_per_step(knob, run)
+    facts = caught.value
+    assert (facts.name, facts.value, facts.momentum) == ("weight_decay", knob, momentum)
+    assert facts.limit == oscillation_limit(run)
+    assert facts.fastest_half_life_steps == half_life_from_shrink(fastest)
+    assert str(pickle.loads(pickle.dumps(facts))) == str(facts)
+    with pytest.raises(OscillationError, match="shrink_per_step must be at most"):
+        SGD.knob_for_shrink(min(0.9999, 1.001 * fastest), run)
+
+
+@given(momenta, st.floats(1.5, 30), st.integers(2, 400))
+def test_survival_goes_on_where_the_weight_swings(momentum, factor, steps):
+    """Beyond the limit what a run leaves is still exact, whatever its sign."""
+    run = Run(lr=0.1, momentum=momentum, steps=steps)
+    knob = factor * oscillation_limit(run)
+    by_hand = [float(weight) for weight in path_by_hand(run, knob, steps)]
+    # A path through zero has absolute, not relative digits: 400 steps of size 1.
+    assert SGD.survival_path(knob, run) == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+    assert SGD.survival(knob, run) == pytest.approx(by_hand[-1], rel=1e-9, abs=1e-12)
+    e_folds = -math.log(abs(by_hand[-1]))
+    assert SGD.e_folds(knob, run) == pytest.approx(e_folds, rel=1e-9, abs=1e-12)
+
+
+@pytest.mark.parametrize(("momentum", "lag"), [(0.9, 9), (0.99, 99)])
+def test_the_decay_starts_late(momentum, lag):
+    """Momentum starts μ/(1 - μ) steps late; dampening by d gives d/(1 - d) back."""
+    # One e-fold in 100,000 steps: so slow that the first order of the lag is all of it.
+    for dampening, bonus in ((0.0, 0.0), (0.3, 0.3 / 0.7), (momentum, lag)):
+        run = Run(lr=0.1, momentum=momentum, dampening=dampening, steps=20_000)
+        knob = SGD.knob_for_shrink(1e-5, run)
+        missing = run.steps - SGD.e_folds(knob, run) / -math.log1p(-1e-5)
+        # Next order: lag² times the shrink, 0.1 steps at momentum 0.99.
+        assert missing == pytest.approx(lag - bonus, abs=2 * lag**2 * 1e-5)
+
+
+@given(momenta, kinds, log_uniform(1e-14, 1e-9))
+def test_slow_decay_is_the_textbook_first_order(momentum, kind, shrink):
+    """λ lr (1 - d) / (1 - μ), the formula of slow decay, is the limit."""
+    dampening, nesterov = kind
+    run = Run(lr=0.1, momentum=momentum, dampening=dampening, nesterov=nesterov)
+    first_order = shrink * (1 - momentum) / ((1 - dampening) * run.lr)
+    # Relative error of the first order: shrink · μ/(1 - μ), here below 1e-7.
+    assert SGD.knob_for_shrink(shrink, run) == digits(first_order, rel=2e-7)
+
+
+@given(runs(momentum=0.9), shrinks(0.04))
+def test_a_higher_lr_is_a_higher_knob(run, shrink):
+    """Only lr times λ counts: ten times the one is a tenth of the other."""
+    knob = SGD.knob_for_shrink(shrink, run)
+    faster = Run(
+        lr=10 * run.lr,
+        momentum=run.momentum,
+        dampening=run.dampening,
+        nesterov=run.nesterov,
+    )
+    assert SGD.knob_for_shrink(shrink, faster) == digits(knob / 10, rel=1e-14)
+
+
+def test_e_folds_beyond_the_limit_can_be_had_in_a_short_run():
+    """Two hundred steps at momentum 0.99 halve a weight, though no half-life exists."""
+    run = Run(lr=0.1, momentum=0.99, steps=200)
+    knob = SGD.knob_for_e_folds(math.log(2), run)
+    assert SGD.survival(knob, run) == digits(0.5, rel=1e-12)
+    assert knob > oscillation_limit(run)
