@@ -33,7 +33,7 @@ def _random_pack(depth):
 
 def _batch(x, y):
     ones = x.new_ones(len(x), BATCH, 1)
-    inputs = [one.t() for one in torch.cat([x, ones], 2)]
+    inputs = list(torch.cat([x, ones], 2))
     targets = [nn.functional.one_hot(one, 3).t().double().contiguous() for one in y]
     return Batch(inputs, targets, BATCH)
 

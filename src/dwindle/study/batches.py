@@ -40,7 +40,7 @@ class _Epoch:
         self._split = full * batch_size
         self._full = samples.targets.new_empty((full, classes, batch_size))
         self._rest = samples.targets.new_empty((classes, rest))
-        self.inputs = [x.t() for x in torch.split(self._inputs, batch_size)]
+        self.inputs = torch.split(self._inputs, batch_size)
         self.targets = [*self._full, *([self._rest] if rest else [])]
 
     def shuffle(self, order: Tensor) -> None:
@@ -59,7 +59,7 @@ class Epochs:
         inputs = zip(*(epoch.inputs for epoch in self._epochs), strict=True)
         targets = zip(*(epoch.targets for epoch in self._epochs), strict=True)
         self.batches = [
-            Batch(x, y, x[0].shape[1]) for x, y in zip(inputs, targets, strict=True)
+            Batch(x, y, len(x[0])) for x, y in zip(inputs, targets, strict=True)
         ]
 
     def shuffle(self, orders: Sequence[NDArray[np.int64]]) -> None:
@@ -73,6 +73,6 @@ def evaluation_batches(groups: Sequence[Samples]) -> Iterator[Batch]:
     """Yield all samples once in large batches, the same ranks for every group."""
     for start in range(0, len(groups[0]), _EVALUATION_BATCH):
         part = slice(start, start + _EVALUATION_BATCH)
-        inputs = [group.inputs[part].t() for group in groups]
+        inputs = [group.inputs[part] for group in groups]
         targets = [group.targets[part].t().contiguous() for group in groups]
-        yield Batch(inputs, targets, inputs[0].shape[1])
+        yield Batch(inputs, targets, len(inputs[0]))
