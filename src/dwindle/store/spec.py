@@ -6,10 +6,9 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Self
 
-from dwindle.decay.names import nearest_names
 from dwindle.errors import DwindleError, RangeError, UnknownNameError
 from dwindle.store.records import Optimizer, Scale
-from dwindle.store.vocabulary import CHOICES, LIMITS
+from dwindle.store.vocabulary import CHOICES, KINDS, LIMITS
 
 Axis = Literal["width", "depth", "batch_size", "dataset_size", "epochs", "lr"]
 LrPolicy = Literal["fixed", "sqrt", "linear"]
@@ -70,7 +69,22 @@ class AxisSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudySpec:
+class StudyDraft:
+    """A study as somebody wrote it; :func:`faults` tells whether it can be."""
+
+    name: str
+    problem: str
+    seeds: int
+    optimizer: Optimizer
+    base: Scale
+    axes: tuple[AxisSpec, ...]
+    low: float
+    high: float
+    points: int = 13
+    normalization: str = "none"
+
+
+class StudySpec(StudyDraft):
     """Everything that decides which trainings a study consists of.
 
     Args:
@@ -80,10 +94,10 @@ class StudySpec:
         optimizer: The optimizer but for lr and decay.
         base: The scale that all axes leave from.
         axes: What varies; cells that axes share train once.
-        normalization: How the decay is spread over layers.
         low: Smallest decay of the grid, canonical λ under ``"none"``, > 0.
         high: Largest, above ``low``.
         points: Number of decays from low to high, log-spaced; λ = 0 comes on top.
+        normalization: How the decay is spread over layers.
 
     Raises:
         RangeError: If a number is outside of its range.
@@ -104,21 +118,10 @@ class StudySpec:
         ...     low=1e-4,
         ...     high=1e-2,
         ... )
-        >>> [scale.width for _, scale in widths.cells(spec.base)]
-        [4, 8]
+        >>> [scale.width for scale in spec.scales]  # the base first
+        [8, 4]
 
     """
-
-    name: str
-    problem: str
-    seeds: int
-    optimizer: Optimizer
-    base: Scale
-    axes: tuple[AxisSpec, ...]
-    low: float
-    high: float
-    points: int = 13
-    normalization: str = "none"
 
     def __post_init__(self) -> None:
         for _, fault in faults(self):
@@ -198,32 +201,33 @@ class ProblemFacts:
         return tuple(pairwise(units))
 
 
-def faults(spec: StudySpec) -> Iterator[tuple[str, DwindleError]]:
-    """Yield every fault of a spec, with the key of the study file that it sits at."""
-    yield from _range_faults("study", {"seeds": spec.seeds})
-    yield from _optimizer_faults(spec.optimizer)
-    yield from _range_faults("base", asdict(spec.base))
-    grid = {"low": spec.low, "high": spec.high, "points": spec.points}
+def faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
+    """Yield every fault of a draft, with the key of the study file that it sits at."""
+    yield from _range_faults("study", {"seeds": draft.seeds})
+    yield from _optimizer_faults(draft.optimizer)
+    yield from _range_faults("base", asdict(draft.base))
+    grid = {"low": draft.low, "high": draft.high, "points": draft.points}
     yield from _range_faults("weight_decay", grid)
-    yield from _name_faults("weight_decay", {"normalization": spec.normalization})
-    yield from relation_faults(spec.base, low=spec.low, high=spec.high, axes=spec.axes)
-    for axis in spec.axes:
+    yield from _name_faults("weight_decay", {"normalization": draft.normalization})
+    if not draft.low < draft.high:
+        must, remedy = f"below high = {draft.high:g}", "Swap the two, or move one."
+        yield "weight_decay.low", RangeError("low", f"{draft.low:g}", must, remedy)
+    if not draft.axes:
+        remedy = "Add one, such as width = [16, 32, 64]."
+        yield "axes", RangeError("axes", "none", "one or more to vary", remedy)
+    for axis in draft.axes:
         yield from _axis_faults(axis)
+    yield from _batch_faults(draft)
 
 
-def relation_faults(
-    base: Scale, *, low: float, high: float, axes: tuple[AxisSpec, ...]
-) -> Iterator[tuple[str, DwindleError]]:
-    """Yield what is wrong only between two numbers that are fine one by one."""
-    if not low < high:
-        must = f"below high = {high:g}"
-        yield "weight_decay.low", RangeError("low", f"{low:g}", must, "Swap the two.")
-    if base.batch_size > base.dataset_size:
-        yield "base.batch_size", _batch_fault(base)
+def _batch_faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
+    """Yield where a batch is larger than the data that it is drawn from."""
+    if draft.base.batch_size > draft.base.dataset_size:
+        yield "base.batch_size", _batch_fault(draft.base)
         return
-    for axis in axes:
+    for axis in draft.axes:
         if axis.axis in ("batch_size", "dataset_size"):
-            cells = [moved_scale(base, axis.axis, value) for value in axis.values]
+            cells = [moved_scale(draft.base, axis.axis, at) for at in axis.values]
             wrong = [cell for cell in cells if cell.batch_size > cell.dataset_size]
             yield from ((f"axes.{axis.axis}", _batch_fault(cell)) for cell in wrong)
 
@@ -269,8 +273,11 @@ def _name_faults(
     for name, value in facts.items():
         known = CHOICES.get(name, ())
         if known and value not in known:
-            fault = UnknownNameError(name, str(value), nearest_names(str(value), known))
-            yield f"{table}.{name}", fault
+            yield f"{table}.{name}", _unknown(name, value)
+
+
+def _unknown(name: str, value: object) -> UnknownNameError:
+    return UnknownNameError.among(KINDS.get(name, name), str(value), CHOICES[name])
 
 
 def out_of_range(name: str, value: Any) -> RangeError | None:  # a number or a pair

@@ -51,3 +51,6 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "hold": ("epochs", "steps"),
     "lr policy": ("fixed", "sqrt", "linear"),
 }
+
+# Kinds whose field has a shorter name than the thing.
+KINDS: dict[str, str] = {"name": "optimizer"}

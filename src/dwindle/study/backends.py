@@ -6,18 +6,24 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    CancelledError,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Protocol, Self
 
 from dwindle.errors import DwindleError
 from dwindle.store.records import Outcome
 from dwindle.study.machine import cores
-from dwindle.study.training import Train, Work, train_with_engine
-from dwindle.study.worker import become_worker, warm_up
+from dwindle.study.training import STACKED, Engine, Work
+from dwindle.study.worker import Ready, become_worker, warm_up
 
 # A pack that its worker did not survive this often is given up.
 ATTEMPTS = 3
@@ -43,6 +49,9 @@ class Backend(Protocol):
     def workers(self) -> int:
         """How many packs train at a time."""
 
+    def engine_version(self) -> str:
+        """Return the version of the engine that trains here."""
+
     def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
         """Train all packs; yield each as it is done, in no set order."""
 
@@ -55,13 +64,17 @@ class Inline:
 
     workers = 1
 
-    def __init__(self, train: Train = train_with_engine) -> None:
-        self._train = train
+    def __init__(self, engine: Engine = STACKED) -> None:
+        self._engine = engine
+
+    def engine_version(self) -> str:
+        """Return the version of the engine, loading it."""
+        return self._engine.version()
 
     def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
         """Train all packs in the order given."""
         for index, work in enumerate(works):
-            yield _timed(self._train, work, index)
+            yield _timed(self._engine, work, index)
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
@@ -75,18 +88,27 @@ class Processes:
     """
 
     def __init__(
-        self, workers: int | None = None, train: Train = train_with_engine
+        self,
+        workers: int | None = None,
+        *,
+        problem: str | None = None,
+        engine: Engine = STACKED,
     ) -> None:
         """Start the workers.
 
         Args:
             workers: How many; as many as there are cores when None.
-            train: What a worker does with a pack; importable by name.
+            problem: Whose data workers load while nobody needs them yet.
+            engine: What trains; its functions are importable by name.
 
         """
         self.workers = workers or cores()
-        self._train = train
-        self._slots = [_Slot() for _ in range(self.workers)]
+        self._engine = engine
+        self._slots = [_Slot(engine, problem) for _ in range(self.workers)]
+
+    def engine_version(self) -> str:
+        """Return the version of the engine, as soon as a worker has loaded it."""
+        return self._slots[0].engine_version()
 
     def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
         """Train all packs, starting them in the order given."""
@@ -98,7 +120,7 @@ class Processes:
                 for slot in [slot for slot in self._slots if slot not in busy]:
                     if waiting:
                         attempt = waiting.popleft()
-                        future = slot.submit(self._train, attempt)
+                        future = slot.submit(attempt)
                         running[future] = (slot, attempt)
                 for future in wait(running, return_when=FIRST_COMPLETED).done:
                     slot, attempt = running.pop(future)
@@ -133,59 +155,61 @@ class _Attempt:
         return _Attempt(self.index, self.work, self.number + 1)
 
 
-@dataclass(eq=False)
 class _Slot:
     """A pool of one worker; owns it and starts another when it has died."""
 
-    _pool: ProcessPoolExecutor | None = None
-    _ready: "Future[int] | None" = field(default=None)
+    def __init__(self, engine: Engine, problem: str | None) -> None:
+        self._engine = engine
+        self._problem = problem
+        self._pool, self._ready = self._started()
 
-    def __post_init__(self) -> None:
-        self._start()
+    def engine_version(self) -> str:
+        return self._ready.result().engine_version
 
-    def submit(self, train: Train, attempt: _Attempt) -> "Future[Trained]":
-        if self._pool is None:
-            self._start()
-        with suppress(BrokenProcessPool):
-            return self._submitted(train, attempt)
-        # It died while it had nothing to do: nobody's attempt.
-        self.kill()
-        self._start()
-        return self._submitted(train, attempt)
+    def submit(self, attempt: _Attempt) -> "Future[Trained]":
+        try:
+            return self._submitted(attempt)
+        except (BrokenProcessPool, RuntimeError):
+            # It died while it had nothing to do, or was ended: nobody's attempt.
+            self.kill()
+            self._pool, self._ready = self._started()
+            return self._submitted(attempt)
 
     def kill(self) -> None:
         """End the worker at once, whatever it does."""
-        if self._ready is not None and self._pool is not None:
-            # Only a worker that has said who it is can be killed by its number; one
-            # that is still starting ends by itself when its pool is shut down.
-            with suppress(BrokenProcessPool, ProcessLookupError):
-                if self._ready.done():
-                    os.kill(self._ready.result(), signal.SIGKILL)
+        # Only a worker that has said who it is can be killed by its number; one that
+        # is still starting ends by itself when its pool is shut down.
+        with suppress(BrokenProcessPool, CancelledError, ProcessLookupError):
+            if self._ready.done():
+                os.kill(self._ready.result().pid, signal.SIGKILL)
         self.close()
 
     def close(self) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-        self._pool = self._ready = None
+        self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _start(self) -> None:
+    def _started(self) -> "tuple[ProcessPoolExecutor, Future[Ready]]":
         # spawn: a fork of a process that has threads may never wake up.
-        self._pool = ProcessPoolExecutor(
+        pool = ProcessPoolExecutor(
             1, mp_context=get_context("spawn"), initializer=become_worker
         )
-        self._ready = self._pool.submit(warm_up)
+        ready = pool.submit(warm_up, self._engine)
+        if self._problem is not None:
+            pool.submit(self._engine.load, self._problem)
+        return pool, ready
 
-    def _submitted(self, train: Train, attempt: _Attempt) -> "Future[Trained]":
-        if self._pool is None:
-            raise BrokenProcessPool
-        return self._pool.submit(_timed, train, attempt.work, attempt.index)
+    def _submitted(self, attempt: _Attempt) -> "Future[Trained]":
+        work, index = attempt.work, attempt.index
+        return self._pool.submit(_timed, self._engine, work, index)
 
 
-def _timed(train: Train, work: Work, index: int) -> Trained:
+def _timed(engine: Engine, work: Work, index: int) -> Trained:
     """Train a pack; a failure becomes the outcome of each of its trials."""
     start = time.perf_counter()
     try:
-        outcomes = tuple(train(work))
+        # Reading data, once per process, is no part of what a pack takes.
+        engine.load(work.trials[0].problem)
+        start = time.perf_counter()
+        outcomes = tuple(engine.train(work))
     except DwindleError:
         raise
     except Exception as error:  # noqa: BLE001, whatever it is, it is told as a status

@@ -101,7 +101,7 @@ def run_study(
     facts = ProblemFacts(
         inputs=asked.inputs, classes=asked.classes, hidden=asked.hidden
     )
-    conditions = conditions_of(spec, settings)
+    conditions = conditions_of(spec, settings, backend.engine_version())
     with Store(store_path, spec=spec, conditions=conditions, problem=facts) as store:
         study = _Study(spec, asked, store, backend, on_progress, settings)
         try:
@@ -114,13 +114,12 @@ def run_study(
             ) from None
 
 
-def conditions_of(spec: StudySpec, settings: Settings) -> Conditions:
+def conditions_of(
+    spec: StudySpec, settings: Settings, engine_version: str
+) -> Conditions:
     """Return the conditions under which a study trains here and now."""
-    # Only here: the engine loads torch, which planning a study does without.
-    from dwindle.study.engine import ENGINE_VERSION
-
     return Conditions(
-        engine_version=ENGINE_VERSION,
+        engine_version=engine_version,
         torch_version=version("torch"),
         dtype=settings.dtype,
         device_type=settings.device.partition(":")[0],

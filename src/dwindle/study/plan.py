@@ -14,7 +14,7 @@ from typing import TypeVar
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.errors import DwindleError, RangeError, UnknownNameError
 from dwindle.store.records import Outcome, Scale, Trial
-from dwindle.store.spec import StudySpec
+from dwindle.store.spec import StudyDraft, StudySpec
 from dwindle.store.vocabulary import CHOICES
 from dwindle.study.cost import cost_of
 from dwindle.study.problem import Problem, layer_shapes
@@ -46,7 +46,7 @@ class Pack:
 
 
 def problem_faults(
-    spec: StudySpec, problem: Problem
+    spec: StudyDraft, problem: Problem
 ) -> Iterable[tuple[str, DwindleError]]:
     """Yield what a study asks for that its problem does not have, with its key."""
     cells = [("base.dataset_size", spec.base)]

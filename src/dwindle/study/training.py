@@ -18,6 +18,19 @@ class Work:
 Train = Callable[[Work], Sequence[Outcome]]
 
 
+@dataclass(frozen=True)
+class Engine:
+    """What trains packs: two functions that a worker can import by name.
+
+    ``version`` loads whatever training needs and tells the engine's version, which is
+    part of the key of every training. ``load`` fetches the data of a named problem.
+    """
+
+    train: Train
+    version: Callable[[], str]
+    load: Callable[[str], object]
+
+
 def train_with_engine(work: Work) -> Sequence[Outcome]:
     """Train a pack with the stacked engine, on the problem that its trials name."""
     from dwindle.study.engine import train_pack
@@ -29,3 +42,21 @@ def train_with_engine(work: Work) -> Sequence[Outcome]:
         dtype=work.dtype,
         device=work.device,
     )
+
+
+def stacked_version() -> str:
+    """Load the stacked engine and return its version."""
+    from dwindle.study.engine import ENGINE_VERSION
+
+    return ENGINE_VERSION
+
+
+def load_problem(name: str) -> object:
+    """Read the data of a problem, which the engine then finds at hand."""
+    from dwindle.study.problem import load_once, problem
+
+    load_once(problem(name))
+    return None
+
+
+STACKED = Engine(train_with_engine, stacked_version, load_problem)

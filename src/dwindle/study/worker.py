@@ -4,8 +4,11 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
+
+from dwindle.study.training import Engine
 
 _PR_SET_PDEATHSIG = 1  # from Linux's <linux/prctl.h>
 
@@ -22,11 +25,17 @@ def become_worker() -> None:
     threading.Thread(target=_watch_parent, name="watch-parent", daemon=True).start()
 
 
-def warm_up() -> int:
-    """Import what training needs, so that the first pack need not; return the pid."""
-    import dwindle.study.engine  # noqa: F401
+@dataclass(frozen=True)
+class Ready:
+    """A worker that can train: its process and the version of its engine."""
 
-    return os.getpid()
+    pid: int
+    engine_version: str
+
+
+def warm_up(engine: Engine) -> Ready:
+    """Load what training needs, so that the first pack need not."""
+    return Ready(os.getpid(), engine.version())
 
 
 def _die_with_parent() -> None:
