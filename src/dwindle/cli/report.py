@@ -1,0 +1,38 @@
+"""dwindle report: what a study found, from its store; needs no torch."""
+
+from pathlib import Path
+
+from dwindle.cli.options import Option
+from dwindle.cli.output import print_json, stderr, stdout
+
+OPTIONS = (
+    Option("STORE", "the store of a study, such as my-study.db", required=True),
+    Option("--html", "write it as one page, too", "PAGE"),
+)
+
+
+def command(*, store: str, html: str | None, as_json: bool) -> None:
+    """Say what a study found: a table, JSON, or one self-contained page.
+
+    A study that still runs, or was stopped, can be looked at, too.
+    """
+    show(Path(store), html=html, as_json=as_json)
+
+
+def show(store: Path, *, html: str | None, as_json: bool) -> None:
+    """Print what a store says, and write the page if one is asked for."""
+    from dwindle.findings.as_json import findings_as_dict
+    from dwindle.findings.read import read_findings
+
+    findings = read_findings(store)
+    if html is not None:
+        from dwindle.report.page import write_page
+
+        write_page(findings, html)
+        stderr().print(f"Wrote {html}", soft_wrap=True)
+    if as_json:
+        print_json(findings_as_dict(findings))
+    else:
+        from dwindle.report.terminal import print_findings
+
+        print_findings(findings, stdout())

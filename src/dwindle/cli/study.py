@@ -1,0 +1,170 @@
+"""dwindle study: measure the best weight decay over scale, as a study file asks."""
+
+from collections import Counter, defaultdict
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dwindle.cli.options import Option, read_whole
+from dwindle.cli.output import print_json, stderr, stdout
+from dwindle.cli.report import show
+from dwindle.errors import RangeError, UnknownNameError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dwindle.store.records import Scale
+    from dwindle.store.spec import StudySpec
+    from dwindle.study.backends import Backend
+    from dwindle.study.plan import Pack
+
+BACKENDS = ("processes", "inline")
+UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+
+
+def read_backend(option: str, text: str) -> str:
+    """Read the name of a backend."""
+    if text not in BACKENDS:
+        kind = f"value of {option}"
+        raise UnknownNameError.among(kind, text, BACKENDS)
+    return text
+
+
+def read_workers(option: str, text: str) -> int:
+    """Read a number of workers, at least one."""
+    workers = read_whole(option, text)
+    if workers < 1:
+        raise RangeError(option, workers, "at least 1")
+    return workers
+
+
+def read_bytes(option: str, text: str) -> int:
+    """Read 4G, 512M, or a plain number of bytes.
+
+    Example:
+        >>> read_bytes("--memory", "2K")
+        2048
+
+    """
+    number, unit = text.rstrip("Bb").rstrip("i"), ""
+    if number and number[-1].upper() in UNITS:
+        number, unit = number[:-1], number[-1].upper()
+    size = read_whole(option, number) * UNITS[unit]
+    if size <= 0:
+        raise RangeError(option, text, "above 0", f"Write {option} 4G.")
+    return size
+
+
+OPTIONS = (
+    Option("STUDY.toml", "the study file", required=True),
+    Option("--store", "where results are kept; beside the file if not given", "PATH"),
+    Option("--backend", "processes (as many as cores) or inline", "NAME", read_backend),
+    Option("--workers", "how many processes train at a time", "N", read_workers),
+    Option(
+        "--memory", "most that training may use; half of what is free", "4G", read_bytes
+    ),
+    Option("--dry-run", "print the plan and its cost, and train nothing"),
+    Option("--html", "write what was found as one page, too", "PAGE"),
+)
+
+
+def command(  # noqa: PLR0913, one argument per option
+    *,
+    study_toml: str,
+    store: str | None,
+    backend: str | None,
+    workers: int | None,
+    memory: int | None,
+    dry_run: bool,
+    html: str | None,
+    as_json: bool,
+) -> None:
+    """Train what a study file asks for, and say what was found.
+
+    Every finished pack of trainings is kept at once, so that whatever stops a study,
+    the same command again continues it.
+    """
+    from dwindle.study.study_file import read_study_file
+
+    file = Path(study_toml)
+    spec = read_study_file(file)
+    if dry_run:
+        _print_plan(spec, _workers(backend, workers), memory, as_json=as_json)
+        return
+    path = Path(store) if store else file.with_suffix(".db")
+    with ExitStack() as stack:
+        chosen = _backend(spec, backend, workers)
+        stack.callback(chosen.close)
+        _run(spec, path, chosen, memory)
+    show(path, html=html, as_json=as_json)
+
+
+def _run(
+    spec: "StudySpec", store: Path, backend: "Backend", memory: int | None
+) -> None:
+    from dwindle.study.driver import Settings, run_study
+    from dwindle.study.progress import shown_on
+
+    with shown_on(stderr()) as on_progress:
+        settings = Settings(memory_bytes=memory)
+        run_study(spec, store, backend, on_progress, settings)
+
+
+def _backend(spec: "StudySpec", name: str | None, workers: int | None) -> "Backend":
+    from dwindle.study.backends import Inline, Processes
+
+    table: dict[str, Callable[[], Backend]] = {
+        "inline": Inline,
+        "processes": lambda: Processes(workers, problem=spec.problem),
+    }
+    return table[name or BACKENDS[0]]()
+
+
+def _workers(backend: str | None, workers: int | None) -> int:
+    from dwindle.study.machine import cores
+
+    return 1 if backend == "inline" else workers or cores()
+
+
+def _print_plan(
+    spec: "StudySpec", workers: int, memory: int | None, *, as_json: bool
+) -> None:
+    from dwindle.study.driver import first_packs
+
+    packs = first_packs(spec, workers=workers, memory_bytes=memory)
+    trainings = sum(len(pack.trials) for pack in packs)
+    seconds = sum(pack.cost for pack in packs) / workers
+    totals = {
+        "study": spec.name,
+        "trainings": trainings,
+        "packs": len(packs),
+        "workers": workers,
+        "seconds": round(seconds, 1),
+    }
+    if as_json:
+        print_json(totals)
+        return
+    stdout().print(_plan_table(packs))
+    stdout().print(
+        f"{trainings} trainings in {len(packs)} packs, about {seconds:.0f} s on"
+        f" {workers} worker{'s' if workers > 1 else ''} (a guess until measured; a cell"
+        " whose best decay lies at an edge of the grid gets up to 6 decays more)."
+    )
+
+
+def _plan_table(packs: "Sequence[Pack]") -> "Table":
+    from rich import box
+    from rich.table import Table
+
+    names = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
+    trainings: Counter[Scale] = Counter()
+    seconds: defaultdict[Scale, float] = defaultdict(float)
+    for pack in packs:
+        trainings[pack.scale] += len(pack.trials)
+        seconds[pack.scale] += pack.cost
+    table = Table(*names, "trainings", "worker seconds", box=box.SIMPLE_HEAD)
+    for scale, count in trainings.items():
+        cells = [f"{getattr(scale, name):g}" for name in names]
+        table.add_row(*cells, str(count), f"{seconds[scale]:.1f}")
+    return table

@@ -1,0 +1,87 @@
+"""A live line per study on a terminal: trainings, what went wrong, time left."""
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from dwindle.study.driver import OnProgress, Progress
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Task
+    from rich.text import Text
+
+
+def said(progress: Progress) -> str:
+    """Return how far a study is, in words.
+
+    Example:
+        >>> from dwindle.study.cost import Estimate
+        >>> said(
+        ...     Progress(
+        ...         study="SGD",
+        ...         trained=70,
+        ...         planned=140,
+        ...         diverged=2,
+        ...         errors=0,
+        ...         estimate=Estimate(planned=2.0, workers=2, done=1.0),
+        ...     )
+        ... )
+        '70 of 140 trainings, 2 diverged'
+
+    """
+    counts = {"diverged": progress.diverged, "failed": progress.errors}
+    wrong = "".join(f", {count} {word}" for word, count in counts.items() if count)
+    return f"{progress.trained} of {progress.planned} trainings{wrong}"
+
+
+@contextmanager
+def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
+    """Give a function that shows the progress of studies, one line for each.
+
+    Where the console is no terminal nothing is shown: a log has no use for a bar.
+
+    Args:
+        console: Where to; stderr, so that data on stdout stays clean.
+
+    """
+    if not console.is_terminal:
+        yield lambda _: None
+        return
+    from rich import progress as bars
+
+    class TimeLeft(bars.ProgressColumn):
+        """The remaining time, told anew at every refresh."""
+
+        def render(self, task: "Task") -> "Text":
+            from rich.text import Text
+
+            latest = task.fields["latest"]
+            return Text(time_left(latest), style="progress.remaining")
+
+    columns = (
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(bar_width=30),
+        bars.TextColumn("{task.fields[words]}", style="dim"),
+        TimeLeft(),
+    )
+    with bars.Progress(*columns, console=console, transient=True) as live:
+        lines: dict[str, bars.TaskID] = {}
+
+        def show(latest: Progress) -> None:
+            words, name = said(latest), latest.study
+            if name not in lines:
+                lines[name] = live.add_task(name, total=1, words=words, latest=latest)
+            done = latest.estimate.share_done
+            live.update(lines[name], completed=done, words=words, latest=latest)
+
+        yield show
+
+
+def time_left(progress: Progress) -> str:
+    """Return the time left as ``1:05 left``; nothing before it can be told."""
+    seconds = progress.seconds_left()
+    if seconds is None or progress.trained == progress.planned:
+        return ""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} left"
