@@ -351,3 +351,14 @@ def predict(
     """
     record = resolve_rule(rule) if isinstance(rule, str) else rule
     return predict_change(record, family=family, before=before, after=after)
+
+
+def rules() -> tuple[Rule, ...]:
+    """Return every published rule that dwindle knows.
+
+    Example:
+        >>> [rule.name for rule in rules() if rule.exponents.get("weights")]
+        ['question-layer-mean', 'power-lines']
+
+    """
+    return RULES

@@ -1,0 +1,228 @@
+"""Explain: what a decay that somebody typed does to a weight, in every unit."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwindle.decay import cautions
+from dwindle.decay.cautions import Caution
+from dwindle.decay.coordinates import (
+    e_folds_from_number,
+    has_shrink,
+    penalty_convention_of,
+    shrink_from_number,
+    survival_from_number,
+)
+from dwindle.decay.equilibrium import EQUILIBRIA
+from dwindle.decay.half_life import (
+    Clock,
+    HalfLife,
+    average_half_life_steps,
+    half_life_from_shrink,
+)
+from dwindle.decay.knob import Knob
+from dwindle.decay.run import Run
+from dwindle.decay.setting import Setting, Value, read_setting
+from dwindle.errors import MissingFactError, OscillationError, RangeError
+
+ClockTimes = Mapping[str, float | None]
+# In the order that people ask for them.
+_CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Explanation:
+    """What a decay does; None is what does not exist, and a warning says why.
+
+    Args:
+        knob: Where the number is typed.
+        value: The number.
+        family: Update rule that reads it; None for a bare penalty or a half-life.
+        shrink_per_step: Fraction that a step at the peak lr takes off a weight with
+            zero gradient.
+        half_life: Time until such a weight has halved, at the peak lr, on every clock.
+        half_life_average: The same, averaged over the run.
+        e_folds: -ln of what the run leaves of such a weight.
+        kept: What the run leaves of it.
+        equilibrium_rms: Root mean square weight that decay and noise settle at.
+        rotation_per_step: Angle in radians that a weight vector then turns per step.
+        penalty: Canonical coefficient λ of mean loss + (λ/2)·Σw².
+        warnings: What to know before one believes the numbers.
+
+    """
+
+    knob: str
+    value: float
+    family: str | None
+    shrink_per_step: float | None = None
+    half_life: ClockTimes = field(hash=False)
+    half_life_average: ClockTimes = field(hash=False)
+    e_folds: float | None = None
+    kept: float | None = None
+    equilibrium_rms: float | None = None
+    rotation_per_step: float | None = None
+    penalty: float | None = None
+    warnings: tuple[Caution, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the explanation as JSON has it."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        plain["value"] = self.value if math.isfinite(self.value) else None
+        plain["half_life"] = dict(self.half_life)
+        plain["half_life_average"] = dict(self.half_life_average)
+        plain["warnings"] = [
+            {"code": warning.code, "text": warning.text} for warning in self.warnings
+        ]
+        return plain
+
+
+def explain(value: Value, knob: str, *, run: Run | None = None) -> Explanation:
+    """Say what a decay does, as far as the facts of the run tell.
+
+    Args:
+        value: What is typed at ``knob``: a number or its text.
+        knob: Where it is typed, for example ``"torch.optim.SGD"``.
+        run: Facts of the training; whatever is missing is named in a warning.
+
+    Returns:
+        Shrink, half-lives, total decay, equilibrium and penalty, with warnings.
+
+    Raises:
+        RangeError: If the value is impossible.
+        UnknownNameError: If the knob is not known; the nearest are offered.
+        AmbiguousNameError: If a short name fits several knobs.
+
+    Example:
+        >>> run = Run(lr=1e-3, batch_size=100, dataset_size=50_000, epochs=20)
+        >>> there = explain(0.1, "torch.optim.AdamW", run=run)
+        >>> there.shrink_per_step, round(there.half_life["epochs"], 2)
+        (0.0001, 13.86)
+        >>> explain(0.1, "torch.optim.Adam", run=run).warnings[0].code
+        'coupled-adaptive'
+
+    """
+    return explain_setting(read_setting(value, knob), Run() if run is None else run)
+
+
+def explain_setting(setting: Setting, run: Run) -> Explanation:
+    """Say what a decay does, as :func:`explain` does, of a value that was read."""
+    return _Told(setting, run).explanation()
+
+
+class _Told:
+    """What is known of one setting in one run; owns the list of what is missing.
+
+    Each fact that a formula lacks is collected, so that one warning names all that it
+    would tell.
+    """
+
+    def __init__(self, setting: Setting, run: Run) -> None:
+        self._knob, self._number, self._run = setting.knob, setting.number, run
+        self._lacking: dict[str, list[str]] = {}
+        self._cautions: list[Caution] = []
+
+    def explanation(self) -> Explanation:
+        """Return everything that the facts tell."""
+        shrink = self._of_shrink("a shrink per step", shrink_from_number)
+        e_folds = self._of_shrink("e-folds", e_folds_from_number)
+        kept = self._of_shrink("what the run leaves", survival_from_number)
+        at_peak = self._on_clocks(self._half_life(shrink))
+        average = self._on_clocks(self._average(e_folds, kept))
+        rms, rotation = self._equilibrium()
+        penalty = self._penalty()
+        return Explanation(
+            knob=self._knob.name,
+            value=self._number,
+            family=self._knob.family,
+            shrink_per_step=shrink,
+            half_life=at_peak,
+            half_life_average=average,
+            e_folds=_finite(e_folds),
+            kept=kept,
+            equilibrium_rms=rms,
+            rotation_per_step=rotation,
+            penalty=penalty,
+            warnings=(
+                *cautions.of_setting(self._knob, self._number, self._run),
+                *dict.fromkeys(self._cautions),
+                *cautions.of_decay(shrink, at_peak, average, self._run),
+                *cautions.of_missing(self._lacking),
+            ),
+        )
+
+    def _told(self, what: str, formula: Callable[[], float]) -> float | None:
+        """Return what a formula gives, or remember what it lacks."""
+        try:
+            return formula()
+        except MissingFactError as error:
+            lacking = self._lacking.setdefault(error.option, [])
+            lacking.extend([what] * (what not in lacking))
+        except (OscillationError, RangeError) as error:
+            self._cautions.append(cautions.of_error(error))
+        return None
+
+    def _of_shrink(
+        self, what: str, formula: Callable[[Knob, float, Run], float]
+    ) -> float | None:
+        if not has_shrink(self._knob):
+            return None
+        return self._told(what, lambda: formula(self._knob, self._number, self._run))
+
+    def _half_life(self, shrink: float | None) -> float | None:
+        return None if shrink is None else half_life_from_shrink(shrink)
+
+    def _average(self, e_folds: float | None, kept: float | None) -> float | None:
+        # After a swing through zero the size of what is left tells no rate.
+        if e_folds is None or kept is None or kept <= 0 or e_folds < 0:
+            return None
+        return average_half_life_steps(e_folds, run=self._run)
+
+    def _on_clocks(self, steps: float | None) -> ClockTimes:
+        if steps is None or not 0 < steps < math.inf:
+            return dict.fromkeys(_CLOCK_ORDER)
+        return {
+            clock: self._told(
+                f"half-lives in {clock}" if clock != "run" else "shares of the run",
+                lambda clock=clock: (
+                    HalfLife.from_steps(  # type: ignore[misc]
+                        steps, clock=clock, run=self._run
+                    ).value
+                ),
+            )
+            for clock in _CLOCK_ORDER
+        }
+
+    def _equilibrium(self) -> tuple[float | None, float | None]:
+        """Return the RMS, where it needs no noise to be known, and the rotation."""
+        name = self._knob.equilibrium
+        if name is None or self._number == 0:
+            return None, None
+        balance = EQUILIBRIA[name]
+        rotation = self._told(
+            "a rotation per step",
+            lambda: balance(self._number, self._run).rotation_per_step,
+        )
+        if rotation is None:
+            return None, None
+        rms = balance(self._number, self._run).rms
+        if name == "adamw":
+            return rms, rotation
+        self._cautions.append(cautions.of_noise(rms))
+        return None, rotation
+
+    def _penalty(self) -> float | None:
+        convention = penalty_convention_of(self._knob)
+        if convention is None:
+            return None
+        if convention.normalization != "none":
+            self._cautions.append(cautions.of_layers(self._knob))
+            return None
+        return self._told(
+            "a penalty",
+            lambda: convention.penalty_from_number(self._number, self._run),
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None

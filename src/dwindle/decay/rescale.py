@@ -1,0 +1,229 @@
+"""Rescale: my scale changes, what do I type now? Every rule's answer, side by side."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwindle.decay.coordinates import (
+    has_shrink,
+    number_from_shrink,
+    penalty_convention_of,
+    shrink_from_number,
+)
+from dwindle.decay.explain import ClockTimes, Explanation, explain_setting
+from dwindle.decay.half_life import (
+    HalfLife,
+    half_life_from_shrink,
+    shrink_from_half_life,
+)
+from dwindle.decay.knob import Knob
+from dwindle.decay.rule import Prediction, Rule
+from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict
+from dwindle.decay.run import Run
+from dwindle.decay.setting import Setting, Value, read_setting
+from dwindle.errors import DwindleError, MissingFactError
+
+# A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
+_RATE_FAMILY = "schedule-only"
+_BARE_PENALTY_FAMILY = PENALTY_FAMILIES[0]
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleAnswer:
+    """What one rule says to type after the change.
+
+    Args:
+        rule: Name of the rule.
+        value: The number to type; None where the rule does not apply.
+        keeps: What the rule keeps fixed.
+        half_life: Half-life at ``value`` after the change, on every clock.
+        e_folds: Total decay of the run after the change.
+        penalty: Canonical penalty after the change.
+        evidence: What the rule was tested on.
+        applies: Whether the rule speaks of this change and this kind of knob.
+        why_not: Why it does not.
+        silent_on: What changed although the rule says nothing about it.
+        sentence: The rule in one sentence.
+        source: Who published it.
+
+    """
+
+    rule: str
+    value: float | None
+    keeps: str
+    half_life: ClockTimes = field(hash=False)
+    e_folds: float | None
+    penalty: float | None
+    evidence: str
+    applies: bool
+    why_not: str
+    silent_on: tuple[str, ...]
+    sentence: str
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the answer as JSON has it."""
+        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        return plain | {
+            "half_life": dict(self.half_life),
+            "silent_on": list(self.silent_on),
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rescaling:
+    """A decay before a change of scale, unchanged after it, and under every rule.
+
+    Args:
+        knob: Where the number is typed.
+        before: What it does before the change.
+        unchanged: What the same number does after it.
+        rules: Every rule's answer, in the order of the table.
+
+    """
+
+    knob: str
+    before: Explanation
+    unchanged: Explanation
+    rules: tuple[RuleAnswer, ...]
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the rescaling as JSON has it."""
+        return {
+            "knob": self.knob,
+            "before": self.before.as_dict(),
+            "unchanged": self.unchanged.as_dict(),
+            "rules": [answer.as_dict() for answer in self.rules],
+        }
+
+
+def rescale(value: Value, knob: str, *, before: Run, after: Run) -> Rescaling:
+    """Say what to type after a change of scale, by every rule that speaks of it.
+
+    Half-life rules are exact on their clock, under momentum and with short last
+    batches too; the others multiply the penalty or the rate of decay by their power
+    law.
+
+    Args:
+        value: What is typed at ``knob`` before the change.
+        knob: Where it is typed.
+        before: Facts of the training before the change.
+        after: Facts of the training after it.
+
+    Returns:
+        Every rule's answer, beside what happens if one changes nothing.
+
+    Raises:
+        RangeError: If the value is impossible.
+        UnknownNameError: If the knob is not known; the nearest are offered.
+        AmbiguousNameError: If a short name fits several knobs.
+
+    Example:
+        >>> small = Run(lr=1e-3, batch_size=100, dataset_size=10_000, epochs=10)
+        >>> large = Run(lr=1e-3, batch_size=200, dataset_size=10_000, epochs=10)
+        >>> there = rescale(0.1, "torch.optim.AdamW", before=small, after=large)
+        >>> answers = {answer.rule: answer.value for answer in there.rules}
+        >>> round(answers["half-life-epochs"], 4), answers["bengio-map"]
+        (0.2, None)
+
+    """
+    setting = read_setting(value, knob)
+    return Rescaling(
+        knob=setting.knob.name,
+        before=explain_setting(setting, before),
+        unchanged=explain_setting(setting, after),
+        rules=tuple(_answer(rule, setting, before, after) for rule in RULES),
+    )
+
+
+def _answer(rule: Rule, setting: Setting, before: Run, after: Run) -> RuleAnswer:
+    said = _prediction(rule, setting.knob, before, after)
+    value, why_not = None, said.why_not
+    if said.factor is not None:
+        value, why_not = _attempted(rule, setting, said, before, after)
+    there = (
+        None if value is None else explain_setting(Setting(setting.knob, value), after)
+    )
+    return RuleAnswer(
+        rule=rule.name,
+        value=value,
+        keeps=rule.keeps,
+        half_life=there.half_life if there else {},
+        e_folds=there.e_folds if there else None,
+        penalty=there.penalty if there else None,
+        evidence=rule.evidence,
+        applies=value is not None,
+        why_not=why_not,
+        silent_on=said.silent_on,
+        sentence=rule.sentence,
+        source=rule.source,
+    )
+
+
+def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
+    if rule.coordinate == "shrink" and not (has_shrink(knob) or knob.family):
+        why = "it speaks of a decay per step, and a bare penalty has none"
+        return Prediction(factor=None, why_not=why)
+    if rule.coordinate == "penalty" and _speaks_of_shape(rule) and _is_normalized(knob):
+        why = "the knob is normalized by layer already"
+        return Prediction(factor=None, why_not=why)
+    bare = _RATE_FAMILY if knob.is_rate else _BARE_PENALTY_FAMILY
+    return predict(
+        rule,
+        family=knob.family or bare,
+        before=before.quantities(),
+        after=after.quantities(),
+    )
+
+
+def _speaks_of_shape(rule: Rule) -> bool:
+    return any(rule.exponents.get(name) for name in ("width", "depth", "weights"))
+
+
+def _is_normalized(knob: Knob) -> bool:
+    convention = penalty_convention_of(knob)
+    return convention is not None and convention.normalization != "none"
+
+
+def _attempted(
+    rule: Rule, setting: Setting, said: Prediction, before: Run, after: Run
+) -> tuple[float | None, str]:
+    """Return the number to type, or why there is none."""
+    if before == after:
+        return setting.number, ""
+    try:
+        if rule.coordinate == "penalty":
+            return _by_penalty(setting, said, before, after), ""
+        return _by_shrink(rule, setting, said, before, after), ""
+    except MissingFactError as error:
+        if error.fact == "lr" and before.lr is after.lr is None:
+            return setting.number * _factor(said), ""
+        return None, str(error)
+    except (DwindleError, OverflowError) as error:
+        return None, str(error)
+
+
+def _factor(said: Prediction) -> float:
+    return 1.0 if said.factor is None else said.factor
+
+
+def _by_penalty(setting: Setting, said: Prediction, before: Run, after: Run) -> float:
+    convention = penalty_convention_of(setting.knob)
+    if convention is None:
+        return setting.number * _factor(said)
+    penalty = convention.penalty_from_number(setting.number, before)
+    return convention.number_from_penalty(penalty * _factor(said), after)
+
+
+def _by_shrink(
+    rule: Rule, setting: Setting, said: Prediction, before: Run, after: Run
+) -> float:
+    shrink = shrink_from_number(setting.knob, setting.number, before)
+    if shrink == 0:
+        return setting.number
+    steps = half_life_from_shrink(shrink)
+    if rule.clock is not None:
+        kept = HalfLife.from_steps(steps, clock=rule.clock, run=before)
+        steps = kept.in_steps(after)
+    else:
+        steps /= 1.0 if said.shrink_factor is None else said.shrink_factor
+    return number_from_shrink(setting.knob, shrink_from_half_life(steps), after)
