@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.options import Option
-from dwindle.cli.output import facts_table, print_json, stdout
+from dwindle.cli.output import facts_table, print_json, quiet_table, stdout
 from dwindle.cli.setting import SETTING, number, split_setting
 from dwindle.decay.convert import Conversion, convert
 
@@ -48,6 +48,7 @@ def _show(found: Conversion) -> None:
     )
     if found.layers:
         console.print(_layers(found))
+        console.print()
     fidelity = found.fidelity
     facts = {
         "unit": found.unit,
@@ -60,10 +61,9 @@ def _show(found: Conversion) -> None:
 
 
 def _layers(found: Conversion) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table("layer", "weights", found.to, box=box.SIMPLE_HEAD)
+    table = quiet_table()
+    for title in ("layer", "weights", found.to):
+        table.add_column(title, justify="right")
     for each in found.layers:
         fan_in, fan_out = each.shape
         table.add_row(str(each.layer), f"{fan_in} × {fan_out}", number(each.value))

@@ -38,6 +38,13 @@ def stderr() -> "Console":
     return _console(to_stderr=True)
 
 
+def quiet_table() -> "Table":
+    """Return an empty table without lines: what is in it speaks."""
+    from rich.table import Table
+
+    return Table(box=None, padding=(0, 0, 0, 2), header_style="dim")
+
+
 def facts_table(facts: Mapping[str, str]) -> "Table":
     """Return one thing told line by line, name beside text, without empty texts."""
     from rich.table import Table

@@ -1,0 +1,93 @@
+"""dwindle explain: what a decay really does to a weight."""
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
+from dwindle.cli.output import facts_table, print_json, quiet_table, stdout
+from dwindle.cli.setting import SETTING, number, split_setting
+from dwindle.decay.explain import Explanation, explain
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+OPTIONS = (SETTING, *FACT_OPTIONS)
+CLOCK_TITLES = {"run": "of the run"}
+# Below this a count is told with its digits, from it on with separators: 1,771,904.
+COUNT_FROM = 1000
+
+
+def command(*, knob_value: str, as_json: bool, **words: object) -> None:
+    """Explain a decay: its half-life, what a run leaves, where weights settle.
+
+    It tells what the facts allow, and names the facts that would tell more.
+    """
+    run = WrittenFacts.from_words(words).run("dwindle explain")
+    knob, value = split_setting(knob_value)
+    found = explain(value, knob, run=run)
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _show(found)
+
+
+def _show(found: Explanation) -> None:
+    console = stdout()
+    console.print(f"\n  {found.knob} = [bold cyan]{number(found.value)}[/]\n")
+    if any(value is not None for value in found.half_life.values()):
+        console.print(_half_lives(found))
+        console.print()
+    console.print(facts_table(_facts(found)))
+    console.print()
+    for warning in found.warnings:
+        console.print(facts_table({"[yellow]![/]": warning.text}))
+    console.print()
+
+
+def _half_lives(found: Explanation) -> "Table":
+    clocks = [name for name, value in found.half_life.items() if value is not None]
+    table = quiet_table()
+    table.add_column("half-life", style="dim")
+    for name in clocks:
+        table.add_column(CLOCK_TITLES.get(name, name), justify="right", style="bold")
+    rows = {"at the peak lr": found.half_life, "run average": found.half_life_average}
+    for title, times in rows.items():
+        if any(times[name] is not None for name in clocks):
+            table.add_row(title, *(time_on(name, times) for name in clocks))
+    return table
+
+
+def time_on(clock: str, times: Mapping[str, float | None]) -> str:
+    """Return a half-life as its clock writes it: 35.5, 1,771,904, or 17.7%."""
+    value = times[clock]
+    if value is None or not math.isfinite(value):
+        return "–"
+    if clock == "run":
+        return f"{100 * value:.3g}%"
+    return f"{value:,.0f}" if value >= COUNT_FROM else f"{value:.4g}"
+
+
+def _facts(found: Explanation) -> dict[str, str]:
+    left = (
+        "" if found.kept is None else f" ({100 * found.kept:.3g}% of a weight is left)"
+    )
+    turn = found.rotation_per_step
+    degrees = "" if turn is None else f"{number(turn)} rad ({math.degrees(turn):.3g}°)"
+    told = {
+        "shrink per step": _number_or_nothing(found.shrink_per_step),
+        "e-folds of the run": _number_or_nothing(found.e_folds) + left,
+        "penalty λ": _number_or_nothing(found.penalty),
+        "weights settle at": _number_or_nothing(found.equilibrium_rms),
+        "weights turn per step": degrees,
+        "family": found.family or "",
+    }
+    units = {
+        "penalty λ": "  in: mean loss + λ/2 · Σ w²",
+        "weights settle at": "  (RMS)",
+    }
+    return {name: f"{text}{units.get(name, '')}" for name, text in told.items() if text}
+
+
+def _number_or_nothing(value: float | None) -> str:
+    return "" if value is None else number(value)

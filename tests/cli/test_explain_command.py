@@ -1,0 +1,123 @@
+"""dwindle explain: the table, the JSON, what is missing, what is impossible."""
+
+import json
+import shlex
+
+import pytest
+
+from dwindle.cli.explain import time_on
+from dwindle.cli.main import main
+from dwindle.decay.explain import explain
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+
+LINE = shlex.split(
+    "explain torch.optim.SGD=5e-4 --lr 0.1 --momentum 0.9 --batch-size 128 "
+    "--dataset-size 50000 --epochs 200 --schedule cosine --warmup 0.05 --final-lr 0.1"
+)
+FIELDS = [
+    "knob", "value", "family", "shrink_per_step", "half_life", "half_life_average",
+    "e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings",
+]  # fmt: skip
+
+
+def _json(words, capsys):
+    assert main([*words, "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_the_json_has_the_documented_fields(capsys):
+    """--json prints the documented fields, in order, with every clock."""
+    told = _json(LINE, capsys)
+    assert list(told) == FIELDS
+    clocks = ["steps", "examples", "epochs", "run", "tokens"]
+    assert list(told["half_life"]) == list(told["half_life_average"]) == clocks
+
+
+def test_facts_reach_the_formula(capsys):
+    """Every fact that is typed arrives: the numbers are those of Python's explain."""
+    schedule = Schedule(shape="cosine", warmup=0.05, final=0.1)
+    run = Run(
+        lr=0.1, momentum=0.9, batch_size=128, dataset_size=50_000, epochs=200,
+        schedule=schedule,
+    )  # fmt: skip
+    there = explain(5e-4, "torch.optim.SGD", run=run).as_dict()
+    assert _json(LINE, capsys) == json.loads(json.dumps(there))
+
+
+def test_the_table_shows_every_clock(capsys):
+    """A person sees the half-life on each clock, at the peak and on average."""
+    assert main(LINE) == 0
+    shown = capsys.readouterr().out
+    for part in ("steps", "examples", "epochs", "of the run", "at the peak lr"):
+        assert part in shown
+    assert "run average" in shown
+    assert "mean loss + λ/2 · Σ w²" in shown
+
+
+def test_a_missing_fact_is_named_not_guessed(capsys):
+    """Without facts of the run the JSON has nulls, and a warning names the options."""
+    told = _json(["explain", "AdamW=0.1"], capsys)
+    assert told["e_folds"] is None
+    assert told["half_life"]["steps"] is None
+    assert any("--lr" in warning["text"] for warning in told["warnings"])
+    assert main(["explain", "AdamW=0.1"]) == 0
+    assert "--lr" in capsys.readouterr().out
+
+
+def test_coupled_adam_has_no_half_life(capsys):
+    """For L2 in Adam there is no half-life, and the warning says why."""
+    told = _json(["explain", "torch.optim.Adam=1e-2", "--lr", "1e-3"], capsys)
+    assert set(told["half_life"].values()) == {None}
+    assert "coupled-adaptive" in [warning["code"] for warning in told["warnings"]]
+
+
+@pytest.mark.parametrize(
+    ("clock", "value", "told"),
+    [
+        ("steps", 1_771_904.0, "1,771,904"),
+        ("epochs", 35.4567, "35.46"),
+        ("run", 0.1773, "17.7%"),
+        ("tokens", None, "–"),
+        ("steps", float("inf"), "–"),
+    ],
+)
+def test_a_time_is_written_as_its_clock_has_it(clock, value, told):
+    """Counts have separators, shares of the run are percentages."""
+    assert time_on(clock, {clock: value}) == told
+
+
+@pytest.mark.parametrize(
+    ("line", "kind", "said"),
+    [
+        ("", "UsageError", "must be given KNOB=VALUE"),
+        ("AdamW=0.1 --lr 1e-3:2e-3", "UsageError", "dwindle rescale"),
+        ("AdamW=-0.1", "RangeError", "0 or more. Got -0.1."),
+        ("AdamW=0.1 --momentum 1", "RangeError", "momentum must be in [0, 1). Got 1.0"),
+        ("AdamW=0.1 --epochs 0", "RangeError", "epochs must be a finite number above"),
+        ("AdamW=0.1 --lr inf", "RangeError", "Got inf."),
+        ("AdamW=0.1 --batch-size 0", "RangeError", "at least 1. Got 0."),
+        ("AdamW=0.1 --batch-size 1.5", "RangeError", "a whole number. Got '1.5'."),
+        (
+            "AdamW=0.1 --batch-size 9 --dataset-size 8",
+            "RangeError",
+            "at most dataset_s",
+        ),
+        ("AdamW=0.1 --warmup 1", "RangeError", "in [0, 1). Got 1.0."),
+        ("AdamW=0.1 --nesterov", "RangeError", "momentum"),
+        ("AdamW=0.1 --schedule cosin", "UnknownNameError", "Nearest: cosine"),
+        ("AdmW=0.1", "UnknownNameError", "torch.optim.AdamW"),
+        ("AdamW=0.1 --ler 1", "UnknownNameError", "--lr"),
+    ],
+)
+def test_bad_input_is_told_what_to_write(line, kind, said, capsys):
+    """Bad input of every kind exits with 2: words, and an object with --json."""
+    words = ["explain", *line.split()]
+    assert main(words) == 2
+    told = capsys.readouterr()
+    assert told.out == ""
+    assert said in told.err
+    assert main([*words, "--json"]) == 2
+    error = json.loads(capsys.readouterr().out)["error"]
+    assert error["kind"] == kind
+    assert said in error["message"]
