@@ -19,7 +19,7 @@ def test_powers_are_lines_in_its_coordinates(target, power, off):
     found = increasing_root(
         lambda x: x**power, target, guess=exact * off, ceiling=math.inf
     )
-    assert found == digits(exact, rel=1e-14)
+    assert found**power == digits(target, rel=1e-14)
 
 
 @given(log_uniform(1e-12, 20), st.floats(0.001, 0.999))

@@ -32,7 +32,7 @@ def increasing_root(
 
     """
     low, high = 0.0, ceiling
-    here, last_move, last_error = guess, math.inf, math.inf
+    here, last_error = guess, math.inf
     best = (math.inf, guess)
     before: _Point = (0.0, 0.0)
     for _ in range(_MOST_EVALUATIONS):
@@ -41,18 +41,17 @@ def increasing_root(
         best = min(best, (error, here))
         low, high = (here, high) if value < target else (low, here)
         there = _secant((here, value), before, target)
-        move = abs(there - here) / here
-        if move <= _LAST_DIGIT:
+        if error <= _LAST_DIGIT or abs(there - here) <= _LAST_DIGIT * here:
             break
-        # The error that a secant step leaves is about the product of two moves.
-        if error < _NEAR and move * last_move < _LAST_DIGIT / 100:
+        is_inside = low < there < high
+        # The error that a secant step leaves is about the product of the last two.
+        if is_inside and error < _NEAR and error * last_error < _LAST_DIGIT / 100:
             return there
-        if not low < there < high or error > last_error / 2:
+        if not is_inside or error > last_error / 2:
             there = _middle(low, high)
         if there in (low, high):
             break
-        before, last_move, last_error = (here, value), abs(there - here) / here, error
-        here = there
+        before, here, last_error = (here, value), there, error
     return _accepted(*best, target)
 
 
