@@ -122,9 +122,9 @@ def _of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
     dead = DEAD_BELOW[run.dtype]
     if shrink < dead:
         text = (
-            f"One step takes {shrink:.3g} off a weight, and {run.dtype} rounds all below "
-            f"{dead:.3g} away: kept in {run.dtype}, a weight with zero gradient stays as "
-            "it is. Keep weights in a wider format, or round stochastically."
+            f"One step takes {shrink:.3g} off a weight, and {run.dtype} rounds all "
+            f"below {dead:.3g} away: kept in {run.dtype}, a weight with zero gradient "
+            "stays as it is. Keep weights in a wider format, or round stochastically."
         )
         yield Caution("dead-zone", text)
     elif shrink < _COARSE_BELOW * dead:

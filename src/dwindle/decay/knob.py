@@ -58,9 +58,14 @@ class Knob:
         """Whether the knob is itself a half-life or a shrink."""
         return self.family is None and self.penalty is None
 
+    @property
+    def wants_clock(self) -> bool:
+        """Whether the number means nothing without a clock beside it."""
+        return self.name == "half-life"
+
     def said(self, formula: str) -> str:
         """Return a formula with the knob's own symbol in place of ``x``."""
-        return re.sub(r"\bx\b", self.symbol, formula)
+        return re.sub(r"(?<![A-Za-z])x(?![A-Za-z])", self.symbol, formula)
 
     @property
     def short_names(self) -> frozenset[str]:

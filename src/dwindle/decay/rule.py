@@ -26,6 +26,19 @@ DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 QUANTITIES = (*PRIMARY, *DRIVERS)
 HINTS = {"weights": "weights (give the units of every layer)"}
+# A decoupled decay is one to whoever states a rule, with or without the lr.
+FAMILY_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "coupled-sgd": "SGD with a penalty",
+        "coupled-adaptive": "adaptive optimizers with a penalty",
+        "asgd": "ASGD",
+        "asgd-lambd": "ASGD's lambd",
+        "decoupled": "decoupled decay",
+        "schedule-only": "decoupled decay",
+        "constant": "decoupled decay",
+        "corrected": "decoupled decay",
+    }
+)
 # Families whose knob is not multiplied by the lr: there λ is the shrink itself.
 LR_FREE_FAMILIES = ("schedule-only", "constant")
 # A published pair of lr and decay still counts as followed at a rounded lr.
@@ -117,9 +130,10 @@ def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
 
 def _checked(scale: Scale) -> dict[str, float]:
     for name, value in scale.items():
-        if not (0 < value < math.inf):
-            raise RangeError(name, value, "a finite number greater than 0")
-    return dict(scale)
+        if not (0 < value < math.inf) and (name, value) != ("depth", 0):
+            raise RangeError(name, value, "a finite number above 0")
+    # No hidden layer has no power law; the number of weights still tells the change.
+    return {name: float(value) for name, value in scale.items() if value}
 
 
 def _steps(scale: Scale) -> float:
@@ -149,7 +163,9 @@ def _why_not(
 ) -> str:
     """Say why a rule does not apply, or nothing."""
     if family not in rule.families:
-        return f"it was stated for {_listed(rule.families)}, not for {family}"
+        stated = dict.fromkeys(FAMILY_WORDS.get(name, name) for name in rule.families)
+        here = FAMILY_WORDS.get(family, family)
+        return f"it was stated for {', '.join(stated)}, not for {here}"
     needed = {name for name, power in rule.exponents.items() if power}
     unknown = sorted(needed & lopsided) + sorted(
         name

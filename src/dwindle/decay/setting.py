@@ -48,7 +48,7 @@ def read_setting(value: Value, knob_name: str) -> Setting:
 
     """
     knob = resolve_knob(knob_name)
-    if knob.unit == "time" or (knob.clock and not _is_plain_number(value)):
+    if knob.wants_clock or (knob.clock and not _is_plain_number(value)):
         return _half_life(value, knob)
     return Setting(knob, _checked(knob, _number(knob, value)))
 
@@ -59,7 +59,7 @@ def target_knob(name: str, run: Run) -> Knob:
     That is epochs where an epoch is known, else steps.
     """
     knob = resolve_knob(name)
-    if knob.unit != "time":
+    if not knob.wants_clock:
         return knob
     epoch_is_known = None not in (run.batch_size, run.dataset_size)
     return _clocked("epochs" if epoch_is_known else "steps")
