@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 # one: longer lines are hard to follow by eye.
 WIDTH_OF_FILES = 100
 WIDEST = 120
+WIDTH_OF_NAMES = 36
 
 
 def _console(*, to_stderr: bool) -> "Console":
@@ -51,7 +52,7 @@ def facts_table(facts: Mapping[str, str]) -> "Table":
     from rich.text import Text
 
     table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
-    table.add_column(style="dim", no_wrap=True)
+    table.add_column(style="dim", max_width=WIDTH_OF_NAMES)
     table.add_column(overflow="fold")
     for name, text in facts.items():
         if text:

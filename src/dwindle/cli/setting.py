@@ -38,3 +38,8 @@ def number(value: float | None) -> str:
 
     """
     return "–" if value is None else f"{value:.6g}"
+
+
+def short_number(value: float | None) -> str:
+    """Return a number to look at rather than to type, to four digits."""
+    return "–" if value is None else f"{value:.4g}"
