@@ -93,6 +93,11 @@ def _size_claim(axis: AxisFindings) -> str:
     question = find_rule(axis, QUESTION)
     if course == "down" and question and question.agrees:
         return "{name} calls for a smaller λ, as the question proposes"
+    if course == "unknown" and question and question.agrees is False:
+        return (
+            "{name} does not call for the question's proposal, but whether for "
+            "another correction these runs cannot tell"
+        )
     return claims[course]
 
 

@@ -5,7 +5,7 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from oracle.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true_optimum
+from stats.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true_optimum
 
 from dwindle.findings.build import build_findings
 from dwindle.findings.model import Findings

@@ -1,0 +1,170 @@
+"""The best λ on a curve: exact cases, laws, edges."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle.curve_by_loops import cubic_minimum
+from stats.simulated_curves import POPULATIONS, STEP, draw_curves
+
+from dwindle.stats.curve import Curve
+from dwindle.stats.optimum import (
+    INTERPOLATION_FLOOR,
+    locate_minima,
+    measure_optimum,
+)
+
+GRID = np.arange(13) * STEP
+SEED = st.integers(0, 10**6)
+KIND = st.sampled_from(sorted(POPULATIONS))
+
+
+def curve_of(losses, log_decay=GRID):
+    return Curve(
+        seeds=tuple(range(len(losses))),
+        log_decay=np.asarray(log_decay),
+        losses=np.asarray(losses),
+        without_decay=None,
+    )
+
+
+def simulated(kind, seed, seeds=5):
+    generator = np.random.default_rng(seed)
+    losses, _ = draw_curves(POPULATIONS[kind], generator, seeds=seeds)
+    return losses
+
+
+@given(KIND, SEED)
+def test_the_cubic_is_the_one_that_loops_find(kind, seed):
+    """The minimum equals that of a cubic fitted and searched by scalar loops."""
+    mean = simulated(kind, seed).mean(axis=0)
+    inner = mean.copy()
+    inner[[0, -1]] = mean.max() + 1  # the oracle has no rule for edges
+    found = float(locate_minima(GRID, inner[None])[0])
+    low = GRID[inner.argmin()]
+    by_hand = None
+    try:
+        by_hand = cubic_minimum(GRID.tolist(), inner.tolist())
+    except ValueError:  # no bowl inside of the window
+        assert found in (low, *_window_ends(int(inner.argmin())))
+    else:
+        # Ternary search stops at the square root of the float's precision.
+        assert found == pytest.approx(by_hand, abs=1e-6)
+
+
+def _window_ends(center):
+    start = min(max(0, center - 2), 8)
+    return GRID[start], GRID[start + 4]
+
+
+@given(st.floats(-0.3, 0.3), st.floats(0.1, 5), st.floats(-0.2, 0.2))
+def test_an_exact_cubic_is_found_exactly(place, curvature, skew):
+    """On a cubic the interpolated minimum is its minimum, between the grid points."""
+    u = GRID - GRID[6] - place
+    losses = curvature * u**2 * (1 + skew * u / 3)
+    losses = np.where(np.abs(GRID - GRID[6]) < 2.5 * STEP, losses, 1e3)
+    assert locate_minima(GRID, losses[None])[0] == pytest.approx(
+        GRID[6] + place, abs=1e-7
+    )
+
+
+@given(KIND, SEED, st.floats(0.01, 100))
+def test_the_unit_of_the_loss_does_not_matter(kind, seed, factor):
+    """Losses in other units have the same optimum and the same limits."""
+    losses = simulated(kind, seed)
+    one = measure_optimum(curve_of(losses))
+    other = measure_optimum(curve_of(factor * losses))
+    assert other.log_decay == pytest.approx(one.log_decay, abs=1e-6)
+    assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=1e-6)
+
+
+@given(KIND, SEED, st.floats(-20, 20))
+def test_shifting_the_grid_shifts_the_optimum(kind, seed, shift):
+    """The same losses at λ times a factor have their optimum at that factor."""
+    losses = simulated(kind, seed)
+    one = measure_optimum(curve_of(losses))
+    other = measure_optimum(curve_of(losses, GRID + shift))
+    assert other.log_decay == pytest.approx(one.log_decay + shift, abs=1e-6)
+    assert other.low == pytest.approx(one.low + shift, abs=1e-6)
+    assert other.high == pytest.approx(one.high + shift, abs=1e-6)
+
+
+@given(KIND, SEED, st.floats(-0.5, 5))
+def test_what_all_decays_share_does_not_matter(kind, seed, level):
+    """A seed whose whole curve lies higher moves neither the optimum nor its limits."""
+    losses = simulated(kind, seed)
+    lifted = losses + level * np.arange(5)[:, None]
+    one, other = measure_optimum(curve_of(losses)), measure_optimum(curve_of(lifted))
+    assert other.log_decay == pytest.approx(one.log_decay, abs=1e-6)
+    assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=1e-6)
+
+
+@given(KIND, SEED)
+def test_the_interval_holds_its_value_and_the_floor(kind, seed):
+    """The limits lie at least the interpolation floor away from the optimum."""
+    optimum = measure_optimum(curve_of(simulated(kind, seed)))
+    assert optimum.low <= optimum.log_decay - INTERPOLATION_FLOOR + 1e-12
+    assert optimum.high >= optimum.log_decay + INTERPOLATION_FLOOR - 1e-12
+
+
+def test_without_noise_only_the_floor_is_left():
+    """Five equal seeds give x̂ ± 0.12 and not a width of zero."""
+    bowl = 1 + 0.1 * (GRID - GRID[6] - 0.2) ** 2
+    optimum = measure_optimum(curve_of([bowl] * 5))
+    assert optimum.log_decay - optimum.low == pytest.approx(0.12, abs=1e-6)
+    assert optimum.high - optimum.log_decay == pytest.approx(0.12, abs=1e-6)
+
+
+def test_findings_repeat_exactly():
+    """The same curve and generator seed give the same limits, another seed others."""
+    curve = curve_of(simulated("sgd wide", 1))
+    one, again = measure_optimum(curve), measure_optimum(curve)
+    assert (one.low, one.high) == (again.low, again.high)
+    assert measure_optimum(curve, generator_seed=5).low != one.low
+
+
+@pytest.mark.parametrize(
+    ("slope", "edge"), [(1.0, "low"), (-1.0, "high")], ids=["rising", "falling"]
+)
+def test_the_lowest_loss_at_an_edge_is_only_a_bound(slope, edge):
+    """A curve that falls to its end says on which side its optimum lies."""
+    losses = [5 + slope * GRID / 10 + 0.01 * s for s in range(5)]
+    assert measure_optimum(curve_of(losses)).at_edge == edge
+
+
+def test_a_limit_beyond_the_grid_is_open():
+    """Seeds whose minima scatter beyond the last λ leave the upper limit open."""
+    minima = GRID[11] + STEP * np.array([-1.5, -0.6, 0.0, 0.6, 1.5])
+    optimum = measure_optimum(curve_of([1 + (GRID - at) ** 2 for at in minima]))
+    assert optimum.at_edge is None
+    assert optimum.high == math.inf
+    assert GRID[0] < optimum.low < GRID[11]
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_seeds_have_a_place_and_no_interval(seeds):
+    """One or two seeds give the point value only."""
+    optimum = measure_optimum(curve_of(simulated("sgd wide", 0, seeds)))
+    assert optimum.log_decay > 0
+    assert (optimum.low, optimum.high) == (None, None)
+
+
+@pytest.mark.parametrize("points", [1, 2, 3, 4])
+def test_grids_too_short_for_a_cubic_still_have_a_lowest_point(points):
+    """With up to three points the optimum is the lowest one, with four a cubic's."""
+    grid = GRID[:points]
+    bowl = (grid - grid[points // 2]) ** 2 + 1
+    place = measure_optimum(curve_of([bowl, bowl + 0.1, bowl], grid)).log_decay
+    assert place == pytest.approx(grid[points // 2], abs=1e-9)
+
+
+def test_a_fine_grid_gets_a_window_of_the_same_width():
+    """At a sixth of a decade nine points enter the fit, so a bump is smoothed over."""
+    grid = np.arange(25) * STEP / 2
+    bowl = (grid - grid[12]) ** 2
+    bumped = bowl.copy()
+    bumped[13] -= 0.3  # now the lowest point of all, against its neighbors' vote
+    place = locate_minima(grid, bumped[None])[0]
+    assert abs(place - grid[12]) < 0.5 * abs(grid[13] - grid[12])
