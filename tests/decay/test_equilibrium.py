@@ -1,0 +1,194 @@
+"""Equilibrium: where decay and white gradients settle, exactly and by simulation."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import white_gradients
+from strategies import log_uniform
+from tolerance import digits
+
+from dwindle.decay.equilibrium import EQUILIBRIA, adamw_equilibrium, sgd_equilibrium
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, RangeError
+
+KINDS = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "dampened": {"momentum": 0.9, "dampening": 0.9},
+    "Nesterov": {"momentum": 0.9, "nesterov": True},
+}
+each_kind = pytest.mark.parametrize("kind", KINDS)
+momenta = st.sampled_from([0.0, 0.5, 0.9])
+
+
+@each_kind
+@pytest.mark.parametrize("pull", [0.02, 0.1, 0.5])
+def test_sgd_against_covariances_step_by_step(kind, pull):
+    """RMS and angle are those that the covariance of weight and buffer settles at."""
+    facts = KINDS[kind]
+    options = {"momentum": 0.0, "dampening": 0.0, "nesterov": False} | facts
+    run = Run(lr=0.1, **facts)
+    there = sgd_equilibrium(pull / run.lr, run, gradient_noise=3.0)
+    # The slowest of these (dampened, shrink 0.02) forgets by e^-100 in 5000 steps.
+    step = white_gradients.sgd_step(run.lr, pull / run.lr, **options)
+    rms, correlation = white_gradients.settled(step, 5000)
+    # 1e-9: thousands of steps round at 1e-16 and momentum adds them up.
+    assert there.rms == digits(3.0 * rms, rel=1e-9)
+    assert math.cos(there.rotation_per_step) == digits(correlation, rel=1e-9)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.9, 0.98])
+@pytest.mark.parametrize("shrink", [0.02, 0.1, 0.5])
+def test_adamw_against_covariances_step_by_step(memory, shrink):
+    """The same for a weight that shrinks and takes a moving average of noise."""
+    run = Run(lr=0.1, betas=(memory, 0.999))
+    there = adamw_equilibrium(shrink / run.lr, run)
+    step = white_gradients.averaged_step(run.lr, shrink / run.lr, memory=memory)
+    rms, correlation = white_gradients.settled(step, 5000)
+    assert there.rms == digits(rms, rel=1e-9)  # as above
+    assert math.cos(there.rotation_per_step) == digits(correlation, rel=1e-9)
+
+
+def random_walk(optimizer_of, *, seed, noise):
+    """Measure two thousand weights under a real optimizer and white gradients."""
+    generator = torch.Generator().manual_seed(seed)
+    weight = torch.zeros(2000, dtype=torch.float64, requires_grad=True)
+    optimizer = optimizer_of([weight])
+
+    def advance(_):
+        weight.grad = noise * torch.randn(
+            weight.shape, dtype=torch.float64, generator=generator
+        )
+        optimizer.step()
+        return weight.detach().numpy().copy()
+
+    return white_gradients.walk(advance, np.zeros(2000), burn_in=400, steps=600)
+
+
+@each_kind
+def test_sgd_against_a_random_walk_of_the_real_optimizer(kind):
+    """torch.optim.SGD under gradients of pure noise settles where we say."""
+    facts, seed = KINDS[kind], 7
+    # The first order of the shrink is 0.02 a step everywhere, so that the start is
+    # forgotten by e^-8 before the measurement.
+    gain = (1 - facts.get("dampening", 0.0)) / (1 - facts.get("momentum", 0.0))
+    weight_decay = 0.2 / gain
+    rms, angle = random_walk(
+        lambda parameters: torch.optim.SGD(
+            parameters, lr=0.1, weight_decay=weight_decay, **facts
+        ),
+        seed=seed,
+        noise=3.0,
+    )
+    there = sgd_equilibrium(weight_decay, Run(lr=0.1, **facts), gradient_noise=3.0)
+    # 600 steps hold about 12 independent ones (R² forgets in 1/(2 · 0.02) = 25 steps),
+    # so R has a relative standard error of 1/√(2 · 2000 · 12) = 0.5 %: four of them.
+    assert rms == digits(there.rms, rel=0.02)
+    assert angle == digits(there.rotation_per_step, rel=0.02)
+
+
+def test_adamw_against_a_random_walk_of_the_real_optimizer():
+    """torch.optim.AdamW too, whatever the size of the noise is."""
+    for noise in (1e-3, 10.0):
+        rms, angle = random_walk(
+            lambda parameters: torch.optim.AdamW(
+                parameters, lr=0.01, weight_decay=2.0, betas=(0.9, 0.999)
+            ),
+            seed=11,
+            noise=noise,
+        )
+        there = adamw_equilibrium(2.0, Run(lr=0.01, betas=(0.9, 0.999)))
+        # Four standard errors as above, and the second moment wavers by
+        # √((1 - β₂)/(1 + β₂) · 2) = 3 % around its mean, which biases by its square.
+        assert rms == digits(there.rms, rel=0.021)
+        assert angle == digits(there.rotation_per_step, rel=0.021)
+
+
+@given(momenta, log_uniform(1e-15, 1e-7), st.sampled_from([0.0, 0.3]))
+def test_slow_decay_of_sgd_is_the_literature(momentum, pull, dampening):
+    """σ √(η_e / 2λ) and √(2 η (1-d) λ / (1+μ)), to all digits as the decay slows."""
+    run = Run(lr=0.1, momentum=momentum, dampening=dampening)
+    knob, kept = pull / run.lr, 1 - dampening if momentum else 1.0
+    there = sgd_equilibrium(knob, run)
+    # First order in the pull: off by at most pull / (1 - μ), 1e-6.
+    rms = math.sqrt(run.lr * kept / (1 - momentum) / (2 * knob))
+    rotation = math.sqrt(2 * pull * kept / (1 + momentum))
+    assert there.rms == digits(rms, rel=1e-6)
+    assert there.rotation_per_step == digits(rotation, rel=1e-6)
+
+
+@given(st.sampled_from([0.5, 0.9, 0.99]), log_uniform(1e-15, 1e-9))
+def test_slow_decay_of_nesterov_is_the_literature(momentum, pull):
+    """The same RMS as plain momentum, and a rotation of √(2 η λ (1-μ) S2)."""
+    run = Run(lr=0.1, momentum=momentum, nesterov=True)
+    there = sgd_equilibrium(pull / run.lr, run)
+    rms = math.sqrt(run.lr / (1 - momentum) / (2 * pull / run.lr))
+    spread = (1 + momentum) ** 2 + momentum**4 / (1 - momentum**2)
+    rotation = math.sqrt(2 * pull * (1 - momentum) * spread)
+    assert there.rms == digits(rms, rel=1e-6)  # first order: 1e-9 / (1 - μ)
+    assert there.rotation_per_step == digits(rotation, rel=1e-6)
+
+
+@given(st.sampled_from([0.0, 0.9, 0.99]), log_uniform(1e-15, 1e-9))
+def test_slow_decay_of_adamw_is_the_literature(memory, shrink):
+    """√(η / 2λ), which knows no β₁, and √(2 η λ (1-β₁)/(1+β₁))."""
+    run = Run(lr=1e-3, betas=(memory, 0.999))
+    there = adamw_equilibrium(shrink / run.lr, run)
+    assert there.rms == digits(math.sqrt(run.lr**2 / (2 * shrink)), rel=1e-6)
+    rotation = math.sqrt(2 * shrink * (1 - memory) / (1 + memory))
+    assert there.rotation_per_step == digits(rotation, rel=1e-6)
+
+
+@given(momenta, log_uniform(1e-6, 0.05), st.floats(1.1, 2))
+def test_more_decay_is_smaller_weights_that_turn_faster(momentum, pull, factor):
+    """RMS falls and rotation rises with λ; the RMS is in units of the noise."""
+    run = Run(lr=0.1, momentum=momentum)
+    slow = sgd_equilibrium(pull / run.lr, run)
+    fast = sgd_equilibrium(factor * pull / run.lr, run)
+    assert fast.rms < slow.rms
+    assert fast.rotation_per_step > slow.rotation_per_step
+    noisy = sgd_equilibrium(pull / run.lr, run, gradient_noise=7.0)
+    assert noisy.rms == digits(7 * slow.rms, rel=1e-14)
+    assert noisy.rotation_per_step == digits(slow.rotation_per_step, rel=1e-14)
+
+
+@pytest.mark.parametrize("name", EQUILIBRIA)
+def test_without_decay_there_is_no_equilibrium(name):
+    """Weights that nothing pulls back wander off without end, and turn ever less."""
+    there = EQUILIBRIA[name](0.0, Run(lr=0.1))
+    assert (there.rms, there.rotation_per_step) == (math.inf, 0.0)
+
+
+@pytest.mark.parametrize("name", EQUILIBRIA)
+def test_what_an_equilibrium_needs(name):
+    """A learning rate, and a knob of at least 0."""
+    with pytest.raises(MissingFactError, match=r"The equilibrium of .* needs lr"):
+        EQUILIBRIA[name](0.1, Run())
+    with pytest.raises(
+        RangeError, match=r"weight_decay must be .* at least 0\. Got -1"
+    ):
+        EQUILIBRIA[name](-1.0, Run(lr=0.1))
+
+
+@each_kind
+def test_too_strong_a_decay_has_no_equilibrium(kind):
+    """Beyond the limit each step makes weights larger, and just below it none do."""
+    run = Run(lr=0.1, **KINDS[kind])
+    with pytest.raises(RangeError, match=r"below [\d.]+ here: from there on") as caught:
+        sgd_equilibrium(1e6, run)
+    limit = float(caught.value.must.split()[1])
+    options = {"momentum": 0.0, "dampening": 0.0, "nesterov": False} | KINDS[kind]
+    for share, grows in ((0.99, False), (1.01, True)):
+        step = white_gradients.sgd_step(0.1, share * limit, **options)
+        largest = max(abs(np.linalg.eigvals(step.move)))
+        assert bool(largest > 1) is grows
+
+
+def test_adamw_has_no_equilibrium_where_a_step_takes_everything():
+    """A shrink of 1 leaves only the last update."""
+    with pytest.raises(RangeError, match=r"below 1 / lr, 10\. Got 10"):
+        adamw_equilibrium(10.0, Run(lr=0.1))
