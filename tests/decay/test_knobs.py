@@ -1,0 +1,101 @@
+"""Knobs: the table is whole, and every name leads to the record that it means."""
+
+import pytest
+
+from dwindle.decay.coordinates import family_of, penalty_convention_of
+from dwindle.decay.equilibrium import EQUILIBRIA
+from dwindle.decay.knob import Knob, resolve
+from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
+from dwindle.errors import AmbiguousNameError, UnknownNameError
+
+EVERY_NAME = [(name, knob) for knob in knobs() for name in (knob.name, *knob.aliases)]
+
+
+@pytest.mark.parametrize("knob", knobs(), ids=lambda knob: knob.name)
+def test_a_record_is_complete(knob):
+    """Each knob says what it does and where that was read, and reads in known rules."""
+    assert all((knob.formula, knob.unit, knob.symbol, knob.source))
+    assert (knob.family is None) == (family_of(knob) is None)
+    assert (knob.penalty is None) == (penalty_convention_of(knob) is None)
+    assert knob.equilibrium in {None, *EQUILIBRIA}
+    of_a_library = knob.name.startswith(("torch.", "keras.", "sklearn."))
+    assert bool(knob.version) == bool(knob.skips) == of_a_library
+    assert (knob.default is not None) == of_a_library
+
+
+@pytest.mark.parametrize(("name", "knob"), EVERY_NAME, ids=lambda x: str(x)[:40])
+def test_full_names_and_aliases_resolve(name, knob):
+    """A full name or an alias leads to its own knob."""
+    assert resolve_knob(name) is knob
+
+
+@pytest.mark.parametrize(
+    ("short", "full"),
+    [
+        ("torch.AdamW", "torch.optim.AdamW"),
+        ("AdamW", "torch.optim.AdamW"),
+        ("adamw", "torch.optim.AdamW"),
+        ("optim.SGD", "torch.optim.SGD"),
+        ("Adam", "torch.optim.Adam"),
+        ("Adam:decoupled", "torch.optim.Adam:decoupled"),
+        ("ASGD:lambd", "torch.optim.ASGD:lambd"),
+        ("keras.L2", "keras.regularizers.L2"),
+        ("LogisticRegression", "sklearn.linear_model.LogisticRegression:C"),
+        ("sigma", "gaussian-prior.sigma"),
+        ("Half-Life", "half-life"),
+        ("question.L2:layer-mean", "question.l2:layer-mean"),
+    ],
+)
+def test_a_short_name_that_is_unique_resolves(short, full):
+    """The end of a path, or its first and last word, does where one knob has it."""
+    assert resolve_knob(short).name == full
+
+
+def test_a_name_that_fits_several_lists_them():
+    """An ambiguous name is refused with every candidate."""
+    message = r"Got 'l2'.*keras.regularizers.L2, question.l2, bengio2012.l2"
+    with pytest.raises(AmbiguousNameError, match=message) as caught:
+        resolve_knob("l2")
+    assert caught.value.candidates[1] == "question.l2"
+
+
+def test_the_exact_case_wins():
+    """Where two names differ in case only, the one as typed is meant."""
+    table = {
+        name: Knob(name=name, formula="f", unit="u") for name in ("a.Norm", "b.norm")
+    }
+    assert resolve("norm", table).name == "b.norm"
+    with pytest.raises(AmbiguousNameError, match=r"a.Norm, b.norm"):
+        resolve("NORM", table)
+
+
+@pytest.mark.parametrize(
+    ("typo", "nearest"),
+    [
+        ("AdmW", "torch.optim.AdamW"),
+        ("torch.optim.Admw", "torch.optim.AdamW"),
+        ("half-live", "half-life"),
+        ("keras.regularisers.L2", "keras.regularizers.L2"),
+        ("neal.omega", "neal1996.omega"),
+    ],
+)
+def test_a_name_that_does_not_exist_is_answered_with_the_nearest(typo, nearest):
+    """A typo is refused, and what was meant comes first."""
+    with pytest.raises(UnknownNameError, match=r"The knob must be one .*dwindle knobs"):
+        resolve_knob(typo)
+    try:
+        resolve_knob(typo)
+    except UnknownNameError as error:
+        assert error.nearest[0] == nearest
+
+
+def test_the_table_is_keyed_by_name():
+    """Every record stands under its own name, once."""
+    assert [*KNOBS] == [knob.name for knob in knobs()]
+    assert all(knob.name == name for name, knob in KNOBS.items())
+
+
+def test_a_formula_is_said_with_the_symbol_of_the_knob():
+    """The x of a formula becomes the knob's own letter, and no other letter does."""
+    knob = resolve_knob("gaussian-prior.sigma")
+    assert knob.said("λ = 1/(x²·N), exp(x)") == "λ = 1/(σ²·N), exp(σ)"

@@ -1,0 +1,125 @@
+"""Penalties: every convention against the objective as its author writes it."""
+
+import math
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import objectives
+from strategies import log_uniform
+from tolerance import digits
+
+from dwindle.decay.penalties import NORMALIZATIONS, PENALTIES, layer_coefficients
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+
+UNITS = [(3, 2), (4, 7, 2), (2, 2, 2, 5)]
+records = st.sampled_from(sorted(PENALTIES)).map(PENALTIES.__getitem__)
+shapes = st.lists(st.integers(1, 40), min_size=2, max_size=5).map(
+    lambda units: list(pairwise(units))
+)
+
+
+@pytest.mark.parametrize("units", UNITS, ids=str)
+@pytest.mark.parametrize("x", [1e-4, 0.3, 7.0])
+@pytest.mark.parametrize("name", PENALTIES)
+def test_a_convention_means_what_its_objective_says(name, x, units):
+    """Each layer's λ is what a loop over the written objective gives."""
+    run = Run(dataset_size=24, batch_size=6, units=units)
+    record = PENALTIES[name]
+    penalty = record.penalty_from_number(x, run)
+    shares = layer_coefficients(record.normalization, run.layers)
+    # 1e-12: the loop adds up some dozens of numbers, each rounded at 1e-16.
+    expected = objectives.canonical_penalties(name, x, units, 24, 6)
+    assert [penalty * share for share in shares] == digits(expected, rel=1e-12)
+
+
+@given(records, log_uniform(1e-3, 1e3), st.integers(1, 10**6), st.data())
+def test_a_number_comes_back(record, number, dataset_size, data):
+    """From the number to λ and back gives the number."""
+    batch_size = data.draw(st.integers(1, dataset_size))
+    run = Run(dataset_size=dataset_size, batch_size=batch_size)
+    penalty = record.penalty_from_number(number, run)
+    # 1e-12: ASGD's own 1e-4 costs up to four of sixteen digits at 1e-3.
+    assert record.number_from_penalty(penalty, run) == digits(number, rel=1e-12)
+
+
+@given(shapes)
+def test_both_readings_of_the_question_penalize_the_average_weight_alike(layers):
+    """Averaged over the weights, both normalizations are 1/(number of weights)."""
+    sizes = [fan_in * fan_out for fan_in, fan_out in layers]
+    for normalization in ("layer-mean", "global-mean"):
+        shares = layer_coefficients(normalization, layers)
+        total = math.fsum(n * share for n, share in zip(sizes, shares, strict=True))
+        # 1e-13: one rounding per layer, at most four layers.
+        assert total / sum(sizes) == digits(1 / sum(sizes), rel=1e-13)
+
+
+@given(shapes)
+def test_no_normalization_is_one_and_fan_in_is_the_fan_in(layers):
+    """``none`` leaves λ alone, ``fan-in`` multiplies by what comes in."""
+    assert set(layer_coefficients("none", layers)) == {1.0}
+    fan_ins = [float(fan_in) for fan_in, _ in layers]
+    assert list(layer_coefficients("fan-in", layers)) == fan_ins
+
+
+def test_the_question_in_numbers():
+    """Two layers of 2·5 and 5·1 weights: 1/20 and 1/10 by layer, 1/15 over all."""
+    layers = [(2, 5), (5, 1)]
+    assert layer_coefficients("layer-mean", layers) == (0.05, 0.1)
+    assert layer_coefficients("global-mean", layers) == (1 / 15, 1 / 15)
+    assert NORMALIZATIONS == ("none", "layer-mean", "global-mean", "fan-in")
+
+
+def test_the_factor_two_and_the_factors_of_bengio():
+    """The question's λ is half the canonical one; of summed losses, n times that."""
+    run = Run(dataset_size=1000, batch_size=50)
+
+    def number(name):
+        return PENALTIES[name].number_from_penalty(0.002, run)
+
+    assert number("without-half") == 0.001
+    # 1e-15: one division and one multiplication.
+    assert number("batch-sum") == digits(50 * 0.001, rel=1e-15)
+    assert number("data-sum") == digits(1000 * 0.001, rel=1e-15)
+    assert number("prior") == digits(1 / math.sqrt(2), rel=1e-15)
+
+
+def test_an_unknown_normalization_is_named_with_its_neighbors():
+    """A normalization that does not exist is refused with the four that do."""
+    with pytest.raises(UnknownNameError, match=r"Got 'layermean'.*layer-mean"):
+        layer_coefficients("layermean", [(2, 3)])
+
+
+@pytest.mark.parametrize("layers", [[], [(0, 3)], [(3, 0)]], ids=str)
+def test_layers_without_weights_are_refused(layers):
+    """No layer, or a layer of nothing, has no coefficient."""
+    with pytest.raises(RangeError, match="layers must be one or more"):
+        layer_coefficients("none", layers)
+
+
+@pytest.mark.parametrize("name", ["prior", "data-sum", "inverse-data-sum"])
+def test_a_penalty_of_the_whole_data_needs_its_size(name):
+    """The size of the data is asked for by name, with its option."""
+    with pytest.raises(MissingFactError, match=r"dataset_size.*--dataset-size"):
+        PENALTIES[name].penalty_from_number(1.0, Run())
+
+
+def test_a_summed_minibatch_needs_its_size():
+    """The batch size is asked for by name, with its option."""
+    with pytest.raises(MissingFactError, match=r"batch_size.*--batch-size"):
+        PENALTIES["batch-sum"].penalty_from_number(1.0, Run())
+
+
+def test_a_penalty_below_one_that_is_always_on_is_refused():
+    """ASGD's own 1e-4 cannot be undercut."""
+    with pytest.raises(RangeError, match=r"at least 0.0001.*Switch that other"):
+        PENALTIES["canonical:asgd"].number_from_penalty(1e-5, Run())
+
+
+def test_no_penalty_is_zero_or_an_infinite_prior():
+    """λ = 0 is the number 0, or an infinite standard deviation or C."""
+    run = Run(dataset_size=10)
+    assert PENALTIES["data-sum"].number_from_penalty(0.0, run) == 0
+    assert PENALTIES["prior"].number_from_penalty(0.0, run) == math.inf

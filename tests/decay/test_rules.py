@@ -1,0 +1,247 @@
+"""Rules: laws of exponents, and what each published rule says of its own case."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from oracle import power_law
+from strategies import log_uniform
+from tolerance import digits
+
+from dwindle.decay.families import FAMILIES
+from dwindle.decay.half_life import CLOCKS
+from dwindle.decay.rule import FAMILY_WORDS, QUANTITIES, Rule
+from dwindle.decay.rules import RULES, predict, resolve_rule, rules
+from dwindle.errors import RangeError, UnknownNameError
+
+every_rule = st.sampled_from(RULES)
+BASE = {
+    "width": 64,
+    "depth": 2,
+    "weights": 8832,
+    "batch_size": 32,
+    "dataset_size": 640,
+    "epochs": 30,
+    "steps": 600,
+    "lr": 0.05,
+    "tokens": 19200,
+}
+VERDICT_COLUMNS = (
+    "question-layer-mean",
+    "answer",
+    "bengio-map",
+    "neal",
+    "half-life-epochs",
+)
+
+
+@st.composite
+def scales(draw):
+    """All quantities of scale, somewhere."""
+    return {name: draw(log_uniform(1e-3, 1e6)) for name in QUANTITIES}
+
+
+def changed(**factors):
+    return {name: value * factors.get(name, 1) for name, value in BASE.items()}
+
+
+def factor(rule, family, **factors):
+    return predict(rule, family=family, before=BASE, after=changed(**factors)).factor
+
+
+@given(every_rule, scales(), st.data())
+def test_a_rule_at_factor_one_changes_nothing(rule, scale, data):
+    """Where nothing changes, the factor is exactly 1."""
+    family = data.draw(st.sampled_from(rule.families))
+    there = predict(rule, family=family, before=scale, after=dict(scale))
+    assert (there.factor, there.shrink_factor, there.why_not) == (1, 1, "")
+
+
+@given(every_rule, scales(), scales(), scales(), st.data())
+def test_two_changes_are_one(rule, first, second, third, data):
+    """By k and then by m is by k·m, wherever all three can be told."""
+    family = data.draw(st.sampled_from(rule.families))
+    steps = [(first, second), (second, third), (first, third)]
+    there = [predict(rule, family=family, before=a, after=b).factor for a, b in steps]
+    if None not in there:
+        # 1e-11: logarithms up to 21, times exponents up to 2, seven of them.
+        assert there[0] * there[1] == digits(there[2], rel=1e-11)
+
+
+@given(every_rule, scales(), scales(), st.data())
+def test_a_factor_is_the_product_of_powers(rule, before, after, data):
+    """The factor is what a loop over the exponents gives, over the lr for a shrink."""
+    family = data.draw(st.sampled_from(rule.families))
+    there = predict(rule, family=family, before=before, after=after)
+    if there.factor is not None:
+        expected = power_law.knob_factor(rule, family, before, after)
+        # 1e-11: as above.
+        assert there.factor == digits(expected, rel=1e-11)
+
+
+@pytest.mark.parametrize(
+    ("rule", "family", "factors", "expected"),
+    [
+        ("question-layer-mean", "coupled-sgd", {"weights": 4}, 1 / 4),
+        ("answer", "coupled-sgd", {"width": 2, "weights": 4}, 1),
+        ("answer", "coupled-sgd", {"depth": 2, "weights": 2}, 1),
+        ("answer", "decoupled", {"lr": 2}, 1 / 2),
+        ("bengio-map", "coupled-sgd", {"dataset_size": 4, "steps": 4}, 1 / 4),
+        ("bengio-map", "coupled-sgd", {"batch_size": 4, "steps": 1 / 4}, 1),
+        ("bengio-map", "coupled-sgd", {"lr": 2}, 1),
+        ("neal", "coupled-sgd", {"width": 2, "weights": 4}, 2),
+        ("neal", "coupled-sgd", {"dataset_size": 4}, 1 / 4),
+        ("loshchilov-hutter", "decoupled", {"epochs": 4, "steps": 4}, 1 / 2),
+        ("loshchilov-hutter", "decoupled", {"batch_size": 4, "steps": 1 / 4}, 2),
+        ("half-life-epochs", "decoupled", {"batch_size": 2, "lr": 2}, 1),
+        ("half-life-epochs", "decoupled", {"dataset_size": 4, "steps": 4}, 1 / 4),
+        ("half-life-epochs", "coupled-sgd", {"epochs": 4, "steps": 4}, 1),
+        ("half-life-examples", "decoupled", {"batch_size": 2}, 2),
+        ("half-life-examples", "decoupled", {"dataset_size": 2, "steps": 2}, 1),
+        ("half-life-run", "decoupled", {"epochs": 2, "steps": 2}, 1 / 2),
+        ("half-life-run", "schedule-only", {"epochs": 2, "steps": 2, "lr": 3}, 1 / 2),
+        ("half-life-steps", "decoupled", {"lr": 1 / 4}, 4),
+        ("wang-aitchison-width", "decoupled", {"width": 2, "lr": 1 / 2}, 2),
+        ("power-lines-batch", "decoupled", {"batch_size": 4}, 4),
+        ("power-lines", "decoupled", {"batch_size": 4, "steps": 1 / 4}, 4),
+        ("power-lines", "decoupled", {"epochs": 2, "tokens": 2}, 2**-0.473),
+        ("power-lines", "decoupled", {"width": 2, "weights": 4}, 4**-0.527),
+        ("sde-sqrt", "decoupled", {"batch_size": 4, "lr": 2}, 2),
+        ("linear-lr", "coupled-sgd", {"batch_size": 4, "lr": 4}, 1),
+        ("completep", "decoupled", {"width": 2, "lr": 1 / 2}, 2),
+        ("completep", "decoupled", {"depth": 2}, 1),
+        ("fan", "decoupled", {"width": 4, "lr": 1 / 4}, 2),
+        ("qiu", "schedule-only", {"width": 4}, 1 / 4),
+        ("nanochat-width", "decoupled", {"width": 2}, 1 / 4),
+        ("nanochat", "decoupled", {"batch_size": 4, "lr": 2, "tokens": 1}, 2),
+        ("nanochat", "decoupled", {"epochs": 2, "tokens": 2, "steps": 2}, 1 / 2),
+    ],
+)
+def test_a_rule_says_what_its_authors_say(rule, family, factors, expected):
+    """On its own case, each rule gives the factor of its publication."""
+    # 1e-14: one logarithm and one exponential.
+    assert factor(rule, family, **factors) == digits(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("rule", "family", "factors", "why"),
+    [
+        ("bengio-map", "decoupled", {"dataset_size": 2}, "stated for SGD with a penal"),
+        ("neal", "coupled-sgd", {"depth": 2, "weights": 2}, "nothing about depth"),
+        ("half-life-epochs", "decoupled", {"depth": 2}, "nothing about depth"),
+        ("question-layer-mean", "coupled-sgd", {"batch_size": 2}, "about batch_size"),
+        ("qiu", "decoupled", {"batch_size": 2, "lr": 2}, "nothing about batch_size"),
+        ("fan", "decoupled", {"width": 2}, "an lr times 0.5, here the lr goes times 1"),
+        ("linear-lr", "coupled-sgd", {"batch_size": 2}, "goes with an lr times 2"),
+        ("linear-lr", "coupled-sgd", {"lr": 2}, "nothing about lr"),
+    ],
+)
+def test_silence_is_not_a_prediction(rule, family, factors, why):
+    """A rule that was not stated for a case gives no factor, and says why."""
+    there = predict(rule, family=family, before=BASE, after=changed(**factors))
+    assert there.factor is None
+    assert why in there.why_not
+
+
+@pytest.mark.parametrize(
+    ("rule", "before", "after", "why"),
+    [
+        ("question-layer-mean", {"width": 64}, {"width": 128}, "the units of every"),
+        ("half-life-run", {"epochs": 30}, {"epochs": 60}, "needs steps before and aft"),
+        ("bengio-map", {"dataset_size": 9, "lr": 1}, {"lr": 1}, "dataset_size before"),
+    ],
+)
+def test_a_quantity_that_a_rule_needs_is_named(rule, before, after, why):
+    """Where a quantity that must have changed is not known, the rule says so."""
+    there = predict(rule, family="coupled-sgd", before=before, after=after)
+    assert there.factor is None
+    assert why in there.why_not
+
+
+def test_steps_and_tokens_follow_from_the_others():
+    """Without steps and tokens, batch, data and epochs give them."""
+    before = {"batch_size": 32, "dataset_size": 600, "epochs": 10}
+    after = before | {"batch_size": 64}
+    there = predict("half-life-run", family="decoupled", before=before, after=after)
+    assert there.factor == digits(19 / 10, rel=1e-14)  # ⌈600/32⌉ and ⌈600/64⌉ steps
+    after = before | {"epochs": 20}
+    there = predict("power-lines", family="decoupled", before=before, after=after)
+    assert there.factor == digits(2**-0.473, rel=1e-14)  # one logarithm
+
+
+def test_what_a_rule_is_silent_on_is_told():
+    """A rule that speaks of one change only names the others."""
+    after = changed(width=2, weights=4, batch_size=2, steps=0.5)
+    there = predict("half-life-examples", family="decoupled", before=BASE, after=after)
+    assert there.factor == 2
+    assert there.silent_on == ("width",)
+
+
+def test_a_rounded_lr_still_follows_a_published_pair():
+    """An lr of 8e-4 counts as 3e-4·√8; one that is half as large does not."""
+    after = changed(batch_size=8, lr=8 / 3)
+    there = predict("sde-sqrt", family="decoupled", before=BASE, after=after)
+    assert there.factor == digits(3, rel=1e-14)
+    after = changed(batch_size=8, lr=4 / 3)
+    there = predict("sde-sqrt", family="decoupled", before=BASE, after=after)
+    assert there.factor is None
+
+
+def test_no_hidden_layer_is_a_depth():
+    """A depth of 0 is no error, and no power law either."""
+    before = {"depth": 0, "weights": 640}
+    after = {"depth": 1, "weights": 4736}
+    there = predict("answer", family="coupled-sgd", before=before, after=after)
+    assert there.factor == 1
+
+
+def test_the_columns_of_the_verdict_are_rules():
+    """The five rules that the answer is about are in the table."""
+    assert {resolve_rule(name).name for name in VERDICT_COLUMNS} == set(VERDICT_COLUMNS)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
+def test_a_record_is_complete(rule):
+    """Each rule has known quantities and families, a source, evidence, a sentence."""
+    assert set(rule.exponents) | set(rule.lr_exponents) <= set(QUANTITIES)
+    assert set(rule.families) <= set(FAMILIES)
+    assert rule.clock in {None, *CLOCKS}
+    assert all((rule.source, rule.evidence, rule.keeps))
+    assert rule.sentence.endswith(".")
+    assert hash(rule) == hash(resolve_rule(rule.name))
+
+
+def test_names_are_unique_and_families_have_words():
+    """No two rules share a name; every family can be said in plain words."""
+    assert len({rule.name for rule in rules()}) == len(RULES)
+    assert set(FAMILIES) <= set(FAMILY_WORDS)
+
+
+def test_a_rule_of_ones_own_can_be_applied():
+    """predict takes a record as well as a name."""
+    own = Rule(
+        name="own",
+        coordinate="penalty",
+        families=("decoupled",),
+        exponents={"width": 3.0},
+        source="",
+        evidence="",
+        sentence="",
+        keeps="",
+    )
+    # 1e-14: one logarithm, one exponential.
+    assert factor(own, "decoupled", width=2) == digits(8, rel=1e-14)
+
+
+def test_an_unknown_rule_is_named_with_its_neighbors():
+    """A rule that does not exist is refused with those that sound like it."""
+    with pytest.raises(UnknownNameError, match=r"Got 'bengio'.*bengio-map"):
+        predict("bengio", family="decoupled", before={}, after={})
+
+
+@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan])
+def test_an_impossible_quantity_is_refused(value):
+    """A quantity of scale is a finite number above 0."""
+    with pytest.raises(RangeError, match="width must be a finite number above 0"):
+        predict("neal", family="coupled-sgd", before={"width": value}, after={})

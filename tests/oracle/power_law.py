@@ -1,0 +1,11 @@
+"""A scaling rule by hand: one power after the other, and the lr that a shrink knows."""
+
+
+def knob_factor(rule, family, before, after):
+    factor = 1.0
+    for quantity, exponent in rule.exponents.items():
+        factor *= (after[quantity] / before[quantity]) ** exponent
+    if rule.coordinate == "shrink" and family not in ("schedule-only", "constant"):
+        # shrink = lr * knob, so the knob gets what the lr does not.
+        factor /= after["lr"] / before["lr"]
+    return factor
