@@ -1,0 +1,88 @@
+"""dwindle answer: the question answered with networks trained in front of you."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dwindle.cli.options import Option
+from dwindle.cli.output import print_json, stderr, stdout
+from dwindle.cli.study import read_workers
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from dwindle.findings.model import Answer, Claim
+    from dwindle.store.spec import StudySpec
+    from dwindle.study.driver import OnProgress, Progress
+
+FOLDER = "dwindle-answer"
+PAGE = "report.html"
+MARKS = {
+    "holds": "[green]✓[/]",
+    "holds with a correction": "[yellow]~[/]",
+    "does not hold": "[red]✗[/]",
+}
+
+OPTIONS = (
+    Option("--quick", "SGD over width, batch and data size, 3 seeds: half a minute"),
+    Option("--out", f"folder for the page and the stores; {FOLDER}", "DIR"),
+    Option("--workers", "how many processes train at a time", "N", read_workers),
+)
+
+
+def command(
+    *, quick: bool, out: str | None, workers: int | None, as_json: bool
+) -> None:
+    """Answer whether L2 regularization should be corrected for scale.
+
+    The claims of the question and of its answer are checked live, hundreds of networks
+    are trained on real data, and every published rule is held against what came out.
+    Trainings are kept: the same command again continues, or answers at once.
+    """
+    from dwindle.answer.studies import FULL, QUICK
+    from dwindle.findings.as_json import answer_as_dict
+    from dwindle.report.page import write_page
+    from dwindle.report.terminal import print_answer
+
+    folder = Path(out or FOLDER)
+    answer = _answer(QUICK if quick else FULL, folder, workers)
+    write_page(answer, folder / PAGE)
+    if as_json:
+        print_json(answer_as_dict(answer))
+    else:
+        print_answer(answer, stdout())
+    stderr().print(f"The page with all figures: {folder / PAGE}", soft_wrap=True)
+
+
+def _answer(
+    studies: "Mapping[str, StudySpec]", folder: Path, workers: int | None
+) -> "Answer":
+    from dwindle.answer.whole import give_answer
+    from dwindle.study.backends import Processes
+    from dwindle.study.progress import shown_on
+
+    console = stderr()
+    (problem,) = {spec.problem for spec in studies.values()}
+    # The workers load their libraries while the claims are checked.
+    with (
+        Processes(workers, problem=problem) as backend,
+        shown_on(console) as on_progress,
+    ):
+        audience = _Listeners(console, on_progress)
+        return give_answer(studies, folder, backend=backend, audience=audience)
+
+
+@dataclass(frozen=True)
+class _Listeners:
+    """Tells claims as they are checked, above the bars of the studies."""
+
+    console: "Console"
+    show: "OnProgress"
+
+    def on_claim(self, title: str, claim: "Claim") -> None:
+        if self.console.is_terminal:
+            self.console.print(f"{MARKS[claim.verdict]} {title}: {claim.number}")
+
+    def on_progress(self, progress: "Progress") -> None:
+        self.show(progress)
