@@ -96,6 +96,12 @@ def test_layers_tell_weights_width_and_depth():
     assert Run().layers is None
 
 
+def test_units_may_be_a_list():
+    """What is read from a file or an option is as good as a tuple."""
+    assert Run(units=[4, 3, 2]) == Run(units=(4, 3, 2))
+    assert hash(Run(units=[4, 3, 2])) == hash(Run(units=(4, 3, 2)))
+
+
 def test_replacing_the_layers_replaces_what_follows_from_them():
     """A derived width is not carried over into another network."""
     wider = dataclasses.replace(Run(units=(4, 3, 2)), units=(4, 6, 2))

@@ -19,13 +19,13 @@ Reference: torch 2.13.0, ``torch/optim/sgd.py``; the roots are derived from it.
 """
 
 import math
-from collections.abc import Iterator
+from functools import lru_cache
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
-from dwindle.decay.survival import e_folds_of, path_of
+from dwindle.decay.survival import Left, left_by, path_of
 from dwindle.errors import OscillationError
 
 
@@ -122,25 +122,18 @@ def knob_for_shrink(shrink: float, run: Run) -> float:
 
 
 def e_folds(knob: float, run: Run) -> float:
-    """Return -ln |w| after the run; a sum, so that tiny decays keep their digits."""
-    shrinks = list(_step_shrinks(checked_knob(knob), run))
-    if shrinks[-1] < 1:
-        return e_folds_of(shrinks)
-    left = abs(_weight_path(knob, run)[-1])
-    return -math.log(left) if left else math.inf
+    """Return -ln |w| after the run, without loss where next to nothing goes."""
+    return _left(checked_knob(knob), run).e_folds
 
 
 def survival(knob: float, run: Run) -> float:
     """Weight after the run, from 1; negative where it swung through zero."""
-    shrinks = list(_step_shrinks(checked_knob(knob), run))
-    if shrinks[-1] < 1:
-        return math.exp(-e_folds_of(shrinks))
-    return _weight_path(knob, run)[-1]
+    return _left(checked_knob(knob), run).survival
 
 
 def survival_path(knob: float, run: Run) -> list[float]:
     """Weight after 0, 1, … steps, from 1."""
-    shrinks = list(_step_shrinks(checked_knob(knob), run))
+    shrinks = _step_shrinks(checked_knob(knob), run)
     return path_of(shrinks) if shrinks[-1] < 1 else _weight_path(knob, run)
 
 
@@ -164,13 +157,24 @@ def knob_for_e_folds(target: float, run: Run) -> float:
     )
 
 
+# Many questions are asked of one setting, and each answer walks through the run.
+@lru_cache(maxsize=256)
+def _left(knob: float, run: Run) -> Left:
+    shrinks = _step_shrinks(knob, run)
+    if shrinks[-1] < 1:
+        return left_by(shrinks)
+    weight = _weight_path(knob, run)[-1]
+    lost = -math.log(abs(weight)) if weight else math.inf
+    return Left(e_folds=lost, sign=-1 if weight < 0 else 1)
+
+
 def _e_folds_before_zero(knob: float, run: Run) -> float:
-    shrinks = list(_step_shrinks(knob, run))
-    return e_folds_of(shrinks) if shrinks[-1] < 1 else math.inf
+    shrinks = _step_shrinks(knob, run)
+    return left_by(shrinks).e_folds if shrinks[-1] < 1 else math.inf
 
 
-def _step_shrinks(knob: float, run: Run) -> Iterator[float]:
-    """Yield the fraction that each step takes off, and end where it takes all.
+def _step_shrinks(knob: float, run: Run) -> list[float]:
+    """Return the fraction that each step takes off, up to one that takes all.
 
     The buffer is counted per unit of weight, so no digit is lost where a step takes
     1e-15. That has no meaning once the weight is zero: a last value of 1 or more says
@@ -178,16 +182,18 @@ def _step_shrinks(knob: float, run: Run) -> Iterator[float]:
     """
     momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
     peak = _lr(run)
-    buffer, share = 0.0, 1.0
+    shrinks = []
+    buffer, pull = 0.0, knob
     for multiplier in run.multipliers():
-        buffer = momentum * buffer + share * knob
+        buffer = momentum * buffer + pull
         push = knob + momentum * buffer if nesterov else buffer
         shrink = peak * multiplier * push
-        yield shrink
+        shrinks.append(shrink)
         if shrink >= 1:
-            return
+            break
         buffer /= 1 - shrink
-        share = undamped
+        pull = undamped * knob
+    return shrinks
 
 
 def _weight_path(knob: float, run: Run) -> list[float]:

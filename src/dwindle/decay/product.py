@@ -3,11 +3,12 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
-from dwindle.decay.survival import e_folds_of, path_of, survival_of
+from dwindle.decay.survival import Left, left_by, path_of
 from dwindle.errors import RangeError
 
 
@@ -36,15 +37,15 @@ class Product:
 
     def e_folds(self, knob: float, run: Run) -> float:
         """Return -ln of what the run leaves."""
-        return e_folds_of(self._shrinks(knob, run))
+        return _left(self, checked_knob(knob), run).e_folds
 
     def survival(self, knob: float, run: Run) -> float:
         """Return what the run leaves."""
-        return survival_of(self._shrinks(knob, run))
+        return _left(self, checked_knob(knob), run).survival
 
     def survival_path(self, knob: float, run: Run) -> list[float]:
         """Return what 0, 1, … steps leave."""
-        return path_of(self._shrinks(knob, run))
+        return path_of(self.shrinks(checked_knob(knob), run))
 
     def knob_for_e_folds(self, e_folds: float, run: Run) -> float:
         """Return the knob with these e-folds over the run."""
@@ -67,8 +68,9 @@ class Product:
         )
         return self._less_extra(total)
 
-    def _shrinks(self, knob: float, run: Run) -> list[float]:
-        total = checked_knob(knob) + self.extra
+    def shrinks(self, knob: float, run: Run) -> list[float]:
+        """Return the fraction that each step takes off."""
+        total = knob + self.extra
         return [total * rate for rate in self.rates(run)]
 
     def _less_extra(self, total: float) -> float:
@@ -78,7 +80,12 @@ class Product:
         return total - self.extra
 
 
+# Many questions are asked of one setting, and each answer walks through the run.
+@lru_cache(maxsize=256)
+def _left(product: Product, knob: float, run: Run) -> Left:
+    return left_by(product.shrinks(knob, run))
+
+
 def _e_folds_below_pole(knob: float, rates: Sequence[float]) -> float:
-    if knob * max(rates) >= 1:
-        return math.inf
-    return math.fsum(-math.log1p(-knob * rate) for rate in rates)
+    shrinks = [knob * rate for rate in rates]
+    return left_by(shrinks).e_folds if max(shrinks) < 1 else math.inf

@@ -91,6 +91,9 @@ class Run:
     dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        # A list of units is as good, but a run is a key of the caches.
+        if self.units is not None:
+            object.__setattr__(self, "units", tuple(self.units))
         for name, (must, holds) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not holds(value):
