@@ -33,16 +33,11 @@ def connect_for_writing(path: Path) -> sqlite3.Connection:
         StoreError: If the file is no store, or is damaged, or cannot be written.
 
     """
-    with told(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        db = _opened(path, "rwc")
-        try:
-            if is_empty(db):
-                create(db)
-            check_format(db, path)
-        except BaseException:
-            db.close()
-            raise
+    with told(path), _closed_on_error(_opened(path, "rwc")) as db:
+        if is_empty(db):
+            create(db)
+        check_format(db, path)
+        configure(db)
         return db
 
 
@@ -53,32 +48,31 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
         StoreError: If there is no store, or it cannot be read.
 
     """
-    if not path.is_file():
+    if not path.exists():
         raise StoreAccessError(str(path), "no such file")
-    with told(path):
-        # SQLite undoes the rest of a commit that a kill cut off when it next opens
-        # the file, for which it has to write.
-        db = _opened(path, "rw")
-        try:
-            check_format(db, path)
-        except BaseException:
-            db.close()
-            raise
+    # SQLite undoes the rest of a commit that a kill cut off when it next opens the
+    # file, for which it has to write.
+    with told(path), _closed_on_error(_opened(path, "rw")) as db:
+        check_format(db, path)
+        configure(db)
         db.execute("PRAGMA query_only = ON")
         return db
 
 
 def _opened(path: Path, mode: str) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        f"{path.absolute().as_uri()}?mode={mode}", uri=True, isolation_level=None
-    )
+    place = f"{path.absolute().as_uri()}?mode={mode}"
+    db = sqlite3.connect(place, uri=True, isolation_level=None)
     db.row_factory = sqlite3.Row
+    return db
+
+
+@contextmanager
+def _closed_on_error(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
     try:
-        configure(db)
+        yield db
     except BaseException:
         db.close()
         raise
-    return db
 
 
 @contextmanager
@@ -90,6 +84,9 @@ def told(path: Path) -> Iterator[None]:
         raise
     except sqlite3.Error as error:
         raise _from_sqlite(error, path) from error
+    except UnicodeDecodeError as error:
+        # SQLite's own messages and names quote the damaged bytes.
+        raise StoreDamagedError(str(path), "text that is not UTF-8") from error
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreAccessError(str(path), reason, _free_bytes(path)) from error

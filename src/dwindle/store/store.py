@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dwindle.errors import StoreUnlikeError
+from dwindle.errors import RangeError, StoreUnlikeError
 from dwindle.store.connect import connect_for_reading, connect_for_writing, told
 from dwindle.store.lock import WriterLock
 from dwindle.store.records import Conditions, Optimizer, Outcome, Trial, trial_key
@@ -119,8 +119,13 @@ class Store:
 
         Raises:
             StoreAccessError: If the disk is full; earlier packs are intact.
+            RangeError: If a training is committed already, or has a loss that
+                does not fit its status.
 
         """
+        twice = [pair for pair in trainings if self.outcome(pair[0])]
+        if twice:
+            raise RangeError("trainings", f"{len(twice)} that are", "not committed yet")
         study = self._study()
         number = study["packs"] + 1
         rows = [
@@ -170,7 +175,9 @@ class Store:
             "conditions": text_from_plain(self._conditions.as_dict()),
             "problem": text_from_plain(asdict(problem)),
         }
-        if not self._db.execute("SELECT count(*) FROM study").fetchone()[0]:
+        # Anything in any table: without its study it is no beginning but damage.
+        used = "SELECT 1 FROM study UNION SELECT 1 FROM pack UNION SELECT 1 FROM trial"
+        if self._db.execute(used).fetchone() is None:
             start = {"planned": digest([]), "complete": 0, "packs": 0, "chain": ""}
             with self._transaction():
                 _insert(self._db, "study", sealed(facts | start))

@@ -1,7 +1,7 @@
 """Reads every row of a store and believes none that its hashes do not confirm."""
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dwindle.errors import StoreDamagedError
@@ -17,22 +17,21 @@ def verified_rows(db: sqlite3.Connection, path: Path) -> tuple[Row, list[Row]]:
     """
     fault = db.execute("PRAGMA integrity_check").fetchone()[0]
     studies = [dict(row) for row in db.execute("SELECT * FROM study")]
-    if len(studies) != 1 or not is_intact(studies[0]):
-        raise StoreDamagedError(str(path), "the row of the study")
-    study = studies[0]
     packs = [dict(row) for row in db.execute("SELECT * FROM pack ORDER BY number")]
     rows = [dict(row) for row in db.execute("SELECT * FROM trial")]
     keys = [key for (key,) in db.execute("SELECT key FROM planned ORDER BY key")]
-    checks = {
-        fault: fault == "ok",
-        "the rows of trainings": all(is_intact(row) for row in rows),
-        "the list of planned trainings": digest(keys) == study["planned"],
-        "the chain of packs": _chain_holds(study, packs, rows),
+    # In this order: each check reads only what those before it have confirmed.
+    checks: dict[str, Callable[[], bool]] = {
+        fault: lambda: fault == "ok",
+        "the row of the study": lambda: len(studies) == 1 and is_intact(studies[0]),
+        "the rows of trainings": lambda: all(is_intact(row) for row in rows),
+        "the list of planned trainings": lambda: digest(keys) == studies[0]["planned"],
+        "the chain of packs": lambda: _chain_holds(studies[0], packs, rows),
     }
-    broken = [name for name, holds in checks.items() if not holds]
-    if broken:
-        raise StoreDamagedError(str(path), ", ".join(broken))
-    return study, rows
+    for name, holds in checks.items():
+        if not holds():
+            raise StoreDamagedError(str(path), name)
+    return studies[0], rows
 
 
 def _chain_holds(study: Row, packs: Sequence[Row], rows: Sequence[Row]) -> bool:
