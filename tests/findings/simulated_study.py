@@ -48,13 +48,12 @@ def simulated_rows(
     noise: float = 0.3,
     kind: Population = SGD_WIDE,
     weak: Mapping[Scale, float] | None = None,
-    generator_seed: int = 0,
 ) -> list[tuple[Trial, Outcome]]:
     """Outcomes whose best λ follows a power law with these exponents.
 
     ``weak`` gives cells another depth of the dip, 0 for none at all.
     """
-    generator = np.random.default_rng(generator_seed)
+    generator = np.random.default_rng(0)
     rows = []
     for scale in spec.scales:
         power = sum(

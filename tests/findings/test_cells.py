@@ -1,0 +1,123 @@
+"""One cell: what counts as a training, what as an optimum, and what is said of it."""
+
+import math
+
+import pytest
+from findings.simulated_study import BASE, ended, simulated_rows, study_spec
+
+from dwindle.findings.cells import gather, measure_cell
+from dwindle.store.records import Outcome
+from dwindle.store.spec import AxisSpec
+
+ONE = study_spec(axes=(AxisSpec(axis="width", values=(64,)),))
+DIVERGED = Outcome(status="diverged", steps=9, seconds=0.1, diverged_at_step=9)
+FAILED = Outcome(status="error", steps=0, seconds=0.1, error="no memory")
+
+
+def trainings(noise=0.3, **changes):
+    """λ -> seed -> outcome of the base cell; its optimum is at λ = 1e-3."""
+    rows = simulated_rows(study_spec(axes=ONE.axes, **changes), {}, noise=noise)
+    return gather(rows)[BASE]
+
+
+def measured(found):
+    return measure_cell(found, value=64, scale={"width": 64.0}, coefficient=1.0)
+
+
+def test_a_cell_finds_the_optimum_that_was_simulated():
+    """The limits hold the true best λ, and decay matters."""
+    cell = measured(trainings()).findings
+    assert cell.low < 1e-3 < cell.high
+    assert cell.matters == "yes"
+    assert cell.loss_at_optimum < cell.loss_without_decay
+    assert cell.gain_low < cell.gain < cell.gain_high
+    assert measured(trainings()).tells
+
+
+def test_a_decay_where_a_seed_diverged_is_shown_and_never_chosen():
+    """The point keeps its survivors and its count, the optimum looks elsewhere."""
+    found = trainings()
+    best = sorted(found)[7]
+    # Four seeds look splendid, the fifth is gone.
+    found[best] = {seed: ended(0.01) for seed in range(4)} | {4: DIVERGED}
+    cell = measured(found).findings
+    point = next(p for p in cell.curve if p.weight_decay == best)
+    assert (point.n, point.diverged, point.mean) == (4, 1, pytest.approx(0.01))
+    assert cell.loss_at_optimum > 0.5
+    assert "1 λ without a finite loss from every seed left out" in cell.why
+
+
+def test_where_large_decays_diverge_the_optimum_at_the_last_sound_one_is_a_bound():
+    """A best λ next to the cliff is at the high edge of what could be trained."""
+    found = trainings()
+    for decay in sorted(found)[6:]:
+        found[decay] = dict.fromkeys(range(5), DIVERGED)
+    cell = measured(found).findings
+    assert cell.at_edge == "high"
+    assert cell.optimum is None
+    assert (cell.low, cell.high) == (None, None)
+    assert "at the high edge" in cell.why
+
+
+def test_a_cell_where_everything_diverged_says_so():
+    """No curve, no optimum, no verdict, and the reason."""
+    found = {decay: dict.fromkeys(range(5), DIVERGED) for decay in trainings()}
+    cell = measured(found)
+    assert cell.curve is None
+    assert cell.findings.matters == "cannot tell"
+    assert cell.silent_because == "no λ has a finite loss from every seed"
+    assert all(p.mean is None and p.diverged == 5 for p in cell.findings.curve)
+
+
+def test_a_cell_without_trainings_is_empty_and_says_so():
+    """A study that has not come to a cell yet knows nothing of it."""
+    cell = measured({}).findings
+    assert cell.curve == ()
+    assert cell.optimum is None
+
+
+def test_a_failed_training_is_neither_a_loss_nor_diverged():
+    """An error leaves its λ out, and is not told as a divergence."""
+    found = trainings()
+    decay = sorted(found)[3]
+    found[decay][0] = FAILED
+    point = measured(found).findings.curve[3]
+    assert (point.n, point.diverged) == (4, 0)
+
+
+def test_a_seed_that_has_just_begun_does_not_spoil_the_others():
+    """While a study runs, a seed with a few λ is not counted as missing at the rest."""
+    whole = measured(trainings(seeds=4)).findings
+    begun = trainings(seeds=4)
+    begun[0.0][4] = ended(1.0)
+    assert measured(begun).findings.optimum == whole.optimum
+
+
+@pytest.mark.parametrize("seeds", [1, 2])
+def test_fewer_than_three_seeds_give_a_place_and_no_verdict(seeds):
+    """The point value stands without limits, and enters no slope."""
+    cell = measured(trainings(seeds=seeds))
+    assert cell.findings.optimum == pytest.approx(1e-3, rel=0.5)  # a step is 2.15
+    assert (cell.findings.low, cell.findings.high) == (None, None)
+    assert cell.findings.matters == "cannot tell"
+    assert not cell.tells
+
+
+def test_the_interval_of_a_point_is_that_of_its_seeds():
+    """Mean and 90 % t limits over the seeds, by hand."""
+    losses = [1.0, 2.0, 3.0]
+    found = {0.1: {seed: ended(loss) for seed, loss in enumerate(losses)}}
+    point = measured(found).findings.curve[0]
+    assert point.mean == 2
+    assert point.high == pytest.approx(2 + 2.920 / math.sqrt(3), abs=1e-3)
+    assert point.train_loss == pytest.approx(1.0)  # half of each loss
+    assert point.penalty == 1
+
+
+def test_a_loss_that_is_no_number_is_no_loss():
+    """A row that says ok with an infinite loss counts as none."""
+    found = trainings()
+    found[sorted(found)[2]][1] = Outcome(
+        status="ok", steps=1, seconds=0.1, loss=math.inf
+    )
+    assert measured(found).findings.curve[2].n == 4

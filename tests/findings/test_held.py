@@ -1,0 +1,155 @@
+"""Rules held against cells: predictions, agreement, and what following them costs."""
+
+import math
+
+import pytest
+from findings.simulated_study import (
+    AXES,
+    BASE,
+    findings_of_rows,
+    simulated_findings,
+    simulated_rows,
+    study_spec,
+)
+
+from dwindle.store.records import Optimizer, Outcome
+from dwindle.store.spec import AxisSpec
+
+BY_AXIS = {axis.axis: axis for axis in AXES}
+ADAMW = Optimizer(name="adamw")
+
+
+def held(axis, exponent, *, spec=None, **how):
+    """Findings of one axis whose best λ follows an exponent, rules by name."""
+    spec = spec or study_spec(axes=(BY_AXIS[axis],))
+    found = simulated_findings({axis: exponent}, spec=spec, **how).axes[0]
+    return found, {rule.rule: rule for rule in found.rules}
+
+
+def test_a_rule_that_is_true_agrees_and_costs_nothing():
+    """Data whose best λ falls as 1/N: Bengio agrees, and doing nothing does not."""
+    axis, rules = held("dataset_size", -1.0)
+    bengio = rules["bengio-map"]
+    assert bengio.exponent == pytest.approx(-1)
+    assert bengio.agrees is True
+    assert bengio.regret_low == 0
+    assert rules["answer"].agrees is False
+    assert rules["answer"].regret > 10 * max(bengio.regret, 1e-4)
+    assert axis.unchanged.regret == pytest.approx(rules["answer"].regret)
+
+
+def test_a_rule_is_predicted_from_all_quantities_of_a_cell():
+    """A wider net has more weights, so dividing by them is steeper than width^-1."""
+    _, rules = held("width", 0.0)
+    first = {w: 64 * w + w * w + 10 * w for w in (16, 32, 64, 128, 256)}
+    predicted = rules["question-layer-mean"].predictions
+    for width, found in zip(first, predicted, strict=True):
+        ratio = found / predicted[2]
+        assert ratio == pytest.approx(first[64] / first[width])
+    assert -2 < rules["question-layer-mean"].exponent < -1
+
+
+def test_the_regret_of_a_rule_is_the_loss_between_the_curves():
+    """Regret equals the simulated loss at the rule's λ minus that at the optimum."""
+    axis, rules = held("width", 0.0, noise=1e-6)
+    losses = []
+    for cell, decay in zip(axis.cells, rules["neal"].predictions, strict=True):
+        if cell.value != axis.anchor:
+            near = sorted(
+                cell.curve[1:], key=lambda p: abs(math.log(p.weight_decay / decay))
+            )
+            losses.append(near[0].mean - cell.loss_at_optimum)
+    # Predictions fall between grid points: the nearest point is only a rough check.
+    assert rules["neal"].regret == pytest.approx(sum(losses) / 4, rel=0.25)
+
+
+def test_what_a_rule_does_not_speak_of_is_not_applicable():
+    """Not applicable is not an exponent of 0, and has a reason."""
+    _, rules = held("batch_size", 0.0)
+    question = rules["question-layer-mean"]
+    assert not question.applies
+    assert question.exponent is None
+    assert "batch_size" in question.why_not
+    assert rules["answer"].exponent == pytest.approx(0)
+
+
+def test_the_lr_enters_a_shrink_rule():
+    """Half-lives in steps or epochs ask for λ ∝ 1/lr, a prior for none of it."""
+    _, rules = held("lr", -1.0)
+    assert rules["half-life-epochs"].exponent == pytest.approx(-1)
+    assert rules["half-life-epochs"].agrees is True
+    assert rules["bengio-map"].exponent == pytest.approx(0)
+    assert rules["bengio-map"].agrees is False
+
+
+def test_a_penalty_rule_is_not_stated_for_adamw():
+    """Under decoupled decay a prior has no λ: not applicable, with the family named."""
+    spec = study_spec(axes=(BY_AXIS["dataset_size"],), optimizer=ADAMW)
+    _, rules = held("dataset_size", -1.0, spec=spec)
+    assert not rules["bengio-map"].applies
+    assert "decoupled" in rules["bengio-map"].why_not
+    assert rules["half-life-epochs"].exponent == pytest.approx(-1)
+
+
+def test_in_a_study_with_the_askers_normalization_the_asker_changes_nothing():
+    """λ before the normalization already follows the rule: exponent 0, exactly."""
+    spec = study_spec(axes=(BY_AXIS["width"],), normalization="layer-mean")
+    _, rules = held("width", 1.4, spec=spec)
+    assert rules["question-layer-mean"].exponent == pytest.approx(0, abs=1e-12)
+    assert rules["question-layer-mean"].agrees is False
+
+
+def test_and_the_answer_undoes_the_normalization():
+    """To keep the decay of one weight, λ must grow as the number of weights does."""
+    spec = study_spec(axes=(BY_AXIS["width"],), normalization="layer-mean")
+    _, rules = held("width", 1.4, spec=spec)
+    weights = [64 * w + w * w + 10 * w for w in (16, 32, 64, 128, 256)]
+    predicted = rules["answer"].predictions
+    for found, count in zip(predicted, weights, strict=True):
+        assert found / predicted[2] == pytest.approx(count / weights[2])
+
+
+def test_a_rule_that_leaves_the_grid_is_a_bound():
+    """Where a prediction lies beyond the grid, its regret is at least so much."""
+    spec = study_spec(axes=(AxisSpec(axis="width", values=(16, 64, 4096)),))
+    _, rules = held("width", 0.0, spec=spec)
+    assert rules["question-layer-mean"].beyond_grid == 1
+    assert rules["answer"].beyond_grid == 0
+
+
+def test_where_decay_buys_nothing_for_sure_no_share_is_told():
+    """A share of a gain that may be zero is no number."""
+    wide = AxisSpec(axis="width", values=(32, 64))
+    weak = {wide.scale_at(32, BASE): 0.0}
+    _, rules = held("width", 0.0, spec=study_spec(axes=(wide,)), weak=weak)
+    assert rules["neal"].regret is not None
+    assert rules["neal"].share_lost is None
+
+
+def test_a_share_is_regret_over_gain():
+    """A rule as bad as no decay at all loses all that decay buys."""
+    axis, rules = held("width", 0.0, noise=1e-6)
+    gains = [cell.gain for cell in axis.cells if cell.value != axis.anchor]
+    neal = rules["neal"]
+    expected = neal.regret / (sum(gains) / len(gains))
+    assert neal.share_lost == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_anchor_is_not_judged():
+    """An axis with one cell has nothing to judge a rule by."""
+    one = study_spec(axes=(AxisSpec(axis="width", values=(64,)),))
+    axis, rules = held("width", 0.0, spec=one)
+    assert not any(rule.applies for rule in rules.values())
+    assert axis.unchanged.regret is None
+
+
+def test_a_cell_without_a_curve_is_not_judged_either():
+    """If one cell diverged entirely, the rules are judged by the others."""
+    spec = study_spec(axes=(BY_AXIS["dataset_size"],))
+    rows = simulated_rows(spec, {"dataset_size": -1.0})
+    lost = Outcome(status="diverged", steps=1, seconds=0.1)
+    rows = [(t, lost if t.scale.dataset_size == 1200 else o) for t, o in rows]
+    axis = findings_of_rows(spec, rows).axes[0]
+    bengio = next(rule for rule in axis.rules if rule.rule == "bengio-map")
+    assert bengio.regret is not None
+    assert "1200" in axis.note

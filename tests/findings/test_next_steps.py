@@ -1,0 +1,71 @@
+"""Lines to copy: Python that runs, a command that the shell reads."""
+
+import ast
+import shlex
+
+import pytest
+from findings.simulated_study import AXES, simulated_findings, study_spec
+
+from dwindle.findings.next_steps import base_cell, next_steps
+from dwindle.store.records import Optimizer
+
+SPEC = study_spec(axes=(AXES[0], AXES[3]))
+FOUND = simulated_findings({"dataset_size": -1.0}, spec=SPEC)
+
+
+def test_the_base_cell_is_the_one_that_axes_share():
+    """The scale that width and dataset size both start from."""
+    scale = base_cell(FOUND).scale
+    assert (scale["width"], scale["dataset_size"]) == (64, 600)
+
+
+def test_the_first_line_sets_the_measured_decay():
+    """The optimizer with its lr and momentum, at the best λ of the base cell."""
+    line = next_steps([FOUND])[0]
+    call = ast.parse(line, mode="eval").body
+    facts = {keyword.arg: keyword.value.value for keyword in call.keywords}
+    best = facts.pop("weight_decay")
+    assert facts == {"lr": 0.05, "momentum": 0.9}
+    # Two digits are printed, so half of the second one may be lost.
+    assert best == pytest.approx(base_cell(FOUND).optimum, rel=0.05)
+    assert "set weight_decay = " in line
+
+
+def test_the_law_gives_the_decay_of_any_cell():
+    """The formula holds what surely moves λ, and at the base gives the base's λ."""
+    law = next(line for line in next_steps([FOUND]) if line.startswith("weight_decay"))
+    formula = compile(law.partition("= ")[2], "law", "eval")
+    names = set(formula.co_names)
+    assert names == {"dataset_size"}
+    at_base = eval(formula, {"dataset_size": 600})  # noqa: S307 - our own line
+    assert at_base == pytest.approx(base_cell(FOUND).optimum, rel=0.05)
+    assert eval(formula, {"dataset_size": 1200}) < at_base  # noqa: S307 - our own
+
+
+def test_the_last_line_is_a_command():
+    """A shell reads a rescale of the same knob with before:after facts."""
+    words = shlex.split(next_steps([FOUND])[-1])
+    assert words[:2] == ["dwindle", "rescale"]
+    assert words[2].startswith("torch.optim.SGD=")
+    assert words[words.index("--dataset-size") + 1] == "600:1200"
+
+
+def test_where_decay_does_not_matter_nothing_is_worth_setting():
+    """A flat base gives a remark and no number to copy."""
+    flat = simulated_findings({}, spec=SPEC, weak=dict.fromkeys(SPEC.scales, 0.0))
+    (line,) = next_steps([flat])
+    assert line.startswith("# SGD: at the base scale")
+    assert "weight_decay=" not in line
+
+
+def test_other_optimizers_are_set_by_their_own_names():
+    """AdamW gets its betas and no momentum."""
+    spec = study_spec(axes=AXES[:1], optimizer=Optimizer(name="adamw"))
+    line = next_steps([simulated_findings({}, spec=spec)])[0]
+    assert line.startswith("torch.optim.AdamW(model.parameters(), lr=0.05, betas=(0.9,")
+
+
+def test_a_normalized_study_sets_no_optimizer():
+    """Its λ is none that an optimizer takes."""
+    spec = study_spec(axes=AXES[:1], normalization="layer-mean")
+    assert next_steps([simulated_findings({}, spec=spec)]) == ()

@@ -1,0 +1,94 @@
+"""The verdict table, and which rule costs least."""
+
+from dataclasses import replace
+
+import pytest
+from findings.simulated_study import AXES, simulated_findings, study_spec
+
+from dwindle.findings.ranking import rank_rules, tied_with_best
+from dwindle.findings.verdict import COLUMNS, find_rule, verdict_rows
+from dwindle.store.spec import AxisSpec
+
+TRUE = {"width": 0.0, "depth": 0.0, "batch_size": 0.0, "dataset_size": -1.0}
+FOUND = simulated_findings(TRUE, spec=study_spec(axes=AXES[:4]))
+
+
+def row(axis):
+    return next(row for row in verdict_rows([FOUND]) if row.axis == axis)
+
+
+def test_one_row_per_axis_with_every_column():
+    """The quantities of scale in order, each rule in each row."""
+    rows = verdict_rows([FOUND, FOUND])
+    assert [r.axis for r in rows] == [a.axis for a in AXES[:4]] * 2
+    assert all(tuple(r.rules) == COLUMNS for r in rows)
+
+
+def test_a_cell_of_the_table_says_exponent_and_price():
+    """What the rule predicts for these cells, and what following it loses."""
+    found = find_rule(FOUND.axes[0], "question-layer-mean")
+    text = row("width").rules["question-layer-mean"]
+    assert text.startswith("−1.")
+    assert f"loses {found.regret:.3f} ({found.regret_low:.3f}–" in text
+
+
+def test_silence_is_a_dash_and_not_a_zero():
+    """Bengio does not speak of width; the answer does, and says 0."""
+    assert row("width").rules["bengio-map"] == "–"
+    assert row("width").rules["answer"].startswith("0.00, loses")
+
+
+def test_the_measured_exponent_stands_with_its_interval():
+    """Exponent, low and high, as measured."""
+    axis = FOUND.axes[3]
+    assert axis.exponent == pytest.approx(-1, abs=0.3)
+    low, high = (f"{value:.2f}".replace("-", "−") for value in (axis.low, axis.high))
+    assert f"({low} to {high})" in row("dataset_size").measured
+
+
+def test_without_an_exponent_the_table_says_how_many_cells_could_tell():
+    """No number is made up for an axis with one telling cell."""
+    two = AxisSpec(axis="width", values=(32, 64))
+    spec = study_spec(axes=(two,))
+    weak = {two.scale_at(32, spec.base): 0.0}
+    found = simulated_findings({}, spec=spec, weak=weak)
+    measured = verdict_rows([found])[0].measured
+    assert measured == "cannot tell: 1 of 2 cells show a best λ"
+
+
+def test_a_price_beyond_the_grid_is_a_bound():
+    """A regret read at the edge of the grid is at least so much."""
+    far = study_spec(axes=(AxisSpec(axis="width", values=(16, 64, 4096)),))
+    found = simulated_findings({}, spec=far)
+    assert "loses ≥ " in verdict_rows([found])[0].rules["question-layer-mean"]
+
+
+def test_the_rule_that_is_true_ranks_first():
+    """Best λ ∝ 1/N and nothing else: rules that say just that cost least."""
+    best = rank_rules(FOUND)[0]
+    assert best.rule == "bengio-map"
+    assert best.speaks == 2  # batch size and dataset size
+
+
+def test_a_silent_rule_pays_for_leaving_decay_alone():
+    """The question is silent on data: there it costs what changing nothing costs."""
+    costs = {cost.rule: cost for cost in rank_rules(FOUND)}
+    unchanged = [axis.unchanged.regret for axis in FOUND.axes]
+    own = [find_rule(axis, "question-layer-mean") for axis in FOUND.axes]
+    expected = [
+        max(0, rule.regret if rule else kept)
+        for rule, kept in zip(own, unchanged, strict=True)
+    ]
+    assert costs["question-layer-mean"].regret == pytest.approx(sum(expected) / 4)
+
+
+def test_a_clear_winner_is_not_tied_with_doing_nothing():
+    """The noise is small here: leaving λ alone is measurably worse."""
+    tied = [cost.rule for cost in tied_with_best(rank_rules(FOUND))]
+    assert "bengio-map" in tied
+    assert "unchanged" not in tied
+
+
+def test_nothing_judged_ranks_nothing():
+    """Findings without axes have no best rule."""
+    assert rank_rules(replace(FOUND, axes=())) == ()
