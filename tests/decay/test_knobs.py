@@ -81,12 +81,10 @@ def test_the_exact_case_wins():
 )
 def test_a_name_that_does_not_exist_is_answered_with_the_nearest(typo, nearest):
     """A typo is refused, and what was meant comes first."""
-    with pytest.raises(UnknownNameError, match=r"The knob must be one .*dwindle knobs"):
+    message = r"The knob must be one .*dwindle knobs"
+    with pytest.raises(UnknownNameError, match=message) as caught:
         resolve_knob(typo)
-    try:
-        resolve_knob(typo)
-    except UnknownNameError as error:
-        assert error.nearest[0] == nearest
+    assert caught.value.nearest[0] == nearest
 
 
 def test_the_table_is_keyed_by_name():

@@ -61,10 +61,6 @@ def measured_survival(name, number):
 @pytest.mark.parametrize("name", SETS_A_RATE)
 def test_what_is_left_is_what_the_record_says(name):
     """Under warm-up, cosine and momentum, the record predicts the real survival."""
-    if name == "torch.optim.ASGD:lambd":
-        # The optimizer's first step size is its lr at construction, the peak.
-        warm = Run(lr=RUN.lr, steps=RUN.steps)
-        assert survival_from_number(KNOBS[name], 0.5, warm) < 1
     tolerance = ROUNDED.get(name, 1e-12)  # sixty steps, each rounding at 1e-16
     predicted = survival_from_number(KNOBS[name], 0.5, RUN)
     assert measured_survival(name, 0.5) == digits([predicted] * 4, rel=tolerance)
@@ -76,7 +72,7 @@ def test_a_coupled_adaptive_record_has_no_rate_to_predict(name):
     weak, strong = measured_survival(name, 0.01), measured_survival(name, 1.0)
     # A fifth: what eps and Adadelta's slow start leave of a factor of a hundred.
     assert strong == pytest.approx(weak, rel=0.2)
-    with pytest.raises(RefusedError, match="half-life of coupled adaptive"):
+    with pytest.raises(RefusedError, match="gives in an adaptive optimizer"):
         survival_from_number(KNOBS[name], 0.01, RUN)
 
 
@@ -90,7 +86,7 @@ def test_the_default_is_the_one_of_this_torch(name):
 
 
 def test_every_optimizer_of_torch_has_a_record():
-    """No optimizer with a weight_decay is missing from the table, nor too many in it."""
+    """Every optimizer with a weight_decay is in the table, and none beside."""
     public = {name for name in dir(torch.optim) if name[0].isupper()}
     assert {optimizer_of(name)[0].__name__ for name in TORCH_KNOBS} == (
         public - WITHOUT_A_KNOB

@@ -10,8 +10,8 @@ from dwindle.decay import assumptions
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
+    number_at_same_shrink,
     number_from_e_folds,
-    number_from_shrink,
     penalty_convention_of,
     shrink_formulas,
     shrink_from_number,
@@ -202,7 +202,7 @@ def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conve
         unit=target.unit,
         fidelity="same-trajectory" if same else "same-objective",
         assumptions=assumptions.of_penalty(source.knob, target, before, after),
-        formula=_joined(source.knob.said(forward.forward), penalty)
+        formula=_joined(source.knob.said(forward.forward), None if layers else penalty)
         + "; "
         + _joined(target.said(inverse.inverse), value),
         layers=layers,
@@ -266,7 +266,9 @@ def _no_finite_prior(target: Knob) -> RefusedError:
 
 def _by_shrink(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
     shrink = shrink_from_number(source.knob, source.number, before)
-    value = number_from_shrink(target, shrink, after)
+    value = number_at_same_shrink(
+        source.knob, source.number, before, target=target, after=after
+    )
     exact = assumptions.is_exact(source.knob, target, before, after)
     forward, inverse = _formulas(source.knob, target, before, after)
     return Conversion(

@@ -76,6 +76,21 @@ def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
     return shrink / _steps_factor(knob, run)
 
 
+def number_at_same_shrink(
+    source: Knob, number: float, before: Run, *, target: Knob, after: Run
+) -> float:
+    """Return the number to type at the target for the same shrink per step.
+
+    From clock to clock no shrink is formed: of a half-life far below one step it would
+    keep no digit.
+    """
+    if source.clock is not None and target.clock is not None:
+        steps = HalfLife(number, source.clock).in_steps(before)
+        return HalfLife.from_steps(steps, clock=target.clock, run=after).value
+    shrink = shrink_from_number(source, number, before)
+    return number_from_shrink(target, shrink, after)
+
+
 def e_folds_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return -ln of what the whole run leaves of a weight with zero gradient."""
     if knob.is_rate:

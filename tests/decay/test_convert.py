@@ -1,0 +1,319 @@
+"""Convert: laws over all pairs of knobs, an oracle per knob, honest fidelity."""
+
+import json
+import math
+from itertools import product
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from oracle.decay_knobs import RATES
+from strategies import log_uniform, schedules
+from tolerance import digits
+
+from dwindle.decay.convert import convert
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import (
+    DwindleError,
+    MissingFactError,
+    OscillationError,
+    RangeError,
+    RefusedError,
+)
+
+NAMES = sorted(set(KNOBS) - {"half-life"})
+PAIRS = list(product(NAMES, NAMES))
+# What a conversion may say instead of a number.
+HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)
+WHOLE = Run(
+    lr=0.01,
+    schedule=Schedule(shape="cosine", warmup=0.05),
+    momentum=0.9,
+    batch_size=20,
+    dataset_size=600,
+    epochs=10,
+    tokens_per_example=128,
+    units=(8, 8, 8),
+)
+FLAT = Run(
+    lr=0.05,
+    momentum=0.9,
+    batch_size=20,
+    dataset_size=600,
+    epochs=10,
+    tokens_per_example=128,
+)
+
+
+@st.composite
+def whole_runs(draw):
+    """Runs with every fact, of 30 steps or more."""
+    batch_size = draw(st.integers(1, 32))
+    momentum = draw(st.sampled_from([0.0, 0.9]))
+    return Run(
+        lr=draw(log_uniform(1e-3, 1)),
+        schedule=draw(schedules()),
+        momentum=momentum,
+        nesterov=momentum > 0 and draw(st.booleans()),
+        batch_size=batch_size,
+        dataset_size=batch_size * draw(st.integers(3, 20)) + draw(st.integers(0, 9)),
+        epochs=10,
+        tokens_per_example=draw(st.integers(1, 4096)),
+        units=draw(st.sampled_from([(6, 6, 6), (5, 7, 3), (4, 1)])),
+    )
+
+
+def attempt(number, source, target, run):
+    """A conversion, or None where none is honest; any other error is a failure."""
+    try:
+        return convert(number, source, to=target, run=run)
+    except HONEST as error:
+        text = str(error)
+    assert len(text) > 40  # it teaches
+    return None
+
+
+def like(source):
+    """Numbers that the knob is used with."""
+    if source.startswith("half-life"):
+        return log_uniform(1e-2, 1e6)
+    return log_uniform(1e-6, 10)
+
+
+@st.composite
+def numbers_of_pairs(draw, count):
+    """So many knobs, and a number for the first."""
+    names = [draw(st.sampled_from(NAMES)) for _ in range(count)]
+    return (draw(like(names[0])), *names)
+
+
+def close(first, second, source):
+    """Equal to twelve digits of what the knob really adds up to."""
+    # ASGD subtracts its own 1e-4 from what is asked, which costs digits below it.
+    slack = 1e-4 if source == "torch.optim.ASGD" else 0.0
+    return math.isclose(first + slack, second + slack, rel_tol=1e-12)
+
+
+@given(numbers_of_pairs(2), whole_runs())
+def test_there_and_back_is_where_one_was(pair, run):
+    """Whatever converts, converts back to the number that it came from."""
+    number, source, target = pair
+    there = attempt(number, source, target, run)
+    assume(there is not None and there.value is not None)
+    back = convert(there.value, target, to=source, run=run)
+    assert back.coordinate == there.coordinate
+    assert close(back.value, number, source) or _was_near_a_limit(there, run)
+
+
+def _was_near_a_limit(there, run):
+    """Where a shrink nears 1 or the swinging limit, digits are lost on the way.
+
+    The slope of the shrink over the knob is infinite at the limit of momentum, and a
+    half-life of a hundredth of a step leaves 1e-30 of a weight: 1 - s has no digits.
+    """
+    shrink = attempt(there.value, there.to, "shrink", run)
+    return shrink is not None and shrink.value > (0.01 if run.momentum else 0.5)
+
+
+@given(numbers_of_pairs(3), whole_runs())
+def test_the_way_makes_no_difference(triple, run):
+    """Within one coordinate, A to B to C is A to C."""
+    number, first, second, third = triple
+    half_way = attempt(number, first, second, run)
+    assume(half_way is not None and half_way.value is not None)
+    round_about = attempt(half_way.value, second, third, run)
+    straight = attempt(number, first, third, run)
+    assume(round_about is not None and straight is not None)
+    ways = {each.coordinate for each in (half_way, round_about, straight)}
+    assume(len(ways) == 1 and straight.value is not None)
+    assert close(round_about.value, straight.value, third) or _was_near_a_limit(
+        straight, run
+    )
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_every_pair_gives_a_number_or_a_reason(source):
+    """No pair of knobs ends in anything but a conversion or an error that teaches."""
+    number = 50.0 if source.startswith("half-life") else 1e-3
+    for run in (Run(), Run(lr=0.1), FLAT, WHOLE):
+        for target in NAMES:
+            attempt(number, source, target, run)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_knob_is_itself(name):
+    """A knob converts to itself, to the last digits, where it can be read at all."""
+    number = 50.0 if name.startswith("half-life") else 2e-3
+    if KNOBS[name].penalty is None and KNOBS[name].family == "coupled-adaptive":
+        return
+    same = convert(number, name, to=name, run=WHOLE)
+    # 1e-12: ASGD's own 1e-4 is added and taken away.
+    assert same.value == digits(number, rel=1e-12)
+    assert same.fidelity == "same-trajectory"
+
+
+@pytest.mark.parametrize("target", RATES)
+@pytest.mark.parametrize("source", RATES)
+def test_a_shrink_against_a_loop(source, target):
+    """What both knobs take off a weight in one late step, measured, is the same."""
+    number = {"shrink": 1e-3, "half-life:run": 0.4, "half-life:epochs": 3}.get(source)
+    if number is None:
+        number = 9e5 if source.startswith("half-life") else 2e-2
+    there = convert(number, source, to=target, run=FLAT)
+    # 1e-9: a rate is measured as the small difference of two weights.
+    measured = RATES[target](there.value, FLAT)
+    assert measured == digits(RATES[source](number, FLAT), rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("number", "source", "target", "expected"),
+    [
+        (5e-4, "keras.regularizers.L2", "torch.optim.SGD", 1e-3),
+        (1e-3, "question.l2", "answer.decay", 2e-3),
+        (1e-3, "question.l2", "answer.batch-sum", 20e-3),
+        (1e-3, "question.l2", "bengio2012.l2", 600e-3),
+        (0.6, "bengio2012.l2", "torch.optim.SGD", 2e-3),
+        (1.0, "LogisticRegression", "torch.optim.SGD", 1 / 600),
+        (2.0, "gaussian-prior.sigma", "torch.optim.SGD", 1 / 2400),
+        (1e-2, "torch.optim.SGD", "torch.optim.Adam", 1e-2),
+        (1e-2, "torch.optim.SGD", "torch.optim.ASGD", 1e-2 - 1e-4),
+        (1e-2, "torch.optim.SGD", "torch.optim.ASGD:lambd", 1e-2),
+    ],
+)
+def test_the_objectives_of_design(number, source, target, expected):
+    """Conversions of penalties that can be done in one's head."""
+    there = convert(number, source, to=target, run=FLAT)
+    assert there.value == digits(expected, rel=1e-14)  # two or three roundings
+    assert there.fidelity == "same-objective"
+
+
+def test_half_lives_and_paper_decays_in_numbers():
+    """A decoupled decay is its shrink over the lr; λ_norm is a shrink times √steps."""
+    per_step = 1 - 2 ** (-1 / 90)  # 3 epochs of 30 steps
+    there = convert("3 epochs", "half-life", to="AdamW", run=WHOLE)
+    assert there.value == digits(per_step / 0.01, rel=1e-12)
+    there = convert("0.1%", "shrink", to="loshchilov2019.lambda-norm", run=WHOLE)
+    assert there.value == digits(1e-3 * math.sqrt(300), rel=1e-14)
+    there = convert(HalfLife(0.1, "run"), "half-life", to="half-life:steps", run=WHOLE)
+    assert there.value == digits(30, rel=1e-13)
+
+
+def test_a_layer_has_its_own_penalty():
+    """A normalized penalty is a number per layer, and one number where all agree."""
+    run = Run(units=(2, 5, 1), dataset_size=100)
+    there = convert(1.0, "question.l2:layer-mean", to="torch.optim.SGD", run=run)
+    assert there.value is None
+    assert [(each.layer, each.shape) for each in there.layers] == [
+        (0, (2, 5)),
+        (1, (5, 1)),
+    ]
+    assert [each.value for each in there.layers] == digits([0.1, 0.2], rel=1e-15)
+    there = convert(1.0, "question.l2:global-mean", to="torch.optim.SGD", run=run)
+    assert there.value == digits(2 / 15, rel=1e-15)
+    there = convert(2.0, "neal1996.omega", to="torch.optim.SGD", run=run)
+    # 1e-15: a division or two.
+    assert [each.value for each in there.layers] == digits([0.005, 0.0125], rel=1e-15)
+    square = Run(units=(3, 3, 3), dataset_size=100)
+    there = convert(2.0, "neal1996.omega", to="torch.optim.SGD", run=square)
+    assert there.value == digits(0.0075, rel=1e-15)
+
+
+def test_fidelity_is_honest():
+    """Each promise of the design stands where it holds, and only there."""
+
+    def fidelity(number, source, target, run):
+        return convert(number, source, to=target, run=run).fidelity
+
+    plain = Run(lr=0.1, steps=100)
+    cosine = Run(lr=0.1, steps=100, schedule=Schedule(shape="cosine"))
+    momentum = Run(lr=0.1, steps=100, momentum=0.9)
+    assert fidelity(0.01, "AdamW", "loshchilov2019.lambda", cosine) == "same-trajectory"
+    assert fidelity(0.01, "SGD", "AdamW", plain) == "same-trajectory"
+    assert fidelity(0.01, "SGD", "AdamW", momentum) == "approximate"
+    assert fidelity(0.01, "SGD", "Adam", momentum) == "same-objective"
+    assert fidelity(0.01, "AdamW", "ASGD", cosine) == "same-total-decay"
+    assert fidelity(0.01, "ASGD", "half-life", cosine) == "approximate"
+
+
+def test_equal_total_decay_is_equal():
+    """Where paths differ, what the run leaves is the same."""
+    there = convert(0.5, "AdamW", to="ASGD", run=WHOLE)
+    both = [
+        sum(-math.log1p(-shrink) for shrink in shrinks)
+        for shrinks in (_adamw_shrinks(0.5), _asgd_shrinks(there.value))
+    ]
+    # 1e-11: three hundred logarithms, and a solver that stops at 4e-16.
+    assert both[1] == digits(both[0], rel=1e-11)
+
+
+def _lrs():
+    return [0.01 * m for m in WHOLE.schedule.multipliers(300)]
+
+
+def _adamw_shrinks(x):
+    return [lr * x for lr in _lrs()]
+
+
+def _asgd_shrinks(x):
+    lrs = _lrs()
+    late = [lr / (1 + 1e-4 * lr * t) ** 0.75 for t, lr in enumerate(lrs[:-1], 1)]
+    return [(x + 1e-4) * step for step in (lrs[0], *late)]
+
+
+def test_another_lr_at_the_other_place():
+    """From one optimizer to another, each with its lr, the shrink per step is kept."""
+    sgd, adamw = Run(lr=0.1), Run(lr=1e-3)
+    there = convert(5e-4, "SGD", to="AdamW", run=sgd, run_after=adamw)
+    assert there.value == digits(0.05, rel=1e-14)
+    assert any("see rescale" in each for each in there.assumptions)
+
+
+def test_assumptions_say_what_must_hold():
+    """Momentum, schedule, sums and priors are named where they enter."""
+
+    def told(*words, **facts):
+        number, source, target = words
+        return " ".join(convert(number, source, to=target, **facts).assumptions)
+
+    assert "starts about 9 steps late" in told(0.01, "SGD", "AdamW", run=FLAT)
+    assert "said at the peak lr" in told(0.01, "AdamW", "half-life", run=WHOLE)
+    assert "600 examples are summed" in told(1, "bengio2012.l2", "SGD", run=FLAT)
+    assert "negative log-likelihood" in told(1, "sigma", "SGD", run=FLAT)
+    assert "minibatch of 20 are summed" in told(1, "answer.batch-sum", "SGD", run=FLAT)
+    assert "no half-life" in told(1, "question.l2", "Adam", run=FLAT)
+    assert "falls by itself" in told(1, "ASGD", "half-life", run=FLAT)
+    assert "skips the intercept" in told(1, "LogisticRegression", "SGD", run=FLAT)
+
+
+def test_the_formula_can_be_followed():
+    """Numbers stand beside the formulas that they come from."""
+    there = convert(5e-4, "keras.L2", to="torch.SGD")
+    assert there.formula == "λ = 2·l2 = 0.001; weight_decay = λ = 0.001"
+    there = convert(0.1, "AdamW", to="half-life:steps", run=Run(lr=1e-3))
+    assert there.formula.startswith("s = η·weight_decay = 0.0001; h = −ln 2/ln(1 − s)")
+
+
+def test_json_is_plain():
+    """as_dict has the documented keys, and infinity is null there."""
+    keys = "from value_from to value unit fidelity assumptions formula layers"
+    there = convert(1.0, "question.l2:layer-mean", to="SGD", run=WHOLE).as_dict()
+    assert list(there) == keys.split()
+    assert there["layers"][0] == {"layer": 0, "shape": [8, 8], "value": 1 / 64}
+    json.dumps(there, allow_nan=False)
+    never = convert(0, "AdamW", to="half-life:steps", run=FLAT)
+    assert never.value == math.inf
+    assert never.as_dict()["value"] is None
+
+
+def test_a_bare_half_life_takes_the_best_known_clock():
+    """As a target, a half-life is in epochs where an epoch is known, else in steps."""
+    assert convert(0.1, "AdamW", to="half-life", run=FLAT).unit == "epochs"
+    assert convert(0.1, "AdamW", to="half-life", run=Run(lr=0.1)).unit == "steps"
+
+
+def test_errors_of_convert_are_errors_of_dwindle():
+    """Whatever convert raises can be caught as one class."""
+    assert all(issubclass(kind, DwindleError) for kind in HONEST)
