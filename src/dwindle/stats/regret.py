@@ -12,6 +12,7 @@ import numpy as np
 
 from dwindle.stats.curve import Curve
 from dwindle.stats.optimum import locate_minima
+from dwindle.stats.scipy_part import scipy_module
 from dwindle.stats.student import FloatArray, Interval, half_width
 
 
@@ -158,8 +159,7 @@ def _losses_at(curve: Curve, log_decay: FloatArray) -> FloatArray:
     """Loss of seed s at log_decay[s], both of shape (seeds,)."""
     if len(curve.log_decay) == 1:
         return curve.losses[:, 0]
-    from scipy.interpolate import CubicSpline
-
-    spline = CubicSpline(curve.log_decay, np.log(curve.losses), axis=1)
+    interpolate = scipy_module("scipy.interpolate")
+    spline = interpolate.CubicSpline(curve.log_decay, np.log(curve.losses), axis=1)
     losses: FloatArray = np.exp(np.diagonal(spline(log_decay)))
     return losses
