@@ -11,7 +11,7 @@ from dwindle.store.records import Trial
 from dwindle.store.store import Store, read_study
 
 PACKS, TRIALS_OF_A_PACK = 6, 8
-FLIPS, CUTS = 600, 40
+FLIPS, CUTS = 400, 40
 
 
 def packs():

@@ -5,9 +5,11 @@ History:
 """
 
 import sqlite3
+from contextlib import closing
+from functools import cache
 from pathlib import Path
 
-from dwindle.errors import StoreFormatError
+from dwindle.errors import StoreDamagedError, StoreFormatError
 
 # "DWND" in ASCII: tells a store from any other SQLite file.
 APPLICATION_ID = 0x44574E44
@@ -86,10 +88,11 @@ def is_empty(db: sqlite3.Connection) -> bool:
 
 
 def check_format(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse what is no store, and what a newer dwindle wrote.
+    """Refuse what is no store, what a newer dwindle wrote, and a damaged schema.
 
     Raises:
         StoreFormatError: If the marks of the file are not ours or not of our time.
+        StoreDamagedError: If its tables are not exactly those of the schema.
 
     """
     if _number(db, "PRAGMA application_id") != APPLICATION_ID:
@@ -100,6 +103,20 @@ def check_format(db: sqlite3.Connection, path: Path) -> None:
         found = f"schema version {version}; this dwindle reads version {VERSION}"
         remedy = "Read it with the dwindle that wrote it: pip install -U dwindle."
         raise StoreFormatError(str(path), found, remedy)
+    if _tables(db) != _expected_tables():
+        raise StoreDamagedError(str(path), "the schema")
+
+
+def _tables(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+    query = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
+    return [tuple(row) for row in db.execute(query)]
+
+
+@cache
+def _expected_tables() -> list[tuple[str, ...]]:
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
+        create(db)
+        return _tables(db)
 
 
 def _number(db: sqlite3.Connection, query: str) -> int:
