@@ -1,5 +1,6 @@
 """Cautions beside an explanation: what to know before one believes its numbers."""
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,11 @@ _ADAPTIVE = (
 _BARE = (
     "{name} is a term of an objective: an optimizer and its lr make it a decay. "
     "Convert it to torch.optim.SGD, for example, and explain that."
+)
+_RATE = "{name} names no optimizer: it has no penalty, and weights settle anywhere."
+_NO_PENALTY = (
+    "{name} takes its decay off the weights, beside the gradient: it is the penalty of "
+    "no objective."
 )
 _ASGD = (
     "{name} has a second decay, lambd = 1e-4, that is on by default; it is counted "
@@ -57,8 +63,11 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
     if knob.family in _BY_FAMILY:
         code, text = _BY_FAMILY[knob.family]
         yield Caution(code, text.format(name=knob.name))
-    elif knob.family is None and knob.penalty is not None:
-        yield Caution("no-optimizer", _BARE.format(name=knob.name))
+    if knob.family is None:
+        text = _RATE if knob.is_rate else _BARE
+        yield Caution("no-optimizer", text.format(name=knob.name))
+    elif knob.penalty is None:
+        yield Caution("no-penalty", _NO_PENALTY.format(name=knob.name))
     if number == 0 and knob.family != "asgd":
         yield Caution("no-decay", "Nothing decays: the half-life is infinite.")
     if knob.equilibrium is None and knob.family is not None:
@@ -114,6 +123,18 @@ def of_decay(
             "it meets them again."
         )
         yield Caution("shorter-than-an-epoch", text)
+
+
+def of_run(e_folds: float | None, kept: float | None) -> Iterator[Caution]:
+    """Yield what the end of the run warns of."""
+    if kept is not None and kept < 0:
+        text = (
+            "The weight swings through zero: what is left at the end tells no average."
+        )
+        yield Caution("swing", text)
+    if e_folds == math.inf:
+        text = "Nothing is left of a weight that only decays: the e-folds are infinite."
+        yield Caution("nothing-left", text)
 
 
 def _of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:

@@ -127,8 +127,8 @@ class _Told:
         shrink = self._of_shrink("a shrink per step", shrink_from_number)
         e_folds = self._of_shrink("e-folds", e_folds_from_number)
         kept = self._of_shrink("what the run leaves", survival_from_number)
-        at_peak = self._on_clocks(self._half_life(shrink))
-        average = self._on_clocks(self._average(e_folds, kept))
+        at_peak = self._on_clocks(self._half_life_steps(shrink))
+        average = self._on_clocks(self._average_steps(e_folds, kept))
         rms, rotation = self._equilibrium()
         penalty = self._penalty()
         return Explanation(
@@ -147,6 +147,7 @@ class _Told:
                 *cautions.of_setting(self._knob, self._number, self._run),
                 *dict.fromkeys(self._cautions),
                 *cautions.of_decay(shrink, at_peak, average, self._run),
+                *cautions.of_run(e_folds, kept),
                 *cautions.of_missing(self._lacking),
             ),
         )
@@ -169,12 +170,16 @@ class _Told:
             return None
         return self._told(what, lambda: formula(self._knob, self._number, self._run))
 
-    def _half_life(self, shrink: float | None) -> float | None:
-        return None if shrink is None else half_life_from_shrink(shrink)
+    def _half_life_steps(self, shrink: float | None) -> float | None:
+        if shrink is None:
+            return None
+        if self._knob.clock is not None:  # of a tiny one the shrink keeps no digit
+            return HalfLife(self._number, self._knob.clock).in_steps(self._run)
+        return half_life_from_shrink(shrink)
 
-    def _average(self, e_folds: float | None, kept: float | None) -> float | None:
+    def _average_steps(self, e_folds: float | None, kept: float | None) -> float | None:
         # After a swing through zero the size of what is left tells no rate.
-        if e_folds is None or kept is None or kept <= 0 or e_folds < 0:
+        if e_folds is None or kept is None or kept < 0 or e_folds < 0:
             return None
         return average_half_life_steps(e_folds, run=self._run)
 

@@ -1,0 +1,229 @@
+"""Explain: numbers against a loop, and a warning wherever there is none."""
+
+import json
+import math
+
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from oracle import decay_by_hand
+from strategies import log_uniform, runs
+from tolerance import digits
+
+from dwindle.decay.cautions import DEAD_BELOW
+from dwindle.decay.explain import explain
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.run import DTYPES, Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError, UnknownNameError
+
+RATELESS = {
+    *("coupled-adaptive", "no-optimizer", "oscillation", "impossible", "missing-fact"),
+}
+CLOCKS = ["steps", "examples", "epochs", "run", "tokens"]
+KEYS = [
+    *("knob", "value", "family", "shrink_per_step", "half_life", "half_life_average"),
+    *("e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings"),
+]
+# A warning with one of these codes says why a field is null.
+REASONS = {
+    "family": {"no-optimizer"},
+    "shrink_per_step": RATELESS,
+    "e_folds": RATELESS | {"nothing-left"},
+    "kept": RATELESS,
+    "equilibrium_rms": {
+        *("no-optimizer", "no-equilibrium", "equilibrium-noise", "impossible"),
+        *("no-decay", "missing-fact"),
+    },
+    "rotation_per_step": {
+        *("no-optimizer", "no-equilibrium", "impossible", "no-decay", "missing-fact"),
+    },
+    "penalty": {"no-optimizer", "no-penalty", "per-layer", "missing-fact"},
+    "half_life": RATELESS | {"no-decay"},
+    "half_life_average": RATELESS | {"no-decay", "swing", "nothing-left"},
+}
+WHOLE = Run(
+    lr=0.1,
+    momentum=0.9,
+    batch_size=100,
+    dataset_size=5000,
+    epochs=20,
+    tokens_per_example=10,
+    schedule=Schedule(shape="cosine"),
+)
+
+
+def codes(found):
+    return [warning.code for warning in found.warnings]
+
+
+def text_of(found, code):
+    return next(warning.text for warning in found.warnings if warning.code == code)
+
+
+@given(runs(), log_uniform(1e-6, 0.02))
+def test_what_the_run_leaves_against_a_loop(run, shrink):
+    """kept and e_folds of SGD and AdamW are those of a loop with fifty digits."""
+    knob = shrink / run.lr * (1 - run.momentum) ** 2
+    lrs = [run.lr * m for m in run.multipliers()]
+    facts = (run.momentum, run.dampening, run.nesterov)
+    names = ("momentum", "dampening", "nesterov")
+    paths = {
+        "SGD": decay_by_hand.sgd_path(
+            lrs, knob, **dict(zip(names, facts, strict=True))
+        ),
+        "AdamW": decay_by_hand.product_path(lrs, knob),
+    }
+    for name, path in paths.items():
+        found = explain(knob, name, run=run)
+        # 1e-12: the two hundred logarithms of a run, as many roundings at 1e-16.
+        assert found.kept == digits(float(path[-1]), rel=1e-12)
+        e_folds = -float(path[-1].ln())
+        assert found.e_folds == pytest.approx(e_folds, rel=1e-12, abs=1e-300)
+
+
+@given(
+    st.sampled_from(sorted(set(KNOBS) - {"half-life"})),
+    st.one_of(runs(), st.sampled_from([Run(), Run(lr=0.1), Run(steps=9)])),
+    st.one_of(log_uniform(1e-9, 0.9), st.just(0.0), st.just(300.0)),
+)
+def test_what_is_null_has_a_reason(name, run, number):
+    """Every null stands beside a warning that says why, and JSON can hold the rest."""
+    try:
+        found = explain(number, name, run=run)
+    except RangeError:
+        assume(condition=False)
+    plain = found.as_dict()
+    assert list(plain) == KEYS
+    assert [*plain["half_life"]] == [*plain["half_life_average"]] == CLOCKS
+    json.dumps(plain, allow_nan=False)
+    for key, reasons in REASONS.items():
+        values = plain[key].values() if "half_life" in key else [plain[key]]
+        assert None not in values or reasons & set(codes(found)), key
+
+
+def test_a_usual_sgd_recipe():
+    """The CIFAR recipe of SGD: half-lives on all clocks, at the peak and on average."""
+    found = explain(5e-4, "torch.optim.SGD", run=WHOLE)
+    assert found.shrink_per_step == digits(5.0227e-4, rel=1e-4)  # five digits known
+    half_life = found.half_life
+    assert half_life["steps"] == digits(math.log(2) / 5.0239e-4, rel=1e-4)
+    assert half_life["examples"] == digits(100 * half_life["steps"], rel=1e-14)
+    assert half_life["epochs"] == digits(half_life["steps"] / 50, rel=1e-14)
+    assert half_life["run"] == digits(half_life["steps"] / 1000, rel=1e-14)
+    assert half_life["tokens"] == digits(1000 * half_life["steps"], rel=1e-14)
+    average = found.half_life_average
+    assert average["steps"] == digits(math.log(2) * 1000 / found.e_folds, rel=1e-14)
+    # The mean of a cosine is one half; its start lag makes up for what is missing.
+    assert average["steps"] / half_life["steps"] == pytest.approx(2, rel=0.03)
+    assert found.kept == digits(math.exp(-found.e_folds), rel=1e-14)
+    assert found.penalty == 5e-4
+    assert found.rotation_per_step == digits(math.sqrt(1e-4 / 1.9), rel=1e-4)
+    assert found.equilibrium_rms is None
+    assert "31.62 times the standard deviation" in text_of(found, "equilibrium-noise")
+
+
+def test_adamw_settles_at_a_known_size():
+    """AdamW's equilibrium needs no noise to be known: √(lr/2λ), nearly."""
+    found = explain(0.1, "AdamW", run=Run(lr=1e-3))
+    assert found.equilibrium_rms == digits(math.sqrt(1e-3 / 0.2), rel=1e-3)
+    assert found.rotation_per_step is not None
+    assert found.penalty is None
+
+
+def test_a_half_life_explains_itself():
+    """A half-life has its own shrink and its own number on its own clock."""
+    found = explain("3 epochs", "half-life", run=WHOLE)
+    assert found.half_life["epochs"] == digits(3, rel=1e-14)
+    assert found.shrink_per_step == digits(1 - 2 ** (-1 / 150), rel=1e-12)
+    assert found.family is None
+
+
+def test_a_penalty_says_its_canonical_number():
+    """The question's λ is half the canonical one, and needs an optimizer to decay."""
+    found = explain(1e-3, "question.l2", run=WHOLE)
+    assert found.penalty == 2e-3
+    assert found.shrink_per_step is None
+    assert codes(found) == ["no-optimizer"]
+    assert "Convert it to torch.optim.SGD" in text_of(found, "no-optimizer")
+
+
+@pytest.mark.parametrize(
+    ("number", "name", "facts", "code", "text"),
+    [
+        (0.5, "SGD", {"momentum": 0.9}, "oscillation", "overshoots zero and swings"),
+        (0.1, "Adam", {}, "coupled-adaptive", "no half-life"),
+        (1e-3, "AdamW", {"steps": 10}, "longer-than-the-run", "693 runs"),
+        (9.0, "AdamW", {"epochs": 5}, "shorter-than-an-epoch", "forgets examples"),
+        (0.01, "AdamW", {"dtype": "bfloat16"}, "dead-zone", "stays as it is"),
+        (0.05, "AdamW", {"dtype": "bfloat16"}, "rounding", "2.56 times what bfloat16"),
+        (1e-7, "AdamW", {}, "dead-zone", "float32 rounds all below 2.98e-08 away"),
+        (0.01, "ASGD", {}, "second-decay", "lambd = 1e-4, that is on by default"),
+        (0.01, "ASGD:lambd", {}, "falling-step", "half-life is that of the first step"),
+        (30.0, "AdamW", {}, "impossible", r"fraction in [0, 1)"),
+        (0, "AdamW", {}, "no-decay", "the half-life is infinite"),
+        (0.1, "question.l2:layer-mean", {}, "per-layer", "another penalty for every"),
+        (0.1, "Muon", {}, "no-equilibrium", "not known here"),
+        (0.1, "AdamW", {"momentum": 0.9}, "unused-fact", "it is left out"),
+    ],
+)
+def test_a_warning_says_what_to_know(number, name, facts, code, text):
+    """Each trap is told by its code and in words."""
+    size = {} if "steps" in facts else {"batch_size": 10, "dataset_size": 100}
+    found = explain(number, name, run=Run(lr=0.1, **size, **facts))
+    assert text in text_of(found, code)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_dead_zone_is_where_rounding_swallows_a_step(dtype):
+    """Just below the limit a step is lost, just above it is not, by real rounding."""
+    limit = DEAD_BELOW[dtype]
+    bits = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}[dtype]
+    assert _rounded(1 - 0.99 * limit, bits) == 1
+    assert _rounded(1 - 1.5 * limit, bits) < 1
+    for shrink, dead in ((0.99 * limit, True), (1.5 * limit, False)):
+        found = explain(shrink, "shrink", run=Run(dtype=dtype))
+        assert ("dead-zone" in codes(found)) is dead
+
+
+def _rounded(number, bits):
+    """Round a number just below 1 to so many binary digits, ties to even."""
+    if bits == 53:
+        return number
+    unit = 2.0**-bits  # of numbers in [1/2, 1)
+    return round(number / unit) * unit
+
+
+def test_a_usual_run_has_no_warning():
+    """Where every fact is given and nothing is odd, one is told what it is not."""
+    run = Run(
+        lr=1e-3, batch_size=100, dataset_size=5000, epochs=200, tokens_per_example=1
+    )
+    assert codes(explain(0.1, "AdamW", run=run)) == ["no-penalty"]
+
+
+def test_a_swing_has_no_average():
+    """After a swing through zero, what is left tells no rate."""
+    found = explain(0.1, "SGD", run=Run(lr=0.1, momentum=0.9, steps=100))
+    assert found.kept < 0
+    assert found.e_folds is not None
+    assert set(found.half_life_average.values()) == {None}
+
+
+def test_what_a_missing_fact_would_tell():
+    """Without any fact there is a list of what each would give."""
+    found = explain(0.1, "AdamW")
+    told = [w.text for w in found.warnings if w.code == "missing-fact"]
+    assert any("--lr for a shrink per step" in text for text in told)
+    found = explain(0.1, "AdamW", run=Run(lr=0.1))
+    told = " ".join(w.text for w in found.warnings if w.code == "missing-fact")
+    assert "--dataset-size for half-lives in epochs" in told
+    assert "--steps, or --epochs with --dataset-size and --batch-size" in told
+
+
+def test_bad_input_is_refused():
+    """A value or knob that cannot be is an error, not a warning."""
+    with pytest.raises(RangeError, match=r"0 or more. Got -1.0"):
+        explain(-1, "AdamW")
+    with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
+        explain(1, "AdamV")

@@ -1,0 +1,120 @@
+"""Refusals: what has no honest answer is refused with one that can be followed."""
+
+import re
+import shlex
+
+import pytest
+
+from dwindle.decay.convert import convert
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, OscillationError, RangeError, RefusedError
+
+ADAPTIVE = ("Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adadelta", "Adamax")
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_a_coupled_adaptive_decay_has_no_half_life(name):
+    """Both ways are refused: the number sets no rate, and decoupled decay does."""
+    message = rf"torch.optim.{name} .*whatever the number.*torch.optim.AdamW"
+    with pytest.raises(RefusedError, match=message):
+        convert(0.1, name, to="half-life", run=Run(lr=0.1))
+    with pytest.raises(RefusedError, match=message):
+        convert("100 steps", "half-life", to=name, run=Run(lr=0.1))
+    with pytest.raises(RefusedError, match=message):
+        convert(0.1, "AdamW", to=name, run=Run(lr=0.1))
+
+
+def test_the_first_thing_people_type_is_refused_with_a_route():
+    """The question's λ to AdamW: name the optimizer it was tuned with, and both lrs."""
+    message = r"term of an objective.*depends on the optimizer.*every lr"
+    with pytest.raises(RefusedError, match=message) as caught:
+        convert(1e-3, "question.l2", to="AdamW", run=Run(lr=1e-3))
+    assert "(it is 0.002)" in caught.value.instead
+    assert "--lr LR_OF_SGD:LR_OF_ADAMW" in caught.value.instead
+
+
+def commands(error):
+    """The lines of a route, as words."""
+    lines = re.findall(r"dwindle convert .*?(?=, then|\.$| \(it is)", error.instead)
+    return [shlex.split(line)[2:] for line in lines]
+
+
+@pytest.mark.parametrize("source", ["question.l2", "keras.L2", "bengio2012.l2"])
+@pytest.mark.parametrize("target", ["AdamW", "half-life:steps", "shrink"])
+def test_the_route_of_a_penalty_leads_there(source, target):
+    """Both lines of the route can be run, and end at what was asked for."""
+    sgd = Run(lr=0.1, dataset_size=100, batch_size=10)
+    message = "has no honest answer"
+    with pytest.raises(RefusedError, match=message) as caught:
+        convert(2e-3, source, to=target, run=sgd)
+    first, second = commands(caught.value)
+    assert first[1:] == ["--to", "torch.optim.SGD"]
+    assert second[0] == "torch.optim.SGD=THAT"
+    half_way = convert(2e-3, first[0].partition("=")[0], to=first[2], run=sgd)
+    there = convert(half_way.value, "torch.optim.SGD", to=second[2], run=sgd)
+    assert there.to == second[2]
+
+
+def test_the_route_of_a_shrink_leads_there():
+    """From a decoupled decay to a penalty the way goes through SGD as well."""
+    run = Run(lr=0.1)
+    with pytest.raises(RefusedError, match="plain gradients") as caught:
+        convert(0.5, "AdamW", to="question.l2", run=run)
+    first, second = commands(caught.value)
+    half_way = convert(0.5, first[0].partition("=")[0], to=first[2], run=run)
+    there = convert(half_way.value, "torch.optim.SGD", to=second[2], run=run)
+    assert (there.to, there.value) == ("question.l2", 0.25)
+
+
+@pytest.mark.parametrize("target", ["gaussian-prior.sigma", "LogisticRegression"])
+def test_no_penalty_is_no_finite_prior(target):
+    """A penalty of 0 has no finite standard deviation and no finite C."""
+    message = "only an infinite number means no penalty. Leave the penalty out"
+    with pytest.raises(RefusedError, match=message):
+        convert(0, "SGD", to=target, run=Run(dataset_size=10))
+
+
+@pytest.mark.parametrize(
+    ("number", "source", "target", "facts", "message"),
+    [
+        (0.1, "AdamW", "shrink", {}, r"needs lr.*--lr"),
+        (0.1, "SGD", "shrink", {}, r"shrink of SGD needs lr.*Run\(lr="),
+        (0.1, "shrink", "half-life:epochs", {}, "needs dataset_size.*--dataset-size"),
+        (0.1, "shrink", "half-life:run", {}, "needs steps.*--steps, or --epochs"),
+        (0.1, "AdamW", "ASGD", {"lr": 0.1}, "needs steps"),
+        (1, "bengio2012.l2", "SGD", {}, "whole training set needs dataset_size"),
+        (1, "answer.batch-sum", "SGD", {}, "summed minibatch needs batch_size"),
+        (1, "question.l2:layer-mean", "SGD", {}, "by layer needs units.*--units"),
+    ],
+)
+def test_a_missing_fact_is_asked_for(number, source, target, facts, message):
+    """A formula that lacks a fact says which, what for, and how to give it."""
+    with pytest.raises(MissingFactError, match=message):
+        convert(number, source, to=target, run=Run(**facts))
+
+
+@pytest.mark.parametrize(
+    ("number", "source", "target", "facts", "message"),
+    [
+        (20, "AdamW", "half-life:steps", {"lr": 0.1}, r"fraction in \[0, 1\)"),
+        (1e-300, "sigma", "SGD", {"dataset_size": 9}, "to be a finite number"),
+        (1e-5, "question.l2", "ASGD", {}, r"at least 0.0001.*Switch that"),
+    ],
+)
+def test_an_impossible_result_is_refused(number, source, target, facts, message):
+    """What no number can say is refused with its limits."""
+    with pytest.raises(RangeError, match=message):
+        convert(number, source, to=target, run=Run(**facts))
+
+
+def test_beyond_the_limit_of_momentum_there_is_no_half_life():
+    """A decay under which the weight swings has no rate to convert."""
+    with pytest.raises(OscillationError, match="overshoots zero and swings"):
+        convert(0.5, "SGD", to="half-life", run=Run(lr=0.1, momentum=0.9))
+
+
+def test_layers_must_pair_up():
+    """A penalty by layer needs as many layers at both places."""
+    before, after = Run(units=(3, 4, 5)), Run(units=(3, 5))
+    with pytest.raises(RangeError, match="as many layers before as after"):
+        convert(1, "question.l2:layer-mean", to="SGD", run=before, run_after=after)
