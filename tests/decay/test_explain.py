@@ -30,7 +30,7 @@ REASONS = {
     "family": {"no-optimizer"},
     "shrink_per_step": RATELESS,
     "e_folds": RATELESS | {"nothing-left"},
-    "kept": RATELESS,
+    "kept": RATELESS | {"growth"},
     "equilibrium_rms": {
         *("no-optimizer", "no-equilibrium", "equilibrium-noise", "impossible"),
         *("no-decay", "missing-fact"),
@@ -40,7 +40,7 @@ REASONS = {
     },
     "penalty": {"no-optimizer", "no-penalty", "per-layer", "missing-fact"},
     "half_life": RATELESS | {"no-decay"},
-    "half_life_average": RATELESS | {"no-decay", "swing", "nothing-left"},
+    "half_life_average": RATELESS | {"no-decay", "swing", "nothing-left", "growth"},
 }
 WHOLE = Run(
     lr=0.1,

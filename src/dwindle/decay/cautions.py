@@ -125,6 +125,12 @@ def of_decay(
         yield Caution("shorter-than-an-epoch", text)
 
 
+GROWTH = Caution(
+    "growth",
+    "Steps take more than twice a weight off it: it grows instead of decaying.",
+)
+
+
 def of_run(e_folds: float | None, kept: float | None) -> Iterator[Caution]:
     """Yield what the end of the run warns of."""
     if kept is not None and kept < 0:
@@ -132,6 +138,8 @@ def of_run(e_folds: float | None, kept: float | None) -> Iterator[Caution]:
             "The weight swings through zero: what is left at the end tells no average."
         )
         yield Caution("swing", text)
+    if e_folds is not None and e_folds < 0 and kept is not None:
+        yield GROWTH
     if e_folds == math.inf:
         text = "Nothing is left of a weight that only decays: the e-folds are infinite."
         yield Caution("nothing-left", text)

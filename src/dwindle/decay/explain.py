@@ -161,6 +161,8 @@ class _Told:
             lacking.extend([what] * (what not in lacking))
         except (OscillationError, RangeError) as error:
             self._cautions.append(cautions.of_error(error))
+        except OverflowError:
+            self._cautions.append(cautions.GROWTH)
         return None
 
     def _of_shrink(
