@@ -1,4 +1,4 @@
-"""dwindle rescale: what to type now, what happens if nothing is changed, and why not."""
+"""dwindle rescale: what to type now, if nothing is changed, and why not."""
 
 import json
 import shlex
@@ -78,7 +78,7 @@ def test_nothing_changed_is_noted(capsys):
         ("AdamW=0.1 --batch-size 8:99 --dataset-size 80", "RangeError", "at most dat"),
         ("AdamW=-1 --lr 1:2", "RangeError", "0 or more. Got -1.0."),
         ("half-life=3 --lr 1:2", "RangeError", "3 epochs"),
-        ("Adamw:coupled=1 --lr 1:2", "UnknownNameError", "torch.optim.AdamW"),
+        ("AdamV=1 --lr 1:2", "UnknownNameError", "torch.optim.AdamW"),
         ("AdamW=1 --batchsize 1:2", "UnknownNameError", "--batch-size"),
     ],
 )
