@@ -48,17 +48,24 @@ def network(weights: Sequence[np.ndarray]) -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
+@dataclass
+class Course:
+    """What a training sees: samples, their order in each epoch, an lr per step."""
+
+    x: np.ndarray
+    y: np.ndarray
+    orders: Sequence[np.ndarray]
+    lrs: Sequence[float]
+    batch_size: int
+
+
 def train_plainly(
-    x: np.ndarray,
-    y: np.ndarray,
+    course: Course,
     weights: Sequence[np.ndarray],
-    orders: Sequence[np.ndarray],
-    lrs: Sequence[float],
-    batch_size: int,
     decays: Sequence[float],
     optimizer_of: OptimizerOf,
 ) -> Trained:
-    """Train for ``len(lrs)`` steps; ``decays`` has one λ per matrix, biases have none."""
+    """Take a step per lr; ``decays`` has one λ per matrix, biases have none."""
     model = network(weights)
     linears = [m for m in model if isinstance(m, nn.Linear)]
     groups: list[dict[str, object]] = [
@@ -67,14 +74,14 @@ def train_plainly(
     ]
     groups.append({"params": [m.bias for m in linears], "weight_decay": 0.0})
     optimizer = optimizer_of(groups)
-    inputs, labels = torch.from_numpy(x).double(), torch.from_numpy(y)
+    inputs, labels = torch.from_numpy(course.x).double(), torch.from_numpy(course.y)
     losses: list[float] = []
-    for order in orders:
-        for batch in torch.from_numpy(order).split(batch_size):
-            if len(losses) == len(lrs):
+    for order in course.orders:
+        for batch in torch.from_numpy(order).split(course.batch_size):
+            if len(losses) == len(course.lrs):
                 break
             for group in optimizer.param_groups:
-                group["lr"] = lrs[len(losses)]
+                group["lr"] = course.lrs[len(losses)]
             optimizer.zero_grad()
             loss: Tensor = nn.functional.cross_entropy(
                 model(inputs[batch]), labels[batch]

@@ -7,7 +7,7 @@ from itertools import count
 import numpy as np
 import pytest
 import torch
-from oracle.plain_training import train_plainly
+from oracle.plain_training import Course, train_plainly
 
 from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
 from dwindle.decay.schedules import Schedule
@@ -67,16 +67,16 @@ def train_alone(trial):
     )
     epochs = range(-(-scale.steps // scale.steps_per_epoch))
     spread = layer_coefficients(trial.normalization, shapes)
-    trained = train_plainly(
+    course = Course(
         data.pool_x[rows],
         data.pool_y[rows],
-        initial_weights(trial.seed, shapes),
         [epoch_order(trial.seed, epoch, scale.dataset_size) for epoch in epochs],
         [scale.lr * share for share in schedule.multipliers(scale.steps)],
         scale.batch_size,
-        [trial.weight_decay * c for c in spread],
-        torch_optimizer(options),
     )
+    decays = [trial.weight_decay * c for c in spread]
+    weights = initial_weights(trial.seed, shapes)
+    trained = train_plainly(course, weights, decays, torch_optimizer(options))
     return trained, rows
 
 
@@ -153,7 +153,7 @@ def test_every_depth(depth):
     ],
 )
 def test_extreme_sizes(sizes):
-    """One sample a batch, one batch an epoch, one sample left over, one step, one unit."""
+    """One sample a batch, one batch an epoch, one left over, one step, one unit."""
     trial = make_trial(0.01, **sizes)
     assert_outcome_is(train([trial])[0], trial)
 
@@ -227,7 +227,7 @@ def test_diverging_neighbor_changes_no_bit(options, dtype):
 
 
 def test_divergence_names_its_step_and_last_loss():
-    """The step is the first whose batch loss is no number; the loss is the one before."""
+    """The step is the first whose batch loss is no number; the loss the one before."""
     trial = make_trial(200.0, lr=0.5, epochs=30, optimizer=Optimizer(name="sgd"))
     losses = train_alone(trial)[0].losses
     first_bad = next(i for i in count() if not np.isfinite(losses[i]))

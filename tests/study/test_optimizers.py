@@ -57,9 +57,9 @@ def _expected(options, start, gradients, decays, lrs):
     return [torch.cat([m, b[:, None]], 1).detach() for m, b in pairs]
 
 
-def _steps(options, layout, weights, gradients, decays, ratios, lrs):
+def _steps(options, pack, gradients, lrs):
     """Take the stacked optimizer's steps, adding gradients as the stack would."""
-    optimizer = stacked_optimizer(Pack(layout, weights, decays, ratios), options)
+    layout, optimizer = pack.layout, stacked_optimizer(pack, options)
     for step, lr in enumerate(lrs):
         optimizer.start(step, lr)
         for i in reversed(range(layout.depth)):
@@ -92,7 +92,7 @@ def test_same_trajectory_as_torch(options, ratios):
     decays[0, 1] = 0.0
     lrs = [LR * (1 - step / STEPS) for step in range(STEPS)]
     every_ratio = torch.tensor(ratios, dtype=torch.float64)
-    _steps(options, layout, weights, gradients, decays, every_ratio, lrs)
+    _steps(options, Pack(layout, weights, decays, every_ratio), gradients, lrs)
     for model, ratio in enumerate(ratios):
         expected = _expected(
             options,

@@ -27,7 +27,7 @@ def test_an_epoch_visits_each_sample_once(seed, epoch, size):
 
 
 def test_seeds_and_epochs_differ():
-    """Another seed is another subset, order and network; another epoch another order."""
+    """Another seed: another subset, order, network; another epoch: another order."""
     orders = [epoch_order(seed, epoch, 50) for seed in (0, 1) for epoch in (0, 1)]
     assert len({tuple(order.tolist()) for order in orders}) == 4
     subsets = [training_subset(seed, 50, 20) for seed in (0, 1)]
