@@ -84,6 +84,7 @@ class StudyDraft:
     normalization: str = "none"
 
 
+@dataclass(frozen=True, kw_only=True)
 class StudySpec(StudyDraft):
     """Everything that decides which trainings a study consists of.
 

@@ -1,0 +1,213 @@
+"""The plan: which trainings a study asks for, in what packs, and when a grid grows."""
+
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+from study.tiny import BASE, SPEC, changed, pretended_outcome
+
+from dwindle.errors import RangeError, UnknownNameError
+from dwindle.store.records import Outcome
+from dwindle.store.spec import AxisSpec
+from dwindle.study.plan import (
+    EXTENSION_POINTS,
+    decay_at,
+    packs_from_trials,
+    problem_faults,
+    round_trials,
+)
+from dwindle.study.problem import layer_shapes, problem
+
+DIGITS = problem(SPEC.problem)
+
+
+def nothing(_):
+    return None
+
+
+def grid(spec=SPEC):
+    return round_trials(spec, DIGITS, nothing, number=0)
+
+
+def decays(trials):
+    return sorted({trial.weight_decay for trial in trials})
+
+
+def scale_at(axis, value, base=BASE):
+    return axis.scale_at(value, base)
+
+
+def test_a_grid_is_zero_and_the_log_spaced_decays():
+    """The grid is λ = 0, both ends exactly, and equal ratios between them."""
+    zero, *rest = decays(grid())
+    assert zero == 0
+    assert (rest[0], rest[-1]) == (SPEC.low, SPEC.high)
+    assert len(rest) == SPEC.points
+    ratios = [high / low for low, high in pairwise(rest)]
+    assert ratios == pytest.approx([10.0] * 3, rel=1e-11)  # decays have 12 digits
+
+
+@pytest.mark.parametrize(
+    ("normalization", "mean_divisor"),
+    [
+        ("none", 1),
+        # Two layers of 64 · 8 and 8 · 10 weights.
+        ("layer-mean", (2 * 64 * 8 + 2 * 8 * 10) / 2),
+        ("global-mean", 64 * 8 + 8 * 10),
+        ("fan-in", (1 / 64 + 1 / 8) / 2),
+    ],
+)
+def test_a_normalized_grid_covers_the_same_penalties(normalization, mean_divisor):
+    """Another normalization multiplies the grid by the base's mean divisor."""
+    _, *rest = decays(grid(changed(normalization=normalization)))
+    assert rest[0] == pytest.approx(SPEC.low * mean_divisor, rel=1e-11)  # 12 digits
+    assert rest[-1] == pytest.approx(SPEC.high * mean_divisor, rel=1e-11)
+
+
+def test_cells_that_axes_share_train_once():
+    """Each training of the plan is asked for once, for every cell, decay and seed."""
+    trials = grid()
+    assert len(set(trials)) == len(trials)
+    widths, batches = (4, 8, 16), (16,)  # 32 is the base, which the widths have
+    cells = len(widths) + len(batches)
+    assert len(trials) == cells * (SPEC.points + 1) * SPEC.seeds
+
+
+@pytest.mark.parametrize(
+    ("policy", "factor"), [("fixed", 1), ("sqrt", 2**0.5), ("linear", 2)]
+)
+def test_the_lr_follows_the_batch_size(policy, factor):
+    """At twice the batch size the lr is that of its policy; epochs are held."""
+    axis = AxisSpec(axis="batch_size", values=(64,), lr=policy)
+    scale = scale_at(axis, 64)
+    assert scale.lr == pytest.approx(BASE.lr * factor, rel=1e-15)  # one rounding
+    assert scale.epochs == BASE.epochs
+
+
+@given(size=some.integers(1, 1200), quantity=some.sampled_from(["batch", "dataset"]))
+def test_held_steps_are_the_steps_of_the_base(size, quantity):
+    """With steps held a cell trains exactly as many as the base, at any size."""
+    base = replace(BASE, dataset_size=600, epochs=7)
+    axis = AxisSpec(axis=f"{quantity}_size", values=(size,), hold="steps")
+    assert scale_at(axis, size, base).steps == base.steps
+
+
+def test_the_base_is_the_base_on_every_axis():
+    """A cell at the base's value is the base itself, also where 30 means 30.0."""
+    for name in ("width", "batch_size", "dataset_size", "epochs", "lr"):
+        axis = AxisSpec(axis=name, values=(1,), hold="steps")
+        assert scale_at(axis, float(getattr(BASE, name))) == BASE
+
+
+@given(capacity=some.integers(1, 40), seeds=some.integers(1, 6))
+def test_packs_are_a_partition_within_their_capacity(capacity, seeds):
+    """Every training is in one pack; a pack has one scale and no more than fit."""
+    trials = grid(changed(seeds=seeds))
+    packs = packs_from_trials(trials, DIGITS, lambda _: capacity)
+    packed = [trial for pack in packs for trial in pack.trials]
+    assert sorted(map(hash, packed)) == sorted(map(hash, trials))
+    for pack in packs:
+        assert len({trial.scale for trial in pack.trials}) == 1
+        assert len(pack.trials) <= capacity
+    costs = [pack.cost for pack in packs]
+    assert costs == sorted(costs, reverse=True)
+
+
+def test_decays_of_a_seed_stay_together():
+    """Where all decays of a seed fit, no seed is spread over two packs."""
+    decays_of_a_seed = SPEC.points + 1
+    packs = packs_from_trials(grid(), DIGITS, lambda _: decays_of_a_seed + 1)
+    for pack in packs:
+        assert len({trial.seed for trial in pack.trials}) == 1
+        assert len(pack.trials) == decays_of_a_seed
+
+
+def test_a_plan_is_a_pure_function():
+    """The same study gives the same packs, whatever is known of its trainings."""
+    first = packs_from_trials(grid(), DIGITS, lambda _: 7)
+    known = round_trials(SPEC, DIGITS, pretended_outcome, number=0)
+    assert packs_from_trials(known, DIGITS, lambda _: 7) == first
+
+
+def added(outcome_of, number):
+    """Decays that a round adds to the cell of the base, as places of the grid."""
+    spec = changed(axes=(AxisSpec(axis="width", values=(8,)),))
+    trials = round_trials(spec, DIGITS, outcome_of, number=number)
+    places = range(-10, 15)
+    of_decay = {decay_at(spec, DIGITS, place): place for place in places}
+    return sorted({of_decay[trial.weight_decay] for trial in trials})
+
+
+def test_an_optimum_inside_adds_nothing():
+    """A best decay with worse ones on both sides leaves the grid as it is."""
+    assert added(pretended_outcome, 1) == []
+    assert added(pretended_outcome, 2) == []
+
+
+@pytest.mark.parametrize(
+    ("best", "first", "second"),
+    [
+        (1e9, [4, 5, 6], [7, 8, 9]),
+        (1e1, [4, 5, 6], []),
+        (1e-9, [-3, -2, -1], [-6, -5, -4]),
+    ],
+)
+def test_an_optimum_at_an_edge_extends_the_grid(best, first, second):
+    """The side where the best decay lies grows, and grows again if it still does."""
+
+    def outcome_of(trial):
+        position = math.log(trial.weight_decay / best) if trial.weight_decay else 99
+        loss = 0.01 * position**2 + 0.003 * trial.seed
+        return replace(pretended_outcome(trial), loss=loss)
+
+    assert added(outcome_of, 1) == first
+    assert added(outcome_of, 2) == second
+    assert len(first) == EXTENSION_POINTS
+
+
+def test_a_flat_low_end_does_not_extend_the_grid():
+    """Where the smallest decay is no better than none, smaller ones are not tried."""
+
+    def outcome_of(trial):
+        noise = 0.001 * (-1) ** trial.seed
+        loss = 0.5 + trial.weight_decay + (noise if trial.weight_decay else 0)
+        return replace(pretended_outcome(trial), loss=loss)
+
+    assert added(outcome_of, 1) == []
+
+
+def test_a_diverged_decay_is_never_the_best():
+    """Trainings without a loss count as worst, and all of them as no optimum."""
+    gone = Outcome(status="diverged", steps=4, seconds=0.1)
+
+    def outcome_of(trial):
+        lower_is_worse = replace(pretended_outcome(trial), loss=-trial.weight_decay)
+        return gone if trial.weight_decay > 0.05 else lower_is_worse
+
+    assert added(outcome_of, 1) == []
+    assert added(lambda _: gone, 1) == []
+
+
+def test_a_problem_without_hidden_layers_has_no_width():
+    """Axes that mean nothing for a problem, and sizes that it has not, are told."""
+    spec = changed(
+        axes=(*SPEC.axes[:1], AxisSpec(axis="dataset_size", values=(64, 2000)))
+    )
+    found = dict(problem_faults(spec, problem("digits-logistic")))
+    assert set(found) == {"axes.width", "axes.dataset_size"}
+    with pytest.raises(UnknownNameError, match="digits-logistic has no hidden layers"):
+        raise found["axes.width"]
+    with pytest.raises(RangeError, match=r"at most 1200, all that.*Got 2000"):
+        raise found["axes.dataset_size"]
+
+
+def test_the_packs_know_their_layers():
+    """A wider cell costs more than a narrow one of as many steps."""
+    packs = packs_from_trials(grid(), DIGITS, lambda _: 100)
+    cost = {pack.scale: pack.cost for pack in packs}
+    wide, narrow = replace(BASE, width=16), replace(BASE, width=4)
+    assert layer_shapes(DIGITS, wide) != layer_shapes(DIGITS, narrow)
+    assert cost[wide] > cost[narrow]
