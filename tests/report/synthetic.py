@@ -111,7 +111,7 @@ def cell(axis: str, value: float, *, matters: bool = True) -> CellFindings:
 
 def rule(name: str, axis: str) -> RuleFindings:
     """A rule held against the true exponent of an axis."""
-    exponent = RULES[name].get(axis)
+    exponent = 0.0 if name == "unchanged" else RULES[name].get(axis)
     if exponent is None:
         return RuleFindings(
             rule=name,
@@ -161,6 +161,7 @@ def axis(name: str, *, flat_first: bool = False) -> AxisFindings:
         anchor=BASE[name],
         cells=cells,
         rules=tuple(rule(each, name) for each in RULES),
+        unchanged=rule("unchanged", name),
     )
 
 

@@ -128,6 +128,25 @@ def lowest_loss(cell: CellFindings) -> float | None:
     return min(means) if means else None
 
 
+def loss_ceiling(axis: AxisFindings) -> float:
+    """Return the highest loss above the lowest that a panel shows.
+
+    Curves leave through the top where λ is far too large; what decay buys fills most of
+    the panel.
+    """
+    gains = [c.gain for c in axis.cells if c.gain is not None and c.matters == "yes"]
+    if gains and max(gains) > 0:
+        return 1.6 * max(gains)
+    heights = sorted(
+        point.mean - lowest
+        for cell in axis.cells
+        if (lowest := lowest_loss(cell)) is not None
+        for point in cell.curve
+        if point.mean is not None and point.mean > lowest
+    )
+    return heights[len(heights) // 2] if heights else 1.0
+
+
 def clearest_axis(axes: tuple[AxisFindings, ...]) -> AxisFindings | None:
     """Return the axis on which the best λ moves most against its own uncertainty."""
     measured = [axis for axis in axes if _clarity(axis) > 0]

@@ -94,6 +94,7 @@ class Page:
     """The whole page."""
 
     title: str
+    headline: str
     verdict: tuple[str, ...]
     row_rules: tuple[str, ...]
     rows: tuple[RowGroup, ...]
@@ -105,12 +106,13 @@ class Page:
 def page_of(shown: Answer | Findings) -> Page:
     """Return the page of an answer or of a single study."""
     whole = isinstance(shown, Answer)
-    studies = shown.studies if isinstance(shown, Answer) else (shown,)
+    studies = sentences.studies_of(shown)
     rows = shown.verdict if isinstance(shown, Answer) else ()
     claims = shown.claims if isinstance(shown, Answer) else ()
     title = QUESTION if whole else f"Study: {text.clean(studies[0].study)}"
     return Page(
         title=title,
+        headline=sentences.headline(shown),
         verdict=sentences.verdict(shown),
         row_rules=tuple(text.rule_title(name) for name in verdict_rules(rows)),
         rows=verdict_groups(rows),

@@ -72,27 +72,8 @@ def shared_domain(axis: AxisFindings) -> tuple[float, float]:
     return (min(tried) / 1.5, max(tried) * 1.5) if tried else (1e-5, 1e-1)
 
 
-def loss_ceiling(axis: AxisFindings) -> float:
-    """Return the highest loss above the lowest that a panel shows.
-
-    Curves leave through the top where λ is far too large; what decay buys fills most of
-    the panel.
-    """
-    gains = [c.gain for c in axis.cells if c.gain is not None and c.matters == "yes"]
-    if gains and max(gains) > 0:
-        return 1.6 * max(gains)
-    heights = sorted(
-        point.mean - lowest
-        for cell in axis.cells
-        if (lowest := collapse.lowest_loss(cell)) is not None
-        for point in cell.curve
-        if point.mean is not None and point.mean > lowest
-    )
-    return heights[len(heights) // 2] if heights else 1.0
-
-
 def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
-    ceiling = loss_ceiling(panel.axis)
+    ceiling = collapse.loss_ceiling(panel.axis)
     height = {
         "field": "y",
         "type": "quantitative",

@@ -87,10 +87,10 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
             "rule": text.rule_title(rule.rule),
             "axis": text.quantity(axis.axis),
             "regret": rule.regret,
-            "label": text.fixed(rule.regret),
+            "label": tables.regret_text(rule),
         }
         for axis in findings.axes
-        for rule in axis.rules
+        for rule in tables.held_rules(axis)
         if rule.rule in rules and rule.applies and rule.regret is not None
     ]
     sorted_by = {"type": "nominal", "sort": None}

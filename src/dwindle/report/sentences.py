@@ -1,90 +1,83 @@
-"""What a study says, in sentences made from its numbers; and what to type next."""
+"""What a page or a terminal opens and ends with: verdict, remarks, the next step."""
 
-from dwindle.findings.model import Answer, AxisFindings, CellFindings, Findings
-from dwindle.report import collapse, text
+from collections.abc import Sequence
 
-# Torch's name for each optimizer of a study; its knob is the canonical λ itself.
-_TORCH = {"sgd": "torch.optim.SGD", "adamw": "torch.optim.AdamW"}
+from dwindle.findings import words
+from dwindle.findings.model import Answer, Findings
+from dwindle.findings.next_steps import next_steps as steps_from_studies
+from dwindle.findings.sentences import answer_sentences, course_of
+from dwindle.report import text
+
+# One list of quantities each: where the best λ goes when the quantity grows.
+_COURSES = {
+    "down": "falls with {}",
+    "up": "rises with {}",
+    "still": "does not move with {}",
+}
+
+
+def studies_of(shown: Answer | Findings) -> tuple[Findings, ...]:
+    """Return the studies of an answer, or the study itself."""
+    return shown.studies if isinstance(shown, Answer) else (shown,)
+
+
+def headline(shown: Answer | Findings) -> str:
+    """Return the verdict in one short sentence, made from the exponents alone.
+
+    An answer is headed by its first study on a plain λ, the question's own setting; the
+    sentences below it tell of the others.
+    """
+    studies = studies_of(shown)
+    plain = [study for study in studies if study.normalization == "none"]
+    lead = next(iter(plain or studies), None)
+    if lead is None or not lead.axes:
+        return "Nothing was varied, so nothing can be said about scale."
+    name = words.OPTIMIZERS.get(lead.optimizer, text.clean(lead.optimizer, limit=20))
+    if lead.normalization != "none":
+        name += f" and λ normalized by {text.clean(lead.normalization, limit=20)}"
+    return f"With {name}, {_courses(lead)}."
+
+
+def _courses(study: Findings) -> str:
+    by_course: dict[str, list[str]] = {}
+    for axis in study.axes:
+        by_course.setdefault(course_of(axis), []).append(text.quantity(axis.axis))
+    known = [course for course in _COURSES if course in by_course]
+    clauses = [_COURSES[each].format(words.listed(by_course[each])) for each in known]
+    # Semicolons: the lists inside have commas and an "and" of their own.
+    told = f"the best λ {'; it '.join(clauses)}" if clauses else ""
+    if "unknown" not in by_course:
+        return told
+    doubt = f"these runs cannot tell about {words.listed(by_course['unknown'])}"
+    return f"{told}; {doubt}" if told else doubt
 
 
 def verdict(shown: Answer | Findings) -> tuple[str, ...]:
-    """Return the sentences to open with; the first one stands alone."""
+    """Return the sentences below the headline, and what a reader must be warned of."""
     if isinstance(shown, Answer):
-        told = tuple(text.clean(each, limit=1000) for each in shown.sentences)
-        return told or ("Nothing was measured, so nothing can be said.",)
-    return (study_verdict(shown), *_remarks(shown))
+        told: Sequence[str] = shown.sentences
+    else:
+        told = answer_sentences((shown,))
+    sentences = tuple(text.clean(each, limit=2000) for each in told)
+    return (*sentences, *_remarks(studies_of(shown)))
 
 
-def study_verdict(findings: Findings) -> str:
-    """Return in one sentence with which quantities the best λ moves.
-
-    An exponent whose interval holds zero is "no change that could be measured", a
-    missing one "cannot tell": the two are never mixed.
-    """
-    moving = [_moving(axis) for axis in findings.axes if _moves(axis) is True]
-    still = [text.quantity(a.axis) for a in findings.axes if _moves(a) is False]
-    unknown = [text.quantity(a.axis) for a in findings.axes if _moves(a) is None]
-    parts = []
-    if moving:
-        parts.append(f"The best weight decay changes with {_list(moving)}")
-    if still:
-        parts.append(f"no change with {_list(still)} could be measured")
-    if unknown:
-        parts.append(f"about {_list(unknown)} this study cannot tell")
-    sentence = "; ".join(parts) or "This study has no axis to compare"
-    return f"{sentence[0].upper()}{sentence[1:]}."
-
-
-def _moves(axis: AxisFindings) -> bool | None:
-    if axis.exponent is None or axis.low is None or axis.high is None:
-        return None
-    return not axis.low <= 0 <= axis.high
-
-
-def _moving(axis: AxisFindings) -> str:
-    power = text.exponent(axis.exponent, axis.low, axis.high)
-    return f"{text.quantity(axis.axis)} (exponent {power})"
-
-
-def _list(names: list[str]) -> str:
-    *most, last = names
-    return f"{', '.join(most)} and {last}" if most else last
-
-
-def _remarks(findings: Findings) -> tuple[str, ...]:
+def _remarks(studies: Sequence[Findings]) -> tuple[str, ...]:
     remarks = []
-    if not findings.complete:
-        remarks.append("The study is not finished; the same command continues it.")
-    lost = findings.trials.get("diverged", 0)
+    if not all(study.complete for study in studies):
+        remarks.append("Not all trainings are done; the same command continues.")
+    lost = sum(study.trials.get("diverged", 0) for study in studies)
     if lost:
-        remarks.append(f"{lost} trainings diverged; none of them counts as an optimum.")
+        count = f"{lost} training{'s' if lost > 1 else ''}"
+        remarks.append(f"{count} diverged: shown as such, and never an optimum.")
     return tuple(remarks)
 
 
 def next_steps(shown: Answer | Findings) -> tuple[str, ...]:
-    """Return lines to copy: what to set, or what to do where nothing is known."""
-    if isinstance(shown, Answer):
-        return tuple(text.clean(each, limit=400) for each in shown.next_steps)
-    anchors = (_anchored(axis) for axis in shown.axes)
-    cell = next((each for each in anchors if each is not None), None)
-    if cell is None:
-        return ("# No cell has an optimum: widen the grid of λ, or add seeds.",)
-    return (_setting(shown, cell),)
-
-
-def _anchored(axis: AxisFindings) -> CellFindings | None:
-    position = collapse.anchor_cell(axis)
-    cell = axis.cells[position] if position is not None else None
-    return cell if cell is not None and cell.optimum is not None else None
-
-
-def _setting(findings: Findings, cell: CellFindings) -> str:
-    best = text.decay(cell.optimum)
-    interval = text.decay_interval(cell.low, cell.high)
-    remark = f"# best λ {best}, 90 % interval {interval}"
-    knob = _TORCH.get(findings.optimizer)
-    if knob is None or findings.normalization != "none":
-        name = text.clean(findings.normalization, limit=40)
-        return f"λ = {best}  {remark}, normalization {name}"
-    lr = text.number(cell.scale.get("lr"))
-    return f"{knob}(model.parameters(), lr={lr}, weight_decay={best})  {remark}"
+    """Return lines to copy: what to set, or why nothing is worth setting."""
+    steps = (
+        shown.next_steps
+        if isinstance(shown, Answer)
+        else steps_from_studies(studies_of(shown))
+    )
+    return tuple(text.clean(each, limit=600) for each in steps)

@@ -25,9 +25,26 @@ class Table:
 
 
 def ranked_rules(axis: AxisFindings) -> tuple[RuleFindings, ...]:
-    """Return the rules that speak of an axis, the cheapest to follow first."""
-    speaking = [rule for rule in axis.rules if rule.applies]
+    """Return the rules that speak of an axis, the cheapest to follow first.
+
+    Keeping λ as it is stands among them: a rule must beat it.
+    """
+    speaking = [rule for rule in held_rules(axis) if rule.applies]
     return tuple(sorted(speaking, key=_rank))
+
+
+def held_rules(axis: AxisFindings) -> tuple[RuleFindings, ...]:
+    """Return every rule held against an axis, and keeping λ as it is."""
+    return (*axis.rules, axis.unchanged) if axis.unchanged else axis.rules
+
+
+def regret_text(rule: RuleFindings) -> str:
+    """Return a regret; a prediction beyond the grid makes it a lower bound."""
+    if rule.regret is None:
+        return text.NOTHING
+    # Noise can put an estimate below zero; a loss that is lost cannot be negative.
+    bound = "≥ " if rule.beyond_grid else ""
+    return f"{bound}{text.fixed(max(0.0, rule.regret))}"
 
 
 def _rank(rule: RuleFindings) -> tuple[bool, float, str]:
@@ -149,7 +166,7 @@ def _rule_row(rule: RuleFindings) -> tuple[str, ...]:
         text.rule_title(rule.rule),
         text.fixed(rule.exponent, places=2),
         agreement(rule),
-        text.fixed(rule.regret),
+        regret_text(rule),
         f"{low} to {high}" if rule.regret_low is not None else text.NOTHING,
         text.share(rule.share_lost),
     )
@@ -192,7 +209,7 @@ def regret_order(findings: Findings) -> tuple[str, ...]:
     """Return the rules with any regret, the widest and then cheapest ones first."""
     known: dict[str, list[float]] = {}
     for axis in findings.axes:
-        for rule in axis.rules:
+        for rule in held_rules(axis):
             if rule.applies and rule.regret is not None:
                 known.setdefault(rule.rule, []).append(rule.regret)
     # A rule that speaks of one easy axis only would otherwise lead the list.
@@ -202,9 +219,9 @@ def regret_order(findings: Findings) -> tuple[str, ...]:
 
 
 def _regret_of(name: str, axis: AxisFindings) -> str:
-    for rule in axis.rules:
+    for rule in held_rules(axis):
         if rule.rule == name and rule.applies:
-            return text.fixed(rule.regret)
+            return regret_text(rule)
     return text.NOTHING
 
 

@@ -4,8 +4,9 @@ import math
 import re
 import unicodedata
 
-NOTHING = "–"
-MINUS = "−"
+from dwindle.findings import words
+
+NOTHING = words.NOTHING
 
 # Two-byte and one-byte introducers; an OSC or DCS string runs to its terminator, or to
 # the end of the text when somebody left the terminator out.
@@ -64,7 +65,7 @@ def number(value: float | None, *, digits: int = 3) -> str:
         text = f"{short}e{int(power)}"
     else:
         text = f"{value:.{digits}g}".replace("e+0", "e").replace("e+", "e")
-    return text.replace("-", MINUS, 1) if value < 0 else text
+    return text.replace("-", words.MINUS, 1) if value < 0 else text
 
 
 def decay(value: float | None) -> str:
@@ -88,10 +89,7 @@ def fixed(value: float | None, *, places: int = 3) -> str:
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    text = f"{value:.{places}f}"
-    if float(text) == 0:
-        text = text.lstrip("-")
-    return text.replace("-", MINUS)
+    return words.fixed(value, places)
 
 
 def share(value: float | None) -> str:
@@ -148,7 +146,7 @@ def quantity(axis: str) -> str:
         ('dataset size', 'learning rate')
 
     """
-    return {"lr": "learning rate"}.get(axis, clean(axis, limit=40).replace("_", " "))
+    return words.quantity(clean(axis, limit=40))
 
 
 # What the columns of the verdict are called in running text.
@@ -158,6 +156,7 @@ _RULES = {
     "bengio-map": "Bengio, MAP",
     "neal": "Neal's prior",
     "half-life-epochs": "half-life in epochs",
+    "unchanged": "λ left as it is",
 }
 
 
