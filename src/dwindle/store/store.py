@@ -145,8 +145,9 @@ class Store:
 
     def finish(self) -> None:
         """Mark the study as complete: all rounds of its plan are committed."""
-        with told(self.path), self._transaction():
-            self._update(complete=1)
+        if not self._study()["complete"]:
+            with told(self.path), self._transaction():
+                self._update(complete=1)
 
     def close(self) -> None:
         """Close the file and let another writer in."""

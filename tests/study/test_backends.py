@@ -1,0 +1,123 @@
+"""Backends: the same outcomes wherever packs train, whatever happens to a worker."""
+
+import os
+import signal
+from contextlib import closing
+
+import pytest
+from study import tiny
+
+from dwindle.errors import MissingFactError
+from dwindle.study.backends import ATTEMPTS, Inline, Processes
+from dwindle.study.plan import packs_from_trials, round_trials
+from dwindle.study.problem import problem
+from dwindle.study.training import Work
+
+
+def works():
+    """The packs of the tiny study, one for each seed of each cell."""
+    asked = problem(tiny.SPEC.problem)
+    trials = round_trials(tiny.SPEC, asked, lambda _: None, number=0)
+    packs = packs_from_trials(trials, asked, lambda _: tiny.SPEC.points + 1)
+    return [Work(trials=pack.trials) for pack in packs]
+
+
+def outcomes(backend, some):
+    """What a backend makes of packs, by trial."""
+    trained = list(backend.run(some))
+    assert sorted(pack.index for pack in trained) == list(range(len(some)))
+    return {
+        trial: outcome
+        for pack in trained
+        for trial, outcome in zip(some[pack.index].trials, pack.outcomes, strict=True)
+    }
+
+
+class BackendContract:
+    """What a study relies on, whichever the backend."""
+
+    def made(self, engine=tiny.PRETENDED):
+        raise NotImplementedError
+
+    def test_every_training_gets_its_own_outcome(self):
+        """All packs come back, each outcome with the trial that it belongs to."""
+        with closing(self.made()) as backend:
+            found = outcomes(backend, works())
+        assert found == {trial: tiny.pretended_outcome(trial) for trial in found}
+        assert len(found) == sum(len(work.trials) for work in works())
+
+    def test_a_backend_serves_several_studies(self):
+        """What was started for one study is there for the next."""
+        with closing(self.made()) as backend:
+            assert outcomes(backend, works()) == outcomes(backend, works())
+            assert outcomes(backend, []) == {}
+            assert backend.engine_version() == "pretended"
+
+    def test_a_failing_pack_fails_alone(self):
+        """A fault in training is an outcome with its text; other packs are unharmed."""
+        with closing(self.made(tiny.engine_of(tiny.fail_on_seed_1))) as backend:
+            found = outcomes(backend, works())
+        for trial, outcome in found.items():
+            assert outcome.status == ("error" if trial.seed == 1 else "ok")
+            assert (outcome.loss is None) == (trial.seed == 1)
+        told = {outcome.error for outcome in found.values()} - {None}
+        assert len(told) == 1
+        assert "ZeroDivisionError: division by zero" in told.pop()
+
+    def test_an_error_that_teaches_reaches_the_user(self):
+        """Data that are not there are no outcome but an error with its remedy."""
+        with (
+            closing(self.made(tiny.engine_of(tiny.miss_data))) as backend,
+            pytest.raises(MissingFactError, match="Got no the data"),
+        ):
+            outcomes(backend, works())
+
+    def test_leaving_early_abandons_the_rest(self):
+        """Whoever stops listening gets the backend back, ready for other packs."""
+        with closing(self.made()) as backend:
+            with closing(backend.run(works())) as results:
+                next(results)
+            assert len(outcomes(backend, works()[:2])) == 2 * (tiny.SPEC.points + 1)
+
+
+class TestInline(BackendContract):
+    """The contract, in this process."""
+
+    def made(self, engine=tiny.PRETENDED):
+        return Inline(engine)
+
+
+class TestProcesses(BackendContract):
+    """The contract, in two worker processes."""
+
+    def made(self, engine=tiny.PRETENDED):
+        return Processes(2, engine=engine)
+
+    def test_a_pack_whose_worker_dies_is_tried_again(self, tmp_path):
+        """A worker that is lost costs one pack again, and no outcome."""
+        engine = tiny.engine_of(tiny.die_on_seed_1, marks=str(tmp_path), times=2)
+        with closing(self.made(engine)) as backend:
+            found = outcomes(backend, works())
+        assert len(list(tmp_path.iterdir())) == 2
+        assert {outcome.status for outcome in found.values()} == {"ok"}
+
+    def test_a_pack_that_always_kills_its_worker_is_given_up(self, tmp_path):
+        """After three workers died on a pack it is an error; the rest is trained."""
+        engine = tiny.engine_of(tiny.die_on_seed_1, marks=str(tmp_path), times=999)
+        some = works()[:3]
+        with closing(self.made(engine)) as backend:
+            found = outcomes(backend, some)
+        deadly = [work for work in some if work.trials[0].seed == 1]
+        assert len(list(tmp_path.iterdir())) == ATTEMPTS * len(deadly) > 0
+        for trial, outcome in found.items():
+            assert outcome.status == ("error" if trial.seed == 1 else "ok")
+        told = {outcome.error for outcome in found.values()} - {None}
+        assert told == {"its worker died 3 times while it trained (killed or crashed)"}
+
+    def test_a_worker_that_died_idle_is_replaced(self):
+        """A worker that is killed between two studies is nobody's attempt."""
+        with closing(self.made()) as backend:
+            first = outcomes(backend, works())
+            for slot in backend._slots:
+                os.kill(slot._ready.result().pid, signal.SIGKILL)
+            assert outcomes(backend, works()) == first

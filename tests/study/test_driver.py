@@ -1,0 +1,222 @@
+"""The driver: a study is trained once, carried on after anything, and told truly."""
+
+import os
+import signal
+from dataclasses import replace
+
+import pytest
+from study import tiny
+
+from dwindle.errors import (
+    RangeError,
+    StoreAccessError,
+    StoreUnlikeError,
+    StudyStoppedError,
+    UnknownNameError,
+)
+from dwindle.store.spec import AxisSpec
+from dwindle.store.store import Store, read_study
+from dwindle.study.backends import Inline
+from dwindle.study.driver import Settings, first_packs, run_study
+from dwindle.study.pack_size import pack_bytes
+from dwindle.study.problem import problem
+
+# Room for three of the widest models: small packs, so that there is much to stop in.
+WIDEST = replace(tiny.BASE, width=16)
+ASKED = problem(tiny.SPEC.problem)
+ROOM = pack_bytes(WIDEST, ASKED, tiny.SPEC.optimizer, models=3)
+USUAL, NARROW = Settings(), Settings(memory_bytes=ROOM)
+ALL = 4 * (tiny.SPEC.points + 1) * tiny.SPEC.seeds  # cells · decays · seeds
+
+
+def recording(path):
+    """An engine that notes each trial it trains in a file, and the trials noted."""
+
+    def train(work):
+        with path.open("a") as file:
+            file.writelines(f"{hash(trial)}\n" for trial in work.trials)
+        return tiny.pretend(work)
+
+    return Inline(tiny.engine_of(train))
+
+
+def noted(path):
+    return path.read_text().split() if path.exists() else []
+
+
+@pytest.fixture
+def store(tmp_path):
+    return tmp_path / "tiny.db"
+
+
+def run(store, backend=None, spec=tiny.SPEC, told=None, settings=USUAL):
+    run_study(spec, store, backend or Inline(tiny.PRETENDED), told, settings)
+
+
+def test_a_study_is_trained_once(tmp_path, store):
+    """The same study again trains nothing and changes no byte."""
+    backend = recording(tmp_path / "notes")
+    run(store, backend)
+    before = store.read_bytes()
+    run(store, backend)
+    assert len(noted(tmp_path / "notes")) == len(set(noted(tmp_path / "notes"))) == ALL
+    assert store.read_bytes() == before
+    study = read_study(store)
+    assert (len(study.rows), study.planned, study.complete) == (ALL, ALL, True)
+
+
+def stop_after(count):
+    """A listener that presses Ctrl-C after some packs."""
+    calls = []
+
+    def told(progress):
+        calls.append(progress)
+        if progress.trained >= count:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    return told
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_keeps_what_is_finished(tmp_path, store, number):
+    """Interrupted, a study says what it has; the same command trains the rest."""
+    backend = recording(tmp_path / "notes")
+
+    def told(progress):
+        if 0 < progress.trained < progress.planned:
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(
+        StudyStoppedError, match=rf"of {ALL} trainings saved.*same command again"
+    ) as stopped:
+        run(store, backend, told=told, settings=NARROW)
+    assert 0 < stopped.value.trained < ALL
+    assert stopped.value.exit_code == 130
+    part = read_study(store)
+    assert (len(part.rows), part.complete) == (stopped.value.trained, False)
+    run(store, backend, settings=NARROW)
+    whole = read_study(store)
+    assert len(noted(tmp_path / "notes")) == ALL
+    assert set(part.rows) < set(whole.rows)
+    assert whole.complete
+
+
+def test_signals_are_as_before_afterwards(store):
+    """Once a study is over Ctrl-C means again what it meant."""
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    run(store)
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
+
+
+def test_an_edge_is_extended_and_resumed(tmp_path, store):
+    """Rounds of extension come out the same when the study was interrupted in them."""
+
+    def train(work):
+        return [tiny.pretended_outcome(trial, best=1e3) for trial in work.trials]
+
+    engine = tiny.engine_of(train)
+    run(store, Inline(engine))
+    whole = read_study(store)
+    decays = {trial.weight_decay for trial, _ in whole.rows}
+    assert max(decays) == pytest.approx(1e5, rel=1e-11)  # two decades of three, twice
+    assert whole.planned == len(whole.rows) == ALL * 11 // 5
+    again = tmp_path / "again.db"
+    with pytest.raises(StudyStoppedError):
+        run(again, Inline(engine), told=stop_after(ALL + 1))
+    assert ALL < len(read_study(again).rows) < whole.planned
+    run(again, Inline(engine))
+    assert read_study(again).rows == whole.rows
+
+
+def test_more_seeds_train_only_the_new_ones(tmp_path, store):
+    """A grown study keeps every training that it still asks for."""
+    backend = recording(tmp_path / "notes")
+    run(store, backend)
+    run(store, backend, tiny.changed(seeds=3))
+    assert len(noted(tmp_path / "notes")) == ALL * 3 // 2
+    assert len(set(noted(tmp_path / "notes"))) == ALL * 3 // 2
+
+
+def test_progress_counts_what_there_is(store):
+    """Listeners hear a rising count, what failed, and the end."""
+    heard = []
+    backend = Inline(tiny.engine_of(tiny.fail_on_seed_1))
+    run(store, backend, told=heard.append, settings=NARROW)
+    counts = [progress.trained for progress in heard]
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, ALL)
+    assert heard[-1].errors == sum(
+        outcome.status == "error" for _, outcome in read_study(store).rows
+    )
+    assert heard[0].seconds_left() is None
+    assert heard[-1].estimate.share_done == pytest.approx(1, rel=1e-9)  # rounding
+    assert heard[-1].seconds_left() == pytest.approx(0, abs=1e-9)  # rounding
+
+
+def test_a_dry_run_plans_what_a_run_trains(store):
+    """The plan that is shown has exactly the trainings of the study."""
+    packs = first_packs(tiny.SPEC, workers=1)
+    run(store)
+    planned = {trial for pack in packs for trial in pack.trials}
+    assert planned == {trial for trial, _ in read_study(store).rows}
+
+
+def test_a_memory_ceiling_makes_small_packs():
+    """Half the memory, or twice the workers, makes smaller packs."""
+
+    def largest(memory_bytes, workers):
+        spec = tiny.changed(points=13)
+        packs = first_packs(spec, workers=workers, memory_bytes=memory_bytes)
+        return max(len(pack.trials) for pack in packs if pack.scale == WIDEST)
+
+    assert largest(10**9, 1) > largest(2 * ROOM, 1) > largest(ROOM, 1) >= 1
+    assert largest(2 * ROOM, 2) == largest(ROOM, 1)
+
+
+def test_no_memory_at_all_is_told(store):
+    """A ceiling below a single model is refused, and says what one takes."""
+    with pytest.raises(RangeError, match=r"at least [\d,]+ bytes, what a single model"):
+        run(store, settings=Settings(memory_bytes=1000))
+
+
+def test_a_store_of_another_engine_is_refused(store):
+    """Results of another engine version are not mixed with new ones."""
+    run(store)
+    newer = replace(tiny.PRETENDED, version=lambda: "newer")
+    with pytest.raises(StoreUnlikeError, match="engine version pretended there, newer"):
+        run(store, Inline(newer))
+
+
+def test_a_problem_must_exist_and_have_the_data(store):
+    """What the problem cannot give is refused before anything is trained or written."""
+    with pytest.raises(UnknownNameError, match="digits-mlp"):
+        run(store, spec=tiny.changed(problem="digit-mlp"))
+    large = AxisSpec(axis="dataset_size", values=(64, 5000))
+    with pytest.raises(RangeError, match=r"at most 1200, all that digits-mlp"):
+        run(store, spec=tiny.changed(axes=(large,)))
+    assert not store.exists()
+
+
+def test_a_full_disk_stops_with_results_intact(store, monkeypatch):
+    """No room in the middle of a study: an error, earlier packs kept, carried on."""
+    opened = Store.commit
+    commits = []
+
+    def commit(self, trainings, *, seconds):
+        commits.append(1)
+        if len(commits) > 2:
+            # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL.
+            self._db.execute("PRAGMA max_page_count = 1")
+        opened(self, trainings, seconds=seconds)
+
+    monkeypatch.setattr(Store, "commit", commit)
+    with pytest.raises(StoreAccessError, match=r"full.*earlier are intact") as full:
+        run(store, settings=NARROW)
+    assert full.value.exit_code == 3
+    kept = read_study(store).rows
+    assert 0 < len(kept) < ALL
+    monkeypatch.undo()
+    run(store, settings=NARROW)
+    whole = read_study(store)
+    assert set(kept) < set(whole.rows)
+    assert whole.complete
