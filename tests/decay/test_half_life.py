@@ -44,6 +44,9 @@ def test_a_printed_half_life_parses_back_to_the_same_value(half_life):
         ("100 iterations", 100, "steps", "100 steps"),
         ("inf epochs", math.inf, "epochs", "inf epochs"),
         ("0.00001 epochs", 1e-5, "epochs", "0.00001 epochs"),
+        ("0.000001 epochs", 1e-6, "epochs", "1e-6 epochs"),
+        ("999999999 steps", 999_999_999, "steps", "999999999 steps"),
+        ("1000000000 steps", 1e9, "steps", "1e9 steps"),
     ],
 )
 def test_texts_that_people_write(text, value, clock, printed):

@@ -34,6 +34,13 @@ def test_a_pole_at_the_ceiling_is_approached_from_both_sides(target, guess):
     assert found == digits(-math.expm1(-target), rel=1e-14)
 
 
+@given(log_uniform(1e-6, 30), log_uniform(1e-6, 1))
+def test_a_function_that_flattens_is_followed_far_out(target, guess):
+    """ln(1 + x) makes every secant fall short, by up to thirteen magnitudes."""
+    found = increasing_root(math.log1p, target, guess=guess, ceiling=math.inf)
+    assert math.log1p(found) == digits(target, rel=1e-14)
+
+
 def test_it_needs_few_evaluations():
     """A nearly proportional function costs few walks through the run."""
     asked = []

@@ -16,7 +16,11 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
         ({"lr": 0.0}, r"lr must be a finite number above 0\. Got 0\.0"),
         ({"lr": float("nan")}, r"lr must be .*Got nan"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\)\. Got 1\.0"),
+        ({"momentum": -0.1}, r"momentum must be in \[0, 1\)\. Got -0\.1"),
+        ({"dampening": 1.0}, r"dampening must be in \[0, 1\)\. Got 1\.0"),
         ({"dampening": -0.1}, r"dampening must be in \[0, 1\)\. Got -0\.1"),
+        ({"betas": (-0.1, 0.9)}, r"betas must be two numbers.*Got \(-0\.1, 0\.9\)"),
+        ({"betas": (0.9,)}, r"betas must be two numbers.*Got \(0\.9,\)"),
         ({"betas": (0.9, 1.0)}, r"betas must be two numbers.*Got \(0\.9, 1\.0\)"),
         ({"batch_size": 0}, "batch_size must be at least 1. Got 0"),
         ({"dataset_size": 0}, "dataset_size must be at least 1. Got 0"),
@@ -94,6 +98,15 @@ def test_layers_tell_weights_width_and_depth():
     assert "width" not in Run(units=(4, 3, 5, 2)).quantities()
     assert run.require("depth", "a rule") == 2
     assert Run().layers is None
+
+
+def test_the_smallest_facts_are_possible():
+    """One example, one step, no hidden layer: the ends of the ranges belong to them."""
+    smallest = Run(
+        batch_size=1, dataset_size=1, steps=1, width=1, depth=0, betas=(0.0, 0.0)
+    )
+    assert smallest.quantities()["depth"] == 0
+    assert Run(units=(1, 1)).quantities() == {"depth": 0, "weights": 1}
 
 
 def test_units_may_be_a_list():
