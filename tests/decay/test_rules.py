@@ -229,6 +229,7 @@ def test_a_rule_of_ones_own_can_be_applied():
         evidence="",
         sentence="",
         keeps="",
+        checked="from memory",
     )
     # 1e-14: one logarithm, one exponential.
     assert factor(own, "decoupled", width=2) == digits(8, rel=1e-14)

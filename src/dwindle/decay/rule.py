@@ -45,6 +45,7 @@ LR_FREE_FAMILIES = ("schedule-only", "constant")
 COMPANION_TOLERANCE = 0.1
 
 Scale = Mapping[str, float]
+Checked = Literal["primary text", "secondary text", "from memory"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +57,8 @@ class Rule:
     was published with: under another lr the rule does not apply. ``keeps`` names what
     stays fixed, ``evidence`` what it was tested on. ``clock`` is set where it keeps the
     half-life on that clock, exactly also where the last batch of an epoch is short.
+    ``checked`` says what was read for this record: the text, code or abstract itself, a
+    text about it, or neither.
     """
 
     name: str
@@ -66,6 +69,7 @@ class Rule:
     evidence: str
     sentence: str
     keeps: str
+    checked: Checked
     clock: Clock | None = None
     lr_exponents: Scale = field(default_factory=dict, hash=False)
 

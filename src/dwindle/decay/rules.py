@@ -2,7 +2,8 @@
 
 Left out, because they are no power laws between runs: decay that follows the lr
 squared (a family, ``corrected``), decay ~ 1/t within a run, update-size matching across
-optimizers, factors found for one data set, and rules about β₂.
+optimizers, factors found for one data set, and rules about β₂. Exponents are as
+published; ``evidence`` says on what, ``checked`` what of it was read for this table.
 """
 
 from dwindle.decay.names import nearest_names
@@ -35,6 +36,7 @@ RULES: tuple[Rule, ...] = (
         # question's other reading, one divisor for all layers, is exactly that.
         exponents={"weights": -1.0},
         source="the question (Cross Validated, L2 regularization and network size)",
+        checked="primary text",
         evidence="none: a proposal",
         sentence="Divide λ by the number of weights, so that a larger network does "
         "not pay a larger penalty.",
@@ -54,6 +56,7 @@ RULES: tuple[Rule, ...] = (
             "dataset_size": 0.0,
         },
         source="the answer to the question (Cross Validated)",
+        checked="primary text",
         evidence="an argument, no measurement",
         sentence="One weight should lose the same fraction in every iteration, "
         "however many others there are.",
@@ -73,6 +76,7 @@ RULES: tuple[Rule, ...] = (
             "lr": 0.0,
         },
         source="Bengio 2012, arXiv 1206.5533; a Gaussian prior says the same",
+        checked="from memory",
         evidence="theory; exact for ridge regression",
         sentence="The penalty is a prior, stated once for the whole training set: "
         "the more data, the less it weighs against the mean loss.",
@@ -91,6 +95,7 @@ RULES: tuple[Rule, ...] = (
             "lr": 0.0,
         },
         source="Neal 1996, Bayesian Learning for Neural Networks",
+        checked="from memory",
         evidence="theory of wide networks; layers whose fan-in is the width",
         sentence="A prior variance of ω²/fan_in keeps the prior over functions as the "
         "network widens, so λ grows with the width.",
@@ -108,6 +113,7 @@ RULES: tuple[Rule, ...] = (
             "epochs": 0.0,
         },
         source="Loshchilov & Hutter 2019, arXiv 1711.05101, appendix B.1",
+        checked="primary text",
         evidence="CIFAR-10 and ImageNet32, up to 1,800 epochs; a few experiments, "
         "none that varied the batch alone",
         sentence="Decay per step falls with the square root of the number of steps.",
@@ -124,6 +130,7 @@ RULES: tuple[Rule, ...] = (
             "width": 0.0,
         },
         source="Wang & Aitchison 2024, arXiv 2405.13698",
+        checked="secondary text",
         evidence="AdamW on ResNet-18, ViT and GPT, 16-fold in data at fixed epochs; "
         "for SGD only by the argument of a prior",
         sentence="A weight forgets over a fixed number of passes through the data.",
@@ -141,6 +148,7 @@ RULES: tuple[Rule, ...] = (
             "steps": 0.0,
         },
         source="Ji-Ha Kim 2026, A Simpler Parametrization for Modern Optimizers",
+        checked="primary text",
         evidence="a small language-model sandbox; for the batch see power-lines-batch",
         sentence="A weight forgets over a fixed number of examples or tokens, however "
         "many there are.",
@@ -158,6 +166,7 @@ RULES: tuple[Rule, ...] = (
             "epochs": 0.0,
         },
         source="Bergsma et al. 2025, arXiv 2505.13738, at fixed tokens per parameter",
+        checked="secondary text",
         evidence="language models of 111M to 3.3B parameters; a run that grows alone "
         "follows about the square root instead",
         sentence="A weight forgets over a fixed share of the run.",
@@ -170,6 +179,7 @@ RULES: tuple[Rule, ...] = (
         families=SHRINK_FAMILIES,
         exponents={"lr": 0.0},
         source="Chen et al. 2023 (Lion), guidance on lr and decay",
+        checked="primary text",
         evidence="practice across optimizers; at 610M parameters tuning lr or λ "
         "reached about the same loss (arXiv 2505.13738)",
         sentence="When the lr goes down by a factor, λ goes up by it: their product "
@@ -184,6 +194,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": 0.0},
         source="Wang & Aitchison 2024, arXiv 2405.13698; Kosson et al. 2025, "
         "arXiv 2510.19093",
+        checked="secondary text",
         evidence="LLaMA-like models, width 128 to 2,048, and ResNets",
         sentence="If a wider network gets a smaller lr, λ rises by as much.",
         keeps="lr · λ over width",
@@ -194,6 +205,7 @@ RULES: tuple[Rule, ...] = (
         families=DECOUPLED_FAMILIES,
         exponents={"batch_size": 1.0},
         source="Bergsma et al. 2025, arXiv 2505.13738",
+        checked="secondary text",
         evidence="610M parameters, batches of 63 to 2,016 sequences, below the "
         "critical batch",
         sentence="At a fixed lr, λ grows with the batch.",
@@ -206,6 +218,7 @@ RULES: tuple[Rule, ...] = (
         # τ = batch/(lr·λ·D) = 1.08·(D/P)^-0.527, so lr·λ ∝ batch·D^-0.473·P^-0.527.
         exponents={"batch_size": 1.0, "tokens": -0.473, "weights": -0.527},
         source="Bergsma et al. 2025, arXiv 2505.13738",
+        checked="secondary text",
         evidence="language models of 111M to 3.3B parameters under muP, lr linear to 0",
         sentence="The best memory in tokens is near the geometric mean of parameters "
         "and tokens.",
@@ -219,6 +232,7 @@ RULES: tuple[Rule, ...] = (
         lr_exponents={"batch_size": 0.5},
         source="Complete(d)P 2025, arXiv 2512.22382; Malladi et al. 2022, "
         "arXiv 2205.10287",
+        checked="secondary text",
         evidence="language models from 50M parameters, an eighth to four times the "
         "batch",
         sentence="Adam's lr and λ both grow with the square root of the batch.",
@@ -231,6 +245,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"batch_size": 0.0},
         lr_exponents={"batch_size": 1.0},
         source="Goyal et al. 2017, arXiv 1706.02677",
+        checked="from memory",
         evidence="ImageNet, batches up to 8,192",
         sentence="SGD's lr grows with the batch and λ stays.",
         keeps="half-life in examples, and the size of the weights",
@@ -242,6 +257,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": 0.0, "depth": 0.0},
         lr_exponents={"width": -1.0},
         source="CompleteP 2025, arXiv 2505.01618, at α = 1",
+        checked="primary text",
         evidence="language models up to 1.5B parameters, 2 to 128 layers",
         sentence="Hidden layers get lr / width and λ · width, at any depth.",
         keeps="lr · λ over width and depth",
@@ -253,6 +269,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": -0.5},
         lr_exponents={"width": -1.0},
         source="Fan et al. 2025, arXiv 2510.15262",
+        checked="primary text",
         evidence="LLaMA-like models",
         sentence="With an lr ∝ 1/width, λ grows with the square root of the width.",
         keeps="top singular value of a layer",
@@ -263,6 +280,7 @@ RULES: tuple[Rule, ...] = (
         families=DECOUPLED_FAMILIES,
         exponents={"width": -1.0},
         source="Qiu et al. 2025, arXiv 2512.05620",
+        checked="primary text",
         evidence="190M to 1.4B parameters, data growing with them (compute-optimal)",
         sentence="Decay that does not go through the lr falls with the width.",
         keeps="half-life per width",
@@ -273,6 +291,7 @@ RULES: tuple[Rule, ...] = (
         families=DECOUPLED_FAMILIES,
         exponents={"width": -2.0},
         source="nanochat, log of 10 January 2026",
+        checked="primary text",
         evidence="four sizes at fixed tokens per parameter, depth tied to width; "
         "fitted exponent -1.97",
         sentence="The best decay fell with the square of the width.",
@@ -285,6 +304,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"batch_size": 1.0, "tokens": -1.0},
         lr_exponents={"batch_size": 0.5},
         source="nanochat, base_train.py",
+        checked="primary text",
         evidence="in use, taken over from theory",
         sentence="lr and λ grow with the square root of the batch, and λ falls as the "
         "tokens of the run grow.",
