@@ -271,6 +271,13 @@ def test_another_lr_at_the_other_place():
     assert any("see rescale" in each for each in there.assumptions)
 
 
+def test_another_lr_of_the_same_optimizer():
+    """From SGD to SGD the objective is kept, and what that does not keep is told."""
+    there = convert(5e-4, "SGD", to="SGD", run=Run(lr=0.1), run_after=Run(lr=0.2))
+    assert (there.value, there.fidelity) == (5e-4, "same-objective")
+    assert "goes with the lr" in there.assumptions[-1]
+
+
 def test_assumptions_say_what_must_hold():
     """Momentum, schedule, sums and priors are named where they enter."""
 

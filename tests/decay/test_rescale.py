@@ -138,6 +138,14 @@ def test_the_question_with_sgd():
     assert found["bengio-map"].value is None
 
 
+def test_the_question_carried_over_to_adamw():
+    """A division by the number of weights divides a decoupled knob as well."""
+    before, after = Run(lr=0.1, units=(4, 8, 2)), Run(lr=0.1, units=(4, 16, 2))
+    found = answers(rescale(0.5, "AdamW", before=before, after=after))
+    assert found["question-layer-mean"].value == digits(0.25, rel=1e-14)
+    assert found["neal"].value is None
+
+
 def test_a_summed_penalty_has_the_data_in_its_number():
     """Bengio's λ of a summed loss stays when the data grows: the rule is in the sum."""
     before, after = Run(dataset_size=100), Run(dataset_size=400)

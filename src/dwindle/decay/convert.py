@@ -12,12 +12,11 @@ from dwindle.decay.coordinates import (
     has_shrink,
     number_at_same_shrink,
     number_from_e_folds,
-    penalty_convention_of,
     shrink_formulas,
     shrink_from_number,
 )
 from dwindle.decay.knob import Knob
-from dwindle.decay.penalties import Penalty, layer_coefficients
+from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.refusals import refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, Value, read_setting, target_knob
@@ -182,7 +181,7 @@ def _is_constant(run: Run) -> bool:
 
 
 def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
-    forward, inverse = _convention(source.knob), _convention(target)
+    forward, inverse = (PENALTIES[str(each.penalty)] for each in (source.knob, target))
     penalty = forward.penalty_from_number(source.number, before)
     layers: tuple[LayerValue, ...] = ()
     if {forward.normalization, inverse.normalization} == {"none"}:
@@ -208,13 +207,6 @@ def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conve
         layers=layers,
         coordinate="penalty",
     )
-
-
-def _convention(knob: Knob) -> Penalty:
-    convention = penalty_convention_of(knob)
-    if convention is None:
-        raise refusal(Setting(knob, math.nan), knob, Run())
-    return convention
 
 
 def _layer_shares(

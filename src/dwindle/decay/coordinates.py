@@ -108,10 +108,8 @@ def survival_from_number(knob: Knob, number: float, run: Run) -> float:
 
 
 def number_from_e_folds(knob: Knob, e_folds: float, run: Run) -> float:
-    """Return the number to type for so many e-folds over the run."""
-    family = FAMILIES[_RATE_FAMILY] if knob.is_rate else _family(knob)
-    found = family.knob_for_e_folds(e_folds, run) / _steps_factor(knob, run)
-    return number_from_shrink(knob, found, run) if knob.is_rate else found
+    """Return the number to type at an optimizer for so many e-folds over the run."""
+    return _family(knob).knob_for_e_folds(e_folds, run) / _steps_factor(knob, run)
 
 
 def _family(knob: Knob) -> Family:
