@@ -83,8 +83,8 @@ def check_bengio() -> Claim:
         whose="Bengio (2012), as the Q&A reports him, and the answer",
         how=f"gradients of a network on {SAMPLES} digits in float64, {updates} "
         "minibatches, the last one short",
-        number=f"with the share an epoch differs from the full batch by {shared:.0e}, "
-        f"without it by {whole:.0%}",
+        number=f"with the share an epoch differs from the full batch by {shared:.0e} of it, "
+        f"without it by {100 * whole:.0f} %",
         verdict="holds" if exact and whole > ROUNDING else "does not hold",
         explanation="Every minibatch sees only its share of the summed losses, but "
         "would see the whole penalty, so an epoch would count the penalty once per "
@@ -93,8 +93,8 @@ def check_bengio() -> Claim:
         "left to divide by.",
         table=(
             ("compared gradients", "relative difference"),
-            ("Σ loss + λn Σ w²  and  n·(mean loss + λ Σ w²)", f"{per_batch:.1e}"),
-            ("epoch of minibatches, share n/N  and  full batch", f"{shared:.1e}"),
-            ("epoch of minibatches, no share  and  full batch", f"{whole:.1e}"),
+            ("Σ loss + λn Σ w²  and  n·(mean loss + λ Σ w²)", f"{per_batch:.1g}"),
+            ("epoch of minibatches, share n/N  and  full batch", f"{shared:.1g}"),
+            ("epoch of minibatches, no share  and  full batch", f"{whole:.1g}"),
         ),
     )

@@ -114,7 +114,7 @@ def check_one_tenth_percent() -> Claim:
     """Measure the decay of one step for every reading of "λ = 0.001"."""
     measured = [measure_shrink(reading) for reading in READINGS]
     rows = tuple(
-        (reading.title, reading.formula, f"{reading.predicted:.4%}", f"{shrink:.4%}")
+        (reading.title, reading.formula, _percent(reading.predicted), _percent(shrink))
         for reading, shrink in zip(READINGS, measured, strict=True)
     )
     literal, *with_lr = measured
@@ -126,7 +126,7 @@ def check_one_tenth_percent() -> Claim:
         "in every iteration.",
         whose="the answer",
         how=f"torch.optim.SGD on a weight with zero gradient, step {SETTLE}",
-        number=f"{min(measured):.3%} to {max(measured):.3%} per step",
+        number=f"{_percent(min(measured))} to {_percent(max(measured))} per step",
         verdict=_verdict(as_said=as_said, also_with_lr=also_with_lr),
         explanation="0.1 % is the decay only where λ is the shrink itself. In a "
         "program the learning rate multiplies it, the asker's formula doubles it, and "
@@ -136,6 +136,10 @@ def check_one_tenth_percent() -> Claim:
             *rows,
         ),
     )
+
+
+def _percent(fraction: float) -> str:
+    return f"{100 * fraction:.4g} %"
 
 
 def _verdict(*, as_said: bool, also_with_lr: bool) -> ClaimVerdict:

@@ -104,7 +104,7 @@ def check_layers_and_units() -> Claim:
         whose="the answer",
         how="five networks trained on digits with the asker's penalty; the weights "
         f"that leave always-black pixels, {HOW.epochs} epochs",
-        number=f"{seen[0].shrink:.4%} per step in all five (they differ by "
+        number=f"{100 * seen[0].shrink:.4g} % per step in all five (they differ by "
         f"{_tiny(spread)}); penalty ∝ weights^{grows_before:.2f} at the start, "
         f"^{grows_after:.2f} trained",
         verdict="holds" if same and grows else "does not hold",
@@ -134,7 +134,7 @@ def _terms_table(seen: Sequence[Witness]) -> tuple[tuple[str, ...], ...]:
         (
             f"{w.width} × {w.depth}",
             f"{w.weights:,}",
-            f"{w.shrink:.6%}",
+            f"{100 * w.shrink:.6g} %",
             f"{w.penalty_before:.3f}",
             f"{w.data_before:.3f}",
             f"{w.penalty_after:.3f}",
