@@ -161,6 +161,8 @@ def test_a_penalty_says_its_canonical_number():
         (0.01, "ASGD", {}, "second-decay", "lambd = 1e-4, that is on by default"),
         (0.01, "ASGD:lambd", {}, "falling-step", "half-life is that of the first step"),
         (30.0, "AdamW", {}, "impossible", r"fraction in [0, 1)"),
+        (10.0, "SGD", {"lr": 1e-300}, "impossible", "rotation per step too small"),
+        (1e9, "AdamW", {"steps": 1000}, "growth", "it grows instead of decaying"),
         (0, "AdamW", {}, "no-decay", "the half-life is infinite"),
         (0.1, "question.l2:layer-mean", {}, "per-layer", "another penalty for every"),
         (0.1, "Muon", {}, "no-equilibrium", "not known here"),
@@ -170,7 +172,7 @@ def test_a_penalty_says_its_canonical_number():
 def test_a_warning_says_what_to_know(number, name, facts, code, text):
     """Each trap is told by its code and in words."""
     size = {} if "steps" in facts else {"batch_size": 10, "dataset_size": 100}
-    found = explain(number, name, run=Run(lr=0.1, **size, **facts))
+    found = explain(number, name, run=Run(**({"lr": 0.1} | size | facts)))
     assert text in text_of(found, code)
 
 

@@ -107,9 +107,9 @@ def _memory(knob: Knob, run: Run) -> str:
         return ""
     late = run.momentum / (1 - run.momentum)
     return (
-        f"{knob.name}: the decay goes through a momentum of {run.momentum:g}; this is its "
-        f"rate once it runs. It starts about {late:.3g} steps late, and noise in the "
-        "gradients meets it otherwise."
+        f"{knob.name}: the decay goes through a momentum of {run.momentum:g}; this is "
+        f"its rate once it runs. It starts about {late:.3g} steps late, and noise in "
+        "the gradients meets it otherwise."
     )
 
 
@@ -149,6 +149,7 @@ def of_total(source: Knob, target: Knob, paths: tuple[str, str]) -> tuple[str, .
     """Return the assumptions of a conversion that keeps the total decay of the run."""
     ways = (
         "What the run leaves of a weight with zero gradient is the same, the way there "
-        f"is not: the decay of {source.name} {paths[0]}, that of {target.name} {paths[1]}."
+        f"is not: the decay of {source.name} {paths[0]}, that of {target.name} "
+        f"{paths[1]}."
     )
     return ways, _OWN_UPDATES

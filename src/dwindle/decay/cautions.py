@@ -84,6 +84,11 @@ def of_error(error: DwindleError) -> Caution:
     return Caution(code, str(error))
 
 
+def of_underflow(what: str) -> Caution:
+    """Say that a number is smaller than any that a computer holds."""
+    return Caution("impossible", f"These facts make {what} too small to be told.")
+
+
 def of_noise(rms_per_noise: float) -> Caution:
     """Say the equilibrium that depends on how noisy the gradients are."""
     text = (

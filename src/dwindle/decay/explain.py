@@ -163,6 +163,8 @@ class _Told:
             self._cautions.append(cautions.of_error(error))
         except OverflowError:
             self._cautions.append(cautions.GROWTH)
+        except ZeroDivisionError:
+            self._cautions.append(cautions.of_underflow(what))
         return None
 
     def _of_shrink(

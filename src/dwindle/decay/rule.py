@@ -43,6 +43,8 @@ FAMILY_WORDS: Mapping[str, str] = MappingProxyType(
 LR_FREE_FAMILIES = ("schedule-only", "constant")
 # A published pair of lr and decay still counts as followed at a rounded lr.
 COMPANION_TOLERANCE = 0.1
+# Far beyond any training, and near enough that no product of powers overflows.
+_SMALLEST, _LARGEST = 1e-30, 1e30
 
 Scale = Mapping[str, float]
 Checked = Literal["primary text", "secondary text", "from memory"]
@@ -134,8 +136,9 @@ def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
 
 def _checked(scale: Scale) -> dict[str, float]:
     for name, value in scale.items():
-        if not (0 < value < math.inf) and (name, value) != ("depth", 0):
-            raise RangeError(name, value, "a finite number above 0")
+        if not (_SMALLEST <= value <= _LARGEST) and (name, value) != ("depth", 0):
+            must = f"a number above 0, from {_SMALLEST:g} to {_LARGEST:g}"
+            raise RangeError(name, value, must)
     # No hidden layer has no power law; the number of weights still tells the change.
     return {name: float(value) for name, value in scale.items() if value}
 
