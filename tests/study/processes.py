@@ -1,0 +1,90 @@
+"""A study as a user runs it, in processes of its own that can be watched and killed."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from dwindle.errors import StoreError
+from dwindle.store.store import read_study
+
+DWINDLE = "import sys; from dwindle.cli.main import main; sys.exit(main())"
+PATIENCE_SECONDS = 60  # a machine may be busy; nothing here is timed
+
+
+@dataclass
+class Running:
+    """A command, its process group, and everything that it started."""
+
+    process: subprocess.Popen
+
+    @classmethod
+    def started(cls, *words):
+        command = [sys.executable, "-c", DWINDLE, *map(str, words)]
+        pipe = subprocess.PIPE
+        return cls(
+            subprocess.Popen(
+                command, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+            )
+        )
+
+    def ended(self):
+        """Wait for the end; return exit code, stdout and stderr."""
+        out, err = self.process.communicate(timeout=PATIENCE_SECONDS)
+        return self.process.returncode, out, err
+
+    def pids(self):
+        """Every process of the session that is not dead, read from /proc."""
+        return sorted(_of_session(self.process.pid))
+
+    def workers(self):
+        """The processes that train."""
+        return [pid for pid in self.pids() if "spawn_main" in _command(pid)]
+
+    def kill(self, *pids):
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+
+    def left(self):
+        """What is still alive once the system has had time to end it."""
+        wait_until(lambda: not self.pids())
+        return self.pids()
+
+
+def wait_until(holds):
+    """Ask until something holds or patience ends; tell whether it does."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def committed(store):
+    """How many trainings a store has now; none while it cannot be read yet."""
+    if not Path(store).exists():
+        return 0
+    with contextlib.suppress(StoreError):
+        return len(read_study(store).rows)
+    return 0
+
+
+def _of_session(session):
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit():
+                # pid (name) state ppid pgrp session ...; a name may hold anything.
+                fields = (folder / "stat").read_text().rpartition(")")[2].split()
+                if int(fields[3]) == session and fields[0] not in "ZX":
+                    yield int(folder.name)
+
+
+def _command(pid):
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""

@@ -1,0 +1,152 @@
+"""kill -9 of driver, worker or both: what was committed stays, the rest is made up."""
+
+import os
+import random
+import shutil
+import signal
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+
+import pytest
+from study.processes import Running, committed, wait_until
+
+from dwindle.cli.main import main
+from dwindle.findings.as_json import findings_as_dict
+from dwindle.findings.read import read_findings
+from dwindle.store.store import read_study
+
+STUDY = """\
+[study]
+problem = "digits-mlp"
+seeds = 4
+[optimizer]
+name = "sgd"
+lr = 0.05
+momentum = 0.9
+[base]
+width = 32
+depth = 2
+batch_size = 8
+dataset_size = 300
+epochs = 12
+[weight_decay]
+low = 1e-4
+high = 1e-1
+points = 4
+[axes]
+width = [16, 32]
+"""
+# A ceiling that makes packs of some models: many short packs.
+CEILING = "8M"
+
+
+def words(folder):
+    file = folder / "study.toml"
+    file.write_text(STUDY)
+    return "study", file, "--workers", "2", "--memory", CEILING, "--json"
+
+
+def rows(store):
+    """The rows of trainings as they lie in the file, by key."""
+    with closing(sqlite3.connect(store)) as db:
+        return {row[0]: row for row in db.execute("SELECT * FROM trial")}
+
+
+def found(store):
+    """All that a study says but how long it took."""
+    findings = findings_as_dict(read_findings(store))
+    untimed = [
+        (trial, replace(outcome, seconds=0.0))
+        for trial, outcome in read_study(store).rows
+    ]
+    return {**findings, "seconds": None}, untimed
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """The store of the study as it comes out when nobody disturbs it."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert same_command(folder) == 0
+    return folder / "study.db"
+
+
+def same_command(folder):
+    """Run the command again, its driver in this process (torch loads but once)."""
+    return main([str(word) for word in words(folder)])
+
+
+def copied(store, folder):
+    """A copy of a store that nobody writes to, with its journal if there is one."""
+    folder.mkdir()
+    for file in store.parent.glob("study.db*"):
+        shutil.copy(file, folder / file.name)
+    return folder / "study.db"
+
+
+def started_and_seen(folder, least):
+    """The study in its processes, when at least so many trainings are committed."""
+    study = Running.started(*words(folder))
+    assert wait_until(lambda: committed(folder / "study.db") >= least)
+    return study
+
+
+def assert_made_up(store, before, undisturbed):
+    """What was committed is unchanged, and all is as if nothing had happened."""
+    everything = rows(undisturbed)
+    assert 0 < len(before) < len(everything)
+    after = rows(store)
+    assert {key: after[key] for key in before} == before
+    assert after.keys() == everything.keys()
+    assert found(store) == found(undisturbed)
+
+
+def test_a_killed_driver_is_made_up_for(tmp_path, undisturbed):
+    """Without its driver no worker stays; the same command carries on."""
+    store = tmp_path / "study.db"
+    study = started_and_seen(tmp_path, 1)
+    assert len(study.workers()) == 2
+    study.kill(study.process.pid)
+    assert study.ended()[0] == -signal.SIGKILL
+    assert study.left() == []
+    before = rows(copied(store, tmp_path / "copy"))
+    assert same_command(tmp_path) == 0
+    assert_made_up(store, before, undisturbed)
+
+
+def test_a_killed_worker_is_made_up_for(tmp_path, undisturbed):
+    """The driver replaces a lost worker, trains its pack again, and ends as ever."""
+    store = tmp_path / "study.db"
+    study = started_and_seen(tmp_path, 1)
+    study.kill(random.choice(study.workers()))  # noqa: S311, no secret
+    before = rows(store)
+    code, _, err = study.ended()
+    assert code == 0, err
+    assert study.left() == []
+    assert_made_up(store, before, undisturbed)
+
+
+def test_a_killed_driver_and_worker_are_made_up_for(tmp_path, undisturbed):
+    """Both at once: nothing is left running, nothing committed is lost."""
+    store = tmp_path / "study.db"
+    study = started_and_seen(tmp_path, 1)
+    study.kill(study.workers()[0], study.process.pid)
+    assert study.ended()[0] == -signal.SIGKILL
+    assert study.left() == []
+    before = rows(copied(store, tmp_path / "copy"))
+    assert same_command(tmp_path) == 0
+    assert_made_up(store, before, undisturbed)
+
+
+def test_ctrl_c_in_a_terminal_saves(tmp_path):
+    """Ctrl-C, which all processes get: code 130, how to go on, no process, no lock."""
+    study = started_and_seen(tmp_path, 1)
+    os.killpg(study.process.pid, signal.SIGINT)
+    code, out, err = study.ended()
+    assert code == 130
+    assert "same command again to continue" in err
+    assert "StudyStoppedError" in out  # with --json a program is told, too
+    assert "Traceback" not in err
+    assert study.left() == []
+    assert not (tmp_path / "study.db.lock").exists()
+    assert 0 < committed(tmp_path / "study.db") < 40
