@@ -44,8 +44,9 @@ if ! "$venv/bin/python" -m pip --version >/dev/null 2>&1 || ! is_new_enough "$ve
     pwd >"$venv/made-in"
 fi
 
-# --no-compile: Python compiles a module when it is first imported; compiling all of
-# torch ahead would take longer than the rest of the set-up.
+# --no-compile: compiling all of torch ahead would take longer than the rest of the
+# set-up. What the commands import is compiled below, also where the environment tells
+# Python not to keep what it compiles: torch would start two seconds later every time.
 pip() {
     "$venv/bin/python" -m pip --disable-pip-version-check --no-input -q "$@" >"$log" 2>&1 || {
         cat "$log" >&2
@@ -57,4 +58,5 @@ if [ -n "${TORCH_INDEX:-}" ]; then
 fi
 pip install --no-compile -r requirements.txt
 pip install --no-compile --no-deps --no-build-isolation -e .
+PYTHONDONTWRITEBYTECODE='' "$venv/bin/python" scripts/compile_imports.py
 echo "$wanted" >"$stamp"

@@ -1,0 +1,27 @@
+"""Import what the commands import, so that Python keeps it compiled."""
+
+import importlib
+import pkgutil
+
+import dwindle
+
+# Those that are only imported inside functions; dwindle's own modules bring the rest.
+INSIDE_FUNCTIONS = (
+    "jinja2",
+    "pydantic",
+    "rich.live",
+    "rich.progress",
+    "rich.table",
+    "scipy.interpolate",
+    "scipy.optimize",
+    "scipy.stats",
+    "sklearn.datasets",
+    "sklearn.linear_model",
+    "torch",
+    "vl_convert",
+)
+
+if __name__ == "__main__":
+    own = pkgutil.walk_packages(dwindle.__path__, "dwindle.")
+    for name in (*INSIDE_FUNCTIONS, *(module.name for module in own)):
+        importlib.import_module(name)
