@@ -1,5 +1,6 @@
 """dwindle report: what a study found, from its store; needs no torch."""
 
+from collections import Counter
 from pathlib import Path
 
 from dwindle.cli.options import Option
@@ -22,9 +23,14 @@ def command(*, store: str, html: str | None, as_json: bool) -> None:
 def show(store: Path, *, html: str | None, as_json: bool) -> None:
     """Print what a store says, and write the page if one is asked for."""
     from dwindle.findings.as_json import findings_as_dict
-    from dwindle.findings.read import read_findings
+    from dwindle.findings.read import findings_of
+    from dwindle.store.store import read_study
 
-    findings = read_findings(store)
+    stored = read_study(store)
+    findings = findings_of(stored)
+    errors = Counter(outcome.error for _, outcome in stored.rows if outcome.error)
+    for text, count in errors.items():
+        stderr().print(f"{count} trainings failed: {text}", style="red", markup=False)
     if html is not None:
         from dwindle.report.page import write_page
 

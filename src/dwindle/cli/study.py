@@ -140,14 +140,14 @@ def _print_plan(
         "trainings": trainings,
         "packs": len(packs),
         "workers": workers,
-        "seconds": round(seconds, 1),
+        "seconds": float(f"{seconds:.2g}"),
     }
     if as_json:
         print_json(totals)
         return
     stdout().print(_plan_table(packs))
     stdout().print(
-        f"{trainings} trainings in {len(packs)} packs, about {seconds:.0f} s on"
+        f"{trainings} trainings in {len(packs)} packs, about {seconds:.2g} s on"
         f" {workers} worker{'s' if workers > 1 else ''} (a guess until measured; a cell"
         " whose best decay lies at an edge of the grid gets up to 6 decays more)."
     )

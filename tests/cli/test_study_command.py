@@ -1,0 +1,207 @@
+"""dwindle study and dwindle report: plan, train, look, refuse; and where words go."""
+
+import json
+
+import pytest
+from study import tiny
+
+from dwindle.cli import study as study_command
+from dwindle.cli.main import main
+from dwindle.cli.study import read_bytes
+from dwindle.errors import RangeError, StoreLockedError
+from dwindle.store.store import Store, read_study
+from dwindle.study.backends import Inline
+from dwindle.study.cost import Estimate
+from dwindle.study.driver import Progress
+from dwindle.study.progress import said, shown_on, time_left
+
+FILE = """\
+[study]
+problem = "digits-mlp"
+seeds = 3
+[optimizer]
+name = "sgd"
+lr = 0.1
+momentum = 0.9
+[base]
+width = 8
+depth = 1
+batch_size = 32
+dataset_size = 64
+epochs = 2
+[weight_decay]
+low = 1e-4
+high = 1e-1
+points = 7
+[axes]
+width = [4, 8, 16]
+"""
+TRAININGS = 3 * 3 * 8
+
+
+@pytest.fixture
+def file(tmp_path, monkeypatch):
+    """A study file; what trains is pretended, since others show real training."""
+    backend = Inline(tiny.PRETENDED)
+    monkeypatch.setattr(study_command, "_backend", lambda *_: backend)
+    path = tmp_path / "my-study.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_study_says_what_it_found(file, capsys):
+    """JSON on stdout in the documented schema, and a store beside the file."""
+    assert main(["study", str(file), "--json"]) == 0
+    out, err = capsys.readouterr()
+    found = json.loads(out)
+    assert found["study"] == "my-study"
+    assert found["trials"] == {"ok": TRAININGS, "diverged": 0, "error": 0}
+    assert [axis["axis"] for axis in found["axes"]] == ["width"]
+    assert err == ""
+    assert read_study(file.with_suffix(".db")).complete
+
+
+def test_a_report_says_what_the_study_said(file, tmp_path, capsys):
+    """The store alone gives the same findings, table or JSON, and the page."""
+    store, page = tmp_path / "elsewhere" / "s.db", tmp_path / "page.html"
+    assert main(["study", str(file), "--store", str(store), "--json"]) == 0
+    said_by_study = capsys.readouterr().out
+    words = ["report", str(store), "--json", "--html", str(page)]
+    assert main(words) == 0
+    out, err = capsys.readouterr()
+    assert out == said_by_study
+    assert f"Wrote {page}" in err
+    assert page.read_text().startswith("<!DOCTYPE html>")
+    assert main(["report", str(store)]) == 0
+    assert "width" in capsys.readouterr().out
+
+
+def test_a_dry_run_trains_nothing(file, capsys):
+    """The plan, its trainings and its cost are shown; no store is made."""
+    assert main(["study", str(file), "--dry-run", "--workers", "3", "--json"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert plan["trainings"] == TRAININGS
+    assert plan["workers"] == 3
+    assert plan["packs"] >= 3
+    assert plan["seconds"] > 0
+    assert main(["study", str(file), "--dry-run"]) == 0
+    assert f"{TRAININGS} trainings in" in capsys.readouterr().out
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_failed_trainings_are_told(file, capsys, monkeypatch):
+    """What failed is counted in the findings, and its text is said on stderr."""
+    backend = Inline(tiny.engine_of(tiny.fail_on_seed_1))
+    monkeypatch.setattr(study_command, "_backend", lambda *_: backend)
+    assert main(["study", str(file), "--json"]) == 0
+    out, err = capsys.readouterr()
+    failed = json.loads(out)["trials"]["error"]
+    assert failed > 0
+    assert f"{failed} trainings failed: ZeroDivisionError" in err
+
+
+def test_ctrl_c_is_code_130(file, capsys, monkeypatch):
+    """An interrupted study says where its results are and how to go on."""
+    commit = Store.commit
+
+    def interrupted(self, trainings, *, seconds):
+        commit(self, trainings, seconds=seconds)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "commit", interrupted)
+    assert main(["study", str(file)]) == 130
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "my-study.db" in err
+    assert "Run the same command again to continue" in err
+
+
+def test_a_full_disk_is_code_3(file, capsys, monkeypatch):
+    """No room is a failure of the run, told with what is free, and not a crash."""
+    commit = Store.commit
+
+    def without_room(self, trainings, *, seconds):
+        # SQLite's own limit fails exactly as a full disk does: SQLITE_FULL.
+        self._db.execute("PRAGMA max_page_count = 1")
+        commit(self, trainings, seconds=seconds)
+
+    monkeypatch.setattr(Store, "commit", without_room)
+    assert main(["study", str(file), "--json"]) == 3
+    out, err = capsys.readouterr()
+    assert json.loads(out)["error"]["kind"] == "StoreAccessError"
+    assert "disk is full" in err
+    assert "Traceback" not in err
+
+
+def test_a_store_in_use_is_code_3(file, capsys):
+    """A second study on the same store is told who writes to it."""
+    path = file.with_suffix(".db")
+    facts = {"spec": tiny.SPEC, "conditions": tiny.CONDITIONS, "problem": tiny.FACTS}
+    with Store(path, **facts):
+        assert main(["study", str(file)]) == StoreLockedError.exit_code == 3
+    assert "one writer at a time" in capsys.readouterr().err
+
+
+def test_all_mistakes_of_a_file_are_code_2(file, capsys):
+    """A bad file is answered with every line that is wrong; nothing is trained."""
+    file.write_text(FILE.replace("seeds = 3", "seeds = 0").replace("width", "widht"))
+    assert main(["study", str(file)]) == 2
+    err = capsys.readouterr().err
+    assert "my-study.toml:3: seeds must be" in err
+    assert "my-study.toml:9: " in err
+    assert not file.with_suffix(".db").exists()
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--backend", "prcesses"], "Nearest: processes"),
+        (["--workers", "0"], "--workers must be at least 1. Got 0"),
+        (["--memory", "lots"], "--memory must be a number. Got 'lots'"),
+        (["--memory", "-4G"], "--memory must be above 0. Got -4G"),
+        (["--memroy", "4G"], "Nearest: --memory"),
+    ],
+)
+def test_impossible_options_are_refused(file, capsys, words, told):
+    """A value that an option cannot have is refused before anything starts."""
+    assert main(["study", str(file), *words]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_memory_may_have_a_unit():
+    """Bytes, or the units that people write."""
+    assert read_bytes("--memory", "1000") == 1000
+    assert read_bytes("--memory", "512M") == read_bytes("--memory", "512MiB") == 2**29
+    assert read_bytes("--memory", "4g") == 2**32
+    with pytest.raises(RangeError, match=r"must be a whole number. Got '0\.5'"):
+        read_bytes("--memory", "0.5")
+
+
+def progress(trained, **facts):
+    estimate = Estimate(planned=2.0, workers=2, done=1.0, worked=10.0, began=0.0)
+    facts = {"diverged": 0, "errors": 0, **facts}
+    return Progress(
+        study="SGD", trained=trained, planned=140, estimate=estimate, **facts
+    )
+
+
+def test_progress_is_a_line_on_a_terminal_only(capsys):
+    """A terminal gets counts and the time left; a file gets nothing at all."""
+    from rich.console import Console
+
+    for is_terminal in (True, False):
+        console = Console(stderr=True, force_terminal=is_terminal, width=120)
+        with shown_on(console) as show:
+            show(progress(0))
+            show(progress(70, diverged=2))
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert ("70 of 140 trainings, 2 diverged" in err) == is_terminal
+    assert err == ""
+
+
+def test_progress_in_words():
+    """What went wrong is told beside the count, and no time once all is done."""
+    assert said(progress(3, errors=1)) == "3 of 140 trainings, 1 failed"
+    assert time_left(progress(140)) == ""
+    assert time_left(progress(70)) == "0:00 left"
