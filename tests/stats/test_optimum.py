@@ -12,9 +12,11 @@ from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 from dwindle.stats.curve import Curve
 from dwindle.stats.optimum import (
     INTERPOLATION_FLOOR,
+    draw_optima,
     locate_minima,
     measure_optimum,
 )
+from dwindle.stats.student import half_width
 
 GRID = np.arange(13) * STEP
 SEED = st.integers(0, 10**6)
@@ -115,6 +117,21 @@ def test_without_noise_only_the_floor_is_left():
     optimum = measure_optimum(curve_of([bowl] * 5))
     assert optimum.log_decay - optimum.low == pytest.approx(0.12, abs=1e-6)
     assert optimum.high - optimum.log_decay == pytest.approx(0.12, abs=1e-6)
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 8])
+def test_draws_of_parabolas_are_student_t_around_the_mean_of_their_minima(seeds):
+    """Equal parabolas: the interval is that of a mean of n minima, known exactly."""
+    minima = GRID[6] + 0.2 * np.random.default_rng(seeds).standard_normal(seeds)
+    curve = curve_of([1 + (GRID - at) ** 2 for at in minima])
+    draws = draw_optima(curve, draws=40000)
+    half = half_width(minima)
+    low, high = np.quantile(draws - minima.mean(), (0.05, 0.95))
+    # 40000 draws know a quantile of t with 2 degrees of freedom to about 2 %.
+    assert (low, high) == (
+        pytest.approx(-half, rel=0.05),
+        pytest.approx(half, rel=0.05),
+    )
 
 
 def test_findings_repeat_exactly():
