@@ -83,7 +83,7 @@ def check_bengio() -> Claim:
         whose="Bengio (2012), as the Q&A reports him, and the answer",
         how=f"gradients of a network on {SAMPLES} digits in float64, {updates} "
         "minibatches, the last one short",
-        number=f"with the share an epoch differs from the full batch by {shared:.0e} of it, "
+        number=f"with the share an epoch differs from the full batch by {shared:.0e}, "
         f"without it by {100 * whole:.0f} %",
         verdict="holds" if exact and whole > ROUNDING else "does not hold",
         explanation="Every minibatch sees only its share of the summed losses, but "
