@@ -18,6 +18,14 @@ def test_every_step_against_the_definition(schedule, steps):
     assert schedule.multipliers(steps) == pytest.approx(by_hand, rel=0, abs=1e-15)
 
 
+@pytest.mark.parametrize("steps", [1, 2, 3, 5, 7])
+def test_two_halves_that_both_round_up_still_fit(steps):
+    """Warm-up and fall may each round up to more than there is; the fall gives way."""
+    schedule = Schedule(shape="wsd", warmup=0.5, decay_share=0.5)
+    by_hand = [decay_by_hand.multiplier(schedule, t, steps) for t in range(steps)]
+    assert schedule.multipliers(steps) == pytest.approx(by_hand, rel=0, abs=1e-15)
+
+
 @given(schedules(), st.integers(10, 200))
 def test_a_schedule_rises_to_its_peak_and_never_rises_again(schedule, steps):
     """The largest multiplier is 1, at the first step after the warm-up."""
