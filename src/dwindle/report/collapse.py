@@ -5,7 +5,7 @@ anchor scale by it: λ · (predicted at the anchor) / (predicted at the cell).
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dwindle.findings.model import AxisFindings, CellFindings, RuleFindings
 from dwindle.report import tables, text
@@ -14,16 +14,21 @@ from dwindle.report import tables, text
 # to follow, joins them. Six panels are what a reader still compares.
 HEADLINE_RULES = ("question-layer-mean", "bengio-map", "neal", "half-life-epochs")
 MOST_PANELS = 6
+MEASURED = "measured: ∝"
 
 Factors = tuple[float | None, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Correction:
-    """A named factor per cell that brings its λ to the anchor scale."""
+    """A named factor per cell that brings its λ to the anchor scale.
+
+    ``also`` names the rules that come to the same.
+    """
 
     title: str
     factors: Factors
+    also: tuple[str, ...] = ()
 
     @property
     def changes_nothing(self) -> bool:
@@ -45,7 +50,7 @@ def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
     measured = measured_factors(axis)
     if measured is not None:
         power = f"{text.quantity(axis.axis)}^{text.fixed(axis.exponent, places=2)}"
-        found.append(Correction(title=f"measured: λ ∝ {power}", factors=measured))
+        found.append(Correction(title=f"{MEASURED} {power}", factors=measured))
     return tuple(found)
 
 
@@ -59,9 +64,7 @@ def _chosen(axis: AxisFindings) -> list[RuleFindings]:
 def _join(found: list[Correction], new: Correction) -> None:
     for i, old in enumerate(found):
         if _same(old.factors, new.factors):
-            found[i] = Correction(
-                title=f"{old.title}; {new.title}", factors=old.factors
-            )
+            found[i] = replace(old, also=(*old.also, new.title))
             return
     if len(found) < MOST_PANELS - 1:
         found.append(new)
@@ -168,5 +171,5 @@ def best_correction(axis: AxisFindings) -> Correction:
     nothing about a rule. Uncorrected curves may win.
     """
     typed, *others = corrections(axis)
-    rules = [each for each in others if not each.title.startswith("measured")]
+    rules = [each for each in others if not each.title.startswith(MEASURED)]
     return min((typed, *rules), key=lambda each: spread(axis, each.factors) or math.inf)

@@ -69,7 +69,7 @@ class StudyView:
 class ClaimView:
     """One claim with the look of its verdict."""
 
-    id: str
+    position: int
     claim: str
     whose: str
     how: str
@@ -83,10 +83,10 @@ class ClaimView:
 
 @dataclass(frozen=True, kw_only=True)
 class RowGroup:
-    """The rows of the verdict table that belong to one study."""
+    """The rows of the verdict table that belong to one study; values are lines."""
 
     study: str
-    rows: tuple[tuple[str, ...], ...]
+    rows: tuple[tuple[tuple[str, ...], ...], ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,7 +116,7 @@ def page_of(shown: Answer | Findings) -> Page:
         verdict=sentences.verdict(shown),
         row_rules=tuple(text.rule_title(name) for name in verdict_rules(rows)),
         rows=verdict_groups(rows),
-        claims=tuple(_claim_view(claim) for claim in claims),
+        claims=tuple(_claim_view(i, claim) for i, claim in enumerate(claims, 1)),
         studies=tuple(_study_view(f"s{i}", each) for i, each in enumerate(studies)),
         next_steps=sentences.next_steps(shown),
     )
@@ -130,15 +130,28 @@ def verdict_rules(rows: tuple[VerdictRow, ...]) -> tuple[str, ...]:
 def verdict_groups(rows: tuple[VerdictRow, ...]) -> tuple[RowGroup, ...]:
     """Return the rows of a verdict table by study, in their order."""
     names = verdict_rules(rows)
-    by_study: dict[str, list[tuple[str, ...]]] = {}
+    by_study: dict[str, list[tuple[tuple[str, ...], ...]]] = {}
     for row in rows:
-        cells = (text.clean(row.rules.get(name, text.NOTHING)) for name in names)
-        measured = text.clean(row.measured)
-        line = (text.quantity(row.axis), measured, *cells)
+        told = (row.rules.get(name, text.NOTHING) for name in names)
+        line = ((text.quantity(row.axis),), *map(verdict_lines, (row.measured, *told)))
         by_study.setdefault(text.clean(row.study), []).append(line)
     return tuple(
         RowGroup(study=study, rows=tuple(lines)) for study, lines in by_study.items()
     )
+
+
+def verdict_lines(value: str) -> tuple[str, ...]:
+    """Return a value of the verdict in the lines that it reads in.
+
+    Example:
+        >>> verdict_lines("−0.40 (−0.87 to 0.08)")
+        ('−0.40', '(−0.87 to 0.08)')
+        >>> verdict_lines("1.00, loses 0.043 (0.007–0.078)")
+        ('1.00', 'loses 0.043', '(0.007–0.078)')
+
+    """
+    broken = text.clean(value).replace(", loses", "\nloses").replace(" (", "\n(", 1)
+    return tuple(broken.replace("cannot tell: ", "cannot tell\n").split("\n"))
 
 
 def claim_mark(claim: Claim) -> tuple[str, str]:
@@ -151,13 +164,13 @@ def claim_table(claim: Claim) -> Table | None:
     if not claim.table:
         return None
     columns, *rows = (tuple(text.clean(v) for v in row) for row in claim.table)
-    return Table(caption="Evidence", columns=columns, rows=tuple(rows))
+    return Table(caption="", columns=columns, rows=tuple(rows))
 
 
-def _claim_view(claim: Claim) -> ClaimView:
+def _claim_view(position: int, claim: Claim) -> ClaimView:
     kind, sign = claim_mark(claim)
     return ClaimView(
-        id=text.clean(claim.id, limit=20),
+        position=position,
         claim=text.clean(claim.claim, limit=600).rstrip("."),
         whose=text.clean(claim.whose).rstrip("."),
         how=text.clean(claim.how, limit=600).rstrip("."),
@@ -191,12 +204,13 @@ def _collapse_view(key: str, axis: AxisFindings) -> CollapseView:
     measured = (
         f"best λ ∝ {name}^{power}"
         if axis.exponent is not None
-        else f"no exponent, {text.clean(axis.why_null or 'too few optima')}"
+        else f"no exponent, {text.clean(axis.why_null or 'too few optima', limit=2000)}"
     )
+    note = _capital(text.clean(axis.note, limit=2000))
     held = f" ({text.clean(axis.policy)})" if axis.policy else ""
     return CollapseView(
         heading=f"{name}{held}",
-        remark=f"{_capital(measured)}. {_capital(text.clean(axis.note))}".strip(),
+        remark=f"{_capital(measured)}. {note}".strip(),
         figure=FigureView(
             panels=tuple(
                 _collapse_panel(f"{key}p{i}", axis, each)
@@ -221,7 +235,12 @@ def _collapse_panel(
         f"{correction.title}: {remark}."
     )
     drawn = render.svg(figures.collapse_panel(panel), name=key, alt=alt)
-    return PanelView(svg=drawn, title=_capital(correction.title), remark=remark)
+    same = f"Also: {', '.join(correction.also)}. " if correction.also else ""
+    return PanelView(
+        svg=drawn,
+        title=_capital(correction.title),
+        remark=f"{same}{_capital(remark)}.",
+    )
 
 
 def _shift_table(axis: AxisFindings, found: tuple[collapse.Correction, ...]) -> Table:

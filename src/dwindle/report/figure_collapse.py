@@ -8,9 +8,8 @@ from dwindle.report.collapse import Correction
 from dwindle.report.themes import Theme
 from dwindle.report.vega import Spec
 
-PANEL_WIDTH = 268
-CURVES_HEIGHT = 132
-ROW_HEIGHT = 13
+PANEL_WIDTH = 204
+CURVES_HEIGHT = 124
 # A panel shows at least this factor on both sides of every corrected optimum.
 _MARGIN = 8.0
 
@@ -53,7 +52,7 @@ def collapse_parts(panel: Panel) -> Spec:
     """Return a collapse panel without its frame, to be set beside others."""
     domain = shared_domain(panel.axis)
     return {
-        "spacing": 4,
+        "spacing": panel.lettering + 7,
         "vconcat": [_curves(panel, domain), _optima(panel, domain)],
     }
 
@@ -78,7 +77,7 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
         "field": "y",
         "type": "quantitative",
         "scale": {"domain": [-0.04 * ceiling, ceiling], "nice": False},
-        "axis": {"title": "loss above its lowest, nats", "tickCount": 4},
+        "axis": {**vega.title_above("loss above its lowest, nats"), "tickCount": 4},
     }
     dash = {
         "field": "kind",
@@ -124,7 +123,7 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
         "type": "nominal",
         "sort": None,
         "scale": {"domain": names},
-        "axis": {"title": text.quantity(panel.axis.axis), **quiet},
+        "axis": {**vega.title_above(text.quantity(panel.axis.axis)), **quiet},
     }
     across = vega.decay_axis(domain, title=_decay_title(panel.axis, panel.correction))
     return {
@@ -148,7 +147,7 @@ def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
         ),
         vega.layer(
             seen,
-            {"type": "point", "size": 52, "clip": True, "strokeWidth": 1.6},
+            {"type": "point", "size": 52, "strokeWidth": 1.6, "opacity": 1},
             {
                 **base,
                 "color": color,

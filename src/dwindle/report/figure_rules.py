@@ -8,7 +8,7 @@ from dwindle.report.themes import Theme
 from dwindle.report.vega import Spec
 
 
-def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 190) -> Spec:
+def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Spec:
     """Return the measured exponent with its interval beside every rule's prediction."""
     rules = [rule for rule in tables.ranked_rules(axis) if rule.exponent is not None]
     rules.sort(key=lambda rule: (rule.exponent or 0.0, rule.rule))
@@ -35,7 +35,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 190) -> Sp
     }
     points = vega.layer(
         rows,
-        {"type": "point", "size": 70, "strokeWidth": 2},
+        {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
         {"x": across, "y": row_of, **_agreement_encoding(theme)},
     )
     parts = {
@@ -106,7 +106,6 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
                 "ticks": False,
                 "domain": False,
                 "labelColor": theme.ink,
-                "labelExpr": "split(datum.label, ' ')",
             },
         },
         "y": {
@@ -125,8 +124,9 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
     tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
     label = {"type": "text", "fontSize": 11}
     parts = {
-        "width": {"step": 66},
+        "width": {"step": 82},
         "height": {"step": 25},
+        "resolve": {"scale": {"color": "independent"}},
         "layer": [
             vega.layer(rows, tile, {**base, "color": _classes(theme.heat)}),
             vega.layer(

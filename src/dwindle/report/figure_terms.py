@@ -1,6 +1,7 @@
 """The two terms of the objective over scale: is the penalty what a reader fears?"""
 
 import math
+from collections.abc import Sequence
 
 from dwindle.findings.model import AxisFindings
 from dwindle.report import collapse, text, vega
@@ -23,17 +24,18 @@ def common_decay(axis: AxisFindings) -> float | None:
     return min(sorted(shared), key=lambda each: abs(math.log(each) - target))
 
 
-def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 268) -> Spec:
+def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
     """Return penalty and data term after training, at one λ for all cells."""
-    rows = [
+    rows: list[Spec] = [
         {"x": value, "term": term, "y": height}
         for value, data, penalty in terms_rows(axis)
         for term, height in (("data term", data), ("penalty", penalty))
         if height is not None and height > 0
     ]
     terms = ["data term", "penalty"]
+    reach = _whole_decades([row["y"] for row in rows])
     base = {"field": "term", "type": "nominal"}
-    legend = {"orient": "top", "symbolSize": 60, "offset": 4}
+    legend = {"orient": "top", "symbolSize": 60, "offset": 6, "columnPadding": 24}
     values = [cell.value for cell in axis.cells]
     across = {
         "field": "x",
@@ -49,8 +51,8 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 268) -> Spec:
     up = {
         "field": "y",
         "type": "quantitative",
-        "scale": {"type": "log"},
-        "axis": {"title": "nats", "format": "~g", "tickCount": 4},
+        "scale": {"type": "log", "domain": list(reach), "nice": False},
+        "axis": {"title": None, "format": "~g", "values": vega.decades(*reach)},
     }
     parts = {
         "width": width,
@@ -78,6 +80,13 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 268) -> Spec:
         ),
     }
     return vega.figure(parts, theme)
+
+
+def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:
+    if not heights:
+        return 0.1, 1.0
+    low, high = math.log10(min(heights)), math.log10(max(heights))
+    return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)
 
 
 def terms_rows(

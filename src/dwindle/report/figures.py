@@ -70,29 +70,43 @@ def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
         lettering=13,
     )
     heading = {
-        "text": correction.title,
+        "text": _panel_title(correction),
         "subtitle": spread_text(axis, correction),
         "fontSize": 14,
         "subtitleFontSize": 12,
         "anchor": "start",
         "frame": "group",
+        "offset": 16,
     }
     return {"title": heading, **collapse_parts(panel)}
+
+
+def _panel_title(correction: Correction) -> str:
+    names = ", ".join((correction.title, *correction.also)[:3])
+    return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
 
 
 def _message(axis: AxisFindings, best: Correction) -> str:
     name = text.quantity(axis.axis)
     if best.changes_nothing:
-        return f"The best weight decay does not need correcting for {name}"
+        return f"The best weight decay needs no correction for {name}"
     direction = "falls" if (axis.exponent or 0.0) < 0 else "rises"
-    return f"The best weight decay {direction} with {name}"
+    told = f"The best weight decay {direction} with {name}"
+    typed = collapse.spread(axis, collapse.corrections(axis)[0].factors)
+    corrected = collapse.spread(axis, best.factors)
+    if typed is None or corrected is None:
+        return told
+    before, after = (text.number(each, digits=2) for each in (typed, corrected))
+    return f"{told}: a factor {before} apart as typed, {after} corrected"
 
 
 def _setting(study: Findings, axis: AxisFindings) -> str:
+    # No ∝ here: where a font lacks it, a converter sets the whole line in another one.
     power = text.exponent(axis.exponent, axis.low, axis.high)
-    name, optimizer = text.clean(study.study, limit=40), text.clean(study.optimizer)
-    law = f"best λ ∝ {text.quantity(axis.axis)}^{power}"
-    return f"{name}, {optimizer}, {study.seeds} seeds: {law}"
+    return (
+        f"{text.clean(study.study, limit=60)}, {study.seeds} seeds. "
+        f"Exponent of the best λ over {text.quantity(axis.axis)}: {power}"
+    )
 
 
 def spread_text(axis: AxisFindings, correction: Correction) -> str:

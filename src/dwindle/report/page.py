@@ -1,18 +1,17 @@
 """One self-contained HTML page of a study or of the answer, written atomically."""
 
 import base64
-import contextlib
 import hashlib
 import os
-import tempfile
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dwindle.errors import MissingLibraryError, ReportWriteError
+from dwindle.errors import MissingLibraryError
 from dwindle.findings.model import Answer, Findings
 from dwindle.report.content import page_of
 from dwindle.report.themes import DARK, LIGHT, css_variables
+from dwindle.report.writing import write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -31,36 +30,6 @@ def write_page(shown: Answer | Findings, path: str | os.PathLike[str]) -> None:
 
     """
     write_whole(Path(path), render_page(shown).encode())
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name, then put it in place in one step.
-
-    Raises:
-        ReportWriteError: If the system refuses; what was at ``path`` is intact.
-
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
-    except OSError as refusal:
-        why = refusal.strerror or str(refusal)
-        raise ReportWriteError(path=str(path), why=why) from refusal
-
-
-def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide a page from a server
-        Path(temporary).replace(path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            Path(temporary).unlink()
-        raise
 
 
 def render_page(shown: Answer | Findings) -> str:

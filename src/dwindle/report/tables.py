@@ -228,7 +228,7 @@ def _regret_of(name: str, axis: AxisFindings) -> str:
 def conditions_table(findings: Findings) -> Table:
     """Return everything under which the trainings are comparable, one fact a row."""
     return Table(
-        caption="Conditions",
+        caption="",
         columns=("condition", "value"),
         rows=(
             ("optimizer", text.clean(findings.optimizer)),

@@ -36,8 +36,8 @@ _LOST = "×"
 def print_answer(answer: Answer, console: Console) -> None:
     """Print claims, studies, the verdict table, the sentences and the next step."""
     _heading(console, QUESTION)
-    for claim in answer.claims:
-        console.print(_claim(claim))
+    for position, claim in enumerate(answer.claims, 1):
+        console.print(_claim(position, claim))
         console.print()
     if answer.studies:
         _heading(console, "Studies")
@@ -104,7 +104,7 @@ def _conclusion(console: Console, shown: Answer | Findings) -> None:
         console.print(Text(step, style="cyan"), soft_wrap=True)
 
 
-def _claim(claim: Claim) -> RenderableType:
+def _claim(position: int, claim: Claim) -> RenderableType:
     kind, sign = claim_mark(claim)
     style = _STYLES[kind]
     told = text.clean(claim.claim, limit=600).rstrip(".")
@@ -124,9 +124,8 @@ def _claim(claim: Claim) -> RenderableType:
     evidence = claim_table(claim)
     if evidence is not None:
         parts.append(_plain_table(evidence))
-    number = Text(text.clean(claim.id, limit=20), style="bold")
     laid_out = Table.grid(Column(no_wrap=True), Column(ratio=1), padding=(0, 2, 0, 0))
-    laid_out.add_row(number, Group(*parts))
+    laid_out.add_row(Text(f"{position}", style="bold"), Group(*parts))
     return laid_out
 
 
@@ -179,17 +178,12 @@ def _wide(rows: tuple[VerdictRow, ...]) -> Table:
         shown.add_row(Text(group.study, style="bold"))
         for quantity, measured, *told in group.rows:
             shown.add_row(
-                _words(quantity),
-                Text(_broken(measured), style="bold"),
-                *(_words(_broken(each)) for each in told),
+                _words(*quantity),
+                Text("\n".join(measured), style="bold"),
+                *(_words("\n".join(each)) for each in told),
             )
         shown.add_section()
     return shown
-
-
-def _broken(value: str) -> str:
-    """Break a verdict where it reads: exponent, then cost, then interval."""
-    return value.replace(", loses", "\nloses").replace(" (", "\n(", 1)
 
 
 def _narrow(rows: tuple[VerdictRow, ...]) -> Table:
@@ -200,11 +194,13 @@ def _narrow(rows: tuple[VerdictRow, ...]) -> Table:
         shown.add_row(Text(group.study, style="bold"))
         for quantity, measured, *told in group.rows:
             shown.add_row(
-                Text(quantity), Text("measured", style="bold"), Text(measured)
+                _words(*quantity),
+                Text("measured", style="bold"),
+                Text(" ".join(measured)),
             )
             for title, each in zip(titles, told, strict=True):
-                if each != text.NOTHING:
-                    shown.add_row("", Text(title, style="dim"), Text(each))
+                if each != (text.NOTHING,):
+                    shown.add_row("", Text(title, style="dim"), Text(" ".join(each)))
         shown.add_section()
     return shown
 

@@ -39,7 +39,7 @@ def clean(text: object, *, limit: int = 240) -> str:
 
     """
     plain = _ESCAPES.sub("", str(text)[: 8 * limit])
-    spaced = " ".join(plain.split())
+    spaced = re.sub(r"\s", " ", plain).strip()
     kept = "".join(c for c in spaced if unicodedata.category(c) not in _INVISIBLE)
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
@@ -149,13 +149,16 @@ def quantity(axis: str) -> str:
     return words.quantity(clean(axis, limit=40))
 
 
-# What the columns of the verdict are called in running text.
+# What tables and figures call a rule; all others go by their own names.
 _RULES = {
     "question-layer-mean": "the question: λ / weights",
     "answer": "the answer: no correction",
     "bengio-map": "Bengio, MAP",
     "neal": "Neal's prior",
     "half-life-epochs": "half-life in epochs",
+    "half-life-examples": "half-life in examples",
+    "half-life-run": "half-life in shares of the run",
+    "half-life-steps": "half-life in steps",
     "unchanged": "λ left as it is",
 }
 

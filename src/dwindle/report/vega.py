@@ -9,7 +9,8 @@ from dwindle.report.themes import SHAPES, Theme, series_positions
 Spec = dict[str, Any]  # JSON: what Vega-Lite reads
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, never fetched
-FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, Arial, sans-serif"
+# Fonts of one width on all systems: labels are measured here and drawn elsewhere.
+FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
 # Below this a plain decimal has too many zeros for a tick label.
 _PLAIN_DECIMALS_FROM = 1e-3
 
@@ -39,6 +40,15 @@ def figure(parts: Spec, theme: Theme, *, lettering: int = 11) -> Spec:
         "title": {"color": theme.ink, "subtitleColor": theme.muted},
     }
     return {"$schema": SCHEMA, "config": config, **parts}
+
+
+def title_above(title: str) -> Spec:
+    """Return the title of an upright axis, written level above its left end.
+
+    Turned by a quarter, it would be longer than a small panel is high.
+    """
+    level = {"titleAngle": 0, "titleAlign": "left", "titleBaseline": "bottom"}
+    return {"title": title, **level, "titleX": 0, "titleY": -5}
 
 
 def decades(low: float, high: float) -> list[float]:
