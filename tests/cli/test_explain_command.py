@@ -72,6 +72,15 @@ def test_coupled_adam_has_no_half_life(capsys):
     assert "coupled-adaptive" in [warning["code"] for warning in told["warnings"]]
 
 
+def test_a_run_too_long_to_follow_is_told(capsys):
+    """For a thousand million steps there is a half-life, and a word on what is not."""
+    line = shlex.split("explain AdamW=0.1 --lr 1e-3 --steps 1e9 --schedule cosine")
+    told = _json(line, capsys)
+    assert told["half_life"]["steps"] == pytest.approx(6931.1, rel=1e-4)  # ln 2 · 1e4
+    assert told["e_folds"] is None
+    assert any("at most 10,000,000" in warning["text"] for warning in told["warnings"])
+
+
 @pytest.mark.parametrize(
     ("clock", "value", "told"),
     [
@@ -95,6 +104,11 @@ def test_a_time_is_written_as_its_clock_has_it(clock, value, told):
         ("AdamW=-0.1", "RangeError", "0 or more. Got -0.1."),
         ("AdamW=0.1 --momentum 1", "RangeError", "momentum must be in [0, 1). Got 1.0"),
         ("AdamW=0.1 --epochs 0", "RangeError", "epochs must be a finite number above"),
+        (
+            "AdamW=1 --epochs 1e308 --batch-size 1 --dataset-size 99",
+            "RangeError",
+            "few",
+        ),
         ("AdamW=0.1 --lr inf", "RangeError", "Got inf."),
         ("AdamW=0.1 --batch-size 0", "RangeError", "at least 1. Got 0."),
         ("AdamW=0.1 --batch-size 1.5", "RangeError", "a whole number. Got '1.5'."),

@@ -131,7 +131,10 @@ class Run:
     def _steps_of_epochs(self) -> int | None:
         if None in (self.epochs, self.dataset_size, self.batch_size):
             return None
-        return max(1, round(self.require("epochs", "steps") * self.steps_per_epoch))
+        steps = self.require("epochs", "steps") * self.steps_per_epoch
+        if steps == math.inf:
+            raise RangeError("epochs", self.epochs, "so few that steps can be counted")
+        return max(1, round(steps))
 
     def require(self, fact: str, needed_for: str) -> float:
         """Return a fact, or say which one is missing and what for.

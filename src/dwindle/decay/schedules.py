@@ -9,6 +9,8 @@ from typing import Literal, get_args
 from dwindle.errors import RangeError, UnknownNameError
 
 Shape = Literal["constant", "linear", "cosine", "wsd"]
+# Ten million multipliers fill a gigabyte; the longest known runs have a few million.
+MOST_STEPS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +87,9 @@ class Schedule:
         """Return :meth:`multipliers` as a tuple that all callers share."""
         if steps < 1:
             raise RangeError("steps", steps, "at least 1")
+        if steps > MOST_STEPS:
+            must = f"at most {MOST_STEPS:,}, for a run is followed step by step"
+            raise RangeError("steps", steps, must, "A half-life needs no run.")
         return _multipliers(self, steps)
 
 
