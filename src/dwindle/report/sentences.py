@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dwindle.findings import words
+from dwindle.findings.headline import answer_headline
 from dwindle.findings.model import Answer, Findings
 from dwindle.findings.next_steps import next_steps as steps_from_studies
 from dwindle.findings.sentences import answer_sentences, course_of
@@ -27,6 +28,8 @@ def headline(shown: Answer | Findings) -> str:
     An answer is headed by its first study on a plain λ, the question's own setting; the
     sentences below it tell of the others.
     """
+    if isinstance(shown, Answer):
+        return answer_headline(shown.studies)
     studies = studies_of(shown)
     plain = [study for study in studies if study.normalization == "none"]
     lead = next(iter(plain or studies), None)
