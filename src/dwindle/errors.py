@@ -11,6 +11,7 @@ The tree (each class is also the builtin that fits it)::
     ├── UsageError           ValueError    a command line that cannot be read
     ├── StudyFileError       ValueError    a study file with mistakes, all of them
     ├── StudyStoppedError    RuntimeError  interrupted, everything finished is kept
+    ├── WorkerError          RuntimeError  processes that train cannot be started
     ├── StoreError           OSError       the file of results
     │   ├── StoreLockedError     another process writes to it
     │   ├── StoreDamagedError    its bytes are not what was written
@@ -214,6 +215,22 @@ class StudyStoppedError(DwindleError, RuntimeError):
             f"Interrupted with {self.trained} of {self.planned} trainings saved.",
             f"They are in {self.store}.",
             "Run the same command again to continue.",
+        )
+
+
+@dataclass(eq=False)
+class WorkerError(DwindleError, RuntimeError):
+    """Processes that should train die before they can."""
+
+    died: int
+    exit_code = 3
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: how many died, and how to see why."""
+        return (
+            "A worker process must live until it has loaded the engine.",
+            f"Got {self.died} that died before (killed, or out of memory).",
+            "Train in this process to see why: --backend inline, or Inline().",
         )
 
 

@@ -79,7 +79,7 @@ def test_a_file_cut_short_is_refused(tmp_path):
     content = written(path)
     for cut in range(1, CUTS):
         path.write_bytes(content[: len(content) * cut // CUTS])
-        with pytest.raises(StoreError):
+        with pytest.raises(StoreError, match=r"must be .*Got "):
             read_study(path)
 
 

@@ -3,11 +3,13 @@
 import os
 import signal
 from contextlib import closing
+from dataclasses import replace
+from functools import partial
 
 import pytest
 from study import tiny
 
-from dwindle.errors import MissingFactError
+from dwindle.errors import MissingFactError, WorkerError
 from dwindle.study.backends import ATTEMPTS, Inline, Processes
 from dwindle.study.plan import packs_from_trials, round_trials
 from dwindle.study.problem import problem
@@ -121,3 +123,21 @@ class TestProcesses(BackendContract):
             for slot in backend._slots:
                 os.kill(slot._ready.result().pid, signal.SIGKILL)
             assert outcomes(backend, works()) == first
+
+    def test_a_worker_that_dies_while_it_starts_is_replaced(self, tmp_path):
+        """What kills a worker before it has loaded the engine costs only time."""
+        version = partial(tiny.die_at_start, marks=str(tmp_path), times=2)
+        with closing(self.made(replace(tiny.PRETENDED, version=version))) as backend:
+            assert backend.engine_version() == "pretended"
+            assert set(outcomes(backend, works()[:2])) == {
+                trial for work in works()[:2] for trial in work.trials
+            }
+
+    def test_workers_that_cannot_start_are_told(self, tmp_path):
+        """Where every worker dies at once the study ends with what to do."""
+        version = partial(tiny.die_at_start, marks=str(tmp_path), times=999)
+        with (
+            closing(self.made(replace(tiny.PRETENDED, version=version))) as backend,
+            pytest.raises(WorkerError, match=r"Got 3 that died.*--backend inline"),
+        ):
+            backend.engine_version()

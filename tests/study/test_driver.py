@@ -121,7 +121,7 @@ def test_an_edge_is_extended_and_resumed(tmp_path, store):
     assert max(decays) == pytest.approx(1e5, rel=1e-11)  # two decades of three, twice
     assert whole.planned == len(whole.rows) == ALL * 11 // 5
     again = tmp_path / "again.db"
-    with pytest.raises(StudyStoppedError):
+    with pytest.raises(StudyStoppedError, match="same command again"):
         run(again, Inline(engine), told=stop_after(ALL + 1))
     assert ALL < len(read_study(again).rows) < whole.planned
     run(again, Inline(engine))

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Protocol, Self
 
-from dwindle.errors import DwindleError
+from dwindle.errors import DwindleError, WorkerError
 from dwindle.store.records import Outcome
 from dwindle.study.machine import cores
 from dwindle.study.training import STACKED, Engine, Work
@@ -164,23 +164,31 @@ class _Slot:
         self._pool, self._ready = self._started()
 
     def engine_version(self) -> str:
-        return self._ready.result().engine_version
+        for _ in range(ATTEMPTS):
+            try:
+                return self._ready.result().engine_version
+            except BrokenProcessPool:
+                self.restart()
+        raise WorkerError(ATTEMPTS)
 
     def submit(self, attempt: _Attempt) -> "Future[Trained]":
         try:
             return self._submitted(attempt)
         except (BrokenProcessPool, RuntimeError):
             # It died while it had nothing to do, or was ended: nobody's attempt.
-            self.kill()
-            self._pool, self._ready = self._started()
+            self.restart()
             return self._submitted(attempt)
+
+    def restart(self) -> None:
+        self.kill()
+        self._pool, self._ready = self._started()
 
     def kill(self) -> None:
         """End the worker at once, whatever it does."""
         # Only a worker that has said who it is can be killed by its number; one that
         # is still starting ends by itself when its pool is shut down.
-        with suppress(BrokenProcessPool, CancelledError, ProcessLookupError):
-            if self._ready.done():
+        with suppress(CancelledError, ProcessLookupError):
+            if self._ready.done() and self._ready.exception() is None:
                 os.kill(self._ready.result().pid, signal.SIGKILL)
         self.close()
 

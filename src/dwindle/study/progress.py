@@ -54,6 +54,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
         """The remaining time, told anew at every refresh."""
 
         def render(self, task: "Task") -> "Text":
+            """Return what a line of progress says of the time."""
             from rich.text import Text
 
             latest = task.fields["latest"]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dwindle.errors import MissingLibraryError
 from dwindle.store.records import Outcome, Trial
 
 
@@ -45,9 +46,18 @@ def train_with_engine(work: Work) -> Sequence[Outcome]:
 
 
 def stacked_version() -> str:
-    """Load the stacked engine and return its version."""
-    from dwindle.study.engine import ENGINE_VERSION
+    """Load the stacked engine and return its version.
 
+    Raises:
+        MissingLibraryError: If there is no torch to train with.
+
+    """
+    try:
+        from dwindle.study.engine import ENGINE_VERSION
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingLibraryError("PyTorch", "A study", "study") from error
     return ENGINE_VERSION
 
 
