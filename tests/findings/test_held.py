@@ -1,5 +1,6 @@
 """Rules held against cells: predictions, agreement, and what following them costs."""
 
+import dataclasses
 import math
 
 import pytest
@@ -12,6 +13,8 @@ from findings.simulated_study import (
     study_spec,
 )
 
+from dwindle.findings.held import without_idle_agreement
+from dwindle.stats.slope import Slope
 from dwindle.store.records import Optimizer, Outcome
 from dwindle.store.spec import AxisSpec
 
@@ -153,3 +156,31 @@ def test_a_cell_without_a_curve_is_not_judged_either():
     bengio = next(rule for rule in axis.rules if rule.rule == "bengio-map")
     assert bengio.regret is not None
     assert "1200" in axis.note
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "exponents", "agrees"),
+    [
+        (-1.2, 0.3, (-1.0,), None),  # holds the rule and no change at all
+        (-1.2, -0.8, (-1.0,), True),  # excludes no change
+        (-0.8, 0.9, (0.0,), None),  # all say 0, and a square root is not excluded
+        (-0.2, 0.3, (0.0,), True),
+        (-0.2, 0.3, (0.0, 1.0), True),  # excludes the other rule
+    ],
+)
+def test_an_interval_that_holds_everything_agrees_with_nothing(
+    low, high, exponents, agrees
+):
+    """Agreement is only said where it could have failed."""
+    template = held("width", 0.0)[0].unchanged
+    slope = Slope(
+        exponent=0.0, low=low, high=high, decided_by="seeds", law_checked=True
+    )
+
+    def rule(power):
+        inside = low <= power <= high
+        return dataclasses.replace(template, exponent=power, agrees=inside)
+
+    rules = [rule(power) for power in exponents]
+    first, *_ = without_idle_agreement(rules, rule(0.0), slope)
+    assert first.agrees is agrees

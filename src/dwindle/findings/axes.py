@@ -5,7 +5,12 @@ from collections.abc import Sequence
 
 from dwindle.decay.rules import RULES
 from dwindle.findings.cells import Cell
-from dwindle.findings.held import Ground, hold_rule, hold_unchanged
+from dwindle.findings.held import (
+    Ground,
+    hold_rule,
+    hold_unchanged,
+    without_idle_agreement,
+)
 from dwindle.findings.model import AxisFindings
 from dwindle.stats.slope import Slope, fit_slope
 
@@ -39,6 +44,8 @@ def measure_axis(
         slope=slope,
         family=family,
     )
+    rules = [hold_rule(rule, ground) for rule in RULES]
+    unchanged = hold_unchanged(ground)
     return AxisFindings(
         axis=axis,
         policy=policy,
@@ -49,8 +56,8 @@ def measure_axis(
         note=_note(slope, cells) if slope else "",
         anchor=anchor.findings.value if anchor else None,
         cells=tuple(cell.findings for cell in cells),
-        rules=tuple(hold_rule(rule, ground) for rule in RULES),
-        unchanged=hold_unchanged(ground),
+        rules=without_idle_agreement(rules, unchanged, slope),
+        unchanged=unchanged,
     )
 
 

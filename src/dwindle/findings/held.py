@@ -6,7 +6,7 @@ never judged: it would agree with itself.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dwindle.decay.rules import Prediction, Rule, predict
 from dwindle.findings.cells import Cell
@@ -17,6 +17,9 @@ from dwindle.stats.slope import Slope
 from dwindle.stats.student import Interval
 
 UNCHANGED = "unchanged"
+# The weakest power that any published rule corrects by is a square root. An interval
+# around 0 that does not exclude it has not shown that nothing is called for.
+WEAKEST_POWER = 0.5
 # An exponent on the limit of an interval, but for rounding, is inside.
 _ROUNDING = 1e-9
 
@@ -75,6 +78,33 @@ def hold_rule(rule: Rule, ground: Ground) -> RuleFindings:
 def hold_unchanged(ground: Ground) -> RuleFindings:
     """Return what it costs to keep the anchor's λ at every cell of the axis."""
     return _findings(UNCHANGED, [0.0] * len(ground.cells), ground)
+
+
+def without_idle_agreement(
+    rules: Sequence[RuleFindings], unchanged: RuleFindings, slope: Slope | None
+) -> tuple[RuleFindings, ...]:
+    """Return the rules, agreeing with none where the measurement tells none apart.
+
+    An interval that holds the exponents of all rules and 0 supports no rule; where they
+    all say the same, it must at least exclude a square root more or less.
+
+    Args:
+        rules: Every rule as :func:`hold_rule` returns it.
+        unchanged: Leaving λ as it is, the rule that every axis has.
+        slope: The measured slope, if there is one.
+
+    Returns:
+        The rules; ``agrees`` is None where an agreement could not have failed.
+
+    """
+    candidates = [rule for rule in (*rules, unchanged) if rule.exponent is not None]
+    if slope is None or not all(rule.agrees for rule in candidates):
+        return tuple(rules)
+    exponents = {round(rule.exponent or 0.0, 6) for rule in candidates}
+    wide = slope.low <= -WEAKEST_POWER or slope.high >= WEAKEST_POWER
+    if len(exponents) > 1 or wide:
+        return tuple(replace(rule, agrees=None) for rule in rules)
+    return tuple(rules)
 
 
 def _predict(rule: Rule, start: Cell, cell: Cell, family: str) -> Prediction:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from dwindle.findings import words
-from dwindle.findings.held import UNCHANGED
+from dwindle.findings.held import UNCHANGED, WEAKEST_POWER
 from dwindle.findings.model import AxisFindings, Findings
 from dwindle.findings.ranking import RuleCost, judged_axes, rank_rules, tied_with_best
 from dwindle.findings.verdict import find_rule
@@ -13,9 +13,6 @@ Course = Literal["up", "down", "still", "unknown"]
 
 QUESTION = "question-layer-mean"
 SIZE = ("width", "depth")
-# The weakest power that any published rule corrects by is a square root. An interval
-# around 0 that does not exclude it has not shown that nothing is called for.
-WEAKEST_POWER = 0.5
 _TIES_NAMED = 3
 
 
