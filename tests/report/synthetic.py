@@ -64,7 +64,9 @@ def excess(offset: float, gain: float) -> float:
     return gain * (math.expm1(0.62 * offset)) ** 2 * 0.8
 
 
-def point(weight_decay: float, *, best: float, lowest: float, gain: float) -> CurvePoint:
+def point(
+    weight_decay: float, *, best: float, lowest: float, gain: float
+) -> CurvePoint:
     """One λ of a curve; far above the best one, a seed diverges."""
     offset = math.log(weight_decay / best) if weight_decay else -math.inf
     wobble = 0.04 * gain * math.sin(9 * offset) if weight_decay else 0.0
@@ -268,13 +270,19 @@ def answer() -> Answer:
         studies=studies,
         verdict=tuple(row for study in studies for row in verdict_rows(study)),
         sentences=(
-            "Correct weight decay for the size of the data set, not for the number of "
-            "layers or units.",
-            "Over width the best λ hardly moves (exponent −0.15, 90 % interval −0.37 "
-            "to 0.04), while dividing by the number of weights predicts −1.83 and "
-            "loses 0.41 nats.",
-            "Over dataset size it falls as dataset size^−0.85; Bengio's rule predicts "
-            "−1 and loses 0.002 nats.",
+            (
+                "Correct weight decay for the size of the data set, not for the number of "
+                "layers or units."
+            ),
+            (
+                "Over width the best λ hardly moves (exponent −0.15, 90 % interval −0.37 "
+                "to 0.04), while dividing by the number of weights predicts −1.83 and "
+                "loses 0.41 nats."
+            ),
+            (
+                "Over dataset size it falls as dataset size^−0.85; Bengio's rule predicts "
+                "−1 and loses 0.002 nats."
+            ),
         ),
         seconds=142.0,
         next_steps=(

@@ -107,7 +107,9 @@ def measured_factors(axis: AxisFindings) -> Factors | None:
     if axis.exponent is None or anchor is None:
         return None
     start, power = axis.cells[anchor].value, axis.exponent
-    return tuple((start / cell.value) ** power for cell in axis.cells)
+    return tuple(
+        (start / cell.value) ** power if cell.value > 0 else None for cell in axis.cells
+    )
 
 
 def spread(axis: AxisFindings, factors: Factors) -> float | None:

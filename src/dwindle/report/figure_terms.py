@@ -30,13 +30,13 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
         {"x": value, "term": term, "y": height}
         for value, data, penalty in terms_rows(axis)
         for term, height in (("data term", data), ("penalty", penalty))
-        if height is not None and height > 0
+        if height is not None and height > 0 and value > 0
     ]
     terms = ["data term", "penalty"]
     reach = _whole_decades([row["y"] for row in rows])
     base = {"field": "term", "type": "nominal"}
     legend = {"orient": "top", "symbolSize": 60, "offset": 6, "columnPadding": 24}
-    values = [cell.value for cell in axis.cells]
+    values = [cell.value for cell in axis.cells if cell.value > 0]
     across = {
         "field": "x",
         "type": "quantitative",

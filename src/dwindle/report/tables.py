@@ -155,7 +155,7 @@ def rules_table(axis: AxisFindings) -> Table:
             f"Rules over {text.quantity(axis.axis)}; "
             "regret is validation loss lost by following the rule, in nats"
         ),
-        columns=("rule", "exponent", "agrees", "regret", "90 % interval", "share lost"),
+        columns=("rule", "exponent", "agrees", "regret", "90 %", "share lost"),
         rows=tuple(_rule_row(rule) for rule in ranked_rules(axis)),
     )
 
@@ -167,8 +167,8 @@ def _rule_row(rule: RuleFindings) -> tuple[str, ...]:
         text.fixed(rule.exponent, places=2),
         agreement(rule),
         regret_text(rule),
-        f"{low} to {high}" if rule.regret_low is not None else text.NOTHING,
-        text.share(rule.share_lost),
+        f"{low}–{high}" if rule.regret_low is not None else text.NOTHING,
+        text.share(None if rule.share_lost is None else max(0.0, rule.share_lost)),
     )
 
 

@@ -1,6 +1,8 @@
 """Findings and the answer in a terminal: the conclusion last, where eyes end up."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
 
 from rich import box
 from rich.console import Console, Group, RenderableType
@@ -18,17 +20,19 @@ from dwindle.findings.model import (
 from dwindle.report import collapse, sentences, tables, text
 from dwindle.report.content import (
     QUESTION,
+    RowGroup,
     claim_mark,
     claim_table,
     verdict_groups,
     verdict_rules,
 )
 
-# Below this, seven columns of the verdict would break inside of numbers.
-WIDE = 118
+# Below these, the columns of the verdict would break inside of numbers.
+WIDE = 110
+WIDEST = 124
 _STYLES = {"holds": "green", "corrected": "yellow", "fails": "red"}
 _AGREES = {"yes": "green", "no": "red", "cannot tell": "dim"}
-_MATTERS = {"yes": "", "no": "dim", "cannot tell": "dim"}
+_MATTERS = {"yes": "yes", "no": "no", "cannot tell": "unclear"}
 _BARS = "▁▂▃▄▅▆▇█"
 _LOST = "×"
 
@@ -44,8 +48,7 @@ def print_answer(answer: Answer, console: Console) -> None:
         console.print(_studies(answer.studies))
     if answer.verdict:
         _heading(console, "Exponent of the best λ: measured, and what each rule says")
-        wide = console.width >= WIDE
-        console.print(_wide(answer.verdict) if wide else _narrow(answer.verdict))
+        console.print(_verdict(answer.verdict, console.width))
     _conclusion(console, answer)
 
 
@@ -123,7 +126,7 @@ def _claim(position: int, claim: Claim) -> RenderableType:
     parts.append(Text(f"Said by: {whose}. Checked: {how}.", style="dim"))
     evidence = claim_table(claim)
     if evidence is not None:
-        parts.append(_plain_table(evidence))
+        parts += [Text(), _plain_table(evidence)]
     laid_out = Table.grid(Column(no_wrap=True), Column(ratio=1), padding=(0, 2, 0, 0))
     laid_out.add_row(Text(f"{position}", style="bold"), Group(*parts))
     return laid_out
@@ -138,18 +141,24 @@ def _plain_table(table: tables.Table) -> Table:
 
 
 def _words(value: str) -> Text:
-    return Text(value)
+    return Text(value)  # never markup: a name in brackets stays a name
 
 
 def _table(columns: Iterable[Column]) -> Table:
     return Table(
         *columns,
         box=box.SIMPLE_HEAD,
+        show_edge=False,
         pad_edge=False,
-        padding=(0, 1),
+        padding=(0, 1, 0, 0),
         header_style="dim",
         border_style="dim",
     )
+
+
+def _number_columns(names: Iterable[str]) -> list[Column]:
+    """Columns that are never broken nor cut: half a number is a wrong number."""
+    return [Column(Text(name), no_wrap=True) for name in names]
 
 
 def _studies(studies: Sequence[Findings]) -> Table:
@@ -167,41 +176,39 @@ def _studies(studies: Sequence[Findings]) -> Table:
     return shown
 
 
-def _wide(rows: tuple[VerdictRow, ...]) -> Table:
-    titles = [text.rule_title(name) for name in verdict_rules(rows)]
-    columns = [Column(Text(name), ratio=1) for name in titles]
-    shown = _table(
-        [Column(Text("quantity")), Column(Text("measured"), ratio=1), *columns]
-    )
-    shown.show_lines = False
+def _verdict(rows: tuple[VerdictRow, ...], width: int) -> RenderableType:
+    parts: list[RenderableType] = []
     for group in verdict_groups(rows):
-        shown.add_row(Text(group.study, style="bold"))
-        for quantity, measured, *told in group.rows:
-            shown.add_row(
-                _words(*quantity),
-                Text("\n".join(measured), style="bold"),
-                *(_words("\n".join(each)) for each in told),
-            )
-        shown.add_section()
+        titles = [text.rule_title(name) for name in verdict_rules(rows)]
+        drawn = _wide(group, titles, width) if width >= WIDE else _narrow(group, titles)
+        parts += [Text(group.study, style="bold"), drawn, Text()]
+    return Group(*parts[:-1])
+
+
+def _wide(group: RowGroup, titles: Sequence[str], width: int) -> Table:
+    # Without room for it, the interval of a regret is left to the page and to --json.
+    shown_lines = 3 if width >= WIDEST else 2
+    columns = [Column(Text(name), overflow="fold", ratio=1) for name in titles]
+    first = [Column("", width=13), Column(Text("measured"), width=17)]
+    shown = _table([*first, *columns])
+    for quantity, measured, *told in group.rows:
+        shown.add_row(
+            _words(*quantity),
+            Text("\n".join(measured), style="bold"),
+            *(_words("\n".join(each[:shown_lines])) for each in told),
+        )
     return shown
 
 
-def _narrow(rows: tuple[VerdictRow, ...]) -> Table:
-    titles = [text.rule_title(name) for name in verdict_rules(rows)]
-    shown = _table([Column(""), Column(""), Column("")])
+def _narrow(group: RowGroup, titles: Sequence[str]) -> Table:
+    shown = _table([Column("", width=13), Column(""), Column("", overflow="fold")])
     shown.show_header = False
-    for group in verdict_groups(rows):
-        shown.add_row(Text(group.study, style="bold"))
-        for quantity, measured, *told in group.rows:
-            shown.add_row(
-                _words(*quantity),
-                Text("measured", style="bold"),
-                Text(" ".join(measured)),
-            )
-            for title, each in zip(titles, told, strict=True):
-                if each != (text.NOTHING,):
-                    shown.add_row("", Text(title, style="dim"), Text(" ".join(each)))
-        shown.add_section()
+    for quantity, measured, *told in group.rows:
+        law = Text(" ".join(measured), style="bold")
+        shown.add_row(_words(*quantity), Text("measured", style="bold"), law)
+        for title, each in zip(titles, told, strict=True):
+            if each != (text.NOTHING,):
+                shown.add_row("", Text(title, style="dim"), Text(" ".join(each)))
     return shown
 
 
@@ -216,8 +223,11 @@ def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((f"{name}{held}", "bold"), ": ", (law, "bold")),
         *([Text(text.clean(remark, limit=600), style="dim")] if remark else []),
+        Text(),
         _cells(axis, wide=wide),
+        Text(),
         _rules(axis),
+        Text(),
     ]
     silent = [text.rule_title(rule.rule) for rule in tables.silent_rules(axis)]
     if silent:
@@ -226,38 +236,50 @@ def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
 
 
 def _cells(axis: AxisFindings, *, wide: bool) -> Table:
-    names = [text.quantity(axis.axis), "best λ", "90 %", "matters", "loss"]
-    names += ["without decay"] if wide else []
-    names += ["buys", "loss over λ"]
     lost = any(tables.diverged(cell) for cell in axis.cells)
-    shown = _table(Column(Text(name)) for name in (*names, *(["diverged"] * lost)))
+    shown_fields = [
+        field for field in _FIELDS if field.shown(is_wide=wide, any_lost=lost)
+    ]
+    first = Column(Text(text.quantity(axis.axis)))
+    shown = _table([first, *_number_columns(field.name for field in shown_fields)])
     ceiling = collapse.loss_ceiling(axis)
     for cell in axis.cells:
-        shown.add_row(*_cell(cell, ceiling=ceiling, wide=wide, lost=lost))
+        style = "" if cell.matters == "yes" else "dim"
+        values = (field.value(cell, ceiling) for field in shown_fields)
+        told = (text.number(cell.value, digits=4), *values)
+        shown.add_row(*(Text(value, style=style) for value in told))
     return shown
 
 
-def _cell(
-    cell: CellFindings, *, ceiling: float, wide: bool, lost: bool
-) -> Iterable[Text]:
-    style = _MATTERS.get(cell.matters, "")
-    yield Text(text.number(cell.value, digits=4), style=style)
-    yield Text(tables.optimum_text(cell), style=style)
-    yield Text(text.decay_interval(cell.low, cell.high), style=style)
-    yield Text(text.clean(cell.matters), style=style)
-    yield Text(text.fixed(cell.loss_at_optimum), style=style)
-    if wide:
-        yield Text(text.fixed(cell.loss_without_decay), style=style)
-    yield Text(text.fixed(cell.gain), style=style)
-    yield Text(sparkline(cell, ceiling=ceiling), style=style)
-    if lost:
-        count = tables.diverged(cell)
-        yield Text(str(count), style="red" if count else style)
+@dataclass(frozen=True)
+class _Field:
+    """A column of the table of cells, and when there is room and reason for it."""
+
+    name: str
+    value: Callable[[CellFindings, float], str]
+    needs: Literal["nothing", "room", "losses"] = "nothing"
+
+    def shown(self, *, is_wide: bool, any_lost: bool) -> bool:
+        known = {"nothing": True, "room": is_wide, "losses": any_lost}
+        return known[self.needs]
+
+
+_FIELDS = (
+    _Field("best λ", lambda cell, _: tables.optimum_text(cell)),
+    _Field("90 %", lambda cell, _: text.decay_interval(cell.low, cell.high)),
+    _Field("matters", lambda cell, _: _MATTERS.get(cell.matters, "?")),
+    _Field("loss", lambda cell, _: text.fixed(cell.loss_at_optimum)),
+    _Field("λ = 0", lambda cell, _: text.fixed(cell.loss_without_decay)),
+    _Field("buys", lambda cell, _: text.fixed(cell.gain), "room"),
+    _Field("loss over λ", lambda cell, top: sparkline(cell, ceiling=top)),
+    _Field("diverged", lambda cell, _: str(tables.diverged(cell)), "losses"),
+)
 
 
 def _rules(axis: AxisFindings) -> Table:
     table = tables.rules_table(axis)
-    shown = _table(Column(Text(name)) for name in table.columns)
+    name, *numbers = table.columns
+    shown = _table([Column(Text(name), overflow="fold"), *_number_columns(numbers)])
     for rule, row in zip(tables.ranked_rules(axis), table.rows, strict=True):
         told = [Text(value) for value in row]
         told[2].stylize(_AGREES[tables.agreement(rule)])

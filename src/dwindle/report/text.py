@@ -157,7 +157,7 @@ _RULES = {
     "neal": "Neal's prior",
     "half-life-epochs": "half-life in epochs",
     "half-life-examples": "half-life in examples",
-    "half-life-run": "half-life in shares of the run",
+    "half-life-run": "half-life as share of run",
     "half-life-steps": "half-life in steps",
     "unchanged": "λ left as it is",
 }

@@ -59,7 +59,7 @@ LIGHT = Theme(
         "#d5546e",
         "#e76f5a",
     ),
-    heat=("#fdf6ec", "#fbe0bd", "#f6bd8b", "#e98b5e", "#c9533f", "#8f2430"),
+    heat=("#fdf6ec", "#fbe0bd", "#f6bd8b", "#e98b5e", "#c24b38", "#8f2430"),
     heat_ink=("#1c2024", "#1c2024", "#1c2024", "#1c2024", "#ffffff", "#ffffff"),
 )
 DARK = Theme(
@@ -72,7 +72,7 @@ DARK = Theme(
     good="#4fc99a",
     bad="#ff8a73",
     series=(
-        "#b85ac8",
+        "#ae52c2",
         "#cb4f9c",
         "#dc5d78",
         "#eb7655",

@@ -1,0 +1,188 @@
+"""Figures are specifications: equal to the gold ones, honest about what is known."""
+
+import dataclasses
+import json
+from collections.abc import Iterator
+
+import pytest
+from report import gold, synthetic
+
+from dwindle.report import collapse, figures
+from dwindle.report.themes import DARK, LIGHT, PAGE, SERIES, series_positions
+
+NAMES = sorted(gold.specifications())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_specification_is_the_gold_one(name: str) -> None:
+    """Nothing of a figure changes unseen; tests/report/gold.py writes gold anew."""
+    kept = json.loads(gold.FILE.read_text(encoding="utf-8"))
+    assert gold.rounded(gold.specifications()[name]) == kept[name]
+
+
+def rows_of(spec: object) -> Iterator[dict[str, object]]:
+    """All data rows anywhere in a specification."""
+    if isinstance(spec, dict):
+        if "values" in spec and isinstance(spec["values"], list):
+            yield from (row for row in spec["values"] if isinstance(row, dict))
+        for value in spec.values():
+            yield from rows_of(value)
+    elif isinstance(spec, (list, tuple)):
+        for value in spec:
+            yield from rows_of(value)
+
+
+def collapse_rows(axis: object, number: int = 0) -> list[dict[str, object]]:
+    correction = collapse.corrections(axis)[number]
+    panel = figures.Panel(axis=axis, correction=correction, theme=PAGE)
+    return list(rows_of(figures.collapse_panel(panel)))
+
+
+def test_curves_are_the_findings_moved_by_the_correction() -> None:
+    """Every λ above 0 with a loss is drawn, at λ times its factor, above its lowest."""
+    axis = synthetic.axis("dataset_size")
+    factor = collapse.corrections(axis)[1].factors[0]
+    cell = axis.cells[0]
+    drawn = [r for r in collapse_rows(axis, 1) if r["cell"] == "150" and "y" in r]
+    expected = [
+        (point.weight_decay * factor, point.mean - cell.loss_at_optimum)
+        for point in cell.curve
+        if point.weight_decay > 0
+    ]
+    assert [(row["x"], row["y"]) for row in drawn] == expected
+
+
+def test_flat_cells_look_flat() -> None:
+    """A cell where decay does not matter is marked as such in curve and optimum."""
+    axis = synthetic.axis("width", flat_first=True)
+    kinds = {row["kind"] for row in collapse_rows(axis) if row["cell"] == "16"}
+    assert kinds == {"flat"}
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        ({"optimum": None, "at_edge": "high"}, "best λ ≥ 0.1: edge of the grid"),
+        ({"optimum": None, "at_edge": "low"}, "best λ ≤ 1e-5: edge of the grid"),
+        ({"optimum": None, "matters": "no"}, "decay does not matter here"),
+        ({"optimum": None}, "no optimum"),
+    ],
+)
+def test_a_missing_optimum_is_told(change: dict[str, object], told: str) -> None:
+    """In the place of a symbol stands why there is none."""
+    axis = synthetic.axis("width")
+    cell = dataclasses.replace(axis.cells[0], **change)
+    holey = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
+    assert told in [row.get("why") for row in collapse_rows(holey)]
+
+
+def test_a_rule_that_is_silent_on_a_cell_draws_no_curve_there() -> None:
+    """No factor, no curve: the cell says that the rule says nothing."""
+    axis = synthetic.axis("dataset_size")
+    rules = tuple(
+        dataclasses.replace(r, predictions=(None, *r.predictions[1:]))
+        if r.rule == "bengio-map"
+        else r
+        for r in axis.rules
+    )
+    partial = dataclasses.replace(axis, rules=rules)
+    rows = [row for row in collapse_rows(partial, 1) if row["cell"] == "150"]
+    assert [row.get("why") for row in rows] == ["the rule says nothing here"]
+
+
+def test_open_intervals_end_at_the_frame() -> None:
+    """An interval without an end reaches to the edge of the panel."""
+    axis = synthetic.axis("width")
+    cell = dataclasses.replace(axis.cells[0], low=None, high=None)
+    opened = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
+    row = next(r for r in collapse_rows(opened) if r["cell"] == "16" and "low" in r)
+    panel = figures.Panel(
+        axis=opened, correction=collapse.corrections(opened)[0], theme=PAGE
+    )
+    scale = figures.collapse_panel(panel)["vconcat"][0]["encoding"]["x"]["scale"]
+    assert [row["low"], row["high"]] == scale["domain"]
+
+
+def test_series_differ_without_color() -> None:
+    """As many shapes as colors: up to eight scales are told apart in gray."""
+    axis = synthetic.axis("width")
+    panel = figures.Panel(
+        axis=axis, correction=collapse.corrections(axis)[0], theme=PAGE
+    )
+    symbols = figures.collapse_panel(panel)["vconcat"][1]["layer"][1]["encoding"]
+    shapes = symbols["shape"]["scale"]["range"]
+    assert len(set(shapes)) == len(axis.cells)
+    assert len(set(symbols["color"]["scale"]["range"])) == len(axis.cells)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, SERIES, SERIES + 5])
+def test_series_positions_stay_inside_the_palette(count: int) -> None:
+    """Any number of series finds its colors, in order."""
+    positions = series_positions(count)
+    assert len(positions) == count
+    assert list(positions) == sorted(positions)
+    assert set(positions) <= set(range(SERIES))
+
+
+def luminance(color: str) -> float:
+    channels = [int(color[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels
+    ]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(one: str, other: str) -> float:
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
+def test_colors_can_be_seen(theme: object) -> None:
+    """WCAG 2: 4.5 for text, 3 for lines; the order of series is one of lightness."""
+    assert min(contrast(c, theme.paper) for c in (theme.ink, theme.muted)) >= 4.5
+    lines = (theme.accent, theme.good, theme.bad, *theme.series)
+    assert min(contrast(color, theme.paper) for color in lines) >= 3
+    shades = [luminance(color) for color in theme.series]
+    assert shades == sorted(shades)
+    for tile, ink in zip(theme.heat, theme.heat_ink, strict=True):
+        assert contrast(tile, ink) >= 4.5
+
+
+def test_regret_map_shows_regrets_and_leaves_silence_empty() -> None:
+    """One tile per rule and axis with a regret; a silent rule has none."""
+    study = synthetic.findings(axes=("width", "epochs"))
+    tiles = {(r["rule"], r["axis"]) for r in rows_of(figures.regret_map(study, PAGE))}
+    assert ("Neal's prior", "width") in tiles
+    assert ("Neal's prior", "epochs") not in tiles
+    assert ("λ left as it is", "epochs") in tiles
+
+
+def test_regret_beyond_the_grid_is_a_bound() -> None:
+    """A prediction that the grid does not reach costs at least so much."""
+    study = synthetic.findings(axes=("width",))
+    axis = study.axes[0]
+    far = dataclasses.replace(axis.rules[0], beyond_grid=1)
+    bounded = dataclasses.replace(axis, rules=(far, *axis.rules[1:]))
+    shown = dataclasses.replace(study, axes=(bounded,))
+    labels = [row["label"] for row in rows_of(figures.regret_map(shown, PAGE))]
+    assert any(label.startswith("≥ ") for label in labels)
+
+
+def test_main_figure_says_how_far_apart() -> None:
+    """The message is made from the spreads; no exponent, no figure."""
+    spec = figures.main_figure((synthetic.findings(),))
+    assert spec is not None
+    assert spec["title"]["text"] == (
+        "The best weight decay falls with dataset size: "
+        "a factor 5.9 apart as typed, 1.4 corrected"
+    )
+    assert figures.main_figure((synthetic.unknown(),)) is None
+
+
+def test_main_figure_without_need_for_a_correction() -> None:
+    """Where λ as typed lines up best, one panel says so."""
+    spec = figures.main_figure((synthetic.findings(axes=("batch_size",)),))
+    assert spec is not None
+    assert len(spec["hconcat"]) == 1
+    assert "needs no correction" in spec["title"]["text"]

@@ -1,0 +1,261 @@
+"""The page: everything on it, nothing that acts, equal bytes for equal findings."""
+
+import base64
+import builtins
+import dataclasses
+import hashlib
+import re
+from html.parser import HTMLParser
+
+import pytest
+from report import hostile, synthetic
+
+from dwindle.errors import MissingLibraryError
+from dwindle.findings.model import Answer, Findings
+from dwindle.report import page, sentences, tables, text
+
+
+class Reader(HTMLParser):
+    """Every element with its attributes, every table cell, every section's text."""
+
+    def __init__(self, html: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.cells: list[str] = []
+        self.text = ""
+        self._in_cell = False
+        self.feed(html)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag in ("td", "th"):
+            self._in_cell = True
+            self.cells.append("")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag in ("td", "th"):
+            self._in_cell = False
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._in_cell:
+            self.cells[-1] += data
+
+
+@pytest.fixture(scope="module")
+def answer_page() -> str:
+    return page.render_page(synthetic.answer())
+
+
+@pytest.fixture(scope="module")
+def hostile_page() -> str:
+    return page.render_page(hostile.answer())
+
+
+@pytest.mark.parametrize("name", ["answer_page", "hostile_page"])
+def test_nothing_runs_and_nothing_is_loaded(
+    name: str, request: pytest.FixtureRequest
+) -> None:
+    """No script, no handler, no picture, frame, font or address from outside."""
+    reader = Reader(request.getfixturevalue(name))
+    tags = {tag for tag, _ in reader.elements}
+    assert not tags & {"script", "img", "iframe", "object", "embed", "link", "base"}
+    for tag, attributes in reader.elements:
+        assert not [key for key in attributes if key.startswith("on")], tag
+        assert not {"src", "srcset", "style", "action"} & set(attributes), tag
+        assert (attributes.get("href") or "#").startswith("#"), tag
+
+
+def test_policy_allows_this_style_only(answer_page: str) -> None:
+    """The policy forbids everything but the style sheet, known by its hash."""
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', answer_page)
+    policy = policy.replace("&#39;", "'")
+    (css,) = re.findall(r"<style>(.*?)</style>", answer_page, re.DOTALL)
+    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    assert policy.startswith("default-src 'none'")
+    assert f"style-src 'sha256-{digest}'" in policy
+    assert "unsafe" not in policy
+    assert "url(" not in css
+
+
+def test_no_address_in_the_whole_page(answer_page: str) -> None:
+    """Not even a name space: there is no address to visit anywhere."""
+    assert "http" not in answer_page.replace("http-equiv", "")
+
+
+def test_the_verdict_comes_first(answer_page: str) -> None:
+    """The first heading is the verdict in one sentence; the other sentences follow."""
+    opening = answer_page.split("<main>", maxsplit=1)[0]
+    (headline,) = re.findall(r"<h1>(.*?)</h1>", opening)
+    assert headline == sentences.headline(synthetic.answer())
+    told = Reader(opening).text
+    assert all(sentence in told for sentence in synthetic.answer().sentences)
+
+
+def test_sections_stand_in_the_order_of_questions(answer_page: str) -> None:
+    """From the verdict over the evidence to the next step."""
+    wanted = (
+        "verdict table collapse exponents regret terms claims cells conditions next"
+    )
+    found = [
+        attributes["id"]
+        for tag, attributes in Reader(answer_page).elements
+        if tag in ("header", "section")
+    ]
+    assert found == wanted.split()
+
+
+def test_every_number_stands_in_a_table(answer_page: str) -> None:
+    """Each λ, loss, exponent and regret that a figure draws can be read as text."""
+    cells = Reader(answer_page).cells
+    for study in synthetic.answer().studies:
+        for axis in study.axes:
+            shown = (
+                tables.cells_table(axis),
+                tables.curve_table(axis),
+                tables.rules_table(axis),
+            )
+            for table in shown:
+                assert {value for row in table.rows for value in row} <= set(cells)
+
+
+def test_every_claim_is_told_whole(answer_page: str) -> None:
+    """Claim, whose, how, number, verdict, explanation and evidence are all there."""
+    told = Reader(answer_page).text
+    for claim in synthetic.CLAIMS:
+        for part in (claim.claim, claim.whose, claim.how, claim.number, claim.verdict):
+            assert part in told
+        assert claim.explanation in told
+        assert all(value in told for row in claim.table for value in row)
+
+
+def test_every_figure_is_told_in_words(answer_page: str) -> None:
+    """Each drawing has a role and words, each figure its numbers as a table."""
+    drawings = [a for tag, a in Reader(answer_page).elements if tag == "svg"]
+    assert len(drawings) > 40
+    for attributes in drawings:
+        assert attributes["role"] == "img"
+        assert len(attributes["aria-label"] or "") > 20
+    figures = re.findall(r"<figure>.*?</figure>", answer_page, re.DOTALL)
+    assert all("<details>" in each and "<td>" in each for each in figures)
+
+
+def test_ids_are_unique(answer_page: str) -> None:
+    """No two elements share an id, or a clip path would cut the wrong figure."""
+    ids = [a["id"] for _, a in Reader(answer_page).elements if "id" in a]
+    assert len(ids) == len(set(ids))
+    linked = set(re.findall(r"url\(#([^)]*)\)", answer_page))
+    assert linked <= set(ids)
+
+
+def test_every_color_is_defined_in_both_themes(answer_page: str) -> None:
+    """Each variable that is used has a value in light, in dark and in print."""
+    used = set(re.findall(r"var\((--[\w-]+)\)", answer_page))
+    for name in used:
+        assert len(re.findall(rf"{name}:", answer_page)) == 3, name
+
+
+def test_next_steps_can_be_copied(answer_page: str) -> None:
+    """Every next step stands alone in a block, character by character."""
+    blocks = re.findall(r"<pre><code>(.*?)</code></pre>", answer_page)
+    assert tuple(blocks) == synthetic.answer().next_steps
+
+
+def test_hostile_text_is_only_text(hostile_page: str) -> None:
+    """Hostile names are shown as they read, without control characters."""
+    told = Reader(hostile_page).text
+    assert "<script>alert(1)</script>" in told
+    assert "{{ 7 * 7 }}" in told
+    for gone in ("\x1b", "\x00", "\x07", "\u202e", "\u2066"):
+        assert gone not in hostile_page
+
+
+def test_equal_findings_give_equal_bytes() -> None:
+    """The page has no clock, no counter and no random order."""
+    study = synthetic.findings(axes=("depth",))
+    assert page.render_page(study) == page.render_page(study)
+
+
+def test_a_study_alone_has_a_page() -> None:
+    """Without claims and verdict table, those sections are absent."""
+    told = page.render_page(synthetic.findings(axes=("depth",)))
+    assert 'id="claims"' not in told
+    assert 'id="table"' not in told
+    assert "Study: synthetic sgd" in told
+
+
+def nothing_measured() -> Findings:
+    """An axis with cells but rules without numbers, a note, and no policy."""
+    study = synthetic.findings(axes=("depth",))
+    axis = study.axes[0]
+    bare = dataclasses.replace(
+        axis,
+        policy="",
+        exponent=None,
+        low=None,
+        high=None,
+        why_null="no cell can tell",
+        anchor=None,
+        rules=(),
+        unchanged=None,
+        cells=tuple(
+            dataclasses.replace(
+                cell,
+                matters="cannot tell",
+                optimum=None,
+                low=None,
+                high=None,
+                gain=None,
+            )
+            for cell in axis.cells
+        ),
+    )
+    return dataclasses.replace(study, axes=(bare,))
+
+
+@pytest.mark.parametrize(
+    ("shown", "told"),
+    [
+        (synthetic.unknown(), "these runs cannot tell about width"),
+        (nothing_measured(), "No regret could be measured"),
+        (dataclasses.replace(synthetic.findings(), axes=()), "Nothing was varied"),
+        (
+            Answer(claims=(), studies=(), verdict=(), sentences=(), seconds=0.0),
+            "Nothing was varied",
+        ),
+    ],
+    ids=["all diverged", "no exponent", "no axis", "no study"],
+)
+def test_pages_of_findings_that_know_little(
+    shown: Answer | Findings, told: str
+) -> None:
+    """Whatever is missing, there is a page, and it says what is missing."""
+    html = page.render_page(shown)
+    assert told in html
+    for leak in ("None", "nan", "Undefined"):
+        assert leak not in Reader(html).text
+
+
+def test_diverged_trainings_are_shown() -> None:
+    """A diverged cell has no loss but a count, and the page warns of it."""
+    html = page.render_page(synthetic.unknown())
+    assert "4 trainings diverged" in html
+    row = tables.curve_table(synthetic.unknown().axes[0]).rows[0]
+    assert row[2] == text.NOTHING
+    assert row[5] == "2"
+
+
+def test_without_jinja2_the_install_line_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without the template library the error says what to install."""
+    real = builtins.__import__
+
+    def without(name: str, *rest: object) -> object:
+        if name == "jinja2":
+            raise ImportError(name)
+        return real(name, *rest)
+
+    monkeypatch.setattr(builtins, "__import__", without)
+    with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[report\]'"):
+        page.render_page(synthetic.unknown())

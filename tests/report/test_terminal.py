@@ -1,0 +1,165 @@
+"""The terminal: no number is cut, the conclusion comes last, nothing acts."""
+
+import dataclasses
+import io
+import re
+
+import pytest
+from report import hostile, synthetic
+from rich.console import Console
+
+from dwindle.findings.model import Answer, Findings
+from dwindle.report import sentences, tables
+from dwindle.report.terminal import print_answer, print_findings, sparkline
+
+WIDTHS = (80, 100, 120, 160)
+STEPS = synthetic.answer().next_steps
+
+
+def printed(shown: Answer | Findings, width: int = 100, *, color: bool = False) -> str:
+    console = Console(
+        file=io.StringIO(),
+        width=width,
+        force_terminal=color,
+        color_system="standard" if color else None,
+        legacy_windows=False,
+    )
+    if isinstance(shown, Answer):
+        print_answer(shown, console)
+    else:
+        print_findings(shown, console)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize(
+    "shown", [synthetic.answer(), synthetic.findings()], ids=["answer", "findings"]
+)
+def test_no_number_is_cut(shown: Answer | Findings, width: int) -> None:
+    """No line but a command to copy is wider than the terminal, none ends in '…'."""
+    steps = sentences.next_steps(shown)
+    for line in printed(shown, width).splitlines():
+        assert line.rstrip() in steps or len(line.rstrip()) <= width
+        assert "…" not in line
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_exponent_and_regret_is_whole(width: int) -> None:
+    """At every width each measured exponent and each rule's numbers can be read."""
+    told = printed(synthetic.answer(), width)
+    for row in synthetic.answer().verdict:
+        for number in re.findall(r"[+-]?\d+\.\d+", row.measured):
+            assert number in told
+        for value in row.rules.values():
+            assert all(number in told for number in re.findall(r"\d+\.\d+", value))
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_cells_are_whole(width: int) -> None:
+    """Best λ, interval and losses of each cell stand in one line."""
+    study = synthetic.findings(axes=("width",))
+    lines = printed(study, width).splitlines()
+    for row in tables.cells_table(study.axes[0]).rows:
+        value, best, interval, _, loss, without, *_ = row
+        assert any(
+            line.split()[:1] == [value]
+            and all(number in line for number in (best, interval, loss, without))
+            for line in lines
+        )
+
+
+def test_the_conclusion_comes_last() -> None:
+    """Claims, studies, table, sentences, next step: people read the end."""
+    told = printed(synthetic.answer())
+    parts = [
+        synthetic.CLAIMS[0].claim,
+        "Studies",
+        "measured, and what each rule says",
+        sentences.headline(synthetic.answer())[:40],
+        STEPS[-1],
+    ]
+    places = [told.index(part) for part in parts]
+    assert places == sorted(places)
+    assert told.rstrip().endswith(STEPS[-1])
+
+
+def test_every_part_of_a_claim_is_told() -> None:
+    """Claim, whose, how, number, verdict and evidence are printed."""
+    told = " ".join(printed(synthetic.answer(), 160).split())
+    for claim in synthetic.CLAIMS:
+        for part in (claim.claim, claim.whose, claim.how, claim.number, claim.verdict):
+            assert part in told
+        assert all(value in told for row in claim.table for value in row)
+
+
+def test_verdicts_are_told_by_sign_and_word_as_well_as_color() -> None:
+    """Green, yellow and red add to the words; without color nothing is lost."""
+    colored = printed(synthetic.answer(), color=True)
+    for code, sign in (("32", "✓ holds"), ("33", "≈ holds"), ("31", "✗ does not")):
+        assert re.search(rf"\x1b\[1;{code}m{sign}", colored)
+    plain = printed(synthetic.answer())
+    assert "\x1b" not in plain
+    assert re.sub(r"\x1b\[[\d;]*m", "", colored) == plain
+
+
+def test_hostile_text_does_not_act() -> None:
+    """No escape sequence, no markup, no direction override reaches the terminal."""
+    told = printed(hostile.answer(), 120) + printed(hostile.findings(), 120)
+    for gone in ("\x1b", "\x00", "\x07", "\u202e", "\u2066", "evil.example\x07"):
+        assert gone not in told
+    assert "[red]markup" in told
+    assert ":boom:" in told
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+def test_findings_that_know_nothing_are_printed(width: int) -> None:
+    """Where every trial diverged, dashes and counts stand; no None, no nan."""
+    told = printed(synthetic.unknown(), width)
+    assert "no exponent" in told
+    assert "diverged" in told
+    assert "None" not in told
+    assert "nan" not in told
+
+
+def test_empty_answers_are_printed() -> None:
+    """An answer without anything still concludes."""
+    empty = Answer(claims=(), studies=(), verdict=(), sentences=(), seconds=0.0)
+    assert "Nothing was varied" in printed(empty)
+    no_axes = dataclasses.replace(synthetic.findings(), axes=())
+    assert "Nothing was varied" in printed(no_axes)
+
+
+def test_rules_are_ranked_by_regret() -> None:
+    """The cheapest rule comes first, rules without a number last; silent ones below."""
+    axis = synthetic.axis("width")
+    ranked = [rule.regret for rule in tables.ranked_rules(axis)]
+    assert ranked == sorted(ranked)
+    unknown = dataclasses.replace(axis.rules[1], regret=None)
+    shuffled = dataclasses.replace(axis, rules=(unknown, *axis.rules))
+    assert tables.ranked_rules(shuffled)[-1] is unknown
+    told = printed(synthetic.findings(axes=("width",)))
+    assert "Do not speak of width: Bengio, MAP" in told
+
+
+def test_sparkline_has_one_bar_per_decay() -> None:
+    """Low loss is a low bar; a λ without any loss is a cross; λ = 0 is left out."""
+    cell = synthetic.cell("width", 64.0)
+    bars = sparkline(cell, ceiling=0.1)
+    assert len(bars) == len(synthetic.GRID)
+    assert bars[-1] == "█"
+    # 3e-3 is the best λ: the eighth and ninth of 13 points are beside it.
+    assert "▁" in bars[7:9]
+    lost = dataclasses.replace(
+        cell,
+        curve=tuple(
+            dataclasses.replace(p, mean=None) if p.weight_decay > 0.05 else p
+            for p in cell.curve
+        ),
+    )
+    assert sparkline(lost, ceiling=0.1)[-1] == "×"
+
+
+def test_sparkline_of_nothing() -> None:
+    """A cell without any loss is crosses only."""
+    cell = synthetic.unknown().axes[0].cells[0]
+    assert sparkline(cell, ceiling=1.0) == "×"
