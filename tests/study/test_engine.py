@@ -13,6 +13,7 @@ from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Scale, Trial
+from dwindle.study import steps
 from dwindle.study.engine import _Run, train_pack
 from dwindle.study.problem import layer_shapes, load_once, problem
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
@@ -30,6 +31,14 @@ SCALE = Scale(width=12, depth=2, batch_size=16, dataset_size=70, epochs=2.6, lr=
 MLP = problem("digits-mlp")
 # Float64 keeps 16 digits; a few hundred steps of a contracting training lose three.
 CLOSE = 1e-12
+
+
+@pytest.fixture(params=["compiled", "torch"], autouse=True)
+def way(request, monkeypatch):
+    """Show everything of both ways to take steps (of one, without a C compiler)."""
+    if request.param == "torch":
+        monkeypatch.setattr(steps, "compiled_steps", lambda _dtype: None)
+    return request.param
 
 
 def make_trial(weight_decay=1e-3, seed=0, optimizer=SGD, normalization="none", **scale):

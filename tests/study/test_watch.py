@@ -5,7 +5,6 @@ import math
 import pytest
 import torch
 
-from dwindle.study.layout import Layout
 from dwindle.study.watch import Watch
 
 NAN, INF = math.nan, math.inf
@@ -23,15 +22,12 @@ NAN, INF = math.nan, math.inf
 )
 def test_first_bad_step_and_last_good_loss(losses, step, last):
     """Looking after two epochs of three and two steps finds the exact step."""
-    layout = Layout(((1, 1),), models=2, dtype=torch.float64)
-    sizes = [4, 4, 2]
-    watch = Watch(layout, [slice(0, 2)], sizes)
-    for first, part in ((0, losses[:3]), (3, losses[3:])):
-        for i, loss in enumerate(part):
-            # A calm neighbor beside; sums are log-likelihoods of the whole batch.
-            sums = torch.tensor([-loss, -1.0], dtype=torch.float64) * sizes[i]
-            watch.rows[i][0].copy_(sums)
-        watch.look(first, len(part))
+    sizes = torch.tensor([4.0, 4.0, 2.0])
+    watch = Watch(models=2, sizes=sizes.tolist())
+    # A calm neighbor beside; sums are log-likelihoods of the whole batch.
+    both = torch.tensor([[-loss, -1.0] for loss in losses], dtype=torch.float64)
+    watch.look(0, both[:3] * sizes[:, None])
+    watch.look(3, both[3:] * sizes[:2, None])
     assert watch.diverged_at == [step, None]
     assert watch.last_finite == [last, 1.0]
     assert not watch.all_gone()
@@ -39,7 +35,6 @@ def test_first_bad_step_and_last_good_loss(losses, step, last):
 
 def test_all_gone_once_every_model_diverged():
     """When no model is left there is nothing to train."""
-    watch = Watch(Layout(((1, 1),), models=2), [slice(0, 2)], [1])
-    watch.rows[0][0].fill_(NAN)
-    watch.look(0, 1)
+    watch = Watch(models=2, sizes=[1])
+    watch.look(0, torch.tensor([[NAN, NAN]]))
     assert watch.all_gone()

@@ -10,7 +10,7 @@ from torch import Tensor
 from dwindle.study.layout import Layout
 from dwindle.study.stack import Batch
 
-_EVALUATION_BATCH = 512
+_EVALUATION_BATCH = 128  # small enough for its activations to stay in the cache
 
 
 class Samples:

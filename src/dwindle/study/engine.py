@@ -7,22 +7,28 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import NoReturn
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
 from dwindle.store.records import Outcome, Scale, Trial
-from dwindle.study.batches import Epochs, Samples, evaluation_batches
+from dwindle.study.batches import Samples, evaluation_batches
+from dwindle.study.compiler import compiled_steps
 from dwindle.study.layout import Layout
-from dwindle.study.optimizers import Pack, stacked_optimizer
+from dwindle.study.optimizers import Pack
 from dwindle.study.problem import Data, Problem, layer_shapes, load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 from dwindle.study.stack import Stack
+from dwindle.study.steps import steps_for
 from dwindle.study.watch import Watch, columns
 
-ENGINE_VERSION = "1"  # raise it whenever the same trial would come out differently
+# Raise the number whenever the same trial would come out differently. Compiled steps
+# round in another order than PyTorch's: their results are kept apart.
+ENGINE_VERSION = "2+compiled" if compiled_steps("float32") else "2+torch"
 
 EpochsDone = Callable[[int, int], None]
 
@@ -126,20 +132,17 @@ class _Run:
             shapes, len(trials), getattr(torch, dtype), torch.device(device)
         )
         self._groups = _groups(trials, problem, load_once(problem), layout)
-        slices = [group.models for group in self._groups]
         self._coefficients = layer_coefficients(trials[0].normalization, shapes)
         self._weights = _initial(layout, self._groups)
-        self._stack = Stack(layout, slices, self._weights)
-        self._epochs = Epochs(
-            [group.train for group in self._groups], self._scale.batch_size
-        )
-        sizes = [batch.size for batch in self._epochs.batches]
-        self._watch = Watch(layout, slices, sizes)
+        sizes = [self._scale.batch_size] * self._scale.steps_per_epoch
+        sizes[-1] = self._scale.dataset_size - sum(sizes[:-1])
+        self._watch = Watch(layout.models, sizes)
 
     def train(self, on_epoch: EpochsDone | None) -> None:
-        """Take all steps."""
+        """Take all steps, or those until no model is left that has not diverged."""
         scale, options = self._scale, self._trials[0].optimizer
-        optimizer = stacked_optimizer(self._pack(), options)
+        groups = [(group.models, group.train) for group in self._groups]
+        steps = steps_for(self._pack(), options, groups, scale.batch_size)
         schedule = Schedule(
             shape=options.schedule,  # type: ignore[arg-type] # Schedule checks it
             warmup=options.warmup,
@@ -148,61 +151,60 @@ class _Run:
         lrs = [scale.lr * share for share in schedule.multipliers(scale.steps)]
         starts = range(0, scale.steps, scale.steps_per_epoch)
         for epoch, first in enumerate(starts):
-            size = scale.dataset_size
-            self._epochs.shuffle(
-                [epoch_order(group.seed, epoch, size) for group in self._groups]
+            sums = steps.epoch(
+                self._orders(epoch), first, lrs[first : first + scale.steps_per_epoch]
             )
-            steps = lrs[first : first + scale.steps_per_epoch]
-            for i, (lr, batch) in enumerate(
-                zip(steps, self._epochs.batches, strict=False)
-            ):
-                optimizer.start(first + i, lr)
-                self._stack.train(batch, optimizer, self._watch.rows[i])
-            self._watch.look(first, len(steps))
+            self._watch.look(first, sums)
             if on_epoch is not None:
                 on_epoch(epoch + 1, len(starts))
             if self._watch.all_gone():
                 break
+        steps.finish()
+
+    def _orders(self, epoch: int) -> list[NDArray[np.int64]]:
+        size = self._scale.dataset_size
+        return [epoch_order(group.seed, epoch, size) for group in self._groups]
 
     def _pack(self) -> Pack:
-        decays = torch.tensor(
-            [t.weight_decay for t in self._trials], dtype=torch.float64
-        )
-        ratios = torch.tensor(
-            [t.scale.lr / self._scale.lr for t in self._trials], dtype=torch.float64
-        )
-        spread = torch.tensor(self._coefficients, dtype=torch.float64)
-        return Pack(self._layout, self._weights, spread[:, None] * decays, ratios)
+        def doubles(values: Sequence[float]) -> Tensor:
+            return torch.tensor(values, dtype=torch.float64)
+
+        decays = doubles([trial.weight_decay for trial in self._trials])
+        ratios = doubles([trial.scale.lr / self._scale.lr for trial in self._trials])
+        spread = doubles(self._coefficients)[:, None]
+        return Pack(self._layout, self._weights, spread * decays, ratios)
 
     def outcomes(self, start: float) -> list[Outcome]:
         """Evaluate all models and say what each ended with."""
         valid, right = self._evaluate([group.valid for group in self._groups])
         train, _ = self._evaluate([group.train for group in self._groups])
-        squares = columns(
-            torch.stack([w.square().sum((1, 2)) for w in self._decayed()])
-        )
+        squares = columns(torch.stack(list(self._sums_of_squares())))
         seconds = (time.perf_counter() - start) / len(self._trials)
         return [
             self._outcome(i, (valid[i], right[i], train[i]), squares[i], seconds)
             for i in range(len(self._trials))
         ]
 
-    def _decayed(self) -> list[Tensor]:
-        layout = self._layout
-        return [layout.decayed(w, i).double() for i, w in enumerate(self._weights)]
+    def _sums_of_squares(self) -> Iterator[Tensor]:
+        for i, stored in enumerate(self._weights):
+            matrices = self._layout.decayed(stored, i).double()
+            yield matrices.square_().sum((1, 2))
 
     def _evaluate(self, samples: Sequence[Samples]) -> tuple[list[float], list[float]]:
         """Return mean cross-entropy and accuracy of each model."""
         layout, count = self._layout, len(samples[0])
         row = layout.full((layout.models,))
         slices = [group.models for group in self._groups]
+        stack = Stack(layout, slices, self._weights)
         total = torch.zeros(layout.models, dtype=torch.float64, device=layout.device)
         right = torch.zeros_like(total)
         for batch in evaluation_batches(samples):
-            log_p = self._stack.score(batch, [row[g] for g in slices])
+            log_p = stack.score(batch, [row[g] for g in slices])
             total -= row
             for g, y in zip(slices, batch.targets, strict=True):
-                right[g] += (log_p[g].argmax(1) == y.argmax(0)).sum(1)
+                # max, for argmax over a middle axis is twenty times slower.
+                answers = log_p[g].max(1).indices
+                right[g] += (answers == y.max(0).indices).sum(1)
         return (total / count).tolist(), (right / count).tolist()
 
     def _outcome(

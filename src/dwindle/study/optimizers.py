@@ -93,10 +93,6 @@ class _Nesterov:
     alpha = 1.0
 
     def __init__(self, pack: Pack, options: Optimizer) -> None:
-        if options.momentum <= 0 or options.dampening:
-            raise RangeError(
-                "momentum", options.momentum, "above 0, without dampening, for Nesterov"
-            )
         layout = pack.layout
         self._momentum = options.momentum
         self._weights = pack.weights
@@ -191,6 +187,18 @@ class _Adam:
         )
 
 
+def check_options(options: Optimizer) -> None:
+    """Refuse what torch.optim refuses.
+
+    Raises:
+        RangeError: If Nesterov's momentum is asked with none, or with dampening.
+
+    """
+    if options.nesterov and (options.momentum <= 0 or options.dampening):
+        must = "above 0, without dampening, for Nesterov"
+        raise RangeError("momentum", options.momentum, must)
+
+
 def _scale(pack: Pack) -> Tensor | None:
     if not pack.mixed_lr:
         return None
@@ -239,4 +247,5 @@ def stacked_optimizer(pack: Pack, options: Optimizer) -> StackedOptimizer:
         options: Everything else: momentum or betas, as in torch.optim.
 
     """
+    check_options(options)
     return _OPTIMIZERS[options.name](pack, options)

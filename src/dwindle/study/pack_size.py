@@ -9,8 +9,11 @@ from dwindle.study.problem import Problem, layer_shapes
 # that cache: up to this many weights per model, this many models.
 _BEST_MODELS = ((3_000, 42), (12_000, 14), (40_000, 14), (120_000, 4))
 
-# Moments and gradients that are stored beside the weights, in tensors of their size.
-_STATES = {"sgd": 1, "adamw": 3, "adam": 3}
+# Tensors of the size of the weights: these, moments, gradients, and for a moment those
+# of one layer in double precision. Compiled steps pad rows to whole vectors.
+_STATES = {"sgd": 5, "adamw": 6, "adam": 6}
+_VECTOR_BYTES = 64
+_EVALUATED = 128
 
 
 def pack_size(
@@ -55,15 +58,22 @@ def pack_bytes(
     Counted are weights with moments and gradients, activations of a minibatch and of
     an evaluation, training sets (each model may have its own seed) and the data.
     """
-    width = 8 if dtype == "float64" else 4
-    states = 2 + _STATES[optimizer.name] + optimizer.nesterov
-    units = sum(3 * fan_out + 1 for _, fan_out in layer_shapes(problem, scale))
-    samples = 3 * scale.dataset_size * (problem.inputs + problem.classes + 1)
-    evaluated = scale.batch_size + 512 + 1
-    of_a_model = states * _weights(scale, problem) + units * evaluated + samples
+    number = 8 if dtype == "float64" else 4
+    lanes = _VECTOR_BYTES // number
+    shapes = layer_shapes(problem, scale)
+    weights = sum((n_in + 1) * _padded(n_out, lanes) for n_in, n_out in shapes)
+    units = sum(3 * fan_out + 1 for _, fan_out in shapes)
+    activations = units * (_padded(scale.batch_size, lanes) + 2 * _EVALUATED)
+    of_a_sample = problem.inputs + problem.classes + 1
+    samples = 3 * (scale.dataset_size + scale.batch_size) * of_a_sample
+    of_a_model = _STATES[optimizer.name] * weights + activations + samples
     # The pool is held once as float32 and its validation part once more as tensors.
-    data = 3 * problem.pool_size * (problem.inputs + problem.classes + 1)
-    return width * (models * of_a_model + data)
+    data = 3 * problem.pool_size * of_a_sample
+    return number * (models * of_a_model + data)
+
+
+def _padded(units: int, lanes: int) -> int:
+    return -(-units // lanes) * lanes
 
 
 def _weights(scale: Scale, problem: Problem) -> int:

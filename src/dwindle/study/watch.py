@@ -5,28 +5,29 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from dwindle.study.layout import Layout
-
 
 class Watch:
-    """Keeps the batch losses of an epoch and finds the first that is not finite.
+    """Finds the first batch loss of a model that is not finite, epoch by epoch.
 
     A loss that is not finite makes every weight of its model NaN one step later, and
     NaN stays: looking once per epoch finds the exact step.
     """
 
-    def __init__(
-        self, layout: Layout, groups: Sequence[slice], sizes: Sequence[int]
-    ) -> None:
-        self._sums = layout.full((len(sizes), layout.models))
-        self._sizes = torch.tensor(sizes, dtype=layout.dtype, device=layout.device)
-        self.rows = [[row[g] for g in groups] for row in self._sums]
-        self.diverged_at: list[int | None] = [None] * layout.models
-        self.last_finite: list[float | None] = [None] * layout.models
+    def __init__(self, models: int, sizes: Sequence[int]) -> None:
+        self._sizes = torch.tensor(sizes, dtype=torch.float64)
+        self.diverged_at: list[int | None] = [None] * models
+        self.last_finite: list[float | None] = [None] * models
 
-    def look(self, steps_before: int, steps: int) -> None:
-        """Look at the losses of the ``steps`` that followed ``steps_before`` others."""
-        losses = (-self._sums[:steps] / self._sizes[:steps, None]).double().cpu()
+    def look(self, steps_before: int, sums: Tensor) -> None:
+        """Look at an epoch.
+
+        Args:
+            steps_before: Steps taken before it.
+            sums: Σ log p(right class) over each batch, (steps, models).
+
+        """
+        steps = len(sums)
+        losses = -sums.double().cpu() / self._sizes[:steps, None]
         finite = losses.isfinite()
         # The number of good steps before the first bad one.
         good = finite.long().cumprod(0).sum(0).tolist()

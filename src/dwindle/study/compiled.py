@@ -1,0 +1,196 @@
+"""The steps of a pack by compiled code: model after model, an epoch of each at a time.
+
+Weights and moments of a model then stay in the nearest cache for a whole epoch, and
+there is no cost of a call that a stack would have to share.
+"""
+
+import ctypes
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dwindle.store.records import Optimizer
+from dwindle.study.batches import Samples
+from dwindle.study.optimizers import Pack, check_options
+
+_VECTOR_BYTES = 64
+
+
+class _Options(ctypes.Structure):
+    """The struct ``optimizer`` of steps.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_long) for name in ("adam", "nesterov", "decoupled")),
+        *((name, ctypes.c_double) for name in ("momentum", "dampening")),
+        *((name, ctypes.c_double) for name in ("beta1", "beta2", "epsilon")),
+    )
+
+
+class _Network(ctypes.Structure):
+    """The struct ``network`` of steps.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_long) for name in ("layers", "batch", "stride")),
+        ("units", ctypes.POINTER(ctypes.c_long)),
+        ("decays", ctypes.POINTER(ctypes.c_double)),
+        ("options", _Options),
+    )
+
+
+class CompiledSteps:
+    """Trains a pack with compiled steps. It owns weights and moments while it does.
+
+    Args:
+        library: What :func:`compiler.compiled_steps` returned for the pack's dtype.
+        pack: Where the weights come from, and go to in :meth:`finish`.
+        options: The optimizer.
+        groups: Models that share a seed, with their training set.
+        batch_size: Samples of a full batch.
+
+    """
+
+    def __init__(
+        self,
+        library: ctypes.CDLL,
+        pack: Pack,
+        options: Optimizer,
+        groups: Sequence[tuple[slice, Samples]],
+        batch_size: int,
+    ) -> None:
+        check_options(options)
+        layout = pack.layout
+        lanes = _VECTOR_BYTES * 8 // torch.finfo(layout.dtype).bits
+        self._library, self._pack, self._lanes = library, pack, lanes
+        stride = _padded(batch_size, lanes)
+        self._groups = [
+            (models, _Epoch(samples, batch_size, stride)) for models, samples in groups
+        ]
+        sizes = [(i + 1) * _padded(o, lanes) for i, o in layout.shapes]
+        self._states = layout.full((3, layout.models, sum(sizes)))
+        for mine, theirs in self._weights(sizes):
+            mine.copy_(theirs)
+        self._sizes = sizes
+        self._networks = [
+            _network(pack, options, decays, batch_size, stride)
+            for decays in pack.decays.t().tolist()
+        ]
+        scratch = library.dwindle_scratch_size(ctypes.byref(self._networks[0]))
+        self._scratch = layout.full((scratch,))
+
+    def _weights(self, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield the weights of each layer, here and in the pack, alike in shape."""
+        layout = self._pack.layout
+        parts = self._states[0].split(list(sizes), dim=1)  # type: ignore[no-untyped-call] # torch
+        for i, (part, (fan_in, fan_out)) in enumerate(
+            zip(parts, layout.shapes, strict=True)
+        ):
+            mine = part.view(layout.models, fan_in + 1, -1)[:, :, :fan_out]
+            yield mine.transpose(1, 2), layout.matrices(self._pack.weights[i], i)
+
+    def epoch(
+        self, orders: Sequence[NDArray[np.int64]], first: int, lrs: Sequence[float]
+    ) -> Tensor:
+        """Take a step per lr, after ``first`` others; return Σ log p, (steps, models).
+
+        Args:
+            orders: The order of each group's samples.
+            first: Steps taken before.
+            lrs: The lr of each step, before ratios.
+
+        """
+        losses = torch.empty(self._pack.layout.models, len(lrs), dtype=torch.float64)
+        for (models, epoch), order in zip(self._groups, orders, strict=True):
+            epoch.shuffle(order)
+            for model in range(models.start, models.stop):
+                self._train(model, epoch, first, lrs, losses[model])
+        return -losses.t()
+
+    def _train(
+        self,
+        model: int,
+        epoch: "_Epoch",
+        first: int,
+        lrs: Sequence[float],
+        losses: Tensor,
+    ) -> None:
+        ratio = float(self._pack.lr_ratios[model])
+        self._library.dwindle_epoch(
+            ctypes.byref(self._networks[model]),
+            _pointer(epoch.inputs),
+            _pointer(epoch.labels),
+            ctypes.c_long(len(epoch.labels)),
+            (ctypes.c_double * len(lrs))(*(lr * ratio for lr in lrs)),
+            ctypes.c_long(len(lrs)),
+            ctypes.c_long(first),
+            *(_pointer(state[model]) for state in self._states),
+            _pointer(self._scratch),
+            _pointer(losses),
+        )
+
+    def finish(self) -> None:
+        """Put the weights back where they came from."""
+        for mine, theirs in self._weights(self._sizes):
+            theirs.copy_(mine)
+
+
+class _Epoch:
+    """The batches of a group as (batches, inputs + 1, stride), and labels by sample."""
+
+    def __init__(self, samples: Samples, batch_size: int, stride: int) -> None:
+        count, features = samples.inputs.shape
+        self._samples = samples
+        self._classes = samples.targets.argmax(1).int()
+        batches = -(-count // batch_size)
+        self.inputs = samples.inputs.new_zeros(batches, features, stride)
+        self.labels = self._classes.clone()
+        full = count // batch_size
+        self._split = full * batch_size
+        self._full = self.inputs[:full, :, :batch_size]
+        self._rest = self.inputs[full:, :, : count - self._split]
+
+    def shuffle(self, order: NDArray[np.int64]) -> None:
+        index = torch.from_numpy(order)
+        inputs = self._samples.inputs[index]
+        full = inputs[: self._split].view(len(self._full), -1, inputs.shape[1])
+        self._full.copy_(full.transpose(1, 2))
+        self._rest.copy_(inputs[self._split :].t())
+        torch.index_select(self._classes, 0, index, out=self.labels)
+
+
+def _network(
+    pack: Pack,
+    options: Optimizer,
+    decays: Sequence[float],
+    batch_size: int,
+    stride: int,
+) -> _Network:
+    shapes = pack.layout.shapes
+    units = (shapes[0][0], *(fan_out for _, fan_out in shapes))
+    return _Network(
+        layers=len(shapes),
+        batch=batch_size,
+        stride=stride,
+        units=(ctypes.c_long * len(units))(*units),
+        decays=(ctypes.c_double * len(decays))(*decays),
+        options=_Options(
+            adam=options.name != "sgd",
+            nesterov=options.nesterov,
+            decoupled=options.name == "adamw",
+            momentum=options.momentum,
+            dampening=options.dampening,
+            beta1=options.betas[0],
+            beta2=options.betas[1],
+            epsilon=options.eps,
+        ),
+    )
+
+
+def _padded(units: int, lanes: int) -> int:
+    return -(-units // lanes) * lanes
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())
