@@ -1,0 +1,110 @@
+"""Whatever is typed, a person gets an answer or words: never a failure of ours."""
+
+import contextlib
+import io
+import json
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dwindle.cli.facts import FACTS
+from dwindle.cli.main import main
+from dwindle.decay.knobs import KNOBS
+
+# Facts that are possible, though not likely: a line of them reaches the formulas.
+SHARES = ("0", "0.05", "0.5", "0.9", "0.9999999999999999", "1e-300")
+COUNTS = ("1", "3", "8", "1000", "1e6", "1e18")
+POSSIBLE = {
+    "--lr": ("1e-300", "1e-3", "0.1", "1", "1e300"),
+    "--epochs": ("1e-300", "0.5", "3", "90", "1e300"),
+    "--schedule": ("constant", "linear", "cosine", "wsd"),
+    "--units": ("1,1", "784,256,10", "1000000000,1000000000"),
+    "--dtype": ("float32", "bfloat16"),
+    "--depth": ("0", "3"),
+    "--tokens-per-example": ("1e-300", "2048", "1e300"),
+} | dict.fromkeys(("--momentum", "--dampening", "--warmup", "--final-lr"), SHARES)
+VALUES = ("0", "1e-300", "1e-15", "1e-3", "0.5", "1", "3 epochs", "20% of the run")
+STRANGE = ("", "-1", "1e400", "-inf", "nan", "0x1", "1_0", "1:2:3", "784,a", "0.1%")
+STRANGE_TEXTS = st.one_of(st.sampled_from(STRANGE), st.text(max_size=4))
+NAMES = st.sampled_from([*KNOBS, "AdamW", "SGD", "keras.L2"])
+
+
+def _facts(*, texts_of, may_change):
+    def words_of(fact):
+        text = texts_of(fact)
+        change = st.tuples(text, text).map(":".join) if may_change else text
+        return st.one_of(text, change).map(lambda said: f"{fact.name}={said}")
+
+    chosen = st.lists(st.sampled_from(FACTS), unique_by=lambda fact: fact.name)
+    return chosen.flatmap(lambda facts: st.tuples(*map(words_of, facts)))
+
+
+def _possible_texts(fact):
+    return st.sampled_from(POSSIBLE.get(fact.name, COUNTS))
+
+
+def _any_texts(fact):
+    return st.one_of(_possible_texts(fact), STRANGE_TEXTS)
+
+
+def _lines(*, names, values, texts_of):
+    setting = st.tuples(names, values).map("=".join)
+    once = _facts(texts_of=texts_of, may_change=False)
+    change = _facts(texts_of=texts_of, may_change=True)
+    calls = (
+        st.tuples(st.just(["explain"]), setting.map(lambda word: [word]), once),
+        st.tuples(st.just(["rescale"]), setting.map(lambda word: [word]), change),
+        st.tuples(
+            st.just(["convert"]),
+            st.tuples(setting, st.just("--to"), names),
+            st.one_of(once, change),
+        ),
+    )
+    return st.one_of(*calls).map(
+        lambda parts: [word for part in parts for word in part]
+    )
+
+
+POSSIBLE_LINES = _lines(
+    names=NAMES, values=st.sampled_from(VALUES), texts_of=_possible_texts
+)
+ANY_LINES = _lines(
+    names=st.one_of(NAMES, STRANGE_TEXTS),
+    values=st.one_of(st.sampled_from(VALUES), STRANGE_TEXTS),
+    texts_of=_any_texts,
+)
+
+
+def _said(words):
+    """Return exit code, stdout and stderr of one line."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = main(words)
+    return code, out.getvalue(), err.getvalue()
+
+
+@settings(max_examples=300)
+@given(words=st.one_of(POSSIBLE_LINES, ANY_LINES))
+def test_any_line_is_answered_or_told(words):
+    """Any knob, value and facts give an answer (0) or words (2), never a fault (3)."""
+    code, shown, told = _said(words)
+    assert code in (0, 2), told
+    assert bool(shown) is (code == 0)
+
+
+@settings(max_examples=300)
+@given(words=st.one_of(POSSIBLE_LINES, ANY_LINES))
+def test_any_json_is_json(words):
+    """With --json stdout is one document, strictly JSON, also for what is refused."""
+    code, shown, _ = _said([*words, "--json"])
+    assert code in (0, 2)
+    document = json.loads(shown, parse_constant=lambda name: {}[name])
+    assert ("error" in document) is (code == 2)
+
+
+@given(words=st.lists(st.text(max_size=8), max_size=4))
+def test_any_words_end_in_words(words):
+    """Words that mean nothing end with 2 and a sentence, or ask for help."""
+    code, shown, told = _said(words)
+    assert code in (0, 2)
+    assert shown or told
