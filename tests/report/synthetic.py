@@ -262,6 +262,13 @@ def verdict_rows(study: Findings) -> tuple[VerdictRow, ...]:
     )
 
 
+SENTENCES = (
+    "Correct weight decay for the size of the data set, not for layers or units.",
+    "Over width the best λ hardly moves (exponent −0.15, 90 % interval −0.37 to 0.04).",
+    "Over dataset size it falls; Bengio's rule predicts −1 and loses 0.002 nats.",
+)
+
+
 def answer() -> Answer:
     """A whole answer with two studies."""
     studies = (findings(), findings("synthetic adamw", "adamw"))
@@ -269,21 +276,7 @@ def answer() -> Answer:
         claims=CLAIMS,
         studies=studies,
         verdict=tuple(row for study in studies for row in verdict_rows(study)),
-        sentences=(
-            (
-                "Correct weight decay for the size of the data set, not for the number of "
-                "layers or units."
-            ),
-            (
-                "Over width the best λ hardly moves (exponent −0.15, 90 % interval −0.37 "
-                "to 0.04), while dividing by the number of weights predicts −1.83 and "
-                "loses 0.41 nats."
-            ),
-            (
-                "Over dataset size it falls as dataset size^−0.85; Bengio's rule predicts "
-                "−1 and loses 0.002 nats."
-            ),
-        ),
+        sentences=SENTENCES,
         seconds=142.0,
         next_steps=(
             "dwindle rescale torch.optim.SGD=3e-3 --lr 0.05 --dataset-size 600:1200",
