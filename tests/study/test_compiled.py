@@ -41,7 +41,7 @@ def fast_steps(pack, *arguments):
     code = compiler.compiled_steps(str(pack.layout.dtype).removeprefix("torch."))
     if code is None:
         return StackedSteps(pack, *arguments)
-    return fast_steps(pack, *arguments)
+    return CompiledSteps(code, pack, *arguments)
 
 
 @pytest.fixture
@@ -112,9 +112,7 @@ def test_same_steps_for_every_shape(dtype, units, count, batch_size, options):
         samples = random_samples(pack.layout, count)
         groups = list(zip(GROUPS, samples, strict=True))
         arguments = (pack, OPTIMIZERS[options], groups, batch_size)
-        steps = (
-            CompiledSteps(code, *arguments) if compiled else StackedSteps(*arguments)
-        )
+        steps = (fast_steps if compiled else StackedSteps)(*arguments)
         sums = two_epochs(steps, count, batch_size)
         ends.append([sums, *(w.double() for w in pack.weights)])
     # A few hundred operations on numbers of order 1 (losses: of order 100) in seven or
