@@ -57,7 +57,9 @@ def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
 def _chosen(axis: AxisFindings) -> list[RuleFindings]:
     by_name = {rule.rule: rule for rule in axis.rules if rule.applies}
     headline = [by_name[name] for name in HEADLINE_RULES if name in by_name]
-    ranked = [rule for rule in tables.ranked_rules(axis) if rule not in headline]
+    others = [rule for rule in tables.ranked_rules(axis) if rule not in headline]
+    # λ as typed is the first panel already.
+    ranked = [rule for rule in others if rule is not axis.unchanged]
     return headline + ranked[:1]
 
 

@@ -210,7 +210,7 @@ def _collapse_view(key: str, axis: AxisFindings) -> CollapseView:
     held = f" ({text.clean(axis.policy)})" if axis.policy else ""
     return CollapseView(
         heading=f"{name}{held}",
-        remark=f"{_capital(measured)}. {note}".strip(),
+        remark=f"{_capital(measured)}. {note}{'.' if note else ''}".strip(),
         figure=FigureView(
             panels=tuple(
                 _collapse_panel(f"{key}p{i}", axis, each)

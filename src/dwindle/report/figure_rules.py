@@ -31,7 +31,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
         "field": "x",
         "type": "quantitative",
         "scale": {"domain": exponent_domain(axis), "nice": False},
-        "axis": {"title": "exponent of the best λ", "grid": False, "tickCount": 5},
+        "axis": {"title": "exponent of the best λ", "grid": False, "tickCount": 4},
     }
     points = vega.layer(
         rows,

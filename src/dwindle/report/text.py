@@ -152,7 +152,7 @@ def quantity(axis: str) -> str:
 # What tables and figures call a rule; all others go by their own names.
 _RULES = {
     "question-layer-mean": "the question: λ / weights",
-    "answer": "the answer: no correction",
+    "answer": "the answer: constant decay",
     "bengio-map": "Bengio, MAP",
     "neal": "Neal's prior",
     "half-life-epochs": "half-life in epochs",
