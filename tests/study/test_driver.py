@@ -101,6 +101,24 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, store, number):
     assert whole.complete
 
 
+def test_a_second_ctrl_c_ends_at_once(store, monkeypatch):
+    """Whoever presses Ctrl-C twice does not wait for anything to be put in order."""
+    ends = []
+    monkeypatch.setattr(os, "_exit", ends.append)
+
+    def told(progress):
+        if progress.trained:
+            try:
+                os.kill(os.getpid(), signal.SIGINT)
+            except KeyboardInterrupt:
+                os.kill(os.getpid(), signal.SIGINT)
+                raise
+
+    with pytest.raises(StudyStoppedError, match="same command again"):
+        run(store, told=told)
+    assert ends == [130]
+
+
 def test_signals_are_as_before_afterwards(store):
     """Once a study is over Ctrl-C means again what it meant."""
     before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
