@@ -73,12 +73,21 @@ class CompiledSteps:
         for mine, theirs in self._weights(sizes):
             mine.copy_(theirs)
         self._sizes = sizes
-        self._networks = [
+        networks = [
             _network(pack, options, decays, batch_size, stride)
             for decays in pack.decays.t().tolist()
         ]
-        scratch = library.dwindle_scratch_size(ctypes.byref(self._networks[0]))
+        scratch = library.dwindle_scratch_size(ctypes.byref(networks[0]))
         self._scratch = layout.full((scratch,))
+        # Made once: for small networks even these would take their time.
+        self._arguments = [
+            (
+                ctypes.byref(network),
+                (*map(_pointer, self._states[:, model]), _pointer(self._scratch)),
+            )
+            for model, network in enumerate(networks)
+        ]
+        self._ratios = pack.lr_ratios.numpy()
 
     def _weights(self, sizes: Sequence[int]) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield the weights of each layer, here and in the pack, alike in shape."""
@@ -101,34 +110,23 @@ class CompiledSteps:
             lrs: The lr of each step, before ratios.
 
         """
-        losses = torch.empty(self._pack.layout.models, len(lrs), dtype=torch.float64)
+        steps = len(lrs)
+        losses = np.empty((self._pack.layout.models, steps))
+        every_lr = self._ratios[:, None] * np.array(lrs)
         for (models, epoch), order in zip(self._groups, orders, strict=True):
             epoch.shuffle(order)
             for model in range(models.start, models.stop):
-                self._train(model, epoch, first, lrs, losses[model])
-        return -losses.t()
-
-    def _train(
-        self,
-        model: int,
-        epoch: "_Epoch",
-        first: int,
-        lrs: Sequence[float],
-        losses: Tensor,
-    ) -> None:
-        ratio = float(self._pack.lr_ratios[model])
-        self._library.dwindle_epoch(
-            ctypes.byref(self._networks[model]),
-            _pointer(epoch.inputs),
-            _pointer(epoch.labels),
-            ctypes.c_long(len(epoch.labels)),
-            (ctypes.c_double * len(lrs))(*(lr * ratio for lr in lrs)),
-            ctypes.c_long(len(lrs)),
-            ctypes.c_long(first),
-            *(_pointer(state[model]) for state in self._states),
-            _pointer(self._scratch),
-            _pointer(losses),
-        )
+                network, states = self._arguments[model]
+                self._library.dwindle_epoch(
+                    network,
+                    *epoch.arguments,
+                    ctypes.c_void_p(every_lr[model].ctypes.data),
+                    ctypes.c_long(steps),
+                    ctypes.c_long(first),
+                    *states,
+                    ctypes.c_void_p(losses[model].ctypes.data),
+                )
+        return torch.from_numpy(-losses.T)
 
     def finish(self) -> None:
         """Put the weights back where they came from."""
@@ -150,6 +148,8 @@ class _Epoch:
         self._split = full * batch_size
         self._full = self.inputs[:full, :, :batch_size]
         self._rest = self.inputs[full:, :, : count - self._split]
+        pointers = _pointer(self.inputs), _pointer(self.labels)
+        self.arguments = (*pointers, ctypes.c_long(count))
 
     def shuffle(self, order: NDArray[np.int64]) -> None:
         index = torch.from_numpy(order)
