@@ -27,12 +27,18 @@ MARKS = {
 OPTIONS = (
     Option("--quick", "SGD over width, batch and data size, 3 seeds: half a minute"),
     Option("--out", f"folder for the page and the stores; {FOLDER}", "DIR"),
+    Option("--png", "write the main figure as a picture, too", "PICTURE"),
     Option("--workers", "how many processes train at a time", "N", read_workers),
 )
 
 
 def command(
-    *, quick: bool, out: str | None, workers: int | None, as_json: bool
+    *,
+    quick: bool,
+    out: str | None,
+    png: str | None,
+    workers: int | None,
+    as_json: bool,
 ) -> None:
     """Answer whether L2 regularization should be corrected for scale.
 
@@ -43,11 +49,14 @@ def command(
     from dwindle.answer.studies import FULL, QUICK
     from dwindle.findings.as_json import answer_as_dict
     from dwindle.report.page import write_page
+    from dwindle.report.picture import write_picture
     from dwindle.report.terminal import print_answer
 
     folder = Path(out or FOLDER)
     answer = _answer(QUICK if quick else FULL, folder, workers)
     write_page(answer, folder / PAGE)
+    if png is not None:
+        write_picture(answer, png)
     if as_json:
         print_json(answer_as_dict(answer))
     else:
