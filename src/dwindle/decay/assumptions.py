@@ -1,6 +1,6 @@
 """What a conversion assumes, and what its number does not say, in sentences."""
 
-from dwindle.decay.coordinates import penalty_convention_of
+from dwindle.decay.coordinates import facts_of, penalty_convention_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run
 
@@ -40,9 +40,14 @@ def _same_weights(source: Knob, target: Knob) -> str:
 def _data_sentence(knob: Knob, run: Run) -> str:
     convention = penalty_convention_of(knob)
     name = convention.name.partition(":")[0] if convention else ""
-    if name == "batch-sum":
+    if name == "half-squared":
+        return (
+            f"{knob.name} has half the squared error; λ stands beside the whole one, "
+            "as torch.nn.MSELoss has it."
+        )
+    if name in {"batch-sum", "half-batch-sum"}:
         return f"{knob.name}: the losses of a minibatch of {run.batch_size} are summed."
-    if name in {"data-sum", "inverse-data-sum"}:
+    if name in {"data-sum", "inverse-data-sum", "half-data-sum"}:
         return f"{knob.name}: the losses of all {run.dataset_size} examples are summed."
     if name == "prior":
         return (
@@ -59,6 +64,11 @@ def _family_sentence(knob: Knob) -> str:
         return (
             f"{knob.name} minimizes the same objective, but divides the penalty's "
             "gradient by the size of the whole one, so the number sets no half-life."
+        )
+    if knob.family == "optimal-schedule":
+        return (
+            f"{knob.name} minimizes the same objective, by steps whose size its number "
+            "sets."
         )
     if knob.family == "asgd":
         return f"{knob.name}: lambd stays at its default, 1e-4, a penalty of its own."
@@ -99,7 +109,7 @@ def of_shrink(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
 
 
 def _has_memory(knob: Knob, run: Run) -> bool:
-    return knob.family == "coupled-sgd" and run.momentum > 0
+    return knob.family == "coupled-sgd" and facts_of(knob, run).momentum > 0
 
 
 def _memory(knob: Knob, run: Run) -> str:

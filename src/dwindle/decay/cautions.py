@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dwindle.decay.knob import Knob
+from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError
 
@@ -18,11 +19,6 @@ DEAD_BELOW: Mapping[str, float] = {
 # From here on rounding changes the decay by less than two percent (measured).
 _COARSE_BELOW = 32
 
-_ADAPTIVE = (
-    "{name} divides its decay, as part of the gradient, by the gradient's own size: "
-    "there is no half-life, and a weight with zero gradient loses about one lr per "
-    "step whatever the number. Use torch.optim.AdamW, or decoupled_weight_decay=True."
-)
 _BARE = (
     "{name} is a term of an objective: an optimizer and its lr make it a decay. "
     "Convert it to torch.optim.SGD, for example, and explain that."
@@ -52,7 +48,7 @@ class Caution:
 
 
 _BY_FAMILY: Mapping[str | None, tuple[str, str]] = {
-    "coupled-adaptive": ("coupled-adaptive", _ADAPTIVE),
+    **{name: (name, f"{each.why} {each.instead}") for name, each in NO_RATE.items()},
     "asgd": ("second-decay", _ASGD),
     "asgd-lambd": ("falling-step", _LAMBD),
 }

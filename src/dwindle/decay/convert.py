@@ -37,9 +37,18 @@ _PATHS: Mapping[str | None, str] = MappingProxyType(
         "corrected": "follows the lr squared",
         "asgd": "falls by itself",
         "asgd-lambd": "falls by itself, by lambd",
+        "proximal": "divides by 1 + what follows the lr",
+        "proximal-schedule-only": "divides by 1 + what follows the lr",
     }
 )
-_AS_THE_SCHEDULE = frozenset({"follows the lr", "stays", "follows the lr squared"})
+_AS_THE_SCHEDULE = frozenset(
+    {
+        "follows the lr",
+        "stays",
+        "follows the lr squared",
+        "divides by 1 + what follows the lr",
+    }
+)
 # Layers agree when rounding is all that separates them.
 _AGREE = 1e-12
 

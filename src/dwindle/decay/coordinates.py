@@ -5,7 +5,9 @@ known fraction off a weight has a shrink; coupled SGD has both, and is the bridg
 """
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from dwindle.decay.families import FAMILIES, Family
 from dwindle.decay.half_life import (
@@ -19,6 +21,13 @@ from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.ranges import checked_shrink
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
+
+# What the family reads, over the number that is typed.
+SCALES: Mapping[str, Callable[[Run], float]] = {
+    "": lambda _: 1.0,
+    "/√steps": lambda run: 1 / math.sqrt(run.total_steps),
+    "/B": lambda run: 1 / run.require("batch_size", "A decay divided by the minibatch"),
+}
 
 # What a rate does between the peak and the end of the run: it follows the schedule.
 _RATE_FAMILY = "schedule-only"
@@ -52,10 +61,11 @@ def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
 
     """
     if knob.clock is not None:
-        return shrink_from_half_life(HalfLife(number, knob.clock).in_steps(run))
+        steps = HalfLife(number, knob.clock).in_steps(run)
+        return checked_shrink(1 / steps) if knob.timescale else shrink_from_half_life(steps)
     if knob.is_rate:
         return checked_shrink(number)
-    return _family(knob).shrink_per_step(number * _steps_factor(knob, run), run)
+    return _family(knob).shrink_per_step(_read(knob, number, run), facts_of(knob, run))
 
 
 def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
@@ -68,12 +78,12 @@ def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
 
     """
     if knob.clock is not None:
-        steps = half_life_from_shrink(shrink_per_step)
+        steps = _timescale(knob, checked_shrink(shrink_per_step))
         return HalfLife.from_steps(steps, clock=knob.clock, run=run).value
     if knob.is_rate:
         return checked_shrink(shrink_per_step)
-    shrink = _family(knob).knob_for_shrink(shrink_per_step, run)
-    return shrink / _steps_factor(knob, run)
+    read = _family(knob).knob_for_shrink(shrink_per_step, facts_of(knob, run))
+    return read / SCALES[knob.scale](run)
 
 
 def number_at_same_shrink(
@@ -84,7 +94,9 @@ def number_at_same_shrink(
     From clock to clock no shrink is formed: of a half-life far below one step it would
     keep no digit.
     """
-    if source.clock is not None and target.clock is not None:
+    if None not in (source.clock, target.clock) and (
+        source.timescale == target.timescale
+    ):
         steps = HalfLife(number, source.clock).in_steps(before)
         return HalfLife.from_steps(steps, clock=target.clock, run=after).value
     shrink = shrink_from_number(source, number, before)
@@ -96,7 +108,7 @@ def e_folds_from_number(knob: Knob, number: float, run: Run) -> float:
     if knob.is_rate:
         shrink = shrink_from_number(knob, number, run)
         return FAMILIES[_RATE_FAMILY].e_folds(shrink, run)
-    return _family(knob).e_folds(number * _steps_factor(knob, run), run)
+    return _family(knob).e_folds(_read(knob, number, run), facts_of(knob, run))
 
 
 def survival_from_number(knob: Knob, number: float, run: Run) -> float:
@@ -104,12 +116,13 @@ def survival_from_number(knob: Knob, number: float, run: Run) -> float:
     if knob.is_rate:
         shrink = shrink_from_number(knob, number, run)
         return FAMILIES[_RATE_FAMILY].survival(shrink, run)
-    return _family(knob).survival(number * _steps_factor(knob, run), run)
+    return _family(knob).survival(_read(knob, number, run), facts_of(knob, run))
 
 
 def number_from_e_folds(knob: Knob, e_folds: float, run: Run) -> float:
     """Return the number to type at an optimizer for so many e-folds over the run."""
-    return _family(knob).knob_for_e_folds(e_folds, run) / _steps_factor(knob, run)
+    read = _family(knob).knob_for_e_folds(e_folds, facts_of(knob, run))
+    return read / SCALES[knob.scale](run)
 
 
 def _family(knob: Knob) -> Family:
@@ -121,9 +134,22 @@ def _family(knob: Knob) -> Family:
     return family
 
 
-def _steps_factor(knob: Knob, run: Run) -> float:
-    """Return 1, or 1/√steps where the number is stated for a run of one step."""
-    return 1 / math.sqrt(run.total_steps) if knob.over_root_steps else 1.0
+def facts_of(knob: Knob, run: Run) -> Run:
+    """Return the run as the knob's optimizer sees it: some have no momentum."""
+    if knob.takes_momentum or run.momentum == 0:
+        return run
+    return replace(run, momentum=0.0, dampening=0.0, nesterov=False)
+
+
+def _read(knob: Knob, number: float, run: Run) -> float:
+    return number * SCALES[knob.scale](run)
+
+
+def _timescale(knob: Knob, shrink_per_step: float) -> float:
+    """Return the steps until one half is left, or 1/e as timescales have it."""
+    if not knob.timescale:
+        return half_life_from_shrink(shrink_per_step)
+    return 1 / shrink_per_step if shrink_per_step else math.inf
 
 
 # How the shrink at the peak lr comes about, said to people; x is the number.
@@ -138,6 +164,8 @@ FORMULAS: Mapping[str, tuple[str, str]] = {
     "corrected": ("s = η·x", "x = s/η"),
     "asgd": ("s = η·(x + 1e-4)", "x = s/η − 1e-4"),
     "asgd-lambd": ("s = η·x", "x = s/η"),
+    "proximal": ("s = η·x/(1 + η·x)", "x = s/((1 − s)·η)"),
+    "proximal-schedule-only": ("s = x/(1 + x)", "x = s/(1 − s)"),
 }
 _NESTEROV = (
     "s = 1 − slow root of z² − (1 + μ)(1 − η·x)·z + μ(1 − η·x)",
@@ -147,15 +175,22 @@ _NESTEROV = (
 
 def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
     """Return the formula from the number to the shrink, and the one back."""
+    if knob.timescale:
+        return "s = 1/x, in steps", "x = 1/s, in steps"
     if knob.clock is not None:
         return "s = 1 − 2^(−1/h)", "h = −ln 2/ln(1 − s), in steps"
     if knob.is_rate:
         return "s", "s"
-    if knob.family == "coupled-sgd" and run.nesterov:
+    forward, inverse = _family_formulas(str(knob.family), facts_of(knob, run))
+    if not knob.scale:
+        return forward, inverse
+    scaled = re.sub(r"\bx\b", f"x{knob.scale}", forward)
+    return scaled, inverse + knob.scale.replace("/", "·")
+
+
+def _family_formulas(family: str, run: Run) -> tuple[str, str]:
+    if family == "coupled-sgd" and run.nesterov:
         return _NESTEROV
-    if knob.family == "coupled-sgd" and run.momentum == 0:
+    if family == "coupled-sgd" and run.momentum == 0:
         return FORMULAS["decoupled"]
-    forward, inverse = FORMULAS[str(knob.family)]
-    if knob.over_root_steps:
-        return "s = x/√steps", "x = s·√steps"
-    return forward, inverse
+    return FORMULAS[family]

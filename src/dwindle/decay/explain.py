@@ -177,8 +177,9 @@ class _Told:
     def _half_life_steps(self, shrink: float | None) -> float | None:
         if shrink is None:
             return None
-        if self._knob.clock is not None:  # of a tiny one the shrink keeps no digit
-            return HalfLife(self._number, self._knob.clock).in_steps(self._run)
+        clock = self._knob.clock
+        if clock and self._knob.is_half_life:  # of a tiny one s keeps no digit
+            return HalfLife(self._number, clock).in_steps(self._run)
         return half_life_from_shrink(shrink)
 
     def _average_steps(self, e_folds: float | None, kept: float | None) -> float | None:

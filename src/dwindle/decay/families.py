@@ -15,7 +15,8 @@ Survival is that of a weight with zero gradient from a fresh optimizer, step by 
 under the schedule. All of it keeps its digits down to a shrink of 1e-15. A knob, shrink
 or e-folds out of range raises RangeError, a fact that the run lacks MissingFactError;
 beyond the oscillation limit of momentum shrink and knob_for_shrink raise
-OscillationError, while survival and e-folds go on; coupled-adaptive refuses everything.
+OscillationError, while survival and e-folds go on; the families of ``NO_RATE`` refuse
+everything.
 """
 
 from collections.abc import Callable, Mapping
@@ -24,7 +25,9 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from dwindle.decay import momentum
+from dwindle.decay.no_rate import NO_RATE, NoRate
 from dwindle.decay.product import Product
+from dwindle.decay.proximal import Proximal
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 
@@ -64,7 +67,9 @@ def _under_lr(power: int) -> Callable[[Run], list[float]]:
     return lambda run: [_lr(run) * m**power for m in run.multipliers()]
 
 
-def _product_family(name: str, title: str, formula: str, product: Product) -> Family:
+def _product_family(
+    name: str, title: str, formula: str, product: Product | Proximal
+) -> Family:
     return Family(
         name=name,
         title=title,
@@ -112,21 +117,26 @@ def asgd_family(*, lambd: float = 1e-4, alpha: float = 0.75) -> Family:
     )
 
 
-_WHY = (
-    "The optimizer divides the decay, as a part of the gradient, by the gradient's own "
-    "size: where the rest of the gradient is zero that cancels λ, and the weight loses "
-    "about one learning rate per step whatever λ is; elsewhere the decay of a weight "
-    "depends on the gradients of that weight."
-)
-_INSTEAD = (
-    "Use decoupled decay: torch.optim.AdamW, or decoupled_weight_decay=True in Adam, "
-    "NAdam and RAdam."
-)
+def _refusing_family(name: str, reason: NoRate) -> Family:
+    """Build a family whose number sets no rate: it refuses, and says why."""
 
+    def refuse(*_: object) -> NoReturn:
+        asked = f"The half-life that a number gives under {reason.title}"
+        why = reason.why.format(name="The optimizer")
+        raise RefusedError(asked, why, reason.instead)
 
-def _refuse(*_: object) -> NoReturn:
-    asked = "The half-life that coupled weight decay gives in an adaptive optimizer"
-    raise RefusedError(asked, _WHY, _INSTEAD)
+    return Family(
+        name=name,
+        title=reason.title,
+        formula=reason.formula,
+        has_half_life=False,
+        shrink_per_step=refuse,
+        knob_for_shrink=refuse,
+        survival=refuse,
+        survival_path=refuse,
+        e_folds=refuse,
+        knob_for_e_folds=refuse,
+    )
 
 
 _MOMENTUM = Family(
@@ -140,19 +150,6 @@ _MOMENTUM = Family(
     survival_path=momentum.survival_path,
     e_folds=momentum.e_folds,
     knob_for_e_folds=momentum.knob_for_e_folds,
-)
-
-_COUPLED_ADAPTIVE = Family(
-    name="coupled-adaptive",
-    title="F5 coupled adaptive",
-    formula="g = gradient + λ·w; w ← w − η·m(g)/√v(g)",
-    has_half_life=False,
-    shrink_per_step=_refuse,
-    knob_for_shrink=_refuse,
-    survival=_refuse,
-    survival_path=_refuse,
-    e_folds=_refuse,
-    knob_for_e_folds=_refuse,
 )
 
 _ALL = (
@@ -175,7 +172,6 @@ _ALL = (
         "w ← w − λ·w",
         Product(peak=lambda _: 1.0, rates=lambda run: [1.0] * run.total_steps),
     ),
-    _COUPLED_ADAPTIVE,
     _product_family(
         "corrected",
         "F6 decoupled, corrected (AdamC)",
@@ -183,6 +179,19 @@ _ALL = (
         Product(peak=_lr, rates=_under_lr(2)),
     ),
     asgd_family(),
+    _product_family(
+        "proximal",
+        "F7 proximal, times the lr",
+        "w ← w/(1 + η_t·λ)",
+        Proximal(peak=_lr, rates=_under_lr(1)),
+    ),
+    _product_family(
+        "proximal-schedule-only",
+        "F7 proximal, times the schedule",
+        "w ← w/(1 + (η_t/η_peak)·λ)",
+        Proximal(peak=lambda _: 1.0, rates=lambda run: run.multipliers()),
+    ),
+    *(_refusing_family(name, reason) for name, reason in NO_RATE.items()),
 )
 
 FAMILIES: Mapping[str, Family] = MappingProxyType({f.name: f for f in _ALL})

@@ -9,6 +9,9 @@ from dwindle.decay.names import nearest_names
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
 
+_HOME = "torch.optim."
+
+
 @dataclass(frozen=True, kw_only=True)
 class Knob:
     """A place where a user types a decay, and what the number means there.
@@ -27,7 +30,10 @@ class Knob:
         penalty: Objective, or None.
         clock: Clock of a half-life.
         equilibrium: Key of ``EQUILIBRIA`` where that is known, or None.
-        over_root_steps: Whether the number stands for x/√steps.
+        scale: What the family reads instead of the number x: a key of ``SCALES``.
+        timescale: Whether the number on ``clock`` is the time until 1/e is left, 1/s
+            steps, instead of one half.
+        takes_momentum: Whether the momentum of a run acts on the knob's optimizer.
         default: Value that the library takes if one types nothing; None if it has none.
         skips: Weights that the knob leaves alone by default.
         version: Version that was read.
@@ -45,7 +51,9 @@ class Knob:
     penalty: str | None = None
     clock: Clock | None = None
     equilibrium: str | None = None
-    over_root_steps: bool = False
+    scale: str = ""
+    timescale: bool = False
+    takes_momentum: bool = True
     default: float | None = None
     skips: str = ""
     version: str = ""
@@ -57,6 +65,11 @@ class Knob:
     def is_rate(self) -> bool:
         """Whether the knob is itself a half-life or a shrink."""
         return self.family is None and self.penalty is None
+
+    @property
+    def is_half_life(self) -> bool:
+        """Whether the number is a half-life on a clock."""
+        return self.clock is not None and not self.timescale
 
     @property
     def wants_clock(self) -> bool:
@@ -90,6 +103,9 @@ class Knob:
 def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
     """Find a knob by its name, an alias, or a short name that only one knob has.
 
+    Many libraries have an ``AdamW``: a word without a library means torch.optim's where
+    torch.optim has it.
+
     Raises:
         AmbiguousNameError: If the short name fits several knobs.
         UnknownNameError: If it fits none.
@@ -97,13 +113,22 @@ def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
     """
     if name in table:
         return table[name]
-    found = _matches(name, table.values()) or _matches_in_any_case(name, table.values())
+    found = (
+        _at_home(name, table.values())
+        or _matches(name, table.values())
+        or _matches_in_any_case(name, table.values())
+    )
     if len(found) == 1:
         return found[0]
     if found:
         raise AmbiguousNameError("knob", name, tuple(knob.name for knob in found))
     near = _nearest(name, table.values())
     raise UnknownNameError("knob", name, near, "See: dwindle knobs.")
+
+
+def _at_home(name: str, knobs: Iterable[Knob]) -> list[Knob]:
+    folded = f"{_HOME}{name}".casefold()
+    return [knob for knob in knobs if knob.name.casefold() == folded]
 
 
 def _matches(name: str, knobs: Iterable[Knob]) -> list[Knob]:

@@ -4,6 +4,7 @@ import math
 
 from dwindle.decay.coordinates import has_shrink, penalty_convention_of
 from dwindle.decay.knob import Knob
+from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting
 from dwindle.errors import DwindleError, RefusedError
@@ -12,8 +13,8 @@ from dwindle.errors import DwindleError, RefusedError
 def refusal(source: Setting, target: Knob, run: Run) -> RefusedError:
     """Return the error for two knobs that share no coordinate."""
     for knob in (source.knob, target):
-        if knob.family == "coupled-adaptive":
-            return _coupled_adaptive(source.knob, target, knob)
+        if knob.family in NO_RATE:
+            return _no_rate(source.knob, target, knob)
     if has_shrink(source.knob):
         return _to_penalty(source, target)
     return _from_penalty(source, target, run)
@@ -23,20 +24,15 @@ def _asked(source: Knob, target: Knob) -> str:
     return f"{source.name} as {target.name}"
 
 
-def _coupled_adaptive(source: Knob, target: Knob, adaptive: Knob) -> RefusedError:
-    why = (
-        f"{adaptive.name} adds its decay to the gradient and divides the sum by the "
-        "gradient's own size. A weight with zero gradient then loses about one lr per "
-        "step whatever the number, and any other loses what its gradients allow: the "
-        "number sets no fraction per step and no half-life."
-    )
-    decoupled = "torch.optim.AdamW, or decoupled_weight_decay=True where there is one"
-    instead = (
-        f"Use {decoupled}, and choose a half-life there; as a penalty the number still "
-        "has a meaning, so --to torch.optim.SGD or --to question.l2 can be answered."
-    )
-    if adaptive == target:
-        instead = f"Use {decoupled}: there a half-life has an exact number."
+def _no_rate(source: Knob, target: Knob, refusing: Knob) -> RefusedError:
+    reason = NO_RATE[str(refusing.family)]
+    instead = reason.instead
+    if refusing.penalty is not None and refusing == source:
+        instead += (
+            " As a penalty the number still has a meaning, so --to torch.optim.SGD or "
+            "--to question.l2 can be answered."
+        )
+    why = reason.why.format(name=refusing.name)
     return RefusedError(_asked(source, target), why, instead)
 
 

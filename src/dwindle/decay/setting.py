@@ -48,7 +48,7 @@ def read_setting(value: Value, knob_name: str) -> Setting:
 
     """
     knob = resolve_knob(knob_name)
-    if knob.wants_clock or (knob.clock and not _is_plain_number(value)):
+    if knob.wants_clock or (knob.is_half_life and not _is_plain_number(value)):
         return _half_life(value, knob)
     return Setting(knob, _checked(knob, _number(knob, value)))
 

@@ -1,0 +1,59 @@
+"""The table of knobs: what each number means, its default, and where that was read."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from dwindle.decay.knob import Knob, resolve
+from dwindle.decay.knobs.of_keras import KERAS_KNOBS
+from dwindle.decay.knobs.of_optax import OPTAX_KNOBS
+from dwindle.decay.knobs.of_papers import PAPER_KNOBS
+from dwindle.decay.knobs.of_sklearn import SKLEARN_KNOBS
+from dwindle.decay.knobs.of_timm import TIMM_KNOBS
+from dwindle.decay.knobs.of_torch import TORCH_KNOBS
+from dwindle.decay.knobs.of_torch_libraries import TORCH_LIBRARY_KNOBS
+from dwindle.decay.knobs.of_trainers import TRAINER_KNOBS
+from dwindle.decay.knobs.rates import RATE_KNOBS
+
+__all__ = ["KNOBS", "Knob", "knobs", "resolve_knob"]
+
+_ALL = (
+    *TORCH_KNOBS,
+    *KERAS_KNOBS,
+    *SKLEARN_KNOBS,
+    *OPTAX_KNOBS,
+    *TIMM_KNOBS,
+    *TORCH_LIBRARY_KNOBS,
+    *TRAINER_KNOBS,
+    *RATE_KNOBS,
+    *PAPER_KNOBS,
+)
+
+KNOBS: Mapping[str, Knob] = MappingProxyType({knob.name: knob for knob in _ALL})
+
+
+def knobs() -> tuple[Knob, ...]:
+    """Return every knob that dwindle can read.
+
+    Example:
+        >>> [knob.name for knob in knobs() if knob.family == "asgd"]
+        ['torch.optim.ASGD']
+
+    """
+    return tuple(KNOBS.values())
+
+
+def resolve_knob(name: str) -> Knob:
+    """Find a knob by its name, or by a short name that only one has.
+
+    A word without a library means torch.optim's, where torch.optim has it.
+
+    Raises:
+        AmbiguousNameError: If the short name fits several knobs; they are listed.
+        UnknownNameError: If it fits none; the nearest are offered.
+
+    Example:
+        >>> resolve_knob("torch.AdamW").name
+        'torch.optim.AdamW'
+
+    """
+    return resolve(name, KNOBS)
