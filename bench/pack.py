@@ -31,6 +31,7 @@ from rich.table import Table
 
 from dwindle.store.records import Trial
 from dwindle.study.backends import Processes
+from dwindle.study.engine import ENGINE_VERSION
 from dwindle.study.machine import cores
 from dwindle.study.pack_size import pack_size
 from dwindle.study.training import Work
@@ -174,10 +175,11 @@ def _row(
 
 
 def _print_table(console: Console, rows: Sequence[Row], peak: float) -> None:
-    table = Table(title=f"ms per training; sgemm peak {peak:.0f} GF/s, {cores()} cores")
-    for column in ("optimizer", "width", "loop", "loop on all cores", "packs"):
+    title = f"ms per training, engine {ENGINE_VERSION}, peak {peak:.0f} GF/s"
+    table = Table(title=title)
+    for column in ("optimizer", "width", "loop", "all cores", "packs"):
         table.add_column(column, justify="right")
-    for column in ("× loop", "× all cores", "× sklearn", "share of peak"):
+    for column in ("× loop", "× all", "× sklearn", "of peak"):
         table.add_column(column, justify="right")
     for row in rows:
         sklearn = "–" if row.ratio_vs_sklearn is None else f"{row.ratio_vs_sklearn:.1f}"

@@ -13,6 +13,7 @@ from pathlib import Path
 
 SWITCH = "DWINDLE_COMPILED"  # "0" trains without compiled steps
 _SOURCE = Path(__file__).with_name("steps.c")
+_HEADER = _SOURCE.with_name("vectors.h")
 _FLAGS = (
     *("-O3", "-march=native", "-shared", "-fPIC"),
     # Square roots as one instruction; vectors may look at arrays of numbers.
@@ -49,7 +50,8 @@ def compiled_steps(dtype: str) -> ctypes.CDLL | None:
 def _built(compiler: str, dtype: str) -> Path:
     """Return the library, compiled unless it is there already."""
     options = (*_FLAGS, *_REALS[dtype])
-    parts = (_SOURCE.read_text(), compiler, *options, _processor())
+    sources = (_SOURCE.read_text(), _HEADER.read_text())
+    parts = (*sources, compiler, *options, _processor())
     name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
     folder = _cache_folder()
     library = folder / f"steps-{name}.so"
