@@ -2,6 +2,7 @@
 
 import os
 import signal
+import threading
 from dataclasses import replace
 
 import pytest
@@ -126,6 +127,14 @@ def test_signals_are_as_before_afterwards(store):
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
 
 
+def test_a_study_may_run_in_a_thread(store):
+    """Off the main thread, where signals cannot be caught, a study is the same."""
+    thread = threading.Thread(target=run, args=(store,))
+    thread.start()
+    thread.join()
+    assert read_study(store).complete
+
+
 def test_an_edge_is_extended_and_resumed(tmp_path, store):
     """Rounds of extension come out the same when the study was interrupted in them."""
 
@@ -212,6 +221,8 @@ def test_a_problem_must_exist_and_have_the_data(store):
     large = AxisSpec(axis="dataset_size", values=(64, 5000))
     with pytest.raises(RangeError, match=r"at most 1200, all that digits-mlp"):
         run(store, spec=tiny.changed(axes=(large,)))
+    with pytest.raises(RangeError, match=r"at most 1200, all that digits-mlp"):
+        first_packs(tiny.changed(axes=(large,)), workers=1)
     assert not store.exists()
 
 

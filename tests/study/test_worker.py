@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from study.processes import wait_until
 
+from dwindle.errors import MissingLibraryError
 from dwindle.study import worker
 from dwindle.study.training import load_problem, stacked_version
 
@@ -89,3 +90,11 @@ def test_a_ready_worker_knows_its_engine():
     assert worker.warm_up(STACKED) == worker.Ready(os.getpid(), ENGINE_VERSION)
     assert stacked_version() == ENGINE_VERSION
     assert load_problem("digits-mlp") is None
+
+
+def test_a_missing_torch_says_what_to_install(monkeypatch):
+    """Without torch the error is the line to type; a fault of ours stays a fault."""
+    monkeypatch.delitem(sys.modules, "dwindle.study.engine", raising=False)
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[study\]'"):
+        stacked_version()
