@@ -77,7 +77,7 @@ def test_a_penalty_that_differs_by_layer_is_a_table(capsys):
         ("torch.SGD --to AdamW", "UsageError", "joined by =. Got 'torch.SGD'."),
         ("=1 --to AdamW", "UsageError", "Write torch.optim.AdamW=0.1"),
         ("torch.SGD= --to AdamW", "UsageError", "Got 'torch.SGD='."),
-        ("torch.SGD=1e-3", "UsageError", "must be given --to."),
+        ("torch.SGD=1e-3", "UsageError", "Missing option '--to'"),
         ("torch.SDG=1 --to AdamW", "UnknownNameError", "torch.optim.SGD"),
         ("torch.SGD=1 --to AdamWW", "UnknownNameError", "torch.optim.AdamW"),
         ("torch.SGD=fast --to AdamW", "RangeError", "must be a number. Got 'fast'."),

@@ -99,7 +99,7 @@ def test_a_time_is_written_as_its_clock_has_it(clock, value, told):
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
-        ("", "UsageError", "must be given KNOB=VALUE"),
+        ("", "UsageError", "Missing argument 'KNOB=VALUE'"),
         ("AdamW=0.1 --lr 1e-3:2e-3", "UsageError", "dwindle rescale"),
         ("AdamW=-0.1", "RangeError", "0 or more. Got -0.1."),
         ("AdamW=0.1 --momentum 1", "RangeError", "momentum must be in [0, 1). Got 1.0"),

@@ -1,5 +1,7 @@
 """How words become keyword arguments, and what is said of words that cannot."""
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -47,12 +49,12 @@ def test_negative_numbers_are_values(number):
 @pytest.mark.parametrize(
     ("words", "error", "said"),
     [
-        ([], UsageError, "must be given KNOB=VALUE. Got none."),
-        (["a", "b"], UsageError, "Got 'b', which is one too many. Quote what"),
-        (["a", "--peak-lr"], UsageError, "must be followed by its value, LR. Got noth"),
-        (["a", "--peak-lr", "--name"], UsageError, "value, LR. Got '--name'."),
-        (["a", "--nesterov=1"], UsageError, "--nesterov must stand alone."),
-        (["a", "--name", "b", "--name", "c"], UsageError, "must be given once."),
+        ([], UsageError, "Missing argument 'KNOB=VALUE'"),
+        (["a", "b"], UsageError, "Got unexpected extra argument (b). dwindle try --h"),
+        (["a", "--peak-lr"], UsageError, "Option '--peak-lr' requires an argument"),
+        (["a", "--peak-lr", "--name"], RangeError, "a number. Got '--name'."),
+        (["a", "--nesterov=1"], UsageError, "'--nesterov' does not take a value"),
+        (["a", "--name", "b", "--name", "c"], UsageError, "once. Got 'b' and 'c'."),
         (
             ["a", "--peaklr", "1"],
             UnknownNameError,
@@ -65,7 +67,7 @@ def test_negative_numbers_are_values(number):
 )
 def test_a_wrong_line_is_told_what_to_write(words, error, said):
     """Each mistake in a line says what must hold, what was got, and what to do."""
-    with pytest.raises(error, match=said.replace(".", r"\.")):
+    with pytest.raises(error, match=re.escape(said)):
         _read(*words)
 
 

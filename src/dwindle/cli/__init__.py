@@ -23,6 +23,6 @@ It raises :class:`dwindle.errors.DwindleError` for everything that a person can 
 :func:`dwindle.cli.main.main` turns it into text on stderr (with ``--json`` also into
 an error object on stdout) and into the exit code.
 
-The words are read by thirty lines of our own rather than by a library: those at hand
-take longer to import than all the rest, and one brings pydantic into every command.
+Click reads the words; typer, its friendlier sibling, imports pydantic whenever a
+command runs, which takes longer than most commands do.
 """

@@ -2,9 +2,10 @@
 
 import math
 import re
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+
+import click
 
 from dwindle.errors import RangeError, UnknownNameError, UsageError
 
@@ -70,8 +71,6 @@ class Option:
         return re.sub(r"\W+", "_", self.name.lstrip("-")).lower()
 
 
-# A word that begins like an option; -0.1 and -inf are values.
-_OPTION = re.compile(r"-(?![\d.]|inf\b|$)")
 AS_JSON = Option("--json", "print JSON instead of tables")
 
 
@@ -96,60 +95,48 @@ def read_words(
         {'knob': 'SGD', 'lr': '0.1'}
 
     """
-    given: dict[Option, str] = {}
-    for option, text in _pairs(command, options, deque(words)):
-        if option in given:
-            raise _usage(command, f"{option.name} must be given once.", "it twice")
-        given[option] = text
-    for option in options:
-        if option.required and option not in given:
-            raise _usage(command, f"{command} must be given {option.name}.", "none")
-    return {option.argument: _value(option, given) for option in options}
+    params = [_parameter(option) for option in options]
+    parser = click.Command(command, params=params, add_help_option=False)
+    try:
+        given = parser.make_context(command, list(words)).params
+    except click.NoSuchOption as error:
+        names = [option.name for option in options if not option.is_place]
+        hint = f"{command} --help lists all options."
+        raise UnknownNameError.among("option", error.option_name, names, hint) from None
+    except click.UsageError as error:
+        must = f"{command} must be called as its help says."
+        got = error.format_message().rstrip(".")
+        raise UsageError(must, f"this: {got}", _HOW.format(command)) from None
+    return {
+        option.argument: _value(command, option, given[option.argument])
+        for option in options
+    }
 
 
-def _value(option: Option, given: Mapping[Option, str]) -> object:
+_HOW = "{} --help shows how to write it; quote what belongs together."
+
+
+def _parameter(option: Option) -> click.Parameter:
+    name = option.argument
+    if option.is_place:
+        return click.Argument([name], required=option.required, metavar=option.name)
     if option.is_flag:
-        return option in given
-    return option.read(option.name, given[option]) if option in given else None
+        return click.Option([option.name, name], is_flag=True)
+    # Click keeps the last of two values without a word; all of them show the mistake.
+    return click.Option(
+        [option.name, name],
+        multiple=True,
+        required=option.required,
+        metavar=option.metavar,
+    )
 
 
-def _pairs(
-    command: str, options: Sequence[Option], queue: deque[str]
-) -> Iterator[tuple[Option, str]]:
-    named = {option.name: option for option in options if not option.is_place}
-    places = deque(option for option in options if option.is_place)
-    while queue:
-        word = queue.popleft()
-        name = word.partition("=")[0]
-        if not _OPTION.match(word):
-            yield _next_place(command, places, word), word
-        elif name in named:
-            yield named[name], _text_of(command, named[name], word, queue)
-        else:
-            hint = f"{command} --help lists all options."
-            raise UnknownNameError.among("option", name, named, hint)
-
-
-def _next_place(command: str, places: deque[Option], word: str) -> Option:
-    if not places:
-        must = f"{command} must be given one word for each place."
-        quoted = 'Quote what belongs together, as in half-life="3 epochs".'
-        raise UsageError(must, f"{word!r}, which is one too many", quoted)
-    return places.popleft()
-
-
-def _text_of(command: str, option: Option, word: str, queue: deque[str]) -> str:
-    _, equals, text = word.partition("=")
-    if option.is_flag and equals:
-        raise _usage(command, f"{option.name} must stand alone.", repr(word))
-    if option.is_flag or equals:
-        return text
-    if not queue or _OPTION.match(queue[0]):
-        got = repr(queue[0]) if queue else "nothing"
-        must = f"{option.name} must be followed by its value, {option.metavar}."
-        raise _usage(command, must, got)
-    return queue.popleft()
-
-
-def _usage(command: str, must: str, got: str) -> UsageError:
-    return UsageError(must, got, f"{command} --help shows how to write it.")
+def _value(command: str, option: Option, given: object) -> object:
+    if option.is_flag:
+        return given
+    texts = given if isinstance(given, tuple) else (given,)
+    if len(texts) > 1:
+        must = f"{option.name} must be given once."
+        raise UsageError(must, " and ".join(map(repr, texts)), _HOW.format(command))
+    text = texts[0] if texts else None
+    return option.read(option.name, text) if isinstance(text, str) else None
