@@ -1,1 +1,5 @@
 """Studies: many trainings at once, planned, resumed, and measured."""
+
+from dwindle.study.problem import Data, Problem, problem
+
+__all__ = ["Data", "Problem", "problem"]

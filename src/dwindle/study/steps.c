@@ -2,9 +2,9 @@
 
    Compiled on the machine that runs it, for its own vector width. Everything lies
    features first: activations and their gradients are (units, batch), the batch padded
-   to whole vectors; a layer's weights are (fan_in + 1, fan_out), the last row its
-   biases (their input is always 1), the columns padded to whole vectors with zeros that
-   stay zero. All three products of a layer are then of one kind: rows of scalars times
+   to whole cache lines; a layer's weights are (fan_in + 1, fan_out), the last row its
+   biases (their input is always 1), the columns padded likewise with zeros that stay
+   zero. All three products of a layer are then of one kind: rows of scalars times
    rows of vectors. The last of them, the gradient by the weights, hands each tile to
    the optimizer while it is still in registers: no gradient is ever stored.
 
@@ -120,21 +120,24 @@ static double cross_entropy(REAL *logits, long classes, long stride, const int *
     return loss;
 }
 
-/* One vector of columns of the weights at a time, copied to a panel that is read along
+/* Columns of the weights, one cache line wide, are copied to a panel that is read along
    its length: the columns themselves lie a whole row apart. */
 static void forward_layer(long depth, long height, long stride, const REAL *weights,
                           const REAL *x, REAL *out, REAL *panel, int active)
 {
     long row = padded(height);
-    for (long column = 0; column < height; column += LANES) {
-        long left = height - column < LANES ? height - column : LANES;
+    for (long column = 0; column < height; column += LINE) {
+        long rows = height - column < LINE ? height - column : LINE;
         store to = {out + column * stride, 0, stride};
         for (long k = 0; k < depth; k++)
-            *at(panel, k * LANES) = *(const vec *)(weights + k * row + column);
+            for (long i = 0; i < LINE; i += LANES)
+                *at(panel, k * LINE + i) =
+                    *(const vec *)(weights + k * row + column + i);
         if (active)
-            multiply(left, stride, panel, 1, LANES, x, stride, depth, store_active, &to);
+            multiply(rows, stride, panel, 1, LINE, x, stride, depth, store_active,
+                     &to);
         else
-            multiply(left, stride, panel, 1, LANES, x, stride, depth, store_plain, &to);
+            multiply(rows, stride, panel, 1, LINE, x, stride, depth, store_plain, &to);
     }
 }
 
@@ -203,7 +206,8 @@ static double step(const network *net, update by, const REAL *input, const int *
     }
     space in = {hidden, gradient, memory};
     forward(net, by.weights, &in);
-    double loss = cross_entropy(hidden[layers], net->units[layers], stride, labels, size);
+    double loss =
+        cross_entropy(hidden[layers], net->units[layers], stride, labels, size);
     by.scale = (REAL)1 / size;
     by.weights += weights;
     by.first += weights;

@@ -1,6 +1,6 @@
-/* Vectors of one cache line, and what is done with them: products, ReLU, e^x, transpose.
+/* Vectors, and what is done with them: products, ReLU, e^x, rows into columns.
 
-   GCC and Clang turn these into the widest instructions that the processor has. */
+   GCC and Clang turn these into the instructions that the processor has. */
 
 #include <math.h>
 
@@ -8,15 +8,27 @@
 #define REAL float
 #endif
 
-#define LANES (64 / (long)sizeof(REAL))
+/* Tiles of ROWS by COLUMNS vectors fill the registers: 32, or with AVX2 16 of them. */
+#if defined(__AVX512F__)
+#define BYTES 64
 #define ROWS 8
+#elif defined(__AVX__)
+#define BYTES 32
+#define ROWS 6
+#else
+#define BYTES 16
+#define ROWS 8
+#endif
 #define COLUMNS 2
+#define LANES (BYTES / (long)sizeof(REAL))
+/* Rows are padded to whole cache lines, whatever the vectors. */
+#define LINE (64 / (long)sizeof(REAL))
 #define EACH_VECTOR                                                                    \
     for (long r = 0; r < rows; r++)                                                    \
         for (long c = 0; c < columns; c++)
 #define INLINE static inline __attribute__((always_inline))
 
-typedef REAL vec __attribute__((vector_size(64)));
+typedef REAL vec __attribute__((vector_size(BYTES)));
 typedef __typeof__((vec){0} < (vec){0}) bits;
 typedef vec tile[ROWS][COLUMNS];
 
@@ -28,7 +40,7 @@ typedef struct {
 
 typedef void (*finish)(const void *, long, long, long, long, tile);
 
-static long padded(long units) { return (units + LANES - 1) / LANES * LANES; }
+static long padded(long units) { return (units + LINE - 1) / LINE * LINE; }
 
 INLINE vec *at(REAL *base, long offset) { return (vec *)(base + offset); }
 
@@ -118,15 +130,28 @@ INLINE void store_masked(const void *context, long row, long column, long rows,
 #define SHIFT 52
 #define MAGIC 6755399441055744.0 /* 1.5 * 2^52: adding it rounds to an integer */
 #define LOWEST -708
-#define LOW 0, 8, 1, 9, 2, 10, 3, 11
-#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#define COUNT (BYTES / 8)
 #else
 #define TERMS 8
 #define SHIFT 23
 #define MAGIC 12582912.0f /* 1.5 * 2^23 */
 #define LOWEST -87
+#define COUNT (BYTES / 4)
+#endif
+
+/* Two vectors riffled like cards: the lower halves, and the upper ones. */
+#if COUNT == 16
 #define LOW 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23
 #define HIGH 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31
+#elif COUNT == 8
+#define LOW 0, 8, 1, 9, 2, 10, 3, 11
+#define HIGH 4, 12, 5, 13, 6, 14, 7, 15
+#elif COUNT == 4
+#define LOW 0, 4, 1, 5
+#define HIGH 2, 6, 3, 7
+#else
+#define LOW 0, 2
+#define HIGH 1, 3
 #endif
 
 /* e^x for x <= 0: 2^n times the Taylor series of the rest, which is below ln 2 / 2. */
@@ -149,7 +174,7 @@ static void transpose(const REAL *from, long rows, long from_stride, REAL *to,
 {
     for (long row = 0; row < rows; row += LANES)
         for (long column = 0; column < columns; column += LANES) {
-            vec now[64 / sizeof(REAL)], next[64 / sizeof(REAL)];
+            vec now[COUNT], next[COUNT];
             for (long i = 0; i < LANES; i++)
                 now[i] = row + i < rows
                              ? *(const vec *)(from + (row + i) * from_stride + column)
