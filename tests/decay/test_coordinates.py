@@ -11,6 +11,7 @@ from dwindle.decay.coordinates import (
 )
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 
@@ -19,6 +20,9 @@ from dwindle.errors import RefusedError
 def test_a_knob_has_a_shrink_a_penalty_or_both(name):
     """Every knob has a coordinate; only coupled ones have both."""
     knob = KNOBS[name]
+    if knob.family in NO_RATE:
+        assert not has_shrink(knob)
+        return
     assert has_shrink(knob) or knob.penalty is not None
     if has_shrink(knob) and knob.penalty is not None:
         assert knob.family in {"coupled-sgd", "asgd", "asgd-lambd"}

@@ -13,11 +13,13 @@ from tolerance import digits
 from dwindle.decay.cautions import DEAD_BELOW
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import DTYPES, Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UnknownNameError
 
 RATELESS = {
+    *NO_RATE,
     *("coupled-adaptive", "no-optimizer", "oscillation", "impossible", "missing-fact"),
 }
 CLOCKS = ["steps", "examples", "epochs", "run", "tokens"]

@@ -20,7 +20,10 @@ WITH_HALF_LIFE = sorted(name for name, f in FAMILIES.items() if f.has_half_life)
 PRODUCTS = ("constant", "corrected", "decoupled", "schedule-only")
 families = st.sampled_from(WITH_HALF_LIFE).map(FAMILIES.__getitem__)
 # ASGD has a decay of its own below which no knob goes, so some laws leave it out.
-free_families = st.sampled_from(["coupled-sgd", *PRODUCTS]).map(FAMILIES.__getitem__)
+PROXIMAL = ("proximal", "proximal-schedule-only")
+free_families = st.sampled_from(["coupled-sgd", *PRODUCTS, *PROXIMAL]).map(
+    FAMILIES.__getitem__
+)
 
 
 def rates_by_hand(name, run):
@@ -41,6 +44,9 @@ def path_by_hand(name, knob, run):
         return decay_by_hand.sgd_path(lrs, knob, **dict(zip(names, facts, strict=True)))
     if name == "asgd":
         return decay_by_hand.asgd_path(lrs, knob, lambd=1e-4, alpha=0.75)
+    if name.startswith("proximal"):
+        rates = lrs if name == "proximal" else rates_by_hand("schedule-only", run)
+        return decay_by_hand.proximal_path(rates, knob)
     return decay_by_hand.product_path(rates_by_hand(name, run), knob)
 
 
@@ -227,7 +233,7 @@ FUNCTIONS = [f.name for f in dataclasses.fields(Family) if f.name not in FACTS]
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_coupled_adaptive_refuses_and_teaches(function):
     """No number is given for λ in Adam: the error says why and what to use."""
-    message = r"no honest answer\. .*cancels λ.*decoupled_weight_decay=True"
+    message = r"no honest answer\. .*whatever the number.*decoupled_weight_decay=True"
     with pytest.raises(RefusedError, match=message):
         getattr(FAMILIES["coupled-adaptive"], function)(0.01, Run(lr=1e-3, steps=10))
 

@@ -2,10 +2,12 @@
 
 import pytest
 
-from dwindle.decay.coordinates import family_of, penalty_convention_of
+from dwindle.decay.coordinates import SCALES, family_of, penalty_convention_of
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.decay.knob import Knob, resolve
 from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
+from dwindle.decay.knobs.of_papers import PAPER_KNOBS
+from dwindle.decay.knobs.rates import RATE_KNOBS
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
 EVERY_NAME = [(name, knob) for knob in knobs() for name in (knob.name, *knob.aliases)]
@@ -18,9 +20,13 @@ def test_a_record_is_complete(knob):
     assert (knob.family is None) == (family_of(knob) is None)
     assert (knob.penalty is None) == (penalty_convention_of(knob) is None)
     assert knob.equilibrium in {None, *EQUILIBRIA}
-    of_a_library = knob.name.startswith(("torch.", "keras.", "sklearn."))
-    assert bool(knob.version) == bool(knob.skips) == of_a_library
-    assert (knob.default is not None) == of_a_library
+    assert knob.scale in SCALES
+    of_a_library = knob not in (*PAPER_KNOBS, *RATE_KNOBS)
+    assert bool(knob.skips) == of_a_library
+    # What cannot be installed was read nowhere but in its repository.
+    readable = of_a_library and not knob.name.startswith(("tf.", "tfa."))
+    assert (knob.default is not None) == readable
+    assert bool(knob.version) == (of_a_library and knob.name != "tf.nn.l2_loss")
 
 
 @pytest.mark.parametrize(("name", "knob"), EVERY_NAME, ids=lambda x: str(x)[:40])

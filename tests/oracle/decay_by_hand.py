@@ -48,6 +48,17 @@ def product_path(rates: Sequence[float], knob: float) -> list[Decimal]:
         return path
 
 
+def proximal_path(rates: Sequence[float], knob: float) -> list[Decimal]:
+    """Weight from 1 where step t divides it by 1 + knob * rates[t]."""
+    with localcontext(prec=DIGITS):
+        weight = Decimal(1)
+        path = [weight]
+        for rate in rates:
+            weight /= 1 + Decimal(knob) * Decimal(rate)
+            path.append(weight)
+        return path
+
+
 def sgd_path(
     lrs: Sequence[float],
     weight_decay: float,

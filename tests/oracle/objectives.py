@@ -73,6 +73,27 @@ def inverse(losses, layers, x, _batch_size):
     return x * sum(losses) + all_squares(layers) / 2
 
 
+def half_batch_sum(losses, layers, x, batch_size):
+    return batch_size * mean(losses) + x / 2 * all_squares(layers)
+
+
+def half_data_sum(losses, layers, x, _batch_size):
+    return sum(losses) + x / 2 * all_squares(layers)
+
+
+def half_squared(losses, layers, x, _batch_size):
+    # The losses are squared errors, and the author halves them.
+    return mean(losses) / 2 + x / 2 * all_squares(layers)
+
+
+def half_squared_batch_sum(losses, layers, x, batch_size):
+    return batch_size * mean(losses) / 2 + x / 2 * all_squares(layers)
+
+
+def half_squared_data_sum(losses, layers, x, _batch_size):
+    return sum(losses) / 2 + x / 2 * all_squares(layers)
+
+
 def asgd(losses, layers, x, _batch_size):
     # Beside the penalty x, the update takes lr * 1e-4 off every weight.
     return mean(losses) + (x + 1e-4) / 2 * all_squares(layers)
@@ -85,6 +106,11 @@ OBJECTIVES = {
     "without-half:global-mean": question_by_count,
     "batch-sum": batch_sum,
     "data-sum": data_sum,
+    "half-batch-sum": half_batch_sum,
+    "half-data-sum": half_data_sum,
+    "half-squared": half_squared,
+    "half-squared:batch-sum": half_squared_batch_sum,
+    "half-squared:data-sum": half_squared_data_sum,
     "prior": normal_prior,
     "prior:fan-in": normal_prior_by_fan_in,
     "inverse-data-sum": inverse,

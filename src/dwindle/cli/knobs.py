@@ -34,6 +34,7 @@ def _table(chosen: Iterable[Knob]) -> "Table":
 
     table = Table("knob", "what the number x does", box=box.SIMPLE_HEAD, pad_edge=False)
     table.columns[0].style = "cyan"
+    table.columns[0].no_wrap = True
     for knob in chosen:
         table.add_row(knob.name, knob.formula)
     return table

@@ -2,6 +2,7 @@
 
 from dwindle.decay.coordinates import facts_of, penalty_convention_of
 from dwindle.decay.knob import Knob
+from dwindle.decay.paths import are_alike, path_of
 from dwindle.decay.run import Run
 
 _ASGD = ("asgd", "asgd-lambd")
@@ -89,7 +90,7 @@ def is_exact(source: Knob, target: Knob, before: Run, after: Run) -> bool:
     """Tell whether every single step takes off as much on both sides."""
     if source == target and before == after:
         return True
-    return not any(
+    return are_alike(source, target, before, after) and not any(
         knob.family in _ASGD or _has_memory(knob, run)
         for knob, run in _sides((source, target), before, after)
     )
@@ -102,6 +103,7 @@ def of_shrink(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
         *(_memory(knob, run) for knob, run in _sides(both, before, after)),
         *(_falling(knob) for knob in both),
         _quoted_at_peak(source, target, before, after),
+        _other_path(source, target, before, after),
         _own_updates(source, target),
         _other_run(before, after),
     ]
@@ -137,6 +139,15 @@ def _quoted_at_peak(source: Knob, target: Knob, before: Run, after: Run) -> str:
     return (
         f"{rate.name.partition(':')[0].capitalize()} is said at the peak lr; "
         "averaged over the run the decay is slower."
+    )
+
+
+def _other_path(source: Knob, target: Knob, before: Run, after: Run) -> str:
+    if are_alike(source, target, before, after):
+        return ""
+    knob = target if source.is_rate else source
+    return (
+        f"{knob.name}: at the peak lr the shrink is this, and then it {path_of(knob)}."
     )
 
 

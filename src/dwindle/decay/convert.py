@@ -1,12 +1,10 @@
 """Convert: knob → coordinate → knob, with an honest word on what that keeps."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 from typing import Any, Literal
 
-from dwindle.decay import assumptions
+from dwindle.decay import assumptions, paths
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
@@ -27,28 +25,6 @@ Fidelity = Literal[
     "same-trajectory", "same-objective", "same-total-decay", "approximate"
 ]
 
-# Where a decay goes between the peak of the lr and the end of the run.
-_PATHS: Mapping[str | None, str] = MappingProxyType(
-    {
-        "coupled-sgd": "follows the lr",
-        "decoupled": "follows the lr",
-        "schedule-only": "follows the lr",
-        "constant": "stays",
-        "corrected": "follows the lr squared",
-        "asgd": "falls by itself",
-        "asgd-lambd": "falls by itself, by lambd",
-        "proximal": "divides by 1 + what follows the lr",
-        "proximal-schedule-only": "divides by 1 + what follows the lr",
-    }
-)
-_AS_THE_SCHEDULE = frozenset(
-    {
-        "follows the lr",
-        "stays",
-        "follows the lr squared",
-        "divides by 1 + what follows the lr",
-    }
-)
 # Layers agree when rounding is all that separates them.
 _AGREE = 1e-12
 
@@ -178,15 +154,10 @@ def _coordinate(
         return "penalty"
     if not (has_shrink(source) and has_shrink(target)):
         return None
-    paths = {_PATHS[knob.family] for knob in (source, target) if not knob.is_rate}
-    constant = all(_is_constant(run) for run in (before, after))
-    same_path = len(paths) < 2 or (constant and paths <= _AS_THE_SCHEDULE)  # noqa: PLR2004
     # A half-life or a shrink is said at the peak, so there only the peak counts.
-    return "shrink" if same_path or source.is_rate or target.is_rate else "total"
-
-
-def _is_constant(run: Run) -> bool:
-    return run.schedule.shape == "constant" and run.schedule.warmup == 0
+    is_rate = source.is_rate or target.is_rate
+    alike = paths.are_alike(source, target, before, after)
+    return "shrink" if alike or is_rate else "total"
 
 
 def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
@@ -297,7 +268,7 @@ def _by_total(source: Setting, target: Knob, before: Run, after: Run) -> Convers
         unit=target.unit,
         fidelity="same-total-decay",
         assumptions=assumptions.of_total(
-            source.knob, target, (_PATHS[source.knob.family], _PATHS[target.family])
+            source.knob, target, (paths.path_of(source.knob), paths.path_of(target))
         ),
         formula=f"e-folds Σ −ln(1 − s_t) = {e_folds:.6g} on both, with {forward} "
         f"at the peak; {_joined(target.symbol, value)} (solved; {inverse} at the peak)",

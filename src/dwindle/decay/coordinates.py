@@ -62,7 +62,11 @@ def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
     """
     if knob.clock is not None:
         steps = HalfLife(number, knob.clock).in_steps(run)
-        return checked_shrink(1 / steps) if knob.timescale else shrink_from_half_life(steps)
+        return (
+            checked_shrink(1 / steps)
+            if knob.timescale
+            else shrink_from_half_life(steps)
+        )
     if knob.is_rate:
         return checked_shrink(number)
     return _family(knob).shrink_per_step(_read(knob, number, run), facts_of(knob, run))
@@ -94,9 +98,7 @@ def number_at_same_shrink(
     From clock to clock no shrink is formed: of a half-life far below one step it would
     keep no digit.
     """
-    if None not in (source.clock, target.clock) and (
-        source.timescale == target.timescale
-    ):
+    if source.clock and target.clock and source.timescale == target.timescale:
         steps = HalfLife(number, source.clock).in_steps(before)
         return HalfLife.from_steps(steps, clock=target.clock, run=after).value
     shrink = shrink_from_number(source, number, before)

@@ -8,7 +8,6 @@ from dwindle.decay.half_life import Clock
 from dwindle.decay.names import nearest_names
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
-
 _HOME = "torch.optim."
 
 
@@ -127,8 +126,8 @@ def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
 
 
 def _at_home(name: str, knobs: Iterable[Knob]) -> list[Knob]:
-    folded = f"{_HOME}{name}".casefold()
-    return [knob for knob in knobs if knob.name.casefold() == folded]
+    meant = {f"{_HOME}{name}".casefold(), f"torch.{name}".casefold()}
+    return [knob for knob in knobs if knob.name.casefold() in meant]
 
 
 def _matches(name: str, knobs: Iterable[Knob]) -> list[Knob]:
@@ -146,10 +145,9 @@ def _matches_in_any_case(name: str, knobs: Iterable[Knob]) -> list[Knob]:
 
 def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
     """Compare with short names too: a long path hides a typo in its last word."""
-    full_names = {
-        spelling: knob.name
-        for knob in knobs
-        for spelling in (knob.name, *knob.aliases, *knob.short_names)
-    }
+    full_names: dict[str, str] = {}
+    for knob in knobs:  # torch.optim's come first, and keep the words that many share
+        for spelling in (knob.name, *knob.aliases, *knob.short_names):
+            full_names.setdefault(spelling.casefold(), knob.name)
     found = [full_names[near] for near in nearest_names(name, full_names, limit=12)]
     return tuple(dict.fromkeys(found))[:4]

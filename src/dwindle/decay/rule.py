@@ -37,10 +37,17 @@ FAMILY_WORDS: Mapping[str, str] = MappingProxyType(
         "schedule-only": "decoupled decay",
         "constant": "decoupled decay",
         "corrected": "decoupled decay",
+        "proximal": "proximal decay",
+        "proximal-schedule-only": "proximal decay",
+        "trust-ratio": "decay inside a trust ratio",
+        "schedule-free": "schedule-free decay",
+        "estimated-lr": "decay times an estimated lr",
+        "optimal-schedule": "SGD under the schedule 'optimal'",
+        "rebuilt-weights": "weights that are built anew in every step",
     }
 )
 # Families whose knob is not multiplied by the lr: there λ is the shrink itself.
-LR_FREE_FAMILIES = ("schedule-only", "constant")
+LR_FREE_FAMILIES = ("schedule-only", "constant", "proximal-schedule-only")
 # A published pair of lr and decay still counts as followed at a rounded lr.
 COMPANION_TOLERANCE = 0.1
 # Far beyond any training, and near enough that no product of powers overflows.

@@ -1,4 +1,4 @@
-"""Decays of papers: the question and its answer, priors, timescales, the AdamW paper."""
+"""Decays of papers: the question and its answer, priors, timescales, AdamW."""
 
 from dwindle.decay.knob import Knob
 
@@ -108,8 +108,8 @@ PAPER_KNOBS = (
         formula="Σ of all N losses + (α/2)·Σw²",
         unit="precision of the prior, 1/σ²",
         penalty="half-data-sum",
-        source="MacKay 1992, A Practical Bayesian Framework (doi 10.1162/neco.1992.4.3.448)",
-        note="the loss must be a negative log-likelihood; one α for each class of weights",
+        source="MacKay 1992, doi 10.1162/neco.1992.4.3.448",
+        note="the loss is a negative log-likelihood; one α per class of weights",
     ),
     Knob(
         name="wang-aitchison2024.tau-epoch",

@@ -6,15 +6,17 @@ _TIMM = "timm 1.0.31"
 _SKIPS = "biases and norms: every weight with one dimension (filter_bias_and_bn)"
 _COEFFICIENT = "coefficient of half the sum of squares"
 _PER_LR = "shrink per step / lr"
-_FORMULAS = {
-    "decoupled": "w ← w − lr·weight_decay·w",
-    "corrected": "w ← w − (lr²/peak lr)·weight_decay·w",
-    "coupled-sgd": "gradient + weight_decay·w, before the momentum",
+# What a family does with the number, and the number's unit.
+_READS = {
+    "decoupled": ("w ← w − lr·weight_decay·w", _PER_LR),
+    "corrected": ("w ← w − (lr²/peak lr)·weight_decay·w", _PER_LR),
+    "coupled-sgd": ("gradient + weight_decay·w, before the momentum", _COEFFICIENT),
     "coupled-adaptive": (
-        "gradient + weight_decay·w, then divided by the gradient's own size"
+        "gradient + weight_decay·w, then divided by the gradient's own size",
+        _COEFFICIENT,
     ),
-    "proximal": "w ← (w − step)/(1 + lr·weight_decay)",
-    "trust-ratio": "decay inside the update that the trust ratio scales",
+    "proximal": ("w ← (w − step)/(1 + lr·weight_decay)", _PER_LR),
+    "trust-ratio": ("decay inside the update that the trust ratio scales", "no rate"),
 }
 
 
@@ -25,17 +27,13 @@ def _timm(
     note: str = "",
     equilibrium: str | None = None,
 ) -> Knob:
-    coupled = family.startswith("coupled")
+    formula, unit = _READS[family]
     return Knob(
         name=f"timm.{name}",
-        formula=_FORMULAS[family],
-        unit=_COEFFICIENT
-        if coupled
-        else "no rate"
-        if family == "trust-ratio"
-        else _PER_LR,
+        formula=formula,
+        unit=unit,
         family=family,
-        penalty="canonical" if coupled else None,
+        penalty="canonical" if family.startswith("coupled") else None,
         equilibrium=equilibrium,
         default=0.0,
         skips=_SKIPS,

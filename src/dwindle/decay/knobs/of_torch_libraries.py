@@ -1,6 +1,6 @@
 """The knobs of optimizer libraries for torch: one name, and each another decay."""
 
-from dataclasses import replace
+from dataclasses import dataclass
 
 from dwindle.decay.knob import Knob
 
@@ -8,7 +8,7 @@ _ALL_TENSORS = "nothing: biases and norms decay too"
 _COEFFICIENT = "coefficient of half the sum of squares"
 _PER_LR = "shrink per step / lr"
 _PER_STEP = "shrink per step"
-# family: (formula, unit)
+# What a family does with the number, and the number's unit.
 _READS = {
     "decoupled": ("w ← w − lr·weight_decay·w", _PER_LR),
     "schedule-only": ("w ← w − (lr/peak lr)·weight_decay·w", _PER_STEP),
@@ -32,64 +32,53 @@ _READS = {
 }
 
 
-def _record(
-    name: str, version: str, source: str, family: str, default: float, note: str = ""
-) -> Knob:
-    formula, unit = _READS[family]
-    return Knob(
-        name=name,
-        formula=formula,
-        unit=unit,
-        family=family,
-        penalty="canonical" if family.startswith("coupled") else None,
-        default=default,
-        skips=_ALL_TENSORS,
-        version=version,
-        source=source,
-        note=note,
-    )
+@dataclass(frozen=True, kw_only=True)
+class _Library:
+    """A library: the prefix of its names, its version, and the file of an optimizer."""
+
+    prefix: str
+    version: str
+    source: str
+
+    def knob(
+        self, name: str, family: str = "decoupled", default: float = 0.0, note: str = ""
+    ) -> Knob:
+        """Build the record of an optimizer that reads its number as the family does."""
+        formula, unit = _READS[family]
+        file = name.partition(":")[0].lower()
+        return Knob(
+            name=f"{self.prefix}.{name}",
+            formula=formula,
+            unit=unit,
+            family=family,
+            penalty="canonical" if family.startswith("coupled") else None,
+            default=default,
+            skips=_ALL_TENSORS,
+            version=self.version,
+            source=self.source.format(file=file),
+            note=note,
+        )
 
 
-def _optimi(
-    name: str, family: str = "decoupled", default: float = 0.0, note: str = ""
-) -> Knob:
-    file = name.partition(":")[0].lower()
-    return _record(
-        f"optimi.{name}",
-        "torch-optimi 0.3.3",
-        f"optimi/{file}.py",
-        family,
-        default,
-        note,
-    )
-
-
-def _pytorch_optimizer(
-    name: str, family: str = "decoupled", default: float = 0.0, note: str = ""
-) -> Knob:
-    file = name.partition(":")[0].lower()
-    return _record(
-        f"pytorch_optimizer.{name}",
-        "pytorch_optimizer 4.1.0",
-        f"pytorch_optimizer/optimizer/{file}.py",
-        family,
-        default,
-        note,
-    )
-
-
-def _bitsandbytes(
-    name: str, family: str = "decoupled", default: float = 0.0, note: str = ""
-) -> Knob:
-    return _record(
-        f"bitsandbytes.optim.{name}",
-        "bitsandbytes 0.50.2",
-        "bitsandbytes/backends/default/ops.py",
-        family,
-        default,
-        note,
-    )
-
+_optimi = _Library(
+    prefix="optimi", version="torch-optimi 0.3.3", source="optimi/{file}.py"
+).knob
+_pytorch_optimizer = _Library(
+    prefix="pytorch_optimizer",
+    version="pytorch_optimizer 4.1.0",
+    source="pytorch_optimizer/optimizer/{file}.py",
+).knob
+_bitsandbytes = _Library(
+    prefix="bitsandbytes.optim",
+    version="bitsandbytes 0.50.2",
+    source="bitsandbytes/backends/default/ops.py",
+).knob
+_lion_pytorch = _Library(
+    prefix="lion_pytorch", version="lion-pytorch 0.2.5", source="lion_pytorch/lion.py"
+).knob
+_schedulefree = _Library(
+    prefix="schedulefree", version="schedulefree 1.4.1", source="schedulefree/{file}.py"
+).knob
 
 _DECOUPLE_LR = "with decouple_lr=True: max_lr, or the lr it is built with, is the peak"
 _FIXED = "with fixed_decay=True: neither lr nor its schedule is in it"
@@ -145,34 +134,17 @@ _BITSANDBYTES = (
     _bitsandbytes("Adagrad", "coupled-adaptive"),
 )
 
-_LION_PYTORCH = _record(
-    "lion_pytorch.Lion", "lion-pytorch 0.2.5", "lion_pytorch/lion.py", "decoupled", 0.0
-)
-_SCHEDULE_FREE = _record(
-    "schedulefree.AdamWScheduleFree",
-    "schedulefree 1.4.1",
-    "schedulefree/adamw_schedulefree.py",
-    "schedule-free",
-    0.0,
-)
-
 TORCH_LIBRARY_KNOBS = (
     *_OPTIMI,
     *_PYTORCH_OPTIMIZER,
     *_BITSANDBYTES,
-    _LION_PYTORCH,
-    _record(
-        "lion_pytorch.Lion:decoupled",
-        _LION_PYTORCH.version,
-        _LION_PYTORCH.source,
+    _lion_pytorch("Lion"),
+    _lion_pytorch(
+        "Lion:decoupled",
         "schedule-only",
         0.0,
         "with decoupled_weight_decay=True: divided by the lr that it is built with",
     ),
-    _SCHEDULE_FREE,
-    replace(
-        _SCHEDULE_FREE,
-        name="schedulefree.SGDScheduleFree",
-        source="schedulefree/sgd_schedulefree.py",
-    ),
+    _schedulefree("AdamWScheduleFree", "schedule-free"),
+    _schedulefree("SGDScheduleFree", "schedule-free"),
 )

@@ -1,0 +1,168 @@
+"""Convert: every ordered pair of knobs keeps what its fidelity promises, or teaches."""
+
+from collections import Counter
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from oracle import knob_paths, objectives
+from oracle.decay_knobs import sgd_rate
+from oracle.knob_kinds import kinds
+from tolerance import digits
+
+from dwindle.decay.convert import convert
+from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RefusedError
+
+NAMES = sorted(set(KNOBS) - {"half-life"})
+KINDS = kinds(knobs())
+FACTS = {"batch_size": 8, "dataset_size": 64, "epochs": 5, "units": (6, 6, 6)}
+RUNS = {
+    "constant": Run(lr=0.05, tokens_per_example=3, **FACTS),
+    "cosine": Run(
+        lr=0.05,
+        tokens_per_example=3,
+        schedule=Schedule(shape="cosine", warmup=0.1),
+        **FACTS,
+    ),
+    "momentum": Run(
+        lr=0.02,
+        momentum=0.9,
+        dampening=0.2,
+        tokens_per_example=3,
+        schedule=Schedule(shape="linear", final=0.1),
+        **FACTS,
+    ),
+}
+
+
+def number_for(name):
+    """Numbers that make a shrink of a thousandth or so."""
+    knob = KNOBS[name]
+    if knob.clock is None:
+        return {"shrink": 1e-3}.get(name, 0.04)
+    return {
+        "steps": 700.0,
+        "examples": 5e3,
+        "tokens": 2e4,
+        "epochs": 80.0,
+        "run": 20.0,
+    }[knob.clock]
+
+
+@cache
+def attempt(source, target, run_name):
+    """A conversion, or the refusal; any other error is a failure of the test."""
+    try:
+        return convert(number_for(source), source, to=target, run=RUNS[run_name])
+    except RefusedError as refusal:
+        return refusal
+
+
+@pytest.mark.parametrize("source", NAMES)
+def test_every_pair_is_a_conversion_or_a_refusal(source):
+    """With all facts at hand, no pair of knobs gives anything else."""
+    outcomes = Counter(type(attempt(source, target, "cosine")) for target in NAMES)
+    assert outcomes.total() == len(NAMES)
+    for target in NAMES:
+        found = attempt(source, target, "cosine")
+        if isinstance(found, RefusedError):
+            # It names the knob, says why and what to do instead.
+            assert source in found.asked
+            assert len(found.why) > 60
+            assert len(found.instead) > 30
+
+
+@pytest.mark.parametrize("run_name", RUNS)
+@pytest.mark.parametrize("source", KINDS)
+def test_a_conversion_keeps_what_it_promises(source, run_name):
+    """Same trajectory, same objective, same total: each by loops that know no inverse.
+
+    An approximation keeps the shrink at the peak lr, once momentum has settled.
+    """
+    for target in KINDS:
+        found = attempt(source, target, run_name)
+        if not isinstance(found, RefusedError):
+            HOLDS[found.fidelity](found, KNOBS[source], KNOBS[target], RUNS[run_name])
+
+
+def same_trajectory(found, source, target, run):
+    if source == target:
+        # Also of what has no path, such as a bare penalty.
+        assert found.value == digits(found.value_from, rel=1e-12)
+        return
+    ways = [
+        knob_paths.path(knob, x, run)
+        for knob, x in ((source, found.value_from), (target, found.value))
+    ]
+    assert ways[1] == digits(ways[0], rel=1e-12)  # 40 products, rounded at 1e-16
+
+
+def same_objective(found, source, target, run):
+    """λ of every layer, as a loop over each written objective has it."""
+    facts = (run.units, run.dataset_size, run.batch_size)
+    wanted = objectives.canonical_penalties(source.penalty, found.value_from, *facts)
+    number = found.value
+    assert number is not None  # all layers of this net are alike
+    layers = objectives.canonical_penalties(target.penalty, number, *facts)
+    # 1e-12: sums over dozens of weights; ASGD's 1e-4 costs two digits.
+    assert layers == digits(wanted, rel=1e-12)
+
+
+def same_total(found, source, target, run):
+    left = [
+        knob_paths.path(knob, x, run)[-1]
+        for knob, x in ((source, found.value_from), (target, found.value))
+    ]
+    # 1e-12: a solver that stops at 4e-16, and forty products on both sides.
+    assert left[1] == digits(left[0], rel=1e-12)
+
+
+def approximate(found, source, target, run):
+    rates = [
+        peak_rate(knob, x, run)
+        for knob, x in ((source, found.value_from), (target, found.value))
+    ]
+    assert rates[1] == digits(rates[0], rel=1e-9)  # measured as differences near 1e-3
+
+
+def peak_rate(knob, x, run):
+    """The shrink of a step at the peak lr; of a late one where there is momentum."""
+    if knob.family == "coupled-sgd" and knob.takes_momentum:
+        return sgd_rate(knob_paths.read_by_family(knob, x, run), run)
+    flat = replace(run, schedule=Schedule())
+    return 1 - knob_paths.path(knob, x, flat)[1]
+
+
+HOLDS = {
+    "same-trajectory": same_trajectory,
+    "same-objective": same_objective,
+    "same-total-decay": same_total,
+    "approximate": approximate,
+}
+
+
+def test_all_promises_are_met_somewhere():
+    """No fidelity is empty, and refusals are not the rule."""
+    told = Counter(
+        "refused" if isinstance(found, RefusedError) else found.fidelity
+        for run_name in RUNS
+        for source in KINDS
+        for target in KINDS
+        for found in [attempt(source, target, run_name)]
+    )
+    assert set(told) == {*HOLDS, "refused"}
+    assert told["refused"] < told.total() / 2
+
+
+@pytest.mark.parametrize("name", [n for n in NAMES if KNOBS[n].family in NO_RATE])
+def test_what_has_no_rate_is_refused_by_its_own_reason(name):
+    """Both ways between such a knob and a half-life, the text is about that knob."""
+    reason = NO_RATE[KNOBS[name].family].why.format(name=name)
+    for pair in ((name, "half-life:steps"), ("half-life:steps", name)):
+        refusal = attempt(*pair, "constant")
+        assert isinstance(refusal, RefusedError)
+        assert refusal.why == reason
