@@ -8,6 +8,8 @@ _CANDIDATES = 60
 _ALIKE = 0.3
 # A name that begins or contains what was typed is as near as two typing mistakes.
 _CONTAINED = 2
+# What takes more mistakes than the nearest by so many is not meant.
+_FARTHER = 2
 
 
 def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str, ...]:
@@ -37,7 +39,9 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
         key: (_typing_distance(typed, key), abs(len(typed) - len(key)), order[key])
         for key in alike
     }
-    near = [folded[key] for key in sorted(ranks, key=ranks.__getitem__)[:limit]]
+    farthest = min((mistakes for mistakes, *_ in ranks.values()), default=0) + _FARTHER
+    kept = (key for key in ranks if ranks[key][0] <= farthest)
+    near = [folded[key] for key in sorted(kept, key=ranks.__getitem__)[:limit]]
     if len(table) <= limit:
         near += [known for known in table if known not in near]
     return tuple(near)
