@@ -21,7 +21,7 @@ demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check
