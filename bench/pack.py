@@ -39,7 +39,8 @@ from dwindle.study.training import Work
 WIDTHS = (16, 64, 128, 256, 512)
 SKLEARN_WIDTH = 64
 ADAMW_WIDTH = 64
-# From here on a loop over all 65 trainings only adds waiting: it times one seed's 13.
+# From here on more trainings only add waiting: the loop times the 13 of one seed, the
+# parallel ways the 26 of two.
 WIDE = 256
 MEMORY_CEILING = 1 << 30
 
@@ -95,8 +96,9 @@ class Bench:
 
     def measure(self, optimizer: str, width: int) -> dict[str, Timing]:
         """Return the median timing of each way."""
-        trials = tasks.trials(optimizer, width)
-        some = trials if width < WIDE else trials[: tasks.DECAYS]
+        trials = some = tasks.trials(optimizer, width)
+        if width >= WIDE:
+            trials, some = trials[: 2 * tasks.DECAYS], trials[: tasks.DECAYS]
         jobs = [tasks.job(trial) for trial in some]
         torch.set_num_threads(_faster_threads(jobs[0]))
         ways = {
@@ -197,6 +199,13 @@ def _print_table(console: Console, rows: Sequence[Row], peak: float) -> None:
     console.print(table)
 
 
+def _write(path: Path, rows: Sequence[Row], peak: float) -> None:
+    """Write what is measured so far: a run that is cut off is not lost."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {"peak_gflops": peak, "rows": [asdict(row) for row in rows]}
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--widths", type=int, nargs="*", default=WIDTHS)
@@ -221,12 +230,10 @@ def main() -> int:
             if (optimizer, width) == ("sgd", SKLEARN_WIDTH):
                 sklearn_ms = measure_grid_search_ms(width, arguments.repeats)
             rows.append(_row(optimizer, width, timings, sklearn_ms, peak))
+            _write(arguments.out, rows, peak)
             losses = {name: timing.losses for name, timing in timings.items()}
             unequal += count_unequal(losses, console)
     _print_table(console, rows, peak)
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    document = {"peak_gflops": peak, "rows": [asdict(row) for row in rows]}
-    arguments.out.write_text(json.dumps(document, indent=2) + "\n")
     return 1 if unequal else 0
 
 
