@@ -4,20 +4,24 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from dwindle.decay.dtypes import DEAD_BELOW, Rounding, rounding_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError
 
-# Half a unit in the last place just below 1: a step that takes less is rounded away.
-DEAD_BELOW: Mapping[str, float] = {
-    "bfloat16": 2.0**-9,
-    "float16": 2.0**-12,
-    "float32": 2.0**-25,
-    "float64": 2.0**-54,
+# How often a decay is multiplied by the lr's schedule; a rate follows it once.
+_POWERS_OF_THE_LR: Mapping[str | None, int] = {
+    None: 1,
+    **dict.fromkeys(("coupled-sgd", "decoupled", "schedule-only", "asgd"), 1),
+    **dict.fromkeys(("asgd-lambd", "proximal", "proximal-schedule-only"), 1),
+    "corrected": 2,
 }
-# From here on rounding changes the decay by less than two percent (measured).
-_COARSE_BELOW = 32
+# A schedule has one shape at every length: so many steps show a tenth of it.
+_SAMPLED_STEPS = 1000
+# A decay is told to fade where its last step has less than this of the peak.
+_FADED = 0.1
+_WORTH_TELLING = 0.01
 
 _BARE = (
     "{name} is a term of an objective: an optimizer and its lr make it a decay. "
@@ -146,24 +150,62 @@ def of_run(e_folds: float | None, kept: float | None) -> Iterator[Caution]:
         yield Caution("nothing-left", text)
 
 
+_ROUNDED: Mapping[Rounding, tuple[str, str]] = {
+    "dead": (
+        "dead-zone",
+        "One step takes {shrink:.3g} off a weight, and {dtype} rounds all below "
+        "{dead:.3g} away: kept in {dtype}, a weight with zero gradient stays as it is. "
+        "Keep weights in a wider format, or round stochastically.",
+    ),
+    "stalls": (
+        "stalls",
+        "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
+        "rounds away: kept in {dtype}, a weight with zero gradient stops before it has "
+        "halved. Keep weights in a wider format, or round stochastically.",
+    ),
+    "coarse": (
+        "rounding",
+        "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
+        "rounds away: weights decay faster or slower than this, each by its own "
+        "digits.",
+    ),
+}
+
+
 def _of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
-    if not shrink:
+    rounding = rounding_of(shrink, run.dtype) if shrink else "fine"
+    if not shrink or rounding == "fine":
         return
+    code, text = _ROUNDED[rounding]
     dead = DEAD_BELOW[run.dtype]
-    if shrink < dead:
+    yield Caution(
+        code,
+        text.format(shrink=shrink, dead=dead, units=shrink / dead, dtype=run.dtype),
+    )
+
+
+def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Caution]:
+    """Yield what a falling lr does to a decay that follows it."""
+    power = _POWERS_OF_THE_LR.get(knob.family, 0)
+    last = run.schedule.multipliers(_SAMPLED_STEPS)[-1] ** power if power else 1.0
+    if not shrink or last > _FADED:
+        return
+    decays = [each**power for each in run.schedule.multipliers(_SAMPLED_STEPS)]
+    late = sum(decays[-_SAMPLED_STEPS // 10 :]) / sum(decays)
+    text = (
+        f"The lr falls to {run.schedule.final:g} of its peak and takes the decay with "
+        f"it: the last tenth of the run does {100 * late:.2g}% of the decay."
+    )
+    yield Caution("fading-decay", text)
+    dead = sum(shrink * each < DEAD_BELOW[run.dtype] for each in decays)
+    share = dead / _SAMPLED_STEPS
+    if _WORTH_TELLING < share < 1:
         text = (
-            f"One step takes {shrink:.3g} off a weight, and {run.dtype} rounds all "
-            f"below {dead:.3g} away: kept in {run.dtype}, a weight with zero gradient "
-            "stays as it is. Keep weights in a wider format, or round stochastically."
+            f"For {100 * share:.2g}% of the steps the lr is so low that a step takes "
+            f"less than {DEAD_BELOW[run.dtype]:.3g} off a weight, which {run.dtype} "
+            f"rounds away: kept in {run.dtype}, nothing decays then."
         )
-        yield Caution("dead-zone", text)
-    elif shrink < _COARSE_BELOW * dead:
-        text = (
-            f"One step takes {shrink:.3g} off a weight, only {shrink / dead:.3g} times "
-            f"what {run.dtype} rounds away: weights decay faster or slower than this, "
-            "each by its own digits."
-        )
-        yield Caution("rounding", text)
+        yield Caution("late-dead-zone", text)
 
 
 def of_missing(lacking: Mapping[str, list[str]]) -> Iterator[Caution]:

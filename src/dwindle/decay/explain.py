@@ -23,6 +23,7 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run
+from dwindle.decay.sentence import update_line
 from dwindle.decay.setting import Setting, Value, read_setting
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 
@@ -49,6 +50,8 @@ class Explanation:
         rotation_per_step: Angle in radians that a weight vector then turns per step.
         penalty: Canonical coefficient λ of mean loss + (λ/2)·Σw².
         warnings: What to know before one believes the numbers.
+        update: What one step does to a weight, in a line of mathematics with the
+            numbers in it; of a bare penalty, the objective.
 
     """
 
@@ -64,6 +67,7 @@ class Explanation:
     rotation_per_step: float | None = None
     penalty: float | None = None
     warnings: tuple[Caution, ...] = ()
+    update: str = ""
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
@@ -143,10 +147,12 @@ class _Told:
             equilibrium_rms=rms,
             rotation_per_step=rotation,
             penalty=penalty,
+            update=update_line(self._knob, self._number, self._run),
             warnings=(
                 *cautions.of_setting(self._knob, self._number, self._run),
                 *dict.fromkeys(self._cautions),
                 *cautions.of_decay(shrink, at_peak, average, self._run),
+                *cautions.of_schedule(self._knob, shrink, self._run),
                 *cautions.of_run(e_folds, kept),
                 *cautions.of_missing(self._lacking),
             ),

@@ -1,0 +1,49 @@
+"""What a number format does to a decay: steps that are rounded away, or halfway."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Literal
+
+Rounding = Literal["fine", "coarse", "stalls", "dead"]
+
+# Significant binary digits of a weight, the leading one included.
+DIGITS: Mapping[str, int] = MappingProxyType(
+    {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
+)
+# Half a unit in the last place just below 1: a step that takes less is rounded away.
+DEAD_BELOW: Mapping[str, float] = MappingProxyType(
+    {dtype: 2.0 ** -(digits + 1) for dtype, digits in DIGITS.items()}
+)
+# Below twice that, the smaller ones of the weights between two powers of 2 are stuck,
+# and a decaying weight gets there before it has halved.
+_STALLS_BELOW = 2
+# From here on rounding changes the decay by less than two percent (measured).
+_COARSE_BELOW = 32
+# In these a weight that only decays was seen to stop (torch.optim.SGD and AdamW); wider
+# ones multiply by 1 − s, which is rounded first.
+_STALLING = frozenset({"bfloat16", "float16"})
+
+
+def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
+    """Say what rounding does to a weight that only decays, if it is kept in ``dtype``.
+
+    Args:
+        shrink_per_step: Fraction of a weight that one step takes off, above 0.
+        dtype: A key of :data:`DIGITS`.
+
+    Returns:
+        ``dead`` where no weight changes at all, ``stalls`` where each stops before it
+        has halved, ``coarse`` where the rate is off by more than two percent, else
+        ``fine``.
+
+    Example:
+        >>> [rounding_of(s, "bfloat16") for s in (1e-3, 3e-3, 1e-2, 0.1)]
+        ['dead', 'stalls', 'coarse', 'fine']
+
+    """
+    units = shrink_per_step / DEAD_BELOW[dtype]
+    if units < 1:
+        return "dead"
+    if units < _STALLS_BELOW and dtype in _STALLING:
+        return "stalls"
+    return "coarse" if units < _COARSE_BELOW else "fine"

@@ -1,0 +1,248 @@
+"""Checks of optax: chains in float64, jitted, with the schedule as a function."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from frameworks.checks.check import (
+    NUMBER,
+    RUN,
+    START,
+    Check,
+    number_cancels,
+    said,
+    undriven,
+)
+
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.run import Run
+
+# Builds a chain from the lr of every step and the number of the knob.
+Chain = Callable[[Any, float], Any]
+_PEAK = float(RUN.require("lr", "A check"))
+_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
+_TRUST = "the number cancels out of the trust ratio"
+_DROWNED = "a difference of 1e-6 between two weights of size 1 to 10 in float64"
+
+
+def _named(knob: str) -> Chain:
+    """The optimizer of that name, with its number in the argument of that name."""
+
+    def build(schedule: Any, number: float) -> Any:
+        import optax
+
+        path = knob.removeprefix("optax.").partition(":")[0]
+        found: Any = optax
+        for part in path.split("."):
+            found = getattr(found, part)
+        return found(schedule, **{KNOBS[knob].symbol: number})
+
+    return build
+
+
+def _before_sgd(schedule: Any, number: float) -> Any:
+    import optax
+
+    return optax.chain(
+        optax.add_decayed_weights(number), optax.sgd(schedule, momentum=0.9)
+    )
+
+
+def _before_adam(schedule: Any, number: float) -> Any:
+    import optax
+
+    return optax.chain(optax.add_decayed_weights(number), optax.adam(schedule))
+
+
+def _before_lr(schedule: Any, number: float) -> Any:
+    import optax
+
+    return optax.chain(
+        optax.scale_by_adam(),
+        optax.add_decayed_weights(number),
+        optax.scale_by_learning_rate(schedule),
+    )
+
+
+def _before_schedule(schedule: Any, number: float) -> Any:
+    import optax
+
+    return optax.chain(
+        optax.scale_by_adam(),
+        optax.scale(_PEAK),
+        optax.add_decayed_weights(number),
+        optax.scale_by_schedule(lambda step: -schedule(step) / _PEAK),
+    )
+
+
+def _last(schedule: Any, number: float) -> Any:
+    import optax
+
+    return optax.chain(optax.adam(schedule), optax.add_decayed_weights(-number))
+
+
+_CHAINS: dict[str, Chain] = {
+    "optax.add_decayed_weights:before-sgd": _before_sgd,
+    "optax.add_decayed_weights:before-adam": _before_adam,
+    "optax.add_decayed_weights:before-lr": _before_lr,
+    "optax.add_decayed_weights:before-schedule": _before_schedule,
+    "optax.add_decayed_weights:last": _last,
+}
+
+
+def _schedule(run: Run) -> Any:
+    import jax
+    import jax.numpy as jnp
+
+    jax.config.update("jax_enable_x64", True)  # noqa: FBT003
+    lrs = jnp.asarray([_PEAK * m for m in run.multipliers()])
+    return lambda step: lrs[step]
+
+
+def _after(
+    chain: Any, start: Any, count: int, gradient: Callable[[int, Any], Any]
+) -> tuple[Any, Any]:
+    """Weights and state after so many steps."""
+    import jax
+    import optax
+
+    extra = optax.with_extra_args_support(chain)
+    weights, state = {"w": start}, extra.init({"w": start})
+
+    @jax.jit
+    def step(number: Any, weights: Any, state: Any) -> Any:
+        gradients = {"w": gradient(number, weights["w"])}
+        # momo asks for the value of the loss; the others ignore it.
+        updates, state = extra.update(gradients, state, weights, value=0.0)
+        return optax.apply_updates(weights, updates), state
+
+    for number in range(count):
+        weights, state = step(number, weights, state)
+    return weights["w"], state
+
+
+def _left_of(chain: Chain, *, vector: bool = False) -> Callable[..., list[float]]:
+    def measure(number: float, run: Run) -> list[float]:
+        import jax.numpy as jnp
+
+        schedule = _schedule(run)
+        start = jnp.asarray(START)
+        start = start.flatten() if vector else start
+        weights, _ = _after(
+            chain(schedule, number),
+            start,
+            run.total_steps,
+            lambda _, w: jnp.zeros_like(w),
+        )
+        return [float(each) for each in (weights / start).flatten()]
+
+    return measure
+
+
+def _same_as_penalty(knob: str, chain: Chain) -> Check:
+    """Under given gradients the knob is the gradient of its penalty, added to them."""
+
+    def driven(number: float, coefficient: float) -> list[float]:
+        import jax.numpy as jnp
+
+        schedule, start = _schedule(RUN), jnp.asarray(START)
+
+        def gradient(step: Any, weights: Any) -> Any:
+            noise = jnp.sin(jnp.arange(4.0).reshape(2, 2) + 3.7 * step)
+            return (0.3 + coefficient) * weights + noise
+
+        weights, _ = _after(
+            chain(schedule, number), start, RUN.total_steps, gradient
+        )
+        return [float(each) for each in weights.flatten()]
+
+    return Check(
+        knob=knob,
+        library="optax",
+        kind="same trajectory",
+        settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
+        theirs=lambda: driven(NUMBER, 0.0),
+        ours=lambda: driven(0.0, NUMBER),
+    )
+
+
+def _estimated(knob: str) -> Check:
+    """One step with a decay and one without differ by d·lr·number of the weight."""
+
+    def after_a_step(number: float) -> tuple[Any, float]:
+        import jax.numpy as jnp
+
+        _schedule(RUN)
+        weights, state = _after(
+            _named(knob)(1.0, number), jnp.asarray(START), 1, lambda _, w: w
+        )
+        return weights, float(state.estim_lr)
+
+    def theirs() -> list[float]:
+        import jax.numpy as jnp
+
+        (bare, _), (decayed, _) = after_a_step(0.0), after_a_step(0.5)
+        taken = (bare - decayed) / 0.5 / jnp.asarray(START)
+        return [float(each) for each in taken.flatten()]
+
+    return Check(
+        knob=knob,
+        library="optax",
+        kind="no rate",
+        settings="0.5, lr 1, one step: the decay is the estimate that it holds",
+        theirs=theirs,
+        # optax puts Adam's bias correction of the first step into the decay as well.
+        ours=lambda: [after_a_step(0.5)[1] * 0.001**0.5 / 0.1] * 4,
+        rel=1e-6,
+        why=_DROWNED,
+    )
+
+
+def _schedule_free(knob: str) -> Check:
+    from frameworks.checks.of_torch_libraries import evaluated_average
+
+    number, run = 0.6, Run(lr=0.01, steps=200)
+
+    def theirs() -> list[float]:
+        import jax.numpy as jnp
+        import optax
+
+        _schedule(run)
+        start = jnp.asarray(START)
+        y, state = _after(
+            _named(knob)(0.01, number), start, 200, lambda _, w: jnp.zeros_like(w)
+        )
+        x = optax.contrib.schedule_free_eval_params(state, {"w": y})["w"]
+        return [float(each) for each in (x / start).flatten()]
+
+    return Check(
+        knob=knob,
+        library="optax",
+        kind="no rate",
+        settings=f"{number:g}, {said(run)}: a loop over iterate and average",
+        theirs=theirs,
+        ours=lambda: [evaluated_average(number, run)] * 4,
+    )
+
+
+def _checks() -> Iterator[Check]:
+    for knob, record in KNOBS.items():
+        if not knob.startswith("optax."):
+            continue
+        family, chain = str(record.family), _CHAINS.get(knob, _named(knob))
+        measure = _left_of(chain, vector=knob.endswith("muon:adam"))
+        if family == "coupled-adaptive":
+            yield number_cancels(knob, "optax", measure, rel=0.2, why=_SMALL)
+        elif family == "trust-ratio":
+            yield number_cancels(knob, "optax", measure, rel=1e-9, why=_TRUST)
+        elif family == "estimated-lr":
+            yield _estimated(knob)
+        elif family == "schedule-free":
+            yield _schedule_free(knob)
+        elif family not in NO_RATE:
+            yield undriven(knob, "optax", measure)
+        if family.startswith("coupled"):
+            yield _same_as_penalty(knob, chain)
+
+
+CHECKS = tuple(_checks())

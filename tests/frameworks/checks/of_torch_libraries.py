@@ -1,0 +1,153 @@
+"""Checks of the optimizer libraries for torch, each against the real optimizer."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from frameworks.checks.check import Check, number_cancels, said, undriven
+from frameworks.checks.torch_like import (
+    Factory,
+    left_of,
+    pull,
+    same_as_penalty,
+    steps,
+    weights,
+)
+
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.run import Run
+
+FLOAT32 = "sixty steps in float32, which is all that its kernels take"
+# What an optimizer takes beside lr and weight_decay; those of the momentum are RUN's.
+_MOMENTUM = {"momentum": 0.9}
+_DECOUPLE_LR = {"decouple_lr": True}
+_OPTIONS: dict[str, dict[str, Any]] = {
+    "optimi.AdamW:decouple_lr": _DECOUPLE_LR,
+    "optimi.Adam:decouple_wd": {"decouple_wd": True},
+    "optimi.SGD": _MOMENTUM,
+    "optimi.SGD:decouple_wd": _MOMENTUM | {"decouple_wd": True},
+    "optimi.SGD:decouple_lr": _MOMENTUM | _DECOUPLE_LR,
+    "optimi.RAdam:decouple_lr": _DECOUPLE_LR,
+    "optimi.Lion:decouple_lr": _DECOUPLE_LR,
+    "optimi.Adan:decouple_lr": _DECOUPLE_LR,
+    "pytorch_optimizer.AdaBelief:fixed_decay": {"fixed_decay": True},
+    "pytorch_optimizer.AdaBelief:coupled": {"weight_decouple": False},
+    "pytorch_optimizer.Lion:fixed_decay": {"fixed_decay": True},
+    "bitsandbytes.optim.SGD": _MOMENTUM,
+    "lion_pytorch.Lion:decoupled": {"decoupled_weight_decay": True},
+}
+_DISTRIBUTIONS = {
+    "optimi": "torch-optimi",
+    "pytorch_optimizer": "pytorch_optimizer",
+    "bitsandbytes": "bitsandbytes",
+    "lion_pytorch": "lion-pytorch",
+    "schedulefree": "schedulefree",
+}
+
+
+def _factory(knob: str) -> Factory:
+    def build(parameters: list[Any], lr: float, number: float) -> Any:
+        import importlib
+
+        path, _, name = knob.partition(":")[0].rpartition(".")
+        kind = getattr(importlib.import_module(path), name)
+        options = _OPTIONS.get(knob, {})
+        return kind(parameters, lr=lr, weight_decay=number, **options)
+
+    return build
+
+
+def _of(knob: str) -> Iterator[Check]:
+    """The checks that follow from the family alone."""
+    library = _DISTRIBUTIONS[knob.partition(".")[0]]
+    family, factory = str(KNOBS[knob].family), _factory(knob)
+    single = library == "bitsandbytes"
+    measure = left_of(factory, "float32" if single else "float64")
+    if family == "coupled-adaptive":
+        yield number_cancels(knob, library, measure, rel=0.6, why=_SMALL)
+    elif family not in NO_RATE:
+        exact = {"rel": 1e-5, "why": FLOAT32} if single else {}
+        yield undriven(knob, library, measure, **exact)
+    if family.startswith("coupled") and not single:
+        yield same_as_penalty(knob, library, factory)
+
+
+def _schedule_free(knob: str) -> Check:
+    """Decay at y, average evaluated: a loop over those words leaves as much."""
+    number, run = 0.6, Run(lr=0.01, steps=200)
+
+    def theirs() -> list[float]:
+        import torch
+
+        weight = weights()
+        start = weight.detach().clone()
+        optimizer = _factory(knob)([weight], float(run.require("lr", "It")), number)
+        optimizer.train()
+        steps(optimizer, weight, run, lambda _, w: torch.zeros_like(w))
+        optimizer.eval()
+        return list((weight.detach() / start).flatten().tolist())
+
+    return Check(
+        knob=knob,
+        library="schedulefree",
+        kind="no rate",
+        settings=f"{number:g}, {said(run)}: a loop over iterate and average",
+        theirs=theirs,
+        ours=lambda: [evaluated_average(number, run)] * 4,
+    )
+
+
+def evaluated_average(number: float, run: Run, momentum: float = 0.9) -> float:
+    """The average x of iterates z that decay at y between both, from 1."""
+    z = x = 1.0
+    for step in range(1, run.total_steps + 1):
+        y = momentum * x + (1 - momentum) * z
+        z -= float(run.require("lr", "It")) * number * y
+        x += (z - x) / step
+    return x
+
+
+def _estimated(knob: str) -> Check:
+    """One step with a decay and one without differ by d·lr·number of the weight."""
+
+    def after_a_step(number: float) -> tuple[Any, float]:
+        weight = weights()
+        optimizer = _factory(knob)([weight], 1.0, number)
+        weight.grad = pull(0, weight)
+        optimizer.step()
+        return weight.detach(), float(optimizer.param_groups[0]["d"])
+
+    def theirs() -> list[float]:
+        (bare, _), (decayed, _) = after_a_step(0.0), after_a_step(0.5)
+        return list(((bare - decayed) / 0.5 / weights().detach()).flatten().tolist())
+
+    return Check(
+        knob=knob,
+        library=_DISTRIBUTIONS[knob.partition(".")[0]],
+        kind="no rate",
+        settings="0.5, lr 1, one step: the decay is the estimate that it holds",
+        theirs=theirs,
+        ours=lambda: [after_a_step(0.5)[1]] * 4,
+        rel=1e-6,
+        why="a difference of 1e-6 between two weights of size 1 to 10 in float64",
+    )
+
+
+_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
+_TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
+
+
+def _checks() -> Iterator[Check]:
+    for knob in KNOBS:
+        if knob.partition(".")[0] in _DISTRIBUTIONS:
+            yield from _of(knob)
+    lars = "pytorch_optimizer.LARS"
+    yield number_cancels(
+        lars, "pytorch_optimizer", left_of(_factory(lars)), rel=1e-6, why=_TRUST
+    )
+    yield _estimated("pytorch_optimizer.Prodigy")
+    yield _schedule_free("schedulefree.AdamWScheduleFree")
+    yield _schedule_free("schedulefree.SGDScheduleFree")
+
+
+CHECKS = tuple(_checks())

@@ -1,0 +1,148 @@
+"""Checks of training frameworks: their own optimizers, or those that they build."""
+
+from collections.abc import Callable, Iterator
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from frameworks.checks.check import Check, number_cancels, undriven
+from frameworks.checks.partial import module
+from frameworks.checks.torch_like import Factory, left_of, same_as_penalty
+
+from dwindle.decay.run import Run
+
+_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
+_WIDER = 4  # times the base width of the muP checks
+
+
+def _composer(name: str, **options: Any) -> Factory:
+    def build(parameters: list[Any], lr: float, number: float) -> Any:
+        packages = ("composer", "composer.optim", "composer.utils")
+        module("composer.utils.dist", *packages)
+        optim = module("composer.optim.decoupled_weight_decay", *packages)
+        return getattr(optim, name)(parameters, lr=lr, weight_decay=number, **options)
+
+    return build
+
+
+class _Fastai:
+    """A fastai optimizer with the parameter groups that torch has."""
+
+    def __init__(self, optimizer: Any, lr: float) -> None:
+        self._optimizer = optimizer
+        self.param_groups = [{"lr": lr}]
+
+    def step(self) -> None:
+        self._optimizer.set_hyper("lr", self.param_groups[0]["lr"])
+        self._optimizer.step()
+
+
+def _fastai(name: str, *, decouple_wd: bool = True, **options: Any) -> Factory:
+    def build(parameters: list[Any], lr: float, number: float) -> Any:
+        kind = getattr(module("fastai.optimizer", "fastai"), name)
+        optimizer = kind(
+            parameters, lr=lr, wd=number, decouple_wd=decouple_wd, **options
+        )
+        return _Fastai(optimizer, lr)
+
+    return build
+
+
+def _unit_scaling(parameters: list[Any], lr: float, number: float) -> Any:
+    optim = module("unit_scaling.optim", "unit_scaling")
+    return optim.AdamW(
+        parameters, lr=lr, weight_decay=number, allow_non_unit_scaling_params=True
+    )
+
+
+def _mup(name: str, **options: Any) -> Callable[[float, Run], list[float]]:
+    """A hidden matrix four times as wide as the base model has it."""
+
+    def measure(number: float, run: Run) -> list[float]:
+        import mup
+        import torch
+
+        def net(width: int) -> Any:
+            return torch.nn.Sequential(
+                torch.nn.Linear(width, width, bias=False), mup.MuReadout(width, 2)
+            ).double()
+
+        model = net(2 * _WIDER)
+        mup.set_base_shapes(model, net(2), delta=net(3))
+        weight = next(model.parameters())
+        with torch.no_grad():
+            weight.copy_(torch.linspace(-3, 11, weight.numel()).reshape(weight.shape))
+        start = weight.detach().clone()
+        lr = float(run.require("lr", "It"))
+        optimizer = getattr(mup, name)(
+            model.parameters(), lr=lr, weight_decay=number, **options
+        )
+        peaks = [group["lr"] for group in optimizer.param_groups]
+        for multiplier in run.multipliers():
+            for group, peak in zip(optimizer.param_groups, peaks, strict=True):
+                group["lr"] = peak * multiplier
+            for each in model.parameters():
+                each.grad = torch.zeros_like(each)
+            optimizer.step()
+        return list((weight.detach() / start).flatten()[:4].tolist())
+
+    return measure
+
+
+def _transformers(number: float, run: Run) -> list[float]:
+    """The optimizer that the Trainer builds by default, on its decaying group."""
+    import torch
+    from transformers import Trainer, TrainingArguments
+
+    with TemporaryDirectory() as folder:
+        arguments = TrainingArguments(
+            output_dir=folder,
+            learning_rate=float(run.require("lr", "It")),
+            weight_decay=number,
+            use_cpu=True,
+            report_to=[],
+        )
+        model = torch.nn.Linear(2, 2).double()
+        optimizer = Trainer(model=model, args=arguments).create_optimizer()
+    start = model.weight.detach().clone()
+    peak = float(run.require("lr", "It"))
+    for multiplier in run.multipliers():
+        for group in optimizer.param_groups:
+            group["lr"] = peak * multiplier
+        for each in model.parameters():
+            each.grad = torch.zeros_like(each)
+        optimizer.step()
+    return list((model.weight.detach() / start).flatten().tolist())
+
+
+_FACTORIES: dict[str, tuple[str, Factory]] = {
+    "composer.optim.DecoupledSGDW": (
+        "mosaicml",
+        _composer("DecoupledSGDW", momentum=0.9),
+    ),
+    "composer.optim.DecoupledAdamW": ("mosaicml", _composer("DecoupledAdamW")),
+    "fastai.optimizer.SGD": ("fastai", _fastai("SGD", mom=0.9)),
+    "fastai.optimizer.SGD:coupled": (
+        "fastai",
+        _fastai("SGD", mom=0.9, decouple_wd=False),
+    ),
+    "fastai.optimizer.Adam": ("fastai", _fastai("Adam")),
+    "fastai.optimizer.RMSProp": ("fastai", _fastai("RMSProp")),
+    "unit_scaling.optim.AdamW": ("unit-scaling", _unit_scaling),
+}
+
+
+def _checks() -> Iterator[Check]:
+    for knob, (library, factory) in _FACTORIES.items():
+        yield undriven(knob, library, left_of(factory))
+    sgd = _FACTORIES["fastai.optimizer.SGD:coupled"][1]
+    yield same_as_penalty("fastai.optimizer.SGD:coupled", "fastai", sgd)
+    adam, knob = _fastai("Adam", decouple_wd=False), "fastai.optimizer.Adam:coupled"
+    yield same_as_penalty(knob, "fastai", adam)
+    yield number_cancels(knob, "fastai", left_of(adam), rel=0.2, why=_SMALL)
+    yield undriven("mup.MuAdamW", "mup", _mup("MuAdamW"))
+    yield undriven("mup.MuSGD", "mup", _mup("MuSGD", momentum=0.9))
+    yield number_cancels("mup.MuAdam", "mup", _mup("MuAdam"), rel=0.2, why=_SMALL)
+    yield undriven("transformers.TrainingArguments", "transformers", _transformers)
+
+
+CHECKS = tuple(_checks())

@@ -1,0 +1,32 @@
+"""All checks, and the knobs that have none."""
+
+from collections.abc import Mapping
+
+from frameworks.checks import (
+    of_keras,
+    of_optax,
+    of_papers,
+    of_sklearn,
+    of_timm,
+    of_torch,
+    of_torch_libraries,
+    of_trainers,
+)
+
+CHECKS = (
+    *of_torch.CHECKS,
+    *of_keras.CHECKS,
+    *of_optax.CHECKS,
+    *of_papers.CHECKS,
+    *of_sklearn.CHECKS,
+    *of_timm.CHECKS,
+    *of_torch_libraries.CHECKS,
+    *of_trainers.CHECKS,
+)
+
+_NO_BUILD = "TensorFlow and its addons are not installed with the other frameworks"
+UNVERIFIED: Mapping[str, str] = {
+    "half-life": "it has no clock, and so no number; those with a clock are checked",
+    "tf.nn.l2_loss": _NO_BUILD,
+    "tfa.optimizers.AdamW": "the last release needs a TensorFlow of 2023",
+}

@@ -1,0 +1,80 @@
+"""Loops over a real optimizer of torch's kind: zero gradients, and given ones."""
+
+from collections.abc import Callable
+from typing import Any
+
+from frameworks.checks.check import NUMBER, RUN, START, Check, said
+
+from dwindle.decay.run import Run
+
+# Builds an optimizer from parameters, the peak lr and the number of the knob.
+Factory = Callable[[list[Any], float, float], Any]
+
+
+def weights(dtype: str = "float64", start: Any = START) -> Any:
+    import torch
+
+    return torch.tensor(start, dtype=getattr(torch, dtype), requires_grad=True)
+
+
+def steps(
+    optimizer: Any, weight: Any, run: Run, gradient: Callable[[int, Any], Any]
+) -> None:
+    """Step through a run; every group starts from the lr that it was built with."""
+    groups = optimizer.param_groups
+    peaks = [group["lr"] for group in groups]
+    for step, multiplier in enumerate(run.multipliers()):
+        for group, peak in zip(groups, peaks, strict=True):
+            group["lr"] = peak * multiplier
+        weight.grad = gradient(step, weight)
+        optimizer.step()
+
+
+def left_of(factory: Factory, dtype: str = "float64") -> Callable[..., list[float]]:
+    """What zero gradients leave of each weight."""
+
+    def measure(number: float, run: Run) -> list[float]:
+        import torch
+
+        weight = weights(dtype)
+        start = weight.detach().clone()
+        optimizer = factory([weight], float(run.require("lr", "A check")), number)
+        steps(optimizer, weight, run, lambda _, w: torch.zeros_like(w))
+        return list((weight.detach() / start).flatten().tolist())
+
+    return measure
+
+
+def pull(step: int, weight: Any) -> Any:
+    """A gradient that changes with step and weight, as a loss of its own would give."""
+    import torch
+
+    noise = torch.sin(torch.arange(4.0, dtype=weight.dtype).reshape(2, 2) + 3.7 * step)
+    return 0.3 * weight.detach() + noise
+
+
+def same_as_penalty(
+    knob: str, library: str, factory: Factory, penalty: float | None = None
+) -> Check:
+    """Under given gradients the knob is the gradient of its penalty, added to them."""
+    added = NUMBER if penalty is None else penalty
+
+    def driven(number: float, coefficient: float) -> list[float]:
+        weight = weights()
+        optimizer = factory([weight], float(RUN.require("lr", "A check")), number)
+        steps(
+            optimizer,
+            weight,
+            RUN,
+            lambda step, w: pull(step, w) + coefficient * w.detach(),
+        )
+        return list(weight.detach().flatten().tolist())
+
+    return Check(
+        knob=knob,
+        library=library,
+        kind="same trajectory",
+        settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
+        theirs=lambda: driven(NUMBER, 0.0),
+        ours=lambda: driven(0.0, added),
+    )
