@@ -18,6 +18,7 @@ LINE = shlex.split(
 FIELDS = [
     "knob", "value", "family", "shrink_per_step", "half_life", "half_life_average",
     "e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings",
+    "update",
 ]  # fmt: skip
 
 

@@ -10,11 +10,10 @@ from oracle import decay_by_hand
 from strategies import log_uniform, runs
 from tolerance import digits
 
-from dwindle.decay.cautions import DEAD_BELOW
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.no_rate import NO_RATE
-from dwindle.decay.run import DTYPES, Run
+from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UnknownNameError
 
@@ -26,6 +25,7 @@ CLOCKS = ["steps", "examples", "epochs", "run", "tokens"]
 KEYS = [
     *("knob", "value", "family", "shrink_per_step", "half_life", "half_life_average"),
     *("e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings"),
+    "update",
 ]
 # A warning with one of these codes says why a field is null.
 REASONS = {
@@ -53,6 +53,8 @@ WHOLE = Run(
     tokens_per_example=10,
     schedule=Schedule(shape="cosine"),
 )
+FADING = Schedule(shape="cosine")
+LATE = {"schedule": FADING, "dtype": "bfloat16"}
 
 
 def codes(found):
@@ -159,6 +161,17 @@ def test_a_penalty_says_its_canonical_number():
         (9.0, "AdamW", {"epochs": 5}, "shorter-than-an-epoch", "forgets examples"),
         (0.01, "AdamW", {"dtype": "bfloat16"}, "dead-zone", "stays as it is"),
         (0.05, "AdamW", {"dtype": "bfloat16"}, "rounding", "2.56 times what bfloat16"),
+        (0.025, "AdamW", {"dtype": "bfloat16"}, "stalls", "before it has halved"),
+        (0.1, "Adam", {"momentum": 0.9}, "coupled-adaptive", "no half-life"),
+        (0.1, "SGDClassifier", {}, "optimal-schedule", "power law"),
+        (0.1, "AdamW", {"schedule": FADING}, "fading-decay", "does 0.17% of the decay"),
+        (
+            1.0,
+            "AdamW",
+            LATE,
+            "late-dead-zone",
+            "For 8.9% of the steps the lr is so low",
+        ),
         (1e-7, "AdamW", {}, "dead-zone", "float32 rounds all below 2.98e-08 away"),
         (0.01, "ASGD", {}, "second-decay", "lambd = 1e-4, that is on by default"),
         (0.01, "ASGD:lambd", {}, "falling-step", "half-life is that of the first step"),
@@ -176,26 +189,6 @@ def test_a_warning_says_what_to_know(number, name, facts, code, text):
     size = {} if "steps" in facts else {"batch_size": 10, "dataset_size": 100}
     found = explain(number, name, run=Run(**({"lr": 0.1} | size | facts)))
     assert text in text_of(found, code)
-
-
-@pytest.mark.parametrize("dtype", DTYPES)
-def test_the_dead_zone_is_where_rounding_swallows_a_step(dtype):
-    """Just below the limit a step is lost, just above it is not, by real rounding."""
-    limit = DEAD_BELOW[dtype]
-    bits = {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}[dtype]
-    assert _rounded(1 - 0.99 * limit, bits) == 1
-    assert _rounded(1 - 1.5 * limit, bits) < 1
-    for shrink, dead in ((0.99 * limit, True), (1.5 * limit, False)):
-        found = explain(shrink, "shrink", run=Run(dtype=dtype))
-        assert ("dead-zone" in codes(found)) is dead
-
-
-def _rounded(number, bits):
-    """Round a number just below 1 to so many binary digits, ties to even."""
-    if bits == 53:
-        return number
-    unit = 2.0**-bits  # of numbers in [1/2, 1)
-    return round(number / unit) * unit
 
 
 def test_a_usual_run_has_no_warning():

@@ -33,16 +33,32 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
 
 
 def _show(found: Explanation) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
     console = stdout()
     console.print(f"\n  {found.knob} = [bold cyan]{number(found.value)}[/]\n")
+    console.print(Padding(Text(found.update, style="bold"), (0, 2, 1, 2)))
     if any(value is not None for value in found.half_life.values()):
         console.print(_half_lives(found))
         console.print()
     console.print(facts_table(_facts(found)))
     console.print()
-    for warning in found.warnings:
-        console.print(facts_table({"[yellow]![/]": warning.text}))
+    console.print(_warnings(found))
     console.print()
+
+
+def _warnings(found: Explanation) -> "Table":
+    """Lay codes beside texts; several warnings may share a code."""
+    from rich.text import Text
+
+    table = quiet_table()
+    table.show_header = False
+    table.add_column(style="yellow")
+    table.add_column(overflow="fold")
+    for warning in found.warnings:
+        table.add_row(warning.code, Text(warning.text))
+    return table
 
 
 def _half_lives(found: Explanation) -> "Table":

@@ -150,25 +150,24 @@ def of_run(e_folds: float | None, kept: float | None) -> Iterator[Caution]:
         yield Caution("nothing-left", text)
 
 
+_DEAD = (
+    "One step takes {shrink:.3g} off a weight, and {dtype} rounds all below {dead:.3g} "
+    "away: kept in {dtype}, a weight with zero gradient stays as it is. Keep weights "
+    "in a wider format, or round stochastically."
+)
+_STALLS = (
+    "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
+    "rounds away: kept in {dtype}, a weight with zero gradient stops before it has "
+    "halved. Keep weights in a wider format, or round stochastically."
+)
+_COARSE = (
+    "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
+    "rounds away: weights decay faster or slower than this, each by its own digits."
+)
 _ROUNDED: Mapping[Rounding, tuple[str, str]] = {
-    "dead": (
-        "dead-zone",
-        "One step takes {shrink:.3g} off a weight, and {dtype} rounds all below "
-        "{dead:.3g} away: kept in {dtype}, a weight with zero gradient stays as it is. "
-        "Keep weights in a wider format, or round stochastically.",
-    ),
-    "stalls": (
-        "stalls",
-        "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
-        "rounds away: kept in {dtype}, a weight with zero gradient stops before it has "
-        "halved. Keep weights in a wider format, or round stochastically.",
-    ),
-    "coarse": (
-        "rounding",
-        "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
-        "rounds away: weights decay faster or slower than this, each by its own "
-        "digits.",
-    ),
+    "dead": ("dead-zone", _DEAD),
+    "stalls": ("stalls", _STALLS),
+    "coarse": ("rounding", _COARSE),
 }
 
 

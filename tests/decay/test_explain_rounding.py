@@ -1,0 +1,84 @@
+"""What a number format does to a decay, measured on the real dtypes of torch."""
+
+import math
+
+import pytest
+import torch
+
+from dwindle.decay.dtypes import DEAD_BELOW, DIGITS, rounding_of
+from dwindle.decay.explain import explain
+from dwindle.decay.run import DTYPES, Run
+
+LR = 0.125  # a power of two: the product with the weight decay is exact
+# All mantissas of bfloat16, and as many of the wider ones.
+START = 1 + torch.arange(256) / 256
+# With eps = 1e-8 float16 divides 0 by 0 where the gradient is zero.
+OPTIMIZERS = {
+    "SGD": lambda w, decay: torch.optim.SGD([w], lr=LR, weight_decay=decay),
+    "AdamW": lambda w, decay: torch.optim.AdamW(
+        [w], lr=LR, weight_decay=decay, eps=1e-4
+    ),
+}
+each_optimizer = pytest.mark.parametrize("name", OPTIMIZERS)
+
+
+def decayed(name, dtype, shrink, steps):
+    """What the real optimizer leaves of weights in [1, 2) that nothing pulls at."""
+    weight = START.to(getattr(torch, dtype), copy=True).requires_grad_()
+    before = weight.detach().double().clone()
+    optimizer = OPTIMIZERS[name](weight, shrink / LR)
+    for _ in range(steps):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    return weight.detach().double() / before
+
+
+def codes(shrink, dtype):
+    return {w.code for w in explain(shrink, "shrink", run=Run(dtype=dtype)).warnings}
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_in_the_dead_zone_no_weight_decays(name, dtype):
+    """Below the limit a hundred real steps change no weight, above it one step does.
+
+    One percent beside it: the shrink is a product of two rounded numbers.
+    """
+    below, above = 0.99 * DEAD_BELOW[dtype], 1.01 * DEAD_BELOW[dtype]
+    assert (decayed(name, dtype, below, 100) == 1).all()
+    assert (decayed(name, dtype, above, 1) < 1).any()
+    assert "dead-zone" in codes(below, dtype)
+    assert "dead-zone" not in codes(above, dtype)
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_little_above_it_weights_stop_on_the_way(name, dtype):
+    """Below twice the limit some weights decay, and none of them ever halves."""
+    shrink = 1.9 * DEAD_BELOW[dtype]
+    ten_half_lives = math.ceil(10 * math.log(2) / shrink)
+    left = decayed(name, dtype, shrink, ten_half_lives)
+    assert (left < 1).any()
+    assert (left >= 0.5).all()
+    assert codes(shrink, dtype) == {"stalls", "missing-fact", "no-optimizer"}
+
+
+@each_optimizer
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+def test_a_coarse_decay_is_off_and_a_fine_one_is_not(name, dtype):
+    """The rate of some weight is off by over five percent there, and by two here."""
+    for units, verdict, off in ((4, "coarse", 0.05), (40, "fine", 0.0)):
+        shrink = units * DEAD_BELOW[dtype]
+        steps = math.ceil(1 / shrink)
+        left = decayed(name, dtype, shrink, steps)
+        rates = torch.log(left) / (steps * math.log1p(-shrink))
+        error = (rates - 1).abs().max().item()
+        assert rounding_of(shrink, dtype) == verdict
+        assert off <= error
+        assert (error < 0.02) == (verdict == "fine")
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_digits_are_those_of_torch(dtype):
+    """The number of digits of a format is what torch says of it."""
+    assert torch.finfo(getattr(torch, dtype)).eps == 2.0 ** (1 - DIGITS[dtype])
