@@ -285,6 +285,12 @@ def test_threads_and_denormals_are_given_back():
         ([make_trial(dataset_size=1201)], r"1 … 1200.*Got 1201"),
         ([make_trial(batch_size=71)], r"1 … 70.*Got 71"),
         ([make_trial(batch_size=0)], "batch_size must be"),
+        ([make_trial(), make_trial(lr=0.0)], "lr must be above 0"),
+        (
+            [make_trial(), make_trial(-0.1)],
+            r"weight_decay must be 0 or more.*Got -0\.1",
+        ),
+        ([make_trial(np.nan)], "weight_decay must be 0 or more"),
     ],
 )
 def test_impossible_packs_are_refused(trials, message):

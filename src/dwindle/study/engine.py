@@ -76,13 +76,24 @@ def _check(trials: Sequence[Trial], problem: Problem) -> None:
     alike = {replace(t, weight_decay=0, seed=0, scale=_any_lr(t.scale)) for t in trials}
     if len(alike) != 1 or trials[0].problem != problem.name:
         _refuse_mixture(len(alike))
-    scale = trials[0].scale
-    if not 1 <= scale.dataset_size <= problem.pool_size:
-        must = f"in 1 … {problem.pool_size}, the pool of {problem.name}"
-        raise RangeError("dataset_size", scale.dataset_size, must)
-    if not 1 <= scale.batch_size <= scale.dataset_size:
-        must = f"in 1 … {scale.dataset_size}, the size of the training set"
-        raise RangeError("batch_size", scale.batch_size, must)
+    _check_sizes(trials[0].scale, problem)
+    for trial in trials:
+        _require("lr", trial.scale.lr, "above 0", holds=trial.scale.lr > 0)
+        decay = trial.weight_decay
+        _require("weight_decay", decay, "0 or more", holds=decay >= 0)
+
+
+def _check_sizes(scale: Scale, problem: Problem) -> None:
+    size, pool = scale.dataset_size, problem.pool_size
+    must = f"in 1 … {pool}, the pool of {problem.name}"
+    _require("dataset_size", size, must, holds=1 <= size <= pool)
+    must = f"in 1 … {size}, the size of the training set"
+    _require("batch_size", scale.batch_size, must, holds=1 <= scale.batch_size <= size)
+
+
+def _require(name: str, value: float, must: str, *, holds: bool) -> None:
+    if not holds:
+        raise RangeError(name, value, must)
 
 
 def _refuse_mixture(kinds: int) -> NoReturn:
