@@ -81,9 +81,10 @@ NO_RATE: Mapping[str, NoRate] = MappingProxyType(
         ),
         "rebuilt-weights": NoRate(
             title="weights built anew in every step",
-            formula="w ← function of the sums of all gradients",
+            formula="w ← function of running sums",
             why="{name} takes its decay off the weights, and then computes them anew "
-            "from the sums of all gradients: the decay is gone after one step.",
+            "from running sums: a weight with zero gradient is 0 after one step, "
+            "whatever the number.",
             instead="Use l2_regularization_strength there, or another optimizer.",
         ),
     }

@@ -61,45 +61,38 @@ def _left_of(knob: str) -> Callable[[float, Run], list[float]]:
 
 
 def _ftrl() -> Check:
-    """With a decay and without one, the weights after a step are the same."""
-
-    def after(number: float) -> list[float]:
-        optimizer = _optimizer("Ftrl", "weight_decay", number)
-        left = _run(optimizer, START, RUN, _pull)
-        return [float(each) for each in left.flatten()]
-
+    """Whatever the number, the first step computes a weight of 0 without gradients."""
     return Check(
         knob="keras.optimizers.Ftrl",
         library="keras",
         kind="no rate",
-        settings=f"0.5 against 0, {said(RUN)}, gradients that do not depend on w",
-        theirs=lambda: after(0.5),
-        ours=lambda: after(0.0),
+        settings=f"0.5, lr {_PEAK:g}, one step",
+        theirs=lambda: _left_of("keras.optimizers.Ftrl")(0.5, Run(lr=_PEAK, steps=1)),
+        ours=lambda: [0.0] * 4,
+        why="zero is exact",
     )
 
 
-def _pull(step: int, weight: Any) -> Any:
-    import numpy as np
-
-    return np.sin(np.arange(4.0).reshape(weight.shape) + 3.7 * step)
-
-
 def _schedule_free() -> Check:
-    """Twice the number is twice the e-folds, but twice the run is not."""
-    import math
+    """The weights decay, the iterate does not: a loop over those words, a power law."""
+    number, run = 2.0, Run(lr=_PEAK, steps=200)
 
-    def e_folds(steps_of_run: int) -> float:
-        run = Run(lr=_PEAK, steps=steps_of_run)
-        left = _left_of("keras.optimizers.ScheduleFreeAdamW")(NUMBER, run)
-        return -math.log(left[0])
+    def ours() -> list[float]:
+        weight, mixing = 1.0, 0.9
+        for step in range(1, run.total_steps + 1):
+            decayed = weight * (1 - _PEAK * number)
+            average = (decayed - (1 - mixing)) / mixing
+            average += (1 - average) / step
+            weight = (1 - mixing) + mixing * average
+        return [weight] * 4
 
     return Check(
         knob="keras.optimizers.ScheduleFreeAdamW",
         library="keras",
         kind="no rate",
-        settings=f"{NUMBER:g}, lr {_PEAK:g}: e-folds of 400 steps over those of 200",
-        theirs=lambda: [e_folds(400) / e_folds(200)],
-        ours=lambda: [2.0],
+        settings=f"{number:g}, {said(run)}: a loop over weight, average and iterate",
+        theirs=lambda: _left_of("keras.optimizers.ScheduleFreeAdamW")(number, run),
+        ours=ours,
     )
 
 

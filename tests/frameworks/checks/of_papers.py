@@ -44,7 +44,9 @@ _OBJECTIVES: dict[str, Objective] = {
 def _log_normal(weight: Any, deviation: float) -> Any:
     import torch
 
-    return torch.distributions.Normal(0.0, deviation).log_prob(weight).sum()
+    sigma = torch.tensor(deviation, dtype=torch.float64)
+    normal = torch.distributions.Normal(torch.zeros_like(sigma), sigma)
+    return normal.log_prob(weight).sum()
 
 
 def _objective(knob: str) -> Check:
