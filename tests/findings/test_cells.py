@@ -69,6 +69,16 @@ def test_a_cell_where_everything_diverged_says_so():
     assert all(p.mean is None and p.diverged == 5 for p in cell.findings.curve)
 
 
+def test_a_cell_whose_seeds_are_not_trained_yet_does_not_call_them_diverged():
+    """A study looked at while it runs: what is not there yet has no loss at all."""
+    found = trainings()
+    for number, seeds in enumerate(found.values()):
+        del seeds[number % 5]
+    cell = measured(found)
+    assert cell.curve is None
+    assert cell.silent_because == "no λ has a loss from every seed"
+
+
 def test_a_cell_without_trainings_is_empty_and_says_so():
     """A study that has not come to a cell yet knows nothing of it."""
     cell = measured({}).findings

@@ -181,6 +181,9 @@ def test_an_interval_that_holds_everything_agrees_with_nothing(
         inside = low <= power <= high
         return dataclasses.replace(template, exponent=power, agrees=inside)
 
-    rules = [rule(power) for power in exponents]
-    first, *_ = without_idle_agreement(rules, rule(0.0), slope)
+    unchanged = rule(0.0)
+    rules = [*(rule(power) for power in exponents), unchanged]
+    first, *_, last = without_idle_agreement(rules, slope)
     assert first.agrees is agrees
+    # Leaving λ as it is and a rule that says 0 are the same claim.
+    assert last.agrees is (None if agrees is None else unchanged.agrees)

@@ -44,8 +44,8 @@ def measure_axis(
         slope=slope,
         family=family,
     )
-    rules = [hold_rule(rule, ground) for rule in RULES]
-    unchanged = hold_unchanged(ground)
+    held = [*(hold_rule(rule, ground) for rule in RULES), hold_unchanged(ground)]
+    *rules, unchanged = without_idle_agreement(held, slope)
     return AxisFindings(
         axis=axis,
         policy=policy,
@@ -56,7 +56,7 @@ def measure_axis(
         note=_note(slope, cells) if slope else "",
         anchor=anchor.findings.value if anchor else None,
         cells=tuple(cell.findings for cell in cells),
-        rules=without_idle_agreement(rules, unchanged, slope),
+        rules=tuple(rules),
         unchanged=unchanged,
     )
 

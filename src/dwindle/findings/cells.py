@@ -43,7 +43,7 @@ class Cell:
         if self.tells:
             return ""
         if self.curve is None:
-            return "no λ has a finite loss from every seed"
+            return self.findings.why
         if self.findings.matters == "no":
             return "decay does not matter there"
         if self.findings.matters == "cannot tell":
@@ -154,7 +154,7 @@ def _blank(
         low=None,
         high=None,
         matters="cannot tell",
-        why="no λ has a finite loss from every seed",
+        why=_why_no_curve(points),
         at_edge=None,
         loss_at_optimum=None,
         loss_without_decay=None,
@@ -163,6 +163,12 @@ def _blank(
         gain_high=None,
         curve=points,
     )
+
+
+def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
+    if any(point.diverged for point in points):
+        return "no λ has a finite loss from every seed"
+    return "no λ has a loss from every seed"
 
 
 def _filled(

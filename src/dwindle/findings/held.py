@@ -81,7 +81,7 @@ def hold_unchanged(ground: Ground) -> RuleFindings:
 
 
 def without_idle_agreement(
-    rules: Sequence[RuleFindings], unchanged: RuleFindings, slope: Slope | None
+    rules: Sequence[RuleFindings], slope: Slope | None
 ) -> tuple[RuleFindings, ...]:
     """Return the rules, agreeing with none where the measurement tells none apart.
 
@@ -89,15 +89,15 @@ def without_idle_agreement(
     all say the same, it must at least exclude a square root more or less.
 
     Args:
-        rules: Every rule as :func:`hold_rule` returns it.
-        unchanged: Leaving λ as it is, the rule that every axis has.
+        rules: Every rule as :func:`hold_rule` returns it, and leaving λ as it is, which
+            is a rule like the others here.
         slope: The measured slope, if there is one.
 
     Returns:
         The rules; ``agrees`` is None where an agreement could not have failed.
 
     """
-    candidates = [rule for rule in (*rules, unchanged) if rule.exponent is not None]
+    candidates = [rule for rule in rules if rule.exponent is not None]
     if slope is None or not all(rule.agrees for rule in candidates):
         return tuple(rules)
     exponents = {round(rule.exponent or 0.0, 6) for rule in candidates}
