@@ -130,7 +130,7 @@ def test_an_interrupt_is_130(monkeypatch, capsys):
     """Ctrl-C exits with 130 and one word."""
     _command_that(KeyboardInterrupt(), monkeypatch)
     assert main(["rules"]) == 130
-    assert capsys.readouterr().err == "Interrupted.\n"
+    assert capsys.readouterr().err.startswith("Interrupted. What was saved is")
 
 
 def test_a_stopped_study_is_no_error(monkeypatch, capsys):
@@ -155,6 +155,34 @@ def test_a_reader_who_leaves_is_no_error(words):
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ("knobs", 3, "The report must be written to stdout. Got: File too large."),
+        ("rules --json", 3, "must be written to stdout. Got: File too large."),
+        ("explain AdmW=1 --json", 2, "Got 'AdmW'"),  # the first error is the one
+    ],
+)
+def test_a_full_disk_behind_stdout_is_told(words, code, said, tmp_path):
+    """``dwindle rules --json > full-disk/rules.json`` is told in words, by code."""
+    # A file that may not grow fails as a full disk does, at the write or the flush.
+    program = (
+        "import resource, sys; from dwindle.cli.main import main;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0)); sys.exit(main())"
+    )
+    with (tmp_path / "told").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words.split()],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == code
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_terminal_without_greek_still_gets_its_table():

@@ -19,8 +19,18 @@ def tell(error: Exception, *, as_json: bool) -> int:
 
         facts = {name: _plain(value) for name, value in vars(error).items()}
         told = {"kind": type(error).__name__, "message": str(error), "facts": facts}
-        print_json({"error": told})
+        try:
+            print_json({"error": told})
+            sys.stdout.flush()
+        except OSError:  # nobody reads it, or its disk is full; stderr has the words
+            drop_stdout()
     return error.exit_code
+
+
+def drop_stdout() -> None:
+    """Send what stdout still holds nowhere, after a write to it has failed."""
+    # Python would complain once more when it flushes stdout on the way out.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _prefix(error: DwindleError) -> str:

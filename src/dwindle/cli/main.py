@@ -5,17 +5,17 @@ conversion, 3 a failure while running, 130 interrupted.
 """
 
 import io
-import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
-from dwindle.cli.failure import INTERRUPTED, tell
+from dwindle.cli.failure import INTERRUPTED, drop_stdout, tell
 from dwindle.cli.options import AS_JSON, read_words
-from dwindle.errors import UnknownNameError
+from dwindle.errors import DwindleError, ReportWriteError, UnknownNameError
 
 HELP = {"--help", "-h"}
+_SAVED = "What was saved is kept; the same command again continues."
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def main(args: Sequence[str] | None = None) -> int:
     try:
         return _dispatch_into_pipe(words)
     except KeyboardInterrupt:
-        print("Interrupted.", file=sys.stderr)
+        print(f"Interrupted. {_SAVED}", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if debug:
@@ -79,6 +79,12 @@ def _dispatch_into_pipe(words: list[str]) -> int:
         sys.stdout.flush()
     except BrokenPipeError:
         return _leave_quietly()
+    except OSError as error:
+        # Files that we write tell their names, in errors of their own.
+        if isinstance(error, DwindleError) or error.filename is not None:
+            raise
+        drop_stdout()
+        raise ReportWriteError("stdout", error.strerror or str(error)) from error
     except SystemExit as leaving:
         # rich answers a broken pipe with this one.
         if not isinstance(leaving.__context__, BrokenPipeError):
@@ -88,9 +94,8 @@ def _dispatch_into_pipe(words: list[str]) -> int:
 
 
 def _leave_quietly() -> int:
-    # The reader (head, less) left: what it wanted it has. Python would complain once
-    # more when it flushes stdout on the way out.
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    # The reader (head, less) left: what it wanted it has.
+    drop_stdout()
     return 0
 
 
