@@ -211,7 +211,7 @@ def test_other_files_are_refused(tmp_path):
 
 def test_a_missing_store_is_told(tmp_path):
     """Reading what is not there makes no file."""
-    with pytest.raises(StoreAccessError, match="no such file"):
+    with pytest.raises(StoreFormatError, match=r"no such file\. Give the path"):
         read_study(tmp_path / "none.db")
     assert not list(tmp_path.iterdir())
 

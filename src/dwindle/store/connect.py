@@ -49,7 +49,8 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
 
     """
     if not path.exists():
-        raise StoreAccessError(str(path), "no such file")
+        remedy = "Give the path of a store, such as my-study.db."
+        raise StoreFormatError(str(path), "no such file", remedy)
     # SQLite undoes the rest of a commit that a kill cut off when it next opens the
     # file, for which it has to write.
     with told(path), _closed_on_error(_opened(path, "rw")) as db:
