@@ -121,7 +121,7 @@ def test_a_filter_lists_what_matches(words, meant, capsys):
 
 
 def test_the_status_is_counted_from_what_passed(monkeypatch, capsys):
-    """A knob is verified because a check of it passed; without one it is from source."""
+    """A knob is verified by a check that passed; without one it is from source."""
     name = "torch.optim.SGD"
     told = {knob["name"]: knob for knob in _json(["knobs"], capsys)["knobs"]}
     assert set(told) == set(KNOBS)
