@@ -58,6 +58,21 @@ def test_the_table_shows_every_rule_once(capsys):
     assert "0.299789" in shown
 
 
+def test_a_change_that_no_rule_speaks_of_is_shown(capsys):
+    """Another schedule is a change too: it is named, for half-lives move with it."""
+    line = "rescale AdamW=0.1 --lr 1e-3 --steps 9 --schedule constant:cosine --warmup 0"
+    assert main(shlex.split(line)) == 0
+    assert "\n  schedule constant → cosine\n" in capsys.readouterr().out
+
+
+def test_a_missing_fact_is_told_by_its_option(capsys):
+    """A rule that lacks a fact names the option that gives it, in a few words."""
+    line = "rescale SGD=1e-4 --lr 0.1 --width 64:128"
+    assert main(shlex.split(line)) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "it needs dataset size: give it as --dataset-size" in shown
+
+
 def test_nothing_changed_is_noted(capsys):
     """Without any before:after every rule keeps the value, and stderr says why."""
     line = shlex.split("rescale AdamW=0.1 --lr 1e-3 --batch-size 8 --dataset-size 80")

@@ -127,6 +127,16 @@ def test_the_example_of_the_design():
     assert ratio == digits(3, rel=1e-3)
 
 
+def test_a_half_life_is_not_ruled_by_what_speaks_of_a_coefficient():
+    """Rules of λ say that they do not fit a rate, rather than name its family."""
+    before, after = (Run(batch_size=size, dataset_size=50_000) for size in (128, 1024))
+    found = answers(rescale("3 epochs", "half-life", before=before, after=after))
+    for rule in ("question-layer-mean", "bengio-map", "neal", "linear-lr"):
+        assert found[rule].value is None
+        assert found[rule].why_not.endswith("and a rate of decay has none")
+    assert found["half-life-epochs"].value == 3
+
+
 def test_the_question_with_sgd():
     """Twice the width: the question divides, the answer keeps, Neal multiplies."""
     before = Run(lr=0.1, momentum=0.9, width=64, depth=1, units=(64, 64, 10))

@@ -1,6 +1,6 @@
 """dwindle rescale: my scale changes, what do I type now?"""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from dwindle.cli.explain import time_on
@@ -19,6 +19,15 @@ OPTIONS = (SETTING, *FACT_OPTIONS)
 # The first one that is known tells the half-life of all rows.
 CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
 CLOCK_NAMES = {"run": "of the run"}
+OTHER_FACTS: Mapping[str, Callable[["Run"], object]] = {
+    "momentum": lambda run: run.momentum,
+    "dampening": lambda run: run.dampening,
+    "schedule": lambda run: run.schedule.shape,
+    "warm-up": lambda run: run.schedule.warmup,
+    "final lr": lambda run: run.schedule.final,
+    "tokens per example": lambda run: run.tokens_per_example,
+    "dtype": lambda run: run.dtype,
+}
 
 
 def command(*, knob_value: str, as_json: bool, **words: object) -> None:
@@ -52,12 +61,23 @@ def _show(found: Rescaling, before: "Run", after: "Run") -> None:
 
 def _changes(before: "Run", after: "Run") -> str:
     there = after.quantities()
-    changed = [
-        f"{name.replace('_', ' ')} [bold]{value:,.6g} → {there[name]:,.6g}[/]"
+    changed = {
+        name: (f"{value:,.6g}", f"{there[name]:,.6g}")
         for name, value in before.quantities().items()
         if name in there and there[name] != value
-    ]
-    return " · ".join(changed) or "nothing"
+    }
+    # No rule speaks of these, but half-life and e-folds may move with them.
+    for name, read in OTHER_FACTS.items():
+        sides = str(read(before)), str(read(after))
+        if sides[0] != sides[1]:
+            changed[name] = sides
+    return (
+        " · ".join(
+            f"{name.replace('_', ' ')} [bold]{old} → {new}[/]"
+            for name, (old, new) in changed.items()
+        )
+        or "nothing"
+    )
 
 
 def _common_clock(found: Rescaling) -> str:

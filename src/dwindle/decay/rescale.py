@@ -166,6 +166,9 @@ def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
     if rule.coordinate == "penalty" and _speaks_of_shape(rule) and _is_normalized(knob):
         why = "the knob is normalized by layer already"
         return Prediction(factor=None, why_not=why)
+    if rule.coordinate == "penalty" and knob.is_rate:
+        why = "it speaks of a coefficient, and a rate of decay has none"
+        return Prediction(factor=None, why_not=why)
     bare = _RATE_FAMILY if knob.is_rate else _BARE_PENALTY_FAMILY
     return predict(
         rule,
@@ -197,7 +200,7 @@ def _attempted(
     except MissingFactError as error:
         if error.fact == "lr" and before.lr is after.lr is None:
             return setting.number * _factor(said), ""
-        return None, str(error)
+        return None, f"it needs {error.fact}: give it as {error.option}"
     except (DwindleError, OverflowError) as error:
         return None, str(error)
 
