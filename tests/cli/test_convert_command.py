@@ -94,7 +94,7 @@ def test_a_penalty_that_differs_by_layer_is_a_table(capsys):
         ("AdamW=1 --to SGD --lr 1 --schedule cos", "UnknownNameError", "cosine"),
         ("AdamW=1 --to SGD --lr 1 --dtype float", "UnknownNameError", "float32"),
         ("AdamW=1 --to SGD --units 784", "RangeError", "two or more layer sizes"),
-        ("AdamW=1 --to SGD --units 784,a,10", "RangeError", "Got 'a'."),
+        ("AdamW=1 --to SGD --units 784,a,10", "RangeError", "Got '784,a,10'."),
         ("AdamW=1 --to SGD --batch-size 9 --dataset-size 5", "RangeError", "at most"),
         ("question.l2=1e-3 --to AdamW", "RefusedError", "has no honest answer."),
         ("torch.Adam=1e-3 --to half-life --lr 1", "RefusedError", "half-life"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwindle.cli.options import Option, read_number, read_whole, read_words
+from dwindle.cli.options import Option, read_number, read_share, read_whole, read_words
 from dwindle.errors import RangeError, UnknownNameError, UsageError
 
 PLACE = Option("KNOB=VALUE", "a place", required=True)
@@ -69,6 +69,21 @@ def test_a_wrong_line_is_told_what_to_write(words, error, said):
     """Each mistake in a line says what must hold, what was got, and what to do."""
     with pytest.raises(error, match=re.escape(said)):
         _read(*words)
+
+
+@pytest.mark.parametrize(
+    ("text", "share"), [("10%", 0.1), ("0.1%", 0.001), ("0.05", 0.05), ("5e-2", 0.05)]
+)
+def test_a_share_may_be_written_in_percent(text, share):
+    """10% is 0.1, to the last digit."""
+    assert read_share("--warmup", text) == share
+
+
+@pytest.mark.parametrize("text", ["%", "a%", "1%%", "nan", ""])
+def test_a_share_without_a_number_is_refused(text):
+    """What is no number before its % sign is told how to write it."""
+    with pytest.raises(RangeError, match=r"must be a share.*Write --warmup 0\.1, or"):
+        read_share("--warmup", text)
 
 
 @pytest.mark.parametrize("text", ["1.5", "inf", "-inf", "many", ""])

@@ -157,7 +157,7 @@ def test_all_mistakes_of_a_file_are_code_2(file, capsys):
     [
         (["--backend", "prcesses"], "Nearest: processes"),
         (["--workers", "0"], "--workers must be at least 1. Got 0"),
-        (["--memory", "lots"], "--memory must be a number. Got 'lots'"),
+        (["--memory", "lots"], "--memory must be a size of memory. Got 'lots'"),
         (["--memory", "-4G"], "--memory must be above 0. Got -4G"),
         (["--memroy", "4G"], "Nearest: --memory"),
     ],
@@ -173,7 +173,9 @@ def test_memory_may_have_a_unit():
     assert read_bytes("--memory", "1000") == 1000
     assert read_bytes("--memory", "512M") == read_bytes("--memory", "512MiB") == 2**29
     assert read_bytes("--memory", "4g") == 2**32
-    with pytest.raises(RangeError, match=r"must be a whole number. Got '0\.5'"):
+    with pytest.raises(
+        RangeError, match=r"a size of memory. Got '0\.5'. Write --memory 4G"
+    ):
         read_bytes("--memory", "0.5")
 
 

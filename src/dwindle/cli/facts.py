@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from dwindle.cli.options import Option, read_number, read_text, read_whole
+from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UsageError
@@ -14,7 +14,12 @@ REMEDY = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
 
 
 def _read_sizes(option: str, text: str) -> tuple[int, ...]:
-    return tuple(read_whole(option, size) for size in text.split(","))
+    try:
+        return tuple(read_whole(option, size) for size in text.split(","))
+    except RangeError:
+        remedy = f"Write {option} 784,256,256,10: inputs, hidden layers, outputs."
+        must = "whole numbers with commas between them"
+        raise RangeError(option, repr(text), must, remedy) from None
 
 
 @dataclass(frozen=True)
@@ -35,17 +40,15 @@ class Fact:
 
 FACTS = (
     Fact("lr", "--lr", "LR", "learning rate at its peak", read_number),
-    Fact("momentum", "--momentum", "SHARE", "momentum of SGD", read_number),
-    Fact("dampening", "--dampening", "SHARE", "its dampening", read_number),
+    Fact("momentum", "--momentum", "SHARE", "momentum of SGD", read_share),
+    Fact("dampening", "--dampening", "SHARE", "its dampening", read_share),
     Fact("batch_size", "--batch-size", "N", "examples in a step", read_whole),
     Fact("dataset_size", "--dataset-size", "N", "examples in an epoch", read_whole),
     Fact("epochs", "--epochs", "N", "length of the run in epochs", read_number),
     Fact("steps", "--steps", "N", "length in steps, instead of epochs", read_whole),
     Fact("shape", "--schedule", "NAME", "constant, linear, cosine, wsd", read_text),
-    Fact(
-        "warmup", "--warmup", "SHARE", "share of steps that the lr rises", read_number
-    ),
-    Fact("final", "--final-lr", "SHARE", "last lr as a share of the peak", read_number),
+    Fact("warmup", "--warmup", "SHARE", "share of steps that the lr rises", read_share),
+    Fact("final", "--final-lr", "SHARE", "last lr as a share of the peak", read_share),
     Fact(
         "tokens_per_example",
         "--tokens-per-example",

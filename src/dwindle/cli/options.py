@@ -19,23 +19,43 @@ def read_text(_: str, text: str) -> str:
 
 def read_number(option: str, text: str) -> float:
     """Read 0.1, 3e-4 or 1_000; a text without a number in it is refused."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
+    number = _number(text)
     if math.isnan(number):
         remedy = f"Write {option} 0.1, or {option} 3e-4."
         raise RangeError(option, repr(text), "a number", remedy)
     return number
 
 
+def read_share(option: str, text: str) -> float:
+    """Read 0.1 or 10%.
+
+    Example:
+        >>> read_share("--warmup", "0.1"), read_share("--warmup", "10%")
+        (0.1, 0.1)
+
+    """
+    number = _number(text.removesuffix("%"))
+    if math.isnan(number):
+        remedy = f"Write {option} 0.1, or {option} 10%."
+        raise RangeError(option, repr(text), "a share", remedy)
+    return number / 100 if text.endswith("%") else number
+
+
 def read_whole(option: str, text: str) -> int:
     """Read 512 or 1e6; a fraction is refused."""
-    number = read_number(option, text)
+    number = _number(text)
     if not number.is_integer():  # neither is inf
         remedy = f"Write {option} 512, or {option} 1e6."
         raise RangeError(option, repr(text), "a whole number", remedy)
     return int(number)
+
+
+def _number(text: str) -> float:
+    """Return the number that a text is, NaN if it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
 
 
 @dataclass(frozen=True)

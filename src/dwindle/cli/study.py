@@ -50,9 +50,13 @@ def read_bytes(option: str, text: str) -> int:
     number, unit = text.rstrip("Bb").rstrip("i"), ""
     if number and number[-1].upper() in UNITS:
         number, unit = number[:-1], number[-1].upper()
-    size = read_whole(option, number) * UNITS[unit]
+    remedy = f"Write {option} 4G, or {option} 512M."
+    try:
+        size = read_whole(option, number) * UNITS[unit]
+    except RangeError:
+        raise RangeError(option, repr(text), "a size of memory", remedy) from None
     if size <= 0:
-        raise RangeError(option, text, "above 0", f"Write {option} 4G.")
+        raise RangeError(option, text, "above 0", remedy)
     return size
 
 

@@ -56,7 +56,9 @@ class Schedule:
         if self.shape not in get_args(Shape):
             raise UnknownNameError.among("schedule", self.shape, get_args(Shape))
         if not 0 <= self.warmup < 1:
-            raise RangeError("warmup", self.warmup, "a share of the steps in [0, 1)")
+            must = "a share of the steps in [0, 1)"
+            remedy = "A warm-up counted in steps is divided by the steps of the run."
+            raise RangeError("warmup", self.warmup, must, remedy)
         if not 0 <= self.final <= 1:
             raise RangeError("final", self.final, "a fraction of the peak in [0, 1]")
         if not 0 < self.decay_share <= 1:
