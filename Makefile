@@ -2,6 +2,7 @@
 #
 #   make demo     train the answer to the question, show it, write build/answer
 #   make test     all tests
+#   make test-frameworks  every knob against the real library, in .venv-frameworks
 #   make check    format, lint, types, floors
 #   make bench    speed of packs against plain loops
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
@@ -15,13 +16,17 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test check bench setup clean
+.PHONY: demo test test-frameworks check bench setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
 
 test: setup
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+
+test-frameworks: setup
+	@TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup_frameworks.sh
+	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/frameworks/run_checks.py $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check
@@ -36,4 +41,4 @@ setup:
 	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh
 
 clean:
-	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-frameworks build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
