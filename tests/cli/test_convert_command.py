@@ -71,6 +71,41 @@ def test_a_penalty_that_differs_by_layer_is_a_table(capsys):
     assert "6 × 4" in shown
 
 
+EVERYWHERE = ["convert", "AdamW=0.1", "--to", "all", "--lr", "1e-3"]
+
+
+def test_everywhere_is_one_table_per_library(capsys):
+    """--to all types the decay in each knob that can hold it, and lists the others."""
+    assert main(EVERYWHERE) == 0
+    shown = capsys.readouterr().out
+    assert "torch.optim.AdamW = 0.1  →  all" in shown
+    for words in (
+        ("optax.adamw", "0.1", "same-trajectory"),
+        ("keras.optimizers.AdamW", "0.1", "same-trajectory"),
+        ("half-life:steps", "6931.13", "same-trajectory"),
+    ):
+        assert any(line.split() == [*words] for line in shown.splitlines()), words
+    assert shown.index("\n  optax\n") < shown.index("\n  cannot hold it\n")
+    assert "needs batch_size: give --batch-size." in shown
+    assert "torch.optim.Adam, torch.optim.NAdam" in shown
+    assert "same-trajectory  every step is the same" in shown
+
+
+def test_everywhere_as_json(capsys):
+    """--to all --json has each conversion as it is alone, and every reason."""
+    told = _json(EVERYWHERE, capsys)
+    assert list(told) == ["from", "value_from", "to", "conversions", "refused"]
+    assert (told["from"], told["value_from"], told["to"]) == (
+        "torch.optim.AdamW",
+        0.1,
+        "all",
+    )
+    assert {tuple(each) for each in told["conversions"]} == {tuple(FIELDS)}
+    alone = _json([*EVERYWHERE[:3], "half-life:steps", *EVERYWHERE[4:]], capsys)
+    assert alone in told["conversions"]
+    assert all(each["reason"] and each["knobs"] for each in told["refused"])
+
+
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
@@ -80,6 +115,8 @@ def test_a_penalty_that_differs_by_layer_is_a_table(capsys):
         ("torch.SGD=1e-3", "UsageError", "Missing option '--to'"),
         ("torch.SDG=1 --to AdamW", "UnknownNameError", "torch.optim.SGD"),
         ("torch.SGD=1 --to AdamWW", "UnknownNameError", "torch.optim.AdamW"),
+        ("torch.SDG=1 --to all", "UnknownNameError", "torch.optim.SGD"),
+        ("torch.SGD=-1 --to all", "RangeError", "0 or more. Got -1.0."),
         ("torch.SGD=fast --to AdamW", "RangeError", "must be a number. Got 'fast'."),
         ("torch.SGD=-1 --to keras.L2", "RangeError", "0 or more. Got -1.0."),
         ("torch.SGD=nan --to keras.L2", "RangeError", "Got nan."),

@@ -1,5 +1,6 @@
 """dwindle convert: the same decay, typed in another place."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
@@ -7,15 +8,21 @@ from dwindle.cli.options import Option
 from dwindle.cli.output import facts_table, print_json, quiet_table, stdout
 from dwindle.cli.setting import SETTING, number, split_setting
 from dwindle.decay.convert import Conversion, convert
+from dwindle.decay.convert_all import Everywhere, convert_to_all
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.libraries import by_library
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 OPTIONS = (
     SETTING,
-    Option("--to", "where it shall be typed instead", "KNOB", required=True),
+    Option("--to", "where it shall be typed instead; or all", "KNOB", required=True),
     *FACT_OPTIONS,
 )
+ALL = "all"
+# Names of those that cannot hold a decay; --json has all of them.
+NAMES_SHOWN = 4
 PROMISES = {
     "same-trajectory": "every step is the same",
     "same-objective": "the same function is minimized",
@@ -28,15 +35,66 @@ def command(*, knob_value: str, to: str, as_json: bool, **words: object) -> None
     """Say a decay in the terms of another optimizer, library, paper, or clock.
 
     dwindle knobs lists the places. A fact of the run is needed only where a formula
-    asks for it; one that differs at the new place is written before:after.
+    asks for it; one that differs at the new place is written before:after. With
+    --to all it is typed everywhere, and what cannot hold it is listed with the reason.
     """
     before, after = WrittenFacts.from_words(words).runs()
     knob, value = split_setting(knob_value)
-    found = convert(value, knob, to=to, run=before, run_after=after)
+    found: Conversion | Everywhere
+    if to.casefold() == ALL:
+        found = convert_to_all(value, knob, run=before, run_after=after)
+    else:
+        found = convert(value, knob, to=to, run=before, run_after=after)
     if as_json:
         print_json(found.as_dict())
+    elif isinstance(found, Everywhere):
+        _show_all(found)
     else:
         _show(found)
+
+
+def _show_all(everywhere: Everywhere) -> None:
+    console = stdout()
+    told = f"{everywhere.knob} = [cyan]{number(everywhere.value_from)}[/]"
+    console.print(f"\n  [bold]{told}[/]  →  all")
+    found = {each.to: each for each in everywhere.conversions}
+    for library, knobs in by_library(KNOBS[name] for name in found).items():
+        console.print(f"\n  [bold]{library}[/]")
+        console.print(_values([found[knob.name] for knob in knobs]))
+    kept = {each.fidelity: PROMISES[each.fidelity] for each in found.values()}
+    console.print()
+    console.print(facts_table(kept))
+    _show_refused(everywhere)
+    console.print()
+
+
+def _show_refused(everywhere: Everywhere) -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
+    console = stdout()
+    if everywhere.refused:
+        console.print("\n  [bold]cannot hold it[/]")
+    for each in everywhere.refused:
+        more = len(each.knobs) - NAMES_SHOWN
+        names = ", ".join(each.knobs[:NAMES_SHOWN])
+        names += f" and {more} more" if more > 0 else ""
+        console.print(Padding(Text(f"{each.reason}."), (0, 2)))
+        console.print(Padding(Text(names, style="dim"), (0, 4)))
+
+
+def _values(found: Sequence[Conversion]) -> "Table":
+    table = quiet_table()
+    table.show_header = False
+    # A name is there to be copied: it loses no letter, however narrow it gets.
+    widest = max(len(each.to) for each in found)
+    table.add_column(style="cyan", min_width=widest, overflow="fold")
+    table.add_column(justify="right", style="bold", no_wrap=True)
+    table.add_column(style="dim")
+    for each in found:
+        value = "by layer" if each.value is None else number(each.value)
+        table.add_row(each.to, value, each.fidelity)
+    return table
 
 
 def _show(found: Conversion) -> None:

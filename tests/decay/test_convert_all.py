@@ -1,0 +1,101 @@
+"""One decay in every knob: what convert gives one by one, and reasons for the rest."""
+
+import pytest
+
+from dwindle.decay.convert import convert
+from dwindle.decay.convert_all import convert_to_all
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import (
+    MissingFactError,
+    OscillationError,
+    RangeError,
+    RefusedError,
+    UnknownNameError,
+)
+
+WHOLE = Run(
+    lr=1e-3,
+    momentum=0.9,
+    batch_size=10,
+    dataset_size=100,
+    epochs=5,
+    tokens_per_example=3,
+    units=(6, 4, 2),
+    schedule=Schedule(shape="cosine"),
+)
+SETTINGS = [
+    (0.1, "torch.optim.AdamW"),
+    (5e-4, "torch.optim.SGD"),
+    (1e-3, "question.l2"),
+    ("3 epochs", "half-life"),
+    (0.5, "shrink"),
+    (1e-2, "torch.optim.Adam"),
+    (0.1, "optax.lamb"),
+]
+HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)
+
+
+@pytest.mark.parametrize(("value", "name"), SETTINGS)
+@pytest.mark.parametrize("run", [Run(), Run(lr=0.1), WHOLE], ids=["none", "lr", "all"])
+def test_every_knob_is_converted_or_refused_as_convert_does(value, name, run):
+    """Each knob but the bare half-life is there once, as convert alone has it."""
+    found = convert_to_all(value, name, run=run)
+    held = {each.to: each for each in found.conversions}
+    refused = [knob for each in found.refused for knob in each.knobs]
+    assert sorted([*held, *refused]) == sorted(set(KNOBS) - {"half-life"})
+    for target, there in held.items():
+        assert there == convert(value, name, to=target, run=run)
+    for target in refused:
+        with pytest.raises(HONEST, match=r"[a-z]"):
+            convert(value, name, to=target, run=run)
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "run", "reason", "knob"),
+    [
+        (
+            0.1,
+            "AdamW",
+            Run(lr=1),
+            "needs batch_size: give --batch",
+            "half-life:examples",
+        ),
+        (
+            0.1,
+            "AdamW",
+            Run(lr=1e-3),
+            "coupled adaptive: the number",
+            "torch.optim.Adam",
+        ),
+        (0.1, "AdamW", Run(lr=1e-3), "terms of an objective", "keras.regularizers.L2"),
+        (0.1, "shrink", Run(lr=1e-3), "terms of an objective", "keras.regularizers.L2"),
+        (0.1, "question.l2", Run(lr=1), "name its optimizer", "torch.optim.AdamW"),
+        (0.1, "optax.lamb", WHOLE, "trust ratio: the number", "torch.optim.AdamW"),
+        (0.5, "shrink", WHOLE, "without a swing", "torch.optim.SGD"),
+        (0.0, "AdamW", WHOLE, "no number there gives", "torch.optim.ASGD"),
+    ],
+)
+def test_what_cannot_hold_it_is_told_why(value, name, run, reason, knob):
+    """The reason is short, and said once for all knobs that share it."""
+    found = convert_to_all(value, name, run=run)
+    (told,) = [each.reason for each in found.refused if knob in each.knobs]
+    assert reason in told
+    assert len(told) < 100
+    assert len({each.reason for each in found.refused}) == len(found.refused)
+
+
+def test_a_change_of_scale_reaches_every_knob():
+    """The run afterwards is that of the targets."""
+    found = convert_to_all(0.1, "AdamW", run=Run(lr=1e-3), run_after=Run(lr=2e-3))
+    values = {each.to: each.value for each in found.conversions}
+    assert values["optax.adamw"] == pytest.approx(0.05, rel=1e-12)  # three roundings
+
+
+def test_bad_input_is_an_error_not_a_list():
+    """An impossible value, or no such knob, is refused once, not for every target."""
+    with pytest.raises(RangeError, match=r"0 or more. Got -1.0"):
+        convert_to_all(-1, "AdamW")
+    with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
+        convert_to_all(1, "AdamV")
