@@ -18,7 +18,7 @@ LINE = shlex.split(
 FIELDS = [
     "knob", "value", "family", "shrink_per_step", "half_life", "half_life_average",
     "e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings",
-    "update",
+    "update", "understood",
 ]  # fmt: skip
 
 
@@ -42,7 +42,7 @@ def test_facts_reach_the_formula(capsys):
         lr=0.1, momentum=0.9, batch_size=128, dataset_size=50_000, epochs=200,
         schedule=schedule,
     )  # fmt: skip
-    there = explain(5e-4, "torch.optim.SGD", run=run).as_dict()
+    there = explain("5e-4", "torch.optim.SGD", run=run).as_dict()
     assert _json(LINE, capsys) == json.loads(json.dumps(there))
 
 

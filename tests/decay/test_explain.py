@@ -26,6 +26,7 @@ KEYS = [
     *("knob", "value", "family", "shrink_per_step", "half_life", "half_life_average"),
     *("e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings"),
     "update",
+    "understood",
 ]
 # A warning with one of these codes says why a field is null.
 REASONS = {

@@ -61,9 +61,11 @@ def _show_all(everywhere: Everywhere) -> None:
     for library, knobs in by_library(KNOBS[name] for name in found).items():
         console.print(f"\n  [bold]{library}[/]")
         console.print(_values([found[knob.name] for knob in knobs]))
-    kept = {each.fidelity: PROMISES[each.fidelity] for each in found.values()}
+    kept = {each.fidelity for each in found.values()}
     console.print()
-    console.print(facts_table(kept))
+    console.print(
+        facts_table({name: told for name, told in PROMISES.items() if name in kept})
+    )
     _show_refused(everywhere)
     console.print()
 

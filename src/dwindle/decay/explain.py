@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dwindle.decay import cautions
@@ -25,6 +25,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run
 from dwindle.decay.sentence import update_line
 from dwindle.decay.setting import Setting, Value, read_setting
+from dwindle.decay.written import said_of
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 
 ClockTimes = Mapping[str, float | None]
@@ -52,6 +53,7 @@ class Explanation:
         warnings: What to know before one believes the numbers.
         update: What one step does to a weight, in a line of mathematics with the
             numbers in it; of a bare penalty, the objective.
+        understood: How numbers were read that came as text, where they look different.
 
     """
 
@@ -68,6 +70,7 @@ class Explanation:
     penalty: float | None = None
     warnings: tuple[Caution, ...] = ()
     update: str = ""
+    understood: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
@@ -75,6 +78,7 @@ class Explanation:
         plain["value"] = self.value if math.isfinite(self.value) else None
         plain["half_life"] = dict(self.half_life)
         plain["half_life_average"] = dict(self.half_life_average)
+        plain["understood"] = list(self.understood)
         plain["warnings"] = [
             {"code": warning.code, "text": warning.text} for warning in self.warnings
         ]
@@ -106,7 +110,11 @@ def explain(value: Value, knob: str, *, run: Run | None = None) -> Explanation:
         'coupled-adaptive'
 
     """
-    return explain_setting(read_setting(value, knob), Run() if run is None else run)
+    setting, run = read_setting(value, knob), Run() if run is None else run
+    text = value if isinstance(value, str) and not setting.knob.is_half_life else ""
+    said = text and said_of(setting.knob.name, text, setting.number)
+    understood = (*([said] if said else []), *run.read_as)
+    return replace(explain_setting(setting, run), understood=understood)
 
 
 def explain_setting(setting: Setting, run: Run) -> Explanation:

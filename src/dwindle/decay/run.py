@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from dwindle.decay.schedules import Schedule
+from dwindle.decay.written import READERS, said_of
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 DTYPES = ("float64", "float32", "bfloat16", "float16")
@@ -44,7 +45,8 @@ def _all_below_one(numbers: tuple[float, ...]) -> bool:
 class Run:
     """The facts of a training; whatever is not known stays None.
 
-    A formula that needs a fact that is None raises an error that names both.
+    A formula that needs a fact that is None raises an error that names both. A number
+    may come as text, as YAML has 1e-3; ``read_as`` says then what was understood.
 
     Args:
         lr: Peak learning rate, above 0.
@@ -71,6 +73,8 @@ class Run:
         >>> run = Run(lr=0.1, batch_size=128, dataset_size=50_000, epochs=200)
         >>> run.steps_per_epoch, run.total_steps
         (391, 78200)
+        >>> Run(lr="1e-3").read_as
+        ("lr: '1e-3' was read as 0.001.",)
 
     """
 
@@ -89,8 +93,10 @@ class Run:
     depth: int | None = None
     units: tuple[int, ...] | None = None
     dtype: str = "float32"
+    read_as: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        self._read_texts()
         # A list of units is as good, but a run is a key of the caches.
         if self.units is not None:
             object.__setattr__(self, "units", tuple(self.units))
@@ -101,6 +107,16 @@ class Run:
         if self.dtype not in DTYPES:
             raise UnknownNameError.among("dtype", self.dtype, DTYPES)
         self._refuse_contradictions()
+
+    def _read_texts(self) -> None:
+        """Read the numbers that came as text, as YAML has 1e-3, and say how."""
+        said = []
+        for name, read in READERS.items():
+            text = getattr(self, name)
+            if isinstance(text, str):
+                object.__setattr__(self, name, read(name, text))
+                said.append(said_of(name, text, getattr(self, name)))
+        object.__setattr__(self, "read_as", tuple(filter(None, said)))
 
     def _refuse_contradictions(self) -> None:
         batch, data = self.batch_size, self.dataset_size
