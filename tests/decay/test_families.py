@@ -286,3 +286,12 @@ def test_e_folds_that_no_float_gives_are_refused(name):
     """So many e-folds in ten steps need a knob with more digits than a float has."""
     with pytest.raises(RangeError, match="Ask for fewer e-folds or for more steps"):
         FAMILIES[name].knob_for_e_folds(600.0, Run(lr=0.1, momentum=0.9, steps=10))
+
+
+@pytest.mark.parametrize(
+    "name", ["decoupled", "schedule-only", "constant", "corrected"]
+)
+def test_a_run_of_endless_steps_is_refused(name):
+    """No family asks for the memory of a list that no machine holds."""
+    with pytest.raises(RangeError, match="steps must be at most 10,000,000"):
+        FAMILIES[name].survival(1e-3, Run(lr=0.1, steps=10**18))

@@ -170,7 +170,7 @@ _ALL = (
         "constant",
         "F4 decoupled, constant",
         "w ← w − λ·w",
-        Product(peak=lambda _: 1.0, rates=lambda run: [1.0] * run.total_steps),
+        Product(peak=lambda _: 1.0, rates=lambda run: [1.0] * len(run.multipliers())),
     ),
     _product_family(
         "corrected",
