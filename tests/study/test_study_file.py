@@ -1,11 +1,14 @@
 """Study files: a good one is read, a bad one answered with every mistake at once."""
 
+from pathlib import Path
+
 import pytest
 
 from dwindle.errors import StudyFileError
 from dwindle.store.records import Optimizer, Scale
 from dwindle.store.spec import AxisSpec
 from dwindle.study.study_file import LARGEST_BYTES, read_study_file
+from dwindle.study.study_tables import StudyFile
 
 GOOD = """\
 [study]
@@ -33,6 +36,22 @@ width = [16, 32, 64, 128, 256]
 batch_size = { values = [8, 16, 32], lr = "sqrt", hold = "steps" }
 dataset_size = { values = [150, 300, 600, 1200], hold = "epochs" }
 """
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
+
+
+def test_the_page_about_study_files_is_right(tmp_path):
+    """Its example is a study, and it names every key that a study file may have."""
+    page = PAGE.read_text("utf-8")
+    example = page.partition("```toml\n")[2].partition("```")[0]
+    assert len(read(tmp_path, example).axes) == 3
+    schema = StudyFile.model_json_schema()
+    tables = [schema, *schema["$defs"].values()]
+    keys = {key for table in tables for key in table["properties"]}
+    assert {
+        key for key in keys if f"`{key}`" not in page and f"[{key}]" not in page
+    } == set()
 
 
 def read(tmp_path, text):
@@ -72,7 +91,8 @@ def test_a_good_file_is_a_study(tmp_path):
 
 def test_adam_takes_its_betas(tmp_path):
     """A list in TOML is the pair that Adam wants."""
-    spec = read(tmp_path, changed('"sgd"  ', '"adamw"\nbetas = [0.9, 0.99]'))
+    text = changed('"sgd"  ', '"adamw"\nbetas = [0.9, 0.99]')
+    spec = read(tmp_path, text.replace("momentum = 0.9\n", ""))
     assert spec.optimizer.betas == (0.9, 0.99)
 
 
@@ -99,6 +119,8 @@ def test_adam_takes_its_betas(tmp_path):
         ("1200]", "1300]", 24, r"at most 1200, all that digits-mlp.*Got 1300"),
         ("[axes]", "[axis]", 21, r"table must be .*'axis'\. Nearest: axes"),
         ("lr = 0.05", "lr = 0,05", 6, r"must be TOML"),
+        ('"sgd"', '"adamw"', 7, r"momentum must be left out with adamw: it is sgd's\."),
+        ("momentum = 0.9", "eps = 1e-8", 7, r"out with sgd: it is adamw and adam's"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_told_with_line_and_remedy(tmp_path, old, new, line, told):
@@ -134,11 +156,17 @@ def test_a_wrong_value_hides_no_other(tmp_path):
     assert len(found) == 1
 
 
+def test_a_study_without_an_axis_is_refused(tmp_path):
+    """No axis is a mistake; none that nobody asked for is trained instead."""
+    ((_, told),) = mistakes(tmp_path, GOOD.partition("[axes]")[0])
+    assert "Got none. Write [axes] with width" in told
+
+
 def test_a_missing_table_is_told_with_what_to_write(tmp_path):
     """An empty file is answered with the tables that it needs."""
     found = mistakes(tmp_path, "")
     told = " ".join(text for _, text in found)
-    for table in ("study", "optimizer", "base", "weight_decay"):
+    for table in ("study", "optimizer", "base", "weight_decay", "axes"):
         assert f"[{table}] with " in told
 
 

@@ -214,7 +214,7 @@ def faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
         must, remedy = f"below high = {draft.high:g}", "Swap the two, or move one."
         yield "weight_decay.low", RangeError("low", f"{draft.low:g}", must, remedy)
     if not draft.axes:
-        remedy = "Add one, such as width = [16, 32, 64]."
+        remedy = "Write [axes] with width = [16, 32, 64]."
         yield "axes", RangeError("axes", "none", "one or more to vary", remedy)
     for axis in draft.axes:
         yield from _axis_faults(axis)

@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 from dwindle.errors import StudyFileError, UnknownNameError
 from dwindle.store.records import Optimizer, Scale
 from dwindle.store.spec import AxisSpec, StudyDraft, StudySpec, faults
+from dwindle.store.vocabulary import CHOICES
 from dwindle.study.plan import problem_faults
 from dwindle.study.problem import problem
 from dwindle.study.study_tables import TOLD, StudyFile
@@ -37,6 +38,12 @@ EXAMPLE: dict[str, dict[str, Any]] = {
     },
     "weight_decay": {"low": 1e-5, "high": 1e-1},
     "axes": {"width": [16, 32, 64, 128, 256]},
+}
+
+# Optimizers -> the keys of [optimizer] that nothing else reads.
+READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
+    ("sgd",): ("momentum", "dampening", "nesterov"),
+    ("adamw", "adam"): ("betas", "eps"),
 }
 
 # First word of pydantic's type errors -> what the value must be.
@@ -108,6 +115,19 @@ def _mistakes_of_tables(tables: Tables) -> Iterator[Mistake]:
     except ValidationError as error:
         for detail in error.errors():
             yield _mistake(detail)
+    yield from _unread(tables.get("optimizer"))
+
+
+def _unread(optimizer: object) -> Iterator[Mistake]:
+    """Yield the keys of [optimizer] that the optimizer of that name does not read."""
+    rows = optimizer if isinstance(optimizer, dict) else {}
+    name = rows.get("name")
+    readers = {key: names for names, keys in READ_BY.items() for key in keys}
+    for key in rows:
+        names = readers.get(key, ())
+        if names and name in CHOICES["name"] and name not in names:
+            text = f"{key} must be left out with {name}: it is {' and '.join(names)}'s."
+            yield f"optimizer.{key}", f"{text} Got {_toml(rows[key])}."
 
 
 def _mistake(detail: ErrorDetails) -> Mistake:
@@ -154,12 +174,15 @@ def _missing(path: list[str]) -> str:
 
 
 def _toml(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
 def _repaired(tables: Tables, wrong: list[str]) -> StudyFile:
     """Return the file with an example's value wherever its own is wrong."""
     whole: Tables = {}
+    misnamed = any("." not in key and key not in EXAMPLE for key in wrong)
     for table, example in EXAMPLE.items():
         given = tables.get(table)
         rows = given if isinstance(given, dict) else {}
@@ -168,7 +191,9 @@ def _repaired(tables: Tables, wrong: list[str]) -> StudyFile:
             for name, value in rows.items()
             if not any(_is_within(key, f"{table}.{name}") for key in wrong)
         }
-        whole[table] = right if table == "axes" and right else {**example, **right}
+        # An axis of the example's stands in for wrong ones only, never for none.
+        own = table == "axes" and (right or not (rows or misnamed))
+        whole[table] = right if own else {**example, **right}
     return StudyFile.model_validate(whole)
 
 
