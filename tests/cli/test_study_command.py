@@ -14,6 +14,7 @@ from dwindle.study.backends import Inline
 from dwindle.study.cost import Estimate
 from dwindle.study.driver import Progress
 from dwindle.study.progress import said, shown_on, time_left
+from dwindle.study.study_file import read_study_file
 
 FILE = """\
 [study]
@@ -57,7 +58,10 @@ def test_a_study_says_what_it_found(file, capsys):
     assert found["study"] == "my-study"
     assert found["trials"] == {"ok": TRAININGS, "diverged": 0, "error": 0}
     assert [axis["axis"] for axis in found["axes"]] == ["width"]
-    assert err == ""
+    path = file.with_suffix(".db")
+    assert (
+        err == f"Results are kept in {path}; dwindle report {path} shows them again.\n"
+    )
     assert read_study(file.with_suffix(".db")).complete
 
 
@@ -74,6 +78,25 @@ def test_a_report_says_what_the_study_said(file, tmp_path, capsys):
     assert page.read_text().startswith("<!DOCTYPE html>")
     assert main(["report", str(store)]) == 0
     assert "width" in capsys.readouterr().out
+
+
+def test_the_help_holds_a_study_file_that_works(tmp_path, capsys):
+    """What --help shows can be copied into a file, and is a study."""
+    assert main(["study", "--help"]) == 0
+    shown = capsys.readouterr().out
+    text = shown[shown.index("[study]") : shown.index("Further keys")]
+    file = tmp_path / "copied.toml"
+    file.write_text(text)
+    assert [axis.axis for axis in read_study_file(file).axes] == ["width", "batch_size"]
+
+
+def test_a_page_that_finds_no_room_does_not_hide_the_table(file, tmp_path, capsys):
+    """What was found is said before files are written that may fail."""
+    page = tmp_path / "my-study.toml" / "page.html"  # below a file: cannot be made
+    assert main(["study", str(file), "--html", str(page)]) == 3
+    out, err = capsys.readouterr()
+    assert "width" in out
+    assert "The report must be written to" in err
 
 
 def test_a_dry_run_trains_nothing(file, capsys):

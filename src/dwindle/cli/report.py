@@ -34,6 +34,11 @@ def show(
     errors = Counter(outcome.error for _, outcome in stored.rows if outcome.error)
     for text, count in errors.items():
         stderr().print(f"{count} trainings failed: {text}", style="red", markup=False)
+    if not as_json:
+        # First what cannot fail: a page may find no room, a picture nothing to show.
+        from dwindle.report.terminal import print_findings
+
+        print_findings(findings, stdout())
     if html is not None:
         from dwindle.report.page import write_page
 
@@ -46,7 +51,3 @@ def show(
         stderr().print(f"Wrote {png}", soft_wrap=True)
     if as_json:
         print_json(findings_as_dict(findings))
-    else:
-        from dwindle.report.terminal import print_findings
-
-        print_findings(findings, stdout())

@@ -87,7 +87,27 @@ def command(  # noqa: PLR0913, one argument per option
     """Train what a study file asks for, and say what was found.
 
     Every finished pack of trainings is kept at once, so that whatever stops a study,
-    the same command again continues it.
+    the same command again continues it. A small study file, whole:
+
+        [study]
+        problem = "digits-mlp"          # or digits-logistic, fashion-mlp
+        [optimizer]
+        name = "sgd"                    # or adamw, adam
+        lr = 0.05
+        [base]
+        width = 64
+        depth = 2                       # hidden layers
+        batch_size = 32
+        dataset_size = 600
+        epochs = 30
+        [weight_decay]
+        low = 1e-5                      # ends of the grid of decays
+        high = 0.1
+        [axes]                          # also depth, dataset_size, epochs, lr
+        width = [16, 32, 64]
+        batch_size = { values = [8, 16, 32], lr = "linear" }
+
+    Further keys, and all defaults: docs/study-file.md in the repository.
     """
     from dwindle.study.study_file import read_study_file
 
@@ -101,6 +121,8 @@ def command(  # noqa: PLR0913, one argument per option
         chosen = _backend(spec, backend, workers)
         stack.callback(chosen.close)
         _run(spec, path, chosen, memory)
+    words = f"Results are kept in {path}; dwindle report {path} shows them again."
+    stderr().print(words, soft_wrap=True, markup=False)
     show(path, html=html, as_json=as_json)
 
 
