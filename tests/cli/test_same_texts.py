@@ -14,8 +14,8 @@ from dwindle.errors import DwindleError
 # The words after ``dwindle``, what Python is asked instead, and what both must say.
 SAME = [
     ("explain AdmW=1", lambda: explain("1", "AdmW"), "Nearest: torch.optim.AdamW"),
-    ("explain add_decayed_weights=1", lambda: explain("1", "add_decayed_weights"), ""),
-    ("explain MLP=1", lambda: explain("1", "MLP"), "MLP"),
+    ("explain Lion=1", lambda: explain("1", "Lion"), "Write one of: keras.optimizers."),
+    ("explain MLP=1", lambda: explain("1", "MLP"), "Nearest: sklearn.neural_network"),
     ("explain AdamW=-1", lambda: explain(-1, "AdamW"), "0 or more. Got -1.0."),
     ("explain AdamW=nan", lambda: explain("nan", "AdamW"), "Got nan."),
     ("explain AdamW=inf", lambda: explain(float("inf"), "AdamW"), "Got inf."),

@@ -6,8 +6,8 @@ from difflib import get_close_matches
 # Of so many that share letters, those few that share them in the same order are near.
 _CANDIDATES = 60
 _ALIKE = 0.3
-# A name that begins or contains what was typed is as near as two typing mistakes.
-_CONTAINED = 2
+# A name that contains what was typed is as near as one typing mistake makes it.
+_CONTAINED = 1
 # What takes more mistakes than the nearest by so many is not meant.
 _FARTHER = 2
 
