@@ -75,25 +75,23 @@ def undriven(
     library: str,
     measure: Callable[[float, Run], list[float]],
     *,
-    number: float = NUMBER,
     run: Run = RUN,
-    rel: float = EXACT,
-    why: str = SIXTY_STEPS,
+    tolerance: tuple[float, str] = (EXACT, SIXTY_STEPS),
 ) -> Check:
     """Zero gradients: what is left of every weight is what the record predicts."""
 
     def ours() -> list[float]:
-        return [survival_from_number(KNOBS[knob], number, run)] * 4
+        return [survival_from_number(KNOBS[knob], NUMBER, run)] * 4
 
     return Check(
         knob=knob,
         library=library,
         kind="undriven weight",
-        settings=f"{number:g}, {said(run)}",
-        theirs=lambda: measure(number, run),
+        settings=f"{NUMBER:g}, {said(run)}",
+        theirs=lambda: measure(NUMBER, run),
         ours=ours,
-        rel=rel,
-        why=why,
+        rel=tolerance[0],
+        why=tolerance[1],
     )
 
 

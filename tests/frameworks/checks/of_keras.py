@@ -96,24 +96,26 @@ def _schedule_free() -> Check:
     )
 
 
-def _driven(optimizer: Any) -> list[float]:
-    """Weights after gradients that torch gets too."""
-    import torch
+def driven(knob: str, **options: Any) -> Callable[[float], list[float]]:
+    """Weights after the gradients that torch gets too."""
 
-    def gradient(step: int, weight: Any) -> Any:
-        return pull(step, torch.as_tensor(weight)).numpy()
+    def run(number: float) -> list[float]:
+        import torch
 
-    return [float(each) for each in _run(optimizer, START, RUN, gradient).flatten()]
+        def gradient(step: int, weight: Any) -> Any:
+            return pull(step, torch.tensor(weight)).numpy()
+
+        name = knob.rpartition(".")[2]
+        optimizer = _optimizer(name, "weight_decay", number, **options)
+        left = _run(optimizer, START, RUN, gradient)
+        return [float(each) for each in left.flatten()]
+
+    return run
 
 
-def _in_torch(build: Callable[[Any], Any], coefficient: float = 0.0) -> list[float]:
+def _in_torch(build: Callable[[Any], Any]) -> list[float]:
     weight = weights()
-    steps(
-        build([weight]),
-        weight,
-        RUN,
-        lambda step, w: pull(step, w) + coefficient * w.detach(),
-    )
+    steps(build([weight]), weight, RUN, pull)
     return list(weight.detach().flatten().tolist())
 
 
@@ -123,7 +125,9 @@ def _adamw() -> Check:
     def ours() -> list[float]:
         import torch
 
-        there = convert(NUMBER, "keras.optimizers.AdamW", to="torch.optim.AdamW", run=RUN)
+        there = convert(
+            NUMBER, "keras.optimizers.AdamW", to="torch.optim.AdamW", run=RUN
+        )
         assert there.fidelity == "same-trajectory"
         return _in_torch(
             lambda parameters: torch.optim.AdamW(
@@ -136,9 +140,7 @@ def _adamw() -> Check:
         library="keras",
         kind="same trajectory",
         settings=f"{NUMBER:g} against torch.optim.AdamW, eps 1e-30, {said(RUN)}",
-        theirs=lambda: _driven(
-            _optimizer("AdamW", "weight_decay", NUMBER, epsilon=1e-30)
-        ),
+        theirs=lambda: driven("keras.optimizers.AdamW", epsilon=1e-30)(NUMBER),
         ours=ours,
     )
 

@@ -14,7 +14,6 @@ from frameworks.checks.check import (
 )
 
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 
 # Builds a chain from the lr of every step and the number of the knob.
@@ -139,10 +138,15 @@ def _left_of(chain: Chain, *, vector: bool = False) -> Callable[..., list[float]
     return measure
 
 
-def _same_as_penalty(knob: str, chain: Chain) -> Check:
-    """Under given gradients the knob is the gradient of its penalty, added to them."""
+def chain_of(knob: str) -> Chain:
+    """The chain of a record."""
+    return _CHAINS.get(knob, _named(knob))
 
-    def driven(number: float, coefficient: float) -> list[float]:
+
+def driven(chain: Chain, coefficient: float = 0.0) -> Callable[[float], list[float]]:
+    """Weights after the gradients that torch gets too, and those of a penalty."""
+
+    def run(number: float) -> list[float]:
         import jax.numpy as jnp
 
         schedule, start = _schedule(RUN), jnp.asarray(START)
@@ -151,18 +155,21 @@ def _same_as_penalty(knob: str, chain: Chain) -> Check:
             noise = jnp.sin(jnp.arange(4.0).reshape(2, 2) + 3.7 * step)
             return (0.3 + coefficient) * weights + noise
 
-        weights, _ = _after(
-            chain(schedule, number), start, RUN.total_steps, gradient
-        )
+        weights, _ = _after(chain(schedule, number), start, RUN.total_steps, gradient)
         return [float(each) for each in weights.flatten()]
 
+    return run
+
+
+def _same_as_penalty(knob: str, chain: Chain) -> Check:
+    """Under given gradients the knob is the gradient of its penalty, added to them."""
     return Check(
         knob=knob,
         library="optax",
         kind="same trajectory",
         settings=f"{NUMBER:g}, against its penalty in the loss, {said(RUN)}",
-        theirs=lambda: driven(NUMBER, 0.0),
-        ours=lambda: driven(0.0, NUMBER),
+        theirs=lambda: driven(chain)(NUMBER),
+        ours=lambda: driven(chain, NUMBER)(0.0),
     )
 
 
@@ -225,24 +232,34 @@ def _schedule_free(knob: str) -> Check:
     )
 
 
+def _number_cancels(knob: str) -> Check:
+    measure = _left_of(chain_of(knob))
+    if KNOBS[knob].family == "trust-ratio":
+        return number_cancels(knob, "optax", measure, rel=1e-9, why=_TRUST)
+    return number_cancels(knob, "optax", measure, rel=0.2, why=_SMALL)
+
+
+def _undriven(knob: str) -> Check:
+    measure = _left_of(chain_of(knob), vector=knob.endswith("muon:adam"))
+    return undriven(knob, "optax", measure)
+
+
+# Where the number sets no rate, what is shown instead.
+_OF_FAMILY: dict[str | None, Callable[[str], Check]] = {
+    "coupled-adaptive": _number_cancels,
+    "trust-ratio": _number_cancels,
+    "estimated-lr": _estimated,
+    "schedule-free": _schedule_free,
+}
+
+
 def _checks() -> Iterator[Check]:
     for knob, record in KNOBS.items():
         if not knob.startswith("optax."):
             continue
-        family, chain = str(record.family), _CHAINS.get(knob, _named(knob))
-        measure = _left_of(chain, vector=knob.endswith("muon:adam"))
-        if family == "coupled-adaptive":
-            yield number_cancels(knob, "optax", measure, rel=0.2, why=_SMALL)
-        elif family == "trust-ratio":
-            yield number_cancels(knob, "optax", measure, rel=1e-9, why=_TRUST)
-        elif family == "estimated-lr":
-            yield _estimated(knob)
-        elif family == "schedule-free":
-            yield _schedule_free(knob)
-        elif family not in NO_RATE:
-            yield undriven(knob, "optax", measure)
-        if family.startswith("coupled"):
-            yield _same_as_penalty(knob, chain)
+        yield _OF_FAMILY.get(record.family, _undriven)(knob)
+        if record.penalty is not None:
+            yield _same_as_penalty(knob, chain_of(knob))
 
 
 CHECKS = tuple(_checks())

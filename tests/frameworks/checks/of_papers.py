@@ -13,9 +13,7 @@ from dwindle.decay.run import Run
 
 _LR, _BATCH, _N = 0.05, 6, 24
 # One matrix of two inputs and two outputs: also what a layer is divided by.
-_PENALIZED = Run(
-    lr=_LR, batch_size=_BATCH, dataset_size=_N, steps=40, units=(2, 2)
-)
+_PENALIZED = Run(lr=_LR, batch_size=_BATCH, dataset_size=_N, steps=40, units=(2, 2))
 _DECAYED = Run(
     lr=RUN.lr,
     schedule=RUN.schedule,

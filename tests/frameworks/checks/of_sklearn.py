@@ -1,6 +1,7 @@
 """Checks of scikit-learn: the same optimum, the same trajectory, weights undriven."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from frameworks.checks.check import Check, undriven
@@ -23,9 +24,7 @@ def _data() -> tuple[Any, Any, Any]:
     return inputs, numbers, (numbers > 0.3).astype(int)
 
 
-def _canonical(
-    loss: Callable[[Any, Any], Any], targets: Any, penalty: float, *, intercept_pays: bool
-) -> list[float]:
+def _canonical(problem: "_Problem", targets: Any, penalty: float) -> list[float]:
     """Minimum of mean loss + (penalty/2)·Σw², by torch's L-BFGS in float64."""
     import torch
 
@@ -43,8 +42,8 @@ def _canonical(
 
     def closure() -> Any:
         optimizer.zero_grad()
-        mean = loss(inputs @ weight[:-1] + weight[-1], y).mean()
-        pays = weight if intercept_pays else weight[:-1]
+        mean = problem.loss(inputs @ weight[:-1] + weight[-1], y).mean()
+        pays = weight if problem.intercept_pays else weight[:-1]
         value = mean + penalty / 2 * pays.square().sum()
         value.backward()
         return value
@@ -69,22 +68,24 @@ def _squared(scores: Any, y: Any) -> Any:
     return (scores - y).square()
 
 
+@dataclass(frozen=True)
+class _Problem:
+    """What is minimized beside the penalty, and whether an intercept pays for it."""
+
+    loss: Callable[[Any, Any], Any]
+    classes: bool = True
+    intercept_pays: bool = False
+
+
 def _optimum(
-    knob: str,
-    number: float,
-    estimator: Callable[[], Any],
-    loss: Callable[[Any, Any], Any],
-    *,
-    classes: bool = True,
-    intercept_pays: bool = False,
-    rel: float = 1e-6,
+    knob: str, number: float, estimator: Callable[[], Any], problem: _Problem
 ) -> Check:
     """Their solution is that of mean loss + (λ/2)·Σw² with the λ that convert gives."""
     run = Run(dataset_size=_N, batch_size=_N)
 
     def theirs() -> list[float]:
         inputs, numbers, labels = _data()
-        fitted = estimator().fit(inputs, labels if classes else numbers)
+        fitted = estimator().fit(inputs, labels if problem.classes else numbers)
         intercept = fitted.intercept_
         last = intercept[0] if hasattr(intercept, "__len__") else intercept
         return [*map(float, fitted.coef_.ravel()), float(last)]
@@ -92,10 +93,8 @@ def _optimum(
     def ours() -> list[float]:
         there = convert(number, knob, to="answer.decay", run=run)
         assert there.fidelity == "same-objective"
-        targets = _data()[2 if classes else 1]
-        return _canonical(
-            loss, targets, float(there.value or 0), intercept_pays=intercept_pays
-        )
+        targets = _data()[2 if problem.classes else 1]
+        return _canonical(problem, targets, float(there.value or 0))
 
     return Check(
         knob=knob,
@@ -104,7 +103,7 @@ def _optimum(
         settings=f"{number:g}, {_N} examples, {_FEATURES} weights and an intercept",
         theirs=theirs,
         ours=ours,
-        rel=rel,
+        rel=1e-6,
         why=_OPTIMUM,
     )
 
@@ -123,23 +122,18 @@ def _optima() -> Iterator[Check]:
         return build
 
     logistic = of("linear_model", "LogisticRegression", C=0.7, solver="newton-cholesky")
-    yield _optimum(f"{linear}LogisticRegression:C", 0.7, logistic, _logistic)
+    yield _optimum(f"{linear}LogisticRegression:C", 0.7, logistic, _Problem(_logistic))
+    pays = _Problem(_logistic, intercept_pays=True)
     liblinear = of("linear_model", "LogisticRegression", C=0.7, solver="liblinear")
-    yield _optimum(
-        f"{linear}LogisticRegression:liblinear",
-        0.7,
-        liblinear,
-        _logistic,
-        intercept_pays=True,
-    )
+    yield _optimum(f"{linear}LogisticRegression:liblinear", 0.7, liblinear, pays)
+    pays = _Problem(_squared_hinge, intercept_pays=True)
     hinge = of("svm", "LinearSVC", C=0.3, dual=False)
-    yield _optimum(
-        "sklearn.svm.LinearSVC:C", 0.3, hinge, _squared_hinge, intercept_pays=True
-    )
+    yield _optimum("sklearn.svm.LinearSVC:C", 0.3, hinge, pays)
+    squared = _Problem(_squared, classes=False)
     ridge = of("linear_model", "Ridge", alpha=3.0, solver="cholesky")
-    yield _optimum(f"{linear}Ridge", 3.0, ridge, _squared, classes=False)
+    yield _optimum(f"{linear}Ridge", 3.0, ridge, squared)
     net = of("linear_model", "ElasticNet", alpha=0.2, l1_ratio=0.0)
-    yield _optimum(f"{linear}ElasticNet", 0.2, net, _squared, classes=False)
+    yield _optimum(f"{linear}ElasticNet", 0.2, net, squared)
 
 
 class _Perceptron:
@@ -300,9 +294,7 @@ def _lbfgs(name: str) -> Check:
     )
 
 
-def _left_of_sgd(
-    name: str, schedule: str
-) -> Callable[[float, Run], list[float]]:
+def _left_of_sgd(name: str, schedule: str) -> Callable[[float, Run], list[float]]:
     """Inputs of zero pull at no weight: only the decay acts, once per example."""
 
     def measure(number: float, run: Run) -> list[float]:

@@ -16,11 +16,13 @@ _TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
 _NESTEROV = replace(RUN, nesterov=True)
 
 
-def _factory(name: str) -> Factory:
+def factory(name: str, **options: Any) -> Factory:
+    """What timm's factory builds under this name."""
+
     def build(parameters: list[Any], lr: float, number: float) -> Any:
         timm = module("timm.optim", "timm", "timm.models")
         return timm.create_optimizer_v2(
-            parameters, opt=name, lr=lr, weight_decay=number, momentum=0.9
+            parameters, opt=name, lr=lr, weight_decay=number, momentum=0.9, **options
         )
 
     return build
@@ -31,7 +33,7 @@ def _lars() -> Check:
 
     def theirs() -> list[float]:
         weight = weights()
-        optimizer = _factory("lars")([weight], 0.1, 0.5)
+        optimizer = factory("lars")([weight], 0.1, 0.5)
         weight.grad = weight.detach() ** 2
         optimizer.step()
         return list(weight.detach().flatten().tolist())
@@ -41,7 +43,9 @@ def _lars() -> Check:
         gradient = weight**2
         norm, size = weight.norm(), gradient.norm()
         trust = 0.001 * norm / (size + norm * 0.5 + 1e-8)
-        return list((weight - 0.1 * trust * (gradient + 0.5 * weight)).flatten().tolist())
+        return list(
+            (weight - 0.1 * trust * (gradient + 0.5 * weight)).flatten().tolist()
+        )
 
     return Check(
         knob="timm.lars",
@@ -59,15 +63,15 @@ def _checks() -> Iterator[Check]:
         if not knob.startswith("timm."):
             continue
         name, family = knob.removeprefix("timm."), str(record.family)
-        measure = left_of(_factory(name))
+        measure = left_of(factory(name))
         if family == "coupled-adaptive":
             yield number_cancels(knob, "timm", measure, rel=0.2, why=_SMALL)
         elif family not in NO_RATE:
             run = _NESTEROV if name == "sgd" else RUN
             yield undriven(knob, "timm", measure, run=run)
         if family.startswith("coupled"):
-            yield same_as_penalty(knob, "timm", _factory(name))
-    lamb = left_of(_factory("lamb"))
+            yield same_as_penalty(knob, "timm", factory(name))
+    lamb = left_of(factory("lamb"))
     yield number_cancels("timm.lamb", "timm", lamb, rel=1e-5, why=_TRUST)
     yield _lars()
 

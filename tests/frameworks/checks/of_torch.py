@@ -1,4 +1,4 @@
-"""Checks of torch.optim: survival where a number sets a rate, penalty where it is one."""
+"""Checks of torch.optim: survival where a number sets a rate, penalties too."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -40,7 +40,7 @@ def _checks() -> Iterator[Check]:
         if record.family == "coupled-adaptive":
             yield number_cancels(knob, "torch", measure, rel=0.2, why=_EPS)
         elif "ASGD" in knob:
-            yield undriven(knob, "torch", measure, rel=1e-6, why=_ASGD)
+            yield undriven(knob, "torch", measure, tolerance=(1e-6, _ASGD))
         else:
             yield undriven(knob, "torch", measure)
         if record.family in {"coupled-sgd", "coupled-adaptive"}:

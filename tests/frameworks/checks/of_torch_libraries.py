@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from frameworks.checks.check import Check, number_cancels, said, undriven
+from frameworks.checks.check import (
+    EXACT,
+    SIXTY_STEPS,
+    Check,
+    number_cancels,
+    said,
+    undriven,
+)
 from frameworks.checks.torch_like import (
     Factory,
     left_of,
@@ -45,13 +52,15 @@ _DISTRIBUTIONS = {
 }
 
 
-def _factory(knob: str) -> Factory:
+def factory(knob: str, **more: Any) -> Factory:
+    """The optimizer of a record, with the options that make it that one."""
+
     def build(parameters: list[Any], lr: float, number: float) -> Any:
         import importlib
 
         path, _, name = knob.partition(":")[0].rpartition(".")
         kind = getattr(importlib.import_module(path), name)
-        options = _OPTIONS.get(knob, {})
+        options = _OPTIONS.get(knob, {}) | more
         return kind(parameters, lr=lr, weight_decay=number, **options)
 
     return build
@@ -60,16 +69,16 @@ def _factory(knob: str) -> Factory:
 def _of(knob: str) -> Iterator[Check]:
     """The checks that follow from the family alone."""
     library = _DISTRIBUTIONS[knob.partition(".")[0]]
-    family, factory = str(KNOBS[knob].family), _factory(knob)
+    family, build = str(KNOBS[knob].family), factory(knob)
     single = library == "bitsandbytes"
-    measure = left_of(factory, "float32" if single else "float64")
+    measure = left_of(build, "float32" if single else "float64")
     if family == "coupled-adaptive":
         yield number_cancels(knob, library, measure, rel=0.6, why=_SMALL)
     elif family not in NO_RATE:
-        exact = {"rel": 1e-5, "why": FLOAT32} if single else {}
-        yield undriven(knob, library, measure, **exact)
+        tolerance = (1e-5, FLOAT32) if single else (EXACT, SIXTY_STEPS)
+        yield undriven(knob, library, measure, tolerance=tolerance)
     if family.startswith("coupled") and not single:
-        yield same_as_penalty(knob, library, factory)
+        yield same_as_penalty(knob, library, build)
 
 
 def _schedule_free(knob: str) -> Check:
@@ -81,7 +90,7 @@ def _schedule_free(knob: str) -> Check:
 
         weight = weights()
         start = weight.detach().clone()
-        optimizer = _factory(knob)([weight], float(run.require("lr", "It")), number)
+        optimizer = factory(knob)([weight], float(run.require("lr", "It")), number)
         optimizer.train()
         steps(optimizer, weight, run, lambda _, w: torch.zeros_like(w))
         optimizer.eval()
@@ -112,7 +121,7 @@ def _estimated(knob: str) -> Check:
 
     def after_a_step(number: float) -> tuple[Any, float]:
         weight = weights()
-        optimizer = _factory(knob)([weight], 1.0, number)
+        optimizer = factory(knob)([weight], 1.0, number)
         weight.grad = pull(0, weight)
         optimizer.step()
         return weight.detach(), float(optimizer.param_groups[0]["d"])
@@ -143,7 +152,7 @@ def _checks() -> Iterator[Check]:
             yield from _of(knob)
     lars = "pytorch_optimizer.LARS"
     yield number_cancels(
-        lars, "pytorch_optimizer", left_of(_factory(lars)), rel=1e-6, why=_TRUST
+        lars, "pytorch_optimizer", left_of(factory(lars)), rel=1e-6, why=_TRUST
     )
     yield _estimated("pytorch_optimizer.Prodigy")
     yield _schedule_free("schedulefree.AdamWScheduleFree")

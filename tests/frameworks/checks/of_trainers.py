@@ -14,7 +14,9 @@ _SMALL = "the number cancels but for eps; a factor of a hundred would be seen as
 _WIDER = 4  # times the base width of the muP checks
 
 
-def _composer(name: str, **options: Any) -> Factory:
+def composer(name: str, **options: Any) -> Factory:
+    """One of Composer's two decoupled optimizers."""
+
     def build(parameters: list[Any], lr: float, number: float) -> Any:
         packages = ("composer", "composer.optim", "composer.utils")
         module("composer.utils.dist", *packages)
@@ -47,7 +49,8 @@ def _fastai(name: str, *, decouple_wd: bool = True, **options: Any) -> Factory:
     return build
 
 
-def _unit_scaling(parameters: list[Any], lr: float, number: float) -> Any:
+def unit_scaling(parameters: list[Any], lr: float, number: float) -> Any:
+    """AdamW of unit scaling on plain weights."""
     optim = module("unit_scaling.optim", "unit_scaling")
     return optim.AdamW(
         parameters, lr=lr, weight_decay=number, allow_non_unit_scaling_params=True
@@ -117,9 +120,9 @@ def _transformers(number: float, run: Run) -> list[float]:
 _FACTORIES: dict[str, tuple[str, Factory]] = {
     "composer.optim.DecoupledSGDW": (
         "mosaicml",
-        _composer("DecoupledSGDW", momentum=0.9),
+        composer("DecoupledSGDW", momentum=0.9),
     ),
-    "composer.optim.DecoupledAdamW": ("mosaicml", _composer("DecoupledAdamW")),
+    "composer.optim.DecoupledAdamW": ("mosaicml", composer("DecoupledAdamW")),
     "fastai.optimizer.SGD": ("fastai", _fastai("SGD", mom=0.9)),
     "fastai.optimizer.SGD:coupled": (
         "fastai",
@@ -127,7 +130,7 @@ _FACTORIES: dict[str, tuple[str, Factory]] = {
     ),
     "fastai.optimizer.Adam": ("fastai", _fastai("Adam")),
     "fastai.optimizer.RMSProp": ("fastai", _fastai("RMSProp")),
-    "unit_scaling.optim.AdamW": ("unit-scaling", _unit_scaling),
+    "unit_scaling.optim.AdamW": ("unit-scaling", unit_scaling),
 }
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from frameworks.checks import (
     of_keras,
     of_optax,
+    of_pairs,
     of_papers,
     of_sklearn,
     of_timm,
@@ -17,6 +18,7 @@ CHECKS = (
     *of_torch.CHECKS,
     *of_keras.CHECKS,
     *of_optax.CHECKS,
+    *of_pairs.CHECKS,
     *of_papers.CHECKS,
     *of_sklearn.CHECKS,
     *of_timm.CHECKS,
