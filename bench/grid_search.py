@@ -9,7 +9,7 @@ from sklearn.model_selection import GridSearchCV
 from sklearn.neural_network import MLPClassifier
 from tasks import DECAYS, DIGITS, SEEDS
 
-from dwindle.study.problem import load_once
+from dwindle.study.problems import load_once
 
 
 def measure_grid_search_ms(width: int, repeats: int) -> float:

@@ -12,7 +12,7 @@ from study import tiny
 from dwindle.errors import MissingFactError, WorkerError
 from dwindle.study.backends import ATTEMPTS, Inline, Processes
 from dwindle.study.plan import packs_from_trials, round_trials
-from dwindle.study.problem import problem
+from dwindle.study.problems import problem
 from dwindle.study.training import Work
 
 

@@ -20,7 +20,7 @@ from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
 from dwindle.study.driver import Settings, first_packs, run_study
 from dwindle.study.pack_size import pack_bytes
-from dwindle.study.problem import problem
+from dwindle.study.problems import problem
 
 # Room for three of the widest models: small packs, so that there is much to stop in.
 WIDEST = replace(tiny.BASE, width=16)

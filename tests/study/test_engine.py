@@ -15,7 +15,8 @@ from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Scale, Trial
 from dwindle.study import steps
 from dwindle.study.engine import _Run, train_pack
-from dwindle.study.problem import layer_shapes, load_once, problem
+from dwindle.study.problem import layer_shapes
+from dwindle.study.problems import load_once, problem
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 
 SGD = Optimizer(name="sgd", momentum=0.9, schedule="cosine", warmup=0.05)

@@ -11,7 +11,7 @@ from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Scale, Trial
 from dwindle.study.engine import train_pack
 from dwindle.study.pack_size import pack_bytes, pack_size
-from dwindle.study.problem import load_once, problem
+from dwindle.study.problems import load_once, problem
 
 DIGITS = problem("digits-mlp")
 SGD = Optimizer(name="sgd", momentum=0.9)

@@ -19,7 +19,8 @@ from dwindle.study.plan import (
     problem_faults,
     round_trials,
 )
-from dwindle.study.problem import layer_shapes, problem
+from dwindle.study.problem import layer_shapes
+from dwindle.study.problems import problem
 
 DIGITS = problem(SPEC.problem)
 

@@ -7,7 +7,8 @@ import pytest
 
 from dwindle.errors import DataFilesError, UnknownNameError
 from dwindle.store.records import Scale
-from dwindle.study.problem import layer_shapes, load_once, problem
+from dwindle.study.problem import layer_shapes
+from dwindle.study.problems import load_once, problem
 from dwindle.study.problems.fashion import FOLDER_VARIABLE, FashionMnist
 from dwindle.study.problems.idx import read_idx
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from dwindle.decay.penalties import layer_coefficients
-from dwindle.study.problem import problem
+from dwindle.study.problems import problem
 
 
 @dataclass(frozen=True)

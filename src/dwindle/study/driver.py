@@ -26,7 +26,8 @@ from dwindle.study.plan import (
     problem_faults,
     round_trials,
 )
-from dwindle.study.problem import Problem, problem
+from dwindle.study.problem import Problem
+from dwindle.study.problems import problem
 from dwindle.study.training import Work
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)

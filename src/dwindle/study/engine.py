@@ -20,7 +20,8 @@ from dwindle.study.batches import Samples, evaluation_batches
 from dwindle.study.compiler import compiled_steps
 from dwindle.study.layout import Layout
 from dwindle.study.optimizers import Pack
-from dwindle.study.problem import Data, Problem, layer_shapes, load_once
+from dwindle.study.problem import Data, Problem, layer_shapes
+from dwindle.study.problems import load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 from dwindle.study.stack import Stack
 from dwindle.study.steps import steps_for

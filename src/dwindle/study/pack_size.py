@@ -42,7 +42,9 @@ def pack_size(
         if best == 1:
             need = pack_bytes(scale, problem, optimizer, models=1)
             must = f"at least {need:,} bytes, what a single model of this scale takes"
-            raise RangeError("memory_ceiling", f"{memory_ceiling:,} bytes", must)
+            remedy = "Give more memory, or fewer workers that share it."
+            got = f"{memory_ceiling:,} bytes"
+            raise RangeError("The memory of a worker", got, must, remedy)
         best -= 1
     return best
 

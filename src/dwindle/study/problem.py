@@ -2,14 +2,12 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dwindle.errors import UnknownNameError
 from dwindle.store.records import Scale
 
 
@@ -64,6 +62,7 @@ def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
 
     Example:
         >>> from dwindle.store.records import Scale
+        >>> from dwindle.study.problems import problem
         >>> scale = Scale(
         ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=0.1
         ... )
@@ -74,27 +73,3 @@ def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
     depth = scale.depth if problem.hidden else 0
     sizes = (problem.inputs, *(scale.width,) * depth, problem.classes)
     return tuple(pairwise(sizes))
-
-
-def problem(name: str) -> Problem:
-    """Return the problem of that name.
-
-    Raises:
-        UnknownNameError: If there is none; with the nearest names.
-
-    Example:
-        >>> problem("digits-mlp").pool_size
-        1200
-
-    """
-    from dwindle.study.problems import PROBLEMS
-
-    if name not in PROBLEMS:
-        raise UnknownNameError.among("problem", name, PROBLEMS)
-    return PROBLEMS[name]
-
-
-@cache
-def load_once(problem: Problem) -> Data:
-    """Return the data of a problem, read from disk once per process."""
-    return problem.load()

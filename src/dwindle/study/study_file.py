@@ -15,7 +15,7 @@ from dwindle.store.records import Optimizer, Scale
 from dwindle.store.spec import AxisSpec, StudyDraft, StudySpec, faults
 from dwindle.store.vocabulary import CHOICES
 from dwindle.study.plan import problem_faults
-from dwindle.study.problem import problem
+from dwindle.study.problems import problem
 from dwindle.study.study_tables import TOLD, StudyFile
 from dwindle.study.toml_lines import key_lines, line_of
 

@@ -9,7 +9,7 @@ from pydantic_core import PydanticCustomError
 from dwindle.errors import UnknownNameError
 from dwindle.store.spec import out_of_range
 from dwindle.store.vocabulary import CHOICES, KINDS
-from dwindle.study.problem import problem
+from dwindle.study.problems import problem
 
 # Type of the errors whose text is one of ours already.
 TOLD = "told"

@@ -35,7 +35,7 @@ class Engine:
 def train_with_engine(work: Work) -> Sequence[Outcome]:
     """Train a pack with the stacked engine, on the problem that its trials name."""
     from dwindle.study.engine import train_pack
-    from dwindle.study.problem import problem
+    from dwindle.study.problems import problem
 
     return train_pack(
         work.trials,
@@ -63,7 +63,7 @@ def stacked_version() -> str:
 
 def load_problem(name: str) -> object:
     """Read the data of a problem, which the engine then finds at hand."""
-    from dwindle.study.problem import load_once, problem
+    from dwindle.study.problems import load_once, problem
 
     load_once(problem(name))
     return None
