@@ -138,6 +138,10 @@ def test_a_grown_study_keeps_its_results(path):
         ({"torch_version": "3.0"}, r"torch version 2\.13\.0 there, 3\.0 now"),
         ({"dtype": "float64"}, "dtype float32 there, float64 now"),
         ({"normalization": "fan-in"}, "normalization none there, fan-in now"),
+        (
+            {"optimizer": replace(CONDITIONS.optimizer, momentum=0.5)},
+            r"Got momentum 0\.\d there, 0\.5 now\. ",
+        ),
     ],
 )
 def test_unlike_conditions_are_refused(path, change, told):

@@ -254,7 +254,7 @@ def _conditions(study: Row) -> Conditions:
 
 
 def _refuse_unlike(path: Path, study: Row, now: Conditions) -> None:
-    there, here = asdict(_conditions(study)), asdict(now)
+    there, here = _told_apart(_conditions(study)), _told_apart(now)
     differences = tuple(
         (name.replace("_", " "), str(there[name]), str(here[name]))
         for name in here
@@ -262,6 +262,14 @@ def _refuse_unlike(path: Path, study: Row, now: Conditions) -> None:
     )
     if differences:
         raise StoreUnlikeError(str(path), differences)
+
+
+def _told_apart(conditions: Conditions) -> dict[str, object]:
+    """Return conditions with each fact of the optimizer as one of its own."""
+    plain = asdict(conditions)
+    optimizer = plain.pop("optimizer")
+    name = optimizer.pop("name")
+    return {**plain, "optimizer": name, **optimizer}
 
 
 def _insert(db: sqlite3.Connection, table: str, row: Row) -> None:
