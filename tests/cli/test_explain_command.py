@@ -88,6 +88,7 @@ def test_a_run_too_long_to_follow_is_told(capsys):
         ("steps", 1_771_904.0, "1,771,904"),
         ("epochs", 35.4567, "35.46"),
         ("run", 0.1773, "17.7%"),
+        ("run", 69.31, "6,931%"),
         ("tokens", None, "–"),
         ("steps", float("inf"), "–"),
     ],

@@ -80,7 +80,8 @@ def time_on(clock: str, times: Mapping[str, float | None]) -> str:
     if value is None or not math.isfinite(value):
         return "–"
     if clock == "run":
-        return f"{100 * value:.3g}%"
+        percent = 100 * value
+        return f"{percent:,.0f}%" if percent >= COUNT_FROM else f"{percent:.3g}%"
     return f"{value:,.0f}" if value >= COUNT_FROM else f"{value:.4g}"
 
 

@@ -43,8 +43,8 @@ def pack_size(
             need = pack_bytes(scale, problem, optimizer, models=1)
             must = f"at least {need:,} bytes, what a single model of this scale takes"
             remedy = "Give more memory, or fewer workers that share it."
-            got = f"{memory_ceiling:,} bytes"
-            raise RangeError("The memory of a worker", got, must, remedy)
+            name, got = "The memory of a worker", f"{memory_ceiling:,} bytes"
+            raise RangeError(name, got, must, remedy)
         best -= 1
     return best
 
