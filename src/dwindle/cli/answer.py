@@ -44,7 +44,8 @@ def command(
 
     The claims of the question and of its answer are checked live, hundreds of networks
     are trained on real data, and every published rule is held against what came out.
-    Trainings are kept: the same command again continues, or answers at once.
+    The trainings of the studies are kept, and the same command again continues them;
+    the claims are checked anew each time.
     """
     from dwindle.answer.studies import FULL, QUICK
     from dwindle.findings.as_json import answer_as_dict
