@@ -50,7 +50,7 @@ def test_negative_numbers_are_values(number):
     ("words", "error", "said"),
     [
         ([], UsageError, "Missing argument 'KNOB=VALUE'"),
-        (["a", "b"], UsageError, "Got unexpected extra argument (b). dwindle try --h"),
+        (["a", "b"], UsageError, "Got unexpected extra argument (b). Got a b. dwindle"),
         (["a", "--peak-lr"], UsageError, "Option '--peak-lr' requires an argument"),
         (["a", "--peak-lr", "--name"], RangeError, "a number. Got '--name'."),
         (["a", "--nesterov=1"], UsageError, "'--nesterov' does not take a value"),

@@ -187,3 +187,12 @@ def test_an_interval_that_holds_everything_agrees_with_nothing(
     assert first.agrees is agrees
     # Leaving λ as it is and a rule that says 0 are the same claim.
     assert last.agrees is (None if agrees is None else unchanged.agrees)
+
+
+def test_no_regret_lies_outside_of_its_interval():
+    """Even where noise puts an estimate below zero, value and limits agree."""
+    found, rules = held("dataset_size", -1.0, noise=1.0)
+    costs = [r for r in (*rules.values(), found.unchanged) if r.regret is not None]
+    assert costs
+    assert all(r.regret_low <= r.regret <= r.regret_high for r in costs)
+    assert all(r.regret >= 0 for r in costs)

@@ -115,6 +115,7 @@ def read_words(
         {'knob': 'SGD', 'lr': '0.1'}
 
     """
+    words = list(words)
     params = [_parameter(option) for option in options]
     parser = click.Command(command, params=params, add_help_option=False)
     try:
@@ -124,9 +125,9 @@ def read_words(
         hint = f"{command} --help lists all options."
         raise UnknownNameError.among("option", error.option_name, names, hint) from None
     except click.UsageError as error:
-        must = f"{command} must be called as its help says."
-        got = error.format_message().rstrip(".")
-        raise UsageError(must, f"this: {got}", _HOW.format(command)) from None
+        must = f"{command}: {error.format_message().rstrip('.')}."
+        got = " ".join(words) or "no words"
+        raise UsageError(must, got, _HOW.format(command)) from None
     return {
         option.argument: _value(command, option, given[option.argument])
         for option in options

@@ -73,4 +73,4 @@ def _surely_less(one: RuleFindings, other: RuleFindings) -> bool:
 
 def _share(rule: RuleFindings) -> str:
     bound = "at least " if rule.beyond_grid else ""
-    return f"{bound}{words.fixed(100 * max(0.0, rule.share_lost or 0.0), 0)} %"
+    return f"{bound}{words.fixed(100 * (rule.share_lost or 0.0), 0)} %"

@@ -186,6 +186,10 @@ def _cost(predicted: Sequence[float | None], ground: Ground) -> _Cost:
         judged.append(Judged(curve=cell.curve, values=reading.values))
         beyond += reading.beyond
     regret = measure_regret(judged) if judged else None
+    if regret is not None:
+        # Noise can put the estimate below zero, where no loss can be; its interval
+        # already stops there, and a value outside of its interval misleads.
+        regret = replace(regret, value=max(0.0, regret.value))
     return _Cost(regret=regret, share=_share(regret, judged), beyond=beyond)
 
 

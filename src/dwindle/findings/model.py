@@ -62,6 +62,7 @@ class RuleFindings:
     predicts). ``agrees`` is None where the measurement cannot tell. Regret is the
     validation loss lost by following the rule from the anchor cell, over the other
     cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
+    Neither they nor the interval lie below zero: so much is known before measuring.
     ``beyond_grid`` counts predictions that the grid does not reach: the regret is then
     at least so much.
     """

@@ -78,8 +78,7 @@ def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
 
 
 def _regret(rule: RuleFindings | None) -> float:
-    # Noise can put a single regret below zero; its truth cannot be.
-    return max(0.0, rule.regret or 0.0) if rule else 0.0
+    return rule.regret or 0.0 if rule else 0.0
 
 
 def _high(rule: RuleFindings | None) -> float:

@@ -110,8 +110,8 @@ def _price_of_the_question(axis: AxisFindings) -> str:
         return wanted
     bound = "at least " if rule.beyond_grid else ""
     if rule.share_lost is None:
-        return f"{wanted} and loses {bound}{words.fixed(max(0.0, rule.regret), 3)} nats"
-    share = words.fixed(100 * max(0.0, rule.share_lost), 0)
+        return f"{wanted} and loses {bound}{words.fixed(rule.regret, 3)} nats"
+    share = words.fixed(100 * rule.share_lost, 0)
     return f"{wanted} and loses {bound}{share} % of what decay buys"
 
 

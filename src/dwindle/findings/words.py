@@ -116,8 +116,7 @@ def loss(rule: RuleFindings) -> str:
     """Return what following a rule loses, in units of the loss, with its interval."""
     if rule.regret is None:
         return NOTHING
-    # Noise can put an estimate below zero; a loss that is lost cannot be negative.
-    value = fixed(max(0.0, rule.regret), 3)
+    value = fixed(rule.regret, 3)
     bound = "≥ " if rule.beyond_grid else ""
     if rule.regret_low is None or rule.regret_high is None:
         return f"{bound}{value}"

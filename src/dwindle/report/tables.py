@@ -44,7 +44,7 @@ def regret_text(rule: RuleFindings) -> str:
         return text.NOTHING
     # Noise can put an estimate below zero; a loss that is lost cannot be negative.
     bound = "≥ " if rule.beyond_grid else ""
-    return f"{bound}{text.fixed(max(0.0, rule.regret))}"
+    return f"{bound}{text.fixed(rule.regret)}"
 
 
 def _rank(rule: RuleFindings) -> tuple[bool, float, str]:
@@ -168,7 +168,7 @@ def _rule_row(rule: RuleFindings) -> tuple[str, ...]:
         agreement(rule),
         regret_text(rule),
         f"{low}–{high}" if rule.regret_low is not None else text.NOTHING,
-        text.share(None if rule.share_lost is None else max(0.0, rule.share_lost)),
+        text.share(rule.share_lost),
     )
 
 
