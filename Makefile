@@ -26,7 +26,7 @@ test: setup
 
 test-frameworks: setup
 	@TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup_frameworks.sh
-	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/frameworks/run_checks.py $(ARGS)
+	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/frameworks/run_checks.py tests/frameworks/run_tables.py $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check

@@ -43,7 +43,7 @@ def number_for(name):
     """Numbers that make a shrink of a thousandth or so."""
     knob = KNOBS[name]
     if knob.clock is None:
-        return {"shrink": 1e-3}.get(name, 0.04)
+        return {"shrink": 1e-3}.get(name, 0.01)
     return {
         "steps": 700.0,
         "examples": 5e3,

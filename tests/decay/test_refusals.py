@@ -97,6 +97,7 @@ def test_a_missing_fact_is_asked_for(number, source, target, facts, message):
     ("number", "source", "target", "facts", "message"),
     [
         (20, "AdamW", "half-life:steps", {"lr": 0.1}, r"fraction in \[0, 1\)"),
+        (20, "AdamW", "ASGD", {"lr": 0.1, "steps": 9}, r"fraction in \[0, 1\)"),
         (1e-300, "sigma", "SGD", {"dataset_size": 9}, "to be a finite number"),
         (1e-5, "question.l2", "ASGD", {}, r"at least 0.0001.*Switch that"),
     ],

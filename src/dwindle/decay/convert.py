@@ -257,8 +257,11 @@ def _by_shrink(source: Setting, target: Knob, before: Run, after: Run) -> Conver
 
 
 def _by_total(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
+    # Weights that swing through zero have e-folds too: both sides must truly decay.
+    shrink_from_number(source.knob, source.number, before)
     e_folds = e_folds_from_number(source.knob, source.number, before)
     value = number_from_e_folds(target, e_folds, after)
+    shrink_from_number(target, value, after)
     forward, inverse = _formulas(source.knob, target, before, after)
     return Conversion(
         knob=source.knob.name,

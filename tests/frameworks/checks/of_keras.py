@@ -14,7 +14,8 @@ from dwindle.decay.run import Run
 _PEAK = float(RUN.require("lr", "A check"))
 
 
-def _keras() -> Any:
+def keras_module() -> Any:
+    """Keras on JAX in float64, whatever the environment says."""
     os.environ["KERAS_BACKEND"] = "jax"
     import jax
     import keras
@@ -30,7 +31,7 @@ def _run(
     """Step through a run; the optimizer decays by itself."""
     import numpy as np
 
-    keras = _keras()
+    keras = keras_module()
     variable = keras.Variable(np.asarray(start), dtype="float64", name="kernel")
     optimizer.build([variable])
     for step, multiplier in enumerate(run.multipliers()):
@@ -40,7 +41,7 @@ def _run(
 
 
 def _optimizer(name: str, argument: str, number: float, **options: Any) -> Any:
-    kind = getattr(_keras().optimizers, name)
+    kind = getattr(keras_module().optimizers, name)
     return kind(learning_rate=_PEAK, **{argument: number}, **options)
 
 
@@ -152,7 +153,7 @@ def _l2() -> Check:
         import jax
         import jax.numpy as jnp
 
-        keras = _keras()
+        keras = keras_module()
         penalty = keras.regularizers.L2(NUMBER)
         weight = jnp.asarray(START)
         for step, multiplier in enumerate(RUN.multipliers()):
