@@ -21,7 +21,7 @@ EPOCHS = AxisSpec(axis="epochs", values=(8, 15, 30, 60, 120))
 SGD = StudySpec(
     name="SGD with an L2 penalty",
     problem="digits-mlp",
-    seeds=5,
+    seeds=8,  # with 5, depth, batch size and lr stay undecided
     optimizer=Optimizer(name="sgd", momentum=0.9, schedule="cosine", warmup=0.05),
     base=BASE,
     low=1e-5,
