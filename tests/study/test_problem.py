@@ -23,6 +23,10 @@ FILES = {
 }
 
 
+# A fixed time: the bytes name the test, and processes must agree on names.
+TORN_GZIP = gzip.compress(b"cut off" * 99, mtime=0)[:-9]
+
+
 def idx_bytes(array):
     header = bytes([0, 0, 8, array.ndim])
     return header + np.array(array.shape, dtype=">u4").tobytes() + array.tobytes()
