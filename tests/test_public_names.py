@@ -55,7 +55,7 @@ def test_importing_is_light():
         print(sorted(m for m in sys.modules if m.startswith("dwindle")))
         for name in dwindle.__all__:
             getattr(dwindle, name)
-        dwindle.convert(1, "SGD", to="question.l2")
+        dwindle.convert(1, "torch.SGD", to="question.l2")
         print([name for name in {HEAVY} if name in sys.modules])
         """
     )

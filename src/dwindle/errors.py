@@ -106,13 +106,15 @@ class AmbiguousNameError(DwindleError, LookupError):
     kind: str
     name: str
     candidates: tuple[str, ...]
+    hint: str = ""
 
     def sentences(self) -> tuple[str, ...]:
-        """Return the text: the kind, the name, the candidates."""
+        """Return the text: the kind, the name, the candidates, what to write."""
         return (
             f"The {self.kind} must be told by a name that only one has.",
             f"Got {self.name!r}.",
-            f"Write one of: {', '.join(self.candidates)}.",
+            f"It fits {', '.join(self.candidates)}.",
+            self.hint,
         )
 
 

@@ -26,7 +26,7 @@ POSSIBLE = {
 VALUES = ("0", "1e-300", "1e-15", "1e-3", "0.5", "1", "3 epochs", "20% of the run")
 STRANGE = ("", "-1", "1e400", "-inf", "nan", "0x1", "1_0", "1:2:3", "784,a", "0.1%")
 STRANGE_TEXTS = st.one_of(st.sampled_from(STRANGE), st.text(max_size=4))
-NAMES = st.sampled_from([*KNOBS, "AdamW", "SGD", "keras.L2"])
+NAMES = st.sampled_from([*KNOBS, "AdamW", "torch.SGD", "keras.L2"])
 
 
 def _facts(*, texts_of, may_change):

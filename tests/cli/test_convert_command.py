@@ -42,7 +42,7 @@ def test_the_json_has_the_documented_fields(capsys):
 def test_facts_reach_the_formula(capsys):
     """Every fact that is typed arrives: the answer is that of the Python function."""
     line = [
-        "convert", "half-life=3 epochs", "--to", "AdamW", "--lr", "3e-4",
+        "convert", "half-life=3 epochs", "--to", "torch.AdamW", "--lr", "3e-4",
         "--batch-size", "512", "--dataset-size", "1281167", "--epochs", "90",
         "--schedule", "cosine", "--warmup", "0.05", "--final-lr", "0.1",
     ]  # fmt: skip
@@ -53,7 +53,14 @@ def test_facts_reach_the_formula(capsys):
 
 def test_a_change_is_written_before_and_after(capsys):
     """before:after gives the one lr to the old knob and the other to the new one."""
-    line = ["convert", "torch.optim.AdamW=0.1", "--to", "AdamW", "--lr", "1e-3:2e-3"]
+    line = [
+        "convert",
+        "torch.optim.AdamW=0.1",
+        "--to",
+        "torch.AdamW",
+        "--lr",
+        "1e-3:2e-3",
+    ]
     told = _json(line, capsys)
     # the shrink lr·λ is kept; rounding of three operations on floats
     assert told["value"] == pytest.approx(0.05, rel=1e-12)
@@ -61,7 +68,14 @@ def test_a_change_is_written_before_and_after(capsys):
 
 def test_a_penalty_that_differs_by_layer_is_a_table(capsys):
     """A normalized penalty has one value per layer, and no common one."""
-    line = ["convert", "question.l2:layer-mean=1", "--to", "SGD", "--units", "6,4,2"]
+    line = [
+        "convert",
+        "question.l2:layer-mean=1",
+        "--to",
+        "torch.SGD",
+        "--units",
+        "6,4,2",
+    ]
     told = _json(line, capsys)
     assert told["value"] is None
     assert [each["shape"] for each in told["layers"]] == [[6, 4], [4, 2]]
@@ -71,7 +85,7 @@ def test_a_penalty_that_differs_by_layer_is_a_table(capsys):
     assert "6 × 4" in shown
 
 
-EVERYWHERE = ["convert", "AdamW=0.1", "--to", "all", "--lr", "1e-3"]
+EVERYWHERE = ["convert", "torch.AdamW=0.1", "--to", "all", "--lr", "1e-3"]
 
 
 def test_everywhere_is_one_table_per_library(capsys):
@@ -109,33 +123,73 @@ def test_everywhere_as_json(capsys):
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
-        ("torch.SGD --to AdamW", "UsageError", "joined by =. Got 'torch.SGD'."),
-        ("=1 --to AdamW", "UsageError", "Write torch.optim.AdamW=0.1"),
-        ("torch.SGD= --to AdamW", "UsageError", "Got 'torch.SGD='."),
+        ("torch.SGD --to torch.AdamW", "UsageError", "joined by =. Got 'torch.SGD'."),
+        ("=1 --to torch.AdamW", "UsageError", "Write torch.optim.AdamW=0.1"),
+        ("torch.SGD= --to torch.AdamW", "UsageError", "Got 'torch.SGD='."),
         ("torch.SGD=1e-3", "UsageError", "Missing option '--to'"),
-        ("torch.SDG=1 --to AdamW", "UnknownNameError", "torch.optim.SGD"),
+        ("torch.SDG=1 --to torch.AdamW", "UnknownNameError", "torch.optim.SGD"),
         ("torch.SGD=1 --to AdamWW", "UnknownNameError", "torch.optim.AdamW"),
         ("torch.SDG=1 --to all", "UnknownNameError", "torch.optim.SGD"),
         ("torch.SGD=-1 --to all", "RangeError", "0 or more. Got -1.0."),
-        ("torch.SGD=fast --to AdamW", "RangeError", "must be a number. Got 'fast'."),
+        (
+            "torch.SGD=fast --to torch.AdamW",
+            "RangeError",
+            "must be a number. Got 'fast'.",
+        ),
         ("torch.SGD=-1 --to keras.L2", "RangeError", "0 or more. Got -1.0."),
         ("torch.SGD=nan --to keras.L2", "RangeError", "Got nan."),
-        ("torch.SGD=1e-3 --to AdamW", "MissingFactError", "Give it as --lr"),
-        ("torch.SGD=1 --to AdamW --lr 0", "RangeError", "above 0. Got 0.0."),
-        ("torch.SGD=1 --to AdamW --lr 1:2:3", "RangeError", "one value, or before:aft"),
-        ("torch.SGD=1 --to AdamW --lr :2", "RangeError", "one value, or before:after"),
-        ("torch.SGD=1 --to AdamW --momentum 1", "RangeError", "in [0, 1). Got 1.0."),
-        ("shrink=200% --to AdamW --lr 1", "RangeError", "in [0, 1). Got 2.0."),
-        ("half-life=3 --to AdamW --lr 1", "RangeError", "3 epochs"),
-        ("half-life=3parsecs --to AdamW --lr 1", "UnknownNameError", "epochs"),
-        ("AdamW=1 --to SGD --lr 1 --schedule cos", "UnknownNameError", "cosine"),
-        ("AdamW=1 --to SGD --lr 1 --dtype float", "UnknownNameError", "float32"),
-        ("AdamW=1 --to SGD --units 784", "RangeError", "two or more layer sizes"),
-        ("AdamW=1 --to SGD --units 784,a,10", "RangeError", "Got '784,a,10'."),
-        ("AdamW=1 --to SGD --batch-size 9 --dataset-size 5", "RangeError", "at most"),
-        ("question.l2=1e-3 --to AdamW", "RefusedError", "has no honest answer."),
+        ("torch.SGD=1e-3 --to torch.AdamW", "MissingFactError", "Give it as --lr"),
+        ("torch.SGD=1 --to torch.AdamW --lr 0", "RangeError", "above 0. Got 0.0."),
+        (
+            "torch.SGD=1 --to torch.AdamW --lr 1:2:3",
+            "RangeError",
+            "one value, or before:aft",
+        ),
+        (
+            "torch.SGD=1 --to torch.AdamW --lr :2",
+            "RangeError",
+            "one value, or before:after",
+        ),
+        (
+            "torch.SGD=1 --to torch.AdamW --momentum 1",
+            "RangeError",
+            "in [0, 1). Got 1.0.",
+        ),
+        ("shrink=200% --to torch.AdamW --lr 1", "RangeError", "in [0, 1). Got 2.0."),
+        ("half-life=3 --to torch.AdamW --lr 1", "RangeError", "3 epochs"),
+        ("half-life=3parsecs --to torch.AdamW --lr 1", "UnknownNameError", "epochs"),
+        (
+            "torch.AdamW=1 --to torch.SGD --lr 1 --schedule cos",
+            "UnknownNameError",
+            "cosine",
+        ),
+        (
+            "torch.AdamW=1 --to torch.SGD --lr 1 --dtype float",
+            "UnknownNameError",
+            "float32",
+        ),
+        (
+            "torch.AdamW=1 --to torch.SGD --units 784",
+            "RangeError",
+            "two or more layer sizes",
+        ),
+        (
+            "torch.AdamW=1 --to torch.SGD --units 784,a,10",
+            "RangeError",
+            "Got '784,a,10'.",
+        ),
+        (
+            "torch.AdamW=1 --to torch.SGD --batch-size 9 --dataset-size 5",
+            "RangeError",
+            "at most",
+        ),
+        ("question.l2=1e-3 --to torch.AdamW", "RefusedError", "has no honest answer."),
         ("torch.Adam=1e-3 --to half-life --lr 1", "RefusedError", "half-life"),
-        ("AdamW=1 --to SGD --learning-rate 1", "UnknownNameError", "--learning-rate"),
+        (
+            "torch.AdamW=1 --to torch.SGD --learning-rate 1",
+            "UnknownNameError",
+            "--learning-rate",
+        ),
     ],
 )
 def test_bad_input_is_told_what_to_write(line, kind, said, capsys):

@@ -58,11 +58,11 @@ def test_the_table_shows_every_clock(capsys):
 
 def test_a_missing_fact_is_named_not_guessed(capsys):
     """Without facts of the run the JSON has nulls, and a warning names the options."""
-    told = _json(["explain", "AdamW=0.1"], capsys)
+    told = _json(["explain", "torch.AdamW=0.1"], capsys)
     assert told["e_folds"] is None
     assert told["half_life"]["steps"] is None
     assert any("--lr" in warning["text"] for warning in told["warnings"])
-    assert main(["explain", "AdamW=0.1"]) == 0
+    assert main(["explain", "torch.AdamW=0.1"]) == 0
     assert "--lr" in capsys.readouterr().out
 
 
@@ -75,7 +75,9 @@ def test_coupled_adam_has_no_half_life(capsys):
 
 def test_a_run_too_long_to_follow_is_told(capsys):
     """For a thousand million steps there is a half-life, and a word on what is not."""
-    line = shlex.split("explain AdamW=0.1 --lr 1e-3 --steps 1e9 --schedule cosine")
+    line = shlex.split(
+        "explain torch.AdamW=0.1 --lr 1e-3 --steps 1e9 --schedule cosine"
+    )
     told = _json(line, capsys)
     assert told["half_life"]["steps"] == pytest.approx(6931.1, rel=1e-4)  # ln 2 · 1e4
     assert told["e_folds"] is None
@@ -102,28 +104,41 @@ def test_a_time_is_written_as_its_clock_has_it(clock, value, told):
     ("line", "kind", "said"),
     [
         ("", "UsageError", "Missing argument 'KNOB=VALUE'"),
-        ("AdamW=0.1 --lr 1e-3:2e-3", "UsageError", "dwindle rescale"),
-        ("AdamW=-0.1", "RangeError", "0 or more. Got -0.1."),
-        ("AdamW=0.1 --momentum 1", "RangeError", "momentum must be in [0, 1). Got 1.0"),
-        ("AdamW=0.1 --epochs 0", "RangeError", "epochs must be a finite number above"),
+        ("torch.AdamW=0.1 --lr 1e-3:2e-3", "UsageError", "dwindle rescale"),
+        ("torch.AdamW=-0.1", "RangeError", "0 or more. Got -0.1."),
         (
-            "AdamW=1 --epochs 1e308 --batch-size 1 --dataset-size 99",
+            "torch.AdamW=0.1 --momentum 1",
+            "RangeError",
+            "momentum must be in [0, 1). Got 1.0",
+        ),
+        (
+            "torch.AdamW=0.1 --epochs 0",
+            "RangeError",
+            "epochs must be a finite number above",
+        ),
+        (
+            "torch.AdamW=1 --epochs 1e308 --batch-size 1 --dataset-size 99",
             "RangeError",
             "few",
         ),
-        ("AdamW=0.1 --lr inf", "RangeError", "Got inf."),
-        ("AdamW=0.1 --batch-size 0", "RangeError", "at least 1. Got 0."),
-        ("AdamW=0.1 --batch-size 1.5", "RangeError", "a whole number. Got '1.5'."),
+        ("torch.AdamW=0.1 --lr inf", "RangeError", "Got inf."),
+        ("torch.AdamW=0.1 --batch-size 0", "RangeError", "at least 1. Got 0."),
         (
-            "AdamW=0.1 --batch-size 9 --dataset-size 8",
+            "torch.AdamW=0.1 --batch-size 1.5",
+            "RangeError",
+            "a whole number. Got '1.5'.",
+        ),
+        (
+            "torch.AdamW=0.1 --batch-size 9 --dataset-size 8",
             "RangeError",
             "at most dataset_s",
         ),
-        ("AdamW=0.1 --warmup 1", "RangeError", "in [0, 1). Got 1.0."),
-        ("AdamW=0.1 --nesterov", "RangeError", "momentum"),
-        ("AdamW=0.1 --schedule cosin", "UnknownNameError", "Nearest: cosine"),
+        ("torch.AdamW=0.1 --warmup 1", "RangeError", "in [0, 1). Got 1.0."),
+        ("torch.AdamW=0.1 --nesterov", "RangeError", "momentum"),
+        ("torch.AdamW=0.1 --schedule cosin", "UnknownNameError", "Nearest: cosine"),
         ("AdmW=0.1", "UnknownNameError", "torch.optim.AdamW"),
-        ("AdamW=0.1 --ler 1", "UnknownNameError", "--lr"),
+        ("AdamW=0.1", "AmbiguousNameError", "It fits torch.optim.AdamW, keras."),
+        ("torch.AdamW=0.1 --ler 1", "UnknownNameError", "--lr"),
     ],
 )
 def test_bad_input_is_told_what_to_write(line, kind, said, capsys):

@@ -60,14 +60,14 @@ def test_the_table_shows_every_rule_once(capsys):
 
 def test_a_change_that_no_rule_speaks_of_is_shown(capsys):
     """Another schedule is a change too: it is named, for half-lives move with it."""
-    line = "rescale AdamW=0.1 --lr 1e-3 --steps 9 --schedule constant:cosine --warmup 0"
-    assert main(shlex.split(line)) == 0
+    line = "rescale torch.AdamW=0.1 --lr 1e-3 --steps 9 --schedule constant:cosine"
+    assert main(shlex.split(f"{line} --warmup 0")) == 0
     assert "\n  schedule constant → cosine\n" in capsys.readouterr().out
 
 
 def test_a_missing_fact_is_told_by_its_option(capsys):
     """A rule that lacks a fact names the option that gives it, in a few words."""
-    line = "rescale SGD=1e-4 --lr 0.1 --width 64:128"
+    line = "rescale torch.SGD=1e-4 --lr 0.1 --width 64:128"
     assert main(shlex.split(line)) == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "it needs dataset size: give it as --dataset-size" in shown
@@ -75,7 +75,9 @@ def test_a_missing_fact_is_told_by_its_option(capsys):
 
 def test_nothing_changed_is_noted(capsys):
     """Without any before:after every rule keeps the value, and stderr says why."""
-    line = shlex.split("rescale AdamW=0.1 --lr 1e-3 --batch-size 8 --dataset-size 80")
+    line = shlex.split(
+        "rescale torch.AdamW=0.1 --lr 1e-3 --batch-size 8 --dataset-size 80"
+    )
     rules = _json(line, capsys)["rules"]
     assert {rule["value"] for rule in rules if rule["applies"]} == {0.1}
     assert main(line) == 0
@@ -85,16 +87,28 @@ def test_nothing_changed_is_noted(capsys):
 @pytest.mark.parametrize(
     ("line", "kind", "said"),
     [
-        ("AdamW", "UsageError", "joined by ="),
-        ("AdamW=0.1 --lr 1:2:3", "RangeError", "one value, or before:after."),
-        ("AdamW=0.1 --lr 1:", "RangeError", "A change of scale is written before:aft"),
-        ("AdamW=0.1 --lr 1:x", "RangeError", "must be a number. Got 'x'."),
-        ("AdamW=0.1 --lr 1:0", "RangeError", "lr must be a finite number above 0."),
-        ("AdamW=0.1 --batch-size 8:99 --dataset-size 80", "RangeError", "at most dat"),
-        ("AdamW=-1 --lr 1:2", "RangeError", "0 or more. Got -1.0."),
+        ("torch.AdamW", "UsageError", "joined by ="),
+        ("torch.AdamW=0.1 --lr 1:2:3", "RangeError", "one value, or before:after."),
+        (
+            "torch.AdamW=0.1 --lr 1:",
+            "RangeError",
+            "A change of scale is written before:aft",
+        ),
+        ("torch.AdamW=0.1 --lr 1:x", "RangeError", "must be a number. Got 'x'."),
+        (
+            "torch.AdamW=0.1 --lr 1:0",
+            "RangeError",
+            "lr must be a finite number above 0.",
+        ),
+        (
+            "torch.AdamW=0.1 --batch-size 8:99 --dataset-size 80",
+            "RangeError",
+            "at most dat",
+        ),
+        ("torch.AdamW=-1 --lr 1:2", "RangeError", "0 or more. Got -1.0."),
         ("half-life=3 --lr 1:2", "RangeError", "3 epochs"),
         ("AdamV=1 --lr 1:2", "UnknownNameError", "torch.optim.AdamW"),
-        ("AdamW=1 --batchsize 1:2", "UnknownNameError", "--batch-size"),
+        ("torch.AdamW=1 --batchsize 1:2", "UnknownNameError", "--batch-size"),
     ],
 )
 def test_bad_input_is_told_what_to_write(line, kind, said, capsys):

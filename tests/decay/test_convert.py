@@ -194,7 +194,7 @@ def test_the_objectives_of_design(number, source, target, expected):
 def test_half_lives_and_paper_decays_in_numbers():
     """A decoupled decay is its shrink over the lr; λ_norm is a shrink times √steps."""
     per_step = 1 - 2 ** (-1 / 90)  # 3 epochs of 30 steps
-    there = convert("3 epochs", "half-life", to="AdamW", run=WHOLE)
+    there = convert("3 epochs", "half-life", to="torch.AdamW", run=WHOLE)
     assert there.value == digits(per_step / 0.01, rel=1e-12)
     there = convert("0.1%", "shrink", to="loshchilov2019.lambda-norm", run=WHOLE)
     assert there.value == digits(1e-3 * math.sqrt(300), rel=1e-14)
@@ -231,17 +231,20 @@ def test_fidelity_is_honest():
     plain = Run(lr=0.1, steps=100)
     cosine = Run(lr=0.1, steps=100, schedule=Schedule(shape="cosine"))
     momentum = Run(lr=0.1, steps=100, momentum=0.9)
-    assert fidelity(0.01, "AdamW", "loshchilov2019.lambda", cosine) == "same-trajectory"
-    assert fidelity(0.01, "SGD", "AdamW", plain) == "same-trajectory"
-    assert fidelity(0.01, "SGD", "AdamW", momentum) == "approximate"
-    assert fidelity(0.01, "SGD", "Adam", momentum) == "same-objective"
-    assert fidelity(0.01, "AdamW", "ASGD", cosine) == "same-total-decay"
+    assert (
+        fidelity(0.01, "torch.AdamW", "loshchilov2019.lambda", cosine)
+        == "same-trajectory"
+    )
+    assert fidelity(0.01, "torch.SGD", "torch.AdamW", plain) == "same-trajectory"
+    assert fidelity(0.01, "torch.SGD", "torch.AdamW", momentum) == "approximate"
+    assert fidelity(0.01, "torch.SGD", "torch.Adam", momentum) == "same-objective"
+    assert fidelity(0.01, "torch.AdamW", "ASGD", cosine) == "same-total-decay"
     assert fidelity(0.01, "ASGD", "half-life", cosine) == "approximate"
 
 
 def test_equal_total_decay_is_equal():
     """Where paths differ, what the run leaves is the same."""
-    there = convert(0.5, "AdamW", to="ASGD", run=WHOLE)
+    there = convert(0.5, "torch.AdamW", to="ASGD", run=WHOLE)
     both = [
         sum(-math.log1p(-shrink) for shrink in shrinks)
         for shrinks in (_adamw_shrinks(0.5), _asgd_shrinks(there.value))
@@ -267,14 +270,16 @@ def _asgd_shrinks(x):
 def test_another_lr_at_the_other_place():
     """From one optimizer to another, each with its lr, the shrink per step is kept."""
     sgd, adamw = Run(lr=0.1), Run(lr=1e-3)
-    there = convert(5e-4, "SGD", to="AdamW", run=sgd, run_after=adamw)
+    there = convert(5e-4, "torch.SGD", to="torch.AdamW", run=sgd, run_after=adamw)
     assert there.value == digits(0.05, rel=1e-14)
     assert any("see rescale" in each for each in there.assumptions)
 
 
 def test_another_lr_of_the_same_optimizer():
     """From SGD to SGD the objective is kept, and what that does not keep is told."""
-    there = convert(5e-4, "SGD", to="SGD", run=Run(lr=0.1), run_after=Run(lr=0.2))
+    there = convert(
+        5e-4, "torch.SGD", to="torch.SGD", run=Run(lr=0.1), run_after=Run(lr=0.2)
+    )
     assert (there.value, there.fidelity) == (5e-4, "same-objective")
     assert "goes with the lr" in there.assumptions[-1]
 
@@ -286,40 +291,44 @@ def test_assumptions_say_what_must_hold():
         number, source, target = words
         return " ".join(convert(number, source, to=target, **facts).assumptions)
 
-    assert "starts about 9 steps late" in told(0.01, "SGD", "AdamW", run=FLAT)
-    assert "said at the peak lr" in told(0.01, "AdamW", "half-life", run=WHOLE)
-    assert "600 examples are summed" in told(1, "bengio2012.l2", "SGD", run=FLAT)
-    assert "negative log-likelihood" in told(1, "sigma", "SGD", run=FLAT)
-    assert "minibatch of 20 are summed" in told(1, "answer.batch-sum", "SGD", run=FLAT)
-    assert "no half-life" in told(1, "question.l2", "Adam", run=FLAT)
+    assert "starts about 9 steps late" in told(
+        0.01, "torch.SGD", "torch.AdamW", run=FLAT
+    )
+    assert "said at the peak lr" in told(0.01, "torch.AdamW", "half-life", run=WHOLE)
+    assert "600 examples are summed" in told(1, "bengio2012.l2", "torch.SGD", run=FLAT)
+    assert "negative log-likelihood" in told(1, "sigma", "torch.SGD", run=FLAT)
+    assert "minibatch of 20 are summed" in told(
+        1, "answer.batch-sum", "torch.SGD", run=FLAT
+    )
+    assert "no half-life" in told(1, "question.l2", "torch.Adam", run=FLAT)
     assert "falls by itself" in told(1, "ASGD", "half-life", run=FLAT)
-    assert "skips the intercept" in told(1, "LogisticRegression", "SGD", run=FLAT)
+    assert "skips the intercept" in told(1, "LogisticRegression", "torch.SGD", run=FLAT)
 
 
 def test_the_formula_can_be_followed():
     """Numbers stand beside the formulas that they come from."""
     there = convert(5e-4, "keras.L2", to="torch.SGD")
     assert there.formula == "λ = 2·l2 = 0.001; weight_decay = λ = 0.001"
-    there = convert(0.1, "AdamW", to="half-life:steps", run=Run(lr=1e-3))
+    there = convert(0.1, "torch.AdamW", to="half-life:steps", run=Run(lr=1e-3))
     assert there.formula.startswith("s = η·weight_decay = 0.0001; h = −ln 2/ln(1 − s)")
 
 
 def test_json_is_plain():
     """as_dict has the documented keys, and infinity is null there."""
     keys = "from value_from to value unit fidelity assumptions formula layers"
-    there = convert(1.0, "question.l2:layer-mean", to="SGD", run=WHOLE).as_dict()
+    there = convert(1.0, "question.l2:layer-mean", to="torch.SGD", run=WHOLE).as_dict()
     assert list(there) == keys.split()
     assert there["layers"][0] == {"layer": 0, "shape": [8, 8], "value": 1 / 64}
     json.dumps(there, allow_nan=False)
-    never = convert(0, "AdamW", to="half-life:steps", run=FLAT)
+    never = convert(0, "torch.AdamW", to="half-life:steps", run=FLAT)
     assert never.value == math.inf
     assert never.as_dict()["value"] is None
 
 
 def test_a_bare_half_life_takes_the_best_known_clock():
     """As a target, a half-life is in epochs where an epoch is known, else in steps."""
-    assert convert(0.1, "AdamW", to="half-life", run=FLAT).unit == "epochs"
-    assert convert(0.1, "AdamW", to="half-life", run=Run(lr=0.1)).unit == "steps"
+    assert convert(0.1, "torch.AdamW", to="half-life", run=FLAT).unit == "epochs"
+    assert convert(0.1, "torch.AdamW", to="half-life", run=Run(lr=0.1)).unit == "steps"
 
 
 def test_errors_of_convert_are_errors_of_dwindle():

@@ -57,24 +57,30 @@ def test_every_knob_is_converted_or_refused_as_convert_does(value, name, run):
     [
         (
             0.1,
-            "AdamW",
+            "torch.AdamW",
             Run(lr=1),
             "needs batch_size: give --batch",
             "half-life:examples",
         ),
         (
             0.1,
-            "AdamW",
+            "torch.AdamW",
             Run(lr=1e-3),
             "coupled adaptive: the number",
             "torch.optim.Adam",
         ),
-        (0.1, "AdamW", Run(lr=1e-3), "terms of an objective", "keras.regularizers.L2"),
+        (
+            0.1,
+            "torch.AdamW",
+            Run(lr=1e-3),
+            "terms of an objective",
+            "keras.regularizers.L2",
+        ),
         (0.1, "shrink", Run(lr=1e-3), "terms of an objective", "keras.regularizers.L2"),
         (0.1, "question.l2", Run(lr=1), "name its optimizer", "torch.optim.AdamW"),
         (0.1, "optax.lamb", WHOLE, "trust ratio: the number", "torch.optim.AdamW"),
         (0.5, "shrink", WHOLE, "without a swing", "torch.optim.SGD"),
-        (0.0, "AdamW", WHOLE, "no number there gives", "torch.optim.ASGD"),
+        (0.0, "torch.AdamW", WHOLE, "no number there gives", "torch.optim.ASGD"),
     ],
 )
 def test_what_cannot_hold_it_is_told_why(value, name, run, reason, knob):
@@ -88,7 +94,7 @@ def test_what_cannot_hold_it_is_told_why(value, name, run, reason, knob):
 
 def test_a_change_of_scale_reaches_every_knob():
     """The run afterwards is that of the targets."""
-    found = convert_to_all(0.1, "AdamW", run=Run(lr=1e-3), run_after=Run(lr=2e-3))
+    found = convert_to_all(0.1, "torch.AdamW", run=Run(lr=1e-3), run_after=Run(lr=2e-3))
     values = {each.to: each.value for each in found.conversions}
     assert values["optax.adamw"] == pytest.approx(0.05, rel=1e-12)  # three roundings
 
@@ -96,6 +102,6 @@ def test_a_change_of_scale_reaches_every_knob():
 def test_bad_input_is_an_error_not_a_list():
     """An impossible value, or no such knob, is refused once, not for every target."""
     with pytest.raises(RangeError, match=r"0 or more. Got -1.0"):
-        convert_to_all(-1, "AdamW")
+        convert_to_all(-1, "torch.AdamW")
     with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
         convert_to_all(1, "AdamV")

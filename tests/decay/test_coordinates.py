@@ -42,7 +42,7 @@ def test_every_family_with_a_rate_has_its_formulas():
 
 def test_formulas_follow_the_momentum():
     """SGD is told as it runs: plain, with momentum, Nesterov."""
-    sgd = resolve_knob("SGD")
+    sgd = resolve_knob("torch.SGD")
     assert shrink_formulas(sgd, Run(lr=1))[0] == "s = η·x"
     assert (
         "slow root of z² − (1 + μ − (1−d)"

@@ -74,10 +74,10 @@ def test_what_the_run_leaves_against_a_loop(run, shrink):
     facts = (run.momentum, run.dampening, run.nesterov)
     names = ("momentum", "dampening", "nesterov")
     paths = {
-        "SGD": decay_by_hand.sgd_path(
+        "torch.SGD": decay_by_hand.sgd_path(
             lrs, knob, **dict(zip(names, facts, strict=True))
         ),
-        "AdamW": decay_by_hand.product_path(lrs, knob),
+        "torch.AdamW": decay_by_hand.product_path(lrs, knob),
     }
     for name, path in paths.items():
         found = explain(knob, name, run=run)
@@ -130,7 +130,7 @@ def test_a_usual_sgd_recipe():
 
 def test_adamw_settles_at_a_known_size():
     """AdamW's equilibrium needs no noise to be known: √(lr/2λ), nearly."""
-    found = explain(0.1, "AdamW", run=Run(lr=1e-3))
+    found = explain(0.1, "torch.AdamW", run=Run(lr=1e-3))
     assert found.equilibrium_rms == digits(math.sqrt(1e-3 / 0.2), rel=1e-3)
     assert found.rotation_per_step is not None
     assert found.penalty is None
@@ -156,33 +156,69 @@ def test_a_penalty_says_its_canonical_number():
 @pytest.mark.parametrize(
     ("number", "name", "facts", "code", "text"),
     [
-        (0.5, "SGD", {"momentum": 0.9}, "oscillation", "overshoots zero and swings"),
-        (0.1, "Adam", {}, "coupled-adaptive", "no half-life"),
-        (1e-3, "AdamW", {"steps": 10}, "longer-than-the-run", "693 runs"),
-        (9.0, "AdamW", {"epochs": 5}, "shorter-than-an-epoch", "forgets examples"),
-        (0.01, "AdamW", {"dtype": "bfloat16"}, "dead-zone", "stays as it is"),
-        (0.05, "AdamW", {"dtype": "bfloat16"}, "rounding", "2.56 times what bfloat16"),
-        (0.025, "AdamW", {"dtype": "bfloat16"}, "stalls", "before it has halved"),
-        (0.1, "Adam", {"momentum": 0.9}, "coupled-adaptive", "no half-life"),
+        (
+            0.5,
+            "torch.SGD",
+            {"momentum": 0.9},
+            "oscillation",
+            "overshoots zero and swings",
+        ),
+        (0.1, "torch.Adam", {}, "coupled-adaptive", "no half-life"),
+        (1e-3, "torch.AdamW", {"steps": 10}, "longer-than-the-run", "693 runs"),
+        (
+            9.0,
+            "torch.AdamW",
+            {"epochs": 5},
+            "shorter-than-an-epoch",
+            "forgets examples",
+        ),
+        (0.01, "torch.AdamW", {"dtype": "bfloat16"}, "dead-zone", "stays as it is"),
+        (
+            0.05,
+            "torch.AdamW",
+            {"dtype": "bfloat16"},
+            "rounding",
+            "2.56 times what bfloat16",
+        ),
+        (0.025, "torch.AdamW", {"dtype": "bfloat16"}, "stalls", "before it has halved"),
+        (0.1, "torch.Adam", {"momentum": 0.9}, "coupled-adaptive", "no half-life"),
         (0.1, "SGDClassifier", {}, "optimal-schedule", "power law"),
-        (0.1, "AdamW", {"schedule": FADING}, "fading-decay", "does 0.17% of the decay"),
+        (
+            0.1,
+            "torch.AdamW",
+            {"schedule": FADING},
+            "fading-decay",
+            "does 0.17% of the decay",
+        ),
         (
             1.0,
-            "AdamW",
+            "torch.AdamW",
             LATE,
             "late-dead-zone",
             "For 8.9% of the steps the lr is so low",
         ),
-        (1e-7, "AdamW", {}, "dead-zone", "float32 rounds all below 2.98e-08 away"),
+        (
+            1e-7,
+            "torch.AdamW",
+            {},
+            "dead-zone",
+            "float32 rounds all below 2.98e-08 away",
+        ),
         (0.01, "ASGD", {}, "second-decay", "lambd = 1e-4, that is on by default"),
         (0.01, "ASGD:lambd", {}, "falling-step", "half-life is that of the first step"),
-        (30.0, "AdamW", {}, "impossible", r"fraction in [0, 1)"),
-        (10.0, "SGD", {"lr": 1e-300}, "impossible", "rotation per step too small"),
-        (1e9, "AdamW", {"steps": 1000}, "growth", "it grows instead of decaying"),
-        (0, "AdamW", {}, "no-decay", "the half-life is infinite"),
+        (30.0, "torch.AdamW", {}, "impossible", r"fraction in [0, 1)"),
+        (
+            10.0,
+            "torch.SGD",
+            {"lr": 1e-300},
+            "impossible",
+            "rotation per step too small",
+        ),
+        (1e9, "torch.AdamW", {"steps": 1000}, "growth", "it grows instead of decaying"),
+        (0, "torch.AdamW", {}, "no-decay", "the half-life is infinite"),
         (0.1, "question.l2:layer-mean", {}, "per-layer", "another penalty for every"),
-        (0.1, "Muon", {}, "no-equilibrium", "not known here"),
-        (0.1, "AdamW", {"momentum": 0.9}, "unused-fact", "it is left out"),
+        (0.1, "torch.Muon", {}, "no-equilibrium", "not known here"),
+        (0.1, "torch.AdamW", {"momentum": 0.9}, "unused-fact", "it is left out"),
     ],
 )
 def test_a_warning_says_what_to_know(number, name, facts, code, text):
@@ -197,12 +233,12 @@ def test_a_usual_run_has_no_warning():
     run = Run(
         lr=1e-3, batch_size=100, dataset_size=5000, epochs=200, tokens_per_example=1
     )
-    assert codes(explain(0.1, "AdamW", run=run)) == ["no-penalty"]
+    assert codes(explain(0.1, "torch.AdamW", run=run)) == ["no-penalty"]
 
 
 def test_a_swing_has_no_average():
     """After a swing through zero, what is left tells no rate."""
-    found = explain(0.1, "SGD", run=Run(lr=0.1, momentum=0.9, steps=100))
+    found = explain(0.1, "torch.SGD", run=Run(lr=0.1, momentum=0.9, steps=100))
     assert found.kept < 0
     assert found.e_folds is not None
     assert set(found.half_life_average.values()) == {None}
@@ -210,10 +246,10 @@ def test_a_swing_has_no_average():
 
 def test_what_a_missing_fact_would_tell():
     """Without any fact there is a list of what each would give."""
-    found = explain(0.1, "AdamW")
+    found = explain(0.1, "torch.AdamW")
     told = [w.text for w in found.warnings if w.code == "missing-fact"]
     assert any("--lr for a shrink per step" in text for text in told)
-    found = explain(0.1, "AdamW", run=Run(lr=0.1))
+    found = explain(0.1, "torch.AdamW", run=Run(lr=0.1))
     told = " ".join(w.text for w in found.warnings if w.code == "missing-fact")
     assert "--dataset-size for half-lives in epochs" in told
     assert "--steps, or --epochs with --dataset-size and --batch-size" in told
@@ -222,6 +258,6 @@ def test_what_a_missing_fact_would_tell():
 def test_bad_input_is_refused():
     """A value or knob that cannot be is an error, not a warning."""
     with pytest.raises(RangeError, match=r"0 or more. Got -1.0"):
-        explain(-1, "AdamW")
+        explain(-1, "torch.AdamW")
     with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
         explain(1, "AdamV")

@@ -14,8 +14,8 @@ LR = 0.125  # a power of two: the product with the weight decay is exact
 START = 1 + torch.arange(256) / 256
 # With eps = 1e-8 float16 divides 0 by 0 where the gradient is zero.
 OPTIMIZERS = {
-    "SGD": lambda w, decay: torch.optim.SGD([w], lr=LR, weight_decay=decay),
-    "AdamW": lambda w, decay: torch.optim.AdamW(
+    "torch.SGD": lambda w, decay: torch.optim.SGD([w], lr=LR, weight_decay=decay),
+    "torch.AdamW": lambda w, decay: torch.optim.AdamW(
         [w], lr=LR, weight_decay=decay, eps=1e-4
     ),
 }

@@ -1,5 +1,7 @@
 """Knobs: the table is whole, and every name leads to the record that it means."""
 
+from collections import Counter
+
 import pytest
 
 from dwindle.decay.coordinates import SCALES, family_of, penalty_convention_of
@@ -39,10 +41,11 @@ def test_full_names_and_aliases_resolve(name, knob):
     ("short", "full"),
     [
         ("torch.AdamW", "torch.optim.AdamW"),
-        ("AdamW", "torch.optim.AdamW"),
-        ("adamw", "torch.optim.AdamW"),
-        ("optim.SGD", "torch.optim.SGD"),
-        ("Adam", "torch.optim.Adam"),
+        ("TORCH.adamw", "torch.optim.AdamW"),
+        ("keras.AdamW", "keras.optimizers.AdamW"),
+        ("torch.SGD", "torch.optim.SGD"),
+        ("torch.Adam", "torch.optim.Adam"),
+        ("RAdam", "torch.optim.RAdam"),
         ("Adam:decoupled", "torch.optim.Adam:decoupled"),
         ("ASGD:lambd", "torch.optim.ASGD:lambd"),
         ("keras.L2", "keras.regularizers.L2"),
@@ -65,14 +68,39 @@ def test_a_name_that_fits_several_lists_them():
     assert caught.value.candidates[1] == "question.l2"
 
 
-def test_the_exact_case_wins():
-    """Where two names differ in case only, the one as typed is meant."""
-    table = {
-        name: Knob(name=name, formula="f", unit="u") for name in ("a.Norm", "b.norm")
+@pytest.mark.parametrize("word", ["AdamW", "adamw", "ADAMW"])
+def test_a_word_that_several_libraries_have_lists_them_all(word):
+    """No library is meant before another; the error says what to write."""
+    with pytest.raises(AmbiguousNameError, match=r"Write torch\.AdamW,") as caught:
+        resolve_knob(word)
+    assert caught.value.candidates[0] == "torch.optim.AdamW"
+    last_words = {name: name.rpartition(".")[2].casefold() for name in KNOBS}
+    assert set(caught.value.candidates) == {
+        name for name, last in last_words.items() if last == "adamw"
     }
-    assert resolve("norm", table).name == "b.norm"
-    with pytest.raises(AmbiguousNameError, match=r"a.Norm, b.norm"):
-        resolve("NORM", table)
+    assert all(name in str(caught.value) for name in caught.value.candidates)
+
+
+def test_what_an_ambiguous_word_is_told_to_write_resolves():
+    """Each hint is a name of the first candidate."""
+    words = Counter(name.rpartition(".")[2].casefold() for name in KNOBS)
+    for word in (word for word, times in words.items() if times > 1):
+        with pytest.raises(AmbiguousNameError, match=r"Write .*\.") as caught:
+            resolve_knob(word)
+        hint = caught.value.hint
+        written = hint.removeprefix("Write ").removesuffix(", for example.")
+        assert resolve_knob(written).name == caught.value.candidates[0]
+
+
+def test_the_exact_case_wins_for_full_names_only():
+    """Two full names may differ in case only; a short name fits both of them."""
+    table = {
+        name: Knob(name=name, formula="f", unit="u") for name in ("a.Norm", "a.norm")
+    }
+    assert resolve("a.norm", table).name == "a.norm"
+    for short in ("norm", "Norm", "A.NORM"):
+        with pytest.raises(AmbiguousNameError, match=r"a.Norm, a.norm"):
+            resolve(short, table)
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ words = st.text("abcw", max_size=6)
         ("Adma", "torch.optim.Adam"),
         ("keras.AdamWW", "keras.optimizers.AdamW"),
         ("keras.L3", "keras.regularizers.L2"),
+        ("keras.optimizersNadam", "keras.optimizers.Nadam"),
         ("optax.adamww", "optax.adamw"),
         ("timm.AdmW", "timm.adamw"),
         ("sklear.Ridge", "sklearn.linear_model.Ridge"),

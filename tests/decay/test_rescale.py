@@ -97,7 +97,7 @@ def test_rescale_is_predict_where_decay_is_slow(runs, shrink):
     """For a slow decoupled decay, every rule's answer is its power law."""
     before, after = runs
     number = shrink / before.lr
-    found = answers(rescale(number, "AdamW", before=before, after=after))
+    found = answers(rescale(number, "torch.AdamW", before=before, after=after))
     scales = {"before": before.quantities(), "after": after.quantities()}
     for rule in RULES:
         factor = predict(rule, family="decoupled", **scales).factor
@@ -141,7 +141,7 @@ def test_the_question_with_sgd():
     """Twice the width: the question divides, the answer keeps, Neal multiplies."""
     before = Run(lr=0.1, momentum=0.9, width=64, depth=1, units=(64, 64, 10))
     after = Run(lr=0.1, momentum=0.9, width=128, depth=1, units=(64, 128, 10))
-    found = answers(rescale(1e-3, "SGD", before=before, after=after))
+    found = answers(rescale(1e-3, "torch.SGD", before=before, after=after))
     assert found["question-layer-mean"].value == digits(5e-4, rel=1e-14)
     assert found["answer"].value == digits(1e-3, rel=1e-12)  # there and back
     assert found["neal"].value == digits(2e-3, rel=1e-14)
@@ -151,7 +151,7 @@ def test_the_question_with_sgd():
 def test_the_question_carried_over_to_adamw():
     """A division by the number of weights divides a decoupled knob as well."""
     before, after = Run(lr=0.1, units=(4, 8, 2)), Run(lr=0.1, units=(4, 16, 2))
-    found = answers(rescale(0.5, "AdamW", before=before, after=after))
+    found = answers(rescale(0.5, "torch.AdamW", before=before, after=after))
     assert found["question-layer-mean"].value == digits(0.25, rel=1e-14)
     assert found["neal"].value is None
 
@@ -177,10 +177,10 @@ def test_a_normalized_knob_is_not_normalized_twice():
 def test_without_an_lr_it_is_taken_as_unchanged():
     """Batch and data are enough for a rule of powers."""
     before, after = Run(batch_size=32), Run(batch_size=64)
-    found = answers(rescale(0.1, "AdamW", before=before, after=after))
+    found = answers(rescale(0.1, "torch.AdamW", before=before, after=after))
     assert found["half-life-epochs"].value == digits(0.2, rel=1e-14)
     one_lr = answers(
-        rescale(0.1, "AdamW", before=Run(lr=1, batch_size=32), after=after)
+        rescale(0.1, "torch.AdamW", before=Run(lr=1, batch_size=32), after=after)
     )
     assert "needs lr" in one_lr["power-lines-batch"].why_not
 
@@ -189,7 +189,7 @@ def test_an_answer_that_cannot_be_says_why():
     """Where no number decays that fast, the rule has no answer, and says so."""
     before = Run(lr=0.1, momentum=0.9, batch_size=1, dataset_size=640)
     after = Run(lr=0.1, momentum=0.9, batch_size=640, dataset_size=640)
-    found = answers(rescale(5e-4, "SGD", before=before, after=after))
+    found = answers(rescale(5e-4, "torch.SGD", before=before, after=after))
     assert found["half-life-epochs"].value is None
     assert "overshoots zero" in found["half-life-epochs"].why_not
 
@@ -197,14 +197,14 @@ def test_an_answer_that_cannot_be_says_why():
 def test_no_decay_stays_none():
     """A decay of 0 is 0 under every rule."""
     before, after = Run(lr=0.1, batch_size=32), Run(lr=0.2, batch_size=64)
-    found = rescale(0, "AdamW", before=before, after=after)
+    found = rescale(0, "torch.AdamW", before=before, after=after)
     assert {answer.value for answer in found.rules if answer.applies} == {0}
 
 
 def test_json_is_plain():
     """as_dict has the documented keys and values that JSON can hold."""
     before, after = Run(lr=0.1, batch_size=32), Run(lr=0.2, batch_size=64)
-    plain = rescale(0.1, "AdamW", before=before, after=after).as_dict()
+    plain = rescale(0.1, "torch.AdamW", before=before, after=after).as_dict()
     assert list(plain) == ["knob", "before", "unchanged", "rules"]
     assert plain["before"]["value"] == plain["unchanged"]["value"] == 0.1
     keys = {"rule", "value", "keeps", "half_life", "evidence", "applies", "why_not"}
@@ -216,15 +216,15 @@ def test_json_is_plain():
 def test_unchanged_is_what_explain_says():
     """What happens if one changes nothing is the explanation in the new run."""
     before, after = Run(lr=0.1, steps=9), Run(lr=0.2, steps=18)
-    found = rescale(0.1, "AdamW", before=before, after=after)
-    assert found.unchanged == explain(0.1, "AdamW", run=after)
-    assert found.before == explain(0.1, "AdamW", run=before)
+    found = rescale(0.1, "torch.AdamW", before=before, after=after)
+    assert found.unchanged == explain(0.1, "torch.AdamW", run=after)
+    assert found.before == explain(0.1, "torch.AdamW", run=before)
 
 
 def test_bad_input_is_refused():
     """A value or knob that cannot be is an error with its remedy."""
     run = Run(lr=0.1)
     with pytest.raises(RangeError, match=r"0 or more. Got -1.0"):
-        rescale(-1, "AdamW", before=run, after=run)
+        rescale(-1, "torch.AdamW", before=run, after=run)
     with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
         rescale(1, "AdamV", before=run, after=run)

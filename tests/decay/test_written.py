@@ -30,12 +30,12 @@ def test_a_run_of_texts_is_the_run_of_its_numbers():
 
 def test_an_explanation_says_what_it_understood():
     """The value and the facts that came as text are told beside the same numbers."""
-    found = explain("1e-1", "AdamW", run=Run(**YAML_BORN))
+    found = explain("1e-1", "torch.AdamW", run=Run(**YAML_BORN))
     assert found.understood[:2] == (
         "torch.optim.AdamW: '1e-1' was read as 0.1.",
         "lr: '1e-3' was read as 0.001.",
     )
-    plain = explain(0.1, "AdamW", run=Run(**NUMBERS))
+    plain = explain(0.1, "torch.AdamW", run=Run(**NUMBERS))
     assert plain.understood == ()
     told, usual = found.as_dict(), plain.as_dict()
     assert told.pop("understood") != usual.pop("understood")
@@ -44,7 +44,7 @@ def test_an_explanation_says_what_it_understood():
 
 def test_a_conversion_takes_texts_too():
     """A value that is text converts as its number does, which is told."""
-    there = convert("1e-3", "keras.regularizers.L2", to="SGD")
+    there = convert("1e-3", "keras.regularizers.L2", to="torch.SGD")
     assert (there.value_from, there.value) == (0.001, 0.002)
 
 

@@ -25,8 +25,8 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
     """List the places where one types a decay, and what the number does there.
 
     Each says by running which library its record was verified, or that it was only
-    read in the source. The one knob that FILTER names, as AdamW names PyTorch's, is
-    told with its default and its checks: torch.AdamW, keras.L2.
+    read in the source. The one knob that FILTER names (torch.AdamW, keras.L2) is told
+    with its default and its checks.
     """
     chosen = knobs() if filter is None else matching_knobs(filter)
     named = None if filter is None else _named(filter, chosen)

@@ -8,8 +8,6 @@ from dwindle.decay.half_life import Clock
 from dwindle.decay.names import nearest_names
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
-_HOME = "torch.optim."
-
 
 @dataclass(frozen=True, kw_only=True)
 class Knob:
@@ -98,12 +96,17 @@ class Knob:
             short |= {tail + colon + variant for tail in tails}
         return frozenset(short - {self.name})
 
+    @property
+    def spellings(self) -> tuple[str, ...]:
+        """Name, aliases and short names: all that this knob can be called."""
+        return self.name, *self.aliases, *sorted(self.short_names)
+
 
 def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
     """Find a knob by its name, an alias, or a short name that only one knob has.
 
-    Many libraries have an ``AdamW``: a word without a library means torch.optim's where
-    torch.optim has it.
+    Many libraries have an ``AdamW``: such a word is refused with all that it fits,
+    however one writes its capital letters.
 
     Raises:
         AmbiguousNameError: If the short name fits several knobs.
@@ -112,42 +115,35 @@ def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
     """
     if name in table:
         return table[name]
-    found = (
-        _at_home(name, table.values())
-        or _matches(name, table.values())
-        or _matches_in_any_case(name, table.values())
-    )
+    found = _matches(name, table.values())
     if len(found) == 1:
         return found[0]
     if found:
-        raise AmbiguousNameError("knob", name, tuple(knob.name for knob in found))
+        candidates = tuple(knob.name for knob in found)
+        hint = f"Write {_short_spelling(found[0], table.values())}, for example."
+        raise AmbiguousNameError("knob", name, candidates, hint)
     near = _nearest(name, table.values())
     raise UnknownNameError("knob", name, near, "See: dwindle knobs.")
 
 
-def _at_home(name: str, knobs: Iterable[Knob]) -> list[Knob]:
-    meant = {f"{_HOME}{name}".casefold(), f"torch.{name}".casefold()}
-    return [knob for knob in knobs if knob.name.casefold() in meant]
-
-
 def _matches(name: str, knobs: Iterable[Knob]) -> list[Knob]:
-    return [knob for knob in knobs if name in {*knob.aliases, *knob.short_names}]
-
-
-def _matches_in_any_case(name: str, knobs: Iterable[Knob]) -> list[Knob]:
     folded = name.casefold()
     return [
-        knob
-        for knob in knobs
-        if folded in {each.casefold() for each in (knob.name, *knob.short_names)}
+        knob for knob in knobs if folded in {each.casefold() for each in knob.spellings}
     ]
+
+
+def _short_spelling(knob: Knob, knobs: Iterable[Knob]) -> str:
+    """Return the library and the last word where only this knob has them."""
+    short = f"{knob.name.partition('.')[0]}.{knob.name.rpartition('.')[2]}"
+    return short if _matches(short, knobs) == [knob] else knob.name
 
 
 def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
     """Compare with short names too: a long path hides a typo in its last word."""
     full_names: dict[str, str] = {}
     for knob in knobs:  # torch.optim's come first, and keep the words that many share
-        for spelling in (knob.name, *knob.aliases, *knob.short_names):
+        for spelling in knob.spellings:
             full_names.setdefault(spelling.casefold(), knob.name)
     found = [full_names[near] for near in nearest_names(name, full_names, limit=12)]
     return tuple(dict.fromkeys(found))[:4]

@@ -16,9 +16,9 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
     """Return the known names that look most like ``name``, best first.
 
     Nearest is what the fewest typing mistakes make of it: a letter too many, too few,
-    another, or two swapped. Of equals, the one of the same length and then the one
-    that comes first in the table. A table that is short enough is returned whole: then
-    a reader sees every choice.
+    another, or two swapped. Of equals, what only lost letters comes first, then the one
+    of the same length, then the one that comes first in the table. A table that is
+    short enough is returned whole: then a reader sees every choice.
 
     Example:
         >>> nearest_names("torch.AdamWW", ["torch.optim.AdamW", "half-life"])
@@ -35,10 +35,7 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
     alike = get_close_matches(typed, folded, n=_CANDIDATES, cutoff=_ALIKE)
     alike += [key for key in folded if typed and typed in key]
     order = {key: place for place, key in enumerate(folded)}
-    ranks = {
-        key: (_typing_distance(typed, key), abs(len(typed) - len(key)), order[key])
-        for key in alike
-    }
+    ranks = {key: (*_typing_rank(typed, key), order[key]) for key in alike}
     farthest = min((mistakes for mistakes, *_ in ranks.values()), default=0) + _FARTHER
     kept = (key for key in ranks if ranks[key][0] <= farthest)
     near = [folded[key] for key in sorted(kept, key=ranks.__getitem__)[:limit]]
@@ -47,9 +44,13 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
     return tuple(near)
 
 
-def _typing_distance(typed: str, known: str) -> int:
+def _typing_rank(typed: str, known: str) -> tuple[int, bool, int]:
+    """Count mistakes; of as many, letters lost are likelier than letters replaced."""
     mistakes = typing_mistakes(typed, known)
-    return min(mistakes, _CONTAINED) if typed in known else mistakes
+    if typed in known:
+        mistakes = min(mistakes, _CONTAINED)
+    longer = len(known) - len(typed)
+    return mistakes, longer != mistakes, abs(longer)
 
 
 def typing_mistakes(typed: str, meant: str) -> int:

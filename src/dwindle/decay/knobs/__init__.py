@@ -45,7 +45,7 @@ def knobs() -> tuple[Knob, ...]:
 def resolve_knob(name: str) -> Knob:
     """Find a knob by its name, or by a short name that only one has.
 
-    A word without a library means torch.optim's, where torch.optim has it.
+    A word that several libraries have, such as ``AdamW``, needs its library.
 
     Raises:
         AmbiguousNameError: If the short name fits several knobs; they are listed.
