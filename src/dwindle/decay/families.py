@@ -64,7 +64,14 @@ def _lr(run: Run) -> float:
 
 def _under_lr(power: int) -> Callable[[Run], list[float]]:
     """Rates lr * m**power: what a decay sees that follows the schedule m so often."""
-    return lambda run: [_lr(run) * m**power for m in run.multipliers()]
+
+    def rates(run: Run) -> list[float]:
+        lr = _lr(run)  # once: a long run has half a million steps
+        if power == 1:
+            return [lr * m for m in run.multipliers()]
+        return [lr * m**power for m in run.multipliers()]
+
+    return rates
 
 
 def _product_family(
@@ -103,7 +110,7 @@ def asgd_family(*, lambd: float = 1e-4, alpha: float = 0.75) -> Family:
     """
 
     def rates(run: Run) -> list[float]:
-        lrs = [_lr(run) * m for m in run.multipliers()]
+        lrs = _under_lr(1)(run)
         falling = (
             lr / (1 + lambd * lr * t) ** alpha for t, lr in enumerate(lrs[:-1], start=1)
         )
