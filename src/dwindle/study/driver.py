@@ -13,7 +13,7 @@ from types import FrameType
 
 from dwindle.errors import StudyStoppedError
 from dwindle.store.records import Conditions, Outcome, Scale, Trial
-from dwindle.store.spec import ProblemFacts, StudySpec
+from dwindle.store.spec import StudySpec
 from dwindle.store.store import Store
 from dwindle.study import machine
 from dwindle.study.backends import Backend, Inline, Trained
@@ -26,7 +26,7 @@ from dwindle.study.plan import (
     problem_faults,
     round_trials,
 )
-from dwindle.study.problem import Problem
+from dwindle.study.problem import Problem, facts_of
 from dwindle.study.problems import problem
 from dwindle.study.training import Work
 
@@ -99,9 +99,7 @@ def run_study(
     asked = problem(spec.problem)
     for _, fault in problem_faults(spec, asked):
         raise fault
-    facts = ProblemFacts(
-        inputs=asked.inputs, classes=asked.classes, hidden=asked.hidden
-    )
+    facts = facts_of(asked)
     conditions = conditions_of(spec, settings, backend.engine_version())
     with Store(store_path, spec=spec, conditions=conditions, problem=facts) as store:
         study = _Study(spec, asked, store, backend, on_progress, settings)

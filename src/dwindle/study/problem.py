@@ -2,13 +2,13 @@
 
 from collections.abc import Hashable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from dwindle.store.records import Scale
+from dwindle.store.spec import ProblemFacts
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +70,11 @@ def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
         ((64, 8), (8, 8), (8, 10))
 
     """
-    depth = scale.depth if problem.hidden else 0
-    sizes = (problem.inputs, *(scale.width,) * depth, problem.classes)
-    return tuple(pairwise(sizes))
+    return facts_of(problem).layer_shapes(scale)
+
+
+def facts_of(problem: Problem) -> ProblemFacts:
+    """Return what a store keeps of a problem: enough to know its networks."""
+    return ProblemFacts(
+        inputs=problem.inputs, classes=problem.classes, hidden=problem.hidden
+    )
