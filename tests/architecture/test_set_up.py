@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from architecture.source import ROOT
 
+# The environment of make test; the other extras are tested by make test-frameworks.
+OUR_EXTRAS = ("report", "study", "torch", "yaml")
 SHELL_TOOLS = ("sh", "cat", "cksum", "head", "grep", "pwd")
 
 
@@ -87,8 +89,8 @@ def test_a_named_python_is_taken_or_refused(bare_machine):
     assert "PYTHON must be Python 3.11 or newer. Got /no/such/python" in done.stderr
 
 
-def _pins():
-    lines = (ROOT / "requirements.txt").read_text().splitlines()
+def _pins(file="requirements.txt"):
+    lines = (ROOT / file).read_text().splitlines()
     return [line for line in lines if line and not line.startswith("#")]
 
 
@@ -104,14 +106,17 @@ def test_every_pin_is_exact():
 
 
 def test_everything_that_pyproject_asks_for_is_pinned():
-    """Dependencies, extras, the dev group and the build all have their pin."""
+    """Dependencies, extras, the groups and the build all have their pin."""
     asked = tomllib.loads((ROOT / "pyproject.toml").read_text())
     wanted = _names(asked["project"]["dependencies"])
     wanted |= _names(asked["build-system"]["requires"])
     wanted |= _names(asked["dependency-groups"]["dev"])
-    for extra in asked["project"]["optional-dependencies"].values():
-        wanted |= _names(extra)
+    extras = asked["project"]["optional-dependencies"]
+    wanted |= _names(word for name in OUR_EXTRAS for word in extras.pop(name))
     assert wanted - _names(_pins()) == {"dwindle"}
+    theirs = _names(asked["dependency-groups"]["frameworks"])
+    theirs |= _names(word for extra in extras.values() for word in extra)
+    assert theirs - _names(_pins("requirements-frameworks.txt")) == {"dwindle"}
 
 
 def test_continuous_integration_runs_what_the_readme_says():

@@ -135,8 +135,8 @@ def _run(command: Command, words: list[str]) -> int:
 
         print_page(command.name, module.command.__doc__, options)
         return 0
-    module.command(**read_words(f"dwindle {command.name}", options, words))
-    return 0
+    found = module.command(**read_words(f"dwindle {command.name}", options, words))
+    return int(found or 0)  # an audit returns 1 where it found something
 
 
 def _print_version() -> int:

@@ -21,6 +21,7 @@ The tree (each class is also the builtin that fits it)::
     ├── DataFilesError       OSError       the data of a problem is absent or damaged
     ├── MissingLibraryError  ImportError   an optional library is not installed
     ├── ReportWriteError     OSError       a page or picture cannot be written
+    ├── CheckpointError      ValueError    a controller's state of another optimizer
     ├── UnexpectedError      RuntimeError  a failure that no other class describes
     └── RefusedError         TypeError     no honest answer exists
 
@@ -57,9 +58,11 @@ from dwindle.errors.surroundings import (
     MissingLibraryError,
     ReportWriteError,
 )
+from dwindle.errors.torch_programs import CheckpointError
 
 __all__ = [
     "AmbiguousNameError",
+    "CheckpointError",
     "DataFilesError",
     "DwindleError",
     "MissingFactError",

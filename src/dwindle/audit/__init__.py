@@ -1,0 +1,1 @@
+"""Audit: what a training decays and what its author thinks; the part without torch."""

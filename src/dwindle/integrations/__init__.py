@@ -1,0 +1,1 @@
+"""Integrations: one file per outside system, and each needs only that system."""

@@ -1,0 +1,1 @@
+"""Conformance kits: what anybody's optimizer must do for our tools to hold it."""
