@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dwindle.decay.half_life import Clock
-from dwindle.decay.names import nearest_names
 from dwindle.errors import AmbiguousNameError, UnknownNameError
+from dwindle.errors.nearest import nearest_names
 
 
 @dataclass(frozen=True, kw_only=True)

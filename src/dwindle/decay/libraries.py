@@ -8,8 +8,8 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
 from dwindle.decay.knobs.of_papers import PAPER_KNOBS
 from dwindle.decay.knobs.rates import RATE_KNOBS
-from dwindle.decay.names import nearest_names, typing_mistakes
 from dwindle.errors import AmbiguousNameError, UnknownNameError
+from dwindle.errors.nearest import nearest_names, typing_mistakes
 
 _NOT_OF_A_LIBRARY: Mapping[str, str] = MappingProxyType(
     {

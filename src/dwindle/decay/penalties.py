@@ -10,9 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dwindle.decay.names import nearest_names
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
+from dwindle.errors.nearest import nearest_names
 
 NORMALIZATIONS = ("none", "layer-mean", "global-mean", "fan-in")
 

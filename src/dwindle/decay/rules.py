@@ -6,9 +6,9 @@ optimizers, factors found for one data set, and rules about β₂. Exponents are
 published; ``evidence`` says on what, ``checked`` what of it was read for this table.
 """
 
-from dwindle.decay.names import nearest_names
 from dwindle.decay.rule import Prediction, Rule, Scale, predict_change
 from dwindle.errors import UnknownNameError
+from dwindle.errors.nearest import nearest_names
 
 __all__ = ["RULES", "Prediction", "Rule", "predict", "resolve_rule"]
 

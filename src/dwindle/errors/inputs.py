@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Self
 
 from dwindle.errors.base import DwindleError
+from dwindle.errors.nearest import nearest_names
 
 
 @dataclass(eq=False)
@@ -35,7 +35,7 @@ class UnknownNameError(DwindleError, LookupError):
     def among(cls, kind: str, name: str, valid: Iterable[str], hint: str = "") -> Self:
         """Return the error with the nearest of the valid names, all if none is near."""
         names = sorted(valid)
-        near = get_close_matches(name, names, n=3, cutoff=0.5)
+        near = nearest_names(name, names)
         return cls(kind, name, tuple(near or names), hint)
 
     def sentences(self) -> tuple[str, ...]:

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwindle.decay.knobs import KNOBS, resolve_knob
-from dwindle.decay.names import nearest_names, typing_mistakes
 from dwindle.errors import UnknownNameError
+from dwindle.errors.nearest import nearest_names, typing_mistakes
 
 words = st.text("abcw", max_size=6)
 
