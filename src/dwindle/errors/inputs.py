@@ -75,13 +75,18 @@ class MissingFactError(DwindleError, LookupError):
     fact: str
     needed_for: str
     option: str
+    caller: str = (
+        ""  # what has an argument of the fact's name; else command line and Run
+    )
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text: the fact, the formula that needs it, the option."""
+        here = f"{self.caller}({self.fact}=...)"
+        there = f"{self.option}, or Run({self.fact}=...) in Python"
         return (
             f"{self.needed_for} needs {self.fact}.",
             f"Got no {self.fact}.",
-            f"Give it as {self.option}, or Run({self.fact}=...) in Python.",
+            f"Give it as {here if self.caller else there}.",
         )
 
 

@@ -1,0 +1,174 @@
+"""The share of a weight that this step owes to a half-life, whatever the lr does."""
+
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Literal, Self
+
+from dwindle.decay.half_life import (
+    HalfLife,
+    half_life_from_shrink,
+    shrink_from_half_life,
+)
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+
+HeldSchedule = Literal["follow-lr", "constant", "lr-squared"]
+
+# The shrink of a step is the one at the peak lr times this power of lr/lr_peak.
+POWERS: Mapping[str, int] = MappingProxyType(
+    {"follow-lr": 1, "constant": 0, "lr-squared": 2}
+)
+_CLOCK_REMEDY = 'Write a number and a clock: "3 epochs", "500 steps".'
+
+
+@dataclass(frozen=True, kw_only=True)
+class HeldRate:
+    """What a step takes off a weight so that a half-life holds while the lr changes.
+
+    With ``s = 1 - 2 ** (-1 / h)`` for a half-life of ``h`` steps, a step at ``lr`` owes
+
+    - ``follow-lr``: ``s * lr / lr_peak``, as AdamW behaves: the half-life is the one at
+      the peak lr;
+    - ``constant``: ``s``, so the half-life holds at every step;
+    - ``lr-squared``: ``s * (lr / lr_peak) ** 2``.
+
+    Args:
+        shrink_at_peak: Fraction of the weight that a step at the peak lr takes off, in
+            [0, 1).
+        schedule: One of the three.
+        lr_peak: Largest lr of the run, above 0; ``constant`` does not need it.
+
+    Raises:
+        RangeError: If the shrink or the peak is out of its range.
+        UnknownNameError: If the schedule is none of the three.
+        MissingFactError: If the schedule needs a peak and none is given.
+
+    Example:
+        >>> rate = HeldRate(shrink_at_peak=0.01, lr_peak=0.1)
+        >>> rate.shrink_at(0.1), rate.shrink_at(0.05), rate.shrink_at(0.0)
+        (0.01, 0.005, 0.0)
+
+    """
+
+    shrink_at_peak: float
+    schedule: str = "follow-lr"
+    lr_peak: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.schedule not in POWERS:
+            raise UnknownNameError.among("schedule", self.schedule, tuple(POWERS))
+        half_life_from_shrink(self.shrink_at_peak)  # the range is checked there
+        if self.lr_peak is not None and not 0 < self.lr_peak < math.inf:
+            must = "the largest lr of the run, a finite number above 0"
+            raise RangeError("lr_peak", self.lr_peak, must)
+        if self.lr_peak is None and self.power:
+            need = f'A half-life under schedule="{self.schedule}"'
+            raise MissingFactError("lr_peak", need, "--lr-peak")
+
+    @classmethod
+    def of(
+        cls,
+        half_life: str | HalfLife,
+        *,
+        run: Run,
+        schedule: str = "follow-lr",
+        lr_peak: float | None = None,
+    ) -> Self:
+        """Read a half-life on any clock and hold it.
+
+        Args:
+            half_life: "3 epochs", or a HalfLife; the one at the peak lr.
+            run: The facts that its clock asks for.
+            schedule: How the shrink goes with the lr.
+            lr_peak: Largest lr of the run.
+
+        Raises:
+            RangeError: If the half-life is no number with a clock, or not above 0.
+            MissingFactError: If its clock needs a fact that the run does not have.
+
+        Example:
+            >>> run = Run(batch_size=10, dataset_size=1000)
+            >>> HeldRate.of("3 epochs", run=run, lr_peak=0.1).half_life_steps
+            300.0
+
+        """
+        shrink = shrink_from_half_life(read_half_life(half_life).in_steps(run))
+        return cls(shrink_at_peak=shrink, schedule=schedule, lr_peak=lr_peak)
+
+    @property
+    def power(self) -> int:
+        """The power of lr/lr_peak that the shrink goes with: 0, 1 or 2."""
+        return POWERS[self.schedule]
+
+    @property
+    def half_life_steps(self) -> float:
+        """Half-life in steps at the peak lr; ``inf`` where nothing decays."""
+        # As long as it was asked for: 1 - 2**(-1/h) and back is off in the last digit.
+        return float(f"{half_life_from_shrink(self.shrink_at_peak):.15g}")
+
+    def shrink_at(self, lr: float) -> float:
+        """Fraction of the weight that a step at this lr takes off.
+
+        Args:
+            lr: Learning rate of the step, at least 0; above the peak it takes more.
+
+        Raises:
+            RangeError: If the lr is below 0 or not finite, or so far above the peak
+                that nothing of the weight would be left.
+
+        """
+        if not 0 <= lr < math.inf:
+            raise RangeError("lr", lr, "a finite number, 0 or more")
+        shrink = float(self.shrink_of(lr))
+        if not shrink < 1:
+            must = f"so far above lr_peak, {self.lr_peak:g}, that some weight is left"
+            remedy = "Give lr_peak=..., the largest lr of the run."
+            raise RangeError("lr", lr, f"not {must}", remedy)
+        return shrink
+
+    def shrink_of(self, lr: Any) -> Any:  # Any: a number that is being traced
+        """Do as :meth:`shrink_at`, unchecked, for the number of a compiled program."""
+        if not self.power:
+            return self.shrink_at_peak
+        # lr/lr_peak first: at the peak it is exactly 1.
+        return self.shrink_at_peak * (lr / self.lr_peak) ** self.power
+
+
+def read_half_life(half_life: str | HalfLife) -> HalfLife:
+    """Return the half-life of a text; a number without a clock is refused.
+
+    Raises:
+        RangeError: If it is no number with a clock, or not above 0.
+        UnknownNameError: If there is no such clock.
+
+    Example:
+        >>> read_half_life("500 steps")
+        HalfLife(value=500.0, clock='steps')
+
+    """
+    if isinstance(half_life, HalfLife):
+        return half_life
+    if isinstance(half_life, str):
+        return HalfLife.parse(half_life)
+    raise RangeError("half_life", half_life, "a time with its clock", _CLOCK_REMEDY)
+
+
+@contextmanager
+def facts_asked_of(caller: str) -> Iterator[None]:
+    """Let a missing fact be asked for as an argument of what the user called.
+
+    Args:
+        caller: Name of a function or class with an argument for each fact.
+
+    Raises:
+        MissingFactError: The one from inside, with the caller in its remedy.
+
+    """
+    try:
+        yield
+    except MissingFactError as error:
+        error.caller = caller
+        raise
