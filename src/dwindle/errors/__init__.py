@@ -22,6 +22,7 @@ The tree (each class is also the builtin that fits it)::
     ├── MissingLibraryError  ImportError   an optional library is not installed
     ├── ReportWriteError     OSError       a page or picture cannot be written
     ├── CheckpointError      ValueError    a controller's state of another optimizer
+    ├── CertificationError   RuntimeError  an optimizer that no controller can hold
     ├── UnexpectedError      RuntimeError  a failure that no other class describes
     └── RefusedError         TypeError     no honest answer exists
 
@@ -58,10 +59,11 @@ from dwindle.errors.surroundings import (
     MissingLibraryError,
     ReportWriteError,
 )
-from dwindle.errors.torch_programs import CheckpointError
+from dwindle.errors.torch_programs import CertificationError, CheckpointError
 
 __all__ = [
     "AmbiguousNameError",
+    "CertificationError",
     "CheckpointError",
     "DataFilesError",
     "DwindleError",
