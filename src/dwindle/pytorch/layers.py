@@ -1,0 +1,182 @@
+"""What a layer uses its tensors for, told by its type: a table, never a name.
+
+A class that is not in the table is judged by what it has: the name of its own class
+(``LlamaRMSNorm``), sizes that only a linear layer keeps, the shapes of its tensors.
+"""
+
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from dwindle.pytorch.slots import class_names
+
+Shape = tuple[int, ...]
+Fans = tuple[int | None, int | None]
+
+_NORMS = (
+    _NormBase,
+    nn.LayerNorm,
+    nn.GroupNorm,
+    nn.RMSNorm,
+    nn.LocalResponseNorm,
+    nn.CrossMapLRN2d,
+)
+LINEAR_SIZES = ("in_features", "out_features")
+_EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
+# A hump of a class name: LlamaRMSNorm is Llama, RMS, Norm.
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+
+
+def _rows_are_outputs(_module: nn.Module, shape: Shape) -> Fans:
+    return math.prod(shape[1:]), shape[0]
+
+
+def _rows_are_inputs(_module: nn.Module, shape: Shape) -> Fans:
+    return shape[0], shape[1]
+
+
+def _conv(module: nn.Module, shape: Shape) -> Fans:
+    kernel = math.prod(shape[2:])
+    return shape[1] * kernel, shape[0] // _groups(module) * kernel
+
+
+def _conv_transposed(module: nn.Module, shape: Shape) -> Fans:
+    kernel = math.prod(shape[2:])
+    return shape[0] // _groups(module) * kernel, shape[1] * kernel
+
+
+def _linear_by_sizes(module: nn.Module, shape: Shape) -> Fans:
+    inputs, outputs = (getattr(module, name) for name in LINEAR_SIZES)
+    # Torch keeps (outputs, inputs); who keeps the reverse shows it by the shape.
+    return (
+        (inputs, outputs)
+        if shape == (inputs, outputs)
+        else _rows_are_outputs(module, shape)
+    )
+
+
+def _groups(module: nn.Module) -> int:
+    return int(getattr(module, "groups", 1))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Layer:
+    """A kind of layer whose tensors of two dimensions and more are weights.
+
+    ``fans`` tells how many inputs one output sees, and the reverse.
+    """
+
+    fits: Callable[[nn.Module], bool]
+    fans: Callable[[nn.Module, Shape], Fans]
+
+
+def _of(*kinds: type[nn.Module]) -> Callable[[nn.Module], bool]:
+    return lambda module: isinstance(module, kinds)
+
+
+def _named(name: str, *sizes: str) -> Callable[[nn.Module], bool]:
+    """A class that cannot be imported here, known by its name and what it keeps."""
+    return lambda module: name in class_names(module) and _has(module, *sizes)
+
+
+def _has(module: nn.Module, *sizes: str) -> bool:
+    return all(isinstance(getattr(module, size, None), int) for size in sizes)
+
+
+LAYERS = (
+    Layer(fits=_of(nn.Linear, nn.Bilinear), fans=_rows_are_outputs),
+    Layer(fits=_of(_ConvTransposeNd), fans=_conv_transposed),
+    Layer(fits=_of(_ConvNd), fans=_conv),
+    Layer(
+        fits=_of(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
+        fans=_rows_are_outputs,
+    ),
+    # transformers: a linear layer whose weight is (inputs, outputs).
+    Layer(fits=_named("Conv1D", "nf"), fans=_rows_are_inputs),
+    # Anybody's linear layer: torch's names for its sizes, weights as torch keeps them.
+    Layer(
+        fits=lambda module: _has(module, *LINEAR_SIZES),
+        fans=_linear_by_sizes,
+    ),
+)
+
+
+def layer_of(module: nn.Module) -> Layer | None:
+    """Return the kind of layer that a module is; None where its type says nothing.
+
+    Example:
+        >>> layer_of(nn.Conv2d(4, 8, 3)).fans(None, (8, 4, 3, 3))
+        (36, 72)
+
+    """
+    return next((layer for layer in LAYERS if layer.fits(module)), None)
+
+
+def is_norm(module: nn.Module, shapes: tuple[Shape, ...]) -> bool:
+    """Tell whether a module is a normalization layer, by its type or its class name.
+
+    Args:
+        module: The module.
+        shapes: Of all of its own parameters: one that has a matrix is no such layer,
+            whatever it is called.
+
+    Example:
+        >>> class MyRMSNorm(nn.Module): ...
+        >>> is_norm(MyRMSNorm(), ((64,),)), is_norm(MyRMSNorm(), ((64, 64),))
+        (True, False)
+
+    """
+    if isinstance(module, _NORMS):
+        return True
+    words = {word for name in class_names(module) for word in _WORD.findall(name)}
+    return bool(words & {"Norm", "norm"}) and all(wide(s) <= 1 for s in shapes)
+
+
+def is_embedding(module: nn.Module) -> bool:
+    """Tell whether a module looks rows up: torch's embeddings, or the same sizes.
+
+    Example:
+        >>> is_embedding(nn.EmbeddingBag(10, 4)), is_embedding(nn.Linear(10, 4))
+        (True, False)
+
+    """
+    sizes = ("num_embeddings", "embedding_dim")
+    return isinstance(module, _EMBEDDINGS) or _has(module, *sizes)
+
+
+def wide(shape: Shape) -> int:
+    """Count the dimensions that hold more than one number.
+
+    Example:
+        >>> wide((1, 64, 1, 1)), wide((64, 64))
+        (1, 2)
+
+    """
+    return sum(size > 1 for size in shape)
+
+
+def class_of(module: nn.Module) -> str:
+    """Return the name of the class that its author wrote: Linear of an FSDPLinear.
+
+    Example:
+        >>> class_of(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)))
+        'Linear'
+
+    """
+    cls = type(module)
+    while len(cls.__mro__) > 1 and _is_made_up(cls):
+        cls = next(base for base in cls.__bases__ if base.__name__ != "FSDPModule")
+    return cls.__name__
+
+
+def _is_made_up(cls: type) -> bool:
+    bases = {base.__name__ for base in cls.__bases__}
+    return "FSDPModule" in bases or (
+        cls.__module__ == "torch.nn.utils.parametrize"
+        and cls.__name__.startswith("Parametrized")
+    )

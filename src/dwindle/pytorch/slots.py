@@ -1,0 +1,210 @@
+"""Every place of a model that holds a parameter, under the name its author knows.
+
+Wrappers (DDP, ``torch.compile``, activation checkpointing …) are looked through, and a
+parameter that a parametrization keeps is told as the slot that it stands for.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from torch import nn
+from torch.nn.parameter import UninitializedParameter
+from torch.nn.utils.parametrize import ParametrizationList
+
+from dwindle.errors import RefusedError
+
+# Of these classes one child is the model itself: its name is no part of a name.
+WRAPPERS: Mapping[str, str] = MappingProxyType(
+    {
+        "AveragedModel": "module",
+        "CheckpointWrapper": "_checkpoint_wrapped_module",
+        "DataParallel": "module",
+        "DeepSpeedEngine": "module",
+        "DistributedDataParallel": "module",
+        "OffloadWrapper": "_checkpoint_wrapped_module",
+        "OptimizedModule": "_orig_mod",
+    }
+)
+# The older way to keep a tensor in another form: a hook, and what it calls its parts.
+_HOOKS: Mapping[str, Mapping[str, bool]] = MappingProxyType(
+    {
+        "WeightNorm": {"_g": True, "_v": False},
+        "SpectralNorm": {"_orig": False},
+        "BasePruningMethod": {"_orig": False},
+    }
+)
+
+_NO_LAYERS = (
+    "It depends on the layer that owns the parameter, and only a module knows that."
+)
+_GIVE_THE_MODEL = "Give the model itself, a torch.nn.Module, not model.parameters()."
+_FLATTENED = (
+    "FullyShardedDataParallel flattens parameters to one dimension, so that a matrix "
+    "cannot be told from a bias."
+)
+_BEFORE_WRAPPING = (
+    "Make the groups from the model before it is wrapped (use_orig_params=True), or "
+    "shard it with torch.distributed.fsdp.fully_shard."
+)
+_NO_SHAPE = "It depends on the shape, and the first batch decides that."
+_ONE_BATCH = "Run one batch through the model first."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slot:
+    """A parameter at one place: where, in which module, standing for which slot.
+
+    ``slot`` is the name under which ``module`` uses the tensor: ``weight`` also where
+    a parametrization stores it as ``original1``. ``gain`` marks the length that
+    ``weight_norm`` splits off a weight.
+    """
+
+    name: str
+    module: nn.Module
+    slot: str
+    parameter: nn.Parameter
+    gain: bool = False
+
+
+def slots_of(model: nn.Module) -> Iterator[Slot]:
+    """Yield every place of a parameter; a tied or shared one comes several times.
+
+    Raises:
+        RefusedError: If ``model`` is no module, or FSDP1 has flattened its parameters,
+            or a lazy layer has not met its first batch.
+
+    Example:
+        >>> model = nn.DataParallel(nn.Sequential(nn.Linear(2, 1, bias=False)))
+        >>> [(found.name, found.slot) for found in slots_of(model)]
+        [('0.weight', 'weight')]
+
+    """
+    _refuse_no_module(model)
+    yield from _below(model, "", frozenset())
+
+
+def modules_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Yield (name, module) of a model and everything in it, wrappers left out.
+
+    A module that is used at several places comes with each of its names.
+
+    Example:
+        >>> model = nn.DataParallel(nn.Sequential(nn.ReLU()))
+        >>> [name for name, _ in modules_of(model)]
+        ['', '0']
+
+    """
+    yield from _modules(model, "", frozenset())
+
+
+def class_names(module: nn.Module) -> tuple[str, ...]:
+    """Return the names of the classes of a module, its own first.
+
+    Example:
+        >>> class_names(nn.Identity())[:2]
+        ('Identity', 'Module')
+
+    """
+    return tuple(cls.__name__ for cls in type(module).__mro__)
+
+
+def _modules(
+    module: nn.Module, path: str, above: frozenset[int]
+) -> Iterator[tuple[str, nn.Module]]:
+    if _wrapped(module) is None:
+        yield path, module
+    for name, child in _children(module, path):
+        if id(child) not in above:
+            yield from _modules(child, name, above | {id(module)})
+
+
+def _below(module: nn.Module, path: str, above: frozenset[int]) -> Iterator[Slot]:
+    _refuse_flattened(module, path)
+    # No public way tells which module owns a parameter.
+    for name, parameter in module._parameters.items():  # noqa: SLF001
+        if parameter is not None:
+            _refuse_lazy(parameter, _joined(path, name))
+            yield _slot(module, name, _joined(path, name), parameter)
+    for name, child in _children(module, path):
+        if id(child) in above:
+            continue
+        inside = above | {id(module)}
+        if isinstance(child, nn.ModuleDict) and _keeps_originals(module, child):
+            yield from _parametrized(module, child, name, inside)
+        else:
+            yield from _below(child, name, inside)
+
+
+def _children(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
+    inner = _wrapped(module)
+    for name, child in module._modules.items():  # noqa: SLF001 - named_children skips repeats
+        if child is not None:
+            yield path if name == inner else _joined(path, name), child
+
+
+def _wrapped(module: nn.Module) -> str | None:
+    """Return the name of the child that a wrapper wraps; None of any other module."""
+    found = (WRAPPERS[name] for name in class_names(module) if name in WRAPPERS)
+    return next(found, None)
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def _keeps_originals(module: nn.Module, child: nn.Module) -> bool:
+    return getattr(module, "parametrizations", None) is child and all(
+        isinstance(each, ParametrizationList) for each in child.children()
+    )
+
+
+def _parametrized(
+    module: nn.Module, lists: nn.ModuleDict, path: str, above: frozenset[int]
+) -> Iterator[Slot]:
+    """Yield the originals as slots of their module, then what the maps own."""
+    for slot, kept in lists.items():
+        where = _joined(path, slot)
+        own = {id(parameter) for parameter in kept.parameters(recurse=False)}
+        splits_length = "_WeightNorm" in class_names(next(kept.children()))
+        for found in _below(kept, where, above):
+            if id(found.parameter) not in own:
+                yield found
+                continue
+            gain = splits_length and found.slot == "original0"
+            yield Slot(
+                name=found.name,
+                module=module,
+                slot=slot,
+                parameter=found.parameter,
+                gain=gain,
+            )
+
+
+def _slot(module: nn.Module, name: str, path: str, parameter: nn.Parameter) -> Slot:
+    slot, gain = name, False
+    for hook in module._forward_pre_hooks.values():  # noqa: SLF001 - where the old weight_norm lives
+        for cls in type(hook).__mro__:
+            for ending, is_gain in _HOOKS.get(cls.__name__, {}).items():
+                told = getattr(hook, "name", getattr(hook, "_tensor_name", None))
+                if name == f"{told}{ending}":
+                    slot, gain = str(told), is_gain
+    return Slot(name=path, module=module, slot=slot, parameter=parameter, gain=gain)
+
+
+def _refuse_no_module(model: object) -> None:
+    if not isinstance(model, nn.Module):
+        asked = f"The role of a parameter in a {type(model).__name__}"
+        raise RefusedError(asked, _NO_LAYERS, _GIVE_THE_MODEL)
+
+
+def _refuse_flattened(module: nn.Module, path: str) -> None:
+    if "FullyShardedDataParallel" in class_names(module):
+        asked = f"The role of a parameter in {path or 'a model'} that FSDP1 has wrapped"
+        raise RefusedError(asked, _FLATTENED, _BEFORE_WRAPPING)
+
+
+def _refuse_lazy(parameter: nn.Parameter, path: str) -> None:
+    if isinstance(parameter, UninitializedParameter):
+        asked = f"The role of {path}, which a lazy layer has not made yet,"
+        raise RefusedError(asked, _NO_SHAPE, _ONE_BATCH)
