@@ -21,7 +21,7 @@ _STALLS_BELOW = 2
 _COARSE_BELOW = 32
 # In these a weight that only decays was seen to stop (torch.optim.SGD and AdamW); wider
 # ones multiply by 1 − s, which is rounded first.
-_STALLING = frozenset({"bfloat16", "float16"})
+STALLING = frozenset({"bfloat16", "float16"})
 
 
 def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
@@ -44,6 +44,6 @@ def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
     units = shrink_per_step / DEAD_BELOW[dtype]
     if units < 1:
         return "dead"
-    if units < _STALLS_BELOW and dtype in _STALLING:
+    if units < _STALLS_BELOW and dtype in STALLING:
         return "stalls"
     return "coarse" if units < _COARSE_BELOW else "fine"

@@ -1,0 +1,67 @@
+"""Whether the number format of the weights can hold a half-life: yes, nearly, or no."""
+
+from dwindle.decay.dtypes import DEAD_BELOW, STALLING, rounding_of
+from dwindle.decay.half_life import half_life_from_shrink
+from dwindle.errors import RefusedError
+
+_AFTER = {
+    "dead": "no weight would change",
+    "stalls": "each weight would stop before it has halved",
+}
+
+
+def longest_half_life_steps(dtype: str) -> float:
+    """Longest half-life, in steps, that weights of this format can decay with.
+
+    Args:
+        dtype: A key of :data:`dwindle.decay.dtypes.DIGITS`.
+
+    Example:
+        >>> round(longest_half_life_steps("bfloat16"))
+        177
+
+    """
+    least = DEAD_BELOW[dtype] * (2 if dtype in STALLING else 1)
+    return half_life_from_shrink(least)
+
+
+def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
+    """Return a warning where rounding changes the half-life; else an empty text.
+
+    Args:
+        shrink_per_step: Fraction that a step takes off; 0 decays nothing and is fine.
+        dtype: Number format that the weights are kept in; of one that is no key of
+            :data:`dwindle.decay.dtypes.DIGITS` nothing is said.
+
+    Raises:
+        RefusedError: If the weights would not halve at all; it says what can be had.
+
+    Example:
+        >>> rounding_remark(1e-3, dtype="float32")
+        ''
+        >>> rounding_remark(1e-2, dtype="bfloat16").partition(":")[0]
+        'bfloat16 rounds a shrink of 0.01 per step'
+
+    """
+    if dtype not in DEAD_BELOW or shrink_per_step == 0:
+        return ""
+    rounding = rounding_of(shrink_per_step, dtype)
+    if rounding in _AFTER:
+        raise _refused(shrink_per_step, dtype, _AFTER[rounding])
+    if rounding == "fine":
+        return ""
+    return (
+        f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: the half-life of "
+        "a weight is off by more than two percent. A wider format holds it."
+    )
+
+
+def _refused(shrink_per_step: float, dtype: str, after: str) -> RefusedError:
+    asked = half_life_from_shrink(shrink_per_step)
+    return RefusedError(
+        f"A half-life of {asked:.4g} steps of weights in {dtype}",
+        f"A step would take {shrink_per_step:.3g} of a weight, which {dtype} rounds "
+        f"away: {after}.",
+        f"Keep the weights in a wider format (float32), or ask for at most "
+        f"{longest_half_life_steps(dtype):.4g} steps.",
+    )
