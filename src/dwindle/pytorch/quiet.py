@@ -1,0 +1,52 @@
+"""A stretch of code that leaves no trace: random generators, hooks, warnings."""
+
+import random
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch.optim import optimizer as torch_optimizer
+
+# Hooks that people register for all optimizers; a copy is none of their business.
+_GLOBAL_HOOKS = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
+
+
+@contextmanager
+def random_kept() -> Iterator[None]:
+    """Put the random generators back: torch on all devices, numpy and random."""
+    ours = random.getstate()
+    numpy = sys.modules.get("numpy")
+    theirs = numpy.random.get_state() if numpy else None
+    # Only devices in use have a generator: asking another one would start it.
+    cuda = torch.cuda.is_initialized()
+    devices = list(range(torch.cuda.device_count())) if cuda else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(ours)
+        if numpy:
+            numpy.random.set_state(theirs)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep the random generators, call no hook for all optimizers, warn nobody."""
+    hooks = [getattr(torch_optimizer, name, {}) for name in _GLOBAL_HOOKS]
+    kept = [dict(each) for each in hooks]
+    with (
+        random_kept(),
+        warnings.catch_warnings(),
+        torch.inference_mode(mode=False),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            for each in hooks:
+                each.clear()
+            yield
+        finally:
+            for each, before in zip(hooks, kept, strict=True):
+                each.clear()
+                each.update(before)
