@@ -1,3 +1,5 @@
 """Decay inside a torch program: groups, penalty, probe, controller, audit."""
 
-__all__: list[str] = []
+from dwindle.pytorch.controller import DecayController
+
+__all__ = ["DecayController"]
