@@ -42,7 +42,8 @@ SETTING_CODES = (
         found="e-folds of the whole run, step by step along the lr schedule, below "
         "ln 2.",
         write="For a decay that acts, ask for a half-life: dwindle convert "
-        'half-life="20% of the run" --to torch.optim.AdamW ...; else write 0 and have one knob less.',
+        'half-life="20% of the run" --to torch.optim.AdamW ...; else write 0 and have '
+        "one knob less.",
         source="arithmetic; Wang & Aitchison 2024 (2405.13698)",
     ),
     Code(
@@ -83,13 +84,13 @@ SETTING_CODES = (
     ),
     Code(
         code="DW020",
-        severity="warning",
+        severity="error",
         title="a number that is a text",
-        why="YAML 1.1 reads 1e-3 as a text, for it wants 1.0e-3; what becomes of it "
-        "depends on the program: an error, a silent default, or a comparison of texts.",
+        why="YAML 1.1 reads 1e-3 as a text, for it wants 1.0e-3. The Trainer takes the "
+        "text and stops with a TypeError, for weight_decay only in the first step.",
         found="By the type that the file's reader gives.",
         write="Write a dot and a sign, weight_decay: 1.0e-3, or 0.001.",
-        source="yaml.org/type/float.html; PyYAML 6.0.3",
+        source="yaml.org/type/float.html; PyYAML 6.0.3; run with transformers 5.23.0",
     ),
     Code(
         code="DW021",
@@ -135,6 +136,19 @@ SETTING_CODES = (
         found="By the family of the knob; for a live optimizer by stepping a copy.",
         write="Nothing by itself: the other checks of size do not apply.",
         source="facts of each library, by version: dwindle knobs",
+    ),
+    Code(
+        code="DW027",
+        severity="error",
+        title="a weight decay that is typed and never used",
+        why="The Trainer builds the param groups of GaLore, APOLLO and LOMO without "
+        "args.weight_decay, and for all others it overrides a weight_decay in "
+        "optim_args: the number does nothing, and nothing says so.",
+        found="By the name of the optimizer, and the words of optim_args.",
+        write="Type it where it acts, weight_decay of TrainingArguments, or build the "
+        "optimizer yourself: Trainer(..., optimizers=(optimizer, scheduler)).",
+        source="transformers 5.23.0, trainer.py (create_optimizer), "
+        "trainer_optimizer.py",
     ),
     Code(
         code="DW026",

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dwindle.audit.codes import CODES, SEVERITIES, Severity, codes_of
+from dwindle.decay.run import Run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -74,7 +75,11 @@ class GroupLine:
         half_life: Half-life at the peak lr, on every clock that is known.
         shrink_per_step: Fraction that a step at the peak lr takes off.
         kept: What the run leaves of a weight with zero gradient.
+        e_folds: -ln of that.
         dtype: Number format that the weights are kept in.
+        knob: Name of the knob as ``dwindle knobs`` has it, where one is known; a change
+            audit converts by it.
+        run: The run as this group sees it, with its own lr and momentum.
 
     """
 
@@ -87,11 +92,15 @@ class GroupLine:
     half_life: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     shrink_per_step: float | None = None
     kept: float | None = None
+    e_folds: float | None = None
     dtype: str | None = None
+    knob: str | None = None
+    run: Run | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the row as JSON has it."""
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        del plain["run"]
         return plain | {"half_life": dict(self.half_life)}
 
 

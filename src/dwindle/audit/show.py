@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.findings import Audit, Finding
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -27,6 +27,7 @@ def columns_of(audit: Audit) -> dict[str, list[str]]:
     """Return the table of groups as texts, column by column; empty ones are left out.
 
     Example:
+        >>> from dwindle.audit.findings import GroupLine
         >>> line = GroupLine(group="0", lr=3e-4, weight_decay=0.1)
         >>> columns_of(Audit(target="", table=(line,)))
         {'group': ['0'], 'lr': ['0.0003'], 'weight_decay': ['0.1']}

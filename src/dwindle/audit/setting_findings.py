@@ -1,0 +1,185 @@
+"""What one setting does in its run, judged: the findings that need no optimizer."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from dwindle.audit.advice import advice_for
+from dwindle.audit.findings import Finding, GroupLine
+from dwindle.decay.cautions import Caution
+from dwindle.decay.explain import Explanation, explain
+from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.run import Run
+
+_LENGTH = "--steps, or --epochs with --dataset-size and --batch-size"
+_LOW_PRECISION = frozenset({"bfloat16", "float16"})
+# A schedule has one shape at every length.
+_SAMPLED_STEPS = 1000
+_FADED = 0.1
+
+# Warnings of an explanation, by code; the others are no fault of a setting.
+_CODES: Mapping[str, str] = {
+    "coupled-adaptive": "DW008",
+    "dead-zone": "DW009",
+    "stalls": "DW009",
+    "longer-than-the-run": "DW010",
+    "shorter-than-an-epoch": "DW011",
+    "oscillation": "DW012",
+    "second-decay": "DW013",
+    "rounding": "DW023",
+    "growth": "DW024",
+    "swing": "DW024",
+    "nothing-left": "DW024",
+    **dict.fromkeys(set(NO_RATE) - {"coupled-adaptive"}, "DW025"),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """A setting with what it does and what is to be said of it.
+
+    Args:
+        explanation: Half-life, shrink, e-folds and all else of :func:`explain`.
+        findings: What was found.
+        unchecked: Sentences that name the facts that would have told more.
+
+    """
+
+    explanation: Explanation
+    findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...]
+
+
+def findings_of_setting(
+    knob: str, value: float, run: Run, *, where: str = ""
+) -> tuple[Finding, ...]:
+    """Say what is wrong with a number, typed at a knob, in a run.
+
+    Args:
+        knob: Where it is typed, as ``dwindle knobs`` has it.
+        value: The number; 0 gives no findings, for a group may well not decay.
+        run: Facts of the training; what lacks a fact is not checked.
+        where: What the findings call the place.
+
+    Returns:
+        Findings of size (dead zone, run, epoch, momentum) and of kind (adaptive).
+
+    Raises:
+        UnknownNameError: If the knob is not known; the nearest are offered.
+        RangeError: If the value is impossible.
+
+    Example:
+        >>> run = Run(lr=1e-3, dtype="bfloat16")
+        >>> [f.code for f in findings_of_setting("torch.AdamW", 0.1, run)]
+        ['DW009']
+
+    """
+    return judge(knob, value, run, where=where).findings
+
+
+def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
+    """Explain a setting and say what is wrong with it.
+
+    Raises:
+        UnknownNameError: If the knob is not known; the nearest are offered.
+        RangeError: If the value is impossible.
+
+    Example:
+        >>> judge("torch.AdamW", 0.1, Run()).unchecked
+        ('Sizes of the decay were not checked: give --lr.',)
+
+    """
+    told = explain(value, knob, run=run)
+    if value == 0 and told.family != "asgd":
+        return Judged(explanation=told, findings=(), unchecked=())
+    found = dict(_evidence(told, run))
+    if "DW012" in found:  # a weight that swings has an impossible size as well
+        found.pop("DW024", None)
+    if value == 0:  # only the second decay is left to be judged
+        found = {code: each for code, each in found.items() if code == "DW013"}
+    findings = tuple(
+        _finding(code, evidence, told, run, where) for code, evidence in found.items()
+    )
+    return Judged(
+        explanation=told, findings=findings, unchecked=tuple(_unchecked(told))
+    )
+
+
+def _finding(
+    code: str, evidence: str, told: Explanation, run: Run, where: str
+) -> Finding:
+    remedy, line = advice_for(code, told, run)
+    return Finding(code=code, where=where, evidence=evidence, remedy=remedy, line=line)
+
+
+def _unchecked(told: Explanation) -> Iterator[str]:
+    """Yield what a missing fact kept from being checked."""
+    if "missing-fact" not in {warning.code for warning in told.warnings}:
+        return
+    if told.shrink_per_step is None:
+        if told.family not in NO_RATE:
+            yield "Sizes of the decay were not checked: give --lr."
+        return
+    if told.e_folds is None:
+        yield f"DW010 was not checked: give {_LENGTH}."
+    if told.half_life["epochs"] is None:
+        yield "DW011 was not checked: give --dataset-size and --batch-size."
+
+
+def line_of_setting(
+    told: Explanation,
+    run: Run,
+    *,
+    group: str,
+    parameters: int | None = None,
+    numbers: int | None = None,
+) -> GroupLine:
+    """Return the row of the table that an explanation fills.
+
+    Example:
+        >>> run = Run(lr=1e-3)
+        >>> told = judge("torch.AdamW", 0.1, run).explanation
+        >>> round(line_of_setting(told, run, group="0").half_life["steps"])
+        6931
+
+    """
+    return GroupLine(
+        group=group,
+        parameters=parameters,
+        numbers=numbers,
+        lr=run.lr,
+        weight_decay=told.value,
+        family=told.family,
+        half_life=told.half_life,
+        shrink_per_step=told.shrink_per_step,
+        kept=told.kept,
+        e_folds=told.e_folds,
+        dtype=run.dtype,
+        knob=told.knob,
+        run=run,
+    )
+
+
+def _evidence(told: Explanation, run: Run) -> Iterator[tuple[str, str]]:
+    """Yield a code and what was seen; of warnings with one code the first counts."""
+    seen: set[str] = set()
+    for warning in told.warnings:
+        code = _code_of(warning, told, run)
+        if code is not None and code not in seen:
+            seen.add(code)
+            yield code, warning.text
+    if told.family == "constant" and _falls(run):
+        text = "Each step takes {:.3g} of a weight; the lr falls to {:g} of its peak."
+        yield "DW026", text.format(told.value, run.schedule.final)
+
+
+def _code_of(warning: Caution, told: Explanation, run: Run) -> str | None:
+    # A run that is too long to follow is impossible too, but no fault of the decay.
+    if warning.code == "impossible":
+        return "DW024" if told.shrink_per_step is None else None
+    if warning.code == "late-dead-zone":
+        return "DW023" if run.dtype in _LOW_PRECISION else None
+    return _CODES.get(warning.code)
+
+
+def _falls(run: Run) -> bool:
+    return run.schedule.multipliers(_SAMPLED_STEPS)[-1] < _FADED
