@@ -23,6 +23,8 @@ The tree (each class is also the builtin that fits it)::
     ├── ReportWriteError     OSError       a page or picture cannot be written
     ├── CheckpointError      ValueError    a controller's state of another optimizer
     ├── CertificationError   RuntimeError  an optimizer that no controller can hold
+    ├── AuditTargetError     ValueError    a file or function that cannot be audited
+    ├── PatternError         LookupError   a pattern that fits no parameter of a model
     ├── UnexpectedError      RuntimeError  a failure that no other class describes
     └── RefusedError         TypeError     no honest answer exists
 
@@ -59,10 +61,12 @@ from dwindle.errors.surroundings import (
     MissingLibraryError,
     ReportWriteError,
 )
+from dwindle.errors.targets import AuditTargetError
 from dwindle.errors.torch_programs import CertificationError, CheckpointError
 
 __all__ = [
     "AmbiguousNameError",
+    "AuditTargetError",
     "CertificationError",
     "CheckpointError",
     "DataFilesError",
