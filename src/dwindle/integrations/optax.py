@@ -1,0 +1,321 @@
+"""Hold a half-life in an optax chain: one link, the last one, jitted with the rest."""
+
+from collections.abc import Callable, Mapping
+from logging import getLogger
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.held_dtypes import rounding_remark
+from dwindle.decay.held_rate import POWERS, HeldRate, facts_asked_of
+from dwindle.decay.run import Run
+from dwindle.decay.written import number_from_text
+from dwindle.errors import (
+    MissingFactError,
+    MissingLibraryError,
+    RangeError,
+    RefusedError,
+)
+
+try:
+    import jax
+    import jax.numpy as jnp
+    import optax
+except ImportError as error:
+    raise MissingLibraryError("optax", "decay, a link of a chain,", "optax") from error
+
+_LOG = getLogger("dwindle")
+
+# What layers of Flax and Haiku call their arrays: whole names, not parts of them.
+_ROLES: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("kernel", "w"), "weight"),
+        **dict.fromkeys(("bias", "b"), "bias"),
+        **dict.fromkeys(("scale", "offset", "gamma", "beta"), "norm"),
+        **dict.fromkeys(("embedding", "embeddings"), "embedding"),
+    }
+)
+_FOLLOWS = "A half-life that follows the lr"
+_INJECTED = (
+    "With optax.inject_hyperparams, name it in static_args: only learning_rate may "
+    "be injected."
+)
+_NONE_DECAYS = "The mask lets no leaf decay; their shapes are {}."
+_GIVE_A_MASK = "Give mask=..., a tree of booleans or a function that makes one."
+_UPDATE = "Call optimizer.update(gradients, state, params)."
+
+# A tree, array or function of jax and optax: without them here, Any to mypy.
+Tree = Any
+
+
+class DecayState(NamedTuple):
+    """State of the link: the steps that were really made, an int32 array."""
+
+    count: Any  # a jax.Array
+
+
+def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
+    """Tell which leaves decay where nobody says it: kernels, and nothing else.
+
+    A leaf that a layer of Flax or Haiku calls ``kernel`` or ``w`` is a weight; one
+    called ``bias``, ``b``, ``scale``, ``offset`` or ``embedding`` is not. Any other
+    leaf decays if more than one of its dimensions is longer than 1. Biases without such
+    a name that are stacked (a row per layer, or per model under ``vmap``) look like a
+    matrix, and so does the ``weight`` of an Equinox embedding: they need a mask of
+    their own.
+
+    Args:
+        params: A tree of arrays.
+        embeddings: Whether leaves called ``embedding`` or ``embeddings`` decay.
+
+    Returns:
+        The same tree with booleans.
+
+    """
+    decaying = ("weight", "embedding") if embeddings else ("weight",)
+    return jax.tree_util.tree_map_with_path(
+        lambda path, leaf: _role(path, leaf) in decaying, params
+    )
+
+
+def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
+    half_life: str | HalfLife,
+    *,
+    learning_rate: Any = None,  # Any: a number, an optax.Schedule, an injected array
+    schedule: str = "follow-lr",
+    lr_peak: float | None = None,
+    batch_size: int | None = None,
+    dataset_size: int | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    tokens_per_example: float | None = None,
+    mask: Tree | Callable[[Tree], Tree] | None = decayed_leaves,
+) -> Any:  # an optax.GradientTransformation
+    """Make the link that holds a half-life; it belongs at the end of a chain.
+
+    Step ``t`` adds ``-s_t * w`` to the updates of each decayed weight ``w``, whatever
+    the links before made of its gradient: a weight with zero gradient decays exactly as
+    asked. ``s_t`` is that of :class:`dwindle.decay.held_rate.HeldRate`; a schedule is
+    evaluated at the link's own count, as optax does it for the lr::
+
+        lr = optax.warmup_cosine_decay_schedule(0.0, 3e-4, 500, 10_000)
+        facts = {"batch_size": 256, "dataset_size": 50_000, "steps": 10_000}
+        held = decay("3 epochs", learning_rate=lr, **facts)
+        optimizer = optax.chain(optax.adam(lr), held)
+
+    It cannot see the rest of the chain. Leave the chain's own decay off (``adamw``,
+    ``lion`` and ``adamaxw`` have one that is on by default). Put the link behind
+    whatever scales the updates, and inside of what skips or gathers steps
+    (``MultiSteps``, ``apply_if_finite``), so that only real updates decay and count.
+    :func:`measured_shrink` shows what the whole chain does.
+
+    Args:
+        half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife; at the
+            peak lr.
+        learning_rate: The one of the chain: a number or a schedule of the step;
+            ``optax.inject_hyperparams`` may give it. ``constant`` does not need it.
+        schedule: ``follow-lr`` (as adamw behaves), ``constant`` or ``lr-squared``.
+        lr_peak: Largest lr of the run; else a schedule is asked at every step of it.
+        batch_size: Examples of a step, all devices and gathered batches together.
+        dataset_size: Examples of an epoch.
+        epochs: Length of the run.
+        steps: Length of the run in real updates.
+        tokens_per_example: Sequence length, for a half-life in tokens.
+        mask: Which leaves decay: a tree of booleans or a function that makes one, as
+            ``optax.masked`` has it; None for all of them.
+
+    Returns:
+        An ``optax.GradientTransformation``, whose state counts the steps.
+
+    Raises:
+        MissingFactError: If the clock of the half-life, or the peak, needs a fact.
+        RangeError: If a number is out of its range, or a fact is an array of jax.
+        UnknownNameError: If the schedule is none of the three.
+        RefusedError: At ``init``, if no leaf decays, or if the number format of the
+            weights would round the decay away.
+
+    """
+    facts = {
+        "batch_size": batch_size,
+        "dataset_size": dataset_size,
+        "epochs": epochs,
+        "steps": steps,
+        "tokens_per_example": tokens_per_example,
+    }
+    _refuse_arrays(facts | {"lr_peak": lr_peak})
+    with facts_asked_of("decay"):
+        run = Run(**facts)  # type: ignore[arg-type]  # a mapping loses their types
+        lr = _read_lr(learning_rate) if POWERS.get(schedule, 1) else None
+        least, most = _range(lr, run, schedule, lr_peak)
+        peak = most if lr_peak is None else lr_peak
+        rate = HeldRate.of(half_life, run=run, schedule=schedule, lr_peak=peak)
+    _look_at_lrs(rate, least, most)
+    return _chosen(_link(rate, lr), rate, mask)
+
+
+def measured_shrink(optimizer: Any, params: Tree, *, steps: int = 1) -> Tree:
+    """Measure what a whole chain takes off each leaf per step if no gradient pulls.
+
+    So a second decay is found, which no link can see: the result is what ``decay`` was
+    asked for, and not more. Neither chain nor weights are touched.
+
+    Args:
+        optimizer: Any optax transformation, or MultiSteps, with its decay.
+        params: A tree of arrays; only shapes, types and names count.
+        steps: Calls of ``update`` from the start of the schedule, at least 1.
+
+    Returns:
+        The same tree with the shrink per call, a geometric mean; rounding of 32 bits
+        leaves an error of some ``1e-7 / steps``.
+
+    Raises:
+        RangeError: If ``steps`` is below 1.
+
+    """
+    if steps < 1:
+        raise RangeError("steps", steps, "at least 1")
+    zeros = jax.tree.map(jnp.zeros_like, params)
+
+    def step(held: Tree, _: Any) -> tuple[Tree, None]:
+        weights, state = held
+        updates, state = optimizer.update(zeros, state, weights)
+        return (optax.apply_updates(weights, updates), state), None
+
+    ones = jax.tree.map(jnp.ones_like, params)
+    (left, _), _ = jax.lax.scan(step, (ones, optimizer.init(ones)), length=steps)
+    return jax.tree.map(lambda each: 1 - float(each.mean()) ** (1 / steps), left)
+
+
+def _role(path: tuple[Any, ...], leaf: Any) -> str:
+    if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
+        return "number"
+    last = path[-1] if path else None
+    name = getattr(last, "key", getattr(last, "name", None))  # of a dict, of a class
+    is_wide = sum(size > 1 for size in jnp.shape(leaf)) > 1
+    return _ROLES.get(str(name), "weight" if is_wide else "vector")
+
+
+def _refuse_arrays(facts: Mapping[str, Any]) -> None:
+    for name, value in facts.items():
+        if isinstance(value, jax.Array):
+            raise RangeError(name, "an array of jax", "a plain number", _INJECTED)
+
+
+def _read_lr(learning_rate: Any) -> Any:
+    """Return a schedule or an injected array as it is, and anything else as a float."""
+    if learning_rate is None:
+        raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
+    if callable(learning_rate) or isinstance(learning_rate, jax.Array):
+        return learning_rate
+    return number_from_text("learning_rate", learning_rate)
+
+
+def _range(
+    lr: Any, run: Run, schedule: str, lr_peak: float | None
+) -> tuple[float | None, float | None]:
+    """Return the smallest and the largest lr of the run, where they can be known."""
+    if isinstance(lr, float):
+        return lr, lr
+    steps_are_known = "steps" in run.quantities()
+    if lr is None or (lr_peak is not None and not steps_are_known):
+        return None, None
+    if callable(lr):
+        if not steps_are_known:
+            need = "The peak of a learning_rate schedule, where lr_peak is not given,"
+            run.require("steps", need)
+        return _range_of_schedule(lr, run.total_steps)
+    if lr_peak is None:
+        need = f'A learning_rate that is injected, with schedule="{schedule}",'
+        raise MissingFactError("lr_peak", need, "--lr-peak")
+    return None, None
+
+
+def _range_of_schedule(lr: Any, steps: int) -> tuple[float, float]:
+    # A chain may be built inside a function that is being traced: this is not traced.
+    with jax.ensure_compile_time_eval():
+        lrs = jax.vmap(lambda at: jnp.asarray(lr(at)))(jnp.arange(steps))
+        return float(lrs.min()), float(lrs.max())
+
+
+def _look_at_lrs(rate: HeldRate, least: float | None, most: float | None) -> None:
+    if least is None or most is None or rate.lr_peak is None:
+        return
+    rate.shrink_at(least)  # refuses what is below 0
+    rate.shrink_at(most)  # and what is so far above a given peak that nothing is left
+    if most > rate.lr_peak * (1 + 1e-6):  # the peak may be rounded to 32 bits
+        _LOG.warning(
+            "learning_rate goes up to %g, above lr_peak, %g: there, weights decay "
+            "faster than with the half-life that was asked.",
+            most,
+            rate.lr_peak,
+        )
+
+
+def _link(rate: HeldRate, lr: Any) -> Any:
+    def init(_: Tree) -> DecayState:
+        return DecayState(jnp.zeros([], jnp.int32))
+
+    def update(
+        updates: Tree, state: DecayState, params: Tree = None
+    ) -> tuple[Tree, DecayState]:
+        if params is None:
+            raise RangeError("params", None, "given to update", _UPDATE)
+        shrink = rate.shrink_of(lr(state.count) if callable(lr) else lr)
+        decayed = jax.tree.map(
+            lambda update, weight: _decayed(update, weight, shrink),
+            updates,
+            params,
+            is_leaf=lambda each: each is None,
+        )
+        return decayed, DecayState(optax.safe_increment(state.count))
+
+    return optax.GradientTransformation(init, update)
+
+
+def _decayed(update: Any, weight: Any, shrink: Any) -> Any:
+    """Return ``update - shrink * weight`` in the type of the update."""
+    if update is None or weight is None:
+        return update
+    # In bfloat16 the product would lose digits: 32 bits until the sum.
+    wide = jnp.promote_types(jnp.result_type(weight), jnp.float32)
+    taken = jnp.asarray(shrink, wide) * jnp.asarray(weight, wide)
+    # Wrappers with conditions (apply_if_finite) insist on the type that came.
+    return (jnp.asarray(update, wide) - taken).astype(jnp.result_type(update))
+
+
+def _chosen(link: Any, rate: HeldRate, mask: Any) -> Any:
+    """Let the link act where the mask says, and look at the weights when they come."""
+    masked = link if mask is None else optax.masked(link, mask)
+
+    def init(params: Tree) -> Any:
+        leaves = jax.tree.leaves(params)
+        # optax.tree.map_params asks with a placeholder that is no array.
+        if leaves and all(hasattr(leaf, "dtype") for leaf in leaves):
+            _look_at_weights(params, rate, mask)
+        return masked.init(params)
+
+    update = optax.with_extra_args_support(masked).update
+    return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _look_at_weights(params: Tree, rate: HeldRate, mask: Any) -> None:
+    chosen = jax.tree.leaves(_where(mask, params))
+    if not chosen:
+        shapes = sorted({str(leaf.shape) for leaf in jax.tree.leaves(params)})
+        why = _NONE_DECAYS.format(", ".join(shapes))
+        asked = "A decay of these params"
+        raise RefusedError(asked, why, _GIVE_A_MASK)
+    for dtype in sorted({str(leaf.dtype) for leaf in chosen}):
+        remark = rounding_remark(rate.shrink_at_peak, dtype=dtype)
+        if remark:
+            _LOG.warning(remark)
+
+
+def _where(mask: Any, params: Tree) -> Tree:
+    """Return the tree with None for every leaf that the mask leaves out."""
+    if mask is None:
+        return params
+    # As optax tells them apart: an Equinox module may be a mask, and callable.
+    callables = jax.tree.leaves(jax.tree.map(callable, mask))
+    held = mask(params) if callables and all(callables) else mask
+    return jax.tree.map(lambda keep, part: part if keep else None, held, params)
