@@ -28,6 +28,8 @@ The tree (each class is also the builtin that fits it)::
     ├── UnexpectedError      RuntimeError  a failure that no other class describes
     └── RefusedError         TypeError     no honest answer exists
 
+    DoubleDecayWarning       UserWarning   a penalty and the optimizer, same weights
+
 """
 
 from dwindle.errors.base import (
@@ -62,7 +64,12 @@ from dwindle.errors.surroundings import (
     ReportWriteError,
 )
 from dwindle.errors.targets import AuditTargetError
-from dwindle.errors.torch_programs import CertificationError, CheckpointError
+from dwindle.errors.torch_programs import (
+    CertificationError,
+    CheckpointError,
+    DoubleDecayWarning,
+    PatternError,
+)
 
 __all__ = [
     "AmbiguousNameError",
@@ -70,10 +77,12 @@ __all__ = [
     "CertificationError",
     "CheckpointError",
     "DataFilesError",
+    "DoubleDecayWarning",
     "DwindleError",
     "MissingFactError",
     "MissingLibraryError",
     "OscillationError",
+    "PatternError",
     "RangeError",
     "RefusedError",
     "ReportWriteError",

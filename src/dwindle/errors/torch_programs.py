@@ -37,3 +37,25 @@ class CertificationError(DwindleError, RuntimeError):
             f"Got {len(self.failures)} that failed: {listed}.",
             "dwindle.testing.certify shows every number that was measured.",
         )
+
+
+@dataclass(eq=False)
+class PatternError(DwindleError, LookupError):
+    """A pattern fits no parameter of the model: most likely a typing error."""
+
+    argument: str
+    pattern: str
+    parameters: int
+    nearest: tuple[str, ...]
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: what a pattern must fit, the pattern, the nearest names."""
+        return (
+            f"Each pattern of {self.argument} must fit a parameter of the model.",
+            f"Got {self.pattern!r}, which fits none of {self.parameters} names.",
+            f"Nearest: {', '.join(self.nearest)}." if self.nearest else "",
+        )
+
+
+class DoubleDecayWarning(UserWarning):
+    """The same weights decay twice: by a penalty in the loss and by the optimizer."""
