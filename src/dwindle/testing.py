@@ -1,1 +1,0 @@
-"""Conformance kits: what anybody's optimizer must do for our tools to hold it."""

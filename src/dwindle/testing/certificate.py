@@ -1,0 +1,204 @@
+"""Certificate: what was asked of an optimizer, what was measured, how near it is."""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One number that was asked for, beside the one that was measured.
+
+    Args:
+        scenario: What happened, such as "cosine, follow-lr".
+        dtype: Number format of the weights.
+        quantity: What was measured, with its unit.
+        measured: Its value; of several weights, that of the worst.
+        asked: What it had to be.
+        error: How far off: relative, or absolute where ``asked`` is 0.
+        tolerance: The largest error that passes.
+        why: Reason of the tolerance.
+        note: What was found besides, or the error that stopped the scenario.
+
+    """
+
+    scenario: str
+    dtype: str
+    quantity: str
+    measured: float
+    asked: float
+    error: float
+    tolerance: float
+    why: str
+    note: str = ""
+
+    @property
+    def passed(self) -> bool:
+        """Whether the error is within the tolerance; one that is no number is not."""
+        return self.error <= self.tolerance
+
+    def __str__(self) -> str:
+        if self.note and math.isnan(self.measured):
+            return f"{self.scenario} ({self.dtype}): {self.note}"
+        return (
+            f"{self.scenario} ({self.dtype}): {self.quantity} {self.measured:.9g}, "
+            f"asked {self.asked:.9g}, off by {self.error:.1e} of {self.tolerance:.0e}"
+        )
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the check as JSON has it; what is no number is null."""
+        return {
+            "scenario": self.scenario,
+            "dtype": self.dtype,
+            "quantity": self.quantity,
+            "measured": _finite(self.measured),
+            "asked": self.asked,
+            "error": _finite(self.error),
+            "tolerance": self.tolerance,
+            "why": self.why,
+            "note": self.note,
+            "passed": self.passed,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class LeftOut:
+    """A scenario that the optimizer cannot play, with or without a controller."""
+
+    scenario: str
+    dtype: str
+    why: str
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return it as JSON has it."""
+        return {"scenario": self.scenario, "dtype": self.dtype, "why": self.why}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reach:
+    """How near weights of one number format come to one half-life.
+
+    Args:
+        dtype: Number format of the weights.
+        asked_steps: Half-life that was asked for, in steps.
+        measured_steps: Half-life of the mean decay of many weights; None if refused.
+        refused: Why the controller does not hold this one, else None.
+
+    """
+
+    dtype: str
+    asked_steps: float
+    measured_steps: float | None = None
+    refused: str | None = None
+
+    @property
+    def error(self) -> float | None:
+        """Relative error of the half-life; None if it was refused."""
+        if self.measured_steps is None:
+            return None
+        return abs(self.measured_steps / self.asked_steps - 1)
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return it as JSON has it."""
+        measured, error = self.measured_steps, self.error
+        return {
+            "dtype": self.dtype,
+            "asked_steps": self.asked_steps,
+            "measured_steps": None if measured is None else _finite(measured),
+            "error": None if error is None else _finite(error),
+            "refused": self.refused,
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Certificate:
+    """What a controller can promise about one optimizer, with every number.
+
+    Args:
+        optimizer: Import path of its class.
+        mechanism: How it is held: ``native`` (its own knob is set before each step) or
+            ``multiply`` (its knob is 0, the weights are multiplied after each step);
+            None where it is refused.
+        refused: Why no controller can hold it, else None.
+        checks: Everything that was measured.
+        left_out: Scenarios that the optimizer by itself cannot play.
+        reach: What each number format allows.
+
+    """
+
+    optimizer: str
+    mechanism: str | None = None
+    refused: str | None = None
+    checks: tuple[Check, ...] = ()
+    left_out: tuple[LeftOut, ...] = ()
+    reach: tuple[Reach, ...] = ()
+
+    @property
+    def failures(self) -> tuple[Check, ...]:
+        """The checks that did not pass."""
+        return tuple(check for check in self.checks if not check.passed)
+
+    @property
+    def certified(self) -> bool:
+        """Whether it is held, something was measured, and all of it passed."""
+        return self.refused is None and bool(self.checks) and not self.failures
+
+    @property
+    def worst(self) -> Check | None:
+        """The check that came nearest to its tolerance, or went furthest beyond."""
+        inexact = [check for check in self.checks if check.tolerance > 0]
+        return max(inexact, key=_strain, default=None)
+
+    def reachable(self, dtype: str, *, error: float) -> float | None:
+        """Return the longest half-life tried that a number format holds this well.
+
+        Args:
+            dtype: ``bfloat16`` or ``float32``.
+            error: Relative error of the half-life that is good enough.
+
+        Returns:
+            Half-life in steps, up to which every one that was tried held; None if
+            not even the shortest did.
+
+        """
+        longest = None
+        for each in sorted(self.reach, key=lambda each: each.asked_steps):
+            if each.dtype == dtype:
+                if each.error is None or not each.error <= error:
+                    break
+                longest = each.asked_steps
+        return longest
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the certificate as JSON has it."""
+        return {
+            "optimizer": self.optimizer,
+            "certified": self.certified,
+            "mechanism": self.mechanism,
+            "refused": self.refused,
+            "checks": [check.as_dict() for check in self.checks],
+            "left_out": [each.as_dict() for each in self.left_out],
+            "reach": [each.as_dict() for each in self.reach],
+        }
+
+    def __rich__(self) -> "RenderableType":
+        from dwindle.testing.show import as_rich
+
+        return as_rich(self)
+
+    def __str__(self) -> str:
+        from dwindle.testing.show import as_text
+
+        return as_text(self)
+
+
+def _finite(value: float) -> float | None:
+    return value if math.isfinite(value) else None
+
+
+def _strain(check: Check) -> float:
+    share = check.error / check.tolerance
+    return math.inf if math.isnan(share) else share

@@ -1,0 +1,179 @@
+"""Scenarios with gradients: the optimizer's own steps stay what they are."""
+
+import copy
+import io
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+
+from dwindle.decay.half_life import shrink_from_half_life
+from dwindle.testing.certificate import Check
+from dwindle.testing.training import (
+    HALF_LIFE_STEPS,
+    CannotPlayError,
+    Subject,
+    Training,
+    said,
+)
+from dwindle.testing.undriven import bitwise_check
+
+_STEPS = 12
+_RESUMED_STEPS = 8
+_SHRINK = shrink_from_half_life(HALF_LIFE_STEPS)
+_SCALES: tuple[Mapping[str, Any], ...] = ({"decay_scale": 1.0}, {"decay_scale": 0.0})
+Weights = list[torch.Tensor]
+
+
+def _multiplier(step: int) -> float:
+    """Warm-up over 2 steps from a third, then a cosine that ends at a tenth."""
+    warm_up = min(1.0, (step + 1) / 3)
+    return warm_up * (0.55 + 0.45 * math.cos(math.pi * step / _STEPS))
+
+
+def _drive(training: Training, step: int) -> None:
+    """Take one step with gradients that depend on the step alone."""
+    training.set_multiplier(_multiplier(step))
+    # Optimizers that draw numbers draw the same ones in every training.
+    torch.manual_seed(step)
+
+    def gradient(weight: torch.Tensor, number: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(100 * step + number)
+        values = torch.randn(weight.shape, generator=generator, dtype=torch.float64)
+        return values.to(weight.dtype)
+
+    training.set_gradients(gradient)
+    training.step_optimizer()
+
+
+def _copies(training: Training) -> list[Weights]:
+    return [[each.detach().clone() for each in pair] for pair in training.weights]
+
+
+def as_by_hand(subject: Subject) -> Iterator[Check]:
+    """The weights go where the optimizer and a multiplication by hand take them."""
+    held = Training(subject)
+    for step in range(_STEPS):
+        _drive(held, step)
+    tolerance, why = held.tolerance()
+    # Decoupled optimizers decay before their update or after it; ours decays after.
+    orders = ("after", "before") if "native" in held.controller.mechanisms else _OURS
+    found = [(_distance(held, _by_hand(subject, order)), order) for order in orders]
+    error, order = min(found, key=lambda each: (math.isnan(each[0]), each[0]))
+    yield Check(
+        scenario="",
+        dtype="",
+        quantity="difference",
+        measured=error,
+        asked=0.0,
+        error=error,
+        tolerance=tolerance,
+        why=why,
+        note=f"it decays {order} its update",
+    )
+
+
+_OURS = ("after",)
+
+
+def _by_hand(subject: Subject, order: str) -> Weights:
+    """Run the optimizer alone, without its knob, and decay in a plain loop."""
+    alone = Training(subject, alone=True)
+    _without_knob(alone, pairs=[0])
+    (weights,) = alone.weights
+    for step in range(_STEPS):
+        shrink = _SHRINK * _multiplier(step)
+        for weight in weights if order == "before" else ():
+            _decay(weight, shrink)
+        _drive(alone, step)
+        for weight in weights if order == "after" else ():
+            _decay(weight, shrink)
+    return [weight.detach() for weight in weights]
+
+
+def _decay(weight: torch.Tensor, shrink: float) -> None:
+    with torch.no_grad():
+        weight -= shrink * weight
+
+
+def _without_knob(training: Training, pairs: Sequence[int]) -> None:
+    for pair in pairs:
+        group = training.group_of(training.weights[pair])
+        if "weight_decay" in group:
+            group["weight_decay"] = 0.0
+
+
+def _distance(held: Training, wanted: Weights) -> float:
+    """Return the largest difference, as a share of the largest weight."""
+    both = zip(held.weights[0], wanted, strict=True)
+    differences = [float((now.detach() - then).abs().max()) for now, then in both]
+    size = max(float(each.abs().max()) for each in wanted)
+    # max() passes over what is no number; a sum does not.
+    return max(differences) / size if math.isfinite(sum(differences)) else math.nan
+
+
+def undecayed_group(subject: Subject) -> Iterator[Check]:
+    """An undecayed group takes, to the last bit, the steps that it takes alone."""
+    alone, held = Training(subject, groups=_SCALES, alone=True), None
+    _without_knob(alone, pairs=[1])
+    held = Training(subject, groups=_SCALES)
+    for step in range(_STEPS):
+        _drive(alone, step)
+        _drive(held, step)
+    yield bitwise_check(held.weights[1], _copies(alone)[1])
+
+
+def resumed(subject: Subject) -> Iterator[Check]:
+    """Saved and loaded at any step, a training goes on to the same last bit."""
+    if not _resumes(subject):
+        why = "by itself it does not resume to the last bit"
+        raise CannotPlayError(why)
+    wanted = _until_end(Training(subject, groups=_SCALES), 0)
+    unlike = [
+        bitwise_check(_resumed_at(subject, step, alone=False), wanted)
+        for step in range(_RESUMED_STEPS)
+    ]
+    yield max(unlike, key=lambda check: check.error)
+
+
+def _resumes(subject: Subject) -> bool:
+    """Tell whether the optimizer alone goes on to the last bit after half its steps."""
+    try:
+        wanted = _until_end(Training(subject, groups=_SCALES, alone=True), 0)
+        again = _resumed_at(subject, _RESUMED_STEPS // 2, alone=True)
+    except CannotPlayError:
+        raise
+    except Exception as error:  # an optimizer may raise anything
+        raise CannotPlayError(said(error)) from error
+    return not bitwise_check(again, wanted).error
+
+
+def _until_end(training: Training, start: int) -> Weights:
+    for step in range(start, _RESUMED_STEPS):
+        _drive(training, step)
+    return [each for pair in _copies(training) for each in pair]
+
+
+def _resumed_at(subject: Subject, at: int, *, alone: bool) -> Weights:
+    """Train up to a step, save, load into new objects, and train to the end."""
+    first = Training(subject, groups=_SCALES, alone=alone)
+    for step in range(at):
+        _drive(first, step)
+    second = Training(subject, groups=_SCALES, alone=alone)
+    for pair, other in zip(first.weights, second.weights, strict=True):
+        for old, new in zip(pair, other, strict=True):
+            new.data.copy_(old.detach())
+    second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
+    if not alone:
+        second.controller.load_state_dict(_stored(first.controller.state_dict()))
+    return _until_end(second, at)
+
+
+def _stored(state: dict[str, Any]) -> dict[str, Any]:
+    """Send a state through a file, as a checkpoint does."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    return loaded

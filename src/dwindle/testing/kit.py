@@ -1,0 +1,196 @@
+"""check_controller: whether a controller holds the decay of anybody's optimizer."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+import torch
+
+from dwindle.errors import CertificationError, RefusedError
+from dwindle.pytorch.quiet import random_kept
+from dwindle.testing import driven, undriven
+from dwindle.testing.certificate import Certificate, Check, LeftOut, Reach
+from dwindle.testing.reach import TRIED, reach
+from dwindle.testing.training import (
+    CannotPlayError,
+    Factory,
+    Subject,
+    Training,
+    one,
+    said,
+    zero,
+)
+
+_BOTH = (torch.float64, torch.float32)
+_FORMATS = (*_BOTH, torch.bfloat16)
+_SINGLE = (torch.float32,)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """Something that happens in a training, and what must hold then.
+
+    Args:
+        play: Plays it with an optimizer and yields what was measured.
+        dtypes: Number formats of the weights in which it is played.
+
+    """
+
+    play: Callable[[Subject], Iterator[Check]]
+    dtypes: tuple[torch.dtype, ...] = _BOTH
+
+
+SCENARIOS: Mapping[str, Scenario] = {
+    **{name: Scenario(play=path.play) for name, path in undriven.PATHS.items()},
+    "undecayed group": Scenario(play=undriven.undecayed, dtypes=_SINGLE),
+    "gradients that are None": Scenario(play=undriven.without_gradient),
+    "gradient accumulation": Scenario(play=undriven.accumulation),
+    "the batch size changes": Scenario(play=undriven.batch_size),
+    "steps that GradScaler skips": Scenario(play=undriven.skipped_steps),
+    "driven, against decay by hand": Scenario(play=driven.as_by_hand),
+    "undecayed group, driven": Scenario(play=driven.undecayed_group, dtypes=_SINGLE),
+    "resumed at every step": Scenario(play=driven.resumed, dtypes=_SINGLE),
+}
+
+
+def check_controller(optimizer_factory: Factory) -> Certificate:
+    """Check that a controller holds the weight decay of an optimizer, or raise.
+
+    For authors of optimizers: one line in a test. Every scenario is played with small
+    matrices on the CPU, in float64 and float32, and every decay is measured.
+
+    Args:
+        optimizer_factory: Builds the optimizer from a list of parameter groups, with an
+            lr of its own: a class, or ``lambda groups: Mine(groups, lr=0.1)``.
+
+    Returns:
+        The certificate: a table in a terminal, numbers in its fields.
+
+    Raises:
+        CertificationError: If a controller refuses the optimizer, or if any scenario
+            failed; all of them are listed.
+
+    Example:
+        >>> import torch
+        >>> certificate = check_controller(torch.optim.AdamW)
+        >>> certificate.certified, certificate.mechanism
+        (True, 'native')
+
+    """
+    certificate = certify(optimizer_factory)
+    if not certificate.certified:
+        failures = [str(check) for check in certificate.failures]
+        refused = [f"refused: {certificate.refused}"] if certificate.refused else []
+        raise CertificationError(
+            optimizer=certificate.optimizer, failures=(*refused, *failures)
+        )
+    return certificate
+
+
+def certify(optimizer_factory: Factory) -> Certificate:
+    """Measure what a controller can promise about an optimizer; never raise for it.
+
+    Args:
+        optimizer_factory: As of :func:`check_controller`.
+
+    Returns:
+        The certificate, also of an optimizer that is refused or that fails.
+
+    Example:
+        >>> import torch
+        >>> certify(torch.optim.SGD).mechanism
+        'multiply'
+
+    """
+    with random_kept():
+        whys = {dtype: _cannot_step(optimizer_factory, dtype) for dtype in _FORMATS}
+        subjects = {
+            dtype: Subject(factory=optimizer_factory, dtype=dtype)
+            for dtype, why in whys.items()
+            if not why
+        }
+        if not set(subjects) & set(_BOTH):
+            return _refused(optimizer_factory, f"Alone it fails: {whys[_BOTH[-1]]}")
+        try:
+            held = Training(subjects.get(torch.float32) or subjects[torch.float64])
+        except RefusedError as error:
+            return _refused(optimizer_factory, str(error))
+        played = [*_played(subjects)]
+        return Certificate(
+            optimizer=_class_of(held.optimizer),
+            mechanism=" and ".join(sorted(set(held.controller.mechanisms))),
+            checks=tuple(each for each in played if isinstance(each, Check)),
+            left_out=(
+                *(
+                    LeftOut(scenario="every scenario", dtype=_name(dtype), why=why)
+                    for dtype, why in whys.items()
+                    if why
+                ),
+                *(each for each in played if isinstance(each, LeftOut)),
+            ),
+            reach=tuple(_reach(subjects)),
+        )
+
+
+def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
+    """Say why the optimizer alone cannot step with weights of a format, if so."""
+    try:
+        training = Training(Subject(factory=factory, dtype=dtype), alone=True)
+        for gradient in (zero, one, zero):
+            training.step(gradient)
+    except CannotPlayError as error:
+        return str(error)
+    except Exception as error:  # noqa: BLE001 an optimizer may raise anything
+        return said(error)
+    return ""
+
+
+def _played(subjects: Mapping[torch.dtype, Subject]) -> Iterator[Check | LeftOut]:
+    for name, scenario in SCENARIOS.items():
+        for dtype in scenario.dtypes:
+            if dtype in subjects:
+                yield from _play(name, scenario, subjects[dtype])
+
+
+def _play(name: str, scenario: Scenario, subject: Subject) -> Iterator[Check | LeftOut]:
+    dtype = _name(subject.dtype)
+    try:
+        for check in scenario.play(subject):
+            yield replace(check, scenario=name, dtype=dtype)
+    except CannotPlayError as error:
+        yield LeftOut(scenario=name, dtype=dtype, why=str(error))
+    except Exception as error:  # noqa: BLE001 whatever it is, it is a finding
+        yield Check(
+            scenario=name,
+            dtype=dtype,
+            quantity="it runs",
+            measured=math.nan,
+            asked=1.0,
+            error=math.nan,
+            tolerance=0.0,
+            why="the optimizer alone can do it",
+            note=said(error),
+        )
+
+
+def _reach(subjects: Mapping[torch.dtype, Subject]) -> Iterator[Reach]:
+    for dtype in TRIED:
+        if dtype in subjects:
+            yield from reach(subjects[dtype])
+
+
+def _refused(factory: Factory, why: str) -> Certificate:
+    try:
+        name = _class_of(Subject(factory=factory, dtype=torch.float32).alone())
+    except CannotPlayError:
+        name = getattr(factory, "__qualname__", str(factory))
+    return Certificate(optimizer=name, refused=why)
+
+
+def _class_of(optimizer: torch.optim.Optimizer) -> str:
+    kind = type(optimizer)
+    return f"{kind.__module__}.{kind.__qualname__}"
+
+
+def _name(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")

@@ -1,0 +1,52 @@
+"""What number formats allow: half-lives tried on many weights, how near they come."""
+
+import math
+from collections.abc import Iterator, Mapping
+
+import torch
+
+from dwindle.errors import RefusedError
+from dwindle.testing.certificate import Reach
+from dwindle.testing.training import Subject, Training, zero
+
+# Half-lives in steps. bfloat16 keeps 8 binary digits, so 177 steps are its dead zone.
+TRIED: Mapping[torch.dtype, tuple[int, ...]] = {
+    torch.bfloat16: (2, 4, 8, 16, 32, 64, 128, 256),
+    torch.float32: (100, 1_000, 10_000, 100_000),
+}
+_SIDE = 32
+_MOST_STEPS = 256
+
+
+def reach(subject: Subject) -> Iterator[Reach]:
+    """Try every half-life of the format on 1,024 weights from 1 to 2.
+
+    Rounding depends on the weight: their mean decay is compared, over one half-life or
+    256 steps, whichever is shorter. In bfloat16 a single weight is known to 0.2 % only.
+    """
+    name = str(subject.dtype).removeprefix("torch.")
+    for half_life_steps in TRIED[subject.dtype]:
+        try:
+            measured = _measured(subject, half_life_steps)
+        except RefusedError as error:
+            refused = " ".join(error.sentences()[:2])
+            yield Reach(dtype=name, asked_steps=half_life_steps, refused=refused)
+        else:
+            yield Reach(
+                dtype=name, asked_steps=half_life_steps, measured_steps=measured
+            )
+
+
+def _measured(subject: Subject, half_life_steps: int) -> float:
+    weights, asked = [[_weight(subject.dtype)]], f"{half_life_steps} steps"
+    training = Training(subject, weights=weights, half_life=asked)
+    steps = min(half_life_steps, _MOST_STEPS)
+    for _ in range(steps):
+        training.step(zero)
+    e_folds = float(training.e_folds(0).mean())
+    return steps * math.log(2) / e_folds if e_folds else math.inf
+
+
+def _weight(dtype: torch.dtype) -> torch.nn.Parameter:
+    exponents = torch.arange(_SIDE**2, dtype=torch.float64) / _SIDE**2
+    return torch.nn.Parameter((2**exponents).reshape(_SIDE, _SIDE).to(dtype))
