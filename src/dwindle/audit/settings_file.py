@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -99,14 +99,15 @@ def _from_json(text: str) -> object:
 
 
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    for name, count in Counter(name for name, _ in pairs).items():
-        if count > 1:
-            raise _RepeatedKeyError(_twice(name))
+    _refuse_repeats(name for name, _ in pairs)
     return dict(pairs)
 
 
-def _twice(name: object) -> str:
-    return f"the key {name!r} stands twice, and only one of the two would count"
+def _refuse_repeats(names: Iterable[str]) -> None:
+    for name, count in Counter(names).items():
+        if count > 1:
+            told = f"the key {name!r} stands twice, and only one of the two would count"
+            raise _RepeatedKeyError(told)
 
 
 def _from_yaml(text: str) -> object:
@@ -129,12 +130,16 @@ def _strict_loader() -> "type[SafeLoader]":
     """Return PyYAML's safe loader, which constructs plain values only, made strict."""
     import yaml
 
+    flattened: set[int] = set()  # the nodes all live until the file is read
+
     class _Strict(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
         def flatten_mapping(self, node: "MappingNode") -> None:
-            names = [key.value for key, _ in node.value if _is_name(key.tag)]
-            for name, count in Counter(map(str, names)).items():
-                if count > 1:
-                    raise _RepeatedKeyError(_twice(name))
+            # Called again for a mapping that is merged elsewhere, with its own merges
+            # in it by then: only what was written may not repeat.
+            if id(node) not in flattened:
+                names = [key.value for key, _ in node.value if _is_name(key.tag)]
+                _refuse_repeats(map(str, names))
+                flattened.add(id(node))
             super().flatten_mapping(node)
             # Merged mappings of merged mappings multiply.
             if len(node.value) > _MOST_NAMES:

@@ -87,7 +87,7 @@ def as_rich(audit: Audit, *, whole_lines: bool = False) -> "RenderableType":
     from rich.text import Text
 
     parts: list[RenderableType] = [Text(), _heading(audit)]
-    parts.extend(Text(f"  {text}", style="dim") for text in _facts(audit))
+    parts.extend(_indented(text, 2, "dim") for text in _facts(audit))
     if audit.table:
         parts += [Text(), _groups(audit)]
     for found in audit.findings:

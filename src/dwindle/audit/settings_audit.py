@@ -1,0 +1,135 @@
+"""The audit of a file of TrainingArguments: its setting, judged and laid out."""
+
+import re
+from dataclasses import replace
+
+from dwindle.audit.file_values import is_json, line_for, text_line_for
+from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.recipes import nearest_recipe, recipe_finding
+from dwindle.audit.setting_findings import Judged, judge, line_of_setting
+from dwindle.audit.training_arguments import (
+    Given,
+    TrainingSetting,
+    read_training_arguments,
+)
+from dwindle.decay.convert import convert
+from dwindle.errors import DwindleError
+
+_NUMBER = re.compile(r"weight_decay=([0-9.e+-]+)(  # was .*)?")
+# A larger number than this is no decay that anybody would type.
+_SANE = 1.0
+_DECOUPLED = "adamw_torch_fused"
+_LOADED = "Keep the weights in float32; bf16: true is enough for the speed."
+_FLOAT32 = 'AutoModel.from_pretrained(name, dtype="float32")'
+
+
+def audit_training_arguments(
+    path: str, *, given: Given | None = None, world_size: int = 1
+) -> Audit:
+    """Say what a file of TrainingArguments decays, and what is wrong with it.
+
+    Args:
+        path: JSON or YAML file.
+        given: Facts that the file lacks, above all ``dataset_size``; fields of
+            :class:`~dwindle.decay.run.Run`, and ``shape``, ``warmup`` and ``final``.
+        world_size: Devices that train together.
+
+    Raises:
+        AuditTargetError: If the file cannot be read, or a value has a wrong type.
+        UnknownNameError: If the Trainer has no such optimizer or schedule.
+        RangeError: If a fact is impossible.
+
+    """
+    setting = read_training_arguments(path, given=given, world_size=world_size)
+    if setting.knob is None:
+        return _without_knob(setting)
+    where = f"{path}: weight_decay"
+    judged = judge(setting.knob, setting.weight_decay, setting.run, where=where)
+    recipe = recipe_finding(judged.explanation, where=where)
+    findings = (
+        *setting.findings,
+        *(_in_file(each, path) for each in judged.findings),
+        *([recipe] if recipe else []),
+        *_nothing_decays(setting, where),
+    )
+    return Audit(
+        target=path,
+        optimizer=_optimizer(setting),
+        findings=findings,
+        table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
+        facts={**setting.facts, **_nearest(judged)},
+        unchecked=(*judged.unchecked, *setting.unchecked),
+    )
+
+
+def _without_knob(setting: TrainingSetting) -> Audit:
+    line = GroupLine(
+        group="decayed",
+        lr=setting.run.lr,
+        weight_decay=setting.weight_decay,
+        dtype=setting.run.dtype,
+        run=setting.run,
+    )
+    return Audit(
+        target=setting.path,
+        optimizer=setting.optim,
+        findings=setting.findings,
+        table=(line,),
+        facts=setting.facts,
+        unchecked=setting.unchecked,
+    )
+
+
+def _optimizer(setting: TrainingSetting) -> str:
+    return f"{setting.optim} (decays as {setting.knob})"
+
+
+def _nearest(judged: Judged) -> dict[str, str]:
+    told = judged.explanation
+    recipe = nearest_recipe(told.family, told.e_folds)
+    return {} if recipe is None else {"nearest recipe": recipe.name}
+
+
+def _in_file(found: Finding, path: str) -> Finding:
+    """Say the line of a remedy as the file has it, not as Python."""
+    number = _NUMBER.fullmatch(found.line)
+    if number:
+        was = "" if is_json(path) else number[2] or ""  # JSON has no comments
+        line = line_for(path, "weight_decay", float(number[1])) + was
+        return replace(found, line=line)
+    if found.code == "DW008":
+        return replace(found, line=text_line_for(path, "optim", _DECOUPLED))
+    if found.code == "DW009":
+        return replace(found, remedy=_LOADED, line=_FLOAT32)
+    return found
+
+
+def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
+    if setting.weight_decay:
+        return []
+    said = "weight_decay is 0" if setting.is_typed else _UNSAID
+    remedy, line = _a_decay_that_acts(setting)
+    return [Finding(code="DW021", where=where, evidence=said, remedy=remedy, line=line)]
+
+
+_UNSAID = "weight_decay is not in the file, and 0 is its default."
+
+
+def _a_decay_that_acts(setting: TrainingSetting) -> tuple[str, str]:
+    """Return what to write if a decay was meant, as far as the facts tell."""
+    meant = "If a decay was meant, type one"
+    try:
+        there = convert(
+            "20% of the run", "half-life", to=str(setting.knob), run=setting.run
+        )
+    except DwindleError:
+        return f"{meant}: weight_decay.", ""
+    value = there.value or 0.0
+    if value > _SANE:
+        remedy = (
+            f"{meant}; but for a half-life of 20% of a run so short, or an lr so low, "
+            f"it would have to be {value:.3g}: 0 is as good."
+        )
+        return remedy, ""
+    line = line_for(setting.path, "weight_decay", float(f"{value:.2g}"))
+    return f"{meant}; for a half-life of 20% of the run:", line

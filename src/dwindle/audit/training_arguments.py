@@ -1,0 +1,293 @@
+"""TrainingArguments of Hugging Face, read from a file and turned into a setting."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from dwindle.audit.file_values import FileValues, text_line_for
+from dwindle.audit.findings import Finding
+from dwindle.audit.settings_file import Settings, read_settings
+from dwindle.audit.trainer_optimizers import trainer_optimizer
+from dwindle.audit.trainer_schedules import Facts, schedule_of
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import AuditTargetError, RangeError
+
+Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
+
+# A mapping that has one of these is taken for TrainingArguments.
+_TELLING = frozenset(
+    {
+        "learning_rate",
+        "weight_decay",
+        "optim",
+        "lr_scheduler_type",
+        "num_train_epochs",
+        "max_steps",
+        "per_device_train_batch_size",
+        "gradient_accumulation_steps",
+        "warmup_steps",
+        "warmup_ratio",
+    }
+)
+_SCHEDULE_FIELDS = ("shape", "warmup", "final")
+_SGD_OPTIONS = frozenset({"momentum", "dampening", "nesterov"})
+
+# Defaults of transformers 5.23.0.
+_OPTIM = "adamw_torch_fused"
+_LR, _BATCH, _EPOCHS = 5e-5, 8, 3.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSetting:
+    """The decay of one file of TrainingArguments, and the run around it.
+
+    Args:
+        path: The file.
+        optim: Name of the optimizer there.
+        knob: The knob that it is for dwindle; None where none is known.
+        weight_decay: The number.
+        is_typed: Whether the file says it at all.
+        run: What file and command line tell of the run.
+        facts: The same in words.
+        findings: What was found while reading.
+        unchecked: What the file cannot tell.
+
+    """
+
+    path: str
+    optim: str
+    knob: str | None
+    weight_decay: float
+    is_typed: bool
+    run: Run
+    facts: Mapping[str, str]
+    findings: tuple[Finding, ...]
+    unchecked: tuple[str, ...]
+
+
+def read_training_arguments(
+    path: str, *, given: Given | None = None, world_size: int = 1
+) -> TrainingSetting:
+    """Read the decay, and all that bears on it, from a file of TrainingArguments.
+
+    Args:
+        path: JSON or YAML, as ``to_json_string`` writes it or as people do; the
+            arguments may stand under a name such as ``training_arguments``.
+        given: Facts that the file lacks or that shall hold instead: fields of
+            :class:`~dwindle.decay.run.Run`, and ``shape``, ``warmup`` and ``final`` of
+            its schedule.
+        world_size: Devices that train together.
+
+    Returns:
+        Knob, number, run, and what was found on the way.
+
+    Raises:
+        AuditTargetError: If the file cannot be read, or a value has a wrong type.
+        UnknownNameError: If the Trainer has no such optimizer or schedule.
+        RangeError: If a fact is impossible.
+
+    """
+    values = FileValues(path, _arguments_in(path, read_settings(path)))
+    known = dict(given or {})
+    optim = values.text("optim", _OPTIM)
+    knob = trainer_optimizer(optim)
+    decay = values.number("weight_decay", 0.0)
+    run, unfollowed = _run(values, known, world_size)
+    unused = _unused_decay(values, path, optim, decay)
+    return TrainingSetting(
+        path=path,
+        optim=optim,
+        knob=knob.knob,
+        weight_decay=decay,
+        is_typed=values.has("weight_decay"),
+        run=run,
+        facts=_facts(values, run, known, world_size),
+        findings=(*values.findings, *unused),
+        unchecked=(*unfollowed, *_silences(values, known, optim, knob.knob)),
+    )
+
+
+def _arguments_in(path: str, settings: Settings) -> Settings:
+    """Return the mapping that holds the arguments: the file, or one thing in it."""
+    if not _TELLING.isdisjoint(settings):
+        return settings
+    inside = {
+        name: value
+        for name, value in settings.items()
+        if isinstance(value, Mapping) and not _TELLING.isdisjoint(map(str, value))
+    }
+    if len(inside) == 1:
+        return {str(key): value for key, value in inside.popitem()[1].items()}
+    must = "hold TrainingArguments, at its top or under one name"
+    names = ", ".join(sorted(inside or settings)[:5]) or "nothing"
+    got = f"several that could be: {names}" if inside else f"the names {names}"
+    remedy = "It needs learning_rate, weight_decay or other names of TrainingArguments."
+    raise AuditTargetError(path, must, got, remedy)
+
+
+def _run(
+    values: FileValues, known: dict[str, Any], world_size: int
+) -> tuple[Run, list[str]]:
+    """Return the run, and the sentence on a schedule that cannot be followed."""
+    schedule_given = {
+        name: known.pop(name) for name in _SCHEDULE_FIELDS if name in known
+    }
+    lr = values.number("learning_rate", _LR)
+    facts: dict[str, Any] = {
+        "lr": lr,
+        "betas": (values.number("adam_beta1", 0.9), values.number("adam_beta2", 0.999)),
+        "batch_size": _examples_per_step(values, world_size),
+        **_length(values, known),
+        **_sgd_options(values),
+        **known,
+    }
+    name = values.text("lr_scheduler_type", "linear")
+    run = Run(**facts)
+    followed = schedule_of(name, _schedule_facts(values, run))
+    if followed is None and "shape" not in schedule_given:
+        told = (
+            f"DW010 was not checked: lr_scheduler_type {name} with its options is not "
+            "followed here; give the nearest as --schedule."
+        )
+        # Without a length no sum over the run is formed.
+        return replace(run, epochs=None, steps=None), [told]
+    return replace(run, schedule=replace(followed or Schedule(), **schedule_given)), []
+
+
+def _examples_per_step(values: FileValues, world_size: int) -> int:
+    return (
+        values.whole("per_device_train_batch_size", _BATCH)
+        * values.whole("gradient_accumulation_steps", 1)
+        * world_size
+    )
+
+
+def _length(values: FileValues, known: Given) -> dict[str, float]:
+    if "epochs" in known or "steps" in known:
+        return {}
+    steps = values.whole("max_steps", -1)
+    if steps > 0:
+        return {"steps": steps}
+    return {"epochs": values.number("num_train_epochs", _EPOCHS)}
+
+
+def _sgd_options(values: FileValues) -> dict[str, Any]:
+    """Return what ``optim_args`` tells SGD, the one whose momentum carries decay."""
+    if values.text("optim", _OPTIM) != "sgd":
+        return {}
+    words = _optim_args(values)
+    told: dict[str, Any] = {
+        name: _number_of(words[name], name)
+        for name in ("momentum", "dampening")
+        if name in words
+    }
+    if words.get("nesterov", "").lower() in {"true", "1", "yes"}:
+        told["nesterov"] = True
+    return told
+
+
+def _number_of(text: str, name: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        remedy = f"Write optim_args: {name}=0.9, for example."
+        raise RangeError(name, repr(text), "a number in optim_args", remedy) from None
+
+
+def _optim_args(values: FileValues) -> dict[str, str]:
+    text = values.text("optim_args", "").replace(" ", "")
+    pairs = (word.partition("=") for word in text.split(",") if word)
+    return {name: value for name, _, value in pairs}
+
+
+def _schedule_facts(values: FileValues, run: Run) -> Facts:
+    steps = run.quantities().get("steps")
+    return Facts(
+        warmup=_warmup(values, steps),
+        lr=run.require("lr", "The lr schedule"),
+        steps=None if steps is None else round(steps),
+        options=values.mapping("lr_scheduler_kwargs"),
+    )
+
+
+def _warmup(values: FileValues, steps: float | None) -> float:
+    """Return the share of the steps that the lr rises; a count below 1 is one."""
+    count = values.number("warmup_steps", 0.0)
+    if count < 1:
+        return count or values.number("warmup_ratio", 0.0)
+    return 0.0 if steps is None else min(count / steps, 1 - 1 / steps)
+
+
+def _unused_decay(
+    values: FileValues, path: str, optim: str, decay: float
+) -> list[Finding]:
+    found = []
+    if decay and not trainer_optimizer(optim).uses_decay:
+        found.append(
+            Finding(
+                code="DW027",
+                where=f"{path}: weight_decay",
+                evidence=f"weight_decay {decay:g} is typed, and the Trainer builds "
+                f"the groups of {optim} without it.",
+                remedy="Take an optimizer that gets it:",
+                line=text_line_for(path, "optim", _OPTIM),
+            )
+        )
+    if "weight_decay" in _optim_args(values):
+        text = _optim_args(values)["weight_decay"]
+        found.append(
+            Finding(
+                code="DW027",
+                where=f"{path}: optim_args",
+                evidence=f"optim_args says weight_decay={text}, and the groups, with "
+                f"{decay:g}, override it.",
+                remedy="Say it as weight_decay of TrainingArguments.",
+            )
+        )
+    return found
+
+
+def _facts(
+    values: FileValues, run: Run, known: Given, world_size: int
+) -> dict[str, str]:
+    parts = (
+        values.whole("per_device_train_batch_size", _BATCH),
+        values.whole("gradient_accumulation_steps", 1),
+        world_size,
+    )
+    told = " × ".join(map(str, parts))
+    how = "" if "batch_size" in known else f" ({told}: device, accumulation, devices)"
+    length = f"{run.epochs:g} epochs" if run.epochs else f"{run.steps or '?'} steps"
+    facts = {"batch": f"{run.batch_size}{how}", "length": length}
+    if run.dataset_size:
+        facts["examples"] = f"{run.dataset_size:,}"
+    shape = run.schedule.shape
+    facts["schedule"] = values.text("lr_scheduler_type", "linear")
+    if shape != facts["schedule"]:
+        facts["schedule"] += f" (as {shape})"
+    if run.schedule.warmup:
+        facts["warm-up"] = f"{100 * run.schedule.warmup:.3g}%"
+    return facts
+
+
+def _silences(
+    values: FileValues, known: Given, optim: str, knob: str | None
+) -> list[str]:
+    """Return what no file of TrainingArguments can tell."""
+    told = []
+    if knob is None and trainer_optimizer(optim).uses_decay:
+        told.append(f"What a decay does in {optim} is not known here.")
+    if "dtype" not in known:
+        told.append(
+            "Weights are taken to be float32, as bf16 and fp16 leave them. "
+            "transformers 5 loads a checkpoint in its own dtype: say it with --dtype."
+        )
+    if values.flag("auto_find_batch_size"):
+        told.append("auto_find_batch_size may lower the batch size: half-lives move.")
+    if values.has("deepspeed"):
+        told.append("deepspeed may bring an optimizer of its own: it is not read.")
+    others = set(_optim_args(values)) - _SGD_OPTIONS - {"weight_decay"}
+    if others:
+        told.append(f"optim_args is not read for {', '.join(sorted(others))}.")
+    return told
