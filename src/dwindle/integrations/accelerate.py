@@ -1,0 +1,123 @@
+"""Hold the decay in a loop with Accelerate: one call, checkpoints included."""
+
+import math
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+from torch.optim import Optimizer
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.errors import MissingLibraryError
+from dwindle.integrations.torch_loops import LoopFacts, Wish, refuse_deepspeed
+from dwindle.pytorch.controller import DecayController
+
+
+def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
+    accelerator: Any,  # Any here and below: the library has no types here
+    optimizer: Optimizer,
+    half_life: str | HalfLife | None = None,
+    *,
+    dataloader: Any = None,
+    scheduler: Any = None,
+    penalty: float | None = None,
+    schedule: str = "follow-lr",
+    lr_peak: float | Sequence[float] | None = None,
+    batch_size: int | None = None,
+    dataset_size: int | None = None,
+    epochs: float | None = None,
+    steps: int | None = None,
+    tokens_per_example: float | None = None,
+) -> DecayController:
+    """Hold a half-life, or a penalty, in a loop that uses Accelerate.
+
+    Call it once, after ``accelerator.prepare``::
+
+        model, optimizer, loader, scheduler = accelerator.prepare(...)
+        decay = hold_decay(accelerator, optimizer, "3 epochs", dataloader=loader)
+
+    The loop stays as it is. ``save_state`` and ``load_state`` carry the controller.
+    Steps that Accelerate leaves out, while it accumulates gradients or where the loss
+    scale overflowed, do not decay and are not counted.
+
+    Args:
+        accelerator: The Accelerator; it knows processes and accumulation.
+        optimizer: The optimizer, prepared or not.
+        half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife; at the
+            peak lr.
+        dataloader: The loader of the training, prepared or not: batch and epoch are
+            read from it.
+        scheduler: The lr scheduler, where the optimizer does not tell the peak lr.
+        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
+        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
+        lr_peak: Largest lr of the run.
+        batch_size: Examples of an optimizer step, over all processes.
+        dataset_size: Examples of an epoch.
+        epochs: Length of the run, for a half-life as a share of it.
+        steps: Length of the run in optimizer steps, instead of ``epochs``.
+        tokens_per_example: Sequence length, for a half-life in tokens.
+
+    Returns:
+        The controller, registered for the checkpoints of the accelerator.
+
+    Raises:
+        MissingLibraryError: If Accelerate is not installed.
+        RangeError: If the half-life is no number with a clock.
+        MissingFactError: If the clock of the half-life needs a fact that is not known.
+        RefusedError: If the decay cannot be held exactly.
+
+    """
+    _need_accelerate()
+    refuse_deepspeed(str(accelerator.distributed_type))
+    wish = Wish(
+        half_life=half_life,
+        penalty=penalty,
+        schedule=schedule,
+        lr_peak=lr_peak,
+        batch_size=batch_size,
+        dataset_size=dataset_size,
+        epochs=epochs,
+        steps=steps,
+        tokens_per_example=tokens_per_example,
+    )
+    controller = wish.controller(
+        optimizer,
+        facts=facts_of_loader(accelerator, dataloader),
+        caller="hold_decay",
+        # An AcceleratedScheduler steps its own one once per process.
+        scheduler=getattr(scheduler, "scheduler", scheduler),
+    )
+    accelerator.register_for_checkpointing(controller)
+    return controller
+
+
+def facts_of_loader(accelerator: Any, dataloader: Any) -> LoopFacts:
+    """Read batch and epoch from a loader, prepared or not yet.
+
+    Args:
+        accelerator: The Accelerator; it knows processes and accumulation.
+        dataloader: The loader of the training, or None.
+
+    """
+    if dataloader is None:
+        return LoopFacts()
+    processes = 1 if accelerator.split_batches else accelerator.num_processes
+    try:
+        batches = float(len(dataloader))
+    except TypeError:  # a stream
+        batches = math.inf
+    if not hasattr(dataloader, "total_batch_size"):  # shared out when it is prepared
+        batches = batches if batches == math.inf else math.ceil(batches / processes)
+    return LoopFacts.of_loader(
+        dataloader,
+        batches=batches,
+        processes=processes,
+        accumulation=accelerator.gradient_accumulation_steps,
+    )
+
+
+def _need_accelerate() -> None:
+    try:
+        import_module("accelerate")
+    except ImportError as error:
+        raise MissingLibraryError("accelerate", "hold_decay", "accelerate") from error

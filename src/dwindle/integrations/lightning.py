@@ -1,0 +1,202 @@
+"""Hold the decay in a Lightning Trainer: one callback, checkpoints included."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from importlib import import_module
+from logging import getLogger
+from typing import Any
+
+from torch.optim import Optimizer
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.errors import MissingLibraryError, RangeError
+from dwindle.integrations.torch_loops import (
+    LoopFacts,
+    Wish,
+    mark_groups,
+    refuse_deepspeed,
+)
+from dwindle.pytorch.controller import DecayController
+
+_LOG = getLogger("dwindle")
+_HOMES = ("lightning.pytorch", "pytorch_lightning")  # one program under two names
+_NAME = "DecayCallback"
+OneOrEach = str | HalfLife | Sequence[str | HalfLife | None] | None
+
+
+def _callback_class() -> Any:  # Any: the library has no types here
+    for home in _HOMES:
+        try:
+            return import_module(home).Callback
+        except ImportError:
+            continue
+    raise MissingLibraryError("lightning", f"{_NAME} of Lightning", "lightning")
+
+
+# Any in the methods: trainer, module and batch, whose library has no types here.
+class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen by running
+    """Holds a half-life, or a penalty, through ``Trainer.fit`` of Lightning.
+
+    ``Trainer(callbacks=[DecayCallback("3 epochs")])``; ``configure_optimizers`` stays
+    as it is. The batch of a step (loader, accumulation, processes), the length of an
+    epoch and of the run are read from the Trainer, the peak lr from optimizer and
+    scheduler. Checkpoints carry the state. Where the accumulation changes between
+    epochs, the half-life is computed anew.
+
+    Several optimizers are held alike, or each as it is said: ``DecayCallback(["3
+    epochs", None])`` leaves the second one alone. With manual optimization an optimizer
+    is taken to step once per batch; give ``batch_size`` where it does not.
+
+    Args:
+        half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife, at the
+            peak lr; or a sequence with one of these, or None, for each optimizer.
+        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
+        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
+        lr_peak: Largest lr, where scheduler and optimizer do not tell it.
+        batch_size: Examples of a step; a loader of torch tells it.
+        dataset_size: Examples of an epoch; a stream has no length that could be read.
+        steps: Steps of the run; the Trainer knows it under automatic optimization.
+        tokens_per_example: Sequence length, for a half-life in tokens.
+
+    Raises:
+        RangeError: If a half-life is no number with a clock; at the start of training,
+            if there is not one for each optimizer.
+        MissingFactError: At the start of training, if a fact is known to nobody.
+        RefusedError: At the start of training, if the decay cannot be held exactly.
+
+    """
+
+    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
+        self,
+        half_life: OneOrEach = None,
+        *,
+        penalty: float | None = None,
+        schedule: str = "follow-lr",
+        lr_peak: float | Sequence[float] | None = None,
+        batch_size: int | None = None,
+        dataset_size: int | None = None,
+        steps: int | None = None,
+        tokens_per_example: float | None = None,
+    ) -> None:
+        super().__init__()
+        alike, each = _alike_or_each(half_life)
+        self.wish = Wish(
+            half_life=alike,
+            penalty=penalty,
+            schedule=schedule,
+            lr_peak=lr_peak,
+            batch_size=batch_size,
+            dataset_size=dataset_size,
+            steps=steps,
+            tokens_per_example=tokens_per_example,
+        )
+        self._wishes = [
+            None if one is None else replace(self.wish, half_life=one) for one in each
+        ]
+        self.controllers: tuple[DecayController | None, ...] = ()
+        """What holds the decay of each optimizer, from the start of training on."""
+        self._saved: list[Any] = []
+        self._accumulation = 0
+
+    def on_train_start(self, trainer: Any, *_: Any) -> None:
+        """Take hold of the optimizers; go on from the state of a checkpoint."""
+        refuse_deepspeed(type(trainer.strategy).__name__)
+        self.release()
+        wishes = self._wishes_for(trainer.optimizers)
+        self.controllers = tuple(
+            None if wish is None else _held(trainer, wish, optimizer)
+            for wish, optimizer in zip(wishes, trainer.optimizers, strict=True)
+        )
+        self._accumulation = trainer.accumulate_grad_batches
+        if trainer.ckpt_path is not None:
+            self._go_on()
+
+    def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
+        """Follow an accumulation that another callback changed."""
+        if trainer.accumulate_grad_batches == self._accumulation:
+            return
+        self._accumulation = trainer.accumulate_grad_batches
+        batch_size = facts_of_trainer(trainer).batch_size
+        if self.wish.batch_size is None and batch_size is not None:
+            for controller in filter(None, self.controllers):
+                controller.batch_size = batch_size
+
+    def on_train_end(self, *_: Any) -> None:
+        """Let go of the optimizers; the controllers can still be read."""
+        self.release()
+
+    def release(self) -> None:
+        """Take the hooks off the optimizers."""
+        for controller in filter(None, self.controllers):
+            controller.remove()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what Lightning writes into a checkpoint."""
+        held = [None if one is None else one.state_dict() for one in self.controllers]
+        return {"controllers": held or self._saved}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Keep a state until there are optimizers: callbacks are loaded before them."""
+        self._saved = list(state_dict["controllers"])
+
+    def _wishes_for(self, optimizers: Sequence[Optimizer]) -> Sequence[Wish | None]:
+        if not self._wishes:
+            return [self.wish] * len(optimizers)
+        if len(self._wishes) != len(optimizers):
+            must = f"one for each of the {len(optimizers)} optimizers, or one for all"
+            remedy = "Write None for an optimizer that is left alone."
+            raise RangeError("half_life", f"{len(self._wishes)} of them", must, remedy)
+        return self._wishes
+
+    def _go_on(self) -> None:
+        if len(self._saved) != len(self.controllers):
+            _LOG.warning(
+                "the checkpoint was made without %s: the decay is held from here on",
+                _NAME,
+            )
+            return
+        for controller, saved in zip(self.controllers, self._saved, strict=True):
+            if controller is not None and saved is not None:
+                controller.load_state_dict(saved)
+
+
+def _alike_or_each(
+    half_life: OneOrEach,
+) -> tuple[str | HalfLife | None, Sequence[str | HalfLife | None]]:
+    if half_life is None or isinstance(half_life, str | HalfLife):
+        return half_life, ()
+    return None, half_life
+
+
+def facts_of_trainer(trainer: Any) -> LoopFacts:
+    """Read batch, data and length of the run from a Trainer that has begun.
+
+    Args:
+        trainer: The Trainer; its loaders and optimizers must be set up.
+
+    """
+    sampling = getattr(trainer.strategy, "distributed_sampler_kwargs", {})
+    facts = LoopFacts.of_loader(
+        trainer.train_dataloader,
+        batches=trainer.num_training_batches,
+        processes=sampling.get("num_replicas", trainer.world_size),
+        accumulation=trainer.accumulate_grad_batches,
+    )
+    steps = -1.0
+    # Under manual optimization the Trainer counts steps of all optimizers together.
+    if trainer.lightning_module.automatic_optimization:
+        steps = trainer.estimated_stepping_batches
+    return replace(facts, steps=int(steps) if 0 < steps < math.inf else None)
+
+
+def _held(trainer: Any, wish: Wish, optimizer: Optimizer) -> DecayController:
+    schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
+    own = (each for each in schedulers if each.optimizer is optimizer)
+    mark_groups(optimizer, trainer.lightning_module)
+    return wish.controller(
+        optimizer,
+        facts=facts_of_trainer(trainer),
+        caller=_NAME,
+        scheduler=next(own, None),
+    )

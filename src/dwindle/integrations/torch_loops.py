@@ -1,0 +1,185 @@
+"""What a loop over torch batches knows of its run, and a controller built on that."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from logging import getLogger
+from typing import Any
+
+from torch import nn
+from torch.optim import Optimizer
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.held_rate import facts_asked_of, read_half_life
+from dwindle.errors import RefusedError
+from dwindle.pytorch.controller import DecayController
+from dwindle.pytorch.roles import held_parameters
+from dwindle.pytorch.toy import unwrapped
+
+_LOG = getLogger("dwindle")
+_DECAYING_ROLES = ("weight", "embedding", "token")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopFacts:
+    """What a loop says of itself; what it cannot say stays None.
+
+    Args:
+        batch_size: Examples of one optimizer step, over all processes.
+        dataset_size: Examples of one pass of the loop over its data.
+        steps: Optimizer steps of the whole run.
+
+    """
+
+    batch_size: int | None = None
+    dataset_size: int | None = None
+    steps: int | None = None
+
+    @classmethod
+    def of_loader(
+        cls, loader: Any, *, batches: float, processes: int, accumulation: int
+    ) -> "LoopFacts":  # loader: Any, a DataLoader of torch or of a trainer
+        """Read batch and pass from a loader.
+
+        Args:
+            loader: A loader of torch, or one that a trainer made from it.
+            batches: Batches of one pass, in each process; ``inf`` if nobody knows.
+            processes: Processes with batches of their own.
+            accumulation: Batches whose gradients make one optimizer step.
+
+        """
+        together = _examples_of_a_batch(loader, processes)
+        if together is None or not math.isfinite(batches):
+            batch_size = together and together * accumulation
+            return cls(batch_size=batch_size)
+        passed = examples_of_a_pass(
+            batches=int(batches), batch_size=together, dataset_size=_length_of(loader)
+        )
+        # A pass that is shorter than a step is one step.
+        return cls(batch_size=min(together * accumulation, passed), dataset_size=passed)
+
+
+def examples_of_a_pass(
+    *, batches: int, batch_size: int, dataset_size: int | None
+) -> int:
+    """Examples that one pass of a loop sees.
+
+    It is the size of the data where that makes so many batches. It is less where the
+    last batch is dropped or the pass is cut short, and more where examples are drawn
+    repeatedly: then whole batches are counted.
+
+    Args:
+        batches: Batches of one pass.
+        batch_size: Examples of a whole batch.
+        dataset_size: Examples that there are, if anybody knows.
+
+    Example:
+        >>> examples_of_a_pass(batches=4, batch_size=32, dataset_size=100)
+        100
+        >>> examples_of_a_pass(batches=3, batch_size=32, dataset_size=100)  # dropped
+        96
+
+    """
+    whole = batches * batch_size
+    if dataset_size is not None and whole - batch_size < dataset_size <= whole:
+        return dataset_size
+    return whole
+
+
+def _examples_of_a_batch(loader: Any, processes: int) -> int | None:
+    """Examples that all processes together take at once."""
+    # Loaders that Accelerate made know it, also where a batch is split.
+    together = getattr(loader, "total_batch_size", None)
+    if together is not None:
+        return int(together)
+    own = getattr(loader, "batch_size", None)
+    if own is None:  # with a batch sampler, DataLoader.batch_size is None
+        own = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+    return None if own is None else int(own) * processes
+
+
+def _length_of(loader: Any) -> int | None:
+    try:
+        return len(loader.dataset)
+    except (AttributeError, TypeError):  # a stream has no length
+        return None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """What the user asked an integration for: arguments of DecayController.
+
+    A fact that is given here is believed; else the loop is asked.
+    """
+
+    half_life: str | HalfLife | None = None
+    penalty: float | None = None
+    schedule: str = "follow-lr"
+    lr_peak: float | Sequence[float] | None = None
+    batch_size: int | None = None
+    dataset_size: int | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    tokens_per_example: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.half_life is not None:
+            read_half_life(self.half_life)  # a slip is told before anything is loaded
+
+    def controller(
+        self, optimizer: Optimizer, *, facts: LoopFacts, caller: str, scheduler: Any
+    ) -> DecayController:  # scheduler: Any, torch's and wrappers that are none
+        """Return the controller that holds this on an optimizer.
+
+        Raises:
+            MissingFactError: If neither the user nor the loop knows what the clock of
+                the half-life needs; it is asked for as an argument of ``caller``.
+            RefusedError: If the optimizer cannot be held exactly.
+
+        """
+        known = {name: value for name, value in asdict(facts).items() if value}
+        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        said = {name: value for name, value in given.items() if value is not None}
+        with facts_asked_of(caller):
+            return DecayController(
+                unwrapped(optimizer), **(known | said), scheduler=scheduler
+            )
+
+
+def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
+    """Mark the groups of biases and norms where no weight decay tells them apart.
+
+    Trainers make a group that decays and one that does not, and with the number 0 both
+    look alike. Groups with a decay or a mark of their own stay as they are, and so does
+    an optimizer with one group.
+    """
+    groups = optimizer.param_groups
+    if len(groups) == 1 or any(_speaks(group) for group in groups):
+        return
+    roles = {id(held.parameter): held.role for held in held_parameters(model)}
+    for group in groups:
+        own = {roles.get(id(weight), "weight") for weight in group["params"]}
+        group["decay_scale"] = float(not own.isdisjoint(_DECAYING_ROLES))
+    left = [at for at, group in enumerate(groups) if not group["decay_scale"]]
+    _LOG.info("groups %s hold only biases, norms and vectors: left alone", left)
+
+
+def _speaks(group: Mapping[str, Any]) -> bool:
+    return "decay_scale" in group or bool(group.get("weight_decay"))
+
+
+def refuse_deepspeed(kind: str) -> None:
+    """Refuse a loop whose optimizer never touches the weights of the model.
+
+    Args:
+        kind: How the loop names its way to distribute.
+
+    Raises:
+        RefusedError: If that is DeepSpeed's.
+
+    """
+    if "deepspeed" in kind.lower():
+        asked = "Holding a decay under DeepSpeed"
+        why = "DeepSpeed steps copies of the weights, which no hook of torch sees."
+        instead = "Use DDP or FSDP2, or the weight_decay of its configuration."
+        raise RefusedError(asked, why, instead)

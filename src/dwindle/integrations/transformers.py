@@ -1,0 +1,155 @@
+"""Hold the decay in the Trainer of transformers: one callback, checkpoints included."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from logging import getLogger
+from typing import Any
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.errors import MissingLibraryError
+from dwindle.integrations.torch_loops import (
+    LoopFacts,
+    Wish,
+    mark_groups,
+    refuse_deepspeed,
+)
+from dwindle.pytorch.controller import DecayController
+
+try:
+    from transformers import TrainerCallback
+    from transformers.trainer_callback import ExportableState
+except ImportError as error:
+    raise MissingLibraryError(
+        "transformers", "DecayCallback of the Trainer", "transformers"
+    ) from error
+
+_LOG = getLogger("dwindle")
+
+
+class DecayCallback(  # misc: without the library its classes are Any to mypy
+    TrainerCallback,  # type: ignore[misc]
+    ExportableState,  # type: ignore[misc]
+):
+    """Holds a half-life, or a penalty, through a run of ``transformers.Trainer``.
+
+    ``Trainer(..., callbacks=[DecayCallback("3 epochs")])`` and nothing else changes:
+    the batch of a step (per device, accumulation, processes), the data and the number
+    of steps are read from the Trainer, the peak lr from its scheduler. Checkpoints
+    carry the state, and ``resume_from_checkpoint`` goes on with it.
+
+    Which weights decay is told by the optimizer's groups. The Trainer's own groups let
+    embeddings, and norms with unusual names, decay. To choose by type and shape::
+
+        groups = decay_groups(model, weight_decay=0.1)
+        optimizer = torch.optim.AdamW(groups, lr=args.learning_rate)
+        Trainer(model, args, ..., optimizers=(optimizer, None), callbacks=[...])
+
+    Args:
+        half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife; at the
+            peak lr.
+        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
+        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
+        lr_peak: Largest lr, where scheduler and optimizer do not tell it.
+        batch_size: Examples of a step; the Trainer knows it.
+        dataset_size: Examples of an epoch; a stream has no length that could be read.
+        steps: Steps of the run; the Trainer knows it.
+        tokens_per_example: Sequence length, for a half-life in tokens.
+
+    Raises:
+        RangeError: If the half-life is no number with a clock.
+        MissingFactError: At the start of training, if a fact is known to nobody.
+        RefusedError: At the start of training, if the decay cannot be held exactly.
+
+    """
+
+    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
+        self,
+        half_life: str | HalfLife | None = None,
+        *,
+        penalty: float | None = None,
+        schedule: str = "follow-lr",
+        lr_peak: float | Sequence[float] | None = None,
+        batch_size: int | None = None,
+        dataset_size: int | None = None,
+        steps: int | None = None,
+        tokens_per_example: float | None = None,
+    ) -> None:
+        self.wish = Wish(
+            half_life=half_life,
+            penalty=penalty,
+            schedule=schedule,
+            lr_peak=lr_peak,
+            batch_size=batch_size,
+            dataset_size=dataset_size,
+            steps=steps,
+            tokens_per_example=tokens_per_example,
+        )
+        self.controller: DecayController | None = None
+        """What holds the decay, from the start of training on; print it."""
+
+    # Any here and below: the Trainer's objects have no types without the library.
+    def on_train_begin(self, args: Any, state: Any, *_: Any, **parts: Any) -> None:
+        """Take hold of the optimizer; go on from the state of a checkpoint."""
+        refuse_deepspeed("deepspeed" if getattr(args, "deepspeed", None) else "")
+        self.release()
+        optimizer = parts["optimizer"]
+        mark_groups(optimizer, parts["model"])
+        self.controller = self.wish.controller(
+            optimizer,
+            facts=facts_of_trainer(args, state, parts["train_dataloader"]),
+            caller="DecayCallback",
+            scheduler=parts["lr_scheduler"],
+        )
+        if state.global_step:
+            self._go_on(state.stateful_callbacks.get(type(self).__name__))
+        # The Trainer writes only to names that its state has: a checkpoint of before
+        # this callback has none of ours.
+        state.stateful_callbacks[type(self).__name__] = self.state()
+
+    def on_train_end(self, *_: Any, **parts: Any) -> None:  # noqa: ARG002 by its name
+        """Let go of the optimizer; the controller can still be read."""
+        self.release()
+
+    def release(self) -> None:
+        """Take the hooks off the optimizer."""
+        if self.controller is not None:
+            self.controller.remove()
+
+    def state(self) -> dict[str, Any]:  # Any: what JSON can hold
+        """Return what the Trainer writes into a checkpoint, as JSON."""
+        wish = asdict(self.wish)
+        wish["half_life"] = wish["half_life"] and str(self.wish.half_life)
+        held = None if self.controller is None else self.controller.state_dict()
+        return {"args": wish, "attributes": {"saved": held}}
+
+    def _go_on(self, stored: Any) -> None:  # Any: what was read from JSON
+        saved = (stored or {}).get("attributes", {}).get("saved")
+        if saved is None:
+            _LOG.warning(
+                "the checkpoint was made without DecayCallback: the decay is held from "
+                "here on"
+            )
+        elif self.controller is not None:
+            self.controller.load_state_dict(saved)
+
+
+def facts_of_trainer(args: Any, state: Any, loader: Any) -> LoopFacts:
+    """Read batch, data and length of the run from what the Trainer tells callbacks.
+
+    Args:
+        args: Its TrainingArguments.
+        state: Its TrainerState.
+        loader: Its train_dataloader, prepared by Accelerate.
+
+    """
+    try:
+        batches = float(len(loader))
+    except TypeError:  # a stream
+        batches = float("inf")
+    facts = LoopFacts.of_loader(
+        loader,
+        batches=batches,
+        processes=args.world_size,
+        accumulation=args.gradient_accumulation_steps,
+    )
+    return replace(facts, steps=state.max_steps or None)

@@ -1,0 +1,79 @@
+"""The small training in a loop of one's own with Accelerate."""
+
+import math
+
+from accelerate import Accelerator
+from frameworks.loops.net import (
+    BATCH,
+    EPOCHS,
+    Seen,
+    data_of,
+    factor,
+    loss_scale,
+    net,
+    optimizer_of,
+    recording,
+)
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from dwindle.integrations.accelerate import hold_decay
+
+
+def train(asked, folder):
+    """Train as asked, and tell what was seen."""
+    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=asked.accumulation)
+    if asked.scaler:  # what mixed_precision="fp16" makes on a GPU
+        accelerator.scaler = loss_scale()
+    model = net(asked)
+    optimizer = optimizer_of(asked, model)
+    lrs = recording(optimizer)
+    scheduler = LambdaLR(optimizer, factor(asked))
+    loader = DataLoader(data_of(asked), batch_size=BATCH, drop_last=asked.drop_last)
+    model, optimizer, loader, scheduler = accelerator.prepare(
+        model, optimizer, loader, scheduler
+    )
+    controller = hold_decay(
+        accelerator,
+        optimizer,
+        asked.half_life,
+        dataloader=loader,
+        schedule=asked.schedule,
+        **{"epochs": EPOCHS} | asked.facts,
+    )
+    at = _resume(accelerator, asked, folder)
+    for batch in _batches(accelerator, loader, at):
+        with accelerator.accumulate(model):
+            accelerator.backward(model(**batch)["loss"])
+            optimizer.step()
+            scheduler.step()
+            optimizer.zero_grad()
+        if accelerator.sync_gradients:
+            at += 1
+            if at == asked.save_at:
+                accelerator.save_state(f"{folder}/at-{at}")
+    return Seen(lrs=lrs, net=accelerator.unwrap_model(model), controller=controller)
+
+
+def _resume(accelerator, asked, folder):
+    if not asked.resume_from:
+        return 0
+    accelerator.load_state(f"{folder}/at-{asked.resume_from}")
+    return asked.resume_from
+
+
+def _batches(accelerator, loader, steps_done):
+    """The batches that are left after so many steps; a stream is always begun."""
+    each = accelerator.gradient_accumulation_steps
+    length = _length(loader)
+    steps = max(1, math.ceil(length / each))
+    for epoch in range(EPOCHS):
+        done = min(max(0, steps_done - epoch * steps) * each, length)
+        yield from accelerator.skip_first_batches(loader, done)
+
+
+def _length(loader):
+    try:
+        return len(loader)
+    except TypeError:
+        return 0

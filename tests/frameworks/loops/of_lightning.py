@@ -1,0 +1,99 @@
+"""The small training under the Trainer of Lightning."""
+
+import logging
+import warnings
+
+from frameworks.loops.net import (
+    BATCH,
+    EPOCHS,
+    Seen,
+    data_of,
+    factor,
+    loss_scale,
+    net,
+    optimizer_of,
+    recording,
+)
+from lightning.pytorch import LightningModule, Trainer
+from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.plugins import MixedPrecision
+from torch.optim.lr_scheduler import LambdaLR
+from torch.utils.data import DataLoader
+
+from dwindle.integrations.lightning import DecayCallback
+
+logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+
+
+class Going(DataLoader):
+    """A loader that goes on where it was: Lightning resumes an epoch only with one."""
+
+    start = done = 0
+
+    def __iter__(self):
+        start, self.start = self.start, 0
+        for at, batch in enumerate(super().__iter__()):
+            if at >= start:
+                self.done = at + 1
+                yield batch
+
+    def state_dict(self):
+        return {"done": self.done}
+
+    def load_state_dict(self, state):
+        self.start = state["done"]
+
+
+class Module(LightningModule):
+    """The net with what Lightning wants to know of it."""
+
+    def __init__(self, asked):
+        super().__init__()
+        self.net, self.asked = net(asked), asked
+
+    def training_step(self, batch, _):
+        return self.net(**batch)["loss"]
+
+    def configure_optimizers(self):
+        optimizer = optimizer_of(self.asked, self.net)
+        self.lrs = recording(optimizer)
+        scheduler = LambdaLR(optimizer, factor(self.asked))
+        every_step = {"scheduler": scheduler, "interval": "step"}
+        return {"optimizer": optimizer, "lr_scheduler": every_step}
+
+
+def trainer_of(asked, folder, callbacks, **options):
+    """Small, silent, on the CPU."""
+    if asked.save_at:
+        saver = ModelCheckpoint(
+            folder, "at-{step}", every_n_train_steps=asked.save_at, save_top_k=-1
+        )
+        callbacks = [*callbacks, saver]
+    if asked.scaler:
+        options["plugins"] = MixedPrecision("16-mixed", "cpu", scaler=loss_scale())
+    return Trainer(
+        accelerator="cpu",
+        max_epochs=EPOCHS,
+        max_steps=9 if asked.stream else -1,
+        accumulate_grad_batches=asked.accumulation,
+        callbacks=callbacks,
+        default_root_dir=folder,
+        enable_checkpointing=bool(asked.save_at),
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        logger=False,
+        **options,
+    )
+
+
+def train(asked, folder):
+    """Train as asked, and tell what was seen."""
+    module = Module(asked)
+    callback = DecayCallback(asked.half_life, schedule=asked.schedule, **asked.facts)
+    trainer = trainer_of(asked, folder, [callback])
+    loader = Going(data_of(asked), batch_size=BATCH, drop_last=asked.drop_last)
+    path = asked.resume_from and f"{folder}/at-step={asked.resume_from}.ckpt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer.fit(module, loader, ckpt_path=path)
+    return Seen(lrs=module.lrs, net=module.net, controller=callback.controllers[0])

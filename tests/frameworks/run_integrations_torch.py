@@ -1,0 +1,124 @@
+"""Integrations with real trainers: each property of a held decay, in each of them."""
+
+import pytest
+import torch
+from frameworks.loops import of_accelerate, of_lightning, of_transformers
+from frameworks.loops.net import EPOCHS, Asked
+from tolerance import digits
+
+from dwindle.errors import MissingFactError, UnknownNameError
+
+torch.set_num_threads(1)
+LOOPS = {
+    "transformers": of_transformers.train,
+    "lightning": of_lightning.train,
+    "accelerate": of_accelerate.train,
+}
+HALF_LIVES = {  # how it is asked, in steps: 15 of a run, 5 of an epoch, 4 examples each
+    "2 epochs": 10,
+    "7.5 steps": 7.5,
+    "50 examples": 12.5,
+    "40% of the run": 6,
+    "400 tokens": 5,
+}
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # other people's libraries
+    pytest.mark.parametrize("loop", LOOPS),
+]
+
+
+@pytest.mark.parametrize("half_life", HALF_LIVES)
+def test_on_every_clock(loop, half_life, tmp_path):
+    """A weight with zero gradient keeps what the half-life says, at every lr."""
+    facts = {"tokens_per_example": 20} if "tokens" in half_life else {}
+    seen = LOOPS[loop](Asked(half_life=half_life, facts=facts), tmp_path)
+    assert len(seen.lrs) == 5 * EPOCHS
+    # 1e-6: fp32 weights, rounded once per step
+    assert seen.kept == digits(seen.expected(HALF_LIVES[half_life]), rel=1e-6)
+    assert seen.kept < 0.6
+
+
+@pytest.mark.parametrize(("schedule", "power"), [("constant", 0), ("lr-squared", 2)])
+def test_on_every_schedule(loop, schedule, power, tmp_path):
+    """Under constant the lr does not matter, under lr-squared it does twice."""
+    seen = LOOPS[loop](Asked(schedule=schedule), tmp_path)
+    assert seen.kept == digits(seen.expected(10, power=power), rel=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD", "Adam"])
+@pytest.mark.parametrize(("schedule", "power"), [("follow-lr", 1), ("constant", 0)])
+def test_warm_up_from_zero(loop, optimizer, schedule, power, tmp_path):
+    """A first step at lr 0 is no trouble, native or multiplied."""
+    asked = Asked(warm_up=6, schedule=schedule, optimizer=optimizer)
+    seen = LOOPS[loop](asked, tmp_path)
+    assert seen.lrs[0] == 0
+    assert seen.kept == digits(seen.expected(10, power=power), rel=1e-6)
+
+
+def test_accumulation(loop, tmp_path):
+    """An epoch of 5 batches is 3 steps of up to 2: the short one is a step too."""
+    seen = LOOPS[loop](Asked(accumulation=2), tmp_path)
+    assert len(seen.lrs) == 3 * EPOCHS
+    assert seen.kept == digits(seen.expected(6), rel=1e-6)
+
+
+def test_an_epoch_is_what_the_loop_makes_of_it(loop, tmp_path):
+    """Where the short last batch is dropped, so it is for the half-life."""
+    seen = LOOPS[loop](Asked(drop_last=True, examples=18), tmp_path)
+    assert len(seen.lrs) == 4 * EPOCHS
+    assert seen.kept == digits(seen.expected(8), rel=1e-6)
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD"])
+@pytest.mark.parametrize(("accumulation", "step"), [(1, 7), (2, 4)])
+def test_resumed_in_the_middle(loop, optimizer, accumulation, step, tmp_path):
+    """Saved in the middle of an epoch and resumed: bit for bit the same run."""
+    alike = {"optimizer": optimizer, "accumulation": accumulation, "warm_up": 3}
+    whole = LOOPS[loop](Asked(**alike, save_at=step), tmp_path)
+    resumed = LOOPS[loop](Asked(**alike, resume_from=step), tmp_path)
+    assert resumed.lrs == whole.lrs[step:]
+    for name, weight in whole.net.named_parameters():
+        assert torch.equal(weight, resumed.net.get_parameter(name)), name
+    for number in ("steps_done", "e_folds", "half_life_steps"):
+        there = getattr(resumed.controller, number)
+        assert there == getattr(whole.controller, number)
+
+
+def test_a_stream_has_no_epoch(loop, tmp_path):
+    """A fact that nobody knows is asked for, as an argument of what was called."""
+    called = "hold_decay" if loop == "accelerate" else "DecayCallback"
+    with pytest.raises(MissingFactError, match=rf"{called}\(dataset_size=\.\.\.\)"):
+        LOOPS[loop](Asked(stream=True), tmp_path)
+
+
+def test_a_stream_with_a_size_that_is_told(loop, tmp_path):
+    """What the user says completes what the loop knows."""
+    seen = LOOPS[loop](Asked(stream=True, facts={"dataset_size": 24}), tmp_path)
+    assert seen.kept == digits(seen.expected(12), rel=1e-6)
+
+
+def test_a_slip_in_the_half_life(loop, tmp_path):
+    """A number without a clock is refused before anything runs."""
+    with pytest.raises(UnknownNameError, match=r"The clock must be.*Got ''"):
+        LOOPS[loop](Asked(half_life="3"), tmp_path)
+
+
+@pytest.mark.parametrize("overflow", [(), (2, 7)], ids=["none", "two steps"])
+@pytest.mark.parametrize("fused", [False, True], ids=["unfused", "fused"])
+def test_steps_that_overflowed(loop, fused, overflow, tmp_path):
+    """Under a loss scale, a skipped step neither decays nor counts."""
+    asked = Asked(scaler="fused" if fused else "unfused", overflow_at=overflow)
+    seen = LOOPS[loop](asked, tmp_path)
+    assert seen.controller.steps_done == 15 - len(overflow)
+    assert seen.kept == digits(seen.expected(10), rel=1e-6)
+
+
+@pytest.mark.parametrize("weight_decay", [0.0, 0.1])
+def test_biases_stay_where_a_trainer_put_them_apart(loop, weight_decay, tmp_path):
+    """Of a group that decays and one of biases that does not, only the first is held.
+
+    With 0 for both, a trainer's model tells them apart; a loop of one's own has none.
+    """
+    seen = LOOPS[loop](Asked(groups="two", weight_decay=weight_decay), tmp_path)
+    alone = "native" if loop == "accelerate" and not weight_decay else "left alone"
+    assert seen.controller.mechanisms == ("native", alone)

@@ -1,0 +1,61 @@
+"""What the integrations say where their library is not installed."""
+
+import importlib
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+from dwindle.errors import MissingLibraryError, RefusedError
+from dwindle.integrations.accelerate import hold_decay
+from dwindle.integrations.torch_loops import (
+    examples_of_a_pass,
+    refuse_deepspeed,
+)
+
+# integration: libraries that would do, what pip is asked for
+NEEDED = {
+    "transformers": ("transformers",),
+    "lightning": ("lightning", "lightning.pytorch", "pytorch_lightning"),
+}
+
+
+@pytest.mark.parametrize("name", NEEDED)
+def test_an_absent_library_gives_the_install_line(name, monkeypatch):
+    """Importing a callback without its library says what to install."""
+    for library in NEEDED[name]:
+        monkeypatch.setitem(sys.modules, library, None)  # import finds it blocked
+    monkeypatch.delitem(sys.modules, f"dwindle.integrations.{name}", raising=False)
+    with pytest.raises(MissingLibraryError, match=rf"pip install 'dwindle\[{name}\]'"):
+        importlib.import_module(f"dwindle.integrations.{name}")
+
+
+def test_accelerate_is_asked_for_when_it_is_called(monkeypatch):
+    """The function can be imported; the call says what to install."""
+    monkeypatch.setitem(sys.modules, "accelerate", None)
+    with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[accelerat"):
+        hold_decay(SimpleNamespace(), SimpleNamespace(), "3 epochs")
+
+
+@pytest.mark.parametrize("kind", ["DeepSpeedStrategy", "DistributedType.DEEPSPEED"])
+def test_deepspeed_is_refused(kind):
+    """A loop whose optimizer never touches the model's weights is refused."""
+    with pytest.raises(RefusedError, match="DeepSpeed steps copies.*Use DDP or FSDP2"):
+        refuse_deepspeed(kind)
+
+
+@pytest.mark.parametrize(
+    ("batches", "dataset_size", "seen"),
+    [
+        (5, 20, 20),  # all of it
+        (5, 17, 17),  # a short last batch
+        (4, 17, 16),  # the short one is dropped
+        (2, 20, 8),  # the pass is cut short
+        (10, 20, 40),  # drawn with replacement, twice as often
+        (5, None, 20),  # nobody knows the data
+    ],
+)
+def test_a_pass_is_what_the_loop_sees(batches, dataset_size, seen):
+    """The examples of an epoch are those that the batches hold."""
+    size = examples_of_a_pass(batches=batches, batch_size=4, dataset_size=dataset_size)
+    assert size == seen
