@@ -66,7 +66,7 @@ def _groups(module: nn.Module) -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
-    """A kind of layer whose tensors of two dimensions and more are weights.
+    """A kind of layer: its ``weight`` (``in_proj_weight`` …) is one of any shape.
 
     ``fans`` tells how many inputs one output sees, and the reverse.
     """

@@ -133,8 +133,8 @@ def _role(slot: Slot, shape: Shape) -> tuple[Role, str]:
         return "bias", ""
     if is_embedding(slot.module) and len(shape) > 1:
         return "embedding", ""
-    if layer_of(slot.module) is not None and len(shape) > 1:
-        return "weight", ""
+    if layer_of(slot.module) is not None and "weight" in slot.slot.split("_"):
+        return "weight", ""  # also of one row: a linear layer with one output
     return _role_of_shape(shape)
 
 

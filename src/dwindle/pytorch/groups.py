@@ -1,0 +1,270 @@
+"""Param groups of which only weights decay, for any torch optimizer.
+
+Nothing is changed: neither the model nor the groups that are given. Who decides, and in
+which order, is told in :mod:`dwindle.pytorch.selection`.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from dwindle.errors import RangeError
+from dwindle.pytorch import group_table
+from dwindle.pytorch.given_groups import Given, given_groups
+from dwindle.pytorch.group_rows import Row
+from dwindle.pytorch.name_patterns import check_patterns, first_fit
+from dwindle.pytorch.selection import Choice, choices_of, coefficients_of
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+_UNFREEZE = "Unfreeze what shall learn: parameter.requires_grad_(True)."
+_GIVE_LR = (
+    "Give lr=1e-3, say: each group then has an lr of its own, which the schedulers of "
+    "torch keep in proportion (a bare lr_scale does nothing without timm's)."
+)
+
+
+class DecayGroups(list[dict[str, Any]]):
+    """Param groups, and for every parameter where it went and why (``rows``).
+
+    A list of dicts as ``torch.optim`` takes it. As with any such list, the optimizer
+    that is built from it fills its own defaults in: make new groups for another one.
+    Each group has ``decay_scale``: 0 never decays, 1 decays, another number is the
+    factor of the normalization. ``DecayController`` reads it.
+    """
+
+    def __init__(
+        self, groups: Iterable[dict[str, Any]], *, rows: tuple[Row, ...], model: str
+    ) -> None:
+        super().__init__(groups)
+        self.rows = rows
+        self.model = model
+
+    def __rich__(self) -> "RenderableType":
+        return group_table.as_rich(self.model, self, self.rows)
+
+    def __repr__(self) -> str:
+        # That of a list would print every number of every tensor.
+        return group_table.as_text(self.model, self, self.rows)
+
+    def _repr_html_(self) -> str:
+        return group_table.as_html(self.model, self, self.rows)
+
+
+def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
+    model: nn.Module,
+    *,
+    weight_decay: float | None = None,
+    normalization: str = "none",
+    embeddings: bool = False,
+    decay: str | Sequence[str] = (),
+    no_decay: str | Sequence[str] = (),
+    model_says: bool = True,
+    groups: Sequence[Mapping[str, Any]] | None = None,
+    lr: float | None = None,
+    lr_scales: Mapping[str, float] | None = None,
+    explain: bool = False,
+) -> DecayGroups:
+    """Return new param groups: weights decay; biases, gains and other vectors do not.
+
+    A weight is told by the layer that owns it and by its original shape (matrices,
+    convolutions), never by parts of its name, so the groups are the same before and
+    after DDP, ``torch.compile`` and FSDP2's ``fully_shard``. Tied weights come once,
+    frozen parameters not at all.
+
+    Args:
+        model: The model; it is not changed.
+        weight_decay: Coefficient in the optimizer's own convention, 0 or more. None
+            leaves that of the optimizer, or of the groups that are given, to the
+            decaying groups. The others always get 0.
+        normalization: ``none``, ``layer-mean`` (divides by layers and by the weight's
+            size), ``global-mean`` or ``fan-in``, over the weights that decay. Its
+            factor is in ``weight_decay`` and, for a controller, in ``decay_scale``.
+        embeddings: Whether embeddings and tokens (position embeddings) decay.
+        decay: Patterns of names that decay whatever they are, as a shell reads them:
+            ``"*.gate.*"``.
+        no_decay: Patterns of names that never decay; stronger than ``decay``.
+        model_says: Whether ``no_weight_decay()`` of the model, or of a model inside of
+            it, counts. Patterns are stronger.
+        groups: Groups that exist: each is split where needed and keeps its options, so
+            a learning rate per layer survives. Parameters in none stay in none.
+        lr: Learning rate of every group that has none.
+        lr_scales: Pattern → factor on the lr; the first that fits counts.
+        explain: Whether to print the table of what went where and why.
+
+    Returns:
+        The groups; they print, and show in a notebook, as that table.
+
+    Raises:
+        PatternError: If a pattern fits no parameter.
+        RangeError: If a number is out of range, nothing in the model is trainable, or
+            ``groups`` are not groups of this model.
+        RefusedError: If the roles cannot be told: FSDP1, lazy layers, no module.
+        UnknownNameError: If the normalization is unknown.
+
+    Example:
+        >>> import torch
+        >>> net = nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Linear(8, 2))
+        >>> groups = decay_groups(net, weight_decay=0.1)
+        >>> [(len(group["params"]), group["weight_decay"]) for group in groups]
+        [(2, 0.1), (4, 0.0)]
+        >>> optimizer = torch.optim.AdamW(groups, lr=3e-4)
+
+    """
+    choices = choices_of(
+        model,
+        embeddings=embeddings,
+        decay=decay,
+        no_decay=no_decay,
+        model_says=model_says,
+    )
+    _check(model, choices, weight_decay, lr)
+    given = given_groups(groups, choices)
+    factors = _lr_factors(lr_scales or {}, choices)
+    members = [
+        _member(choice, given, factors, weight_decay)
+        for choice in choices
+        if choice.held.trainable and id(choice.held.parameter) in given
+    ]
+    buckets = _buckets(_normalized(members, normalization))
+    made = DecayGroups(
+        (_group(bucket, weight_decay, lr) for bucket in buckets),
+        rows=_rows(choices, buckets),
+        model=type(model).__name__,
+    )
+    if explain:
+        group_table.show(made)
+    return made
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Member:
+    """A parameter on its way into a group: all that decides which one."""
+
+    choice: Choice
+    given: Given
+    coefficient: float = 0.0
+    lr_factor: float | None = None
+
+
+def _check(
+    model: nn.Module, choices: Sequence[Choice], weight_decay: float | None, lr: object
+) -> None:
+    for name, value in {"weight_decay": weight_decay, "lr": lr}.items():
+        if value is not None and not 0 <= float(value) < math.inf:  # type: ignore[arg-type] # floats or tensors
+            raise RangeError(name, value, "a finite number, 0 or more")
+    if not any(choice.held.trainable for choice in choices):
+        frozen = f"{len(choices)} of them, all frozen" if choices else "none at all"
+        must = "parameters that can be trained"
+        name = f"The parameters of {type(model).__name__}"
+        raise RangeError(name, frozen, must, _UNFREEZE)
+
+
+def _lr_factors(
+    lr_scales: Mapping[str, float], choices: Sequence[Choice]
+) -> dict[int, float | None]:
+    """Return the factor on the lr of each parameter, None where no pattern speaks."""
+    names = [name for choice in choices for name in choice.held.names]
+    check_patterns("lr_scales", tuple(lr_scales), names)
+    for pattern, factor in lr_scales.items():
+        if not 0 <= factor < math.inf:
+            must = "a finite number, 0 or more"
+            raise RangeError(f"lr_scales[{pattern!r}]", factor, must)
+    fits = {id(c.held.parameter): first_fit(lr_scales, c.held.names) for c in choices}
+    return {key: None if fit is None else lr_scales[fit] for key, fit in fits.items()}
+
+
+def _member(
+    choice: Choice,
+    given: Mapping[int, Given],
+    factors: Mapping[int, float | None],
+    weight_decay: float | None,
+) -> _Member:
+    key = id(choice.held.parameter)
+    own = given[key]
+    # Their author's word, unless the caller says another number.
+    if choice.decays and own.says_no and weight_decay is None:
+        choice = replace(choice, decays=False, why="weight_decay=0 in the given group")
+    return _Member(choice=choice, given=own, lr_factor=factors[key])
+
+
+def _normalized(members: Sequence[_Member], normalization: str) -> list[_Member]:
+    weights = [member.choice.held for member in members if member.choice.decays]
+    factors = iter(coefficients_of(normalization, weights))
+    return [
+        replace(member, coefficient=next(factors)) if member.choice.decays else member
+        for member in members
+    ]
+
+
+def _buckets(members: Iterable[_Member]) -> list[list[_Member]]:
+    """Return the members of each new group: in the order given, decaying ones first."""
+    buckets: dict[tuple[object, ...], list[_Member]] = {}
+    for member in members:
+        decays = member.choice.decays
+        key = (member.given.index, not decays, member.coefficient, member.lr_factor)
+        buckets.setdefault(key, []).append(member)
+    return [buckets[key] for key in sorted(buckets, key=lambda key: key[:2])]
+
+
+def _group(
+    bucket: Sequence[_Member], weight_decay: float | None, lr: float | None
+) -> dict[str, Any]:
+    first = bucket[0]
+    group: dict[str, Any] = {"params": [each.choice.held.parameter for each in bucket]}
+    if first.given.name is not None:
+        group["param_names"] = [each.given.name for each in bucket]
+    group |= first.given.options
+    group |= _lr_of(first, lr)
+    if not first.choice.decays:
+        group["weight_decay"] = 0.0
+    else:
+        number = group.get("weight_decay") if weight_decay is None else weight_decay
+        if number is not None:
+            group["weight_decay"] = number * first.coefficient
+    group["decay_scale"] = first.coefficient
+    return group
+
+
+def _lr_of(member: _Member, lr: float | None) -> dict[str, Any]:
+    own = member.given.options.get("lr", lr)
+    if member.lr_factor is None:
+        return {} if own is None else {"lr": own}
+    if own is None:
+        raise RangeError("lr", "None", "given beside lr_scales", _GIVE_LR)
+    return {"lr": own * member.lr_factor}
+
+
+def _rows(
+    choices: Sequence[Choice], buckets: Sequence[Sequence[_Member]]
+) -> tuple[Row, ...]:
+    placed = {
+        id(member.choice.held.parameter): (position, member)
+        for position, bucket in enumerate(buckets)
+        for member in bucket
+    }
+    return tuple(
+        _row(choice, *placed.get(id(choice.held.parameter), (None, None)))
+        for choice in choices
+    )
+
+
+def _row(choice: Choice, group: int | None, member: _Member | None) -> Row:
+    decided = choice if member is None else member.choice
+    left_out = member is None and choice.held.trainable
+    held = choice.held
+    return Row(
+        name=held.name,
+        names=held.names,
+        role=held.role,
+        owner=held.owner,
+        shape=held.shape,
+        decays=member is not None and decided.decays,
+        coefficient=0.0 if member is None else member.coefficient,
+        why="in none of the given groups" if left_out else decided.why,
+        group=group,
+    )

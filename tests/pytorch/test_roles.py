@@ -1,0 +1,346 @@
+"""Roles of parameters: by the layer that owns them and by shape, never by a name."""
+
+import warnings
+
+import pytest
+import torch
+from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
+
+from dwindle.errors import RefusedError
+from dwindle.pytorch.roles import ROLES, held_parameters
+
+
+def roles(model):
+    return {held.name: held.role for held in held_parameters(model)}
+
+
+def only(model, name):
+    return next(held for held in held_parameters(model) if held.name == name)
+
+
+def compiled(model):
+    return torch.compile(model, backend="eager")
+
+
+class LlamaRMSNorm(nn.Module):
+    """A normalization layer that is no torch class, as model libraries write them."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4))
+
+
+class Normalizer(nn.Module):
+    """Not a normalization layer: it owns a matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm_weight = nn.Parameter(torch.ones(4, 4))
+        self.RMSNorm = nn.Linear(4, 4)
+
+
+class Norm(nn.Module):
+    """Called like one, but what it owns is a matrix."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(4, 4))
+
+
+class Conv1D(nn.Module):
+    """The linear layer of GPT-2 in transformers: its weight is (inputs, outputs)."""
+
+    def __init__(self, nf, nx):
+        super().__init__()
+        self.nf = nf
+        self.weight = nn.Parameter(torch.zeros(nx, nf))
+        self.bias = nn.Parameter(torch.zeros(nf))
+
+
+class Loose(nn.Module):
+    """Parameters that no layer owns."""
+
+    def __init__(self):
+        super().__init__()
+        self.matrix = nn.Parameter(torch.zeros(3, 4))
+        self.logit_scale = nn.Parameter(torch.zeros(()))
+        self.gamma = nn.Parameter(torch.zeros(1, 4, 1, 1))
+        self.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
+        self.pos_embed = nn.Parameter(torch.zeros(1, 9, 4))
+        self.listed = nn.ParameterList([nn.Parameter(torch.zeros(2, 2))])
+
+
+class Experts(nn.Module):
+    """Stacked experts: a bias for each is a matrix, beside weights of three."""
+
+    def __init__(self):
+        super().__init__()
+        self.up_proj = nn.Parameter(torch.zeros(3, 4, 8))
+        self.up_proj_bias = nn.Parameter(torch.zeros(3, 8))
+        self.relative_bias_table = nn.Parameter(torch.zeros(3, 8))
+
+
+LAYERS = [
+    (nn.Linear(3, 1), {"weight": "weight", "bias": "bias"}),
+    (nn.Conv2d(1, 1, 1), {"weight": "weight", "bias": "bias"}),
+    (nn.ConvTranspose1d(2, 3, 5), {"weight": "weight", "bias": "bias"}),
+    (nn.Bilinear(2, 3, 4), {"weight": "weight", "bias": "bias"}),
+    (nn.BatchNorm2d(3), {"weight": "norm", "bias": "norm"}),
+    (nn.LayerNorm((2, 3)), {"weight": "norm", "bias": "norm"}),
+    (nn.GroupNorm(1, 3), {"weight": "norm", "bias": "norm"}),
+    (nn.RMSNorm(3), {"weight": "norm"}),
+    (nn.InstanceNorm1d(3, affine=True), {"weight": "norm", "bias": "norm"}),
+    (nn.Embedding(5, 3), {"weight": "embedding"}),
+    (nn.Embedding(1, 3), {"weight": "embedding"}),
+    (nn.EmbeddingBag(5, 3), {"weight": "embedding"}),
+    (nn.PReLU(3), {"weight": "vector"}),
+    (
+        nn.LSTMCell(2, 3),
+        {
+            "weight_ih": "weight",
+            "weight_hh": "weight",
+            "bias_ih": "bias",
+            "bias_hh": "bias",
+        },
+    ),
+    (LlamaRMSNorm(), {"weight": "norm"}),
+    (Norm(), {"weight": "weight"}),
+    (
+        Normalizer(),
+        {"norm_weight": "weight", "RMSNorm.weight": "weight", "RMSNorm.bias": "bias"},
+    ),
+    (Conv1D(6, 3), {"weight": "weight", "bias": "bias"}),
+    (
+        Loose(),
+        {
+            "matrix": "weight",
+            "logit_scale": "vector",
+            "gamma": "vector",
+            "cls_token": "token",
+            "pos_embed": "token",
+            "listed.0": "weight",
+        },
+    ),
+    (
+        Experts(),
+        {
+            "up_proj": "weight",
+            "up_proj_bias": "bias",
+            "relative_bias_table": "weight",
+        },
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "expected"), LAYERS, ids=[type(m).__name__ for m, _ in LAYERS]
+)
+def test_the_role_is_that_of_the_layer(model, expected):
+    """Each tensor of each kind of layer has the role that the layer gives it."""
+    assert roles(model) == expected
+    assert set(expected.values()) <= set(ROLES)
+
+
+def test_every_tensor_of_an_attention_layer_has_its_role():
+    """Attention: stacked and separate matrices are weights, all its biases are none."""
+    found = roles(nn.MultiheadAttention(4, 2, add_bias_kv=True, kdim=3))
+    weights = {name for name, role in found.items() if role == "weight"}
+    assert weights == {
+        "q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight",
+    }  # fmt: skip
+    assert {found[name] for name in found if name not in weights} == {"bias"}
+
+
+def test_a_name_that_misleads_changes_nothing():
+    """Layers that are called like others keep their roles."""
+    model = nn.ModuleDict({"norm": nn.Linear(2, 2), "weight": nn.LayerNorm(2)})
+    model["bias"] = nn.Embedding(3, 2)
+    assert roles(model) == {
+        "norm.weight": "weight",
+        "norm.bias": "bias",
+        "weight.weight": "norm",
+        "weight.bias": "norm",
+        "bias.weight": "embedding",
+    }
+
+
+FANS = [
+    (nn.Linear(3, 5), 3, 5),
+    (nn.Bilinear(2, 3, 4), 6, 4),
+    (nn.Conv2d(4, 6, 3), 36, 54),
+    (nn.Conv2d(4, 6, 3, groups=2), 18, 27),
+    (nn.ConvTranspose2d(4, 6, 3, groups=2), 18, 27),
+    (nn.Embedding(9, 4), 1, 4),
+    (Conv1D(6, 3), 3, 6),
+    (Norm(), None, None),
+]
+
+
+@pytest.mark.parametrize(("model", "fan_in", "fan_out"), FANS)
+def test_fans_are_what_one_output_sees_and_one_input_reaches(model, fan_in, fan_out):
+    """Fans: channels per group times kernel; unknown where a layer does not tell."""
+    weight = only(model, "weight")
+    assert (weight.fan_in, weight.fan_out) == (fan_in, fan_out)
+
+
+@pytest.mark.parametrize("groups", [1, 2, 4])
+def test_the_fan_in_of_a_convolution_is_what_its_output_depends_on(groups):
+    """As many inputs move one output of a convolution as its fan_in says."""
+    conv = nn.Conv2d(4, 8, 3, groups=groups)
+    batch = torch.randn(1, 4, 3, 3, requires_grad=True)
+    (gradient,) = torch.autograd.grad(conv(batch)[0, 0, 0, 0], batch)
+    assert only(conv, "weight").fan_in == torch.count_nonzero(gradient)
+
+
+def test_a_linear_layer_of_another_library_tells_its_fans():
+    """A class with in_features and out_features is a linear layer, either way round."""
+
+    class TransposedLinear(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.in_features, self.out_features = 3, 5
+            self.weight = nn.Parameter(torch.zeros(3, 5))
+
+    weight = only(TransposedLinear(), "weight")
+    assert (weight.role, weight.fan_in, weight.fan_out) == ("weight", 3, 5)
+
+
+def test_tied_weights_are_one():
+    """An output layer tied to the embedding is one embedding with two names."""
+    model = nn.ModuleDict({"head": nn.Linear(4, 9, bias=False)})
+    model["wte"] = nn.Embedding(9, 4)
+    model["wte"].weight = model["head"].weight
+    (held,) = held_parameters(model)
+    assert held.names == ("head.weight", "wte.weight")
+    assert (held.name, held.role) == ("head.weight", "embedding")
+    assert held.why == "weight of an Embedding; also weight of a Linear"
+
+
+def test_a_layer_used_twice_is_one():
+    """A layer at two places is told once, with both names."""
+    layer = nn.Linear(2, 2, bias=False)
+    (held,) = held_parameters(nn.Sequential(layer, nn.ReLU(), layer))
+    assert held.names == ("0.weight", "2.weight")
+    assert held.why == "weight of a Linear"
+
+
+def test_a_model_that_holds_itself_comes_to_an_end():
+    """A module that refers back to the whole is walked once."""
+    model = nn.Sequential(nn.Linear(2, 2))
+    model[0].whole = model
+    assert [held.name for held in held_parameters(model)] == ["0.weight", "0.bias"]
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.DataParallel,
+        compiled,
+        torch.optim.swa_utils.AveragedModel,
+        lambda model: compiled(nn.DataParallel(model)),
+    ],
+    ids=["DataParallel", "compile", "AveragedModel", "both"],
+)
+def test_names_are_those_of_the_model_inside_a_wrapper(wrap):
+    """Wrappers leave no trace in names; a layer called ``module`` keeps its name."""
+    model = nn.ModuleDict({"module": nn.Linear(2, 2), "norm": nn.LayerNorm(2)})
+    wrapped = wrap(model)
+    assert roles(wrapped) == roles(model)
+    assert "module.weight" in roles(wrapped)
+
+
+def test_weight_norm_is_a_direction_that_is_a_weight_and_a_length_that_is_a_gain():
+    """Of weight_norm the direction stays the weight, the length is like a norm's."""
+    held = {
+        h.name: h
+        for h in held_parameters(parametrizations.weight_norm(nn.Linear(2, 3)))
+    }
+    length = held["parametrizations.weight.original0"]
+    direction = held["parametrizations.weight.original1"]
+    assert (length.role, direction.role, held["bias"].role) == (
+        "norm",
+        "weight",
+        "bias",
+    )
+    assert (direction.owner, direction.fan_in) == ("Linear", 2)
+    assert direction.why == "weight of a Linear"
+
+
+def test_the_older_weight_norm_is_read_alike():
+    """Its hook and its two tensors have the same roles."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)
+        model = nn.utils.weight_norm(nn.Conv1d(2, 3, 5))
+    assert roles(model) == {"bias": "bias", "weight_g": "norm", "weight_v": "weight"}
+
+
+@pytest.mark.parametrize(
+    "wrap", [parametrizations.spectral_norm, parametrizations.orthogonal]
+)
+def test_a_parametrized_weight_is_a_weight(wrap):
+    """The tensor that a parametrization keeps has the role of the slot."""
+    model = wrap(nn.Linear(3, 3))
+    assert roles(model)["parametrizations.weight.original"] == "weight"
+
+
+def test_what_a_parametrization_owns_is_judged_by_itself():
+    """A learned map on a bias: the bias stays one, the map's matrix is a weight."""
+
+    class Rotated(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.rotation = nn.Linear(3, 3, bias=False)
+
+        def forward(self, bias):
+            return self.rotation(bias)
+
+    model = nn.Linear(3, 3)
+    parametrize.register_parametrization(model, "bias", Rotated())
+    assert roles(model) == {
+        "weight": "weight",
+        "parametrizations.bias.original": "bias",
+        "parametrizations.bias.0.rotation.weight": "weight",
+    }
+
+
+def test_a_pruned_weight_is_a_weight():
+    """Pruning renames the tensor, not its role."""
+    model = nn.Linear(3, 1)
+    prune.l1_unstructured(model, "weight", 1)
+    assert roles(model) == {"weight_orig": "weight", "bias": "bias"}
+
+
+def test_frozen_and_odd_parameters_are_told_too():
+    """Frozen, integer, complex and meta parameters have roles; nothing is computed."""
+    model = nn.Linear(2, 2, device="meta").requires_grad_(requires_grad=False)
+    model.table = nn.Parameter(
+        torch.zeros(2, 2, dtype=torch.int64), requires_grad=False
+    )
+    model.phase = nn.Parameter(torch.zeros(2, 2, dtype=torch.complex64))
+    held = {each.name: each for each in held_parameters(model)}
+    assert [each.trainable for each in held.values()] == [False, False, False, True]
+    assert held["table"].role == held["phase"].role == "weight"
+
+
+def test_a_lazy_layer_is_refused_until_it_knows_its_shape():
+    """Before its first batch a lazy layer has no shape: refused with what to do."""
+    model = nn.Sequential(nn.LazyLinear(3))
+    with pytest.raises(RefusedError, match=r"0\.weight.*Run one batch"):
+        held_parameters(model)
+    model(torch.zeros(1, 2))
+    assert roles(model) == {"0.weight": "weight", "0.bias": "bias"}
+
+
+def test_a_list_of_parameters_is_refused():
+    """model.parameters() does not know its layers: the error asks for the model."""
+    with pytest.raises(RefusedError, match="Give the model itself"):
+        held_parameters(list(nn.Linear(2, 2).parameters()))
+
+
+def test_a_model_that_fsdp1_flattened_is_refused():
+    """FSDP1 makes one dimension of all: the error says what to do instead."""
+    flattened = type("FullyShardedDataParallel", (nn.Module,), {})
+    model = nn.Sequential(flattened())
+    with pytest.raises(RefusedError, match=r"FSDP1.*fully_shard"):
+        held_parameters(model)
