@@ -109,6 +109,14 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
     (``MultiSteps``, ``apply_if_finite``), so that only real updates decay and count.
     :func:`measured_shrink` shows what the whole chain does.
 
+    With ``optax.inject_hyperparams`` build the chain in a function of the lr alone, and
+    say its peak::
+
+        @optax.inject_hyperparams
+        def build(learning_rate):
+            held = decay("500 steps", learning_rate=learning_rate, lr_peak=3e-4)
+            return optax.chain(optax.adam(learning_rate), held)
+
     Args:
         half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife; at the
             peak lr.
@@ -233,7 +241,8 @@ def _range(
 def _range_of_schedule(lr: Any, steps: int) -> tuple[float, float]:
     # A chain may be built inside a function that is being traced: this is not traced.
     with jax.ensure_compile_time_eval():
-        lrs = jax.vmap(lambda at: jnp.asarray(lr(at)))(jnp.arange(steps))
+        counts = jnp.arange(steps, dtype=jnp.int32)  # as the link counts
+        lrs = jax.vmap(lambda at: jnp.asarray(lr(at)))(counts)
         return float(lrs.min()), float(lrs.max())
 
 
