@@ -4,12 +4,11 @@ import math
 from dataclasses import dataclass
 
 from dwindle.audit.findings import Finding
+from dwindle.audit.show import share_text
 from dwindle.decay.explain import Explanation
 
 # Within this factor in e-folds a setting counts as one of its kind.
 _ALIKE = 2.0
-# Below this a share is told as a number, for percents would hide its size.
-_TINY = 1e-3
 # Recipes are compared by what carries the decay: the gradient, or a step beside it.
 _KINDS = {
     "coupled-sgd": "sgd",
@@ -170,7 +169,7 @@ def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
         >>> from dwindle.decay.run import Run
         >>> told = explain(1e-4, "torch.SGD", run=Run(lr=0.1, steps=60_000))
         >>> recipe_finding(told).evidence
-        'ResNet-50 on ImageNet leaves 6e-08 of a weight, this leaves 54.88%.'
+        'ResNet-50 on ImageNet leaves 6e-08 of a weight, this leaves 54.9%.'
 
     """
     recipe = nearest_recipe(told.family, told.e_folds)
@@ -181,12 +180,8 @@ def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
     return Finding(
         code="DW017",
         where=where,
-        evidence=f"{recipe.name} leaves {_share(recipe.kept)} of a weight, this leaves "
-        f"{_share(told.kept)}.",
-        remedy=f"Its half-life is {_share(recipe.half_life_share)} of the run "
+        evidence=f"{recipe.name} leaves {share_text(recipe.kept)} of a weight, this leaves "
+        f"{share_text(told.kept)}.",
+        remedy=f"Its half-life is {share_text(recipe.half_life_share)} of the run "
         f"({recipe.source}). No law; the nearest of its kind.",
     )
-
-
-def _share(share: float) -> str:
-    return f"{share:.1g}" if abs(share) < _TINY else f"{100 * share:.4g}%"

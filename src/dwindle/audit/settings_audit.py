@@ -3,6 +3,7 @@
 import re
 from dataclasses import replace
 
+from dwindle.audit.change import compare_audits
 from dwindle.audit.file_values import is_json, line_for, text_line_for
 from dwindle.audit.findings import Audit, Finding, GroupLine
 from dwindle.audit.recipes import nearest_recipe, recipe_finding
@@ -59,6 +60,38 @@ def audit_training_arguments(
         table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
         facts={**setting.facts, **_nearest(judged)},
         unchecked=(*judged.unchecked, *setting.unchecked),
+    )
+
+
+def audit_changed_files(
+    old: str,
+    new: str,
+    *,
+    given_before: Given | None = None,
+    given_after: Given | None = None,
+    world_size: int = 1,
+) -> Audit:
+    """Say what went with a change from one file of TrainingArguments to another.
+
+    Args:
+        old: File before the change.
+        new: File after it; may be the same, with other facts beside it.
+        given_before: Facts beside the old file.
+        given_after: Facts beside the new one.
+        world_size: Devices that train together, on both sides.
+
+    Raises:
+        AuditTargetError: If a file cannot be read, or a value has a wrong type.
+        UnknownNameError: If the Trainer has no such optimizer or schedule.
+        RangeError: If a fact is impossible.
+
+    """
+    found = compare_audits(
+        audit_training_arguments(old, given=given_before, world_size=world_size),
+        audit_training_arguments(new, given=given_after, world_size=world_size),
+    )
+    return replace(
+        found, findings=tuple(_in_file(each, new) for each in found.findings)
     )
 
 

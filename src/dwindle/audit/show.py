@@ -20,6 +20,7 @@ _CLOCKS: Mapping[str, str] = {
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _MANY = 1000
+_TINY, _NEARLY_ALL = 1e-3, 0.999
 _NOTHING = "Nothing was found."
 
 
@@ -42,7 +43,7 @@ def columns_of(audit: Audit) -> dict[str, list[str]]:
         "weight_decay": [_number(line.weight_decay) for line in rows],
         "decay is": [line.family or "" for line in rows],
         "half-life": [half_life_text(line.half_life) for line in rows],
-        "run keeps": [_percent(line.kept) for line in rows],
+        "run keeps": [share_text(line.kept) for line in rows],
         "dtype": [line.dtype or "" for line in rows],
     }
     return {name: texts for name, texts in columns.items() if any(texts)}
@@ -59,9 +60,28 @@ def half_life_text(times: Mapping[str, float | None]) -> str:
     for clock, unit in _CLOCKS.items():
         value = times.get(clock)
         if value is not None:
-            text = f"{value:,.0f}" if value >= _MANY else f"{value:.3g}"
-            return f"{text} {unit}"
+            return f"{half_life_number(value)} {unit}"
     return ""
+
+
+def half_life_number(value: float) -> str:
+    """Return a half-life to look at: three digits, or separators for large ones."""
+    return f"{value:,.0f}" if value >= _MANY else f"{value:.3g}"
+
+
+def share_text(share: float | None) -> str:
+    """Return a share in percent; a tiny one as a number, for percents hide its size.
+
+    Example:
+        >>> share_text(0.5), share_text(6e-8), share_text(0.99996)
+        ('50%', '6e-08', '99.996%')
+
+    """
+    if share is None:
+        return ""
+    if 0 < abs(share) < _TINY:
+        return f"{share:.1g}"
+    return f"{100 * share:.{5 if share > _NEARLY_ALL else 3}g}%"
 
 
 def summary(audit: Audit) -> str:
@@ -209,7 +229,3 @@ def _number(value: float | None) -> str:
 
 def _count(value: int | None) -> str:
     return "" if value is None else f"{value:,}"
-
-
-def _percent(value: float | None) -> str:
-    return "" if value is None else f"{100 * value:.3g}%"

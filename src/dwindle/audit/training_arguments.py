@@ -256,8 +256,11 @@ def _facts(
         values.whole("gradient_accumulation_steps", 1),
         world_size,
     )
-    told = " × ".join(map(str, parts))
-    how = "" if "batch_size" in known else f" ({told}: device, accumulation, devices)"
+    words = ("per device", "accumulated", "devices")
+    told = " × ".join(
+        f"{count} {word}" for count, word in zip(parts, words, strict=True) if count > 1
+    )
+    how = "" if "batch_size" in known or not told else f" ({told})"
     length = f"{run.epochs:g} epochs" if run.epochs else f"{run.steps or '?'} steps"
     facts = {"batch": f"{run.batch_size}{how}", "length": length}
     if run.dataset_size:

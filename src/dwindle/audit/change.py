@@ -1,0 +1,317 @@
+"""The audit of a change: what a new batch size, lr or length does to the decay."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.setting_findings import judge, line_of_setting
+from dwindle.audit.show import half_life_number, share_text
+from dwindle.decay.convert import convert
+from dwindle.decay.explain import Explanation, explain
+from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.run import Run
+from dwindle.errors import DwindleError, RefusedError
+
+# Smaller moves than a twentieth are those of a short last batch, or of rounding.
+_SAME_WITHIN = 0.05
+# The data's clocks first: on them a half-life carries over.
+_CLOCKS = ("epochs", "tokens", "examples", "steps")
+
+# What a person calls the facts that change, in the order in which one tells them.
+_FACTS: Mapping[str, Callable[[Run], object]] = {
+    "batch": lambda run: run.batch_size,
+    "lr": lambda run: run.lr,
+    "epochs": lambda run: run.epochs,
+    "steps": lambda run: run.steps,
+    "examples": lambda run: run.dataset_size,
+    "tokens per example": lambda run: run.tokens_per_example,
+    "momentum": lambda run: run.momentum,
+    "dampening": lambda run: run.dampening,
+    "Nesterov": lambda run: run.nesterov,
+    "schedule": lambda run: run.schedule.shape,
+    "warm-up": lambda run: run.schedule.warmup,
+    "final lr": lambda run: run.schedule.final,
+    "dtype": lambda run: run.dtype,
+}
+
+
+def audit_change(
+    value: float,
+    knob: str,
+    *,
+    before: Run,
+    after: Run,
+    setting_after: tuple[float, str] | None = None,
+) -> Audit:
+    """Say what a change of a run does to its decay, and what to type to keep it.
+
+    Args:
+        value: What is typed before the change.
+        knob: Where it is typed, as ``dwindle knobs`` has it.
+        before: The run before the change.
+        after: The run after it.
+        setting_after: What is typed after the change, and where; None for the same
+            number in the same place.
+
+    Returns:
+        Findings DW030 to DW033, and those of the run after that are new.
+
+    Raises:
+        UnknownNameError: If a knob is not known; the nearest are offered.
+        RangeError: If a value is impossible.
+
+    Example:
+        >>> small = Run(lr=3e-4, batch_size=256, dataset_size=100_000, epochs=30)
+        >>> large = Run(lr=8e-4, batch_size=2048, dataset_size=100_000, epochs=30)
+        >>> found = audit_change(0.1, "torch.AdamW", before=small, after=large)
+        >>> found.findings[0].evidence[:66]
+        'You went from batch 256 to 2048 and lr 0.0003 to 0.0008: the half-'
+        >>> found.findings[0].line
+        'weight_decay=0.2992  # was 0.1'
+
+    """
+    old, new = (value, knob), setting_after or (value, knob)
+    return compare_audits(_audit_of(*old, before), _audit_of(*new, after))
+
+
+def _audit_of(value: float, knob: str, run: Run) -> Audit:
+    judged = judge(knob, value, run)
+    name = judged.explanation.knob
+    return Audit(
+        target=f"{name}={value:g}",
+        optimizer=name,
+        findings=judged.findings,
+        table=(line_of_setting(judged.explanation, run, group="all"),),
+        unchecked=judged.unchecked,
+    )
+
+
+def compare_audits(before: Audit, after: Audit) -> Audit:
+    """Compare what two audited set-ups decay, group by group.
+
+    Args:
+        before: Audit of the set-up before a change; its rows name knob and run.
+        after: Audit of the set-up after it.
+
+    Returns:
+        What the change moved, and the findings that were not there before.
+
+    Example:
+        >>> audit = _audit_of(0.1, "torch.AdamW", Run(lr=1e-3))
+        >>> compare_audits(audit, audit).findings
+        ()
+
+    """
+    pairs, untold = _pairs(before, after)
+    old_codes = {found.code for found in before.findings}
+    fresh = [found for found in after.findings if found.code not in old_codes]
+    findings = {
+        (found.code, found.evidence): found
+        for old, new in pairs
+        for found in _moved(old, new)
+    }
+    return Audit(
+        target=_arrow(before.target, after.target),
+        optimizer=_arrow(before.optimizer or "?", after.optimizer or "?"),
+        findings=(*findings.values(), *fresh),
+        table=(*_marked("before", before.table), *_marked("after", after.table)),
+        facts=after.facts,
+        unchecked=tuple(dict.fromkeys((*untold, *after.unchecked))),
+    )
+
+
+def _arrow(old: str, new: str) -> str:
+    return old if old == new else f"{old} → {new}"
+
+
+def _marked(side: str, lines: tuple[GroupLine, ...]) -> Iterator[GroupLine]:
+    for line in lines:
+        named = "" if len(lines) == 1 else f" {line.group}"
+        yield replace(line, group=f"{side}{named}")
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side of a change: a number at a knob in a run, and what it does."""
+
+    group: str
+    knob: str
+    value: float
+    run: Run
+    told: Explanation
+
+
+def _pairs(before: Audit, after: Audit) -> tuple[list[tuple[_Side, _Side]], list[str]]:
+    """Return the groups that decay, old beside new, and what could not be paired."""
+    old, new = _sides(before), _sides(after)
+    if len(old) != len(new):
+        told = f"Groups that decay and whose knob is known: {len(old)} before, "
+        told += f"{len(new)} after; the largest are compared."
+        return list(zip(old[:1], new[:1], strict=False)), [told]
+    unknown = sum(bool(line.weight_decay) for line in after.table) - len(new)
+    told = f"{unknown} decaying groups have no knob that is known: not compared."
+    return list(zip(old, new, strict=True)), [told] if unknown else []
+
+
+def _sides(audit: Audit) -> list[_Side]:
+    decaying = [line for line in audit.table if line.weight_decay and line.knob]
+    if len({line.numbers for line in decaying}) > 1:
+        decaying.sort(key=lambda line: -(line.numbers or 0))
+    return [_side(line) for line in decaying]
+
+
+def _side(line: GroupLine) -> _Side:
+    run, knob = line.run or Run(lr=line.lr), str(line.knob)
+    value = line.weight_decay or 0.0
+    return _Side(line.group, knob, value, run, explain(value, knob, run=run))
+
+
+def _moved(old: _Side, new: _Side) -> Iterator[Finding]:
+    where = "" if old.group == new.group == "all" else f"group {new.group}"
+    if old.told.family != new.told.family:
+        yield _other_kind(old, new, where)
+    found = _half_life(old, new)
+    if found is not None:
+        yield replace(found, where=where)
+    yield from (replace(each, where=where) for each in _penalty(old, new))
+    yield from (replace(each, where=where) for each in _e_folds(old, new))
+
+
+def _went(old: _Side, new: _Side) -> str:
+    """Return how one would tell the change: ``batch 256 to 2048 and lr …``."""
+    told = [
+        f"{name} {_plain(read(old.run))} to {_plain(read(new.run))}"
+        for name, read in _FACTS.items()
+        if read(old.run) != read(new.run)
+    ]
+    if old.knob != new.knob:
+        told.append(f"{old.knob} to {new.knob}")
+    if old.value != new.value:
+        told.append(f"weight_decay {old.value:g} to {new.value:g}")
+    listed = " and ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
+    return f"You went from {listed}" if told else "Nothing was changed"
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if value is None:
+        return "unknown"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _half_life(old: _Side, new: _Side) -> Finding | None:
+    clock = next(
+        (
+            clock
+            for clock in _CLOCKS
+            if old.told.half_life[clock] and new.told.half_life[clock]
+        ),
+        None,
+    )
+    if clock is None:
+        return None
+    then, now = old.told.half_life[clock], new.told.half_life[clock]
+    if then is None or now is None or _alike(then, now):
+        return None
+    kept = _number_keeping(f"half-life:{clock}", old, new)
+    return Finding(
+        code="DW030",
+        where="",
+        evidence=f"{_went(old, new)}: the half-life went from "
+        f"{half_life_number(then)} to {half_life_number(now)} {clock}.",
+        remedy=_to_keep("the half-life", kept, new) + _penalty_stays(old, new),
+        line=_line(new, kept),
+    )
+
+
+def _number_keeping(coordinate: str, old: _Side, new: _Side) -> float | None:
+    """Return the number that keeps a half-life on a clock; None where none does."""
+    try:
+        kept = convert(old.value, old.knob, to=coordinate, run=old.run).value
+        return (
+            None
+            if kept is None
+            else convert(kept, coordinate, to=new.knob, run=new.run).value
+        )
+    except DwindleError:
+        return None
+
+
+def _to_keep(what: str, value: float | None, new: _Side) -> str:
+    if value is None:
+        return f"No number keeps {what} here."
+    return f"To keep {what}, write {value:.4g} (was {new.value:g})."
+
+
+def _penalty_stays(old: _Side, new: _Side) -> str:
+    then, now = old.told.penalty, new.told.penalty
+    if then is None or now is None or not _alike(then, now):
+        return ""
+    return f" To keep the penalty, leave {new.value:g} as it is."
+
+
+def _penalty(old: _Side, new: _Side) -> Iterator[Finding]:
+    then, now = old.told.penalty, new.told.penalty
+    if then is None or now is None or _alike(then, now):
+        return
+    try:
+        kept = convert(
+            old.value, old.knob, to=new.knob, run=old.run, run_after=new.run
+        ).value
+    except DwindleError:
+        kept = None
+    yield Finding(
+        code="DW032",
+        where="",
+        evidence=f"{_went(old, new)}: the penalty λ of mean loss + λ/2 · Σ w² went "
+        f"from {then:.4g} to {now:.4g}.",
+        remedy=_to_keep("the penalty", kept, new),
+        line=_line(new, kept),
+    )
+
+
+def _e_folds(old: _Side, new: _Side) -> Iterator[Finding]:
+    then, now = old.told, new.told
+    if then.e_folds is None or now.e_folds is None or _alike(then.e_folds, now.e_folds):
+        return
+    kept = _number_keeping("half-life:run", old, new)
+    yield Finding(
+        code="DW031",
+        where="",
+        evidence=f"The run did {then.e_folds:.3g} e-folds of decay, now it does "
+        f"{now.e_folds:.3g}: it leaves {share_text(now.kept)} of a weight, not "
+        f"{share_text(then.kept)}.",
+        remedy=_to_keep("the half-life as a share of the run", kept, new),
+        line=_line(new, kept),
+    )
+
+
+def _other_kind(old: _Side, new: _Side, where: str) -> Finding:
+    try:
+        there = convert(
+            old.value, old.knob, to=new.knob, run=old.run, run_after=new.run
+        )
+        remedy, line = f"The nearest is {there.fidelity}:", _line(new, there.value)
+    except RefusedError as error:
+        remedy, line = error.instead, ""
+    except DwindleError as error:
+        remedy, line = str(error), ""
+    return Finding(
+        code="DW033",
+        where=where,
+        evidence=f"{old.knob} is {old.told.family}, {new.knob} is {new.told.family}: "
+        f"{new.value:g} is another decay there.",
+        remedy=remedy,
+        line=line,
+    )
+
+
+def _line(new: _Side, value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{resolve_knob(new.knob).symbol}={value:.4g}  # was {new.value:g}"
+
+
+def _alike(then: float, now: float) -> bool:
+    return abs(now - then) <= _SAME_WITHIN * max(abs(then), abs(now))
