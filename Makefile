@@ -2,9 +2,10 @@
 #
 #   make demo     train the answer to the question, show it, write build/answer
 #   make test     all tests
-#   make test-frameworks  every knob against the real library, in .venv-frameworks
+#   make test-frameworks  knobs, controller, audit and integrations with the real libraries,
+#                         in .venv-frameworks
 #   make check    format, lint, types, floors
-#   make bench    speed of packs against plain loops
+#   make bench    packs against plain loops, and what the controller costs a step
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
 #
 # PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer
@@ -26,7 +27,7 @@ test: setup
 
 test-frameworks: setup
 	@TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup_frameworks.sh
-	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/frameworks/run_checks.py tests/frameworks/run_tables.py $(ARGS)
+	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider --numprocesses auto --dist loadfile tests/frameworks/run_*.py $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check
@@ -35,6 +36,7 @@ check: setup
 	@$(BIN)/lint-imports
 
 bench: setup
+	@$(BIN)/python bench/controller.py
 	@$(BIN)/python bench/pack.py
 
 setup:
