@@ -141,13 +141,13 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
 
 def _layer(held: Held) -> tuple[int, int]:
     """Return (inputs, units) of a weight, whose product is how many numbers it has."""
-    inputs = held.fan_in or 1
+    inputs = held.fan_in or 1  # each number of a bias or gain acts on one input
     numbers = held.parameter.numel()
     return (inputs, numbers // inputs) if numbers % inputs == 0 else (1, numbers)
 
 
 def _refuse_without_fans(held: Sequence[Held]) -> None:
-    unknown = [each for each in held if each.fan_in is None]
+    unknown = [each for each in held if each.role == "weight" and not each.fan_in]
     if not unknown:
         return
     first = unknown[0]

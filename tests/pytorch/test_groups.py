@@ -1,0 +1,428 @@
+"""decay_groups: which parameter goes where, who decides, and nothing is changed."""
+
+import copy
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from tolerance import digits
+from torch import nn
+
+from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
+from dwindle.errors import PatternError, RangeError, RefusedError, UnknownNameError
+from dwindle.pytorch import decay_groups
+
+# One multiplication of float32 numbers: half a unit in the last place, and a little.
+ONE_ROUNDING = 1e-7
+
+
+class Tiny(nn.Module):
+    """A transformer in small: every role once, and a word of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.wte = nn.Embedding(7, 4)
+        self.pos_embed = nn.Parameter(torch.ones(1, 3, 4))
+        self.blocks = nn.ModuleList(Block() for _ in range(3))
+        self.head = nn.Linear(4, 7, bias=False)
+
+
+class Block(nn.Module):
+    """A normalization and two matrices."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = nn.LayerNorm(4)
+        self.up = nn.Linear(4, 8)
+        self.down = nn.Linear(8, 4)
+
+
+class Spared(Tiny):
+    """A model that names what shall not decay, as timm's do."""
+
+    def no_weight_decay(self):
+        return {"head.weight", "blocks.0.*", "dist_token"}
+
+
+def decaying(model, **words):
+    return {row.name for row in decay_groups(model, **words).rows if row.decays}
+
+
+WEIGHTS = {f"blocks.{i}.{layer}.weight" for i in range(3) for layer in ("up", "down")}
+WEIGHTS |= {"head.weight"}
+
+
+def test_weights_decay_and_nothing_else_does():
+    """Matrices decay; embeddings, tokens, biases and gains get 0 and the scale 0."""
+    groups = decay_groups(Tiny(), weight_decay=0.1)
+    assert [group["weight_decay"] for group in groups] == [0.1, 0.0]
+    assert [group["decay_scale"] for group in groups] == [1.0, 0.0]
+    assert decaying(Tiny()) == WEIGHTS
+    assert sum(len(group["params"]) for group in groups) == 21
+
+
+def test_an_optimizer_decays_the_weights_alone():
+    """With zero gradients AdamW shrinks the weights by lr · λ and leaves the rest."""
+    model = Tiny()
+    before = copy.deepcopy(model)
+    optimizer = torch.optim.AdamW(decay_groups(model, weight_decay=0.5), lr=0.01)
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    for (name, now), then in zip(
+        model.named_parameters(), before.parameters(), strict=True
+    ):
+        shrunk = 0.995 if name in WEIGHTS else 1.0
+        assert torch.allclose(now, shrunk * then, rtol=ONE_ROUNDING, atol=0), name
+
+
+def test_without_a_number_that_of_the_optimizer_counts():
+    """No weight_decay: decaying groups leave it to the optimizer, the others say 0."""
+    optimizer = torch.optim.AdamW(decay_groups(Tiny()), lr=0.01)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
+
+
+def test_nothing_is_changed():
+    """Neither the model, its flags, nor the given groups are touched."""
+    model = Spared()
+    state = copy.deepcopy(model.state_dict())
+    given_groups = [
+        {"params": list(model.parameters()), "lr": 0.1, "betas": (0.9, 0.9)}
+    ]
+    seen = [{**group, "params": list(group["params"])} for group in given_groups]
+    attributes = {id(module): set(vars(module)) for module in model.modules()}
+    made = decay_groups(model, weight_decay=0.1, groups=given_groups)
+    made[0]["betas"] = None
+    assert all(torch.equal(model.state_dict()[name], state[name]) for name in state)
+    assert {id(m): set(vars(m)) for m in model.modules()} == attributes
+    for group, before in zip(given_groups, seen, strict=True):
+        assert group.keys() == before.keys()
+        assert group["betas"] == (0.9, 0.9)
+        assert all(
+            a is b for a, b in zip(group["params"], before["params"], strict=True)
+        )
+
+
+CHOICES = {
+    "embeddings": ({"embeddings": True}, WEIGHTS | {"wte.weight", "pos_embed"}),
+    "a pattern that decays": ({"decay": ["*.norm.bias"]}, WEIGHTS | {
+        f"blocks.{i}.norm.bias" for i in range(3)}),
+    "a pattern that spares": ({"no_decay": ["blocks.*"]}, {"head.weight"}),
+    "one string is one pattern": ({"no_decay": "blocks.*"}, {"head.weight"}),
+    "sparing is stronger": (
+        {"decay": ["*"], "no_decay": ["blocks.*", "wte.*", "pos_*"]}, {"head.weight"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("words", "expected"), CHOICES.values(), ids=CHOICES.keys())
+def test_the_caller_chooses(words, expected):
+    """Explicit words beat the role, and no_decay beats decay."""
+    assert decaying(Tiny(), **words) == expected
+
+
+def test_the_model_has_a_word():
+    """no_weight_decay() spares exact names and patterns; unknown names are its own."""
+    spared = {"head.weight", "blocks.0.up.weight", "blocks.0.down.weight"}
+    assert decaying(Spared()) == WEIGHTS - spared
+    assert decaying(Spared(), model_says=False) == WEIGHTS
+    assert decaying(Spared(), decay="head.*") == WEIGHTS - spared | {"head.weight"}
+    whys = {row.name: row.why for row in decay_groups(Spared()).rows}
+    assert whys["head.weight"] == "no_weight_decay() of Spared"
+
+
+def test_a_model_inside_of_the_model_has_a_word():
+    """Names are relative to the module that says them, whatever is wrapped around."""
+    model = nn.ModuleDict(
+        {"backbone": nn.DataParallel(Spared()), "top": nn.Linear(4, 2)}
+    )
+    names = {f"backbone.{name}" for name in decaying(Spared())} | {"top.weight"}
+    assert decaying(model) == names
+
+
+@pytest.mark.parametrize("said", [None, [], {"head.weight"}, {"head.weight": 1}])
+def test_the_model_may_say_it_as_any_collection(said):
+    """A method or a bare attribute, a set, a list, a dict or nothing."""
+    model = Tiny()
+    model.no_weight_decay = said
+    assert decaying(model) == WEIGHTS - set(said or ())
+
+
+@pytest.mark.parametrize("said", ["head.weight", 3])
+def test_a_word_that_is_no_collection_is_refused(said):
+    """A string would be read letter by letter: refused, with whose word it is."""
+    model = Tiny()
+    model.no_weight_decay = lambda: said
+    with pytest.raises(RangeError, match=r"no_weight_decay\(\) of Tiny must be a set"):
+        decay_groups(model)
+
+
+def test_a_mark_on_a_parameter_counts():
+    """Mamba marks parameters with _no_weight_decay; the caller can overrule it."""
+    model = Tiny()
+    model.head.weight._no_weight_decay = True
+    assert decaying(model) == WEIGHTS - {"head.weight"}
+    assert decaying(model, decay="head.weight") == WEIGHTS
+
+
+@pytest.mark.parametrize(
+    ("argument", "pattern", "nearest"),
+    [
+        ("no_decay", "*.biass", r"\*\.bias"),
+        ("decay", "blocks.0.up.wieght", r"blocks\.0\.up\.weight"),
+        ("no_decay", "heads.*", r"head\.\*"),
+        ("no_decay", "module.head.weight", r"head\.weight"),
+    ],
+)
+def test_a_pattern_that_fits_nothing_is_an_error(argument, pattern, nearest):
+    """A typing error is told, with the nearest names and patterns."""
+    with pytest.raises(
+        PatternError, match=rf"{argument} must fit.*Nearest: .*{nearest}"
+    ):
+        decay_groups(Tiny(), **{argument: [pattern]})
+
+
+@pytest.mark.parametrize("normalization", NORMALIZATIONS)
+def test_normalizations_are_those_of_the_mathematics(normalization):
+    """Each weight gets λ times the factor of decay.penalties for its layer."""
+    model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2), nn.Linear(2, 5))
+    factors = layer_coefficients(normalization, [(3, 5), (5, 2), (2, 5)])
+    groups = decay_groups(model, weight_decay=0.1, normalization=normalization)
+    found = {
+        id(parameter): (group["weight_decay"], group["decay_scale"])
+        for group in groups
+        for parameter in group["params"]
+    }
+    for layer, factor in zip((model[0], model[2], model[3]), factors, strict=True):
+        assert found[id(layer.weight)] == (0.1 * factor, factor)
+        assert found[id(layer.bias)] == (0.0, 0.0)
+    assert len(groups) == len(set(factors)) + 1
+
+
+def test_a_convolution_counts_all_of_its_weights():
+    """layer-mean divides by all weights of a layer: kernels and groups count."""
+    model = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Linear(6, 2))
+    groups = decay_groups(model, weight_decay=1.0, normalization="layer-mean")
+    scales = [group["decay_scale"] for group in groups]
+    assert scales == [
+        digits(1 / (2 * 108), rel=1e-15),
+        digits(1 / (2 * 12), rel=1e-15),
+        0,
+    ]
+
+
+def test_a_layer_that_does_not_tell_its_inputs_has_no_fan_in():
+    """fan-in over a bare matrix is refused; layer-mean needs no fan-in."""
+    model = nn.ParameterDict({"table": nn.Parameter(torch.ones(3, 4))})
+    with pytest.raises(
+        RefusedError, match=r"fan-in of table \(3, 4\).*no_decay=\[\"table"
+    ):
+        decay_groups(model, normalization="fan-in")
+    groups = decay_groups(model, normalization="layer-mean")
+    assert groups[0]["decay_scale"] == 1 / 12
+
+
+@pytest.mark.parametrize("model", [nn.Linear(2, 2), nn.LayerNorm(2)])
+def test_an_unknown_normalization_is_an_error(model):
+    """Also where no weight decays, the name is checked."""
+    with pytest.raises(UnknownNameError, match=r"normalization.*layer-mean"):
+        decay_groups(model, normalization="layermean")
+
+
+def test_given_groups_are_split_and_keep_their_options():
+    """A learning rate per layer survives; each group is parted by what decays."""
+    model = Tiny()
+    given_groups = [
+        {"params": model.blocks.parameters(), "lr": 0.1, "lr_scale": 0.5, "eps": 1e-6},
+        {"params": model.head.weight, "lr": 0.2},
+    ]
+    made = decay_groups(model, weight_decay=0.3, groups=given_groups)
+    options = [{k: v for k, v in group.items() if k != "params"} for group in made]
+    kept = {"lr": 0.1, "lr_scale": 0.5, "eps": 1e-6}
+    assert options == [
+        {**kept, "weight_decay": 0.3, "decay_scale": 1.0},
+        {**kept, "weight_decay": 0.0, "decay_scale": 0.0},
+        {"lr": 0.2, "weight_decay": 0.3, "decay_scale": 1.0},
+    ]
+    left_out = [row.name for row in made.rows if row.group is None]
+    assert left_out == ["pos_embed", "wte.weight"]
+
+
+def test_the_groups_of_an_optimizer_can_be_split():
+    """optimizer.param_groups are groups too, their decay is kept, names as well."""
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.AdamW(model.named_parameters(), lr=0.2, weight_decay=0.3)
+    made = decay_groups(model, groups=optimizer.param_groups)
+    assert [group["param_names"] for group in made] == [["weight"], ["bias"]]
+    assert [group["weight_decay"] for group in made] == [0.3, 0.0]
+    assert [group["lr"] for group in torch.optim.AdamW(made).param_groups] == [0.2, 0.2]
+
+
+def test_a_group_that_says_no_is_heard():
+    """A given group with 0 beside others that decay stays without, unless overruled."""
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))
+    given_groups = [
+        {"params": list(model[0].parameters()), "weight_decay": 0.1},
+        {"params": list(model[1].parameters()), "weight_decay": 0.0},
+    ]
+    own = {r.name for r in decay_groups(model, groups=given_groups).rows if r.decays}
+    assert own == {"0.weight"}
+    assert decaying(model, groups=given_groups, weight_decay=0.1) == {
+        "0.weight",
+        "1.weight",
+    }
+
+
+def test_groups_that_are_not_of_the_model_are_refused():
+    """A foreign parameter, one in two groups, and a dict without params are told."""
+    model = nn.Linear(2, 2)
+    weight = [{"params": model.weight}]
+    with pytest.raises(RangeError, match=r"groups\[0\].*model does not have"):
+        decay_groups(model, groups=[{"params": [nn.Parameter(torch.ones(3))]}])
+    with pytest.raises(RangeError, match=r"groups\[1\].*weight again.*groups\[0\]"):
+        decay_groups(model, groups=weight * 2)
+    with pytest.raises(RangeError, match="mapping with params"):
+        decay_groups(model, groups=[{"lr": 1.0}])
+
+
+def test_lr_scales_make_groups_with_an_lr_of_their_own():
+    """The first pattern that fits scales the lr; the schedulers keep the proportion."""
+    model = Tiny()
+    scales = {"blocks.0.*": 0.25, "blocks.*": 0.5}
+    optimizer = torch.optim.SGD(decay_groups(model, lr=0.8, lr_scales=scales), lr=99)
+    lrs = {
+        id(p): group["lr"] for group in optimizer.param_groups for p in group["params"]
+    }
+    layers = (model.blocks[0].up.weight, model.blocks[2].up.bias, model.head.weight)
+    assert [lrs[id(p)] for p in layers] == [0.2, 0.4, 0.8]
+
+
+def test_lr_scales_multiply_the_lr_of_a_given_group():
+    """A group that has an lr keeps it, scaled; a tensor lr stays a tensor."""
+    model = nn.Linear(2, 2)
+    given_groups = [{"params": model.parameters(), "lr": torch.tensor(0.5)}]
+    made = decay_groups(model, groups=given_groups, lr=9, lr_scales={"*": 0.5})
+    assert [group["lr"] for group in made] == [torch.tensor(0.25)] * 2
+
+
+def test_lr_scales_without_an_lr_are_refused():
+    """Only timm's scheduler reads a bare lr_scale: the lr is asked for."""
+    with pytest.raises(RangeError, match=r"lr must be given beside lr_scales.*timm"):
+        decay_groups(Tiny(), lr_scales={"head.*": 0.5})
+
+
+BAD_NUMBERS = [
+    ({"weight_decay": -0.1}, "weight_decay must be a finite"),
+    ({"weight_decay": float("nan")}, "weight_decay must be a finite"),
+    ({"lr": float("inf")}, "lr must be a finite"),
+    ({"lr": 1.0, "lr_scales": {"head.*": -1.0}}, r"lr_scales\['head\.\*'\] must be"),
+]
+
+
+@pytest.mark.parametrize(("words", "told"), BAD_NUMBERS)
+def test_numbers_out_of_range_are_refused(words, told):
+    """Negative and unending numbers are told before an optimizer meets them."""
+    with pytest.raises(RangeError, match=told):
+        decay_groups(Tiny(), **words)
+
+
+def test_frozen_parameters_are_in_no_group():
+    """PEFT-style: what can be trained is in a group, the rest is told as frozen."""
+    model = Tiny().requires_grad_(requires_grad=False)
+    model.blocks[1].up.requires_grad_()
+    groups = decay_groups(model, weight_decay=0.1, normalization="layer-mean")
+    names = [
+        [
+            name
+            for name, p in model.named_parameters()
+            if any(p is q for q in g["params"])
+        ]
+        for g in groups
+    ]
+    assert names == [["blocks.1.up.weight"], ["blocks.1.up.bias"]]
+    assert groups[0]["decay_scale"] == 1 / 32
+    assert {row.why for row in groups.rows if row.group is None} == {"frozen"}
+
+
+@pytest.mark.parametrize(
+    ("model", "told"),
+    [
+        (nn.Identity(), "none at all"),
+        (nn.Linear(2, 2).requires_grad_(requires_grad=False), "2 of them, all frozen"),
+    ],
+)
+def test_a_model_with_nothing_to_train_is_refused(model, told):
+    """Torch would say 'empty parameter list'; this says why, and what to do."""
+    with pytest.raises(RangeError, match=rf"{told}.*requires_grad_\(True\)"):
+        decay_groups(model)
+
+
+def test_a_model_without_weights_has_one_group_that_does_not_decay():
+    """Only gains: a group without decay, and the table says that nothing decays."""
+    groups = decay_groups(nn.LayerNorm(3), weight_decay=0.1)
+    assert [group["weight_decay"] for group in groups] == [0.0]
+    assert "nothing decays" in str(groups)
+
+
+def test_an_empty_tensor_does_not_decay():
+    """A layer of no units has no numbers: no normalization divides by it."""
+    model = nn.Sequential(nn.Linear(2, 2, bias=False))
+    model.append(nn.Linear(2, 2)).append(nn.Module())
+    model[2].weight = nn.Parameter(torch.ones(0, 2))
+    assert decaying(model, normalization="layer-mean") == {"0.weight", "1.weight"}
+
+
+def test_tied_weights_come_once():
+    """An output layer tied to its embedding is one parameter, under both names."""
+    model = Tiny()
+    model.head.weight = model.wte.weight
+    groups = decay_groups(model)
+    ids = [id(parameter) for group in groups for parameter in group["params"]]
+    assert len(ids) == len(set(ids)) == 20
+    assert "wte.weight" not in decaying(model)
+    assert "wte.weight" in decaying(model, decay="head.weight")  # either name will do
+
+
+def test_parameters_without_data_are_grouped_too():
+    """On the meta device nothing is computed, so nothing can fail."""
+    with torch.device("meta"):
+        model = Tiny()
+    assert decaying(model) == WEIGHTS
+
+
+LAYERS = (
+    lambda: nn.Linear(2, 3),
+    lambda: nn.LayerNorm(2),
+    lambda: nn.Embedding(3, 2),
+    lambda: nn.Conv1d(2, 2, 3, bias=False),
+)
+WORDS = st.fixed_dictionaries(
+    {
+        "embeddings": st.booleans(),
+        "normalization": st.sampled_from(NORMALIZATIONS),
+        "weight_decay": st.none() | st.floats(0, 1),
+        "no_decay": st.sampled_from([(), ("0.*",), ("*",)]),
+        "decay": st.sampled_from([(), ("*.weight",)]),
+    }
+)
+
+
+@given(
+    st.lists(st.sampled_from(LAYERS), min_size=1, max_size=5),
+    st.lists(st.booleans(), min_size=10, max_size=10),
+    WORDS,
+)
+def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, words):
+    """Whatever the words, groups part the trainable parameters and rows tell all."""
+    model = nn.Sequential(*(make() for make in layers))
+    model[0].weight.requires_grad_()
+    for parameter, freeze in zip(list(model.parameters())[1:], frozen, strict=False):
+        parameter.requires_grad_(not freeze)
+    groups = decay_groups(model, **words)
+    ids = [id(parameter) for group in groups for parameter in group["params"]]
+    assert sorted(ids) == sorted(id(p) for p in model.parameters() if p.requires_grad)
+    assert len(groups.rows) == len(list(model.parameters()))
+    for position, group in enumerate(groups):
+        rows = [row for row in groups.rows if row.group == position]
+        assert {row.coefficient for row in rows} == {group["decay_scale"]}
+        assert {row.decays for row in rows} == {group["decay_scale"] > 0}
