@@ -1,7 +1,8 @@
 """The audit of a change: what a new batch size, lr or length does to the decay."""
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 from dwindle.audit.findings import Audit, Finding, GroupLine
 from dwindle.audit.setting_findings import judge, line_of_setting
@@ -117,6 +118,52 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
         table=(*_marked("before", before.table), *_marked("after", after.table)),
         facts=after.facts,
         unchecked=tuple(dict.fromkeys((*untold, *after.unchecked))),
+    )
+
+
+def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
+    """Say what a change of the facts does to a set-up that was audited.
+
+    Args:
+        audit: Audit of the set-up before the change.
+        before: The facts before it, as far as they were told.
+        after: The same facts after it; the lr of every group moves by the same factor.
+
+    Returns:
+        What the change moves, group by group.
+
+    Raises:
+        RangeError: If the facts contradict those of the set-up.
+
+    Example:
+        >>> audit = _audit_of(0.1, "torch.AdamW", Run(lr=1e-3))
+        >>> moved = audit_of_facts(audit, Run(lr=1.0), Run(lr=2.0))
+        >>> moved.findings[0].line
+        'weight_decay=0.05  # was 0.1'
+
+    """
+    lines = tuple(_line_after(line, before, after) for line in audit.table)
+    return compare_audits(audit, replace(audit, table=lines))
+
+
+def _line_after(line: GroupLine, before: Run, after: Run) -> GroupLine:
+    if line.run is None or line.knob is None or line.weight_decay is None:
+        return line
+    changed: dict[str, Any] = {  # the fields of Run have many types
+        each.name: getattr(after, each.name)
+        for each in fields(Run)
+        if each.init and getattr(after, each.name) != getattr(before, each.name)
+    }
+    if changed.get("lr") and before.lr and line.run.lr:
+        changed["lr"] = line.run.lr * (changed["lr"] / before.lr)
+    run = replace(line.run, **changed)
+    told = explain(line.weight_decay, line.knob, run=run)
+    return line_of_setting(
+        told,
+        run,
+        group=line.group,
+        parameters=line.parameters,
+        numbers=line.numbers,
     )
 
 

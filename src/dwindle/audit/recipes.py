@@ -180,8 +180,8 @@ def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
     return Finding(
         code="DW017",
         where=where,
-        evidence=f"{recipe.name} leaves {share_text(recipe.kept)} of a weight, this leaves "
-        f"{share_text(told.kept)}.",
+        evidence=f"{recipe.name} leaves {share_text(recipe.kept)} of a weight, this "
+        f"leaves {share_text(told.kept)}.",
         remedy=f"Its half-life is {share_text(recipe.half_life_share)} of the run "
         f"({recipe.source}). No law; the nearest of its kind.",
     )

@@ -112,14 +112,24 @@ class WrittenFacts:
         """
         return self._side(0), self._side(-1)
 
-    def _side(self, side: int) -> Run:
-        known: dict[str, Any] = {  # the fields of Run have many types
+    def known(self, side: int) -> dict[str, Any]:  # the fields of Run have many types
+        """Return what was typed, field by field: before (0), or after a change (-1).
+
+        Raises:
+            RangeError: If a fact cannot be read.
+
+        """
+        known = {
             fact.field: fact.read(fact.name, _part(fact.name, text, side))
             for fact in FACTS
             if (text := self.texts.get(fact.field)) is not None
         }
+        return known | ({"nesterov": True} if self.nesterov else {})
+
+    def _side(self, side: int) -> Run:
+        known = self.known(side)
         shape = {name: known.pop(name) for name in SCHEDULE_FIELDS if name in known}
-        return Run(nesterov=self.nesterov, schedule=Schedule(**shape), **known)
+        return Run(schedule=Schedule(**shape), **known)
 
 
 def _part(name: str, text: str, side: int) -> str:

@@ -1,0 +1,216 @@
+"""dwindle audit: whether a training decays what its author thinks it decays."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from dwindle.audit.codes import CODES, codes_of, resolve_code
+from dwindle.audit.settings_file import is_settings_file
+from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
+from dwindle.cli.options import Option, read_whole
+from dwindle.cli.output import facts_table, print_json, stdout
+from dwindle.cli.program import is_program, load_program
+from dwindle.errors import AuditTargetError, RangeError, UsageError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dwindle.audit.codes import Code
+    from dwindle.audit.findings import Audit
+    from dwindle.decay.run import Run
+
+_STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
+
+
+def _read_codes(_: str, text: str) -> frozenset[str]:
+    return codes_of(text.split(","))
+
+
+def _read_devices(option: str, text: str) -> int:
+    devices = read_whole(option, text)
+    if devices < 1:
+        raise RangeError(option, devices, "at least 1", f"Write {option} 8.")
+    return devices
+
+
+_KEEP = "find only these: DW001,DW01 (a prefix will do)"
+_DROP = "leave these out; it beats --select"
+_DEVICES = "devices that train together, for a file"
+OPTIONS = (
+    Option("TARGET", "module:function, or TrainingArguments as .json or .yaml"),
+    Option("NEW", "the same after a change, to be compared with TARGET"),
+    Option("--explain", "tell what a code means: DW001, or all of them: all", "CODE"),
+    Option("--select", _KEEP, "CODES", _read_codes),
+    Option("--ignore", _DROP, "CODES", _read_codes),
+    Option("--world-size", _DEVICES, "N", _read_devices),
+    *FACT_OPTIONS,
+)
+
+
+def command(  # noqa: PLR0913 one argument per option
+    *,
+    target: str | None,
+    new: str | None,
+    explain: str | None,
+    select: frozenset[str] | None,
+    ignore: frozenset[str] | None,
+    world_size: int | None,
+    as_json: bool,
+    **words: object,
+) -> int:
+    """Say whether a training decays what its author thinks it decays.
+
+    TARGET is a function that returns (model, optimizer) or (model, optimizer,
+    scheduler), written module:function as one imports it from here, or a file of
+    Hugging Face TrainingArguments. With NEW, or facts written before:after, it says
+    what a change does, and what to type to keep the decay.
+
+    The exit code is 1 where there is an error or a warning, else 0; notes never count.
+    """
+    if explain is not None:
+        _explain(explain, as_json=as_json)
+        return 0
+    facts = WrittenFacts.from_words(words)
+    found = _audit(_required(target), new, facts, world_size or 1)
+    found = found.selected(select or (), ignore or ())
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        _show(found)
+    return found.exit_code
+
+
+def _required(target: str | None) -> str:
+    if target is None:
+        must = "dwindle audit must be told what to audit."
+        remedy = (
+            "Write dwindle audit train:make for a function that returns (model, "
+            "optimizer), or dwindle audit training_args.json."
+        )
+        raise UsageError(must, "no target", remedy)
+    return target
+
+
+def _audit(
+    target: str, new: str | None, facts: WrittenFacts, world_size: int
+) -> "Audit":
+    """Audit what was named, or what changes between two; both are of one kind."""
+    for each in filter(None, (target, new)):
+        _refuse_unreadable(each)
+    if new is not None and is_settings_file(target) != is_settings_file(new):
+        must = "TARGET and NEW must be two files, or two functions."
+        raise UsageError(must, f"{target} and {new}", "Compare what is of one kind.")
+    kind = _files if is_settings_file(target) else _programs
+    return kind(target, new, facts, world_size)
+
+
+def _refuse_unreadable(target: str) -> None:
+    if is_settings_file(target) or is_program(target):
+        return
+    must = "be module:function, or a file that ends in .json, .yaml or .yml"
+    module = target.removesuffix(".py").replace("/", ".")
+    remedy = f"For a function make of that module write {module}:make."
+    raise AuditTargetError(target, must, target, remedy)
+
+
+def _files(
+    target: str, new: str | None, facts: WrittenFacts, world_size: int
+) -> "Audit":
+    from dwindle.audit.settings_audit import (
+        audit_changed_files,
+        audit_training_arguments,
+    )
+
+    before, after = facts.known(0), facts.known(-1)
+    if new is None and not facts.is_change:
+        return audit_training_arguments(target, given=before, world_size=world_size)
+    return audit_changed_files(
+        target,
+        new or target,
+        given_before=before,
+        given_after=after,
+        world_size=world_size,
+    )
+
+
+def _programs(target: str, new: str | None, facts: WrittenFacts, _: int) -> "Audit":
+    from dwindle.audit.change import audit_of_facts, compare_audits
+
+    before, after = facts.runs()
+    found = audit_target(target, run=before)
+    if new is not None:
+        return compare_audits(found, audit_target(new, run=after))
+    return audit_of_facts(found, before, after) if facts.is_change else found
+
+
+def audit_target(text: str, *, run: "Run") -> "Audit":
+    """Audit what a function of a module builds.
+
+    Args:
+        text: ``module:function``.
+        run: Facts of the training that no optimizer knows.
+
+    Raises:
+        AuditTargetError: If the function cannot be called or returns something else.
+        MissingLibraryError: If torch is not installed.
+
+    """
+    program = load_program(text)
+    audit = _torch_audit()
+    return audit(
+        program.model,
+        program.optimizer,
+        scheduler=program.scheduler,
+        run=run,
+        example=program.example,
+        target=text,
+    )
+
+
+def _torch_audit() -> "Callable[..., Audit]":
+    # torch is not imported before somebody's own code was: it has it already.
+    from dwindle.pytorch.audit import audit
+
+    return audit
+
+
+def _show(found: "Audit") -> None:
+    from dwindle.audit.show import as_rich
+
+    # Uncropped: a line to copy may run over the edge, as the shell would wrap it.
+    stdout().print(as_rich(found, whole_lines=True), crop=False)
+
+
+def _explain(name: str, *, as_json: bool) -> None:
+    chosen = [*CODES.values()] if name == "all" else [resolve_code(name)]
+    if as_json:
+        print_json({"codes": [code.as_dict() for code in chosen]})
+    elif name == "all":
+        stdout().print(_list_of_codes())
+        stdout().print("\n[dim]dwindle audit --explain CODE tells more of one.[/]")
+    else:
+        stdout().print(_page(chosen[0]))
+
+
+def _page(code: "Code") -> "Table":
+    return facts_table(
+        {
+            "code": f"{code.code} ({code.severity})",
+            "found": code.title,
+            "why it matters": code.why,
+            "how it is found": code.found,
+            "what to write": code.write,
+            "source": code.source,
+        }
+    )
+
+
+def _list_of_codes() -> "Table":
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table("code", "severity", "what is found", box=box.SIMPLE_HEAD)
+    for code in CODES.values():
+        severity = Text(code.severity, style=_STYLES[code.severity])
+        table.add_row(code.code, severity, code.title)
+    return table

@@ -1,0 +1,204 @@
+"""module:function: a person's own code that builds a model and its optimizer."""
+
+import inspect
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stdout
+from dataclasses import dataclass
+from difflib import get_close_matches
+from importlib import import_module
+from pathlib import Path
+
+from dwindle.errors import AuditTargetError
+
+_RETURN = "return (model, optimizer) or (model, optimizer, scheduler)"
+_REMEDY = (
+    "Write a function that builds both as the training does: def make(): ...; "
+    "return model, optimizer. A dict with these names will do, and may hold example."
+)
+_KEYS = ("model", "optimizer", "scheduler", "example")
+_LENGTHS = (2, 3)
+
+
+@dataclass(frozen=True)
+class Program:
+    """What a function built: the parts of a training, none of them of dwindle."""
+
+    model: object
+    optimizer: object
+    scheduler: object | None = None
+    example: object | None = None
+
+
+def is_program(target: str) -> bool:
+    """Tell whether a target is written as ``module:function``.
+
+    Example:
+        >>> is_program("train:make"), is_program("train.py")
+        (True, False)
+
+    """
+    module, colon, function = target.partition(":")
+    return bool(module and colon and function)
+
+
+def load_program(target: str) -> Program:
+    """Import a module, call a function of it, and return what it built.
+
+    The folder one is in comes first on the path; what the code prints goes to stderr.
+
+    Args:
+        target: ``package.module:function``.
+
+    Raises:
+        AuditTargetError: If there is no such module or function, it raises, wants
+            arguments, or returns something else.
+
+    """
+    name, _, path = target.partition(":")
+    with _as_if_run_here(), redirect_stdout(sys.stderr):
+        module = _imported(target, name)
+        function = _found(target, module, path)
+        built = _called(target, function)
+    return _program(target, built)
+
+
+@contextmanager
+def _as_if_run_here() -> Iterator[None]:
+    here = str(Path.cwd())
+    sys.path.insert(0, here)
+    try:
+        yield
+    finally:
+        if here in sys.path:  # the code may have cleaned up by itself
+            sys.path.remove(here)
+
+
+def _imported(target: str, name: str) -> object:
+    if name.endswith(".py") or "/" in name or "\\" in name:
+        module = name.removesuffix(".py").replace("\\", "/").strip("./")
+        remedy = f"Write {module.replace('/', '.')}:{target.partition(':')[2]}."
+        must = "name a module as one imports it, not a path"
+        raise AuditTargetError(target, must, name, remedy)
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        if error.name and (name == error.name or name.startswith(f"{error.name}.")):
+            raise _no_module(target, name) from None
+        raise _raised(target, f"be a module that can be imported: {name}", error) from (
+            error
+        )
+    except (Exception, SystemExit) as error:
+        must = f"be a module that can be imported: {name}"
+        raise _raised(target, must, error) from error
+
+
+def _no_module(target: str, name: str) -> AuditTargetError:
+    here = sorted(path.stem for path in Path.cwd().glob("*.py"))
+    near = get_close_matches(name, here, n=3) or here[:5]
+    there = f"Here are: {', '.join(near)}." if near else "Here is no Python file."
+    return AuditTargetError(
+        target,
+        "name a module that Python finds from this folder",
+        f"no module {name}",
+        f"{there} Run it in the folder that the training is run in.",
+    )
+
+
+def _found(target: str, module: object, path: str) -> Callable[[], object]:
+    found = module
+    for part in path.split("."):
+        if not hasattr(found, part):
+            raise _no_function(target, found, part)
+        found = getattr(found, part)
+    if not callable(found):
+        got = f"{path}, a {type(found).__name__}"
+        raise AuditTargetError(target, "name a function", got, _REMEDY)
+    _refuse_arguments(target, found)
+    return found
+
+
+def _no_function(target: str, module: object, name: str) -> AuditTargetError:
+    there = (
+        [
+            each
+            for each, value in vars(module).items()
+            if inspect.isfunction(value) and not each.startswith("_")
+        ]
+        if hasattr(module, "__dict__")
+        else []
+    )
+    near = get_close_matches(name, there, n=3) or sorted(there)[:5]
+    told = f"It has {', '.join(near)}." if near else "It has no function at all."
+    return AuditTargetError(
+        target, "name a function of its module", f"no {name}", f"{told} {_REMEDY}"
+    )
+
+
+def _refuse_arguments(target: str, function: Callable[..., object]) -> None:
+    try:
+        inspect.signature(function).bind()
+    except TypeError as error:
+        remedy = "Give the arguments defaults, or wrap the call in a function."
+        must = "name a function that needs no arguments"
+        raise AuditTargetError(target, must, str(error), remedy) from None
+    except ValueError:  # a builtin without a signature: calling it tells
+        return
+
+
+def _called(target: str, function: Callable[[], object]) -> object:
+    try:
+        return function()
+    except (Exception, SystemExit) as error:
+        raise _raised(target, _RETURN, error) from error
+
+
+def _raised(target: str, must: str, error: BaseException) -> AuditTargetError:
+    lines = str(error).strip().splitlines()
+    told = f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
+    where = traceback.extract_tb(error.__traceback__)[-1:]
+    place = (
+        f", in {Path(where[0].filename).name} line {where[0].lineno}" if where else ""
+    )
+    remedy = "The same line with --debug shows the traceback."
+    if isinstance(error, SystemExit):
+        remedy = 'Put what a script runs under: if __name__ == "__main__".'
+    return AuditTargetError(target, must, f"{told}{place}", remedy)
+
+
+def _program(target: str, built: object) -> Program:
+    parts = _parts(target, built)
+    if not hasattr(parts.model, "named_parameters"):
+        raise _no_part(target, "model", parts.model)
+    first = parts.optimizer
+    optimizers = first if isinstance(first, list | tuple) else [first]
+    for each in optimizers or [None]:
+        if not hasattr(each, "param_groups"):
+            raise _no_part(target, "optimizer", each)
+    return parts
+
+
+def _parts(target: str, built: object) -> Program:
+    if isinstance(built, Mapping) and {"model", "optimizer"} <= set(built):
+        return Program(**{key: built[key] for key in _KEYS if key in built})
+    if isinstance(built, tuple | list) and len(built) in _LENGTHS:
+        return Program(*built)
+    raise AuditTargetError(target, _RETURN, _kind(built), _REMEDY)
+
+
+def _kind(built: object) -> str:
+    if isinstance(built, tuple | list):
+        names = ", ".join(type(each).__name__ for each in built)
+        return f"{len(built)} things ({names})" if built else "nothing in a tuple"
+    if isinstance(built, Mapping):
+        names = ", ".join(map(str, built)) or "nothing"
+        return f"a dict with {names}"
+    return f"a {type(built).__name__}" if built is not None else "None"
+
+
+def _no_part(target: str, part: str, value: object) -> AuditTargetError:
+    order = "They come in this order: model, optimizer, scheduler."
+    got = f"a {type(value).__name__} as {part}"
+    must = f"return a torch {part} as its {part}"
+    return AuditTargetError(target, must, got, order)
