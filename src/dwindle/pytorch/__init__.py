@@ -2,5 +2,6 @@
 
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.groups import decay_groups
+from dwindle.pytorch.probe import probe
 
-__all__ = ["DecayController", "decay_groups"]
+__all__ = ["DecayController", "decay_groups", "probe"]

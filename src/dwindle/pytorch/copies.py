@@ -41,7 +41,7 @@ def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
         memo[id(each)] = object.__new__(type(each))
         memo |= _left_behind(each)
     for each in found:
-        vars(memo[id(each)]).update(_attributes(each, memo))
+        memo[id(each)].__dict__.update(_attributes(each, memo))
     copy: Optimizer = memo[id(optimizer)]
     for each in found:
         for group in vars(memo[id(each)]).get("param_groups", ()):
@@ -65,7 +65,8 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
     first = arguments[0].name
     if not isinstance(given.get(first), Optimizer):
         given[first] = [_group_of(group, twins) for group in optimizer.param_groups]
-    copy: Optimizer = type(optimizer)(**given)
+    build: Any = type(optimizer)  # Any: constructors differ in what they take
+    copy: Optimizer = build(**given)
     # A rate that the constructor remembered: the one of then, not that of now.
     for name, value in vars(optimizer).items():
         if isinstance(value, float) and name in vars(copy):

@@ -20,7 +20,7 @@ def random_kept() -> Iterator[None]:
     numpy = sys.modules.get("numpy")
     theirs = numpy.random.get_state() if numpy else None
     # Only devices in use have a generator: asking another one would start it.
-    cuda = torch.cuda.is_initialized()
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's own
     devices = list(range(torch.cuda.device_count())) if cuda else []
     try:
         with torch.random.fork_rng(devices):

@@ -52,6 +52,20 @@ def unwrapped(optimizer: object) -> Optimizer:
     return optimizer
 
 
+# Entries of a weight after 0, 1, … steps.
+Walk = list[list[float]]
+
+
+def _change_nothing(_step: int, _at: int, _group: dict[str, Any]) -> None:
+    """Leave the options as they are."""
+
+
+def _numbers(walk: list[Tensor]) -> Walk:
+    # At once: on a GPU each reading would wait for the device.
+    values: Walk = torch.stack(walk).double().flatten(start_dim=1).tolist()
+    return values
+
+
 @dataclass(frozen=True, kw_only=True)
 class Mould:
     """How an optimizer can be copied and stepped; casts as many toys as asked.
@@ -154,6 +168,7 @@ class Toy:
         ]
         self._closure = closure
         self._sparse = sparse
+        self._no_penalties = [0.0] * len(self.weights)
 
     @classmethod
     def of(
@@ -176,30 +191,72 @@ class Toy:
         """
         return Mould.of(optimizer, dtype=dtype).toy(dtype=dtype, start=start)
 
-    def step(self, *, gradient: float | None = 0.0, penalty: float = 0.0) -> None:
+    def step(self, *, gradient: float | None = 0.0) -> None:
         """Fill the gradients and make a step; hooks of the copy are called.
 
         Args:
             gradient: Value of every entry; None leaves the weights without one.
-            penalty: This much of the weight is added to its gradient.
 
         """
+        with undisturbed():
+            self._move(gradient, self._no_penalties)
 
+    def watch(
+        self,
+        steps: int,
+        *,
+        before: Callable[[int, int, dict[str, Any]], None] = _change_nothing,
+        gradients: Sequence[float | None] = (0.0,),
+        penalties: Sequence[float] | None = None,
+    ) -> list[list[Walk]]:
+        """Make some steps and write down where every weight was.
+
+        Args:
+            steps: How many.
+            before: Called before each step with its number, the number of the group
+                and the group, whose options it may set.
+            gradients: Value of every entry, step by step, over and over.
+            penalties: For each group, how much of a weight its gradient gets on top.
+
+        Returns:
+            For each group, for each of its weights: the entries after 0, 1, … steps.
+
+        """
+        seen = [[self._entries(each) for each in group] for group in self.weights]
+        walks = [[[entries] for entries in group] for group in seen]
+        added = self._no_penalties if penalties is None else penalties
+        with undisturbed():
+            for step in range(steps):
+                for at, options in enumerate(self.optimizer.param_groups):
+                    before(step, at, options)
+                self._move(gradients[step % len(gradients)], added)
+                for group, group_walks in zip(self.weights, walks, strict=True):
+                    for weight, walk in zip(group, group_walks, strict=True):
+                        walk.append(self._entries(weight))
+        return [[_numbers(walk) for walk in group] for group in walks]
+
+    def _move(self, gradient: float | None, penalties: Sequence[float]) -> None:
         def pulled() -> Tensor:
-            for weight in (each for group in self.weights for each in group):
-                weight.grad = None
-                if gradient is not None:
-                    weight.grad = self._gradient(weight, gradient, penalty)
+            for group, penalty in zip(self.weights, penalties, strict=True):
+                for weight in group:
+                    weight.grad = None
+                    if gradient is not None:
+                        weight.grad = self._gradient(weight, gradient, penalty)
             return torch.zeros(())
 
-        with undisturbed():
-            pulled()
-            step: Any = self.optimizer.step  # Any: steps differ in what they return
-            step(pulled) if self._closure else step()
+        pulled()
+        step: Any = self.optimizer.step  # Any: steps differ in what they return
+        step(pulled) if self._closure else step()
+
+    def _entries(self, weight: Tensor) -> Tensor:
+        bare = weight.detach()
+        return (torch.view_as_real(bare) if bare.is_complex() else bare).clone()
 
     def _gradient(self, weight: Tensor, value: float, penalty: float) -> Tensor:
         bare = weight.detach()
-        gradient = torch.full_like(bare, value) + penalty * bare
+        gradient = torch.full_like(bare, value)
+        if penalty:
+            gradient += penalty * bare
         return gradient.to_sparse(1) if self._sparse and bare.ndim else gradient
 
 

@@ -1,0 +1,129 @@
+"""What was measured of a group, in plain words."""
+
+from collections.abc import Callable, Iterator, Mapping
+
+from dwindle.pytorch.measuring import Measured
+
+_UNDRIVEN = "a weight that nothing pulls at"
+_MANY = 1000
+
+
+def sentence_of(seen: Measured) -> str:
+    """Say what a group does: its decay, its knob, what is hidden."""
+    return " ".join([_FAMILIES[seen.family](seen), *_of_knob(seen), *_of_hidden(seen)])
+
+
+def number(value: float | None) -> str:
+    """Write a number as people read it.
+
+    Example:
+        >>> number(69314.37), number(1e-05), number(None)
+        ('69,314', '1e-05', 'unknown')
+
+    """
+    if value is None:
+        return "unknown"
+    return f"{value:,.0f}" if abs(value) >= _MANY else f"{value:.4g}"
+
+
+def _geometric(seen: Measured) -> str:
+    return (
+        f"Each step takes {number(seen.shrink_per_step)} of {_UNDRIVEN}: half is left "
+        f"after {number(seen.half_life_steps)} steps."
+    )
+
+
+def _delayed(seen: Measured) -> str:
+    return (
+        f"Each step takes {number(seen.shrink_per_step)} of {_UNDRIVEN}, half in "
+        f"{number(seen.half_life_steps)} steps, once the momentum has built up; the "
+        f"first step takes {number(seen.first_step_shrink)}."
+    )
+
+
+def _oscillating(seen: Measured) -> str:
+    return (
+        f"Momentum makes {_UNDRIVEN} swing around zero, once in about "
+        f"{number(seen.period_steps)} steps: there is no half-life."
+    )
+
+
+def _linear(seen: Measured) -> str:
+    return (
+        f"A step takes about {number(seen.amount_per_step)} of any weight that nothing "
+        "pulls at, be it large or small: the decay is divided by its own size, so "
+        "there is no half-life."
+    )
+
+
+def _periodic(seen: Measured) -> str:
+    return (
+        f"What a step takes comes again every {number(seen.period_steps)} steps; on "
+        f"average it is {number(seen.shrink_per_step)} of {_UNDRIVEN}."
+    )
+
+
+def _power_law(seen: Measured) -> str:
+    return (
+        f"What a step takes of {_UNDRIVEN} falls by itself, from "
+        f"{number(seen.first_step_shrink)} to {number(seen.last_step_shrink)} over the "
+        "steps that were watched: there is no half-life."
+    )
+
+
+def _none(seen: Measured) -> str:
+    if seen.lr == 0:
+        return "Nothing decays now: the lr is 0."
+    if seen.knob is not None and seen.number == 0:
+        return f"Nothing decays: {seen.knob} is 0."
+    return "Nothing decays."
+
+
+def _other(_: Measured) -> str:
+    return f"What a step takes of {_UNDRIVEN} follows no rule that has a half-life."
+
+
+_FAMILIES: Mapping[str, Callable[[Measured], str]] = {
+    "geometric": _geometric,
+    "delayed": _delayed,
+    "oscillating": _oscillating,
+    "linear": _linear,
+    "periodic": _periodic,
+    "power-law": _power_law,
+    "none": _none,
+    "other": _other,
+}
+
+
+def _of_knob(seen: Measured) -> Iterator[str]:
+    knob = seen.knob
+    if knob is None:
+        yield "It has no option for a decay."
+    elif not seen.works:
+        yield f"Setting {knob} in a group changes nothing."
+    elif seen.decouples:
+        yield f"{knob} decouples: a step takes lr·{knob}."
+    elif seen.coupled_sgd:
+        yield f"{knob} is a penalty: {knob} times the weight joins the gradient."
+    else:
+        yield from _of_other_knob(seen, knob)
+
+
+def _of_other_knob(seen: Measured, knob: str) -> Iterator[str]:
+    if seen.knob_power == 0:
+        yield f"{knob} nearly cancels: turning it changes next to nothing."
+    elif seen.lr_power == 0:
+        yield f"{knob} is taken off as it is: the lr has no say."
+    elif seen.lr_power is not None and seen.per_lr is not None:
+        power = "" if seen.lr_power == 1 else f"^{number(seen.lr_power)}"
+        yield (
+            f"{knob} goes with lr{power}, and a first step takes {number(seen.per_lr)} "
+            f"times lr·{knob}."
+        )
+    if seen.knob_family == "geometric" and not seen.driven:
+        yield "A weight that gradients pull at decays by another amount."
+
+
+def _of_hidden(seen: Measured) -> Iterator[str]:
+    if seen.hidden and seen.knob is not None:
+        yield f"With {seen.knob} at 0 a first step still takes {number(seen.hidden)}."

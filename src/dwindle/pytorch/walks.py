@@ -1,0 +1,215 @@
+"""The family of a decay, told from the walk of a few undriven weights.
+
+A weight without gradient that a rule multiplies by a fixed factor loses the same share
+in every step. Under momentum the loss d of a step follows from the loss before and the
+weight, ``d ← p d + q w``; its two roots are the decay. Other walks have no half-life.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from operator import mul
+
+# Entries of a weight after 0, 1, … steps.
+Walk = Sequence[Sequence[float]]
+
+# Rates that a library keeps in float32 agree to seven digits.
+_SAME = 1e-6
+_LONGEST_PERIOD = 24
+# Where losses grow with the weight's size to this power they are no fixed amount.
+_HARDLY = 0.5
+# Below this part of their squares two columns of numbers tell the same.
+_COLLINEAR = 1e-18
+
+
+@dataclass(frozen=True, kw_only=True)
+class Told:
+    """What a walk tells.
+
+    Args:
+        family: geometric, delayed, oscillating, linear, periodic, power-law, none or
+            other.
+        first: Share of the weight that the first step took; None where it differs from
+            entry to entry.
+        shrink: Share per step in the long run; None where there is none.
+        last: Share that the last step took.
+        amount: What a step takes whatever the weight; only if the family is linear.
+        period: Steps of a swing, or until the pattern comes again.
+
+    """
+
+    family: str
+    first: float | None = None
+    shrink: float | None = None
+    last: float | None = None
+    amount: float | None = None
+    period: float | None = None
+
+
+def tell(walk: Walk, *, eps: float = 2.0**-52) -> Told:
+    """Tell the family of a walk.
+
+    Args:
+        walk: At least three steps of entries that start away from zero.
+        eps: Relative spacing of the numbers that the walk was made in.
+
+    Example:
+        >>> tell([[0.9**t, -2 * 0.9**t] for t in range(8)]).family
+        'geometric'
+        >>> tell([[1 - t / 10, 2 - t / 10] for t in range(8)]).family
+        'linear'
+
+    """
+    if all(row == walk[0] for row in walk):
+        return Told(family="none", first=0.0, shrink=0.0, last=0.0)
+    if not all(math.isfinite(entry) for row in walk for entry in row):
+        return Told(family="other")
+    scaled = [
+        [w / start for w, start in zip(row, walk[0], strict=True)] for row in walk
+    ]
+    middle = [math.fsum(row) / len(row) for row in scaled]
+    if len(walk[0]) > 1 and not _alike(scaled, eps):
+        return _of_amounts(walk)
+    alone = _steady_amount(walk) if len(walk[0]) == 1 else None
+    return _of_shares(middle, eps) or alone or _falling(middle)
+
+
+def _alike(scaled: Walk, eps: float) -> bool:
+    """Whether all entries keep the same share of themselves."""
+    for at, row in enumerate(scaled):
+        gone = [abs(1 - share) for share in row]
+        if max(row) - min(row) > _SAME * max(gone) + 4 * eps * (at + 1):
+            return False
+    return True
+
+
+def _of_shares(path: Sequence[float], eps: float) -> Told | None:
+    """Geometric, delayed, oscillating or periodic; None if it is none of these."""
+    for fit in (_geometric, _two_roots, _periodic):
+        told = fit(path, eps)
+        if told is not None:
+            return told
+    return None
+
+
+def _shares(path: Sequence[float]) -> list[float]:
+    return [(w - after) / w if w else math.inf for w, after in pairwise(path)]
+
+
+def _geometric(path: Sequence[float], eps: float) -> Told | None:
+    shares = _shares(path)
+    if not _steady(shares, eps) or shares[0] >= 1:
+        return None
+    # From end to end: each share alone has an error of eps/share.
+    whole = 1 - path[-1] / path[0]
+    shrink = -math.expm1(math.log1p(-whole) / (len(path) - 1))
+    return Told(family="geometric", first=shrink, shrink=shrink, last=shrink)
+
+
+def _steady(shares: Sequence[float], eps: float) -> bool:
+    middle = math.fsum(shares) / len(shares)
+    return all(abs(s - middle) <= _SAME * abs(middle) + 4 * eps for s in shares)
+
+
+def _two_roots(path: Sequence[float], eps: float) -> Told | None:
+    """A weight with a buffer: d ← p d + q w from the second step on."""
+    losses = [w - after for w, after in pairwise(path)]
+    rows = list(zip(losses, path[1:], losses[1:], strict=False))
+    solved = _least_squares(rows)
+    if solved is None:
+        return None
+    p, q = solved
+    biggest = max(map(abs, losses))
+    allowed = _SAME * 1e-3 * biggest + 8 * eps * max(map(abs, path))
+    if any(abs(d - p * before - q * w) > allowed for before, w, d in rows):
+        return None
+    return _of_roots(p, q, _shares(path))
+
+
+def _least_squares(
+    rows: Sequence[tuple[float, float, float]],
+) -> tuple[float, float] | None:
+    """Solve d = p·x + q·y; None where x and y tell the same.
+
+    What x has beside y is formed row by row: in sums of squares it would be lost.
+    """
+    yy = math.fsum(y * y for _, y, _ in rows)
+    alike = math.fsum(x * y for x, y, _ in rows) / yy
+    beside = [x - alike * y for x, y, _ in rows]
+    area = math.fsum(x * x for x in beside)
+    if area <= _COLLINEAR * math.fsum(x * x for x, _, _ in rows):
+        return None
+    share = math.fsum(y * d for _, y, d in rows) / yy
+    rest = [d - share * y for _, y, d in rows]
+    p = math.fsum(map(mul, beside, rest)) / area
+    return p, share - p * alike
+
+
+def _of_roots(p: float, q: float, shares: Sequence[float]) -> Told:
+    total = 1 - p + q
+    gap = total * total - 4 * q
+    if gap < 0:
+        turn = math.atan2(math.sqrt(-gap) / 2, 1 - total / 2)
+        period = 2 * math.pi / turn if turn else None
+        return Told(
+            family="oscillating", first=shares[0], last=shares[-1], period=period
+        )
+    shrink = 2 * q / (total + math.sqrt(gap))
+    return Told(family="delayed", first=shares[0], shrink=shrink, last=shares[-1])
+
+
+def _periodic(path: Sequence[float], eps: float) -> Told | None:
+    """The same shares again and again, as a Lookahead has them."""
+    shares = _shares(path)
+    size = max(map(abs, shares))
+    for period in range(2, min(_LONGEST_PERIOD, len(shares) // 2) + 1):
+        again = zip(shares, shares[period:], strict=False)
+        if all(abs(a - b) <= _SAME * size + 8 * eps for a, b in again):
+            kept = path[period] / path[0]
+            shrink = -math.expm1(math.log(kept) / period) if kept > 0 else None
+            return Told(
+                family="periodic",
+                first=shares[0],
+                shrink=shrink,
+                last=shares[-1],
+                period=period,
+            )
+    return None
+
+
+def _of_amounts(walk: Walk) -> Told:
+    """What a step takes does not grow with the weight: linear; else other."""
+    before, after = walk[-2], walk[-1]
+    taken = [abs(b - a) for b, a in zip(before, after, strict=True)]
+    inward = all(abs(a) < abs(b) for b, a in zip(before, after, strict=True))
+    if not inward or min(taken) == 0:
+        return Told(family="other")
+    power = math.log(max(taken) / min(taken)) / _spread(before)
+    amount = math.fsum(taken) / len(taken)
+    if power < _HARDLY:
+        return Told(family="linear", amount=amount)
+    return Told(family="other")
+
+
+def _spread(entries: Sequence[float]) -> float:
+    sizes = [abs(entry) for entry in entries]
+    return math.log(max(sizes) / min(sizes)) or math.inf
+
+
+def _steady_amount(walk: Walk) -> Told | None:
+    """A single entry that loses the same amount, so a growing share, in each step."""
+    taken = [abs(w[0]) - abs(after[0]) for w, after in pairwise(walk)][len(walk) // 2 :]
+    middle = math.fsum(taken) / len(taken)
+    if all(abs(t - middle) <= 1e-2 * abs(middle) for t in taken) and middle > 0:
+        return Told(family="linear", amount=middle)
+    return None
+
+
+def _falling(path: Sequence[float]) -> Told:
+    """Shares that become smaller from step to step; a lasting rate if they settle."""
+    shares = _shares(path)
+    late = shares[len(shares) // 2 :]
+    if all(b <= a * (1 + _SAME) for a, b in pairwise(shares)) and late[-1] > 0:
+        return Told(family="power-law", first=shares[0], last=shares[-1])
+    return Told(family="other", first=shares[0], last=shares[-1])
