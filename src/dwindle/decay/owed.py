@@ -26,10 +26,11 @@ def steps_between_factors(dtype: str) -> float:
 def exact_shrink(owed: float, steps_between: float) -> float:
     """Fraction to take off now, such that one minus it is a number of the format.
 
-    ``1 - s`` has a fixed number of digits: at ``s = 1e-5`` a float32 program multiplies
-    by a factor whose ``s`` is wrong by up to 0.3 %, at every step the same way. Taking
-    the nearest ``s`` whose factor is exact and owing the rest to the next step keeps the
-    product of all factors within half a digit of what was asked, however long the run.
+    ``1 - s`` has a fixed number of digits: at ``s = 1e-5`` a float32 program
+    multiplies by a factor whose ``s`` is wrong by up to 0.3 %, at every step the same
+    way. Taking the nearest ``s`` whose factor is exact and owing the rest to the next
+    step keeps the product of all factors within half a digit of what was asked,
+    however long the run.
 
     Args:
         owed: ln of what should be left of a weight and is not yet, at most 0; what a

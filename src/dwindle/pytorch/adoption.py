@@ -29,6 +29,11 @@ def knob_of(group: Group) -> float:
     return float(group.get(KNOB) or 0.0)
 
 
+def has_lr(group: Group) -> bool:
+    """Tell whether a group has a learning rate; transformers' Adafactor may not."""
+    return group.get("lr") is not None
+
+
 def options_before(group: Group) -> dict[str, Any]:
     """Return those options of a group that the controller will change."""
     return {name: group[name] for name in (KNOB, MARKER) if name in group}

@@ -1,45 +1,109 @@
 """DecayController: holds a half-life in any torch training loop, by hooks alone."""
 
 import logging
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
-import torch
 from torch.optim import Optimizer
 
-from dwindle.decay.half_life import HalfLife, shrink_from_half_life
-from dwindle.decay.held_rate import HeldRate, facts_asked_of, read_half_life
-from dwindle.decay.owed import steps_between_factors
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.held_rate import facts_asked_of
 from dwindle.decay.run import Run
-from dwindle.errors import UsageError
-from dwindle.pytorch.adoption import MARKER, options_before, put_back, scales_of
-from dwindle.pytorch.group_plan import GroupPlan, Mechanism
-from dwindle.pytorch.hold import Hold
-from dwindle.pytorch.lr_peaks import LrPeak, peak_read, peaks_given
+from dwindle.errors import RefusedError
+from dwindle.pytorch.adoption import MARKER, put_back
+from dwindle.pytorch.controller_looks import Row, as_html, as_rich, as_text, rows_of
+from dwindle.pytorch.group_plan import Mechanism
+from dwindle.pytorch.hold import Hold, is_held
+from dwindle.pytorch.lr_peaks import LrPeak, peaks_given, peaks_read
+from dwindle.pytorch.planning import planned, rated
+from dwindle.pytorch.saved_state import check_belongs, saved, take_saved
+from dwindle.pytorch.target import Target
+from dwindle.pytorch.toy import unwrapped
+
+if TYPE_CHECKING:
+    from rich.table import Table
 
 _LOG = logging.getLogger("dwindle")
+_CALLER = "DecayController"
+_NO_COPY = (
+    "A copy of a DecayController",
+    "It lives in the hooks of one optimizer, and copies of an optimizer have no hooks.",
+    "Build one for the copy, and hand state_dict() over.",
+)
 
 
 class DecayController:
-    """Hold a half-life in a torch training loop, whatever lr, schedule and optimizer do.
+    """Hold a half-life in a torch training loop, whatever lr and optimizer do.
+
+    Hooks are registered with the optimizer; the loop stays as it is. A weight whose
+    gradient is zero decays exactly as asked, in one of two ways that are chosen per
+    param group by trying them on a copy: where the group's ``weight_decay`` takes
+    ``lr * weight_decay`` off a weight at every lr, it is set before each step (at no
+    cost); everywhere else it is set to 0, a warning of the logger ``dwindle`` says so,
+    and the weights are multiplied once after each step. A weight whose gradient is None
+    rests, as torch's optimizers let it.
+
+    A group is held if it has a ``decay_scale`` (as :func:`decay_groups` writes it; 0 is
+    left alone, 2 decays twice as fast); else, if its ``weight_decay`` is not 0; and if
+    nothing decays yet, every group is.
+
+    Args:
+        optimizer: Any ``torch.optim.Optimizer``, or one wrapped by Accelerate or
+            Lightning. In a distributed program every process builds its own controller.
+        half_life: "3 epochs", "500 steps", "2e9 tokens", "20% of the run", or a
+            HalfLife; what its clock needs is given by the next five.
+        penalty: Instead of a half-life: the coefficient λ of ``loss + λ/2 Σ w²``, held
+            by the knob of SGD and its like.
+        batch_size: Examples of one optimizer step: over all processes, and over the
+            batches whose gradients are accumulated.
+        dataset_size: Examples of an epoch.
+        epochs: Length of the run.
+        steps: Length of the run in optimizer steps, instead of epochs.
+        tokens_per_example: Tokens of an example.
+        schedule: ``follow-lr`` (the half-life is the one at the peak lr, and decay goes
+            with lr/peak, as AdamW behaves), ``constant`` (it holds at every lr), or
+            ``lr-squared``.
+        lr_peak: Largest lr of the run, for all groups or for each; None reads it from
+            ``scheduler``, or at the first step from what schedulers write into the
+            groups (``max_lr``, ``initial_lr``), or takes the lr of then.
+        scheduler: The lr scheduler, if its peak is not the ``initial_lr``; it is read,
+            never stepped.
+
+    Raises:
+        MissingFactError: If the clock of the half-life, or the schedule, needs a fact.
+        RefusedError: If the optimizer decays or averages weights on its own, if the
+            number format would round the decay away, or if it is held already.
+        RangeError: If a number is out of its range.
+        UsageError: If not exactly one of half-life and penalty is given.
 
     Example:
         >>> import torch
-        >>> weight = torch.nn.Parameter(torch.ones(3, dtype=torch.float64))
+        >>> weight = torch.nn.Parameter(torch.ones(2, dtype=torch.float64))
         >>> optimizer = torch.optim.AdamW([weight], lr=1e-3)
-        >>> controller = DecayController(optimizer, half_life="10 steps")
-        >>> for _ in range(10):  # the loop stays as it is
+        >>> scheduler = torch.optim.lr_scheduler.StepLR(optimizer, step_size=5)
+        >>> controller = DecayController(
+        ...     optimizer,
+        ...     half_life="1 epoch",
+        ...     batch_size=100,
+        ...     dataset_size=1000,
+        ...     schedule="constant",
+        ... )
+        >>> for _ in range(10):  # an epoch, in which nothing pulls at the weight
         ...     weight.grad = torch.zeros_like(weight)
         ...     optimizer.step()
+        ...     scheduler.step()
         >>> round(weight[0].item(), 12)
         0.5
+        >>> controller
+        DecayController of AdamW: a half-life of 1 epoch, constant
+         group  weights  mechanism  half-life  in epochs     at lr
+             0        2  native      10 steps          1  every lr
 
     """
 
     def __init__(  # noqa: PLR0913 the facts of a run
         self,
-        optimizer: Optimizer,
+        optimizer: Any,  # Any: wrappers of other libraries are no Optimizer
         *,
         half_life: str | HalfLife | None = None,
         penalty: float | None = None,
@@ -50,40 +114,36 @@ class DecayController:
         tokens_per_example: float | None = None,
         schedule: str = "follow-lr",
         lr_peak: LrPeak = None,
-        scheduler: Any = None,
+        scheduler: Any = None,  # Any: torch's, or another library's
     ) -> None:
-        self.optimizer = optimizer
-        self.half_life = None if half_life is None else read_half_life(half_life)
-        self.schedule = schedule
-        self.penalty = penalty
-        self._run = Run(
+        self.optimizer: Optimizer = unwrapped(optimizer)
+        run = Run(
             batch_size=batch_size,
             dataset_size=dataset_size,
             epochs=epochs,
             steps=steps,
             tokens_per_example=tokens_per_example,
         )
+        self._target = Target.of(half_life, penalty, schedule=schedule, run=run)
+        self._begun_with = batch_size
         self._scheduler = scheduler
-        if (half_life is None) == (penalty is None):
-            raise UsageError(
-                "A controller holds a half-life or a penalty.",
-                "both" if penalty is not None else "neither",
-                'Write DecayController(optimizer, half_life="3 epochs", ...).',
-            )
-        self._peaks = peaks_given(lr_peak, len(optimizer.param_groups))
-        self._hold = Hold(optimizer, self._plans())
-        for group, plan in zip(optimizer.param_groups, self._hold.plans, strict=True):
-            group[MARKER] = plan.decay_scale
-        self._handles = [
-            optimizer.register_step_pre_hook(torch.compiler.disable(self._before)),
-            optimizer.register_step_post_hook(torch.compiler.disable(self._after)),
-        ]
+        groups = self.optimizer.param_groups
+        self._given = peaks_given(lr_peak, len(groups))
+        self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
+        if is_held(self.optimizer):
+            raise _refused_second(self.optimizer)
+        with facts_asked_of(_CALLER):
+            plans = planned(self.optimizer, self._target, self._peaks())
+        self._hold = Hold(self.optimizer, plans)
+        # A scheduler that is built after this writes its peak into the groups.
+        self._peaks_are_open = scheduler is None
+        self._mark()
+        self._hold.attach(self._settle)
 
     @property
-    def half_life_steps(self) -> float:
-        """The half-life in optimizer steps, at the peak lr."""
-        with facts_asked_of("DecayController"):
-            return read_half_life(self.half_life).in_steps(self._run)
+    def half_life_steps(self) -> float | None:
+        """The half-life in optimizer steps at the peak lr; None with a penalty."""
+        return self._target.half_life_steps
 
     @property
     def mechanisms(self) -> tuple[Mechanism, ...]:
@@ -92,83 +152,123 @@ class DecayController:
 
     @property
     def steps_done(self) -> int:
-        """Steps that decayed; those that AMP skipped are not counted."""
+        """Steps that were held; those that AMP skipped are not counted."""
         return self._hold.steps_done
 
     @property
     def e_folds(self) -> tuple[float, ...]:
-        """Per group: -ln of what is left of a weight whose gradient was zero."""
+        """Per group: -ln of what is left of a weight whose gradient was always zero."""
         return tuple(self._hold.e_folds)
 
     @property
     def batch_size(self) -> int | None:
-        """Examples per optimizer step; set it when it changes."""
-        return self._run.batch_size
+        """Examples per optimizer step; to be set when it changes."""
+        return self._target.run.batch_size
 
     @batch_size.setter
     def batch_size(self, batch_size: int) -> None:
-        self._run = replace(self._run, batch_size=batch_size)
-        self._hold.plans = self._with_rates(self._hold.plans)
+        self._target = self._target.with_batch_size(batch_size)
+        self._rate_anew([plan.lr_peak for plan in self._hold.plans])
 
     def remove(self) -> None:
         """Take the hooks off and give each group the options back that it had."""
-        for handle in self._handles:
-            handle.remove()
+        self._hold.detach()
         groups = self.optimizer.param_groups
-        for group, plan in zip(groups, self._hold.plans, strict=True):
+        for group, plan in zip(groups, self._hold.plans, strict=False):
             put_back(group, plan.before)
 
-    def state_dict(self) -> dict[str, Any]:
-        """Return what a checkpoint needs."""
-        return {"version": 1, "owed": list(self._hold.owed)}
+    def state_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return what a checkpoint needs, as plain numbers, texts and lists."""
+        sizes = {"begun_with": self._begun_with, "batch_size": self.batch_size}
+        return {**saved(self._hold), **self._target.as_dict(), **sizes}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where a checkpoint was written."""
-        self._hold.owed = list(state["owed"])
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Go on where a checkpoint was written, before or after the optimizer's own.
 
-    def _before(self, *_: object) -> None:
-        self._hold.set_knobs()
+        What the constructor was told counts; where that is not what the checkpoint
+        says, a warning of the logger ``dwindle`` names both.
 
-    def _after(self, *_: object) -> None:
-        self._hold.take_step()
+        Raises:
+            CheckpointError: If it is of another optimizer class, or of parameters of
+                other names, shapes or order.
 
-    def _plans(self) -> list[GroupPlan]:
-        groups = self.optimizer.param_groups
-        return self._with_rates(
-            [
-                GroupPlan(
-                    mechanism=self._mechanism(group) if scale else "left alone",
-                    why="",
-                    decay_scale=scale,
-                    before=options_before(group),
-                    factors=min(map(_factors, group["params"])),
+        """
+        check_belongs(state, self.optimizer)
+        for name, now in self._target.as_dict().items():
+            if state[name] != now:
+                _LOG.warning(
+                    "%s is %s now, and was %s in the checkpoint", name, now, state[name]
                 )
-                for group, scale in zip(groups, scales_of(groups), strict=True)
-            ]
-        )
+        if state["begun_with"] == self._begun_with != state["batch_size"]:
+            self._target = self._target.with_batch_size(state["batch_size"])
+        take_saved(state, self._hold)
+        peaks = zip(self._given, state["lr_peaks"], strict=True)
+        self._rate_anew([there if given is None else given for given, there in peaks])
+        self._peaks_are_open = self._peaks_are_open and not self._hold.steps_done
 
-    def _mechanism(self, group: dict[str, Any]) -> Mechanism:
-        decoupled = group.get("decoupled_weight_decay", False)
-        return "native" if decoupled else "multiply"
+    def __repr__(self) -> str:
+        return as_text(self._title, self._rows)
 
-    def _with_rates(self, plans: Sequence[GroupPlan]) -> list[GroupPlan]:
-        half_life = self.half_life_steps
-        return [
-            plan
-            if not plan.decay_scale
-            else replace(
-                plan,
-                rate=HeldRate(
-                    shrink_at_peak=shrink_from_half_life(half_life / plan.decay_scale),
-                    schedule=self.schedule,
-                    lr_peak=given or peak_read(group),
-                ),
-            )
-            for plan, given, group in zip(
-                plans, self._peaks, self.optimizer.param_groups, strict=True
-            )
-        ]
+    def __rich__(self) -> "Table":
+        return as_rich(self._title, self._rows)
+
+    def _repr_html_(self) -> str:
+        return as_html(self._title, self._rows)
+
+    def __reduce__(self) -> Any:  # Any: never returns
+        raise RefusedError(*_NO_COPY)
+
+    @property
+    def _title(self) -> str:
+        return f"DecayController of {type(self.optimizer).__name__}: {self._target}"
+
+    @property
+    def _rows(self) -> list[Row]:
+        groups = self.optimizer.param_groups
+        numbers = [sum(each.numel() for each in group["params"]) for group in groups]
+        return rows_of(self._hold.plans, self._target, numbers)
+
+    def _peaks(self) -> list[float | None]:
+        """The largest lr of each group: as given, or read."""
+        if not self._target.needs_peak or None not in self._given:
+            return self._given
+        steps = self._target.run.quantities().get("steps")
+        read = peaks_read(self.optimizer, scheduler=self._scheduler, steps=steps)
+        both = zip(self._given, read, strict=True)
+        return [found if given is None else given for given, found in both]
+
+    def _settle(self) -> None:
+        """Take in what changed since the last step: late schedulers, new groups."""
+        new = len(self.optimizer.param_groups) - len(self._hold.plans)
+        if not (new or self._peaks_are_open):
+            return
+        with facts_asked_of(_CALLER):
+            if new:
+                self._given += [self._one_peak] * new
+                known = self._hold.plans
+                settled = [] if self._peaks_are_open else known
+                peaks = [plan.lr_peak for plan in settled]
+                peaks += self._peaks()[len(settled) :]
+                plans = planned(self.optimizer, self._target, peaks, known)
+                self._hold.take_plans(plans)
+                self._mark()
+            else:
+                self._rate_anew(self._peaks())
+        self._peaks_are_open = False
+
+    def _rate_anew(self, peaks: list[float | None]) -> None:
+        self._hold.take_plans(rated(self._hold.plans, self._target, peaks))
+
+    def _mark(self) -> None:
+        """Write into the groups how they are held, for optimizer.state_dict()."""
+        groups = self.optimizer.param_groups
+        for group, plan in zip(groups, self._hold.plans, strict=True):
+            group[MARKER] = plan.decay_scale
 
 
-def _factors(parameter: torch.Tensor) -> float:
-    return steps_between_factors(str(parameter.dtype).removeprefix("torch."))
+def _refused_second(optimizer: Optimizer) -> RefusedError:
+    return RefusedError(
+        f"A second DecayController of one {type(optimizer).__name__}",
+        "It is held already, and both would set the same weight_decay.",
+        "Give groups a decay_scale, or call remove() on the first one.",
+    )

@@ -1,38 +1,107 @@
-"""Hold: the two hooks around an optimizer's step, and what they remember between steps."""
+"""Hold: the two hooks around an optimizer's step, and what they remember."""
 
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+from weakref import WeakSet
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 
 from dwindle.decay.owed import exact_shrink
+from dwindle.errors import RefusedError
 from dwindle.pytorch.group_plan import KNOB, GroupPlan
+
+_LOG = logging.getLogger("dwindle")
 
 # What the hook before a step tells the one after it, per group: the shrink asked, the
 # shrink that is exact in the group's numbers, whether the weights are multiplied by us.
 _Asked = tuple[float, float, bool]
 _REST: _Asked = (0.0, 0.0, False)
 
+_HELD: WeakSet[Optimizer] = WeakSet()
+
+# torch.compile leaves its graph for the hooks: traced, they would write the first
+# step's numbers into every step.
+_WHY_NOT_TRACED = (
+    "the decay of a step is a new number each time; compile without fullgraph=True"
+)
+
 
 class Hold:
-    """The only thing of the controller that changes from step to step.
+    """All that changes from step to step while an optimizer is held.
 
-    It owns the group's ``weight_decay`` while it is held, and per group what is owed
-    and how much has decayed.
+    It owns each group's ``weight_decay`` in that time. Per group it knows what is
+    owed (the part of the decay that the number format could not write yet, as ln) and
+    how many e-folds have been asked for so far.
+
+    Args:
+        optimizer: Whose steps it goes along with.
+        plans: What is done to each of its groups.
+
     """
 
     def __init__(self, optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
         self.optimizer = optimizer
-        self.plans = list(plans)
-        self.owed = [0.0] * len(self.plans)
-        self.e_folds = [0.0] * len(self.plans)
+        self.plans: list[GroupPlan] = []
+        self.owed: list[float] = []
+        self.e_folds: list[float] = []
         self.steps_done = 0
         self._asked: list[_Asked] | None = None
+        self._handles: list[Any] = []  # Any: torch's handle, private by its name
+        self._warned = False
+        self._on_cuda = False
+        self.take_plans(plans)
+
+    def attach(self, before: Callable[[], None] = lambda: None) -> None:
+        """Go along with every step from now on.
+
+        Args:
+            before: Called first at every step.
+
+        """
+
+        def before_step(*_: object) -> None:
+            before()
+            self.set_knobs()
+
+        def after_step(*_: object) -> None:
+            self.take_step()
+
+        self._handles = [
+            self.optimizer.register_step_pre_hook(_untraced(before_step)),
+            self.optimizer.register_step_post_hook(_untraced(after_step)),
+        ]
+        _HELD.add(self.optimizer)
+
+    def detach(self) -> None:
+        """Leave the steps alone from now on."""
+        for handle in self._handles:
+            handle.remove()
+        self._handles = []
+        _HELD.discard(self.optimizer)
+
+    def take_plans(self, plans: Sequence[GroupPlan]) -> None:
+        """Change the plans; groups that are new have no past."""
+        new = [0.0] * (len(plans) - len(self.plans))
+        self.plans = list(plans)
+        self.owed += new
+        self.e_folds += new
+        groups = self.optimizer.param_groups
+        self._on_cuda = any(p.is_cuda for group in groups for p in group["params"])
 
     def set_knobs(self) -> None:
-        """Ask each group for its decay of this step, before the optimizer takes it."""
+        """Ask each group for its decay of this step, before the optimizer takes it.
+
+        Raises:
+            RefusedError: While a CUDA graph is being captured.
+            RangeError: If the lr is so far above its peak that no weight would be left.
+
+        """
+        if self._on_cuda and torch.cuda.is_current_stream_capturing():
+            raise _refused_capture()
         asked = []
         groups = self.optimizer.param_groups
         for plan, group, owed in zip(self.plans, groups, self.owed, strict=True):
@@ -41,7 +110,10 @@ class Hold:
                     group[KNOB] = plan.knob
                 asked.append(_REST)
                 continue
-            lr = float(group["lr"])
+            lr = group.get("lr")
+            lr = 0.0 if lr is None else float(lr)
+            if lr > plan.lr_top and not self._warned:
+                self._warn(lr, plan)
             shrink = plan.rate.shrink_at(lr)
             taken = exact_shrink(owed + math.log1p(-shrink), plan.factors)
             # At lr 0 no knob decays anything; under "constant" that step still owes.
@@ -60,24 +132,56 @@ class Hold:
         asked, self._asked = self._asked, None
         if asked is None or was_skipped(self.optimizer):
             return
-        for index, (shrink, taken, multiplied) in enumerate(asked):
+        groups = self.optimizer.param_groups
+        for at, (shrink, taken, multiplied) in enumerate(asked):
             if multiplied and taken:
-                multiply(self.optimizer.param_groups[index]["params"], 1 - taken)
-            owed = math.log1p(-shrink)
-            self.owed[index] += owed - math.log1p(-taken)
-            self.e_folds[index] -= owed
+                multiply(groups[at]["params"], 1 - taken)
+            if shrink:
+                due = math.log1p(-shrink)
+                self.owed[at] += due - math.log1p(-taken)
+                self.e_folds[at] -= due
         self.steps_done += 1
+
+    def _warn(self, lr: float, plan: GroupPlan) -> None:
+        self._warned = True
+        _LOG.warning(
+            "the lr is %g, above the peak of %.6g that the half-life belongs to: these "
+            "steps decay faster than asked. Give DecayController(lr_peak=...), the "
+            "largest lr of the run.",
+            lr,
+            plan.lr_top,
+        )
+
+
+def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
+    disable: Any = torch.compiler.disable  # Any: torch annotates it nowhere
+    untraced: Callable[..., None] = disable(hook, reason=_WHY_NOT_TRACED)
+    return untraced
+
+
+def is_held(optimizer: Optimizer) -> bool:
+    """Tell whether hooks of ours go along with the steps of an optimizer."""
+    return optimizer in _HELD
 
 
 @torch.no_grad()
-def multiply(parameters: Sequence[torch.Tensor], kept: float) -> None:
-    """Multiply the weights that took part in the step; one without a gradient did not."""
-    taking_part = [p for p in parameters if p.grad is not None]
+def multiply(parameters: Sequence[Tensor], kept: float) -> None:
+    """Multiply the weights that took part in the step: those with a gradient."""
+    taking_part = [each for each in parameters if each.grad is not None]
     if taking_part:
-        torch._foreach_mul_(taking_part, kept)  # noqa: SLF001 torch's optimizers use it
+        torch._foreach_mul_(taking_part, kept)
 
 
 def was_skipped(optimizer: Optimizer) -> bool:
-    """Whether AMP skipped the step inside of the fused optimizer (infinite gradients)."""
-    found: Any = getattr(optimizer, "found_inf", None)
+    """Tell whether AMP skipped the step inside of the fused optimizer."""
+    found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)
+
+
+def _refused_capture() -> RefusedError:
+    return RefusedError(
+        "A half-life inside of a CUDA graph",
+        "A captured step replays the decay of the moment of its capture, whatever the "
+        "lr does later.",
+        "Capture forward and backward only, and call optimizer.step() outside.",
+    )

@@ -1,33 +1,125 @@
-"""The largest lr of a run, per group: read from the optimizer and its scheduler."""
+"""The largest lr of a run, per group: given, or read from optimizer and scheduler."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from copy import deepcopy
 from typing import Any
 
-from dwindle.errors import RangeError
+from torch.optim import Optimizer
+
+from dwindle.errors import RangeError, RefusedError
+from dwindle.pytorch.adoption import MARKER
+from dwindle.pytorch.quiet import undisturbed
+from dwindle.pytorch.toy import Toy
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 LrPeak = float | Sequence[float] | None
 
+# Longer runs are followed so far; their peak comes with the warm-up.
+_MOST_STEPS = 50_000
+# Where wrappers of other libraries keep the scheduler.
+_INSIDE = ("scheduler", "lr_scheduler")
+
 
 def peaks_given(lr_peak: LrPeak, count: int) -> list[float | None]:
-    """Return one peak per group, as the user gave it; None where it is to be read."""
-    if lr_peak is None:
-        return [None] * count
-    if not isinstance(lr_peak, Sequence):
-        return [float(lr_peak)] * count
+    """Return one peak per group, as the user gave it; None where it is to be read.
+
+    Raises:
+        RangeError: If there are as many as no optimizer has groups here.
+
+    """
+    if lr_peak is None or isinstance(lr_peak, float | int):
+        return [None if lr_peak is None else float(lr_peak)] * count
     if len(lr_peak) != count:
         must = f"one number, or one for each of the {count} param groups"
         raise RangeError("lr_peak", list(lr_peak), must)
     return [float(peak) for peak in lr_peak]
 
 
-def peak_read(group: Group) -> float:
-    """Return the largest lr that a group tells of; 0 where it tells none.
+def peaks_read(
+    optimizer: Optimizer, *, scheduler: object = None, steps: float | None = None
+) -> list[float | None]:
+    """Return the largest lr that each group will have; None where nobody tells.
 
-    OneCycleLR writes ``max_lr``, every scheduler of torch ``initial_lr``: the lr that
-    it multiplies.
+    From the scheduler if it is given: followed over the steps of the run, on a copy.
+    Else from what schedulers leave in the groups: OneCycleLR the ``max_lr``, all of
+    torch's the ``initial_lr`` that they multiply. Else the lr of now.
+
+    Args:
+        optimizer: Read, never touched.
+        scheduler: Of torch, transformers, timm, or a wrapper around one.
+        steps: Steps of the run, if they are known.
+
+    Raises:
+        RefusedError: If a group has an ``lr_scale`` and no scheduler says whether it
+            applies that.
+
     """
-    for name in ("max_lr", "initial_lr", "lr"):
-        if name in group:
-            return float(group[name])
-    return 0.0
+    inner = _unwrapped_scheduler(scheduler)
+    for peaks in _of_scheduler(inner, optimizer, steps):
+        if peaks is not None:
+            return [peak or None for peak in peaks]
+    return [_of_group(at, group) for at, group in enumerate(optimizer.param_groups)]
+
+
+def _of_group(at: int, group: Group) -> float | None:
+    scale = float(group.get("lr_scale", 1.0))
+    if scale != 1 and group.get(MARKER) != 0:
+        asked = f"The largest lr of group {at}"
+        why = f"Its lr_scale of {scale:g} is applied by timm's schedulers only."
+        raise RefusedError(asked, why, "Give scheduler=, or lr_peak= for each group.")
+    named = (group.get(name) for name in ("max_lr", "initial_lr", "lr"))
+    return next((float(lr) for lr in named if lr is not None and lr > 0), None)
+
+
+def _unwrapped_scheduler(scheduler: object) -> Any:
+    for name in _INSIDE:
+        inner = getattr(scheduler, name, None)
+        if inner is not None and not callable(inner):
+            return _unwrapped_scheduler(inner)
+    return scheduler
+
+
+def _of_scheduler(
+    scheduler: Any, optimizer: Optimizer, steps: float | None
+) -> Iterator[list[float] | None]:
+    """Ask the scheduler in several ways, the surest first."""
+    if scheduler is None:
+        return
+    groups = optimizer.param_groups
+    if all("max_lr" in group for group in groups):  # OneCycleLR
+        yield [float(group["max_lr"]) for group in groups]
+    if hasattr(scheduler, "max_lrs"):  # CyclicLR
+        yield [float(lr) for lr in scheduler.max_lrs]
+    if hasattr(scheduler, "update_groups") and hasattr(
+        scheduler, "base_values"
+    ):  # timm
+        yield [
+            float(lr) * float(group.get("lr_scale", 1.0))
+            for lr, group in zip(scheduler.base_values, groups, strict=True)
+        ]
+    yield _followed(scheduler, optimizer, steps)
+    if hasattr(scheduler, "base_lrs"):
+        yield [float(lr) for lr in scheduler.base_lrs]
+
+
+def _followed(
+    scheduler: Any, optimizer: Optimizer, steps: float | None
+) -> list[float] | None:
+    """Follow a copy of a fresh scheduler over the run; None where that cannot be done.
+
+    A LambdaLR may say the lr itself, on a base of 1.
+    """
+    if steps is None or getattr(scheduler, "last_epoch", None) != 0:
+        return None
+    toy = Toy.of(optimizer).optimizer
+    peaks = [float(group["lr"]) for group in toy.param_groups]
+    with undisturbed():
+        try:
+            copy = deepcopy(scheduler, {id(optimizer): toy})
+            for _ in range(min(int(steps), _MOST_STEPS)):
+                copy.step()
+                lrs = (float(group["lr"]) for group in toy.param_groups)
+                peaks = [max(pair) for pair in zip(peaks, lrs, strict=True)]
+        except Exception:  # noqa: BLE001  a scheduler that wants a metric, or its own step
+            return None
+    return peaks

@@ -1,0 +1,107 @@
+"""Which of two mechanisms holds each group: its own knob, or one multiplication."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from torch.optim import Optimizer
+
+from dwindle.errors import RefusedError
+from dwindle.pytorch.adoption import has_lr
+from dwindle.pytorch.group_plan import GroupPlan, Mechanism
+from dwindle.pytorch.probe import probe
+from dwindle.pytorch.rehearsal import CYCLED, NO_HOOKS, Rehearsal
+
+_ASGD = "Build it with lambd=0: that is a second decay, and on by default."
+_WRAPPED = (
+    "Hold an optimizer without weights of its own: those that average or look back "
+    "(schedule-free, Lookahead) undo a decay from outside."
+)
+_TRIED = "Tried on a copy, a weight with zero gradient"
+_TRUST_RATIO = (
+    "At weight_decay=0, which a half-life needs here, it takes other steps than with a "
+    "tiny one: its trust ratio is left out then."
+)
+_ALWAYS = "Build it with always_adapt=True, if it has that."
+_CALL_HOOKS = (
+    "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it."
+)
+
+
+def with_mechanisms(
+    optimizer: Optimizer, plans: Sequence[GroupPlan]
+) -> list[GroupPlan]:
+    """Return the plans with the cheapest mechanism that was seen to work.
+
+    Raises:
+        RefusedError: If an undriven weight would not decay as asked in either way, or
+            if the optimizer does something else, too, at weight_decay=0.
+
+    """
+    rehearsal = Rehearsal(optimizer)
+    native = [
+        _with(plan, "native") if plan.has_knob and has_lr(group) else plan
+        for plan, group in zip(plans, optimizer.param_groups, strict=True)
+    ]
+    works = _native_works(rehearsal, native)
+    chosen = [
+        mine if works[at] and mine.decay_scale else _multiplied(plan)
+        for at, (mine, plan) in enumerate(zip(native, plans, strict=True))
+    ]
+    _refuse_what_strays(optimizer, rehearsal, chosen)
+    _refuse_missed_knobs(optimizer, rehearsal, chosen)
+    return chosen
+
+
+def _native_works(rehearsal: Rehearsal, plans: Sequence[GroupPlan]) -> list[bool]:
+    try:
+        astray = rehearsal.undriven(plans, momenta=CYCLED)
+        driven = rehearsal.driven(plans)
+    except Exception:  # noqa: BLE001  other people's code under options it may not expect
+        return [False] * len(plans)
+    return [
+        not words and steady and plan.mechanism == "native"
+        for words, steady, plan in zip(astray, driven, plans, strict=True)
+    ]
+
+
+def _multiplied(plan: GroupPlan) -> GroupPlan:
+    return _with(plan, "multiply" if plan.decay_scale else "left alone")
+
+
+def _with(plan: GroupPlan, mechanism: Mechanism) -> GroupPlan:
+    return replace(plan, mechanism=mechanism)
+
+
+def _refuse_what_strays(
+    optimizer: Optimizer, rehearsal: Rehearsal, plans: Sequence[GroupPlan]
+) -> None:
+    try:
+        astray = rehearsal.undriven(plans)
+    except Exception as error:
+        why = f"Tried on a copy, it makes no steps: {type(error).__name__}: {error}."
+        raise RefusedError(_asked_of(optimizer), why, _WRAPPED) from error
+    for at, words in enumerate(astray):
+        if words:
+            why = f"{_TRIED} of group {at} goes another way: {words}."
+            own = "lambd" in optimizer.param_groups[at]
+            instead = _CALL_HOOKS if words == NO_HOOKS else _ASGD if own else _WRAPPED
+            raise RefusedError(_asked_of(optimizer), why, instead)
+
+
+def _refuse_missed_knobs(
+    optimizer: Optimizer, rehearsal: Rehearsal, plans: Sequence[GroupPlan]
+) -> None:
+    if not any(plan.mechanism == "multiply" and plan.has_knob for plan in plans):
+        return
+    for at, misses in enumerate(rehearsal.misses_its_knob()):
+        if misses and plans[at].mechanism == "multiply":
+            raise RefusedError(_asked_of(optimizer), _TRUST_RATIO, _ALWAYS)
+
+
+def _asked_of(optimizer: Optimizer) -> str:
+    return f"A half-life of the weights of {type(optimizer).__name__}"
+
+
+def holds_a_penalty(optimizer: Optimizer) -> list[bool]:
+    """Tell per group whether weight_decay is a penalty as SGD's is."""
+    return [group.coupled_sgd for group in probe(optimizer).groups]

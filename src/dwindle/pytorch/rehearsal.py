@@ -1,0 +1,187 @@
+"""The controller's hooks, tried on copies of the optimizer before it is touched."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from dwindle.decay.held_rate import HeldRate
+from dwindle.errors import RefusedError
+from dwindle.pytorch.group_plan import KNOB, GroupPlan
+from dwindle.pytorch.hold import Hold
+from dwindle.pytorch.number_formats import factors_of
+from dwindle.pytorch.toy import Mould, Toy
+
+# Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
+# look back (5 or 6 steps are usual, 20 are rare).
+_LRS = (0.0, 0.5, 1.0, 0.25, 2.0, 1.0) * 4
+# OneCycleLR and CyclicLR move the momentum: a knob that acts through it cannot follow.
+CYCLED = (0.9, 0.5)
+# Gradients that jump: what is normalized by the recent ones shows itself.
+_GRADIENTS = (1e-3, 1.0, -0.2, 30.0, 0.01, -2.0)
+_SHRINK = 0.03
+_SOME_LR = 1e-3
+_START = (1.0, -0.5, 0.3, 1.7)
+# In float64 24 exact products lose 1e-15; an lr in float32 is exact to 6e-8.
+_DIGITS = 1e-9
+_DIGITS_OF_FLOAT32 = 1e-5
+_DIGITS_OF_HALF = 0.05
+_TINY_KNOB = 1e-12
+
+
+NO_HOOKS = "its step calls no hooks"
+
+
+class Rehearsal:
+    """Copies of one optimizer, held like the original will be.
+
+    Args:
+        optimizer: Read, never touched.
+
+    Raises:
+        RefusedError: If no copy of it makes a step.
+
+    """
+
+    def __init__(self, optimizer: object) -> None:
+        self._dtype: torch.dtype | None = torch.float64
+        try:
+            self._mould = Mould.of(optimizer, dtype=self._dtype)
+        except RefusedError:  # a kernel that knows its own number format only
+            self._dtype = None
+            self._mould = Mould.of(optimizer)
+
+    def toy(self, start: Sequence[float] = _START) -> Toy:
+        """Cast a copy with fresh state."""
+        return self._mould.toy(dtype=self._dtype, start=start)
+
+    def undriven(
+        self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
+    ) -> list[str]:
+        """Say per group how a weight with zero gradient strays from the path asked.
+
+        Args:
+            plans: What is done to each group.
+            momenta: Values that a group's momentum takes in turn, if it has one.
+
+        Returns:
+            A few words, empty where it follows.
+
+        """
+        toy = self.toy()
+        hold = self._held(toy, plans)
+        lrs = [_lr_of(group) for group in toy.optimizer.param_groups]
+        for step, multiple in enumerate(_LRS):
+            for group, lr in zip(toy.optimizer.param_groups, lrs, strict=True):
+                _set(group, "lr", multiple * lr)
+                if momenta:
+                    _set(group, "momentum", momenta[step % len(momenta)])
+            toy.step()
+        if not hold.steps_done:
+            return [NO_HOOKS] * len(plans)
+        return [
+            _astray(weights, plan, steps=len(_LRS))
+            for weights, plan in zip(toy.weights, hold.plans, strict=True)
+        ]
+
+    def driven(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Tell per group whether gradients leave the decay as it is.
+
+        Two copies with opposite weights and the same gradients: half of their
+        difference after a step is what the step leaves of the weight, whatever else
+        the gradients and the norm of the weights do to it.
+        """
+        pair = [self.toy(), self.toy([-value for value in _START])]
+        holds = [self._held(toy, plans) for toy in pair]
+        as_asked = [True] * len(plans)
+        for gradient in _GRADIENTS:
+            for toy, sign in zip(pair, (1, -1), strict=True):
+                _restart(toy, sign)
+                toy.step(gradient=gradient)
+            for at, plan in enumerate(holds[0].plans):
+                halves = _half_of_difference(pair[0].weights[at], pair[1].weights[at])
+                as_asked[at] &= not _astray(halves, plan, steps=1)
+        return as_asked
+
+    def misses_its_knob(self) -> list[bool]:
+        """Tell per group whether weight_decay=0 switches off more than the decay.
+
+        timm's LARS and LAMB leave their trust ratio out, too.
+        """
+        ends = []
+        for knob in (0.0, _TINY_KNOB):
+            toy = self.toy()
+            for group in toy.optimizer.param_groups:
+                _set(group, KNOB, knob)
+                _set(group, "lr", _lr_of(group))
+            for gradient in _GRADIENTS:
+                toy.step(gradient=gradient)
+            ends.append(toy.weights)
+        return [not all(map(_much_alike, *pair)) for pair in zip(*ends, strict=True)]
+
+    def _held(self, toy: Toy, plans: Sequence[GroupPlan]) -> Hold:
+        rate = HeldRate(shrink_at_peak=_SHRINK, schedule="constant")
+        mine = [
+            replace(
+                plan, rate=rate if plan.decay_scale else None, factors=factors_of(group)
+            )
+            for plan, group in zip(plans, toy.optimizer.param_groups, strict=True)
+        ]
+        hold = Hold(toy.optimizer, mine)
+        hold.attach()
+        return hold
+
+
+def _astray(weights: Sequence[Tensor], plan: GroupPlan, *, steps: int) -> str:
+    kept = (1 - _SHRINK) ** steps if plan.decay_scale else 1.0
+    for weight in weights:
+        left = torch.view_as_real(weight)[..., 0] if weight.is_complex() else weight
+        left = left.detach().cpu().double().flatten()
+        start = torch.tensor(_START[: left.numel()], dtype=torch.float64)
+        off = (left / start / kept - 1).abs().max().item()
+        # The factors of the group may be coarser than the toy's own numbers.
+        if not off <= _digits_of(weight) + 4 / plan.factors:
+            share = (left / start).mean().item()
+            return f"{share:.9g} of it is left instead of {kept:.9g}"
+    return ""
+
+
+def _digits_of(weight: Tensor) -> float:
+    half = weight.dtype in (torch.bfloat16, torch.float16)
+    wide = weight.dtype in (torch.float64, torch.complex128)
+    return _DIGITS_OF_HALF if half else _DIGITS if wide else _DIGITS_OF_FLOAT32
+
+
+@torch.no_grad()
+def _half_of_difference(
+    plus: Sequence[Tensor], minus: Sequence[Tensor]
+) -> list[Tensor]:
+    return [(a - b) / 2 for a, b in zip(plus, minus, strict=True)]
+
+
+def _much_alike(one: Tensor, other: Tensor) -> bool:
+    # A knob of 1e-12 changes no third digit; a trust ratio changes all of them.
+    return torch.allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def _lr_of(group: dict[str, Any]) -> float:
+    named = (group.get(name) for name in ("lr", "initial_lr"))
+    return next((float(lr) for lr in named if lr is not None and lr > 0), _SOME_LR)
+
+
+def _set(group: dict[str, Any], option: str, value: float) -> None:
+    """Set an option that the group has, in place where it is a tensor."""
+    old = group.get(option)
+    if isinstance(old, Tensor):
+        old.fill_(value)
+    elif isinstance(old, float | int) and not isinstance(old, bool):
+        group[option] = value
+
+
+@torch.no_grad()
+def _restart(toy: Toy, sign: int) -> None:
+    for weight in (each for group in toy.weights for each in group):
+        start = torch.tensor(_START[: weight.numel()], dtype=weight.dtype)
+        weight.copy_(sign * start.reshape(weight.shape))

@@ -1,0 +1,81 @@
+"""What a checkpoint says of a controller, and whether it belongs to this optimizer."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch.optim import Optimizer
+
+from dwindle.errors import CheckpointError
+from dwindle.pytorch.hold import Hold
+
+# Version 1: the first. Plain numbers, texts and lists only: torch.load reads them with
+# weights_only=True, and JSON can hold them.
+VERSION = 1
+_WHAT = {
+    "version": "The version of the controller's state",
+    "optimizer": "The class of the optimizer",
+    "groups": "Names and shapes of the parameters, group by group",
+}
+
+
+def saved(hold: Hold) -> dict[str, Any]:
+    """Return the state of a controller as plain data."""
+    return {
+        **_identity(hold.optimizer),
+        "lr_peaks": [plan.lr_peak for plan in hold.plans],
+        "mechanisms": [plan.mechanism for plan in hold.plans],
+        "decay_scales": [plan.decay_scale for plan in hold.plans],
+        "steps_done": hold.steps_done,
+        "e_folds": list(hold.e_folds),
+        "owed": list(hold.owed),
+    }
+
+
+def check_belongs(state: Mapping[str, Any], optimizer: Optimizer) -> None:
+    """Refuse the state of another optimizer, or of parameters in another order.
+
+    Raises:
+        CheckpointError: With what differs.
+
+    """
+    here = _identity(optimizer)
+    for name, what in _WHAT.items():
+        if state.get(name) != here[name]:
+            there, ours = _first_difference(state.get(name), here[name])
+            raise CheckpointError(what, there, ours)
+
+
+def take_saved(state: Mapping[str, Any], hold: Hold) -> None:
+    """Put the numbers of a checkpoint into a hold."""
+    hold.steps_done = int(state["steps_done"])
+    hold.e_folds = [float(each) for each in state["e_folds"]]
+    hold.owed = [float(each) for each in state["owed"]]
+
+
+def _identity(optimizer: Optimizer) -> dict[str, Any]:
+    return {
+        "version": VERSION,
+        "optimizer": type(optimizer).__name__,
+        "groups": [_parameters(group) for group in optimizer.param_groups],
+    }
+
+
+def _parameters(group: Mapping[str, Any]) -> list[list[Any]]:
+    """List name and shape of each parameter; an optimizer may know no names."""
+    names: Sequence[str] = group.get("param_names") or [""] * len(group["params"])
+    shapes = [list(each.shape) for each in group["params"]]
+    return [[name, shape] for name, shape in zip(names, shapes, strict=True)]
+
+
+def _first_difference(there: Any, here: Any) -> tuple[str, str]:
+    """Walk into two lists of one length to where they differ."""
+    while (
+        isinstance(there, list) and isinstance(here, list) and len(there) == len(here)
+    ):
+        pair = next(((a, b) for a, b in zip(there, here, strict=True) if a != b), None)
+        if pair is None or not isinstance(pair[0], list):
+            break
+        there, here = pair
+    if isinstance(there, list) and isinstance(here, list) and len(there) != len(here):
+        return f"{len(there)} of them", f"{len(here)}"
+    return str(there), str(here)
