@@ -94,6 +94,17 @@ def test_an_lr_beyond_the_peak_may_not_eat_the_weight():
         rate.shrink_at(10.0)
 
 
+def test_an_lr_beyond_the_peak_is_told():
+    """Where the decay follows the lr, and not for a rounded last digit."""
+    rate = HeldRate(shrink_at_peak=0.1, lr_peak=1.0)
+    assert "up to 2, above lr_peak, 1: there" in rate.remark_on_lrs(0.0, 2.0)
+    assert rate.remark_on_lrs(0.0, 1.0 + 1e-7) == ""
+    constant = HeldRate(shrink_at_peak=0.1, schedule="constant", lr_peak=1.0)
+    assert constant.remark_on_lrs(0.0, 2.0) == ""
+    with pytest.raises(RangeError, match=r"lr must be.*Got -1"):
+        constant.remark_on_lrs(-1.0, 2.0)
+
+
 def test_a_number_alone_is_no_half_life():
     """Of what? The error shows a clock."""
     with pytest.raises(RangeError, match=r'time with its clock\. Got 3\. .*"3 epochs"'):

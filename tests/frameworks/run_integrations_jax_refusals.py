@@ -100,6 +100,6 @@ def test_an_lr_above_the_given_peak_is_told(caplog):
         held(warm, lr_peak=PEAK)
         assert not caplog.records
         link = held(warm, lr_peak=PEAK / 2)
-    assert "goes up to 0.03, above lr_peak, 0.015" in caplog.text
+    assert "lr goes up to 0.03, above lr_peak, 0.015" in caplog.text
     left = left_of(optax.chain(optax.adam(warm), link))
     assert -np.log(left).mean() > -1.9 * math.log(asked("follow-lr", warm))

@@ -136,6 +136,32 @@ class HeldRate:
         # lr/lr_peak first: at the peak it is exactly 1.
         return self.shrink_at_peak * (lr / self.lr_peak) ** self.power
 
+    def remark_on_lrs(self, least: float, most: float) -> str:
+        """Return a warning if a run goes above the peak; else an empty text.
+
+        Args:
+            least: Smallest lr of the run.
+            most: Largest lr of the run.
+
+        Raises:
+            RangeError: If an lr is below 0, or so far above the peak that nothing of
+                the weight would be left.
+
+        Example:
+            >>> HeldRate(shrink_at_peak=0.01, lr_peak=0.1).remark_on_lrs(0.0, 0.1)
+            ''
+
+        """
+        self.shrink_at(least)
+        self.shrink_at(most)
+        # A peak that was read from a program may be rounded to 32 bits.
+        if self.lr_peak is None or not self.power or most <= self.lr_peak * (1 + 1e-6):
+            return ""
+        return (
+            f"The lr goes up to {most:g}, above lr_peak, {self.lr_peak:g}: there, "
+            "weights decay faster than with the half-life that was asked."
+        )
+
 
 def read_half_life(half_life: str | HalfLife) -> HalfLife:
     """Return the half-life of a text; a number without a clock is refused.

@@ -157,7 +157,8 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         least, most = _range(lr, run, schedule, lr_peak)
         peak = most if lr_peak is None else lr_peak
         rate = HeldRate.of(half_life, run=run, schedule=schedule, lr_peak=peak)
-    _look_at_lrs(rate, least, most)
+    if least is not None and most is not None:
+        _warn(rate.remark_on_lrs(least, most))
     return _chosen(_link(rate, lr), rate, mask)
 
 
@@ -246,20 +247,6 @@ def _range_of_schedule(lr: Any, steps: int) -> tuple[float, float]:
         return float(lrs.min()), float(lrs.max())
 
 
-def _look_at_lrs(rate: HeldRate, least: float | None, most: float | None) -> None:
-    if least is None or most is None or rate.lr_peak is None:
-        return
-    rate.shrink_at(least)  # refuses what is below 0
-    rate.shrink_at(most)  # and what is so far above a given peak that nothing is left
-    if most > rate.lr_peak * (1 + 1e-6):  # the peak may be rounded to 32 bits
-        _LOG.warning(
-            "learning_rate goes up to %g, above lr_peak, %g: there, weights decay "
-            "faster than with the half-life that was asked.",
-            most,
-            rate.lr_peak,
-        )
-
-
 def _link(rate: HeldRate, lr: Any) -> Any:
     def init(_: Tree) -> DecayState:
         return DecayState(jnp.zeros([], jnp.int32))
@@ -315,9 +302,12 @@ def _look_at_weights(params: Tree, rate: HeldRate, mask: Any) -> None:
         asked = "A decay of these params"
         raise RefusedError(asked, why, _GIVE_A_MASK)
     for dtype in sorted({str(leaf.dtype) for leaf in chosen}):
-        remark = rounding_remark(rate.shrink_at_peak, dtype=dtype)
-        if remark:
-            _LOG.warning(remark)
+        _warn(rounding_remark(rate.shrink_at_peak, dtype=dtype))
+
+
+def _warn(remark: str) -> None:
+    if remark:
+        _LOG.warning(remark)
 
 
 def _where(mask: Any, params: Tree) -> Tree:
