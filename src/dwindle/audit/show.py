@@ -220,7 +220,7 @@ def _indented(text: str, columns: int, style: str = "") -> "RenderableType":
     from rich.padding import Padding
     from rich.text import Text
 
-    return Padding(Text(text, style=style), (0, 2, 0, columns))
+    return Padding(Text(text, style=style), (0, 2, 0, columns), expand=False)
 
 
 def _number(value: float | None) -> str:

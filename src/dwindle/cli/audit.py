@@ -70,7 +70,7 @@ def command(  # noqa: PLR0913 one argument per option
         _explain(explain, as_json=as_json)
         return 0
     facts = WrittenFacts.from_words(words)
-    found = _audit(_required(target), new, facts, world_size or 1)
+    found = _audit(_required(target), new, facts, world_size)
     found = found.selected(select or (), ignore or ())
     if as_json:
         print_json(found.as_dict())
@@ -91,7 +91,7 @@ def _required(target: str | None) -> str:
 
 
 def _audit(
-    target: str, new: str | None, facts: WrittenFacts, world_size: int
+    target: str, new: str | None, facts: WrittenFacts, world_size: int | None
 ) -> "Audit":
     """Audit what was named, or what changes between two; both are of one kind."""
     for each in filter(None, (target, new)):
@@ -107,34 +107,40 @@ def _refuse_unreadable(target: str) -> None:
     if is_settings_file(target) or is_program(target):
         return
     must = "be module:function, or a file that ends in .json, .yaml or .yml"
-    module = target.removesuffix(".py").replace("/", ".")
+    module = target.strip(":").removesuffix(".py").replace("/", ".") or "train"
     remedy = f"For a function make of that module write {module}:make."
     raise AuditTargetError(target, must, target, remedy)
 
 
 def _files(
-    target: str, new: str | None, facts: WrittenFacts, world_size: int
+    target: str, new: str | None, facts: WrittenFacts, world_size: int | None
 ) -> "Audit":
     from dwindle.audit.settings_audit import (
         audit_changed_files,
         audit_training_arguments,
     )
 
-    before, after = facts.known(0), facts.known(-1)
+    before, after, devices = facts.known(0), facts.known(-1), world_size or 1
     if new is None and not facts.is_change:
-        return audit_training_arguments(target, given=before, world_size=world_size)
+        return audit_training_arguments(target, given=before, world_size=devices)
     return audit_changed_files(
         target,
         new or target,
         given_before=before,
         given_after=after,
-        world_size=world_size,
+        world_size=devices,
     )
 
 
-def _programs(target: str, new: str | None, facts: WrittenFacts, _: int) -> "Audit":
+def _programs(
+    target: str, new: str | None, facts: WrittenFacts, world_size: int | None
+) -> "Audit":
     from dwindle.audit.change import audit_of_facts, compare_audits
 
+    if world_size is not None:
+        must = "--world-size multiplies the batch per device that a file has."
+        remedy = "Write --batch-size with the examples of a whole step."
+        raise UsageError(must, f"it for {target}", remedy)
     before, after = facts.runs()
     found = audit_target(target, run=before)
     if new is not None:

@@ -113,7 +113,7 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
             raise _no_function(target, found, part)
         found = getattr(found, part)
     if not callable(found):
-        got = f"{path}, a {type(found).__name__}"
+        got = f"{path}, which is {_a(found)}"
         raise AuditTargetError(target, "name a function", got, _REMEDY)
     _refuse_arguments(target, found)
     return found
@@ -194,11 +194,19 @@ def _kind(built: object) -> str:
     if isinstance(built, Mapping):
         names = ", ".join(map(str, built)) or "nothing"
         return f"a dict with {names}"
-    return f"a {type(built).__name__}" if built is not None else "None"
+    return _a(built)
+
+
+def _a(value: object) -> str:
+    """Return what a value is, with its article."""
+    if value is None:
+        return "None"
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
 
 
 def _no_part(target: str, part: str, value: object) -> AuditTargetError:
     order = "They come in this order: model, optimizer, scheduler."
-    got = f"a {type(value).__name__} as {part}"
+    got = f"{_a(value)} as {part}"
     must = f"return a torch {part} as its {part}"
     return AuditTargetError(target, must, got, order)
