@@ -10,6 +10,7 @@ from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 
+_ADVICE_FROM = " Keep weights in a wider format"
 _LENGTH = "--steps, or --epochs with --dataset-size and --batch-size"
 _LOW_PRECISION = frozenset({"bfloat16", "float16"})
 # A schedule has one shape at every length.
@@ -166,10 +167,17 @@ def _evidence(told: Explanation, run: Run) -> Iterator[tuple[str, str]]:
         code = _code_of(warning, told, run)
         if code is not None and code not in seen:
             seen.add(code)
-            yield code, warning.text
+            yield code, _without_advice(warning, told)
     if told.family == "constant" and _falls(run):
         text = "Each step takes {:.3g} of a weight; the lr falls to {:g} of its peak."
         yield "DW026", text.format(told.value, run.schedule.final)
+
+
+def _without_advice(warning: Caution, told: Explanation) -> str:
+    """Return what was seen; what to do about it has a place of its own."""
+    if warning.code in NO_RATE:
+        return NO_RATE[warning.code].why.format(name=told.knob)
+    return warning.text.partition(_ADVICE_FROM)[0]
 
 
 def _code_of(warning: Caution, told: Explanation, run: Run) -> str | None:

@@ -159,10 +159,13 @@ def _title(audit: Audit) -> str:
 
 
 def _heading(audit: Audit) -> "RenderableType":
+    from rich.padding import Padding
     from rich.text import Text
 
-    title = Text("  ").append(audit.target, style="bold")
-    return title.append(f" · {audit.optimizer}") if audit.optimizer else title
+    title = Text(audit.target, style="bold")
+    if audit.optimizer:
+        title.append(f" · {audit.optimizer}", style="not bold")
+    return Padding(title, (0, 2, 0, 2), expand=False)
 
 
 def _facts(audit: Audit) -> Iterator[str]:
