@@ -88,7 +88,8 @@ def _of_scheduler(
     groups = optimizer.param_groups
     if all("max_lr" in group for group in groups):  # OneCycleLR
         yield [float(group["max_lr"]) for group in groups]
-    if hasattr(scheduler, "max_lrs"):  # CyclicLR
+    # CyclicLR; the max_lrs of GreedyLR, without a base, are a bound and no plan.
+    if hasattr(scheduler, "max_lrs") and hasattr(scheduler, "base_lrs"):
         yield [float(lr) for lr in scheduler.max_lrs]
     if hasattr(scheduler, "update_groups") and hasattr(
         scheduler, "base_values"
