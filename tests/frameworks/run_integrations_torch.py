@@ -1,5 +1,11 @@
 """Integrations with real trainers: each property of a held decay, in each of them."""
 
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 import torch
 from frameworks.loops import of_accelerate, of_lightning, of_transformers
@@ -111,6 +117,21 @@ def test_steps_that_overflowed(loop, fused, overflow, tmp_path):
     seen = LOOPS[loop](asked, tmp_path)
     assert seen.controller.steps_done == 15 - len(overflow)
     assert seen.kept == digits(seen.expected(10), rel=1e-6)
+
+
+def test_two_processes(loop, tmp_path):
+    """Each process has batches of its own: an epoch is 3 steps of 8 examples."""
+    here = Path(__file__).parent
+    command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
+    command += ["--standalone", here / "loops/two_processes.py", loop, tmp_path]
+    paths = os.pathsep.join([os.environ["PYTHONPATH"], str(here.parent)])
+    surroundings = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
+    subprocess.run(command, env=surroundings, check=True, capture_output=True)
+    for rank in range(2):
+        seen = json.loads((tmp_path / f"{rank}.json").read_text())
+        assert seen["half_life_steps"] == 6
+        assert len(seen["lrs"]) == 3 * EPOCHS
+        assert seen["kept"] == digits(seen["expected"], rel=1e-6)
 
 
 @pytest.mark.parametrize("weight_decay", [0.0, 0.1])

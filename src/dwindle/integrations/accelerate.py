@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from dwindle.decay.half_life import HalfLife
 from dwindle.errors import MissingLibraryError
-from dwindle.integrations.torch_loops import LoopFacts, Wish, refuse_deepspeed
+from dwindle.integrations.torch_loops import LoopFacts, Paced, Wish, refuse_deepspeed
 from dwindle.pytorch.controller import DecayController
 
 
@@ -84,8 +84,7 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         optimizer,
         facts=facts_of_loader(accelerator, dataloader),
         caller="hold_decay",
-        # An AcceleratedScheduler steps its own one once per process.
-        scheduler=getattr(scheduler, "scheduler", scheduler),
+        scheduler=_paced(accelerator, scheduler),
     )
     accelerator.register_for_checkpointing(controller)
     return controller
@@ -114,6 +113,14 @@ def facts_of_loader(accelerator: Any, dataloader: Any) -> LoopFacts:
         processes=processes,
         accumulation=accelerator.gradient_accumulation_steps,
     )
+
+
+def _paced(accelerator: Any, scheduler: Any) -> Any:
+    """Unwrap an AcceleratedScheduler, which steps its own one once per process."""
+    if not getattr(scheduler, "step_with_optimizer", False):
+        return scheduler
+    times = 1 if scheduler.split_batches else accelerator.num_processes
+    return Paced(scheduler.scheduler, times=times)
 
 
 def _need_accelerate() -> None:

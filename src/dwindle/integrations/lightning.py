@@ -13,6 +13,7 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.errors import MissingLibraryError, RangeError
 from dwindle.integrations.torch_loops import (
     LoopFacts,
+    Paced,
     Wish,
     mark_groups,
     refuse_deepspeed,
@@ -191,12 +192,25 @@ def facts_of_trainer(trainer: Any) -> LoopFacts:
 
 
 def _held(trainer: Any, wish: Wish, optimizer: Optimizer) -> DecayController:
-    schedulers = (config.scheduler for config in trainer.lr_scheduler_configs)
-    own = (each for each in schedulers if each.optimizer is optimizer)
     mark_groups(optimizer, trainer.lightning_module)
+    schedulers = (
+        _paced(trainer, config)
+        for config in trainer.lr_scheduler_configs
+        if config.scheduler.optimizer is optimizer
+    )
     return wish.controller(
         optimizer,
         facts=facts_of_trainer(trainer),
         caller=_NAME,
-        scheduler=next(own, None),
+        scheduler=next(schedulers, None),
     )
+
+
+def _paced(trainer: Any, config: Any) -> Any:
+    """Return a scheduler that is followed as often as the Trainer steps it."""
+    batches, each_epoch = trainer.num_training_batches, config.interval == "epoch"
+    by_hand = not trainer.lightning_module.automatic_optimization
+    if by_hand or (each_epoch and batches == math.inf):
+        return config.scheduler
+    unit = math.ceil(batches / trainer.accumulate_grad_batches) if each_epoch else 1
+    return Paced(config.scheduler, every=unit * config.frequency)

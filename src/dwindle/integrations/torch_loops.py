@@ -146,6 +146,35 @@ class Wish:
             )
 
 
+class Paced:
+    """A scheduler at the pace of its loop, to be followed by the optimizer's steps.
+
+    The controller finds the peak lr by following a copy of the scheduler over the run.
+    Some loops step it several times at each step of the optimizer, some once an epoch.
+
+    Args:
+        scheduler: The scheduler; it is never stepped itself.
+        times: How often the loop steps it at a time.
+        every: At every so many optimizer steps.
+
+    """
+
+    def __init__(self, scheduler: Any, *, times: int = 1, every: int = 1) -> None:
+        self._paced, self._times, self._every, self._calls = scheduler, times, every, 0
+
+    def step(self) -> None:
+        """Do what the loop does with the scheduler at one step of the optimizer."""
+        self._calls += 1
+        if self._calls % self._every == 0:
+            for _ in range(self._times):
+                self._paced.step()
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # a copy in the making has no scheduler yet
+            raise AttributeError(name)
+        return getattr(self._paced, name)
+
+
 def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
     """Mark the groups of biases and norms where no weight decay tells them apart.
 

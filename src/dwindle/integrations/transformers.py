@@ -117,10 +117,11 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
     def state(self) -> dict[str, Any]:  # Any: what JSON can hold
         """Return what the Trainer writes into a checkpoint, as JSON."""
-        wish = asdict(self.wish)
-        wish["half_life"] = wish["half_life"] and str(self.wish.half_life)
+        half_life = self.wish.half_life
+        arguments = asdict(self.wish) | {"half_life": half_life and str(half_life)}
+        del arguments["epochs"]  # the Trainer counts steps
         held = None if self.controller is None else self.controller.state_dict()
-        return {"args": wish, "attributes": {"saved": held}}
+        return {"args": arguments, "attributes": {"saved": held}}
 
     def _go_on(self, stored: Any) -> None:  # Any: what was read from JSON
         saved = (stored or {}).get("attributes", {}).get("saved")

@@ -11,13 +11,18 @@ BATCH, EPOCHS = 4, 3
 PEAK = 0.1
 
 
+def undriven():
+    """Where the matrix that can only decay begins."""
+    return torch.linspace(0.5, 2, 64).view(8, 8)
+
+
 class Net(nn.Module):
     """A layer that learns, and a matrix whose gradient is zero: it can only decay."""
 
     def __init__(self):
         super().__init__()
         self.layer = nn.Linear(4, 1)
-        self.undriven = nn.Parameter(torch.linspace(0.5, 2, 64).view(8, 8))
+        self.undriven = nn.Parameter(undriven())
 
     def forward(self, inputs, labels):
         error = self.layer(inputs).squeeze(-1) - labels
@@ -84,8 +89,8 @@ class Seen:
     @property
     def kept(self):
         """What is left of the undriven matrix."""
-        before = torch.linspace(0.5, 2, 64, dtype=torch.float64).view(8, 8)
-        return (self.net.undriven.detach().double() / before).mean().item()
+        after = self.net.undriven.detach().double()
+        return (after / undriven().double()).mean().item()
 
     def expected(self, half_life_steps, *, power=1):
         """What a half-life leaves along the lr that the loop really used."""
@@ -123,7 +128,7 @@ def optimizer_of(asked, model):
 
 
 def recording(optimizer):
-    """The list that gets the lr of every step from now on that is not skipped inside."""
+    """The list that gets the lr of every step that is not skipped inside."""
     lrs = []
 
     def record(self, *_):

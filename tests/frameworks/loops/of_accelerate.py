@@ -38,6 +38,7 @@ def train(asked, folder):
         optimizer,
         asked.half_life,
         dataloader=loader,
+        scheduler=scheduler,
         schedule=asked.schedule,
         **{"epochs": EPOCHS} | asked.facts,
     )

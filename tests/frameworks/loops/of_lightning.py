@@ -1,6 +1,7 @@
 """The small training under the Trainer of Lightning."""
 
 import logging
+import os
 import warnings
 
 from frameworks.loops.net import (
@@ -71,6 +72,8 @@ def trainer_of(asked, folder, callbacks, **options):
         callbacks = [*callbacks, saver]
     if asked.scaler:
         options["plugins"] = MixedPrecision("16-mixed", "cpu", scaler=loss_scale())
+    processes = int(os.environ.get("WORLD_SIZE", "1"))
+    parallel = {"devices": processes, "strategy": "ddp"} if processes > 1 else {}
     return Trainer(
         accelerator="cpu",
         max_epochs=EPOCHS,
@@ -82,7 +85,7 @@ def trainer_of(asked, folder, callbacks, **options):
         enable_progress_bar=False,
         enable_model_summary=False,
         logger=False,
-        **options,
+        **options | parallel,
     )
 
 
