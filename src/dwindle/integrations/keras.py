@@ -1,0 +1,303 @@
+"""Hold a half-life in ``model.fit`` of Keras: one callback, on JAX and on torch."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from logging import getLogger
+from typing import Any
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.held_dtypes import rounding_remark
+from dwindle.decay.held_rate import POWERS, HeldRate, facts_asked_of, read_half_life
+from dwindle.decay.run import Run
+from dwindle.errors import (
+    MissingFactError,
+    MissingLibraryError,
+    RangeError,
+    RefusedError,
+    UnknownNameError,
+)
+from dwindle.integrations.fit_facts import FitFacts
+
+try:
+    import keras
+    from keras import ops
+    from keras.callbacks import Callback
+except ImportError as error:
+    raise MissingLibraryError("keras", "DecayCallback of Keras", "keras") from error
+
+from dwindle.integrations.keras_layers import Variable, decayed_variables
+from dwindle.integrations.keras_lr import current_lr, lr_range
+
+_LOG = getLogger("dwindle")
+_SET_ASIDE = "%s.weight_decay, %g, is set to 0: DecayCallback decays instead."
+# Of a weight of 1, two steps that each take a quarter leave so much.
+_REHEARSED = HeldRate(shrink_at_peak=0.25, schedule="constant")
+_REHEARSED_LEFT, _ROUNDING = 0.5625, 1e-6
+_MOVES = (
+    "Of a weight of 1 without gradient, two steps that take a quarter each should "
+    "leave 0.5625. Got {:.4g}: the optimizer moves it by itself, or decays elsewhere."
+)
+_TAKE = (
+    "Take one that leaves such weights alone (SGD, Adam, AdamW, Lion, Muon …), and "
+    "none that overwrites them with an average (ema_overwrite_frequency)."
+)
+_ONE_STEP = "The optimizer has one decay step, and another callback has taken it."
+_ONE_CALLBACK = "Give fit one DecayCallback; variables=... says what decays."
+_NONE_DECAYS = "No trainable variable is a kernel that the optimizer may decay: {}."
+_SAY_WHICH = "Give variables=[...], or look at exclude_from_weight_decay."
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _DecayStep:
+    """The optimizer's decay step, in the graph of its training step."""
+
+    optimizer: Any
+    rate: HeldRate
+    keys: frozenset[Any]
+    fit: Mapping[str, Any] | None = None  # what all callbacks of one fit share
+
+    def __call__(self, variables: Sequence[Variable]) -> None:
+        shrink = self.rate.shrink_of(self.optimizer.learning_rate)
+        for variable in variables:
+            if _key(self.optimizer, variable) in self.keys:
+                # In bfloat16 the product would lose digits: 32 bits until the end.
+                wide = keras.backend.result_type(variable.dtype, "float32")
+                weight = ops.cast(variable, wide)
+                left = weight - ops.cast(shrink, wide) * weight
+                variable.assign(ops.cast(left, variable.dtype))
+
+    def does_as(self, other: "_DecayStep") -> bool:
+        """Tell whether a step that was compiled with one may be used for the other."""
+        same = self.rate == other.rate and self.keys == other.keys
+        return same and self.optimizer is other.optimizer
+
+
+class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any to mypy
+    """Holds a half-life of the kernels through a run of ``model.fit``.
+
+    ``model.fit(..., callbacks=[DecayCallback("3 epochs")])`` and nothing else changes:
+    the batches of an epoch and the length of the run are read from ``fit``, the peak
+    lr from the optimizer. The optimizer's own ``weight_decay`` is set to 0, and its
+    decay step becomes ours: part of the compiled training step, at the lr of that step,
+    before the update, once per real update (gradient accumulation, loss scaling,
+    several steps per execution). It keeps no state: a restored run goes on with it.
+
+    A variable decays if it is a kernel (:func:`decayed_variables`) and the optimizer's
+    ``exclude_from_weight_decay`` does not name it; one without a gradient stays as it
+    is (JAX has zeros there, and it decays). With ``use_ema`` it is the weights that
+    decay as asked, not the averages that take their place at the end. A saved optimizer
+    knows nothing of this: give the callback again.
+
+    For a loop of your own, ``DecayCallback(...).hold(model)`` before the first step.
+
+    Args:
+        half_life: "3 epochs", "500 steps", "20% of the run", or a HalfLife; at the peak
+            lr. Steps are real updates.
+        schedule: ``follow-lr`` (as AdamW behaves), ``constant`` or ``lr-squared``.
+        lr_peak: Largest lr of the run. Else that of the optimizer's schedule, or the
+            number it was made with; give it if a callback goes above, or the optimizer
+            has already made steps.
+        batch_size: As ``fit`` has it, for half-lives in examples or tokens.
+        dataset_size: Examples of an epoch; ``fit`` tells its batches by itself.
+        epochs: Length of the run; ``fit`` tells it.
+        steps: Length of the run in real updates; ``fit`` tells it.
+        tokens_per_example: Sequence length, for half-lives in tokens.
+        variables: Which variables decay; default :func:`decayed_variables`.
+
+    Raises:
+        RangeError: If a number is out of its range.
+        UnknownNameError: If the schedule is none of the three.
+        MissingFactError: At the start of training, if a fact is known to nobody.
+        RefusedError: At the start of training, if the optimizer moves weights that have
+            no gradient by itself, nothing would decay, two callbacks are at work, or
+            the number format of the weights rounds the decay away.
+
+    """
+
+    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
+        self,
+        half_life: str | HalfLife,
+        *,
+        schedule: str = "follow-lr",
+        lr_peak: float | None = None,
+        batch_size: int | None = None,
+        dataset_size: int | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        tokens_per_example: float | None = None,
+        variables: Sequence[Variable] | None = None,
+    ) -> None:
+        super().__init__()
+        if schedule not in POWERS:
+            raise UnknownNameError.among("schedule", schedule, tuple(POWERS))
+        self.half_life = read_half_life(half_life)
+        self.schedule = schedule
+        self.lr_peak = lr_peak
+        self.said = Run(
+            batch_size=batch_size,
+            dataset_size=dataset_size,
+            epochs=epochs,
+            steps=steps,
+            tokens_per_example=tokens_per_example,
+        )
+        self.variables = variables
+        self.decayed: tuple[str, ...] = ()
+        self._step: _DecayStep | None = None
+        self._told = False
+
+    @property
+    def half_life_steps(self) -> float | None:
+        """Half-life in real updates at the peak lr; None before the training."""
+        return None if self._step is None else self._step.rate.half_life_steps
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Take the decay over; called by ``fit``."""
+        del logs
+        self.hold(self.model)
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Warn once if another callback has raised the lr above the peak."""
+        del epoch, logs
+        if self._step is None or self._told:
+            return
+        now = current_lr(self._step.optimizer)
+        self._told = _warned(self._step.rate.remark_on_lrs(now, now))
+
+    def hold(self, model: Any) -> None:
+        """Make the decay of a model's optimizer ours, from the next step on.
+
+        Args:
+            model: A compiled and built ``keras.Model``.
+
+        Raises:
+            MissingFactError: If a fact is known neither to the user nor to ``fit``.
+            RangeError: If ``variables`` are not the model's.
+            RefusedError: If the optimizer cannot be held exactly.
+
+        """
+        optimizer = _inner(model.optimizer)
+        self._refuse_a_second(optimizer)
+        chosen = _chosen(self.variables, model, optimizer)
+        with facts_asked_of("DecayCallback"):
+            rate = self._rate(optimizer)
+        for dtype in sorted({str(each.dtype) for each in chosen}):
+            _warned(rounding_remark(rate.shrink_at_peak, dtype=dtype))
+        _rehearse(optimizer)
+        keys = frozenset(_key(optimizer, each) for each in chosen)
+        step = _DecayStep(optimizer=optimizer, rate=rate, keys=keys, fit=self.params)
+        _install(step, model)
+        self._step, self.decayed = step, tuple(each.path for each in chosen)
+
+    def _refuse_a_second(self, optimizer: Any) -> None:
+        before = _step_of(optimizer)
+        if before is None or before is self._step:
+            return
+        if self.params is not None and before.fit is self.params:
+            asked = "Two half-lives of one optimizer"
+            raise RefusedError(asked, _ONE_STEP, _ONE_CALLBACK)
+
+    def _rate(self, optimizer: Any) -> HeldRate:
+        told = self.params or {}  # None in a loop of one's own
+        facts = FitFacts(
+            said=self.said,
+            batches=told.get("steps"),
+            epochs=told.get("epochs"),
+            gathered=optimizer.gradient_accumulation_steps or 1,
+        )
+        steps = HalfLife(facts.half_life_steps(self.half_life), "steps")
+        peak, lrs = self.lr_peak, None
+        if POWERS[self.schedule]:
+            lrs = self._lrs(optimizer, facts)
+            peak = lrs[1] if peak is None else peak
+        rate = HeldRate.of(steps, run=Run(), schedule=self.schedule, lr_peak=peak)
+        if lrs is not None:
+            _warned(rate.remark_on_lrs(*lrs))
+        return rate
+
+    def _lrs(self, optimizer: Any, facts: FitFacts) -> tuple[float, float]:
+        """Return the least and the largest lr, as far as they are known."""
+        before = _step_of(optimizer)
+        peak = self.lr_peak
+        if peak is None and before is not None:
+            peak = before.rate.lr_peak  # the lr may have fallen since
+        batches = facts.batches_of_run
+        if peak is not None and (self.lr_peak is None or batches is None):
+            return peak, peak
+        is_new = int(ops.convert_to_numpy(optimizer.iterations)) == 0
+        lrs = lr_range(optimizer, batches=batches, first_run=is_new)
+        if lrs is not None:
+            return lrs
+        if peak is None:
+            need = "An optimizer whose lr is a function, or that has made steps before,"
+            raise MissingFactError("lr_peak", need, "--lr-peak")
+        return peak, peak
+
+
+def _warned(remark: str) -> bool:
+    if remark:
+        _LOG.warning(remark)
+    return bool(remark)
+
+
+def _inner(optimizer: Any) -> Any:
+    """Return what LossScaleOptimizer wraps, or the optimizer itself."""
+    while hasattr(optimizer, "inner_optimizer"):
+        optimizer = optimizer.inner_optimizer
+    return optimizer
+
+
+def _key(optimizer: Any, variable: Variable) -> Any:
+    return optimizer._var_key(variable)  # noqa: SLF001 (TensorFlow has its own)
+
+
+def _step_of(optimizer: Any) -> _DecayStep | None:
+    found = vars(optimizer).get("_apply_weight_decay")
+    return found if isinstance(found, _DecayStep) else None
+
+
+def _install(step: _DecayStep, model: Any) -> None:
+    optimizer, before = step.optimizer, _step_of(step.optimizer)
+    if optimizer.weight_decay:
+        _LOG.info(_SET_ASIDE, type(optimizer).__name__, optimizer.weight_decay)
+        optimizer.weight_decay = 0.0
+    optimizer._apply_weight_decay = step  # noqa: SLF001 (rehearsed: no public place)
+    # A training step that was traced before has the decay of that time in it.
+    is_compiled = getattr(model, "train_function", None) is not None
+    if is_compiled and not (before and before.does_as(step)):
+        model.make_train_function(force=True)
+
+
+def _chosen(
+    variables: Sequence[Variable] | None, model: Any, optimizer: Any
+) -> list[Variable]:
+    wanted = decayed_variables(model) if variables is None else list(variables)
+    own = {id(each) for each in model.trainable_variables}
+    foreign = [each.path for each in wanted if id(each) not in own]
+    if foreign:
+        raise RangeError("variables", foreign, "trainable variables of the model")
+    may_decay = optimizer._use_weight_decay  # noqa: SLF001 (what the user excluded)
+    chosen = [each for each in wanted if may_decay(each)]
+    if not chosen:
+        asked = f"A decay of {model.name}"
+        paths = ", ".join(each.path for each in model.trainable_variables) or "none"
+        raise RefusedError(asked, _NONE_DECAYS.format(paths), _SAY_WHICH)
+    return chosen
+
+
+def _rehearse(optimizer: Any) -> None:
+    """Try the decay step on a copy: nothing else may move a weight without gradient."""
+    config = dict(optimizer.get_config())
+    config |= {"learning_rate": 0.01, "gradient_accumulation_steps": None}
+    if config.get("ema_overwrite_frequency"):
+        config["ema_overwrite_frequency"] = 1  # else it shows after two steps
+    copy = type(optimizer).from_config(config)
+    weight = keras.Variable(ops.ones((2, 2)), dtype="float32", name="kernel")
+    copy.build([weight])
+    keys = frozenset([_key(copy, weight)])
+    copy._apply_weight_decay = _DecayStep(optimizer=copy, rate=_REHEARSED, keys=keys)  # noqa: SLF001
+    for _ in range(2):
+        copy.apply([ops.zeros((2, 2))], [weight])
+    left = float(ops.convert_to_numpy(weight).mean())
+    if not abs(left - _REHEARSED_LEFT) < _ROUNDING:
+        asked = f"A half-life under keras.optimizers.{type(optimizer).__name__}"
+        raise RefusedError(asked, _MOVES.format(left), _TAKE)

@@ -1,0 +1,73 @@
+"""What a Keras optimizer's lr does over a run: its least, its most, or nobody knows."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from dwindle.errors import MissingFactError
+
+# A schedule is asked at every step of a run up to this long; of a longer one, at so
+# many, and at every step that its configuration names, where it may turn.
+_ASKED_STEPS = 4096
+
+
+def lr_range(
+    optimizer: Any, *, batches: int | None, first_run: bool
+) -> tuple[float, float] | None:
+    """Return the least and the largest lr of the run; None if it cannot be known.
+
+    A number is taken to be the peak, since most callbacks that set the lr start or end
+    there; once the optimizer has made steps, it may be anything.
+
+    Args:
+        optimizer: A Keras optimizer; Any, since Keras ships no types.
+        batches: Batches of the whole run, if they are known.
+        first_run: Whether the optimizer has made no step yet.
+
+    Raises:
+        MissingFactError: If the optimizer has a schedule and the length is unknown.
+
+    """
+    lr = optimizer._learning_rate  # noqa: SLF001 (the property evaluates a schedule)
+    if hasattr(lr, "get_config"):
+        if batches is None:
+            need = "The peak of a LearningRateSchedule, where lr_peak is not given,"
+            raise MissingFactError("steps", need, "--steps")
+        lrs = [_number(lr(step)) for step in _steps(lr, batches)]
+        return min(lrs), max(lrs)
+    if callable(lr) or not first_run:
+        return None
+    now = current_lr(optimizer)
+    return now, now
+
+
+def current_lr(optimizer: Any) -> float:
+    """Return the lr of the next step."""
+    return _number(optimizer.learning_rate)
+
+
+def _steps(schedule: Any, batches: int) -> list[int]:
+    if batches <= _ASKED_STEPS:
+        return list(range(batches))
+    evenly = {
+        round(at * (batches - 1) / _ASKED_STEPS) for at in range(_ASKED_STEPS + 1)
+    }
+    named = {round(each) for each in _numbers(schedule.get_config())}
+    turns = {named_step + by for named_step in named for by in (-1, 0, 1)}
+    return sorted(evenly | {step for step in turns if 0 <= step < batches})
+
+
+def _numbers(config: Any) -> Iterator[float]:
+    """Yield every number of a nested configuration."""
+    if isinstance(config, dict):
+        config = list(config.values())
+    if isinstance(config, list | tuple):
+        for each in config:
+            yield from _numbers(each)
+    elif isinstance(config, int | float):
+        yield config
+
+
+def _number(value: Any) -> float:
+    from keras import ops
+
+    return float(ops.convert_to_numpy(value))
