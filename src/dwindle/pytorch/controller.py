@@ -1,7 +1,7 @@
 """DecayController: holds a half-life in any torch training loop, by hooks alone."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
@@ -14,7 +14,7 @@ from dwindle.pytorch.adoption import MARKER, put_back
 from dwindle.pytorch.controller_looks import Row, as_html, as_rich, as_text, rows_of
 from dwindle.pytorch.group_plan import Mechanism
 from dwindle.pytorch.hold import Hold, is_held
-from dwindle.pytorch.lr_peaks import LrPeak, peaks_given, peaks_read
+from dwindle.pytorch.lr_peaks import LrPeak, peaks_given, peaks_read, peaks_read_again
 from dwindle.pytorch.planning import planned, rated
 from dwindle.pytorch.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.target import Target
@@ -202,8 +202,7 @@ class DecayController:
         if state["begun_with"] == self._begun_with != state["batch_size"]:
             self._target = self._target.with_batch_size(state["batch_size"])
         take_saved(state, self._hold)
-        peaks = zip(self._given, state["lr_peaks"], strict=True)
-        self._rate_anew([there if given is None else given for given, there in peaks])
+        self._rate_anew(self._unless_given(state["lr_peaks"]))
         self._peaks_are_open = self._peaks_are_open and not self._hold.steps_done
 
     def __repr__(self) -> str:
@@ -234,26 +233,28 @@ class DecayController:
             return self._given
         steps = self._target.run.quantities().get("steps")
         read = peaks_read(self.optimizer, scheduler=self._scheduler, steps=steps)
-        both = zip(self._given, read, strict=True)
+        return self._unless_given(read)
+
+    def _unless_given(self, peaks: Sequence[float | None]) -> list[float | None]:
+        both = zip(self._given, peaks, strict=True)
         return [found if given is None else given for given, found in both]
 
     def _settle(self) -> None:
         """Take in what changed since the last step: late schedulers, new groups."""
-        new = len(self.optimizer.param_groups) - len(self._hold.plans)
-        if not (new or self._peaks_are_open):
+        groups, plans = self.optimizer.param_groups, self._hold.plans
+        if len(groups) == len(plans) and not self._peaks_are_open:
             return
         with facts_asked_of(_CALLER):
-            if new:
-                self._given += [self._one_peak] * new
-                known = self._hold.plans
-                settled = [] if self._peaks_are_open else known
-                peaks = [plan.lr_peak for plan in settled]
-                peaks += self._peaks()[len(settled) :]
-                plans = planned(self.optimizer, self._target, peaks, known)
+            peaks = [plan.lr_peak for plan in plans]
+            if self._peaks_are_open and self._target.needs_peak:
+                peaks = peaks_read_again(self.optimizer, peaks)
+            if new := groups[len(plans) :]:
+                self._given += [self._one_peak] * len(new)
+                peaks += self._peaks()[len(plans) :]
+                plans = planned(self.optimizer, self._target, peaks, plans)
                 self._hold.take_plans(plans)
                 self._mark()
-            else:
-                self._rate_anew(self._peaks())
+            self._rate_anew(self._unless_given(peaks))
         self._peaks_are_open = False
 
     def _rate_anew(self, peaks: list[float | None]) -> None:

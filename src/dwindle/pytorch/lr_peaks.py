@@ -16,6 +16,8 @@ LrPeak = float | Sequence[float] | None
 
 # Longer runs are followed so far; their peak comes with the warm-up.
 _MOST_STEPS = 50_000
+# OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
+_LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 # Where wrappers of other libraries keep the scheduler.
 _INSIDE = ("scheduler", "lr_scheduler")
 
@@ -41,8 +43,7 @@ def peaks_read(
     """Return the largest lr that each group will have; None where nobody tells.
 
     From the scheduler if it is given: followed over the steps of the run, on a copy.
-    Else from what schedulers leave in the groups: OneCycleLR the ``max_lr``, all of
-    torch's the ``initial_lr`` that they multiply. Else the lr of now.
+    Else from what schedulers leave in the groups, else the lr of now.
 
     Args:
         optimizer: Read, never touched.
@@ -58,17 +59,42 @@ def peaks_read(
     for peaks in _of_scheduler(inner, optimizer, steps):
         if peaks is not None:
             return [peak or None for peak in peaks]
-    return [_of_group(at, group) for at, group in enumerate(optimizer.param_groups)]
+    groups = optimizer.param_groups
+    _refuse_scales(groups)
+    return [_above_zero(group, (*_LEFT_BY_SCHEDULERS, "lr")) for group in groups]
 
 
-def _of_group(at: int, group: Group) -> float | None:
-    scale = float(group.get("lr_scale", 1.0))
-    if scale != 1 and group.get(MARKER) != 0:
-        asked = f"The largest lr of group {at}"
-        why = f"Its lr_scale of {scale:g} is applied by timm's schedulers only."
-        raise RefusedError(asked, why, "Give scheduler=, or lr_peak= for each group.")
-    named = (group.get(name) for name in ("max_lr", "initial_lr", "lr"))
+def peaks_read_again(
+    optimizer: Optimizer, before: Sequence[float | None]
+) -> list[float | None]:
+    """Return what schedulers left in the groups since the controller was built.
+
+    The lr of now does not count: somebody who sets it by hand may be warming up.
+
+    Args:
+        optimizer: Read, never touched.
+        before: The peaks that were read then.
+
+    """
+    found = [
+        _above_zero(group, _LEFT_BY_SCHEDULERS) for group in optimizer.param_groups
+    ]
+    return [now or then for now, then in zip(found, before, strict=True)]
+
+
+def _above_zero(group: Group, names: Sequence[str]) -> float | None:
+    named = (group.get(name) for name in names)
     return next((float(lr) for lr in named if lr is not None and lr > 0), None)
+
+
+def _refuse_scales(groups: Sequence[Group]) -> None:
+    for at, group in enumerate(groups):
+        scale = float(group.get("lr_scale", 1.0))
+        if scale != 1 and group.get(MARKER) != 0:
+            asked = f"The largest lr of group {at}"
+            why = f"Its lr_scale of {scale:g} is applied by timm's schedulers only."
+            instead = "Give scheduler=, or lr_peak= for each group."
+            raise RefusedError(asked, why, instead)
 
 
 def _unwrapped_scheduler(scheduler: object) -> Any:

@@ -8,7 +8,6 @@ from torch.optim import Optimizer
 from dwindle.errors import RefusedError
 from dwindle.pytorch.adoption import has_lr
 from dwindle.pytorch.group_plan import GroupPlan, Mechanism
-from dwindle.pytorch.probe import probe
 from dwindle.pytorch.rehearsal import CYCLED, NO_HOOKS, Rehearsal
 
 _ASGD = "Build it with lambd=0: that is a second decay, and on by default."
@@ -104,4 +103,6 @@ def _asked_of(optimizer: Optimizer) -> str:
 
 def holds_a_penalty(optimizer: Optimizer) -> list[bool]:
     """Tell per group whether weight_decay is a penalty as SGD's is."""
+    from dwindle.pytorch.probe import probe
+
     return [group.coupled_sgd for group in probe(optimizer).groups]

@@ -1,0 +1,231 @@
+"""A held weight goes its path in every kernel: foreach, fused, compiled, under AMP."""
+
+import logging
+from functools import partial
+
+import pytest
+import torch
+from pytorch.held_path import TOLERANCES, Path, off, undriven_step, weight_of, worst_off
+from tolerance import digits
+from torch.optim import SGD, Adam, AdamW, lr_scheduler
+
+from dwindle.errors import RefusedError
+from dwindle.pytorch import DecayController
+
+LR = 0.1
+FORMS = {
+    "AdamW, loop": partial(AdamW, foreach=False),
+    "AdamW, foreach": partial(AdamW, foreach=True),
+    "AdamW, fused": partial(AdamW, fused=True),
+    "SGD, loop": partial(SGD, momentum=0.9, foreach=False),
+    "SGD, foreach": partial(SGD, momentum=0.9, foreach=True),
+    "SGD, fused": partial(SGD, momentum=0.9, fused=True),
+    "Adam, fused": partial(Adam, fused=True, weight_decay=0.1),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.getLogger("dwindle").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    yield
+    logging.getLogger("dwindle").setLevel(logging.NOTSET)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_of_an_optimizer(form, dtype):
+    """Loop, foreach and fused kernels decay alike, along a falling lr."""
+    weight = weight_of(dtype)
+    optimizer = FORMS[form]([weight], lr=LR)
+    falling = lr_scheduler.CosineAnnealingLR(optimizer, T_max=60)
+    DecayController(optimizer, half_life="20 steps")
+    path = Path(20, "follow-lr", LR)
+    worst = worst_off(optimizer, weight, path, 60, after=falling.step)
+    assert worst <= TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize("fused", [False, True])
+@pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
+def test_an_lr_that_is_a_tensor(dtype, fused):
+    """Schedulers change it in place; torch then computes 1 - lr·knob in its format."""
+    weight = weight_of(dtype)
+    optimizer = AdamW([weight], lr=torch.tensor(LR), fused=fused)
+    falling = lr_scheduler.ExponentialLR(optimizer, gamma=0.9)
+    held = DecayController(optimizer, half_life="20 steps")
+    path = Path(20, "follow-lr", float(torch.tensor(LR)))
+    worst = worst_off(optimizer, weight, path, 40, after=falling.step)
+    assert held.mechanisms == ("native",)
+    assert worst <= 1e-6  # float32 digits, whatever the weight has
+
+
+@pytest.mark.parametrize("form", ["AdamW, loop", "SGD, foreach"])
+def test_half_precision_is_held_where_it_can_be(form):
+    """bfloat16 follows a half-life of 10 steps to a few percent, as it can write."""
+    weight = weight_of(torch.bfloat16)
+    optimizer = FORMS[form]([weight], lr=LR)
+    DecayController(optimizer, half_life="10 steps")
+    path = Path(10, "follow-lr", LR)
+    assert worst_off(optimizer, weight, path, 30) <= 0.05  # 30 roundings of 2e-3
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_what_half_precision_rounds_away_is_refused(dtype):
+    """No weight of bfloat16 would change with a half-life of 3000 steps."""
+    optimizer = AdamW([weight_of(dtype)], lr=1e-3)
+    name = str(dtype).removeprefix("torch.")
+    with pytest.raises(RefusedError, match=f"{name} rounds away.*ask for at most"):
+        DecayController(optimizer, half_life="3000 steps")
+
+
+def test_coarse_steps_are_told(caplog):
+    """Where rounding changes the rate by percents, one line says so."""
+    logging.getLogger("dwindle").setLevel(logging.WARNING)
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        optimizer = AdamW([weight_of(torch.bfloat16)], lr=1e-3)
+        DecayController(optimizer, half_life="100 steps")
+    assert "bfloat16 rounds a shrink of 0.00691 per step" in caplog.text
+
+
+@pytest.mark.parametrize("form", ["AdamW, foreach", "SGD, foreach"])
+def test_a_step_that_amp_skips_outside(form):
+    """An unfused step is not called after an overflow: nothing decays or is counted."""
+    weight = weight_of(torch.float32)
+    optimizer = FORMS[form]([weight], lr=LR)
+    held = DecayController(optimizer, half_life="10 steps")
+    _amp_steps(optimizer, weight, bad={2, 5})
+    assert held.steps_done == 8
+    assert off(weight, 0.5**0.8) <= TOLERANCES[torch.float32]
+
+
+@pytest.mark.parametrize("form", ["AdamW, fused", "SGD, fused", "Adam, fused"])
+def test_a_step_that_amp_skips_inside(form):
+    """A fused step is called all the same and skips inside: found_inf is read."""
+    weight = weight_of(torch.float32)
+    optimizer = FORMS[form]([weight], lr=LR)
+    held = DecayController(optimizer, half_life="10 steps")
+    _amp_steps(optimizer, weight, bad={2, 5})
+    assert held.steps_done == 8
+    assert off(weight, 0.5**0.8) <= TOLERANCES[torch.float32]
+
+
+def _amp_steps(optimizer, weight, bad):
+    """Ten steps with a GradScaler; the gradients of bad ones are infinite."""
+    scaler = torch.amp.GradScaler("cpu", init_scale=4.0)
+    for step in range(10):
+        optimizer.zero_grad()
+        scaler.scale(0.0 * weight.sum()).backward()
+        if step in bad:
+            weight.grad.fill_(torch.inf)
+        scaler.step(optimizer)
+        scaler.update()
+
+
+def _of_the_step(optimizer):
+    return torch.compile(optimizer.step, backend="eager")
+
+
+def _of_a_function(optimizer):
+    def train():
+        optimizer.step()
+
+    return torch.compile(train, backend="eager")
+
+
+# Torch compiles with parts of its own that it has deprecated.
+_DEPRECATED = "ignore:.*torch.jit.script_method:DeprecationWarning"
+
+
+@pytest.mark.filterwarnings(_DEPRECATED)
+@pytest.mark.parametrize("compiled", [_of_the_step, _of_a_function])
+@pytest.mark.parametrize("form", ["AdamW, loop", "AdamW, foreach", "SGD, foreach"])
+def test_a_compiled_step_bakes_no_number_in(form, compiled):
+    """The hooks stay outside of the graph, and the knob enters it as a number."""
+    torch.compiler.reset()
+    weight = weight_of()
+    optimizer = FORMS[form]([weight], lr=LR)
+    falling = lr_scheduler.CosineAnnealingLR(optimizer, T_max=20)
+    DecayController(optimizer, half_life="20 steps")
+    path, step = Path(20, "follow-lr", LR), compiled(optimizer)
+    for _ in range(20):
+        kept = path.step(optimizer.param_groups[0]["lr"])
+        weight.grad = torch.zeros_like(weight)
+        step()
+        falling.step()
+        assert off(weight, kept) <= TOLERANCES[torch.float64]
+
+
+@pytest.mark.filterwarnings(_DEPRECATED)
+def test_a_changing_knob_is_not_compiled_anew_each_time():
+    """The second value makes the knob a symbol; the 18 after it need no new graph."""
+    torch.compiler.reset()
+    weight = weight_of()
+    optimizer = AdamW([weight], lr=LR, foreach=False)
+    DecayController(optimizer, half_life="20 steps")
+    graphs = []
+
+    def counting(graph, _):
+        graphs.append(graph)
+        return graph.forward
+
+    step = torch.compile(optimizer.step, backend=counting)
+    for at in range(20):
+        optimizer.param_groups[0]["lr"] = LR / (1 + at)
+        weight.grad = torch.zeros_like(weight)
+        step()
+    assert len(graphs) <= 4  # state is made, numbers become symbols, then no more
+
+
+@pytest.mark.filterwarnings(_DEPRECATED)
+def test_a_step_that_must_be_one_graph_is_refused():
+    """With fullgraph=True torch refuses, and gives our reason."""
+    torch.compiler.reset()
+    weight = weight_of()
+    optimizer = AdamW([weight], lr=LR)
+    DecayController(optimizer, half_life="20 steps")
+    weight.grad = torch.zeros_like(weight)
+    step = torch.compile(optimizer.step, backend="eager", fullgraph=True)
+    reason = "a new number each time; compile without fullgraph"
+    with pytest.raises(torch._dynamo.exc.Unsupported, match=reason):
+        step()
+
+
+def test_a_captured_graph_is_refused(monkeypatch):
+    """While a CUDA graph is captured, a step would bake its decay in.
+
+    There is no GPU here: what torch says of the stream is imitated.
+    """
+    weight = weight_of()
+    optimizer = AdamW([weight], lr=LR)
+    held = DecayController(optimizer, half_life="20 steps")
+    held._hold._on_cuda = True
+    held._peaks_are_open = False
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
+    with pytest.raises(RefusedError, match=r"CUDA graph.*step\(\) outside"):
+        undriven_step(optimizer, weight)
+    monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
+    undriven_step(optimizer, weight)
+    assert held.e_folds[0] == digits(0.03465735902799726, rel=1e-12)
+
+
+@pytest.mark.parametrize("form", ["AdamW, foreach", "SGD, foreach"])
+def test_complex_weights(form):
+    """Both parts of a complex weight decay alike."""
+    weight = torch.nn.Parameter(torch.tensor([1 + 2j, -0.5 + 0.1j]).cdouble())
+    start = weight.detach().clone()
+    optimizer = FORMS[form]([weight], lr=LR)
+    DecayController(optimizer, half_life="10 steps")
+    for _ in range(10):
+        undriven_step(optimizer, weight)
+    assert (weight.detach() / start - 0.5).abs().max() <= TOLERANCES[torch.float64]
+
+
+def test_weights_in_two_formats():
+    """A group of float32 and float64 has the digits of float32, both decay alike."""
+    wide, narrow = weight_of(torch.float64), weight_of(torch.float32)
+    optimizer = AdamW([wide, narrow], lr=LR, foreach=False)
+    DecayController(optimizer, half_life="10 steps")
+    for _ in range(10):
+        undriven_step(optimizer, wide, narrow)
+    assert off(wide, 0.5) <= TOLERANCES[torch.float32]
+    assert off(narrow, 0.5) <= TOLERANCES[torch.float32]
