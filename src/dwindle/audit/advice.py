@@ -11,7 +11,7 @@ from dwindle.errors import DwindleError
 Advice = tuple[str, str]  # what to do; the line to write, empty where there is none
 
 _SHARE_THAT_ACTS = "20% of the run"
-_LEAST_EPOCHS = "1 epochs"
+_SEES_ALL = "2 epochs"
 # Beyond this many runs a half-life is no decay that one could turn up a little.
 _HOPELESS_RUNS = 10
 _WITH_SWITCH = frozenset({"Adam", "NAdam", "RAdam"})
@@ -32,7 +32,7 @@ def advice_for(code: str, told: Explanation, run: Run) -> Advice:
         >>> from dwindle.decay.explain import explain
         >>> run = Run(lr=1e-2, batch_size=100, dataset_size=10_000, epochs=3)
         >>> advice_for("DW011", explain(5, "torch.AdamW", run=run), run)[1]
-        'weight_decay=0.6908  # was 5'
+        'weight_decay=0.346  # was 5'
 
     """
     return _ADVICE[code](told, run) if code in _ADVICE else ("", "")
@@ -74,8 +74,8 @@ def _longer(told: Explanation, run: Run) -> Advice:
 
 
 def _shorter(told: Explanation, run: Run) -> Advice:
-    remedy = "For a half-life of one epoch, the shortest that sees all examples:"
-    return remedy, line_for_half_life(_LEAST_EPOCHS, told, run)
+    remedy = f"For a half-life of {_SEES_ALL}, which sees all examples:"
+    return remedy, line_for_half_life(_SEES_ALL, told, run)
 
 
 def _symbol(told: Explanation) -> str:

@@ -7,8 +7,8 @@ from dwindle.audit.findings import Finding
 from dwindle.audit.show import share_text
 from dwindle.decay.explain import Explanation
 
-# Within this factor in e-folds a setting counts as one of its kind.
-_ALIKE = 2.0
+# So far beyond the least and the most decay of its kind a setting is told.
+_MARGIN = 2.0
 # Recipes are compared by what carries the decay: the gradient, or a step beside it.
 _KINDS = {
     "coupled-sgd": "sgd",
@@ -161,6 +161,12 @@ def nearest_recipe(family: str | None, e_folds: float | None) -> Recipe | None:
     return min(alike, key=lambda recipe: abs(math.log(recipe.e_folds / e_folds)))
 
 
+def _is_among(e_folds: float, kind: str) -> bool:
+    """Tell whether recipes of a kind decay both less and more."""
+    known = [recipe.e_folds for recipe in RECIPES if recipe.kind == kind]
+    return min(known) <= e_folds <= max(known)
+
+
 def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
     """Return the note on a setting that is far from all recipes of its kind.
 
@@ -175,7 +181,12 @@ def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
     recipe = nearest_recipe(told.family, told.e_folds)
     if recipe is None or told.e_folds is None or told.kept is None:
         return None
-    if 1 / _ALIKE <= told.e_folds / recipe.e_folds <= _ALIKE:
+    # A weight that swings has e-folds too, but no half-life to compare.
+    if told.shrink_per_step is None:
+        return None
+    if 1 / _MARGIN <= told.e_folds / recipe.e_folds <= _MARGIN or _is_among(
+        told.e_folds, recipe.kind
+    ):
         return None
     return Finding(
         code="DW017",

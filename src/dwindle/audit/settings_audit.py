@@ -140,7 +140,7 @@ def _in_file(found: Finding, path: str) -> Finding:
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
     if setting.weight_decay:
         return []
-    said = "weight_decay is 0" if setting.is_typed else _UNSAID
+    said = "weight_decay is 0." if setting.is_typed else _UNSAID
     remedy, line = _a_decay_that_acts(setting)
     return [Finding(code="DW021", where=where, evidence=said, remedy=remedy, line=line)]
 

@@ -260,7 +260,7 @@ def _facts(
     told = " × ".join(
         f"{count} {word}" for count, word in zip(parts, words, strict=True) if count > 1
     )
-    how = "" if "batch_size" in known or not told else f" ({told})"
+    how = "" if "batch_size" in known or parts[1:] == (1, 1) else f" ({told})"
     length = f"{run.epochs:g} epochs" if run.epochs else f"{run.steps or '?'} steps"
     facts = {"batch": f"{run.batch_size}{how}", "length": length}
     if run.dataset_size:

@@ -1,0 +1,175 @@
+"""An audit: its order, its exit code, its JSON, and how it looks."""
+
+import io
+import json
+import re
+
+import pytest
+from rich.console import Console
+
+from dwindle.audit.codes import CODES
+from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.show import as_html, as_rich, as_text
+from dwindle.decay.run import Run
+from dwindle.errors import UnknownNameError
+
+LONG = "optimizer = torch.optim.AdamW(" + "x" * 120 + ")"
+LINE = GroupLine(
+    group="0",
+    parameters=54,
+    numbers=25_500_000,
+    lr=0.1,
+    weight_decay=1e-4,
+    family="coupled-sgd",
+    half_life={"epochs": 1.386, "steps": 6931.0},
+    kept=6e-8,
+    dtype="float32",
+    run=Run(lr=0.1),
+)
+
+
+def found(code, **words):
+    """A finding with words in all of its places."""
+    told = {"where": "fc.bias", "evidence": "seen", "remedy": "do this:"} | words
+    return Finding(code=code, **told)
+
+
+def audit_of(*codes):
+    """An audit that found these codes."""
+    return Audit(
+        target="train:make", optimizer="SGD", findings=tuple(map(found, codes))
+    )
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_errors_and_warnings_fail_and_notes_never_do(code):
+    """The exit code is 1 exactly where something is no note."""
+    assert audit_of(code).exit_code == int(CODES[code].severity != "note")
+
+
+def test_an_audit_without_findings_passes():
+    """Nothing found is exit code 0, and it is said."""
+    assert audit_of().exit_code == 0
+    assert "Nothing was found." in str(audit_of())
+
+
+def test_the_worst_comes_first():
+    """Findings are told by severity, whatever the order in which they were found."""
+    told = [each.code for each in audit_of("DW003", "DW001", "DW004").findings]
+    assert told == ["DW004", "DW001", "DW003"]
+    assert audit_of(*told).counts == {"error": 1, "warning": 1, "note": 1}
+
+
+def test_selecting_and_ignoring():
+    """--select keeps, --ignore leaves out and wins; prefixes will do."""
+    audit = audit_of("DW001", "DW002", "DW010")
+    assert [f.code for f in audit.selected(["DW00"]).findings] == ["DW001", "DW002"]
+    assert [f.code for f in audit.selected([], ["DW00"]).findings] == ["DW010"]
+    assert audit.selected(["DW001"], ["DW001"]).findings == ()
+    assert audit.selected().findings == audit.findings
+    with pytest.raises(UnknownNameError, match="Got 'DW9'"):
+        audit.selected(["DW9"])
+
+
+def test_a_finding_has_a_code_that_is_known():
+    """A finding cannot have a code without a page."""
+    with pytest.raises(UnknownNameError, match="Got 'DW999'"):
+        found("DW999")
+
+
+def test_the_json_has_the_documented_fields():
+    """as_dict is JSON, with every field that docs/audit.md names."""
+    plain = Audit(target="t", findings=(found("DW001"),), table=(LINE,)).as_dict()
+    assert json.loads(json.dumps(plain)) == plain
+    assert list(plain) == [
+        "target",
+        "optimizer",
+        "facts",
+        "groups",
+        "findings",
+        "unchecked",
+        "counts",
+        "exit_code",
+    ]
+    assert list(plain["findings"][0]) == [
+        "code",
+        "severity",
+        "title",
+        "where",
+        "evidence",
+        "remedy",
+        "line",
+    ]
+    assert set(plain["groups"][0]) == set(GroupLine.__dataclass_fields__) - {"run"}
+
+
+def test_the_text_tells_everything():
+    """A reader of the text sees table, findings, remedies and what was not checked."""
+    audit = Audit(
+        target="train:make",
+        optimizer="SGD",
+        findings=(found("DW001", line="weight_decay=0.3"),),
+        table=(LINE,),
+        facts={"batch": "256"},
+        unchecked=("DW010 was not checked.",),
+    )
+    shown = str(audit)
+    for text in (
+        "train:make · SGD",
+        "batch 256",
+        "25,500,000",
+        "1.39 epochs",
+        "6e-08",
+        "DW001 warning  a bias decays",
+        "fc.bias",
+        "seen",
+        "do this:",
+        "            weight_decay=0.3\n",
+        "1 warning.",
+        "DW010 was not checked.",
+        "dwindle audit --explain DW001",
+    ):
+        assert text in shown
+
+
+def test_a_line_to_copy_is_whole():
+    """The line to write is one line in the text, however long it is."""
+    audit = Audit(target="t", findings=(found("DW001", line=LONG),))
+    assert f"            {LONG}" in as_text(audit).splitlines()
+
+
+@pytest.mark.parametrize("width", [60, 80, 120])
+def test_nothing_is_cut_in_a_terminal(width):
+    """In a terminal of any width no letter is lost: what is too long is folded."""
+    audit = Audit(target="t", findings=(found("DW001", line=LONG),), table=(LINE,))
+    console = Console(width=width, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(as_rich(audit))
+    lines = captured.get().splitlines()
+    assert max(map(len, lines)) <= width
+    letters = re.sub(r"\s", "", captured.get())
+    assert re.sub(r"\s", "", LONG) in letters
+
+
+def test_markup_is_text():
+    """What looks like markup of rich is shown as it is."""
+    audit = Audit(target="[red]t[/]", findings=(found("DW001", where="[bold]x"),))
+    assert "[red]t[/]" in str(audit)
+    assert "[bold]x" in str(audit)
+
+
+def test_html_is_escaped():
+    """No name of a parameter becomes a tag in a notebook."""
+    evil = "<script>alert(1)</script>"
+    words = {"where": evil, "evidence": evil, "remedy": evil, "line": evil}
+    audit = Audit(
+        target=evil,
+        optimizer=evil,
+        findings=(found("DW001", **words),),
+        table=(GroupLine(group=evil, lr=0.1),),
+        facts={evil: evil},
+    )
+    shown = as_html(audit)
+    assert audit._repr_html_() == shown
+    assert "<script" not in shown
+    assert shown.count("&lt;script&gt;") == 9

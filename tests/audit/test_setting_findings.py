@@ -1,0 +1,177 @@
+"""One setting, judged: planted faults are found, sound settings give nothing."""
+
+import pytest
+from tolerance import digits
+
+from dwindle.audit.setting_findings import findings_of_setting, judge, line_of_setting
+from dwindle.decay.explain import explain
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError, UnknownNameError
+
+COSINE = Schedule(shape="cosine")
+DATA = {"batch_size": 100, "dataset_size": 10_000, "epochs": 30}
+FAULTS = {
+    "coupled adaptive": ("torch.Adam", 1e-4, Run(lr=1e-3, **DATA), ["DW008"]),
+    "bfloat16": (
+        "torch.AdamW",
+        0.1,
+        Run(lr=5e-3, dtype="bfloat16", **DATA),
+        ["DW009"],
+    ),
+    "stalls in bfloat16": (
+        "torch.AdamW",
+        0.6,
+        Run(lr=5e-3, dtype="bfloat16", steps=5000),
+        ["DW009"],
+    ),
+    "longer than the run": (
+        "torch.AdamW",
+        0.01,
+        Run(lr=1e-2, **DATA),
+        ["DW010"],
+    ),
+    "shorter than an epoch": ("torch.AdamW", 5.0, Run(lr=1e-2, **DATA), ["DW011"]),
+    "oscillation": (
+        "torch.SGD",
+        0.1,
+        Run(lr=0.1, momentum=0.9, steps=1000),
+        ["DW012"],
+    ),
+    "hidden": ("torch.ASGD", 0, Run(lr=0.1, **DATA), ["DW013"]),
+    "rounding": ("torch.AdamW", 0.01, Run(lr=1e-5), ["DW023"]),
+    "flips": ("torch.AdamW", 2e3, Run(lr=1e-3), ["DW024"]),
+    "layer-wise trust": ("timm.lamb", 0.1, Run(lr=1e-3, **DATA), ["DW025"]),
+    "schedule-free": (
+        "schedulefree.AdamWScheduleFree",
+        0.1,
+        Run(lr=1e-3, **DATA),
+        ["DW025"],
+    ),
+    "constant under a cosine": (
+        "optax.adafactor",
+        1e-3,
+        Run(lr=1e-3, schedule=COSINE, **DATA),
+        ["DW026"],
+    ),
+}
+SOUND = {
+    "DeiT": (
+        "torch.AdamW",
+        0.05,
+        Run(
+            lr=1e-3,
+            batch_size=1024,
+            dataset_size=1_281_167,
+            epochs=300,
+            schedule=COSINE,
+        ),
+    ),
+    "CIFAR": (
+        "torch.SGD",
+        5e-4,
+        Run(
+            lr=0.1,
+            momentum=0.9,
+            batch_size=128,
+            dataset_size=50_000,
+            epochs=200,
+            schedule=COSINE,
+        ),
+    ),
+    "nanoGPT": (
+        "torch.AdamW",
+        0.1,
+        Run(lr=6e-4, steps=600_000, schedule=Schedule(shape="cosine", final=0.1)),
+    ),
+    "no decay": ("torch.AdamW", 0, Run(lr=1e-3, **DATA)),
+    "no decay, coupled": ("torch.Adam", 0, Run(lr=1e-3, **DATA)),
+    "nothing known": ("torch.AdamW", 0.1, Run()),
+}
+
+
+@pytest.mark.parametrize(("knob", "value", "run", "codes"), FAULTS.values(), ids=FAULTS)
+def test_a_planted_fault_is_found_and_nothing_else(knob, value, run, codes):
+    """Each fault of size or kind gives its code and no other."""
+    found = findings_of_setting(knob, value, run, where="group 3")
+    assert [each.code for each in found] == codes
+    assert {each.where for each in found} == {"group 3"}
+    assert all(each.evidence for each in found)
+
+
+@pytest.mark.parametrize(("knob", "value", "run"), SOUND.values(), ids=SOUND)
+def test_a_sound_setting_gives_nothing(knob, value, run):
+    """Recipes that people use, and settings that do not decay, give no finding."""
+    assert findings_of_setting(knob, value, run) == ()
+
+
+@pytest.mark.parametrize(
+    ("code", "knob", "value", "run"),
+    [
+        ("DW010", "torch.AdamW", 0.01, Run(lr=1e-2, **DATA)),
+        ("DW011", "torch.AdamW", 5.0, Run(lr=1e-2, **DATA)),
+        ("DW011", "torch.SGD", 0.1, Run(lr=1e-2, momentum=0.9, **DATA)),
+    ],
+)
+def test_the_line_mends_what_was_found(code, knob, value, run):
+    """With the number of the line the finding is gone."""
+    (found,) = findings_of_setting(knob, value, run)
+    assert found.code == code
+    number = float(found.line.partition("=")[2].partition("#")[0])
+    assert f"# was {value:g}" in found.line
+    assert findings_of_setting(knob, number, run) == ()
+
+
+def test_the_line_has_the_knobs_own_word():
+    """A line for scikit-learn says alpha, as one types it there."""
+    knob = "sklearn.neural_network.MLPClassifier:sgd"
+    (found,) = findings_of_setting(knob, 50, Run(lr=0.1, **DATA))
+    assert found.line.startswith("alpha=")
+
+
+def test_a_hopeless_decay_is_not_turned_up():
+    """Where a half-life is many runs long, as in fine-tuning, 0 is what to write."""
+    run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
+    (found,) = findings_of_setting("torch.AdamW", 0.1, run)
+    assert found.code == "DW010"
+    assert found.line == "weight_decay=0.0  # was 0.1"
+    assert "fine-tuning" in found.remedy
+
+
+@pytest.mark.parametrize(
+    ("run", "told"),
+    [
+        (Run(), ["Sizes of the decay were not checked: give --lr."]),
+        (Run(lr=1e-3, steps=20_000), ["DW011 was not checked: give --dataset-size"]),
+        (Run(lr=1e-3, **DATA), []),
+    ],
+)
+def test_what_was_not_checked_is_told(run, told):
+    """A missing fact is named beside the check that wants it."""
+    unchecked = judge("torch.AdamW", 0.1, run).unchecked
+    assert len(unchecked) == len(told)
+    for sentence, start in zip(unchecked, told, strict=True):
+        assert sentence.startswith(start)
+
+
+def test_a_run_that_is_too_long_is_no_fault():
+    """A run of too many steps to follow gives no finding on the decay."""
+    assert findings_of_setting("torch.AdamW", 0.1, Run(lr=1e-3, steps=10**8)) == ()
+
+
+def test_the_row_of_the_table_is_the_explanation():
+    """The table shows the numbers of dwindle explain."""
+    run = Run(lr=1e-3, schedule=COSINE, **DATA)
+    told = explain(0.1, "torch.AdamW", run=run)
+    line = line_of_setting(told, run, group="0", parameters=3, numbers=30)
+    assert line.half_life["epochs"] == digits(69.3, rel=1e-3)  # ln 2/1e-4 steps
+    assert (line.lr, line.weight_decay, line.kept) == (1e-3, 0.1, told.kept)
+    assert (line.knob, line.run, line.dtype) == ("torch.optim.AdamW", run, "float32")
+
+
+def test_errors_of_a_setting_teach():
+    """A knob that nobody knows, or an impossible number, is refused with words."""
+    with pytest.raises(UnknownNameError, match=r"Nearest: torch\.optim\.AdamW"):
+        findings_of_setting("torch.optim.AdamWW", 0.1, Run())
+    with pytest.raises(RangeError, match="0 or more"):
+        findings_of_setting("torch.AdamW", -1, Run())
