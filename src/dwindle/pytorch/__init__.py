@@ -1,7 +1,9 @@
 """Decay inside a torch program: groups, penalty, probe, controller, audit."""
 
+from dwindle.pytorch.audit import audit
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.groups import decay_groups
+from dwindle.pytorch.penalty import L2Penalty
 from dwindle.pytorch.probe import probe
 
-__all__ = ["DecayController", "decay_groups", "probe"]
+__all__ = ["DecayController", "L2Penalty", "decay_groups", "probe"]

@@ -1,0 +1,80 @@
+"""What the checks of an audit look at: gathered once, from a program left as it is."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from torch import nn
+
+from dwindle.decay.run import Run
+from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
+from dwindle.pytorch.checks.normalized import Normalized
+from dwindle.pytorch.checks.rates import Rate, rates_of
+from dwindle.pytorch.double_decay import Penalizing, penalties_of
+from dwindle.pytorch.roles import Held, held_parameters
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Facts:
+    """A torch program as the checks see it."""
+
+    model: nn.Module
+    held: tuple[Held, ...]
+    groups: tuple[Group, ...]
+    run: Run
+    scheduler: object | None
+    normalized: tuple[Normalized, ...]
+    rates: tuple[Rate, ...]
+    penalties: tuple[Penalizing, ...]
+
+    @cached_property
+    def places(self) -> Mapping[int, tuple[Group, ...]]:
+        """Groups of each parameter, by its id; one that is listed twice comes twice."""
+        found: dict[int, tuple[Group, ...]] = {}
+        for group in self.groups:
+            for held in group.held:
+                found[id(held.parameter)] = (*found.get(id(held.parameter), ()), group)
+        return found
+
+    def groups_of(self, held: Held) -> tuple[Group, ...]:
+        """Return the groups that list a parameter."""
+        return self.places.get(id(held.parameter), ())
+
+    def decaying(self, *roles: str) -> tuple[Held, ...]:
+        """Return trainable parameters of these roles that are in a decaying group."""
+        return tuple(
+            held
+            for held in self.held
+            if held.role in roles
+            and held.trainable
+            and any(group.decays for group in self.groups_of(held))
+        )
+
+    @property
+    def steps(self) -> int | None:
+        """Steps of the run, where they are known."""
+        steps = self.run.quantities().get("steps")
+        return None if steps is None else int(steps)
+
+
+def gathered(
+    model: nn.Module,
+    optimizer: object,
+    *,
+    scheduler: object | None,
+    run: Run,
+    normalized: Iterable[Normalized],
+) -> Facts:
+    """Return all facts that the checks need; nothing of the program is changed."""
+    held = held_parameters(model)
+    groups = tuple(groups_of(optimizers_of(optimizer), held, run))
+    return Facts(
+        model=model,
+        held=held,
+        groups=groups,
+        run=run,
+        scheduler=scheduler,
+        normalized=tuple(normalized),
+        rates=tuple(rates_of(groups, run)),
+        penalties=penalties_of(each.parameter for each in held),
+    )

@@ -1,0 +1,182 @@
+"""A param group as an audit sees it: its parameters, its peak lr, what it does."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dwindle.decay.run import DTYPES, Run
+from dwindle.pytorch.hold import is_held
+from dwindle.pytorch.probe import GroupProbe, probe
+from dwindle.pytorch.roles import Held
+from dwindle.pytorch.toy import Toy, unwrapped
+
+KNOB = "weight_decay"
+# Where a scheduler or a recipe keeps the highest lr of a group, best first.
+_PEAKS = ("max_lr", "initial_lr", "lr")
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """One param group: what is in it, and what its optimizer does to a weight there.
+
+    ``number`` counts the groups of all optimizers from 0. ``held`` are its parameters
+    as it lists them, twice where it lists one twice; ``strangers`` counts those that
+    the model does not have. ``lr`` is the peak; ``knob`` what ``weight_decay`` says.
+    ``steps_without_gradient``: whether a weight whose gradient is None changes too.
+    ``decay_scale``: its part of the decay that a DecayController holds; None without.
+    """
+
+    number: int
+    optimizer: Optimizer
+    options: Mapping[str, Any]
+    held: tuple[Held, ...]
+    strangers: int
+    lr: float
+    knob: float
+    probe: GroupProbe
+    steps_without_gradient: bool = False
+    decay_scale: float | None = None
+
+    @property
+    def decays(self) -> bool:
+        """Whether a step takes anything off a weight with zero gradient."""
+        if self.decay_scale is not None:
+            return self.decay_scale > 0
+        return self.probe.family != "none"
+
+    @property
+    def is_free(self) -> bool:
+        """Whether its own knob decides the decay, and no controller does."""
+        return self.decay_scale is None
+
+    @property
+    def half_life_steps(self) -> float | None:
+        """Half-life of such a weight at the peak lr; None where there is none."""
+        return self.probe.half_life_steps
+
+    @property
+    def numbers(self) -> int:
+        """Entries of all of its parameters."""
+        return sum(held.parameter.numel() for held in self.held)
+
+    def run(self, run: Run) -> Run:
+        """Return the facts of a training with the group's own lr and momentum."""
+        own: dict[str, Any] = {
+            "lr": self.lr or None,
+            "momentum": float(self.options.get("momentum", 0.0)),
+            "dampening": float(self.options.get("dampening", 0.0)),
+            "nesterov": bool(self.options.get("nesterov", False)),
+        }
+        betas = self.options.get("betas")
+        if isinstance(betas, Sequence) and len(betas) == len(run.betas):
+            own["betas"] = tuple(map(float, betas))
+        if self.probe.dtype in DTYPES:
+            own["dtype"] = self.probe.dtype
+        return replace(run, **own)
+
+
+def optimizers_of(optimizer: object) -> tuple[Optimizer, ...]:
+    """Return the optimizers of a program, one or several, without their wrappers.
+
+    Raises:
+        RefusedError: If something is no optimizer of torch's kind.
+
+    """
+    several = isinstance(optimizer, Iterable)
+    return tuple(unwrapped(each) for each in (optimizer if several else (optimizer,)))  # type: ignore[attr-defined]  # told apart just now
+
+
+def groups_of(
+    optimizers: Iterable[Optimizer],
+    held: Iterable[Held],
+    run: Run,
+) -> Iterator[Group]:
+    """Yield the param groups of all optimizers, each probed at its peak lr."""
+    known = {id(each.parameter): each for each in held}
+    number = 0
+    for optimizer in optimizers:
+        peaks = [peak_lr(group, run) for group in optimizer.param_groups]
+        view, held_by_us = _at_peak(optimizer, peaks), is_held(optimizer)
+        probes, filling = probe(view).groups, _steps_without_gradient(view, number)
+        for group, lr, measured in zip(
+            optimizer.param_groups, peaks, probes, strict=True
+        ):
+            listed = [known.get(id(each)) for each in group["params"]]
+            options = {name: each for name, each in group.items() if name != "params"}
+            yield Group(
+                number=number,
+                optimizer=optimizer,
+                options=MappingProxyType(options),
+                held=tuple(each for each in listed if each is not None),
+                strangers=listed.count(None),
+                lr=lr,
+                knob=number_of(group.get(KNOB)),
+                probe=measured,
+                steps_without_gradient=number in filling,
+                decay_scale=_scale(group) if held_by_us else None,
+            )
+            number += 1
+
+
+def peak_lr(group: Mapping[str, Any], run: Run) -> float:
+    """Return the highest lr that a group will have, as far as it tells.
+
+    A scheduler with a warm-up has set the lr to nearly 0 already; torch's schedulers
+    keep the lr that was typed as ``initial_lr``, and OneCycleLR its ``max_lr``.
+
+    Example:
+        >>> peak_lr({"lr": 1e-6, "initial_lr": 1e-3}, Run())
+        0.001
+
+    """
+    told = [number_of(group[name]) for name in _PEAKS if name in group]
+    return next((lr for lr in told if lr > 0), run.lr or 0.0)
+
+
+def number_of(value: object) -> float:
+    """Read an option: a number, a tensor of one, or the text of one; None is 0."""
+    if value is None:
+        return 0.0
+    return float(value.item() if isinstance(value, Tensor) else value)  # type: ignore[arg-type]  # torch's own check has passed
+
+
+def _scale(group: Mapping[str, Any]) -> float:
+    return float(group.get("decay_scale", 0.0))
+
+
+def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Optimizer:
+    """Return a view of the optimizer whose groups have another lr; it shares the rest.
+
+    Only its own param_groups are new. It is probed, and never steps.
+    """
+    if all(
+        number_of(group.get("lr")) == lr and not isinstance(group.get(KNOB), str)
+        for group, lr in zip(optimizer.param_groups, peaks, strict=True)
+    ):
+        return optimizer  # one that keeps another optimizer inside shares its groups
+    view: Optimizer = object.__new__(type(optimizer))
+    view.__dict__.update(vars(optimizer))
+    view.param_groups = [
+        group | {"lr": lr or group.get("lr", 0.0), KNOB: number_of(group[KNOB])}
+        if KNOB in group
+        else group | {"lr": lr or group.get("lr", 0.0)}
+        for group, lr in zip(optimizer.param_groups, peaks, strict=True)
+    ]
+    return view
+
+
+def _steps_without_gradient(optimizer: Optimizer, first: int) -> frozenset[int]:
+    """Return the numbers of groups that decay weights without a gradient."""
+    toy = Toy.of(optimizer)
+    before = [[weight.detach().clone() for weight in group] for group in toy.weights]
+    toy.step(gradient=None)
+    return frozenset(
+        first + at
+        for at, (old, new) in enumerate(zip(before, toy.weights, strict=True))
+        if any(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
+    )

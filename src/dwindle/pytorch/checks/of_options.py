@@ -1,0 +1,170 @@
+"""Checks of what options and names say and nothing does."""
+
+from collections.abc import Iterator, Mapping
+
+from dwindle.audit.findings import Finding
+from dwindle.pytorch.checks.facts import Facts
+from dwindle.pytorch.checks.group import KNOB, Group
+from dwindle.pytorch.checks.words import (
+    class_path,
+    controller_line,
+    listed,
+    number,
+    of_groups,
+    optimizer_line,
+    settings,
+)
+
+SCALE = "lr_scale"
+# timm writes lr_scale, and its schedulers alone multiply by it.
+_WHO_SCALES = "timm.scheduler"
+# What torch's class of this name does: True where it decouples the decay.
+_PROMISES: Mapping[str, bool] = {
+    **dict.fromkeys(("Adam", "NAdam", "RAdam", "Adamax", "Adagrad"), False),
+    **dict.fromkeys(("RMSprop", "Adadelta", "SGD"), False),
+    **dict.fromkeys(("AdamW", "NAdamW", "RAdamW", "SGDW", "Muon", "Lion"), True),
+}
+# Variants that do what the plain class does: Adam8bit, FusedAdam, PagedAdamW32bit.
+_BEFORE = ("Fused", "Paged", "CPU", "DeepSpeedCPU", "Decoupled")
+_AFTER = ("8bit", "32bit", "4bit", "Fp8", "Legacy")
+# Options by which somebody has asked for the other kind: then the name is no promise.
+_ASKED = (
+    "decoupled_weight_decay",
+    "decoupled_decay",
+    "decouple",
+    "decouple_wd",
+    "decouple_lr",
+    "weight_decouple",
+    "adam_w_mode",
+    "adamw_mode",
+)
+
+
+def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
+    """DW018: groups carry an lr_scale, and their lr is not scaled."""
+    scaled = [group for group in facts.groups if SCALE in group.options]
+    scales = {float(group.options[SCALE]) for group in scaled}
+    if len(scales | {1.0}) == 1 or _is_timms(facts.scheduler):
+        return
+    told = {f"{group.lr / float(group.options[SCALE]):.9g}" for group in scaled}
+    if len(told) == 1 and len(scales) > 1:
+        return  # the lr of each group is its scale times one number: applied already
+    said = "no scheduler was given"
+    if facts.scheduler is not None:
+        said = f"a {type(facts.scheduler).__name__} does not read it"
+    yield Finding(
+        code="DW018",
+        where=of_groups(scaled),
+        evidence=f"{SCALE} runs from {number(min(scales))} to {number(max(scales))}, "
+        f"while the lr is {listed(sorted({number(g.lr) for g in scaled}))}: {said}.",
+        remedy="Apply it once, before a scheduler of torch is built (or build one of "
+        "timm.scheduler, and give it as scheduler=...):",
+        line="for group in optimizer.param_groups:\n"
+        f'    group["lr"] *= group.get("{SCALE}", 1.0)',
+    )
+
+
+def _is_timms(scheduler: object) -> bool:
+    modules = [cls.__module__ for cls in type(scheduler).__mro__]
+    return any(module.startswith(_WHO_SCALES) for module in modules)
+
+
+def promise_not_kept(facts: Facts) -> Iterator[Finding]:
+    """DW019: the class is called like another one that decays differently."""
+    for group in facts.groups:
+        promised = _PROMISES.get(_plain_name(type(group.optimizer).__name__))
+        if promised is None or not group.knob or not group.is_free or _asked(group):
+            continue
+        if not promised and _without_memory(group):
+            continue
+        kept = group.probe.decouples if promised else not group.probe.decouples
+        if kept or (promised and group.probe.shrink_per_step is not None):
+            continue
+        yield _broken(facts, group, promised=promised)
+        return  # one class, one finding
+
+
+def _broken(facts: Facts, group: Group, *, promised: bool) -> Finding:
+    name = type(group.optimizer).__name__
+    plain = _plain_name(name)
+    module = type(group.optimizer).__module__.partition(".")[0]
+    does = group.probe.sentence
+    said = "decouples its decay" if promised else "adds its decay to the gradient"
+    honest = plain.removesuffix("W") if promised else f"{plain}W"
+    return Finding(
+        code="DW019",
+        where=f"{module}.{name}",
+        evidence=f"torch's {plain} {said}; this one, stepped on a copy with "
+        f"{KNOB} {number(group.knob)} and lr {number(group.lr)}, does otherwise. "
+        f"{does}",
+        remedy="Write the class that says what is done:",
+        line=optimizer_line(facts, name=_renamed(group, plain, honest)),
+    )
+
+
+def _renamed(group: Group, plain: str, honest: str) -> str:
+    written = class_path(group.optimizer)
+    return written.replace(plain, honest) if honest in _PROMISES else written
+
+
+def _without_memory(group: Group) -> bool:
+    """Whether both kinds are one: SGD without momentum takes lr·λ off either way."""
+    name = _plain_name(type(group.optimizer).__name__)
+    return name == "SGD" and not group.options.get("momentum")
+
+
+def _plain_name(name: str) -> str:
+    for word in _BEFORE:
+        name = name.removeprefix(word)
+    for word in _AFTER:
+        name = name.removesuffix(word)
+    return name
+
+
+def _asked(group: Group) -> bool:
+    """Whether an option of the group or the optimizer asks for the decay's kind."""
+    defaults = getattr(group.optimizer, "defaults", {})
+    told = defaults | dict(group.options)
+    return any(name in told or hasattr(group.optimizer, name) for name in _ASKED)
+
+
+def numbers_as_text(facts: Facts) -> Iterator[Finding]:
+    """DW020: an option that is the text of a number, as YAML has 1e-3."""
+    for group in facts.groups:
+        texts = {
+            name: value
+            for name, value in group.options.items()
+            if isinstance(value, str) and name in ("lr", KNOB, SCALE)
+        }
+        if not texts:
+            continue
+        name, value = next(iter(texts.items()))
+        yield Finding(
+            code="DW020",
+            where=f"{of_groups([group])}, {name}",
+            evidence=f"{name} is the text {value!r}, not a number; the next step of "
+            "the optimizer will fail or misread it.",
+            remedy="Make it a number where the configuration is read:",
+            line=f'optimizer.param_groups[{group.number}]["{name}"] = float("{value}")',
+        )
+        return
+
+
+def knob_without_effect(facts: Facts) -> Iterator[Finding]:
+    """DW027: a number is typed, and a weight with zero gradient stays as it is."""
+    idle = [
+        group
+        for group in facts.groups
+        if group.knob and group.is_free and group.held and not group.decays
+    ]
+    if idle:
+        name = class_path(idle[0].optimizer)
+        yield Finding(
+            code="DW027",
+            where=of_groups(idle),
+            evidence=f"{settings(idle)}: a copy of {name} was stepped with zero "
+            "gradients, and its weights stayed as they were.",
+            remedy="Look for the option that this optimizer reads, or let a "
+            "controller decay:",
+            line=controller_line(facts),
+        )

@@ -1,0 +1,224 @@
+"""Checks of what is in which group: decayed vectors, lost and doubled parameters."""
+
+import inspect
+from collections.abc import Iterator, Sequence
+
+from torch import Tensor
+
+from dwindle.audit.findings import Finding
+from dwindle.pytorch.checks.facts import Facts
+from dwindle.pytorch.checks.group import KNOB, Group
+from dwindle.pytorch.checks.words import (
+    class_path,
+    controller_line,
+    counted,
+    names,
+    of_groups,
+    optimizer_line,
+    settings,
+    tensors,
+)
+from dwindle.pytorch.roles import Held
+
+_GROUPS_AGAIN = "Build the groups by what the parameters are for:"
+_EMBEDDINGS = "Good recipes differ. To leave them alone:"
+
+
+def decayed_biases(facts: Facts) -> Iterator[Finding]:
+    """DW001: biases, and other vectors that are no part of a normalization."""
+    yield from _decayed(facts, "DW001", facts.decaying("bias", "vector"))
+
+
+def decayed_norms(facts: Facts) -> Iterator[Finding]:
+    """DW002: gains and biases of normalization layers."""
+    yield from _decayed(facts, "DW002", facts.decaying("norm"))
+
+
+def decayed_embeddings(facts: Facts) -> Iterator[Finding]:
+    """DW003: embeddings, position embeddings and tokens."""
+    held = facts.decaying("embedding", "token")
+    yield from _decayed(facts, "DW003", held, _EMBEDDINGS)
+
+
+def _decayed(
+    facts: Facts, code: str, held: Sequence[Held], remedy: str = _GROUPS_AGAIN
+) -> Iterator[Finding]:
+    if not held:
+        return
+    groups = _groups_of(facts, held)
+    yield Finding(
+        code=code,
+        where=names(held),
+        evidence=f"{tensors(held)} in {of_groups(groups)} ({settings(groups)}); "
+        f"the first is the {held[0].why}.",
+        remedy=remedy,
+        line=optimizer_line(facts),
+    )
+
+
+def _groups_of(facts: Facts, held: Sequence[Held]) -> list[Group]:
+    found = {group.number: group for each in held for group in facts.groups_of(each)}
+    return [found[number] for number in sorted(found)]
+
+
+def in_no_group(facts: Facts) -> Iterator[Finding]:
+    """DW004: trainable parameters that no optimizer has."""
+    lost = [each for each in facts.held if each.trainable and not facts.groups_of(each)]
+    if not lost:
+        return
+    strangers = sum(group.strangers for group in facts.groups)
+    share = f"{len(lost)} of {sum(each.trainable for each in facts.held)}"
+    evidence = f"{share} trainable parameters are in no group: {tensors(lost)}."
+    remedy = "Build the optimizer from all of the model's parameters:"
+    if strangers:
+        evidence += (
+            f" The optimizer holds {counted(strangers, 'tensor')} that the model does "
+            "not have: parts of the model were replaced after it was built."
+        )
+        remedy = "Build the optimizer after the last change of the model:"
+    yield Finding(
+        code="DW004",
+        where=names(lost),
+        evidence=evidence,
+        remedy=remedy,
+        line=optimizer_line(facts),
+    )
+
+
+def in_two_groups(facts: Facts) -> Iterator[Finding]:
+    """DW005: parameters that a step updates more than once."""
+    twice = [each for each in facts.held if len(facts.groups_of(each)) > 1]
+    if not twice:
+        return
+    times = len(facts.groups_of(twice[0]))
+    groups = _groups_of(facts, twice)
+    yield Finding(
+        code="DW005",
+        where=names(twice),
+        evidence=f"{twice[0].name} is listed {times} times, in {of_groups(groups)}: "
+        f"each step updates and decays it {times} times. "
+        f"It concerns {tensors(twice)}.",
+        remedy="List each parameter once:",
+        line=optimizer_line(facts),
+    )
+
+
+def tied_by_storage(facts: Facts) -> Iterator[Finding]:
+    """DW006: two Parameters of one memory; each is stepped, and decayed."""
+    first: dict[tuple[object, ...], Held] = {}
+    pairs: list[tuple[Held, Held]] = []
+    for held in facts.held:
+        place = _place(held.parameter)
+        if place is None or not facts.groups_of(held):
+            continue
+        if place in first:
+            pairs.append((first[place], held))
+        first.setdefault(place, held)
+    if not pairs:
+        return
+    one, other = pairs[0]
+    yield Finding(
+        code="DW006",
+        where=names([held for pair in pairs for held in pair]),
+        evidence=f"{one.name} and {other.name} are two Parameters in one place of "
+        f"memory ({counted(one.parameter.numel(), 'number')}): each step updates and "
+        f"decays it twice.{_and_more(len(pairs) - 1)}",
+        remedy="Let both names be one Parameter, before the optimizer is built:",
+        line=f"{_attribute(other.name)} = {_attribute(one.name)}\n"
+        + optimizer_line(facts),
+    )
+
+
+def _place(parameter: Tensor) -> tuple[object, ...] | None:
+    """Return where a parameter's numbers lie; None where they have no place yet."""
+    local = getattr(parameter, "_local_tensor", parameter)  # of a sharded one
+    if local.is_meta or local.numel() == 0:
+        return None
+    return (str(local.device), local.data_ptr(), local.numel())
+
+
+def _and_more(pairs: int) -> str:
+    return f" {counted(pairs, 'more pair')} likewise." if pairs else ""
+
+
+def _attribute(name: str) -> str:
+    """Return how a parameter is reached from ``model`` in a line of Python."""
+    written = "model"
+    for part in name.split("."):
+        written += f"[{part}]" if part.isdecimal() else f".{part}"
+    return written
+
+
+def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
+    """DW022: requires_grad is off, and still a step takes something off."""
+    frozen = [each for each in facts.held if not each.trainable]
+    left = [each for each in frozen if each.parameter.grad is not None]
+    other = [each for each in frozen if each.parameter.grad is None]
+    for held, why, remedy, line in (
+        (_moved(facts, left), _LEFT, "Drop the gradients that are left:", _DROP),
+        (_moved(facts, other), _FILLED, "Keep them out of the groups:", ""),
+    ):
+        if not held:
+            continue
+        groups = _groups_of(facts, held)
+        yield Finding(
+            code="DW022",
+            where=names(held),
+            evidence=f"{tensors(held)} with requires_grad=False in "
+            f"{of_groups(groups)} ({settings(groups)}). {why}",
+            remedy=remedy,
+            line=line or optimizer_line(facts),
+        )
+
+
+_LEFT = (
+    "A gradient is left from before, and a gradient of zeros is a step all the same."
+)
+_FILLED = "This optimizer takes a missing gradient for one of zeros, and steps."
+_DROP = """\
+for p in model.parameters():
+    if not p.requires_grad:
+        p.grad = None"""
+
+
+def _moved(facts: Facts, frozen: Sequence[Held]) -> list[Held]:
+    """Return those that a step decays: with a gradient, or where none is needed."""
+    return [
+        each
+        for each in frozen
+        if any(
+            group.decays
+            and (each.parameter.grad is not None or group.steps_without_gradient)
+            for group in facts.groups_of(each)
+        )
+    ]
+
+
+def nothing_decays(facts: Facts) -> Iterator[Finding]:
+    """DW021: no group decays, and no penalty is known of."""
+    if not facts.groups or any(group.decays for group in facts.groups):
+        return
+    if facts.penalties or any(map(_is_deliberate, facts.groups)):
+        return
+    optimizer = facts.groups[0].optimizer
+    yield Finding(
+        code="DW021",
+        where=class_path(optimizer),
+        evidence=f"{KNOB} is 0 or absent in all of "
+        f"{counted(len(facts.groups), 'group')}, and a weight with zero gradient stays "
+        "as it is.",
+        remedy="If a decay was meant, choose how fast, on the data's clock:",
+        line=f"{optimizer_line(facts, knob=0.0)}\n{controller_line(facts)}",
+    )
+
+
+def _is_deliberate(group: Group) -> bool:
+    """Whether somebody chose that nothing decays, or typed what does nothing.
+
+    Groups of ``decay_groups`` are a choice, and so is a 0 where the class has another
+    default; a number that does nothing has a check of its own.
+    """
+    default = group.optimizer.defaults.get(KNOB)
+    signature = inspect.signature(type(group.optimizer).__init__).parameters
+    own = signature[KNOB].default if KNOB in signature else default
+    return bool(group.knob) or "decay_scale" in group.options or own not in (0, None)

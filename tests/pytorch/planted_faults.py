@@ -1,0 +1,412 @@
+"""The catalogue of planted faults: small programs with exactly one fault each."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from pytorch.planted_programs import (
+    Program,
+    TinyGpt,
+    adamw,
+    backward,
+    cnn,
+    grouped,
+    mlp,
+)
+from torch import nn
+from torch.optim.lr_scheduler import StepLR
+
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.pytorch.penalty import L2Penalty
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A code and a program with that fault and no other."""
+
+    code: str
+    name: str
+    build: Callable[[], Program]
+
+    def __str__(self):
+        return f"{self.code}-{self.name}"
+
+
+FAULTS: list[Fault] = []
+
+
+def fault(code, name):
+    def add(build):
+        FAULTS.append(Fault(code, name.replace(" ", "-"), build))
+        return build
+
+    return add
+
+
+class RmsNorm(nn.Module):
+    """A norm that torch does not know, under a name of its own."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * self.gain / x.square().mean(-1, keepdim=True).sqrt()
+
+
+class SilentAdam(torch.optim.Adam):
+    """Called Adam, and decouples without an option that says so."""
+
+    def __init__(self, params, lr=1e-3, weight_decay=0.0):
+        super().__init__(params, lr=lr, weight_decay=weight_decay)
+        for options in (self.defaults, *self.param_groups):
+            del options["decoupled_weight_decay"]
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Take the decay off beside the update."""
+        kept = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+            group["weight_decay"], group["decoupled_weight_decay"] = 0.0, False
+        super().step(closure)
+        for group, weight_decay in zip(self.param_groups, kept, strict=True):
+            group["weight_decay"] = weight_decay
+            del group["decoupled_weight_decay"]
+
+
+SilentAdam.__name__ = "Adam"
+
+
+class CoupledAdamW(SilentAdam):
+    """Called AdamW, and adds the decay to the gradient."""
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Do what torch's Adam does."""
+        for group in self.param_groups:
+            group["decoupled_weight_decay"] = False
+        torch.optim.Adam.step(self, closure)
+        for group in self.param_groups:
+            del group["decoupled_weight_decay"]
+
+
+CoupledAdamW.__name__ = "AdamW"
+
+
+class FillingSgd(torch.optim.SGD):
+    """Fills in a gradient of zero where there is none, as some do for all-reduce."""
+
+    def step(self, closure=None):
+        """Step all parameters alike."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is None:
+                    weight.grad = torch.zeros_like(weight)
+        return super().step(closure)
+
+
+class FixedDecay(torch.optim.Optimizer):
+    """Takes its weight_decay off at every step, whatever the lr."""
+
+    def __init__(self, params, lr=1e-3, weight_decay=0.0):
+        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        """Decay, then descend."""
+        del closure
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.mul_(1 - group["weight_decay"])
+                    weight.add_(weight.grad, alpha=-group["lr"])
+
+
+class DeafSgd(torch.optim.SGD):
+    """Takes a weight_decay and forgets it."""
+
+    def step(self, closure=None):
+        """Step as if it were 0."""
+        kept = [group["weight_decay"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["weight_decay"] = 0.0
+        loss = super().step(closure)
+        for group, weight_decay in zip(self.param_groups, kept, strict=True):
+            group["weight_decay"] = weight_decay
+        return loss
+
+
+@fault("DW001", "a bias in the decaying group")
+def _():
+    model = mlp()
+    return Program(model, adamw(model, also=["0.bias"]))
+
+
+@fault("DW001", "all parameters of plain layers to SGD")
+def _():
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=5e-4)
+    return Program(model, optimizer)
+
+
+@fault("DW001", "a scale of a layer, a vector that is no bias")
+def _():
+    model = nn.Sequential(nn.Linear(8, 16), nn.PReLU(16), nn.Linear(16, 4))
+    return Program(model, adamw(model, also=["1.weight"]))
+
+
+@fault("DW002", "the gain of a LayerNorm")
+def _():
+    model = mlp()
+    return Program(model, adamw(model, also=["2.weight"]))
+
+
+@fault("DW002", "BatchNorm in a network without biases")
+def _():
+    model = nn.Sequential(*cnn()[:-1], nn.Linear(8, 4, bias=False))
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
+    )
+    return Program(model, optimizer)
+
+
+@fault("DW002", "a norm of the user's own")
+def _():
+    model = nn.Sequential(nn.Linear(8, 16), RmsNorm(16), nn.Linear(16, 4))
+    return Program(model, adamw(model, also=["1.gain"]))
+
+
+@fault("DW003", "both embeddings")
+def _():
+    model = TinyGpt()
+    return Program(model, adamw(model, also=["wte.weight", "wpe.weight"]))
+
+
+@fault("DW004", "a head that came after the optimizer")
+def _():
+    model = mlp()
+    optimizer = adamw(model)
+    model[3] = nn.Linear(16, 7)
+    return Program(model, optimizer)
+
+
+@fault("DW004", "a pattern of names that misses some")
+def _():
+    model = TinyGpt()
+    return Program(model, adamw(model, without=["ln_f.weight", "ln_f.bias"]))
+
+
+@fault("DW005", "the same weight twice in a group")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[0]["params"].append(model[0].weight)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch says so, once, and goes on
+        return Program(model, torch.optim.AdamW(groups, lr=1e-3))
+
+
+@fault("DW005", "two optimizers with the same head")
+def _():
+    model = mlp()
+    first = adamw(model)
+    second = torch.optim.AdamW([model[3].weight], lr=1e-3, weight_decay=0.1)
+    return Program(model, [first, second])
+
+
+@fault("DW006", "a head tied by its memory")
+def _():
+    model = TinyGpt()
+    model.head.weight = nn.Parameter(model.wte.weight.detach())
+    return Program(model, adamw(model))
+
+
+@fault("DW007", "a penalty in the loss beside weight_decay")
+def _():
+    model = mlp()
+    groups = grouped(model, 1e-3)
+    model.penalty = L2Penalty(model, 1e-3)  # as long as the model lives
+    return Program(model, torch.optim.SGD(groups, lr=0.1))
+
+
+def _adaptive(name, lr):
+    model = mlp()
+    optimizer = getattr(torch.optim, name)
+    return Program(model, optimizer(grouped(model, 0.01), lr=lr))
+
+
+for each, its_lr in (
+    ("Adam", 1e-3),
+    ("NAdam", 1e-3),
+    ("RAdam", 1e-3),
+    ("RMSprop", 1e-3),
+    ("Adagrad", 1e-2),
+    ("Adamax", 1e-3),
+    ("Adadelta", 1.0),
+):
+    fault("DW008", each)(lambda name=each, lr=its_lr: _adaptive(name, lr))
+
+
+@fault("DW009", "AdamW on bfloat16 weights")
+def _():
+    model = mlp().bfloat16()
+    return Program(model, adamw(model))
+
+
+@fault("DW009", "a tiny lr in float32")
+def _():
+    model = mlp()
+    return Program(model, adamw(model, lr=1e-6, weight_decay=0.01))
+
+
+@fault("DW010", "a short fine-tuning")
+def _():
+    model = mlp()
+    return Program(model, adamw(model, weight_decay=0.01), run=Run(steps=2000))
+
+
+@fault("DW010", "a cosine that halves what would have been enough")
+def _():
+    model = mlp()
+    run = Run(steps=8000, schedule=Schedule(shape="cosine"))
+    return Program(model, adamw(model), run=run)
+
+
+@fault("DW011", "half an epoch")
+def _():
+    model = mlp()
+    run = Run(batch_size=100, dataset_size=100_000, epochs=10)
+    return Program(model, adamw(model, weight_decay=1.0), run=run)
+
+
+@fault("DW012", "momentum 0.99")
+def _():
+    model = mlp()
+    groups = grouped(model, 5e-4)
+    return Program(model, torch.optim.SGD(groups, lr=0.1, momentum=0.99))
+
+
+@fault("DW013", "the lambd of ASGD")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.0)[:1]
+    for parameter in model.parameters():
+        parameter.requires_grad_(parameter.ndim > 1)
+    return Program(model, torch.optim.ASGD(groups, lr=0.1))
+
+
+@fault("DW014", "layer-wise lr")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.05)
+    first = [model[0].weight]
+    groups[0]["params"] = [model[3].weight]
+    groups.append({"params": first, "lr": 1e-5, "weight_decay": 0.05})
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
+
+
+@fault("DW015", "tokens that the batch lacks")
+def _():
+    model = TinyGpt()
+    backward(model, torch.tensor([[1, 2, 3, 4]]))
+    return Program(model, adamw(model, also=["wte.weight"]))
+
+
+@fault("DW015", "a padding row that was loaded with numbers")
+def _():
+    model = TinyGpt()
+    model.wte = nn.Embedding(20, 16, padding_idx=0)
+    nn.init.normal_(model.wte.weight)
+    return Program(model, adamw(model, also=["wte.weight"]))
+
+
+@fault("DW016", "convolutions before BatchNorm")
+def _():
+    model = cnn()
+    groups = grouped(model, 1e-4)
+    return Program(model, torch.optim.SGD(groups, lr=0.1, momentum=0.9))
+
+
+@fault("DW016", "weight_norm")
+def _():
+    model = nn.Sequential(
+        nn.utils.parametrizations.weight_norm(nn.Linear(8, 16)),
+        nn.ReLU(),
+        nn.Linear(16, 4),
+    )
+    decayed = [model[0].parametrizations.weight.original1, model[2].weight]
+    ids = {id(each) for each in decayed}
+    others = [each for each in model.parameters() if id(each) not in ids]
+    groups = [{"params": decayed}, {"params": others, "weight_decay": 0.0}]
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1))
+
+
+@fault("DW018", "layer decay under a scheduler of torch")
+def _():
+    model = mlp()
+    optimizer = adamw(model)
+    for group, scale in zip(optimizer.param_groups, (0.1, 1.0), strict=True):
+        group["lr_scale"] = scale
+    return Program(model, optimizer, scheduler=StepLR(optimizer, 10))
+
+
+@fault("DW019", "an Adam that decouples")
+def _():
+    model = mlp()
+    return Program(model, SilentAdam(grouped(model, 0.1), lr=1e-3))
+
+
+@fault("DW020", "a weight decay out of a YAML file")
+def _():
+    model = mlp()
+    optimizer = adamw(model)
+    optimizer.param_groups[0]["weight_decay"] = "1e-1"
+    return Program(model, optimizer)
+
+
+@fault("DW021", "SGD as it comes")
+def _():
+    model = mlp()
+    return Program(model, torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+@fault("DW022", "frozen after a backward")
+def _():
+    model = mlp()
+    optimizer = adamw(model)
+    backward(model, torch.ones(2, 8))
+    model[0].weight.requires_grad_(requires_grad=False)
+    model[0].weight.grad.zero_()
+    return Program(model, optimizer)
+
+
+@fault("DW022", "an optimizer that fills in zeros")
+def _():
+    model = mlp()
+    model[0].weight.requires_grad_(requires_grad=False)
+    return Program(model, FillingSgd(grouped(model, 1e-3), lr=0.1))
+
+
+@fault("DW024", "more than all of a weight")
+def _():
+    model = mlp()
+    return Program(model, adamw(model, lr=0.1, weight_decay=12.0))
+
+
+@fault("DW026", "a decay that the schedule leaves alone")
+def _():
+    model = mlp()
+    optimizer = FixedDecay(grouped(model, 1e-4), lr=0.1)
+    run = Run(steps=50_000, schedule=Schedule(shape="cosine"))
+    return Program(model, optimizer, run=run)
+
+
+@fault("DW027", "an optimizer that forgets its weight_decay")
+def _():
+    model = mlp()
+    return Program(model, DeafSgd(grouped(model, 1e-3), lr=0.1))

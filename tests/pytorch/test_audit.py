@@ -1,0 +1,271 @@
+"""The audit: each planted fault is found, a clean program is clean, nothing changes."""
+
+import copy
+import functools
+import random
+
+import pytest
+import torch
+from pytorch.planted_faults import FAULTS
+from pytorch.planted_programs import (
+    RUN,
+    Program,
+    TinyGpt,
+    adamw,
+    backward,
+    cnn,
+    grouped,
+    mlp,
+)
+from torch import nn
+from torch.optim.lr_scheduler import (
+    CosineAnnealingLR,
+    LambdaLR,
+    LinearLR,
+    SequentialLR,
+)
+
+from dwindle.audit.codes import CODES
+from dwindle.decay.run import Run
+from dwindle.errors import RefusedError
+from dwindle.pytorch.audit import audit
+from dwindle.pytorch.groups import decay_groups
+
+
+def audited(program):
+    return audit(
+        program.model,
+        program.optimizer,
+        scheduler=program.scheduler,
+        run=program.run,
+        example=program.example,
+    )
+
+
+def codes(found, *severities):
+    return {each.code for each in found.findings if each.severity in severities}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=str)
+def test_a_planted_fault_is_found_and_no_other(fault):
+    """The fault is among the findings, and nothing else is an error or a warning."""
+    found = audited(fault.build())
+    told = codes(found, "error", "warning")
+    if CODES[fault.code].severity == "note":
+        assert told == set()
+        assert fault.code in codes(found, "note")
+        assert found.exit_code == 0
+    else:
+        assert told == {fault.code}
+        assert found.exit_code == 1
+
+
+def test_every_code_of_a_program_is_planted():
+    """Each code has a planted fault, but those of files, of changes, and of sizes."""
+    planted = {fault.code for fault in FAULTS}
+    notes_of_size = {"DW017", "DW023", "DW025"}  # tested below, beside other notes
+    of_changes = {code for code in CODES if code.startswith("DW03")}
+    assert set(CODES) - planted == notes_of_size | of_changes
+
+
+def _mlp_with_sgd():
+    model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+    groups = decay_groups(model, weight_decay=5e-4)
+    optimizer = torch.optim.SGD(groups, lr=0.1, momentum=0.9)
+    return Program(model, optimizer, run=RUN)
+
+
+def _cnn_with_adamw():
+    model = cnn()
+    optimizer = torch.optim.AdamW(decay_groups(model, weight_decay=0.05), lr=2e-3)
+    scheduler = CosineAnnealingLR(optimizer, 1000)
+    return Program(model, optimizer, scheduler, RUN, torch.randn(4, 3, 12, 12))
+
+
+def _transformer_with_adamw():
+    model = TinyGpt()
+    groups = decay_groups(model, weight_decay=0.1)
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
+    warmup = LinearLR(optimizer, start_factor=1e-3, total_iters=100)
+    cosine = CosineAnnealingLR(optimizer, 1000)
+    scheduler = SequentialLR(optimizer, [warmup, cosine], milestones=[100])
+    backward(model, torch.tensor([[1, 2, 3, 4]]))
+    return Program(model, optimizer, scheduler, RUN, torch.tensor([[1, 2, 3, 4]]))
+
+
+def _tied_head():
+    model = TinyGpt()
+    model.head.weight = model.wte.weight
+    groups = decay_groups(model, weight_decay=0.1)
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
+
+
+def _frozen_backbone():
+    model = mlp()
+    model[0].requires_grad_(requires_grad=False)
+    optimizer = torch.optim.AdamW(grouped(model, 0.1), lr=1e-3)
+    return Program(model, optimizer, run=RUN)
+
+
+def _two_optimizers():
+    model = mlp()
+    matrices, others = grouped(model, 0.1)
+    return Program(
+        model,
+        [
+            torch.optim.Muon(matrices["params"], lr=1e-3, weight_decay=0.1),
+            torch.optim.AdamW(others["params"], lr=1e-3, weight_decay=0.0),
+        ],
+        run=RUN,
+    )
+
+
+def _layer_decay_that_is_applied():
+    model = mlp()
+    optimizer = adamw(model)
+    for group, scale in zip(optimizer.param_groups, (0.5, 1.0), strict=True):
+        group["lr_scale"] = scale
+        group["lr"] *= scale
+    return Program(model, optimizer, run=RUN)
+
+
+CLEAN = {
+    "an MLP under SGD": _mlp_with_sgd,
+    "a CNN with BatchNorm under AdamW": _cnn_with_adamw,
+    "a transformer under AdamW, warm-up and cosine": _transformer_with_adamw,
+    "a tied head": _tied_head,
+    "a frozen backbone in the groups": _frozen_backbone,
+    "Muon and AdamW side by side": _two_optimizers,
+    "layer decay that is applied": _layer_decay_that_is_applied,
+}
+
+
+@pytest.mark.parametrize("build", CLEAN.values(), ids=CLEAN)
+def test_a_clean_program_is_clean(build):
+    """A program as it should be gives no error and no warning."""
+    found = audited(build())
+    assert codes(found, "error", "warning") == set()
+    assert found.exit_code == 0
+
+
+def _bytes(tree):
+    if isinstance(tree, torch.Tensor):
+        return (tree.dtype, tuple(tree.shape), tree.detach().numpy().tobytes())
+    if isinstance(tree, dict):
+        return {key: _bytes(value) for key, value in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_bytes(each) for each in tree]
+    return repr(tree)
+
+
+def _snapshot(program):
+    model, optimizer = program.model, program.optimizer
+    groups = [
+        {key: value for key, value in group.items() if key != "params"}
+        for group in optimizer.param_groups
+    ]
+    return (
+        _bytes(model.state_dict()),
+        _bytes([parameter.grad for parameter in model.parameters()]),
+        _bytes(optimizer.state_dict()),
+        _bytes(groups),
+        [id(each) for group in optimizer.param_groups for each in group["params"]],
+        [module.training for module in model.modules()],
+        [(type(module), sorted(vars(module))) for module in model.modules()],
+        [len(module._forward_hooks) for module in model.modules()],
+        sorted(vars(optimizer)),
+        _bytes(program.scheduler.state_dict()),
+        torch.get_rng_state().numpy().tobytes(),
+        random.getstate(),
+    )
+
+
+@pytest.mark.parametrize("training", [True, False])
+def test_nothing_of_the_program_changes(training):
+    """Parameters, buffers, gradients, state, options, modes, generators: bit by bit."""
+    program = _cnn_with_adamw()
+    program.model.insert(6, nn.Dropout(0.5))
+    backward(program.model, program.example)
+    program.optimizer.step()
+    program.scheduler.step()
+    program.model[1].eval()
+    program.model.train(mode=training)
+    before = copy.deepcopy(_snapshot(program))
+    audited(program)
+    assert _snapshot(program) == before
+
+
+def test_an_optimizer_goes_on_as_if_it_had_not_been_audited():
+    """Two equal programs, one audited in between, end at the same bits."""
+    ends = []
+    for look in (False, True):
+        torch.manual_seed(0)
+        program = _cnn_with_adamw()
+        for step in range(4):
+            program.optimizer.zero_grad()
+            backward(program.model, program.example)
+            program.optimizer.step()
+            program.scheduler.step()
+            if look and step == 1:
+                audited(program)
+        ends.append(_bytes(program.model.state_dict()))
+    assert ends[0] == ends[1]
+
+
+def test_a_warmup_that_has_set_the_lr_to_zero_hides_nothing():
+    """Sizes are told at the peak, which torch's schedulers keep as initial_lr."""
+    model = mlp()
+    optimizer = adamw(model, also=["0.bias"])
+    scheduler = LambdaLR(optimizer, lambda step: step / 100)
+    assert optimizer.param_groups[0]["lr"] == 0
+    found = audit(model, optimizer, scheduler=scheduler)
+    assert codes(found, "warning") == {"DW001"}
+    assert found.table[0].lr == 1e-3
+    assert round(found.table[0].half_life["steps"]) == 6931
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [nn.DataParallel, functools.partial(torch.compile, backend="eager")],
+    ids=["DataParallel", "compile"],
+)
+def test_a_wrapped_model_is_its_model(wrapped):
+    """Names and findings are those of the model inside."""
+    model = cnn()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
+    plain = audit(model, optimizer, example=torch.randn(4, 3, 12, 12))
+    inside = audit(wrapped(model), optimizer, example=torch.randn(4, 3, 12, 12))
+    assert plain.findings == inside.findings
+
+
+def test_notes_tell_sizes_that_are_no_faults():
+    """A rounded rate, a decay without half-life and a far recipe are notes."""
+    model = mlp()
+    optimizer = adamw(model, lr=1e-5, weight_decay=0.01)
+    found = audit(model, optimizer, run=Run(steps=5_000_000))
+    assert "DW023" in codes(found, "note")
+    far = audit(model, adamw(model, weight_decay=0.3), run=Run(steps=900_000))
+    assert "DW017" in codes(far, "note")
+
+
+def test_what_is_not_known_is_named():
+    """Without facts of the run the audit says what it could not check."""
+    model = mlp()
+    found = audit(model, adamw(model))
+    assert any("DW010 was not checked" in text for text in found.unchecked)
+
+
+def test_something_else_is_refused():
+    """A list of parameters is no model, and a scheduler no optimizer."""
+    model = mlp()
+    with pytest.raises(RefusedError, match=r"no torch\.optim\.Optimizer"):
+        audit(model, object())
+    with pytest.raises(RefusedError, match="Give the model itself"):
+        audit(list(model.parameters()), adamw(model))
+
+
+def test_an_audit_is_named_after_its_model():
+    """Without a target the class of the model names the audit."""
+    model = mlp()
+    assert audit(model, adamw(model)).target == "Sequential"
+    assert audit(model, adamw(model), target="train:make").target == "train:make"
