@@ -6,4 +6,4 @@ from dwindle.pytorch.groups import decay_groups
 from dwindle.pytorch.penalty import L2Penalty
 from dwindle.pytorch.probe import probe
 
-__all__ = ["DecayController", "L2Penalty", "decay_groups", "probe"]
+__all__ = ["DecayController", "L2Penalty", "audit", "decay_groups", "probe"]
