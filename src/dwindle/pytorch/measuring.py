@@ -1,117 +1,129 @@
-"""Measured: all that trials on copies of an optimizer tell about each of its groups."""
+"""All that trials on copies of an optimizer tell about each of its groups."""
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 import torch
 from torch.optim import Optimizer
 
 from dwindle.decay.half_life import half_life_from_shrink
-from dwindle.pytorch.toy import Mould
-from dwindle.pytorch.trials import Trials, Turned, knob_of, number_of
+from dwindle.errors import RefusedError
+from dwindle.pytorch.group_options import Option, knob_of, number_of, told_options
+from dwindle.pytorch.measured import Measured
+from dwindle.pytorch.own_format import own_shrinks
+from dwindle.pytorch.toy import Mould, Walk
+from dwindle.pytorch.trials import Trials, Turned
 from dwindle.pytorch.walks import Told, tell
 
 # Families whose step is linear in the weight: a penalty of theirs is SGD's.
 _OF_SGD = {"geometric", "delayed", "oscillating"}
-# In the order of trust; some libraries have kernels for float32 only.
-_RULE_DTYPES = (torch.float64, torch.float32)
+_SAME = 1e-6
+_TURN = "Its options must stay those of param_groups, so that they can be set there."
+
+_Likeness = tuple[str, frozenset[object]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Measured:
-    """What one parameter group does to a weight with zero gradient.
+def measure(mould: Mould) -> list[Measured]:
+    """Measure all groups of an optimizer, on copies that a mould casts.
 
-    Args:
-        group: Its number.
-        lr: Learning rate of now; None if the group has none.
-        number: What the knob is set to.
-        family: ``geometric`` (the same share in every step), ``delayed`` (by momentum),
-            ``oscillating`` (momentum makes it swing), ``linear`` (coupled adaptive:
-            every step takes about as much, whatever the weight), ``periodic``,
-            ``power-law`` (the share falls from step to step), ``none`` or ``other``.
-        shrink_per_step: Share per step in the long run, at the lr of now; None where
-            there is none.
-        first_step_shrink: Share that a first step takes.
-        last_step_shrink: Share that the last of the watched steps took.
-        amount_per_step: What a step takes of any weight, if the family is linear.
-        period_steps: Steps of a swing, or until a pattern comes again.
-        half_life_steps: Steps until half is left; None where there is no such number.
-        dtype: Number format of the parameters.
-        measured_shrink: Share per step in that format: 0 in its dead zone.
-        knob: Option that sets the decay; None if there is none.
-        works: Whether turning the knob changes anything.
-        decouples: Whether a step takes exactly lr·knob, at every lr, knob and momentum.
-        driven: Whether a weight that gradients pull at decays by lr·knob, too.
-        coupled_sgd: Whether the knob is a penalty of SGD: knob·w in the gradient, and
-            no adaptive step that divides it away.
-        knob_family: The family that the knob gives when it is not 0.
-        lr_power: 1 where the decay of a step follows the lr, 0 where it does not.
-        knob_power: The same for the knob.
-        per_lr: Decay of a first step over lr·knob.
-        hidden: Share of a first step that is left with the knob at 0.
-
-    """
-
-    group: int
-    lr: float | None
-    number: float | None
-    family: str
-    shrink_per_step: float | None
-    first_step_shrink: float | None
-    last_step_shrink: float | None
-    amount_per_step: float | None
-    period_steps: float | None
-    half_life_steps: float | None
-    dtype: str
-    measured_shrink: float | None
-    knob: str | None
-    works: bool
-    decouples: bool
-    driven: bool
-    coupled_sgd: bool
-    knob_family: str
-    lr_power: float | None
-    knob_power: float | None
-    per_lr: float | None
-    hidden: float | None
-
-
-def measure(optimizer: Optimizer) -> list[Measured]:
-    """Measure all groups of an optimizer, on copies.
+    Groups with the same options and kinds of parameters are measured once.
 
     Raises:
-        RefusedError: If no copy of it makes a step.
+        RefusedError: If a copy fails under other options.
 
     """
-    mould, dtype = Mould.of(optimizer, dtype=torch.float64), torch.float64
-    trials = Trials(mould, dtype=dtype, groups=range(len(optimizer.param_groups)))
-    told = [tell(group[0], eps=trials.eps) for group in trials.as_it_is()]
-    off = [tell(group[0], eps=trials.eps) for group in trials.without_knob()]
-    turned = trials.turned()
+    optimizer = mould.optimizer
+    groups = optimizer.param_groups
+    alike = [_likeness(group) for group in groups]
+    first = {like: alike.index(like) for like in alike if like}
+    if not first:
+        return [Measured(group=at) for at in range(len(groups))]
+    trials = Trials(mould, groups=list(first.values()))
+    try:
+        seen = dict(zip(first, _all_of(mould, trials, first.values()), strict=True))
+    except Exception as error:
+        asked = f"What {type(optimizer).__name__} does to a weight"
+        why = f"A copy of it fails under another lr or knob: {error!r}."
+        raise RefusedError(asked, why, _TURN) from error
     return [
-        _measured(optimizer, at, told[at], off[at], turned[at])
-        for at in range(len(told))
+        replace(seen[like], group=at) if like else Measured(group=at)
+        for at, like in enumerate(alike)
     ]
 
 
+def rule_mould(optimizer: Optimizer) -> Mould:
+    """Return a mould for looking at the rule: in float64, or float32 where it must.
+
+    Raises:
+        RefusedError: If no copy of the optimizer makes a step.
+
+    """
+    try:
+        return Mould.of(optimizer, dtype=torch.float64)
+    except RefusedError:
+        return Mould.of(optimizer, dtype=torch.float32)
+
+
+def _likeness(group: Mapping[str, Option]) -> _Likeness | None:
+    """What groups have in common that decay alike; None for an empty one."""
+    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in group["params"])
+    return (told_options(group), kinds) if kinds else None
+
+
+def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Measured]:
+    walks, off, turned = trials.as_it_is(), trials.without_knob(), trials.turned()
+    rules = [_rules(each, trials.eps) for each in walks]
+    mains = [rule[main] for rule, main in zip(rules, trials.mains, strict=True)]
+    own = own_shrinks(mould, mains, trials=trials)
+    for nth, at in enumerate(groups):
+        hidden = _first_share(off[nth][trials.mains[nth]])
+        yield _measured(
+            mould.optimizer.param_groups[at],
+            mains[nth],
+            turned[nth],
+            group=at,
+            measured_shrink=own[nth],
+            hidden=hidden,
+            hidden_by=trials.hidden_by(nth) if hidden else None,
+            uneven=not all(_agree(mains[nth], each) for each in rules[nth]),
+        )
+
+
+def _rules(walks: Sequence[Walk], eps: float) -> list[Told]:
+    return [tell(walk, eps=eps) for walk in walks]
+
+
+def _agree(one: Told, other: Told) -> bool:
+    same = math.isclose(one.shrink or 0.0, other.shrink or 0.0, rel_tol=_SAME)
+    return one.family == other.family and same
+
+
+def _first_share(walk: Walk) -> float:
+    """Share of the weight that a first step takes, over all entries."""
+    pairs = list(zip(walk[0], walk[1], strict=True))
+    return math.fsum((was - now) / was for was, now in pairs) / len(pairs)
+
+
 def _measured(
-    optimizer: Optimizer, at: int, told: Told, off: Told, turned: Turned
+    options: Mapping[str, Option],
+    told: Told,
+    turned: Turned,
+    **more: Option,
 ) -> Measured:
-    group = optimizer.param_groups[at]
-    shrink, knob = told.shrink, knob_of(group)
+    knob = knob_of(options)
     of_sgd = turned.is_penalty and turned.told.family in _OF_SGD
     return Measured(
-        group=at,
-        lr=number_of(group.get("lr")),
-        number=None if knob is None else number_of(group[knob]),
+        lr=number_of(options.get("lr")),
+        number=None if knob is None else number_of(options[knob]),
         family=told.family,
-        shrink_per_step=shrink,
+        shrink_per_step=told.shrink,
         first_step_shrink=told.first,
         last_step_shrink=told.last,
         amount_per_step=told.amount,
         period_steps=told.period,
-        half_life_steps=_half_life(shrink),
-        dtype=str(group["params"][0].dtype).removeprefix("torch."),
-        measured_shrink=shrink,
+        half_life_steps=_half_life(told.shrink),
+        dtype=_dtype(options),
         knob=knob,
         works=turned.works,
         decouples=turned.decouples,
@@ -121,8 +133,13 @@ def _measured(
         lr_power=turned.lr_power,
         knob_power=turned.knob_power,
         per_lr=turned.per_lr,
-        hidden=off.first,
+        **more,
     )
+
+
+def _dtype(options: Mapping[str, Option]) -> str:
+    main = max(options["params"], key=lambda parameter: parameter.ndim)
+    return str(main.dtype).removeprefix("torch.")
 
 
 def _half_life(shrink: float | None) -> float | None:

@@ -5,11 +5,17 @@ nor its documentation, and it is left as it was.
 """
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from dwindle.pytorch.measuring import Measured, measure
+from dwindle.pytorch import probe_table
+from dwindle.pytorch.measured import Measured
+from dwindle.pytorch.measuring import measure, rule_mould
 from dwindle.pytorch.probe_words import sentence_of
+from dwindle.pytorch.scheduled import with_run
 from dwindle.pytorch.toy import unwrapped
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,19 +54,33 @@ class Probe:
             "groups": [group.as_dict() for group in self.groups],
         }
 
+    def __rich__(self) -> "RenderableType":
+        return probe_table.as_rich(self.optimizer, self.groups, self._sentences())
+
+    def _repr_html_(self) -> str:
+        return probe_table.as_html(self.optimizer, self.groups, self._sentences())
+
+    def _sentences(self) -> list[str]:
+        return [group.sentence for group in self.groups]
+
     def __str__(self) -> str:
         told = [f"Group {group.group}: {group.sentence}" for group in self.groups]
         return "\n".join([f"{self.optimizer}, stepped on a copy.", *told])
 
 
-def probe(optimizer: object) -> Probe:
+def probe(
+    optimizer: object, *, scheduler: object | None = None, steps: int | None = None
+) -> Probe:
     """Find out what an optimizer does to weights that nothing pulls at.
 
     Args:
         optimizer: A torch optimizer, or a wrapper around one; it is left as it is.
+        scheduler: Its lr scheduler, to go along with ``steps``; left as it is, too.
+        steps: Length of the run from now on, to say what it leaves of a weight.
 
     Raises:
-        RefusedError: If it cannot be copied and stepped.
+        RefusedError: If it cannot be copied and stepped, or the scheduler cannot.
+        RangeError: If there is a scheduler and no number of steps.
 
     Example:
         >>> import torch
@@ -75,7 +95,9 @@ after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
 
     """
     bare = unwrapped(optimizer)
-    groups = (
-        GroupProbe(**vars(each), sentence=sentence_of(each)) for each in measure(bare)
-    )
+    mould = rule_mould(bare)
+    seen = measure(mould)
+    if scheduler is not None or steps is not None:
+        seen = with_run(seen, mould, scheduler=scheduler, steps=steps)
+    groups = (GroupProbe(**vars(each), sentence=sentence_of(each)) for each in seen)
     return Probe(optimizer=type(bare).__qualname__, groups=tuple(groups))

@@ -2,15 +2,21 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from dwindle.pytorch.measuring import Measured
+from dwindle.pytorch.measured import Measured
+from dwindle.pytorch.trials import LONG
 
 _UNDRIVEN = "a weight that nothing pulls at"
 _MANY = 1000
+_SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
 
 
 def sentence_of(seen: Measured) -> str:
-    """Say what a group does: its decay, its knob, what is hidden."""
-    return " ".join([_FAMILIES[seen.family](seen), *_of_knob(seen), *_of_hidden(seen)])
+    """Say what a group does: its decay, its knob, what is hidden, rounded or left."""
+    if not seen.dtype:
+        return "It has no parameters."
+    parts = (_of_knob, _of_hidden, _of_format, _of_run, _of_shapes)
+    more = (sentence for part in parts for sentence in part(seen))
+    return " ".join([_FAMILIES[seen.family](seen), *more])
 
 
 def number(value: float | None) -> str:
@@ -64,10 +70,12 @@ def _periodic(seen: Measured) -> str:
 
 
 def _power_law(seen: Measured) -> str:
+    first, last = seen.first_step_shrink or 0.0, seen.last_step_shrink or 0.0
+    fallen = f"{1 - last / first:.2g}" if first else "unknown"
     return (
-        f"What a step takes of {_UNDRIVEN} falls by itself, from "
-        f"{number(seen.first_step_shrink)} to {number(seen.last_step_shrink)} over the "
-        "steps that were watched: there is no half-life."
+        f"The first step takes {number(first)} of {_UNDRIVEN}, and every further one "
+        f"a smaller share, whatever the lr does (less by {fallen} of it after "
+        f"{LONG} steps): there is no half-life."
     )
 
 
@@ -126,4 +134,33 @@ def _of_other_knob(seen: Measured, knob: str) -> Iterator[str]:
 
 def _of_hidden(seen: Measured) -> Iterator[str]:
     if seen.hidden and seen.knob is not None:
-        yield f"With {seen.knob} at 0 a first step still takes {number(seen.hidden)}."
+        by = f", by {seen.hidden_by}" if seen.hidden_by else ""
+        share = number(seen.hidden)
+        yield f"With {seen.knob} at 0 a first step still takes {share}{by}."
+
+
+def _of_format(seen: Measured) -> Iterator[str]:
+    meant, happens = seen.shrink_per_step, seen.measured_shrink
+    if not meant or happens is None:
+        return
+    if happens == 0:
+        yield f"In {seen.dtype} nothing of it happens: each step is rounded away."
+    elif abs(happens - meant) > _SEEN * meant:
+        yield f"In {seen.dtype} it is {number(happens)}, for steps are rounded."
+
+
+def _of_run(seen: Measured) -> Iterator[str]:
+    if seen.run_steps is None:
+        return
+    steps = f"The {seen.run_steps:,} steps of the run"
+    if seen.kept is None or seen.e_folds is None:
+        yield f"{steps} leave small and large weights other shares."
+    else:
+        yield (
+            f"{steps} leave {number(seen.kept)} of it ({number(seen.e_folds)} e-folds)."
+        )
+
+
+def _of_shapes(seen: Measured) -> Iterator[str]:
+    if seen.uneven:
+        yield "Weights of fewer dimensions in this group decay differently."

@@ -73,12 +73,14 @@ class Mould:
     Args:
         optimizer: The user's; it is read, never touched.
         build: Makes the copy.
+        dtype: Number format of the toys; None for that of the parameters.
         closure: Whether ``step`` wants one.
         sparse: Whether it takes sparse gradients only.
 
     """
 
     optimizer: Optimizer
+    dtype: torch.dtype | None = None
     build: Callable[[Optimizer, Twins], Optimizer] = copied
     closure: bool = False
     sparse: bool = False
@@ -98,8 +100,14 @@ class Mould:
         bare = unwrapped(optimizer)
         said: list[str] = []
         for build, closure, sparse in product(_BUILDERS, (False, True), (False, True)):
-            mould = cls(optimizer=bare, build=build, closure=closure, sparse=sparse)
-            trouble = mould._trouble(dtype)
+            mould = cls(
+                optimizer=bare,
+                dtype=dtype,
+                build=build,
+                closure=closure,
+                sparse=sparse,
+            )
+            trouble = mould._trouble()
             if not trouble:
                 return mould
             said.append(trouble)
@@ -108,10 +116,10 @@ class Mould:
         instead = "A copy must be possible: options in param_groups, state in state."
         raise RefusedError(asked, why, instead)
 
-    def _trouble(self, dtype: torch.dtype | None) -> str:
+    def _trouble(self) -> str:
         """Tell what goes wrong in one step with a gradient; nothing if it works."""
         try:
-            self.toy(dtype=dtype).step(gradient=0.5)
+            self.toy().step(gradient=0.5)
         except Exception as error:  # noqa: BLE001  (other people's code: anything)
             return f"{type(error).__name__}: {error}"
         return ""
@@ -119,21 +127,19 @@ class Mould:
     def toy(
         self,
         *,
-        dtype: torch.dtype | None = None,
         start: Sequence[float] = START,
         groups: Sequence[int] | None = None,
     ) -> "Toy":
         """Cast a toy with fresh state.
 
         Args:
-            dtype: Number format of the weights; None for that of the parameters.
             start: Values of each weight; two to the power of something are rounded
                 alike, so take others to look at rounding.
             groups: Which parameter groups it has; None for all.
 
         """
         with undisturbed():
-            twins = _twins_of(self.optimizer, dtype, start)
+            twins = _twins_of(self.optimizer, self.dtype, start)
             copy = self.build(self.optimizer, twins)
             if groups is not None:
                 copy.param_groups[:] = [copy.param_groups[at] for at in groups]
@@ -189,7 +195,7 @@ class Toy:
             RefusedError: If no copy of it makes a step.
 
         """
-        return Mould.of(optimizer, dtype=dtype).toy(dtype=dtype, start=start)
+        return Mould.of(optimizer, dtype=dtype).toy(start=start)
 
     def step(self, *, gradient: float | None = 0.0) -> None:
         """Fill the gradients and make a step; hooks of the copy are called.

@@ -6,22 +6,23 @@ would have done.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
-from torch import Tensor
 
+from dwindle.pytorch.group_options import (
+    Options,
+    knob_of,
+    lr_of,
+    other_momenta,
+    set_option,
+    suspects,
+)
 from dwindle.pytorch.toy import START, Mould, Walk
 from dwindle.pytorch.walks import Told, tell
 
-# Options that have been seen to mean a decay, the usual one first.
-KNOBS = ("weight_decay", "wd", "weight_decay_rate", "l2_reg", "l2")
-# Where a group shows what its lr was, or will be, while its lr is 0 in a warm-up.
-_LRS = ("lr", "initial_lr", "max_lr", "base_lr")
-_LR_OF_NOBODY = 1e-3
 # A trial takes about this share per step: far above rounding, far below the swing of
 # momentum; and no rule that leaves the lr out takes more than a tenth.
 _SHARE, _MOST = 1e-3, 0.1
@@ -37,34 +38,6 @@ _MOMENTS = (1, 2)
 # sign, or by its size, differs by all of itself or by much.
 _NEARLY = 0.02
 _ROUND, _ROUGHLY_ROUND = 1e-3, 0.1
-
-Option = Any  # options of other people's groups: numbers, tensors, tuples, words
-Options = dict[str, Option]
-
-
-def number_of(value: Option) -> float | None:
-    """Read an option as a number; None if it is none.
-
-    Example:
-        >>> number_of(torch.tensor(0.5)), number_of(True), number_of("0.1")
-        (0.5, None, None)
-
-    """
-    if isinstance(value, Tensor) and value.numel() == 1:
-        return float(value)
-    is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return float(value) if is_number else None
-
-
-def knob_of(group: Mapping[str, Option]) -> str | None:
-    """Return the option that sets the decay, None if there is none."""
-    return next((k for k in KNOBS if number_of(group.get(k)) is not None), None)
-
-
-def lr_of(group: Mapping[str, Option]) -> float:
-    """Return a learning rate above 0 that the group works with, now or at its peak."""
-    told = (number_of(group.get(name)) for name in _LRS)
-    return next((lr for lr in told if lr), _LR_OF_NOBODY)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,36 +68,63 @@ class Turned:
 
 
 class Trials:
-    """Toys of one optimizer, with lr and knob of each group as a trial wants them."""
+    """Toys of one optimizer, with lr and knob of each group as a trial wants them.
 
-    def __init__(
-        self, mould: Mould, *, dtype: torch.dtype, groups: Sequence[int]
-    ) -> None:
-        self._mould, self._dtype, self._groups = mould, dtype, groups
-        options = [mould.optimizer.param_groups[at] for at in groups]
-        self.eps = torch.finfo(dtype).eps
+    Args:
+        mould: Casts the toys, in one number format.
+        groups: Numbers of the groups that they have.
+
+    Attributes:
+        eps: Relative spacing of the numbers in that format.
+        lrs: Learning rate of each group in a trial.
+        knobs: Option of each group that sets a decay.
+        mains: The weight of each group that speaks for it: that of most dimensions.
+
+    """
+
+    def __init__(self, mould: Mould, *, groups: Sequence[int]) -> None:
+        self._mould, self.groups = mould, groups
+        self._options = [mould.optimizer.param_groups[at] for at in groups]
+        options = self._options
+        self.eps = torch.finfo(mould.dtype or torch.float32).eps
         self.lrs = [lr_of(each) for each in options]
         self.knobs = [knob_of(each) for each in options]
         self._numbers = [min(_MOST, _SHARE / lr) for lr in self.lrs]
         self._signs = [-1.0 if each.get("maximize") else 1.0 for each in options]
-        self._momenta = _other_momenta(options)
+        self._momenta = [({}, *other_momenta(each)) for each in options]
+        weights = mould.toy(groups=groups).weights
+        dims = [[weight.ndim for weight in group] for group in weights]
+        self.mains = [group.index(max(group)) for group in dims]
 
-    def as_it_is(self, steps: int = LONG, **changed: Option) -> list[list[Walk]]:
-        """Walk with all options as they are, or some of them changed."""
-        return self._walks(steps, lambda _step, _at: changed)
+    def as_it_is(self, steps: int = LONG) -> list[list[Walk]]:
+        """Walk with all options as they are."""
+        return self._walks(steps, lambda _step, _at: {})
 
-    def without_knob(self) -> list[list[Walk]]:
-        """Walk with the knob of each group at 0."""
-        return self._walks(LONG, lambda _, at: self._knob(at, 0.0))
+    def without_knob(self, steps: int = LONG, **changed: float) -> list[list[Walk]]:
+        """Walk with the knob of each group at 0, at an lr above 0.
+
+        Args:
+            steps: How many.
+            changed: Other options to set, where a group has them.
+
+        """
+        return self._walks(steps, lambda _, at: self._set_to(at, 1.0, 0.0) | changed)
+
+    def hidden_by(self, at: int) -> str | None:
+        """Find the option of a group that sets the decay that the knob leaves."""
+        for name in suspects(self._options[at]):
+            try:
+                group = self.without_knob(SHORT, **{name: 0.0})[at]
+            except Exception:  # noqa: BLE001, S112  (an option that must not be 0)
+                continue
+            if all(row == walk[0] for walk in group for row in walk):
+                return name
+        return None
 
     def turned(self) -> list[Turned]:
         """Turn the knob of every group, one way after the other."""
-        told = self._told()
-        off, half_lr, half_knob = (
-            self._told(knob=0.0),
-            self._told(lr=0.5),
-            self._told(knob=0.5),
-        )
+        told, off = self._told(), self._told(knob=0.0)
+        half_lr, half_knob = self._told(lr=0.5), self._told(knob=0.5)
         decouples, driven, penalty = self._decouple(), self._driven(), self._penalty()
         return [
             Turned(
@@ -134,46 +134,47 @@ class Trials:
                 driven=driven[at],
                 is_penalty=penalty[at],
                 lr_power=_power(told[at], half_lr[at]),
-                knob_power=_power(told[at], half_knob[at]),
-                per_lr=self._per_lr(at, told[at]),
+                knob_power=_power(told[at], half_knob[at], off[at].rate),
+                per_lr=self._per_lr(at, told[at], off[at]),
             )
             for at in range(len(self.knobs))
         ]
 
-    def _per_lr(self, at: int, seen: "_Seen") -> float | None:
-        first = seen.told.first
-        return None if first is None else first / (self.lrs[at] * self._numbers[at])
+    def _per_lr(self, at: int, seen: "_Seen", off: "_Seen") -> float | None:
+        if seen.told.first is None or self.knobs[at] is None:
+            return None
+        return (seen.rate - off.rate) / (self.lrs[at] * self._numbers[at])
 
     def _told(self, *, lr: float = 1.0, knob: float = 1.0) -> list["_Seen"]:
         walks = self._walks(LONG, lambda _, at: self._set_to(at, lr, knob))
-        return [_Seen.of(group[0], self.eps) for group in walks]
+        pairs = zip(walks, self.mains, strict=True)
+        return [_Seen.of(group[main], self.eps) for group, main in pairs]
 
     def _decouple(self) -> list[bool]:
         """Whether each step of every weight takes lr·knob of just then."""
         kept = [knob is not None for knob in self.knobs]
-        for momenta in ({}, *self._momenta):
-
-            def set_them(step: int, at: int, momenta: Options = momenta) -> Options:
-                return momenta | self._set_to(at, *_programme(step))
-
+        for variant in range(len(self._momenta[0])):
             try:
-                walks = self._walks(SHORT, set_them)
+                walks = self._walks(SHORT, self._programmed(variant))
             except Exception:  # noqa: BLE001, S112  (a momentum that it does not take)
                 continue
             for at, group in enumerate(walks):
                 kept[at] &= all(self._follows(at, walk) for walk in group)
         return kept
 
+    def _programmed(self, variant: int) -> Callable[[int, int], Options]:
+        return lambda step, at: (
+            self._momenta[at][variant] | self._set_to(at, *_programme(step))
+        )
+
     def _follows(self, at: int, walk: Walk) -> bool:
         for step, (before, after) in enumerate(pairwise(walk)):
             lr, knob = _programme(step)
             share = self.lrs[at] * lr * self._numbers[at] * knob
             allowed = _RELATIVE * share + 4 * self.eps
-            if any(
-                abs((w - left) / w - share) > allowed if w else left != 0
-                for w, left in zip(before, after, strict=True)
-            ):
-                return False
+            for weight, left in zip(before, after, strict=True):
+                if not abs((weight - left) - share * weight) <= allowed * abs(weight):
+                    return False
         return True
 
     def _driven(self) -> list[bool]:
@@ -191,6 +192,18 @@ class Trials:
                 )
         return kept
 
+    def _penalty(self) -> list[bool]:
+        """Whether the knob does what knob·w, added to the gradient, does."""
+        pairs = zip(self._numbers, self._signs, strict=True)
+        inside = self._pulled(lambda _: 1.0)
+        outside = self._pulled(
+            lambda _: 0.0, penalties=[number * sign for number, sign in pairs]
+        )
+        return [
+            all(_same(a, b, self.eps) for a, b in zip(group, other, strict=True))
+            for group, other in zip(inside, outside, strict=True)
+        ]
+
     def _pulled(
         self,
         knob: Callable[[int], float],
@@ -204,24 +217,10 @@ class Trials:
             penalties=penalties,
         )
 
-    def _penalty(self) -> list[bool]:
-        """Whether the knob does what knob·w, added to the gradient, does."""
-        pairs = zip(self._numbers, self._signs, strict=True)
-        inside = self._pulled(lambda _: 1.0)
-        outside = self._pulled(
-            lambda _: 0.0, penalties=[number * sign for number, sign in pairs]
-        )
-        return [
-            all(_same(a, b, self.eps) for a, b in zip(group, other, strict=True))
-            for group, other in zip(inside, outside, strict=True)
-        ]
-
     def _set_to(self, at: int, lr: float, knob: float) -> Options:
-        return {"lr": self.lrs[at] * lr} | self._knob(at, self._numbers[at] * knob)
-
-    def _knob(self, at: int, number: float) -> Options:
-        knob = self.knobs[at]
-        return {} if knob is None else {knob: number}
+        name = self.knobs[at]
+        turned = {} if name is None else {name: self._numbers[at] * knob}
+        return {"lr": self.lrs[at] * lr} | turned
 
     def _walks(
         self,
@@ -234,11 +233,11 @@ class Trials:
         """Watch a fresh toy whose options are set before each step."""
         # Far from zero: what an adaptive step takes, a weight must be able to lose.
         far = [value * (1 + 1e3 * max(self.lrs)) for value in START]
-        toy = self._mould.toy(dtype=self._dtype, start=far, groups=self._groups)
+        toy = self._mould.toy(start=far, groups=self.groups)
 
-        def set_them(step: int, at: int, group: dict[str, Option]) -> None:
+        def set_them(step: int, at: int, group: Options) -> None:
             for name, value in options(step, at).items():
-                _set(group, name, value)
+                set_option(group, name, value)
 
         return toy.watch(
             steps, before=set_them, gradients=gradients, penalties=penalties
@@ -266,11 +265,11 @@ def _programme(step: int) -> tuple[float, float]:
     return lrs[step % len(lrs)], knobs[step % len(knobs)]
 
 
-def _power(whole: _Seen, half: _Seen) -> float | None:
+def _power(whole: _Seen, half: _Seen, hidden: float = 0.0) -> float | None:
     """The power with which a step follows what was halved; round where it is round."""
-    if not (whole.rate > 0 and half.rate > 0):
+    if not (whole.rate > hidden and half.rate > hidden):
         return None
-    power = math.log2(whole.rate / half.rate)
+    power = math.log2((whole.rate - hidden) / (half.rate - hidden))
     # Amounts of adaptive steps are late ones, when they still change a little.
     near = _ROUND if whole.told.first is not None else _ROUGHLY_ROUND
     return float(round(power)) if abs(power - round(power)) < near else power
@@ -295,22 +294,3 @@ def _same(walk: Walk, other: Walk, eps: float) -> bool:
     moved = math.dist(walk[0], walk[-1])
     apart = max(math.dist(a, b) for a, b in zip(walk, other, strict=True))
     return apart <= _RELATIVE * moved + 64 * eps * math.hypot(*walk[0]) < moved
-
-
-def _other_momenta(groups: Sequence[Mapping[str, Option]]) -> list[Options]:
-    """Other values of the momentum options that all groups have."""
-    found: list[Options] = []
-    if all(number_of(group.get("momentum")) is not None for group in groups):
-        found += [{"momentum": 0.9}, {"momentum": 0.3}]
-    betas = [group.get("betas") for group in groups]
-    if betas and betas[0] and all(isinstance(each, tuple | list) for each in betas):
-        found.append({"betas": (0.5, *betas[0][1:])})
-    return found
-
-
-def _set(group: dict[str, Option], name: str, value: Option) -> None:
-    """Set an option; a tensor stays the one that it is."""
-    if isinstance(group.get(name), Tensor) and not isinstance(value, tuple):
-        group[name].fill_(value)
-    elif name in group:
-        group[name] = value

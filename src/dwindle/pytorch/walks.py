@@ -99,7 +99,7 @@ def _shares(path: Sequence[float]) -> list[float]:
 
 def _geometric(path: Sequence[float], eps: float) -> Told | None:
     shares = _shares(path)
-    if not _steady(shares, eps) or shares[0] >= 1:
+    if not _steady(shares, eps) or not 0 < shares[0] < 1:
         return None
     # From end to end: each share alone has an error of eps/share.
     whole = 1 - path[-1] / path[0]
@@ -135,6 +135,8 @@ def _least_squares(
     What x has beside y is formed row by row: in sums of squares it would be lost.
     """
     yy = math.fsum(y * y for _, y, _ in rows)
+    if yy == 0:
+        return None
     alike = math.fsum(x * y for x, y, _ in rows) / yy
     beside = [x - alike * y for x, y, _ in rows]
     area = math.fsum(x * x for x in beside)
