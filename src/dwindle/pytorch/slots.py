@@ -56,15 +56,23 @@ class Slot:
     """A parameter at one place: where, in which module, standing for which slot.
 
     ``slot`` is the name under which ``module`` uses the tensor: ``weight`` also where
-    a parametrization stores it as ``original1``. ``gain`` marks the length that
-    ``weight_norm`` splits off a weight.
+    a parametrization stores it as ``original1``, in a ``holder`` of its own. ``gain``
+    marks the length that ``weight_norm`` splits off a weight.
     """
 
     name: str
     module: nn.Module
     slot: str
     parameter: nn.Parameter
+    holder: nn.Module
     gain: bool = False
+
+    @property
+    def current(self) -> nn.Parameter:
+        """The parameter that lies there now: sharding and loading may put another."""
+        stored = self.name.rpartition(".")[2]
+        found = self.holder._parameters[stored]  # noqa: SLF001 - the place itself
+        return self.parameter if found is None else found
 
 
 def slots_of(model: nn.Module) -> Iterator[Slot]:
@@ -177,6 +185,7 @@ def _parametrized(
                 module=module,
                 slot=slot,
                 parameter=found.parameter,
+                holder=found.holder,
                 gain=gain,
             )
 
@@ -189,7 +198,14 @@ def _slot(module: nn.Module, name: str, path: str, parameter: nn.Parameter) -> S
                 told = getattr(hook, "name", getattr(hook, "_tensor_name", None))
                 if name == f"{told}{ending}":
                     slot, gain = str(told), is_gain
-    return Slot(name=path, module=module, slot=slot, parameter=parameter, gain=gain)
+    return Slot(
+        name=path,
+        module=module,
+        slot=slot,
+        parameter=parameter,
+        holder=module,
+        gain=gain,
+    )
 
 
 def _refuse_no_module(model: object) -> None:

@@ -1,0 +1,117 @@
+"""Penalties that are in use, and optimizers that decay the same weights again."""
+
+import warnings
+from collections.abc import Iterable
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary, WeakSet
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from torch.optim.optimizer import register_optimizer_step_pre_hook
+
+from dwindle.errors import DoubleDecayWarning
+from dwindle.pytorch.adoption import MARKER, knob_of
+from dwindle.pytorch.hold import is_held
+
+_SHOWN = 3
+
+
+class Penalizing(Protocol):
+    """What adds the squares of some weights to a loss."""
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The weights that it holds down, by name."""
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it was added to a loss, with a strength above 0."""
+
+
+ACTIVE_PENALTIES: WeakSet[Penalizing] = WeakSet()
+# Which penalties still wait for the optimizer of their weights, and whom they met.
+_WAITING: WeakKeyDictionary[Penalizing, WeakSet[Optimizer]] = WeakKeyDictionary()
+_WATCHING: list[object] = []
+
+
+def penalties_of(parameters: Iterable[nn.Parameter]) -> tuple[Penalizing, ...]:
+    """Return the penalties, of all that are alive, on some of the parameters.
+
+    Example:
+        >>> model = nn.Linear(2, 2)
+        >>> penalties_of(model.parameters())
+        ()
+
+    """
+    ids = {id(parameter) for parameter in parameters}
+    return tuple(
+        penalty
+        for penalty in ACTIVE_PENALTIES
+        if any(id(each) in ids for each in penalty.parameters.values())
+    )
+
+
+def watch(penalty: Penalizing) -> None:
+    """Warn at the first step of an optimizer that decays weights of the penalty.
+
+    One hook on all optimizers serves all penalties. It is quick where none waits.
+    """
+    _WAITING[penalty] = WeakSet()
+    if not _WATCHING:
+        _WATCHING.append(register_optimizer_step_pre_hook(_at_a_step))
+
+
+def warn_if_decayed(
+    penalty: Penalizing, optimizer: Optimizer, *, stacklevel: int = 2
+) -> tuple[str, ...]:
+    """Warn, and return the names, where an optimizer decays weights of a penalty too.
+
+    Args:
+        penalty: The penalty in the loss.
+        optimizer: The optimizer of the same model.
+        stacklevel: Whose line the warning shows, as of :func:`warnings.warn`.
+
+    """
+    twice = names_of_decayed(penalty, optimizer)
+    if twice:
+        shown = ", ".join(twice[:_SHOWN]) + (" …" if len(twice) > _SHOWN else "")
+        message = (
+            f"Each weight must decay by one way. Got {len(twice)} that {penalty!r} "
+            f"penalizes and {type(optimizer).__name__} decays as well: {shown}. Give "
+            "the optimizer weight_decay=0, or leave the penalty out of the loss."
+        )
+        warnings.warn(message, DoubleDecayWarning, stacklevel=stacklevel + 1)
+    return twice
+
+
+def names_of_decayed(penalty: Penalizing, optimizer: Optimizer) -> tuple[str, ...]:
+    """Return the names of the weights of a penalty that an optimizer decays too."""
+    decayed = {
+        id(parameter)
+        for group in optimizer.param_groups
+        if knob_of(group) > 0 or (is_held(optimizer) and group.get(MARKER, 0) > 0)
+        for parameter in group["params"]
+    }
+    return tuple(
+        name for name, each in penalty.parameters.items() if id(each) in decayed
+    )
+
+
+def _at_a_step(
+    optimizer: Optimizer, _args: Any, _kwargs: Any
+) -> None:  # Any: of the step
+    if not _WAITING or torch.compiler.is_compiling():
+        return
+    for penalty, met in tuple(_WAITING.items()):
+        if optimizer in met or not penalty.is_on:
+            continue
+        met.add(optimizer)
+        if _shares(penalty, optimizer):
+            del _WAITING[penalty]
+            warn_if_decayed(penalty, optimizer)
+
+
+def _shares(penalty: Penalizing, optimizer: Optimizer) -> bool:
+    ids = {id(each) for group in optimizer.param_groups for each in group["params"]}
+    return any(id(each) in ids for each in penalty.parameters.values())

@@ -1,0 +1,278 @@
+"""L2Penalty: the question's second term, λ Σ w², as a term to add to a loss."""
+
+import math
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from dwindle.decay.held_rate import facts_asked_of
+from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.penalties import PENALTIES, Penalty
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
+from dwindle.pytorch.double_decay import ACTIVE_PENALTIES, warn_if_decayed, watch
+from dwindle.pytorch.roles import Held
+from dwindle.pytorch.selection import choices_of, coefficients_of
+from dwindle.pytorch.slots import Slot, slots_of
+from dwindle.pytorch.squares import weighted_squares
+
+Reduction = Literal["mean", "sum"]
+REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")
+
+_CALLER = "L2Penalty"
+_NO_WEIGHTS = "Give embeddings=True, or name some with decay=[...]."
+_NOT_TWO = "Leave normalization out, or take the convention without one."
+_NOT_A_PENALTY = (
+    'Take one that is, such as "question.l2" (λ Σ w²) or "answer.decay" (λ/2 Σ w²).'
+)
+
+
+class L2Penalty:
+    """A penalty on the squares of a model's weights, to be added to the loss.
+
+    By default it is the question's: ``mean loss + strength · Σ w²``, over the weights
+    of matrices and convolutions. A tied weight counts once, a frozen one not at all.
+    Of a layer under ``weight_norm`` the squares are those of the weight that it
+    computes, and so under any parametrization.
+
+    In a distributed program the value is that of the whole model, in every process.
+    Where gradients are accumulated, add it to each part of the loss before that is
+    divided. Gradient clipping clips it with the rest, and Adam divides it by its own
+    scale: for a decay that they leave alone, hold one with ``DecayController``.
+
+    A call reads all weights once, and its gradient reads and writes them once more.
+
+    Args:
+        model: The model; its weights are looked up anew at each call.
+        strength: The number in the formula of ``convention``, 0 or more.
+        normalization: ``none``, ``layer-mean``, ``global-mean`` or ``fan-in``; None
+            takes that of the convention. L and the numbers of weights are those of the
+            weights that are penalized.
+        convention: What ``strength`` means: a knob that is a penalty (``question.l2``,
+            ``bengio2012.l2``, ``keras.regularizers.L2``, ``torch.optim.SGD`` …) or a
+            key of :data:`dwindle.decay.penalties.PENALTIES` (``canonical``, with the
+            half; ``without-half``; ``batch-sum`` …).
+        reduction: How your loss is reduced over the minibatch: ``mean`` or ``sum``, as
+            torch's losses call it.
+        batch_size: Examples of a minibatch, where the formula needs it. It can also be
+            given at the call, for a last batch that is shorter.
+        dataset_size: Examples of the training set, where the formula needs it.
+        embeddings: Whether embeddings and tokens are penalized.
+        decay: Patterns of names that are penalized whatever they are.
+        no_decay: Patterns of names that are not; stronger than ``decay``.
+        model_says: Whether ``no_weight_decay()`` of the model counts.
+        optimizer: The optimizer of the model: a warning is given at once if it decays
+            the same weights. Without it, at its first step after a call.
+
+    Raises:
+        RangeError: If the strength is out of range, or there is no weight.
+        RefusedError: If the convention is no penalty, or roles or fans cannot be told.
+        UnknownNameError: If a convention, normalization or reduction is unknown.
+        PatternError: If a pattern fits no parameter.
+
+    Example:
+        >>> import torch
+        >>> model = nn.Linear(2, 1)
+        >>> _ = torch.nn.init.constant_(model.weight, 3.0)
+        >>> penalty = L2Penalty(model, 0.5)
+        >>> penalty().item()  # 0.5 · (3² + 3²)
+        9.0
+        >>> penalty
+        L2Penalty(0.5, question.l2; mean loss; 1 weight, 2 numbers)
+
+    """
+
+    def __init__(  # noqa: PLR0913 - each argument is one word of the caller
+        self,
+        model: nn.Module,
+        strength: float,
+        *,
+        normalization: str | None = None,
+        convention: str = "question.l2",
+        reduction: str = "mean",
+        batch_size: int | None = None,
+        dataset_size: int | None = None,
+        embeddings: bool = False,
+        decay: str | Sequence[str] = (),
+        no_decay: str | Sequence[str] = (),
+        model_says: bool = True,
+        optimizer: Optimizer | None = None,
+    ) -> None:
+        if reduction not in REDUCTIONS:
+            raise UnknownNameError.among("reduction", reduction, REDUCTIONS)
+        self._record, self._was_called = _record(convention), False
+        self.convention, self.reduction = convention, reduction
+        self.batch_size, self.dataset_size = batch_size, dataset_size
+        self.strength = strength
+        self.normalization = _normalization(self._record, normalization)
+        choices = choices_of(
+            model,
+            embeddings=embeddings,
+            decay=decay,
+            no_decay=no_decay,
+            model_says=model_says,
+        )
+        chosen = [choice.held for choice in choices if choice.decays]
+        self._weights = _weights(model, chosen, self.normalization)
+        self._numbers = sum(held.parameter.numel() for held in chosen)
+        self._announce(optimizer)
+
+    @property
+    def strength(self) -> float:
+        """The number in the formula of the convention; it may be set between steps."""
+        return self._strength
+
+    @strength.setter
+    def strength(self, strength: float) -> None:
+        divides = self._record.power < 0  # a prior's σ: no penalty is σ = ∞
+        fits = strength > 0 if divides else 0 <= strength < math.inf
+        if not fits:
+            must = "above 0" if divides else "a finite number, 0 or more"
+            raise RangeError("strength", strength, must)
+        self._strength = strength
+        self._factors: dict[int | None, float] = {}
+        with suppress(MissingFactError):  # else it is asked for when it is needed
+            self.factor()
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it was called, and its strength is above 0."""
+        return self._was_called and self.strength > 0
+
+    @property
+    def parameters(self) -> dict[str, nn.Parameter]:
+        """The parameters that are penalized, by name, as the model has them now."""
+        return {weight.slot.name: weight.slot.current for weight in self._weights}
+
+    @property
+    def coefficients(self) -> dict[str, float]:
+        """The factor of the normalization for each penalized parameter, by name."""
+        return {weight.slot.name: weight.coefficient for weight in self._weights}
+
+    def factor(self, *, batch_size: int | None = None) -> float:
+        """Return what the sum of squares is multiplied by, before normalization.
+
+        For a mean loss that is λ/2, with λ of ``mean loss + λ/2 Σ w²``; for a summed
+        one, λ/2 times the batch size.
+
+        Args:
+            batch_size: Examples of this minibatch, if other than that of the penalty.
+
+        Raises:
+            MissingFactError: If the formula needs a size that was not given.
+
+        """
+        size = self.batch_size if batch_size is None else batch_size
+        if size not in self._factors:  # kept, since torch.compile cannot trace it
+            with facts_asked_of(_CALLER):
+                self._factors[size] = self._factor_for(size)
+        return self._factors[size]
+
+    def __call__(self, *, batch_size: int | None = None) -> Tensor:
+        """Return the term to add to the loss: a tensor of no dimensions, with gradient.
+
+        Args:
+            batch_size: Examples of this minibatch, if other than that of the penalty.
+
+        Raises:
+            MissingFactError: If the formula needs a size that was not given.
+
+        """
+        if not torch.compiler.is_compiling():
+            self._was_called = True
+        factor = self.factor(batch_size=batch_size)
+        factors = [factor * weight.coefficient for weight in self._weights]
+        return weighted_squares([weight.tensor() for weight in self._weights], factors)
+
+    def __repr__(self) -> str:
+        told = [f"{self.strength:.6g}, {self.convention}"]
+        if self.normalization not in ("none", self._record.normalization):
+            told.append(self.normalization)
+        count = len(self._weights)
+        told.append(
+            f"{self.reduction} loss" if self.reduction == "mean" else "summed loss"
+        )
+        told.append(
+            f"{count} weight{'s' if count > 1 else ''}, {self._numbers:,} numbers"
+        )
+        return f"L2Penalty({'; '.join(told)})"
+
+    def _factor_for(self, size: int | None) -> float:
+        if self.reduction == "mean":
+            return self._half_of_lambda(size)
+        if size is not None:
+            return size * self._half_of_lambda(size)
+        # A number that is stated for the sum over a minibatch needs no size.
+        one, two = (size * self._half_of_lambda(size) for size in (1, 2))
+        if one != two:
+            needed = f"{self.convention} beside a loss that is summed"
+            raise MissingFactError("batch_size", needed, "batch_size=...")
+        return one
+
+    def _half_of_lambda(self, batch_size: int | None) -> float:
+        run = Run(batch_size=batch_size, dataset_size=self.dataset_size)
+        return self._record.penalty_from_number(self.strength, run) / 2
+
+    def _announce(self, optimizer: Optimizer | None) -> None:
+        ACTIVE_PENALTIES.add(self)
+        if optimizer is None:
+            watch(self)
+        else:
+            warn_if_decayed(self, optimizer, stacklevel=3)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Weight:
+    """One penalized weight: where its numbers lie, and its factor."""
+
+    slot: Slot
+    coefficient: float
+
+    def tensor(self) -> Tensor:
+        """Return the weight as the layer uses it."""
+        if self.slot.gain or self.slot.holder is self.slot.module:
+            return self.slot.current
+        computed: Tensor = getattr(self.slot.module, self.slot.slot)
+        return computed
+
+
+def _weights(
+    model: nn.Module, chosen: Sequence[Held], normalization: str
+) -> tuple[_Weight, ...]:
+    if not chosen:
+        must, value = "a model with weights that can be trained", type(model).__name__
+        raise RangeError("model", value, must, _NO_WEIGHTS)
+    slots = {id(slot.parameter): slot for slot in reversed([*slots_of(model)])}
+    # Under weight_norm the squares of a weight are those of its lengths.
+    gains = {(id(s.module), s.slot): s for s in slots.values() if s.gain}
+    places = [slots[id(held.parameter)] for held in chosen]
+    factors = coefficients_of(normalization, chosen)
+    return tuple(
+        _Weight(slot=gains.get((id(slot.module), slot.slot), slot), coefficient=factor)
+        for slot, factor in zip(places, factors, strict=True)
+    )
+
+
+def _record(convention: str) -> Penalty:
+    if convention in PENALTIES:
+        return PENALTIES[convention]
+    knob = resolve_knob(convention)
+    if knob.penalty is None:
+        asked = f"L2Penalty with the number of {knob.name}"
+        why = f"That is no coefficient of an objective: {knob.formula}."
+        raise RefusedError(asked, why, _NOT_A_PENALTY)
+    return PENALTIES[knob.penalty]
+
+
+def _normalization(record: Penalty, given: str | None) -> str:
+    if given is None or given == record.normalization:
+        return record.normalization
+    if record.normalization != "none":
+        must = f"{record.normalization}, as the convention {record.name} has it"
+        raise RangeError("normalization", given, must, _NOT_TWO)
+    return given

@@ -1,0 +1,133 @@
+"""A penalty in the loss beside a decay in the optimizer: found, and said once."""
+
+import gc
+import re
+import warnings
+
+import pytest
+import torch
+from torch import nn
+
+from dwindle.errors import DoubleDecayWarning
+from dwindle.pytorch import DecayController, L2Penalty, decay_groups
+from dwindle.pytorch.double_decay import names_of_decayed, penalties_of
+
+
+def net():
+    return nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+
+
+def step(model, optimizer):
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+
+
+def test_an_optimizer_that_is_told_is_looked_at_at_once():
+    """AdamW decays by default: said with the number of weights and the remedy."""
+    model = net()
+    optimizer = torch.optim.AdamW(model.parameters())
+    with pytest.warns(DoubleDecayWarning, match=r"Got 2 .*0\.weight.*weight_decay=0"):
+        penalty = L2Penalty(model, 1e-4, optimizer=optimizer)
+    assert names_of_decayed(penalty, optimizer) == ("0.weight", "1.weight")
+
+
+def test_an_optimizer_that_is_not_told_is_met_at_its_first_step():
+    """The first step warns, later ones do not, and the step is taken all the same."""
+    model = net()
+    penalty = L2Penalty(model, 1e-4)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.5)
+    before = model[0].weight.detach().clone()
+    penalty()
+    with pytest.warns(DoubleDecayWarning, match="SGD decays as well"):
+        step(model, optimizer)
+    step(model, optimizer)  # warnings are errors here
+    # Two steps of lr 0.1 with weight_decay 0.5; float32 rounds each.
+    assert torch.allclose(model[0].weight, 0.95**2 * before, rtol=1e-6, atol=0)
+
+
+CLEAN = {
+    "no decay": lambda model: torch.optim.SGD(model.parameters(), lr=0.1),
+    "decay of other parameters": lambda model: torch.optim.AdamW(
+        [
+            {"params": [layer.weight for layer in model], "weight_decay": 0.0},
+            {"params": [layer.bias for layer in model], "weight_decay": 0.1},
+        ]
+    ),
+    "another model": lambda _: torch.optim.AdamW(net().parameters()),
+}
+
+
+@pytest.mark.parametrize("build", CLEAN.values(), ids=CLEAN.keys())
+def test_no_warning_where_weights_decay_once(build):
+    """Warnings are errors in these tests: none is given, told or met."""
+    model = net()
+    optimizer = build(model)
+    penalty = L2Penalty(model, 1e-4, optimizer=optimizer)
+    again = L2Penalty(model, 1e-4)
+    again()
+    step(model, optimizer)
+    assert names_of_decayed(penalty, optimizer) == ()
+    assert names_of_decayed(again, optimizer) == ()
+
+
+def test_a_penalty_waits_for_the_optimizer_of_its_weights():
+    """Two models, two optimizers: the step of the other one says nothing."""
+    ours, other = net(), net()
+    penalty = L2Penalty(ours, 1e-4)
+    penalty()
+    step(other, torch.optim.AdamW(other.parameters()))
+    with pytest.warns(DoubleDecayWarning, match=re.escape(repr(penalty))):
+        step(ours, torch.optim.AdamW(ours.parameters()))
+
+
+def test_a_penalty_that_is_not_used_is_no_second_decay():
+    """Built and not called, or with strength 0: no warning is given."""
+    model = net()
+    unused, off = L2Penalty(model, 1e-4), L2Penalty(model, 0)
+    off()
+    step(model, torch.optim.AdamW(model.parameters()))
+    assert not unused.is_on
+    assert not off.is_on
+
+
+def test_a_controller_decays_too():
+    """Held by multiplication the knob is 0, and yet the weights decay twice."""
+    model = net()
+    optimizer = torch.optim.SGD(decay_groups(model), lr=0.1)
+    controller = DecayController(optimizer, half_life="100 steps", schedule="constant")
+    assert "multiply" in controller.mechanisms
+    with pytest.warns(DoubleDecayWarning, match="SGD decays as well"):
+        L2Penalty(model, 1e-4, optimizer=optimizer)
+
+
+def test_penalties_are_found_by_their_weights_while_they_live():
+    """penalties_of finds those on some of the parameters; a dropped one is gone."""
+    model, other = net(), net()
+    penalty = L2Penalty(model, 1e-4)
+    assert penalties_of(model.parameters()) == (penalty,)
+    assert penalties_of([model[0].bias]) == penalties_of(other.parameters()) == ()
+    del penalty
+    gc.collect()
+    assert penalties_of(model.parameters()) == ()
+
+
+# Importing torch's own compiler warns about torch's own use of torch.jit.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated")
+def test_a_compiled_step_is_not_disturbed():
+    """torch.compile of a step traces past the hook that looks for penalties."""
+    model = net()
+    penalty = L2Penalty(model, 1e-4)
+    penalty()
+    optimizer = torch.optim.SGD(model.parameters(), lr=torch.tensor(0.1))
+    compiled = torch.compile(optimizer.step, backend="eager")
+    for parameter in model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    before = model[0].bias.detach().clone()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", DoubleDecayWarning)
+        compiled()
+    assert torch.allclose(
+        model[0].bias, before - 0.1
+    )  # one step of lr 0.1 down a slope of 1
+    assert penalty.parameters

@@ -1,0 +1,366 @@
+"""L2Penalty: the term in every convention, its gradient, and whose weights it holds."""
+
+import math
+
+import pytest
+import torch
+from tolerance import digits
+from torch import nn
+
+from dwindle import Run, convert, knobs
+from dwindle.errors import (
+    MissingFactError,
+    PatternError,
+    RangeError,
+    RefusedError,
+    UnknownNameError,
+)
+from dwindle.pytorch import L2Penalty
+from dwindle.pytorch.squares import weighted_squares
+
+# Sums of a few dozen float64 products, taken in another order.
+ROUNDING = 1e-14
+B, N, X = 4, 60, 0.3
+
+
+@pytest.fixture(autouse=True)
+def _double():
+    torch.manual_seed(0)
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)
+
+
+def net():
+    return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 2))
+
+
+def squares(tensor):
+    return sum(value**2 for value in tensor.detach().flatten().tolist())
+
+
+def test_the_gradient_is_right():
+    """Against finite differences, twice; also of zeros and of complex numbers."""
+    tensors = (
+        torch.randn(3, 4, requires_grad=True),
+        torch.zeros(5, requires_grad=True),
+        torch.randn(2, 2, dtype=torch.complex128, requires_grad=True),
+    )
+
+    def term(*given):
+        return weighted_squares(given, [1.0, 0.5, 2.0])
+
+    assert torch.autograd.gradcheck(term, tensors)
+    assert torch.autograd.gradgradcheck(term, tensors)
+
+
+# The formulas of the question, of papers and of libraries, written out by hand:
+# (convention, reduction of the loss, factor on the squares of layers of 15 and 10).
+BY_HAND = [
+    ("question.l2", "mean", X, X),
+    ("question.l2", "sum", B * X, B * X),
+    ("question.l2:layer-mean", "mean", X / (2 * 15), X / (2 * 10)),
+    ("question.l2:global-mean", "mean", X / 25, X / 25),
+    ("answer.decay", "mean", X / 2, X / 2),
+    ("answer.batch-sum", "sum", X, X),
+    ("answer.batch-sum", "mean", X / B, X / B),
+    ("bengio2012.l2", "sum", X * B / N, X * B / N),
+    ("bengio2012.l2", "mean", X / N, X / N),
+    ("mackay1992.alpha", "mean", X / (2 * N), X / (2 * N)),
+    ("gaussian-prior.sigma", "mean", 1 / (2 * X**2 * N), 1 / (2 * X**2 * N)),
+    ("neal1996.omega", "mean", 3 / (2 * X**2 * N), 5 / (2 * X**2 * N)),
+    ("keras.regularizers.L2", "mean", X, X),
+    ("torch.optim.SGD", "mean", X / 2, X / 2),
+    ("canonical", "mean", X / 2, X / 2),
+    ("half-batch-sum", "sum", X / 2, X / 2),
+    ("sklearn.linear_model.LogisticRegression:C", "mean", 1 / (2 * X * N),
+     1 / (2 * X * N)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("convention", "reduction", "first", "second"),
+    BY_HAND,
+    ids=[f"{name} {reduction}" for name, reduction, *_ in BY_HAND],
+)
+def test_a_convention_is_the_formula_that_people_write(
+    convention, reduction, first, second
+):
+    """The term is the formula, number by number, whatever the loss is reduced by."""
+    model = net()
+    penalty = L2Penalty(
+        model,
+        X,
+        convention=convention,
+        reduction=reduction,
+        batch_size=B,
+        dataset_size=N,
+    )
+    expected = first * squares(model[0].weight) + second * squares(model[3].weight)
+    assert penalty().item() == digits(expected, rel=ROUNDING)
+    penalty().backward()
+    for layer, factor in ((model[0], first), (model[3], second)):
+        gradient = 2 * factor * layer.weight.detach()
+        assert torch.allclose(layer.weight.grad, gradient, rtol=ROUNDING, atol=0)
+
+
+PENALTY_KNOBS = [knob for knob in knobs() if knob.penalty is not None]
+
+
+@pytest.mark.parametrize("knob", PENALTY_KNOBS, ids=lambda knob: knob.name)
+def test_every_knob_that_is_a_penalty_agrees_with_convert(knob):
+    """The factor is half of the canonical λ that convert gives for the knob."""
+    run = Run(batch_size=B, dataset_size=N, units=(3, 5, 2), lr=0.1)
+    penalty = L2Penalty(net(), X, convention=knob.name, batch_size=B, dataset_size=N)
+    found = convert(X, knob.name, to="answer.decay", run=run)
+    layers = [each.value for each in found.layers] or [found.value] * 2
+    told = [2 * penalty.factor() * c for c in penalty.coefficients.values()]
+    assert told == digits(layers, rel=ROUNDING)
+
+
+@pytest.mark.parametrize("normalization", ["layer-mean", "global-mean", "fan-in"])
+def test_a_normalization_goes_with_any_convention(normalization):
+    """layer-mean beside the canonical penalty: each layer has its factor."""
+    factors = {
+        "layer-mean": (1 / 30, 1 / 20),
+        "global-mean": (1 / 25, 1 / 25),
+        "fan-in": (3.0, 5.0),
+    }[normalization]
+    penalty = L2Penalty(net(), X, convention="canonical", normalization=normalization)
+    assert list(penalty.coefficients.values()) == digits(list(factors), rel=ROUNDING)
+    assert normalization in repr(penalty)
+
+
+MOMENTA = [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
+
+
+@pytest.mark.parametrize("options", MOMENTA, ids=str)
+def test_sgd_goes_the_same_way_as_with_its_own_weight_decay(options):
+    """30 steps of SGD with the penalty and with weight_decay on the weights agree."""
+    paths = []
+    for in_the_loss in (True, False):
+        torch.manual_seed(1)
+        model = net()
+        weights = [model[0].weight, model[3].weight]
+        others = [p for p in model.parameters() if all(p is not w for w in weights)]
+        decay = 0.0 if in_the_loss else 0.1
+        groups = [{"params": weights, "weight_decay": decay}, {"params": others}]
+        optimizer = torch.optim.SGD(groups, lr=0.05, **options)
+        penalty = L2Penalty(model, 0.1, convention="torch.optim.SGD")
+        inputs, targets = torch.randn(8, 3), torch.randn(8, 2)
+        for _ in range(30):
+            optimizer.zero_grad()
+            loss = nn.functional.mse_loss(model(inputs), targets)
+            (loss + penalty() if in_the_loss else loss).backward()
+            optimizer.step()
+        paths.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    # Rounding of 30 steps, each of which adds two numbers in another order.
+    assert torch.allclose(*paths, rtol=1e-11, atol=1e-14)
+
+
+def test_a_summed_loss_goes_the_same_way_as_a_mean_one():
+    """Σ of losses at lr/B and mean loss at lr: the same run, a short last batch too."""
+    paths = []
+    for reduction in ("mean", "sum"):
+        torch.manual_seed(1)
+        model = net()
+        penalty = L2Penalty(model, 0.1, reduction=reduction)
+        data = torch.randn(10, 3)
+        for batch in data.split(4):  # 4, 4 and 2
+            size = len(batch) if reduction == "sum" else 1
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1 / size)
+            optimizer.zero_grad()
+            per_example = model(batch).square().sum(dim=1)
+            loss = getattr(per_example, reduction)()
+            (loss + penalty(batch_size=len(batch))).backward()
+            optimizer.step()
+        paths.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    assert torch.allclose(*paths, rtol=1e-12, atol=1e-14)  # rounding of three steps
+
+
+def test_only_weights_are_penalized_unless_one_says_more():
+    """Biases and gains are left out; patterns and embeddings are as in decay_groups."""
+    model = nn.ModuleDict({"wte": nn.Embedding(4, 3), "net": net()})
+    weights = ["net.0.weight", "net.3.weight"]
+    assert list(L2Penalty(model, X).parameters) == weights
+    assert list(L2Penalty(model, X, embeddings=True).parameters) == [
+        "wte.weight",
+        *weights,
+    ]
+    chosen = L2Penalty(model, X, decay="net.2.*", no_decay=["net.0.*"])
+    assert list(chosen.parameters) == ["net.2.weight", "net.2.bias", "net.3.weight"]
+    with pytest.raises(PatternError, match="no_decay must fit"):
+        L2Penalty(model, X, no_decay="net.0.wieght")
+
+
+def test_a_tied_weight_counts_once():
+    """Two layers that share a matrix add its squares once."""
+    model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
+    model[1].weight = model[0].weight
+    assert L2Penalty(model, X)().item() == digits(
+        X * squares(model[0].weight), ROUNDING
+    )
+
+
+def test_frozen_weights_are_left_out():
+    """A weight that is frozen, then or later, gets no gradient."""
+    model = net()
+    model[0].weight.requires_grad_(requires_grad=False)
+    penalty = L2Penalty(model, X)
+    assert list(penalty.parameters) == ["3.weight"]
+    model = net()
+    penalty = L2Penalty(model, X)
+    model[0].weight.requires_grad_(requires_grad=False)
+    penalty().backward()
+    assert model[0].weight.grad is None
+    assert model[3].weight.grad is not None
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_low_precision_weights_are_summed_in_float32(dtype):
+    """The value is right to 1e-7, the gradient is the exact one, rounded once."""
+    weight = torch.randn(300, 300).to(dtype).requires_grad_()
+    term = weighted_squares([weight], [0.3])
+    term.backward()
+    exact = weight.detach().double()
+    assert term.dtype == torch.float32
+    assert term.item() == digits(0.3 * exact.square().sum().item(), rel=1e-7)
+    # 0.6 itself is rounded to float32 first: one number in ten thousand falls beside.
+    rounded = (exact * torch.tensor(0.6, dtype=torch.float32).double()).to(dtype)
+    assert (weight.grad == rounded).double().mean() > 0.999
+
+
+def test_millions_of_float32_numbers_keep_their_digits():
+    """Ten million squares of float32: torch's own norm loses 7e-4 on a CPU."""
+    weight = torch.randn(10_000_000, dtype=torch.float32)
+    exact = weight.double().square().sum().item()
+    assert weighted_squares([weight], [1.0]).item() == digits(exact, rel=1e-7)
+
+
+def test_autocast_and_no_grad_change_nothing():
+    """Under autocast the term stays float32; without gradient it is a number."""
+    model = net().float()
+    penalty = L2Penalty(model, X)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        inside = penalty()
+    with torch.no_grad():
+        bare = penalty()
+    assert inside.dtype == torch.float32
+    assert inside.item() == bare.item() == penalty().item()
+    assert not bare.requires_grad
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        nn.utils.parametrizations.weight_norm,
+        nn.utils.parametrizations.orthogonal,
+        nn.utils.parametrizations.spectral_norm,
+    ],
+)
+def test_of_a_parametrized_weight_the_weight_itself_is_penalized(wrap):
+    """Σ w² is that of the matrix which the layer multiplies by, and so its gradient."""
+    layer = wrap(nn.Linear(3, 3)).eval()
+    penalty = L2Penalty(layer, X)
+    assert penalty().item() == digits(X * squares(layer.weight), rel=ROUNDING)
+    gradients = []
+    for term in (penalty(), X * layer.weight.square().sum()):
+        layer.zero_grad()
+        term.backward()
+        gradients.append(
+            [torch.zeros(()) if p.grad is None else p.grad for p in layer.parameters()]
+        )
+    for ours, whole in zip(*gradients, strict=True):
+        assert torch.allclose(ours, whole, rtol=1e-10, atol=1e-12)  # a longer chain
+
+
+@pytest.mark.filterwarnings("ignore:`?torch.nn.utils.weight_norm:FutureWarning")
+def test_the_older_weight_norm_is_penalized_alike():
+    """Its lengths are penalized: their squares add up to those of the weight."""
+    layer = nn.utils.weight_norm(nn.Linear(3, 4))
+    layer(torch.ones(1, 3))
+    assert L2Penalty(layer, X)().item() == digits(X * squares(layer.weight), ROUNDING)
+
+
+def test_weights_are_looked_up_anew():
+    """A checkpoint that is loaded by assignment puts other tensors there."""
+    model = net()
+    penalty = L2Penalty(model, X)
+    state = {name: torch.ones_like(p) for name, p in model.state_dict().items()}
+    model.load_state_dict(state, assign=True)
+    assert penalty().item() == digits(X * 25, rel=ROUNDING)
+
+
+def test_the_strength_can_be_scheduled():
+    """Setting the strength changes the next term; its range is kept."""
+    penalty = L2Penalty(net(), X)
+    before = penalty().item()
+    penalty.strength = 2 * X
+    assert penalty().item() == digits(2 * before, rel=ROUNDING)
+    penalty.strength = 0
+    assert penalty().item() == 0
+    with pytest.raises(RangeError, match="strength must be a finite number, 0 or more"):
+        penalty.strength = -1.0
+
+
+# The warning is torch's about torch: its compiler makes an instance of a Function.
+@pytest.mark.filterwarnings("ignore:.*should not be instantiated:DeprecationWarning")
+def test_a_compiled_loss_has_the_same_gradient():
+    """Inside of a compiled function the term is traced without a break."""
+    model = net()
+    penalty = L2Penalty(model, X)
+    compiled = torch.compile(penalty, backend="aot_eager", fullgraph=True)
+    compiled().backward()
+    found = [p.grad.clone() for p in penalty.parameters.values()]
+    model.zero_grad()
+    penalty().backward()
+    for ours, eager in zip(found, penalty.parameters.values(), strict=True):
+        assert torch.equal(ours, eager.grad)
+
+
+def test_a_missing_size_is_asked_for():
+    """A formula that needs N or B names it, and where to give it."""
+    with pytest.raises(MissingFactError, match=r"dataset_size.*L2Penalty"):
+        L2Penalty(net(), X, convention="bengio2012.l2")()
+    with pytest.raises(MissingFactError, match=r"batch_size.*L2Penalty"):
+        L2Penalty(net(), X, reduction="sum")()
+    assert L2Penalty(net(), X, convention="batch-sum", reduction="sum").factor() == X
+
+
+BAD = [
+    ({"strength": math.inf}, RangeError, "strength must be a finite"),
+    ({"strength": 0, "convention": "prior"}, RangeError, "strength must be above 0"),
+    ({"convention": "torch.optim.AdamW"}, RefusedError, "no coefficient of an obj"),
+    ({"convention": "half-life"}, RefusedError, "no coefficient of an objective"),
+    ({"convention": "question.l3"}, UnknownNameError, r"question\.l2"),
+    ({"normalization": "layermean"}, UnknownNameError, "layer-mean"),
+    ({"reduction": "average"}, UnknownNameError, "mean, sum"),
+    (
+        {"convention": "question.l2:layer-mean", "normalization": "fan-in"},
+        RangeError,
+        "normalization must be layer-mean",
+    ),
+]
+
+
+@pytest.mark.parametrize(("words", "error", "told"), BAD, ids=str)
+def test_what_makes_no_sense_is_refused(words, error, told):
+    """Each impossible word is told with what is possible."""
+    with pytest.raises(error, match=told):
+        L2Penalty(net(), **{"strength": X, **words})
+
+
+def test_a_model_without_weights_is_refused():
+    """A penalty on nothing is a mistake, and it says what else could be penalized."""
+    with pytest.raises(
+        RangeError, match=r"weights that can be trained.*embeddings=True"
+    ):
+        L2Penalty(nn.Embedding(3, 2), X)
+
+
+def test_it_says_what_it_is():
+    """The repr has strength, convention, normalization, reduction and size."""
+    penalty = L2Penalty(net(), 1e-4, normalization="fan-in", reduction="sum")
+    assert repr(penalty) == (
+        "L2Penalty(0.0001, question.l2; fan-in; summed loss; 2 weights, 25 numbers)"
+    )
