@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from dwindle.audit.codes import CODES, SEVERITIES, Severity, codes_of
 from dwindle.decay.run import Run
 
+_CHANGES = codes_of(["DW03"])
+
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
@@ -192,5 +194,7 @@ class Audit:
         return as_html(self)
 
 
-def _rank(found: Finding) -> tuple[int, str]:
-    return SEVERITIES.index(found.severity), found.code
+def _rank(found: Finding) -> tuple[int, bool, str]:
+    # What a change moved is what was asked; other findings of that weight follow.
+    is_change = found.code in _CHANGES
+    return SEVERITIES.index(found.severity), not is_change, found.code

@@ -1,0 +1,224 @@
+"""A change: what moved, and the number that truly keeps what it says it keeps."""
+
+import re
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tolerance import digits
+
+from dwindle.audit.change import audit_change, audit_of_facts, compare_audits
+from dwindle.audit.findings import Audit, GroupLine
+from dwindle.decay.explain import explain
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError, UnknownNameError
+
+SMALL = Run(lr=3e-4, batch_size=256, dataset_size=100_000, epochs=30)
+LARGE = Run(lr=8e-4, batch_size=2048, dataset_size=100_000, epochs=30)
+
+
+def found(audit, code):
+    """The one finding with a code."""
+    (one,) = [each for each in audit.findings if each.code == code]
+    return one
+
+
+def number_in(line):
+    """The number that a line says to write."""
+    return float(re.match(r"\w+=([^ ]+)", line)[1])
+
+
+def test_the_sentence_that_people_get():
+    """It says what was changed, what moved on the data's clock, and what to write."""
+    moved = found(audit_change(0.1, "torch.AdamW", before=SMALL, after=LARGE), "DW030")
+    assert moved.evidence == (
+        "You went from batch 256 to 2048 and lr 0.0003 to 0.0008: "
+        "the half-life went from 59.1 to 177 epochs."
+    )
+    assert moved.remedy == "To keep the half-life, write 0.2992 (was 0.1)."
+    assert moved.line == "weight_decay=0.2992  # was 0.1"
+
+
+def test_what_no_number_keeps_is_said():
+    """Where momentum cannot decay as fast as before, there is no line to write."""
+    before = Run(lr=0.1, batch_size=8, dataset_size=8000)
+    after = Run(lr=0.1, batch_size=800, dataset_size=8000, momentum=0.9)
+    moved = found(audit_change(1e-2, "torch.SGD", before=before, after=after), "DW030")
+    assert moved.remedy.startswith("No number keeps the half-life here.")
+    assert moved.line == ""
+
+
+@given(
+    # So slow a decay that no batch and no momentum of these make it impossible.
+    lrs=st.tuples(*[st.floats(1e-5, 1e-3)] * 2),
+    batches=st.tuples(*[st.sampled_from([16, 100, 256, 2048])] * 2),
+    decay=st.floats(1e-4, 1e-2),
+    momenta=st.tuples(*[st.sampled_from([0.0, 0.5, 0.9])] * 2),
+    knob=st.sampled_from(["torch.AdamW", "torch.SGD", "optax.adafactor"]),
+)
+def test_the_number_keeps_the_half_life(lrs, batches, decay, momenta, knob):
+    """With the number of the finding the half-life in epochs is that of before."""
+    before, after = (
+        Run(lr=lr, batch_size=batch, dataset_size=50_000, momentum=momentum)
+        for lr, batch, momentum in zip(lrs, batches, momenta, strict=True)
+    )
+    audit = audit_change(decay, knob, before=before, after=after)
+    then = explain(decay, knob, run=before).half_life["epochs"]
+    for each in audit.findings:
+        if each.code == "DW030":
+            kept = explain(number_in(each.line), knob, run=after).half_life["epochs"]
+            assert kept == digits(then, rel=1e-3)  # the line has four digits
+    moved = explain(decay, knob, run=after).half_life["epochs"]
+    is_told = any(each.code == "DW030" for each in audit.findings)
+    assert is_told is (abs(moved - then) > 0.05 * max(moved, then))
+
+
+def test_nothing_changed_is_nothing_found():
+    """The same run twice, and a change that moves nothing, give no finding."""
+    assert audit_change(0.1, "torch.AdamW", before=SMALL, after=SMALL).findings == ()
+    twice = Run(lr=6e-4, batch_size=512, dataset_size=100_000, epochs=30)
+    assert audit_change(0.1, "torch.AdamW", before=SMALL, after=twice).findings == ()
+
+
+def test_a_coupled_decay_keeps_its_penalty():
+    """Under SGD the half-life moves with the lr, and the penalty with nothing."""
+    audit = audit_change(
+        5e-4, "torch.SGD", before=Run(lr=0.1, steps=100), after=Run(lr=0.2, steps=100)
+    )
+    moved = found(audit, "DW030")
+    assert moved.remedy == (
+        "To keep the half-life, write 0.00025 (was 0.0005). "
+        "To keep the penalty, leave 0.0005 as it is."
+    )
+    assert [each.code for each in audit.findings] == ["DW030", "DW031"]
+
+
+def test_a_penalty_that_moves_is_told():
+    """scikit-learn divides alpha by the minibatch: eight times that, alpha times 8."""
+    before = Run(lr=0.1, batch_size=100, dataset_size=10_000, epochs=10)
+    after = Run(lr=0.1, batch_size=800, dataset_size=10_000, epochs=10)
+    knob = "sklearn.neural_network.MLPClassifier:sgd"
+    moved = found(audit_change(1e-4, knob, before=before, after=after), "DW032")
+    assert moved.line == "alpha=0.0008  # was 0.0001"
+    assert "went from 1e-06 to 1.25e-07" in moved.evidence
+
+
+def test_a_longer_run_leaves_less():
+    """With the run's length the e-folds move: a note, with the number for the share."""
+    after = Run(lr=3e-4, batch_size=256, dataset_size=100_000, epochs=60)
+    audit = audit_change(0.1, "torch.AdamW", before=SMALL, after=after)
+    assert [each.code for each in audit.findings] == ["DW031"]
+    assert audit.findings[0].line == "weight_decay=0.05  # was 0.1"
+    assert audit.exit_code == 0
+
+
+def test_another_kind_of_decay_is_told():
+    """From SGD to AdamW the number means another thing; the nearest is given."""
+    audit = audit_change(
+        5e-4,
+        "torch.SGD",
+        before=Run(lr=0.1, momentum=0.9),
+        after=Run(lr=1e-3),
+        setting_after=(0.1, "torch.AdamW"),
+    )
+    other = found(audit, "DW033")
+    assert "coupled-sgd" in other.evidence
+    assert number_in(other.line) == digits(
+        # The slow root, to first order: with a = lr·λ, a/(1 − μ)·(1 + a·μ/(1 − μ)²).
+        5e-5 / 0.1 * (1 + 5e-5 * 0.9 / 0.01) / 1e-3,
+        rel=1e-3,
+    )
+    assert audit.target == "torch.optim.SGD=0.0005 → torch.optim.AdamW=0.1"
+
+
+def test_a_change_without_an_answer_says_why():
+    """Into coupled Adam nothing is kept: the reason, and DW008 as a new finding."""
+    audit = audit_change(
+        0.1,
+        "torch.AdamW",
+        before=Run(lr=1e-3),
+        after=Run(lr=1e-3),
+        setting_after=(0.1, "torch.Adam"),
+    )
+    assert {each.code for each in audit.findings} == {"DW008", "DW033"}
+    assert found(audit, "DW033").line == ""
+    assert "AdamW" in found(audit, "DW033").remedy
+
+
+def test_what_was_wrong_before_is_not_told_again():
+    """Only findings that the change brought are told."""
+    run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
+    longer = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=6)
+    audit = audit_change(0.1, "torch.AdamW", before=run, after=longer)
+    assert [each.code for each in audit.findings] == ["DW031"]
+    fresh = audit_change(
+        0.1, "torch.AdamW", before=run, after=Run(lr=1e-4, dtype="bfloat16")
+    )
+    assert "DW009" in [each.code for each in fresh.findings]
+
+
+def line_of(group, *, knob="torch.optim.AdamW", decay=0.1, numbers=10, lr=1e-3):
+    """A row as the audit of a program gives it."""
+    run = None if lr is None else Run(lr=lr)
+    return GroupLine(
+        group=group, knob=knob, weight_decay=decay, numbers=numbers, lr=lr, run=run
+    )
+
+
+def test_groups_are_compared_one_by_one():
+    """Each decaying group has its finding; those that do not decay have none."""
+    before = Audit(
+        target="a:b", table=(line_of("0"), line_of("1", decay=0), line_of("2", lr=1e-4))
+    )
+    after = Audit(
+        target="a:c",
+        table=(line_of("0"), line_of("1", decay=0), line_of("2", lr=4e-4)),
+    )
+    (moved,) = compare_audits(before, after).findings
+    assert (moved.code, moved.where) == ("DW030", "group 2")
+    groups = [line.group for line in compare_audits(before, after).table]
+    assert groups == [f"{side} {n}" for side in ("before", "after") for n in range(3)]
+
+
+def test_other_groups_are_compared_by_the_largest():
+    """Where the number of groups differs the largest are compared, and it is said."""
+    before = Audit(target="a:b", table=(line_of("0", numbers=5), line_of("1")))
+    after = Audit(target="a:c", table=(line_of("0", decay=0.4),))
+    audit = compare_audits(before, after)
+    assert found(audit, "DW030").where == "group 0"
+    assert audit.unchecked[0].startswith("Groups that decay and whose knob is known: 2")
+
+
+def test_groups_without_a_knob_are_told():
+    """A group whose optimizer dwindle does not know is not compared in silence."""
+    audit = Audit(target="a:b", table=(line_of("0"), line_of("1", knob=None)))
+    told = compare_audits(audit, audit).unchecked
+    assert told == ("1 decaying groups have no knob that is known: not compared.",)
+
+
+def test_facts_that_change_move_every_group():
+    """An lr before:after multiplies the lr of each group; other facts are set."""
+    audit = Audit(target="a:b", table=(line_of("0", lr=1e-3), line_of("1", lr=1e-4)))
+    moved = audit_of_facts(
+        audit, Run(lr=3e-4, batch_size=8), Run(lr=6e-4, batch_size=16)
+    )
+    assert [line.lr for line in moved.table] == [1e-3, 1e-4, 2e-3, 2e-4]
+    assert moved.table[-1].run.batch_size == 16
+    schedule = Schedule(shape="cosine")
+    same = audit_of_facts(audit, Run(lr=1), Run(lr=1, schedule=schedule))
+    assert same.table[-1].run.schedule == schedule
+
+
+def test_errors_of_a_change_teach():
+    """Unknown knobs and impossible numbers are refused on either side."""
+    with pytest.raises(UnknownNameError, match="Nearest: "):
+        audit_change(0.1, "torch.Adamv", before=SMALL, after=LARGE)
+    with pytest.raises(RangeError, match="0 or more"):
+        audit_change(
+            0.1,
+            "torch.AdamW",
+            before=SMALL,
+            after=LARGE,
+            setting_after=(-1, "torch.AdamW"),
+        )
