@@ -31,6 +31,9 @@ _DIGITS_OF_HALF = 0.05
 _TINY_KNOB = 1e-12
 
 
+_NO_STEP = (
+    "Its step must run with weight_decay and lr set from outside, before each step."
+)
 NO_HOOKS = "its step calls no hooks"
 
 
@@ -46,16 +49,10 @@ class Rehearsal:
     """
 
     def __init__(self, optimizer: object) -> None:
-        self._dtype: torch.dtype | None = torch.float64
         try:
-            self._mould = Mould.of(optimizer, dtype=self._dtype)
+            self._mould = Mould.of(optimizer, dtype=torch.float64)
         except RefusedError:  # a kernel that knows its own number format only
-            self._dtype = None
             self._mould = Mould.of(optimizer)
-
-    def toy(self, start: Sequence[float] = _START) -> Toy:
-        """Cast a copy with fresh state."""
-        return self._mould.toy(dtype=self._dtype, start=start)
 
     def undriven(
         self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
@@ -70,7 +67,7 @@ class Rehearsal:
             A few words, empty where it follows.
 
         """
-        toy = self.toy()
+        toy = self._mould.toy(start=_START)
         hold = self._held(toy, plans)
         lrs = [_lr_of(group) for group in toy.optimizer.param_groups]
         for step, multiple in enumerate(_LRS):
@@ -78,7 +75,7 @@ class Rehearsal:
                 _set(group, "lr", multiple * lr)
                 if momenta:
                     _set(group, "momentum", momenta[step % len(momenta)])
-            toy.step()
+            _step(toy)
         if not hold.steps_done:
             return [NO_HOOKS] * len(plans)
         return [
@@ -93,13 +90,16 @@ class Rehearsal:
         difference after a step is what the step leaves of the weight, whatever else
         the gradients and the norm of the weights do to it.
         """
-        pair = [self.toy(), self.toy([-value for value in _START])]
+        pair = [
+            self._mould.toy(start=_START),
+            self._mould.toy(start=[-value for value in _START]),
+        ]
         holds = [self._held(toy, plans) for toy in pair]
         as_asked = [True] * len(plans)
         for gradient in _GRADIENTS:
             for toy, sign in zip(pair, (1, -1), strict=True):
                 _restart(toy, sign)
-                toy.step(gradient=gradient)
+                _step(toy, gradient)
             for at, plan in enumerate(holds[0].plans):
                 halves = _half_of_difference(pair[0].weights[at], pair[1].weights[at])
                 as_asked[at] &= not _astray(halves, plan, steps=1)
@@ -112,12 +112,12 @@ class Rehearsal:
         """
         ends = []
         for knob in (0.0, _TINY_KNOB):
-            toy = self.toy()
+            toy = self._mould.toy(start=_START)
             for group in toy.optimizer.param_groups:
                 _set(group, KNOB, knob)
                 _set(group, "lr", _lr_of(group))
             for gradient in _GRADIENTS:
-                toy.step(gradient=gradient)
+                _step(toy, gradient)
             ends.append(toy.weights)
         return [not all(map(_much_alike, *pair)) for pair in zip(*ends, strict=True)]
 
@@ -132,6 +132,16 @@ class Rehearsal:
         hold = Hold(toy.optimizer, mine)
         hold.attach()
         return hold
+
+
+def _step(toy: Toy, gradient: float = 0.0) -> None:
+    try:
+        toy.step(gradient=gradient)
+    except Exception as error:
+        name = type(toy.optimizer).__name__
+        why = f"Tried on a copy of {name}: {type(error).__name__}: {error}."
+        asked = f"A half-life held by {name}"
+        raise RefusedError(asked, why, _NO_STEP) from error
 
 
 def _astray(weights: Sequence[Tensor], plan: GroupPlan, *, steps: int) -> str:

@@ -14,7 +14,7 @@ VERSION = 1
 _WHAT = {
     "version": "The version of the controller's state",
     "optimizer": "The class of the optimizer",
-    "groups": "Names and shapes of the parameters, group by group",
+    "groups": "The parameters of each group, their names, shapes and order,",
 }
 
 
@@ -60,22 +60,17 @@ def _identity(optimizer: Optimizer) -> dict[str, Any]:
     }
 
 
-def _parameters(group: Mapping[str, Any]) -> list[list[Any]]:
-    """List name and shape of each parameter; an optimizer may know no names."""
+def _parameters(group: Mapping[str, Any]) -> list[str]:
+    """Tell each parameter by its shape, and by its name if the optimizer knows it."""
     names: Sequence[str] = group.get("param_names") or [""] * len(group["params"])
-    shapes = [list(each.shape) for each in group["params"]]
-    return [[name, shape] for name, shape in zip(names, shapes, strict=True)]
+    pairs = zip(names, group["params"], strict=True)
+    return [f"{name} {tuple(each.shape)}".strip() for name, each in pairs]
 
 
 def _first_difference(there: Any, here: Any) -> tuple[str, str]:
-    """Walk into two lists of one length to where they differ."""
-    while (
-        isinstance(there, list) and isinstance(here, list) and len(there) == len(here)
-    ):
-        pair = next(((a, b) for a, b in zip(there, here, strict=True) if a != b), None)
-        if pair is None or not isinstance(pair[0], list):
-            break
-        there, here = pair
-    if isinstance(there, list) and isinstance(here, list) and len(there) != len(here):
-        return f"{len(there)} of them", f"{len(here)}"
+    """Walk into two lists to where they differ."""
+    while isinstance(there, list) and isinstance(here, list):
+        if len(there) != len(here):
+            return f"{len(there)} of them", str(len(here))
+        there, here = next((a, b) for a, b in zip(there, here, strict=True) if a != b)
     return str(there), str(here)

@@ -1,0 +1,232 @@
+"""A run that is broken off and taken up again goes on, bit by bit; copies; removal."""
+
+import copy
+import io
+import json
+import logging
+import pickle
+from functools import partial
+
+import pytest
+import torch
+from pytorch.held_path import TOLERANCES, off, undriven_step, weight_of
+from torch import nn
+from torch.optim import SGD, Adam, AdamW, lr_scheduler
+
+from dwindle.errors import CheckpointError, RefusedError
+from dwindle.pytorch import DecayController
+
+STEPS = 12
+OPTIMIZERS = {
+    "AdamW": partial(AdamW, lr=0.02, weight_decay=0.3),
+    "SGD": partial(SGD, lr=0.02, momentum=0.9, weight_decay=0.3),
+    "Adam": partial(Adam, lr=0.02, weight_decay=0.3),
+}
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.getLogger("dwindle").setLevel(logging.ERROR)
+    yield
+    logging.getLogger("dwindle").setLevel(logging.NOTSET)
+
+
+class Training:
+    """A small float32 training; its data depend on the number of the step alone."""
+
+    def __init__(self, build, *, controller_last=False, state=None):
+        torch.manual_seed(0)
+        self.model = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 1))
+        self.optimizer = build(self.model.parameters())
+        self.scheduler = lr_scheduler.OneCycleLR(
+            self.optimizer, max_lr=0.02, total_steps=STEPS + 1
+        )
+        if state is not None and controller_last:
+            self.load(state)
+        self.held = DecayController(
+            self.optimizer, half_life="1 epoch", batch_size=10, dataset_size=70
+        )
+        if state is not None:
+            if not controller_last:
+                self.load(state)
+            self.held.load_state_dict(state["held"])
+
+    def load(self, state):
+        """Everything but the controller."""
+        self.model.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+
+    def save(self):
+        """Through a file, read in the safe way."""
+        parts = ("model", "optimizer", "scheduler", "held")
+        file = io.BytesIO()
+        torch.save({name: getattr(self, name).state_dict() for name in parts}, file)
+        file.seek(0)
+        return torch.load(file, weights_only=True)
+
+    def go(self, first, last):
+        """Train; the batch grows in the middle."""
+        for step in range(first, last):
+            if step == STEPS // 2:
+                self.held.batch_size = 20
+            noise = torch.Generator().manual_seed(step)
+            batch = torch.randn(5, 3, generator=noise)
+            self.optimizer.zero_grad()
+            self.model(batch).square().mean().backward()
+            self.optimizer.step()
+            self.scheduler.step()
+        return self
+
+    def bits(self):
+        """Every weight and every number of the controller."""
+        weights = [each.detach().numpy().tobytes() for each in self.model.parameters()]
+        return weights, self.held.e_folds, self.held.steps_done, self.held._hold.owed
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["loaded into", "built on loaded"])
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_resumed_at_any_step_it_is_bitwise_the_same_run(name, last):
+    """Broken off after each step in turn: weights and controller end as unbroken.
+
+    The state of the optimizer overwrites the knob, before or after the controller is
+    built; neither matters.
+    """
+    build = OPTIMIZERS[name]
+    unbroken = Training(build).go(0, STEPS).bits()
+    for at in range(STEPS):
+        state = Training(build).go(0, at).save()
+        resumed = Training(build, controller_last=last, state=state).go(at, STEPS)
+        assert resumed.bits() == unbroken, at
+
+
+def test_the_state_is_plain_data():
+    """JSON holds it; no pickle is needed."""
+    held = Training(OPTIMIZERS["AdamW"]).go(0, 3).held
+    state = held.state_dict()
+    assert json.loads(json.dumps(state)) == state
+    assert (state["version"], state["steps_done"]) == (1, 3)
+
+
+def _state(*shapes, build=AdamW, **options):
+    weights = [nn.Parameter(torch.ones(shape)) for shape in shapes]
+    return DecayController(build(weights, **options), half_life="9 steps").state_dict()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (
+            _state((2, 3), (3,), build=Adam),
+            "class of the optimizer.*Got Adam in.*AdamW",
+        ),
+        (_state((3,), (2, 3)), r"shapes and order, must .*Got \(3,\) in.*and \(2, 3\)"),
+        (_state((2, 3)), "Got 1 of them in the checkpoint and 2 here"),
+        ({**_state((2, 3), (3,)), "version": 7}, "version.*Got 7 .* and 1 here"),
+    ],
+    ids=["class", "order", "number", "version"],
+)
+def test_the_state_of_another_optimizer_is_refused(state, words):
+    """Nothing is taken from a checkpoint that does not belong here."""
+    weights = [nn.Parameter(torch.ones(shape)) for shape in ((2, 3), (3,))]
+    held = DecayController(AdamW(weights), half_life="9 steps")
+    before = held.state_dict()
+    with pytest.raises(CheckpointError, match=words):
+        held.load_state_dict(state)
+    assert held.state_dict() == before
+
+
+def test_names_tell_parameters_of_one_shape_apart():
+    """Where the optimizer knows names, an exchange of two equal shapes is seen."""
+    model = nn.ModuleDict({"a": nn.Linear(2, 2), "b": nn.Linear(2, 2)})
+    there = AdamW(model.named_parameters())
+    state = DecayController(there, half_life="9 steps").state_dict()
+    here = AdamW(reversed(list(model.named_parameters())))
+    held = DecayController(here, half_life="9 steps")
+    with pytest.raises(CheckpointError, match=r"Got a\.weight .* b\.bias \(2,\) here"):
+        held.load_state_dict(state)
+
+
+def test_another_wish_than_in_the_checkpoint_counts_and_is_told(caplog):
+    """The script is believed, and one line names both."""
+    logging.getLogger("dwindle").setLevel(logging.WARNING)
+    held = DecayController(AdamW([weight_of()]), half_life="9 steps")
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        held.load_state_dict(
+            DecayController(AdamW([weight_of()]), half_life="5 steps").state_dict()
+        )
+    assert "half_life is 9 steps now, and was 5 steps in the checkpoint" in caplog.text
+    assert held.half_life_steps == 9
+
+
+def test_a_peak_of_the_checkpoint_counts_unless_one_is_given():
+    """An lr lowered by hand is no new peak after a resume; a given peak is."""
+    state = DecayController(AdamW([weight_of()], lr=0.1), half_life="9 steps")
+    for lr_peak, expected in ((None, 0.1), (0.5, 0.5)):
+        optimizer = AdamW([weight_of()], lr=0.01)
+        held = DecayController(optimizer, half_life="9 steps", lr_peak=lr_peak)
+        held.load_state_dict(state.state_dict())
+        assert held.state_dict()["lr_peaks"] == [expected]
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_removed_it_leaves_no_trace(name):
+    """Knob, marker and hooks are as they were, and the optimizer decays as it did."""
+    weight, other = weight_of(), weight_of()
+    optimizer, untouched = OPTIMIZERS[name]([weight]), OPTIMIZERS[name]([other])
+    held = DecayController(optimizer, half_life="9 steps")
+    undriven_step(optimizer, weight)
+    held.remove()
+    assert optimizer.param_groups[0].keys() == untouched.param_groups[0].keys()
+    assert optimizer.param_groups[0]["weight_decay"] == 0.3
+    assert not optimizer._optimizer_step_pre_hooks
+    assert not optimizer._optimizer_step_post_hooks
+    DecayController(optimizer, half_life="9 steps")  # and it can be held again
+
+
+def test_a_second_controller_is_refused():
+    """Two would write the same knob."""
+    optimizer = AdamW([weight_of()])
+    DecayController(optimizer, half_life="9 steps")
+    with pytest.raises(RefusedError, match=r"second .* of one AdamW.*call remove\(\)"):
+        DecayController(optimizer, half_life="9 steps")
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it))]
+)
+@pytest.mark.parametrize("name", ["AdamW", "SGD"])
+def test_a_copied_optimizer_is_free_and_can_be_held(name, copied):
+    """A copy has no hooks, as torch makes it; it takes the state and goes on."""
+    weight = weight_of()
+    optimizer = OPTIMIZERS[name]([weight])
+    held = DecayController(optimizer, half_life="10 steps")
+    for _ in range(5):
+        undriven_step(optimizer, weight)
+    twin = copied(optimizer)
+    again = DecayController(twin, half_life="10 steps")
+    again.load_state_dict(held.state_dict())
+    theirs = twin.param_groups[0]["params"][0]
+    for _ in range(5):
+        undriven_step(twin, theirs)
+    assert off(theirs, 0.5) <= TOLERANCES[torch.float64]
+    assert off(weight, 0.5**0.5) <= TOLERANCES[torch.float64]  # nothing is shared
+
+
+def test_a_controller_itself_is_not_copied():
+    """It lives in hooks that copies do not have."""
+    held = DecayController(AdamW([weight_of()]), half_life="9 steps")
+    with pytest.raises(RefusedError, match=r"hooks.*hand state_dict"):
+        copy.deepcopy(held)
+
+
+def test_the_marker_travels_with_the_optimizer():
+    """A group that was left alone stays so after a resume, though all knobs are 0."""
+    groups = [{"params": [weight_of()]}, {"params": [weight_of()], "weight_decay": 0}]
+    optimizer = SGD(groups, lr=0.1, weight_decay=0.1)
+    DecayController(optimizer, half_life="9 steps")
+    groups = [{"params": [weight_of()]}, {"params": [weight_of()]}]
+    resumed = SGD(groups, lr=0.1)
+    resumed.load_state_dict(optimizer.state_dict())
+    held = DecayController(resumed, half_life="9 steps")
+    assert held.mechanisms == ("multiply", "left alone")
