@@ -1,11 +1,14 @@
 """The codes: each has a page, a place in the docs, and somebody who finds it."""
 
 import re
+import shlex
 
 import pytest
 from architecture.source import ROOT
 
 from dwindle.audit.codes import CODES, SEVERITIES, codes_of, resolve_code
+from dwindle.cli.audit import OPTIONS
+from dwindle.cli.options import read_words
 from dwindle.errors import UnknownNameError
 
 FILES_OF_CODES = "codes_of_"
@@ -65,3 +68,20 @@ def test_the_docs_list_every_code():
     page = (ROOT / "docs/audit.md").read_text("utf-8")
     rows = re.findall(r"^\| (DW\d{3}) \| (\w+) \| (.+?) \|$", page, re.MULTILINE)
     assert rows == [(each.code, each.severity, each.title) for each in CODES.values()]
+
+
+def test_the_python_of_the_page_runs(capsys):
+    """The Python block of docs/audit.md runs as it stands."""
+    page = (ROOT / "docs/audit.md").read_text("utf-8")
+    (block,) = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "audit.md", "exec"), {"__name__": "page"})  # noqa: S102
+    assert "You went from batch 256 to 2048" in capsys.readouterr().out
+
+
+def test_the_commands_of_the_page_are_read():
+    """Every dwindle line of docs/audit.md is one that the command takes."""
+    page = (ROOT / "docs/audit.md").read_text("utf-8")
+    lines = re.findall(r"^dwindle audit (.+)$", page, re.MULTILINE)
+    assert len(lines) == 5
+    for line in lines:
+        assert read_words("dwindle audit", OPTIONS, shlex.split(line))

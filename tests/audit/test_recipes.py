@@ -3,6 +3,7 @@
 import math
 
 import pytest
+from architecture.source import ROOT
 from tolerance import digits
 
 from dwindle.audit.recipes import RECIPES, nearest_recipe, recipe_finding
@@ -49,6 +50,16 @@ def test_the_numbers_of_a_recipe_are_those_of_explain(recipe):
     assert share == digits(recipe.half_life_share, rel=0.01)
     assert recipe.kept == math.exp(-recipe.e_folds)
     assert recipe.source
+
+
+def test_the_docs_list_every_recipe():
+    """docs/audit.md has a row with the numbers of every recipe."""
+    page = (ROOT / "docs/audit.md").read_text("utf-8")
+    for recipe in RECIPES:
+        numbers = f"| {recipe.half_life_share:g} | {recipe.e_folds:g} |"
+        (row,) = [line for line in page.splitlines() if f"| {recipe.name} |" in line]
+        assert numbers in row
+        assert recipe.source in row
 
 
 def test_the_nearest_is_of_the_same_kind():
