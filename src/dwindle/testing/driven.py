@@ -24,12 +24,14 @@ _RESUMED_STEPS = 8
 _SHRINK = shrink_from_half_life(HALF_LIFE_STEPS)
 _SCALES: tuple[Mapping[str, Any], ...] = ({"decay_scale": 1.0}, {"decay_scale": 0.0})
 Weights = list[torch.Tensor]
+# When a step decays: ours after the update; decoupled optimizers also before it, or
+# beside it, both from the weight that the step began with.
+_ORDERS = ("after", "before", "beside")
 
 
 def _multiplier(step: int) -> float:
-    """Warm-up over 2 steps from a third, then a cosine that ends at a tenth."""
-    warm_up = min(1.0, (step + 1) / 3)
-    return warm_up * (0.55 + 0.45 * math.cos(math.pi * step / _STEPS))
+    """Return a cosine from 1 to a tenth."""
+    return 0.55 + 0.45 * math.cos(math.pi * step / _STEPS)
 
 
 def _drive(training: Training, step: int) -> None:
@@ -57,8 +59,7 @@ def as_by_hand(subject: Subject) -> Iterator[Check]:
     for step in range(_STEPS):
         _drive(held, step)
     tolerance, why = held.tolerance()
-    # Decoupled optimizers decay before their update or after it; ours decays after.
-    orders = ("after", "before") if "native" in held.controller.mechanisms else _OURS
+    orders = _ORDERS if "native" in held.controller.mechanisms else _ORDERS[:1]
     found = [(_distance(held, _by_hand(subject, order)), order) for order in orders]
     error, order = min(found, key=lambda each: (math.isnan(each[0]), each[0]))
     yield Check(
@@ -74,9 +75,6 @@ def as_by_hand(subject: Subject) -> Iterator[Check]:
     )
 
 
-_OURS = ("after",)
-
-
 def _by_hand(subject: Subject, order: str) -> Weights:
     """Run the optimizer alone, without its knob, and decay in a plain loop."""
     alone = Training(subject, alone=True)
@@ -84,17 +82,21 @@ def _by_hand(subject: Subject, order: str) -> Weights:
     (weights,) = alone.weights
     for step in range(_STEPS):
         shrink = _SHRINK * _multiplier(step)
-        for weight in weights if order == "before" else ():
-            _decay(weight, shrink)
+        if order == "before":
+            _take(weights, shrink, weights)
+        began = [weight.detach().clone() for weight in weights]
         _drive(alone, step)
-        for weight in weights if order == "after" else ():
-            _decay(weight, shrink)
+        if order != "before":
+            _take(weights, shrink, weights if order == "after" else began)
     return [weight.detach() for weight in weights]
 
 
-def _decay(weight: torch.Tensor, shrink: float) -> None:
-    with torch.no_grad():
-        weight -= shrink * weight
+@torch.no_grad()
+def _take(
+    weights: Sequence[torch.Tensor], shrink: float, of: Sequence[torch.Tensor]
+) -> None:
+    for weight, other in zip(weights, of, strict=True):
+        weight.sub_(shrink * other)
 
 
 def _without_knob(training: Training, pairs: Sequence[int]) -> None:

@@ -1,7 +1,9 @@
 """check_controller: whether a controller holds the decay of anybody's optimizer."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -102,7 +104,7 @@ def certify(optimizer_factory: Factory) -> Certificate:
         'multiply'
 
     """
-    with random_kept():
+    with random_kept(), _hushed():
         whys = {dtype: _cannot_step(optimizer_factory, dtype) for dtype in _FORMATS}
         subjects = {
             dtype: Subject(factory=optimizer_factory, dtype=dtype)
@@ -132,6 +134,17 @@ def certify(optimizer_factory: Factory) -> Certificate:
         )
 
 
+@contextmanager
+def _hushed() -> Iterator[None]:
+    """Let dozens of controllers be built without a line in the log for each."""
+    log = logging.getLogger("dwindle")
+    was, log.disabled = log.disabled, True
+    try:
+        yield
+    finally:
+        log.disabled = was
+
+
 def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
     """Say why the optimizer alone cannot step with weights of a format, if so."""
     try:
@@ -149,13 +162,23 @@ def _played(subjects: Mapping[torch.dtype, Subject]) -> Iterator[Check | LeftOut
     for name, scenario in SCENARIOS.items():
         for dtype in scenario.dtypes:
             if dtype in subjects:
-                yield from _play(name, scenario, subjects[dtype])
+                yield from play(name, subjects[dtype])
 
 
-def _play(name: str, scenario: Scenario, subject: Subject) -> Iterator[Check | LeftOut]:
+def play(name: str, subject: Subject) -> Iterator[Check | LeftOut]:
+    """Play one scenario with an optimizer, in one number format.
+
+    Args:
+        name: A key of :data:`SCENARIOS`.
+        subject: The optimizer and the format of its weights.
+
+    Yields:
+        What was measured, or why the optimizer alone cannot play it.
+
+    """
     dtype = _name(subject.dtype)
     try:
-        for check in scenario.play(subject):
+        for check in SCENARIOS[name].play(subject):
             yield replace(check, scenario=name, dtype=dtype)
     except CannotPlayError as error:
         yield LeftOut(scenario=name, dtype=dtype, why=str(error))

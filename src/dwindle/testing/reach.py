@@ -7,7 +7,7 @@ import torch
 
 from dwindle.errors import RefusedError
 from dwindle.testing.certificate import Reach
-from dwindle.testing.training import Subject, Training, zero
+from dwindle.testing.training import Subject, Training, said, zero
 
 # Half-lives in steps. bfloat16 keeps 8 binary digits, so 177 steps are its dead zone.
 TRIED: Mapping[torch.dtype, tuple[int, ...]] = {
@@ -26,15 +26,19 @@ def reach(subject: Subject) -> Iterator[Reach]:
     """
     name = str(subject.dtype).removeprefix("torch.")
     for half_life_steps in TRIED[subject.dtype]:
+        refused: str | None = None
         try:
             measured = _measured(subject, half_life_steps)
         except RefusedError as error:
             refused = " ".join(error.sentences()[:2])
-            yield Reach(dtype=name, asked_steps=half_life_steps, refused=refused)
-        else:
-            yield Reach(
-                dtype=name, asked_steps=half_life_steps, measured_steps=measured
-            )
+        except Exception as error:  # noqa: BLE001 an optimizer may raise anything
+            refused = said(error)
+        yield Reach(
+            dtype=name,
+            asked_steps=half_life_steps,
+            measured_steps=None if refused else measured,
+            refused=refused,
+        )
 
 
 def _measured(subject: Subject, half_life_steps: int) -> float:

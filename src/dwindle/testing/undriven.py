@@ -36,7 +36,9 @@ class Path:
 
     Args:
         schedule: As the controller takes it.
-        scheduler: Builds the lr scheduler.
+        scheduler: Builds the lr scheduler, if there is one.
+        by_hand: What the loop itself multiplies the lr with before each step, if it
+            does, as loops without a scheduler do.
         groups: Options of the parameter groups.
         scales: Share of the decay that each group was marked for.
 
@@ -44,6 +46,7 @@ class Path:
 
     schedule: str
     scheduler: Callable[[Optimizer], LRScheduler] | None = None
+    by_hand: Callable[[int], float] | None = None
     groups: tuple[Mapping[str, Any], ...] = ({},)
     scales: tuple[float, ...] = (1.0,)
 
@@ -56,7 +59,9 @@ class Path:
             schedule=self.schedule,
         )
         shares: list[list[float]] = []
-        for _ in range(STEPS):
+        for step in range(STEPS):
+            if self.by_hand is not None:
+                training.set_multiplier(self.by_hand(step))
             follow = _SHARES[self.schedule]
             shares.append([follow(each) for each in training.multipliers()])
             training.step(zero)
@@ -83,6 +88,10 @@ def _warm_up(step: int) -> float:
     return min(1.0, step / _WARM_UP)
 
 
+def _warm_up_from_an_eighth(step: int) -> float:
+    return _warm_up(step + 1)
+
+
 def _jumps(step: int) -> float:
     return (1.0, 0.1, 10.0, 1.0)[step * 4 // STEPS % 4]
 
@@ -103,6 +112,9 @@ PATHS: Mapping[str, Path] = {
     ),
     "lr ÷10 and ×10, constant": Path(schedule="constant", scheduler=_lambda(_jumps)),
     "cosine, lr-squared": Path(schedule="lr-squared", scheduler=_cosine),
+    "warm-up set by hand, follow-lr": Path(
+        schedule="follow-lr", by_hand=_warm_up_from_an_eighth
+    ),
     "a lr per group, follow-lr": Path(
         schedule="follow-lr",
         scheduler=_lambda(_warm_up, _halving),

@@ -1,0 +1,267 @@
+"""Time a DecayController: what it adds to a step, natively and by multiplying.
+
+A model of 10 million weights in 100 tensors, one param group. An optimizer alone and
+one that is held take turns on the same weights and gradients, so that a busy moment of
+the machine hits both alike; medians are reported. What the hooks cost by themselves is
+measured on 100 tensors of one weight, where nothing else is.
+"""
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from machine import seconds_of
+from rich.console import Console
+from rich.table import Table
+
+from dwindle.pytorch import DecayController
+
+TENSORS = 100
+SHAPE = (250, 400)
+WEIGHTS = TENSORS * SHAPE[0] * SHAPE[1]
+# A multiplication reads every weight once and writes it once.
+BYTES_OF_A_MULTIPLY = 2 * 4 * WEIGHTS
+TINY_REPEATS = 40  # times as many steps: they are short, and microseconds are asked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """An optimizer, how it must be held, and what that may cost."""
+
+    build: Callable[..., torch.optim.Optimizer]
+    options: Mapping[str, Any]
+    mechanism: str
+    most_share: float
+    most_hook_us: float | None = None
+
+
+_SGD = {"lr": 1e-4, "momentum": 0.9}
+CASES: Mapping[str, Case] = {
+    "AdamW fused": Case(
+        build=torch.optim.AdamW,
+        options={"lr": 1e-4, "fused": True},
+        mechanism="native",
+        most_share=0.01,
+        most_hook_us=30.0,
+    ),
+    "AdamW for-loop": Case(
+        build=torch.optim.AdamW,
+        options={"lr": 1e-4, "foreach": False},
+        mechanism="native",
+        most_share=0.01,
+        most_hook_us=30.0,
+    ),
+    "SGD momentum fused": Case(
+        build=torch.optim.SGD,
+        options=_SGD | {"fused": True},
+        mechanism="multiply",
+        most_share=0.35,
+    ),
+    "SGD momentum foreach": Case(
+        build=torch.optim.SGD,
+        options=_SGD | {"foreach": True},
+        mechanism="multiply",
+        most_share=0.35,
+    ),
+    "SGD momentum for-loop": Case(
+        build=torch.optim.SGD,
+        options=_SGD | {"foreach": False},
+        mechanism="multiply",
+        most_share=0.35,
+    ),
+    "Adam fused": Case(
+        build=torch.optim.Adam,
+        options={"lr": 1e-4, "fused": True},
+        mechanism="multiply",
+        most_share=0.35,
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One line of the table.
+
+    Args:
+        case: Optimizer and implementation.
+        mechanism: How the controller holds it.
+        step_ms: Median of a step alone.
+        held_ms: Median of a step that is held.
+        share: Median over pairs of steps of held over alone, minus 1.
+        share_low: Its lower quartile over the pairs.
+        share_high: Its upper quartile.
+        hook_us: Microseconds that the hooks add to a step on 100 tiny tensors.
+        most_share: Largest share that is good enough.
+        most_hook_us: Largest cost of the hooks that is good enough, if there is one.
+        floor_ms: Shortest time in which this machine multiplies all weights, of the
+            multiplying kind only.
+
+    """
+
+    case: str
+    mechanism: str
+    step_ms: float
+    held_ms: float
+    share: float
+    share_low: float
+    share_high: float
+    hook_us: float
+    most_share: float
+    most_hook_us: float | None
+    floor_ms: float | None
+
+    @property
+    def met(self) -> bool:
+        """Whether both targets are met."""
+        share = self.hook_share if self.mechanism == "native" else self.share
+        limit = self.most_hook_us or math.inf
+        return share <= self.most_share and self.hook_us <= limit
+
+    @property
+    def hook_share(self) -> float:
+        """What the hooks add, over a step: of native ones the sharper measure."""
+        return self.hook_us / self.step_ms / 1e3
+
+
+def _weights(shape: tuple[int, ...]) -> list[torch.nn.Parameter]:
+    generator = torch.Generator().manual_seed(0)
+    weights = []
+    for _ in range(TENSORS):
+        weight = torch.nn.Parameter(torch.randn(shape, generator=generator))
+        weight.grad = torch.randn(shape, generator=generator)
+        weights.append(weight)
+    return weights
+
+
+def _pairs(
+    case: Case, shape: tuple[int, ...], repeats: int
+) -> tuple[str, list[tuple[float, float]]]:
+    """Return the mechanism, and seconds of a step alone and held, taken in turn."""
+    weights = _weights(shape)
+    alone = case.build(weights, **case.options, weight_decay=0.0)
+    held = case.build(weights, **case.options, weight_decay=0.0)
+    controller = DecayController(held, half_life="10000 steps")
+    for _ in range(3):
+        alone.step()
+        held.step()
+    pairs = []
+    for turn in range(repeats):
+        # Whoever comes second finds the caches as the other left them: take turns.
+        first, second = (alone, held) if turn % 2 else (held, alone)
+        took = {id(each): seconds_of(each.step)[0] for each in (first, second)}
+        pairs.append((took[id(alone)], took[id(held)]))
+    return controller.mechanisms[0], pairs
+
+
+def measure(name: str, repeats: int) -> Row:
+    """Measure one case on the large model and on the tiny one."""
+    case = CASES[name]
+    mechanism, large = _pairs(case, SHAPE, repeats)
+    _, tiny = _pairs(case, (1,), repeats * TINY_REPEATS)
+    shares = sorted(held / alone - 1 for alone, held in large)
+    quarter = len(shares) // 4
+    return Row(
+        case=name,
+        mechanism=mechanism,
+        step_ms=median(alone for alone, _ in large) * 1e3,
+        held_ms=median(held for _, held in large) * 1e3,
+        share=median(shares),
+        share_low=shares[quarter],
+        share_high=shares[-1 - quarter],
+        hook_us=median(held - alone for alone, held in tiny) * 1e6,
+        most_share=case.most_share,
+        most_hook_us=case.most_hook_us,
+        floor_ms=_floor_ms() if mechanism == "multiply" else None,
+    )
+
+
+def _floor_ms() -> float:
+    """Return the shortest time of one multiplication of as many weights at once."""
+    weights = torch.ones(WEIGHTS)
+    # A factor that keeps them normal numbers however often it is applied.
+    return min(seconds_of(lambda: weights.mul_(1.0))[0] for _ in range(30)) * 1e3
+
+
+def _print_table(console: Console, rows: list[Row]) -> None:
+    title = f"What a DecayController adds to a step of {WEIGHTS:,} weights; ms"
+    table = Table(title=title)
+    for column in ("optimizer", "held by"):
+        table.add_column(column, no_wrap=True)
+    for column in ("step", "held", "added", "hooks", "of step", "allowed", "floor", ""):
+        table.add_column(column, justify="right", no_wrap=True)
+    for row in rows:
+        floor = "–"
+        if row.floor_ms is not None:
+            rate = BYTES_OF_A_MULTIPLY / row.floor_ms / 1e6
+            floor = f"{row.floor_ms / row.step_ms:.0%} at {rate:.0f} GB/s"
+        most = f"{row.most_share:.0%}"
+        if row.most_hook_us is not None:
+            most += f", {row.most_hook_us:.0f} µs"
+        table.add_row(
+            row.case,
+            row.mechanism,
+            f"{row.step_ms:.2f}",
+            f"{row.held_ms:.2f}",
+            f"{row.share:+.1%}",
+            f"{row.hook_us:.1f} µs",
+            f"{row.hook_share:.2%}",
+            most,
+            floor,
+            "met" if row.met else "missed",
+        )
+    console.print(table)
+    console.print(
+        "added: median over pairs of steps. hooks: on 100 tensors of one weight; what"
+        " they are of a step judges the native ones. floor: the"
+        f" {BYTES_OF_A_MULTIPLY / 1e6:.0f} MB of one multiplication, in one piece."
+    )
+
+
+def _write(path: Path, rows: list[Row]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    document = {
+        "bench": "controller",
+        "torch": torch.__version__,
+        "threads": torch.get_num_threads(),
+        "weights": WEIGHTS,
+        "tensors": TENSORS,
+        "rows": [
+            asdict(row) | {"hook_share": row.hook_share, "met": row.met} for row in rows
+        ],
+    }
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cases", nargs="*", default=list(CASES), choices=CASES)
+    parser.add_argument("--repeats", type=int, default=100)
+    out = Path("build/bench-controller.json")
+    parser.add_argument("--out", type=Path, default=out)
+    return parser.parse_args()
+
+
+def main() -> int:
+    """Run the benchmark; return 1 if a case is held in another way than expected."""
+    arguments = _arguments()
+    console, rows = Console(), []
+    for name in arguments.cases:
+        console.print(f"{name} …")
+        rows.append(measure(name, arguments.repeats))
+        _write(arguments.out, rows)
+    _print_table(console, rows)
+    unlike = [row.case for row in rows if row.mechanism != CASES[row.case].mechanism]
+    if unlike:
+        console.print(f"held in another way than expected: {', '.join(unlike)}")
+    return 1 if unlike else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

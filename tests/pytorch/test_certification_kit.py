@@ -1,0 +1,308 @@
+"""The certification kit: it measures, it says so, and above all it can fail."""
+
+import json
+import math
+from io import StringIO
+
+import pytest
+import torch
+from pytorch import planted_optimizers
+from rich.console import Console
+
+from dwindle.errors import CertificationError
+from dwindle.pytorch import DecayController
+from dwindle.testing import Certificate, Check, Reach, certify, check_controller
+from dwindle.testing.kit import SCENARIOS, play
+from dwindle.testing.training import Subject
+
+
+@pytest.fixture(scope="module")
+def certificate():
+    return check_controller(torch.optim.AdamW)
+
+
+def test_a_certificate_has_every_scenario(certificate):
+    """AdamW plays every scenario in each of its formats, and passes."""
+    played = {(check.scenario, check.dtype) for check in certificate.checks}
+    assert played == {
+        (name, str(dtype).removeprefix("torch."))
+        for name, scenario in SCENARIOS.items()
+        for dtype in scenario.dtypes
+    }
+    assert certificate.certified
+    assert not certificate.left_out
+
+
+def test_numbers_are_measured(certificate):
+    """In float32 something is rounded, and still a millionth is kept."""
+    errors = [each.error for each in certificate.checks if each.dtype == "float32"]
+    assert 0 < max(errors) <= 1e-6
+    assert certificate.worst.error > 0
+
+
+def test_a_certificate_says_what_bfloat16_allows(certificate):
+    """A few steps are held well in bfloat16; its dead zone is not held at all."""
+    well = certificate.reachable("bfloat16", error=0.02)
+    assert 2 <= well < 177
+    beyond = [each for each in certificate.reach if each.asked_steps > 177]
+    told = [each for each in beyond if each.dtype == "bfloat16"]
+    assert all(each.refused for each in told)
+    assert certificate.reachable("float32", error=1e-4) >= 10_000
+
+
+def test_a_certificate_prints(certificate):
+    """The table names the verdict, each scenario, and what the formats allow."""
+    page = StringIO()
+    Console(file=page, width=110).print(certificate)
+    for text in (page.getvalue(), str(certificate)):
+        assert "AdamW: certified, held by native" in text
+        assert all(name in text for name in SCENARIOS)
+        assert "bfloat16" in text
+
+
+def test_a_certificate_is_json(certificate):
+    """as_dict survives JSON, numbers that are none become null."""
+    failed = Check(
+        scenario="s", dtype="float32", quantity="q", measured=math.nan, asked=1.0,
+        error=math.nan, tolerance=1e-6, why="w",
+    )  # fmt: skip
+    broken = Certificate(optimizer="o", mechanism="native", checks=(failed,))
+    again = json.loads(json.dumps(certificate.as_dict(), allow_nan=False))
+    assert again["certified"] is True
+    assert len(again["checks"]) == len(certificate.checks)
+    told = json.loads(json.dumps(broken.as_dict(), allow_nan=False))
+    assert told["checks"][0]["measured"] is None
+    assert told["certified"] is False
+
+
+def test_a_number_that_is_none_fails():
+    """NaN passes no tolerance, and nothing measured is no certificate."""
+    check = Check(
+        scenario="s", dtype="float32", quantity="q", measured=math.nan, asked=1.0,
+        error=math.nan, tolerance=1e300, why="w",
+    )  # fmt: skip
+    assert not check.passed
+    assert not Certificate(optimizer="o", mechanism="native").certified
+    worst = Certificate(optimizer="o", checks=(check,)).worst
+    assert worst is check
+
+
+def test_reachable_stops_at_the_first_that_is_not():
+    """A longer half-life that happens to hold does not hide one that did not."""
+    tried = [(2, 2.0), (4, 4.2), (8, 8.0)]
+    reach = tuple(
+        Reach(dtype="bfloat16", asked_steps=asked, measured_steps=measured)
+        for asked, measured in tried
+    )
+    certificate = Certificate(optimizer="o", reach=reach)
+    assert certificate.reachable("bfloat16", error=0.01) == 2
+    assert certificate.reachable("bfloat16", error=0.1) == 8
+    assert certificate.reachable("float32", error=0.1) is None
+
+
+def test_random_numbers_are_left_alone():
+    """A certification draws no number of the caller's."""
+    torch.manual_seed(5)
+    wanted = torch.rand(3)
+    torch.manual_seed(5)
+    certify(torch.optim.SGD)
+    assert torch.equal(torch.rand(3), wanted)
+
+
+REFUSED = {
+    "DecaysSecretly": "refused",
+    "KeepsMasters": "refused",
+    "DividesByZero": "refused",
+    "SyncsEverySixSteps": "refused",
+    "CannotStep": "Alone it fails: RuntimeError: this one never steps",
+}
+FAILED = {
+    "DecaysSecretlyLater": r"constant lr \(float64\): e-folds 2\.796",
+    "DecaysWithoutGradient": r"gradients that are None \(float32\): unlike weights 16",
+    "IgnoresItsKnobLater": r"constant lr \(float64\): e-folds 1\.73",
+}
+
+
+@pytest.mark.parametrize(("name", "why"), (REFUSED | FAILED).items())
+def test_a_planted_fault_gets_no_certificate(name, why):
+    """Every fault is refused or measured, and the error tells which."""
+    with pytest.raises(CertificationError, match=why):
+        check_controller(getattr(planted_optimizers, name))
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_refusal_has_its_reason(name):
+    """What is refused at the start has a reason, and no numbers."""
+    certificate = certify(getattr(planted_optimizers, name))
+    assert certificate.refused
+    assert not certificate.certified
+    assert not certificate.checks
+    assert "refused" in str(certificate)
+
+
+def test_a_knob_that_does_nothing_does_not_matter():
+    """Where the knob is ignored the weights are multiplied, as exactly as ever."""
+    certificate = check_controller(planted_optimizers.IgnoresItsKnob)
+    assert certificate.mechanism == "multiply"
+
+
+def _fill(optimizer, *_):
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad = (
+                torch.zeros_like(weight) if weight.grad is None else weight.grad
+            )
+
+
+@torch.no_grad()
+def _nudge(optimizer, *_):
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.mul_(1 + 2e-7)
+
+
+def _enlarge(optimizer, *_):
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            weight.grad.add_(0.1)
+
+
+class DecaysTwice(DecayController):
+    """Multiplies once more."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options)
+        optimizer.register_step_post_hook(_nudge)
+
+
+class IgnoresTheLr(DecayController):
+    """Holds every half-life constant."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options | {"schedule": "constant"})
+
+
+class AlwaysFollowsTheLr(DecayController):
+    """Follows the lr whatever was asked."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options | {"schedule": "follow-lr"})
+
+
+class OnePeakForAll(DecayController):
+    """Takes the largest lr of all groups for the peak of each."""
+
+    def __init__(self, optimizer, **options):
+        groups = optimizer.param_groups
+        peak = max(float(g.get("initial_lr", g["lr"])) for g in groups)
+        super().__init__(optimizer, **options | {"lr_peak": peak})
+
+
+class TakesTheFirstLr(DecayController):
+    """Takes the lr of the first step for the peak, also if it is one of a warm-up."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options | {"lr_peak": 1e-3 / 8})
+
+
+class IgnoresTheMarker(DecayController):
+    """Decays every group alike."""
+
+    def __init__(self, optimizer, **options):
+        for group in optimizer.param_groups:
+            group.pop("decay_scale", None)
+        super().__init__(optimizer, **options)
+
+
+class DecaysWithoutGradients(DecayController):
+    """Lets a gradient of None be one of zeros."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options)
+        optimizer.register_step_pre_hook(_fill)
+
+
+class KeepsTheBatchSize(DecayController):
+    """Does not hear of another batch size."""
+
+    batch_size = property(lambda _: 32, lambda _, __: None)
+
+
+class CountsMicroBatches(DecayController):
+    """Takes the examples of one pass for those of a step."""
+
+    def __init__(self, optimizer, **options):
+        batch_size = (options.get("batch_size") or 4) // 4
+        super().__init__(optimizer, **options | {"batch_size": batch_size})
+
+
+class ForgetsItsState(DecayController):
+    """Goes on after a checkpoint as if it were new."""
+
+    def load_state_dict(self, state):
+        pass
+
+
+class ChangesGradients(DecayController):
+    """Pushes all weights one way."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options)
+        optimizer.register_step_pre_hook(_enlarge)
+
+
+class DecaysSkippedSteps(DecayController):
+    """Decays although the fused step was skipped."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options)
+        optimizer.register_step_post_hook(
+            lambda optimizer, *_: (
+                getattr(optimizer, "found_inf", None) and _nudge(optimizer)
+            )
+        )
+
+
+def fused_adamw(groups):
+    return torch.optim.AdamW(groups, fused=True)
+
+
+MUTANTS = [
+    (DecaysTwice, "constant lr"),
+    (DecaysTwice, "undecayed group"),
+    (IgnoresTheLr, "cosine, follow-lr"),
+    (IgnoresTheLr, "warm-up from lr 0, follow-lr"),
+    (AlwaysFollowsTheLr, "warm-up from lr 0, constant"),
+    (AlwaysFollowsTheLr, "lr ÷10 and ×10, constant"),
+    (AlwaysFollowsTheLr, "cosine, lr-squared"),
+    (TakesTheFirstLr, "warm-up set by hand, follow-lr"),
+    (OnePeakForAll, "a lr per group, follow-lr"),
+    (IgnoresTheMarker, "a decay scale per group"),
+    (IgnoresTheMarker, "undecayed group"),
+    (IgnoresTheMarker, "undecayed group, driven"),
+    (DecaysWithoutGradients, "gradients that are None"),
+    (CountsMicroBatches, "gradient accumulation"),
+    (KeepsTheBatchSize, "the batch size changes"),
+    (DecaysSkippedSteps, "steps that GradScaler skips"),
+    (ChangesGradients, "driven, against decay by hand"),
+    (ForgetsItsState, "resumed at every step"),
+]
+
+
+@pytest.mark.parametrize(
+    ("mutant", "scenario"), MUTANTS, ids=lambda each: getattr(each, "__name__", each)
+)
+def test_a_wrong_controller_is_noticed(mutant, scenario, monkeypatch):
+    """A mistake of the controller fails the scenario that is there for it."""
+    subject = Subject(factory=fused_adamw, dtype=torch.float32)
+    assert all(check.passed for check in play(scenario, subject))
+    monkeypatch.setattr("dwindle.testing.training.DecayController", mutant)
+    checks = [*play(scenario, subject)]
+    assert not all(check.passed for check in checks)
+    # It was measured: none of them merely raised.
+    assert not any(check.quantity == "it runs" for check in checks)
+
+
+def test_every_scenario_has_been_seen_to_fail():
+    """There is a mutant for each scenario."""
+    assert {scenario for _, scenario in MUTANTS} == set(SCENARIOS)

@@ -1,0 +1,45 @@
+"""Every optimizer of torch is certified, or refused with its reason."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from pytorch.certified import section
+from pytorch.certified_torch import LIBRARY, OUTCOMES, WHY, builds, classes
+
+PAGE = Path(__file__).parents[2] / "docs" / "certified.md"
+BUILDS = [*builds()] if set(OUTCOMES) == set(classes()) else []
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def test_every_class_has_its_line():
+    """A class that torch gains has no certificate until it has a line here."""
+    assert set(classes()) == set(OUTCOMES)
+    assert {name for name, what in OUTCOMES.items() if what == "refused"} == set(WHY)
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=str)
+def test_an_optimizer_of_torch_is_held_as_written(build):
+    """Held as the table says, every scenario passes; or refused as the table says."""
+    build.check()
+
+
+def test_every_way_was_looked_for():
+    """The table has fused, foreach, for-loop, maximized and other builds."""
+    said = {build.options for build in BUILDS}
+    assert {"", "fused=True", "foreach=True", "foreach=False", "maximize=True"} <= said
+    assert len({str(build) for build in BUILDS}) == len(BUILDS)
+
+
+def test_the_page_has_what_the_table_has():
+    """What is printed about torch is what these tests certify."""
+    assert section(f"{LIBRARY} {torch.__version__.partition('+')[0]}", BUILDS) in (
+        PAGE.read_text("utf-8")
+    )
