@@ -21,7 +21,7 @@ from dwindle.pytorch.target import Target
 from dwindle.pytorch.toy import unwrapped
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 _LOG = logging.getLogger("dwindle")
 _CALLER = "DecayController"
@@ -208,7 +208,7 @@ class DecayController:
     def __repr__(self) -> str:
         return as_text(self._title, self._rows)
 
-    def __rich__(self) -> "Table":
+    def __rich__(self) -> "Group":
         return as_rich(self._title, self._rows)
 
     def _repr_html_(self) -> str:

@@ -10,7 +10,7 @@ from dwindle.pytorch.group_plan import GroupPlan
 from dwindle.pytorch.target import Target
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from rich.console import Group
 
 Row = Mapping[str, str]
 
@@ -62,17 +62,18 @@ def as_text(title: str, rows: Sequence[Row]) -> str:
     return "\n".join(line.rstrip() for line in captured.get().strip().splitlines())
 
 
-def as_rich(title: str, rows: Sequence[Row]) -> "Table":
+def as_rich(title: str, rows: Sequence[Row]) -> "Group":
     """Return the table as rich draws it."""
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=Text(title), title_justify="left", box=None, header_style="dim")
+    table = Table(box=None, header_style="dim")
     for name in _columns(rows):
         table.add_column(name, justify="left" if name == "mechanism" else "right")
     for row in rows:
         table.add_row(*(Text(row.get(name, "")) for name in _columns(rows)))
-    return table
+    return Group(Text(title), table)
 
 
 def as_html(title: str, rows: Sequence[Row]) -> str:

@@ -1,0 +1,64 @@
+"""How a controller shows what it holds."""
+
+import io
+import logging
+
+import torch
+from pytorch.held_path import weight_of
+from rich.console import Console
+from torch.optim import SGD, AdamW
+
+from dwindle.pytorch import DecayController
+
+
+def _held(**options):
+    logging.getLogger("dwindle").setLevel(logging.ERROR)
+    groups = [
+        {"params": [torch.nn.Parameter(torch.ones(30, 50))]},
+        {"params": [weight_of()], "decay_scale": 0.0},
+    ]
+    facts = {"half_life": "3 epochs", "batch_size": 10, "dataset_size": 5000}
+    return DecayController(AdamW(groups, lr=3e-4), **(facts | options))
+
+
+def test_the_table_names_mechanism_half_life_and_peak():
+    """One row per group; what is left alone has no half-life."""
+    title, head, first, second = repr(_held()).splitlines()
+    assert title == "DecayController of AdamW: a half-life of 3 epochs, follow-lr"
+    assert head.split()[:5] == ["group", "weights", "mechanism", "half-life", "in"]
+    assert first.split() == ["0", "1,500", "native", "1,500", "steps", "3", "0.0003"]
+    assert second.split() == ["1", "4", "left", "alone"]
+
+
+def test_every_lr_is_the_peak_of_a_constant_decay():
+    """A constant decay belongs to no lr."""
+    assert "every lr" in repr(_held(schedule="constant"))
+
+
+def test_a_penalty_shows_its_number():
+    """What is held is a penalty, not a half-life."""
+    held = DecayController(SGD([weight_of()], lr=0.1), penalty=5e-4)
+    title, head, row = repr(held).splitlines()
+    assert title.endswith("SGD: a penalty of 0.0005")
+    assert head.split() == ["group", "weights", "mechanism", "penalty"]
+    assert row.split() == ["0", "4", "penalty", "0.0005"]
+
+
+def test_terminal_and_notebook_show_the_same():
+    """Rich draws the table, a notebook gets escaped HTML."""
+    held = _held()
+    console = Console(file=io.StringIO(), width=100)
+    with console.capture() as captured:
+        console.print(held)
+    html = held._repr_html_()
+    for text in ("1,500 steps", "0.0003", "left alone", "3 epochs"):
+        assert text in captured.get()
+        assert text in html
+    assert html.startswith("<div><p>DecayController of AdamW")
+
+
+def test_names_are_escaped_in_a_notebook():
+    """A class can have any name; a notebook runs none of it."""
+    hostile = type("<b>Adam</b>", (AdamW,), {})
+    held = DecayController(hostile([weight_of()]), half_life="9 steps")
+    assert "&lt;b&gt;Adam" in held._repr_html_()

@@ -1,0 +1,116 @@
+"""The peak lr that a half-life belongs to: given, read, or asked for."""
+
+import logging
+from types import SimpleNamespace
+
+import pytest
+import torch
+from pytorch.held_path import TOLERANCES, Path, undriven_step, weight_of, worst_off
+from tolerance import digits
+from torch.optim import SGD, AdamW, lr_scheduler
+
+from dwindle.errors import MissingFactError, RangeError, RefusedError
+from dwindle.pytorch import DecayController
+from dwindle.pytorch.lr_peaks import peaks_read
+
+
+def _peaks(optimizer, **facts):
+    return [p and digits(p, rel=1e-12) for p in peaks_read(optimizer, **facts)]
+
+
+def _adamw(lr=0.1):
+    return AdamW([weight_of()], lr=lr)
+
+
+def test_a_scheduler_is_followed_to_its_peak():
+    """A LambdaLR that says the lr itself, on a base of 1, peaks at what it says."""
+    optimizer = _adamw(lr=1.0)
+    ticking = lr_scheduler.LambdaLR(optimizer, lambda t: 3e-4 * min(t / 10, 1))
+    held = DecayController(
+        optimizer, half_life="30 steps", scheduler=ticking, steps=100
+    )
+    weight = optimizer.param_groups[0]["params"][0]
+    worst = worst_off(optimizer, weight, Path(30, "follow-lr", 3e-4), 60, ticking.step)
+    assert held.state_dict()["lr_peaks"] == [digits(3e-4, rel=1e-12)]
+    assert worst <= TOLERANCES[torch.float64]
+    assert ticking.last_epoch == 60  # it was read, not stepped
+
+
+@pytest.mark.parametrize(
+    ("make", "steps", "peak"),
+    [
+        (
+            lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.5, cycle_momentum=False),
+            None,
+            0.5,
+        ),
+        (lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=9), None, 0.3),
+        (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**10),
+        (lambda o: lr_scheduler.CosineAnnealingLR(o, 10), None, 0.1),
+        (lr_scheduler.ReduceLROnPlateau, 10, 0.1),
+        (lambda o: SimpleNamespace(scheduler=lr_scheduler.StepLR(o, 5)), 10, 0.1),
+    ],
+    ids=["cyclic", "one cycle", "growing", "cosine", "plateau", "wrapped"],
+)
+def test_the_peak_of_a_scheduler(make, steps, peak):
+    """Each kind tells its peak in its own way."""
+    optimizer = _adamw()
+    assert _peaks(optimizer, scheduler=make(optimizer), steps=steps) == [peak]
+
+
+def test_timm_scales_the_lr_of_a_group():
+    """timm's schedulers apply lr_scale, so the peak of such a group is lower."""
+    groups = [{"params": [weight_of()], "lr_scale": 0.5}, {"params": [weight_of()]}]
+    timm = SimpleNamespace(base_values=[0.1, 0.1], update_groups=None)
+    assert _peaks(AdamW(groups), scheduler=timm) == [0.05, 0.1]
+
+
+def test_an_lr_scale_without_its_scheduler_is_refused():
+    """Nobody knows whether it will be applied; a peak that is given settles it."""
+    groups = [{"params": [weight_of()], "lr_scale": 0.5}, {"params": [weight_of()]}]
+    optimizer = AdamW(groups, lr=0.1)
+    with pytest.raises(RefusedError, match=r"group 0.*lr_scale of 0\.5.*lr_peak="):
+        DecayController(optimizer, half_life="30 steps")
+    DecayController(optimizer, half_life="30 steps", schedule="constant").remove()
+    held = DecayController(optimizer, half_life="30 steps", lr_peak=[0.05, 0.1])
+    assert held.state_dict()["lr_peaks"] == [0.05, 0.1]
+
+
+def test_an_lr_of_zero_tells_no_peak():
+    """A warm-up by hand that begins at 0: the peak is asked for."""
+    optimizer = _adamw(lr=0.0)
+    remedy = r"DecayController\(lr_peak=\.\.\.\)"
+    with pytest.raises(MissingFactError, match=remedy):
+        DecayController(optimizer, half_life="30 steps")
+    held = DecayController(optimizer, half_life="30 steps", lr_peak=0.1)
+    assert held.state_dict()["lr_peaks"] == [0.1]
+
+
+def test_a_warm_up_by_hand_does_not_lower_the_peak():
+    """The first lr that is seen is not taken for the peak: the one of before is."""
+    optimizer = _adamw()
+    held = DecayController(optimizer, half_life="30 steps")
+    optimizer.param_groups[0]["lr"] = 1e-6
+    undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+    assert held.state_dict()["lr_peaks"] == [0.1]
+
+
+def test_an_lr_above_its_peak_is_told_once(caplog):
+    """It decays faster than asked, and one line says what to give."""
+    optimizer = _adamw()
+    DecayController(optimizer, half_life="30 steps")
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        for lr in (0.1, 0.2, 0.3):
+            optimizer.param_groups[0]["lr"] = lr
+            undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+    assert len(caplog.records) == 1
+    assert "the lr is 0.2, above the peak of 0.1" in caplog.text
+
+
+def test_an_lr_that_would_eat_the_weight_is_an_error():
+    """Nothing is clamped: far above the peak a step would take more than all."""
+    optimizer = SGD([weight_of()], lr=1e-6)
+    DecayController(optimizer, half_life="3 steps")
+    optimizer.param_groups[0]["lr"] = 1.0
+    with pytest.raises(RangeError, match=r"above lr_peak.*Got 1\.0.*Give lr_peak"):
+        undriven_step(optimizer, *optimizer.param_groups[0]["params"])

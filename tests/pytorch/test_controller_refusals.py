@@ -1,0 +1,246 @@
+"""What a controller cannot hold it refuses, before anything is changed."""
+
+import logging
+from copy import deepcopy
+from functools import partial
+
+import pytest
+import torch
+from pytorch.held_path import TOLERANCES, off, undriven_step, weight_of
+from pytorch.planted_optimizers import (
+    CannotStep,
+    DecaysSecretly,
+    KeepsMasters,
+    SyncsEverySixSteps,
+)
+from torch.optim import (
+    ASGD,
+    LBFGS,
+    SGD,
+    Adadelta,
+    Adafactor,
+    Adagrad,
+    Adam,
+    Adamax,
+    AdamW,
+    Muon,
+    NAdam,
+    Optimizer,
+    RAdam,
+    RMSprop,
+    Rprop,
+    SparseAdam,
+)
+
+from dwindle.errors import (
+    MissingFactError,
+    RangeError,
+    RefusedError,
+    UnknownNameError,
+    UsageError,
+)
+from dwindle.pytorch import DecayController
+from dwindle.pytorch.probe import probe
+
+
+@pytest.fixture(autouse=True)
+def _quiet():
+    logging.getLogger("dwindle").setLevel(logging.ERROR)
+    yield
+    logging.getLogger("dwindle").setLevel(logging.NOTSET)
+
+
+class Averages(Optimizer):
+    """Steps a point of its own and shows the average of its path: schedule-free."""
+
+    def __init__(self, groups):
+        super().__init__(groups, {"lr": 0.1})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                state = self.state[weight]
+                point = state.setdefault("point", weight.clone())
+                state["steps"] = state.get("steps", 0) + 1
+                point.sub_(weight.grad, alpha=group["lr"])
+                weight.lerp_(point, 1 / state["steps"])
+
+
+class TrustRatio(Optimizer):
+    """Scales its step by the norm of the weight where it decays: LARS, LAMB."""
+
+    def __init__(self, groups, *, always=False):
+        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.01})
+        self.always = always
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                pull = weight.grad + group["weight_decay"] * weight
+                ratio = weight.norm() / (pull.norm() + 1e-6)
+                trusted = self.always or group["weight_decay"] > 0
+                weight.sub_(pull, alpha=group["lr"] * (ratio if trusted else 1.0))
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (ASGD, r"0\.48140\d* of it is left instead .*lambd=0"),
+        (Averages, "average or look back"),
+        (SyncsEverySixSteps, "average or look back"),
+        (KeepsMasters, "average or look back"),
+        (DecaysSecretly, "another way.*of it is left instead of"),
+        (TrustRatio, "trust ratio is left out.*always_adapt=True"),
+        (partial(CannotStep, lr=0.1), "this one never steps"),
+    ],
+    ids=["ASGD", "averages", "Lookahead", "masters", "secret", "LARS", "no step"],
+)
+def test_an_optimizer_that_would_not_decay_as_asked(build, words):
+    """It is found out on a copy; the optimizer itself stays as it was."""
+    weight = weight_of()
+    optimizer = build([weight])
+    before = deepcopy(optimizer.state_dict())
+    with pytest.raises(RefusedError, match=words):
+        DecayController(optimizer, half_life="10 steps")
+    assert optimizer.state_dict() == before
+    assert not optimizer._optimizer_step_pre_hooks
+    assert off(weight, 1.0) == 0
+
+
+@pytest.mark.parametrize(
+    "build", [partial(ASGD, lambd=0), partial(TrustRatio, always=True)]
+)
+def test_what_the_remedy_says_works(build):
+    """ASGD without its hidden decay and a trust ratio that stays are held."""
+    weight = weight_of()
+    optimizer = build([weight])
+    DecayController(optimizer, half_life="10 steps")
+    for _ in range(10):
+        undriven_step(optimizer, weight)
+    assert off(weight, 0.5) <= TOLERANCES[torch.float64]
+
+
+def test_a_group_that_should_rest_and_does_not():
+    """A hidden decay is found in a group that is left alone, too."""
+    groups = [{"params": [weight_of()], "decay_scale": 0.0}]
+    with pytest.raises(RefusedError, match=r"group 0 .* instead of 1"):
+        DecayController(DecaysSecretly(groups), half_life="10 steps")
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        Adadelta, Adafactor, Adagrad, Adam, Adamax, AdamW, Muon, NAdam, RAdam, RMSprop,
+        Rprop, SGD, SparseAdam, LBFGS, partial(SGD, lr=0.1, momentum=0.9),
+        partial(Adam, decoupled_weight_decay=True), partial(ASGD, lambd=0),
+        partial(RMSprop, momentum=0.9),
+    ],
+    ids=lambda build: str(getattr(build, "__name__", build.__class__.__name__)),
+)  # fmt: skip
+def test_the_probe_and_the_controller_agree(build):
+    """The knob is used exactly where the probe says that it decouples."""
+    weight = torch.nn.Parameter(torch.ones(2, 2, dtype=torch.float64))
+    optimizer = build([weight])
+    decouples = probe(optimizer).groups[0].decouples
+    held = DecayController(optimizer, half_life="10 steps")
+    assert held.mechanisms == ("native" if decouples else "multiply",)
+
+
+def test_something_that_is_no_optimizer():
+    """A model is told apart."""
+    with pytest.raises(RefusedError, match=r"decay of a Linear.*no torch\.optim"):
+        DecayController(torch.nn.Linear(1, 1), half_life="10 steps")
+
+
+@pytest.mark.parametrize(
+    ("half_life", "fact"),
+    [
+        ("3 epochs", "dataset_size"),
+        ("3 examples", "batch_size"),
+        ("20% of the run", "steps"),
+        ("1e9 tokens", "batch_size"),
+    ],
+)
+def test_a_missing_fact_is_asked_for_as_an_argument(half_life, fact):
+    """The remedy is what to write here."""
+    remedy = rf"Give it as DecayController\({fact}=\.\.\.\)"
+    with pytest.raises(MissingFactError, match=remedy):
+        DecayController(AdamW([weight_of()]), half_life=half_life)
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "words"),
+    [
+        ({}, UsageError, "half-life or a penalty. Got neither"),
+        ({"half_life": "9 steps", "penalty": 1e-4}, UsageError, "Got both"),
+        ({"half_life": 3}, RangeError, "time with its clock. Got 3"),
+        ({"half_life": "0 steps"}, RangeError, "half_life must be above 0"),
+        ({"half_life": "9 fortnights"}, UnknownNameError, "Got 'fortnights'"),
+        ({"penalty": -1.0}, RangeError, "penalty must be .*Got -1"),
+        ({"half_life": "9 steps", "schedule": "cosine"}, UnknownNameError, "follow-lr"),
+        ({"half_life": "9 steps", "lr_peak": [1.0, 2.0]}, RangeError, "each of the 1"),
+        ({"half_life": "9 steps", "lr_peak": 0.0}, RangeError, "lr_peak must .*Got 0"),
+        ({"half_life": "9 steps", "batch_size": 0}, RangeError, "batch_size must be"),
+    ],
+)  # fmt: skip
+def test_words_that_cannot_be_meant(options, kind, words):
+    """Each slip has a range, a value and a remedy."""
+    with pytest.raises(kind, match=words):
+        DecayController(AdamW([weight_of()]), **options)
+
+
+@pytest.mark.parametrize("build", [Adam, AdamW, partial(LBFGS, lr=0.1)])
+def test_a_penalty_needs_a_knob_that_is_one(build):
+    """Adam rescales it, AdamW does not know it, LBFGS has none."""
+    with pytest.raises(RefusedError, match=r"no penalty of the loss.*L2Penalty"):
+        DecayController(build([weight_of()]), penalty=1e-4)
+
+
+def test_an_optimizer_without_an_lr():
+    """What finds its steps itself has no lr to follow; a constant decay it can have."""
+
+    class NoLr(SGD):
+        def step(self):
+            pass
+
+    weight = weight_of()
+    optimizer = NoLr([weight], lr=0.1)
+    optimizer.param_groups[0]["lr"] = None
+    with pytest.raises(RefusedError, match=r'no lr.*Write schedule="constant"'):
+        DecayController(optimizer, half_life="10 steps")
+    held = DecayController(optimizer, half_life="10 steps", schedule="constant")
+    for _ in range(10):
+        undriven_step(optimizer, weight)
+    assert held.mechanisms == ("multiply",)
+    assert off(weight, 0.5) <= TOLERANCES[torch.float64]
+
+
+def test_what_changes_is_told_once(caplog):
+    """One line names the groups whose knob is 0 now; a native one says nothing."""
+    logging.getLogger("dwindle").setLevel(logging.WARNING)
+    groups = [{"params": [weight_of()]}, {"params": [weight_of()]}]
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        DecayController(AdamW([weight_of()]), half_life="10 steps")
+        assert not caplog.records
+        optimizer = SGD(groups, lr=0.1, weight_decay=0.1)
+        DecayController(optimizer, half_life="10 steps")
+        for _ in range(3):
+            optimizer.step()
+    assert len(caplog.records) == 1
+    assert "SGD: weight_decay is set to 0 in groups 0, 1," in caplog.text
+
+
+def test_different_knobs_that_become_one_half_life_are_told(caplog):
+    """A ratio of two knobs is not kept silently or lost silently."""
+    logging.getLogger("dwindle").setLevel(logging.WARNING)
+    groups = [
+        {"params": [weight_of()], "weight_decay": 0.1},
+        {"params": [weight_of()], "weight_decay": 0.2},
+    ]
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        DecayController(AdamW(groups), half_life="10 steps")
+    assert "weight_decay of 0.1, 0.2, and all get the same half-life" in caplog.text
