@@ -27,8 +27,11 @@ def test_an_optimizer_that_is_told_is_looked_at_at_once():
     """AdamW decays by default: said with the number of weights and the remedy."""
     model = net()
     optimizer = torch.optim.AdamW(model.parameters())
-    with pytest.warns(DoubleDecayWarning, match=r"Got 2 .*0\.weight.*weight_decay=0"):
+    with pytest.warns(DoubleDecayWarning, match=r"Got 2 .*0\.weight.*=0") as told:
         penalty = L2Penalty(model, 1e-4, optimizer=optimizer)
+    with pytest.warns(DoubleDecayWarning, match="AdamW decays") as again:
+        assert penalty.warn_if_decayed(optimizer) == ("0.weight", "1.weight")
+    assert {each.filename for each in (*told, *again)} == {__file__}  # the user's line
     assert names_of_decayed(penalty, optimizer) == ("0.weight", "1.weight")
 
 
@@ -39,8 +42,9 @@ def test_an_optimizer_that_is_not_told_is_met_at_its_first_step():
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.5)
     before = model[0].weight.detach().clone()
     penalty()
-    with pytest.warns(DoubleDecayWarning, match="SGD decays as well"):
+    with pytest.warns(DoubleDecayWarning, match="SGD decays as well") as told:
         step(model, optimizer)
+    assert told[0].filename == __file__  # the line that takes the step
     step(model, optimizer)  # warnings are errors here
     # Two steps of lr 0.1 with weight_decay 0.5; float32 rounds each.
     assert torch.allclose(model[0].weight, 0.95**2 * before, rtol=1e-6, atol=0)

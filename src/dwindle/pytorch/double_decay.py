@@ -109,7 +109,7 @@ def _at_a_step(
         met.add(optimizer)
         if _shares(penalty, optimizer):
             del _WAITING[penalty]
-            warn_if_decayed(penalty, optimizer)
+            warn_if_decayed(penalty, optimizer, stacklevel=3)
 
 
 def _shares(penalty: Penalizing, optimizer: Optimizer) -> bool:

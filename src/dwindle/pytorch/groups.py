@@ -73,8 +73,13 @@ def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
 
     A weight is told by the layer that owns it and by its original shape (matrices,
     convolutions), never by parts of its name, so the groups are the same before and
-    after DDP, ``torch.compile`` and FSDP2's ``fully_shard``. Tied weights come once,
-    frozen parameters not at all.
+    after DDP, ``torch.compile`` and FSDP2's ``fully_shard`` (which puts other
+    parameters into the model: like the optimizer, make the groups after it). Tied
+    weights come once, frozen parameters not at all.
+
+    Under ``weight_norm`` the direction of a weight decays, which sets its effective lr,
+    and its length does not, as the gain of a normalization does not:
+    ``decay="*.original0"`` lets that decay.
 
     Args:
         model: The model; it is not changed.

@@ -19,7 +19,7 @@ from dwindle.pytorch.double_decay import ACTIVE_PENALTIES, warn_if_decayed, watc
 from dwindle.pytorch.roles import Held
 from dwindle.pytorch.selection import choices_of, coefficients_of
 from dwindle.pytorch.slots import Slot, slots_of
-from dwindle.pytorch.squares import weighted_squares
+from dwindle.pytorch.squares import is_sharded, weighted_squares
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")
@@ -147,7 +147,7 @@ class L2Penalty:
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that are penalized, by name, as the model has them now."""
-        return {weight.slot.name: weight.slot.current for weight in self._weights}
+        return {weight.slot.name: weight.parameter() for weight in self._weights}
 
     @property
     def coefficients(self) -> dict[str, float]:
@@ -188,6 +188,10 @@ class L2Penalty:
         factor = self.factor(batch_size=batch_size)
         factors = [factor * weight.coefficient for weight in self._weights]
         return weighted_squares([weight.tensor() for weight in self._weights], factors)
+
+    def warn_if_decayed(self, optimizer: Optimizer) -> tuple[str, ...]:
+        """Warn where an optimizer decays the same weights; return their names."""
+        return warn_if_decayed(self, optimizer, stacklevel=2)
 
     def __repr__(self) -> str:
         told = [f"{self.strength:.6g}, {self.convention}"]
@@ -233,10 +237,16 @@ class _Weight:
     slot: Slot
     coefficient: float
 
+    def parameter(self) -> nn.Parameter:
+        """Return the parameter as the model has it now, sharded where it is so."""
+        now, first = self.slot.current, self.slot.parameter
+        # FSDP2 puts whole ones there for a while: another copy, in another precision.
+        return first if is_sharded(first) and not is_sharded(now) else now
+
     def tensor(self) -> Tensor:
         """Return the weight as the layer uses it."""
         if self.slot.gain or self.slot.holder is self.slot.module:
-            return self.slot.current
+            return self.parameter()
         computed: Tensor = getattr(self.slot.module, self.slot.slot)
         return computed
 

@@ -82,17 +82,24 @@ _HALF = (torch.float16, torch.bfloat16)
 
 def _kind(tensor: Any, factor: float) -> tuple[object, ...]:
     """Tell tensors apart that cannot be summed in one go."""
-    layout = (tensor.device_mesh, tensor.placements) if _is_sharded(tensor) else ()
+    layout = (tensor.device_mesh, tensor.placements) if is_sharded(tensor) else ()
     return factor, tensor.device, tensor.dtype, *layout
 
 
-def _is_sharded(tensor: Tensor) -> bool:
+def is_sharded(tensor: Tensor) -> bool:
+    """Tell whether a tensor is a DTensor, spread over processes.
+
+    Example:
+        >>> is_sharded(torch.ones(2))
+        False
+
+    """
     # By what it can do: importing DTensor costs seconds, and few programs have any.
     return hasattr(tensor, "to_local") and hasattr(tensor, "placements")
 
 
 def _local(tensor: Any) -> Tensor:  # Any: some have shards
-    local: Tensor = tensor.to_local() if _is_sharded(tensor) else tensor
+    local: Tensor = tensor.to_local() if is_sharded(tensor) else tensor
     return local
 
 
@@ -102,7 +109,7 @@ def _squares(tensors: Sequence[Tensor]) -> Tensor:
     dtype = _format_to_sum_in(local[0])
     norms = torch._foreach_norm(local, 2, dtype=dtype)  # noqa: SLF001 - as clip_grad_norm_ does
     summed = torch.stack(norms).square().sum()
-    return _over_shards(summed, tensors[0]) if _is_sharded(tensors[0]) else summed
+    return _over_shards(summed, tensors[0]) if is_sharded(tensors[0]) else summed
 
 
 def _format_to_sum_in(tensor: Tensor) -> torch.dtype | None:
@@ -128,7 +135,7 @@ def _scaled(
     local = [_local(tensor) for tensor in tensors]
     products = torch._foreach_mul(local, by.to(local[0].device))  # noqa: SLF001 - public foreach has no name
     for tensor, product in zip(tensors, products, strict=True):
-        yield _as_sharded(product, tensor) if _is_sharded(tensor) else product
+        yield _as_sharded(product, tensor) if is_sharded(tensor) else product
 
 
 def _as_sharded(product: Tensor, like: Any) -> Tensor:  # Any: a DTensor
