@@ -117,9 +117,10 @@ def _from_yaml(text: str) -> object:
         needs = "An audit of a YAML file"
         raise MissingLibraryError("PyYAML", needs, "yaml") from None
     try:
-        return yaml.load(text, Loader=_strict_loader())  # noqa: S506  # a SafeLoader
+        found: object = _strict_loader()(text).get_single_data()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
+    return found
 
 
 def _is_name(tag: str) -> bool:
