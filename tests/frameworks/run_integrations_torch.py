@@ -119,6 +119,24 @@ def test_steps_that_overflowed(loop, fused, overflow, tmp_path):
     assert seen.kept == digits(seen.expected(10), rel=1e-6)
 
 
+def test_half_precision_under_autocast(loop, tmp_path):
+    """With bf16 in the layers and fp32 in the weights, the decay is that of fp32."""
+    seen = LOOPS[loop](Asked(bf16=True), tmp_path)
+    assert seen.kept == digits(seen.expected(10), rel=1e-6)
+
+
+def test_a_penalty(loop, tmp_path):
+    """A penalty is held in SGD's own way: through its momentum."""
+    asked = Asked(half_life=None, optimizer="SGD", facts={"penalty": 0.1})
+    seen = LOOPS[loop](asked, tmp_path)
+    assert seen.controller.mechanisms == ("penalty",)
+    weight, buffer = 1.0, 0.0
+    for lr in seen.lrs:
+        buffer = 0.9 * buffer + 0.1 * weight
+        weight -= lr * buffer
+    assert seen.kept == digits(weight, rel=1e-6)
+
+
 def test_two_processes(loop, tmp_path):
     """Each process has batches of its own: an epoch is 3 steps of 8 examples."""
     here = Path(__file__).parent

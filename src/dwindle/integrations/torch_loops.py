@@ -14,7 +14,6 @@ from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.errors import RefusedError
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.roles import held_parameters
-from dwindle.pytorch.toy import unwrapped
 
 _LOG = getLogger("dwindle")
 _DECAYING_ROLES = ("weight", "embedding", "token")
@@ -141,9 +140,7 @@ class Wish:
         given = {name: getattr(self, name) for name in self.__dataclass_fields__}
         said = {name: value for name, value in given.items() if value is not None}
         with facts_asked_of(caller):
-            return DecayController(
-                unwrapped(optimizer), **(known | said), scheduler=scheduler
-            )
+            return DecayController(optimizer, **(known | said), scheduler=scheduler)
 
 
 class Paced:

@@ -61,7 +61,7 @@ class Stream(torch.utils.data.IterableDataset):
 class Asked:
     """What a loop is asked to do; every harness reads it."""
 
-    half_life: str = "2 epochs"
+    half_life: str | None = "2 epochs"
     schedule: str = "follow-lr"
     optimizer: str = "AdamW"
     groups: str = "one"
@@ -69,6 +69,8 @@ class Asked:
     warm_up: int = 0
     accumulation: int = 1
     drop_last: bool = False
+    bf16: bool = False
+    held_before_prepare: bool = False  # Accelerate alone has a choice
     stream: bool = False
     examples: int = 20
     scaler: str = ""  # "", "fused" or "unfused": how the optimizer meets a loss scale

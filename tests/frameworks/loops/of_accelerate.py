@@ -22,7 +22,11 @@ from dwindle.integrations.accelerate import hold_decay
 
 def train(asked, folder):
     """Train as asked, and tell what was seen."""
-    accelerator = Accelerator(cpu=True, gradient_accumulation_steps=asked.accumulation)
+    accelerator = Accelerator(
+        cpu=True,
+        gradient_accumulation_steps=asked.accumulation,
+        mixed_precision="bf16" if asked.bf16 else "no",
+    )
     if asked.scaler:  # what mixed_precision="fp16" makes on a GPU
         accelerator.scaler = loss_scale()
     model = net(asked)
@@ -30,18 +34,12 @@ def train(asked, folder):
     lrs = recording(optimizer)
     scheduler = LambdaLR(optimizer, factor(asked))
     loader = DataLoader(data_of(asked), batch_size=BATCH, drop_last=asked.drop_last)
-    model, optimizer, loader, scheduler = accelerator.prepare(
-        model, optimizer, loader, scheduler
-    )
-    controller = hold_decay(
-        accelerator,
-        optimizer,
-        asked.half_life,
-        dataloader=loader,
-        scheduler=scheduler,
-        schedule=asked.schedule,
-        **{"epochs": EPOCHS} | asked.facts,
-    )
+    parts = model, optimizer, loader, scheduler
+    if asked.held_before_prepare:
+        controller = _held(accelerator, asked, parts)
+    parts = model, optimizer, loader, scheduler = accelerator.prepare(*parts)
+    if not asked.held_before_prepare:
+        controller = _held(accelerator, asked, parts)
     at = _resume(accelerator, asked, folder)
     for batch in _batches(accelerator, loader, at):
         with accelerator.accumulate(model):
@@ -54,6 +52,19 @@ def train(asked, folder):
             if at == asked.save_at:
                 accelerator.save_state(f"{folder}/at-{at}")
     return Seen(lrs=lrs, net=accelerator.unwrap_model(model), controller=controller)
+
+
+def _held(accelerator, asked, parts):
+    _, optimizer, loader, scheduler = parts
+    return hold_decay(
+        accelerator,
+        optimizer,
+        asked.half_life,
+        dataloader=loader,
+        scheduler=scheduler,
+        schedule=asked.schedule,
+        **{"epochs": EPOCHS} | asked.facts,
+    )
 
 
 def _resume(accelerator, asked, folder):

@@ -70,6 +70,8 @@ def trainer_of(asked, folder, callbacks, **options):
             folder, "at-{step}", every_n_train_steps=asked.save_at, save_top_k=-1
         )
         callbacks = [*callbacks, saver]
+    if asked.bf16:
+        options["precision"] = "bf16-mixed"
     if asked.scaler:
         options["plugins"] = MixedPrecision("16-mixed", "cpu", scaler=loss_scale())
     processes = int(os.environ.get("WORLD_SIZE", "1"))

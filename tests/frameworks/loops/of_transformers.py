@@ -30,6 +30,7 @@ def arguments(asked, folder):
         max_steps=9 if asked.stream else -1,
         dataloader_drop_last=asked.drop_last,
         use_cpu=True,
+        bf16=asked.bf16,
         report_to=[],
         disable_tqdm=True,
         logging_strategy="no",
