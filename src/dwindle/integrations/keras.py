@@ -26,7 +26,7 @@ except ImportError as error:
     raise MissingLibraryError("keras", "DecayCallback of Keras", "keras") from error
 
 from dwindle.integrations.keras_layers import Variable, decayed_variables
-from dwindle.integrations.keras_lr import current_lr, lr_range
+from dwindle.integrations.keras_lr import as_number, current_lr, lr_range
 
 _LOG = getLogger("dwindle")
 _SET_ASIDE = "%s.weight_decay, %g, is set to 0: DecayCallback decays instead."
@@ -41,6 +41,7 @@ _TAKE = (
     "Take one that leaves such weights alone (SGD, Adam, AdamW, Lion, Muon …), and "
     "none that overwrites them with an average (ema_overwrite_frequency)."
 )
+_WIDE = ("float32", "float64")
 _ONE_STEP = "The optimizer has one decay step, and another callback has taken it."
 _ONE_CALLBACK = "Give fit one DecayCallback; variables=... says what decays."
 _NONE_DECAYS = "No trainable variable is a kernel that the optimizer may decay: {}."
@@ -60,11 +61,12 @@ class _DecayStep:
         shrink = self.rate.shrink_of(self.optimizer.learning_rate)
         for variable in variables:
             if _key(self.optimizer, variable) in self.keys:
-                # In bfloat16 the product would lose digits: 32 bits until the end.
-                wide = keras.backend.result_type(variable.dtype, "float32")
+                # In 16 bits the product would lose digits: 32 until the end.
+                dtype = str(variable.dtype)
+                wide = dtype if dtype in _WIDE else "float32"
                 weight = ops.cast(variable, wide)
                 left = weight - ops.cast(shrink, wide) * weight
-                variable.assign(ops.cast(left, variable.dtype))
+                variable.assign(ops.cast(left, dtype))
 
     def does_as(self, other: "_DecayStep") -> bool:
         """Tell whether a step that was compiled with one may be used for the other."""
@@ -223,7 +225,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         batches = facts.batches_of_run
         if peak is not None and (self.lr_peak is None or batches is None):
             return peak, peak
-        is_new = int(ops.convert_to_numpy(optimizer.iterations)) == 0
+        is_new = as_number(optimizer.iterations) == 0
         lrs = lr_range(optimizer, batches=batches, first_run=is_new)
         if lrs is not None:
             return lrs
@@ -261,10 +263,19 @@ def _install(step: _DecayStep, model: Any) -> None:
         _LOG.info(_SET_ASIDE, type(optimizer).__name__, optimizer.weight_decay)
         optimizer.weight_decay = 0.0
     optimizer._apply_weight_decay = step  # noqa: SLF001 (rehearsed: no public place)
-    # A training step that was traced before has the decay of that time in it.
     is_compiled = getattr(model, "train_function", None) is not None
     if is_compiled and not (before and before.does_as(step)):
-        model.make_train_function(force=True)
+        _compile_anew(model)
+
+
+def _compile_anew(model: Any) -> None:
+    """Let nobody use a training step that was traced with the decay of that time."""
+    if keras.backend.backend() == "jax":
+        import jax
+
+        # JAX knows a function again, whoever jits it: its trace has to be forgotten.
+        jax.jit(model.train_step).clear_cache()
+    model.make_train_function(force=True)
 
 
 def _chosen(
@@ -297,7 +308,7 @@ def _rehearse(optimizer: Any) -> None:
     copy._apply_weight_decay = _DecayStep(optimizer=copy, rate=_REHEARSED, keys=keys)  # noqa: SLF001
     for _ in range(2):
         copy.apply([ops.zeros((2, 2))], [weight])
-    left = float(ops.convert_to_numpy(weight).mean())
+    left = as_number(ops.mean(weight))
     if not abs(left - _REHEARSED_LEFT) < _ROUNDING:
         asked = f"A half-life under keras.optimizers.{type(optimizer).__name__}"
         raise RefusedError(asked, _MOVES.format(left), _TAKE)

@@ -32,7 +32,7 @@ def lr_range(
         if batches is None:
             need = "The peak of a LearningRateSchedule, where lr_peak is not given,"
             raise MissingFactError("steps", need, "--steps")
-        lrs = [_number(lr(step)) for step in _steps(lr, batches)]
+        lrs = [as_number(lr(step)) for step in _steps(lr, batches)]
         return min(lrs), max(lrs)
     if callable(lr) or not first_run:
         return None
@@ -42,7 +42,15 @@ def lr_range(
 
 def current_lr(optimizer: Any) -> float:
     """Return the lr of the next step."""
-    return _number(optimizer.learning_rate)
+    return as_number(optimizer.learning_rate)
+
+
+def as_number(value: Any) -> float:
+    """Return the number of a variable or a tensor of any backend."""
+    from keras import ops
+
+    # A Keras variable as it is makes numpy 2 warn.
+    return float(ops.convert_to_numpy(getattr(value, "value", value)))
 
 
 def _steps(schedule: Any, batches: int) -> list[int]:
@@ -65,9 +73,3 @@ def _numbers(config: Any) -> Iterator[float]:
             yield from _numbers(each)
     elif isinstance(config, int | float):
         yield config
-
-
-def _number(value: Any) -> float:
-    from keras import ops
-
-    return float(ops.convert_to_numpy(value))

@@ -1,0 +1,216 @@
+"""DecayCallback: what decays where nobody says it, and what is refused, with reasons."""
+
+import logging
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
+from dwindle.integrations.keras import DecayCallback
+from dwindle.integrations.keras_layers import decayed_variables, roles_of
+
+# Keras itself does what numpy 2 calls deprecated.
+pytestmark = pytest.mark.filterwarnings("default")
+
+OF_KERAS = keras.optimizers
+
+
+class MyRMSNorm(layers.Layer):
+    """A normalization layer of somebody's own, known by its class name and shapes."""
+
+    def build(self, shape):
+        self.gain = self.add_weight(shape=(shape[-1],), initializer="ones", name="gain")
+
+    def call(self, inputs):
+        return inputs * self.gain
+
+
+class Positions(layers.Layer):
+    """A position embedding: the same for every sample."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(1, *shape[1:]), name="table")
+        self.mixing = self.add_weight(shape=(shape[-1], shape[-1]), name="mixing")
+
+    def call(self, inputs):
+        return inputs @ self.mixing + self.table
+
+
+def _transformer():
+    words = keras.Input((4,), dtype="int32")
+    hidden = Positions(name="positions")(layers.Embedding(10, 8, name="words")(words))
+    hidden = layers.MultiHeadAttention(2, 4, name="attention")(hidden, hidden)
+    hidden = MyRMSNorm(name="norm")(hidden)
+    hidden = layers.Conv1D(6, 3, name="conv")(hidden)
+    hidden = layers.BatchNormalization(name="batch")(hidden)
+    hidden = layers.PReLU(name="slopes")(hidden)
+    hidden = layers.Bidirectional(layers.GRU(5), name="both")(hidden)
+    inner = keras.Sequential([layers.Dense(3), layers.LayerNormalization()], name="in")
+    return keras.Model(words, layers.Dense(1, name="head")(inner(hidden)))
+
+
+def _model(optimizer):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(2)])
+    model.compile(optimizer, "mse")
+    return model
+
+
+def _fit(optimizer, *callbacks, epochs=1):
+    model = _model(optimizer)
+    data = np.zeros((16, 3)), np.zeros((16, 2))
+    model.fit(*data, batch_size=4, epochs=epochs, verbose=0, callbacks=[*callbacks])
+    return model
+
+
+def test_kernels_decay_and_nothing_else():
+    """Told by layer, slot and shape, however deep, in a model of many kinds."""
+    model = _transformer()
+    names = {"kernel", "recurrent_kernel", "mixing"}
+    expected = [v for v in model.trainable_variables if v.name in names]
+    assert [v.path for v in decayed_variables(model)] == [v.path for v in expected]
+    tokens = {"embeddings", "table"}
+    more = [v for v in model.trainable_variables if v.name in names | tokens]
+    assert decayed_variables(model, embeddings=True) == more
+
+
+def test_every_role_is_met():
+    """Biases that are matrices, gains, slopes: each has the role it plays."""
+    model = _transformer()
+    roles = roles_of(model)
+    told = {
+        f"{variable.path.split('/')[0]}/{variable.name}": roles[id(variable)]
+        for variable in model.trainable_variables
+    }
+    expected = {
+        "words/embeddings": "embedding",
+        "positions/table": "token",
+        "attention/bias": "bias",  # (heads, width)
+        "norm/gain": "norm",
+        "batch/gamma": "norm",
+        "slopes/alpha": "vector",  # (length, channels)
+        "both/bias": "bias",  # (2, units)
+        "head/kernel": "weight",  # (width, 1)
+    }
+    assert expected.items() <= told.items()
+
+
+def test_frozen_layers_are_no_matter():
+    """What does not train is neither decayed nor asked about."""
+    model = _transformer()
+    model.get_layer("conv").trainable = False
+    assert not any("conv" in v.path for v in decayed_variables(model))
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "left"),
+    [
+        (lambda: OF_KERAS.Ftrl(0.1), "Got 0:"),
+        (lambda: OF_KERAS.ScheduleFreeAdamW(0.1), "Got 0.875:"),
+        (
+            lambda: OF_KERAS.Adam(0.1, use_ema=True, ema_overwrite_frequency=100),
+            "overwrites them with an average",
+        ),
+    ],
+)
+def test_an_optimizer_that_moves_weights_itself_is_refused(optimizer, left):
+    """A rehearsal on a copy shows it; the model is not touched."""
+    model = _model(optimizer())
+    before = model.layers[0].kernel.numpy()
+    with pytest.raises(RefusedError, match=f"should leave 0.5625.*{left}"):
+        DecayCallback(
+            "1 epoch", schedule="constant", batch_size=1, dataset_size=9
+        ).hold(model)
+    assert (model.layers[0].kernel.numpy() == before).all()
+
+
+def test_two_half_lives_in_one_fit_are_refused():
+    """An optimizer has one decay step."""
+    two = DecayCallback("1 epoch"), DecayCallback("2 epochs")
+    with pytest.raises(
+        RefusedError, match=r"another callback has taken it.*variables="
+    ):
+        _fit(OF_KERAS.Adam(0.1), *two)
+
+
+def test_a_model_without_kernels_is_refused():
+    """If nothing would decay, the variables that there are are listed."""
+    optimizer = OF_KERAS.Adam(0.1)
+    optimizer.exclude_from_weight_decay(var_names=["kernel"])
+    with pytest.raises(RefusedError, match=r"No trainable variable.*dense.*bias.*Give"):
+        _fit(optimizer, DecayCallback("1 epoch"))
+
+
+def test_16_bits_say_what_they_cannot_hold(caplog):
+    """A long half-life is refused with what can be had, a shorter one is warned of."""
+
+    def model():
+        made = keras.Sequential([keras.Input((3,)), layers.Dense(2, dtype="bfloat16")])
+        made.compile(OF_KERAS.SGD(0.1), "mse")
+        return made
+
+    with pytest.raises(RefusedError, match=r"bfloat16 rounds away.*at most 177"):
+        DecayCallback("300 steps").hold(model())
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        DecayCallback("100 steps").hold(model())
+    assert "off by more than two percent" in caplog.text
+
+
+def test_mixed_precision_keeps_weights_in_32_bits():
+    """There nothing is rounded away, and nothing is refused."""
+    layer = layers.Dense(2, dtype="mixed_bfloat16")
+    model = keras.Sequential([keras.Input((3,)), layer])
+    model.compile(OF_KERAS.SGD(0.1), "mse")
+    callback = DecayCallback("30000 steps")
+    callback.hold(model)
+    assert callback.decayed == (layer.kernel.path,)
+
+
+def test_a_missing_fact_is_asked_for_by_its_argument():
+    """Nothing is guessed: the error is the argument to write."""
+
+    def asked(callback, optimizer):
+        callback.hold(_model(optimizer))
+
+    epochs = DecayCallback("3 epochs")
+    with pytest.raises(MissingFactError, match=r"DecayCallback\(dataset_size=\.\.\.\)"):
+        asked(epochs, OF_KERAS.Adam(0.1))
+    falling = OF_KERAS.schedules.ExponentialDecay(0.1, 10, 0.5)
+    with pytest.raises(MissingFactError, match=r"DecayCallback\(steps=\.\.\.\)"):
+        asked(DecayCallback("3 steps"), OF_KERAS.Adam(falling))
+    with pytest.raises(MissingFactError, match=r"DecayCallback\(lr_peak=\.\.\.\)"):
+        asked(DecayCallback("3 steps"), OF_KERAS.Adam(lambda: 0.1))
+
+
+def test_the_lr_of_a_trained_optimizer_is_no_peak():
+    """It may have fallen since: the error asks for the peak."""
+    optimizer = OF_KERAS.Adam(0.1)
+    model = _fit(optimizer)
+    with pytest.raises(MissingFactError, match=r"made steps before, needs lr_peak"):
+        DecayCallback("3 steps").hold(model)
+    DecayCallback("3 steps", lr_peak=0.1).hold(model)
+
+
+def test_a_long_schedule_is_asked_where_it_turns():
+    """Of a million steps the peak of a short warm-up is found."""
+    lr = OF_KERAS.schedules.CosineDecay(
+        0.0, 10**6, warmup_target=0.3, warmup_steps=1237, alpha=0.0
+    )
+    callback = DecayCallback("100 steps", steps=10**6)
+    callback.hold(_model(OF_KERAS.Adam(lr)))
+    assert callback._step.rate.lr_peak == pytest.approx(0.3, rel=1e-6)  # 32 bits
+
+
+def test_absurd_numbers_are_refused():
+    """At once, with the value."""
+    with pytest.raises(RangeError, match=r"time with its clock\. Got 3"):
+        DecayCallback(3)
+    with pytest.raises(UnknownNameError, match=r"Got 'folow-lr'.*follow-lr"):
+        DecayCallback("3 epochs", schedule="folow-lr")
+    with pytest.raises(RangeError, match=r"batch_size must be at least 1\. Got 0"):
+        DecayCallback("3 epochs", batch_size=0)
+    with pytest.raises(RangeError, match=r"lr_peak must be.*Got -1"):
+        DecayCallback("3 steps", lr_peak=-1).hold(_model(OF_KERAS.Adam(0.1)))
+    with pytest.raises(RangeError, match=r"far above lr_peak, 1e-06"):
+        DecayCallback("3 steps", lr_peak=1e-6).hold(_model(OF_KERAS.Adam(0.1)))
