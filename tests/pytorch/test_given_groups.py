@@ -78,8 +78,20 @@ def test_groups_that_are_not_of_the_model_are_refused():
         decay_groups(model, groups=[{"params": [nn.Parameter(torch.ones(3))]}])
     with pytest.raises(RangeError, match=r"groups\[1\].*weight again.*groups\[0\]"):
         decay_groups(model, groups=weight * 2)
-    with pytest.raises(RangeError, match="mapping with params"):
-        decay_groups(model, groups=[{"lr": 1.0}])
+
+
+@pytest.mark.parametrize(
+    ("groups", "told"),
+    [
+        ([{"lr": 1.0}], r"groups\[0\] must be a mapping with params.*\['lr'\]"),
+        ([nn.Parameter(torch.ones(2))], r"mapping with params.*Got Parameter"),
+        ({"params": []}, "groups must be a list of mappings"),
+    ],
+)
+def test_groups_that_are_none_are_refused(groups, told):
+    """A dict without params, a bare parameter and a single dict are told."""
+    with pytest.raises(RangeError, match=told):
+        decay_groups(nn.Linear(2, 2), groups=groups)
 
 
 def test_lr_scales_make_groups_with_an_lr_of_their_own():

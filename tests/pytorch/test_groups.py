@@ -232,6 +232,8 @@ def test_an_unknown_normalization_is_an_error(model):
 BAD_NUMBERS = [
     ({"weight_decay": -0.1}, "weight_decay must be a finite"),
     ({"weight_decay": float("nan")}, "weight_decay must be a finite"),
+    ({"weight_decay": "1e-3"}, r"Got '1e-3'\. That is a text: YAML"),
+    ({"weight_decay": torch.ones(2)}, "weight_decay must be a finite"),
     ({"lr": float("inf")}, "lr must be a finite"),
     ({"lr": 1.0, "lr_scales": {"head.*": -1.0}}, r"lr_scales\['head\.\*'\] must be"),
 ]

@@ -329,6 +329,7 @@ def test_a_missing_size_is_asked_for():
 
 BAD = [
     ({"strength": math.inf}, RangeError, "strength must be a finite"),
+    ({"strength": "1e-3"}, RangeError, "That is a text"),
     ({"strength": 0, "convention": "prior"}, RangeError, "strength must be above 0"),
     ({"convention": "torch.optim.AdamW"}, RefusedError, "no coefficient of an obj"),
     ({"convention": "half-life"}, RefusedError, "no coefficient of an objective"),

@@ -344,3 +344,34 @@ def test_a_model_that_fsdp1_flattened_is_refused():
     model = nn.Sequential(flattened())
     with pytest.raises(RefusedError, match=r"FSDP1.*fully_shard"):
         held_parameters(model)
+
+
+# torch itself calls TorchScript old.
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_scripted_model_is_refused():
+    """TorchScript forgets the types of layers; the model it was made from has them."""
+    model = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2))
+    scripted = torch.jit.script(model)
+    with pytest.raises(RefusedError, match=r"TorchScript.*before torch\.jit\.script"):
+        held_parameters(scripted)
+    # As the message says, grouping the model groups the parameters of the script.
+    ours, its = (set(map(id, each.parameters())) for each in (model, scripted))
+    assert ours == its
+
+
+def test_a_parameter_that_deepspeed_took_away_keeps_its_shape():
+    """Its third stage leaves an empty tensor with the shape in ds_shape."""
+    model = nn.Linear(3, 5)
+    model.weight.ds_shape = torch.Size((5, 3))
+    model.weight.data = torch.empty(0)
+    weight = only(model, "weight")
+    assert (weight.role, weight.shape, weight.numbers) == ("weight", (5, 3), 15)
+    assert weight.fan_in == 3
+
+
+def test_the_reason_reads_well():
+    """An acronym that is spelled has its article."""
+    mlp = type("MLP", (nn.Linear,), {})(2, 2)
+    assert only(mlp, "weight").why == "weight of an MLP"
+    assert only(nn.Embedding(2, 2), "weight").why == "weight of an Embedding"
+    assert only(nn.Linear(2, 2), "weight").why == "weight of a Linear"

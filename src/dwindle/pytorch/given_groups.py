@@ -8,6 +8,7 @@ from dwindle.errors import RangeError
 from dwindle.pytorch.selection import Choice
 
 _ONE_EACH = "Keep it in one group only."
+_A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}], say.'
 _OF_THE_MODEL = "Give the groups of this model, or the model that has it."
 
 
@@ -44,11 +45,12 @@ def given_groups(
         return {id(choice.held.parameter): alone for choice in choices}
     found: dict[int, Given] = {}
     known = {id(choice.held.parameter): choice.held.name for choice in choices}
+    _check_mappings(groups)
     some_decay = any(_number(group) > 0 for group in groups)
     for index, group in enumerate(groups):
         options = {k: v for k, v in group.items() if k not in _NOT_OPTIONS}
         says_no = some_decay and "weight_decay" in group and _number(group) == 0
-        for name, parameter in _members(group, index):
+        for name, parameter in _members(group):
             _check_member(parameter, index, known, found)
             found[id(parameter)] = Given(
                 index=index, options=options, says_no=says_no, name=name
@@ -63,13 +65,18 @@ def _number(group: Mapping[str, Any]) -> float:
     return float(group.get("weight_decay") or 0.0)
 
 
-def _members(
-    group: Mapping[str, Any], index: int
-) -> Iterable[tuple[str | None, object]]:
+def _check_mappings(groups: Iterable[object]) -> None:
+    if isinstance(groups, Mapping):
+        raise RangeError("groups", "one mapping", "a list of mappings", _A_LIST)
+    for index, group in enumerate(groups):
+        if not isinstance(group, Mapping) or "params" not in group:
+            got = sorted(group) if isinstance(group, Mapping) else type(group).__name__
+            must = "a mapping with params, as an optimizer takes it"
+            raise RangeError(f"groups[{index}]", got, must, _A_LIST)
+
+
+def _members(group: Mapping[str, Any]) -> Iterable[tuple[str | None, object]]:
     """Return (name or None, parameter) of a group, as torch reads ``params``."""
-    if "params" not in group:
-        must = "a mapping with params, as an optimizer takes it"
-        raise RangeError(f"groups[{index}]", sorted(group), must)
     members = group["params"]
     members = [members] if hasattr(members, "requires_grad") else list(members)
     names = group.get("param_names") or [None] * len(members)

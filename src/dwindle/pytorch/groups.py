@@ -4,7 +4,6 @@ Nothing is changed: neither the model nor the groups that are given. Who decides
 which order, is told in :mod:`dwindle.pytorch.selection`.
 """
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from dwindle.pytorch import group_table
 from dwindle.pytorch.given_groups import Given, given_groups
 from dwindle.pytorch.group_rows import Row
 from dwindle.pytorch.name_patterns import check_patterns, first_fit
+from dwindle.pytorch.number_checks import check_not_negative
 from dwindle.pytorch.selection import Choice, choices_of, coefficients_of
 
 if TYPE_CHECKING:
@@ -160,8 +160,8 @@ def _check(
     model: nn.Module, choices: Sequence[Choice], weight_decay: float | None, lr: object
 ) -> None:
     for name, value in {"weight_decay": weight_decay, "lr": lr}.items():
-        if value is not None and not 0 <= float(value) < math.inf:  # type: ignore[arg-type] # floats or tensors
-            raise RangeError(name, value, "a finite number, 0 or more")
+        if value is not None:
+            check_not_negative(name, value)
     if not any(choice.held.trainable for choice in choices):
         frozen = f"{len(choices)} of them, all frozen" if choices else "none at all"
         must = "parameters that can be trained"
@@ -176,9 +176,7 @@ def _lr_factors(
     names = [name for choice in choices for name in choice.held.names]
     check_patterns("lr_scales", tuple(lr_scales), names)
     for pattern, factor in lr_scales.items():
-        if not 0 <= factor < math.inf:
-            must = "a finite number, 0 or more"
-            raise RangeError(f"lr_scales[{pattern!r}]", factor, must)
+        check_not_negative(f"lr_scales[{pattern!r}]", factor)
     fits = {id(c.held.parameter): first_fit(lr_scales, c.held.names) for c in choices}
     return {key: None if fit is None else lr_scales[fit] for key, fit in fits.items()}
 

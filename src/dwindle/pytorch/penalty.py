@@ -1,6 +1,5 @@
 """L2Penalty: the question's second term, λ Σ w², as a term to add to a loss."""
 
-import math
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.pytorch.double_decay import ACTIVE_PENALTIES, warn_if_decayed, watch
+from dwindle.pytorch.number_checks import check_not_negative
 from dwindle.pytorch.roles import Held
 from dwindle.pytorch.selection import choices_of, coefficients_of
 from dwindle.pytorch.slots import Slot, slots_of
@@ -26,6 +26,7 @@ REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")
 
 _CALLER = "L2Penalty"
 _NO_WEIGHTS = "Give embeddings=True, or name some with decay=[...]."
+_NO_PRIOR = "It is the width of a prior, and the wider, the weaker the penalty."
 _NOT_TWO = "Leave normalization out, or take the convention without one."
 _NOT_A_PENALTY = (
     'Take one that is, such as "question.l2" (λ Σ w²) or "answer.decay" (λ/2 Σ w²).'
@@ -119,7 +120,7 @@ class L2Penalty:
         )
         chosen = [choice.held for choice in choices if choice.decays]
         self._weights = _weights(model, chosen, self.normalization)
-        self._numbers = sum(held.parameter.numel() for held in chosen)
+        self._numbers = sum(held.numbers for held in chosen)
         self._announce(optimizer)
 
     @property
@@ -129,11 +130,9 @@ class L2Penalty:
 
     @strength.setter
     def strength(self, strength: float) -> None:
-        divides = self._record.power < 0  # a prior's σ: no penalty is σ = ∞
-        fits = strength > 0 if divides else 0 <= strength < math.inf
-        if not fits:
-            must = "above 0" if divides else "a finite number, 0 or more"
-            raise RangeError("strength", strength, must)
+        check_not_negative("strength", strength)
+        if strength == 0 and self._record.power < 0:
+            raise RangeError("strength", strength, "above 0", _NO_PRIOR)
         self._strength = strength
         self._factors: dict[int | None, float] = {}
         with suppress(MissingFactError):  # else it is asked for when it is needed

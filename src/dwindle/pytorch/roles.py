@@ -4,6 +4,7 @@ Told by the type of the layer that owns it and by its original shape, never by p
 a name: a matrix stays one when a model is wrapped, compiled, sharded or renamed.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
@@ -58,6 +59,11 @@ class Held:
     fan_in: int | None = None
     fan_out: int | None = None
 
+    @property
+    def numbers(self) -> int:
+        """How many numbers the whole parameter has."""
+        return math.prod(self.shape)
+
 
 def held_parameters(model: nn.Module) -> tuple[Held, ...]:
     """Return every parameter of a model with its role, in the order of the model.
@@ -105,7 +111,7 @@ def _distinct(slots: Iterable[Slot]) -> Iterable[Slot]:
 
 
 def _told(slot: Slot) -> Held:
-    shape = tuple(slot.parameter.shape)
+    shape = _shape(slot.parameter)
     role, remark = _role(slot, shape)
     owner = class_of(slot.module)
     fan_in, fan_out = _fans(slot.module, shape, role)
@@ -162,7 +168,7 @@ def _is_token(shape: Shape) -> bool:
 
 
 def _shapes(module: nn.Module) -> tuple[Shape, ...]:
-    return tuple(tuple(each.shape) for each in module.parameters(recurse=False))
+    return tuple(_shape(each) for each in module.parameters(recurse=False))
 
 
 def _fans(module: nn.Module, shape: Shape, role: Role) -> tuple[int | None, int | None]:
@@ -174,5 +180,11 @@ def _fans(module: nn.Module, shape: Shape, role: Role) -> tuple[int | None, int 
     return layer.fans(module, shape)
 
 
+def _shape(parameter: nn.Parameter) -> Shape:
+    # DeepSpeed's third stage leaves an empty tensor, and the shape beside it.
+    return tuple(getattr(parameter, "ds_shape", parameter.shape))
+
+
 def _article(word: str) -> str:
-    return "an" if word[:1] in "AEIOU" else "a"
+    spelled = word[:2].isupper()  # an MLP, an RMSNorm; a Linear
+    return "an" if word[:1] in ("AEFHILMNORSX" if spelled else "AEIOU") else "a"

@@ -82,7 +82,7 @@ def _choice(
     # In this order: the first that speaks decides.
     table: tuple[tuple[object, bool, Callable[[], str]], ...] = (
         (not held.trainable, False, lambda: "frozen"),
-        (held.parameter.numel() == 0, False, lambda: "empty"),
+        (held.numbers == 0, False, lambda: "empty"),
         (by_pattern["no_decay"], False, lambda: f"no_decay={by_pattern['no_decay']!r}"),
         (by_pattern["decay"], True, lambda: f"decay={by_pattern['decay']!r}"),
         (by_model, False, lambda: spared[str(by_model)]),
@@ -142,8 +142,8 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
 def _layer(held: Held) -> tuple[int, int]:
     """Return (inputs, units) of a weight, whose product is how many numbers it has."""
     inputs = held.fan_in or 1  # each number of a bias or gain acts on one input
-    numbers = held.parameter.numel()
-    return (inputs, numbers // inputs) if numbers % inputs == 0 else (1, numbers)
+    whole = held.numbers % inputs == 0
+    return (inputs, held.numbers // inputs) if whole else (1, held.numbers)
 
 
 def _refuse_without_fans(held: Sequence[Held]) -> None:

@@ -47,6 +47,10 @@ _BEFORE_WRAPPING = (
     "Make the groups from the model before it is wrapped (use_orig_params=True), or "
     "shard it with torch.distributed.fsdp.fully_shard."
 )
+_NO_TYPES = "Its layers have lost their types, which tell what a tensor is for."
+_BEFORE_SCRIPTING = (
+    "Give the model from before torch.jit.script, which has the same parameters."
+)
 _NO_SHAPE = "It depends on the shape, and the first batch decides that."
 _ONE_BATCH = "Run one batch through the model first."
 
@@ -129,6 +133,7 @@ def _modules(
 
 def _below(module: nn.Module, path: str, above: frozenset[int]) -> Iterator[Slot]:
     _refuse_flattened(module, path)
+    _refuse_scripted(module, path)
     # No public way tells which module owns a parameter.
     for name, parameter in module._parameters.items():  # noqa: SLF001
         if parameter is not None:
@@ -218,6 +223,12 @@ def _refuse_flattened(module: nn.Module, path: str) -> None:
     if "FullyShardedDataParallel" in class_names(module):
         asked = f"The role of a parameter in {path or 'a model'} that FSDP1 has wrapped"
         raise RefusedError(asked, _FLATTENED, _BEFORE_WRAPPING)
+
+
+def _refuse_scripted(module: nn.Module, path: str) -> None:
+    if "RecursiveScriptModule" in class_names(module):
+        asked = f"The role of a parameter in {path or 'a model'} that TorchScript made"
+        raise RefusedError(asked, _NO_TYPES, _BEFORE_SCRIPTING)
 
 
 def _refuse_lazy(parameter: nn.Parameter, path: str) -> None:
