@@ -195,6 +195,7 @@ WRONG = {
         "train_it.py",
         "For a function make of that module write train_it:make",
     ),
+    "a pickle": ("out/training_args.bin", "save arguments.to_json_string()"),
     "only a colon": (":", "write train:make"),
     "a path": ("train_it.py:make", "Write train_it:make"),
     "no module": ("train_ti:make", "Here are: train_it"),

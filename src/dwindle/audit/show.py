@@ -189,8 +189,9 @@ def _groups(audit: Audit) -> "Table":
     for name in columns:
         is_text = name in {"group", "decay is", "dtype"}
         table.add_column(name, justify="left" if is_text else "right", overflow="fold")
-    for row in zip(*columns.values(), strict=True):
-        table.add_row(*map(Text, row))
+    rows = zip(*columns.values(), strict=True)
+    for line, row in zip(audit.table, rows, strict=True):
+        table.add_row(*map(Text, row), style=None if line.weight_decay else "dim")
     return table
 
 

@@ -109,7 +109,15 @@ def _refuse_unreadable(target: str) -> None:
     must = "be module:function, or a file that ends in .json, .yaml or .yml"
     module = target.strip(":").removesuffix(".py").replace("/", ".") or "train"
     remedy = f"For a function make of that module write {module}:make."
+    if target.endswith(".bin"):
+        remedy = _NO_PICKLE
     raise AuditTargetError(target, must, target, remedy)
+
+
+_NO_PICKLE = (
+    "training_args.bin is a pickle, which runs code when it is read, so it is not: "
+    "save arguments.to_json_string() in a .json file."
+)
 
 
 def _files(
