@@ -3,13 +3,14 @@
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
 from dwindle.audit.codes import CODES
 from dwindle.audit.findings import Audit, Finding, GroupLine
-from dwindle.audit.show import as_html, as_rich, as_text
+from dwindle.audit.show import as_html, as_rich, as_text, columns_of
 from dwindle.decay.run import Run
 from dwindle.errors import UnknownNameError
 
@@ -117,7 +118,7 @@ def test_the_text_tells_everything():
     for text in (
         "train:make · SGD",
         "batch 256",
-        "25,500,000",
+        "25.5M",
         "1.39 epochs",
         "6e-08",
         "DW001 warning  a bias decays",
@@ -149,6 +150,41 @@ def test_nothing_is_cut_in_a_terminal(width):
     assert max(map(len, lines)) <= width
     letters = re.sub(r"\s", "", captured.get())
     assert re.sub(r"\s", "", LONG) in letters
+
+
+@pytest.mark.parametrize(
+    ("numbers", "told"),
+    [
+        (0, "0"),
+        (9999, "9,999"),
+        (25_557_032, "25.6M"),
+        (12_345, "12.3k"),
+        (7 * 10**9, "7B"),
+    ],
+)
+def test_counts_are_as_people_say_them(numbers, told):
+    """Large counts are short in the table; JSON has them whole."""
+    audit = Audit(target="t", table=(replace(LINE, numbers=numbers),))
+    assert columns_of(audit)["numbers"] == [told]
+    assert audit.as_dict()["groups"][0]["numbers"] == numbers
+
+
+def test_a_usual_table_fits_a_terminal():
+    """Groups of a usual model fit 80 columns without a word broken in two."""
+    plain = replace(LINE, group="before 0", family="decoupled", weight_decay=0.05)
+    audit = Audit(target="t", table=(plain, replace(plain, weight_decay=0, lr=3e-4)))
+    console = Console(width=80, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(as_rich(audit))
+    for word in ("before 0", "25.5M", "0.05", "decoupled", "1.39 epochs", "6e-08"):
+        assert word in captured.get()
+
+
+def test_the_dtype_is_told_where_it_is_unusual():
+    """float32 needs no column; anything else does."""
+    assert "dtype" not in columns_of(Audit(target="t", table=(LINE,)))
+    other = (LINE, replace(LINE, dtype="bfloat16"))
+    assert columns_of(Audit(target="t", table=other))["dtype"][1] == "bfloat16"
 
 
 def test_markup_is_text():

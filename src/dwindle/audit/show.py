@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from html import escape
 from typing import TYPE_CHECKING
 
-from dwindle.audit.findings import Audit, Finding
+from dwindle.audit.findings import Audit, Finding, GroupLine
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,6 +20,13 @@ _CLOCKS: Mapping[str, str] = {
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _MANY = 1000
+_COUNTED = 10_000
+_USUAL_DTYPE = "float32"
+# Two lines where the numbers below are shorter than their name.
+_HEADERS: Mapping[str, str] = {
+    "weight_decay": "weight\ndecay",
+    "run keeps": "run\nkeeps",
+}
 _TINY, _NEARLY_ALL = 1e-3, 0.999
 _NOTHING = "Nothing was found."
 
@@ -28,7 +35,6 @@ def columns_of(audit: Audit) -> dict[str, list[str]]:
     """Return the table of groups as texts, column by column; empty ones are left out.
 
     Example:
-        >>> from dwindle.audit.findings import GroupLine
         >>> line = GroupLine(group="0", lr=3e-4, weight_decay=0.1)
         >>> columns_of(Audit(target="", table=(line,)))
         {'group': ['0'], 'lr': ['0.0003'], 'weight_decay': ['0.1']}
@@ -44,7 +50,7 @@ def columns_of(audit: Audit) -> dict[str, list[str]]:
         "decay is": [line.family or "" for line in rows],
         "half-life": [half_life_text(line.half_life) for line in rows],
         "run keeps": [share_text(line.kept) for line in rows],
-        "dtype": [line.dtype or "" for line in rows],
+        "dtype": _dtypes(rows),
     }
     return {name: texts for name, texts in columns.items() if any(texts)}
 
@@ -188,7 +194,12 @@ def _groups(audit: Audit) -> "Table":
     table = Table(box=None, padding=(0, 0, 0, 2), header_style="dim")
     for name in columns:
         is_text = name in {"group", "decay is", "dtype"}
-        table.add_column(name, justify="left" if is_text else "right", overflow="fold")
+        table.add_column(
+            _HEADERS.get(name, name),
+            justify="left" if is_text else "right",
+            vertical="bottom",
+            overflow="fold",
+        )
     rows = zip(*columns.values(), strict=True)
     for line, row in zip(audit.table, rows, strict=True):
         table.add_row(*map(Text, row), style=None if line.weight_decay else "dim")
@@ -232,4 +243,14 @@ def _number(value: float | None) -> str:
 
 
 def _count(value: int | None) -> str:
-    return "" if value is None else f"{value:,}"
+    """Return a count as people say it: 1,662 or 25.6M."""
+    if value is None or value < _COUNTED:
+        return "" if value is None else f"{value:,}"
+    power = min(3, (len(str(value)) - 1) // 3)
+    return f"{value / _MANY**power:.3g}{' kMB'[power]}"
+
+
+def _dtypes(rows: tuple[GroupLine, ...]) -> list[str]:
+    """Return the number formats; where all are the usual one there is no column."""
+    told = [line.dtype or "" for line in rows]
+    return [] if {*told} <= {"", _USUAL_DTYPE} else told
