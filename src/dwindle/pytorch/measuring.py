@@ -19,6 +19,8 @@ from dwindle.pytorch.walks import Told, tell
 # Families whose step is linear in the weight: a penalty of theirs is SGD's.
 _OF_SGD = {"geometric", "delayed", "oscillating"}
 _SAME = 1e-6
+# Thirds: a step in float64 leaves numbers that float32 does not have.
+_NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
 _TURN = "Its options must stay those of param_groups, so that they can be set there."
 
 _Likeness = tuple[str, frozenset[object]]
@@ -60,9 +62,23 @@ def rule_mould(optimizer: Optimizer) -> Mould:
 
     """
     try:
-        return Mould.of(optimizer, dtype=torch.float64)
+        mould = Mould.of(optimizer, dtype=torch.float64)
     except RefusedError:
         return Mould.of(optimizer, dtype=torch.float32)
+    if _steps_in_float32(mould):
+        return Mould.of(optimizer, dtype=torch.float32)
+    return mould
+
+
+def _steps_in_float32(mould: Mould) -> bool:
+    """Whether a library takes float64 weights and computes in float32, as some do."""
+    toy = mould.toy(start=_NO_FLOAT32)
+    toy.step(gradient=0.5)
+    after = [weight.detach() for group in toy.weights for weight in group]
+    return bool(after) and all(
+        weight.dtype == torch.float64 and torch.equal(weight, weight.float().double())
+        for weight in after
+    )
 
 
 def _likeness(group: Mapping[str, Option]) -> _Likeness | None:
@@ -112,7 +128,9 @@ def _measured(
     **more: Option,
 ) -> Measured:
     knob = knob_of(options)
+    # Without momentum both are one; a knob that decouples is the better news.
     of_sgd = turned.is_penalty and turned.told.family in _OF_SGD
+    of_sgd &= not turned.decouples
     return Measured(
         lr=number_of(options.get("lr")),
         number=None if knob is None else number_of(options[knob]),

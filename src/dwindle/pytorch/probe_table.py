@@ -12,14 +12,24 @@ if TYPE_CHECKING:
 
 _HEADING = "{}, stepped on a copy with zero gradients"
 
+
+def _known(value: float | None) -> str:
+    return "" if value is None else number(value)
+
+
+def _stored(seen: Measured) -> str:
+    happens = _known(seen.measured_shrink)
+    return f"{happens} in {seen.dtype}" if happens else seen.dtype
+
+
 _COLUMNS: Mapping[str, Callable[[Measured], str]] = {
     "group": lambda seen: str(seen.group),
     "lr": lambda seen: _known(seen.lr),
-    "knob": lambda seen: f"{seen.knob} {_known(seen.number)}" if seen.knob else "",
+    "knob": lambda seen: _known(seen.number),
     "decay": lambda seen: seen.family,
     "per step": lambda seen: _known(seen.shrink_per_step),
     "half-life, steps": lambda seen: _known(seen.half_life_steps),
-    "as stored": lambda seen: _stored(seen),
+    "as stored": _stored,
     "run leaves": lambda seen: _known(seen.kept),
 }
 
@@ -72,12 +82,3 @@ def as_html(
         f"<p><b>{heading}</b></p><table><tr>{heads}</tr>{rows}</table>"
         f'<ol start="0">{told}</ol>'
     )
-
-
-def _known(value: float | None) -> str:
-    return "" if value is None else number(value)
-
-
-def _stored(seen: Measured) -> str:
-    happens = _known(seen.measured_shrink)
-    return f"{happens} in {seen.dtype}" if happens else seen.dtype

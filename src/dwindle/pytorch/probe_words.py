@@ -6,7 +6,7 @@ from dwindle.pytorch.measured import Measured
 from dwindle.pytorch.trials import LONG
 
 _UNDRIVEN = "a weight that nothing pulls at"
-_MANY = 1000
+_MANY, _TOO_MANY = 1e3, 1e7
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
 
 
@@ -29,7 +29,8 @@ def number(value: float | None) -> str:
     """
     if value is None:
         return "unknown"
-    return f"{value:,.0f}" if abs(value) >= _MANY else f"{value:.4g}"
+    is_many = _MANY <= abs(value) < _TOO_MANY
+    return f"{value:,.0f}" if is_many else f"{value:.4g}"
 
 
 def _geometric(seen: Measured) -> str:

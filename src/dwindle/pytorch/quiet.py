@@ -4,7 +4,8 @@ import random
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import Any
 
 import torch
 from torch.optim import optimizer as torch_optimizer
@@ -31,6 +32,16 @@ def random_kept() -> Iterator[None]:
             numpy.random.set_state(theirs)
 
 
+def _uncompiled() -> AbstractContextManager[object]:
+    """Compile nothing: a copy makes a few steps, and the compiler takes a minute."""
+    if "torch._dynamo" not in sys.modules:  # to load it takes seconds
+        return nullcontext()
+    # Any: torch does not type it.
+    stance: Any = torch.compiler.set_stance
+    context: AbstractContextManager[object] = stance("force_eager")
+    return context
+
+
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Keep the random generators, call no hook for all optimizers, warn nobody."""
@@ -40,6 +51,7 @@ def undisturbed() -> Iterator[None]:
         random_kept(),
         warnings.catch_warnings(),
         torch.inference_mode(mode=False),
+        _uncompiled(),
     ):
         warnings.simplefilter("ignore")
         try:

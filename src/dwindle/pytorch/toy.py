@@ -141,6 +141,7 @@ class Mould:
         with undisturbed():
             twins = _twins_of(self.optimizer, self.dtype, start)
             copy = self.build(self.optimizer, twins)
+            _set_training(copy)
             if groups is not None:
                 copy.param_groups[:] = [copy.param_groups[at] for at in groups]
         return Toy(optimizer=copy, closure=self.closure, sparse=self.sparse)
@@ -264,6 +265,13 @@ class Toy:
         if penalty:
             gradient += penalty * bare
         return gradient.to_sparse(1) if self._sparse and bare.ndim else gradient
+
+
+def _set_training(copy: Optimizer) -> None:
+    """Put those that know evaluation and training, as schedule-free does, into it."""
+    train = getattr(copy, "train", None)
+    if callable(train):
+        train()
 
 
 @dataclass(frozen=True)

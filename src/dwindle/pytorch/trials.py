@@ -21,7 +21,7 @@ from dwindle.pytorch.group_options import (
     suspects,
 )
 from dwindle.pytorch.toy import START, Mould, Walk
-from dwindle.pytorch.walks import Told, tell
+from dwindle.pytorch.walks import Told, grain, tell
 
 # A trial takes about this share per step: far above rounding, far below the swing of
 # momentum; and no rule that leaves the lr out takes more than a tenth.
@@ -30,14 +30,14 @@ LONG, SHORT = 64, 16
 # Lookaheads come back every five or six steps: lr and knob change within that time.
 _LR_PROGRAMME = (1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 1.0)
 _KNOB_PROGRAMME = (1.0, 0.5, 0.5, 1.0, 0.3)
-_GRADIENTS = (1e-3, -1e-3, 0.1, -1e-3, 1e-3)
+_GRADIENTS, _AT_REST = (1e-3, -1e-3, 0.1, -1e-3, 1e-3), (0.0,)
 _RELATIVE = 1e-6  # what the controller promises
 # Steps that are tried with a decay: after a gradient turned, and when one is large.
 _MOMENTS = (1, 2)
 # Adaptive steps see a weight that just decayed; a decay that goes by the gradient's
 # sign, or by its size, differs by all of itself or by much.
 _NEARLY = 0.02
-_ROUND, _ROUGHLY_ROUND = 1e-3, 0.1
+_ROUND, _ROUGHLY_ROUND = 1e-2, 0.1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,7 +129,7 @@ class Trials:
         return [
             Turned(
                 told=told[at].told,
-                works=told[at].rate != off[at].rate,
+                works=told[at].walk != off[at].walk,
                 decouples=decouples[at] and driven[at],
                 driven=driven[at],
                 is_penalty=penalty[at],
@@ -168,10 +168,11 @@ class Trials:
         )
 
     def _follows(self, at: int, walk: Walk) -> bool:
+        eps = grain(walk, self.eps)
         for step, (before, after) in enumerate(pairwise(walk)):
             lr, knob = _programme(step)
             share = self.lrs[at] * lr * self._numbers[at] * knob
-            allowed = _RELATIVE * share + 4 * self.eps
+            allowed = _RELATIVE * share + 4 * eps
             for weight, left in zip(before, after, strict=True):
                 if not abs((weight - left) - share * weight) <= allowed * abs(weight):
                     return False
@@ -194,26 +195,27 @@ class Trials:
 
     def _penalty(self) -> list[bool]:
         """Whether the knob does what knob·w, added to the gradient, does."""
-        pairs = zip(self._numbers, self._signs, strict=True)
-        inside = self._pulled(lambda _: 1.0)
-        outside = self._pulled(
-            lambda _: 0.0, penalties=[number * sign for number, sign in pairs]
-        )
-        return [
-            all(_same(a, b, self.eps) for a, b in zip(group, other, strict=True))
-            for group, other in zip(inside, outside, strict=True)
-        ]
+        pairs = list(zip(self._numbers, self._signs, strict=True))
+        added = [number * sign for number, sign in pairs]
+        kept = [True] * len(pairs)
+        for gradients in (_GRADIENTS, _AT_REST):
+            inside = self._pulled(lambda _: 1.0, gradients)
+            outside = self._pulled(lambda _: 0.0, gradients, added)
+            for at, (group, other) in enumerate(zip(inside, outside, strict=True)):
+                walks = zip(group, other, strict=True)
+                kept[at] &= all(_same(a, b, self.eps) for a, b in walks)
+        return kept
 
     def _pulled(
         self,
         knob: Callable[[int], float],
-        *,
+        gradients: Sequence[float] = _GRADIENTS,
         penalties: Sequence[float] | None = None,
     ) -> list[list[Walk]]:
         return self._walks(
             len(_GRADIENTS),
             lambda step, at: self._set_to(at, 1.0, knob(step)),
-            gradients=_GRADIENTS,
+            gradients=gradients,
             penalties=penalties,
         )
 
@@ -250,13 +252,14 @@ class _Seen:
 
     told: Told
     rate: float
+    walk: Walk
 
     @classmethod
     def of(cls, walk: Walk, eps: float) -> "_Seen":
         told = tell(walk, eps=eps)
         if told.first is not None:
-            return cls(told=told, rate=told.first)
-        return cls(told=told, rate=math.dist(walk[-2], walk[-1]))
+            return cls(told=told, rate=told.first, walk=walk)
+        return cls(told=told, rate=math.dist(walk[-2], walk[-1]), walk=walk)
 
 
 def _programme(step: int) -> tuple[float, float]:

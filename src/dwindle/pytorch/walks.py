@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from operator import mul
+from struct import Struct
 
 # Entries of a weight after 0, 1, … steps.
 Walk = Sequence[Sequence[float]]
@@ -17,10 +18,13 @@ Walk = Sequence[Sequence[float]]
 # Rates that a library keeps in float32 agree to seven digits.
 _SAME = 1e-6
 _LONGEST_PERIOD = 24
+_SINGLE, _FLOAT32 = Struct("f"), 2.0**-23
 # Where losses grow with the weight's size to this power they are no fixed amount.
 _HARDLY = 0.5
 # Below this part of their squares two columns of numbers tell the same.
 _COLLINEAR = 1e-18
+# A decay that goes on takes at least this part of what a step took; else it ends.
+_DYING = 1e-6
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +69,7 @@ def tell(walk: Walk, *, eps: float = 2.0**-52) -> Told:
         return Told(family="none", first=0.0, shrink=0.0, last=0.0)
     if not all(math.isfinite(entry) for row in walk for entry in row):
         return Told(family="other")
+    eps = grain(walk, eps)
     scaled = [
         [w / start for w, start in zip(row, walk[0], strict=True)] for row in walk
     ]
@@ -73,6 +78,29 @@ def tell(walk: Walk, *, eps: float = 2.0**-52) -> Told:
         return _of_amounts(walk)
     alone = _steady_amount(walk) if len(walk[0]) == 1 else None
     return _of_shares(middle, eps) or alone or _falling(middle)
+
+
+def grain(walk: Walk, eps: float) -> float:
+    """Return the spacing of the numbers that a walk really has.
+
+    Some optimizers compute in float32, whatever the format of the weights.
+
+    Example:
+        >>> grain([[1.0], [0.9]], 2.0**-52) == 2.0**-52
+        True
+        >>> grain([[1.0], [0.875]], 2.0**-52) == 2.0**-23
+        True
+
+    """
+    first = [entry for row in walk[1:4] for entry in row]
+    return max(eps, _FLOAT32) if all(map(_fits_float32, first)) else eps
+
+
+def _fits_float32(number: float) -> bool:
+    try:
+        return bool(_SINGLE.unpack(_SINGLE.pack(number))[0] == number)
+    except OverflowError:
+        return False
 
 
 def _alike(scaled: Walk, eps: float) -> bool:
@@ -157,7 +185,10 @@ def _of_roots(p: float, q: float, shares: Sequence[float]) -> Told:
         return Told(
             family="oscillating", first=shares[0], last=shares[-1], period=period
         )
-    shrink = 2 * q / (total + math.sqrt(gap))
+    below = total + math.sqrt(gap)
+    shrink = 2 * q / below if below > 0 else 0.0
+    if not _DYING * abs(shares[-1]) < shrink < 1:
+        return Told(family="other", first=shares[0], last=shares[-1])
     return Told(family="delayed", first=shares[0], shrink=shrink, last=shares[-1])
 
 
