@@ -15,7 +15,7 @@ from dwindle.errors import (
     RefusedError,
     UnknownNameError,
 )
-from dwindle.pytorch import L2Penalty
+from dwindle.pytorch import L2Penalty, squares
 from dwindle.pytorch.squares import weighted_squares
 
 # Sums of a few dozen float64 products, taken in another order.
@@ -35,7 +35,7 @@ def net():
     return nn.Sequential(nn.Linear(3, 5), nn.Tanh(), nn.LayerNorm(5), nn.Linear(5, 2))
 
 
-def squares(tensor):
+def squared(tensor):
     return sum(value**2 for value in tensor.detach().flatten().tolist())
 
 
@@ -96,7 +96,7 @@ def test_a_convention_is_the_formula_that_people_write(
         batch_size=B,
         dataset_size=N,
     )
-    expected = first * squares(model[0].weight) + second * squares(model[3].weight)
+    expected = first * squared(model[0].weight) + second * squared(model[3].weight)
     assert penalty().item() == digits(expected, rel=ROUNDING)
     penalty().backward()
     for layer, factor in ((model[0], first), (model[3], second)):
@@ -198,7 +198,7 @@ def test_a_tied_weight_counts_once():
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
     assert L2Penalty(model, X)().item() == digits(
-        X * squares(model[0].weight), ROUNDING
+        X * squared(model[0].weight), ROUNDING
     )
 
 
@@ -218,13 +218,13 @@ def test_frozen_weights_are_left_out():
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision_weights_are_summed_in_float32(dtype):
-    """The value is right to 1e-7, the gradient is the exact one, rounded once."""
+    """The value is right to 5e-7, the gradient is the exact one, rounded once."""
     weight = torch.randn(300, 300).to(dtype).requires_grad_()
     term = weighted_squares([weight], [0.3])
     term.backward()
     exact = weight.detach().double()
     assert term.dtype == torch.float32
-    assert term.item() == digits(0.3 * exact.square().sum().item(), rel=1e-7)
+    assert term.item() == digits(0.3 * exact.square().sum().item(), rel=5e-7)
     # 0.6 itself is rounded to float32 first: one number in ten thousand falls beside.
     rounded = (exact * torch.tensor(0.6, dtype=torch.float32).double()).to(dtype)
     assert (weight.grad == rounded).double().mean() > 0.999
@@ -234,7 +234,20 @@ def test_millions_of_float32_numbers_keep_their_digits():
     """Ten million squares of float32: torch's own norm loses 7e-4 on a CPU."""
     weight = torch.randn(10_000_000, dtype=torch.float32)
     exact = weight.double().square().sum().item()
-    assert weighted_squares([weight], [1.0]).item() == digits(exact, rel=1e-7)
+    assert weighted_squares([weight], [1.0]).item() == digits(
+        exact, rel=5e-7
+    )  # of float32
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.complex64])
+def test_both_ways_to_sum_agree(dtype):
+    """The way of accelerators, run here on a CPU, gives the sum of the way of CPUs."""
+    tensors = [torch.randn(20, 30).to(dtype), torch.zeros(3).to(dtype)]
+    by_foreach = squares._squares_by_foreach(tensors)
+    # Some hundred float32 numbers, added in another order.
+    assert by_foreach.item() == digits(
+        squares._squares_on_cpu(tensors).item(), rel=1e-5
+    )
 
 
 def test_autocast_and_no_grad_change_nothing():
@@ -262,7 +275,7 @@ def test_of_a_parametrized_weight_the_weight_itself_is_penalized(wrap):
     """Σ w² is that of the matrix which the layer multiplies by, and so its gradient."""
     layer = wrap(nn.Linear(3, 3)).eval()
     penalty = L2Penalty(layer, X)
-    assert penalty().item() == digits(X * squares(layer.weight), rel=ROUNDING)
+    assert penalty().item() == digits(X * squared(layer.weight), rel=ROUNDING)
     gradients = []
     for term in (penalty(), X * layer.weight.square().sum()):
         layer.zero_grad()
@@ -279,7 +292,7 @@ def test_the_older_weight_norm_is_penalized_alike():
     """Its lengths are penalized: their squares add up to those of the weight."""
     layer = nn.utils.weight_norm(nn.Linear(3, 4))
     layer(torch.ones(1, 3))
-    assert L2Penalty(layer, X)().item() == digits(X * squares(layer.weight), ROUNDING)
+    assert L2Penalty(layer, X)().item() == digits(X * squared(layer.weight), ROUNDING)
 
 
 def test_weights_are_looked_up_anew():

@@ -13,6 +13,7 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 from dwindle.errors import DoubleDecayWarning
 from dwindle.pytorch.adoption import MARKER, knob_of
 from dwindle.pytorch.hold import is_held
+from dwindle.pytorch.toy import unwrapped
 
 _SHOWN = 3
 
@@ -87,10 +88,11 @@ def warn_if_decayed(
 
 def names_of_decayed(penalty: Penalizing, optimizer: Optimizer) -> tuple[str, ...]:
     """Return the names of the weights of a penalty that an optimizer decays too."""
+    held = is_held(unwrapped(optimizer))
     decayed = {
         id(parameter)
         for group in optimizer.param_groups
-        if knob_of(group) > 0 or (is_held(optimizer) and group.get(MARKER, 0) > 0)
+        if knob_of(group) > 0 or (held and group.get(MARKER, 0) > 0)
         for parameter in group["params"]
     }
     return tuple(
