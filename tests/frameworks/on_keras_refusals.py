@@ -1,4 +1,4 @@
-"""DecayCallback: what decays where nobody says it, and what is refused, with reasons."""
+"""DecayCallback: what decays where nobody says it, and what is refused."""
 
 import logging
 

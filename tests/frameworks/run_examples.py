@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[2]
 # example: what its library wants to find in the environment
 EXAMPLES = {
     "accelerate_loop.py": {},
+    "keras_fit.py": {"KERAS_BACKEND": "torch"},
     "lightning_trainer.py": {},
+    "optax_loop.py": {"JAX_PLATFORMS": "cpu"},
     "transformers_trainer.py": {},
 }
 

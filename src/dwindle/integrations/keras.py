@@ -219,14 +219,15 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
     def _lrs(self, optimizer: Any, facts: FitFacts) -> tuple[float, float]:
         """Return the least and the largest lr, as far as they are known."""
         before = _step_of(optimizer)
+        if self.lr_peak is None and before is not None and before.rate.lr_peak:
+            return (before.rate.lr_peak,) * 2  # the lr may have fallen since
         peak = self.lr_peak
-        if peak is None and before is not None:
-            peak = before.rate.lr_peak  # the lr may have fallen since
-        batches = facts.batches_of_run
-        if peak is not None and (self.lr_peak is None or batches is None):
-            return peak, peak
-        is_new = as_number(optimizer.iterations) == 0
-        lrs = lr_range(optimizer, batches=batches, first_run=is_new)
+        lrs = lr_range(
+            optimizer,
+            batches=facts.batches_of_run,
+            is_new=as_number(optimizer.iterations) == 0,
+            peak_is_given=peak is not None,
+        )
         if lrs is not None:
             return lrs
         if peak is None:

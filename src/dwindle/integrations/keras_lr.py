@@ -11,7 +11,7 @@ _ASKED_STEPS = 4096
 
 
 def lr_range(
-    optimizer: Any, *, batches: int | None, first_run: bool
+    optimizer: Any, *, batches: int | None, is_new: bool, peak_is_given: bool
 ) -> tuple[float, float] | None:
     """Return the least and the largest lr of the run; None if it cannot be known.
 
@@ -21,20 +21,24 @@ def lr_range(
     Args:
         optimizer: A Keras optimizer; Any, since Keras ships no types.
         batches: Batches of the whole run, if they are known.
-        first_run: Whether the optimizer has made no step yet.
+        is_new: Whether the optimizer has made no step yet.
+        peak_is_given: Whether the user has said the peak.
 
     Raises:
-        MissingFactError: If the optimizer has a schedule and the length is unknown.
+        MissingFactError: If the peak of a schedule is asked for, and neither it nor the
+            length of the run is known.
 
     """
     lr = optimizer._learning_rate  # noqa: SLF001 (the property evaluates a schedule)
     if hasattr(lr, "get_config"):
+        if batches is None and peak_is_given:
+            return None
         if batches is None:
             need = "The peak of a LearningRateSchedule, where lr_peak is not given,"
             raise MissingFactError("steps", need, "--steps")
         lrs = [as_number(lr(step)) for step in _steps(lr, batches)]
         return min(lrs), max(lrs)
-    if callable(lr) or not first_run:
+    if callable(lr) or not is_new:
         return None
     now = current_lr(optimizer)
     return now, now
