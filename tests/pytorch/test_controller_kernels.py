@@ -85,6 +85,7 @@ def test_coarse_steps_are_told(caplog):
         optimizer = AdamW([weight_of(torch.bfloat16)], lr=1e-3)
         DecayController(optimizer, half_life="100 steps")
     assert "bfloat16 rounds a shrink of 0.00691 per step" in caplog.text
+    assert "bfloat16 rounds the decay away where the lr is below 57% of" in caplog.text
 
 
 @pytest.mark.parametrize("form", ["AdamW, foreach", "SGD, foreach"])

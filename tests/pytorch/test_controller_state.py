@@ -181,7 +181,19 @@ def test_removed_it_leaves_no_trace(name):
     assert optimizer.param_groups[0]["weight_decay"] == 0.3
     assert not optimizer._optimizer_step_pre_hooks
     assert not optimizer._optimizer_step_post_hooks
+    optimizer.param_groups[0]["weight_decay"] = 0.4
+    held.remove()  # nothing is there any more, so nothing is put back
+    assert optimizer.param_groups[0]["weight_decay"] == 0.4
     DecayController(optimizer, half_life="9 steps")  # and it can be held again
+
+
+def test_a_group_that_is_gone_is_refused():
+    """The plans of the others would be applied to the wrong groups."""
+    optimizer = AdamW([{"params": [weight_of()]}, {"params": [weight_of()]}])
+    DecayController(optimizer, half_life="9 steps")
+    del optimizer.param_groups[0]
+    with pytest.raises(RefusedError, match=r"group that is gone.*Call remove\(\)"):
+        optimizer.step()
 
 
 def test_a_second_controller_is_refused():

@@ -25,6 +25,11 @@ if TYPE_CHECKING:
 
 _LOG = logging.getLogger("dwindle")
 _CALLER = "DecayController"
+_FEWER = (
+    "A param group that is gone",
+    "A DecayController knows the groups by their order.",
+    "Call remove(), take the group out, and build another one.",
+)
 _NO_COPY = (
     "A copy of a DecayController",
     "It lives in the hooks of one optimizer, and copies of an optimizer have no hooks.",
@@ -172,8 +177,11 @@ class DecayController:
 
     def remove(self) -> None:
         """Take the hooks off and give each group the options back that it had."""
+        if not is_held(self.optimizer):
+            return
         self._hold.detach()
         groups = self.optimizer.param_groups
+        # A group that was added since the last step has no plan yet.
         for group, plan in zip(groups, self._hold.plans, strict=False):
             put_back(group, plan.before)
 
@@ -244,6 +252,8 @@ class DecayController:
         groups, plans = self.optimizer.param_groups, self._hold.plans
         if len(groups) == len(plans) and not self._peaks_are_open:
             return
+        if len(groups) < len(plans):
+            raise RefusedError(*_FEWER)
         with facts_asked_of(_CALLER):
             peaks = [plan.lr_peak for plan in plans]
             if self._peaks_are_open and self._target.needs_peak:

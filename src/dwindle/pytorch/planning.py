@@ -6,7 +6,10 @@ from dataclasses import replace
 
 from torch.optim import Optimizer
 
-from dwindle.decay.held_dtypes import rounding_remark
+from dwindle.decay.dtypes import STALLING
+from dwindle.decay.half_life import shrink_from_half_life
+from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
+from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
 from dwindle.pytorch.adoption import Group, has_lr, knob_of, options_before, scales_of
 from dwindle.pytorch.group_plan import KNOB, GroupPlan
@@ -99,6 +102,18 @@ def _remarks(plans: Sequence[GroupPlan], groups: Sequence[Group]) -> Iterator[st
         if plan.rate is not None:
             for dtype in sorted({dtype_name(each) for each in group["params"]}):
                 yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
+                yield _remark_on_low_lrs(plan.rate, dtype)
+
+
+def _remark_on_low_lrs(rate: HeldRate, dtype: str) -> str:
+    if dtype not in STALLING or not rate.power or not rate.shrink_at_peak:
+        return ""
+    least = shrink_from_half_life(longest_half_life_steps(dtype))
+    share = (least / rate.shrink_at_peak) ** (1 / rate.power)
+    return (
+        f"{dtype} rounds the decay away where the lr is below {share:.0%} of its peak; "
+        'schedule="constant" has no such steps.'
+    )
 
 
 def _with_penalty(

@@ -1,0 +1,53 @@
+"""Two processes that train together: DDP and FSDP2 over gloo, started by torchrun."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tolerance import digits
+
+WORKER = Path(__file__).with_name("distributed_worker.py")
+MECHANISMS = {"AdamW": "native", "SGD": "multiply"}
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """What each of two ranks saw, in every kind of training."""
+    folder = tmp_path_factory.mktemp("ranks")
+    line = [
+        sys.executable, "-m", "torch.distributed.run", "--standalone",
+        "--local-addr", "127.0.0.1", "--nproc-per-node", "2",
+        str(WORKER), str(folder),
+    ]  # fmt: skip
+    loopback = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        line, env=os.environ | loopback, capture_output=True, text=True, timeout=300,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-20_000:]
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+
+
+@pytest.mark.parametrize("optimizer", MECHANISMS)
+@pytest.mark.parametrize("kind", ["ddp", "fsdp"])
+def test_two_processes_decay_as_one(trained, kind, optimizer):
+    """Each rank decays exactly as asked, and both keep the same weights.
+
+    A layer with zero gradients goes the path of the half-life along a cosine, to 12
+    digits; weights that are pulled are equal bit by bit on both ranks. Under FSDP2 the
+    parameters are DTensors, and shapes in the saved state are whole ones.
+    """
+    ranks = [each[f"{kind} {optimizer}"] for each in trained]
+    shrink = 1 - 2 ** (-1 / 10)
+    for seen in ranks:
+        kept = math.prod(1 - shrink * lr / seen["lrs"][0] for lr in seen["lrs"])
+        assert seen["mechanisms"] == [MECHANISMS[optimizer]]
+        assert [seen["least"], seen["most"]] == digits([kept, kept], rel=1e-12)
+        assert seen["e_folds"] == digits([-math.log(kept)], rel=1e-12)
+        assert seen["sharded"] == (kind == "fsdp")
+        assert "(8, 3)" in seen["groups"][0]
+    assert ranks[0]["weights"] == ranks[1]["weights"]
