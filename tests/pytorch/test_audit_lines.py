@@ -104,13 +104,13 @@ def test_the_peak_is_written_not_the_lr_of_a_warmup():
 
 
 def test_numbers_advised_are_the_numbers_of_the_run():
-    """An epoch's half-life is one after the line has run."""
+    """Where one epoch was too short, the line gives a half-life of more than one."""
     model = mlp()
     run = Run(batch_size=100, dataset_size=100_000, epochs=10)
     program = Program(model, adamw(model, weight_decay=1.0), run=run)
     line = found_in(program)[0].line
     mended = audit(model, after(line, program).optimizer, run=run)
-    assert mended.table[0].half_life["epochs"] == pytest.approx(1, rel=1e-2)
+    assert 1 <= mended.table[0].half_life["epochs"] < 3
 
 
 def test_many_names_are_told_in_short():

@@ -1,6 +1,7 @@
 """Audit: whether a torch program decays what its author thinks it decays."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -113,13 +114,15 @@ def _table(facts: Facts) -> Iterator[GroupLine]:
 
 
 def _line(facts: Facts, rate: Rate) -> GroupLine:
-    return line_of_setting(
+    line = line_of_setting(
         rate.judged.explanation,
         rate.group.run(facts.run),
         group=str(rate.group.number),
         parameters=len(rate.group.held),
         numbers=rate.group.numbers,
     )
+    # A knob that decays alike may count in other units than the one that is typed.
+    return replace(line, weight_decay=rate.group.knob)
 
 
 def _bare_line(group: Group) -> GroupLine:
@@ -137,9 +140,13 @@ def _bare_line(group: Group) -> GroupLine:
 
 
 def _known(run: Run) -> Mapping[str, str]:
-    told = {name: f"{value:,.10g}" for name, value in run.quantities().items()}
+    told = {name: _shown(value) for name, value in run.quantities().items()}
     shape = run.schedule.shape
     return told | ({} if shape == "constant" else {"schedule": shape})
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
 
 
 def _unchecked(facts: Facts) -> Iterable[str]:

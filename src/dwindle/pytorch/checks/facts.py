@@ -67,7 +67,7 @@ def gathered(
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""
     held = held_parameters(model)
-    groups = tuple(groups_of(optimizers_of(optimizer), held, run))
+    groups = tuple(groups_of(optimizers_of(optimizer), held, run, scheduler))
     return Facts(
         model=model,
         held=held,

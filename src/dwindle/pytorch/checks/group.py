@@ -7,10 +7,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
 from dwindle.decay.run import DTYPES, Run
+from dwindle.errors import RefusedError
 from dwindle.pytorch.hold import is_held
+from dwindle.pytorch.lr_peaks import peaks_read
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.roles import Held
 from dwindle.pytorch.toy import Toy, unwrapped
@@ -55,6 +57,13 @@ class Group:
         return self.decay_scale is None
 
     @property
+    def is_sgd(self) -> bool:
+        """Whether its knob is SGD's penalty, which without momentum decouples too."""
+        if self.probe.decouples:
+            return isinstance(self.optimizer, SGD) and not self.options["momentum"]
+        return self.probe.coupled_sgd
+
+    @property
     def half_life_steps(self) -> float | None:
         """Half-life of such a weight at the peak lr; None where there is none."""
         return self.probe.half_life_steps
@@ -95,12 +104,13 @@ def groups_of(
     optimizers: Iterable[Optimizer],
     held: Iterable[Held],
     run: Run,
+    scheduler: object | None = None,
 ) -> Iterator[Group]:
     """Yield the param groups of all optimizers, each probed at its peak lr."""
     known = {id(each.parameter): each for each in held}
     number = 0
     for optimizer in optimizers:
-        peaks = [peak_lr(group, run) for group in optimizer.param_groups]
+        peaks = _peaks(optimizer, scheduler, run)
         view, held_by_us = _at_peak(optimizer, peaks), is_held(optimizer)
         probes, filling = probe(view).groups, _steps_without_gradient(view, number)
         for group, lr, measured in zip(
@@ -121,6 +131,19 @@ def groups_of(
                 decay_scale=_scale(group) if held_by_us else None,
             )
             number += 1
+
+
+def _peaks(optimizer: Optimizer, scheduler: object | None, run: Run) -> list[float]:
+    """Return the highest lr of each group, as far as scheduler and groups tell."""
+    owner = getattr(scheduler, "optimizer", optimizer)
+    mine = scheduler if unwrapped(owner) is optimizer else None
+    steps = run.quantities().get("steps")
+    try:
+        read = peaks_read(optimizer, scheduler=mine, steps=steps)
+    except RefusedError:  # an lr_scale that nobody applies: another check says so
+        read = [None] * len(optimizer.param_groups)
+    told = zip(read, optimizer.param_groups, strict=True)
+    return [lr or peak_lr(group, run) for lr, group in told]
 
 
 def peak_lr(group: Mapping[str, Any], run: Run) -> float:

@@ -162,7 +162,7 @@ def rotation_per_step(facts: Facts, group: Group) -> float | None:
     Adam's own family divides by the gradient's root mean square.
     """
     name = None
-    if group.probe.coupled_sgd:
+    if group.is_sgd:
         name = "sgd"
     elif group.probe.decouples and _is_adam(group):
         name = "adamw"

@@ -49,7 +49,7 @@ def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
     told = {f"{group.lr / float(group.options[SCALE]):.9g}" for group in scaled}
     if len(told) == 1 and len(scales) > 1:
         return  # the lr of each group is its scale times one number: applied already
-    said = "no scheduler was given"
+    said = "no scheduler was given that reads it"
     if facts.scheduler is not None:
         said = f"a {type(facts.scheduler).__name__} does not read it"
     yield Finding(
@@ -75,10 +75,9 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
         promised = _PROMISES.get(_plain_name(type(group.optimizer).__name__))
         if promised is None or not group.knob or not group.is_free or _asked(group):
             continue
-        if not promised and _without_memory(group):
-            continue
-        kept = group.probe.decouples if promised else not group.probe.decouples
-        if kept or (promised and group.probe.shrink_per_step is not None):
+        # Whatever follows no rule at all breaks no promise that could be named.
+        coupled = group.is_sgd or group.probe.family == "linear"
+        if not (coupled if promised else group.probe.decouples and not group.is_sgd):
             continue
         yield _broken(facts, group, promised=promised)
         return  # one class, one finding
@@ -105,12 +104,6 @@ def _broken(facts: Facts, group: Group, *, promised: bool) -> Finding:
 def _renamed(group: Group, plain: str, honest: str) -> str:
     written = class_path(group.optimizer)
     return written.replace(plain, honest) if honest in _PROMISES else written
-
-
-def _without_memory(group: Group) -> bool:
-    """Whether both kinds are one: SGD without momentum takes lr·λ off either way."""
-    name = _plain_name(type(group.optimizer).__name__)
-    return name == "SGD" and not group.options.get("momentum")
 
 
 def _plain_name(name: str) -> str:

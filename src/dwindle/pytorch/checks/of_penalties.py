@@ -46,7 +46,7 @@ def _evidence(
         f"{counted(len(both), 'weight')} of it as well ({settings(groups)})."
     )
     strength = _canonical(penalty)
-    if strength is None or not groups[0].probe.coupled_sgd:
+    if strength is None or not groups[0].is_sgd:
         return told
     return (
         f"{told} Under SGD they add up: the penalty is a weight_decay of "

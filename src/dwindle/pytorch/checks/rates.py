@@ -1,6 +1,7 @@
 """The rate of a group: a knob that decays alike, and what its number comes to."""
 
-from collections.abc import Iterable, Iterator
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dwindle.audit.findings import Finding
@@ -8,6 +9,7 @@ from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import Judged, judge
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.probe import GroupProbe
 
 # Knobs whose numbers do what a copy was seen to do, whatever the class is called.
 DECOUPLED = "torch.optim.AdamW"
@@ -15,9 +17,10 @@ _COUPLED = "torch.optim.SGD"
 _ADAPTIVE = "torch.optim.Adam"
 _CONSTANT = "optax.adafactor"
 _CORRECTED = "timm.adamwc"
-# What is measured may differ from what is asked by so much and count as the same.
-_TRUE_TO = 0.02
-_ROUNDED = frozenset({"DW009", "DW023"})
+_USUAL = 1e-3
+# Part of a shrink that must be lost, or won, in a group's own number format. A walk of
+# some hundred steps tells narrow formats to a few percent.
+_ROUNDED: Mapping[str, float] = {"DW009": 0.2, "DW023": 0.05}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,20 +54,38 @@ def same_decay(group: Group) -> tuple[str, float] | None:
     None where nothing decays, or by no rule that a number could be read from.
     """
     seen = group.probe
-    shrink = seen.shrink_per_step
     if not group.decays or not group.is_free:
         return None
+    if group.is_sgd:
+        return _COUPLED, group.knob
     if seen.decouples:
         return DECOUPLED, group.knob
-    if seen.coupled_sgd:
-        return _COUPLED, group.knob
     if seen.family == "linear":
         return _ADAPTIVE, group.knob
+    return _by_its_powers(group)
+
+
+def _by_its_powers(group: Group) -> tuple[str, float] | None:
+    """Return the knob of a share that follows a power of the lr."""
+    seen, shrink = group.probe, group.probe.shrink_per_step
     if seen.family != "geometric" or shrink is None or not group.lr:
+        return None
+    if not _is_of_the_weight_alone(seen):
         return None
     rules = {0: (_CONSTANT, shrink), 1: (DECOUPLED, shrink / group.lr)}
     rules[2] = _CORRECTED, shrink / group.lr
     return rules.get(round(seen.lr_power or 0))
+
+
+def _is_of_the_weight_alone(seen: GroupProbe) -> bool:
+    """Whether a weight that gradients pull at decays like one at rest.
+
+    Inside of a trust ratio the number cancels where decay is all there is, or a rest
+    looks like lr·knob and what is pulled at does not. Another factor than lr·knob is
+    that of a rule of its own, such as a share of the schedule.
+    """
+    usual = seen.per_lr is not None and math.isclose(seen.per_lr, 1, rel_tol=_USUAL)
+    return seen.knob_power == 1 and (seen.driven or not usual)
 
 
 def _seen(group: Group, told: Judged) -> Judged:
@@ -79,4 +100,4 @@ def _is_seen(group: Group, found: Finding) -> bool:
     asked, seen = group.probe.shrink_per_step, group.probe.measured_shrink
     if found.code not in _ROUNDED or not asked or seen is None:
         return True
-    return abs(seen - asked) > _TRUE_TO * asked
+    return abs(seen - asked) > _ROUNDED[found.code] * asked

@@ -1,0 +1,233 @@
+"""Audits of model definitions that people use, with the recipes they use them with."""
+
+import pytest
+import torch
+from frameworks.torchvision_names import torchvision_names
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from dwindle.audit.codes import CODES
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.pytorch.audit import audit
+from dwindle.pytorch.groups import decay_groups
+
+with torchvision_names():
+    import timm.models
+    import timm.optim
+    import timm.scheduler
+
+import bitsandbytes
+import schedulefree
+import transformers
+
+# Other people's libraries may be deprecated, and log.
+pytestmark = pytest.mark.filterwarnings("default")
+
+IMAGENET = Run(
+    batch_size=256, dataset_size=1_281_167, epochs=90, schedule=Schedule(shape="cosine")
+)
+# nanoGPT: half a million tokens a step, 600,000 steps, warm-up of 2,000.
+OPENWEBTEXT = Run(
+    batch_size=480,
+    steps=600_000,
+    tokens_per_example=1024,
+    schedule=Schedule(shape="cosine", final=0.1, warmup=2000 / 600_000),
+)
+
+
+def weightless(build):
+    """A model of its real size, whose numbers take no memory."""
+    with torch.device("meta"):
+        return build()
+
+
+def resnet():
+    return weightless(timm.models.resnet50)
+
+
+def vit():
+    return weightless(timm.models.vit_base_patch16_224)
+
+
+def gpt():
+    config = transformers.GPT2Config()
+    return weightless(lambda: transformers.GPT2LMHeadModel(config))
+
+
+def bert():
+    config = transformers.BertConfig()
+    return weightless(lambda: transformers.BertForMaskedLM(config))
+
+
+def by_dimensions(model, weight_decay):
+    """nanoGPT's groups: what has two dimensions decays, embeddings too."""
+    parameters = [each for each in model.parameters() if each.requires_grad]
+    return [
+        {
+            "params": [p for p in parameters if p.dim() >= 2],
+            "weight_decay": weight_decay,
+        },
+        {"params": [p for p in parameters if p.dim() < 2], "weight_decay": 0.0},
+    ]
+
+
+def codes(found):
+    return [each.code for each in found.findings]
+
+
+def of(found, code):
+    return next(each for each in found.findings if each.code == code)
+
+
+@pytest.mark.parametrize("build", [resnet, vit, gpt, bert])
+def test_decay_groups_make_every_model_clean(build):
+    """With decay_groups nothing is an error or a warning, in any of the models."""
+    model = build()
+    groups = decay_groups(model, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.95))
+    found = audit(model, optimizer, run=IMAGENET)
+    assert [c for c in codes(found) if CODES[c].severity != "note"] == []
+    held = sum(line.parameters for line in found.table)
+    assert held == len(list(model.parameters()))
+
+
+def test_resnet_50_with_its_usual_recipe():
+    """Everything decays: 107 vectors too; 53 of 54 weights only turn."""
+    model = resnet()
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4
+    )
+    found = audit(model, optimizer, run=IMAGENET)
+    assert codes(found) == ["DW001", "DW002", "DW016"]
+    assert of(found, "DW001").where == "fc.bias"
+    assert of(found, "DW002").evidence.startswith("106 tensors (53,120 numbers)")
+    assert "53 of 54 decayed weights" in of(found, "DW016").evidence
+    # √(2·lr·λ/(1 + μ)) = √(2e-5/1.9), the limit that the literature gives
+    assert "turn 0.00324 rad" in of(found, "DW016").evidence
+    assert found.table[0].half_life["epochs"] == pytest.approx(1.383, abs=1e-3)
+    assert of(found, "DW002").line == (
+        "optimizer = torch.optim.SGD(decay_groups(model, weight_decay=0.0001), "
+        "lr=0.1, momentum=0.9)"
+    )
+
+
+def test_resnet_50_in_a_forward_pass():
+    """What flows agrees with what is declared: all convolutions, the last layer not."""
+    model = timm.models.resnet50()
+    before = {name: each.clone() for name, each in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1e-4)
+    found = audit(model, optimizer, example=torch.randn(2, 3, 64, 64))
+    assert "53 of 54 decayed weights" in of(found, "DW016").evidence
+    assert "flows into bn1, a BatchNormAct2d" in of(found, "DW016").evidence or (
+        "flows into bn1, a BatchNorm2d" in of(found, "DW016").evidence
+    )
+    after = model.state_dict()
+    assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+def test_a_vit_with_the_groups_of_timm():
+    """timm leaves vectors out; class token and positions decay, which is noted."""
+    model = vit()
+    groups = timm.optim.param_groups_weight_decay(model, weight_decay=0.05)
+    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    found = audit(model, optimizer, run=IMAGENET)
+    assert codes(found) == ["DW003"]
+    assert found.exit_code == 0
+    assert of(found, "DW003").where == "cls_token, pos_embed"
+
+
+def test_a_vit_with_layer_decay():
+    """Nothing scales under a scheduler of torch; under timm's half-lives stretch."""
+    model = vit()
+    groups = timm.optim.param_groups_layer_decay(
+        model, weight_decay=0.05, no_weight_decay_list=["cls_token", "pos_embed"]
+    )
+    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    torchs = CosineAnnealingLR(optimizer, 100)
+    assert codes(audit(model, optimizer, scheduler=torchs)) == ["DW018"]
+    for group in optimizer.param_groups:
+        del group["initial_lr"]
+    timms = timm.scheduler.CosineLRScheduler(optimizer, t_initial=100)
+    timms.step_update(0)
+    timms.step(0)
+    found = audit(model, optimizer, scheduler=timms)
+    assert codes(found) == ["DW014"]
+    evidence = of(found, "DW014").evidence
+    # 0.75 per layer, 12 blocks and the embedding: 0.75¹³ = 0.0238
+    assert "lr 2.38e-05 to 0.001" in evidence
+    assert "from 13,863 steps to 583,524 steps" in evidence
+
+
+def test_gpt_2_small_with_nanogpts_recipe():
+    """Clean, and it is noted that both embeddings decay, one of them as the head."""
+    model = gpt()
+    optimizer = torch.optim.AdamW(by_dimensions(model, 0.1), lr=6e-4, betas=(0.9, 0.95))
+    found = audit(model, optimizer, run=OPENWEBTEXT)
+    assert codes(found) == ["DW003"]
+    assert found.exit_code == 0
+    assert of(found, "DW003").where == "transformer.wte.weight, transformer.wpe.weight"
+    assert "also weight of a Linear" in of(found, "DW003").evidence
+    assert found.table[0].half_life["run"] == pytest.approx(0.0193, abs=1e-4)
+
+
+def test_gpt_2_small_as_adamw_comes():
+    """All parameters to AdamW, whose default decays: biases and norms as well."""
+    model = gpt()
+    found = audit(model, torch.optim.AdamW(model.parameters(), lr=6e-4))
+    assert codes(found) == ["DW001", "DW002", "DW003"]
+    assert of(found, "DW002").evidence.startswith("50 tensors (38,400 numbers)")
+
+
+def test_bert_with_the_two_groups_of_its_script():
+    """Clean groups; its published run is one of those in which decay hardly acts."""
+    model = bert()
+    named = list(model.named_parameters())
+    words = ("bias", "LayerNorm.weight")
+    left = [p for name, p in named if any(word in name for word in words)]
+    ids = {id(parameter) for parameter in left}
+    groups = [
+        {"params": [p for _, p in named if id(p) not in ids], "weight_decay": 0.01},
+        {"params": left, "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-4)
+    assert codes(audit(model, optimizer)) == ["DW003"]
+    run = Run(batch_size=256, steps=1_000_000, schedule=Schedule(shape="linear"))
+    assert codes(audit(model, optimizer, run=run)) == ["DW010", "DW003"]
+
+
+def test_the_groups_of_the_hugging_face_trainer():
+    """Its names and types find all of GPT-2's biases and norms; embeddings decay."""
+    model = gpt()
+    trainer = transformers.Trainer
+    decayed = set(trainer.get_decay_parameter_names(None, model))
+    named = dict(model.named_parameters())
+    groups = [
+        {"params": [named[n] for n in named if n in decayed], "weight_decay": 0.1},
+        {"params": [named[n] for n in named if n not in decayed], "weight_decay": 0.0},
+    ]
+    assert codes(audit(model, torch.optim.AdamW(groups, lr=6e-4))) == ["DW003"]
+
+
+def small(optimizer, **options):
+    """A layer under an optimizer of another library, with weights that decay."""
+    model = torch.nn.Sequential(torch.nn.Linear(8, 16, bias=False))
+    return model, optimizer(model.parameters(), weight_decay=0.1, **options)
+
+
+def test_schedule_free_has_no_half_life():
+    """It decays, and no number of steps halves a weight: a note, no fault."""
+    found = audit(*small(schedulefree.AdamWScheduleFree, lr=1e-3))
+    assert codes(found) == ["DW025"]
+
+
+def test_adam_of_bitsandbytes_is_called_otherwise():
+    """Its Adam decouples, as AdamW of torch: the name says something else."""
+    found = audit(*small(bitsandbytes.optim.Adam, lr=1e-3))
+    assert codes(found) == ["DW019"]
+    assert of(found, "DW019").where == "bitsandbytes.Adam"
+    assert "AdamW(decay_groups(" in of(found, "DW019").line
+
+
+def test_adamw_of_bitsandbytes_keeps_its_word():
+    """The same step under the right name is clean."""
+    assert codes(audit(*small(bitsandbytes.optim.AdamW, lr=1e-3))) == []
