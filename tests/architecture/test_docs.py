@@ -15,7 +15,10 @@ from dwindle.cli.options import AS_JSON, read_words
 
 # Their libraries are not in this environment: tests/frameworks runs them, and
 # tests/integrations has what they say where the library is missing.
-FOREIGN = {f"dwindle.integrations.{name}" for name in ("lightning", "transformers")}
+FOREIGN = {
+    f"dwindle.integrations.{name}"
+    for name in ("keras", "keras_layers", "lightning", "optax", "transformers")
+}
 MODULES = sorted(
     module.name
     for module in pkgutil.walk_packages(dwindle.__path__, "dwindle.")

@@ -1,0 +1,79 @@
+"""How long epochs and runs of ``fit`` are: what the user says, else what it knows."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tolerance import digits
+
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, RangeError
+from dwindle.integrations.fit_facts import FitFacts
+
+
+def _steps(text, **facts):
+    facts = {"said": Run()} | facts
+    return FitFacts(**facts).half_life_steps(HalfLife.parse(text))
+
+
+@given(st.integers(1, 1000), st.integers(1, 100), st.integers(1, 8))
+def test_the_loop_tells_epochs_and_run(batches, epochs, gathered):
+    """Without a word of the user an epoch is its batches, in updates."""
+    facts = {"batches": batches, "epochs": epochs, "gathered": gathered}
+    # a product and a quotient, each rounded once
+    assert _steps("3 epochs", **facts) == digits(3 * batches / gathered, rel=1e-15)
+    run = 0.5 * batches * epochs / gathered
+    assert _steps("50% of the run", **facts) == digits(run, rel=1e-15)
+    assert _steps("7 steps", **facts) == 7
+
+
+@given(st.integers(1, 64), st.integers(0, 1000), st.integers(1, 4))
+def test_what_the_user_says_is_believed(batch_size, more, gathered):
+    """Batch and data of the user count, not the loop's batches."""
+    data = gathered * batch_size + more
+    said = Run(batch_size=batch_size, dataset_size=data, epochs=2)
+    facts = {"said": said, "batches": 10**9, "epochs": 10**9, "gathered": gathered}
+    updates = -(-data // batch_size) / gathered
+    assert _steps("1 epoch", **facts) == digits(updates, rel=1e-15)  # one quotient
+    assert _steps("50% of the run", **facts) == digits(updates, rel=1e-15)
+    # ⌈N/(B·g)⌉ updates of an epoch of N examples, where a batch is at most the data
+    whole = -(-data // (batch_size * gathered))
+    examples = _steps(f"{data} examples", **facts)
+    assert examples == digits(whole, rel=1e-14)  # N/(N/u), each rounded
+
+
+def test_steps_of_the_user_are_the_run():
+    """They are real updates, so they are more batches where gradients are gathered."""
+    facts = FitFacts(said=Run(steps=100), batches=8, epochs=2, gathered=4)
+    assert facts.half_life_steps(HalfLife.parse("20% of the run")) == 20
+    assert facts.batches_of_run == 400
+
+
+def test_epochs_of_the_user_go_with_batches_of_the_loop():
+    """Each fact comes from whoever knows it."""
+    facts = FitFacts(said=Run(epochs=5), batches=8)
+    assert facts.batches_of_run == 40
+    assert FitFacts(said=Run(epochs=5)).batches_of_run is None
+
+
+@pytest.mark.parametrize(
+    ("text", "fact"),
+    [
+        ("3 epochs", "dataset_size"),
+        ("20% of the run", "steps"),
+        ("3 examples", "batch_size"),
+        ("3 tokens", "tokens_per_example"),
+    ],
+)
+def test_what_nobody_knows_is_asked_for(text, fact):
+    """The error names the fact."""
+    said = Run(batch_size=8) if fact == "tokens_per_example" else Run()
+    with pytest.raises(MissingFactError, match=rf"needs {fact}\."):
+        _steps(text, said=said)
+
+
+def test_an_update_is_no_larger_than_the_data():
+    """Gathered batches beyond the data are refused, not rounded."""
+    said = Run(batch_size=8, dataset_size=16)
+    with pytest.raises(RangeError, match=r"batch_size must be at most.*Got 32"):
+        _steps("3 examples", said=said, gathered=4)
