@@ -342,6 +342,7 @@ def test_a_change_between_two_files(write):
     assert "batch 256 to 2048 and lr 0.0003 to 0.0008" in moved.evidence
     assert json.loads("{" + moved.line + "}") == {"weight_decay": 0.2992}
     assert [line.group for line in audit.table] == ["before", "after"]
+    assert moved.where.endswith("new.json: weight_decay")
 
 
 KEYS = st.sampled_from(

@@ -90,9 +90,12 @@ def audit_changed_files(
         audit_training_arguments(old, given=given_before, world_size=world_size),
         audit_training_arguments(new, given=given_after, world_size=world_size),
     )
-    return replace(
-        found, findings=tuple(_in_file(each, new) for each in found.findings)
+    here = f"{new}: weight_decay"
+    placed = (
+        replace(each, where=here) if each.where.startswith("group ") else each
+        for each in found.findings
     )
+    return replace(found, findings=tuple(_in_file(each, new) for each in placed))
 
 
 def _without_knob(setting: TrainingSetting) -> Audit:
