@@ -31,6 +31,27 @@ pytestmark = [
     pytest.mark.filterwarnings("default"),  # other people's libraries
     pytest.mark.parametrize("loop", LOOPS),
 ]
+# property: loops in which all its tests passed; shown with -s when all were run
+PASSED = {}
+
+
+@pytest.fixture(autouse=True)
+def recorded(request, loop):
+    """Keep what passed, for the table of integrations and properties."""
+    failed = request.session.testsfailed
+    yield
+    passed = request.session.testsfailed == failed
+    before = PASSED.setdefault(request.function.__doc__, {})
+    before[loop] = before.get(loop, True) and passed
+
+
+@pytest.fixture(scope="module", autouse=True)
+def shown():
+    """Print the table of integrations and properties after the last test."""
+    yield
+    for sentence, loops in PASSED.items():
+        words = [f"{loop} {'yes' if loops[loop] else 'NO'}" for loop in loops]
+        sys.stdout.write(f"{', '.join(words)}: {sentence.splitlines()[0]}\n")
 
 
 @pytest.mark.parametrize("half_life", HALF_LIVES)
@@ -137,16 +158,25 @@ def test_a_penalty(loop, tmp_path):
     assert seen.kept == digits(weight, rel=1e-6)
 
 
-def test_two_processes(loop, tmp_path):
-    """Each process has batches of its own: an epoch is 3 steps of 8 examples."""
-    here = Path(__file__).parent
+@pytest.fixture(scope="module")
+def in_two_processes(tmp_path_factory):
+    """What each of two processes saw, for every loop."""
+    folder, here = tmp_path_factory.mktemp("two"), Path(__file__).parent
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node=2"]
-    command += ["--standalone", here / "loops/two_processes.py", loop, tmp_path]
+    command += ["--standalone", here / "loops/two_processes.py", folder]
     paths = os.pathsep.join([os.environ["PYTHONPATH"], str(here.parent)])
     surroundings = os.environ | {"PYTHONPATH": paths, "OMP_NUM_THREADS": "1"}
-    subprocess.run(command, env=surroundings, check=True, capture_output=True)
-    for rank in range(2):
-        seen = json.loads((tmp_path / f"{rank}.json").read_text())
+    done = subprocess.run(
+        command, env=surroundings, check=False, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    return [json.loads((folder / f"{rank}.json").read_text()) for rank in range(2)]
+
+
+def test_two_processes(loop, in_two_processes):
+    """Each process has batches of its own: an epoch is 3 steps of 8 examples."""
+    for process in in_two_processes:
+        seen = process[loop]
         assert seen["half_life_steps"] == 6
         assert len(seen["lrs"]) == 3 * EPOCHS
         assert seen["kept"] == digits(seen["expected"], rel=1e-6)

@@ -5,9 +5,10 @@ import sys
 from types import SimpleNamespace
 
 import pytest
+from torch.utils.data import DataLoader
 
 from dwindle.errors import MissingLibraryError, RefusedError
-from dwindle.integrations.accelerate import hold_decay
+from dwindle.integrations.accelerate import facts_of_loader, hold_decay
 from dwindle.integrations.torch_loops import (
     examples_of_a_pass,
     refuse_deepspeed,
@@ -59,3 +60,14 @@ def test_a_pass_is_what_the_loop_sees(batches, dataset_size, seen):
     """The examples of an epoch are those that the batches hold."""
     size = examples_of_a_pass(batches=batches, batch_size=4, dataset_size=dataset_size)
     assert size == seen
+
+
+@pytest.mark.parametrize(("split", "batch"), [(False, 8), (True, 4)])
+def test_a_loader_that_is_shared_out_later(split, batch):
+    """Before prepare, the batches of all processes are counted, unless they share."""
+    accelerator = SimpleNamespace(
+        num_processes=2, split_batches=split, gradient_accumulation_steps=1
+    )
+    loader = DataLoader(range(18), batch_size=4, drop_last=False)
+    facts = facts_of_loader(accelerator, loader)
+    assert (facts.batch_size, facts.dataset_size) == (batch, 18)

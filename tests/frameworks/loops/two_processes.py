@@ -1,25 +1,35 @@
-"""One of two processes of the small training: what it saw, as JSON in a folder."""
+"""One of two processes that run every small training: what each saw, as JSON."""
 
 import json
 import os
 import sys
-from importlib import import_module
 from pathlib import Path
 
 import torch
+from frameworks.loops import of_accelerate, of_lightning, of_transformers
 from frameworks.loops.net import Asked
 
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    name, folder = sys.argv[1:]
-    train = import_module(f"frameworks.loops.of_{name}").train
-    # Accelerate steps a scheduler once per process: 12 are the first 6 steps of 9.
-    seen = train(Asked(warm_up=12 if name == "accelerate" else 2), folder)
-    told = {
+# Accelerate steps a scheduler once per process: 12 are the first 6 steps of 9.
+RUNS = {
+    "lightning": (of_lightning.train, Asked(warm_up=2)),
+    "accelerate": (of_accelerate.train, Asked(warm_up=12)),
+    "transformers": (of_transformers.train, Asked(warm_up=2)),
+}
+
+
+def told(seen):
+    """Return what the test compares."""
+    return {
         "half_life_steps": seen.controller.half_life_steps,
         "lrs": seen.lrs,
         "kept": seen.kept,
         "expected": seen.expected(6),
     }
-    path = Path(folder) / f"{os.environ['RANK']}.json"
-    path.write_text(json.dumps(told), "utf-8")
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    folder = Path(sys.argv[1])
+    saw = {name: told(train(asked, folder)) for name, (train, asked) in RUNS.items()}
+    text = json.dumps(saw)
+    (folder / f"{os.environ['RANK']}.json").write_text(text, "utf-8")
