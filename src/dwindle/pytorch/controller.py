@@ -172,6 +172,7 @@ class DecayController:
 
     @batch_size.setter
     def batch_size(self, batch_size: int) -> None:
+        """Let steps have so many examples from now on; the half-life stays."""
         self._target = self._target.with_batch_size(batch_size)
         self._rate_anew([plan.lr_peak for plan in self._hold.plans])
 
