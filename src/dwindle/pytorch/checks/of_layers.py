@@ -72,7 +72,7 @@ def _without_gradient(decaying: tuple[Held, ...]) -> Iterator[_Idle]:
             continue
         rows = _local(gradient).flatten(1)
         idle = int((~rows.any(dim=1)).sum())
-        if 0 < idle < len(rows):
+        if 0 < idle < held.shape[0]:
             said = f"{idle:,} of {len(rows):,} rows of {held.name} have a gradient of "
             yield _Idle(held=held, said=f"{said}exactly zero now")
 

@@ -1,0 +1,79 @@
+"""One of two processes that audit a wrapped model; started by torchrun.
+
+    torchrun --nproc-per-node 2 audited_model.py FOLDER
+
+Writes FOLDER/RANK.json: what the audit found in each wrapping of one model.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.fsdp import fully_shard
+from torch.nn.parallel import DistributedDataParallel
+
+from dwindle.pytorch.audit import audit
+
+
+def model():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Embedding(6, 8),
+        nn.Linear(8, 8, bias=False),
+        nn.LayerNorm(8),
+        nn.ReLU(),
+        nn.Linear(8, 4),
+    )
+
+
+def sharded(net):
+    for layer in (net[1], net[4]):
+        fully_shard(layer)
+    return fully_shard(net)
+
+
+IDS = torch.tensor([[0, 2, 4]])  # some rows of each process lack a gradient
+
+
+def all_of_it(net):
+    return torch.optim.AdamW(net.parameters(), lr=1e-3, weight_decay=0.1)
+
+
+def told(net, optimizer):
+    found = audit(net, optimizer, example=IDS, target="a model")
+    return found.as_dict()
+
+
+def trained(net):
+    """Gradients and state are there, as in the middle of a training."""
+    optimizer = all_of_it(net)
+    net(IDS).square().mean().backward()
+    optimizer.step()
+    return told(net, optimizer)
+
+
+def too_early():
+    """The optimizer holds what the model was before it was sharded."""
+    net = model()
+    optimizer = all_of_it(net)
+    return told(sharded(net), optimizer)
+
+
+def main():
+    dist.init_process_group("gloo")
+    seen = {
+        "plain": trained(model()),
+        "ddp": trained(DistributedDataParallel(model())),
+        "fsdp": trained(sharded(model())),
+        "sharded too late": too_early(),
+    }
+    path = Path(sys.argv[1]) / f"{dist.get_rank()}.json"
+    path.write_text(json.dumps(seen), "utf-8")
+    dist.destroy_process_group()
+
+
+if __name__ == "__main__":
+    main()

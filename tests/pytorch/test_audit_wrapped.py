@@ -1,0 +1,69 @@
+"""Audits in two processes: DDP and FSDP2 are looked through."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PROGRAM = Path(__file__).parent / "programs" / "audited_model.py"
+PROCESSES = 2
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What each of two processes found, launched by torchrun over loopback."""
+    folder = tmp_path_factory.mktemp("audited")
+    launch = [
+        *(sys.executable, "-m", "torch.distributed.run"),
+        *("--nnodes", "1", "--nproc-per-node", str(PROCESSES)),
+        *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
+        *(str(PROGRAM), str(folder)),
+    ]
+    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        launch,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return [
+        json.loads((folder / f"{rank}.json").read_text()) for rank in range(PROCESSES)
+    ]
+
+
+def test_the_plain_model_has_findings_of_many_kinds(seen):
+    """Vectors and an embedding decay, rows lack gradients, a norm follows a weight."""
+    codes = [each["code"] for each in seen[0]["plain"]["findings"]]
+    assert codes == ["DW001", "DW002", "DW015", "DW003", "DW016"]
+
+
+@pytest.mark.parametrize("wrapped", ["ddp", "fsdp"])
+def test_a_wrapped_model_has_the_findings_of_the_model(seen, wrapped):
+    """Codes, names, numbers, lines and the table are the same in every process."""
+    for process in seen:
+        plain, found = process["plain"], process[wrapped]
+        assert found["groups"] == plain["groups"]
+        assert without_rows(found["findings"]) == without_rows(plain["findings"])
+
+
+def without_rows(findings):
+    """Of a sharded embedding each process counts its own rows."""
+    return [
+        each | ({"evidence": ""} if each["code"] == "DW015" else {})
+        for each in findings
+    ]
+
+
+def test_an_optimizer_that_was_built_before_sharding_is_found(seen):
+    """It holds tensors that the model no longer has, and none that it has."""
+    for process in seen:
+        found = process["sharded too late"]["findings"]
+        assert [each["code"] for each in found] == ["DW004"]
+        assert "6 of 6 trainable parameters" in found[0]["evidence"]
+        assert "holds 6 tensors that the model does not have" in found[0]["evidence"]
