@@ -130,6 +130,7 @@ class L2Penalty:
 
     @strength.setter
     def strength(self, strength: float) -> None:
+        """Set the number; the next call has it."""
         check_not_negative("strength", strength)
         if strength == 0 and self._record.power < 0:
             raise RangeError("strength", strength, "above 0", _NO_PRIOR)
