@@ -1,23 +1,33 @@
 """The probe: what an optimizer does is found out, whatever it is called."""
 
+import json
+
 import pytest
 import torch
+from rich.console import Console
 from tolerance import digits
 from torch import nn
 
+from dwindle.decay import momentum
 from dwindle.decay.coordinates import shrink_from_number
+from dwindle.decay.dtypes import rounding_of
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import Run
 from dwindle.pytorch.probe import probe
 
+# Each share is known to eps of the weight; 64 steps are told from end to end.
+EXACT = 1e-11
 
-def parameters():
-    return [nn.Parameter(torch.randn(3, 5)), nn.Parameter(torch.randn(5))]
+
+def parameters(dtype=torch.float32):
+    return [nn.Parameter(torch.randn(shape).to(dtype)) for shape in ((3, 5), (5,))]
 
 
-def only_group(name, **options):
-    mine = parameters()[: 1 if name == "Muon" else 2]
-    (group,) = probe(getattr(torch.optim, name)(mine, **options)).groups
+def only_group(kind, *, dtype=torch.float32, **options):
+    if isinstance(kind, str):
+        kind = getattr(torch.optim, kind)
+    mine = parameters(dtype)[: 1 if kind is torch.optim.Muon else 2]
+    (group,) = probe(kind(mine, **options)).groups
     return group
 
 
@@ -29,7 +39,7 @@ DECOUPLED = {
     "Adafactor": {},
     "Muon": {},
 }
-ADAPTIVE = ["Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax"]
+ADAPTIVE = ["Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax", "Adadelta"]
 
 
 @pytest.mark.parametrize("name", DECOUPLED)
@@ -37,19 +47,28 @@ def test_a_decoupled_knob_is_told_by_what_it_does(name):
     """Each step takes lr·weight_decay, and both have the power 1."""
     group = only_group(name, lr=0.02, weight_decay=0.05, **DECOUPLED[name])
     assert (group.family, group.decouples) == ("geometric", True)
-    assert group.shrink_per_step == digits(0.001, rel=1e-11)  # eps/0.001, 64 steps
+    assert group.shrink_per_step == digits(0.001, rel=EXACT)
     assert (group.lr_power, group.knob_power) == (1, 1)
+    assert group.per_lr == digits(1, rel=1e-9)  # of a first step of 1e-3
+    assert not group.coupled_sgd
 
 
 @pytest.mark.parametrize("name", ADAPTIVE)
 def test_a_coupled_adaptive_knob_sets_no_rate(name):
     """The family is linear: there is no shrink, and no half-life to report."""
-    group = only_group(name, weight_decay=0.01)
+    group = only_group(name, lr=1e-3, weight_decay=0.01)
     assert (group.family, group.decouples) == ("linear", False)
     assert group.shrink_per_step is None
     assert group.half_life_steps is None
     assert not group.coupled_sgd
     assert (group.lr_power, group.knob_power) == (1, 0)
+    assert "there is no half-life" in group.sentence
+
+
+def test_what_a_coupled_adaptive_step_takes_is_about_the_lr():
+    """Adam, undriven: λ cancels, and the lr is taken off every weight."""
+    group = only_group("Adam", lr=3e-3, weight_decay=0.1)
+    assert group.amount_per_step == digits(3e-3, rel=0.05)  # both averages lag a bit
 
 
 MOMENTA = [
@@ -59,7 +78,9 @@ MOMENTA = [
     {"momentum": 0.99},
     {"momentum": 0.9, "dampening": 0.9},
     {"momentum": 0.9, "dampening": 0.3},
+    {"momentum": 0.99, "dampening": 0.5},
     {"momentum": 0.9, "nesterov": True},
+    {"momentum": 0.5, "nesterov": True},
 ]
 
 
@@ -73,3 +94,236 @@ def test_sgd_shrinks_as_our_mathematics_says(options, lr):
     assert group.shrink_per_step == digits(expected, rel=1e-7)
     assert (group.coupled_sgd, group.decouples) == (True, False)
     assert group.family == ("delayed" if options else "geometric")
+
+
+@pytest.mark.parametrize("options", [each for each in MOMENTA if each], ids=str)
+def test_beyond_the_limit_of_our_mathematics_the_weight_swings(options):
+    """A percent below the oscillation limit there is a rate, a percent above none."""
+    limit = momentum.oscillation_limit(Run(lr=0.1, **options))
+    below = only_group("SGD", lr=0.1, weight_decay=0.99 * limit, **options)
+    above = only_group("SGD", lr=0.1, weight_decay=1.01 * limit, **options)
+    assert (below.family, above.family) == ("delayed", "oscillating")
+    assert above.half_life_steps is None
+    assert "swing" in above.sentence
+    assert above.coupled_sgd
+
+
+def test_the_knob_is_tried_where_it_is_zero():
+    """SGD and Adam as they come do not decay; what their knobs would do is known."""
+    sgd, adam = only_group("SGD", lr=0.1), only_group("Adam")
+    assert (sgd.family, sgd.coupled_sgd, sgd.knob_family) == ("none", True, "geometric")
+    assert (adam.family, adam.coupled_sgd, adam.knob_family) == (
+        "none",
+        False,
+        "linear",
+    )
+    assert "Nothing decays: weight_decay is 0." in sgd.sentence
+
+
+def test_the_hidden_decay_of_asgd_is_found_and_named():
+    """With weight_decay at 0 a step takes lr·lambd; without lambd nothing is hidden."""
+    group = only_group("ASGD", lr=0.01, lambd=1e-3)
+    assert group.family == "power-law"
+    assert group.hidden == digits(1e-5, rel=1e-6)  # torch keeps its lr in float32
+    assert group.hidden_by == "lambd"
+    assert "still takes 1e-05, by lambd" in group.sentence
+    assert only_group("ASGD", lr=0.01, lambd=0.0).hidden == 0
+
+
+def test_asgd_is_not_taken_for_one_that_decouples():
+    """Without lambd each step takes lr·weight_decay, but of the lr of a step before."""
+    group = only_group("ASGD", lr=0.01, lambd=0.0, weight_decay=0.1)
+    assert (group.family, group.decouples) == ("geometric", False)
+
+
+@pytest.mark.parametrize("name", ["LBFGS", "Rprop", "SparseAdam"])
+def test_without_a_knob_nothing_decays(name):
+    """These have no option for a decay, and none of them is hidden."""
+    group = only_group(name)
+    assert (group.family, group.knob, group.hidden) == ("none", None, 0)
+    assert not group.decouples
+
+
+class Adam(torch.optim.AdamW):
+    """A class with a name that promises less than it does."""
+
+
+class AdamW(torch.optim.Adam):
+    """A class with a name that promises more than it does."""
+
+
+class Fixed(torch.optim.SGD):
+    """Takes weight_decay off as it is, whatever the lr."""
+
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    weight.detach().mul_(1 - group["weight_decay"])
+
+
+class Cautious(torch.optim.SGD):
+    """Decays, as it says, but only weights that the gradient makes smaller, too."""
+
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                mask = (weight.grad * weight >= 0).to(weight.dtype)
+                keep = 1 - group["lr"] * group["weight_decay"] * mask
+                weight.detach().mul_(keep).add_(weight.grad, alpha=-group["lr"])
+
+
+class Snapshot(torch.optim.SGD):
+    """Decays by a number that it was built with: setting the option does nothing."""
+
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.detach().mul_(1 - self.defaults["weight_decay"] * group["lr"])
+
+
+class EveryThird(torch.optim.SGD):
+    """Decays at every third step."""
+
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            group["count"] = group.get("count", 0) + 1
+            for weight in group["params"]:
+                if group["count"] % 3 == 0:
+                    weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+
+
+def test_names_are_not_believed():
+    """An Adam that decouples and an AdamW that couples are told by what they do."""
+    assert only_group(Adam, weight_decay=0.01).decouples
+    assert only_group(AdamW, weight_decay=0.01).family == "linear"
+    found = probe(AdamW(parameters(), weight_decay=0.01))
+    assert str(found).startswith("AdamW, stepped on a copy.")
+
+
+def test_a_decay_that_leaves_the_lr_out_has_the_power_0():
+    """It is geometric, and does not decouple as lr·knob."""
+    group = only_group(Fixed, lr=0.1, weight_decay=0.01)
+    assert group.shrink_per_step == digits(0.01, rel=EXACT)
+    assert (group.lr_power, group.knob_power) == (0, 1)
+    assert not group.decouples
+    assert "the lr has no say" in group.sentence
+
+
+def test_a_decay_that_goes_by_the_gradient_is_found_out():
+    """At rest a cautious decay is lr·knob, but a pulled weight is another matter."""
+    group = only_group(Cautious, lr=0.1, weight_decay=0.01)
+    assert group.shrink_per_step == digits(1e-3, rel=EXACT)
+    assert (group.decouples, group.driven) == (False, False)
+    assert "gradients pull at decays by another amount" in group.sentence
+
+
+def test_a_knob_that_is_read_once_has_no_effect():
+    """What it decays by is left with the option at 0, and so it is hidden."""
+    group = only_group(Snapshot, lr=0.1, weight_decay=0.01)
+    assert group.shrink_per_step == digits(1e-3, rel=EXACT)
+    assert group.hidden == digits(1e-3, rel=1e-9)  # of one step
+    assert not group.works
+    assert "Setting weight_decay in a group changes nothing." in group.sentence
+
+
+def test_a_pattern_over_several_steps_is_averaged():
+    """Where every third step decays, the share per step is a third."""
+    group = only_group(EveryThird, lr=0.1, weight_decay=0.01)
+    assert (group.family, group.period_steps) == ("periodic", 3)
+    assert group.shrink_per_step == digits(1 - 0.999 ** (1 / 3), rel=1e-9)
+    assert not group.decouples
+
+
+HALVES = [(torch.float16, 1e-4), (torch.float16, 0.05)]
+FORMATS = [
+    (torch.bfloat16, 1e-3),
+    (torch.bfloat16, 0.15),
+    (torch.float32, 2e-8),
+    (torch.float32, 1e-4),
+    (torch.float64, 1e-8),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "shrink"),
+    [("AdamW", *each) for each in FORMATS]
+    + [("SGD", *each) for each in FORMATS + HALVES],
+    ids=str,
+)
+def test_the_format_of_the_parameters_decides_what_happens(name, dtype, shrink):
+    """What our table calls dead does not move; what it calls fine is within 2 %."""
+    group = only_group(name, dtype=dtype, lr=0.1, weight_decay=shrink / 0.1)
+    rounding = rounding_of(shrink, group.dtype)
+    # In steps of eps, seen from 1: that is what float64 can say of 1e-8.
+    assert group.shrink_per_step == digits(shrink, rel=1e-7)
+    assert group.decouples == (name == "AdamW")
+    if rounding == "dead":
+        assert group.measured_shrink == 0
+        assert "each step is rounded away" in group.sentence
+    else:
+        assert rounding == "fine"
+        assert group.measured_shrink == digits(shrink, rel=0.02)
+
+
+def test_an_eps_that_is_zero_in_half_precision_is_found():
+    """AdamW divides 0 by 0 there, where nothing pulls at a weight."""
+    group = only_group("AdamW", dtype=torch.float16, lr=0.1, weight_decay=0.1)
+    assert (group.breaks, group.measured_shrink) == (True, None)
+    assert "In float16 a weight without gradient becomes NaN" in group.sentence
+    assert not only_group("AdamW", dtype=torch.float16, eps=1e-4).breaks
+
+
+def test_groups_are_told_apart():
+    """Each has its own lr, knob and half-life; an empty one has nothing."""
+    groups = [
+        {"params": parameters(), "weight_decay": 0.0},
+        {"params": parameters(), "lr": 0.1},
+        {"params": []},
+        {"params": parameters(), "lr": 0.1},
+    ]
+    found = probe(torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01)).groups
+    assert [group.group for group in found] == [0, 1, 2, 3]
+    assert [group.family for group in found] == ["none", "geometric"] * 2
+    assert found[1].half_life_steps == found[3].half_life_steps
+    assert found[2].sentence == "It has no parameters."
+
+
+def test_a_warm_up_from_nothing_is_probed_at_the_lr_that_it_goes_to():
+    """At lr 0 nothing decays now, and what the knob does is known all the same."""
+    optimizer = torch.optim.AdamW(parameters(), lr=1e-3, weight_decay=0.01)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
+    (group,) = probe(optimizer).groups
+    assert (group.lr, group.family, group.decouples) == (0, "none", True)
+    assert "Nothing decays now: the lr is 0." in group.sentence
+
+
+def test_weights_of_other_shapes_that_decay_differently_are_mentioned():
+    """The numbers are those of the matrices; that vectors differ is said."""
+
+    class MatricesOnly(torch.optim.SGD):
+        def step(self, closure=None):  # noqa: ARG002
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.ndim > 1:
+                        weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+
+    group = only_group(MatricesOnly, lr=0.1, weight_decay=0.01)
+    assert group.shrink_per_step == digits(1e-3, rel=EXACT)
+    assert (group.uneven, group.decouples) == (True, False)
+    assert "fewer dimensions in this group decay differently" in group.sentence
+
+
+def test_a_probe_is_data_a_table_and_a_page():
+    """It goes into JSON, a terminal and a notebook, where every text is escaped."""
+    kind = type("A<b>", (torch.optim.AdamW,), {})
+    found = probe(kind(parameters(), lr=0.1))
+    assert json.loads(json.dumps(found.as_dict()))["groups"][0]["decouples"]
+    page = found._repr_html_()
+    assert "A&lt;b&gt;" in page
+    assert "<b>," not in page
+    console = Console(width=80, color_system=None)
+    with console.capture() as captured:
+        console.print(found)
+    assert "geometric" in captured.get()
+    assert "decouples" in captured.get()

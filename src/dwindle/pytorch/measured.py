@@ -24,6 +24,8 @@ class Measured:
         half_life_steps: Steps until half is left; None where there is no such number.
         dtype: Number format of the parameters.
         measured_shrink: Share per step in that format: 0 in its dead zone.
+        breaks: Whether weights without gradient become NaN in that format, as where
+            the eps of an adaptive step is 0 there.
         knob: Option that sets the decay; None if there is none.
         works: Whether turning the knob changes anything.
         decouples: Whether a step takes exactly lr·knob, at every lr, knob and momentum.
@@ -56,6 +58,7 @@ class Measured:
     half_life_steps: float | None = None
     dtype: str = ""
     measured_shrink: float | None = None
+    breaks: bool = False
     knob: str | None = None
     works: bool = False
     decouples: bool = False

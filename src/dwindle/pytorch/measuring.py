@@ -11,7 +11,7 @@ from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
 from dwindle.pytorch.group_options import Option, knob_of, number_of, told_options
 from dwindle.pytorch.measured import Measured
-from dwindle.pytorch.own_format import own_shrinks
+from dwindle.pytorch.own_format import in_own_format
 from dwindle.pytorch.toy import Mould, Walk
 from dwindle.pytorch.trials import Trials, Turned
 from dwindle.pytorch.walks import Told, tell
@@ -91,7 +91,7 @@ def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Mea
     walks, off, turned = trials.as_it_is(), trials.without_knob(), trials.turned()
     rules = [_rules(each, trials.eps) for each in walks]
     mains = [rule[main] for rule, main in zip(rules, trials.mains, strict=True)]
-    own = own_shrinks(mould, mains, trials=trials)
+    own = in_own_format(mould, mains, trials=trials)
     for nth, at in enumerate(groups):
         hidden = _first_share(off[nth][trials.mains[nth]])
         yield _measured(
@@ -99,7 +99,8 @@ def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Mea
             mains[nth],
             turned[nth],
             group=at,
-            measured_shrink=own[nth],
+            measured_shrink=own[nth].shrink,
+            breaks=own[nth].breaks,
             hidden=hidden,
             hidden_by=trials.hidden_by(nth) if hidden else None,
             uneven=not all(_agree(mains[nth], each) for each in rules[nth]),

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
@@ -26,9 +27,21 @@ def steps_to_watch(shrinks: Sequence[float | None], dtypes: set[torch.dtype]) ->
     return min(_LONGEST, max(LONG, math.ceil(math.log(2) / slowest)))
 
 
-def own_shrinks(
-    mould: Mould, told: Sequence[Told], *, trials: Trials
-) -> list[float | None]:
+@dataclass(frozen=True, kw_only=True)
+class Own:
+    """What happens to a group in its own format.
+
+    Args:
+        shrink: Share per step; None where there is none, or it could not be seen.
+        breaks: Whether weights without gradient become NaN or infinite.
+
+    """
+
+    shrink: float | None = None
+    breaks: bool = False
+
+
+def in_own_format(mould: Mould, told: Sequence[Told], *, trials: Trials) -> list[Own]:
     """Measure the shrink per step of each group in the format of its parameters.
 
     The decay over some steps is compared with that of the rule over as many, so that a
@@ -43,33 +56,35 @@ def own_shrinks(
     options = [mould.optimizer.param_groups[at] for at in trials.groups]
     dtypes = {parameter.dtype for group in options for parameter in group["params"]}
     if dtypes == {mould.dtype}:
-        return [each.shrink for each in told]
+        return [Own(shrink=each.shrink) for each in told]
     try:
         own = Mould.of(mould.optimizer)
     except RefusedError:
-        return [None] * len(told)
+        return [Own()] * len(told)
     steps = steps_to_watch([each.shrink for each in told], dtypes)
     seen = own.toy(start=_START, groups=trials.groups).watch(steps)
     ruled = mould.toy(start=_START, groups=trials.groups)
     rule = ruled.watch(steps)
     return [
-        _scaled(each.shrink, seen[at][main], rule[at][main])
+        _own(each.shrink, seen[at][main], rule[at][main])
         for at, (each, main) in enumerate(zip(told, trials.mains, strict=True))
     ]
 
 
-def _scaled(shrink: float | None, seen: Walk, rule: Walk) -> float | None:
+def _own(shrink: float | None, seen: Walk, rule: Walk) -> Own:
     """The rule's shrink times the part of its e-folds that was seen."""
+    if not all(math.isfinite(entry) for entry in seen[-1]):
+        return Own(breaks=True)
     if not shrink:
-        return shrink
+        return Own(shrink=shrink)
     happened, meant = _e_folds(seen), _e_folds(rule)
     if happened is None or not meant:
-        return None
-    return shrink * happened / meant if happened else 0.0
+        return Own()
+    return Own(shrink=shrink * happened / meant if happened else 0.0)
 
 
 def _e_folds(walk: Walk) -> float | None:
     kept = [after / before for before, after in zip(walk[0], walk[-1], strict=True)]
-    if min(kept) <= 0 or not all(map(math.isfinite, kept)):
+    if min(kept) <= 0:
         return None
     return -math.fsum(map(math.log, kept)) / len(kept)

@@ -142,6 +142,8 @@ def _of_hidden(seen: Measured) -> Iterator[str]:
 
 def _of_format(seen: Measured) -> Iterator[str]:
     meant, happens = seen.shrink_per_step, seen.measured_shrink
+    if seen.breaks:
+        yield f"In {seen.dtype} a weight without gradient becomes NaN: 0 divided by 0."
     if not meant or happens is None:
         return
     if happens == 0:

@@ -13,6 +13,7 @@ from itertools import pairwise
 import torch
 
 from dwindle.pytorch.group_options import (
+    Option,
     Options,
     knob_of,
     lr_of,
@@ -87,6 +88,7 @@ class Trials:
         self._options = [mould.optimizer.param_groups[at] for at in groups]
         options = self._options
         self.eps = torch.finfo(mould.dtype or torch.float32).eps
+        self._grains = [_grain_of(each.get("lr"), self.eps) for each in options]
         self.lrs = [lr_of(each) for each in options]
         self.knobs = [knob_of(each) for each in options]
         self._numbers = [min(_MOST, _SHARE / lr) for lr in self.lrs]
@@ -168,7 +170,7 @@ class Trials:
         )
 
     def _follows(self, at: int, walk: Walk) -> bool:
-        eps = grain(walk, self.eps)
+        eps = grain(walk, self._grains[at])
         for step, (before, after) in enumerate(pairwise(walk)):
             lr, knob = _programme(step)
             share = self.lrs[at] * lr * self._numbers[at] * knob
@@ -260,6 +262,11 @@ class _Seen:
         if told.first is not None:
             return cls(told=told, rate=told.first, walk=walk)
         return cls(told=told, rate=math.dist(walk[-2], walk[-1]), walk=walk)
+
+
+def _grain_of(lr: Option, eps: float) -> float:
+    """A tensor lr makes of 1 - lr·knob a number of its own format."""
+    return max(eps, torch.finfo(lr.dtype).eps) if isinstance(lr, torch.Tensor) else eps
 
 
 def _programme(step: int) -> tuple[float, float]:

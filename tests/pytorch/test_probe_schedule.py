@@ -1,0 +1,148 @@
+"""A probe with a schedule: what the run leaves is what our mathematics says."""
+
+import pytest
+import torch
+from pytorch.untouched import left_alone
+from tolerance import digits
+from torch import nn
+from torch.optim import lr_scheduler
+
+from dwindle.decay.coordinates import survival_from_number
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError, RefusedError
+from dwindle.pytorch.probe import probe
+
+STEPS = 60
+KINDS = {
+    "torch.optim.AdamW": (torch.optim.AdamW, {}),
+    "torch.optim.SGD": (torch.optim.SGD, {"momentum": 0.9}),
+}
+
+
+def parameters():
+    return [nn.Parameter(torch.randn(3, 5))]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_what_a_cosine_leaves_is_what_we_compute(name):
+    """The copies go along the schedule as the real ones would."""
+    kind, options = KINDS[name]
+    optimizer = kind(parameters(), lr=0.05, weight_decay=0.01, **options)
+    scheduler = lr_scheduler.CosineAnnealingLR(optimizer, STEPS)
+    run = Run(lr=0.05, steps=STEPS, schedule=Schedule(shape="cosine"), **options)
+    expected = survival_from_number(KNOBS[name], 0.01, run)
+    with left_alone(optimizer):
+        (group,) = probe(optimizer, scheduler=scheduler, steps=STEPS).groups
+    assert group.kept == digits(expected, rel=1e-12)  # sixty steps in float64
+    assert group.run_steps == STEPS
+    assert "The 60 steps of the run leave" in group.sentence
+
+
+def test_computed_and_watched_runs_agree():
+    """One group that does not decouple makes the copy step; the others come out alike.
+
+    The copy multiplies the weights; otherwise only lr and knob are read.
+    """
+    one = {"params": parameters(), "decoupled_weight_decay": True}
+    other = {"params": parameters(), "decoupled_weight_decay": False}
+    alone = torch.optim.Adam([dict(one)], lr=0.1, weight_decay=0.1)
+    both = torch.optim.Adam([dict(one), other], lr=0.1, weight_decay=0.1)
+    kept = [
+        probe(
+            each, scheduler=lr_scheduler.StepLR(each, 7, gamma=0.5), steps=STEPS
+        ).groups
+        for each in (alone, both)
+    ]
+    assert kept[0][0].e_folds == digits(kept[1][0].e_folds, rel=1e-12)
+    assert kept[1][1].kept is None
+    assert "leave small and large weights other shares" in kept[1][1].sentence
+
+
+def test_without_a_scheduler_the_lr_stays():
+    """So many steps of the lr of now."""
+    optimizer = torch.optim.AdamW(parameters(), lr=0.1, weight_decay=0.1)
+    (group,) = probe(optimizer, steps=100).groups
+    assert group.kept == digits(0.99**100, rel=1e-12)  # a hundred steps in float64
+
+
+SCHEDULERS = {
+    "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
+    "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=STEPS),
+    "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.1, cycle_momentum=False),
+    "CosineAnnealingWarmRestarts": lambda o: lr_scheduler.CosineAnnealingWarmRestarts(
+        o, 9
+    ),
+    "SequentialLR": lambda o: lr_scheduler.SequentialLR(
+        o,
+        [
+            lr_scheduler.LinearLR(o, 0.1, total_iters=9),
+            lr_scheduler.CosineAnnealingLR(o, STEPS - 9),
+        ],
+        [9],
+    ),
+    "ChainedScheduler": lambda o: lr_scheduler.ChainedScheduler(
+        [lr_scheduler.ConstantLR(o), lr_scheduler.ExponentialLR(o, 0.95)]
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_every_scheduler_is_followed_and_left_where_it_was(name):
+    """What the probe says is what the real run then does; nothing moved before."""
+    weights = [nn.Parameter(torch.ones(2, 2, dtype=torch.float64))]
+    optimizer = torch.optim.AdamW(weights, lr=0.1, weight_decay=0.1)
+    scheduler = SCHEDULERS[name](optimizer)
+    before = repr(scheduler.state_dict())
+    with left_alone(optimizer):
+        (group,) = probe(optimizer, scheduler=scheduler, steps=STEPS).groups
+    assert repr(scheduler.state_dict()) == before
+    for step in range(STEPS):
+        weights[0].grad = torch.zeros_like(weights[0])
+        optimizer.step()
+        if step + 1 < STEPS:
+            scheduler.step()
+    left = weights[0].detach().flatten().tolist()
+    assert left == digits([group.kept] * 4, rel=1e-12)  # sixty steps in float64
+
+
+def optimizer_of_one():
+    return torch.optim.AdamW(parameters(), lr=0.1)
+
+
+def test_a_schedule_without_a_length_is_refused():
+    """How long the run is, no scheduler says."""
+    optimizer = optimizer_of_one()
+    scheduler = lr_scheduler.ConstantLR(optimizer)
+    with pytest.raises(RangeError, match="steps must be a number of steps"):
+        probe(optimizer, scheduler=scheduler)
+
+
+def test_a_scheduler_that_waits_for_a_metric_is_refused():
+    """Only the training tells when the lr falls."""
+    optimizer = optimizer_of_one()
+    scheduler = lr_scheduler.ReduceLROnPlateau(optimizer)
+    with pytest.raises(RefusedError, match="when a metric of the training stalls"):
+        probe(optimizer, scheduler=scheduler, steps=10)
+
+
+def test_the_scheduler_of_another_optimizer_is_refused():
+    """It would say nothing about this one."""
+    scheduler = lr_scheduler.ConstantLR(optimizer_of_one())
+    with pytest.raises(RefusedError, match="ConstantLR belongs to another optimizer"):
+        probe(optimizer_of_one(), scheduler=scheduler, steps=10)
+
+
+def test_what_is_no_scheduler_is_refused():
+    """A function of the step is none of torch's kind."""
+    with pytest.raises(RefusedError, match="function is no scheduler of torch's kind"):
+        probe(optimizer_of_one(), scheduler=lambda step: step, steps=10)
+
+
+def test_more_steps_than_the_scheduler_has_are_refused():
+    """OneCycleLR ends; the error says where."""
+    optimizer = optimizer_of_one()
+    scheduler = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=STEPS)
+    with pytest.raises(RefusedError, match="The scheduler stops after 6"):
+        probe(optimizer, scheduler=scheduler, steps=STEPS + 5)
