@@ -120,6 +120,15 @@ def test_gathered_batches_are_one_update():
     assert callback.half_life_steps == 2
 
 
+def test_several_steps_per_execution_are_several_updates():
+    """Each of them decays; Keras has that on JAX only."""
+    at_once = {"jax": 3, "torch": 1}[keras.backend.backend()]
+    model = _model(OF_KERAS.Adam(WARM), steps_per_execution=at_once)
+    left = _e_folds(model, DecayCallback("10 steps", schedule="lr-squared"))
+    lrs = [float(WARM(at)) for at in range(BATCHES * EPOCHS)]
+    assert left == digits(_asked("lr-squared", lrs, 10), rel=SINGLE)
+
+
 def test_skipped_steps_do_not_decay():
     """Where the loss scale finds an overflow there is no update and no decay."""
     model = _model(OF_KERAS.LossScaleOptimizer(OF_KERAS.SGD(PEAK)))
@@ -263,3 +272,17 @@ def test_the_optimizers_own_decay_is_set_aside_and_told(caplog):
         _fit(_model(optimizer), DecayCallback("1 epoch"))
     assert "AdamW.weight_decay, 0.1, is set to 0" in caplog.text
     assert optimizer.weight_decay == 0.0
+
+
+def test_released_the_optimizer_decays_by_itself_again():
+    """Its own number comes back, and with it its own decay."""
+    optimizer = OF_KERAS.AdamW(PEAK, weight_decay=2.0)
+    model = _model(optimizer)
+    first, second = DecayCallback("1 epoch"), DecayCallback("2 epochs")
+    _fit(_fit(model, first, epochs=1), second, epochs=1)
+    second.release(model)
+    own = -BATCHES * math.log1p(-2.0 * PEAK)
+    # torch multiplies by 1 − s, which is rounded at 3e-8: a millionth of s = 0.06
+    assert _e_folds(model, epochs=1) == digits(own, rel=2e-6)
+    second.release(model)
+    assert optimizer.weight_decay == 2.0

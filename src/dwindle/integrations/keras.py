@@ -56,6 +56,7 @@ class _DecayStep:
     rate: HeldRate
     keys: frozenset[Any]
     fit: Mapping[str, Any] | None = None  # what all callbacks of one fit share
+    set_aside: float | None = None  # weight_decay of the optimizer
 
     def __call__(self, variables: Sequence[Variable]) -> None:
         shrink = self.rate.shrink_of(self.optimizer.learning_rate)
@@ -87,8 +88,9 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
     A variable decays if it is a kernel (:func:`decayed_variables`) and the optimizer's
     ``exclude_from_weight_decay`` does not name it; one without a gradient stays as it
     is (JAX has zeros there, and it decays). With ``use_ema`` it is the weights that
-    decay as asked, not the averages that take their place at the end. A saved optimizer
-    knows nothing of this: give the callback again.
+    decay as asked, not the averages that take their place at the end. The decay stays
+    with the optimizer for later fits, until :meth:`release`; a saved optimizer knows
+    nothing of it: give the callback again.
 
     For a loop of your own, ``DecayCallback(...).hold(model)`` before the first step.
 
@@ -186,9 +188,31 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             _warned(rounding_remark(rate.shrink_at_peak, dtype=dtype))
         _rehearse(optimizer)
         keys = frozenset(_key(optimizer, each) for each in chosen)
-        step = _DecayStep(optimizer=optimizer, rate=rate, keys=keys, fit=self.params)
+        before = _step_of(optimizer)
+        step = _DecayStep(
+            optimizer=optimizer,
+            rate=rate,
+            keys=keys,
+            fit=self.params,
+            set_aside=before.set_aside if before else optimizer.weight_decay,
+        )
         _install(step, model)
         self._step, self.decayed = step, tuple(each.path for each in chosen)
+
+    def release(self, model: Any) -> None:
+        """Give the optimizer its own decay back, with the number that it had.
+
+        Args:
+            model: The model that is held.
+
+        """
+        optimizer = _inner(model.optimizer)
+        before = _step_of(optimizer)
+        if before is not None:
+            del optimizer._apply_weight_decay  # noqa: SLF001 (where _install put it)
+            optimizer.weight_decay = before.set_aside
+            self._step = None
+            _compile_anew(model)
 
     def _refuse_a_second(self, optimizer: Any) -> None:
         before = _step_of(optimizer)
@@ -264,13 +288,14 @@ def _install(step: _DecayStep, model: Any) -> None:
         _LOG.info(_SET_ASIDE, type(optimizer).__name__, optimizer.weight_decay)
         optimizer.weight_decay = 0.0
     optimizer._apply_weight_decay = step  # noqa: SLF001 (rehearsed: no public place)
-    is_compiled = getattr(model, "train_function", None) is not None
-    if is_compiled and not (before and before.does_as(step)):
+    if before is None or not before.does_as(step):
         _compile_anew(model)
 
 
 def _compile_anew(model: Any) -> None:
     """Let nobody use a training step that was traced with the decay of that time."""
+    if getattr(model, "train_function", None) is None:
+        return
     if keras.backend.backend() == "jax":
         import jax
 
