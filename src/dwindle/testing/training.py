@@ -137,7 +137,11 @@ class Training:
 
     def learning_rates(self) -> list[float]:
         """Return the lr of each pair of weights, as the next step will use it."""
-        return [float(self.group_of(pair)["lr"]) for pair in self.weights]
+        rates = [self.group_of(pair).get("lr") for pair in self.weights]
+        if None in rates:
+            why = "its groups have no lr, and a decay that follows the lr needs one"
+            raise CannotPlayError(why)
+        return [float(lr) for lr in rates if lr is not None]
 
     def multipliers(self) -> list[float]:
         """Return lr now over peak lr of each pair."""
