@@ -7,6 +7,7 @@ import random
 import pytest
 import torch
 from pytorch.planted_faults import FAULTS
+from pytorch.planted_modules import CoupledAdamW
 from pytorch.planted_programs import (
     RUN,
     Program,
@@ -224,6 +225,20 @@ def test_a_warmup_that_has_set_the_lr_to_zero_hides_nothing():
     assert round(found.table[0].half_life["steps"]) == 6931
 
 
+def test_the_scheduler_at_hand_is_followed():
+    """Over a linear fall half of the decay happens: what was enough is not."""
+    model, run = mlp(), Run(steps=8000)
+    optimizer = adamw(model)
+    assert codes(audit(model, optimizer, run=run), "warning") == set()
+    falling = LinearLR(optimizer, start_factor=1.0, end_factor=1e-9, total_iters=8000)
+    found = audit(model, optimizer, scheduler=falling, run=run)
+    assert codes(found, "warning") == {"DW010"}
+    # Σ lr·λ of the fall is half of 8000 · 1e-4
+    assert found.table[0].e_folds == pytest.approx(0.4, rel=1e-3)
+    longer = audit(model, optimizer, scheduler=falling, run=Run(steps=90_000))
+    assert any("could not be followed" in text for text in longer.unchecked)
+
+
 @pytest.mark.parametrize(
     "wrapped",
     [nn.DataParallel, functools.partial(torch.compile, backend="eager")],
@@ -269,3 +284,35 @@ def test_an_audit_is_named_after_its_model():
     model = mlp()
     assert audit(model, adamw(model)).target == "Sequential"
     assert audit(model, adamw(model), target="train:make").target == "train:make"
+
+
+def test_a_name_and_a_rule_may_both_be_wrong():
+    """Called AdamW, coupled like Adam: what it does is told beside what it promises."""
+    model = mlp()
+    optimizer = CoupledAdamW(grouped(model, 0.1), lr=1e-3)
+    assert codes(audit(model, optimizer), "warning") == {"DW008", "DW019"}
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_sgd_keeps_its_word_with_and_without_momentum(momentum):
+    """Without momentum a penalty decouples by itself; that breaks no promise."""
+    model = mlp()
+    optimizer = torch.optim.SGD(grouped(model, 1e-4), lr=0.1, momentum=momentum)
+    found = audit(model, optimizer)
+    assert codes(found, "error", "warning") == set()
+    assert found.table[0].family == "coupled-sgd"
+
+
+def _rotation(optimizer, **options):
+    model = cnn()
+    groups = grouped(model, 0.1)
+    found = audit(model, optimizer(groups, lr=1e-3, **options)).findings
+    return next(each for each in found if each.code == "DW016").evidence
+
+
+def test_the_rotation_is_told_where_a_formula_knows_it():
+    """AdamW turns by √(2·lr·λ·(1 − β₁)/(1 + β₁)); of another rule none is claimed."""
+    assert "turn 0.00324 rad (0.19°)" in _rotation(torch.optim.AdamW)
+    # The limit is 0.00816497; the exact angle, 0.00816512, rounds up.
+    assert "turn 0.00817 rad" in _rotation(torch.optim.AdamW, betas=(0.5, 0.999))
+    assert "rad" not in _rotation(torch.optim.Adafactor)

@@ -4,8 +4,8 @@ import warnings
 
 import pytest
 import torch
-from pytorch import planted_faults
 from pytorch.planted_faults import FAULTS
+from pytorch.planted_modules import FillingSgd
 from pytorch.planted_programs import RUN, Program, adamw, grouped, mlp
 from torch import nn
 
@@ -39,7 +39,7 @@ def after(line, program):
         "decay_groups": decay_groups,
         "DecayController": DecayController,
         "AdamW": torch.optim.AdamW,
-        "FillingSgd": planted_faults.FillingSgd,
+        "FillingSgd": FillingSgd,
     }
     for group in program.optimizer.param_groups if program.scheduler else ():
         del group["initial_lr"]  # schedulers of torch are built after the line

@@ -15,7 +15,8 @@ GROUP_CODES = (
         "layer towards zero. Most published recipes leave biases alone, yet every "
         "optimizer of torch decays all that it is given.",
         found="By the module that owns the parameter and by its shape, never by a part "
-        "of its name: the bias of a torch layer, in a group that decays.",
+        "of its name: the bias of a layer, or another vector (a scale, the slope of a "
+        "PReLU), in a group that decays.",
         write="Give biases a group of their own with weight_decay=0.0. " + _GROUPS,
         source="torch 2.13.0, torch/optim: no optimizer tells parameters apart",
     ),
@@ -123,8 +124,8 @@ GROUP_CODES = (
         why="A gradient of zero is no missing gradient: the optimizer steps, and decay "
         "takes the rows to zero. Rows frozen by zeroing their gradient and tokens that "
         "never occur fade this way.",
-        found="With an example batch: rows of a decayed parameter whose gradient is "
-        "exactly zero.",
+        found="Rows of a decayed embedding whose gradient, left by the last backward, "
+        "is exactly zero; and padding rows that are not zero.",
         write="Leave the parameter undecayed, or use sparse gradients; to freeze rows, "
         "keep them in a parameter of their own with requires_grad_(False).",
         source="huggingface/diffusers issues 1009, 1176; measured",
@@ -137,8 +138,9 @@ GROUP_CODES = (
         "changing the function: decay does not regularize it. It sets how far "
         "the weight turns per step, sqrt(2 · lr · weight_decay) and a factor of the "
         "momentum, so decay and lr are one knob there and should be tuned together.",
-        found="By scaling the weight in a copy and seeing that outputs stay, or by the "
-        "normalization module that follows.",
+        found="By the order of declaration: a layer right before a normalization of "
+        "its size. With an example batch exactly: the normalization reads the layer's "
+        "output, and nothing else does. And weights under weight_norm.",
         write="Nothing is wrong. When the lr changes, keep the rotation: dwindle "
         "rescale tells what to type.",
         source="van Laarhoven 2017 (arXiv 1706.05350); Kosson et al. 2024 (2305.17212)",

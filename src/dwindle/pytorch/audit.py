@@ -9,6 +9,8 @@ from torch import nn
 from dwindle.audit.findings import Audit, Finding, GroupLine
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.pytorch.checks.along import MOST_STEPS
 from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.facts import Facts, gathered
 from dwindle.pytorch.checks.group import Group, optimizers_of
@@ -26,6 +28,11 @@ _NO_EXAMPLE = (
     "example=inputs runs the model once and knows."
 )
 
+_NOT_FOLLOWED = (
+    "The lr was taken to be constant, for the scheduler could not be followed (one of "
+    f"torch's kind can, for {MOST_STEPS:,} steps): Run(schedule=Schedule(shape="
+    '"cosine")) tells its shape.'
+)
 _HELD = "A DecayController sets the rate of this optimizer: print(controller) shows it."
 
 
@@ -153,7 +160,17 @@ def _unchecked(facts: Facts) -> Iterable[str]:
     for rate in facts.rates:
         # Where the lr is known, no size was found for a reason that a finding tells.
         yield from (text for text in rate.judged.unchecked if "--lr" not in text)
+    if _is_not_followed(facts):
+        yield _NOT_FOLLOWED
     if not all(group.is_free for group in facts.groups):
         yield _HELD
     if any(each.known_from == "declaration" for each in facts.normalized):
         yield _NO_EXAMPLE
+
+
+def _is_not_followed(facts: Facts) -> bool:
+    """Whether there is a scheduler, and neither it nor the run tells its shape."""
+    if facts.scheduler is None or facts.steps is None:
+        return False
+    told = facts.run.schedule != Schedule()
+    return not told and any(rate.group.e_folds is None for rate in facts.rates)

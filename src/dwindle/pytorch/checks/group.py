@@ -11,6 +11,7 @@ from torch.optim import SGD, Optimizer
 
 from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import RefusedError
+from dwindle.pytorch.checks.along import e_folds_along
 from dwindle.pytorch.hold import is_held
 from dwindle.pytorch.lr_peaks import peaks_read
 from dwindle.pytorch.probe import GroupProbe, probe
@@ -31,6 +32,7 @@ class Group:
     the model does not have. ``lr`` is the peak; ``knob`` what ``weight_decay`` says.
     ``steps_without_gradient``: whether a weight whose gradient is None changes too.
     ``decay_scale``: its part of the decay that a DecayController holds; None without.
+    ``e_folds``: what the scheduler at hand makes of the decay over the run.
     """
 
     number: int
@@ -43,6 +45,7 @@ class Group:
     probe: GroupProbe
     steps_without_gradient: bool = False
     decay_scale: float | None = None
+    e_folds: float | None = None
 
     @property
     def decays(self) -> bool:
@@ -110,11 +113,15 @@ def groups_of(
     known = {id(each.parameter): each for each in held}
     number = 0
     for optimizer in optimizers:
-        peaks = _peaks(optimizer, scheduler, run)
+        mine = _of(optimizer, scheduler)
+        peaks, e_folds = (
+            _peaks(optimizer, mine, run),
+            e_folds_along(optimizer, mine, run),
+        )
         view, held_by_us = _at_peak(optimizer, peaks), is_held(optimizer)
         probes, filling = probe(view).groups, _steps_without_gradient(view, number)
-        for group, lr, measured in zip(
-            optimizer.param_groups, peaks, probes, strict=True
+        for group, lr, measured, along in zip(
+            optimizer.param_groups, peaks, probes, e_folds, strict=True
         ):
             listed = [known.get(id(each)) for each in group["params"]]
             options = {name: each for name, each in group.items() if name != "params"}
@@ -129,17 +136,22 @@ def groups_of(
                 probe=measured,
                 steps_without_gradient=number in filling,
                 decay_scale=_scale(group) if held_by_us else None,
+                e_folds=along,
             )
             number += 1
 
 
+def _of(optimizer: Optimizer, scheduler: object | None) -> object | None:
+    """Return the scheduler if it is that of the optimizer; there may be several."""
+    owner = getattr(scheduler, "optimizer", optimizer)
+    return scheduler if unwrapped(owner) is optimizer else None
+
+
 def _peaks(optimizer: Optimizer, scheduler: object | None, run: Run) -> list[float]:
     """Return the highest lr of each group, as far as scheduler and groups tell."""
-    owner = getattr(scheduler, "optimizer", optimizer)
-    mine = scheduler if unwrapped(owner) is optimizer else None
     steps = run.quantities().get("steps")
     try:
-        read = peaks_read(optimizer, scheduler=mine, steps=steps)
+        read = peaks_read(optimizer, scheduler=scheduler, steps=steps)
     except RefusedError:  # an lr_scale that nobody applies: another check says so
         read = [None] * len(optimizer.param_groups)
     told = zip(read, optimizer.param_groups, strict=True)

@@ -8,6 +8,7 @@ from dwindle.audit.findings import Finding
 from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import Judged, judge
 from dwindle.decay.run import Run
+from dwindle.pytorch.checks.along import along
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.probe import GroupProbe
 
@@ -44,7 +45,10 @@ def rates_of(groups: Iterable[Group], run: Run) -> Iterator[Rate]:
         if key not in known:
             known[key] = judge(*key)
         knob, value = like
-        judged = _seen(group, known[key])
+        told = known[key]
+        if group.e_folds is not None:
+            told = along(told, group.e_folds, group.run(run))
+        judged = _seen(group, told)
         yield Rate(group=group, knob=knob, number=value, judged=judged)
 
 
