@@ -8,7 +8,7 @@ weight, ``d ← p d + q w``; its two roots are the decay. Other walks have no ha
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import cycle, pairwise
 from operator import mul
 from struct import Struct
 
@@ -17,14 +17,17 @@ Walk = Sequence[Sequence[float]]
 
 # Rates that a library keeps in float32 agree to seven digits.
 _SAME = 1e-6
-_LONGEST_PERIOD = 24
+_LONGEST_PERIOD, _LEAD = 20, 8
 _SINGLE, _FLOAT32 = Struct("f"), 2.0**-23
 # Where losses grow with the weight's size to this power they are no fixed amount.
 _HARDLY = 0.5
+_HALF = 0.5
 # Below this part of their squares two columns of numbers tell the same.
 _COLLINEAR = 1e-18
 # A decay that goes on takes at least this part of what a step took; else it ends.
 _DYING = 1e-6
+# No momentum remembers longer; shares that fall slowly fit one that does.
+_LONGEST_MEMORY = 0.9995
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +133,9 @@ def _geometric(path: Sequence[float], eps: float) -> Told | None:
     if not _steady(shares, eps) or not 0 < shares[0] < 1:
         return None
     # From end to end: each share alone has an error of eps/share.
-    whole = 1 - path[-1] / path[0]
-    shrink = -math.expm1(math.log1p(-whole) / (len(path) - 1))
+    left = path[-1] / path[0]
+    e_folds = -math.log(left) if left < _HALF else -math.log1p(left - 1)
+    shrink = -math.expm1(-e_folds / (len(path) - 1))
     return Told(family="geometric", first=shrink, shrink=shrink, last=shrink)
 
 
@@ -148,6 +152,8 @@ def _two_roots(path: Sequence[float], eps: float) -> Told | None:
     if solved is None:
         return None
     p, q = solved
+    if p > _LONGEST_MEMORY:
+        return None
     biggest = max(map(abs, losses))
     allowed = _SAME * 1e-3 * biggest + 8 * eps * max(map(abs, path))
     if any(abs(d - p * before - q * w) > allowed for before, w, d in rows):
@@ -193,20 +199,23 @@ def _of_roots(p: float, q: float, shares: Sequence[float]) -> Told:
 
 
 def _periodic(path: Sequence[float], eps: float) -> Told | None:
-    """The same shares again and again, as a Lookahead has them."""
+    """The same shares again and again, as a Lookahead has them, from some step on."""
     shares = _shares(path)
     size = max(map(abs, shares))
-    for period in range(2, min(_LONGEST_PERIOD, len(shares) // 2) + 1):
-        again = zip(shares, shares[period:], strict=False)
+    for period in range(1, min(_LONGEST_PERIOD, len(shares) // 3) + 1):
+        lead = max(period, _LEAD)
+        # Beside the first time, not the one before: a slow fall would pass for none.
+        again = zip(cycle(shares[lead : lead + period]), shares[lead:], strict=False)
         if all(abs(a - b) <= _SAME * size + 8 * eps for a, b in again):
-            kept = path[period] / path[0]
-            shrink = -math.expm1(math.log(kept) / period) if kept > 0 else None
+            kept = path[lead + period] / path[lead]
+            if not 0 < kept < 1:
+                return None
             return Told(
-                family="periodic",
+                family="periodic" if period > 1 else "delayed",
                 first=shares[0],
-                shrink=shrink,
+                shrink=-math.expm1(math.log(kept) / period),
                 last=shares[-1],
-                period=period,
+                period=period if period > 1 else None,
             )
     return None
 

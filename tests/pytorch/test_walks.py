@@ -1,0 +1,92 @@
+"""Families of decay, told from walks that were made by formulas."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from tolerance import digits
+
+from dwindle.pytorch.walks import tell
+
+START = (2.0, -1.0, 0.5, 4.0)
+STEPS = 64
+
+
+def walk_of(kept):
+    """A walk on which the n-th step has left that part of every entry."""
+    return [[entry * kept(step) for entry in START] for step in range(STEPS + 1)]
+
+
+@given(st.floats(min_value=1e-9, max_value=0.5))
+def test_the_same_share_in_every_step_is_geometric(shrink):
+    """The share comes back, to what float64 can say of it."""
+    told = tell(walk_of(lambda step: math.exp(step * math.log1p(-shrink))))
+    assert told.family == "geometric"
+    assert told.shrink == pytest.approx(shrink, rel=1e-9, abs=4 * 2**-52)
+
+
+@given(st.floats(min_value=1e-6, max_value=0.01), st.floats(0.2, 0.9))
+def test_a_start_that_fades_is_delayed(shrink, root):
+    """Two roots: the slow one is the share in the long run."""
+    slow, fast = 1 - shrink, root
+
+    def kept(step):
+        return 1.3 * slow**step - 0.3 * fast**step
+
+    told = tell(walk_of(kept))
+    assert told.family == "delayed"
+    assert told.shrink == digits(shrink, rel=1e-6)  # some digits go into the roots
+
+
+@given(st.floats(min_value=0.02, max_value=0.5))
+def test_a_swing_is_told_with_its_period(turn):
+    """A damped cosine has no half-life; a turn per step is a period."""
+    told = tell(walk_of(lambda step: 0.97**step * math.cos(turn * step)))
+    assert told.family == "oscillating"
+    assert told.period == digits(2 * math.pi / turn, rel=1e-6)
+    assert told.shrink is None
+
+
+@pytest.mark.parametrize("fall", [1e-5, 1e-4, 1e-3, 1e-2])
+@pytest.mark.parametrize("power", [0.5, 0.75, 1.0])
+def test_shares_that_fall_by_themselves_are_a_power_law(power, fall):
+    """However slowly they fall: it is no half-life."""
+    left = 1.0
+    path = [left]
+    for step in range(STEPS):
+        left *= 1 - 1e-4 / (1 + fall * step) ** power
+        path.append(left)
+    assert tell(walk_of(lambda step: path[step])).family == "power-law"
+
+
+def test_the_same_amount_of_every_entry_is_linear():
+    """Large and small weights lose alike: coupled adaptive decay."""
+    walk = [
+        [math.copysign(abs(entry) - 1e-3 * step, entry) for entry in START]
+        for step in range(STEPS)
+    ]
+    told = tell(walk)
+    assert (told.family, told.shrink) == ("linear", None)
+    assert told.amount == digits(1e-3, rel=1e-9)
+
+
+def test_a_single_entry_that_loses_the_same_amount_is_linear_too():
+    """A scalar has no other entry beside it: its share grows as it falls."""
+    told = tell([[1 - step / 100] for step in range(STEPS)])
+    assert told.family == "linear"
+    assert told.amount == digits(0.01, rel=1e-9)
+
+
+def test_a_decay_that_ends_has_no_rate():
+    """A weight that heads for half of itself does not halve again."""
+    told = tell(walk_of(lambda step: 0.5 + 0.5 * 0.9**step))
+    assert (told.family, told.shrink) == ("other", None)
+
+
+def test_nothing_and_nonsense_are_told_apart():
+    """A weight at rest does not decay; one that becomes NaN follows no rule."""
+    assert tell(walk_of(lambda _: 1.0)).family == "none"
+    assert tell(walk_of(lambda step: math.nan if step else 1.0)).family == "other"
+    assert tell(walk_of(lambda step: 0.0 if step else 1.0)).family == "other"
+    assert tell(walk_of(lambda step: 1.01**step)).family == "other"
