@@ -124,6 +124,12 @@ def test_a_stream_with_a_size_that_is_told(loop, tmp_path):
     assert seen.kept == digits(seen.expected(12), rel=1e-6)
 
 
+def test_the_user_is_believed(loop, tmp_path):
+    """A fact that the user gives counts, also where the loop knows another."""
+    seen = LOOPS[loop](Asked(facts={"dataset_size": 40}), tmp_path)
+    assert seen.kept == digits(seen.expected(20), rel=1e-6)
+
+
 def test_a_slip_in_the_half_life(loop, tmp_path):
     """A number without a clock is refused before anything runs."""
     with pytest.raises(UnknownNameError, match=r"The clock must be.*Got ''"):

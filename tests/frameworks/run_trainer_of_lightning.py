@@ -154,15 +154,15 @@ class Rising(Module):
         made = super().configure_optimizers()
         optimizer = made["optimizer"]
         every_second = {"interval": "epoch", "frequency": 2}
-        scheduler = LambdaLR(optimizer, lambda times: (1 + times) / 2)
+        scheduler = LambdaLR(optimizer, lambda times: 1 + times)
         return [optimizer], [{"scheduler": scheduler, **every_second}]
 
 
 def test_a_scheduler_that_is_stepped_by_epochs(tmp_path):
-    """It is followed as the Trainer steps it: the peak comes in the third epoch."""
+    """It is followed as the Trainer steps it: twice the lr in the third epoch."""
     callback, module = DecayCallback("2 epochs"), Rising(Asked())
     fit(module, [callback], tmp_path)
-    assert module.lrs == [PEAK / 2] * 10 + [PEAK] * 5
+    assert module.lrs == [PEAK] * 10 + [2 * PEAK] * 5
     assert kept(module.net) == digits((1 - (1 - 2**-0.1) / 2) ** 10 * 2**-0.5, rel=1e-6)
 
 
