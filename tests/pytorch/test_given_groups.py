@@ -70,6 +70,15 @@ def test_a_group_that_says_no_is_heard():
     }
 
 
+def test_groups_of_which_none_decays_say_nothing():
+    """Adam's 0 in every group is no word against decay: a controller gets the scales."""
+    model = nn.Linear(2, 2)
+    optimizer = torch.optim.Adam(model.parameters())
+    made = decay_groups(model, groups=optimizer.param_groups)
+    assert [group["decay_scale"] for group in made] == [1.0, 0.0]
+    assert [group["weight_decay"] for group in made] == [0.0, 0.0]
+
+
 def test_groups_that_are_not_of_the_model_are_refused():
     """A foreign parameter, one in two groups, and a dict without params are told."""
     model = nn.Linear(2, 2)
