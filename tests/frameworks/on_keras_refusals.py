@@ -125,6 +125,34 @@ def test_an_optimizer_that_moves_weights_itself_is_refused(optimizer, left):
     assert (model.layers[0].kernel.numpy() == before).all()
 
 
+def test_no_optimizer_of_keras_is_forgotten():
+    """Each class can be held or is refused; a new one that moves weights fails here."""
+    classes = {
+        name: cls
+        for name, cls in vars(OF_KERAS).items()
+        if isinstance(cls, type) and issubclass(cls, OF_KERAS.Optimizer)
+    }
+    # the base class, one that wraps another (tried in fit), one that makes of a map
+    for name in ("Optimizer", "LossScaleOptimizer", "MultiOptimizer"):
+        classes.pop(name, None)
+    refused = set()
+    for name, cls in classes.items():
+        try:
+            DecayCallback("9 steps").hold(_model(cls(0.1)))
+        except RefusedError:
+            refused.add(name)
+    assert refused == {"Ftrl", "ScheduleFreeAdamW"}
+    assert len(classes) >= 14
+
+
+def test_several_optimizers_in_one_are_refused():
+    """Each of them has an lr of its own."""
+    optimizers = OF_KERAS.OptimizerMap(OF_KERAS.SGD(0.1))
+    model = _model(OF_KERAS.MultiOptimizer(optimizers))
+    with pytest.raises(RefusedError, match=r"MultiOptimizer has several optimizers"):
+        DecayCallback("9 steps").hold(model)
+
+
 def test_two_half_lives_in_one_fit_are_refused():
     """An optimizer has one decay step."""
     two = DecayCallback("1 epoch"), DecayCallback("2 epochs")

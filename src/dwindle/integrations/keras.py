@@ -42,6 +42,8 @@ _TAKE = (
     "none that overwrites them with an average (ema_overwrite_frequency)."
 )
 _WIDE = ("float32", "float64")
+_SEVERAL = "MultiOptimizer has several optimizers, each with an lr of its own."
+_ONE_OPTIMIZER = "Compile the model with one; variables=[...] chooses what decays."
 _ONE_STEP = "The optimizer has one decay step, and another callback has taken it."
 _ONE_CALLBACK = "Give fit one DecayCallback; variables=... says what decays."
 _NONE_DECAYS = "No trainable variable is a kernel that the optimizer may decay: {}."
@@ -270,6 +272,9 @@ def _inner(optimizer: Any) -> Any:
     """Return what LossScaleOptimizer wraps, or the optimizer itself."""
     while hasattr(optimizer, "inner_optimizer"):
         optimizer = optimizer.inner_optimizer
+    if type(optimizer).__name__ == "MultiOptimizer":  # old versions have no such class
+        asked = "One half-life under several optimizers"
+        raise RefusedError(asked, _SEVERAL, _ONE_OPTIMIZER)
     return optimizer
 
 
