@@ -71,7 +71,7 @@ def test_a_group_that_says_no_is_heard():
 
 
 def test_groups_of_which_none_decays_say_nothing():
-    """Adam's 0 in every group is no word against decay: a controller gets the scales."""
+    """Adam's 0 in every group is no word against decay: the roles decide the scales."""
     model = nn.Linear(2, 2)
     optimizer = torch.optim.Adam(model.parameters())
     made = decay_groups(model, groups=optimizer.param_groups)
