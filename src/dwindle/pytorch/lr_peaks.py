@@ -83,8 +83,9 @@ def peaks_read_again(
 
 
 def _above_zero(group: Group, names: Sequence[str]) -> float | None:
-    named = (group.get(name) for name in names)
-    return next((float(lr) for lr in named if lr is not None and lr > 0), None)
+    """Return the largest that is told: optimi keeps a max_lr of all groups in each."""
+    told = (group.get(name) for name in names)
+    return max((float(lr) for lr in told if lr is not None and lr > 0), default=None)
 
 
 def _refuse_scales(groups: Sequence[Group]) -> None:
@@ -112,7 +113,8 @@ def _of_scheduler(
     if scheduler is None:
         return
     groups = optimizer.param_groups
-    if all("max_lr" in group for group in groups):  # OneCycleLR
+    # OneCycleLR; optimi has a max_lr, too, which is None or one for all groups.
+    if all({"max_lr", "min_lr"} <= group.keys() for group in groups):
         yield [float(group["max_lr"]) for group in groups]
     # CyclicLR; the max_lrs of GreedyLR, without a base, are a bound and no plan.
     if hasattr(scheduler, "max_lrs") and hasattr(scheduler, "base_lrs"):
