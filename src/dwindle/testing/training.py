@@ -183,6 +183,11 @@ class Training:
         left = [(now.detach().double() / start).flatten() for now, start in both]
         return -torch.cat(left).log()
 
+    def fits_float32(self) -> bool:
+        """Tell whether every weight is one that float32 has, as after its kernels."""
+        weights = [weight.detach() for pair in self.weights for weight in pair]
+        return all(torch.equal(each, each.float().to(each.dtype)) for each in weights)
+
     def tolerance(self) -> tuple[float, str]:
         """Return the tolerance of the coarsest format in play, and its reason."""
         rates = [group["lr"] for group in self.optimizer.param_groups]
