@@ -1,4 +1,4 @@
-"""A program as `dwindle audit examples.audited_program:program` takes it: nothing runs."""
+"""A program for `dwindle audit examples.audited_program:program`; nothing is trained."""
 
 import torch
 from torch import nn

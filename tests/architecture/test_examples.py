@@ -36,5 +36,7 @@ def test_an_example_is_shorter_than_a_page(path):
 def test_every_example_is_run_somewhere():
     """An example that nobody runs would be wrong one day."""
     runner = (ROOT / "tests/frameworks/run_examples.py").read_text("utf-8")
-    unseen = [path.name for path in EXAMPLES if f'"{path.name}"' not in runner]
-    assert set(unseen) == set(RUN_HERE)
+    readme = (ROOT / "README.md").read_text("utf-8")  # whose lines test_docs.py runs
+    audited = {path.name for path in EXAMPLES if f"examples.{path.stem}:" in readme}
+    unseen = {path.name for path in EXAMPLES if f'"{path.name}"' not in runner}
+    assert unseen - audited == set(RUN_HERE)
