@@ -1,4 +1,4 @@
-"""A program for `dwindle audit examples.audited_program:program`; nothing is trained."""
+"""What `dwindle audit examples.audited_program:program` asks for: no training."""
 
 import torch
 from torch import nn
