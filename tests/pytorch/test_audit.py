@@ -225,6 +225,18 @@ def test_a_warmup_that_has_set_the_lr_to_zero_hides_nothing():
     assert round(found.table[0].half_life["steps"]) == 6931
 
 
+def test_without_any_lr_kinds_are_told_and_sizes_are_not():
+    """A first lr of 0 that no scheduler explains still shows what decays."""
+    model = mlp()
+    optimizer = adamw(model, lr=0.0, also=["0.bias"])
+    found = audit(model, optimizer, run=RUN)
+    assert codes(found, "error", "warning") == {"DW001"}
+    assert found.table[0].half_life.get("steps") is None
+    assert any("give --lr" in text for text in found.unchecked)
+    known = audit(model, optimizer, run=Run(lr=1e-3))
+    assert round(known.table[0].half_life["steps"]) == 6931
+
+
 def test_the_scheduler_at_hand_is_followed():
     """Over a linear fall half of the decay happens: what was enough is not."""
     model, run = mlp(), Run(steps=8000)
@@ -268,6 +280,24 @@ def test_what_is_not_known_is_named():
     model = mlp()
     found = audit(model, adamw(model))
     assert any("DW010 was not checked" in text for text in found.unchecked)
+
+
+def test_options_may_be_tensors_and_groups_empty():
+    """An lr in a tensor, as compiled steps want it, and a group that waits."""
+    model = mlp()
+    groups = [*grouped(model, 0.1, also=["0.bias"]), {"params": []}]
+    optimizer = torch.optim.AdamW(groups, lr=torch.tensor(1e-3))
+    found = audit(model, optimizer)
+    assert codes(found, "error", "warning") == {"DW001"}
+    assert [line.parameters for line in found.table] == [3, 3, 0]
+
+
+def test_an_optimizer_without_a_knob_gets_a_controller():
+    """LBFGS has no weight_decay: the line does not write one."""
+    model = mlp()
+    found = audit(model, torch.optim.LBFGS(model.parameters())).findings
+    assert [each.code for each in found] == ["DW021"]
+    assert found[0].line.startswith("controller = DecayController(optimizer, ")
 
 
 def test_something_else_is_refused():

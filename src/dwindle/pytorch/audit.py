@@ -158,8 +158,10 @@ def _shown(value: float) -> str:
 
 def _unchecked(facts: Facts) -> Iterable[str]:
     for rate in facts.rates:
-        # Where the lr is known, no size was found for a reason that a finding tells.
-        yield from (text for text in rate.judged.unchecked if "--lr" not in text)
+        for text in rate.judged.unchecked:
+            # Where the lr is known, a finding says why there was no size.
+            if not (rate.group.lr and "--lr" in text):
+                yield text
     if _is_not_followed(facts):
         yield _NOT_FOLLOWED
     if not all(group.is_free for group in facts.groups):

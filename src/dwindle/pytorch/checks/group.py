@@ -19,6 +19,8 @@ from dwindle.pytorch.roles import Held
 from dwindle.pytorch.toy import Toy, unwrapped
 
 KNOB = "weight_decay"
+# What kind of decay it is shows at any lr; sizes are not told where none is known.
+_LR_OF_NOBODY = 1e-3
 # Where a scheduler or a recipe keeps the highest lr of a group, best first.
 _PEAKS = ("max_lr", "initial_lr", "lr")
 
@@ -69,7 +71,7 @@ class Group:
     @property
     def half_life_steps(self) -> float | None:
         """Half-life of such a weight at the peak lr; None where there is none."""
-        return self.probe.half_life_steps
+        return self.probe.half_life_steps if self.lr else None
 
     @property
     def numbers(self) -> int:
@@ -189,20 +191,28 @@ def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Optimizer:
 
     Only its own param_groups are new. It is probed, and never steps.
     """
-    if all(
-        number_of(group.get("lr")) == lr and not isinstance(group.get(KNOB), str)
+    wanted = [
+        _set_to(group, lr)
         for group, lr in zip(optimizer.param_groups, peaks, strict=True)
-    ):
+    ]
+    if not any(wanted):
         return optimizer  # one that keeps another optimizer inside shares its groups
     view: Optimizer = object.__new__(type(optimizer))
     view.__dict__.update(vars(optimizer))
-    view.param_groups = [
-        group | {"lr": lr or group.get("lr", 0.0), KNOB: number_of(group[KNOB])}
-        if KNOB in group
-        else group | {"lr": lr or group.get("lr", 0.0)}
-        for group, lr in zip(optimizer.param_groups, peaks, strict=True)
-    ]
+    groups = zip(optimizer.param_groups, wanted, strict=True)
+    view.param_groups = [group | options for group, options in groups]
     return view
+
+
+def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
+    """Return the options that a probe needs otherwise than they are."""
+    wanted = {"lr": lr or _LR_OF_NOBODY, KNOB: number_of(group.get(KNOB))}
+    return {
+        name: value
+        for name, value in wanted.items()
+        if name in group
+        and (isinstance(group[name], str) or number_of(group[name]) != value)
+    }
 
 
 def _steps_without_gradient(optimizer: Optimizer, first: int) -> frozenset[int]:

@@ -208,8 +208,15 @@ def nothing_decays(facts: Facts) -> Iterator[Finding]:
         f"{counted(len(facts.groups), 'group')}, and a weight with zero gradient stays "
         "as it is.",
         remedy="If a decay was meant, choose how fast, on the data's clock:",
-        line=f"{optimizer_line(facts, knob=0.0)}\n{controller_line(facts)}",
+        line="\n".join(_held_instead(facts)),
     )
+
+
+def _held_instead(facts: Facts) -> Iterator[str]:
+    """Yield groups that say what decays, where they can, and a controller."""
+    if KNOB in facts.groups[0].options:
+        yield optimizer_line(facts, knob=0.0)
+    yield controller_line(facts)
 
 
 def _is_deliberate(group: Group) -> bool:
