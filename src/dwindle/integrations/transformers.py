@@ -35,7 +35,9 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     ``Trainer(..., callbacks=[DecayCallback("3 epochs")])`` and nothing else changes:
     the batch of a step (per device, accumulation, processes), the data and the number
     of steps are read from the Trainer, the peak lr from its scheduler. Checkpoints
-    carry the state, and ``resume_from_checkpoint`` goes on with it.
+    carry the state, and ``resume_from_checkpoint`` goes on with it. (Under
+    ``restore_callback_states_from_checkpoint`` the Trainer makes a callback of its own
+    then: its ``callback_handler.callbacks`` has the one whose controller is at work.)
 
     Which weights decay is told by the optimizer's groups. The Trainer's own groups let
     embeddings, and norms with unusual names, decay. To choose by type and shape::
