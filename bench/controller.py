@@ -8,6 +8,7 @@ measured on 100 tensors of one weight, where nothing else is.
 
 import argparse
 import json
+import logging
 import math
 import sys
 from collections.abc import Callable, Mapping
@@ -200,10 +201,10 @@ def _print_table(console: Console, rows: list[Row]) -> None:
         floor = "–"
         if row.floor_ms is not None:
             rate = BYTES_OF_A_MULTIPLY / row.floor_ms / 1e6
-            floor = f"{row.floor_ms / row.step_ms:.0%} at {rate:.0f} GB/s"
+            floor = f"{row.floor_ms / row.step_ms:.0%}, {rate:.0f} GB/s"
         most = f"{row.most_share:.0%}"
         if row.most_hook_us is not None:
-            most += f", {row.most_hook_us:.0f} µs"
+            most += f" {row.most_hook_us:.0f} µs"
         table.add_row(
             row.case,
             row.mechanism,
@@ -251,6 +252,8 @@ def _arguments() -> argparse.Namespace:
 def main() -> int:
     """Run the benchmark; return 1 if a case is held in another way than expected."""
     arguments = _arguments()
+    # That a knob is set to 0 is told in the table.
+    logging.getLogger("dwindle").setLevel(logging.ERROR)
     console, rows = Console(), []
     for name in arguments.cases:
         console.print(f"{name} …")

@@ -19,8 +19,8 @@ _TIMM: Mapping[str, str] = {
         adadelta adafactorbvc adagrad adam adamax adamc adamp adan adopt adoptc adoptw
         cadafactorbvc cadamc cadamp cadan cadopt cadoptc cadoptw clionc cnadamc
         crmsproptf csgdc csgdp kronc lambc lapropc lionc momentum nadam nadamc
-        nadamlegacy nesterov novograd novogradc radam rmsprop rmsproptf rmsproptfc sgd
-        sgdc sgdp
+        nadamlegacy nesterov novograd novogradc radam radamlegacy rmsprop rmsproptf
+        rmsproptfc sgd sgdc sgdp
     """,
 }
 _TRUST = "its trust ratio is left out then"
@@ -40,7 +40,8 @@ _DECOUPLE_LR = {"decouple_lr": True}
 _RATES = {"lr": 1e-3}
 _SPLIT = {"relative_step": False, "scale_parameter": False}
 # Library, class, options, outcome, words of a refusal.
-_CLASSES: tuple[tuple[str, str, Mapping[str, Any], str, str], ...] = (
+_Line = tuple[str, str, Mapping[str, Any], str, str]
+_CLASSES: tuple[_Line, ...] = (
     ("optimi", "Adam", {}, "multiply", ""),
     ("optimi", "Adam", _DECOUPLE_WD, "native", ""),
     ("optimi", "Adam", _DECOUPLE_LR, "multiply", ""),
@@ -72,6 +73,25 @@ _CLASSES: tuple[tuple[str, str, Mapping[str, Any], str, str], ...] = (
     ("transformers.optimization", "Adafactor", _RATES | _SPLIT, "native", ""),
     ("transformers.optimization", "Adafactor", {}, "refused", "have no lr"),
 )
+_BNB = "bitsandbytes.optim"
+# Its 8-bit, 32-bit and paged classes share these kernels, which run on a CPU, too.
+_BITSANDBYTES: tuple[_Line, ...] = (
+    (_BNB, "AdEMAMix", {}, "native", ""),
+    (_BNB, "AdEMAMix32bit", {}, "refused", "match the broadcast shape"),
+    (_BNB, "Adagrad", {}, "multiply", ""),
+    (_BNB, "Adam", {}, "native", ""),
+    (_BNB, "Adam8bit", {}, "native", ""),
+    (_BNB, "AdamW", {}, "native", ""),
+    (_BNB, "AdamW8bit", {}, "native", ""),
+    (_BNB, "LAMB", {}, "native", ""),
+    (_BNB, "LARS", _RATES | {"momentum": 0.9}, "multiply", ""),
+    (_BNB, "Lion", {}, "native", ""),
+    (_BNB, "Lion8bit", {}, "native", ""),
+    (_BNB, "PagedAdamW8bit", {}, "native", ""),
+    (_BNB, "RMSprop", {}, "multiply", ""),
+    (_BNB, "SGD", _RATES | {"momentum": 0.9}, "multiply", ""),
+    (_BNB, "SGD8bit", _RATES | {"momentum": 0.9}, "multiply", ""),
+)
 DISTRIBUTIONS: Mapping[str, str] = {
     "timm": "timm",
     "optimi": "torch-optimi",
@@ -93,7 +113,7 @@ def builds() -> Iterator[Build]:
         yield from (_of_timm(name, outcome, "") for name in names.split())
     for names, why in _TIMM_REFUSED.items():
         yield from (_of_timm(name, "refused", why) for name in names.split())
-    for path, name, options, outcome, why in _CLASSES:
+    for path, name, options, outcome, why in (*_CLASSES, *_BITSANDBYTES):
         yield Build(
             library=path.partition(".")[0],
             name=f"{path}.{name}",
