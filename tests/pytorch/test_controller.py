@@ -357,6 +357,13 @@ def test_half_life_for_ever():
     assert off(weight, 1.0) == 0
 
 
+def test_a_group_without_marker_beside_marked_ones():
+    """Where some groups are marked, one with neither marker nor decay is left alone."""
+    groups = [{"params": [weight_of()], "decay_scale": 1.0}, {"params": [weight_of()]}]
+    held = DecayController(SGD(groups, lr=LR), half_life="10 steps")
+    assert held.mechanisms == ("multiply", "left alone")
+
+
 def test_an_empty_group_is_fine():
     """A group without parameters decays nothing and breaks nothing."""
     weight = weight_of()

@@ -36,6 +36,10 @@ def test_a_scheduler_is_followed_to_its_peak():
     assert ticking.last_epoch == 60  # it was read, not stepped
 
 
+def _tenth(optimizer):
+    return lr_scheduler.LambdaLR(optimizer, lambda _: 0.1)
+
+
 @pytest.mark.parametrize(
     ("make", "steps", "peak"),
     [
@@ -48,7 +52,7 @@ def test_a_scheduler_is_followed_to_its_peak():
         (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**10),
         (lambda o: lr_scheduler.CosineAnnealingLR(o, 10), None, 0.1),
         (lr_scheduler.ReduceLROnPlateau, 10, 0.1),
-        (lambda o: SimpleNamespace(scheduler=lr_scheduler.StepLR(o, 5)), 10, 0.1),
+        (lambda o: SimpleNamespace(scheduler=_tenth(o)), 10, 0.01),
     ],
     ids=["cyclic", "one cycle", "growing", "cosine", "plateau", "wrapped"],
 )
@@ -93,6 +97,37 @@ def test_a_warm_up_by_hand_does_not_lower_the_peak():
     optimizer.param_groups[0]["lr"] = 1e-6
     undriven_step(optimizer, *optimizer.param_groups[0]["params"])
     assert held.state_dict()["lr_peaks"] == [0.1]
+
+
+def test_the_peak_of_a_scheduler_that_comes_later():
+    """OneCycleLR, built after the controller, leaves its peak in the groups."""
+    optimizer = _adamw()
+    held = DecayController(optimizer, half_life="30 steps")
+    lr_scheduler.OneCycleLR(optimizer, 0.3, total_steps=9)
+    undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+    assert held.state_dict()["lr_peaks"] == [0.3]
+
+
+def test_a_resumed_run_keeps_its_peak():
+    """A scheduler that a resumed script builds anew, on a lower lr, is no new peak."""
+    optimizer = _adamw()
+    before = DecayController(optimizer, half_life="30 steps")
+    undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+    resumed = _adamw(lr=0.01)
+    held = DecayController(resumed, half_life="30 steps")
+    held.load_state_dict(before.state_dict())
+    lr_scheduler.StepLR(resumed, 5)  # writes initial_lr, 0.01
+    undriven_step(resumed, *resumed.param_groups[0]["params"])
+    assert held.state_dict()["lr_peaks"] == [0.1]
+
+
+def test_one_given_peak_is_that_of_later_groups_too():
+    """A group that is added later has the peak that was given for all."""
+    optimizer = _adamw()
+    held = DecayController(optimizer, half_life="30 steps", lr_peak=0.5)
+    optimizer.add_param_group({"params": [weight_of()], "lr": 0.01})
+    optimizer.step()
+    assert held.state_dict()["lr_peaks"] == [0.5, 0.5]
 
 
 def test_an_lr_above_its_peak_is_told_once(caplog):

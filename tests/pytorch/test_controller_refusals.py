@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 import torch
-from pytorch.held_path import TOLERANCES, off, undriven_step, weight_of
+from pytorch.held_path import START, TOLERANCES, off, undriven_step, weight_of
 from pytorch.planted_optimizers import (
     CannotStep,
     DecaysSecretly,
@@ -84,6 +84,33 @@ class TrustRatio(Optimizer):
                 ratio = weight.norm() / (pull.norm() + 1e-6)
                 trusted = self.always or group["weight_decay"] > 0
                 weight.sub_(pull, alpha=group["lr"] * (ratio if trusted else 1.0))
+
+
+class Clips(Optimizer):
+    """Decouples, but divides its lr where gradients are large: StableAdamW."""
+
+    def __init__(self, groups):
+        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.01})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                lr = group["lr"] / max(1.0, weight.grad.abs().max().item())
+                weight.mul_(1 - lr * group["weight_decay"]).sub_(weight.grad, alpha=lr)
+
+
+def test_a_knob_that_gradients_change_is_not_used():
+    """The weights beside a driven one decay as asked all the same."""
+    weight = weight_of()
+    optimizer = Clips([weight])
+    held = DecayController(optimizer, half_life="10 steps")
+    for _ in range(10):
+        weight.grad = torch.tensor([0.0, 0.0, 0.0, 50.0], dtype=torch.float64)
+        optimizer.step()
+    assert held.mechanisms == ("multiply",)
+    assert off(weight[:3], 0.5, START[:3]) <= TOLERANCES[torch.float64]
 
 
 @pytest.mark.parametrize(

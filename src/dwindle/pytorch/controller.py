@@ -258,7 +258,7 @@ class DecayController:
         with facts_asked_of(_CALLER):
             peaks = [plan.lr_peak for plan in plans]
             if self._peaks_are_open and self._target.needs_peak:
-                peaks = peaks_read_again(self.optimizer, peaks)
+                peaks = peaks_read_again(groups[: len(plans)], peaks)
             if new := groups[len(plans) :]:
                 self._given += [self._one_peak] * len(new)
                 peaks += self._peaks()[len(plans) :]

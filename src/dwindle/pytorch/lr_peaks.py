@@ -65,20 +65,18 @@ def peaks_read(
 
 
 def peaks_read_again(
-    optimizer: Optimizer, before: Sequence[float | None]
+    groups: Sequence[Group], before: Sequence[float | None]
 ) -> list[float | None]:
     """Return what schedulers left in the groups since the controller was built.
 
     The lr of now does not count: somebody who sets it by hand may be warming up.
 
     Args:
-        optimizer: Read, never touched.
+        groups: Those that there were then.
         before: The peaks that were read then.
 
     """
-    found = [
-        _above_zero(group, _LEFT_BY_SCHEDULERS) for group in optimizer.param_groups
-    ]
+    found = [_above_zero(group, _LEFT_BY_SCHEDULERS) for group in groups]
     return [now or then for now, then in zip(found, before, strict=True)]
 
 
