@@ -327,3 +327,17 @@ def test_a_probe_is_data_a_table_and_a_page():
         console.print(found)
     assert "geometric" in captured.get()
     assert "decouples" in captured.get()
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.Adam])
+def test_complex_weights_decay_as_real_ones(kind):
+    """A complex parameter is two real numbers, and both are told alike."""
+    real, imaginary = (
+        probe(
+            kind([nn.Parameter(torch.ones(3, dtype=dtype))], lr=0.1, weight_decay=0.1)
+        )
+        for dtype in (torch.float32, torch.complex64)
+    )
+    told, expected = imaginary.groups[0], real.groups[0]
+    assert told.family == expected.family
+    assert told.first_step_shrink == digits(expected.first_step_shrink, rel=EXACT)

@@ -287,6 +287,8 @@ class _Kind:
         """Make the toy weight: of shape (n), (n/2, 2), (n/2, 2, 1) and so on."""
         shape = _shape(len(start), self.ndim)
         values = torch.tensor(start[: prod(shape)], dtype=self.dtype).reshape(shape)
+        if self.dtype.is_complex:  # optimizers see two numbers, and none may be 0
+            values = values + 1j * values
         return nn.Parameter(values.to(self.device), requires_grad=self.is_leaf)
 
 
