@@ -8,9 +8,16 @@ import torch
 from frameworks.loops.net import BATCH, Net, examples, undriven
 from tolerance import digits
 from torch import nn
-from transformers import GPT2Config, GPT2LMHeadModel, Trainer, TrainingArguments
+from transformers import (
+    GPT2Config,
+    GPT2LMHeadModel,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+)
 from transformers.trainer_utils import SchedulerType
 
+from dwindle.decay.half_life import HalfLife
 from dwindle.integrations.transformers import DecayCallback
 from dwindle.pytorch.groups import decay_groups
 
@@ -146,7 +153,7 @@ def test_a_gpt2_of_two_layers(tmp_path):
 @pytest.mark.parametrize("restore", [False, True])
 def test_resumed_with_the_trainers_own_optimizer(restore, tmp_path):
     """Bit for bit the same run, also where the Trainer makes its callbacks anew."""
-    first = DecayCallback("2 epochs")
+    first = DecayCallback(HalfLife(2, "epochs"))  # as good as its text, in JSON too
     saving = {"save_strategy": "steps", "save_steps": 7}
     whole = trained(tmp_path, first, **saving)
     resumed = trained(
@@ -184,3 +191,22 @@ def test_trained_twice(tmp_path):
     trainer.train()
     assert callback.controller is not first
     assert kept(trainer.model) == digits(once**2, rel=1e-6)
+
+
+class Broken(TrainerCallback):
+    """Something else of the user's that fails in the third step."""
+
+    def on_step_end(self, _, state, *__, **parts):  # noqa: ARG002 by its name
+        if state.global_step == 3:
+            raise RuntimeError("cable")
+
+
+def test_trained_again_after_a_failure(tmp_path):
+    """A run that broke off leaves nothing behind that holds the next one up."""
+    model, callback = Net(), DecayCallback("2 epochs")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=PEAK, weight_decay=0)
+    alike = {"model": model, "optimizers": (optimizer, None)}
+    with pytest.raises(RuntimeError, match="cable"):
+        trained(tmp_path, callback, Broken(), **alike)
+    trained(tmp_path, callback, **alike)
+    assert callback.controller.steps_done == 15
