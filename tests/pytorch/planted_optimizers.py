@@ -110,6 +110,13 @@ class IgnoresItsKnob(SGD):
         return super().step(closure)
 
 
+class ComputesInFloat32(_Counting):
+    """Rounds every weight to float32 in each step, as the kernels of others do."""
+
+    def afterwards(self, weight):
+        weight.copy_(weight.float())
+
+
 class CannotStep(SGD):
     """Raises in every step."""
 

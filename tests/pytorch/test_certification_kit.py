@@ -146,6 +146,15 @@ def test_a_knob_that_does_nothing_does_not_matter():
     assert certificate.mechanism == "multiply"
 
 
+def test_float32_inside_is_certified_as_float32():
+    """Where the optimizer rounds to float32, float64 is left out, and it is said."""
+    certificate = check_controller(planted_optimizers.ComputesInFloat32)
+    assert {check.dtype for check in certificate.checks} == {"float32"}
+    (left_out,) = certificate.left_out
+    assert left_out.dtype == "float64"
+    assert "it computes in float32" in left_out.why
+
+
 def _fill(optimizer, *_):
     for group in optimizer.param_groups:
         for weight in group["params"]:
