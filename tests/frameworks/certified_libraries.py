@@ -13,13 +13,13 @@ _TIMM: Mapping[str, str] = {
         adabelief adafactor adafactorbv adamuon adamw adamwlegacy adanw cadafactor
         cadafactorbv cadamw cadanw clambw claprop clion cmars cnadamw csgdw kron kronw
         lambcw lambw laprop lion mars muon nadamuon nadamw nesterovw nmuon novogradw
-        radabelief radamw rmsproptfw sgdw
+        radabelief radamlegacy radamw rmsproptfw sgdw
     """,
     "multiply": """
         adadelta adafactorbvc adagrad adam adamax adamc adamp adan adopt adoptc adoptw
         cadafactorbvc cadamc cadamp cadan cadopt cadoptc cadoptw clionc cnadamc
         crmsproptf csgdc csgdp kronc lambc lapropc lionc momentum nadam nadamc
-        nadamlegacy nesterov novograd novogradc radam radamlegacy rmsprop rmsproptf
+        nadamlegacy nesterov novograd novogradc radam rmsprop rmsproptf
         rmsproptfc sgd sgdc sgdp
     """,
 }
@@ -46,7 +46,6 @@ _CLASSES: tuple[_Line, ...] = (
     ("optimi", "Adam", _DECOUPLE_WD, "native", ""),
     ("optimi", "Adam", _DECOUPLE_LR, "multiply", ""),
     ("optimi", "AdamW", {}, "native", ""),
-    ("optimi", "AdamW", {"foreach": True}, "native", ""),
     ("optimi", "AdamW", {"kahan_sum": True}, "native", ""),
     ("optimi", "AdamW", _DECOUPLE_LR, "multiply", ""),
     ("optimi", "Adan", {}, "multiply", ""),
