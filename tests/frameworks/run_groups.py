@@ -5,7 +5,7 @@ import torch
 from frameworks.torchvision_names import torchvision_names
 
 from dwindle.pytorch.groups import decay_groups
-from dwindle.pytorch.roles import held_parameters
+from dwindle.pytorch.parameters.roles import held_parameters
 
 with torchvision_names():
     import timm.models

@@ -11,7 +11,7 @@ from torch.optim import SGD, AdamW, lr_scheduler
 
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch import DecayController
-from dwindle.pytorch.lr_peaks import peaks_read
+from dwindle.pytorch.holding.lr_peaks import peaks_read
 
 
 def _peaks(optimizer, **facts):

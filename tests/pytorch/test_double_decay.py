@@ -10,7 +10,7 @@ from torch import nn
 
 from dwindle.errors import DoubleDecayWarning
 from dwindle.pytorch import DecayController, L2Penalty, decay_groups
-from dwindle.pytorch.double_decay import names_of_decayed, penalties_of
+from dwindle.pytorch.penalized.double_decay import names_of_decayed, penalties_of
 
 
 def net():

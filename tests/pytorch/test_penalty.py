@@ -16,7 +16,7 @@ from dwindle.errors import (
     UnknownNameError,
 )
 from dwindle.pytorch import L2Penalty, squares
-from dwindle.pytorch.squares import weighted_squares
+from dwindle.pytorch.penalized.squares import weighted_squares
 
 # Sums of a few dozen float64 products, taken in another order.
 ROUNDING = 1e-14

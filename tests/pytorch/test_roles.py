@@ -8,7 +8,7 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.roles import ROLES, held_parameters
+from dwindle.pytorch.parameters.roles import ROLES, held_parameters
 
 
 def roles(model):

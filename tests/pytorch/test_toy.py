@@ -15,8 +15,8 @@ from torch.optim.optimizer import (
 )
 
 from dwindle.errors import RefusedError
+from dwindle.pytorch.copying.toy import Toy, random_kept, unwrapped
 from dwindle.pytorch.probe import probe
-from dwindle.pytorch.toy import Toy, random_kept, unwrapped
 
 
 def parameters():

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tolerance import digits
 
-from dwindle.pytorch.walks import tell
+from dwindle.pytorch.probing.walks import tell
 
 START = (2.0, -1.0, 0.5, 4.0)
 STEPS = 64

@@ -13,7 +13,7 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.errors import RefusedError
 from dwindle.pytorch.controller import DecayController
-from dwindle.pytorch.roles import held_parameters
+from dwindle.pytorch.parameters.roles import held_parameters
 
 _LOG = getLogger("dwindle")
 _DECAYING_ROLES = ("weight", "embedding", "token")

@@ -21,7 +21,7 @@ from dwindle.pytorch.checks.normalized import (
 )
 from dwindle.pytorch.checks.rates import Rate
 from dwindle.pytorch.checks.table import CHECKS
-from dwindle.pytorch.layers import class_of
+from dwindle.pytorch.parameters.layers import class_of
 
 _NO_EXAMPLE = (
     "Which weights a normalization follows was told by the order of declaration; "

@@ -10,15 +10,26 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.held_rate import facts_asked_of
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
-from dwindle.pytorch.adoption import MARKER, put_back
-from dwindle.pytorch.controller_looks import Row, as_html, as_rich, as_text, rows_of
-from dwindle.pytorch.group_plan import Mechanism
-from dwindle.pytorch.hold import Hold, is_held
-from dwindle.pytorch.lr_peaks import LrPeak, peaks_given, peaks_read, peaks_read_again
-from dwindle.pytorch.planning import planned, rated
-from dwindle.pytorch.saved_state import check_belongs, saved, take_saved
-from dwindle.pytorch.target import Target
-from dwindle.pytorch.toy import unwrapped
+from dwindle.pytorch.copying.toy import unwrapped
+from dwindle.pytorch.holding.adoption import MARKER, put_back
+from dwindle.pytorch.holding.controller_looks import (
+    Row,
+    as_html,
+    as_rich,
+    as_text,
+    rows_of,
+)
+from dwindle.pytorch.holding.group_plan import Mechanism
+from dwindle.pytorch.holding.hold import Hold, is_held
+from dwindle.pytorch.holding.lr_peaks import (
+    LrPeak,
+    peaks_given,
+    peaks_read,
+    peaks_read_again,
+)
+from dwindle.pytorch.holding.planning import planned, rated
+from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
+from dwindle.pytorch.holding.target import Target
 
 if TYPE_CHECKING:
     from rich.console import Group

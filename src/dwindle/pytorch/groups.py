@@ -1,7 +1,7 @@
 """Param groups of which only weights decay, for any torch optimizer.
 
 Nothing is changed: neither the model nor the groups that are given. Who decides, and in
-which order, is told in :mod:`dwindle.pytorch.selection`.
+which order, is told in :mod:`dwindle.pytorch.grouping.selection`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from dwindle.errors import RangeError
-from dwindle.pytorch import group_table
-from dwindle.pytorch.given_groups import Given, given_groups
-from dwindle.pytorch.group_rows import Row
-from dwindle.pytorch.name_patterns import check_patterns, first_fit
-from dwindle.pytorch.number_checks import check_not_negative
-from dwindle.pytorch.selection import Choice, choices_of, coefficients_of
+from dwindle.pytorch.grouping import group_table
+from dwindle.pytorch.grouping.given_groups import Given, given_groups
+from dwindle.pytorch.grouping.group_rows import Row
+from dwindle.pytorch.grouping.name_patterns import check_patterns, first_fit
+from dwindle.pytorch.grouping.number_checks import check_not_negative
+from dwindle.pytorch.grouping.selection import Choice, choices_of, coefficients_of
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -14,12 +14,16 @@ from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
-from dwindle.pytorch.double_decay import ACTIVE_PENALTIES, warn_if_decayed, watch
-from dwindle.pytorch.number_checks import check_not_negative
-from dwindle.pytorch.roles import Held
-from dwindle.pytorch.selection import choices_of, coefficients_of
-from dwindle.pytorch.slots import Slot, slots_of
-from dwindle.pytorch.squares import is_sharded, weighted_squares
+from dwindle.pytorch.grouping.number_checks import check_not_negative
+from dwindle.pytorch.grouping.selection import choices_of, coefficients_of
+from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.slots import Slot, slots_of
+from dwindle.pytorch.penalized.double_decay import (
+    ACTIVE_PENALTIES,
+    warn_if_decayed,
+    watch,
+)
+from dwindle.pytorch.penalized.squares import is_sharded, weighted_squares
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")

@@ -7,12 +7,12 @@ nor its documentation, and it is left as it was.
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwindle.pytorch import probe_table
-from dwindle.pytorch.measured import Measured
-from dwindle.pytorch.measuring import measure, rule_mould
-from dwindle.pytorch.probe_words import sentence_of
-from dwindle.pytorch.scheduled import with_run
-from dwindle.pytorch.toy import unwrapped
+from dwindle.pytorch.copying.toy import unwrapped
+from dwindle.pytorch.probing import probe_table
+from dwindle.pytorch.probing.measured import Measured
+from dwindle.pytorch.probing.measuring import measure, rule_mould
+from dwindle.pytorch.probing.probe_words import sentence_of
+from dwindle.pytorch.probing.scheduled import with_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

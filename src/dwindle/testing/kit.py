@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from dwindle.errors import CertificationError, RefusedError
-from dwindle.pytorch.quiet import random_kept
+from dwindle.pytorch.copying.quiet import random_kept
 from dwindle.testing import driven, undriven
 from dwindle.testing.certificate import Certificate, Check, LeftOut, Reach
 from dwindle.testing.reach import TRIED, reach

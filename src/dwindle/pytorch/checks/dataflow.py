@@ -18,9 +18,9 @@ from dwindle.pytorch.checks.normalized import (
     is_normalization,
     weight_of_layer,
 )
-from dwindle.pytorch.layers import class_of
-from dwindle.pytorch.slots import WRAPPERS, class_names, modules_of
-from dwindle.pytorch.toy import random_kept
+from dwindle.pytorch.copying.toy import random_kept
+from dwindle.pytorch.parameters.layers import class_of
+from dwindle.pytorch.parameters.slots import WRAPPERS, class_names, modules_of
 
 _REMEDY = 'Write example=inputs, example=(inputs, mask) or example={"input_ids": ids}.'
 

@@ -10,8 +10,8 @@ from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.rates import Rate, rates_of
-from dwindle.pytorch.double_decay import Penalizing, penalties_of
-from dwindle.pytorch.roles import Held, held_parameters
+from dwindle.pytorch.parameters.roles import Held, held_parameters
+from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

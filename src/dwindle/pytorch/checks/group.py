@@ -12,11 +12,11 @@ from torch.optim import SGD, Optimizer
 from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.checks.along import e_folds_along
-from dwindle.pytorch.hold import is_held
-from dwindle.pytorch.lr_peaks import peaks_read
+from dwindle.pytorch.copying.toy import Toy, unwrapped
+from dwindle.pytorch.holding.hold import is_held
+from dwindle.pytorch.holding.lr_peaks import peaks_read
+from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
-from dwindle.pytorch.roles import Held
-from dwindle.pytorch.toy import Toy, unwrapped
 
 KNOB = "weight_decay"
 # What kind of decay it is shows at any lr; sizes are not told where none is known.

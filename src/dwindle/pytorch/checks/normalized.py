@@ -12,7 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
-from dwindle.pytorch.layers import class_of, is_norm
+from dwindle.pytorch.parameters.layers import class_of, is_norm
 
 # These take the mean of each channel off, and with it whatever bias came before.
 _FORGET_THE_BIAS = (_BatchNorm, _InstanceNorm)

@@ -20,8 +20,8 @@ from dwindle.pytorch.checks.words import (
     optimizer_line,
     settings,
 )
-from dwindle.pytorch.roles import Held
-from dwindle.pytorch.slots import modules_of
+from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.slots import modules_of
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ from dwindle.pytorch.checks.words import (
     settings,
     tensors,
 )
-from dwindle.pytorch.roles import Held
+from dwindle.pytorch.parameters.roles import Held
 
 _GROUPS_AGAIN = "Build the groups by what the parameters are for:"
 _EMBEDDINGS = "Good recipes differ. To leave them alone:"

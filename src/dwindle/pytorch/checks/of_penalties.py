@@ -14,9 +14,9 @@ from dwindle.pytorch.checks.words import (
     optimizer_line,
     settings,
 )
-from dwindle.pytorch.double_decay import Penalizing
+from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.penalized.double_decay import Penalizing
 from dwindle.pytorch.penalty import L2Penalty
-from dwindle.pytorch.roles import Held
 
 
 def penalty_and_decay(facts: Facts) -> Iterator[Finding]:

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import KNOB, Group
-from dwindle.pytorch.roles import Held
+from dwindle.pytorch.parameters.roles import Held
 
 _SHOWN = 3
 # How torch's own classes, and nobody else's, are written after ``import torch``.
@@ -23,7 +23,7 @@ def names(held: Iterable[Held]) -> str:
 
     Example:
         >>> from torch import nn
-        >>> from dwindle.pytorch.roles import held_parameters
+        >>> from dwindle.pytorch.parameters.roles import held_parameters
         >>> names(held_parameters(nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2))))
         '0.weight, 0.bias, 1.weight and 1 more'
 
@@ -43,7 +43,7 @@ def tensors(held: Sequence[Held]) -> str:
 
     Example:
         >>> from torch import nn
-        >>> from dwindle.pytorch.roles import held_parameters
+        >>> from dwindle.pytorch.parameters.roles import held_parameters
         >>> tensors(held_parameters(nn.Linear(2, 3)))
         '2 tensors (9 numbers)'
 

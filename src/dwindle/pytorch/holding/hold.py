@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from dwindle.decay.owed import exact_shrink
 from dwindle.errors import RefusedError
-from dwindle.pytorch.group_plan import KNOB, GroupPlan
+from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
 
 _LOG = logging.getLogger("dwindle")
 

@@ -11,9 +11,13 @@ from torch import nn
 
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.errors import RangeError, RefusedError
-from dwindle.pytorch.name_patterns import check_patterns, first_fit, patterns_of
-from dwindle.pytorch.roles import Held, held_parameters
-from dwindle.pytorch.slots import modules_of
+from dwindle.pytorch.grouping.name_patterns import (
+    check_patterns,
+    first_fit,
+    patterns_of,
+)
+from dwindle.pytorch.parameters.roles import Held, held_parameters
+from dwindle.pytorch.parameters.slots import modules_of
 
 _METHOD = "no_weight_decay"
 _MARK = "_no_weight_decay"  # Mamba sets it on the parameter
@@ -124,7 +128,7 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
         RefusedError: If ``fan-in`` is asked and a layer does not tell its inputs.
 
     Example:
-        >>> from dwindle.pytorch.roles import held_parameters
+        >>> from dwindle.pytorch.parameters.roles import held_parameters
         >>> net = nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1))
         >>> weights = [held for held in held_parameters(net) if held.role == "weight"]
         >>> coefficients_of("layer-mean", weights)

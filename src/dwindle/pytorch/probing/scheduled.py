@@ -13,10 +13,10 @@ from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 
 from dwindle.decay.survival import Left, left_by
 from dwindle.errors import RangeError, RefusedError
-from dwindle.pytorch.group_options import Options
-from dwindle.pytorch.measured import Measured
-from dwindle.pytorch.quiet import undisturbed
-from dwindle.pytorch.toy import Mould, Toy, unwrapped
+from dwindle.pytorch.copying.quiet import undisturbed
+from dwindle.pytorch.copying.toy import Mould, Toy, unwrapped
+from dwindle.pytorch.probing.group_options import Options
+from dwindle.pytorch.probing.measured import Measured
 
 _ASKED = "What a run leaves of a weight"
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."

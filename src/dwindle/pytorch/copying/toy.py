@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copies import Twins, copied, rebuilt
-from dwindle.pytorch.quiet import random_kept, undisturbed
+from dwindle.pytorch.copying.copies import Twins, copied, rebuilt
+from dwindle.pytorch.copying.quiet import random_kept, undisturbed
 
 __all__ = ["Mould", "Toy", "random_kept", "unwrapped"]
 

@@ -6,9 +6,9 @@ from dataclasses import replace
 from torch.optim import Optimizer
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.adoption import has_lr
-from dwindle.pytorch.group_plan import GroupPlan, Mechanism
-from dwindle.pytorch.rehearsal import CYCLED, NO_HOOKS, Rehearsal
+from dwindle.pytorch.holding.adoption import has_lr
+from dwindle.pytorch.holding.group_plan import GroupPlan, Mechanism
+from dwindle.pytorch.holding.rehearsal import CYCLED, NO_HOOKS, Rehearsal
 
 _ASGD = "Build it with lambd=0: that is a second decay, and on by default."
 _WRAPPED = (

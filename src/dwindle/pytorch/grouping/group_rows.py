@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from dwindle.pytorch.roles import Role
+from dwindle.pytorch.parameters.roles import Role
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,8 @@ from itertools import pairwise
 
 import torch
 
-from dwindle.pytorch.group_options import (
+from dwindle.pytorch.copying.toy import START, Mould, Walk
+from dwindle.pytorch.probing.group_options import (
     Option,
     Options,
     knob_of,
@@ -21,8 +22,7 @@ from dwindle.pytorch.group_options import (
     set_option,
     suspects,
 )
-from dwindle.pytorch.toy import START, Mould, Walk
-from dwindle.pytorch.walks import Told, grain, tell
+from dwindle.pytorch.probing.walks import Told, grain, tell
 
 # A trial takes about this share per step: far above rounding, far below the swing of
 # momentum; and no rule that leaves the lr out takes more than a tenth.

@@ -11,7 +11,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
-from dwindle.pytorch.layers import (
+from dwindle.pytorch.parameters.layers import (
     Shape,
     class_of,
     is_embedding,
@@ -19,7 +19,7 @@ from dwindle.pytorch.layers import (
     layer_of,
     wide,
 )
-from dwindle.pytorch.slots import Slot, slots_of
+from dwindle.pytorch.parameters.slots import Slot, slots_of
 
 Role = Literal["weight", "bias", "norm", "embedding", "vector", "token"]
 ROLES: tuple[Role, ...] = get_args(Role)

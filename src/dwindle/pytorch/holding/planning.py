@@ -11,11 +11,17 @@ from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
 from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
-from dwindle.pytorch.adoption import Group, has_lr, knob_of, options_before, scales_of
-from dwindle.pytorch.group_plan import KNOB, GroupPlan
-from dwindle.pytorch.mechanisms import holds_a_penalty, with_mechanisms
-from dwindle.pytorch.number_formats import dtype_name, factors_of
-from dwindle.pytorch.target import Target
+from dwindle.pytorch.holding.adoption import (
+    Group,
+    has_lr,
+    knob_of,
+    options_before,
+    scales_of,
+)
+from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
+from dwindle.pytorch.holding.mechanisms import holds_a_penalty, with_mechanisms
+from dwindle.pytorch.holding.number_formats import dtype_name, factors_of
+from dwindle.pytorch.holding.target import Target
 
 _LOG = logging.getLogger("dwindle")
 _NO_PENALTY = (

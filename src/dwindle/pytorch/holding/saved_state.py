@@ -6,7 +6,7 @@ from typing import Any
 from torch.optim import Optimizer
 
 from dwindle.errors import CheckpointError
-from dwindle.pytorch.hold import Hold
+from dwindle.pytorch.holding.hold import Hold
 
 # Version 1: the first. Plain numbers, texts and lists only: torch.load reads them with
 # weights_only=True, and JSON can hold them.

@@ -10,10 +10,10 @@ from torch import Tensor
 
 from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
-from dwindle.pytorch.group_plan import KNOB, GroupPlan
-from dwindle.pytorch.hold import Hold
-from dwindle.pytorch.number_formats import factors_of
-from dwindle.pytorch.toy import Mould, Toy
+from dwindle.pytorch.copying.toy import Mould, Toy
+from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
+from dwindle.pytorch.holding.hold import Hold
+from dwindle.pytorch.holding.number_formats import factors_of
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
 # look back (5 or 6 steps are usual, 20 are rare).

@@ -9,12 +9,17 @@ from torch.optim import Optimizer
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
-from dwindle.pytorch.group_options import Option, knob_of, number_of, told_options
-from dwindle.pytorch.measured import Measured
-from dwindle.pytorch.own_format import in_own_format
-from dwindle.pytorch.toy import Mould, Walk
-from dwindle.pytorch.trials import Trials, Turned
-from dwindle.pytorch.walks import Told, tell
+from dwindle.pytorch.copying.toy import Mould, Walk
+from dwindle.pytorch.probing.group_options import (
+    Option,
+    knob_of,
+    number_of,
+    told_options,
+)
+from dwindle.pytorch.probing.measured import Measured
+from dwindle.pytorch.probing.own_format import in_own_format
+from dwindle.pytorch.probing.trials import Trials, Turned
+from dwindle.pytorch.probing.walks import Told, tell
 
 # Families whose step is linear in the weight: a penalty of theirs is SGD's.
 _OF_SGD = {"geometric", "delayed", "oscillating"}

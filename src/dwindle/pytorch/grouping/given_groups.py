@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from dwindle.errors import RangeError
-from dwindle.pytorch.selection import Choice
+from dwindle.pytorch.grouping.selection import Choice
 
 _ONE_EACH = "Keep it in one group only."
 _A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}], say.'

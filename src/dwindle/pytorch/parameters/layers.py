@@ -13,7 +13,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
-from dwindle.pytorch.slots import class_names
+from dwindle.pytorch.parameters.slots import class_names
 
 Shape = tuple[int, ...]
 Fans = tuple[int | None, int | None]

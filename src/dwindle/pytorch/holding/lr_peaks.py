@@ -7,9 +7,9 @@ from typing import Any
 from torch.optim import Optimizer
 
 from dwindle.errors import RangeError, RefusedError
-from dwindle.pytorch.adoption import MARKER
-from dwindle.pytorch.quiet import undisturbed
-from dwindle.pytorch.toy import Toy
+from dwindle.pytorch.copying.quiet import undisturbed
+from dwindle.pytorch.copying.toy import Toy
+from dwindle.pytorch.holding.adoption import MARKER
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 LrPeak = float | Sequence[float] | None

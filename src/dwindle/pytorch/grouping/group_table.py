@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from dwindle.pytorch.group_rows import Row
+from dwindle.pytorch.grouping.group_rows import Row
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -6,8 +6,8 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dwindle.decay.half_life import HalfLife
-from dwindle.pytorch.group_plan import GroupPlan
-from dwindle.pytorch.target import Target
+from dwindle.pytorch.holding.group_plan import GroupPlan
+from dwindle.pytorch.holding.target import Target
 
 if TYPE_CHECKING:
     from rich.console import Group

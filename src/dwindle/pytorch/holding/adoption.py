@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dwindle.pytorch.group_plan import KNOB
+from dwindle.pytorch.holding.group_plan import KNOB
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 MARKER = "decay_scale"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import torch
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.toy import Mould, Walk
-from dwindle.pytorch.trials import LONG, Trials
-from dwindle.pytorch.walks import Told
+from dwindle.pytorch.copying.toy import Mould, Walk
+from dwindle.pytorch.probing.trials import LONG, Trials
+from dwindle.pytorch.probing.walks import Told
 
 # Powers of 2 are rounded alike: these lie evenly between them.
 _START = tuple((-1) ** at * 2 ** (at / 16) for at in range(16))

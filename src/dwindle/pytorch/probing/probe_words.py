@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from dwindle.pytorch.measured import Measured
-from dwindle.pytorch.trials import LONG
+from dwindle.pytorch.probing.measured import Measured
+from dwindle.pytorch.probing.trials import LONG
 
 _UNDRIVEN = "a weight that nothing pulls at"
 _MANY, _TOO_MANY = 1e3, 1e7

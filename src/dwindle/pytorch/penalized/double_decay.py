@@ -11,9 +11,9 @@ from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from dwindle.errors import DoubleDecayWarning
-from dwindle.pytorch.adoption import MARKER, knob_of
-from dwindle.pytorch.hold import is_held
-from dwindle.pytorch.toy import unwrapped
+from dwindle.pytorch.copying.toy import unwrapped
+from dwindle.pytorch.holding.adoption import MARKER, knob_of
+from dwindle.pytorch.holding.hold import is_held
 
 _SHOWN = 3
 

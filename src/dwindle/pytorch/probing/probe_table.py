@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from dwindle.pytorch.measured import Measured
-from dwindle.pytorch.probe_words import number
+from dwindle.pytorch.probing.measured import Measured
+from dwindle.pytorch.probing.probe_words import number
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -1,0 +1,1 @@
+"""How decay_groups decides, parameter by parameter, and shows it."""

@@ -1,0 +1,1 @@
+"""How a half-life is held: plans, the two hooks, rehearsal, saved state."""

@@ -1,0 +1,1 @@
+"""The sum of squares of a penalty, and weights that decay twice."""

@@ -1,0 +1,1 @@
+"""What trials on copies tell about a decay."""
