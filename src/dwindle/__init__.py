@@ -38,7 +38,7 @@ __all__ = [
 # ``import dwindle`` costs next to nothing.
 _HOMES = {
     "Conversion": "dwindle.decay.convert",
-    "DwindleError": "dwindle.errors",
+    "DwindleError": "dwindle.errors.base",
     "Explanation": "dwindle.decay.explain",
     "HalfLife": "dwindle.decay.half_life",
     "Rescaling": "dwindle.decay.rescale",

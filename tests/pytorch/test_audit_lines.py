@@ -135,3 +135,21 @@ def test_a_group_that_is_held_is_not_told_to_decay():
     assert any("DecayController" in text for text in found.unchecked)
     controller.remove()
     assert [each.code for each in audit(model, optimizer).findings] == ["DW008"]
+
+
+@pytest.mark.parametrize("schedule", ["follow-lr", "constant", "lr-squared"])
+def test_a_half_life_that_is_held_is_judged(schedule):
+    """A controller that asks for too much or too little is told like a knob."""
+    model = mlp()
+    optimizer = torch.optim.SGD(grouped(model, 1e-4), lr=1e-3, momentum=0.9)
+    asked = {"10000000 steps": ["DW010"], "1 steps": ["DW011"], "1000 steps": []}
+    for half_life, expected in asked.items():
+        controller = DecayController(optimizer, half_life=half_life, schedule=schedule)
+        there = audit(model, optimizer, run=RUN)
+        told = [each for each in there.findings if each.severity != "note"]
+        assert [each.code for each in told] == expected
+        assert all("DecayController(optimizer, half_life=" in f.line for f in told)
+        (held, *_) = there.table
+        steps = controller.half_life_steps
+        assert (held.family, held.half_life["steps"]) == ("held", pytest.approx(steps))
+        controller.remove()

@@ -15,7 +15,8 @@ from dwindle.errors import (
     RefusedError,
     UnknownNameError,
 )
-from dwindle.pytorch import L2Penalty, squares
+from dwindle.pytorch import L2Penalty
+from dwindle.pytorch.penalized import squares
 from dwindle.pytorch.penalized.squares import weighted_squares
 
 # Sums of a few dozen float64 products, taken in another order.

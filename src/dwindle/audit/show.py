@@ -202,7 +202,8 @@ def _groups(audit: Audit) -> "Table":
         )
     rows = zip(*columns.values(), strict=True)
     for line, row in zip(audit.table, rows, strict=True):
-        table.add_row(*map(Text, row), style=None if line.weight_decay else "dim")
+        decays = line.weight_decay or any(line.half_life.values())
+        table.add_row(*map(Text, row), style=None if decays else "dim")
     return table
 
 

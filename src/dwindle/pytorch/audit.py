@@ -33,7 +33,11 @@ _NOT_FOLLOWED = (
     f"torch's kind can, for {MOST_STEPS:,} steps): Run(schedule=Schedule(shape="
     '"cosine")) tells its shape.'
 )
-_HELD = "A DecayController sets the rate of this optimizer: print(controller) shows it."
+_HELD_FAMILY = "held"
+_HELD = (
+    "A DecayController sets the rate of this optimizer and follows its schedule; here "
+    "it was judged as if the lr stayed at its peak."
+)
 
 
 def audit(  # noqa: PLR0913 the parts of a program
@@ -128,6 +132,8 @@ def _line(facts: Facts, rate: Rate) -> GroupLine:
         parameters=len(rate.group.held),
         numbers=rate.group.numbers,
     )
+    if not rate.group.is_free:
+        return replace(line, weight_decay=None, family=_HELD_FAMILY)
     # A knob that decays alike may count in other units than the one that is typed.
     return replace(line, weight_decay=rate.group.knob)
 

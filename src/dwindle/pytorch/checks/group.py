@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
+from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.checks.along import e_folds_along
 from dwindle.pytorch.copying.toy import Toy, unwrapped
-from dwindle.pytorch.holding.hold import is_held
+from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
@@ -34,6 +35,7 @@ class Group:
     the model does not have. ``lr`` is the peak; ``knob`` what ``weight_decay`` says.
     ``steps_without_gradient``: whether a weight whose gradient is None changes too.
     ``decay_scale``: its part of the decay that a DecayController holds; None without.
+    ``held_rate``: what that controller takes off per step, where it holds a half-life.
     ``e_folds``: what the scheduler at hand makes of the decay over the run.
     """
 
@@ -47,6 +49,7 @@ class Group:
     probe: GroupProbe
     steps_without_gradient: bool = False
     decay_scale: float | None = None
+    held_rate: HeldRate | None = None
     e_folds: float | None = None
 
     @property
@@ -71,6 +74,8 @@ class Group:
     @property
     def half_life_steps(self) -> float | None:
         """Half-life of such a weight at the peak lr; None where there is none."""
+        if self.held_rate is not None:
+            return self.held_rate.half_life_steps
         return self.probe.half_life_steps if self.lr else None
 
     @property
@@ -122,8 +127,13 @@ def groups_of(
         )
         view, held_by_us = _at_peak(optimizer, peaks), is_held(optimizer)
         probes, filling = probe(view).groups, _steps_without_gradient(view, number)
-        for group, lr, measured, along in zip(
-            optimizer.param_groups, peaks, probes, e_folds, strict=True
+        for group, lr, measured, along, rate in zip(
+            optimizer.param_groups,
+            peaks,
+            probes,
+            e_folds,
+            rates_held(optimizer),
+            strict=True,
         ):
             listed = [known.get(id(each)) for each in group["params"]]
             options = {name: each for name, each in group.items() if name != "params"}
@@ -138,7 +148,9 @@ def groups_of(
                 probe=measured,
                 steps_without_gradient=number in filling,
                 decay_scale=_scale(group) if held_by_us else None,
-                e_folds=along,
+                held_rate=rate,
+                # A copy goes without the controller that makes the decay.
+                e_folds=None if held_by_us else along,
             )
             number += 1
 

@@ -39,11 +39,13 @@ def sizes(facts: Facts) -> Iterator[Finding]:
             by_code.setdefault(found.code, []).append((rate, found))
     for hits in by_code.values():
         rate, found = hits[0]  # of the group with most numbers
+        remedy, line = _advice(found, facts, rate)
         yield replace(
             found,
             where=of_groups(sorted((r.group for r, _ in hits), key=_by_number)),
             evidence=_own_words(found, rate),
-            line=_line(found, facts, rate),
+            remedy=remedy,
+            line=line,
         )
 
 
@@ -57,7 +59,16 @@ def _own_words(found: Finding, rate: Rate) -> str:
     text = of_knob.sub(class_path(rate.group.optimizer), found.evidence)
     if found.code == _OF_RECIPES:
         return text
+    if rate.group.held_rate is not None:
+        return f"{text} Here: a half-life that a DecayController holds."
     return f"{text} Here: {settings([rate.group])}."
+
+
+def _advice(found: Finding, facts: Facts, rate: Rate) -> tuple[str, str]:
+    """Return what to do and the line to write; a controller is asked for another."""
+    if rate.group.held_rate is None or found.code == _OF_RECIPES:
+        return found.remedy, _line(found, facts, rate)
+    return "Ask for a half-life that suits the run:", controller_line(facts)
 
 
 def _line(found: Finding, facts: Facts, rate: Rate) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from dwindle.audit.findings import Finding
 from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import Judged, judge
+from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.along import along
 from dwindle.pytorch.checks.group import Group
@@ -17,7 +18,7 @@ DECOUPLED = "torch.optim.AdamW"
 _COUPLED = "torch.optim.SGD"
 _ADAPTIVE = "torch.optim.Adam"
 _CONSTANT = "optax.adafactor"
-_CORRECTED = "timm.adamwc"
+_CORRECTED = "timm.adamc"
 _USUAL = 1e-3
 # Part of a shrink that must be lost, or won, in a group's own number format. A walk of
 # some hundred steps tells narrow formats to a few percent.
@@ -58,6 +59,8 @@ def same_decay(group: Group) -> tuple[str, float] | None:
     None where nothing decays, or by no rule that a number could be read from.
     """
     seen = group.probe
+    if group.held_rate is not None:
+        return _as_it_is_held(group.held_rate, lr=group.lr)
     if not group.decays or not group.is_free:
         return None
     if group.is_sgd:
@@ -67,6 +70,13 @@ def same_decay(group: Group) -> tuple[str, float] | None:
     if seen.family == "linear":
         return _ADAPTIVE, group.knob
     return _by_its_powers(group)
+
+
+def _as_it_is_held(held: HeldRate, *, lr: float) -> tuple[str, float]:
+    """Return the knob that goes with the lr as a controller's half-life does."""
+    per_lr = held.shrink_at_peak / (held.lr_peak or lr or 1.0)
+    rules = {0: (_CONSTANT, held.shrink_at_peak), 1: (DECOUPLED, per_lr)}
+    return rules.get(held.power, (_CORRECTED, per_lr))
 
 
 def _by_its_powers(group: Group) -> tuple[str, float] | None:
@@ -102,6 +112,8 @@ def _seen(group: Group, told: Judged) -> Judged:
 def _is_seen(group: Group, found: Finding) -> bool:
     """Rounding is measured: some optimizers keep wider weights beside narrow ones."""
     asked, seen = group.probe.shrink_per_step, group.probe.measured_shrink
+    if found.code in _ROUNDED and group.held_rate is not None:
+        return False  # a controller refuses, or warns of, what its format cannot hold
     if found.code not in _ROUNDED or not asked or seen is None:
         return True
     return abs(seen - asked) > _ROUNDED[found.code] * asked

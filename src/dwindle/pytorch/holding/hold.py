@@ -4,12 +4,13 @@ import logging
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
-from weakref import WeakSet
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
+from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.owed import exact_shrink
 from dwindle.errors import RefusedError
 from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
@@ -21,7 +22,8 @@ _LOG = logging.getLogger("dwindle")
 _Asked = tuple[float, float, bool]
 _REST: _Asked = (0.0, 0.0, False)
 
-_HELD: WeakSet[Optimizer] = WeakSet()
+# The hooks on the optimizer keep its Hold alive; here it must not keep the optimizer.
+_HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 
 # torch.compile leaves its graph for the hooks: traced, they would write the first
 # step's numbers into every step.
@@ -74,14 +76,14 @@ class Hold:
             self.optimizer.register_step_pre_hook(_untraced(before_step)),
             self.optimizer.register_step_post_hook(_untraced(after_step)),
         ]
-        _HELD.add(self.optimizer)
+        _HELD[self.optimizer] = ref(self)
 
     def detach(self) -> None:
         """Leave the steps alone from now on."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
-        _HELD.discard(self.optimizer)
+        _HELD.pop(self.optimizer, None)
 
     def take_plans(self, plans: Sequence[GroupPlan]) -> None:
         """Change the plans; groups that are new have no past."""
@@ -162,6 +164,15 @@ def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
 def is_held(optimizer: Optimizer) -> bool:
     """Tell whether hooks of ours go along with the steps of an optimizer."""
     return optimizer in _HELD
+
+
+def rates_held(optimizer: Optimizer) -> tuple[HeldRate | None, ...]:
+    """Return the rate that is held in each group; none where nobody holds it."""
+    found = _HELD.get(optimizer)
+    hold = found() if found is not None else None
+    rates = [] if hold is None else [plan.rate for plan in hold.plans]
+    missing = len(optimizer.param_groups) - len(rates)  # groups may be new
+    return (*rates, *(None for _ in range(missing)))
 
 
 @torch.no_grad()
