@@ -47,6 +47,12 @@ def line_for_half_life(half_life: str, told: Explanation, run: Run) -> str:
     return f"{_symbol(told)}={there.value:.4g}  # was {told.value:g}"
 
 
+def is_as_good_as_none(told: Explanation) -> bool:
+    """Tell whether a half-life is so many runs long that no decay was meant by it."""
+    runs = told.half_life_average["run"]
+    return runs is None or runs > _HOPELESS_RUNS
+
+
 def _said(remedy: str, line: str = "") -> Callable[[Explanation, Run], Advice]:
     return lambda *_: (remedy, line)
 
@@ -60,8 +66,7 @@ def _decoupled(told: Explanation, _: Run) -> Advice:
 
 
 def _longer(told: Explanation, run: Run) -> Advice:
-    runs = told.half_life_average["run"]
-    if runs is None or runs > _HOPELESS_RUNS:
+    if is_as_good_as_none(told):
         remedy = (
             "It is as good as none, which suits fine-tuning: decay would wash out what "
             "was trained before. Write 0 and have one knob less:"

@@ -1,5 +1,6 @@
 """What an audit found: findings with evidence and remedy, and a table of groups."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -8,6 +9,12 @@ from dwindle.audit.codes import CODES, SEVERITIES, Severity, codes_of
 from dwindle.decay.run import Run
 
 _CHANGES = codes_of(["DW03"])
+_CODE = re.compile(r"\bDW\d{3}\b")
+# Sentences on what was not checked that name no code, by how they start.
+_ABOUT: Mapping[str, frozenset[str]] = {
+    "Sizes of the decay": codes_of(["DW009", "DW01", "DW023", "DW024", "DW026"]),
+    "Weights are taken to be": codes_of(["DW009", "DW023"]),
+}
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,6 +30,7 @@ class Finding:
         evidence: What was seen, with the numbers.
         remedy: What to do, in a sentence.
         line: The exact line to write, to be copied; empty where there is none.
+        is_slight: Whether it is a note here, whatever the severity of its code.
 
     Example:
         >>> found = Finding(code="DW001", where="fc.bias", evidence="0.1", remedy="")
@@ -36,14 +44,15 @@ class Finding:
     evidence: str
     remedy: str
     line: str = ""
+    is_slight: bool = False
 
     def __post_init__(self) -> None:
         codes_of([self.code])
 
     @property
     def severity(self) -> Severity:
-        """How bad it is: that of its code."""
-        return CODES[self.code].severity
+        """How bad it is: that of its code, but for one that is slight here."""
+        return "note" if self.is_slight else CODES[self.code].severity
 
     @property
     def title(self) -> str:
@@ -117,6 +126,7 @@ class Audit:
         table: The param groups.
         facts: What was understood of the run, name by name, in words.
         unchecked: Sentences that say what could not be checked, and what is missing.
+        in_both: Of a change: codes found before it and after it, which are left out.
 
     Example:
         >>> found = Finding(code="DW021", where="group 0", evidence="0", remedy="")
@@ -132,6 +142,7 @@ class Audit:
     table: tuple[GroupLine, ...] = ()
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     unchecked: tuple[str, ...] = ()
+    in_both: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         worst_first = sorted(self.findings, key=_rank)
@@ -151,7 +162,7 @@ class Audit:
     def selected(
         self, select: Iterable[str] = (), ignore: Iterable[str] = ()
     ) -> "Audit":
-        """Return the audit with some codes only.
+        """Return the audit with some codes only, and what was not checked of them.
 
         Args:
             select: Codes or prefixes of them to keep; all where empty.
@@ -163,7 +174,12 @@ class Audit:
         """
         wanted = (codes_of(select) or frozenset(CODES)) - codes_of(ignore)
         kept = tuple(found for found in self.findings if found.code in wanted)
-        return replace(self, findings=kept)
+        return replace(
+            self,
+            findings=kept,
+            unchecked=tuple(text for text in self.unchecked if _is_about(text, wanted)),
+            in_both=tuple(code for code in self.in_both if code in wanted),
+        )
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the audit as JSON has it."""
@@ -174,6 +190,7 @@ class Audit:
             "groups": [line.as_dict() for line in self.table],
             "findings": [found.as_dict() for found in self.findings],
             "unchecked": list(self.unchecked),
+            "in_both": list(self.in_both),
             "counts": self.counts,
             "exit_code": self.exit_code,
         }
@@ -192,6 +209,15 @@ class Audit:
         from dwindle.audit.show import as_html
 
         return as_html(self)
+
+
+def _is_about(text: str, wanted: frozenset[str]) -> bool:
+    """Tell whether a sentence on what was not checked is about any of some codes."""
+    codes = set(_CODE.findall(text))
+    for start, about in _ABOUT.items():
+        if text.startswith(start):
+            codes |= about
+    return not codes or not codes.isdisjoint(wanted)
 
 
 def _rank(found: Finding) -> tuple[int, bool, str]:

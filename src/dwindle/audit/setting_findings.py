@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dwindle.audit.advice import advice_for
+from dwindle.audit.advice import advice_for, is_as_good_as_none
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.decay.cautions import Caution
 from dwindle.decay.explain import Explanation, explain
@@ -11,7 +11,8 @@ from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 
 _ADVICE_FROM = " Keep weights in a wider format"
-_LENGTH = "--steps, or --epochs with --dataset-size and --batch-size"
+_DATA = "dataset_size (--dataset-size) and batch_size (--batch-size)"
+_LENGTH = f"steps (--steps), or epochs (--epochs) with {_DATA}"
 _LOW_PRECISION = frozenset({"bfloat16", "float16"})
 # A schedule has one shape at every length.
 _SAMPLED_STEPS = 1000
@@ -86,7 +87,7 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
 
     Example:
         >>> judge("torch.AdamW", 0.1, Run()).unchecked
-        ('Sizes of the decay were not checked: give --lr.',)
+        ('Sizes of the decay were not checked: give lr (--lr).',)
 
     """
     told = explain(value, knob, run=run)
@@ -98,18 +99,44 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
     if value == 0:  # only the second decay is left to be judged
         found = {code: each for code, each in found.items() if code == "DW013"}
     findings = tuple(
-        _finding(code, evidence, told, run, where) for code, evidence in found.items()
+        finding_of(code, evidence, told, run, where=where)
+        for code, evidence in found.items()
     )
     return Judged(
         explanation=told, findings=findings, unchecked=tuple(_unchecked(told))
     )
 
 
-def _finding(
-    code: str, evidence: str, told: Explanation, run: Run, where: str
+def finding_of(
+    code: str, evidence: str, told: Explanation, run: Run, *, where: str = ""
 ) -> Finding:
+    """Return what was found in a setting, with what to do about it.
+
+    A half-life of many runs is a note: there is no decay that one could turn up.
+
+    Args:
+        code: What was found.
+        evidence: What was seen.
+        told: What the setting does.
+        run: The run that it does it in.
+        where: What to call the place.
+
+    Example:
+        >>> run = Run(lr=5e-5, steps=1000)
+        >>> told = explain(0.01, "torch.AdamW", run=run)
+        >>> finding_of("DW010", "", told, run).severity
+        'note'
+
+    """
     remedy, line = advice_for(code, told, run)
-    return Finding(code=code, where=where, evidence=evidence, remedy=remedy, line=line)
+    return Finding(
+        code=code,
+        where=where,
+        evidence=evidence,
+        remedy=remedy,
+        line=line,
+        is_slight=code == "DW010" and is_as_good_as_none(told),
+    )
 
 
 def _unchecked(told: Explanation) -> Iterator[str]:
@@ -118,12 +145,12 @@ def _unchecked(told: Explanation) -> Iterator[str]:
         return
     if told.shrink_per_step is None:
         if told.family not in NO_RATE:
-            yield "Sizes of the decay were not checked: give --lr."
+            yield "Sizes of the decay were not checked: give lr (--lr)."
         return
     if told.e_folds is None:
         yield f"DW010 was not checked: give {_LENGTH}."
     if told.half_life["epochs"] is None:
-        yield "DW011 was not checked: give --dataset-size and --batch-size."
+        yield f"DW011 was not checked: give {_DATA}."
 
 
 def line_of_setting(

@@ -6,9 +6,8 @@ from dataclasses import replace
 
 from torch.optim import Optimizer
 
-from dwindle.audit.advice import advice_for
 from dwindle.audit.findings import Finding
-from dwindle.audit.setting_findings import Judged
+from dwindle.audit.setting_findings import Judged, finding_of
 from dwindle.decay.cautions import of_decay
 from dwindle.decay.half_life import average_half_life_steps
 from dwindle.decay.run import Run
@@ -67,11 +66,4 @@ def _too_long(told: Judged, run: Run) -> Iterator[Finding]:
     times = explanation.half_life, explanation.half_life_average
     for caution in of_decay(None, *times, run):
         if caution.code == _CAUTION:
-            remedy, line = advice_for(_TOO_LONG, explanation, run)
-            yield Finding(
-                code=_TOO_LONG,
-                where="",
-                evidence=caution.text,
-                remedy=remedy,
-                line=line,
-            )
+            yield finding_of(_TOO_LONG, caution.text, explanation, run)
