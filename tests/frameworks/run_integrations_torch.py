@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -124,10 +125,37 @@ def test_a_stream_with_a_size_that_is_told(loop, tmp_path):
     assert seen.kept == digits(seen.expected(12), rel=1e-6)
 
 
-def test_the_user_is_believed(loop, tmp_path):
-    """A fact that the user gives counts, also where the loop knows another."""
-    seen = LOOPS[loop](Asked(facts={"dataset_size": 40}), tmp_path)
-    assert seen.kept == digits(seen.expected(20), rel=1e-6)
+# what is given against what the loop has: batches of 4, 20 examples, 15 steps
+@pytest.mark.parametrize(
+    ("half_life", "facts", "steps", "told"),
+    [
+        ("2 epochs", {"dataset_size": 40}, 20, "dataset_size is 40 .* and 20 as the"),
+        ("2 epochs", {"batch_size": 10}, 4, "batch_size is 10 .* and 4 as the loop"),
+        ("2 epochs", {"batch_size": "10"}, 4, "batch_size is 10 .* and 4 as the loop"),
+        ("20% of the run", {"epochs": 6}, 6, "epochs=6, in steps, is 30 .* and 15 as"),
+        ("20% of the run", {"epochs": None, "steps": 30}, 6, "steps is 30 .* and 15 "),
+    ],
+)
+def test_the_user_is_believed(loop, half_life, facts, steps, told, tmp_path, caplog):  # noqa: PLR0913, PLR0917
+    """A fact that the user gives counts, and one line names that of the loop too."""
+    seen = LOOPS[loop](Asked(half_life=half_life, facts=facts), tmp_path)
+    assert seen.kept == digits(seen.expected(steps), rel=1e-6)
+    lines = [each for each in caplog.messages if "as it was given" in each]
+    # A loop of one's own does not know how long it is.
+    if loop == "accelerate" and "run" in half_life:
+        assert lines == []
+    else:
+        (line,) = lines
+        assert re.search(told, line)
+
+
+@pytest.mark.parametrize(
+    "facts", [{}, {"batch_size": 8}, {"dataset_size": 20}, {"epochs": 3}]
+)
+def test_the_same_number_is_no_contradiction(loop, facts, tmp_path, caplog):
+    """What the loop knows as well may be given, without a word."""
+    LOOPS[loop](Asked(accumulation=2, facts=facts), tmp_path)
+    assert "as it was given" not in caplog.text
 
 
 def test_a_slip_in_the_half_life(loop, tmp_path):

@@ -173,3 +173,27 @@ def test_fitted_twice(tmp_path):
         fit(module, [callback], tmp_path)
     assert kept(module.net) == digits(2**-6, rel=1e-6)
     assert math.isclose(callback.controllers[0].half_life_steps, 5)
+
+
+def test_the_callback_can_be_read(tmp_path):
+    """Before the training it says what it was asked, after it what was held."""
+    callback = DecayCallback(half_life=["1 epoch", None], schedule="constant")
+    asked = "a half-life of 1 epoch, constant; left alone; training has not begun"
+    assert repr(callback) == f"DecayCallback of Lightning: {asked}"
+    fit(Two(), [callback], tmp_path)
+    _, *held, alone = repr(callback).splitlines()
+    assert "\n".join(held) == repr(callback.controllers[0])
+    assert alone == "left alone"
+
+
+def test_a_batch_by_hand_is_believed(tmp_path, caplog):
+    """Under manual optimization nobody but the user knows how often it steps."""
+    fit(Two(), [DecayCallback(half_life="1 epoch", batch_size=8)], tmp_path)
+    assert "as it was given" not in caplog.text
+
+
+def test_several_optimizers_are_told_of_once(tmp_path, caplog):
+    """A contradiction is one line, however many optimizers are held."""
+    callback = DecayCallback(half_life="1 epoch", dataset_size=40)
+    fit(Two(), [callback], tmp_path)
+    assert caplog.text.count("dataset_size is 40 as it was given, and 20 as the") == 1

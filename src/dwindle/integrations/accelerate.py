@@ -34,7 +34,9 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
     Call it once, after ``accelerator.prepare``::
 
         model, optimizer, loader, scheduler = accelerator.prepare(...)
-        decay = hold_decay(accelerator, optimizer, "3 epochs", dataloader=loader)
+        decay = hold_decay(
+            accelerator, optimizer, half_life="3 epochs", dataloader=loader
+        )
 
     The loop stays as it is. ``save_state`` and ``load_state`` carry the controller.
     Steps that Accelerate leaves out, while it accumulates gradients or where the loss
@@ -51,7 +53,9 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr of the run.
-        batch_size: Examples of an optimizer step, over all processes.
+        batch_size: Examples of an optimizer step, over all processes and accumulated
+            batches. What is given counts, and a warning of the logger ``dwindle`` says
+            so where the loader tells another number.
         dataset_size: Examples of an epoch.
         epochs: Length of the run, for a half-life as a share of it.
         steps: Length of the run in optimizer steps, instead of ``epochs``.
@@ -80,9 +84,11 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         steps=steps,
         tokens_per_example=tokens_per_example,
     )
+    facts = facts_of_loader(accelerator, dataloader)
+    wish.warn_of_contradictions(facts, caller="hold_decay")
     controller = wish.controller(
         optimizer,
-        facts=facts_of_loader(accelerator, dataloader),
+        facts=facts,
         caller="hold_decay",
         scheduler=_paced(accelerator, scheduler),
     )

@@ -80,12 +80,12 @@ class _DecayStep:
 class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any to mypy
     """Holds a half-life of the kernels through a run of ``model.fit``.
 
-    ``model.fit(..., callbacks=[DecayCallback("3 epochs")])`` and nothing else changes:
-    the batches of an epoch and the length of the run are read from ``fit``, the peak
-    lr from the optimizer. The optimizer's own ``weight_decay`` is set to 0, and its
-    decay step becomes ours: part of the compiled training step, at the lr of that step,
-    before the update, once per real update (gradient accumulation, loss scaling,
-    several steps per execution). It keeps no state: a restored run goes on with it.
+    ``model.fit(..., callbacks=[DecayCallback(half_life="3 epochs")])`` and nothing else
+    changes: the batches of an epoch and the length of the run are read from ``fit``,
+    the peak lr from the optimizer. The optimizer's own ``weight_decay`` is set to 0,
+    and its decay step becomes ours: part of the compiled training step, at the lr of
+    that step, before the update, once per real update (gradient accumulation, loss
+    scaling, several steps per execution). It keeps no state: a restored run goes on.
 
     A variable decays if it is a kernel (:func:`decayed_variables`) and the optimizer's
     ``exclude_from_weight_decay`` does not name it; one without a gradient stays as it
@@ -150,6 +150,16 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         self.decayed: tuple[str, ...] = ()
         self._step: _DecayStep | None = None
         self._told = False
+
+    def __repr__(self) -> str:
+        asked = f"DecayCallback of Keras: a half-life of {self.half_life}"
+        if self._step is None:
+            peak = "" if self.lr_peak is None else f", lr_peak {self.lr_peak:g}"
+            return f"{asked}, {self.schedule}{peak}; training has not begun"
+        rate = self._step.rate
+        peak = "" if rate.lr_peak is None else f", lr_peak {rate.lr_peak:g}"
+        steps, decaying = f"{rate.half_life_steps:g} steps", len(self.decayed)
+        return f"{asked} ({steps}), {self.schedule}{peak}; {decaying} variables decay"
 
     @property
     def half_life_steps(self) -> float | None:

@@ -39,15 +39,16 @@ def _callback_class() -> Any:  # Any: the library has no types here
 class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen by running
     """Holds a half-life, or a penalty, through ``Trainer.fit`` of Lightning.
 
-    ``Trainer(callbacks=[DecayCallback("3 epochs")])``; ``configure_optimizers`` stays
-    as it is. The batch of a step (loader, accumulation, processes), the length of an
-    epoch and of the run are read from the Trainer, the peak lr from optimizer and
-    scheduler. Checkpoints carry the state. Where the accumulation changes between
-    epochs, the half-life is computed anew.
+    ``Trainer(callbacks=[DecayCallback(half_life="3 epochs")])``;
+    ``configure_optimizers`` stays as it is. The batch of a step (loader, accumulation,
+    processes), the length of an epoch and of the run are read from the Trainer, the
+    peak lr from optimizer and scheduler. Checkpoints carry the state. Where the
+    accumulation changes between epochs, the half-life is computed anew.
 
-    Several optimizers are held alike, or each as it is said: ``DecayCallback(["3
-    epochs", None])`` leaves the second one alone. With manual optimization an optimizer
-    is taken to step once per batch; give ``batch_size`` where it does not.
+    Several optimizers are held alike, or each as it is said:
+    ``DecayCallback(half_life=["3 epochs", None])`` leaves the second one alone. With
+    manual optimization an optimizer is taken to step once per batch; give
+    ``batch_size`` where it does not.
 
     Args:
         half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife, at the
@@ -55,9 +56,12 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr, where scheduler and optimizer do not tell it.
-        batch_size: Examples of a step; a loader of torch tells it.
+        batch_size: Examples of a step, over all devices and accumulated batches; a
+            loader of torch tells it. What is given counts, and a warning of the logger
+            ``dwindle`` says so where the Trainer has another number.
         dataset_size: Examples of an epoch; a stream has no length that could be read.
-        steps: Steps of the run; the Trainer knows it under automatic optimization.
+        epochs: Length of the run; the Trainer knows it under automatic optimization.
+        steps: Length of the run in optimizer steps, instead of ``epochs``.
         tokens_per_example: Sequence length, for a half-life in tokens.
 
     Raises:
@@ -77,6 +81,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         lr_peak: float | Sequence[float] | None = None,
         batch_size: int | None = None,
         dataset_size: int | None = None,
+        epochs: float | None = None,
         steps: int | None = None,
         tokens_per_example: float | None = None,
     ) -> None:
@@ -89,6 +94,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
             lr_peak=lr_peak,
             batch_size=batch_size,
             dataset_size=dataset_size,
+            epochs=epochs,
             steps=steps,
             tokens_per_example=tokens_per_example,
         )
@@ -100,11 +106,22 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         self._saved: list[Any] = []
         self._accumulation = 0
 
+    def __repr__(self) -> str:
+        if not self.controllers:
+            wishes = self._wishes or [self.wish]
+            each = "; ".join(
+                "left alone" if one is None else str(one) for one in wishes
+            )
+            return f"{_NAME} of Lightning: {each}; training has not begun"
+        held = ("left alone" if one is None else repr(one) for one in self.controllers)
+        return "\n".join([f"{_NAME} of Lightning, with", *held])
+
     def on_train_start(self, trainer: Any, *_: Any) -> None:
         """Take hold of the optimizers; go on from the state of a checkpoint."""
         refuse_deepspeed(type(trainer.strategy).__name__)
         self.release()
         wishes = self._wishes_for(trainer.optimizers)
+        self.wish.warn_of_contradictions(_known_surely(trainer), caller=_NAME)
         self.controllers = tuple(
             None if wish is None else _held(trainer, wish, optimizer)
             for wish, optimizer in zip(wishes, trainer.optimizers, strict=True)
@@ -189,6 +206,14 @@ def facts_of_trainer(trainer: Any) -> LoopFacts:
     if trainer.lightning_module.automatic_optimization:
         steps = trainer.estimated_stepping_batches
     return replace(facts, steps=int(steps) if 0 < steps < math.inf else None)
+
+
+def _known_surely(trainer: Any) -> LoopFacts:
+    """Leave out what is only taken to be so: a step per batch, made by hand."""
+    facts = facts_of_trainer(trainer)
+    if trainer.lightning_module.automatic_optimization:
+        return facts
+    return replace(facts, batch_size=None)
 
 
 def _held(trainer: Any, wish: Wish, optimizer: Optimizer) -> DecayController:

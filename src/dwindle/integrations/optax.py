@@ -100,7 +100,7 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
 
         lr = optax.warmup_cosine_decay_schedule(0.0, 3e-4, 500, 10_000)
         facts = {"batch_size": 256, "dataset_size": 50_000, "steps": 10_000}
-        held = decay("3 epochs", learning_rate=lr, **facts)
+        held = decay(half_life="3 epochs", learning_rate=lr, **facts)
         optimizer = optax.chain(optax.adam(lr), held)
 
     It cannot see the rest of the chain. Leave the chain's own decay off (``adamw``,
@@ -114,7 +114,9 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
 
         @optax.inject_hyperparams
         def build(learning_rate):
-            held = decay("500 steps", learning_rate=learning_rate, lr_peak=3e-4)
+            held = decay(
+                half_life="500 steps", learning_rate=learning_rate, lr_peak=3e-4
+            )
             return optax.chain(optax.adam(learning_rate), held)
 
     Args:

@@ -11,12 +11,17 @@ from torch.optim import Optimizer
 
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.held_rate import facts_asked_of, read_half_life
+from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.parameters.roles import held_parameters
 
 _LOG = getLogger("dwindle")
 _DECAYING_ROLES = ("weight", "embedding", "token")
+_CONTRADICTED = (
+    "%s: %s is %g as it was given, and %g as the loop has it. What was given counts; "
+    "leave it out where the loop is right."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,6 +130,48 @@ class Wish:
         if self.half_life is not None:
             read_half_life(self.half_life)  # a slip is told before anything is loaded
 
+    def __str__(self) -> str:
+        if self.penalty is not None:
+            return f"a penalty of {self.penalty:g}"
+        peak = "" if self.lr_peak is None else f", lr_peak {self.lr_peak}"
+        half_life = "none yet" if self.half_life is None else self.half_life
+        return f"a half-life of {half_life}, {self.schedule}{peak}"
+
+    def warn_of_contradictions(self, facts: LoopFacts, *, caller: str) -> None:
+        """Tell of each fact that was given where the loop knows another number.
+
+        Args:
+            facts: What the loop says of itself.
+            caller: What the user gave the facts to.
+
+        """
+        run, counted = self._run(facts), self._counts_epochs(facts)
+        for name, known in asdict(facts).items():
+            given = None if getattr(self, name) is None else getattr(run, name)
+            if None not in (given, known) and given != known:
+                _LOG.warning(_CONTRADICTED, caller, name, given, known)
+        # Trainers round part of an epoch up or down: one step more is no other run.
+        if counted and abs(run.total_steps - (facts.steps or run.total_steps)) > 1:
+            name = f"the length of the run, epochs={self.epochs}, in steps,"
+            _LOG.warning(_CONTRADICTED, caller, name, run.total_steps, facts.steps)
+
+    def _run(self, facts: LoopFacts) -> Run:
+        """Return the facts of the user, completed by those of the loop."""
+        known = {name: value for name, value in asdict(facts).items() if value}
+        if self._counts_epochs(facts):
+            known.pop("steps", None)  # the epochs that were given say how many
+        names = ("batch_size", "dataset_size", "epochs", "steps", "tokens_per_example")
+        given = {name: getattr(self, name) for name in names}
+        return Run(**(known | {k: v for k, v in given.items() if v is not None}))
+
+    def _counts_epochs(self, facts: LoopFacts) -> bool:
+        """Tell whether the epochs that were given say the steps of the run."""
+        size = None not in (
+            self.batch_size or facts.batch_size,
+            self.dataset_size or facts.dataset_size,
+        )
+        return size and self.epochs is not None and self.steps is None
+
     def controller(
         self, optimizer: Optimizer, *, facts: LoopFacts, caller: str, scheduler: Any
     ) -> DecayController:  # scheduler: Any, torch's and wrappers that are none
@@ -136,11 +183,21 @@ class Wish:
             RefusedError: If the optimizer cannot be held exactly.
 
         """
-        known = {name: value for name, value in asdict(facts).items() if value}
-        given = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        said = {name: value for name, value in given.items() if value is not None}
+        run = self._run(facts)
         with facts_asked_of(caller):
-            return DecayController(optimizer, **(known | said), scheduler=scheduler)
+            return DecayController(
+                optimizer,
+                half_life=self.half_life,
+                penalty=self.penalty,
+                schedule=self.schedule,
+                lr_peak=self.lr_peak,
+                batch_size=run.batch_size,
+                dataset_size=run.dataset_size,
+                epochs=run.epochs,
+                steps=run.steps,
+                tokens_per_example=run.tokens_per_example,
+                scheduler=scheduler,
+            )
 
 
 class Paced:
@@ -158,6 +215,11 @@ class Paced:
 
     def __init__(self, scheduler: Any, *, times: int = 1, every: int = 1) -> None:
         self._paced, self._times, self._every, self._calls = scheduler, times, every, 0
+
+    @property
+    def paced(self) -> Any:
+        """The scheduler at its own pace."""
+        return self._paced
 
     def step(self) -> None:
         """Do what the loop does with the scheduler at one step of the optimizer."""

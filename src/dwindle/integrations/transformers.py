@@ -24,6 +24,7 @@ except ImportError as error:
     ) from error
 
 _LOG = getLogger("dwindle")
+_NAME = "DecayCallback"
 
 
 class DecayCallback(  # misc: without the library its classes are Any to mypy
@@ -32,10 +33,10 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 ):
     """Holds a half-life, or a penalty, through a run of ``transformers.Trainer``.
 
-    ``Trainer(..., callbacks=[DecayCallback("3 epochs")])`` and nothing else changes:
-    the batch of a step (per device, accumulation, processes), the data and the number
-    of steps are read from the Trainer, the peak lr from its scheduler. Checkpoints
-    carry the state, and ``resume_from_checkpoint`` goes on with it. (Under
+    ``Trainer(..., callbacks=[DecayCallback(half_life="3 epochs")])`` and nothing else
+    changes: the batch of a step (per device, accumulation, processes), the data and the
+    number of steps are read from the Trainer, the peak lr from its scheduler.
+    Checkpoints carry the state, and ``resume_from_checkpoint`` goes on with it. (Under
     ``restore_callback_states_from_checkpoint`` the Trainer makes a callback of its own
     then: its ``callback_handler.callbacks`` has the one whose controller is at work.)
 
@@ -52,9 +53,12 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr, where scheduler and optimizer do not tell it.
-        batch_size: Examples of a step; the Trainer knows it.
+        batch_size: Examples of a step, over all devices and accumulated batches; the
+            Trainer knows it. What is given counts, and a warning of the logger
+            ``dwindle`` says so where the Trainer has another number.
         dataset_size: Examples of an epoch; a stream has no length that could be read.
-        steps: Steps of the run; the Trainer knows it.
+        epochs: Length of the run; the Trainer knows it.
+        steps: Length of the run in optimizer steps, instead of ``epochs``.
         tokens_per_example: Sequence length, for a half-life in tokens.
 
     Raises:
@@ -73,6 +77,7 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         lr_peak: float | Sequence[float] | None = None,
         batch_size: int | None = None,
         dataset_size: int | None = None,
+        epochs: float | None = None,
         steps: int | None = None,
         tokens_per_example: float | None = None,
     ) -> None:
@@ -83,11 +88,17 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
             lr_peak=lr_peak,
             batch_size=batch_size,
             dataset_size=dataset_size,
+            epochs=epochs,
             steps=steps,
             tokens_per_example=tokens_per_example,
         )
         self.controller: DecayController | None = None
         """What holds the decay, from the start of training on; print it."""
+
+    def __repr__(self) -> str:
+        if self.controller is None:
+            return f"{_NAME} of transformers: {self.wish}; training has not begun"
+        return f"{_NAME} of transformers, with a {self.controller!r}"
 
     # Any here and below: the Trainer's objects have no types without the library.
     def on_train_begin(self, args: Any, state: Any, *_: Any, **parts: Any) -> None:
@@ -96,10 +107,12 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         self.release()
         optimizer = parts["optimizer"]
         mark_groups(optimizer, parts["model"])
+        facts = facts_of_trainer(args, state, parts["train_dataloader"])
+        self.wish.warn_of_contradictions(facts, caller=_NAME)
         self.controller = self.wish.controller(
             optimizer,
-            facts=facts_of_trainer(args, state, parts["train_dataloader"]),
-            caller="DecayCallback",
+            facts=facts,
+            caller=_NAME,
             scheduler=parts["lr_scheduler"],
         )
         if state.global_step:
@@ -121,7 +134,6 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         """Return what the Trainer writes into a checkpoint, as JSON."""
         half_life = self.wish.half_life
         arguments = asdict(self.wish) | {"half_life": half_life and str(half_life)}
-        del arguments["epochs"]  # the Trainer counts steps
         held = None if self.controller is None else self.controller.state_dict()
         return {"args": arguments, "attributes": {"saved": held}}
 

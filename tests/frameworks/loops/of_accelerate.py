@@ -59,7 +59,7 @@ def _held(accelerator, asked, parts):
     return hold_decay(
         accelerator,
         optimizer,
-        asked.half_life,
+        half_life=asked.half_life,
         dataloader=loader,
         scheduler=scheduler,
         schedule=asked.schedule,

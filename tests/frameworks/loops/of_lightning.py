@@ -94,7 +94,8 @@ def trainer_of(asked, folder, callbacks, **options):
 def train(asked, folder):
     """Train as asked, and tell what was seen."""
     module = Module(asked)
-    callback = DecayCallback(asked.half_life, schedule=asked.schedule, **asked.facts)
+    wish = {"half_life": asked.half_life, "schedule": asked.schedule}
+    callback = DecayCallback(**wish | asked.facts)
     trainer = trainer_of(asked, folder, [callback])
     loader = Going(data_of(asked), batch_size=BATCH, drop_last=asked.drop_last)
     path = asked.resume_from and f"{folder}/at-step={asked.resume_from}.ckpt"

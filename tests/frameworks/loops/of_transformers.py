@@ -46,7 +46,8 @@ def train(asked, folder):
     optimizer = optimizer_of(asked, model)
     scheduler = LambdaLR(optimizer, factor(asked))
     lrs = recording(optimizer)
-    callback = DecayCallback(asked.half_life, schedule=asked.schedule, **asked.facts)
+    wish = {"half_life": asked.half_life, "schedule": asked.schedule}
+    callback = DecayCallback(**wish | asked.facts)
     trainer = Trainer(
         model=model,
         args=arguments(asked, folder),
