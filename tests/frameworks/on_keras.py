@@ -92,6 +92,27 @@ def test_a_kernel_decays_as_asked_under_every_optimizer(name):
     assert callback.half_life_steps == BATCHES
 
 
+@pytest.mark.parametrize(
+    "half_life",
+    ["10 steps", "1.25 epochs", "80 examples", "1600 tokens", "31.25% of the run"],
+)
+def test_on_every_clock(half_life):
+    """Ten steps by any clock, given by its name as everywhere, are ten steps."""
+    callback = DecayCallback(half_life=half_life, batch_size=8, tokens_per_example=20)
+    left = _e_folds(_model(OF_KERAS.Adam(PEAK)), callback)
+    assert left == digits(3.2 * math.log(2), rel=SINGLE)
+
+
+def test_the_callback_can_be_read():
+    """Before the training it says what it was asked, after it what is held."""
+    callback = DecayCallback(half_life="1 epoch")
+    asked = "DecayCallback of Keras: a half-life of 1 epoch"
+    assert repr(callback) == f"{asked}, follow-lr; training has not begun"
+    _fit(_model(OF_KERAS.Adam(PEAK)), callback, epochs=1)
+    held = f"{asked} (8 steps), follow-lr, lr_peak 0.03; 2 variables decay"
+    assert repr(callback) == held
+
+
 @pytest.mark.parametrize("schedule", POWERS)
 @pytest.mark.parametrize("lr", [WARM, FALLING], ids=["warm-up from 0", "steps"])
 def test_the_decay_goes_with_the_lr_of_each_step(schedule, lr):

@@ -291,6 +291,6 @@ def test_every_clock():
     }
     for half_life in ("2 epochs", "400 examples", "2800 tokens", "50% of the run"):
         chain = optax.chain(
-            optax.sgd(warm), decay(half_life, learning_rate=warm, **facts)
+            optax.sgd(warm), decay(half_life=half_life, learning_rate=warm, **facts)
         )
         assert left_of(chain)[0, 0] == digits(asked("follow-lr", warm), rel=DOUBLE)
