@@ -24,7 +24,7 @@ accelerator = Accelerator(cpu=True, gradient_accumulation_steps=2)
 model, optimizer, loader = accelerator.prepare(model, optimizer, loader)
 # The batch of a step is 2 × 50 here, and more with more processes: it is read.
 controller = hold_decay(
-    accelerator, optimizer, "20% of the run", dataloader=loader, epochs=EPOCHS
+    accelerator, optimizer, half_life="20% of the run", dataloader=loader, epochs=EPOCHS
 )
 
 for epoch in range(EPOCHS):

@@ -34,7 +34,7 @@ model.compile(
 start = model.get_layer("hidden").kernel.numpy().copy()
 
 # Batches per epoch, length of the run and peak lr are read from fit and optimizer.
-hold = DecayCallback("3 epochs")
+hold = DecayCallback(half_life="3 epochs")
 model.fit(
     inputs, digits.target, batch_size=BATCH, epochs=EPOCHS, verbose=2, callbacks=[hold]
 )

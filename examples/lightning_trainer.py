@@ -39,7 +39,7 @@ digits = load_digits()
 inputs = torch.tensor(digits.data / 16, dtype=torch.float32)
 data = TensorDataset(inputs, torch.tensor(digits.target))
 
-hold = DecayCallback("3 epochs")
+hold = DecayCallback(half_life="3 epochs")
 trainer = Trainer(
     max_epochs=EPOCHS,
     accelerator="cpu",

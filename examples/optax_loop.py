@@ -25,7 +25,9 @@ params = {
 
 lr = optax.warmup_cosine_decay_schedule(0.0, 3e-3, steps // 10, steps)
 facts = {"batch_size": BATCH, "dataset_size": steps_per_epoch * BATCH, "steps": steps}
-optimizer = optax.chain(optax.adam(lr), decay("3 epochs", learning_rate=lr, **facts))
+optimizer = optax.chain(
+    optax.adam(lr), decay(half_life="3 epochs", learning_rate=lr, **facts)
+)
 
 
 def loss_of(params, batch, target):

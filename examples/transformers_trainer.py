@@ -37,7 +37,7 @@ with tempfile.TemporaryDirectory() as folder:
     )
     # Without this optimizer the Trainer makes its own groups: embeddings decay too.
     optimizer = torch.optim.AdamW(decay_groups(model), lr=args.learning_rate)
-    hold = DecayCallback("2 epochs")
+    hold = DecayCallback(half_life="2 epochs")
     trainer = Trainer(
         model, args, train_dataset=data, optimizers=(optimizer, None), callbacks=[hold]
     )
