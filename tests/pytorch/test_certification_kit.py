@@ -130,6 +130,12 @@ def test_a_planted_fault_gets_no_certificate(name, why):
         check_controller(getattr(planted_optimizers, name))
 
 
+def test_a_refusal_in_a_sentence_has_one_period():
+    """What ends in a period itself gets no second one."""
+    with pytest.raises(CertificationError, match=r"[^.]\. dwindle\.testing\.cert"):
+        check_controller(planted_optimizers.DecaysSecretly)
+
+
 @pytest.mark.parametrize("name", REFUSED)
 def test_a_refusal_has_its_reason(name):
     """What is refused at the start has a reason, and no numbers."""

@@ -124,10 +124,18 @@ class HeldRate:
             raise RangeError("lr", lr, "a finite number, 0 or more")
         shrink = float(self.shrink_of(lr))
         if not shrink < 1:
-            must = f"so far above lr_peak, {self.lr_peak:g}, that some weight is left"
-            remedy = "Give lr_peak=..., the largest lr of the run."
-            raise RangeError("lr", lr, f"not {must}", remedy)
+            raise self._too_high(lr)
         return shrink
+
+    def _too_high(self, lr: float) -> RangeError:
+        peak = self.lr_peak or 0.0
+        most = peak * self.shrink_at_peak ** (-1 / self.power)
+        must = (
+            f"below {most:g}, where a step takes the whole weight (lr_peak is {peak:g})"
+        )
+        return RangeError(
+            "lr", lr, must, "Give lr_peak=..., the largest lr of the run."
+        )
 
     def shrink_of(self, lr: Any) -> Any:  # Any: a number that is being traced
         """Do as :meth:`shrink_at`, unchecked, for the number of a compiled program."""
@@ -183,11 +191,12 @@ def read_half_life(half_life: str | HalfLife) -> HalfLife:
 
 
 @contextmanager
-def facts_asked_of(caller: str) -> Iterator[None]:
+def facts_asked_of(caller: str, *, has_epochs: bool = False) -> Iterator[None]:
     """Let a missing fact be asked for as an argument of what the user called.
 
     Args:
         caller: Name of a function or class with an argument for each fact.
+        has_epochs: Whether it counts steps from epochs and sizes, too.
 
     Raises:
         MissingFactError: The one from inside, with the caller in its remedy.
@@ -196,5 +205,5 @@ def facts_asked_of(caller: str) -> Iterator[None]:
     try:
         yield
     except MissingFactError as error:
-        error.caller = caller
+        error.caller, error.has_epochs = caller, has_epochs
         raise

@@ -78,10 +78,13 @@ class MissingFactError(DwindleError, LookupError):
     caller: str = (
         ""  # what has an argument of the fact's name; else command line and Run
     )
+    has_epochs: bool = False  # whether the caller counts steps from epochs, too
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text: the fact, the formula that needs it, the option."""
         here = f"{self.caller}({self.fact}=...)"
+        if self.fact == "steps" and self.has_epochs:
+            here += ", or its epochs with batch_size and dataset_size"
         there = f"{self.option}, or Run({self.fact}=...) in Python"
         return (
             f"{self.needed_for} needs {self.fact}.",

@@ -31,7 +31,7 @@ class CertificationError(DwindleError, RuntimeError):
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text: what must hold, every scenario that failed, what to do."""
-        listed = "; ".join(self.failures)
+        listed = "; ".join(each.removesuffix(".") for each in self.failures)
         return (
             f"Held by a DecayController, {self.optimizer} must decay exactly as asked.",
             f"Got {len(self.failures)} that failed: {listed}.",
