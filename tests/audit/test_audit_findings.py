@@ -72,6 +72,39 @@ def test_selecting_and_ignoring():
         audit.selected(["DW9"])
 
 
+def test_what_was_not_checked_is_told_of_selected_codes_only():
+    """A sentence on a code goes with the code; one that names none always stays."""
+    told = (
+        "DW010 was not checked: give steps.",
+        "Sizes of the decay were not checked: give lr.",
+        "Weights are taken to be float32.",
+        "deepspeed is not read.",
+    )
+    audit = replace(audit_of(), unchecked=told, in_both=("DW010", "DW021"))
+    assert audit.selected(["DW001"]).unchecked == told[3:]
+    assert audit.selected(["DW010"]).unchecked == (*told[:2], told[3])
+    assert audit.selected([], ["DW"]).unchecked == told[3:]
+    assert audit.selected().unchecked == told
+    assert audit.selected(["DW01"]).in_both == ("DW010",)
+
+
+def test_a_slight_finding_is_a_note():
+    """What is slight here never fails, whatever the severity of its code."""
+    slight = Finding(code="DW010", where="", evidence="", remedy="", is_slight=True)
+    audit = Audit(target="t", findings=(slight,))
+    assert (slight.severity, audit.exit_code) == ("note", 0)
+    assert slight.as_dict()["severity"] == "note"
+
+
+def test_a_change_says_what_it_leaves_out():
+    """What both sides have is named, so that nothing new is not taken for nothing."""
+    quiet = str(replace(audit_of(), in_both=("DW010", "DW023")))
+    told = "Nothing new was found. Left out, for both have it: DW010, DW023."
+    assert told in quiet
+    loud = str(replace(audit_of("DW001"), in_both=("DW010",)))
+    assert "1 warning. Left out, for both have it: DW010." in loud
+
+
 def test_a_finding_has_a_code_that_is_known():
     """A finding cannot have a code without a page."""
     with pytest.raises(UnknownNameError, match="Got 'DW999'"):
@@ -89,6 +122,7 @@ def test_the_json_has_the_documented_fields():
         "groups",
         "findings",
         "unchecked",
+        "in_both",
         "counts",
         "exit_code",
     ]

@@ -152,10 +152,32 @@ def test_what_was_wrong_before_is_not_told_again():
     longer = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=6)
     audit = audit_change(0.1, "torch.AdamW", before=run, after=longer)
     assert [each.code for each in audit.findings] == ["DW031"]
+    assert audit.in_both == ("DW010",)
     fresh = audit_change(
         0.1, "torch.AdamW", before=run, after=Run(lr=1e-4, dtype="bfloat16")
     )
     assert "DW009" in [each.code for each in fresh.findings]
+
+
+def test_a_finding_that_became_worse_is_told():
+    """A half-life of 13.9 runs is a note, one of 6.9 runs a warning: that is new."""
+    short, long = Run(lr=1e-3, steps=500), Run(lr=1e-3, steps=1000)
+    audit = audit_change(0.1, "torch.AdamW", before=short, after=long)
+    assert found(audit, "DW010").severity == "warning"
+    assert audit.in_both == ()
+
+
+def test_facts_that_move_are_told_old_and_new():
+    """The header has both sides of a fact that moved, and one of one that stayed."""
+    old = {"batch": "128", "epochs": "3", "warm-up": "5%"}
+    new = {"batch": "256", "epochs": "3", "examples": "9"}
+    before, after = (Audit(target="t", facts=facts) for facts in (old, new))
+    assert compare_audits(before, after).facts == {
+        "batch": "128 → 256",
+        "epochs": "3",
+        "examples": "? → 9",
+        "warm-up": "5% → ?",
+    }
 
 
 def line_of(group, *, knob="torch.optim.AdamW", decay=0.1, numbers=10, lr=1e-3):

@@ -133,16 +133,29 @@ def test_a_hopeless_decay_is_not_turned_up():
     """Where a half-life is many runs long, as in fine-tuning, 0 is what to write."""
     run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
     (found,) = findings_of_setting("torch.AdamW", 0.1, run)
-    assert found.code == "DW010"
+    assert (found.code, found.severity) == ("DW010", "note")
     assert found.line == "weight_decay=0.0  # was 0.1"
     assert "fine-tuning" in found.remedy
 
 
 @pytest.mark.parametrize(
+    ("steps", "severity"),
+    [(6000, "warning"), (700, "warning"), (690, "note"), (10, "note")],
+)
+def test_a_half_life_of_some_runs_is_a_warning_of_many_a_note(steps, severity):
+    """Its 6,931 steps are a warning up to ten times the run, a note beyond that."""
+    (found,) = findings_of_setting("torch.AdamW", 0.1, Run(lr=1e-3, steps=steps))
+    assert (found.code, found.severity) == ("DW010", severity)
+
+
+@pytest.mark.parametrize(
     ("run", "told"),
     [
-        (Run(), ["Sizes of the decay were not checked: give --lr."]),
-        (Run(lr=1e-3, steps=20_000), ["DW011 was not checked: give --dataset-size"]),
+        (Run(), ["Sizes of the decay were not checked: give lr (--lr)."]),
+        (
+            Run(lr=1e-3, steps=20_000),
+            ["DW011 was not checked: give dataset_size (--dataset-size)"],
+        ),
         (Run(lr=1e-3, **DATA), []),
     ],
 )

@@ -14,7 +14,7 @@ MANY = "a0: &a0 {k: 1}\n" + "".join(
 BROKEN = {
     "a key twice": ("a.json", '{"lr": 1, "lr": 2}', "the key 'lr' stands twice"),
     "a key twice, inside": ("a.json", '{"x": {"y": 1, "y": 2}}', "'y' stands twice"),
-    "a list": ("a.json", "[1]", "a list instead of names and values"),
+    "a list": ("a.json", "[1]", "one thing of type list instead of names and values"),
     "no JSON": ("a.json", "{", "a mistake in it"),
     "deep": ("a.json", "[" * 100_000, "nested too deep"),
     "a long number": ("a.json", '{"a": ' + "1" * 10_000 + "}", "a mistake in it"),
@@ -23,7 +23,11 @@ BROKEN = {
     "twice as text": ("a.yaml", "1: 1\n'1': 2", "the key '1' stands twice"),
     "no YAML": ("a.yml", "a: [", "a mistake in it: while parsing"),
     "two documents": ("a.yaml", "a: 1\n---\nb: 2", "a mistake in it"),
-    "nothing": ("a.yaml", "", "a NoneType instead of names and values"),
+    "nothing": (
+        "a.yaml",
+        "",
+        "nothing (the file is empty, or null) instead of names and values",
+    ),
     "code": (
         "a.yaml",
         "!!python/object/apply:os.system ['exit 1']",

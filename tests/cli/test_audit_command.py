@@ -43,6 +43,9 @@ PROGRAM = """
     def raises():
         raise KeyError("first line\\nno such key")
 
+    def deep():
+        return torch.optim.SGD([torch.zeros(1)], lr=-1)
+
     def leaves():
         raise SystemExit(3)
 
@@ -73,6 +76,7 @@ def folder(tmp_path, monkeypatch):
     """A folder with a program and a sound file of settings, which one is in."""
     (tmp_path / "train_it.py").write_text(textwrap.dedent(PROGRAM))
     (tmp_path / "broken_it.py").write_text("1 / 0\n")
+    (tmp_path / "syntax_it.py").write_text("import sys\nsys.exit(\n")
     (tmp_path / "imports_it.py").write_text("import no_such_library\n")
     (tmp_path / "leaves_it.py").write_text("import sys\nsys.exit('usage: ...')\n")
     (tmp_path / "args.json").write_text(json.dumps(SOUND))
@@ -140,6 +144,29 @@ def test_facts_and_devices_reach_the_file(capsys):
 
 
 @pytest.mark.usefixtures("folder")
+def test_only_selected_codes_are_said_to_be_unchecked(capsys):
+    """Without facts DW010 is not checked: told, but not to who asked for DW001."""
+    assert "DW011 was not checked" in said("args.json", capsys, 0).out
+    assert "not checked" not in said("args.json --select DW001", capsys, 0).out
+    assert "not checked" not in said("args.json --ignore DW", capsys, 0).out
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_change_shows_its_facts_and_what_it_leaves_out(capsys):
+    """The header has old and new, of a file or function; and codes of both sides."""
+    line = "args.json --dataset-size 9999 --epochs 1 --batch-size 128:256"
+    shown = " ".join(said(line, capsys, 1).out.split())
+    assert "batch 128 → 256" in shown
+    assert "Left out, for both have it: DW010" in shown
+    line = "train_it:make --dataset-size 9999 --epochs 1 --batch-size 8:16"
+    shown = " ".join(said(line, capsys, 1).out.split())
+    assert "batch_size 8 → 16" in shown
+    assert "dataset_size 9,999 ·" in shown
+    same = " ".join(said("args.json args.json --epochs 1", capsys, 0).out.split())
+    assert "Nothing was found." in same
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_change_of_facts_on_one_file(capsys):
     """before:after beside one file says what the change does."""
     line = "args.json --dataset-size 1281167 --batch-size 256:2048"
@@ -202,14 +229,23 @@ WRONG = {
     "no package": ("no.such.module:make", "name a module that Python finds"),
     "no function": ("train_it:mak", "It has make"),
     "no method": ("train_it:make.nothing", "no nothing"),
-    "a value": ("train_it:value", "value, which is a float"),
+    "a value": ("train_it:value", "value, which is of type float"),
     "arguments": ("train_it:wants", "needs no arguments"),
     "raises": ("train_it:raises", r"Got KeyError: 'first line\nno such key', in"),
+    "raises early": ("train_it:raises", "must return, but raised before it did"),
+    "its own line": ("train_it:raises", "in train_it.py line 24"),
+    "a torch error": ("train_it:deep", "in train_it.py line 27"),
+    "a syntax error": (
+        "syntax_it:make",
+        "Got SyntaxError: '(' was never closed, in syntax_it.py line 2.",
+    ),
+    "a space": ("args.json --select DW001 DW002", "--select DW001,DW002"),
+    "a space before": ("--ignore DW001, dw01 args.json", "commas and no spaces"),
     "leaves": ("train_it:leaves", "SystemExit: 3"),
-    "a number": ("train_it:number", "Got an int"),
+    "a number": ("train_it:number", "Got something of type int"),
     "None": ("train_it:nothing", "Got None"),
     "one thing": ("train_it:one", "Got 1 things (Linear)"),
-    "swapped": ("train_it:swapped", "Got an AdamW as model"),
+    "swapped": ("train_it:swapped", "Got AdamW as model"),
     "half a dict": ("train_it:half", "Got a dict with model"),
     "broken": (
         "broken_it:make",

@@ -9,6 +9,7 @@ from transformers.optimization import get_scheduler
 from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
+from dwindle.audit.trainer_names import NAMES
 from dwindle.audit.trainer_optimizers import TRAINER_OPTIMIZERS
 from dwindle.audit.trainer_schedules import TRAINER_SCHEDULES, Facts, schedule_of
 from dwindle.audit.training_arguments import read_training_arguments
@@ -177,3 +178,9 @@ def test_a_text_for_a_number_stops_the_trainer(field, tmp_path):
         Trainer(model=model, args=real).create_optimizer().step()
     found = read_training_arguments(written(tmp_path, real)).findings
     assert [each.code for each in found] == ["DW020"]
+
+
+def test_every_argument_has_a_known_name():
+    """No argument of the Trainer is taken for a key of one's own, or for a mistake."""
+    fields = set(TrainingArguments.__dataclass_fields__)
+    assert sorted(fields - NAMES) == []

@@ -18,6 +18,8 @@ _SAME_WITHIN = 0.05
 # The data's clocks first: on them a half-life carries over.
 _CLOCKS = ("epochs", "tokens", "examples", "steps")
 
+_UNTOLD = "?"
+
 # What a person calls the facts that change, in the order in which one tells them.
 _FACTS: Mapping[str, Callable[[Run], object]] = {
     "batch": lambda run: run.batch_size,
@@ -95,7 +97,8 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
         after: Audit of the set-up after it.
 
     Returns:
-        What the change moved, and the findings that were not there before.
+        What the change moved, and the findings that were not there before; codes that
+        both have are named in ``in_both``, and facts that moved are ``old → new``.
 
     Example:
         >>> audit = _audit_of(0.1, "torch.AdamW", Run(lr=1e-3))
@@ -104,8 +107,9 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
 
     """
     pairs, untold = _pairs(before, after)
-    old_codes = {found.code for found in before.findings}
-    fresh = [found for found in after.findings if found.code not in old_codes]
+    known = {(found.code, found.severity) for found in before.findings}
+    fresh = [each for each in after.findings if (each.code, each.severity) not in known]
+    shared = {found.code for found in after.findings if found not in fresh}
     findings = {
         (found.code, found.evidence): found
         for old, new in pairs
@@ -116,8 +120,9 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
         optimizer=_arrow(before.optimizer or "?", after.optimizer or "?"),
         findings=(*findings.values(), *fresh),
         table=(*_marked("before", before.table), *_marked("after", after.table)),
-        facts=after.facts,
+        facts=_facts_of_both(before.facts, after.facts),
         unchecked=tuple(dict.fromkeys((*untold, *after.unchecked))),
+        in_both=tuple(sorted(shared)),
     )
 
 
@@ -143,7 +148,32 @@ def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
 
     """
     lines = tuple(_line_after(line, before, after) for line in audit.table)
-    return compare_audits(audit, replace(audit, table=lines))
+    facts = facts_of_run(after) if audit.facts == facts_of_run(before) else audit.facts
+    return compare_audits(audit, replace(audit, table=lines, facts=facts))
+
+
+def facts_of_run(run: Run) -> dict[str, str]:
+    """Return what a run tells of its scale and schedule, name by name, in words.
+
+    Example:
+        >>> facts_of_run(Run(batch_size=256, dataset_size=1_281_167))
+        {'batch_size': '256', 'dataset_size': '1,281,167'}
+
+    """
+    told = {name: _shown(value) for name, value in run.quantities().items()}
+    shape = run.schedule.shape
+    return told | ({} if shape == "constant" else {"schedule": shape})
+
+
+def _shown(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
+
+
+def _facts_of_both(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
+    return {
+        name: _arrow(old.get(name, _UNTOLD), new.get(name, _UNTOLD))
+        for name in (*new, *(name for name in old if name not in new))
+    }
 
 
 def _line_after(line: GroupLine, before: Run, after: Run) -> GroupLine:

@@ -13,7 +13,7 @@ CHANGE_CODES = (
         found="The half-life at the peak lr before and after, on the best clock that "
         "the facts tell; a change of more than a twentieth is a finding.",
         write="Type the number that the finding gives, or hold the half-life: "
-        'DecayController(optimizer, half_life="3 epochs", ...).',
+        'DecayController(optimizer, half_life="3 epochs", ...) from dwindle.pytorch.',
         source="Wang & Aitchison 2024 (2405.13698); Bergsma et al. 2025 (2505.13738)",
     ),
     Code(

@@ -38,9 +38,10 @@ SETTING_CODES = (
         title="the half-life is longer than the run",
         why="A weight with zero gradient keeps more than half of its initial size: the "
         "decay barely acts, weights reach no equilibrium, and tuning the number shows "
-        "mostly noise. GPT-3 and BERT were trained so; most fine-tuning is.",
+        "mostly noise. GPT-3 was trained so; most fine-tuning is, and rightly: beyond "
+        "10 runs there is no decay to turn up, and this is a note.",
         found="e-folds of the whole run, step by step along the lr schedule, below "
-        "ln 2.",
+        "ln 2; a note where the half-life is longer than 10 runs.",
         write="For a decay that acts, ask for a half-life: dwindle convert "
         'half-life="20% of the run" --to torch.optim.AdamW ...; else write 0 and have '
         "one knob less.",
@@ -149,6 +150,18 @@ SETTING_CODES = (
         "optimizer yourself: Trainer(..., optimizers=(optimizer, scheduler)).",
         source="transformers 5.23.0, trainer.py (create_optimizer), "
         "trainer_optimizer.py",
+    ),
+    Code(
+        code="DW028",
+        severity="error",
+        title="a key that nobody reads",
+        why="A key with a typing mistake is no argument: a script that picks its keys "
+        "takes the default without a word, 0 for weight_decay; TrainingArguments "
+        "refuse it.",
+        found="A key of the file that TrainingArguments do not have, one or two typing "
+        "mistakes from one that bears on the decay. Other unknown keys are tolerated.",
+        write="Write the name that was meant; the finding has the line.",
+        source="transformers 5.23.0, training_args.py: the names of its fields",
     ),
     Code(
         code="DW026",

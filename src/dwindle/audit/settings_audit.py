@@ -6,8 +6,9 @@ from dataclasses import replace
 from dwindle.audit.change import compare_audits
 from dwindle.audit.file_values import is_json, line_for, text_line_for
 from dwindle.audit.findings import Audit, Finding, GroupLine
-from dwindle.audit.recipes import nearest_recipe, recipe_finding
-from dwindle.audit.setting_findings import Judged, judge, line_of_setting
+from dwindle.audit.recipes import recipe_finding
+from dwindle.audit.setting_findings import judge, line_of_setting
+from dwindle.audit.trainer_names import meant_by
 from dwindle.audit.training_arguments import (
     Given,
     TrainingSetting,
@@ -58,7 +59,7 @@ def audit_training_arguments(
         optimizer=_optimizer(setting),
         findings=findings,
         table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
-        facts={**setting.facts, **_nearest(judged)},
+        facts=setting.facts,
         unchecked=(*judged.unchecked, *setting.unchecked),
     )
 
@@ -120,12 +121,6 @@ def _optimizer(setting: TrainingSetting) -> str:
     return f"{setting.optim} (decays as {setting.knob})"
 
 
-def _nearest(judged: Judged) -> dict[str, str]:
-    told = judged.explanation
-    recipe = nearest_recipe(told.family, told.e_folds)
-    return {} if recipe is None else {"nearest recipe": recipe.name}
-
-
 def _in_file(found: Finding, path: str) -> Finding:
     """Say the line of a remedy as the file has it, not as Python."""
     number = _NUMBER.fullmatch(found.line)
@@ -141,11 +136,20 @@ def _in_file(found: Finding, path: str) -> Finding:
 
 
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
-    if setting.weight_decay:
+    if setting.weight_decay or _is_misspelt(setting):
         return []
     said = "weight_decay is 0." if setting.is_typed else _UNSAID
     remedy, line = _a_decay_that_acts(setting)
     return [Finding(code="DW021", where=where, evidence=said, remedy=remedy, line=line)]
+
+
+def _is_misspelt(setting: TrainingSetting) -> bool:
+    """Tell whether a decay was typed, by a name that nobody reads: that is told."""
+    if setting.is_typed:
+        return False
+    found = (each for each in setting.findings if each.code == "DW028")
+    names = (each.where.rpartition(": ")[2] for each in found)
+    return "weight_decay" in map(meant_by, names)
 
 
 _UNSAID = "weight_decay is not in the file, and 0 is its default."

@@ -62,7 +62,7 @@ def read_settings(path: str) -> Settings:
     except ValueError as error:  # JSON's, a repeated key's, and numbers too long
         raise _broken(path, f"a mistake in it: {error}") from None
     if not isinstance(found, dict):
-        raise _broken(path, f"a {type(found).__name__} instead of names and values")
+        raise _broken(path, f"{_kind(found)} instead of names and values")
     return {str(key): value for key, value in found.items()}
 
 
@@ -92,6 +92,12 @@ def _broken(path: str, got: str) -> AuditTargetError:
         "lines such as weight_decay: 0.1."
     )
     return AuditTargetError(path, _BE_TRAINING_ARGUMENTS, got, remedy)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing (the file is empty, or null)"
+    return f"one thing of type {type(value).__name__}"
 
 
 def _from_json(text: str) -> object:

@@ -20,6 +20,7 @@ _CLOCKS: Mapping[str, str] = {
 }
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _MANY = 1000
+_MILLION = 1_000_000
 _COUNTED = 10_000
 _USUAL_DTYPE = "float32"
 # Two lines where the numbers below are shorter than their name.
@@ -29,6 +30,7 @@ _HEADERS: Mapping[str, str] = {
 }
 _TINY, _NEARLY_ALL = 1e-3, 0.999
 _NOTHING = "Nothing was found."
+_NOTHING_NEW = "Nothing new was found."
 
 
 def columns_of(audit: Audit) -> dict[str, list[str]]:
@@ -71,7 +73,15 @@ def half_life_text(times: Mapping[str, float | None]) -> str:
 
 
 def half_life_number(value: float) -> str:
-    """Return a half-life to look at: three digits, or separators for large ones."""
+    """Return a half-life to look at: three digits, but for thousands, which are told.
+
+    Example:
+        >>> [half_life_number(value) for value in (1.3849, 6931.1, 5_678_091_354)]
+        ['1.38', '6,931', '5.68B']
+
+    """
+    if value >= _MILLION:
+        return _count(round(value))
     return f"{value:,.0f}" if value >= _MANY else f"{value:.3g}"
 
 
@@ -91,13 +101,19 @@ def share_text(share: float | None) -> str:
 
 
 def summary(audit: Audit) -> str:
-    """Return how many findings there are: ``1 error, 2 warnings``."""
+    """Return how many findings there are: ``1 error, 2 warnings``.
+
+    Of a change it names what is left out, for it was there before as well.
+    """
     told = [
         f"{count} {severity}{'s' if count > 1 else ''}"
         for severity, count in audit.counts.items()
         if count
     ]
-    return ", ".join(told) + "." if told else _NOTHING
+    if not audit.in_both:
+        return ", ".join(told) + "." if told else _NOTHING
+    counted = ", ".join(told) + "." if told else _NOTHING_NEW
+    return f"{counted} Left out, for both have it: {', '.join(audit.in_both)}."
 
 
 def as_rich(audit: Audit, *, whole_lines: bool = False) -> "RenderableType":

@@ -7,6 +7,15 @@ from typing import Any
 from dwindle.audit.file_values import FileValues, text_line_for
 from dwindle.audit.findings import Finding
 from dwindle.audit.settings_file import Settings, read_settings
+from dwindle.audit.trainer_facts import (
+    BATCH,
+    EPOCHS,
+    LR,
+    OPTIM,
+    SCHEDULE,
+    facts_in_words,
+)
+from dwindle.audit.trainer_names import misspelt_keys, unknown_keys
 from dwindle.audit.trainer_optimizers import trainer_optimizer
 from dwindle.audit.trainer_schedules import Facts, schedule_of
 from dwindle.decay.run import Run
@@ -32,10 +41,6 @@ _TELLING = frozenset(
 )
 _SCHEDULE_FIELDS = ("shape", "warmup", "final")
 _SGD_OPTIONS = frozenset({"momentum", "dampening", "nesterov"})
-
-# Defaults of transformers 5.23.0.
-_OPTIM = "adamw_torch_fused"
-_LR, _BATCH, _EPOCHS = 5e-5, 8, 3.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,9 +93,10 @@ def read_training_arguments(
         RangeError: If a fact is impossible.
 
     """
-    values = FileValues(path, _arguments_in(path, read_settings(path)))
+    settings = _arguments_in(path, read_settings(path))
+    values = FileValues(path, settings)
     known = dict(given or {})
-    optim = values.text("optim", _OPTIM)
+    optim = values.text("optim", OPTIM)
     knob = trainer_optimizer(optim)
     decay = values.number("weight_decay", 0.0)
     run, unfollowed = _run(values, known, world_size)
@@ -102,9 +108,13 @@ def read_training_arguments(
         weight_decay=decay,
         is_typed=values.has("weight_decay"),
         run=run,
-        facts=_facts(values, run, known, world_size),
-        findings=(*values.findings, *unused),
-        unchecked=(*unfollowed, *_silences(values, known, optim, knob.knob)),
+        facts=facts_in_words(values, run, given or {}, world_size),
+        findings=(*misspelt_keys(path, settings), *values.findings, *unused),
+        unchecked=(
+            *unfollowed,
+            *_silences(values, known, optim, knob.knob),
+            *unknown_keys(settings),
+        ),
     )
 
 
@@ -133,7 +143,7 @@ def _run(
     schedule_given = {
         name: known.pop(name) for name in _SCHEDULE_FIELDS if name in known
     }
-    lr = values.number("learning_rate", _LR)
+    lr = values.number("learning_rate", LR)
     facts: dict[str, Any] = {
         "lr": lr,
         "betas": (values.number("adam_beta1", 0.9), values.number("adam_beta2", 0.999)),
@@ -142,13 +152,13 @@ def _run(
         **_sgd_options(values),
         **known,
     }
-    name = values.text("lr_scheduler_type", "linear")
+    name = values.text("lr_scheduler_type", SCHEDULE)
     run = Run(**facts)
     followed = schedule_of(name, _schedule_facts(values, run))
     if followed is None and "shape" not in schedule_given:
         told = (
             f"DW010 was not checked: lr_scheduler_type {name} with its options is not "
-            "followed here; give the nearest as --schedule."
+            "followed here; give the nearest as shape (--schedule)."
         )
         # Without a length no sum over the run is formed.
         return replace(run, epochs=None, steps=None), [told]
@@ -157,7 +167,7 @@ def _run(
 
 def _examples_per_step(values: FileValues, world_size: int) -> int:
     return (
-        values.whole("per_device_train_batch_size", _BATCH)
+        values.whole("per_device_train_batch_size", BATCH)
         * values.whole("gradient_accumulation_steps", 1)
         * world_size
     )
@@ -169,12 +179,12 @@ def _length(values: FileValues, known: Given) -> dict[str, float]:
     steps = values.whole("max_steps", -1)
     if steps > 0:
         return {"steps": steps}
-    return {"epochs": values.number("num_train_epochs", _EPOCHS)}
+    return {"epochs": values.number("num_train_epochs", EPOCHS)}
 
 
 def _sgd_options(values: FileValues) -> dict[str, Any]:
     """Return what ``optim_args`` tells SGD, the one whose momentum carries decay."""
-    if values.text("optim", _OPTIM) != "sgd":
+    if values.text("optim", OPTIM) != "sgd":
         return {}
     words = _optim_args(values)
     told: dict[str, Any] = {
@@ -231,7 +241,7 @@ def _unused_decay(
                 evidence=f"weight_decay {decay:g} is typed, and the Trainer builds "
                 f"the groups of {optim} without it.",
                 remedy="Take an optimizer that gets it:",
-                line=text_line_for(path, "optim", _OPTIM),
+                line=text_line_for(path, "optim", OPTIM),
             )
         )
     if "weight_decay" in _optim_args(values):
@@ -248,32 +258,6 @@ def _unused_decay(
     return found
 
 
-def _facts(
-    values: FileValues, run: Run, known: Given, world_size: int
-) -> dict[str, str]:
-    parts = (
-        values.whole("per_device_train_batch_size", _BATCH),
-        values.whole("gradient_accumulation_steps", 1),
-        world_size,
-    )
-    words = ("per device", "accumulated", "devices")
-    told = " × ".join(
-        f"{count} {word}" for count, word in zip(parts, words, strict=True) if count > 1
-    )
-    how = "" if "batch_size" in known or parts[1:] == (1, 1) else f" ({told})"
-    length = f"{run.epochs:g} epochs" if run.epochs else f"{run.steps or '?'} steps"
-    facts = {"batch": f"{run.batch_size}{how}", "length": length}
-    if run.dataset_size:
-        facts["examples"] = f"{run.dataset_size:,}"
-    shape = run.schedule.shape
-    facts["schedule"] = values.text("lr_scheduler_type", "linear")
-    if shape != facts["schedule"]:
-        facts["schedule"] += f" (as {shape})"
-    if run.schedule.warmup:
-        facts["warm-up"] = f"{100 * run.schedule.warmup:.3g}%"
-    return facts
-
-
 def _silences(
     values: FileValues, known: Given, optim: str, knob: str | None
 ) -> list[str]:
@@ -284,7 +268,7 @@ def _silences(
     if "dtype" not in known:
         told.append(
             "Weights are taken to be float32, as bf16 and fp16 leave them. "
-            "transformers 5 loads a checkpoint in its own dtype: say it with --dtype."
+            "transformers 5 loads a checkpoint in its own dtype: tell dtype (--dtype)."
         )
     if values.flag("auto_find_batch_size"):
         told.append("auto_find_batch_size may lower the batch size: half-lives move.")

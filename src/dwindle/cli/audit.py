@@ -1,5 +1,6 @@
 """dwindle audit: whether a training decays what its author thinks it decays."""
 
+import re
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -22,7 +23,8 @@ _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 
 
 def _read_codes(_: str, text: str) -> frozenset[str]:
-    return codes_of(text.split(","))
+    # A comma at the end leaves a word over, which is then answered as such.
+    return codes_of([part for part in text.split(",") if part.strip()] or [text])
 
 
 def _read_devices(option: str, text: str) -> int:
@@ -111,9 +113,13 @@ def _refuse_unreadable(target: str) -> None:
     remedy = f"For a function make of that module write {module}:make."
     if target.endswith(".bin"):
         remedy = _NO_PICKLE
+    if _IS_CODE.fullmatch(target):
+        remedy = _COMMAS
     raise AuditTargetError(target, must, target, remedy)
 
 
+_IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
+_COMMAS = "Codes have commas and no spaces between them: --select DW001,DW002."
 _NO_PICKLE = (
     "training_args.bin is a pickle, which runs code when it is read, so it is not: "
     "save arguments.to_json_string() in a .json file."

@@ -13,6 +13,7 @@ from pathlib import Path
 from dwindle.errors import AuditTargetError
 
 _RETURN = "return (model, optimizer) or (model, optimizer, scheduler)"
+_CAME_TO_NOTHING = "return, but raised before it did"
 _REMEDY = (
     "Write a function that builds both as the training does: def make(): ...; "
     "return model, optimizer. A dict with these names will do, and may hold example."
@@ -113,7 +114,7 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
             raise _no_function(target, found, part)
         found = getattr(found, part)
     if not callable(found):
-        got = f"{path}, which is {_a(found)}"
+        got = f"{path}, which is {_type_of(found)}"
         raise AuditTargetError(target, "name a function", got, _REMEDY)
     _refuse_arguments(target, found)
     return found
@@ -151,20 +152,37 @@ def _called(target: str, function: Callable[[], object]) -> object:
     try:
         return function()
     except (Exception, SystemExit) as error:
-        raise _raised(target, _RETURN, error) from error
+        raise _raised(target, _CAME_TO_NOTHING, error) from error
 
 
 def _raised(target: str, must: str, error: BaseException) -> AuditTargetError:
-    lines = str(error).strip().splitlines()
+    text = error.msg if isinstance(error, SyntaxError) else str(error)
+    lines = text.strip().splitlines()
     told = f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
-    where = traceback.extract_tb(error.__traceback__)[-1:]
-    place = (
-        f", in {Path(where[0].filename).name} line {where[0].lineno}" if where else ""
-    )
     remedy = "The same line with --debug shows the traceback."
     if isinstance(error, SystemExit):
         remedy = 'Put what a script runs under: if __name__ == "__main__".'
-    return AuditTargetError(target, must, f"{told}{place}", remedy)
+    return AuditTargetError(target, must, f"{told}{_place(error)}", remedy)
+
+
+def _place(error: BaseException) -> str:
+    """Return the file and line that it failed in: the person's own, if any."""
+    frames = [
+        (frame.filename, frame.lineno)
+        for frame in traceback.extract_tb(error.__traceback__)
+        if not frame.filename.startswith("<frozen")
+    ]
+    here = str(Path.cwd())
+    own = [
+        (name, line)
+        for name, line in frames
+        if name.startswith(here) and "site-packages" not in name
+    ]
+    if isinstance(error, SyntaxError) and error.filename:
+        own = [(error.filename, error.lineno)]
+    for name, line in (own or frames)[-1:]:
+        return f", in {Path(name).name} line {line}"
+    return ""
 
 
 def _program(target: str, built: object) -> Program:
@@ -194,19 +212,16 @@ def _kind(built: object) -> str:
     if isinstance(built, Mapping):
         names = ", ".join(map(str, built)) or "nothing"
         return f"a dict with {names}"
-    return _a(built)
+    return "None" if built is None else f"something {_type_of(built)}"
 
 
-def _a(value: object) -> str:
-    """Return what a value is, with its article."""
-    if value is None:
-        return "None"
-    name = type(value).__name__
-    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"
+def _type_of(value: object) -> str:
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def _no_part(target: str, part: str, value: object) -> AuditTargetError:
     order = "They come in this order: model, optimizer, scheduler."
-    got = f"{_a(value)} as {part}"
+    got = "None" if value is None else type(value).__name__
+    got += f" as {part}"
     must = f"return a torch {part} as its {part}"
     return AuditTargetError(target, must, got, order)
