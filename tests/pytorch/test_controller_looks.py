@@ -35,6 +35,28 @@ def test_every_lr_is_the_peak_of_a_constant_decay():
     assert "every lr" in repr(_held(schedule="constant"))
 
 
+def test_a_peak_that_the_run_does_not_reach_shows():
+    """The largest lr so far stands beside the peak, once there was a step."""
+    held = _held()
+    assert "largest seen" not in repr(held)
+    for lr in (1e-5, 6e-5, 2e-5):
+        held.optimizer.param_groups[0]["lr"] = lr
+        held.optimizer.step()
+    _, head, first, second = repr(held).splitlines()
+    assert head.split()[-4:] == ["at", "lr", "largest", "seen"]
+    assert first.split()[-2:] == ["0.0003", "6e-05"]
+    assert second.split() == ["1", "4", "left", "alone"]
+    assert "<th>largest seen</th>" in held._repr_html_()
+    assert "<td>6e-05</td>" in held._repr_html_()
+
+
+def test_a_constant_decay_has_no_peak_to_miss():
+    """Its half-life holds at every lr: there is nothing to compare."""
+    held = _held(schedule="constant")
+    held.optimizer.step()
+    assert "largest seen" not in repr(held)
+
+
 def test_a_penalty_shows_its_number():
     """What is held is a penalty, not a half-life."""
     held = DecayController(SGD([weight_of()], lr=0.1), penalty=5e-4)

@@ -10,6 +10,7 @@ from tolerance import digits
 from torch.optim import SGD, AdamW, lr_scheduler
 
 from dwindle.errors import MissingFactError, RangeError, RefusedError
+from dwindle.integrations.torch_loops import Paced
 from dwindle.pytorch import DecayController
 from dwindle.pytorch.holding.lr_peaks import peaks_read
 
@@ -142,10 +143,97 @@ def test_an_lr_above_its_peak_is_told_once(caplog):
     assert "the lr is 0.2, above the peak of 0.1" in caplog.text
 
 
+class Custom(lr_scheduler.LRScheduler):
+    """A class of one's own: it may go anywhere."""
+
+    def get_lr(self):
+        return [0.5] if self.last_epoch else [0.1]
+
+
+class OwnStep(lr_scheduler.StepLR):
+    """One that is made from torch's, and may go anywhere, too."""
+
+
+def _chain(optimizer, second):
+    parts = [lr_scheduler.LinearLR(optimizer), second]
+    return lr_scheduler.SequentialLR(optimizer, parts, [5])
+
+
+UNTOLD = {
+    "LambdaLR": _tenth,
+    "MultiplicativeLR": lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1),
+    "Custom": Custom,
+    "OwnStep": lambda o: OwnStep(o, 5),
+    "StepLR": lambda o: lr_scheduler.StepLR(o, 5, gamma=1.5),
+    "CosineAnnealingLR": lambda o: lr_scheduler.CosineAnnealingLR(o, 9, eta_min=0.7),
+    "LinearLR": lambda o: lr_scheduler.LinearLR(o, 0.2, 0.5),
+    "SequentialLR": lambda o: _chain(o, _tenth(o)),
+}
+
+
+@pytest.mark.parametrize("kind", UNTOLD)
+def test_a_scheduler_that_may_go_anywhere_asks_for_the_length(kind):
+    """Nothing is taken for the peak that is not one; each of two answers will do."""
+    optimizer = _adamw()
+    scheduler = UNTOLD[kind](optimizer)
+    words = rf"peak of a {kind}, where lr_peak is not .*DecayController\(steps=\.\.\.\)"
+    with pytest.raises(MissingFactError, match=words):
+        DecayController(optimizer, half_life="30 steps", scheduler=scheduler)
+    for told in ({"steps": 9}, {"lr_peak": 0.1}, {"schedule": "constant"}):
+        facts = {"half_life": "30 steps", "scheduler": scheduler}
+        DecayController(optimizer, **facts, **told).remove()
+
+
+def test_the_clock_of_the_half_life_is_asked_first():
+    """Its fact may be all that is missing: the length follows from it, too."""
+    optimizer = _adamw()
+    facts = {"half_life": "1 epoch", "epochs": 3, "batch_size": 10}
+    with pytest.raises(MissingFactError, match=r"DecayController\(dataset_size="):
+        DecayController(optimizer, scheduler=_tenth(optimizer), **facts)
+
+
+def test_epochs_are_a_length_too():
+    """A LambdaLR is followed over them."""
+    optimizer = _adamw(lr=1.0)
+    ticking = lr_scheduler.LambdaLR(optimizer, lambda t: 3e-4 * min(t / 10, 1))
+    facts = {"epochs": 3, "batch_size": 10, "dataset_size": 100}
+    held = DecayController(optimizer, half_life="1 epoch", scheduler=ticking, **facts)
+    assert held.state_dict()["lr_peaks"] == [digits(3e-4, rel=1e-12)]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda o: lr_scheduler.StepLR(o, 5),
+        lambda o: lr_scheduler.MultiStepLR(o, [5]),
+        lambda o: lr_scheduler.ExponentialLR(o, 0.9),
+        lambda o: lr_scheduler.CosineAnnealingLR(o, 9, eta_min=0.01),
+        lambda o: lr_scheduler.CosineAnnealingWarmRestarts(o, 9),
+        lr_scheduler.ConstantLR,
+        lr_scheduler.LinearLR,
+        lr_scheduler.PolynomialLR,
+        lr_scheduler.ReduceLROnPlateau,
+        lambda o: _chain(o, lr_scheduler.CosineAnnealingLR(o, 9)),
+        lambda o: Paced(lr_scheduler.StepLR(o, 5), every=2),
+        lambda o: SimpleNamespace(scheduler=lr_scheduler.StepLR(o, 5)),
+    ],
+)
+def test_a_scheduler_that_peaks_at_its_base_needs_no_length(make):
+    """Warmed up or not, the base lr is the largest."""
+    optimizer = _adamw()
+    assert _peaks(optimizer, scheduler=make(optimizer)) == [0.1]
+
+
 def test_an_lr_that_would_eat_the_weight_is_an_error():
-    """Nothing is clamped: far above the peak a step would take more than all."""
+    """Nothing is clamped: far above the peak a step would take more than all.
+
+    At a half-life of 3 steps a step at the peak takes 1 - 2^(-1/3), a 4.847th.
+    """
     optimizer = SGD([weight_of()], lr=1e-6)
     DecayController(optimizer, half_life="3 steps")
     optimizer.param_groups[0]["lr"] = 1.0
-    with pytest.raises(RangeError, match=r"above lr_peak.*Got 1\.0.*Give lr_peak"):
+    words = (
+        r"lr must be below 4\.84732e-06, .*lr_peak is 1e-06.*Got 1\.0\. Give lr_peak"
+    )
+    with pytest.raises(RangeError, match=words):
         undriven_step(optimizer, *optimizer.param_groups[0]["params"])

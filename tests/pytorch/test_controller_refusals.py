@@ -68,6 +68,22 @@ class Averages(Optimizer):
                 weight.lerp_(point, 1 / state["steps"])
 
 
+class DecaysUnder(Optimizer):
+    """Decouples, but by another number than the weight_decay of its groups."""
+
+    def __init__(self, groups, *, name):
+        super().__init__(groups, {"lr": 0.1, name: 0.05})
+        self.decay = 0.05
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                lr, decay = group["lr"], group.get("wd", self.decay)
+                weight.mul_(1 - lr * decay).sub_(weight.grad, alpha=lr)
+
+
 class TrustRatio(Optimizer):
     """Scales its step by the norm of the weight where it decays: LARS, LAMB."""
 
@@ -120,11 +136,32 @@ def test_a_knob_that_gradients_change_is_not_used():
         (Averages, "average or look back"),
         (SyncsEverySixSteps, "average or look back"),
         (KeepsMasters, "average or look back"),
-        (DecaysSecretly, "another way.*of it is left instead of"),
+        (
+            DecaysSecretly,
+            r"another way.*of it is left instead of .*At weight_decay=0 .*0\.001 of",
+        ),
+        (
+            partial(DecaysUnder, name="wd"),
+            r"Left to itself, a step takes 0\.005 of it off\. Does a decay",
+        ),
+        (
+            partial(DecaysUnder, name="weight_decay"),
+            r"At weight_decay=0 a step takes 0\.005 of it off\. Does a decay",
+        ),
         (TrustRatio, "trust ratio is left out.*always_adapt=True"),
         (partial(CannotStep, lr=0.1), "this one never steps"),
     ],
-    ids=["ASGD", "averages", "Lookahead", "masters", "secret", "LARS", "no step"],
+    ids=[
+        "ASGD",
+        "averages",
+        "Lookahead",
+        "masters",
+        "secret",
+        "wd",
+        "of self",
+        "LARS",
+        "no step",
+    ],
 )
 def test_an_optimizer_that_would_not_decay_as_asked(build, words):
     """It is found out on a copy; the optimizer itself stays as it was."""
@@ -271,3 +308,25 @@ def test_different_knobs_that_become_one_half_life_are_told(caplog):
     with caplog.at_level(logging.WARNING, "dwindle"):
         DecayController(AdamW(groups), half_life="10 steps")
     assert "weight_decay of 0.1, 0.2, and all get the same half-life" in caplog.text
+
+
+def test_a_knob_that_was_0_is_not_told(caplog):
+    """Nothing was set; of two groups the one that had a decay is named."""
+    logging.getLogger("dwindle").setLevel(logging.WARNING)
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        DecayController(SGD([weight_of()], lr=0.1), half_life="10 steps")
+        assert not caplog.records
+        groups = [
+            {"params": [weight_of()], "decay_scale": 1.0},
+            {"params": [weight_of()], "decay_scale": 1.0, "weight_decay": 0.1},
+        ]
+        DecayController(SGD(groups, lr=0.1), half_life="10 steps")
+    assert len(caplog.records) == 1
+    assert "weight_decay is set to 0 in group 1, for" in caplog.text
+
+
+def test_a_share_of_the_run_is_asked_for_in_both_ways():
+    """Its steps, or the epochs and sizes that they follow from."""
+    words = r"\(steps=\.\.\.\), or its epochs with batch_size and dataset_size\.$"
+    with pytest.raises(MissingFactError, match=words):
+        DecayController(AdamW([weight_of()]), half_life="20% of the run")

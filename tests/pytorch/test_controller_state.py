@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 import torch
 from pytorch.held_path import TOLERANCES, off, undriven_step, weight_of
+from tolerance import digits
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
 
@@ -106,6 +107,23 @@ def test_the_state_is_plain_data():
     state = held.state_dict()
     assert json.loads(json.dumps(state)) == state
     assert (state["version"], state["steps_done"]) == (1, 3)
+
+
+def test_the_largest_lr_seen_is_resumed():
+    """It is that of the whole run; a state that does not have it is taken all the same.
+
+    OneCycleLR is past its top in the ninth of 12 steps.
+    """
+    held = Training(OPTIMIZERS["AdamW"]).go(0, 9).held
+    state = held.state_dict()
+    assert state["lr_seen"] == [digits(0.02, rel=0.02)]  # a step next to the top
+    resumed = Training(OPTIMIZERS["AdamW"]).held
+    resumed.load_state_dict(state)
+    assert resumed.state_dict() == state
+    older = {name: value for name, value in state.items() if name != "lr_seen"}
+    resumed = Training(OPTIMIZERS["AdamW"]).held
+    resumed.load_state_dict(older)
+    assert resumed.state_dict() == {**older, "lr_seen": [0.0]}
 
 
 def _state(*shapes, build=AdamW, **options):

@@ -55,9 +55,9 @@ class DecayController:
     gradient is zero decays exactly as asked, in one of two ways that are chosen per
     param group by trying them on a copy: where the group's ``weight_decay`` takes
     ``lr * weight_decay`` off a weight at every lr, it is set before each step (at no
-    cost); everywhere else it is set to 0, a warning of the logger ``dwindle`` says so,
-    and the weights are multiplied once after each step. A weight whose gradient is None
-    rests, as torch's optimizers let it.
+    cost); everywhere else it is set to 0 (if it was not, a warning of the logger
+    ``dwindle`` says so), and the weights are multiplied once after each step. A weight
+    whose gradient is None rests, as torch's optimizers let it.
 
     A group is held if it has a ``decay_scale`` (as :func:`decay_groups` writes it; 0 is
     left alone, 2 decays twice as fast); else, if its ``weight_decay`` is not 0; and if
@@ -79,14 +79,18 @@ class DecayController:
         schedule: ``follow-lr`` (the half-life is the one at the peak lr, and decay goes
             with lr/peak, as AdamW behaves), ``constant`` (it holds at every lr), or
             ``lr-squared``.
-        lr_peak: Largest lr of the run, for all groups or for each; None reads it from
-            ``scheduler``, or at the first step from what schedulers write into the
-            groups (``max_lr``, ``initial_lr``), or takes the lr of then.
+        lr_peak: Largest lr of the run, for all groups or for each: the lr at which a
+            weight has the half-life asked, and at a lower one it decays slower. None
+            reads it from ``scheduler``, or at the first step from what schedulers write
+            into the groups (``max_lr``, ``initial_lr``), or takes the lr of now. A
+            printed controller has it beside the largest lr seen.
         scheduler: The lr scheduler, if its peak is not the ``initial_lr``; it is read,
-            never stepped.
+            never stepped. One that may go anywhere (LambdaLR, a class of your own) is
+            followed over the run, on a copy: that needs ``steps``.
 
     Raises:
-        MissingFactError: If the clock of the half-life, or the schedule, needs a fact.
+        MissingFactError: If the clock of the half-life, the schedule, or the peak of
+            the scheduler needs a fact.
         RefusedError: If the optimizer decays or averages weights on its own, if the
             number format would round the decay away, or if it is held already.
         RangeError: If a number is out of its range.
@@ -148,7 +152,8 @@ class DecayController:
         self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
         if is_held(self.optimizer):
             raise _refused_second(self.optimizer)
-        with facts_asked_of(_CALLER):
+        with facts_asked_of(_CALLER, has_epochs=True):
+            self._target.ask_for_facts()  # and then for those of the scheduler
             plans = planned(self.optimizer, self._target, self._peaks())
         self._hold = Hold(self.optimizer, plans)
         # A scheduler that is built after this writes its peak into the groups.
@@ -245,7 +250,8 @@ class DecayController:
     def _rows(self) -> list[Row]:
         groups = self.optimizer.param_groups
         numbers = [sum(each.numel() for each in group["params"]) for group in groups]
-        return rows_of(self._hold.plans, self._target, numbers)
+        hold = self._hold
+        return rows_of(hold.plans, self._target, numbers, lr_seen=hold.lr_seen)
 
     def _peaks(self) -> list[float | None]:
         """The largest lr of each group: as given, or read."""
@@ -266,7 +272,7 @@ class DecayController:
             return
         if len(groups) < len(plans):
             raise RefusedError(*_FEWER)
-        with facts_asked_of(_CALLER):
+        with facts_asked_of(_CALLER, has_epochs=True):
             peaks = [plan.lr_peak for plan in plans]
             if self._peaks_are_open and self._target.needs_peak:
                 peaks = peaks_read_again(groups[: len(plans)], peaks)

@@ -11,7 +11,7 @@ from torch.optim import SGD, Optimizer
 
 from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import DTYPES, Run
-from dwindle.errors import RefusedError
+from dwindle.errors import MissingFactError, RefusedError
 from dwindle.pytorch.checks.along import e_folds_along
 from dwindle.pytorch.copying.toy import Toy, unwrapped
 from dwindle.pytorch.holding.hold import is_held, rates_held
@@ -166,7 +166,9 @@ def _peaks(optimizer: Optimizer, scheduler: object | None, run: Run) -> list[flo
     steps = run.quantities().get("steps")
     try:
         read = peaks_read(optimizer, scheduler=scheduler, steps=steps)
-    except RefusedError:  # an lr_scale that nobody applies: another check says so
+    except (RefusedError, MissingFactError):
+        # An lr_scale that nobody applies is told by another check; a scheduler that
+        # must be followed over a run of unknown length tells nothing.
         read = [None] * len(optimizer.param_groups)
     told = zip(read, optimizer.param_groups, strict=True)
     return [lr or peak_lr(group, run) for lr, group in told]

@@ -16,7 +16,11 @@ Row = Mapping[str, str]
 
 
 def rows_of(
-    plans: Sequence[GroupPlan], target: Target, numbers: Sequence[int]
+    plans: Sequence[GroupPlan],
+    target: Target,
+    numbers: Sequence[int],
+    *,
+    lr_seen: Sequence[float],
 ) -> list[Row]:
     """Return one row of texts per param group.
 
@@ -24,6 +28,7 @@ def rows_of(
         plans: What is done to each group.
         target: What is held.
         numbers: How many weights each group has.
+        lr_seen: The largest lr that each group had at a step; 0 before the first.
 
     """
     return [
@@ -31,13 +36,15 @@ def rows_of(
             "group": str(at),
             "weights": f"{count:,}",
             "mechanism": plan.mechanism,
-            **_what_is_held(plan, target),
+            **_what_is_held(plan, target, seen),
         }
-        for at, (plan, count) in enumerate(zip(plans, numbers, strict=True))
+        for at, (plan, count, seen) in enumerate(
+            zip(plans, numbers, lr_seen, strict=True)
+        )
     ]
 
 
-def _what_is_held(plan: GroupPlan, target: Target) -> Row:
+def _what_is_held(plan: GroupPlan, target: Target, seen: float) -> Row:
     if plan.rate is None:
         penalty = f"{plan.knob:.6g}" if plan.mechanism == "penalty" else ""
         return {"penalty": penalty} if target.penalty is not None else {}
@@ -49,6 +56,8 @@ def _what_is_held(plan: GroupPlan, target: Target) -> Row:
         "half-life": f"{steps:,.6g} steps",
         "in epochs": "" if epochs is None else f"{epochs.value:.4g}",
         "at lr": "every lr" if peak is None else f"{peak:.6g}",
+        # A peak that the run never reaches shows here.
+        "largest seen": f"{seen:.6g}" if peak is not None and seen else "",
     }
 
 

@@ -36,8 +36,8 @@ class Hold:
     """All that changes from step to step while an optimizer is held.
 
     It owns each group's ``weight_decay`` in that time. Per group it knows what is
-    owed (the part of the decay that the number format could not write yet, as ln) and
-    how many e-folds have been asked for so far.
+    owed (the part of the decay that the number format could not write yet, as ln), how
+    many e-folds have been asked for so far, and the largest lr seen.
 
     Args:
         optimizer: Whose steps it goes along with.
@@ -50,6 +50,7 @@ class Hold:
         self.plans: list[GroupPlan] = []
         self.owed: list[float] = []
         self.e_folds: list[float] = []
+        self.lr_seen: list[float] = []
         self.steps_done = 0
         self._asked: list[_Asked] | None = None
         self._handles: list[Any] = []  # Any: torch's handle, private by its name
@@ -91,6 +92,7 @@ class Hold:
         self.plans = list(plans)
         self.owed += new
         self.e_folds += new
+        self.lr_seen += new
         groups = self.optimizer.param_groups
         self._on_cuda = any(p.is_cuda for group in groups for p in group["params"])
 
@@ -104,9 +106,10 @@ class Hold:
         """
         if self._on_cuda and torch.cuda.is_current_stream_capturing():
             raise _refused_capture()
-        asked = []
+        asked, seen = [], self.lr_seen
         groups = self.optimizer.param_groups
-        for plan, group, owed in zip(self.plans, groups, self.owed, strict=True):
+        together = zip(self.plans, groups, self.owed, strict=True)
+        for at, (plan, group, owed) in enumerate(together):
             if plan.rate is None:
                 if plan.has_knob:
                     group[KNOB] = plan.knob
@@ -114,6 +117,7 @@ class Hold:
                 continue
             lr = group.get("lr")
             lr = 0.0 if lr is None else float(lr)
+            seen[at] = max(seen[at], lr)
             if lr > plan.lr_top and not self._warned:
                 self._warn(lr, plan)
             shrink = plan.rate.shrink_at(lr)

@@ -1,12 +1,12 @@
 """The largest lr of a run, per group: given, or read from optimizer and scheduler."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
-from torch.optim import Optimizer
+from torch.optim import Optimizer, lr_scheduler
 
-from dwindle.errors import RangeError, RefusedError
+from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.holding.adoption import MARKER
@@ -20,6 +20,34 @@ _MOST_STEPS = 50_000
 _LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 # Where wrappers of other libraries keep the scheduler.
 _INSIDE = ("scheduler", "lr_scheduler")
+# Where SequentialLR keeps its parts.
+_OTHERS = "_schedulers"
+
+
+def _no_growth(scheduler: Any) -> bool:
+    return bool(scheduler.gamma <= 1)
+
+
+def _above_its_floor(scheduler: Any) -> bool:
+    return bool(scheduler.eta_min <= min(scheduler.base_lrs))
+
+
+# Schedulers of torch that go up to their base lr and no further, however long the run
+# is; exactly these, for a subclass may do anything.
+_PEAKS_AT_BASE: Mapping[type, Callable[[Any], bool]] = {
+    lr_scheduler.StepLR: _no_growth,
+    lr_scheduler.MultiStepLR: _no_growth,
+    lr_scheduler.ExponentialLR: _no_growth,
+    lr_scheduler.CosineAnnealingLR: _above_its_floor,
+    lr_scheduler.CosineAnnealingWarmRestarts: _above_its_floor,
+    lr_scheduler.ConstantLR: lambda _: True,
+    lr_scheduler.LinearLR: lambda it: max(it.start_factor, it.end_factor) == 1,
+    lr_scheduler.PolynomialLR: lambda _: True,
+    lr_scheduler.ReduceLROnPlateau: lambda _: True,
+    lr_scheduler.SequentialLR: lambda it: all(
+        map(_peaks_at_base, getattr(it, _OTHERS))
+    ),
+}
 
 
 def peaks_given(lr_peak: LrPeak, count: int) -> list[float | None]:
@@ -51,6 +79,8 @@ def peaks_read(
         steps: Steps of the run, if they are known.
 
     Raises:
+        MissingFactError: If the scheduler tells its peak only when it is followed, and
+            nobody says how far.
         RefusedError: If a group has an ``lr_scale`` and no scheduler says whether it
             applies that.
 
@@ -124,9 +154,23 @@ def _of_scheduler(
             float(lr) * float(group.get("lr_scale", 1.0))
             for lr, group in zip(scheduler.base_values, groups, strict=True)
         ]
+    if steps is None and not _peaks_at_base(scheduler):
+        raise _missing_steps(scheduler)
     yield _followed(scheduler, optimizer, steps)
     if hasattr(scheduler, "base_lrs"):
         yield [float(lr) for lr in scheduler.base_lrs]
+
+
+def _peaks_at_base(scheduler: Any) -> bool:
+    paced = getattr(scheduler, "paced", scheduler)  # by an integration
+    tells = _PEAKS_AT_BASE.get(type(paced))
+    return tells is not None and tells(paced)
+
+
+def _missing_steps(scheduler: Any) -> MissingFactError:
+    kind = type(getattr(scheduler, "paced", scheduler)).__name__
+    need = f"The peak of a {kind}, where lr_peak is not given,"
+    return MissingFactError("steps", need, "--steps")
 
 
 def _followed(

@@ -15,6 +15,10 @@ _WRAPPED = (
     "Hold an optimizer without weights of its own: those that average or look back "
     "(schedule-free, Lookahead) undo a decay from outside."
 )
+_OWN_DECAY = (
+    "Does a decay of its own sit under another name, in the groups or in the optimizer "
+    "itself? Build it with that at 0."
+)
 _TRIED = "Tried on a copy, a weight with zero gradient"
 _TRUST_RATIO = (
     "At weight_decay=0, which a half-life needs here, it takes other steps than with a "
@@ -77,8 +81,14 @@ def _refuse_what_strays(
     for at, words in enumerate(rehearsal.undriven(plans)):
         if words:
             why = f"{_TRIED} of group {at} goes another way: {words}."
+            if words == NO_HOOKS:
+                raise RefusedError(_asked_of(optimizer), why, _CALL_HOOKS)
+            taken = rehearsal.takes_by_itself()[at]
+            if taken:
+                asked = "At weight_decay=0" if plans[at].has_knob else "Left to itself,"
+                why += f" {asked} a step takes {taken:.3g} of it off."
             own = "lambd" in optimizer.param_groups[at]
-            instead = _CALL_HOOKS if words == NO_HOOKS else _ASGD if own else _WRAPPED
+            instead = _ASGD if own else _OWN_DECAY if taken else _WRAPPED
             raise RefusedError(_asked_of(optimizer), why, instead)
 
 

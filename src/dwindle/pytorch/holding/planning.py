@@ -141,7 +141,11 @@ def _with_penalty(
 
 def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:
     """Say which knobs no longer say what happens."""
-    mine = [first + at for at, plan in enumerate(plans) if plan.mechanism == "multiply"]
+    mine = [
+        first + at
+        for at, plan in enumerate(plans)
+        if plan.mechanism == "multiply" and knob_of(plan.before)
+    ]
     if mine:
         yield (
             f"{KNOB} is set to 0 in {_named(mine)}, for it does not take lr·{KNOB} off "

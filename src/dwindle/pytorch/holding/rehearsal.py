@@ -1,5 +1,6 @@
 """The controller's hooks, tried on copies of the optimizer before it is touched."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain
@@ -113,6 +114,20 @@ class Rehearsal:
                 )
         return as_asked
 
+    def takes_by_itself(self) -> list[float]:
+        """Return per group what a step takes off at weight_decay=0, at an even lr.
+
+        A decay of its own shows here. What averages or looks back has nothing to do
+        where no gradient moves the weights: 0.
+        """
+        toy = self._mould.toy(start=_START)
+        for group in toy.optimizer.param_groups:
+            _set(group, KNOB, 0.0)
+            _set(group, "lr", _lr_of(group))
+        for _ in _LRS:
+            _step(toy)
+        return [_taken_per_step(weights, steps=len(_LRS)) for weights in toy.weights]
+
     def misses_its_knob(self) -> list[bool]:
         """Tell per group whether weight_decay=0 switches off more than the decay.
 
@@ -147,7 +162,8 @@ def _step(toy: Toy, gradient: float = 0.0) -> None:
         toy.step(gradient=gradient)
     except Exception as error:
         name = type(toy.optimizer).__name__
-        why = f"Tried on a copy of {name}: {type(error).__name__}: {error}."
+        said = str(error).removesuffix(".")
+        why = f"Tried on a copy of {name}: {type(error).__name__}: {said}."
         asked = f"A half-life held by {name}"
         raise RefusedError(asked, why, _NO_STEP) from error
 
@@ -167,9 +183,7 @@ def _astray(
 ) -> str:
     kept = (1 - _SHRINK) ** steps if plan.decay_scale else 1.0
     for weight in weights:
-        left = torch.view_as_real(weight)[..., 0] if weight.is_complex() else weight
-        left = left.detach().cpu().double().flatten()
-        start = torch.tensor(_START[: left.numel()], dtype=torch.float64)
+        left, start = _entries_of(weight), _start_of(weight)
         off = (left / start / kept - 1).abs().max().item()
         # The factors of the group may be coarser than the toy's own numbers.
         digits = max(_digits_of(weight), _DIGITS_OF_FLOAT32 if in_float32 else 0.0)
@@ -177,6 +191,25 @@ def _astray(
             share = (left / start).mean().item()
             return f"{share:.9g} of it is left instead of {kept:.9g}"
     return ""
+
+
+def _taken_per_step(weights: Sequence[Tensor], *, steps: int) -> float:
+    """Return the share that a step takes off on average; 0 within rounding."""
+    left = sum(_entries_of(weight).abs().sum().item() for weight in weights)
+    start = sum(_start_of(weight).abs().sum().item() for weight in weights)
+    digits = max(map(_digits_of, weights), default=0.0)
+    if not left < start * (1 - digits):
+        return 0.0
+    return 1 - math.pow(left / start, 1 / steps)
+
+
+def _entries_of(weight: Tensor) -> Tensor:
+    real = torch.view_as_real(weight)[..., 0] if weight.is_complex() else weight
+    return real.detach().cpu().double().flatten()
+
+
+def _start_of(weight: Tensor) -> Tensor:
+    return torch.tensor(_START[: weight.numel()], dtype=torch.float64)
 
 
 def _digits_of(weight: Tensor) -> float:

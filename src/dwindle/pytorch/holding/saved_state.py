@@ -28,6 +28,7 @@ def saved(hold: Hold) -> dict[str, Any]:
         "steps_done": hold.steps_done,
         "e_folds": list(hold.e_folds),
         "owed": list(hold.owed),
+        "lr_seen": list(hold.lr_seen),
     }
 
 
@@ -50,6 +51,8 @@ def take_saved(state: Mapping[str, Any], hold: Hold) -> None:
     hold.steps_done = int(state["steps_done"])
     hold.e_folds = [float(each) for each in state["e_folds"]]
     hold.owed = [float(each) for each in state["owed"]]
+    # Older states do not have it.
+    hold.lr_seen = [float(each) for each in state.get("lr_seen", hold.lr_seen)]
 
 
 def _identity(optimizer: Optimizer) -> dict[str, Any]:

@@ -67,6 +67,10 @@ class Target:
         """
         return None if self.half_life is None else self.half_life.in_steps(self.run)
 
+    def ask_for_facts(self) -> None:
+        """Raise what half_life_steps raises, before anything is looked at."""
+        _ = self.half_life_steps
+
     def rate(self, *, decay_scale: float, lr_peak: float | None) -> HeldRate:
         """Return what a step owes where the asked decay is multiplied.
 
