@@ -106,6 +106,7 @@ def test_resnet_50_with_its_usual_recipe():
     assert "turn 0.00324 rad" in of(found, "DW016").evidence
     assert found.table[0].half_life["epochs"] == pytest.approx(1.383, abs=1e-3)
     assert of(found, "DW002").line == (
+        "from dwindle.pytorch import decay_groups\n"
         "optimizer = torch.optim.SGD(decay_groups(model, weight_decay=0.0001), "
         "lr=0.1, momentum=0.9)"
     )

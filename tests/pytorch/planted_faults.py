@@ -178,7 +178,7 @@ def _():
 @fault("DW010", "a short fine-tuning")
 def _():
     model = mlp()
-    return Program(model, adamw(model, weight_decay=0.01), run=Run(steps=2000))
+    return Program(model, adamw(model, weight_decay=0.01), run=Run(steps=20_000))
 
 
 @fault("DW010", "a cosine that halves what would have been enough")
@@ -307,6 +307,12 @@ def _():
 def _():
     model = mlp()
     return Program(model, adamw(model, lr=0.1, weight_decay=12.0))
+
+
+@fault("DW024", "SGD without momentum overshoots")
+def _():
+    model = mlp()
+    return Program(model, torch.optim.SGD(grouped(model, 0.5), lr=10.0))
 
 
 @fault("DW026", "a decay that the schedule leaves alone")

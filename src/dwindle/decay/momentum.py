@@ -71,6 +71,7 @@ def shrink_per_step(knob: float, run: Run) -> float:
 
     Raises:
         OscillationError: If the roots are complex: the weight swings.
+        RangeError: If a step takes all of a weight, or more.
         MissingFactError: If the run has no lr.
 
     Example:
@@ -78,6 +79,8 @@ def shrink_per_step(knob: float, run: Run) -> float:
         '5.022716e-04'
 
     """
+    if not run.momentum:  # nothing swings back by itself: a step may take too much
+        return checked_shrink(_lr(run) * checked_knob(knob))
     limit = oscillation_limit(run)
     if checked_knob(knob) > limit:
         raise _oscillation("weight_decay", knob, limit, run)
@@ -220,5 +223,5 @@ def _undamped(run: Run) -> float:
 
 
 def _oscillation(name: str, value: float, limit: float, run: Run) -> OscillationError:
-    fastest = half_life_from_shrink(fastest_shrink(run)) if run.momentum else 0.0
+    fastest = half_life_from_shrink(fastest_shrink(run))
     return OscillationError(name, value, limit, run.momentum, fastest)

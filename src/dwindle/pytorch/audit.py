@@ -39,6 +39,14 @@ _HELD = (
     "it was judged as if the lr stayed at its peak."
 )
 
+_OTHER_LR = (
+    "The lr that was given was not used: the optimizer or its scheduler has one."
+)
+_OTHER_SCHEDULE = (
+    "The schedule that was given was not used: the program's own scheduler was "
+    "followed."
+)
+
 
 def audit(  # noqa: PLR0913 the parts of a program
     model: nn.Module,
@@ -52,7 +60,8 @@ def audit(  # noqa: PLR0913 the parts of a program
     """Find what decays that should not, is missing, doubled, or not what its name says.
 
     The optimizer is judged by what a copy of it does to a weight, the parameters by
-    the layers that own them. Nothing of the program is changed: no parameter, gradient,
+    the layers that own them, a penalty in the loss (DW007) only while its ``L2Penalty``
+    object is alive. Nothing of the program is changed: no parameter, gradient,
     option, state, mode, buffer or random generator.
 
     Args:
@@ -83,6 +92,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         >>> [found.code for found in there.findings]
         ['DW001', 'DW002']
         >>> print(there.findings[0].line)
+        from dwindle.pytorch import decay_groups
         optimizer = torch.optim.AdamW(decay_groups(model, weight_decay=0.1), lr=0.0003)
 
     """
@@ -172,13 +182,30 @@ def _unchecked(facts: Facts) -> Iterable[str]:
         yield _NOT_FOLLOWED
     if not all(group.is_free for group in facts.groups):
         yield _HELD
+    yield from _unused(facts)
     if any(each.known_from == "declaration" for each in facts.normalized):
         yield _NO_EXAMPLE
+
+
+def _unused(facts: Facts) -> Iterator[str]:
+    """Yield what was given and is told better by the program."""
+    if any(facts.run.lr not in (None, group.lr) for group in facts.groups):
+        yield _OTHER_LR
+    if facts.scheduler is not None and _has_schedule(facts) and not _is_used(facts):
+        yield _OTHER_SCHEDULE
 
 
 def _is_not_followed(facts: Facts) -> bool:
     """Whether there is a scheduler, and neither it nor the run tells its shape."""
     if facts.scheduler is None or facts.steps is None:
         return False
-    told = facts.run.schedule != Schedule()
-    return not told and any(rate.group.e_folds is None for rate in facts.rates)
+    return not _has_schedule(facts) and _is_used(facts)
+
+
+def _has_schedule(facts: Facts) -> bool:
+    return facts.run.schedule != Schedule()
+
+
+def _is_used(facts: Facts) -> bool:
+    """Whether the schedule of the run counts for a group: no scheduler tells more."""
+    return any(rate.group.e_folds is None for rate in facts.rates)

@@ -24,6 +24,8 @@ KNOB = "weight_decay"
 _LR_OF_NOBODY = 1e-3
 # Where a scheduler or a recipe keeps the highest lr of a group, best first.
 _PEAKS = ("max_lr", "initial_lr", "lr")
+# What schedulers of torch that cycle the momentum leave in a group.
+_CYCLED = frozenset({"base_momentum", "max_momentum"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -32,7 +34,8 @@ class Group:
 
     ``number`` counts the groups of all optimizers from 0. ``held`` are its parameters
     as it lists them, twice where it lists one twice; ``strangers`` counts those that
-    the model does not have. ``lr`` is the peak; ``knob`` what ``weight_decay`` says.
+    the model does not have. ``lr`` is the peak, and ``options`` have the momentum that
+    goes with it; ``knob`` what ``weight_decay`` says.
     ``steps_without_gradient``: whether a weight whose gradient is None changes too.
     ``decay_scale``: its part of the decay that a DecayController holds; None without.
     ``held_rate``: what that controller takes off per step, where it holds a half-life.
@@ -136,7 +139,8 @@ def groups_of(
             strict=True,
         ):
             listed = [known.get(id(each)) for each in group["params"]]
-            options = {name: each for name, each in group.items() if name != "params"}
+            there = group | _momentum_at(lr, group)
+            options = {name: each for name, each in there.items() if name != "params"}
             yield Group(
                 number=number,
                 optimizer=optimizer,
@@ -221,12 +225,27 @@ def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Optimizer:
 def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
     """Return the options that a probe needs otherwise than they are."""
     wanted = {"lr": lr or _LR_OF_NOBODY, KNOB: number_of(group.get(KNOB))}
-    return {
+    numbers = {
         name: value
         for name, value in wanted.items()
         if name in group
         and (isinstance(group[name], str) or number_of(group[name]) != value)
     }
+    return numbers | _momentum_at(lr, group)
+
+
+def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the option that a scheduler sets otherwise at the peak lr than now.
+
+    OneCycleLR and CyclicLR keep both ends of their momentum in the group, and pair the
+    lowest with the highest lr. The momentum of now goes with the lr of now.
+    """
+    if not group.keys() >= _CYCLED or number_of(group["lr"]) == lr:
+        return {}
+    lowest = number_of(group["base_momentum"])
+    if "betas" in group:
+        return {"betas": (lowest, *group["betas"][1:])}
+    return {"momentum": lowest} if "momentum" in group else {}
 
 
 def _steps_without_gradient(optimizer: Optimizer, first: int) -> frozenset[int]:

@@ -20,7 +20,7 @@ from dwindle.pytorch.penalty import L2Penalty
 
 
 def penalty_and_decay(facts: Facts) -> Iterator[Finding]:
-    """DW007: an L2Penalty on weights that the optimizer decays too."""
+    """DW007: an L2Penalty, alive now, on weights that the optimizer decays too."""
     decaying = facts.decaying("weight", "embedding", "token", "bias", "norm", "vector")
     for penalty in facts.penalties:
         ids = {id(each) for each in penalty.parameters.values()}

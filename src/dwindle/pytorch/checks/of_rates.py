@@ -67,8 +67,22 @@ def _own_words(found: Finding, rate: Rate) -> str:
 def _advice(found: Finding, facts: Facts, rate: Rate) -> tuple[str, str]:
     """Return what to do and the line to write; a controller is asked for another."""
     if rate.group.held_rate is None or found.code == _OF_RECIPES:
-        return found.remedy, _line(found, facts, rate)
+        line = _line(found, facts, rate)
+        if found.code == "DW008":
+            return _what_it_is(line, facts), line
+        return found.remedy, line
     return "Ask for a half-life that suits the run:", controller_line(facts)
+
+
+def _what_it_is(line: str, facts: Facts) -> str:
+    """Say where the number of a decoupled decay comes from."""
+    anew = "Its number means nothing there, so choose it anew"
+    if facts.steps is not None:
+        return f"{anew}, for a half-life of {_THAT_ACTS} of {facts.steps:,} steps:"
+    if "DecayController" in line:
+        return f"{anew}: a half-life, once you write how long the run is:"
+    default = KNOBS[DECOUPLED].default or 0.0
+    return f"{anew}; AdamW's default, {default:g}, is a start:"
 
 
 def _line(found: Finding, facts: Facts, rate: Rate) -> str:

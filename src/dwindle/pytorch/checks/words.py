@@ -77,7 +77,7 @@ def settings(groups: Iterable[Group]) -> str:
 def optimizer_line(
     facts: Facts, *, name: str = "", knob: float | None = None, **changed: object
 ) -> str:
-    """Return the line that builds the optimizer again, with groups that decay right.
+    """Return the lines that build the optimizer again, with groups that decay right.
 
     Args:
         facts: Of the program; its first optimizer is written.
@@ -95,14 +95,20 @@ def optimizer_line(
     options = ", ".join(
         f"{key}={value!r}" for key, value in _options(optimizer, groups, changed)
     )
-    return f"optimizer = {name or class_path(optimizer)}({made}, {options})"
+    line = f"optimizer = {name or class_path(optimizer)}({made}, {options})"
+    return f"{_import('decay_groups')}\n{line}"
 
 
 def controller_line(facts: Facts) -> str:
-    """Return the line that gives any optimizer a half-life."""
+    """Return the lines that give any optimizer a half-life."""
     length = f"steps={facts.steps or 10_000}"
     asked = 'half_life="20% of the run"'
-    return f"controller = DecayController(optimizer, {asked}, {length})"
+    line = f"controller = DecayController(optimizer, {asked}, {length})"
+    return f"{_import('DecayController')}\n{line}"
+
+
+def _import(name: str) -> str:
+    return f"from dwindle.pytorch import {name}"
 
 
 def class_path(optimizer: Optimizer) -> str:

@@ -1,0 +1,119 @@
+"""Audits of programs with a scheduler, a controller, or facts of their own."""
+
+import pytest
+import torch
+from pytorch.planted_programs import RUN, Program, TinyGpt, adamw, grouped, mlp
+from tolerance import digits
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, OneCycleLR
+
+from dwindle.audit.setting_findings import judge
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.pytorch.audit import audit
+from dwindle.pytorch.controller import DecayController
+
+ONE_CYCLE = Run(batch_size=32, dataset_size=3200, epochs=10)
+
+
+def _half_life(momentum):
+    run = Run(lr=0.1, momentum=momentum)
+    return judge("torch.optim.SGD", 5e-4, run).explanation.half_life["steps"]
+
+
+@pytest.mark.parametrize("steps", [0, 300, 700])
+def test_a_momentum_that_is_cycled_is_that_of_the_peak(steps):
+    """OneCycleLR pairs its peak with momentum 0.85, wherever the run is now."""
+    model = mlp()
+    optimizer = torch.optim.SGD(grouped(model, 5e-4), lr=0.1, momentum=0.9)
+    scheduler = OneCycleLR(optimizer, max_lr=0.1, total_steps=1000)
+    optimizer.step()
+    for _ in range(steps):
+        scheduler.step()
+    for given in (scheduler, None):
+        line = audit(model, optimizer, scheduler=given, run=ONE_CYCLE).table[0]
+        assert line.half_life["steps"] == digits(_half_life(0.85), rel=1e-12)
+    assert line.half_life["epochs"] == pytest.approx(20.75, abs=0.01)
+
+
+def test_a_cyclic_lr_cycles_its_momentum_too():
+    """CyclicLR is at 0.8 where the lr is highest; at its lowest lr it is at 0.9."""
+    model = mlp()
+    optimizer = torch.optim.SGD(grouped(model, 5e-4), lr=0.1, momentum=0.9)
+    scheduler = CyclicLR(optimizer, base_lr=0.01, max_lr=0.1)
+    line = audit(model, optimizer, scheduler=scheduler).table[0]
+    assert line.half_life["steps"] == digits(_half_life(0.8), rel=1e-12)
+
+
+def test_the_first_beta_is_cycled_where_there_is_one():
+    """The probe sees the beta of the peak, not that of the start."""
+    model = mlp()
+    optimizer = adamw(model)
+    scheduler = OneCycleLR(optimizer, max_lr=1e-3, total_steps=1000)
+    line = audit(model, optimizer, scheduler=scheduler).table[0]
+    assert line.run.betas == (0.85, 0.999)
+
+
+@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD])
+def test_three_epochs_that_are_held_are_in_the_table(kind):
+    """The half-life is the controller's, and no number of the knob is shown."""
+    model = mlp()
+    optimizer = kind(grouped(model, 0.1), lr=1e-3)
+    facts = {"batch_size": 100, "dataset_size": 50_000}
+    held = DecayController(optimizer, half_life="3 epochs", **facts)
+    line = audit(model, optimizer, run=RUN).table[0]
+    assert (line.family, line.weight_decay) == ("held", None)
+    # The half-life comes back out of the shrink of a step, 2e-4 of 1.
+    assert line.half_life["epochs"] == digits(3, rel=1e-9)
+    held.remove()
+
+
+def test_a_penalty_that_is_held_is_not_judged_as_a_half_life():
+    """What a controller holds is a number of SGD; no half-life is claimed for it."""
+    model = mlp()
+    optimizer = torch.optim.SGD(grouped(model, 1e-4), lr=0.1, momentum=0.9)
+    held = DecayController(optimizer, penalty=5e-4)
+    found = audit(model, optimizer, run=RUN)
+    assert [each.code for each in found.findings] == []
+    assert any("DecayController" in text for text in found.unchecked)
+    held.remove()
+
+
+def test_facts_that_the_program_tells_better_are_named():
+    """An lr and a schedule beside those of the program are not dropped in silence."""
+    model, run = mlp(), Run(lr=0.5, steps=8000, schedule=Schedule(shape="linear"))
+    optimizer = adamw(model)
+    scheduler = CosineAnnealingLR(optimizer, 8000)
+    told = " ".join(audit(model, optimizer, scheduler=scheduler, run=run).unchecked)
+    assert "lr that was given was not used" in told
+    assert "schedule that was given was not used" in told
+    same = Run(lr=1e-3, steps=8000, schedule=Schedule(shape="linear"))
+    told = " ".join(audit(model, optimizer, run=same).unchecked)
+    assert "not used" not in told
+
+
+def _adam(run=None):
+    model = mlp()
+    program = Program(model, torch.optim.Adam(grouped(model, 0.01), lr=1e-3))
+    found = audit(program.model, program.optimizer, run=run).findings
+    return next(each for each in found if each.code == "DW008")
+
+
+def test_the_number_instead_of_a_coupled_one_says_what_it_is():
+    """AdamW's default without facts; with the length of the run a half-life."""
+    bare, known = _adam(), _adam(Run(steps=1000))
+    assert "AdamW's default, 0.01, is a start" in bare.remedy
+    assert "weight_decay=0.01)" in bare.line
+    assert "for a half-life of 20% of the run of 1,000 steps" in known.remedy
+    assert "weight_decay=3.46)" in known.line
+
+
+def test_a_padding_row_decays_under_a_coupled_adam_too():
+    """Its gradient is zero, and the coupled decay takes its numbers all the same."""
+    model = TinyGpt()
+    model.wte = nn.Embedding(20, 16, padding_idx=0)
+    nn.init.normal_(model.wte.weight)
+    groups = grouped(model, 0.01, also=["wte.weight"])
+    found = audit(model, torch.optim.Adam(groups, lr=1e-3)).findings
+    idle = next(each for each in found if each.code == "DW015")
+    assert "row 0 of wte.weight is padding" in idle.evidence
