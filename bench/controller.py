@@ -3,7 +3,9 @@
 A model of 10 million weights in 100 tensors, one param group. An optimizer alone and
 one that is held take turns on the same weights and gradients, so that a busy moment of
 the machine hits both alike; medians are reported. What the hooks cost by themselves is
-measured on 100 tensors of one weight, where nothing else is.
+measured on 100 tensors of one weight, where nothing else is. Where the controller sets
+the knob, the optimizer alone decays by it, too: its decay is not the controller's cost
+(100 multiplications in AdamW's for-loop, most of what its hooks seemed to cost).
 """
 
 import argparse
@@ -28,7 +30,9 @@ TENSORS = 100
 SHAPE = (250, 400)
 WEIGHTS = TENSORS * SHAPE[0] * SHAPE[1]
 # A multiplication reads every weight once and writes it once.
+_WIDTH = 100
 BYTES_OF_A_MULTIPLY = 2 * 4 * WEIGHTS
+_KNOB = 0.1  # of an optimizer that decays by itself; its size costs nothing
 TINY_REPEATS = 40  # times as many steps: they are short, and microseconds are asked
 
 
@@ -39,7 +43,7 @@ class Case:
     build: Callable[..., torch.optim.Optimizer]
     options: Mapping[str, Any]
     mechanism: str
-    most_share: float
+    most_share: float | None
     most_hook_us: float | None = None
 
 
@@ -56,7 +60,7 @@ CASES: Mapping[str, Case] = {
         build=torch.optim.AdamW,
         options={"lr": 1e-4, "foreach": False},
         mechanism="native",
-        most_share=0.01,
+        most_share=None,
         most_hook_us=30.0,
     ),
     "SGD momentum fused": Case(
@@ -99,7 +103,7 @@ class Row:
         share_low: Its lower quartile over the pairs.
         share_high: Its upper quartile.
         hook_us: Microseconds that the hooks add to a step on 100 tiny tensors.
-        most_share: Largest share that is good enough.
+        most_share: Largest share that is good enough; None where none is asked.
         most_hook_us: Largest cost of the hooks that is good enough, if there is one.
         floor_ms: Shortest time in which this machine multiplies all weights, of the
             multiplying kind only.
@@ -114,7 +118,7 @@ class Row:
     share_low: float
     share_high: float
     hook_us: float
-    most_share: float
+    most_share: float | None
     most_hook_us: float | None
     floor_ms: float | None
 
@@ -123,7 +127,16 @@ class Row:
         """Whether both targets are met."""
         share = self.hook_share if self.mechanism == "native" else self.share
         limit = self.most_hook_us or math.inf
-        return share <= self.most_share and self.hook_us <= limit
+        most = self.most_share or math.inf
+        return share <= most and self.hook_us <= limit
+
+    @property
+    def judged(self) -> str:
+        """What is judged, in a few words: hooks of native ones, else what is added."""
+        if self.mechanism != "native":
+            return f"added ≤ {self.most_share:.0%}"
+        share = f" ≤ {self.most_share:.0%}," if self.most_share else ""
+        return f"hooks{share} ≤ {self.most_hook_us or math.inf:.0f} µs"
 
     @property
     def hook_share(self) -> float:
@@ -146,7 +159,8 @@ def _pairs(
 ) -> tuple[str, list[tuple[float, float]]]:
     """Return the mechanism, and seconds of a step alone and held, taken in turn."""
     weights = _weights(shape)
-    alone = case.build(weights, **case.options, weight_decay=0.0)
+    knob = _KNOB if case.mechanism == "native" else 0.0
+    alone = case.build(weights, **case.options, weight_decay=knob)
     held = case.build(weights, **case.options, weight_decay=0.0)
     controller = DecayController(held, half_life="10000 steps")
     for _ in range(3):
@@ -191,38 +205,35 @@ def _floor_ms() -> float:
 
 
 def _print_table(console: Console, rows: list[Row]) -> None:
-    title = f"What a DecayController adds to a step of {WEIGHTS:,} weights; ms"
-    table = Table(title=title)
+    title = f"What a DecayController adds to a step of {WEIGHTS:,} weights"
+    table = Table(title=title, box=None, pad_edge=False, collapse_padding=True)
     for column in ("optimizer", "held by"):
         table.add_column(column, no_wrap=True)
-    for column in ("step", "held", "added", "hooks", "of step", "allowed", "floor", ""):
+    for column in ("step ms", "added", "hooks µs", "= share", "judged", ""):
         table.add_column(column, justify="right", no_wrap=True)
     for row in rows:
-        floor = "–"
-        if row.floor_ms is not None:
-            rate = BYTES_OF_A_MULTIPLY / row.floor_ms / 1e6
-            floor = f"{row.floor_ms / row.step_ms:.0%}, {rate:.0f} GB/s"
-        most = f"{row.most_share:.0%}"
-        if row.most_hook_us is not None:
-            most += f" {row.most_hook_us:.0f} µs"
         table.add_row(
             row.case,
             row.mechanism,
             f"{row.step_ms:.2f}",
-            f"{row.held_ms:.2f}",
             f"{row.share:+.1%}",
-            f"{row.hook_us:.1f} µs",
+            f"{row.hook_us:.1f}",
             f"{row.hook_share:.2%}",
-            most,
-            floor,
+            row.judged,
             "met" if row.met else "missed",
         )
     console.print(table)
     console.print(
-        "added: median over pairs of steps. hooks: on 100 tensors of one weight; what"
-        " they are of a step judges the native ones. floor: the"
-        f" {BYTES_OF_A_MULTIPLY / 1e6:.0f} MB of one multiplication, in one piece."
+        "added: median over pairs of steps. hooks: on 100 tensors of one weight, one"
+        " param group, and their share of the step above."
     )
+    for row in rows:
+        if row.floor_ms is not None:
+            rate = BYTES_OF_A_MULTIPLY / row.floor_ms / 1e6
+            console.print(
+                f"{row.case}: reading and writing all weights once, in one piece, is"
+                f" {row.floor_ms / row.step_ms:.0%} of the step ({rate:.0f} GB/s)."
+            )
 
 
 def _write(path: Path, rows: list[Row]) -> None:
@@ -254,7 +265,8 @@ def main() -> int:
     arguments = _arguments()
     # That a knob is set to 0 is told in the table.
     logging.getLogger("dwindle").setLevel(logging.ERROR)
-    console, rows = Console(), []
+    # As wide in a log file as in a terminal.
+    console, rows = Console(width=_WIDTH), []
     for name in arguments.cases:
         console.print(f"{name} …")
         rows.append(measure(name, arguments.repeats))
