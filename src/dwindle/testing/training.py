@@ -112,7 +112,11 @@ class Training:
         )
         self.peaks = self.learning_rates()
         self.scheduler = None if scheduler is None else scheduler(self.optimizer)
-        held = {"half_life": f"{HALF_LIFE_STEPS} steps", "scheduler": self.scheduler}
+        held = {
+            "half_life": f"{HALF_LIFE_STEPS} steps",
+            "scheduler": self.scheduler,
+            "steps": STEPS,  # so far a scheduler that is a function of the step is read
+        }
         self._controller = (
             None if alone else DecayController(self.optimizer, **held | options)
         )
