@@ -84,3 +84,15 @@ def test_names_are_escaped_in_a_notebook():
     hostile = type("<b>Adam</b>", (AdamW,), {})
     held = DecayController(hostile([weight_of()]), half_life="9 steps")
     assert "&lt;b&gt;Adam" in held._repr_html_()
+
+
+def test_a_group_that_was_just_added_is_shown():
+    """Between add_param_group and the next step the table says when it is held."""
+    weights = [torch.nn.Parameter(torch.ones(3)) for _ in range(2)]
+    optimizer = torch.optim.AdamW(weights[:1], lr=1e-3)
+    controller = DecayController(optimizer, half_life="20 steps")
+    optimizer.add_param_group({"params": weights[1:]})
+    assert "from the next step" in str(controller)
+    weights[0].grad = torch.zeros(3)
+    optimizer.step()
+    assert "from the next step" not in str(controller)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Group
 
 Row = Mapping[str, str]
+_NOT_YET = "from the next step"
 
 
 def rows_of(
@@ -25,13 +26,13 @@ def rows_of(
     """Return one row of texts per param group.
 
     Args:
-        plans: What is done to each group.
+        plans: What is done to each group; groups that were just added have none yet.
         target: What is held.
         numbers: How many weights each group has.
         lr_seen: The largest lr that each group had at a step; 0 before the first.
 
     """
-    return [
+    held = [
         {
             "group": str(at),
             "weights": f"{count:,}",
@@ -39,9 +40,15 @@ def rows_of(
             **_what_is_held(plan, target, seen),
         }
         for at, (plan, count, seen) in enumerate(
-            zip(plans, numbers, lr_seen, strict=True)
+            zip(plans, numbers, lr_seen, strict=False)
         )
     ]
+    new = [
+        {"group": str(at), "weights": f"{count:,}", "mechanism": _NOT_YET}
+        for at, count in enumerate(numbers)
+        if at >= len(plans)
+    ]
+    return [*held, *new]
 
 
 def _what_is_held(plan: GroupPlan, target: Target, seen: float) -> Row:
