@@ -90,7 +90,7 @@ def test_an_lr_beyond_the_peak_may_not_eat_the_weight():
     """Above the peak a step takes more, but never all."""
     rate = HeldRate(shrink_at_peak=0.1, lr_peak=1.0)
     assert rate.shrink_at(2.0) == 0.2
-    with pytest.raises(RangeError, match=r"above lr_peak, 1, .*Got 10.*Give lr_peak"):
+    with pytest.raises(RangeError, match=r"below 10, .*is 1\)\. Got 10.*Give lr_peak"):
         rate.shrink_at(10.0)
 
 
