@@ -4,8 +4,9 @@ Everything else is reached through its floor: ``dwindle.decay`` (standard librar
 ``dwindle.study`` (trainings), ``dwindle.findings`` (what they showed).
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
     from dwindle.decay.convert import Conversion, convert
@@ -52,15 +53,4 @@ _HOMES = {
     "rules": "dwindle.decay.rules",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        message = f"module 'dwindle' has no attribute {name!r}"
-        raise AttributeError(message)
-    found: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

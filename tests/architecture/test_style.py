@@ -6,8 +6,8 @@ from graphlib import TopologicalSorter
 import pytest
 from architecture.source import body_lines, files_of_tests, package_files
 
-LINES_OF_A_FILE = 400
-LINES_OF_MOST_FUNCTIONS = 20
+LINES_OF_A_FILE = 500
+LINES_OF_MOST_FUNCTIONS = 30
 LINES_OF_A_FUNCTION = 60
 NAMES_THAT_SAY_NOTHING = {"utils", "util", "common", "helpers", "helper", "misc"}
 ALL_FILES = package_files() + files_of_tests()
@@ -15,7 +15,7 @@ ALL_FILES = package_files() + files_of_tests()
 
 @pytest.mark.parametrize("file", ALL_FILES, ids=str)
 def test_a_file_is_one_idea(file):
-    """A file has at most 400 lines, and a name that says what it is about."""
+    """A file has at most 500 lines, and a name that says what it is about."""
     assert file.text.count("\n") <= LINES_OF_A_FILE
     assert file.path.stem not in NAMES_THAT_SAY_NOTHING
 
@@ -31,13 +31,15 @@ def test_the_first_line_tells_the_idea(file):
 
 
 def test_most_functions_are_short():
-    """Nine of ten functions have at most 20 lines, and none has more than 60."""
+    """Nine of ten functions have at most 30 lines, and none has more than 60."""
     functions = {
         file.at(function): body_lines(function)
         for file in package_files()
         for function in file.functions()
     }
-    long = {at: lines for at, lines in functions.items() if lines > 20}
+    long = {
+        at: lines for at, lines in functions.items() if lines > LINES_OF_MOST_FUNCTIONS
+    }
     assert len(long) <= len(functions) / 10, long
     assert not {at: n for at, n in functions.items() if n > LINES_OF_A_FUNCTION}
 

@@ -21,19 +21,6 @@ from dwindle.errors import AuditTargetError, DwindleError, RangeError, UnknownNa
 REAL = str(Path(__file__).with_name("training_arguments_5_23.json"))
 
 
-@pytest.fixture
-def write(tmp_path):
-    """Write settings as YAML (a text) or JSON (a mapping), and return the path."""
-
-    def _write(settings, name="args"):
-        is_text = isinstance(settings, str)
-        path = tmp_path / f"{name}.{'yaml' if is_text else 'json'}"
-        path.write_text(settings if is_text else json.dumps(settings))
-        return str(path)
-
-    return _write
-
-
 def codes(audit):
     """The codes that an audit found."""
     return [found.code for found in audit.findings]

@@ -1,40 +1,17 @@
 """Audits in two processes: DDP and FSDP2 are looked through."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from pytorch.two_processes import seen_by_each
 
 PROGRAM = Path(__file__).parent / "programs" / "audited_model.py"
-PROCESSES = 2
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """What each of two processes found, launched by torchrun over loopback."""
-    folder = tmp_path_factory.mktemp("audited")
-    launch = [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *("--nnodes", "1", "--nproc-per-node", str(PROCESSES)),
-        *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
-        *(str(PROGRAM), str(folder)),
-    ]
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        launch,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [
-        json.loads((folder / f"{rank}.json").read_text()) for rank in range(PROCESSES)
-    ]
+    return seen_by_each(PROGRAM, tmp_path_factory.mktemp("audited"))
 
 
 def test_the_plain_model_has_findings_of_many_kinds(seen):

@@ -1,13 +1,10 @@
 """Two processes that train together: DDP and FSDP2 over gloo, started by torchrun."""
 
-import json
 import math
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from pytorch.two_processes import seen_by_each
 from tolerance import digits
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
@@ -17,19 +14,7 @@ MECHANISMS = {"AdamW": "native", "SGD": "multiply"}
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """What each of two ranks saw, in every kind of training."""
-    folder = tmp_path_factory.mktemp("ranks")
-    line = [
-        sys.executable, "-m", "torch.distributed.run", "--standalone",
-        "--local-addr", "127.0.0.1", "--nproc-per-node", "2",
-        str(WORKER), str(folder),
-    ]  # fmt: skip
-    loopback = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        line, env=os.environ | loopback, capture_output=True, text=True, timeout=300,
-        check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-20_000:]
-    return [json.loads((folder / f"{rank}.json").read_text()) for rank in (0, 1)]
+    return seen_by_each(WORKER, tmp_path_factory.mktemp("ranks"))
 
 
 @pytest.mark.parametrize("optimizer", MECHANISMS)

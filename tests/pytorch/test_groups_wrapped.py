@@ -1,45 +1,22 @@
 """Groups and penalty of a model that is wrapped, sharded, compiled, or half frozen."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from pytorch.two_processes import seen_by_each
 from tolerance import digits
 from torch import nn
 
 from dwindle.pytorch import L2Penalty, decay_groups
 
 PROGRAM = Path(__file__).parent / "programs" / "wrapped_model.py"
-PROCESSES = 2
 
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
     """What each of two processes saw, launched by torchrun over loopback."""
-    folder = tmp_path_factory.mktemp("wrapped")
-    launch = [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *("--nnodes", "1", "--nproc-per-node", str(PROCESSES)),
-        *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
-        *(str(PROGRAM), str(folder)),
-    ]
-    environment = {**os.environ, "GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        launch,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return [
-        json.loads((folder / f"{rank}.json").read_text()) for rank in range(PROCESSES)
-    ]
+    return seen_by_each(PROGRAM, tmp_path_factory.mktemp("wrapped"))
 
 
 @pytest.mark.parametrize(

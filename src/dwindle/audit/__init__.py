@@ -1,7 +1,8 @@
 """Audit: what a training decays and what its author thinks; the part without torch."""
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
     from dwindle.audit.change import audit_change
@@ -31,15 +32,4 @@ _HOMES = {
     "findings_of_setting": "dwindle.audit.setting_findings",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        message = f"module 'dwindle.audit' has no attribute {name!r}"
-        raise AttributeError(message)
-    found: object = getattr(import_module(_HOMES[name]), name)
-    globals()[name] = found
-    return found
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

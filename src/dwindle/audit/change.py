@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.run_facts import facts_of_run
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.audit.show import half_life_number, share_text
 from dwindle.decay.convert import convert
@@ -150,23 +151,6 @@ def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
     lines = tuple(_line_after(line, before, after) for line in audit.table)
     facts = facts_of_run(after) if audit.facts == facts_of_run(before) else audit.facts
     return compare_audits(audit, replace(audit, table=lines, facts=facts))
-
-
-def facts_of_run(run: Run) -> dict[str, str]:
-    """Return what a run tells of its scale and schedule, name by name, in words.
-
-    Example:
-        >>> facts_of_run(Run(batch_size=256, dataset_size=1_281_167))
-        {'batch_size': '256', 'dataset_size': '1,281,167'}
-
-    """
-    told = {name: _shown(value) for name, value in run.quantities().items()}
-    shape = run.schedule.shape
-    return told | ({} if shape == "constant" else {"schedule": shape})
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
 
 
 def _facts_of_both(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:

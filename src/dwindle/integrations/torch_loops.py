@@ -14,6 +14,7 @@ from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.controller import DecayController
+from dwindle.pytorch.holding.adoption import MARKER
 from dwindle.pytorch.parameters.roles import held_parameters
 
 _LOG = getLogger("dwindle")
@@ -247,13 +248,13 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
     roles = {id(held.parameter): held.role for held in held_parameters(model)}
     for group in groups:
         own = {roles.get(id(weight), "weight") for weight in group["params"]}
-        group["decay_scale"] = float(not own.isdisjoint(_DECAYING_ROLES))
-    left = [at for at, group in enumerate(groups) if not group["decay_scale"]]
+        group[MARKER] = float(not own.isdisjoint(_DECAYING_ROLES))
+    left = [at for at, group in enumerate(groups) if not group[MARKER]]
     _LOG.info("groups %s hold only biases, norms and vectors: left alone", left)
 
 
 def _speaks(group: Mapping[str, Any]) -> bool:
-    return "decay_scale" in group or bool(group.get("weight_decay"))
+    return MARKER in group or bool(group.get("weight_decay"))
 
 
 def refuse_deepspeed(kind: str) -> None:

@@ -1,12 +1,13 @@
 """Audit: whether a torch program decays what its author thinks it decays."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.run_facts import facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -108,7 +109,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         optimizer=" + ".join(type(each).__name__ for each in optimizers_of(optimizer)),
         findings=tuple(findings_of(facts)),
         table=tuple(_table(facts)),
-        facts=_known(facts.run),
+        facts=facts_of_run(facts.run),
         unchecked=tuple(dict.fromkeys(_unchecked(facts))),
     )
 
@@ -160,16 +161,6 @@ def _bare_line(group: Group) -> GroupLine:
         shrink_per_step=group.probe.shrink_per_step,
         dtype=group.probe.dtype,
     )
-
-
-def _known(run: Run) -> Mapping[str, str]:
-    told = {name: _shown(value) for name, value in run.quantities().items()}
-    shape = run.schedule.shape
-    return told | ({} if shape == "constant" else {"schedule": shape})
-
-
-def _shown(value: float) -> str:
-    return f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
 
 
 def _unchecked(facts: Facts) -> Iterable[str]:

@@ -17,6 +17,7 @@ from dwindle.pytorch.grouping.group_rows import Row
 from dwindle.pytorch.grouping.name_patterns import check_patterns, first_fit
 from dwindle.pytorch.grouping.number_checks import check_not_negative
 from dwindle.pytorch.grouping.selection import Choice, choices_of, coefficients_of
+from dwindle.pytorch.holding.adoption import MARKER
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -229,7 +230,7 @@ def _group(
         number = group.get("weight_decay") if weight_decay is None else weight_decay
         if number is not None:
             group["weight_decay"] = number * first.coefficient
-    group["decay_scale"] = first.coefficient
+    group[MARKER] = first.coefficient
     return group
 
 

@@ -14,12 +14,13 @@ from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import MissingFactError, RefusedError
 from dwindle.pytorch.checks.along import e_folds_along
 from dwindle.pytorch.copying.toy import Toy, unwrapped
+from dwindle.pytorch.holding.adoption import MARKER
+from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
 
-KNOB = "weight_decay"
 # What kind of decay it is shows at any lr; sizes are not told where none is known.
 _LR_OF_NOBODY = 1e-3
 # Where a scheduler or a recipe keeps the highest lr of a group, best first.
@@ -123,12 +124,11 @@ def groups_of(
     known = {id(each.parameter): each for each in held}
     number = 0
     for optimizer in optimizers:
-        mine = _of(optimizer, scheduler)
-        peaks, e_folds = (
-            _peaks(optimizer, mine, run),
-            e_folds_along(optimizer, mine, run),
-        )
-        view, held_by_us = _at_peak(optimizer, peaks), is_held(optimizer)
+        mine, held_by_us = _of(optimizer, scheduler), is_held(optimizer)
+        # A copy goes without the controller that makes the decay: nothing to follow.
+        e_folds = e_folds_along(optimizer, None if held_by_us else mine, run)
+        peaks = _peaks(optimizer, mine, run)
+        view = _at_peak(optimizer, peaks)
         probes, filling = probe(view).groups, _steps_without_gradient(view, number)
         for group, lr, measured, along, rate in zip(
             optimizer.param_groups,
@@ -153,8 +153,7 @@ def groups_of(
                 steps_without_gradient=number in filling,
                 decay_scale=_scale(group) if held_by_us else None,
                 held_rate=rate,
-                # A copy goes without the controller that makes the decay.
-                e_folds=None if held_by_us else along,
+                e_folds=along,
             )
             number += 1
 
@@ -201,7 +200,7 @@ def number_of(value: object) -> float:
 
 
 def _scale(group: Mapping[str, Any]) -> float:
-    return float(group.get("decay_scale", 0.0))
+    return float(group.get(MARKER, 0.0))
 
 
 def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Optimizer:

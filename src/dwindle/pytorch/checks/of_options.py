@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import KNOB, Group
+from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.words import (
     class_path,
     controller_line,
@@ -14,6 +14,7 @@ from dwindle.pytorch.checks.words import (
     optimizer_line,
     settings,
 )
+from dwindle.pytorch.holding.group_plan import KNOB
 
 SCALE = "lr_scale"
 # timm writes lr_scale, and its schedulers alone multiply by it.

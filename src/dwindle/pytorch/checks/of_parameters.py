@@ -7,7 +7,7 @@ from torch import Tensor
 
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import KNOB, Group
+from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.words import (
     class_path,
     controller_line,
@@ -18,6 +18,8 @@ from dwindle.pytorch.checks.words import (
     settings,
     tensors,
 )
+from dwindle.pytorch.holding.adoption import MARKER
+from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.parameters.roles import Held
 
 _GROUPS_AGAIN = "Build the groups by what the parameters are for:"
@@ -228,4 +230,4 @@ def _is_deliberate(group: Group) -> bool:
     default = group.optimizer.defaults.get(KNOB)
     signature = inspect.signature(type(group.optimizer).__init__).parameters
     own = signature[KNOB].default if KNOB in signature else default
-    return bool(group.knob) or "decay_scale" in group.options or own not in (0, None)
+    return bool(group.knob) or MARKER in group.options or own not in (0, None)

@@ -11,7 +11,7 @@ from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
 from dwindle.errors import OscillationError
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import KNOB, Group
+from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.rates import DECOUPLED, Rate, same_decay
 from dwindle.pytorch.checks.words import (
     class_path,
@@ -21,6 +21,7 @@ from dwindle.pytorch.checks.words import (
     rounded_down,
     settings,
 )
+from dwindle.pytorch.holding.group_plan import KNOB
 
 _THAT_ACTS = "20% of the run"
 # What is advised for a setting: ``weight_decay=0.02  # was 0.1``.

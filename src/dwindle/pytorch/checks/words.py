@@ -8,7 +8,8 @@ from typing import Any
 from torch.optim import Optimizer
 
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import KNOB, Group
+from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.parameters.roles import Held
 
 _SHOWN = 3

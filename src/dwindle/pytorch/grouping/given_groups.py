@@ -6,6 +6,7 @@ from typing import Any
 
 from dwindle.errors import RangeError
 from dwindle.pytorch.grouping.selection import Choice
+from dwindle.pytorch.holding.adoption import MARKER
 
 _ONE_EACH = "Keep it in one group only."
 _A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}], say.'
@@ -58,7 +59,7 @@ def given_groups(
     return found
 
 
-_NOT_OPTIONS = frozenset({"params", "param_names", "decay_scale"})
+_NOT_OPTIONS = frozenset({"params", "param_names", MARKER})
 
 
 def _number(group: Mapping[str, Any]) -> float:
