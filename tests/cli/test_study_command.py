@@ -1,6 +1,8 @@
 """dwindle study and dwindle report: plan, train, look, refuse; and where words go."""
 
+import errno
 import json
+import os
 
 import pytest
 from study import tiny
@@ -90,13 +92,26 @@ def test_the_help_holds_a_study_file_that_works(tmp_path, capsys):
     assert [axis.axis for axis in read_study_file(file).axes] == ["width", "batch_size"]
 
 
-def test_a_page_that_finds_no_room_does_not_hide_the_table(file, tmp_path, capsys):
+def test_a_page_that_finds_no_room_does_not_hide_the_table(file, capsys, monkeypatch):
     """What was found is said before files are written that may fail."""
-    page = tmp_path / "my-study.toml" / "page.html"  # below a file: cannot be made
+
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "fsync", full)
+    page = file.with_name("page.html")
     assert main(["study", str(file), "--html", str(page)]) == 3
     out, err = capsys.readouterr()
     assert "width" in out
     assert "The report must be written to" in err
+
+
+def test_a_page_that_has_no_place_is_refused_before_training(file, capsys):
+    """A page below a file cannot be made: nothing is trained for it."""
+    page = file / "page.html"
+    assert main(["study", str(file), "--html", str(page)]) == 3
+    assert "Not a directory" in capsys.readouterr().err
+    assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_dry_run_trains_nothing(file, capsys):
@@ -112,15 +127,65 @@ def test_a_dry_run_trains_nothing(file, capsys):
     assert list(file.parent.iterdir()) == [file]
 
 
-def test_failed_trainings_are_told(file, capsys, monkeypatch):
-    """What failed is counted in the findings, and its text is said on stderr."""
-    backend = Inline(tiny.engine_of(tiny.fail_on_seed_1))
-    monkeypatch.setattr(study_command, "_backend", lambda *_: backend)
-    assert main(["study", str(file), "--json"]) == 0
+def test_failed_trainings_are_told_and_tried_again(file, capsys, monkeypatch):
+    """What failed is code 3 with its text on stderr; the next run trains it again."""
+    works = study_command._backend()
+    failing = Inline(tiny.engine_of(tiny.fail_on_seed_1))
+    monkeypatch.setattr(study_command, "_backend", lambda *_: failing)
+    assert main(["study", str(file), "--json"]) == 3
     out, err = capsys.readouterr()
     failed = json.loads(out)["trials"]["error"]
     assert failed > 0
     assert f"{failed} trainings failed: ZeroDivisionError" in err
+    assert "Run the same command again" in err
+    assert not read_study(file.with_suffix(".db")).complete
+    assert main(["report", str(file.with_suffix(".db"))]) == 0
+    assert f"{failed} trainings failed" in capsys.readouterr().err
+    monkeypatch.setattr(study_command, "_backend", lambda *_: works)
+    assert main(["study", str(file), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["trials"] == {"ok": TRAININGS, "diverged": 0, "error": 0}
+    assert "trainings failed" not in err
+    assert read_study(file.with_suffix(".db")).complete
+
+
+@pytest.mark.parametrize("option", ["--html", "--png"])
+@pytest.mark.parametrize("end", [".toml", ".db", ".db-journal", ".db.lock"])
+def test_a_study_never_writes_over_its_own_files(file, capsys, option, end):
+    """A page or picture in the place of study file or store is refused at once."""
+    before, target = file.read_bytes(), f"{file.with_suffix('')}{end}"
+    assert main(["study", str(file), option, target, "--force"]) == 2
+    assert "this command itself reads or writes" in _flat(capsys) or end == ".toml"
+    assert file.read_bytes() == before
+    assert list(file.parent.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("option", ["--html", "--png"])
+def test_a_report_never_writes_over_a_store(file, capsys, option):
+    """The store that is read, another one, and a study file stay as they are."""
+    store, other = file.with_suffix(".db"), file.with_name("other.db")
+    for path in (store, other):
+        assert main(["study", str(file), "--store", str(path), "--json"]) == 0
+    for target in (store, other, file):
+        before = target.read_bytes()
+        for force in ([], ["--force"]):
+            assert main(["report", str(store), option, str(target), *force]) == 2
+            assert "Name another file" in _flat(capsys)
+            assert target.read_bytes() == before
+    assert read_study(store).complete
+
+
+def test_a_page_and_a_picture_are_two_files(file, tmp_path, capsys):
+    """One path cannot hold both the page and the picture."""
+    assert main(["study", str(file), "--json"]) == 0
+    both = str(tmp_path / "both.html")
+    words = ["report", str(file.with_suffix(".db")), "--html", both, "--png", both]
+    assert main(words) == 2
+    assert "this command itself reads or writes" in _flat(capsys)
+
+
+def _flat(capsys):
+    return " ".join(capsys.readouterr().err.split())
 
 
 def test_ctrl_c_is_code_130(file, capsys, monkeypatch):

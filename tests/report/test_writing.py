@@ -1,16 +1,26 @@
-"""Pages and pictures appear whole or not at all."""
+"""Pages and pictures appear whole or not at all, and never replace somebody's data."""
 
 import errno
 import os
+import sqlite3
+import threading
 from pathlib import Path
 
 import pytest
 from report import synthetic
 
-from dwindle.errors import RefusedError, ReportWriteError
+from dwindle.errors import OutputExistsError, RefusedError, ReportWriteError
 from dwindle.report.page import write_page
 from dwindle.report.picture import write_picture
-from dwindle.report.writing import write_whole
+from dwindle.report.writing import check_target, marked_picture, write_whole
+
+STUDY = '[study]\nproblem = "digits-mlp"\n'
+
+
+def _database(path: Path) -> None:
+    with sqlite3.connect(path) as db:
+        db.execute("CREATE TABLE t (x)")
+    db.close()
 
 
 def test_a_page_lands_in_a_new_folder(tmp_path: Path) -> None:
@@ -29,6 +39,141 @@ def test_a_picture_lands(tmp_path: Path) -> None:
         write_picture(synthetic.unknown(), tmp_path / "none.png")
 
 
+def test_our_own_pages_and_pictures_are_replaced(tmp_path: Path) -> None:
+    """A page and a picture carry a mark, by which a later run knows them again."""
+    page, picture = tmp_path / "page.html", tmp_path / "main.png"
+    for _ in range(2):
+        write_page(synthetic.unknown(), page)
+        write_picture(synthetic.findings(axes=("dataset_size",)), picture)
+    assert '<meta name="generator" content="dwindle">' in page.read_text()
+
+
+def test_a_marked_picture_is_a_png() -> None:
+    """The text chunk stands behind the header, with its length and checksum."""
+    drawn = b"\x89PNG\r\n\x1a\n" + b"H" * 25 + b"rest"
+    marked = marked_picture(drawn)
+    assert marked.startswith(drawn[:33])
+    assert marked.endswith(b"rest")
+    chunk = marked[33:-4]
+    assert chunk[:8] == b"\x00\x00\x00\x10tEXt"
+    assert chunk[8:24] == b"Software\0dwindle"
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize("link", [False, True])
+@pytest.mark.parametrize(
+    ("name", "found"),
+    [
+        ("study.db", "a database"),
+        ("odd-name.html", "a database"),
+        ("study.toml", "a study file"),
+        ("broken.toml", "a study file"),
+        ("study.txt", "a study file"),
+        ("study.db-journal", "the journal of a database"),
+    ],
+)
+def test_stores_and_study_files_stay(tmp_path, name, found, force, link):
+    """What a study is made of is never replaced: by no name, link or --force."""
+    path = tmp_path / name
+    if found == "a database":
+        _database(path)
+    elif found == "a study file":
+        path.write_text("[study\n" if name == "broken.toml" else STUDY)
+    else:
+        path.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7rest")
+    before = path.read_bytes()
+    target = path
+    if link:
+        target = tmp_path / "link.html"
+        target.symlink_to(path)
+    with pytest.raises(OutputExistsError, match=found) as caught:
+        write_whole(target, b"page", force=force)
+    assert not caught.value.replaceable
+    assert "--force" not in str(caught.value)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"notes", b"<!DOCTYPE html><html></html>"])
+def test_a_file_of_somebody_else_needs_force(tmp_path, content):
+    """Any other file stays unless --force is given, which the error names."""
+    path = tmp_path / "notes.html"
+    path.write_bytes(content)
+    with pytest.raises(OutputExistsError, match="replace it with --force") as caught:
+        write_whole(path, b"page")
+    assert caught.value.path == str(path)
+    assert path.read_bytes() == content
+    write_whole(path, b"page", force=True)
+    assert path.read_bytes() == b"page"
+
+
+def test_files_of_the_command_are_no_target(tmp_path):
+    """A page cannot be written where the command reads or writes something else."""
+    store = tmp_path / "not-yet.db"
+    (tmp_path / "link.html").symlink_to(store)
+    for target in (store, tmp_path / "link.html", tmp_path / "." / "not-yet.db"):
+        with pytest.raises(OutputExistsError, match="this command itself"):
+            check_target(target, force=True, inputs=[tmp_path / "s.toml", store])
+    check_target(tmp_path / "page.html", inputs=[store])
+
+
+def test_a_link_is_followed(tmp_path):
+    """The link stays, and what it points at is the page; also where that is new."""
+    target, link = tmp_path / "folder" / "page.html", tmp_path / "link.html"
+    link.symlink_to(target)
+    for content in (b"one", b"two"):
+        write_whole(link, content, force=True)
+        assert link.is_symlink()
+        assert target.read_bytes() == content
+
+
+def test_a_pipe_is_written_through(tmp_path):
+    """A pipe is no file to be replaced: its reader gets the page."""
+    pipe, seen = tmp_path / "pipe", []
+    os.mkfifo(pipe)
+    reader = threading.Thread(target=lambda: seen.append(pipe.read_bytes()))
+    reader.start()
+    write_whole(pipe, b"page")
+    reader.join(timeout=30)
+    assert seen == [b"page"]
+    assert pipe.is_fifo()
+
+
+def test_a_device_is_written_through(tmp_path):
+    """The null device takes the page and stays a device, also behind a link."""
+    link = tmp_path / "null.html"
+    link.symlink_to("/dev/null")
+    for target in (Path("/dev/null"), link):
+        write_whole(target, b"page")
+        assert target.is_char_device()
+
+
+def test_an_open_file_is_written_through(tmp_path):
+    """/dev/fd/N is a file that is open already: the page goes to its end."""
+    with (tmp_path / "out").open("wb") as file:
+        write_whole(f"/dev/fd/{file.fileno()}", b"page")
+    assert (tmp_path / "out").read_bytes() == b"page"
+
+
+@pytest.mark.parametrize(("umask", "mode"), [(0o077, 0o600), (0o022, 0o644)])
+def test_the_umask_decides_who_may_read(tmp_path, umask, mode):
+    """A new page gets the permissions of the umask."""
+    before = os.umask(umask)
+    try:
+        write_whole(tmp_path / "page.html", b"page")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "page.html").stat().st_mode & 0o777 == mode
+
+
+def test_a_replaced_page_keeps_its_permissions(tmp_path):
+    """Whoever could read the old page can read the new one, and nobody else."""
+    page = tmp_path / "page.html"
+    write_whole(page, b"old")
+    page.chmod(0o640)
+    write_whole(page, b"new", force=True)
+    assert page.stat().st_mode & 0o777 == 0o640
+
+
 def test_a_full_disk_leaves_the_old_page(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -41,7 +186,7 @@ def test_a_full_disk_leaves_the_old_page(
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(ReportWriteError, match="No space left on device") as caught:
-        write_whole(target, b"new")
+        write_whole(target, b"new", force=True)
     assert caught.value.path == str(target)
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
@@ -55,3 +200,10 @@ def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(ReportWriteError, match=r"Not a directory|File exists"):
         write_whole(tmp_path / "file" / "page", b"new")
+
+
+def test_a_circle_of_links_is_told(tmp_path):
+    """A link that points at itself is an error of the system, not a crash."""
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(ReportWriteError, match=r"levels of symbolic links"):
+        write_whole(tmp_path / "loop", b"new")

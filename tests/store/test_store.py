@@ -242,3 +242,28 @@ def test_a_full_disk_keeps_what_was_committed(path):
         store._db.execute(f"PRAGMA max_page_count = {pages + 1000}")
         store.commit(second, seconds=0.1)
     assert dict(read_study(path).rows) == dict(first + second)
+
+
+def test_an_error_gives_way_to_a_result(path):
+    """What failed may be committed again; what succeeded may not, and all verifies."""
+    some = trials()
+    failed = Outcome(status="error", steps=4, seconds=0.0, error="killed")
+    with opened(path) as store:
+        store.plan(some)
+        store.commit(trained(some[:3]), seconds=0.5)
+        store.commit([(trial, failed) for trial in some[3:7]], seconds=0.0)
+        store.commit(trained(some[7:]), seconds=0.5)
+        store.commit(trained(some[4:6]), seconds=0.5)
+        with pytest.raises(RangeError, match="not committed yet"):
+            store.commit(trained(some[4:5]), seconds=0.5)
+        with pytest.raises(RangeError, match="not committed yet"):
+            store.commit([*trained(some[3:4]), *trained(some[:1])], seconds=0.5)
+        assert store.outcome(some[3]) == failed
+    with opened(path) as store:
+        assert store.outcome(some[5]) == pretended_outcome(some[5])
+    found = dict(read_study(path).rows)
+    assert {trial for trial, out in found.items() if out == failed} == {
+        some[3],
+        some[6],
+    }
+    assert len(found) == len(some)

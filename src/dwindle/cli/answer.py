@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, stderr, stdout
+from dwindle.cli.report import FORCE, check_outputs, files_of_store
 from dwindle.cli.study import read_workers
 
 if TYPE_CHECKING:
@@ -29,15 +30,17 @@ OPTIONS = (
     Option("--out", f"folder for the page and the stores; {FOLDER}", "DIR"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
     Option("--workers", "how many processes train at a time", "N", read_workers),
+    FORCE,
 )
 
 
-def command(
+def command(  # noqa: PLR0913, one argument per option
     *,
     quick: bool,
     out: str | None,
     png: str | None,
     workers: int | None,
+    force: bool,
     as_json: bool,
 ) -> None:
     """Answer whether L2 regularization should be corrected for scale.
@@ -54,15 +57,18 @@ def command(
     from dwindle.report.terminal import print_answer
 
     folder = Path(out or FOLDER)
-    answer = _answer(QUICK if quick else FULL, folder, workers)
-    write_page(answer, folder / PAGE)
+    studies, page = (QUICK if quick else FULL), folder / PAGE
+    stores = [at for name in studies for at in files_of_store(folder / name)]
+    check_outputs(str(page), png, force=force, inputs=stores)
+    answer = _answer(studies, folder, workers)
+    write_page(answer, page, force=force)
     if png is not None:
-        write_picture(answer, png)
+        write_picture(answer, png, force=force)
     if as_json:
         print_json(answer_as_dict(answer))
     else:
         print_answer(answer, stdout())
-    stderr().print(f"The page with all figures: {folder / PAGE}", soft_wrap=True)
+    stderr().print(f"The page with all figures: {page}", soft_wrap=True, markup=False)
 
 
 def _answer(

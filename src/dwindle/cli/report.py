@@ -1,30 +1,64 @@
 """dwindle report: what a study found, from its store; needs no torch."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, stderr, stdout
 
+FORCE = Option("--force", "replace a file that dwindle did not write")
+
 OPTIONS = (
     Option("STORE", "the store of a study, such as my-study.db", required=True),
     Option("--html", "write it as one page, too", "PAGE"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
+    FORCE,
 )
 
 
-def command(*, store: str, html: str | None, png: str | None, as_json: bool) -> None:
+def command(
+    *, store: str, html: str | None, png: str | None, force: bool, as_json: bool
+) -> None:
     """Say what a study found: a table, JSON, or one self-contained page.
 
     A study that still runs, or was stopped, can be looked at, too.
     """
-    show(Path(store), html=html, png=png, as_json=as_json)
+    check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
+    show(Path(store), html=html, png=png, force=force, as_json=as_json)
+
+
+def files_of_store(store: Path) -> tuple[Path, ...]:
+    """Return the files that are one store: itself, its journal and its lock."""
+    beside = (store.with_name(store.name + end) for end in ("-journal", ".lock"))
+    return (store, *beside)
+
+
+def check_outputs(
+    *outputs: str | None, force: bool, inputs: Sequence[str | Path]
+) -> None:
+    """Refuse, before anything is trained or printed, what could not be written."""
+    from dwindle.report.writing import check_target
+
+    named = [output for output in outputs if output is not None]
+    for number, output in enumerate(named):
+        check_target(output, force=force, inputs=(*inputs, *named[:number]))
 
 
 def show(
-    store: Path, *, html: str | None, png: str | None = None, as_json: bool
-) -> None:
-    """Print what a store says; write the page and the picture if they are asked for."""
+    store: Path,
+    *,
+    html: str | None,
+    png: str | None = None,
+    force: bool = False,
+    as_json: bool,
+) -> int:
+    """Print what a store says; write the page and the picture if they are asked for.
+
+    Returns:
+        How many of its trainings failed; each reason is printed on stderr.
+
+    """
     from dwindle.findings.as_json import findings_as_dict
     from dwindle.findings.read import findings_of
     from dwindle.store.store import read_study
@@ -42,12 +76,13 @@ def show(
     if html is not None:
         from dwindle.report.page import write_page
 
-        write_page(findings, html)
-        stderr().print(f"Wrote {html}", soft_wrap=True)
+        write_page(findings, html, force=force)
+        stderr().print(f"Wrote {html}", soft_wrap=True, markup=False)
     if png is not None:
         from dwindle.report.picture import write_picture
 
-        write_picture(findings, png)
-        stderr().print(f"Wrote {png}", soft_wrap=True)
+        write_picture(findings, png, force=force)
+        stderr().print(f"Wrote {png}", soft_wrap=True, markup=False)
     if as_json:
         print_json(findings_as_dict(findings))
+    return errors.total()

@@ -1,5 +1,6 @@
 """dwindle study: measure the best weight decay over scale, as a study file asks."""
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -8,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import print_json, stderr, stdout
-from dwindle.cli.report import show
+from dwindle.cli.report import FORCE, check_outputs, files_of_store, show
 from dwindle.errors import RangeError, UnknownNameError
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from dwindle.study.plan import Pack
 
 BACKENDS = ("processes", "inline")
+# Exit code of a study some of whose trainings failed: its findings lack them.
+FAILED = 3
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -70,6 +73,8 @@ OPTIONS = (
     ),
     Option("--dry-run", "print the plan and its cost, and train nothing"),
     Option("--html", "write what was found as one page, too", "PAGE"),
+    Option("--png", "write the main figure as a picture, too", "PICTURE"),
+    FORCE,
 )
 
 
@@ -82,8 +87,10 @@ def command(  # noqa: PLR0913, one argument per option
     memory: int | None,
     dry_run: bool,
     html: str | None,
+    png: str | None,
+    force: bool,
     as_json: bool,
-) -> None:
+) -> int:
     """Train what a study file asks for, and say what was found.
 
     Every finished pack of trainings is kept at once, so that whatever stops a study,
@@ -115,15 +122,23 @@ def command(  # noqa: PLR0913, one argument per option
     spec = read_study_file(file)
     if dry_run:
         _print_plan(spec, _workers(backend, workers), memory, as_json=as_json)
-        return
+        return 0
     path = Path(store) if store else file.with_suffix(".db")
+    inputs = (file, *files_of_store(path))
+    check_outputs(html, png, force=force, inputs=inputs)
     with ExitStack() as stack:
         chosen = _backend(spec, backend, workers)
         stack.callback(chosen.close)
         _run(spec, path, chosen, memory)
-    words = f"Results are kept in {path}; dwindle report {path} shows them again."
+    shown = shlex.quote(str(path))
+    words = f"Results are kept in {path}; dwindle report {shown} shows them again."
     stderr().print(words, soft_wrap=True, markup=False)
-    show(path, html=html, as_json=as_json)
+    failed = show(path, html=html, png=png, force=force, as_json=as_json)
+    if not failed:
+        return 0
+    words = "Run the same command again to train what failed once more."
+    stderr().print(words, markup=False)
+    return FAILED
 
 
 def _run(

@@ -21,6 +21,7 @@ The tree (each class is also the builtin that fits it)::
     ├── DataFilesError       OSError       the data of a problem is absent or damaged
     ├── MissingLibraryError  ImportError   an optional library is not installed
     ├── ReportWriteError     OSError       a page or picture cannot be written
+    ├── OutputExistsError    OSError       a page would replace a file that must stay
     ├── CheckpointError      ValueError    a controller's state of another optimizer
     ├── CertificationError   RuntimeError  an optimizer that no controller can hold
     ├── AuditTargetError     ValueError    a file or function that cannot be audited
@@ -61,6 +62,7 @@ from dwindle.errors.studies import (
 )
 from dwindle.errors.surroundings import (
     MissingLibraryError,
+    OutputExistsError,
     ReportWriteError,
 )
 from dwindle.errors.targets import AuditTargetError
@@ -82,6 +84,7 @@ __all__ = [
     "MissingFactError",
     "MissingLibraryError",
     "OscillationError",
+    "OutputExistsError",
     "PatternError",
     "RangeError",
     "RefusedError",

@@ -40,3 +40,23 @@ class ReportWriteError(DwindleError, OSError):
             f"Got: {self.why}.",
             "Free some space or choose another folder; earlier files are intact.",
         )
+
+
+@dataclass(eq=False)
+class OutputExistsError(DwindleError, FileExistsError):
+    """A page or a picture would take the place of a file that is to stay."""
+
+    path: str
+    found: str
+    replaceable: bool
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text: what is there, and where to write instead."""
+        other = "Name another file, such as report.html"
+        return (
+            f"{self.path} must be free for a page or a picture; nothing was written.",
+            f"Got {self.found}.",
+            f"{other}, or replace it with --force."
+            if self.replaceable
+            else f"{other}.",
+        )

@@ -4,32 +4,35 @@ import base64
 import hashlib
 import os
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwindle.errors import MissingLibraryError
 from dwindle.findings.model import Answer, Findings
 from dwindle.report.content import page_of
 from dwindle.report.themes import DARK, LIGHT, css_variables
-from dwindle.report.writing import write_whole
+from dwindle.report.writing import PAGE_MARK, write_whole
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def write_page(shown: Answer | Findings, path: str | os.PathLike[str]) -> None:
+def write_page(
+    shown: Answer | Findings, path: str | os.PathLike[str], *, force: bool = False
+) -> None:
     """Write the page; either whole or not at all.
 
     Args:
         shown: A study's findings, or the answer with its claims.
         path: The HTML file; its folder is made where it is missing.
+        force: Replace a file that dwindle did not write.
 
     Raises:
         MissingLibraryError: If jinja2 or vl-convert is not installed.
+        OutputExistsError: If a file stands there that must stay.
         ReportWriteError: If the disk is full or the file cannot be written.
 
     """
-    write_whole(Path(path), render_page(shown).encode())
+    write_whole(path, render_page(shown).encode(), force=force)
 
 
 def render_page(shown: Answer | Findings) -> str:
@@ -41,7 +44,8 @@ def render_page(shown: Answer | Findings) -> str:
     """
     template = _environment().get_template("page.html.j2")
     css = style_sheet()
-    return template.render(page=page_of(shown), css=css, policy=policy(css)) + "\n"
+    facts = {"css": css, "policy": policy(css), "mark": PAGE_MARK}
+    return template.render(page=page_of(shown), **facts) + "\n"
 
 
 def _environment() -> "Environment":

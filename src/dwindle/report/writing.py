@@ -1,38 +1,178 @@
-"""Files that appear whole or not at all, and errors that say why not."""
+"""Files that appear whole or not at all, and never in the place of somebody's data."""
 
 import contextlib
 import os
-import tempfile
+import secrets
+import stat
+import struct
+import tomllib
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from dwindle.errors import ReportWriteError
+from dwindle.errors import OutputExistsError, ReportWriteError
+
+# What our pages and pictures carry, so that a later run knows them as its own.
+PAGE_MARK = '<meta name="generator" content="dwindle">'
+PICTURE_MARK = b"Software\0dwindle"
+# Both stand near the start; a page of somebody who quotes ours further down is theirs.
+_HEAD_BYTES = 2048
+_PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+_AFTER_PNG_HEADER = len(_PNG_SIGNATURE) + 25  # signature, and IHDR of 4 + 4 + 13 + 4
+
+_SQLITE = b"SQLite format 3\0"
+_JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+_LARGEST_STUDY_FILE = 1_000_000
+# Links of the system to what this process has open: no path to put a file at.
+_OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd", "/proc")
 
 
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file under another name, then put it in place in one step.
+def check_target(
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    inputs: Sequence[str | os.PathLike[str]] = (),
+) -> None:
+    """Refuse to write where something stands that is not ours to replace.
+
+    Nothing, one of our own pages or pictures, and anything that is no regular file (a
+    device, a pipe) may be written to. Stores, study files and ``inputs`` may never be.
+
+    Args:
+        path: Where a page or a picture is to be written.
+        force: Replace a file that dwindle did not write.
+        inputs: Files that the same command reads or writes.
 
     Raises:
+        OutputExistsError: If the file there must stay.
+        ReportWriteError: If the system does not let one look.
+
+    """
+    with _refusals_of_the_system(path):
+        _check_existing(Path(path), force=force)
+        _check_other(Path(path), inputs)
+
+
+def write_whole(
+    path: str | os.PathLike[str], content: bytes, *, force: bool = False
+) -> None:
+    """Write a file under another name, then put it in place in one step.
+
+    A symbolic link is followed; devices and pipes are written through. A new file gets
+    the permissions of the umask, one that is replaced keeps its own.
+
+    Raises:
+        OutputExistsError: If the file there must stay; see :func:`check_target`.
         ReportWriteError: If the system refuses; what was at ``path`` is intact.
 
     """
+    check_target(path, force=force)
+    with _refusals_of_the_system(path):
+        if _is_written_through(Path(path)):
+            with Path(path).open("ab") as file:
+                file.write(content)
+            return
+        target = Path(os.path.realpath(path))
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _replace(target, content)
+
+
+def marked_picture(png: bytes) -> bytes:
+    """Return a PNG picture with a text chunk that says who drew it.
+
+    Reference:
+        PNG specification, third edition, 5.3 (chunk layout) and 11.3.3.2 (tEXt).
+
+    """
+    kind_and_text = b"tEXt" + PICTURE_MARK
+    chunk = struct.pack(">I", len(PICTURE_MARK)) + kind_and_text
+    chunk += struct.pack(">I", zlib.crc32(kind_and_text))
+    return png[:_AFTER_PNG_HEADER] + chunk + png[_AFTER_PNG_HEADER:]
+
+
+@contextlib.contextmanager
+def _refusals_of_the_system(path: str | os.PathLike[str]) -> Iterator[None]:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, content)
+        yield
+    except OutputExistsError:
+        raise
     except OSError as refusal:
         why = refusal.strerror or str(refusal)
         raise ReportWriteError(path=str(path), why=why) from refusal
 
 
+def _check_existing(path: Path, *, force: bool) -> None:
+    if _is_written_through(path) or not path.is_file():
+        return
+    kept = _kind_that_is_kept(path)
+    if kept:
+        raise OutputExistsError(str(path), kept, replaceable=False)
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    is_page = PAGE_MARK.encode() in head
+    is_picture = head.startswith(_PNG_SIGNATURE) and PICTURE_MARK in head
+    if not (force or is_page or is_picture):
+        raise OutputExistsError(
+            str(path), "a file that is no page or picture of dwindle", replaceable=True
+        )
+
+
+def _check_other(path: Path, inputs: Sequence[str | os.PathLike[str]]) -> None:
+    """Refuse the files of the same command, also those that do not exist yet."""
+    for each in inputs:
+        if os.path.realpath(path) == os.path.realpath(each):
+            what = "a file that this command itself reads or writes"
+            raise OutputExistsError(str(path), what, replaceable=False)
+
+
+def _kind_that_is_kept(path: Path) -> str:
+    """Return what a file is that is never replaced, or an empty text."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(_SQLITE):
+        return "a database, such as a study's store"
+    if head.startswith(_JOURNAL):
+        return "the journal of a database"
+    # A study file that is being written may be no TOML yet.
+    if os.path.realpath(path).endswith(".toml") or _holds_a_study(path):
+        return "a study file"
+    return ""
+
+
+def _holds_a_study(path: Path) -> bool:
+    if path.stat().st_size > _LARGEST_STUDY_FILE:
+        return False
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except (ValueError, RecursionError):
+        return False
+    return not {"study", "weight_decay", "axes"}.isdisjoint(tables)
+
+
+def _is_written_through(path: Path) -> bool:
+    """Tell devices, pipes and open files from places where a file can be put."""
+    if any(path.is_relative_to(place) for place in _OPEN_FILES):
+        return True
+    try:
+        kind = path.stat().st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(kind) or stat.S_ISDIR(kind))
+
+
 def _replace(path: Path, content: bytes) -> None:
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
+    # Asking for 0666 leaves it to the umask who may read a new page.
+    handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
+            if path.exists():
+                temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        Path(temporary).chmod(0o644)  # mkstemp's 0600 would hide a page from a server
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
         with contextlib.suppress(OSError):
-            Path(temporary).unlink()
+            temporary.unlink()
         raise

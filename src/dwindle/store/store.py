@@ -24,7 +24,7 @@ from dwindle.store.rows import (
     training_from_row,
 )
 from dwindle.store.spec import ProblemFacts, StudySpec
-from dwindle.store.verify import verified_rows
+from dwindle.store.verify import links_of, verified_rows
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,6 +113,9 @@ class Store:
     ) -> None:
         """Write the outcomes of a pack, all or none of them.
 
+        A training that failed before may be committed again: its new outcome takes the
+        place of the error.
+
         Args:
             trainings: Each trial of the pack with its outcome.
             seconds: Time that a worker took for the pack.
@@ -123,9 +126,37 @@ class Store:
                 does not fit its status.
 
         """
-        twice = [pair for pair in trainings if self.outcome(pair[0])]
+        keys = {trial_key(trial, self._conditions) for trial, _ in trainings}
+        before = [self._rows[key] for key in keys & self._rows.keys()]
+        twice = [row for row in before if row["status"] != "error"]
         if twice:
             raise RangeError("trainings", f"{len(twice)} that are", "not committed yet")
+        with told(self.path), self._transaction():
+            self._drop(before)
+            rows = self._append(trainings, seconds)
+        self._commit_time = time.monotonic()
+        self._rows |= {row["key"]: row for row in rows}
+
+    def _drop(self, failed: Sequence[Row]) -> None:
+        """Delete the rows of failed trainings, within the caller's transaction."""
+        if not failed:
+            return
+        for row in failed:
+            self._db.execute("DELETE FROM trial WHERE key = ?", (row["key"],))
+        rows = [dict(row) for row in self._db.execute("SELECT * FROM trial")]
+        packs = [
+            dict(r) for r in self._db.execute("SELECT * FROM pack ORDER BY number")
+        ]
+        links = links_of(packs, rows)
+        for number, chain in enumerate(links, start=1):
+            where = (chain, number)
+            self._db.execute("UPDATE pack SET link = ? WHERE number = ?", where)
+        self._update(chain=links[-1])
+
+    def _append(
+        self, trainings: Sequence[tuple[Trial, Outcome]], seconds: float
+    ) -> list[Row]:
+        """Insert a pack and its rows, within the caller's transaction."""
         study = self._study()
         number = study["packs"] + 1
         rows = [
@@ -134,14 +165,12 @@ class Store:
         ]
         elapsed = time.monotonic() - self._commit_time
         chain = link(study["chain"], seconds=seconds, elapsed=elapsed, rows=rows)
-        with told(self.path), self._transaction():
-            pack = (number, seconds, elapsed, chain)
-            self._db.execute("INSERT INTO pack VALUES (?, ?, ?, ?)", pack)
-            for row in rows:
-                _insert(self._db, "trial", row)
-            self._update(packs=number, chain=chain)
-        self._commit_time = time.monotonic()
-        self._rows |= {row["key"]: row for row in rows}
+        pack = (number, seconds, elapsed, chain)
+        self._db.execute("INSERT INTO pack VALUES (?, ?, ?, ?)", pack)
+        for row in rows:
+            _insert(self._db, "trial", row)
+        self._update(packs=number, chain=chain)
+        return rows
 
     def finish(self) -> None:
         """Mark the study as complete: all rounds of its plan are committed."""

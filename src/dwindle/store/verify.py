@@ -1,7 +1,7 @@
 """Reads every row of a store and believes none that its hashes do not confirm."""
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from dwindle.errors import StoreDamagedError
@@ -35,18 +35,25 @@ def verified_rows(db: sqlite3.Connection, path: Path) -> tuple[Row, list[Row]]:
 
 
 def _chain_holds(study: Row, packs: Sequence[Row], rows: Sequence[Row]) -> bool:
+    links = links_of(packs, rows)
+    last = links[-1] if links else ""
+    # Nothing may be left: a row of a pack that is not there is no result.
+    return (
+        links == [pack["link"] for pack in packs]
+        and last == study["chain"]
+        and len(packs) == study["packs"]
+        and {row["pack"] for row in rows} <= set(range(1, len(packs) + 1))
+    )
+
+
+def links_of(packs: Sequence[Row], rows: Iterable[Row]) -> list[str]:
+    """Return the link of every pack, in their order, from the rows that they hold."""
     of_pack: dict[int, list[Row]] = {}
     for row in rows:
         of_pack.setdefault(row["pack"], []).append(row)
-    chain = ""
+    links, chain = [], ""
     for number, pack in enumerate(packs, start=1):
-        chain = link(
-            chain,
-            seconds=pack["seconds"],
-            elapsed=pack["elapsed"],
-            rows=of_pack.pop(number, []),
-        )
-        if chain != pack["link"]:
-            return False
-    # Nothing may be left: a row of a pack that is not there is no result.
-    return chain == study["chain"] and len(packs) == study["packs"] and not of_pack
+        times = {"seconds": pack["seconds"], "elapsed": pack["elapsed"]}
+        chain = link(chain, **times, rows=of_pack.get(number, []))
+        links.append(chain)
+    return links

@@ -178,7 +178,9 @@ class _Study:
             packs = packs_from_trials(trials, self.problem, capacity)
             self._train(list(self._missing(packs)))
         self.store.plan(self.planned)
-        self.store.finish()
+        # What failed is trained again by the next run of the same command.
+        if not self.progress().errors:
+            self.store.finish()
 
     def progress(self) -> Progress:
         status = [outcome.status for outcome in self.outcomes.values()]
@@ -192,11 +194,12 @@ class _Study:
         )
 
     def _missing(self, packs: Iterable[Pack]) -> Iterator[Pack]:
-        """Yield what of the packs is not committed; take the outcomes of the rest."""
+        """Yield what is not committed, or failed; take the outcomes of the rest."""
         for pack in packs:
             known = {trial: self.store.outcome(trial) for trial in pack.trials}
-            self.outcomes |= {trial: out for trial, out in known.items() if out}
-            rest = tuple(trial for trial in pack.trials if known[trial] is None)
+            done = {t: out for t, out in known.items() if out and out.status != "error"}
+            self.outcomes |= done
+            rest = tuple(trial for trial in pack.trials if trial not in done)
             left = pack.cost * len(rest) / len(pack.trials)
             self._estimate(planned=pack.cost, skipped=pack.cost - left)
             if rest:
