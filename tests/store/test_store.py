@@ -244,6 +244,25 @@ def test_a_full_disk_keeps_what_was_committed(path):
     assert dict(read_study(path).rows) == dict(first + second)
 
 
+@pytest.mark.parametrize("link", ["symbolic", "hard", "none"])
+def test_a_lock_never_writes_into_another_file(path, link):
+    """A lock file that is a link, or somebody's own file, is refused and stays."""
+    path.parent.mkdir()
+    victim, lock = path.with_name("victim"), path.with_name("tiny.db.lock")
+    victim.write_text("precious data")
+    if link == "symbolic":
+        lock.symlink_to(victim)
+    elif link == "hard":
+        lock.hardlink_to(victim)
+    else:
+        lock.write_text("precious data")
+    with pytest.raises(StoreAccessError, match=r"symbolic links|no lock of dwindle's"):
+        opened(path)
+    assert victim.read_text() == "precious data"
+    assert lock.read_text() == "precious data"
+    assert not path.exists()
+
+
 def test_an_error_gives_way_to_a_result(path):
     """What failed may be committed again; what succeeded may not, and all verifies."""
     some = trials()

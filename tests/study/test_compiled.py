@@ -160,6 +160,58 @@ def test_compiled_once_per_machine(fresh_cache, monkeypatch):
     assert (compiler.compiled_steps("float32") is None) == (first is None)
 
 
+@pytest.mark.parametrize("damage", [b"", b"cut", b"changed"])
+def test_a_damaged_library_is_built_anew(fresh_cache, damage):
+    """What is not whole, as after a loss of power, is compiled again, never loaded."""
+    first = compiler.compiled_steps("float32")
+    for path in fresh_cache.glob("dwindle/*.so"):
+        whole = path.read_bytes()
+        changed = whole[:-8] + bytes(8) if damage == b"changed" else whole[:4000]
+        path.unlink()  # this process has the old one open
+        path.write_bytes(changed if damage else b"")
+    compiler.compiled_steps.cache_clear()
+    assert (compiler.compiled_steps("float32") is None) == (first is None)
+    for path in fresh_cache.glob("dwindle/*.so"):
+        assert path.stem.endswith(compiler._digest(path.read_bytes()))
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
+def test_a_folder_that_others_write_to_is_not_trusted(fresh_cache, mode):
+    """Code is not loaded from where somebody else could have put it."""
+    folder = fresh_cache / "dwindle"
+    folder.mkdir()
+    folder.chmod(mode)
+    assert compiler._cache_folder() != folder
+    assert compiler._cache_folder().stat().st_mode & 0o077 == 0
+    folder.chmod(0o700)
+    assert compiler._cache_folder() == folder
+
+
+def test_a_folder_of_somebody_else_is_not_trusted(fresh_cache, monkeypatch):
+    """A folder that another user made is left alone, whatever its permissions."""
+    assert compiler._cache_folder() == fresh_cache / "dwindle"
+    monkeypatch.setattr(compiler.os, "getuid", lambda: -2)
+    assert compiler._cache_folder() != fresh_cache / "dwindle"
+
+
+def test_a_compiler_may_have_options(fresh_cache, monkeypatch):
+    """CC may hold options, as make allows, and is another build with them."""
+    first = compiler.compiled_steps("float32")
+    compiler.compiled_steps.cache_clear()
+    monkeypatch.setenv("CC", "cc -DUNUSED=1")
+    assert (compiler.compiled_steps("float32") is None) == (first is None)
+    built = len(list(fresh_cache.glob("dwindle/*.so")))
+    assert built == (0 if first is None else 2)
+
+
+def test_a_compiler_that_does_not_work_is_told(fresh_cache, monkeypatch, caplog):
+    """A compiler that was named and fails is a warning: training gets slower."""
+    assert fresh_cache.is_dir()
+    monkeypatch.setenv("CC", "no-such-compiler -O2")
+    assert compiler.compiled_steps("float32") is None
+    assert "Got CC='no-such-compiler -O2': no-such-compiler is not" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("variable", "value"),
     [

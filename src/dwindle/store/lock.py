@@ -1,10 +1,13 @@
 """One writer per store: a lock that the system gives back however its holder ends."""
 
 import os
+import stat
 import sys
 from pathlib import Path
 
-from dwindle.errors import StoreLockedError
+from dwindle.errors import StoreAccessError, StoreLockedError
+
+_OWNER = b"process "
 
 
 class WriterLock:
@@ -26,7 +29,13 @@ class WriterLock:
 
     def _take(self) -> int:
         while True:
-            handle = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o644)
+            # A link would lead to somebody else's file, whose text we would replace.
+            flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            handle = os.open(self._path, flags, 0o644)
+            if not _is_lock_file(handle):
+                os.close(handle)
+                reason = f"{self._path} beside it is no lock of dwindle's"
+                raise StoreAccessError(str(self._store), reason)
             if not _try_lock(handle):
                 owner = os.read(handle, 200).decode(errors="replace").strip()
                 os.close(handle)
@@ -37,7 +46,7 @@ class WriterLock:
             # is nobody's any more.
             os.close(handle)
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()}".encode(), 0)
+        os.pwrite(handle, _OWNER + str(os.getpid()).encode(), 0)
         return handle
 
     def _is_current(self, handle: int) -> bool:
@@ -45,6 +54,16 @@ class WriterLock:
             return os.path.samestat(os.fstat(handle), self._path.stat())
         except FileNotFoundError:
             return False
+
+
+def _is_lock_file(handle: int) -> bool:
+    """Tell whether a file is a lock of ours, or new, and has no other name."""
+    facts = os.fstat(handle)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_nlink > 1:
+        return False
+    text = os.read(handle, len(_OWNER))
+    os.lseek(handle, 0, os.SEEK_SET)
+    return text in (b"", _OWNER)
 
 
 if sys.platform == "win32":  # pragma: no cover

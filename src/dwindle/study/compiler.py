@@ -1,10 +1,14 @@
 """Builds the compiled steps with the machine's own C compiler, if it has one."""
 
+import atexit
 import ctypes
 import hashlib
+import logging
 import os
 import platform
+import shlex
 import shutil
+import stat
 import subprocess
 import sys
 import tempfile
@@ -24,6 +28,8 @@ _REALS = {
     "float64": ("-DREAL=double", "-DREAL_IS_DOUBLE"),
 }
 _PATIENCE_SECONDS = 60
+_WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
+_LOG = logging.getLogger("dwindle")
 
 
 @cache
@@ -32,49 +38,73 @@ def compiled_steps(dtype: str) -> ctypes.CDLL | None:
 
     They are built once per machine and kept in the user's cache folder. Without a C
     compiler, or with one that does not know our vectors, training goes through
-    PyTorch's operations: slower, and rounded differently.
+    PyTorch's operations: slower, and rounded differently. Where the environment names
+    a compiler in ``CC`` that does not work, a warning says so.
 
     Args:
         dtype: ``float32`` or ``float64``.
 
     """
-    compiler = shutil.which(os.environ.get("CC", "cc"))
-    if os.environ.get(SWITCH) == "0" or compiler is None or sys.platform == "win32":
+    if os.environ.get(SWITCH) == "0" or sys.platform == "win32":
         return None
+    named = shlex.split(os.environ.get("CC", "")) or ["cc"]
+    compiler = shutil.which(named[0])
     try:
-        return _load(_built(compiler, dtype))
-    except (OSError, subprocess.SubprocessError):
-        return None
+        if compiler is not None:
+            return _load(_built((compiler, *named[1:]), dtype))
+    except (OSError, subprocess.SubprocessError) as error:
+        why = str(error)
+    else:
+        why = f"{named[0]} is not on the path"
+    if "CC" in os.environ:
+        text = "CC must compile C: training goes without compiled steps. Got CC=%r: %s."
+        _LOG.warning(text, os.environ["CC"], why)
+    return None
 
 
-def _built(compiler: str, dtype: str) -> Path:
-    """Return the library, compiled unless it is there already."""
+def _built(compiler: tuple[str, ...], dtype: str) -> Path:
+    """Return the library, compiled unless it is there already, and whole."""
     options = (*_FLAGS, *_REALS[dtype])
     sources = (_SOURCE.read_text(), _HEADER.read_text())
-    parts = (*sources, compiler, *options, _processor())
-    name = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+    parts = (*sources, *compiler, *options, _processor())
+    name = _digest("\0".join(parts).encode())
     folder = _cache_folder()
-    library = folder / f"steps-{name}.so"
-    if not library.exists():
-        with tempfile.TemporaryDirectory(dir=folder) as scratch:
-            fresh = Path(scratch) / library.name
-            subprocess.run(  # noqa: S603 # our own source, the user's own compiler
-                [compiler, *options, "-o", str(fresh), str(_SOURCE), "-lm"],
-                check=True,
-                capture_output=True,
-                timeout=_PATIENCE_SECONDS,
-            )
-            # Several workers may build at once: each puts a whole file into place.
-            fresh.replace(library)
-    return library
+    for library in folder.glob(f"steps-{name}-*.so"):
+        # Its name says what is in it: a damaged library would crash who loads it.
+        if library.stem.endswith(_digest(library.read_bytes())):
+            return library
+        library.unlink(missing_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as scratch:
+        fresh = Path(scratch) / "steps.so"
+        subprocess.run(  # noqa: S603 # our own source, the user's own compiler
+            [*compiler, *options, "-o", str(fresh), str(_SOURCE), "-lm"],
+            check=True,
+            capture_output=True,
+            timeout=_PATIENCE_SECONDS,
+        )
+        with fresh.open("rb") as file:
+            library = folder / f"steps-{name}-{_digest(file.read())}.so"
+            os.fsync(file.fileno())
+        # Several workers may build at once: each puts a whole file into place.
+        return fresh.replace(library)
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()[:24]
 
 
 def _cache_folder() -> Path:
+    """Return a folder that nobody else can write to: code is loaded from it."""
     root = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     folder = Path(root) / "dwindle"
-    # Code is loaded from here: nobody else may write to it.
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder
+    facts = folder.stat()
+    if facts.st_uid == os.getuid() and not facts.st_mode & _WRITABLE_BY_OTHERS:
+        return folder
+    # Somebody else may have put something there: build anew, for this process alone.
+    private = tempfile.mkdtemp(prefix="dwindle-")
+    atexit.register(shutil.rmtree, private, ignore_errors=True)
+    return Path(private)
 
 
 def _processor() -> str:
