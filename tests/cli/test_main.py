@@ -11,6 +11,7 @@ import pytest
 
 from dwindle.cli import main as entry
 from dwindle.cli.main import COMMANDS, main
+from dwindle.cli.plain_letters import handler_of_missing_letters
 from dwindle.errors import RangeError, StudyStoppedError
 
 
@@ -186,11 +187,36 @@ def test_a_full_disk_behind_stdout_is_told(words, code, said, tmp_path):
 
 
 def test_a_terminal_without_greek_still_gets_its_table():
-    """Where stdout cannot write λ, the table comes with question marks instead."""
+    """Where stdout cannot write λ, the table comes with its name instead."""
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}
     done = _dwindle("rules", env=environment)
     assert done.returncode == 0
-    assert "? stays" in done.stdout or "? ? " in done.stdout
+    assert "lambda stays" in done.stdout or "lambda x " in done.stdout
+    assert done.stdout.isascii()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])
+def test_no_sign_is_lost_in_another_encoding(encoding):
+    """A minus stays a minus wherever it is written: a lost one is another number."""
+    stream = io.TextIOWrapper(
+        io.BytesIO(), encoding, errors=handler_of_missing_letters()
+    )
+    stream.write("width^−0.36 (−0.56 to −0.16) 5 × λ ≤ 3 → 名")
+    stream.flush()
+    written = stream.buffer.getvalue().decode(encoding)
+    assert written.startswith("width^-0.36 (-0.56 to -0.16) 5 ")
+    assert written.endswith(" 3 -> ?")
+
+
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stream_is_no_crash(closed):
+    """What nobody can read goes nowhere; the exit code is that of the command."""
+    program = "import sys; from dwindle.cli.main import main; sys.exit(main())"
+    line = f'"$0" -c "$1" explain torch.SGD=1e-4 --lr 0.1 {closed}'
+    words = ["sh", "-c", line, sys.executable, program]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
 
 
 def test_colors_are_only_for_terminals():

@@ -1,6 +1,8 @@
 """The store: what is committed is there, all of a pack or nothing; one writer."""
 
+import json
 import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,12 +12,14 @@ from study.tiny import CONDITIONS, FACTS, SPEC, changed, pretended_outcome
 from dwindle.errors import (
     RangeError,
     StoreAccessError,
+    StoreDamagedError,
     StoreFormatError,
     StoreLockedError,
     StoreUnlikeError,
 )
 from dwindle.store.records import Outcome, Trial
-from dwindle.store.store import Store, read_study
+from dwindle.store.rows import sealed, text_from_plain
+from dwindle.store.store import Store, _insert, read_study
 
 
 def opened(path, spec=SPEC, conditions=CONDITIONS):
@@ -286,3 +290,56 @@ def test_an_error_gives_way_to_a_result(path):
         some[6],
     }
     assert len(found) == len(some)
+
+
+def _forged(path, column, change):
+    """Change a fact of the study as somebody who knows the hashes would."""
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.row_factory = sqlite3.Row
+        row = dict(db.execute("SELECT * FROM study").fetchone())
+        del row["hash"]
+        row = sealed(row | {column: text_from_plain(change(json.loads(row[column])))})
+        db.execute("DELETE FROM study")
+        _insert(db, "study", row)
+
+
+SHELL = "cosine; touch PASTED #"
+
+
+@pytest.mark.parametrize(
+    ("column", "change"),
+    [
+        ("conditions", {"schedule": SHELL}),
+        ("conditions", {"momentum": 0.8}),
+        ("spec", {"schedule": SHELL}),
+        ("spec", {"momentum": "0.9; touch PASTED #"}),
+        ("spec", {"betas": ["a", "b"]}),
+        ("spec", {"nesterov": "__import__('os')"}),
+        ("spec", {"unheard": 1}),
+    ],
+)
+def test_a_forged_study_is_refused(path, column, change):
+    """Lines to copy come from a study: its facts are checked, hashes or not."""
+    with opened(path) as store:
+        store.plan(trials())
+        store.commit(trained(trials()), seconds=0.1)
+
+    def forged(plain):
+        return {**plain, "optimizer": {**plain["optimizer"], **change}}
+
+    _forged(path, column, forged)
+    with pytest.raises(StoreDamagedError, match=r"facts of the study|not the study's"):
+        read_study(path)
+
+
+def test_trainings_of_another_plan_are_not_read(path):
+    """Where a new plan is not written yet, what it does not have is left out."""
+    with opened(path) as store:
+        store.plan(trials())
+        store.commit(trained(trials()), seconds=0.1)
+    fewer = changed(seeds=1)
+    with opened(path, spec=fewer):
+        pass
+    found = read_study(path)
+    assert {trial.seed for trial, _ in found.rows} == {0}
+    assert len(found.rows) == len(trials()) // SPEC.seeds

@@ -5,13 +5,16 @@ conversion, 3 a failure while running, 130 interrupted.
 """
 
 import io
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 
 from dwindle.cli.failure import INTERRUPTED, drop_stdout, tell
 from dwindle.cli.options import AS_JSON, read_words
+from dwindle.cli.plain_letters import handler_of_missing_letters
 from dwindle.errors import DwindleError, ReportWriteError, UnknownNameError
 
 HELP = {"--help", "-h"}
@@ -101,10 +104,15 @@ def _leave_quietly() -> int:
 
 
 def _write_what_the_terminal_can() -> None:
-    # A stream that has no λ would stop a table in the middle; a "?" is better.
+    # Closed by the shell (>&-): there is nobody to read, and nothing to crash on.
+    if sys.stdout is None:
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115, as long as we live
+    if sys.stderr is None:
+        sys.stderr = Path(os.devnull).open("w")  # noqa: SIM115
+    # A stream that has no λ or no − would stop a table in the middle.
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=handler_of_missing_letters())
 
 
 def _dispatch(words: list[str]) -> int:

@@ -1,6 +1,7 @@
 """What is wrong with a file of results."""
 
 from dataclasses import dataclass
+from shlex import quote
 
 from dwindle.errors.base import DwindleError
 
@@ -58,7 +59,7 @@ class StoreUnlikeError(StoreError):
             f"Results of unlike conditions must not be pooled in {self.path}.",
             f"Got {'; '.join(told)}.",
             "Write to another file with --store, or go back to the conditions there.",
-            f"What is in it can still be read: dwindle report {self.path}.",
+            f"What is in it can still be read: dwindle report {quote(self.path)}.",
         )
 
 

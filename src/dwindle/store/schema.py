@@ -101,7 +101,9 @@ def check_format(db: sqlite3.Connection, path: Path) -> None:
     version = _number(db, "PRAGMA user_version")
     if version != VERSION:
         found = f"schema version {version}; this dwindle reads version {VERSION}"
-        remedy = "Read it with the dwindle that wrote it: pip install -U dwindle."
+        newer = "Read it with the dwindle that wrote it: pip install -U dwindle."
+        older = "Move it away and run the study again."
+        remedy = newer if version > VERSION else older
         raise StoreFormatError(str(path), found, remedy)
     if _tables(db) != _expected_tables():
         raise StoreDamagedError(str(path), "the schema")

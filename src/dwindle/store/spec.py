@@ -1,11 +1,11 @@
 """A study as plain data: a base scale, a grid of decays, axes that leave the base."""
 
-import math
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Self
 
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, RangeError, UnknownNameError
 from dwindle.store.records import Optimizer, Scale
 from dwindle.store.vocabulary import CHOICES, KINDS, LIMITS
@@ -14,6 +14,10 @@ Axis = Literal["width", "depth", "batch_size", "dataset_size", "epochs", "lr"]
 LrPolicy = Literal["fixed", "sqrt", "linear"]
 Hold = Literal["epochs", "steps"]
 
+# Above this nobody has the patience, and plans do not fit into memory.
+MOST_TRAININGS = 1_000_000
+# Decays that are nearer to each other than this are one decay to any curve.
+SMALLEST_STEP = 1.01
 WHOLE = ("width", "depth", "batch_size", "dataset_size")
 # Exponent of batch size / base batch size in the lr of a cell.
 LR_EXPONENT: dict[str, float] = {"fixed": 0.0, "sqrt": 0.5, "linear": 1.0}
@@ -219,6 +223,24 @@ def faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
     for axis in draft.axes:
         yield from _axis_faults(axis)
     yield from _batch_faults(draft)
+    yield from _count_faults(draft)
+
+
+def _count_faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
+    """Yield what makes a plan that nobody could train, or decays that are alike."""
+    if out_of_range("points", draft.points) or not draft.low < draft.high:
+        return
+    step = (draft.high / draft.low) ** (1 / (draft.points - 1))
+    if step < SMALLEST_STEP:
+        got = f"{draft.points} from {draft.low:g} to {draft.high:g}"
+        must = f"so few that neighbors are {SMALLEST_STEP - 1:.0%} apart"
+        yield "weight_decay.points", RangeError("points", got, must)
+    cells = 1 + sum(len(axis.values) for axis in draft.axes)
+    trainings = cells * draft.seeds * (draft.points + 1)
+    if trainings > MOST_TRAININGS:
+        must = f"so few that the study has at most {MOST_TRAININGS:,} trainings"
+        got = f"{draft.seeds:,}, which makes {trainings:,}"
+        yield "study.seeds", RangeError("seeds", got, must)
 
 
 def _batch_faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
@@ -241,6 +263,13 @@ def _batch_fault(scale: Scale) -> RangeError:
 def _optimizer_faults(optimizer: Optimizer) -> Iterator[tuple[str, DwindleError]]:
     facts = asdict(optimizer)
     yield from _range_faults("optimizer", facts)
+    falls = Schedule.decay_share
+    if optimizer.schedule == "wsd" and optimizer.warmup > 1 - falls:
+        must = f"at most {1 - falls:g} with the schedule wsd, which falls at the end"
+        yield "optimizer.warmup", RangeError("warmup", optimizer.warmup, must)
+    if type(facts["nesterov"]) is not bool:
+        nesterov = RangeError("nesterov", facts["nesterov"], "true or false")
+        yield "optimizer.nesterov", nesterov
     yield from _name_faults("optimizer", facts)
     if optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
         got = f"momentum = {optimizer.momentum:g}, dampening = {optimizer.dampening:g}"
@@ -286,7 +315,11 @@ def out_of_range(name: str, value: Any) -> RangeError | None:  # a number or a p
     if name not in LIMITS:
         return None
     must, holds = LIMITS[name]
-    numbers = value if isinstance(value, tuple) else (value,)
-    if all(math.isfinite(number) and holds(number) for number in numbers):
-        return None
-    return RangeError(name, value, must)
+    numbers, count = (value, 2) if name == "betas" else ((value,), 1)
+    fits = (
+        isinstance(numbers, tuple)
+        and len(numbers) == count
+        # What is read from a store may be anything: a text has no size to compare.
+        and all(type(number) in (int, float) and holds(number) for number in numbers)
+    )
+    return None if fits else RangeError(name, value, must)

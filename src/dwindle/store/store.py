@@ -3,14 +3,19 @@
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from dwindle.errors import RangeError, StoreUnlikeError
+from dwindle.errors import (
+    DwindleError,
+    RangeError,
+    StoreDamagedError,
+    StoreUnlikeError,
+)
 from dwindle.store.connect import connect_for_reading, connect_for_writing, told
 from dwindle.store.lock import WriterLock
 from dwindle.store.records import Conditions, Optimizer, Outcome, Trial, trial_key
@@ -246,7 +251,8 @@ def read_study(path: Path) -> StoredStudy:
     """Read and verify everything in a store; also while a study writes to it.
 
     Raises:
-        StoreDamagedError: If any byte that counts is not as it was written.
+        StoreDamagedError: If any byte that counts is not as it was written, or a fact
+            of the study is none that a study can have.
         StoreFormatError: If the file is no store, or a newer one.
         StoreAccessError: If there is no file, or it cannot be read.
 
@@ -257,17 +263,51 @@ def read_study(path: Path) -> StoredStudy:
         study, rows = verified_rows(db, path)
         planned = {key for (key,) in db.execute("SELECT key FROM planned")}
         seconds = db.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
+    spec, conditions = _facts_of(study, path)
     trainings = [training_from_row(row) for row in rows if row["key"] in planned]
     return StoredStudy(
         path=path,
-        spec=StudySpec.from_dict(json.loads(study["spec"])),
-        conditions=_conditions(study),
+        spec=spec,
+        conditions=conditions,
         problem=ProblemFacts(**json.loads(study["problem"])),
-        rows=tuple(sorted(trainings, key=_order)),
+        rows=tuple(sorted(filter(_belongs_to(spec), trainings), key=_order)),
         planned=len(planned),
         seconds=seconds,
         complete=bool(study["complete"]),
     )
+
+
+def _facts_of(study: Row, path: Path) -> tuple[StudySpec, Conditions]:
+    """Return spec and conditions, checked: lines to copy are made of them.
+
+    The hashes show damage, not forgery; whoever can write a file can also hash it.
+    """
+    try:
+        spec, conditions = (
+            StudySpec.from_dict(json.loads(study["spec"])),
+            _conditions(study),
+        )
+    except (DwindleError, KeyError, TypeError, ValueError) as error:
+        raise StoreDamagedError(
+            str(path), f"the facts of the study ({error})"
+        ) from error
+    of_spec = spec.problem, spec.optimizer, spec.normalization
+    if of_spec != (conditions.problem, conditions.optimizer, conditions.normalization):
+        raise StoreDamagedError(str(path), "conditions that are not the study's")
+    return spec, conditions
+
+
+def _belongs_to(spec: StudySpec) -> Callable[[tuple[Trial, Outcome]], bool]:
+    """Return the test for trainings of a spec; a plan of before may still be there."""
+    of_spec = spec.problem, spec.optimizer, spec.normalization
+    scales = set(spec.scales)
+
+    def belongs(training: tuple[Trial, Outcome]) -> bool:
+        trial, _ = training
+        of_trial = trial.problem, trial.optimizer, trial.normalization
+        return of_trial == of_spec and trial.scale in scales and trial.seed < spec.seeds
+
+    return belongs
 
 
 def _order(training: tuple[Trial, Outcome]) -> tuple[object, ...]:

@@ -2,19 +2,19 @@
 
 import os
 import signal
+import sys
 import time
 import traceback
 from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import (
     FIRST_COMPLETED,
-    CancelledError,
     Future,
     ProcessPoolExecutor,
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing import get_context
 from typing import Protocol, Self
@@ -23,7 +23,7 @@ from dwindle.errors import DwindleError, WorkerError
 from dwindle.store.records import Outcome
 from dwindle.study.machine import cores
 from dwindle.study.training import STACKED, Engine, Work
-from dwindle.study.worker import Ready, become_worker, warm_up
+from dwindle.study.worker import become_worker, warm_up
 
 # A pack that its worker did not survive this often is given up.
 ATTEMPTS = 3
@@ -161,7 +161,7 @@ class _Slot:
     def __init__(self, engine: Engine, problem: str | None) -> None:
         self._engine = engine
         self._problem = problem
-        self._pool, self._ready = self._started()
+        self._start()
 
     def engine_version(self) -> str:
         for _ in range(ATTEMPTS):
@@ -181,33 +181,52 @@ class _Slot:
 
     def restart(self) -> None:
         self.kill()
-        self._pool, self._ready = self._started()
+        self._start()
 
     def kill(self) -> None:
         """End the worker at once, whatever it does."""
-        # Only a worker that has said who it is can be killed by its number; one that
-        # is still starting ends by itself when its pool is shut down.
-        with suppress(CancelledError, ProcessLookupError):
-            if self._ready.done() and self._ready.exception() is None:
-                os.kill(self._ready.result().pid, signal.SIGKILL)
-        self.close()
-
-    def close(self) -> None:
+        # It says who it is before it loads anything, which takes seconds.
+        with suppress(BrokenProcessPool, ProcessLookupError):
+            os.kill(self._pid.result(), signal.SIGKILL)
         self._pool.shutdown(wait=True, cancel_futures=True)
 
-    def _started(self) -> "tuple[ProcessPoolExecutor, Future[Ready]]":
+    def close(self) -> None:
+        """End the worker; one that still loads is not waited for."""
+        if not self._ready.done():
+            self.kill()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _start(self) -> None:
         # spawn: a fork of a process that has threads may never wake up.
-        pool = ProcessPoolExecutor(
+        self._pool = ProcessPoolExecutor(
             1, mp_context=get_context("spawn"), initializer=become_worker
         )
-        ready = pool.submit(warm_up, self._engine)
+        with _without_interrupts():
+            self._pid = self._pool.submit(os.getpid)
+        self._ready = self._pool.submit(warm_up, self._engine)
         if self._problem is not None:
-            pool.submit(self._engine.load, self._problem)
-        return pool, ready
+            self._pool.submit(self._engine.load, self._problem)
 
     def _submitted(self, attempt: _Attempt) -> "Future[Trained]":
         work, index = attempt.work, attempt.index
         return self._pool.submit(_timed, self._engine, work, index)
+
+
+@contextmanager
+def _without_interrupts() -> Generator[None, None, None]:
+    """Keep Ctrl-C from a process while it is started: it inherits what is blocked.
+
+    Ctrl-C in a terminal goes to the whole group, and a worker that does not ignore it
+    yet would print a traceback of its imports. Here it comes as soon as this ends.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _timed(engine: Engine, work: Work, index: int) -> Trained:

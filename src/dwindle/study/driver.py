@@ -30,7 +30,12 @@ from dwindle.study.problem import Problem, facts_of
 from dwindle.study.problems import problem
 from dwindle.study.training import Work
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# The last is that of a terminal that is closed; Windows has none.
+SIGNALS = tuple(
+    getattr(signal, name)
+    for name in ("SIGINT", "SIGTERM", "SIGHUP")
+    if hasattr(signal, name)
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +94,8 @@ def run_study(
         settings: Memory, dtype and device.
 
     Raises:
-        StudyStoppedError: On Ctrl-C or SIGTERM; finished packs are in the store.
+        StudyStoppedError: On Ctrl-C, SIGTERM or SIGHUP; finished packs are in the
+            store.
         StoreError: If the store cannot be used; see its subclasses.
         RangeError: If the problem has less data than the study asks for.
         UnknownNameError: If there is no such problem.
@@ -100,17 +106,19 @@ def run_study(
     for _, fault in problem_faults(spec, asked):
         raise fault
     facts = facts_of(asked)
-    conditions = conditions_of(spec, settings, backend.engine_version())
-    with Store(store_path, spec=spec, conditions=conditions, problem=facts) as store:
-        study = _Study(spec, asked, store, backend, on_progress, settings)
-        try:
-            with _stopping_on_signals():
+    with _stopping_on_signals():
+        conditions = conditions_of(spec, settings, backend.engine_version())
+        with Store(
+            store_path, spec=spec, conditions=conditions, problem=facts
+        ) as store:
+            study = _Study(spec, asked, store, backend, on_progress, settings)
+            try:
                 study.run()
-        except KeyboardInterrupt:
-            told = study.progress()
-            raise StudyStoppedError(
-                str(store_path), told.trained, told.planned
-            ) from None
+            except KeyboardInterrupt:
+                told = study.progress()
+                raise StudyStoppedError(
+                    str(store_path), told.trained, told.planned
+                ) from None
 
 
 def conditions_of(
@@ -237,7 +245,7 @@ class _Study:
 
 @contextmanager
 def _stopping_on_signals() -> Generator[None, None, None]:
-    """Make the first Ctrl-C or SIGTERM stop in order, and the second at once."""
+    """Make the first Ctrl-C, SIGTERM or SIGHUP stop in order, a second at once."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

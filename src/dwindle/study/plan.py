@@ -57,7 +57,10 @@ def problem_faults(
             hint = f"{problem.name} has no hidden layers."
             yield f"axes.{axis.axis}", UnknownNameError("axis", axis.axis, names, hint)
     must = f"at most {problem.pool_size}, all that {problem.name} has to train on"
-    for key, size in {(key, scale.dataset_size): None for key, scale in cells}:
+    sizes: dict[int, str] = {}
+    for key, scale in cells:  # the base first: where all cells have its size it is told
+        sizes.setdefault(scale.dataset_size, key)
+    for size, key in sizes.items():
         if size > problem.pool_size:
             yield key, RangeError("dataset_size", size, must)
 

@@ -1,9 +1,11 @@
 """Study files: TOML in, a study out, or every mistake at once with line and remedy."""
 
 import re
+import stat
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,9 @@ READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
     ("adamw", "adam"): ("betas", "eps"),
 }
 
+# Lists of a fixed length, whose every mistake has one text.
+_PAIRS = ("betas",)
+
 # First word of pydantic's type errors -> what the value must be.
 _MUST = {
     "int": "a whole number",
@@ -82,9 +87,14 @@ def read_study_file(path: Path) -> StudySpec:
 
 def _text(path: Path) -> str:
     try:
-        if path.stat().st_size > LARGEST_BYTES:
+        facts = path.stat()
+        if not stat.S_ISREG(facts.st_mode):
+            got = "a folder" if stat.S_ISDIR(facts.st_mode) else "a device or a pipe"
+            raise _whole(path, f"A study file must be a regular file. Got {got}.")
+        if facts.st_size > LARGEST_BYTES:
             raise _whole(path, f"The file must be at most {LARGEST_BYTES:,} bytes.")
-        return path.read_text(encoding="utf-8")
+        # Editors on Windows put a byte order mark in front.
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         reason = error.strerror or str(error)
         raise _whole(path, f"The file must be readable. Got: {reason}.") from error
@@ -135,6 +145,9 @@ def _mistake(detail: ErrorDetails) -> Mistake:
     path = [str(part) for part in detail["loc"] if isinstance(part, str)]
     path = [part for part in path if part != "values"] or [""]
     key, name = ".".join(path), path[-1]
+    if name in _PAIRS:
+        must = "a list of two numbers, such as [0.9, 0.999]"
+        return key, f"{name} must be {must}. Got {detail['input']!r}."
     if detail["type"] == TOLD:
         return key, detail["msg"]
     if detail["type"] == "extra_forbidden":
@@ -148,10 +161,11 @@ def _mistake(detail: ErrorDetails) -> Mistake:
 def _unknown_key(path: list[str]) -> UnknownNameError:
     table = ".".join(path[:-1])
     kind = f"key in [{table}]" if table else "table"
-    return UnknownNameError.among(kind, path[-1], _known_keys(path[:-1]))
+    return UnknownNameError.among(kind, path[-1], _known_keys(tuple(path[:-1])))
 
 
-def _known_keys(path: Iterable[str]) -> tuple[str, ...]:
+@cache
+def _known_keys(path: tuple[str, ...]) -> tuple[str, ...]:
     """Return the keys that a table may have, by the schema that pydantic knows."""
     schema = StudyFile.model_json_schema()
     node: Mapping[str, Any] = schema
