@@ -2,9 +2,11 @@
 
 import os
 import random
+import resource
 import shutil
 import signal
 import sqlite3
+import time
 from contextlib import closing
 from dataclasses import replace
 
@@ -150,3 +152,30 @@ def test_ctrl_c_in_a_terminal_saves(tmp_path):
     assert study.left() == []
     assert not (tmp_path / "study.db.lock").exists()
     assert 0 < committed(tmp_path / "study.db") < 60
+
+
+def processor_seconds():
+    """What processes of this one that have ended took, with their own."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("moment", ["workers are started", "libraries are loaded"])
+def test_a_stop_at_the_start_is_at_once(tmp_path, number, moment):
+    """Whoever stops a study that still loads waits for nothing, and reads one line."""
+    before = processor_seconds()
+    study = Running.started(*words(tmp_path))
+    assert wait_until(study.workers)
+    if moment == "libraries are loaded":
+        time.sleep(1.0)  # about the middle of loading torch, on a quiet machine
+    os.killpg(study.process.pid, number)
+    code, _, err = study.ended()
+    # Of processor time, since a machine may be busy: 0.3 to 0.6 s were seen, and 5.6 s
+    # where the workers' loading was waited for.
+    assert processor_seconds() - before < 3
+    assert code == 130, err
+    assert "Interrupted" in err
+    assert "Traceback" not in err
+    assert "leaked" not in err
+    assert study.left() == []

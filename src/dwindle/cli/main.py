@@ -6,11 +6,15 @@ conversion, 3 a failure while running, 130 interrupted.
 
 import io
 import os
+import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from threading import current_thread, main_thread
+from types import FrameType
 
 from dwindle.cli.failure import INTERRUPTED, drop_stdout, tell
 from dwindle.cli.options import AS_JSON, read_words
@@ -67,7 +71,8 @@ def main(args: Sequence[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"]
     try:
-        return _dispatch_into_pipe(words)
+        with _ends_are_interruptions():
+            return _dispatch_into_pipe(words)
     except KeyboardInterrupt:
         print(f"Interrupted. {_SAVED}", file=sys.stderr)
         return INTERRUPTED
@@ -75,6 +80,28 @@ def main(args: Sequence[str] | None = None) -> int:
         if debug:
             raise
         return tell(error, as_json="--json" in words)
+
+
+@contextmanager
+def _ends_are_interruptions() -> Generator[None, None, None]:
+    """End in order as after Ctrl-C when asked to end, or when the terminal closes."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # What is ignored, as by nohup, stays ignored.
+    asked = [at for at in numbers if at and signal.getsignal(at) == signal.SIG_DFL]
+    for number in asked:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in asked:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _dispatch_into_pipe(words: list[str]) -> int:

@@ -1,6 +1,5 @@
 """Where packs train: in this process, or one at a time in each of several others."""
 
-import os
 import signal
 import sys
 import time
@@ -14,16 +13,18 @@ from concurrent.futures import (
     wait,
 )
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
+from multiprocessing.process import BaseProcess
+from threading import current_thread, main_thread
 from typing import Protocol, Self
 
 from dwindle.errors import DwindleError, WorkerError
 from dwindle.store.records import Outcome
 from dwindle.study.machine import cores
 from dwindle.study.training import STACKED, Engine, Work
-from dwindle.study.worker import become_worker, warm_up
+from dwindle.study.worker import OF_TERMINALS, become_worker, warm_up
 
 # A pack that its worker did not survive this often is given up.
 ATTEMPTS = 3
@@ -104,7 +105,13 @@ class Processes:
         """
         self.workers = workers or cores()
         self._engine = engine
-        self._slots = [_Slot(engine, problem) for _ in range(self.workers)]
+        self._slots: list[_Slot] = []
+        try:
+            for _ in range(self.workers):
+                self._slots.append(_Slot(engine, problem))
+        except BaseException:
+            self.close()
+            raise
 
     def engine_version(self) -> str:
         """Return the version of the engine, as soon as a worker has loaded it."""
@@ -131,7 +138,7 @@ class Processes:
                         yield trained
         finally:
             for slot, _ in running.values():
-                slot.kill()
+                slot.close()
 
     def close(self) -> None:
         """End the workers and wait until they are gone."""
@@ -180,30 +187,33 @@ class _Slot:
             return self._submitted(attempt)
 
     def restart(self) -> None:
-        self.kill()
+        self.close()
         self._start()
 
-    def kill(self) -> None:
-        """End the worker at once, whatever it does."""
-        # It says who it is before it loads anything, which takes seconds.
-        with suppress(BrokenProcessPool, ProcessLookupError):
-            os.kill(self._pid.result(), signal.SIGKILL)
-        self._pool.shutdown(wait=True, cancel_futures=True)
-
     def close(self) -> None:
-        """End the worker; one that still loads is not waited for."""
-        if not self._ready.done():
-            self.kill()
+        """End the worker at once, whatever it does: it has nothing to save."""
+        for process in self._processes:
+            process.kill()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self) -> None:
-        # spawn: a fork of a process that has threads may never wake up.
-        self._pool = ProcessPoolExecutor(
-            1, mp_context=get_context("spawn"), initializer=become_worker
-        )
+        self._processes: list[BaseProcess] = []
         with _without_interrupts():
-            self._pid = self._pool.submit(os.getpid)
-        self._ready = self._pool.submit(warm_up, self._engine)
+            # spawn: a fork of a process that has threads may never wake up.
+            self._pool = ProcessPoolExecutor(
+                1, mp_context=get_context("spawn"), initializer=become_worker
+            )
+        try:
+            # Again: the first pool of a process starts a helper, after which Python
+            # unblocks Ctrl-C.
+            with _without_interrupts():
+                before = active_children()
+                self._ready = self._pool.submit(warm_up, self._engine)
+                # The pool tells nobody which process is its own.
+                self._processes += [at for at in active_children() if at not in before]
+        except BaseException:
+            self.close()
+            raise
         if self._problem is not None:
             self._pool.submit(self._engine.load, self._problem)
 
@@ -214,19 +224,31 @@ class _Slot:
 
 @contextmanager
 def _without_interrupts() -> Generator[None, None, None]:
-    """Keep Ctrl-C from a process while it is started: it inherits what is blocked.
+    """Keep signals from a process while it is started: it inherits what is blocked.
 
-    Ctrl-C in a terminal goes to the whole group, and a worker that does not ignore it
-    yet would print a traceback of its imports. Here it comes as soon as this ends.
+    Those of a terminal go to the whole group: a worker that does not ignore them yet
+    would print a traceback of its imports, and so would one whose start this process
+    breaks off. They come as soon as this ends.
     """
-    if sys.platform == "win32":
+    if sys.platform == "win32" or current_thread() is not main_thread():
         yield
         return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    came: list[int] = []
+    # Blocking is not enough here: another thread of ours may take a signal, and its
+    # handler then runs in this one.
+    handlers = {
+        number: signal.signal(number, lambda number, _: came.append(number))
+        for number in OF_TERMINALS
+    }
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, OF_TERMINALS)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        for number, handler in handlers.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+        for number in came:
+            signal.raise_signal(number)
 
 
 def _timed(engine: Engine, work: Work, index: int) -> Trained:
@@ -260,7 +282,7 @@ def _result(
     try:
         return future.result()
     except BrokenProcessPool:
-        slot.kill()
+        slot.close()
     if attempt.number < ATTEMPTS:
         return None
     text = f"its worker died {ATTEMPTS} times while it trained (killed or crashed)"

@@ -254,11 +254,13 @@ def _stopping_on_signals() -> Generator[None, None, None]:
         os._exit(StudyStoppedError.exit_code)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in SIGNALS:
+        for number in heard:
             signal.signal(number, stop_at_once)
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, stop) for number in SIGNALS}
+    # What is ignored, as a closed terminal is under nohup, stays ignored.
+    heard = [at for at in SIGNALS if signal.getsignal(at) != signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield
     finally:

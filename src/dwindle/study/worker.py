@@ -13,14 +13,23 @@ from dwindle.study.training import Engine
 _PR_SET_PDEATHSIG = 1  # from Linux's <linux/prctl.h>
 
 
+# Ctrl-C, and a terminal that is closed (Windows has no such signal), reach the whole
+# group; what to do then is the driver's.
+OF_TERMINALS = tuple(
+    getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
+)
+
+
 def become_worker() -> None:
     """Set this process up as a worker, before anything heavy is imported."""
     # One thread per worker: as many packs train as there are cores. Read by the
     # numerical libraries when they load.
     for name in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ[name] = "1"
-    # Ctrl-C in a terminal goes to the whole group; what to do then is the driver's.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in OF_TERMINALS:
+        signal.signal(number, signal.SIG_IGN)
+    if sys.platform != "win32":
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
     _die_with_parent()
     threading.Thread(target=_watch_parent, name="watch-parent", daemon=True).start()
 
