@@ -20,6 +20,8 @@ def line_for(path: str, key: str, value: float) -> str:
 
     """
     text = repr(int(value)) if float(value).is_integer() and value else repr(value)
+    if key.endswith("="):  # a word of a text
+        return f"{key}{text}"
     if is_json(path):
         return f'"{key}": {text}'
     digits, e, power = text.partition("e")

@@ -10,9 +10,10 @@ from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.audit.trainer_names import meant_by
 from dwindle.audit.training_arguments import (
+    TRANSFORMERS,
     Given,
     TrainingSetting,
-    read_training_arguments,
+    read_setting_of,
 )
 from dwindle.decay.convert import convert
 from dwindle.errors import DwindleError
@@ -22,6 +23,8 @@ _NUMBER = re.compile(r"weight_decay=([0-9.e+-]+)(  # was .*)?")
 _SANE = 1.0
 _DECOUPLED = "adamw_torch_fused"
 _LOADED = "Keep the weights in float32; bf16: true is enough for the speed."
+_WIDER = "Keep the weights in float32, and compute in 16 bits by autocast alone."
+_ADAMW = "Take the decoupled optimizer of this trainer, AdamW."
 _FLOAT32 = 'AutoModel.from_pretrained(name, dtype="float32")'
 
 
@@ -42,15 +45,15 @@ def audit_training_arguments(
         RangeError: If a fact is impossible.
 
     """
-    setting = read_training_arguments(path, given=given, world_size=world_size)
+    setting = read_setting_of(path, given=given, world_size=world_size)
     if setting.knob is None:
         return _without_knob(setting)
-    where = f"{path}: weight_decay"
+    where = f"{path}: {setting.decay_key}"
     judged = judge(setting.knob, setting.weight_decay, setting.run, where=where)
     recipe = recipe_finding(judged.explanation, where=where)
     findings = (
         *setting.findings,
-        *(_in_file(each, path) for each in judged.findings),
+        *(_in_file(each, setting) for each in judged.findings),
         *([recipe] if recipe else []),
         *_nothing_decays(setting, where),
     )
@@ -91,12 +94,13 @@ def audit_changed_files(
         audit_training_arguments(old, given=given_before, world_size=world_size),
         audit_training_arguments(new, given=given_after, world_size=world_size),
     )
-    here = f"{new}: weight_decay"
+    setting = read_setting_of(new, given=given_after, world_size=world_size)
+    here = f"{new}: {setting.decay_key}"
     placed = (
         replace(each, where=here) if each.where.startswith("group ") else each
         for each in found.findings
     )
-    return replace(found, findings=tuple(_in_file(each, new) for each in placed))
+    return replace(found, findings=tuple(_in_file(each, setting) for each in placed))
 
 
 def _without_knob(setting: TrainingSetting) -> Audit:
@@ -121,17 +125,22 @@ def _optimizer(setting: TrainingSetting) -> str:
     return f"{setting.optim} (decays as {setting.knob})"
 
 
-def _in_file(found: Finding, path: str) -> Finding:
+def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
     """Say the line of a remedy as the file has it, not as Python."""
-    number = _NUMBER.fullmatch(found.line)
+    path, number = setting.path, _NUMBER.fullmatch(found.line)
     if number:
-        was = "" if is_json(path) else number[2] or ""  # JSON has no comments
-        line = line_for(path, "weight_decay", float(number[1])) + was
-        return replace(found, line=line)
+        # JSON has no comments, and a number that is multiplied was another one there.
+        plain = is_json(path) or setting.decay_factor != 1
+        was = "" if plain else number[2] or ""
+        there = float(f"{float(number[1]) / setting.decay_factor:.6g}")
+        return replace(found, line=line_for(path, setting.decay_key, there) + was)
+    is_theirs = setting.trainer == TRANSFORMERS
     if found.code == "DW008":
-        return replace(found, line=text_line_for(path, "optim", _DECOUPLED))
-    if found.code == "DW009":
-        return replace(found, remedy=_LOADED, line=_FLOAT32)
+        line = text_line_for(path, "optim", _DECOUPLED) if is_theirs else ""
+        return replace(found, line=line, remedy=found.remedy if line else _ADAMW)
+    if found.code == "DW009" and setting.run.dtype != "float32":
+        line = _FLOAT32 if is_theirs else ""
+        return replace(found, remedy=_LOADED if line else _WIDER, line=line)
     return found
 
 
@@ -171,5 +180,6 @@ def _a_decay_that_acts(setting: TrainingSetting) -> tuple[str, str]:
             f"it would have to be {value:.3g}: 0 is as good."
         )
         return remedy, ""
-    line = line_for(setting.path, "weight_decay", float(f"{value:.2g}"))
+    typed = float(f"{value / setting.decay_factor:.2g}")
+    line = line_for(setting.path, setting.decay_key, typed)
     return f"{meant}; for a half-life of 20% of the run:", line

@@ -1,6 +1,7 @@
-"""A file of settings, JSON or YAML: read safely, without surprises."""
+"""A file of settings, JSON, YAML or TOML: read safely, without surprises."""
 
 import json
+import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -39,10 +40,10 @@ def is_settings_file(target: str) -> bool:
 
 
 def read_settings(path: str) -> Settings:
-    """Read a mapping from a JSON or YAML file; nothing in it is executed.
+    """Read a mapping from a JSON, YAML or TOML file; nothing in it is executed.
 
     Args:
-        path: File that ends in .json, .yaml or .yml.
+        path: File that ends in .json, .yaml, .yml or .toml.
 
     Returns:
         The mapping at the top of the file.
@@ -157,6 +158,7 @@ def _strict_loader() -> "type[SafeLoader]":
 
 _READERS: Mapping[str, Callable[[str], object]] = {
     ".json": _from_json,
+    ".toml": tomllib.loads,
     ".yaml": _from_yaml,
     ".yml": _from_yaml,
 }

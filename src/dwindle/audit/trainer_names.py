@@ -2,7 +2,8 @@
 
 import json
 import math
-from collections.abc import Iterator
+import re
+from collections.abc import Container, Iterable, Iterator
 
 from dwindle.audit.file_values import line_for, text_line_for
 from dwindle.audit.findings import Finding
@@ -65,6 +66,9 @@ _OTHERS = """
     tpu_num_cores use_ipex use_mps_device _n_gpu
 """
 NAMES = frozenset(READ) | frozenset(_OTHERS.split())
+
+# Not the Trainer's, but in files of those who build on it: the dtype of the weights.
+DTYPE_KEYS = ("torch_dtype", "dtype", "model_dtype", "pure_bf16")
 
 # One mistake in a short name makes another word of it; long names bear two.
 _SHORT, _MOST_MISTAKES = 8, 2
@@ -133,6 +137,51 @@ def _line(path: str, key: str, value: object) -> str:
     return f'"{key}": {text}' if path.casefold().endswith(".json") else f"{key}: {text}"
 
 
+_PARTS = "lr|learning_rate|optim|optimizer|epochs?|batch|sched|scheduler|warmup"
+_MORE = "dtype|precision|bf16|fp16|decay|wd|momentum|betas|steps|iters"
+_BEARING = re.compile(
+    rf"(?:^|[_.-])(?:{_PARTS}|{_MORE})(?:$|[_.-])|lr\d$", re.IGNORECASE
+)
+_ELSEWHERE = re.compile(
+    r"(?:^|[_.-])(?:eval|val|valid|test|log|logging|save|generation)"
+)
+
+
+def bears_on_decay(name: str) -> bool:
+    """Tell whether a key speaks of lr, optimizer, length, batch, dtype or decay.
+
+    Example:
+        >>> bears_on_decay("adam_weight_decay"), bears_on_decay("eval_batch_size")
+        (True, False)
+
+    """
+    return bool(_BEARING.search(name)) and not _ELSEWHERE.search(name)
+
+
+def unread_keys(names: Iterable[str], read: Container[str] = ()) -> list[str]:
+    """Return a sentence on the keys that bear on a decay and were not read.
+
+    Example:
+        >>> unread_keys(["lr", "layer_decay", "seed"], read={"lr"})
+        ['Not read, though it may bear on the decay: layer_decay.']
+
+    """
+    found = [name for name in names if name not in read and bears_on_decay(name)]
+    if not found:
+        return []
+    it = "it" if len(found) == 1 else "they"
+    return [f"Not read, though {it} may bear on the decay: {', '.join(found)}."]
+
+
+def foreign_keys(settings: Settings) -> list[str]:
+    """Return the keys that bear on a decay and that TrainingArguments do not have."""
+    return [
+        name
+        for name in settings
+        if name not in NAMES and bears_on_decay(name) and not meant_by(name)
+    ]
+
+
 def unknown_keys(settings: Settings) -> list[str]:
     """Return a sentence on keys that the Trainer does not know; none where many.
 
@@ -141,7 +190,13 @@ def unknown_keys(settings: Settings) -> list[str]:
         ['TrainingArguments have no model_name: not read.']
 
     """
-    names = [name for name in settings if name not in NAMES and not meant_by(name)]
-    if not 0 < len(names) <= _FEW:
+    bearing = set(foreign_keys(settings))
+    others = [
+        name
+        for name in settings
+        if name not in NAMES and name not in DTYPE_KEYS and not meant_by(name)
+    ]
+    names = others if len(others) <= _FEW else [at for at in others if at in bearing]
+    if not names:
         return []
     return [f"TrainingArguments have no {', '.join(names)}: not read."]

@@ -6,6 +6,8 @@ from typing import Any
 
 from dwindle.audit.file_values import FileValues, text_line_for
 from dwindle.audit.findings import Finding
+from dwindle.audit.other_trainers import Reading, flattened, trainer_of
+from dwindle.audit.run_facts import facts_of_run
 from dwindle.audit.settings_file import Settings, read_settings
 from dwindle.audit.trainer_facts import (
     BATCH,
@@ -15,8 +17,15 @@ from dwindle.audit.trainer_facts import (
     SCHEDULE,
     facts_in_words,
 )
-from dwindle.audit.trainer_names import misspelt_keys, unknown_keys
+from dwindle.audit.trainer_names import (
+    DTYPE_KEYS,
+    foreign_keys,
+    misspelt_keys,
+    unknown_keys,
+    unread_keys,
+)
 from dwindle.audit.trainer_optimizers import trainer_optimizer
+from dwindle.audit.trainer_reading import dtype_named, read_with
 from dwindle.audit.trainer_schedules import Facts, schedule_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -24,6 +33,7 @@ from dwindle.errors import AuditTargetError, RangeError
 
 Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
 
+TRANSFORMERS = "transformers"
 # A mapping that has one of these is taken for TrainingArguments.
 _TELLING = frozenset(
     {
@@ -37,6 +47,16 @@ _TELLING = frozenset(
         "gradient_accumulation_steps",
         "warmup_steps",
         "warmup_ratio",
+    }
+)
+# Names that other trainers do not have.
+_ITS_OWN = frozenset(
+    {
+        "num_train_epochs",
+        "per_device_train_batch_size",
+        "lr_scheduler_type",
+        "optim",
+        "output_dir",
     }
 )
 _SCHEDULE_FIELDS = ("shape", "warmup", "final")
@@ -57,6 +77,9 @@ class TrainingSetting:
         facts: The same in words.
         findings: What was found while reading.
         unchecked: What the file cannot tell.
+        trainer: Whose file it is.
+        decay_key: The key that the decay stands at.
+        decay_factor: What the trainer multiplies the number there by.
 
     """
 
@@ -69,6 +92,9 @@ class TrainingSetting:
     facts: Mapping[str, str]
     findings: tuple[Finding, ...]
     unchecked: tuple[str, ...]
+    trainer: str = TRANSFORMERS
+    decay_key: str = "weight_decay"
+    decay_factor: float = 1.0
 
 
 def read_training_arguments(
@@ -93,9 +119,9 @@ def read_training_arguments(
         RangeError: If a fact is impossible.
 
     """
-    settings = _arguments_in(path, read_settings(path))
+    settings = _arguments_in(path, _unwrapped(read_settings(path)))
     values = FileValues(path, settings)
-    known = dict(given or {})
+    known = {**_dtype_in(settings), **(given or {})}
     optim = values.text("optim", OPTIM)
     knob = trainer_optimizer(optim)
     decay = values.number("weight_decay", 0.0)
@@ -118,22 +144,136 @@ def read_training_arguments(
     )
 
 
+def read_setting_of(
+    path: str, *, given: Given | None = None, world_size: int = 1
+) -> TrainingSetting:
+    """Read the decay from a settings file of any trainer that dwindle knows.
+
+    Args:
+        path: JSON, YAML or TOML.
+        given: See :func:`read_training_arguments`.
+        world_size: Devices that train together.
+
+    Raises:
+        AuditTargetError: If the file cannot be read, is that of a trainer whose files
+            are not read, or lacks lr or decay.
+        UnknownNameError: If the Trainer has no such optimizer or schedule.
+        RangeError: If a fact is impossible.
+
+    """
+    flat = flattened(_unwrapped(read_settings(path)))
+    trainer = trainer_of(flat)
+    if trainer is None:
+        return read_training_arguments(path, given=given, world_size=world_size)
+    if trainer.why_not:
+        raise _not_read(path, trainer.name, trainer.why_not)
+    reading = read_with(trainer, flat, devices=world_size)
+    for key, value in ((trainer.lr[0], reading.lr), (trainer.decay[0], reading.decay)):
+        if value is None:
+            got = f"{flat[key]!r}" if key in flat else "none"
+            why = f"It must have {key} as a number. Got {got}."
+            raise _not_read(path, trainer.name, why)
+    return _setting_of(reading, flat, path, dict(given or {}))
+
+
+def _not_read(path: str, trainer: str, why: str) -> AuditTargetError:
+    must = "hold one setting of a trainer whose files are read"
+    remedy = (
+        "Write the numbers: dwindle explain KNOB=VALUE --lr LR --batch-size EXAMPLES."
+    )
+    got = f"a settings file of {trainer}. {why.removesuffix('.')}"
+    return AuditTargetError(path, must, got, remedy)
+
+
+def _setting_of(
+    reading: Reading, flat: Mapping[str, Any], path: str, given: dict[str, Any]
+) -> TrainingSetting:
+    shape = {name: given.pop(name) for name in _SCHEDULE_FIELDS if name in given}
+    run = Run(**{"lr": reading.lr, **reading.facts, **given})
+    unchecked = list(reading.unchecked)
+    if reading.schedule or shape:
+        run = replace(run, schedule=replace(reading.schedule or Schedule(), **shape))
+    else:
+        name = reading.schedule_name or "the schedule, which the file does not name,"
+        told = f"DW010 was not checked: {name} is not followed here; give --schedule."
+        unchecked.append(told)
+        # Without a schedule no sum over the run is formed.
+        run = replace(run, epochs=None, steps=None)
+    if reading.knob is None:
+        unchecked.append(f"What a decay does in {reading.optimizer} is not known here.")
+    if "dtype" not in reading.facts and "dtype" not in given:
+        unchecked.append("Weights are taken to be float32: give dtype (--dtype).")
+    factor = reading.decay_factor
+    facts = facts_of_run(run)
+    if factor != 1:
+        facts["decay"] = f"{reading.decay:g} × {factor:g}, as {reading.trainer} does"
+    return TrainingSetting(
+        path=path,
+        optim=reading.optimizer,
+        knob=reading.knob,
+        weight_decay=(reading.decay or 0.0) * factor,
+        is_typed=True,
+        run=run,
+        facts={"settings of": reading.trainer, **facts},
+        findings=(),
+        unchecked=(*unchecked, *unread_keys(flat, reading.read)),
+        trainer=reading.trainer,
+        decay_key=reading.decay_key,
+        decay_factor=factor,
+    )
+
+
+def _unwrapped(settings: Settings) -> Settings:
+    """Return what W&B wraps: its config.yaml has every value under ``value``."""
+    if "wandb_version" not in settings and "_wandb" not in settings:
+        return settings
+    return {
+        name: entry["value"]
+        for name, entry in settings.items()
+        if isinstance(entry, Mapping) and "value" in entry and not name.startswith("_")
+    }
+
+
+def _dtype_in(settings: Settings) -> dict[str, str]:
+    """Return the dtype of the weights, where a file of those around the Trainer has it.
+
+    ``bf16: true`` is none: it computes in bfloat16, beside weights in float32.
+    """
+    if settings.get("pure_bf16") is True:
+        return {"dtype": "bfloat16"}
+    for key in DTYPE_KEYS:
+        found = dtype_named(settings.get(key))
+        if found:
+            return {"dtype": found}
+    return {}
+
+
 def _arguments_in(path: str, settings: Settings) -> Settings:
     """Return the mapping that holds the arguments: the file, or one thing in it."""
     if not _TELLING.isdisjoint(settings):
-        return settings
+        return _checked(path, settings)
     inside = {
         name: value
         for name, value in settings.items()
         if isinstance(value, Mapping) and not _TELLING.isdisjoint(map(str, value))
     }
     if len(inside) == 1:
-        return {str(key): value for key, value in inside.popitem()[1].items()}
+        found = {str(key): value for key, value in inside.popitem()[1].items()}
+        return _checked(path, found)
     must = "hold TrainingArguments, at its top or under one name"
     names = ", ".join(sorted(inside or settings)[:5]) or "nothing"
     got = f"several that could be: {names}" if inside else f"the names {names}"
     remedy = "It needs learning_rate, weight_decay or other names of TrainingArguments."
     raise AuditTargetError(path, must, got, remedy)
+
+
+def _checked(path: str, settings: Settings) -> Settings:
+    """Refuse the settings of some other trainer, which share a name or two."""
+    foreign = foreign_keys(settings)
+    if foreign and _ITS_OWN.isdisjoint(settings):
+        why = f"TrainingArguments have no {', '.join(foreign[:5])}."
+        raise _not_read(path, "a trainer that is not known here", why)
+    return settings
 
 
 def _run(

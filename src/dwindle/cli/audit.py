@@ -38,7 +38,7 @@ _KEEP = "find only these: DW001,DW01 (a prefix will do)"
 _DROP = "leave these out; it beats --select"
 _DEVICES = "devices that train together, for a file"
 OPTIONS = (
-    Option("TARGET", "module:function, or TrainingArguments as .json or .yaml"),
+    Option("TARGET", "module:function, or a settings file: .json, .yaml, .toml"),
     Option("NEW", "the same after a change, to be compared with TARGET"),
     Option("--explain", "tell what a code means: DW001, or all of them: all", "CODE"),
     Option("--select", _KEEP, "CODES", _read_codes),
@@ -62,9 +62,10 @@ def command(  # noqa: PLR0913 one argument per option
     """Say whether a training decays what its author thinks it decays.
 
     TARGET is a function that returns (model, optimizer) or (model, optimizer,
-    scheduler), written module:function as one imports it from here, or a file of
-    Hugging Face TrainingArguments. With NEW, or facts written before:after, it says
-    what a change does, and what to type to keep the decay.
+    scheduler), written module:function as one imports it from here, or a settings file
+    of Hugging Face's Trainer, or of another trainer that docs/audit.md names. With NEW,
+    or facts written before:after, it says what a change does, and what to type to keep
+    the decay.
 
     The exit code is 1 where there is an error or a warning, else 0; notes never count.
     """
@@ -108,17 +109,24 @@ def _audit(
 def _refuse_unreadable(target: str) -> None:
     if is_settings_file(target) or is_program(target):
         return
-    must = "be module:function, or a file that ends in .json, .yaml or .yml"
+    must = "be module:function, or a settings file: .json, .yaml, .yml or .toml"
     module = target.strip(":").removesuffix(".py").replace("/", ".") or "train"
     remedy = f"For a function make of that module write {module}:make."
     if target.endswith(".bin"):
         remedy = _NO_PICKLE
+    if target.casefold().endswith(_TEXTS):
+        remedy = _ITS_NUMBERS
     if _IS_CODE.fullmatch(target):
         remedy = _COMMAS
     raise AuditTargetError(target, must, target, remedy)
 
 
 _IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
+_TEXTS = (".sh", ".bash", ".cfg", ".ini", ".conf", ".txt", ".gin", ".slurm", ".env")
+_ITS_NUMBERS = (
+    "What such a file says is not read. Type its numbers: dwindle explain "
+    "torch.optim.AdamW=0.1 --lr 3e-4 --batch-size 256 --epochs 90 --schedule cosine."
+)
 _COMMAS = "Codes have commas and no spaces between them: --select DW001,DW002."
 _NO_PICKLE = (
     "training_args.bin is a pickle, which runs code when it is read, so it is not: "
