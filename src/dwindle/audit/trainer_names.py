@@ -146,6 +146,8 @@ _ELSEWHERE = re.compile(
     r"(?:^|[_.-])(?:eval|val|valid|test|log|logging|save|generation)"
 )
 
+_NEUTRAL = {"eps", "epsilon", "fused", "foreach", "_partial_", "_convert_", "name"}
+
 
 def bears_on_decay(name: str) -> bool:
     """Tell whether a key speaks of lr, optimizer, length, batch, dtype or decay.
@@ -155,7 +157,9 @@ def bears_on_decay(name: str) -> bool:
         (True, False)
 
     """
-    return bool(_BEARING.search(name)) and not _ELSEWHERE.search(name)
+    if name.rpartition(".")[2] in _NEUTRAL or _ELSEWHERE.search(name):
+        return False
+    return bool(_BEARING.search(name))
 
 
 def unread_keys(names: Iterable[str], read: Container[str] = ()) -> list[str]:
