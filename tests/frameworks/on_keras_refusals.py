@@ -5,7 +5,7 @@ import logging
 import keras
 import numpy as np
 import pytest
-from keras import layers
+from keras import layers, ops
 
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.integrations.keras import DecayCallback
@@ -242,3 +242,61 @@ def test_absurd_numbers_are_refused():
         DecayCallback("3 steps", lr_peak=-1).hold(_model(OF_KERAS.Adam(0.1)))
     with pytest.raises(RangeError, match=r"lr_peak is 1e-06"):
         DecayCallback("3 steps", lr_peak=1e-6).hold(_model(OF_KERAS.Adam(0.1)))
+
+
+class TrainsByItself(keras.Model):
+    """A model whose train_step has an optimizer of its own, as the GAN guides write."""
+
+    def __init__(self):
+        super().__init__()
+        self.inner = layers.Dense(2, name="inner")
+
+    def call(self, inputs):
+        return self.inner(inputs)
+
+    def compile(self, g_optimizer):
+        super().compile()
+        self.g_optimizer = g_optimizer
+
+    def train_step(self, *arguments):
+        if keras.backend.backend() == "jax":
+            return {"loss": 0.0}, arguments[0]
+        self.g_optimizer.apply(
+            [ops.zeros_like(each) for each in self.trainable_variables],
+            self.trainable_variables,
+        )
+        return {"loss": 0.0}
+
+
+def _trained_by_itself(*callbacks):
+    model = TrainsByItself()
+    model.compile(OF_KERAS.AdamW(0.01, weight_decay=0.004))
+    model(np.ones((1, 3)))
+    data = np.ones((16, 3)), np.zeros((16, 2))
+    model.fit(*data, batch_size=4, epochs=1, verbose=0, callbacks=[*callbacks])
+
+
+def test_an_optimizer_that_makes_no_step_is_told():
+    """Where train_step uses optimizers of its own, the one that is held never steps."""
+    with pytest.raises(RefusedError, match="made no step in a whole epoch") as caught:
+        _trained_by_itself(DecayCallback("2 steps"))
+    assert "(g_optimizer)" in str(caught.value)
+    assert "hold(model, optimizer=" in str(caught.value)
+
+
+def test_an_optimizer_of_its_own_is_held():
+    """The optimizer that a loop really uses decays what it trains, as asked."""
+    model = TrainsByItself()
+    model.compile(OF_KERAS.AdamW(0.01, weight_decay=0.004))
+    model(np.ones((1, 3)))
+    kernel, start = model.inner.kernel, ops.convert_to_numpy(model.inner.kernel)
+    callback = DecayCallback("4 steps", lr_peak=0.01, variables=[kernel])
+    callback.hold(model, optimizer=model.g_optimizer)
+    variables = model.trainable_variables
+    for _ in range(4):
+        zeros = [ops.zeros_like(each) for each in variables]
+        model.g_optimizer.apply(zeros, variables)
+    # float32: four steps round by some 1e-7.
+    np.testing.assert_allclose(ops.convert_to_numpy(kernel), start / 2, rtol=1e-6)
+    callback.release(model, optimizer=model.g_optimizer)
+    assert model.g_optimizer.weight_decay == 0.004

@@ -202,6 +202,31 @@ def test_without_a_mask_kernels_decay_and_nothing_else():
 
 @jax.tree_util.register_dataclass
 @dataclass
+class _Variable:
+    """A variable as Flax NNX splits a model into: its array is its attribute value."""
+
+    value: jax.Array
+
+
+def test_variables_of_flax_are_told_by_their_own_names():
+    """Behind a name stands a variable: the name counts, also one that is "value"."""
+    wide, flat = _Variable(jnp.ones((3, 4))), _Variable(jnp.ones(4))
+    params = {
+        "embed": {"embedding": wide},
+        "attention": {"value": {"kernel": wide, "bias": wide}},
+        "norm": {"scale": flat},
+        "mine": wide,
+    }
+    decayed = decayed_leaves(params)
+    assert decayed["embed"]["embedding"].value is False
+    assert decayed["attention"]["value"]["kernel"].value is True
+    assert decayed["attention"]["value"]["bias"].value is False
+    assert decayed["norm"]["scale"].value is False
+    assert decayed["mine"].value is True
+
+
+@jax.tree_util.register_dataclass
+@dataclass
 class _Layer:
     """A module as Equinox has them: attributes, some of them None."""
 

@@ -46,6 +46,14 @@ _SEVERAL = "MultiOptimizer has several optimizers, each with an lr of its own."
 _ONE_OPTIMIZER = "Compile the model with one; variables=[...] chooses what decays."
 _ONE_STEP = "The optimizer has one decay step, and another callback has taken it."
 _ONE_CALLBACK = "Give fit one DecayCallback; variables=... says what decays."
+_IDLE = (
+    "{}, which the model was compiled with, made no step in a whole epoch: train_step "
+    "uses optimizers of its own ({}), and those are not held."
+)
+_HOLD_THEM = (
+    "Hold each before fit, without the callback: DecayCallback(half_life, lr_peak=LR, "
+    "variables=[...]).hold(model, optimizer=model.d_optimizer)."
+)
 _NONE_DECAYS = "No trainable variable is a kernel that the optimizer may decay: {}."
 _SAY_WHICH = "Give variables=[...], or look at exclude_from_weight_decay."
 
@@ -150,6 +158,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         self.decayed: tuple[str, ...] = ()
         self._step: _DecayStep | None = None
         self._told = False
+        self._steps_before = 0.0
 
     def __repr__(self) -> str:
         asked = f"DecayCallback of Keras: a half-life of {self.half_life}"
@@ -172,18 +181,30 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         self.hold(self.model)
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Warn once if another callback has raised the lr above the peak."""
+        """Warn once if another callback has raised the lr above the peak.
+
+        Raises:
+            RefusedError: If the optimizer that is held has made no step: the model
+                trains with optimizers of its own, as a GAN does.
+
+        """
         del epoch, logs
-        if self._step is None or self._told:
+        if self._step is None:
+            return
+        self._refuse_idle(self._step.optimizer)
+        if self._told:
             return
         now = current_lr(self._step.optimizer)
         self._told = _warned(self._step.rate.remark_on_lrs(now, now))
 
-    def hold(self, model: Any) -> None:
+    def hold(self, model: Any, *, optimizer: Any = None) -> None:
         """Make the decay of a model's optimizer ours, from the next step on.
 
         Args:
             model: A compiled and built ``keras.Model``.
+            optimizer: The one to hold where the model has several of its own, as a GAN
+                has; the one that it was compiled with if None. ``variables`` are then
+                the ones that it trains.
 
         Raises:
             MissingFactError: If a fact is known neither to the user nor to ``fit``.
@@ -191,7 +212,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             RefusedError: If the optimizer cannot be held exactly.
 
         """
-        optimizer = _inner(model.optimizer)
+        optimizer = _inner(model.optimizer if optimizer is None else optimizer)
         self._refuse_a_second(optimizer)
         chosen = _chosen(self.variables, model, optimizer)
         with facts_asked_of("DecayCallback"):
@@ -210,21 +231,35 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         )
         _install(step, model)
         self._step, self.decayed = step, tuple(each.path for each in chosen)
+        self._steps_before = as_number(optimizer.iterations)
 
-    def release(self, model: Any) -> None:
+    def release(self, model: Any, *, optimizer: Any = None) -> None:
         """Give the optimizer its own decay back, with the number that it had.
 
         Args:
             model: The model that is held.
+            optimizer: As :meth:`hold` had it.
 
         """
-        optimizer = _inner(model.optimizer)
+        optimizer = _inner(model.optimizer if optimizer is None else optimizer)
         before = _step_of(optimizer)
         if before is not None:
             del optimizer._apply_weight_decay  # noqa: SLF001 (where _install put it)
             optimizer.weight_decay = before.set_aside
             self._step = None
             _compile_anew(model)
+
+    def _refuse_idle(self, optimizer: Any) -> None:
+        if as_number(optimizer.iterations) != self._steps_before:
+            return
+        kind = keras.optimizers.Optimizer
+        own = [name for name, at in vars(self.model).items() if isinstance(at, kind)]
+        others = (
+            ", ".join(name for name in own if name != "optimizer") or "none by name"
+        )
+        why = _IDLE.format(type(optimizer).__name__, others)
+        asked = "A half-life in this training"
+        raise RefusedError(asked, why, _HOLD_THEM)
 
     def _refuse_a_second(self, optimizer: Any) -> None:
         before = _step_of(optimizer)

@@ -35,6 +35,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("embedding", "embeddings"), "embedding"),
     }
 )
+_INSIDE = ("value", "raw_value")
 _FOLLOWS = "A half-life that follows the lr"
 _INJECTED = (
     "With optax.inject_hyperparams, name it in static_args: only learning_rate may "
@@ -200,7 +201,9 @@ def measured_shrink(optimizer: Any, params: Tree, *, steps: int = 1) -> Tree:
 def _role(path: tuple[Any, ...], leaf: Any) -> str:
     if not jnp.issubdtype(jnp.result_type(leaf), jnp.inexact):
         return "number"
-    last = path[-1] if path else None
+    # Flax NNX splits a model into variables, whose arrays are their attribute value.
+    is_wrapped = len(path) > 1 and getattr(path[-1], "name", None) in _INSIDE
+    last = path[-2 if is_wrapped else -1] if path else None
     name = getattr(last, "key", getattr(last, "name", None))  # of a dict, of a class
     is_wide = sum(size > 1 for size in jnp.shape(leaf)) > 1
     return _ROLES.get(str(name), "weight" if is_wide else "vector")
