@@ -37,7 +37,7 @@ def measure_grid_search_ms(width: int, repeats: int) -> float:
         n_jobs=2,
         refit=False,
     )
-    x, y = data.pool_x[:750], data.pool_y[:750]
+    x, y = data.x[:750], data.y[:750]
     with warnings.catch_warnings():
         # Thirty epochs are not meant to converge.
         warnings.simplefilter("ignore", ConvergenceWarning)

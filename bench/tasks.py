@@ -78,7 +78,9 @@ def prepared(optimizer: str, width: int, seed: int) -> tuple[Task, list[Tensor]]
     """Return the task and the initial weights of a seed, as the engine draws them."""
     trial, data = trials(optimizer, width)[0], load_once(DIGITS)
     scale, options = trial.scale, trial.optimizer
-    rows = training_subset(seed, DIGITS.pool_size, scale.dataset_size)
+    split = DIGITS.split(seed)
+    drawn = training_subset(seed, DIGITS.pool_size, scale.dataset_size)
+    rows, valid = split.pool[drawn], split.valid
     schedule = Schedule(shape=options.schedule, warmup=options.warmup)
     kinds = {
         "sgd": partial(torch.optim.SGD, lr=1.0, momentum=options.momentum),
@@ -92,10 +94,10 @@ def prepared(optimizer: str, width: int, seed: int) -> tuple[Task, list[Tensor]]
             for epoch in range(int(scale.epochs))
         ],
         batch_size=scale.batch_size,
-        x=torch.from_numpy(data.pool_x[rows]),
-        y=torch.from_numpy(data.pool_y[rows]),
-        valid_x=torch.from_numpy(data.valid_x),
-        valid_y=torch.from_numpy(data.valid_y),
+        x=torch.from_numpy(data.x[rows]),
+        y=torch.from_numpy(data.y[rows]),
+        valid_x=torch.from_numpy(data.x[valid]),
+        valid_y=torch.from_numpy(data.y[valid]),
     )
     drawn = initial_weights(seed, layer_shapes(DIGITS, scale))
     return task, [torch.from_numpy(matrix).float() for matrix in drawn]

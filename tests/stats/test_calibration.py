@@ -2,7 +2,8 @@
 
 The curves are like those of real small networks (``simulated_curves``): noise that is
 correlated over λ, a shallow left side, a steep right one. All draws are seeded, so a
-result XX"""
+result is the same in every run.
+"""
 
 from dataclasses import replace
 

@@ -12,8 +12,7 @@ from dwindle.study.problems import load_once, problem
 from dwindle.study.problems.fashion import FOLDER_VARIABLE, FashionMnist
 from dwindle.study.problems.idx import read_idx
 
-# The split is part of the problem: these may never change.
-VALID_LABELS = [0, 0, 4, 0, 6, 5, 0, 6, 8, 2]
+FIRST_VALID = [665, 1369, 1242, 586, 299, 553, 1196, 758]
 SCALE = Scale(width=5, depth=3, batch_size=1, dataset_size=1, epochs=1, lr=0.1)
 FILES = {
     "train-images-idx3-ubyte": (6, 28, 28),
@@ -47,18 +46,41 @@ def write_fashion(folder, *, compressed):
 
 
 @pytest.mark.parametrize("name", ["digits-mlp", "digits-logistic"])
-def test_digits_are_split_once_and_for_all(name):
-    """1,200 to draw from, 597 to validate: standardized gray levels, all ten digits."""
+def test_digits_are_standardized_gray_levels(name):
+    """1,797 digits of mean 0 and deviation 1: 17 gray levels, all ten digits."""
     data = problem(name).load()
-    assert data.pool_x.shape == (1200, 64)
-    assert data.valid_x.shape == (597, 64)
-    # Float32 over 76,800 pixels.
-    assert data.pool_x.mean() == pytest.approx(0, abs=1e-5)
-    assert data.pool_x.std() == pytest.approx(1, rel=1e-5)
-    for x, y in ((data.pool_x, data.pool_y), (data.valid_x, data.valid_y)):
-        assert len(np.unique(x)) == 17
-        assert set(y.tolist()) == set(range(10))
-    assert data.valid_y[:10].tolist() == VALID_LABELS
+    assert data.x.shape == (1797, 64)
+    # Float32 over 115,008 pixels.
+    assert data.x.mean() == pytest.approx(0, abs=1e-5)
+    assert data.x.std() == pytest.approx(1, rel=1e-5)
+    assert len(np.unique(data.x)) == 17
+    assert set(data.y.tolist()) == set(range(10))
+
+
+@pytest.mark.parametrize("name", ["digits-mlp", "digits-logistic"])
+def test_every_seed_has_its_own_split_of_the_digits(name):
+    """1,200 to draw from, 597 to validate, no digit in both; other seeds, other ones.
+
+    The first rows are part of the problem: they may never change.
+    """
+    splits = [problem(name).split(seed) for seed in range(4)]
+    for split in splits:
+        assert (len(split.pool), len(split.valid)) == (1200, 597)
+        assert sorted([*split.pool, *split.valid]) == list(range(1797))
+    assert len({tuple(split.valid) for split in splits}) == 4
+    assert splits[0].valid[:8].tolist() == FIRST_VALID
+    again = problem(name).split(0)
+    assert again.valid.tolist() == splits[0].valid.tolist()
+
+
+def test_every_seed_has_its_own_images_of_fashion_to_validate_with():
+    """2,000 of the 10,000 test images, none of the training images; others by seed."""
+    one, other = (problem("fashion-mlp").split(seed) for seed in (0, 1))
+    assert one.pool.tolist() == list(range(60_000))
+    assert len(set(one.valid.tolist())) == 2000
+    assert one.valid.min() >= 60_000
+    assert one.valid.max() < 70_000
+    assert set(one.valid.tolist()) != set(other.valid.tolist())
 
 
 def test_data_are_read_once():
@@ -85,13 +107,14 @@ def test_fashion_is_read_and_standardized(tmp_path, monkeypatch, compressed):
     arrays = write_fashion(tmp_path, compressed=compressed)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
     data = FashionMnist().load()
-    assert data.pool_x.shape == (6, 784)
+    assert data.x.shape == (10, 784)
     # Float32 over 4,704 pixels.
-    assert data.pool_x.mean() == pytest.approx(0, abs=1e-5)
-    assert data.pool_x.std() == pytest.approx(1, rel=1e-5)
-    assert data.pool_y.tolist() == arrays["train-labels-idx1-ubyte"].tolist()
+    assert data.x[:6].mean() == pytest.approx(0, abs=1e-5)
+    assert data.x[:6].std() == pytest.approx(1, rel=1e-5)
+    labels = [arrays[name].tolist() for name in FILES if "labels" in name]
+    assert data.y.tolist() == labels[0] + labels[1]
     pixels = arrays["train-images-idx3-ubyte"]
-    back = data.valid_x * pixels.std() + pixels.mean()
+    back = data.x[6:] * pixels.std() + pixels.mean()
     expected = arrays["t10k-images-idx3-ubyte"].reshape(4, 784)
     # Float32 of numbers up to 255.
     np.testing.assert_allclose(back, expected, atol=1e-3)
@@ -101,7 +124,7 @@ def test_a_folder_given_beats_the_environment(tmp_path, monkeypatch):
     """The option wins over the environment variable."""
     write_fashion(tmp_path, compressed=False)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "elsewhere"))
-    assert len(FashionMnist(folder=str(tmp_path)).load().pool_y) == 6
+    assert len(FashionMnist(folder=str(tmp_path)).load().y) == 10
 
 
 def test_absent_fashion_says_how_to_get_it(tmp_path):

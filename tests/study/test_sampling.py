@@ -5,7 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwindle.study.sampling import epoch_order, initial_weights, training_subset
+from dwindle.study.sampling import (
+    epoch_order,
+    initial_weights,
+    split_order,
+    training_subset,
+)
 
 SEEDS = st.integers(0, 2**31)
 
@@ -34,6 +39,17 @@ def test_seeds_and_epochs_differ():
     assert subsets[0].tolist() != subsets[1].tolist()
     networks = [initial_weights(seed, [(4, 3)])[0] for seed in (0, 1)]
     assert not (networks[0] == networks[1]).any()
+
+
+@given(SEEDS, st.integers(2, 100))
+def test_a_split_holds_each_sample_once_and_differs_by_seed(seed, samples):
+    """The split of a seed is a permutation of all samples, on a stream of its own."""
+    order = split_order(seed, samples)
+    assert sorted(order.tolist()) == list(range(samples))
+    assert split_order(seed, samples).tolist() == order.tolist()
+    # Of 100 samples no two seeds, nor two draws of one seed, agree.
+    assert split_order(seed, 100).tolist() != split_order(seed + 1, 100).tolist()
+    assert split_order(seed, 100).tolist() != training_subset(seed, 100, 100).tolist()
 
 
 def test_initial_weights_are_he_normal():

@@ -34,12 +34,12 @@ class Samples:
 
 
 def read_digits(samples: int) -> Samples:
-    """Return the first digits of the training pool, black as 0 and white as 1."""
+    """Return the first digits, black as 0 and white as 1."""
     data = problem("digits-mlp").load()
-    inputs = np.array(data.pool_x, dtype=np.float64)
+    inputs = np.array(data.x, dtype=np.float64)
     return Samples(
         torch.from_numpy((inputs[:samples] - inputs.min()) / np.ptp(inputs)),
-        torch.from_numpy(np.array(data.pool_y[:samples], dtype=np.int64)),
+        torch.from_numpy(np.array(data.y[:samples], dtype=np.int64)),
     )
 
 

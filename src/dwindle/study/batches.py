@@ -1,6 +1,6 @@
 """Minibatches of the groups of a pack: an epoch is gathered once, then only sliced."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -9,8 +9,6 @@ from torch import Tensor
 
 from dwindle.study.layout import Layout
 from dwindle.study.stack import Batch
-
-_EVALUATION_BATCH = 128  # small enough for its activations to stay in the cache
 
 
 class Samples:
@@ -23,7 +21,8 @@ class Samples:
         self.inputs = layout.full((count, x.shape[1] + 1), 1.0)  # (count, inputs + 1)
         self.inputs[:, :-1] = torch.from_numpy(x)
         self.targets = layout.full((count, classes))  # (count, classes)
-        self.targets[torch.arange(count), torch.from_numpy(y)] = 1.0
+        self.labels = torch.from_numpy(y).to(layout.device)  # (count,)
+        self.targets[torch.arange(count, device=layout.device), self.labels] = 1.0
 
     def __len__(self) -> int:
         return len(self.inputs)
@@ -67,12 +66,3 @@ class Epochs:
         for epoch, order in zip(self._epochs, orders, strict=True):
             index = torch.from_numpy(order)
             epoch.shuffle(index.to(epoch.inputs[0].device))
-
-
-def evaluation_batches(groups: Sequence[Samples]) -> Iterator[Batch]:
-    """Yield all samples once in large batches, the same ranks for every group."""
-    for start in range(0, len(groups[0]), _EVALUATION_BATCH):
-        part = slice(start, start + _EVALUATION_BATCH)
-        inputs = [group.inputs[part] for group in groups]
-        targets = [group.targets[part].t().contiguous() for group in groups]
-        yield Batch(inputs, targets, len(inputs[0]))

@@ -1,5 +1,6 @@
 """Train a pack of networks at once and say what each ended with."""
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -16,20 +17,21 @@ from dwindle.decay.penalties import layer_coefficients
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
 from dwindle.store.records import Outcome, Scale, Trial
-from dwindle.study.batches import Samples, evaluation_batches
+from dwindle.study.batches import Samples
 from dwindle.study.compiler import compiled_steps
+from dwindle.study.evaluation import evaluate, sums_of_squares
 from dwindle.study.layout import Layout
 from dwindle.study.optimizers import Pack
-from dwindle.study.problem import Data, Problem, layer_shapes
+from dwindle.study.problem import Problem, layer_shapes
 from dwindle.study.problems import load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
-from dwindle.study.stack import Stack
 from dwindle.study.steps import steps_for
-from dwindle.study.watch import Watch, columns
+from dwindle.study.watch import Watch
 
 # Raise the number whenever the same trial would come out differently. Compiled steps
 # round in another order than PyTorch's: their results are kept apart.
-ENGINE_VERSION = "2+compiled" if compiled_steps("float32") else "2+torch"
+# 3: every seed has its own validation split; before, all seeds shared one.
+ENGINE_VERSION = "3+compiled" if compiled_steps("float32") else "3+torch"
 
 EpochsDone = Callable[[int, int], None]
 
@@ -128,7 +130,6 @@ class _Group:
     seed: int
     models: slice
     train: Samples
-    valid: Samples
 
 
 class _Run:
@@ -143,7 +144,8 @@ class _Run:
         self._layout = layout = Layout(
             shapes, len(trials), getattr(torch, dtype), torch.device(device)
         )
-        self._groups = _groups(trials, problem, load_once(problem), layout)
+        self._problem = problem
+        self._groups = _groups(trials, problem, layout)
         self._coefficients = layer_coefficients(trials[0].normalization, shapes)
         self._weights = _initial(layout, self._groups)
         sizes = [self._scale.batch_size] * self._scale.steps_per_epoch
@@ -188,53 +190,27 @@ class _Run:
 
     def outcomes(self, start: float) -> list[Outcome]:
         """Evaluate all models and say what each ended with."""
-        valid, right = self._evaluate([group.valid for group in self._groups])
-        train, _ = self._evaluate([group.train for group in self._groups])
-        squares = columns(torch.stack(list(self._sums_of_squares())))
+        ended = [each for group in self._groups for each in self._ended(group)]
         seconds = (time.perf_counter() - start) / len(self._trials)
-        return [
-            self._outcome(i, (valid[i], right[i], train[i]), squares[i], seconds)
-            for i in range(len(self._trials))
-        ]
+        return [replace(outcome, seconds=seconds) for outcome in ended]
 
-    def _sums_of_squares(self) -> Iterator[Tensor]:
-        for i, stored in enumerate(self._weights):
-            matrices = self._layout.decayed(stored, i).double()
-            yield matrices.square_().sum((1, 2))
+    def _ended(self, group: _Group) -> Iterator[Outcome]:
+        data, rows = load_once(self._problem), self._problem.split(group.seed).valid
+        valid = Samples(self._layout, data.x[rows], data.y[rows])
+        for model in range(group.models.start, group.models.stop):
+            yield self._outcome(model, group.train, valid)
 
-    def _evaluate(self, samples: Sequence[Samples]) -> tuple[list[float], list[float]]:
-        """Return mean cross-entropy and accuracy of each model."""
-        layout, count = self._layout, len(samples[0])
-        row = layout.full((layout.models,))
-        slices = [group.models for group in self._groups]
-        stack = Stack(layout, slices, self._weights)
-        total = torch.zeros(layout.models, dtype=torch.float64, device=layout.device)
-        right = torch.zeros_like(total)
-        for batch in evaluation_batches(samples):
-            log_p = stack.score(batch, [row[g] for g in slices])
-            total -= row
-            for g, y in zip(slices, batch.targets, strict=True):
-                # max, for argmax over a middle axis is twenty times slower.
-                answers = log_p[g].max(1).indices
-                right[g] += (answers == y.max(0).indices).sum(1)
-        return (total / count).tolist(), (right / count).tolist()
-
-    def _outcome(
-        self,
-        model: int,
-        measured: tuple[float, float, float],
-        squares: Sequence[float],
-        seconds: float,
-    ) -> Outcome:
-        loss, accuracy, train_loss = measured
-        steps = self._scale.steps
-        finite = all(abs(x) < float("inf") for x in (loss, train_loss, *squares))
+    def _outcome(self, model: int, trained_on: Samples, held_out: Samples) -> Outcome:
+        weights = self._layout.weights_of(self._weights, model)
+        train, valid = evaluate(weights, trained_on), evaluate(weights, held_out)
+        steps, squares = self._scale.steps, sums_of_squares(weights)
+        finite = all(map(math.isfinite, (valid.loss, train.loss, *squares)))
         at = self._watch.diverged_at[model]
         if at is not None or not finite:
             return Outcome(
                 status="diverged",
                 steps=steps,
-                seconds=seconds,
+                seconds=0.0,
                 diverged_at_step=at or steps,
                 last_finite_loss=self._watch.last_finite[model],
             )
@@ -243,10 +219,10 @@ class _Run:
         return Outcome(
             status="ok",
             steps=steps,
-            seconds=seconds,
-            loss=loss,
-            accuracy=accuracy,
-            train_loss=train_loss,
+            seconds=0.0,
+            loss=valid.loss,
+            accuracy=valid.accuracy,
+            train_loss=train.loss,
             sum_of_squares=sum(squares),
             penalty=self._trials[model].weight_decay
             / 2
@@ -257,16 +233,15 @@ class _Run:
         )
 
 
-def _groups(
-    trials: Sequence[Trial], problem: Problem, data: Data, layout: Layout
-) -> list[_Group]:
-    valid = Samples(layout, data.valid_x, data.valid_y)
+def _groups(trials: Sequence[Trial], problem: Problem, layout: Layout) -> list[_Group]:
+    data = load_once(problem)
     groups, start = [], 0
     for seed, members in groupby(trials, key=lambda trial: trial.seed):
         stop = start + len(list(members))
-        rows = training_subset(seed, problem.pool_size, trials[0].scale.dataset_size)
-        train = Samples(layout, data.pool_x[rows], data.pool_y[rows])
-        groups.append(_Group(seed, slice(start, stop), train, valid))
+        drawn = training_subset(seed, problem.pool_size, trials[0].scale.dataset_size)
+        rows = problem.split(seed).pool[drawn]
+        train = Samples(layout, data.x[rows], data.y[rows])
+        groups.append(_Group(seed, slice(start, stop), train))
         start = stop
     return groups
 

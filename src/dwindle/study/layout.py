@@ -58,6 +58,13 @@ class Layout:
             return stored.permute(1, 2, 0)
         return stored if self.is_last(layer) else stored.transpose(1, 2)
 
+    def weights_of(self, stored: Sequence[Tensor], model: int) -> list[Tensor]:
+        """Copy the weights of one model, one (fan_out, fan_in + 1) per layer."""
+        return [
+            self.matrices(layer, i)[model].clone(memory_format=torch.contiguous_format)
+            for i, layer in enumerate(stored)
+        ]
+
     def decayed(self, stored: Tensor, layer: int) -> Tensor:
         """View the part that decay acts on: (models, fan_out, fan_in), no biases."""
         return self.matrices(stored, layer)[:, :, :-1]

@@ -1,4 +1,4 @@
-"""What is trained on: data to draw from, data to validate with, and layer shapes."""
+"""What is trained on: data, how a seed splits them for validation, layer shapes."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -13,12 +13,18 @@ from dwindle.store.spec import ProblemFacts
 
 @dataclass(frozen=True, eq=False)
 class Data:
-    """A pool of samples to draw training sets from, and samples to validate with."""
+    """All samples of a problem, before any split."""
 
-    pool_x: NDArray[np.float32]  # (pool, inputs)
-    pool_y: NDArray[np.int64]  # (pool,)
-    valid_x: NDArray[np.float32]  # (valid, inputs)
-    valid_y: NDArray[np.int64]  # (valid,)
+    x: NDArray[np.float32]  # (samples, inputs)
+    y: NDArray[np.int64]  # (samples,)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of the data: a pool to draw training sets from, and a validation set."""
+
+    pool: NDArray[np.int64]  # (pool,)
+    valid: NDArray[np.int64]  # (valid,)
 
 
 class Problem(Hashable, Protocol):
@@ -51,6 +57,9 @@ class Problem(Hashable, Protocol):
 
     def load(self) -> Data:
         """Return the data; called once per process."""
+
+    def split(self, seed: int) -> Split:
+        """Return the rows that a seed draws from and those that it validates with."""
 
 
 def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:

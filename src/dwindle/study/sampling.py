@@ -1,8 +1,8 @@
 """What chance decides in a training, as a function of the seed alone.
 
-All λ of a seed share its training subset, its initialization and its data order, so
-curves over λ are paired. Each draw has its own stream: neither the number of models
-nor the order of calls can shift another's numbers.
+All λ of a seed share its validation split, its training subset, its initialization and
+its data order, so curves over λ are paired. Each draw has its own stream: neither the
+number of models nor the order of calls can shift another's numbers.
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-_SUBSET, _WEIGHTS, _ORDER = range(3)
+_SUBSET, _WEIGHTS, _ORDER, _SPLIT = range(4)
+
+
+def split_order(seed: int, samples: int) -> NDArray[np.int64]:  # (samples,)
+    """Return the order of all samples that a seed splits into pool and validation set.
+
+    Every seed has its own split: with one split for all, the spread between seeds
+    leaves out what the choice of the validation set does to the best λ.
+
+    Example:
+        >>> sorted(split_order(3, 5).tolist())
+        [0, 1, 2, 3, 4]
+
+    """
+    return np.random.default_rng([_SPLIT, seed]).permutation(samples)
 
 
 def training_subset(

@@ -42,8 +42,3 @@ class Watch:
     def all_gone(self) -> bool:
         """Whether no model is left to train."""
         return all(step is not None for step in self.diverged_at)
-
-
-def columns(values: Tensor) -> list[list[float]]:
-    """Return a (rows, models) tensor as one list of numbers per model."""
-    return [[float(x) for x in row] for row in values.double().cpu().t()]

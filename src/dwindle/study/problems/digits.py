@@ -4,18 +4,19 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwindle.study.problem import Data
+from dwindle.study.problem import Data, Split
+from dwindle.study.sampling import split_order
 
+_SAMPLES = 1797
 _POOL = 1200
-_SPLIT_SEED = 20120624  # fixed for ever: another split is another problem
 
 
 @dataclass(frozen=True)
 class Digits:
-    """The 1,797 digits: 1,200 to draw from and 597 to validate, the same for all.
+    """The 1,797 digits: each seed draws its own 1,200 as a pool, 597 validate.
 
-    Pixels are standardized by one mean and one deviation, those of the whole pool, so
-    that black stays one number. Reference: scikit-learn's ``load_digits``, the test
+    Pixels are standardized by one mean and one deviation, those of all digits, so that
+    black stays one number. Reference: scikit-learn's ``load_digits``, the test
     part of the UCI set of handwritten digits.
     """
 
@@ -26,15 +27,17 @@ class Digits:
     pool_size: int = _POOL
 
     def load(self) -> Data:
-        """Return the digits, split by a permutation with a fixed seed."""
+        """Return the digits in the order of scikit-learn."""
         from sklearn.datasets import load_digits
 
         pixels, labels = load_digits(return_X_y=True)
-        order = np.random.default_rng(_SPLIT_SEED).permutation(len(labels))
-        drawn = pixels[order]
-        x = ((drawn - drawn[:_POOL].mean()) / drawn[:_POOL].std()).astype(np.float32)
-        y = labels[order].astype(np.int64)
-        return Data(x[:_POOL], y[:_POOL], x[_POOL:], y[_POOL:])
+        x = ((pixels - pixels.mean()) / pixels.std()).astype(np.float32)
+        return Data(x, labels.astype(np.int64))
+
+    def split(self, seed: int) -> Split:
+        """Return the split that a seed draws of all digits."""
+        order = split_order(seed, _SAMPLES)
+        return Split(pool=order[:_POOL], valid=order[_POOL:])
 
 
 DIGITS_MLP = Digits(name="digits-mlp", hidden=True)

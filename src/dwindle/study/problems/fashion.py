@@ -8,23 +8,25 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwindle.errors import DataFilesError
-from dwindle.study.problem import Data
+from dwindle.study.problem import Data, Split
 from dwindle.study.problems.idx import read_idx
+from dwindle.study.sampling import split_order
 
 FOLDER_VARIABLE = "DWINDLE_FASHION_MNIST"
 _DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
 _VALID = 2000
+_TEST_SIZE = 10_000
 _TRAIN, _TEST = "train", "t10k"
 
 
 @dataclass(frozen=True)
 class FashionMnist:
-    """60,000 images to draw from; the first 2,000 of the 10,000 test images validate.
+    """60,000 images to draw from; each seed validates with 2,000 of 10,000 test images.
 
     Two thousand keep an evaluation cheap beside a training; the standard error that
-    this leaves is the same for all λ. Pixels are standardized by the mean and the
-    standard deviation of all training pixels. Reference: Xiao, Rasul, Vollgraf (2017),
-    Fashion-MNIST.
+    this leaves is the same for all λ of a seed. Pixels are standardized by the mean and
+    the standard deviation of all training pixels. Reference: Xiao, Rasul, Vollgraf
+    (2017), Fashion-MNIST.
     """
 
     name: str = "fashion-mlp"
@@ -49,11 +51,14 @@ class FashionMnist:
         valid, valid_labels = self._read(_TEST)
         mean, spread = float(pool.mean()), float(pool.std())
         return Data(
-            _standardized(pool, mean=mean, spread=spread),
-            labels.astype(np.int64),
-            _standardized(valid[:_VALID], mean=mean, spread=spread),
-            valid_labels[:_VALID].astype(np.int64),
+            _standardized(np.concatenate([pool, valid]), mean=mean, spread=spread),
+            np.concatenate([labels, valid_labels]).astype(np.int64),
         )
+
+    def split(self, seed: int) -> Split:
+        """Return all training images as the pool, and the test images of a seed."""
+        test = self.pool_size + split_order(seed, _TEST_SIZE)
+        return Split(pool=np.arange(self.pool_size), valid=test[:_VALID])
 
     def _read(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
         images = read_idx(self._find(f"{part}-images-idx3-ubyte"))
