@@ -58,7 +58,9 @@ def _bottom_of_bowl(f, left: float, right: float) -> float:
 
 
 def leave_one_out_gains(losses: list[list[float]], without: list[float]) -> list[float]:
-    """Each seed's gain at the λ that the others choose on their running mean."""
+    """Each seed's gain, in ln loss, at the λ that the others choose by running mean."""
+    losses = [[math.log(loss) for loss in row] for row in losses]
+    without = [math.log(loss) for loss in without]
     gains = []
     for held_out in range(len(losses)):
         others = [s for s in range(len(losses)) if s != held_out]

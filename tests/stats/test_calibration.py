@@ -21,7 +21,8 @@ from stats.simulated_curves import (
 from dwindle.stats.curve import Curve
 from dwindle.stats.matters import judge_whether_decay_matters
 from dwindle.stats.optimum import measure_optimum
-from dwindle.stats.regret import Judged, measure_gain, measure_regret, read_losses
+from dwindle.stats.reading import read_losses
+from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import fit_slope
 
 CURVES = 500

@@ -32,13 +32,53 @@ def test_an_infinite_loss_is_no_loss():
     assert curve_from_losses(DECAY, losses).dropped == (1.0,)
 
 
-def test_without_a_reference_for_every_seed_there_is_none():
-    """A seed that diverged at λ = 0 leaves nothing to compare with."""
+def test_seeds_with_a_loss_without_decay_are_compared():
+    """A seed missing or diverged at λ = 0 keeps its curve and is not compared."""
     losses = LOSSES.copy()
     losses[0, 0] = np.nan
     curve = curve_from_losses(DECAY, losses)
-    assert curve.without_decay is None
+    assert curve.compared == (1,)
     assert curve.losses.shape == (2, 3)
+    losses[:, 0] = np.inf
+    assert np.isinf(curve_from_losses(DECAY, losses).without_decay).all()
+    losses[:, 0] = np.nan
+    assert curve_from_losses(DECAY, losses).without_decay is None
+
+
+def curve_with_one_at_chance(losses, seed, point):
+    untrained = np.zeros(losses.shape, dtype=bool)
+    untrained[seed, point] = True
+    dead = losses.copy()
+    dead[seed, point] = 2.31
+    return curve_from_losses(DECAY, dead, untrained=untrained)
+
+
+def test_one_network_at_chance_is_replaced_by_what_its_seed_and_decay_predict():
+    """Where seeds differ by a factor, the loss that the dead one would have had."""
+    losses = np.outer([1.0, 1.3, 0.8], [0.5, 0.4, 0.2, 0.9])
+    curve = curve_with_one_at_chance(losses, 1, 2)
+    np.testing.assert_allclose(curve.losses, losses[:, 1:], rtol=1e-12)
+    assert curve.left_out == 1
+    assert curve.dropped == ()
+
+
+def test_a_network_at_chance_without_decay_is_not_compared():
+    """It is no loss to gain from, and its seed keeps its curve."""
+    curve = curve_with_one_at_chance(np.tile(LOSSES[:1], (3, 1)), 2, 0)
+    assert curve.compared == (0, 1)
+    assert curve.without_decay[2] == np.inf
+    assert curve.left_out == 0
+
+
+def test_a_decay_that_ruins_half_of_the_networks_keeps_its_losses():
+    """Chance for most seeds is what this λ does, not an accident of a seed."""
+    losses = np.tile(LOSSES[:1], (4, 1))
+    losses[:2, 3] = 2.31
+    untrained = losses == 2.31
+    curve = curve_from_losses(DECAY, losses, untrained=untrained)
+    assert curve.losses[:, 2].tolist() == [2.31, 2.31, 5.0, 5.0]
+    assert curve.left_out == 0
+    assert curve_from_losses(DECAY, losses, untrained=np.ones((4, 4), bool)) is None
 
 
 def test_no_sound_decay_gives_no_curve():

@@ -1,6 +1,7 @@
 """Does decay matter: the three verdicts, and the gain behind them."""
 
 import math
+import re
 
 import numpy as np
 import pytest
@@ -10,7 +11,12 @@ from oracle.curve_by_loops import leave_one_out_gains as gains_by_loops
 from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
 from dwindle.stats.curve import Curve
-from dwindle.stats.matters import judge_whether_decay_matters, leave_one_out_gains
+from dwindle.stats.matters import (
+    judge_whether_decay_matters,
+    leave_one_out_gains,
+    seeds_needed,
+)
+from dwindle.stats.student import t_quantile
 
 GRID = np.arange(13) * STEP
 DIP = 1 - 0.2 * np.exp(-((GRID - GRID[6]) ** 2) / 4)
@@ -58,7 +64,73 @@ def test_a_dip_that_every_seed_shows_matters():
     verdict = judge_whether_decay_matters(curve_of(DIP + WOBBLE, 1 + WOBBLE[:, 0]))
     assert verdict.matters == "yes"
     assert verdict.gain.value == pytest.approx(0.2, abs=0.002)  # read off the grid
-    assert "20" in verdict.why
+    # A mean of ratios: the seeds' levels are 0.6 to 1.3.
+    assert "saves 21.8% of the loss" in verdict.why
+
+
+# SGD, batch size 8, 8 seeds: losses without decay and at the λ that the others choose.
+# The sixth seed is a dead network without decay (ln 10 = 2.303).
+DEAD_WITHOUT = np.array([0.252, 0.319, 0.333, 0.270, 0.354, 2.309, 0.257, 0.236])
+GAINS = np.array([0.147, 0.188, 0.231, 0.130, 0.243, 2.220, 0.144, 0.137])
+
+
+def batch_of_eight(without):
+    chosen = (DEAD_WITHOUT - GAINS)[:, None]
+    shape = np.linspace(0.0, 1.0, 7) ** 2
+    left = np.log(DEAD_WITHOUT)[:, None] * shape + np.log(chosen) * (1 - shape)
+    losses = np.exp(np.concatenate([left[:, ::-1], left[:, 1:]], axis=1))
+    return Curve(
+        seeds=tuple(range(8)), log_decay=GRID, losses=losses, without_decay=without
+    )
+
+
+def test_one_collapsed_seed_does_not_hide_that_eight_of_eight_gain():
+    """Between losses t is 1.68 and below 1.90; between log losses 4 and more."""
+    curve = batch_of_eight(DEAD_WITHOUT)
+    gains = leave_one_out_gains(curve)
+    assert (gains > 0.45).all()
+    assert gains.mean() / (gains.std(ddof=1) / math.sqrt(8)) > 4
+    assert judge_whether_decay_matters(curve).matters == "yes"
+
+
+def test_a_seed_at_chance_without_decay_is_said_and_not_averaged():
+    """Not trained like a diverged one: seven gains decide, and the share stays one."""
+    without = np.where(DEAD_WITHOUT > 2, np.inf, DEAD_WITHOUT)
+    verdict = judge_whether_decay_matters(batch_of_eight(without))
+    assert verdict.matters == "yes"
+    assert "1 seed that trains with decay does not without it" in verdict.why
+    trained = np.isfinite(without)
+    assert verdict.gain.value == pytest.approx(GAINS[trained].mean(), abs=0.01)
+
+
+@pytest.mark.parametrize(("failed", "matters"), [(5, "yes"), (4, "cannot tell")])
+def test_seeds_that_only_train_with_decay_are_gains_by_sign(failed, matters):
+    """Five of five are a sign test at 3 %, four of four are not."""
+    curve = curve_of([DIP] * failed, np.full(failed, np.inf))
+    assert judge_whether_decay_matters(curve).matters == matters
+
+
+@given(st.integers(0, 10**6), st.integers(3, 8))
+def test_no_gain_above_all_of_the_loss_is_ever_printed(seed, seeds):
+    """Shares of the loss are below 100 %, however wild one of the losses is."""
+    generator = np.random.default_rng(seed)
+    losses = np.exp(generator.standard_normal((seeds, 13)))
+    without = np.exp(4 * generator.standard_normal(seeds))
+    why = judge_whether_decay_matters(curve_of(losses, without)).why
+    shares = [float(share) for share in re.findall(r"(-?[\d.]+)%", why)]
+    assert all(share <= 100 for share in shares)
+
+
+def test_what_would_tell_is_a_number_of_seeds():
+    """Twice the t quantile below the mean: with so many seeds the noise is overcome."""
+    gains = np.array([0.1, -0.05, 0.2, 0.0, 0.1])
+    needed = seeds_needed(gains)
+    error = gains.std(ddof=1) / math.sqrt(needed)
+    assert gains.mean() >= 2 * t_quantile(0.95, degrees_of_freedom=needed - 1) * error
+    before = needed - 1
+    error = gains.std(ddof=1) / math.sqrt(before)
+    assert gains.mean() < 2 * t_quantile(0.95, degrees_of_freedom=before - 1) * error
+    assert seeds_needed(-gains) is None
 
 
 def test_a_flat_curve_does_not_matter():

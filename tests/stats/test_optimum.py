@@ -16,6 +16,7 @@ from dwindle.stats.optimum import (
     locate_minima,
     measure_optimum,
 )
+from dwindle.stats.reading import read_losses
 from dwindle.stats.student import half_width
 
 GRID = np.arange(13) * STEP
@@ -95,9 +96,9 @@ def test_shifting_the_grid_shifts_the_optimum(kind, seed, shift):
 
 @given(KIND, SEED, st.floats(-0.5, 5))
 def test_what_all_decays_share_does_not_matter(kind, seed, level):
-    """A seed whose whole curve lies higher moves neither the optimum nor its limits."""
+    """A seed that loses a factor more at every λ moves neither optimum nor limits."""
     losses = simulated(kind, seed)
-    lifted = losses + level * np.arange(5)[:, None]
+    lifted = losses * np.exp(level * np.arange(5)[:, None])
     one, other = measure_optimum(curve_of(losses)), measure_optimum(curve_of(lifted))
     assert other.log_decay == pytest.approx(one.log_decay, abs=1e-6)
     assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=1e-6)
@@ -113,7 +114,7 @@ def test_the_interval_holds_its_value_and_the_floor(kind, seed):
 
 def test_without_noise_only_the_floor_is_left():
     """Five equal seeds give x̂ ± 0.12 and not a width of zero."""
-    bowl = 1 + 0.1 * (GRID - GRID[6] - 0.2) ** 2
+    bowl = np.exp(0.1 * (GRID - GRID[6] - 0.2) ** 2)
     optimum = measure_optimum(curve_of([bowl] * 5))
     assert optimum.log_decay - optimum.low == pytest.approx(0.12, abs=1e-6)
     assert optimum.high - optimum.log_decay == pytest.approx(0.12, abs=1e-6)
@@ -123,7 +124,7 @@ def test_without_noise_only_the_floor_is_left():
 def test_draws_of_parabolas_are_student_t_around_the_mean_of_their_minima(seeds):
     """Equal parabolas: the interval is that of a mean of n minima, known exactly."""
     minima = GRID[6] + 0.2 * np.random.default_rng(seeds).standard_normal(seeds)
-    curve = curve_of([1 + (GRID - at) ** 2 for at in minima])
+    curve = curve_of([np.exp((GRID - at) ** 2 / 9) for at in minima])
     draws = draw_optima(curve, draws=40000)
     half = half_width(minima)
     low, high = np.quantile(draws - minima.mean(), (0.05, 0.95))
@@ -170,11 +171,70 @@ def test_fewer_than_three_seeds_have_a_place_and_no_interval(seeds):
 
 @pytest.mark.parametrize("points", [1, 2, 3, 4])
 def test_grids_too_short_for_a_cubic_still_have_a_lowest_point(points):
-    """With up to three points the optimum is the lowest one, with four a cubic's."""
+    """Fewer than five points bracket an optimum, and the interval is that bracket."""
     grid = GRID[:points]
-    bowl = (grid - grid[points // 2]) ** 2 + 1
-    place = measure_optimum(curve_of([bowl, bowl + 0.1, bowl], grid)).log_decay
-    assert place == pytest.approx(grid[points // 2], abs=1e-9)
+    bowl = np.exp((grid - grid[points // 2]) ** 2)
+    optimum = measure_optimum(curve_of([bowl, 1.1 * bowl, bowl], grid))
+    assert optimum.log_decay == pytest.approx(grid[points // 2], abs=1e-9)
+    assert optimum.coarse
+    assert optimum.low <= max(grid[0], optimum.log_decay - STEP)
+    assert optimum.high >= min(grid[-1], optimum.log_decay + STEP)
+
+
+@pytest.mark.parametrize("skip", [2, 3, 4, 6])
+def test_a_coarse_grid_never_has_a_tight_interval(skip):
+    """Wider than a third of a decade: the limits reach the λ on both sides, and hold.
+
+    With the same losses on the whole grid the interval is three times narrower.
+    """
+    fine = curve_of(simulated("sgd wide", 4, 8))
+    coarse = curve_of(fine.losses[:, ::skip], GRID[::skip])
+    one, other = measure_optimum(fine), measure_optimum(coarse)
+    center = int(coarse.log_mean.argmin())
+    assert other.coarse
+    assert other.low <= GRID[::skip][max(center - 1, 0)] + STEP * skip / 2
+    assert other.high - other.log_decay >= skip * STEP * 0.99
+    assert other.log_decay - other.low >= skip * STEP * 0.99
+    assert other.low <= one.log_decay <= other.high
+
+
+def test_a_side_that_explodes_does_not_move_the_optimum():
+    """A tenfold loss two points left of the minimum bends no parabola of three points.
+
+    Fitted to losses instead of their logarithms it lay 0.4 too high in ln λ.
+    """
+    bowl = 0.1 * np.exp(0.05 * (GRID - GRID[7]) ** 2)
+    wild = bowl.copy()
+    wild[:6] = [0.9, 0.8, 1.1, 0.9, 1.0, 0.7]
+    seeds = [factor * wild for factor in (0.95, 1.0, 1.02, 1.05)]
+    optimum = measure_optimum(curve_of(seeds))
+    assert abs(optimum.log_decay - GRID[7]) < STEP / 2
+    read = read_losses(curve_of(seeds), optimum.log_decay).values.mean()
+    assert read <= min(np.mean(seeds, axis=0)) * 1.01
+
+
+@given(KIND, SEED, st.integers(1, 4))
+def test_the_loss_at_the_optimum_is_one_that_its_neighbors_allow(kind, seed, skip):
+    """Neither below what a parabola through the neighbors dips, nor above them."""
+    losses = simulated(kind, seed)[:, ::skip]
+    curve = curve_of(losses, GRID[::skip])
+    place = measure_optimum(curve).log_decay
+    right = int(np.clip(np.searchsorted(curve.log_decay, place), 1, len(losses[0]) - 1))
+    beside = losses[:, right - 1 : right + 1]
+    read = read_losses(curve, place).values
+    assert (read <= beside.max(axis=1) * (1 + 1e-9)).all()
+    bends = np.abs(np.diff(np.log(losses), n=2, axis=1)).max(axis=1)
+    assert (read >= beside.min(axis=1) * np.exp(-bends / 8) * (1 - 1e-9)).all()
+
+
+def test_a_reading_invents_no_loss_between_far_points():
+    """Decays a factor 31.6 apart before a wall: no reading is below all trainings."""
+    x = np.log([1e-4, 3.2e-3, 0.1, 3.16, 100.0, 3162.0])
+    losses = np.array([[2.17, 2.165, 2.160, 2.345, 2.303, 2.303]])
+    curve = curve_of(losses, x)
+    read = [read_losses(curve, place).values[0] for place in np.linspace(x[0], x[-1])]
+    assert min(read) > 2.1
+    assert max(read) < 2.4
 
 
 def test_a_fine_grid_gets_a_window_of_the_same_width():

@@ -10,8 +10,9 @@ from oracle.curve_by_loops import weighted_regret
 from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
 from dwindle.stats.curve import Curve
-from dwindle.stats.optimum import locate_minima
-from dwindle.stats.regret import Judged, measure_gain, measure_regret, read_losses
+from dwindle.stats.optimum import minima_of
+from dwindle.stats.reading import read_losses
+from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.student import t_quantile
 
 GRID = np.arange(13) * STEP
@@ -37,10 +38,11 @@ def at(curve, log_decay):
 def by_loops(curve, values):
     """The two per-seed lists, with the package's own minima and readings."""
     plug_in, left_out = [], []
-    best = locate_minima(GRID, curve.losses.mean(axis=0)[None])[0]
+    logs = np.log(curve.losses)
+    best = minima_of(curve, logs.mean(axis=0)[None])[0]
     for s in range(curve.n):
-        others = np.delete(curve.losses, s, axis=0).mean(axis=0)
-        chosen = locate_minima(GRID, others[None])[0]
+        others = np.delete(logs, s, axis=0).mean(axis=0)
+        chosen = minima_of(curve, others[None])[0]
         plug_in.append(values[s] - read_losses(curve, best).values[s])
         left_out.append(values[s] - read_losses(curve, chosen).values[s])
     return plug_in, left_out

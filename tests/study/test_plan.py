@@ -13,7 +13,7 @@ from dwindle.errors import RangeError, UnknownNameError
 from dwindle.store.records import Outcome
 from dwindle.store.spec import AxisSpec
 from dwindle.study.plan import (
-    EXTENSION_POINTS,
+    ROUNDS,
     decay_at,
     packs_from_trials,
     problem_faults,
@@ -48,7 +48,9 @@ def test_a_grid_is_zero_and_the_log_spaced_decays():
     assert (rest[0], rest[-1]) == (SPEC.low, SPEC.high)
     assert len(rest) == SPEC.points
     ratios = [high / low for low, high in pairwise(rest)]
-    assert ratios == pytest.approx([10.0] * 3, rel=1e-11)  # decays have 12 digits
+    assert ratios == pytest.approx(
+        [10 ** (1 / 3)] * 3, rel=1e-11
+    )  # decays have 12 digits
 
 
 @pytest.mark.parametrize(
@@ -142,6 +144,79 @@ def added(outcome_of, number):
     return sorted({of_decay[trial.weight_decay] for trial in trials})
 
 
+def decays_of_rounds(spec, outcome_of):
+    """Decays that each round adds to the cell of the base."""
+    spec = replace(spec, axes=(AxisSpec(axis="width", values=(8,)),))
+    return [
+        sorted(
+            {t.weight_decay for t in round_trials(spec, DIGITS, outcome_of, number=n)}
+        )
+        for n in range(ROUNDS)
+    ]
+
+
+def valley(best):
+    return lambda trial: pretended_outcome(trial, best)
+
+
+@pytest.mark.parametrize("points", [3, 4, 5, 7])
+@pytest.mark.parametrize("best", [4.5e-3, 1e-2, 3.3e-2])
+def test_a_coarse_grid_is_filled_around_its_best_decay(points, best):
+    """Whatever the grid, five decays a third of a decade apart end up around the best.
+
+    An optimum read from wider gaps is wrong, with an interval that does not know it.
+    """
+    rounds = decays_of_rounds(changed(low=1e-5, high=1e-1, points=points), valley(best))
+    tried = sorted(decay for added in rounds for decay in added if decay)
+    losses = [valley(best)(at_base(decay)).loss for decay in tried]
+    center = losses.index(min(losses))
+    ratios = [high / low for low, high in pairwise(tried[center - 2 : center + 3])]
+    assert len(ratios) == 4
+    assert max(ratios) <= 10 ** (1 / 3) * 1.01
+    assert len(tried) == len(set(tried))
+
+
+def at_base(decay):
+    (trial, *_) = grid(changed(axes=(AxisSpec(axis="width", values=(8,)),)))
+    return replace(trial, weight_decay=decay)
+
+
+def test_a_grid_of_a_third_of_a_decade_is_never_filled():
+    """The usual grid gets no decay between its own, wherever the best one lies."""
+    spec = changed(low=1e-5, high=1e-1, points=13)
+    for best in (1e-4, 4.5e-3, 3e-2):
+        assert decays_of_rounds(spec, valley(best))[1:] == [[]] * (ROUNDS - 1)
+
+
+@pytest.mark.parametrize("points", [3, 4, 7, 13, 25, 49])
+def test_an_extension_is_about_a_decade_in_fine_steps(points):
+    """An edge moves by a factor of 10, never by three steps of a coarse grid."""
+    spec = changed(low=1e-5, high=1e-1, points=points)
+    first = decays_of_rounds(spec, valley(1e9))[1]
+    assert 8 <= max(first) / 1e-1 <= 22  # whole steps of at most a third of a decade
+    ratios = [high / low for low, high in pairwise([1e-1, *first])]
+    assert max(ratios) <= min(10 ** (1 / 3), 10 ** (4 / (points - 1))) * 1.01
+
+
+def test_a_grid_is_extended_twice_at_most():
+    """An optimum that runs away is reported as a bound after two decades more."""
+    spec = changed(low=1e-5, high=1e-1, points=13)
+    tried = [decay for added in decays_of_rounds(spec, valley(1e9)) for decay in added]
+    assert max(tried) == pytest.approx(10)
+
+
+def test_one_network_at_chance_moves_no_edge():
+    """A dead network at the best decay neither hides it nor makes an edge the best."""
+
+    def outcome_of(trial):
+        outcome = pretended_outcome(trial)
+        dead = trial.seed == 1 and 0.005 < trial.weight_decay < 0.01
+        return replace(outcome, loss=2.31, train_loss=2.3026) if dead else outcome
+
+    spec = changed(low=1e-5, high=1e-1, points=13, seeds=5)
+    assert decays_of_rounds(spec, outcome_of)[1:] == [[]] * (ROUNDS - 1)
+
+
 def test_an_optimum_inside_adds_nothing():
     """A best decay with worse ones on both sides leaves the grid as it is."""
     assert added(pretended_outcome, 1) == []
@@ -152,7 +227,7 @@ def test_an_optimum_inside_adds_nothing():
     ("best", "first", "second"),
     [
         (1e9, [4, 5, 6], [7, 8, 9]),
-        (1e1, [4, 5, 6], []),
+        (0.15, [4, 5, 6], []),
         (1e-9, [-3, -2, -1], [-6, -5, -4]),
     ],
 )
@@ -166,7 +241,6 @@ def test_an_optimum_at_an_edge_extends_the_grid(best, first, second):
 
     assert added(outcome_of, 1) == first
     assert added(outcome_of, 2) == second
-    assert len(first) == EXTENSION_POINTS
 
 
 def test_a_flat_low_end_does_not_extend_the_grid():
@@ -174,7 +248,7 @@ def test_a_flat_low_end_does_not_extend_the_grid():
 
     def outcome_of(trial):
         noise = 0.001 * (-1) ** trial.seed
-        loss = 0.5 + trial.weight_decay + (noise if trial.weight_decay else 0)
+        loss = 0.5 + trial.weight_decay**2 + (noise if trial.weight_decay else 0)
         return replace(pretended_outcome(trial), loss=loss)
 
     assert added(outcome_of, 1) == []
@@ -185,8 +259,8 @@ def test_a_diverged_decay_is_never_the_best():
     gone = Outcome(status="diverged", steps=4, seconds=0.1)
 
     def outcome_of(trial):
-        lower_is_worse = replace(pretended_outcome(trial), loss=-trial.weight_decay)
-        return gone if trial.weight_decay > 0.05 else lower_is_worse
+        lower_is_worse = replace(pretended_outcome(trial), loss=1 - trial.weight_decay)
+        return gone if trial.weight_decay > 0.03 else lower_is_worse
 
     assert added(outcome_of, 1) == []
     assert added(lambda _: gone, 1) == []
@@ -203,6 +277,26 @@ def test_a_problem_without_hidden_layers_has_no_width():
         raise found["axes.width"]
     with pytest.raises(RangeError, match=r"at most 1200, all that.*Got 2000"):
         raise found["axes.dataset_size"]
+
+
+def test_what_would_change_nothing_is_refused():
+    """A last lr that nothing leads to, and lengths of run that are one number of steps.
+
+    A store that has them stays readable: the faults are those of a study to be run.
+    """
+    constant = changed(optimizer=replace(SPEC.optimizer, final_lr=0.1))
+    fault = dict(problem_faults(constant, DIGITS))["optimizer.final_lr"]
+    with pytest.raises(
+        RangeError, match=r"left out with schedule = \"constant\".*0\.1"
+    ):
+        raise fault
+    full_batch = replace(BASE, batch_size=64)
+    axis = AxisSpec(axis="epochs", values=(1, 1.2, 1.4, 2))
+    fault = dict(problem_faults(changed(base=full_batch, axes=(axis,)), DIGITS))
+    with pytest.raises(RangeError, match=r"differ by a step.*\[1, 1\.2, 1\.4\]"):
+        raise fault["axes.epochs"]
+    falling = replace(SPEC.optimizer, schedule="cosine", final_lr=0.1)
+    assert not dict(problem_faults(changed(optimizer=falling), DIGITS))
 
 
 def test_the_packs_know_their_layers():

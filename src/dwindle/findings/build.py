@@ -7,7 +7,7 @@ from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
 from dwindle.findings.model import AxisFindings, Findings
 from dwindle.findings.sizes import mean_coefficient, quantities
-from dwindle.store.records import Outcome, Scale, Trial
+from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
 
 # The update family that rules know each optimizer of a study by.
@@ -47,7 +47,7 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
         conditions=conditions,
         axes=axes,
         law={axis.axis: _law(axis) for axis in axes},
-        trials=_count(rows),
+        trials=_count(rows, problem.classes),
         seconds=seconds,
         seeds=spec.seeds,
         complete=complete,
@@ -70,6 +70,7 @@ def _axis(
                 value=value,
                 scale=quantities(scale, shapes),
                 coefficient=mean_coefficient(spec.normalization, shapes),
+                classes=problem.classes,
             )
         )
     return measure_axis(
@@ -85,8 +86,11 @@ def _law(axis: AxisFindings) -> dict[str, float | None]:
     return {"exponent": axis.exponent, "low": axis.low, "high": axis.high}
 
 
-def _count(rows: Iterable[tuple[Trial, Outcome]]) -> dict[str, int]:
-    count = {"ok": 0, "diverged": 0, "error": 0}
-    for _, outcome in rows:
-        count[outcome.status] += 1
+def _count(rows: Iterable[tuple[Trial, Outcome]], classes: int) -> dict[str, int]:
+    """Count trainings by how they ended; each is counted once."""
+    count = {"ok": 0, "untrained": 0, "diverged": 0, "error": 0}
+    for trial, outcome in rows:
+        chance = chance_loss(classes, trial.scale.dataset_size)
+        untrained = outcome.is_untrained(chance)
+        count["untrained" if untrained else outcome.status] += 1
     return count

@@ -11,9 +11,9 @@ from dwindle.findings.model import CellFindings, CurvePoint
 from dwindle.stats.curve import Curve, curve_from_losses
 from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
 from dwindle.stats.optimum import Optimum, measure_optimum
-from dwindle.stats.regret import read_losses
+from dwindle.stats.reading import read_losses
 from dwindle.stats.student import mean_interval
-from dwindle.store.records import Outcome, Scale, Trial
+from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 
 Rows = Iterable[tuple[Trial, Outcome]]
 # λ -> seed -> outcome
@@ -66,6 +66,7 @@ def measure_cell(
     value: float,
     scale: Mapping[str, float],
     coefficient: float,
+    classes: int,
 ) -> Cell:
     """Say everything that the trainings of one scale say.
 
@@ -74,13 +75,17 @@ def measure_cell(
         value: The cell's value on its axis.
         scale: Every quantity of scale of the cell.
         coefficient: Factor between the study's λ and the λ at an average weight.
+        classes: Classes of the problem, which decide what chance is.
 
     Returns:
         The cell; where numbers do not exist, its findings say why.
 
     """
-    curve = _curve(trainings)
-    points = tuple(_point(decay, trainings[decay]) for decay in sorted(trainings))
+    chance = chance_loss(classes, scale["dataset_size"])
+    curve = _curve(trainings, chance)
+    points = tuple(
+        _point(decay, trainings[decay], chance) for decay in sorted(trainings)
+    )
     blank = _blank(value, scale, points)
     if curve is None:
         return Cell(findings=blank, coefficient=coefficient, curve=None, optimum=None)
@@ -97,14 +102,18 @@ def measure_cell(
     )
 
 
-def _curve(trainings: Trainings) -> Curve | None:
+def _curve(trainings: Trainings, chance: float) -> Curve | None:
     decays = sorted(trainings)
     seeds = _counted_seeds(trainings)
     losses = np.full((len(seeds), len(decays)), np.nan)
+    untrained = np.zeros(losses.shape, dtype=bool)
     for column, decay in enumerate(decays):
         for row, seed in enumerate(seeds):
-            losses[row, column] = _loss(trainings[decay].get(seed))
-    return curve_from_losses(np.array(decays), losses, seeds=seeds)
+            outcome = trainings[decay].get(seed)
+            if outcome is not None:
+                losses[row, column] = _loss(outcome)
+                untrained[row, column] = outcome.is_untrained(chance)
+    return curve_from_losses(np.array(decays), losses, seeds=seeds, untrained=untrained)
 
 
 def _counted_seeds(trainings: Trainings) -> list[int]:
@@ -117,14 +126,18 @@ def _counted_seeds(trainings: Trainings) -> list[int]:
     return sorted(seed for seed, count in counts.items() if 2 * count >= most)
 
 
-def _loss(outcome: Outcome | None) -> float:
-    if outcome is None or outcome.status != "ok" or outcome.loss is None:
-        return math.nan
-    return outcome.loss if math.isfinite(outcome.loss) else math.nan
+def _loss(outcome: Outcome) -> float:
+    """Return the loss: infinite if it diverged, NaN if the training failed."""
+    if outcome.status == "diverged":
+        return math.inf
+    return math.nan if outcome.loss is None else outcome.loss
 
 
-def _point(decay: float, outcomes: Mapping[int, Outcome]) -> CurvePoint:
+def _point(decay: float, outcomes: Mapping[int, Outcome], chance: float) -> CurvePoint:
     ended = [o for o in outcomes.values() if math.isfinite(_loss(o))]
+    untrained = [o for o in ended if o.is_untrained(chance)]
+    if 2 * len(untrained) < len(outcomes):
+        ended = [outcome for outcome in ended if outcome not in untrained]
     losses = np.array([_loss(outcome) for outcome in ended])
     interval = mean_interval(losses) if ended else None
     return CurvePoint(
@@ -136,6 +149,7 @@ def _point(decay: float, outcomes: Mapping[int, Outcome]) -> CurvePoint:
         diverged=sum(o.status == "diverged" for o in outcomes.values()),
         train_loss=_mean([outcome.train_loss for outcome in ended]),
         penalty=_mean([outcome.penalty for outcome in ended]),
+        untrained=len(untrained),
     )
 
 
@@ -168,6 +182,8 @@ def _blank(
 def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
     if any(point.diverged for point in points):
         return "no λ has a finite loss from every seed"
+    if any(point.untrained for point in points):
+        return "at every λ half of the networks or more stay at chance"
     return "no λ has a loss from every seed"
 
 
@@ -175,7 +191,8 @@ def _filled(
     blank: CellFindings, curve: Curve, optimum: Optimum, verdict: MattersVerdict
 ) -> CellFindings:
     inside = optimum.at_edge is None
-    without, gain = curve.without_decay, verdict.gain
+    gain, compared = verdict.gain, curve.only(curve.compared)
+    without = compared.without_decay if compared.n else None
     return replace(
         blank,
         optimum=math.exp(optimum.log_decay) if inside else None,
@@ -189,6 +206,7 @@ def _filled(
         gain=gain.value if gain else None,
         gain_low=gain.low if gain else None,
         gain_high=gain.high if gain else None,
+        would_tell=verdict.would_tell,
     )
 
 
@@ -204,6 +222,14 @@ def _remarks(curve: Curve, optimum: Optimum) -> list[str]:
     remarks = []
     if optimum.at_edge:
         remarks.append(f"the best λ is at the {optimum.at_edge} edge of the grid")
+    elif optimum.coarse:
+        remarks.append(
+            "the grid around the best λ is coarser than a third of a decade, so its "
+            "interval spans the λ on both sides"
+        )
+    if curve.left_out:
+        count, of = curve.left_out, curve.losses.size
+        remarks.append(f"{count} of {of} networks stayed at chance and are left out")
     if curve.dropped:
         count = len(curve.dropped)
         remarks.append(f"{count} λ without a finite loss from every seed left out")

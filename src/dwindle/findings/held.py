@@ -12,7 +12,8 @@ from dwindle.decay.rules import Prediction, Rule, predict
 from dwindle.findings.cells import Cell
 from dwindle.findings.model import RuleFindings
 from dwindle.findings.sizes import speakable
-from dwindle.stats.regret import Judged, measure_gain, measure_regret, read_losses
+from dwindle.stats.reading import read_losses
+from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import Slope
 from dwindle.stats.student import Interval
 

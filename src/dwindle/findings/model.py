@@ -14,7 +14,11 @@ ClaimVerdict = Literal["holds", "holds with a correction", "does not hold"]
 
 @dataclass(frozen=True, kw_only=True)
 class CurvePoint:
-    """All seeds of one λ in one cell; ``mean`` is the validation loss."""
+    """All seeds of one λ in one cell; ``mean`` is the validation loss.
+
+    ``untrained`` counts networks that stayed at chance, with their training set as with
+    any other data. Unless half of the seeds or more did, they are not in the mean.
+    """
 
     weight_decay: float
     mean: float | None
@@ -24,6 +28,7 @@ class CurvePoint:
     diverged: int
     train_loss: float | None
     penalty: float | None
+    untrained: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,6 +41,7 @@ class CellFindings:
     limits with fewer than three seeds, and a single missing limit is open: it lies
     beyond the grid. ``gain`` is what decay buys: loss without it minus loss at the
     optimum, corrected for the optimum's having been chosen on the same seeds.
+    ``would_tell`` says what would decide a "cannot tell".
     """
 
     value: float
@@ -52,6 +58,7 @@ class CellFindings:
     gain_low: float | None
     gain_high: float | None
     curve: tuple[CurvePoint, ...]
+    would_tell: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

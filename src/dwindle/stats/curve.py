@@ -9,20 +9,25 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 
 from dwindle.stats.student import FloatArray
 
 SEEDS_FOR_AN_INTERVAL = 3
+_LEAST_LOSS = 1e-300  # a loss of exactly 0 has no logarithm
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Curve:
     """Losses of one cell at every candidate λ > 0, finite everywhere.
 
-    ``log_decay`` is ln λ, rising, shape (points,); ``losses`` is (seeds, points);
-    ``without_decay`` holds the loss at λ = 0 per seed, or None where a training
-    without decay diverged or is missing. ``dropped`` are the λ that are no
-    candidates because a seed diverged or failed there.
+    ``log_decay`` is ln λ, rising, shape (points,); ``losses`` is (seeds, points).
+    ``without_decay`` is the loss at λ = 0 per seed: infinite where that training
+    diverged or stayed at chance, NaN where it is missing; None if no seed has one.
+    ``dropped`` are the λ that are no candidates because a seed diverged or failed
+    there; ``left_out`` counts trainings at chance among seeds that did train.
     """
 
     seeds: tuple[int, ...]
@@ -30,6 +35,7 @@ class Curve:
     losses: FloatArray
     without_decay: FloatArray | None
     dropped: tuple[float, ...] = ()
+    left_out: int = 0
 
     @property
     def n(self) -> int:
@@ -47,8 +53,35 @@ class Curve:
         mean: FloatArray = self.losses.mean(axis=0)
         return mean
 
+    @property
+    def log_losses(self) -> FloatArray:
+        """Logarithm of the losses, the scale on which places are fitted.
+
+        A seed whose network nearly collapsed weighs as a factor, not as a sum, and the
+        side where losses explode stays a slope instead of a cliff.
+        """
+        logs: FloatArray = np.log(np.maximum(self.losses, _LEAST_LOSS))
+        return logs
+
+    @property
+    def log_mean(self) -> FloatArray:
+        """Mean log loss over the seeds, shape (points,)."""
+        mean: FloatArray = self.log_losses.mean(axis=0)
+        return mean
+
+    @property
+    def compared(self) -> tuple[int, ...]:
+        """Seeds that also have a loss without decay."""
+        without = self.without_decay
+        if without is None:
+            return ()
+        pairs = zip(self.seeds, without, strict=True)
+        return tuple(seed for seed, loss in pairs if np.isfinite(loss))
+
     def only(self, seeds: Sequence[int]) -> Self:
         """Return the curve of some of its seeds, in their given order."""
+        if tuple(seeds) == self.seeds:
+            return self
         rows = [self.seeds.index(seed) for seed in seeds]
         without = self.without_decay
         return type(self)(
@@ -57,24 +90,35 @@ class Curve:
             losses=self.losses[rows],
             without_decay=None if without is None else without[rows],
             dropped=self.dropped,
+            left_out=self.left_out,
         )
 
 
 def curve_from_losses(
-    weight_decay: FloatArray, losses: FloatArray, *, seeds: Sequence[int] | None = None
+    weight_decay: FloatArray,
+    losses: FloatArray,
+    *,
+    seeds: Sequence[int] | None = None,
+    untrained: BoolArray | None = None,
 ) -> Curve | None:
-    """Build a curve from raw losses, where NaN marks a training that did not end well.
+    """Build a curve from raw losses.
 
     A λ at which any seed is missing or diverged is no candidate for the optimum: the
-    mean of the seeds that survived would be a mean of lucky ones.
+    mean of the seeds that survived would be a mean of lucky ones. A network that stayed
+    at chance where most seeds trained was not trained either, but not by this λ: its
+    loss is replaced by what its seed and its λ predict from all others. Where half of
+    the seeds or more are at chance the λ ruins training, and their losses count.
 
     Args:
         weight_decay: λ ≥ 0, rising, shape (points,); 0 is the training without decay.
-        losses: Loss by seed and λ, shape (seeds, points), NaN where there is none.
+        losses: Loss by seed and λ, shape (seeds, points): NaN where one is missing,
+            infinite where it diverged.
         seeds: Names of the rows; counted from 0 when left out.
+        untrained: Which trainings stayed at chance; none when left out.
 
     Returns:
-        The curve, or None when no positive λ has a loss from every seed.
+        The curve, or None when no positive λ has a loss from every seed, or all of
+        them are at chance.
 
     Example:
         >>> curve = curve_from_losses(
@@ -84,15 +128,38 @@ def curve_from_losses(
         ((1.0,), [[2.0]], [3.0])
 
     """
-    sound = np.isfinite(losses).all(axis=0)
-    kept = sound & (weight_decay > 0)
-    if not kept.any() or not len(losses):
+    if untrained is None:
+        untrained = np.zeros(losses.shape, dtype=bool)
+    positive = weight_decay > 0
+    kept = np.isfinite(losses).all(axis=0) & positive
+    ruined = 2 * untrained.sum(axis=0) >= len(losses)
+    if not len(losses) or not (kept & ~ruined).any():
         return None
-    zero = np.flatnonzero(sound & (weight_decay == 0))
+    absent = (untrained & ~ruined)[:, kept]
     return Curve(
         seeds=tuple(range(len(losses))) if seeds is None else tuple(seeds),
         log_decay=np.log(weight_decay[kept]),
-        losses=losses[:, kept],
-        without_decay=losses[:, zero[0]] if len(zero) else None,
-        dropped=tuple(float(decay) for decay in weight_decay[~sound]),
+        losses=_completed(losses[:, kept], absent) if absent.any() else losses[:, kept],
+        without_decay=_without_decay(np.where(untrained, np.inf, losses)[:, ~positive]),
+        dropped=tuple(float(decay) for decay in weight_decay[positive & ~kept]),
+        left_out=int(absent.sum()),
     )
+
+
+def _without_decay(losses: FloatArray) -> FloatArray | None:
+    if not losses.shape[1] or np.isnan(losses).all():
+        return None
+    return losses[:, 0]
+
+
+def _completed(losses: FloatArray, absent: BoolArray) -> FloatArray:
+    """Fill absent losses with seed effect + λ effect, both fitted to the log losses."""
+    logs = np.log(np.maximum(losses, _LEAST_LOSS))
+    others = np.where(absent, np.nan, logs)
+    filled = np.where(absent, np.nanmean(others, axis=0), logs)
+    # Each round leaves at most half of the distance: as many as a double has bits.
+    for _ in range(53):
+        seed, decay = filled.mean(axis=1), filled.mean(axis=0)
+        predicted = seed[:, None] + decay - filled.mean()
+        filled = np.where(absent, predicted, logs)
+    return np.where(absent, np.exp(filled), losses)

@@ -7,14 +7,15 @@ from typing import Literal
 import numpy as np
 
 from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve
-from dwindle.stats.regret import measure_gain
-from dwindle.stats.student import FloatArray, Interval, half_width
+from dwindle.stats.regret import measure_gain, measure_saved_share
+from dwindle.stats.student import FloatArray, Interval, half_width, t_quantile
 
 Matters = Literal["yes", "no", "cannot tell"]
 
 ERROR_RATE = 0.05
 # A gain whose upper limit is below this share of the loss is nobody's reason to tune.
 NEGLIGIBLE_SHARE = 0.02
+MOST_SEEDS = 1000  # nobody trains more of a cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,20 +23,25 @@ class MattersVerdict:
     """Whether decay beats no decay in a cell, why, and by how much.
 
     ``gain`` is in units of the loss; None where there is no loss without decay.
+    ``would_tell`` says what would make a verdict of "cannot tell" another one.
     """
 
     matters: Matters
     why: str
     gain: Interval | None
+    would_tell: str = ""
 
 
 def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
     """Test whether the best λ beats λ = 0 by more than the noise of the seeds.
 
     For each seed the others choose a λ on their 3-point running mean (or none at all,
-    if no λ looks better to them than 0); its own gain there counts. Decay matters if
-    these gains pass a one-sided t test at 5 %. If not, and the upper limit of the gain
-    is below 2 % of the loss without decay, it does not matter. Else nobody can tell.
+    if no λ looks better to them than 0); its own gain there counts, between log losses,
+    so that one collapsed network is one seed and not the whole variance. Decay matters
+    if these gains pass a one-sided t test at 5 %, or, where seeds fail to train without
+    decay, if so many seeds gain or fail that a sign test tells it at 5 %. If not, and
+    the upper limit of the gain is below 2 % of the loss without decay, it does not
+    matter. Else nobody can tell.
 
     Args:
         curve: One cell.
@@ -58,27 +64,31 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
         ('yes', 1.0)
 
     """
-    gain = measure_gain([curve])
-    if curve.without_decay is None or gain is None:
-        why = "not every seed has a finite loss without decay to compare with"
+    without = curve.without_decay
+    if without is None:
+        why = "no seed has a loss without decay to compare with"
         return MattersVerdict(matters="cannot tell", why=why, gain=None)
-    if not curve.has_spread:
-        why = f"{curve.n} of the {SEEDS_FOR_AN_INTERVAL} seeds that a verdict needs"
+    compared, failed = curve.only(curve.compared), int(np.isinf(without).sum())
+    gain, saved = measure_gain([curve]), measure_saved_share(curve)
+    if compared.n + failed < SEEDS_FOR_AN_INTERVAL:
+        have = f"{compared.n + failed} of the {SEEDS_FOR_AN_INTERVAL} seeds"
+        why = f"{have} that a verdict needs have a loss without decay"
         return MattersVerdict(matters="cannot tell", why=why, gain=gain)
-    gains = leave_one_out_gains(curve)
-    lower = gains.mean() - half_width(gains, probability=1 - ERROR_RATE)
-    matters: Matters = "yes" if lower > 0 else _without_a_gain(curve, gain)
-    return MattersVerdict(matters=matters, why=_why(curve, matters, gain), gain=gain)
+    gains = leave_one_out_gains(compared)
+    if _gain(gains) or _win(gains, failed):
+        return MattersVerdict(matters="yes", why=_why_yes(saved, failed), gain=gain)
+    return _without_a_gain(compared, gains, gain=gain, saved=saved)
 
 
 def leave_one_out_gains(curve: Curve) -> FloatArray:
     """Return each seed's gain at the λ that the other seeds choose, shape (seeds,).
 
     Args:
-        curve: At least two seeds, each with a loss at λ = 0.
+        curve: Seeds that all have a finite loss at λ = 0.
 
     Returns:
-        ``L_s(0) - L_s(λ chosen without s)``; 0 where the others choose no decay.
+        ``ln L_s(0) - ln L_s(λ chosen without s)``; 0 where the others choose no decay,
+        or where there are no others.
 
     Example:
         >>> leave_one_out_gains(
@@ -88,39 +98,88 @@ def leave_one_out_gains(curve: Curve) -> FloatArray:
         ...         losses=np.array([[9.0, 5, 2, 5, 9], [9.0, 5, 3, 5, 9]]),
         ...         without_decay=np.array([6.0, 6.0]),
         ...     )
-        ... ).tolist()
-        [4.0, 3.0]
+        ... ).round(3).tolist()
+        [1.099, 0.693]
 
     """
-    without = curve.without_decay
-    if without is None:
+    if curve.without_decay is None or curve.n < 2:  # noqa: PLR2004 - one has no others
         return np.zeros(curve.n)
-    others = (curve.losses.sum(axis=0) - curve.losses) / (curve.n - 1)
+    logs, without = curve.log_losses, np.log(curve.without_decay)
+    others = (logs.sum(axis=0) - logs) / (curve.n - 1)
     others_without = (without.sum() - without) / (curve.n - 1)
     padded = np.pad(others, ((0, 0), (1, 1)), mode="edge")
     # One lucky λ must not be chosen for its luck: neighbors vote.
     smooth = (padded[:, :-2] + padded[:, 1:-1] + padded[:, 2:]) / 3
     chosen = smooth.argmin(axis=1)
-    gains = without - curve.losses[np.arange(curve.n), chosen]
+    gains = without - logs[np.arange(curve.n), chosen]
     return np.where(smooth.min(axis=1) < others_without, gains, 0.0)
 
 
-def _without_a_gain(curve: Curve, gain: Interval) -> Matters:
-    without = curve.without_decay
-    if without is None or gain.high is None:
-        return "cannot tell"
-    negligible = gain.high < NEGLIGIBLE_SHARE * float(without.mean())
-    return "no" if negligible else "cannot tell"
+def _gain(gains: FloatArray) -> bool:
+    """Whether the mean gain passes a one-sided t test."""
+    if len(gains) < SEEDS_FOR_AN_INTERVAL:
+        return False
+    return bool(gains.mean() > half_width(gains, probability=1 - ERROR_RATE))
 
 
-def _why(curve: Curve, matters: Matters, gain: Interval) -> str:
-    loss = (
-        math.nan if curve.without_decay is None else float(curve.without_decay.mean())
-    )
-    most = math.nan if gain.high is None else gain.high
-    reasons: dict[Matters, str] = {
-        "yes": f"the best λ saves {gain.value / loss:.1%} of the loss without decay",
-        "no": f"the best λ saves less than {NEGLIGIBLE_SHARE:.0%} of the loss",
-        "cannot tell": f"the seeds' noise hides a gain of up to {most / loss:.1%}",
-    }
-    return reasons[matters]
+def _win(gains: FloatArray, failed: int) -> bool:
+    """Whether so many seeds gain that a sign test tells it, where some failed at λ = 0.
+
+    A seed that trains with decay and not without it gains by an unknown amount.
+    """
+    seeds, won = len(gains) + failed, int((gains > 0).sum()) + failed
+    chance = sum(math.comb(seeds, k) for k in range(won, seeds + 1)) / 2**seeds
+    return failed > 0 and chance <= ERROR_RATE
+
+
+def _without_a_gain(
+    curve: Curve, gains: FloatArray, *, gain: Interval | None, saved: Interval | None
+) -> MattersVerdict:
+    if saved is None or saved.high is None:
+        why = f"{curve.n} seeds train without decay, too few to compare with"
+        return MattersVerdict(matters="cannot tell", why=why, gain=gain)
+    if saved.high < NEGLIGIBLE_SHARE:
+        why = f"the best λ saves less than {NEGLIGIBLE_SHARE:.0%} of the loss"
+        return MattersVerdict(matters="no", why=why, gain=gain)
+    why = f"the seeds' noise hides a gain of up to {saved.high:.1%}"
+    needed = seeds_needed(gains)
+    more = f"{needed} seeds would show the gain seen here" if needed else ""
+    return MattersVerdict(matters="cannot tell", why=why, gain=gain, would_tell=more)
+
+
+def _why_yes(saved: Interval | None, failed: int) -> str:
+    untrained = f"{failed} seeds that train with decay do not without it"
+    if failed == 1:
+        untrained = "1 seed that trains with decay does not without it"
+    if saved is None:
+        return untrained
+    text = f"the best λ saves {saved.value:.1%} of the loss without decay"
+    return f"{text}; {untrained}" if failed else text
+
+
+def seeds_needed(gains: FloatArray) -> int | None:
+    """Return how many seeds would show the mean gain of these, were it the true one.
+
+    The smallest n with ``mean ≥ 2 · t(0.95, n-1) · sd / √n``: the t test then passes
+    about 19 times in 20.
+
+    Args:
+        gains: Gains of at least three seeds.
+
+    Returns:
+        More than there are now; None where nothing was gained, or more than 1,000 are
+        needed.
+
+    Example:
+        >>> seeds_needed(np.array([0.1, -0.05, 0.2, 0.0, 0.1]))
+        23
+
+    """
+    mean, sd = float(gains.mean()), float(gains.std(ddof=1))
+    if mean <= 0 or sd == 0:
+        return None
+    for n in range(len(gains) + 1, MOST_SEEDS + 1):
+        t = t_quantile(1 - ERROR_RATE, degrees_of_freedom=n - 1)
+        if mean >= 2 * t * sd / math.sqrt(n):
+            return n
+    return None

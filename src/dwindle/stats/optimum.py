@@ -3,16 +3,18 @@
 A parabola through the minimum is pulled towards small λ, because the right side of a
 real curve is a wall and the left side a slope; every seed shows the same pull, so no
 resampling of seeds can see it. Hence a local cubic, draws from a multivariate t, and
-a floor for what the grid hides between its points.
+a floor for what the grid hides between its points. All of it is fitted to log losses.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
 
 from dwindle.stats.curve import Curve
+from dwindle.stats.reading import read_log_losses
 from dwindle.stats.student import FloatArray
 
 Edge = Literal["low", "high"]
@@ -24,6 +26,13 @@ WINDOW_POINTS = 5
 # width of a 90 % interval). It keeps nearly noise-free curves from overconfidence.
 INTERPOLATION_FLOOR = 0.12
 _CUBIC_COEFFICIENTS = 4
+# The recipe holds for grids of a third of a decade. On a coarser one a cubic through
+# five points says nothing about the minimum, only the bracket of the lowest one does.
+WIDEST_GAP = math.log(10) / 3
+_ROUNDING = 1.01
+# An interpolating curve passes through its points: read higher than the lowest of
+# them by more than this, a fitted minimum is elsewhere.
+_READING_ERROR = 1e-3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -33,7 +42,9 @@ class Optimum:
     ``log_decay`` is the place of the minimum. With ``at_edge`` the lowest mean is the
     first or the last candidate, so the place is only a bound. ``low`` and ``high``
     are the 90 % limits: infinite where they lie beyond the grid (open), None with
-    fewer than three seeds. ``draws`` are the places of the minimum on the draws.
+    fewer than three seeds. ``draws`` are the places of the minimum on the draws;
+    ``floor`` is what they miss, as the half width of a 90 % interval: the error of
+    reading between grid points, or all of the gap where the grid is ``coarse``.
     """
 
     log_decay: float
@@ -41,17 +52,24 @@ class Optimum:
     high: float | None
     at_edge: Edge | None
     draws: FloatArray
+    floor: float = INTERPOLATION_FLOOR
+
+    @property
+    def coarse(self) -> bool:
+        """Whether the grid around the minimum is too coarse for a fit."""
+        return self.floor > INTERPOLATION_FLOOR
 
 
 def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
     """Find the minimum of the mean curve and its 90 % interval.
 
     The limits are the 5 % and 95 % quantiles of the minimum over draws of the mean
-    curve, widened by the interpolation floor b in quadrature:
-    ``x̂ - √((x̂-q05)² + b²)`` and ``x̂ + √((q95-x̂)² + b²)``.
+    curve, widened by the floor b in quadrature: ``x̂ - √((x̂-q05)² + b²)`` and
+    ``x̂ + √((q95-x̂)² + b²)``. Where the grid is coarser than a third of a decade, or has
+    fewer than five points, b is the gap to the neighbors of the lowest point.
 
     Args:
-        curve: One cell; spacing of at most a third of a decade near the minimum.
+        curve: One cell.
         generator_seed: Seed of the draws. Give different cells different ones when
             their draws are combined.
 
@@ -68,15 +86,51 @@ def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
         (0.01, None)
 
     """
-    place = float(locate_minima(curve.log_decay, curve.mean[None, :])[0])
-    edge = _edge(curve)
+    place = float(minima_of(curve, curve.log_mean[None, :])[0])
+    found = Optimum(
+        log_decay=place,
+        low=None,
+        high=None,
+        at_edge=_edge(curve),
+        draws=np.empty(0),
+        floor=_floor(curve),
+    )
     if not curve.has_spread:
-        return Optimum(
-            log_decay=place, low=None, high=None, at_edge=edge, draws=np.empty(0)
-        )
+        return found
     draws = draw_optima(curve, generator_seed=generator_seed)
-    low, high = _limits(curve, place, draws)
-    return Optimum(log_decay=place, low=low, high=high, at_edge=edge, draws=draws)
+    low, high = _limits(curve, place, draws, found.floor)
+    return replace(found, low=low, high=high, draws=draws)
+
+
+def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
+    """Return where mean curves of a cell are lowest, as fits this cell.
+
+    A local cubic; but where the grid is coarse, or where the loss read at the cubic's
+    minimum lies above the lowest point by more than the seeds' error of that
+    difference, the cubic is wrong (a side that explodes bends it): then a parabola
+    through the lowest point and its neighbors, which sees nothing else.
+
+    Args:
+        curve: The cell, whose own mean decides which of the two.
+        log_means: Curves of mean log losses, shape (curves, points).
+
+    Returns:
+        Places in ln λ, shape (curves,).
+
+    """
+    locate = locate_minima if _cubic_fits(curve) else locate_minima_by_parabola
+    return locate(curve.log_decay, log_means)
+
+
+@lru_cache(maxsize=64)  # the minima of a cell's draws, seeds and means are all asked
+def _cubic_fits(curve: Curve) -> bool:
+    if _floor(curve) > INTERPOLATION_FLOOR:
+        return False
+    place = locate_minima(curve.log_decay, curve.log_mean[None, :])
+    read = read_log_losses(curve, np.repeat(place, curve.n))
+    excess = read - curve.log_losses[:, curve.log_mean.argmin()]
+    error = float(excess.std(ddof=1)) / math.sqrt(curve.n) if curve.n > 1 else 0.0
+    return float(excess.mean()) <= max(error, _READING_ERROR)
 
 
 def locate_minima(log_decay: FloatArray, means: FloatArray) -> FloatArray:
@@ -108,6 +162,37 @@ def locate_minima(log_decay: FloatArray, means: FloatArray) -> FloatArray:
     return places
 
 
+def locate_minima_by_parabola(log_decay: FloatArray, means: FloatArray) -> FloatArray:
+    """Return where each of many curves is lowest, by its lowest three points.
+
+    Args:
+        log_decay: ln λ, rising, shape (points,).
+        means: Curves, shape (curves, points).
+
+    Returns:
+        Places in ln λ, shape (curves,); the end of the grid where that is lowest.
+
+    Example:
+        >>> x = np.arange(7.0)
+        >>> locate_minima_by_parabola(x, ((x - 3.2) ** 2)[None, :]).round(6).tolist()
+        [3.2]
+
+    """
+    best = means.argmin(axis=1)
+    inner = np.clip(best, 1, len(log_decay) - 2)
+    lowest: FloatArray = log_decay[best]
+    if len(log_decay) < 3 or not len(means):  # noqa: PLR2004 - a parabola's points
+        return lowest
+    rows = np.arange(len(means))
+    middle = log_decay[inner]
+    left, right = middle - log_decay[inner - 1], log_decay[inner + 1] - middle
+    rise_left = means[rows, inner - 1] - means[rows, inner]
+    rise_right = means[rows, inner + 1] - means[rows, inner]
+    bend = rise_left * right + rise_right * left
+    shift = (rise_left * right**2 - rise_right * left**2) / np.where(bend, 2 * bend, 1)
+    return np.where((best == inner) & (bend > 0), middle + shift, lowest)
+
+
 def draw_optima(
     curve: Curve, *, draws: int = DRAWS, generator_seed: int = 0
 ) -> FloatArray:
@@ -130,15 +215,17 @@ def draw_optima(
     generator = np.random.default_rng(generator_seed)
     normal = generator.standard_normal((draws, n))
     inflation = np.sqrt((n - 1) / generator.chisquare(n - 1, draws))
-    deviations = (curve.losses - curve.mean) / math.sqrt(n * (n - 1))
-    means = curve.mean + inflation[:, None] * (normal @ deviations)
-    return locate_minima(curve.log_decay, means)
+    deviations = (curve.log_losses - curve.log_mean) / math.sqrt(n * (n - 1))
+    means = curve.log_mean + inflation[:, None] * (normal @ deviations)
+    return minima_of(curve, means)
 
 
-def _limits(curve: Curve, place: float, draws: FloatArray) -> tuple[float, float]:
+def _limits(
+    curve: Curve, place: float, draws: FloatArray, floor: float
+) -> tuple[float, float]:
     q05, q95 = np.quantile(draws, (0.05, 0.95))
-    low = place - math.hypot(place - q05, INTERPOLATION_FLOOR)
-    high = place + math.hypot(q95 - place, INTERPOLATION_FLOOR)
+    low = place - math.hypot(place - q05, floor)
+    high = place + math.hypot(q95 - place, floor)
     # A limit beyond the grid is a guess about losses that nobody measured: open.
     return (
         low if low >= curve.log_decay[0] else -math.inf,
@@ -146,8 +233,18 @@ def _limits(curve: Curve, place: float, draws: FloatArray) -> tuple[float, float
     )
 
 
+def _floor(curve: Curve) -> float:
+    """The error that the grid leaves around its lowest point, in ln λ."""
+    x, best = curve.log_decay, int(curve.log_mean.argmin())
+    beside = np.diff(x[max(best - 1, 0) : best + 2])
+    if len(x) < WINDOW_POINTS or beside.max() > WIDEST_GAP * _ROUNDING:
+        return float(beside.max(initial=WIDEST_GAP))
+    widest = float(np.diff(x[_window(x, best)]).max()) / WIDEST_GAP
+    return INTERPOLATION_FLOOR * (widest if widest > _ROUNDING else 1.0)
+
+
 def _edge(curve: Curve) -> Edge | None:
-    best = int(curve.mean.argmin())
+    best = int(curve.log_mean.argmin())
     if best == 0:
         return "low"
     return "high" if best == len(curve.log_decay) - 1 else None

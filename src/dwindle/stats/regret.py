@@ -5,23 +5,20 @@ chosen without a seed is worse than the best for that seed. The two biases stand
 the ratio 1/n : 1/(n-1) with opposite signs, so a weighted pair cancels them.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from dwindle.stats.curve import Curve
-from dwindle.stats.optimum import locate_minima
-from dwindle.stats.scipy_part import scipy_module
+from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve
+from dwindle.stats.optimum import minima_of
+from dwindle.stats.reading import read_log_losses
 from dwindle.stats.student import FloatArray, Interval, half_width
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
-    """Losses of all seeds at one λ; ``beyond`` says that the grid ends before it."""
-
-    values: FloatArray
-    beyond: bool
+# What turns log losses into the unit of a regret: np.exp into nats, np.positive leaves
+# them, so that differences are those of ratios.
+Unit = Callable[[FloatArray], FloatArray]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -30,39 +27,6 @@ class Judged:
 
     curve: Curve
     values: FloatArray
-
-
-def read_losses(curve: Curve, log_decay: float) -> Reading:
-    """Read every seed's loss at any λ: a cubic spline through the log loss.
-
-    On the steep side of a curve the log loss is far closer to a polynomial than the
-    loss. Beyond the grid the value at its edge is returned: the regret is then at
-    least so much.
-
-    Args:
-        curve: One cell.
-        log_decay: ln λ.
-
-    Returns:
-        Losses, shape (seeds,), and whether λ lies beyond the candidates.
-
-    Example:
-        >>> curve = Curve(
-        ...     seeds=(0,),
-        ...     log_decay=np.arange(5.0),
-        ...     losses=np.exp(np.array([[4.0, 1.0, 0.0, 1.0, 4.0]])),
-        ...     without_decay=None,
-        ... )
-        >>> round(float(np.log(read_losses(curve, 2.5).values[0])), 9)
-        0.25
-
-    """
-    first, last = float(curve.log_decay[0]), float(curve.log_decay[-1])
-    inside = min(max(log_decay, first), last)
-    values = _losses_at(curve, np.full(curve.n, inside))
-    # Rounding of exp(ln λ) must not turn the last λ into one beyond the grid.
-    beyond = abs(inside - log_decay) > 1e-9 * max(1.0, abs(log_decay))
-    return Reading(values=values, beyond=beyond)
 
 
 def measure_regret(judged: Sequence[Judged]) -> Interval | None:
@@ -95,16 +59,21 @@ def measure_regret(judged: Sequence[Judged]) -> Interval | None:
         0.5
 
     """
+    return _regret_of(judged, np.exp)
+
+
+def _regret_of(judged: Sequence[Judged], unit: Unit) -> Interval | None:
+    """Return the regret in the unit that log losses are turned into."""
     shared = _shared_seeds(judged)
     if not shared:
         return None
-    plug_in = np.mean([_plug_in(one, shared) for one in judged], axis=0)
+    plug_in = np.mean([_plug_in(one, shared, unit) for one in judged], axis=0)
     n = len(shared)
     if n == 1:
         return Interval(value=float(plug_in[0]), low=None, high=None)
-    left_out = np.mean([_left_out(one, shared) for one in judged], axis=0)
+    left_out = np.mean([_left_out(one, shared, unit) for one in judged], axis=0)
     value = float((n * plug_in.mean() + (n - 1) * left_out.mean()) / (2 * n - 1))
-    if not judged[0].curve.only(shared).has_spread:
+    if n < SEEDS_FOR_AN_INTERVAL:
         return Interval(value=value, low=None, high=None)
     half = max(half_width(plug_in), half_width(left_out))
     return Interval(
@@ -116,18 +85,44 @@ def measure_gain(curves: Sequence[Curve]) -> Interval | None:
     """Return what decay buys: the regret of training without any.
 
     Args:
-        curves: Cells that share their seeds.
+        curves: Cells that share their seeds; seeds without a finite loss at λ = 0 in
+            one of them do not count.
 
     Returns:
-        Mean over the cells, or None where a cell has no loss at λ = 0 for every seed.
+        Mean over the cells, or None where no seed has a loss at λ = 0 in all of them.
 
     """
-    judged = [
-        Judged(curve=curve, values=curve.without_decay)
-        for curve in curves
-        if curve.without_decay is not None
-    ]
-    return measure_regret(judged) if judged and len(judged) == len(curves) else None
+    judged = [_without_decay(curve) for curve in curves]
+    return measure_regret(judged) if judged else None
+
+
+def measure_saved_share(curve: Curve) -> Interval | None:
+    """Return what decay saves as a share of the loss without it, below 1.
+
+    The gain of :func:`measure_gain` between log losses, g, as 1 - exp(-g): one seed of
+    a huge loss counts as one seed.
+
+    Args:
+        curve: One cell.
+
+    Returns:
+        The share, or None where no seed has a loss at λ = 0.
+
+    """
+    gain = _regret_of([_without_decay(curve)], np.positive)
+    if gain is None:
+        return None
+    value, low, high = (
+        None if limit is None else -math.expm1(-limit)
+        for limit in (gain.value, gain.low, gain.high)
+    )
+    return Interval(value=value or 0.0, low=low, high=high)
+
+
+def _without_decay(curve: Curve) -> Judged:
+    compared = curve.only(curve.compared)
+    values = compared.without_decay
+    return Judged(curve=compared, values=np.empty(0) if values is None else values)
 
 
 def _shared_seeds(judged: Sequence[Judged]) -> tuple[int, ...]:
@@ -137,29 +132,20 @@ def _shared_seeds(judged: Sequence[Judged]) -> tuple[int, ...]:
     return tuple(sorted(common))
 
 
-def _plug_in(judged: Judged, seeds: tuple[int, ...]) -> FloatArray:
+def _plug_in(judged: Judged, seeds: tuple[int, ...], unit: Unit) -> FloatArray:
     curve = judged.curve.only(seeds)
-    place = locate_minima(curve.log_decay, curve.mean[None, :])
-    return _values(judged, seeds) - _losses_at(curve, np.repeat(place, curve.n))
+    place = minima_of(curve, curve.log_mean[None, :])
+    return _lost(judged, curve, np.repeat(place, curve.n), unit)
 
 
-def _left_out(judged: Judged, seeds: tuple[int, ...]) -> FloatArray:
+def _left_out(judged: Judged, seeds: tuple[int, ...], unit: Unit) -> FloatArray:
     curve = judged.curve.only(seeds)
-    others = (curve.losses.sum(axis=0) - curve.losses) / (curve.n - 1)
-    return _values(judged, seeds) - _losses_at(
-        curve, locate_minima(curve.log_decay, others)
-    )
+    logs = curve.log_losses
+    others = (logs.sum(axis=0) - logs) / (curve.n - 1)
+    return _lost(judged, curve, minima_of(curve, others), unit)
 
 
-def _values(judged: Judged, seeds: tuple[int, ...]) -> FloatArray:
-    return judged.values[[judged.curve.seeds.index(seed) for seed in seeds]]
-
-
-def _losses_at(curve: Curve, log_decay: FloatArray) -> FloatArray:
-    """Loss of seed s at log_decay[s], both of shape (seeds,)."""
-    if len(curve.log_decay) == 1:
-        return curve.losses[:, 0]
-    interpolate = scipy_module("scipy.interpolate")
-    spline = interpolate.CubicSpline(curve.log_decay, np.log(curve.losses), axis=1)
-    losses: FloatArray = np.exp(np.diagonal(spline(log_decay)))
-    return losses
+def _lost(judged: Judged, curve: Curve, places: FloatArray, unit: Unit) -> FloatArray:
+    rows = [judged.curve.seeds.index(seed) for seed in curve.seeds]
+    logs = np.log(np.maximum(judged.values[rows], np.finfo(float).tiny))
+    return unit(logs) - unit(read_log_losses(curve, places))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwindle.stats.optimum import INTERPOLATION_FLOOR, Optimum
+from dwindle.stats.optimum import Optimum
 from dwindle.stats.student import FloatArray, t_quantile
 
 CELLS_FOR_A_SLOPE = 2
@@ -40,7 +40,7 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
 
     Ordinary least squares, ``β = Σ c_j x̂_j`` with ``c_j = (x_j - x̄) / Σ (x - x̄)²``.
     Interval 1, from the seeds: quantiles of ``Σ c_j draw_j``, the draws of each cell
-    with the interpolation floor added. Interval 2, from three cells on, does the
+    with its floor added. Interval 2, from three cells on, does the
     power law hold: ``β ± t(0.95, k-2) · √(RSS / (k-2) · Σ c²)``. On each side the one
     that lies further out is reported.
 
@@ -84,8 +84,8 @@ def _interval_of_seeds(
     weights: FloatArray, optima: Sequence[Optimum]
 ) -> tuple[float, float]:
     draws = np.stack([optimum.draws for optimum in optima])
-    floor = INTERPOLATION_FLOOR / _NORMAL_95
-    noise = np.random.default_rng(0).normal(0.0, floor, draws.shape)
+    floors = np.array([optimum.floor for optimum in optima])[:, None] / _NORMAL_95
+    noise = floors * np.random.default_rng(0).standard_normal(draws.shape)
     low, high = np.quantile(weights @ (draws + noise), (0.05, 0.95))
     return float(low), float(high)
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, Self
 
@@ -108,6 +109,31 @@ class Outcome:
     diverged_at_step: int | None = None
     last_finite_loss: float | None = None
     error: str | None = None
+
+    def is_untrained(self, chance: float) -> bool:
+        """Whether a training ended, but at chance on its own training set.
+
+        Args:
+            chance: The loss of :func:`chance_loss`.
+
+        """
+        ended = self.status == "ok" and self.train_loss is not None
+        return ended and (self.train_loss or 0.0) >= chance
+
+
+def chance_loss(classes: int, dataset_size: float) -> float:
+    """Return the training loss from which a network counts as not trained.
+
+    A dead network still has its last biases, which learn how frequent each class is.
+    That takes ``(classes - 1) / (2 N)`` off ln(classes) on average, for the frequencies
+    in N samples are uneven by chance; twice as much is allowed for.
+
+    Example:
+        >>> round(chance_loss(10, 600), 3), round(chance_loss(10, 1e9), 3)
+        (2.288, 2.303)
+
+    """
+    return math.log(classes) - (classes - 1) / dataset_size
 
 
 @dataclass(frozen=True, kw_only=True)

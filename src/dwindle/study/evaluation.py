@@ -34,9 +34,8 @@ def evaluate(weights: Sequence[Tensor], samples: Samples) -> Evaluated:
 
     """
     total, right = 0.0, 0
-    for inputs, labels in zip(
-        samples.inputs.split(_BATCH), samples.labels.split(_BATCH), strict=True
-    ):
+    batches = (torch.split(each, _BATCH) for each in (samples.inputs, samples.labels))
+    for inputs, labels in zip(*batches, strict=True):
         log_p = torch.log_softmax(_logits(weights, inputs), 1)  # (batch, classes)
         total -= float(log_p.gather(1, labels[:, None]).sum(dtype=torch.float64))
         right += int((log_p.argmax(1) == labels).sum())

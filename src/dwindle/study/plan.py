@@ -1,32 +1,43 @@
 """From a study to its trainings and packs: a pure function, so that resume replans it.
 
-A plan has rounds. Round 0 is the grid that the study asks for; a cell whose best decay
-lies at an edge of its grid gets more decays on that side in rounds 1 and 2.
+A plan has rounds. Round 0 is the grid that the study asks for. In later rounds a cell
+whose best decay lies at an edge of its grid gets a decade more on that side, twice at
+most, and one whose grid is coarse around the best decay gets the decays between.
 """
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean, stdev
-from typing import TypeVar
+from sys import float_info
+from typing import Literal, TypeVar
 
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.errors import DwindleError, RangeError, UnknownNameError
-from dwindle.store.records import Outcome, Scale, Trial
+from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 from dwindle.store.spec import StudyDraft, StudySpec
 from dwindle.store.vocabulary import CHOICES
 from dwindle.study.cost import cost_of
 from dwindle.study.problem import Problem, layer_shapes
 
-# Extensions of a cell's grid: this many decays, this often. At the usual third of a
-# decade three are a factor 10.
-EXTENSION_POINTS = 3
-ROUNDS = 3
+# The grid, and how often it is added to: two extensions, and for the coarsest grids a
+# filling of both gaps beside the best decay, one more where that moved it, and a last.
+ROUNDS = 6
+EXTENSIONS = 2
+# The widest gap that an optimum can be read from (see dwindle.stats.optimum), and how
+# far around the best decay it must hold: a window of five decays.
+FINE = math.log(10) / 3
+WINDOW_GAPS = 2
+# A grid finer than a twelfth of a decade is extended in twelfths.
+FINEST_PARTS = 4
+_ROUNDING = 1.01
 HIDDEN_AXES = ("width", "depth")
 # A smallest decay that is better than none by less than this many standard errors is
 # no optimum at the edge but a flat curve, which no further decay below would change.
 FLAT_STANDARD_ERRORS = 2.0
+
+TINY = float_info.min  # stands for a loss of exactly 0, which has no logarithm
 
 OutcomeOf = Callable[[Trial], Outcome | None]
 Item = TypeVar("Item")
@@ -48,7 +59,11 @@ class Pack:
 def problem_faults(
     spec: StudyDraft, problem: Problem
 ) -> Iterable[tuple[str, DwindleError]]:
-    """Yield what a study asks for that its problem does not have, with its key."""
+    """Yield what a study asks for and cannot have, with its key.
+
+    What would only be trained in vain belongs here, not to what a store may hold.
+    """
+    yield from _idle_faults(spec)
     cells = [("base.dataset_size", spec.base)]
     for axis in spec.axes:
         cells += [(f"axes.{axis.axis}", scale) for _, scale in axis.cells(spec.base)]
@@ -65,12 +80,34 @@ def problem_faults(
             yield key, RangeError("dataset_size", size, must)
 
 
-def decay_at(spec: StudySpec, problem: Problem, index: int) -> float:
+def _idle_faults(spec: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
+    """Yield what would change nothing: a last lr nothing leads to, cells of one run."""
+    optimizer = spec.optimizer
+    if optimizer.schedule == "constant" and optimizer.final_lr:
+        must = 'left out with schedule = "constant", whose lr never falls'
+        remedy = 'Leave it out, or write schedule = "cosine".'
+        fault = RangeError("final_lr", optimizer.final_lr, must, remedy)
+        yield "optimizer.final_lr", fault
+    for axis in (axis for axis in spec.axes if axis.axis == "epochs"):
+        by_steps: dict[int, list[float]] = {}
+        for value, scale in axis.cells(spec.base):
+            by_steps.setdefault(scale.steps, []).append(value)
+        for steps, values in by_steps.items():
+            if len(values) > 1:
+                must = "far enough apart to differ by a step"
+                got = f"{values}, all of {steps} step{'s' if steps > 1 else ''}"
+                remedy = f"Keep one of them; {1 / scale.steps_per_epoch:.3g} is a step."
+                fault = RangeError("values of epochs", got, must, remedy)
+                yield "axes.epochs", fault
+
+
+def decay_at(spec: StudySpec, problem: Problem, index: float) -> float:
     """Return the decay at a place of the grid, 0 = low, points − 1 = high.
 
     ``low · (high/low)^(index/(points−1))``, times the mean over the base cell's layers
     of 1/coefficient, so that a normalized study covers the penalties that a plain one
-    would. Places outside of the grid extend it by the same ratio.
+    would. Places outside of the grid extend it by the same ratio, and fractions lie
+    between its decays.
     """
     layers = layer_shapes(problem, spec.base)
     coefficients = layer_coefficients(spec.normalization, layers)
@@ -90,7 +127,7 @@ def round_trials(
         spec: The study.
         problem: What it trains on.
         outcome_of: What a trial ended with; only trials of earlier rounds are asked.
-        number: 0 for the grid, 1 and 2 for the extensions.
+        number: 0 for the grid, up to ROUNDS - 1 for what its outcomes ask for.
 
     """
     trials: list[Trial] = []
@@ -153,43 +190,104 @@ def _cell_round(
     def trials_at(decay: float) -> list[Trial]:
         return [_trial(spec, scale, decay, seed) for seed in range(spec.seeds)]
 
-    def losses_at(decay: float) -> list[float]:
-        return [_loss(outcome_of(trial)) for trial in trials_at(decay)]
+    def logs_at(decay: float) -> list[float]:
+        chance = chance_loss(problem.classes, scale.dataset_size)
+        return [_log_loss(outcome_of(trial), chance) for trial in trials_at(decay)]
 
-    places = list(range(spec.points))
+    places = [float(place) for place in range(spec.points)]
+    fine = FINE / (math.log(spec.high / spec.low) / (spec.points - 1))
     added = [0.0, *(decay_at(spec, problem, place) for place in places)]
+    extensions = 0
     for _ in range(number):
-        losses = {at: losses_at(decay_at(spec, problem, at)) for at in places}
-        new = _places_beyond(losses, losses_at(0.0))
+        logs = {at: logs_at(decay_at(spec, problem, at)) for at in places}
+        side = _edge_to_extend(logs, logs_at(0.0)) if extensions < EXTENSIONS else None
+        extensions += side is not None
+        new = _between(logs, fine) if side is None else _beyond(places, side, fine)
         places = sorted(places + new)
         added = [decay_at(spec, problem, place) for place in new]
     return [trial for decay in added for trial in trials_at(decay)]
 
 
-def _places_beyond(losses: dict[int, list[float]], undecayed: list[float]) -> list[int]:
-    """Return the places of the grid to add, none unless the best one is at an edge."""
-    means = {place: fmean(values) for place, values in losses.items()}
-    best, first, last = min(means, key=means.__getitem__), min(means), max(means)
-    if not math.isfinite(means[best]):
-        return []
+def _edge_to_extend(
+    logs: dict[float, list[float]], undecayed: list[float]
+) -> Literal["low", "high"] | None:
+    """Return the edge at which the best decay lies, None unless more may be better."""
+    best, first, last = _best(logs), min(logs), max(logs)
     if best == last:
-        return list(range(last + 1, last + 1 + EXTENSION_POINTS))
-    if best == first and _is_clearly_lower(losses[first], undecayed):
-        return list(range(first - EXTENSION_POINTS, first))
-    return []
+        return "high"
+    if best == first and _is_clearly_lower(logs[first], undecayed):
+        return "low"
+    return None
 
 
-def _is_clearly_lower(losses: list[float], others: list[float]) -> bool:
-    gains = [other - loss for loss, other in zip(losses, others, strict=True)]
+def _beyond(
+    places: Sequence[float], side: Literal["low", "high"], fine: float
+) -> list[float]:
+    """Return places over about a decade beyond an edge, in steps of the grid.
+
+    Args:
+        places: The grid so far.
+        side: Which edge.
+        fine: A third of a decade as a step between places.
+
+    """
+    step = _step(fine)
+    count = math.ceil(3 * fine / step / _ROUNDING)
+    if side == "high":
+        return [max(places) + step * (i + 1) for i in range(count)]
+    return [min(places) - step * (count - i) for i in range(count)]
+
+
+def _step(fine: float) -> float:
+    """Return the grid's step, or a part of it that is no wider than a third decade."""
+    if fine * _ROUNDING < 1:
+        return 1 / math.ceil(1 / fine / _ROUNDING)
+    return max(1.0, math.floor(fine / FINEST_PARTS))
+
+
+def _between(logs: dict[float, list[float]], fine: float) -> list[float]:
+    """Return places that fill the gaps around the best one, if it lies inside."""
+    best = _best(logs)
+    if best is None or best in (min(logs), max(logs)):
+        return []
+    reach = WINDOW_GAPS * fine / _ROUNDING
+    new = []
+    for one, other in pairwise(sorted(logs)):
+        parts = math.ceil((other - one) / fine / _ROUNDING)
+        if parts > 1 and one < best + reach and other > best - reach:
+            new += [one + (other - one) * i / parts for i in range(1, parts)]
+    return new
+
+
+def _best(logs: dict[float, list[float]]) -> float | None:
+    """Return the place of the lowest mean log loss, None if no place has one."""
+    means = {place: _level(values) for place, values in logs.items()}
+    best = min(means, key=means.__getitem__)
+    return best if math.isfinite(means[best]) else None
+
+
+def _level(logs: Sequence[float]) -> float:
+    """Return the mean of the networks that trained, if they are more than half.
+
+    One that stayed at chance, NaN here, says more about its seed than about its decay.
+    """
+    trained = [log for log in logs if not math.isnan(log)]
+    return fmean(trained) if 2 * len(trained) > len(logs) else math.inf
+
+
+def _is_clearly_lower(logs: list[float], others: list[float]) -> bool:
+    gains = [other - log for log, other in zip(logs, others, strict=True)]
     if not all(map(math.isfinite, gains)):
         return True
     error = stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
     return fmean(gains) > FLAT_STANDARD_ERRORS * error
 
 
-def _loss(outcome: Outcome | None) -> float:
-    """Return the loss, infinite for a training that has none."""
-    return math.inf if outcome is None or outcome.loss is None else outcome.loss
+def _log_loss(outcome: Outcome | None, chance: float) -> float:
+    """Return ln loss: infinite for a training without a loss, NaN for one at chance."""
+    if outcome is None or outcome.loss is None:
+        return math.inf
+    return math.nan if outcome.is_untrained(chance) else math.log(outcome.loss or TINY)
 
 
 def _trial(spec: StudySpec, scale: Scale, decay: float, seed: int) -> Trial:
