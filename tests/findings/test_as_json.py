@@ -48,7 +48,12 @@ def test_findings_have_the_documented_keys():
     points = [point for cell in axis["cells"] for point in cell["curve"]]
     assert all(point.keys() >= POINT for point in points)
     assert all(rule.keys() >= RULE | {"share_lost"} for rule in axis["rules"])
-    assert plain["trials"] == {"ok": 350, "diverged": 0, "error": 0}
+    assert plain["trials"] == {
+        "ok": 350,
+        "untrained": 0,
+        "diverged": 0,
+        "error": 0,
+    }
     assert plain["law"]["width"]["exponent"] == axis["exponent"]
 
 

@@ -21,7 +21,13 @@ def trainings(noise=0.3, **changes):
 
 
 def measured(found):
-    return measure_cell(found, value=64, scale={"width": 64.0}, coefficient=1.0)
+    return measure_cell(
+        found,
+        value=64,
+        scale={"width": 64.0, "dataset_size": 600.0},
+        coefficient=1.0,
+        classes=10,
+    )
 
 
 def test_a_cell_finds_the_optimum_that_was_simulated():

@@ -18,6 +18,7 @@ def test_reversed_slopes_reverse_the_headline() -> None:
     """Where λ fell it rises, and the other way round."""
     assert "the best λ falls with width" in answer_headline([widths(-0.6)])
     assert "the best λ rises with width" in answer_headline([widths(0.6)])
+    assert answer_headline([widths(0.6)]).startswith("Yes: with SGD, ")
 
 
 def test_a_wrong_proposal_is_advised_against() -> None:
@@ -51,7 +52,7 @@ def test_weak_evidence_is_no_verdict() -> None:
     spec = study_spec(axes=(width,))
     weak = dict.fromkeys((scale for _, scale in width.cells(spec.base)), 0.0)
     said = answer_headline([simulated_findings({}, spec=spec, weak=weak)])
-    assert said == "With SGD, these runs cannot tell what moves the best λ."
+    assert said == "Undecided: with SGD, these runs cannot tell what moves the best λ."
 
 
 def test_without_a_plain_study_the_question_is_open() -> None:

@@ -8,6 +8,7 @@ from findings.simulated_study import AXES, simulated_findings, study_spec
 
 from dwindle.findings.next_steps import base_cell, next_steps
 from dwindle.store.records import Optimizer
+from dwindle.store.spec import AxisSpec
 
 SPEC = study_spec(axes=(AXES[0], AXES[3]))
 FOUND = simulated_findings({"dataset_size": -1.0}, spec=SPEC)
@@ -19,9 +20,21 @@ def test_the_base_cell_is_the_one_that_axes_share():
     assert (scale["width"], scale["dataset_size"]) == (64, 600)
 
 
+def test_a_base_cell_that_no_axis_has_is_said_to_be_untrained():
+    """Nothing is offered to copy from another cell as if it were the base."""
+    width = AxisSpec(axis="width", values=(16, 32))
+    found = simulated_findings({}, spec=study_spec(axes=(width,)))
+    assert base_cell(found) is None
+    (line,) = next_steps([found])
+    assert "no axis has the value of the base cell (width 64, depth 2," in line
+    assert "weight_decay" not in line
+
+
 def test_the_first_line_sets_the_measured_decay():
     """The optimizer with its lr and momentum, at the best λ of the base cell."""
-    line = next_steps([FOUND])[0]
+    where, line, *_ = next_steps([FOUND])
+    assert where.startswith("# SGD, as measured on ")
+    assert "width 64, depth 2, batch size 32, dataset size 600, epochs 30" in where
     call = ast.parse(line, mode="eval").body
     facts = {keyword.arg: keyword.value.value for keyword in call.keywords}
     best = facts.pop("weight_decay")
@@ -61,7 +74,7 @@ def test_where_decay_does_not_matter_nothing_is_worth_setting():
 def test_other_optimizers_are_set_by_their_own_names():
     """AdamW gets its betas and no momentum."""
     spec = study_spec(axes=AXES[:1], optimizer=Optimizer(name="adamw"))
-    line = next_steps([simulated_findings({}, spec=spec)])[0]
+    line = next_steps([simulated_findings({}, spec=spec)])[1]
     assert line.startswith("torch.optim.AdamW(model.parameters(), lr=0.05, betas=(0.9,")
 
 

@@ -43,9 +43,11 @@ def test_curves_are_the_findings_moved_by_the_correction() -> None:
     axis = synthetic.axis("dataset_size")
     factor = collapse.corrections(axis)[1].factors[0]
     cell = axis.cells[0]
+    lowest = min(point.mean for point in cell.curve if point.weight_decay > 0)
     drawn = [r for r in collapse_rows(axis, 1) if r["cell"] == "150" and "y" in r]
+    assert min(row["y"] for row in drawn) == 0
     expected = [
-        (point.weight_decay * factor, point.mean - cell.loss_at_optimum)
+        (point.weight_decay * factor, point.mean - lowest)
         for point in cell.curve
         if point.weight_decay > 0
     ]

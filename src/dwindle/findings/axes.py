@@ -4,19 +4,27 @@ import math
 from collections.abc import Sequence
 
 from dwindle.decay.rules import RULES
+from dwindle.findings import words
 from dwindle.findings.cells import Cell
 from dwindle.findings.held import (
+    WEAKEST_POWER,
     Ground,
+    course_within,
     hold_rule,
     hold_unchanged,
     without_idle_agreement,
 )
 from dwindle.findings.model import AxisFindings
-from dwindle.stats.slope import Slope, fit_slope
+from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope, fit_slope
 
 
 def measure_axis(
-    axis: str, cells: Sequence[Cell], *, policy: str, base_value: float, family: str
+    axis: str,
+    cells: Sequence[Cell],
+    *,
+    policy: str,
+    base_value: float,
+    family: str,
 ) -> AxisFindings:
     """Fit the exponent of an axis and hold every rule against its cells.
 
@@ -58,7 +66,49 @@ def measure_axis(
         cells=tuple(cell.findings for cell in cells),
         rules=tuple(rules),
         unchanged=unchanged,
+        would_tell=_would_tell(slope, cells),
     )
+
+
+def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
+    """What would decide which way the best λ goes; empty if that is decided."""
+    if slope is not None and course_within(slope.low, slope.high) != "unknown":
+        return ""
+    seeds = max((cell.curve.n for cell in cells if cell.curve), default=0)
+    needed = [c.findings.seeds_needed for c in cells if c.findings.seeds_needed]
+    if slope is not None and slope.seeds_decide:
+        needed.append(_seeds_for(slope, seeds))
+    parts = [f"about {max(needed)} seeds instead of {seeds}"] if needed else []
+    parts += _wider_grids(cells)
+    if slope is None and len(cells) < CELLS_FOR_A_LAW:
+        parts.append("three values or more")
+    elif slope is not None and not slope.seeds_decide:
+        parts.append("more values over a wider range: the cells scatter around a power")
+    return ", and ".join(parts) or "a larger effect: a stronger or a longer training"
+
+
+def _seeds_for(slope: Slope, seeds: int) -> int:
+    """Return the seeds that would bring the limits to one side of 0 or close to it.
+
+    The half width falls as one over the square root of the seeds; it must come down to
+    the distance from 0, or leave less than a square root around 0.
+    """
+    half = (slope.high - slope.low) / 2
+    wanted = max(abs(slope.exponent), WEAKEST_POWER - abs(slope.exponent))
+    return max(seeds + 1, math.ceil(seeds * (half / wanted) ** 2))
+
+
+def _wider_grids(cells: Sequence[Cell]) -> list[str]:
+    told = []
+    for side, limit, pick in (("high", "above", max), ("low", "below", min)):
+        ends = [
+            pick(p.weight_decay for p in c.findings.curve if p.weight_decay > 0)
+            for c in cells
+            if c.findings.at_edge == side and c.findings.matters == "yes"
+        ]
+        if ends:
+            told.append(f"a grid that goes {limit} {words.decay(pick(ends))}")
+    return told
 
 
 def _anchor(telling: Sequence[Cell], base_value: float) -> Cell | None:

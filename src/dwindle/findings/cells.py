@@ -182,7 +182,8 @@ def _blank(
 def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
     if any(point.diverged for point in points):
         return "no λ has a finite loss from every seed"
-    if any(point.untrained for point in points):
+    tried = [point for point in points if point.weight_decay > 0 and point.n]
+    if tried and all(2 * point.untrained >= point.n for point in tried):
         return "at every λ half of the networks or more stay at chance"
     return "no λ has a loss from every seed"
 
@@ -206,7 +207,7 @@ def _filled(
         gain=gain.value if gain else None,
         gain_low=gain.low if gain else None,
         gain_high=gain.high if gain else None,
-        would_tell=verdict.would_tell,
+        seeds_needed=verdict.seeds_needed,
     )
 
 
@@ -224,8 +225,8 @@ def _remarks(curve: Curve, optimum: Optimum) -> list[str]:
         remarks.append(f"the best λ is at the {optimum.at_edge} edge of the grid")
     elif optimum.coarse:
         remarks.append(
-            "the grid around the best λ is coarser than a third of a decade, so its "
-            "interval spans the λ on both sides"
+            "the λ around the best one are more than a third of a decade apart, or too "
+            "few, so its interval reaches those on both sides"
         )
     if curve.left_out:
         count, of = curve.left_out, curve.losses.size

@@ -28,7 +28,15 @@ def answer_headline(studies: Sequence[Findings]) -> str:
     size = next((axis for axis in lead.axes if axis.axis in SIZE), None)
     name = words.OPTIMIZERS.get(lead.optimizer, lead.optimizer)
     proposal = _proposal(size) if size else ""
-    return f"With {name}, {_what_moves(lead.axes)}{proposal}."
+    return f"{_reply(lead.axes)}: with {name}, {_what_moves(lead.axes)}{proposal}."
+
+
+def _reply(axes: Sequence[AxisFindings]) -> str:
+    """Answer the question with one word before the reasons."""
+    courses = {course_of(axis) for axis in axes}
+    if courses & {"up", "down"}:
+        return "Yes"
+    return "Undecided" if "unknown" in courses else "No"
 
 
 def _what_moves(axes: Sequence[AxisFindings]) -> str:
@@ -52,8 +60,8 @@ def _proposal(axis: AxisFindings) -> str:
     if question.share_lost is None or alone.share_lost is None:
         return ""
     costs = (
-        f"loses {_share(question)} of what decay buys over "
-        f"{words.quantity(axis.axis)}, leaving it alone {_share(alone)}"
+        f"over {words.quantity(axis.axis)} loses {words.share_lost(question)}, leaving "
+        f"it alone {words.share_lost(alone)}"
     )
     if _surely_less(question, alone):
         return f"; and dividing it by the number of weights pays: that {costs}"
@@ -69,8 +77,3 @@ def _surely_less(one: RuleFindings, other: RuleFindings) -> bool:
     if one.regret_high is None or other.regret_low is None:
         return False
     return one.regret_high < other.regret_low
-
-
-def _share(rule: RuleFindings) -> str:
-    bound = "at least " if rule.beyond_grid else ""
-    return f"{bound}{words.fixed(100 * (rule.share_lost or 0.0), 0)} %"

@@ -7,6 +7,7 @@ never judged: it would agree with itself.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from dwindle.decay.rules import Prediction, Rule, predict
 from dwindle.findings.cells import Cell
@@ -16,6 +17,8 @@ from dwindle.stats.reading import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import Slope
 from dwindle.stats.student import Interval
+
+Course = Literal["up", "down", "still", "unknown"]
 
 UNCHANGED = "unchanged"
 # The weakest power that any published rule corrects by is a square root. An interval
@@ -99,13 +102,26 @@ def without_idle_agreement(
 
     """
     candidates = [rule for rule in rules if rule.exponent is not None]
-    if slope is None or not all(rule.agrees for rule in candidates):
+    if slope is None or any(rule.agrees is False for rule in candidates):
         return tuple(rules)
     exponents = {round(rule.exponent or 0.0, 6) for rule in candidates}
     wide = slope.low <= -WEAKEST_POWER or slope.high >= WEAKEST_POWER
     if len(exponents) > 1 or wide:
-        return tuple(replace(rule, agrees=None) for rule in rules)
+        return tuple(
+            replace(rule, agrees=None, not_excluded=rule.exponent is not None)
+            for rule in rules
+        )
     return tuple(rules)
+
+
+def course_within(low: float, high: float) -> Course:
+    """Return which way the best λ goes if its exponent lies within these limits."""
+    if low > 0:
+        return "up"
+    if high < 0:
+        return "down"
+    narrow = low > -WEAKEST_POWER and high < WEAKEST_POWER
+    return "still" if narrow else "unknown"
 
 
 def _predict(rule: Rule, start: Cell, cell: Cell, family: str) -> Prediction:
@@ -144,12 +160,14 @@ def _findings(name: str, logs: Sequence[float], ground: Ground) -> RuleFindings:
     exponent = _slope_of(ground.fitted, [by_cell[id(cell)] for cell in ground.fitted])
     predicted = _from_anchor(by_cell, ground)
     cost = _cost(predicted, ground)
+    inside = _is_inside(exponent, ground.slope)
     return RuleFindings(
         rule=name,
         exponent=exponent,
         applies=True,
         why_not="",
-        agrees=_agrees(exponent, ground.slope),
+        agrees=None if inside and _is_wide(ground.slope) else inside,
+        not_excluded=inside is True and _is_wide(ground.slope),
         regret=cost.regret.value if cost.regret else None,
         regret_low=cost.regret.low if cost.regret else None,
         regret_high=cost.regret.high if cost.regret else None,
@@ -202,7 +220,12 @@ def _share(regret: Interval | None, judged: Sequence[Judged]) -> float | None:
     return regret.value / gain.value
 
 
-def _agrees(exponent: float | None, slope: Slope | None) -> bool | None:
+def _is_wide(slope: Slope | None) -> bool:
+    """Whether the interval holds powers a square root away from its middle."""
+    return slope is not None and slope.high - slope.low > 2 * WEAKEST_POWER
+
+
+def _is_inside(exponent: float | None, slope: Slope | None) -> bool | None:
     if exponent is None or slope is None:
         return None
     return slope.low - _ROUNDING <= exponent <= slope.high + _ROUNDING

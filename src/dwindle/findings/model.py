@@ -41,7 +41,7 @@ class CellFindings:
     limits with fewer than three seeds, and a single missing limit is open: it lies
     beyond the grid. ``gain`` is what decay buys: loss without it minus loss at the
     optimum, corrected for the optimum's having been chosen on the same seeds.
-    ``would_tell`` says what would decide a "cannot tell".
+    ``seeds_needed`` is how many would decide a "cannot tell", if any number would.
     """
 
     value: float
@@ -58,7 +58,7 @@ class CellFindings:
     gain_low: float | None
     gain_high: float | None
     curve: tuple[CurvePoint, ...]
-    would_tell: str = ""
+    seeds_needed: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +66,8 @@ class RuleFindings:
     """A published rule held against one axis.
 
     ``exponent`` is what the rule predicts for these very cells (slope of the λ that it
-    predicts). ``agrees`` is None where the measurement cannot tell. Regret is the
+    predicts). ``agrees`` is None where the measurement cannot tell: then the exponent
+    is ``not_excluded`` where a wide interval holds it. Regret is the
     validation loss lost by following the rule from the anchor cell, over the other
     cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
     Neither they nor the interval lie below zero: so much is known before measuring.
@@ -85,6 +86,7 @@ class RuleFindings:
     share_lost: float | None
     predictions: tuple[float | None, ...]
     beyond_grid: int = 0
+    not_excluded: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +95,8 @@ class AxisFindings:
 
     ``anchor`` is the value of the cell from which rules predict the others.
     ``unchanged`` holds what it costs to keep that cell's λ everywhere: also the cost of
-    a rule that does not speak of this axis.
+    a rule that does not speak of this axis. ``would_tell`` says what would decide an
+    axis whose course cannot be told.
     """
 
     axis: str
@@ -107,11 +110,16 @@ class AxisFindings:
     cells: tuple[CellFindings, ...]
     rules: tuple[RuleFindings, ...]
     unchanged: RuleFindings | None = None
+    would_tell: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """Everything that one study says."""
+    """Everything that one study says.
+
+    ``validation`` says on what samples losses are measured, and whether the intervals
+    include their choice. ``base`` holds the quantities of scale of the base cell.
+    """
 
     study: str
     optimizer: str
@@ -123,6 +131,8 @@ class Findings:
     seconds: float
     seeds: int
     complete: bool = True
+    validation: str = ""
+    base: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -53,17 +53,18 @@ def next_steps(studies: Sequence[Findings]) -> tuple[str, ...]:
 
 
 def base_cell(study: Findings) -> CellFindings | None:
-    """Return the cell that most axes share: the base that they leave from."""
+    """Return the cell that all axes leave from; None if no axis has its value."""
     cells = [cell for axis in study.axes for cell in axis.cells]
-    scales = [cell.scale for cell in cells]
-    return max(cells, key=lambda cell: scales.count(cell.scale), default=None)
+    return next((cell for cell in cells if cell.scale == study.base), None)
 
 
 def _lines(study: Findings) -> list[str]:
     cell = base_cell(study)
-    if cell is None:
-        return []
     name = words.OPTIMIZERS.get(study.optimizer, study.optimizer)
+    if cell is None:
+        base = f"# {name}: no axis has the value of the base cell"
+        add = "so nothing was trained there. Add it to an axis for a line to copy."
+        return [f"{base} ({_scale(study.base)}), {add}"] if study.axes else []
     if cell.matters != "yes" or cell.optimum is None:
         finding = {
             "yes": f"the best λ lies beyond the {cell.at_edge} edge of the grid",
@@ -72,11 +73,22 @@ def _lines(study: Findings) -> list[str]:
         }[cell.matters]
         return [f"# {name}: at the base scale {finding}, so nothing is worth setting."]
     best = words.decay(cell.optimum)
+    problem = study.conditions.get("problem", "the problem of this study")
     return [
+        f"# {name}, as measured on {problem} at {_scale(cell.scale)}:",
         f"{_constructor(study, cell, best)}  # {_limits(cell)}",
         *_law(study, cell, best),
         _rescale(study, cell, best),
     ]
+
+
+def _scale(scale: Mapping[str, float]) -> str:
+    """Return the quantities of a cell that its study file gives."""
+    given = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
+    named = [
+        f"{words.quantity(name)} {scale[name]:g}" for name in given if name in scale
+    ]
+    return ", ".join(named)
 
 
 def _limits(cell: CellFindings) -> str:

@@ -1,15 +1,12 @@
 """Two or three plain sentences that follow from the numbers, weak evidence included."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from dwindle.findings import words
-from dwindle.findings.held import UNCHANGED, WEAKEST_POWER
+from dwindle.findings.held import UNCHANGED, Course, course_within
 from dwindle.findings.model import AxisFindings, Findings
 from dwindle.findings.ranking import RuleCost, judged_axes, rank_rules, tied_with_best
 from dwindle.findings.verdict import find_rule
-
-Course = Literal["up", "down", "still", "unknown"]
 
 QUESTION = "question-layer-mean"
 SIZE = ("width", "depth")
@@ -55,12 +52,7 @@ def course_of(axis: AxisFindings) -> Course:
     """
     if axis.exponent is None or axis.low is None or axis.high is None:
         return "unknown"
-    if axis.low > 0:
-        return "up"
-    if axis.high < 0:
-        return "down"
-    narrow = axis.low > -WEAKEST_POWER and axis.high < WEAKEST_POWER
-    return "still" if narrow else "unknown"
+    return course_within(axis.low, axis.high)
 
 
 def _about_size(study: Findings, normalized: Sequence[Findings]) -> str:
@@ -111,8 +103,7 @@ def _price_of_the_question(axis: AxisFindings) -> str:
     bound = "at least " if rule.beyond_grid else ""
     if rule.share_lost is None:
         return f"{wanted} and loses {bound}{words.fixed(rule.regret, 3)} nats"
-    share = words.fixed(100 * rule.share_lost, 0)
-    return f"{wanted} and loses {bound}{share} % of what decay buys"
+    return f"{wanted} and loses {words.share_lost(rule)}"
 
 
 def _normalized(study: Findings) -> str:

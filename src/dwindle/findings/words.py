@@ -112,6 +112,15 @@ def unresolved(axis: AxisFindings) -> str:
     return f"{telling} of {len(axis.cells)} cells show a best λ"
 
 
+def share_lost(rule: RuleFindings) -> str:
+    """Return how much of what decay buys a rule loses; more than all is no number."""
+    share = rule.share_lost or 0.0
+    if share > 1:
+        return "more than decay buys"
+    bound = "at least " if rule.beyond_grid else ""
+    return f"{bound}{fixed(100 * share, 0)} % of what decay buys"
+
+
 def loss(rule: RuleFindings) -> str:
     """Return what following a rule loses, in units of the loss, with its interval."""
     if rule.regret is None:

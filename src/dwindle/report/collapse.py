@@ -128,11 +128,9 @@ def spread(axis: AxisFindings, factors: Factors) -> float | None:
 
 
 def lowest_loss(cell: CellFindings) -> float | None:
-    """Return the loss from which a curve is measured: the one at its best λ."""
-    if cell.loss_at_optimum is not None:
-        return cell.loss_at_optimum
+    """Return the loss from which a curve is measured: the lowest that was trained."""
     means = [p.mean for p in cell.curve if p.mean is not None and p.weight_decay > 0]
-    return min(means) if means else None
+    return min(means, default=cell.loss_at_optimum)
 
 
 def loss_ceiling(axis: AxisFindings) -> float:

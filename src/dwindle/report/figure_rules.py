@@ -47,10 +47,10 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
 
 
 def _agreement_encoding(theme: Theme) -> Spec:
-    answers = ["yes", "cannot tell", "no"]
+    answers = ["yes", "not excluded", "cannot tell", "no"]
     base = {"field": "agrees", "type": "nominal", "legend": None}
-    colors = [theme.good, theme.muted, theme.bad]
-    shapes = ["circle", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
+    colors = [theme.good, theme.muted, theme.muted, theme.bad]
+    shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
     return {
         "color": {**base, "scale": {"domain": answers, "range": colors}},
         "shape": {**base, "scale": {"domain": answers, "range": shapes}},

@@ -14,6 +14,9 @@ from dwindle.report import text
 
 Rows = tuple[tuple[str, ...], ...]
 
+# How a training ended -> in words, where they are not the same.
+_ENDED = {"untrained": "at chance", "error": "failed"}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -72,15 +75,26 @@ def optimum_text(cell: CellFindings) -> str:
     return text.NOTHING
 
 
+def count_cells(findings: Findings) -> int:
+    """Return the number of scales; one that axes share is one cell."""
+    cells = (cell for axis in findings.axes for cell in axis.cells)
+    return len({tuple(sorted(cell.scale.items())) for cell in cells})
+
+
 def diverged(cell: CellFindings) -> int:
     """Return how many trainings of a cell diverged."""
     return sum(point.diverged for point in cell.curve)
 
 
+def at_chance(cell: CellFindings) -> int:
+    """Return how many networks of a cell stayed at chance."""
+    return sum(point.untrained for point in cell.curve)
+
+
 def agreement(rule: RuleFindings) -> str:
     """Return in words whether a rule agrees with the measured exponent."""
     if rule.agrees is None:
-        return "cannot tell"
+        return "not excluded" if rule.not_excluded else "cannot tell"
     return "yes" if rule.agrees else "no"
 
 
@@ -97,6 +111,7 @@ def cells_table(axis: AxisFindings) -> Table:
             "loss without decay",
             "decay buys",
             "diverged",
+            "at chance",
         ),
         rows=tuple(_cell_row(cell) for cell in axis.cells),
     )
@@ -112,6 +127,7 @@ def _cell_row(cell: CellFindings) -> tuple[str, ...]:
         text.fixed(cell.loss_without_decay),
         text.fixed(cell.gain),
         str(diverged(cell)),
+        str(at_chance(cell)),
     )
 
 
@@ -126,6 +142,7 @@ def curve_table(axis: AxisFindings) -> Table:
             "90 % interval",
             "seeds",
             "diverged",
+            "at chance",
             "train loss",
             "penalty",
         ),
@@ -143,6 +160,7 @@ def _curve_rows(cell: CellFindings) -> Iterator[tuple[str, ...]]:
             f"{low}–{high}" if point.low is not None else text.NOTHING,
             str(point.n),
             str(point.diverged),
+            str(point.untrained),
             text.fixed(point.train_loss),
             text.number(point.penalty),
         )
@@ -234,6 +252,7 @@ def conditions_table(findings: Findings) -> Table:
             ("optimizer", text.clean(findings.optimizer)),
             ("normalization", text.clean(findings.normalization)),
             ("seeds", str(findings.seeds)),
+            ("validation", text.clean(findings.validation or text.NOTHING)),
             ("trainings", trials_text(findings)),
             ("seconds of training", text.fixed(findings.seconds, places=1)),
             *_flat(findings.conditions),
@@ -274,7 +293,7 @@ def trials_text(findings: Findings) -> str:
 
     """
     parts = [
-        f"{count} {text.clean(status, limit=40)}"
+        f"{count} {_ENDED.get(status, text.clean(status, limit=40))}"
         for status, count in findings.trials.items()
         if count or status == "ok"
     ]

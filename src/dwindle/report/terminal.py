@@ -31,7 +31,7 @@ from dwindle.report.content import (
 WIDE = 110
 WIDEST = 124
 _STYLES = {"holds": "green", "corrected": "yellow", "fails": "red"}
-_AGREES = {"yes": "green", "no": "red", "cannot tell": "dim"}
+_AGREES = {"yes": "green", "no": "red", "not excluded": "dim", "cannot tell": "dim"}
 _MATTERS = {"yes": "yes", "no": "no", "cannot tell": "unclear"}
 _BARS = "▁▂▃▄▅▆▇█"
 _LOST = "×"
@@ -46,6 +46,7 @@ def print_answer(answer: Answer, console: Console) -> None:
     if answer.studies:
         _heading(console, "Studies")
         console.print(_studies(answer.studies))
+        _print_validation(console, answer.studies)
     if answer.verdict:
         _heading(console, "Exponent of the best λ: measured, and what each rule says")
         console.print(_verdict(answer.verdict, console.width))
@@ -56,6 +57,7 @@ def print_findings(findings: Findings, console: Console) -> None:
     """Print every axis of a study: its cells, its exponent, the rules by regret."""
     _heading(console, f"Study: {text.clean(findings.study)}")
     console.print(_studies((findings,)))
+    _print_validation(console, (findings,))
     for axis in findings.axes:
         console.print()
         console.print(_axis(axis, wide=console.width >= WIDE))
@@ -140,6 +142,13 @@ def _plain_table(table: tables.Table) -> Table:
     return shown
 
 
+def _print_validation(console: Console, studies: Sequence[Findings]) -> None:
+    """Print once what losses are measured on, or once a study where they differ."""
+    for told in dict.fromkeys(study.validation for study in studies):
+        if told:
+            console.print(Text(f"Validation: {told}.", style="dim"))
+
+
 def _words(value: str) -> Text:
     return Text(value)  # never markup: a name in brackets stays a name
 
@@ -169,7 +178,7 @@ def _studies(studies: Sequence[Findings]) -> Table:
             _words(text.clean(study.study)),
             _words(text.clean(study.optimizer)),
             _words(text.clean(study.normalization)),
-            str(sum(len(axis.cells) for axis in study.axes)),
+            str(tables.count_cells(study)),
             _words(tables.trials_text(study)),
             text.fixed(study.seconds, places=1),
         )
@@ -215,6 +224,9 @@ def _narrow(group: RowGroup, titles: Sequence[str]) -> Table:
 def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
     name = text.quantity(axis.axis)
     held = f" ({text.clean(axis.policy)})" if axis.policy else ""
+    verdicts: list[RenderableType] = (
+        [_rules(axis), Text()] if _has_verdicts(axis) else []
+    )
     power = text.exponent(axis.exponent, axis.low, axis.high)
     if axis.exponent is not None:
         law, remark = f"best λ ∝ {name}^{power}", axis.note
@@ -223,11 +235,11 @@ def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
     parts: list[RenderableType] = [
         Text.assemble((f"{name}{held}", "bold"), ": ", (law, "bold")),
         *([Text(text.clean(remark, limit=600), style="dim")] if remark else []),
+        *([Text(f"What would tell: {axis.would_tell}.")] if axis.would_tell else []),
         Text(),
         _cells(axis, wide=wide),
         Text(),
-        _rules(axis),
-        Text(),
+        *verdicts,
     ]
     silent = [text.rule_title(rule.rule) for rule in tables.silent_rules(axis)]
     if silent:
@@ -235,8 +247,15 @@ def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
     return Group(*parts)
 
 
+def _has_verdicts(axis: AxisFindings) -> bool:
+    """Whether any rule has more than "cannot tell" to show."""
+    held = tables.ranked_rules(axis)
+    return any(rule.regret is not None or rule.agrees is not None for rule in held)
+
+
 def _cells(axis: AxisFindings, *, wide: bool) -> Table:
-    lost = any(tables.diverged(cell) for cell in axis.cells)
+    points = [point for cell in axis.cells for point in cell.curve]
+    lost = any(point.diverged or point.untrained for point in points)
     shown_fields = [
         field for field in _FIELDS if field.shown(is_wide=wide, any_lost=lost)
     ]
@@ -273,6 +292,7 @@ _FIELDS = (
     _Field("buys", lambda cell, _: text.fixed(cell.gain), "room"),
     _Field("loss over λ", lambda cell, top: sparkline(cell, ceiling=top)),
     _Field("diverged", lambda cell, _: str(tables.diverged(cell)), "losses"),
+    _Field("chance", lambda cell, _: str(tables.at_chance(cell)), "losses"),
 )
 
 

@@ -96,13 +96,13 @@ def share(value: float | None) -> str:
     """Return a share as a percentage.
 
     Example:
-        >>> share(0.314), share(None)
-        ('31 %', '–')
+        >>> share(0.314), share(10.14), share(None)
+        ('31 %', 'more than all', '–')
 
     """
     if value is None or not math.isfinite(value):
         return NOTHING
-    return f"{fixed(100 * value, places=0)} %"
+    return f"{fixed(100 * value, places=0)} %" if value <= 1 else "more than all"
 
 
 def exponent(value: float | None, low: float | None, high: float | None) -> str:

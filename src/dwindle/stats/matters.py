@@ -23,13 +23,14 @@ class MattersVerdict:
     """Whether decay beats no decay in a cell, why, and by how much.
 
     ``gain`` is in units of the loss; None where there is no loss without decay.
-    ``would_tell`` says what would make a verdict of "cannot tell" another one.
+    ``seeds_needed`` is how many seeds would turn a "cannot tell" into a "yes" if the
+    gain is what it looks like; None where no number would.
     """
 
     matters: Matters
     why: str
     gain: Interval | None
-    would_tell: str = ""
+    seeds_needed: int | None = None
 
 
 def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
@@ -142,9 +143,9 @@ def _without_a_gain(
         why = f"the best λ saves less than {NEGLIGIBLE_SHARE:.0%} of the loss"
         return MattersVerdict(matters="no", why=why, gain=gain)
     why = f"the seeds' noise hides a gain of up to {saved.high:.1%}"
-    needed = seeds_needed(gains)
-    more = f"{needed} seeds would show the gain seen here" if needed else ""
-    return MattersVerdict(matters="cannot tell", why=why, gain=gain, would_tell=more)
+    return MattersVerdict(
+        matters="cannot tell", why=why, gain=gain, seeds_needed=seeds_needed(gains)
+    )
 
 
 def _why_yes(saved: Interval | None, failed: int) -> str:

@@ -26,6 +26,7 @@ class Slope:
 
     ``decided_by`` says which of the two intervals was the wider one, on each side if
     they differ; ``law_checked`` is False with two cells, through which any line goes.
+    ``seeds_decide`` says whether more seeds would narrow it on either side.
     """
 
     exponent: float
@@ -33,6 +34,7 @@ class Slope:
     high: float
     decided_by: str
     law_checked: bool
+    seeds_decide: bool = True
 
 
 def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | None:
@@ -77,6 +79,7 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
         high=max(seeds[1], scatter[1]),
         decided_by=_decided_by(seeds, scatter),
         law_checked=len(places) >= CELLS_FOR_A_LAW,
+        seeds_decide=seeds[0] <= scatter[0] or seeds[1] >= scatter[1],
     )
 
 

@@ -183,12 +183,15 @@ class ProblemFacts:
         inputs: Numbers in a sample.
         classes: Classes to tell apart.
         hidden: Whether there are hidden layers; without, every scale is one layer.
+        validation_samples: Samples in a validation set; None in stores from before
+            each seed drew its own.
 
     """
 
     inputs: int
     classes: int
     hidden: bool
+    validation_samples: int | None = None
 
     def layer_shapes(self, scale: Scale) -> tuple[tuple[int, int], ...]:
         """Return (fan_in, fan_out) of every weight matrix of the network of a scale.

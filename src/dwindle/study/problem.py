@@ -52,6 +52,10 @@ class Problem(Hashable, Protocol):
         """Samples that training sets are drawn from."""
 
     @property
+    def valid_size(self) -> int:
+        """Samples that a seed validates with."""
+
+    @property
     def hidden(self) -> bool:
         """Whether width and depth mean anything here."""
 
@@ -85,5 +89,8 @@ def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
 def facts_of(problem: Problem) -> ProblemFacts:
     """Return what a store keeps of a problem: enough to know its networks."""
     return ProblemFacts(
-        inputs=problem.inputs, classes=problem.classes, hidden=problem.hidden
+        inputs=problem.inputs,
+        classes=problem.classes,
+        hidden=problem.hidden,
+        validation_samples=problem.valid_size,
     )

@@ -25,6 +25,7 @@ class Digits:
     inputs: int = 64
     classes: int = 10
     pool_size: int = _POOL
+    valid_size: int = _SAMPLES - _POOL
 
     def load(self) -> Data:
         """Return the digits in the order of scikit-learn."""

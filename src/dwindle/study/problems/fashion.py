@@ -34,6 +34,7 @@ class FashionMnist:
     inputs: int = 784
     classes: int = 10
     pool_size: int = 60_000
+    valid_size: int = _VALID
     folder: str | None = None
 
     def load(self) -> Data:
