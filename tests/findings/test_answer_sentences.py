@@ -6,6 +6,7 @@ import pytest
 from findings.simulated_study import AXES, simulated_findings, study_spec
 from stats.simulated_curves import ADAMW_WIDE
 
+from dwindle.findings.headline import answer_headline
 from dwindle.findings.sentences import answer_sentences, course_of
 from dwindle.store.records import Optimizer
 from dwindle.store.spec import AxisSpec
@@ -135,3 +136,17 @@ def test_excluding_the_question_is_not_the_same_as_excluding_everything():
 def test_without_studies_nothing_is_said():
     """No numbers, no sentences."""
     assert answer_sentences([]) == ()
+
+
+def test_a_loss_above_all_that_decay_buys_is_no_percentage():
+    """Ten times what decay buys is "more than decay buys", never 1014 %."""
+    study = width_only(0.6)
+    axis = study.axes[0]
+    rules = tuple(dataclasses.replace(rule, share_lost=10.14) for rule in axis.rules)
+    unchanged = dataclasses.replace(axis.unchanged, share_lost=0.2)
+    axis = dataclasses.replace(axis, rules=rules, unchanged=unchanged)
+    wild = dataclasses.replace(study, axes=(axis,))
+    said = [*answer_sentences((wild,)), answer_headline((wild,))]
+    assert all("1014" not in sentence for sentence in said)
+    assert "loses more than decay buys" in said[0]
+    assert "loses more than decay buys, leaving it alone 20 % of" in said[-1]

@@ -1,7 +1,15 @@
 """One axis: the exponent from the cells that can tell, and the anchor."""
 
+import re
+
 import pytest
-from findings.simulated_study import BASE, simulated_findings, study_spec
+from findings.simulated_study import (
+    BASE,
+    findings_of_rows,
+    simulated_findings,
+    simulated_rows,
+    study_spec,
+)
 
 from dwindle.store.spec import AxisSpec
 
@@ -89,3 +97,36 @@ def test_a_cell_that_axes_share_is_one_cell():
     ]
     assert len(shared) == len(found.axes)
     assert len({(cell.optimum, cell.low, cell.high) for cell in shared}) == 1
+
+
+def test_what_would_tell_is_said_once_with_numbers():
+    """Seeds where the noise hides the gain, a grid where it ends too early."""
+    weak = {at(width): 0.01 for width in WIDTH.values}
+    axis = axis_of({}, weak=weak, noise=1.0)
+    assert axis.exponent is None
+    assert re.fullmatch(r"about \d+ seeds instead of 5.*", axis.would_tell)
+    beyond = axis_of({"width": 5.0}, axis=AxisSpec(axis="width", values=(64, 256, 512)))
+    assert "a grid that goes above 0.1" in beyond.would_tell
+
+
+def test_a_course_that_is_known_needs_nothing_to_tell():
+    """An exponent on one side of 0, or close around it, asks for no more trainings."""
+    assert axis_of({"width": -1.0}).would_tell == ""
+    assert axis_of({"width": 0.0}).would_tell == ""
+
+
+def test_a_scatter_of_the_cells_is_not_cured_by_seeds():
+    """Cells off any power law: more values of the quantity, not more seeds."""
+    found = simulated_findings({}, spec=study_spec(axes=(WIDTH,)), noise=0.1)
+    assert found.axes[0].would_tell == ""
+    jumping = AxisSpec(axis="width", values=(16, 64, 256))
+    spec = study_spec(axes=(jumping,))
+    rows = [
+        row
+        for width, exponent in ((16, -1.0), (64, 0.0), (256, 1.0))
+        for row in simulated_rows(spec, {"width": exponent}, noise=0.1)
+        if row[0].scale.width == width
+    ]
+    axis = findings_of_rows(spec, rows).axes[0]
+    assert "more values over a wider range" in axis.would_tell
+    assert "seeds" not in axis.would_tell

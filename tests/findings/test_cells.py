@@ -1,12 +1,13 @@
 """One cell: what counts as a training, what as an optimum, and what is said of it."""
 
 import math
+from dataclasses import replace
 
 import pytest
 from findings.simulated_study import BASE, ended, simulated_rows, study_spec
 
 from dwindle.findings.cells import gather, measure_cell
-from dwindle.store.records import Outcome
+from dwindle.store.records import Outcome, chance_loss
 from dwindle.store.spec import AxisSpec
 
 ONE = study_spec(axes=(AxisSpec(axis="width", values=(64,)),))
@@ -137,3 +138,61 @@ def test_a_loss_that_is_no_number_is_no_loss():
         status="ok", steps=1, seconds=0.1, loss=math.inf
     )
     assert measured(found).findings.curve[2].n == 4
+
+
+DEAD = replace(ended(2.31), train_loss=math.log(10))
+
+
+def with_dead(places, seeds):
+    """The simulated cell with networks at chance: some seeds at some λ."""
+    found = trainings()
+    for place in places:
+        for seed in seeds:
+            found[sorted(found)[place]][seed] = DEAD
+    return found
+
+
+def test_one_network_at_chance_is_counted_and_left_out():
+    """At the best λ of all: the point's mean, the optimum and its loss stay."""
+    alive, cell = measured(trainings()).findings, measured(with_dead([7], [2])).findings
+    point = next(p for p in cell.curve if p.untrained)
+    assert (point.n, point.untrained, point.diverged) == (4, 1, 0)
+    assert point.mean < 1
+    assert cell.optimum == pytest.approx(alive.optimum, rel=0.1)
+    assert cell.loss_at_optimum == pytest.approx(alive.loss_at_optimum, rel=0.05)
+    assert "1 of 65 networks stayed at chance and are left out" in cell.why
+
+
+def test_a_network_at_chance_without_decay_leaves_the_cell_in_the_slope():
+    """The other seeds gain, and it is said that one does not train without decay."""
+    cell = measured(with_dead([0], [2]))
+    assert cell.tells
+    assert "1 seed that trains with decay does not without it" in cell.findings.why
+    assert cell.findings.loss_without_decay < 2
+    assert cell.findings.gain < cell.findings.loss_without_decay
+
+
+def test_decays_that_ruin_every_network_are_the_wall_of_the_curve():
+    """A λ at which all collapse is a bad λ with a loss, not a hole in the grid."""
+    cell = measured(with_dead([11, 12, 13], range(5))).findings
+    wall = cell.curve[12]
+    assert (wall.n, wall.untrained, wall.mean) == (5, 5, pytest.approx(2.31))
+    assert cell.at_edge is None
+    assert "chance" not in cell.why
+
+
+def test_a_cell_at_chance_throughout_says_so():
+    """Too short a training, or too large an lr: no optimum among dead networks."""
+    cell = measured(with_dead(range(14), range(5)))
+    assert cell.curve is None
+    assert (
+        cell.silent_because == "at every λ half of the networks or more stay at chance"
+    )
+
+
+def test_biases_alone_are_chance():
+    """Class frequencies of few samples are uneven, and dead networks learn them."""
+    assert chance_loss(10, 150) == pytest.approx(math.log(10) - 0.06)
+    assert DEAD.is_untrained(chance_loss(10, 600))
+    assert not ended(2.0).is_untrained(chance_loss(10, 600))
+    assert not DIVERGED.is_untrained(chance_loss(10, 600))

@@ -196,3 +196,21 @@ def test_no_regret_lies_outside_of_its_interval():
     assert costs
     assert all(r.regret_low <= r.regret <= r.regret_high for r in costs)
     assert all(r.regret >= 0 for r in costs)
+
+
+def test_an_agreement_with_a_wide_interval_is_only_not_excluded():
+    """An interval of more than a square root to both sides agrees with everything."""
+    jumping = AxisSpec(axis="depth", values=(1, 2, 4))
+    spec = study_spec(axes=(jumping,))
+    rows = [
+        row
+        for depth, exponent in ((1, 0.0), (2, 1.5), (4, 0.6))
+        for row in simulated_rows(spec, {"depth": exponent}, noise=0.1)
+        if row[0].scale.depth == depth
+    ]
+    axis = findings_of_rows(spec, rows).axes[0]
+    assert axis.high - axis.low > 1
+    rules = {rule.rule: rule for rule in (*axis.rules, axis.unchanged)}
+    inside = [r for r in rules.values() if r.exponent and axis.low < r.exponent]
+    assert all(r.agrees is None and r.not_excluded for r in inside)
+    assert rules["unchanged"].not_excluded is (axis.low <= 0 <= axis.high)

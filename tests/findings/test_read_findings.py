@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pytest
 from findings.simulated_study import AXES, DIGITS, simulated_rows, study_spec
 
 from dwindle.findings.build import build_findings
@@ -62,3 +63,20 @@ def test_a_store_half_done_is_read_and_said_to_be(tmp_path):
     assert found.trials["ok"] == len(rows)
     assert found.axes[0].cells[-1].curve == ()
     assert found.axes[0].exponent is not None
+
+
+@pytest.mark.parametrize(
+    ("samples", "told"),
+    [
+        (597, "every seed has its own validation split, of 597 samples"),
+        (None, "one validation set of 597 samples for all seeds: the intervals leave"),
+    ],
+)
+def test_a_store_says_what_it_was_validated_on(samples, told):
+    """New studies split by seed; older stores know of no split, and had one for all."""
+    facts = replace(DIGITS, validation_samples=samples)
+    rows = simulated_rows(SPEC, {})
+    found = build_findings(
+        SPEC, rows, problem=facts, conditions={}, seconds=1.0, complete=True
+    )
+    assert found.validation.startswith(told)

@@ -163,3 +163,61 @@ def test_sparkline_of_nothing() -> None:
     """A cell without any loss is crosses only."""
     cell = synthetic.unknown().axes[0].cells[0]
     assert sparkline(cell, ceiling=1.0) == "×"
+
+
+def test_the_validation_set_is_named() -> None:
+    """Terminal and page say what losses are measured on; an older store as well."""
+    told = " ".join(printed(synthetic.findings()).split())
+    assert (
+        "Validation: every seed has its own validation split, of 597 samples." in told
+    )
+    old = dataclasses.replace(
+        synthetic.findings(), validation="one validation set of 597 samples"
+    )
+    assert "Validation: one validation set of 597 samples." in printed(old)
+    rows = dict(tables.conditions_table(old).rows)
+    assert rows["validation"] == "one validation set of 597 samples"
+
+
+def test_a_cell_that_axes_share_is_counted_once() -> None:
+    """Two axes of n values each share the base: 2n - 1 cells."""
+    study = synthetic.findings(axes=("width", "depth"))
+    values = sum(len(axis.cells) for axis in study.axes)
+    assert tables.count_cells(study) == values - 1
+
+
+def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
+    """ "cannot tell" is printed once, with what would tell, not once a rule."""
+    study = synthetic.findings(axes=("width",))
+    blank = dataclasses.replace(
+        study.axes[0],
+        exponent=None,
+        low=None,
+        high=None,
+        why_null="only 1 of 5 cells can tell",
+        would_tell="about 9 seeds instead of 5",
+        rules=tuple(
+            dataclasses.replace(
+                rule, agrees=None, regret=None, regret_low=None, regret_high=None
+            )
+            for rule in study.axes[0].rules
+        ),
+        unchanged=None,
+    )
+    told = printed(dataclasses.replace(study, axes=(blank,)))
+    assert "What would tell: about 9 seeds instead of 5." in told
+    # In the reason and in the headline; ten rules would be ten more.
+    assert told.count("cannot tell") == 2
+
+
+def test_networks_at_chance_are_counted() -> None:
+    """A column of their own where there are any, and words in the sum of trainings."""
+    study = synthetic.findings(axes=("width",))
+    cell = study.axes[0].cells[0]
+    points = (dataclasses.replace(cell.curve[0], untrained=3), *cell.curve[1:])
+    cells = (dataclasses.replace(cell, curve=points), *study.axes[0].cells[1:])
+    axis = dataclasses.replace(study.axes[0], cells=cells)
+    trials = {"ok": 9, "untrained": 3, "diverged": 0, "error": 0}
+    told = printed(dataclasses.replace(study, axes=(axis,), trials=trials), 120)
+    assert "chance" in told
+    assert "9 ok, 3 at chance" in told

@@ -207,10 +207,13 @@ def _collapse_view(key: str, axis: AxisFindings) -> CollapseView:
         else f"no exponent, {text.clean(axis.why_null or 'too few optima', limit=2000)}"
     )
     note = _capital(text.clean(axis.note, limit=2000))
+    tell = f"What would tell: {text.clean(axis.would_tell)}" if axis.would_tell else ""
     held = f" ({text.clean(axis.policy)})" if axis.policy else ""
     return CollapseView(
         heading=f"{name}{held}",
-        remark=f"{_capital(measured)}. {note}{'.' if note else ''}".strip(),
+        remark=" ".join(
+            f"{each}." for each in (_capital(measured), note, tell) if each
+        ),
         figure=FigureView(
             panels=tuple(
                 _collapse_panel(f"{key}p{i}", axis, each)
