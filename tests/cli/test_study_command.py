@@ -33,7 +33,7 @@ batch_size = 32
 dataset_size = 64
 epochs = 2
 [weight_decay]
-low = 1e-4
+low = 1e-3
 high = 1e-1
 points = 7
 [axes]
@@ -58,7 +58,8 @@ def test_a_study_says_what_it_found(file, capsys):
     out, err = capsys.readouterr()
     found = json.loads(out)
     assert found["study"] == "my-study"
-    assert found["trials"] == {"ok": TRAININGS, "diverged": 0, "error": 0}
+    ended = {"untrained": 0, "diverged": 0, "error": 0}
+    assert found["trials"] == {"ok": TRAININGS, **ended}
     assert [axis["axis"] for axis in found["axes"]] == ["width"]
     path = file.with_suffix(".db")
     assert (

@@ -171,7 +171,7 @@ def test_a_coarse_grid_is_filled_around_its_best_decay(points, best):
     losses = [valley(best)(at_base(decay)).loss for decay in tried]
     center = losses.index(min(losses))
     ratios = [high / low for low, high in pairwise(tried[center - 2 : center + 3])]
-    assert len(ratios) == 4
+    assert len(ratios) >= 3  # four, but one where the grid ends beside them
     assert max(ratios) <= 10 ** (1 / 3) * 1.01
     assert len(tried) == len(set(tried))
 
