@@ -94,12 +94,25 @@ def test_a_cell_without_trainings_is_empty_and_says_so():
 
 
 def test_a_failed_training_is_neither_a_loss_nor_diverged():
-    """An error leaves its λ out, and is not told as a divergence."""
+    """An error leaves its seed out, and is not told as a divergence."""
     found = trainings()
     decay = sorted(found)[3]
     found[decay][0] = FAILED
-    point = measured(found).findings.curve[3]
+    cell = measured(found)
+    point = cell.findings.curve[3]
     assert (point.n, point.diverged) == (4, 0)
+    assert cell.curve.seeds == (1, 2, 3, 4)
+    assert "1 seed with failed trainings left out" in cell.findings.why
+
+
+def test_a_seed_whose_pack_failed_does_not_take_the_cell_with_it():
+    """Three of four seeds are complete: the cell has its optimum from them."""
+    found = trainings(seeds=4)
+    for seeds in found.values():
+        seeds[3] = FAILED
+    cell = measured(found)
+    assert cell.tells
+    assert cell.curve.seeds == (0, 1, 2)
 
 
 def test_a_seed_that_has_just_begun_does_not_spoil_the_others():

@@ -94,8 +94,13 @@ def measure_cell(
     name = repr(sorted(scale.items())).encode()
     optimum = measure_optimum(curve, generator_seed=zlib.crc32(name))
     verdict = judge_whether_decay_matters(curve)
+    findings = _filled(blank, curve, optimum, verdict)
+    failed = len(_failed_seeds(trainings) - set(curve.seeds))
+    if failed:
+        left_out = f"{failed} seed{'s' if failed > 1 else ''} with failed trainings"
+        findings = replace(findings, why=f"{findings.why}; {left_out} left out")
     return Cell(
-        findings=_filled(blank, curve, optimum, verdict),
+        findings=findings,
         coefficient=coefficient,
         curve=curve,
         optimum=optimum,
@@ -117,13 +122,28 @@ def _curve(trainings: Trainings, chance: float) -> Curve | None:
 
 
 def _counted_seeds(trainings: Trainings) -> list[int]:
-    """Seeds with at least half of the cell's λ: others are still being trained."""
+    """Seeds with at least half of the cell's λ: others are still being trained.
+
+    A seed of which a training failed, of no fault of its λ, does not count either, as
+    long as there are others: it would take its λ from all of them.
+    """
     counts: dict[int, int] = {}
     for outcomes in trainings.values():
         for seed in outcomes:
             counts[seed] = counts.get(seed, 0) + 1
     most = max(counts.values(), default=0)
-    return sorted(seed for seed, count in counts.items() if 2 * count >= most)
+    begun = [seed for seed, count in sorted(counts.items()) if 2 * count >= most]
+    failed = _failed_seeds(trainings)
+    return [seed for seed in begun if seed not in failed] or begun
+
+
+def _failed_seeds(trainings: Trainings) -> set[int]:
+    return {
+        seed
+        for outcomes in trainings.values()
+        for seed, outcome in outcomes.items()
+        if outcome.status == "error"
+    }
 
 
 def _loss(outcome: Outcome) -> float:

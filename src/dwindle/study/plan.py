@@ -269,7 +269,7 @@ def _best(logs: dict[float, list[float]]) -> float | None:
 def _level(logs: Sequence[float]) -> float:
     """Return the mean of the networks that trained, if they are more than half.
 
-    One that stayed at chance, NaN here, says more about its seed than about its decay.
+    One that stayed at chance or failed, NaN here, says nothing about its decay.
     """
     trained = [log for log in logs if not math.isnan(log)]
     return fmean(trained) if 2 * len(trained) > len(logs) else math.inf
@@ -284,10 +284,10 @@ def _is_clearly_lower(logs: list[float], others: list[float]) -> bool:
 
 
 def _log_loss(outcome: Outcome | None, chance: float) -> float:
-    """Return ln loss: infinite for a training without a loss, NaN for one at chance."""
-    if outcome is None or outcome.loss is None:
-        return math.inf
-    return math.nan if outcome.is_untrained(chance) else math.log(outcome.loss or TINY)
+    """Return ln loss: infinite if it diverged, NaN if at chance, failed or not done."""
+    if outcome is None or outcome.status == "error" or outcome.is_untrained(chance):
+        return math.nan
+    return math.inf if outcome.loss is None else math.log(outcome.loss or TINY)
 
 
 def _trial(spec: StudySpec, scale: Scale, decay: float, seed: int) -> Trial:
