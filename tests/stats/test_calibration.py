@@ -18,7 +18,7 @@ from stats.simulated_curves import (
     true_optimum,
 )
 
-from dwindle.stats.curve import Curve
+from dwindle.stats.curve import Curve, curve_from_losses
 from dwindle.stats.matters import judge_whether_decay_matters
 from dwindle.stats.optimum import measure_optimum
 from dwindle.stats.reading import read_losses
@@ -64,7 +64,7 @@ def test_intervals_of_the_optimum_cover_the_truth(name, noise):
 
 @pytest.mark.parametrize("seeds", [3, 8])
 def test_intervals_cover_with_fewer_and_more_seeds(seeds):
-    """Three and eight seeds cover like five do (measured: 0.92 and 0.93)."""
+    """Three and eight seeds cover like five do (measured: 0.91 and 0.93)."""
     assert 0.85 <= coverage(SGD_WIDE, seeds=seeds) <= 0.95
 
 
@@ -72,7 +72,7 @@ def test_intervals_cover_with_fewer_and_more_seeds(seeds):
 def test_with_little_noise_intervals_are_too_wide_rather_than_too_narrow(name):
     """At a third of the noise the interpolation floor leads: at least 90 % are held.
 
-    Measured: 0.94 to 0.99. The floor is there for real curves, whose shape between
+    Measured: 0.93 to 0.99. The floor is there for real curves, whose shape between
     grid points no one knows; these simulated ones are smoother than that.
     """
     assert coverage(POPULATIONS[name], noise=0.3) >= 0.9
@@ -99,12 +99,12 @@ SHAPES = {
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", KINDS)
 def test_a_flat_curve_is_rarely_called_an_optimum(name, shape):
-    """Without any dip, decay matters in at most 10 % (measured: 0 to 0.06)."""
+    """Without any dip, decay matters in at most 10 % (measured: 0 to 0.05)."""
     assert alarms(POPULATIONS[name], SHAPES[shape]) <= 0.1
 
 
 def test_noise_that_is_fresh_at_every_decay_is_no_optimum_either():
-    """Thirteen independent chances of a lucky λ still raise few alarms (0.07)."""
+    """Thirteen independent chances of a lucky λ still raise few alarms (0.08)."""
     independent = replace(SGD_WIDE, apart_sd=0.0, fresh_sd=0.03)
     assert alarms(independent, FLAT) <= 0.1
 
@@ -126,7 +126,7 @@ def with_gain_of(kind, standard_errors, *, seeds):
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_gain_of_four_standard_errors_is_seen(name):
-    """Decay that buys 4 standard errors matters in 90 % or more (0.91 to 0.94)."""
+    """Decay that buys 4 standard errors matters in 90 % or more (0.93 to 0.94)."""
     kind = with_gain_of(POPULATIONS[name], 4, seeds=5)
     said = [
         judge_whether_decay_matters(curve).matters
@@ -193,3 +193,60 @@ def test_the_gain_is_nearly_unbiased():
     assert np.mean(gains) == pytest.approx(
         SGD_WIDE.gain, abs=0.02 * SGD_WIDE.gain + 0.004
     )
+
+
+def with_dead_networks(kind, *, share, seeds=8, shape=None, generator_seed=3):
+    """Yield (curve, true optimum) where any training is dead by chance, also λ = 0.
+
+    Dead networks are at ln 10 = 2.30, two to three times the losses of the others.
+    """
+    generator = np.random.default_rng(generator_seed)
+    decays = np.concatenate([[0.0], np.exp(kind.log_decay)])
+    scale = 1 if shape is None else shape / mean_curve(kind, kind.log_decay, shift=0)
+    for _ in range(CURVES):
+        losses, without = draw_curves(kind, generator, seeds=seeds)
+        table = np.concatenate([without[:, None], losses * scale], axis=1)
+        dead = generator.uniform(size=table.shape) < share
+        curve = curve_from_losses(decays, np.where(dead, 2.3, table), untrained=dead)
+        yield curve, true_optimum(kind)
+
+
+@pytest.mark.parametrize("share", [0.02, 0.08])
+def test_intervals_cover_where_networks_die_by_chance(share):
+    """One in fifty or one in twelve at chance: coverage stays (0.93 and 0.91)."""
+    held = [
+        measured.low <= truth <= measured.high
+        for number, (curve, truth) in enumerate(
+            with_dead_networks(SGD_WIDE, share=share)
+        )
+        if (measured := measure_optimum(curve, generator_seed=number)).at_edge is None
+    ]
+    assert np.mean(held) >= 0.85
+
+
+@pytest.mark.parametrize("seeds", [5, 8])
+def test_networks_that_die_by_chance_raise_no_alarm(seeds):
+    """A flat curve with one network in twelve dead is no optimum (alarms 0.09, 0.08)."""
+    flat = with_dead_networks(SGD_WIDE, share=0.08, shape=FLAT, seeds=seeds)
+    said = [judge_whether_decay_matters(curve).matters for curve, _ in flat]
+    assert said.count("yes") / CURVES <= 0.1
+
+
+def test_intervals_cover_where_the_left_side_explodes():
+    """Losses up to fivefold below a third of the best λ move it by 0.01 in ln λ (0.94).
+
+    A cubic on the losses instead of their logarithms lies 0.18 too high there.
+    """
+    generator = np.random.default_rng(4)
+    held, off = [], []
+    for number, (curve, truth) in enumerate(curves(SGD_WIDE, seeds=8)):
+        wild = generator.uniform(2, 5, curve.losses.shape)
+        hit = generator.uniform(size=curve.losses.shape) < 0.4
+        left = curve.log_decay < truth - 1.2 * STEP
+        losses = np.where(hit & left, wild, 1.0) * curve.losses
+        measured = measure_optimum(replace(curve, losses=losses), generator_seed=number)
+        if measured.at_edge is None:
+            held.append(measured.low <= truth <= measured.high)
+            off.append(measured.log_decay - truth)
+    assert np.mean(held) >= 0.85
+    assert abs(np.mean(off)) < 0.06

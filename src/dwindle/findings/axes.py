@@ -83,7 +83,7 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     if slope is None and len(cells) < CELLS_FOR_A_LAW:
         parts.append("three values or more")
     elif slope is not None and not slope.seeds_decide:
-        parts.append("more values over a wider range: the cells scatter around a power")
+        parts.append("more values over a wider range, as no power law fits these well")
     return ", and ".join(parts) or "a larger effect: a stronger or a longer training"
 
 
