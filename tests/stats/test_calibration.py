@@ -226,7 +226,7 @@ def test_intervals_cover_where_networks_die_by_chance(share):
 
 @pytest.mark.parametrize("seeds", [5, 8])
 def test_networks_that_die_by_chance_raise_no_alarm(seeds):
-    """A flat curve with one network in twelve dead is no optimum (alarms 0.09, 0.08)."""
+    """A flat curve with a twelfth of the networks dead is no optimum (0.09, 0.08)."""
     flat = with_dead_networks(SGD_WIDE, share=0.08, shape=FLAT, seeds=seeds)
     said = [judge_whether_decay_matters(curve).matters for curve, _ in flat]
     assert said.count("yes") / CURVES <= 0.1

@@ -59,9 +59,10 @@ def _proposal(axis: AxisFindings) -> str:
         return ""
     if question.share_lost is None or alone.share_lost is None:
         return ""
+    told_once = {"of": ""} if question.share_lost <= 1 else {}
     costs = (
-        f"over {words.quantity(axis.axis)} loses {words.share_lost(question)}, leaving "
-        f"it alone {words.share_lost(alone)}"
+        f"loses {words.share_lost(question)} over {words.quantity(axis.axis)}, leaving "
+        f"it alone {words.share_lost(alone, **told_once)}"
     )
     if _surely_less(question, alone):
         return f"; and dividing it by the number of weights pays: that {costs}"

@@ -112,13 +112,19 @@ def unresolved(axis: AxisFindings) -> str:
     return f"{telling} of {len(axis.cells)} cells show a best λ"
 
 
-def share_lost(rule: RuleFindings) -> str:
-    """Return how much of what decay buys a rule loses; more than all is no number."""
+def share_lost(rule: RuleFindings, *, of: str = " of what decay buys") -> str:
+    """Return how much of what decay buys a rule loses; more than all is no number.
+
+    Args:
+        rule: A rule with a share.
+        of: What follows the number; empty where it stands beside another share.
+
+    """
     share = rule.share_lost or 0.0
     if share > 1:
         return "more than decay buys"
     bound = "at least " if rule.beyond_grid else ""
-    return f"{bound}{fixed(100 * share, 0)} % of what decay buys"
+    return f"{bound}{fixed(100 * share, 0)} %{of}"
 
 
 def loss(rule: RuleFindings) -> str:
