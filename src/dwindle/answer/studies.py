@@ -68,4 +68,4 @@ LAYER_MEAN = replace(
 # Name of the store -> what it keeps. A quick answer is another study, so it never
 # finds, or leaves, trainings in the stores of the full one.
 FULL = {"sgd.db": SGD, "adamw.db": ADAMW, "sgd-layer-mean.db": LAYER_MEAN}
-QUICK = {"sgd-quick.db": replace(SGD, seeds=3, axes=(WIDTH, BATCH_SIZE, DATASET_SIZE))}
+QUICK = {"sgd-quick.db": replace(SGD, seeds=5, axes=(WIDTH, BATCH_SIZE, DATASET_SIZE))}

@@ -26,7 +26,7 @@ MARKS = {
 }
 
 OPTIONS = (
-    Option("--quick", "SGD over width, batch and data size, 3 seeds: half a minute"),
+    Option("--quick", "SGD over width, batch and data size, 5 seeds: half a minute"),
     Option("--out", f"folder for the page and the stores; {FOLDER}", "DIR"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
     Option("--workers", "how many processes train at a time", "N", read_workers),
