@@ -1,5 +1,6 @@
 """One axis: the exponent from the cells that can tell, and the anchor."""
 
+import math
 import re
 
 import pytest
@@ -130,3 +131,19 @@ def test_a_scatter_of_the_cells_is_not_cured_by_seeds():
     axis = findings_of_rows(spec, rows).axes[0]
     assert "more values over a wider range" in axis.would_tell
     assert "seeds" not in axis.would_tell
+
+
+def test_a_coarse_grid_asks_for_a_finer_one():
+    """Three λ over four decades, as an older store has them: no number of seeds."""
+    spec = study_spec(axes=(WIDTH,), points=3)
+    found = simulated_findings({}, spec=study_spec(axes=(WIDTH,)), noise=1.0)
+    rows = [
+        (trial, outcome)
+        for trial, outcome in simulated_rows(study_spec(axes=(WIDTH,)), {})
+        if trial.weight_decay == 0
+        or any(math.isclose(trial.weight_decay, at) for at in (1e-5, 1e-3, 1e-1))
+    ]
+    axis = findings_of_rows(spec, rows).axes[0]
+    assert axis.would_tell.startswith("a finer grid")
+    assert all(cell.optimum == pytest.approx(1e-3) for cell in axis.cells)
+    assert found.axes[0].would_tell == ""

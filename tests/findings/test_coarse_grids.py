@@ -65,15 +65,17 @@ def test_every_grid_ends_at_the_same_optimum(points):
 def test_a_grid_that_is_not_filled_yet_is_never_read_tightly(points):
     """Also of the bare grid, as an older store has it, the interval holds the truth.
 
-    Above a third of a decade it reaches the λ on both sides, and that is said.
+    Above a third of a decade it reaches the λ on both sides, and that is said; the
+    place is one that was trained.
     """
-    cell, _ = studied(points, rounds=1)
+    cell, decays = studied(points, rounds=1)
     gap = 4 * math.log(10) / (points - 1)
     assert (cell.low or 0) <= TRUTH <= (cell.high or math.inf)
     if points < 13:
         assert cell.low is None or math.log(cell.optimum / cell.low) > 0.99 * gap
         assert cell.high is None or math.log(cell.high / cell.optimum) > 0.99 * gap
         assert "interval reaches those on both sides" in cell.why
+        assert min(abs(cell.optimum - decay) for decay in decays) < 1e-12
     else:
         assert "both sides" not in cell.why
 

@@ -15,6 +15,7 @@ from dwindle.findings.held import (
     without_idle_agreement,
 )
 from dwindle.findings.model import AxisFindings
+from dwindle.stats.matters import MOST_SEEDS
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope, fit_slope
 
 
@@ -74,11 +75,15 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
     if slope is not None and course_within(slope.low, slope.high) != "unknown":
         return ""
+    if any(cell.optimum is not None and cell.optimum.coarse for cell in cells):
+        return "a finer grid: the λ around the best one a third of a decade apart"
     seeds = max((cell.curve.n for cell in cells if cell.curve), default=0)
     needed = [c.findings.seeds_needed for c in cells if c.findings.seeds_needed]
     if slope is not None and slope.seeds_decide:
         needed.append(_seeds_for(slope, seeds))
     parts = [f"about {max(needed)} seeds instead of {seeds}"] if needed else []
+    if needed and max(needed) > MOST_SEEDS:
+        parts = [f"more than {MOST_SEEDS:,} seeds"]
     parts += _wider_grids(cells)
     if slope is None and len(cells) < CELLS_FOR_A_LAW:
         parts.append("three values or more")

@@ -105,10 +105,11 @@ def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
 def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
     """Return where mean curves of a cell are lowest, as fits this cell.
 
-    A local cubic; but where the grid is coarse, or where the loss read at the cubic's
-    minimum lies above the lowest point by more than the seeds' error of that
-    difference, the cubic is wrong (a side that explodes bends it): then a parabola
-    through the lowest point and its neighbors, which sees nothing else.
+    A local cubic; but where the loss read at its minimum lies above the lowest point
+    by more than the seeds' error of that difference, the cubic is wrong (a side that
+    explodes bends it): then a parabola through the lowest point and its neighbors,
+    which sees nothing else. Where these are more than a third of a decade away no
+    curve through them means anything: then the lowest point itself.
 
     Args:
         curve: The cell, whose own mean decides which of the two.
@@ -118,6 +119,9 @@ def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
         Places in ln λ, shape (curves,).
 
     """
+    if _floor(curve) >= WIDEST_GAP:
+        lowest: FloatArray = curve.log_decay[log_means.argmin(axis=1)]
+        return lowest
     locate = locate_minima if _cubic_fits(curve) else locate_minima_by_parabola
     return locate(curve.log_decay, log_means)
 
