@@ -67,10 +67,43 @@ def test_a_change_that_no_rule_speaks_of_is_shown(capsys):
 
 def test_a_missing_fact_is_told_by_its_option(capsys):
     """A rule that lacks a fact names the option that gives it, in a few words."""
-    line = "rescale torch.SGD=1e-4 --lr 0.1 --width 64:128"
+    line = "rescale torch.SGD=1e-4 --lr 0.1 --batch-size 64:128"
     assert main(shlex.split(line)) == 0
     shown = " ".join(capsys.readouterr().out.split())
-    assert "it needs dataset size: give it as --dataset-size" in shown
+    assert "it needs tokens per example: give it as --tokens-per-example" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "rule", "expected"),
+    [
+        ("--batch-size 512:256 --tokens-per-example 1024:2048", "power-lines", 0.1),
+        (
+            "--batch-size 512:256 --tokens-per-example 1024:2048",
+            "power-lines-batch",
+            0.1,
+        ),
+        ("--batch-size 512 --tokens-per-example 1024:2048", "power-lines", 0.1441),
+        # B/(lr·τ·D) with τ ∝ (D/P)^-0.527: 0.1 · (1.3e9/124e6)^-0.527.
+        ("--parameters 124e6:1.3e9", "power-lines", 0.02898),
+    ],
+)
+def test_a_language_model_grows(line, rule, expected, capsys):
+    """The length of a sequence is part of the batch, and parameters can be stated."""
+    facts = f"--lr 6e-4 --steps 10000 {line}"
+    rules = _json(shlex.split(f"rescale torch.AdamW=0.1 {facts}"), capsys)["rules"]
+    found = next(each for each in rules if each["rule"] == rule)
+    # Four digits, by hand.
+    assert found["value"] == pytest.approx(expected, rel=2e-4)
+
+
+def test_nanochat_goes_with_its_lr(capsys):
+    """Twice the length: lr times √2 and 0.0707, and at the old lr it does not apply."""
+    facts = "--batch-size 512 --tokens-per-example 1024:2048 --steps 10000"
+    for lr, expected in (("6e-4:8.4853e-4", 0.07071), ("6e-4", None)):
+        line = f"rescale torch.AdamW=0.1 --lr {lr} {facts}"
+        rules = _json(shlex.split(line), capsys)["rules"]
+        found = next(each for each in rules if each["rule"] == "nanochat")
+        assert found["value"] == (expected and pytest.approx(expected, rel=1e-4))
 
 
 def test_nothing_changed_is_noted(capsys):

@@ -50,6 +50,13 @@ FACTS = (
     Fact("warmup", "--warmup", "SHARE", "share of steps that the lr rises", read_share),
     Fact("final", "--final-lr", "SHARE", "last lr as a share of the peak", read_share),
     Fact(
+        "decay_share",
+        "--decay-share",
+        "SHARE",
+        "share of steps in which wsd falls",
+        read_share,
+    ),
+    Fact(
         "tokens_per_example",
         "--tokens-per-example",
         "N",
@@ -58,12 +65,13 @@ FACTS = (
     ),
     Fact("width", "--width", "N", "units of a hidden layer", read_whole),
     Fact("depth", "--depth", "N", "hidden layers", read_whole),
+    Fact("parameters", "--parameters", "N", "weights of the network", read_whole),
     Fact("units", "--units", "N,N,..", "all layers: 784,256,256,10", _read_sizes),
     Fact(
         "dtype", "--dtype", "NAME", "float32, bfloat16: what holds weights", read_text
     ),
 )
-SCHEDULE_FIELDS = ("shape", "warmup", "final")
+SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
 NESTEROV = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 FACT_OPTIONS = (*(fact.option for fact in FACTS), NESTEROV)
 

@@ -25,7 +25,7 @@ OTHER_FACTS: Mapping[str, Callable[["Run"], object]] = {
     "schedule": lambda run: run.schedule.shape,
     "warm-up": lambda run: run.schedule.warmup,
     "final lr": lambda run: run.schedule.final,
-    "tokens per example": lambda run: run.tokens_per_example,
+    "fall of wsd": lambda run: run.schedule.decay_share,
     "dtype": lambda run: run.dtype,
 }
 

@@ -21,6 +21,10 @@ SHRINK_FAMILIES = (
     "schedule-only",
     "constant",
     "corrected",
+    "proximal",
+    "proximal-schedule-only",
+    "asgd",
+    "asgd-lambd",
 )
 DECOUPLED_FAMILIES = ("decoupled", "schedule-only", "constant", "corrected")
 
@@ -150,10 +154,28 @@ RULES: tuple[Rule, ...] = (
         source="Ji-Ha Kim 2026, A Simpler Parametrization for Modern Optimizers",
         checked="primary text",
         evidence="a small language-model sandbox; for the batch see power-lines-batch",
-        sentence="A weight forgets over a fixed number of examples or tokens, however "
-        "many there are.",
+        sentence="A weight forgets over a fixed number of examples, however many there "
+        "are.",
         keeps="half-life in examples",
         clock="examples",
+    ),
+    Rule(
+        name="half-life-tokens",
+        coordinate="shrink",
+        families=SHRINK_FAMILIES,
+        exponents={
+            "tokens_per_step": 1.0,
+            "dataset_size": 0.0,
+            "epochs": 0.0,
+            "steps": 0.0,
+        },
+        source="Ji-Ha Kim 2026, A Simpler Parametrization for Modern Optimizers",
+        checked="primary text",
+        evidence="a small language-model sandbox; for the batch see power-lines-batch",
+        sentence="A weight forgets over a fixed number of tokens, in sequences of any "
+        "length.",
+        keeps="half-life in tokens",
+        clock="tokens",
     ),
     Rule(
         name="half-life-run",
@@ -164,13 +186,14 @@ RULES: tuple[Rule, ...] = (
             "batch_size": 0.0,
             "dataset_size": 0.0,
             "epochs": 0.0,
+            "tokens_per_example": 0.0,
         },
         source="Bergsma et al. 2025, arXiv 2505.13738, at fixed tokens per parameter",
         checked="secondary text",
         evidence="language models of 111M to 3.3B parameters; a run that grows alone "
         "follows about the square root instead",
         sentence="A weight forgets over a fixed share of the run.",
-        keeps="half-life as a share of the run, and e-folds",
+        keeps="half-life as a share of the run",
         clock="run",
     ),
     Rule(
@@ -203,7 +226,8 @@ RULES: tuple[Rule, ...] = (
         name="power-lines-batch",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
-        exponents={"batch_size": 1.0},
+        # The batch is counted in tokens, as the authors do: B/(lr·λ·D) stays.
+        exponents={"tokens_per_step": 1.0},
         source="Bergsma et al. 2025, arXiv 2505.13738",
         checked="secondary text",
         evidence="610M parameters, batches of 63 to 2,016 sequences, below the "
@@ -215,8 +239,9 @@ RULES: tuple[Rule, ...] = (
         name="power-lines",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
-        # τ = batch/(lr·λ·D) = 1.08·(D/P)^-0.527, so lr·λ ∝ batch·D^-0.473·P^-0.527.
-        exponents={"batch_size": 1.0, "tokens": -0.473, "weights": -0.527},
+        # τ = B/(lr·λ·D) = 1.08·(D/P)^-0.527, so lr·λ ∝ B·D^-0.473·P^-0.527, with the
+        # batch B in tokens, as D is.
+        exponents={"tokens_per_step": 1.0, "tokens": -0.473, "weights": -0.527},
         source="Bergsma et al. 2025, arXiv 2505.13738",
         checked="secondary text",
         evidence="language models of 111M to 3.3B parameters under muP, lr linear to 0",
@@ -242,6 +267,8 @@ RULES: tuple[Rule, ...] = (
         name="linear-lr",
         coordinate="penalty",
         families=("coupled-sgd",),
+        # Where the lr multiplies the decay, it is the same statement.
+        decoupled_optimizers=("SGD", "SGDW"),
         exponents={"batch_size": 0.0},
         lr_exponents={"batch_size": 1.0},
         source="Goyal et al. 2017, arXiv 1706.02677",
@@ -261,6 +288,27 @@ RULES: tuple[Rule, ...] = (
         evidence="language models up to 1.5B parameters, 2 to 128 layers",
         sentence="Hidden layers get lr / width and λ · width, at any depth.",
         keeps="lr · λ over width and depth",
+    ),
+    Rule(
+        name="completed-p",
+        coordinate="shrink",
+        families=DECOUPLED_FAMILIES,
+        # Width and depth as CompleteP; lr and λ by the square root of the batch; over a
+        # longer run the lr by 1/√D, and lr · λ as a fixed share of the run follows.
+        exponents={
+            "width": 0.0,
+            "depth": 0.0,
+            "tokens_per_step": 1.0,
+            "tokens": -1.0,
+        },
+        lr_exponents={"width": -1.0, "tokens_per_step": 0.5, "tokens": -0.5},
+        source="Complete(d)P 2025, arXiv 2512.22382, width, depth, batch and length "
+        "together",
+        checked="secondary text",
+        evidence="language models from 50M to 7.2B parameters",
+        sentence="Hidden layers get lr / width and λ · width; both grow with the "
+        "square root of the batch and fall with that of the length.",
+        keeps="half-life as a share of the run, over width and depth",
     ),
     Rule(
         name="fan",
@@ -301,8 +349,9 @@ RULES: tuple[Rule, ...] = (
         name="nanochat",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
-        exponents={"batch_size": 1.0, "tokens": -1.0},
-        lr_exponents={"batch_size": 0.5},
+        # √(B/B_ref) · D_ref/D, and the lr √(B/B_ref), with B in tokens.
+        exponents={"tokens_per_step": 1.0, "tokens": -1.0},
+        lr_exponents={"tokens_per_step": 0.5},
         source="nanochat, base_train.py",
         checked="primary text",
         evidence="in use, taken over from theory",
@@ -347,7 +396,8 @@ def predict(
         family: Update family of the knob, for example ``"coupled-sgd"`` (SGD with L2)
             or ``"decoupled"`` (AdamW).
         before: Quantities of scale, any of width, depth, weights, batch_size,
-            dataset_size, epochs, steps, lr, tokens; each above 0.
+            dataset_size, epochs, steps, lr, tokens_per_example, tokens_per_step and
+            tokens (of the run); each above 0.
         after: The same, after the change. A quantity that stands on neither side is
             taken as unchanged.
 
