@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from dwindle.decay.schedules import Schedule
+from dwindle.decay.stretches import Rates
 from dwindle.decay.written import READERS, said_of
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
@@ -216,6 +217,10 @@ class Run:
     def multipliers(self) -> tuple[float, ...]:
         """Return the schedule's multiplier of every step of this run."""
         return self.schedule.cached_multipliers(self.total_steps)
+
+    def rates(self) -> Rates:
+        """Return the schedule's multipliers as a few functions, at any length."""
+        return self.schedule.rates(self.total_steps)
 
     def quantities(self) -> dict[str, float]:
         """Return the known quantities of scale, those that follow from others too.
