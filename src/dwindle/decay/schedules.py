@@ -69,6 +69,11 @@ class Schedule:
             )
             raise RangeError("warmup", self.warmup, room)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether every step has the peak lr."""
+        return self.warmup == 0 and (self.shape == "constant" or self.final == 1)
+
     def multipliers(self, steps: int) -> list[float]:
         """Every step's lr as a fraction of the peak.
 

@@ -81,6 +81,13 @@ class Rates:
         """Length of the run."""
         return self.stretches[-1].stop
 
+    def at(self, step: float) -> float:
+        """Return the rate at a step, or at a place between steps."""
+        here = next(
+            (each for each in self.stretches if step < each.stop), self.stretches[-1]
+        )
+        return here.at(step)
+
     @cached_property
     def listed(self) -> tuple[float, ...]:
         """The rate of every step.
