@@ -1,6 +1,7 @@
 """dwindle rescale: what to type now, if nothing is changed, and why not."""
 
 import json
+import math
 import shlex
 
 import pytest
@@ -155,3 +156,49 @@ def test_bad_input_is_told_what_to_write(line, kind, said, capsys):
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["kind"] == kind
     assert said in error["message"]
+
+
+@pytest.mark.parametrize(
+    ("facts", "lr"),
+    [
+        ("--lr 1e-3:linear --batch-size 256:2048", 8e-3),
+        ("--lr 1e-3:sqrt --batch-size 256:1024", 2e-3),
+        ("--lr 1e-3:sqrt --batch-size 256 --tokens-per-example 8:32", 2e-3),
+        ("--lr 1e-3:sqrt --batch-tokens 1e6:4e6", 2e-3),
+    ],
+)
+def test_an_lr_goes_with_the_batch(facts, lr, capsys):
+    """linear and sqrt stand for the lr after the change, with the batch in tokens."""
+    written = _json(shlex.split(f"rescale torch.AdamW=0.1 {facts}"), capsys)
+    as_number = facts.replace("linear", str(lr)).replace("sqrt", str(lr))
+    assert written == _json(shlex.split(f"rescale torch.AdamW=0.1 {as_number}"), capsys)
+
+
+def test_a_length_in_tokens(capsys):
+    """Five times the tokens at one batch: steps follow, and the rules about tokens."""
+    line = "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
+    found = _json(shlex.split(line), capsys)
+    values = {rule["rule"]: rule["value"] for rule in found["rules"]}
+    # D^-0.473 and D^-1/2 and 1/D, to the rounding of 38,147 steps.
+    assert values["power-lines"] == pytest.approx(0.1 * 5**-0.473, rel=1e-4)
+    assert values["loshchilov-hutter"] == pytest.approx(0.1 * 5**-0.5, rel=1e-4)
+    assert values["nanochat"] == pytest.approx(0.02, rel=1e-4)
+    half_life = found["before"]["half_life"]["tokens"]
+    assert half_life == pytest.approx(math.log(2) / 6e-5 * 524288, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("facts", "told"),
+    [
+        ("--tokens 1e9:2e9", "--tokens must come with the tokens in a step"),
+        ("--tokens 1e9 --batch-tokens 9 --steps 3", "--tokens must stand without --st"),
+        ("--batch-tokens 9 --batch-size 3", "--batch-tokens must stand without --bat"),
+        ("--tokens 10 --batch-tokens 99", "--tokens must be at least the tokens in a"),
+        ("--lr 1e-3:linear", "An lr that goes with the batch must come with the batch"),
+        ("--lr linear", "--lr must be a number. Got 'linear'"),
+    ],
+)
+def test_tokens_and_lr_that_say_nothing_are_refused(facts, told, capsys):
+    """Facts that lack their other half, or contradict one, name what to write."""
+    assert main(shlex.split(f"rescale torch.AdamW=0.1 {facts}")) == 2
+    assert told in " ".join(capsys.readouterr().err.split())

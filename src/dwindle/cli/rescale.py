@@ -34,7 +34,7 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     """Say what to type after a change of scale, under every rule that speaks of it.
 
     Write what changes as before:after, as in --batch-size 256:2048 --lr 1e-3:2e-3, and
-    what stays once.
+    what stays once. An lr that goes with the batch is --lr 1e-3:linear, or 1e-3:sqrt.
     """
     facts = WrittenFacts.from_words(words)
     before, after = facts.runs()
