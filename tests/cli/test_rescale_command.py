@@ -202,3 +202,17 @@ def test_tokens_and_lr_that_say_nothing_are_refused(facts, told, capsys):
     """Facts that lack their other half, or contradict one, name what to write."""
     assert main(shlex.split(f"rescale torch.AdamW=0.1 {facts}")) == 2
     assert told in " ".join(capsys.readouterr().err.split())
+
+
+def test_what_was_measured_comes_first(capsys):
+    """Of all answers, those that rest on a measurement are named with what it was."""
+    line = "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
+    assert main(shlex.split(line)) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    rows = shown.partition("tested on")[2]
+    assert rows.index("power-lines") < rows.index("half-life-examples")
+    told = shown.partition("Rules whose authors measured such a change")[2]
+    assert "power-lines 0.0467076, language models of 111M to 3.3B" in told
+    assert main(shlex.split("rescale torch.AdamW=0.1 --lr 1e-3:2e-3")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "none what applies is an argument, or practice" in shown

@@ -17,6 +17,8 @@ from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UnknownNameError
 
 OPTIMIZERS = ("torch.optim.SGD", "torch.optim.AdamW", "loshchilov2019.lambda")
+WIDTH = {"wang-aitchison-width", "completep", "completed-p", "fan", "qiu"}
+BATCH = {"power-lines-batch", "power-lines", "completed-p"}
 KEPT = {
     "half-life-epochs": "epochs",
     "half-life-examples": "examples",
@@ -241,6 +243,25 @@ def test_half_the_epochs_need_no_length_of_an_epoch():
         found = answers(rescale(0.01, "torch.AdamW", before=before, after=after))
         # 1e-4: a half-life that is kept to second order in a shrink of 1e-5.
         assert found["half-life-run"].value == digits(0.02, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "expected"),
+    [
+        ("torch.optim.SGD", {"batch_size": 64, "lr": 0.2}, {"linear-lr"}),
+        ("torch.optim.AdamW", {"batch_size": 64}, BATCH),
+        ("torch.optim.AdamW", {"steps": 800}, {"power-lines", "loshchilov-hutter"}),
+        ("torch.optim.AdamW", {"lr": 0.2}, set()),
+        ("torch.optim.AdamW", {"width": 128, "lr": 0.05}, WIDTH | {"nanochat-width"}),
+        ("half-life:steps", {"batch_size": 64}, BATCH),
+    ],
+)
+def test_what_was_measured_is_marked(name, after, expected):
+    """An answer is marked where its authors measured such a change and family."""
+    facts = {"lr": 0.1, "batch_size": 32, "steps": 400, "width": 64}
+    before, later = Run(**facts), Run(**facts | after)
+    found = rescale(100.0 if ":" in name else 1e-3, name, before=before, after=later)
+    assert {each.rule for each in found.rules if each.measured} == expected
 
 
 def test_width_and_batch_at_once():

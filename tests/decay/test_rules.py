@@ -261,6 +261,8 @@ def test_a_record_is_complete(rule):
     assert set(rule.exponents) | set(rule.lr_exponents) <= set(QUANTITIES)
     assert set(rule.families) <= {*FAMILIES, LAMBD.name}
     assert rule.clock in {None, *CLOCKS}
+    assert set(rule.measured_over) <= set(QUANTITIES) - {"lr"}
+    assert set(rule.measured_for or ()) <= set(rule.families)
     assert all((rule.source, rule.evidence, rule.keeps))
     assert rule.sentence.endswith(".")
     assert hash(rule) == hash(resolve_rule(rule.name))

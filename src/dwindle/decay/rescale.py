@@ -43,6 +43,7 @@ class RuleAnswer:
         applies: Whether the rule speaks of this change and this kind of knob.
         why_not: Why it does not.
         silent_on: What changed although the rule says nothing about it.
+        measured: Whether its authors measured such a change, rather than argued it.
         sentence: The rule in one sentence.
         source: Who published it.
 
@@ -58,6 +59,7 @@ class RuleAnswer:
     applies: bool
     why_not: str
     silent_on: tuple[str, ...]
+    measured: bool
     sentence: str
     source: str
 
@@ -155,6 +157,7 @@ def _answer(rule: Rule, setting: Setting, before: Run, after: Run) -> RuleAnswer
         applies=value is not None,
         why_not=why_not,
         silent_on=said.silent_on,
+        measured=value is not None and said.measured,
         sentence=rule.sentence,
         source=rule.source,
     )

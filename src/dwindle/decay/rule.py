@@ -81,6 +81,8 @@ class Rule:
     was published with: under another lr the rule does not apply. ``keeps`` names what
     stays fixed, ``evidence`` what it was tested on. ``clock`` is set where it keeps the
     half-life on that clock, exactly also where the last batch of an epoch is short.
+    ``measured_over`` names the quantities whose change was measured, not argued, and
+    ``measured_for`` the families, where not all of them were.
     ``decoupled_optimizers`` names optimizers whose decoupled decay, times the lr, the
     rule is as true of as of its families.
     ``checked`` says what was read for this record: the text, code or abstract itself, a
@@ -97,6 +99,8 @@ class Rule:
     keeps: str
     checked: Checked
     clock: Clock | None = None
+    measured_over: tuple[str, ...] = ()
+    measured_for: tuple[str, ...] | None = None
     decoupled_optimizers: tuple[str, ...] = ()
     lr_exponents: Scale = field(default_factory=dict, hash=False)
 
@@ -127,12 +131,14 @@ class Prediction:
     ``factor`` multiplies the knob λ; None means that the rule does not apply, and
     ``why_not`` says why. ``shrink_factor`` multiplies the shrink per step.
     ``silent_on`` names what changed although the rule says nothing about it.
+    ``measured`` says whether its authors measured such a change in such a family.
     """
 
     factor: float | None
     why_not: str = ""
     shrink_factor: float | None = None
     silent_on: tuple[str, ...] = ()
+    measured: bool = False
 
 
 def predict_change(
@@ -152,6 +158,7 @@ def predict_change(
         factor=product / through_lr if is_shrink else product,
         shrink_factor=product if is_shrink else product * through_lr,
         silent_on=_silent_on(rule, changed),
+        measured=_is_measured(rule, family, changed),
     )
 
 
@@ -276,6 +283,12 @@ def _told(changed: frozenset[str]) -> list[str]:
 def _silent_on(rule: Rule, changed: frozenset[str]) -> tuple[str, ...]:
     spoken = rule.spoken | {"lr"}
     return tuple(name for name in _told(changed) if name not in spoken)
+
+
+def _is_measured(rule: Rule, family: str, changed: frozenset[str]) -> bool:
+    made = set(_told(changed)) - {"lr"}
+    families = rule.families if rule.measured_for is None else rule.measured_for
+    return bool(made) and made <= set(rule.measured_over) and family in families
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

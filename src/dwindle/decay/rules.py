@@ -118,6 +118,7 @@ RULES: tuple[Rule, ...] = (
         },
         source="Loshchilov & Hutter 2019, arXiv 1711.05101, appendix B.1",
         checked="primary text",
+        measured_over=("dataset_size", "epochs", "steps"),
         evidence="CIFAR-10 and ImageNet32, up to 1,800 epochs; a few experiments, "
         "none that varied the batch alone",
         sentence="Decay per step falls with the square root of the number of steps.",
@@ -135,6 +136,8 @@ RULES: tuple[Rule, ...] = (
         },
         source="Wang & Aitchison 2024, arXiv 2405.13698",
         checked="secondary text",
+        measured_over=("dataset_size",),
+        measured_for=DECOUPLED_FAMILIES,
         evidence="AdamW on ResNet-18, ViT and GPT, 16-fold in data at fixed epochs; "
         "for SGD only by the argument of a prior",
         sentence="A weight forgets over a fixed number of passes through the data.",
@@ -218,6 +221,7 @@ RULES: tuple[Rule, ...] = (
         source="Wang & Aitchison 2024, arXiv 2405.13698; Kosson et al. 2025, "
         "arXiv 2510.19093",
         checked="secondary text",
+        measured_over=("width",),
         evidence="LLaMA-like models, width 128 to 2,048, and ResNets",
         sentence="If a wider network gets a smaller lr, λ rises by as much.",
         keeps="lr · λ over width",
@@ -230,6 +234,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"tokens_per_step": 1.0},
         source="Bergsma et al. 2025, arXiv 2505.13738",
         checked="secondary text",
+        measured_over=("batch_size", "tokens_per_step"),
         evidence="610M parameters, batches of 63 to 2,016 sequences, below the "
         "critical batch",
         sentence="At a fixed lr, λ grows with the batch.",
@@ -244,6 +249,17 @@ RULES: tuple[Rule, ...] = (
         exponents={"tokens_per_step": 1.0, "tokens": -0.473, "weights": -0.527},
         source="Bergsma et al. 2025, arXiv 2505.13738",
         checked="secondary text",
+        measured_over=(
+            "batch_size",
+            "dataset_size",
+            "epochs",
+            "steps",
+            "tokens_per_step",
+            "tokens",
+            "width",
+            "depth",
+            "weights",
+        ),
         evidence="language models of 111M to 3.3B parameters under muP, lr linear to 0",
         sentence="The best memory in tokens is near the geometric mean of parameters "
         "and tokens.",
@@ -258,6 +274,7 @@ RULES: tuple[Rule, ...] = (
         source="Complete(d)P 2025, arXiv 2512.22382; Malladi et al. 2022, "
         "arXiv 2205.10287",
         checked="secondary text",
+        measured_over=("batch_size",),
         evidence="language models from 50M parameters, an eighth to four times the "
         "batch",
         sentence="Adam's lr and λ both grow with the square root of the batch.",
@@ -273,6 +290,7 @@ RULES: tuple[Rule, ...] = (
         lr_exponents={"batch_size": 1.0},
         source="Goyal et al. 2017, arXiv 1706.02677",
         checked="from memory",
+        measured_over=("batch_size",),
         evidence="ImageNet, batches up to 8,192",
         sentence="SGD's lr grows with the batch and λ stays.",
         keeps="half-life in examples, and the size of the weights",
@@ -285,6 +303,7 @@ RULES: tuple[Rule, ...] = (
         lr_exponents={"width": -1.0},
         source="CompleteP 2025, arXiv 2505.01618, at α = 1",
         checked="primary text",
+        measured_over=("width", "depth"),
         evidence="language models up to 1.5B parameters, 2 to 128 layers",
         sentence="Hidden layers get lr / width and λ · width, at any depth.",
         keeps="lr · λ over width and depth",
@@ -305,6 +324,16 @@ RULES: tuple[Rule, ...] = (
         source="Complete(d)P 2025, arXiv 2512.22382, width, depth, batch and length "
         "together",
         checked="secondary text",
+        measured_over=(
+            "width",
+            "depth",
+            "batch_size",
+            "dataset_size",
+            "epochs",
+            "steps",
+            "tokens_per_step",
+            "tokens",
+        ),
         evidence="language models from 50M to 7.2B parameters",
         sentence="Hidden layers get lr / width and λ · width; both grow with the "
         "square root of the batch and fall with that of the length.",
@@ -318,6 +347,7 @@ RULES: tuple[Rule, ...] = (
         lr_exponents={"width": -1.0},
         source="Fan et al. 2025, arXiv 2510.15262",
         checked="primary text",
+        measured_over=("width",),
         evidence="LLaMA-like models",
         sentence="With an lr ∝ 1/width, λ grows with the square root of the width.",
         keeps="top singular value of a layer",
@@ -329,6 +359,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": -1.0},
         source="Qiu et al. 2025, arXiv 2512.05620",
         checked="primary text",
+        measured_over=("width",),
         evidence="190M to 1.4B parameters, data growing with them (compute-optimal)",
         sentence="Decay that does not go through the lr falls with the width.",
         keeps="half-life per width",
@@ -340,6 +371,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": -2.0},
         source="nanochat, log of 10 January 2026",
         checked="primary text",
+        measured_over=("width",),
         evidence="four sizes at fixed tokens per parameter, depth tied to width; "
         "fitted exponent -1.97",
         sentence="The best decay fell with the square of the width.",
@@ -413,8 +445,10 @@ def predict(
         ...     {"batch_size": 256, "lr": 1.0},
         ...     {"batch_size": 512, "lr": 1.0},
         ... )
-        >>> predict("power-lines-batch", family="decoupled", before=small, after=large)
-        Prediction(factor=2.0, why_not='', shrink_factor=2.0, silent_on=())
+        >>> predict(  # doctest: +ELLIPSIS
+        ...     "power-lines-batch", family="decoupled", before=small, after=large
+        ... )
+        Prediction(factor=2.0, why_not='', shrink_factor=2.0, silent_on=(), ...)
         >>> predict("fan", family="decoupled", before=small, after=large).why_not
         'it says nothing about batch_size'
 
