@@ -243,6 +243,8 @@ def test_half_the_epochs_need_no_length_of_an_epoch():
         found = answers(rescale(0.01, "torch.AdamW", before=before, after=after))
         # 1e-4: a half-life that is kept to second order in a shrink of 1e-5.
         assert found["half-life-run"].value == digits(0.02, rel=1e-4)
+        assert found["power-lines"].value == digits(0.01 * 2**0.473, rel=1e-12)
+        assert "needs tokens_per_example" in found["half-life-tokens"].why_not
 
 
 @pytest.mark.parametrize(

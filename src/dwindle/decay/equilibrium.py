@@ -32,8 +32,8 @@ MOST_THAT_STAYS = math.exp(-1)
 _GRID = 1.2
 # At so small a share of the peak lr weights stay as they are.
 _NOTHING = 1e-12
-# So many parts of a run have an lr that is constant to a few digits.
-_MOST_PARTS = 2000
+# So many parts of a run have an lr that is constant to three digits.
+_MOST_PARTS = 500
 
 
 @dataclass(frozen=True, kw_only=True)

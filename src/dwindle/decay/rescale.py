@@ -204,6 +204,8 @@ def _attempted(
     if before == after:
         return setting.number, ""
     try:
+        if rule.clock == "tokens":  # what neither run has is taken as 1, but not this
+            after.require("tokens_per_example", rule.name)
         if rule.coordinate == "penalty":
             return _by_penalty(setting, said, before, after), ""
         return _by_shrink(rule, setting, said, before, after), ""
@@ -254,12 +256,9 @@ def _steps_at_same_time(
 ) -> float | None:
     """Return the steps that take as long after the change; None where it is unknown.
 
-    What neither run has is taken as unchanged, so then the rule's powers are enough. A
-    sequence length is no such fact: without one the data have no tokens.
+    What neither run has is taken as unchanged, so then the rule's powers are enough.
     """
     try:
         return HalfLife.from_steps(steps, clock=clock, run=before).in_steps(after)
-    except MissingFactError as error:
-        if error.fact == "tokens_per_example":
-            raise
+    except MissingFactError:
         return None

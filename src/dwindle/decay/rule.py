@@ -202,19 +202,18 @@ def _steps(scale: Scale) -> float:
 
 
 def _tokens_per_step(scale: Scale) -> float:
+    if "tokens_per_step" in scale:
+        return scale["tokens_per_step"]
     if not {"batch_size", "tokens_per_example"} & set(scale):
         return 0.0
     return scale.get("batch_size", 1) * scale.get("tokens_per_example", 1)
 
 
 def _tokens(scale: Scale) -> float:
-    length = scale.get("tokens_per_example", 1)
-    for names in (("epochs", "dataset_size"), ("steps", "batch_size")):
-        if set(names) <= set(scale):
-            return length * math.prod(scale[name] for name in names)
-    if {"steps", "tokens_per_step"} <= set(scale):
-        return scale["steps"] * scale["tokens_per_step"]
-    return 0.0
+    if "epochs" in scale:
+        length = scale.get("tokens_per_example", 1)
+        return scale["epochs"] * scale.get("dataset_size", 1) * length
+    return scale.get("steps", 0.0) * (_tokens_per_step(scale) or 1)
 
 
 _DERIVED: Mapping[str, Callable[[Scale], float]] = MappingProxyType(

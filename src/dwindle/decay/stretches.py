@@ -29,6 +29,7 @@ _SHORTEST_PART = 512
 _NODES = 20
 # The error of a part is about the product of its last two coefficients.
 _SMOOTH = 1e-9
+_LAST_DIGIT = 1e-17
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +48,16 @@ class Stretch:
         """Number of steps."""
         return self.stop - self.start
 
-    def total(self, function: Callable[[float], float]) -> float:
-        """Sum a function of the step over all steps; ``at`` plays no part in it."""
+    def total(
+        self, function: Callable[[float], float], *, negligible: float = 0.0
+    ) -> float:
+        """Sum a function of the step over all steps; ``at`` plays no part in it.
+
+        Args:
+            function: Of the step, or of a place between two.
+            negligible: An error that nothing shows; by itself, of the last digit.
+
+        """
         if self.steps <= _SHORTEST_PART:
             return math.fsum(map(function, range(self.start, self.stop)))
         middle, half = (self.start + self.stop - 1) / 2, self.steps / 2
@@ -61,11 +70,13 @@ class Stretch:
             )
             for degree in (0, -2, -1)
         )
-        if max(map(abs, last)) <= _SMOOTH * abs(mean):
+        rough = max(map(abs, last))
+        negligible = negligible or _LAST_DIGIT * abs(self.steps * mean)
+        if rough <= _SMOOTH * abs(mean) or self.steps * rough <= negligible:
             return self.steps * mean
         cut = (self.start + self.stop) // 2
         return math.fsum(
-            part.total(function)
+            part.total(function, negligible=negligible)
             for part in (replace(self, stop=cut), replace(self, start=cut))
         )
 
