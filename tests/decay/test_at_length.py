@@ -60,7 +60,7 @@ def multipliers(schedule):
 
 @each_schedule
 @pytest.mark.parametrize("name", [*WITHOUT_MEMORY, LAMBD.name])
-@pytest.mark.parametrize("shrink", [1e-12, 1e-4, 0.999])
+@pytest.mark.parametrize("shrink", [1e-12, 0.999])
 def test_a_long_run_against_its_walk(name, schedule, shrink):
     """Without memory, every family's e-folds are those of the walk."""
     family = LAMBD if name == LAMBD.name else FAMILIES[name]
@@ -92,7 +92,7 @@ def path_sum(name, knob, run):
 
 @each_schedule
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("share", [1e-9, 0.1, 0.95])
+@pytest.mark.parametrize("share", [1e-9, 0.95])
 def test_momentum_at_length_against_its_walk(kind, schedule, share):
     """The two-state recurrence too, up to near the oscillation limit."""
     run = Run(lr=0.1, steps=LONG, schedule=schedule, **KINDS[kind])
