@@ -245,3 +245,18 @@ def test_the_rule_for_sums_is_exact_for_polynomials():
         exact = sum(step**power for step in range(-500, 500)) / 500**power
         found = stretch.total(lambda step, power=power: (step / 500) ** power)
         assert found == pytest.approx(exact, rel=1e-12, abs=1e-12 * steps)
+
+
+def test_steps_that_no_float_counts_are_summed_too():
+    """At 10¹⁷ steps a place between two is rounded; the sum is that of the means."""
+    schedule = Schedule(shape="wsd", warmup=0.5, decay_share=1e-9)
+    run = Run(lr=1.0, steps=10**17, schedule=schedule)
+    found = FAMILIES["decoupled"].e_folds(1e-18, run)
+    assert found == digits(0.1 * 0.75, rel=1e-8)  # and the fall, half of 1e-9
+
+
+def test_more_than_the_fastest_decay_is_refused_at_once():
+    """No constant number decays faster than where momentum begins to swing."""
+    run = Run(lr=0.1, momentum=0.99, steps=10**9)
+    with pytest.raises(OscillationError, match="shrink_per_step must be at most 0.005"):
+        FAMILIES["coupled-sgd"].knob_for_e_folds(1e8, run)

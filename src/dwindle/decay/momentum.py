@@ -35,8 +35,9 @@ from dwindle.errors import OscillationError, RangeError
 _NO_DIGIT = math.log(1e-18)
 _TINY = 1e-100
 _LOST_TO_TINY = -math.log(_TINY)
-# So near 1, the two roots are alike to five digits and a memory has 4 million steps.
-_LONG_MEMORY = 1 - 1e-5
+# At 0.99 of the oscillation limit the two roots are so near to each other that a
+# deviation lives for ten times as long as the momentum alone would keep it.
+_SHARE_OF_DECAY = 0.1
 
 
 def fastest_shrink(run: Run) -> float:
@@ -162,6 +163,9 @@ def knob_for_e_folds(target: float, run: Run) -> float:
     """
     if checked_e_folds(target) == 0:
         return 0.0
+    average = -math.expm1(-target / run.total_steps)
+    if run.total_steps > LONGEST_WALK and average > fastest_shrink(run):
+        raise _oscillation("shrink_per_step", average, fastest_shrink(run), run)
     gain = _undamped(run) / (1 - run.momentum)
     return increasing_root(
         lambda knob: _e_folds_before_zero(knob, run),
@@ -177,7 +181,7 @@ def _left(knob: float, run: Run) -> Left:
     if run.total_steps > LONGEST_WALK:
         try:
             return Left(e_folds=_e_folds_at_length(knob, run))
-        except OscillationError:
+        except (OscillationError, RangeError):
             if run.total_steps > LONGEST_SWING:
                 raise
     shrinks = _step_shrinks(knob, run)
@@ -260,7 +264,7 @@ def _memory(knob: float, run: Run) -> int:
     shrink = shrink_per_step(knob, run)
     stays = 1 - _lr(run) * knob if run.nesterov else 1.0
     left = run.momentum * stays / (1 - shrink) ** 2
-    if left > _LONG_MEMORY:
+    if left > run.momentum**_SHARE_OF_DECAY:
         must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
         remedy = "Lower the weight decay or the momentum."
         raise RangeError("steps", run.total_steps, must, remedy)

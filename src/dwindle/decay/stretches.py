@@ -11,6 +11,7 @@ are Christoffel's; Gautschi 2004, Orthogonal Polynomials, sections 1.5 and 3.1.
 """
 
 import math
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -71,8 +72,10 @@ class Stretch:
             for degree in (0, -2, -1)
         )
         rough = max(map(abs, last))
+        # The steps themselves are rounded once there are more than 10¹⁵ of them.
+        smooth = max(_SMOOTH, 4 * sys.float_info.epsilon * self.stop / self.steps)
         negligible = negligible or _LAST_DIGIT * abs(self.steps * mean)
-        if rough <= _SMOOTH * abs(mean) or self.steps * rough <= negligible:
+        if rough <= smooth * abs(mean) or self.steps * rough <= negligible:
             return self.steps * mean
         cut = (self.start + self.stop) // 2
         return math.fsum(
