@@ -258,5 +258,7 @@ def test_steps_that_no_float_counts_are_summed_too():
 def test_more_than_the_fastest_decay_is_refused_at_once():
     """No constant number decays faster than where momentum begins to swing."""
     run = Run(lr=0.1, momentum=0.99, steps=10**9)
-    with pytest.raises(OscillationError, match="shrink_per_step must be at most 0.005"):
+    with pytest.raises(
+        OscillationError, match=r"shrink_per_step must be at most 0\.005"
+    ):
         FAMILIES["coupled-sgd"].knob_for_e_folds(1e8, run)
