@@ -17,8 +17,8 @@ LINE = shlex.split(
 )
 FIELDS = [
     "knob", "value", "family", "shrink_per_step", "half_life", "half_life_average",
-    "e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings",
-    "update", "understood",
+    "e_folds", "kept", "equilibrium_rms", "rms_at_end", "rotation_per_step", "penalty",
+    "warnings", "update", "understood",
 ]  # fmt: skip
 
 
@@ -73,15 +73,15 @@ def test_coupled_adam_has_no_half_life(capsys):
     assert "coupled-adaptive" in [warning["code"] for warning in told["warnings"]]
 
 
-def test_a_run_too_long_to_follow_is_told(capsys):
-    """For a thousand million steps there is a half-life, and a word on what is not."""
+def test_a_run_of_a_billion_steps_has_its_total(capsys):
+    """A thousand million steps are summed as well: lr·λ·steps/2 under a cosine."""
     line = shlex.split(
         "explain torch.AdamW=0.1 --lr 1e-3 --steps 1e9 --schedule cosine"
     )
     told = _json(line, capsys)
     assert told["half_life"]["steps"] == pytest.approx(6931.1, rel=1e-4)  # ln 2 · 1e4
-    assert told["e_folds"] is None
-    assert any("at most 10,000,000" in warning["text"] for warning in told["warnings"])
+    assert told["e_folds"] == pytest.approx(50_000, rel=1e-4)  # to first order
+    assert "impossible" not in {warning["code"] for warning in told["warnings"]}
 
 
 @pytest.mark.parametrize(
@@ -152,3 +152,26 @@ def test_bad_input_is_told_what_to_write(line, kind, said, capsys):
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["kind"] == kind
     assert said in error["message"]
+
+
+def test_endless_e_folds_are_printed(capsys):
+    """A step that takes everything leaves nothing: e-folds without end, not a blank."""
+    assert main(shlex.split("explain torch.AdamW=1 --lr 1 --steps 9")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "e-folds of the run ∞ (0% of a weight is left)" in shown
+    assert main(shlex.split("explain torch.AdamW=0 --lr 1 --steps 9")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "e-folds of the run 0 (100% of a weight is left)" in shown
+
+
+def test_where_weights_settle_is_said_at_the_peak_lr(capsys):
+    """Under a falling lr they would settle; where they end is a line of its own."""
+    line = "explain torch.AdamW=0.1 --lr 0.01 --steps 6000"
+    assert main(shlex.split(line)) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "weights settle at 0.22261 (RMS) weights turn" in shown
+    assert main(shlex.split(f"{line} --schedule wsd --decay-share 0.5")) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "weights would settle at 0.22261 (RMS), at the peak lr" in shown
+    # A fall over half of the run takes them lower than one over a fifth, 0.188.
+    assert "weights end at 0.15" in shown

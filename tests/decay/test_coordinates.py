@@ -1,11 +1,16 @@
 """Coordinates: which knob has which, and that a bare penalty has no step."""
 
+import math
+from dataclasses import replace
+
 import pytest
+from tolerance import digits
 
 from dwindle.decay.coordinates import (
     FORMULAS,
     family_of,
     has_shrink,
+    number_from_shrink,
     shrink_formulas,
     shrink_from_number,
 )
@@ -59,3 +64,35 @@ def test_lambd_is_a_family_beside_the_others():
     lambd = family_of(resolve_knob("ASGD:lambd"))
     assert lambd is not None
     assert lambd.name not in FAMILIES
+
+
+@pytest.mark.parametrize("clock", ["steps", "examples", "epochs", "tokens", "run"])
+@pytest.mark.parametrize("kind", ["half-life", "timescale"])
+def test_a_formula_on_a_clock_has_the_units_of_its_number(clock, kind):
+    """Read as arithmetic, the printed formulas give the numbers beside them."""
+    run = Run(batch_size=50, dataset_size=5000, epochs=7, tokens_per_example=16)
+    knob = KNOBS[f"half-life:{clock}"]
+    if kind == "timescale":
+        knob = replace(knob, timescale=True, symbol="h")
+    forward, inverse = map(knob.said, shrink_formulas(knob, run))
+    number = number_from_shrink(knob, 1e-3, run)
+    names = {
+        "steps per epoch": 100,
+        "steps of the run": 700,
+        "examples per step": 50,
+        "tokens per step": 800,
+        "ln 2": "log(2)",
+        "ln": "log",
+        "^": "**",
+        "−": "-",
+        "·": "*",
+    }
+    for text, s, h, expected in (
+        (forward, None, number, 1e-3),
+        (inverse, 1e-3, None, number),
+    ):
+        right = text.partition(" = ")[2]
+        for written, meant in names.items():
+            right = right.replace(written, str(meant))
+        value = eval(right, {"log": math.log, "s": s, "h": h})  # noqa: S307
+        assert value == digits(expected, rel=1e-9)  # 1 - s keeps 13 digits

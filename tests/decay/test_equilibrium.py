@@ -11,8 +11,15 @@ from oracle import white_gradients
 from strategies import log_uniform
 from tolerance import digits
 
-from dwindle.decay.equilibrium import EQUILIBRIA, adamw_equilibrium, sgd_equilibrium
+from dwindle.decay.equilibrium import (
+    EQUILIBRIA,
+    adamw_equilibrium,
+    rms_at_end,
+    sgd_equilibrium,
+)
+from dwindle.decay.momentum import shrink_per_step
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError
 
 KINDS = {
@@ -154,6 +161,54 @@ def test_more_decay_is_smaller_weights_that_turn_faster(momentum, pull, factor):
     noisy = sgd_equilibrium(pull / run.lr, run, gradient_noise=7.0)
     assert noisy.rms == digits(7 * slow.rms, rel=1e-14)
     assert noisy.rotation_per_step == digits(slow.rotation_per_step, rel=1e-14)
+
+
+def at_end(balance, shrink, run):
+    return rms_at_end(run, equilibrium=balance, shrink_per_step=shrink)
+
+
+@pytest.mark.parametrize("shape", ["constant", "linear", "cosine", "wsd"])
+@pytest.mark.parametrize("steps", [1500, 8000])
+def test_the_end_of_a_schedule_against_covariances(shape, steps):
+    """AdamW and SGD end where the covariances of weight and buffer end."""
+    schedule = Schedule(shape=shape, warmup=0.1, final=0.02)
+    run = Run(lr=0.01, steps=steps, schedule=schedule, momentum=0.9)
+    covariances = [np.zeros((2, 2)), np.zeros((2, 2))]
+    options = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
+    for multiplier in schedule.multipliers(steps):
+        lr = 0.01 * multiplier
+        for number, step in enumerate(
+            (
+                white_gradients.averaged_step(lr, 0.3, memory=0.9),
+                white_gradients.sgd_step(lr, 0.03, **options),
+            )
+        ):
+            covariance = step.move @ covariances[number] @ step.move.T
+            covariances[number] = covariance + np.outer(step.push, step.push)
+    adamw, sgd = (math.sqrt(covariance[0, 0]) for covariance in covariances)
+    found = at_end(
+        lambda run: adamw_equilibrium(0.3, run), lambda run: 0.3 * run.lr, run
+    )
+    # 2 %: the buffer lags by ten steps behind an lr that falls within 300 or more.
+    assert found == digits(adamw, rel=0.02)
+    found = at_end(
+        lambda run: sgd_equilibrium(0.03, run),
+        lambda run: shrink_per_step(0.03, run),
+        run,
+    )
+    assert found == digits(sgd, rel=0.02)
+
+
+def test_the_end_of_a_billion_steps():
+    """In a long run the end is that of the lr there: √(η/2λ) where lr stays."""
+    for final in (1.0, 0.1):
+        schedule = Schedule(shape="linear", final=final)
+        run = Run(lr=1e-3, steps=10**9, schedule=schedule)
+        found = at_end(
+            lambda run: adamw_equilibrium(0.1, run), lambda run: 0.1 * run.lr, run
+        )
+        # 1e-3: the first order of the shrink and of the fall in the last timescale.
+        assert found == digits(math.sqrt(final * 1e-3 / 0.2), rel=1e-3)
 
 
 @pytest.mark.parametrize("name", EQUILIBRIA)

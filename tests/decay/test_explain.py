@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -24,7 +25,8 @@ RATELESS = {
 CLOCKS = ["steps", "examples", "epochs", "run", "tokens"]
 KEYS = [
     *("knob", "value", "family", "shrink_per_step", "half_life", "half_life_average"),
-    *("e_folds", "kept", "equilibrium_rms", "rotation_per_step", "penalty", "warnings"),
+    *("e_folds", "kept", "equilibrium_rms", "rms_at_end", "rotation_per_step"),
+    *("penalty", "warnings"),
     "update",
     "understood",
 ]
@@ -37,6 +39,10 @@ REASONS = {
     "equilibrium_rms": {
         *("no-optimizer", "no-equilibrium", "equilibrium-noise", "impossible"),
         *("no-decay", "missing-fact"),
+    },
+    "rms_at_end": {
+        *("no-optimizer", "no-equilibrium", "equilibrium-noise", "impossible"),
+        *("no-decay", "missing-fact", "oscillation"),
     },
     "rotation_per_step": {
         *("no-optimizer", "no-equilibrium", "impossible", "no-decay", "missing-fact"),
@@ -123,9 +129,49 @@ def test_a_usual_sgd_recipe():
     assert average["steps"] / half_life["steps"] == pytest.approx(2, rel=0.03)
     assert found.kept == digits(math.exp(-found.e_folds), rel=1e-14)
     assert found.penalty == 5e-4
-    assert found.rotation_per_step == digits(math.sqrt(1e-4 / 1.9), rel=1e-4)
-    assert found.equilibrium_rms is None
-    assert "31.62 times the standard deviation" in text_of(found, "equilibrium-noise")
+    # 0.25 e-folds: the run ends before anything has settled.
+    assert found.rotation_per_step is found.equilibrium_rms is None
+    assert "leaves 78.1% of the initial" in text_of(found, "no-equilibrium")
+    longer = explain(5e-4, "torch.optim.SGD", run=replace(WHOLE, epochs=100))
+    assert longer.rotation_per_step == digits(math.sqrt(1e-4 / 1.9), rel=1e-4)
+    assert longer.equilibrium_rms is longer.rms_at_end is None
+    assert "would settle, at the peak lr" in text_of(longer, "equilibrium-noise")
+    assert "31.62 times the standard deviation" in text_of(longer, "equilibrium-noise")
+
+
+@pytest.mark.parametrize(
+    ("shape", "at_end"),
+    [("constant", 0.2226), ("linear", 0.133), ("cosine", 0.142), ("wsd", 0.190)],
+)
+def test_a_falling_lr_takes_the_size_of_weights_with_it(shape, at_end):
+    """AdamW ends where the real one does, below what its peak lr would settle at."""
+    run = Run(lr=0.01, steps=6000, schedule=Schedule(shape=shape))
+    found = explain(0.1, "torch.AdamW", run=run)
+    assert found.equilibrium_rms == digits(0.2226, rel=1e-3)
+    # Measured on 4,000 weights, 1 % each, and β₂ makes a second moment that wavers.
+    assert found.rms_at_end == digits(at_end, rel=0.02)
+
+
+def test_a_run_that_is_too_short_to_settle_has_no_equilibrium():
+    """Where the run leaves more than 1/e, it says after how many steps it would not."""
+    run = Run(lr=0.01, steps=900)
+    found = explain(0.1, "torch.AdamW", run=run)
+    assert found.equilibrium_rms is found.rms_at_end is None
+    assert found.rotation_per_step is None
+    # 1 over -ln(1 - 1e-3).
+    assert "about 999 steps" in text_of(found, "no-equilibrium")
+    longer = explain(0.1, "torch.AdamW", run=replace(run, steps=1000))
+    assert longer.rms_at_end == digits(0.2226 * (1 - math.exp(-2)) ** 0.5, rel=1e-3)
+
+
+@pytest.mark.parametrize("steps", [500, 10**9])
+def test_no_decay_has_no_sign(steps):
+    """λ = 0 has 0 e-folds, not -0."""
+    run = Run(lr=0.1, steps=steps, momentum=0.9)
+    for name in ("torch.AdamW", "torch.SGD", "timm.adan", "timm.adamc"):
+        found = explain(0, name, run=run)
+        assert math.copysign(1, found.e_folds) == 1
+        assert (found.e_folds, found.kept) == (0, 1)
 
 
 def test_adamw_settles_at_a_known_size():

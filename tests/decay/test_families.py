@@ -293,5 +293,5 @@ def test_e_folds_that_no_float_gives_are_refused(name):
 )
 def test_a_run_of_endless_steps_is_refused(name):
     """No family asks for the memory of a list that no machine holds."""
-    with pytest.raises(RangeError, match="steps must be at most 10,000,000"):
-        FAMILIES[name].survival(1e-3, Run(lr=0.1, steps=10**18))
+    with pytest.raises(RangeError, match="steps must be at most 10,000,000 to list"):
+        FAMILIES[name].survival_path(1e-3, Run(lr=0.1, steps=10**18))

@@ -17,9 +17,12 @@ from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UnknownNameError
 
 OPTIMIZERS = ("torch.optim.SGD", "torch.optim.AdamW", "loshchilov2019.lambda")
+WIDTH = {"wang-aitchison-width", "completep", "completed-p", "fan", "qiu"}
+BATCH = {"power-lines-batch", "power-lines", "completed-p"}
 KEPT = {
     "half-life-epochs": "epochs",
     "half-life-examples": "examples",
+    "half-life-tokens": "tokens",
     "half-life-run": "run",
     "half-life-steps": "steps",
 }
@@ -154,6 +157,122 @@ def test_the_question_carried_over_to_adamw():
     found = answers(rescale(0.5, "torch.AdamW", before=before, after=after))
     assert found["question-layer-mean"].value == digits(0.25, rel=1e-14)
     assert found["neal"].value is None
+
+
+@pytest.mark.parametrize("shrink", [0.01, 0.05])
+@pytest.mark.parametrize(
+    ("rule", "change", "factor"),
+    [
+        ("power-lines-batch", {"batch_size": 256}, 8),
+        ("power-lines", {"batch_size": 256}, 8 * 8**-0.473),
+        ("sde-sqrt", {"batch_size": 256, "lr": 8**0.5}, 8**0.5),
+        ("nanochat", {"batch_size": 256, "lr": 8**0.5}, 8**-0.5),
+        ("loshchilov-hutter", {"steps": 400}, 1 / 2),
+        ("fan", {"width": 256, "lr": 1 / 4}, 2),
+        ("qiu", {"width": 256}, 1 / 4),
+        ("nanochat-width", {"width": 128}, 1 / 4),
+        ("completep", {"width": 256, "lr": 1 / 4}, 4),
+    ],
+)
+def test_a_published_lambda_is_scaled_itself(shrink, rule, change, factor):
+    """At a decay of 1 % or 5 % a step too, λ moves by the factor of the paper."""
+    facts = {"batch_size": 32, "steps": 100, "width": 64, "lr": 1.0}
+    after = Run(tokens_per_example=16, **facts | change)
+    before = Run(tokens_per_example=16, **facts)
+    found = answers(rescale(shrink, "torch.AdamW", before=before, after=after))
+    assert found[rule].why_not == ""
+    # 1e-12: logarithms of the factors, and two products.
+    assert found[rule].value == digits(shrink * factor, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "rule"),
+    [
+        ("loshchilov2019.lambda-norm", "loshchilov-hutter"),
+        ("bergsma2025.tau", "half-life-run"),
+        ("wang-aitchison2024.tau-epoch", "half-life-epochs"),
+    ],
+)
+def test_what_a_rule_keeps_stays_to_the_digit(name, rule):
+    """The knob in which a paper states its rule keeps its number under that rule."""
+    before = Run(lr=1e-3, batch_size=100, dataset_size=10_000, epochs=10)
+    after = Run(lr=1e-3, batch_size=400, dataset_size=20_000, epochs=5)
+    found = answers(rescale(0.05, name, before=before, after=after))
+    assert found[rule].value == digits(0.05, rel=1e-13)  # there and back
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["timm.adan", "optax.contrib.momo", "optimi.Adan", "torch.optim.ASGD:lambd"],
+)
+def test_a_half_life_rule_needs_nothing_but_a_half_life(name):
+    """Proximal decay and ASGD's lambd have one, so the half-life rules apply."""
+    before = Run(lr=0.1, batch_size=100, dataset_size=10_000, epochs=10)
+    after = Run(lr=0.1, batch_size=200, dataset_size=10_000, epochs=20)
+    found = rescale(1e-3, name, before=before, after=after)
+    for rule, clock in KEPT.items():
+        answer = answers(found)[rule]
+        if rule not in {"half-life-tokens", "half-life-steps"}:
+            assert answer.why_not == ""
+            expected = found.before.half_life[clock]
+            assert answer.half_life[clock] == digits(expected, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "applies"),
+    [
+        ("keras.optimizers.SGD", True),
+        ("timm.sgdw", True),
+        ("pytorch_optimizer.SGDW", True),
+        ("torch.optim.AdamW", False),
+        ("tfa.optimizers.SGDW", False),  # without the lr in it
+    ],
+)
+def test_the_linear_rule_of_sgd_holds_where_the_lr_multiplies_its_decay(name, applies):
+    """SGD's lr and batch grow together and λ stays, in the gradient or beside it."""
+    before, after = Run(lr=0.1, batch_size=32), Run(lr=0.4, batch_size=128)
+    found = answers(rescale(1e-3, name, before=before, after=after))["linear-lr"]
+    assert found.applies is applies
+    assert found.value == (1e-3 if applies else None)
+
+
+def test_half_the_epochs_need_no_length_of_an_epoch():
+    """A ratio of epochs is enough for a share of the run, with an lr or without."""
+    for lr in (None, 1e-3):
+        before, after = Run(lr=lr, epochs=3), Run(lr=lr, epochs=1.5)
+        found = answers(rescale(0.01, "torch.AdamW", before=before, after=after))
+        # 1e-4: a half-life that is kept to second order in a shrink of 1e-5.
+        assert found["half-life-run"].value == digits(0.02, rel=1e-4)
+        assert found["power-lines"].value == digits(0.01 * 2**0.473, rel=1e-12)
+        assert "needs tokens_per_example" in found["half-life-tokens"].why_not
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "expected"),
+    [
+        ("torch.optim.SGD", {"batch_size": 64, "lr": 0.2}, {"linear-lr"}),
+        ("torch.optim.AdamW", {"batch_size": 64}, BATCH),
+        ("torch.optim.AdamW", {"steps": 800}, {"power-lines", "loshchilov-hutter"}),
+        ("torch.optim.AdamW", {"lr": 0.2}, set()),
+        ("torch.optim.AdamW", {"width": 128, "lr": 0.05}, WIDTH | {"nanochat-width"}),
+        ("half-life:steps", {"batch_size": 64}, BATCH),
+    ],
+)
+def test_what_was_measured_is_marked(name, after, expected):
+    """An answer is marked where its authors measured such a change and family."""
+    facts = {"lr": 0.1, "batch_size": 32, "steps": 400, "width": 64}
+    before, later = Run(**facts), Run(**facts | after)
+    found = rescale(100.0 if ":" in name else 1e-3, name, before=before, after=later)
+    assert {each.rule for each in found.rules if each.measured} == expected
+
+
+def test_width_and_batch_at_once():
+    """Complete(d)P's joint rule takes twice the width and four times the batch."""
+    before = Run(lr=1e-3, width=64, batch_size=32, steps=400, tokens_per_example=8)
+    after = Run(lr=1e-3, width=128, batch_size=128, steps=100, tokens_per_example=8)
+    found = answers(rescale(0.1, "torch.AdamW", before=before, after=after))
+    assert found["completed-p"].value == digits(0.4, rel=1e-12)
+    assert "an lr times 0.5, here" in found["completep"].why_not
 
 
 def test_a_summed_penalty_has_the_data_in_its_number():

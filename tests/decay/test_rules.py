@@ -11,6 +11,7 @@ from tolerance import digits
 
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.half_life import CLOCKS
+from dwindle.decay.lambd import LAMBD
 from dwindle.decay.rule import FAMILY_WORDS, QUANTITIES, Rule
 from dwindle.decay.rules import RULES, predict, resolve_rule, rules
 from dwindle.errors import RangeError, UnknownNameError
@@ -25,6 +26,8 @@ BASE = {
     "epochs": 30,
     "steps": 600,
     "lr": 0.05,
+    "tokens_per_example": 1,
+    "tokens_per_step": 32,
     "tokens": 19200,
 }
 VERDICT_COLUMNS = (
@@ -103,8 +106,8 @@ def test_a_factor_is_the_product_of_powers(rule, before, after, data):
         ("half-life-run", "schedule-only", {"epochs": 2, "steps": 2, "lr": 3}, 1 / 2),
         ("half-life-steps", "decoupled", {"lr": 1 / 4}, 4),
         ("wang-aitchison-width", "decoupled", {"width": 2, "lr": 1 / 2}, 2),
-        ("power-lines-batch", "decoupled", {"batch_size": 4}, 4),
-        ("power-lines", "decoupled", {"batch_size": 4, "steps": 1 / 4}, 4),
+        ("power-lines-batch", "decoupled", {"batch_size": 4, "tokens_per_step": 4}, 4),
+        ("power-lines", "decoupled", {"tokens_per_step": 4, "steps": 1 / 4}, 4),
         ("power-lines", "decoupled", {"epochs": 2, "tokens": 2}, 2**-0.473),
         ("power-lines", "decoupled", {"width": 2, "weights": 4}, 4**-0.527),
         ("sde-sqrt", "decoupled", {"batch_size": 4, "lr": 2}, 2),
@@ -114,7 +117,9 @@ def test_a_factor_is_the_product_of_powers(rule, before, after, data):
         ("fan", "decoupled", {"width": 4, "lr": 1 / 4}, 2),
         ("qiu", "schedule-only", {"width": 4}, 1 / 4),
         ("nanochat-width", "decoupled", {"width": 2}, 1 / 4),
-        ("nanochat", "decoupled", {"batch_size": 4, "lr": 2, "tokens": 1}, 2),
+        ("nanochat", "decoupled", {"tokens_per_step": 4, "lr": 2}, 2),
+        ("completed-p", "decoupled", {"width": 2, "tokens_per_step": 4, "lr": 1}, 4),
+        ("completed-p", "decoupled", {"tokens": 4, "steps": 4, "lr": 1 / 2}, 1 / 2),
         ("nanochat", "decoupled", {"epochs": 2, "tokens": 2, "steps": 2}, 1 / 2),
     ],
 )
@@ -147,8 +152,14 @@ def test_silence_is_not_a_prediction(rule, family, factors, why):
 @pytest.mark.parametrize(
     ("rule", "before", "after", "why"),
     [
-        ("question-layer-mean", {"width": 64}, {"width": 128}, "the units of every"),
-        ("half-life-run", {"epochs": 30}, {"epochs": 60}, "needs steps before and aft"),
+        ("question-layer-mean", {"width": 64}, {"width": 128}, "or --units of every"),
+        ("half-life-run", {"dataset_size": 9}, {"dataset_size": 8}, "needs steps bef"),
+        (
+            "half-life-tokens",
+            {"batch_size": 8},
+            {"batch_size": 8, "tokens_per_example": 9},
+            "needs tokens_per_step before and after",
+        ),
         ("bengio-map", {"dataset_size": 9, "lr": 1}, {"lr": 1}, "dataset_size before"),
     ],
 )
@@ -168,6 +179,49 @@ def test_steps_and_tokens_follow_from_the_others():
     after = before | {"epochs": 20}
     there = predict("power-lines", family="decoupled", before=before, after=after)
     assert there.factor == digits(2**-0.473, rel=1e-14)  # one logarithm
+
+
+@pytest.mark.parametrize(
+    ("rule", "lr", "change", "expected"),
+    [
+        # Twice the length at half the batch is the same number of tokens.
+        ("power-lines-batch", 1, {"batch_size": 1 / 2, "tokens_per_example": 2}, 1),
+        ("power-lines", 1, {"batch_size": 1 / 2, "tokens_per_example": 2}, 1),
+        ("nanochat", 1, {"batch_size": 1 / 2, "tokens_per_example": 2}, 1),
+        # At the same batch and steps: B/(lr·τ·D) with τ ∝ (D/P)^-0.527.
+        ("power-lines-batch", 1, {"tokens_per_example": 2}, 2),
+        ("power-lines", 1, {"tokens_per_example": 2}, 2**0.527),
+        ("nanochat", 2**0.5, {"tokens_per_example": 2}, 2**-0.5),
+        ("half-life-tokens", 1, {"tokens_per_example": 2}, 2),
+        ("half-life-run", 1, {"tokens_per_example": 2}, 1),
+    ],
+)
+def test_language_model_rules_count_the_batch_in_tokens(rule, lr, change, expected):
+    """A changed sequence length is a changed batch: both are tokens in a step."""
+    before = {"batch_size": 512, "tokens_per_example": 1024, "steps": 10_000, "lr": 1}
+    after = {name: value * change.get(name, 1) for name, value in before.items()}
+    there = predict(rule, family="decoupled", before=before, after=after | {"lr": lr})
+    assert there.why_not == ""
+    # 1e-14: a few logarithms and one exponential.
+    assert there.factor == digits(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("rule", ["power-lines", "half-life-run", "half-life-steps"])
+def test_half_the_epochs_are_half_the_steps(rule):
+    """What stands on neither side stays, so epochs alone give the ratio of steps."""
+    before, after = {"epochs": 3}, {"epochs": 1.5}
+    there = predict(rule, family="decoupled", before=before, after=after)
+    expected = {"half-life-run": 2.0, "power-lines": 2**0.473}.get(rule)
+    assert there.factor == (expected and digits(expected, rel=1e-14))
+
+
+def test_what_follows_from_a_change_is_no_change_of_its_own():
+    """More steps are more tokens; a rule about steps is not silent on them."""
+    before = {"batch_size": 32, "steps": 100, "tokens": 3200}
+    after = before | {"steps": 200, "tokens": 6400}
+    for rule in ("loshchilov-hutter", "half-life-run"):
+        there = predict(rule, family="decoupled", before=before, after=after)
+        assert (there.why_not, there.silent_on) == ("", ())
 
 
 def test_what_a_rule_is_silent_on_is_told():
@@ -205,8 +259,10 @@ def test_the_columns_of_the_verdict_are_rules():
 def test_a_record_is_complete(rule):
     """Each rule has known quantities and families, a source, evidence, a sentence."""
     assert set(rule.exponents) | set(rule.lr_exponents) <= set(QUANTITIES)
-    assert set(rule.families) <= set(FAMILIES)
+    assert set(rule.families) <= {*FAMILIES, LAMBD.name}
     assert rule.clock in {None, *CLOCKS}
+    assert set(rule.measured_over) <= set(QUANTITIES) - {"lr"}
+    assert set(rule.measured_for or ()) <= set(rule.families)
     assert all((rule.source, rule.evidence, rule.keeps))
     assert rule.sentence.endswith(".")
     assert hash(rule) == hash(resolve_rule(rule.name))

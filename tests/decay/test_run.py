@@ -35,6 +35,8 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
         ({"nesterov": True}, r"momentum must be above 0.*torch\.optim\.SGD insists"),
         ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening 0"),
         ({"units": (4, 3, 2), "depth": 2}, "depth must be 1, as units say. Got 2"),
+        ({"parameters": 0}, "parameters must be at least 1. Got 0"),
+        ({"units": (4, 3, 2), "parameters": 9}, "parameters must be 18, as units say"),
         ({"units": (4, 3, 2), "width": 5}, "width must be 3, as units say. Got 5"),
         (
             {"batch_size": 8, "dataset_size": 80, "epochs": 2, "steps": 21},
@@ -88,6 +90,20 @@ def test_a_missing_fact_names_the_formula_that_needs_it():
     with pytest.raises(MissingFactError, match=r"needs weights.*--units"):
         Run(width=3).require("weights", "A normalization")
     assert Run(lr=0.5).require("lr", "anything") == 0.5
+
+
+def test_parameters_and_tokens_are_quantities_of_scale():
+    """What a transformer has instead of units, and a step instead of examples."""
+    run = Run(parameters="124e6", batch_size=512, tokens_per_example=1024, steps=10)
+    assert run.weights == 124_000_000
+    assert run.quantities() == {
+        "weights": 124e6,
+        "batch_size": 512,
+        "steps": 10,
+        "tokens_per_example": 1024,
+        "tokens_per_step": 2**19,
+        "tokens": 10 * 2**19,
+    }
 
 
 def test_layers_tell_weights_width_and_depth():

@@ -208,7 +208,7 @@ def _without_advice(warning: Caution, told: Explanation) -> str:
 
 
 def _code_of(warning: Caution, told: Explanation, run: Run) -> str | None:
-    # A run that is too long to follow is impossible too, but no fault of the decay.
+    # What a long run leaves may be unknown where a step's shrink is not: no fault.
     if warning.code == "impossible":
         return "DW024" if told.shrink_per_step is None else None
     if warning.code == "late-dead-zone":

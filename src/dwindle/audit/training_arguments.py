@@ -59,7 +59,7 @@ _ITS_OWN = frozenset(
         "output_dir",
     }
 )
-_SCHEDULE_FIELDS = ("shape", "warmup", "final")
+_SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
 _SGD_OPTIONS = frozenset({"momentum", "dampening", "nesterov"})
 
 

@@ -16,6 +16,8 @@ OPTIONS = (SETTING, *FACT_OPTIONS)
 CLOCK_TITLES = {"run": "of the run"}
 # Below this a count is told with its digits, from it on with separators: 1,771,904.
 COUNT_FROM = 1000
+# Two sizes of weights that differ by less are printed as one.
+ALIKE = 0.01
 
 
 def command(*, knob_value: str, as_json: bool, **words: object) -> None:
@@ -29,10 +31,10 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     if as_json:
         print_json(found.as_dict())
     else:
-        _show(found)
+        _show(found, is_constant=run.schedule.is_constant)
 
 
-def _show(found: Explanation) -> None:
+def _show(found: Explanation, *, is_constant: bool) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
@@ -42,7 +44,7 @@ def _show(found: Explanation) -> None:
     if any(value is not None for value in found.half_life.values()):
         console.print(_half_lives(found))
         console.print()
-    console.print(facts_table(_facts(found)))
+    console.print(facts_table(_facts(found, is_constant=is_constant)))
     console.print()
     console.print(_warnings(found))
     console.print()
@@ -85,23 +87,34 @@ def time_on(clock: str, times: Mapping[str, float | None]) -> str:
     return f"{value:,.0f}" if value >= COUNT_FROM else f"{value:.4g}"
 
 
-def _facts(found: Explanation) -> dict[str, str]:
+def _facts(found: Explanation, *, is_constant: bool) -> dict[str, str]:
     left = (
         "" if found.kept is None else f" ({100 * found.kept:.3g}% of a weight is left)"
     )
+    is_endless = found.e_folds is None and found.kept == 0
+    e_folds = "∞" if is_endless else _number_or_nothing(found.e_folds)
     turn = found.rotation_per_step
     degrees = "" if turn is None else f"{number(turn)} rad ({math.degrees(turn):.3g}°)"
+    settles = "weights settle at" if is_constant else "weights would settle at"
+    at_end = _number_or_nothing(found.rms_at_end)
+    if math.isclose(found.rms_at_end or 0, found.equilibrium_rms or 0, rel_tol=ALIKE):
+        at_end = ""
     told = {
         "shrink per step": _number_or_nothing(found.shrink_per_step),
-        "e-folds of the run": _number_or_nothing(found.e_folds) + left,
+        "e-folds of the run": e_folds + left,
         "penalty λ": _number_or_nothing(found.penalty),
-        "weights settle at": _number_or_nothing(found.equilibrium_rms),
+        settles: _number_or_nothing(found.equilibrium_rms),
+        "weights end at": at_end,
         "weights turn per step": degrees,
         "family": found.family or "",
     }
+    at_peak = "" if is_constant else ", at the peak lr"
     units = {
         "penalty λ": "  in: mean loss + λ/2 · Σ w²",
         "weights settle at": "  (RMS)",
+        "weights would settle at": f"  (RMS){at_peak}",
+        "weights end at": "  (RMS)",
+        "weights turn per step": at_peak,
     }
     return {name: f"{text}{units.get(name, '')}" for name, text in told.items() if text}
 

@@ -1,7 +1,9 @@
 """The fact options: a table, the Runs that they say, and ``before:after``."""
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
@@ -39,7 +41,13 @@ class Fact:
 
 
 FACTS = (
-    Fact("lr", "--lr", "LR", "learning rate at its peak", read_number),
+    Fact(
+        "lr",
+        "--lr",
+        "LR",
+        "learning rate at its peak; 1e-3:linear or 1e-3:sqrt goes with the batch",
+        read_number,
+    ),
     Fact("momentum", "--momentum", "SHARE", "momentum of SGD", read_share),
     Fact("dampening", "--dampening", "SHARE", "its dampening", read_share),
     Fact("batch_size", "--batch-size", "N", "examples in a step", read_whole),
@@ -50,20 +58,32 @@ FACTS = (
     Fact("warmup", "--warmup", "SHARE", "share of steps that the lr rises", read_share),
     Fact("final", "--final-lr", "SHARE", "last lr as a share of the peak", read_share),
     Fact(
+        "decay_share",
+        "--decay-share",
+        "SHARE",
+        "share of steps in which wsd falls",
+        read_share,
+    ),
+    Fact(
         "tokens_per_example",
         "--tokens-per-example",
         "N",
         "tokens in an example: the sequence length",
         read_number,
     ),
+    Fact("batch_tokens", "--batch-tokens", "N", "tokens in a step", read_whole),
+    Fact("tokens", "--tokens", "N", "length of the run in tokens", read_number),
     Fact("width", "--width", "N", "units of a hidden layer", read_whole),
     Fact("depth", "--depth", "N", "hidden layers", read_whole),
+    Fact("parameters", "--parameters", "N", "weights of the network", read_whole),
     Fact("units", "--units", "N,N,..", "all layers: 784,256,256,10", _read_sizes),
     Fact(
         "dtype", "--dtype", "NAME", "float32, bfloat16: what holds weights", read_text
     ),
 )
-SCHEDULE_FIELDS = ("shape", "warmup", "final")
+# An lr that goes with the batch: --lr 1e-3:linear.
+LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
+SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
 NESTEROV = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 FACT_OPTIONS = (*(fact.option for fact in FACTS), NESTEROV)
 
@@ -119,17 +139,79 @@ class WrittenFacts:
             RangeError: If a fact cannot be read.
 
         """
-        known = {
-            fact.field: fact.read(fact.name, _part(fact.name, text, side))
+        parts = {
+            fact.field: _part(fact.name, text, side)
             for fact in FACTS
             if (text := self.texts.get(fact.field)) is not None
         }
+        power = None if side == 0 else LR_POWERS.get(parts.get("lr", ""))
+        if power is not None:
+            parts.pop("lr")
+        known = {
+            fact.field: fact.read(fact.name, parts[fact.field])
+            for fact in FACTS
+            if fact.field in parts
+        }
+        known = _with_tokens_as_examples(known)
+        if power is not None:
+            before = self.known(0)
+            known["lr"] = before["lr"] * _batch_ratio(before, known) ** power
         return known | ({"nesterov": True} if self.nesterov else {})
 
     def _side(self, side: int) -> Run:
         known = self.known(side)
         shape = {name: known.pop(name) for name in SCHEDULE_FIELDS if name in known}
         return Run(schedule=Schedule(**shape), **known)
+
+
+def _batch_ratio(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+    """Return the growth of the batch that an lr goes with, in tokens where known."""
+    sizes = [
+        side["batch_size"] * side.get("tokens_per_example", 1.0)
+        for side in (before, after)
+        if "batch_size" in side
+    ]
+    if len(sizes) < 2:  # noqa: PLR2004
+        must = "An lr that goes with the batch must come with the batch."
+        remedy = "Add --batch-size 256:2048, or write the lr as a number."
+        raise UsageError(must, "no --batch-size", remedy)
+    return float(sizes[1] / sizes[0])
+
+
+def _with_tokens_as_examples(known: dict[str, Any]) -> dict[str, Any]:
+    """Read tokens as facts of a run: what is counted in tokens has examples of one.
+
+    Raises:
+        UsageError: If tokens are given without, or beside, what they stand for.
+
+    """
+    in_step, tokens = known.pop("batch_tokens", None), known.pop("tokens", None)
+    if in_step is not None:
+        _refuse_beside("--batch-tokens", known, ("batch_size", "tokens_per_example"))
+        known |= {"batch_size": in_step, "tokens_per_example": 1.0}
+    if tokens is None:
+        return known
+    _refuse_beside("--tokens", known, ("steps", "epochs"))
+    if None in (known.get("batch_size"), known.get("tokens_per_example")):
+        must = "--tokens must come with the tokens in a step."
+        remedy = "Add --batch-tokens, or --batch-size with --tokens-per-example."
+        raise UsageError(must, f"--tokens {tokens:g}", remedy)
+    steps = tokens / (known["batch_size"] * known["tokens_per_example"])
+    if not 1 <= steps < math.inf:
+        must = "at least the tokens in a step"
+        raise RangeError("--tokens", tokens, must)
+    return known | {"steps": round(steps)}
+
+
+def _refuse_beside(
+    option: str, known: Mapping[str, Any], fields: Sequence[str]
+) -> None:
+    beside = [
+        fact.name for fact in FACTS if fact.field in fields and fact.field in known
+    ]
+    if beside:
+        must = f"{option} must stand without {' and '.join(beside)}, which it replaces."
+        raise UsageError(must, f"{option} and {', '.join(beside)}", "Leave out one.")
 
 
 def _part(name: str, text: str, side: int) -> str:

@@ -25,7 +25,7 @@ OTHER_FACTS: Mapping[str, Callable[["Run"], object]] = {
     "schedule": lambda run: run.schedule.shape,
     "warm-up": lambda run: run.schedule.warmup,
     "final lr": lambda run: run.schedule.final,
-    "tokens per example": lambda run: run.tokens_per_example,
+    "fall of wsd": lambda run: run.schedule.decay_share,
     "dtype": lambda run: run.dtype,
 }
 
@@ -34,7 +34,7 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     """Say what to type after a change of scale, under every rule that speaks of it.
 
     Write what changes as before:after, as in --batch-size 256:2048 --lr 1e-3:2e-3, and
-    what stays once.
+    what stays once. An lr that goes with the batch is --lr 1e-3:linear, or 1e-3:sqrt.
     """
     facts = WrittenFacts.from_words(words)
     before, after = facts.runs()
@@ -54,6 +54,8 @@ def _show(found: Rescaling, before: "Run", after: "Run") -> None:
     console.print(f"\n  {found.knob} = {value}, and the scale changes:")
     console.print(f"  {_changes(before, after)}\n")
     console.print(_answers(found))
+    console.print("\n  [dim]Rules whose authors measured such a change[/]")
+    console.print(_measured(found.rules))
     console.print("\n  [dim]Rules that do not apply, and why[/]")
     console.print(_reasons(answer for answer in found.rules if not answer.applies))
     console.print("\n  [dim]dwindle rules RULE tells the source of one.[/]\n")
@@ -102,10 +104,21 @@ def _answers(found: Rescaling) -> "Table":
         effects = _effects(told, clock, with_penalty=has_penalty)
         value = f"[not bold default]{number(told.value)}[/]"
         table.add_row(f"[default]{title}[/]", value, *effects, "")
-    for each in (answer for answer in found.rules if answer.applies):
+    applying = (answer for answer in found.rules if answer.applies)
+    for each in sorted(applying, key=lambda answer: not answer.measured):
         effects = _effects(each, clock, with_penalty=has_penalty)
         table.add_row(each.rule, number(each.value), *effects, _worth(each))
     return table
+
+
+def _measured(answers: Iterable[RuleAnswer]) -> "Table":
+    """Name the answers that rest on a measurement of such a change, not on argument."""
+    found = {
+        each.rule: f"{number(each.value)}, {each.evidence}"
+        for each in answers
+        if each.measured
+    }
+    return facts_table(found or {"none": "what applies is an argument, or practice"})
 
 
 def _effects(

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from dwindle.decay.dtypes import DEAD_BELOW, Rounding, rounding_of
+from dwindle.decay.equilibrium import MOST_THAT_STAYS
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
@@ -89,13 +90,28 @@ def of_underflow(what: str) -> Caution:
     return Caution("impossible", f"These facts make {what} too small to be told.")
 
 
-def of_noise(rms_per_noise: float) -> Caution:
+def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Caution:
     """Say the equilibrium that depends on how noisy the gradients are."""
+    falls = not run.schedule.is_constant
+    settle = "would settle, at the peak lr," if falls else "settle"
+    end = ""
+    if falls and at_end is not None:
+        end = f" At the end of this run it is {at_end:.4g} times that deviation."
     text = (
-        f"Decay and noise settle at weights with an RMS of {rms_per_noise:.4g} times "
-        "the standard deviation of a weight's gradient, which is not known here."
+        f"Decay and noise {settle} at weights with an RMS of {rms_per_noise:.4g} times "
+        f"the standard deviation of a weight's gradient, which is not known here.{end}"
     )
     return Caution("equilibrium-noise", text)
+
+
+def of_short_run(kept: float, shrink: float) -> Caution:
+    """Say that a run ends before its weights settle."""
+    steps = -math.log(MOST_THAT_STAYS) / -math.log1p(-shrink)
+    text = (
+        f"No equilibrium is reached: the run leaves {100 * kept:.3g}% of the initial "
+        f"weights. At the peak lr it would take about {steps:,.0f} steps."
+    )
+    return Caution("no-equilibrium", text)
 
 
 def of_layers(knob: Knob) -> Caution:
@@ -119,7 +135,7 @@ def of_decay(
     if share is not None and share > 1:
         text = (
             f"Averaged over the run, the half-life is {share:.3g} runs: most of the "
-            "initial weights stay, and no equilibrium is reached."
+            "initial weights stay."
         )
         yield Caution("longer-than-the-run", text)
     if epochs is not None and epochs < 1 and (run.epochs is None or run.epochs > 1):

@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from dwindle.decay.families import FAMILIES, Family
 from dwindle.decay.half_life import (
+    Clock,
     HalfLife,
     half_life_from_shrink,
     shrink_from_half_life,
@@ -174,13 +175,25 @@ _NESTEROV = (
     "x = s·(1 − μ − s)/((1 − (1 + μ)·s)·η)",
 )
 
+# What makes steps of a time on a clock, and back.
+_CLOCK_FACTORS: Mapping[Clock, tuple[str, str]] = {
+    "steps": ("", ""),
+    "examples": ("/(examples per step)", "·(examples per step)"),
+    "epochs": ("·(steps per epoch)", "/(steps per epoch)"),
+    "tokens": ("/(tokens per step)", "·(tokens per step)"),
+    "run": ("·(steps of the run)", "/(steps of the run)"),
+}
+
 
 def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
     """Return the formula from the number to the shrink, and the one back."""
-    if knob.timescale:
-        return "s = 1/x, in steps", "x = 1/s, in steps"
     if knob.clock is not None:
-        return "s = 1 − 2^(−1/h)", "h = −ln 2/ln(1 − s), in steps"
+        to_steps, from_steps = _CLOCK_FACTORS[knob.clock]
+        time = "x" if knob.timescale else "h"
+        steps = f"({time}{to_steps})" if to_steps else time
+        if knob.timescale:
+            return f"s = 1/{steps}", f"x = 1/s{from_steps}"
+        return f"s = 1 − 2^(−1/{steps})", f"h = −ln 2/ln(1 − s){from_steps}"
     if knob.is_rate:
         return "s", "s"
     forward, inverse = _family_formulas(str(knob.family), facts_of(knob, run))

@@ -14,12 +14,26 @@ forms are the textbook variances of AR(2) and ARMA(2, 1) processes.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cache
+from itertools import pairwise
 from types import MappingProxyType
 
 from dwindle.decay.ranges import checked_knob
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
+
+# Weights have settled after one timescale 1/s, which leaves 1/e of the initial ones:
+# the RMS of what grew instead is then 7 % below the equilibrium.
+MOST_THAT_STAYS = math.exp(-1)
+# Decay and equilibrium are found at lrs this far apart, and between them by their logs:
+# as powers of the lr they are straight there, to fewer digits than are printed.
+_GRID = 1.2
+# At so small a share of the peak lr weights stay as they are.
+_NOTHING = 1e-12
+# So many parts of a run have an lr that is constant to three digits.
+_MOST_PARTS = 500
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +173,85 @@ def adamw_equilibrium(knob: float, run: Run) -> Equilibrium:
         kick=lr * (1 - memory),
     )
     return walk.equilibrium()
+
+
+def rms_at_end(
+    run: Run,
+    *,
+    equilibrium: Callable[[Run], Equilibrium],
+    shrink_per_step: Callable[[Run], float],
+) -> float:
+    """RMS of a weight at the end of a run whose lr follows its schedule.
+
+    A weight forgets its size at the rate of its decay, and takes on the one that the lr
+    of the moment would settle it at, R(η)::
+
+        R² ← (1 − s_t)² R² + (1 − (1 − s_t)²) R(η_t)²
+
+    from 0 on: noise alone, for a run that is long enough leaves nothing else. A long
+    run is cut into parts of a constant lr.
+
+    Args:
+        run: Gives lr, schedule and length.
+        equilibrium: Where weights settle in a run of constant lr.
+        shrink_per_step: What a step takes off them there; above 0.
+
+    Raises:
+        RangeError: If so strong a decay has no equilibrium.
+        MissingFactError: If the run has no lr or no length.
+
+    Example:
+        >>> run = Run(lr=0.01, steps=6000, schedule=Schedule(shape="linear"))
+        >>> there = rms_at_end(
+        ...     run,
+        ...     equilibrium=lambda run: adamw_equilibrium(0.1, run),
+        ...     shrink_per_step=lambda run: 0.1 * run.lr,
+        ... )
+        >>> f"{adamw_equilibrium(0.1, run).rms:.3f} {there:.3f}"
+        '0.223 0.134'
+
+    """
+    peak, rates = run.require("lr", "The size of weights at the end"), run.rates()
+
+    @cache
+    def logs_at(power: int) -> tuple[float, float]:
+        """Return the logs of decay and of variance at a lr of the grid."""
+        here = replace(run, lr=peak * _GRID**-power, schedule=Schedule())
+        decay = -math.log1p(-shrink_per_step(here))
+        return math.log(decay), 2 * math.log(equilibrium(here).rms)
+
+    variance = 0.0
+    for start, stop in pairwise(_ends_of_parts(rates.steps)):
+        multiplier = rates.at((start + stop) / 2 - 0.5)
+        if multiplier > _NOTHING:
+            place = -math.log(multiplier) / math.log(_GRID)
+            decay, settled = _between(logs_at, place)
+            forgotten = -math.expm1(-2 * (stop - start) * decay)
+            variance += forgotten * (settled - variance)
+    return math.sqrt(variance)
+
+
+def _between(
+    logs_at: Callable[[int], tuple[float, float]], place: float
+) -> list[float]:
+    """Return what lies between two lrs of the grid: powers of the lr, nearly."""
+    before, share = math.floor(place), place % 1
+    after = logs_at(before + 1 if share else before)
+    return [
+        math.exp((1 - share) * low + share * high)
+        for low, high in zip(logs_at(before), after, strict=True)
+    ]
+
+
+def _ends_of_parts(steps: int) -> list[float]:
+    """Return where parts of a run begin and end, ever shorter towards its end.
+
+    What happens last is forgotten least, and there the lr may fall by any factor.
+    """
+    if steps <= _MOST_PARTS:
+        return [float(step) for step in range(steps + 1)]
+    shares = (part / _MOST_PARTS for part in range(_MOST_PARTS + 1))
+    return [steps * (1 - (1 - share) ** 3) for share in shares]
 
 
 # By what a knob's record names; a family alone does not tell AdamW from Muon.

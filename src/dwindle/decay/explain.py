@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from dwindle.decay import cautions
 from dwindle.decay.cautions import Caution
@@ -14,7 +14,7 @@ from dwindle.decay.coordinates import (
     shrink_from_number,
     survival_from_number,
 )
-from dwindle.decay.equilibrium import EQUILIBRIA
+from dwindle.decay.equilibrium import EQUILIBRIA, MOST_THAT_STAYS, rms_at_end
 from dwindle.decay.half_life import (
     Clock,
     HalfLife,
@@ -28,6 +28,7 @@ from dwindle.decay.setting import Setting, Value, read_setting
 from dwindle.decay.written import said_of
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 
+_T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
 # In the order that people ask for them.
 _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens")
@@ -47,7 +48,9 @@ class Explanation:
         half_life_average: The same, averaged over the run.
         e_folds: -ln of what the run leaves of such a weight.
         kept: What the run leaves of it.
-        equilibrium_rms: Root mean square weight that decay and noise settle at.
+        equilibrium_rms: Root mean square weight that decay and noise settle at, or
+            would if the lr stayed at its peak.
+        rms_at_end: The same at the end of the run, under its schedule.
         rotation_per_step: Angle in radians that a weight vector then turns per step.
         penalty: Canonical coefficient λ of mean loss + (λ/2)·Σw².
         warnings: What to know before one believes the numbers.
@@ -66,6 +69,7 @@ class Explanation:
     e_folds: float | None = None
     kept: float | None = None
     equilibrium_rms: float | None = None
+    rms_at_end: float | None = None
     rotation_per_step: float | None = None
     penalty: float | None = None
     warnings: tuple[Caution, ...] = ()
@@ -122,6 +126,15 @@ def explain_setting(setting: Setting, run: Run) -> Explanation:
     return _Told(setting, run).explanation()
 
 
+@dataclass(frozen=True)
+class _Settled:
+    """Where weights settle, as far as that is known."""
+
+    rms: float | None = None
+    rms_at_end: float | None = None
+    rotation_per_step: float | None = None
+
+
 class _Told:
     """What is known of one setting in one run; owns the list of what is missing.
 
@@ -141,7 +154,7 @@ class _Told:
         kept = self._of_shrink("what the run leaves", survival_from_number)
         at_peak = self._on_clocks(self._half_life_steps(shrink))
         average = self._on_clocks(self._average_steps(e_folds, kept))
-        rms, rotation = self._equilibrium()
+        settled = self._settled(shrink, kept)
         penalty = self._penalty()
         return Explanation(
             knob=self._knob.name,
@@ -152,8 +165,9 @@ class _Told:
             half_life_average=average,
             e_folds=_finite(e_folds),
             kept=kept,
-            equilibrium_rms=rms,
-            rotation_per_step=rotation,
+            equilibrium_rms=settled.rms,
+            rms_at_end=settled.rms_at_end,
+            rotation_per_step=settled.rotation_per_step,
             penalty=penalty,
             update=update_line(self._knob, self._number, self._run),
             warnings=(
@@ -166,7 +180,7 @@ class _Told:
             ),
         )
 
-    def _told(self, what: str, formula: Callable[[], float]) -> float | None:
+    def _told(self, what: str, formula: Callable[[], _T]) -> _T | None:
         """Return what a formula gives, or remember what it lacks."""
         try:
             return formula()
@@ -217,23 +231,30 @@ class _Told:
             for clock in _CLOCK_ORDER
         }
 
-    def _equilibrium(self) -> tuple[float | None, float | None]:
-        """Return the RMS, where it needs no noise to be known, and the rotation."""
-        name = self._knob.equilibrium
-        if name is None or self._number == 0:
-            return None, None
+    def _settled(self, shrink: float | None, kept: float | None) -> _Settled:
+        """Return where weights settle; the RMS where it needs no noise to be known."""
+        name, number, run = self._knob.equilibrium, self._number, self._run
+        if name is None or number == 0:
+            return _Settled()
         balance = EQUILIBRIA[name]
-        rotation = self._told(
-            "a rotation per step",
-            lambda: balance(self._number, self._run).rotation_per_step,
+        there = self._told("a rotation per step", lambda: balance(number, run))
+        if there is None:
+            return _Settled()
+        if shrink and kept is not None and abs(kept) > MOST_THAT_STAYS:
+            self._cautions.append(cautions.of_short_run(kept, shrink))
+            return _Settled()
+        at_end = self._told(
+            "the size of weights at the end",
+            lambda: rms_at_end(
+                run,
+                equilibrium=lambda run: balance(number, run),
+                shrink_per_step=lambda run: shrink_from_number(self._knob, number, run),
+            ),
         )
-        if rotation is None:
-            return None, None
-        rms = balance(self._number, self._run).rms
         if name == "adamw":
-            return rms, rotation
-        self._cautions.append(cautions.of_noise(rms))
-        return None, rotation
+            return _Settled(there.rms, at_end, there.rotation_per_step)
+        self._cautions.append(cautions.of_noise(there.rms, at_end, run))
+        return _Settled(rotation_per_step=there.rotation_per_step)
 
     def _penalty(self) -> float | None:
         convention = penalty_convention_of(self._knob)

@@ -15,10 +15,11 @@ Survival is that of a weight with zero gradient from a fresh optimizer, step by 
 under the schedule. All of it keeps its digits down to a shrink of 1e-15. A knob, shrink
 or e-folds out of range raises RangeError, a fact that the run lacks MissingFactError;
 beyond the oscillation limit of momentum shrink and knob_for_shrink raise
-OscillationError, while survival and e-folds go on; the families of ``NO_RATE`` refuse
-everything.
+OscillationError, while survival and e-folds go on, up to a million steps; the families
+of ``NO_RATE`` refuse everything.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from dwindle.decay.no_rate import NO_RATE, NoRate
 from dwindle.decay.product import Product
 from dwindle.decay.proximal import Proximal
 from dwindle.decay.run import Run
+from dwindle.decay.stretches import Rates, Stretch
 from dwindle.errors import RefusedError
 
 Number = Callable[[float, Run], float]
@@ -62,14 +64,14 @@ def _lr(run: Run) -> float:
     return run.require("lr", "The shrink of a decay that is multiplied by the lr")
 
 
-def _under_lr(power: int) -> Callable[[Run], list[float]]:
+def _under_lr(power: int) -> Callable[[Run], Rates]:
     """Rates lr * m**power: what a decay sees that follows the schedule m so often."""
 
-    def rates(run: Run) -> list[float]:
+    def rates(run: Run) -> Rates:
         lr = _lr(run)  # once: a long run has half a million steps
         if power == 1:
-            return [lr * m for m in run.multipliers()]
-        return [lr * m**power for m in run.multipliers()]
+            return run.rates().map(lambda m: lr * m)
+        return run.rates().map(lambda m: lr * m**power)
 
     return rates
 
@@ -109,12 +111,18 @@ def asgd_family(*, lambd: float = 1e-4, alpha: float = 0.75) -> Family:
 
     """
 
-    def rates(run: Run) -> list[float]:
-        lrs = _under_lr(1)(run)
-        falling = (
-            lr / (1 + lambd * lr * t) ** alpha for t, lr in enumerate(lrs[:-1], start=1)
-        )
-        return [lrs[0], *falling]
+    def rates(run: Run) -> Rates:
+        first, *_ = lrs = _under_lr(1)(run).stretches
+        late = (_one_step_late(each, run.total_steps) for each in lrs)
+        started = Stretch(start=0, stop=1, at=lambda _: first.at(0))
+        return Rates((started, *(each for each in late if each.steps)))
+
+    def _one_step_late(lrs: Stretch, steps: int) -> Stretch:
+        def falling(step: float) -> float:
+            lr = lrs.at(step - 1)
+            return lr / math.pow(1 + lambd * lr * step, alpha)
+
+        return Stretch(start=lrs.start + 1, stop=min(lrs.stop + 1, steps), at=falling)
 
     return _product_family(
         "asgd",
@@ -171,13 +179,13 @@ _ALL = (
         "schedule-only",
         "F3 decoupled, times the schedule",
         "w ← w − (η_t/η_peak)·λ·w",
-        Product(peak=lambda _: 1.0, rates=lambda run: run.multipliers()),
+        Product(peak=lambda _: 1.0, rates=lambda run: run.rates()),
     ),
     _product_family(
         "constant",
         "F4 decoupled, constant",
         "w ← w − λ·w",
-        Product(peak=lambda _: 1.0, rates=lambda run: [1.0] * len(run.multipliers())),
+        Product(peak=lambda _: 1.0, rates=lambda run: run.rates().map(lambda _: 1.0)),
     ),
     _product_family(
         "corrected",
@@ -196,7 +204,7 @@ _ALL = (
         "proximal-schedule-only",
         "F7 proximal, times the schedule",
         "w ← w/(1 + (η_t/η_peak)·λ)",
-        Proximal(peak=lambda _: 1.0, rates=lambda run: run.multipliers()),
+        Proximal(peak=lambda _: 1.0, rates=lambda run: run.rates()),
     ),
     *(_refusing_family(name, reason) for name, reason in NO_RATE.items()),
 )

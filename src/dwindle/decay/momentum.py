@@ -19,14 +19,25 @@ Reference: torch 2.13.0, ``torch/optim/sgd.py``; the roots are derived from it.
 """
 
 import math
-from functools import lru_cache
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import lru_cache, partial
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
+from dwindle.decay.stretches import LONGEST_SWING, LONGEST_WALK
 from dwindle.decay.survival import Left, left_by, path_of
-from dwindle.errors import OscillationError
+from dwindle.errors import OscillationError, RangeError
+
+# ln of what is below the last digit of any number.
+_NO_DIGIT = math.log(1e-18)
+_TINY = 1e-100
+_LOST_TO_TINY = -math.log(_TINY)
+# At 0.99 of the oscillation limit the two roots are so near to each other that a
+# deviation lives for ten times as long as the momentum alone would keep it.
+_SHARE_OF_DECAY = 0.1
 
 
 def fastest_shrink(run: Run) -> float:
@@ -137,7 +148,9 @@ def survival(knob: float, run: Run) -> float:
 def survival_path(knob: float, run: Run) -> list[float]:
     """Weight after 0, 1, … steps, from 1."""
     shrinks = _step_shrinks(checked_knob(knob), run)
-    return path_of(shrinks) if shrinks[-1] < 1 else _weight_path(knob, run)
+    if shrinks[-1] < 1:
+        return path_of(shrinks)
+    return [weight * math.exp(-lost) for weight, lost in _weights(knob, run)]
 
 
 def knob_for_e_folds(target: float, run: Run) -> float:
@@ -150,12 +163,14 @@ def knob_for_e_folds(target: float, run: Run) -> float:
     """
     if checked_e_folds(target) == 0:
         return 0.0
+    average = -math.expm1(-target / run.total_steps)
+    if run.total_steps > LONGEST_WALK and average > fastest_shrink(run):
+        raise _oscillation("shrink_per_step", average, fastest_shrink(run), run)
     gain = _undamped(run) / (1 - run.momentum)
-    guess = target / (gain * _lr(run) * math.fsum(run.multipliers()))
     return increasing_root(
         lambda knob: _e_folds_before_zero(knob, run),
         target,
-        guess=guess,
+        guess=target / (gain * _lr(run) * run.rates().total(float)),
         ceiling=math.inf,
     )
 
@@ -163,55 +178,151 @@ def knob_for_e_folds(target: float, run: Run) -> float:
 # Many questions are asked of one setting, and each answer walks through the run.
 @lru_cache(maxsize=256)
 def _left(knob: float, run: Run) -> Left:
+    if run.total_steps > LONGEST_WALK:
+        try:
+            return Left(e_folds=_e_folds_at_length(knob, run))
+        except (OscillationError, RangeError):
+            if run.total_steps > LONGEST_SWING:
+                raise
     shrinks = _step_shrinks(knob, run)
     if shrinks[-1] < 1:
         return left_by(shrinks)
-    weight = _weight_path(knob, run)[-1]
-    lost = -math.log(abs(weight)) if weight else math.inf
+    *_, (weight, lost) = _weights(knob, run)
+    lost = lost - math.log(abs(weight)) if weight else math.inf
     return Left(e_folds=lost, sign=-1 if weight < 0 else 1)
 
 
 def _e_folds_before_zero(knob: float, run: Run) -> float:
+    if run.total_steps > LONGEST_WALK:
+        try:
+            return _e_folds_at_length(knob, run)
+        except (OscillationError, RangeError):
+            return math.inf
     shrinks = _step_shrinks(knob, run)
     return left_by(shrinks).e_folds if shrinks[-1] < 1 else math.inf
 
 
 def _step_shrinks(knob: float, run: Run) -> list[float]:
-    """Return the fraction that each step takes off, up to one that takes all.
+    """Return the fraction that each step takes off, up to one that takes all."""
+    return _walked(knob, run, run.multipliers())[0]
+
+
+def _walked(
+    knob: float, run: Run, multipliers: Iterable[float], buffer: float | None = None
+) -> tuple[list[float], float]:
+    """Return the fraction that each step takes off, and the buffer after them.
 
     The buffer is counted per unit of weight, so no digit is lost where a step takes
-    1e-15. That has no meaning once the weight is zero: a last value of 1 or more says
-    that only :func:`_weight_path` goes on.
+    1e-15; None is one that no step has filled yet. It has no meaning once the weight is
+    zero: a last shrink of 1 or more says that only :func:`_weights` goes on.
     """
     momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
     peak = _lr(run)
     shrinks = []
-    buffer, pull = 0.0, knob
-    for multiplier in run.multipliers():
-        buffer = momentum * buffer + pull
-        push = knob + momentum * buffer if nesterov else buffer
+    pull = knob if buffer is None else undamped * knob
+    filled = 0.0 if buffer is None else buffer
+    for multiplier in multipliers:
+        filled = momentum * filled + pull
+        push = knob + momentum * filled if nesterov else filled
         shrink = peak * multiplier * push
         shrinks.append(shrink)
         if shrink >= 1:
             break
-        buffer /= 1 - shrink
+        filled /= 1 - shrink
         pull = undamped * knob
-    return shrinks
+    return shrinks, filled
 
 
-def _weight_path(knob: float, run: Run) -> list[float]:
-    """Weight after 0, 1, … steps by the plain recurrence, which passes through zero."""
+def _e_folds_at_length(knob: float, run: Run) -> float:
+    """Return the e-folds of a run that is too long to be walked.
+
+    Where a stretch of the schedule begins, the buffer still shows what was before, so
+    the first steps are walked. Later the shrink is a smooth function of the step, and
+    :meth:`Stretch.total` needs it at a few places only.
+    """
+    memory, lost = _memory(knob, run), []
+    buffer: float | None = None
+    for stretch in run.rates().stretches:
+        walked = range(stretch.start, min(stretch.start + memory, stretch.stop))
+        shrinks, buffer = _walked(knob, run, map(stretch.at, walked), buffer)
+        checked_shrink(shrinks[-1])  # torch does not dampen the very first step
+        lost.append(left_by(shrinks).e_folds)
+        if walked.stop < stretch.stop:
+            settled = partial(_settled, knob, run, stretch.at, memory)
+            rest = replace(stretch, start=walked.stop)
+            lost.append(rest.total(lambda step, at=settled: -math.log1p(-at(step)[0])))  # type: ignore[misc]
+            buffer = settled(stretch.stop - 1)[1]
+    return math.fsum(lost)
+
+
+def _memory(knob: float, run: Run) -> int:
+    """Return after how many steps no digit of the buffer shows how it began.
+
+    A step leaves the ratio of the two roots of a deviation, which is largest at the
+    peak lr; at the oscillation limit the two meet.
+    """
+    shrink = shrink_per_step(knob, run)
+    stays = 1 - _lr(run) * knob if run.nesterov else 1.0
+    left = run.momentum * stays / (1 - shrink) ** 2
+    if left > run.momentum**_SHARE_OF_DECAY:
+        must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
+        remedy = "Lower the weight decay or the momentum."
+        raise RangeError("steps", run.total_steps, must, remedy)
+    return math.ceil(_NO_DIGIT / math.log(left)) if left else 1
+
+
+def _settled(
+    knob: float, run: Run, at: Callable[[float], float], memory: int, step: float
+) -> tuple[float, float]:
+    """Return shrink and buffer of a step long after the start of a smooth stretch.
+
+    A walk towards the step forgets the buffer that it began with. It begins with the
+    one that its first lr settles at: the slower that moves, the shorter a walk will do.
+    """
+    before, here = (_constant_buffer(knob, run, at(step - ago)) for ago in (memory, 0))
+    moved = abs(before / here - 1) if here else 0.0
+    share = 1 - math.log(moved) / _NO_DIGIT if moved else 0.0
+    start = min(memory, math.ceil(max(0.0, share) * memory)) + 1
+    buffer = _constant_buffer(knob, run, at(step - start))
+    steps = (at(step - ago) for ago in range(start - 1, -1, -1))
+    shrinks, buffer = _walked(knob, run, steps, buffer)
+    return shrinks[-1], buffer
+
+
+def _constant_buffer(knob: float, run: Run, multiplier: float) -> float:
+    """Return the buffer after a step, per unit of weight, if the lr is this for ever.
+
+    With ``c = (1 − d) λ`` the push u of plain momentum solves
+    ``η u² − (1 − μ + η c) u + c = 0``; Nesterov's has ``η λ`` off the weight besides.
+    """
+    lr, pull = _lr(run) * multiplier, _undamped(run) * knob
+    stays = 1 - lr * knob if run.nesterov else 1.0
+    scale = lr * run.momentum if run.nesterov else lr
+    total = stays - run.momentum + scale * pull
+    gap = max(0.0, total**2 - 4 * scale * pull * stays)
+    push = 2 * pull * stays / (total + math.sqrt(gap))
+    shrink = lr * (knob + run.momentum * push) if run.nesterov else lr * push
+    return push / (1 - shrink)
+
+
+def _weights(knob: float, run: Run) -> Iterator[tuple[float, float]]:
+    """Yield the weight after 0, 1, … steps by the plain recurrence, through zero too.
+
+    The weight is the first number times e to the minus second: so tiny a weight that a
+    float would round it is counted in larger units.
+    """
     momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
     peak = _lr(run)
-    weight, buffer, share = 1.0, 0.0, 1.0
-    path = [weight]
+    weight, buffer, share, lost = 1.0, 0.0, 1.0, 0.0
+    yield weight, lost
     for multiplier in run.multipliers():
         pull = knob * weight
         buffer = momentum * buffer + share * pull
         weight -= peak * multiplier * (pull + momentum * buffer if nesterov else buffer)
-        path.append(weight)
+        if 0 < abs(weight) < _TINY and abs(buffer) < _TINY:
+            weight, buffer, lost = weight / _TINY, buffer / _TINY, lost + _LOST_TO_TINY
+        yield weight, lost
         share = undamped
-    return path
 
 
 def _lr(run: Run) -> float:

@@ -1,13 +1,14 @@
 """Proximal decay: each step divides the weight by 1 + knob * rate."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
 from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
+from dwindle.decay.stretches import Rates
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +25,7 @@ class Proximal:
     """
 
     peak: Callable[[Run], float]
-    rates: Callable[[Run], Sequence[float]]
+    rates: Callable[[Run], Rates]
 
     def shrink_per_step(self, knob: float, run: Run) -> float:
         """Return the fraction that a step at the peak lr takes off: a/(1 + a)."""
@@ -39,7 +40,7 @@ class Proximal:
     def e_folds(self, knob: float, run: Run) -> float:
         """Return -ln of what the run leaves."""
         checked_knob(knob)
-        return math.fsum(math.log1p(knob * rate) for rate in self.rates(run))
+        return self.rates(run).total(lambda rate: math.log1p(knob * rate))
 
     def survival(self, knob: float, run: Run) -> float:
         """Return what the run leaves."""
@@ -48,7 +49,7 @@ class Proximal:
     def survival_path(self, knob: float, run: Run) -> list[float]:
         """Return what 0, 1, … steps leave."""
         checked_knob(knob)
-        lost = (math.log1p(knob * rate) for rate in self.rates(run))
+        lost = (math.log1p(knob * rate) for rate in self.rates(run).listed)
         return [math.exp(-e_folds) for e_folds in accumulate(lost, initial=0.0)]
 
     def knob_for_e_folds(self, e_folds: float, run: Run) -> float:
@@ -56,10 +57,10 @@ class Proximal:
         if checked_e_folds(e_folds) == 0:
             return 0.0
         rates = self.rates(run)
-        mean = math.fsum(rates) / len(rates)
+        mean = rates.total(float) / rates.steps
         return increasing_root(
-            lambda knob: math.fsum(math.log1p(knob * rate) for rate in rates),
+            lambda knob: rates.total(lambda rate: math.log1p(knob * rate)),
             e_folds,
-            guess=math.expm1(e_folds / len(rates)) / mean,
+            guess=math.expm1(e_folds / rates.steps) / mean,
             ceiling=math.inf,
         )

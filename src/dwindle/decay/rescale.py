@@ -11,6 +11,7 @@ from dwindle.decay.coordinates import (
 )
 from dwindle.decay.explain import ClockTimes, Explanation, explain_setting
 from dwindle.decay.half_life import (
+    Clock,
     HalfLife,
     half_life_from_shrink,
     shrink_from_half_life,
@@ -42,6 +43,7 @@ class RuleAnswer:
         applies: Whether the rule speaks of this change and this kind of knob.
         why_not: Why it does not.
         silent_on: What changed although the rule says nothing about it.
+        measured: Whether its authors measured such a change, rather than argued it.
         sentence: The rule in one sentence.
         source: Who published it.
 
@@ -57,6 +59,7 @@ class RuleAnswer:
     applies: bool
     why_not: str
     silent_on: tuple[str, ...]
+    measured: bool
     sentence: str
     source: str
 
@@ -154,6 +157,7 @@ def _answer(rule: Rule, setting: Setting, before: Run, after: Run) -> RuleAnswer
         applies=value is not None,
         why_not=why_not,
         silent_on=said.silent_on,
+        measured=value is not None and said.measured,
         sentence=rule.sentence,
         source=rule.source,
     )
@@ -169,13 +173,19 @@ def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
     if rule.coordinate == "penalty" and knob.is_rate:
         why = "it speaks of a coefficient, and a rate of decay has none"
         return Prediction(factor=None, why_not=why)
-    bare = _RATE_FAMILY if knob.is_rate else _BARE_PENALTY_FAMILY
     return predict(
         rule,
-        family=knob.family or bare,
+        family=_family_for(rule, knob),
         before=before.quantities(),
         after=after.quantities(),
     )
+
+
+def _family_for(rule: Rule, knob: Knob) -> str:
+    optimizer = knob.name.partition(":")[0].rpartition(".")[2].upper()
+    if knob.family == "decoupled" and optimizer in rule.decoupled_optimizers:
+        return rule.families[0]
+    return knob.family or (_RATE_FAMILY if knob.is_rate else _BARE_PENALTY_FAMILY)
 
 
 def _speaks_of_shape(rule: Rule) -> bool:
@@ -194,6 +204,8 @@ def _attempted(
     if before == after:
         return setting.number, ""
     try:
+        if rule.clock == "tokens":  # what neither run has is taken as 1, but not this
+            after.require("tokens_per_example", rule.name)
         if rule.coordinate == "penalty":
             return _by_penalty(setting, said, before, after), ""
         return _by_shrink(rule, setting, said, before, after), ""
@@ -220,13 +232,33 @@ def _by_penalty(setting: Setting, said: Prediction, before: Run, after: Run) -> 
 def _by_shrink(
     rule: Rule, setting: Setting, said: Prediction, before: Run, after: Run
 ) -> float:
-    shrink = shrink_from_number(setting.knob, setting.number, before)
+    knob = setting.knob
+    shrink = shrink_from_number(knob, setting.number, before)
     if shrink == 0:
         return setting.number
-    steps = half_life_from_shrink(shrink)
+    factor = 1.0 if said.shrink_factor is None else said.shrink_factor
     if rule.clock is not None:
-        kept = HalfLife.from_steps(steps, clock=rule.clock, run=before)
-        steps = kept.in_steps(after)
-    else:
-        steps /= 1.0 if said.shrink_factor is None else said.shrink_factor
-    return number_from_shrink(setting.knob, shrink_from_half_life(steps), after)
+        kept = _steps_at_same_time(rule.clock, _steps_of(knob, shrink), before, after)
+        steps = _steps_of(knob, shrink) / factor if kept is None else kept
+        after_it = 1 / steps if knob.timescale else shrink_from_half_life(steps)
+        return number_from_shrink(knob, after_it, after)
+    # The papers scale lr · λ itself, not the logarithm of what it leaves.
+    return number_from_shrink(knob, shrink * factor, after)
+
+
+def _steps_of(knob: Knob, shrink: float) -> float:
+    """Return the time that a rule keeps: the timescale 1/s of a knob that is one."""
+    return 1 / shrink if knob.timescale else half_life_from_shrink(shrink)
+
+
+def _steps_at_same_time(
+    clock: Clock, steps: float, before: Run, after: Run
+) -> float | None:
+    """Return the steps that take as long after the change; None where it is unknown.
+
+    What neither run has is taken as unchanged, so then the rule's powers are enough.
+    """
+    try:
+        return HalfLife.from_steps(steps, clock=clock, run=before).in_steps(after)
+    except MissingFactError:
+        return None

@@ -6,7 +6,7 @@ known, so a shrink rule also says what happens to λ when only the lr changes.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from itertools import chain
 from types import MappingProxyType
@@ -15,17 +15,32 @@ from typing import Literal
 from dwindle.decay.half_life import Clock
 from dwindle.errors import RangeError
 
-PRIMARY = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
+PRIMARY = (
+    "width",
+    "depth",
+    "batch_size",
+    "dataset_size",
+    "epochs",
+    "tokens_per_example",
+    "lr",
+)
 # What must stay for a derived quantity to stay.
 DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "weights": ("width", "depth"),
         "steps": ("batch_size", "dataset_size", "epochs"),
-        "tokens": ("batch_size", "dataset_size", "epochs", "steps"),
+        "tokens_per_step": ("batch_size", "tokens_per_example"),
+        "tokens": (
+            "batch_size",
+            "dataset_size",
+            "epochs",
+            "steps",
+            "tokens_per_example",
+        ),
     }
 )
 QUANTITIES = (*PRIMARY, *DRIVERS)
-HINTS = {"weights": "weights (give the units of every layer)"}
+HINTS = {"weights": "weights (give --parameters, or --units of every layer)"}
 # A decoupled decay is one to whoever states a rule, with or without the lr.
 FAMILY_WORDS: Mapping[str, str] = MappingProxyType(
     {
@@ -66,6 +81,10 @@ class Rule:
     was published with: under another lr the rule does not apply. ``keeps`` names what
     stays fixed, ``evidence`` what it was tested on. ``clock`` is set where it keeps the
     half-life on that clock, exactly also where the last batch of an epoch is short.
+    ``measured_over`` names the quantities whose change was measured, not argued, and
+    ``measured_for`` the families, where not all of them were.
+    ``decoupled_optimizers`` names optimizers whose decoupled decay, times the lr, the
+    rule is as true of as of its families.
     ``checked`` says what was read for this record: the text, code or abstract itself, a
     text about it, or neither.
     """
@@ -80,6 +99,9 @@ class Rule:
     keeps: str
     checked: Checked
     clock: Clock | None = None
+    measured_over: tuple[str, ...] = ()
+    measured_for: tuple[str, ...] | None = None
+    decoupled_optimizers: tuple[str, ...] = ()
     lr_exponents: Scale = field(default_factory=dict, hash=False)
 
     def speaks_of(self, changed: frozenset[str]) -> bool:
@@ -89,7 +111,17 @@ class Rule:
         something else changed that the rule is silent about.
         """
         only_lr = self.coordinate == "shrink" and changed == {"lr"}
-        return only_lr or bool(changed & set(self.exponents))
+        return only_lr or bool(changed & self.spoken)
+
+    @property
+    def spoken(self) -> frozenset[str]:
+        """The quantities of its exponents, and what makes those that are derived.
+
+        A rule about steps is one about batch, data and epochs too.
+        """
+        names = self.exponents
+        drivers = chain.from_iterable(DRIVERS.get(name, ()) for name in names)
+        return frozenset(names) | frozenset(drivers)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,12 +131,14 @@ class Prediction:
     ``factor`` multiplies the knob λ; None means that the rule does not apply, and
     ``why_not`` says why. ``shrink_factor`` multiplies the shrink per step.
     ``silent_on`` names what changed although the rule says nothing about it.
+    ``measured`` says whether its authors measured such a change in such a family.
     """
 
     factor: float | None
     why_not: str = ""
     shrink_factor: float | None = None
     silent_on: tuple[str, ...] = ()
+    measured: bool = False
 
 
 def predict_change(
@@ -124,18 +158,24 @@ def predict_change(
         factor=product / through_lr if is_shrink else product,
         shrink_factor=product if is_shrink else product * through_lr,
         silent_on=_silent_on(rule, changed),
+        measured=_is_measured(rule, family, changed),
     )
 
 
 def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
-    """Add steps and tokens where the primary quantities give them on both sides.
+    """Add the derived quantities where the primary ones give them on both sides.
 
-    Without a sequence length, tokens stand for examples: only ratios matter here.
+    Only ratios matter here, so what stands on neither side counts as 1: without a
+    sequence length tokens stand for examples, without a batch epochs for steps.
     """
     sides = _checked(before), _checked(after)
-    for name, derive in (("steps", _steps), ("tokens", _examples)):
+    for name, derive in _DERIVED.items():
+        if any(name in side for side in sides):
+            continue
+        # A factor that only one side has may have changed, so nothing follows.
+        lopsided = _lopsided(*sides) & set(DRIVERS[name])
         derived = [derive(side) for side in sides]
-        if all(derived) and not any(name in side for side in sides):
+        if all(derived) and not lopsided:
             for side, value in zip(sides, derived, strict=True):
                 side[name] = value
     return sides
@@ -151,17 +191,34 @@ def _checked(scale: Scale) -> dict[str, float]:
 
 
 def _steps(scale: Scale) -> float:
-    if not {"epochs", "dataset_size", "batch_size"} <= set(scale):
+    if "epochs" not in scale:
         return 0.0
+    if not {"dataset_size", "batch_size"} <= set(scale):
+        return (
+            scale["epochs"] * scale.get("dataset_size", 1) / scale.get("batch_size", 1)
+        )
     steps_per_epoch = math.ceil(scale["dataset_size"] / scale["batch_size"])
     return max(1.0, round(scale["epochs"] * steps_per_epoch))
 
 
-def _examples(scale: Scale) -> float:
-    for names in (("epochs", "dataset_size"), ("steps", "batch_size")):
-        if set(names) <= set(scale):
-            return math.prod(scale[name] for name in names)
-    return 0.0
+def _tokens_per_step(scale: Scale) -> float:
+    if "tokens_per_step" in scale:
+        return scale["tokens_per_step"]
+    if not {"batch_size", "tokens_per_example"} & set(scale):
+        return 0.0
+    return scale.get("batch_size", 1) * scale.get("tokens_per_example", 1)
+
+
+def _tokens(scale: Scale) -> float:
+    if "epochs" in scale:
+        length = scale.get("tokens_per_example", 1)
+        return scale["epochs"] * scale.get("dataset_size", 1) * length
+    return scale.get("steps", 0.0) * (_tokens_per_step(scale) or 1)
+
+
+_DERIVED: Mapping[str, Callable[[Scale], float]] = MappingProxyType(
+    {"steps": _steps, "tokens_per_step": _tokens_per_step, "tokens": _tokens}
+)
 
 
 def _lopsided(before: Scale, after: Scale) -> frozenset[str]:
@@ -184,7 +241,7 @@ def _why_not(
     unknown = sorted(needed & lopsided) + sorted(
         name
         for name in needed - set(ratios) - lopsided
-        if changed & set(DRIVERS.get(name, ()))
+        if (changed | lopsided) & set(DRIVERS.get(name, ()))
     )
     if unknown:
         return f"it needs {_listed(unknown)} before and after"
@@ -213,16 +270,24 @@ def _log_product(exponents: Scale, ratios: Scale) -> float:
 
 
 def _told(changed: frozenset[str]) -> list[str]:
-    """Name the changes that a person made, or their consequences if only these."""
+    """Name the changes that a person made, not what follows from them."""
     made = [name for name in PRIMARY if name in changed]
-    return made or [name for name in DRIVERS if name in changed]
+    return made or [
+        name
+        for name, drivers in DRIVERS.items()
+        if name in changed and not changed & set(drivers)
+    ]
 
 
 def _silent_on(rule: Rule, changed: frozenset[str]) -> tuple[str, ...]:
-    spoken = set(rule.exponents) | {"lr"}
-    # A rule that speaks of steps speaks of what makes them: batch, data and epochs.
-    spoken |= set(chain.from_iterable(DRIVERS.get(name, ()) for name in rule.exponents))
+    spoken = rule.spoken | {"lr"}
     return tuple(name for name in _told(changed) if name not in spoken)
+
+
+def _is_measured(rule: Rule, family: str, changed: frozenset[str]) -> bool:
+    made = set(_told(changed)) - {"lr"}
+    families = rule.families if rule.measured_for is None else rule.measured_for
+    return bool(made) and made <= set(rule.measured_over) and family in families
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

@@ -21,6 +21,10 @@ SHRINK_FAMILIES = (
     "schedule-only",
     "constant",
     "corrected",
+    "proximal",
+    "proximal-schedule-only",
+    "asgd",
+    "asgd-lambd",
 )
 DECOUPLED_FAMILIES = ("decoupled", "schedule-only", "constant", "corrected")
 
@@ -114,6 +118,7 @@ RULES: tuple[Rule, ...] = (
         },
         source="Loshchilov & Hutter 2019, arXiv 1711.05101, appendix B.1",
         checked="primary text",
+        measured_over=("dataset_size", "epochs", "steps"),
         evidence="CIFAR-10 and ImageNet32, up to 1,800 epochs; a few experiments, "
         "none that varied the batch alone",
         sentence="Decay per step falls with the square root of the number of steps.",
@@ -131,6 +136,8 @@ RULES: tuple[Rule, ...] = (
         },
         source="Wang & Aitchison 2024, arXiv 2405.13698",
         checked="secondary text",
+        measured_over=("dataset_size",),
+        measured_for=DECOUPLED_FAMILIES,
         evidence="AdamW on ResNet-18, ViT and GPT, 16-fold in data at fixed epochs; "
         "for SGD only by the argument of a prior",
         sentence="A weight forgets over a fixed number of passes through the data.",
@@ -150,10 +157,28 @@ RULES: tuple[Rule, ...] = (
         source="Ji-Ha Kim 2026, A Simpler Parametrization for Modern Optimizers",
         checked="primary text",
         evidence="a small language-model sandbox; for the batch see power-lines-batch",
-        sentence="A weight forgets over a fixed number of examples or tokens, however "
-        "many there are.",
+        sentence="A weight forgets over a fixed number of examples, however many there "
+        "are.",
         keeps="half-life in examples",
         clock="examples",
+    ),
+    Rule(
+        name="half-life-tokens",
+        coordinate="shrink",
+        families=SHRINK_FAMILIES,
+        exponents={
+            "tokens_per_step": 1.0,
+            "dataset_size": 0.0,
+            "epochs": 0.0,
+            "steps": 0.0,
+        },
+        source="Ji-Ha Kim 2026, A Simpler Parametrization for Modern Optimizers",
+        checked="primary text",
+        evidence="a small language-model sandbox; for the batch see power-lines-batch",
+        sentence="A weight forgets over a fixed number of tokens, in sequences of any "
+        "length.",
+        keeps="half-life in tokens",
+        clock="tokens",
     ),
     Rule(
         name="half-life-run",
@@ -164,13 +189,14 @@ RULES: tuple[Rule, ...] = (
             "batch_size": 0.0,
             "dataset_size": 0.0,
             "epochs": 0.0,
+            "tokens_per_example": 0.0,
         },
         source="Bergsma et al. 2025, arXiv 2505.13738, at fixed tokens per parameter",
         checked="secondary text",
         evidence="language models of 111M to 3.3B parameters; a run that grows alone "
         "follows about the square root instead",
         sentence="A weight forgets over a fixed share of the run.",
-        keeps="half-life as a share of the run, and e-folds",
+        keeps="half-life as a share of the run",
         clock="run",
     ),
     Rule(
@@ -195,6 +221,7 @@ RULES: tuple[Rule, ...] = (
         source="Wang & Aitchison 2024, arXiv 2405.13698; Kosson et al. 2025, "
         "arXiv 2510.19093",
         checked="secondary text",
+        measured_over=("width",),
         evidence="LLaMA-like models, width 128 to 2,048, and ResNets",
         sentence="If a wider network gets a smaller lr, λ rises by as much.",
         keeps="lr · λ over width",
@@ -203,9 +230,11 @@ RULES: tuple[Rule, ...] = (
         name="power-lines-batch",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
-        exponents={"batch_size": 1.0},
+        # The batch is counted in tokens, as the authors do: B/(lr·λ·D) stays.
+        exponents={"tokens_per_step": 1.0},
         source="Bergsma et al. 2025, arXiv 2505.13738",
         checked="secondary text",
+        measured_over=("batch_size", "tokens_per_step"),
         evidence="610M parameters, batches of 63 to 2,016 sequences, below the "
         "critical batch",
         sentence="At a fixed lr, λ grows with the batch.",
@@ -215,10 +244,22 @@ RULES: tuple[Rule, ...] = (
         name="power-lines",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
-        # τ = batch/(lr·λ·D) = 1.08·(D/P)^-0.527, so lr·λ ∝ batch·D^-0.473·P^-0.527.
-        exponents={"batch_size": 1.0, "tokens": -0.473, "weights": -0.527},
+        # τ = B/(lr·λ·D) = 1.08·(D/P)^-0.527, so lr·λ ∝ B·D^-0.473·P^-0.527, with the
+        # batch B in tokens, as D is.
+        exponents={"tokens_per_step": 1.0, "tokens": -0.473, "weights": -0.527},
         source="Bergsma et al. 2025, arXiv 2505.13738",
         checked="secondary text",
+        measured_over=(
+            "batch_size",
+            "dataset_size",
+            "epochs",
+            "steps",
+            "tokens_per_step",
+            "tokens",
+            "width",
+            "depth",
+            "weights",
+        ),
         evidence="language models of 111M to 3.3B parameters under muP, lr linear to 0",
         sentence="The best memory in tokens is near the geometric mean of parameters "
         "and tokens.",
@@ -233,6 +274,7 @@ RULES: tuple[Rule, ...] = (
         source="Complete(d)P 2025, arXiv 2512.22382; Malladi et al. 2022, "
         "arXiv 2205.10287",
         checked="secondary text",
+        measured_over=("batch_size",),
         evidence="language models from 50M parameters, an eighth to four times the "
         "batch",
         sentence="Adam's lr and λ both grow with the square root of the batch.",
@@ -242,10 +284,13 @@ RULES: tuple[Rule, ...] = (
         name="linear-lr",
         coordinate="penalty",
         families=("coupled-sgd",),
+        # Where the lr multiplies the decay, it is the same statement.
+        decoupled_optimizers=("SGD", "SGDW"),
         exponents={"batch_size": 0.0},
         lr_exponents={"batch_size": 1.0},
         source="Goyal et al. 2017, arXiv 1706.02677",
         checked="from memory",
+        measured_over=("batch_size",),
         evidence="ImageNet, batches up to 8,192",
         sentence="SGD's lr grows with the batch and λ stays.",
         keeps="half-life in examples, and the size of the weights",
@@ -258,9 +303,41 @@ RULES: tuple[Rule, ...] = (
         lr_exponents={"width": -1.0},
         source="CompleteP 2025, arXiv 2505.01618, at α = 1",
         checked="primary text",
+        measured_over=("width", "depth"),
         evidence="language models up to 1.5B parameters, 2 to 128 layers",
         sentence="Hidden layers get lr / width and λ · width, at any depth.",
         keeps="lr · λ over width and depth",
+    ),
+    Rule(
+        name="completed-p",
+        coordinate="shrink",
+        families=DECOUPLED_FAMILIES,
+        # Width and depth as CompleteP; lr and λ by the square root of the batch; over a
+        # longer run the lr by 1/√D, and lr · λ as a fixed share of the run follows.
+        exponents={
+            "width": 0.0,
+            "depth": 0.0,
+            "tokens_per_step": 1.0,
+            "tokens": -1.0,
+        },
+        lr_exponents={"width": -1.0, "tokens_per_step": 0.5, "tokens": -0.5},
+        source="Complete(d)P 2025, arXiv 2512.22382, width, depth, batch and length "
+        "together",
+        checked="secondary text",
+        measured_over=(
+            "width",
+            "depth",
+            "batch_size",
+            "dataset_size",
+            "epochs",
+            "steps",
+            "tokens_per_step",
+            "tokens",
+        ),
+        evidence="language models from 50M to 7.2B parameters",
+        sentence="Hidden layers get lr / width and λ · width; both grow with the "
+        "square root of the batch and fall with that of the length.",
+        keeps="half-life as a share of the run, over width and depth",
     ),
     Rule(
         name="fan",
@@ -270,6 +347,7 @@ RULES: tuple[Rule, ...] = (
         lr_exponents={"width": -1.0},
         source="Fan et al. 2025, arXiv 2510.15262",
         checked="primary text",
+        measured_over=("width",),
         evidence="LLaMA-like models",
         sentence="With an lr ∝ 1/width, λ grows with the square root of the width.",
         keeps="top singular value of a layer",
@@ -281,6 +359,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": -1.0},
         source="Qiu et al. 2025, arXiv 2512.05620",
         checked="primary text",
+        measured_over=("width",),
         evidence="190M to 1.4B parameters, data growing with them (compute-optimal)",
         sentence="Decay that does not go through the lr falls with the width.",
         keeps="half-life per width",
@@ -292,6 +371,7 @@ RULES: tuple[Rule, ...] = (
         exponents={"width": -2.0},
         source="nanochat, log of 10 January 2026",
         checked="primary text",
+        measured_over=("width",),
         evidence="four sizes at fixed tokens per parameter, depth tied to width; "
         "fitted exponent -1.97",
         sentence="The best decay fell with the square of the width.",
@@ -301,8 +381,9 @@ RULES: tuple[Rule, ...] = (
         name="nanochat",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
-        exponents={"batch_size": 1.0, "tokens": -1.0},
-        lr_exponents={"batch_size": 0.5},
+        # √(B/B_ref) · D_ref/D, and the lr √(B/B_ref), with B in tokens.
+        exponents={"tokens_per_step": 1.0, "tokens": -1.0},
+        lr_exponents={"tokens_per_step": 0.5},
         source="nanochat, base_train.py",
         checked="primary text",
         evidence="in use, taken over from theory",
@@ -347,7 +428,8 @@ def predict(
         family: Update family of the knob, for example ``"coupled-sgd"`` (SGD with L2)
             or ``"decoupled"`` (AdamW).
         before: Quantities of scale, any of width, depth, weights, batch_size,
-            dataset_size, epochs, steps, lr, tokens; each above 0.
+            dataset_size, epochs, steps, lr, tokens_per_example, tokens_per_step and
+            tokens (of the run); each above 0.
         after: The same, after the change. A quantity that stands on neither side is
             taken as unchanged.
 
@@ -363,8 +445,10 @@ def predict(
         ...     {"batch_size": 256, "lr": 1.0},
         ...     {"batch_size": 512, "lr": 1.0},
         ... )
-        >>> predict("power-lines-batch", family="decoupled", before=small, after=large)
-        Prediction(factor=2.0, why_not='', shrink_factor=2.0, silent_on=())
+        >>> predict(  # doctest: +ELLIPSIS
+        ...     "power-lines-batch", family="decoupled", before=small, after=large
+        ... )
+        Prediction(factor=2.0, why_not='', shrink_factor=2.0, silent_on=(), ...)
         >>> predict("fan", family="decoupled", before=small, after=large).why_not
         'it says nothing about batch_size'
 

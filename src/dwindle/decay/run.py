@@ -7,6 +7,7 @@ from itertools import pairwise
 from typing import Any
 
 from dwindle.decay.schedules import Schedule
+from dwindle.decay.stretches import Rates
 from dwindle.decay.written import READERS, said_of
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
@@ -24,6 +25,7 @@ _RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
     "steps": ("at least 1", lambda x: 1 <= x < math.inf),
     "tokens_per_example": ("a finite number above 0", lambda x: 0 < x < math.inf),
     "width": ("at least 1", lambda x: 1 <= x < math.inf),
+    "parameters": ("at least 1", lambda x: 1 <= x < math.inf),
     "depth": ("at least 0 hidden layers", lambda x: 0 <= x < math.inf),
     "units": (
         "two or more layer sizes of at least 1, inputs first",
@@ -33,7 +35,7 @@ _RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
 
 _OPTIONS: Mapping[str, str] = {
     "steps": "--steps, or --epochs with --dataset-size and --batch-size",
-    "weights": "--units 784,256,10",
+    "weights": "--parameters 124e6, or --units 784,256,10",
 }
 
 
@@ -63,6 +65,7 @@ class Run:
         width: Units of a hidden layer.
         depth: Hidden layers.
         units: Sizes of all layers, inputs first and outputs last.
+        parameters: Number of the network's weights, where ``units`` cannot say it.
         dtype: Number format that the weights are kept in.
 
     Raises:
@@ -92,6 +95,7 @@ class Run:
     width: int | None = None
     depth: int | None = None
     units: tuple[int, ...] | None = None
+    parameters: int | None = None
     dtype: str = "float32"
     read_as: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
@@ -137,12 +141,13 @@ class Run:
                 raise RangeError(name, getattr(self, name), must, f"Leave {name} out.")
 
     def _of_units(self) -> dict[str, int]:
-        """Width and depth as the layer sizes tell them; an uneven width is none."""
+        """Width, depth and weights as the layer sizes give them; uneven is no width."""
         if self.units is None:
             return {}
         hidden = self.units[1:-1]
         even = {"width": hidden[0]} if len(set(hidden)) == 1 else {}
-        return even | {"depth": len(hidden)}
+        weights = sum(fan_in * fan_out for fan_in, fan_out in pairwise(self.units))
+        return even | {"depth": len(hidden), "parameters": weights}
 
     def _steps_of_epochs(self) -> int | None:
         if None in (self.epochs, self.dataset_size, self.batch_size):
@@ -206,21 +211,24 @@ class Run:
 
     @property
     def weights(self) -> int | None:
-        """Entries of all weight matrices; biases are not counted."""
-        if self.layers is None:
-            return None
-        return sum(fan_in * fan_out for fan_in, fan_out in self.layers)
+        """Entries of all weight matrices without biases, or ``parameters``."""
+        return self._of_units().get("parameters", self.parameters)
 
     def multipliers(self) -> tuple[float, ...]:
         """Return the schedule's multiplier of every step of this run."""
         return self.schedule.cached_multipliers(self.total_steps)
 
+    def rates(self) -> Rates:
+        """Return the schedule's multipliers as a few functions, at any length."""
+        return self.schedule.rates(self.total_steps)
+
     def quantities(self) -> dict[str, float]:
         """Return the known quantities of scale, those that follow from others too.
 
         Returns:
-            Any of width, depth, weights, batch_size, dataset_size, epochs, steps, lr
-            and tokens (of the whole run); what is not known is absent, not 0.
+            Any of width, depth, weights, batch_size, dataset_size, epochs, steps, lr,
+            tokens_per_example, tokens_per_step (of a full batch) and tokens (of the
+            whole run); what is not known is absent, not 0.
 
         Example:
             >>> Run(batch_size=10, dataset_size=100, steps=50).quantities()
@@ -236,6 +244,8 @@ class Run:
             "epochs": self._known_epochs(),
             "steps": self._known_steps(),
             "lr": self.lr,
+            "tokens_per_example": self.tokens_per_example,
+            "tokens_per_step": self._known_tokens_per_step(),
             "tokens": self._known_tokens(),
         }
         return {
@@ -249,6 +259,11 @@ class Run:
         if None in (self.steps, self.dataset_size, self.batch_size) or self.epochs:
             return self.epochs
         return self.total_steps / self.steps_per_epoch
+
+    def _known_tokens_per_step(self) -> float | None:
+        if self.batch_size is None or self.tokens_per_example is None:
+            return None
+        return self.batch_size * self.tokens_per_example
 
     def _known_tokens(self) -> float | None:
         if None in (self.tokens_per_example, self._known_steps(), self.batch_size):

@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, get_args
 
+from dwindle.decay.stretches import Rates, Stretch
 from dwindle.errors import RangeError, UnknownNameError
 
 Shape = Literal["constant", "linear", "cosine", "wsd"]
-# Ten million multipliers fill a gigabyte; the longest known runs have a few million.
-MOST_STEPS = 10_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +69,11 @@ class Schedule:
             )
             raise RangeError("warmup", self.warmup, room)
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether every step has the peak lr."""
+        return self.warmup == 0 and (self.shape == "constant" or self.final == 1)
+
     def multipliers(self, steps: int) -> list[float]:
         """Every step's lr as a fraction of the peak.
 
@@ -80,43 +84,61 @@ class Schedule:
             One number in [0, 1] per step.
 
         Raises:
-            RangeError: If ``steps`` is below 1.
+            RangeError: If ``steps`` is below 1, or too many for a list.
 
         """
         return list(self.cached_multipliers(steps))
 
     def cached_multipliers(self, steps: int) -> tuple[float, ...]:
         """Return :meth:`multipliers` as a tuple that all callers share."""
-        if steps < 1:
-            raise RangeError("steps", steps, "at least 1")
-        if steps > MOST_STEPS:
-            must = f"at most {MOST_STEPS:,}, for a run is followed step by step"
-            raise RangeError("steps", steps, must, "A half-life needs no run.")
         return _multipliers(self, steps)
 
+    def rates(self, steps: int) -> Rates:
+        """Return the multipliers as a few smooth functions, for a run of any length.
 
-def _constant(_: Schedule, first: int, steps: int) -> list[float]:
-    return [1.0] * (steps - first)
+        Raises:
+            RangeError: If ``steps`` is below 1.
+
+        """
+        if steps < 1:
+            raise RangeError("steps", steps, "at least 1")
+        peak = round(self.warmup * steps)
+        rise = Stretch(start=0, stop=peak, at=lambda step: (step + 1) / (peak + 1))
+        after = _AFTER_WARMUP[self.shape](self, peak, steps)
+        return Rates(tuple(each for each in (rise, *after) if each.steps))
 
 
-def _linear(schedule: Schedule, first: int, steps: int) -> list[float]:
+def _constant(_: Schedule, first: int, steps: int) -> list[Stretch]:
+    return [Stretch(start=first, stop=steps, at=lambda _: 1.0)]
+
+
+def _linear(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
     fall, span = 1 - schedule.final, steps - first
-    return [1 - fall * (t / span) for t in range(span)]
+    return [
+        Stretch(
+            start=first, stop=steps, at=lambda step: 1 - fall * ((step - first) / span)
+        )
+    ]
 
 
-def _cosine(schedule: Schedule, first: int, steps: int) -> list[float]:
+def _cosine(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
     final, span, cos = schedule.final, steps - first, math.cos
     swing = (1 - final) / 2
-    return [final + swing * (1 + cos(math.pi * (t / span))) for t in range(span)]
+
+    def at(step: float) -> float:
+        return final + swing * (1 + cos(math.pi * ((step - first) / span)))
+
+    return [Stretch(start=first, stop=steps, at=at)]
 
 
-def _wsd(schedule: Schedule, first: int, steps: int) -> list[float]:
+def _wsd(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
     # Rounding both shares may ask for one step more than there is.
     span = min(round(schedule.decay_share * steps), steps - first)
-    return [1.0] * (steps - first - span) + _linear(schedule, steps - span, steps)
+    fall = steps - span
+    return _constant(schedule, first, fall) + _linear(schedule, fall, steps)
 
 
-_AFTER_WARMUP: Mapping[str, Callable[[Schedule, int, int], list[float]]] = {
+_AFTER_WARMUP: Mapping[str, Callable[[Schedule, int, int], list[Stretch]]] = {
     "constant": _constant,
     "linear": _linear,
     "cosine": _cosine,
@@ -127,6 +149,4 @@ _AFTER_WARMUP: Mapping[str, Callable[[Schedule, int, int], list[float]]] = {
 # A conversion asks for the same run several times; a long run has a million steps.
 @lru_cache(maxsize=8)
 def _multipliers(schedule: Schedule, steps: int) -> tuple[float, ...]:
-    first = round(schedule.warmup * steps)
-    rise = [(t + 1) / (first + 1) for t in range(first)]
-    return tuple(rise + _AFTER_WARMUP[schedule.shape](schedule, first, steps))
+    return schedule.rates(steps).listed

@@ -27,7 +27,7 @@ def left_by(shrinks: Sequence[float]) -> Left:
     """
     if max(shrinks) < 1:
         # All in C: a run may have a million steps, and a command has 0.3 seconds.
-        return Left(e_folds=-math.fsum(map(math.log1p, map(neg, shrinks))))
+        return Left(e_folds=0.0 - math.fsum(map(math.log1p, map(neg, shrinks))))
     turns = sum(shrink > 1 for shrink in shrinks)
     return Left(e_folds=math.fsum(map(_log_lost, shrinks)), sign=_sign(turns))
 

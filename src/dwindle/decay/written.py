@@ -49,7 +49,15 @@ READERS: Mapping[str, Callable[[str, str], float]] = MappingProxyType(
             number_from_text,
         ),
         **dict.fromkeys(
-            ("batch_size", "dataset_size", "steps", "width", "depth"), whole_from_text
+            (
+                "batch_size",
+                "dataset_size",
+                "steps",
+                "width",
+                "depth",
+                "parameters",
+            ),
+            whole_from_text,
         ),
     }
 )

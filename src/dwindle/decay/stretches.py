@@ -1,0 +1,184 @@
+"""Sums over all steps of a run: step by step, or by Gauss's rule where it is long.
+
+A schedule is a few stretches, in each of which the lr is one smooth function of the
+step. As Gauss's quadrature integrates, a rule of the same kind sums: for L equally
+spaced points there are 20 nodes between them whose weighted sum is exact for every
+polynomial of degree 39, so a billion steps cost as much as a thousand. A stretch that
+is not so smooth is halved until its parts are, or are short enough to be walked.
+
+Reference: the nodes are roots of Gram's (discrete Chebyshev) polynomials, the weights
+are Christoffel's; Gautschi 2004, Orthogonal Polynomials, sections 1.5 and 3.1.
+"""
+
+import math
+import sys
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Self
+
+from dwindle.errors import RangeError
+
+# Ten million rates fill a gigabyte. Sums over a run need no list of them.
+MOST_STEPS = 10_000_000
+# Up to here a run is walked step by step, which takes some milliseconds.
+LONGEST_WALK = 20_000
+# A weight that swings through zero is no smooth function: it is walked, up to here.
+LONGEST_SWING = 1_000_000
+# A part this short is walked: with 20 nodes among fewer points little is saved.
+_SHORTEST_PART = 512
+_NODES = 20
+# The error of a part is about the product of its last two coefficients.
+_SMOOTH = 1e-9
+_LAST_DIGIT = 1e-17
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """Steps from ``start`` to before ``stop`` in which ``at`` is one smooth function.
+
+    ``at`` also takes places between the steps.
+    """
+
+    start: int
+    stop: int
+    at: Callable[[float], float]
+
+    @property
+    def steps(self) -> int:
+        """Number of steps."""
+        return self.stop - self.start
+
+    def total(
+        self, function: Callable[[float], float], *, negligible: float = 0.0
+    ) -> float:
+        """Sum a function of the step over all steps; ``at`` plays no part in it.
+
+        Args:
+            function: Of the step, or of a place between two.
+            negligible: An error that nothing shows; by itself, of the last digit.
+
+        """
+        if self.steps <= _SHORTEST_PART:
+            return math.fsum(map(function, range(self.start, self.stop)))
+        middle, half = (self.start + self.stop - 1) / 2, self.steps / 2
+        nodes = _gauss_rule(self.steps)
+        values = [function(middle + half * node.place) for node in nodes]
+        mean, *last = (
+            math.fsum(
+                node.weight * node.polynomials[degree] * value
+                for node, value in zip(nodes, values, strict=True)
+            )
+            for degree in (0, -2, -1)
+        )
+        rough = max(map(abs, last))
+        # The steps themselves are rounded once there are more than 10¹⁵ of them.
+        smooth = max(_SMOOTH, 4 * sys.float_info.epsilon * self.stop / self.steps)
+        negligible = negligible or _LAST_DIGIT * abs(self.steps * mean)
+        if rough <= smooth * abs(mean) or self.steps * rough <= negligible:
+            return self.steps * mean
+        cut = (self.start + self.stop) // 2
+        return math.fsum(
+            part.total(function, negligible=negligible)
+            for part in (replace(self, stop=cut), replace(self, start=cut))
+        )
+
+
+@dataclass(frozen=True)
+class Rates:
+    """A rate at every step of a run, as stretches one after the other."""
+
+    stretches: tuple[Stretch, ...]
+
+    @property
+    def steps(self) -> int:
+        """Length of the run."""
+        return self.stretches[-1].stop
+
+    def at(self, step: float) -> float:
+        """Return the rate at a step, or at a place between steps."""
+        here = next(
+            (each for each in self.stretches if step < each.stop), self.stretches[-1]
+        )
+        return here.at(step)
+
+    @cached_property
+    def listed(self) -> tuple[float, ...]:
+        """The rate of every step.
+
+        Raises:
+            RangeError: If the run is too long for a list.
+
+        """
+        if self.steps > MOST_STEPS:
+            must = f"at most {MOST_STEPS:,} to list what every step does"
+            raise RangeError("steps", self.steps, must, "Totals of a run need no list.")
+        return tuple(
+            each.at(step)
+            for each in self.stretches
+            for step in range(each.start, each.stop)
+        )
+
+    def map(self, function: Callable[[float], float]) -> Self:
+        """Return other rates, each a function of the one here."""
+
+        def through(stretch: Stretch) -> Stretch:
+            return replace(stretch, at=lambda step: function(stretch.at(step)))
+
+        return replace(self, stretches=tuple(map(through, self.stretches)))
+
+    def total(self, function: Callable[[float], float]) -> float:
+        """Sum a function of the rate over all steps."""
+        if self.steps <= LONGEST_WALK:
+            return math.fsum(map(function, self.listed))
+        return math.fsum(
+            each.total(lambda step, at=each.at: function(at(step)))  # type: ignore[misc]
+            for each in self.stretches
+        )
+
+
+@dataclass(frozen=True)
+class _Node:
+    """A place in (-1, 1), its weight, and every orthonormal polynomial there."""
+
+    place: float
+    weight: float
+    polynomials: tuple[float, ...]
+
+
+# A run asks for a few lengths, each of them many times.
+@lru_cache(maxsize=128)
+def _gauss_rule(points: int) -> tuple[_Node, ...]:
+    """Return the rule for so many equally spaced points; the weights add up to 1."""
+    # p_{k+1} = (x p_k − b_k p_{k−1}) / b_{k+1}, orthonormal over the points' mean.
+    scales = [
+        degree * math.sqrt((1 - (degree / points) ** 2) / (4 * degree**2 - 1))
+        for degree in range(1, _NODES + 1)
+    ]
+    nodes = []
+    for number in range(_NODES):
+        # Newton from the nodes of Legendre's polynomials, which are near.
+        place = math.cos(math.pi * (number + 0.75) / (_NODES + 0.5))
+        for _ in range(8):
+            *_, (value, slope) = _polynomials(place, scales)
+            place -= value / slope
+        polynomials = tuple(value for value, _ in _polynomials(place, scales))[:-1]
+        weight = 1 / math.fsum(value**2 for value in polynomials)
+        nodes.append(_Node(place, weight, polynomials))
+    return tuple(nodes)
+
+
+def _polynomials(place: float, scales: Iterable[float]) -> list[tuple[float, float]]:
+    """Return value and slope of the orthonormal polynomials of degree 0, 1, … there."""
+    found = [(1.0, 0.0)]
+    before, last = (0.0, 0.0), 0.0
+    for scale in scales:
+        value, slope = found[-1]
+        found.append(
+            (
+                (place * value - last * before[0]) / scale,
+                (value + place * slope - last * before[1]) / scale,
+            )
+        )
+        before, last = (value, slope), scale
+    return found

@@ -1,0 +1,264 @@
+"""Long runs: what is summed by a few places is what a walk over all steps gives."""
+
+import math
+import time
+import tracemalloc
+from dataclasses import replace
+from functools import cache
+
+import pytest
+from oracle import decay_by_hand, long_runs
+from tolerance import digits
+
+from dwindle.decay import momentum, stretches
+from dwindle.decay.coordinates import (
+    e_folds_from_number,
+    has_shrink,
+    number_from_e_folds,
+)
+from dwindle.decay.explain import explain
+from dwindle.decay.families import FAMILIES
+from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.lambd import LAMBD
+from dwindle.decay.momentum import oscillation_limit
+from dwindle.decay.rescale import rescale
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import OscillationError, RangeError
+
+SCHEDULES = (
+    Schedule(),
+    Schedule(warmup=0.1),
+    Schedule(shape="linear"),
+    Schedule(shape="linear", warmup=0.03, final=0.1),
+    Schedule(shape="cosine"),
+    Schedule(shape="cosine", warmup=0.1, final=0.05),
+    Schedule(shape="wsd", warmup=0.01),
+    Schedule(shape="wsd", final=0.2, decay_share=0.6),
+)
+each_schedule = pytest.mark.parametrize("schedule", SCHEDULES, ids=str)
+KINDS = {
+    "plain": {},
+    "momentum": {"momentum": 0.9},
+    "dampened": {"momentum": 0.9, "dampening": 0.9},
+    "Nesterov": {"momentum": 0.9, "nesterov": True},
+    "slow": {"momentum": 0.99},
+}
+WITHOUT_MEMORY = sorted(
+    name
+    for name, family in FAMILIES.items()
+    if family.has_half_life and name != "coupled-sgd"
+)
+LONG = stretches.LONGEST_WALK + 11
+
+
+@cache
+def multipliers(schedule):
+    """Multipliers of the long run, each straight from its definition."""
+    return [decay_by_hand.multiplier(schedule, t, LONG) for t in range(LONG)]
+
+
+@each_schedule
+@pytest.mark.parametrize("name", [*WITHOUT_MEMORY, LAMBD.name])
+@pytest.mark.parametrize("shrink", [1e-12, 0.999])
+def test_a_long_run_against_its_walk(name, schedule, shrink):
+    """Without memory, every family's e-folds are those of the walk."""
+    family = LAMBD if name == LAMBD.name else FAMILIES[name]
+    run = Run(lr=0.1, steps=LONG, schedule=schedule)
+    knob = shrink / 0.1 if "asgd" in name else family.knob_for_shrink(shrink, run)
+    by_hand = path_sum(name, knob, run)
+    # 1e-13: an fsum of logarithms of single steps, each rounded a few times.
+    assert family.e_folds(knob, run) == digits(by_hand, rel=1e-13)
+
+
+def path_sum(name, knob, run):
+    """Sum -log of what each step leaves, by the definition of the family."""
+    lost, lr = [], run.lr
+    extra = 1e-4 if name == "asgd" else 0.0
+    slows = knob if name == "asgd-lambd" else extra
+    late = multipliers(run.schedule)
+    for step, m in enumerate(late):
+        if name.startswith("asgd"):
+            before = lr * late[max(step - 1, 0)]
+            eta = before / (1 + slows * before * step) ** 0.75 if step else before
+            lost.append(-math.log1p(-(knob + extra) * eta))
+        elif name.startswith("proximal"):
+            lost.append(math.log1p(knob * m * (lr if name == "proximal" else 1)))
+        else:
+            powers = {"decoupled": lr * m, "schedule-only": m, "constant": 1}
+            lost.append(-math.log1p(-knob * powers.get(name, lr * m**2)))
+    return math.fsum(lost)
+
+
+@each_schedule
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("share", [1e-9, 0.95])
+def test_momentum_at_length_against_its_walk(kind, schedule, share):
+    """The two-state recurrence too, up to near the oscillation limit."""
+    run = Run(lr=0.1, steps=LONG, schedule=schedule, **KINDS[kind])
+    knob = share * oscillation_limit(run)
+    if kind == "plain":
+        knob = share / 0.1
+    by_hand = sgd_sum(knob, run)
+    # 1e-12: near the limit the roots are differences that lose a few digits.
+    assert momentum.e_folds(knob, run) == digits(by_hand, rel=1e-12)
+
+
+def sgd_sum(knob, run):
+    """Sum -log of what each step of SGD leaves, buffer per unit of weight."""
+    lost, buffer, keep = [], 0.0, 1.0
+    for multiplier in multipliers(run.schedule):
+        lr = run.lr * multiplier
+        buffer = run.momentum * buffer + keep * knob
+        push = knob + run.momentum * buffer if run.nesterov else buffer
+        lost.append(-math.log1p(-lr * push))
+        buffer /= 1 - lr * push
+        keep = 1 - run.dampening if run.momentum else 1.0
+    return math.fsum(lost)
+
+
+@pytest.mark.parametrize("power", [1, 2])
+def test_ten_million_steps_against_blocks(power):
+    """AdamW and AdamC over ten million steps, by blocks of long doubles."""
+    run = Run(
+        lr=0.1, steps=10**7, schedule=Schedule(shape="cosine", warmup=0.1, final=0.05)
+    )
+    at = long_runs.cosine(10**7, warm=10**6, final=0.05)
+    by_blocks = long_runs.lost_by_product(
+        lambda step: 1e-6 * 0.1 * at(step) ** power, 10**7
+    )
+    name = "decoupled" if power == 1 else "corrected"
+    assert FAMILIES[name].e_folds(1e-6, run) == digits(by_blocks, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", ["momentum", "dampened", "Nesterov", "slow"])
+def test_a_million_steps_of_momentum_against_matrices(kind):
+    """SGD over a million steps, as a product of their matrices."""
+    steps, facts = 2**20, KINDS[kind]
+    schedule = Schedule(shape="cosine", warmup=0.25, final=0.1)
+    run = Run(lr=0.1, steps=steps, schedule=schedule, **facts)
+    by_matrices = long_runs.lost_by_sgd(
+        long_runs.cosine(steps, warm=steps // 4, final=0.1),
+        steps,
+        lr=0.1,
+        weight_decay=1e-5,
+        options=facts,
+    )
+    assert momentum.e_folds(1e-5, run) == digits(by_matrices, rel=1e-12)
+
+
+@pytest.mark.parametrize("steps", [10**6, 10**9, 2 * 10**10])
+@pytest.mark.parametrize("shrink", [0.3, 0.9])
+def test_a_billion_steps_against_closed_forms(steps, shrink):
+    """Constant, linear and cosine have closed forms at any length."""
+    closed = {
+        "constant": -steps * math.log1p(-shrink),
+        "cosine": long_runs.lost_under_a_cosine(shrink, steps),
+        "linear": long_runs.lost_under_a_line(shrink, steps),
+    }
+    for shape, by_hand in closed.items():
+        run = Run(lr=1.0, steps=steps, schedule=Schedule(shape=shape))
+        # 1e-12: the gamma functions differ by a tenth of their size.
+        assert FAMILIES["decoupled"].e_folds(shrink, run) == digits(by_hand, rel=1e-12)
+
+
+@pytest.mark.parametrize("shrink", [1e-15, 1e-9, 1e-6])
+def test_a_slow_decay_over_a_billion_steps(shrink):
+    """A cosine takes off half of a constant lr, and its closed form's last digit."""
+    run = Run(lr=1.0, steps=10**9, schedule=Schedule(shape="cosine"))
+    by_hand = long_runs.lost_under_a_cosine(shrink, 10**9)
+    assert FAMILIES["decoupled"].e_folds(shrink, run) == digits(by_hand, rel=1e-12)
+    assert by_hand == digits(shrink * 10**9 / 2, rel=1e-5)  # second order
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@each_schedule
+def test_e_folds_lead_back_at_length(kind, schedule):
+    """The solver's number has the e-folds that it was asked for, at 10⁸ steps."""
+    if kind == "slow" and schedule.warmup:
+        schedule = replace(schedule, warmup=0.0)  # one stretch is enough of its time
+    run = Run(lr=0.1, steps=10**8, schedule=schedule, **KINDS[kind])
+    for family in (FAMILIES["coupled-sgd"], FAMILIES["corrected"]):
+        knob = family.knob_for_e_folds(2.5, run)
+        assert family.e_folds(knob, run) == digits(2.5, rel=1e-12)
+
+
+def test_every_knob_is_quick_at_a_billion_steps():
+    """Total decay there and back, explain and rescale: no list of steps anywhere."""
+    run = Run(
+        lr=1e-3,
+        momentum=0.9,
+        batch_size=1,
+        dataset_size=10**8,
+        steps=10**9,
+        schedule=Schedule(shape="cosine", warmup=0.01),
+    )
+    names = ["torch.SGD", "torch.AdamW", "timm.adamc", "timm.adan", "tfa.AdamW"]
+    names += ["torch.optim.ASGD:lambd", "loshchilov2019.lambda"]
+    tracemalloc.start()
+    began = time.process_time()
+    for name in names:
+        knob = resolve_knob(name)
+        number = number_from_e_folds(knob, 1.5, run)
+        assert e_folds_from_number(knob, number, run) == digits(1.5, rel=1e-12)
+        assert explain(number, name, run=run).e_folds == digits(1.5, rel=1e-12)
+        twice = replace(run, steps=2 * 10**9)
+        assert rescale(number, name, before=run, after=twice).unchanged.e_folds > 1.5
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # Measured 0.9 s under tracemalloc; a walk of one of them would take minutes.
+    assert time.process_time() - began < 10
+    assert peak < 50e6
+
+
+def test_no_knob_says_that_a_long_run_is_impossible():
+    """Whatever has a shrink has e-folds, in an epoch of 10⁸ batches too."""
+    run = Run(lr=1e-3, batch_size=1, dataset_size=10**8, epochs=2)
+    for name, knob in KNOBS.items():
+        if not has_shrink(knob) or knob.wants_clock:
+            continue
+        found = explain(1e7 if knob.clock else 1e-6, name, run=run)
+        codes = {warning.code for warning in found.warnings}
+        assert (found.kept is None) <= bool({"missing-fact"} & codes), name
+
+
+def test_what_swings_is_walked_up_to_a_million_steps():
+    """A weight that swings through zero has its e-folds, or a reason why not."""
+    run = Run(lr=0.1, momentum=0.9, steps=40_000)
+    knob = 2 * oscillation_limit(run)
+    # Beyond the limit both roots have the size √μ; the phase adds a few e-folds.
+    expected = -20_000 * math.log(0.9)
+    assert momentum.e_folds(knob, run) == pytest.approx(expected, rel=1e-3)
+    with pytest.raises(OscillationError, match="overshoots zero and swings"):
+        momentum.e_folds(knob, replace(run, steps=10**7))
+    strong = Run(lr=1.0, steps=40_001)
+    assert FAMILIES["decoupled"].survival(2.0, strong) == -1.0
+    with pytest.raises(RangeError, match="cannot take more than the whole weight"):
+        FAMILIES["decoupled"].survival(2.0, replace(strong, steps=10**7))
+
+
+def test_the_rule_for_sums_is_exact_for_polynomials():
+    """Twenty places give a sum over many points of any power up to 39."""
+    steps = 1000
+    stretch = stretches.Stretch(start=-500, stop=500, at=float)
+    for power in (0, 2, 19, 38, 39):
+        exact = sum(step**power for step in range(-500, 500)) / 500**power
+        found = stretch.total(lambda step, power=power: (step / 500) ** power)
+        assert found == pytest.approx(exact, rel=1e-12, abs=1e-12 * steps)
+
+
+def test_steps_that_no_float_counts_are_summed_too():
+    """At 10¹⁷ steps a place between two is rounded; the sum is that of the means."""
+    schedule = Schedule(shape="wsd", warmup=0.5, decay_share=1e-9)
+    run = Run(lr=1.0, steps=10**17, schedule=schedule)
+    found = FAMILIES["decoupled"].e_folds(1e-18, run)
+    assert found == digits(0.1 * 0.75, rel=1e-8)  # and the fall, half of 1e-9
+
+
+def test_more_than_the_fastest_decay_is_refused_at_once():
+    """No constant number decays faster than where momentum begins to swing."""
+    run = Run(lr=0.1, momentum=0.99, steps=10**9)
+    with pytest.raises(
+        OscillationError, match=r"shrink_per_step must be at most 0\.005"
+    ):
+        FAMILIES["coupled-sgd"].knob_for_e_folds(1e8, run)
