@@ -50,7 +50,7 @@ def _tenth(optimizer):
             0.5,
         ),
         (lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=9), None, 0.3),
-        (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**10),
+        (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**9),
         (lambda o: lr_scheduler.CosineAnnealingLR(o, 10), None, 0.1),
         (lr_scheduler.ReduceLROnPlateau, 10, 0.1),
         (lambda o: SimpleNamespace(scheduler=_tenth(o)), 10, 0.01),
@@ -61,6 +61,98 @@ def test_the_peak_of_a_scheduler(make, steps, peak):
     """Each kind tells its peak in its own way."""
     optimizer = _adamw()
     assert _peaks(optimizer, scheduler=make(optimizer), steps=steps) == [peak]
+
+
+def test_the_given_scheduler_comes_before_what_another_left():
+    """A second stage on an optimizer whose groups still have OneCycleLR's max_lr."""
+    optimizer = _adamw()
+    lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
+    optimizer.param_groups[0]["lr"] = 1e-3
+    second = lr_scheduler.CosineAnnealingLR(optimizer, 100)
+    assert _peaks(optimizer, scheduler=second) == [1e-3]
+    assert _peaks(optimizer, scheduler=second, steps=100) == [1e-3]
+
+
+def _walked(make, steps, *, lr=0.1, every=1):
+    """Make the loop: the largest lr that its steps really have."""
+    optimizer = _adamw(lr)
+    scheduler, largest = make(optimizer), 0.0
+    for step in range(1, steps + 1):
+        largest = max(largest, float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        if step % every == 0:
+            scheduler.step()
+    return largest
+
+
+def _noam(optimizer):
+    return lr_scheduler.LambdaLR(
+        optimizer, lambda t: 512**-0.5 * min((t + 1) ** -0.5, (t + 1) * 30**-1.5)
+    )
+
+
+def _chained(optimizer):
+    growing = lr_scheduler.LinearLR(optimizer, 0.1, total_iters=8)
+    return lr_scheduler.ChainedScheduler(
+        [growing, lr_scheduler.ExponentialLR(optimizer, 0.95)]
+    )
+
+
+def _in_sequence(optimizer):
+    return _chain(optimizer, lr_scheduler.LambdaLR(optimizer, lambda t: 1 + t / 9))
+
+
+FOLLOWED = {
+    "noam": _noam,
+    "inverse sqrt": lambda o: lr_scheduler.LambdaLR(o, lambda t: (t + 4) ** -0.5),
+    "chained": _chained,
+    "chain in a chain": lambda o: lr_scheduler.ChainedScheduler(
+        [_chained(o), lr_scheduler.ExponentialLR(o, 0.99)]
+    ),
+    "sequence": _in_sequence,
+    "rising": lambda o: lr_scheduler.LambdaLR(o, lambda t: 1e-3 * (t + 1)),
+    "cyclic": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.5, 50, cycle_momentum=False),
+    "one cycle": lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=400),
+    "growing": lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1),
+}
+
+
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("steps", [1, 6, 40])
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_the_peak_is_the_largest_lr_of_the_loop(kind, steps, every):
+    """Not one step more: a cycle or a rise that the run breaks off has a lower peak."""
+    make, lr = FOLLOWED[kind], 1.0
+    optimizer = _adamw(lr)
+    scheduler = make(optimizer)
+    paced = scheduler if every == 1 else Paced(scheduler, every=every)
+    found = _peaks(optimizer, scheduler=paced, steps=steps)
+    assert found == [_walked(make, steps, lr=lr, every=every)]
+
+
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_a_scheduler_in_mid_run_is_followed_from_its_beginning(kind):
+    """A resumed run, whose scheduler is past its peak, has the peak of the whole run."""
+    make = FOLLOWED[kind]
+    optimizer = _adamw(lr=1.0)
+    scheduler = make(optimizer)
+    for _ in range(35):
+        optimizer.step()
+        scheduler.step()
+    now = optimizer.param_groups[0]["lr"]
+    assert _peaks(optimizer, scheduler=scheduler, steps=40) == [
+        _walked(make, 40, lr=1.0)
+    ]
+    assert optimizer.param_groups[0]["lr"] == now
+
+
+def test_the_scheduler_of_another_optimizer_is_refused():
+    """Its lr never moves this one's; a chain is looked through."""
+    mine, other = _adamw(), _adamw()
+    chain = lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(other, 5)])
+    for scheduler in (lr_scheduler.StepLR(other, 5), chain):
+        with pytest.raises(RefusedError, match=r"another AdamW.*of this optimizer"):
+            DecayController(mine, half_life="9 steps", scheduler=scheduler, steps=9)
 
 
 def test_timm_scales_the_lr_of_a_group():

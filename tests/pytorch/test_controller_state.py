@@ -259,4 +259,4 @@ def test_the_marker_travels_with_the_optimizer():
     resumed = SGD(groups, lr=0.1)
     resumed.load_state_dict(optimizer.state_dict())
     held = DecayController(resumed, half_life="9 steps")
-    assert held.mechanisms == ("multiply", "left alone")
+    assert held.mechanisms == ("native", "left alone")

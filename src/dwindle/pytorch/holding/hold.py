@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
@@ -25,6 +25,15 @@ _REST: _Asked = (0.0, 0.0, False)
 # The hooks on the optimizer keep its Hold alive; here it must not keep the optimizer.
 _HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 
+# Half of the largest lr so far: a schedule that falls so far is past its peak.
+_FALLEN = 0.5
+_GETSTATE = "__getstate__"
+NO_HOOKS = "its step calls no hooks"
+
+CALL_HOOKS = (
+    "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it if "
+    "its own step moves no weights (that of a Lookahead does)."
+)
 # torch.compile leaves its graph for the hooks: traced, they would write the first
 # step's numbers into every step.
 _WHY_NOT_TRACED = (
@@ -35,9 +44,12 @@ _WHY_NOT_TRACED = (
 class Hold:
     """All that changes from step to step while an optimizer is held.
 
-    It owns each group's ``weight_decay`` in that time. Per group it knows what is
+    It owns each group's ``weight_decay`` in that time; checkpoints and copies of the
+    optimizer have the one that the user gave. Per group it knows what is
     owed (the part of the decay that the number format could not write yet, as ln), how
-    many e-folds have been asked for so far, and the largest lr seen.
+    many e-folds have been asked for so far, and the largest lr seen. ``rose_at`` is the
+    step at which one of these last grew; ``has_fallen``, whether an lr has been below
+    half of them since.
 
     Args:
         optimizer: Whose steps it goes along with.
@@ -51,7 +63,8 @@ class Hold:
         self.owed: list[float] = []
         self.e_folds: list[float] = []
         self.lr_seen: list[float] = []
-        self.steps_done = 0
+        self.steps_done = self.rose_at = 0
+        self.has_fallen = False
         self._asked: list[_Asked] | None = None
         self._handles: list[Any] = []  # Any: torch's handle, private by its name
         self._warned = False
@@ -64,26 +77,39 @@ class Hold:
         Args:
             before: Called first at every step.
 
-        """
+        Raises:
+            RefusedError: If the optimizer has no hooks, for nobody called the
+                constructor of ``torch.optim.Optimizer``.
 
-        def before_step(*_: object) -> None:
+        """
+        optimizer = self.optimizer
+        if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+            asked = f"A half-life of the weights of {type(optimizer).__name__}"
+            raise RefusedError(asked, f"{NO_HOOKS.capitalize()}.", CALL_HOOKS)
+
+        def before_step(_: Optimizer, args: Any, kwargs: Any) -> None:  # Any: of step
             before()
-            self.set_knobs()
+            closures = (*args[1:], *kwargs.values())
+            self.set_knobs(has_gradients=all(each is None for each in closures))
 
         def after_step(*_: object) -> None:
             self.take_step()
 
         self._handles = [
-            self.optimizer.register_step_pre_hook(_untraced(before_step)),
-            self.optimizer.register_step_post_hook(_untraced(after_step)),
+            optimizer.register_step_pre_hook(_untraced(before_step)),
+            optimizer.register_step_post_hook(_untraced(after_step)),
+            optimizer.register_state_dict_post_hook(self._with_own_options),
         ]
-        _HELD[self.optimizer] = ref(self)
+        # copy and pickle look for it at the object before they do at its class.
+        vars(optimizer)[_GETSTATE] = self._copied_state
+        _HELD[optimizer] = ref(self)
 
     def detach(self) -> None:
         """Leave the steps alone from now on."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        vars(self.optimizer).pop(_GETSTATE, None)
         _HELD.pop(self.optimizer, None)
 
     def take_plans(self, plans: Sequence[GroupPlan]) -> None:
@@ -96,8 +122,12 @@ class Hold:
         groups = self.optimizer.param_groups
         self._on_cuda = any(p.is_cuda for group in groups for p in group["params"])
 
-    def set_knobs(self) -> None:
+    def set_knobs(self, *, has_gradients: bool = True) -> None:
         """Ask each group for its decay of this step, before the optimizer takes it.
+
+        Args:
+            has_gradients: Whether the gradients of the step are there already; a
+                closure makes them later.
 
         Raises:
             RefusedError: While a CUDA graph is being captured.
@@ -117,13 +147,18 @@ class Hold:
                 continue
             lr = group.get("lr")
             lr = 0.0 if lr is None else float(lr)
-            seen[at] = max(seen[at], lr)
+            if lr > seen[at]:
+                seen[at], self.rose_at = lr, self.steps_done
+            elif lr < _FALLEN * seen[at]:
+                self.has_fallen = True
             if lr > plan.lr_top and not self._warned:
                 self._warn(lr, plan)
             shrink = plan.rate.shrink_at(lr)
             taken = exact_shrink(owed + math.log1p(-shrink), plan.factors)
             # At lr 0 no knob decays anything; under "constant" that step still owes.
             native = plan.mechanism == "native" and lr > 0
+            if native and plan.without_momentum:
+                native = has_gradients and _is_plain(group)
             if plan.has_knob:
                 group[KNOB] = taken / lr if native else 0.0
             asked.append((shrink, taken, not native))
@@ -148,6 +183,25 @@ class Hold:
                 self.e_folds[at] -= due
         self.steps_done += 1
 
+    def _with_own_options(self, _: Optimizer, state: dict[str, Any]) -> None:
+        """Let a checkpoint have the weight_decay of the user, not that of a step."""
+        state["param_groups"] = self._as_before(state["param_groups"])
+
+    def _copied_state(self) -> Any:  # Any: a class may keep its own kind of state
+        """Let copies and pickles have it, too: they have no hooks."""
+        state = type(self.optimizer).__getstate__(self.optimizer)
+        if not isinstance(state, dict) or "param_groups" not in state:
+            return state
+        kept = {name: each for name, each in state.items() if name != _GETSTATE}
+        return kept | {"param_groups": self._as_before(state["param_groups"])}
+
+    def _as_before(self, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        knobs = [
+            {KNOB: plan.before[KNOB]} if plan.has_knob else {} for plan in self.plans
+        ]
+        knobs += [{}] * (len(groups) - len(knobs))  # added since the last step
+        return [{**group, **own} for group, own in zip(groups, knobs, strict=False)]
+
     def _warn(self, lr: float, plan: GroupPlan) -> None:
         self._warned = True
         _LOG.warning(
@@ -157,6 +211,17 @@ class Hold:
             lr,
             plan.lr_top,
         )
+
+
+def _is_plain(group: Mapping[str, Any]) -> bool:
+    """Tell of a step in which a coupled decay takes lr * weight_decay off a weight.
+
+    Momentum would spread it over later steps, and to sparse gradients torch adds none.
+    """
+    return not group.get("momentum") and not any(
+        each.grad is not None and each.grad.layout != torch.strided
+        for each in group["params"]
+    )
 
 
 def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
@@ -170,10 +235,15 @@ def is_held(optimizer: Optimizer) -> bool:
     return optimizer in _HELD
 
 
+def hold_of(optimizer: Optimizer) -> Hold | None:
+    """Return what goes along with the steps of an optimizer, if anything of ours."""
+    found = _HELD.get(optimizer)
+    return None if found is None else found()
+
+
 def rates_held(optimizer: Optimizer) -> tuple[HeldRate | None, ...]:
     """Return the rate that is held in each group; none where nobody holds it."""
-    found = _HELD.get(optimizer)
-    hold = found() if found is not None else None
+    hold = hold_of(optimizer)
     rates = [] if hold is None else [plan.rate for plan in hold.plans]
     missing = len(optimizer.param_groups) - len(rates)  # groups may be new
     return (*rates, *(None for _ in range(missing)))
