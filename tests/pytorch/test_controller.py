@@ -393,7 +393,7 @@ def test_sgd_may_gain_a_momentum_and_lose_it(gradient):
 
 
 def test_sparse_gradients_that_a_closure_makes():
-    """Before the step nobody knows that they will be sparse: the weights are multiplied."""
+    """Nobody knows before the step that they will be: the weights are multiplied."""
     layer = torch.nn.Embedding(4, 2, sparse=True, dtype=torch.float64)
     before = layer.weight.detach().clone()
     optimizer = SGD([{"params": layer.weight, "decay_scale": 1.0}], lr=LR)

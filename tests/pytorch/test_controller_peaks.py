@@ -132,7 +132,7 @@ def test_the_peak_is_the_largest_lr_of_the_loop(kind, steps, every):
 
 @pytest.mark.parametrize("kind", FOLLOWED)
 def test_a_scheduler_in_mid_run_is_followed_from_its_beginning(kind):
-    """A resumed run, whose scheduler is past its peak, has the peak of the whole run."""
+    """A scheduler that is past its peak has the peak of the whole run."""
     make = FOLLOWED[kind]
     optimizer = _adamw(lr=1.0)
     scheduler = make(optimizer)

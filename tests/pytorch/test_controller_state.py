@@ -218,7 +218,9 @@ def test_a_second_controller_is_refused():
     """Two would write the same knob."""
     optimizer = AdamW([weight_of()])
     DecayController(optimizer, half_life="9 steps")
-    with pytest.raises(RefusedError, match=r"second .* of one AdamW.*call remove\(\)"):
+    with pytest.raises(
+        RefusedError, match=r"second .* one AdamW.*of\(optimizer\)\.rem"
+    ):
         DecayController(optimizer, half_life="9 steps")
 
 

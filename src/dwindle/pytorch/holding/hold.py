@@ -27,7 +27,7 @@ _HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 
 # Half of the largest lr so far: a schedule that falls so far is past its peak.
 _FALLEN = 0.5
-_GETSTATE = "__getstate__"
+_GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
 NO_HOOKS = "its step calls no hooks"
 
 CALL_HOOKS = (
@@ -65,24 +65,28 @@ class Hold:
         self.lr_seen: list[float] = []
         self.steps_done = self.rose_at = 0
         self.has_fallen = False
+        self.owner: object = None
         self._asked: list[_Asked] | None = None
         self._handles: list[Any] = []  # Any: torch's handle, private by its name
         self._warned = False
         self._on_cuda = False
         self.take_plans(plans)
 
-    def attach(self, before: Callable[[], None] = lambda: None) -> None:
+    def attach(
+        self, before: Callable[[], None] = lambda: None, *, owner: object = None
+    ) -> None:
         """Go along with every step from now on.
 
         Args:
             before: Called first at every step.
+            owner: Who attached it, to be found by the optimizer.
 
         Raises:
             RefusedError: If the optimizer has no hooks, for nobody called the
                 constructor of ``torch.optim.Optimizer``.
 
         """
-        optimizer = self.optimizer
+        optimizer, self.owner = self.optimizer, owner
         if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
             asked = f"A half-life of the weights of {type(optimizer).__name__}"
             raise RefusedError(asked, f"{NO_HOOKS.capitalize()}.", CALL_HOOKS)
@@ -98,8 +102,10 @@ class Hold:
         self._handles = [
             optimizer.register_step_pre_hook(_untraced(before_step)),
             optimizer.register_step_post_hook(_untraced(after_step)),
-            optimizer.register_state_dict_post_hook(self._with_own_options),
         ]
+        if hasattr(optimizer, _STATE_HOOKS):  # some wrappers of libraries lack them
+            own = optimizer.register_state_dict_post_hook(self._with_own_options)
+            self._handles.append(own)
         # copy and pickle look for it at the object before they do at its class.
         vars(optimizer)[_GETSTATE] = self._copied_state
         _HELD[optimizer] = ref(self)
@@ -136,7 +142,7 @@ class Hold:
         """
         if self._on_cuda and torch.cuda.is_current_stream_capturing():
             raise _refused_capture()
-        asked, seen = [], self.lr_seen
+        asked = []
         groups = self.optimizer.param_groups
         together = zip(self.plans, groups, self.owed, strict=True)
         for at, (plan, group, owed) in enumerate(together):
@@ -145,14 +151,7 @@ class Hold:
                     group[KNOB] = plan.knob
                 asked.append(_REST)
                 continue
-            lr = group.get("lr")
-            lr = 0.0 if lr is None else float(lr)
-            if lr > seen[at]:
-                seen[at], self.rose_at = lr, self.steps_done
-            elif lr < _FALLEN * seen[at]:
-                self.has_fallen = True
-            if lr > plan.lr_top and not self._warned:
-                self._warn(lr, plan)
+            lr = self._lr_now(at, plan, group)
             shrink = plan.rate.shrink_at(lr)
             taken = exact_shrink(owed + math.log1p(-shrink), plan.factors)
             # At lr 0 no knob decays anything; under "constant" that step still owes.
@@ -163,6 +162,18 @@ class Hold:
                 group[KNOB] = taken / lr if native else 0.0
             asked.append((shrink, taken, not native))
         self._asked = asked
+
+    def _lr_now(self, at: int, plan: GroupPlan, group: Mapping[str, Any]) -> float:
+        """Return the lr of a group for this step, and remember the largest."""
+        lr = group.get("lr")
+        lr = 0.0 if lr is None else float(lr)
+        if lr > self.lr_seen[at]:
+            self.lr_seen[at], self.rose_at = lr, self.steps_done
+        elif lr < _FALLEN * self.lr_seen[at]:
+            self.has_fallen = True
+        if lr > plan.lr_top and not self._warned:
+            self._warn(lr, plan)
+        return lr
 
     def take_step(self) -> None:
         """Decay what the optimizer did not, and book the step.

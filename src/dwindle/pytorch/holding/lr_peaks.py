@@ -91,6 +91,8 @@ def peaks_read(
             return [peak or None for peak in peaks]
     groups = optimizer.param_groups
     _refuse_scales(groups)
+    if isinstance(inner, lr_scheduler.ReduceLROnPlateau) and not _done(inner):
+        return [_above_zero(group, ["lr"]) for group in groups]
     return [_above_zero(group, (*_LEFT_BY_SCHEDULERS, "lr")) for group in groups]
 
 
@@ -108,6 +110,36 @@ def peaks_read_again(
     """
     found = [_above_zero(group, _LEFT_BY_SCHEDULERS) for group in groups]
     return [now or then for now, then in zip(found, before, strict=True)]
+
+
+def left_by_schedulers(groups: Sequence[Group]) -> list[dict[str, float]]:
+    """Return what schedulers have written into each group by now."""
+    return [
+        {
+            name: float(group[name])
+            for name in _LEFT_BY_SCHEDULERS
+            if group.get(name) is not None
+        }
+        for group in groups
+    ]
+
+
+def peaks_left_since(
+    before: Sequence[Mapping[str, float]], groups: Sequence[Group]
+) -> list[float] | None:
+    """Return the largest number that was written into each group since, or None.
+
+    A scheduler writes into all groups: at a step, the first one is looked at.
+    """
+    first = groups[0] if groups else {}
+    same = (first.get(name) == before[0].get(name) for name in _LEFT_BY_SCHEDULERS)
+    if all(same):
+        return None
+    both = zip(before, left_by_schedulers(groups), strict=True)
+    changed = [
+        [lr for name, lr in now.items() if lr != then.get(name)] for then, now in both
+    ]
+    return [max(lrs, default=0.0) for lrs in changed]
 
 
 def _above_zero(group: Group, names: Sequence[str]) -> float | None:
@@ -158,8 +190,6 @@ def _of_scheduler(
         ]
     if steps is None and not _peaks_at_base(scheduler):
         raise _missing_steps(scheduler)
-    if isinstance(scheduler, lr_scheduler.ReduceLROnPlateau) and not _done(scheduler):
-        yield [float(group["lr"]) for group in groups]
     if hasattr(scheduler, "base_lrs"):
         yield _from_base(scheduler, optimizer, owners)
 

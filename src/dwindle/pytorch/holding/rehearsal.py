@@ -36,7 +36,8 @@ _TINY_KNOB = 1e-12
 
 
 _NO_STEP = (
-    "Its step must run with weight_decay and lr set from outside, before each step."
+    "Its step must run with weight_decay and lr set from outside, before each step. "
+    "A wrapper that keeps a copy of the weights (Lookahead) cannot be held."
 )
 
 
