@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 from weakref import ReferenceType, ref
 
@@ -28,10 +29,10 @@ class IdleWatch:
         self._last: dict[int, ReferenceType[Tensor]] = {}
         self._rounds: dict[int, int] = {}
         self._gradients: dict[int, int] = {}
-        # Any: torch's handle, private by its name
+        watched: list[Any] = list(islice(_trained(optimizer), _WATCHED))
+        # Any here and above: torch annotates neither the method nor its handle
         self._handles: list[Any] = [
-            weight.register_post_accumulate_grad_hook(self._count)
-            for weight, _ in zip(_trained(optimizer), range(_WATCHED), strict=False)
+            weight.register_post_accumulate_grad_hook(self._count) for weight in watched
         ]
 
     @property

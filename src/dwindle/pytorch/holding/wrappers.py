@@ -34,7 +34,9 @@ def refuse_other_steps(optimizer: Optimizer) -> None:
     others = [
         name
         for name in dir(type(optimizer))
-        if name.endswith("_step") and not name.startswith(_NO_STEPS)
+        if name.endswith("_step")
+        and not name.startswith(_NO_STEPS)
+        and not hasattr(Optimizer, name)
     ]
     if inner is not None and others:
         kind = type(optimizer).__name__
