@@ -353,7 +353,7 @@ def test_a_second_stage_with_the_controller_of_the_first_is_told(caplog):
 
 
 def test_one_peak_for_all_groups_is_reached_by_one_of_them(caplog):
-    """A lower lr of another group is what was asked; a list of peaks is one for each."""
+    """A lower lr of another group is what was asked; a list has one for each."""
     for lr_peak, count in ((0.1, 0), ([0.1, 0.1], 1)):
         groups = [{"params": [weight_of()]}, {"params": [weight_of()], "lr": 0.01}]
         optimizer = AdamW(groups, lr=0.1)

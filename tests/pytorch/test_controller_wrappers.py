@@ -174,7 +174,7 @@ def test_a_controller_whose_steps_never_come_says_so_once(caplog):
 
 
 def test_gradients_that_are_kept_and_set_to_zero_are_counted_too(caplog):
-    """zero_grad(set_to_none=False) leaves the same tensor: a thousand are waited for."""
+    """zero_grad(set_to_none=False) keeps the tensor: a thousand are waited for."""
     weight = weight_of()
     DecayController(AdamW([weight], lr=0.1), half_life="10 steps")
     with caplog.at_level(logging.WARNING, "dwindle"):

@@ -25,6 +25,8 @@ _REST: _Asked = (0.0, 0.0, False)
 # The hooks on the optimizer keep its Hold alive; here it must not keep the optimizer.
 _HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 
+# Weights that a tensor of one number, of their own format, multiplies as a number does.
+_QUICK = {(torch.nn.Parameter, dtype, True) for dtype in (torch.float32, torch.float64)}
 # Half of the largest lr so far: a schedule that falls so far is past its peak.
 _FALLEN = 0.5
 _GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
@@ -157,7 +159,7 @@ class Hold:
             # At lr 0 no knob decays anything; under "constant" that step still owes.
             native = plan.mechanism == "native" and lr > 0
             if native and plan.without_momentum:
-                native = has_gradients and _is_plain(group)
+                native = _is_plain(group, has_gradients=has_gradients)
             if plan.has_knob:
                 group[KNOB] = taken / lr if native else 0.0
             asked.append((shrink, taken, not native))
@@ -224,14 +226,18 @@ class Hold:
         )
 
 
-def _is_plain(group: Mapping[str, Any]) -> bool:
+def _is_plain(group: Mapping[str, Any], *, has_gradients: bool) -> bool:
     """Tell of a step in which a coupled decay takes lr * weight_decay off a weight.
 
     Momentum would spread it over later steps, and to sparse gradients torch adds none.
+    Those that a closure will make are as those of the step before.
     """
-    return not group.get("momentum") and not any(
-        each.grad is not None and each.grad.layout != torch.strided
-        for each in group["params"]
+    if group.get("momentum"):
+        return False
+    gradients = [each.grad for each in group["params"]]
+    return all(
+        has_gradients if each is None else each.layout is torch.strided
+        for each in gradients
     )
 
 
@@ -264,8 +270,14 @@ def rates_held(optimizer: Optimizer) -> tuple[HeldRate | None, ...]:
 def multiply(parameters: Sequence[Tensor], kept: float) -> None:
     """Multiply the weights that took part in the step: those with a gradient."""
     taking_part = [each for each in parameters if each.grad is not None]
-    if taking_part:
-        torch._foreach_mul_(taking_part, kept)
+    if not taking_part:
+        return
+    # The same product: on a CPU a plain number is made a tensor for each weight, which
+    # takes a µs each. Elsewhere a tensor would have to be on the device, or sharded.
+    (kind, *others) = {(type(each), each.dtype, each.is_cpu) for each in taking_part}
+    quick = not others and kind in _QUICK
+    factor = torch.tensor(kept, dtype=kind[1]) if quick else kept
+    torch._foreach_mul_(taking_part, factor)
 
 
 def was_skipped(optimizer: Optimizer) -> bool:
