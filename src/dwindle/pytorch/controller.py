@@ -25,13 +25,11 @@ from dwindle.pytorch.holding.hold import Hold, hold_of, is_held
 from dwindle.pytorch.holding.idle import IdleWatch
 from dwindle.pytorch.holding.lr_peaks import (
     LrPeak,
-    left_by_schedulers,
     peaks_given,
-    peaks_left_since,
     peaks_read,
     peaks_read_again,
 )
-from dwindle.pytorch.holding.missed_peaks import remark_on_missed_peak
+from dwindle.pytorch.holding.missed_peaks import PeakWatch
 from dwindle.pytorch.holding.planning import check_rounding, planned, rated
 from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.holding.target import Target
@@ -146,14 +144,11 @@ class DecayController:
         "_begun_with",
         "_given",
         "_half_life_begun_with",
-        "_has_warned_of_peak",
         "_hold",
         "_idle",
-        "_last_step",
-        "_left_in_groups",
         "_one_peak",
+        "_peak_watch",
         "_peaks_are_open",
-        "_saw_fall",
         "_scheduler",
         "_target",
         "optimizer",
@@ -197,9 +192,9 @@ class DecayController:
         self._hold = Hold(self.optimizer, plans)
         # A scheduler that is built after this writes its peak into the groups.
         self._peaks_are_open = scheduler is None
-        self._left_in_groups = left_by_schedulers(groups)
-        self._has_warned_of_peak = self._saw_fall = False
-        self._last_step = self._length()
+        self._peak_watch = PeakWatch(
+            self._hold, steps=self._length(), together=self._one_peak is not None
+        )
         self._mark()
         self._hold.attach(self._settle, owner=self)
         self._idle: IdleWatch | None = IdleWatch(self.optimizer)
@@ -263,6 +258,7 @@ class DecayController:
         given = peaks_given(lr_peak, len(self._hold.plans))
         plans = rated(self._hold.plans, self._target, given)
         self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
+        self._peak_watch.together = self._one_peak is not None
         self._given, self._peaks_are_open = given, False
         self._hold.take_plans(plans)
 
@@ -295,14 +291,14 @@ class DecayController:
     def batch_size(self, batch_size: int) -> None:
         """Let steps have so many examples from now on; the half-life stays."""
         self._target = self._target.with_batch_size(batch_size)
-        self._last_step = self._length()
+        self._peak_watch.steps = self._length()
         self._rate_anew([plan.lr_peak for plan in self._hold.plans])
 
     def remove(self) -> None:
         """Take the hooks off and give each group the options back that it had."""
         if hold_of(self.optimizer) is not self._hold:
             return
-        self._warn_of_missed_peak()
+        self._peak_watch.at_a_pause()
         self._hold.detach()
         if self._idle is not None:
             self._idle.stop()
@@ -313,7 +309,7 @@ class DecayController:
 
     def state_dict(self) -> dict[str, Any]:  # JSON-like
         """Return what a checkpoint needs, as plain numbers, texts and lists."""
-        self._warn_of_missed_peak(share=0.5)
+        self._peak_watch.at_a_pause(least_share=0.5)
         sizes = {
             "begun_with": self._begun_with,
             "batch_size": self.batch_size,
@@ -348,7 +344,7 @@ class DecayController:
         """Take what was set in mid-run, where the run began as this one did."""
         if state["begun_with"] == self._begun_with != state["batch_size"]:
             self._target = self._target.with_batch_size(state["batch_size"])
-            self._last_step = self._length()
+            self._peak_watch.steps = self._length()
         # Older states do not have it.
         begun = state.get("half_life_begun_with", state["half_life"])
         if begun == self._half_life_begun_with != state["half_life"]:
@@ -400,7 +396,8 @@ class DecayController:
         groups, plans = self.optimizer.param_groups, self._hold.plans
         if len(groups) < len(plans):
             raise RefusedError(*_FEWER)
-        self._look_at_the_lr()
+        if self._target.needs_peak:
+            self._peak_watch.before_step()
         scales = scales_changed(groups, plans)
         if len(groups) == len(plans) and not self._peaks_are_open and not scales:
             return
@@ -408,7 +405,7 @@ class DecayController:
             peaks = [plan.lr_peak for plan in plans]
             if self._peaks_are_open and self._target.needs_peak:
                 peaks = peaks_read_again(groups[: len(plans)], peaks)
-                self._left_in_groups = left_by_schedulers(groups)
+                self._peak_watch.schedulers_are_built()
             if scales or len(groups) > len(plans):
                 peaks = self._plan_anew(peaks, scales)
             self._rate_anew(self._unless_given(peaks))
@@ -432,7 +429,7 @@ class DecayController:
         ]
         self._hold.take_plans(planned(self.optimizer, self._target, peaks, known))
         self._mark()
-        self._left_in_groups = left_by_schedulers(groups)
+        self._peak_watch.schedulers_are_built()
         return peaks
 
     def _length(self) -> int | None:
@@ -441,47 +438,6 @@ class DecayController:
             return None
         steps = self._target.run.quantities().get("steps")
         return None if steps is None else int(steps)
-
-    def _look_at_the_lr(self) -> None:
-        """Warn of a peak that is missed, once that can be known."""
-        hold = self._hold
-        is_last = hold.steps_done + 1 == self._last_step
-        if is_last or (hold.has_fallen and not self._saw_fall):
-            self._saw_fall = self._saw_fall or hold.has_fallen
-            self._warn_of_missed_peak(is_over=True)
-        if hold.steps_done and self._target.needs_peak:
-            groups = self.optimizer.param_groups[: len(hold.plans)]
-            left = peaks_left_since(self._left_in_groups, groups)
-            if left is not None:
-                self._left_in_groups = left_by_schedulers(groups)
-                self._has_warned_of_peak = False
-                self._say_missed(left, at_the_end=True)
-
-    def _warn_of_missed_peak(self, *, is_over: bool = False, share: float = 0) -> None:
-        """Warn of a peak that is missed, unless the lr may still rise to it.
-
-        Args:
-            is_over: Whether no larger lr can come.
-            share: Else, how much of a run of known length must be over.
-
-        """
-        hold, length = self._hold, self._last_step or 0
-        is_flat = 2 * hold.rose_at <= hold.steps_done >= max(1, share * length)
-        if is_over or is_flat:
-            self._say_missed(hold.lr_seen, at_the_end=is_over)
-
-    def _say_missed(self, lr_largest: Sequence[float], *, at_the_end: bool) -> None:
-        if self._has_warned_of_peak:
-            return
-        remark = remark_on_missed_peak(
-            self._hold.plans,
-            lr_largest,
-            together=self._one_peak is not None,
-            at_the_end=at_the_end,
-        )
-        if remark:
-            self._has_warned_of_peak = True
-            _LOG.warning("%s: %s", type(self.optimizer).__name__, remark)
 
     def _rate_anew(self, peaks: list[float | None]) -> None:
         self._hold.take_plans(rated(self._hold.plans, self._target, peaks))

@@ -135,7 +135,8 @@ def peaks_left_since(
     same = (first.get(name) == before[0].get(name) for name in _LEFT_BY_SCHEDULERS)
     if all(same):
         return None
-    both = zip(before, left_by_schedulers(groups), strict=True)
+    # Groups that were added since are planned with what is in them.
+    both = zip(before, left_by_schedulers(groups), strict=False)
     changed = [
         [lr for name, lr in now.items() if lr != then.get(name)] for then, now in both
     ]

@@ -1,10 +1,14 @@
 """What is said of a run that stays far below the peak lr of its half-life."""
 
+import logging
 from collections.abc import Sequence
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.pytorch.holding.group_plan import GroupPlan
+from dwindle.pytorch.holding.hold import Hold
+from dwindle.pytorch.holding.lr_peaks import left_by_schedulers, peaks_left_since
 
+_LOG = logging.getLogger("dwindle")
 # Peaks that are read may be off by a step of the schedule; a factor of two is no slip.
 _FAR = 0.5
 _IN_A_WARM_UP = " (If a warm-up is still going on, all is well.)"
@@ -49,3 +53,67 @@ def remark_on_missed_peak(
         "and steps=; or set lr_peak of the controller now."
         + ("" if at_the_end else _IN_A_WARM_UP)
     )
+
+
+class PeakWatch:
+    """Warns once where the lr of a run stays far below the peak of its half-life.
+
+    It is looked for where it can be known: at the last step of a run whose length was
+    given, where the lr has fallen to half of its largest, where another scheduler was
+    built, and, if the lr has not risen for half of the steps, at checkpoints and at
+    the end.
+
+    Args:
+        hold: What knows the plans and the largest lr seen.
+        steps: Length of the run, if it was given.
+        together: Whether one peak was given for all groups.
+
+    """
+
+    def __init__(self, hold: Hold, *, steps: int | None, together: bool) -> None:
+        self.steps, self.together = steps, together
+        self._hold = hold
+        self._has_warned = self._saw_fall = False
+        self.schedulers_are_built()
+
+    def schedulers_are_built(self) -> None:
+        """Take what is in the groups now for what the half-life belongs to."""
+        self._left = left_by_schedulers(self._hold.optimizer.param_groups)
+
+    def before_step(self) -> None:
+        """Look for a peak that was missed, before a step."""
+        hold = self._hold
+        if hold.steps_done + 1 == self.steps or (hold.has_fallen > self._saw_fall):
+            self._saw_fall = hold.has_fallen
+            self._warn(hold.lr_seen, at_the_end=True)
+        if not hold.steps_done:
+            return
+        left = peaks_left_since(self._left, hold.optimizer.param_groups)
+        if left is not None:
+            self.schedulers_are_built()
+            self._has_warned = False
+            self._warn(left, at_the_end=True)
+
+    def at_a_pause(self, *, least_share: float = 0.0) -> None:
+        """Look for it at a checkpoint or an end that nobody announced.
+
+        Args:
+            least_share: How much of a run of known length must be over.
+
+        """
+        done = self._hold.steps_done
+        if 2 * self._hold.rose_at <= done >= max(1, least_share * (self.steps or 0)):
+            self._warn(self._hold.lr_seen, at_the_end=False)
+
+    def _warn(self, lr_largest: Sequence[float], *, at_the_end: bool) -> None:
+        if self._has_warned:
+            return
+        remark = remark_on_missed_peak(
+            self._hold.plans,
+            lr_largest,
+            together=self.together,
+            at_the_end=at_the_end,
+        )
+        if remark:
+            self._has_warned = True
+            _LOG.warning("%s: %s", type(self._hold.optimizer).__name__, remark)
