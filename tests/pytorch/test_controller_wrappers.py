@@ -1,9 +1,11 @@
 """Wrappers, and loops in which the optimizer that is held makes no step."""
 
 import copy
+import gc
 import io
 import logging
 from contextlib import contextmanager
+from weakref import ref
 
 import pytest
 import torch
@@ -176,10 +178,11 @@ def test_a_controller_whose_steps_never_come_says_so_once(caplog):
 def test_gradients_that_are_kept_and_set_to_zero_are_counted_too(caplog):
     """zero_grad(set_to_none=False) keeps the tensor: a thousand are waited for."""
     weight = weight_of()
-    DecayController(AdamW([weight], lr=0.1), half_life="10 steps")
+    held = DecayController(AdamW([weight], lr=0.1), half_life="10 steps")
     with caplog.at_level(logging.WARNING, "dwindle"):
         _loop([weight], SGD([weight], lr=0.1), 1100, fresh=False)
     assert len(caplog.records) == 1
+    assert "0 steps held" in repr(held)
 
 
 def test_accumulated_gradients_and_steps_that_come_are_no_reason(caplog):
@@ -210,3 +213,16 @@ def test_the_watch_leaves_a_model_as_it_was():
     assert torch.equal(torch.load(file, weights_only=False).weight, model.weight)
     held.remove()
     assert not model.weight._post_accumulate_grad_hooks
+
+
+@pytest.mark.parametrize("steps", [0, 2])
+def test_what_is_dropped_is_freed(steps):
+    """Before a first step, too: model, optimizer and controller keep nothing alive."""
+    model = nn.Linear(2, 2)
+    optimizer = SGD(model.parameters(), lr=0.1, momentum=0.9)
+    held = DecayController(optimizer, half_life="10 steps")
+    _loop([model.weight], optimizer, steps)
+    alive = [ref(each) for each in (model, model.weight, optimizer, held)]
+    del model, optimizer, held
+    gc.collect()
+    assert [each() for each in alive] == [None] * 4

@@ -25,14 +25,20 @@ class IdleWatch:
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
-        self._optimizer = optimizer
+        self._name = type(optimizer).__name__
         self._last: dict[int, ReferenceType[Tensor]] = {}
         self._rounds: dict[int, int] = {}
         self._gradients: dict[int, int] = {}
+        me = ref(self)  # Python does not look into a weight for what keeps it alive
+
+        def count(weight: Tensor) -> None:
+            if (watch := me()) is not None:
+                watch.count(weight)
+
         watched: list[Any] = list(islice(_trained(optimizer), _WATCHED))
         # Any here and above: torch annotates neither the method nor its handle
         self._handles: list[Any] = [
-            weight.register_post_accumulate_grad_hook(self._count) for weight in watched
+            weight.register_post_accumulate_grad_hook(count) for weight in watched
         ]
 
     @property
@@ -46,7 +52,8 @@ class IdleWatch:
             handle.remove()
         self._handles = []
 
-    def _count(self, weight: Tensor) -> None:
+    def count(self, weight: Tensor) -> None:
+        """Take in that a weight has got a gradient."""
         at, gradient = id(weight), weight.grad
         if gradient is None:
             return
@@ -59,14 +66,13 @@ class IdleWatch:
         many = self._gradients[at] >= _MOST_GRADIENTS
         if self._rounds[at] >= _MOST_ROUNDS or many:
             self.stop()
-            name = type(self._optimizer).__name__
             _LOG.warning(
                 "gradients came %d times to the weights of %s, and this %s has made "
                 "no step: nothing decays. Build the DecayController on the optimizer "
                 "whose step() the loop calls; of a wrapper, on the one inside of it.",
                 self._gradients[at],
-                name,
-                name,
+                self._name,
+                self._name,
             )
 
 
