@@ -22,7 +22,8 @@ What a `DecayController` was seen to hold. Each optimizer played every scenario 
 skipped steps, resumption, gradients) on a CPU, and the decay of a weight with zero
 gradient was what was asked, to 1e-6 in float32 and 1e-12 in float64.
 
-- **native**: its own `weight_decay` is set before each step.
+- **native**: its own `weight_decay` is set before each step (that of SGD where the step
+  has no momentum; where it has, the weights are multiplied).
 - **multiply**: its `weight_decay` is set to 0 and the weights are multiplied after each
   step.
 - **refused**: a controller says why, and changes nothing.

@@ -112,6 +112,27 @@ def test_resumed_in_the_middle(loop, optimizer, accumulation, step, tmp_path):
         assert there == getattr(whole.controller, number)
 
 
+SAVED = {  # where each library writes the optimizer's state
+    "transformers": lambda folder: _read(folder / "checkpoint-7" / "optimizer.pt"),
+    "lightning": lambda folder: _read(folder / "at-step=7.ckpt")["optimizer_states"][0],
+    "accelerate": lambda folder: _read(folder / "at-7" / "optimizer.bin"),
+}
+
+
+def _read(path):
+    return torch.load(path, weights_only=False)  # a file of this very test
+
+
+@pytest.mark.parametrize("optimizer", ["AdamW", "SGD", "Adam"])
+def test_a_saved_optimizer_decays_as_it_was_typed(loop, optimizer, tmp_path):
+    """The file has the weight_decay of the user, not that of the last step."""
+    asked = Asked(optimizer=optimizer, groups="two", weight_decay=0.3, save_at=7)
+    seen = LOOPS[loop](asked, tmp_path)
+    groups = SAVED[loop](tmp_path)["param_groups"]
+    assert [group["weight_decay"] for group in groups] == [0.3, 0]
+    assert seen.kept == digits(seen.expected(10), rel=1e-6)
+
+
 def test_a_stream_has_no_epoch(loop, tmp_path):
     """A fact that nobody knows is asked for, as an argument of what was called."""
     called = "hold_decay" if loop == "accelerate" else "DecayCallback"

@@ -37,7 +37,7 @@ class Two(LightningModule):
             optimizer.step()
 
     def configure_optimizers(self):
-        kinds = (torch.optim.AdamW, torch.optim.SGD)
+        kinds = (torch.optim.AdamW, torch.optim.Adam)
         return [
             kind(net.parameters(), lr=PEAK / 10, weight_decay=0)
             for kind, net in zip(kinds, self.nets, strict=True)

@@ -24,7 +24,7 @@ OUTCOMES: Mapping[str, str] = {
     "RAdam": "multiply",
     "RMSprop": "multiply",
     "Rprop": "multiply",
-    "SGD": "multiply",
+    "SGD": "native",
     "SparseAdam": "refused",
 }
 WHY: Mapping[str, str] = {
@@ -63,14 +63,14 @@ _OTHERS: tuple[tuple[str, Mapping[str, Any], str, str], ...] = (
     ("NAdam", _DECOUPLED | {"foreach": True}, "native", ""),
     ("RAdam", _DECOUPLED, "native", ""),
     ("RMSprop", {"momentum": 0.9}, "multiply", ""),
-    ("SGD", {"foreach": False}, "multiply", ""),
+    ("SGD", {"foreach": False}, "native", ""),
     ("SGD", {"momentum": 0.9}, "multiply", ""),
     ("SGD", {"momentum": 0.9, "fused": True}, "multiply", ""),
     ("SGD", {"momentum": 0.9, "foreach": True}, "multiply", ""),
     ("SGD", {"momentum": 0.9, "weight_decay": 1e-4}, "multiply", ""),
     ("SGD", _DAMPENED, "multiply", ""),
     ("SGD", _NESTEROV, "multiply", ""),
-    ("SGD", _LR_IN_A_TENSOR, "multiply", ""),
+    ("SGD", _LR_IN_A_TENSOR, "native", ""),
 )
 
 

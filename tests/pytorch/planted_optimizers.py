@@ -101,7 +101,7 @@ class IgnoresItsKnob(SGD):
     """Has a knob that does nothing: a controller holds it all the same."""
 
     def __init__(self, groups):
-        super().__init__(groups, lr=0.1)
+        super().__init__(groups, lr=0.1, momentum=0.9)
 
     @torch.no_grad()
     def step(self, closure=None):

@@ -23,7 +23,7 @@ LR = 0.1
 OPTIMIZERS = {
     "AdamW": (AdamW, "native"),
     "NAdam, decoupled": (partial(NAdam, decoupled_weight_decay=True), "native"),
-    "SGD": (partial(SGD, weight_decay=1e-4), "multiply"),
+    "SGD": (partial(SGD, weight_decay=1e-4), "native"),
     "SGD, momentum": (partial(SGD, momentum=0.9, weight_decay=1e-4), "multiply"),
     "SGD, Nesterov": (partial(SGD, momentum=0.9, nesterov=True), "multiply"),
     "Adam": (partial(Adam, weight_decay=0.01), "multiply"),
@@ -76,6 +76,8 @@ def test_the_path_under_every_scheduler(name, scheduler, schedule, late):
     ticking = make(optimizer) if ahead is None else ahead
     path = Path(30, schedule, LR)
     worst = worst_off(optimizer, weight, path, 100, after=ticking.step)
+    if name == "SGD" and scheduler == "one cycle" and not late:
+        mechanism = "multiply"  # the scheduler has given it a momentum
     assert held.mechanisms == (mechanism,)
     assert worst <= TOLERANCES[torch.float64]
     assert held.e_folds[0] == digits(-math.log(path.kept), rel=1e-12)
@@ -361,7 +363,62 @@ def test_a_group_without_marker_beside_marked_ones():
     """Where some groups are marked, one with neither marker nor decay is left alone."""
     groups = [{"params": [weight_of()], "decay_scale": 1.0}, {"params": [weight_of()]}]
     held = DecayController(SGD(groups, lr=LR), half_life="10 steps")
-    assert held.mechanisms == ("multiply", "left alone")
+    assert held.mechanisms == ("native", "left alone")
+
+
+def _sparse(weight):
+    return torch.zeros_like(weight).to_sparse(1)
+
+
+@pytest.mark.parametrize("gradient", [torch.zeros_like, _sparse], ids=["", "sparse"])
+def test_sgd_may_gain_a_momentum_and_lose_it(gradient):
+    """Its knob is used in the steps without momentum, and the path is the same.
+
+    The buffer of the steps with momentum never has a decay in it.
+    """
+    weight = weight_of(start=(5.0, 2.0, -1.0, 0.1))
+    optimizer = SGD([weight], lr=LR, weight_decay=0.1)
+    held = DecayController(optimizer, half_life="10 steps")
+    path, knobs = Path(10, "follow-lr", LR), []
+    for momentum in (0.0, 0.0, 0.9, 0.5, 0.0, 0.9, 0.0):
+        optimizer.param_groups[0]["momentum"] = momentum
+        weight.grad = gradient(weight)
+        optimizer.step()
+        knobs.append(optimizer.param_groups[0]["weight_decay"] > 0)
+        kept = path.step(LR)
+        assert off(weight, kept, (5.0, 2.0, -1.0, 0.1)) <= TOLERANCES[torch.float64]
+    assert held.mechanisms == ("native",)
+    with_knob = [True, True, False, False, True, False, True]
+    assert knobs == (with_knob if gradient is torch.zeros_like else [False] * 7)
+
+
+def test_sparse_gradients_that_a_closure_makes():
+    """Nobody knows before the step that they will be: the weights are multiplied."""
+    layer = torch.nn.Embedding(4, 2, sparse=True, dtype=torch.float64)
+    before = layer.weight.detach().clone()
+    optimizer = SGD([{"params": layer.weight, "decay_scale": 1.0}], lr=LR)
+    DecayController(optimizer, half_life="10 steps")
+
+    def closure():
+        optimizer.zero_grad()
+        loss = 0.0 * layer(torch.tensor([1, 3])).sum()
+        loss.backward()
+        return loss
+
+    for _ in range(10):
+        optimizer.step(closure)
+    assert (layer.weight / before).flatten().tolist() == digits([0.5] * 8, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_sgd_in_16_bits_is_multiplied(dtype):
+    """Beside a large gradient a decay that is added to it would be rounded away.
+
+    At 1e-3 · 0.07 of a weight of 1 the decay is below the last digit of a gradient
+    of 3, whose decay would be 0 on most steps.
+    """
+    optimizer = SGD([weight_of(dtype)], lr=LR)
+    assert DecayController(optimizer, half_life="30 steps").mechanisms == ("multiply",)
 
 
 def test_an_empty_group_is_fine():

@@ -11,6 +11,7 @@ from torch.optim import SGD, Adam, AdamW, lr_scheduler
 
 from dwindle.errors import RefusedError
 from dwindle.pytorch import DecayController
+from dwindle.pytorch.holding.hold import multiply
 
 LR = 0.1
 FORMS = {
@@ -43,6 +44,35 @@ def test_every_form_of_an_optimizer(form, dtype):
     path = Path(20, "follow-lr", LR)
     worst = worst_off(optimizer, weight, path, 60, after=falling.step)
     assert worst <= TOLERANCES[dtype]
+
+
+@pytest.mark.parametrize(
+    "dtype",
+    [
+        torch.float64, torch.float32, torch.bfloat16, torch.float16,
+        torch.complex64, torch.complex128,
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_quick_way_to_multiply_is_the_same_product(dtype):
+    """Weights of a CPU are multiplied by a tensor of one number: bit by bit the same.
+
+    The factors are those that a controller asks for: the format can write them.
+    """
+    torch.manual_seed(0)
+    weights = [torch.nn.Parameter(torch.randn(999).to(dtype)) for _ in range(3)]
+    weights += [torch.nn.Parameter(torch.tensor(0.3, dtype=dtype))]  # CLIP has such
+    resting = torch.nn.Parameter(torch.ones(3, dtype=dtype))
+    if dtype == torch.float16:  # two formats in one group
+        weights += [torch.nn.Parameter(torch.randn(9))]
+    for factor in (1 - 2.0**-7, 1 - 2.0**-24, 0.987654321, 0.5):
+        kept = torch.tensor(factor, dtype=dtype).real.item()
+        expected = [each.detach() * kept for each in weights]
+        for each in weights:
+            each.grad = torch.zeros_like(each)
+        multiply([*weights, resting], kept)
+        assert all(map(torch.equal, weights, expected))
+    assert torch.equal(resting, torch.ones(3, dtype=dtype))
 
 
 @pytest.mark.parametrize("fused", [False, True])

@@ -1,6 +1,7 @@
 """The peak lr that a half-life belongs to: given, read, or asked for."""
 
 import logging
+import math
 from types import SimpleNamespace
 
 import pytest
@@ -50,7 +51,7 @@ def _tenth(optimizer):
             0.5,
         ),
         (lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=9), None, 0.3),
-        (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**10),
+        (lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1), 10, 0.1 * 1.1**9),
         (lambda o: lr_scheduler.CosineAnnealingLR(o, 10), None, 0.1),
         (lr_scheduler.ReduceLROnPlateau, 10, 0.1),
         (lambda o: SimpleNamespace(scheduler=_tenth(o)), 10, 0.01),
@@ -61,6 +62,98 @@ def test_the_peak_of_a_scheduler(make, steps, peak):
     """Each kind tells its peak in its own way."""
     optimizer = _adamw()
     assert _peaks(optimizer, scheduler=make(optimizer), steps=steps) == [peak]
+
+
+def test_the_given_scheduler_comes_before_what_another_left():
+    """A second stage on an optimizer whose groups still have OneCycleLR's max_lr."""
+    optimizer = _adamw()
+    lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
+    optimizer.param_groups[0]["lr"] = 1e-3
+    second = lr_scheduler.CosineAnnealingLR(optimizer, 100)
+    assert _peaks(optimizer, scheduler=second) == [1e-3]
+    assert _peaks(optimizer, scheduler=second, steps=100) == [1e-3]
+
+
+def _walked(make, steps, *, lr=0.1, every=1):
+    """Make the loop: the largest lr that its steps really have."""
+    optimizer = _adamw(lr)
+    scheduler, largest = make(optimizer), 0.0
+    for step in range(1, steps + 1):
+        largest = max(largest, float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        if step % every == 0:
+            scheduler.step()
+    return largest
+
+
+def _noam(optimizer):
+    return lr_scheduler.LambdaLR(
+        optimizer, lambda t: 512**-0.5 * min((t + 1) ** -0.5, (t + 1) * 30**-1.5)
+    )
+
+
+def _chained(optimizer):
+    growing = lr_scheduler.LinearLR(optimizer, 0.1, total_iters=8)
+    return lr_scheduler.ChainedScheduler(
+        [growing, lr_scheduler.ExponentialLR(optimizer, 0.95)]
+    )
+
+
+def _in_sequence(optimizer):
+    return _chain(optimizer, lr_scheduler.LambdaLR(optimizer, lambda t: 1 + t / 9))
+
+
+FOLLOWED = {
+    "noam": _noam,
+    "inverse sqrt": lambda o: lr_scheduler.LambdaLR(o, lambda t: (t + 4) ** -0.5),
+    "chained": _chained,
+    "chain in a chain": lambda o: lr_scheduler.ChainedScheduler(
+        [_chained(o), lr_scheduler.ExponentialLR(o, 0.99)]
+    ),
+    "sequence": _in_sequence,
+    "rising": lambda o: lr_scheduler.LambdaLR(o, lambda t: 1e-3 * (t + 1)),
+    "cyclic": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.5, 50, cycle_momentum=False),
+    "one cycle": lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=400),
+    "growing": lambda o: lr_scheduler.MultiplicativeLR(o, lambda _: 1.1),
+}
+
+
+@pytest.mark.parametrize("every", [1, 7])
+@pytest.mark.parametrize("steps", [1, 6, 40])
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_the_peak_is_the_largest_lr_of_the_loop(kind, steps, every):
+    """Not one step more: a cycle or a rise that the run breaks off has a lower peak."""
+    make, lr = FOLLOWED[kind], 1.0
+    optimizer = _adamw(lr)
+    scheduler = make(optimizer)
+    paced = scheduler if every == 1 else Paced(scheduler, every=every)
+    found = _peaks(optimizer, scheduler=paced, steps=steps)
+    assert found == [_walked(make, steps, lr=lr, every=every)]
+
+
+@pytest.mark.parametrize("kind", FOLLOWED)
+def test_a_scheduler_in_mid_run_is_followed_from_its_beginning(kind):
+    """A scheduler that is past its peak has the peak of the whole run."""
+    make = FOLLOWED[kind]
+    optimizer = _adamw(lr=1.0)
+    scheduler = make(optimizer)
+    for _ in range(35):
+        optimizer.step()
+        scheduler.step()
+    now = optimizer.param_groups[0]["lr"]
+    assert _peaks(optimizer, scheduler=scheduler, steps=40) == [
+        _walked(make, 40, lr=1.0)
+    ]
+    assert optimizer.param_groups[0]["lr"] == now
+
+
+def test_the_scheduler_of_another_optimizer_is_refused():
+    """Its lr never moves this one's; a chain is looked through."""
+    mine, other = _adamw(), _adamw()
+    chain = lr_scheduler.ChainedScheduler([lr_scheduler.StepLR(other, 5)])
+    for scheduler in (lr_scheduler.StepLR(other, 5), chain):
+        with pytest.raises(RefusedError, match=r"another AdamW.*of this optimizer"):
+            DecayController(mine, half_life="9 steps", scheduler=scheduler, steps=9)
 
 
 def test_timm_scales_the_lr_of_a_group():
@@ -141,6 +234,151 @@ def test_an_lr_above_its_peak_is_told_once(caplog):
             undriven_step(optimizer, *optimizer.param_groups[0]["params"])
     assert len(caplog.records) == 1
     assert "the lr is 0.2, above the peak of 0.1" in caplog.text
+
+
+def _trained(optimizer, scheduler, steps):
+    for _ in range(steps):
+        undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        scheduler.step()
+
+
+def _warnings(caplog):
+    return [record.getMessage() for record in caplog.records]
+
+
+NOAM = 512**-0.5 * 30**-0.5  # its largest lr, at the end of a warm-up of 30 steps
+
+
+@pytest.mark.parametrize("at", ["fall", "end", "state", "removal"])
+def test_a_peak_that_is_never_reached_is_told_once(at, caplog):
+    """Noam on lr=1, README's three lines: the number says how far off it is.
+
+    The half-life of 30 steps belongs to lr 1; at the largest lr, .00807, it is 3,700.
+    """
+    optimizer = _adamw(lr=1.0)
+    scheduler = _noam(optimizer)
+    facts = {"steps": 100} if at == "end" else {}
+    held = DecayController(optimizer, half_life="30 steps", **facts)
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        _trained(optimizer, scheduler, {"fall": 200, "end": 99}.get(at, 99))
+        if at in ("state", "removal"):
+            assert not caplog.records
+        if at == "end":
+            assert not caplog.records
+            _trained(optimizer, scheduler, 1)
+        if at == "state":
+            held.state_dict()
+        held.remove()
+        held.state_dict()
+    (message,) = _warnings(caplog)
+    shrink = (1 - 0.5 ** (1 / 30)) * NOAM
+    half_life = -math.log(2) / math.log1p(-shrink)
+    assert f"the largest lr of group 0 is {NOAM:.6g}" in message
+    assert "to a peak of 1, 124 times as much" in message
+    assert f"it is {half_life:,.6g} steps instead of 30" in message
+    assert "lr_peak=" in message
+    # and what is advised sets it right
+    weight = weight_of()
+    optimizer = AdamW([weight], lr=1.0)
+    scheduler = _noam(optimizer)
+    held = DecayController(optimizer, half_life="30 steps", lr_peak=NOAM)
+    path = Path(30, "follow-lr", NOAM)
+    assert worst_off(optimizer, weight, path, 60, scheduler.step) <= 1e-12
+
+
+@pytest.mark.parametrize("by_epochs", [1, 20])
+def test_a_warm_up_is_no_missed_peak(by_epochs, caplog):
+    """Checkpoints in the middle of it say nothing, nor does a run that reaches it."""
+    optimizer = _adamw()
+    growing = lr_scheduler.LinearLR(optimizer, 0.01, total_iters=100 // by_epochs)
+    held = DecayController(optimizer, half_life="30 steps", steps=200)
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        for step in range(1, 201):
+            undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+            if step % by_epochs == 0:
+                growing.step()
+            held.state_dict()
+        held.remove()
+    assert not caplog.records
+
+
+def test_a_warm_up_that_is_broken_off_is_told_only_at_the_end(caplog):
+    """A run of 10 steps within a warm-up of 100: its length was given."""
+    optimizer = _adamw()
+    growing = lr_scheduler.LinearLR(optimizer, 0.01, total_iters=100)
+    held = DecayController(optimizer, half_life="30 steps", steps=10)
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        _trained(optimizer, growing, 9)
+        held.state_dict()
+        assert not caplog.records
+        _trained(optimizer, growing, 1)
+    (message,) = _warnings(caplog)
+    assert "to a peak of 0.1, 1" in message
+
+
+def test_a_max_lr_that_an_older_scheduler_left_is_told(caplog):
+    """A second stage without scheduler=: the peak of the first one is still there."""
+    optimizer = _adamw()
+    lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
+    optimizer.param_groups[0]["lr"] = 1e-3
+    second = lr_scheduler.CosineAnnealingLR(optimizer, 100)
+    held = DecayController(optimizer, half_life="30 steps")
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        _trained(optimizer, second, 100)
+        assert held.lr_peak == (0.1,)
+        (message,) = _warnings(caplog)
+        assert "the largest lr of group 0 is 0.001" in message
+    assert "to a peak of 0.1, 100 times as much" in message
+
+
+def test_a_second_stage_with_the_controller_of_the_first_is_told(caplog):
+    """A scheduler that is built in mid-run, for a tenth of the lr, is noticed."""
+    optimizer = _adamw()
+    first = lr_scheduler.CosineAnnealingLR(optimizer, 50)
+    held = DecayController(optimizer, half_life="30 steps")
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        _trained(optimizer, first, 50)
+        assert not caplog.records
+        del optimizer.param_groups[0]["initial_lr"]
+        optimizer.param_groups[0]["lr"] = 0.01
+        second = lr_scheduler.CosineAnnealingLR(optimizer, 50)
+        _trained(optimizer, second, 20)
+        (message,) = _warnings(caplog)
+        assert "the largest lr of group 0 is 0.01" in message
+        assert "set lr_peak of the controller now" in message
+        held.lr_peak = 0.01
+        _trained(optimizer, second, 30)
+        held.remove()
+    assert len(caplog.records) == 1
+
+
+def test_one_peak_for_all_groups_is_reached_by_one_of_them(caplog):
+    """A lower lr of another group is what was asked; a list has one for each."""
+    for lr_peak, count in ((0.1, 0), ([0.1, 0.1], 1)):
+        groups = [{"params": [weight_of()]}, {"params": [weight_of()], "lr": 0.01}]
+        optimizer = AdamW(groups, lr=0.1)
+        held = DecayController(optimizer, half_life="30 steps", lr_peak=lr_peak)
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, "dwindle"):
+            for _ in range(4):
+                undriven_step(optimizer, *(g["params"][0] for g in groups))
+            held.remove()
+        assert len(caplog.records) == count
+
+
+@pytest.mark.parametrize(
+    "options", [{"schedule": "constant"}, {"half_life": "inf steps"}]
+)
+def test_no_peak_is_missed_where_none_is_needed(options, caplog):
+    """A decay that is the same at every lr, and none at all."""
+    optimizer = _adamw()
+    held = DecayController(optimizer, **({"half_life": "30 steps"} | options))
+    optimizer.param_groups[0]["lr"] = 1e-4
+    with caplog.at_level(logging.WARNING, "dwindle"):
+        for _ in range(5):
+            undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        held.remove()
+    assert not caplog.records
 
 
 class Custom(lr_scheduler.LRScheduler):

@@ -218,7 +218,9 @@ def test_a_second_controller_is_refused():
     """Two would write the same knob."""
     optimizer = AdamW([weight_of()])
     DecayController(optimizer, half_life="9 steps")
-    with pytest.raises(RefusedError, match=r"second .* of one AdamW.*call remove\(\)"):
+    with pytest.raises(
+        RefusedError, match=r"second .* one AdamW.*of\(optimizer\)\.rem"
+    ):
         DecayController(optimizer, half_life="9 steps")
 
 
@@ -243,6 +245,130 @@ def test_a_copied_optimizer_is_free_and_can_be_held(name, copied):
     assert off(weight, 0.5**0.5) <= TOLERANCES[torch.float64]  # nothing is shared
 
 
+def _weight_decays(optimizer):
+    return [group["weight_decay"] for group in optimizer.state_dict()["param_groups"]]
+
+
+def _groups():
+    return [
+        {"params": [weight_of()]},
+        {"params": [weight_of()], "weight_decay": 0.0},
+        {"params": [weight_of()], "weight_decay": 0.2, "decay_scale": 0.0},
+    ]
+
+
+HELD = {
+    "AdamW": partial(AdamW, lr=0.01, weight_decay=0.1),
+    "SGD": partial(SGD, lr=0.01, weight_decay=0.1),
+    "SGD, momentum": partial(SGD, lr=0.01, momentum=0.9, weight_decay=0.1),
+    "Adam": partial(Adam, lr=0.01, weight_decay=0.1),
+}
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_checkpoint_has_the_weight_decay_of_the_user(name):
+    """Not the one of a step, which under a falling lr is in the hundreds.
+
+    Nothing else of the state is touched, and the optimizer goes on as it was held.
+    """
+    optimizer = HELD[name](_groups())
+    falling = lr_scheduler.CosineAnnealingLR(optimizer, T_max=101)
+    weights = [group["params"][0] for group in optimizer.param_groups]
+    held = DecayController(optimizer, half_life="30 steps", schedule="constant")
+    for _ in range(100):
+        undriven_step(optimizer, *weights)
+        falling.step()
+        assert _weight_decays(optimizer) == [0.1, 0.0, 0.2]
+    by_knob = held.mechanisms[0] == "native"
+    assert (optimizer.param_groups[0]["weight_decay"] > 100) == by_knob
+    state = optimizer.state_dict()
+    bare = HELD[name](_groups()).state_dict()["param_groups"][0].keys()
+    assert state["param_groups"][0].keys() == bare | {"decay_scale", "initial_lr"}
+    assert off(weights[0], 0.5 ** (100 / 30)) <= TOLERANCES[torch.float64]
+
+
+@pytest.mark.parametrize("name", HELD)
+def test_a_run_goes_on_without_dwindle_as_it_was_typed(name):
+    """The checkpoint in an optimizer that nobody holds: its own decay, and no more."""
+    optimizer, other = HELD[name](_groups()), HELD[name](_groups())
+    falling = lr_scheduler.CosineAnnealingLR(optimizer, T_max=11)
+    DecayController(optimizer, half_life="3 steps", schedule="constant")
+    for _ in range(10):
+        undriven_step(optimizer, *(g["params"][0] for g in optimizer.param_groups))
+        falling.step()
+    other.load_state_dict(optimizer.state_dict())
+    assert [group["weight_decay"] for group in other.param_groups] == [0.1, 0.0, 0.2]
+
+
+@pytest.mark.parametrize(
+    "copied", [copy.deepcopy, lambda it: pickle.loads(pickle.dumps(it)), copy.copy]
+)
+@pytest.mark.parametrize("name", HELD)
+def test_a_copy_has_the_weight_decay_of_the_user(name, copied):
+    """It has no hooks, so that the number of a step would stay for good."""
+    optimizer = HELD[name](_groups())
+    optimizer.tag = "mine"
+    held = DecayController(optimizer, half_life="3 steps", schedule="constant")
+    undriven_step(optimizer, *(g["params"][0] for g in optimizer.param_groups))
+    before = [group["weight_decay"] for group in optimizer.param_groups]
+    twin = copied(optimizer)
+    assert [group["weight_decay"] for group in twin.param_groups] == [0.1, 0.0, 0.2]
+    assert [group["weight_decay"] for group in optimizer.param_groups] == before
+    assert "__getstate__" not in vars(twin)
+    held.remove()
+    assert "__getstate__" not in vars(optimizer)
+    assert not optimizer._optimizer_state_dict_post_hooks
+    undriven_step(twin, *(g["params"][0] for g in twin.param_groups))
+
+
+def test_a_model_and_its_optimizer_are_copied_together():
+    """The copy of the optimizer works on the copy of the model, with its own decay."""
+    model = nn.Linear(2, 2)
+    optimizer = AdamW(model.parameters(), lr=0.1, weight_decay=0.1)
+    DecayController(optimizer, half_life="3 steps")
+    model(torch.ones(1, 2)).sum().backward()
+    optimizer.step()
+    twin, other = copy.deepcopy((model, optimizer))
+    assert other.param_groups[0]["params"][0] is twin.weight
+    assert other.param_groups[0]["weight_decay"] == 0.1
+    assert other.state[twin.weight]["exp_avg"].equal(
+        optimizer.state[model.weight]["exp_avg"]
+    )
+
+
+class OwnState(AdamW):
+    """A class with a pickled state of its own: all its attributes."""
+
+    def __getstate__(self):
+        hooks = {name for name in vars(self) if "hooks" in name}
+        return {name: each for name, each in vars(self).items() if name not in hooks}
+
+
+def test_the_own_state_of_a_class_is_kept():
+    """What it pickles is pickled, with the weight_decay of the user."""
+    optimizer = OwnState([weight_of()], lr=0.1, weight_decay=0.1)
+    optimizer.tag = "mine"
+    DecayController(optimizer, half_life="3 steps")
+    undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+    twin = pickle.loads(pickle.dumps(optimizer))
+    assert (twin.tag, twin.param_groups[0]["weight_decay"]) == ("mine", 0.1)
+    assert "__getstate__" not in vars(twin)
+
+
+def test_a_checkpoint_of_before_is_loaded():
+    """Older ones carry the number of a step: it is overwritten at the next one."""
+    weight = weight_of()
+    optimizer = AdamW([weight], lr=0.1, weight_decay=0.1)
+    DecayController(optimizer, half_life="10 steps")
+    older = optimizer.state_dict()
+    older["param_groups"][0]["weight_decay"] = 553.0
+    optimizer.load_state_dict(older)
+    for _ in range(10):
+        undriven_step(optimizer, weight)
+    assert off(weight, 0.5) <= TOLERANCES[torch.float64]
+    assert _weight_decays(optimizer) == [0.1]
+
+
 def test_a_controller_itself_is_not_copied():
     """It lives in hooks that copies do not have."""
     held = DecayController(AdamW([weight_of()]), half_life="9 steps")
@@ -259,4 +385,4 @@ def test_the_marker_travels_with_the_optimizer():
     resumed = SGD(groups, lr=0.1)
     resumed.load_state_dict(optimizer.state_dict())
     held = DecayController(resumed, half_life="9 steps")
-    assert held.mechanisms == ("multiply", "left alone")
+    assert held.mechanisms == ("native", "left alone")

@@ -98,7 +98,7 @@ def test_a_penalty_that_is_not_used_is_no_second_decay():
 def test_a_controller_decays_too():
     """Held by multiplication the knob is 0, and yet the weights decay twice."""
     model = net()
-    optimizer = torch.optim.SGD(decay_groups(model), lr=0.1)
+    optimizer = torch.optim.SGD(decay_groups(model), lr=0.1, momentum=0.9)
     controller = DecayController(optimizer, half_life="100 steps", schedule="constant")
     assert "multiply" in controller.mechanisms
     with pytest.warns(DoubleDecayWarning, match="SGD decays as well"):

@@ -217,6 +217,67 @@ def test_frozen_weights_are_left_out():
     assert model[3].weight.grad is not None
 
 
+def test_a_weight_that_is_unfrozen_later_counts_from_then_on():
+    """Frozen at construction and unfrozen, a layer has its squares and its gradient."""
+    model = net()
+    first, last = model[0].weight, model[3].weight
+    model[0].requires_grad_(requires_grad=False)
+    penalty = L2Penalty(model, X)
+    assert penalty().item() == digits(X * squared(last), rel=ROUNDING)
+    model[0].requires_grad_(requires_grad=True)
+    assert penalty().item() == digits(
+        X * (squared(first) + squared(last)), rel=ROUNDING
+    )
+    penalty().backward()
+    assert torch.allclose(first.grad, 2 * X * first.detach(), rtol=ROUNDING, atol=0)
+    assert list(penalty.parameters) == ["0.weight", "3.weight"]
+    assert "2 weights, 25 numbers" in repr(penalty)
+
+
+def test_a_weight_that_is_frozen_later_counts_no_more():
+    """It is left out of the sum and of the means; when all are, the term is 0."""
+    model = net()
+    penalty = L2Penalty(model, X, normalization="layer-mean")
+    model[0].requires_grad_(requires_grad=False)
+    expected = X / 10 * squared(model[3].weight)  # a mean over one layer of 10
+    assert penalty().item() == digits(expected, rel=ROUNDING)
+    assert penalty.coefficients == {"3.weight": digits(1 / 10, rel=ROUNDING)}
+    model.requires_grad_(requires_grad=False)
+    assert penalty().item() == 0
+    assert penalty.parameters == {}
+    model.requires_grad_(requires_grad=True)
+    assert list(penalty.parameters) == ["0.weight", "3.weight"]
+
+
+@pytest.mark.parametrize("wrap", [lambda it: it, nn.DataParallel], ids=["", "wrapped"])
+def test_a_head_that_is_replaced_is_the_one_that_counts(wrap):
+    """The new head is penalized, the old one has no gradient; so is a new parameter."""
+    model = net()
+    penalty = L2Penalty(wrap(model), X)
+    penalty()
+    old, model[3] = model[3], nn.Linear(5, 7)
+    expected = X * (squared(model[0].weight) + squared(model[3].weight))
+    assert penalty().item() == digits(expected, rel=ROUNDING)
+    penalty().backward()
+    assert old.weight.grad is None
+    assert model[3].weight.grad is not None
+    model[3].weight = nn.Parameter(torch.ones(7, 5))
+    expected = X * (squared(model[0].weight) + 35)
+    assert penalty().item() == digits(expected, rel=ROUNDING)
+    model.append(nn.Linear(7, 1))
+    assert list(penalty.parameters) == ["0.weight", "3.weight", "4.weight"]
+
+
+def test_a_weight_that_is_parametrized_later_is_the_one_that_is_computed():
+    """weight_norm put on after construction: the squares are those of the weight."""
+    model = net()
+    penalty = L2Penalty(model, X)
+    nn.utils.parametrizations.weight_norm(model[0])
+    model[0].parametrizations.weight.original0.data.mul_(3)
+    expected = X * (squared(model[0].weight) + squared(model[3].weight))
+    assert penalty().item() == digits(expected, rel=ROUNDING)
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 def test_low_precision_weights_are_summed_in_float32(dtype):
     """The value is right to 5e-7, the gradient is the exact one, rounded once."""

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import torch
@@ -23,6 +24,7 @@ from dwindle.pytorch.penalized.double_decay import (
     warn_if_decayed,
     watch,
 )
+from dwindle.pytorch.penalized.places import Places
 from dwindle.pytorch.penalized.squares import is_sharded, weighted_squares
 
 Reduction = Literal["mean", "sum"]
@@ -53,7 +55,9 @@ class L2Penalty:
     A call reads all weights once, and its gradient reads and writes them once more.
 
     Args:
-        model: The model; its weights are looked up anew at each call.
+        model: The model; its weights are looked up anew at each call: one that is
+            frozen, unfrozen or replaced counts as it is then. (In a function that
+            ``torch.compile`` has traced, as it was at the last call outside of it.)
         strength: The number in the formula of ``convention``, 0 or more.
         normalization: ``none``, ``layer-mean``, ``global-mean`` or ``fan-in``; None
             takes that of the convention. L and the numbers of weights are those of the
@@ -115,16 +119,19 @@ class L2Penalty:
         self.batch_size, self.dataset_size = batch_size, dataset_size
         self.strength = strength
         self.normalization = _normalization(self._record, normalization)
-        choices = choices_of(
+        self._choices = partial(
+            choices_of,
             model,
             embeddings=embeddings,
             decay=decay,
             no_decay=no_decay,
             model_says=model_says,
         )
-        chosen = [choice.held for choice in choices if choice.decays]
-        self._weights = _weights(model, chosen, self.normalization)
-        self._numbers = sum(held.numbers for held in chosen)
+        self._weights, self._numbers, self._places = self._looked_up(model)
+        if not self._weights:
+            must = "a model with weights that can be trained"
+            raise RangeError("model", type(model).__name__, must, _NO_WEIGHTS)
+        self._model = model
         self._announce(optimizer)
 
     @property
@@ -151,12 +158,12 @@ class L2Penalty:
     @property
     def parameters(self) -> dict[str, nn.Parameter]:
         """The parameters that are penalized, by name, as the model has them now."""
-        return {weight.slot.name: weight.parameter() for weight in self._weights}
+        return {weight.slot.name: weight.parameter() for weight in self._now()}
 
     @property
     def coefficients(self) -> dict[str, float]:
         """The factor of the normalization for each penalized parameter, by name."""
-        return {weight.slot.name: weight.coefficient for weight in self._weights}
+        return {weight.slot.name: weight.coefficient for weight in self._now()}
 
     def factor(self, *, batch_size: int | None = None) -> float:
         """Return what the sum of squares is multiplied by, before normalization.
@@ -189,9 +196,12 @@ class L2Penalty:
         """
         if not torch.compiler.is_compiling():
             self._was_called = True
-        factor = self.factor(batch_size=batch_size)
-        factors = [factor * weight.coefficient for weight in self._weights]
-        return weighted_squares([weight.tensor() for weight in self._weights], factors)
+        factor, weights = self.factor(batch_size=batch_size), self._now()
+        if not weights:  # all are frozen
+            some = next(self._model.parameters(), torch.zeros(()))
+            return torch.zeros((), device=some.device)
+        factors = [factor * weight.coefficient for weight in weights]
+        return weighted_squares([weight.tensor() for weight in weights], factors)
 
     def warn_if_decayed(self, optimizer: Optimizer) -> tuple[str, ...]:
         """Warn where an optimizer decays the same weights; return their names."""
@@ -201,14 +211,26 @@ class L2Penalty:
         told = [f"{self.strength:.6g}, {self.convention}"]
         if self.normalization not in ("none", self._record.normalization):
             told.append(self.normalization)
-        count = len(self._weights)
+        count = len(self._now())
         told.append(
             f"{self.reduction} loss" if self.reduction == "mean" else "summed loss"
         )
         told.append(
-            f"{count} weight{'s' if count > 1 else ''}, {self._numbers:,} numbers"
+            f"{count} weight{'' if count == 1 else 's'}, {self._numbers:,} numbers"
         )
         return f"L2Penalty({'; '.join(told)})"
+
+    def _now(self) -> "tuple[_Weight, ...]":
+        """Return the weights as the model has them now; chosen anew if it changed."""
+        # A trace would break on the walk; its own guards see what was frozen.
+        if not torch.compiler.is_compiling() and not self._places.are_the_same():
+            self._weights, self._numbers, self._places = self._looked_up(self._model)
+        return self._weights
+
+    def _looked_up(self, model: nn.Module) -> "tuple[tuple[_Weight, ...], int, Places]":
+        chosen = [choice.held for choice in self._choices() if choice.decays]
+        weights = _weights(model, chosen, self.normalization)
+        return weights, sum(held.numbers for held in chosen), Places(model)
 
     def _factor_for(self, size: int | None) -> float:
         if self.reduction == "mean":
@@ -258,9 +280,6 @@ class _Weight:
 def _weights(
     model: nn.Module, chosen: Sequence[Held], normalization: str
 ) -> tuple[_Weight, ...]:
-    if not chosen:
-        must, value = "a model with weights that can be trained", type(model).__name__
-        raise RangeError("model", value, must, _NO_WEIGHTS)
     slots = {id(slot.parameter): slot for slot in reversed([*slots_of(model)])}
     # Under weight_norm the squares of a weight are those of its lengths.
     gains = {(id(s.module), s.slot): s for s in slots.values() if s.gain}

@@ -1,9 +1,11 @@
 """Which param groups the controller holds, how strongly, and what they were before."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.errors import RangeError
+from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 MARKER = "decay_scale"
@@ -15,13 +17,49 @@ def scales_of(groups: Sequence[Group]) -> list[float]:
     A group says it itself (``decay_scale``, as ``decay_groups`` writes it). Where none
     does, groups with ``weight_decay`` 0 beside others are left alone, and a set in
     which nothing decays yet is held as a whole.
+
+    Raises:
+        RangeError: If a decay_scale or weight_decay is no finite number of at least 0.
+
     """
+    for at, group in enumerate(groups):
+        _number(group.get(KNOB) or 0.0, f"{KNOB} of group {at}")
     knobs = [knob_of(group) for group in groups]
     all_zero = not any(knobs) and not any(MARKER in group for group in groups)
     return [
-        float(group.get(MARKER, 1.0 if all_zero or knob else 0.0))
-        for group, knob in zip(groups, knobs, strict=True)
+        _number(group[MARKER], f"{MARKER} of group {at}")
+        if MARKER in group
+        else float(all_zero or knob != 0)
+        for at, (group, knob) in enumerate(zip(groups, knobs, strict=True))
     ]
+
+
+def scales_changed(
+    groups: Sequence[Group], plans: Sequence[GroupPlan]
+) -> dict[int, float]:
+    """Return the scale of each group whose mark has changed since it was planned.
+
+    A group that lost its mark (to a checkpoint of before) is held as it was.
+
+    Raises:
+        RangeError: If a mark is no finite number of at least 0.
+
+    """
+    return {
+        at: _number(group[MARKER], f"{MARKER} of group {at}")
+        for at, (group, plan) in enumerate(zip(groups, plans, strict=False))
+        if group.get(MARKER, plan.decay_scale) != plan.decay_scale
+    }
+
+
+def _number(value: Any, name: str) -> float:  # Any: what somebody wrote into a group
+    try:
+        number = math.nan if isinstance(value, str) else float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not 0 <= number < math.inf:
+        raise RangeError(name, value, "a finite number, 0 or more")
+    return number
 
 
 def knob_of(group: Group) -> float:

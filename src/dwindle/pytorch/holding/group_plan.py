@@ -20,6 +20,7 @@ class GroupPlan:
     multiplies the asked decay; ``knob`` is what ``weight_decay`` is set to where it
     stays the same. ``before`` has the options as they were, to be put back. ``factors``
     is how many factors the group's numbers can tell (:mod:`dwindle.decay.owed`).
+    ``without_momentum``: the knob is used only in steps whose momentum is 0.
     """
 
     decay_scale: float
@@ -28,6 +29,7 @@ class GroupPlan:
     mechanism: Mechanism = "left alone"
     rate: HeldRate | None = None
     knob: float = 0.0
+    without_momentum: bool = False
 
     @property
     def has_knob(self) -> bool:

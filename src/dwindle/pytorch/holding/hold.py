@@ -2,7 +2,7 @@
 
 import logging
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 from weakref import ReferenceType, WeakKeyDictionary, ref
 
@@ -25,6 +25,17 @@ _REST: _Asked = (0.0, 0.0, False)
 # The hooks on the optimizer keep its Hold alive; here it must not keep the optimizer.
 _HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 
+# Weights that a tensor of one number, of their own format, multiplies as a number does.
+_QUICK = {(torch.nn.Parameter, dtype, True) for dtype in (torch.float32, torch.float64)}
+# Half of the largest lr so far: a schedule that falls so far is past its peak.
+_FALLEN = 0.5
+_GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
+NO_HOOKS = "its step calls no hooks"
+
+CALL_HOOKS = (
+    "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it if "
+    "its own step moves no weights (that of a Lookahead does)."
+)
 # torch.compile leaves its graph for the hooks: traced, they would write the first
 # step's numbers into every step.
 _WHY_NOT_TRACED = (
@@ -35,9 +46,12 @@ _WHY_NOT_TRACED = (
 class Hold:
     """All that changes from step to step while an optimizer is held.
 
-    It owns each group's ``weight_decay`` in that time. Per group it knows what is
+    It owns each group's ``weight_decay`` in that time; checkpoints and copies of the
+    optimizer have the one that the user gave. Per group it knows what is
     owed (the part of the decay that the number format could not write yet, as ln), how
-    many e-folds have been asked for so far, and the largest lr seen.
+    many e-folds have been asked for so far, and the largest lr seen. ``rose_at`` is the
+    step at which one of these last grew; ``has_fallen``, whether an lr has been below
+    half of them since.
 
     Args:
         optimizer: Whose steps it goes along with.
@@ -51,39 +65,59 @@ class Hold:
         self.owed: list[float] = []
         self.e_folds: list[float] = []
         self.lr_seen: list[float] = []
-        self.steps_done = 0
+        self.steps_done = self.rose_at = 0
+        self.has_fallen = False
+        self.owner: object = None
         self._asked: list[_Asked] | None = None
         self._handles: list[Any] = []  # Any: torch's handle, private by its name
         self._warned = False
         self._on_cuda = False
         self.take_plans(plans)
 
-    def attach(self, before: Callable[[], None] = lambda: None) -> None:
+    def attach(
+        self, before: Callable[[], None] = lambda: None, *, owner: object = None
+    ) -> None:
         """Go along with every step from now on.
 
         Args:
             before: Called first at every step.
+            owner: Who attached it, to be found by the optimizer.
+
+        Raises:
+            RefusedError: If the optimizer has no hooks, for nobody called the
+                constructor of ``torch.optim.Optimizer``.
 
         """
+        optimizer, self.owner = self.optimizer, owner
+        if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
+            asked = f"A half-life of the weights of {type(optimizer).__name__}"
+            raise RefusedError(asked, f"{NO_HOOKS.capitalize()}.", CALL_HOOKS)
 
-        def before_step(*_: object) -> None:
+        def before_step(_: Optimizer, args: Any, kwargs: Any) -> None:  # Any: of step
             before()
-            self.set_knobs()
+            closures = (*args[1:], *kwargs.values())
+            self.set_knobs(has_gradients=all(each is None for each in closures))
 
         def after_step(*_: object) -> None:
             self.take_step()
 
         self._handles = [
-            self.optimizer.register_step_pre_hook(_untraced(before_step)),
-            self.optimizer.register_step_post_hook(_untraced(after_step)),
+            optimizer.register_step_pre_hook(_untraced(before_step)),
+            optimizer.register_step_post_hook(_untraced(after_step)),
         ]
-        _HELD[self.optimizer] = ref(self)
+        if hasattr(optimizer, _STATE_HOOKS):  # some wrappers of libraries lack them
+            own = optimizer.register_state_dict_post_hook(self._with_own_options)
+            self._handles.append(own)
+        # copy and pickle look for it at the object before they do at its class.
+        vars(optimizer)[_GETSTATE] = self._copied_state
+        _HELD[optimizer] = ref(self)
 
     def detach(self) -> None:
         """Leave the steps alone from now on."""
         for handle in self._handles:
             handle.remove()
         self._handles = []
+        vars(self.optimizer).pop(_GETSTATE, None)
         _HELD.pop(self.optimizer, None)
 
     def take_plans(self, plans: Sequence[GroupPlan]) -> None:
@@ -96,8 +130,12 @@ class Hold:
         groups = self.optimizer.param_groups
         self._on_cuda = any(p.is_cuda for group in groups for p in group["params"])
 
-    def set_knobs(self) -> None:
+    def set_knobs(self, *, has_gradients: bool = True) -> None:
         """Ask each group for its decay of this step, before the optimizer takes it.
+
+        Args:
+            has_gradients: Whether the gradients of the step are there already; a
+                closure makes them later.
 
         Raises:
             RefusedError: While a CUDA graph is being captured.
@@ -106,7 +144,7 @@ class Hold:
         """
         if self._on_cuda and torch.cuda.is_current_stream_capturing():
             raise _refused_capture()
-        asked, seen = [], self.lr_seen
+        asked = []
         groups = self.optimizer.param_groups
         together = zip(self.plans, groups, self.owed, strict=True)
         for at, (plan, group, owed) in enumerate(together):
@@ -115,19 +153,29 @@ class Hold:
                     group[KNOB] = plan.knob
                 asked.append(_REST)
                 continue
-            lr = group.get("lr")
-            lr = 0.0 if lr is None else float(lr)
-            seen[at] = max(seen[at], lr)
-            if lr > plan.lr_top and not self._warned:
-                self._warn(lr, plan)
+            lr = self._lr_now(at, plan, group)
             shrink = plan.rate.shrink_at(lr)
             taken = exact_shrink(owed + math.log1p(-shrink), plan.factors)
             # At lr 0 no knob decays anything; under "constant" that step still owes.
             native = plan.mechanism == "native" and lr > 0
+            if native and plan.without_momentum:
+                native = _is_plain(group, has_gradients=has_gradients)
             if plan.has_knob:
                 group[KNOB] = taken / lr if native else 0.0
             asked.append((shrink, taken, not native))
         self._asked = asked
+
+    def _lr_now(self, at: int, plan: GroupPlan, group: Mapping[str, Any]) -> float:
+        """Return the lr of a group for this step, and remember the largest."""
+        lr = group.get("lr")
+        lr = 0.0 if lr is None else float(lr)
+        if lr > self.lr_seen[at]:
+            self.lr_seen[at], self.rose_at = lr, self.steps_done
+        elif lr < _FALLEN * self.lr_seen[at]:
+            self.has_fallen = True
+        if lr > plan.lr_top and not self._warned:
+            self._warn(lr, plan)
+        return lr
 
     def take_step(self) -> None:
         """Decay what the optimizer did not, and book the step.
@@ -148,6 +196,25 @@ class Hold:
                 self.e_folds[at] -= due
         self.steps_done += 1
 
+    def _with_own_options(self, _: Optimizer, state: dict[str, Any]) -> None:
+        """Let a checkpoint have the weight_decay of the user, not that of a step."""
+        state["param_groups"] = self._as_before(state["param_groups"])
+
+    def _copied_state(self) -> Any:  # Any: a class may keep its own kind of state
+        """Let copies and pickles have it, too: they have no hooks."""
+        state = type(self.optimizer).__getstate__(self.optimizer)
+        if not isinstance(state, dict) or "param_groups" not in state:
+            return state
+        kept = {name: each for name, each in state.items() if name != _GETSTATE}
+        return kept | {"param_groups": self._as_before(state["param_groups"])}
+
+    def _as_before(self, groups: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        knobs = [
+            {KNOB: plan.before[KNOB]} if plan.has_knob else {} for plan in self.plans
+        ]
+        knobs += [{}] * (len(groups) - len(knobs))  # added since the last step
+        return [{**group, **own} for group, own in zip(groups, knobs, strict=False)]
+
     def _warn(self, lr: float, plan: GroupPlan) -> None:
         self._warned = True
         _LOG.warning(
@@ -157,6 +224,21 @@ class Hold:
             lr,
             plan.lr_top,
         )
+
+
+def _is_plain(group: Mapping[str, Any], *, has_gradients: bool) -> bool:
+    """Tell of a step in which a coupled decay takes lr * weight_decay off a weight.
+
+    Momentum would spread it over later steps, and to sparse gradients torch adds none.
+    Those that a closure will make are as those of the step before.
+    """
+    if group.get("momentum"):
+        return False
+    gradients = [each.grad for each in group["params"]]
+    return all(
+        has_gradients if each is None else each.layout is torch.strided
+        for each in gradients
+    )
 
 
 def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
@@ -170,10 +252,15 @@ def is_held(optimizer: Optimizer) -> bool:
     return optimizer in _HELD
 
 
+def hold_of(optimizer: Optimizer) -> Hold | None:
+    """Return what goes along with the steps of an optimizer, if anything of ours."""
+    found = _HELD.get(optimizer)
+    return None if found is None else found()
+
+
 def rates_held(optimizer: Optimizer) -> tuple[HeldRate | None, ...]:
     """Return the rate that is held in each group; none where nobody holds it."""
-    found = _HELD.get(optimizer)
-    hold = found() if found is not None else None
+    hold = hold_of(optimizer)
     rates = [] if hold is None else [plan.rate for plan in hold.plans]
     missing = len(optimizer.param_groups) - len(rates)  # groups may be new
     return (*rates, *(None for _ in range(missing)))
@@ -183,8 +270,14 @@ def rates_held(optimizer: Optimizer) -> tuple[HeldRate | None, ...]:
 def multiply(parameters: Sequence[Tensor], kept: float) -> None:
     """Multiply the weights that took part in the step: those with a gradient."""
     taking_part = [each for each in parameters if each.grad is not None]
-    if taking_part:
-        torch._foreach_mul_(taking_part, kept)
+    if not taking_part:
+        return
+    # The same product: on a CPU a plain number is made a tensor for each weight, which
+    # takes a µs each. Elsewhere a tensor would have to be on the device, or sharded.
+    (kind, *others) = {(type(each), each.dtype, each.is_cpu) for each in taking_part}
+    quick = not others and kind in _QUICK
+    factor = torch.tensor(kept, dtype=kind[1]) if quick else kept
+    torch._foreach_mul_(taking_part, factor)
 
 
 def was_skipped(optimizer: Optimizer) -> bool:

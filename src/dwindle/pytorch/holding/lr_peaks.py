@@ -14,13 +14,13 @@ from dwindle.pytorch.holding.adoption import MARKER
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 LrPeak = float | Sequence[float] | None
 
-# Longer runs are followed so far; their peak comes with the warm-up.
-_MOST_STEPS = 50_000
+# A step of a scheduler takes 3 µs; the peak of longer runs comes with the warm-up.
+_MOST_STEPS = 1_000_000
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
 _LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 # Where wrappers of other libraries keep the scheduler.
 _INSIDE = ("scheduler", "lr_scheduler")
-# Where SequentialLR keeps its parts.
+# Where SequentialLR and ChainedScheduler keep their parts.
 _OTHERS = "_schedulers"
 
 
@@ -91,6 +91,8 @@ def peaks_read(
             return [peak or None for peak in peaks]
     groups = optimizer.param_groups
     _refuse_scales(groups)
+    if isinstance(inner, lr_scheduler.ReduceLROnPlateau) and not _done(inner):
+        return [_above_zero(group, ["lr"]) for group in groups]
     return [_above_zero(group, (*_LEFT_BY_SCHEDULERS, "lr")) for group in groups]
 
 
@@ -108,6 +110,37 @@ def peaks_read_again(
     """
     found = [_above_zero(group, _LEFT_BY_SCHEDULERS) for group in groups]
     return [now or then for now, then in zip(found, before, strict=True)]
+
+
+def left_by_schedulers(groups: Sequence[Group]) -> list[dict[str, float]]:
+    """Return what schedulers have written into each group by now."""
+    return [
+        {
+            name: float(group[name])
+            for name in _LEFT_BY_SCHEDULERS
+            if group.get(name) is not None
+        }
+        for group in groups
+    ]
+
+
+def peaks_left_since(
+    before: Sequence[Mapping[str, float]], groups: Sequence[Group]
+) -> list[float] | None:
+    """Return the largest number that was written into each group since, or None.
+
+    A scheduler writes into all groups: at a step, the first one is looked at.
+    """
+    first = groups[0] if groups else {}
+    same = (first.get(name) == before[0].get(name) for name in _LEFT_BY_SCHEDULERS)
+    if all(same):
+        return None
+    # Groups that were added since are planned with what is in them.
+    both = zip(before, left_by_schedulers(groups), strict=False)
+    changed = [
+        [lr for name, lr in now.items() if lr != then.get(name)] for then, now in both
+    ]
+    return [max(lrs, default=0.0) for lrs in changed]
 
 
 def _above_zero(group: Group, names: Sequence[str]) -> float | None:
@@ -137,12 +170,14 @@ def _unwrapped_scheduler(scheduler: object) -> Any:
 def _of_scheduler(
     scheduler: Any, optimizer: Optimizer, steps: float | None
 ) -> Iterator[list[float] | None]:
-    """Ask the scheduler in several ways, the surest first."""
+    """Yield what the scheduler says in several ways, the surest first."""
     if scheduler is None:
         return
+    owners = _owners(scheduler, optimizer)
     groups = optimizer.param_groups
-    # OneCycleLR; optimi has a max_lr, too, which is None or one for all groups.
-    if all({"max_lr", "min_lr"} <= group.keys() for group in groups):
+    if steps is not None:
+        yield _followed(scheduler, optimizer, owners, int(steps))
+    if type(_at_its_pace(scheduler)) is lr_scheduler.OneCycleLR:
         yield [float(group["max_lr"]) for group in groups]
     # CyclicLR; the max_lrs of GreedyLR, without a base, are a bound and no plan.
     if hasattr(scheduler, "max_lrs") and hasattr(scheduler, "base_lrs"):
@@ -156,41 +191,132 @@ def _of_scheduler(
         ]
     if steps is None and not _peaks_at_base(scheduler):
         raise _missing_steps(scheduler)
-    yield _followed(scheduler, optimizer, steps)
     if hasattr(scheduler, "base_lrs"):
-        yield [float(lr) for lr in scheduler.base_lrs]
+        yield _from_base(scheduler, optimizer, owners)
+
+
+def _at_its_pace(scheduler: Any) -> Any:
+    """Return the scheduler inside of one that an integration paces."""
+    return getattr(scheduler, "paced", scheduler)
+
+
+def _all_inside(scheduler: Any) -> Iterator[Any]:
+    yield scheduler
+    for each in getattr(scheduler, _OTHERS, ()):
+        yield from _all_inside(each)
+
+
+def _owners(scheduler: Any, optimizer: Optimizer) -> list[object]:
+    """Return the optimizer and its wrappers, as the schedulers know them.
+
+    Raises:
+        RefusedError: If a scheduler moves the lr of other param groups.
+
+    """
+    owners: list[object] = [optimizer]
+    for each in _all_inside(_at_its_pace(scheduler)):
+        owner = getattr(each, "optimizer", None)
+        theirs = getattr(owner, "param_groups", optimizer.param_groups)
+        if not any(a is b for a in theirs for b in optimizer.param_groups):
+            asked = f"The peak of a {type(each).__name__}"
+            why = f"It moves the lr of another {type(owner).__name__}, not of this one."
+            raise RefusedError(asked, why, "Give the scheduler of this optimizer.")
+        owners.append(owner)
+    return owners
 
 
 def _peaks_at_base(scheduler: Any) -> bool:
-    paced = getattr(scheduler, "paced", scheduler)  # by an integration
+    paced = _at_its_pace(scheduler)
     tells = _PEAKS_AT_BASE.get(type(paced))
     return tells is not None and tells(paced)
 
 
 def _missing_steps(scheduler: Any) -> MissingFactError:
-    kind = type(getattr(scheduler, "paced", scheduler)).__name__
+    kind = type(_at_its_pace(scheduler)).__name__
     need = f"The peak of a {kind}, where lr_peak is not given,"
     return MissingFactError("steps", need, "--steps")
 
 
 def _followed(
-    scheduler: Any, optimizer: Optimizer, steps: float | None
+    scheduler: Any, optimizer: Optimizer, owners: Sequence[object], steps: int
 ) -> list[float] | None:
-    """Follow a copy of a fresh scheduler over the run; None where that cannot be done.
+    """Follow a copy of the scheduler over the run; None where that cannot be done.
 
-    A LambdaLR may say the lr itself, on a base of 1.
+    A LambdaLR may say the lr itself, on a base of 1. The first of the steps is made at
+    the lr of before any ``scheduler.step()``, the last one after ``steps - 1`` of them.
     """
-    if steps is None or getattr(scheduler, "last_epoch", None) != 0:
-        return None
     toy = Toy.of(optimizer).optimizer
-    peaks = [float(group["lr"]) for group in toy.param_groups]
     with undisturbed():
         try:
-            copy = deepcopy(scheduler, {id(optimizer): toy})
-            for _ in range(min(int(steps), _MOST_STEPS)):
+            copy = deepcopy(scheduler, {id(owner): toy for owner in owners})
+            done = _rewound(_at_its_pace(copy), toy)
+            peaks = [float(group["lr"]) for group in toy.param_groups]
+            for _ in range(min(steps, _MOST_STEPS) - 1 - done):
                 copy.step()
-                lrs = (float(group["lr"]) for group in toy.param_groups)
-                peaks = [max(pair) for pair in zip(peaks, lrs, strict=True)]
+                for at, group in enumerate(toy.param_groups):
+                    peaks[at] = max(peaks[at], float(group["lr"]))
         except Exception:  # noqa: BLE001  a scheduler that wants a metric, or its own step
             return None
     return peaks
+
+
+def _from_base(
+    scheduler: Any, optimizer: Optimizer, owners: Sequence[object]
+) -> list[float]:
+    """Return the base lrs, in proportion to where the scheduler really began.
+
+    An lr that was set by hand between two schedulers is where the second one begins;
+    its base is still the ``initial_lr`` that the first one left.
+    """
+    bases, paced = [float(lr) for lr in scheduler.base_lrs], _at_its_pace(scheduler)
+    if _done(paced) or type(paced) not in _PEAKS_AT_BASE:
+        return bases
+    toy = Toy.of(optimizer).optimizer
+    with undisturbed():
+        _begin_anew(deepcopy(paced, {id(owner): toy for owner in owners}), toy)
+    began = [float(group["lr"]) for group in toy.param_groups]
+    now = [float(group["lr"]) for group in optimizer.param_groups]
+    both = zip(bases, now, began, strict=True)
+    return [base * here / there if there else base for base, here, there in both]
+
+
+def _done(scheduler: Any) -> int:
+    """Return how many steps of its own a scheduler has behind it."""
+    inside = _all_inside(_at_its_pace(scheduler))
+    return max(int(getattr(each, "last_epoch", 0)) for each in inside)
+
+
+def _rewound(scheduler: Any, toy: Optimizer) -> int:
+    """Put a copy of a scheduler back to its beginning; return steps that stay done.
+
+    A class of somebody's own may count in places that nobody knows: it goes on.
+    """
+    done = _done(scheduler)
+    if done <= 0:
+        return 0
+    inside = _all_inside(scheduler)
+    if any(type(each).__module__ != lr_scheduler.__name__ for each in inside):
+        return done
+    _begin_anew(scheduler, toy)
+    return 0
+
+
+def _begin_anew(scheduler: Any, toy: Optimizer) -> None:
+    for group in toy.param_groups:
+        group["lr"] = float(group["initial_lr"])
+    for each in _all_inside(scheduler):
+        each.last_epoch = -1
+    _begin(scheduler)
+
+
+def _begin(scheduler: Any) -> None:
+    """Do what the constructor does: the step that sets the first lr."""
+    parts = getattr(scheduler, _OTHERS, None)
+    if parts is None:
+        scheduler._initial_step()  # noqa: SLF001 - step() alone is none to MultiplicativeLR
+        return
+    at_once = isinstance(scheduler, lr_scheduler.ChainedScheduler)
+    for part in parts if at_once else parts[:1]:
+        _begin(part)
+    if not at_once:
+        scheduler.last_epoch = 0

@@ -5,10 +5,13 @@ from dataclasses import replace
 
 from torch.optim import Optimizer
 
+from dwindle.decay.dtypes import STALLING
 from dwindle.errors import RefusedError
-from dwindle.pytorch.holding.adoption import has_lr
+from dwindle.pytorch.holding.adoption import Group, has_lr
 from dwindle.pytorch.holding.group_plan import GroupPlan, Mechanism
-from dwindle.pytorch.holding.rehearsal import CYCLED, NO_HOOKS, Rehearsal
+from dwindle.pytorch.holding.hold import CALL_HOOKS, NO_HOOKS
+from dwindle.pytorch.holding.number_formats import dtype_name
+from dwindle.pytorch.holding.rehearsal import CYCLED, Rehearsal
 
 _ASGD = "Build it with lambd=0: that is a second decay, and on by default."
 _WRAPPED = (
@@ -25,9 +28,6 @@ _TRUST_RATIO = (
     "tiny one: its trust ratio is left out then."
 )
 _ALWAYS = "Build it with always_adapt=True, if it has that."
-_CALL_HOOKS = (
-    "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it."
-)
 
 
 def with_mechanisms(
@@ -45,7 +45,16 @@ def with_mechanisms(
         _with(plan, "native") if plan.has_knob and has_lr(group) else plan
         for plan, group in zip(plans, optimizer.param_groups, strict=True)
     ]
-    works = _native_works(rehearsal, native)
+    works = _native_works(rehearsal, native, momenta=CYCLED)
+    if not all(works):
+        native = [
+            mine if works[at] else _without_momentum(mine, group)
+            for at, (mine, group) in enumerate(
+                zip(native, optimizer.param_groups, strict=True)
+            )
+        ]
+        if any(plan.without_momentum for plan in native):
+            works = _native_works(rehearsal, native, momenta=(0.0, *CYCLED))
     chosen = [
         mine if works[at] and mine.decay_scale else _multiplied(plan)
         for at, (mine, plan) in enumerate(zip(native, plans, strict=True))
@@ -55,9 +64,11 @@ def with_mechanisms(
     return chosen
 
 
-def _native_works(rehearsal: Rehearsal, plans: Sequence[GroupPlan]) -> list[bool]:
+def _native_works(
+    rehearsal: Rehearsal, plans: Sequence[GroupPlan], *, momenta: Sequence[float]
+) -> list[bool]:
     try:
-        astray = rehearsal.undriven(plans, momenta=CYCLED)
+        astray = rehearsal.undriven(plans, momenta=momenta)
         driven = rehearsal.driven(plans)
     except RefusedError:  # a step that fails when lr, knob or momentum change
         return [False] * len(plans)
@@ -65,6 +76,16 @@ def _native_works(rehearsal: Rehearsal, plans: Sequence[GroupPlan]) -> list[bool
         not words and steady and plan.mechanism == "native"
         for words, steady, plan in zip(astray, driven, plans, strict=True)
     ]
+
+
+def _without_momentum(plan: GroupPlan, group: Group) -> GroupPlan:
+    """Use the knob of SGD, which does as asked in each step that has no momentum.
+
+    Not in 16 bits: there ``gradient + weight_decay * weight`` rounds the second away.
+    """
+    fine = all(dtype_name(each) not in STALLING for each in group["params"])
+    is_still = plan.decay_scale > 0 and group.get("momentum") == 0 and fine
+    return replace(plan, without_momentum=is_still)
 
 
 def _multiplied(plan: GroupPlan) -> GroupPlan:
@@ -82,7 +103,7 @@ def _refuse_what_strays(
         if words:
             why = f"{_TRIED} of group {at} goes another way: {words}."
             if words == NO_HOOKS:
-                raise RefusedError(_asked_of(optimizer), why, _CALL_HOOKS)
+                raise RefusedError(_asked_of(optimizer), why, CALL_HOOKS)
             taken = rehearsal.takes_by_itself()[at]
             if taken:
                 asked = "At weight_decay=0" if plans[at].has_knob else "Left to itself,"

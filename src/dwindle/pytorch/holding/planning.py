@@ -12,6 +12,7 @@ from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
 from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
 from dwindle.pytorch.holding.adoption import (
+    MARKER,
     Group,
     has_lr,
     knob_of,
@@ -22,6 +23,7 @@ from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
 from dwindle.pytorch.holding.mechanisms import holds_a_penalty, with_mechanisms
 from dwindle.pytorch.holding.number_formats import dtype_name, factors_of
 from dwindle.pytorch.holding.target import Target
+from dwindle.pytorch.holding.wrappers import refuse_other_steps, refuse_shards
 
 _LOG = logging.getLogger("dwindle")
 _NO_PENALTY = (
@@ -53,6 +55,7 @@ def planned(
             hold it.
 
     """
+    refuse_shards(optimizer)
     groups = optimizer.param_groups
     befores = [plan.before for plan in known]
     befores += [options_before(group) for group in groups[len(known) :]]
@@ -65,13 +68,16 @@ def planned(
         _refuse_no_lr(optimizer, plans, target.schedule)
     # Rates first: a missing fact is told before copies are made.
     plans = rated(plans, target, peaks)
-    for remark in filter(None, dict.fromkeys(_remarks(plans, groups))):
-        _LOG.warning("%s", remark)
+    check_rounding(plans, groups)
     if target.penalty is not None:
         plans = _with_penalty(optimizer, plans, target.penalty)
     else:
         plans = with_mechanisms(optimizer, plans)
-    for line in _changes(plans[len(known) :], first=len(known)):
+    refuse_other_steps(optimizer)  # after what has a reason of its own
+    for line in (
+        *_changes(plans[len(known) :], first=len(known)),
+        *(_left_alone(befores, plans, first=len(known)) if known else ()),
+    ):
         _LOG.warning("%s: %s", type(optimizer).__name__, line)
     return plans
 
@@ -88,6 +94,17 @@ def rated(
         else plan
         for plan, peak in zip(plans, peaks, strict=True)
     ]
+
+
+def check_rounding(plans: Sequence[GroupPlan], groups: Sequence[Group]) -> None:
+    """Warn of what rounding does to the decay, each thing once.
+
+    Raises:
+        RefusedError: If a number format would round it away.
+
+    """
+    for remark in filter(None, dict.fromkeys(_remarks(plans, groups))):
+        _LOG.warning("%s", remark)
 
 
 def _refuse_no_lr(
@@ -156,6 +173,22 @@ def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:
         yield (
             f"its groups have {KNOB} of {', '.join(map(str, sorted(knobs)))}, and all "
             "get the same half-life; a group with decay_scale gets a multiple of it."
+        )
+
+
+def _left_alone(
+    befores: Sequence[Group], plans: Sequence[GroupPlan], *, first: int
+) -> Iterator[str]:
+    """Say which groups came later and have nothing that says whether they decay."""
+    left = [
+        at
+        for at in range(first, len(plans))
+        if not plans[at].decay_scale and MARKER not in befores[at]
+    ]
+    if left:
+        yield (
+            f"{_named(left)}, added later, has {KNOB} 0 and no {MARKER}: left alone. "
+            f"Add it with {MARKER}=1 to hold the half-life there, with 0 not to."
         )
 
 

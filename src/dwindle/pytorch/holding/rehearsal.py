@@ -13,7 +13,7 @@ from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, Toy
 from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
-from dwindle.pytorch.holding.hold import Hold
+from dwindle.pytorch.holding.hold import NO_HOOKS, Hold
 from dwindle.pytorch.holding.number_formats import factors_of
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
@@ -36,9 +36,9 @@ _TINY_KNOB = 1e-12
 
 
 _NO_STEP = (
-    "Its step must run with weight_decay and lr set from outside, before each step."
+    "Its step must run with weight_decay and lr set from outside, before each step. "
+    "A wrapper that keeps a copy of the weights (Lookahead) cannot be held."
 )
-NO_HOOKS = "its step calls no hooks"
 
 
 class Rehearsal:

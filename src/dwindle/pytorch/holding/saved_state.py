@@ -48,7 +48,7 @@ def check_belongs(state: Mapping[str, Any], optimizer: Optimizer) -> None:
 
 def take_saved(state: Mapping[str, Any], hold: Hold) -> None:
     """Put the numbers of a checkpoint into a hold."""
-    hold.steps_done = int(state["steps_done"])
+    hold.steps_done = hold.rose_at = int(state["steps_done"])
     hold.e_folds = [float(each) for each in state["e_folds"]]
     hold.owed = [float(each) for each in state["owed"]]
     # Older states do not have it.
