@@ -184,4 +184,16 @@ GROUP_CODES = (
         "p.requires_grad].",
         source="KellerJordan/Muon@857d1ad, muon.py, and its issue 54",
     ),
+    Code(
+        code="DW029",
+        severity="error",
+        title="a scheduler of another optimizer",
+        why="A scheduler sets the lr of the optimizer that it was built with. If the "
+        "optimizer was built again afterwards, the lr of the new one never changes, "
+        "and each step decays as at the peak.",
+        found="By the optimizer that the scheduler holds.",
+        write="Build the scheduler last: optimizer = ...; scheduler = "
+        "CosineAnnealingLR(optimizer, ...).",
+        source="torch 2.13.0, torch/optim/lr_scheduler.py",
+    ),
 )

@@ -95,7 +95,9 @@ def left_by_powers(
     knob = next((leg.weight_decay for leg in legs if leg.weight_decay), 1.0)
     shares = [
         replace(
-            leg, lr=shrink * (leg.lr / lr) ** power, weight_decay=leg.weight_decay / knob
+            leg,
+            lr=shrink * (leg.lr / lr) ** power,
+            weight_decay=leg.weight_decay / knob,
         )
         for leg in legs
     ]
@@ -165,5 +167,3 @@ def _log_lost(shrink: float) -> float:
     if shrink < 1:
         return -math.log1p(-shrink)
     return math.inf if shrink == 1 else -math.log(shrink - 1)
-
-

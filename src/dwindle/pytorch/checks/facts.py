@@ -7,6 +7,7 @@ from functools import cached_property
 from torch import nn
 
 from dwindle.decay.run import Run
+from dwindle.pytorch.checks.along import Counted
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.rates import Rate, rates_of
@@ -22,7 +23,8 @@ class Facts:
     held: tuple[Held, ...]
     groups: tuple[Group, ...]
     run: Run
-    scheduler: object | None
+    schedulers: tuple[object, ...]
+    every: Counted | None
     normalized: tuple[Normalized, ...]
     rates: tuple[Rate, ...]
     penalties: tuple[Penalizing, ...]
@@ -57,23 +59,35 @@ class Facts:
         return None if steps is None else int(steps)
 
 
-def gathered(
+def schedulers_of(scheduler: object | None) -> tuple[object, ...]:
+    """Return the schedulers of a program: none, one, or one for each optimizer."""
+    if scheduler is None:
+        return ()
+    several = isinstance(scheduler, list | tuple)
+    return tuple(scheduler) if several else (scheduler,)  # type: ignore[arg-type]  # told apart just now
+
+
+def gathered(  # noqa: PLR0913 the parts of a program
     model: nn.Module,
     optimizer: object,
     *,
     scheduler: object | None,
     run: Run,
+    every: Counted | None,
     normalized: Iterable[Normalized],
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""
     held = held_parameters(model)
-    groups = tuple(groups_of(optimizers_of(optimizer), held, run, scheduler))
+    schedulers = schedulers_of(scheduler)
+    found = groups_of(optimizers_of(optimizer), held, run, schedulers, every=every)
+    groups = tuple(found)
     return Facts(
         model=model,
         held=held,
         groups=groups,
         run=run,
-        scheduler=scheduler,
+        schedulers=schedulers,
+        every=every,
         normalized=tuple(normalized),
         rates=tuple(rates_of(groups, run)),
         penalties=penalties_of(each.parameter for each in held),

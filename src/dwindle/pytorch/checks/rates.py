@@ -47,8 +47,8 @@ def rates_of(groups: Iterable[Group], run: Run) -> Iterator[Rate]:
             known[key] = judge(*key)
         knob, value = like
         told = known[key]
-        if group.e_folds is not None:
-            told = along(told, group.e_folds, group.run(run))
+        if group.course.scheduler:
+            told = along(told, group.course, group.e_folds, group.run(run))
         judged = _seen(group, told)
         yield Rate(group=group, knob=knob, number=value, judged=judged)
 

@@ -10,6 +10,7 @@ from dwindle.pytorch.checks import (
     of_parameters,
     of_penalties,
     of_rates,
+    of_schedulers,
 )
 from dwindle.pytorch.checks.facts import Facts
 
@@ -43,5 +44,6 @@ CHECKS = (
     Check(("DW021",), of_parameters.nothing_decays),
     Check(("DW022",), of_parameters.frozen_that_decays),
     Check(("DW027",), of_options.knob_without_effect),
+    Check(("DW029",), of_schedulers.of_another_optimizer),
     Check(("DW025",), of_rates.without_half_life),
 )

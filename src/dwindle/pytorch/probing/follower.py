@@ -1,13 +1,14 @@
-"""Follower: a copy of a scheduler on a copy of its optimizer, and where it takes the lr.
+"""Follower: a copy of a scheduler on a copy of its optimizer, and how the lr goes.
 
 The copy is stepped as the loop would step the original. Only where a run has too many
 steps for that, and the scheduler says its lr at any step, is it asked at some of them.
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from torch.optim import Optimizer, lr_scheduler
@@ -144,14 +145,15 @@ class Follower:
     def _along(self, steps: int, every: int) -> Iterator[int]:
         """Go along a run; yield for how many steps the options stay as they are."""
         moves = -(-steps // every)
-        go_on, bounds = self.step, range(moves + 1)
+        go_on = self.step
+        bounds: Sequence[int] = range(moves + 1)
         if moves * max(1, len(self.groups)) > _MADE and moves > _PLACES:
             if self.jump is None:
                 why = f"A {self.name} must be followed step by step, and has {moves:,}."
                 raise RefusedError(ASKED, why, _INSTEAD)
             go_on = self.jump
-            bounds = [at * moves // _PLACES for at in range(_PLACES + 1)]  # type: ignore[assignment]  # both count up
-        for first, end in zip(bounds[:-1], bounds[1:], strict=True):
+            bounds = [at * moves // _PLACES for at in range(_PLACES + 1)]
+        for first, end in pairwise(bounds):
             middle = (first + end) // 2
             if middle:
                 self.go_on(go_on, middle)

@@ -16,7 +16,6 @@ from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.probing.follower import ASKED, Follower
 
 Every = int | Literal["step", "epoch"]
-EVERY = ("step", "epoch")
 
 # A plan that is over after this part of a run was made for another clock, or is the
 # warm-up of a constant lr.

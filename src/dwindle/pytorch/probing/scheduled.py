@@ -22,6 +22,8 @@ _SAME = 1e-6
 _AT_ONCE = 1000  # steps whose walk is kept in memory
 # Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
 _MOST_WATCHED = 50_000
+# Families that leave small and large weights other shares: there is no number to see.
+_UNEQUAL = {"linear"}
 
 
 def with_run(
@@ -55,18 +57,12 @@ def with_run(
     follower = Follower.of(mould, scheduler)
     legs = follower.legs(steps, every=every, knobs=[each.knob for each in measured])
     kept = [_computed(*pair, mould) for pair in zip(measured, legs, strict=True)]
-    if steps <= _MOST_WATCHED and not all(kept):
-        kept = [
-            known or seen
-            for known, seen in zip(
-                kept, _watched(mould, scheduler, steps, every), strict=True
-            )
-        ]
-    elif not all(kept):
-        kept = [
-            known or _by_powers(each, mine)
-            for known, each, mine in zip(kept, measured, legs, strict=True)
-        ]
+    open_ = [each.family for each, left in zip(measured, kept, strict=True) if not left]
+    if steps <= _MOST_WATCHED and {*open_} - _UNEQUAL:
+        seen = _watched(mould, scheduler, steps, every)
+    else:
+        seen = [_by_powers(*pair) for pair in zip(measured, legs, strict=True)]
+    kept = [known or other for known, other in zip(kept, seen, strict=True)]
     pairs = zip(measured, kept, strict=True)
     return [_with(each, steps, every, left) for each, left in pairs]
 
@@ -80,7 +76,8 @@ def _with(measured: Measured, steps: int, every: int, left: Left | None) -> Meas
 
 def _computed(measured: Measured, legs: Sequence[Leg], mould: Mould) -> Left | None:
     """Return what legs leave by the rule of a group; None where a copy must step."""
-    if measured.decouples:
+    stays = measured.family == "none" and not any(leg.weight_decay for leg in legs)
+    if measured.decouples or stays:
         return left_by_decoupled(legs)
     if measured.coupled_sgd and isinstance(mould.optimizer, SGD):
         return left_by_sgd(legs)
