@@ -11,7 +11,7 @@ from dwindle.audit.run_facts import facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.pytorch.checks.along import NEVER, Counted, Course, checked_every
+from dwindle.pytorch.checks.along import NEVER, Course, checked_every
 from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.facts import Facts, gathered
 from dwindle.pytorch.checks.group import Group, optimizers_of
@@ -23,6 +23,7 @@ from dwindle.pytorch.checks.normalized import (
 from dwindle.pytorch.checks.rates import Rate
 from dwindle.pytorch.checks.table import CHECKS
 from dwindle.pytorch.parameters.layers import class_of
+from dwindle.pytorch.probing.pace import Every
 
 _NO_EXAMPLE = (
     "Which weights a normalization follows was inferred from the order of "
@@ -60,7 +61,7 @@ def audit(  # noqa: PLR0913 the parts of a program
     scheduler: object | None = None,
     run: Run | None = None,
     example: object | None = None,
-    every: Counted | None = None,
+    every: Every | None = None,
     target: str = "",
 ) -> Audit:
     """Find what decays that should not, is missing, doubled, or not what its name says.

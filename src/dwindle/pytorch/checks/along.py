@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from torch.optim import Optimizer
 
@@ -20,8 +19,7 @@ from dwindle.pytorch.probing.follower import Follower, belongs_to
 from dwindle.pytorch.probing.measuring import rule_mould
 from dwindle.pytorch.probing.pace import Every, Pace, pace_of, read_every
 
-# What may be said of a scheduler: its pace, or that the schedule of the run counts.
-Counted = Every | Literal["never"]
+# Said instead of a pace: the schedule of the run counts, and not the scheduler.
 NEVER = "never"
 _TOO_LONG = "DW010"
 _CAUTION = "longer-than-the-run"
@@ -51,7 +49,7 @@ class Course:
         return None if self.pace is None else self.pace.every
 
 
-def checked_every(every: Counted | None) -> Counted | None:
+def checked_every(every: Every | None) -> Every | None:
     """Return what was said of a pace.
 
     Raises:
@@ -68,7 +66,7 @@ def course_of(
     schedulers: Sequence[object],
     run: Run,
     *,
-    every: Counted | None = None,
+    every: Every | None = None,
 ) -> Course:
     """Return how the scheduler of an optimizer takes its lr over the run.
 

@@ -7,12 +7,12 @@ from functools import cached_property
 from torch import nn
 
 from dwindle.decay.run import Run
-from dwindle.pytorch.checks.along import Counted
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.rates import Rate, rates_of
 from dwindle.pytorch.parameters.roles import Held, held_parameters
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
+from dwindle.pytorch.probing.pace import Every
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -24,7 +24,7 @@ class Facts:
     groups: tuple[Group, ...]
     run: Run
     schedulers: tuple[object, ...]
-    every: Counted | None
+    every: Every | None
     normalized: tuple[Normalized, ...]
     rates: tuple[Rate, ...]
     penalties: tuple[Penalizing, ...]
@@ -73,7 +73,7 @@ def gathered(  # noqa: PLR0913 the parts of a program
     *,
     scheduler: object | None,
     run: Run,
-    every: Counted | None,
+    every: Every | None,
     normalized: Iterable[Normalized],
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""

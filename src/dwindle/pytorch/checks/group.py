@@ -13,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import MissingFactError, RefusedError
-from dwindle.pytorch.checks.along import Counted, Course, course_of
+from dwindle.pytorch.checks.along import Course, course_of
 from dwindle.pytorch.copying.toy import Toy, unwrapped
 from dwindle.pytorch.holding.adoption import MARKER
 from dwindle.pytorch.holding.group_plan import KNOB
@@ -22,6 +22,7 @@ from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.probing.follower import belongs_to
+from dwindle.pytorch.probing.pace import Every
 
 # What kind of decay it is shows at any lr; sizes are not told where none is known.
 _LR_OF_NOBODY = 1e-3
@@ -124,7 +125,7 @@ def groups_of(
     run: Run,
     schedulers: Sequence[object] = (),
     *,
-    every: Counted | None = None,
+    every: Every | None = None,
 ) -> Iterator[Group]:
     """Yield the param groups of all optimizers, each probed at its peak lr."""
     known = {id(each.parameter): each for each in held}

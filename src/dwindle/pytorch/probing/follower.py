@@ -209,7 +209,7 @@ def _same(owner: object, optimizer: Optimizer) -> bool:
 def _jumping(there: Any) -> _Jump | None:  # there: a scheduler of torch, or no such
     """Return how to get anywhere in a schedule at once; None where one cannot."""
     start = getattr(there, "last_epoch", 0)
-    parts = getattr(there, _OTHERS, None)
+    parts: Any = getattr(there, _OTHERS, ())  # of schedulers
     if type(there) in _LAND_ANYWHERE:
         return lambda number: there.step(start + number)
     if type(there) is not lr_scheduler.SequentialLR or not all(

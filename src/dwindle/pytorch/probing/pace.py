@@ -15,7 +15,8 @@ from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.probing.follower import ASKED, Follower
 
-Every = int | Literal["step", "epoch"]
+# "step", "epoch", or so many steps.
+Every = int | str
 
 # A plan that is over after this part of a run was made for another clock, or is the
 # warm-up of a constant lr.
@@ -150,7 +151,7 @@ def _plan(scheduler: Any) -> _Named | None:  # of torch or timm
 
     Of a sequence the length of all parts, of a chain that of the longest.
     """
-    parts = getattr(scheduler, "_schedulers", None)
+    parts: Any = getattr(scheduler, "_schedulers", ())
     if type(scheduler) is lr_scheduler.SequentialLR:
         _, last = _plan(parts[-1]) or ("", 0)
         return "milestones", max(scheduler._milestones, default=0) + last  # noqa: SLF001
