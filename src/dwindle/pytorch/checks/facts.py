@@ -9,6 +9,7 @@ from torch import nn
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import Normalized
+from dwindle.pytorch.checks.practice import network_of
 from dwindle.pytorch.checks.rates import Rate, rates_of
 from dwindle.pytorch.parameters.roles import Held, held_parameters
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
@@ -51,6 +52,11 @@ class Facts:
             and held.trainable
             and any(group.decays for group in self.groups_of(held))
         )
+
+    @cached_property
+    def network(self) -> str | None:
+        """What kind of network the model is; None where its layers do not tell."""
+        return network_of(self.model)
 
     @property
     def steps(self) -> int | None:

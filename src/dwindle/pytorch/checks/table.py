@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks import (
     of_layers,
+    of_normalized,
     of_options,
     of_parameters,
     of_penalties,
@@ -37,7 +38,7 @@ CHECKS = (
     Check(("DW013",), of_rates.second_decay),
     Check(("DW014",), of_rates.stretched_by_layer),
     Check(("DW015",), of_layers.idle_rows),
-    Check(("DW016",), of_layers.size_divided_out),
+    Check(("DW016",), of_normalized.size_divided_out),
     Check(("DW018",), of_options.scale_that_nothing_applies),
     Check(("DW019",), of_options.promise_not_kept),
     Check(("DW020",), of_options.numbers_as_text),
