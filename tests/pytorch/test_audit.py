@@ -272,7 +272,8 @@ def test_notes_tell_sizes_that_are_no_faults():
     optimizer = adamw(model, lr=1e-5, weight_decay=0.01)
     found = audit(model, optimizer, run=Run(steps=5_000_000))
     assert "DW023" in codes(found, "note")
-    far = audit(model, adamw(model, weight_decay=0.3), run=Run(steps=900_000))
+    gpt = TinyGpt()
+    far = audit(gpt, adamw(gpt, weight_decay=0.3), run=Run(steps=900_000))
     assert "DW017" in codes(far, "note")
 
 

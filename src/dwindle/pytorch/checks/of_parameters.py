@@ -56,7 +56,7 @@ def _decayed(
         f"the first is the {held[0].why}.",
         remedy=remedy,
         line=optimizer_line(facts),
-        is_slight=decays_like_recipes(groups, facts.rates, facts.network),
+        is_slight=decays_like_recipes(groups, facts.rates, facts.network, facts.run),
     )
 
 

@@ -15,7 +15,7 @@ from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.practice import (
     decays_as_little,
-    is_from_scratch,
+    is_comparable,
     is_usual_coupling,
 )
 from dwindle.pytorch.checks.rates import DECOUPLED, Rate, same_decay
@@ -66,7 +66,7 @@ def _leveled(facts: Facts, rate: Rate) -> Iterator[Finding]:
             found.code == "DW010" and decays_as_little(rate, facts.rates, network)
         ) or (found.code == "DW008" and is_usual_coupling(rate.group, network))
         yield replace(found, is_slight=found.is_slight or is_usual)
-    if is_from_scratch(facts.model, facts.groups):
+    if is_comparable(facts.model, facts.groups):
         run = rate.group.run(facts.run)
         recipe = recipe_finding(explanation, run, model=network)
         yield from () if recipe is None else (recipe,)

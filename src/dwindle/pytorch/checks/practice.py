@@ -11,7 +11,9 @@ from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from dwindle.audit.advice import is_as_good_as_none
-from dwindle.audit.recipes import is_within_practice
+from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_like
+from dwindle.decay.explain import Explanation
+from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.rates import Rate
 
@@ -38,7 +40,11 @@ def network_of(model: nn.Module) -> str | None:
         if not attends:
             return CONVOLUTIONAL
         return "vision transformer" if any(map(_is_patching, convolutions)) else None
-    return "language model" if attends and embeds and not convolutions else None
+    if not embeds or convolutions:
+        return None
+    if any(isinstance(each, nn.RNNBase) for each in modules):
+        return "recurrent language model"
+    return "language model" if attends else None
 
 
 def _is_patching(layer: _ConvNd) -> bool:
@@ -46,36 +52,45 @@ def _is_patching(layer: _ConvNd) -> bool:
     return len(sizes) == 1 and min(sizes) >= _SMALLEST_PATCH
 
 
-def is_from_scratch(model: nn.Module, groups: Iterable[Group]) -> bool:
-    """Return whether nothing says that a training goes on from trained weights.
+def is_comparable(model: nn.Module, groups: Iterable[Group]) -> bool:
+    """Return whether a model does what those of recipes do, trained from scratch.
 
-    Frozen parameters say so, and layers with an lr each under one weight decay.
+    Frozen parameters, and layers with an lr each under one weight decay, say that it
+    goes on from trained weights; no Linear, that it classifies and predicts nothing.
     """
     lrs: dict[tuple[int, float], set[float]] = {}
     for group in groups:
         if group.knob and group.held:
             lrs.setdefault((id(group.optimizer), group.knob), set()).add(group.lr)
     several = any(len(each) > 1 for each in lrs.values())
-    return not several and all(each.requires_grad for each in model.parameters())
+    trains_all = all(each.requires_grad for each in model.parameters())
+    has_head = any(isinstance(each, nn.Linear) for each in model.modules())
+    return trains_all and has_head and not several
 
 
 def decays_like_recipes(
-    groups: Iterable[Group], rates: Iterable[Rate], network: str | None
+    groups: Iterable[Group], rates: Iterable[Rate], network: str | None, run: Run
 ) -> bool:
     """Return whether decayed biases and norms are usual in all of some groups.
 
-    ResNets under SGD decay all that they have, since He et al. 2016; and where a run
-    leaves nearly all of a weight, a decayed bias is none to speak of.
+    Networks that SGD trains from scratch decay all that they have, as those of He et
+    al. 2016; and where a run leaves nearly all of a weight, a bias hardly decays.
     """
-    found = list(groups)
     known = {rate.group.number: rate.judged.explanation for rate in rates}
-    hardly = all(
-        each.number in known
-        and known[each.number].e_folds is not None
-        and is_as_good_as_none(known[each.number])
-        for each in found
+    return all(
+        _leaves_nearly_all(known.get(each.number))
+        or _is_like_a_resnet(each, network, run)
+        for each in groups
     )
-    return hardly or (network == CONVOLUTIONAL and all(each.is_sgd for each in found))
+
+
+def _leaves_nearly_all(told: Explanation | None) -> bool:
+    return told is not None and told.e_folds is not None and is_as_good_as_none(told)
+
+
+def _is_like_a_resnet(group: Group, network: str | None, run: Run) -> bool:
+    alike = recipes_like("coupled-sgd", network)
+    return group.is_sgd and is_a_training(group.run(run), alike)
 
 
 def decays_as_little(rate: Rate, rates: Iterable[Rate], network: str | None) -> bool:
