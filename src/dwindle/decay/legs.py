@@ -7,7 +7,7 @@ the same as the one before, so a run of a million steps costs what its legs cost
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from dwindle.decay.survival import Left
 
@@ -15,9 +15,8 @@ from dwindle.decay.survival import Left
 _SAME = 1e-14
 
 
-@dataclass(frozen=True, kw_only=True)
-class Leg:
-    """Some steps in a row with the same options.
+class Leg(NamedTuple):
+    """Some steps in a row with the same options; there may be a million of them.
 
     Args:
         steps: How many, at least 1.
@@ -48,8 +47,8 @@ def merged(legs: Iterable[Leg]) -> Iterator[Leg]:
     """
     last: Leg | None = None
     for leg in legs:
-        if last is not None and replace(last, steps=leg.steps) == leg:
-            last = replace(last, steps=last.steps + leg.steps)
+        if last is not None and last[1:] == leg[1:]:
+            last = last._replace(steps=last.steps + leg.steps)
             continue
         if last is not None:
             yield last
@@ -94,8 +93,8 @@ def left_by_powers(
     legs = list(legs)
     knob = next((leg.weight_decay for leg in legs if leg.weight_decay), 1.0)
     shares = [
-        replace(
-            leg,
+        Leg(
+            steps=leg.steps,
             lr=shrink * (leg.lr / lr) ** power,
             weight_decay=leg.weight_decay / knob,
         )

@@ -26,10 +26,11 @@ _INSTEAD = "Leave the scheduler out, and give the shape of its schedule."
 _OTHERS = "_schedulers"
 _OF_TIMM = "timm.scheduler"
 _TIMMS_PLATEAU = "PlateauLRScheduler"
-# Steps times groups that are made one by one: some 4 µs each.
-_MADE = 1_000_000
-# At so many places a longer schedule is asked, each for the steps around it: a smooth
-# one is then known to ten digits, and the place of a jump to a fifty-thousandth.
+# Steps of a scheduler, times groups, that are made where it must be stepped: 5 µs each.
+_MOST = 1_000_000
+# Where it need not be, a schedule of more than twice so many steps is asked at so many
+# places, each for the steps around it: a smooth one is then known to ten digits, and
+# the place of a jump to a fifty-thousandth of the run.
 _PLACES = 50_000
 # Schedulers of torch whose ``step(t)`` lands where ``t`` steps do; exactly these.
 _LAND_ANYWHERE = frozenset(
@@ -147,10 +148,10 @@ class Follower:
         moves = -(-steps // every)
         go_on = self.step
         bounds: Sequence[int] = range(moves + 1)
-        if moves * max(1, len(self.groups)) > _MADE and moves > _PLACES:
-            if self.jump is None:
-                why = f"A {self.name} must be followed step by step, and has {moves:,}."
-                raise RefusedError(ASKED, why, _INSTEAD)
+        if self.jump is None and moves * len(self.groups) > _MOST:
+            why = f"A {self.name} must be followed step by step, and has {moves:,}."
+            raise RefusedError(ASKED, why, _INSTEAD)
+        if self.jump is not None and moves > 2 * _PLACES:
             go_on = self.jump
             bounds = [at * moves // _PLACES for at in range(_PLACES + 1)]
         for first, end in pairwise(bounds):

@@ -60,9 +60,12 @@ def with_run(
     open_ = [each.family for each, left in zip(measured, kept, strict=True) if not left]
     if steps <= _MOST_WATCHED and {*open_} - _UNEQUAL:
         seen = _watched(mould, scheduler, steps, every)
+        kept = [known or other for known, other in zip(kept, seen, strict=True)]
     else:
-        seen = [_by_powers(*pair) for pair in zip(measured, legs, strict=True)]
-    kept = [known or other for known, other in zip(kept, seen, strict=True)]
+        kept = [
+            known or _by_powers(each, mine)
+            for known, each, mine in zip(kept, measured, legs, strict=True)
+        ]
     pairs = zip(measured, kept, strict=True)
     return [_with(each, steps, every, left) for each, left in pairs]
 
