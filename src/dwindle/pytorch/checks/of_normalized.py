@@ -7,7 +7,7 @@ from dwindle.audit.findings import Finding
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.errors import DwindleError
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.words import counted, names, number, settings
 from dwindle.pytorch.probing.relative_step import steps_by_size
@@ -18,6 +18,10 @@ from dwindle.pytorch.probing.relative_step import steps_by_size
 # not seen.
 _BALANCED = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
 _ADAM = ("Adam",)
+# What a coupled adaptive step looks like without a gradient, with and without momentum.
+_COUPLED = ("linear", "other")
+# EfficientNet's eps of 1e-3 outweighs the gradients: its steps are nearly those of SGD.
+_SMALL_EPS = 1e-6
 
 
 def size_divided_out(facts: Facts) -> Iterator[Finding]:
@@ -62,7 +66,7 @@ def _turning(facts: Facts, group: Group) -> tuple[str, str, str]:
     if group.is_sgd or group.probe.decouples:
         told = f"Decay sets their effective lr{_by_how_much(facts, group)}."
         kept, value = "lr·weight_decay", group.knob / 2
-    elif group.probe.family == "linear" and _is_a(group, _BALANCED):
+    elif _balances(group):
         told = "Decay sets their effective lr, with the square of the lr."
         kept, value = "lr²·weight_decay", group.knob / 4
     else:
@@ -71,6 +75,13 @@ def _turning(facts: Facts, group: Group) -> tuple[str, str, str]:
     was = f"{number(group.knob)} is for lr {number(group.lr)}"
     line = f"weight_decay={number(value)}  # at lr {number(2 * group.lr)}; {was}"
     return told, remedy, line
+
+
+def _balances(group: Group) -> bool:
+    """Whether a coupled decay goes through a running mean square, and little else."""
+    eps = group.options.get("eps")
+    small = eps is None or number_of(eps) <= _SMALL_EPS
+    return group.probe.family in _COUPLED and small and _is_a(group, _BALANCED)
 
 
 _BY_SIZE = (
