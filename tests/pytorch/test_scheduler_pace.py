@@ -374,3 +374,40 @@ def test_a_probe_asks_for_the_pace_of_a_short_plan():
         probe(optimizer, scheduler=scheduler, steps=11_730, every="epoch")
     by_steps = probe(optimizer, scheduler=scheduler, steps=11_730, every="step")
     assert by_steps.groups[0].kept == pytest.approx(0.999, abs=1e-3)
+
+
+def test_a_schedule_that_ends_with_the_last_whole_batches_is_followed():
+    """A loader that drops a short batch has 390 steps an epoch, and a plan of them."""
+    there, _ = kept(lambda o: lr_scheduler.OneCycleLR(o, LR, total_steps=11_700))
+    assert there == pytest.approx(0.57, abs=0.02)
+    _, found = kept(lambda o: lr_scheduler.OneCycleLR(o, LR, total_steps=11_000))
+    assert any("stops after 11,000 steps" in text for text in found.unchecked)
+
+
+class Around(torch.optim.Optimizer):
+    """A wrapper that shares the groups of what is inside, as Lookahead and SAM do."""
+
+    def __init__(self, inner):
+        self.inner = inner
+        self.defaults, self.state = inner.defaults, inner.state
+        self.param_groups = inner.param_groups
+
+    def step(self, closure=None):
+        self.inner.step(closure)
+
+
+def test_the_scheduler_of_what_is_inside_is_one_of_the_wrapper():
+    """Both set the lr of the same groups."""
+    model = mlp()
+    inner = adamw(model)
+    scheduler = lr_scheduler.StepLR(inner, 10)
+    found = audit(model, Around(inner), scheduler=scheduler, run=RUN)
+    assert "DW029" not in [each.code for each in found.findings]
+    assert found.table[0].kept == pytest.approx(0.648, abs=5e-4)
+
+
+def test_a_pace_without_a_scheduler_is_named():
+    """It was not used, and that is said."""
+    model = mlp()
+    found = audit(model, adamw(model), run=RUN, every="epoch")
+    assert any("and no scheduler" in text for text in found.unchecked)

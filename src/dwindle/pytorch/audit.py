@@ -40,6 +40,10 @@ _GUESSED = (
     "of {length}. --scheduler-every (every=) says it: step, epoch, or a number of "
     "steps."
 )
+_NO_SCHEDULER = (
+    "The pace of a scheduler was given (--scheduler-every, every=) and no scheduler: "
+    "it comes third, after model and optimizer."
+)
 _HELD_FAMILY = "held"
 _HELD = (
     "A DecayController sets the rate of this optimizer and follows its schedule; here "
@@ -232,6 +236,8 @@ def _unused(facts: Facts) -> Iterator[str]:
     """Yield what was given and is told better by the program, or instead of it."""
     if any(facts.run.lr not in (None, group.lr) for group in facts.groups):
         yield _OTHER_LR
+    if facts.every is not None and not facts.schedulers:
+        yield _NO_SCHEDULER
     if facts.schedulers and (facts.run.schedule != Schedule() or facts.every == NEVER):
         names = dict.fromkeys(type(each).__name__ for each in facts.schedulers)
         yield _OTHER_SCHEDULE.format(", ".join(names))

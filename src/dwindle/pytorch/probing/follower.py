@@ -48,6 +48,8 @@ _LAND_ANYWHERE = frozenset(
         lr_scheduler.CyclicLR,
     }
 )
+# A schedule that ends in the last hundredth of a run stays as it is to its end.
+_NEARLY_ALL = 0.99
 _Groups = list[Options]
 _Jump = Callable[[int], None]
 
@@ -157,7 +159,13 @@ class Follower:
         for first, end in pairwise(bounds):
             middle = (first + end) // 2
             if middle:
-                self.go_on(go_on, middle)
+                try:
+                    self.go_on(go_on, middle)
+                except RefusedError:
+                    # A loader that drops its last batch has a step per epoch less.
+                    if middle < _NEARLY_ALL * moves:
+                        raise
+                    go_on = _stay
             yield min(end * every, steps) - first * every
 
     def go_on(self, step: _Jump, number: int) -> None:
@@ -170,7 +178,7 @@ class Follower:
         try:
             step(number)
         except Exception as error:
-            why = f"The scheduler stops after {number:,} steps: {error}."
+            why = f"The scheduler stops after {number - 1:,} steps: {error}."
             instead = "Ask for as many steps as it has."
             raise RefusedError(ASKED, why, instead) from error
 
@@ -203,8 +211,12 @@ def belongs_to(scheduler: object, optimizer: Optimizer) -> bool:
     return not isinstance(owner, Optimizer) or _same(owner, optimizer)
 
 
-def _same(owner: object, optimizer: Optimizer) -> bool:
-    return owner is optimizer or unwrapped(owner) is optimizer
+def _same(owner: Optimizer, optimizer: Optimizer) -> bool:
+    """Whether two are one, or share their groups, as a Lookahead and its inner do."""
+    if owner is optimizer or unwrapped(owner) is optimizer:
+        return True
+    mine = {id(group) for group in optimizer.param_groups}
+    return any(id(group) in mine for group in owner.param_groups)
 
 
 def _jumping(there: Any) -> _Jump | None:  # there: a scheduler of torch, or no such

@@ -178,7 +178,7 @@ def _fall(follower: Follower, most: float) -> _Named:
             except RefusedError:
                 return "end", number - 1
             highest = max(highest, float(group["lr"]))
-            if float(group["lr"]) <= _FALLEN * highest:
+            if highest and float(group["lr"]) <= _FALLEN * highest:
                 return "time to a tenth", number
     return "", math.inf
 
