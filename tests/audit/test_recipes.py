@@ -6,7 +6,12 @@ import pytest
 from architecture.source import ROOT
 from tolerance import digits
 
-from dwindle.audit.recipes import RECIPES, nearest_recipe, recipe_finding
+from dwindle.audit.recipes import (
+    RECIPES,
+    is_within_practice,
+    recipe_finding,
+    recipes_like,
+)
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -17,12 +22,22 @@ TO_A_TENTH = [(1.0, Schedule(shape="cosine", final=0.1))]
 PIECES = {
     "ResNet-50 on ImageNet": (0.9, [(f, Schedule()) for f in (1, 0.1, 0.01)]),
     "a ResNet on CIFAR-10": (0.9, COSINE),
+    "MobileNetV2 on ImageNet": (0.9, [(0.98**k, Schedule()) for k in range(300)]),
+    "AWD-LSTM on Penn Treebank": (0, [(1.0, Schedule())]),
     "DeiT on ImageNet": (0, COSINE),
     "BERT-base": (0, [(1.0, Schedule(shape="linear"))]),
     "GPT-3 175B": (0, TO_A_TENTH),
     "LLaMA 7B": (0, TO_A_TENTH),
     "LLaMA 65B": (0, TO_A_TENTH),
     "nanoGPT's GPT-2 124M": (0, TO_A_TENTH),
+    "nanoGPT on Shakespeare's characters": (
+        0,
+        [(1.0, Schedule(shape="cosine", warmup=100 / 5000, final=0.1))],
+    ),
+    "ConvNeXt-T on ImageNet": (
+        0,
+        [(1.0, Schedule(shape="cosine", warmup=20 / 300))],
+    ),
 }
 KNOBS = {"sgd": "torch.SGD", "adamw": "torch.AdamW"}
 
@@ -62,35 +77,68 @@ def test_the_docs_list_every_recipe():
         assert recipe.source in row
 
 
-def test_the_nearest_is_of_the_same_kind():
-    """SGD is compared with SGD, decoupled with decoupled, the others with none."""
-    assert nearest_recipe("coupled-sgd", 0.01).kind == "sgd"
-    assert nearest_recipe("decoupled", 4.5).name == "LLaMA 7B"
-    assert nearest_recipe("schedule-only", 100).name == "nanoGPT's GPT-2 124M"
-    assert nearest_recipe("coupled-adaptive", 4.5) is None
-    assert nearest_recipe("decoupled", None) is None
-    assert nearest_recipe("decoupled", 0) is None
+CONV, LM = "convolutional network", "language model"
+
+
+def test_recipes_are_alike_in_optimizer_and_network():
+    """SGD on a convolutional network and AdamW on one are two kinds; MLPs have none."""
+    assert {each.kind for each in recipes_like("coupled-sgd", CONV)} == {"sgd"}
+    assert [each.name for each in recipes_like("decoupled", CONV)] == [
+        "ConvNeXt-T on ImageNet"
+    ]
+    assert len(recipes_like("schedule-only", LM)) == 6
+    assert recipes_like("coupled-adaptive", CONV) == []
+    assert recipes_like("coupled-sgd", LM) == []
+    assert recipes_like("decoupled", None) == []
 
 
 def test_a_setting_like_a_recipe_gives_no_note():
     """Between recipes of its kind, or near one, there is nothing to say."""
     for steps in (8000, 35_000, 400_000, 1_000_000):
         run = Run(lr=6e-4, steps=steps, schedule=Schedule(shape="cosine"))
-        assert recipe_finding(explain(0.1, "torch.AdamW", run=run)) is None
+        told = explain(0.1, "torch.AdamW", run=run)
+        assert recipe_finding(told, run, model=LM) is None
 
 
 def test_a_weight_that_swings_is_compared_with_nothing():
     """Where momentum makes weights swing there is no half-life to compare."""
-    run = Run(lr=0.1, momentum=0.9, steps=100)
+    run = Run(lr=0.1, momentum=0.9, steps=50_000)
     told = explain(0.1, "torch.SGD", run=run)
     assert told.e_folds is not None
-    assert recipe_finding(told) is None
+    assert recipe_finding(told, run, model=CONV) is None
 
 
 def test_a_setting_far_from_all_recipes_gives_a_note():
-    """SGD that leaves half of a weight is told beside ResNet-50's 6e-08."""
+    """SGD that leaves half of a weight is told beside MobileNetV2's 1.12%."""
     run = Run(lr=0.1, steps=60_000)
-    note = recipe_finding(explain(1e-4, "torch.SGD", run=run), where="group 0")
+    told = explain(1e-4, "torch.SGD", run=run)
+    note = recipe_finding(told, run, model=CONV, where="group 0")
     assert (note.code, note.severity, note.where) == ("DW017", "note", "group 0")
-    assert note.evidence.startswith("ResNet-50 on ImageNet leaves 6e-08 of a weight")
-    assert "arXiv 1512.03385" in note.remedy
+    assert note.evidence.startswith("MobileNetV2 on ImageNet leaves 1.12% of a weight")
+    assert "references/classification" in note.remedy
+
+
+@pytest.mark.parametrize(
+    ("knob", "value", "run", "model"),
+    [
+        ("torch.SGD", 1e-4, Run(lr=1e-3, steps=60_000), CONV),
+        ("torch.SGD", 1e-4, Run(lr=0.1, steps=1000), CONV),
+        ("torch.AdamW", 0.01, Run(lr=5e-5, steps=30_000), LM),
+        ("torch.AdamW", 0.01, Run(lr=1e-3, steps=60_000), None),
+    ],
+    ids=["a small lr", "a trial", "the Trainer's lr", "an MLP"],
+)
+def test_a_run_of_another_kind_is_compared_with_none(knob, value, run, model):
+    """Fine-tuning leaves nearly all of a weight, which no recipe from scratch does."""
+    told = explain(value, knob, run=run)
+    assert recipe_finding(told, run, model=model) is None
+
+
+def test_recipes_themselves_are_within_practice():
+    """GPT-3's 2.2 runs are no mistake in a language model, and no word on an MLP."""
+    run = Run(lr=6e-5, steps=93_750, schedule=Schedule(shape="cosine", final=0.1))
+    told = explain(0.1, "torch.AdamW", run=run)
+    assert is_within_practice(told, LM)
+    assert not is_within_practice(told, CONV)
+    assert not is_within_practice(told, None)
+    assert not is_within_practice(explain(0.05, "torch.AdamW", run=run), LM)

@@ -1,5 +1,7 @@
 """Audits of model definitions that people use, with the recipes they use them with."""
 
+import math
+
 import pytest
 import torch
 from frameworks.torchvision_names import torchvision_names
@@ -159,6 +161,80 @@ def test_a_vit_with_layer_decay():
     assert "from 13,863 steps to 583,524 steps" in evidence
 
 
+def _kept_by_timms_loop(scheduler, optimizer, run):
+    """What a loop leaves that calls both steps of timm, as its script does."""
+    lost, per_epoch = 0.0, run.steps_per_epoch
+    for step in range(run.total_steps):
+        if step and step % per_epoch == 0:
+            scheduler.step(step // per_epoch)
+        if step:
+            scheduler.step_update(step)
+        lr = optimizer.param_groups[0]["lr"]
+        lost -= math.log1p(-lr * 0.05)
+    return math.exp(-lost)
+
+
+@pytest.mark.parametrize("in_epochs", [True, False])
+@pytest.mark.parametrize("name", ["CosineLRScheduler", "StepLRScheduler"])
+def test_a_scheduler_of_timm_knows_its_pace(name, in_epochs):
+    """t_in_epochs says it, and nothing is guessed."""
+    run = Run(batch_size=10, dataset_size=200, epochs=30)
+    total = 30 if in_epochs else 600
+    own = {"t_initial": total, "warmup_t": total // 6, "warmup_lr_init": 1e-5}
+    if name == "StepLRScheduler":
+        own = {"decay_t": total // 3, "decay_rate": 0.1}
+
+    def built():
+        model = torch.nn.Linear(8, 8, bias=False)
+        optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.05)
+        kind = getattr(timm.scheduler, name)
+        return model, optimizer, kind(optimizer, t_in_epochs=in_epochs, **own)
+
+    model, optimizer, scheduler = built()
+    found = audit(model, optimizer, scheduler=scheduler, run=run)
+    assert found.facts["scheduler_every"] == ("epoch" if in_epochs else "step")
+    _, optimizer, scheduler = built()
+    expected = _kept_by_timms_loop(scheduler, optimizer, run)
+    assert found.table[0].kept == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_plateau_of_timm_is_not_followed():
+    """It waits for a metric, as torch's does."""
+    model = torch.nn.Linear(8, 8, bias=False)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
+    scheduler = timm.scheduler.PlateauLRScheduler(optimizer)
+    found = audit(model, optimizer, scheduler=scheduler, run=Run(steps=1000))
+    assert found.table[0].kept is None
+    assert any("when a metric of the training stalls" in t for t in found.unchecked)
+
+
+def test_lamb_of_timm_turns_by_its_lr():
+    """DW016 claims no product of lr and decay for it, and writes no line."""
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, bias=False), torch.nn.BatchNorm2d(8)
+    )
+    groups = decay_groups(model, weight_decay=0.02)
+    found = audit(model, timm.optim.Lamb(groups, lr=5e-3))
+    assert found.exit_code == 0
+    assert "turn by the lr, whatever the decay" in of(found, "DW016").evidence
+    assert of(found, "DW016").line == ""
+
+
+def test_rmsprop_of_timm_keeps_the_square_of_its_lr():
+    """EfficientNet's optimizer: a coupled decay, and a note."""
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 8, 3, bias=False),
+        torch.nn.BatchNorm2d(8),
+        torch.nn.Flatten(),
+        torch.nn.Linear(8, 4),
+    )
+    groups = decay_groups(model, weight_decay=1e-5)
+    optimizer = timm.optim.RMSpropTF(groups, lr=0.016, alpha=0.9, momentum=0.9)
+    found = audit(model, optimizer)
+    assert found.exit_code == 0
+    assert "lr²·weight_decay" in of(found, "DW016").remedy
+
+
 def test_gpt_2_small_with_nanogpts_recipe():
     """Clean, and it is noted that both embeddings decay, one of them as the head."""
     model = gpt()
@@ -193,7 +269,9 @@ def test_bert_with_the_two_groups_of_its_script():
     optimizer = torch.optim.AdamW(groups, lr=1e-4)
     assert codes(audit(model, optimizer)) == ["DW003"]
     run = Run(batch_size=256, steps=1_000_000, schedule=Schedule(shape="linear"))
-    assert codes(audit(model, optimizer, run=run)) == ["DW010", "DW003"]
+    found = audit(model, optimizer, run=run)
+    assert codes(found) == ["DW003", "DW010"]
+    assert found.exit_code == 0
 
 
 def test_the_groups_of_the_hugging_face_trainer():

@@ -112,6 +112,13 @@ def _():
     return Program(model, adamw(model, without=["ln_f.weight", "ln_f.bias"]))
 
 
+@fault("DW029", "a scheduler of the optimizer of before")
+def _():
+    model = mlp()
+    scheduler = StepLR(adamw(model), 1000)
+    return Program(model, adamw(model), scheduler)
+
+
 @fault("DW005", "the same weight twice in a group")
 def _():
     model = mlp()

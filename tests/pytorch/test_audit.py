@@ -249,7 +249,7 @@ def test_the_scheduler_at_hand_is_followed():
     # Σ lr·λ of the fall is half of 8000 · 1e-4
     assert found.table[0].e_folds == pytest.approx(0.4, rel=1e-3)
     longer = audit(model, optimizer, scheduler=falling, run=Run(steps=90_000))
-    assert any("could not be followed" in text for text in longer.unchecked)
+    assert longer.table[0].e_folds == pytest.approx(0.4, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -272,7 +272,8 @@ def test_notes_tell_sizes_that_are_no_faults():
     optimizer = adamw(model, lr=1e-5, weight_decay=0.01)
     found = audit(model, optimizer, run=Run(steps=5_000_000))
     assert "DW023" in codes(found, "note")
-    far = audit(model, adamw(model, weight_decay=0.3), run=Run(steps=900_000))
+    gpt = TinyGpt()
+    far = audit(gpt, adamw(gpt, weight_decay=0.3), run=Run(steps=900_000))
     assert "DW017" in codes(far, "note")
 
 

@@ -79,17 +79,19 @@ def test_a_penalty_that_is_held_is_not_judged_as_a_half_life():
     held.remove()
 
 
-def test_facts_that_the_program_tells_better_are_named():
-    """An lr and a schedule beside those of the program are not dropped in silence."""
+def test_facts_that_the_program_tells_too_are_named():
+    """Beside those of the program an lr is not used, a schedule is; both are said."""
     model, run = mlp(), Run(lr=0.5, steps=8000, schedule=Schedule(shape="linear"))
     optimizer = adamw(model)
     scheduler = CosineAnnealingLR(optimizer, 8000)
     told = " ".join(audit(model, optimizer, scheduler=scheduler, run=run).unchecked)
     assert "lr that was given was not used" in told
-    assert "schedule that was given was not used" in told
+    assert "schedule that was given counts" in told
+    assert "own CosineAnnealingLR was not followed" in told
     same = Run(lr=1e-3, steps=8000, schedule=Schedule(shape="linear"))
     told = " ".join(audit(model, optimizer, run=same).unchecked)
     assert "not used" not in told
+    assert "counts" not in told
 
 
 def _adam(run=None):

@@ -1,5 +1,6 @@
 """The audit of a change: what a new batch size, lr or length does to the decay."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
@@ -149,7 +150,11 @@ def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
 
     """
     lines = tuple(_line_after(line, before, after) for line in audit.table)
-    facts = facts_of_run(after) if audit.facts == facts_of_run(before) else audit.facts
+    known = facts_of_run(before)
+    facts = audit.facts
+    if known.items() <= facts.items():  # those of a file say more, where they are from
+        others = {name: text for name, text in facts.items() if name not in known}
+        facts = facts_of_run(after) | others
     return compare_audits(audit, replace(audit, table=lines, facts=facts))
 
 
@@ -171,9 +176,8 @@ def _line_after(line: GroupLine, before: Run, after: Run) -> GroupLine:
     if changed.get("lr") and before.lr and line.run.lr:
         changed["lr"] = line.run.lr * (changed["lr"] / before.lr)
     run = replace(line.run, **changed)
-    told = explain(line.weight_decay, line.knob, run=run)
     return line_of_setting(
-        told,
+        _explained(line, line.weight_decay, line.knob, run),
         run,
         group=line.group,
         parameters=line.parameters,
@@ -224,7 +228,24 @@ def _sides(audit: Audit) -> list[_Side]:
 def _side(line: GroupLine) -> _Side:
     run, knob = line.run or Run(lr=line.lr), str(line.knob)
     value = line.weight_decay or 0.0
-    return _Side(line.group, knob, value, run, explain(value, knob, run=run))
+    return _Side(line.group, knob, value, run, _explained(line, value, knob, run))
+
+
+def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanation:
+    """Explain a row in a run; what a scheduler was seen to leave of its decay stays.
+
+    A scheduler belongs to the program, not to the facts: after a change of these it is
+    taken to have the same shape over the new run.
+    """
+    told = explain(value, knob, run=run)
+    here = line.run or run
+    then = told if run == here else explain(value, knob, run=here)
+    if then.e_folds == line.e_folds or told.e_folds is None or not then.e_folds:
+        return told
+    if line.e_folds is None:  # the scheduler could not be followed
+        return replace(told, e_folds=None, kept=None)
+    e_folds = told.e_folds * line.e_folds / then.e_folds
+    return replace(told, e_folds=e_folds, kept=math.exp(-e_folds))
 
 
 def _moved(old: _Side, new: _Side) -> Iterator[Finding]:

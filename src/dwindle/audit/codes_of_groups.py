@@ -16,7 +16,8 @@ GROUP_CODES = (
         "optimizer of torch decays all that it is given.",
         found="By the module that owns the parameter and by its shape, never by a part "
         "of its name: the bias of a layer, or another vector (a scale, the slope of a "
-        "PReLU), in a group that decays.",
+        "PReLU), in a group that decays. A note where published recipes of the kind do "
+        "it (SGD on convolutional networks), or where the run leaves nearly all.",
         write="Give biases a group of their own with weight_decay=0.0. " + _GROUPS,
         source="torch 2.13.0, torch/optim: no optimizer tells parameters apart",
     ),
@@ -29,7 +30,8 @@ GROUP_CODES = (
         "Filters by name miss many of them: Hugging Face's looks for words such as "
         "layernorm, and ln_1 or ln_f has none.",
         found="By the type of the module (torch's normalization layers and modules "
-        "whose class is called so and hold vectors only), in a group that decays.",
+        "whose class is called so and hold vectors only), in a group that decays. A "
+        "note under the same conditions as DW001.",
         write="Give them a group with weight_decay=0.0. " + _GROUPS,
         source="transformers 5.23.0, trainer.py (get_decay_parameter_names); "
         "huggingface/transformers issues 35927, 42754",
@@ -136,13 +138,14 @@ GROUP_CODES = (
         title="decay before a normalization only sets the effective lr",
         why="A weight that is followed by a normalization layer can be scaled without "
         "changing the function: decay does not regularize it. It sets how far "
-        "the weight turns per step, sqrt(2 · lr · weight_decay) and a factor of the "
-        "momentum, so decay and lr are one knob there and should be tuned together.",
+        "the weight turns per step: by the root of lr · weight_decay under SGD and "
+        "decoupled decay, by the third root of lr² · weight_decay under a coupled Adam "
+        "or RMSprop; under a trust ratio (LAMB) by the lr, whatever the decay is.",
         found="By the order of declaration: a layer right before a normalization of "
         "its size. With an example batch exactly: the normalization reads the layer's "
         "output, and nothing else does. And weights under weight_norm.",
-        write="Nothing is wrong. When the lr changes, keep the rotation: dwindle "
-        "rescale tells what to type.",
+        write="Nothing is wrong. When the lr changes, keep the rotation: the finding "
+        "has the number for twice the lr.",
         source="van Laarhoven 2017 (arXiv 1706.05350); Kosson et al. 2024 (2305.17212)",
     ),
     Code(
@@ -183,5 +186,17 @@ GROUP_CODES = (
         write="Keep frozen parameters out: [p for p in model.parameters() if "
         "p.requires_grad].",
         source="KellerJordan/Muon@857d1ad, muon.py, and its issue 54",
+    ),
+    Code(
+        code="DW029",
+        severity="error",
+        title="a scheduler of another optimizer",
+        why="A scheduler sets the lr of the optimizer that it was built with. If the "
+        "optimizer was built again afterwards, the lr of the new one never changes, "
+        "and each step decays as at the peak.",
+        found="By the optimizer that the scheduler holds.",
+        write="Build the scheduler last: optimizer = ...; scheduler = "
+        "CosineAnnealingLR(optimizer, ...).",
+        source="torch 2.13.0, torch/optim/lr_scheduler.py",
     ),
 )

@@ -41,7 +41,9 @@ SETTING_CODES = (
         "mostly noise. GPT-3 was trained so; most fine-tuning is, and rightly: beyond "
         "10 runs there is no decay to turn up, and this is a note.",
         found="e-folds of the whole run, step by step along the lr schedule, below "
-        "ln 2; a note where the half-life is longer than 10 runs.",
+        "ln 2; a note where the half-life is longer than 10 runs, where a recipe for "
+        "the same kind of network and optimizer decays as little, and in layers whose "
+        "lr is scaled down.",
         write="For a decay that acts, ask for a half-life: dwindle convert "
         'half-life="20% of the run" --to torch.optim.AdamW ...; else write 0 and have '
         "one knob less.",
@@ -52,9 +54,11 @@ SETTING_CODES = (
         severity="warning",
         title="the half-life is shorter than an epoch",
         why="In a run of several epochs a weight forgets an example before it meets it "
-        "again: what is trained is an average over less than the data.",
+        "again: what is trained is an average over less than the data. Language models "
+        "are trained so, on data of which thousands of steps are enough.",
         found="The half-life at the peak lr in epochs, where dataset and batch size "
-        "are known and the run has more than one epoch.",
+        "are known and the run has more than one epoch; a note where it has 1,000 "
+        "steps or more.",
         write="Lower the weight decay: dwindle convert half-life="
         '"3 epochs" --to torch.optim.AdamW ... tells the number.',
         source="Wang & Aitchison 2024 (2405.13698): best between 1 epoch and the run",
@@ -78,7 +82,9 @@ SETTING_CODES = (
         why="Numbers such as 1e-4 and 0.05 cannot be compared; what a run leaves of a "
         "weight can. A recipe is no law, but a setting that is orders of magnitude "
         "from all of its kind is worth a second look.",
-        found="The recipe of the same family of optimizer whose e-folds are nearest.",
+        found="The recipe with the nearest e-folds, for the same family of optimizer "
+        "and the same kind of network, trained from scratch. Fine-tuning (a small lr, "
+        "frozen parameters, an lr for each layer) is compared with none.",
         write="Nothing by itself; dwindle convert half-life=... gives the number for "
         "the recipe's share of the run.",
         source="the papers and repositories that docs/audit.md lists",
@@ -95,11 +101,12 @@ SETTING_CODES = (
     ),
     Code(
         code="DW021",
-        severity="warning",
+        severity="note",
         title="nothing decays at all",
         why="weight_decay is 0 everywhere. That is the default of TrainingArguments "
         "and of most optimizers other than AdamW (0.01), so one gets it by typing "
-        "nothing, or by changing the optimizer's class.",
+        "nothing, or by changing the optimizer's class. Many good recipes decay "
+        "nothing: GANs, linear probes, LoRA.",
         found="Every group has weight_decay 0, or no knob, and nothing hidden decays.",
         write="If a decay was meant, type one: weight_decay=0.1.",
         source="transformers 5.23.0, training_args.py; torch 2.13.0, torch/optim",

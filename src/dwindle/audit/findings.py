@@ -129,7 +129,7 @@ class Audit:
         in_both: Of a change: codes found before it and after it, which are left out.
 
     Example:
-        >>> found = Finding(code="DW021", where="group 0", evidence="0", remedy="")
+        >>> found = Finding(code="DW022", where="group 0", evidence="0", remedy="")
         >>> audit = Audit(target="train:make", optimizer="SGD", findings=(found,))
         >>> audit.exit_code, audit.selected(ignore=["DW02"]).exit_code
         (1, 0)

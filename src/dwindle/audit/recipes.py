@@ -1,14 +1,21 @@
 """Known recipes in e-folds: what published runs leave of a weight, beside one's own."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwindle.audit.findings import Finding
 from dwindle.audit.show import share_text
 from dwindle.decay.explain import Explanation
+from dwindle.decay.run import Run
 
 # So far beyond the least and the most decay of its kind a setting is told.
 _MARGIN = 2.0
+# A run at so many times less lr, or steps, than all recipes of its kind goes on from
+# weights that were trained before, or is a trial: it is compared with none.
+_TIMES_LESS = 10
+# Language models are fine-tuned at this lr or below, and trained from scratch above.
+_FINE_TUNING_LR = 5e-5
 # Recipes are compared by what carries the decay: the gradient, or a step beside it.
 _KINDS = {
     "coupled-sgd": "sgd",
@@ -23,6 +30,9 @@ class Recipe:
     Args:
         name: What people call it.
         kind: ``sgd`` (coupled) or ``adamw`` (decoupled).
+        model: Kind of network: ``convolutional network``, ``vision transformer`` or
+            ``language model``, ``recurrent language model``. All recipes train one
+            from scratch.
         lr: Peak learning rate.
         weight_decay: The number that was typed.
         steps: Length of the run.
@@ -35,6 +45,7 @@ class Recipe:
 
     name: str
     kind: str
+    model: str
     lr: float
     weight_decay: float
     steps: int
@@ -49,10 +60,14 @@ class Recipe:
         return math.exp(-self.e_folds)
 
 
+_CONV, _VIT = "convolutional network", "vision transformer"
+_LM, _RNN = "language model", "recurrent language model"
+
 RECIPES = (
     Recipe(
         name="ResNet-50 on ImageNet",
         kind="sgd",
+        model=_CONV,
         lr=0.1,
         weight_decay=1e-4,
         steps=450_450,
@@ -64,6 +79,7 @@ RECIPES = (
     Recipe(
         name="a ResNet on CIFAR-10",
         kind="sgd",
+        model=_CONV,
         lr=0.1,
         weight_decay=5e-4,
         steps=78_200,
@@ -73,8 +89,33 @@ RECIPES = (
         source="usual since Zagoruyko & Komodakis 2016 (arXiv 1605.07146)",
     ),
     Recipe(
+        name="MobileNetV2 on ImageNet",
+        kind="sgd",
+        model=_CONV,
+        lr=0.045,
+        weight_decay=4e-5,
+        steps=1_501_500,
+        schedule="times 0.98 after each of 300 epochs; momentum 0.9, batch 256",
+        half_life_share=0.0256,
+        e_folds=4.49,
+        source="torchvision, references/classification",
+    ),
+    Recipe(
+        name="AWD-LSTM on Penn Treebank",
+        kind="sgd",
+        model=_RNN,
+        lr=30.0,
+        weight_decay=1.2e-6,
+        steps=83_000,
+        schedule="constant; no momentum, 80 sequences of 70 tokens, 500 epochs",
+        half_life_share=0.232,
+        e_folds=2.99,
+        source="Merity et al. 2018 (arXiv 1708.02182)",
+    ),
+    Recipe(
         name="DeiT on ImageNet",
         kind="adamw",
+        model=_VIT,
         lr=1e-3,
         weight_decay=0.05,
         steps=375_600,
@@ -86,6 +127,7 @@ RECIPES = (
     Recipe(
         name="BERT-base",
         kind="adamw",
+        model=_LM,
         lr=1e-4,
         weight_decay=0.01,
         steps=1_000_000,
@@ -97,6 +139,7 @@ RECIPES = (
     Recipe(
         name="GPT-3 175B",
         kind="adamw",
+        model=_LM,
         lr=6e-5,
         weight_decay=0.1,
         steps=93_750,
@@ -108,6 +151,7 @@ RECIPES = (
     Recipe(
         name="LLaMA 7B",
         kind="adamw",
+        model=_LM,
         lr=3e-4,
         weight_decay=0.1,
         steps=250_000,
@@ -119,6 +163,7 @@ RECIPES = (
     Recipe(
         name="LLaMA 65B",
         kind="adamw",
+        model=_LM,
         lr=1.5e-4,
         weight_decay=0.1,
         steps=350_000,
@@ -130,6 +175,7 @@ RECIPES = (
     Recipe(
         name="nanoGPT's GPT-2 124M",
         kind="adamw",
+        model=_LM,
         lr=6e-4,
         weight_decay=0.1,
         steps=600_000,
@@ -138,56 +184,93 @@ RECIPES = (
         e_folds=19.8,
         source="karpathy/nanoGPT@3adf61e1, config/train_gpt2.py",
     ),
+    Recipe(
+        name="nanoGPT on Shakespeare's characters",
+        kind="adamw",
+        model=_LM,
+        lr=1e-3,
+        weight_decay=0.1,
+        steps=5000,
+        schedule="cosine to a tenth after 100 steps of warm-up; 16,384 tokens a step",
+        half_life_share=1.39,
+        e_folds=0.27,
+        source="karpathy/nanoGPT@3adf61e1, config/train_shakespeare_char.py",
+    ),
+    Recipe(
+        name="ConvNeXt-T on ImageNet",
+        kind="adamw",
+        model=_CONV,
+        lr=4e-3,
+        weight_decay=0.05,
+        steps=93_900,
+        schedule="cosine after 20 epochs of warm-up; batch 4096, 300 epochs",
+        half_life_share=0.0369,
+        e_folds=9.4,
+        source="Liu et al. 2022 (arXiv 2201.03545)",
+    ),
 )
 
 
-def nearest_recipe(family: str | None, e_folds: float | None) -> Recipe | None:
-    """Return the recipe of the same kind with the nearest e-folds, by ratio.
-
-    Args:
-        family: Update rule of the setting; None and families without a recipe of
-            their kind give None.
-        e_folds: What the setting does over its run.
+def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
+    """Return the recipes of a kind of optimizer and of network; none where unknown.
 
     Example:
-        >>> nearest_recipe("coupled-sgd", 0.5).name
-        'ResNet-50 on ImageNet'
+        >>> [each.name for each in recipes_like("decoupled", "vision transformer")]
+        ['DeiT on ImageNet']
 
     """
     kind = _KINDS.get(str(family))
-    if kind is None or e_folds is None or not 0 < e_folds < math.inf:
-        return None
-    alike = [recipe for recipe in RECIPES if recipe.kind == kind]
-    return min(alike, key=lambda recipe: abs(math.log(recipe.e_folds / e_folds)))
+    return [each for each in RECIPES if each.kind == kind and each.model == model]
 
 
-def _is_among(e_folds: float, kind: str) -> bool:
-    """Tell whether recipes of a kind decay both less and more."""
-    known = [recipe.e_folds for recipe in RECIPES if recipe.kind == kind]
-    return min(known) <= e_folds <= max(known)
-
-
-def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
-    """Return the note on a setting that is far from all recipes of its kind.
+def is_within_practice(told: Explanation, model: str | None) -> bool:
+    """Return whether a recipe of the same kind decays as little as this run, or less.
 
     Example:
         >>> from dwindle.decay.explain import explain
         >>> from dwindle.decay.run import Run
-        >>> told = explain(1e-4, "torch.SGD", run=Run(lr=0.1, steps=60_000))
-        >>> recipe_finding(told).evidence
-        'ResNet-50 on ImageNet leaves 6e-08 of a weight, this leaves 54.9%.'
+        >>> told = explain(0.1, "torch.AdamW", run=Run(lr=1e-3, steps=4000))
+        >>> is_within_practice(told, "language model"), is_within_practice(told, None)
+        (True, False)
 
     """
-    recipe = nearest_recipe(told.family, told.e_folds)
-    if recipe is None or told.e_folds is None or told.kept is None:
-        return None
+    alike = [each.e_folds for each in recipes_like(told.family, model)]
+    return bool(alike) and told.e_folds is not None and told.e_folds >= min(alike)
+
+
+def recipe_finding(
+    told: Explanation, run: Run, *, model: str | None, where: str = ""
+) -> Finding | None:
+    """Return the note on a setting that is far from all recipes of its kind.
+
+    Args:
+        told: What the setting does.
+        run: The run that it does it in, with its peak lr.
+        model: Kind of network, as :class:`Recipe` has it; None where it is not known,
+            or goes on from trained weights: then there is nothing to compare.
+        where: What the finding calls the place.
+
+    Example:
+        >>> from dwindle.decay.explain import explain
+        >>> run = Run(lr=0.1, steps=60_000)
+        >>> told = explain(1e-4, "torch.SGD", run=run)
+        >>> recipe_finding(told, run, model="convolutional network").evidence
+        'MobileNetV2 on ImageNet leaves 1.12% of a weight, this leaves 54.9%.'
+        >>> recipe_finding(told, run, model="vision transformer")
+
+    """
+    alike = recipes_like(told.family, model)
+    known = told.e_folds is not None and told.kept is not None
     # A weight that swings has e-folds too, but no half-life to compare.
-    if told.shrink_per_step is None:
+    if not (alike and known and told.shrink_per_step) or not is_a_training(run, alike):
         return None
-    if 1 / _MARGIN <= told.e_folds / recipe.e_folds <= _MARGIN or _is_among(
-        told.e_folds, recipe.kind
-    ):
+    e_folds = told.e_folds or 0.0
+    if not 0 < e_folds < math.inf:
         return None
+    least, most = (pick(each.e_folds for each in alike) for pick in (min, max))
+    if least / _MARGIN <= e_folds <= most * _MARGIN:
+        return None
+    recipe = min(alike, key=lambda each: abs(math.log(each.e_folds / e_folds)))
     return Finding(
         code="DW017",
         where=where,
@@ -196,3 +279,25 @@ def recipe_finding(told: Explanation, *, where: str = "") -> Finding | None:
         remedy=f"Its half-life is {share_text(recipe.half_life_share)} of the run "
         f"({recipe.source}). No law; the nearest of its kind.",
     )
+
+
+def is_a_training(run: Run, alike: Sequence[Recipe]) -> bool:
+    """Return whether a run may be one from scratch, like some recipes.
+
+    Args:
+        run: With its peak lr and its steps; without them nothing is known.
+        alike: Recipes of its kind.
+
+    Example:
+        >>> resnets = recipes_like("coupled-sgd", "convolutional network")
+        >>> is_a_training(Run(lr=0.1, steps=64_000), resnets)
+        True
+        >>> is_a_training(Run(lr=0.001, steps=64_000), resnets)  # on from trained ones
+        False
+
+    """
+    steps = run.quantities().get("steps")
+    if run.lr is None or steps is None or not alike or run.lr <= _FINE_TUNING_LR:
+        return False
+    hot = run.lr * _TIMES_LESS >= min(each.lr for each in alike)
+    return hot and steps * _TIMES_LESS >= min(each.steps for each in alike)

@@ -6,7 +6,6 @@ from dataclasses import replace
 from dwindle.audit.change import compare_audits
 from dwindle.audit.file_values import is_json, line_for, text_line_for
 from dwindle.audit.findings import Audit, Finding, GroupLine
-from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.audit.trainer_names import meant_by
 from dwindle.audit.training_arguments import (
@@ -50,11 +49,9 @@ def audit_training_arguments(
         return _without_knob(setting)
     where = f"{path}: {setting.decay_key}"
     judged = judge(setting.knob, setting.weight_decay, setting.run, where=where)
-    recipe = recipe_finding(judged.explanation, where=where)
     findings = (
         *setting.findings,
         *(_in_file(each, setting) for each in judged.findings),
-        *([recipe] if recipe else []),
         *_nothing_decays(setting, where),
     )
     return Audit(

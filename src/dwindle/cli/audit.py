@@ -34,9 +34,25 @@ def _read_devices(option: str, text: str) -> int:
     return devices
 
 
+def _read_pace(option: str, text: str) -> str | int:
+    if text in _PACES:
+        return text
+    try:
+        steps = read_whole(option, text)
+    except RangeError:
+        steps = 0
+    if steps < 1:
+        must = "step, epoch, never, or a number of steps, at least 1"
+        remedy = f"Write {option} epoch."
+        raise RangeError(option, repr(text), must, remedy)
+    return steps
+
+
+_PACES = ("step", "epoch", "never")
 _KEEP = "find only these: DW001,DW01 (a prefix will do)"
 _DROP = "leave these out; it beats --select"
 _DEVICES = "devices that train together, for a file"
+_EVERY = "how often a program's scheduler steps: step, epoch, N steps, never"
 OPTIONS = (
     Option("TARGET", "module:function, or a settings file: .json, .yaml, .toml"),
     Option("NEW", "the same after a change, to be compared with TARGET"),
@@ -44,6 +60,7 @@ OPTIONS = (
     Option("--select", _KEEP, "CODES", _read_codes),
     Option("--ignore", _DROP, "CODES", _read_codes),
     Option("--world-size", _DEVICES, "N", _read_devices),
+    Option("--scheduler-every", _EVERY, "PACE", _read_pace),
     *FACT_OPTIONS,
 )
 
@@ -56,6 +73,7 @@ def command(  # noqa: PLR0913 one argument per option
     select: frozenset[str] | None,
     ignore: frozenset[str] | None,
     world_size: int | None,
+    scheduler_every: str | int | None,
     as_json: bool,
     **words: object,
 ) -> int:
@@ -67,13 +85,17 @@ def command(  # noqa: PLR0913 one argument per option
     or facts written before:after, it says what a change does, and what to type to keep
     the decay.
 
+    The scheduler is followed at the pace that --scheduler-every says, else at one that
+    is guessed from its plan (T_max, milestones, step_size) beside the steps and epochs
+    of the run; a line names the guess. --schedule counts instead of the scheduler.
+
     The exit code is 1 where there is an error or a warning, else 0; notes never count.
     """
     if explain is not None:
         _explain(explain, as_json=as_json)
         return 0
     facts = WrittenFacts.from_words(words)
-    found = _audit(_required(target), new, facts, world_size)
+    found = _audit(_required(target), new, facts, world_size, scheduler_every)
     found = found.selected(select or (), ignore or ())
     if as_json:
         print_json(found.as_dict())
@@ -94,7 +116,11 @@ def _required(target: str | None) -> str:
 
 
 def _audit(
-    target: str, new: str | None, facts: WrittenFacts, world_size: int | None
+    target: str,
+    new: str | None,
+    facts: WrittenFacts,
+    world_size: int | None,
+    every: str | int | None,
 ) -> "Audit":
     """Audit what was named, or what changes between two; both are of one kind."""
     for each in filter(None, (target, new)):
@@ -102,8 +128,19 @@ def _audit(
     if new is not None and is_settings_file(target) != is_settings_file(new):
         must = "TARGET and NEW must be two files, or two functions."
         raise UsageError(must, f"{target} and {new}", "Compare what is of one kind.")
-    kind = _files if is_settings_file(target) else _programs
-    return kind(target, new, facts, world_size)
+    if is_settings_file(target):
+        if every is not None:
+            must = "--scheduler-every is the pace of a program's scheduler."
+            remedy = "A file names its schedule, or give --schedule cosine."
+            raise UsageError(must, f"it for {target}", remedy)
+        return _files(target, new, facts, world_size)
+    if world_size is not None:
+        must = "--world-size multiplies the batch per device that a file has."
+        remedy = "Write --batch-size with the examples of a whole step."
+        raise UsageError(must, f"it for {target}", remedy)
+    if every is None and "shape" in facts.texts:
+        every = "never"  # a schedule that was typed counts, a constant one as well
+    return _programs(target, new, facts, every)
 
 
 def _refuse_unreadable(target: str) -> None:
@@ -155,27 +192,24 @@ def _files(
 
 
 def _programs(
-    target: str, new: str | None, facts: WrittenFacts, world_size: int | None
+    target: str, new: str | None, facts: WrittenFacts, every: str | int | None
 ) -> "Audit":
     from dwindle.audit.change import audit_of_facts, compare_audits
 
-    if world_size is not None:
-        must = "--world-size multiplies the batch per device that a file has."
-        remedy = "Write --batch-size with the examples of a whole step."
-        raise UsageError(must, f"it for {target}", remedy)
     before, after = facts.runs()
-    found = audit_target(target, run=before)
+    found = audit_target(target, run=before, every=every)
     if new is not None:
-        return compare_audits(found, audit_target(new, run=after))
+        return compare_audits(found, audit_target(new, run=after, every=every))
     return audit_of_facts(found, before, after) if facts.is_change else found
 
 
-def audit_target(text: str, *, run: "Run") -> "Audit":
+def audit_target(text: str, *, run: "Run", every: str | int | None = None) -> "Audit":
     """Audit what a function of a module builds.
 
     Args:
         text: ``module:function``.
         run: Facts of the training that no optimizer knows.
+        every: How often its scheduler steps, as :func:`dwindle.pytorch.audit` has it.
 
     Raises:
         AuditTargetError: If the function cannot be called or returns something else.
@@ -190,6 +224,7 @@ def audit_target(text: str, *, run: "Run") -> "Audit":
         scheduler=program.scheduler,
         run=run,
         example=program.example,
+        every=every,
         target=text,
     )
 

@@ -11,7 +11,7 @@ from dwindle.audit.run_facts import facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.pytorch.checks.along import MOST_STEPS
+from dwindle.pytorch.checks.along import NEVER, Course, checked_every
 from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.facts import Facts, gathered
 from dwindle.pytorch.checks.group import Group, optimizers_of
@@ -23,16 +23,26 @@ from dwindle.pytorch.checks.normalized import (
 from dwindle.pytorch.checks.rates import Rate
 from dwindle.pytorch.checks.table import CHECKS
 from dwindle.pytorch.parameters.layers import class_of
+from dwindle.pytorch.probing.pace import Every
 
 _NO_EXAMPLE = (
-    "Which weights a normalization follows was told by the order of declaration; "
-    "example=inputs runs the model once and knows."
+    "Which weights a normalization follows was inferred from the order of "
+    'declaration. Inputs of the model (example=, or "example" in the dict that the '
+    "function returns) settle it: the model then runs once."
 )
 
 _NOT_FOLLOWED = (
-    "The lr was taken to be constant, for the scheduler could not be followed (one of "
-    f"torch's kind can, for {MOST_STEPS:,} steps): Run(schedule=Schedule(shape="
-    '"cosine")) tells its shape.'
+    "The {} was not followed, so DW010 was not checked: {} Or give the shape of its "
+    'schedule: --schedule cosine, or Run(schedule=Schedule(shape="cosine")).'
+)
+_GUESSED = (
+    "How often the scheduler steps was guessed: once per {unit}, for {why}, in a run "
+    "of {length}. --scheduler-every (every=) says it: step, epoch, or a number of "
+    "steps."
+)
+_NO_SCHEDULER = (
+    "The pace of a scheduler was given (--scheduler-every, every=) and no scheduler: "
+    "it comes third, after model and optimizer."
 )
 _HELD_FAMILY = "held"
 _HELD = (
@@ -44,8 +54,7 @@ _OTHER_LR = (
     "The lr that was given was not used: the optimizer or its scheduler has one."
 )
 _OTHER_SCHEDULE = (
-    "The schedule that was given was not used: the program's own scheduler was "
-    "followed."
+    "The schedule that was given counts: the program's own {} was not followed."
 )
 
 
@@ -56,6 +65,7 @@ def audit(  # noqa: PLR0913 the parts of a program
     scheduler: object | None = None,
     run: Run | None = None,
     example: object | None = None,
+    every: Every | None = None,
     target: str = "",
 ) -> Audit:
     """Find what decays that should not, is missing, doubled, or not what its name says.
@@ -68,13 +78,19 @@ def audit(  # noqa: PLR0913 the parts of a program
     Args:
         model: The model, also wrapped (DDP, ``torch.compile``) or sharded (FSDP2).
         optimizer: A torch optimizer, wrapped or not, or a list of several.
-        scheduler: The lr scheduler, if one was built.
-        run: Facts of the training (batch_size, dataset_size, epochs or steps,
-            schedule); what is missing is named in ``unchecked``. Peak lr and momentum
-            are read from the optimizer.
+        scheduler: The lr scheduler, if one was built, of torch or timm; a list where
+            several optimizers have one each. A copy of it is followed over the run.
+        run: Facts of the training (batch_size, dataset_size, epochs or steps); what is
+            missing is named in ``unchecked``. Peak lr and momentum are read from the
+            optimizer. A schedule in it counts instead of the scheduler.
         example: Inputs, to see which layers a normalization follows: a tensor, a tuple
             of arguments, or a mapping of named ones. The model then runs once, without
             gradients and on copies of its buffers.
+        every: How often the loop steps the scheduler: ``step`` (after each step of the
+            optimizer), ``epoch``, or so many steps. Else it is guessed from the
+            scheduler's plan (``T_max``, ``milestones``, ``step_size``) beside the steps
+            and epochs of the run, and said in ``facts`` and ``unchecked``. ``never``
+            leaves the scheduler out: the schedule of the run counts.
         target: What to call the program.
 
     Returns:
@@ -83,7 +99,8 @@ def audit(  # noqa: PLR0913 the parts of a program
     Raises:
         RefusedError: If a copy of the optimizer cannot be made, the model is flattened
             by FSDP1, or one of the two is something else.
-        RangeError: If the model cannot be called with the example.
+        RangeError: If the model cannot be called with the example, or ``every`` is no
+            pace.
 
     Example:
         >>> import torch
@@ -102,6 +119,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         optimizer,
         scheduler=scheduler,
         run=Run() if run is None else run,
+        every=checked_every(every),
         normalized=_normalized(model, example),
     )
     return Audit(
@@ -109,7 +127,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         optimizer=" + ".join(type(each).__name__ for each in optimizers_of(optimizer)),
         findings=tuple(findings_of(facts)),
         table=tuple(_table(facts)),
-        facts=facts_of_run(facts.run),
+        facts=facts_of_run(facts.run) | _paces(facts),
         unchecked=tuple(dict.fromkeys(_unchecked(facts))),
     )
 
@@ -169,8 +187,7 @@ def _unchecked(facts: Facts) -> Iterable[str]:
             # Where the lr is known, a finding says why there was no size.
             if not (rate.group.lr and "--lr" in text):
                 yield text
-    if _is_not_followed(facts):
-        yield _NOT_FOLLOWED
+    yield from _of_schedulers(facts)
     if not all(group.is_free for group in facts.groups):
         yield _HELD
     yield from _unused(facts)
@@ -178,25 +195,49 @@ def _unchecked(facts: Facts) -> Iterable[str]:
         yield _NO_EXAMPLE
 
 
+def _courses(facts: Facts) -> Iterator[Course]:
+    """Yield the course of each optimizer that has a scheduler which counts."""
+    courses = {id(group.course): group.course for group in facts.groups}
+    yield from (course for course in courses.values() if course.scheduler)
+
+
+def _paces(facts: Facts) -> dict[str, str]:
+    """Return the schedulers that were followed, and how often they step."""
+    followed = [course for course in _courses(facts) if course.pace]
+    paces = [
+        f"{course.pace.unit}{' (guessed)' if course.pace.is_guessed else ''}"
+        for course in followed
+        if course.pace
+    ]
+    if not followed:
+        return {}
+    names = dict.fromkeys(course.scheduler for course in followed)
+    every = dict.fromkeys(paces)
+    return {"scheduler": ", ".join(names), "scheduler_every": ", ".join(every)}
+
+
+def _of_schedulers(facts: Facts) -> Iterator[str]:
+    """Yield how the pace of a scheduler is known, or why it was not followed."""
+    for course in _courses(facts):
+        if course.why_not:
+            yield _NOT_FOLLOWED.format(course.scheduler, course.why_not)
+        elif course.pace and course.pace.is_guessed:
+            unit, why = course.pace.unit, course.pace.why
+            yield _GUESSED.format(unit=unit, why=why, length=_length(facts.run))
+
+
+def _length(run: Run) -> str:
+    known = run.quantities()
+    epochs = f"{known['epochs']:,.4g} epochs and " if "epochs" in known else ""
+    return f"{epochs}{known['steps']:,.0f} steps"
+
+
 def _unused(facts: Facts) -> Iterator[str]:
-    """Yield what was given and is told better by the program."""
+    """Yield what was given and is told better by the program, or instead of it."""
     if any(facts.run.lr not in (None, group.lr) for group in facts.groups):
         yield _OTHER_LR
-    if facts.scheduler is not None and _has_schedule(facts) and not _is_used(facts):
-        yield _OTHER_SCHEDULE
-
-
-def _is_not_followed(facts: Facts) -> bool:
-    """Whether there is a scheduler, and neither it nor the run tells its shape."""
-    if facts.scheduler is None or facts.steps is None:
-        return False
-    return not _has_schedule(facts) and _is_used(facts)
-
-
-def _has_schedule(facts: Facts) -> bool:
-    return facts.run.schedule != Schedule()
-
-
-def _is_used(facts: Facts) -> bool:
-    """Whether the schedule of the run counts for a group: no scheduler tells more."""
-    return any(rate.group.e_folds is None for rate in facts.rates)
+    if facts.every is not None and not facts.schedulers:
+        yield _NO_SCHEDULER
+    if facts.schedulers and (facts.run.schedule != Schedule() or facts.every == NEVER):
+        names = dict.fromkeys(type(each).__name__ for each in facts.schedulers)
+        yield _OTHER_SCHEDULE.format(", ".join(names))

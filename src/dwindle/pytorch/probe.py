@@ -7,10 +7,12 @@ nor its documentation, and it is left as it was.
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwindle.pytorch.copying.toy import unwrapped
+from dwindle.pytorch.copying.toy import Mould, unwrapped
 from dwindle.pytorch.probing import probe_table
+from dwindle.pytorch.probing.follower import Follower
 from dwindle.pytorch.probing.measured import Measured
 from dwindle.pytorch.probing.measuring import measure, rule_mould
+from dwindle.pytorch.probing.pace import Every, pace_of
 from dwindle.pytorch.probing.probe_words import sentence_of
 from dwindle.pytorch.probing.scheduled import with_run
 
@@ -69,7 +71,11 @@ class Probe:
 
 
 def probe(
-    optimizer: object, *, scheduler: object | None = None, steps: int | None = None
+    optimizer: object,
+    *,
+    scheduler: object | None = None,
+    steps: int | None = None,
+    every: Every | None = None,
 ) -> Probe:
     """Find out what an optimizer does to weights that nothing pulls at.
 
@@ -77,9 +83,14 @@ def probe(
         optimizer: A torch optimizer, or a wrapper around one; it is left as it is.
         scheduler: Its lr scheduler, to go along with ``steps``; left as it is, too.
         steps: Length of the run from now on, to say what it leaves of a weight.
+        every: Steps of the optimizer between two of the scheduler: 1 (or ``step``)
+            where the loop calls both together, the steps of an epoch where the
+            scheduler steps once per epoch. Without it each step is taken, if the
+            scheduler's plan is not too short for that.
 
     Raises:
-        RefusedError: If it cannot be copied and stepped, or the scheduler cannot.
+        RefusedError: If it cannot be copied and stepped, or the scheduler cannot; or
+            if the scheduler's plan is so short that its pace must be given.
         RangeError: If there is a scheduler and no number of steps.
 
     Example:
@@ -98,6 +109,15 @@ after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
     mould = rule_mould(bare)
     seen = measure(mould)
     if scheduler is not None or steps is not None:
-        seen = with_run(seen, mould, scheduler=scheduler, steps=steps)
+        pace = _pace(mould, scheduler, steps, every)
+        seen = with_run(seen, mould, scheduler=scheduler, steps=steps, every=pace)
     groups = (GroupProbe(**vars(each), sentence=sentence_of(each)) for each in seen)
     return Probe(optimizer=type(bare).__qualname__, groups=tuple(groups))
+
+
+def _pace(
+    mould: Mould, scheduler: object | None, steps: int | None, every: Every | None
+) -> int:
+    if scheduler is None or not steps:
+        return 1
+    return pace_of(Follower.of(mould, scheduler), steps=steps, every=every).every

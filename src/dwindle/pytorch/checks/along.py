@@ -1,64 +1,145 @@
 """What the lr scheduler of a program makes of a decay: e-folds along its own steps."""
 
 import math
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from torch.optim import Optimizer
 
+from dwindle.audit.advice import is_as_good_as_none
 from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, finding_of
 from dwindle.decay.cautions import of_decay
 from dwindle.decay.half_life import average_half_life_steps
 from dwindle.decay.run import Run
-from dwindle.errors import DwindleError
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RefusedError
 from dwindle.pytorch.probe import probe
+from dwindle.pytorch.probing.follower import Follower, belongs_to
+from dwindle.pytorch.probing.measuring import rule_mould
+from dwindle.pytorch.probing.pace import Every, Pace, pace_of, read_every
 
-# A copy of the scheduler makes every step: some 10 µs each.
-MOST_STEPS = 50_000
+# Said instead of a pace: the schedule of the run counts, and not the scheduler.
+NEVER = "never"
 _TOO_LONG = "DW010"
 _CAUTION = "longer-than-the-run"
 
 
-def e_folds_along(
-    optimizer: Optimizer, scheduler: object | None, run: Run
-) -> list[float | None]:
-    """Return the e-folds of each group over the run as the scheduler takes it.
+@dataclass(frozen=True, kw_only=True)
+class Course:
+    """How the lr of one optimizer goes over a run, as its scheduler takes it.
+
+    Args:
+        scheduler: Class of the scheduler; empty where there is none that counts.
+        pace: How often it steps; None where it is not followed.
+        e_folds: What it makes of the decay, group by group; None where no number says
+            it, or it is not followed.
+        why_not: Why it is not followed, in a sentence; empty where it is.
+
+    """
+
+    scheduler: str = ""
+    pace: Pace | None = None
+    e_folds: tuple[float | None, ...]
+    why_not: str = ""
+
+    @property
+    def moves(self) -> int | None:
+        """Steps of the optimizer between two of the scheduler, where known."""
+        return None if self.pace is None else self.pace.every
+
+
+def checked_every(every: Every | None) -> Every | None:
+    """Return what was said of a pace.
+
+    Raises:
+        RangeError: If it is no pace.
+
+    """
+    if every != NEVER:
+        read_every(every, steps_per_epoch=1)
+    return every
+
+
+def course_of(
+    optimizer: Optimizer,
+    schedulers: Sequence[object],
+    run: Run,
+    *,
+    every: Every | None = None,
+) -> Course:
+    """Return how the scheduler of an optimizer takes its lr over the run.
 
     Args:
         optimizer: As it is, with the lr that the scheduler has set; never stepped.
-        scheduler: Followed on a copy. Without one the schedule of the run counts.
-        run: Tells the number of steps.
-
-    Returns:
-        One number per group; None where the scheduler cannot be followed: its steps are
-        too many, it waits for a metric, it is of another kind than torch's.
+        schedulers: Those of the program; that of this optimizer is followed on a copy.
+            Without one the schedule of the run counts.
+        run: Tells the number of steps, and of those in an epoch. A schedule in it
+            counts instead of the scheduler.
+        every: The pace, where it was given.
 
     """
-    unknown: list[float | None] = [None] * len(optimizer.param_groups)
+    unknown = Course(e_folds=(None,) * len(optimizer.param_groups))
+    mine = [each for each in schedulers if belongs_to(each, optimizer)]
     steps = run.quantities().get("steps")
-    if scheduler is None or steps is None or steps > MOST_STEPS:
+    if not mine or steps is None or every == NEVER or run.schedule != Schedule():
         return unknown
+    named = replace(unknown, scheduler=_name(mine[0]))
+    if len(mine) > 1:
+        return replace(named, why_not=_SEVERAL)
     try:
-        seen = probe(optimizer, scheduler=scheduler, steps=int(steps))
-    except DwindleError:
-        return unknown
-    return [group.e_folds for group in seen.groups]
+        pace = pace_of(
+            Follower.of(rule_mould(optimizer), mine[0]),
+            steps=int(steps),
+            steps_per_epoch=_steps_per_epoch(run),
+            every=every,
+        )
+        seen = probe(optimizer, scheduler=mine[0], steps=int(steps), every=pace.every)
+    except RefusedError as error:
+        return replace(named, why_not=f"{error.why} {error.instead}")
+    e_folds = tuple(group.e_folds for group in seen.groups)
+    return replace(named, pace=pace, e_folds=e_folds)
 
 
-def along(told: Judged, e_folds: float, run: Run) -> Judged:
+_SEVERAL = "The optimizer has several schedulers, and one is followed at a time."
+
+
+def _name(scheduler: object) -> str:
+    return type(getattr(scheduler, "scheduler", scheduler)).__name__
+
+
+def _steps_per_epoch(run: Run) -> int | None:
+    """Return the steps of an epoch, from the data or from the length of the run."""
+    if run.dataset_size is not None and run.batch_size is not None:
+        return run.steps_per_epoch
+    if run.steps is None or run.epochs is None:
+        return None
+    return max(1, round(run.steps / run.epochs))
+
+
+def along(told: Judged, course: Course, e_folds: float | None, run: Run) -> Judged:
     """Judge the length of a decay again, by the e-folds that the scheduler makes."""
+    kept = [found for found in told.findings if found.code != _TOO_LONG]
+    if e_folds is None:
+        average = dict.fromkeys(told.explanation.half_life_average)
+        explanation = replace(
+            told.explanation, e_folds=None, kept=None, half_life_average=average
+        )
+        return replace(told, explanation=explanation, findings=tuple(kept))
     steps = average_half_life_steps(max(e_folds, 0.0), run=run)
-    average = {"steps": steps, "run": steps / run.total_steps}
     explanation = replace(
         told.explanation,
         e_folds=e_folds,
         kept=math.exp(-e_folds),
-        half_life_average={**told.explanation.half_life_average, **average},
+        half_life_average={
+            **told.explanation.half_life_average,
+            "steps": steps,
+            "run": steps / run.total_steps,
+        },
     )
     judged = replace(told, explanation=explanation)
-    kept = [found for found in told.findings if found.code != _TOO_LONG]
-    return replace(judged, findings=(*kept, *_too_long(judged, run)))
+    found = (_at_its_pace(each, told, course) for each in _too_long(judged, run))
+    return replace(judged, findings=(*kept, *found))
 
 
 def _too_long(told: Judged, run: Run) -> Iterator[Finding]:
@@ -67,3 +148,21 @@ def _too_long(told: Judged, run: Run) -> Iterator[Finding]:
     for caution in of_decay(None, *times, run):
         if caution.code == _CAUTION:
             yield finding_of(_TOO_LONG, caution.text, explanation, run)
+
+
+def _at_its_pace(found: Finding, told: Judged, course: Course) -> Finding:
+    """Advise no change from a pace that was guessed, unless it holds at any pace.
+
+    No scheduler makes more of a decay than its peak lr does: ``told``.
+    """
+    if course.pace is None or not course.pace.is_guessed:
+        return found
+    if found.is_slight and not is_as_good_as_none(told.explanation):
+        return replace(found, remedy=_GUESSED, line="")
+    return found
+
+
+_GUESSED = (
+    "The scheduler's pace was guessed. Say how often it steps before you change the "
+    'decay: --scheduler-every, or every= in Python, is "step" or "epoch".'
+)

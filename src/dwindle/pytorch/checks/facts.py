@@ -9,9 +9,11 @@ from torch import nn
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import Normalized
+from dwindle.pytorch.checks.practice import network_of
 from dwindle.pytorch.checks.rates import Rate, rates_of
 from dwindle.pytorch.parameters.roles import Held, held_parameters
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
+from dwindle.pytorch.probing.pace import Every
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -22,7 +24,8 @@ class Facts:
     held: tuple[Held, ...]
     groups: tuple[Group, ...]
     run: Run
-    scheduler: object | None
+    schedulers: tuple[object, ...]
+    every: Every | None
     normalized: tuple[Normalized, ...]
     rates: tuple[Rate, ...]
     penalties: tuple[Penalizing, ...]
@@ -50,6 +53,11 @@ class Facts:
             and any(group.decays for group in self.groups_of(held))
         )
 
+    @cached_property
+    def network(self) -> str | None:
+        """What kind of network the model is; None where its layers do not tell."""
+        return network_of(self.model)
+
     @property
     def steps(self) -> int | None:
         """Steps of the run, where they are known."""
@@ -57,23 +65,35 @@ class Facts:
         return None if steps is None else int(steps)
 
 
-def gathered(
+def schedulers_of(scheduler: object | None) -> tuple[object, ...]:
+    """Return the schedulers of a program: none, one, or one for each optimizer."""
+    if scheduler is None:
+        return ()
+    several = isinstance(scheduler, list | tuple)
+    return tuple(scheduler) if several else (scheduler,)  # type: ignore[arg-type]  # told apart just now
+
+
+def gathered(  # noqa: PLR0913 the parts of a program
     model: nn.Module,
     optimizer: object,
     *,
     scheduler: object | None,
     run: Run,
+    every: Every | None,
     normalized: Iterable[Normalized],
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""
     held = held_parameters(model)
-    groups = tuple(groups_of(optimizers_of(optimizer), held, run, scheduler))
+    schedulers = schedulers_of(scheduler)
+    found = groups_of(optimizers_of(optimizer), held, run, schedulers, every=every)
+    groups = tuple(found)
     return Facts(
         model=model,
         held=held,
         groups=groups,
         run=run,
-        scheduler=scheduler,
+        schedulers=schedulers,
+        every=every,
         normalized=tuple(normalized),
         rates=tuple(rates_of(groups, run)),
         penalties=penalties_of(each.parameter for each in held),

@@ -1,5 +1,6 @@
 """A param group as an audit sees it: its parameters, its peak lr, what it does."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from types import MappingProxyType
@@ -12,7 +13,7 @@ from torch.optim import SGD, Optimizer
 from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import MissingFactError, RefusedError
-from dwindle.pytorch.checks.along import e_folds_along
+from dwindle.pytorch.checks.along import Course, course_of
 from dwindle.pytorch.copying.toy import Toy, unwrapped
 from dwindle.pytorch.holding.adoption import MARKER
 from dwindle.pytorch.holding.group_plan import KNOB
@@ -20,6 +21,8 @@ from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
+from dwindle.pytorch.probing.follower import belongs_to
+from dwindle.pytorch.probing.pace import Every
 
 # What kind of decay it is shows at any lr; sizes are not told where none is known.
 _LR_OF_NOBODY = 1e-3
@@ -40,7 +43,8 @@ class Group:
     ``steps_without_gradient``: whether a weight whose gradient is None changes too.
     ``decay_scale``: its part of the decay that a DecayController holds; None without.
     ``held_rate``: what that controller takes off per step, where it holds a half-life.
-    ``e_folds``: what the scheduler at hand makes of the decay over the run.
+    ``course``: how the scheduler at hand takes the lr over the run, and ``e_folds``:
+    what it makes of the decay of this group.
     """
 
     number: int
@@ -51,6 +55,7 @@ class Group:
     lr: float
     knob: float
     probe: GroupProbe
+    course: Course
     steps_without_gradient: bool = False
     decay_scale: float | None = None
     held_rate: HeldRate | None = None
@@ -118,23 +123,26 @@ def groups_of(
     optimizers: Iterable[Optimizer],
     held: Iterable[Held],
     run: Run,
-    scheduler: object | None = None,
+    schedulers: Sequence[object] = (),
+    *,
+    every: Every | None = None,
 ) -> Iterator[Group]:
     """Yield the param groups of all optimizers, each probed at its peak lr."""
     known = {id(each.parameter): each for each in held}
     number = 0
     for optimizer in optimizers:
-        mine, held_by_us = _of(optimizer, scheduler), is_held(optimizer)
+        held_by_us = is_held(optimizer)
         # A copy goes without the controller that makes the decay: nothing to follow.
-        e_folds = e_folds_along(optimizer, None if held_by_us else mine, run)
-        peaks = _peaks(optimizer, mine, run)
+        followed = () if held_by_us else schedulers
+        course = course_of(optimizer, followed, run, every=every)
+        peaks = _peaks(optimizer, schedulers, run, course)
         view = _at_peak(optimizer, peaks)
         probes, filling = probe(view).groups, _steps_without_gradient(view, number)
         for group, lr, measured, along, rate in zip(
             optimizer.param_groups,
             peaks,
             probes,
-            e_folds,
+            course.e_folds,
             rates_held(optimizer),
             strict=True,
         ):
@@ -150,6 +158,7 @@ def groups_of(
                 lr=lr,
                 knob=number_of(group.get(KNOB)),
                 probe=measured,
+                course=course,
                 steps_without_gradient=number in filling,
                 decay_scale=_scale(group) if held_by_us else None,
                 held_rate=rate,
@@ -158,17 +167,16 @@ def groups_of(
             number += 1
 
 
-def _of(optimizer: Optimizer, scheduler: object | None) -> object | None:
-    """Return the scheduler if it is that of the optimizer; there may be several."""
-    owner = getattr(scheduler, "optimizer", optimizer)
-    return scheduler if unwrapped(owner) is optimizer else None
-
-
-def _peaks(optimizer: Optimizer, scheduler: object | None, run: Run) -> list[float]:
+def _peaks(
+    optimizer: Optimizer, schedulers: Sequence[object], run: Run, course: Course
+) -> list[float]:
     """Return the highest lr of each group, as far as scheduler and groups tell."""
+    mine = [each for each in schedulers if belongs_to(each, optimizer)]
     steps = run.quantities().get("steps")
+    if steps is not None:
+        steps = math.ceil(steps / (course.moves or 1))
     try:
-        read = peaks_read(optimizer, scheduler=scheduler, steps=steps)
+        read = peaks_read(optimizer, scheduler=mine[0] if mine else None, steps=steps)
     except (RefusedError, MissingFactError):
         # An lr_scale that nobody applies is told by another check; a scheduler that
         # must be followed over a run of unknown length tells nothing.

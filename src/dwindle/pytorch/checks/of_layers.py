@@ -1,4 +1,4 @@
-"""Checks of layers: rows that get no gradient, weights whose size is divided out."""
+"""Checks of layers: rows that get no gradient."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -7,13 +7,9 @@ import torch
 from torch import Tensor, nn
 
 from dwindle.audit.findings import Finding
-from dwindle.decay.equilibrium import EQUILIBRIA
-from dwindle.errors import DwindleError
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
-from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.words import (
-    counted,
     listed,
     names,
     number,
@@ -100,81 +96,3 @@ def _padding(held: Held, row: int | None) -> Iterator[_Idle]:
 def _local(tensor: Tensor) -> Tensor:
     local: Tensor = getattr(tensor, "_local_tensor", tensor)
     return local
-
-
-def size_divided_out(facts: Facts) -> Iterator[Finding]:
-    """DW016: decayed weights whose size a normalization takes out again."""
-    by = {id(each.parameter): each for each in facts.normalized}
-    decaying = facts.decaying("weight")
-    found = [held for held in decaying if id(held.parameter) in by]
-    if not found:
-        return
-    known = by[id(found[0].parameter)]
-    group = facts.groups_of(found[0])[0]
-    share = f"{len(found)} of {counted(len(decaying), 'decayed weight')}"
-    yield Finding(
-        code="DW016",
-        where=names(found),
-        evidence=f"The size of {share} is divided out again ({_how(known)}): it "
-        f"changes nothing that the model computes. {_turning(facts, group)}",
-        remedy=_REMEDY,
-        line=_line(group) if group.is_free else "",
-    )
-
-
-_REMEDY = (
-    "Nothing is wrong. Decay and lr are one knob for these weights: when the lr "
-    "changes, keep their product to keep what the decay does, and tune both together."
-)
-
-
-def _line(group: Group) -> str:
-    return f"weight_decay = {number(group.knob * group.lr)} / lr"
-
-
-def _how(known: Normalized) -> str:
-    ways = {
-        "declaration": f"{known.by}, is declared right behind the first",
-        "forward pass": f"the first flows into {known.by}, and nowhere else",
-        "parametrization": f"the first is under {known.by}",
-    }
-    return ways[known.known_from]
-
-
-def _turning(facts: Facts, group: Group) -> str:
-    """Say how far such a weight turns per step once decay and updates balance."""
-    decay_sets = "Decay sets their effective lr"
-    angle = rotation_per_step(facts, group)
-    steps = group.half_life_steps
-    if angle is None or steps is None or not group.is_free:
-        return f"{decay_sets}."
-    degrees = torch.rad2deg(torch.tensor(angle)).item()
-    return (
-        f"{decay_sets}: with {settings([group])} they come to turn {angle:.3g} rad "
-        f"({degrees:.2g}°) per step, within a few half-lives of {steps:,.0f} steps."
-    )
-
-
-def rotation_per_step(facts: Facts, group: Group) -> float | None:
-    """Return the angle in radians; None where no formula fits the optimizer.
-
-    How the size of an update compares with its gradient is told by the class: only
-    Adam's own family divides by the gradient's root mean square.
-    """
-    name = None
-    if group.is_sgd:
-        name = "sgd"
-    elif group.probe.decouples and _is_adam(group):
-        name = "adamw"
-    if name is None or not group.lr:
-        return None
-    try:
-        balance = EQUILIBRIA[name](group.knob, group.run(facts.run))
-    except DwindleError:
-        return None  # so strong a decay has no equilibrium; another check says so
-    return balance.rotation_per_step
-
-
-def _is_adam(group: Group) -> bool:
-    found = [cls.__name__ for cls in type(group.optimizer).__mro__]
-    return "betas" in group.options and any("Adam" in name for name in found)

@@ -15,10 +15,9 @@ from dwindle.pytorch.checks.words import (
     settings,
 )
 from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.probing.follower import is_timms
 
 SCALE = "lr_scale"
-# timm writes lr_scale, and its schedulers alone multiply by it.
-_WHO_SCALES = "timm.scheduler"
 # What torch's class of this name does: True where it decouples the decay.
 _PROMISES: Mapping[str, bool] = {
     **dict.fromkeys(("Adam", "NAdam", "RAdam", "Adamax", "Adagrad"), False),
@@ -45,14 +44,14 @@ def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
     """DW018: groups carry an lr_scale, and their lr is not scaled."""
     scaled = [group for group in facts.groups if SCALE in group.options]
     scales = {float(group.options[SCALE]) for group in scaled}
-    if len(scales | {1.0}) == 1 or _is_timms(facts.scheduler):
+    if len(scales | {1.0}) == 1 or any(map(is_timms, facts.schedulers)):
         return
     told = {f"{group.lr / float(group.options[SCALE]):.9g}" for group in scaled}
     if len(told) == 1 and len(scales) > 1:
         return  # the lr of each group is its scale times one number: applied already
     said = "no scheduler was given that reads it"
-    if facts.scheduler is not None:
-        said = f"a {type(facts.scheduler).__name__} does not read it"
+    if facts.schedulers:
+        said = f"a {type(facts.schedulers[0]).__name__} does not read it"
     yield Finding(
         code="DW018",
         where=of_groups(scaled),
@@ -63,11 +62,6 @@ def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
         line="for group in optimizer.param_groups:\n"
         f'    group["lr"] *= group.get("{SCALE}", 1.0)',
     )
-
-
-def _is_timms(scheduler: object) -> bool:
-    modules = [cls.__module__ for cls in type(scheduler).__mro__]
-    return any(module.startswith(_WHO_SCALES) for module in modules)
 
 
 def promise_not_kept(facts: Facts) -> Iterator[Finding]:

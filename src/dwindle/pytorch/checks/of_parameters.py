@@ -8,6 +8,7 @@ from torch import Tensor
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.practice import decays_like_recipes
 from dwindle.pytorch.checks.words import (
     class_path,
     controller_line,
@@ -55,6 +56,7 @@ def _decayed(
         f"the first is the {held[0].why}.",
         remedy=remedy,
         line=optimizer_line(facts),
+        is_slight=decays_like_recipes(groups, facts.rates, facts.network, facts.run),
     )
 
 

@@ -1,10 +1,11 @@
 """Checks of how fast groups decay: in the run, the number format, the momentum."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from dwindle.audit.findings import Finding
+from dwindle.audit.recipes import recipe_finding
 from dwindle.decay.convert import convert
 from dwindle.decay.dtypes import DEAD_BELOW
 from dwindle.decay.families import FAMILIES
@@ -12,6 +13,11 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.errors import OscillationError
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.practice import (
+    decays_as_little,
+    is_comparable,
+    is_usual_coupling,
+)
 from dwindle.pytorch.checks.rates import DECOUPLED, Rate, same_decay
 from dwindle.pytorch.checks.words import (
     class_path,
@@ -29,25 +35,55 @@ _NUMBER = re.compile(r"\w+=(?P<number>[-+.e\d]+)  # was .*")
 # Where a step takes so many times what a format rounds away, rounding hardly matters.
 _FINE_UNITS = 32
 _OF_RECIPES = "DW017"
+# Half-lives of groups that differ by less are told as one.
+_SAME_TIME = 0.01
 
 
 def sizes(facts: Facts) -> Iterator[Finding]:
-    """DW008 to DW012, DW017 and DW023 to DW026: one finding per code for all groups."""
-    by_code: dict[str, list[tuple[Rate, Finding]]] = {}
+    """DW008 to DW012, DW017 and DW023 to DW026: one finding per code and severity."""
+    by_level: dict[tuple[str, str], list[tuple[Rate, Finding]]] = {}
     rates = sorted(facts.rates, key=lambda rate: -rate.group.numbers)
     for rate in rates:
-        for found in rate.judged.findings:
-            by_code.setdefault(found.code, []).append((rate, found))
-    for hits in by_code.values():
+        for found in _leveled(facts, rate):
+            by_level.setdefault((found.code, found.severity), []).append((rate, found))
+    for hits in by_level.values():
         rate, found = hits[0]  # of the group with most numbers
         remedy, line = _advice(found, facts, rate)
         yield replace(
             found,
             where=of_groups(sorted((r.group for r, _ in hits), key=_by_number)),
-            evidence=_own_words(found, rate),
+            evidence=_own_words(found, rate) + _span(found, hits),
             remedy=remedy,
             line=line,
         )
+
+
+def _leveled(facts: Facts, rate: Rate) -> Iterator[Finding]:
+    """Yield what was found in a group; what recipes of its kind do is a note."""
+    explanation, network = rate.judged.explanation, facts.network
+    for found in rate.judged.findings:
+        is_usual = (
+            found.code == "DW010" and decays_as_little(rate, facts.rates, network)
+        ) or (found.code == "DW008" and is_usual_coupling(rate.group, network))
+        yield replace(found, is_slight=found.is_slight or is_usual)
+    if is_comparable(facts.model, facts.groups):
+        run = rate.group.run(facts.run)
+        recipe = recipe_finding(explanation, run, model=network)
+        yield from () if recipe is None else (recipe,)
+
+
+def _span(found: Finding, hits: Sequence[tuple[Rate, Finding]]) -> str:
+    """Return the half-lives that several groups of one finding have."""
+    told = [rate.judged.explanation for rate, _ in hits]
+    times = {
+        "DW010": [each.half_life_average["run"] for each in told],
+        "DW011": [each.half_life["epochs"] for each in told],
+    }.get(found.code, [])
+    known = sorted({time for time in times if time is not None})
+    if len(known) < 2 or known[-1] - known[0] < _SAME_TIME * known[-1]:  # noqa: PLR2004
+        return ""
+    unit = "runs" if found.code == "DW010" else "epochs"
+    return f" Over these groups it goes from {known[0]:.3g} to {known[-1]:.3g} {unit}."
 
 
 def _by_number(group: Group) -> int:

@@ -5,7 +5,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from dwindle.audit.findings import Finding
-from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import Judged, judge
 from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import Run
@@ -47,8 +46,8 @@ def rates_of(groups: Iterable[Group], run: Run) -> Iterator[Rate]:
             known[key] = judge(*key)
         knob, value = like
         told = known[key]
-        if group.e_folds is not None:
-            told = along(told, group.e_folds, group.run(run))
+        if group.course.scheduler:
+            told = along(told, group.course, group.e_folds, group.run(run))
         judged = _seen(group, told)
         yield Rate(group=group, knob=knob, number=value, judged=judged)
 
@@ -103,10 +102,9 @@ def _is_of_the_weight_alone(seen: GroupProbe) -> bool:
 
 
 def _seen(group: Group, told: Judged) -> Judged:
-    """Keep what is true of this optimizer, and put a known recipe beside it."""
-    recipe = recipe_finding(told.explanation)
+    """Keep what is true of this optimizer."""
     found = [each for each in told.findings if _is_seen(group, each)]
-    return replace(told, findings=(*found, *([recipe] if recipe else [])))
+    return replace(told, findings=tuple(found))
 
 
 def _is_seen(group: Group, found: Finding) -> bool:

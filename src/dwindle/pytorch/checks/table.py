@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks import (
     of_layers,
+    of_normalized,
     of_options,
     of_parameters,
     of_penalties,
     of_rates,
+    of_schedulers,
 )
 from dwindle.pytorch.checks.facts import Facts
 
@@ -36,12 +38,13 @@ CHECKS = (
     Check(("DW013",), of_rates.second_decay),
     Check(("DW014",), of_rates.stretched_by_layer),
     Check(("DW015",), of_layers.idle_rows),
-    Check(("DW016",), of_layers.size_divided_out),
+    Check(("DW016",), of_normalized.size_divided_out),
     Check(("DW018",), of_options.scale_that_nothing_applies),
     Check(("DW019",), of_options.promise_not_kept),
     Check(("DW020",), of_options.numbers_as_text),
     Check(("DW021",), of_parameters.nothing_decays),
     Check(("DW022",), of_parameters.frozen_that_decays),
     Check(("DW027",), of_options.knob_without_effect),
+    Check(("DW029",), of_schedulers.of_another_optimizer),
     Check(("DW025",), of_rates.without_half_life),
 )

@@ -39,6 +39,7 @@ class Measured:
         hidden: Share of a first step that is left with the knob at 0.
         hidden_by: Option that sets the hidden decay, if it was found.
         run_steps: Steps of the run that was asked for.
+        scheduler_every: Steps of it between two steps of the scheduler.
         e_folds: -ln of what that run leaves; None where entries differ.
         kept: What it leaves of a weight of 1; negative after an odd swing.
         uneven: Whether the group has weights of other shapes that decay differently;
@@ -71,6 +72,7 @@ class Measured:
     hidden: float | None = None
     hidden_by: str | None = None
     run_steps: int | None = None
+    scheduler_every: int | None = None
     e_folds: float | None = None
     kept: float | None = None
     uneven: bool = False

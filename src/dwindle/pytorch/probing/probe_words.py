@@ -156,6 +156,8 @@ def _of_run(seen: Measured) -> Iterator[str]:
     if seen.run_steps is None:
         return
     steps = f"The {seen.run_steps:,} steps of the run"
+    if (seen.scheduler_every or 1) > 1:
+        steps += f", with one of the scheduler every {seen.scheduler_every:,},"
     if seen.kept is None or seen.e_folds is None:
         yield f"{steps} leave small and large weights other shares."
     else:

@@ -1,0 +1,123 @@
+"""Practice: what published recipes do as a matter of course, which is no warning.
+
+Recipes are of a kind: a network, trained from scratch or on from weights that were
+trained before, by a kind of optimizer. Whoever decays as those of his kind do has made
+no mistake that an audit could know of.
+"""
+
+from collections.abc import Iterable
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from dwindle.audit.advice import is_as_good_as_none
+from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_like
+from dwindle.decay.explain import Explanation
+from dwindle.decay.run import Run
+from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.rates import Rate
+
+_ATTENTION = "Attention"
+# A convolution whose patches do not overlap, as vision transformers begin with.
+_SMALLEST_PATCH = 4
+CONVOLUTIONAL = "convolutional network"
+
+
+def network_of(model: nn.Module) -> str | None:
+    """Return what kind of network a model is; None where its layers do not tell.
+
+    Example:
+        >>> network_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
+        'convolutional network'
+        >>> network_of(nn.Linear(2, 2))
+
+    """
+    modules = list(model.modules())
+    convolutions = [each for each in modules if isinstance(each, _ConvNd)]
+    attends = any(_ATTENTION in type(each).__name__ for each in modules)
+    embeds = any(isinstance(each, nn.Embedding) for each in modules)
+    if convolutions and not embeds:
+        if not attends:
+            return CONVOLUTIONAL
+        return "vision transformer" if any(map(_is_patching, convolutions)) else None
+    if not embeds or convolutions:
+        return None
+    if any(isinstance(each, nn.RNNBase) for each in modules):
+        return "recurrent language model"
+    return "language model" if attends else None
+
+
+def _is_patching(layer: _ConvNd) -> bool:
+    sizes = {*layer.kernel_size, *layer.stride}
+    return len(sizes) == 1 and min(sizes) >= _SMALLEST_PATCH
+
+
+def is_comparable(model: nn.Module, groups: Iterable[Group]) -> bool:
+    """Return whether a model does what those of recipes do, trained from scratch.
+
+    Frozen parameters, and layers with an lr each under one weight decay, say that it
+    goes on from trained weights; no Linear, that it classifies and predicts nothing.
+    """
+    lrs: dict[tuple[int, float], set[float]] = {}
+    for group in groups:
+        if group.knob and group.held:
+            lrs.setdefault((id(group.optimizer), group.knob), set()).add(group.lr)
+    several = any(len(each) > 1 for each in lrs.values())
+    trains_all = all(each.requires_grad for each in model.parameters())
+    has_head = any(isinstance(each, nn.Linear) for each in model.modules())
+    return trains_all and has_head and not several
+
+
+def decays_like_recipes(
+    groups: Iterable[Group], rates: Iterable[Rate], network: str | None, run: Run
+) -> bool:
+    """Return whether decayed biases and norms are usual in all of some groups.
+
+    Networks that SGD trains from scratch decay all that they have, as those of He et
+    al. 2016; and where a run leaves nearly all of a weight, a bias hardly decays.
+    """
+    known = {rate.group.number: rate.judged.explanation for rate in rates}
+    return all(
+        _leaves_nearly_all(known.get(each.number))
+        or _is_like_a_resnet(each, network, run)
+        for each in groups
+    )
+
+
+def _leaves_nearly_all(told: Explanation | None) -> bool:
+    return told is not None and told.e_folds is not None and is_as_good_as_none(told)
+
+
+def _is_like_a_resnet(group: Group, network: str | None, run: Run) -> bool:
+    alike = recipes_like("coupled-sgd", network)
+    return group.is_sgd and is_a_training(group.run(run), alike)
+
+
+def decays_as_little(rate: Rate, rates: Iterable[Rate], network: str | None) -> bool:
+    """Return whether a long half-life is usual: in a recipe, or in a lower layer.
+
+    Layer-wise lrs stretch the half-life of the first layers on purpose; where the layer
+    with the highest lr decays within the run, a note on the lrs is enough.
+    """
+    if is_within_practice(rate.judged.explanation, network):
+        return True
+    mine = rate.group
+    fastest = max(
+        (
+            other
+            for other in rates
+            if other.group.optimizer is mine.optimizer and other.number == rate.number
+        ),
+        key=lambda other: other.group.lr,
+    )
+    codes = {found.code for found in fastest.judged.findings}
+    return fastest.group.lr > mine.lr and "DW010" not in codes
+
+
+def is_usual_coupling(group: Group, network: str | None) -> bool:
+    """Return whether L2 through an adaptive optimizer is what recipes of a kind do.
+
+    MobileNets and EfficientNets were tuned with RMSprop and an L2 of 1e-5 or 4e-5.
+    """
+    classes = [cls.__name__ for cls in type(group.optimizer).__mro__]
+    return network == CONVOLUTIONAL and any("RMSprop" in name for name in classes)

@@ -1,0 +1,114 @@
+"""Published recipes pass: what their authors wrote is no error and no warning."""
+
+import pytest
+import torch
+from pytorch.clean_recipes import RECIPES, TinyViT
+from pytorch.planted_programs import TinyGpt, cnn
+from torch import nn
+
+from dwindle.decay.run import Run
+from dwindle.pytorch.audit import audit
+from dwindle.pytorch.checks.practice import network_of
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=str)
+def test_a_published_recipe_is_no_warning(recipe):
+    """Notes may be found in it; nothing that would fail a check."""
+    program = recipe.build()
+    found = audit(
+        program.model, program.optimizer, scheduler=program.scheduler, run=program.run
+    )
+    told = [(each.code, each.evidence) for each in found.findings]
+    assert found.exit_code == 0, (recipe.source, told)
+    assert "DW017" not in [code for code, _ in told]
+
+
+def _of(found, code):
+    return [(each.severity, each.where) for each in found.findings if each.code == code]
+
+
+def test_each_group_is_judged_by_its_own_half_life():
+    """39.4 runs are a note, 3.94 a warning: two findings, each with its numbers."""
+    model = nn.ModuleList([nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)])
+    groups = [
+        {"params": model[0].parameters(), "lr": 1e-5},
+        {"params": model[1].parameters(), "lr": 1e-4},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
+    run = Run(batch_size=128, dataset_size=50_000, epochs=90)
+    found = audit(model, optimizer, run=run)
+    assert _of(found, "DW010") == [("warning", "group 1"), ("note", "group 0")]
+    evidence = [each.evidence for each in found.findings if each.code == "DW010"]
+    assert "3.94 runs" in evidence[0]
+    assert "39.4 runs" in evidence[1]
+
+
+def test_groups_of_one_finding_say_how_far_they_are_apart():
+    """Two groups of 12 and 39 runs share a note, which names both."""
+    model = nn.ModuleList([nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)])
+    groups = [
+        {"params": model[0].parameters(), "lr": 1e-5},
+        {"params": model[1].parameters(), "lr": 3e-5},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
+    found = audit(model, optimizer, run=Run(steps=35_190))
+    assert _of(found, "DW010") == [("note", "groups 0, 1")]
+    (note,) = [each for each in found.findings if each.code == "DW010"]
+    assert "Over these groups it goes from 13.1 to 39.4 runs." in note.evidence
+
+
+def test_a_lower_layer_is_a_note_only_beside_one_that_decays():
+    """Layer-wise lrs are meant; where even the head hardly decays, nothing is."""
+    model = nn.ModuleList([nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)])
+    groups = [
+        {"params": model[0].parameters(), "lr": 1e-4},
+        {"params": model[1].parameters(), "lr": 1e-3},
+    ]
+    optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
+    assert _of(audit(model, optimizer, run=Run(steps=35_190)), "DW010") == [
+        ("note", "group 0")
+    ]
+    shorter = audit(model, optimizer, run=Run(steps=5000))
+    assert ("warning", "group 1") in _of(shorter, "DW010")
+
+
+@pytest.mark.parametrize(("weight_decay", "severity"), [(0.5, "note"), (50, "warning")])
+def test_a_memory_of_a_thousand_steps_is_no_warning(weight_decay, severity):
+    """Below an epoch, but as long as language models have it: DW011 is a note."""
+    model = nn.Linear(8, 8, bias=False)
+    optimizer = torch.optim.AdamW(
+        model.parameters(), lr=1e-3, weight_decay=weight_decay
+    )
+    run = Run(batch_size=10, dataset_size=100_000, epochs=3)
+    assert _of(audit(model, optimizer, run=run), "DW011") == [(severity, "group 0")]
+
+
+def test_a_decayed_bias_is_a_note_where_a_recipe_has_it():
+    """SGD on a ResNet from scratch; not AdamW, not without facts, not an MLP."""
+    run = Run(batch_size=256, dataset_size=1_281_167, epochs=90)
+    mlp = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+
+    def severity(kind, model, run, **options):
+        optimizer = kind(model.parameters(), weight_decay=1e-4, **options)
+        return _of(audit(model, optimizer, run=run), "DW001")[0][0]
+
+    assert severity(torch.optim.SGD, cnn(), run, lr=0.1) == "note"
+    assert severity(torch.optim.SGD, cnn(), None, lr=0.1) == "warning"
+    assert severity(torch.optim.SGD, mlp, run, lr=0.1) == "warning"
+    assert severity(torch.optim.AdamW, cnn(), run, lr=0.1) == "warning"
+
+
+@pytest.mark.parametrize(
+    ("model", "network"),
+    [
+        (cnn(), "convolutional network"),
+        (TinyViT(), "vision transformer"),
+        (TinyGpt(), "language model"),
+        (nn.ModuleList([nn.Embedding(4, 2), nn.GRU(2, 2)]), "recurrent language model"),
+        (nn.Linear(2, 2), None),
+        (nn.ModuleList([cnn(), TinyGpt()]), None),
+    ],
+)
+def test_layers_tell_the_kind_of_a_network(model, network):
+    """Convolutions, attention and embeddings; what has them all is of no kind."""
+    assert network_of(model) == network
