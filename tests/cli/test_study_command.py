@@ -145,7 +145,8 @@ def test_failed_trainings_are_told_and_tried_again(file, capsys, monkeypatch):
     monkeypatch.setattr(study_command, "_backend", lambda *_: works)
     assert main(["study", str(file), "--json"]) == 0
     out, err = capsys.readouterr()
-    assert json.loads(out)["trials"] == {"ok": TRAININGS, "diverged": 0, "error": 0}
+    ended = {"untrained": 0, "diverged": 0, "error": 0}
+    assert json.loads(out)["trials"] == {"ok": TRAININGS, **ended}
     assert "trainings failed" not in err
     assert read_study(file.with_suffix(".db")).complete
 
