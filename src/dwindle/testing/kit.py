@@ -100,7 +100,7 @@ def certify(optimizer_factory: Factory) -> Certificate:
 
     Example:
         >>> import torch
-        >>> certify(torch.optim.SGD).mechanism
+        >>> certify(torch.optim.Adam).mechanism
         'multiply'
 
     """
