@@ -11,6 +11,7 @@ from oracle import decay_by_hand
 from strategies import log_uniform, runs
 from tolerance import digits
 
+from dwindle.decay.equilibrium import lion_equilibrium
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.no_rate import NO_RATE
@@ -264,7 +265,29 @@ def test_a_penalty_says_its_canonical_number():
         (0, "torch.AdamW", {}, "no-decay", "the half-life is infinite"),
         (0.1, "question.l2:layer-mean", {}, "per-layer", "another penalty for every"),
         (0.1, "torch.Muon", {}, "no-equilibrium", "not known here"),
-        (0.1, "torch.AdamW", {"momentum": 0.9}, "unused-fact", "it is left out"),
+        (
+            0.1,
+            "torch.AdamW",
+            {"momentum": 0.9},
+            "unused-fact",
+            "does not pass through one",
+        ),
+        (
+            0.1,
+            "torch.Adam",
+            {"momentum": 0.9},
+            "unused-fact",
+            "the decay of torch.optim.Adam sets no rate",
+        ),
+        (0.1, "optimi.StableAdamW", {}, "own-rule", "where no update is clipped"),
+        (0.1, "mup.MuAdamW", {}, "own-rule", "the lr divided by m and the decay"),
+        (
+            0.1,
+            "torch.Adam",
+            {"gradient_rms": 0.5},
+            "approximate",
+            "divided by the size of the gradients, 0.5",
+        ),
     ],
 )
 def test_a_warning_says_what_to_know(number, name, facts, code, text):
@@ -307,3 +330,69 @@ def test_bad_input_is_refused():
         explain(-1, "torch.AdamW")
     with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
         explain(1, "AdamV")
+
+
+PLAIN_ADAMW = explain(0.1, "torch.AdamW", run=Run(lr=1e-3))
+PLAIN_SGD = explain(0.1, "torch.SGD", run=Run(lr=1e-3, momentum=0.9))
+
+
+@pytest.mark.parametrize(
+    ("name", "number"),
+    [
+        ("fastai.optimizer.Adam", 0.1),
+        ("optimi.AdamW", 0.1),
+        ("optimi.AdamW:decouple_lr", 1e-4),
+        ("bitsandbytes.optim.AdamW", 0.1),
+        ("bitsandbytes.optim.Adam", 0.1),
+        ("composer.optim.DecoupledAdamW", 1e-4),
+        ("unit_scaling.optim.AdamW", 1e-4),
+        ("mup.MuAdamW", 0.1),
+        ("optax.add_decayed_weights:before-lr", 0.1),
+        ("timm.adamc", 0.1),
+    ],
+)
+def test_twins_of_adamw_settle_where_it_does(name, number):
+    """The same update with the same decay has the same RMS and rotation."""
+    told = explain(number, name, run=Run(lr=1e-3))
+    assert told.equilibrium_rms == digits(PLAIN_ADAMW.equilibrium_rms, rel=1e-12)
+    assert told.rotation_per_step == digits(PLAIN_ADAMW.rotation_per_step, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "timm.momentum",
+        "optimi.SGD",
+        "optax.add_decayed_weights:before-sgd",
+        "bitsandbytes.optim.SGD",
+        "fastai.optimizer.SGD:coupled",
+        "mup.MuSGD",
+    ],
+)
+def test_twins_of_sgd_turn_as_it_does(name):
+    """The same update has the same rotation, and an RMS per noise."""
+    told = explain(0.1, name, run=Run(lr=1e-3, momentum=0.9))
+    assert told.rotation_per_step == digits(PLAIN_SGD.rotation_per_step, rel=1e-12)
+    assert "times the standard deviation" in text_of(told, "equilibrium-noise")
+
+
+@pytest.mark.parametrize("name", ["keras.optimizers.Lion", "optax.lion", "timm.lion"])
+def test_lion_settles_by_its_own_formula(name):
+    """Lion's steps are signs: its weights settle far above AdamW's."""
+    told = explain(0.1, name, run=Run(lr=1e-3))
+    there = lion_equilibrium(0.1, Run(lr=1e-3))
+    assert told.equilibrium_rms == digits(there.rms, rel=1e-12)
+    assert told.equilibrium_rms > 5 * PLAIN_ADAMW.equilibrium_rms
+
+
+def test_a_decay_without_the_lr_ends_where_adamw_does():
+    """Under a falling lr Composer's decay falls as AdamW's does, and AdamC's more."""
+    run = Run(lr=0.01, steps=6000, schedule=Schedule(shape="cosine"))
+    adamw = explain(0.1, "torch.AdamW", run=run)
+    composer = explain(1e-3, "composer.optim.DecoupledAdamW", run=run)
+    assert composer.rms_at_end == digits(adamw.rms_at_end, rel=1e-9)
+    assert adamw.rms_at_end < 0.7 * adamw.equilibrium_rms
+    # AdamC's decay goes with lr², so that R² = η/2λ stays; the start of the run is
+    # forgotten but for e^-4 of R².
+    adamc = explain(0.1, "timm.adamc", run=run)
+    assert adamc.rms_at_end == digits(adamc.equilibrium_rms, rel=0.02)

@@ -4,6 +4,7 @@ import pytest
 import torch
 from tolerance import digits
 
+from dwindle.decay.no_rate import AT_ZERO_GRADIENT
 from dwindle.decay.schedules import Schedule
 
 LR, STEPS, LOW, HIGH = 1e-3, 300, 1e-4, 1e-2
@@ -66,3 +67,31 @@ def test_the_decoupled_flag_makes_lambda_count(name):
     ]
     # λ lr STEPS is 3e-3 at most, and that is the relative size of the second order.
     assert losses[1] / losses[0] == digits(100, rel=3e-3)
+
+
+@pytest.mark.parametrize(
+    ("name", "early", "late", "said"),
+    [
+        ("Adam", 1, 1, "about one lr per step"),
+        ("NAdam", 1, 1, "about one lr per step"),
+        ("Adamax", 1, 1, "about one lr per step"),
+        ("RMSprop", 1.4, 1, "1.4 lr per step at first and one lr later"),
+        ("Adagrad", 0.11, 0.02, "lr/√t in step t"),  # means of 1/√t
+        ("RAdam", 0.25, 0.87, "a quarter of an lr per step in the first 300"),
+        ("Adadelta", 0.005, 0.016, "thousandths of an lr per step at first"),
+    ],
+)
+def test_what_a_step_takes_of_a_weight_with_zero_gradient(name, early, late, said):
+    """Lost per step over the lr, at first and later, is what the refusal says."""
+    weight = torch.full((2,), 50.0, dtype=torch.float64, requires_grad=True)
+    optimizer = getattr(torch.optim, name)([weight], lr=LR, weight_decay=HIGH)
+    path = [50.0]
+    for _ in range(3000):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+        path.append(weight[0].item())
+    first, then = (path[0] - path[300]) / 300 / LR, (path[2000] - path[3000]) / LR / 1e3
+    assert first == digits(early, rel=0.05)  # the sentence has one or two digits
+    assert then == digits(late, rel=0.05)
+    update = {"Adam": "adam", "RAdam": "radam"}.get(name, f"torch-{name.lower()}")
+    assert said in AT_ZERO_GRADIENT[update]

@@ -7,6 +7,7 @@ from dwindle.audit.advice import advice_for, is_as_good_as_none
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.decay.cautions import Caution
 from dwindle.decay.explain import Explanation, explain
+from dwindle.decay.knobs import KNOBS
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 
@@ -213,7 +214,7 @@ def _evidence(told: Explanation, run: Run) -> Iterator[tuple[str, str]]:
 def _without_advice(warning: Caution, told: Explanation) -> str:
     """Return what was seen; what to do about it has a place of its own."""
     if warning.code in NO_RATE:
-        return NO_RATE[warning.code].why.format(name=told.knob)
+        return NO_RATE[warning.code].reason(told.knob, KNOBS[told.knob].update)
     return warning.text.partition(_ADVICE_FROM)[0]
 
 

@@ -1,7 +1,7 @@
 """dwindle convert: the same decay, typed in another place."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.options import Option
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 OPTIONS = (
     SETTING,
     Option("--to", "where it shall be typed instead; or all", "KNOB", required=True),
+    Option("--keep", "what stays: the decay of a step, epoch or run", "WHAT"),
     *FACT_OPTIONS,
 )
 ALL = "all"
@@ -25,13 +26,16 @@ ALL = "all"
 NAMES_SHOWN = 4
 PROMISES = {
     "same-trajectory": "every step is the same",
+    "same-decay": "a weight with zero gradient decays alike at every step",
     "same-objective": "the same function is minimized",
     "same-total-decay": "the run leaves as much of a weight, on another path",
     "approximate": "holds as far as the assumptions do",
 }
 
 
-def command(*, knob_value: str, to: str, as_json: bool, **words: object) -> None:
+def command(
+    *, knob_value: str, to: str, keep: Any, as_json: bool, **words: object
+) -> None:  # keep: convert refuses what it does not know
     """Say a decay in the terms of another optimizer, library, paper, or clock.
 
     dwindle knobs lists the places. A fact of the run is needed only where a formula
@@ -42,9 +46,9 @@ def command(*, knob_value: str, to: str, as_json: bool, **words: object) -> None
     knob, value = split_setting(knob_value)
     found: Conversion | Everywhere
     if to.casefold() == ALL:
-        found = convert_to_all(value, knob, run=before, run_after=after)
+        found = convert_to_all(value, knob, run=before, run_after=after, keep=keep)
     else:
-        found = convert(value, knob, to=to, run=before, run_after=after)
+        found = convert(value, knob, to=to, run=before, run_after=after, keep=keep)
     if as_json:
         print_json(found.as_dict())
     elif isinstance(found, Everywhere):
@@ -101,10 +105,10 @@ def _values(found: Sequence[Conversion]) -> "Table":
 
 def _show(found: Conversion) -> None:
     console = stdout()
-    told = number(found.value) if found.value is not None else "one value per layer"
+    value = number(found.value) if found.value is not None else "one value per layer"
     console.print(
         f"\n  {found.knob} = {number(found.value_from)}  →  "
-        f"[bold]{found.to} = [cyan]{told}[/][/]\n"
+        f"[bold]{found.to} = [cyan]{value}[/][/]\n"
     )
     if found.layers:
         console.print(_layers(found))
@@ -112,11 +116,14 @@ def _show(found: Conversion) -> None:
     fidelity = found.fidelity
     facts = {
         "unit": found.unit,
+        "keeps": found.keeps,
         "fidelity": f"{fidelity}: {PROMISES[fidelity]}",
         "formula": found.formula,
         "assumes": "\n".join(f"· {each}" for each in found.assumptions),
+        "given, not used": ", ".join(found.unused),
     }
-    console.print(facts_table(facts))
+    told = {name: text for name, text in facts.items() if text}
+    console.print(facts_table(told))
     console.print()
 
 

@@ -73,6 +73,13 @@ FACTS = (
     ),
     Fact("batch_tokens", "--batch-tokens", "N", "tokens in a step", read_whole),
     Fact("tokens", "--tokens", "N", "length of the run in tokens", read_number),
+    Fact(
+        "gradient_rms",
+        "--gradient-rms",
+        "G",
+        "RMS of a weight's gradient: √v̂ of Adam's state",
+        read_number,
+    ),
     Fact("width", "--width", "N", "units of a hidden layer", read_whole),
     Fact("depth", "--depth", "N", "hidden layers", read_whole),
     Fact("parameters", "--parameters", "N", "weights of the network", read_whole),

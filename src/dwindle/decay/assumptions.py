@@ -1,12 +1,38 @@
 """What a conversion assumes, and what its number does not say, in sentences."""
 
-from dwindle.decay.coordinates import facts_of, penalty_convention_of
-from dwindle.decay.knob import Knob
-from dwindle.decay.paths import are_alike, path_of
-from dwindle.decay.run import Run
+from collections.abc import Iterator
 
-_ASGD = ("asgd", "asgd-lambd")
+from dwindle.decay import cautions
+from dwindle.decay.coordinates import (
+    has_shrink,
+    penalty_convention_of,
+    shrink_from_number,
+)
+from dwindle.decay.fidelity import (
+    FALLING,
+    are_same_weights,
+    has_memory,
+    is_same_step,
+)
+from dwindle.decay.gradient_size import assumed_noise, decays_by_size
+from dwindle.decay.knob import Knob
+from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.paths import ASSUMED_STEPS, are_alike, path_of, steps_of
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import DwindleError
+
+# What keeps the decay of a run, as people read it.
+WHOLE = "the total decay of the run"
 _OWN_UPDATES = "Only the decay is carried over; the optimizers' own updates differ."
+_VARIANTS = (
+    "Both run the same algorithm in two variants: only the decay is carried over, and "
+    "their own steps are not quite the same."
+)
+_SAME_UPDATES = (
+    "Betas, epsilon and the other options are the same on both sides; the defaults of "
+    "libraries differ."
+)
 
 
 def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str, ...]:
@@ -14,13 +40,17 @@ def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str
     both = (source, target)
     found = [
         _same_weights(source, target),
-        *dict.fromkeys(
-            _data_sentence(knob, run) for knob, run in _sides(both, before, after)
-        ),
-        *dict.fromkeys(_family_sentence(knob) for knob in both),
+        *(_data_sentence(knob, run) for knob, run in _sides(both, before, after)),
+        *(_family_sentence(knob) for knob in both),
+        *(_of_knob(knob) for knob in both if source != target),
         _other_lr(source, target, before, after),
+        _same_options(source, target, before, after),
     ]
-    return tuple(sentence for sentence in found if sentence)
+    return _told(found)
+
+
+def _told(found: list[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentence for sentence in found if sentence))
 
 
 def _sides(
@@ -30,12 +60,22 @@ def _sides(
 
 
 def _same_weights(source: Knob, target: Knob) -> str:
-    if not (source.skips and target.skips) or source.skips == target.skips:
+    if not (source.skips and target.skips) or are_same_weights(source, target):
         return ""
     return (
-        "The same weights are penalized on both sides: "
+        "This is for weights that decay on both sides: "
         f"{source.name} skips {source.skips}; {target.name} skips {target.skips}."
     )
+
+
+def _same_options(source: Knob, target: Knob, before: Run, after: Run) -> str:
+    if source == target or not is_same_step(source, target, before, after):
+        return ""
+    return _SAME_UPDATES
+
+
+def _of_knob(knob: Knob) -> str:
+    return knob.caution.format(name=knob.name)
 
 
 def _data_sentence(knob: Knob, run: Run) -> str:
@@ -66,6 +106,11 @@ def _family_sentence(knob: Knob) -> str:
             f"{knob.name} minimizes the same objective, but divides the penalty's "
             "gradient by the size of the whole one, so the number sets no half-life."
         )
+    if knob.family == "trust-ratio":
+        return (
+            f"{knob.name} minimizes the same objective, but rescales the step of each "
+            "layer to a share of the layer's norm, so the number sets no half-life."
+        )
     if knob.family == "optimal-schedule":
         return (
             f"{knob.name} minimizes the same objective, by steps whose size its number "
@@ -77,22 +122,12 @@ def _family_sentence(knob: Knob) -> str:
 
 
 def _other_lr(source: Knob, target: Knob, before: Run, after: Run) -> str:
-    coupled = {source.family, target.family} <= {"coupled-sgd", *_ASGD}
+    coupled = {source.family, target.family} <= {"coupled-sgd", *FALLING}
     if before == after or not coupled:
         return ""
     return (
         "The objective is kept, not the decay per step, which goes with the lr; "
-        "to keep that, convert to a half-life and back."
-    )
-
-
-def is_exact(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    """Tell whether every single step takes off as much on both sides."""
-    if source == target and before == after:
-        return True
-    return are_alike(source, target, before, after) and not any(
-        knob.family in _ASGD or _has_memory(knob, run)
-        for knob, run in _sides((source, target), before, after)
+        'keep="step" (--keep step) keeps that.'
     )
 
 
@@ -100,22 +135,50 @@ def of_shrink(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
     """Return the assumptions of a conversion that keeps the shrink at the peak lr."""
     both = (source, target)
     found = [
+        _same_weights(source, target),
         *(_memory(knob, run) for knob, run in _sides(both, before, after)),
         *(_falling(knob) for knob in both),
         _quoted_at_peak(source, target, before, after),
         _other_path(source, target, before, after),
-        _own_updates(source, target),
+        *_of_sides(both, before, after),
+        _updates(source, target),
+        _other_length(before, after),
         _other_run(before, after),
     ]
-    return tuple(dict.fromkeys(sentence for sentence in found if sentence))
+    return _told(found)
 
 
-def _has_memory(knob: Knob, run: Run) -> bool:
-    return knob.family == "coupled-sgd" and facts_of(knob, run).momentum > 0
+def _of_sides(both: tuple[Knob, Knob], before: Run, after: Run) -> Iterator[str]:
+    """Yield what each knob always says, and what it assumes of its gradients."""
+    for knob, run in _sides(both, before, after):
+        if both[0] != both[1]:
+            yield _of_knob(knob)
+        if decays_by_size(knob, run):
+            yield assumed_noise(knob, run)
+
+
+def of_rounding(
+    target: Knob, value: float, before: Run, after: Run, shrink: float
+) -> tuple[str, ...]:
+    """Return what the number formats of the weights do to the decay, if anything."""
+    there = shrink_from_number(target, value, after)
+    sides = ((shrink, before), (there, after))
+    found = (each for side in sides for each in cautions.of_rounding(*side))
+    return tuple(dict.fromkeys(caution.text for caution in found))
+
+
+def of_rounded_penalty(target: Knob, value: float | None, run: Run) -> tuple[str, ...]:
+    """Return the same of a coefficient of an objective, where its lr is known."""
+    if value is None or not has_shrink(target, run):
+        return ()
+    try:
+        return of_rounding(target, value, run, run, 0.0)
+    except DwindleError:  # no lr, or no rate at this momentum: the objective stands
+        return ()
 
 
 def _memory(knob: Knob, run: Run) -> str:
-    if not _has_memory(knob, run):
+    if not has_memory(knob, run):
         return ""
     late = run.momentum / (1 - run.momentum)
     return (
@@ -126,15 +189,15 @@ def _memory(knob: Knob, run: Run) -> str:
 
 
 def _falling(knob: Knob) -> str:
-    if knob.family not in _ASGD:
+    if knob.family not in FALLING:
         return ""
     return f"{knob.name}: this is the first step's rate; its step size falls by itself."
 
 
 def _quoted_at_peak(source: Knob, target: Knob, before: Run, after: Run) -> str:
-    rate, run = (source, before) if source.is_rate else (target, after)
-    shape, warmup = run.schedule.shape, run.schedule.warmup
-    if not rate.is_rate or (shape == "constant" and warmup == 0):
+    rate = source if source.is_rate else target
+    is_constant = before.schedule == after.schedule == Schedule()
+    if not rate.is_rate or is_constant:
         return ""
     return (
         f"{rate.name.partition(':')[0].capitalize()} is said at the peak lr; "
@@ -143,7 +206,7 @@ def _quoted_at_peak(source: Knob, target: Knob, before: Run, after: Run) -> str:
 
 
 def _other_path(source: Knob, target: Knob, before: Run, after: Run) -> str:
-    if are_alike(source, target, before, after):
+    if path_of(source) == path_of(target) or are_alike(source, target, before, after):
         return ""
     knob = target if source.is_rate else source
     return (
@@ -151,26 +214,85 @@ def _other_path(source: Knob, target: Knob, before: Run, after: Run) -> str:
     )
 
 
-def _own_updates(source: Knob, target: Knob) -> str:
-    if source.is_rate or target.is_rate or source.name == target.name:
+def _updates(source: Knob, target: Knob) -> str:
+    if source.is_rate or target.is_rate or source == target:
         return ""
-    return _OWN_UPDATES
+    if source.update and source.update == target.update:
+        return _SAME_UPDATES
+    same = source.algorithm and source.algorithm == target.algorithm
+    return _VARIANTS if same else _OWN_UPDATES
+
+
+def _other_length(before: Run, after: Run) -> str:
+    steps = [steps_of(run) for run in (before, after)]
+    if None in steps or steps[0] == steps[1]:
+        return ""
+    return (
+        f"The run has {steps[1]:,.0f} steps instead of {steps[0]:,.0f}, so all of it "
+        "leaves another share of a weight."
+    )
 
 
 def _other_run(before: Run, after: Run) -> str:
     if before == after:
         return ""
     return (
-        "The shrink per step is kept. What else should stay when the scale changes is "
+        'keep (--keep) chooses what stays: the decay of a "step", as without it, of an '
+        '"epoch" or of the "run". Which of them should stay when the scale changes is '
         "a question of its own: see rescale."
     )
 
 
-def of_total(source: Knob, target: Knob, paths: tuple[str, str]) -> tuple[str, ...]:
-    """Return the assumptions of a conversion that keeps the total decay of the run."""
-    ways = (
-        "What the run leaves of a weight with zero gradient is the same, the way there "
-        f"is not: the decay of {source.name} {paths[0]}, that of {target.name} "
-        f"{paths[1]}."
+def of_total(
+    source: Knob, target: Knob, before: Run, after: Run, kept: str
+) -> tuple[str, ...]:
+    """Return the assumptions of a conversion that keeps the average of a run.
+
+    ``kept`` says what: the total decay of the run, or of its average step or epoch.
+    """
+    both = (source, target)
+    found = [
+        f"What is kept is {kept}, not the way there: " + _ways(both, before, after),
+        _no_length(before, after),
+        _same_weights(source, target),
+        *_of_sides(both, before, after),
+        _updates(source, target),
+        "" if kept == WHOLE else _other_length(before, after),
+        _other_run(before, after),
+    ]
+    return _told(found)
+
+
+def _ways(both: tuple[Knob, Knob], before: Run, after: Run) -> str:
+    ways = [path_of(knob) for knob in both]
+    if before.schedule != after.schedule:
+        shapes = [str(run.schedule.shape) for run in (before, after)]
+        if shapes[0] == shapes[1]:
+            shapes = ["before", "after"]
+        ways = [f"{way} ({shape})" for way, shape in zip(ways, shapes, strict=True)]
+    return f"the decay of {both[0].name} {ways[0]}, that of {both[1].name} {ways[1]}."
+
+
+def _no_length(before: Run, after: Run) -> str:
+    if (steps_of(before), steps_of(after)) != (None, None):
+        return ""
+    return (
+        f"No length is given: the average is that of a run of {ASSUMED_STEPS:,} steps, "
+        "and nearly that of any long one. Give steps for the exact number."
     )
-    return ways, _OWN_UPDATES
+
+
+def of_number(source: Knob, target: Knob, run: Run) -> tuple[str, ...]:
+    """Return the assumptions of one number in two forms of an algorithm."""
+    if source == target:
+        return ()
+    same = is_same_step(source, target, run, run)
+    reason = NO_RATE[str(source.family)].reason("Either", source.update)
+    found = [
+        _same_weights(source, target),
+        _of_knob(source),
+        _of_knob(target),
+        _SAME_UPDATES,
+        "" if same else reason,
+    ]
+    return _told(found)

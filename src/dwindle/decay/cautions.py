@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dwindle.decay.dtypes import DEAD_BELOW, Rounding, rounding_of
 from dwindle.decay.equilibrium import MOST_THAT_STAYS
+from dwindle.decay.gradient_size import assumed_noise, decays_by_size, instead_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
@@ -53,7 +54,6 @@ class Caution:
 
 
 _BY_FAMILY: Mapping[str | None, tuple[str, str]] = {
-    **{name: (name, f"{each.why} {each.instead}") for name, each in NO_RATE.items()},
     "asgd": ("second-decay", _ASGD),
     "asgd-lambd": ("falling-step", _LAMBD),
 }
@@ -61,9 +61,9 @@ _BY_FAMILY: Mapping[str | None, tuple[str, str]] = {
 
 def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
     """Yield what the knob itself warns of."""
-    if knob.family in _BY_FAMILY:
-        code, text = _BY_FAMILY[knob.family]
-        yield Caution(code, text.format(name=knob.name))
+    yield from _of_family(knob, run)
+    if knob.caution:
+        yield Caution("own-rule", knob.caution.format(name=knob.name))
     if knob.family is None:
         text = _RATE if knob.is_rate else _BARE
         yield Caution("no-optimizer", text.format(name=knob.name))
@@ -75,8 +75,21 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
         text = f"What size of weights {knob.name} settles at is not known here."
         yield Caution("no-equilibrium", text)
     if run.momentum and knob.family not in {None, "coupled-sgd"}:
-        text = f"{knob.name} has no momentum of SGD's kind; it is left out."
-        yield Caution("unused-fact", text)
+        why = "sets no rate" if knob.family in NO_RATE else "does not pass through one"
+        text = f"The momentum that was given changes nothing: the decay of {knob.name}"
+        yield Caution("unused-fact", f"{text} {why}.")
+
+
+def _of_family(knob: Knob, run: Run) -> Iterator[Caution]:
+    family = str(knob.family)
+    if decays_by_size(knob, run):
+        yield Caution("approximate", assumed_noise(knob, run))
+    elif family in NO_RATE:
+        why = NO_RATE[family].reason(knob.name, knob.update)
+        yield Caution(family, f"{why} {instead_of(knob)}")
+    elif knob.family in _BY_FAMILY:
+        code, text = _BY_FAMILY[knob.family]
+        yield Caution(code, text.format(name=knob.name))
 
 
 def of_error(error: DwindleError) -> Caution:
@@ -130,7 +143,7 @@ def of_decay(
     run: Run,
 ) -> Iterator[Caution]:
     """Yield what the size of the decay warns of."""
-    yield from _of_rounding(shrink, run)
+    yield from of_rounding(shrink, run)
     share, epochs = average["run"], at_peak["epochs"]
     if share is not None and share > 1:
         text = (
@@ -187,7 +200,8 @@ _ROUNDED: Mapping[Rounding, tuple[str, str]] = {
 }
 
 
-def _of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
+def of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
+    """Yield what the number format of the weights does to a shrink per step."""
     rounding = rounding_of(shrink, run.dtype) if shrink else "fine"
     if not shrink or rounding == "fine":
         return
@@ -201,7 +215,7 @@ def _of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
 
 def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Caution]:
     """Yield what a falling lr does to a decay that follows it."""
-    power = _POWERS_OF_THE_LR.get(knob.family, 0)
+    power = 1 if decays_by_size(knob, run) else _POWERS_OF_THE_LR.get(knob.family, 0)
     last = run.schedule.multipliers(_SAMPLED_STEPS)[-1] ** power if power else 1.0
     if not shrink or last > _FADED:
         return

@@ -1,29 +1,32 @@
-"""Convert: knob → coordinate → knob, with an honest word on what that keeps."""
+"""Convert: knob → coordinate → knob, with a label for what that keeps."""
 
 import math
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
-from dwindle.decay import assumptions, paths
+from dwindle.decay import assumptions, fidelity, paths
 from dwindle.decay.coordinates import (
     e_folds_from_number,
+    facts_of,
     has_shrink,
     number_at_same_shrink,
     number_from_e_folds,
+    number_from_shrink,
     shrink_formulas,
     shrink_from_number,
 )
+from dwindle.decay.fidelity import Fidelity, Keep
+from dwindle.decay.given import Given
+from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
+from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
-from dwindle.decay.refusals import refusal
+from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, Value, read_setting, target_knob
-from dwindle.errors import MissingFactError, RangeError, RefusedError
+from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 
-Coordinate = Literal["penalty", "shrink", "total"]
-Fidelity = Literal[
-    "same-trajectory", "same-objective", "same-total-decay", "approximate"
-]
+Coordinate = Literal["penalty", "shrink", "total", "number"]
 
 # Layers agree when rounding is all that separates them.
 _AGREE = 1e-12
@@ -48,13 +51,15 @@ class Conversion:
         to: The knob that was asked for.
         value: Its number; None where every layer has its own.
         unit: What the number is.
-        fidelity: ``same-trajectory``, ``same-objective``, ``same-total-decay`` or
-            ``approximate``, best first.
+        fidelity: ``same-trajectory``, ``same-decay``, ``same-objective``,
+            ``same-total-decay`` or ``approximate``, best first.
         assumptions: What must be true for that, and what to know besides.
         formula: How the number came about.
         layers: A number per layer, where a normalization makes them differ.
-        coordinate: What was kept: the penalty, the shrink per step at the peak lr, or
-            the total decay of the run.
+        coordinate: What was kept: the penalty, the shrink per step at the peak lr, the
+            total decay of the run, or the number itself.
+        keeps: The same in words, with the time that it is kept over.
+        unused: Facts that were given and changed nothing, with their values.
 
     """
 
@@ -68,6 +73,8 @@ class Conversion:
     formula: str
     layers: tuple[LayerValue, ...] = ()
     coordinate: Coordinate
+    keeps: str
+    unused: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the conversion as JSON has it; an infinite number is null there."""
@@ -84,16 +91,19 @@ class Conversion:
                 {"layer": each.layer, "shape": list(each.shape), "value": each.value}
                 for each in self.layers
             ],
+            "keeps": self.keeps,
+            "unused": list(self.unused),
         }
 
 
-def convert(
+def convert(  # noqa: PLR0913  # each is a question of its own
     value: Value,
     knob: str,
     *,
     to: str,
     run: Run | None = None,
     run_after: Run | None = None,
+    keep: Keep | None = None,
 ) -> Conversion:
     """Say a decay in another place's terms.
 
@@ -104,12 +114,16 @@ def convert(
         to: Where it shall be typed instead.
         run: Facts of the training; give those that the formulas ask for.
         run_after: Facts of the training at ``to``, where they differ.
+        keep: What stays where the runs differ: the decay of a ``"step"``, of an
+            ``"epoch"``, or of the whole ``"run"``. Without it two coefficients of an
+            objective keep the objective, and all else keeps the decay of a step,
+            averaged over the run where the two sides take different paths.
 
     Returns:
         The number to type, how faithful it is, and what it assumes.
 
     Raises:
-        RefusedError: If no honest answer exists; the text says what to do instead.
+        RefusedError: If no number says the same; the text says what to do instead.
         MissingFactError: If a formula needs a fact that was not given.
         RangeError: If the value or the result is impossible.
         UnknownNameError: If a knob is not known; the nearest are offered.
@@ -121,43 +135,105 @@ def convert(
         >>> run = Run(lr=1e-3, batch_size=100, dataset_size=50_000)
         >>> there = convert("2 epochs", "half-life", to="torch.optim.AdamW", run=run)
         >>> round(there.value, 6), there.fidelity
-        (0.692907, 'same-trajectory')
+        (0.692907, 'same-decay')
+        >>> run, longer = Run(lr=1e-3, steps=1000), Run(lr=1e-3, steps=2000)
+        >>> adamw = "torch.optim.AdamW"
+        >>> there = convert(0.1, adamw, to=adamw, run=run, run_after=longer, keep="run")
+        >>> round(there.value, 5), there.fidelity
+        (0.05, 'same-total-decay')
 
     """
     before = Run() if run is None else run
     after = before if run_after is None else run_after
     source = read_setting(value, knob)
     target = target_knob(to, after)
+    if keep not in (None, *get_args(Keep)):
+        raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     try:
-        return _routed(source, target, before, after)
+        found = _routed(source, target, before, after, keep)
+        return replace(
+            found, unused=_unused(found, source, target, before, after, keep)
+        )
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
 
 
-def _routed(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
-    coordinate = _coordinate(source.knob, target, before, after)
+def _routed(
+    source: Setting, target: Knob, before: Run, after: Run, keep: Keep | None
+) -> Conversion:
+    coordinate = _coordinate(source.knob, target, before, after, keep)
     if coordinate == "penalty":
         return _by_penalty(source, target, before, after)
     if coordinate == "shrink":
-        return _by_shrink(source, target, before, after)
+        return _by_shrink(source, target, before, after, keep or "step")
     if coordinate == "total":
-        return _by_total(source, target, before, after)
-    raise refusal(source, target, before)
+        return _by_total(source, target, before, after, keep or "step")
+    if coordinate == "number":
+        return _by_number(source, target, before)
+    has_penalties = source.knob.penalty is not None and target.penalty is not None
+    if has_penalties and None in {source.knob.family, target.family}:
+        raise no_step_to_keep(source.knob, target, str(keep))
+    raise refusal(source, target, before, after)
 
 
 def _coordinate(
-    source: Knob, target: Knob, before: Run, after: Run
+    source: Knob, target: Knob, before: Run, after: Run, keep: Keep | None
 ) -> Coordinate | None:
     """Return what both knobs can be said in; None if there is nothing."""
-    if source.penalty is not None and target.penalty is not None:
+    if source.penalty is not None and target.penalty is not None and not keep:
         return "penalty"
-    if not (has_shrink(source) and has_shrink(target)):
-        return None
+    if has_shrink(source, before) and has_shrink(target, after):
+        return _coordinate_of_shrinks(source, target, before, after, keep)
+    known = bool(source.algorithm) and source.algorithm == target.algorithm
+    no_rate = source.family == target.family and source.family in NO_RATE
+    return "number" if known and no_rate and before == after else None
+
+
+def _coordinate_of_shrinks(
+    source: Knob, target: Knob, before: Run, after: Run, keep: Keep | None
+) -> Coordinate:
+    alike = paths.are_alike(source, target, before, after)
+    if keep == "run":
+        return "shrink" if alike and paths.are_one_course(before, after) else "total"
     # A half-life or a shrink is said at the peak, so there only the peak counts.
     is_rate = source.is_rate or target.is_rate
-    alike = paths.are_alike(source, target, before, after)
     return "shrink" if alike or is_rate else "total"
+
+
+def _unused(  # noqa: PLR0913, PLR0917  # the arguments of the conversion
+    found: Conversion,
+    source: Setting,
+    target: Knob,
+    before: Run,
+    after: Run,
+    keep: Keep | None,
+) -> tuple[str, ...]:
+    """Name the facts that were given and not used."""
+
+    def number(before: Run, after: Run) -> object:
+        if found.coordinate == "total":  # which takes a while, and rests on little
+            return [
+                _rests_on(knob, run, keep)
+                for knob, run in ((source.knob, before), (target, after))
+            ]
+        there = _routed(source, target, before, after, keep)
+        return there.coordinate, there.layers, there.value
+
+    return Given(before, after).unused(number)
+
+
+def _rests_on(knob: Knob, run: Run, keep: Keep | None) -> tuple[object, ...]:
+    """Return all that a total decay may depend on; a knob of no sum or clock."""
+    run = facts_of(knob, run)
+    momentum = (run.momentum, run.dampening, run.nesterov)
+    return (
+        (run.lr, run.schedule, paths.steps_of(run)),
+        momentum if knob.family == "coupled-sgd" else None,
+        run.gradient_rms if decays_by_size(knob, run) else None,
+        (run.batch_size, run.dataset_size) if keep == "epoch" or knob.scale else None,
+        run if knob.is_rate else None,
+    )
 
 
 def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
@@ -172,20 +248,21 @@ def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conve
         value = _common(layers)
     if value == math.inf:
         raise _no_finite_prior(target)
-    same = source.knob == target and before == after
     return Conversion(
         knob=source.knob.name,
         value_from=source.number,
         to=target.name,
         value=value,
         unit=target.unit,
-        fidelity="same-trajectory" if same else "same-objective",
-        assumptions=assumptions.of_penalty(source.knob, target, before, after),
+        fidelity=fidelity.of_penalty(source.knob, target, before, after),
+        assumptions=assumptions.of_penalty(source.knob, target, before, after)
+        + assumptions.of_rounded_penalty(target, value, after),
         formula=_joined(source.knob.said(forward.forward), None if layers else penalty)
         + "; "
         + _joined(target.said(inverse.inverse), value),
         layers=layers,
         coordinate="penalty",
+        keeps="the objective",
     )
 
 
@@ -236,47 +313,127 @@ def _no_finite_prior(target: Knob) -> RefusedError:
     return RefusedError(asked, why, instead)
 
 
-def _by_shrink(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
+def _by_number(source: Setting, target: Knob, run: Run) -> Conversion:
+    return Conversion(
+        knob=source.knob.name,
+        value_from=source.number,
+        to=target.name,
+        value=source.number,
+        unit=target.unit,
+        fidelity=fidelity.of_number(source.knob, target, run),
+        assumptions=assumptions.of_number(source.knob, target, run),
+        formula=_joined(f"{target.symbol} = {source.knob.symbol}", source.number),
+        coordinate="number",
+        keeps="the number: both sides run the same algorithm",
+    )
+
+
+def _by_shrink(
+    source: Setting, target: Knob, before: Run, after: Run, keep: Keep
+) -> Conversion:
     shrink = shrink_from_number(source.knob, source.number, before)
-    value = number_at_same_shrink(
-        source.knob, source.number, before, target=target, after=after
-    )
-    exact = assumptions.is_exact(source.knob, target, before, after)
+    longer = _epochs_ratio(before, after) if keep == "epoch" else 1.0
+    if longer == 1:
+        value = number_at_same_shrink(
+            source.knob, source.number, before, target=target, after=after
+        )
+    else:
+        there = -math.expm1(math.log1p(-shrink) * longer)
+        value = number_from_shrink(target, there, after)
     forward, inverse = _formulas(source.knob, target, before, after)
+    rounding = assumptions.of_rounding(target, value, before, after, shrink)
+    label = fidelity.of_shrink(
+        source.knob, target, before, after, is_rounded=bool(rounding)
+    )
     return Conversion(
         knob=source.knob.name,
         value_from=source.number,
         to=target.name,
         value=value,
         unit=target.unit,
-        fidelity="same-trajectory" if exact else "approximate",
-        assumptions=assumptions.of_shrink(source.knob, target, before, after),
-        formula=_joined(forward, shrink) + "; " + _joined(inverse, value),
+        fidelity=label if longer == 1 else "approximate",
+        assumptions=assumptions.of_shrink(source.knob, target, before, after)
+        + rounding,
+        formula=_joined(forward, shrink)
+        + ("; " if longer == 1 else f", (1 − s)^{longer:.6g} after; ")
+        + _joined(inverse, value),
         coordinate="shrink",
+        keeps=f"the decay of {_A[keep]}, at the peak lr",
     )
 
 
-def _by_total(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
+_A = {"step": "a step", "epoch": "an epoch", "run": "every step, and so of the run"}
+
+
+def _epochs_ratio(before: Run, after: Run) -> float:
+    """Return the steps of an epoch before over those after."""
+    if None in (before.dataset_size, after.dataset_size):
+        # The same data, however many: an epoch has fewer steps of more examples.
+        return after.examples_per_step / before.examples_per_step
+    return before.steps_per_epoch / after.steps_per_epoch
+
+
+def _by_total(
+    source: Setting, target: Knob, before: Run, after: Run, keep: Keep
+) -> Conversion:
+    """Keep the e-folds of the run, or of its average step or epoch."""
+    first, then = _with_length(source.knob, target, before, after, keep)
     # Weights that swing through zero have e-folds too: both sides must truly decay.
-    shrink_from_number(source.knob, source.number, before)
-    e_folds = e_folds_from_number(source.knob, source.number, before)
-    value = number_from_e_folds(target, e_folds, after)
-    shrink_from_number(target, value, after)
+    shrink = shrink_from_number(source.knob, source.number, first)
+    e_folds = e_folds_from_number(source.knob, source.number, first)
+    longer = 1.0
+    if keep != "run":
+        longer = then.total_steps / first.total_steps
+    if keep == "epoch":
+        longer *= _epochs_ratio(before, after)
+    if math.isclose(longer, 1, rel_tol=_AGREE):
+        longer = 1.0
+    value = number_from_e_folds(target, e_folds * longer, then)
+    shrink_from_number(target, value, then)
     forward, inverse = _formulas(source.knob, target, before, after)
+    rounding = assumptions.of_rounding(target, value, first, then, shrink)
+    label = fidelity.of_total(
+        source.knob, target, before, after, is_rounded=bool(rounding)
+    )
+    told = "e-folds Σ −ln(1 − s_t) = " + (
+        f"{e_folds:.6g} on both"
+        if longer == 1
+        else f"{e_folds:.6g}, then {e_folds * longer:.6g}"
+    )
+    kept = f"the decay of {_A[keep]}, averaged over the run"
+    if longer == 1:
+        kept = assumptions.WHOLE
     return Conversion(
         knob=source.knob.name,
         value_from=source.number,
         to=target.name,
         value=value,
         unit=target.unit,
-        fidelity="same-total-decay",
-        assumptions=assumptions.of_total(
-            source.knob, target, (paths.path_of(source.knob), paths.path_of(target))
-        ),
-        formula=f"e-folds Σ −ln(1 − s_t) = {e_folds:.6g} on both, with {forward} "
-        f"at the peak; {_joined(target.symbol, value)} (solved; {inverse} at the peak)",
+        fidelity=label if longer == 1 else "approximate",
+        assumptions=assumptions.of_total(source.knob, target, before, after, kept)
+        + rounding,
+        formula=f"{told}, with {forward} at the peak; "
+        f"{_joined(target.symbol, value)} (solved; {inverse} at the peak)",
         coordinate="total",
+        keeps=kept,
     )
+
+
+def _with_length(
+    source: Knob, target: Knob, before: Run, after: Run, keep: Keep
+) -> tuple[Run, Run]:
+    """Return the runs, of a usual length where none is given and any does as well."""
+    needs_its_own = any(
+        knob.scale == "/√steps" or knob.family in fidelity.FALLING
+        for knob in (source, target)
+    )
+    known = [paths.steps_of(run) for run in (before, after)]
+    if keep == "run" or needs_its_own or known != [None, None]:
+        return before, after
+    first, then = (
+        replace(run, steps=paths.ASSUMED_STEPS, epochs=None) for run in (before, after)
+    )
+    return first, then
 
 
 def _formulas(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwindle.decay.convert import Conversion, convert
+from dwindle.decay.fidelity import Keep
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import knobs
 from dwindle.decay.no_rate import NO_RATE
@@ -64,7 +65,12 @@ class Everywhere:
 
 
 def convert_to_all(
-    value: Value, knob: str, *, run: Run | None = None, run_after: Run | None = None
+    value: Value,
+    knob: str,
+    *,
+    run: Run | None = None,
+    run_after: Run | None = None,
+    keep: Keep | None = None,
 ) -> Everywhere:
     """Say a decay in the terms of every knob that can hold it.
 
@@ -74,6 +80,7 @@ def convert_to_all(
         knob: Where it is typed.
         run: Facts of the training; whatever is missing is a reason for some knobs.
         run_after: Facts of the training at the other knobs, where they differ.
+        keep: What stays, as :func:`~dwindle.decay.convert.convert` has it.
 
     Returns:
         The conversions with their fidelity, and what has none, by reason.
@@ -104,6 +111,7 @@ def convert_to_all(
                 to=target.name,
                 run=run,
                 run_after=run_after,
+                keep=keep,
             )
         except _REASONS as error:
             reason = _reason(error, source.knob, target)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from dwindle.decay.families import FAMILIES, Family
+from dwindle.decay.gradient_size import decays_by_size, decoupled_over_penalty
 from dwindle.decay.half_life import (
     Clock,
     HalfLife,
@@ -46,9 +47,15 @@ def penalty_convention_of(knob: Knob) -> Penalty | None:
     return None if knob.penalty is None else PENALTIES[knob.penalty]
 
 
-def has_shrink(knob: Knob) -> bool:
-    """Tell whether a weight with zero gradient decays at a rate that the knob sets."""
+def has_shrink(knob: Knob, run: Run | None = None) -> bool:
+    """Tell whether a weight with zero gradient decays at a rate that the knob sets.
+
+    Where a run knows the size of the gradients, Adam's coupled decay has a rate too:
+    that of weights with such gradients.
+    """
     family = family_of(knob)
+    if run is not None and decays_by_size(knob, run):
+        return True
     return knob.is_rate or (family is not None and family.has_half_life)
 
 
@@ -70,7 +77,8 @@ def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
         )
     if knob.is_rate:
         return checked_shrink(number)
-    return _family(knob).shrink_per_step(_read(knob, number, run), facts_of(knob, run))
+    family = _family(knob, run)
+    return family.shrink_per_step(_read(knob, number, run), facts_of(knob, run))
 
 
 def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
@@ -87,8 +95,8 @@ def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
         return HalfLife.from_steps(steps, clock=knob.clock, run=run).value
     if knob.is_rate:
         return checked_shrink(shrink_per_step)
-    read = _family(knob).knob_for_shrink(shrink_per_step, facts_of(knob, run))
-    return read / SCALES[knob.scale](run)
+    read = _family(knob, run).knob_for_shrink(shrink_per_step, facts_of(knob, run))
+    return _typed(knob, read, run)
 
 
 def number_at_same_shrink(
@@ -111,7 +119,8 @@ def e_folds_from_number(knob: Knob, number: float, run: Run) -> float:
     if knob.is_rate:
         shrink = shrink_from_number(knob, number, run)
         return FAMILIES[_RATE_FAMILY].e_folds(shrink, run)
-    return _family(knob).e_folds(_read(knob, number, run), facts_of(knob, run))
+    family = _family(knob, run)
+    return family.e_folds(_read(knob, number, run), facts_of(knob, run))
 
 
 def survival_from_number(knob: Knob, number: float, run: Run) -> float:
@@ -119,17 +128,21 @@ def survival_from_number(knob: Knob, number: float, run: Run) -> float:
     if knob.is_rate:
         shrink = shrink_from_number(knob, number, run)
         return FAMILIES[_RATE_FAMILY].survival(shrink, run)
-    return _family(knob).survival(_read(knob, number, run), facts_of(knob, run))
+    family = _family(knob, run)
+    return family.survival(_read(knob, number, run), facts_of(knob, run))
 
 
 def number_from_e_folds(knob: Knob, e_folds: float, run: Run) -> float:
-    """Return the number to type at an optimizer for so many e-folds over the run."""
-    read = _family(knob).knob_for_e_folds(e_folds, facts_of(knob, run))
-    return read / SCALES[knob.scale](run)
+    """Return the number to type for so many e-folds over the run."""
+    if knob.is_rate:
+        shrink = FAMILIES[_RATE_FAMILY].knob_for_e_folds(e_folds, run)
+        return number_from_shrink(knob, shrink, run)
+    read = _family(knob, run).knob_for_e_folds(e_folds, facts_of(knob, run))
+    return _typed(knob, read, run)
 
 
-def _family(knob: Knob) -> Family:
-    family = family_of(knob)
+def _family(knob: Knob, run: Run) -> Family:
+    family = FAMILIES["decoupled"] if decays_by_size(knob, run) else family_of(knob)
     if family is None:
         why = "It is a term of an objective; an optimizer and its lr make it a decay."
         asked, instead = f"A shrink of {knob.name}", "Name an optimizer."
@@ -145,7 +158,18 @@ def facts_of(knob: Knob, run: Run) -> Run:
 
 
 def _read(knob: Knob, number: float, run: Run) -> float:
+    if decays_by_size(knob, run):
+        penalty = PENALTIES[str(knob.penalty)].penalty_from_number(number, run)
+        return penalty * decoupled_over_penalty(knob, run)
     return number * SCALES[knob.scale](run)
+
+
+def _typed(knob: Knob, read: float, run: Run) -> float:
+    """Return what is typed where the family reads this: the inverse of reading."""
+    if decays_by_size(knob, run):
+        penalty = read / decoupled_over_penalty(knob, run)
+        return PENALTIES[str(knob.penalty)].number_from_penalty(penalty, run)
+    return read / SCALES[knob.scale](run)
 
 
 def _timescale(knob: Knob, shrink_per_step: float) -> float:
@@ -196,11 +220,22 @@ def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
         return f"s = 1 − 2^(−1/{steps})", f"h = −ln 2/ln(1 − s){from_steps}"
     if knob.is_rate:
         return "s", "s"
+    if decays_by_size(knob, run):
+        return _formulas_by_size(knob, run)
     forward, inverse = _family_formulas(str(knob.family), facts_of(knob, run))
     if not knob.scale:
         return forward, inverse
     scaled = re.sub(r"\bx\b", f"x{knob.scale}", forward)
     return scaled, inverse + knob.scale.replace("/", "·")
+
+
+def _formulas_by_size(knob: Knob, run: Run) -> tuple[str, str]:
+    penalty = PENALTIES[str(knob.penalty)]
+    gain = decoupled_over_penalty(knob, run)
+    return (
+        f"{penalty.forward}, s = η·λ·{gain:.6g}",
+        f"λ = s/(η·{gain:.6g}), {penalty.inverse}",
+    )
 
 
 def _family_formulas(family: str, run: Run) -> tuple[str, str]:

@@ -254,7 +254,67 @@ def _ends_of_parts(steps: int) -> list[float]:
     return [steps * (1 - (1 - share) ** 3) for share in shares]
 
 
+# What Lion has where nothing is said; a run's own default is Adam's.
+LION_BETAS = (0.9, 0.99)
+# Lags whose correlation is below this add nothing to a sum that is above 1.
+_NO_MEMORY = 1e-17
+
+
+def lion_equilibrium(knob: float, run: Run) -> Equilibrium:
+    """Equilibrium of Lion under gradients that are mostly Gaussian noise.
+
+    Every step is ``η·sign(c_t)`` with ``c_t = β₁ m_{t−1} + (1 − β₁) g_t`` and
+    ``m_t = β₂ m_{t−1} + (1 − β₂) g_t``. Two signs k steps apart have the correlation
+    ``(2/π) arcsin r_k``, where ``r_k`` is that of ``c``. Then, with ``a = 1 − η λ``,
+    ``R² = η² κ/(1 − a²)`` and ``κ = 1 + 2 Σ a^k (2/π) arcsin r_k``.
+
+    Args:
+        knob: ``weight_decay`` of Lion, at least 0.
+        run: Gives lr and betas; betas that are not given are Lion's, 0.9 and 0.99.
+
+    Raises:
+        RangeError: If lr times knob is 1 or more.
+        MissingFactError: If the run has no lr.
+
+    Example:
+        >>> there = lion_equilibrium(0.1, Run(lr=1e-3))
+        >>> f"{there.rms:.4f} {there.rotation_per_step:.6f}"
+        '0.4769 0.002095'
+
+    Reference: Kosson, Messmer & Jaggi 2024 (arXiv 2305.17212), whose square root
+    takes the arcsine for its argument; the arcsine law is Van Vleck's.
+    """
+    lr = run.require("lr", "The equilibrium of Lion")
+    slack = lr * checked_knob(knob)
+    if slack >= 1:
+        raise RangeError(
+            "weight_decay", knob, f"below {1 / lr:.6g} here, 1 over the lr"
+        )
+    if slack == 0:
+        return Equilibrium(rms=math.inf, rotation_per_step=0.0)
+    betas = LION_BETAS if run.betas == Run().betas else run.betas
+    kept = 1 - slack
+    variance = lr**2 * _sign_memory(kept, betas) / (slack * (2 - slack))
+    # E[(w' − w)²] from w' = a·w − η·u, with E[w·u] as the stationary variance has it.
+    pull = (lr**2 - slack * (2 - slack) * variance) / kept
+    moved = slack**2 * variance + lr**2 + slack * pull
+    angle = 2 * math.asin(math.sqrt(moved / variance) / 2)
+    return Equilibrium(rms=math.sqrt(variance), rotation_per_step=angle)
+
+
+def _sign_memory(kept: float, betas: tuple[float, float]) -> float:
+    """Return κ: 1 plus twice the correlations of the signs, each lag shrunk."""
+    first, second = betas
+    power = (1 - first) ** 2 + first**2 * (1 - second) / (1 + second)
+    mixed = (1 - first) * first + first**2 * second / (1 + second)
+    weight, correlation, total = kept, mixed * (1 - second) / power, 0.0
+    while weight * correlation > _NO_MEMORY:
+        total += weight * math.asin(min(correlation, 1.0))
+        weight, correlation = weight * kept, correlation * second
+    return 1 + 4 / math.pi * total
+
+
 # By what a knob's record names; a family alone does not tell AdamW from Muon.
 EQUILIBRIA: Mapping[str, Callable[[float, Run], Equilibrium]] = MappingProxyType(
-    {"sgd": sgd_equilibrium, "adamw": adamw_equilibrium}
+    {"sgd": sgd_equilibrium, "adamw": adamw_equilibrium, "lion": lion_equilibrium}
 )

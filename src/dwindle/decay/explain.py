@@ -198,7 +198,7 @@ class _Told:
     def _of_shrink(
         self, what: str, formula: Callable[[Knob, float, Run], float]
     ) -> float | None:
-        if not has_shrink(self._knob):
+        if not has_shrink(self._knob, self._run):
             return None
         return self._told(what, lambda: formula(self._knob, self._number, self._run))
 
@@ -233,11 +233,13 @@ class _Told:
 
     def _settled(self, shrink: float | None, kept: float | None) -> _Settled:
         """Return where weights settle; the RMS where it needs no noise to be known."""
-        name, number, run = self._knob.equilibrium, self._number, self._run
-        if name is None or number == 0:
+        name, run = self._knob.equilibrium, self._run
+        if name is None or self._number == 0:
             return _Settled()
         balance = EQUILIBRIA[name]
-        there = self._told("a rotation per step", lambda: balance(number, run))
+        there = self._told(
+            "a rotation per step", lambda: balance(self._decay_at(run), run)
+        )
         if there is None:
             return _Settled()
         if shrink and kept is not None and abs(kept) > MOST_THAT_STAYS:
@@ -247,14 +249,25 @@ class _Told:
             "the size of weights at the end",
             lambda: rms_at_end(
                 run,
-                equilibrium=lambda run: balance(number, run),
-                shrink_per_step=lambda run: shrink_from_number(self._knob, number, run),
+                equilibrium=lambda here: balance(self._decay_at(here), here),
+                shrink_per_step=self._shrink_at,
             ),
         )
-        if name == "adamw":
+        if name != "sgd":
             return _Settled(there.rms, at_end, there.rotation_per_step)
         self._cautions.append(cautions.of_noise(there.rms, at_end, run))
         return _Settled(rotation_per_step=there.rotation_per_step)
+
+    def _decay_at(self, here: Run) -> float:
+        """Return what the lr multiplies at that lr, of a knob that reads otherwise."""
+        lr, peak = (run.require("lr", "The equilibrium") for run in (here, self._run))
+        over = {"schedule-only": 1 / peak, "constant": 1 / lr, "corrected": lr / peak}
+        return self._number * over.get(str(self._knob.family), 1.0)
+
+    def _shrink_at(self, here: Run) -> float:
+        if self._knob.family == "coupled-sgd":
+            return shrink_from_number(self._knob, self._number, here)
+        return self._decay_at(here) * here.require("lr", "The equilibrium")
 
     def _penalty(self) -> float | None:
         convention = penalty_convention_of(self._knob)

@@ -137,7 +137,7 @@ def _refusing_family(name: str, reason: NoRate) -> Family:
 
     def refuse(*_: object) -> NoReturn:
         asked = f"The half-life that a number gives under {reason.title}"
-        why = reason.why.format(name="The optimizer")
+        why = reason.reason("The optimizer")
         raise RefusedError(asked, why, reason.instead)
 
     return Family(

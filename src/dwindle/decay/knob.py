@@ -31,11 +31,19 @@ class Knob:
         timescale: Whether the number on ``clock`` is the time until 1/e is left, 1/s
             steps, instead of one half.
         takes_momentum: Whether the momentum of a run acts on the knob's optimizer.
+        update: Algorithm that takes the step beside the decay, a variant after a colon;
+            two optimizers of one update take the same steps where their decay and their
+            other options are the same. Empty where that is not known.
+        epsilon: What an adaptive optimizer adds to the gradient's size by default.
         default: Value that the library takes if one types nothing; None if it has none.
         skips: Weights that the knob leaves alone by default.
+        skips_nothing: Whether biases and norms decay too.
         version: Version that was read.
         source: File or section that was read.
         note: What surprises people.
+        caution: A sentence that belongs beside every number for this knob; ``{name}``
+            is the knob.
+        varies: Whether the optimizer itself makes the decay faster or slower at times.
         aliases: Other full names.
 
     """
@@ -51,11 +59,16 @@ class Knob:
     scale: str = ""
     timescale: bool = False
     takes_momentum: bool = True
+    update: str = ""
+    epsilon: float = 0.0
     default: float | None = None
     skips: str = ""
+    skips_nothing: bool = False
     version: str = ""
     source: str = ""
     note: str = ""
+    caution: str = ""
+    varies: bool = False
     aliases: tuple[str, ...] = ()
 
     @property
@@ -72,6 +85,11 @@ class Knob:
     def wants_clock(self) -> bool:
         """Whether the number means nothing without a clock beside it."""
         return self.name == "half-life"
+
+    @property
+    def algorithm(self) -> str:
+        """The update without its variant: LAMB is LAMB, clipped or not."""
+        return self.update.partition(":")[0]
 
     def said(self, formula: str) -> str:
         """Return a formula with the knob's own symbol in place of ``x``."""

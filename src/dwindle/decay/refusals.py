@@ -1,23 +1,41 @@
-"""Conversions without an honest answer: what the knob does, what to do instead."""
+"""Conversions that no number can say: what the knob does, what to do instead."""
 
 import math
 
 from dwindle.decay.coordinates import has_shrink, penalty_convention_of
+from dwindle.decay.given import Given
+from dwindle.decay.gradient_size import decays_by_size, instead_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting
 from dwindle.errors import DwindleError, RefusedError
 
+# What the two lines of a route repeat of what was given.
+_OF_A_PENALTY = ("batch size", "dataset size", "units")
+_OF_A_RATE = ("batch size", "dataset size", "epochs", "steps", "schedule")
 
-def refusal(source: Setting, target: Knob, run: Run) -> RefusedError:
+
+def refusal(source: Setting, target: Knob, before: Run, after: Run) -> RefusedError:
     """Return the error for two knobs that share no coordinate."""
-    for knob in (source.knob, target):
-        if knob.family in NO_RATE:
+    for knob, run in ((source.knob, before), (target, after)):
+        if knob.family in NO_RATE and not decays_by_size(knob, run):
             return _no_rate(source.knob, target, knob)
-    if has_shrink(source.knob):
-        return _to_penalty(source, target)
-    return _from_penalty(source, target, run)
+    given = Given(before, after)
+    if has_shrink(source.knob, before):
+        return _to_penalty(source, target, given)
+    return _from_penalty(source, target, given)
+
+
+def no_step_to_keep(source: Knob, target: Knob, keep: str) -> RefusedError:
+    """Return the error for a keep between knobs that set no decay of a step."""
+    bare = source if source.family is None else target
+    asked = f"Keeping the decay of a {keep} from {source.name} to {target.name}"
+    why = (
+        f"{bare.name} is a coefficient of an objective; what a step takes off a weight "
+        "is not set by its number alone."
+    )
+    return RefusedError(asked, why, "Leave keep (--keep) out: the objective is kept.")
 
 
 def _asked(source: Knob, target: Knob) -> str:
@@ -26,17 +44,17 @@ def _asked(source: Knob, target: Knob) -> str:
 
 def _no_rate(source: Knob, target: Knob, refusing: Knob) -> RefusedError:
     reason = NO_RATE[str(refusing.family)]
-    instead = reason.instead
+    instead = instead_of(refusing)
     if refusing.penalty is not None and refusing == source:
         instead += (
             " As a penalty the number still has a meaning, so --to torch.optim.SGD or "
             "--to question.l2 can be answered."
         )
-    why = reason.why.format(name=refusing.name)
+    why = reason.reason(refusing.name, refusing.update)
     return RefusedError(_asked(source, target), why, instead)
 
 
-def _from_penalty(source: Setting, target: Knob, run: Run) -> RefusedError:
+def _from_penalty(source: Setting, target: Knob, given: Given) -> RefusedError:
     why = (
         f"{source.knob.name} is a term of an objective ({source.knob.formula}); how "
         "fast a weight decays under it depends on the optimizer that follows its "
@@ -44,12 +62,24 @@ def _from_penalty(source: Setting, target: Knob, run: Run) -> RefusedError:
     )
     name, number = source.knob.name, source.number
     route = (
-        f"dwindle convert {name}={number:g} --to torch.optim.SGD{_shown(source, run)}, "
-        f"then dwindle convert torch.optim.SGD=THAT --to {target.name} "
-        f"{_lr_options(target)}"
+        f"dwindle convert {name}={number:g} --to torch.optim.SGD"
+        f"{_facts_of_penalty(source.knob, given)}{_shown(source, given.before)}, "
+        f"then dwindle convert torch.optim.SGD=THAT --to {target.name}"
+        f"{_lrs(target, given)}{_momentum(given)}{given.options(*_OF_A_RATE)}"
     )
     instead = f"Name the optimizer that it was tuned with, and every lr: {route}."
     return RefusedError(_asked(source.knob, target), why, instead)
+
+
+def _facts_of_penalty(knob: Knob, given: Given) -> str:
+    """Return the facts that a penalty stated for a sum or by layer needs."""
+    convention = penalty_convention_of(knob)
+    plain = convention is None or convention.name in {"canonical", "without-half"}
+    return "" if plain else given.options(*_OF_A_PENALTY)
+
+
+def _momentum(given: Given) -> str:
+    return given.options("momentum") or " --momentum MOMENTUM_OF_SGD"
 
 
 def _shown(source: Setting, run: Run) -> str:
@@ -64,23 +94,29 @@ def _shown(source: Setting, run: Run) -> str:
     return f" (it is {penalty:g})" if math.isfinite(penalty) else ""
 
 
-def _lr_options(target: Knob) -> str:
+def _lrs(target: Knob, given: Given) -> str:
+    """Return both lrs; one alone does not say whose it is."""
     if target.is_rate:
-        return "--lr LR_OF_SGD --momentum MOMENTUM_OF_SGD"
-    return f"--lr LR_OF_SGD:LR_OF_{target.name.rpartition('.')[2].upper()}"
+        return given.options("lr") or " --lr LR_OF_SGD"
+    if given.before.lr == given.after.lr:
+        return f" --lr LR_OF_SGD:LR_OF_{target.name.rpartition('.')[2].upper()}"
+    return given.options("lr")
 
 
-def _to_penalty(source: Setting, target: Knob) -> RefusedError:
+def _to_penalty(source: Setting, target: Knob, given: Given) -> RefusedError:
     why = (
         f"{source.knob.name} sets how much of a weight one step takes off; "
         f"{target.name} is a term of an objective ({target.formula}). A decay is the "
         "gradient of a penalty only in an optimizer that takes plain gradients, and "
         "only at a known lr."
     )
-    lr = "--lr LR" if source.knob.is_rate else "--lr LR_NOW:LR_OF_SGD"
+    lr = given.options("lr") if given.before.lr != given.after.lr else ""
+    if not lr:
+        lr = " --lr LR" if source.knob.is_rate else " --lr LR_NOW:LR_OF_SGD"
     instead = (
         "Go through SGD, where a number is both: dwindle convert "
-        f"{source.knob.name}={source.number:g} --to torch.optim.SGD {lr}, then dwindle "
-        f"convert torch.optim.SGD=THAT --to {target.name}."
+        f"{source.knob.name}={source.number:g} --to torch.optim.SGD{lr}"
+        f"{_momentum(given)}{given.options(*_OF_A_RATE)}, then dwindle convert "
+        f"torch.optim.SGD=THAT --to {target.name}{_facts_of_penalty(target, given)}."
     )
     return RefusedError(_asked(source.knob, target), why, instead)

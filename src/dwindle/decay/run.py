@@ -24,6 +24,7 @@ _RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
     "epochs": ("a finite number above 0", lambda x: 0 < x < math.inf),
     "steps": ("at least 1", lambda x: 1 <= x < math.inf),
     "tokens_per_example": ("a finite number above 0", lambda x: 0 < x < math.inf),
+    "gradient_rms": ("a finite number above 0", lambda x: 0 < x < math.inf),
     "width": ("at least 1", lambda x: 1 <= x < math.inf),
     "parameters": ("at least 1", lambda x: 1 <= x < math.inf),
     "depth": ("at least 0 hidden layers", lambda x: 0 <= x < math.inf),
@@ -67,6 +68,8 @@ class Run:
         units: Sizes of all layers, inputs first and outputs last.
         parameters: Number of the network's weights, where ``units`` cannot say it.
         dtype: Number format that the weights are kept in.
+        gradient_rms: Root mean square of one weight's gradient in a step, noise
+            included; Adam's state has it as the root of ``exp_avg_sq``.
 
     Raises:
         RangeError: If a fact is impossible or two facts contradict each other.
@@ -97,6 +100,7 @@ class Run:
     units: tuple[int, ...] | None = None
     parameters: int | None = None
     dtype: str = "float32"
+    gradient_rms: float | None = None
     read_as: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:

@@ -45,7 +45,14 @@ def whole_from_text(name: str, text: str) -> int:
 READERS: Mapping[str, Callable[[str, str], float]] = MappingProxyType(
     {
         **dict.fromkeys(
-            ("lr", "momentum", "dampening", "epochs", "tokens_per_example"),
+            (
+                "lr",
+                "momentum",
+                "dampening",
+                "epochs",
+                "tokens_per_example",
+                "gradient_rms",
+            ),
             number_from_text,
         ),
         **dict.fromkeys(

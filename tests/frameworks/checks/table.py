@@ -31,4 +31,5 @@ UNVERIFIED: Mapping[str, str] = {
     "half-life": "it has no clock, and so no number; those with a clock are checked",
     "tf.nn.l2_loss": _NO_BUILD,
     "tfa.optimizers.AdamW": "the last release needs a TensorFlow of 2023",
+    "tfa.optimizers.SGDW": "the last release needs a TensorFlow of 2023",
 }

@@ -5,6 +5,13 @@ from dwindle.decay.knob import Knob
 _KERAS = "keras 3.15.1"
 _BASE = "keras/src/optimizers/base_optimizer.py"
 _SKIPS = "nothing, unless exclude_from_weight_decay says so"
+# Keras adds epsilon before it corrects the bias, as "epsilon hat" of the paper.
+_UPDATES = {
+    "Adam": "adam:epsilon-hat",
+    "AdamW": "adam:epsilon-hat",
+    "Adamax": "adamax",
+    "Lion": "lion",
+}
 
 
 def _optimizer(
@@ -17,12 +24,30 @@ def _optimizer(
         unit="shrink per step / lr",
         family="decoupled",
         equilibrium=equilibrium,
+        update=_UPDATES.get(name, f"keras-{name.lower()}"),
         default=default,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_KERAS,
         source=_BASE,
         note=note or "decoupled in every Keras optimizer, whatever its name",
         aliases=(f"tf.keras.optimizers.{name}",),
+    )
+
+
+def _addons(name: str, *aliases: str) -> Knob:
+    """Build the record of an optimizer of TensorFlow Addons."""
+    return Knob(
+        name=f"tfa.optimizers.{name}",
+        formula="w ← w − weight_decay·w: neither lr nor its schedule is in it",
+        unit="shrink per step",
+        family="constant",
+        skips="nothing, unless decay_var_list says so",
+        skips_nothing=True,
+        version="tensorflow-addons 0.23.0",
+        source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
+        note="the same number every step, unless one schedules weight_decay by hand",
+        aliases=aliases,
     )
 
 
@@ -54,7 +79,7 @@ KERAS_KNOBS = (
     _optimizer("Adagrad"),
     _optimizer("Adadelta"),
     _optimizer("Adafactor"),
-    _optimizer("Lion"),
+    _optimizer("Lion", equilibrium="lion"),
     _optimizer("Lamb", note="decoupled, outside of the trust ratio"),
     _optimizer("Muon", 0.004, note="the weights that Muon itself trains"),
     Knob(
@@ -65,6 +90,7 @@ KERAS_KNOBS = (
         family="decoupled",
         default=0.004,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_KERAS,
         source="keras/src/optimizers/muon.py",
         note="vectors and embeddings; matrices have the other knob",
@@ -76,6 +102,7 @@ KERAS_KNOBS = (
         family="rebuilt-weights",
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_KERAS,
         source="keras/src/optimizers/ftrl.py",
         note="the decay is overwritten by the same step",
@@ -87,6 +114,7 @@ KERAS_KNOBS = (
         family="schedule-free",
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_KERAS,
         source="keras/src/optimizers/schedule_free_adamw.py",
     ),
@@ -100,15 +128,6 @@ KERAS_KNOBS = (
         source="tensorflow/core/kernels/l2loss_op.cc",
         note="half of what keras.regularizers.L2 makes of the same number",
     ),
-    Knob(
-        name="tfa.optimizers.AdamW",
-        formula="w ← w − weight_decay·w: neither lr nor its schedule is in it",
-        unit="shrink per step",
-        family="constant",
-        skips="nothing, unless decay_var_list says so",
-        version="tensorflow-addons 0.23.0",
-        source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
-        note="the same number every step, unless one schedules weight_decay by hand",
-        aliases=("tfa.optimizers.SGDW", "tensorflow_addons.optimizers.AdamW"),
-    ),
+    _addons("AdamW", "tensorflow_addons.optimizers.AdamW"),
+    _addons("SGDW"),
 )

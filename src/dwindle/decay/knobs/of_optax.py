@@ -7,6 +7,20 @@ _ALIAS = "optax/_src/alias.py"
 _SKIPS = "nothing: the default mask lets everything decay"
 _PER_LR = "shrink per step / lr"
 _ADDING = "optax/transforms/_adding.py"
+# The updates that other libraries have too.
+_UPDATES = {
+    "adamw": "adam",
+    "adamaxw": "adamax",
+    "lion": "lion",
+    "add_decayed_weights:before-sgd": "sgd",
+    "add_decayed_weights:before-adam": "adam",
+    "adadelta": "optax-adadelta",
+    "lamb": "lamb",
+    "lars": "lars:sum-in-ratio",
+    "contrib.prodigy": "prodigy:bias-corrected",
+    "contrib.schedule_free_adamw": "schedule-free-adamw",
+    "contrib.schedule_free_sgd": "schedule-free-sgd",
+}
 
 
 def _decoupled(
@@ -22,8 +36,10 @@ def _decoupled(
         unit=_PER_LR,
         family="decoupled",
         equilibrium=equilibrium,
+        update=_UPDATES.get(name, ""),
         default=default,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source=source,
         note=note,
@@ -38,19 +54,25 @@ def _proximal(name: str) -> Knob:
         family="proximal",
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source="optax/contrib/_momo.py",
     )
 
 
-def _no_rate(name: str, family: str, source: str, formula: str) -> Knob:
+def _no_rate(
+    name: str, family: str, source: str, formula: str, penalty: str | None = None
+) -> Knob:
     return Knob(
         name=f"optax.{name}",
         formula=formula,
         unit="no rate",
         family=family,
+        penalty=penalty,
+        update=_UPDATES.get(name, ""),
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source=source,
     )
@@ -65,8 +87,12 @@ def _added(place: str, formula: str, unit: str, family: str, note: str) -> Knob:
         unit=unit,
         family=family,
         penalty="canonical" if coupled else None,
+        equilibrium={"before-sgd": "sgd", "before-lr": "adamw"}.get(place),
+        update=_UPDATES.get(f"add_decayed_weights:{place}", ""),
+        epsilon=1e-8 if family == "coupled-adaptive" else 0.0,
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source=_ADDING,
         note=note,
@@ -80,7 +106,7 @@ OPTAX_KNOBS = (
     _decoupled("adamw", 1e-4, equilibrium="adamw"),
     _decoupled("nadamw", 1e-4),
     _decoupled("adamaxw", 1e-4),
-    _decoupled("lion", 1e-3),
+    _decoupled("lion", 1e-3, equilibrium="lion"),
     _decoupled("adan", note="not proximal, unlike timm's adan"),
     _decoupled("contrib.ademamix", source="optax/contrib/_ademamix.py"),
     _decoupled("contrib.simplified_ademamix", source="optax/contrib/_ademamix.py"),
@@ -99,6 +125,7 @@ OPTAX_KNOBS = (
         family="decoupled",
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source="optax/contrib/_muon.py",
         note="all but matrices",
@@ -111,6 +138,7 @@ OPTAX_KNOBS = (
         family="constant",
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source=_ALIAS,
         note="added after the lr, so the same number every step",
@@ -121,8 +149,10 @@ OPTAX_KNOBS = (
         unit=_COEFFICIENT,
         family="coupled-adaptive",
         penalty="canonical",
+        update=_UPDATES["adadelta"],
         default=0.0,
         skips=_SKIPS,
+        skips_nothing=True,
         version=_OPTAX,
         source=_ALIAS,
         note="has no half-life: a weight with zero gradient ignores it",
@@ -146,7 +176,7 @@ OPTAX_KNOBS = (
         "update + weight_decay·w, before scale_by_learning_rate",
         _PER_LR,
         "decoupled",
-        "what optax.adamw does",
+        "what optax.adamw does, after scale_by_adam",
     ),
     _added(
         "before-schedule",
@@ -165,7 +195,7 @@ OPTAX_KNOBS = (
     _proximal("momo"),
     _proximal("momo_adam"),
     _no_rate("lamb", "trust-ratio", _ALIAS, _TRUST),
-    _no_rate("lars", "trust-ratio", _ALIAS, _TRUST),
+    _no_rate("lars", "trust-ratio", _ALIAS, _TRUST, "canonical"),
     _no_rate(
         "contrib.prodigy",
         "estimated-lr",

@@ -38,6 +38,8 @@ def _mlp(name: str, *, squared: bool) -> tuple[Knob, ...]:
         name=f"sklearn.neural_network.{name}:adam",
         family="coupled-adaptive",
         scale="",
+        update="adam:epsilon-hat",
+        epsilon=1e-8,
         note="the default solver; divided by the minibatch, not by the number of "
         "examples, and then by the gradient's own size",
         aliases=(f"sklearn.neural_network.{name}",),
@@ -55,6 +57,9 @@ def _mlp(name: str, *, squared: bool) -> tuple[Knob, ...]:
     return sgd, adam, lbfgs
 
 
+_NO_BIAS_SPARED = "nothing: the intercept is penalized too"
+
+
 def _inverse(name: str, source: str, skips: str, note: str) -> Knob:
     return Knob(
         name=f"sklearn.{name}",
@@ -64,6 +69,7 @@ def _inverse(name: str, source: str, skips: str, note: str) -> Knob:
         penalty="inverse-data-sum",
         default=1.0,
         skips=skips,
+        skips_nothing=skips == _NO_BIAS_SPARED,
         version=_SKLEARN,
         source=source,
         note=note,
@@ -100,13 +106,13 @@ SKLEARN_KNOBS = (
     _inverse(
         "linear_model.LogisticRegression:liblinear",
         _LOGISTIC,
-        "nothing: the intercept is penalized too",
+        _NO_BIAS_SPARED,
         "the intercept is a weight of a feature intercept_scaling, so it pays as well",
     ),
     _inverse(
         "svm.LinearSVC:C",
         "sklearn/svm/_classes.py",
-        "nothing: the intercept is penalized too",
+        _NO_BIAS_SPARED,
         "the loss is the squared hinge; the intercept pays as in liblinear",
     ),
     Knob(

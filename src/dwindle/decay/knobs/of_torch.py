@@ -7,9 +7,18 @@ _ALL_TENSORS = "nothing: biases and norms decay too"
 _COEFFICIENT = "coefficient of half the sum of squares"
 _PER_LR = "shrink per step / lr"
 _FULL_L2 = "coefficient of the sum of squares"
+# The updates that other libraries have too; torch's own NAdam is nobody else's.
+_UPDATES = {"Adam": "adam", "AdamW": "adam", "RAdam": "radam"}
 
 
-def _coupled_adaptive(name: str, file: str, note: str = "") -> Knob:
+def _update(name: str) -> str:
+    plain = name.partition(":")[0]
+    return _UPDATES.get(plain, f"torch-{plain.lower()}")
+
+
+def _coupled_adaptive(
+    name: str, file: str, note: str = "", epsilon: float = 1e-8
+) -> Knob:
     """Build the record of a torch optimizer that divides its decay by √v."""
     return Knob(
         name=f"torch.optim.{name}",
@@ -17,8 +26,11 @@ def _coupled_adaptive(name: str, file: str, note: str = "") -> Knob:
         unit=_COEFFICIENT,
         family="coupled-adaptive",
         penalty="canonical",
+        update=_update(name),
+        epsilon=epsilon,
         default=0.0,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version=_TORCH,
         source=f"torch/optim/{file}.py",
         note=note or "has no half-life: a weight with zero gradient ignores it",
@@ -32,11 +44,11 @@ def _decoupled(name: str, file: str, default: float, note: str = "") -> Knob:
         formula="w ← w − lr·weight_decay·w",
         unit=_PER_LR,
         family="decoupled",
-        equilibrium="adamw"
-        if file.startswith("adamw") or name == "Adam:decoupled"
-        else None,
+        equilibrium="adamw" if name in {"AdamW", "Adam:decoupled"} else None,
+        update=_update(name),
         default=default,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version=_TORCH,
         source=f"torch/optim/{file}.py",
         note=note,
@@ -53,8 +65,10 @@ TORCH_KNOBS = (
         family="coupled-sgd",
         penalty="canonical",
         equilibrium="sgd",
+        update="sgd",
         default=0.0,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version=_TORCH,
         source="torch/optim/sgd.py",
         note="momentum multiplies the decay by about 1/(1 − momentum); the first "
@@ -68,11 +82,12 @@ TORCH_KNOBS = (
     _coupled_adaptive("RAdam", "radam"),
     _decoupled("RAdam:decoupled", "radam", 0.0, _OFF),
     _coupled_adaptive("RMSprop", "rmsprop"),
-    _coupled_adaptive("Adagrad", "adagrad"),
+    _coupled_adaptive("Adagrad", "adagrad", epsilon=1e-10),
     _coupled_adaptive(
         "Adadelta",
         "adadelta",
         "has no half-life; its steps start tiny, so a huge one does show",
+        epsilon=1e-6,
     ),
     _coupled_adaptive("Adamax", "adamax"),
     _decoupled(
@@ -96,6 +111,7 @@ TORCH_KNOBS = (
         penalty="canonical:asgd",
         default=0.0,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version=_TORCH,
         source="torch/optim/asgd.py",
         note="lambd decays even with weight_decay=0, and the step size falls by itself",
@@ -109,6 +125,7 @@ TORCH_KNOBS = (
         penalty="canonical",
         default=1e-4,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version=_TORCH,
         source="torch/optim/asgd.py",
         note="on by default; taken here with weight_decay=0",

@@ -1,6 +1,7 @@
 """The knobs of optimizer libraries for torch: one name, and each another decay."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from dwindle.decay.knob import Knob
 
@@ -30,6 +31,18 @@ _READS = {
     "schedule-free": ("decay at the point between iterate and average", "no rate"),
     "estimated-lr": ("w ← w − d·lr·weight_decay·w with an estimated d", "no rate"),
 }
+# What belongs beside every number for an optimizer of that update.
+_CAUTIONS = {
+    "stable-adamw": "{name}: this is the decay where no update is clipped; where one "
+    "is, the lr of the decay is divided as well, and weights decay more slowly.",
+    **dict.fromkeys(
+        ("adam:decay-last", "ademamix:decay-last"),
+        "{name}: on CUDA the decay comes after the update and takes a share of that "
+        "too, on a CPU it comes before it.",
+    ),
+    "prodigy": "{name}: its steps are those of optax.contrib.prodigy with "
+    "bias_correction=True, which is off by default.",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,29 +52,45 @@ class _Library:
     prefix: str
     version: str
     source: str
+    epsilon: float = 1e-8
 
     def knob(
-        self, name: str, family: str = "decoupled", default: float = 0.0, note: str = ""
+        self,
+        name: str,
+        family: str = "decoupled",
+        default: float = 0.0,
+        note: str = "",
+        **more: Any,  # further fields of the record
     ) -> Knob:
         """Build the record of an optimizer that reads its number as the family does."""
         formula, unit = _READS[family]
         file = name.partition(":")[0].lower()
+        coupled = family.startswith("coupled")
+        fields = {
+            "penalty": "canonical" if coupled else None,
+            "epsilon": self.epsilon if family == "coupled-adaptive" else 0.0,
+            "skips": _ALL_TENSORS,
+            "skips_nothing": True,
+            "caution": _CAUTIONS.get(more.get("update", ""), ""),
+        }
         return Knob(
             name=f"{self.prefix}.{name}",
             formula=formula,
             unit=unit,
             family=family,
-            penalty="canonical" if family.startswith("coupled") else None,
             default=default,
-            skips=_ALL_TENSORS,
             version=self.version,
             source=self.source.format(file=file),
             note=note,
+            **fields | more,
         )
 
 
 _optimi = _Library(
-    prefix="optimi", version="torch-optimi 0.3.3", source="optimi/{file}.py"
+    prefix="optimi",
+    version="torch-optimi 0.3.3",
+    source="optimi/{file}.py",
+    epsilon=1e-6,
 ).knob
 _pytorch_optimizer = _Library(
     prefix="pytorch_optimizer",
@@ -83,68 +112,109 @@ _schedulefree = _Library(
 _DECOUPLE_LR = "with decouple_lr=True: max_lr, or the lr it is built with, is the peak"
 _FIXED = "with fixed_decay=True: neither lr nor its schedule is in it"
 
+# Updates that many libraries have, with what they settle at where that is known; the
+# fields of a record have many types.
+_ADAMW: dict[str, Any] = {"equilibrium": "adamw", "update": "adam"}
+_SGD: dict[str, Any] = {"equilibrium": "sgd", "update": "sgd"}
+_LION: dict[str, Any] = {"equilibrium": "lion", "update": "lion"}
+_STABLE: dict[str, Any] = {"update": "stable-adamw", "varies": True}
+
 _OPTIMI = (
-    _optimi("AdamW", default=0.01),
-    _optimi("AdamW:decouple_lr", "schedule-only", 0.01, _DECOUPLE_LR),
-    _optimi("Adam", "coupled-adaptive"),
-    _optimi("Adam:decouple_wd", note="with decouple_wd=True"),
-    _optimi("SGD", "coupled-sgd", note="dampening is not torch's"),
-    _optimi("SGD:decouple_wd", note="with decouple_wd=True"),
-    _optimi("SGD:decouple_lr", "schedule-only", 0.0, _DECOUPLE_LR),
+    _optimi("AdamW", default=0.01, **_ADAMW),
+    _optimi("AdamW:decouple_lr", "schedule-only", 0.01, _DECOUPLE_LR, **_ADAMW),
+    _optimi("Adam", "coupled-adaptive", update="adam"),
+    _optimi("Adam:decouple_wd", note="with decouple_wd=True", **_ADAMW),
+    _optimi("SGD", "coupled-sgd", note="dampening is not torch's", **_SGD),
+    _optimi("SGD:decouple_wd", note="with decouple_wd=True", update="sgdw"),
+    _optimi("SGD:decouple_lr", "schedule-only", 0.0, _DECOUPLE_LR, update="sgdw"),
     _optimi("RAdam:decouple_lr", "schedule-only", 0.0, _DECOUPLE_LR),
-    _optimi("Lion"),
-    _optimi("Lion:decouple_lr", "schedule-only", 0.0, _DECOUPLE_LR),
-    _optimi("Adan", "proximal", 0.02),
-    _optimi("Adan:decouple_lr", "proximal-schedule-only", 0.02, _DECOUPLE_LR),
+    _optimi("Lion", **_LION),
+    _optimi("Lion:decouple_lr", "schedule-only", 0.0, _DECOUPLE_LR, **_LION),
+    _optimi("Adan", "proximal", 0.02, update="adan"),
+    _optimi(
+        "Adan:decouple_lr",
+        "proximal-schedule-only",
+        0.02,
+        _DECOUPLE_LR,
+        update="adan",
+    ),
     _optimi(
         "StableAdamW",
         default=0.01,
         note="where updates are clipped, the lr of the decay is divided as well",
+        **_STABLE,
     ),
 )
 
 _PYTORCH_OPTIMIZER = (
-    _pytorch_optimizer("AdaBelief"),
-    _pytorch_optimizer("AdaBelief:fixed_decay", "constant", 0.0, _FIXED),
+    _pytorch_optimizer("AdaBelief", update="adabelief"),
     _pytorch_optimizer(
-        "AdaBelief:coupled", "coupled-adaptive", note="with weight_decouple=False"
+        "AdaBelief:fixed_decay", "constant", 0.0, _FIXED, update="adabelief"
     ),
-    _pytorch_optimizer("Lion"),
-    _pytorch_optimizer("Lion:fixed_decay", "constant", 0.0, _FIXED),
-    _pytorch_optimizer("SGDW"),
-    _pytorch_optimizer("StableAdamW", default=0.01),
-    _pytorch_optimizer("Adan", "proximal"),
-    _pytorch_optimizer("ADOPT", "coupled-adaptive", note="coupled by default"),
-    _pytorch_optimizer("AdEMAMix", "coupled-adaptive", note="coupled by default"),
+    _pytorch_optimizer(
+        "AdaBelief:coupled",
+        "coupled-adaptive",
+        note="with weight_decouple=False",
+        update="adabelief",
+        epsilon=1e-16,
+    ),
+    _pytorch_optimizer("Lion", **_LION),
+    _pytorch_optimizer("Lion:fixed_decay", "constant", 0.0, _FIXED, **_LION),
+    _pytorch_optimizer("SGDW", update="sgdw"),
+    _pytorch_optimizer("StableAdamW", default=0.01, **_STABLE),
+    _pytorch_optimizer("Adan", "proximal", update="adan"),
+    _pytorch_optimizer(
+        "ADOPT",
+        "coupled-adaptive",
+        note="coupled by default",
+        update="adopt",
+        epsilon=1e-6,
+    ),
+    _pytorch_optimizer(
+        "AdEMAMix",
+        "coupled-adaptive",
+        note="coupled by default",
+        update="ademamix",
+    ),
     _pytorch_optimizer("Lamb", note="decoupled by default, unlike LAMB elsewhere"),
-    _pytorch_optimizer("LARS", "trust-ratio"),
-    _pytorch_optimizer("Prodigy", "estimated-lr"),
+    _pytorch_optimizer(
+        "LARS",
+        "trust-ratio",
+        update="lars",
+        penalty="canonical",
+        skips="biases and norms: every weight with one dimension",
+        skips_nothing=False,
+    ),
+    _pytorch_optimizer("Prodigy", "estimated-lr", update="prodigy"),
 )
 
 _BITSANDBYTES = (
     _bitsandbytes(
         "Adam",
         note="decoupled: the same kernel as AdamW, unlike torch.optim.Adam",
+        equilibrium="adamw",
+        update="adam:decay-last",
     ),
-    _bitsandbytes("AdamW", default=0.01),
-    _bitsandbytes("AdEMAMix", default=0.01),
-    _bitsandbytes("Lion"),
-    _bitsandbytes("SGD", "coupled-sgd"),
-    _bitsandbytes("RMSprop", "coupled-adaptive"),
-    _bitsandbytes("Adagrad", "coupled-adaptive"),
+    _bitsandbytes("AdamW", default=0.01, equilibrium="adamw", update="adam:decay-last"),
+    _bitsandbytes("AdEMAMix", default=0.01, update="ademamix:decay-last"),
+    _bitsandbytes("Lion", **_LION),
+    _bitsandbytes("SGD", "coupled-sgd", **_SGD),
+    _bitsandbytes("RMSprop", "coupled-adaptive", update="torch-rmsprop"),
+    _bitsandbytes("Adagrad", "coupled-adaptive", update="torch-adagrad", epsilon=1e-10),
 )
 
 TORCH_LIBRARY_KNOBS = (
     *_OPTIMI,
     *_PYTORCH_OPTIMIZER,
     *_BITSANDBYTES,
-    _lion_pytorch("Lion"),
+    _lion_pytorch("Lion", **_LION),
     _lion_pytorch(
         "Lion:decoupled",
         "schedule-only",
         0.0,
         "with decoupled_weight_decay=True: divided by the lr that it is built with",
+        **_LION,
     ),
-    _schedulefree("AdamWScheduleFree", "schedule-free"),
-    _schedulefree("SGDScheduleFree", "schedule-free"),
+    _schedulefree("AdamWScheduleFree", "schedule-free", update="schedule-free-adamw"),
+    _schedulefree("SGDScheduleFree", "schedule-free", update="schedule-free-sgd"),
 )

@@ -10,17 +10,30 @@ _SCHEDULED = "w ← w − (lr/peak lr)·weight_decay·w"
 _ALL_TENSORS = "nothing: biases and norms decay too"
 _COMPOSER = "composer/optim/decoupled_weight_decay.py"
 _FASTAI_SKIPS = "biases and norms, unless Learner(wd_bn_bias=True)"
-_MUP = "weights without width decay as typed; the lr and the decay of the others are "
+_BY_WIDTH = (
+    "a matrix with the width multiplier m has the lr divided by m and the decay "
+    "multiplied by it"
+)
+_BY_WIDTH_OF_SGD = (
+    "a vector with the width multiplier m has the lr multiplied by m and the decay "
+    "divided by it, a matrix with r times more fan-in than fan-out the lr divided by r "
+    "and the decay multiplied by it"
+)
 
 
-def _composer(name: str, default: float) -> Knob:
+def _composer(
+    name: str, default: float, update: str, equilibrium: str | None = None
+) -> Knob:
     return Knob(
         name=f"composer.optim.{name}",
         formula=_SCHEDULED,
         unit=_PER_STEP,
         family="schedule-only",
+        equilibrium=equilibrium,
+        update=update,
         default=default,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version="mosaicml 0.32.1",
         source=_COMPOSER,
         note="the peak is the lr that the optimizer is built with",
@@ -31,6 +44,7 @@ def _fastai(
     name: str, default: float, family: str = "decoupled", note: str = ""
 ) -> Knob:
     coupled = family.startswith("coupled")
+    update = {"SGD": "sgdw", "SGD:coupled": "sgd"}.get(name, "adam")
     return Knob(
         name=f"fastai.optimizer.{name}",
         symbol="wd",
@@ -38,6 +52,9 @@ def _fastai(
         unit=_COEFFICIENT if coupled else _PER_LR,
         family=family,
         penalty="canonical" if coupled else None,
+        equilibrium={"Adam": "adamw", "SGD:coupled": "sgd"}.get(name),
+        update="" if name == "RMSProp" else update,
+        epsilon=1e-5 if family == "coupled-adaptive" else 0.0,
         default=default,
         skips=_FASTAI_SKIPS,
         version="fastai 2.8.12",
@@ -52,26 +69,35 @@ def _unit_scaling(name: str, note: str) -> Knob:
         formula=_SCHEDULED,
         unit=_PER_STEP,
         family="schedule-only",
+        equilibrium="adamw",
+        update="adam",
         default=0.0,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version="unit-scaling 0.3.5",
         source="unit_scaling/optim.py",
         note=note,
     )
 
 
-def _mup(name: str, family: str, note: str) -> Knob:
+def _mup(name: str, family: str, update: str, wide: str) -> Knob:
     formula = _DECOUPLED if family == "decoupled" else "gradient + weight_decay·w"
     return Knob(
         name=f"mup.{name}",
         formula=formula,
         unit=_PER_LR if family == "decoupled" else _COEFFICIENT,
         family=family,
+        penalty=None if family == "decoupled" else "canonical",
+        equilibrium={"MuAdamW": "adamw", "MuSGD": "sgd"}.get(name),
+        update=f"{update}:by-width",
+        epsilon=1e-8 if family == "coupled-adaptive" else 0.0,
         default=0.01 if name == "MuAdamW" else 0.0,
         skips=_ALL_TENSORS,
+        skips_nothing=True,
         version="mup 1.0.0",
         source="mup/optim.py",
-        note=note,
+        note=f"weights without width decay as typed; {wide}",
+        caution=f"{{name}}: this is for weights without a width multiplier; {wide}.",
     )
 
 
@@ -81,23 +107,24 @@ _INDEPENDENT = (
 )
 
 TRAINER_KNOBS = (
-    _composer("DecoupledSGDW", 0.0),
-    _composer("DecoupledAdamW", 1e-5),
+    _composer("DecoupledSGDW", 0.0, "sgdw"),
+    _composer("DecoupledAdamW", 1e-5, "adam", "adamw"),
     _fastai("SGD", 0.0),
     _fastai("SGD:coupled", 0.0, "coupled-sgd", "with decouple_wd=False"),
     _fastai("Adam", 0.01),
     _fastai("Adam:coupled", 0.01, "coupled-adaptive", "with decouple_wd=False"),
     _fastai("RMSProp", 0.0),
     _unit_scaling("AdamW", _INDEPENDENT),
-    _mup("MuAdamW", "decoupled", _MUP + "divided and multiplied by the width"),
-    _mup("MuSGD", "coupled-sgd", _MUP + "scaled oppositely, so lr·decay stays"),
-    _mup("MuAdam", "coupled-adaptive", _MUP + "divided and multiplied by the width"),
+    _mup("MuAdamW", "decoupled", "adam", _BY_WIDTH),
+    _mup("MuSGD", "coupled-sgd", "sgd", _BY_WIDTH_OF_SGD),
+    _mup("MuAdam", "coupled-adaptive", "adam", _BY_WIDTH),
     Knob(
         name="transformers.TrainingArguments",
         formula=_DECOUPLED,
         unit=_PER_LR,
         family="decoupled",
         equilibrium="adamw",
+        update="adam",
         default=0.0,
         skips="biases, torch.nn.LayerNorm and weights whose names say norm",
         version="transformers 5.23.0",

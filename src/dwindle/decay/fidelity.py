@@ -1,0 +1,94 @@
+"""How much a conversion keeps: the label, by what is equal on both sides."""
+
+from typing import Literal
+
+from dwindle.decay.coordinates import facts_of
+from dwindle.decay.gradient_size import decays_by_size
+from dwindle.decay.knob import Knob
+from dwindle.decay.paths import are_alike, are_one_course, steps_of
+from dwindle.decay.run import Run
+
+Fidelity = Literal[
+    "same-trajectory",
+    "same-decay",
+    "same-objective",
+    "same-total-decay",
+    "approximate",
+]
+Keep = Literal["step", "epoch", "run"]
+
+FALLING = ("asgd", "asgd-lambd")
+
+
+def are_same_weights(source: Knob, target: Knob) -> bool:
+    """Tell whether the same weights decay on both sides by default."""
+    both_all = source.skips_nothing and target.skips_nothing
+    return both_all or source.skips == target.skips
+
+
+def is_same_step(source: Knob, target: Knob, before: Run, after: Run) -> bool:
+    """Tell whether both optimizers take the same steps where their decay is the same.
+
+    That is the same update of the same weights with the same facts.
+    """
+    return (
+        bool(source.update)
+        and source.update == target.update
+        and are_same_weights(source, target)
+        and facts_of(source, before) == facts_of(target, after)
+    )
+
+
+def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> Fidelity:
+    """Return what a conversion between coefficients of an objective keeps."""
+    same_loss = source.penalty == target.penalty
+    same_step = same_loss and is_same_step(source, target, before, after)
+    same = same_step or (source == target and before == after)
+    return "same-trajectory" if same else "same-objective"
+
+
+def of_shrink(
+    source: Knob, target: Knob, before: Run, after: Run, *, is_rounded: bool
+) -> Fidelity:
+    """Return what a conversion keeps that keeps the shrink at the peak lr."""
+    if source == target and before == after:
+        return "same-trajectory"
+    if not _is_every_step_alike(source, target, before, after):
+        return "approximate"
+    if is_same_step(source, target, before, after):
+        return "same-trajectory"
+    return "approximate" if is_rounded else "same-decay"
+
+
+def _is_every_step_alike(source: Knob, target: Knob, before: Run, after: Run) -> bool:
+    if not are_alike(source, target, before, after):
+        return False
+    return are_one_course(before, after) and not any(
+        knob.family in FALLING or has_memory(knob, run) or is_rough(knob, run)
+        for knob, run in ((source, before), (target, after))
+    )
+
+
+def of_total(
+    source: Knob, target: Knob, before: Run, after: Run, *, is_rounded: bool
+) -> Fidelity:
+    """Return what a conversion keeps that keeps the average decay of a run's steps."""
+    loose = is_rough(source, before) or is_rough(target, after) or is_rounded
+    loose = loose or before.dtype != after.dtype or steps_of(before) is None
+    return "approximate" if loose else "same-total-decay"
+
+
+def has_memory(knob: Knob, run: Run) -> bool:
+    """Tell whether the decay goes through a momentum."""
+    return knob.family == "coupled-sgd" and facts_of(knob, run).momentum > 0
+
+
+def is_rough(knob: Knob, run: Run) -> bool:
+    """Tell whether the decay of a step depends on more than the number and the lr."""
+    return knob.varies or decays_by_size(knob, run)
+
+
+def of_number(source: Knob, target: Knob, run: Run) -> Fidelity:
+    """Return what one number keeps in two libraries' forms of an algorithm."""
+    same = source == target or is_same_step(source, target, run, run)
+    return "same-trajectory" if same else "approximate"

@@ -1,0 +1,326 @@
+"""Convert: a label promises no more than both sides share; keep and unused facts."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from tolerance import digits
+
+from dwindle.decay.convert import convert
+from dwindle.decay.convert_all import convert_to_all
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import MissingFactError
+
+ADAMW = "torch.optim.AdamW"
+PLAIN = Run(lr=1e-3, steps=100)
+COSINE = replace(PLAIN, schedule=Schedule(shape="cosine"))
+
+
+def left(shrinks):
+    """What is left after steps that take these shares: a loop."""
+    weight = 1.0
+    for shrink in shrinks:
+        weight -= shrink * weight
+    return weight
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "label"),
+    [
+        (ADAMW, "optax.adamw", "same-trajectory"),
+        (ADAMW, "optimi.AdamW", "same-trajectory"),
+        (ADAMW, "composer.optim.DecoupledAdamW", "same-trajectory"),
+        ("keras.optimizers.Lion", "optax.lion", "same-trajectory"),
+        ("bitsandbytes.optim.Adam", "bitsandbytes.optim.AdamW", "same-trajectory"),
+        # Other updates.
+        (ADAMW, "torch.optim.Muon", "same-decay"),
+        (ADAMW, "optax.lion", "same-decay"),
+        (ADAMW, "keras.optimizers.SGD", "same-decay"),
+        (ADAMW, "keras.optimizers.AdamW", "same-decay"),  # epsilon stands elsewhere
+        ("torch.optim.SGD", ADAMW, "same-decay"),
+        ("tfa.optimizers.AdamW", "torch.optim.SGD", "same-decay"),
+        # On CUDA the decay comes last; a matrix with a width has another lr.
+        ("bitsandbytes.optim.AdamW", ADAMW, "same-decay"),
+        ("mup.MuAdamW", ADAMW, "same-decay"),
+        # Other weights.
+        (ADAMW, "timm.adamw", "same-decay"),
+        (ADAMW, "transformers.TrainingArguments", "same-decay"),
+        ("fastai.optimizer.Adam", ADAMW, "same-decay"),
+        # No optimizer at all.
+        (ADAMW, "shrink", "same-decay"),
+        # A decay that the optimizer itself slows.
+        (ADAMW, "optimi.StableAdamW", "approximate"),
+        ("pytorch_optimizer.StableAdamW", ADAMW, "approximate"),
+        ("torch.optim.SGD", "optax.add_decayed_weights:before-sgd", "same-trajectory"),
+        (
+            "torch.optim.Adam",
+            "optax.add_decayed_weights:before-adam",
+            "same-trajectory",
+        ),
+        ("torch.optim.Adam", "torch.optim.NAdam", "same-objective"),
+        ("mup.MuAdam", "torch.optim.Adam", "same-objective"),
+        ("mup.MuSGD", "torch.optim.SGD", "same-objective"),
+        ("mup.MuSGD", "keras.regularizers.L2", "same-objective"),
+        ("timm.lars", "torch.optim.SGD", "same-objective"),
+        ("timm.lars", "bitsandbytes.optim.Adagrad", "same-objective"),
+        ("optax.lars", "timm.lars", "same-objective"),
+        ("optax.lamb", "timm.lamb", "approximate"),
+        (
+            "schedulefree.AdamWScheduleFree",
+            "optax.contrib.schedule_free_adamw",
+            "same-trajectory",
+        ),
+        ("pytorch_optimizer.Prodigy", "optax.contrib.prodigy", "approximate"),
+    ],
+)
+def test_the_label_of_a_pair_of_optimizers(source, target, label):
+    """Equal steps only for one update of one set of weights; both ways alike."""
+    for one, other in ((source, target), (target, source)):
+        there = convert(0.01, one, to=other, run=Run(lr=0.01))
+        assert there.fidelity == label
+
+
+@pytest.mark.parametrize(
+    ("pair", "said"),
+    [
+        ((ADAMW, "timm.adamw"), "timm.adamw skips biases and norms"),
+        ((ADAMW, "transformers.TrainingArguments"), "whose names say norm"),
+        (("torch.optim.SGD", "timm.sgdw"), "decay on both sides"),
+        ((ADAMW, "optimi.StableAdamW"), "where no update is clipped"),
+        (("mup.MuAdamW", ADAMW), "a matrix with the width multiplier m has the lr"),
+        (("bitsandbytes.optim.AdamW", ADAMW), "on CUDA the decay comes after"),
+        (("optax.lamb", "timm.lamb"), "max_grad_norm=None"),
+        (
+            ("pytorch_optimizer.Prodigy", "optax.contrib.prodigy"),
+            "bias_correction=True",
+        ),
+        (("timm.lars", "torch.optim.SGD"), "rescales the step of each layer"),
+        ((ADAMW, "optax.lion"), "own updates differ"),
+        ((ADAMW, "optax.adamw"), "Betas, epsilon and the other options"),
+    ],
+)
+def test_what_a_pair_does_not_share_is_said(pair, said):
+    """Weights, widths, clipping, the place of the decay: a sentence for each."""
+    there = convert(0.01, pair[0], to=pair[1], run=Run(lr=0.01))
+    assert said in " ".join(there.assumptions)
+
+
+def test_equal_optimizers_are_not_said_to_differ():
+    """No sentence about other updates or weights where both are the same."""
+    there = convert(0.1, ADAMW, to="optax.adamw", run=PLAIN)
+    assert len(there.assumptions) == 1
+    assert "own updates differ" not in there.assumptions[0]
+
+
+CHANGES = {
+    "schedule": (PLAIN, COSINE),
+    "warm-up": (PLAIN, replace(PLAIN, schedule=Schedule(warmup=0.5))),
+    "length": (COSINE, replace(COSINE, steps=200)),
+    "length of a constant lr": (PLAIN, replace(PLAIN, steps=200)),
+    "format": (PLAIN, replace(PLAIN, dtype="bfloat16")),
+    "final lr": (COSINE, replace(COSINE, schedule=Schedule(shape="cosine", final=0.5))),
+}
+
+
+@pytest.mark.parametrize("target", ["timm.adamw", "optax.adamw", ADAMW, "timm.lionc"])
+@pytest.mark.parametrize("change", CHANGES)
+def test_another_course_is_no_equal_decay_of_every_step(change, target):
+    """Where schedule, warm-up, length or number format differ, no step is promised."""
+    before, after = CHANGES[change]
+    there = convert(10, ADAMW, to=target, run=before, run_after=after)
+    assert there.fidelity in {"approximate", "same-total-decay"}
+    for source, number in (("half-life:steps", 500), ("shrink", 0.01)):
+        there = convert(number, source, to=target, run=before, run_after=after)
+        assert there.fidelity == "approximate"
+
+
+@pytest.mark.parametrize(
+    "target", ["timm.adamw", "timm.adamc", "loshchilov2019.lambda"]
+)
+@pytest.mark.parametrize("change", ["schedule", "warm-up", "final lr"])
+def test_another_schedule_keeps_what_the_run_leaves(change, target):
+    """Under another schedule of one length the run leaves as much of a weight."""
+    before, after = CHANGES[change]
+    there = convert(10, ADAMW, to=target, run=before, run_after=after)
+    powers = {"timm.adamc": 2}.get(target, 1)
+    peak = {"loshchilov2019.lambda": 1.0}.get(target, 1e-3)
+    first = left(1e-3 * 10 * m for m in before.multipliers())
+    then = left(peak * there.value * m**powers for m in after.multipliers())
+    assert then == digits(first, rel=1e-12)  # a hundred products, and a solver
+    assert there.keeps == "the total decay of the run"
+    assert there.fidelity == "same-total-decay"
+
+
+def test_the_newcomers_change_of_schedule():
+    """SGD at a constant lr to AdamW under cosine needs about twice the number."""
+    sgd = Run(lr=0.01, momentum=0.9)
+    adamw = Run(lr=1e-3, momentum=0.9, schedule=Schedule(shape="cosine"))
+    there = convert(2e-4, "torch.SGD", to="torch.AdamW", run=sgd, run_after=adamw)
+    # Of the average: momentum's start and its root are within 1 % of lr·λ/(1 − μ).
+    assert there.value == digits(0.04, rel=0.01)
+    assert there.fidelity == "approximate"
+    assert any("No length is given" in each for each in there.assumptions)
+    sure = [replace(run, steps=100_000) for run in (sgd, adamw)]
+    there = convert(2e-4, "torch.SGD", to="torch.AdamW", run=sure[0], run_after=sure[1])
+    assert there.fidelity == "same-total-decay"
+
+
+def test_adamc_needs_no_length_for_a_usual_one():
+    """From AdamW to AdamC under cosine the number is 4/3 times, at any length."""
+    cosine = Run(lr=1e-3, schedule=Schedule(shape="cosine"))
+    there = convert(0.1, ADAMW, to="timm.adamc", run=cosine)
+    # Of sums of 10,000 cosines, and second orders of a shrink of 1e-4.
+    assert there.value == digits(0.1 * 4 / 3, rel=1e-3)
+    assert there.fidelity == "approximate"
+    with pytest.raises(MissingFactError, match="needs steps"):
+        convert(0.1, ADAMW, to="timm.adamc", run=cosine, keep="run")
+
+
+def test_a_longer_run_keeps_the_step_whatever_the_path():
+    """Twice the steps: per step the number stays, alike or on another path."""
+    longer = replace(COSINE, steps=200)
+    alike = convert(1.0, ADAMW, to="timm.adamw", run=COSINE, run_after=longer)
+    other = convert(1.0, ADAMW, to="timm.adamc", run=COSINE, run_after=longer)
+    assert alike.value == 1.0
+    assert other.value == digits(4 / 3, rel=0.02)  # sums of 100 and of 200 cosines
+    assert other.keeps == "the decay of a step, averaged over the run"
+    assert "kept is the decay of a step, averaged over" in other.assumptions[0]
+    for there in (alike, other):
+        assert there.fidelity == "approximate"
+        assert any("200 steps instead of 100" in each for each in there.assumptions)
+
+
+def test_keep_run_keeps_the_total():
+    """Over twice the steps half the number leaves as much of a weight."""
+    longer = replace(COSINE, steps=200)
+    there = convert(
+        10, ADAMW, to="timm.adamw", run=COSINE, run_after=longer, keep="run"
+    )
+    first = left(1e-2 * m for m in COSINE.multipliers())
+    then = left(1e-3 * there.value * m for m in longer.multipliers())
+    assert then == digits(first, rel=1e-12)
+    assert there.fidelity == "same-total-decay"
+    assert there.keeps == "the total decay of the run"
+
+
+@pytest.mark.parametrize("dataset", [None, 51_200])
+def test_keep_epoch_keeps_what_an_epoch_leaves(dataset):
+    """Eight times the batch has an eighth of the steps: each must take eight times."""
+    before = Run(lr=1e-3, batch_size=256, dataset_size=dataset)
+    after = replace(before, batch_size=2048)
+    there = convert(0.1, ADAMW, to=ADAMW, run=before, run_after=after, keep="epoch")
+    first, then = left([1e-4] * 200), left([1e-3 * there.value] * 25)
+    assert then == digits(first, rel=1e-12)
+    assert there.keeps == "the decay of an epoch, at the peak lr"
+    assert there.fidelity == "approximate"
+
+
+def test_keep_run_needs_no_length_where_nothing_changes_the_course():
+    """Under one schedule and length an equal step is an equal run."""
+    run, slower = Run(lr=1e-3), Run(lr=5e-4)
+    there = convert(0.1, ADAMW, to=ADAMW, run=run, run_after=slower, keep="run")
+    assert there.value == digits(0.2, rel=1e-12)
+    assert there.keeps.startswith("the decay of every step, and so of the run")
+
+
+def test_keep_epoch_follows_its_schedule():
+    """Half the batch, constant then cosine: an epoch leaves as much on average."""
+    before = Run(lr=1e-3, batch_size=20, dataset_size=400, epochs=5)
+    after = replace(before, batch_size=10, schedule=Schedule(shape="cosine"))
+    there = convert(
+        10, ADAMW, to="optax.adamw", run=before, run_after=after, keep="epoch"
+    )
+    then = left(1e-3 * there.value * m for m in after.multipliers())
+    assert then == digits(left([1e-2] * 100), rel=1e-12)  # five epochs on both sides
+    assert there.fidelity == "same-total-decay"
+
+
+def test_keep_run_of_a_half_life_follows_its_schedule():
+    """A half-life can keep the run's total as well, to and fro."""
+    there = convert(
+        50, "half-life:steps", to=ADAMW, run=PLAIN, run_after=COSINE, keep="run"
+    )
+    then = left(1e-3 * there.value * m for m in COSINE.multipliers())
+    assert then == digits(0.25, rel=1e-12)
+    back = convert(
+        there.value,
+        ADAMW,
+        to="half-life:steps",
+        run=COSINE,
+        run_after=PLAIN,
+        keep="run",
+    )
+    assert back.value == digits(50, rel=1e-12)
+
+
+def test_keep_step_between_two_lrs_of_sgd():
+    """With keep, SGD to SGD keeps the decay of a step instead of the objective."""
+    there = convert(
+        5e-4,
+        "torch.SGD",
+        to="torch.SGD",
+        run=Run(lr=0.1),
+        run_after=Run(lr=0.2),
+        keep="step",
+    )
+    assert there.value == digits(2.5e-4, rel=1e-12)
+
+
+def unused(number, source, target, before, after=None, **more):
+    return convert(
+        number, source, to=target, run=before, run_after=after or before, **more
+    ).unused
+
+
+def test_facts_that_change_nothing_are_named():
+    """Batch size, schedule, momentum: what was given and not used stands by name."""
+    before = Run(lr=1e-3, batch_size=256)
+    after = replace(before, batch_size=2048)
+    assert unused(0.1, ADAMW, "timm.adamw", before, after) == ("batch size 256:2048",)
+    assert unused(0.1, ADAMW, "timm.adamw", before, after, keep="epoch") == ()
+    assert unused(5e-4, "keras.L2", "torch.SGD", Run(lr=0.1, momentum=0.9)) == (
+        "lr 0.1",
+        "momentum 0.9",
+    )
+    assert unused(0.1, ADAMW, "optax.adamw", COSINE) == ("schedule cosine", "steps 100")
+    assert unused(0.1, ADAMW, "optax.adamw", PLAIN, COSINE) == ()
+    assert unused(0.1, ADAMW, "shrink", Run(lr=0.1, momentum=0.9)) == ("momentum 0.9",)
+    assert unused(0.1, "torch.SGD", "shrink", Run(lr=0.1, momentum=0.5)) == ()
+
+
+def test_unused_facts_are_the_same_in_the_list_of_all():
+    """--to all has the same conversions as each alone, unused facts included."""
+    run = Run(lr=1e-3, momentum=0.9, batch_size=8)
+    found = convert_to_all(0.1, ADAMW, run=run)
+    for there in found.conversions[:40]:
+        assert there == convert(0.1, ADAMW, to=there.to, run=run)
+
+
+@pytest.mark.parametrize(
+    ("dtype", "label", "said"),
+    [
+        ("bfloat16", "approximate", "bfloat16 rounds all below"),
+        ("float64", "same-decay", ""),
+    ],
+)
+def test_weights_that_cannot_hold_the_decay_are_warned_of(dtype, label, said):
+    """A shrink of 3e-5 does nothing in bfloat16, and convert says so too."""
+    run = Run(lr=3e-4)
+    there = convert(
+        0.1, ADAMW, to="timm.adamw", run=run, run_after=replace(run, dtype=dtype)
+    )
+    assert any(said in each for each in there.assumptions)
+    same = convert(0.1, ADAMW, to="timm.adamw", run=replace(run, dtype=dtype))
+    assert same.fidelity == label
+    penalty = replace(run, lr=0.1, dtype="bfloat16")
+    there = convert(5e-4, "keras.L2", to="torch.SGD", run=penalty)
+    assert there.fidelity == "same-objective"
+    assert any("bfloat16 rounds all below" in each for each in there.assumptions)
+
+
+def test_the_same_knob_under_another_lr_is_the_same_decay():
+    """Half the lr, twice the number: each step decays alike, the updates do not."""
+    there = convert(0.1, ADAMW, to=ADAMW, run=Run(lr=1e-3), run_after=Run(lr=5e-4))
+    assert (there.value, there.fidelity) == (digits(0.2, rel=1e-12), "same-decay")
+    assert math.isfinite(there.value)
