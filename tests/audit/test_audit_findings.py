@@ -243,3 +243,14 @@ def test_html_is_escaped():
     assert audit._repr_html_() == shown
     assert "<script" not in shown
     assert shown.count("&lt;script&gt;") == 9
+
+
+def test_a_line_that_mends_several_findings_is_shown_once():
+    """The second finding names the code that the line stands under; JSON has both."""
+    line = "optimizer.param_groups[0]['weight_decay'] = 0.0"
+    findings = tuple(found(code, line=line) for code in ("DW001", "DW002"))
+    audit = Audit(target="train:make", findings=findings)
+    for text in (as_text(audit), as_html(audit)):
+        assert text.replace("&#x27;", "'").count(line) == 1
+        assert "The line under DW001 does it." in text
+    assert [each["line"] for each in audit.as_dict()["findings"]] == [line, line]

@@ -71,12 +71,28 @@ PROGRAM = """
 """
 
 
+MODELS = """
+    import torch
+
+    class Net(torch.nn.Linear):
+        def __init__(self):
+            super().__init__(2, 2)
+
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.1)
+
+    def build():
+        return net, optimizer
+"""
+
+
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A folder with a program and a sound file of settings, which one is in."""
     (tmp_path / "train_it.py").write_text(textwrap.dedent(PROGRAM))
     (tmp_path / "broken_it.py").write_text("1 / 0\n")
     (tmp_path / "syntax_it.py").write_text("import sys\nsys.exit(\n")
+    (tmp_path / "models_it.py").write_text(textwrap.dedent(MODELS))
     (tmp_path / "imports_it.py").write_text("import no_such_library\n")
     (tmp_path / "leaves_it.py").write_text("import sys\nsys.exit('usage: ...')\n")
     (tmp_path / "args.json").write_text(json.dumps(SOUND))
@@ -218,10 +234,15 @@ def test_a_change_between_functions_and_of_facts(capsys):
 
 WRONG = {
     "no target": ("", "must be told what to audit"),
-    "neither": (
-        "train_it.py",
-        "For a function make of that module write train_it:make",
-    ),
+    "neither": ("train_it.py", "Write train_it:make, train_it:"),
+    "a module": ("train_it", "Write train_it:make, train_it:"),
+    "no file of it": ("train_that.py", "write train_that:make"),
+    "no function in it": ("broken_it.py", "broken_it.py has no function without"),
+    "a model": ("models_it:net", "Got net, which is a model. Functions there: build"),
+    "a class": ("models_it:Net", "Got Net, which is a class of models"),
+    "an optimizer": ("models_it:optimizer", "Got optimizer, which is an optimizer"),
+    "a number meant": ("args.json --weight-decay 0.1", "A file has its own"),
+    "a number below 0": ("train_it:make --weight-decay -0.1", "0 or more"),
     "a pickle": ("out/training_args.bin", "save arguments.to_json_string()"),
     "only a colon": (":", "write train:make"),
     "a path": ("train_it.py:make", "Write train_it:make"),

@@ -11,7 +11,7 @@ from keras.optimizers import schedules
 from tolerance import digits
 
 from dwindle.decay.half_life import shrink_from_half_life
-from dwindle.errors import RangeError
+from dwindle.errors import DoubleDecayWarning, RangeError
 from dwindle.integrations.keras import DecayCallback
 
 # Keras itself does what numpy 2 calls deprecated.
@@ -307,3 +307,15 @@ def test_released_the_optimizer_decays_by_itself_again():
     assert _e_folds(model, epochs=1) == digits(own, rel=2e-6)
     second.release(model)
     assert optimizer.weight_decay == 2.0
+
+
+def test_a_regularizer_beside_the_callback_is_a_warning():
+    """An L2 of the layer's own and the callback both decay its kernel."""
+    model = keras.Sequential(
+        [layers.Input((6,)), layers.Dense(3, kernel_regularizer="l2"), layers.Dense(2)]
+    )
+    model.compile(OF_KERAS.SGD(PEAK), loss="mse")
+    with pytest.warns(
+        DoubleDecayWarning, match=r"Got 1 that .*: sequential\S*/kernel\."
+    ):
+        _fit(model, DecayCallback("1 epoch"))

@@ -136,3 +136,33 @@ def test_biases_of_experts_do_not_decay():
     names = decaying(of_transformers(config))
     assert "layers.0.mlp.experts.gate_up_proj" in names
     assert not any("bias" in name for name in names)
+
+
+KEPT_BARE = [
+    (transformers.MambaConfig(num_hidden_layers=1), "A_log"),
+    (transformers.FalconMambaConfig(num_hidden_layers=1), "A_log"),
+    (transformers.PerceiverConfig(num_blocks=1), "latents"),
+    (transformers.PatchTSTConfig(positional_encoding_type="random"), "position_enc"),
+    (transformers.XLNetConfig(n_layer=1), "seg_embed"),
+    (transformers.BeitConfig(use_relative_position_bias=True), "bias_table"),
+    (transformers.SwinConfig(), "bias_table"),
+    (transformers.VitDetConfig(use_relative_position_embeddings=True), "rel_pos_h"),
+]
+
+
+@pytest.mark.parametrize(
+    ("config", "ending"), KEPT_BARE, ids=[type(c).__name__ for c, _ in KEPT_BARE]
+)
+def test_matrices_that_are_no_weights_do_not_decay(config, ending):
+    """Rates, positions, latents and segments that a module keeps without a layer."""
+    rows = decay_groups(of_transformers(config)).rows
+    found = [row for row in rows if row.name.endswith(ending)]
+    assert found
+    assert not any(row.decays for row in found)
+
+
+def test_projections_that_a_module_keeps_bare_decay():
+    """XLNet's q, k, v, o and r are (width, heads, width of a head): weights."""
+    model = of_transformers(transformers.XLNetConfig(n_layer=1))
+    kept = {f"layer.0.rel_attn.{name}" for name in "qkvor"}
+    assert kept <= decaying(model)

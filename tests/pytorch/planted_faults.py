@@ -334,3 +334,44 @@ def _():
 def _():
     model = mlp()
     return Program(model, DeafSgd(grouped(model, 1e-3), lr=0.1))
+
+
+@fault("DW028", "a decay under another name")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[0]["wd"] = groups[0].pop("weight_decay") / 2
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
+
+
+@fault("DW028", "a typing mistake in a group")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[0]["weigth_decay"] = 0.3
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
+
+
+@fault("DW028", "a factor that no scheduler reads")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[0]["lr_mult"] = 0.1
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3))
+
+
+@fault("DW040", "only embeddings decay")
+def _():
+    model = TinyGpt()
+    embeddings = [model.wte.weight, model.wpe.weight]
+    ids = {id(each) for each in embeddings}
+    others = [each for each in model.parameters() if id(each) not in ids]
+    groups = [{"params": embeddings}, {"params": others, "weight_decay": 0.0}]
+    return Program(model, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1))
+
+
+@fault("DW041", "the fourth argument")
+def _():
+    model = mlp()
+    groups = grouped(model, 0.01)
+    return Program(model, torch.optim.AdamW(groups, 1e-3, (0.9, 0.999), 0.1))

@@ -5,7 +5,6 @@ import warnings
 import pytest
 import torch
 from pytorch.planted_faults import FAULTS
-from pytorch.planted_modules import FillingSgd
 from pytorch.planted_programs import RUN, Program, adamw, grouped, mlp
 from torch import nn
 
@@ -31,17 +30,16 @@ def one_finding(fault, program):
 
 def after(line, program):
     """Run a line as its reader would, in a script with these names."""
+    called = "optimizers" if isinstance(program.optimizer, list) else "optimizer"
     names = {
         "torch": torch,
         "model": program.model,
-        "optimizer": program.optimizer,
-        "AdamW": torch.optim.AdamW,
-        "FillingSgd": FillingSgd,
+        called: program.optimizer,
     }
     for group in program.optimizer.param_groups if program.scheduler else ():
         del group["initial_lr"]  # schedulers of torch are built after the line
     exec(line, names)  # noqa: S102  the lines of our own findings
-    return Program(names["model"], names["optimizer"], run=program.run)
+    return Program(names["model"], names[called], run=program.run)
 
 
 # What they say to do is no line that a test could run here.

@@ -346,3 +346,15 @@ def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, words
         rows = [row for row in groups.rows if row.group == position]
         assert {row.coefficient for row in rows} == {group["decay_scale"]}
         assert {row.decays for row in rows} == {group["decay_scale"] > 0}
+
+
+def test_an_optim_of_a_parameter_is_heard():
+    """S4 writes options of a group onto its own parameters: weight_decay 0 counts."""
+    model = nn.Linear(4, 4, bias=False)
+    model.A_real = nn.Parameter(torch.ones(4, 8))
+    model.A_real._optim = {"weight_decay": 0.0, "lr": 1e-3}
+    model.C = nn.Parameter(torch.ones(4, 8))
+    model.C._optim = {"lr": 1e-3}
+    rows = {row.name: row for row in decay_groups(model).rows}
+    assert {name for name, row in rows.items() if row.decays} == {"weight", "C"}
+    assert rows["A_real"].why.startswith("_optim of the parameter")

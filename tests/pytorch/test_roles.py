@@ -323,6 +323,76 @@ def test_frozen_and_odd_parameters_are_told_too():
     assert held["table"].role == held["phase"].role == "weight"
 
 
+def _bare(**shapes):
+    """A module that keeps tensors of these shapes itself."""
+    module = nn.Module()
+    for name, shape in shapes.items():
+        module.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+    return module
+
+
+TABLES = {
+    "relative_position_bias_table": (169, 4),  # HF Swin and BEiT
+    "rel_pos_h": (27, 64),  # SAM and ViTDet
+    "position_enc": (32, 128),  # PatchTST
+    "position_embeddings": (50, 16),  # Perceiver's trainable encoding
+    "positional_embedding": (77, 512),  # CLIP's own code
+    "latents": (256, 64),  # Perceiver
+    "seg_embed": (2, 16, 64),  # XLNet
+    "soft_prompt": (10, 32),
+    "codebook": (512, 64),
+}
+
+
+def test_a_table_that_a_module_keeps_is_a_token():
+    """Positions, latents, prompts and codebooks: in two dimensions as in three."""
+    flat = roles(_bare(**TABLES))
+    assert flat == dict.fromkeys(TABLES, "token")
+    assert roles(_bare(**{name: (1, *shape) for name, shape in TABLES.items()})) == flat
+    listed = nn.Module()
+    listed.prompts = nn.ParameterList([torch.zeros(10, 32), torch.zeros(10, 32)])
+    assert set(roles(listed).values()) == {"token"}
+
+
+def test_a_matrix_that_a_module_keeps_is_a_weight():
+    """Projections, also of positions, and single letters are multiplied with."""
+    shapes = dict.fromkeys(
+        ("q", "text_projection", "pos_proj", "embed_weight", "W", "B", "query"), (8, 8)
+    )
+    assert roles(_bare(**shapes)) == dict.fromkeys(shapes, "weight")
+    layer = nn.Module()
+    layer.pos_embed = nn.Conv2d(4, 8, 1)
+    assert roles(layer)["pos_embed.weight"] == "weight"
+
+
+def test_logarithms_of_rates_are_no_weights():
+    """A_log of Mamba, FalconMamba and Jamba is (channels, states), and no matrix."""
+    (held, _) = held_parameters(_bare(A_log=(64, 8), D=(64,)))
+    assert (held.role, held.why) == ("vector", "A_log of a Module, logarithms of rates")
+
+
+def test_a_convolution_for_each_sample_is_a_weight():
+    """StyleGAN2's (1, out, in, k, k) is a weight; (1, length, width) stays a token."""
+    shapes = {"weight": (1, 8, 4, 3, 3), "tokens": (1, 8, 4), "pos_embed": (1, 4, 7, 7)}
+    told = roles(_bare(**shapes))
+    assert told == {"weight": "weight", "tokens": "token", "pos_embed": "token"}
+    assert roles(_bare(weight=(1, 3, 8, 1, 1))) == {"weight": "weight"}
+
+
+def test_the_half_of_lora_that_tokens_look_up_is_an_embedding():
+    """Peft keeps (rank, tokens) in a dict beside the embedding; B is a matrix."""
+    model = nn.Module()
+    for name, shape in {
+        "lora_embedding_A": (4, 50),
+        "lora_embedding_B": (8, 4),
+    }.items():
+        kept = nn.ParameterDict({"default": nn.Parameter(torch.zeros(shape))})
+        model.register_module(name, kept)
+    told = roles(model)
+    assert told["lora_embedding_A.default"] == "embedding"
+    assert told["lora_embedding_B.default"] == "weight"
+
+
 def test_a_lazy_layer_is_refused_until_it_knows_its_shape():
     """Before its first batch a lazy layer has no shape: refused with what to do."""
     model = nn.Sequential(nn.LazyLinear(3))

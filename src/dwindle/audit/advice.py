@@ -11,7 +11,7 @@ from dwindle.errors import DwindleError
 Advice = tuple[str, str]  # what to do; the line to write, empty where there is none
 
 _SHARE_THAT_ACTS = "20% of the run"
-_SEES_ALL = "2 epochs"
+_PARTS = 5
 # Beyond this many runs a half-life is no decay that one could turn up a little.
 _HOPELESS_RUNS = 10
 _WITH_SWITCH = frozenset({"Adam", "NAdam", "RAdam"})
@@ -32,10 +32,38 @@ def advice_for(code: str, told: Explanation, run: Run) -> Advice:
         >>> from dwindle.decay.explain import explain
         >>> run = Run(lr=1e-2, batch_size=100, dataset_size=10_000, epochs=3)
         >>> advice_for("DW011", explain(5, "torch.AdamW", run=run), run)[1]
-        'weight_decay=0.346  # was 5'
+        'weight_decay=0.6908  # was 5'
 
     """
     return _ADVICE[code](told, run) if code in _ADVICE else ("", "")
+
+
+def half_life_instead(code: str, run: Run) -> tuple[str, str]:
+    """Return the half-life to ask for where another was too long or too short.
+
+    It lies between one epoch and the run, so that one finding is not made another.
+
+    Args:
+        code: ``DW010``, longer than the run, or ``DW011``, shorter than an epoch.
+        run: The run.
+
+    Returns:
+        A sentence, and the half-life as one types it.
+
+    Example:
+        >>> half_life_instead("DW010", Run(epochs=3))[1]
+        '1 epoch'
+        >>> half_life_instead("DW011", Run(epochs=90))[1]
+        '2 epochs'
+
+    """
+    epochs = run.quantities().get("epochs")
+    if code == "DW011":
+        asked = "2 epochs" if epochs is None or epochs >= 2 * 2 else "1 epoch"
+        return f"For a half-life of {asked}, which sees all examples:", asked
+    is_short = epochs is not None and 1 < epochs < _PARTS
+    asked = "1 epoch" if is_short else _SHARE_THAT_ACTS
+    return f"If it shall act, for a half-life of {asked}:", asked
 
 
 def line_for_half_life(half_life: str, told: Explanation, run: Run) -> str:
@@ -72,15 +100,13 @@ def _longer(told: Explanation, run: Run) -> Advice:
             "was trained before. Write 0 and have one knob less:"
         )
         return remedy, f"{_symbol(told)}=0.0  # was {told.value:g}"
-    return (
-        f"If it shall act, for a half-life of {_SHARE_THAT_ACTS}:",
-        line_for_half_life(_SHARE_THAT_ACTS, told, run),
-    )
+    remedy, asked = half_life_instead("DW010", run)
+    return remedy, line_for_half_life(asked, told, run)
 
 
 def _shorter(told: Explanation, run: Run) -> Advice:
-    remedy = f"For a half-life of {_SEES_ALL}, which sees all examples:"
-    return remedy, line_for_half_life(_SEES_ALL, told, run)
+    remedy, asked = half_life_instead("DW011", run)
+    return remedy, line_for_half_life(asked, told, run)
 
 
 def _symbol(told: Explanation) -> str:

@@ -122,12 +122,13 @@ GROUP_CODES = (
     Code(
         code="DW015",
         severity="warning",
-        title="rows without gradient that decay",
+        title="rows or weights without gradient that decay",
         why="A gradient of zero is no missing gradient: the optimizer steps, and decay "
         "takes the rows to zero. Rows frozen by zeroing their gradient and tokens that "
         "never occur fade this way.",
         found="Rows of a decayed embedding whose gradient, left by the last backward, "
-        "is exactly zero; and padding rows that are not zero.",
+        "is exactly zero; and padding rows that are not zero. As a note, whole weights "
+        "whose gradient is zero while others have one.",
         write="Leave the parameter undecayed, or use sparse gradients; to freeze rows, "
         "keep them in a parameter of their own with requires_grad_(False).",
         source="huggingface/diffusers issues 1009, 1176; measured",
@@ -198,5 +199,33 @@ GROUP_CODES = (
         write="Build the scheduler last: optimizer = ...; scheduler = "
         "CosineAnnealingLR(optimizer, ...).",
         source="torch 2.13.0, torch/optim/lr_scheduler.py",
+    ),
+    Code(
+        code="DW040",
+        severity="warning",
+        title="weights that the decay does not reach",
+        why="A number that is typed at the optimizer, or in a config that never gets "
+        "there, decays only what its groups say: groups made by parts of names spare "
+        'denorm_proj.weight with "norm", the wrong way round they decay the biases '
+        "alone, and a group without a weight_decay takes the default of the class.",
+        found="Weights that decay_groups would let decay, in groups that do not while "
+        "others do: a warning where no weight decays, a note where a part does not. "
+        "With the number that was meant (--weight-decay) all weights that have "
+        "another.",
+        write="The number in the groups of these weights; the finding has the line.",
+        source="axolotl issue 4010, llama-cookbook issue 191, BalancingGroups issue 6",
+    ),
+    Code(
+        code="DW041",
+        severity="note",
+        title="an eps as large as a weight decay",
+        why="torch.optim.Adam(params, 1e-3, (0.9, 0.999), 0.01) sets eps, the fourth "
+        "argument, and no weight_decay: nothing decays, and an eps of 0.01 swamps the "
+        "gradients that Adam divides by.",
+        found="An eps of 1e-4 to 1 in a class whose default is smaller, with "
+        "weight_decay, its next argument, at 0 or at its default. Some recipes have "
+        "such an eps on purpose.",
+        write="Name the argument that is meant: weight_decay=0.01.",
+        source="jolibrain/joliGEN pull request 555; torch 2.13.0, torch/optim/adam.py",
     ),
 )

@@ -92,10 +92,11 @@ SETTING_CODES = (
     Code(
         code="DW020",
         severity="error",
-        title="a number that is a text",
+        title="an option that is no number",
         why="YAML 1.1 reads 1e-3 as a text, for it wants 1.0e-3. The Trainer takes the "
         "text and stops with a TypeError, for weight_decay only in the first step.",
-        found="By the type that the file's reader gives.",
+        found="By the type that the file's reader, or the group, has: a text, or None "
+        "where the optimizer has a number.",
         write="Write a dot and a sign, weight_decay: 1.0e-3, or 0.001.",
         source="yaml.org/type/float.html; PyYAML 6.0.3; run with transformers 5.23.0",
     ),
@@ -164,9 +165,11 @@ SETTING_CODES = (
         title="a key that nobody reads",
         why="A key with a typing mistake is no argument: a script that picks its keys "
         "takes the default without a word, 0 for weight_decay; TrainingArguments "
-        "refuse it.",
+        "refuse it. An optimizer of torch keeps any key of a group, wd or lr_mult, and "
+        "reads its own.",
         found="A key of the file that TrainingArguments do not have, one or two typing "
-        "mistakes from one that bears on the decay. Other unknown keys are tolerated.",
+        "mistakes from one that bears on decay; in a group also what other libraries "
+        "call it, where a step on copies is the same without. Others are tolerated.",
         write="Write the name that was meant; the finding has the line.",
         source="transformers 5.23.0, training_args.py: the names of its fields",
     ),

@@ -1,7 +1,8 @@
 """How an audit looks: in a terminal, as plain text, and in a notebook."""
 
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
@@ -132,7 +133,7 @@ def as_rich(audit: Audit, *, whole_lines: bool = False) -> "RenderableType":
     parts.extend(_indented(text, 2, "dim") for text in _facts(audit))
     if audit.table:
         parts += [Text(), _groups(audit)]
-    for found in audit.findings:
+    for found in _each_line_once(audit.findings):
         parts += [Text(), _first_line(found), *_body(found, whole_lines=whole_lines)]
     parts += [Text(), Text(f"  {summary(audit)}", style="bold")]
     parts.extend(_indented(text, 2, "dim") for text in _closing(audit))
@@ -160,11 +161,24 @@ def as_html(audit: Audit) -> str:
     )
     table = f"<table><tr>{heads}</tr>{rows}</table>" if columns else ""
     facts = "<br>".join(map(escape, _facts(audit)))
-    found = "".join(f"<li>{_finding_html(each)}</li>" for each in audit.findings)
+    found = "".join(
+        f"<li>{_finding_html(each)}</li>" for each in _each_line_once(audit.findings)
+    )
     return (
         f"<div><p><b>{escape(_title(audit))}</b><br>{facts}</p>{table}"
         f"<ul>{found}</ul><p>{escape(summary(audit))}</p></div>"
     )
+
+
+def _each_line_once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings; one whose line stands above already says where."""
+    first: dict[str, str] = {}
+    for found in findings:
+        code = first.setdefault(found.line, found.code) if found.line else found.code
+        if code == found.code:
+            yield found
+        else:
+            yield replace(found, remedy=f"The line under {code} does it.", line="")
 
 
 def _finding_html(found: Finding) -> str:

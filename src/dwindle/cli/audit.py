@@ -2,14 +2,15 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
-from dwindle.cli.options import Option, read_whole
+from dwindle.cli.options import Option, read_number, read_whole
 from dwindle.cli.output import facts_table, print_json, stdout
-from dwindle.cli.program import is_program, load_program
+from dwindle.cli.program import is_program, load_program, remedy_for_module
 from dwindle.errors import AuditTargetError, RangeError, UsageError
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ _PACES = ("step", "epoch", "never")
 _KEEP = "find only these: DW001,DW01 (a prefix will do)"
 _DROP = "leave these out; it beats --select"
 _DEVICES = "devices that train together, for a file"
+_MEANT = "the number that was meant: find where a program's weights have another"
 _EVERY = "how often a program's scheduler steps: step, epoch, N steps, never"
 OPTIONS = (
     Option("TARGET", "module:function, or a settings file: .json, .yaml, .toml"),
@@ -60,6 +62,7 @@ OPTIONS = (
     Option("--select", _KEEP, "CODES", _read_codes),
     Option("--ignore", _DROP, "CODES", _read_codes),
     Option("--world-size", _DEVICES, "N", _read_devices),
+    Option("--weight-decay", _MEANT, "NUMBER", read_number),
     Option("--scheduler-every", _EVERY, "PACE", _read_pace),
     *FACT_OPTIONS,
 )
@@ -73,6 +76,7 @@ def command(  # noqa: PLR0913 one argument per option
     select: frozenset[str] | None,
     ignore: frozenset[str] | None,
     world_size: int | None,
+    weight_decay: float | None,
     scheduler_every: str | int | None,
     as_json: bool,
     **words: object,
@@ -95,7 +99,8 @@ def command(  # noqa: PLR0913 one argument per option
         _explain(explain, as_json=as_json)
         return 0
     facts = WrittenFacts.from_words(words)
-    found = _audit(_required(target), new, facts, world_size, scheduler_every)
+    asked = _Asked(every=scheduler_every, meant=weight_decay)
+    found = _audit(_required(target), new, facts, world_size, asked)
     found = found.selected(select or (), ignore or ())
     if as_json:
         print_json(found.as_dict())
@@ -120,7 +125,7 @@ def _audit(
     new: str | None,
     facts: WrittenFacts,
     world_size: int | None,
-    every: str | int | None,
+    asked: "_Asked",
 ) -> "Audit":
     """Audit what was named, or what changes between two; both are of one kind."""
     for each in filter(None, (target, new)):
@@ -129,26 +134,43 @@ def _audit(
         must = "TARGET and NEW must be two files, or two functions."
         raise UsageError(must, f"{target} and {new}", "Compare what is of one kind.")
     if is_settings_file(target):
-        if every is not None:
-            must = "--scheduler-every is the pace of a program's scheduler."
-            remedy = "A file names its schedule, or give --schedule cosine."
-            raise UsageError(must, f"it for {target}", remedy)
+        _refuse_of_programs(target, asked)
         return _files(target, new, facts, world_size)
     if world_size is not None:
         must = "--world-size multiplies the batch per device that a file has."
         remedy = "Write --batch-size with the examples of a whole step."
         raise UsageError(must, f"it for {target}", remedy)
-    if every is None and "shape" in facts.texts:
-        every = "never"  # a schedule that was typed counts, a constant one as well
-    return _programs(target, new, facts, every)
+    if asked.every is None and "shape" in facts.texts:
+        # a schedule that was typed counts, a constant one as well
+        asked = replace(asked, every="never")
+    return _programs(target, new, facts, asked)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Asked:
+    """What only a program can be asked: the pace of its scheduler, a number meant."""
+
+    every: str | int | None = None
+    meant: float | None = None
+
+
+def _refuse_of_programs(target: str, asked: _Asked) -> None:
+    if asked.every is not None:
+        must = "--scheduler-every is the pace of a program's scheduler."
+        remedy = "A file names its schedule, or give --schedule cosine."
+        raise UsageError(must, f"it for {target}", remedy)
+    if asked.meant is not None:
+        must = "--weight-decay is the number that a program's groups should have."
+        remedy = "A file has its own: write it there, or name a function."
+        raise UsageError(must, f"it for {target}", remedy)
 
 
 def _refuse_unreadable(target: str) -> None:
     if is_settings_file(target) or is_program(target):
         return
     must = "be module:function, or a settings file: .json, .yaml, .yml or .toml"
-    module = target.strip(":").removesuffix(".py").replace("/", ".") or "train"
-    remedy = f"For a function make of that module write {module}:make."
+    module = target.strip(":").removesuffix(".py").replace("/", ".").strip(".")
+    remedy = remedy_for_module(module or "train")
     if target.endswith(".bin"):
         remedy = _NO_PICKLE
     if target.casefold().endswith(_TEXTS):
@@ -192,24 +214,35 @@ def _files(
 
 
 def _programs(
-    target: str, new: str | None, facts: WrittenFacts, every: str | int | None
+    target: str, new: str | None, facts: WrittenFacts, asked: _Asked
 ) -> "Audit":
     from dwindle.audit.change import audit_of_facts, compare_audits
 
     before, after = facts.runs()
-    found = audit_target(target, run=before, every=every)
+    found = _audit_target(target, before, asked)
     if new is not None:
-        return compare_audits(found, audit_target(new, run=after, every=every))
+        return compare_audits(found, _audit_target(new, after, asked))
     return audit_of_facts(found, before, after) if facts.is_change else found
 
 
-def audit_target(text: str, *, run: "Run", every: str | int | None = None) -> "Audit":
+def _audit_target(text: str, run: "Run", asked: _Asked) -> "Audit":
+    return audit_target(text, run=run, every=asked.every, meant=asked.meant)
+
+
+def audit_target(
+    text: str,
+    *,
+    run: "Run",
+    every: str | int | None = None,
+    meant: float | None = None,
+) -> "Audit":
     """Audit what a function of a module builds.
 
     Args:
         text: ``module:function``.
         run: Facts of the training that no optimizer knows.
         every: How often its scheduler steps, as :func:`dwindle.pytorch.audit` has it.
+        meant: The weight decay that was meant, where it is to be looked for.
 
     Raises:
         AuditTargetError: If the function cannot be called or returns something else.
@@ -225,6 +258,7 @@ def audit_target(text: str, *, run: "Run", every: str | int | None = None) -> "A
         run=run,
         example=program.example,
         every=every,
+        weight_decay=meant,
         target=text,
     )
 

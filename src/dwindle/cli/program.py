@@ -1,5 +1,6 @@
 """module:function: a person's own code that builds a model and its optimizer."""
 
+import ast
 import inspect
 import sys
 import traceback
@@ -20,6 +21,7 @@ _REMEDY = (
 )
 _KEYS = ("model", "optimizer", "scheduler", "example")
 _LENGTHS = (2, 3)
+_SHOWN = 5
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,59 @@ def is_program(target: str) -> bool:
     """
     module, colon, function = target.partition(":")
     return bool(module and colon and function)
+
+
+def remedy_for_module(module: str) -> str:
+    """Return what to write where a module was named and no function of it.
+
+    A file of Python is read, not run, for the functions that can be called as they are.
+
+    Example:
+        >>> remedy_for_module("train")
+        'For a function make of that module write train:make.'
+
+    """
+    path = Path(f"{module.replace('.', '/')}.py")
+    there = _functions_written(path)
+    if there is None:
+        return f"For a function make of that module write {module}:make."
+    if not there:
+        return f"{path} has no function without arguments. {_REMEDY}"
+    calls = ", ".join(f"{module}:{name}" for name in there[:_SHOWN])
+    return f"Write {calls}: a function that returns (model, optimizer)."
+
+
+def _functions_written(path: Path) -> list[str] | None:
+    """Return the functions that a file defines for a call without arguments.
+
+    Those that return something come first; None where it is no file of Python.
+    """
+    if not path.is_file():
+        return None
+    try:
+        tree = ast.parse(path.read_bytes())
+    except (SyntaxError, ValueError):
+        return []
+    found = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")
+    ]
+    callable_so = [node for node in found if not _needs_arguments(node.args)]
+    ordered = sorted(callable_so, key=lambda node: not _returns_two(node))
+    return [node.name for node in ordered]
+
+
+def _needs_arguments(arguments: ast.arguments) -> bool:
+    positional = len(arguments.posonlyargs) + len(arguments.args)
+    return positional > len(arguments.defaults) or None in arguments.kw_defaults
+
+
+def _returns_two(node: ast.FunctionDef) -> bool:
+    return any(
+        isinstance(each, ast.Return) and isinstance(each.value, ast.Tuple | ast.Dict)
+        for each in ast.walk(node)
+    )
 
 
 def load_program(target: str) -> Program:
@@ -113,6 +168,7 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
         if not hasattr(found, part):
             raise _no_function(target, found, part)
         found = getattr(found, part)
+    _refuse_a_part(target, module, path, found)
     if not callable(found):
         got = f"{path}, which is {_type_of(found)}"
         raise AuditTargetError(target, "name a function", got, _REMEDY)
@@ -120,16 +176,33 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
     return found
 
 
+def _refuse_a_part(target: str, module: object, path: str, found: object) -> None:
+    """Refuse a model or an optimizer, or a class of one, with the functions there."""
+    is_class = inspect.isclass(found)
+    kinds = {"named_parameters": "model", "param_groups": "optimizer"}
+    kind = next((kinds[name] for name in kinds if hasattr(found, name)), None)
+    if is_class and kind is None and hasattr(found, "add_param_group"):
+        kind = "optimizer"
+    if kind is None:
+        return
+    what = f"a class of {kind}s" if is_class else f"a {kind}".replace("a o", "an o")
+    got = f"{path}, which is {what}"
+    there = _functions(module)
+    told = f"Functions there: {', '.join(there[:_SHOWN])}. " if there else ""
+    must = "name a function that builds the model and its optimizer"
+    raise AuditTargetError(target, must, got, f"{told}{_REMEDY}")
+
+
+def _functions(module: object) -> list[str]:
+    return [
+        each
+        for each, value in getattr(module, "__dict__", {}).items()
+        if inspect.isfunction(value) and not each.startswith("_")
+    ]
+
+
 def _no_function(target: str, module: object, name: str) -> AuditTargetError:
-    there = (
-        [
-            each
-            for each, value in vars(module).items()
-            if inspect.isfunction(value) and not each.startswith("_")
-        ]
-        if hasattr(module, "__dict__")
-        else []
-    )
+    there = _functions(module)
     near = get_close_matches(name, there, n=3) or sorted(there)[:5]
     told = f"It has {', '.join(near)}." if near else "It has no function at all."
     return AuditTargetError(

@@ -1,5 +1,6 @@
 """Hold a half-life in ``model.fit`` of Keras: one callback, on JAX and on torch."""
 
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import getLogger
@@ -10,6 +11,7 @@ from dwindle.decay.held_dtypes import rounding_remark
 from dwindle.decay.held_rate import POWERS, HeldRate, facts_asked_of, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import (
+    DoubleDecayWarning,
     MissingFactError,
     MissingLibraryError,
     RangeError,
@@ -219,6 +221,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             rate = self._rate(optimizer)
         for dtype in sorted({str(each.dtype) for each in chosen}):
             _warned(rounding_remark(rate.shrink_at_peak, dtype=dtype))
+        _warn_if_regularized(chosen)
         _rehearse(optimizer)
         keys = frozenset(_key(optimizer, each) for each in chosen)
         before = _step_of(optimizer)
@@ -305,6 +308,23 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             need = "An optimizer whose lr is a function, or that has made steps before,"
             raise MissingFactError("lr_peak", need, "--lr-peak")
         return peak, peak
+
+
+_SHOWN = 3
+
+
+def _warn_if_regularized(chosen: Sequence[Variable]) -> None:
+    """Warn where layers add an L2 of their own to the loss: both would decay them."""
+    twice = [each.path for each in chosen if getattr(each, "regularizer", None)]
+    if not twice:
+        return
+    shown = ", ".join(twice[:_SHOWN]) + (" …" if len(twice) > _SHOWN else "")
+    message = (
+        f"Each weight must decay by one way. Got {len(twice)} that a DecayCallback "
+        f"decays and a regularizer of its layer penalizes as well: {shown}. Build the "
+        "layers without kernel_regularizer, or leave the callback out."
+    )
+    warnings.warn(message, DoubleDecayWarning, stacklevel=4)
 
 
 def _warned(remark: str) -> bool:

@@ -22,6 +22,7 @@ from dwindle.pytorch.checks.normalized import (
 )
 from dwindle.pytorch.checks.rates import Rate
 from dwindle.pytorch.checks.table import CHECKS
+from dwindle.pytorch.grouping.number_checks import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.probing.pace import Every
 
@@ -50,6 +51,10 @@ _HELD = (
     "it was judged as if the lr stayed at its peak."
 )
 
+_FROZEN = (
+    "All parameters of group {} are frozen (requires_grad=False): no step moves or "
+    "decays them."
+)
 _OTHER_LR = (
     "The lr that was given was not used: the optimizer or its scheduler has one."
 )
@@ -66,6 +71,7 @@ def audit(  # noqa: PLR0913 the parts of a program
     run: Run | None = None,
     example: object | None = None,
     every: Every | None = None,
+    weight_decay: float | None = None,
     target: str = "",
 ) -> Audit:
     """Find what decays that should not, is missing, doubled, or not what its name says.
@@ -91,6 +97,8 @@ def audit(  # noqa: PLR0913 the parts of a program
             scheduler's plan (``T_max``, ``milestones``, ``step_size``) beside the steps
             and epochs of the run, and said in ``facts`` and ``unchecked``. ``never``
             leaves the scheduler out: the schedule of the run counts.
+        weight_decay: The number that was meant, as a config has it: what the groups of
+            the weights have is compared with it (DW040).
         target: What to call the program.
 
     Returns:
@@ -99,8 +107,8 @@ def audit(  # noqa: PLR0913 the parts of a program
     Raises:
         RefusedError: If a copy of the optimizer cannot be made, the model is flattened
             by FSDP1, or one of the two is something else.
-        RangeError: If the model cannot be called with the example, or ``every`` is no
-            pace.
+        RangeError: If the model cannot be called with the example, ``every`` is no
+            pace, or the lr or weight_decay of a group is negative.
 
     Example:
         >>> import torch
@@ -114,6 +122,8 @@ def audit(  # noqa: PLR0913 the parts of a program
         optimizer = torch.optim.AdamW(decay_groups(model, weight_decay=0.1), lr=0.0003)
 
     """
+    if weight_decay is not None:
+        check_not_negative("weight_decay", weight_decay)
     facts = gathered(
         model,
         optimizer,
@@ -121,6 +131,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         run=Run() if run is None else run,
         every=checked_every(every),
         normalized=_normalized(model, example),
+        meant=weight_decay,
     )
     return Audit(
         target=target or class_of(model),
@@ -158,7 +169,7 @@ def _line(facts: Facts, rate: Rate) -> GroupLine:
         rate.judged.explanation,
         rate.group.run(facts.run),
         group=str(rate.group.number),
-        parameters=len(rate.group.held),
+        parameters=len(rate.group.moving),
         numbers=rate.group.numbers,
     )
     if not rate.group.is_free:
@@ -170,13 +181,13 @@ def _line(facts: Facts, rate: Rate) -> GroupLine:
 def _bare_line(group: Group) -> GroupLine:
     return GroupLine(
         group=str(group.number),
-        parameters=len(group.held),
+        parameters=len(group.moving),
         numbers=group.numbers,
         lr=group.lr,
         weight_decay=group.knob,
-        family=group.probe.family,
+        family=group.probe.family if group.decays and group.moving else "none",
         half_life={"steps": group.half_life_steps},
-        shrink_per_step=group.probe.shrink_per_step,
+        shrink_per_step=0.0 if group.rests else group.probe.shrink_per_step,
         dtype=group.probe.dtype,
     )
 
@@ -187,6 +198,9 @@ def _unchecked(facts: Facts) -> Iterable[str]:
             # Where the lr is known, a finding says why there was no size.
             if not (rate.group.lr and "--lr" in text):
                 yield text
+    yield from (
+        _FROZEN.format(group.number) for group in facts.groups if group.is_frozen
+    )
     yield from _of_schedulers(facts)
     if not all(group.is_free for group in facts.groups):
         yield _HELD

@@ -7,7 +7,7 @@ from functools import cached_property
 from torch import nn
 
 from dwindle.decay.run import Run
-from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
+from dwindle.pytorch.checks.group import Group, groups_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.practice import network_of
 from dwindle.pytorch.checks.rates import Rate, rates_of
@@ -18,7 +18,7 @@ from dwindle.pytorch.probing.pace import Every
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Facts:
-    """A torch program as the checks see it."""
+    """A torch program as the checks see it; ``meant`` is the decay that was typed."""
 
     model: nn.Module
     held: tuple[Held, ...]
@@ -29,6 +29,7 @@ class Facts:
     normalized: tuple[Normalized, ...]
     rates: tuple[Rate, ...]
     penalties: tuple[Penalizing, ...]
+    meant: float | None = None
 
     @cached_property
     def places(self) -> Mapping[int, tuple[Group, ...]]:
@@ -81,12 +82,12 @@ def gathered(  # noqa: PLR0913 the parts of a program
     run: Run,
     every: Every | None,
     normalized: Iterable[Normalized],
+    meant: float | None = None,
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""
     held = held_parameters(model)
     schedulers = schedulers_of(scheduler)
-    found = groups_of(optimizers_of(optimizer), held, run, schedulers, every=every)
-    groups = tuple(found)
+    groups = tuple(groups_of(optimizer, held, run, schedulers, every=every))
     return Facts(
         model=model,
         held=held,
@@ -97,4 +98,5 @@ def gathered(  # noqa: PLR0913 the parts of a program
         normalized=tuple(normalized),
         rates=tuple(rates_of(groups, run)),
         penalties=penalties_of(each.parameter for each in held),
+        meant=meant,
     )

@@ -12,7 +12,7 @@ from torch.optim import SGD, Optimizer
 
 from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import DTYPES, Run
-from dwindle.errors import MissingFactError, RefusedError
+from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.checks.along import Course, course_of
 from dwindle.pytorch.copying.toy import Toy, unwrapped
 from dwindle.pytorch.holding.adoption import MARKER
@@ -36,7 +36,8 @@ _CYCLED = frozenset({"base_momentum", "max_momentum"})
 class Group:
     """One param group: what is in it, and what its optimizer does to a weight there.
 
-    ``number`` counts the groups of all optimizers from 0. ``held`` are its parameters
+    ``number`` counts the groups of all optimizers from 0; ``at`` is its place in those
+    of its own, which a line of Python calls ``called``. ``held`` are its parameters
     as it lists them, twice where it lists one twice; ``strangers`` counts those that
     the model does not have. ``lr`` is the peak, and ``options`` have the momentum that
     goes with it; ``knob`` what ``weight_decay`` says.
@@ -44,10 +45,13 @@ class Group:
     ``decay_scale``: its part of the decay that a DecayController holds; None without.
     ``held_rate``: what that controller takes off per step, where it holds a half-life.
     ``course``: how the scheduler at hand takes the lr over the run, and ``e_folds``:
-    what it makes of the decay of this group.
+    what it makes of the decay of this group. ``rests``: whether its lr is 0 while other
+    groups of its optimizer have one.
     """
 
     number: int
+    at: int
+    called: str
     optimizer: Optimizer
     options: Mapping[str, Any]
     held: tuple[Held, ...]
@@ -60,13 +64,27 @@ class Group:
     decay_scale: float | None = None
     held_rate: HeldRate | None = None
     e_folds: float | None = None
+    rests: bool = False
 
     @property
     def decays(self) -> bool:
         """Whether a step takes anything off a weight with zero gradient."""
+        if self.rests and self.probe.lr_power != 0:
+            return False
         if self.decay_scale is not None:
             return self.decay_scale > 0
         return self.probe.family != "none"
+
+    @property
+    def moving(self) -> tuple[Held, ...]:
+        """Those of its parameters that a step can change: frozen ones rest."""
+        return tuple(
+            held
+            for held in self.held
+            if held.trainable
+            or held.parameter.grad is not None
+            or self.steps_without_gradient
+        )
 
     @property
     def is_free(self) -> bool:
@@ -88,9 +106,14 @@ class Group:
         return self.probe.half_life_steps if self.lr else None
 
     @property
+    def is_frozen(self) -> bool:
+        """Whether it has parameters of the model, and no step can change any."""
+        return bool(self.held) and not self.moving
+
+    @property
     def numbers(self) -> int:
-        """Entries of all of its parameters."""
-        return sum(held.parameter.numel() for held in self.held)
+        """Entries of all of its parameters that a step can change."""
+        return sum(held.parameter.numel() for held in self.moving)
 
     def run(self, run: Run) -> Run:
         """Return the facts of a training with the group's own lr and momentum."""
@@ -120,51 +143,97 @@ def optimizers_of(optimizer: object) -> tuple[Optimizer, ...]:
 
 
 def groups_of(
-    optimizers: Iterable[Optimizer],
+    optimizer: object,
     held: Iterable[Held],
     run: Run,
     schedulers: Sequence[object] = (),
     *,
     every: Every | None = None,
 ) -> Iterator[Group]:
-    """Yield the param groups of all optimizers, each probed at its peak lr."""
+    """Yield the param groups of all optimizers, each probed at its peak lr.
+
+    Raises:
+        RangeError: If the lr or weight_decay of a group is negative or not finite.
+        RefusedError: If something is no optimizer of torch's kind.
+
+    """
     known = {id(each.parameter): each for each in held}
-    number = 0
-    for optimizer in optimizers:
-        held_by_us = is_held(optimizer)
-        # A copy goes without the controller that makes the decay: nothing to follow.
-        followed = () if held_by_us else schedulers
-        course = course_of(optimizer, followed, run, every=every)
-        peaks = _peaks(optimizer, schedulers, run, course)
-        view = _at_peak(optimizer, peaks)
-        probes, filling = probe(view).groups, _steps_without_gradient(view, number)
-        for group, lr, measured, along, rate in zip(
+    several, number = isinstance(optimizer, Iterable), 0
+    for place, each in enumerate(optimizers_of(optimizer)):
+        called = f"optimizers[{place}]" if several else "optimizer"
+        yield from _groups(
+            each,
+            called=called,
+            first=number,
+            known=known,
+            run=run,
+            schedulers=schedulers,
+            every=every,
+        )
+        number += len(each.param_groups)
+
+
+def _groups(  # noqa: PLR0913 what one optimizer is seen with
+    optimizer: Optimizer,
+    *,
+    called: str,
+    first: int,
+    known: Mapping[int, Held],
+    run: Run,
+    schedulers: Sequence[object],
+    every: Every | None,
+) -> Iterator[Group]:
+    _check_numbers(optimizer, called)
+    held_by_us = is_held(optimizer)
+    # A copy goes without the controller that makes the decay: nothing to follow.
+    followed = () if held_by_us else schedulers
+    course = course_of(optimizer, followed, run, every=every)
+    peaks = _peaks(optimizer, schedulers, run, course)
+    view = _at_peak(optimizer, peaks)
+    probes, filling = probe(view).groups, _steps_without_gradient(view)
+    for at, (group, lr, measured, along, rate) in enumerate(
+        zip(
             optimizer.param_groups,
             peaks,
             probes,
             course.e_folds,
             rates_held(optimizer),
             strict=True,
-        ):
-            listed = [known.get(id(each)) for each in group["params"]]
-            there = group | _momentum_at(lr, group)
-            options = {name: each for name, each in there.items() if name != "params"}
-            yield Group(
-                number=number,
-                optimizer=optimizer,
-                options=MappingProxyType(options),
-                held=tuple(each for each in listed if each is not None),
-                strangers=listed.count(None),
-                lr=lr,
-                knob=number_of(group.get(KNOB)),
-                probe=measured,
-                course=course,
-                steps_without_gradient=number in filling,
-                decay_scale=_scale(group) if held_by_us else None,
-                held_rate=rate,
-                e_folds=along,
-            )
-            number += 1
+        )
+    ):
+        listed = [known.get(id(each)) for each in group["params"]]
+        there = group | _momentum_at(lr, group)
+        options = {name: each for name, each in there.items() if name != "params"}
+        yield Group(
+            number=first + at,
+            at=at,
+            called=called,
+            optimizer=optimizer,
+            options=MappingProxyType(options),
+            held=tuple(each for each in listed if each is not None),
+            strangers=listed.count(None),
+            lr=lr,
+            knob=number_of(group.get(KNOB)),
+            probe=measured,
+            course=course,
+            steps_without_gradient=at in filling,
+            decay_scale=_scale(group) if held_by_us else None,
+            held_rate=rate,
+            e_folds=along,
+            rests=not lr and any(peaks),
+        )
+
+
+def _check_numbers(optimizer: Optimizer, called: str) -> None:
+    """Refuse a negative number, which torch checks in the constructor alone."""
+    for at, group in enumerate(optimizer.param_groups):
+        for name in ("lr", KNOB):
+            value = number_of(group.get(name))
+            if not 0 <= value < math.inf:
+                place = f'{called}.param_groups[{at}]["{name}"]'
+                meant = abs(value) if math.isfinite(value) and value else 0.0
+                remedy = f"Write {place} = {meant:g}."
+                raise RangeError(place, value, "a finite number, 0 or more", remedy)
 
 
 def _peaks(
@@ -182,22 +251,24 @@ def _peaks(
         # must be followed over a run of unknown length tells nothing.
         read = [None] * len(optimizer.param_groups)
     told = zip(read, optimizer.param_groups, strict=True)
-    return [lr or peak_lr(group, run) for lr, group in told]
+    peaks = [lr or peak_lr(group) for lr, group in told]
+    # One group at 0 beside others is meant to rest; where all are, nothing is known.
+    return peaks if any(peaks) else [run.lr or 0.0] * len(peaks)
 
 
-def peak_lr(group: Mapping[str, Any], run: Run) -> float:
-    """Return the highest lr that a group will have, as far as it tells.
+def peak_lr(group: Mapping[str, Any]) -> float:
+    """Return the highest lr that a group will have, as far as it tells; 0 without.
 
     A scheduler with a warm-up has set the lr to nearly 0 already; torch's schedulers
     keep the lr that was typed as ``initial_lr``, and OneCycleLR its ``max_lr``.
 
     Example:
-        >>> peak_lr({"lr": 1e-6, "initial_lr": 1e-3}, Run())
+        >>> peak_lr({"lr": 1e-6, "initial_lr": 1e-3})
         0.001
 
     """
     told = [number_of(group[name]) for name in _PEAKS if name in group]
-    return next((lr for lr in told if lr > 0), run.lr or 0.0)
+    return next((lr for lr in told if lr > 0), 0.0)
 
 
 def number_of(value: object) -> float:
@@ -236,7 +307,7 @@ def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
         name: value
         for name, value in wanted.items()
         if name in group
-        and (isinstance(group[name], str) or number_of(group[name]) != value)
+        and (isinstance(group[name], str | None) or number_of(group[name]) != value)
     }
     return numbers | _momentum_at(lr, group)
 
@@ -255,13 +326,13 @@ def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
     return {"momentum": lowest} if "momentum" in group else {}
 
 
-def _steps_without_gradient(optimizer: Optimizer, first: int) -> frozenset[int]:
-    """Return the numbers of groups that decay weights without a gradient."""
+def _steps_without_gradient(optimizer: Optimizer) -> frozenset[int]:
+    """Return the places of groups that decay weights without a gradient."""
     toy = Toy.of(optimizer)
     before = [[weight.detach().clone() for weight in group] for group in toy.weights]
     toy.step(gradient=None)
     return frozenset(
-        first + at
+        at
         for at, (old, new) in enumerate(zip(before, toy.weights, strict=True))
         if any(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
     )

@@ -9,12 +9,14 @@ from torch import Tensor, nn
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.remedies import without_decay
 from dwindle.pytorch.checks.words import (
+    attribute,
     listed,
     names,
     number,
-    optimizer_line,
     settings,
+    tensors,
 )
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.parameters.slots import modules_of
@@ -50,8 +52,42 @@ def idle_rows(facts: Facts) -> Iterator[Finding]:
         evidence=f"{listed([each.said for each in idle])}. They decay with the rest "
         f"({rate}).",
         remedy="Leave embeddings out of the decay:",
-        line=optimizer_line(facts),
+        line=without_decay(facts, [each.held for each in idle]),
     )
+
+
+def idle_layers(facts: Facts) -> Iterator[Finding]:
+    """DW015: weights of which no number has a gradient, beside others that have."""
+    decaying = [
+        held for held in facts.decaying("weight") if held.parameter.grad is not None
+    ]
+    idle = [held for held in decaying if not _has_gradient(held)]
+    if not idle or len(idle) == len(decaying):
+        return  # after zero_grad all are zero
+    group = facts.groups_of(idle[0])[0]
+    yield Finding(
+        code="DW015",
+        where=names(idle),
+        evidence=f"The whole gradient of {tensors(idle)} is exactly zero now, and they "
+        f"decay all the same ({settings([group])}; {_rate(group)}). It passes where it "
+        "comes from a start at zero (LoRA's B, a last gain), and stays where a hook "
+        "or a mask makes it.",
+        remedy="If they shall stay as they are, freeze them:",
+        line="\n".join(map(_frozen, idle)),
+        is_slight=True,
+    )
+
+
+def _has_gradient(held: Held) -> bool:
+    gradient = held.parameter.grad
+    if gradient is None or gradient.is_meta or gradient.is_sparse:
+        return True
+    return bool(_local(gradient).any())
+
+
+def _frozen(held: Held) -> str:
+    written = attribute(held.name)
+    return f"{written}.requires_grad_(requires_grad=False)\n{written}.grad = None"
 
 
 def _rate(group: Group) -> str:

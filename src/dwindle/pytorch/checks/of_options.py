@@ -1,17 +1,21 @@
 """Checks of what options and names say and nothing does."""
 
+import inspect
+import sys
 from collections.abc import Iterator, Mapping
+
+import torch
+from torch.optim import Optimizer
 
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.group import Group, number_of
+from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
 from dwindle.pytorch.checks.words import (
     class_path,
-    controller_line,
     listed,
     number,
     of_groups,
-    optimizer_line,
     settings,
 )
 from dwindle.pytorch.holding.group_plan import KNOB
@@ -59,8 +63,7 @@ def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
         f"while the lr is {listed(sorted({number(g.lr) for g in scaled}))}: {said}.",
         remedy="Apply it once, before a scheduler of torch is built (or build one of "
         "timm.scheduler, and give it as scheduler=...):",
-        line="for group in optimizer.param_groups:\n"
-        f'    group["lr"] *= group.get("{SCALE}", 1.0)',
+        line=f'{every_group(facts)}\n    group["lr"] *= group.get("{SCALE}", 1.0)',
     )
 
 
@@ -74,11 +77,11 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
         coupled = group.is_sgd or group.probe.family == "linear"
         if not (coupled if promised else group.probe.decouples and not group.is_sgd):
             continue
-        yield _broken(facts, group, promised=promised)
+        yield _broken(group, promised=promised)
         return  # one class, one finding
 
 
-def _broken(facts: Facts, group: Group, *, promised: bool) -> Finding:
+def _broken(group: Group, *, promised: bool) -> Finding:
     name = type(group.optimizer).__name__
     plain = _plain_name(name)
     module = type(group.optimizer).__module__.partition(".")[0]
@@ -92,13 +95,36 @@ def _broken(facts: Facts, group: Group, *, promised: bool) -> Finding:
         f"{KNOB} {number(group.knob)} and lr {number(group.lr)}, does otherwise. "
         f"{does}",
         remedy="Write the class that says what is done:",
-        line=optimizer_line(facts, name=_renamed(group, plain, honest)),
+        line=_under_another_class(group, name.replace(plain, honest), honest),
     )
 
 
-def _renamed(group: Group, plain: str, honest: str) -> str:
-    written = class_path(group.optimizer)
-    return written.replace(plain, honest) if honest in _PROMISES else written
+def _under_another_class(group: Group, name: str, plain: str) -> str:
+    """Return the lines that give the groups to a class of its package, or of torch."""
+    module, written, found = _found_beside(type(group.optimizer), name)
+    lines = [f"from {module} import {written}"] if found else []
+    if found is None and hasattr(torch.optim, plain):
+        found, written = getattr(torch.optim, plain), f"torch.optim.{plain}"
+    if found is None:
+        return ""
+    signature = inspect.signature(found.__init__).parameters
+    kept = ["params", *(key for key in group.options if key in signature)]
+    copied = f"{{name: group[name] for name in {kept!r}}}"
+    lines.append(f"groups = [{copied} for group in {group.called}.param_groups]")
+    return "\n".join([*lines, f"{group.called} = {written}(groups)"])
+
+
+def _found_beside(
+    kind: type[Optimizer], name: str
+) -> tuple[str, str, type[Optimizer] | None]:
+    """Return (module, name, class) of a class of the same package, if it has one."""
+    parts = kind.__module__.split(".")
+    for depth in range(1, len(parts) + 1):
+        module = ".".join(parts[:depth])
+        found = getattr(sys.modules.get(module), name, None)
+        if isinstance(found, type) and issubclass(found, Optimizer):
+            return module, name, found
+    return "", name, None
 
 
 def _plain_name(name: str) -> str:
@@ -117,25 +143,36 @@ def _asked(group: Group) -> bool:
 
 
 def numbers_as_text(facts: Facts) -> Iterator[Finding]:
-    """DW020: an option that is the text of a number, as YAML has 1e-3."""
-    for group in facts.groups:
-        texts = {
-            name: value
+    """DW020: an option that is the text of a number, as YAML has 1e-3, or None."""
+    wrong = {
+        group: {
+            name: number_of(value)
             for name, value in group.options.items()
-            if isinstance(value, str) and name in ("lr", KNOB, SCALE)
+            if name in ("lr", KNOB, SCALE) and _is_no_number(group, name, value)
         }
-        if not texts:
-            continue
-        name, value = next(iter(texts.items()))
-        yield Finding(
-            code="DW020",
-            where=f"{of_groups([group])}, {name}",
-            evidence=f"{name} is the text {value!r}, not a number; the next step of "
-            "the optimizer will fail or misread it.",
-            remedy="Make it a number where the configuration is read:",
-            line=f'optimizer.param_groups[{group.number}]["{name}"] = float("{value}")',
-        )
+        for group in facts.groups
+    }
+    found = [(group, options) for group, options in wrong.items() if options]
+    if not found:
         return
+    group, options = found[0]
+    name = next(iter(options))
+    value = group.options[name]
+    kind = "the text " if isinstance(value, str) else ""
+    yield Finding(
+        code="DW020",
+        where=f"{of_groups([each for each, _ in found])}, {name}",
+        evidence=f"{name} is {kind}{value!r}, not a number; the next step of "
+        "the optimizer will fail or misread it.",
+        remedy="Make it a number where the configuration is read:",
+        line=set_options(found),
+    )
+
+
+def _is_no_number(group: Group, name: str, value: object) -> bool:
+    # Some optimizers of others have None by default, and read it so.
+    default = group.optimizer.defaults.get(name)
+    return isinstance(value, str) or (value is None and default is not None)
 
 
 def knob_without_effect(facts: Facts) -> Iterator[Finding]:
@@ -143,7 +180,8 @@ def knob_without_effect(facts: Facts) -> Iterator[Finding]:
     idle = [
         group
         for group in facts.groups
-        if group.knob and group.is_free and group.held and not group.decays
+        if group.knob and group.is_free and group.moving and not group.decays
+        if not group.rests
     ]
     if idle:
         name = class_path(idle[0].optimizer)
@@ -154,5 +192,5 @@ def knob_without_effect(facts: Facts) -> Iterator[Finding]:
             "gradients, and its weights stayed as they were.",
             remedy="Look for the option that this optimizer reads, or let a "
             "controller decay:",
-            line=controller_line(facts),
+            line=held_instead(facts, idle),
         )

@@ -1,29 +1,40 @@
 """Checks of what is in which group: decayed vectors, lost and doubled parameters."""
 
 import inspect
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
+import torch
 from torch import Tensor
 
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.practice import decays_like_recipes
+from dwindle.pytorch.checks.remedies import (
+    by_role,
+    each_once,
+    held_instead,
+    keeping,
+    with_the_lost,
+    without_decay,
+)
 from dwindle.pytorch.checks.words import (
+    attribute,
     class_path,
-    controller_line,
     counted,
     names,
+    number,
     of_groups,
-    optimizer_line,
     settings,
     tensors,
 )
-from dwindle.pytorch.holding.adoption import MARKER
 from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.slots import modules_of
 
 _GROUPS_AGAIN = "Build the groups by what the parameters are for:"
+# Roles whose first numbers are drawn at random.
+_DRAWN = ("weight", "embedding")
 _EMBEDDINGS = "Good recipes differ. To leave them alone:"
 
 
@@ -55,7 +66,7 @@ def _decayed(
         evidence=f"{tensors(held)} in {of_groups(groups)} ({settings(groups)}); "
         f"the first is the {held[0].why}.",
         remedy=remedy,
-        line=optimizer_line(facts),
+        line=without_decay(facts, held),
         is_slight=decays_like_recipes(groups, facts.rates, facts.network, facts.run),
     )
 
@@ -73,19 +84,65 @@ def in_no_group(facts: Facts) -> Iterator[Finding]:
     strangers = sum(group.strangers for group in facts.groups)
     share = f"{len(lost)} of {sum(each.trainable for each in facts.held)}"
     evidence = f"{share} trainable parameters are in no group: {tensors(lost)}."
-    remedy = "Build the optimizer from all of the model's parameters:"
+    remedy = "Add them, by what they are for:"
+    copies = _copies(facts, lost)
     if strangers:
         evidence += (
             f" The optimizer holds {counted(strangers, 'tensor')} that the model does "
             "not have: parts of the model were replaced after it was built."
         )
         remedy = "Build the optimizer after the last change of the model:"
+    if copies:
+        evidence += (
+            " Each has the numbers of one that is trained: copies, such as those of a "
+            "target network, are written over and need no optimizer."
+        )
+        remedy = "Freeze them, which costs no gradient either:"
     yield Finding(
         code="DW004",
         where=names(lost),
         evidence=evidence,
         remedy=remedy,
-        line=optimizer_line(facts),
+        line=_frozen(copies) if copies else with_the_lost(facts, lost),
+        is_slight=bool(copies),
+    )
+
+
+def _frozen(paths: Iterable[str]) -> str:
+    return "\n".join(
+        f"{attribute(path)}.requires_grad_(requires_grad=False)" for path in paths
+    )
+
+
+def _copies(facts: Facts, lost: Sequence[Held]) -> list[str]:
+    """Return the modules that lost parameters make up, if all are copies; else none.
+
+    Weights are drawn at random: two with the same numbers are no chance.
+    """
+    weights = [each for each in lost if each.role in _DRAWN]
+    trained = [each for each in facts.held if facts.groups_of(each)]
+    if not weights or not all(_has_twin(each, trained) for each in weights):
+        return []
+    missing = {name for each in lost for name in each.names}
+    whole: list[str] = []
+    for path, module in modules_of(facts.model):
+        inside = {
+            f"{path}.{name}" if path else name for name, _ in module.named_parameters()
+        }
+        above = any(path.startswith(f"{outer}.") for outer in whole)
+        if inside and inside <= missing and not above:
+            whole.append(path)
+            missing -= inside
+    return [] if missing else whole
+
+
+def _has_twin(held: Held, trained: Iterable[Held]) -> bool:
+    mine = held.parameter.detach()
+    return not mine.is_meta and any(
+        other.shape == held.shape
+        and other.role == held.role
+        and torch.equal(mine, other.parameter.detach())
+        for other in trained
     )
 
 
@@ -103,7 +160,7 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
         f"each step updates and decays it {times} times. "
         f"It concerns {tensors(twice)}.",
         remedy="List each parameter once:",
-        line=optimizer_line(facts),
+        line=each_once(facts),
     )
 
 
@@ -121,15 +178,18 @@ def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     if not pairs:
         return
     one, other = pairs[0]
+    twins = "{" + ", ".join(f"id({attribute(held.name)})" for _, held in pairs) + "}"
+    ties = "\n".join(
+        f"{attribute(second.name)} = {attribute(held.name)}" for held, second in pairs
+    )
     yield Finding(
         code="DW006",
         where=names([held for pair in pairs for held in pair]),
         evidence=f"{one.name} and {other.name} are two Parameters in one place of "
         f"memory ({counted(one.parameter.numel(), 'number')}): each step updates and "
         f"decays it twice.{_and_more(len(pairs) - 1)}",
-        remedy="Let both names be one Parameter, before the optimizer is built:",
-        line=f"{_attribute(other.name)} = {_attribute(one.name)}\n"
-        + optimizer_line(facts),
+        remedy="Let both names be one Parameter, and the optimizer have it once:",
+        line=f"twins = {twins}\n{ties}\n" + keeping(facts, "id(p) not in twins"),
     )
 
 
@@ -143,14 +203,6 @@ def _place(parameter: Tensor) -> tuple[object, ...] | None:
 
 def _and_more(pairs: int) -> str:
     return f" {counted(pairs, 'more pair')} likewise." if pairs else ""
-
-
-def _attribute(name: str) -> str:
-    """Return how a parameter is reached from ``model`` in a line of Python."""
-    written = "model"
-    for part in name.split("."):
-        written += f"[{part}]" if part.isdecimal() else f".{part}"
-    return written
 
 
 def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
@@ -171,7 +223,7 @@ def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
             evidence=f"{tensors(held)} with requires_grad=False in "
             f"{of_groups(groups)} ({settings(groups)}). {why}",
             remedy=remedy,
-            line=line or optimizer_line(facts),
+            line=line or keeping(facts, "p.requires_grad"),
         )
 
 
@@ -200,36 +252,43 @@ def _moved(facts: Facts, frozen: Sequence[Held]) -> list[Held]:
 
 def nothing_decays(facts: Facts) -> Iterator[Finding]:
     """DW021: no group decays, and no penalty is known of."""
-    if not facts.groups or any(group.decays for group in facts.groups):
+    moving = [group for group in facts.groups if group.moving]
+    if not moving or any(group.decays for group in facts.groups) or facts.penalties:
         return
-    if facts.penalties or any(map(_is_deliberate, facts.groups)):
-        return
-    optimizer = facts.groups[0].optimizer
+    if any(group.knob for group in facts.groups):
+        return  # what does nothing has a check of its own
+    kinds = list(dict.fromkeys(class_path(group.optimizer) for group in moving))
     yield Finding(
         code="DW021",
-        where=class_path(optimizer),
+        where=", ".join(kinds),
         evidence=f"{KNOB} is 0 or absent in all of "
         f"{counted(len(facts.groups), 'group')}, and a weight with zero gradient stays "
-        "as it is.",
+        f"as it is.{_typed_elsewhere(moving)}",
         remedy="If a decay was meant, choose how fast, on the data's clock:",
-        line="\n".join(_held_instead(facts)),
+        line="\n".join(filter(None, _held_instead(facts, moving))),
     )
 
 
-def _held_instead(facts: Facts) -> Iterator[str]:
+def _held_instead(facts: Facts, moving: Sequence[Group]) -> Iterator[str]:
     """Yield groups that say what decays, where they can, and a controller."""
-    if KNOB in facts.groups[0].options:
-        yield optimizer_line(facts, knob=0.0)
-    yield controller_line(facts)
+    if any(KNOB in group.options for group in moving):
+        yield by_role(facts)
+    yield held_instead(facts, moving)
 
 
-def _is_deliberate(group: Group) -> bool:
-    """Whether somebody chose that nothing decays, or typed what does nothing.
+def _typed_elsewhere(groups: Iterable[Group]) -> str:
+    """Return which number the optimizer, or its class, has where no group has it."""
+    for group in groups:
+        name, typed = class_path(group.optimizer), group.optimizer.defaults.get(KNOB)
+        own = _default_of_class(group)
+        if typed and typed != own:
+            return f" {name} was built with {number(typed)}, and every group has 0."
+        if own:
+            return f" The default of {name} is {number(own)}; 0 was typed."
+    return ""
 
-    Groups of ``decay_groups`` are a choice, and so is a 0 where the class has another
-    default; a number that does nothing has a check of its own.
-    """
-    default = group.optimizer.defaults.get(KNOB)
+
+def _default_of_class(group: Group) -> float | None:
     signature = inspect.signature(type(group.optimizer).__init__).parameters
-    own = signature[KNOB].default if KNOB in signature else default
-    return bool(group.knob) or MARKER in group.options or own not in (0, None)
+    own = signature[KNOB].default if KNOB in signature else None
+    return own if isinstance(own, int | float) else None

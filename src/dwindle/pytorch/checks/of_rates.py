@@ -1,40 +1,45 @@
 """Checks of how fast groups decay: in the run, the number format, the momentum."""
 
+import math
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from dwindle.audit.advice import half_life_instead, is_as_good_as_none
 from dwindle.audit.findings import Finding
 from dwindle.audit.recipes import recipe_finding
 from dwindle.decay.convert import convert
 from dwindle.decay.dtypes import DEAD_BELOW
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
-from dwindle.errors import OscillationError
+from dwindle.errors import DwindleError, OscillationError
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.checks.practice import (
     decays_as_little,
     is_comparable,
     is_usual_coupling,
 )
 from dwindle.pytorch.checks.rates import DECOUPLED, Rate, same_decay
+from dwindle.pytorch.checks.remedies import (
+    held_instead,
+    set_knob,
+    set_options,
+)
 from dwindle.pytorch.checks.words import (
     class_path,
-    controller_line,
+    number,
     of_groups,
-    optimizer_line,
     rounded_down,
     settings,
 )
 from dwindle.pytorch.holding.group_plan import KNOB
 
-_THAT_ACTS = "20% of the run"
-# What is advised for a setting: ``weight_decay=0.02  # was 0.1``.
-_NUMBER = re.compile(r"\w+=(?P<number>[-+.e\d]+)  # was .*")
 # Where a step takes so many times what a format rounds away, rounding hardly matters.
 _FINE_UNITS = 32
 _OF_RECIPES = "DW017"
+# Of two groups of one optimizer, a number so many times the other is no fine choice.
+_MANY_TIMES = 100
 # Half-lives of groups that differ by less are told as one.
 _SAME_TIME = 0.01
 
@@ -42,16 +47,17 @@ _SAME_TIME = 0.01
 def sizes(facts: Facts) -> Iterator[Finding]:
     """DW008 to DW012, DW017 and DW023 to DW026: one finding per code and severity."""
     by_level: dict[tuple[str, str], list[tuple[Rate, Finding]]] = {}
-    rates = sorted(facts.rates, key=lambda rate: -rate.group.numbers)
-    for rate in rates:
+    for rate in facts.rates:
         for found in _leveled(facts, rate):
             by_level.setdefault((found.code, found.severity), []).append((rate, found))
     for hits in by_level.values():
-        rate, found = hits[0]  # of the group with most numbers
-        remedy, line = _advice(found, facts, rate)
+        # Of the group with most numbers: it speaks for all of them.
+        rate, found = max(hits, key=lambda hit: hit[0].group.numbers)
+        rates = [each for each, _ in hits]
+        remedy, line = _advice(found, facts, rates)
         yield replace(
             found,
-            where=of_groups(sorted((r.group for r, _ in hits), key=_by_number)),
+            where=of_groups(each.group for each in rates),
             evidence=_own_words(found, rate) + _span(found, hits),
             remedy=remedy,
             line=line,
@@ -101,49 +107,92 @@ def _own_words(found: Finding, rate: Rate) -> str:
     return f"{text} Here: {settings([rate.group])}."
 
 
-def _advice(found: Finding, facts: Facts, rate: Rate) -> tuple[str, str]:
+def _advice(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, str]:
     """Return what to do and the line to write; a controller is asked for another."""
-    if rate.group.held_rate is None or found.code == _OF_RECIPES:
-        line = _line(found, facts, rate)
-        if found.code == "DW008":
-            return _what_it_is(line, facts), line
-        return found.remedy, line
-    return "Ask for a half-life that suits the run:", controller_line(facts)
+    if found.code == _OF_RECIPES:
+        return found.remedy, found.line
+    if rates[0].group.held_rate is not None:
+        line = held_instead(facts, [rate.group for rate in rates])
+        return "Ask for a half-life that suits the run:", line
+    if found.code in _HALF_LIVES:
+        told = [(rate, rate.judged.explanation) for rate in rates]
+        acting = [rate for rate, each in told if not is_as_good_as_none(each)]
+        if found.code == "DW010" and not acting:
+            return _as_others(facts, rates) or (_NONE_IS_MEANT, "")
+        remedy, asked = half_life_instead(found.code, facts.run)
+        return remedy, set_knob(_for_half_life(facts, acting or rates, asked))
+    if found.code in _LINES:
+        return _LINES[found.code](found, facts, rates)
+    return found.remedy, found.line
 
 
-def _what_it_is(line: str, facts: Facts) -> str:
+_HALF_LIVES = frozenset({"DW010", "DW011"})
+_NONE_IS_MEANT = (
+    "It is as good as none, which suits fine-tuning: decay would wash out what was "
+    "trained before. 0 does the same, and is one knob less."
+)
+
+
+def _as_others(facts: Facts, rates: Sequence[Rate]) -> tuple[str, str] | None:
+    """Return the number of the other groups, where it is many times that of these."""
+    here = [rate.group for rate in rates]
+    others = [
+        group.knob
+        for group in facts.groups
+        if group not in here and group.called == here[0].called and group.decays
+    ]
+    most = max(others, default=0.0)
+    if most < _MANY_TIMES * max(group.knob for group in here):
+        return None
+    remedy = f"Other groups have {KNOB} {number(most)}. If it was meant here, too:"
+    return remedy, set_knob((group, most) for group in here)
+
+
+def _for_half_life(
+    facts: Facts, rates: Iterable[Rate], asked: str
+) -> Iterator[tuple[Group, float]]:
+    """Yield the weight decay of each group for a half-life, where there is one."""
+    for rate in rates:
+        run = rate.group.run(facts.run)
+        try:
+            there = convert(asked, "half-life", to=rate.knob, run=run)
+        except DwindleError:
+            continue
+        # The knob that decays alike may count in other units than the one at hand.
+        times = (there.value or rate.number) / rate.number
+        along = rate.group.e_folds
+        if along and along < math.log(2):  # the scheduler takes more of it than thought
+            times = max(times, 2 * math.log(2) / along)
+        yield rate.group, rounded_down(rate.group.knob * times)
+
+
+def _decoupled(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, str]:
+    """Return the switch that makes Adam an AdamW, with a number; else a controller."""
+    del found
+    group = rates[0].group
+    kind = class_path(group.optimizer)
+    if kind not in _SWITCHED:
+        anew = "Its number means nothing there, so choose it anew: a half-life"
+        end = ":" if facts.steps else ", once you write how long the run is:"
+        return f"{anew}{end}", held_instead(facts, [rate.group for rate in rates])
+    return _what_it_is(facts), set_options(
+        (rate.group, {_SWITCH: True, KNOB: _number_of_adamw(facts, rate)})
+        for rate in rates
+    )
+
+
+_SWITCH = "decoupled_weight_decay"
+_SWITCHED = frozenset(f"torch.optim.{name}" for name in ("Adam", "NAdam", "RAdam"))
+
+
+def _what_it_is(facts: Facts) -> str:
     """Say where the number of a decoupled decay comes from."""
     anew = "Its number means nothing there, so choose it anew"
     if facts.steps is not None:
-        return f"{anew}, for a half-life of {_THAT_ACTS} of {facts.steps:,} steps:"
-    if "DecayController" in line:
-        return f"{anew}: a half-life, once you write how long the run is:"
+        _, asked = half_life_instead("DW010", facts.run)
+        return f"{anew}, for a half-life of {asked} ({facts.steps:,} steps in all):"
     default = KNOBS[DECOUPLED].default or 0.0
     return f"{anew}; AdamW's default, {default:g}, is a start:"
-
-
-def _line(found: Finding, facts: Facts, rate: Rate) -> str:
-    """Write the whole line of an optimizer where a number alone is advised."""
-    if found.code in _LINES:
-        return _LINES[found.code](facts, rate)
-    advised = _NUMBER.fullmatch(found.line)
-    if advised is None:
-        return found.line
-    # The knob that decays alike may count in other units than the one at hand.
-    times = float(advised["number"]) / rate.number
-    return optimizer_line(facts, knob=rounded_down(rate.group.knob * times))
-
-
-def _decoupled(facts: Facts, rate: Rate) -> str:
-    kind = type(rate.group.optimizer).__name__
-    if not class_path(rate.group.optimizer).startswith("torch.optim."):
-        return controller_line(facts)
-    number = _number_of_adamw(facts, rate)
-    if kind == "Adam":
-        return optimizer_line(facts, name=DECOUPLED, knob=number)
-    if f"torch.optim.{kind}:decoupled" in KNOBS:
-        return optimizer_line(facts, knob=number, decoupled_weight_decay=True)
-    return controller_line(facts)
 
 
 def _number_of_adamw(facts: Facts, rate: Rate) -> float:
@@ -151,34 +200,65 @@ def _number_of_adamw(facts: Facts, rate: Rate) -> float:
     default = KNOBS[DECOUPLED].default or 0.0
     if facts.steps is None:
         return default
+    _, asked = half_life_instead("DW010", facts.run)
     run = rate.group.run(facts.run)
-    there = convert(_THAT_ACTS, "half-life", to=DECOUPLED, run=run)
+    there = convert(asked, "half-life", to=DECOUPLED, run=run)
     return default if there.value is None else there.value
 
 
-def _wider(facts: Facts, rate: Rate) -> str:
-    dtype = rate.group.probe.dtype
-    if dtype in ("bfloat16", "float16"):
-        kind, device = f"torch.{dtype}", rate.group.held[0].parameter.device.type
-        return (
+def _wider(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, str]:
+    """Return wider weights, or more decay where they are wide already."""
+    narrow = [r for r in rates if r.group.probe.dtype in ("bfloat16", "float16")]
+    if narrow:
+        group = narrow[0].group
+        kind, device = f"torch.{group.probe.dtype}", group.held[0].parameter.device.type
+        return found.remedy, (
             "model.float()  # before the optimizer is built, and around the forward "
             f'pass:\nwith torch.autocast("{device}", dtype={kind}): ...'
         )
-    shrink = _FINE_UNITS * DEAD_BELOW[dtype]
-    times = shrink / (rate.group.probe.shrink_per_step or shrink)
-    return optimizer_line(facts, knob=rate.group.knob * times)
+    if all(
+        any(f.code == "DW010" and f.is_slight for f in r.judged.findings) for r in rates
+    ):
+        return _NONE_IS_MEANT, set_knob((rate.group, 0.0) for rate in rates)
+    asked: dict[Group, float] = {}
+    if facts.steps is not None:
+        remedy, half_life = half_life_instead("DW010", facts.run)
+        asked = dict(_for_half_life(facts, rates, half_life))
+    else:
+        remedy = "Ask for more, of which rounding takes little:"
+    return remedy, set_knob(
+        (rate.group, max(asked.get(rate.group, 0.0), _seen_by_rounding(rate)))
+        for rate in rates
+    )
 
 
-def _without_swing(facts: Facts, rate: Rate) -> str:
-    run = rate.group.run(facts.run)
-    try:
-        FAMILIES["coupled-sgd"].shrink_per_step(rate.number, run)
-    except OscillationError as error:
-        return optimizer_line(facts, knob=rounded_down(error.limit))
-    return ""
+def _seen_by_rounding(rate: Rate) -> float:
+    shrink = _FINE_UNITS * DEAD_BELOW[rate.group.probe.dtype]
+    return rate.group.knob * shrink / (rate.group.probe.shrink_per_step or shrink)
 
 
-_LINES: Mapping[str, Callable[[Facts, Rate], str]] = {
+def _without_swing(
+    found: Finding, facts: Facts, rates: Sequence[Rate]
+) -> tuple[str, str]:
+    del found
+    asked: dict[Group, float] = {}
+    remedy = "The largest decay that does not swing:"
+    if facts.steps is not None:
+        _, half_life = half_life_instead("DW010", facts.run)
+        asked = dict(_for_half_life(facts, rates, half_life))
+        remedy = f"Below what swings, for a half-life of {half_life}:"
+    limits: list[tuple[Group, float]] = []
+    for rate in rates:
+        run = rate.group.run(facts.run)
+        try:
+            FAMILIES["coupled-sgd"].shrink_per_step(rate.number, run)
+        except OscillationError as error:
+            limit = rounded_down(error.limit)
+            limits.append((rate.group, min(limit, asked.get(rate.group, limit))))
+    return remedy, set_knob(limits)
+
+
+_LINES: Mapping[str, Callable[[Finding, Facts, Sequence[Rate]], tuple[str, str]]] = {
     "DW008": _decoupled,
     "DW009": _wider,
     "DW012": _without_swing,
@@ -192,7 +272,6 @@ def second_decay(facts: Facts) -> Iterator[Finding]:
         return
     optimizer, hidden = groups[0].optimizer, groups[0].probe.hidden or 0.0
     is_asgd = "lambd" in groups[0].options
-    both = sum(groups[0].options.get(name) or 0.0 for name in (KNOB, "lambd"))
     yield Finding(
         code="DW013",
         where=of_groups(groups),
@@ -202,8 +281,12 @@ def second_decay(facts: Facts) -> Iterator[Finding]:
         remedy="Turn it off, and type all of the decay:"
         if is_asgd
         else "Look for the option that decays, and set it to 0.",
-        line=optimizer_line(facts, knob=both, lambd=0.0) if is_asgd else "",
+        line=set_options((group, _both(group)) for group in groups) if is_asgd else "",
     )
+
+
+def _both(group: Group) -> dict[str, object]:
+    return {KNOB: group.knob + number_of(group.options.get("lambd")), "lambd": 0.0}
 
 
 def without_half_life(facts: Facts) -> Iterator[Finding]:
@@ -228,12 +311,12 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
 
 def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
     """DW014: one number, several learning rates, and so several half-lives."""
-    by_knob: dict[float, list[Group]] = {}
+    by_knob: dict[tuple[str, float], list[Group]] = {}
     for group in facts.groups:
         follows = group.half_life_steps and group.probe.lr_power and group.is_free
         if group.held and group.knob and follows:
-            by_knob.setdefault(group.knob, []).append(group)
-    for knob, groups in by_knob.items():
+            by_knob.setdefault((group.called, group.knob), []).append(group)
+    for (_, knob), groups in by_knob.items():
         ordered = sorted(groups, key=lambda group: group.lr)
         slow, fast = ordered[0], ordered[-1]
         if slow.lr == fast.lr:
@@ -245,8 +328,7 @@ def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
             f"{fast.lr:.3g}: the half-life goes from {_time(facts, fast)} to "
             f"{_time(facts, slow)} ({_first(slow)}).",
             remedy="If all layers were meant to decay alike:",
-            line="for group in optimizer.param_groups:\n"
-            f'    group["weight_decay"] *= {fast.lr:.6g} / group["lr"]',
+            line=set_knob((group, knob * fast.lr / group.lr) for group in groups),
         )
 
 

@@ -39,7 +39,7 @@ def rates_of(groups: Iterable[Group], run: Run) -> Iterator[Rate]:
     known: dict[tuple[str, float, Run], Judged] = {}
     for group in groups:
         like = same_decay(group)
-        if like is None or not group.held:
+        if like is None or not group.moving or group.rests:
             continue
         key = (*like, group.run(run))  # many groups differ in their parameters alone
         if key not in known:

@@ -1,13 +1,11 @@
-"""The words of a finding: short lists of names, numbers, lines that can be copied."""
+"""The words of a finding: short lists of names, and numbers as one types them."""
 
-import inspect
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from decimal import ROUND_DOWN, Decimal
-from typing import Any
+from keyword import iskeyword
 
 from torch.optim import Optimizer
 
-from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.parameters.roles import Held
@@ -15,8 +13,6 @@ from dwindle.pytorch.parameters.roles import Held
 _SHOWN = 3
 # How torch's own classes, and nobody else's, are written after ``import torch``.
 _TORCH = "torch.optim."
-# Options that a line shows although they equal the default: a reader looks for them.
-_ALWAYS = frozenset({"lr"})
 
 
 def names(held: Iterable[Held]) -> str:
@@ -75,41 +71,21 @@ def settings(groups: Iterable[Group]) -> str:
     return listed(list(told), between="; ")
 
 
-def optimizer_line(
-    facts: Facts, *, name: str = "", knob: float | None = None, **changed: object
-) -> str:
-    """Return the lines that build the optimizer again, with groups that decay right.
+def attribute(name: str) -> str:
+    """Return how a parameter or module is reached from ``model`` in Python.
 
-    Args:
-        facts: Of the program; its first optimizer is written.
-        name: Another class to write.
-        knob: Another weight decay; that of the groups where None.
-        changed: Options to write differently.
+    Example:
+        >>> attribute("layers.0.weight")
+        'model.layers[0].weight'
 
     """
-    optimizer = facts.groups[0].optimizer
-    groups = [group for group in facts.groups if group.optimizer is optimizer]
-    if knob is None:
-        knob = max(group.knob for group in groups)
-    kept = "" if _plain(groups) else ", groups=optimizer.param_groups"
-    made = f"decay_groups(model, weight_decay={number(knob)}{kept})"
-    options = ", ".join(
-        f"{key}={value!r}" for key, value in _options(optimizer, groups, changed)
-    )
-    line = f"optimizer = {name or class_path(optimizer)}({made}, {options})"
-    return f"{_import('decay_groups')}\n{line}"
-
-
-def controller_line(facts: Facts) -> str:
-    """Return the lines that give any optimizer a half-life."""
-    length = f"steps={facts.steps or 10_000}"
-    asked = 'half_life="20% of the run"'
-    line = f"controller = DecayController(optimizer, {asked}, {length})"
-    return f"{_import('DecayController')}\n{line}"
-
-
-def _import(name: str) -> str:
-    return f"from dwindle.pytorch import {name}"
+    written = "model"
+    for part in filter(None, name.split(".")):
+        if part.isidentifier() and not iskeyword(part):
+            written += f".{part}"
+        else:
+            written += f"[{part}]" if part.isdecimal() else f'["{part}"]'
+    return written
 
 
 def class_path(optimizer: Optimizer) -> str:
@@ -141,38 +117,3 @@ def rounded_down(value: float) -> float:
     digits = Decimal(repr(value))
     last = Decimal(1).scaleb(digits.adjusted() - 2) if value else Decimal(1)
     return float(digits.quantize(last, rounding=ROUND_DOWN))
-
-
-def _plain(groups: Sequence[Group]) -> bool:
-    """Whether nothing but the decay tells the groups apart."""
-    return all(
-        len({repr(group.options.get(key)) for group in groups}) == 1
-        for key in ("lr", "lr_scale")
-    )
-
-
-def _options(
-    optimizer: Optimizer, groups: Sequence[Group], changed: Mapping[str, object]
-) -> list[tuple[str, object]]:
-    """Return the options that somebody typed: those that are not the class's own."""
-    signature = inspect.signature(type(optimizer).__init__).parameters
-    typed = optimizer.defaults | {"lr": max(group.lr for group in groups)}
-    chosen = {
-        key: _as_typed(value)
-        for key, value in typed.items()
-        if key in signature and key not in (KNOB, "params")
-    }
-    shown = {
-        key: value
-        for key, value in chosen.items()
-        if key in _ALWAYS or _differs(value, signature[key].default)
-    }
-    return list({**shown, **changed}.items())
-
-
-def _as_typed(value: Any) -> object:  # an option of any type
-    return float(f"{value:.6g}") if isinstance(value, float) else value
-
-
-def _differs(value: object, default: object) -> bool:
-    return repr(value) != repr(default) and value is not None

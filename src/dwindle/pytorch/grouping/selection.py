@@ -21,6 +21,7 @@ from dwindle.pytorch.parameters.slots import modules_of
 
 _METHOD = "no_weight_decay"
 _MARK = "_no_weight_decay"  # Mamba sets it on the parameter
+_OPTIONS = "_optim"  # S4 sets it: options of a group of the parameter's own
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,6 +84,7 @@ def _choice(
     }
     by_model = first_fit(spared, held.names)
     marked = getattr(held.parameter, _MARK, False)
+    own = getattr(held.parameter, _OPTIONS, None)
     # In this order: the first that speaks decides.
     table: tuple[tuple[object, bool, Callable[[], str]], ...] = (
         (not held.trainable, False, lambda: "frozen"),
@@ -91,10 +93,15 @@ def _choice(
         (by_pattern["decay"], True, lambda: f"decay={by_pattern['decay']!r}"),
         (by_model, False, lambda: spared[str(by_model)]),
         (marked, False, lambda: f"{_MARK} of the parameter"),
+        (_is_spared(own), False, lambda: f"{_OPTIONS} of the parameter: {own}"),
         (True, held.role in roles, lambda: held.why),
     )
     decays, why = next((says, why()) for speaks, says, why in table if speaks)
     return Choice(held=held, decays=decays, why=why)
+
+
+def _is_spared(own: object) -> bool:
+    return isinstance(own, Mapping) and own.get("weight_decay", 1) == 0
 
 
 def _spared_by_model(model: nn.Module) -> dict[str, str]:

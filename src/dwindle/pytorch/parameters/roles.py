@@ -1,7 +1,8 @@
 """What each parameter of a model is for: weight, bias, gain, embedding, token.
 
-Told by the type of the layer that owns it and by its original shape, never by parts of
-a name: a matrix stays one when a model is wrapped, compiled, sharded or renamed.
+Told by the type of the layer that owns it and by its original shape, so that a matrix
+stays one when a model is wrapped, compiled or sharded. The name counts only where a
+module keeps a matrix without a layer (:mod:`dwindle.pytorch.parameters.bare`).
 """
 
 import math
@@ -11,6 +12,7 @@ from typing import Literal, get_args
 
 from torch import nn
 
+from dwindle.pytorch.parameters.bare import bare_role
 from dwindle.pytorch.parameters.layers import (
     Shape,
     class_of,
@@ -35,6 +37,7 @@ _STRONGEST: tuple[Role, ...] = (
 )
 # A position embedding or a mask token: (1, length, width), the same for every sample.
 _TOKEN_DIMENSIONS = 3
+_OUT_AND_IN = 2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -141,14 +144,16 @@ def _role(slot: Slot, shape: Shape) -> tuple[Role, str]:
         return "embedding", ""
     if layer_of(slot.module) is not None and "weight" in slot.slot.split("_"):
         return "weight", ""  # also of one row: a linear layer with one output
-    return _role_of_shape(shape)
+    return _role_of_shape(slot, shape)
 
 
-def _role_of_shape(shape: Shape) -> tuple[Role, str]:
+def _role_of_shape(slot: Slot, shape: Shape) -> tuple[Role, str]:
+    if _is_convolution(slot, shape):
+        return "weight", ", a convolution for each sample"
     if _is_token(shape):
         return "token", ", the same for every sample"
     if wide(shape) > 1:
-        return "weight", ", a matrix"
+        return bare_role(slot) or ("weight", ", a matrix")
     return "vector", ", a vector" if wide(shape) else ", one number"
 
 
@@ -159,6 +164,13 @@ def _is_bias(slot: Slot, shape: Shape) -> bool:
     # Experts keep a bias each, (experts, width), beside weights of one dimension more.
     dimensions = max(map(len, _shapes(slot.module)))
     return wide(shape) <= 1 or len(shape) < dimensions
+
+
+def _is_convolution(slot: Slot, shape: Shape) -> bool:
+    """Whether it is (1, out, in, …), as StyleGAN2 multiplies it by each sample."""
+    if "weight" not in slot.slot.split("_") or len(shape) <= _TOKEN_DIMENSIONS:
+        return False
+    return shape[0] == 1 and wide(shape[:3]) == _OUT_AND_IN
 
 
 def _is_token(shape: Shape) -> bool:

@@ -1,0 +1,245 @@
+"""Programs with several groups or optimizers, each right but for what it is named."""
+
+import torch
+from pytorch.planted_programs import Program, TinyGpt, backward, cnn, grouped, mlp
+from torch import nn
+from torch.optim.lr_scheduler import CosineAnnealingLR
+
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.pytorch.groups import decay_groups
+
+RUN = Run(batch_size=128, dataset_size=50_000, epochs=90)
+SHORT = Run(batch_size=128, dataset_size=50_000, epochs=3)
+
+
+class Net(nn.Module):
+    """Three stages of one kind, whose matrices may have groups of their own."""
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Linear(8, 16)
+        self.denorm_proj = nn.Linear(16, 16)
+        self.head = nn.Linear(16, 4)
+
+    def forward(self, x):
+        return self.head(self.denorm_proj(self.stem(x)).relu())
+
+
+def _matrices(net):
+    return [net.stem.weight, net.denorm_proj.weight, net.head.weight]
+
+
+def _vectors(net):
+    return [net.stem.bias, net.denorm_proj.bias, net.head.bias]
+
+
+def _by_stage(net, lrs, decays):
+    groups = [
+        {"params": [each], "lr": lr, "weight_decay": decay}
+        for each, lr, decay in zip(_matrices(net), lrs, decays, strict=True)
+    ]
+    return [*groups, {"params": _vectors(net), "weight_decay": 0.0}]
+
+
+def three_lrs():
+    """Fine-tuning with three lrs: the two slow ones hardly decay."""
+    net = Net()
+    groups = _by_stage(net, (5e-5, 3e-4, 2e-3), (0.05, 0.05, 0.05))
+    return Program(net, torch.optim.AdamW(groups, lr=2e-3), run=RUN)
+
+
+def typo_in_one_group():
+    """5e-5 was typed for 5e-2 in one group of three."""
+    net = Net()
+    groups = _by_stage(net, (1e-3, 1e-3, 1e-3), (0.05, 5e-5, 0.05))
+    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
+
+
+def two_decays():
+    """A backbone and a head with decays of their own, biases among them."""
+    net = Net()
+    groups = [
+        {"params": [*net.stem.parameters(), *net.denorm_proj.parameters()]},
+        {"params": net.head.parameters(), "lr": 1e-3, "weight_decay": 0.3},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-5, weight_decay=0.01)
+    return Program(net, optimizer, run=RUN)
+
+
+def layer_decay():
+    """An lr that falls by layers, under a cosine, as MAE is fine-tuned."""
+    net = Net()
+    lrs = [5e-4 * 0.1**depth for depth in (2, 1, 0)]
+    optimizer = torch.optim.AdamW(
+        _by_stage(net, lrs, (0.05,) * 3), lr=5e-4, betas=(0.9, 0.95)
+    )
+    run = Run(
+        batch_size=128,
+        dataset_size=50_000,
+        epochs=90,
+        schedule=Schedule(shape="cosine"),
+    )
+    return Program(net, optimizer, run=run)
+
+
+def gan():
+    """Two optimizers over two networks; everything in them decays."""
+    nets = nn.ModuleDict({"generator": mlp(), "critic": mlp()})
+    optimizers = [
+        torch.optim.AdamW(nets["generator"].parameters(), lr=1e-4, weight_decay=0.05),
+        torch.optim.AdamW(
+            nets["critic"].parameters(), lr=4e-4, betas=(0.0, 0.9), weight_decay=0.1
+        ),
+    ]
+    return Program(nets, optimizers, run=RUN)
+
+
+def muon_and_adamw():
+    """Muon for the matrices, AdamW for the rest, whose biases decay."""
+    model = TinyGpt()
+    matrices, _ = (group["params"] for group in grouped(model, 0.1))
+    ids = {id(each) for each in matrices}
+    others = [each for each in model.parameters() if id(each) not in ids]
+    optimizers = [
+        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1),
+        torch.optim.AdamW(others, lr=3e-4, betas=(0.9, 0.95), weight_decay=0.1),
+    ]
+    return Program(model, optimizers, run=RUN)
+
+
+def muon_forgets():
+    """Muon and AdamW share a model, and the norms are in neither."""
+    model = TinyGpt()
+    matrices, _ = (group["params"] for group in grouped(model, 0.1))
+    embeddings = [model.wte.weight, model.wpe.weight, model.ln_f.weight]
+    optimizers = [
+        torch.optim.Muon(matrices, lr=0.02, weight_decay=0.1),
+        torch.optim.AdamW(embeddings, lr=3e-4, weight_decay=0.0),
+    ]
+    return Program(model, optimizers, run=RUN)
+
+
+def two_rmsprops():
+    """Coupled adaptive decay in one of two optimizers, at two lrs."""
+    nets = nn.ModuleDict({"a": mlp(), "b": mlp()})
+    optimizers = [
+        torch.optim.RMSprop(grouped(nets["a"], 0.01), lr=1e-3, momentum=0.9),
+        torch.optim.AdamW(grouped(nets["b"], 0.1), lr=1e-3),
+    ]
+    return Program(nets, optimizers, run=RUN)
+
+
+def adam_at_two_lrs():
+    """Adam's L2 in two groups, whose lrs differ."""
+    net = Net()
+    groups = _by_stage(net, (1e-4, 1e-3, 1e-3), (0.01, 0.01, 0.0))
+    return Program(net, torch.optim.Adam(groups, lr=1e-3, eps=1e-6), run=RUN)
+
+
+def fused_options():
+    """All in one group of SGD, with options that nobody should lose."""
+    model = cnn()
+    optimizer = torch.optim.SGD(
+        model.parameters(), lr=0.1, momentum=0.9, nesterov=True, weight_decay=5e-4
+    )
+    scheduler = CosineAnnealingLR(optimizer, 90 * 391)
+    return Program(model, optimizer, scheduler, RUN, torch.randn(4, 3, 12, 12))
+
+
+def embeddings_and_biases():
+    """All of a language model decays: biases, gains, embeddings and weights."""
+    model = TinyGpt()
+    backward(model, torch.tensor([[1, 2, 3, 4]]))
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
+    return Program(model, optimizer, run=RUN)
+
+
+def own_groups_of_a_normalization():
+    """Groups of decay_groups with a bias that was added by hand."""
+    net = Net()
+    groups = decay_groups(net, weight_decay=0.1, lr_scales={"head.*": 10.0}, lr=1e-4)
+    optimizer = torch.optim.AdamW(groups, lr=1e-4)
+    return Program(net, optimizer, run=RUN)
+
+
+def short_fine_tuning():
+    """Three epochs, one group too weak, one too strong, one that is right."""
+    net = Net()
+    groups = _by_stage(net, (1e-3, 1e-3, 1e-3), (0.2, 2.0, 0.9))
+    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=SHORT)
+
+
+def swinging_in_one_group():
+    """Momentum 0.99 and a strong decay in one group of two."""
+    net = Net()
+    groups = _by_stage(net, (0.1, 0.1, 0.001), (5e-4, 5e-4, 5e-4))
+    return Program(net, torch.optim.SGD(groups, lr=0.1, momentum=0.99), run=RUN)
+
+
+def narrow_decay_beside_a_wide_one():
+    """A backbone at lr 1e-6 whose decay float32 rounds away, beside a head."""
+    net = Net()
+    groups = _by_stage(net, (1e-6, 1e-3, 1e-3), (0.01, 0.1, 0.1))
+    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
+
+
+def resting_group():
+    """An lr of 0 freezes the stem; the biases of the head decay."""
+    net = Net()
+    groups = [
+        {"params": net.stem.parameters(), "lr": 0.0},
+        {"params": [*net.denorm_proj.parameters(), *net.head.parameters()]},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
+    return Program(net, optimizer, run=RUN)
+
+
+def spared_by_a_word():
+    """A list of names with norm in it spares a matrix."""
+    net = Net()
+    words = ("bias", "norm")
+    named = list(net.named_parameters())
+    groups = [
+        {"params": [p for n, p in named if not any(w in n for w in words)]},
+        {
+            "params": [p for n, p in named if any(w in n for w in words)],
+            "weight_decay": 0.0,
+        },
+    ]
+    return Program(net, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1), run=RUN)
+
+
+def wrong_way_round():
+    """Only the biases decay."""
+    net = Net()
+    groups = [
+        {"params": _vectors(net), "weight_decay": 0.1},
+        {"params": _matrices(net), "weight_decay": 0.0},
+    ]
+    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
+
+
+PROGRAMS = {
+    build.__name__: build
+    for build in (
+        three_lrs,
+        typo_in_one_group,
+        two_decays,
+        layer_decay,
+        gan,
+        muon_and_adamw,
+        muon_forgets,
+        two_rmsprops,
+        adam_at_two_lrs,
+        fused_options,
+        embeddings_and_biases,
+        own_groups_of_a_normalization,
+        short_fine_tuning,
+        swinging_in_one_group,
+        narrow_decay_beside_a_wide_one,
+        resting_group,
+        spared_by_a_word,
+        wrong_way_round,
+    )
+}

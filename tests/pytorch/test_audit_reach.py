@@ -1,0 +1,217 @@
+"""Decay that does not arrive: lost numbers, keys that nobody reads, resting groups."""
+
+import copy
+
+import pytest
+import torch
+from pytorch.planted_programs import RUN, Program, adamw, backward, grouped, mlp
+from torch import nn
+
+from dwindle.errors import RangeError
+from dwindle.pytorch.audit import audit
+from dwindle.pytorch.groups import decay_groups
+from dwindle.pytorch.penalty import L2Penalty
+
+
+def of(found, code):
+    return next(each for each in found.findings if each.code == code)
+
+
+def codes(found, *severities):
+    return {each.code for each in found.findings if each.severity in severities}
+
+
+def _net_with(*groups, weight_decay=0.0):
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    chosen = [
+        {"params": [getattr(model[at], name) for at, name in places], **options}
+        for places, options in groups
+    ]
+    return Program(
+        model, torch.optim.SGD(chosen, lr=0.1, weight_decay=weight_decay), run=RUN
+    )
+
+
+WEIGHTS = [(0, "weight"), (1, "weight")]
+BIASES = [(0, "bias"), (1, "bias")]
+
+
+def test_the_part_of_the_weights_that_does_not_decay_is_a_note():
+    """A group without a weight_decay beside one that has: with what, and how much."""
+    decays, rests = ({"weight_decay": 1e-3}, {})
+    program = _net_with(
+        (WEIGHTS[:1], decays), (WEIGHTS[1:], rests), (BIASES, {"weight_decay": 0.0})
+    )
+    found = of(audit(program.model, program.optimizer, run=RUN), "DW040")
+    assert (found.severity, found.where) == ("note", "1.weight")
+    assert "50 % of the weights' numbers do not decay" in found.evidence
+    assert "in group 1 (weight_decay 0, lr 0.1)" in found.evidence
+
+
+def test_a_zero_that_was_chosen_is_a_note():
+    """0 in every group, against the class or what the optimizer was built with."""
+    model = mlp()
+    adamw_at_0 = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    found = of(audit(model, adamw_at_0), "DW021")
+    assert (
+        found.severity,
+        "default of torch.optim.AdamW is 0.01" in found.evidence,
+    ) == (
+        "note",
+        True,
+    )
+    lost = _net_with((WEIGHTS + BIASES, {"weight_decay": 0.0}), weight_decay=1e-3)
+    found = of(audit(lost.model, lost.optimizer, run=RUN), "DW021")
+    assert found.severity == "note"
+    assert "torch.optim.SGD was built with 0.001" in found.evidence
+
+
+@pytest.mark.parametrize(("meant", "count"), [(1e-3, 0), (0.0, 2), (5e-4, 2)])
+def test_the_number_that_was_meant_is_looked_for(meant, count):
+    """Every weight that has another number is found; biases without are not."""
+    program = _net_with(
+        (WEIGHTS, {"weight_decay": 1e-3}), (BIASES, {"weight_decay": 0.0})
+    )
+    there = audit(program.model, program.optimizer, weight_decay=meant)
+    found = [each for each in there.findings if each.code == "DW040"]
+    assert len(found) == min(count, 1)
+    if found:
+        assert found[0].severity == "warning"
+        assert f"weight_decay {meant:g} was meant" in found[0].evidence
+        assert "2 tensors (128 numbers)" in found[0].evidence
+
+
+def test_a_number_that_was_meant_counts_with_its_normalization():
+    """decay_groups divides it by the layer's size, and so must the groups."""
+    model = mlp()
+    groups = decay_groups(model, weight_decay=0.3, normalization="layer-mean")
+    optimizer = torch.optim.AdamW(groups, lr=1e-3)
+    assert "DW040" not in codes(audit(model, optimizer, weight_decay=0.3), "warning")
+    assert "DW040" in codes(audit(model, optimizer, weight_decay=0.1), "warning")
+
+
+def test_a_group_at_lr_0_beside_others_rests():
+    """Nothing in it decays, its row says so, and no line divides by its lr."""
+    net = nn.ModuleDict({"backbone": nn.Linear(8, 8), "head": nn.Linear(8, 2)})
+    groups = [
+        {"params": list(net["backbone"].parameters()), "lr": 0.0},
+        {"params": [net["head"].weight]},
+        {"params": [net["head"].bias], "weight_decay": 0.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
+    found = audit(net, optimizer, run=RUN)
+    assert codes(found, "error", "warning") == set()
+    row = found.table[0]
+    assert (row.lr, row.weight_decay, row.family) == (0.0, 0.1, "none")
+    assert row.half_life["steps"] is None
+    assert not any("--lr" in text for text in found.unchecked)
+
+
+def test_a_group_of_frozen_parameters_is_said_and_not_judged():
+    """A leaf that asks for no gradient is not stepped: no DW008 on it."""
+    model = nn.Linear(4, 2, bias=False).requires_grad_(requires_grad=False)
+    optimizer = torch.optim.Adam([{"params": [model.weight], "weight_decay": 0.01}])
+    found = audit(model, optimizer, run=RUN)
+    assert found.findings == ()
+    assert any("group 0 are frozen" in text for text in found.unchecked)
+    assert (found.table[0].parameters, found.table[0].numbers) == (0, 0)
+
+
+def test_frozen_parameters_are_not_counted_with_those_that_decay():
+    """The numbers of a row are those that a step can change."""
+    model = mlp()
+    model[0].requires_grad_(requires_grad=False)
+    found = audit(model, adamw(model), run=RUN)
+    assert [row.numbers for row in found.table] == [64, 16 + 16 + 4]
+
+
+def test_a_target_network_is_frozen_not_trained():
+    """A module whose weights are copies of trained ones: a note, a line to freeze."""
+    model = nn.ModuleDict({"online": mlp()})
+    optimizer = adamw(model["online"])
+    model["target"] = copy.deepcopy(model["online"])
+    found = of(audit(model, optimizer), "DW004")
+    assert found.severity == "note"
+    assert found.line == "model.target.requires_grad_(requires_grad=False)"
+    with torch.no_grad():
+        model["target"][0].weight.add_(1)
+    assert of(audit(model, optimizer), "DW004").severity == "error"
+
+
+def test_weights_without_any_gradient_are_a_note():
+    """A hook that returns zeros leaves one layer without: it decays all the same."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(8, 8, bias=False), nn.Linear(8, 2, bias=False))
+    model[0].weight.register_hook(torch.zeros_like)
+    backward(model, torch.randn(4, 8))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=1e-3)
+    found = of(audit(model, optimizer), "DW015")
+    assert (found.severity, found.where) == ("note", "0.weight")
+    optimizer.zero_grad(set_to_none=False)
+    assert "DW015" not in codes(audit(model, optimizer), "note", "warning")
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "divides"),
+    [
+        (torch.optim.Adam, True),
+        (torch.optim.AdamW, True),
+        (torch.optim.RMSprop, True),
+        (torch.optim.SGD, False),
+    ],
+)
+def test_a_penalty_goes_through_an_adaptive_optimizer_like_a_decay(optimizer, divides):
+    """DW008 for L2Penalty under what makes steps of one size; SGD keeps its number."""
+    model = mlp()
+    model.penalty = L2Penalty(model[0], 1e-3)
+    options = {"weight_decay": 0.0, "lr": 1e-3}
+    found = audit(model, optimizer(model.parameters(), **options), run=RUN)
+    assert ("DW008" in codes(found, "warning")) == divides
+
+
+def test_a_negative_number_in_a_group_is_refused_by_name():
+    """Torch checks the constructor's number alone, and grows weights by a group's."""
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[1]["weight_decay"] = -0.1
+    for optimizer, called in (
+        (torch.optim.SGD(groups, lr=0.1), "optimizer"),
+        ([torch.optim.SGD(groups, lr=0.1)], r"optimizers\[0\]"),
+    ):
+        place = rf'{called}\.param_groups\[1\]\["weight_decay"\]'
+        with pytest.raises(RangeError, match=rf"{place} must be .* Got -0\.1\. Write "):
+            audit(model, optimizer)
+
+
+def test_a_weight_decay_of_none_is_no_number():
+    """One group says None: the next step fails, and its line makes a number of it."""
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[1]["weight_decay"] = None
+    found = of(audit(model, torch.optim.AdamW(groups, lr=1e-3), run=RUN), "DW020")
+    assert "weight_decay is None, not a number" in found.evidence
+    assert found.line == 'optimizer.param_groups[1]["weight_decay"] = 0.0'
+
+
+class _ReadsItsKeys(torch.optim.SGD):
+    """Multiplies its lr by a factor that its groups have."""
+
+    def step(self, closure=None):
+        kept = [group["lr"] for group in self.param_groups]
+        for group in self.param_groups:
+            group["lr"] *= group.get("lr_mult", 1.0)
+        super().step(closure)
+        for group, lr in zip(self.param_groups, kept, strict=True):
+            group["lr"] = lr
+
+
+def test_a_key_that_the_optimizer_reads_is_none_of_nobodys():
+    """What a step is seen to read, and a factor that was applied, are no findings."""
+    model = mlp()
+    groups = grouped(model, 0.1)
+    groups[0] |= {"lr_mult": 0.1, "name": "matrices", "group_index": 3}
+    own = _ReadsItsKeys(groups, lr=0.1)
+    assert "DW028" not in codes(audit(model, own), "error")
+    groups[0]["lr"] = 1e-3 * groups[0]["lr_mult"]
+    applied = torch.optim.AdamW(groups, lr=1e-3)
+    assert "DW028" not in codes(audit(model, applied), "error")
