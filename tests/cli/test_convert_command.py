@@ -139,7 +139,7 @@ def test_everywhere_as_json(capsys):
         ("torch.SGD=-1 --to keras.L2", "RangeError", "0 or more. Got -1.0."),
         ("torch.SGD=nan --to keras.L2", "RangeError", "Got nan."),
         ("torch.SGD=1e-3 --to torch.AdamW", "MissingFactError", "Give it as --lr"),
-        ("torch.SGD=1 --to torch.AdamW --lr 0", "RangeError", "above 0. Got 0.0."),
+        ("torch.SGD=1 --to torch.AdamW --lr 0", "RangeError", "lr must be above 0"),
         (
             "torch.SGD=1 --to torch.AdamW --lr 1:2:3",
             "RangeError",
@@ -164,7 +164,7 @@ def test_everywhere_as_json(capsys):
             "cosine",
         ),
         (
-            "torch.AdamW=1 --to torch.SGD --lr 1 --dtype float",
+            "torch.AdamW=1 --to torch.SGD --lr 1 --dtype flot",
             "UnknownNameError",
             "float32",
         ),

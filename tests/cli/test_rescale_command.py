@@ -132,7 +132,7 @@ def test_nothing_changed_is_noted(capsys):
         (
             "torch.AdamW=0.1 --lr 1:0",
             "RangeError",
-            "lr must be a finite number above 0.",
+            "lr must be a number above 0",
         ),
         (
             "torch.AdamW=0.1 --batch-size 8:99 --dataset-size 80",

@@ -30,9 +30,9 @@ SAME = [
     ("explain torch.AdamW=fast", lambda: explain("fast", "torch.AdamW"), "Got 'fast'."),
     ("explain LogisticRegression=0", lambda: explain(0, "LogisticRegression"), "abov"),
     (
-        "explain torch.AdamW=1 --lr 0",
-        lambda: explain(1, "torch.AdamW", run=Run(lr=0.0)),
-        "above 0",
+        "explain torch.AdamW=1 --lr -1",
+        lambda: explain(1, "torch.AdamW", run=Run(lr=-1.0)),
+        "0 or more",
     ),
     (
         "explain torch.AdamW=1 --momentum 1",

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle.decay_knobs import RATES
-from oracle.knob_kinds import kinds
+from oracle.knob_kinds import fitted, kinds
 from strategies import log_uniform, schedules
 from tolerance import digits
 
@@ -150,7 +150,7 @@ def test_a_knob_is_itself(name):
     number = 50.0 if KNOBS[name].clock else 2e-3
     if KNOBS[name].penalty is None and KNOBS[name].family in NO_RATE:
         return  # it cannot be read at all
-    same = convert(number, name, to=name, run=WHOLE)
+    same = convert(number, name, to=name, run=fitted(WHOLE, KNOBS[name]))
     # 1e-12: ASGD's own 1e-4 is added and taken away.
     assert same.value == digits(number, rel=1e-12)
     assert same.fidelity == "same-trajectory"

@@ -22,9 +22,10 @@ NAMES = sorted(set(KNOBS) - {"half-life"})
 KINDS = kinds(knobs())
 FACTS = {"batch_size": 8, "dataset_size": 64, "epochs": 5, "units": (6, 6, 6)}
 RUNS = {
-    "constant": Run(lr=0.05, tokens_per_example=3, **FACTS),
+    "constant": Run(lr=0.05, momentum=0.0, tokens_per_example=3, **FACTS),
     "cosine": Run(
         lr=0.05,
+        momentum=0.0,
         tokens_per_example=3,
         schedule=Schedule(shape="cosine", warmup=0.1),
         **FACTS,
@@ -33,6 +34,7 @@ RUNS = {
         lr=0.02,
         momentum=0.9,
         dampening=0.2,
+        nesterov=False,
         tokens_per_example=3,
         schedule=Schedule(shape="linear", final=0.1),
         **FACTS,
@@ -54,11 +56,26 @@ def number_for(name):
     }[knob.clock]
 
 
+def run_for(source, target, run_name):
+    """The run, with momentum facts that one of the two optimizers can have."""
+    run = RUNS[run_name]
+    options = [KNOBS[name].options for name in (source, target)]
+    if any(each.needs_momentum for each in options) and not run.momentum:
+        run = replace(run, momentum=0.5)
+    if any(each.dampening_is_flag for each in options) and run.dampening:
+        run = replace(run, dampening=run.momentum)
+    for fact in ("dampening", "momentum"):
+        if all(getattr(each, fact) is None for each in options):
+            run = replace(run, **{fact: 0.0})
+    return run
+
+
 @cache
 def attempt(source, target, run_name):
     """A conversion, or the refusal; any other error is a failure of the test."""
+    run = run_for(source, target, run_name)
     try:
-        return convert(number_for(source), source, to=target, run=RUNS[run_name])
+        return convert(number_for(source), source, to=target, run=run)
     except RefusedError as refusal:
         return refusal
 
@@ -87,7 +104,8 @@ def test_a_conversion_keeps_what_it_promises(source, run_name):
     for target in KINDS:
         found = attempt(source, target, run_name)
         if not isinstance(found, RefusedError):
-            HOLDS[found.fidelity](found, KNOBS[source], KNOBS[target], RUNS[run_name])
+            run = run_for(source, target, run_name)
+            HOLDS[found.fidelity](found, KNOBS[source], KNOBS[target], run)
 
 
 def same_trajectory(found, source, target, run):
@@ -144,8 +162,10 @@ def approximate(found, source, target, run):
 
 def peak_rate(knob, x, run):
     """The shrink of a step at the peak lr; of a late one where there is momentum."""
-    if knob.family == "coupled-sgd" and knob.takes_momentum:
-        return sgd_rate(knob_paths.read_by_family(knob, x, run), run)
+    if knob.family == "coupled-sgd" and knob.options.momentum is not None:
+        dampening = run.dampening if knob.options.dampening is not None else 0.0
+        own = replace(run, dampening=dampening)
+        return sgd_rate(knob_paths.read_by_family(knob, x, run), own)
     flat = replace(run, schedule=Schedule())
     return 1 - knob_paths.path(knob, x, flat)[1]
 

@@ -6,13 +6,15 @@ import re
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from oracle.knob_kinds import fitted
 from strategies import log_uniform, runs
 from tolerance import digits
 
-from dwindle.decay.coordinates import facts_of, has_shrink
+from dwindle.decay.coordinates import has_shrink
 from dwindle.decay.explain import explain
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.own_facts import facts_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 
@@ -61,7 +63,7 @@ def test_unknown_facts_stay_letters_and_are_explained():
 def test_every_knob_has_one_line(name):
     """Every knob is told in one line that has its number."""
     for run in (Run(), Run(lr=0.2, momentum=0.5, nesterov=True, steps=30)):
-        line = explain(0.125, name, run=run).update
+        line = explain(0.125, name, run=fitted(run, KNOBS[name])).update
         assert "0.125" in line
         assert "\n" not in line
 

@@ -13,7 +13,7 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 @pytest.mark.parametrize(
     ("facts", "message"),
     [
-        ({"lr": 0.0}, r"lr must be a finite number above 0\. Got 0\.0"),
+        ({"lr": -0.1}, r"lr must be a finite number, 0 or more\. Got -0\.1"),
         ({"lr": float("nan")}, r"lr must be .*Got nan"),
         ({"momentum": 1.0}, r"momentum must be in \[0, 1\)\. Got 1\.0"),
         ({"momentum": -0.1}, r"momentum must be in \[0, 1\)\. Got -0\.1"),
@@ -31,7 +31,10 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
         ({"depth": -1}, "depth must be at least 0 hidden layers. Got -1"),
         ({"units": (784,)}, "units must be two or more layer sizes"),
         ({"units": (784, 0)}, "units must be two or more layer sizes"),
-        ({"batch_size": 9, "dataset_size": 8}, "at most dataset_size, 8. Got 9"),
+        (
+            {"batch_size": 9, "dataset_size": 8},
+            r"at most dataset_size, 8\. Got 9\. One batch holds .*give batch_size=8\.",
+        ),
         ({"nesterov": True}, r"momentum must be above 0.*torch\.optim\.SGD insists"),
         ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening 0"),
         ({"units": (4, 3, 2), "depth": 2}, "depth must be 1, as units say. Got 2"),

@@ -3,6 +3,8 @@
 A law over all triples of kinds is a law over all triples of knobs.
 """
 
+from dataclasses import replace
+
 
 def reading_of(knob):
     """All that a conversion can see of a record."""
@@ -12,9 +14,17 @@ def reading_of(knob):
         knob.scale,
         knob.clock,
         knob.timescale,
-        knob.takes_momentum,
+        *_momentum_of(knob),
         knob.name == "shrink",
     )
+
+
+def _momentum_of(knob):
+    """Which options of SGD reach the decay, and which are on by default."""
+    if knob.family != "coupled-sgd":
+        return ()
+    own = knob.options
+    return own.momentum, own.dampening, own.nesterov, own.dampening_is_flag
 
 
 def kinds(knobs):
@@ -24,3 +34,18 @@ def kinds(knobs):
         if knob.name != "half-life":  # it has no clock, and so no number
             first.setdefault(reading_of(knob), knob.name)
     return sorted(first.values())
+
+
+def fitted(run, knob):
+    """The run with only those facts of momentum that the optimizer has."""
+    if knob.family != "coupled-sgd":
+        return run
+    lacking = [
+        fact
+        for fact in ("momentum", "dampening", "nesterov")
+        if getattr(knob.options, fact) is None
+    ]
+    without = {fact: False if fact == "nesterov" else 0.0 for fact in lacking}
+    if "momentum" in lacking:
+        without["nesterov"] = False
+    return replace(run, **without)

@@ -56,15 +56,15 @@ def path(knob, x, run):
         return _product(peaks)
     x = read_by_family(knob, x, run)
     if knob.family == "coupled-sgd":
-        moving = knob.takes_momentum
+        has = knob.options
         return [
             float(weight)
             for weight in decay_by_hand.sgd_path(
                 lrs,
                 x,
-                momentum=run.momentum if moving else 0.0,
-                dampening=run.dampening if moving else 0.0,
-                nesterov=run.nesterov and moving,
+                momentum=run.momentum if has.momentum is not None else 0.0,
+                dampening=run.dampening if has.dampening is not None else 0.0,
+                nesterov=bool(run.nesterov and has.nesterov is not None),
             )
         ]
     if knob.family in {"asgd", "asgd-lambd"}:

@@ -43,7 +43,8 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
 def as_dict(knob: Knob) -> dict[str, Any]:  # JSON-like
     """Return the record of a knob, with the checks that it passed."""
     checks = [plain(each) for each in checks_of(knob)]
-    return plain(knob) | {"verification": verification_of(knob), "checks": checks}
+    told = {"options": plain(knob.options), "verification": verification_of(knob)}
+    return plain(knob) | told | {"checks": checks}
 
 
 def ran_of(knob: Knob) -> str:

@@ -17,6 +17,7 @@ from dwindle.decay.fidelity import (
 from dwindle.decay.gradient_size import assumed_noise, decays_by_size
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.own_facts import default_said, facts_of
 from dwindle.decay.paths import ASSUMED_STEPS, are_alike, path_of, steps_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -136,6 +137,7 @@ def of_shrink(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
     both = (source, target)
     found = [
         _same_weights(source, target),
+        *(default_said(knob, run) for knob, run in _sides(both, before, after)),
         *(_memory(knob, run) for knob, run in _sides(both, before, after)),
         *(_falling(knob) for knob in both),
         _quoted_at_peak(source, target, before, after),
@@ -180,9 +182,10 @@ def of_rounded_penalty(target: Knob, value: float | None, run: Run) -> tuple[str
 def _memory(knob: Knob, run: Run) -> str:
     if not has_memory(knob, run):
         return ""
-    late = run.momentum / (1 - run.momentum)
+    momentum = facts_of(knob, run).momentum
+    late = momentum / (1 - momentum)
     return (
-        f"{knob.name}: the decay goes through a momentum of {run.momentum:g}; this is "
+        f"{knob.name}: the decay goes through a momentum of {momentum:g}; this is "
         f"its rate once it runs. It starts about {late:.3g} steps late, and noise in "
         "the gradients meets it otherwise."
     )

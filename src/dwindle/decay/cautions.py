@@ -9,6 +9,7 @@ from dwindle.decay.equilibrium import MOST_THAT_STAYS
 from dwindle.decay.gradient_size import assumed_noise, decays_by_size, instead_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.own_facts import unused_facts
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError
 
@@ -43,6 +44,11 @@ _LAMBD = (
     "{name} slows the step size that it acts by: the half-life is that of the first "
     "step. weight_decay is taken to be 0."
 )
+_NO_LR = (
+    "At an lr of 0 gradients move nothing, and a decay that is multiplied by the lr "
+    "takes nothing off either; one that is not, as that of tfa.optimizers.AdamW, goes "
+    "on."
+)
 
 
 @dataclass(frozen=True)
@@ -74,10 +80,20 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
     if knob.equilibrium is None and knob.family is not None:
         text = f"What size of weights {knob.name} settles at is not known here."
         yield Caution("no-equilibrium", text)
-    if run.momentum and knob.family not in {None, "coupled-sgd"}:
-        why = "sets no rate" if knob.family in NO_RATE else "does not pass through one"
-        text = f"The momentum that was given changes nothing: the decay of {knob.name}"
-        yield Caution("unused-fact", f"{text} {why}.")
+    if knob.family is not None:
+        yield from _of_unused(knob, run)
+
+
+def _of_unused(knob: Knob, run: Run) -> Iterator[Caution]:
+    why = "sets no rate" if knob.family in NO_RATE else "does not pass through one"
+    for name in unused_facts(knob, run):
+        reason = "has none" if getattr(knob.options, name) is None else why
+        text = f"The {name} that was given changes nothing: the decay of {knob.name}"
+        if name != "momentum" and reason == "has none":
+            text = f"The {name} that was given changes nothing: {knob.name}"
+        elif name == "momentum":
+            reason = why
+        yield Caution("unused-fact", f"{text} {reason}.")
 
 
 def _of_family(knob: Knob, run: Run) -> Iterator[Caution]:
@@ -90,6 +106,18 @@ def _of_family(knob: Knob, run: Run) -> Iterator[Caution]:
     elif knob.family in _BY_FAMILY:
         code, text = _BY_FAMILY[knob.family]
         yield Caution(code, text.format(name=knob.name))
+
+
+def of_lr(knob: Knob, run: Run) -> Iterator[Caution]:
+    """Yield what an lr of 0 means."""
+    if run.lr == 0 and not knob.is_rate:
+        yield Caution("no-lr", _NO_LR)
+
+
+def of_default(said: str) -> Iterator[Caution]:
+    """Yield that a library's default stands in for a momentum that was not given."""
+    if said:
+        yield Caution("library-default", said)
 
 
 def of_error(error: DwindleError) -> Caution:

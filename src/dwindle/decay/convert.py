@@ -20,6 +20,7 @@ from dwindle.decay.given import Given
 from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.own_facts import refuse_lacking
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
@@ -149,6 +150,7 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     target = target_knob(to, after)
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
+    refuse_lacking((source.knob, before), (target, after))
     try:
         found = _routed(source, target, before, after, keep)
         return replace(
@@ -165,6 +167,10 @@ def _routed(
     coordinate = _coordinate(source.knob, target, before, after, keep)
     if coordinate == "penalty":
         return _by_penalty(source, target, before, after)
+    if coordinate is not None and after.lr == 0 and not target.is_rate:
+        must = f"above 0 where {target.name} is to decay"
+        remedy = "At an lr of 0 no number there does anything: give the lr at its peak."
+        raise RangeError("lr", after.lr, must, remedy)
     if coordinate == "shrink":
         return _by_shrink(source, target, before, after, keep or "step")
     if coordinate == "total":

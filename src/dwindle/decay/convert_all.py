@@ -22,6 +22,7 @@ _REASONS = (RefusedError, MissingFactError, RangeError, OscillationError)
 _OBJECTIVE = "terms of an objective: an optimizer and its lr make them a decay"
 _BARE = "set the decay itself, {name} is a term of an objective: name its optimizer"
 _LIMIT = "no number there decays as fast without a swing through zero"
+_OTHER_FACT = "cannot have this {fact}"
 _OUT_OF_RANGE = "no number there gives this decay"
 
 
@@ -136,7 +137,8 @@ def _reason(error: Exception, source: Knob, target: Knob) -> str:
     if isinstance(error, OscillationError):
         return _LIMIT
     if isinstance(error, RangeError):
-        return _OUT_OF_RANGE
+        of_momentum = error.name in {"momentum", "dampening", "nesterov"}
+        return _OTHER_FACT.format(fact=error.name) if of_momentum else _OUT_OF_RANGE
     for knob in (source, target):
         if knob.family in NO_RATE:
             return _no_rate(knob)

@@ -7,7 +7,6 @@ known fraction off a weight has a shrink; coupled SGD has both, and is the bridg
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 
 from dwindle.decay.families import FAMILIES, Family
 from dwindle.decay.gradient_size import decays_by_size, decoupled_over_penalty
@@ -19,6 +18,7 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.lambd import LAMBD
+from dwindle.decay.own_facts import facts_of
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.ranges import checked_shrink
 from dwindle.decay.run import Run
@@ -148,13 +148,6 @@ def _family(knob: Knob, run: Run) -> Family:
         asked, instead = f"A shrink of {knob.name}", "Name an optimizer."
         raise RefusedError(asked, why, instead)
     return family
-
-
-def facts_of(knob: Knob, run: Run) -> Run:
-    """Return the run as the knob's optimizer sees it: some have no momentum."""
-    if knob.takes_momentum or run.momentum == 0:
-        return run
-    return replace(run, momentum=0.0, dampening=0.0, nesterov=False)
 
 
 def _read(knob: Knob, number: float, run: Run) -> float:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from dwindle.decay import cautions
 from dwindle.decay.cautions import Caution
+from dwindle.decay.clocks import Clock
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
@@ -16,12 +17,12 @@ from dwindle.decay.coordinates import (
 )
 from dwindle.decay.equilibrium import EQUILIBRIA, MOST_THAT_STAYS, rms_at_end
 from dwindle.decay.half_life import (
-    Clock,
     HalfLife,
     average_half_life_steps,
     half_life_from_shrink,
 )
 from dwindle.decay.knob import Knob
+from dwindle.decay.own_facts import default_said, refuse_lacking, resolved
 from dwindle.decay.run import Run
 from dwindle.decay.sentence import update_line
 from dwindle.decay.setting import Setting, Value, read_setting
@@ -115,6 +116,7 @@ def explain(value: Value, knob: str, *, run: Run | None = None) -> Explanation:
 
     """
     setting, run = read_setting(value, knob), Run() if run is None else run
+    refuse_lacking((setting.knob, run))
     text = value if isinstance(value, str) and not setting.knob.is_half_life else ""
     said = text and said_of(setting.knob.name, text, setting.number)
     understood = (*([said] if said else []), *run.read_as)
@@ -143,7 +145,9 @@ class _Told:
     """
 
     def __init__(self, setting: Setting, run: Run) -> None:
-        self._knob, self._number, self._run = setting.knob, setting.number, run
+        self._knob, self._number = setting.knob, setting.number
+        self._run = resolved(setting.knob, run)
+        self._default = default_said(setting.knob, run)
         self._lacking: dict[str, list[str]] = {}
         self._cautions: list[Caution] = []
 
@@ -172,6 +176,8 @@ class _Told:
             update=update_line(self._knob, self._number, self._run),
             warnings=(
                 *cautions.of_setting(self._knob, self._number, self._run),
+                *cautions.of_default(self._default),
+                *cautions.of_lr(self._knob, self._run),
                 *dict.fromkeys(self._cautions),
                 *cautions.of_decay(shrink, at_peak, average, self._run),
                 *cautions.of_schedule(self._knob, shrink, self._run),
@@ -234,7 +240,7 @@ class _Told:
     def _settled(self, shrink: float | None, kept: float | None) -> _Settled:
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
-        if name is None or self._number == 0:
+        if name is None or 0 in {self._number, run.lr}:
             return _Settled()
         balance = EQUILIBRIA[name]
         there = self._told(

@@ -1,18 +1,14 @@
 """HalfLife: how long a weight with zero gradient takes to halve, on a clock."""
 
 import math
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
-from typing import Literal, Self
+from decimal import Decimal
+from typing import Self
 
+from dwindle.decay.clocks import CLOCKS, REMEDY, Clock, clock_named, read_time
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
-
-Clock = Literal["steps", "examples", "epochs", "tokens", "run"]
-
-_REMEDY = 'Write a number and a clock: "3 epochs", "2e9 tokens", "20% of the run".'
 
 
 def _tokens_per_step(run: Run) -> float:
@@ -28,25 +24,6 @@ _STEPS_PER_UNIT: Mapping[Clock, Callable[[Run], float]] = {
     "tokens": lambda run: 1 / _tokens_per_step(run),
     "run": lambda run: float(run.total_steps),
 }
-CLOCKS: tuple[Clock, ...] = tuple(_STEPS_PER_UNIT)
-
-
-def _synonyms() -> dict[str, Clock]:
-    words: dict[str, Clock] = {"of the run": "run", "of run": "run", "run": "run"}
-    for clock in CLOCKS[:-1]:
-        words |= {clock: clock, clock.removesuffix("s"): clock}
-    words |= {"runs": "run", "samples": "examples", "sample": "examples"}
-    return words | {"iterations": "steps", "iteration": "steps"}
-
-
-_WORDS: Mapping[str, Clock] = _synonyms()
-_FACTORS: Mapping[str, int] = {"": 0, "%": -2, "k": 3, "M": 6, "B": 9, "G": 9, "T": 12}
-_TEXT = re.compile(
-    r"\s*(?P<number>[+-]?(?:inf|[\d.,_]+(?:[eE][+-]?\d+)?))"
-    r"\s*(?P<factor>%|[kMBGT](?=\s)|)"  # "5 T tokens", but the T of "5 Tokens" is none
-    r"(?P<clock>[A-Za-z\s]*)"
-)
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?")
 
 
 @dataclass(frozen=True)
@@ -74,35 +51,25 @@ class HalfLife:
 
     def __post_init__(self) -> None:
         if self.clock not in CLOCKS:
-            raise UnknownNameError.among("clock", self.clock, CLOCKS, _REMEDY)
+            raise UnknownNameError.among("clock", self.clock, CLOCKS, REMEDY)
         if not self.value > 0:
-            raise RangeError("half_life", self.value, "above 0", _REMEDY)
+            raise RangeError("half_life", self.value, "above 0", REMEDY)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read "3 epochs", "1.5e9 tokens", "50k examples" or "20% of the run".
 
         Args:
-            text: A number, perhaps with %, k, M, B, G or T, and a clock. A percentage
-                is always one of the run.
+            text: A number as :func:`~dwindle.decay.written.read_number` has it, and a
+                clock. A percentage is always one of the run.
 
         Raises:
             RangeError: If the text is not a number and a clock.
             UnknownNameError: If the clock is not one that dwindle knows.
 
         """
-        match = _TEXT.fullmatch(text)
-        number = _number(match["number"]) if match else None
-        if match is None or number is None:
-            raise RangeError("half_life", repr(text), "a number and a clock", _REMEDY)
-        word, is_percentage = match["clock"], match["factor"] == "%"
-        clock = _clock_named("run" if is_percentage and not word.strip() else word)
-        if is_percentage and clock != "run":
-            raise RangeError(
-                "half_life", repr(text), "a percentage of the run", _REMEDY
-            )
-        # Decimal, so that "20%" is the float nearest to 0.2 and prints as 20% again.
-        return cls(float(number.scaleb(_FACTORS[match["factor"]])), clock)
+        value, clock = read_time("half_life", text)
+        return cls(value, clock)
 
     def __str__(self) -> str:
         if self.clock == "run":
@@ -128,24 +95,7 @@ class HalfLife:
             UnknownNameError: If there is no such clock.
 
         """
-        return cls(half_life_steps / _STEPS_PER_UNIT[_clock_named(clock)](run), clock)
-
-
-def _number(text: str) -> Decimal | None:
-    """Read 1.5e9, 50_000 or 1,281,167; a decimal comma (1,5) is refused."""
-    if "," in text and not _THOUSANDS.fullmatch(text):
-        return None
-    try:
-        return Decimal(text.replace(",", ""))
-    except InvalidOperation:
-        return None
-
-
-def _clock_named(word: str) -> Clock:
-    clock = _WORDS.get(" ".join(word.lower().split()))
-    if clock is None:
-        raise UnknownNameError.among("clock", word, CLOCKS, _REMEDY)
-    return clock
+        return cls(half_life_steps / _STEPS_PER_UNIT[clock_named(clock)](run), clock)
 
 
 def _plain(number: Decimal) -> str:

@@ -4,9 +4,34 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from dwindle.decay.half_life import Clock
+from dwindle.decay.clocks import Clock
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 from dwindle.errors.nearest import nearest_names
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What an optimizer takes beside its lr and decay: defaults, None where it has not.
+
+    Args:
+        momentum: Momentum of SGD's kind.
+        dampening: Its dampening.
+        nesterov: Whether it is Nesterov's.
+        betas: Decay rates of the moments; some have three.
+        needs_momentum: Whether it refuses to run without a momentum above 0.
+        dampening_is_flag: Whether dampening is either 0 or equal to the momentum.
+
+    """
+
+    momentum: float | None = None
+    dampening: float | None = None
+    nesterov: bool | None = None
+    betas: tuple[float, ...] | None = None
+    needs_momentum: bool = False
+    dampening_is_flag: bool = False
+
+
+NO_OPTIONS = Options()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,11 +55,11 @@ class Knob:
         scale: What the family reads instead of the number x: a key of ``SCALES``.
         timescale: Whether the number on ``clock`` is the time until 1/e is left, 1/s
             steps, instead of one half.
-        takes_momentum: Whether the momentum of a run acts on the knob's optimizer.
         update: Algorithm that takes the step beside the decay, a variant after a colon;
             two optimizers of one update take the same steps where their decay and their
             other options are the same. Empty where that is not known.
         epsilon: What an adaptive optimizer adds to the gradient's size by default.
+        options: Momentum and betas of its optimizer, with their defaults.
         default: Value that the library takes if one types nothing; None if it has none.
         skips: Weights that the knob leaves alone by default.
         skips_nothing: Whether biases and norms decay too.
@@ -58,9 +83,9 @@ class Knob:
     equilibrium: str | None = None
     scale: str = ""
     timescale: bool = False
-    takes_momentum: bool = True
     update: str = ""
     epsilon: float = 0.0
+    options: Options = NO_OPTIONS
     default: float | None = None
     skips: str = ""
     skips_nothing: bool = False

@@ -17,6 +17,7 @@ from dwindle.decay.half_life import (
     shrink_from_half_life,
 )
 from dwindle.decay.knob import Knob
+from dwindle.decay.own_facts import refuse_lacking
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict
 from dwindle.decay.run import Run
@@ -130,6 +131,8 @@ def rescale(value: Value, knob: str, *, before: Run, after: Run) -> Rescaling:
 
     """
     setting = read_setting(value, knob)
+    for run in (before, after):
+        refuse_lacking((setting.knob, run))
     return Rescaling(
         knob=setting.knob.name,
         before=explain_setting(setting, before),

@@ -6,16 +6,36 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
+from dwindle.decay.clocks import read_time
+from dwindle.decay.dtypes import DIGITS, dtype_named
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.stretches import Rates
-from dwindle.decay.written import READERS, said_of
-from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+from dwindle.decay.written import LIST_READERS, READERS, plain_number, said_of
+from dwindle.errors import MissingFactError, RangeError
 
-DTYPES = ("float64", "float32", "bfloat16", "float16")
+DTYPES = tuple(DIGITS)
+
+
+class _Unsaid:
+    """Marks a fact that nobody gave: where a library has a default, that one holds."""
+
+
+class _UnsaidNumber(_Unsaid, float):
+    """A number to go on with where neither the user nor a library has one."""
+
+
+class _UnsaidPair(_Unsaid, tuple[float, float]):
+    """The same for two numbers."""
+
+    __slots__ = ()
+
+
+_NO_MOMENTUM = _UnsaidNumber(0.0)
+_USUAL_BETAS = _UnsaidPair((0.9, 0.999))
 
 # fact: (what must hold, whether it does)
 _RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
-    "lr": ("a finite number above 0", lambda x: 0 < x < math.inf),
+    "lr": ("a finite number, 0 or more", lambda x: 0 <= x < math.inf),
     "momentum": ("in [0, 1)", lambda x: 0 <= x < 1),
     "dampening": ("in [0, 1)", lambda x: 0 <= x < 1),
     "betas": ("two numbers in [0, 1)", lambda x: len(x) == 2 and _all_below_one(x)),  # noqa: PLR2004
@@ -49,11 +69,13 @@ class Run:
     """The facts of a training; whatever is not known stays None.
 
     A formula that needs a fact that is None raises an error that names both. A number
-    may come as text, as YAML has 1e-3; ``read_as`` says then what was understood.
+    may come as text, as YAML has 1e-3; ``read_as`` says then what was understood. Of
+    momentum, dampening, nesterov and betas, what is not given is the default of the
+    optimizer's own library.
 
     Args:
-        lr: Peak learning rate, above 0.
-        schedule: How the lr goes over the run.
+        lr: Peak learning rate, 0 or more.
+        schedule: How the lr goes over the run; or only its shape, ``"cosine"``.
         momentum: Momentum of SGD, in [0, 1).
         dampening: Dampening of SGD's momentum, in [0, 1).
         nesterov: Whether the momentum is Nesterov's, as torch.optim.SGD has it.
@@ -67,18 +89,22 @@ class Run:
         depth: Hidden layers.
         units: Sizes of all layers, inputs first and outputs last.
         parameters: Number of the network's weights, where ``units`` cannot say it.
-        dtype: Number format that the weights are kept in.
+        dtype: Number format that the weights are kept in: ``"bfloat16"``, ``"bf16"``,
+            ``torch.bfloat16``.
         gradient_rms: Root mean square of one weight's gradient in a step, noise
             included; Adam's state has it as the root of ``exp_avg_sq``.
 
     Raises:
         RangeError: If a fact is impossible or two facts contradict each other.
-        UnknownNameError: If ``dtype`` is not a format that dwindle knows.
+        UnknownNameError: If ``dtype`` or ``schedule`` is not one that dwindle knows.
+        MissingFactError: If a warm-up in steps or epochs lacks the length of the run.
 
     Example:
         >>> run = Run(lr=0.1, batch_size=128, dataset_size=50_000, epochs=200)
         >>> run.steps_per_epoch, run.total_steps
         (391, 78200)
+        >>> Run(schedule="cosine", dtype="bf16").dtype
+        'bfloat16'
         >>> Run(lr="1e-3").read_as
         ("lr: '1e-3' was read as 0.001.",)
 
@@ -86,10 +112,10 @@ class Run:
 
     lr: float | None = None
     schedule: Schedule = field(default_factory=Schedule)
-    momentum: float = 0.0
-    dampening: float = 0.0
-    nesterov: bool = False
-    betas: tuple[float, float] = (0.9, 0.999)
+    momentum: float = _NO_MOMENTUM
+    dampening: float = _NO_MOMENTUM
+    nesterov: bool | None = None
+    betas: tuple[float, float] = _USUAL_BETAS
     batch_size: int | None = None
     dataset_size: int | None = None
     epochs: float | None = None
@@ -104,35 +130,72 @@ class Run:
     read_as: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        self._read_texts()
-        # A list of units is as good, but a run is a key of the caches.
-        if self.units is not None:
-            object.__setattr__(self, "units", tuple(self.units))
+        self._read_numbers()
+        if isinstance(self.schedule, str):
+            shape: Any = self.schedule  # Any: whether it is a shape is checked there
+            self._set("schedule", Schedule(shape=shape))
+        self._set("dtype", dtype_named(self.dtype))
         for name, (must, holds) in _RANGES.items():
             value = getattr(self, name)
             if value is not None and not holds(value):
                 raise RangeError(name, value, must)
-        if self.dtype not in DTYPES:
-            raise UnknownNameError.among("dtype", self.dtype, DTYPES)
         self._refuse_contradictions()
+        if self.schedule.has_counted_warmup:
+            self._set("schedule", self._with_warmup_as_share())
 
-    def _read_texts(self) -> None:
+    def _set(self, name: str, value: object) -> None:
+        object.__setattr__(self, name, value)
+
+    def _read_numbers(self) -> None:
         """Read the numbers that came as text, as YAML has 1e-3, and say how."""
         said = []
         for name, read in READERS.items():
-            text = getattr(self, name)
-            if isinstance(text, str):
-                object.__setattr__(self, name, read(name, text))
-                said.append(said_of(name, text, getattr(self, name)))
-        object.__setattr__(self, "read_as", tuple(filter(None, said)))
+            given = getattr(self, name)
+            if isinstance(given, str):
+                self._set(name, read(name, given))
+                said.append(said_of(name, given, getattr(self, name)))
+            elif given is not None and not isinstance(given, int | float):
+                self._set(name, plain_number(name, given))
+        self._set("read_as", tuple(filter(None, said)))
+        for name, read_list in LIST_READERS.items():
+            given = getattr(self, name)
+            if isinstance(given, str):
+                self._set(name, read_list(name, given))
+            elif isinstance(given, list):  # as good, but a run is a key of the caches
+                self._set(name, tuple(given))
+
+    def _with_warmup_as_share(self) -> Schedule:
+        # A half-life is a time as well; its module imports this one.
+        from dwindle.decay.half_life import HalfLife
+
+        time = HalfLife(*read_time("warmup", str(self.schedule.warmup)))
+        steps = self.total_steps
+        return self.schedule.warmed_up_for(time.in_steps(self), steps=steps)
+
+    def is_said(self, fact: str) -> bool:
+        """Return whether somebody gave the fact, be it with the value of a default.
+
+        Example:
+            >>> Run(momentum=0.0).is_said("momentum"), Run().is_said("momentum")
+            (True, False)
+
+        """
+        value = getattr(self, fact)
+        return value is not None and not isinstance(value, _Unsaid)
 
     def _refuse_contradictions(self) -> None:
         batch, data = self.batch_size, self.dataset_size
         if batch is not None and data is not None and batch > data:
-            raise RangeError("batch_size", batch, f"at most dataset_size, {data}")
+            remedy = (
+                "One batch holds the whole set then, and so does a step: give "
+                f"batch_size={data}."
+            )
+            must = f"at most dataset_size, {data}"
+            raise RangeError("batch_size", batch, must, remedy)
         if self.nesterov and not (self.momentum > 0 and self.dampening == 0):
             must = "above 0, and dampening 0, with nesterov (torch.optim.SGD insists)"
-            raise RangeError("momentum", self.momentum, must)
+            remedy = "Give momentum=0.9, for example, beside nesterov."
+            raise RangeError("momentum", self.momentum, must, remedy)
         planned = self._steps_of_epochs()
         if None not in (planned, self.steps) and planned != self.steps:
             must = f"{planned}, as epochs, dataset_size and batch_size say"

@@ -2,14 +2,19 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
+from dwindle.decay.clocks import read_time
 from dwindle.decay.stretches import Rates, Stretch
+from dwindle.decay.written import read_number
 from dwindle.errors import RangeError, UnknownNameError
 
 Shape = Literal["constant", "linear", "cosine", "wsd"]
+_WARMUP_REMEDY = (
+    'Write a share of the steps, 0.05 or "5%", or count it: "500 steps", "5 epochs".'
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +34,9 @@ class Schedule:
 
     Args:
         shape: What happens after the warm-up.
-        warmup: Share of all steps that the lr rises, in [0, 1).
+        warmup: Share of all steps that the lr rises, in [0, 1); or a text with a clock,
+            "500 steps" or "5 epochs", which a :class:`~dwindle.decay.run.Run` divides
+            by its length.
         final: Fraction of the peak that a falling schedule heads for, in [0, 1].
         decay_share: Share of all steps in which ``wsd`` falls, in (0, 1].
 
@@ -54,20 +61,53 @@ class Schedule:
     def __post_init__(self) -> None:
         if self.shape not in get_args(Shape):
             raise UnknownNameError.among("schedule", self.shape, get_args(Shape))
-        if not 0 <= self.warmup < 1:
+        for name in ("warmup", "final", "decay_share"):
+            self._read_text(name)
+        if not self.has_counted_warmup and not 0 <= self.warmup < 1:
             must = "a share of the steps in [0, 1)"
-            remedy = "A warm-up counted in steps is divided by the steps of the run."
-            raise RangeError("warmup", self.warmup, must, remedy)
+            raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
         if not 0 <= self.final <= 1:
             raise RangeError("final", self.final, "a fraction of the peak in [0, 1]")
         if not 0 < self.decay_share <= 1:
             raise RangeError("decay_share", self.decay_share, "a share in (0, 1]")
         # Shares that are written as decimals may add up to 1 and a rounding error.
-        if self.shape == "wsd" and self.warmup + self.decay_share > 1 + 1e-12:
+        falls_last = self.shape == "wsd" and not self.has_counted_warmup
+        if falls_last and self.warmup + self.decay_share > 1 + 1e-12:
             room = (
                 "at most 1 together with decay_share, for the fall starts at the peak"
             )
             raise RangeError("warmup", self.warmup, room)
+
+    def _read_text(self, name: str) -> None:
+        text = getattr(self, name)
+        if not isinstance(text, str):
+            return
+        number = read_number(text)
+        if number is None and name == "warmup":
+            count, clock = read_time(name, text, _WARMUP_REMEDY)
+            # A count waits for a run, and stays the text that it was.
+            number = count if clock == "run" or count <= 0 else None
+        elif number is None:
+            raise RangeError(name, repr(text), "a number", f"Write {name}=0.1.")
+        if number is not None:
+            object.__setattr__(self, name, number)
+
+    @property
+    def has_counted_warmup(self) -> bool:
+        """Whether the warm-up is still a text that counts steps or epochs."""
+        return isinstance(self.warmup, str)
+
+    def warmed_up_for(self, count: float, *, steps: int) -> "Schedule":
+        """Return the schedule with a warm-up of so many of ``steps`` steps.
+
+        Raises:
+            RangeError: If the warm-up is not shorter than the run.
+
+        """
+        if not count < steps:
+            must = f"shorter than the run, {steps:,} steps"
+            raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
+        return replace(self, warmup=round(count) / steps)
 
     @property
     def is_constant(self) -> bool:
@@ -102,6 +142,12 @@ class Schedule:
         """
         if steps < 1:
             raise RangeError("steps", steps, "at least 1")
+        if self.has_counted_warmup:
+            count, clock = read_time("warmup", str(self.warmup), _WARMUP_REMEDY)
+            if clock != "steps":
+                must = "a share or steps where no run says how long an epoch is"
+                raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
+            return self.warmed_up_for(count, steps=steps).rates(steps)
         peak = round(self.warmup * steps)
         rise = Stretch(start=0, stop=peak, at=lambda step: (step + 1) / (peak + 1))
         after = _AFTER_WARMUP[self.shape](self, peak, steps)

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from dwindle.decay.coordinates import facts_of
 from dwindle.decay.knob import Knob
+from dwindle.decay.own_facts import resolved
 from dwindle.decay.penalties import PENALTIES
 from dwindle.decay.run import Run
 
@@ -92,7 +92,7 @@ def update_line(knob: Knob, number: float, run: Run) -> str:
         'b ← 0.9·b + g + 0.0005·w; w ← w − η·b  (η: the peak lr)'
 
     """
-    line = _line(knob, number, facts_of(knob, run))
+    line = _line(knob, number, resolved(knob, run))
     letters = [
         told
         for letter, told in _LETTERS.items()

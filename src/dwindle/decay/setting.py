@@ -3,8 +3,9 @@
 import math
 from dataclasses import dataclass
 
+from dwindle.decay.clocks import Clock
 from dwindle.decay.coordinates import penalty_convention_of
-from dwindle.decay.half_life import Clock, HalfLife
+from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.decay.run import Run

@@ -35,8 +35,9 @@ class UnknownNameError(DwindleError, LookupError):
     def among(cls, kind: str, name: str, valid: Iterable[str], hint: str = "") -> Self:
         """Return the error with the nearest of the valid names, all if none is near."""
         names = sorted(valid)
-        near = nearest_names(name, names)
-        return cls(kind, name, tuple(near or names), hint)
+        typed = name if isinstance(name, str) else repr(name)
+        near = nearest_names(typed, names)
+        return cls(kind, typed, tuple(near or names), hint)
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text: the kind, the name, the nearest names."""

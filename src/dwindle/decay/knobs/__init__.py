@@ -1,6 +1,7 @@
 """The table of knobs: what each number means, its default, and where that was read."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 from dwindle.decay.knob import Knob, resolve
@@ -12,6 +13,7 @@ from dwindle.decay.knobs.of_timm import TIMM_KNOBS
 from dwindle.decay.knobs.of_torch import TORCH_KNOBS
 from dwindle.decay.knobs.of_torch_libraries import TORCH_LIBRARY_KNOBS
 from dwindle.decay.knobs.of_trainers import TRAINER_KNOBS
+from dwindle.decay.knobs.options import options_of
 from dwindle.decay.knobs.rates import RATE_KNOBS
 
 __all__ = ["KNOBS", "Knob", "knobs", "resolve_knob"]
@@ -28,7 +30,9 @@ _ALL = (
     *PAPER_KNOBS,
 )
 
-KNOBS: Mapping[str, Knob] = MappingProxyType({knob.name: knob for knob in _ALL})
+KNOBS: Mapping[str, Knob] = MappingProxyType(
+    {knob.name: replace(knob, options=options_of(knob.name)) for knob in _ALL}
+)
 
 
 def knobs() -> tuple[Knob, ...]:

@@ -84,7 +84,6 @@ def _sgd(name: str, penalty: str, note: str) -> Knob:
         formula="w ← w − lr·alpha·w after every example (l1_ratio 0)",
         unit=_COEFFICIENT,
         family="coupled-sgd",
-        takes_momentum=False,
         penalty=penalty,
         default=1e-4,
         skips=_INTERCEPT,

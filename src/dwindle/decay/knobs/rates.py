@@ -1,6 +1,6 @@
 """Rates as knobs: half-lives on every clock, and the shrink itself."""
 
-from dwindle.decay.half_life import CLOCKS
+from dwindle.decay.clocks import CLOCKS
 from dwindle.decay.knob import Knob
 
 
