@@ -1,6 +1,7 @@
 """Settings: what a person types is read as meant, or refused with what to type."""
 
 import math
+from decimal import Decimal
 
 import pytest
 
@@ -16,6 +17,12 @@ from dwindle.errors import RangeError, UnknownNameError
         (5e-4, "torch.SGD", "torch.optim.SGD", 5e-4),
         ("1e-3", "torch.SGD", "torch.optim.SGD", 1e-3),
         (" 0 ", "torch.SGD", "torch.optim.SGD", 0.0),
+        ("1/32768", "torch.SGD", "torch.optim.SGD", 2.0**-15),
+        ("0.1%", "torch.AdamW", "torch.optim.AdamW", 1e-3),
+        ("2**-15", "torch.AdamW", "torch.optim.AdamW", 2.0**-15),
+        ("50k", "half-life:steps", "half-life:steps", 50_000.0),
+        ("1/4", "half-life:run", "half-life:run", 0.25),
+        (Decimal("0.1"), "torch.AdamW", "torch.optim.AdamW", 0.1),
         (2, "torch.AdamW", "torch.optim.AdamW", 2.0),
         ("0.1%", "shrink", "shrink", 1e-3),
         ("3 epochs", "half-life", "half-life:epochs", 3.0),
@@ -45,7 +52,7 @@ def test_what_is_typed_is_read(value, knob, name, number):
         ),
         ("", "torch.SGD", "must be a number. Got ''"),
         (None, "torch.SGD", "must be a number. Got None"),
-        ("10%", "torch.SGD", "must be a number. Got '10%'"),
+        ("10 %%", "torch.SGD", "must be a number. Got '10 %%'"),
         (HalfLife(3, "epochs"), "torch.SGD", "torch.optim.SGD must be a number"),
         (
             -1e-3,

@@ -7,6 +7,8 @@ from types import MappingProxyType
 from typing import Any
 
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
+from dwindle.decay import written
+from dwindle.decay.clocks import read_time
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UsageError
@@ -24,6 +26,24 @@ def _read_sizes(option: str, text: str) -> tuple[int, ...]:
         raise RangeError(option, repr(text), must, remedy) from None
 
 
+def _read_pair(option: str, text: str) -> tuple[float, ...]:
+    try:
+        return tuple(read_share(option, beta) for beta in text.split(","))
+    except RangeError:
+        must = "two numbers with a comma between them"
+        remedy = f"Write {option} 0.9,0.95."
+        raise RangeError(option, repr(text), must, remedy) from None
+
+
+def _read_warmup(option: str, text: str) -> float | str:
+    """Read a share; a count with its clock stays text until the run is known."""
+    number = written.read_number(text)
+    if number is not None:
+        return read_share(option, text)
+    read_time(option, text, f'Write {option} 5%, "500 steps" or "5 epochs".')
+    return text
+
+
 @dataclass(frozen=True)
 class Fact:
     """One fact: the field of Run (or of its schedule) that an option says."""
@@ -33,11 +53,12 @@ class Fact:
     metavar: str
     help: str
     read: Callable[[str, str], object]
+    also: tuple[str, ...] = ()
 
     @property
     def option(self) -> Option:
         """The option whose text holds the fact, once or before and after."""
-        return Option(self.name, self.help, self.metavar, group=GROUP)
+        return Option(self.name, self.help, self.metavar, group=GROUP, also=self.also)
 
 
 FACTS = (
@@ -47,16 +68,74 @@ FACTS = (
         "LR",
         "learning rate at its peak; 1e-3:linear or 1e-3:sqrt goes with the batch",
         read_number,
+        ("--learning-rate", "--max-lr", "--peak-lr", "--eta"),
     ),
-    Fact("momentum", "--momentum", "SHARE", "momentum of SGD", read_share),
+    Fact("momentum", "--momentum", "SHARE", "momentum of SGD", read_share, ("--mu",)),
     Fact("dampening", "--dampening", "SHARE", "its dampening", read_share),
-    Fact("batch_size", "--batch-size", "N", "examples in a step", read_whole),
-    Fact("dataset_size", "--dataset-size", "N", "examples in an epoch", read_whole),
-    Fact("epochs", "--epochs", "N", "length of the run in epochs", read_number),
-    Fact("steps", "--steps", "N", "length in steps, instead of epochs", read_whole),
-    Fact("shape", "--schedule", "NAME", "constant, linear, cosine, wsd", read_text),
-    Fact("warmup", "--warmup", "SHARE", "share of steps that the lr rises", read_share),
-    Fact("final", "--final-lr", "SHARE", "last lr as a share of the peak", read_share),
+    Fact(
+        "betas",
+        "--betas",
+        "B,B",
+        "of Adam's kind: 0.9,0.95",
+        _read_pair,
+        ("--beta", "--beta1", "--beta2", "--adam-betas"),
+    ),
+    Fact(
+        "batch_size",
+        "--batch-size",
+        "N",
+        "examples in a step",
+        read_whole,
+        ("--batch", "--bs", "--batchsize", "--global-batch-size"),
+    ),
+    Fact(
+        "dataset_size",
+        "--dataset-size",
+        "N",
+        "examples in an epoch",
+        read_whole,
+        ("--dataset", "--data", "--examples", "--samples", "--train-size"),
+    ),
+    Fact(
+        "epochs",
+        "--epochs",
+        "N",
+        "length of the run in epochs",
+        read_number,
+        ("--epoch", "--num-epochs", "--num-train-epochs"),
+    ),
+    Fact(
+        "steps",
+        "--steps",
+        "N",
+        "length in steps, instead of epochs",
+        read_whole,
+        ("--step", "--iterations", "--iters", "--max-steps", "--total-steps"),
+    ),
+    Fact(
+        "shape",
+        "--schedule",
+        "NAME",
+        "constant, linear, cosine, wsd",
+        read_text,
+        ("--scheduler", "--lr-schedule", "--lr-scheduler", "--lr-scheduler-type"),
+    ),
+    Fact(
+        "warmup",
+        "--warmup",
+        "SHARE",
+        'of the steps, while the lr rises; or "5 epochs"',
+        _read_warmup,
+        ("--warmup-steps", "--warmup-epochs", "--warmup-ratio", "--warm-up"),
+    ),
+    Fact(
+        "final",
+        "--final-lr",
+        "SHARE",
+        "last lr as a share of the peak",
+        read_share,
+        ("--min-lr", "--end-lr", "--lr-min"),
+    ),
     Fact(
         "decay_share",
         "--decay-share",
@@ -70,6 +149,7 @@ FACTS = (
         "N",
         "tokens in an example: the sequence length",
         read_number,
+        ("--seq-len", "--sequence-length", "--block-size", "--context-length"),
     ),
     Fact("batch_tokens", "--batch-tokens", "N", "tokens in a step", read_whole),
     Fact("tokens", "--tokens", "N", "length of the run in tokens", read_number),
@@ -81,18 +161,24 @@ FACTS = (
         read_number,
     ),
     Fact("width", "--width", "N", "units of a hidden layer", read_whole),
-    Fact("depth", "--depth", "N", "hidden layers", read_whole),
+    Fact("depth", "--depth", "N", "hidden layers", read_whole, ("--layers",)),
     Fact("parameters", "--parameters", "N", "weights of the network", read_whole),
     Fact("units", "--units", "N,N,..", "all layers: 784,256,256,10", _read_sizes),
     Fact(
-        "dtype", "--dtype", "NAME", "float32, bfloat16: what holds weights", read_text
+        "dtype",
+        "--dtype",
+        "NAME",
+        "float32, bfloat16: what holds weights",
+        read_text,
+        ("--precision", "--torch-dtype"),
     ),
 )
 # An lr that goes with the batch: --lr 1e-3:linear.
 LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
 SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
 NESTEROV = Option("--nesterov", "Nesterov's momentum", group=GROUP)
-FACT_OPTIONS = (*(fact.option for fact in FACTS), NESTEROV)
+NO_NESTEROV = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
+FACT_OPTIONS = (*(fact.option for fact in FACTS), NESTEROV, NO_NESTEROV)
 
 
 @dataclass(frozen=True)
@@ -100,14 +186,19 @@ class WrittenFacts:
     """What was typed, fact by fact; each may be one value or ``before:after``."""
 
     texts: Mapping[str, str]
-    nesterov: bool
+    nesterov: bool | None
 
     @classmethod
     def from_words(cls, words: Mapping[str, Any]) -> "WrittenFacts":  # None or str
         """Gather the facts among the keyword arguments of a command."""
         given = {fact.field: words[fact.option.argument] for fact in FACTS}
         texts = {field: text for field, text in given.items() if text is not None}
-        return cls(texts, bool(words[NESTEROV.argument]))
+        with_it, without = words[NESTEROV.argument], words[NO_NESTEROV.argument]
+        if with_it and without:
+            must = "Momentum must be of one kind."
+            got = f"{NESTEROV.name} and {NO_NESTEROV.name}"
+            raise UsageError(must, got, "Leave one of them out.")
+        return cls(texts, bool(with_it) if with_it or without else None)
 
     @property
     def is_change(self) -> bool:
@@ -163,7 +254,7 @@ class WrittenFacts:
         if power is not None:
             before = self.known(0)
             known["lr"] = before["lr"] * _batch_ratio(before, known) ** power
-        return known | ({"nesterov": True} if self.nesterov else {})
+        return known if self.nesterov is None else known | {"nesterov": self.nesterov}
 
     def _side(self, side: int) -> Run:
         known = self.known(side)

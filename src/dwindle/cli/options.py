@@ -4,9 +4,11 @@ import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import click
 
+from dwindle.decay import written
 from dwindle.errors import RangeError, UnknownNameError, UsageError
 
 GENERAL = "Options"
@@ -18,12 +20,8 @@ def read_text(_: str, text: str) -> str:
 
 
 def read_number(option: str, text: str) -> float:
-    """Read 0.1, 3e-4 or 1_000; a text without a number in it is refused."""
-    number = _number(text)
-    if math.isnan(number):
-        remedy = f"Write {option} 0.1, or {option} 3e-4."
-        raise RangeError(option, repr(text), "a number", remedy)
-    return number
+    """Read 0.1, 3e-4, 1/32768, 1_000 or 1.28M; a text that is no number is refused."""
+    return _number(option, text, "a number", "3e-4")
 
 
 def read_share(option: str, text: str) -> float:
@@ -34,28 +32,24 @@ def read_share(option: str, text: str) -> float:
         (0.1, 0.1)
 
     """
-    number = _number(text.removesuffix("%"))
-    if math.isnan(number):
-        remedy = f"Write {option} 0.1, or {option} 10%."
-        raise RangeError(option, repr(text), "a share", remedy)
-    return number / 100 if text.endswith("%") else number
+    return _number(option, text, "a share", "10%")
 
 
 def read_whole(option: str, text: str) -> int:
-    """Read 512 or 1e6; a fraction is refused."""
-    number = _number(text)
-    if not number.is_integer():  # neither is inf
+    """Read 512, 50k or 1e6; a fraction is refused."""
+    number = written.read_number(text)
+    if number is None or not number.is_integer():  # neither are inf and nan
         remedy = f"Write {option} 512, or {option} 1e6."
         raise RangeError(option, repr(text), "a whole number", remedy)
     return int(number)
 
 
-def _number(text: str) -> float:
-    """Return the number that a text is, NaN if it is none."""
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
+def _number(option: str, text: str, must: str, example: str) -> float:
+    number = written.read_number(text)
+    if number is None or math.isnan(number):
+        remedy = f"Write {option} 0.1, or {option} {example}."
+        raise RangeError(option, repr(text), must, remedy)
+    return number
 
 
 @dataclass(frozen=True)
@@ -63,7 +57,8 @@ class Option:
     """One word of a command line.
 
     ``name`` is ``--lr``, or without dashes a place of its own (``KNOB=VALUE``).
-    ``metavar`` stands for the value; an option without one is a flag.
+    ``metavar`` stands for the value; an option without one is a flag. ``also`` are names
+    that other tools give it: who types one is told this one.
     """
 
     name: str
@@ -72,6 +67,7 @@ class Option:
     read: Callable[[str, str], object] = read_text
     required: bool = False
     group: str = GENERAL
+    also: tuple[str, ...] = ()
 
     @property
     def is_place(self) -> bool:
@@ -121,17 +117,39 @@ def read_words(
     try:
         given = parser.make_context(command, list(words)).params
     except click.NoSuchOption as error:
-        names = [option.name for option in options if not option.is_place]
-        hint = f"{command} --help lists all options."
-        raise UnknownNameError.among("option", error.option_name, names, hint) from None
+        raise _unknown(command, error.option_name, options) from None
     except click.UsageError as error:
         must = f"{command}: {error.format_message().rstrip('.')}."
         got = " ".join(words) or "no words"
-        raise UsageError(must, got, _HOW.format(command)) from None
+        remedy = _joined_setting(words) or _HOW.format(command)
+        raise UsageError(must, got, remedy) from None
     return {
         option.argument: _value(command, option, given[option.argument])
         for option in options
     }
+
+
+def _unknown(
+    command: str, typed: str, options: Sequence[Option]
+) -> UnknownNameError:
+    """Offer what another tool's name means here, else what looks like it."""
+    hint = f"{command} --help lists all options."
+    usual = typed.casefold().replace("_", "-")
+    meant = [option for option in options if usual in option.also]
+    if meant:
+        told = f"{meant[0].name}: {meant[0].help}. {hint}"
+        return UnknownNameError("option", typed, (meant[0].name,), told)
+    names = [option.name for option in options if not option.is_place]
+    return UnknownNameError.among("option", typed, names, hint)
+
+
+def _joined_setting(words: Sequence[str]) -> str:
+    """Say how to write a knob and its value that came as two words."""
+    for knob, value in pairwise(words):
+        is_name = not knob.startswith("-") and "=" not in knob
+        if is_name and written.read_number(value) is not None:
+            return f"Write {knob}={value}, in one word."
+    return ""
 
 
 _HOW = "{} --help shows how to write it; quote what belongs together."

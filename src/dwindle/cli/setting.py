@@ -1,12 +1,15 @@
 """KNOB=VALUE: the one word in which a person says what is typed where."""
 
 from dwindle.cli.options import Option
-from dwindle.errors import UsageError
+from dwindle.decay.libraries import matching_knobs
+from dwindle.decay.written import read_number
+from dwindle.errors import DwindleError, UsageError
 
 SETTING = Option(
     "KNOB=VALUE",
     'what is typed where: torch.optim.AdamW=0.1, half-life="3 epochs"',
     required=True,
+    also=("--wd", "--weight-decay", "--decay", "--l2", "--knob"),
 )
 
 
@@ -19,14 +22,30 @@ def split_setting(text: str) -> tuple[str, str]:
     Example:
         >>> split_setting("half-life=3 epochs")
         ('half-life', '3 epochs')
+        >>> split_setting("0.1=torch.AdamW")
+        ('torch.AdamW', '0.1')
 
     """
-    knob, _, value = text.partition("=")
-    if not knob.strip() or not value.strip():
+    knob, _, value = (part.strip() for part in text.partition("="))
+    if not knob or not value:
         must = "KNOB=VALUE must be a knob and its value, joined by =."
-        remedy = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
-        raise UsageError(must, repr(text), remedy)
-    return knob.strip(), value.strip()
+        raise UsageError(must, repr(text), _remedy(knob or value))
+    if read_number(knob) is not None and read_number(value) is None:
+        return value, knob
+    return knob, value
+
+
+def _remedy(word: str) -> str:
+    if read_number(word) is not None:
+        return (
+            f"Say where {word} is typed: torch.optim.SGD={word}, for example, or "
+            f"torch.optim.AdamW={word}."
+        )
+    try:
+        name = matching_knobs(word)[0].name
+    except DwindleError:
+        return 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
+    return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."
 
 
 def number(value: float | None) -> str:

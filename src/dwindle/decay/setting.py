@@ -9,6 +9,7 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.decay.run import Run
+from dwindle.decay.written import plain_number, read_number
 from dwindle.errors import RangeError
 
 Value = float | str | HalfLife
@@ -71,11 +72,10 @@ def _clocked(clock: Clock) -> Knob:
 
 
 def _is_plain_number(value: Value) -> bool:
-    try:
-        float(value)  # type: ignore[arg-type]  # a HalfLife is no number: TypeError
-    except (TypeError, ValueError):
-        return False
-    return True
+    """Return whether it is a number without a clock: a percentage is one of the run."""
+    if isinstance(value, str):
+        return "%" not in value and read_number(value) is not None
+    return not isinstance(value, HalfLife)
 
 
 def _half_life(value: Value, knob: Knob) -> Setting:
@@ -89,14 +89,13 @@ def _half_life(value: Value, knob: Knob) -> Setting:
 
 
 def _number(knob: Knob, value: Value) -> float:
-    text = str(value).strip()
-    percent = text.endswith("%") and knob.name == "shrink"
-    try:
-        number = float(text.removesuffix("%") if percent else value)  # type: ignore[arg-type]  # TypeError
-    except (TypeError, ValueError):
+    number = None if isinstance(value, HalfLife) else value
+    if isinstance(value, str):
+        number = read_number(value)
+    if number is None:
         remedy = f"Write {knob.name}=1e-3."
-        raise RangeError(knob.name, repr(value), "a number", remedy) from None
-    return number / 100 if percent else number
+        raise RangeError(knob.name, repr(value), "a number", remedy)
+    return plain_number(knob.name, number)
 
 
 def _checked(knob: Knob, number: float) -> float:
