@@ -129,9 +129,7 @@ def read_words(
     }
 
 
-def _unknown(
-    command: str, typed: str, options: Sequence[Option]
-) -> UnknownNameError:
+def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownNameError:
     """Offer what another tool's name means here, else what looks like it."""
     hint = f"{command} --help lists all options."
     usual = typed.casefold().replace("_", "-")

@@ -11,6 +11,7 @@ SETTING = Option(
     required=True,
     also=("--wd", "--weight-decay", "--decay", "--l2", "--knob"),
 )
+_EXAMPLE = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
 
 
 def split_setting(text: str) -> tuple[str, str]:
@@ -29,13 +30,15 @@ def split_setting(text: str) -> tuple[str, str]:
     knob, _, value = (part.strip() for part in text.partition("="))
     if not knob or not value:
         must = "KNOB=VALUE must be a knob and its value, joined by =."
-        raise UsageError(must, repr(text), _remedy(knob or value))
+        raise UsageError(must, repr(text), _remedy(knob))
     if read_number(knob) is not None and read_number(value) is None:
         return value, knob
     return knob, value
 
 
 def _remedy(word: str) -> str:
+    if not word:
+        return _EXAMPLE
     if read_number(word) is not None:
         return (
             f"Say where {word} is typed: torch.optim.SGD={word}, for example, or "
@@ -44,7 +47,7 @@ def _remedy(word: str) -> str:
     try:
         name = matching_knobs(word)[0].name
     except DwindleError:
-        return 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
+        return _EXAMPLE
     return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."
 
 

@@ -147,7 +147,7 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     before = Run() if run is None else run
     after = before if run_after is None else run_after
     source = read_setting(value, knob)
-    target = target_knob(to, after)
+    target = target_knob(to, after, source=source.knob)
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     refuse_lacking((source.knob, before), (target, after))

@@ -1,12 +1,9 @@
 """A knob is a place where somebody types a decay: one record, and its names."""
 
 import re
-from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from dwindle.decay.clocks import Clock
-from dwindle.errors import AmbiguousNameError, UnknownNameError
-from dwindle.errors.nearest import nearest_names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,53 +137,11 @@ class Knob:
         return frozenset(short - {self.name})
 
     @property
+    def library(self) -> str:
+        """The first word of its import path."""
+        return self.name.partition(".")[0]
+
+    @property
     def spellings(self) -> tuple[str, ...]:
         """Name, aliases and short names: all that this knob can be called."""
         return self.name, *self.aliases, *sorted(self.short_names)
-
-
-def resolve(name: str, table: Mapping[str, Knob]) -> Knob:
-    """Find a knob by its name, an alias, or a short name that only one knob has.
-
-    Many libraries have an ``AdamW``: such a word is refused with all that it fits,
-    however one writes its capital letters.
-
-    Raises:
-        AmbiguousNameError: If the short name fits several knobs.
-        UnknownNameError: If it fits none.
-
-    """
-    if name in table:
-        return table[name]
-    found = _matches(name, table.values())
-    if len(found) == 1:
-        return found[0]
-    if found:
-        candidates = tuple(knob.name for knob in found)
-        hint = f"Write {_short_spelling(found[0], table.values())}, for example."
-        raise AmbiguousNameError("knob", name, candidates, hint)
-    near = _nearest(name, table.values())
-    raise UnknownNameError("knob", name, near, "See: dwindle knobs.")
-
-
-def _matches(name: str, knobs: Iterable[Knob]) -> list[Knob]:
-    folded = name.casefold()
-    return [
-        knob for knob in knobs if folded in {each.casefold() for each in knob.spellings}
-    ]
-
-
-def _short_spelling(knob: Knob, knobs: Iterable[Knob]) -> str:
-    """Return the library and the last word where only this knob has them."""
-    short = f"{knob.name.partition('.')[0]}.{knob.name.rpartition('.')[2]}"
-    return short if _matches(short, knobs) == [knob] else knob.name
-
-
-def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
-    """Compare with short names too: a long path hides a typo in its last word."""
-    full_names: dict[str, str] = {}
-    for knob in knobs:  # torch.optim's come first, and keep the words that many share
-        for spelling in knob.spellings:
-            full_names.setdefault(spelling.casefold(), knob.name)
-    found = [full_names[near] for near in nearest_names(name, full_names, limit=12)]
-    return tuple(dict.fromkeys(found))[:4]

@@ -55,12 +55,13 @@ def read_setting(value: Value, knob_name: str) -> Setting:
     return Setting(knob, _checked(knob, _number(knob, value)))
 
 
-def target_knob(name: str, run: Run) -> Knob:
+def target_knob(name: str, run: Run, *, source: Knob | None = None) -> Knob:
     """Find the knob to convert to; a bare half-life gets the best clock that is known.
 
-    That is epochs where an epoch is known, else steps.
+    That is epochs where an epoch is known, else steps. A name that several libraries
+    have is that of the source's own, where it has one.
     """
-    knob = resolve_knob(name)
+    knob = resolve_knob(name, beside=source)
     if not knob.wants_clock:
         return knob
     epoch_is_known = None not in (run.batch_size, run.dataset_size)

@@ -27,9 +27,10 @@ CHECKS = (
 )
 
 _NO_BUILD = "TensorFlow and its addons are not installed with the other frameworks"
+_OLD = "the last release needs a TensorFlow of 2023"
 UNVERIFIED: Mapping[str, str] = {
     "half-life": "it has no clock, and so no number; those with a clock are checked",
     "tf.nn.l2_loss": _NO_BUILD,
-    "tfa.optimizers.AdamW": "the last release needs a TensorFlow of 2023",
-    "tfa.optimizers.SGDW": "the last release needs a TensorFlow of 2023",
+    "tfa.optimizers.AdamW": _OLD,
+    "tfa.optimizers.SGDW": _OLD,
 }

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from dwindle.decay.knob import Knob, resolve
+from dwindle.decay.knob import Knob
 from dwindle.decay.knobs.of_keras import KERAS_KNOBS
 from dwindle.decay.knobs.of_optax import OPTAX_KNOBS
 from dwindle.decay.knobs.of_papers import PAPER_KNOBS
@@ -15,6 +15,7 @@ from dwindle.decay.knobs.of_torch_libraries import TORCH_LIBRARY_KNOBS
 from dwindle.decay.knobs.of_trainers import TRAINER_KNOBS
 from dwindle.decay.knobs.options import options_of
 from dwindle.decay.knobs.rates import RATE_KNOBS
+from dwindle.decay.resolve import resolve
 
 __all__ = ["KNOBS", "Knob", "knobs", "resolve_knob"]
 
@@ -46,10 +47,16 @@ def knobs() -> tuple[Knob, ...]:
     return tuple(KNOBS.values())
 
 
-def resolve_knob(name: str) -> Knob:
+def resolve_knob(name: str, *, beside: Knob | None = None) -> Knob:
     """Find a knob by its name, or by a short name that only one has.
 
-    A word that several libraries have, such as ``AdamW``, needs its library.
+    A word that several libraries have, such as ``AdamW``, needs its library. The class
+    and its argument may be written as one name.
+
+    Args:
+        name: What was typed.
+        beside: The other knob of a conversion: where its library has the name, and only
+            once, that one is meant.
 
     Raises:
         AmbiguousNameError: If the short name fits several knobs; they are listed.
@@ -58,6 +65,10 @@ def resolve_knob(name: str) -> Knob:
     Example:
         >>> resolve_knob("torch.AdamW").name
         'torch.optim.AdamW'
+        >>> resolve_knob("lion", beside=KNOBS["optax.adamw"]).name
+        'optax.lion'
+        >>> resolve_knob("sklearn.Ridge.alpha").name
+        'sklearn.linear_model.Ridge'
 
     """
-    return resolve(name, KNOBS)
+    return resolve(name, KNOBS, beside=beside)

@@ -35,8 +35,9 @@ def _optimizer(
     )
 
 
-def _addons(name: str, *aliases: str) -> Knob:
-    """Build the record of an optimizer of TensorFlow Addons."""
+def _tfa(name: str, note: str = "") -> Knob:
+    """Build the record of an optimizer of TensorFlow Addons: its decay knows no lr."""
+    same = "the same number every step, unless one schedules weight_decay by hand"
     return Knob(
         name=f"tfa.optimizers.{name}",
         formula="w ← w − weight_decay·w: neither lr nor its schedule is in it",
@@ -46,8 +47,8 @@ def _addons(name: str, *aliases: str) -> Knob:
         skips_nothing=True,
         version="tensorflow-addons 0.23.0",
         source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
-        note="the same number every step, unless one schedules weight_decay by hand",
-        aliases=aliases,
+        note=f"{same}; {note}" if note else same,
+        aliases=(f"tensorflow_addons.optimizers.{name}",),
     )
 
 
@@ -70,7 +71,10 @@ KERAS_KNOBS = (
         "SGD", note="decoupled, unlike torch.optim.SGD: momentum does not multiply it"
     ),
     _optimizer(
-        "Adam", equilibrium="adamw", note="decoupled: with a decay it is an AdamW"
+        "Adam",
+        equilibrium="adamw",
+        note="decoupled: with a decay it is an AdamW; the decay= of Keras before 2.11 "
+        "lowered the lr, and was no weight decay",
     ),
     _optimizer("AdamW", 0.004, "adamw"),
     _optimizer("Adamax"),
@@ -128,6 +132,6 @@ KERAS_KNOBS = (
         source="tensorflow/core/kernels/l2loss_op.cc",
         note="half of what keras.regularizers.L2 makes of the same number",
     ),
-    _addons("AdamW", "tensorflow_addons.optimizers.AdamW"),
-    _addons("SGDW"),
+    _tfa("AdamW"),
+    _tfa("SGDW", "momentum does not multiply the decay"),
 )

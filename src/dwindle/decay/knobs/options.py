@@ -41,6 +41,8 @@ _BY_PATH: Mapping[str, Options] = MappingProxyType(
             "keras.optimizers",
             "Adam AdamW Adamax Nadam Lamb ScheduleFreeAdamW",
         ),
+        "tfa.optimizers.AdamW": _ADAM,
+        "tfa.optimizers.SGDW": _SGD_UNDAMPENED,
         **_each(
             Options(momentum=0.9, nesterov=True),
             "sklearn.neural_network",
