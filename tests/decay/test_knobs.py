@@ -7,10 +7,10 @@ import pytest
 from dwindle.decay.coordinates import SCALES, family_of, penalty_convention_of
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.decay.knob import Knob
-from dwindle.decay.resolve import resolve
 from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
 from dwindle.decay.knobs.of_papers import PAPER_KNOBS
 from dwindle.decay.knobs.rates import RATE_KNOBS
+from dwindle.decay.resolve import resolve
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
 EVERY_NAME = [(name, knob) for knob in knobs() for name in (knob.name, *knob.aliases)]

@@ -57,8 +57,8 @@ class Option:
     """One word of a command line.
 
     ``name`` is ``--lr``, or without dashes a place of its own (``KNOB=VALUE``).
-    ``metavar`` stands for the value; an option without one is a flag. ``also`` are names
-    that other tools give it: who types one is told this one.
+    ``metavar`` stands for the value; an option without one is a flag. ``also`` are the
+    names of other tools: who types one of them reads this one in the error.
     """
 
     name: str

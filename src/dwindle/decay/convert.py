@@ -24,7 +24,8 @@ from dwindle.decay.own_facts import refuse_lacking
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Setting, Value, read_setting, target_knob
+from dwindle.decay.setting import Setting, read_setting, target_knob
+from dwindle.decay.typed import RunLike, knob_name, run_of, typed
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
@@ -98,12 +99,12 @@ class Conversion:
 
 
 def convert(  # noqa: PLR0913  # each is a question of its own
-    value: Value,
-    knob: str,
+    value: object,
+    knob: object = None,
     *,
-    to: str,
-    run: Run | None = None,
-    run_after: Run | None = None,
+    to: object,
+    run: RunLike | None = None,
+    run_after: RunLike | None = None,
     keep: Keep | None = None,
 ) -> Conversion:
     """Say a decay in another place's terms.
@@ -111,9 +112,11 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     Args:
         value: What is typed at ``knob``: a number, or a text such as ``"1e-3"``,
             ``"3 epochs"``, ``"0.1%"``.
-        knob: Where it is typed, for example ``"torch.optim.SGD"``.
+        knob: Where it is typed, for example ``"torch.optim.SGD"``, or the class; it may
+            come first. A live optimizer is knob, value and facts.
         to: Where it shall be typed instead.
-        run: Facts of the training; give those that the formulas ask for.
+        run: Facts of the training, also as a mapping; give those that the formulas ask
+            for.
         run_after: Facts of the training at ``to``, where they differ.
         keep: What stays where the runs differ: the decay of a ``"step"``, of an
             ``"epoch"``, or of the whole ``"run"``. Without it two coefficients of an
@@ -144,10 +147,11 @@ def convert(  # noqa: PLR0913  # each is a question of its own
         (0.05, 'same-total-decay')
 
     """
-    before = Run() if run is None else run
-    after = before if run_after is None else run_after
-    source = read_setting(value, knob)
-    target = target_knob(to, after, source=source.knob)
+    asked = typed(value, knob)
+    before = asked.run(run)
+    after = before if run_after is None else run_of(run_after)
+    source = read_setting(asked.value, asked.knob)
+    target = target_knob(knob_name(to), after, source=source.knob)
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     refuse_lacking((source.knob, before), (target, after))

@@ -25,7 +25,8 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import default_said, refuse_lacking, resolved
 from dwindle.decay.run import Run
 from dwindle.decay.sentence import update_line
-from dwindle.decay.setting import Setting, Value, read_setting
+from dwindle.decay.setting import Setting, read_setting
+from dwindle.decay.typed import RunLike, typed
 from dwindle.decay.written import said_of
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 
@@ -90,13 +91,19 @@ class Explanation:
         return plain
 
 
-def explain(value: Value, knob: str, *, run: Run | None = None) -> Explanation:
-    """Say what a decay does, as far as the facts of the run tell.
+def explain(
+    value: object, knob: object = None, *, run: RunLike | None = None
+) -> Explanation:
+    """Return what a decay does, as far as the facts of the run determine it.
+
+    The knob and its value may stand in either order; a live optimizer is both, and
+    brings its lr, momentum and betas along.
 
     Args:
         value: What is typed at ``knob``: a number or its text.
-        knob: Where it is typed, for example ``"torch.optim.SGD"``.
-        run: Facts of the training; whatever is missing is named in a warning.
+        knob: Where it is typed, for example ``"torch.optim.SGD"``, or the class.
+        run: Facts of the training, also as a mapping; what is missing is named in a
+            warning.
 
     Returns:
         Shrink, half-lives, total decay, equilibrium and penalty, with warnings.
@@ -113,11 +120,15 @@ def explain(value: Value, knob: str, *, run: Run | None = None) -> Explanation:
         (0.0001, 13.86)
         >>> explain(0.1, "torch.optim.Adam", run=run).warnings[0].code
         'coupled-adaptive'
+        >>> explain("torch.optim.AdamW", 0.1, run={"lr": 1e-3}).shrink_per_step
+        0.0001
 
     """
-    setting, run = read_setting(value, knob), Run() if run is None else run
+    asked = typed(value, knob)
+    setting, run = read_setting(asked.value, asked.knob), asked.run(run)
     refuse_lacking((setting.knob, run))
-    text = value if isinstance(value, str) and not setting.knob.is_half_life else ""
+    given, is_time = asked.value, setting.knob.is_half_life
+    text = given if isinstance(given, str) and not is_time else ""
     said = text and said_of(setting.knob.name, text, setting.number)
     understood = (*([said] if said else []), *run.read_as)
     return replace(explain_setting(setting, run), understood=understood)

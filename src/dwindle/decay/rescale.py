@@ -21,7 +21,8 @@ from dwindle.decay.own_facts import refuse_lacking
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Setting, Value, read_setting
+from dwindle.decay.setting import Setting, read_setting
+from dwindle.decay.typed import RunLike, typed
 from dwindle.errors import DwindleError, MissingFactError
 
 # A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
@@ -100,7 +101,9 @@ class Rescaling:
         }
 
 
-def rescale(value: Value, knob: str, *, before: Run, after: Run) -> Rescaling:
+def rescale(
+    value: object, knob: object = None, *, before: RunLike, after: RunLike
+) -> Rescaling:
     """Say what to type after a change of scale, by every rule that speaks of it.
 
     Half-life rules are exact on their clock, under momentum and with short last
@@ -109,8 +112,9 @@ def rescale(value: Value, knob: str, *, before: Run, after: Run) -> Rescaling:
 
     Args:
         value: What is typed at ``knob`` before the change.
-        knob: Where it is typed.
-        before: Facts of the training before the change.
+        knob: Where it is typed: a name, or a class; it may come first. A live optimizer
+            is knob, value and facts.
+        before: Facts of the training before the change, also as a mapping.
         after: Facts of the training after it.
 
     Returns:
@@ -130,7 +134,9 @@ def rescale(value: Value, knob: str, *, before: Run, after: Run) -> Rescaling:
         (0.2, None)
 
     """
-    setting = read_setting(value, knob)
+    asked = typed(value, knob)
+    setting = read_setting(asked.value, asked.knob)
+    before, after = asked.run(before), asked.run(after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
     return Rescaling(

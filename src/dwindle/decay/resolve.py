@@ -9,13 +9,9 @@ from dwindle.errors.nearest import nearest_names
 
 _ALL = "See: dwindle knobs."
 # Libraries that run on one framework: where a name fits several, they come first.
-_KIN = (
-    frozenset(
-        "torch timm optimi pytorch_optimizer bitsandbytes lion_pytorch schedulefree "
-        "composer fastai unit_scaling mup transformers apex deepspeed megatron".split()
-    ),
-    frozenset({"keras", "tf", "tfa"}),
-)
+_OF_TORCH = """torch timm optimi pytorch_optimizer bitsandbytes lion_pytorch
+schedulefree composer fastai unit_scaling mup transformers apex deepspeed megatron"""
+_KIN = (frozenset(_OF_TORCH.split()), frozenset({"keras", "tf", "tfa"}))
 # No longer developed: the last that one is pointed to.
 _RETIRED = frozenset({"tfa", "mxnet", "caffe"})
 _USUAL = (
@@ -44,8 +40,8 @@ _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 _OF_KERAS = (
-    "The decay= of Keras before 2.11 lowers the lr to lr/(1 + decay·t): it is no weight "
-    "decay. "
+    "The decay= of Keras before 2.11 lowers the lr to lr/(1 + decay·t): it is no "
+    "weight decay. "
 )
 _LISTED = 12
 
@@ -186,7 +182,10 @@ def _unknown(name: str, knobs: Iterable[Knob]) -> UnknownNameError:
         if argument == "decay" and owner.library == "keras":
             hint = _OF_KERAS + hint
         return UnknownNameError("knob", name, (owner.name,), hint)
-    return UnknownNameError("knob", name, _nearest(name, knobs), _ALL)
+    # A right argument behind a wrong class: the class is what was mistyped.
+    is_argument = any(_is_called(knob, argument.casefold()) for knob in knobs)
+    typed = path if path and is_argument else name
+    return UnknownNameError("knob", name, _nearest(typed, knobs), _ALL)
 
 
 def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:

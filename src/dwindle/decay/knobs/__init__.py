@@ -36,15 +36,29 @@ KNOBS: Mapping[str, Knob] = MappingProxyType(
 )
 
 
-def knobs() -> tuple[Knob, ...]:
-    """Return every knob that dwindle can read.
+def knobs(words: str | None = None) -> tuple[Knob, ...]:
+    """Return every knob that dwindle can read, or those that a filter means.
+
+    Args:
+        words: A name, a part of one, a library, or a family; as ``dwindle knobs`` has
+            it.
+
+    Raises:
+        UnknownNameError: If the filter means none; the nearest are offered.
 
     Example:
+        >>> [knob.name for knob in knobs("lamb")][:2]
+        ['optax.lamb', 'timm.lamb']
         >>> [knob.name for knob in knobs() if knob.family == "asgd"]
         ['torch.optim.ASGD']
 
     """
-    return tuple(KNOBS.values())
+    if words is None:
+        return tuple(KNOBS.values())
+    # That module groups what this one has.
+    from dwindle.decay.libraries import matching_knobs
+
+    return matching_knobs(words)
 
 
 def resolve_knob(name: str, *, beside: Knob | None = None) -> Knob:

@@ -1,0 +1,171 @@
+"""A knob and its value may be texts, in either order, a class, or a live optimizer."""
+
+import pytest
+import torch
+from tolerance import digits
+
+from dwindle.decay.convert import convert
+from dwindle.decay.explain import explain
+from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.rescale import rescale
+from dwindle.decay.run import Run
+from dwindle.decay.typed import knob_name, run_of, typed
+from dwindle.errors import RangeError, UnknownNameError, UsageError
+
+RUN = Run(lr=1e-3, batch_size=100, dataset_size=1000, epochs=2)
+
+
+def weights(count=2):
+    return [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(count)]
+
+
+@pytest.mark.parametrize(
+    "pair",
+    [
+        (0.1, "torch.optim.AdamW"),
+        ("torch.optim.AdamW", 0.1),
+        ("torch.optim.AdamW", "0.1"),
+        ("0.1", "torch.optim.AdamW"),
+        (torch.optim.AdamW, 0.1),
+        (0.1, torch.optim.AdamW),
+        (torch.tensor(0.1, dtype=torch.float64), torch.optim.AdamW),
+        ("torch.optim.AdamW=0.1",),
+        ("0.1=torch.optim.AdamW",),
+    ],
+    ids=str,
+)
+def test_the_order_and_the_kind_make_no_difference(pair):
+    """Each way of writing AdamW's 0.1 is the same question, in all three functions."""
+    usual = (0.1, "torch.optim.AdamW")
+    told = explain(*pair, run=RUN).as_dict()
+    assert told == explain(*usual, run=RUN).as_dict()
+    there = convert(*pair, to="half-life:steps", run=RUN)
+    assert there == convert(*usual, to="half-life:steps", run=RUN)
+    found = rescale(*pair, before=RUN, after=RUN).as_dict()
+    assert found == rescale(*usual, before=RUN, after=RUN).as_dict()
+
+
+def test_a_time_and_its_knob_may_be_swapped_too():
+    """A half-life's text starts like a number, as no knob does."""
+    assert explain("half-life", "3 epochs").value == 3
+    assert typed("half-life", "20% of the run").knob == "half-life"
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [getattr(torch.optim, name.rpartition(".")[2]) for name in KNOBS if
+     name.startswith("torch.optim.") and ":" not in name],
+)  # fmt: skip
+def test_every_class_of_torch_is_its_knob(kind):
+    """A class that torch.optim offers is found under its public path."""
+    assert knob_name(kind) == f"torch.optim.{kind.__name__}"
+
+
+def test_a_target_may_be_a_class():
+    """Where it shall be typed instead is said in the same ways."""
+    there = convert(5e-4, "keras.regularizers.L2", to=torch.optim.SGD)
+    assert (there.to, there.value) == ("torch.optim.SGD", 1e-3)
+
+
+def test_a_live_optimizer_is_knob_value_and_facts():
+    """lr, momentum and Nesterov of its groups hold, as if they had been typed."""
+    options = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 5e-4}
+    optimizer = torch.optim.SGD(weights(), **options)
+    found = explain(optimizer, run={"steps": 100})
+    facts = {"lr": 0.1, "momentum": 0.9, "nesterov": True, "steps": 100}
+    assert found == explain(5e-4, "torch.optim.SGD", run=Run(**facts))
+    # As torch itself does it: a weight with zero gradient, a hundred steps.
+    (weight, _) = optimizer.param_groups[0]["params"]
+    for _ in range(100):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    # 1e-5: a hundred steps in float32.
+    assert found.kept == digits(weight[0, 0].item(), rel=1e-5)
+
+
+def test_the_lr_of_a_live_optimizer_is_the_one_at_the_peak():
+    """A scheduler that has begun to warm up has written the peak beside it."""
+    optimizer = torch.optim.AdamW(weights(), lr=1e-2, weight_decay=0.1)
+    torch.optim.lr_scheduler.LinearLR(optimizer, start_factor=0.1, total_iters=5)
+    assert optimizer.param_groups[0]["lr"] == digits(1e-3, rel=1e-12)
+    assert explain(optimizer).shrink_per_step == digits(1e-3, rel=1e-12)
+
+
+def test_what_is_given_beside_an_optimizer_holds():
+    """A fact and a value of the caller go before those of the optimizer."""
+    optimizer = torch.optim.AdamW(weights(), lr=1e-2, weight_decay=0.1)
+    assert explain(optimizer, 0.2, run=Run(lr=1e-3)).shrink_per_step == 2e-4
+    there = convert(optimizer, to="torch.optim.SGD", run_after={"lr": 0.1})
+    assert there.value == digits(1e-2, rel=1e-12)
+
+
+def test_a_flag_of_a_group_is_another_knob():
+    """Adam with decoupled_weight_decay is not torch.optim.Adam's L2."""
+    for kind, flag, name in (
+        (torch.optim.Adam, True, "torch.optim.Adam:decoupled"),
+        (torch.optim.Adam, False, "torch.optim.Adam"),
+        (torch.optim.AdamW, None, "torch.optim.AdamW"),
+    ):
+        options = {} if flag is None else {"decoupled_weight_decay": flag}
+        optimizer = kind(weights(), lr=1e-3, weight_decay=0.1, **options)
+        assert explain(optimizer).knob == name
+
+
+def test_groups_that_differ_are_refused_with_the_list():
+    """One answer for two groups would be wrong for one of them."""
+    first, second = weights()
+    groups = [{"params": [first]}, {"params": [second], "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
+    message = r"alike.*group 0: .* = 0\.1, lr 0\.001.*group 1: .* = 0\.0.*audit"
+    with pytest.raises(UsageError, match=message):
+        explain(optimizer)
+    alike = torch.optim.AdamW([{"params": [each]} for each in weights()], lr=1e-3)
+    assert explain(alike).value == 0.01
+
+
+def test_a_class_of_ones_own_is_not_taken_for_its_base():
+    """A subclass may step otherwise: its base is named, and not used."""
+
+    class Mine(torch.optim.AdamW):
+        pass
+
+    with pytest.raises(UnknownNameError, match=r"Mine'\. Nearest: torch\.optim\.AdamW"):
+        explain(Mine, 0.1)
+    with pytest.raises(UnknownNameError, match=r"\.Linear'.*probe"):
+        explain(torch.nn.Linear(2, 2), 0.1)
+
+
+@pytest.mark.parametrize("pair", [(0.1,), (0.1, 0.2), (None, 0.1), (None, None)])
+def test_half_a_question_is_refused(pair):
+    """Without a knob or without a value there is nothing to explain."""
+    with pytest.raises(UsageError, match=r"both be given\. Got .*live optimizer"):
+        explain(*pair)
+
+
+def test_facts_may_be_a_mapping():
+    """A mapping is a Run; a name that Run lacks is answered with the one it has."""
+    assert run_of({"lr": 0.1, "schedule": "cosine"}) == Run(lr=0.1, schedule="cosine")
+    facts = {"lr": 1e-3, "batch_size": 100, "dataset_size": 1000, "epochs": 2}
+    assert rescale(0.1, "torch.AdamW", before=facts, after=facts) == rescale(
+        0.1, "torch.AdamW", before=RUN, after=RUN
+    )
+    for wrong, right in (("learning_rate", "lr"), ("batchsize", "batch_size")):
+        with pytest.raises(UnknownNameError, match=f"Got '{wrong}'. Nearest: {right}"):
+            run_of({wrong: 1})
+    with pytest.raises(UsageError, match=r"A run must be a Run.*Got 3\."):
+        rescale(0.1, "torch.AdamW", before=3, after=RUN)
+
+
+def test_the_table_can_be_filtered():
+    """knobs("lamb") is what ``dwindle knobs lamb`` lists."""
+    assert {"timm.lamb", "optax.lamb"} <= {knob.name for knob in knobs("lamb")}
+    assert all("lamb" in knob.name.casefold() for knob in knobs("lamb"))
+    with pytest.raises(UnknownNameError, match=r"Got 'lambb'\. Nearest: .*lamb"):
+        knobs("lambb")
+
+
+def test_what_is_no_number_is_refused_where_a_number_is_read():
+    """A list of numbers, or a tensor of two, is no learning rate."""
+    for wrong in ([1], torch.ones(2)):
+        with pytest.raises(RangeError, match="lr must be a number"):
+            Run(lr=wrong)
