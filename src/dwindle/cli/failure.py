@@ -3,13 +3,22 @@
 import os
 import sys
 
-from dwindle.errors import DwindleError, UnexpectedError
+from dwindle.errors import DwindleError, MissingLibraryError, UnexpectedError
 
 INTERRUPTED = 130
+# Which extra installs a library that a command may ask for.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "sklearn"), "study"),
+    **dict.fromkeys(("jinja2", "scipy", "vl_convert"), "report"),
+    "yaml": "yaml",
+}
 
 
 def tell(error: Exception, *, as_json: bool) -> int:
     """Print an error, with its object under ``--json``, and return the exit code."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        extra = _EXTRAS[error.name]
+        error = MissingLibraryError(error.name, "This command", extra)
     if not isinstance(error, DwindleError):
         error = UnexpectedError(type(error).__name__, str(error))
     print(f"{_prefix(error)}{error}", file=sys.stderr)

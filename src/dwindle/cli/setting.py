@@ -2,8 +2,11 @@
 
 from dwindle.cli.options import Option
 from dwindle.decay.libraries import matching_knobs
+from dwindle.decay.readable import number
 from dwindle.decay.written import read_number
 from dwindle.errors import DwindleError, UsageError
+
+__all__ = ["SETTING", "number", "short_number", "split_setting"]
 
 SETTING = Option(
     "KNOB=VALUE",
@@ -49,17 +52,6 @@ def _remedy(word: str) -> str:
     except DwindleError:
         return _EXAMPLE
     return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."
-
-
-def number(value: float | None) -> str:
-    """Return a number as one would type it, to six digits; a dash where there is none.
-
-    Example:
-        >>> number(0.0010000000000000002), number(None)
-        ('0.001', '–')
-
-    """
-    return "–" if value is None else f"{value:.6g}"
 
 
 def short_number(value: float | None) -> str:

@@ -22,6 +22,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import refuse_lacking
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
+from dwindle.decay.readable import Readable, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting, target_knob
@@ -43,7 +44,7 @@ class LayerValue:
     value: float
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Conversion:
     """What to type instead, and what typing it keeps.
 
@@ -96,6 +97,32 @@ class Conversion:
             "keeps": self.keeps,
             "unused": list(self.unused),
         }
+
+    def _readable(self) -> Readable:
+        is_one = self.value is not None or not self.layers
+        there = number(self.value) if is_one else "one value per layer"
+        rows = {"fidelity": self.fidelity, "unit": self.unit, "formula": self.formula}
+        for each in self.layers if self.value is None else ():
+            fan_in, fan_out = each.shape
+            rows[f"layer {each.layer}, {fan_in} × {fan_out}"] = number(each.value)
+        rows["given, not used"] = ", ".join(self.unused)
+        return Readable(
+            title=f"{self.knob} = {number(self.value_from)} → {self.to} = {there}",
+            rows=rows,
+            notes=self.assumptions,
+        )
+
+    def __repr__(self) -> str:
+        return f"<Conversion: {self._readable().title}, {self.fidelity}>"
+
+    def __str__(self) -> str:
+        return self._readable().text()
+
+    def __rich__(self) -> str:
+        return self._readable().markup()
+
+    def _repr_html_(self) -> str:
+        return self._readable().html()
 
 
 def convert(  # noqa: PLR0913  # each is a question of its own

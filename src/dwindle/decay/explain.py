@@ -23,6 +23,7 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import default_said, refuse_lacking, resolved
+from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.run import Run
 from dwindle.decay.sentence import update_line
 from dwindle.decay.setting import Setting, read_setting
@@ -36,7 +37,7 @@ ClockTimes = Mapping[str, float | None]
 _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Explanation:
     """What a decay does; None is what does not exist, and a warning says why.
 
@@ -89,6 +90,40 @@ class Explanation:
             {"code": warning.code, "text": warning.text} for warning in self.warnings
         ]
         return plain
+
+    def _readable(self) -> Readable:
+        settles = self.equilibrium_rms
+        rows = {
+            "a step": self.update,
+            "half-life": times(self.half_life),
+            "run average": times(self.half_life_average),
+            "the run keeps": f"{100 * self.kept:.3g}%" if self.kept is not None else "",
+            "penalty λ": "" if self.penalty is None else number(self.penalty),
+            "weights settle at": f"{settles:.3g} (RMS)" if settles is not None else "",
+        }
+        quiet = {"no-penalty", "no-equilibrium"}
+        if rows["half-life"]:
+            quiet |= {"missing-fact"}
+        notes = (each.text for each in self.warnings if each.code not in quiet)
+        return Readable(
+            title=f"{self.knob} = {number(self.value)}",
+            rows=rows,
+            notes=(*self.understood, *notes),
+        )
+
+    def __repr__(self) -> str:
+        shown = self._readable()
+        half_life = shown.rows["half-life"] or "not known"
+        return f"<Explanation: {shown.title}, half-life {half_life}>"
+
+    def __str__(self) -> str:
+        return self._readable().text()
+
+    def __rich__(self) -> str:
+        return self._readable().markup()
+
+    def _repr_html_(self) -> str:
+        return self._readable().html()
 
 
 def explain(

@@ -18,6 +18,7 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking
+from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict
 from dwindle.decay.run import Run
@@ -74,7 +75,7 @@ class RuleAnswer:
         }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Rescaling:
     """A decay before a change of scale, unchanged after it, and under every rule.
 
@@ -99,6 +100,33 @@ class Rescaling:
             "unchanged": self.unchanged.as_dict(),
             "rules": [answer.as_dict() for answer in self.rules],
         }
+
+    def _readable(self) -> Readable:
+        title = f"{self.knob} = {number(self.before.value)}, and the scale changes"
+        rows = {
+            "before": times(self.before.half_life),
+            "if you change nothing": times(self.unchanged.half_life),
+        }
+        for each in self.rules:
+            if each.applies:
+                rows[each.rule] = f"{number(each.value)}   keeps: {each.keeps}"
+        others = ", ".join(each.rule for each in self.rules if not each.applies)
+        notes = (f"These rules do not apply: {others}.",) if others else ()
+        return Readable(title=title, rows=rows, notes=notes)
+
+    def __repr__(self) -> str:
+        count = sum(each.applies for each in self.rules)
+        value = number(self.before.value)
+        return f"<Rescaling: {self.knob} = {value}, {count} rules apply>"
+
+    def __str__(self) -> str:
+        return self._readable().text()
+
+    def __rich__(self) -> str:
+        return self._readable().markup()
+
+    def _repr_html_(self) -> str:
+        return self._readable().html()
 
 
 def rescale(

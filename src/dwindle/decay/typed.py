@@ -111,7 +111,7 @@ def knob_name(knob: object) -> str:
     return found.name
 
 
-def run_of(run: RunLike | None) -> Run:
+def run_of(run: object) -> Run:
     """Return a run that may be given as a mapping of its facts.
 
     Raises:
@@ -131,13 +131,14 @@ def run_of(run: RunLike | None) -> Run:
         must = "A run must be a Run, or a mapping of its facts."
         raise UsageError(must, repr(run), 'Write Run(lr=0.1), or {"lr": 0.1}.')
     names = [each.name for each in fields(Run) if each.init]
-    for name in run:
+    facts = {str(name): fact for name, fact in run.items()}
+    for name in facts:
         if name not in names:
-            usual = _FACTS_ELSEWHERE.get(str(name))
-            near = (usual,) if usual else nearest_names(str(name), names)
+            usual = _FACTS_ELSEWHERE.get(name)
+            near = (usual,) if usual else nearest_names(name, names)
             kind = "fact of a run"
-            raise UnknownNameError(kind, str(name), near)
-    return Run(**run)
+            raise UnknownNameError(kind, name, near)
+    return Run(**facts)
 
 
 def _is_value(given: object) -> bool:

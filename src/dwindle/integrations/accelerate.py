@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
-from torch.optim import Optimizer
-
 from dwindle.decay.half_life import HalfLife
 from dwindle.errors import MissingLibraryError
+
+try:
+    from torch.optim import Optimizer
+except ImportError as error:
+    raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
+
 from dwindle.integrations.torch_loops import LoopFacts, Paced, Wish, refuse_deepspeed
 from dwindle.pytorch.controller import DecayController
 

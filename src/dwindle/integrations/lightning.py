@@ -7,10 +7,14 @@ from importlib import import_module
 from logging import getLogger
 from typing import Any
 
-from torch.optim import Optimizer
-
 from dwindle.decay.half_life import HalfLife
 from dwindle.errors import MissingLibraryError, RangeError
+
+try:
+    from torch.optim import Optimizer
+except ImportError as error:
+    raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
+
 from dwindle.integrations.torch_loops import (
     LoopFacts,
     Paced,

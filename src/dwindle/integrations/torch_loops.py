@@ -6,13 +6,17 @@ from dataclasses import asdict, dataclass
 from logging import getLogger
 from typing import Any
 
-from torch import nn
-from torch.optim import Optimizer
-
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.decay.run import Run
-from dwindle.errors import RefusedError
+from dwindle.errors import MissingLibraryError, RefusedError
+
+try:
+    from torch import nn
+    from torch.optim import Optimizer
+except ImportError as error:
+    raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
+
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.holding.adoption import MARKER
 from dwindle.pytorch.parameters.roles import held_parameters

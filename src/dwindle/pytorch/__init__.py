@@ -1,5 +1,12 @@
 """Decay inside a torch program: groups, penalty, probe, controller, audit."""
 
+from dwindle.errors import MissingLibraryError
+
+try:
+    import torch  # noqa: F401 what all of this is about: said once, if it is absent
+except ImportError as error:
+    raise MissingLibraryError("torch", "dwindle.pytorch", "torch") from error
+
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.groups import decay_groups

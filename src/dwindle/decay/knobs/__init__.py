@@ -47,8 +47,8 @@ def knobs(words: str | None = None) -> tuple[Knob, ...]:
         UnknownNameError: If the filter means none; the nearest are offered.
 
     Example:
-        >>> [knob.name for knob in knobs("lamb")][:2]
-        ['optax.lamb', 'timm.lamb']
+        >>> [knob.name for knob in knobs("lars")]
+        ['optax.lars', 'timm.lars', 'pytorch_optimizer.LARS']
         >>> [knob.name for knob in knobs() if knob.family == "asgd"]
         ['torch.optim.ASGD']
 
