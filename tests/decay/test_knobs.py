@@ -75,9 +75,10 @@ def test_a_word_that_several_libraries_have_lists_them_all(word):
     with pytest.raises(AmbiguousNameError, match=r"Write torch\.AdamW,") as caught:
         resolve_knob(word)
     assert caught.value.candidates[0] == "torch.optim.AdamW"
-    last_words = {name: name.rpartition(".")[2].casefold() for name in KNOBS}
     assert set(caught.value.candidates) == {
-        name for name, last in last_words.items() if last == "adamw"
+        knob.name
+        for name, knob in EVERY_NAME
+        if name.rpartition(".")[2].casefold() == "adamw"
     }
     assert all(name in str(caught.value) for name in caught.value.candidates)
 
@@ -132,3 +133,118 @@ def test_a_formula_is_said_with_the_symbol_of_the_knob():
     """The x of a formula becomes the knob's own letter, and no other letter does."""
     knob = resolve_knob("gaussian-prior.sigma")
     assert knob.said("λ = 1/(x²·N), exp(x)") == "λ = 1/(σ²·N), exp(σ)"
+
+
+@pytest.mark.parametrize(
+    ("word", "some"),
+    [
+        ("alpha", {"mackay1992.alpha", "sklearn.linear_model.Ridge"}),
+        ("Alpha", {"sklearn.neural_network.MLPClassifier:sgd"}),
+        ("lambda", {"loshchilov2019.lambda", "question.l2", "torch.optim.SGD"}),
+        ("C", {"sklearn.svm.LinearSVC:C", "sklearn.linear_model.LogisticRegression:C"}),
+        ("decay", {"answer.decay", "torch.optim.SGD", "torch.optim.AdamW"}),
+        ("wd", {"torch.optim.AdamW", "timm.adamw"}),
+        ("weight_decay", {"torch.optim.AdamW", "optax.adamw"}),
+        ("sklearn", {"sklearn.neural_network.MLPClassifier:sgd"}),
+        ("coefficient", {"tf.nn.l2_loss"}),
+        ("optax.add_decayed_weights", {"optax.add_decayed_weights:before-sgd"}),
+        ("sklearn.SGDRegressor", {"sklearn.linear_model.SGDRegressor:constant"}),
+        ("sklearn.SGDRegressor.alpha", {"sklearn.linear_model.SGDRegressor:constant"}),
+    ],
+)
+def test_the_name_of_an_argument_or_a_library_lists_what_has_it(word, some):
+    """A bare word is never taken for a paper's, nor for the only one that has it."""
+    with pytest.raises(AmbiguousNameError, match=r"Write .*, for example") as caught:
+        resolve_knob(word)
+    assert some <= set(caught.value.candidates)
+
+
+@pytest.mark.parametrize(
+    ("typed", "name"),
+    [
+        ("sklearn.MLPClassifier.alpha", "sklearn.neural_network.MLPClassifier:adam"),
+        ("MLPClassifier:sgd.alpha", "sklearn.neural_network.MLPClassifier:sgd"),
+        ("sklearn.LogisticRegression.C", "sklearn.linear_model.LogisticRegression:C"),
+        ("torch.optim.ASGD.lambd", "torch.optim.ASGD:lambd"),
+        ("torch.optim.ASGD.weight_decay", "torch.optim.ASGD"),
+        ("keras.L2.l2", "keras.regularizers.L2"),
+        ("keras.optimizers.Muon.adam_weight_decay", "keras.optimizers.Muon:adam"),
+        ("fastai.optimizer.Adam.wd", "fastai.optimizer.Adam"),
+        ("tfa.optimizers.SGDW", "tfa.optimizers.SGDW"),
+        ("bitsandbytes.PagedAdamW8bit", "bitsandbytes.optim.AdamW"),
+        ("AdamW8bit", "bitsandbytes.optim.AdamW"),
+        ("omega", "neal1996.omega"),
+    ],
+)
+def test_a_class_with_its_argument_is_its_knob(typed, name):
+    """LIBRARY.CLASS.ARGUMENT is read as the class's own number."""
+    assert resolve_knob(typed).name == name
+
+
+@pytest.mark.parametrize(
+    ("typed", "nearest", "hint"),
+    [
+        (
+            "keras.Adam.decay",
+            "keras.optimizers.Adam",
+            r"lowers the lr.*no weight decay",
+        ),
+        ("torch.SGD.momentum", "torch.optim.SGD", "calls its decay weight_decay"),
+        ("torch.AdamWW.weight_decay", "torch.optim.AdamW", "dwindle knobs"),
+    ],
+)
+def test_another_argument_of_a_class_is_told_from_its_decay(typed, nearest, hint):
+    """Keras's old decay= moves the lr, momentum is no decay, a typo is the class's."""
+    with pytest.raises(UnknownNameError, match=hint) as caught:
+        resolve_knob(typed)
+    assert caught.value.nearest[0] == nearest
+
+
+@pytest.mark.parametrize(
+    ("word", "beside", "name"),
+    [
+        ("lion", "optax.adamw", "optax.lion"),
+        ("Lion", "keras.optimizers.AdamW", "keras.optimizers.Lion"),
+        ("SGDW", "timm.adamw", "timm.sgdw"),
+        ("adam", "torch.optim.AdamW", "torch.optim.Adam"),
+    ],
+)
+def test_the_library_of_the_source_is_meant_first(word, beside, name):
+    """Where the other knob's library has the name once, that one is taken."""
+    assert resolve_knob(word, beside=KNOBS[beside]).name == name
+
+
+@pytest.mark.parametrize(
+    ("word", "beside", "advised"),
+    [
+        ("lion", "torch.optim.AdamW", "timm.lion"),  # what runs on torch first
+        ("SGDW", None, "timm.sgdw"),  # no retired library
+        ("SGDW", "torch.optim.AdamW", "timm.sgdw"),
+        ("SGD", "keras.regularizers.L2", "torch.SGD"),  # which has a penalty
+    ],
+)
+def test_an_ambiguous_word_advises_what_fits_the_other_knob(word, beside, advised):
+    """The example to write is one that the question can be answered with."""
+    other = KNOBS[beside] if beside else None
+    with pytest.raises(AmbiguousNameError, match=f"Write {advised}, for example"):
+        resolve_knob(word, beside=other)
+
+
+def names_meant_by(typed):
+    """The knob that is meant, or all that may be."""
+    try:
+        return (resolve_knob(typed).name,)
+    except AmbiguousNameError as error:
+        return error.candidates
+
+
+def test_every_knob_is_found_under_its_class_and_argument():
+    """NAME.SYMBOL of each optimizer leads back to its class, or lists its variants."""
+    for knob in knobs():
+        if knob.family is None or not knob.symbol.isidentifier():
+            continue
+        path = knob.name.partition(":")[0]
+        meant = names_meant_by(f"{path}.{knob.symbol}")
+        assert all(KNOBS[name].symbol == knob.symbol for name in meant)
+        assert {name.partition(":")[0] for name in meant} == {path}
+        assert len(meant) == 1 or knob.name in meant

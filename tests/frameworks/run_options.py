@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 from frameworks.checks.partial import module
+from frameworks.checks.table import NOT_INSTALLED
 from frameworks.checks.torch_like import left_of
 from frameworks.run_tables import by_name
 from tolerance import digits
@@ -62,7 +63,7 @@ OPTIMIZERS = [
     name
     for name, knob in KNOBS.items()
     if knob.family is not None and knob.version and name not in NOT_AS_IT_LOOKS
-    if "tensorflow-addons" not in knob.version
+    if knob.library not in NOT_INSTALLED
 ]
 
 
@@ -127,7 +128,11 @@ def test_the_options_are_those_of_the_installed_library(name):
 
 
 MOMENTUM, LR, NUMBER, STEPS = 0.9, 0.02, 0.05, 40
-COUPLED = [name for name, knob in KNOBS.items() if knob.family == "coupled-sgd"]
+COUPLED = [
+    name
+    for name, knob in KNOBS.items()
+    if knob.family == "coupled-sgd" and knob.library not in NOT_INSTALLED
+]
 # What builds the real optimizer, with options by the names that its library has.
 MEASURED = [
     name

@@ -8,6 +8,7 @@ from importlib.metadata import version
 import pytest
 from frameworks.checks.of_keras import keras_module
 from frameworks.checks.partial import module
+from frameworks.checks.table import NOT_INSTALLED
 
 from dwindle.decay.knobs import KNOBS
 
@@ -56,6 +57,7 @@ READABLE = [
     name
     for name, knob in KNOBS.items()
     if knob.default is not None
+    and knob.library not in NOT_INSTALLED
     # mup takes what torch takes, by keyword; ElasticNet's number is a product.
     and not name.startswith("mup.")
     and not name.endswith("ElasticNet")
@@ -103,13 +105,18 @@ def test_every_optimizer_of_optax_has_a_record_or_a_reason():
 
 
 @pytest.mark.parametrize(
-    "read", sorted({knob.version for knob in KNOBS.values() if knob.version})
+    "read",
+    sorted(
+        {
+            knob.version
+            for knob in KNOBS.values()
+            if knob.version and knob.library not in NOT_INSTALLED
+        }
+    ),
 )
 def test_the_version_that_was_read_is_installed(read):
     """What was read is what runs here."""
     library, _, number = read.rpartition(" ")
-    if library == "tensorflow-addons":
-        return  # read in its repository: see UNVERIFIED
     assert version(library).partition("+")[0] == number
 
 
@@ -172,3 +179,43 @@ def test_what_torch_and_keras_do_not_skip(name):
     # 1e-6: torch's vector is in float32, as its default is.
     assert vector[0].item() == pytest.approx(0.95, rel=1e-6)
     assert float(variable.value[0]) == pytest.approx(0.95, rel=1e-6)
+
+
+TWINS = {
+    alias: name
+    for name, knob in KNOBS.items()
+    for alias in knob.aliases
+    if alias.startswith("bitsandbytes.")
+}
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("alias", TWINS)
+def test_a_twin_of_bitsandbytes_has_the_same_kernel_and_default(alias):
+    """8-bit, 32-bit and paged classes name the kernel of the record they stand for."""
+    import torch
+
+    found = []
+    for name in (alias, TWINS[alias]):
+        kind = by_name(name)
+        default = inspect.signature(kind).parameters["weight_decay"].default
+        options = {"momentum": 0.9} if "SGD" in name else {}
+        made = kind([torch.nn.Parameter(torch.ones(2))], lr=0.1, **options)
+        group = made.param_groups[0]
+        found.append((made.optimizer_name, default, group["weight_decay"]))
+    assert found[0] == found[1]
+
+
+def test_every_class_of_bitsandbytes_with_a_record_has_its_twins():
+    """No 8-bit, 32-bit or paged class of a recorded optimizer is unknown."""
+    offered = {
+        f"bitsandbytes.optim.{name}"
+        for name, kind in vars(importlib.import_module("bitsandbytes.optim")).items()
+        if inspect.isclass(kind)
+    }
+    known = {*TWINS, *KNOBS}
+    left_out = {"GlobalOptimManager", "PytorchLARS", "LAMB", "LARS"}
+    left_out |= {
+        f"{name}{bits}" for name in ("LAMB", "LARS") for bits in ("8bit", "32bit")
+    }
+    assert {name.rpartition(".")[2] for name in offered - known} == left_out

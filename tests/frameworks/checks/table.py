@@ -14,6 +14,8 @@ from frameworks.checks import (
     of_trainers,
 )
 
+from dwindle.decay.knobs.of_others import OTHER_KNOBS
+
 CHECKS = (
     *of_torch.CHECKS,
     *of_keras.CHECKS,
@@ -26,6 +28,8 @@ CHECKS = (
     *of_trainers.CHECKS,
 )
 
+# Libraries whose version was read and that are not installed here.
+NOT_INSTALLED = frozenset(knob.library for knob in OTHER_KNOBS) | {"tf", "tfa"}
 _NO_BUILD = "TensorFlow and its addons are not installed with the other frameworks"
 _OLD = "the last release needs a TensorFlow of 2023"
 UNVERIFIED: Mapping[str, str] = {
@@ -33,4 +37,7 @@ UNVERIFIED: Mapping[str, str] = {
     "tf.nn.l2_loss": _NO_BUILD,
     "tfa.optimizers.AdamW": _OLD,
     "tfa.optimizers.SGDW": _OLD,
+    **dict.fromkeys(
+        (knob.name for knob in OTHER_KNOBS), "not in the environment of these tests"
+    ),
 }

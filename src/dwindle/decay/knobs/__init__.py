@@ -7,6 +7,7 @@ from types import MappingProxyType
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs.of_keras import KERAS_KNOBS
 from dwindle.decay.knobs.of_optax import OPTAX_KNOBS
+from dwindle.decay.knobs.of_others import OTHER_KNOBS
 from dwindle.decay.knobs.of_papers import PAPER_KNOBS
 from dwindle.decay.knobs.of_sklearn import SKLEARN_KNOBS
 from dwindle.decay.knobs.of_timm import TIMM_KNOBS
@@ -27,6 +28,7 @@ _ALL = (
     *TIMM_KNOBS,
     *TORCH_LIBRARY_KNOBS,
     *TRAINER_KNOBS,
+    *OTHER_KNOBS,
     *RATE_KNOBS,
     *PAPER_KNOBS,
 )

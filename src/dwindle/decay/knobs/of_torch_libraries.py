@@ -60,9 +60,14 @@ class _Library:
         family: str = "decoupled",
         default: float = 0.0,
         note: str = "",
+        *,
+        twins: str = "",
         **more: Any,  # further fields of the record
     ) -> Knob:
-        """Build the record of an optimizer that reads its number as the family does."""
+        """Build the record of an optimizer that reads its number as the family does.
+
+        ``twins`` are other classes of the library with the same decay and default.
+        """
         formula, unit = _READS[family]
         file = name.partition(":")[0].lower()
         coupled = family.startswith("coupled")
@@ -82,6 +87,7 @@ class _Library:
             version=self.version,
             source=self.source.format(file=file),
             note=note,
+            aliases=tuple(f"{self.prefix}.{twin}" for twin in twins.split()),
             **fields | more,
         )
 
@@ -194,13 +200,41 @@ _BITSANDBYTES = (
         note="decoupled: the same kernel as AdamW, unlike torch.optim.Adam",
         equilibrium="adamw",
         update="adam:decay-last",
+        twins="Adam8bit Adam32bit PagedAdam PagedAdam8bit PagedAdam32bit",
     ),
-    _bitsandbytes("AdamW", default=0.01, equilibrium="adamw", update="adam:decay-last"),
-    _bitsandbytes("AdEMAMix", default=0.01, update="ademamix:decay-last"),
-    _bitsandbytes("Lion", **_LION),
-    _bitsandbytes("SGD", "coupled-sgd", **_SGD),
-    _bitsandbytes("RMSprop", "coupled-adaptive", update="torch-rmsprop"),
-    _bitsandbytes("Adagrad", "coupled-adaptive", update="torch-adagrad", epsilon=1e-10),
+    _bitsandbytes(
+        "AdamW",
+        default=0.01,
+        equilibrium="adamw",
+        update="adam:decay-last",
+        twins="AdamW8bit AdamW32bit PagedAdamW PagedAdamW8bit PagedAdamW32bit",
+    ),
+    _bitsandbytes(
+        "AdEMAMix",
+        default=0.01,
+        update="ademamix:decay-last",
+        twins="AdEMAMix8bit AdEMAMix32bit PagedAdEMAMix PagedAdEMAMix8bit "
+        "PagedAdEMAMix32bit",
+    ),
+    _bitsandbytes(
+        "Lion",
+        **_LION,
+        twins="Lion8bit Lion32bit PagedLion PagedLion8bit PagedLion32bit",
+    ),
+    _bitsandbytes("SGD", "coupled-sgd", **_SGD, twins="SGD8bit SGD32bit"),
+    _bitsandbytes(
+        "RMSprop",
+        "coupled-adaptive",
+        update="torch-rmsprop",
+        twins="RMSprop8bit RMSprop32bit",
+    ),
+    _bitsandbytes(
+        "Adagrad",
+        "coupled-adaptive",
+        update="torch-adagrad",
+        epsilon=1e-10,
+        twins="Adagrad8bit Adagrad32bit",
+    ),
 )
 
 TORCH_LIBRARY_KNOBS = (

@@ -120,6 +120,14 @@ _BY_PATH: Mapping[str, Options] = MappingProxyType(
         "mup.MuSGD": _SGD,
         **_each(_ADAM, "mup", "MuAdamW MuAdam"),
         "transformers.TrainingArguments": _ADAM,
+        "apex.optimizers.FusedSGD": _SGD,
+        "mxnet.optimizer.SGD": _MOMENTUM,
+        "caffe.SolverParameter": _MOMENTUM,
+        "thinc.optimizers.Adam": _ADAM,
+        "apex.optimizers.FusedAdam": _ADAM,
+        "deepspeed.ops.adam.FusedAdam": _ADAM,
+        "megatron.core.optimizer.OptimizerConfig": _ADAM,
+        "paddle.optimizer.AdamW": _ADAM,
     }
 )
 
