@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 OPTIONS = (SETTING, *FACT_OPTIONS)
 # The first one that is known tells the half-life of all rows.
 CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
+# Cautions on the facts themselves, which every row depends on.
+SAID = {"library-default", "unused-fact", "no-lr"}
 CLOCK_NAMES = {"run": "of the run"}
 OTHER_FACTS: Mapping[str, Callable[["Run"], object]] = {
     "momentum": lambda run: run.momentum,
@@ -49,10 +51,16 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
 
 
 def _show(found: Rescaling, before: "Run", after: "Run") -> None:
+    from rich.padding import Padding
+    from rich.text import Text
+
     console = stdout()
     value = number(found.before.value)
     console.print(f"\n  {found.knob} = {value}, and the scale changes:")
     console.print(f"  {_changes(before, after)}\n")
+    for caution in found.before.warnings:
+        if caution.code in SAID:
+            console.print(Padding(Text(caution.text, style="yellow"), (0, 2, 1, 2)))
     console.print(_answers(found))
     console.print("\n  [dim]Rules whose authors measured such a change[/]")
     console.print(_measured(found.rules))

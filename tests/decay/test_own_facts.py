@@ -1,0 +1,236 @@
+"""Momentum is what the knob's own library has: its default, used and named, or none."""
+
+import re
+
+import pytest
+import torch
+from oracle import decay_by_hand
+from tolerance import digits
+
+from dwindle.cli.main import main
+from dwindle.decay.convert import convert
+from dwindle.decay.convert_all import convert_to_all
+from dwindle.decay.explain import explain
+from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.own_facts import default_said, facts_of, resolved, unused_facts
+from dwindle.decay.rescale import rescale
+from dwindle.decay.run import Run
+from dwindle.errors import MissingFactError, RangeError
+
+PERCEPTRON = "sklearn.neural_network.MLPClassifier:sgd"
+BITS = "bitsandbytes.optim.SGD"
+CHAIN = "optax.add_decayed_weights:before-sgd"
+FASTAI = "fastai.optimizer.SGD:coupled"
+
+
+def typed_in(line):
+    """The exit code of a command line."""
+    return main(line.split())
+
+
+def left_by_torch(weight_decay, lr, steps, **options):
+    """What torch's own SGD leaves of a weight with zero gradient."""
+    weight = torch.ones(1, dtype=torch.float64, requires_grad=True)
+    optimizer = torch.optim.SGD([weight], lr=lr, weight_decay=weight_decay, **options)
+    for _ in range(steps):
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    return weight.item()
+
+
+def test_sklearns_perceptron_is_nesterovs_at_nine_tenths():
+    """Without a word on momentum, alpha decays as torch does with both defaults."""
+    run = Run(lr=0.1, batch_size=100, steps=300)
+    there = explain(0.1, PERCEPTRON, run=run)
+    left = left_by_torch(0.1 / 100, 0.1, 300, momentum=0.9, nesterov=True)
+    assert there.kept == digits(left, rel=1e-12)
+    # Ten times what the same number does without momentum: 1.0083e-3, not 1e-4.
+    assert there.shrink_per_step == digits(1.00825e-3, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["timm.sgd", "timm.momentum", "torch.optim.SGD"])
+def test_what_is_not_given_is_that_of_the_record(name):
+    """timm's factory has 0.9, torch has 0; what is given goes before either."""
+    own = KNOBS[name].options
+    run = Run(lr=0.1, steps=50)
+    options = {"momentum": own.momentum, "nesterov": bool(own.nesterov)}
+    there = explain(0.01, name, run=run)
+    assert there.kept == digits(left_by_torch(0.01, 0.1, 50, **options), rel=1e-12)
+    given = Run(lr=0.1, steps=50, momentum=0.5, nesterov=False)
+    there = explain(0.01, name, run=given)
+    assert there.kept == digits(left_by_torch(0.01, 0.1, 50, momentum=0.5), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "said"),
+    [
+        (PERCEPTRON, {}, "momentum and nesterov were not given; .* 0.9 and True, are"),
+        (PERCEPTRON, {"momentum": 0.5}, "nesterov was not given; .*, True, is used"),
+        (PERCEPTRON, {"momentum": 0.5, "nesterov": True}, "^$"),
+        (PERCEPTRON, {"momentum": 0.0}, "^$"),  # no momentum, so none of Nesterov's
+        (PERCEPTRON, {"nesterov": False}, r"momentum was not given; .* 0\.9, is used"),
+        ("torch.optim.SGD", {}, "momentum was not given; its library's default, 0,"),
+        ("torch.optim.SGD", {"momentum": 0.0}, "^$"),
+        ("torch.optim.AdamW", {}, "^$"),  # its decay goes through no momentum
+        ("half-life:steps", {}, "^$"),
+    ],
+)
+def test_a_default_that_is_used_is_named(name, facts, said):
+    """What stands in for a fact is said by explain, convert and rescale alike."""
+    run = Run(lr=1e-3, batch_size=10, **facts)
+    sentence = default_said(KNOBS[name], run)
+    assert re.search(said, sentence)
+    codes = [each.code for each in explain(0.1, name, run=run).warnings]
+    assert ("library-default" in codes) == bool(sentence)
+    before = rescale(0.1, name, before=run, after=run).before
+    assert ("library-default" in [each.code for each in before.warnings]) == bool(
+        sentence
+    )
+    there = convert(0.1, name, to="shrink", run=run)
+    assert (sentence in there.assumptions) == bool(sentence)
+
+
+def test_the_conversion_of_the_trials_page():
+    """sklearn's 0.01 at lr 0.01 and batch 100 is ten times what a 0 momentum gives."""
+    run, after = (Run(lr=lr, batch_size=100) for lr in (0.01, 1e-3))
+    there = convert(0.01, PERCEPTRON, to="torch.optim.AdamW", run=run, run_after=after)
+    path = decay_by_hand.sgd_path(
+        [0.01] * 400, 0.01 / 100, momentum=0.9, dampening=0.0, nesterov=True
+    )
+    late = float(1 - path[400] / path[399])
+    assert there.value == digits(late / 1e-3, rel=1e-9)
+    assert there.fidelity == "approximate"
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "message"),
+    [
+        (CHAIN, {"dampening": 0.9, "momentum": 0.9}, "dampening must be left out"),
+        (FASTAI, {"dampening": 0.9, "momentum": 0.9}, f"left out: {FASTAI} has none"),
+        (FASTAI, {"nesterov": True, "momentum": 0.9}, "nesterov must be left out"),
+        ("optimi.SGD", {"nesterov": True, "momentum": 0.9}, "nesterov must be left"),
+        (BITS, {"nesterov": True, "momentum": 0.9}, "nesterov must be left out"),
+        (BITS, {"dampening": 0.5, "momentum": 0.9}, "dampening must be left out"),
+        (PERCEPTRON, {"dampening": 0.5}, "dampening must be left out"),
+        ("sklearn.SGDClassifier:constant", {"momentum": 0.9}, "momentum must be left"),
+    ],
+)
+def test_what_the_library_has_not_is_refused(name, facts, message):
+    """A momentum that would be ignored there is refused, and torch's SGD is named."""
+    run = Run(lr=0.01, batch_size=10, **facts)
+    remedy = rf"{message}.*Got .*torch\.optim\.SGD"
+    with pytest.raises(RangeError, match=remedy):
+        explain(0.1, name, run=run)
+    with pytest.raises(RangeError, match=remedy):
+        rescale(0.1, name, before=run, after=run)
+    with pytest.raises(RangeError, match=remedy):
+        convert(0.1, name, to="half-life:steps", run=run)
+
+
+def test_a_fact_that_is_given_once_is_for_the_side_that_has_it():
+    """From torch's dampened SGD to optax, the dampening is torch's alone."""
+    run = Run(lr=0.1, momentum=0.9, dampening=0.9)
+    there = convert(5e-4, "torch.optim.SGD", to=CHAIN, run=run)
+    assert there.coordinate == "penalty"
+    back = convert(5e-4, "torch.optim.SGD", to="half-life:steps", run=run)
+    own = convert(back.value, "half-life:steps", to="torch.optim.AdamW", run=run)
+    assert own.value == digits(
+        explain(5e-4, "torch.optim.SGD", run=run).shrink_per_step / 0.1, rel=1e-12
+    )
+
+
+def test_bitsandbytes_needs_a_momentum():
+    """Its SGD refuses to run without one, so there is none to assume."""
+    with pytest.raises(MissingFactError, match=r"SGD needs momentum.*--momentum"):
+        convert(1e-4, BITS, to="half-life:steps", run=Run(lr=0.1))
+    with pytest.raises(RangeError, match=r"above 0: bitsandbytes\.optim\.SGD refuses"):
+        facts_of(KNOBS[BITS], Run(momentum=0.0))
+    told = explain(1e-4, BITS, run=Run(lr=0.1))
+    assert told.shrink_per_step is None
+    assert any("Give --momentum" in each.text for each in told.warnings)
+    assert explain(1e-4, BITS, run=Run(lr=0.1, momentum=0.9)).shrink_per_step > 0
+
+
+def test_a_dampening_that_is_a_flag_is_zero_or_the_momentum():
+    """optimi's dampening=True is the momentum's own value."""
+    run = Run(lr=0.1, momentum=0.9, dampening=0.9)
+    assert explain(0.01, "optimi.SGD", run=run).shrink_per_step == digits(
+        explain(0.01, "torch.optim.SGD", run=run).shrink_per_step, rel=1e-12
+    )
+    other = Run(lr=0.1, momentum=0.9, dampening=0.5)
+    told = explain(0.01, "optimi.SGD", run=other)
+    assert any("0 or the momentum, 0.9" in each.text for each in told.warnings)
+    with pytest.raises(RangeError, match=r"dampening must be 0 or the momentum, 0\.9"):
+        convert(0.01, "optimi.SGD", to="half-life:steps", run=other)
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "text"),
+    [
+        ("torch.AdamW", {"momentum": 0.9}, "torch.optim.AdamW has no momentum; it"),
+        ("torch.AdamW", {"dampening": 0.9}, "has no dampening; it is left out"),
+        ("keras.SGD", {"momentum": 0.9}, "does not go through momentum; it is left"),
+        ("timm.sgdw", {"momentum": 0.9}, "does not go through momentum; it is left"),
+        ("torch.SGD", {"betas": (0.9, 0.95)}, "torch.optim.SGD has no betas; it is"),
+    ],
+)
+def test_a_fact_that_does_not_matter_is_named(name, facts, text):
+    """Where the decay does not depend on it, the answer says that it was not used."""
+    told = explain(0.1, name, run=Run(lr=1e-3, **facts)).warnings
+    assert any(each.code == "unused-fact" and text in each.text for each in told)
+
+
+def test_betas_are_those_of_the_library():
+    """DecoupledAdamW has 0.95 by default, torch 0.999; what is given goes before."""
+    composer = KNOBS["composer.optim.DecoupledAdamW"]
+    assert resolved(composer, Run()).betas == (0.9, 0.95)
+    assert resolved(composer, Run(betas=(0.8, 0.99))).betas == (0.8, 0.99)
+    assert resolved(KNOBS["torch.optim.AdamW"], Run()).betas == (0.9, 0.999)
+    assert unused_facts(composer, Run(betas=(0.8, 0.99))) == ()
+
+
+def test_every_optimizer_with_a_momentum_in_its_decay_has_a_record():
+    """No knob of coupled SGD is without an answer to what its momentum is."""
+    without = {
+        knob.name
+        for knob in knobs()
+        if knob.family == "coupled-sgd" and knob.options.momentum is None
+    }
+    assert without == {
+        "sklearn.linear_model.SGDClassifier:constant",
+        "sklearn.linear_model.SGDRegressor:constant",
+    }
+
+
+def test_everywhere_what_lacks_a_momentum_is_listed_with_the_reason():
+    """--to all says which knobs cannot have the momentum that was given."""
+    found = convert_to_all(5e-4, "torch.AdamW", run=Run(lr=0.1, momentum=0.9))
+    reasons = {name: each.reason for each in found.refused for name in each.knobs}
+    name = "sklearn.linear_model.SGDClassifier:constant"
+    assert reasons[name] == "cannot have this momentum"
+
+
+def test_the_command_line_has_betas_and_plain_momentum(capsys):
+    """--betas moves what weights settle at; --no-nesterov undoes a default."""
+    assert typed_in("explain torch.AdamW=0.1 --lr 1e-3 --betas 0.95,0.999 --json") == 0
+    rotation = capsys.readouterr().out
+    run = Run(lr=1e-3, betas=(0.95, 0.999))
+    told = explain(0.1, "torch.AdamW", run=run).rotation_per_step
+    assert f'"rotation_per_step": {told!r}' in rotation
+    line = f"explain {PERCEPTRON}=0.1 --lr 0.1 --batch-size 10 --no-nesterov --json"
+    assert typed_in(line) == 0
+    plain = explain(
+        0.1, PERCEPTRON, run=Run(lr=0.1, batch_size=10, momentum=0.9, nesterov=False)
+    )
+    assert f'"shrink_per_step": {plain.shrink_per_step!r}' in capsys.readouterr().out
+    assert typed_in("explain torch.SGD=0.1 --nesterov --no-nesterov") == 2
+    assert "of one kind. Got --nesterov and" in capsys.readouterr().err
+    assert typed_in("explain torch.AdamW=0.1 --betas 0.9") == 2
+    assert "betas must be two numbers" in capsys.readouterr().err
+
+
+def test_rescale_names_the_default_that_it_used(capsys):
+    """The table of rules is preceded by what stood in for the momentum."""
+    assert typed_in(f"rescale {PERCEPTRON}=0.1 --lr 0.1 --batch-size 10:20") == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "momentum and nesterov were not given; its library's defaults" in shown
