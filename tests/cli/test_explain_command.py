@@ -175,3 +175,75 @@ def test_where_weights_settle_is_said_at_the_peak_lr(capsys):
     assert "weights would settle at 0.22261 (RMS), at the peak lr" in shown
     # A fall over half of the run takes them lower than one over a fifth, 0.188.
     assert "weights end at 0.15" in shown
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        (
+            "SGD",
+            "Write torch.optim.SGD=0.1, for example; dwindle knobs torch.optim.SGD",
+        ),
+        ("5e-4 --lr 0.1 --momentum 0.9", "torch.optim.SGD=5e-4, for example, or torch"),
+        ("torch.AdamW 0.1", "Write torch.AdamW=0.1, in one word."),
+        ("zzz", 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'),
+        ("torch.AdamW=0.1 --learning-rate 1", "Nearest: --lr."),
+        ("torch.AdamW=0.1 --learning_rate 1", "Nearest: --lr."),
+        ("torch.AdamW=0.1 --bs 1", "Nearest: --batch-size."),
+        ("torch.AdamW=0.1 --batch 1", "Nearest: --batch-size."),
+        (
+            "torch.AdamW --wd 0.1",
+            "Nearest: KNOB=VALUE. KNOB=VALUE: what is typed where",
+        ),
+        ("torch.AdamW --weight-decay 0.1", "Nearest: KNOB=VALUE."),
+        ("torch.AdamW=0.1 --max-steps 1", "Nearest: --steps."),
+        ("torch.AdamW=0.1 --seq-len 1", "Nearest: --tokens-per-example."),
+        ("torch.AdamW=0.1 --warmup 500", 'or count it: "500 steps", "5 epochs".'),
+        ("torch.AdamW=0.1 --warmup soon", '"500 steps" or "5 epochs"'),
+        ("torch.AdamW=0.1 --batch-size 99 --dataset-size 80", "give batch_size=80."),
+    ],
+)
+def test_another_tools_words_are_answered_with_ours(line, said, capsys):
+    """What people type first is refused with the words that work."""
+    assert main(["explain", *line.split()]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_value_before_its_knob_is_read(capsys):
+    """0.1=torch.AdamW is torch.AdamW=0.1."""
+    assert main(["explain", "0.1=torch.AdamW", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["knob"], told["value"]) == ("torch.optim.AdamW", 0.1)
+
+
+def test_a_warm_up_is_counted_in_epochs(capsys):
+    """Five of ninety epochs are the share that they are."""
+    facts = "torch.AdamW=0.1 --lr 1e-3 --batch-size 256 --dataset-size 1.28M"
+    line = f"{facts} --epochs 90 --schedule cosine --json --warmup"
+    assert main(["explain", *line.split(), "5 epochs"]) == 0
+    counted = json.loads(capsys.readouterr().out)
+    assert main(["explain", *line.split(), "1/18"]) == 0
+    share = json.loads(capsys.readouterr().out)
+    assert counted["e_folds"] == pytest.approx(share["e_folds"], rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("knob", "kept"),
+    [("torch.optim.SGD", 1.0), ("torch.AdamW", 1.0), ("tfa.AdamW", 0.9**10)],
+)
+def test_an_lr_of_zero_is_explained(knob, kept, capsys):
+    """A frozen layer's weights stay, where the decay is multiplied by the lr."""
+    line = f"explain {knob}=0.1 --lr 0 --steps 10 --json"
+    assert main(line.split()) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["kept"] == pytest.approx(kept, rel=1e-12)
+    assert told["equilibrium_rms"] is None
+    texts = {each["code"]: each["text"] for each in told["warnings"]}
+    assert "a decay that is multiplied by the lr takes nothing off" in texts["no-lr"]
+
+
+def test_an_lr_of_zero_converts_into_no_number(capsys):
+    """Where nothing decays whatever one types, no number is the answer."""
+    line = "convert torch.SGD=1e-4 --to torch.AdamW --lr 0.1:0"
+    assert main(line.split()) == 2
+    assert "lr must be above 0 where torch.optim.AdamW" in capsys.readouterr().err

@@ -2,7 +2,9 @@
 
 import dataclasses
 
+import numpy as np
 import pytest
+import torch
 from tolerance import digits
 
 from dwindle.decay.run import Run
@@ -155,3 +157,103 @@ def test_the_multipliers_are_those_of_the_schedule_over_the_run():
     assert Run(schedule=schedule, steps=20).multipliers() == tuple(
         schedule.multipliers(20)
     )
+
+
+def test_a_schedule_may_be_its_name():
+    """The shape alone is a Schedule; a name that is none is refused at once."""
+    assert Run(schedule="cosine").schedule == Schedule(shape="cosine")
+    with pytest.raises(UnknownNameError, match=r"Got 'cosin'\. Nearest: cosine"):
+        Run(schedule="cosin")
+    with pytest.raises(UnknownNameError, match=r"schedule .*Got '3'\."):
+        Run(schedule=Schedule(shape=3))
+
+
+@pytest.mark.parametrize(
+    ("given", "name"),
+    [
+        ("bf16", "bfloat16"),
+        ("BF16", "bfloat16"),
+        ("fp16", "float16"),
+        ("half", "float16"),
+        ("fp32", "float32"),
+        ("float", "float32"),
+        ("torch.float32", "float32"),
+        ("double", "float64"),
+        (torch.bfloat16, "bfloat16"),
+        (torch.half, "float16"),
+        (np.float32, "float32"),
+        (np.dtype("float64"), "float64"),
+        (float, "float64"),
+    ],
+    ids=str,
+)
+def test_a_number_format_has_several_names(given, name):
+    """What torch, NumPy and people call a format is that format."""
+    assert Run(dtype=given).dtype == name
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("bf17", "Nearest: bfloat16"),
+        (torch.int64, "Got 'torch.int64'"),
+        ("mixed_bfloat16", r"Under mixed precision weights stay in float32"),
+        (None, "Got 'None'"),
+    ],
+    ids=str,
+)
+def test_a_format_that_is_none_is_refused(wrong, message):
+    """An integer, a policy or a slip is no format of weights."""
+    with pytest.raises(UnknownNameError, match=message):
+        Run(dtype=wrong)
+
+
+LONG = {"batch_size": 32, "dataset_size": 600, "epochs": 30}  # 19 steps an epoch
+
+
+@pytest.mark.parametrize(
+    ("warmup", "steps"),
+    [
+        ("5 epochs", 95),
+        ("1/2 epoch", 10),  # half of 19, rounded
+        ("57 steps", 57),
+        ("57 its", 57),
+        ("6000 examples", 190),
+        ("10%", 57),
+        ("10% of the run", 57),
+        ("0.1", 57),
+        ("0 steps", 0),
+    ],
+)
+def test_a_warm_up_may_be_counted(warmup, steps):
+    """Epochs and steps are divided by the length of the run."""
+    run = Run(schedule=Schedule(shape="cosine", warmup=warmup), **LONG)
+    multipliers = run.multipliers()
+    assert multipliers.index(1.0) == steps
+    assert run.schedule.warmup == digits(steps / 570, rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("warmup", "error", "message"),
+    [
+        ("31 epochs", RangeError, "shorter than the run, 570 steps. Got 31 epochs"),
+        ("-1 steps", RangeError, "a share of the steps"),
+        ("500", RangeError, r"a share of the steps in \[0, 1\)\. Got 500"),
+        ("5 lunches", UnknownNameError, "clock must be one"),
+        ("soon", RangeError, r'a number and a clock\. Got \'soon\'.*"5 epochs"'),
+    ],
+)
+def test_a_warm_up_that_cannot_be_is_refused(warmup, error, message):
+    """It is shorter than the run, on a clock that there is."""
+    with pytest.raises(error, match=message):
+        Run(schedule=Schedule(warmup=warmup), **LONG)
+
+
+def test_a_counted_warm_up_needs_the_length_of_the_run():
+    """Without it the missing fact is named; a schedule alone counts steps only."""
+    with pytest.raises(MissingFactError, match=r"length of the run needs steps"):
+        Run(schedule=Schedule(warmup="5 epochs"), lr=0.1)
+    steps = Schedule(warmup="2 steps").multipliers(4)
+    assert steps == Schedule(warmup=0.5).multipliers(4)
+    with pytest.raises(RangeError, match="where no run says how long an epoch is"):
+        Schedule(warmup="2 epochs").multipliers(4)

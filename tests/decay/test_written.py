@@ -1,15 +1,17 @@
 """Numbers that came as text are read as numbers, and what was understood is said."""
 
 import json
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dwindle.cli.main import main
 from dwindle.decay.convert import convert
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run
-from dwindle.decay.written import said_of
+from dwindle.decay.written import read_number, said_of
 from dwindle.errors import RangeError
 
 # A YAML file without points in its numbers, as PyYAML reads it.
@@ -71,3 +73,114 @@ def test_texts_that_cannot_be_are_refused(facts, said):
     """A text without a possible number is refused in words, as a number is."""
     with pytest.raises(RangeError, match=said):
         Run(**facts)
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1/32768", 2.0**-15),
+        ("1 / 3", 1 / 3),
+        ("2**-15", 2.0**-15),
+        ("10^-4", 1e-4),
+        ("0.1%", 0.001),
+        ("12.5 %", 0.125),
+        ("20B", 20e9),
+        ("1.28M", 1_280_000.0),
+        ("50k", 50_000.0),
+        ("50K", 50_000.0),
+        ("1.5T", 1.5e12),
+        ("1,281,167", 1_281_167.0),
+        ("1_281_167", 1_281_167.0),
+        ("1e-3", 1e-3),
+        (".5", 0.5),
+        (" 5e-4 ", 5e-4),
+        ("−0.5", -0.5),  # the sign of a typeset page
+        ("0.3", 0.3),
+        ("30%", 0.3),  # the float nearest to what was written, as 0.3 is
+        ("0.07%", 0.0007),
+        ("3k/4", 750.0),
+        ("inf", math.inf),
+        ("1e400k", math.inf),
+    ],
+)
+def test_a_number_may_be_written_in_many_ways(text, number):
+    """Fractions, powers, shares and suffixes are the nearest float, to the last bit."""
+    assert read_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "0,1",
+        "0,001",
+        "1,28,000",
+        "O.1",
+        "1.2.3",
+        "1/0",
+        "1/2/3",
+        "/2",
+        "1/",
+        "5m",
+        "5 kg",
+        "%",
+        "1%%",
+        "0**-1",
+        "1e",
+        "k",
+        "1e999999999k",
+        "9**9**9",
+        "1 2",
+        "fast",
+    ],
+)
+def test_what_is_no_number_is_none(text):
+    """A decimal comma, a unit or a slip is no number, and takes no time to say so."""
+    assert read_number(text) is None
+
+
+@given(st.decimals(min_value="-1e9", max_value="1e9", places=9))
+def test_a_percentage_is_a_hundredth_to_the_last_bit(number):
+    """x% is the float nearest to x/100, whatever x/100 rounds to step by step."""
+    assert read_number(f"{number}%") == float(number / 100)
+
+
+TYPED = [
+    ("lr", "1/32768", 2.0**-15),
+    ("momentum", "90%", 0.9),
+    ("batch_size", "50k", 50_000),
+    ("dataset_size", "1.28M", 1_280_000),
+    ("epochs", "1/2", 0.5),
+    ("steps", "0.5M", 500_000),
+    ("tokens_per_example", "2k", 2000.0),
+    ("width", "1k", 1000),
+]
+
+
+@pytest.mark.parametrize(("fact", "text", "number"), TYPED)
+def test_every_fact_is_read_by_the_one_reader(fact, text, number, capsys):
+    """In Python and at its option, a fact may be written as any number may."""
+    assert getattr(Run(**{fact: text}), fact) == number
+    option = "--" + fact.replace("_", "-")
+    line = ["explain", "torch.SGD=0.0001", option, text, "--json"]
+    assert main(line) == 0
+    told = json.loads(capsys.readouterr().out)
+    usual = explain(1e-4, "torch.SGD", run=Run(**{fact: number})).as_dict()
+    assert told == json.loads(json.dumps(usual))
+
+
+@pytest.mark.parametrize("text", ["0.3M5", "1,5", "1.5", "10%", "1/3"])
+def test_a_count_is_whole(text):
+    """What is no whole number counts no examples."""
+    with pytest.raises(RangeError, match="batch_size must be a"):
+        Run(batch_size=text)
+
+
+def test_lists_of_numbers_may_be_text():
+    """Betas and units are read as the command line has them."""
+    run = Run(betas="0.9,0.95", units="784,256,10")
+    assert (run.betas, run.units) == ((0.9, 0.95), (784, 256, 10))
+    with pytest.raises(RangeError, match=r"betas must be two numbers"):
+        Run(betas="0.9")
+    with pytest.raises(RangeError, match=r"units must be a whole number\. Got '2\.5'"):
+        Run(units="784,2.5,10")
