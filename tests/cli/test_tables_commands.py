@@ -178,3 +178,23 @@ def test_an_unknown_name_gets_the_nearest(line, near, capsys):
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["kind"] == "UnknownNameError"
     assert near in error["facts"]["nearest"]
+
+
+@pytest.mark.parametrize(
+    ("words", "name"),
+    [
+        ("2m", "mackay1992.alpha"),
+        ("nielsen", "mackay1992.alpha"),
+        ("ng", "mackay1992.alpha"),
+        ("timescale", "wang-aitchison2024.tau-epoch"),
+        ("caffe", "caffe.SolverParameter"),
+        ("spacy", "thinc.optimizers.Adam"),
+        ("AdamW8bit", "bitsandbytes.optim.AdamW"),
+    ],
+)
+def test_a_word_of_a_record_finds_it(words, name, capsys):
+    """λ/(2m), a book, a library: what people call a number leads to its record."""
+    assert main(["knobs", words, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)["knobs"]
+    assert found[0]["name"] == name
+    assert set(found[0]["options"]) >= {"momentum", "dampening", "nesterov", "betas"}

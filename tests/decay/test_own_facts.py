@@ -234,3 +234,15 @@ def test_rescale_names_the_default_that_it_used(capsys):
     assert typed_in(f"rescale {PERCEPTRON}=0.1 --lr 0.1 --batch-size 10:20") == 0
     shown = " ".join(capsys.readouterr().out.split())
     assert "momentum and nesterov were not given; its library's defaults" in shown
+
+
+def test_nesterov_alone_takes_the_momentum_of_the_library():
+    """sklearn has one by default; torch has none, and insists on one."""
+    run = Run(lr=0.1, batch_size=10, nesterov=True)
+    whole = Run(lr=0.1, batch_size=10, nesterov=True, momentum=0.9)
+    found, wanted = (explain(0.1, PERCEPTRON, run=each) for each in (run, whole))
+    assert found.shrink_per_step == wanted.shrink_per_step
+    with pytest.raises(RangeError, match=r"momentum must be above 0.*SGD insists"):
+        explain(0.1, "torch.optim.SGD", run=run)
+    with pytest.raises(RangeError, match=r"momentum must be above 0.*SGD insists"):
+        convert(0.1, "torch.optim.SGD", to="shrink", run=run)

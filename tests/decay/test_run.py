@@ -37,7 +37,10 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
             {"batch_size": 9, "dataset_size": 8},
             r"at most dataset_size, 8\. Got 9\. One batch holds .*give batch_size=8\.",
         ),
-        ({"nesterov": True}, r"momentum must be above 0.*torch\.optim\.SGD insists"),
+        (
+            {"nesterov": True, "momentum": 0},
+            r"momentum must be above 0.*torch\.optim\.SGD insists",
+        ),
         ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening 0"),
         ({"units": (4, 3, 2), "depth": 2}, "depth must be 1, as units say. Got 2"),
         ({"parameters": 0}, "parameters must be at least 1. Got 0"),

@@ -150,7 +150,7 @@ def _dispatch(words: list[str]) -> int:
 
         print_overview({command.name: command.help for command in COMMANDS})
         return 0
-    if first == "--version":
+    if first in {"--version", "-V", "version"}:
         return _print_version()
     if first.startswith("-"):
         raise UnknownNameError(

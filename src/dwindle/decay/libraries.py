@@ -1,5 +1,6 @@
 """Whose a knob is, which knobs a word means, and what is known of all of them."""
 
+import re
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
@@ -44,7 +45,7 @@ def matching_knobs(words: str) -> tuple[Knob, ...]:
 
     Args:
         words: A name, a part of one, a library, a family such as ``decoupled``, or a
-            penalty such as ``prior``.
+            penalty such as ``prior``; else a word of what a record says.
 
     Raises:
         UnknownNameError: If it means none; the nearest are offered.
@@ -56,7 +57,10 @@ def matching_knobs(words: str) -> tuple[Knob, ...]:
         ('torch.optim.AdamW', True)
 
     """
-    alike = [knob for knob in knobs() if _matches(knob, words.casefold())]
+    folded = words.casefold()
+    alike = [knob for knob in knobs() if _matches(knob, folded)]
+    if not alike:  # what no name says may stand in a record's text
+        alike = [knob for knob in knobs() if _is_about(knob, folded)]
     try:
         named = [resolve_knob(words)]
     except AmbiguousNameError as error:
@@ -65,13 +69,24 @@ def matching_knobs(words: str) -> tuple[Knob, ...]:
         if not alike:
             raise _unknown(words, error) from None
         named = []
-    return tuple(dict.fromkeys((*named, *alike)))
+    first = [knob for knob in alike if folded in _first_words(knob)]
+    return tuple(dict.fromkeys((*named, *first, *alike)))
 
 
 def _matches(knob: Knob, folded: str) -> bool:
     if folded in {knob.family, knob.penalty, library_of(knob)}:
         return True
     return any(folded in name.casefold() for name in (knob.name, *knob.aliases))
+
+
+def _first_words(knob: Knob) -> set[str]:
+    return {name.partition(".")[0].casefold() for name in (knob.name, *knob.aliases)}
+
+
+def _is_about(knob: Knob, folded: str) -> bool:
+    texts = (knob.note, knob.formula, knob.unit, knob.source)
+    pattern = re.compile(rf"(?<![a-z]){re.escape(folded)}")
+    return any(pattern.search(text.casefold()) for text in texts)
 
 
 def _unknown(words: str, error: UnknownNameError) -> UnknownNameError:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from dwindle.decay.knob import Knob
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, nesterov_needs_momentum
 from dwindle.errors import MissingFactError, RangeError
 
 _COUPLED = "coupled-sgd"
@@ -14,6 +14,9 @@ def resolved(knob: Knob, run: Run) -> Run:
     """Return the run as the knob's optimizer sees it.
 
     What nobody gave is the library's default; what the optimizer lacks is left out.
+
+    Raises:
+        RangeError: If nesterov was given, and there is no momentum by default.
 
     Example:
         >>> from dwindle.decay.knobs import resolve_knob
@@ -30,7 +33,9 @@ def resolved(knob: Knob, run: Run) -> Run:
                 own[name] = neutral
             elif not run.is_said(name):
                 own[name] = default
-        if not own.get("momentum", run.momentum) and not run.is_said("nesterov"):
+        if not own.get("momentum", run.momentum):
+            if run.nesterov and knob.options.momentum is not None:
+                raise nesterov_needs_momentum(0.0)
             own["nesterov"] = False
     betas = knob.options.betas
     if betas is not None and len(betas) == len(run.betas) and not run.is_said("betas"):

@@ -64,6 +64,13 @@ def _all_below_one(numbers: tuple[float, ...]) -> bool:
     return all(0 <= number < 1 for number in numbers)
 
 
+def nesterov_needs_momentum(momentum: float) -> RangeError:
+    """Return the error for Nesterov's where momentum is absent or dampened."""
+    must = "above 0, and dampening 0, with nesterov (torch.optim.SGD insists)"
+    remedy = "Give momentum=0.9, for example, beside nesterov."
+    return RangeError("momentum", momentum, must, remedy)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Run:
     """The facts of a training; whatever is not known stays None.
@@ -192,10 +199,10 @@ class Run:
             )
             must = f"at most dataset_size, {data}"
             raise RangeError("batch_size", batch, must, remedy)
-        if self.nesterov and not (self.momentum > 0 and self.dampening == 0):
-            must = "above 0, and dampening 0, with nesterov (torch.optim.SGD insists)"
-            remedy = "Give momentum=0.9, for example, beside nesterov."
-            raise RangeError("momentum", self.momentum, must, remedy)
+        # A momentum that nobody gave may be one that the library has by default.
+        without = self.is_said("momentum") and self.momentum == 0
+        if self.nesterov and (without or self.dampening != 0):
+            raise nesterov_needs_momentum(self.momentum)
         planned = self._steps_of_epochs()
         if None not in (planned, self.steps) and planned != self.steps:
             must = f"{planned}, as epochs, dataset_size and batch_size say"

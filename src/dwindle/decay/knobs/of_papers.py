@@ -109,7 +109,10 @@ PAPER_KNOBS = (
         unit="precision of the prior, 1/σ²",
         penalty="half-data-sum",
         source="MacKay 1992, doi 10.1162/neco.1992.4.3.448",
-        note="the loss is a negative log-likelihood; one α per class of weights",
+        note="the loss is a negative log-likelihood; one α per class of weights. The λ "
+        "of a mean loss + λ/(2m)·Σw² over m examples, in Nielsen's book (2015) and Ng's "
+        "courses, is the same number",
+        aliases=("nielsen2015.lambda", "ng.lambda"),
     ),
     Knob(
         name="wang-aitchison2024.tau-epoch",
@@ -119,7 +122,8 @@ PAPER_KNOBS = (
         clock="epochs",
         timescale=True,
         source="Wang & Aitchison 2024, arXiv 2405.13698",
-        note="ln 2 of it is nearly the half-life in epochs",
+        note="the timescale of an exponential moving average (EMA) of updates; ln 2 of "
+        "it is nearly the half-life in epochs",
     ),
     Knob(
         name="bergsma2025.tau",
@@ -129,6 +133,7 @@ PAPER_KNOBS = (
         clock="run",
         timescale=True,
         source="Bergsma et al. 2025, Power Lines, arXiv 2505.13738",
-        note="ln 2 of it is nearly the half-life as a share of the run",
+        note="the timescale of an exponential moving average (EMA) of updates; ln 2 of "
+        "it is nearly the half-life as a share of the run",
     ),
 )
