@@ -125,7 +125,8 @@ def test_the_line_mends_what_was_found(code, knob, value, run):
 def test_the_line_has_the_knobs_own_word():
     """A line for scikit-learn says alpha, as one types it there."""
     knob = "sklearn.neural_network.MLPClassifier:sgd"
-    (found,) = findings_of_setting(knob, 50, Run(lr=0.1, **DATA))
+    run = Run(lr=0.1, momentum=0.0, **DATA)
+    (found,) = findings_of_setting(knob, 50, run)
     assert found.line.startswith("alpha=")
 
 

@@ -159,7 +159,7 @@ def test_unknown_names_of_the_trainer_offer_the_nearest(write):
         read_training_arguments(write({"optim": "adamw_troch"}))
     with pytest.raises(UnknownNameError, match=r"Nearest: .*cosine"):
         read_training_arguments(write({"optim": "sgd", "lr_scheduler_type": "cosin"}))
-    with pytest.raises(RangeError, match="lr must be a finite number above 0"):
+    with pytest.raises(RangeError, match="lr must be above 0 for an audit"):
         read_training_arguments(write({"learning_rate": 0}))
 
 

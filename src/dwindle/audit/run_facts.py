@@ -1,6 +1,7 @@
 """What a run tells of itself in the header of an audit."""
 
 from dwindle.decay.run import Run
+from dwindle.errors import RangeError
 
 
 def facts_of_run(run: Run) -> dict[str, str]:
@@ -14,6 +15,19 @@ def facts_of_run(run: Run) -> dict[str, str]:
     told = {name: _shown(value) for name, value in run.quantities().items()}
     shape = run.schedule.shape
     return told | ({} if shape == "constant" else {"schedule": shape})
+
+
+def moving(run: Run) -> Run:
+    """Return a run in which something moves.
+
+    Raises:
+        RangeError: If its lr is 0.
+
+    """
+    if run.lr == 0:
+        remedy = "Write the lr at its peak; at 0 no weight moves and nothing decays."
+        raise RangeError("lr", run.lr, "above 0 for an audit of its decay", remedy)
+    return run
 
 
 def _shown(value: float) -> str:

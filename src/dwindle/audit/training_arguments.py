@@ -7,7 +7,7 @@ from typing import Any
 from dwindle.audit.file_values import FileValues, text_line_for
 from dwindle.audit.findings import Finding
 from dwindle.audit.other_trainers import Reading, flattened, trainer_of
-from dwindle.audit.run_facts import facts_of_run
+from dwindle.audit.run_facts import facts_of_run, moving
 from dwindle.audit.settings_file import Settings, read_settings
 from dwindle.audit.trainer_facts import (
     BATCH,
@@ -189,7 +189,7 @@ def _setting_of(
     reading: Reading, flat: Mapping[str, Any], path: str, given: dict[str, Any]
 ) -> TrainingSetting:
     shape = {name: given.pop(name) for name in _SCHEDULE_FIELDS if name in given}
-    run = Run(**{"lr": reading.lr, **reading.facts, **given})
+    run = moving(Run(**{"lr": reading.lr, **reading.facts, **given}))
     unchecked = list(reading.unchecked)
     if reading.schedule or shape:
         run = replace(run, schedule=replace(reading.schedule or Schedule(), **shape))
@@ -293,7 +293,7 @@ def _run(
         **known,
     }
     name = values.text("lr_scheduler_type", SCHEDULE)
-    run = Run(**facts)
+    run = moving(Run(**facts))
     followed = schedule_of(name, _schedule_facts(values, run))
     if followed is None and "shape" not in schedule_given:
         told = (

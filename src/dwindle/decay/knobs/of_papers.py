@@ -110,7 +110,7 @@ PAPER_KNOBS = (
         penalty="half-data-sum",
         source="MacKay 1992, doi 10.1162/neco.1992.4.3.448",
         note="the loss is a negative log-likelihood; one α per class of weights. The λ "
-        "of a mean loss + λ/(2m)·Σw² over m examples, in Nielsen's book (2015) and Ng's "
+        "of a mean loss + λ/(2m)·Σw² over m examples, in Nielsen's book and in Ng's "
         "courses, is the same number",
         aliases=("nielsen2015.lambda", "ng.lambda"),
     ),
