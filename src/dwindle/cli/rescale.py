@@ -78,7 +78,7 @@ def _changes(before: "Run", after: "Run") -> str:
     }
     # No rule speaks of these, but half-life and e-folds may move with them.
     for name, read in OTHER_FACTS.items():
-        sides = str(read(before)), str(read(after))
+        sides = _said(read(before)), _said(read(after))
         if sides[0] != sides[1]:
             changed[name] = sides
     return (
@@ -88,6 +88,10 @@ def _changes(before: "Run", after: "Run") -> str:
         )
         or "nothing"
     )
+
+
+def _said(fact: object) -> str:
+    return f"{fact:.4g}" if isinstance(fact, float) else str(fact)
 
 
 def _common_clock(found: Rescaling) -> str:

@@ -35,7 +35,7 @@ _FLAGS = (
 _STRICT_FLAGS = (
     ("decouple_lr", True, "decouple_lr"),
     ("fixed_decay", True, "fixed_decay"),
-    ("corrected_weight_decay", True, "corrected"),
+    ("corrected_weight_decay", True, "c"),
 )
 _PAIR = 2
 _HOW = 'Write "torch.optim.AdamW", 0.1, for example, or give a live optimizer.'
@@ -198,16 +198,17 @@ def _of_group(plain: Knob, group: Mapping[str, Any]) -> Typed:  # Any: of many t
         must = f"A group of {knob.name} must have a {knob.symbol}."
         raise UsageError(must, ", ".join(group), f'Write explain("{knob.name}", 0.1).')
     # A scheduler has written the peak beside the lr of this moment.
-    peaks = [group[name] for name in ("lr", "initial_lr", "max_lr") if name in group]
+    given = {name: each for name, each in group.items() if each is not None}
+    peaks = [given[name] for name in ("lr", "initial_lr", "max_lr") if name in given]
     facts: dict[str, Any] = {"lr": max(map(float, peaks))} if peaks else {}
     options = knob.options
     for name in ("momentum", "dampening", "nesterov"):
-        if name in group and getattr(options, name) is not None:
-            facts[name] = group[name]
-    betas = group.get("betas")
+        if name in given and getattr(options, name) is not None:
+            facts[name] = given[name]
+    betas = given.get("betas")
     if betas is not None and options.betas is not None and len(betas) == _PAIR:
         facts["betas"] = tuple(map(float, betas))
-    return Typed(knob.name, float(group[knob.symbol]), facts)
+    return Typed(knob.name, float(given.get(knob.symbol, 0.0)), facts)
 
 
 def _variant(plain: Knob, group: Mapping[str, Any]) -> Knob:  # Any: of many types
@@ -215,7 +216,8 @@ def _variant(plain: Knob, group: Mapping[str, Any]) -> Knob:  # Any: of many typ
         for option, value, variant in flags:
             if group.get(option) is not value:
                 continue
-            name = f"{plain.name}:{variant}"
+            # timm has a name of its own for the corrected one: lionc of lion.
+            name = f"{plain.name}{'' if variant == 'c' else ':'}{variant}"
             if name in KNOBS:
                 return KNOBS[name]
             is_plain = flags is _FLAGS and plain.penalty is None
