@@ -134,7 +134,7 @@ def test_a_time_is_written_as_its_clock_has_it(clock, value, told):
             "at most dataset_s",
         ),
         ("torch.AdamW=0.1 --warmup 1", "RangeError", "in [0, 1). Got 1.0."),
-        ("torch.AdamW=0.1 --nesterov", "RangeError", "momentum"),
+        ("torch.SGD=0.1 --nesterov --lr 1", "RangeError", "momentum"),
         ("torch.AdamW=0.1 --schedule cosin", "UnknownNameError", "Nearest: cosine"),
         ("AdmW=0.1", "UnknownNameError", "torch.optim.AdamW"),
         ("AdamW=0.1", "AmbiguousNameError", "It fits torch.optim.AdamW, keras."),

@@ -8,10 +8,10 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
+from dwindle.decay.clocks import Clock
 from dwindle.decay.families import FAMILIES, Family
 from dwindle.decay.gradient_size import decays_by_size, decoupled_over_penalty
 from dwindle.decay.half_life import (
-    Clock,
     HalfLife,
     half_life_from_shrink,
     shrink_from_half_life,

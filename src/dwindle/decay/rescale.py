@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+from dwindle.decay.clocks import Clock
 from dwindle.decay.coordinates import (
     has_shrink,
     number_from_shrink,
@@ -11,7 +12,6 @@ from dwindle.decay.coordinates import (
 )
 from dwindle.decay.explain import ClockTimes, Explanation, explain_setting
 from dwindle.decay.half_life import (
-    Clock,
     HalfLife,
     half_life_from_shrink,
     shrink_from_half_life,
