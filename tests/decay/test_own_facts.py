@@ -167,11 +167,23 @@ def test_a_dampening_that_is_a_flag_is_zero_or_the_momentum():
 @pytest.mark.parametrize(
     ("name", "facts", "text"),
     [
-        ("torch.AdamW", {"momentum": 0.9}, "torch.optim.AdamW has no momentum; it"),
-        ("torch.AdamW", {"dampening": 0.9}, "has no dampening; it is left out"),
-        ("keras.SGD", {"momentum": 0.9}, "does not go through momentum; it is left"),
-        ("timm.sgdw", {"momentum": 0.9}, "does not go through momentum; it is left"),
-        ("torch.SGD", {"betas": (0.9, 0.95)}, "torch.optim.SGD has no betas; it is"),
+        (
+            "torch.AdamW",
+            {"momentum": 0.9},
+            "decay of torch.optim.AdamW does not pass through",
+        ),
+        (
+            "torch.AdamW",
+            {"dampening": 0.9},
+            "dampening that was given changes nothing: torch.optim.AdamW has none",
+        ),
+        ("keras.SGD", {"momentum": 0.9}, "does not pass through one"),
+        ("timm.sgdw", {"momentum": 0.9}, "does not pass through one"),
+        (
+            "torch.SGD",
+            {"betas": (0.9, 0.95)},
+            "betas that was given changes nothing: torch.optim.SGD has none",
+        ),
     ],
 )
 def test_a_fact_that_does_not_matter_is_named(name, facts, text):

@@ -7,7 +7,6 @@ from typing import Any, Literal, get_args
 from dwindle.decay import assumptions, fidelity, paths
 from dwindle.decay.coordinates import (
     e_folds_from_number,
-    facts_of,
     has_shrink,
     number_at_same_shrink,
     number_from_e_folds,
@@ -20,7 +19,7 @@ from dwindle.decay.given import Given
 from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
-from dwindle.decay.own_facts import refuse_lacking
+from dwindle.decay.own_facts import facts_of, refuse_lacking
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.readable import Readable, number
 from dwindle.decay.refusals import no_step_to_keep, refusal

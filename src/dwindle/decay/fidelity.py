@@ -1,10 +1,11 @@
 """How much a conversion keeps: the label, by what is equal on both sides."""
 
+from dataclasses import replace
 from typing import Literal
 
-from dwindle.decay.coordinates import facts_of
 from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
+from dwindle.decay.own_facts import facts_of
 from dwindle.decay.paths import are_alike, are_one_course, steps_of
 from dwindle.decay.run import Run
 
@@ -35,8 +36,14 @@ def is_same_step(source: Knob, target: Knob, before: Run, after: Run) -> bool:
         bool(source.update)
         and source.update == target.update
         and are_same_weights(source, target)
-        and facts_of(source, before) == facts_of(target, after)
+        and _with_given_betas(source, before) == _with_given_betas(target, after)
     )
+
+
+def _with_given_betas(knob: Knob, run: Run) -> Run:
+    # Betas are taken to be the same on both sides, whatever the libraries' defaults:
+    # a sentence beside the conversion says so.
+    return replace(facts_of(knob, run), betas=run.betas)
 
 
 def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> Fidelity:
