@@ -152,16 +152,15 @@ def test_every_dtype_of_a_parameter_without_dimensions(dtype):
 
 
 def test_sparse_gradients():
-    """An embedding with sparse rows: SGD's decay is that of its penalty."""
+    """An embedding with sparse rows decays as a whole, also rows without a gradient."""
     table = nn.Embedding(10, 4, sparse=True)
     optimizer = torch.optim.SGD(table.parameters(), lr=0.1)
     assert "Nothing decays" in str(probe(optimizer))
-    held = DecayController(optimizer, half_life="10 steps")
+    DecayController(optimizer, half_life="10 steps")
     start = table.weight.detach().clone()
     table(torch.tensor([1, 2])).sum().backward()
     table.weight.grad *= 0
     optimizer.step()
-    assert held.mechanisms == ("multiply",)
     left = left_of(table.weight, start)
     assert left == digits([0.5**0.1] * len(left), rel=1e-6)  # one step in float32
 
@@ -187,8 +186,9 @@ def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
         DecayController(optimizer, half_life="10 steps", schedule="constant")
     with pytest.raises(RangeError, match=words):
         DecayController(optimizer, penalty=0.1)
-    if isinstance(value, float):  # for a text and a None an audit has other answers
-        with pytest.raises(RangeError, match=words):
+    # A decay that is a text is a finding of the audit, and one of None counts as 0.
+    if isinstance(value, float) or (name, value) == ("lr", "1e-3"):
+        with pytest.raises(RangeError, match=rf'param_groups\[1\]\["{name}"\] must be'):
             audit(model, optimizer, run=Run(steps=10))
 
 

@@ -66,12 +66,11 @@ def unwrapped(optimizer: object) -> Optimizer:
     return optimizer
 
 
-def checked(optimizer: object, *, texts: bool = False) -> Optimizer:
+def checked(optimizer: object) -> Optimizer:
     """Return the torch optimizer itself, each lr and decay of whose groups is a number.
 
     Args:
         optimizer: A torch optimizer, or a wrapper around one.
-        texts: Whether a decay may be a text, for which an audit has a finding.
 
     Raises:
         RefusedError: If there is no torch optimizer.
@@ -91,8 +90,6 @@ finite number, 0 or more. Got -0.1.
     for at, group in enumerate(bare.param_groups):
         for name in _NUMBERS:
             value = group.get(name)
-            if isinstance(value, str) and texts and name != "lr":
-                continue
             where = f"{name} of group {at}"
             if isinstance(value, str):
                 raise RangeError(where, repr(value), _MUST, _NO_TEXT)
