@@ -1,9 +1,11 @@
 """What a number format does to a decay, measured on the real dtypes of torch."""
 
 import math
+import re
 
 import pytest
 import torch
+from tolerance import digits
 
 from dwindle.decay.dtypes import DEAD_BELOW, DIGITS, rounding_of
 from dwindle.decay.explain import explain
@@ -82,3 +84,19 @@ def test_a_coarse_decay_is_off_and_a_fine_one_is_not(name, dtype):
 def test_the_digits_are_those_of_torch(dtype):
     """The number of digits of a format is what torch says of it."""
     assert torch.finfo(getattr(torch, dtype)).eps == 2.0 ** (1 - DIGITS[dtype])
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("units", [2.5, 3, 7])
+def test_the_caution_says_what_comes_out(dtype, units):
+    """The number in the sentence is the half-life that the real optimizer has."""
+    shrink = units * DEAD_BELOW[dtype]
+    explanation = explain(shrink, "shrink", run=Run(dtype=dtype))
+    (text,) = (w.text for w in explanation.warnings if w.code == "rounding")
+    asked = math.log(2) / -math.log1p(-shrink)
+    left = decayed("torch.AdamW", dtype, shrink, round(asked))
+    measured = asked * math.log(2) / -torch.log(left).mean().item()
+    said = re.search(r"after about ([\d.e+]+) steps instead of ([\d.]+\d)", text)
+    # Three digits are printed, and the starting weights lie evenly from 1 to 2.
+    assert float(said[1]) == digits(measured, rel=0.02)
+    assert float(said[2]) == digits(asked, rel=1e-3)

@@ -1,9 +1,13 @@
 """Which half-lives a number format can hold: weights that step, in numpy's formats."""
 
+import math
+from itertools import repeat
+
 import numpy as np
 import pytest
 from tolerance import digits
 
+from dwindle.decay.dtypes import DIGITS, rounded_half_life_steps
 from dwindle.decay.half_life import half_life_from_shrink, shrink_from_half_life
 from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
 from dwindle.errors import RefusedError
@@ -51,9 +55,81 @@ def test_the_refusal_says_what_can_be_had(dtype, longest):
 
 
 def test_between_fine_and_refused_there_is_a_remark():
-    """A half-life that rounding moves is held, with a warning."""
+    """A half-life that rounding moves is held, with a warning that says how far."""
     said = rounding_remark(shrink_from_half_life(100), dtype="bfloat16")
-    assert "off by more than two percent" in said
+    assert "about 108 steps instead of 100" in said
+    said = rounding_remark(shrink_from_half_life(170), dtype="bfloat16")
+    assert "about 128 steps instead of 170" in said
+
+
+def test_where_rounding_evens_out_nothing_is_said():
+    """128 steps are 128 in bfloat16, which loses one unit per step from 2 to 1."""
+    assert rounding_remark(shrink_from_half_life(128), dtype="bfloat16") == ""
+
+
+def _normal_half_life(shrink, digits_of_it, *, steps):
+    """Half-life of normal weights that are rounded to so many digits at every step."""
+    start = np.random.default_rng(0).standard_normal(20_000)
+    weight = start = _rounded(start, digits_of_it)
+    for _ in range(steps):
+        weight = _rounded(weight * (1 - next(shrink)), digits_of_it)
+    moved = (start != 0) & (weight != 0)
+    return steps * np.log(2) / -np.log(weight[moved] / start[moved]).mean()
+
+
+def _rounded(values, digits_of_it):
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(np.ldexp(mantissa, digits_of_it)), exponent - digits_of_it)
+
+
+@pytest.mark.parametrize("steps", [20, 33, 50, 64, 77, 90, 100, 127, 150, 170, 177])
+def test_the_sum_over_mantissas_is_what_normal_weights_do_in_bfloat16(steps):
+    """Computed in advance: the half-life that weights rounded at every step have."""
+    shrink = shrink_from_half_life(steps)
+    measured = _normal_half_life(repeat(shrink), DIGITS["bfloat16"], steps=steps)
+    computed = rounded_half_life_steps(shrink, "bfloat16")
+    assert computed == digits(measured, rel=0.01)  # the promise
+
+
+@pytest.mark.parametrize("steps", [120, 700, 1000, 1400])
+def test_the_sum_over_mantissas_is_what_normal_weights_do_in_float16(steps):
+    """The same with eleven digits."""
+    shrink = shrink_from_half_life(steps)
+    measured = _normal_half_life(repeat(shrink), DIGITS["float16"], steps=steps)
+    computed = rounded_half_life_steps(shrink, "float16")
+    assert computed == digits(measured, rel=0.01)  # the promise
+
+
+@pytest.mark.parametrize("units", [1.5, 2.7, 3.3, 5.0, 9.1])
+@pytest.mark.parametrize("owes", [False, True])
+def test_factors_are_rounded_too(units, owes, monkeypatch):
+    """Where 1 - s has no more digits than a weight, as in float32; here with twelve.
+
+    What a factor cannot say is left out, or owed to the next step.
+    """
+    few = {"float32": 12}
+    monkeypatch.setattr("dwindle.decay.dtypes.DIGITS", few)
+    monkeypatch.setattr("dwindle.decay.dtypes.DEAD_BELOW", {"float32": 2.0**-13})
+    shrink, grid = units * 2.0**-13, 2.0**-12
+
+    def factors():
+        owed = 0.0
+        while True:
+            owed = (owed if owes else 0.0) + shrink
+            taken = np.round(owed / grid) * grid
+            owed -= taken
+            yield taken
+
+    steps = round(half_life_from_shrink(shrink))
+    measured = _normal_half_life(factors(), 12, steps=steps)
+    computed = rounded_half_life_steps(shrink, "float32", owes=owes)
+    assert computed == digits(measured, rel=0.02)  # weights that step in one rhythm
+
+
+def test_what_stops_never_halves():
+    """Below the limit the sum has no end, and a fine decay has the half-life asked."""
+    assert math.isinf(rounded_half_life_steps(shrink_from_half_life(200), "bfloat16"))
+    assert rounded_half_life_steps(0.5, "bfloat16") == 1
 
 
 def test_of_other_formats_nothing_is_said():

@@ -123,3 +123,118 @@ class CannotStep(SGD):
     def step(self, closure=None):
         message = f"this one never steps, whatever the {closure=}"
         raise RuntimeError(message)
+
+
+class SkipsRest(Optimizer):
+    """Steps only where some gradient is not zero, as Prodigy and D-Adaptation do."""
+
+    def __init__(self, groups, **options):
+        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.0, **options})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        weights = [w for group in self.param_groups for w in group["params"]]
+        driven = [weight for weight in weights if weight.grad is not None]
+        if any(weight.grad.abs().max() > 0 for weight in driven):
+            for group in self.param_groups:
+                self.move(group, [w for w in group["params"] if w.grad is not None])
+        return closure and closure()
+
+    def move(self, group, weights):
+        for weight in weights:
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
+            weight.sub_(weight.grad, alpha=group["lr"])
+
+
+class FindsItsLr(SkipsRest):
+    """Takes steps as long as its weights went from their start; first 1e-6."""
+
+    def __init__(self, groups, **options):
+        super().__init__(groups, **{"lr": 1.0, **options})
+        self.found = 1e-6
+
+    def move(self, group, weights):
+        lr = group["lr"] * self.found
+        for weight in weights:
+            start = self.state[weight].setdefault("start", weight.clone())
+            weight.mul_(1 - lr * group["weight_decay"])
+            weight.sub_(weight.grad, alpha=lr)
+            if weight.grad.abs().max() > 0:
+                went = (start - weight).abs().max().item()
+                self.found = min(max(self.found, went), 1.0)
+
+
+class RebuildsFromStart(SkipsRest):
+    """Writes start minus the sum of all gradients, as dual averaging does."""
+
+    def move(self, group, weights):
+        for weight in weights:
+            state = self.state[weight]
+            start = state.setdefault("start", weight.clone())
+            total = state.setdefault("total", torch.zeros_like(weight))
+            penalty = group["weight_decay"] * weight
+            total.add_(weight.grad + penalty, alpha=group["lr"])
+            weight.copy_(start - total)
+
+
+class RebuildsWhatIsDriven(RebuildsFromStart):
+    """The same, and leaves a weight alone whose gradient is zero."""
+
+    def move(self, group, weights):
+        super().move(group, [w for w in weights if w.grad.abs().max() > 0])
+
+
+class DecaysLaterWhatIsDriven(RebuildsWhatIsDriven):
+    """The same from its fourteenth step on: after anybody's rehearsal of that."""
+
+    def move(self, group, weights):
+        for weight in weights:
+            count = self.state[weight]["count"] = self.state[weight].get("count", 0) + 1
+            if count < 14:
+                weight.sub_(weight.grad, alpha=group["lr"])
+            else:
+                super().move(group, [weight])
+
+
+class _Masters(Optimizer):
+    """Adam on float32 copies of its 16-bit weights, rounded into these (apex)."""
+
+    decoupled = True
+
+    def __init__(self, groups, *, lr=1e-3, weight_decay=0.0, eps=1e-8):
+        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "eps": eps})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self.move(group, weight, self.state[weight])
+        return closure and closure()
+
+    def move(self, group, weight, state):
+        is_narrow = weight.dtype in (torch.bfloat16, torch.float16)
+        master = state.setdefault("master", weight.float()) if is_narrow else weight
+        gradient = weight.grad.to(master.dtype)
+        if self.decoupled:
+            master.mul_(1 - group["lr"] * group["weight_decay"])
+        else:
+            gradient = gradient + group["weight_decay"] * master
+        mean = state.setdefault("mean", torch.zeros_like(master))
+        square = state.setdefault("square", torch.zeros_like(master))
+        steps = state["steps"] = state.get("steps", 0) + 1
+        mean.lerp_(gradient, 0.1)
+        square.lerp_(gradient * gradient, 1e-3)
+        size = (square / (1 - 0.999**steps)).sqrt() + group["eps"]
+        master.addcdiv_(mean / (1 - 0.9**steps), size, value=-group["lr"])
+        weight.copy_(master)
+
+
+class DecoupledMasters(_Masters):
+    """Decays the float32 copies: longer than 16 bits could."""
+
+
+class CoupledMasters(_Masters):
+    """Has a penalty, so the weights would have to be multiplied from outside."""
+
+    decoupled = False

@@ -8,6 +8,7 @@ import pytest
 import torch
 from pytorch import planted_optimizers
 from rich.console import Console
+from tolerance import digits
 
 from dwindle.errors import CertificationError
 from dwindle.pytorch import DecayController
@@ -114,11 +115,14 @@ REFUSED = {
     "KeepsMasters": "refused",
     "DividesByZero": "refused",
     "SyncsEverySixSteps": "refused",
+    "RebuildsFromStart": "refused",
+    "RebuildsWhatIsDriven": "writes weights anew from where they started",
     "CannotStep": "Alone it fails: RuntimeError: this one never steps",
 }
 FAILED = {
     "DecaysSecretlyLater": r"constant lr \(float64\): e-folds 2\.796",
     "DecaysWithoutGradient": r"gradients that are None \(float32\): unlike weights 16",
+    "DecaysLaterWhatIsDriven": r"driven, opposite weights \(float32\): e-folds 0\.6",
     "IgnoresItsKnobLater": r"constant lr \(float64\): e-folds 1\.73",
 }
 
@@ -152,10 +156,48 @@ def test_a_knob_that_does_nothing_does_not_matter():
     assert certificate.mechanism == "multiply"
 
 
+def test_a_skipped_rest_is_certified():
+    """What skips a step of zero gradients has its decay held in steps that it makes."""
+    held = check_controller(planted_optimizers.SkipsRest)
+    assert held.mechanism == "native"
+    found = check_controller(planted_optimizers.FindsItsLr)
+    assert found.mechanism == "multiply"
+    whys = {each.scenario: each.why for each in found.left_out}
+    assert "depend on the weights of the others" in whys["undecayed group, driven"]
+
+
+@pytest.mark.parametrize(
+    ("name", "mechanism"),
+    [("DecoupledMasters", "native"), ("CoupledMasters", "multiply")],
+)
+def test_float32_copies_of_16_bit_weights(name, mechanism):
+    """Its own knob reaches the copies; a multiplication is refused in 16 bits."""
+    held = certify(getattr(planted_optimizers, name))
+    assert held.certified
+    assert held.mechanism == mechanism
+    narrow = [each for each in held.reach if each.dtype == "bfloat16"]
+    if mechanism == "native":
+        # Rounded once, not at every step: 2^-9 of a weight, over 1,024 of them.
+        assert max(each.error for each in narrow) < 0.01
+    else:
+        assert all("writes float32 copies" in each.refused for each in narrow)
+        assert any(each.dtype == "bfloat16" for each in held.left_out)
+
+
+def test_rounding_is_measured_as_it_is_computed(certificate):
+    """Between powers of two bfloat16 is off by up to 28 %, as the sum says."""
+    narrow = [each for each in certificate.reach if each.dtype == "bfloat16"]
+    held = [each for each in narrow if not each.refused]
+    assert max(each.error for each in held) > 0.2
+    for each in held:
+        # The promise of the sum is one percent.
+        assert each.measured_steps == digits(each.rounded_steps, rel=0.01)
+
+
 def test_float32_inside_is_certified_as_float32():
     """Where the optimizer rounds to float32, float64 is left out, and it is said."""
     certificate = check_controller(planted_optimizers.ComputesInFloat32)
-    assert {check.dtype for check in certificate.checks} == {"float32"}
+    assert {check.dtype for check in certificate.checks} == {"float32", "bfloat16"}
     (left_out,) = certificate.left_out
     assert left_out.dtype == "float64"
     assert "it computes in float32" in left_out.why
@@ -266,6 +308,30 @@ class ChangesGradients(DecayController):
         optimizer.register_step_pre_hook(_enlarge)
 
 
+@torch.no_grad()
+def _restore(optimizer, *_):
+    for group in optimizer.param_groups:
+        for weight in group["params"]:
+            if weight.grad is not None and weight.grad.any():
+                weight.mul_(2 ** (1 / 16))
+
+
+class SparesWhatIsDriven(DecayController):
+    """Decays no weight that a gradient pulls at."""
+
+    def __init__(self, optimizer, **options):
+        super().__init__(optimizer, **options)
+        optimizer.register_step_post_hook(_restore)
+
+
+class HoldsTwiceAsLong(DecayController):
+    """Holds a half-life of twice as many steps."""
+
+    def __init__(self, optimizer, half_life, **options):
+        steps = 2 * int(half_life.split()[0])
+        super().__init__(optimizer, half_life=f"{steps} steps", **options)
+
+
 class DecaysSkippedSteps(DecayController):
     """Decays although the fused step was skipped."""
 
@@ -300,7 +366,9 @@ MUTANTS = [
     (KeepsTheBatchSize, "the batch size changes"),
     (DecaysSkippedSteps, "steps that GradScaler skips"),
     (ChangesGradients, "driven, against decay by hand"),
+    (SparesWhatIsDriven, "driven, opposite weights"),
     (ForgetsItsState, "resumed at every step"),
+    (HoldsTwiceAsLong, "a half-life in bfloat16"),
 ]
 
 

@@ -115,6 +115,7 @@ def test_coarse_steps_are_told(caplog):
         optimizer = AdamW([weight_of(torch.bfloat16)], lr=1e-3)
         DecayController(optimizer, half_life="100 steps")
     assert "bfloat16 rounds a shrink of 0.00691 per step" in caplog.text
+    assert "after about 108 steps instead of 100" in caplog.text
     assert "bfloat16 rounds the decay away where the lr is below 57% of" in caplog.text
 
 

@@ -4,9 +4,15 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dwindle.decay.dtypes import DEAD_BELOW, Rounding, rounding_of
+from dwindle.decay.dtypes import (
+    DEAD_BELOW,
+    Rounding,
+    rounded_half_life_steps,
+    rounding_of,
+)
 from dwindle.decay.equilibrium import MOST_THAT_STAYS
 from dwindle.decay.gradient_size import assumed_noise, decays_by_size, instead_of
+from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.knob import Knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import unused_facts
@@ -219,7 +225,9 @@ _STALLS = (
 )
 _COARSE = (
     "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
-    "rounds away: weights decay faster or slower than this, each by its own digits."
+    "rounds away: weights decay faster or slower than this, each by its own digits. "
+    "Kept in {dtype}, half of them is left after about {comes:.3g} steps instead of "
+    "{meant:.4g}."
 )
 _ROUNDED: Mapping[Rounding, tuple[str, str]] = {
     "dead": ("dead-zone", _DEAD),
@@ -237,7 +245,14 @@ def of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
     dead = DEAD_BELOW[run.dtype]
     yield Caution(
         code,
-        text.format(shrink=shrink, dead=dead, units=shrink / dead, dtype=run.dtype),
+        text.format(
+            shrink=shrink,
+            dead=dead,
+            units=shrink / dead,
+            dtype=run.dtype,
+            comes=rounded_half_life_steps(shrink, run.dtype),
+            meant=half_life_from_shrink(shrink),
+        ),
     )
 
 

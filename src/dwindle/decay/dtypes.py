@@ -1,6 +1,8 @@
 """What a number format does to a decay: steps that are rounded away, or halfway."""
 
+import math
 from collections.abc import Mapping
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
@@ -83,3 +85,54 @@ def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
     if units < _STALLS_BELOW and dtype in STALLING:
         return "stalls"
     return "coarse" if units < _COARSE_BELOW else "fine"
+
+
+def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) -> float:
+    """Steps until weights kept in ``dtype`` have halved, rounded at every step.
+
+    A step takes ``k(m) = round(m * s)`` units in the last place off a weight of ``m``
+    units, so a power of two is crossed in ``Σ 1 / k(m)`` steps, over all ``m`` from
+    ``2 ** (digits - 1)`` to ``2 ** digits``. ``s / -ln(1 - s)`` of that counts the
+    weight at the begin of each step. Right to one percent for weights of all sizes, as
+    normal ones are (measured: bfloat16 and float16, half-lives from 20 steps on).
+
+    Args:
+        shrink: Fraction of a weight that one step is meant to take off, in (0, 1).
+        dtype: A key of :data:`DIGITS`.
+        owes: Whether factors ``1 - s`` that the program cannot write are made up for in
+            the next step, as a controller does; else the nearest one is taken always.
+
+    Returns:
+        Half-life in steps; ``inf`` where weights stop on their way.
+
+    Example:
+        >>> shrink = -math.expm1(-math.log(2) / 170)  # asked for: 170 steps
+        >>> round(rounded_half_life_steps(shrink, "bfloat16"))
+        128
+
+    """
+    meant = math.log(2) / -math.log1p(-shrink)
+    if shrink >= _COARSE_BELOW * DEAD_BELOW[dtype]:
+        return meant  # rounding evens out
+    # Programs multiply 16-bit weights by a factor in float32.
+    grid = 2.0 ** -max(DIGITS["float32"], DIGITS[dtype])
+    below, part = divmod(shrink / grid, 1)
+    if not owes:
+        below, part = below + round(part), 0.0
+    mixed = ((below * grid, 1 - part), ((below + 1) * grid, part))
+    least = 2.0 ** (DIGITS[dtype] - 1)
+    steps = 0.0
+    for low, high in pairwise(_turns([each for each, _ in mixed], least)):
+        middle = (low + high) / 2
+        taken = math.fsum(share * round(middle * each) for each, share in mixed)
+        steps += (high - low) / taken if taken else math.inf
+    return steps * shrink / -math.log1p(-shrink)
+
+
+def _turns(shrinks: list[float], least: float) -> list[float]:
+    """Return where a step begins to take one unit more, between two powers of two."""
+    turns = {least, 2 * least}
+    for shrink in filter(None, shrinks):
+        units = range(math.floor(least * shrink), math.ceil(2 * least * shrink) + 1)
+        turns.update((unit + 0.5) / shrink for unit in units)
+    return sorted(each for each in turns if least <= each <= 2 * least)

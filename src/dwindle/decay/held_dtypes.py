@@ -1,9 +1,19 @@
 """Whether the number format of the weights can hold a half-life: yes, nearly, or no."""
 
-from dwindle.decay.dtypes import DEAD_BELOW, STALLING, rounding_of
+import math
+
+from dwindle.decay.dtypes import (
+    DEAD_BELOW,
+    STALLING,
+    rounded_half_life_steps,
+    rounding_of,
+)
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
 
+# A half-life that is off by less is not worth a warning.
+_HARDLY = 0.02
+_WIDER = dict.fromkeys(STALLING, "float32")
 _AFTER = {
     "dead": "no weight would change",
     "stalls": "each weight would stop before it has halved",
@@ -39,8 +49,9 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     Example:
         >>> rounding_remark(1e-3, dtype="float32")
         ''
-        >>> rounding_remark(1e-2, dtype="bfloat16").partition(":")[0]
-        'bfloat16 rounds a shrink of 0.01 per step'
+        >>> print(rounding_remark(4.07e-3, dtype="bfloat16"))
+        bfloat16 rounds a shrink of 0.00407 per step: half of a weight is left after \
+about 128 steps instead of 170. A wider format (float32) holds it.
 
     """
     if dtype not in DEAD_BELOW or shrink_per_step == 0:
@@ -48,11 +59,14 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     rounding = rounding_of(shrink_per_step, dtype)
     if rounding in _AFTER:
         raise _refused(shrink_per_step, dtype, _AFTER[rounding])
-    if rounding == "fine":
+    asked = half_life_from_shrink(shrink_per_step)
+    comes = rounded_half_life_steps(shrink_per_step, dtype, owes=True)
+    if rounding == "fine" or math.isclose(comes, asked, rel_tol=_HARDLY):
         return ""
     return (
-        f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: the half-life of "
-        "a weight is off by more than two percent. A wider format holds it."
+        f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: half of a weight "
+        f"is left after about {comes:.3g} steps instead of {asked:.4g}. A wider format "
+        f"({_WIDER.get(dtype, 'float64')}) holds it."
     )
 
 

@@ -11,7 +11,7 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import unwrapped
+from dwindle.pytorch.copying.toy import checked, unwrapped
 from dwindle.pytorch.holding.adoption import MARKER, put_back, scales_changed
 from dwindle.pytorch.holding.controller_looks import (
     Row,
@@ -169,7 +169,7 @@ class DecayController:
         lr_peak: LrPeak = None,
         scheduler: Any = None,  # Any: torch's, or another library's
     ) -> None:
-        self.optimizer: Optimizer = unwrapped(optimizer)
+        self.optimizer: Optimizer = checked(optimizer)
         run = Run(
             batch_size=batch_size,
             dataset_size=dataset_size,
@@ -240,7 +240,7 @@ class DecayController:
         peaks = [plan.lr_peak for plan in self._hold.plans]
         with facts_asked_of(_CALLER, has_epochs=True):
             plans = rated(self._hold.plans, target, peaks)
-        check_rounding(plans, self.optimizer.param_groups)
+        check_rounding(self.optimizer, plans)
         self._target = target
         self._hold.take_plans(plans)
 

@@ -7,7 +7,7 @@ nor its documentation, and it is left as it was.
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from dwindle.pytorch.copying.toy import Mould, unwrapped
+from dwindle.pytorch.copying.toy import Mould, checked
 from dwindle.pytorch.probing import probe_table
 from dwindle.pytorch.probing.follower import Follower
 from dwindle.pytorch.probing.measured import Measured
@@ -91,7 +91,8 @@ def probe(
     Raises:
         RefusedError: If it cannot be copied and stepped, or the scheduler cannot; or
             if the scheduler's plan is so short that its pace must be given.
-        RangeError: If there is a scheduler and no number of steps.
+        RangeError: If there is a scheduler and no number of steps, or if an lr or a
+            weight_decay of a group is no number of at least 0.
 
     Example:
         >>> import torch
@@ -105,7 +106,7 @@ def probe(
 after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
 
     """
-    bare = unwrapped(optimizer)
+    bare = checked(optimizer)
     mould = rule_mould(bare)
     seen = measure(mould)
     if scheduler is not None or steps is not None:

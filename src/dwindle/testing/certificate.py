@@ -84,6 +84,8 @@ class Reach:
     Args:
         dtype: Number format of the weights.
         asked_steps: Half-life that was asked for, in steps.
+        rounded_steps: What rounding to the format makes of it, by a sum over mantissas;
+            an optimizer that keeps wider copies of its weights does better.
         measured_steps: Half-life of the mean decay of many weights; None if refused.
         refused: Why the controller does not hold this one, else None.
 
@@ -91,6 +93,7 @@ class Reach:
 
     dtype: str
     asked_steps: float
+    rounded_steps: float | None = None
     measured_steps: float | None = None
     refused: str | None = None
 
@@ -107,6 +110,7 @@ class Reach:
         return {
             "dtype": self.dtype,
             "asked_steps": self.asked_steps,
+            "rounded_steps": self.rounded_steps,
             "measured_steps": None if measured is None else _finite(measured),
             "error": None if error is None else _finite(error),
             "refused": self.refused,

@@ -17,7 +17,7 @@ from dwindle.testing.training import (
     Training,
     said,
 )
-from dwindle.testing.undriven import bitwise_check
+from dwindle.testing.undriven import bitwise_check, compared
 
 _STEPS = 12
 _RESUMED_STEPS = 8
@@ -30,6 +30,9 @@ _ORDERS = ("after", "before", "beside")
 # Some switch more than the decay off at 0 (LAMB its trust ratio): their own knob stays
 # on, at a number that no digit of a weight shows.
 _TINY = 1e-14
+# Opposite weights take updates that are alike but for the norms of the weights.
+_TINY_LR = 1e-6
+_OF_UPDATES = (1e-3, "updates of a millionth, in weights of other norms")
 
 
 def _multiplier(step: int) -> float:
@@ -40,6 +43,10 @@ def _multiplier(step: int) -> float:
 def _drive(training: Training, step: int) -> None:
     """Take one step with gradients that depend on the step alone."""
     training.set_multiplier(_multiplier(step))
+    _pull(training, step)
+
+
+def _pull(training: Training, step: int) -> None:
     # Optimizers that draw numbers draw the same ones in every training.
     torch.manual_seed(step)
 
@@ -85,7 +92,7 @@ def _by_hand(subject: Subject, order: str, knob: float) -> Weights:
     """Run the optimizer alone, its knob at nothing, and decay in a plain loop."""
     alone = Training(subject, alone=True)
     _set_knob(alone, 0, knob)
-    (weights,) = alone.weights
+    weights = alone.of_group(0)
     for step in range(_STEPS):
         shrink = _SHRINK * _multiplier(step)
         if order == "before":
@@ -94,7 +101,7 @@ def _by_hand(subject: Subject, order: str, knob: float) -> Weights:
         _drive(alone, step)
         if order != "before":
             _take(weights, shrink, weights if order == "after" else began)
-    return [weight.detach() for weight in weights]
+    return [weight.detach() for weight in alone.weights[0]]
 
 
 @torch.no_grad()
@@ -103,6 +110,33 @@ def _take(
 ) -> None:
     for weight, other in zip(weights, of, strict=True):
         weight.sub_(shrink * other)
+
+
+def stays(subject: Subject) -> Iterator[Check]:
+    """Half is left of a weight that gradients pull at, after one half-life.
+
+    Two trainings have opposite weights and the same gradients: half of their difference
+    is what the decay left, however the gradients moved both. What rebuilds its weights
+    from their start (MADGRAD, D-Adaptation) loses the decay there.
+    """
+    weights = subject.weights(0)
+    held = [
+        Training(subject, weights=[each], schedule="constant")
+        for each in (weights, _opposite(weights))
+    ]
+    for step in range(HALF_LIFE_STEPS):
+        for training in held:
+            training.set_multiplier(_TINY_LR)
+            _pull(training, step)
+    both = zip(held[0].weights[0], held[1].weights[0], strict=True)
+    halves = [(a.detach().double() - b.detach().double()) / 2 for a, b in both]
+    left = zip(halves, held[0].started[0], strict=True)
+    e_folds = -torch.cat([(now / then).flatten() for now, then in left]).abs().log()
+    yield compared(e_folds, math.log(2), *_OF_UPDATES)
+
+
+def _opposite(weights: Sequence[torch.nn.Parameter]) -> list[torch.nn.Parameter]:
+    return [torch.nn.Parameter(-each.detach()) for each in weights]
 
 
 def _set_knob(training: Training, pair: int, knob: float) -> None:
@@ -122,13 +156,26 @@ def _distance(held: Training, wanted: Weights) -> float:
 
 def undecayed_group(subject: Subject) -> Iterator[Check]:
     """An undecayed group takes, to the last bit, the steps that it takes alone."""
-    alone, held = Training(subject, groups=_SCALES, alone=True), None
-    _set_knob(alone, 1, 0.0)
+    wanted = _alone_beside(subject, kept=1.0)
     held = Training(subject, groups=_SCALES)
     for step in range(_STEPS):
-        _drive(alone, step)
         _drive(held, step)
-    yield bitwise_check(held.weights[1], _copies(alone)[1])
+    check = bitwise_check(held.weights[1], wanted)
+    decayed = _alone_beside(subject, kept=1 - _SHRINK) if check.error else wanted
+    if bitwise_check(decayed, wanted).error:
+        why = "by itself its steps in one group depend on the weights of the others"
+        raise CannotPlayError(why)
+    yield check
+
+
+def _alone_beside(subject: Subject, *, kept: float) -> Weights:
+    """Run the optimizer alone, the first group multiplied by hand; return the other."""
+    alone = Training(subject, groups=_SCALES, alone=True)
+    _set_knob(alone, 1, 0.0)
+    for step in range(_STEPS):
+        _drive(alone, step)
+        _take(alone.of_group(0), 1 - kept, alone.of_group(0))
+    return [weight.detach() for weight in alone.weights[1]]
 
 
 def resumed(subject: Subject) -> Iterator[Check]:
@@ -168,8 +215,9 @@ def _resumed_at(subject: Subject, at: int, *, alone: bool) -> Weights:
     for step in range(at):
         _drive(first, step)
     second = Training(subject, groups=_SCALES, alone=alone)
-    for pair, other in zip(first.weights, second.weights, strict=True):
-        for old, new in zip(pair, other, strict=True):
+    for number in range(len(_SCALES)):
+        both = zip(first.of_group(number), second.of_group(number), strict=True)
+        for old, new in both:
             new.data.copy_(old.detach())
     second.optimizer.load_state_dict(copy.deepcopy(first.optimizer.state_dict()))
     if not alone:

@@ -12,7 +12,7 @@ from dwindle.errors import CertificationError, RefusedError
 from dwindle.pytorch.copying.quiet import random_kept
 from dwindle.testing import driven, undriven
 from dwindle.testing.certificate import Certificate, Check, LeftOut, Reach
-from dwindle.testing.reach import TRIED, reach
+from dwindle.testing.reach import TRIED, held_in_16_bits, reach
 from dwindle.testing.training import (
     CannotPlayError,
     Factory,
@@ -26,6 +26,7 @@ from dwindle.testing.training import (
 _BOTH = (torch.float64, torch.float32)
 _FORMATS = (*_BOTH, torch.bfloat16)
 _SINGLE = (torch.float32,)
+_IN_16_BITS = (torch.bfloat16,)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,8 +51,10 @@ SCENARIOS: Mapping[str, Scenario] = {
     "the batch size changes": Scenario(play=undriven.batch_size),
     "steps that GradScaler skips": Scenario(play=undriven.skipped_steps),
     "driven, against decay by hand": Scenario(play=driven.as_by_hand),
+    "driven, opposite weights": Scenario(play=driven.stays, dtypes=_SINGLE),
     "undecayed group, driven": Scenario(play=driven.undecayed_group, dtypes=_SINGLE),
     "resumed at every step": Scenario(play=driven.resumed, dtypes=_SINGLE),
+    "a half-life in bfloat16": Scenario(play=held_in_16_bits, dtypes=_IN_16_BITS),
 }
 
 

@@ -5,15 +5,27 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
+from dwindle.decay.dtypes import rounded_half_life_steps
+from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.errors import RefusedError
-from dwindle.testing.certificate import Reach
-from dwindle.testing.training import Subject, Training, said, zero
+from dwindle.testing.certificate import Check, Reach
+from dwindle.testing.training import (
+    HALF_LIFE_STEPS,
+    CannotPlayError,
+    Subject,
+    Training,
+    said,
+    zero,
+)
 
-# Half-lives in steps. bfloat16 keeps 8 binary digits, so 177 steps are its dead zone.
+# Half-lives in steps. bfloat16 keeps 8 binary digits, so 177 steps are its dead zone;
+# between powers of two rounding is at its worst (100, 150 and 170).
 TRIED: Mapping[torch.dtype, tuple[int, ...]] = {
-    torch.bfloat16: (2, 4, 8, 16, 32, 64, 128, 256),
+    torch.bfloat16: (2, 5, 8, 16, 23, 32, 64, 100, 128, 150, 170, 256),
     torch.float32: (100, 1_000, 10_000, 100_000),
 }
+# 1 − s of 16 steps, to a multiple of 2^-8.
+_OF_FACTORS = 0.05
 _SIDE = 32
 _MOST_STEPS = 256
 
@@ -36,9 +48,40 @@ def reach(subject: Subject) -> Iterator[Reach]:
         yield Reach(
             dtype=name,
             asked_steps=half_life_steps,
+            rounded_steps=_rounded(half_life_steps, name),
             measured_steps=None if refused else measured,
             refused=refused,
         )
+
+
+def held_in_16_bits(subject: Subject) -> Iterator[Check]:
+    """A short half-life holds in bfloat16, whose rounding it hardly feels.
+
+    Raises:
+        CannotPlayError: If a controller does not hold weights in this format.
+
+    """
+    try:
+        measured = _measured(subject, HALF_LIFE_STEPS)
+    except RefusedError as error:
+        raise CannotPlayError(" ".join(error.sentences()[:2])) from error
+    yield Check(
+        scenario="",
+        dtype="",
+        quantity="half-life",
+        measured=measured,
+        asked=HALF_LIFE_STEPS,
+        error=abs(measured / HALF_LIFE_STEPS - 1),
+        tolerance=_OF_FACTORS,
+        why="some kernels round the factor 1 − s to 8 digits",
+    )
+
+
+def _rounded(half_life_steps: int, dtype: str) -> float | None:
+    rounded = rounded_half_life_steps(
+        shrink_from_half_life(half_life_steps), dtype, owes=True
+    )
+    return rounded if math.isfinite(rounded) else None
 
 
 def _measured(subject: Subject, half_life_steps: int) -> float:

@@ -83,7 +83,7 @@ def _reach(reach: tuple[Reach, ...]) -> Table:
     table = Table(
         box=box.SIMPLE_HEAD, title="What number formats allow", pad_edge=False
     )
-    for column in ("format", "half-life asked", "measured", "off by"):
+    for column in ("format", "half-life asked", "rounded", "measured", "off by"):
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("refused")
     for each in reach:
@@ -91,6 +91,7 @@ def _reach(reach: tuple[Reach, ...]) -> Table:
         table.add_row(
             each.dtype,
             f"{each.asked_steps:g} steps",
+            "–" if each.rounded_steps is None else f"{each.rounded_steps:.4g}",
             "–" if measured is None else f"{measured:.6g}",
             "–" if error is None else f"{error:.1e}",
             each.refused or "",

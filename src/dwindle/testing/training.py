@@ -27,6 +27,9 @@ TOLERANCES: Mapping[torch.dtype, tuple[float, str]] = {
 }
 # Two matrices, because Muon takes nothing else, and a mistake in a list shows on two.
 _SHAPES = ((4, 4), (3, 2))
+# One more in each group is always pulled at, this way and that: an optimizer may skip a
+# step whose gradients are all zero, and a training has no such steps.
+_BESIDE, _SEED_BESIDE, _TURNS = (4, 4), 1000, 8
 
 
 class CannotPlayError(Exception):
@@ -50,6 +53,11 @@ class Subject:
         """Return two matrices of both signs, from a quarter to four."""
         generator = torch.Generator().manual_seed(seed)
         return [self._weight(shape, generator) for shape in _SHAPES]
+
+    def bystander(self, seed: int) -> torch.nn.Parameter:
+        """Return the matrix of a group that is always pulled at."""
+        generator = torch.Generator().manual_seed(_SEED_BESIDE + seed)
+        return self._weight(_BESIDE, generator)
 
     def _weight(
         self, shape: tuple[int, ...], generator: torch.Generator
@@ -104,12 +112,14 @@ class Training:
         seeds = range(len(groups))
         self.weights = weights or [subject.weights(seed) for seed in seeds]
         self.started = [[start_of(w) for w in pair] for pair in self.weights]
+        self.bystanders = [subject.bystander(seed) for seed in seeds]
         self.optimizer = subject.build(
             [
-                {"params": list(pair), **group}
-                for pair, group in zip(self.weights, groups, strict=True)
+                {"params": self.of_group(number), **group}
+                for number, group in enumerate(groups)
             ]
         )
+        self._steps = 0
         self.peaks = self.learning_rates()
         self.scheduler = None if scheduler is None else scheduler(self.optimizer)
         held = {
@@ -130,6 +140,10 @@ class Training:
             why = "there is no controller"
             raise CannotPlayError(why)
         return self._controller
+
+    def of_group(self, number: int) -> list[torch.nn.Parameter]:
+        """Return all weights of a group, its bystander last."""
+        return [*self.weights[number], self.bystanders[number]]
 
     def group_of(self, pair: Sequence[torch.Tensor]) -> dict[str, Any]:
         """Return the optimizer's group of these weights; some regroup them."""
@@ -166,6 +180,9 @@ class Training:
         flat = [weight for pair in self.weights for weight in pair]
         for number, weight in enumerate(flat):
             weight.grad = gradient(weight, number)
+        pull = -1.0 if self._steps // _TURNS % 2 else 1.0
+        for each in self.bystanders:
+            each.grad = torch.full_like(each, pull)
 
     def step(self, gradient: Gradient) -> None:
         """Step the optimizer, and the scheduler if there is one."""
@@ -176,6 +193,7 @@ class Training:
 
     def step_optimizer(self) -> None:
         """Call ``step`` as a loop does; with a closure only where one is required."""
+        self._steps += 1
         if self.needs_closure:
             self.optimizer.step(lambda: 0.0)
         else:

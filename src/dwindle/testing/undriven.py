@@ -51,13 +51,33 @@ class Path:
     scales: tuple[float, ...] = (1.0,)
 
     def play(self, subject: Subject) -> Iterator[Check]:
-        """Take 64 steps and compare every group's e-folds."""
-        training = Training(
-            subject,
-            groups=self.groups,
-            scheduler=self.scheduler,
-            schedule=self.schedule,
+        """Take 64 steps and compare every group's e-folds.
+
+        Raises:
+            CannotPlayError: If the optimizer alone cannot step along this path.
+
+        """
+        try:
+            training = self._training(subject, schedule=self.schedule)
+            shares = self._walked(training)
+        except CannotPlayError:
+            raise
+        except Exception:  # is it the controller's, or the optimizer's own?
+            self._try_alone(subject)
+            raise
+        for pair, (scale, taken) in enumerate(
+            zip(self.scales, zip(*shares, strict=True), strict=True)
+        ):
+            asked = asked_e_folds(taken, scale=scale)
+            yield e_folds_check(training, pair, asked)
+
+    def _training(self, subject: Subject, **options: Any) -> Training:
+        return Training(
+            subject, groups=self.groups, scheduler=self.scheduler, **options
         )
+
+    def _walked(self, training: Training) -> list[list[float]]:
+        """Take the steps; return the share of the decay that each step had to take."""
         shares: list[list[float]] = []
         for step in range(STEPS):
             if self.by_hand is not None:
@@ -65,11 +85,13 @@ class Path:
             follow = _SHARES[self.schedule]
             shares.append([follow(each) for each in training.multipliers()])
             training.step(zero)
-        for pair, (scale, taken) in enumerate(
-            zip(self.scales, zip(*shares, strict=True), strict=True)
-        ):
-            asked = asked_e_folds(taken, scale=scale)
-            yield e_folds_check(training, pair, asked)
+        return shares
+
+    def _try_alone(self, subject: Subject) -> None:
+        try:
+            self._walked(self._training(subject, alone=True))
+        except Exception as error:  # an optimizer may raise anything
+            raise CannotPlayError(said(error)) from error
 
 
 def _lambda(*multipliers: Callable[[int], float]) -> Callable[[Optimizer], LRScheduler]:
@@ -152,7 +174,7 @@ def without_gradient(subject: Subject) -> Iterator[Check]:
     yield bitwise_check([never], [start])
     asked = asked_e_folds([1.0] * (STEPS // 2))
     count = sometimes.numel()
-    yield _compared(training, training.e_folds(0)[-count:], asked)
+    yield compared(training.e_folds(0)[-count:], asked, *training.tolerance())
 
 
 def accumulation(subject: Subject) -> Iterator[Check]:
@@ -223,14 +245,14 @@ def _step_scaled(
 
 def e_folds_check(training: Training, pair: int, asked: float) -> Check:
     """Compare all weights of a pair with what was asked for."""
-    return _compared(training, training.e_folds(pair), asked)
+    return compared(training.e_folds(pair), asked, *training.tolerance())
 
 
-def _compared(training: Training, e_folds: torch.Tensor, asked: float) -> Check:
+def compared(e_folds: torch.Tensor, asked: float, tolerance: float, why: str) -> Check:
+    """Compare the e-folds of weights, the worst of them, with what was asked for."""
     errors = (e_folds / asked - 1).abs()
     # A weight that is no longer a number is the worst of all.
     worst = int(errors.nan_to_num(nan=math.inf).argmax())
-    tolerance, why = training.tolerance()
     return Check(
         scenario="",
         dtype="",

@@ -14,7 +14,7 @@ from dwindle.decay.held_rate import HeldRate
 from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.checks.along import Course, course_of
-from dwindle.pytorch.copying.toy import Toy, unwrapped
+from dwindle.pytorch.copying.toy import unwrapped
 from dwindle.pytorch.holding.adoption import MARKER
 from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.holding.hold import is_held, rates_held
@@ -22,6 +22,7 @@ from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.probing.follower import belongs_to
+from dwindle.pytorch.probing.measuring import rule_mould
 from dwindle.pytorch.probing.pace import Every
 
 # What kind of decay it is shows at any lr; sizes are not told where none is known.
@@ -226,14 +227,19 @@ def _groups(  # noqa: PLR0913 what one optimizer is seen with
 
 def _check_numbers(optimizer: Optimizer, called: str) -> None:
     """Refuse a negative number, which torch checks in the constructor alone."""
+    must = "a finite number, 0 or more"
     for at, group in enumerate(optimizer.param_groups):
         for name in ("lr", KNOB):
-            value = number_of(group.get(name))
+            place, given = f'{called}.param_groups[{at}]["{name}"]', group.get(name)
+            several = isinstance(given, Tensor) and given.numel() != 1
+            # A decay that is a text has a finding of its own.
+            if several or (name == "lr" and isinstance(given, str)):
+                raise RangeError(place, repr(given), must, "Write one number.")
+            value = number_of(given)
             if not 0 <= value < math.inf:
-                place = f'{called}.param_groups[{at}]["{name}"]'
                 meant = abs(value) if math.isfinite(value) and value else 0.0
                 remedy = f"Write {place} = {meant:g}."
-                raise RangeError(place, value, "a finite number, 0 or more", remedy)
+                raise RangeError(place, value, must, remedy)
 
 
 def _peaks(
@@ -328,7 +334,7 @@ def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
 
 def _steps_without_gradient(optimizer: Optimizer) -> frozenset[int]:
     """Return the places of groups that decay weights without a gradient."""
-    toy = Toy.of(optimizer)
+    toy = rule_mould(optimizer).toy()
     before = [[weight.detach().clone() for weight in group] for group in toy.weights]
     toy.step(gradient=None)
     return frozenset(

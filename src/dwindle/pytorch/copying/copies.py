@@ -7,18 +7,39 @@ import inspect
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
+from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 from torch import Tensor
 from torch.optim import Optimizer
 
-# A parameter's id and the tensor that stands for it in the copy.
-Twins = Mapping[int, Tensor]
 # What copy.deepcopy keeps: the id of an object and what it becomes.
 _Memo = dict[int, Any]  # Any: objects of all kinds
 
 _NOT_OPTIONS = ("params", "param_names")
+_BYSTANDER = "bystander"
+
+
+@dataclass(frozen=True)
+class Twins:
+    """The tensors that a copy works on.
+
+    Args:
+        of: For each parameter's id the tensor that stands for it.
+        bystanders: One more weight for each group, by the id of a twin in it. It has a
+            gradient in every step: an optimizer may skip a step whose gradients are all
+            zero (Prodigy, D-Adaptation), and a training has no such steps.
+
+    """
+
+    of: Mapping[int, Tensor]
+    bystanders: Mapping[int, Tensor]
+
+    def in_group(self, params: list[Tensor]) -> list[Tensor]:
+        """Return the twins of a group, each once, and the group's bystander."""
+        beside = [self.bystanders[id(p)] for p in params if id(p) in self.bystanders]
+        return list({id(each): each for each in (*params, *beside[:1])}.values())
 
 
 def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
@@ -29,13 +50,13 @@ def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
 
     Args:
         optimizer: Stays untouched.
-        twins: For each parameter's id the tensor to work on instead.
+        twins: The tensors to work on instead.
 
     Raises:
         Exception: Whatever an attribute raises that cannot be copied.
 
     """
-    memo: _Memo = dict(twins)
+    memo: _Memo = dict(twins.of)
     found = list(_all_inside(optimizer, set()))
     for each in found:
         memo[id(each)] = object.__new__(type(each))
@@ -43,9 +64,14 @@ def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
     for each in found:
         memo[id(each)].__dict__.update(_attributes(each, memo))
     copy: Optimizer = memo[id(optimizer)]
-    for each in found:
-        for group in vars(memo[id(each)]).get("param_groups", ()):
-            _once_each(group)
+    lists = {
+        id(group["params"]): group
+        for each in found
+        for group in vars(memo[id(each)]).get("param_groups", ())
+    }
+    # Two optimizers may share the list of a group, which is completed once.
+    for group in lists.values():
+        _complete(group, twins)
     return copy
 
 
@@ -63,6 +89,9 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
     known = {**vars(optimizer), **getattr(optimizer, "defaults", {})}
     given = {a.name: _own(known[a.name], twins) for a in arguments if a.name in known}
     first = arguments[0].name
+    inner = [each for each in vars(optimizer).values() if isinstance(each, Optimizer)]
+    if first not in given and "opt" in first and len(inner) == 1:  # of a Lookahead
+        given[first] = copied(inner[0], twins)
     if not isinstance(given.get(first), Optimizer):
         given[first] = [_group_of(group, twins) for group in optimizer.param_groups]
     build: Any = type(optimizer)  # Any: constructors differ in what they take
@@ -74,10 +103,34 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
     return copy
 
 
+def tensors_kept(optimizer: Optimizer) -> list[str]:
+    """Return the attributes that hold tensors beside parameters and state.
+
+    A copy of the optimizer has other weights, which these do not fit.
+    """
+    known = {id(each) for group in optimizer.param_groups for each in group["params"]}
+    return [
+        name
+        for name, value in vars(optimizer).items()
+        if name not in ("state", "param_groups", "defaults")
+        and any(id(each) not in known for each in _tensors_in(value))
+    ]
+
+
+def _tensors_in(value: object) -> Iterator[Tensor]:
+    if isinstance(value, Tensor):
+        yield value
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list | tuple):
+        for each in value:
+            yield from _tensors_in(each)
+
+
 def _own(value: object, twins: Twins) -> object:
     if isinstance(value, Optimizer):
         return copied(value, twins)
-    return deepcopy(value, dict(twins))
+    return deepcopy(value, dict(twins.of))
 
 
 def _all_inside(thing: object, seen: set[int]) -> Iterator[Optimizer]:
@@ -123,17 +176,18 @@ def _attributes(optimizer: Optimizer, memo: _Memo) -> dict[str, Any]:
     }
 
 
-def _once_each(group: dict[str, Any]) -> None:
-    """Several parameters have one twin: it is listed once."""
+def _complete(group: dict[str, Any], twins: Twins) -> None:
+    """List each twin once (several parameters may have the same) and a bystander."""
     params, names = group["params"], group.get("param_names")
-    first = {id(param): at for at, param in reversed(list(enumerate(params)))}
-    kept = sorted(first.values())
     if isinstance(names, list) and len(names) == len(params):
-        names[:] = [names[at] for at in kept]
-    params[:] = [params[at] for at in kept]
+        # The first name of several wins.
+        known = dict(zip(map(id, reversed(params)), reversed(names), strict=True))
+        listed = twins.in_group(params)
+        names[:] = [known.get(id(each), _BYSTANDER) for each in listed]
+    params[:] = twins.in_group(params)
 
 
 def _group_of(group: Mapping[str, Any], twins: Twins) -> dict[str, Any]:
     options = {key: value for key, value in group.items() if key not in _NOT_OPTIONS}
-    mine = list({id(t): t for t in (twins[id(p)] for p in group["params"])}.values())
-    return {**deepcopy(options, dict(twins)), "params": mine}
+    mine = twins.in_group([twins.of[id(each)] for each in group["params"]])
+    return {**deepcopy(options, dict(twins.of)), "params": mine}

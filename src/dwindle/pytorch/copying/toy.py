@@ -1,7 +1,8 @@
 """Toy: a copy of an optimizer on a few weights of its own, to see what it does."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from itertools import product
 from math import prod
 from typing import Any, Self
@@ -10,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.copies import Twins, copied, rebuilt
+from dwindle.errors import RangeError, RefusedError
+from dwindle.pytorch.copying.copies import Twins, copied, rebuilt, tensors_kept
 from dwindle.pytorch.copying.quiet import random_kept, undisturbed
 
 __all__ = ["Mould", "Toy", "random_kept", "unwrapped"]
@@ -25,8 +26,21 @@ _WRAPPERS = {
     "LightningOptimizer": "_optimizer",
     "_FabricOptimizer": "_optimizer",
 }
+# A copy must go as far as a Lookahead's first look back, which 5 or 10 steps are.
+_LOOKS_BACK = 11
+# Bystanders are drawn to a point that changes its sign every so many steps: a gradient
+# that always stays the same would let D-Adaptation's lr grow without end.
+POINT, _STAYS = 3.0, 8
+_WIDE = 512
 # No number can be read from these, or float64 does not exist there.
 _DEVICES_WITHOUT_NUMBERS = ("meta", "mps")
+# Options that must be numbers, whatever the optimizer.
+_NUMBERS, _MUST = ("lr", "weight_decay"), "a finite number, 0 or more"
+_NO_TEXT = "Write the number without quotation marks."
+_COPY = "A copy must be possible: options in param_groups, state in state."
+_IN_STATE = (
+    "What belongs to a weight must be in state[weight], where a copy begins anew."
+)
 _BUILDERS: tuple[Callable[[Optimizer, Twins], Optimizer], ...] = (copied, rebuilt)
 
 
@@ -52,17 +66,60 @@ def unwrapped(optimizer: object) -> Optimizer:
     return optimizer
 
 
+def checked(optimizer: object) -> Optimizer:
+    """Return the torch optimizer itself, each lr and decay of whose groups is a number.
+
+    Args:
+        optimizer: A torch optimizer, or a wrapper around one.
+
+    Raises:
+        RefusedError: If there is no torch optimizer.
+        RangeError: If an lr or a weight_decay is negative, infinite or a text.
+
+    Example:
+        >>> adamw = torch.optim.AdamW([nn.Parameter(torch.ones(2))])
+        >>> adamw.param_groups[0]["weight_decay"] = -0.1
+        >>> checked(adamw)
+        Traceback (most recent call last):
+        ...
+        dwindle.errors.inputs.RangeError: weight_decay of group 0 must be a \
+finite number, 0 or more. Got -0.1.
+
+    """
+    bare = unwrapped(optimizer)
+    for at, group in enumerate(bare.param_groups):
+        for name in _NUMBERS:
+            value = group.get(name)
+            where = f"{name} of group {at}"
+            if isinstance(value, str):
+                raise RangeError(where, repr(value), _MUST, _NO_TEXT)
+            if not _at_least_0(value):
+                raise RangeError(where, value, _MUST)
+    return bare
+
+
+def _at_least_0(value: object) -> bool:
+    """Tell of a number; what is none may be what its optimizer takes."""
+    if isinstance(value, Tensor):
+        if value.is_meta:
+            return True
+        value = value.item() if value.numel() == 1 else math.nan
+    return not isinstance(value, int | float) or 0 <= value < math.inf
+
+
 # Entries of a weight after 0, 1, … steps.
 Walk = list[list[float]]
+# Sets options before a step: its number, that of the group, and the group.
+Before = Callable[[int, int, dict[str, Any]], None]
 
 
-def _change_nothing(_step: int, _at: int, _group: dict[str, Any]) -> None:
+def change_nothing(_step: int, _at: int, _group: dict[str, Any]) -> None:
     """Leave the options as they are."""
 
 
 def _numbers(walk: list[Tensor]) -> Walk:
     # At once: on a GPU each reading would wait for the device.
-    values: Walk = torch.stack(walk).double().flatten(start_dim=1).tolist()
+    values: Walk = torch.stack(walk).double().reshape(len(walk), -1).tolist()
     return values
 
 
@@ -76,6 +133,8 @@ class Mould:
         dtype: Number format of the toys; None for that of the parameters.
         closure: Whether ``step`` wants one.
         sparse: Whether it takes sparse gradients only.
+        wide: Whether matrices are as wide as the original, up to 512: an optimizer may
+            do to those what it does not to small ones.
 
     """
 
@@ -84,6 +143,7 @@ class Mould:
     build: Callable[[Optimizer, Twins], Optimizer] = copied
     closure: bool = False
     sparse: bool = False
+    wide: bool = False
 
     @classmethod
     def of(cls, optimizer: object, *, dtype: torch.dtype | None = None) -> Self:
@@ -112,14 +172,17 @@ class Mould:
                 return mould
             said.append(trouble)
         asked = f"What {type(bare).__name__} does to a weight"
+        _refuse_missing_numbers(bare)
         why = f"No copy of it makes a step: {said[0]} (built anew: {said[4]})."
-        instead = "A copy must be possible: options in param_groups, state in state."
-        raise RefusedError(asked, why, instead)
+        kept = tensors_kept(bare)
+        if kept:
+            why += f" It keeps tensors of its own in {', '.join(kept)}."
+        raise RefusedError(asked, why, _IN_STATE if kept else _COPY)
 
     def _trouble(self) -> str:
-        """Tell what goes wrong in one step with a gradient; nothing if it works."""
+        """Tell what goes wrong in steps with a gradient; nothing if they work."""
         try:
-            self.toy().step(gradient=0.5)
+            self.toy().go(_LOOKS_BACK, gradients=(0.5,))
         except Exception as error:  # noqa: BLE001  (other people's code: anything)
             return f"{type(error).__name__}: {error}"
         return ""
@@ -129,6 +192,7 @@ class Mould:
         *,
         start: Sequence[float] = START,
         groups: Sequence[int] | None = None,
+        point: float = POINT,
     ) -> "Toy":
         """Cast a toy with fresh state.
 
@@ -136,15 +200,23 @@ class Mould:
             start: Values of each weight; two to the power of something are rounded
                 alike, so take others to look at rounding.
             groups: Which parameter groups it has; None for all.
+            point: How far away the bystanders are drawn.
 
         """
         with undisturbed():
-            twins = _twins_of(self.optimizer, self.dtype, start)
+            twins = _twins_of(self, start)
             copy = self.build(self.optimizer, twins)
             _set_training(copy)
             if groups is not None:
                 copy.param_groups[:] = [copy.param_groups[at] for at in groups]
-        return Toy(optimizer=copy, closure=self.closure, sparse=self.sparse)
+        return Toy(
+            optimizer=copy,
+            bystanders=twins.bystanders.values(),
+            entries=len(start),
+            point=point,
+            closure=self.closure,
+            sparse=self.sparse,
+        )
 
 
 class Toy:
@@ -152,6 +224,10 @@ class Toy:
 
     Args:
         optimizer: The copy; its groups are those of the original, in their order.
+        bystanders: Weights of its groups that always have a gradient, so that each step
+            is one of a training; they are not among ``weights``.
+        entries: How many entries of a weight are written down.
+        point: How far away they are drawn.
         closure: Whether its ``step`` wants a closure.
         sparse: Whether it takes sparse gradients only.
 
@@ -166,13 +242,28 @@ class Toy:
 
     """
 
-    def __init__(
-        self, *, optimizer: Optimizer, closure: bool = False, sparse: bool = False
+    def __init__(  # noqa: PLR0913 as its mould has it
+        self,
+        *,
+        optimizer: Optimizer,
+        bystanders: Iterable[Tensor] = (),
+        entries: int = len(START),
+        point: float = POINT,
+        closure: bool = False,
+        sparse: bool = False,
     ) -> None:
         self.optimizer = optimizer
+        beside = {id(each) for each in bystanders}
         self.weights: list[list[Tensor]] = [
-            list(group["params"]) for group in optimizer.param_groups
+            [each for each in group["params"] if id(each) not in beside]
+            for group in optimizer.param_groups
         ]
+        self._bystanders = [
+            [each for each in group["params"] if id(each) in beside]
+            for group in optimizer.param_groups
+        ]
+        self._entries_seen, self._point = entries, point
+        self._steps = 0
         self._closure = closure
         self._sparse = sparse
         self._no_penalties = [0.0] * len(self.weights)
@@ -205,18 +296,18 @@ class Toy:
             gradient: Value of every entry; None leaves the weights without one.
 
         """
-        with undisturbed():
-            self._move(gradient, self._no_penalties)
+        self.go(1, gradients=(gradient,))
 
-    def watch(
+    def go(
         self,
         steps: int,
         *,
-        before: Callable[[int, int, dict[str, Any]], None] = _change_nothing,
+        before: Before = change_nothing,
         gradients: Sequence[float | None] = (0.0,),
         penalties: Sequence[float] | None = None,
-    ) -> list[list[Walk]]:
-        """Make some steps and write down where every weight was.
+        after: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Make some steps.
 
         Args:
             steps: How many.
@@ -224,47 +315,91 @@ class Toy:
                 and the group, whose options it may set.
             gradients: Value of every entry, step by step, over and over.
             penalties: For each group, how much of a weight its gradient gets on top.
-
-        Returns:
-            For each group, for each of its weights: the entries after 0, 1, … steps.
+            after: Called after each step.
 
         """
-        seen = [[self._entries(each) for each in group] for group in self.weights]
-        walks = [[[entries] for entries in group] for group in seen]
         added = self._no_penalties if penalties is None else penalties
         with undisturbed():
             for step in range(steps):
                 for at, options in enumerate(self.optimizer.param_groups):
                     before(step, at, options)
                 self._move(gradients[step % len(gradients)], added)
-                for group, group_walks in zip(self.weights, walks, strict=True):
-                    for weight, walk in zip(group, group_walks, strict=True):
-                        walk.append(self._entries(weight))
-        return [[_numbers(walk) for walk in group] for group in walks]
+                after()
+
+    def watch(
+        self,
+        steps: int,
+        *,
+        before: Before = change_nothing,
+        gradients: Sequence[float | None] = (0.0,),
+        penalties: Sequence[float] | None = None,
+    ) -> list[list[Walk]]:
+        """Make some steps, as :meth:`go` does, and write down where every weight was.
+
+        Returns:
+            For each group, for each of its weights: the entries after 0, 1, … steps.
+
+        """
+        weights = [weight for group in self.weights for weight in group]
+        walks = [[self._entries(weight)] for weight in weights]
+
+        def write_down() -> None:
+            for weight, walk in zip(weights, walks, strict=True):
+                walk.append(self._entries(weight))
+
+        self.go(
+            steps,
+            before=before,
+            gradients=gradients,
+            penalties=penalties,
+            after=write_down,
+        )
+        numbers = map(_numbers, walks)
+        return [[next(numbers) for _ in group] for group in self.weights]
 
     def _move(self, gradient: float | None, penalties: Sequence[float]) -> None:
         def pulled() -> Tensor:
-            for group, penalty in zip(self.weights, penalties, strict=True):
+            groups = zip(self.weights, self._bystanders, penalties, strict=True)
+            for group, beside, penalty in groups:
                 for weight in group:
                     weight.grad = None
                     if gradient is not None:
                         weight.grad = self._gradient(weight, gradient, penalty)
+                for weight in beside:
+                    weight.grad = self._gradient(weight, self._drawn(weight), penalty)
             return torch.zeros(())
 
         pulled()
+        self._steps += 1
         step: Any = self.optimizer.step  # Any: steps differ in what they return
         step(pulled) if self._closure else step()
 
     def _entries(self, weight: Tensor) -> Tensor:
-        bare = weight.detach()
+        bare = weight.detach().flatten()[: self._entries_seen]
         return (torch.view_as_real(bare) if bare.is_complex() else bare).clone()
 
-    def _gradient(self, weight: Tensor, value: float, penalty: float) -> Tensor:
+    def _drawn(self, weight: Tensor) -> Tensor:
+        """Return the gradient of a bystander: 1 or -1 in each entry."""
+        sign = -1 if self._steps // _STAYS % 2 else 1
+        return torch.sgn(weight.detach() - sign * self._point)
+
+    def _gradient(
+        self, weight: Tensor, value: float | Tensor, penalty: float
+    ) -> Tensor:
         bare = weight.detach()
-        gradient = torch.full_like(bare, value)
+        gradient = value if isinstance(value, Tensor) else torch.full_like(bare, value)
         if penalty:
             gradient += penalty * bare
         return gradient.to_sparse(1) if self._sparse and bare.ndim else gradient
+
+
+def _refuse_missing_numbers(optimizer: Optimizer) -> None:
+    """Name an lr or a decay of None where no step can be made."""
+    for at, group in enumerate(optimizer.param_groups):
+        for name in _NUMBERS:
+            if name in group and group[name] is None:
+                where = f"{name} of group {at}"
+                raise RangeError(where, None, _MUST)
 
 
 def _set_training(copy: Optimizer) -> None:
@@ -282,11 +417,15 @@ class _Kind:
     dtype: torch.dtype
     device: torch.device
     is_leaf: bool
+    decays: bool
+    sizes: tuple[int, ...]
 
     def weight(self, start: Sequence[float]) -> nn.Parameter:
-        """Make the toy weight: of shape (n), (n/2, 2), (n/2, 2, 1) and so on."""
-        shape = _shape(len(start), self.ndim)
-        values = torch.tensor(start[: prod(shape)], dtype=self.dtype).reshape(shape)
+        """Make the toy weight: of shape (n), (n/2, 2), (n/2, 2, 1) or larger ones."""
+        shape = self.sizes or _shape(len(start), self.ndim)
+        again = -(-prod(shape) // len(start))
+        values = torch.tensor(start, dtype=self.dtype).repeat(again)
+        values = values[: prod(shape)].reshape(shape)
         if self.dtype.is_complex:  # optimizers see two numbers, and none may be 0
             values = values + 1j * values
         return nn.Parameter(values.to(self.device), requires_grad=self.is_leaf)
@@ -298,29 +437,48 @@ def _shape(values: int, ndim: int) -> tuple[int, ...]:
     return (values // 2, 2, *(1,) * (ndim - 2))
 
 
-def _twins_of(
-    optimizer: Optimizer, dtype: torch.dtype | None, start: Sequence[float]
-) -> dict[int, Tensor]:
-    """One toy weight for each kind of parameter in each group."""
+def _twins_of(mould: Mould, start: Sequence[float]) -> Twins:
+    """One toy weight for each kind of parameter in each group, and a bystander."""
     twins: dict[int, Tensor] = {}
-    for group in optimizer.param_groups:
-        made: dict[_Kind, Tensor] = {}
-        for parameter in group["params"]:
-            kind = _kind_of(parameter)
-            if kind not in made:
-                own = kind if dtype is None else replace(kind, dtype=_like(kind, dtype))
-                made[kind] = own.weight(start)
-            twins.setdefault(id(parameter), made[kind])
-    return twins
+    bystanders: dict[int, Tensor] = {}
+    for group in mould.optimizer.param_groups:
+        kinds = [
+            _kind_of(parameter, mould.dtype, wide=mould.wide)
+            for parameter in group["params"]
+        ]
+        if not kinds:
+            continue
+        # A matrix where there is one: some optimizers take nothing else.
+        beside = max(kinds, key=lambda kind: (kind.decays, kind.ndim)).weight(START)
+        made = {
+            kind: kind.weight(start) for kind in dict.fromkeys(kinds) if kind.decays
+        }
+        for parameter, kind in zip(group["params"], kinds, strict=True):
+            twin = twins.setdefault(id(parameter), made.get(kind, beside))
+            bystanders[id(twin)] = beside
+    return Twins(of=twins, bystanders=bystanders)
 
 
-def _kind_of(parameter: Tensor) -> _Kind:
+def has_decay(parameter: Tensor) -> bool:
+    """Tell whether a parameter can decay: frozen integers do not."""
+    return parameter.is_floating_point() or parameter.is_complex()
+
+
+def _kind_of(parameter: Tensor, dtype: torch.dtype | None, *, wide: bool) -> _Kind:
     """Tell the kind; a DTensor is told by what it is as a whole."""
     device = parameter.device
     if device.type in _DEVICES_WITHOUT_NUMBERS:
         device = torch.device("cpu")
-    return _Kind(parameter.ndim, parameter.dtype, device, parameter.is_leaf)
+    own = parameter.dtype
+    decays = has_decay(parameter)
+    if dtype is not None or not decays:
+        own = dtype or torch.get_default_dtype()
+        own = own.to_complex() if parameter.is_complex() else own
+    sizes = _sizes(parameter.shape) if wide and parameter.ndim > 1 else ()
+    return _Kind(parameter.ndim, own, device, parameter.is_leaf, decays, sizes)
 
 
-def _like(kind: _Kind, dtype: torch.dtype) -> torch.dtype:
-    return dtype.to_complex() if kind.dtype.is_complex else dtype
+def _sizes(shape: Sequence[int]) -> tuple[int, ...]:
+    """Return a shape as it is, but for more than a matrix of moderate size."""
+    two = sorted(shape)[-2]
+    return tuple(min(size, _WIDE if size >= two else 1) for size in shape)

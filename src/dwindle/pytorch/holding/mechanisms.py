@@ -1,16 +1,16 @@
 """Which of two mechanisms holds each group: its own knob, or one multiplication."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from torch import Tensor
 from torch.optim import Optimizer
 
-from dwindle.decay.dtypes import STALLING
 from dwindle.errors import RefusedError
 from dwindle.pytorch.holding.adoption import Group, has_lr
 from dwindle.pytorch.holding.group_plan import GroupPlan, Mechanism
 from dwindle.pytorch.holding.hold import CALL_HOOKS, NO_HOOKS
-from dwindle.pytorch.holding.number_formats import dtype_name
+from dwindle.pytorch.holding.number_formats import is_16_bits
 from dwindle.pytorch.holding.rehearsal import CYCLED, Rehearsal
 
 _ASGD = "Build it with lambd=0: that is a second decay, and on by default."
@@ -28,6 +28,18 @@ _TRUST_RATIO = (
     "tiny one: its trust ratio is left out then."
 )
 _ALWAYS = "Build it with always_adapt=True, if it has that."
+_REBUILT = "writes weights anew from where they started, and with that undoes the decay"
+_FROM_WHERE_THEY_ARE = (
+    "Hold an optimizer that moves weights from where they are, such as AdamW or SGD."
+)
+_WRITTEN_OVER = (
+    "writes float32 copies of its own over the 16-bit weights, and with that undoes "
+    "the decay"
+)
+_IN_FLOAT32 = (
+    "Keep the weights in float32, or hold an optimizer whose own weight_decay takes "
+    "lr·weight_decay off those copies, as AdamW's does."
+)
 
 
 def with_mechanisms(
@@ -61,7 +73,22 @@ def with_mechanisms(
     ]
     _refuse_what_strays(optimizer, rehearsal, chosen)
     _refuse_missed_knobs(optimizer, rehearsal, chosen)
+    _refuse_lost_decays(optimizer, rehearsal, chosen)
     return chosen
+
+
+def keeps_wider(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> list[bool]:
+    """Tell per group whether its 16-bit weights decay as float32 ones would.
+
+    Args:
+        optimizer: Read, never touched.
+        plans: With their mechanisms.
+
+    """
+    try:
+        return Rehearsal(optimizer, in_own_format=True).keeps_wider(plans)
+    except RefusedError:  # on this machine it steps in other formats only
+        return [False] * len(plans)
 
 
 def _native_works(
@@ -83,7 +110,7 @@ def _without_momentum(plan: GroupPlan, group: Group) -> GroupPlan:
 
     Not in 16 bits: there ``gradient + weight_decay * weight`` rounds the second away.
     """
-    fine = all(dtype_name(each) not in STALLING for each in group["params"])
+    fine = not any(map(is_16_bits, group["params"]))
     is_still = plan.decay_scale > 0 and group.get("momentum") == 0 and fine
     return replace(plan, without_momentum=is_still)
 
@@ -123,12 +150,40 @@ def _refuse_missed_knobs(
             raise RefusedError(_asked_of(optimizer), _TRUST_RATIO, _ALWAYS)
 
 
+def _refuse_lost_decays(
+    optimizer: Optimizer, rehearsal: Rehearsal, plans: Sequence[GroupPlan]
+) -> None:
+    if any(plan.mechanism == "multiply" for plan in plans):
+        for at, lost in enumerate(rehearsal.rebuilt(plans)):
+            if lost:
+                why = f"Tried on a copy, it {_REBUILT} of group {at}."
+                raise RefusedError(_asked_of(optimizer), why, _FROM_WHERE_THEY_ARE)
+    if not any(is_16_bits(each) for each in _weights(optimizer)):
+        return
+    try:
+        written_over = Rehearsal(optimizer, in_own_format=True).written_over(plans)
+    except RefusedError:  # on this machine it steps in other formats only
+        return
+    for at, lost in enumerate(written_over):
+        if lost:
+            why = f"Tried on a copy, it {_WRITTEN_OVER} of group {at}."
+            raise RefusedError(_asked_of(optimizer), why, _IN_FLOAT32)
+
+
+def _weights(optimizer: Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
 def _asked_of(optimizer: Optimizer) -> str:
     return f"A half-life of the weights of {type(optimizer).__name__}"
 
 
 def holds_a_penalty(optimizer: Optimizer) -> list[bool]:
-    """Tell per group whether weight_decay is a penalty as SGD's is."""
+    """Tell per group whether weight_decay is a penalty as SGD's is, or nothing decays.
+
+    A group may be empty, or have frozen integers alone.
+    """
     from dwindle.pytorch.probe import probe
 
-    return [group.coupled_sgd for group in probe(optimizer).groups]
+    return [group.coupled_sgd or not group.dtype for group in probe(optimizer).groups]

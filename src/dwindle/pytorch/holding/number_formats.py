@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dwindle.decay.dtypes import DIGITS
+from dwindle.decay.dtypes import DIGITS, STALLING
 from dwindle.decay.owed import steps_between_factors
 
 _REAL = {"complex64": "float32", "complex128": "float64", "complex32": "float16"}
@@ -15,6 +15,11 @@ def dtype_name(tensor: Tensor) -> str:
     """Return the number format as dwindle calls it: float32, bfloat16."""
     name = str(tensor.dtype).removeprefix("torch.")
     return _REAL.get(name, name)
+
+
+def is_16_bits(tensor: Tensor) -> bool:
+    """Tell whether a tensor is in a format in which slow decays stop."""
+    return dtype_name(tensor) in STALLING
 
 
 def factors_of(group: Mapping[str, Any]) -> float:

@@ -20,7 +20,11 @@ from dwindle.pytorch.holding.adoption import (
     scales_of,
 )
 from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
-from dwindle.pytorch.holding.mechanisms import holds_a_penalty, with_mechanisms
+from dwindle.pytorch.holding.mechanisms import (
+    holds_a_penalty,
+    keeps_wider,
+    with_mechanisms,
+)
 from dwindle.pytorch.holding.number_formats import dtype_name, factors_of
 from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.holding.wrappers import refuse_other_steps, refuse_shards
@@ -68,11 +72,11 @@ def planned(
         _refuse_no_lr(optimizer, plans, target.schedule)
     # Rates first: a missing fact is told before copies are made.
     plans = rated(plans, target, peaks)
-    check_rounding(plans, groups)
     if target.penalty is not None:
         plans = _with_penalty(optimizer, plans, target.penalty)
     else:
         plans = with_mechanisms(optimizer, plans)
+    check_rounding(optimizer, plans)
     refuse_other_steps(optimizer)  # after what has a reason of its own
     for line in (
         *_changes(plans[len(known) :], first=len(known)),
@@ -96,14 +100,14 @@ def rated(
     ]
 
 
-def check_rounding(plans: Sequence[GroupPlan], groups: Sequence[Group]) -> None:
+def check_rounding(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
     """Warn of what rounding does to the decay, each thing once.
 
     Raises:
         RefusedError: If a number format would round it away.
 
     """
-    for remark in filter(None, dict.fromkeys(_remarks(plans, groups))):
+    for remark in filter(None, dict.fromkeys(_remarks(optimizer, plans))):
         _LOG.warning("%s", remark)
 
 
@@ -119,13 +123,19 @@ def _refuse_no_lr(
         raise RefusedError(asked, why, 'Write schedule="constant".')
 
 
-def _remarks(plans: Sequence[GroupPlan], groups: Sequence[Group]) -> Iterator[str]:
+def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
     """Say what rounding does to the decay, per number format."""
-    for plan, group in zip(plans, groups, strict=True):
-        if plan.rate is not None:
-            for dtype in sorted({dtype_name(each) for each in group["params"]}):
-                yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
-                yield _remark_on_low_lrs(plan.rate, dtype)
+    groups, wider = optimizer.param_groups, list[bool]()
+    for at, plan in enumerate(plans):
+        for dtype in sorted({dtype_name(p) for p in groups[at]["params"]}):
+            if plan.rate is None:
+                continue
+            if dtype in STALLING and plan.mechanism == "native":
+                wider = wider or keeps_wider(optimizer, plans)
+                if wider[at]:
+                    continue
+            yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
+            yield _remark_on_low_lrs(plan.rate, dtype)
 
 
 def _remark_on_low_lrs(rate: HeldRate, dtype: str) -> str:

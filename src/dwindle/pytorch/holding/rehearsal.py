@@ -1,7 +1,7 @@
 """The controller's hooks, tried on copies of the optimizer before it is touched."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import chain
 from typing import Any
@@ -9,21 +9,37 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dwindle.decay.dtypes import DEAD_BELOW
 from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import Mould, Toy
+from dwindle.pytorch.copying.toy import Before, Mould, Toy, change_nothing
 from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
 from dwindle.pytorch.holding.hold import NO_HOOKS, Hold
-from dwindle.pytorch.holding.number_formats import factors_of
+from dwindle.pytorch.holding.number_formats import (
+    dtype_name,
+    factors_of,
+    is_16_bits,
+)
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
 # look back (5 or 6 steps are usual, 20 are rare).
 _LRS = (0.0, 0.5, 1.0, 0.25, 2.0, 1.0) * 4
+_LRS_ABOVE_ZERO = tuple(multiple or 0.5 for multiple in _LRS)
 # OneCycleLR and CyclicLR move the momentum: a knob that acts through it cannot follow.
 CYCLED = (0.9, 0.5)
 # Gradients that jump: what is normalized by the recent ones shows itself.
 _GRADIENTS = (1e-3, 1.0, -0.2, 30.0, 0.01, -2.0)
 _SHRINK = 0.03
+# In 16 bits a larger one, over a few steps: rounding then moves the e-folds by less
+# than a tenth, and where copies are written over the weights nothing is lost of them.
+_SHRINK_IN_16_BITS, _FEW = 0.25, 8
+# One that 16 bits cannot hold shows after many steps, where something wider holds it.
+_BELOW_DEAD, _LONG = 0.5, 64
+_NEAR = 0.15
+# Powers of 2 are rounded alike: these lie evenly between them.
+_MANY = tuple((-1) ** at * 2 ** (at / 32) for at in range(32))
+# Steps so small that opposite weights differ in their decay alone.
+_SMALL_LR = 1e-6
 _SOME_LR = 1e-3
 _START = (1.0, -0.5, 0.3, 1.7)
 # No float32 is one of these: where they are rounded, an optimizer computes in float32.
@@ -46,20 +62,35 @@ class Rehearsal:
 
     Args:
         optimizer: Read, never touched.
+        in_own_format: Whether the copies have weights in the formats of the original;
+            else in float64, which shows more, where it steps there.
 
     Raises:
         RefusedError: If no copy of it makes a step.
 
     """
 
-    def __init__(self, optimizer: object) -> None:
+    def __init__(self, optimizer: object, *, in_own_format: bool = False) -> None:
         try:
-            self._mould = Mould.of(optimizer, dtype=torch.float64)
+            dtype = None if in_own_format else torch.float64
+            self._mould = Mould.of(optimizer, dtype=dtype)
         except RefusedError:  # a kernel that knows its own number format only
             self._mould = Mould.of(optimizer)
         toy = self._mould.toy(start=_NOT_IN_FLOAT32)
         _step(toy)
         self._in_float32 = all(map(_fits_float32, chain(*toy.weights)))
+        self._lrs = _LRS if self._steps_at_zero() else _LRS_ABOVE_ZERO
+
+    def _steps_at_zero(self) -> bool:
+        """Tell whether it can step at lr 0; D-Adaptation's SGD divides by its lr."""
+        toy = self._mould.toy()
+        for group in toy.optimizer.param_groups:
+            _set(group, "lr", 0.0)
+        try:
+            toy.step()
+        except Exception:  # noqa: BLE001  (other people's code: anything)
+            return False
+        return True
 
     def undriven(
         self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
@@ -77,12 +108,13 @@ class Rehearsal:
         toy = self._mould.toy(start=_START)
         hold = self._held(toy, plans)
         lrs = [_lr_of(group) for group in toy.optimizer.param_groups]
-        for step, multiple in enumerate(_LRS):
-            for group, lr in zip(toy.optimizer.param_groups, lrs, strict=True):
-                _set(group, "lr", multiple * lr)
-                if momenta:
-                    _set(group, "momentum", momenta[step % len(momenta)])
-            _step(toy)
+
+        def before(step: int, at: int, group: dict[str, Any]) -> None:
+            _set(group, "lr", self._lrs[step] * lrs[at])
+            if momenta:
+                _set(group, "momentum", momenta[step % len(momenta)])
+
+        _steps(toy, len(self._lrs), before=before)
         if not hold.steps_done:
             return [NO_HOOKS] * len(plans)
         return [
@@ -107,12 +139,76 @@ class Rehearsal:
             for toy, sign in zip(pair, (1, -1), strict=True):
                 _restart(toy, sign)
                 _step(toy, gradient)
-            for at, plan in enumerate(holds[0].plans):
-                halves = _half_of_difference(pair[0].weights[at], pair[1].weights[at])
+            for at, halves in enumerate(_halves_of_differences(*pair)):
+                plan = holds[0].plans[at]
                 as_asked[at] &= not _astray(
                     halves, plan, steps=1, in_float32=self._in_float32
                 )
         return as_asked
+
+    def rebuilt(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Tell per group whether a multiplication is lost where gradients pull.
+
+        What writes its weights anew from where they started (MADGRAD, D-Adaptation)
+        loses it. Half of the difference of opposite weights shows it.
+        """
+        pair = [
+            self._mould.toy(start=_START),
+            self._mould.toy(start=[-value for value in _START]),
+        ]
+        for toy in pair:
+            self._held(toy, plans)
+            _set_lrs(toy, times=_SMALL_LR)
+            _steps(toy, 2 * len(_GRADIENTS), _GRADIENTS)
+        asked = -len(_GRADIENTS) * 2 * math.log1p(-_SHRINK)
+        return [
+            plan.mechanism == "multiply" and not _near(_lost(halves), asked)
+            for plan, halves in zip(plans, _halves_of_differences(*pair), strict=True)
+        ]
+
+    def written_over(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Tell per group whether copies of its own replace 16-bit weights in a step.
+
+        Only of a rehearsal in the own format.
+        """
+        return [
+            # In float16 an eps of 1e-8 is 0, and weights are no numbers: another fault.
+            plan.decay_scale > 0 and math.isfinite(lost) and not _near(lost, asked)
+            for plan, (lost, asked) in zip(
+                plans,
+                self._in_16_bits(plans, lambda _: _SHRINK_IN_16_BITS, _FEW),
+                strict=True,
+            )
+        ]
+
+    def keeps_wider(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Tell per group whether its 16-bit weights decay slower than 16 bits can.
+
+        Those of optimizers with float32 copies do, and those that are rounded at
+        random. Only of a rehearsal in the own format.
+        """
+        return [
+            _near(lost, asked) and asked > 0
+            for lost, asked in self._in_16_bits(plans, _below_dead, _LONG)
+        ]
+
+    def _in_16_bits(
+        self,
+        plans: Sequence[GroupPlan],
+        shrink: Callable[[Sequence[Tensor]], float],
+        steps: int,
+    ) -> list[tuple[float, float]]:
+        """Return the e-folds of each group's 16-bit weights, and those asked for."""
+        toy = self._mould.toy(start=_MANY)
+        narrow = [list(filter(is_16_bits, weights)) for weights in toy.weights]
+        shrinks = [shrink(weights) if weights else 0.0 for weights in narrow]
+        self._held(toy, plans, shrinks)
+        _set_lrs(toy)
+        _steps(toy, steps)
+        return [
+            (_lost(weights, _MANY), -steps * math.log1p(-each))
+            for weights, each in zip(narrow, shrinks, strict=True)
+        ]
 
     def takes_by_itself(self) -> list[float]:
         """Return per group what a step takes off at weight_decay=0, at an even lr.
@@ -121,11 +217,10 @@ class Rehearsal:
         where no gradient moves the weights: 0.
         """
         toy = self._mould.toy(start=_START)
+        _set_lrs(toy)
         for group in toy.optimizer.param_groups:
             _set(group, KNOB, 0.0)
-            _set(group, "lr", _lr_of(group))
-        for _ in _LRS:
-            _step(toy)
+        _steps(toy, len(_LRS))
         return [_taken_per_step(weights, steps=len(_LRS)) for weights in toy.weights]
 
     def misses_its_knob(self) -> list[bool]:
@@ -136,21 +231,27 @@ class Rehearsal:
         ends = []
         for knob in (0.0, _TINY_KNOB):
             toy = self._mould.toy(start=_START)
+            _set_lrs(toy)
             for group in toy.optimizer.param_groups:
                 _set(group, KNOB, knob)
-                _set(group, "lr", _lr_of(group))
-            for gradient in _GRADIENTS:
-                _step(toy, gradient)
+            _steps(toy, len(_GRADIENTS), _GRADIENTS)
             ends.append(toy.weights)
         return [not all(map(_much_alike, *pair)) for pair in zip(*ends, strict=True)]
 
-    def _held(self, toy: Toy, plans: Sequence[GroupPlan]) -> Hold:
-        rate = HeldRate(shrink_at_peak=_SHRINK, schedule="constant")
+    def _held(
+        self, toy: Toy, plans: Sequence[GroupPlan], shrinks: Sequence[float] = ()
+    ) -> Hold:
+        rates = [
+            HeldRate(shrink_at_peak=shrink, schedule="constant")
+            for shrink in shrinks or [_SHRINK] * len(plans)
+        ]
         mine = [
             replace(
                 plan, rate=rate if plan.decay_scale else None, factors=factors_of(group)
             )
-            for plan, group in zip(plans, toy.optimizer.param_groups, strict=True)
+            for plan, rate, group in zip(
+                plans, rates, toy.optimizer.param_groups, strict=True
+            )
         ]
         hold = Hold(toy.optimizer, mine)
         hold.attach()
@@ -158,8 +259,17 @@ class Rehearsal:
 
 
 def _step(toy: Toy, gradient: float = 0.0) -> None:
+    _steps(toy, 1, (gradient,))
+
+
+def _steps(
+    toy: Toy,
+    count: int,
+    gradients: Sequence[float] = (0.0,),
+    before: Before = change_nothing,
+) -> None:
     try:
-        toy.step(gradient=gradient)
+        toy.go(count, gradients=gradients, before=before)
     except Exception as error:
         name = type(toy.optimizer).__name__
         said = str(error).removesuffix(".")
@@ -208,21 +318,36 @@ def _entries_of(weight: Tensor) -> Tensor:
     return real.detach().cpu().double().flatten()
 
 
-def _start_of(weight: Tensor) -> Tensor:
-    return torch.tensor(_START[: weight.numel()], dtype=torch.float64)
+def _start_of(weight: Tensor, start: Sequence[float] = _START) -> Tensor:
+    return torch.tensor(start[: weight.numel()], dtype=torch.float64)
 
 
 def _digits_of(weight: Tensor) -> float:
-    half = weight.dtype in (torch.bfloat16, torch.float16)
+    half = is_16_bits(weight)
     wide = weight.dtype in (torch.float64, torch.complex128)
     return _DIGITS_OF_HALF if half else _DIGITS if wide else _DIGITS_OF_FLOAT32
 
 
 @torch.no_grad()
-def _half_of_difference(
-    plus: Sequence[Tensor], minus: Sequence[Tensor]
-) -> list[Tensor]:
-    return [(a - b) / 2 for a, b in zip(plus, minus, strict=True)]
+def _halves_of_differences(plus: Toy, minus: Toy) -> list[list[Tensor]]:
+    return [
+        [(a - b) / 2 for a, b in zip(*pair, strict=True)]
+        for pair in zip(plus.weights, minus.weights, strict=True)
+    ]
+
+
+def _lost(weights: Sequence[Tensor], start: Sequence[float] = _START) -> float:
+    """Return the mean e-folds of all entries; one that turned its sign is no number."""
+    left = [_entries_of(each) / _start_of(each, start) for each in weights]
+    return -torch.cat(left).log().mean().item() if left else 0.0
+
+
+def _near(lost: float, asked: float) -> bool:
+    return abs(lost - asked) <= _NEAR * asked
+
+
+def _below_dead(weights: Sequence[Tensor]) -> float:
+    return _BELOW_DEAD * max(DEAD_BELOW[dtype_name(each)] for each in weights)
 
 
 def _much_alike(one: Tensor, other: Tensor) -> bool:
@@ -233,6 +358,11 @@ def _much_alike(one: Tensor, other: Tensor) -> bool:
 def _lr_of(group: dict[str, Any]) -> float:
     named = (group.get(name) for name in ("lr", "initial_lr"))
     return next((float(lr) for lr in named if lr is not None and lr > 0), _SOME_LR)
+
+
+def _set_lrs(toy: Toy, *, times: float = 1.0) -> None:
+    for group in toy.optimizer.param_groups:
+        _set(group, "lr", times * _lr_of(group))
 
 
 def _set(group: dict[str, Any], option: str, value: float) -> None:

@@ -42,6 +42,8 @@ class Measured:
         scheduler_every: Steps of it between two steps of the scheduler.
         e_folds: -ln of what that run leaves; None where entries differ.
         kept: What it leaves of a weight of 1; negative after an odd swing.
+        adapts: Whether it depends on the gradients of other weights, as where an
+            optimizer finds its lr itself (D-Adaptation, Prodigy).
         uneven: Whether the group has weights of other shapes that decay differently;
             the numbers are those of the weights with most dimensions.
 
@@ -75,4 +77,5 @@ class Measured:
     scheduler_every: int | None = None
     e_folds: float | None = None
     kept: float | None = None
+    adapts: bool = False
     uneven: bool = False

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import Mould, Walk
+from dwindle.pytorch.copying.toy import Mould, Walk, has_decay
 from dwindle.pytorch.probing.group_options import (
     Option,
     knob_of,
@@ -18,7 +18,7 @@ from dwindle.pytorch.probing.group_options import (
 )
 from dwindle.pytorch.probing.measured import Measured
 from dwindle.pytorch.probing.own_format import in_own_format
-from dwindle.pytorch.probing.trials import Trials, Turned
+from dwindle.pytorch.probing.trials import LONG, Trials, Turned
 from dwindle.pytorch.probing.walks import Told, tell
 
 # Families whose step is linear in the weight: a penalty of theirs is SGD's.
@@ -26,7 +26,8 @@ _OF_SGD = {"geometric", "delayed", "oscillating"}
 _SAME = 1e-6
 # Thirds: a step in float64 leaves numbers that float32 does not have.
 _NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
-_TURN = "Its options must stay those of param_groups, so that they can be set there."
+_TURN = "Its step must take any lr, weight_decay and momentum set in param_groups."
+_STEPS = "It must step as often as asked, with a gradient of zero too."
 
 _Likeness = tuple[str, frozenset[object]]
 
@@ -40,23 +41,45 @@ def measure(mould: Mould) -> list[Measured]:
         RefusedError: If a copy fails under other options.
 
     """
-    optimizer = mould.optimizer
-    groups = optimizer.param_groups
+    groups = mould.optimizer.param_groups
     alike = [_likeness(group) for group in groups]
     first = {like: alike.index(like) for like in alike if like}
     if not first:
         return [Measured(group=at) for at in range(len(groups))]
-    trials = Trials(mould, groups=list(first.values()))
-    try:
-        seen = dict(zip(first, _all_of(mould, trials, first.values()), strict=True))
-    except Exception as error:
-        asked = f"What {type(optimizer).__name__} does to a weight"
-        why = f"A copy of it fails under another lr or knob: {error!r}."
-        raise RefusedError(asked, why, _TURN) from error
+    seen = dict(zip(first, _measured_groups(mould, [*first.values()]), strict=True))
+    unmoved = {like: first[like] for like, each in seen.items() if _finds_nothing(each)}
+    if unmoved:  # or it is wide matrices alone that decay
+        wide = _measured_groups(replace(mould, wide=True), [*unmoved.values()])
+        seen |= dict(zip(unmoved, wide, strict=True))
     return [
         replace(seen[like], group=at) if like else Measured(group=at)
         for at, like in enumerate(alike)
     ]
+
+
+def _measured_groups(mould: Mould, groups: Sequence[int]) -> list[Measured]:
+    trials = Trials(mould, groups=groups)
+    try:
+        return [*_all_of(mould, trials, groups)]
+    except Exception as error:
+        raise _refused(trials, type(mould.optimizer).__name__, error) from error
+
+
+def _finds_nothing(seen: Measured) -> bool:
+    """Whether a decay is typed, and neither that number nor another does anything."""
+    return bool(seen.number) and bool(seen.lr) and not seen.works
+
+
+def _refused(trials: Trials, name: str, error: Exception) -> RefusedError:
+    """Tell a copy that fails as it is from one that fails under other options."""
+    asked = f"What {name} does to a weight"
+    try:
+        trials.as_it_is()
+    except Exception as alone:  # noqa: BLE001  (other people's code: anything)
+        why = f"A copy of it fails within {LONG} steps: {alone!r}."
+        return RefusedError(asked, why, _STEPS)
+    why = f"A copy of it fails under another lr or knob: {error!r}."
+    return RefusedError(asked, why, _TURN)
 
 
 def rule_mould(optimizer: Optimizer) -> Mould:
@@ -87,15 +110,20 @@ def _steps_in_float32(mould: Mould) -> bool:
 
 
 def _likeness(group: Mapping[str, Option]) -> _Likeness | None:
-    """What groups have in common that decay alike; None for an empty one."""
-    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in group["params"])
+    """What groups have in common that decay alike; None where none does."""
+    params = filter(has_decay, group["params"])
+    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
     return (told_options(group), kinds) if kinds else None
 
 
 def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Measured]:
     walks, off, turned = trials.as_it_is(), trials.without_knob(), trials.turned()
     rules = [_rules(each, trials.eps) for each in walks]
-    mains = [rule[main] for rule, main in zip(rules, trials.mains, strict=True)]
+    adapts = trials.adapts(walks)
+    mains = [
+        Told(family="other", first=rule[main].first) if own else rule[main]
+        for rule, main, own in zip(rules, trials.mains, adapts, strict=True)
+    ]
     own = in_own_format(mould, mains, trials=trials)
     for nth, at in enumerate(groups):
         hidden = _first_share(off[nth][trials.mains[nth]])
@@ -106,9 +134,11 @@ def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Mea
             group=at,
             measured_shrink=own[nth].shrink,
             breaks=own[nth].breaks,
+            adapts=adapts[nth],
             hidden=hidden,
             hidden_by=trials.hidden_by(nth) if hidden else None,
-            uneven=not all(_agree(mains[nth], each) for each in rules[nth]),
+            uneven=not adapts[nth]
+            and not all(_agree(mains[nth], each) for each in rules[nth]),
         )
 
 
@@ -162,7 +192,8 @@ def _measured(
 
 
 def _dtype(options: Mapping[str, Option]) -> str:
-    main = max(options["params"], key=lambda parameter: parameter.ndim)
+    params = filter(has_decay, options["params"])
+    main = max(params, key=lambda parameter: parameter.ndim)
     return str(main.dtype).removeprefix("torch.")
 
 

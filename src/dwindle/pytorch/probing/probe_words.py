@@ -88,7 +88,13 @@ def _none(seen: Measured) -> str:
     return "Nothing decays."
 
 
-def _other(_: Measured) -> str:
+def _other(seen: Measured) -> str:
+    if seen.adapts:
+        return (
+            f"What a step takes of {_UNDRIVEN} goes with the gradients of the other "
+            "weights, from which the optimizer finds the size of its steps: it has no "
+            "half-life before the run."
+        )
     return f"What a step takes of {_UNDRIVEN} follows no rule that has a half-life."
 
 
@@ -114,7 +120,7 @@ def _of_knob(seen: Measured) -> Iterator[str]:
         yield f"{knob} decouples: a step takes lr·{knob}."
     elif seen.coupled_sgd:
         yield f"{knob} is a penalty: {knob} times the weight joins the gradient."
-    else:
+    elif not seen.adapts:
         yield from _of_other_knob(seen, knob)
 
 
@@ -153,7 +159,7 @@ def _of_format(seen: Measured) -> Iterator[str]:
 
 
 def _of_run(seen: Measured) -> Iterator[str]:
-    if seen.run_steps is None:
+    if seen.run_steps is None or seen.adapts:
         return
     steps = f"The {seen.run_steps:,} steps of the run"
     if (seen.scheduler_every or 1) > 1:

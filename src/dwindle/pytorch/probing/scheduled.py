@@ -72,7 +72,7 @@ def with_run(
 
 def _with(measured: Measured, steps: int, every: int, left: Left | None) -> Measured:
     there = replace(measured, run_steps=steps, scheduler_every=every)
-    if left is None:
+    if left is None or measured.adapts:
         return there
     return replace(there, e_folds=left.e_folds, kept=left.survival)
 
@@ -114,7 +114,7 @@ def _watched(
     with undisturbed():
         while done < steps:
             count = min(_AT_ONCE, steps - done)
-            toy.watch(count, before=before)
+            toy.go(count, before=before)
             done += count
     ends = [_entries(group) for group in toy.weights]
     return [_compared(a, b) for a, b in zip(start, ends, strict=True)]

@@ -12,7 +12,7 @@ from itertools import pairwise
 
 import torch
 
-from dwindle.pytorch.copying.toy import START, Mould, Walk
+from dwindle.pytorch.copying.toy import POINT, START, Mould, Walk
 from dwindle.pytorch.probing.group_options import (
     Option,
     Options,
@@ -32,6 +32,8 @@ LONG, SHORT = 64, 16
 _LR_PROGRAMME = (1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 1.0)
 _KNOB_PROGRAMME = (1.0, 0.5, 0.5, 1.0, 0.3)
 _GRADIENTS, _AT_REST = (1e-3, -1e-3, 0.1, -1e-3, 1e-3), (0.0,)
+# Where the bystanders are drawn to beside the usual point, to see whether it matters.
+_OTHER_POINT = 0.3
 _RELATIVE = 1e-6  # what the controller promises
 # Steps that are tried with a decay: after a gradient turned, and when one is large.
 _MOMENTS = (1, 2)
@@ -95,12 +97,29 @@ class Trials:
         self._signs = [-1.0 if each.get("maximize") else 1.0 for each in options]
         self._momenta = [({}, *other_momenta(each)) for each in options]
         weights = mould.toy(groups=groups).weights
-        dims = [[weight.ndim for weight in group] for group in weights]
+        dims = [
+            [(weight.ndim, weight.numel()) for weight in group] for group in weights
+        ]
         self.mains = [group.index(max(group)) for group in dims]
 
     def as_it_is(self, steps: int = LONG) -> list[list[Walk]]:
         """Walk with all options as they are."""
         return self._walks(steps, lambda _step, _at: {})
+
+    def adapts(self, walks: Sequence[Sequence[Walk]]) -> list[bool]:
+        """Tell per group whether the gradients of other weights change its walk.
+
+        An optimizer that finds its lr itself (D-Adaptation, Prodigy) finds it there.
+
+        Args:
+            walks: Those of :meth:`as_it_is`.
+
+        """
+        others = self._walks(LONG, lambda _step, _at: {}, point=_OTHER_POINT)
+        return [
+            not all(_near(a, b, self.eps) for a, b in zip(mine, theirs, strict=True))
+            for mine, theirs in zip(walks, others, strict=True)
+        ]
 
     def without_knob(self, steps: int = LONG, **changed: float) -> list[list[Walk]]:
         """Walk with the knob of each group at 0, at an lr above 0.
@@ -233,11 +252,12 @@ class Trials:
         *,
         gradients: Sequence[float] = (0.0,),
         penalties: Sequence[float] | None = None,
+        point: float = POINT,
     ) -> list[list[Walk]]:
         """Watch a fresh toy whose options are set before each step."""
         # Far from zero: what an adaptive step takes, a weight must be able to lose.
         far = [value * (1 + 1e3 * max(self.lrs)) for value in START]
-        toy = self._mould.toy(start=far, groups=self.groups)
+        toy = self._mould.toy(start=far, groups=self.groups, point=point)
 
         def set_them(step: int, at: int, group: Options) -> None:
             for name, value in options(step, at).items():
@@ -301,6 +321,15 @@ def _parts_by(share: float, decayed: Walk, bare: Walk, moment: int) -> bool:
 
 def _same(walk: Walk, other: Walk, eps: float) -> bool:
     """Whether two walks are one but for rounding; resting is no walk."""
+    return math.dist(walk[0], walk[-1]) > 64 * eps * math.hypot(*walk[0]) and _near(
+        walk, other, eps
+    )
+
+
+def _near(walk: Walk, other: Walk, eps: float) -> bool:
+    """Whether two walks are one but for rounding; both may rest."""
+    if not all(map(math.isfinite, (*walk[-1], *other[-1]))):
+        return True  # told as what it is, by what breaks
     moved = math.dist(walk[0], walk[-1])
     apart = max(math.dist(a, b) for a, b in zip(walk, other, strict=True))
-    return apart <= _RELATIVE * moved + 64 * eps * math.hypot(*walk[0]) < moved
+    return apart <= _RELATIVE * moved + 64 * eps * math.hypot(*walk[0])

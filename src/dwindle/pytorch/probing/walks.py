@@ -79,7 +79,8 @@ def tell(walk: Walk, *, eps: float = 2.0**-52) -> Told:
     middle = [math.fsum(row) / len(row) for row in scaled]
     if len(walk[0]) > 1 and not _alike(scaled, eps):
         return _of_amounts(walk)
-    alone = _steady_amount(walk) if len(walk[0]) == 1 else None
+    # Also of entries that began alike, as the two of a complex number did.
+    alone = _steady_amount(walk) if len(set(walk[0])) == 1 else None
     return _of_shares(middle, eps) or alone or _falling(middle)
 
 

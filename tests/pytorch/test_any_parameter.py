@@ -1,0 +1,202 @@
+"""Any parameter that a model may have: no dimensions, no entries, complex, frozen."""
+
+import math
+
+import pytest
+import torch
+from tolerance import digits
+from torch import nn
+from torch.nn import Parameter
+
+from dwindle.decay.run import Run
+from dwindle.errors import RangeError
+from dwindle.pytorch import DecayController, L2Penalty, audit, decay_groups
+from dwindle.pytorch.probe import probe
+
+MATRIX = (6, 4)
+# What stands beside a matrix in the same group.
+OTHERS = {
+    "no dimensions, as CLIP's logit_scale": lambda: torch.tensor(2.6592),
+    "one entry": lambda: torch.ones(1),
+    "no entries": lambda: torch.empty(0, 5),
+    "five dimensions": lambda: torch.ones(2, 1, 2, 1, 2),
+    "complex": lambda: torch.ones(3, 2, dtype=torch.complex64),
+    "complex without dimensions": lambda: torch.tensor(1 + 2j),
+    "float64": lambda: torch.ones(3, dtype=torch.float64),
+    "zeros": lambda: torch.zeros(3, 3),
+}
+FROZEN = {
+    "frozen": lambda: torch.ones(3, 2),
+    "frozen integers, as quantized weights are": lambda: torch.ones(
+        3, 2, dtype=torch.uint8
+    ),
+    "frozen truth values": lambda: torch.ones(3, dtype=torch.bool),
+}
+EVERY = OTHERS | FROZEN
+KINDS = {
+    "AdamW": lambda ps: torch.optim.AdamW(ps, lr=0.1, weight_decay=0.02),
+    "Adam": lambda ps: torch.optim.Adam(ps, lr=0.1, weight_decay=0.02),
+    "SGD": lambda ps: torch.optim.SGD(ps, lr=0.1, weight_decay=0.02),
+}
+of_every_kind = pytest.mark.parametrize("kind", KINDS)
+of_every_other = pytest.mark.parametrize("other", EVERY)
+
+
+def left_of(weight, start):
+    """The share of each entry that is left."""
+    return (weight.detach() / start).flatten().tolist()
+
+
+class Model(nn.Module):
+    """A matrix and another parameter."""
+
+    def __init__(self, other):
+        super().__init__()
+        self.matrix = Parameter(torch.ones(MATRIX))
+        self.other = Parameter(EVERY[other](), requires_grad=other in OTHERS)
+
+
+@of_every_kind
+@of_every_other
+def test_a_probe_sees_the_matrix_beside_it(kind, other):
+    """AdamW and SGD take lr·weight_decay, 0.002 of a step, whatever else is there."""
+    group = probe(KINDS[kind](Model(other).parameters())).groups[0]
+    if kind == "Adam":
+        assert group.shrink_per_step is None
+    else:
+        assert group.shrink_per_step == digits(0.002, rel=1e-9)
+    assert group.family == ("linear" if kind == "Adam" else "geometric")
+
+
+@pytest.mark.parametrize("other", OTHERS)
+def test_a_probe_of_it_alone(other):
+    """Without a matrix it is told by itself."""
+    group = probe(KINDS["AdamW"]([Model(other).other])).groups[0]
+    assert group.half_life_steps == digits(math.log(2) / 0.002, rel=2e-3)
+    assert group.decouples
+    assert probe(KINDS["Adam"]([Model(other).other])).groups[0].family == "linear"
+
+
+def test_integers_alone_are_no_parameters_that_decay():
+    """A group of them is as good as empty, also where a penalty is held."""
+    model = Model("frozen integers, as quantized weights are")
+    optimizer = KINDS["SGD"]([{"params": [model.other]}, {"params": [model.matrix]}])
+    assert "It has no parameters" in probe(optimizer).groups[0].sentence
+    held = DecayController(optimizer, penalty=0.1)
+    assert held.mechanisms == ("penalty", "penalty")
+
+
+@of_every_kind
+@of_every_other
+def test_an_audit_goes_through(kind, other):
+    """It has findings of the model, and no crash of its own."""
+    model = Model(other)
+    found = audit(model, KINDS[kind](model.parameters()), run=Run(steps=100))
+    assert type(model).__name__ in str(found)
+
+
+@of_every_kind
+@of_every_other
+def test_a_half_life_is_held_beside_it(kind, other):
+    """Ten steps at a half-life of ten leave half of the matrix, and of the other."""
+    model = Model(other)
+    optimizer = KINDS[kind](model.parameters())
+    DecayController(optimizer, half_life="10 steps")
+    start = model.other.detach().clone()
+    for _ in range(10):
+        for each in filter(lambda p: p.requires_grad, model.parameters()):
+            each.grad = torch.zeros_like(each)
+        optimizer.step()
+    left = left_of(model.matrix, torch.ones(MATRIX))
+    assert left == digits([0.5] * len(left), rel=1e-6)  # ten steps in float32
+    kept = 0.5 if other in OTHERS else 1.0
+    if start.numel():
+        assert torch.allclose(model.other.detach(), (kept * start).to(start.dtype))
+
+
+@of_every_other
+def test_a_penalty_is_held_beside_it(other):
+    """SGD's own knob does it; one step takes lr·penalty."""
+    model = Model(other)
+    optimizer = KINDS["SGD"](model.parameters())
+    DecayController(optimizer, penalty=0.5)
+    for each in filter(lambda p: p.requires_grad, model.parameters()):
+        each.grad = torch.zeros_like(each)
+    optimizer.step()
+    left = left_of(model.matrix, torch.ones(MATRIX))
+    assert left == digits([1 - 0.1 * 0.5] * len(left), rel=1e-6)  # float32
+
+
+@of_every_other
+def test_groups_and_a_penalty_of_the_loss(other):
+    """The matrix is there in both; the other one is a bias, or left out."""
+    model = Model(other)
+    groups = decay_groups(model, weight_decay=0.1)
+    listed = {id(each) for group in groups for each in group["params"]}
+    assert {id(p) for p in model.parameters() if p.requires_grad} == listed
+    penalty = L2Penalty(model, 0.5, decay=["matrix"])()
+    # ½ Σ w² at 0.5, for a matrix of ones.
+    assert penalty.item() >= 0.25 * model.matrix.numel() * (1 - 1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_every_dtype_of_a_parameter_without_dimensions(dtype):
+    """One number in each format halves as a matrix does."""
+    weight = Parameter(torch.tensor(2.0, dtype=dtype))
+    optimizer = torch.optim.AdamW([weight], lr=0.1, weight_decay=0.1, eps=1e-4)
+    assert probe(optimizer).groups[0].decouples
+    DecayController(optimizer, half_life="1 steps")
+    weight.grad = torch.zeros_like(weight)
+    optimizer.step()
+    assert weight.item() == digits(1.0, rel=1e-2)  # 8 binary digits
+
+
+def test_sparse_gradients():
+    """An embedding with sparse rows decays as a whole, also rows without a gradient."""
+    table = nn.Embedding(10, 4, sparse=True)
+    optimizer = torch.optim.SGD(table.parameters(), lr=0.1)
+    assert "Nothing decays" in str(probe(optimizer))
+    DecayController(optimizer, half_life="10 steps")
+    start = table.weight.detach().clone()
+    table(torch.tensor([1, 2])).sum().backward()
+    table.weight.grad *= 0
+    optimizer.step()
+    left = left_of(table.weight, start)
+    assert left == digits([0.5**0.1] * len(left), rel=1e-6)  # one step in float32
+
+
+def wrong(name, value):
+    """Two groups, the second with an option that is no number of at least 0."""
+    model = Model("one entry")
+    groups = [{"params": [model.other]}, {"params": [model.matrix]}]
+    optimizer = torch.optim.SGD(groups, lr=0.1, weight_decay=0.1)
+    optimizer.param_groups[1][name] = value
+    return model, optimizer
+
+
+@pytest.mark.parametrize("name", ["lr", "weight_decay"])
+@pytest.mark.parametrize("value", [-1e-4, math.nan, math.inf, "1e-3", None])
+def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
+    """Probe, controller and audit name the second group, and what stands there."""
+    model, optimizer = wrong(name, value)
+    words = f"{name} of group 1 must be a finite number"
+    with pytest.raises(RangeError, match=words):
+        probe(optimizer)
+    with pytest.raises(RangeError, match=words):
+        DecayController(optimizer, half_life="10 steps", schedule="constant")
+    with pytest.raises(RangeError, match=words):
+        DecayController(optimizer, penalty=0.1)
+    # A decay that is a text is a finding of the audit, and one of None counts as 0.
+    if isinstance(value, float) or (name, value) == ("lr", "1e-3"):
+        with pytest.raises(RangeError, match=rf'param_groups\[1\]\["{name}"\] must be'):
+            audit(model, optimizer, run=Run(steps=10))
+
+
+def test_an_lr_of_0_freezes_one_group():
+    """It is probed, audited and held at a constant decay beside the other one."""
+    model, optimizer = wrong("lr", 0.0)
+    found = probe(optimizer).groups[1]
+    assert "Nothing decays now: the lr is 0" in found.sentence
+    assert "Model" in str(audit(model, optimizer, run=Run(steps=10)))
+    held = DecayController(optimizer, half_life="10 steps", schedule="constant")
+    assert len(held.mechanisms) == 2

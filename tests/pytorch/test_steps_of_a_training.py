@@ -1,0 +1,292 @@
+"""Copies are stepped as a training steps: some weight always has a gradient.
+
+Prodigy and D-Adaptation return at once where all gradients are zero, and what they do
+then is nothing that a training sees.
+"""
+
+import pytest
+import torch
+from pytorch.planted_optimizers import (
+    CoupledMasters,
+    DecoupledMasters,
+    FindsItsLr,
+    RebuildsFromStart,
+    RebuildsWhatIsDriven,
+    SkipsRest,
+)
+from tolerance import digits
+from torch import nn
+from torch.nn import Parameter
+from torch.optim import Optimizer
+
+from dwindle.decay.run import Run
+from dwindle.errors import RefusedError
+from dwindle.pytorch import DecayController, audit
+from dwindle.pytorch.copying.toy import Toy
+from dwindle.pytorch.probe import probe
+from dwindle.testing import certify
+
+HALF = torch.bfloat16, torch.float16
+
+
+def matrix(dtype=torch.float32):
+    generator = torch.Generator().manual_seed(1)
+    values = 1 + torch.rand((16, 16), generator=generator)
+    return Parameter(values.to(dtype))
+
+
+def left_of(kind, steps, dtype=torch.float32, half_life=None, **options):
+    """The mean share of a weight with zero gradient beside one with a gradient."""
+    at_rest, driven = matrix(dtype), matrix(dtype)
+    optimizer = kind([at_rest, driven], **options)
+    if half_life:
+        DecayController(optimizer, half_life=half_life, schedule="constant")
+    start = at_rest.detach().double().clone()
+    for step in range(steps):
+        at_rest.grad = torch.zeros_like(at_rest)
+        driven.grad = torch.full_like(driven, 1.0 if step // 8 % 2 else -1.0)
+        optimizer.step()
+    return (at_rest.detach().double() / start).mean().item()
+
+
+def test_a_bystander_is_pulled_at_in_every_step():
+    """Each group has one more weight than it shows, and that moves."""
+    weights = [matrix(), Parameter(torch.ones(3))]
+    groups = [{"params": weights}, {"params": [matrix()]}]
+    toy = Toy.of(torch.optim.SGD(groups, lr=0.1))
+    listed = [group["params"] for group in toy.optimizer.param_groups]
+    assert [len(each) for each in toy.weights] == [2, 1]
+    assert [len(each) for each in listed] == [3, 2]
+    before = [group[-1].detach().clone() for group in listed]
+    toy.step(gradient=None)
+    assert all(
+        (each[-1] != old).all() for each, old in zip(listed, before, strict=True)
+    )
+
+
+def test_names_of_parameters_go_along():
+    """A group with names has one for the bystander."""
+    named = [("a", matrix()), ("b", matrix()), ("c", Parameter(torch.ones(3)))]
+    (group,) = Toy.of(torch.optim.SGD(named)).optimizer.param_groups
+    assert group["param_names"] == ["a", "c", "bystander"]
+
+
+def test_a_probe_sees_what_rests_else():
+    """The share is that of a step of a training, and of the run in it."""
+    group = probe(SkipsRest([matrix()], weight_decay=0.1)).groups[0]
+    assert (group.family, group.decouples, group.works) == ("geometric", True, True)
+    assert group.shrink_per_step == digits(0.01, rel=1e-9)
+    kept = left_of(SkipsRest, 30, weight_decay=0.1)
+    assert kept == digits(0.99**30, rel=1e-5)  # thirty steps in float32
+
+
+def test_an_lr_that_is_found_gives_no_half_life():
+    """What decays at d·lr has no number before the run, and no error either."""
+    assert left_of(FindsItsLr, 60, weight_decay=0.1) < 0.5  # really, it decays
+    group = probe(FindsItsLr([matrix()], weight_decay=0.1), steps=30).groups[0]
+    assert (group.family, group.adapts, group.works) == ("other", True, True)
+    assert group.half_life_steps is None
+    assert group.e_folds is None
+    assert "goes with the gradients of the other weights" in group.sentence
+    model = nn.Sequential(nn.Linear(4, 4, bias=False))
+    optimizer = FindsItsLr(model.parameters(), weight_decay=0.1)
+    codes = {found.code for found in audit(model, optimizer, run=Run(steps=9)).findings}
+    assert "DW025" in codes
+    assert "DW027" not in codes
+
+
+@pytest.mark.parametrize("kind", [SkipsRest, FindsItsLr])
+def test_a_controller_holds_them(kind):
+    """Half is left after one half-life, beside a weight that gradients pull at."""
+    kept = left_of(kind, 40, half_life="40 steps", weight_decay=0.1)
+    assert kept == digits(0.5, rel=1e-6)  # forty steps in float32
+
+
+@pytest.mark.parametrize("kind", [RebuildsFromStart, RebuildsWhatIsDriven])
+def test_what_is_rebuilt_from_its_start_is_never_held(kind):
+    """A multiplication would be lost: after one half-life nearly all would be left."""
+    optimizer = kind([matrix()])
+    with pytest.raises(RefusedError, match=r"goes another way|anew from where"):
+        DecayController(optimizer, half_life="40 steps")
+
+
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize("steps", [50, 170, 1000, 30_000])
+def test_a_decay_of_float32_copies_is_held_as_long_as_they_can(dtype, steps, caplog):
+    """Native and exact, where 16 bits would stop, and without a warning."""
+    optimizer = DecoupledMasters([matrix(dtype)])
+    held = DecayController(optimizer, half_life=f"{steps} steps")
+    assert held.mechanisms == ("native",)
+    assert "rounds" not in caplog.text
+    taken = min(steps, 1000)
+    kept = left_of(
+        DecoupledMasters, taken, dtype, half_life=f"{steps} steps", weight_decay=0.1
+    )
+    # 256 weights are rounded once, by up to 2^-9 of themselves.
+    assert kept == digits(0.5 ** (taken / steps), rel=1e-3)
+
+
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+def test_a_multiplication_of_what_float32_copies_replace_is_refused(dtype):
+    """After one half-life of 50 steps 98 % would be left."""
+    with pytest.raises(RefusedError, match="writes float32 copies of its own over"):
+        DecayController(CoupledMasters([matrix(dtype)]), half_life="50 steps")
+    kept = left_of(CoupledMasters, 50, half_life="50 steps")  # there are no copies
+    assert kept == digits(0.5, rel=1e-6)  # fifty steps in float32
+
+
+@pytest.mark.parametrize("dtype", HALF, ids=str)
+@pytest.mark.parametrize(("kind", "happens"), [(DecoupledMasters, True), (None, False)])
+def test_a_probe_tells_a_decay_that_goes_on_unseen(dtype, kind, happens):
+    """1e-6 of a step is nothing in 16 bits, unless wider copies have it."""
+    build = kind or torch.optim.AdamW
+    optimizer = build([matrix(dtype)], lr=1e-3, weight_decay=1e-3, eps=1e-4)
+    group = probe(optimizer).groups[0]
+    assert group.shrink_per_step == digits(1e-6, rel=1e-7)  # 1 - 1e-6 in float64
+    assert group.measured_shrink == (group.shrink_per_step if happens else 0)
+
+
+@pytest.mark.parametrize("steps", [64, 100, 150])
+def test_16_bit_weights_are_multiplied_by_a_factor_of_32_bits(steps):
+    """SGD decays in bfloat16 as rounding each product alone would have it."""
+    kept = left_of(torch.optim.SGD, steps, HALF[0], half_life=f"{steps} steps", lr=1e-3)
+    weight = matrix(HALF[0]).detach()
+    start = weight.double()
+    for _ in range(steps):
+        weight = (weight.double() * 2 ** (-1 / steps)).to(HALF[0])
+    assert kept == digits((weight.double() / start).mean().item(), rel=1e-3)
+
+
+class LooksBack(Optimizer):
+    """A Lookahead as people write it: no constructor of Optimizer is called."""
+
+    def __init__(self, base_optimizer, k=5):
+        self.optimizer, self.k, self.taken = base_optimizer, k, 0
+        self.param_groups, self.state = base_optimizer.param_groups, {}
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.optimizer.step(closure)
+        self.taken += 1
+        for group in self.param_groups:
+            for weight in group["params"]:
+                slow = self.slow_of(weight)
+                if self.taken % self.k == 0:
+                    weight.copy_(slow.lerp_(weight, 0.5))
+
+    def slow_of(self, weight):
+        return self.state.setdefault(weight, weight.detach().clone())
+
+
+class KeepsSlowWeights(LooksBack):
+    """The same, with a list of slow weights beside the parameters."""
+
+    def __init__(self, base_optimizer, k=5):
+        super().__init__(base_optimizer, k)
+        self.slow = {}
+        for group in self.param_groups:
+            self.slow |= {id(p): p.detach().clone() for p in group["params"]}
+
+    def slow_of(self, weight):
+        return self.slow[id(weight)]
+
+
+class CannotBeBuiltAnew(KeepsSlowWeights):
+    """The same, with a constructor that wants what nothing shows."""
+
+    def __init__(self, base_optimizer, *, secret):
+        super().__init__(base_optimizer, secret)
+
+
+def wrapped(kind, **options):
+    return kind(torch.optim.AdamW([matrix()], lr=0.1, weight_decay=0.1), **options)
+
+
+@pytest.mark.parametrize("kind", [LooksBack, KeepsSlowWeights])
+def test_a_wrapper_without_a_constructor_is_probed(kind):
+    """Its steps have a period of five, and half of the decay of its optimizer."""
+    group = probe(wrapped(kind)).groups[0]
+    assert (group.family, group.period_steps) == ("periodic", 5)
+    # Five steps of 0.99 from the slow weights, and halfway back to these.
+    assert (1 - group.shrink_per_step) ** 5 == digits((1 + 0.99**5) / 2, rel=1e-9)
+
+
+def test_a_wrapper_that_keeps_weights_is_refused_with_that_reason():
+    """The attribute is named, and nothing is said of its options."""
+    with pytest.raises(
+        RefusedError, match="keeps tensors of its own in slow"
+    ) as caught:
+        probe(wrapped(CannotBeBuiltAnew, secret=5))
+    assert "must take any lr" not in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [LooksBack, KeepsSlowWeights])
+def test_a_wrapper_gets_no_certificate_and_a_reason(kind):
+    """No AttributeError of torch's hooks, which it lacks."""
+    certificate = certify(
+        lambda groups: kind(torch.optim.AdamW(groups, lr=0.1, weight_decay=0.1))
+    )
+    assert not certificate.certified
+    assert "calls no hooks" in certificate.refused
+
+
+class StopsAfter(torch.optim.SGD):
+    """Raises in its thirtieth step, at whatever options."""
+
+    def step(self, closure=None):
+        self.taken = getattr(self, "taken", 0) + 1
+        if self.taken == 30:
+            message = "enough"
+            raise RuntimeError(message)
+        return super().step(closure)
+
+
+class TakesOneLr(torch.optim.SGD):
+    """Raises at any lr but its own."""
+
+    def step(self, closure=None):
+        if self.param_groups[0]["lr"] not in (0.0, 0.1):
+            message = "another lr"
+            raise RuntimeError(message)
+        return super().step(closure)
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (
+            StopsAfter,
+            r"fails within 64 steps: RuntimeError\('enough'\). It must step as",
+        ),
+        (
+            TakesOneLr,
+            r"another lr or knob: RuntimeError\('another lr'\). Its step must",
+        ),
+    ],
+)
+def test_a_copy_that_fails_is_refused_with_its_own_reason(kind, words):
+    """Options are blamed only where a step with those of its own works."""
+    with pytest.raises(RefusedError, match=words):
+        probe(kind([matrix()], lr=0.1, weight_decay=0.1))
+
+
+class DecaysWideMatrices(torch.optim.SGD):
+    """Takes lr·weight_decay off matrices of at least 100 rows and columns alone."""
+
+    @torch.no_grad()
+    def step(self, _=None):
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None and min(weight.shape) >= 100:
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    weight.sub_(group["lr"] * weight.grad)
+
+
+@pytest.mark.parametrize(("side", "shrink"), [(128, 0.01), (64, 0.0)])
+def test_what_decays_wide_matrices_alone_is_seen_on_them(side, shrink):
+    """A copy as wide as the parameter decays where the parameter would."""
+    weights = [Parameter(torch.ones(side, side)), Parameter(torch.ones(side))]
+    group = probe(DecaysWideMatrices(weights, lr=0.1, weight_decay=0.1)).groups[0]
+    assert group.shrink_per_step == digits(shrink, rel=1e-9)
+    assert group.works == (shrink > 0)
+    assert group.uneven == (shrink > 0)  # the vector beside it stays
