@@ -93,13 +93,11 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
 def _of_unused(knob: Knob, run: Run) -> Iterator[Caution]:
     why = "sets no rate" if knob.family in NO_RATE else "does not pass through one"
     for name in unused_facts(knob, run):
-        reason = "has none" if getattr(knob.options, name) is None else why
-        text = f"The {name} that was given changes nothing: the decay of {knob.name}"
-        if name != "momentum" and reason == "has none":
-            text = f"The {name} that was given changes nothing: {knob.name}"
-        elif name == "momentum":
-            reason = why
-        yield Caution("unused-fact", f"{text} {reason}.")
+        told = f"the decay of {knob.name} {why}"
+        if name != "momentum" and getattr(knob.options, name) is None:
+            told = f"{knob.name} has none"
+        text = f"The {name} that was given changes nothing: {told}."
+        yield Caution("unused-fact", text)
 
 
 def _of_family(knob: Knob, run: Run) -> Iterator[Caution]:
