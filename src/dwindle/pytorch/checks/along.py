@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 from torch.optim import Optimizer
 
-from dwindle.audit.advice import is_as_good_as_none
 from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, finding_of
 from dwindle.decay.cautions import of_decay
@@ -117,7 +116,7 @@ def _steps_per_epoch(run: Run) -> int | None:
     return max(1, round(run.steps / run.epochs))
 
 
-def along(told: Judged, course: Course, e_folds: float | None, run: Run) -> Judged:
+def along(told: Judged, e_folds: float | None, run: Run) -> Judged:
     """Judge the length of a decay again, by the e-folds that the scheduler makes."""
     kept = [found for found in told.findings if found.code != _TOO_LONG]
     if e_folds is None:
@@ -138,8 +137,7 @@ def along(told: Judged, course: Course, e_folds: float | None, run: Run) -> Judg
         },
     )
     judged = replace(told, explanation=explanation)
-    found = (_at_its_pace(each, told, course) for each in _too_long(judged, run))
-    return replace(judged, findings=(*kept, *found))
+    return replace(judged, findings=(*kept, *_too_long(judged, run)))
 
 
 def _too_long(told: Judged, run: Run) -> Iterator[Finding]:
@@ -148,21 +146,3 @@ def _too_long(told: Judged, run: Run) -> Iterator[Finding]:
     for caution in of_decay(None, *times, run):
         if caution.code == _CAUTION:
             yield finding_of(_TOO_LONG, caution.text, explanation, run)
-
-
-def _at_its_pace(found: Finding, told: Judged, course: Course) -> Finding:
-    """Advise no change from a pace that was guessed, unless it holds at any pace.
-
-    No scheduler makes more of a decay than its peak lr does: ``told``.
-    """
-    if course.pace is None or not course.pace.is_guessed:
-        return found
-    if found.is_slight and not is_as_good_as_none(told.explanation):
-        return replace(found, remedy=_GUESSED, line="")
-    return found
-
-
-_GUESSED = (
-    "The scheduler's pace was guessed. Say how often it steps before you change the "
-    'decay: --scheduler-every, or every= in Python, is "step" or "epoch".'
-)

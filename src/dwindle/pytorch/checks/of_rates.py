@@ -5,7 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from dwindle.audit.advice import half_life_instead, is_as_good_as_none
+from dwindle.audit.advice import half_life_instead
 from dwindle.audit.findings import Finding
 from dwindle.audit.recipes import recipe_finding
 from dwindle.decay.convert import convert
@@ -38,19 +38,20 @@ from dwindle.pytorch.holding.group_plan import KNOB
 # Where a step takes so many times what a format rounds away, rounding hardly matters.
 _FINE_UNITS = 32
 _OF_RECIPES = "DW017"
-# Of two groups of one optimizer, a number so many times the other is no fine choice.
-_MANY_TIMES = 100
 # Half-lives of groups that differ by less are told as one.
 _SAME_TIME = 0.01
+# Of two groups of one optimizer, a number so many times the other is no fine choice.
+_MANY_TIMES = 100
 
 
 def sizes(facts: Facts) -> Iterator[Finding]:
     """DW008 to DW012, DW017 and DW023 to DW026: one finding per code and severity."""
-    by_level: dict[tuple[str, str], list[tuple[Rate, Finding]]] = {}
+    alike: dict[tuple[str, str], list[tuple[Rate, Finding]]] = {}
     for rate in facts.rates:
         for found in _leveled(facts, rate):
-            by_level.setdefault((found.code, found.severity), []).append((rate, found))
-    for hits in by_level.values():
+            key = found.code, found.severity
+            alike.setdefault(key, []).append((rate, found))
+    for hits in alike.values():
         # Of the group with most numbers: it speaks for all of them.
         rate, found = max(hits, key=lambda hit: hit[0].group.numbers)
         rates = [each for each, _ in hits]
@@ -66,16 +67,39 @@ def sizes(facts: Facts) -> Iterator[Finding]:
 
 def _leveled(facts: Facts, rate: Rate) -> Iterator[Finding]:
     """Yield what was found in a group; what recipes of its kind do is a note."""
-    explanation, network = rate.judged.explanation, facts.network
+    network = facts.network
     for found in rate.judged.findings:
-        is_usual = (
-            found.code == "DW010" and decays_as_little(rate, facts.rates, network)
-        ) or (found.code == "DW008" and is_usual_coupling(rate.group, network))
-        yield replace(found, is_slight=found.is_slight or is_usual)
+        if found.code == "DW010" and decays_as_little(rate, facts.rates, network):
+            yield replace(found, is_slight=True, remedy=_AS_RECIPES)
+        elif found.code == "DW008" and is_usual_coupling(rate.group, network):
+            yield replace(found, is_slight=True)
+        elif found.code in _HALF_LIVES and found.is_slight:
+            is_open = rate.is_open and found.code == "DW010"
+            yield replace(found, remedy=_OPEN if is_open else _WHY[found.code])
+        else:
+            yield found
     if is_comparable(facts.model, facts.groups):
         run = rate.group.run(facts.run)
-        recipe = recipe_finding(explanation, run, model=network)
+        recipe = recipe_finding(rate.judged.explanation, run, model=network)
         yield from () if recipe is None else (recipe,)
+
+
+_HALF_LIVES = frozenset({"DW010", "DW011"})
+_AS_RECIPES = (
+    "Recipes of its kind decay as little, and layer-wise lrs let lower layers decay "
+    "less: nothing is wrong."
+)
+_OPEN = (
+    "The scheduler's pace was guessed. Say how often it steps before you change the "
+    'decay: --scheduler-every, or every= in Python, is "step" or "epoch".'
+)
+# Why a half-life is a note, where no recipe has one like it.
+_WHY: Mapping[str, str] = {
+    "DW010": "It is as good as none, which suits fine-tuning: decay would wash out "
+    "what was trained before. 0 does the same, and is one knob less.",
+    "DW011": "Nothing is wrong where a thousand steps are enough of the data, as for "
+    "language models.",
+}
 
 
 def _span(found: Finding, hits: Sequence[tuple[Rate, Finding]]) -> str:
@@ -90,10 +114,6 @@ def _span(found: Finding, hits: Sequence[tuple[Rate, Finding]]) -> str:
         return ""
     unit = "runs" if found.code == "DW010" else "epochs"
     return f" Over these groups it goes from {known[0]:.3g} to {known[-1]:.3g} {unit}."
-
-
-def _by_number(group: Group) -> int:
-    return group.number
 
 
 def _own_words(found: Finding, rate: Rate) -> str:
@@ -115,22 +135,13 @@ def _advice(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, s
         line = held_instead(facts, [rate.group for rate in rates])
         return "Ask for a half-life that suits the run:", line
     if found.code in _HALF_LIVES:
-        told = [(rate, rate.judged.explanation) for rate in rates]
-        acting = [rate for rate, each in told if not is_as_good_as_none(each)]
-        if found.code == "DW010" and not acting:
-            return _as_others(facts, rates) or (_NONE_IS_MEANT, "")
+        if found.is_slight:
+            return _as_others(facts, rates) or (found.remedy, "")
         remedy, asked = half_life_instead(found.code, facts.run)
-        return remedy, set_knob(_for_half_life(facts, acting or rates, asked))
+        return remedy, set_knob(_for_half_life(facts, rates, asked))
     if found.code in _LINES:
         return _LINES[found.code](found, facts, rates)
     return found.remedy, found.line
-
-
-_HALF_LIVES = frozenset({"DW010", "DW011"})
-_NONE_IS_MEANT = (
-    "It is as good as none, which suits fine-tuning: decay would wash out what was "
-    "trained before. 0 does the same, and is one knob less."
-)
 
 
 def _as_others(facts: Facts, rates: Sequence[Rate]) -> tuple[str, str] | None:
@@ -217,9 +228,11 @@ def _wider(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, st
             f'pass:\nwith torch.autocast("{device}", dtype={kind}): ...'
         )
     if all(
-        any(f.code == "DW010" and f.is_slight for f in r.judged.findings) for r in rates
+        any(f.code == "DW010" and f.is_slight for f in r.judged.findings)
+        and not r.is_open
+        for r in rates
     ):
-        return _NONE_IS_MEANT, set_knob((rate.group, 0.0) for rate in rates)
+        return _WHY["DW010"], set_knob((rate.group, 0.0) for rate in rates)
     asked: dict[Group, float] = {}
     if facts.steps is not None:
         remedy, half_life = half_life_instead("DW010", facts.run)

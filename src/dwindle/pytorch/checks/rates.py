@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from dwindle.audit.advice import is_as_good_as_none
 from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, judge
 from dwindle.decay.held_rate import HeldRate
@@ -26,12 +27,17 @@ _ROUNDED: Mapping[str, float] = {"DW009": 0.2, "DW023": 0.05}
 
 @dataclass(frozen=True, kw_only=True)
 class Rate:
-    """A group's decay as a knob that does the same, and what is to be said of it."""
+    """A group's decay as a knob that does the same, and what is to be said of it.
+
+    ``is_open``: whether a guess of the scheduler's pace decides what the run leaves; no
+    scheduler makes more of a decay than its peak lr would.
+    """
 
     group: Group
     knob: str
     number: float
     judged: Judged
+    is_open: bool = False
 
 
 def rates_of(groups: Iterable[Group], run: Run) -> Iterator[Rate]:
@@ -45,11 +51,13 @@ def rates_of(groups: Iterable[Group], run: Run) -> Iterator[Rate]:
         if key not in known:
             known[key] = judge(*key)
         knob, value = like
-        told = known[key]
-        if group.course.scheduler:
-            told = along(told, group.course, group.e_folds, group.run(run))
+        told, course = known[key], group.course
+        guessed = course.pace is not None and course.pace.is_guessed
+        is_open = guessed and not is_as_good_as_none(told.explanation)
+        if course.scheduler:
+            told = along(told, group.e_folds, group.run(run))
         judged = _seen(group, told)
-        yield Rate(group=group, knob=knob, number=value, judged=judged)
+        yield Rate(group=group, knob=knob, number=value, judged=judged, is_open=is_open)
 
 
 def same_decay(group: Group) -> tuple[str, float] | None:
