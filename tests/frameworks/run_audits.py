@@ -301,10 +301,17 @@ def test_schedule_free_has_no_half_life():
 
 def test_adam_of_bitsandbytes_is_called_otherwise():
     """Its Adam decouples, as AdamW of torch: the name says something else."""
-    found = audit(*small(bitsandbytes.optim.Adam, lr=1e-3))
+    model, optimizer = small(bitsandbytes.optim.Adam, lr=1e-3)
+    found = audit(model, optimizer)
     assert codes(found) == ["DW019"]
     assert of(found, "DW019").where == "bitsandbytes.Adam"
-    assert "AdamW(decay_groups(" in of(found, "DW019").line
+    line = of(found, "DW019").line
+    assert line.startswith("from bitsandbytes.optim import AdamW\n")
+    names = {"optimizer": optimizer}
+    exec(line, names)  # noqa: S102  the line of our own finding
+    (group,) = names["optimizer"].param_groups
+    assert type(names["optimizer"]) is bitsandbytes.optim.AdamW
+    assert group["weight_decay"] == optimizer.param_groups[0]["weight_decay"]
 
 
 def test_adamw_of_bitsandbytes_keeps_its_word():
