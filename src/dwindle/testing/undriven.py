@@ -63,7 +63,7 @@ class Path:
         except CannotPlayError:
             raise
         except Exception:  # is it the controller's, or the optimizer's own?
-            self._try_alone(subject)
+            _try(lambda: self._walked(self._training(subject, alone=True)))
             raise
         for pair, (scale, taken) in enumerate(
             zip(self.scales, zip(*shares, strict=True), strict=True)
@@ -86,12 +86,6 @@ class Path:
             shares.append([follow(each) for each in training.multipliers()])
             training.step(zero)
         return shares
-
-    def _try_alone(self, subject: Subject) -> None:
-        try:
-            self._walked(self._training(subject, alone=True))
-        except Exception as error:  # an optimizer may raise anything
-            raise CannotPlayError(said(error)) from error
 
 
 def _lambda(*multipliers: Callable[[int], float]) -> Callable[[Optimizer], LRScheduler]:
@@ -164,17 +158,33 @@ def undecayed(subject: Subject) -> Iterator[Check]:
 def without_gradient(subject: Subject) -> Iterator[Check]:
     """A weight whose gradient is None does not decay in that step."""
     training = Training(subject)
+    try:
+        _now_and_then(training)
+    except Exception:  # is it the controller's, or the optimizer's own?
+        _try(lambda: _now_and_then(Training(subject, alone=True)))
+        raise
+    (never, sometimes), (start, _) = training.weights[0], training.started[0]
+    yield bitwise_check([never], [start])
+    asked = asked_e_folds([1.0] * (STEPS // 2))
+    count = sometimes.numel()
+    yield compared(training.e_folds(0)[-count:], asked, *training.tolerance())
+
+
+def _now_and_then(training: Training) -> None:
     for step in range(STEPS):
         # The second weight has a gradient in every other step, the first in none.
         def gradient(weight: torch.Tensor, number: int, at: int = step) -> Any:
             return zero(weight, number) if number and at % 2 else None
 
         training.step(gradient)
-    (never, sometimes), (start, _) = training.weights[0], training.started[0]
-    yield bitwise_check([never], [start])
-    asked = asked_e_folds([1.0] * (STEPS // 2))
-    count = sometimes.numel()
-    yield compared(training.e_folds(0)[-count:], asked, *training.tolerance())
+
+
+def _try(alone: Callable[[], object]) -> None:
+    """Raise CannotPlayError where the optimizer fails without a controller, too."""
+    try:
+        alone()
+    except Exception as error:  # an optimizer may raise anything
+        raise CannotPlayError(said(error)) from error
 
 
 def accumulation(subject: Subject) -> Iterator[Check]:
@@ -219,10 +229,8 @@ def skipped_steps(subject: Subject) -> Iterator[Check]:
 
 
 def _try_scaler(subject: Subject) -> None:
-    try:
-        _step_scaled(Training(subject, alone=True), _scaler(), overflows=False)
-    except Exception as error:  # an optimizer may raise anything
-        raise CannotPlayError(said(error)) from error
+    alone = Training(subject, alone=True)
+    _try(lambda: _step_scaled(alone, _scaler(), overflows=False))
 
 
 def _scaler() -> torch.amp.GradScaler:

@@ -27,7 +27,7 @@ _WRAPPERS = {
     "_FabricOptimizer": "_optimizer",
 }
 # A copy must go as far as a Lookahead's first look back, which 5 or 10 steps are.
-_LOOKS_BACK = 11
+_LOOKS_BACK, _SOME_LR = 11, 1e-3
 # Bystanders are drawn to a point that changes its sign every so many steps: a gradient
 # that always stays the same would let D-Adaptation's lr grow without end.
 POINT, _STAYS = 3.0, 8
@@ -117,6 +117,15 @@ def change_nothing(_step: int, _at: int, _group: dict[str, Any]) -> None:
     """Leave the options as they are."""
 
 
+def _above_0(_step: int, _at: int, group: dict[str, Any]) -> None:
+    """Set an lr of 0, as in a warm-up, to another: line searches divide by it."""
+    lr = group.get("lr")
+    if isinstance(lr, Tensor) and not lr.any():
+        lr.fill_(_SOME_LR)
+    elif lr == 0:
+        group["lr"] = _SOME_LR
+
+
 def _numbers(walk: list[Tensor]) -> Walk:
     # At once: on a GPU each reading would wait for the device.
     values: Walk = torch.stack(walk).double().reshape(len(walk), -1).tolist()
@@ -182,7 +191,7 @@ class Mould:
     def _trouble(self) -> str:
         """Tell what goes wrong in steps with a gradient; nothing if they work."""
         try:
-            self.toy().go(_LOOKS_BACK, gradients=(0.5,))
+            self.toy().go(_LOOKS_BACK, before=_above_0, gradients=(0.5,))
         except Exception as error:  # noqa: BLE001  (other people's code: anything)
             return f"{type(error).__name__}: {error}"
         return ""

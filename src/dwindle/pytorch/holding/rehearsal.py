@@ -79,18 +79,7 @@ class Rehearsal:
         toy = self._mould.toy(start=_NOT_IN_FLOAT32)
         _step(toy)
         self._in_float32 = all(map(_fits_float32, chain(*toy.weights)))
-        self._lrs = _LRS if self._steps_at_zero() else _LRS_ABOVE_ZERO
-
-    def _steps_at_zero(self) -> bool:
-        """Tell whether it can step at lr 0; D-Adaptation's SGD divides by its lr."""
-        toy = self._mould.toy()
-        for group in toy.optimizer.param_groups:
-            _set(group, "lr", 0.0)
-        try:
-            toy.step()
-        except Exception:  # noqa: BLE001  (other people's code: anything)
-            return False
-        return True
+        self._lrs: tuple[float, ...] = _LRS
 
     def undriven(
         self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
@@ -105,6 +94,18 @@ class Rehearsal:
             A few words, empty where it follows.
 
         """
+        try:
+            return self._undriven(plans, momenta)
+        except RefusedError:
+            if self._lrs is _LRS_ABOVE_ZERO:
+                raise
+            # D-Adaptation's SGD and a line search divide by their lr.
+            self._lrs = _LRS_ABOVE_ZERO
+            return self._undriven(plans, momenta)
+
+    def _undriven(
+        self, plans: Sequence[GroupPlan], momenta: Sequence[float]
+    ) -> list[str]:
         toy = self._mould.toy(start=_START)
         hold = self._held(toy, plans)
         lrs = [_lr_of(group) for group in toy.optimizer.param_groups]
