@@ -194,9 +194,9 @@ CHANGES = {
 @pytest.mark.parametrize("source", KINDS)
 def test_a_change_between_the_sides_keeps_what_is_promised(source, change):
     """Each side by loops under its own run: equal steps, an equal end, or neither."""
-    before = RUNS["constant"]
-    after = replace(before, **CHANGES[change])
     for target in KINDS:
+        before = run_for(source, target, "constant")
+        after = replace(before, **CHANGES[change])
         try:
             found = convert(
                 number_for(source), source, to=target, run=before, run_after=after
