@@ -106,8 +106,8 @@ def test_the_number_instead_of_a_coupled_one_says_what_it_is():
     bare, known = _adam(), _adam(Run(steps=1000))
     assert "AdamW's default, 0.01, is a start" in bare.remedy
     assert "weight_decay=0.01)" in bare.line
-    assert "for a half-life of 20% of the run of 1,000 steps" in known.remedy
-    assert "weight_decay=3.46)" in known.line
+    assert "for a half-life of 20% of the run (1,000 steps in all)" in known.remedy
+    assert "decoupled_weight_decay=True, weight_decay=3.46" in known.line
 
 
 def test_a_padding_row_decays_under_a_coupled_adam_too():

@@ -36,6 +36,9 @@ SIGNALS = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if hasattr(signal, name)
 )
+# A shell starts what it runs in the background with Ctrl-C ignored; whoever sends it to
+# a study all the same means it.
+_ALWAYS_HEARD = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,8 +261,9 @@ def _stopping_on_signals() -> Generator[None, None, None]:
             signal.signal(number, stop_at_once)
         raise KeyboardInterrupt
 
-    # What is ignored, as a closed terminal is under nohup, stays ignored.
-    heard = [at for at in SIGNALS if signal.getsignal(at) != signal.SIG_IGN]
+    # nohup ignores the end of the terminal, and so do we then.
+    ignored = {at for at in SIGNALS if signal.getsignal(at) == signal.SIG_IGN}
+    heard = [at for at in SIGNALS if at in _ALWAYS_HEARD or at not in ignored]
     before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield

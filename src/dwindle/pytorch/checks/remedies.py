@@ -140,17 +140,20 @@ def _words(facts: Facts, groups: Iterable[Group], named: Collection[int]) -> str
     tokens = any(
         each.role in _TOKENS and key not in named for key, each in members.items()
     )
+    # By name: after a forward pass FSDP's model holds other tensors than its groups.
     choices = {
-        id(choice.held.parameter): choice.decays
+        choice.held.name: choice.decays
         for choice in choices_of(facts.model, embeddings=tokens)
     }
     kept = [
         each.name
         for key, each in members.items()
-        if not choices[key] and key not in named and each.role not in _LIKE_BIASES
+        if not choices[each.name] and key not in named and each.role not in _LIKE_BIASES
     ]
     spared = [
-        each.name for key, each in members.items() if choices[key] and key in named
+        each.name
+        for key, each in members.items()
+        if choices[each.name] and key in named
     ]
     return (
         (", embeddings=True" if tokens else "")
