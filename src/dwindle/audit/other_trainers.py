@@ -6,8 +6,9 @@ from typing import Any
 
 from dwindle.audit.settings_file import Settings
 from dwindle.audit.trainer_optimizers import TRAINER_OPTIMIZERS
-from dwindle.decay.knobs import KNOBS
+from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.decay.schedules import Schedule
+from dwindle.errors import DwindleError
 
 Keys = tuple[str, ...]  # dotted names; the first that a file has counts
 Flat = Mapping[str, Any]  # values of a file by dotted names
@@ -61,6 +62,7 @@ class Trainer:
         lr, decay, momentum, betas, beta1, beta2: Where its numbers stand.
         batch: Examples of a whole step.
         per_device, accumulated: Examples of a batch on one device; batches in a step.
+        devices: How many train together, as far as the file says it.
         epochs, steps: The length of the run.
         schedule: Where the schedule's name stands; ``schedule_if_unsaid`` else.
         warmup_steps, warmup_epochs, warmup_share: Its warm-up.
@@ -89,6 +91,7 @@ class Trainer:
     batch: Keys = ()
     per_device: Keys = ()
     accumulated: Keys = ()
+    devices: Keys = ()
     epochs: Keys = ()
     steps: Keys = ()
     schedule: Keys = ()
@@ -121,7 +124,8 @@ class Reading:
 
     ``decay_key`` ends with ``=`` where the decay is a word of a text. The trainer
     multiplies the number of the file by ``decay_factor`` before the optimizer gets it.
-    ``None`` and an empty text mean that the file does not say.
+    ``None`` and an empty text mean that the file does not say. ``why_not`` says why the
+    numbers of the file are not those that the trainer ends up with.
     """
 
     trainer: str
@@ -130,11 +134,13 @@ class Reading:
     lr: float | None
     decay: float | None
     decay_key: str
+    lr_key: str
     decay_factor: float = 1.0
     facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
     schedule: Schedule | None = None
     schedule_name: str = ""
     unchecked: tuple[str, ...] = ()
+    why_not: str = ""
     read: frozenset[str] = frozenset()
 
 
@@ -148,12 +154,56 @@ def _ultralytics(reading: Reading, flat: Flat) -> Reading:
     """
     batch, nominal = flat.get("batch", flat.get("batch_size")), flat.get("nbs", 64)
     if not isinstance(batch, int) or batch <= 0:
-        told = "The file has no batch: the decay is multiplied by batch / nbs (64)."
-        return replace(reading, knob=None, unchecked=(*reading.unchecked, told))
+        why = "The decay is multiplied by batch / nbs, and batch is chosen in the run."
+        return replace(reading, why_not=why)
     accumulated = max(round(nominal / batch), 1)
     facts = {**reading.facts, "batch_size": batch * accumulated}
     factor = batch * accumulated / nominal
     return replace(reading, decay_factor=factor, facts=facts)
+
+
+def _deepspeed(reading: Reading, flat: Flat) -> Reading:
+    """Take the lr from the scheduler, and Adam as L2 where it is switched.
+
+    Reference:
+        DeepSpeed, ``runtime/lr_schedules.py``: WarmupLR and WarmupDecayLR overwrite the
+        lr with ``warmup_max_lr``, 0.001 by default; ``ops/adam``: ``adam_w_mode``.
+
+    """
+    name = _folded_words(reading.schedule_name)
+    if name in {"warmuplr", "warmupdecaylr"}:
+        key = "scheduler.params.warmup_max_lr"
+        told = f"The scheduler sets the lr: {key} counts, 0.001 where it is not there."
+        reading = replace(
+            reading,
+            lr=number_in(flat.get(key, 0.001)),
+            lr_key=key,
+            unchecked=(*reading.unchecked, told),
+        )
+    elif name in {"onecycle", "lrrangetest"}:
+        return replace(reading, why_not=f"Its scheduler {name} sets an lr of its own.")
+    if flat.get("optimizer.params.adam_w_mode") is False:
+        return replace(reading, knob="torch.optim.Adam")
+    return reading
+
+
+def _nemo(reading: Reading, _: Flat) -> Reading:
+    if reading.schedule_name.casefold().startswith("noam"):
+        why = "Its lr is a factor of Noam's schedule, and not the lr of any step."
+        return replace(reading, why_not=why)
+    return reading
+
+
+def _by_path(reading: Reading, flat: Flat) -> Reading:
+    """Take the lr of OneCycleLR, which overwrites the optimizer's with ``max_lr``."""
+    for name, value in flat.items():
+        if name.rpartition(".")[2] == "max_lr" and number_in(value):
+            return replace(reading, lr=number_in(value), lr_key=name)
+    return reading
+
+
+def _folded_words(name: str) -> str:
+    return name.casefold().replace("_", "")
 
 
 def _kohya(reading: Reading, flat: Flat) -> Reading:
@@ -169,10 +219,14 @@ def _kohya(reading: Reading, flat: Flat) -> Reading:
 def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
     """Read Composer's times: 4800ba are batches, 3ep are epochs."""
     facts, text = dict(reading.facts), str(flat.get("max_duration", ""))
-    for end, name in (("ba", "steps"), ("ep", "epochs")):
+    examples = [number_in(flat.get(name)) for name in _FOUNDRY_TOKENS]
+    per_step = (examples[0] or 0.0) * (examples[1] or 0.0)
+    for end, name in (("ba", "steps"), ("ep", "epochs"), ("tok", "tokens")):
         length = number_in(text.removesuffix(end)) if text.endswith(end) else None
-        if length:
-            facts[name] = int(length) if name == "steps" else length
+        if length and name == "epochs":
+            facts["epochs"] = length
+        elif length and (name == "steps" or per_step):
+            facts["steps"] = max(1, int(length / (per_step if name == "tokens" else 1)))
     warm = str(flat.get("scheduler.t_warmup", ""))
     steps = number_in(warm.removesuffix("ba")) if warm.endswith("ba") else None
     schedule = reading.schedule
@@ -181,7 +235,15 @@ def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
     return replace(reading, facts=facts, schedule=schedule)
 
 
+_FOUNDRY_TOKENS = ("max_seq_len", "global_train_batch_size")
+
+
 def _diffusers(reading: Reading, flat: Flat) -> Reading:
+    """Use the 8-bit optimizer and scale the lr where the script is asked to."""
+    if flat.get("scale_lr") is True:
+        examples = reading.facts.get("batch_size")
+        lr = reading.lr * examples if reading.lr and examples else None
+        reading = replace(reading, lr=lr)
     eight = flat.get("use_8bit_adam") is True
     knob = "bitsandbytes.optim.AdamW" if eight else reading.knob
     return replace(reading, knob=knob)
@@ -240,6 +302,18 @@ TRAINERS = (
         steps=("scheduler.params.total_num_steps",),
         schedule=("scheduler.type",),
         warmup_steps=("scheduler.params.warmup_num_steps",),
+        also=("scheduler.params.warmup_max_lr", "optimizer.params.adam_w_mode"),
+        finish=_deepspeed,
+    ),
+    Trainer(
+        name="fairseq",
+        marks=("optimizer._name",),
+        why_not="Its lr schedules set the lr by rules of their own.",
+    ),
+    Trainer(
+        name="fairseq",
+        marks=("lr_scheduler._name",),
+        why_not="Its lr schedules set the lr by rules of their own.",
     ),
     Trainer(
         name="DeepSpeed",
@@ -257,6 +331,7 @@ TRAINERS = (
         momentum_if_unsaid=0.9,
         batch=("SOLVER.IMS_PER_BATCH",),
         steps=("SOLVER.MAX_ITER",),
+        schedule=("SOLVER.LR_SCHEDULER_NAME",),
         schedule_if_unsaid="WarmupMultiStepLR",
     ),
     Trainer(
@@ -270,7 +345,7 @@ TRAINERS = (
         batch=("global_train_batch_size",),
         schedule=("scheduler.name",),
         final_share=("scheduler.alpha_f",),
-        also=("max_duration", "scheduler.t_warmup"),
+        also=("max_duration", "scheduler.t_warmup", "max_seq_len"),
         finish=_llm_foundry,
     ),
     Trainer(
@@ -291,6 +366,7 @@ TRAINERS = (
         schedule=("model.optim.sched.name",),
         warmup_steps=("model.optim.sched.warmup_steps",),
         final_lr=("model.optim.sched.min_lr",),
+        finish=_nemo,
     ),
     Trainer(
         name="LitGPT",
@@ -305,6 +381,7 @@ TRAINERS = (
         schedule_if_unsaid="cosine",
         warmup_steps=("train.lr_warmup_steps",),
         final_lr=("train.min_lr",),
+        dtype=("precision",),
         finish=_litgpt,
     ),
     Trainer(
@@ -318,6 +395,7 @@ TRAINERS = (
         schedule_if_unsaid="cosine",
         warmup_steps=("train.lr_warmup_steps",),
         final_lr=("train.min_lr",),
+        dtype=("precision",),
         finish=_litgpt,
     ),
     Trainer(
@@ -350,7 +428,7 @@ TRAINERS = (
         steps=("max_train_steps",),
         schedule=("lr_scheduler",),
         warmup_steps=("lr_warmup_steps",),
-        also=("use_8bit_adam",),
+        also=("use_8bit_adam", "scale_lr"),
         finish=_diffusers,
     ),
     Trainer(
@@ -381,11 +459,9 @@ TRAINERS = (
         name="timm",
         marks=("opt", "sched"),
         optimizer=("opt",),
-        knobs=_TIMM,
+        knobs={**_TIMM, "nesterov": "timm.sgd"},
         lr=("lr",),
         momentum=("momentum",),
-        momentum_if_unsaid=0.9,
-        nesterov=True,
         per_device=("batch_size",),
         accumulated=("grad_accum_steps",),
         epochs=("epochs",),
@@ -420,10 +496,12 @@ _BY_PATH = Trainer(
     momentum=("{at}init_args.momentum", "{at}momentum"),
     per_device=("batch_size", "data.batch_size", "data.init_args.batch_size"),
     accumulated=("gradient_accumulation_steps", "trainer.accumulate_grad_batches"),
+    devices=("trainer.devices",),
     epochs=("epochs", "trainer.max_epochs"),
     steps=("trainer.max_steps",),
     dtype=("dtype", "trainer.precision"),
     decay_if_unsaid=True,
+    finish=_by_path,
 )
 
 
@@ -469,5 +547,18 @@ def _tables_of(flat: Flat) -> Iterator[str]:
 def _class_places(flat: Flat) -> Iterator[str]:
     for name, value in flat.items():
         prefix, dot, last = name.rpartition(".")
-        if last in _CLASS_KEYS and value in KNOBS:
+        if last in _CLASS_KEYS and knob_named(value):
             yield prefix + dot
+
+
+def knob_named(value: object) -> str | None:
+    """Return the knob that an import path names, also by another path of its class."""
+    if not isinstance(value, str) or "." not in value:
+        return None
+    try:
+        return resolve_knob(value).name
+    except DwindleError:
+        pass
+    # timm's classes are its names in another writing: timm.optim.Lamb is timm.lamb.
+    library, _, last = value.partition(".")[0], "", value.rpartition(".")[2]
+    return _TIMM.get(last.casefold()) if library == "timm" else None

@@ -5,7 +5,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.audit.other_trainers import Flat, Keys, Reading, Trainer, number_in
+from dwindle.audit.other_trainers import (
+    Flat,
+    Keys,
+    Reading,
+    Trainer,
+    knob_named,
+    number_in,
+)
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
 
@@ -20,6 +27,8 @@ _SCHEDULES: Mapping[str, str] = MappingProxyType(
         "cosine": "cosine",
         "cosine_with_warmup": "cosine",
         "cosineannealing": "cosine",
+        "warmupcosinelr": "cosine",
+        "warmuplr": "constant",
     }
 )
 
@@ -63,6 +72,7 @@ def read_with(trainer: Trainer, flat: Flat, *, devices: int = 1) -> Reading:
         lr=lr,
         decay=decay,
         decay_key=decay_key.rpartition(".")[2],
+        lr_key=next((key for key in trainer.lr if key in flat), trainer.lr[0]),
         facts=facts,
         schedule=schedule,
         schedule_name=name,
@@ -89,8 +99,9 @@ def _folded(name: str) -> str:
 
 
 def _knob(trainer: Trainer, optimizer: str) -> str | None:
-    if optimizer in KNOBS:
-        return optimizer
+    by_path = knob_named(optimizer)
+    if by_path:
+        return by_path
     names = {_folded(name): knob for name, knob in trainer.knobs.items()}
     return names.get(_folded(optimizer))
 
@@ -106,14 +117,18 @@ def _examples_per_step(trainer: Trainer, flat: Flat, devices: int) -> int | None
         return whole
     here = _whole(_first(flat, trainer.per_device))
     accumulated = _whole(_first(flat, trainer.accumulated)) or 1
+    if devices == 1:  # not said: as many as the file has
+        devices = _whole(_first(flat, trainer.devices)) or 1
     return here * accumulated * devices if here else None
 
 
 def _momentum(trainer: Trainer, flat: Flat, knob: str | None) -> dict[str, Any]:
     """Return momentum for the knob that has it, and betas for those that have them."""
-    if knob == "torch.optim.SGD":
+    if knob and KNOBS[knob].family == "coupled-sgd":
         given = number_in(_first(flat, trainer.momentum))
         momentum = trainer.momentum_if_unsaid if given is None else given
+        if given is None and not momentum:
+            return {}  # the library's own default, which the audit names
         nesterov = trainer.nesterov and momentum > 0
         return {"momentum": momentum} | ({"nesterov": True} if nesterov else {})
     both = _first(flat, trainer.betas)

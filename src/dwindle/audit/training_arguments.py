@@ -168,7 +168,9 @@ def read_setting_of(
     if trainer.why_not:
         raise _not_read(path, trainer.name, trainer.why_not)
     reading = read_with(trainer, flat, devices=world_size)
-    for key, value in ((trainer.lr[0], reading.lr), (trainer.decay[0], reading.decay)):
+    if reading.why_not:
+        raise _not_read(path, trainer.name, reading.why_not)
+    for key, value in ((reading.lr_key, reading.lr), (trainer.decay[0], reading.decay)):
         if value is None:
             got = f"{flat[key]!r}" if key in flat else "none"
             why = f"It must have {key} as a number. Got {got}."
@@ -257,7 +259,7 @@ def _arguments_in(path: str, settings: Settings) -> Settings:
         for name, value in settings.items()
         if isinstance(value, Mapping) and not _TELLING.isdisjoint(map(str, value))
     }
-    if len(inside) == 1:
+    if len(inside) == 1 and _is_for_the_trainer(inside):
         found = {str(key): value for key, value in inside.popitem()[1].items()}
         return _checked(path, found)
     must = "hold TrainingArguments, at its top or under one name"
@@ -265,6 +267,13 @@ def _arguments_in(path: str, settings: Settings) -> Settings:
     got = f"several that could be: {names}" if inside else f"the names {names}"
     remedy = "It needs learning_rate, weight_decay or other names of TrainingArguments."
     raise AuditTargetError(path, must, got, remedy)
+
+
+def _is_for_the_trainer(inside: Mapping[str, Mapping[Any, Any]]) -> bool:
+    """Tell arguments from another trainer's table that shares a name with them."""
+    ((name, table),) = inside.items()
+    named = any(word in name.casefold() for word in ("train", "arg", "hyper"))
+    return named or not _ITS_OWN.isdisjoint(map(str, table))
 
 
 def _checked(path: str, settings: Settings) -> Settings:
