@@ -5,14 +5,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.audit.other_trainers import (
-    Flat,
-    Keys,
-    Reading,
-    Trainer,
-    knob_named,
-    number_in,
-)
+from dwindle.audit.other_trainers import knob_named
+from dwindle.audit.trainer_record import Flat, Keys, Reading, Trainer, number_in
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from dwindle.audit.file_values import FileValues, text_line_for
 from dwindle.audit.findings import Finding
-from dwindle.audit.other_trainers import Reading, flattened, trainer_of
+from dwindle.audit.other_trainers import flattened, trainer_of
 from dwindle.audit.run_facts import facts_of_run, moving
 from dwindle.audit.settings_file import Settings, read_settings
 from dwindle.audit.trainer_facts import (
@@ -26,6 +26,7 @@ from dwindle.audit.trainer_names import (
 )
 from dwindle.audit.trainer_optimizers import trainer_optimizer
 from dwindle.audit.trainer_reading import dtype_named, read_with
+from dwindle.audit.trainer_record import Reading
 from dwindle.audit.trainer_schedules import Facts, schedule_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
