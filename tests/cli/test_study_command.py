@@ -246,7 +246,7 @@ def test_all_mistakes_of_a_file_are_code_2(file, capsys):
     ("words", "told"),
     [
         (["--backend", "prcesses"], "Nearest: processes"),
-        (["--workers", "0"], "--workers must be at least 1. Got 0"),
+        (["--workers", "0"], "--workers must be from 1 to 1024. Got 0"),
         (["--memory", "lots"], "--memory must be a size of memory. Got 'lots'"),
         (["--memory", "-4G"], "--memory must be above 0. Got -4G"),
         (["--memroy", "4G"], "Nearest: --memory"),

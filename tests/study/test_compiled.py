@@ -1,6 +1,7 @@
 """Compiled steps are the stacked ones, for shapes of all kinds, and can be absent."""
 
 import math
+import shutil
 import subprocess
 from dataclasses import replace
 from itertools import pairwise
@@ -210,6 +211,39 @@ def test_a_compiler_that_does_not_work_is_told(fresh_cache, monkeypatch, caplog)
     monkeypatch.setenv("CC", "no-such-compiler -O2")
     assert compiler.compiled_steps("float32") is None
     assert "Got CC='no-such-compiler -O2': no-such-compiler is not" in caplog.text
+
+
+def test_quotes_that_do_not_close_are_told(fresh_cache, monkeypatch, caplog):
+    """A CC that no shell could read is a warning, too."""
+    assert fresh_cache.is_dir()
+    monkeypatch.setenv("CC", '"unclosed')
+    assert compiler.compiled_steps("float32") is None
+    assert "No closing quotation" in caplog.text
+
+
+def test_a_place_where_nothing_can_be_kept_is_told(monkeypatch, caplog):
+    """A cache that is no folder makes training slow: that is no secret."""
+    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
+    compiler.compiled_steps.cache_clear()
+    assert compiler.compiled_steps("float32") is None
+    compiler.compiled_steps.cache_clear()
+    if shutil.which("cc") is not None:
+        assert "Not a directory" in caplog.text
+
+
+@pytest.mark.parametrize("option", ["-ffast-math", "-funsafe-math-optimizations"])
+def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype, option):
+    """A compiler that is asked to be careless is not: stores are pooled by engine."""
+    assert fresh_cache.is_dir()
+    losses = []
+    for named in ("cc", f"cc {option}"):
+        monkeypatch.setenv("CC", named)
+        compiler.compiled_steps.cache_clear()
+        pack = random_pack((20, 16, 3), dtype)
+        groups = list(zip(GROUPS, random_samples(pack.layout, 37), strict=True))
+        steps = fast_steps(pack, OPTIMIZERS["adamw"], groups, 8)
+        losses.append(two_epochs(steps, 37, 8))
+    assert torch.equal(*losses)
 
 
 @pytest.mark.parametrize(

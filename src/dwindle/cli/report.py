@@ -30,7 +30,8 @@ def command(
 
 def files_of_store(store: Path) -> tuple[Path, ...]:
     """Return the files that are one store: itself, its journal and its lock."""
-    beside = (store.with_name(store.name + end) for end in ("-journal", ".lock"))
+    whole = store.absolute()  # "." has no name
+    beside = (whole.with_name(whole.name + end) for end in ("-journal", ".lock"))
     return (store, *beside)
 
 

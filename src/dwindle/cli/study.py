@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BACKENDS = ("processes", "inline")
 # Exit code of a study some of whose trainings failed: its findings lack them.
 FAILED = 3
+MOST_WORKERS = 1024
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -37,8 +38,8 @@ def read_backend(option: str, text: str) -> str:
 def read_workers(option: str, text: str) -> int:
     """Read a number of workers, at least one."""
     workers = read_whole(option, text)
-    if workers < 1:
-        raise RangeError(option, workers, "at least 1")
+    if not 1 <= workers <= MOST_WORKERS:
+        raise RangeError(option, workers, f"from 1 to {MOST_WORKERS}")
     return workers
 
 
@@ -155,14 +156,23 @@ def _run(
 def _backend(spec: "StudySpec", name: str | None, workers: int | None) -> "Backend":
     from dwindle.study.backends import Inline, Processes
 
+    def processes() -> Processes:
+        from dwindle.study.driver import first_packs
+
+        most = _workers(name, workers)
+        packs = len(first_packs(spec, workers=most))
+        # A worker takes seconds to load: more than there are packs would only wait.
+        return Processes(min(most, packs), problem=spec.problem)
+
     table: dict[str, Callable[[], Backend]] = {
         "inline": Inline,
-        "processes": lambda: Processes(workers, problem=spec.problem),
+        "processes": processes,
     }
     return table[name or BACKENDS[0]]()
 
 
 def _workers(backend: str | None, workers: int | None) -> int:
+    """Return how many packs train at a time, as asked or as many as there are cores."""
     from dwindle.study.machine import cores
 
     return 1 if backend == "inline" else workers or cores()

@@ -38,7 +38,7 @@ class ReportWriteError(DwindleError, OSError):
         return (
             f"The report must be written to {self.path}.",
             f"Got: {self.why}.",
-            "Free some space or choose another folder; earlier files are intact.",
+            "Write to another path, or free some space; earlier files are intact.",
         )
 
 

@@ -23,6 +23,7 @@ _AFTER_PNG_HEADER = len(_PNG_SIGNATURE) + 25  # signature, and IHDR of 4 + 4 + 1
 _SQLITE = b"SQLite format 3\0"
 _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 _LARGEST_STUDY_FILE = 1_000_000
+_NO_NAME = "no name of a file"
 # Links of the system to what this process has open: no path to put a file at.
 _OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd", "/proc")
 
@@ -49,6 +50,8 @@ def check_target(
 
     """
     with _refusals_of_the_system(path):
+        if not os.fspath(path):
+            raise OSError(_NO_NAME)
         _check_existing(Path(path), force=force)
         _check_other(Path(path), inputs)
 

@@ -26,6 +26,19 @@ _ACCESS = {
 }
 
 
+def refuse_irregular(path: Path) -> None:
+    """Refuse what cannot be a store: a folder, a device, a pipe.
+
+    Raises:
+        StoreFormatError: If the path leads to one of these.
+
+    """
+    if path.exists() and not path.is_file():
+        found = "a folder" if path.is_dir() else "a device or a pipe"
+        remedy = "Give the path of a store, such as my-study.db, or a new path."
+        raise StoreFormatError(str(path), found, remedy)
+
+
 def connect_for_writing(path: Path) -> sqlite3.Connection:
     """Open a store, creating it where there is none.
 
@@ -51,6 +64,7 @@ def connect_for_reading(path: Path) -> sqlite3.Connection:
     if not path.exists():
         remedy = "Give the path of a store, such as my-study.db."
         raise StoreFormatError(str(path), "no such file", remedy)
+    refuse_irregular(path)
     # SQLite undoes the rest of a commit that a kill cut off when it next opens the
     # file, for which it has to write.
     with told(path), _closed_on_error(_opened(path, "rw")) as db:

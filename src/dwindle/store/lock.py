@@ -31,6 +31,8 @@ class WriterLock:
         while True:
             # A link would lead to somebody else's file, whose text we would replace.
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
+            if self._path.is_symlink():
+                raise StoreAccessError(str(self._store), f"{self._path}, a link")
             handle = os.open(self._path, flags, 0o644)
             if not _is_lock_file(handle):
                 os.close(handle)

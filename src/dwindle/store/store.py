@@ -16,7 +16,12 @@ from dwindle.errors import (
     StoreDamagedError,
     StoreUnlikeError,
 )
-from dwindle.store.connect import connect_for_reading, connect_for_writing, told
+from dwindle.store.connect import (
+    connect_for_reading,
+    connect_for_writing,
+    refuse_irregular,
+    told,
+)
 from dwindle.store.lock import WriterLock
 from dwindle.store.records import Conditions, Optimizer, Outcome, Trial, trial_key
 from dwindle.store.rows import (
@@ -86,6 +91,7 @@ class Store:
         self.path = path
         self._conditions = conditions
         with told(path):
+            refuse_irregular(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = WriterLock(path)
         try:

@@ -20,6 +20,9 @@ _SOURCE = Path(__file__).with_name("steps.c")
 _HEADER = _SOURCE.with_name("vectors.h")
 _FLAGS = (
     *("-O3", "-march=native", "-shared", "-fPIC"),
+    # Whatever CC asks for: these change sums, and all stores call them one engine.
+    *("-fno-fast-math", "-fno-unsafe-math-optimizations", "-fno-associative-math"),
+    *("-fno-reciprocal-math", "-fno-finite-math-only"),
     # Square roots as one instruction; vectors may look at arrays of numbers.
     *("-fno-math-errno", "-fno-strict-aliasing"),
 )
@@ -38,8 +41,8 @@ def compiled_steps(dtype: str) -> ctypes.CDLL | None:
 
     They are built once per machine and kept in the user's cache folder. Without a C
     compiler, or with one that does not know our vectors, training goes through
-    PyTorch's operations: slower, and rounded differently. Where the environment names
-    a compiler in ``CC`` that does not work, a warning says so.
+    PyTorch's operations: slower, and rounded differently. Where there is a compiler,
+    or ``CC`` names one, and it does not work, a warning says so.
 
     Args:
         dtype: ``float32`` or ``float64``.
@@ -47,18 +50,19 @@ def compiled_steps(dtype: str) -> ctypes.CDLL | None:
     """
     if os.environ.get(SWITCH) == "0" or sys.platform == "win32":
         return None
-    named = shlex.split(os.environ.get("CC", "")) or ["cc"]
-    compiler = shutil.which(named[0])
     try:
+        named = shlex.split(os.environ.get("CC", "")) or ["cc"]
+        compiler = shutil.which(named[0])
         if compiler is not None:
             return _load(_built((compiler, *named[1:]), dtype))
-    except (OSError, subprocess.SubprocessError) as error:
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
         why = str(error)
     else:
+        if "CC" not in os.environ:
+            return None  # a machine without a compiler, as many are
         why = f"{named[0]} is not on the path"
-    if "CC" in os.environ:
-        text = "CC must compile C: training goes without compiled steps. Got CC=%r: %s."
-        _LOG.warning(text, os.environ["CC"], why)
+    told = f"CC={os.environ['CC']!r}: {why}" if "CC" in os.environ else why
+    _LOG.warning("Steps must compile, and training goes without: slower. Got %s.", told)
     return None
 
 

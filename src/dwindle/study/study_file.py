@@ -145,7 +145,7 @@ def _mistake(detail: ErrorDetails) -> Mistake:
     path = [str(part) for part in detail["loc"] if isinstance(part, str)]
     path = [part for part in path if part != "values"] or [""]
     key, name = ".".join(path), path[-1]
-    if name in _PAIRS:
+    if name in _PAIRS and detail["type"] != TOLD:
         must = "a list of two numbers, such as [0.9, 0.999]"
         return key, f"{name} must be {must}. Got {detail['input']!r}."
     if detail["type"] == TOLD:
