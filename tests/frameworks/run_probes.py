@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("default")  # other people's deprecation
 
 LR, NUMBER = 1e-3, 0.02
 _PARTIAL = {
-    "timm": ("timm", "timm.optim", "timm.models", "timm.layers"),
+    "timm": ("timm", "timm.models"),
     "composer": ("composer", "composer.optim", "composer.utils"),
 }
 

@@ -9,7 +9,7 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.held_dtypes import rounding_remark
 from dwindle.decay.held_rate import POWERS, HeldRate, facts_asked_of
 from dwindle.decay.run import Run
-from dwindle.decay.written import number_from_text
+from dwindle.decay.written import number_from_text, plain_number
 from dwindle.errors import (
     MissingFactError,
     MissingLibraryError,
@@ -221,7 +221,8 @@ def _read_lr(learning_rate: Any) -> Any:
         raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
     if callable(learning_rate) or isinstance(learning_rate, jax.Array):
         return learning_rate
-    return number_from_text("learning_rate", learning_rate)
+    read = number_from_text if isinstance(learning_rate, str) else plain_number
+    return read("learning_rate", learning_rate)
 
 
 def _range(
