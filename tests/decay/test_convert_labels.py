@@ -324,3 +324,29 @@ def test_the_same_knob_under_another_lr_is_the_same_decay():
     there = convert(0.1, ADAMW, to=ADAMW, run=Run(lr=1e-3), run_after=Run(lr=5e-4))
     assert (there.value, there.fidelity) == (digits(0.2, rel=1e-12), "same-decay")
     assert math.isfinite(there.value)
+
+
+def test_optimis_dampened_first_step_is_not_torchs():
+    """optimi dampens the first buffer too: no label says that every step is the same.
+
+    Stepped by hand: torch's first buffer is λw, optimi's (1 − 0.9)·λw.
+    """
+    run = Run(lr=0.1, momentum=0.9, dampening=0.9)
+    there = convert(5e-4, "torch.SGD", to="optimi.SGD", run=run)
+    assert there.fidelity == "same-objective"
+    assert "dampens the first buffer" in " ".join(there.assumptions)
+    kept = convert(5e-4, "torch.SGD", to="optimi.SGD", run=run, keep="step")
+    assert kept.fidelity == "approximate"
+    undamped = Run(lr=0.1, momentum=0.9)
+    there = convert(5e-4, "torch.SGD", to="optimi.SGD", run=undamped)
+    assert there.fidelity == "same-trajectory"
+
+
+def test_no_trajectory_is_promised_in_a_format_of_few_digits():
+    """In bfloat16 two libraries round their operations differently, and it is said."""
+    for dtype, label in (("float32", "same-trajectory"), ("bfloat16", "same-decay")):
+        run = Run(lr=0.5, dtype=dtype)
+        there = convert(0.5, "torch.AdamW", to="optimi.AdamW", run=run)
+        assert there.fidelity == label, dtype
+        said = "its own order of operations" in " ".join(there.assumptions)
+        assert said == (dtype == "bfloat16")

@@ -10,7 +10,7 @@ from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.typed import knob_name, run_of, typed
-from dwindle.errors import RangeError, UnknownNameError, UsageError
+from dwindle.errors import RangeError, RefusedError, UnknownNameError, UsageError
 
 RUN = Run(lr=1e-3, batch_size=100, dataset_size=1000, epochs=2)
 
@@ -97,6 +97,103 @@ def test_what_is_given_beside_an_optimizer_holds():
     assert explain(optimizer, 0.2, run=Run(lr=1e-3)).shrink_per_step == 2e-4
     there = convert(optimizer, to="torch.optim.SGD", run_after={"lr": 0.1})
     assert there.value == digits(1e-2, rel=1e-12)
+
+
+SGD = {"lr": 0.1, "momentum": 0.9}
+LIVE_PAIRS = [
+    # s = 1e-3·0.1, and s·(1 − μ − s)/((1 − s)·lr)
+    ((torch.optim.AdamW, 0.1, {"lr": 1e-3}), (torch.optim.SGD, SGD), 9.990999e-5),
+    # 1 − the slow root of z² − (1.9 − 5e-5)·z + 0.9, over 1e-3
+    ((torch.optim.SGD, 5e-4, SGD), (torch.optim.AdamW, {"lr": 1e-3}), 0.5022716),
+    ((torch.optim.AdamW, 0.1, {"lr": 1e-3}), (torch.optim.AdamW, {"lr": 1e-2}), 1e-2),
+]
+
+
+@pytest.mark.parametrize(("source", "target", "value"), LIVE_PAIRS, ids=str)
+def test_a_live_target_has_its_own_facts(source, target, value):
+    """lr and momentum of the optimizer at the target are those at the target."""
+    kind, decay, options = source
+    here = kind(weights(), weight_decay=decay, **options)
+    there, facts = target
+    live = there(weights(), **facts)
+    found = convert(here, to=live, keep="step")
+    # 1e-6: the digits that the numbers above have.
+    assert found.value == digits(value, rel=1e-6)
+    assert found == convert(here, to=there, run_after=facts, keep="step")
+
+
+def test_groups_of_a_target_may_decay_differently():
+    """The decay of a target is what is asked for; only its facts must be alike."""
+    first, second = weights()
+    groups = [{"params": [first]}, {"params": [second], "weight_decay": 0.0}]
+    live = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
+    run = {"batch_size": 100, "dataset_size": 1000}
+    there = convert("half-life", "3 epochs", to=live, run=run)
+    named = convert(
+        "half-life", "3 epochs", to="torch.optim.AdamW", run=run | {"lr": 1e-3}
+    )
+    assert (there.value, there.fidelity) == (named.value, named.fidelity)
+
+
+def test_a_fact_that_contradicts_a_live_optimizer_is_named():
+    """What was given holds, and a sentence says what the live optimizer has."""
+    optimizer = torch.optim.AdamW(weights(), lr=1e-2, weight_decay=0.1)
+    said = "The lr that was given, 0.001, is used; the live torch.optim.AdamW has 0.01."
+    assert said in explain(optimizer, run={"lr": 1e-3}).understood
+    assert explain(optimizer, run={"lr": 1e-2}).understood == ()
+    for given in ({"run": {"lr": 1e-3}}, {"run": RUN, "run_after": {"lr": 0.1}}):
+        assert said in convert(optimizer, to="torch.optim.SGD", **given).assumptions
+    target = {"to": optimizer, "run": RUN, "run_after": {"lr": 1e-3}}
+    assert said in convert(0.1, "torch.optim.SGD", **target).assumptions
+    facts = {"run": {"lr": 1e-3}, "to": optimizer}
+    found = convert(0.1, "torch.optim.SGD", **facts)
+    assert found.value == digits(1e-2, rel=1e-12)
+    assert "is that of the live optimizer, 0.01" in found.assumptions[0]
+    assert said in rescale(optimizer, before=RUN, after=RUN).notes
+
+
+def test_facts_that_only_the_side_before_has_are_said():
+    """Nothing is carried over from before to after, and the printout says so."""
+    there = rescale(0.1, "torch.AdamW", before=RUN, after={"lr": 2e-3})
+    note = "not after it: batch_size, dataset_size, epochs. Nothing is carried over"
+    assert note in str(there)
+    assert rescale(0.1, "torch.AdamW", before=RUN, after=RUN).notes == ()
+
+
+class Optional(torch.optim.SGD):
+    """An SGD of another library, with an option that its record does not know."""
+
+    def __init__(self, params, *, cautious_weight_decay=False, **options):
+        super().__init__(params, **options)
+        self.defaults["cautious_weight_decay"] = cautious_weight_decay
+        for group in self.param_groups:
+            group["cautious_weight_decay"] = cautious_weight_decay
+
+
+Optional.__module__, Optional.__name__ = "torch.optim.sgd", "SGD"
+
+
+def test_an_option_that_bears_on_decay_and_is_not_known_is_refused():
+    """A new option is named, whatever it does; the user's own labels are left alone."""
+    usual = Optional(weights(), lr=0.1, weight_decay=5e-4)
+    usual.param_groups[0]["decay_label"] = "matrices"
+    assert explain(usual).value == 5e-4
+    other = Optional(weights(), lr=0.1, cautious_weight_decay=True)
+    with pytest.raises(RefusedError, match="cautious_weight_decay=True"):
+        explain(other)
+
+
+def test_other_objects_of_known_classes_are_refused():
+    """An object without groups has options that nobody reads: it is no class."""
+
+    class Optimizer:
+        """Stands in for an optimizer without groups, as those of Keras."""
+
+    Optimizer.__module__, Optimizer.__name__ = "keras.optimizers", "SGD"
+    message = r"live optimizer must be one with groups.*keras\.optimizers\.SGD"
+    for question in (lambda it: explain(0.1, it), lambda it: convert(0.1, "L2", to=it)):
+        with pytest.raises(UsageError, match=message):
+            question(Optimizer())
 
 
 def test_a_flag_of_a_group_is_another_knob():

@@ -12,7 +12,10 @@ from dwindle.decay.fidelity import (
     FALLING,
     are_same_weights,
     has_memory,
+    is_coarse,
     is_same_step,
+    is_same_update,
+    starts_otherwise,
 )
 from dwindle.decay.gradient_size import assumed_noise, decays_by_size
 from dwindle.decay.knob import Knob
@@ -46,6 +49,7 @@ def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str
         *(_of_knob(knob) for knob in both if source != target),
         _other_lr(source, target, before, after),
         _same_options(source, target, before, after),
+        _otherwise(source, target, before, after),
     ]
     return _told(found)
 
@@ -67,6 +71,23 @@ def _same_weights(source: Knob, target: Knob) -> str:
         "This is for weights that decay on both sides: "
         f"{source.name} skips {source.skips}; {target.name} skips {target.skips}."
     )
+
+
+def _otherwise(source: Knob, target: Knob, before: Run, after: Run) -> str:
+    """Say why steps of one update are not the same on both sides."""
+    if not is_same_update(source, target, before, after):
+        return ""
+    if starts_otherwise(source, target, before, after):
+        return (
+            "The first step is another one: optimi dampens the first buffer too, and "
+            "torch's form does not."
+        )
+    if is_coarse(source, target, before, after):
+        return (
+            f"In {after.dtype} each library rounds its own order of operations, so the "
+            "steps are the same only up to that."
+        )
+    return ""
 
 
 def _same_options(source: Knob, target: Knob, before: Run, after: Run) -> str:
@@ -144,6 +165,7 @@ def of_shrink(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
         _other_path(source, target, before, after),
         *_of_sides(both, before, after),
         _updates(source, target),
+        _otherwise(source, target, before, after),
         _other_length(before, after),
         _other_run(before, after),
     ]

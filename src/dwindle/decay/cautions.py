@@ -50,6 +50,10 @@ _LAMBD = (
     "{name} slows the step size that it acts by: the half-life is that of the first "
     "step. weight_decay is taken to be 0."
 )
+_FIRST_STEP = (
+    "{name} dampens the first step too, as torch does not: e-folds and what the run "
+    "leaves are those of torch's first step."
+)
 _NO_LR = (
     "At an lr of 0 gradients move nothing, and a decay that is multiplied by the lr "
     "takes nothing off either; one that is not, as that of tfa.optimizers.AdamW, goes "
@@ -74,6 +78,8 @@ _BY_FAMILY: Mapping[str | None, tuple[str, str]] = {
 def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
     """Yield what the knob itself warns of."""
     yield from _of_family(knob, run)
+    if knob.options.dampening_is_flag and run.dampening:
+        yield Caution("first-step", _FIRST_STEP.format(name=knob.name))
     if knob.caution:
         yield Caution("own-rule", knob.caution.format(name=knob.name))
     if knob.family is None:

@@ -18,6 +18,7 @@ from dwindle.decay.fidelity import Fidelity, Keep
 from dwindle.decay.given import Given
 from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import facts_of, refuse_lacking
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
@@ -25,7 +26,7 @@ from dwindle.decay.readable import Readable, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting, target_knob
-from dwindle.decay.typed import RunLike, knob_name, run_of, typed
+from dwindle.decay.typed import RunLike, Typed, run_of, typed, typed_target
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
@@ -140,7 +141,7 @@ def convert(  # noqa: PLR0913  # each is a question of its own
             ``"3 epochs"``, ``"0.1%"``.
         knob: Where it is typed, for example ``"torch.optim.SGD"``, or the class; it may
             come first. A live optimizer is knob, value and facts.
-        to: Where it shall be typed instead.
+        to: Where it shall be typed instead; of a live optimizer the facts hold there.
         run: Facts of the training, also as a mapping; give those that the formulas ask
             for.
         run_after: Facts of the training at ``to``, where they differ.
@@ -173,22 +174,44 @@ def convert(  # noqa: PLR0913  # each is a question of its own
         (0.05, 'same-total-decay')
 
     """
-    asked = typed(value, knob)
-    before = asked.run(run)
-    after = before if run_after is None else run_of(run_after)
+    asked, place = typed(value, knob), typed_target(to)
     source = read_setting(asked.value, asked.knob)
-    target = target_knob(knob_name(to), after, source=source.knob)
+    before, after, said = _runs(asked, place, run, run_after)
+    target = target_knob(place.knob, after, source=source.knob)
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     refuse_lacking((source.knob, before), (target, after))
     try:
         found = _routed(source, target, before, after, keep)
-        return replace(
-            found, unused=_unused(found, source, target, before, after, keep)
-        )
+        unused = _unused(found, source, target, before, after, keep)
+        return replace(found, unused=unused, assumptions=said + found.assumptions)
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
+
+
+def _runs(
+    asked: Typed, place: Typed, run: RunLike | None, run_after: RunLike | None
+) -> tuple[Run, Run, tuple[str, ...]]:
+    """Return the runs on both sides, and what was given against a live optimizer."""
+    before, said = asked.run(run), asked.overruled(run)
+    if not place.facts:
+        return before, before if run_after is None else run_of(run_after), said
+    if run_after is not None:
+        return before, place.run(run_after), said + place.overruled(run_after)
+    if resolve_knob(asked.knob).family is None:
+        # What names no optimizer has no lr of its own: there is one training.
+        before = place.run(before)
+    # What was given is said of the source; the live target has facts of its own.
+    after = replace(run_of(run), **place.facts)
+    theirs = tuple(
+        f"The {name} of {place.knob} is that of the live optimizer, "
+        f"{getattr(after, name)}; the {name} that was given is used at {asked.knob}."
+        for name in place.facts
+        if run_of(run).is_said(name)
+        and getattr(run_of(run), name) != getattr(after, name)
+    )
+    return before, after, said + theirs
 
 
 def _routed(

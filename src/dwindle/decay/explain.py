@@ -59,7 +59,8 @@ class Explanation:
         warnings: What to know before one believes the numbers.
         update: What one step does to a weight, in a line of mathematics with the
             numbers in it; of a bare penalty, the objective.
-        understood: How numbers were read that came as text, where they look different.
+        understood: How numbers were read that came as text, where they look different,
+            and which facts of a live optimizer were given otherwise.
 
     """
 
@@ -160,12 +161,13 @@ def explain(
 
     """
     asked = typed(value, knob)
+    overruled = asked.overruled(run)
     setting, run = read_setting(asked.value, asked.knob), asked.run(run)
     refuse_lacking((setting.knob, run))
     given, is_time = asked.value, setting.knob.is_half_life
     text = given if isinstance(given, str) and not is_time else ""
     said = text and said_of(setting.knob.name, text, setting.number)
-    understood = (*([said] if said else []), *run.read_as)
+    understood = (*([said] if said else []), *run.read_as, *overruled)
     return replace(explain_setting(setting, run), understood=understood)
 
 

@@ -30,14 +30,37 @@ def are_same_weights(source: Knob, target: Knob) -> bool:
 def is_same_step(source: Knob, target: Knob, before: Run, after: Run) -> bool:
     """Tell whether both optimizers take the same steps where their decay is the same.
 
-    That is the same update of the same weights with the same facts.
+    That is the same update of the same weights with the same facts, in a format in
+    which the libraries' orders of operations round alike.
     """
+    return (
+        is_same_update(source, target, before, after)
+        and not is_coarse(source, target, before, after)
+        and not starts_otherwise(source, target, before, after)
+    )
+
+
+def is_same_update(source: Knob, target: Knob, before: Run, after: Run) -> bool:
+    """Tell the same, apart from rounding and from the first step."""
     return (
         bool(source.update)
         and source.update == target.update
         and are_same_weights(source, target)
         and _with_given_betas(source, before) == _with_given_betas(target, after)
     )
+
+
+def is_coarse(source: Knob, target: Knob, before: Run, after: Run) -> bool:
+    """Tell whether two libraries' steps are rounded by a format of few digits."""
+    dtypes = {before.dtype, after.dtype}
+    return source != target and not dtypes <= {"float32", "float64"}
+
+
+def starts_otherwise(source: Knob, target: Knob, before: Run, after: Run) -> bool:
+    """Tell whether only one side dampens the first step too."""
+    damped = facts_of(source, before).dampening or facts_of(target, after).dampening
+    flags = {knob.options.dampening_is_flag for knob in (source, target)}
+    return bool(damped) and len(flags) > 1
 
 
 def _with_given_betas(knob: Knob, run: Run) -> Run:

@@ -1,6 +1,6 @@
 """Rescale: my scale changes, what do I type now? Every rule's answer, side by side."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 from dwindle.decay.clocks import Clock
@@ -28,6 +28,8 @@ from dwindle.errors import DwindleError, MissingFactError
 
 # A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
 _RATE_FAMILY = "schedule-only"
+# What holds where nobody says otherwise, of facts that a run always has.
+_DEFAULTS = {"schedule": Run().schedule, "dtype": Run().dtype}
 _BARE_PENALTY_FAMILY = PENALTY_FAMILIES[0]
 
 
@@ -84,6 +86,7 @@ class Rescaling:
         before: What it does before the change.
         unchanged: What the same number does after it.
         rules: Every rule's answer, in the order of the table.
+        notes: Facts that only one side has, or that a live optimizer has otherwise.
 
     """
 
@@ -91,6 +94,7 @@ class Rescaling:
     before: Explanation
     unchanged: Explanation
     rules: tuple[RuleAnswer, ...]
+    notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the rescaling as JSON has it."""
@@ -112,7 +116,7 @@ class Rescaling:
                 rows[each.rule] = f"{number(each.value)}   keeps: {each.keeps}"
         others = ", ".join(each.rule for each in self.rules if not each.applies)
         notes = (f"These rules do not apply: {others}.",) if others else ()
-        return Readable(title=title, rows=rows, notes=notes)
+        return Readable(title=title, rows=rows, notes=(*self.notes, *notes))
 
     def __repr__(self) -> str:
         count = sum(each.applies for each in self.rules)
@@ -164,6 +168,7 @@ def rescale(
     """
     asked = typed(value, knob)
     setting = read_setting(asked.value, asked.knob)
+    overruled = asked.overruled(before)
     before, after = asked.run(before), asked.run(after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
@@ -172,6 +177,30 @@ def rescale(
         before=explain_setting(setting, before),
         unchanged=explain_setting(setting, after),
         rules=tuple(_answer(rule, setting, before, after) for rule in RULES),
+        notes=(*overruled, *_lacking(before, after)),
+    )
+
+
+def _lacking(before: Run, after: Run) -> tuple[str, ...]:
+    """Say which facts the run after the change does not have, and before it does."""
+    names = [
+        each.name
+        for each in fields(Run)
+        if each.init
+        and before.is_said(each.name)
+        and (
+            not after.is_said(each.name)
+            or getattr(after, each.name)
+            == _DEFAULTS.get(each.name)
+            != getattr(before, each.name)
+        )
+    ]
+    if not names:
+        return ()
+    told = ", ".join(names)
+    return (
+        f"Given before the change and not after it: {told}. Nothing is carried over: "
+        "where a fact stays, give it on both sides.",
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.live import of_group
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Value
 from dwindle.errors import UnknownNameError, UsageError
@@ -25,19 +26,6 @@ _FACTS_ELSEWHERE = {
     "sequence_length": "tokens_per_example",
     "scheduler": "schedule",
 }
-# Options of a group that make another rule of the same class: (option, value, variant).
-_FLAGS = (
-    ("decoupled_weight_decay", True, "decoupled"),
-    ("decouple_wd", True, "decouple_wd"),
-    ("weight_decouple", False, "coupled"),
-)
-# The same, where the class without a variant is never what they make of it.
-_STRICT_FLAGS = (
-    ("decouple_lr", True, "decouple_lr"),
-    ("fixed_decay", True, "fixed_decay"),
-    ("corrected_weight_decay", True, "c"),
-)
-_PAIR = 2
 _HOW = 'Write "torch.optim.AdamW", 0.1, for example, or give a live optimizer.'
 
 
@@ -56,6 +44,23 @@ class Typed:
             name: fact for name, fact in self.facts.items() if not whole.is_said(name)
         }
         return replace(whole, **lacking) if lacking else whole
+
+    def overruled(self, run: RunLike | None) -> tuple[str, ...]:
+        """Say which of the optimizer's facts were given otherwise beside it.
+
+        Example:
+            >>> live = Typed("torch.optim.SGD", 1e-4, {"lr": 0.1})
+            >>> live.overruled({"lr": 0.2})
+            ('The lr that was given, 0.2, is used; the live torch.optim.SGD has 0.1.',)
+
+        """
+        whole = run_of(run)
+        return tuple(
+            f"The {name} that was given, {_said(getattr(whole, name))}, is used; "
+            f"the live {self.knob} has {_said(fact)}."
+            for name, fact in self.facts.items()
+            if whole.is_said(name) and getattr(whole, name) != fact
+        )
 
 
 def typed(value: object, knob: object = None) -> Typed:
@@ -91,8 +96,25 @@ def typed(value: object, knob: object = None) -> Typed:
         raise UsageError(must, got, _HOW)
     given: Any = value  # Any: whether it is a number is checked where it is read
     if hasattr(knob, "param_groups"):
-        return replace(_of_optimizer(knob), value=given)
+        return _of_optimizer(knob, given)
     return Typed(knob_name(knob), given)
+
+
+def typed_target(to: object) -> Typed:
+    """Read the place to convert to; a live optimizer brings its facts along.
+
+    Raises:
+        UnknownNameError: If it is not one that dwindle knows.
+        UsageError: If the groups of a live optimizer differ in more than their decay.
+
+    Example:
+        >>> typed_target("torch.optim.SGD").facts
+        {}
+
+    """
+    if hasattr(to, "param_groups"):
+        return _of_optimizer(to, 0.0)
+    return Typed(knob_name(to), 0.0)
 
 
 def knob_name(knob: object) -> str:
@@ -108,6 +130,12 @@ def knob_name(knob: object) -> str:
     found = _of_class(kind)
     if found is None:
         raise _unknown_class(kind)
+    if kind is not knob:
+        must = "A live optimizer must be one with groups, as torch's have."
+        remedy = (
+            f'Write its knob and value: "{found.name}", 0.1, and run={{"lr": 0.1}}.'
+        )
+        raise UsageError(must, f"an object of {found.name}", remedy)
     return found.name
 
 
@@ -181,49 +209,23 @@ def _unknown_class(kind: object) -> UnknownNameError:
     return UnknownNameError("optimizer", name, (known.name,), hint)
 
 
-def _of_optimizer(optimizer: Any) -> Typed:  # Any: no torch is imported here
+def _of_optimizer(optimizer: Any, value: Value | None = None) -> Typed:
+    """Read a live optimizer; with a value of its own its groups may have others."""
     inner = getattr(optimizer, "optimizer", None)  # what Accelerate wraps
     if _of_class(type(optimizer)) is None and hasattr(inner, "param_groups"):
-        return _of_optimizer(inner)
+        return _of_optimizer(inner, value)
     plain = KNOBS[knob_name(type(optimizer))]
-    rows = [_of_group(plain, group) for group in optimizer.param_groups]
+    rows = []
+    for group in optimizer.param_groups:
+        knob, number, facts = of_group(plain, optimizer, group)
+        rows.append(Typed(knob.name, number if value is None else value, facts))
     if not rows or any(row != rows[0] for row in rows):
         raise _unlike(rows)
     return rows[0]
 
 
-def _of_group(plain: Knob, group: Mapping[str, Any]) -> Typed:  # Any: of many types
-    knob = _variant(plain, group)
-    if knob.symbol not in group:
-        must = f"A group of {knob.name} must have a {knob.symbol}."
-        raise UsageError(must, ", ".join(group), f'Write explain("{knob.name}", 0.1).')
-    # A scheduler has written the peak beside the lr of this moment.
-    given = {name: each for name, each in group.items() if each is not None}
-    peaks = [given[name] for name in ("lr", "initial_lr", "max_lr") if name in given]
-    facts: dict[str, Any] = {"lr": max(map(float, peaks))} if peaks else {}
-    options = knob.options
-    for name in ("momentum", "dampening", "nesterov"):
-        if name in given and getattr(options, name) is not None:
-            facts[name] = given[name]
-    betas = given.get("betas")
-    if betas is not None and options.betas is not None and len(betas) == _PAIR:
-        facts["betas"] = tuple(map(float, betas))
-    return Typed(knob.name, float(given.get(knob.symbol, 0.0)), facts)
-
-
-def _variant(plain: Knob, group: Mapping[str, Any]) -> Knob:  # Any: of many types
-    for flags in (_STRICT_FLAGS, _FLAGS):
-        for option, value, variant in flags:
-            if group.get(option) is not value:
-                continue
-            # timm has a name of its own for the corrected one: lionc of lion.
-            name = f"{plain.name}{'' if variant == 'c' else ':'}{variant}"
-            if name in KNOBS:
-                return KNOBS[name]
-            is_plain = flags is _FLAGS and plain.penalty is None
-            if not is_plain:
-                raise UnknownNameError("optimizer", name, (plain.name,))
-    return plain
+def _said(fact: object) -> str:
+    return f"{fact:g}" if isinstance(fact, float) else str(fact)
 
 
 def _unlike(rows: Sequence[Typed]) -> UsageError:
