@@ -4,6 +4,7 @@ import json
 import shlex
 
 import pytest
+from tolerance import digits
 
 from dwindle.cli.explain import time_on
 from dwindle.cli.main import main
@@ -247,3 +248,58 @@ def test_an_lr_of_zero_converts_into_no_number(capsys):
     line = "convert torch.SGD=1e-4 --to torch.AdamW --lr 0.1:0"
     assert main(line.split()) == 2
     assert "lr must be above 0 where torch.optim.AdamW" in capsys.readouterr().err
+
+
+def _explained(line, capsys):
+    assert main(["explain", *line.split(), "--json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_a_batch_in_tokens_says_nothing_of_examples(capsys):
+    """500,000 tokens in a step are no 500,000 examples; the tokens are exact."""
+    told = _explained("torch.AdamW=0.1 --lr 1e-3 --batch-tokens 500000", capsys)
+    assert told["half_life"]["examples"] is None
+    # 1e-12: rounding alone.
+    steps, tokens = (told["half_life"][name] for name in ("steps", "tokens"))
+    assert tokens == digits(500_000 * steps, rel=1e-12)
+    texts = " ".join(each["text"] for each in told["warnings"])
+    assert "--batch-size with --tokens-per-example" in texts
+
+
+def test_nothing_is_said_of_the_equilibrium_without_the_momentum(capsys):
+    """bitsandbytes' SGD has no run without a momentum: no size and no turn either."""
+    told = _explained("bitsandbytes.SGD=1e-3 --lr 0.05", capsys)
+    assert told["rotation_per_step"] is told["shrink_per_step"] is None
+    assert "equilibrium-noise" not in {each["code"] for each in told["warnings"]}
+    told = _explained("bitsandbytes.SGD=1e-3 --lr 0.05 --momentum 0.9", capsys)
+    assert told["rotation_per_step"] is not None
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("torch.AdamW=0.1 --betas 0.9 0.95", "Write --betas 0.9,0.95, in one word."),
+        (
+            "torch.SGD=0.1 --momentum 0.9 --nesterov --dampening 0.1",
+            "dampening must be 0 beside nesterov (torch.optim.SGD insists). Got 0.1.",
+        ),
+    ],
+)
+def test_an_error_says_which_words_to_change(line, message, capsys):
+    """The text names the option that is wrong and how it is written."""
+    assert main(["explain", *line.split()]) == 2
+    assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize(
+    ("name", "knob"),
+    [
+        ("torch.optim.sgd.SGD", "torch.optim.SGD"),
+        ("torch.optim.adamw.AdamW", "torch.optim.AdamW"),
+        ("torch.optim._muon.Muon", "torch.optim.Muon"),
+        ("bitsandbytes.optim.lion.Lion", "bitsandbytes.optim.Lion"),
+    ],
+)
+def test_the_module_of_a_class_may_stand_in_its_path(name, knob, capsys):
+    """The path that Python prints for a class is read as its public one."""
+    assert _explained(f"{name}=0.1", capsys)["knob"] == knob

@@ -258,3 +258,59 @@ def test_nesterov_alone_takes_the_momentum_of_the_library():
         explain(0.1, "torch.optim.SGD", run=run)
     with pytest.raises(RangeError, match=r"momentum must be above 0.*SGD insists"):
         convert(0.1, "torch.optim.SGD", to="shrink", run=run)
+
+
+TRAINER = "transformers.TrainingArguments"
+
+
+def test_the_schedule_of_the_trainer_is_linear_where_none_is_given():
+    """lr_scheduler_type is "linear" by default: the run's decay is the sum over it.
+
+    Σ of 1 − t/1000 over the steps is 500.5; each takes lr·0.1 times that.
+    """
+    run = {"lr": 1e-4, "steps": 1000}
+    found = explain(0.1, TRAINER, run=run)
+    # 1e-5: -ln(1 − s) is s to that many digits.
+    assert found.e_folds == digits(500.5 * 1e-5, rel=1e-5)
+    told = "was given no schedule: linear, the Trainer's default"
+    assert told in " ".join(each.text for each in found.warnings)
+    constant = explain(0.1, TRAINER, run=run | {"schedule": "constant"})
+    assert constant.e_folds == digits(1000 * 1e-5, rel=1e-5)
+    assert told not in " ".join(each.text for each in constant.warnings)
+    there = convert(0.1, TRAINER, to="half-life:run", run=run)
+    assert told in there.assumptions[0]
+    assert not [each for each in there.unused if each.startswith("schedule")]
+    there = rescale(0.1, TRAINER, before=run, after=run)
+    assert there.before.e_folds == there.unchanged.e_folds == found.e_folds
+    assert explain(0.1, "torch.AdamW", run=run).e_folds == constant.e_folds
+
+
+def test_the_run_of_a_command_has_no_schedule_of_its_own(capsys):
+    """The command line gives a schedule only where one was typed."""
+    assert main(["explain", f"{TRAINER}=0.1", "--lr", "1e-4", "--steps", "1000"]) == 0
+    assert "linear, the Trainer's default" in " ".join(capsys.readouterr().out.split())
+
+
+def test_elastic_nets_number_leaves_the_l1_term_out():
+    """alpha·(1 − l1_ratio) is no alpha, and without L1 the function is another."""
+    there = convert(0.5, "sklearn.ElasticNet", to="torch.SGD")
+    assert (there.value, there.fidelity) == (1.0, "approximate")
+    told = " ".join(there.assumptions)
+    assert "not alpha: with the default l1_ratio, 0.5, alpha=1 is 0.5 here" in told
+    assert "L1 term, alpha·l1_ratio·Σ|w|, is left out" in told
+    back = convert(1.0, "torch.SGD", to="sklearn.ElasticNet")
+    assert (back.value, back.fidelity) == (0.5, "approximate")
+    same = convert(0.5, "sklearn.ElasticNet", to="sklearn.ElasticNet")
+    assert same.fidelity == "same-trajectory"
+    codes = {each.code for each in explain(0.5, "sklearn.ElasticNet").warnings}
+    assert "own-rule" in codes
+
+
+def test_a_value_that_no_float_can_hold_is_refused():
+    """A whole number of four hundred digits is out of range, not a crash."""
+    for question in (
+        lambda: explain(10**400, "torch.AdamW"),
+        lambda: convert(10**400, "torch.AdamW", to="torch.SGD"),
+    ):
+        with pytest.raises(RangeError, match=r"finite number\. Got a whole number"):
+            question()

@@ -41,7 +41,7 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
             {"nesterov": True, "momentum": 0},
             r"momentum must be above 0.*torch\.optim\.SGD insists",
         ),
-        ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening 0"),
+        ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening must be 0"),
         ({"units": (4, 3, 2), "depth": 2}, "depth must be 1, as units say. Got 2"),
         ({"parameters": 0}, "parameters must be at least 1. Got 0"),
         ({"units": (4, 3, 2), "parameters": 9}, "parameters must be 18, as units say"),
@@ -260,3 +260,34 @@ def test_a_counted_warm_up_needs_the_length_of_the_run():
     assert steps == Schedule(warmup=0.5).multipliers(4)
     with pytest.raises(RangeError, match="where no run says how long an epoch is"):
         Schedule(warmup="2 epochs").multipliers(4)
+
+
+@pytest.mark.parametrize(
+    ("facts", "message"),
+    [
+        ({"schedule": {"shape": "cosine"}}, r'Schedule, or.*Write schedule="cosine"'),
+        ({"schedule": 5}, r"Schedule, or the name of a shape\. Got 5"),
+        ({"betas": 0.9}, r"two numbers in a list.*Got 0\.9\. Write betas=\(0\.9, 0"),
+        ({"betas": (None, 0.9)}, r"two numbers in a list or tuple"),
+        ({"units": 5}, r"sizes of layers.*Got 5\. Write units=\(784"),
+        ({"units": (3.5, 2)}, r"sizes of layers"),
+        ({"lr": 10**400}, r"lr must be a finite number\. Got a whole number above"),
+        ({"steps": 10**400}, r"steps must be a finite.*Write steps=512"),
+        ({"units": (10**400, 2)}, r"sizes of layers"),
+        ({"nesterov": "yes"}, r"True, False or left out\. Got 'yes'"),
+    ],
+    ids=lambda given: "/".join(given) if isinstance(given, dict) else "",
+)
+def test_facts_of_another_type_are_refused_with_what_to_write(facts, message):
+    """A fact that is no number, list or schedule is answered in the same words."""
+    with pytest.raises(RangeError, match=message):
+        Run(**facts)
+
+
+def test_a_schedule_that_was_given_is_told_from_none():
+    """A constant schedule that somebody gave is no missing one, though they compare."""
+    given = Run(schedule=Schedule())
+    assert given == Run()
+    assert given.is_said("schedule")
+    assert not Run().is_said("schedule")
+    assert Run(schedule="constant").is_said("schedule")

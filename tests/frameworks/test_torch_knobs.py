@@ -72,7 +72,7 @@ def test_a_coupled_adaptive_record_has_no_rate_to_predict(name):
     weak, strong = measured_survival(name, 0.01), measured_survival(name, 1.0)
     # A fifth: what eps and Adadelta's slow start leave of a factor of a hundred.
     assert strong == pytest.approx(weak, rel=0.2)
-    with pytest.raises(RefusedError, match="gives under F5 coupled adaptive"):
+    with pytest.raises(RefusedError, match="gives under coupled adaptive"):
         survival_from_number(KNOBS[name], 0.01, RUN)
 
 

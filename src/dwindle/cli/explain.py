@@ -8,6 +8,8 @@ from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.output import facts_table, print_json, quiet_table, stdout
 from dwindle.cli.setting import SETTING, number, split_setting
 from dwindle.decay.explain import Explanation, explain
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.own_facts import scheduled
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,6 +33,7 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     if as_json:
         print_json(found.as_dict())
     else:
+        (run,) = scheduled((KNOBS[found.knob],), run)
         _show(found, is_constant=run.schedule.is_constant)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
 from dwindle.decay import written
 from dwindle.decay.clocks import read_time
-from dwindle.decay.run import Run
+from dwindle.decay.run import ONE_TOKEN, Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UsageError
 
@@ -259,7 +259,7 @@ class WrittenFacts:
     def _side(self, side: int) -> Run:
         known = self.known(side)
         shape = {name: known.pop(name) for name in SCHEDULE_FIELDS if name in known}
-        return Run(schedule=Schedule(**shape), **known)
+        return Run(schedule=Schedule(**shape), **known) if shape else Run(**known)
 
 
 def _batch_ratio(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
@@ -286,7 +286,7 @@ def _with_tokens_as_examples(known: dict[str, Any]) -> dict[str, Any]:
     in_step, tokens = known.pop("batch_tokens", None), known.pop("tokens", None)
     if in_step is not None:
         _refuse_beside("--batch-tokens", known, ("batch_size", "tokens_per_example"))
-        known |= {"batch_size": in_step, "tokens_per_example": 1.0}
+        known |= {"batch_size": in_step, "tokens_per_example": ONE_TOKEN}
     if tokens is None:
         return known
     _refuse_beside("--tokens", known, ("steps", "epochs"))

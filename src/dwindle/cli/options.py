@@ -121,7 +121,7 @@ def read_words(
     except click.UsageError as error:
         must = f"{command}: {error.format_message().rstrip('.')}."
         got = " ".join(words) or "no words"
-        remedy = _joined_setting(words) or _HOW.format(command)
+        remedy = _joined_pair(words) or _joined_setting(words) or _HOW.format(command)
         raise UsageError(must, got, remedy) from None
     return {
         option.argument: _value(command, option, given[option.argument])
@@ -147,6 +147,15 @@ def _joined_setting(words: Sequence[str]) -> str:
         is_name = not knob.startswith("-") and "=" not in knob
         if is_name and written.read_number(value) is not None:
             return f"Write {knob}={value}, in one word."
+    return ""
+
+
+def _joined_pair(words: Sequence[str]) -> str:
+    """Say how to write betas that came as two words."""
+    for option, *pair in zip(words, words[1:], words[2:], strict=False):
+        numbers = [written.read_number(each) is not None for each in pair]
+        if option == "--betas" and all(numbers):
+            return f"Write --betas {','.join(pair)}, in one word."
     return ""
 
 

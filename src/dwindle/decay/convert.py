@@ -20,7 +20,12 @@ from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.no_rate import NO_RATE
-from dwindle.decay.own_facts import facts_of, refuse_lacking
+from dwindle.decay.own_facts import (
+    facts_of,
+    refuse_lacking,
+    schedule_said,
+    scheduled,
+)
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.readable import Readable, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
@@ -178,12 +183,18 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     source = read_setting(asked.value, asked.knob)
     before, after, said = _runs(asked, place, run, run_after)
     target = target_knob(place.knob, after, source=source.knob)
+    before, after = scheduled((source.knob, target), before, after)
+    said += tuple(
+        filter(None, map(schedule_said, (source.knob, target), (before, after)))
+    )
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     refuse_lacking((source.knob, before), (target, after))
     try:
         found = _routed(source, target, before, after, keep)
         unused = _unused(found, source, target, before, after, keep)
+        if any(map(schedule_said, (source.knob, target), (before, after))):
+            unused = tuple(each for each in unused if not each.startswith("schedule"))
         return replace(found, unused=unused, assumptions=said + found.assumptions)
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"

@@ -22,7 +22,14 @@ from dwindle.decay.half_life import (
     half_life_from_shrink,
 )
 from dwindle.decay.knob import Knob
-from dwindle.decay.own_facts import default_said, refuse_lacking, resolved
+from dwindle.decay.own_facts import (
+    default_said,
+    facts_of,
+    refuse_lacking,
+    resolved,
+    schedule_said,
+    scheduled,
+)
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.run import Run
 from dwindle.decay.sentence import update_line
@@ -163,6 +170,7 @@ def explain(
     asked = typed(value, knob)
     overruled = asked.overruled(run)
     setting, run = read_setting(asked.value, asked.knob), asked.run(run)
+    (run,) = scheduled((setting.knob,), run)
     refuse_lacking((setting.knob, run))
     given, is_time = asked.value, setting.knob.is_half_life
     text = given if isinstance(given, str) and not is_time else ""
@@ -225,6 +233,7 @@ class _Told:
             warnings=(
                 *cautions.of_setting(self._knob, self._number, self._run),
                 *cautions.of_default(self._default),
+                *cautions.of_default(schedule_said(self._knob, self._run)),
                 *cautions.of_lr(self._knob, self._run),
                 *dict.fromkeys(self._cautions),
                 *cautions.of_decay(shrink, at_peak, average, self._run),
@@ -288,6 +297,10 @@ class _Told:
     def _settled(self, shrink: float | None, kept: float | None) -> _Settled:
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
+        if self._knob.family == "coupled-sgd":
+            whole = self._told("a rotation per step", lambda: facts_of(self._knob, run))
+            if whole is None:
+                return _Settled()
         if name is None or 0 in {self._number, run.lr}:
             return _Settled()
         balance = EQUILIBRIA[name]

@@ -71,6 +71,8 @@ def _with_given_betas(knob: Knob, run: Run) -> Run:
 
 def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> Fidelity:
     """Return what a conversion between coefficients of an objective keeps."""
+    if source.beside_l1 != target.beside_l1:
+        return "approximate"
     same_loss = source.penalty == target.penalty
     same_step = same_loss and is_same_step(source, target, before, after)
     same = same_step or (source == target and before == after)

@@ -7,8 +7,8 @@ from decimal import Decimal
 from typing import Self
 
 from dwindle.decay.clocks import CLOCKS, REMEDY, Clock, clock_named, read_time
-from dwindle.decay.run import Run
-from dwindle.errors import RangeError, UnknownNameError
+from dwindle.decay.run import ONE_TOKEN, Run
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 
 def _tokens_per_step(run: Run) -> float:
@@ -16,10 +16,17 @@ def _tokens_per_step(run: Run) -> float:
     return run.examples_per_step * run.require("tokens_per_example", need)
 
 
+def _examples_per_step(run: Run) -> float:
+    if run.tokens_per_example is ONE_TOKEN and run.dataset_size is None:
+        option = "--batch-size with --tokens-per-example, for --batch-tokens"
+        raise MissingFactError("batch_size", "A half-life in examples", option)
+    return run.examples_per_step
+
+
 # Steps in one unit of each clock. A table, so that a new clock is one more line.
 _STEPS_PER_UNIT: Mapping[Clock, Callable[[Run], float]] = {
     "steps": lambda _: 1.0,
-    "examples": lambda run: 1 / run.examples_per_step,
+    "examples": lambda run: 1 / _examples_per_step(run),
     "epochs": lambda run: float(run.steps_per_epoch),
     "tokens": lambda run: 1 / _tokens_per_step(run),
     "run": lambda run: float(run.total_steps),

@@ -17,6 +17,7 @@ class Options:
         betas: Decay rates of the moments; some have three.
         needs_momentum: Whether it refuses to run without a momentum above 0.
         dampening_is_flag: Whether dampening is either 0 or equal to the momentum.
+        schedule: Shape of the lr's schedule, where there is one by default.
 
     """
 
@@ -26,6 +27,7 @@ class Options:
     betas: tuple[float, ...] | None = None
     needs_momentum: bool = False
     dampening_is_flag: bool = False
+    schedule: str | None = None
 
 
 NO_OPTIONS = Options()
@@ -66,6 +68,7 @@ class Knob:
         caution: A sentence that belongs beside every number for this knob; ``{name}``
             is the knob.
         varies: Whether the optimizer itself makes the decay faster or slower at times.
+        beside_l1: Whether its objective has an L1 term too, which is left out.
         aliases: Other full names.
 
     """
@@ -91,6 +94,7 @@ class Knob:
     note: str = ""
     caution: str = ""
     varies: bool = False
+    beside_l1: bool = False
     aliases: tuple[str, ...] = ()
 
     @property

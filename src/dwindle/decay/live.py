@@ -135,13 +135,10 @@ def _refuse_other_peak(
     if math.isclose(peak, built_with, rel_tol=1e-9):
         return
     number = float(given.get(knob.symbol, 0.0)) * peak / built_with
-    raise RefusedError(
-        f"A live {knob.name} with lr {peak:g} and a decay divided by {built_with:g}",
-        "The record is of an optimizer whose peak lr is the one that its decay is "
-        "divided by.",
-        f'Write its decay at the peak: explain("{knob.name}", {number:.6g}, '
-        f'run={{"lr": {peak:g}}}).',
-    )
+    asked = f"A live {knob.name} with lr {peak:g} and a decay divided by {built_with:g}"
+    why = "The record is of one whose decay is divided by its own peak lr."
+    told = f'explain("{knob.name}", {number:.6g}, run={{"lr": {peak:g}}})'
+    raise RefusedError(asked, why, f"Write its decay at the peak: {told}.")
 
 
 def _momentum(knob: Knob, given: Mapping[str, Any]) -> Facts:

@@ -68,7 +68,7 @@ AT_ZERO_GRADIENT: Mapping[str, str] = MappingProxyType(
 NO_RATE: Mapping[str, NoRate] = MappingProxyType(
     {
         "coupled-adaptive": NoRate(
-            title="F5 coupled adaptive",
+            title="coupled adaptive",
             formula="g = gradient + λ·w; w ← w − η·m(g)/√v(g)",
             why="{name} adds its decay to the gradient and divides the sum by the "
             "gradient's own size. A weight with zero gradient then loses {at_zero}, "
@@ -90,7 +90,7 @@ NO_RATE: Mapping[str, NoRate] = MappingProxyType(
             "half-life there.",
         ),
         "schedule-free": NoRate(
-            title="F9 schedule-free",
+            title="schedule-free",
             formula="decay at y, between the iterate z and its running average x",
             why="{name} decays at a point between the fast weights and their running "
             "average, and the average is what one evaluates. An average forgets like "

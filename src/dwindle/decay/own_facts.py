@@ -4,9 +4,12 @@ from dataclasses import replace
 
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run, nesterov_needs_momentum
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError
 
 _COUPLED = "coupled-sgd"
+# Told by their identity: a schedule that was given is another object.
+_BY_TRAINERS = {"linear": Schedule(shape="linear")}
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
 
 
@@ -63,6 +66,34 @@ def facts_of(knob: Knob, run: Run) -> Run:
         must = f"0 or the momentum, {own.momentum:g}: in {knob.name} it is a flag"
         raise RangeError("dampening", own.dampening, must)
     return own
+
+
+def scheduled(knobs: tuple[Knob, ...], *runs: Run) -> tuple[Run, ...]:
+    """Return the runs with the schedule that a knob's trainer has by default.
+
+    It is that of every side, where no side has one that was given.
+
+    Example:
+        >>> from dwindle.decay.knobs import resolve_knob
+        >>> (run,) = scheduled((resolve_knob("TrainingArguments"),), Run(lr=1e-4))
+        >>> run.schedule.shape
+        'linear'
+
+    """
+    names = [each.options.schedule for each in knobs if each.options.schedule]
+    if not names or any(run.is_said("schedule") for run in runs):
+        return runs
+    return tuple(replace(run, schedule=_BY_TRAINERS[names[0]]) for run in runs)
+
+
+def schedule_said(knob: Knob, run: Run) -> str:
+    """Say that the schedule is the one that the knob's trainer has by default."""
+    shape = knob.options.schedule
+    if shape is None or run.schedule is not _BY_TRAINERS[shape]:
+        return ""
+    return (
+        f"{knob.name} was given no schedule: {shape}, the Trainer's default, is used."
+    )
 
 
 def default_said(knob: Knob, run: Run) -> str:

@@ -17,7 +17,7 @@ from dwindle.decay.half_life import (
     shrink_from_half_life,
 )
 from dwindle.decay.knob import Knob
-from dwindle.decay.own_facts import refuse_lacking
+from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict
@@ -28,8 +28,6 @@ from dwindle.errors import DwindleError, MissingFactError
 
 # A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
 _RATE_FAMILY = "schedule-only"
-# What holds where nobody says otherwise, of facts that a run always has.
-_DEFAULTS = {"schedule": Run().schedule, "dtype": Run().dtype}
 _BARE_PENALTY_FAMILY = PENALTY_FAMILIES[0]
 
 
@@ -170,6 +168,7 @@ def rescale(
     setting = read_setting(asked.value, asked.knob)
     overruled = asked.overruled(before)
     before, after = asked.run(before), asked.run(after)
+    before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
     return Rescaling(
@@ -186,22 +185,12 @@ def _lacking(before: Run, after: Run) -> tuple[str, ...]:
     names = [
         each.name
         for each in fields(Run)
-        if each.init
-        and before.is_said(each.name)
-        and (
-            not after.is_said(each.name)
-            or getattr(after, each.name)
-            == _DEFAULTS.get(each.name)
-            != getattr(before, each.name)
-        )
+        if each.init and before.is_said(each.name) and not after.is_said(each.name)
     ]
     if not names:
         return ()
-    told = ", ".join(names)
-    return (
-        f"Given before the change and not after it: {told}. Nothing is carried over: "
-        "where a fact stays, give it on both sides.",
-    )
+    told = f"Given before the change and not after it: {', '.join(names)}."
+    return (f"{told} Nothing is carried over: give what stays on both sides.",)
 
 
 def _answer(rule: Rule, setting: Setting, before: Run, after: Run) -> RuleAnswer:

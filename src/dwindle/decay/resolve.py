@@ -65,6 +65,7 @@ def resolve(
         UnknownNameError: If it fits none.
 
     """
+    name = name if name in table else _without_module(name)
     if name in table:
         return table[name]
     knobs = table.values()
@@ -85,6 +86,14 @@ def resolve(
     if everything:
         raise _ambiguous(name, everything, knobs, beside)
     raise _unknown(name, knobs)
+
+
+def _without_module(name: str) -> str:
+    """Return torch.optim.SGD for torch.optim.sgd.SGD, where Python says it lives."""
+    stem, _, last = name.rpartition(".")
+    path, _, module = stem.rpartition(".")
+    is_module = module.islower() and module.strip("_") == last.casefold()
+    return f"{path}.{last}" if path and is_module and module != last else name
 
 
 def _is_like(knob: Knob, beside: Knob) -> bool:

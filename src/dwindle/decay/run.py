@@ -10,7 +10,13 @@ from dwindle.decay.clocks import read_time
 from dwindle.decay.dtypes import DIGITS, dtype_named
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.stretches import Rates
-from dwindle.decay.written import LIST_READERS, READERS, plain_number, said_of
+from dwindle.decay.written import (
+    LIST_READERS,
+    READERS,
+    plain_number,
+    plain_numbers,
+    said_of,
+)
 from dwindle.errors import MissingFactError, RangeError
 
 DTYPES = tuple(DIGITS)
@@ -32,6 +38,10 @@ class _UnsaidPair(_Unsaid, tuple[float, float]):
 
 _NO_MOMENTUM = _UnsaidNumber(0.0)
 _USUAL_BETAS = _UnsaidPair((0.9, 0.999))
+
+# A batch that is counted in tokens has nothing to say of examples.
+ONE_TOKEN = _UnsaidNumber(1.0)
+_NO_SCHEDULE = Schedule()  # as good as any constant one, and told by its identity
 
 # fact: (what must hold, whether it does)
 _RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
@@ -64,8 +74,12 @@ def _all_below_one(numbers: tuple[float, ...]) -> bool:
     return all(0 <= number < 1 for number in numbers)
 
 
-def nesterov_needs_momentum(momentum: float) -> RangeError:
+def nesterov_needs_momentum(momentum: float, dampening: float = 0.0) -> RangeError:
     """Return the error for Nesterov's where momentum is absent or dampened."""
+    if dampening:
+        must = "0 beside nesterov (torch.optim.SGD insists)"
+        remedy = "Leave dampening out, or nesterov."
+        return RangeError("dampening", dampening, must, remedy)
     must = "above 0, and dampening 0, with nesterov (torch.optim.SGD insists)"
     remedy = "Give momentum=0.9, for example, beside nesterov."
     return RangeError("momentum", momentum, must, remedy)
@@ -118,7 +132,7 @@ class Run:
     """
 
     lr: float | None = None
-    schedule: Schedule = field(default_factory=Schedule)
+    schedule: Schedule = _NO_SCHEDULE
     momentum: float = _NO_MOMENTUM
     dampening: float = _NO_MOMENTUM
     nesterov: bool | None = None
@@ -141,6 +155,15 @@ class Run:
         if isinstance(self.schedule, str):
             shape: Any = self.schedule  # Any: whether it is a shape is checked there
             self._set("schedule", Schedule(shape=shape))
+        if not isinstance(self.schedule, Schedule):
+            must = "a Schedule, or the name of a shape"
+            remedy = (
+                'Write schedule="cosine", or Schedule(shape="cosine", warmup=0.05).'
+            )
+            raise RangeError("schedule", repr(self.schedule), must, remedy)
+        if self.nesterov not in (None, True, False):
+            must, remedy = "True, False or left out", "Write nesterov=True."
+            raise RangeError("nesterov", repr(self.nesterov), must, remedy)
         self._set("dtype", dtype_named(self.dtype))
         for name, (must, holds) in _RANGES.items():
             value = getattr(self, name)
@@ -161,15 +184,17 @@ class Run:
             if isinstance(given, str):
                 self._set(name, read(name, given))
                 said.append(said_of(name, given, getattr(self, name)))
-            elif given is not None and not isinstance(given, int | float):
-                self._set(name, plain_number(name, given))
+            elif given is not None and not isinstance(given, float):
+                number = plain_number(name, given)  # refuses what no float can hold
+                self._set(name, given if isinstance(given, int) else number)
         self._set("read_as", tuple(filter(None, said)))
         for name, read_list in LIST_READERS.items():
             given = getattr(self, name)
             if isinstance(given, str):
                 self._set(name, read_list(name, given))
-            elif isinstance(given, list):  # as good, but a run is a key of the caches
-                self._set(name, tuple(given))
+            elif given is not None and not isinstance(given, _Unsaid):
+                # A run is a key of the caches: a list becomes a tuple.
+                self._set(name, plain_numbers(name, given))
 
     def _with_warmup_as_share(self) -> Schedule:
         # A half-life is a time as well; its module imports this one.
@@ -188,6 +213,8 @@ class Run:
 
         """
         value = getattr(self, fact)
+        if value is _NO_SCHEDULE:
+            return False
         return value is not None and not isinstance(value, _Unsaid)
 
     def _refuse_contradictions(self) -> None:
@@ -202,7 +229,7 @@ class Run:
         # A momentum that nobody gave may be one that the library has by default.
         without = self.is_said("momentum") and self.momentum == 0
         if self.nesterov and (without or self.dampening != 0):
-            raise nesterov_needs_momentum(self.momentum)
+            raise nesterov_needs_momentum(self.momentum, self.dampening)
         planned = self._steps_of_epochs()
         if None not in (planned, self.steps) and planned != self.steps:
             must = f"{planned}, as epochs, dataset_size and batch_size say"

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 
 from dwindle.decay.clocks import read_time
 from dwindle.decay.stretches import Rates, Stretch
-from dwindle.decay.written import read_number
+from dwindle.decay.written import plain_number, read_number
 from dwindle.errors import RangeError, UnknownNameError
 
 Shape = Literal["constant", "linear", "cosine", "wsd"]
@@ -81,6 +81,7 @@ class Schedule:
     def _read_text(self, name: str) -> None:
         text = getattr(self, name)
         if not isinstance(text, str):
+            object.__setattr__(self, name, plain_number(name, text))
             return
         number = read_number(text)
         if number is None and name == "warmup":

@@ -176,8 +176,40 @@ def plain_number(name: str, value: object) -> float:
         number = float(value)  # type: ignore[arg-type]  # TypeError is what we look for
     except (TypeError, ValueError, RuntimeError):  # torch's tensors of many numbers
         raise RangeError(name, repr(value), "a number", f"Write {name}=1e-3.") from None
+    except OverflowError:  # a whole number of more digits than any fact has
+        must, got = "a finite number", "a whole number above 1.8e308"
+        usual = "512" if READERS.get(name) is whole_from_text else "1e-3"
+        raise RangeError(name, got, must, f"Write {name}={usual}.") from None
     is_count = READERS.get(name) is whole_from_text
     return _whole(name, number, value) if is_count else number
+
+
+def plain_numbers(name: str, value: object) -> tuple[float, ...]:
+    """Return a list of numbers of any kind as a tuple of Python's own.
+
+    Raises:
+        RangeError: If it is no list, or not one of numbers.
+
+    """
+    must = f"{_LISTS[name][0]} in a list or tuple"
+    try:
+        return tuple(_one_of(name, each) for each in value)  # type: ignore[attr-defined]  # TypeError is what we look for
+    except (TypeError, RangeError):
+        raise RangeError(name, repr(value), must, _LISTS[name][1]) from None
+
+
+def _one_of(name: str, value: object) -> float:
+    if isinstance(value, int) and abs(value) < _MANY:
+        return value
+    number = plain_number(name, value)
+    return _whole(name, number, value) if name == "units" else number
+
+
+_MANY = 2**53
+_LISTS = {
+    "betas": ("two numbers", "Write betas=(0.9, 0.95)."),
+    "units": ("sizes of layers", "Write units=(784, 256, 10)."),
+}
 
 
 def said_of(name: str, text: str, number: float) -> str:

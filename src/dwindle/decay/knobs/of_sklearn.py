@@ -89,7 +89,8 @@ def _sgd(name: str, penalty: str, note: str) -> Knob:
         skips=_INTERCEPT,
         version=_SKLEARN,
         source=_SGD,
-        note=note,
+        note=f"{note}; with penalty='elasticnet' the number is alpha·(1 − l1_ratio), "
+        "and the L1 term is left out here",
     )
 
 
@@ -100,7 +101,8 @@ SKLEARN_KNOBS = (
         "linear_model.LogisticRegression:C",
         _LOGISTIC,
         "the intercept (except with solver='liblinear')",
-        "the larger, the weaker the penalty",
+        "the larger, the weaker the penalty; with an l1_ratio the number is "
+        "C/(1 − l1_ratio), and the L1 term is left out here",
     ),
     _inverse(
         "linear_model.LogisticRegression:liblinear",
@@ -138,6 +140,10 @@ SKLEARN_KNOBS = (
         source="sklearn/linear_model/_coordinate_descent.py",
         note="the number is alpha·(1 − l1_ratio), the share of the squares; 0.5 is "
         "alpha=1 with l1_ratio=0.5",
+        caution="{name}: the number is alpha·(1 − l1_ratio), not alpha: with the "
+        "default l1_ratio, 0.5, alpha=1 is 0.5 here. The L1 term, "
+        "alpha·l1_ratio·Σ|w|, is left out.",
+        beside_l1=True,
     ),
     _sgd(
         "SGDClassifier:constant",

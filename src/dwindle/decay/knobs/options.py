@@ -119,7 +119,8 @@ _BY_PATH: Mapping[str, Options] = MappingProxyType(
         "unit_scaling.optim.AdamW": _ADAM,
         "mup.MuSGD": _SGD,
         **_each(_ADAM, "mup", "MuAdamW MuAdam"),
-        "transformers.TrainingArguments": _ADAM,
+        # lr_scheduler_type of transformers/training_args.py, 5.23.0.
+        "transformers.TrainingArguments": Options(betas=_USUAL, schedule="linear"),
         "apex.optimizers.FusedSGD": _SGD,
         "mxnet.optimizer.SGD": _MOMENTUM,
         "caffe.SolverParameter": _MOMENTUM,
