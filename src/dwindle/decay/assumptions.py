@@ -181,12 +181,12 @@ def _of_sides(both: tuple[Knob, Knob], before: Run, after: Run) -> Iterator[str]
             yield assumed_noise(knob, run)
 
 
-def of_rounding(
-    target: Knob, value: float, before: Run, after: Run, shrink: float
+def of_rounding(  # noqa: PLR0913, PLR0917  # two sides
+    source: Knob, target: Knob, value: float, before: Run, after: Run, shrink: float
 ) -> tuple[str, ...]:
     """Return what the number formats of the weights do to the decay, if anything."""
     there = shrink_from_number(target, value, after)
-    sides = ((shrink, before), (there, after))
+    sides = ((shrink, before, source), (there, after, target))
     found = (each for side in sides for each in cautions.of_rounding(*side))
     return tuple(dict.fromkeys(caution.text for caution in found))
 
@@ -196,7 +196,7 @@ def of_rounded_penalty(target: Knob, value: float | None, run: Run) -> tuple[str
     if value is None or not has_shrink(target, run):
         return ()
     try:
-        return of_rounding(target, value, run, run, 0.0)
+        return of_rounding(target, target, value, run, run, 0.0)
     except DwindleError:  # no lr, or no rate at this momentum: the objective stands
         return ()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from dwindle.decay.dtypes import (
     DEAD_BELOW,
+    STALLING,
     Rounding,
     rounded_half_life_steps,
     rounding_of,
@@ -179,9 +180,10 @@ def of_decay(
     at_peak: Mapping[str, float | None],
     average: Mapping[str, float | None],
     run: Run,
+    knob: Knob | None = None,
 ) -> Iterator[Caution]:
     """Yield what the size of the decay warns of."""
-    yield from of_rounding(shrink, run)
+    yield from of_rounding(shrink, run, knob)
     share, epochs = average["run"], at_peak["epochs"]
     if share is not None and share > 1:
         text = (
@@ -229,10 +231,15 @@ _STALLS = (
 )
 _COARSE = (
     "One step takes {shrink:.3g} off a weight, only {units:.3g} times what {dtype} "
-    "rounds away: weights decay faster or slower than this, each by its own digits. "
-    "Kept in {dtype}, half of them is left after about {comes:.3g} steps instead of "
+    "rounds away: weights decay faster or slower than this, each by its own digits."
+)
+_COMES = (
+    " Kept in {dtype}, half of them is left after about {comes:.3g} steps instead of "
     "{meant:.4g}."
 )
+# These multiply a weight by 1 − s, as torch.optim.AdamW does; a wide format rounds
+# another order of operations otherwise.
+_MULTIPLY = ("decoupled", "schedule-only")
 _ROUNDED: Mapping[Rounding, tuple[str, str]] = {
     "dead": ("dead-zone", _DEAD),
     "stalls": ("stalls", _STALLS),
@@ -240,12 +247,20 @@ _ROUNDED: Mapping[Rounding, tuple[str, str]] = {
 }
 
 
-def of_rounding(shrink: float | None, run: Run) -> Iterator[Caution]:
-    """Yield what the number format of the weights does to a shrink per step."""
+def of_rounding(
+    shrink: float | None, run: Run, knob: Knob | None = None
+) -> Iterator[Caution]:
+    """Yield what the number format of the weights does to a shrink per step.
+
+    How long a half takes then is said of steps that are rounded as the count is.
+    """
     rounding = rounding_of(shrink, run.dtype) if shrink else "fine"
     if not shrink or rounding == "fine":
         return
     code, text = _ROUNDED[rounding]
+    is_torch = knob is not None and knob.library == "torch" and knob.family in _MULTIPLY
+    if rounding == "coarse" and (run.dtype in STALLING or is_torch):
+        text += _COMES
     dead = DEAD_BELOW[run.dtype]
     yield Caution(
         code,

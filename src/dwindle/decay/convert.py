@@ -18,20 +18,20 @@ from dwindle.decay.fidelity import Fidelity, Keep
 from dwindle.decay.given import Given
 from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
-from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import (
     facts_of,
     refuse_lacking,
-    schedule_said,
     scheduled,
+    schedules_said,
 )
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
 from dwindle.decay.readable import Readable, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting, target_knob
-from dwindle.decay.typed import RunLike, Typed, run_of, typed, typed_target
+from dwindle.decay.sides import runs_of_sides
+from dwindle.decay.typed import RunLike, typed, typed_target
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
@@ -181,48 +181,23 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     """
     asked, place = typed(value, knob), typed_target(to)
     source = read_setting(asked.value, asked.knob)
-    before, after, said = _runs(asked, place, run, run_after)
+    before, after, said = runs_of_sides(asked, place, run, run_after)
     target = target_knob(place.knob, after, source=source.knob)
     before, after = scheduled((source.knob, target), before, after)
-    said += tuple(
-        filter(None, map(schedule_said, (source.knob, target), (before, after)))
-    )
+    by_trainer = schedules_said((source.knob, before), (target, after))
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     refuse_lacking((source.knob, before), (target, after))
     try:
         found = _routed(source, target, before, after, keep)
         unused = _unused(found, source, target, before, after, keep)
-        if any(map(schedule_said, (source.knob, target), (before, after))):
+        if by_trainer:  # nobody gave it
             unused = tuple(each for each in unused if not each.startswith("schedule"))
+        said += by_trainer
         return replace(found, unused=unused, assumptions=said + found.assumptions)
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
-
-
-def _runs(
-    asked: Typed, place: Typed, run: RunLike | None, run_after: RunLike | None
-) -> tuple[Run, Run, tuple[str, ...]]:
-    """Return the runs on both sides, and what was given against a live optimizer."""
-    before, said = asked.run(run), asked.overruled(run)
-    if not place.facts:
-        return before, before if run_after is None else run_of(run_after), said
-    if run_after is not None:
-        return before, place.run(run_after), said + place.overruled(run_after)
-    if resolve_knob(asked.knob).family is None:
-        # What names no optimizer has no lr of its own: there is one training.
-        before = place.run(before)
-    # What was given is said of the source; the live target has facts of its own.
-    after = replace(run_of(run), **place.facts)
-    theirs = tuple(
-        f"The {name} of {place.knob} is that of the live optimizer, "
-        f"{getattr(after, name)}; the {name} that was given is used at {asked.knob}."
-        for name in place.facts
-        if run_of(run).is_said(name)
-        and getattr(run_of(run), name) != getattr(after, name)
-    )
-    return before, after, said + theirs
 
 
 def _routed(
@@ -411,7 +386,9 @@ def _by_shrink(
         there = -math.expm1(math.log1p(-shrink) * longer)
         value = number_from_shrink(target, there, after)
     forward, inverse = _formulas(source.knob, target, before, after)
-    rounding = assumptions.of_rounding(target, value, before, after, shrink)
+    rounding = assumptions.of_rounding(
+        source.knob, target, value, before, after, shrink
+    )
     label = fidelity.of_shrink(
         source.knob, target, before, after, is_rounded=bool(rounding)
     )
@@ -461,7 +438,7 @@ def _by_total(
     value = number_from_e_folds(target, e_folds * longer, then)
     shrink_from_number(target, value, then)
     forward, inverse = _formulas(source.knob, target, before, after)
-    rounding = assumptions.of_rounding(target, value, first, then, shrink)
+    rounding = assumptions.of_rounding(source.knob, target, value, first, then, shrink)
     label = fidelity.of_total(
         source.knob, target, before, after, is_rounded=bool(rounding)
     )

@@ -236,7 +236,7 @@ class _Told:
                 *cautions.of_default(schedule_said(self._knob, self._run)),
                 *cautions.of_lr(self._knob, self._run),
                 *dict.fromkeys(self._cautions),
-                *cautions.of_decay(shrink, at_peak, average, self._run),
+                *cautions.of_decay(shrink, at_peak, average, self._run, self._knob),
                 *cautions.of_schedule(self._knob, shrink, self._run),
                 *cautions.of_run(e_folds, kept),
                 *cautions.of_missing(self._lacking),

@@ -96,6 +96,11 @@ def schedule_said(knob: Knob, run: Run) -> str:
     )
 
 
+def schedules_said(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
+    """Say the same of each side that has such a schedule."""
+    return tuple(filter(None, (schedule_said(*side) for side in sides)))
+
+
 def default_said(knob: Knob, run: Run) -> str:
     """Say which defaults of the library stand in for what was not given.
 

@@ -155,12 +155,13 @@ class Run:
         if isinstance(self.schedule, str):
             shape: Any = self.schedule  # Any: whether it is a shape is checked there
             self._set("schedule", Schedule(shape=shape))
-        if not isinstance(self.schedule, Schedule):
+        given: Any = self.schedule  # Any: what a caller gives may be anything
+        if not isinstance(given, Schedule):
             must = "a Schedule, or the name of a shape"
             remedy = (
                 'Write schedule="cosine", or Schedule(shape="cosine", warmup=0.05).'
             )
-            raise RangeError("schedule", repr(self.schedule), must, remedy)
+            raise RangeError("schedule", repr(given), must, remedy)
         if self.nesterov not in (None, True, False):
             must, remedy = "True, False or left out", "Write nesterov=True."
             raise RangeError("nesterov", repr(self.nesterov), must, remedy)
