@@ -350,3 +350,27 @@ def test_no_trajectory_is_promised_in_a_format_of_few_digits():
         assert there.fidelity == label, dtype
         said = "its own order of operations" in " ".join(there.assumptions)
         assert said == (dtype == "bfloat16")
+
+
+def test_one_way_of_decaying_is_said_once():
+    """With one schedule on both sides nothing tells the ways apart but the runs."""
+    before, after = (
+        Run(lr=lr, momentum=0.9, steps=steps, schedule="cosine")
+        for lr, steps in ((0.1, 1000), (0.2, 2000))
+    )
+    sgd = "torch.optim.SGD"
+    there = convert(5e-4, sgd, to=sgd, run=before, run_after=after, keep="run")
+    assert "on both sides the decay follows the lr, and the runs differ." in (
+        there.assumptions[0]
+    )
+
+
+def test_sentences_on_two_formats_name_their_sides():
+    """What bfloat16 does before, and float16 after, is said of each."""
+    before, after = (Run(lr=0.1, dtype=dtype) for dtype in ("bfloat16", "float16"))
+    there = convert(0.1, "torch.AdamW", to="torch.SGD", run=before, run_after=after)
+    told = [each for each in there.assumptions if "One step takes" in each]
+    assert [each.partition(":")[0] for each in told] == [
+        "torch.optim.AdamW",
+        "torch.optim.SGD",
+    ]

@@ -100,3 +100,11 @@ def test_the_caution_says_what_comes_out(dtype, units):
     # Three digits are printed, and the starting weights lie evenly from 1 to 2.
     assert float(said[1]) == digits(measured, rel=0.02)
     assert float(said[2]) == digits(asked, rel=1e-3)
+
+
+def test_a_half_life_in_float32_is_said_of_a_step_that_multiplies():
+    """torch's SGD adds to the gradient first: its rounding in float32 is another."""
+    for name, is_said in (("torch.AdamW", True), ("torch.SGD", False)):
+        told = explain(5e-3, name, run=Run(lr=1e-4)).warnings
+        (text,) = [each.text for each in told if each.code == "rounding"]
+        assert ("half of them is left after" in text) == is_said, name

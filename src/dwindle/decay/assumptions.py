@@ -187,8 +187,15 @@ def of_rounding(  # noqa: PLR0913, PLR0917  # two sides
     """Return what the number formats of the weights do to the decay, if anything."""
     there = shrink_from_number(target, value, after)
     sides = ((shrink, before, source), (there, after, target))
-    found = (each for side in sides for each in cautions.of_rounding(*side))
-    return tuple(dict.fromkeys(caution.text for caution in found))
+    found = [[each.text for each in cautions.of_rounding(*side)] for side in sides]
+    if found[0] == found[1]:
+        return tuple(found[0])
+    names = ["Before", "After"] if source == target else [source.name, target.name]
+    return tuple(
+        f"{name}: {text}"
+        for name, texts in zip(names, found, strict=True)
+        for text in texts
+    )
 
 
 def of_rounded_penalty(target: Knob, value: float | None, run: Run) -> tuple[str, ...]:
@@ -295,6 +302,8 @@ def _ways(both: tuple[Knob, Knob], before: Run, after: Run) -> str:
         if shapes[0] == shapes[1]:
             shapes = ["before", "after"]
         ways = [f"{way} ({shape})" for way, shape in zip(ways, shapes, strict=True)]
+    if ways[0] == ways[1]:
+        return f"on both sides the decay {ways[0]}, and the runs differ."
     return f"the decay of {both[0].name} {ways[0]}, that of {both[1].name} {ways[1]}."
 
 
