@@ -367,7 +367,7 @@ def test_one_way_of_decaying_is_said_once():
 
 def test_sentences_on_two_formats_name_their_sides():
     """What bfloat16 does before, and float16 after, is said of each."""
-    before, after = (Run(lr=0.1, dtype=dtype) for dtype in ("bfloat16", "float16"))
+    before, after = (Run(lr=0.05, dtype=each) for each in ("bfloat16", "float16"))
     there = convert(0.1, "torch.AdamW", to="torch.SGD", run=before, run_after=after)
     told = [each for each in there.assumptions if "One step takes" in each]
     assert [each.partition(":")[0] for each in told] == [
