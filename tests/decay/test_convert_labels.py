@@ -360,8 +360,9 @@ def test_one_way_of_decaying_is_said_once():
     )
     sgd = "torch.optim.SGD"
     there = convert(5e-4, sgd, to=sgd, run=before, run_after=after, keep="run")
-    assert "on both sides the decay follows the lr, and the runs differ." in (
-        there.assumptions[0]
+    assert (
+        "on both sides the decay follows the lr, and the runs differ."
+        in (there.assumptions[0])
     )
 
 
