@@ -26,6 +26,7 @@ _INDEXED = re.compile(
 _BUILT = re.compile(r"^(\w+(?:\[\d+\])?|controllers?) = ", re.MULTILINE)
 _SPLIT = re.compile(r"\.param_groups\[[^\]]*:[^\]]*\] = ")
 _OPTIMIZER = re.compile(r"\boptimizers?\b(?:\[\d+\])?")
+_FILLS = re.compile(r"add_param_group|\[\"params\"\] = ")
 _KEY = re.compile(r"(\w+)=")
 _HELD = "DecayController("
 
@@ -46,6 +47,19 @@ def in_order(findings: Iterable["Finding"]) -> Iterator["Finding"]:
         else:
             kept[found.line] = line
             yield found
+
+
+def regroups(line: str) -> bool:
+    """Whether a line splits, fills or empties groups, or builds an optimizer anew.
+
+    Example:
+        >>> regroups("optimizer.param_groups[0]['lr'] = 0.1")
+        False
+
+    """
+    if _HELD in line and "decay_groups" not in line:
+        return False
+    return any(each.search(line) for each in (_SPLIT, _BUILT, _FILLS))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,7 @@ from dwindle.pytorch.checks.remedies import (
     held_instead,
     set_knob,
     set_options,
+    sound_knob,
 )
 from dwindle.pytorch.checks.words import (
     class_path,
@@ -147,12 +148,12 @@ def _advice(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, s
 def _as_others(facts: Facts, rates: Sequence[Rate]) -> tuple[str, str] | None:
     """Return the number of the other groups, where it is many times that of these."""
     here = [rate.group for rate in rates]
-    others = [
-        group.knob
+    others = (
+        group
         for group in facts.groups
-        if group not in here and group.called == here[0].called and group.decays
-    ]
-    most = max(others, default=0.0)
+        if group not in here and group.called == here[0].called
+    )
+    most = sound_knob(facts, others) or 0.0
     if most < _MANY_TIMES * max(group.knob for group in here):
         return None
     remedy = f"Other groups have {KNOB} {number(most)}. If it was meant here, too:"
