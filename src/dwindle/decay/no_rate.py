@@ -72,8 +72,8 @@ NO_RATE: Mapping[str, NoRate] = MappingProxyType(
             formula="g = gradient + λ·w; w ← w − η·m(g)/√v(g)",
             why="{name} adds its decay to the gradient and divides the sum by the "
             "gradient's own size. A weight with zero gradient then loses {at_zero} "
-            "(as long as its penalty is far above eps), and any other loses what its gradients allow: the number sets no fraction "
-            "per step and no half-life.",
+            "(as long as its penalty is far above eps), and any other loses what its "
+            "gradients allow: the number sets no fraction per step and no half-life.",
             instead=_DECOUPLED,
             at_zero="nearly as much whatever the number",
         ),

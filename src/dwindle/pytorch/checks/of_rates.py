@@ -312,6 +312,7 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
         and group.is_free
         and group.knob
         and not group.probe.hidden
+        and not _is_doubled(facts, group)  # its second step is what DW005 tells of
         and same_decay(group) is None
     ]
     if groups:
@@ -321,6 +322,12 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
             evidence=f"{groups[0].probe.sentence} ({settings(groups)})",
             remedy="Sizes are not checked here; measure what a weight keeps.",
         )
+
+
+def _is_doubled(facts: Facts, group: Group) -> bool:
+    """Whether a parameter of a group is listed there twice, or in another group too."""
+    listed = [id(held.parameter) for each in facts.groups for held in each.held]
+    return any(listed.count(id(held.parameter)) > 1 for held in group.held)
 
 
 def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
