@@ -149,3 +149,117 @@ def test_a_half_life_that_is_held_is_judged(schedule):
         steps = controller.half_life_steps
         assert (held.family, held.half_life["steps"]) == ("held", pytest.approx(steps))
         controller.remove()
+
+
+def line_of(code, there):
+    return next(found.line for found in there.findings if found.code == code)
+
+
+def noam(optimizer):
+    return torch.optim.lr_scheduler.LambdaLR(
+        optimizer,
+        lambda step: 64**-0.5 * min((step + 1) ** -0.5, (step + 1) / 200**1.5),
+    )
+
+
+def chain(optimizer):
+    parts = [
+        torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=10),
+        torch.optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.999),
+    ]
+    return torch.optim.lr_scheduler.ChainedScheduler(parts)
+
+
+def half(optimizer):
+    return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=5000)
+
+
+@pytest.mark.parametrize("scheduled", [noam, chain, half])
+@pytest.mark.parametrize("kind", [float, torch.tensor])
+def test_the_lr_that_was_typed_is_written_not_the_peak_of_its_scheduler(
+    scheduled, kind
+):
+    """A scheduler multiplies the lr of the line again: it must be its base."""
+    model = mlp()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=kind(1.0), weight_decay=0.1)
+    there = audit(model, optimizer, scheduler=scheduled(optimizer))
+    line = line_of("DW001", there)
+    names = {"torch": torch, "model": model}
+    exec(line, names)  # noqa: S102  the lines of our own findings
+    assert "optimizer = torch.optim.AdamW(" in line
+    assert float(names["optimizer"].param_groups[0]["lr"]) == 1.0
+
+
+def test_a_number_that_is_a_finding_itself_is_copied_to_nothing():
+    """The only decay swings (DW012): weights beside it are offered none."""
+    net = nn.Sequential(nn.Linear(8, 32, bias=False), nn.Linear(32, 8, bias=False))
+    groups = [
+        {"params": net[0].parameters(), "weight_decay": 5.0},
+        {"params": net[1].parameters(), "weight_decay": 0.0},
+    ]
+    sgd = torch.optim.SGD(groups, lr=0.1, momentum=0.99)
+    there = audit(net, sgd, run=RUN)
+    assert "DW012" in {found.code for found in there.findings}
+    (lost,) = there.selected(["DW040"]).findings
+    assert (lost.line, "has a finding itself" in lost.remedy) == ("", True)
+    sgd.param_groups[0]["weight_decay"] = 1e-4
+    (lost,) = audit(net, sgd, run=RUN).selected(["DW040"]).findings
+    assert lost.line == 'optimizer.param_groups[1]["weight_decay"] = 0.0001'
+
+
+def test_where_nothing_decays_biases_are_spared_by_the_line():
+    """Rprop has no weight_decay: a controller over decay_groups leaves biases alone."""
+    model = mlp()
+    line = line_of("DW021", audit(model, torch.optim.Rprop(model.parameters())))
+    names = {"torch": torch, "model": model}
+    exec(line, names)  # noqa: S102  the lines of our own findings
+    assert "left alone" in repr(names["controller"])
+
+
+def test_lbfgs_is_pointed_to_a_penalty():
+    """It takes one group alone: no line could spare its biases."""
+    model = mlp()
+    (found,) = audit(model, torch.optim.LBFGS(model.parameters())).findings
+    assert (found.code, found.line) == ("DW021", "")
+    assert "L2Penalty(model, strength)" in found.remedy
+
+
+def test_a_decay_that_was_meant_and_is_nowhere_has_one_line():
+    """DW040 writes the number that was meant; DW021 does not ask for a half-life."""
+    model = mlp()
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
+    found = audit(model, optimizer, weight_decay=0.05).findings
+    assert [each.code for each in found] == ["DW040"]
+    assert audit(model, optimizer, weight_decay=0.0).findings == ()
+
+
+class Lookahead(torch.optim.Optimizer):
+    """Slow weights in lists beside the groups, as its common implementations keep."""
+
+    def __init__(self, base):
+        super().__init__(base.param_groups, base.defaults)
+        self.base, self.count = base, 0
+        self.base.param_groups = self.param_groups
+        self.slow = [
+            [p.detach().clone() for p in g["params"]] for g in self.param_groups
+        ]
+
+    def step(self, closure=None):
+        self.base.step(closure)
+        self.count += 1
+        for group, slow in zip(self.param_groups, self.slow, strict=True):
+            for parameter, kept in zip(group["params"], slow, strict=True):
+                if self.count % 5 == 0:
+                    kept.lerp_(parameter.detach(), 0.5)
+                    parameter.data.copy_(kept)
+
+
+def test_a_wrapper_with_lists_of_its_own_is_to_be_built_again():
+    """Groups that are split behind it would no longer fit its lists."""
+    model = mlp()
+    base = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
+    there = audit(model, Lookahead(base)).selected(["DW001", "DW002"])
+    assert {found.code for found in there.findings} == {"DW001", "DW002"}
+    for found in there.findings:
+        assert not found.line
+        assert "split the groups before wrapping" in found.remedy

@@ -7,6 +7,7 @@ import torch
 from pytorch.planted_programs import RUN, Program, adamw, backward, grouped, mlp
 from torch import nn
 
+from dwindle.decay.run import Run
 from dwindle.errors import RangeError
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.groups import decay_groups
@@ -215,3 +216,25 @@ def test_a_key_that_the_optimizer_reads_is_none_of_nobodys():
     groups[0]["lr"] = 1e-3 * groups[0]["lr_mult"]
     applied = torch.optim.AdamW(groups, lr=1e-3)
     assert "DW028" not in codes(audit(model, applied), "error")
+
+
+def test_biases_of_a_bare_recurrent_network_under_sgd_are_a_note():
+    """Published recipes of the kind decay all; an LSTM needs no embedding for that."""
+    lstm = nn.LSTM(8, 8)
+    sgd = torch.optim.SGD(lstm.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    run = Run(batch_size=128, dataset_size=50_000, epochs=90)
+    (found,) = audit(lstm, sgd, run=run).selected(["DW001"]).findings
+    assert found.severity == "note"
+    adamw = torch.optim.AdamW(lstm.parameters(), lr=1e-3, weight_decay=0.1)
+    (found,) = audit(lstm, adamw, run=run).selected(["DW001"]).findings
+    assert found.severity == "warning"
+
+
+def test_a_doubled_parameter_is_not_told_again_as_a_decay_without_half_life():
+    """DW005 says what happens; once each is listed once, sizes are checked."""
+    net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))
+    sgd = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=0.1)
+    sgd.param_groups.append({**sgd.param_groups[0], "params": [net[0].weight]})
+    codes = {found.code for found in audit(net, sgd).findings}
+    assert "DW005" in codes
+    assert "DW025" not in codes

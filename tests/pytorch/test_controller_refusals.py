@@ -1,6 +1,7 @@
 """What a controller cannot hold it refuses, before anything is changed."""
 
 import logging
+import math
 from copy import deepcopy
 from functools import partial
 
@@ -330,3 +331,41 @@ def test_a_share_of_the_run_is_asked_for_in_both_ways():
     words = r"\(steps=\.\.\.\), or its epochs with batch_size and dataset_size\.$"
     with pytest.raises(MissingFactError, match=words):
         DecayController(AdamW([weight_of()]), half_life="20% of the run")
+
+
+def held():
+    weight = torch.nn.Parameter(torch.ones(3))
+    return torch.optim.AdamW([weight], lr=0.1, weight_decay=0.1)
+
+
+@pytest.mark.parametrize("schedule", ["follow-lr", "constant"])
+@pytest.mark.parametrize("peak", ["x", True, torch.tensor(0.1), 0, -1, math.nan])
+def test_a_peak_is_a_number_above_zero_under_every_schedule(peak, schedule):
+    """Given or set: what is no lr is refused, with what to write."""
+    asked = {"half_life": "50 steps", "schedule": schedule}
+    with pytest.raises(RangeError, match="lr_peak=1e-3"):
+        DecayController(held(), lr_peak=peak, **asked)
+    controller = DecayController(held(), **asked)
+    with pytest.raises(RangeError, match="lr_peak=1e-3"):
+        controller.lr_peak = peak
+    with pytest.raises(RangeError, match="lr_peak=1e-3"):
+        controller.lr_peak = [peak]
+
+
+@pytest.mark.parametrize("size", [1.5, True, 0])
+def test_a_batch_size_is_a_whole_number(size):
+    """Given or set: a fraction of an example, or True, is refused."""
+    asked = {"half_life": "3 epochs", "dataset_size": 1000}
+    with pytest.raises(RangeError, match="batch_size must be"):
+        DecayController(held(), batch_size=size, **asked)
+    controller = DecayController(held(), batch_size=10, **asked)
+    with pytest.raises(RangeError, match="batch_size must be"):
+        controller.batch_size = size
+    assert controller.batch_size == 10
+
+
+def test_a_state_that_is_none_is_refused():
+    """A checkpoint without the entry gives None."""
+    controller = DecayController(held(), half_life="50 steps")
+    with pytest.raises(RangeError, match="what state_dict"):
+        controller.load_state_dict(None)

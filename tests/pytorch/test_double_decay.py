@@ -10,6 +10,7 @@ from torch import nn
 
 from dwindle.errors import DoubleDecayWarning
 from dwindle.pytorch import DecayController, L2Penalty, decay_groups
+from dwindle.pytorch.audit import audit
 from dwindle.pytorch.penalized.double_decay import names_of_decayed, penalties_of
 
 
@@ -135,3 +136,23 @@ def test_a_compiled_step_is_not_disturbed():
         model[0].bias, before - 0.1
     )  # one step of lr 0.1 down a slope of 1
     assert penalty.parameters
+
+
+def test_a_penalty_that_cannot_tell_its_weights_stops_nobody_else():
+    """A lazy layer put in later: other models step and are audited as before."""
+    model = nn.Sequential(nn.Linear(4, 4))
+    penalty = L2Penalty(model, 0.1)
+    penalty()
+    model.append(nn.LazyLinear(2))
+    other = nn.Linear(3, 3)
+    sgd = torch.optim.SGD(other.parameters(), lr=0.1, weight_decay=0.1)
+    other(torch.ones(1, 3)).sum().backward()
+    sgd.step()
+    assert "DW007" not in {found.code for found in audit(other, sgd).findings}
+    # Once the layer has its shape, the double decay of its own model is seen.
+    own = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    own.step()
+    model(torch.ones(1, 4)).sum().backward()
+    penalty().backward()
+    with pytest.warns(DoubleDecayWarning, match="decay by one way"):
+        own.step()

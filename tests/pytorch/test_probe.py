@@ -343,3 +343,21 @@ def test_complex_weights_decay_as_real_ones(kind):
         expected.family,
         expected.shrink_per_step,  # the same arithmetic, on two numbers instead of one
     )
+
+
+def test_a_small_number_under_a_large_eps_is_not_said_to_cancel():
+    """EfficientNet's RMSprop: half its 1e-5 halves a step; at 0.1 it does cancel."""
+    options = {"lr": 0.016, "alpha": 0.9, "momentum": 0.9}
+    seen = {}
+    for eps, number in ((1e-3, 1e-5), (1e-8, 1e-5), (1e-3, 0.1)):
+        weight = torch.nn.Parameter(torch.ones(4))
+        optimizer = torch.optim.RMSprop(
+            [weight], eps=eps, weight_decay=number, **options
+        )
+        (group,) = probe(optimizer).groups
+        seen[eps, number] = ("nearly cancels" in group.sentence, group.knob_power)
+    assert seen[1e-8, 1e-5] == (True, 0.0)
+    assert seen[1e-3, 0.1][0]
+    said, power = seen[1e-3, 1e-5]
+    assert not said
+    assert power > 0.7

@@ -146,3 +146,16 @@ def test_more_steps_than_the_scheduler_has_are_refused():
     scheduler = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=STEPS)
     with pytest.raises(RefusedError, match="The scheduler stops after 6"):
         probe(optimizer, scheduler=scheduler, steps=STEPS + 5)
+
+
+@pytest.mark.parametrize("every", ["epoch", None])
+def test_an_epoch_has_the_length_that_is_given(every):
+    """SWALR(anneal_epochs) steps per epoch: a probe, which knows no data, asks how many
+    steps that is, by its own argument."""
+    sgd = torch.optim.SGD([torch.nn.Parameter(torch.ones(3))], lr=0.1, weight_decay=0.1)
+    scheduler = torch.optim.swa_utils.SWALR(sgd, swa_lr=0.01, anneal_epochs=5)
+    with pytest.raises(RefusedError, match="every=391") as refused:
+        probe(sgd, scheduler=scheduler, steps=1000, every=every)
+    assert "--" not in str(refused.value)
+    (group,) = probe(sgd, scheduler=scheduler, steps=1000, every=100).groups
+    assert group.scheduler_every == 100

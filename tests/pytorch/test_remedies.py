@@ -5,8 +5,9 @@ import re
 import pytest
 import torch
 from pytorch.planted_faults import FAULTS
-from pytorch.planted_groups import PROGRAMS
+from pytorch.planted_groups import PROGRAMS, RUN
 from pytorch.planted_programs import Program
+from torch import nn
 
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.checks.group import optimizers_of
@@ -37,14 +38,21 @@ BROUGHT = {
 }
 
 
-def found_in(program):
+def audited(program):
     return audit(
         program.model,
         program.optimizer,
         scheduler=program.scheduler,
         run=program.run,
         example=program.example,
-    ).findings
+    )
+
+
+def found_in(program):
+    """Return the findings, each with the line that it has where it is the only one."""
+    there = audited(program)
+    codes = dict.fromkeys(found.code for found in there.findings)
+    return [found for code in codes for found in there.selected([code]).findings]
 
 
 def pasted(line, program):
@@ -141,3 +149,79 @@ def test_every_line_mends_its_finding_and_moves_nothing_else(build):
         if same or new or out:
             wrong.append((finding.code, finding.line, same, new, out))
     assert wrong == []
+
+
+def all_pasted(program):
+    """Run all lines of a report in their order, as its reader would."""
+    lines = dict.fromkeys(found.line for found in audited(program).findings)
+    for line in filter(None, lines):
+        program = pasted(line, program)
+    return program
+
+
+def decay_of(program):
+    return {
+        name: there["weight_decay"] for name, (there, *_) in options(program).items()
+    }
+
+
+BY_LAYER = [1e-3 * 0.6 ** (7 - depth) for depth in range(8)]
+
+
+def two_lrs():
+    """Two layers whose decays and lrs differ; their biases decay."""
+    net = nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 10))
+    groups = [
+        {"params": net[0].parameters(), "lr": 1e-4},
+        {"params": net[1].parameters(), "weight_decay": 1e-3},
+    ]
+    optimizer = torch.optim.Adam(groups, lr=1e-3, weight_decay=1e-4)
+    return Program(net, optimizer, run=RUN)
+
+
+def eight_layers(kind=torch.optim.AdamW):
+    """An lr that falls by layers; the biases decay."""
+    net = nn.Sequential(*[nn.Linear(8, 8) for _ in BY_LAYER])
+    groups = [
+        {"params": layer.parameters(), "lr": lr}
+        for layer, lr in zip(net, BY_LAYER, strict=True)
+    ]
+    return Program(net, kind(groups, lr=1e-3, weight_decay=0.05), run=RUN)
+
+
+def eight_layers_of_adam():
+    """The same under the coupled decay of Adam."""
+    return eight_layers(torch.optim.Adam)
+
+
+SEVERAL = BUILDERS | {
+    build.__name__: build for build in (two_lrs, eight_layers, eight_layers_of_adam)
+}
+
+
+@pytest.mark.parametrize("build", SEVERAL.values(), ids=SEVERAL)
+def test_all_lines_in_their_order_do_what_each_asks(build):
+    """A decay that one line sets is there at the end, and no other one is moved."""
+    program = build()
+    start, asked = decay_of(program), {}
+    for finding in audited(program).findings:
+        if finding.line and HELD not in finding.line:
+            for name, number in decay_of(pasted(finding.line, build())).items():
+                if number != start.get(name):
+                    asked.setdefault(name, set()).add(number)
+    if any(HELD in finding.line for finding in audited(build()).findings):
+        return  # a controller takes all numbers over
+    end = decay_of(all_pasted(build()))
+    for name, number in end.items():
+        # Biases and gains stop to decay, whatever number their group gets.
+        wanted = asked.get(name) or {start[name]}
+        assert number in ({"0.0"} if "0.0" in wanted else wanted), name
+
+
+def test_a_line_behind_a_split_says_to_audit_again():
+    """Its place counts the groups from before; alone it has its own line."""
+    there = audited(eight_layers())
+    (first, *_), last = there.findings, there.findings[-1]
+    assert (first.code, last.code, last.line) == ("DW001", "DW014", "")
+    assert "Audit again once the line under DW001 has run" in last.remedy
+    assert "param_groups[7]" in there.selected(["DW014"]).findings[0].line

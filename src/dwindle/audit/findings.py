@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from dwindle.audit.codes import CODES, SEVERITIES, Severity, codes_of
+from dwindle.audit.pasting import in_order
 from dwindle.decay.run import Run
 
 _CHANGES = codes_of(["DW03"])
@@ -122,7 +123,8 @@ class Audit:
     Args:
         target: What was audited, as it was named.
         optimizer: Class, knob or option that steps; None where it is not known.
-        findings: All that was found; shown worst first.
+        findings: All that was found; shown worst first. A line that would hit other
+            groups once those before it have run is left out, and the remedy says so.
         table: The param groups.
         facts: What was understood of the run, name by name, in words.
         unchecked: Sentences that say what could not be checked, and what is missing.
@@ -143,10 +145,13 @@ class Audit:
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     unchecked: tuple[str, ...] = ()
     in_both: tuple[str, ...] = ()
+    # Each with the line that is right if it is the only one that runs.
+    _alone: tuple[Finding, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        worst_first = sorted(self.findings, key=_rank)
-        object.__setattr__(self, "findings", tuple(worst_first))
+        worst_first = tuple(sorted(self.findings, key=_rank))
+        object.__setattr__(self, "_alone", worst_first)
+        object.__setattr__(self, "findings", tuple(in_order(worst_first)))
 
     @property
     def exit_code(self) -> int:
@@ -173,7 +178,7 @@ class Audit:
 
         """
         wanted = (codes_of(select) or frozenset(CODES)) - codes_of(ignore)
-        kept = tuple(found for found in self.findings if found.code in wanted)
+        kept = tuple(found for found in self._alone if found.code in wanted)
         return replace(
             self,
             findings=kept,

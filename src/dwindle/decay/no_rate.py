@@ -71,9 +71,9 @@ NO_RATE: Mapping[str, NoRate] = MappingProxyType(
             title="coupled adaptive",
             formula="g = gradient + λ·w; w ← w − η·m(g)/√v(g)",
             why="{name} adds its decay to the gradient and divides the sum by the "
-            "gradient's own size. A weight with zero gradient then loses {at_zero}, "
-            "and any other loses what its gradients allow: the number sets no fraction "
-            "per step and no half-life.",
+            "gradient's own size. A weight with zero gradient then loses {at_zero} "
+            "(as long as its penalty is far above eps), and any other loses what its "
+            "gradients allow: the number sets no fraction per step and no half-life.",
             instead=_DECOUPLED,
             at_zero="nearly as much whatever the number",
         ),

@@ -7,6 +7,7 @@ from typing import Any
 from torch import nn
 
 from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.pasting import regroups
 from dwindle.audit.run_facts import facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
@@ -22,6 +23,7 @@ from dwindle.pytorch.checks.normalized import (
 )
 from dwindle.pytorch.checks.rates import Rate
 from dwindle.pytorch.checks.table import CHECKS
+from dwindle.pytorch.copying.copies import tensors_kept
 from dwindle.pytorch.grouping.number_checks import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.probing.pace import Every
@@ -54,6 +56,11 @@ _HELD = (
 _FROZEN = (
     "All parameters of group {} are frozen (requires_grad=False): no step moves or "
     "decays them."
+)
+_UNWRAP = (
+    "The optimizer keeps lists of its own beside its groups, which another grouping "
+    "would no longer fit: split the groups before wrapping. Build the inner optimizer "
+    "with decay_groups(model, weight_decay=...), and the wrapper around that."
 )
 _OTHER_LR = (
     "The lr that was given was not used: the optimizer or its scheduler has one."
@@ -145,8 +152,11 @@ def audit(  # noqa: PLR0913 the parts of a program
 
 def findings_of(facts: Facts) -> Iterator[Finding]:
     """Yield what all checks find in the facts of a program."""
+    listing = {group.called for group in facts.groups if tensors_kept(group.optimizer)}
     for check in CHECKS:
-        yield from check.find(facts)
+        for found in check.find(facts):
+            breaks = listing and regroups(found.line)
+            yield replace(found, remedy=_UNWRAP, line="") if breaks else found
 
 
 def _normalized(model: nn.Module, example: object | None) -> Iterator[Normalized]:

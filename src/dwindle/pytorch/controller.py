@@ -12,6 +12,7 @@ from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
+from dwindle.pytorch.grouping.number_checks import check_batch_size
 from dwindle.pytorch.holding.adoption import MARKER, put_back, scales_changed
 from dwindle.pytorch.holding.controller_looks import (
     Row,
@@ -177,6 +178,7 @@ class DecayController:
             steps=steps,
             tokens_per_example=tokens_per_example,
         )
+        check_batch_size(run.batch_size)
         self._target = Target.of(half_life, penalty, schedule=schedule, run=run)
         self._begun_with = batch_size
         self._half_life_begun_with = self._target.as_dict()["half_life"]
@@ -290,7 +292,9 @@ class DecayController:
     @batch_size.setter
     def batch_size(self, batch_size: int) -> None:
         """Let steps have so many examples from now on; the half-life stays."""
-        self._target = self._target.with_batch_size(batch_size)
+        target = self._target.with_batch_size(batch_size)
+        check_batch_size(target.run.batch_size)
+        self._target = target
         self._peak_watch.steps = self._length()
         self._rate_anew([plan.lr_peak for plan in self._hold.plans])
 

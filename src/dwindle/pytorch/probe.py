@@ -7,6 +7,7 @@ nor its documentation, and it is left as it was.
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
+from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, checked
 from dwindle.pytorch.probing import probe_table
 from dwindle.pytorch.probing.follower import Follower
@@ -18,6 +19,10 @@ from dwindle.pytorch.probing.scheduled import with_run
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
+
+
+# A probe knows of no data, so an epoch has a length only where it is given.
+_EVERY = "Give the steps of the optimizer between two of the scheduler: every=391."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,4 +126,9 @@ def _pace(
 ) -> int:
     if scheduler is None or not steps:
         return 1
-    return pace_of(Follower.of(mould, scheduler), steps=steps, every=every).every
+    try:
+        return pace_of(Follower.of(mould, scheduler), steps=steps, every=every).every
+    except RefusedError as error:
+        if "--scheduler-every" not in error.instead:
+            raise
+        raise RefusedError(error.asked, error.why, _EVERY) from error

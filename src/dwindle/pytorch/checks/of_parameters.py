@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 from torch import Tensor
+from torch.optim import LBFGS
 
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
@@ -257,23 +258,30 @@ def nothing_decays(facts: Facts) -> Iterator[Finding]:
         return
     if any(group.knob for group in facts.groups):
         return  # what does nothing has a check of its own
+    if facts.meant is not None and any(KNOB in group.options for group in moving):
+        return  # what was meant, and is not there, is DW040
     kinds = list(dict.fromkeys(class_path(group.optimizer) for group in moving))
+    one_group = any(isinstance(group.optimizer, LBFGS) for group in moving)
     yield Finding(
         code="DW021",
         where=", ".join(kinds),
         evidence=f"{KNOB} is 0 or absent in all of "
         f"{counted(len(facts.groups), 'group')}, and a weight with zero gradient stays "
         f"as it is.{_typed_elsewhere(moving)}",
-        remedy="If a decay was meant, choose how fast, on the data's clock:",
-        line="\n".join(filter(None, _held_instead(facts, moving))),
+        remedy=_ONE_GROUP
+        if one_group
+        else "If a decay was meant, choose how fast, on the data's clock:",
+        line=""
+        if one_group
+        else "\n".join(filter(None, (by_role(facts), held_instead(facts, moving)))),
     )
 
 
-def _held_instead(facts: Facts, moving: Sequence[Group]) -> Iterator[str]:
-    """Yield groups that say what decays, where they can, and a controller."""
-    if any(KNOB in group.options for group in moving):
-        yield by_role(facts)
-    yield held_instead(facts, moving)
+_ONE_GROUP = (
+    "If a decay was meant, add L2Penalty(model, strength) of dwindle.pytorch to the "
+    "loss: LBFGS takes one group of parameters, in which biases and gains would decay "
+    "as the weights do."
+)
 
 
 def _typed_elsewhere(groups: Iterable[Group]) -> str:

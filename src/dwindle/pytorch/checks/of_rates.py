@@ -25,6 +25,7 @@ from dwindle.pytorch.checks.remedies import (
     held_instead,
     set_knob,
     set_options,
+    sound_knob,
 )
 from dwindle.pytorch.checks.words import (
     class_path,
@@ -147,12 +148,12 @@ def _advice(found: Finding, facts: Facts, rates: Sequence[Rate]) -> tuple[str, s
 def _as_others(facts: Facts, rates: Sequence[Rate]) -> tuple[str, str] | None:
     """Return the number of the other groups, where it is many times that of these."""
     here = [rate.group for rate in rates]
-    others = [
-        group.knob
+    others = (
+        group
         for group in facts.groups
-        if group not in here and group.called == here[0].called and group.decays
-    ]
-    most = max(others, default=0.0)
+        if group not in here and group.called == here[0].called
+    )
+    most = sound_knob(facts, others) or 0.0
     if most < _MANY_TIMES * max(group.knob for group in here):
         return None
     remedy = f"Other groups have {KNOB} {number(most)}. If it was meant here, too:"
@@ -311,6 +312,7 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
         and group.is_free
         and group.knob
         and not group.probe.hidden
+        and not _is_doubled(facts, group)  # its second step is what DW005 tells of
         and same_decay(group) is None
     ]
     if groups:
@@ -320,6 +322,12 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
             evidence=f"{groups[0].probe.sentence} ({settings(groups)})",
             remedy="Sizes are not checked here; measure what a weight keeps.",
         )
+
+
+def _is_doubled(facts: Facts, group: Group) -> bool:
+    """Whether a parameter of a group is listed there twice, or in another group too."""
+    listed = [id(held.parameter) for each in facts.groups for held in each.held]
+    return any(listed.count(id(held.parameter)) > 1 for held in group.held)
 
 
 def stretched_by_layer(facts: Facts) -> Iterator[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group
-from dwindle.pytorch.checks.remedies import with_decay
+from dwindle.pytorch.checks.remedies import sound_knob, with_decay
 from dwindle.pytorch.checks.words import names, number, of_groups, settings, tensors
 from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.holding.adoption import MARKER
@@ -17,7 +17,7 @@ from dwindle.pytorch.parameters.roles import Held
 def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
     """DW040: weights do not decay while others do, or not by what was meant."""
     weights = _weights(facts)
-    if facts.meant is not None:
+    if facts.meant is not None and any(KNOB in group.options for group in facts.groups):
         yield from _otherwise(facts, weights, facts.meant)
         return
     # Groups of decay_groups are as somebody chose.
@@ -53,6 +53,12 @@ def _decays(facts: Facts, held: Held) -> bool:
     return any(group.decays for group in facts.groups_of(held))
 
 
+_NO_NUMBER = (
+    "If they were meant to decay as well, give them a weight_decay of their own: that "
+    "of the others has a finding itself."
+)
+
+
 def _beside_others(
     facts: Facts, weights: Sequence[Held], lost: Sequence[Held]
 ) -> Iterator[Finding]:
@@ -62,14 +68,14 @@ def _beside_others(
     told = f"{_share(lost, weights)} do not decay, of {tensors(lost)}"
     if is_all:
         told = f"No weight decays, of {tensors(lost)}"
-    knobs = [(group.numbers, group.knob) for group in decaying if group.is_free]
+    knob = sound_knob(facts, decaying)
     yield Finding(
         code="DW040",
         where=names(lost),
         evidence=f"{told}, in {of_groups(groups)} ({settings(groups)}). Others do, in "
         f"{of_groups(decaying)} ({settings(decaying)}).",
-        remedy="If they were meant to decay as well:",
-        line=with_decay(facts, lost, max(knobs)[1]) if knobs else "",
+        remedy=_NO_NUMBER if knob is None else "If they were meant to decay as well:",
+        line="" if knob is None else with_decay(facts, lost, knob),
         is_slight=not is_all,
     )
 

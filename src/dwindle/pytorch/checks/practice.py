@@ -20,7 +20,7 @@ from dwindle.pytorch.checks.rates import Rate
 _ATTENTION = "Attention"
 # A convolution whose patches do not overlap, as vision transformers begin with.
 _SMALLEST_PATCH = 4
-CONVOLUTIONAL = "convolutional network"
+CONVOLUTIONAL, RECURRENT = "convolutional network", "recurrent language model"
 
 
 def network_of(model: nn.Module) -> str | None:
@@ -40,10 +40,12 @@ def network_of(model: nn.Module) -> str | None:
         if not attends:
             return CONVOLUTIONAL
         return "vision transformer" if any(map(_is_patching, convolutions)) else None
-    if not embeds or convolutions:
+    if convolutions:
         return None
     if any(isinstance(each, nn.RNNBase) for each in modules):
-        return "recurrent language model"
+        return RECURRENT
+    if not embeds:
+        return None
     return "language model" if attends else None
 
 
@@ -89,6 +91,9 @@ def _leaves_nearly_all(told: Explanation | None) -> bool:
 
 
 def _is_like_a_resnet(group: Group, network: str | None, run: Run) -> bool:
+    # Recurrent networks are seldom trained on from others, and at any lr.
+    if network == RECURRENT and group.is_sgd:
+        return True
     alike = recipes_like("coupled-sgd", network)
     return group.is_sgd and is_a_training(group.run(run), alike)
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group
+from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.checks.words import class_path, number
 from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.holding.adoption import MARKER
@@ -258,8 +258,10 @@ def _typed_options(optimizer: Optimizer, group: Group) -> str | None:
     """Return the options that somebody typed: those that are not the class's own."""
     signature = inspect.signature(type(optimizer).__init__).parameters
     typed = optimizer.defaults | dict(group.options)
-    if not isinstance(typed.get("lr"), Tensor):
-        typed["lr"] = group.lr
+    # What was typed, not what the lr is by now, nor the peak: both are the scheduler's.
+    typed["lr"] = typed.get("initial_lr", typed["lr"])
+    if not isinstance(typed["lr"], Tensor):
+        typed["lr"] = number_of(typed["lr"]) or group.lr
     shown = {
         name: _plainly(typed[name])
         for name in optimizer.defaults
@@ -283,6 +285,24 @@ def _plainly(value: Any) -> str | None:  # an option of any type
 
 def _differs(value: object, default: object) -> bool:
     return repr(value) != repr(default) and value is not None
+
+
+def sound_knob(facts: Facts, groups: Iterable[Group]) -> float | None:
+    """Return the number of the largest of some groups that is no finding itself."""
+    faulty = {
+        rate.group.number
+        for rate in facts.rates
+        if any(
+            found.code in _OF_NUMBERS and found.severity != "note"
+            for found in rate.judged.findings
+        )
+    }
+    sound = [
+        (group.numbers, group.knob)
+        for group in groups
+        if group.decays and group.is_free and group.number not in faulty
+    ]
+    return max(sound)[1] if sound else None
 
 
 def with_decay(facts: Facts, held: Collection[Held], knob: float) -> str:
@@ -321,8 +341,8 @@ def with_the_lost(facts: Facts, lost: Sequence[Held]) -> str:
     home = _home(facts, lost)
     if home is None:
         return ""
-    knobs = {group.numbers: group.knob for group in home if group.decays}
-    number_of_now = f", weight_decay={number(knobs[max(knobs)])}" if knobs else ""
+    knob = sound_knob(facts, home)
+    number_of_now = "" if knob is None else f", weight_decay={number(knob)}"
     called = home[0].called
     each = "for each in optimizers " if called != "optimizer" else ""
     groups = f"{'each' if each else called}.param_groups"

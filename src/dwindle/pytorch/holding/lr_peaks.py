@@ -1,7 +1,9 @@
 """The largest lr of a run, per group: given, or read from optimizer and scheduler."""
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from copy import deepcopy
+from numbers import Real
 from typing import Any
 
 from torch.optim import Optimizer, lr_scheduler
@@ -50,19 +52,30 @@ _PEAKS_AT_BASE: Mapping[type, Callable[[Any], bool]] = {
 }
 
 
-def peaks_given(lr_peak: LrPeak, count: int) -> list[float | None]:
+def peaks_given(lr_peak: object, count: int) -> list[float | None]:
     """Return one peak per group, as the user gave it; None where it is to be read.
 
     Raises:
-        RangeError: If there are as many as no optimizer has groups here.
+        RangeError: If there are as many as no optimizer has groups here, or one is no
+            finite number above 0.
 
     """
-    if lr_peak is None or isinstance(lr_peak, float | int):
-        return [None if lr_peak is None else float(lr_peak)] * count
-    if len(lr_peak) != count:
-        must = f"one number, or one for each of the {count} param groups"
-        raise RangeError("lr_peak", list(lr_peak), must)
-    return [float(peak) for peak in lr_peak]
+    if lr_peak is None:
+        return [None] * count
+    must = f"one number, or one for each of the {count} param groups"
+    if isinstance(lr_peak, Sequence) and not isinstance(lr_peak, str):
+        if len(lr_peak) != count:
+            raise RangeError("lr_peak", lr_peak, must)
+        return [_peak(each, must) for each in lr_peak]
+    return [_peak(lr_peak, must)] * count
+
+
+def _peak(given: object, must: str) -> float:
+    is_number = isinstance(given, Real) and not isinstance(given, bool)
+    if not is_number or not 0 < float(given) < math.inf:  # type: ignore[arg-type]  # checked above
+        remedy = "Write the largest lr of the run, such as lr_peak=1e-3."
+        raise RangeError("lr_peak", repr(given), f"{must}, finite and above 0", remedy)
+    return float(given)  # type: ignore[arg-type]  # as above
 
 
 def peaks_read(

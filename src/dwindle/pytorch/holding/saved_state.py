@@ -5,7 +5,7 @@ from typing import Any
 
 from torch.optim import Optimizer
 
-from dwindle.errors import CheckpointError
+from dwindle.errors import CheckpointError, RangeError
 from dwindle.pytorch.holding.hold import Hold
 
 # Version 1: the first. Plain numbers, texts and lists only: torch.load reads them with
@@ -32,13 +32,18 @@ def saved(hold: Hold) -> dict[str, Any]:
     }
 
 
-def check_belongs(state: Mapping[str, Any], optimizer: Optimizer) -> None:
+def check_belongs(state: object, optimizer: Optimizer) -> None:
     """Refuse the state of another optimizer, or of parameters in another order.
 
     Raises:
         CheckpointError: With what differs.
 
     """
+    if not isinstance(state, Mapping):
+        remedy = (
+            "Write load_state_dict(checkpoint[...]), of what state_dict() returned."
+        )
+        raise RangeError("state", repr(state), "a dict of a controller", remedy)
     here = _identity(optimizer)
     for name, what in _WHAT.items():
         if state.get(name) != here[name]:

@@ -1,7 +1,7 @@
 """Penalties that are in use, and optimizers that decay the same weights again."""
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -10,7 +10,7 @@ from torch import nn
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_pre_hook
 
-from dwindle.errors import DoubleDecayWarning
+from dwindle.errors import DoubleDecayWarning, RefusedError
 from dwindle.pytorch.copying.toy import unwrapped
 from dwindle.pytorch.holding.adoption import MARKER, knob_of
 from dwindle.pytorch.holding.hold import is_held
@@ -46,11 +46,20 @@ def penalties_of(parameters: Iterable[nn.Parameter]) -> tuple[Penalizing, ...]:
 
     """
     ids = {id(parameter) for parameter in parameters}
-    return tuple(
-        penalty
-        for penalty in ACTIVE_PENALTIES
-        if any(id(each) in ids for each in penalty.parameters.values())
-    )
+    return tuple(penalty for penalty in ACTIVE_PENALTIES if _are_among(ids, penalty))
+
+
+def _are_among(ids: Collection[int], penalty: Penalizing) -> bool | None:
+    """Whether any weight of a penalty is among some; None where it cannot tell yet.
+
+    A lazy layer that came into its model has no shape before it first runs. That is for
+    the caller of the penalty to hear, not for whoever trains another model.
+    """
+    try:
+        weights = penalty.parameters.values()
+    except RefusedError:
+        return None
+    return any(id(each) in ids for each in weights)
 
 
 def watch(penalty: Penalizing) -> None:
@@ -108,12 +117,15 @@ def _at_a_step(
     for penalty, met in tuple(_WAITING.items()):
         if optimizer in met or not penalty.is_on:
             continue
+        shares = _shares(penalty, optimizer)
+        if shares is None:
+            continue
         met.add(optimizer)
-        if _shares(penalty, optimizer):
+        if shares:
             del _WAITING[penalty]
             warn_if_decayed(penalty, optimizer, stacklevel=3)
 
 
-def _shares(penalty: Penalizing, optimizer: Optimizer) -> bool:
+def _shares(penalty: Penalizing, optimizer: Optimizer) -> bool | None:
     ids = {id(each) for group in optimizer.param_groups for each in group["params"]}
-    return any(id(each) in ids for each in penalty.parameters.values())
+    return _are_among(ids, penalty)

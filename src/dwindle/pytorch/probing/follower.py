@@ -13,6 +13,7 @@ from typing import Any
 
 from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import SWALR
 
 from dwindle.decay.legs import Leg, merged
 from dwindle.errors import RefusedError
@@ -121,6 +122,9 @@ class Follower:
             groups=groups,
             step=lambda _: there.step(),
             jump=_jumping(there),
+            in_epochs=True
+            if isinstance(inner, SWALR)
+            else None,  # it has anneal_epochs
         )
 
     def legs(

@@ -7,6 +7,8 @@ from dwindle.pytorch.probing.trials import LONG
 
 _UNDRIVEN = "a weight that nothing pulls at"
 _MANY, _TOO_MANY = 1e3, 1e7
+# Above this power of the knob, turning it changes a step by a third or more.
+_FELT = 0.5
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
 
 
@@ -127,6 +129,9 @@ def _of_knob(seen: Measured) -> Iterator[str]:
 def _of_other_knob(seen: Measured, knob: str) -> Iterator[str]:
     if seen.knob_power == 0:
         yield f"{knob} nearly cancels: turning it changes next to nothing."
+    elif seen.per_lr is None and (seen.knob_power or 0.0) > _FELT:
+        less = f"{100 * (1 - 0.5 ** (seen.knob_power or 0.0)):.0f}%"
+        yield f"Half this {knob} takes {less} less: its size matters."
     elif seen.lr_power == 0:
         yield f"{knob} is taken off as it is: the lr has no say."
     elif seen.lr_power is not None and seen.per_lr is not None:

@@ -18,6 +18,7 @@ from dwindle.pytorch.probing.group_options import (
     Options,
     knob_of,
     lr_of,
+    number_of,
     other_momenta,
     set_option,
     suspects,
@@ -146,6 +147,7 @@ class Trials:
         """Turn the knob of every group, one way after the other."""
         told, off = self._told(), self._told(knob=0.0)
         half_lr, half_knob = self._told(lr=0.5), self._told(knob=0.5)
+        own = self._powers_of_own_numbers()
         decouples, driven, penalty = self._decouple(), self._driven(), self._penalty()
         return [
             Turned(
@@ -155,7 +157,7 @@ class Trials:
                 driven=driven[at],
                 is_penalty=penalty[at],
                 lr_power=_power(told[at], half_lr[at]),
-                knob_power=_power(told[at], half_knob[at], off[at].rate),
+                knob_power=_own(_power(told[at], half_knob[at], off[at].rate), own[at]),
                 per_lr=self._per_lr(at, told[at], off[at]),
             )
             for at in range(len(self.knobs))
@@ -165,6 +167,31 @@ class Trials:
         if seen.told.first is None or self.knobs[at] is None:
             return None
         return (seen.rate - off.rate) / (self.lrs[at] * self._numbers[at])
+
+    def _powers_of_own_numbers(self) -> list[float | None]:
+        """Return how a step follows the knob at the number that the group has.
+
+        The number of a trial is far larger: beside it an eps hardly counts, which may
+        be more than the whole decay of a small one.
+        """
+        numbers = [
+            0.0 if name is None else number_of(each[name]) or 0.0
+            for name, each in zip(self.knobs, self._options, strict=True)
+        ]
+
+        def seen(part: float) -> list[_Seen]:
+            walks = self._walks(
+                LONG,
+                lambda _, at: self._at_own(at, part * numbers[at]),
+            )
+            pairs = zip(walks, self.mains, strict=True)
+            return [_Seen.of(group[main], self.eps) for group, main in pairs]
+
+        off, whole, half = (seen(part) for part in (0.0, 1.0, 0.5))
+        return [
+            _power(whole[at], half[at], off[at].rate) if number else None
+            for at, number in enumerate(numbers)
+        ]
 
     def _told(self, *, lr: float = 1.0, knob: float = 1.0) -> list["_Seen"]:
         walks = self._walks(LONG, lambda _, at: self._set_to(at, lr, knob))
@@ -245,6 +272,10 @@ class Trials:
         turned = {} if name is None else {name: self._numbers[at] * knob}
         return {"lr": self.lrs[at] * lr} | turned
 
+    def _at_own(self, at: int, number: float) -> Options:
+        name = self.knobs[at]
+        return {"lr": self.lrs[at]} | ({} if name is None else {name: number})
+
     def _walks(
         self,
         steps: int,
@@ -303,6 +334,11 @@ def _power(whole: _Seen, half: _Seen, hidden: float = 0.0) -> float | None:
     # Amounts of adaptive steps are late ones, when they still change a little.
     near = _ROUND if whole.told.first is not None else _ROUGHLY_ROUND
     return float(round(power)) if abs(power - round(power)) < near else power
+
+
+def _own(power: float | None, of_own: float | None) -> float | None:
+    """Return a power that is 0 only where it is so at the group's own number too."""
+    return power if power != 0 or of_own is None else of_own
 
 
 def _once_at(moment: int) -> Callable[[int], float]:
