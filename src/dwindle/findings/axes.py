@@ -75,7 +75,8 @@ def measure_axis(
 
 def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
-    if slope is not None and course_within(slope.low, slope.high) != "unknown":
+    telling = sum(cell.tells and cell.findings.value > 0 for cell in cells)
+    if slope and course_within(slope.low, slope.high, cells=telling) != "unknown":
         return ""
     if any(cell.optimum is not None and cell.optimum.coarse for cell in cells):
         return "a finer grid: the λ around the best one a third of a decade apart"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dwindle.findings import words
 from dwindle.findings.model import CellFindings, CurvePoint
 from dwindle.stats.curve import Curve, curve_from_losses
 from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
@@ -35,7 +36,7 @@ class Cell:
     @property
     def tells(self) -> bool:
         """Whether the optimum may enter a slope or serve as an anchor."""
-        return self.findings.matters == "yes" and self.findings.optimum is not None
+        return words.tells(self.findings)
 
     @property
     def silent_because(self) -> str:

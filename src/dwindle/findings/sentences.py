@@ -48,11 +48,13 @@ def course_of(axis: AxisFindings) -> Course:
     """Return which way the best λ goes along an axis, or that nobody can tell.
 
     ``still`` needs an interval that holds 0 and excludes a square root in both
-    directions; a wide interval around 0 is no evidence that nothing happens.
+    directions; a wide interval around 0 is no evidence that nothing happens. Two cells
+    do not check the power law itself, so theirs must be half as wide.
     """
     if axis.exponent is None or axis.low is None or axis.high is None:
         return "unknown"
-    return course_within(axis.low, axis.high)
+    telling = [cell for cell in axis.cells if words.tells(cell) and cell.value > 0]
+    return course_within(axis.low, axis.high, cells=len(telling))
 
 
 def _about_size(study: Findings, normalized: Sequence[Findings]) -> str:
