@@ -16,6 +16,10 @@ from dwindle.stats.reading import read_losses
 from dwindle.stats.student import mean_interval
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 
+# Networks at chance are filled in from their seed and their λ; where more than this
+# share of a cell is, means at different λ are means of different survivors.
+MOST_AT_CHANCE = 0.1
+
 Rows = Iterable[tuple[Trial, Outcome]]
 # λ -> seed -> outcome
 Trainings = Mapping[float, Mapping[int, Outcome]]
@@ -49,6 +53,8 @@ class Cell:
             return "decay does not matter there"
         if self.findings.matters == "cannot tell":
             return f"whether decay matters there cannot be told ({self.findings.why})"
+        if self.findings.optimum is not None:
+            return "the interval of its best λ reaches beyond both ends of the grid"
         return f"its best λ lies at the {self.findings.at_edge} edge of the grid"
 
 
@@ -94,7 +100,7 @@ def measure_cell(
     # draws of different cells are independent.
     name = repr(sorted(scale.items())).encode()
     optimum = measure_optimum(curve, generator_seed=zlib.crc32(name))
-    verdict = judge_whether_decay_matters(curve)
+    verdict = _of_enough_networks(judge_whether_decay_matters(curve), curve)
     findings = _filled(blank, curve, optimum, verdict)
     failed = len(_failed_seeds(trainings) - set(curve.seeds))
     if failed:
@@ -106,6 +112,13 @@ def measure_cell(
         curve=curve,
         optimum=optimum,
     )
+
+
+def _of_enough_networks(verdict: MattersVerdict, curve: Curve) -> MattersVerdict:
+    if curve.left_out <= MOST_AT_CHANCE * curve.losses.size:
+        return verdict
+    why = "too many networks stayed at chance to compare one λ with another"
+    return replace(verdict, matters="cannot tell", why=why, seeds_needed=None)
 
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:

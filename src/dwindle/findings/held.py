@@ -210,6 +210,8 @@ def _cost(predicted: Sequence[float | None], ground: Ground) -> _Cost:
     for log_decay, cell in zip(predicted, ground.cells, strict=True):
         if log_decay is None or cell is ground.anchor or cell.curve is None:
             continue
+        if cell.findings.matters == "cannot tell":
+            continue  # the noise hides where its best λ is, and so what a rule loses
         reading = read_losses(cell.curve, log_decay)
         judged.append(Judged(curve=cell.curve, values=reading.values))
         beyond += reading.beyond

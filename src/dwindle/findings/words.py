@@ -107,8 +107,9 @@ def measured(axis: AxisFindings) -> str:
 
 
 def tells(cell: CellFindings) -> bool:
-    """Return whether a cell's optimum may enter a slope: it matters, and has limits."""
-    return cell.matters == "yes" and cell.optimum is not None
+    """Return whether a cell's optimum may enter a slope: decay matters there, and it has a limit."""
+    limited = cell.low is not None or cell.high is not None
+    return cell.matters == "yes" and cell.optimum is not None and limited
 
 
 def unresolved(axis: AxisFindings) -> str:
