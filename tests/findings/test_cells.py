@@ -192,7 +192,7 @@ def test_a_cell_of_survivors_cannot_tell():
         found[decay][position % 5] = DEAD
     cell = measured(found)
     assert cell.findings.matters == "cannot tell"
-    assert cell.findings.why.startswith("too many networks stayed at chance")
+    assert cell.findings.why.startswith("too many networks are at chance")
     assert not cell.tells
 
 

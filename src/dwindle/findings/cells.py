@@ -9,6 +9,7 @@ import numpy as np
 
 from dwindle.findings import words
 from dwindle.findings.model import CellFindings, CurvePoint
+from dwindle.findings.reach import idle_up_to, is_lost, undecayed
 from dwindle.stats.curve import Curve, curve_from_losses
 from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
 from dwindle.stats.optimum import Optimum, measure_optimum
@@ -43,6 +44,13 @@ class Cell:
         return words.tells(self.findings)
 
     @property
+    def is_of_few(self) -> bool:
+        """Whether so many networks stayed at chance that each λ has other seeds."""
+        if self.curve is None:
+            return False
+        return self.curve.left_out > MOST_AT_CHANCE * self.curve.losses.size
+
+    @property
     def silent_because(self) -> str:
         """Why the cell may not enter a slope, in a few words; empty if it may."""
         if self.tells:
@@ -50,7 +58,9 @@ class Cell:
         if self.curve is None:
             return self.findings.why
         if self.findings.matters == "no":
-            return "decay does not matter there"
+            top = idle_up_to(self.findings)
+            reach = f" up to {words.decay(top)}, where the grid ends" if top else ""
+            return f"decay does not matter there{reach}"
         if self.findings.matters == "cannot tell":
             return f"whether decay matters there cannot be told ({self.findings.why})"
         if self.findings.optimum is not None:
@@ -100,25 +110,22 @@ def measure_cell(
     # draws of different cells are independent.
     name = repr(sorted(scale.items())).encode()
     optimum = measure_optimum(curve, generator_seed=zlib.crc32(name))
-    verdict = _of_enough_networks(judge_whether_decay_matters(curve), curve)
+    verdict = judge_whether_decay_matters(curve)
     findings = _filled(blank, curve, optimum, verdict)
     failed = len(_failed_seeds(trainings) - set(curve.seeds))
     if failed:
         left_out = f"{failed} seed{'s' if failed > 1 else ''} with failed trainings"
         findings = replace(findings, why=f"{findings.why}; {left_out} left out")
-    return Cell(
-        findings=findings,
-        coefficient=coefficient,
-        curve=curve,
-        optimum=optimum,
+    cell = Cell(
+        findings=findings, coefficient=coefficient, curve=curve, optimum=optimum
     )
-
-
-def _of_enough_networks(verdict: MattersVerdict, curve: Curve) -> MattersVerdict:
-    if curve.left_out <= MOST_AT_CHANCE * curve.losses.size:
-        return verdict
-    why = "too many networks stayed at chance to compare one λ with another"
-    return replace(verdict, matters="cannot tell", why=why, seeds_needed=None)
+    if not cell.is_of_few:
+        return cell
+    why = (
+        f"too many networks are at chance to compare one λ with another; {findings.why}"
+    )
+    unclear = replace(findings, matters="cannot tell", why=why, seeds_needed=None)
+    return replace(cell, findings=unclear)
 
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:
@@ -195,6 +202,7 @@ def _mean(values: list[float | None]) -> float | None:
 def _blank(
     value: float, scale: Mapping[str, float], points: tuple[CurvePoint, ...]
 ) -> CellFindings:
+    without = undecayed(points)
     return CellFindings(
         value=value,
         scale=dict(scale),
@@ -205,7 +213,7 @@ def _blank(
         why=_why_no_curve(points),
         at_edge=None,
         loss_at_optimum=None,
-        loss_without_decay=None,
+        loss_without_decay=without.mean if without else None,
         gain=None,
         gain_low=None,
         gain_high=None,
@@ -214,9 +222,16 @@ def _blank(
 
 
 def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
+    decayed = [point for point in points if point.weight_decay > 0]
+    if undecayed(points) and decayed and all(map(is_lost, decayed)):
+        how = [
+            *(["diverged"] if any(point.diverged for point in decayed) else []),
+            *(["stayed at chance"] if any(p.untrained for p in decayed) else []),
+        ]
+        return f"without decay these train, and every λ > 0 {' or '.join(how)}"
     if any(point.diverged for point in points):
         return "no λ has a finite loss from every seed"
-    tried = [point for point in points if point.weight_decay > 0 and point.n]
+    tried = [point for point in decayed if point.n]
     if tried and all(2 * point.untrained >= point.n for point in tried):
         return "at every λ half of the networks or more stay at chance"
     return "no λ has a loss from every seed"

@@ -107,7 +107,7 @@ def measured(axis: AxisFindings) -> str:
 
 
 def tells(cell: CellFindings) -> bool:
-    """Return whether a cell's optimum may enter a slope: decay matters there, and it has a limit."""
+    """Return whether decay matters in a cell and its best λ has a limit, for slopes."""
     limited = cell.low is not None or cell.high is not None
     return cell.matters == "yes" and cell.optimum is not None and limited
 
