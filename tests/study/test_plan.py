@@ -299,6 +299,21 @@ def test_a_problem_without_hidden_layers_has_no_width():
         raise found["axes.dataset_size"]
 
 
+def test_widths_without_hidden_layers_are_refused():
+    """At depth 0 every width is the same network, trained again and again."""
+    spec = changed(
+        base=replace(BASE, depth=0), axes=(AxisSpec(axis="width", values=(8, 16)),)
+    )
+    ((key, fault),) = problem_faults(spec, DIGITS)
+    assert key == "axes.width"
+    with pytest.raises(RangeError, match=r"\[8, 16\], all of one network.*depth = 1"):
+        raise fault
+    (fault,) = dict(problem_faults(spec, problem("digits-logistic"))).values()
+    assert isinstance(fault, UnknownNameError)
+    deep = changed(axes=(AxisSpec(axis="depth", values=(0, 1)),))
+    assert list(problem_faults(deep, DIGITS)) == []
+
+
 def test_what_would_change_nothing_is_refused():
     """A last lr that nothing leads to, and lengths of run that are one number of steps.
 

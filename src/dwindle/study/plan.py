@@ -88,6 +88,13 @@ def _idle_faults(spec: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
         remedy = 'Leave it out, or write schedule = "cosine".'
         fault = RangeError("final_lr", optimizer.final_lr, must, remedy)
         yield "optimizer.final_lr", fault
+    for axis in (axis for axis in spec.axes if axis.axis == "width"):
+        bare = [value for value, scale in axis.cells(spec.base) if not scale.depth]
+        if len(bare) > 1:
+            got = f"{bare}, all of one network without hidden layers"
+            remedy = "Write depth = 1 or more in [base], or leave this axis out."
+            must = "those of networks with hidden layers"
+            yield "axes.width", RangeError("values of width", got, must, remedy)
     for axis in (axis for axis in spec.axes if axis.axis == "epochs"):
         by_steps: dict[int, list[float]] = {}
         for value, scale in axis.cells(spec.base):
