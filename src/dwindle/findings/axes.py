@@ -94,7 +94,7 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     if needed and max(needed) > MOST_SEEDS:
         parts = [f"more than {MOST_SEEDS:,} seeds"]
     parts += [*_trained_networks(cells), *_wider_grids(cells)]
-    if slope is None and len(cells) < CELLS_FOR_A_LAW:
+    if len(cells) < CELLS_FOR_A_LAW:
         parts.append("three values or more")
     elif slope is not None and not slope.seeds_decide:
         parts.append("more values over a wider range, as no power law fits these well")
@@ -108,7 +108,8 @@ def _seeds_for(slope: Slope, seeds: int) -> int:
     the distance from 0, or leave less than a square root around 0.
     """
     half = (slope.high - slope.low) / 2
-    wanted = max(abs(slope.exponent), WEAKEST_POWER - abs(slope.exponent))
+    weakest = WEAKEST_POWER if slope.law_checked else WEAKEST_POWER / 2
+    wanted = max(abs(slope.exponent), weakest - abs(slope.exponent))
     return max(seeds + 1, math.ceil(seeds * (half / wanted) ** 2))
 
 

@@ -91,7 +91,8 @@ def _idle_faults(spec: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
     for axis in (axis for axis in spec.axes if axis.axis == "width"):
         bare = [value for value, scale in axis.cells(spec.base) if not scale.depth]
         if len(bare) > 1:
-            got = f"{bare}, all of one network without hidden layers"
+            named = ", ".join(f"{value:g}" for value in bare)
+            got = f"[{named}], all of one network without hidden layers"
             remedy = "Write depth = 1 or more in [base], or leave this axis out."
             must = "those of networks with hidden layers"
             yield "axes.width", RangeError("values of width", got, must, remedy)
