@@ -200,8 +200,7 @@ def test_the_title_is_the_finding_of_the_verdict() -> None:
     assert titled(exponent=1.6, low=0.04, high=2.8).count("rises with width") == 2
     assert titled(exponent=0.1, low=-0.1, high=0.2).count("not move with width") == 2
     open_ = titled(exponent=-0.9, low=-2.0, high=0.26)
-    assert "moves with width is open." in open_
-    assert "moves with width, these runs cannot tell" in open_
+    assert open_.count("moves with width is open") == 2
 
 
 def test_the_title_sells_no_rule_that_the_table_refuses() -> None:

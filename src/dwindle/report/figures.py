@@ -86,6 +86,8 @@ def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
 
 
 def _panel_title(correction: Correction) -> str:
+    if correction.title.startswith(collapse.MEASURED):
+        return "λ corrected by the measured exponent"
     names = ", ".join((correction.title, *correction.also)[:3])
     return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
 
@@ -95,9 +97,7 @@ def _message(axis: AxisFindings, best: Correction | None) -> str:
     name, course = text.quantity(axis.axis), course_of(axis)
     if best is None:
         still = f"The best weight decay does not move with {name}"
-        doubt = (
-            f"Whether the best weight decay moves with {name}, these runs cannot tell"
-        )
+        doubt = f"Whether the best weight decay moves with {name} is open"
         return still if course == "still" else doubt
     told = (
         f"The best weight decay {'falls' if course == 'down' else 'rises'} with {name}"
