@@ -185,6 +185,28 @@ def test_a_network_at_chance_without_decay_leaves_the_cell_in_the_slope():
     assert cell.findings.gain < cell.findings.loss_without_decay
 
 
+def test_a_cell_of_survivors_cannot_tell():
+    """Where many networks stay at chance, each λ has the mean of other seeds."""
+    found = trainings()
+    for position, decay in enumerate(sorted(found)):
+        found[decay][position % 5] = DEAD
+    cell = measured(found)
+    assert cell.findings.matters == "cannot tell"
+    assert cell.findings.why.startswith("too many networks are at chance")
+    assert not cell.tells
+
+
+def test_an_optimum_without_an_interval_enters_no_slope():
+    """A grid so narrow that both limits lie beyond it has not found anything."""
+    found = trainings()
+    kept = {at: found[at] for at in (0.0, *sorted(found)[6:9])}
+    cell = measured(kept)
+    bare = replace(cell.findings, optimum=1e-3, at_edge=None, low=None, high=None)
+    silent = replace(cell, findings=replace(bare, matters="yes"))
+    assert not silent.tells
+    assert "beyond both ends of the grid" in silent.silent_because
+
+
 def test_decays_that_ruin_every_network_are_the_wall_of_the_curve():
     """A λ at which all collapse is a bad λ with a loss, not a hole in the grid."""
     cell = measured(with_dead([11, 12, 13], range(5))).findings

@@ -124,9 +124,25 @@ def test_where_decay_buys_nothing_for_sure_no_share_is_told():
     """A share of a gain that may be zero is no number."""
     wide = AxisSpec(axis="width", values=(32, 64))
     weak = {wide.scale_at(32, BASE): 0.0}
-    _, rules = held("width", 0.0, spec=study_spec(axes=(wide,)), weak=weak)
+    spec = study_spec(axes=(wide,))
+    axis, rules = held("width", 0.0, spec=spec, weak=weak, noise=0.01)
+    assert axis.cells[0].matters == "no"
     assert rules["neal"].regret is not None
     assert rules["neal"].share_lost is None
+
+
+def test_a_cell_that_cannot_tell_costs_no_rule_anything():
+    """Its noise would rank the rules: regrets are those of the cells that can tell."""
+    narrow = AxisSpec(axis="width", values=(64, 128))
+    wide = AxisSpec(axis="width", values=(32, 64, 128))
+    weak = {wide.scale_at(32, BASE): 0.01}
+    rows = simulated_rows(study_spec(axes=(wide,)), {}, weak=weak, noise=0.6)
+    more = findings_of_rows(study_spec(axes=(wide,)), rows).axes[0]
+    assert [cell.matters for cell in more.cells] == ["cannot tell", "yes", "yes"]
+    fewer = findings_of_rows(study_spec(axes=(narrow,)), rows).axes[0]
+    costs = [[rule.regret for rule in axis.rules] for axis in (more, fewer)]
+    assert costs[0] == costs[1]
+    assert any(costs[0])
 
 
 def test_a_share_is_regret_over_gain():

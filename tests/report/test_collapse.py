@@ -110,10 +110,18 @@ def test_the_clearest_axis_is_the_one_that_moves_most() -> None:
 
 
 def test_the_best_correction_is_a_rule_not_the_fit() -> None:
-    """The measured exponent always fits its own cells and so never wins."""
+    """The measured exponent always fits its own cells, so a rule that agrees wins."""
     best = collapse.best_correction(synthetic.axis("dataset_size"))
     assert best.title == "Bengio, MAP"
-    assert collapse.best_correction(synthetic.axis("batch_size")).changes_nothing
+
+
+def test_a_rule_that_does_not_agree_is_no_correction_to_show() -> None:
+    """Where no rule agrees, the measured exponent stands there under its own name."""
+    axis = synthetic.axis("dataset_size")
+    rules = tuple(dataclasses.replace(rule, agrees=False) for rule in axis.rules)
+    best = collapse.best_correction(dataclasses.replace(axis, rules=rules))
+    assert best.title.startswith(collapse.MEASURED)
+    assert not best.agrees
 
 
 def test_the_ceiling_shows_what_decay_buys() -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from report import gold, synthetic
 
-from dwindle.report import collapse, figures
+from dwindle.report import collapse, figures, sentences
 from dwindle.report.themes import DARK, LIGHT, PAGE, SERIES, series_positions
 
 NAMES = sorted(gold.specifications())
@@ -182,9 +182,31 @@ def test_main_figure_says_how_far_apart() -> None:
     assert figures.main_figure((synthetic.unknown(),)) is None
 
 
-def test_main_figure_without_need_for_a_correction() -> None:
-    """Where λ as typed lines up best, one panel says so."""
-    spec = figures.main_figure((synthetic.findings(axes=("batch_size",)),))
+def titled(**changes: object) -> str:
+    """The title over the width axis of a study whose finding is changed."""
+    study = synthetic.findings(axes=("width",))
+    axis = dataclasses.replace(study.axes[0], **changes)
+    shown = dataclasses.replace(study, axes=(axis,))
+    spec = figures.main_figure((shown,))
     assert spec is not None
-    assert len(spec["hconcat"]) == 1
-    assert "needs no correction" in spec["title"]["text"]
+    assert len(spec["hconcat"]) == (2 if "apart" in spec["title"]["text"] else 1)
+    return f"{sentences.headline(shown)} {spec['title']['text']}"
+
+
+def test_the_title_is_the_finding_of_the_verdict() -> None:
+    """Up, down, still or unknown: the picture says what the verdict sentence says."""
+    both = titled(exponent=-0.35, low=-0.57, high=-0.10)
+    assert both.count("falls with width") == 2
+    assert titled(exponent=1.6, low=0.04, high=2.8).count("rises with width") == 2
+    assert titled(exponent=0.1, low=-0.1, high=0.2).count("not move with width") == 2
+    open_ = titled(exponent=-0.9, low=-2.0, high=0.26)
+    assert open_.count("moves with width is open") == 2
+
+
+def test_the_title_sells_no_rule_that_the_table_refuses() -> None:
+    """Without a rule that agrees, no corrected number stands in the title."""
+    axis = synthetic.axis("width")
+    rules = tuple(dataclasses.replace(rule, agrees=False) for rule in axis.rules)
+    told = titled(exponent=-0.56, low=-0.78, high=-0.35, rules=rules)
+    assert "no published rule agrees" in told
+    assert "corrected" not in told

@@ -216,7 +216,7 @@ def nothing_measured() -> Findings:
 @pytest.mark.parametrize(
     ("shown", "told"),
     [
-        (synthetic.unknown(), "these runs cannot tell about width"),
+        (synthetic.unknown(), "whether the best λ moves with width is open"),
         (nothing_measured(), "No regret could be measured"),
         (dataclasses.replace(synthetic.findings(), axes=()), "Nothing was varied"),
         (

@@ -243,6 +243,26 @@ def test_an_optimum_at_an_edge_extends_the_grid(best, first, second):
     assert added(outcome_of, 2) == second
 
 
+@pytest.mark.parametrize("best", [1e-2, 1.05e-3, 3e-4])
+def test_a_narrow_grid_is_extended_wherever_its_noise_puts_the_best(best):
+    """Three decays within a tenth: the best one seems inside, and is found outside."""
+    spec = changed(low=0.001, high=0.0011, points=3)
+
+    def outcome_of(trial):
+        middle = math.sqrt(spec.low * spec.high)
+        noise = 0.01 if 0.99 < trial.weight_decay / middle < 1.01 else 0.0
+        found = pretended_outcome(trial, best)
+        return replace(found, loss=found.loss - noise)
+
+    tried = {
+        trial.weight_decay
+        for number in range(ROUNDS)
+        for trial in round_trials(spec, DIGITS, outcome_of, number=number)
+    } - {0.0}
+    assert min(tried) < 0.7 * best
+    assert max(tried) > 1.4 * best
+
+
 def test_a_flat_low_end_does_not_extend_the_grid():
     """Where the smallest decay is no better than none, smaller ones are not tried."""
 
@@ -277,6 +297,21 @@ def test_a_problem_without_hidden_layers_has_no_width():
         raise found["axes.width"]
     with pytest.raises(RangeError, match=r"at most 1200, all that.*Got 2000"):
         raise found["axes.dataset_size"]
+
+
+def test_widths_without_hidden_layers_are_refused():
+    """At depth 0 every width is the same network, trained again and again."""
+    spec = changed(
+        base=replace(BASE, depth=0), axes=(AxisSpec(axis="width", values=(8, 16)),)
+    )
+    ((key, fault),) = problem_faults(spec, DIGITS)
+    assert key == "axes.width"
+    with pytest.raises(RangeError, match=r"\[8, 16\], all of one network.*depth = 1"):
+        raise fault
+    (fault,) = dict(problem_faults(spec, problem("digits-logistic"))).values()
+    assert isinstance(fault, UnknownNameError)
+    deep = changed(axes=(AxisSpec(axis="depth", values=(0, 1)),))
+    assert list(problem_faults(deep, DIGITS)) == []
 
 
 def test_what_would_change_nothing_is_refused():

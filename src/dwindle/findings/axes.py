@@ -15,6 +15,8 @@ from dwindle.findings.held import (
     without_idle_agreement,
 )
 from dwindle.findings.model import AxisFindings
+from dwindle.findings.reach import idle_up_to, is_untrained, ruined_from
+from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
 from dwindle.stats.matters import MOST_SEEDS
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope, fit_slope
 
@@ -75,19 +77,24 @@ def measure_axis(
 
 def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
-    if slope is not None and course_within(slope.low, slope.high) != "unknown":
+    telling = sum(cell.tells and cell.findings.value > 0 for cell in cells)
+    if slope and course_within(slope.low, slope.high, cells=telling) != "unknown":
         return ""
-    if any(cell.optimum is not None and cell.optimum.coarse for cell in cells):
+    if any(
+        c.optimum and c.optimum.coarse and c.findings.matters == "yes" for c in cells
+    ):
         return "a finer grid: the λ around the best one a third of a decade apart"
     seeds = max((cell.curve.n for cell in cells if cell.curve), default=0)
+    if 0 < seeds < SEEDS_FOR_AN_INTERVAL:
+        return f"{SEEDS_FOR_AN_INTERVAL} seeds or more instead of {seeds}"
     needed = [c.findings.seeds_needed for c in cells if c.findings.seeds_needed]
     if slope is not None and slope.seeds_decide:
         needed.append(_seeds_for(slope, seeds))
     parts = [f"about {max(needed)} seeds instead of {seeds}"] if needed else []
     if needed and max(needed) > MOST_SEEDS:
         parts = [f"more than {MOST_SEEDS:,} seeds"]
-    parts += _wider_grids(cells)
-    if slope is None and len(cells) < CELLS_FOR_A_LAW:
+    parts += [*_trained_networks(cells), *_wider_grids(cells)]
+    if len(cells) < CELLS_FOR_A_LAW:
         parts.append("three values or more")
     elif slope is not None and not slope.seeds_decide:
         parts.append("more values over a wider range, as no power law fits these well")
@@ -101,12 +108,31 @@ def _seeds_for(slope: Slope, seeds: int) -> int:
     the distance from 0, or leave less than a square root around 0.
     """
     half = (slope.high - slope.low) / 2
-    wanted = max(abs(slope.exponent), WEAKEST_POWER - abs(slope.exponent))
+    weakest = WEAKEST_POWER if slope.law_checked else WEAKEST_POWER / 2
+    wanted = max(abs(slope.exponent), weakest - abs(slope.exponent))
     return max(seeds + 1, math.ceil(seeds * (half / wanted) ** 2))
+
+
+def _trained_networks(cells: Sequence[Cell]) -> list[str]:
+    """What would make networks train that stay at chance, whatever their λ."""
+    found = [cell for cell in cells if is_untrained(cell.findings) or cell.is_of_few]
+    if not found:
+        return []
+    steps = min(cell.findings.scale.get("steps", math.inf) for cell in found)
+    at = words.listed([f"{cell.findings.value:g}" for cell in found])
+    few = f", or {steps:g} step{'s' * (steps > 1)} too few" if steps < math.inf else ""
+    lr = f"the learning rate is too low or too high{few}"
+    return [f"networks that train (at {at} many or all stay at chance: {lr})"]
 
 
 def _wider_grids(cells: Sequence[Cell]) -> list[str]:
     told = []
+    ruined = [at for cell in cells if (at := ruined_from(cell.findings))]
+    idle = [at for cell in cells if (at := idle_up_to(cell.findings))]
+    if ruined:
+        told.append(f"a grid that goes below {words.decay(min(ruined))}")
+    if idle:
+        told.append(f"a grid that goes above {words.decay(max(idle))}")
     for side, limit, pick in (("high", "above", max), ("low", "below", min)):
         ends = [
             pick(p.weight_decay for p in c.findings.curve if p.weight_decay > 0)
@@ -115,7 +141,7 @@ def _wider_grids(cells: Sequence[Cell]) -> list[str]:
         ]
         if ends:
             told.append(f"a grid that goes {limit} {words.decay(pick(ends))}")
-    return told
+    return list(dict.fromkeys(told))
 
 
 def _anchor(telling: Sequence[Cell], base_value: float) -> Cell | None:

@@ -7,13 +7,19 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from dwindle.findings import words
 from dwindle.findings.model import CellFindings, CurvePoint
+from dwindle.findings.reach import idle_up_to, is_lost, undecayed
 from dwindle.stats.curve import Curve, curve_from_losses
 from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
 from dwindle.stats.optimum import Optimum, measure_optimum
 from dwindle.stats.reading import read_losses
 from dwindle.stats.student import mean_interval
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
+
+# Networks at chance are filled in from their seed and their λ; where more than this
+# share of a cell is, means at different λ are means of different survivors.
+MOST_AT_CHANCE = 0.1
 
 Rows = Iterable[tuple[Trial, Outcome]]
 # λ -> seed -> outcome
@@ -35,7 +41,14 @@ class Cell:
     @property
     def tells(self) -> bool:
         """Whether the optimum may enter a slope or serve as an anchor."""
-        return self.findings.matters == "yes" and self.findings.optimum is not None
+        return words.tells(self.findings)
+
+    @property
+    def is_of_few(self) -> bool:
+        """Whether so many networks stayed at chance that each λ has other seeds."""
+        if self.curve is None:
+            return False
+        return self.curve.left_out > MOST_AT_CHANCE * self.curve.losses.size
 
     @property
     def silent_because(self) -> str:
@@ -45,9 +58,13 @@ class Cell:
         if self.curve is None:
             return self.findings.why
         if self.findings.matters == "no":
-            return "decay does not matter there"
+            top = idle_up_to(self.findings)
+            reach = f" up to {words.decay(top)}, where the grid ends" if top else ""
+            return f"decay does not matter there{reach}"
         if self.findings.matters == "cannot tell":
             return f"whether decay matters there cannot be told ({self.findings.why})"
+        if self.findings.optimum is not None:
+            return "the interval of its best λ reaches beyond both ends of the grid"
         return f"its best λ lies at the {self.findings.at_edge} edge of the grid"
 
 
@@ -99,12 +116,16 @@ def measure_cell(
     if failed:
         left_out = f"{failed} seed{'s' if failed > 1 else ''} with failed trainings"
         findings = replace(findings, why=f"{findings.why}; {left_out} left out")
-    return Cell(
-        findings=findings,
-        coefficient=coefficient,
-        curve=curve,
-        optimum=optimum,
+    cell = Cell(
+        findings=findings, coefficient=coefficient, curve=curve, optimum=optimum
     )
+    if not cell.is_of_few:
+        return cell
+    why = (
+        f"too many networks are at chance to compare one λ with another; {findings.why}"
+    )
+    unclear = replace(findings, matters="cannot tell", why=why, seeds_needed=None)
+    return replace(cell, findings=unclear)
 
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:
@@ -181,6 +202,7 @@ def _mean(values: list[float | None]) -> float | None:
 def _blank(
     value: float, scale: Mapping[str, float], points: tuple[CurvePoint, ...]
 ) -> CellFindings:
+    without = undecayed(points)
     return CellFindings(
         value=value,
         scale=dict(scale),
@@ -191,7 +213,7 @@ def _blank(
         why=_why_no_curve(points),
         at_edge=None,
         loss_at_optimum=None,
-        loss_without_decay=None,
+        loss_without_decay=without.mean if without else None,
         gain=None,
         gain_low=None,
         gain_high=None,
@@ -200,9 +222,16 @@ def _blank(
 
 
 def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
+    decayed = [point for point in points if point.weight_decay > 0]
+    if undecayed(points) and decayed and all(map(is_lost, decayed)):
+        how = [
+            *(["diverged"] if any(point.diverged for point in decayed) else []),
+            *(["stayed at chance"] if any(p.untrained for p in decayed) else []),
+        ]
+        return f"without decay these train, and every λ > 0 {' or '.join(how)}"
     if any(point.diverged for point in points):
         return "no λ has a finite loss from every seed"
-    tried = [point for point in points if point.weight_decay > 0 and point.n]
+    tried = [point for point in decayed if point.n]
     if tried and all(2 * point.untrained >= point.n for point in tried):
         return "at every λ half of the networks or more stay at chance"
     return "no λ has a loss from every seed"

@@ -68,9 +68,8 @@ def _proposal(axis: AxisFindings) -> str:
         return f"; and dividing it by the number of weights pays: that {costs}"
     if _surely_less(alone, question):
         return f"; but do not divide it by the number of weights: that {costs}"
-    return (
-        f"; dividing it by the number of weights is no clear gain or loss: it {costs}"
-    )
+    better = "whether dividing it by the number of weights beats leaving it alone"
+    return f"; {better} is open: it {costs}"
 
 
 def _surely_less(one: RuleFindings, other: RuleFindings) -> bool:

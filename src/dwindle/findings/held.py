@@ -15,7 +15,7 @@ from dwindle.findings.model import RuleFindings
 from dwindle.findings.sizes import speakable
 from dwindle.stats.reading import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
-from dwindle.stats.slope import Slope
+from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope
 from dwindle.stats.student import Interval
 
 Course = Literal["up", "down", "still", "unknown"]
@@ -114,13 +114,22 @@ def without_idle_agreement(
     return tuple(rules)
 
 
-def course_within(low: float, high: float) -> Course:
-    """Return which way the best λ goes if its exponent lies within these limits."""
+def course_within(low: float, high: float, *, cells: int = CELLS_FOR_A_LAW) -> Course:
+    """Return which way the best λ goes if its exponent lies within these limits.
+
+    Args:
+        low: Lower limit of the exponent.
+        high: Upper limit.
+        cells: How many cells the limits come from; fewer than three do not show
+            whether the best λ follows a power at all.
+
+    """
     if low > 0:
         return "up"
     if high < 0:
         return "down"
-    narrow = low > -WEAKEST_POWER and high < WEAKEST_POWER
+    weakest = WEAKEST_POWER if cells >= CELLS_FOR_A_LAW else WEAKEST_POWER / 2
+    narrow = low > -weakest and high < weakest
     return "still" if narrow else "unknown"
 
 
@@ -201,6 +210,8 @@ def _cost(predicted: Sequence[float | None], ground: Ground) -> _Cost:
     for log_decay, cell in zip(predicted, ground.cells, strict=True):
         if log_decay is None or cell is ground.anchor or cell.curve is None:
             continue
+        if cell.findings.matters == "cannot tell":
+            continue  # the noise hides where its best λ is, and so what a rule loses
         reading = read_losses(cell.curve, log_decay)
         judged.append(Judged(curve=cell.curve, values=reading.values))
         beyond += reading.beyond

@@ -6,6 +6,7 @@ from typing import Any
 
 from dwindle.findings import words
 from dwindle.findings.model import CellFindings, Findings
+from dwindle.findings.reach import idle_up_to, is_untrained, ruined_from
 from dwindle.findings.sentences import course_of
 
 # The facts that a rescale can use, and what the command line calls them.
@@ -66,12 +67,7 @@ def _lines(study: Findings) -> list[str]:
         add = "so nothing was trained there. Add it to an axis for a line to copy."
         return [f"{base} ({_scale(study.base)}), {add}"] if study.axes else []
     if cell.matters != "yes" or cell.optimum is None:
-        finding = {
-            "yes": f"the best λ lies beyond the {cell.at_edge} edge of the grid",
-            "no": "decay does not matter",
-            "cannot tell": "it cannot be told whether decay matters",
-        }[cell.matters]
-        return [f"# {name}: at the base scale {finding}, so nothing is worth setting."]
+        return [f"# {name}: at the base scale {_nothing_to_set(cell)}."]
     best = words.decay(cell.optimum)
     problem = study.conditions.get("problem", "the problem of this study")
     return [
@@ -80,6 +76,24 @@ def _lines(study: Findings) -> list[str]:
         *_law(study, cell, best),
         _rescale(study, cell, best),
     ]
+
+
+def _nothing_to_set(cell: CellFindings) -> str:
+    """Why the base cell gives no λ to set."""
+    if is_untrained(cell):
+        return "nothing was trained: the networks stay at chance without decay, too"
+    idle, ruined = idle_up_to(cell), ruined_from(cell)
+    if ruined:
+        return f"every λ from {words.decay(ruined)} up is too large: try a lower grid"
+    if idle:
+        finding = "does not matter" if cell.matters == "no" else "shows no gain"
+        grid = "a grid that goes higher would tell more"
+        return f"decay {finding} up to {words.decay(idle)}, where the grid ends: {grid}"
+    if cell.matters == "no":
+        return "decay does not matter, so nothing is worth setting"
+    if cell.matters == "yes":
+        return f"the best λ lies beyond the {cell.at_edge} edge of the grid"
+    return "it cannot be told whether decay matters, so no λ to set is known"
 
 
 def _scale(scale: Mapping[str, float]) -> str:

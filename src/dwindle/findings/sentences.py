@@ -11,6 +11,7 @@ from dwindle.findings.verdict import find_rule
 QUESTION = "question-layer-mean"
 SIZE = ("width", "depth")
 _TIES_NAMED = 3
+_UNDECIDED = "these runs cannot tell whether {name} calls for a correction"
 
 
 def answer_sentences(studies: Sequence[Findings]) -> tuple[str, ...]:
@@ -48,11 +49,13 @@ def course_of(axis: AxisFindings) -> Course:
     """Return which way the best λ goes along an axis, or that nobody can tell.
 
     ``still`` needs an interval that holds 0 and excludes a square root in both
-    directions; a wide interval around 0 is no evidence that nothing happens.
+    directions; a wide interval around 0 is no evidence that nothing happens. Two cells
+    do not check the power law itself, so theirs must be half as wide.
     """
     if axis.exponent is None or axis.low is None or axis.high is None:
         return "unknown"
-    return course_within(axis.low, axis.high)
+    telling = [cell for cell in axis.cells if words.tells(cell) and cell.value > 0]
+    return course_within(axis.low, axis.high, cells=len(telling))
 
 
 def _about_size(study: Findings, normalized: Sequence[Findings]) -> str:
@@ -61,7 +64,10 @@ def _about_size(study: Findings, normalized: Sequence[Findings]) -> str:
         return ""
     first, *others = axes
     clauses = [f"{_size_clause(first)}{_price_of_the_question(first)}"]
-    clauses += [_size_clause(axis) for axis in others]
+    for axis in others:
+        same = _size_claim(axis) == _size_claim(first) == _UNDECIDED
+        nor = f"nor whether {words.quantity(axis.axis)} does ({_number(axis)})"
+        clauses.append(nor if same else _size_clause(axis))
     clauses += [_normalized(each) for each in normalized]
     return f"{_with(study)}, {'; '.join(clauses)}."
 
@@ -73,7 +79,7 @@ def _size_clause(axis: AxisFindings) -> str:
 
 def _size_claim(axis: AxisFindings) -> str:
     claims: dict[Course, str] = {
-        "unknown": "these runs cannot tell whether {name} calls for a correction",
+        "unknown": _UNDECIDED,
         "still": "{name} does not call for a correction",
         "up": "{name} calls for a larger λ, the opposite of the question's proposal",
         "down": "{name} calls for a smaller λ, but not for the question's proposal",
@@ -169,7 +175,9 @@ def _about_rules(study: Findings) -> str:
     tied = [cost.rule for cost in tied_with_best(costs)]
     unchanged = next(cost for cost in costs if cost.rule == UNCHANGED)
     nothing = f"{words.rule_name(UNCHANGED)} ({_nats(unchanged)})"
-    over = f"over these {len(judged_axes(study))} quantities"
+    judged = judged_axes(study)
+    one = f"over {words.quantity(judged[0].axis)}"
+    over = f"over these {len(judged)} quantities" if len(judged) > 1 else one
     if UNCHANGED in tied:
         return f"{over} no rule is measurably better than {nothing}"
     named = [words.rule_name(rule) for rule in tied[:_TIES_NAMED]]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from dwindle.findings.model import AxisFindings, RuleFindings
+from dwindle.findings.model import AxisFindings, CellFindings, RuleFindings
 
 MINUS = "−"
 NOTHING = "–"
@@ -106,9 +106,15 @@ def measured(axis: AxisFindings) -> str:
     return f"{fixed(axis.exponent)} ({interval(axis.low, axis.high)})"
 
 
+def tells(cell: CellFindings) -> bool:
+    """Return whether decay matters in a cell and its best λ has a limit, for slopes."""
+    limited = cell.low is not None or cell.high is not None
+    return cell.matters == "yes" and cell.optimum is not None and limited
+
+
 def unresolved(axis: AxisFindings) -> str:
     """Return in a few words how many cells could serve."""
-    telling = sum(c.matters == "yes" and c.optimum is not None for c in axis.cells)
+    telling = sum(map(tells, axis.cells))
     return f"{telling} of {len(axis.cells)} cells show a best λ"
 
 

@@ -23,12 +23,14 @@ Factors = tuple[float | None, ...]
 class Correction:
     """A named factor per cell that brings its λ to the anchor scale.
 
-    ``also`` names the rules that come to the same.
+    ``also`` names the rules that come to the same; ``agrees`` says whether the measured
+    exponent supports one of them.
     """
 
     title: str
     factors: Factors
     also: tuple[str, ...] = ()
+    agrees: bool = False
 
     @property
     def changes_nothing(self) -> bool:
@@ -46,7 +48,8 @@ def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
     for rule in _chosen(axis):
         factors = rule_factors(axis, rule)
         if factors is not None:
-            _join(found, Correction(title=text.rule_title(rule.rule), factors=factors))
+            title, agrees = text.rule_title(rule.rule), rule.agrees is True
+            _join(found, Correction(title=title, factors=factors, agrees=agrees))
     measured = measured_factors(axis)
     if measured is not None:
         power = f"{text.quantity(axis.axis)}^{text.fixed(axis.exponent, places=2)}"
@@ -66,7 +69,8 @@ def _chosen(axis: AxisFindings) -> list[RuleFindings]:
 def _join(found: list[Correction], new: Correction) -> None:
     for i, old in enumerate(found):
         if _same(old.factors, new.factors):
-            found[i] = replace(old, also=(*old.also, new.title))
+            agrees = old.agrees or new.agrees
+            found[i] = replace(old, also=(*old.also, new.title), agrees=agrees)
             return
     if len(found) < MOST_PANELS - 1:
         found.append(new)
@@ -166,12 +170,21 @@ def _clarity(axis: AxisFindings) -> float:
     return abs(axis.exponent) / max(axis.high - axis.low, 1e-9)
 
 
-def best_correction(axis: AxisFindings) -> Correction:
-    """Return the correction after which the curves of an axis line up best.
+def best_correction(axis: AxisFindings) -> Correction | None:
+    """Return the correction to show beside the curves as typed.
 
-    The measured exponent itself is left out: that it collapses its own cells says
-    nothing about a rule. Uncorrected curves may win.
+    The published rule after which they line up best, of those that agree with the
+    measured exponent. Without any it is that exponent itself: that it collapses its own
+    cells says nothing about a rule, so no rule's name stands over it. None without an
+    exponent.
     """
     typed, *others = corrections(axis)
-    rules = [each for each in others if not each.title.startswith(MEASURED)]
-    return min((typed, *rules), key=lambda each: spread(axis, each.factors) or math.inf)
+    apart = spread(axis, typed.factors) or math.inf
+    rules = [
+        (width, each)
+        for each in others
+        if each.agrees and (width := spread(axis, each.factors)) and width < apart
+    ]
+    if rules:
+        return min(rules, key=lambda pair: pair[0])[1]
+    return next((each for each in others if each.title.startswith(MEASURED)), None)

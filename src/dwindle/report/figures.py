@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from dwindle.findings.model import AxisFindings, Findings
+from dwindle.findings.sentences import course_of
 from dwindle.report import collapse, text, vega
 from dwindle.report.collapse import Correction
 from dwindle.report.figure_collapse import Panel, collapse_panel, collapse_parts
@@ -26,7 +27,9 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
     """Return the one figure to show: curves as typed beside curves corrected.
 
     It takes the axis on which the best λ moves most against its own uncertainty, over
-    all studies, and the published rule after which the curves line up best.
+    all studies. Where the best λ surely moves, the curves are shown corrected, too: by
+    the published rule, of those that agree, after which they line up best, else by the
+    measured exponent.
 
     Args:
         studies: Findings, one per study.
@@ -40,7 +43,8 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
     axis = collapse.clearest_axis(axes)
     if axis is None:
         return None
-    best = collapse.best_correction(axis)
+    moves = course_of(axis) in ("up", "down")
+    best = collapse.best_correction(axis) if moves else None
     typed = collapse.corrections(axis)[0]
     study = next(each for each in studies if axis in each.axes)
     title = {
@@ -52,7 +56,7 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
         "anchor": "start",
         "offset": 18,
     }
-    shown = (typed,) if best.changes_nothing else (typed, best)
+    shown = (typed, best) if best else (typed,)
     panels = [_titled(axis, each, theme) for each in shown]
     parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
     framed = vega.figure(parts, theme, lettering=13)
@@ -82,21 +86,29 @@ def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
 
 
 def _panel_title(correction: Correction) -> str:
+    if correction.title.startswith(collapse.MEASURED):
+        return "λ corrected by the measured exponent"
     names = ", ".join((correction.title, *correction.also)[:3])
     return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
 
 
-def _message(axis: AxisFindings, best: Correction) -> str:
-    name = text.quantity(axis.axis)
-    if best.changes_nothing:
-        return f"The best weight decay needs no correction for {name}"
-    direction = "falls" if (axis.exponent or 0.0) < 0 else "rises"
-    told = f"The best weight decay {direction} with {name}"
+def _message(axis: AxisFindings, best: Correction | None) -> str:
+    """Title the picture with the course that the verdict sentence goes by."""
+    name, course = text.quantity(axis.axis), course_of(axis)
+    if best is None:
+        still = f"The best weight decay does not move with {name}"
+        doubt = f"Whether the best weight decay moves with {name} is open"
+        return still if course == "still" else doubt
+    told = (
+        f"The best weight decay {'falls' if course == 'down' else 'rises'} with {name}"
+    )
     typed = collapse.spread(axis, collapse.corrections(axis)[0].factors)
     corrected = collapse.spread(axis, best.factors)
     if typed is None or corrected is None:
         return told
     before, after = (text.number(each, digits=2) for each in (typed, corrected))
+    if not best.agrees:
+        return f"{told}: a factor {before} apart as typed; no published rule agrees"
     return f"{told}: a factor {before} apart as typed, {after} corrected"
 
 

@@ -6,6 +6,7 @@ from dwindle.findings import words
 from dwindle.findings.headline import answer_headline
 from dwindle.findings.model import Answer, Findings
 from dwindle.findings.next_steps import next_steps as steps_from_studies
+from dwindle.findings.reach import is_untrained
 from dwindle.findings.sentences import answer_sentences, course_of
 from dwindle.report import text
 
@@ -38,6 +39,8 @@ def headline(shown: Answer | Findings) -> str:
     name = words.OPTIMIZERS.get(lead.optimizer, text.clean(lead.optimizer, limit=20))
     if lead.normalization != "none":
         name += f" and λ normalized by {text.clean(lead.normalization, limit=20)}"
+    if all(is_untrained(cell) for axis in lead.axes for cell in axis.cells):
+        return f"With {name}, nothing was trained: the networks stay at chance."
     return f"With {name}, {_courses(lead)}."
 
 
@@ -51,7 +54,8 @@ def _courses(study: Findings) -> str:
     told = f"the best λ {'; it '.join(clauses)}" if clauses else ""
     if "unknown" not in by_course:
         return told
-    doubt = f"these runs cannot tell about {words.listed(by_course['unknown'])}"
+    moved = "it moves" if told else "the best λ moves"
+    doubt = f"whether {moved} with {words.listed(by_course['unknown'])} is open"
     return f"{told}; {doubt}" if told else doubt
 
 

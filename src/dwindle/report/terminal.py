@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from rich import box
@@ -35,6 +36,7 @@ _AGREES = {"yes": "green", "no": "red", "not excluded": "dim", "cannot tell": "d
 _MATTERS = {"yes": "yes", "no": "no", "cannot tell": "unclear"}
 _BARS = "▁▂▃▄▅▆▇█"
 _LOST = "×"
+_MOST_BARS = 24  # more push the numbers beside them out of the table
 
 
 def print_answer(answer: Answer, console: Console) -> None:
@@ -60,7 +62,7 @@ def print_findings(findings: Findings, console: Console) -> None:
     _print_validation(console, (findings,))
     for axis in findings.axes:
         console.print()
-        console.print(_axis(axis, wide=console.width >= WIDE))
+        console.print(_axis(axis, console.width))
     _conclusion(console, findings)
 
 
@@ -72,13 +74,19 @@ def sparkline(cell: CellFindings, *, ceiling: float) -> str:
         ceiling: Loss above the lowest, in nats, that fills a bar.
 
     Returns:
-        One character per λ, from small to large; λ = 0 is left out.
+        One character per λ, from small to large; λ = 0 is left out. Of more λ than 24
+        neighbors share one, which shows the lowest of their losses.
 
     """
     lowest = collapse.lowest_loss(cell)
     points = sorted(cell.curve, key=lambda point: point.weight_decay)
+    means = [point.mean for point in points if point.weight_decay > 0]
+    count = min(len(means), _MOST_BARS)
+    edges = [i * len(means) // count for i in range(count + 1)] if count else []
+    parts = (means[start:end] for start, end in pairwise(edges))
     return "".join(
-        _bar(point.mean, lowest, ceiling) for point in points if point.weight_decay > 0
+        _bar(min((m for m in part if m is not None), default=None), lowest, ceiling)
+        for part in parts
     )
 
 
@@ -221,7 +229,7 @@ def _narrow(group: RowGroup, titles: Sequence[str]) -> Table:
     return shown
 
 
-def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
+def _axis(axis: AxisFindings, width: int) -> RenderableType:
     name = text.quantity(axis.axis)
     held = f" ({text.clean(axis.policy)})" if axis.policy else ""
     verdicts: list[RenderableType] = (
@@ -237,7 +245,7 @@ def _axis(axis: AxisFindings, *, wide: bool) -> RenderableType:
         *([Text(text.clean(remark, limit=600), style="dim")] if remark else []),
         *([Text(f"What would tell: {axis.would_tell}.")] if axis.would_tell else []),
         Text(),
-        _cells(axis, wide=wide),
+        _cells(axis, width),
         Text(),
         *verdicts,
     ]
@@ -253,20 +261,26 @@ def _has_verdicts(axis: AxisFindings) -> bool:
     return any(rule.regret is not None or rule.agrees is not None for rule in held)
 
 
-def _cells(axis: AxisFindings, *, wide: bool) -> Table:
+def _cells(axis: AxisFindings, width: int) -> Table:
     points = [point for cell in axis.cells for point in cell.curve]
     lost = any(point.diverged or point.untrained for point in points)
-    shown_fields = [
-        field for field in _FIELDS if field.shown(is_wide=wide, any_lost=lost)
-    ]
-    first = Column(Text(text.quantity(axis.axis)))
-    shown = _table([first, *_number_columns(field.name for field in shown_fields)])
+    is_wide = width >= WIDE
+    fields = [each for each in _FIELDS if each.shown(is_wide=is_wide, any_lost=lost)]
     ceiling = collapse.loss_ceiling(axis)
-    for cell in axis.cells:
+    names = [text.quantity(axis.axis), *(field.name for field in fields)]
+    rows = [
+        [text.number(cell.value, digits=4), *(f.value(cell, ceiling) for f in fields)]
+        for cell in axis.cells
+    ]
+    widths = [max(map(len, column)) for column in zip(names, *rows, strict=True)]
+    if sum(widths) + _GAP * (len(widths) - 1) > width:
+        # Curves are drawn on the page, too; the numbers are not to be cut.
+        drawn = names.index(_DRAWN)
+        names, *rows = ([*row[:drawn], *row[drawn + 1 :]] for row in (names, *rows))
+    shown = _table(_number_columns(names))
+    for cell, row in zip(axis.cells, rows, strict=True):
         style = "" if cell.matters == "yes" else "dim"
-        values = (field.value(cell, ceiling) for field in shown_fields)
-        told = (text.number(cell.value, digits=4), *values)
-        shown.add_row(*(Text(value, style=style) for value in told))
+        shown.add_row(*(Text(value, style=style) for value in row))
     return shown
 
 
@@ -283,6 +297,8 @@ class _Field:
         return known[self.needs]
 
 
+_GAP = 2  # between two columns
+_DRAWN = "loss over λ"
 _FIELDS = (
     _Field("best λ", lambda cell, _: tables.optimum_text(cell)),
     _Field("90 %", lambda cell, _: text.decay_interval(cell.low, cell.high)),
@@ -290,7 +306,7 @@ _FIELDS = (
     _Field("loss", lambda cell, _: text.fixed(cell.loss_at_optimum)),
     _Field("λ = 0", lambda cell, _: text.fixed(cell.loss_without_decay)),
     _Field("buys", lambda cell, _: text.fixed(cell.gain), "room"),
-    _Field("loss over λ", lambda cell, top: sparkline(cell, ceiling=top)),
+    _Field(_DRAWN, lambda cell, top: sparkline(cell, ceiling=top)),
     _Field("diverged", lambda cell, _: str(tables.diverged(cell)), "losses"),
     _Field("chance", lambda cell, _: str(tables.at_chance(cell)), "losses"),
 )

@@ -88,6 +88,14 @@ def _idle_faults(spec: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
         remedy = 'Leave it out, or write schedule = "cosine".'
         fault = RangeError("final_lr", optimizer.final_lr, must, remedy)
         yield "optimizer.final_lr", fault
+    for axis in (axis for axis in spec.axes if axis.axis == "width"):
+        bare = [value for value, scale in axis.cells(spec.base) if not scale.depth]
+        if len(bare) > 1:
+            named = ", ".join(f"{value:g}" for value in bare)
+            got = f"[{named}], all of one network without hidden layers"
+            remedy = "Write depth = 1 or more in [base], or leave this axis out."
+            must = "those of networks with hidden layers"
+            yield "axes.width", RangeError("values of width", got, must, remedy)
     for axis in (axis for axis in spec.axes if axis.axis == "epochs"):
         by_steps: dict[int, list[float]] = {}
         for value, scale in axis.cells(spec.base):
@@ -200,7 +208,8 @@ def _cell_round(
     extensions = 0
     for _ in range(number):
         logs = {at: logs_at(decay_at(spec, problem, at)) for at in places}
-        side = _edge_to_extend(logs, logs_at(0.0)) if extensions < EXTENSIONS else None
+        ends = _edge_to_extend(logs, logs_at(0.0), fine)
+        side = ends if extensions < EXTENSIONS else None
         extensions += side is not None
         new = _between(logs, fine) if side is None else _beyond(places, side, fine)
         places = sorted(places + new)
@@ -209,13 +218,19 @@ def _cell_round(
 
 
 def _edge_to_extend(
-    logs: dict[float, list[float]], undecayed: list[float]
+    logs: dict[float, list[float]], undecayed: list[float], fine: float
 ) -> Literal["low", "high"] | None:
-    """Return the edge at which the best decay lies, None unless more may be better."""
+    """Return the edge at which the best decay lies, None unless more may be better.
+
+    On a fine grid noise moves the best one by several places: at less than a sixth of a
+    decade from an edge it lies at that edge.
+    """
     best, first, last = _best(logs), min(logs), max(logs)
-    if best == last:
+    if best is None:
+        return None
+    if last - best < fine / 2:
         return "high"
-    if best == first and _is_clearly_lower(logs[first], undecayed):
+    if best - first < fine / 2 and _is_clearly_lower(logs[best], undecayed):
         return "low"
     return None
 
