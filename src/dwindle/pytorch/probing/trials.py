@@ -41,6 +41,8 @@ _MOMENTS = (1, 2)
 # Adaptive steps see a weight that just decayed; a decay that goes by the gradient's
 # sign, or by its size, differs by all of itself or by much.
 _NEARLY = 0.02
+# Below this power half a number takes a tenth less at most: it nearly cancels.
+_HARDLY_FELT = 0.2
 _ROUND, _ROUGHLY_ROUND = 1e-2, 0.1
 
 
@@ -338,7 +340,7 @@ def _power(whole: _Seen, half: _Seen, hidden: float = 0.0) -> float | None:
 
 def _own(power: float | None, of_own: float | None) -> float | None:
     """Return a power that is 0 only where it is so at the group's own number too."""
-    return power if power != 0 or of_own is None else of_own
+    return power if power != 0 or (of_own or 0.0) < _HARDLY_FELT else of_own
 
 
 def _once_at(moment: int) -> Callable[[int], float]:
