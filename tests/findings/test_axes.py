@@ -147,3 +147,10 @@ def test_a_coarse_grid_asks_for_a_finer_one():
     assert axis.would_tell.startswith("a finer grid")
     assert all(cell.optimum == pytest.approx(1e-3) for cell in axis.cells)
     assert found.axes[0].would_tell == ""
+
+
+def test_a_cell_at_zero_is_named_as_left_out():
+    """Depth 0 has a best λ and no logarithm: the slope is that of the other cells."""
+    axis = axis_of({}, axis=AxisSpec(axis="depth", values=(0, 1, 2, 4)))
+    assert axis.cells[0].matters == "yes"
+    assert "left out: 0: no power law reaches 0" in axis.note

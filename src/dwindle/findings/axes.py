@@ -157,9 +157,9 @@ def _left_out(cells: Sequence[Cell]) -> str:
     """Name the cells that cannot tell, by their reason."""
     reasons: dict[str, list[str]] = {}
     for cell in cells:
-        if cell.silent_because:
-            value = f"{cell.findings.value:g}"
-            reasons.setdefault(cell.silent_because, []).append(value)
+        at_zero = "" if cell.findings.value > 0 else "no power law reaches 0"
+        if why := cell.silent_because or at_zero:
+            reasons.setdefault(why, []).append(f"{cell.findings.value:g}")
     return "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
 
 
