@@ -92,7 +92,9 @@ def _optimum(
 
     def ours() -> list[float]:
         there = convert(number, knob, to="answer.decay", run=run)
-        assert there.fidelity == "same-objective"
+        # The elastic net has an L1 term too, which is off in its check alone.
+        is_whole = not knob.endswith("ElasticNet")
+        assert there.fidelity == ("same-objective" if is_whole else "approximate")
         targets = _data()[2 if problem.classes else 1]
         return _canonical(problem, targets, float(there.value or 0))
 
