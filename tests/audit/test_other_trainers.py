@@ -389,12 +389,16 @@ def test_a_schedule_that_is_not_known_forms_no_sum(write_as):
     assert found.table[0].run.steps == 90_000
 
 
-@pytest.mark.parametrize("name", ["train.sh", "model.cfg", "job.slurm"])
-def test_a_text_that_is_no_settings_file_is_told_what_to_type(tmp_path, capsys, name):
-    """A script with flags is not read; its numbers are typed."""
-    path = tmp_path / name
-    path.write_text("--lr 6e-5 --weight-decay 0.1\n")
-    assert main(["audit", str(path)]) == 2
+@pytest.mark.parametrize("name", ["train.sh", "model.cfg", "job.slurm", "nanogpt.py"])
+def test_a_text_that_is_no_settings_file_is_told_what_to_type(
+    tmp_path, monkeypatch, capsys, name
+):
+    """A script with flags, or settings in Python, are not read; one types numbers."""
+    monkeypatch.chdir(tmp_path)
+    is_python = name.endswith(".py")
+    text = "lr = 6e-5\n" if is_python else "--lr 6e-5 --weight-decay 0.1\n"
+    (tmp_path / name).write_text(text)
+    assert main(["audit", name]) == 2
     assert "Type its numbers: dwindle explain" in capsys.readouterr().err
 
 

@@ -10,7 +10,7 @@ from dwindle.audit.settings_file import is_settings_file
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.options import Option, read_number, read_whole
 from dwindle.cli.output import facts_table, print_json, stdout
-from dwindle.cli.program import is_program, load_program, remedy_for_module
+from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
 from dwindle.errors import AuditTargetError, RangeError, UsageError
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _refuse_unreadable(target: str) -> None:
     if target.endswith(".bin"):
         remedy = _NO_PICKLE
     if target.casefold().endswith(_TEXTS):
-        remedy = _ITS_NUMBERS
+        remedy = ITS_NUMBERS
     if _IS_CODE.fullmatch(target):
         remedy = _COMMAS
     raise AuditTargetError(target, must, target, remedy)
@@ -182,10 +182,6 @@ def _refuse_unreadable(target: str) -> None:
 
 _IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
 _TEXTS = (".sh", ".bash", ".cfg", ".ini", ".conf", ".txt", ".gin", ".slurm", ".env")
-_ITS_NUMBERS = (
-    "What such a file says is not read. Type its numbers: dwindle explain "
-    "torch.optim.AdamW=0.1 --lr 3e-4 --batch-size 256 --epochs 90 --schedule cosine."
-)
 _COMMAS = "Codes have commas and no spaces between them: --select DW001,DW002."
 _NO_PICKLE = (
     "training_args.bin is a pickle, which runs code when it is read, so it is not: "

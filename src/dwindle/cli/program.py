@@ -15,6 +15,10 @@ from dwindle.errors import AuditTargetError
 
 _RETURN = "return (model, optimizer) or (model, optimizer, scheduler)"
 _CAME_TO_NOTHING = "return, but raised before it did"
+ITS_NUMBERS = (
+    "Settings in such a file are not read. Type its numbers: dwindle explain "
+    "torch.optim.AdamW=0.1 --lr 3e-4 --batch-size 256 --epochs 90 --schedule cosine."
+)
 _REMEDY = (
     "Write a function that builds both as the training does: def make(): ...; "
     "return model, optimizer. A dict with these names will do, and may hold example."
@@ -61,7 +65,7 @@ def remedy_for_module(module: str) -> str:
     if there is None:
         return f"For a function make of that module write {module}:make."
     if not there:
-        return f"{path} has no function without arguments. {_REMEDY}"
+        return f"{path} has no function without arguments. {_REMEDY} {ITS_NUMBERS}"
     calls = ", ".join(f"{module}:{name}" for name in there[:_SHOWN])
     return f"Write {calls}: a function that returns (model, optimizer)."
 
