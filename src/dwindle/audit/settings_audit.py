@@ -44,10 +44,13 @@ def audit_training_arguments(
         RangeError: If a fact is impossible.
 
     """
-    setting = read_setting_of(path, given=given, world_size=world_size)
+    return _audit_of(read_setting_of(path, given=given, world_size=world_size))
+
+
+def _audit_of(setting: TrainingSetting) -> Audit:
     if setting.knob is None:
         return _without_knob(setting)
-    where = f"{path}: {setting.decay_key}"
+    where = f"{setting.path}: {setting.decay_key}"
     judged = judge(setting.knob, setting.weight_decay, setting.run, where=where)
     findings = (
         *setting.findings,
@@ -55,7 +58,7 @@ def audit_training_arguments(
         *_nothing_decays(setting, where),
     )
     return Audit(
-        target=path,
+        target=setting.path,
         optimizer=_optimizer(setting),
         findings=findings,
         table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
@@ -87,11 +90,9 @@ def audit_changed_files(
         RangeError: If a fact is impossible.
 
     """
-    found = compare_audits(
-        audit_training_arguments(old, given=given_before, world_size=world_size),
-        audit_training_arguments(new, given=given_after, world_size=world_size),
-    )
+    before = read_setting_of(old, given=given_before, world_size=world_size)
     setting = read_setting_of(new, given=given_after, world_size=world_size)
+    found = compare_audits(_audit_of(before), _audit_of(setting))
     here = f"{new}: {setting.decay_key}"
     placed = (
         replace(each, where=here) if each.where.startswith("group ") else each

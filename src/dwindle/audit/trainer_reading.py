@@ -7,8 +7,10 @@ from typing import Any
 
 from dwindle.audit.other_trainers import knob_named
 from dwindle.audit.trainer_record import Flat, Keys, Reading, Trainer, number_in
+from dwindle.decay.dtypes import dtype_named
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
+from dwindle.errors import UnknownNameError
 
 _SCHEDULES: Mapping[str, str] = MappingProxyType(
     {
@@ -133,19 +135,6 @@ def _momentum(trainer: Trainer, flat: Flat, knob: str | None) -> dict[str, Any]:
 
 
 _BETAS = ("beta1", "beta2")
-_DTYPES: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("bfloat16", "bf16", "torch.bfloat16", "bf16-true"), "bfloat16"
-        ),
-        **dict.fromkeys(
-            ("float16", "fp16", "half", "torch.float16", "16-true"), "float16"
-        ),
-        **dict.fromkeys(
-            ("float32", "fp32", "torch.float32", "32", "32-true"), "float32"
-        ),
-    }
-)
 
 
 def _dtype(flat: Flat, keys: Keys) -> str | None:
@@ -153,22 +142,27 @@ def _dtype(flat: Flat, keys: Keys) -> str | None:
         value = flat.get(key)
         if key.startswith("full_"):
             if value is True:
-                return _DTYPES[key.removeprefix("full_")]
+                return dtype_written(key.removeprefix("full_"))
         # Lightning's bf16 and 16 keep float32 weights; only "-true" does not.
         elif value is not None and (key == "dtype" or "-true" in str(value)):
-            return _DTYPES.get(str(value))
+            return dtype_written(value)
     return None
 
 
-def dtype_named(value: object) -> str | None:
+def dtype_written(value: object) -> str | None:
     """Return dwindle's name of a dtype as settings files write it, or None.
 
     Example:
-        >>> dtype_named("torch.bfloat16"), dtype_named("auto")
-        ('bfloat16', None)
+        >>> dtype_written("torch.bfloat16"), dtype_written("bf16-true")
+        ('bfloat16', 'bfloat16')
+        >>> dtype_written("auto") is None
+        True
 
     """
-    return _DTYPES.get(str(value))
+    try:
+        return dtype_named(str(value).removesuffix("-true"))
+    except UnknownNameError:
+        return None
 
 
 def _schedule(

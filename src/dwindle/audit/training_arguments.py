@@ -25,7 +25,7 @@ from dwindle.audit.trainer_names import (
     unread_keys,
 )
 from dwindle.audit.trainer_optimizers import trainer_optimizer
-from dwindle.audit.trainer_reading import dtype_named, read_with
+from dwindle.audit.trainer_reading import dtype_written, read_with
 from dwindle.audit.trainer_record import Reading
 from dwindle.audit.trainer_schedules import Facts, schedule_of
 from dwindle.decay.run import Run
@@ -245,7 +245,7 @@ def _dtype_in(settings: Settings) -> dict[str, str]:
     if settings.get("pure_bf16") is True:
         return {"dtype": "bfloat16"}
     for key in DTYPE_KEYS:
-        found = dtype_named(settings.get(key))
+        found = dtype_written(settings.get(key))
         if found:
             return {"dtype": found}
     return {}

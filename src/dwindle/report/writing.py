@@ -107,11 +107,11 @@ def _refusals_of_the_system(path: str | os.PathLike[str]) -> Iterator[None]:
 def _check_existing(path: Path, *, force: bool) -> None:
     if _is_written_through(path) or not path.is_file():
         return
-    kept = _kind_that_is_kept(path)
-    if kept:
-        raise OutputExistsError(str(path), kept, replaceable=False)
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
+    kept = _kind_that_is_kept(path, head)
+    if kept:
+        raise OutputExistsError(str(path), kept, replaceable=False)
     is_page = PAGE_MARK.encode() in head
     is_picture = head.startswith(_PNG_SIGNATURE) and PICTURE_MARK in head
     if not (force or is_page or is_picture):
@@ -128,10 +128,8 @@ def _check_other(path: Path, inputs: Sequence[str | os.PathLike[str]]) -> None:
             raise OutputExistsError(str(path), what, replaceable=False)
 
 
-def _kind_that_is_kept(path: Path) -> str:
+def _kind_that_is_kept(path: Path, head: bytes) -> str:
     """Return what a file is that is never replaced, or an empty text."""
-    with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
     if head.startswith(_SQLITE):
         return "a database, such as a study's store"
     if head.startswith(_JOURNAL):
