@@ -5,7 +5,6 @@
 Writes FOLDER/RANK.json: for "ddp AdamW", "fsdp SGD" and so on what became of a model.
 """
 
-import json
 import logging
 import sys
 from functools import partial
@@ -13,6 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from pytorch.two_processes import write_and_leave
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -95,10 +95,7 @@ def main():
     seen = {
         f"{kind} {name}": _train(kind, name) for kind in KINDS for name in OPTIMIZERS
     }
-    path = Path(folder) / f"{dist.get_rank()}.json"
-    path.write_text(json.dumps(seen), "utf-8")
-    dist.barrier()  # who leaves first closes sockets that the other may still read
-    dist.destroy_process_group()
+    write_and_leave(seen, Path(folder))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,12 @@
 """One of two processes that run every small training: what each saw, as JSON."""
 
-import json
-import os
 import sys
 from pathlib import Path
 
 import torch
 from frameworks.loops import of_accelerate, of_lightning, of_transformers
 from frameworks.loops.net import Asked
+from pytorch.two_processes import write_and_leave
 
 # Accelerate steps a scheduler once per process: 12 are the first 6 steps of 9.
 RUNS = {
@@ -31,5 +30,4 @@ if __name__ == "__main__":
     torch.set_num_threads(1)
     folder = Path(sys.argv[1])
     saw = {name: told(train(asked, folder)) for name, (train, asked) in RUNS.items()}
-    text = json.dumps(saw)
-    (folder / f"{os.environ['RANK']}.json").write_text(text, "utf-8")
+    write_and_leave(saw, folder)

@@ -5,12 +5,12 @@
 Writes FOLDER/RANK.json: what the audit found in each wrapping of one model.
 """
 
-import json
 import sys
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from pytorch.two_processes import write_and_leave
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -70,9 +70,7 @@ def main():
         "fsdp": trained(sharded(model())),
         "sharded too late": too_early(),
     }
-    path = Path(sys.argv[1]) / f"{dist.get_rank()}.json"
-    path.write_text(json.dumps(seen), "utf-8")
-    dist.destroy_process_group()
+    write_and_leave(seen, Path(sys.argv[1]))
 
 
 if __name__ == "__main__":

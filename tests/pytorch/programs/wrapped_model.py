@@ -3,12 +3,12 @@
 Started by torchrun with a folder as its argument; writes what it saw as JSON there.
 """
 
-import json
 import sys
 from pathlib import Path
 
 import torch
 import torch.distributed as dist
+from pytorch.two_processes import write_and_leave
 from torch import nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -155,8 +155,7 @@ def main(folder):
         "fsdp trained, penalty first": sharded_after_penalty(),
         "mixed": mixed(),
     }
-    Path(folder, f"{dist.get_rank()}.json").write_text(json.dumps(found))
-    dist.destroy_process_group()
+    write_and_leave(found, Path(folder))
 
 
 def sharded_inside(model):
