@@ -1,7 +1,8 @@
 # Every target sets up what it needs first: .venv with the versions of requirements.txt.
 #
 #   make demo     train the answer to the question, show it, write build/answer
-#   make test     all tests
+#   make test     all tests but those marked full: a certificate, a calibration at full size
+#   make test-all all tests
 #   make test-frameworks  knobs, controller, audit and integrations with the real libraries,
 #                         in .venv-frameworks
 #   make check    format, lint, types, floors
@@ -17,12 +18,15 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test test-frameworks check bench setup clean
+.PHONY: demo test test-all test-frameworks check bench setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
 
 test: setup
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not full" $(ARGS)
+
+test-all: setup
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
 
 test-frameworks: setup

@@ -1,1 +1,1 @@
-"""TODO: first line of this floor."""
+"""Findings as a page, a picture and tables of the terminal."""
