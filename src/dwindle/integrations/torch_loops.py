@@ -18,7 +18,7 @@ except ImportError as error:
     raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
 
 from dwindle.pytorch.controller import DecayController
-from dwindle.pytorch.holding.adoption import MARKER
+from dwindle.pytorch.options import MARKER
 from dwindle.pytorch.parameters.roles import held_parameters
 
 _LOG = getLogger("dwindle")

@@ -13,7 +13,6 @@ from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
 from dwindle.pytorch.grouping.number_checks import check_batch_size
-from dwindle.pytorch.holding.adoption import MARKER, put_back, scales_changed
 from dwindle.pytorch.holding.controller_looks import (
     Row,
     as_html,
@@ -21,8 +20,7 @@ from dwindle.pytorch.holding.controller_looks import (
     as_text,
     rows_of,
 )
-from dwindle.pytorch.holding.group_plan import Mechanism
-from dwindle.pytorch.holding.hold import Hold, hold_of, is_held
+from dwindle.pytorch.holding.hold import Hold, Mechanism, hold_of, is_held
 from dwindle.pytorch.holding.idle import IdleWatch
 from dwindle.pytorch.holding.lr_peaks import (
     LrPeak,
@@ -34,6 +32,7 @@ from dwindle.pytorch.holding.missed_peaks import PeakWatch
 from dwindle.pytorch.holding.planning import check_rounding, planned, rated
 from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.holding.target import Target
+from dwindle.pytorch.options import MARKER, put_back, scales_changed
 
 if TYPE_CHECKING:
     from rich.console import Group
@@ -402,7 +401,7 @@ class DecayController:
             raise RefusedError(*_FEWER)
         if self._target.needs_peak:
             self._peak_watch.before_step()
-        scales = scales_changed(groups, plans)
+        scales = scales_changed(groups, [plan.decay_scale for plan in plans])
         if len(groups) == len(plans) and not self._peaks_are_open and not scales:
             return
         with facts_asked_of(_CALLER, has_epochs=True):

@@ -17,7 +17,7 @@ from dwindle.pytorch.grouping.group_rows import Row
 from dwindle.pytorch.grouping.name_patterns import check_patterns, first_fit
 from dwindle.pytorch.grouping.number_checks import check_not_negative
 from dwindle.pytorch.grouping.selection import Choice, choices_of, coefficients_of
-from dwindle.pytorch.holding.adoption import MARKER
+from dwindle.pytorch.options import MARKER
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

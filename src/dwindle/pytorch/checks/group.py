@@ -15,10 +15,9 @@ from dwindle.decay.run import DTYPES, Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.checks.along import Course, course_of
 from dwindle.pytorch.copying.toy import unwrapped
-from dwindle.pytorch.holding.adoption import MARKER
-from dwindle.pytorch.holding.group_plan import KNOB
 from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
+from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.probing.follower import belongs_to

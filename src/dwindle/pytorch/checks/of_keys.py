@@ -10,7 +10,7 @@ from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.checks.remedies import set_options
 from dwindle.pytorch.checks.words import class_path, number, of_groups
 from dwindle.pytorch.copying.toy import Toy
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB
 
 # How people call an option that torch calls otherwise.
 _CALLED: Mapping[str, str] = {

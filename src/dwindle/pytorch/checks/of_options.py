@@ -18,7 +18,7 @@ from dwindle.pytorch.checks.words import (
     of_groups,
     settings,
 )
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB
 from dwindle.pytorch.probing.follower import is_timms
 
 SCALE = "lr_scale"

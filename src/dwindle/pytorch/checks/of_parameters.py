@@ -29,7 +29,7 @@ from dwindle.pytorch.checks.words import (
     settings,
     tensors,
 )
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.parameters.slots import modules_of
 

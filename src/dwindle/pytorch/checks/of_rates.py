@@ -34,7 +34,7 @@ from dwindle.pytorch.checks.words import (
     rounded_down,
     settings,
 )
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB
 
 # Where a step takes so many times what a format rounds away, rounding hardly matters.
 _FINE_UNITS = 32

@@ -9,8 +9,7 @@ from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.remedies import sound_knob, with_decay
 from dwindle.pytorch.checks.words import names, number, of_groups, settings, tensors
 from dwindle.pytorch.grouping.selection import choices_of
-from dwindle.pytorch.holding.adoption import MARKER
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
 
 

@@ -16,8 +16,7 @@ from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.checks.words import class_path, number
 from dwindle.pytorch.grouping.selection import choices_of
-from dwindle.pytorch.holding.adoption import MARKER
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
 
 _IMPORT = "from dwindle.pytorch import"

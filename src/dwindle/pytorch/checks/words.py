@@ -7,7 +7,7 @@ from keyword import iskeyword
 from torch.optim import Optimizer
 
 from dwindle.pytorch.checks.group import Group
-from dwindle.pytorch.holding.group_plan import KNOB
+from dwindle.pytorch.options import KNOB
 from dwindle.pytorch.parameters.roles import Held
 
 _SHOWN = 3

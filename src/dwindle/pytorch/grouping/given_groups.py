@@ -6,7 +6,7 @@ from typing import Any
 
 from dwindle.errors import RangeError
 from dwindle.pytorch.grouping.selection import Choice
-from dwindle.pytorch.holding.adoption import MARKER
+from dwindle.pytorch.options import MARKER
 
 _ONE_EACH = "Keep it in one group only."
 _A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}], say.'

@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from dwindle.decay.half_life import HalfLife
-from dwindle.pytorch.holding.group_plan import GroupPlan
+from dwindle.pytorch.holding.hold import GroupPlan
 from dwindle.pytorch.holding.target import Target
 
 if TYPE_CHECKING:

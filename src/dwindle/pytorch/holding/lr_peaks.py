@@ -11,7 +11,7 @@ from torch.optim import Optimizer, lr_scheduler
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Toy
-from dwindle.pytorch.holding.adoption import MARKER
+from dwindle.pytorch.options import MARKER
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 LrPeak = float | Sequence[float] | None

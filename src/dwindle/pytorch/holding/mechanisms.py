@@ -7,11 +7,9 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.holding.adoption import Group, has_lr
-from dwindle.pytorch.holding.group_plan import GroupPlan, Mechanism
-from dwindle.pytorch.holding.hold import CALL_HOOKS, NO_HOOKS
-from dwindle.pytorch.holding.number_formats import is_16_bits
+from dwindle.pytorch.holding.hold import CALL_HOOKS, NO_HOOKS, GroupPlan, Mechanism
 from dwindle.pytorch.holding.rehearsal import CYCLED, Rehearsal
+from dwindle.pytorch.options import Group, has_lr, is_16_bits
 
 _ASGD = "Build it with lambd=0: that is a second decay, and on by default."
 _WRAPPED = (

@@ -4,8 +4,7 @@ import logging
 from collections.abc import Sequence
 
 from dwindle.decay.half_life import half_life_from_shrink
-from dwindle.pytorch.holding.group_plan import GroupPlan
-from dwindle.pytorch.holding.hold import Hold
+from dwindle.pytorch.holding.hold import GroupPlan, Hold
 from dwindle.pytorch.holding.lr_peaks import left_by_schedulers, peaks_left_since
 
 _LOG = logging.getLogger("dwindle")

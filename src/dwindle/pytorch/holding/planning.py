@@ -11,23 +11,25 @@ from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
 from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
-from dwindle.pytorch.holding.adoption import (
-    MARKER,
-    Group,
-    has_lr,
-    knob_of,
-    options_before,
-    scales_of,
-)
-from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
+from dwindle.pytorch.holding.hold import GroupPlan
 from dwindle.pytorch.holding.mechanisms import (
     holds_a_penalty,
     keeps_wider,
     with_mechanisms,
 )
-from dwindle.pytorch.holding.number_formats import dtype_name, factors_of
 from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.holding.wrappers import refuse_other_steps, refuse_shards
+from dwindle.pytorch.options import (
+    KNOB,
+    MARKER,
+    Group,
+    dtype_name,
+    factors_of,
+    has_lr,
+    options_before,
+    scales_of,
+    weight_decay_of,
+)
 
 _LOG = logging.getLogger("dwindle")
 _NO_PENALTY = (
@@ -171,14 +173,14 @@ def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:
     mine = [
         first + at
         for at, plan in enumerate(plans)
-        if plan.mechanism == "multiply" and knob_of(plan.before)
+        if plan.mechanism == "multiply" and weight_decay_of(plan.before)
     ]
     if mine:
         yield (
             f"{KNOB} is set to 0 in {_named(mine)}, for it does not take lr·{KNOB} off "
             "a weight at every lr; the weights are multiplied once per step instead."
         )
-    knobs = {knob_of(plan.before) for plan in plans if plan.decay_scale == 1}
+    knobs = {weight_decay_of(plan.before) for plan in plans if plan.decay_scale == 1}
     if len(knobs - {0.0}) > 1:
         yield (
             f"its groups have {KNOB} of {', '.join(map(str, sorted(knobs)))}, and all "

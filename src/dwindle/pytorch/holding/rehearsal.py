@@ -13,12 +13,14 @@ from dwindle.decay.dtypes import DEAD_BELOW
 from dwindle.decay.held_rate import HeldRate
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Before, Mould, Toy, change_nothing
-from dwindle.pytorch.holding.group_plan import KNOB, GroupPlan
-from dwindle.pytorch.holding.hold import NO_HOOKS, Hold
-from dwindle.pytorch.holding.number_formats import (
+from dwindle.pytorch.holding.hold import NO_HOOKS, GroupPlan, Hold
+from dwindle.pytorch.options import (
+    KNOB,
     dtype_name,
     factors_of,
     is_16_bits,
+    lr_of,
+    set_option,
 )
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
@@ -40,7 +42,6 @@ _NEAR = 0.15
 _MANY = tuple((-1) ** at * 2 ** (at / 32) for at in range(32))
 # Steps so small that opposite weights differ in their decay alone.
 _SMALL_LR = 1e-6
-_SOME_LR = 1e-3
 _START = (1.0, -0.5, 0.3, 1.7)
 # No float32 is one of these: where they are rounded, an optimizer computes in float32.
 _NOT_IN_FLOAT32 = (0.3, 1.7, -0.7, 1.1)
@@ -108,12 +109,12 @@ class Rehearsal:
     ) -> list[str]:
         toy = self._mould.toy(start=_START)
         hold = self._held(toy, plans)
-        lrs = [_lr_of(group) for group in toy.optimizer.param_groups]
+        lrs = [lr_of(group) for group in toy.optimizer.param_groups]
 
         def before(step: int, at: int, group: dict[str, Any]) -> None:
-            _set(group, "lr", self._lrs[step] * lrs[at])
+            set_option(group, "lr", self._lrs[step] * lrs[at])
             if momenta:
-                _set(group, "momentum", momenta[step % len(momenta)])
+                set_option(group, "momentum", momenta[step % len(momenta)])
 
         _steps(toy, len(self._lrs), before=before)
         if not hold.steps_done:
@@ -220,7 +221,7 @@ class Rehearsal:
         toy = self._mould.toy(start=_START)
         _set_lrs(toy)
         for group in toy.optimizer.param_groups:
-            _set(group, KNOB, 0.0)
+            set_option(group, KNOB, 0.0)
         _steps(toy, len(_LRS))
         return [_taken_per_step(weights, steps=len(_LRS)) for weights in toy.weights]
 
@@ -234,7 +235,7 @@ class Rehearsal:
             toy = self._mould.toy(start=_START)
             _set_lrs(toy)
             for group in toy.optimizer.param_groups:
-                _set(group, KNOB, knob)
+                set_option(group, KNOB, knob)
             _steps(toy, len(_GRADIENTS), _GRADIENTS)
             ends.append(toy.weights)
         return [not all(map(_much_alike, *pair)) for pair in zip(*ends, strict=True)]
@@ -356,23 +357,9 @@ def _much_alike(one: Tensor, other: Tensor) -> bool:
     return torch.allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
-def _lr_of(group: dict[str, Any]) -> float:
-    named = (group.get(name) for name in ("lr", "initial_lr"))
-    return next((float(lr) for lr in named if lr is not None and lr > 0), _SOME_LR)
-
-
 def _set_lrs(toy: Toy, *, times: float = 1.0) -> None:
     for group in toy.optimizer.param_groups:
-        _set(group, "lr", times * _lr_of(group))
-
-
-def _set(group: dict[str, Any], option: str, value: float) -> None:
-    """Set an option that the group has, in place where it is a tensor."""
-    old = group.get(option)
-    if isinstance(old, Tensor):
-        old.fill_(value)
-    elif isinstance(old, float | int) and not isinstance(old, bool):
-        group[option] = value
+        set_option(group, "lr", times * lr_of(group))
 
 
 @torch.no_grad()

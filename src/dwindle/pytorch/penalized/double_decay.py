@@ -12,8 +12,8 @@ from torch.optim.optimizer import register_optimizer_step_pre_hook
 
 from dwindle.errors import DoubleDecayWarning, RefusedError
 from dwindle.pytorch.copying.toy import unwrapped
-from dwindle.pytorch.holding.adoption import MARKER, knob_of
 from dwindle.pytorch.holding.hold import is_held
+from dwindle.pytorch.options import MARKER, weight_decay_of
 
 _SHOWN = 3
 
@@ -101,7 +101,7 @@ def names_of_decayed(penalty: Penalizing, optimizer: Optimizer) -> tuple[str, ..
     decayed = {
         id(parameter)
         for group in optimizer.param_groups
-        if knob_of(group) > 0 or (held and group.get(MARKER, 0) > 0)
+        if weight_decay_of(group) > 0 or (held and group.get(MARKER, 0) > 0)
         for parameter in group["params"]
     }
     return tuple(

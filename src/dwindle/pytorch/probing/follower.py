@@ -19,7 +19,7 @@ from dwindle.decay.legs import Leg, merged
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Mould, unwrapped
-from dwindle.pytorch.probing.group_options import Options, number_of
+from dwindle.pytorch.options import Options, number_of
 
 ASKED = "What a run leaves of a weight"
 _INSTEAD = "Leave the scheduler out, and give the shape of its schedule."

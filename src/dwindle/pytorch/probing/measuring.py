@@ -10,12 +10,7 @@ from torch.optim import Optimizer
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, Walk, has_decay
-from dwindle.pytorch.probing.group_options import (
-    Option,
-    knob_of,
-    number_of,
-    told_options,
-)
+from dwindle.pytorch.options import Option, decay_option, number_of, options_key
 from dwindle.pytorch.probing.measured import Measured
 from dwindle.pytorch.probing.own_format import in_own_format
 from dwindle.pytorch.probing.trials import LONG, Trials, Turned
@@ -113,7 +108,7 @@ def _likeness(group: Mapping[str, Option]) -> _Likeness | None:
     """What groups have in common that decay alike; None where none does."""
     params = filter(has_decay, group["params"])
     kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
-    return (told_options(group), kinds) if kinds else None
+    return (options_key(group), kinds) if kinds else None
 
 
 def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Measured]:
@@ -163,7 +158,7 @@ def _measured(
     turned: Turned,
     **more: Option,
 ) -> Measured:
-    knob = knob_of(options)
+    knob = decay_option(options)
     # Without momentum both are one; a knob that decouples is the better news.
     of_sgd = turned.is_penalty and turned.told.family in _OF_SGD
     of_sgd &= not turned.decouples

@@ -8,7 +8,7 @@ import torch
 from torch.optim import Optimizer
 
 from dwindle.pytorch.copying.toy import START, Mould, Toy
-from dwindle.pytorch.probing.group_options import knob_of, set_option
+from dwindle.pytorch.options import decay_option, set_option
 
 # So little that a step shows the gradient alone; 0 switches off some trust ratios.
 _HARDLY_ANY = 1e-12
@@ -43,7 +43,7 @@ def steps_by_size(optimizer: Optimizer, *, at: int) -> bool:
 
 def _length_of_a_step(toy: Toy, at: int) -> float:
     for group in toy.optimizer.param_groups:
-        knob = knob_of(group)
+        knob = decay_option(group)
         if knob is not None:
             set_option(group, knob, _HARDLY_ANY)
     weight = toy.weights[at][0]

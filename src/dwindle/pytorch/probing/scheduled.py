@@ -13,8 +13,8 @@ from dwindle.decay.survival import Left
 from dwindle.errors import RangeError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Mould
+from dwindle.pytorch.options import Options
 from dwindle.pytorch.probing.follower import Follower
-from dwindle.pytorch.probing.group_options import Options
 from dwindle.pytorch.probing.measured import Measured
 
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."

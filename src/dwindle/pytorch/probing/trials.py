@@ -13,15 +13,15 @@ from itertools import pairwise
 import torch
 
 from dwindle.pytorch.copying.toy import POINT, START, Mould, Walk
-from dwindle.pytorch.probing.group_options import (
+from dwindle.pytorch.options import (
     Option,
     Options,
-    knob_of,
+    decay_option,
     lr_of,
     number_of,
+    other_decays,
     other_momenta,
     set_option,
-    suspects,
 )
 from dwindle.pytorch.probing.walks import Told, grain, tell
 
@@ -95,7 +95,7 @@ class Trials:
         self.eps = torch.finfo(mould.dtype or torch.float32).eps
         self._grains = [_grain_of(each.get("lr"), self.eps) for each in options]
         self.lrs = [lr_of(each) for each in options]
-        self.knobs = [knob_of(each) for each in options]
+        self.knobs = [decay_option(each) for each in options]
         self._numbers = [min(_MOST, _SHARE / lr) for lr in self.lrs]
         self._signs = [-1.0 if each.get("maximize") else 1.0 for each in options]
         self._momenta = [({}, *other_momenta(each)) for each in options]
@@ -136,7 +136,7 @@ class Trials:
 
     def hidden_by(self, at: int) -> str | None:
         """Find the option of a group that sets the decay that the knob leaves."""
-        for name in suspects(self._options[at]):
+        for name in other_decays(self._options[at]):
             try:
                 group = self.without_knob(SHORT, **{name: 0.0})[at]
             except Exception:  # noqa: BLE001, S112  (an option that must not be 0)
