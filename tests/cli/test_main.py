@@ -11,8 +11,8 @@ import pytest
 
 from dwindle.cli import main as entry
 from dwindle.cli.main import COMMANDS, main
-from dwindle.cli.plain_letters import handler_of_missing_letters
 from dwindle.errors import RangeError, StudyStoppedError
+from dwindle.wording import handler_of_missing_letters
 
 
 def _command_that(raises, monkeypatch):

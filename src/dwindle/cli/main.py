@@ -18,8 +18,8 @@ from types import FrameType
 
 from dwindle.cli.failure import INTERRUPTED, drop_stdout, tell
 from dwindle.cli.options import AS_JSON, read_words
-from dwindle.cli.plain_letters import handler_of_missing_letters
 from dwindle.errors import DwindleError, ReportWriteError, UnknownNameError
+from dwindle.wording import handler_of_missing_letters
 
 HELP = {"--help", "-h"}
 _SAVED = "What was saved is kept; the same command again continues."

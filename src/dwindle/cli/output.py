@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -23,9 +24,9 @@ def _console(*, to_stderr: bool) -> "Console":
     from rich.console import Console
 
     console = Console(stderr=to_stderr, highlight=False)
-    console.width = (
-        min(console.width, WIDEST) if console.is_terminal else WIDTH_OF_FILES
-    )
+    # Into a pipe or a file, COLUMNS is the one word of the user about its width.
+    is_known = console.is_terminal or "COLUMNS" in os.environ
+    console.width = min(console.width, WIDEST) if is_known else WIDTH_OF_FILES
     return console
 
 

@@ -1,0 +1,389 @@
+"""Tables, lines and sheets of text: drawn once for terminals, files and notebooks.
+
+A room gives columns and rows. How wide they get, what folds, and what happens where
+they do not fit is decided here. rich is imported only when it draws.
+"""
+
+import unicodedata
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
+
+from dwindle.wording import plain_letters, visible
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.text import Text
+
+# Columns of plain text where nobody says how wide it may be.
+WIDTH = 100
+# Below this many columns a table that does not fit becomes one block per row.
+NARROW = 90
+_LEAST = 16  # a text that is folded into less becomes a tower of words
+_GAP = 2
+_HTML_STYLE = "text-align:left;vertical-align:top;white-space:pre-line"
+
+# A cell is a text, or several below each other with a style each.
+Cell = str | tuple[str, ...]
+Pieces = list[str]
+
+
+class Styled(str):
+    """A text with a style of rich (``bold red``), equal to the text without it."""
+
+    __slots__ = ("style",)
+    style: str
+
+    def __new__(cls, text: str, style: str) -> Self:
+        """Return the text with its style."""
+        made = super().__new__(cls, text)
+        made.style = style
+        return made
+
+
+class Column(NamedTuple):
+    """A column: a ``text`` folds at spaces, a ``number`` or ``name`` is never cut."""
+
+    name: str
+    kind: Literal["text", "number", "name"] = "text"
+    style: str = ""
+
+
+class Drawable(Protocol):
+    """What can be drawn: line by line for a width, and as HTML."""
+
+    def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
+        """Yield lines, as texts that follow each other with a style each."""
+
+    def html(self) -> str:
+        """Return HTML, with every text escaped."""
+
+
+def as_text(drawn: Drawable, *, width: int = WIDTH, encoding: str = "utf-8") -> str:
+    """Return plain text without colors and without blanks at the ends of lines."""
+    lines = drawn.lines(width, encoding)
+    return "\n".join("".join(pieces).rstrip() for pieces in lines)
+
+
+def _as_rich(
+    drawn: Drawable, _console: "Console", options: "ConsoleOptions"
+) -> "Iterator[Text]":
+    from rich.text import Text
+
+    for pieces in drawn.lines(options.max_width, options.encoding):
+        parts = [(piece, _style_of(piece)) for piece in pieces]
+        yield Text.assemble(*parts, no_wrap=True, overflow="ignore")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A paragraph.
+
+    Args:
+        text: What it says; line breaks in it are kept.
+        style: A style of rich for all of it.
+        indent: Columns to its left.
+        whole: Whether it is for copying: never folded, it runs over the edge.
+
+    """
+
+    text: Cell
+    style: str = ""
+    indent: int = 0
+    whole: bool = False
+
+    def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
+        """Yield its lines, folded at spaces."""
+        room = None if self.whole else max(width - self.indent, 1)
+        for each in _folded(_written(self.text, encoding, self.style), room):
+            yield [" " * self.indent, each]
+
+    def html(self) -> str:
+        """Return a paragraph, or preformatted text where it is for copying."""
+        tag = "pre" if self.whole else "p"
+        return f"<{tag}>{_cell_html(self.text)}</{tag}>"
+
+    __rich_console__ = _as_rich
+    _repr_html_ = html
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """Rows below the names of their columns; a column that no row fills is left out.
+
+    Args:
+        columns: Names, or columns with a kind and a style.
+        rows: Cells, one per column; a text without a style gets that of its column.
+        title: A line above it.
+        footer: Paragraphs below it.
+        heads: Whether the names of the columns are shown.
+        indent: Columns to its left.
+
+    Example:
+        >>> rows = [("adamw", "6,931"), ("sgd", "53")]
+        >>> table = Table(columns=["name", Column("steps", "number")], rows=rows)
+        >>> print(as_text(table))
+        name   steps
+        adamw  6,931
+        sgd       53
+        >>> print(as_text(table, width=10))
+        adamw
+          steps  6,931
+        sgd
+          steps  53
+
+    """
+
+    columns: Sequence[Column | str]
+    rows: Sequence[Sequence[Cell]]
+    title: str = ""
+    footer: Sequence[str] = ()
+    heads: bool = True
+    indent: int = 0
+
+    def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
+        """Yield title, table or blocks, and footer."""
+        if self.title:
+            yield from Line(text=self.title, style="bold").lines(width, encoding)
+        for pieces in self._body(width - self.indent, encoding):
+            yield [" " * self.indent, *pieces]
+        for text in self.footer:
+            below = Line(text=text, style="dim", indent=self.indent)
+            yield from below.lines(width, encoding)
+
+    def _body(self, room: int, encoding: str) -> Iterator[Pieces]:
+        columns, rows = self._filled()
+        heads = [_written(each.name, encoding, "dim") for each in columns]
+        # Letters are replaced before widths are taken: "lambda" is longer than "λ".
+        grid = [
+            [
+                _written(cell, encoding, column.style)
+                for column, cell in zip(columns, row, strict=True)
+            ]
+            for row in rows
+        ]
+        widths = _widths(
+            columns,
+            [heads, *grid] if self.heads else grid,
+            room,
+            may_fold=not self.heads or room >= NARROW,
+        )
+        if widths is None:
+            yield from _blocks(heads if self.heads else [], grid, room)
+            return
+        if self.heads:
+            yield from _row(columns, heads, widths, on_bottom=True)
+        for row in grid:
+            yield from _row(columns, row, widths)
+
+    def html(self) -> str:
+        """Return a table for a notebook."""
+        columns, rows = self._filled()
+        body = "".join(
+            f"<tr>{''.join(_html('td', cell) for cell in row)}</tr>" for row in rows
+        )
+        if self.heads:
+            names = "".join(_html("th", each.name) for each in columns)
+            body = f"<tr>{names}</tr>{body}"
+        title = f"<p><b>{escape(self.title)}</b></p>" if self.title else ""
+        table = f"<table>{body}</table>" if rows else ""
+        return title + table + "".join(f"<p>{escape(each)}</p>" for each in self.footer)
+
+    def _filled(self) -> tuple[list[Column], list[list[Cell]]]:
+        """Return the columns that some row fills, and their cells."""
+        kept = [
+            at for at in range(len(self.columns)) if any(row[at] for row in self.rows)
+        ]
+        named = [self.columns[at] for at in kept]
+        columns = [Column(each) if isinstance(each, str) else each for each in named]
+        return columns, [[row[at] for at in kept] for row in self.rows]
+
+    __rich_console__ = _as_rich
+    _repr_html_ = html
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """Lines and tables below each other; an empty text is an empty line.
+
+    Example:
+        >>> table = Table(columns=["name"], rows=[("adamw",)])
+        >>> print(as_text(Sheet(parts=["A title", table])))
+        A title
+        name
+        adamw
+
+    """
+
+    parts: Sequence[Drawable | str]
+
+    def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
+        """Yield the lines of all parts."""
+        for part in self.parts:
+            drawn = Line(text=part) if isinstance(part, str) else part
+            yield from drawn.lines(width, encoding)
+
+    def html(self) -> str:
+        """Return all parts below each other; empty lines are left to the browser."""
+        drawn = (
+            Line(text=each) if isinstance(each, str) else each
+            for each in self.parts
+            if each
+        )
+        return f"<div>{''.join(each.html() for each in drawn)}</div>"
+
+    __rich_console__ = _as_rich
+    _repr_html_ = html
+
+
+def facts(
+    named: Mapping[str, Cell], *, title: str = "", notes: Sequence[str] = ()
+) -> Table:
+    """Return one thing line by line, name beside text; empty texts are left out.
+
+    Example:
+        >>> print(as_text(facts({"rule": "neal", "source": "", "keeps": "prior"})))
+        rule   neal
+        keeps  prior
+
+    """
+    rows = [(name, cell) for name, cell in named.items() if cell]
+    columns = (Column("name", style="dim"), Column("text"))
+    return Table(columns=columns, rows=rows, title=title, footer=notes, heads=False)
+
+
+def _written(cell: Cell, encoding: str, style: str) -> Pieces:
+    """Return the lines of a cell as a stream writes them, each with its style."""
+    lines = [
+        Styled(line, _style_of(text) or style)
+        for text in ((cell,) if isinstance(cell, str) else cell)
+        for line in text.split("\n")
+    ]
+    return [
+        Styled(plain_letters(visible(each), encoding), each.style) for each in lines
+    ]
+
+
+def _style_of(text: str) -> str:
+    return text.style if isinstance(text, Styled) else ""
+
+
+def _wide(text: str) -> int:
+    """Return how many columns a text takes: some letters take two, or none."""
+    if text.isascii():
+        return len(text)
+    return sum(
+        0
+        if unicodedata.combining(letter)
+        else 2
+        if unicodedata.east_asian_width(letter) in "WF"
+        else 1
+        for letter in text
+    )
+
+
+def _folded(lines: Pieces, room: int | None) -> Pieces:
+    """Fold lines at spaces; a word that is too long is broken, and loses no letter."""
+    if room is None:
+        return lines
+    return [
+        Styled(part, _style_of(line)) for line in lines for part in _parts(line, room)
+    ]
+
+
+def _parts(line: str, room: int) -> Iterator[str]:
+    if _wide(line) <= room:
+        yield line
+        return
+    part = ""
+    for word in line.split(" "):
+        longer = f"{part} {word}" if part else word
+        if _wide(longer) <= room:
+            part = longer
+            continue
+        if part:
+            yield part
+        part = word
+        while _wide(part) > room:
+            fits = next(
+                at
+                for at in range(len(part), 0, -1)
+                if at == 1 or _wide(part[:at]) <= room
+            )
+            yield part[:fits]
+            part = part[fits:]
+    yield part
+
+
+def _widths(
+    columns: Sequence[Column],
+    grid: Sequence[Sequence[Pieces]],
+    room: int,
+    *,
+    may_fold: bool,
+) -> list[int] | None:
+    """Return a width for each column, or None where they do not fit."""
+    widths = [
+        max((_wide(line) for row in grid for line in row[at]), default=0)
+        for at in range(len(columns))
+    ]
+    folding = [at for at, column in enumerate(columns) if column.kind == "text"]
+    while sum(widths) + _GAP * (len(widths) - 1) > room:
+        left = [at for at in folding if widths[at] > _LEAST]
+        if not left or not may_fold:
+            return None
+        # The widest text gives way first.
+        widths[max(left, key=widths.__getitem__)] -= 1
+    return widths
+
+
+def _row(
+    columns: Sequence[Column],
+    row: Sequence[Pieces],
+    widths: Sequence[int],
+    *,
+    on_bottom: bool = False,
+) -> Iterator[Pieces]:
+    folded = [_folded(cell, width) for cell, width in zip(row, widths, strict=True)]
+    height = max(map(len, folded), default=0)
+    for at in range(height):
+        pieces: Pieces = []
+        for column, cell, width in zip(columns, folded, widths, strict=True):
+            line = at - (height - len(cell) if on_bottom else 0)
+            piece = cell[line] if 0 <= line < len(cell) else ""
+            blanks = " " * (width - _wide(piece))
+            is_number = column.kind == "number"
+            pieces += [blanks, piece] if is_number else [piece, blanks]
+            pieces.append(" " * _GAP)
+        while pieces and not pieces[-1].strip():
+            pieces.pop()
+        yield pieces
+
+
+def _blocks(
+    heads: Sequence[Pieces], grid: Sequence[Sequence[Pieces]], room: int
+) -> Iterator[Pieces]:
+    """Yield the first cell of a row, and below it the others beside their names."""
+    names = [" ".join(head) for head in heads[1:]]
+    widest = max(map(_wide, names), default=0)
+    start = _GAP + (widest + _GAP if names else 0)
+    for first, *others in grid:
+        for line in _folded(first, room):
+            yield [Styled(line, f"bold {_style_of(line)}".strip())]
+        for at, cell in enumerate(others):
+            if not any(cell):
+                continue
+            name = names[at] if names else ""
+            for line in _folded(cell, max(room - start, _LEAST)):
+                head = Styled(f"{name:{start - _GAP}}", "dim")
+                yield [" " * _GAP, head, line]
+                name = ""
+
+
+def _html(tag: str, cell: Cell) -> str:
+    return f'<{tag} style="{_HTML_STYLE}">{_cell_html(cell)}</{tag}>'
+
+
+def _cell_html(cell: Cell) -> str:
+    return escape(cell if isinstance(cell, str) else "\n".join(cell))

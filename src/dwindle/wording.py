@@ -1,0 +1,262 @@
+"""Numbers, counts, lists and intervals as English text, and text as any stream writes.
+
+Texts are made last, from values: nothing here is read back by this package.
+"""
+
+import codecs
+import math
+import unicodedata
+from collections.abc import Mapping, Sequence
+
+MINUS = "−"
+NOTHING = "–"
+
+# From here on a count has separators, then a letter; below, three digits are enough.
+_THOUSAND, _MILLION = 1e3, 1e6
+_UNREADABLE = 1e7  # a number to type with more digits before its point has a power
+_TINY, _NEARLY_ALL = 1e-5, 0.999  # shares that percents with three digits would hide
+# Control and format characters (right-to-left overrides, zero-width marks), and lone
+# surrogates: they could recolor a terminal or reorder a sentence.
+_INVISIBLE = {"Cc", "Cf", "Cs"}
+_QUANTITIES = {"lr": "learning rate"}
+_PLAIN = "dwindle-plain"
+# Signs that carry meaning: a lost minus would turn a number into another one.
+_LETTERS: Mapping[str, str] = (
+    dict.fromkeys("−–—‐‑─━╌┄═╴╶╸╺", "-")
+    | dict.fromkeys("‘’′", "'")
+    | dict.fromkeys("“”″", '"')
+    | dict.fromkeys("│┃║╎", "|")
+    | dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰", "+")
+    | dict.fromkeys("█▇▆▅▄▃▂▁●■◆▪", "#")
+    | {"·": "*", "⋅": "*", "×": "x", "±": "+-", "∞": "inf", "µ": "u", "…": "..."}
+    | {"←": "<-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∝": "~"}
+    | {"√": "sqrt ", "Σ": "sum ", "Π": "product ", "Δ": "delta ", "°": " deg"}
+    | {"✓": "yes", "✗": "no", "α": "alpha", "β": "beta", "γ": "gamma", "ε": "eps"}
+    | {"η": "eta", "λ": "lambda", "μ": "mu", "σ": "sigma", "τ": "tau", "ω": "omega"}
+)
+
+
+def number(value: float | None, *, digits: int = 3) -> str:
+    """Return a number to type: few significant digits, in a form that Python reads.
+
+    Whole numbers below ten million keep all of their digits: a batch size of 4096 is
+    not 4100.
+
+    Example:
+        >>> [number(each) for each in (0.0499613, 0.0387246, 1e-05, 4096.0, None)]
+        ['0.05', '0.0387', '1e-05', '4096', '–']
+
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if 10**digits <= abs(value) < _UNREADABLE:
+        return f"{value:.0f}"
+    return f"{value:.{digits}g}"
+
+
+def fixed(value: float | None, places: int = 2) -> str:
+    """Return a measured number with fixed places, and no minus before a zero.
+
+    Example:
+        >>> fixed(-0.5), fixed(-0.001), fixed(0.0312, 3), fixed(None)
+        ('−0.50', '0.00', '0.031', '–')
+
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    text = f"{value:.{places}f}"
+    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+
+
+def count(value: float | None) -> str:
+    """Return a count to read: three digits, but thousands are written out.
+
+    Example:
+        >>> [count(each) for each in (1.3849, 53, 6931.1, 1_281_167, 5_678_091_354)]
+        ['1.38', '53', '6,931', '1.28M', '5.68B']
+
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if value < _THOUSAND:
+        return f"{value:.3g}"
+    # Rounded as it will be shown: 999,999.7 is a million.
+    if round(value) < _MILLION:
+        return f"{value:,.0f}"
+    millions = float(f"{value / _MILLION:.3g}")
+    if millions < _THOUSAND:
+        return f"{millions:.3g}M"
+    billions = value / _MILLION / _THOUSAND
+    return f"{billions:{'.3g' if round(billions) < _THOUSAND else ',.0f'}}B"
+
+
+def counted(value: float, unit: str) -> str:
+    """Return a count with its unit in singular or plural.
+
+    Example:
+        >>> counted(1, "tensor"), counted(6931.1, "step")
+        ('1 tensor', '6,931 steps')
+
+    """
+    shown = count(value)
+    return f"{shown} {unit}{'' if shown == '1' else 's'}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share in percent, with the digits that tell it from nothing and all.
+
+    Example:
+        >>> [percent(share) for share in (0.5, 0.0004, 0.99996, 2.6e-20, 0)]
+        ['50%', '0.04%', '99.996%', 'under 0.001%', '0%']
+
+    """
+    if share is None or not math.isfinite(share):
+        return NOTHING
+    if 0 < share < _TINY:
+        return f"under {100 * _TINY:g}%"
+    if 100 * share >= _THOUSAND:
+        return f"{100 * share:,.0f}%"
+    return f"{100 * share:.{5 if _NEARLY_ALL < share < 1 else 3}g}%"
+
+
+def time_on(clock: str, value: float) -> str:
+    """Return a time on a clock; a time on the clock ``run`` is a share of the run.
+
+    Example:
+        >>> time_on("steps", 6931.1), time_on("run", 0.2), time_on("run", 1848.39)
+        ('6,931 steps', '20% of the run', '1,848 runs')
+
+    """
+    if clock == "run":
+        return f"{percent(value)} of the run" if value < 1 else counted(value, "run")
+    return f"{count(value)} {clock}"
+
+
+def half_life(times: Mapping[str, float | None], *, between: str = " · ") -> str:
+    """Return a half-life on every clock that is known.
+
+    Example:
+        >>> half_life({"steps": 6931.1, "epochs": 13.862, "run": None})
+        '6,931 steps · 13.9 epochs'
+
+    """
+    known = {
+        clock: value
+        for clock, value in times.items()
+        if value is not None and math.isfinite(value)
+    }
+    return between.join(time_on(clock, value) for clock, value in known.items())
+
+
+def listed(items: Sequence[str], *, most: int | None = None, between: str = ",") -> str:
+    """Return items as an English list; of more than ``most``, how many are left out.
+
+    Example:
+        >>> listed(["a"]), listed(["a", "b", "c"]), listed(["a", "b", "c"], most=1)
+        ('a', 'a, b and c', 'a and 2 more')
+
+    """
+    shown = list(items)
+    if most is not None and len(shown) > most:
+        shown[most:] = [f"{len(shown) - most} more"]
+    *first, last = shown or [""]
+    return f"{f'{between} '.join(first)} and {last}" if first else last
+
+
+def interval(low: float | None, high: float | None, *, digits: int = 2) -> str:
+    """Return the interval of a number to type; an open end shows as a bound.
+
+    Example:
+        >>> interval(0.001, 0.0052), interval(None, 0.1), interval(None, None)
+        ('0.001–0.0052', '≤ 0.1', '–')
+
+    """
+    if low is None and high is None:
+        return NOTHING
+    if low is None:
+        return f"≤ {number(high, digits=digits)}"
+    if high is None:
+        return f"≥ {number(low, digits=digits)}"
+    return f"{number(low, digits=digits)}–{number(high, digits=digits)}"
+
+
+def measured(
+    value: float | None, low: float | None, high: float | None, places: int = 2
+) -> str:
+    """Return a measured number with its interval.
+
+    Example:
+        >>> measured(-0.52, -0.7, -0.3), measured(1.5, None, None)
+        ('−0.52 (−0.70 to −0.30)', '1.50')
+
+    """
+    shown = fixed(value, places)
+    if value is None or low is None or high is None:
+        return shown
+    return f"{shown} ({fixed(low, places)} to {fixed(high, places)})"
+
+
+def quantity(name: str) -> str:
+    """Return the name of a quantity of scale as English.
+
+    Example:
+        >>> quantity("dataset_size"), quantity("lr"), quantity("width")
+        ('dataset size', 'learning rate', 'width')
+
+    """
+    return _QUANTITIES.get(name, name.replace("_", " "))
+
+
+def clean(text: object, *, limit: int = 240) -> str:
+    r"""Return a text from outside on one line, without characters that act.
+
+    Args:
+        text: A name or message from a study file, a store, a model or an exception.
+        limit: Characters that are kept; a longer text ends in an ellipsis.
+
+    Example:
+        >>> clean("\x1b[1mloud\x07\tname\u202e")
+        '[1mloud name'
+
+    """
+    kept = visible(" ".join(str(text)[: 8 * limit].split()))
+    return kept if len(kept) <= limit else kept[: limit - 1] + "…"
+
+
+def visible(text: str) -> str:
+    """Return a text without control and format characters, line breaks included."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(c for c in text if unicodedata.category(c) not in _INVISIBLE)
+
+
+def plain_letters(text: str, encoding: str = "ascii") -> str:
+    """Return a text with ASCII for every letter that an encoding does not have.
+
+    Example:
+        >>> plain_letters("−0.36 λ² é"), plain_letters("0.36 λ² é", "latin-1")
+        ('-0.36 lambda2 e', '0.36 lambda² é')
+
+    """
+    if text.isascii():
+        return text
+    return text.encode(encoding, handler_of_missing_letters()).decode(encoding)
+
+
+def handler_of_missing_letters() -> str:
+    """Register with Python's codecs what replaces a letter, and return its name."""
+    codecs.register_error(_PLAIN, _replace)
+    return _PLAIN
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(map(_plain, letters)), error.end
+
+
+def _plain(letter: str) -> str:
+    """Return ASCII for a letter: a sign of the same meaning, or its bare form."""
+    found = _LETTERS.get(letter) or unicodedata.normalize("NFKD", letter)
+    return found.encode("ascii", "ignore").decode() or "?"

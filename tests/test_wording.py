@@ -1,0 +1,72 @@
+"""Numbers as text: what is typed reads back as itself, what is read is short."""
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwindle import wording
+
+NUMBERS = st.floats(min_value=1e-12, max_value=1e12)
+
+
+@given(NUMBERS)
+def test_a_number_to_type_is_itself_to_three_digits(value: float) -> None:
+    """What is typed is the number, to half of its third digit."""
+    text = wording.number(value)
+    assert float(text) == pytest.approx(value, rel=5.001e-3)
+    assert len(text) <= len("1.23e-05")
+
+
+@given(st.integers(min_value=0, max_value=10**7 - 1))
+def test_a_whole_number_to_type_keeps_its_digits(value: int) -> None:
+    """A batch size of 4096 is not typed as 4100."""
+    assert float(wording.number(float(value))) == value
+
+
+@given(NUMBERS)
+def test_a_count_never_shows_a_power_nor_a_thousand_of_its_letter(value: float) -> None:
+    """A count is at most seven characters long."""
+    text = wording.count(max(value, 1e-3))
+    assert "e" not in text
+    assert len(text) <= len("999,999")
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (999.4, "999"),
+        (999_999.7, "1M"),
+        (999_999_999, "1B"),
+        (1e15, "1,000,000B"),
+        (None, "–"),
+        (float("inf"), "–"),
+    ],
+)
+def test_counts_at_the_edges(value: float | None, shown: str) -> None:
+    """A count that rounds to the next letter shows that letter."""
+    assert wording.count(value) == shown
+
+
+@given(st.floats(min_value=0, max_value=1))
+def test_a_share_shows_all_or_nothing_only_where_it_is(share: float) -> None:
+    """0% is nothing, and 100% is all but a millionth."""
+    text = wording.percent(share)
+    assert (text == "0%") == (share == 0)
+    assert text != "100%" or share > 0.999999
+
+
+@given(st.text())
+def test_cleaned_text_is_one_line_without_characters_that_act(text: str) -> None:
+    """No control or format character is left, and the text is short."""
+    cleaned = wording.clean(text, limit=20)
+    assert len(cleaned) <= 20
+    assert not {unicodedata.category(letter) for letter in cleaned} & {"Cc", "Cf", "Cs"}
+
+
+@given(st.text())
+def test_plain_letters_are_of_the_encoding(text: str) -> None:
+    """Whatever the letters, an encoding can write the plain text."""
+    assert wording.plain_letters(text).isascii()
+    assert wording.plain_letters(text, "utf-8") == text or not text.isprintable()
