@@ -9,8 +9,7 @@ from dwindle.cli.output import facts_table, print_json, quiet_table, stdout
 from dwindle.cli.setting import SETTING, number, split_setting
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.convert_all import Everywhere, convert_to_all
-from dwindle.decay.knobs import KNOBS
-from dwindle.decay.libraries import by_library
+from dwindle.decay.knobs import KNOBS, by_library
 
 if TYPE_CHECKING:
     from rich.table import Table

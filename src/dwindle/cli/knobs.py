@@ -5,8 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import facts_table, plain, print_json, stdout
-from dwindle.decay.knobs import Knob, knobs, resolve_knob
-from dwindle.decay.libraries import by_library, matching_knobs
+from dwindle.decay.knobs import Knob, by_library, knobs, resolve_knob
 from dwindle.decay.verified import checks_of, verification_of
 from dwindle.errors import DwindleError
 
@@ -28,7 +27,7 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
     read in the source. The one knob that FILTER names (torch.AdamW, keras.L2) is told
     with its default and its checks.
     """
-    chosen = knobs() if filter is None else matching_knobs(filter)
+    chosen = knobs(filter)
     named = None if filter is None else _named(filter, chosen)
     if as_json:
         print_json({"knobs": [as_dict(each) for each in chosen]})

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from dwindle.cli.knobs import count_of, ran_of
 from dwindle.decay.knob import Knob
-from dwindle.decay.libraries import by_library
+from dwindle.decay.knobs import by_library
 
 _HEAD = """\
 # Where one types a decay

@@ -1,7 +1,7 @@
 """KNOB=VALUE: the one word in which a person says what is typed where."""
 
 from dwindle.cli.options import Option
-from dwindle.decay.libraries import matching_knobs
+from dwindle.decay.knobs import knobs
 from dwindle.decay.readable import number
 from dwindle.decay.written import read_number
 from dwindle.errors import DwindleError, UsageError
@@ -48,7 +48,7 @@ def _remedy(word: str) -> str:
             f"torch.optim.AdamW={word}."
         )
     try:
-        name = matching_knobs(word)[0].name
+        name = knobs(word)[0].name
     except DwindleError:
         return _EXAMPLE
     return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."

@@ -14,7 +14,7 @@ from frameworks.checks import (
     of_trainers,
 )
 
-from dwindle.decay.knobs.of_others import OTHER_KNOBS
+from dwindle.decay.knobs import KNOBS
 
 CHECKS = (
     *of_torch.CHECKS,
@@ -29,7 +29,10 @@ CHECKS = (
 )
 
 # Libraries whose version was read and that are not installed here.
-NOT_INSTALLED = frozenset(knob.library for knob in OTHER_KNOBS) | {"tf", "tfa"}
+_READ_ONLY = frozenset(
+    ("apex", "deepspeed", "megatron", "paddle", "mxnet", "caffe", "thinc")
+)
+NOT_INSTALLED = _READ_ONLY | {"tf", "tfa"}
 _NO_BUILD = "TensorFlow and its addons are not installed with the other frameworks"
 _OLD = "the last release needs a TensorFlow of 2023"
 UNVERIFIED: Mapping[str, str] = {
@@ -38,6 +41,7 @@ UNVERIFIED: Mapping[str, str] = {
     "tfa.optimizers.AdamW": _OLD,
     "tfa.optimizers.SGDW": _OLD,
     **dict.fromkeys(
-        (knob.name for knob in OTHER_KNOBS), "not in the environment of these tests"
+        (knob.name for knob in KNOBS.values() if knob.library in _READ_ONLY),
+        "not in the environment of these tests",
     ),
 }
