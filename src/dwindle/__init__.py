@@ -39,7 +39,7 @@ __all__ = [
 # ``import dwindle`` costs next to nothing.
 _HOMES = {
     "Conversion": "dwindle.decay.convert",
-    "DwindleError": "dwindle.errors.base",
+    "DwindleError": "dwindle.errors",
     "Explanation": "dwindle.decay.explain",
     "HalfLife": "dwindle.decay.half_life",
     "Rescaling": "dwindle.decay.rescale",

@@ -6,7 +6,6 @@ import re
 import typing
 from pathlib import Path
 
-import pytest
 from architecture.source import files_of_tests
 
 from dwindle import errors
@@ -20,13 +19,10 @@ def _all_below(kind):
     return {kind}.union(*(_all_below(child) for child in kind.__subclasses__()))
 
 
-def _is_raised(kind):
-    """Tell classes with a text of their own from those that only gather others."""
-    return kind.sentences is not errors.DwindleError.sentences
-
-
+# StoreError only gathers others, and has no text.
 ERRORS = sorted(
-    filter(_is_raised, _all_below(errors.DwindleError)), key=lambda kind: kind.__name__
+    _all_below(errors.DwindleError) - {errors.DwindleError, errors.StoreError},
+    key=lambda kind: kind.__name__,
 )
 
 
@@ -43,42 +39,29 @@ def _made(kind):
     return kind(**{field.name: _sample(field.type) for field in fields})
 
 
-@pytest.mark.parametrize("kind", ERRORS)
-def test_an_error_teaches(kind):
-    """An error says what must hold, what was got, and what to write instead."""
-    told = [sentence for sentence in _made(kind).sentences() if sentence]
-    assert len(told) >= 3
-    assert issubclass(kind, WITHOUT_GOT) or "Got" in str(_made(kind))
+def test_every_error_teaches_is_a_builtin_one_travels_and_is_met():
+    """An error has three sentences, a builtin base, a place in the tree, and a test.
 
-
-@pytest.mark.parametrize("kind", ERRORS)
-def test_an_error_is_also_a_builtin_one(kind):
-    """An error can be caught by the builtin class that fits it."""
-    builtin = [base for base in kind.__mro__ if base.__module__ == "builtins"]
-    assert set(builtin) - {Exception, BaseException, object}
-
-
-@pytest.mark.parametrize("kind", ERRORS)
-def test_an_error_travels(kind):
-    """An error comes out of a worker process with its text and all its facts."""
-    error = _made(kind)
-    there = pickle.loads(pickle.dumps(error))
-    assert type(there) is kind
-    assert vars(there) == vars(error)
-    assert str(there) == str(error)
-
-
-@pytest.mark.parametrize("kind", ERRORS)
-def test_an_error_lives_in_the_tree(kind):
-    """The tree at the top of errors shows every class, and no others exist."""
-    assert kind.__module__.startswith("dwindle.errors.")
-    assert getattr(errors, kind.__name__) is kind
-    assert re.search(rf"── {kind.__name__}\b", errors.__doc__)
-
-
-@pytest.mark.parametrize("kind", ERRORS)
-def test_some_test_meets_the_error(kind):
-    """Every error is provoked by a test."""
-    name = re.compile(rf"\b{kind.__name__}\b")
+    It says what must hold, what was got and what to write instead; it comes out of a
+    worker process with its text and all its facts.
+    """
     here = Path(__file__)
-    assert any(name.search(f.text) for f in files_of_tests() if f.path != here)
+    tests = [file.text for file in files_of_tests() if file.path != here]
+    faults = []
+    for kind in ERRORS:
+        error, name = _made(kind), kind.__name__
+        builtin = {base for base in kind.__mro__ if base.__module__ == "builtins"}
+        there = pickle.loads(pickle.dumps(error))
+        holds = {
+            "sentences": len(error.sentences()) >= 3,
+            "Got": issubclass(kind, WITHOUT_GOT) or "Got" in str(error),
+            "builtin": bool(builtin - {Exception, BaseException, object}),
+            "pickled": type(there) is kind and vars(there) == vars(error),
+            "pickled text": str(there) == str(error),
+            "module": kind.__module__ == "dwindle.errors",
+            "public": getattr(errors, name) is kind and name in errors.__all__,
+            "tree": re.search(rf"── {name}\b", errors.__doc__) is not None,
+            "met by a test": any(re.search(rf"\b{name}\b", text) for text in tests),
+        }
+        faults += [f"{name}: {fact}" for fact, is_met in holds.items() if not is_met]
+    assert faults == []

@@ -183,7 +183,7 @@ def test_everywhere_as_json(capsys):
             "RangeError",
             "at most",
         ),
-        ("question.l2=1e-3 --to torch.AdamW", "RefusedError", "has no honest answer."),
+        ("question.l2=1e-3 --to torch.AdamW", "RefusedError", "cannot be given."),
         ("torch.Adam=1e-3 --to half-life --lr 1", "RefusedError", "half-life"),
         (
             "torch.AdamW=1 --to torch.SGD --learning-rate 1",

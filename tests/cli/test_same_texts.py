@@ -57,7 +57,7 @@ SAME = [
     (
         "convert question.l2=1 --to torch.AdamW",
         lambda: convert(1, "question.l2", to="torch.AdamW"),
-        "no honest answer",
+        "cannot be given",
     ),
     (
         "convert 'half-life=3 parsecs' --to torch.AdamW",

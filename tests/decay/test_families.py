@@ -233,7 +233,7 @@ FUNCTIONS = [f.name for f in dataclasses.fields(Family) if f.name not in FACTS]
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_coupled_adaptive_refuses_and_teaches(function):
     """No number is given for λ in Adam: the error says why and what to use."""
-    message = r"no honest answer\. .*whatever the number.*decoupled_weight_decay=True"
+    message = r"cannot be given\. .*whatever the number.*decoupled_weight_decay=True"
     with pytest.raises(RefusedError, match=message):
         getattr(FAMILIES["coupled-adaptive"], function)(0.01, Run(lr=1e-3, steps=10))
 

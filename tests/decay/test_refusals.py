@@ -1,4 +1,4 @@
-"""Refusals: what has no honest answer is refused with one that can be followed."""
+"""Refusals: what would mislead is refused with a remedy that can be followed."""
 
 import re
 import shlex
@@ -54,7 +54,7 @@ def commands(error):
 def test_the_route_of_a_penalty_leads_there(source, target):
     """Both lines of the route can be run, and end at what was asked for."""
     sgd = Run(lr=0.1, dataset_size=100, batch_size=10)
-    message = "has no honest answer"
+    message = "cannot be given"
     with pytest.raises(RefusedError, match=message) as caught:
         convert(2e-3, source, to=target, run=sgd)
     first, second = commands(caught.value)

@@ -116,7 +116,7 @@ def test_the_random_generator_goes_on_where_it_was():
 
 def test_what_is_no_optimizer_is_refused():
     """A module has no decay of its own."""
-    with pytest.raises(RefusedError, match="Linear has no honest answer"):
+    with pytest.raises(RefusedError, match="Linear cannot be given"):
         unwrapped(nn.Linear(1, 1))
 
 

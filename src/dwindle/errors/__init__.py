@@ -27,51 +27,18 @@ The tree (each class is also the builtin that fits it)::
     ├── AuditTargetError     ValueError    a file or function that cannot be audited
     ├── PatternError         LookupError   a pattern that fits no parameter of a model
     ├── UnexpectedError      RuntimeError  a failure that no other class describes
-    └── RefusedError         TypeError     no honest answer exists
+    └── RefusedError         TypeError     a question without an answer, and why
 
     DoubleDecayWarning       UserWarning   a penalty and the optimizer, same weights
 
 """
 
-from dwindle.errors.base import (
-    DwindleError,
-    UnexpectedError,
-)
-from dwindle.errors.inputs import (
-    AmbiguousNameError,
-    MissingFactError,
-    OscillationError,
-    RangeError,
-    RefusedError,
-    UnknownNameError,
-    UsageError,
-)
-from dwindle.errors.stores import (
-    StoreAccessError,
-    StoreDamagedError,
-    StoreError,
-    StoreFormatError,
-    StoreLockedError,
-    StoreUnlikeError,
-)
-from dwindle.errors.studies import (
-    DataFilesError,
-    StudyFileError,
-    StudyStoppedError,
-    WorkerError,
-)
-from dwindle.errors.surroundings import (
-    MissingLibraryError,
-    OutputExistsError,
-    ReportWriteError,
-)
-from dwindle.errors.targets import AuditTargetError
-from dwindle.errors.torch_programs import (
-    CertificationError,
-    CheckpointError,
-    DoubleDecayWarning,
-    PatternError,
-)
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from shlex import quote
+from typing import Any, ClassVar, Self
+
+from dwindle.errors.nearest import nearest_names
 
 __all__ = [
     "AmbiguousNameError",
@@ -102,3 +69,426 @@ __all__ = [
     "UsageError",
     "WorkerError",
 ]
+
+
+def _rebuild(kind: type["DwindleError"], facts: dict[str, Any]) -> "DwindleError":
+    return kind(**facts)
+
+
+class DwindleError(Exception):
+    """What must hold, what was got, and what to write instead.
+
+    Subclasses are dataclasses: their fields are the facts. ``says`` has one sentence
+    each for what must hold, what was got and the remedy, with the facts in braces; an
+    empty one is left out. ``exit_code`` is what the command line returns.
+    """
+
+    exit_code = 2
+    says: ClassVar[tuple[str, ...]]
+
+    def sentences(self) -> tuple[str, ...]:
+        """Return the text sentence by sentence."""
+        return tuple(filter(None, self._sentences()))
+
+    def _sentences(self) -> Iterable[str]:
+        """Return the text; a class overrides it whose facts need more than braces."""
+        return (each.format(**vars(self)) for each in self.says)
+
+    def __str__(self) -> str:
+        return " ".join(self.sentences())
+
+    def __reduce__(self) -> tuple[Callable[..., "DwindleError"], tuple[Any, ...]]:
+        # Keyword facts never reach Exception.args, so pickling needs its own way:
+        # errors cross from worker processes to the driver.
+        return _rebuild, (type(self), dict(self.__dict__))
+
+
+@dataclass(eq=False)
+class RangeError(DwindleError, ValueError):
+    """A number is outside of its range."""
+
+    name: str
+    value: object
+    must: str
+    remedy: str = ""
+
+    says = ("{name} must be {must}.", "Got {value}.", "{remedy}")
+
+
+@dataclass(eq=False)
+class UnknownNameError(DwindleError, LookupError):
+    """A name is in no table; the nearest ones are offered."""
+
+    kind: str
+    name: str
+    nearest: tuple[str, ...]
+    hint: str = ""
+
+    @classmethod
+    def among(cls, kind: str, name: str, valid: Iterable[str], hint: str = "") -> Self:
+        """Return the error with the nearest of the valid names, all if none is near."""
+        names = sorted(valid)
+        typed = name if isinstance(name, str) else repr(name)
+        near = nearest_names(typed, names)
+        return cls(kind, typed, tuple(near or names), hint)
+
+    def _sentences(self) -> Iterable[str]:
+        yield f"The {self.kind} must be one that dwindle knows."
+        yield f"Got {self.name!r}."
+        if self.nearest:
+            yield f"Nearest: {', '.join(self.nearest)}."
+        yield self.hint
+
+
+@dataclass(eq=False)
+class AmbiguousNameError(DwindleError, LookupError):
+    """A short name fits several things; all of them are listed."""
+
+    kind: str
+    name: str
+    candidates: tuple[str, ...]
+    hint: str = ""
+
+    def _sentences(self) -> Iterable[str]:
+        yield f"The {self.kind} must be given by a name that only one has."
+        yield f"Got {self.name!r}."
+        yield f"It fits {', '.join(self.candidates)}."
+        yield self.hint
+
+
+@dataclass(eq=False)
+class MissingFactError(DwindleError, LookupError):
+    """A formula needs a fact of the run that was not given.
+
+    ``caller`` is what has an argument of the fact's name, where it is neither the
+    command line nor Run; ``has_epochs``, whether it counts steps from epochs, too.
+    """
+
+    fact: str
+    needed_for: str
+    option: str
+    caller: str = ""
+    has_epochs: bool = False
+
+    def _sentences(self) -> Iterable[str]:
+        yield f"{self.needed_for} needs {self.fact}."
+        yield f"Got no {self.fact}."
+        give = f"{self.option}, or Run({self.fact}=...) in Python"
+        if self.caller:
+            give = f"{self.caller}({self.fact}=...)"
+            if self.fact == "steps" and self.has_epochs:
+                give += ", or its epochs with batch_size and dataset_size"
+        yield f"Give it as {give}."
+
+
+@dataclass(eq=False)
+class UsageError(DwindleError, ValueError):
+    """A command line cannot be read: an option without value, a word too many."""
+
+    must: str
+    got: str
+    remedy: str
+
+    says = ("{must}", "Got {got}.", "{remedy}")
+
+
+@dataclass(eq=False)
+class OscillationError(DwindleError, ValueError):
+    """Beyond this limit a weight under momentum swings around zero: no half-life."""
+
+    name: str
+    value: float
+    limit: float
+    momentum: float
+    fastest_half_life_steps: float
+
+    says = (
+        (
+            "{name} must be at most {limit:.6g} for a half-life to exist at this lr "
+            "and momentum {momentum:g}: beyond it a decaying weight overshoots zero "
+            "and swings."
+        ),
+        "Got {value:.6g}.",
+        (
+            "The fastest half-life that a constant weight decay gives here is "
+            "{fastest_half_life_steps:.4g} steps: lower the weight decay or the "
+            "momentum, or ask what the whole run leaves of a weight instead."
+        ),
+    )
+
+
+@dataclass(eq=False)
+class RefusedError(DwindleError, TypeError):
+    """Any answer would mislead; the text says what really happens."""
+
+    asked: str
+    why: str
+    instead: str
+
+    says = ("{asked} cannot be given.", "{why}", "{instead}")
+
+
+@dataclass(eq=False)
+class UnexpectedError(DwindleError, RuntimeError):
+    """A failure that no other class describes: a mistake of ours, most likely."""
+
+    kind: str
+    text: str
+    exit_code = 3
+
+    says = (
+        "dwindle must foresee every failure, and it did not foresee this one.",
+        "Got {kind}: {text}.",
+        "Run the same line with --debug for the traceback, and please report it.",
+    )
+
+
+# Files of results. Five classes, since each has facts of its own, and callers act on
+# the kind: wait for a writer, take a copy, choose another file, make room.
+
+
+@dataclass(eq=False)
+class StoreError(DwindleError, OSError):
+    """Something is wrong with a file of results."""
+
+    path: str
+    exit_code = 3
+
+
+@dataclass(eq=False)
+class StoreLockedError(StoreError):
+    """Another process writes to the store."""
+
+    owner: str
+
+    says = (
+        "A store must have one writer at a time, and {path} has one.",
+        "Got {owner}.",
+        "Wait for it, stop it, or write to another file with --store.",
+    )
+
+
+@dataclass(eq=False)
+class StoreDamagedError(StoreError):
+    """The bytes of the store are not what was written."""
+
+    found: str
+
+    says = (
+        "Every byte of {path} must be as it was written.",
+        "Got damage: {found}.",
+        "No number of it is used.",
+        "Put a copy of the file back, or move it away and run the study again.",
+    )
+
+
+@dataclass(eq=False)
+class StoreUnlikeError(StoreError):
+    """The store holds results of other conditions, which are never pooled.
+
+    Each difference is a name, what is in the store, and what holds now.
+    """
+
+    differences: tuple[tuple[str, str, str], ...]
+    exit_code = 2
+
+    def _sentences(self) -> Iterable[str]:
+        both = [f"{name} {old} there, {new} now" for name, old, new in self.differences]
+        yield f"Results of unlike conditions must not be pooled in {self.path}."
+        yield f"Got {'; '.join(both)}."
+        yield "Write to another file with --store, or go back to the conditions there."
+        yield f"What is in it can still be read: dwindle report {quote(self.path)}."
+
+
+@dataclass(eq=False)
+class StoreFormatError(StoreError):
+    """The file is no store, or one that a newer dwindle wrote."""
+
+    found: str
+    remedy: str
+
+    says = (
+        "{path} must be a store that this dwindle can read.",
+        "Got {found}.",
+        "{remedy}",
+    )
+
+
+@dataclass(eq=False)
+class StoreAccessError(StoreError):
+    """The store cannot be read or written where it lies."""
+
+    reason: str
+    free_bytes: int | None = None
+
+    def _sentences(self) -> Iterable[str]:
+        room = "" if self.free_bytes is None else f", {self.free_bytes:,} bytes free"
+        yield f"{self.path} must be readable and writable."
+        yield f"Got {self.reason}{room}."
+        yield "Results committed earlier are intact."
+        yield "Make room or access, then run the same command again."
+
+
+@dataclass(eq=False)
+class StudyFileError(DwindleError, ValueError):
+    """A study file has mistakes; each stands with its line."""
+
+    path: str
+    mistakes: tuple[tuple[int, str], ...]
+
+    def _sentences(self) -> Iterable[str]:
+        count = len(self.mistakes)
+        yield "A study file must be free of mistakes, and nothing was trained."
+        yield f"Got {count} mistake{'s' if count > 1 else ''}:"
+        yield "".join(f"\n  {self.path}:{line}: {text}" for line, text in self.mistakes)
+
+
+@dataclass(eq=False)
+class StudyStoppedError(DwindleError, RuntimeError):
+    """A study was interrupted; every finished pack is in its store."""
+
+    store: str
+    trained: int
+    planned: int
+    exit_code = 130
+
+    says = (
+        "Interrupted with {trained} of {planned} trainings saved.",
+        "They are in {store}.",
+        "Run the same command again to continue.",
+    )
+
+
+@dataclass(eq=False)
+class WorkerError(DwindleError, RuntimeError):
+    """Processes that should train die before they can."""
+
+    died: int
+    exit_code = 3
+
+    says = (
+        "A worker process must live until it has loaded the engine.",
+        "Got {died} that died before (killed, or out of memory).",
+        "Train in this process to see why: --backend inline, or Inline().",
+    )
+
+
+@dataclass(eq=False)
+class DataFilesError(DwindleError, OSError):
+    """A file with the data of a problem is absent or not what it must be."""
+
+    path: str
+    must: str
+    got: str
+    remedy: str
+
+    says = ("{path} must be {must}.", "Got {got}.", "{remedy}")
+
+
+@dataclass(eq=False)
+class MissingLibraryError(DwindleError, ImportError):
+    """An optional library is not installed; the line that installs it is given."""
+
+    library: str
+    needed_for: str
+    extra: str
+    exit_code = 3
+
+    says = (
+        "{needed_for} needs {library}.",
+        "Got no {library} in this Python.",
+        "Install it: pip install 'dwindle[{extra}]'.",
+    )
+
+
+@dataclass(eq=False)
+class ReportWriteError(DwindleError, OSError):
+    """A page or a picture cannot be written; what was there before is intact."""
+
+    path: str
+    why: str
+    exit_code = 3
+
+    says = (
+        "The report must be written to {path}.",
+        "Got: {why}.",
+        "Write to another path, or free some space; earlier files are intact.",
+    )
+
+
+@dataclass(eq=False)
+class OutputExistsError(DwindleError, FileExistsError):
+    """A page or a picture would take the place of a file that is to stay."""
+
+    path: str
+    found: str
+    replaceable: bool
+
+    def _sentences(self) -> Iterable[str]:
+        yield f"{self.path} must be free for a page or a picture; nothing was written."
+        yield f"Got {self.found}."
+        force = ", or replace it with --force" if self.replaceable else ""
+        yield f"Name another file, such as report.html{force}."
+
+
+@dataclass(eq=False)
+class AuditTargetError(DwindleError, ValueError):
+    """A file of settings or a ``module:function`` cannot be audited."""
+
+    target: str
+    must: str
+    got: str
+    remedy: str
+
+    says = ("{target} must {must}.", "Got {got}.", "{remedy}")
+
+
+@dataclass(eq=False)
+class CheckpointError(DwindleError, ValueError):
+    """A saved state belongs to another optimizer than the one it is loaded into."""
+
+    what: str
+    saved: str
+    here: str
+
+    says = (
+        "{what} must be the same as when the state was saved.",
+        "Got {saved} in the checkpoint and {here} here.",
+        "Build the optimizer as it was then, or start a new DecayController.",
+    )
+
+
+@dataclass(eq=False)
+class CertificationError(DwindleError, RuntimeError):
+    """An optimizer does not decay as asked when a controller holds it."""
+
+    optimizer: str
+    failures: tuple[str, ...]
+
+    def _sentences(self) -> Iterable[str]:
+        listed = "; ".join(each.removesuffix(".") for each in self.failures)
+        yield (
+            f"Held by a DecayController, {self.optimizer} must decay exactly as asked."
+        )
+        yield f"Got {len(self.failures)} that failed: {listed}."
+        yield "dwindle.testing.certify shows every number that was measured."
+
+
+@dataclass(eq=False)
+class PatternError(DwindleError, LookupError):
+    """A pattern fits no parameter of the model: most likely a typing error."""
+
+    argument: str
+    pattern: str
+    parameters: int
+    nearest: tuple[str, ...]
+
+    def _sentences(self) -> Iterable[str]:
+        yield f"Each pattern of {self.argument} must fit a parameter of the model."
+        yield f"Got {self.pattern!r}, which fits none of {self.parameters} names."
+        if self.nearest:
+            yield f"Nearest: {', '.join(self.nearest)}."
+
+
+class DoubleDecayWarning(UserWarning):
+    """The same weights decay twice: by a penalty in the loss and by the optimizer."""

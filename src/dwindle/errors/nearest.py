@@ -1,13 +1,12 @@
 """The nearest names to one that is in no table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-# Of so many that share letters, those few that share them in the same order are near.
-_CANDIDATES = 60
-_ALIKE = 0.3
-# A name that contains what was typed is as near as one typing mistake makes it.
-_CONTAINED = 1
+# difflib finds the names that share letters in order, and these few are ranked by
+# typing mistakes: difflib's own ratio takes "AdamV" for Adam rather than AdamW, and
+# has no number that says "one letter wrong".
+_CANDIDATES, _ALIKE = 60, 0.3
 # What takes more mistakes than the nearest by so many is not meant.
 _FARTHER = 2
 
@@ -31,26 +30,25 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
     folded: dict[str, str] = {}
     for known in table:
         folded.setdefault(known.casefold(), known)
-    typed = name.casefold()
+    typed, places = name.casefold(), {key: at for at, key in enumerate(folded)}
+
+    def rank(key: str) -> tuple[int, bool, int, int]:
+        mistakes, longer = typing_mistakes(typed, key), len(key) - len(typed)
+        if typed in key:  # as near as one mistake makes it
+            mistakes = min(mistakes, 1)
+        return mistakes, longer != mistakes, abs(longer), places[key]
+
     alike = get_close_matches(typed, folded, n=_CANDIDATES, cutoff=_ALIKE)
-    alike += [key for key in folded if typed and typed in key]
-    order = {key: place for place, key in enumerate(folded)}
-    ranks = {key: (*_typing_rank(typed, key), order[key]) for key in alike}
+    ranks = {
+        key: rank(key)
+        for key in (*alike, *(key for key in folded if typed and typed in key))
+    }
     farthest = min((mistakes for mistakes, *_ in ranks.values()), default=0) + _FARTHER
     kept = (key for key in ranks if ranks[key][0] <= farthest)
     near = [folded[key] for key in sorted(kept, key=ranks.__getitem__)[:limit]]
     if len(table) <= limit:
         near += [known for known in table if known not in near]
     return tuple(near)
-
-
-def _typing_rank(typed: str, known: str) -> tuple[int, bool, int]:
-    """Count mistakes; of as many, letters lost are likelier than letters replaced."""
-    mistakes = typing_mistakes(typed, known)
-    if typed in known:
-        mistakes = min(mistakes, _CONTAINED)
-    longer = len(known) - len(typed)
-    return mistakes, longer != mistakes, abs(longer)
 
 
 def typing_mistakes(typed: str, meant: str) -> int:
@@ -61,7 +59,7 @@ def typing_mistakes(typed: str, meant: str) -> int:
         (1, 2)
 
     """
-    before: list[int] = []
+    before: Sequence[int] = ()
     row = list(range(len(meant) + 1))
     for i, letter in enumerate(typed, start=1):
         before, above, row = row, before, [i]
@@ -69,8 +67,7 @@ def typing_mistakes(typed: str, meant: str) -> int:
             fewest = min(
                 before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other)
             )
-            swapped = (
-                i > 1 and j > 1 and (letter, typed[i - 2]) == (meant[j - 2], other)
-            )
-            row.append(min(fewest, above[j - 2] + 1) if swapped else fewest)
+            pair = typed[i - 2], letter
+            is_swapped = i > 1 and j > 1 and pair == (other, meant[j - 2])
+            row.append(min(fewest, above[j - 2] + 1) if is_swapped else fewest)
     return row[-1]

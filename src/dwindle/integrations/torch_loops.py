@@ -272,7 +272,7 @@ def refuse_deepspeed(kind: str) -> None:
 
     """
     if "deepspeed" in kind.lower():
-        asked = "Holding a decay under DeepSpeed"
+        asked = "A decay that is held under DeepSpeed"
         why = "DeepSpeed steps copies of the weights, which no hook of torch sees."
         instead = "Use DDP or FSDP2, or the weight_decay of its configuration."
         raise RefusedError(asked, why, instead)

@@ -82,7 +82,7 @@ def checked(optimizer: object) -> Optimizer:
         >>> checked(adamw)
         Traceback (most recent call last):
         ...
-        dwindle.errors.inputs.RangeError: weight_decay of group 0 must be a \
+        dwindle.errors.RangeError: weight_decay of group 0 must be a \
 finite number, 0 or more. Got -0.1.
 
     """
