@@ -4,7 +4,8 @@ import math
 
 from hypothesis import strategies as st
 
-from dwindle.decay.half_life import CLOCKS, HalfLife
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.read_numbers import CLOCKS
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 

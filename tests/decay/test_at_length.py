@@ -10,7 +10,8 @@ import pytest
 from oracle import decay_by_hand, long_runs
 from tolerance import digits
 
-from dwindle.decay import momentum, stretches
+from dwindle.decay import long_runs as sums
+from dwindle.decay import momentum
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
@@ -49,7 +50,7 @@ WITHOUT_MEMORY = sorted(
     for name, family in FAMILIES.items()
     if family.has_half_life and name != "coupled-sgd"
 )
-LONG = stretches.LONGEST_WALK + 11
+LONG = sums.LONGEST_WALK + 11
 
 
 @cache
@@ -240,7 +241,7 @@ def test_what_swings_is_walked_up_to_a_million_steps():
 def test_the_rule_for_sums_is_exact_for_polynomials():
     """Twenty places give a sum over many points of any power up to 39."""
     steps = 1000
-    stretch = stretches.Stretch(start=-500, stop=500, at=float)
+    stretch = sums.Stretch(start=-500, stop=500, at=float)
     for power in (0, 2, 19, 38, 39):
         exact = sum(step**power for step in range(-500, 500)) / 500**power
         found = stretch.total(lambda step, power=power: (step / 500) ** power)

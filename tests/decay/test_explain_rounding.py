@@ -7,9 +7,9 @@ import pytest
 import torch
 from tolerance import digits
 
-from dwindle.decay.dtypes import DEAD_BELOW, DIGITS, rounding_of
 from dwindle.decay.explain import explain
-from dwindle.decay.run import DTYPES, Run
+from dwindle.decay.number_formats import DEAD_BELOW, DIGITS, rounding_of
+from dwindle.decay.run import Run
 
 LR = 0.125  # a power of two: the product with the weight decay is exact
 # All mantissas of bfloat16, and as many of the wider ones.
@@ -40,7 +40,7 @@ def codes(shrink, dtype):
 
 
 @each_optimizer
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", DIGITS)
 def test_in_the_dead_zone_no_weight_decays(name, dtype):
     """Below the limit a hundred real steps change no weight, above it one step does.
 
@@ -80,7 +80,7 @@ def test_a_coarse_decay_is_off_and_a_fine_one_is_not(name, dtype):
         assert (error < 0.02) == (verdict == "fine")
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("dtype", DIGITS)
 def test_the_digits_are_those_of_torch(dtype):
     """The number of digits of a format is what torch says of it."""
     assert torch.finfo(getattr(torch, dtype)).eps == 2.0 ** (1 - DIGITS[dtype])

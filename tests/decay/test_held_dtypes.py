@@ -7,9 +7,13 @@ import numpy as np
 import pytest
 from tolerance import digits
 
-from dwindle.decay.dtypes import DIGITS, rounded_half_life_steps
 from dwindle.decay.half_life import half_life_from_shrink, shrink_from_half_life
-from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
+from dwindle.decay.number_formats import (
+    DIGITS,
+    longest_half_life_steps,
+    rounded_half_life_steps,
+    rounding_remark,
+)
 from dwindle.errors import RefusedError
 
 
@@ -108,8 +112,10 @@ def test_factors_are_rounded_too(units, owes, monkeypatch):
     What a factor cannot say is left out, or owed to the next step.
     """
     few = {"float32": 12}
-    monkeypatch.setattr("dwindle.decay.dtypes.DIGITS", few)
-    monkeypatch.setattr("dwindle.decay.dtypes.DEAD_BELOW", {"float32": 2.0**-13})
+    monkeypatch.setattr("dwindle.decay.number_formats.DIGITS", few)
+    monkeypatch.setattr(
+        "dwindle.decay.number_formats.DEAD_BELOW", {"float32": 2.0**-13}
+    )
     shrink, grid = units * 2.0**-13, 2.0**-12
 
     def factors():

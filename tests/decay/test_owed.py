@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strategies import log_uniform
 from tolerance import digits
 
-from dwindle.decay.owed import exact_shrink, steps_between_factors
+from dwindle.decay.number_formats import exact_shrink, steps_between_factors
 
 FORMATS = st.sampled_from(["float64", "float32", "bfloat16", "float16"])
 

@@ -10,8 +10,8 @@ from torch import nn
 
 from dwindle.decay import momentum
 from dwindle.decay.coordinates import shrink_from_number
-from dwindle.decay.dtypes import rounding_of
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.number_formats import rounding_of
 from dwindle.decay.run import Run
 from dwindle.pytorch.probe import probe
 

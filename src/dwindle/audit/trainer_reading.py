@@ -7,8 +7,8 @@ from typing import Any
 
 from dwindle.audit.other_trainers import knob_named
 from dwindle.audit.trainer_record import Flat, Keys, Reading, Trainer, number_in
-from dwindle.decay.dtypes import dtype_named
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import UnknownNameError
 

@@ -7,8 +7,7 @@ from types import MappingProxyType
 from typing import Any
 
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
-from dwindle.decay import written
-from dwindle.decay.clocks import read_time
+from dwindle.decay.read_numbers import numbers_of, read_time, whole_of
 from dwindle.decay.run import ONE_TOKEN, Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UsageError
@@ -17,31 +16,24 @@ GROUP = "Facts of the run; a change of scale is written before:after"
 REMEDY = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
 
 
-def _read_sizes(option: str, text: str) -> tuple[int, ...]:
-    try:
-        return tuple(read_whole(option, size) for size in text.split(","))
-    except RangeError:
-        remedy = f"Write {option} 784,256,256,10: inputs, hidden layers, outputs."
-        must = "whole numbers with commas between them"
-        raise RangeError(option, repr(text), must, remedy) from None
+def _read_sizes(option: str, text: str) -> tuple[float, ...]:
+    remedy = f"Write {option} 784,256,256,10: inputs, hidden layers, outputs."
+    must = "whole numbers with commas between them"
+    return numbers_of(option, text, whole_of, must=must, remedy=remedy)
 
 
 def _read_pair(option: str, text: str) -> tuple[float, ...]:
-    try:
-        return tuple(read_share(option, beta) for beta in text.split(","))
-    except RangeError:
-        must = "two numbers with a comma between them"
-        remedy = f"Write {option} 0.9,0.95."
-        raise RangeError(option, repr(text), must, remedy) from None
+    must, remedy = "two numbers with a comma between them", f"Write {option} 0.9,0.95."
+    return numbers_of(option, text, must=must, remedy=remedy)
 
 
 def _read_warmup(option: str, text: str) -> float | str:
     """Read a share; a count with its clock stays text until the run is known."""
-    number = written.read_number(text)
-    if number is not None:
+    try:
         return read_share(option, text)
-    read_time(option, text, f'Write {option} 5%, "500 steps" or "5 epochs".')
-    return text
+    except RangeError:
+        read_time(option, text, f'Write {option} 5%, "500 steps" or "5 epochs".')
+        return text
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Options as records, and how the words of a command line become keyword arguments."""
 
-import math
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -8,8 +7,9 @@ from itertools import pairwise
 
 import click
 
-from dwindle.decay import written
-from dwindle.errors import RangeError, UnknownNameError, UsageError
+from dwindle.decay import read_numbers
+from dwindle.decay.read_numbers import number_of, whole_of
+from dwindle.errors import UnknownNameError, UsageError
 
 GENERAL = "Options"
 
@@ -21,7 +21,7 @@ def read_text(_: str, text: str) -> str:
 
 def read_number(option: str, text: str) -> float:
     """Read 0.1, 3e-4, 1/32768, 1_000 or 1.28M; a text that is no number is refused."""
-    return _number(option, text, "a number", "3e-4")
+    return number_of(option, text, remedy=f"Write {option} 0.1, or {option} 3e-4.")
 
 
 def read_share(option: str, text: str) -> float:
@@ -32,24 +32,13 @@ def read_share(option: str, text: str) -> float:
         (0.1, 0.1)
 
     """
-    return _number(option, text, "a share", "10%")
+    remedy = f"Write {option} 0.1, or {option} 10%."
+    return number_of(option, text, must="a share", remedy=remedy)
 
 
 def read_whole(option: str, text: str) -> int:
     """Read 512, 50k or 1e6; a fraction is refused."""
-    number = written.read_number(text)
-    if number is None or not number.is_integer():  # neither are inf and nan
-        remedy = f"Write {option} 512, or {option} 1e6."
-        raise RangeError(option, repr(text), "a whole number", remedy)
-    return int(number)
-
-
-def _number(option: str, text: str, must: str, example: str) -> float:
-    number = written.read_number(text)
-    if number is None or math.isnan(number):
-        remedy = f"Write {option} 0.1, or {option} {example}."
-        raise RangeError(option, repr(text), must, remedy)
-    return number
+    return whole_of(option, text, remedy=f"Write {option} 512, or {option} 1e6.")
 
 
 @dataclass(frozen=True)
@@ -145,7 +134,7 @@ def _joined_setting(words: Sequence[str]) -> str:
     """Say how to write a knob and its value that came as two words."""
     for knob, value in pairwise(words):
         is_name = not knob.startswith("-") and "=" not in knob
-        if is_name and written.read_number(value) is not None:
+        if is_name and read_numbers.read_number(value) is not None:
             return f"Write {knob}={value}, in one word."
     return ""
 
@@ -153,7 +142,7 @@ def _joined_setting(words: Sequence[str]) -> str:
 def _joined_pair(words: Sequence[str]) -> str:
     """Say how to write betas that came as two words."""
     for option, *pair in zip(words, words[1:], words[2:], strict=False):
-        numbers = [written.read_number(each) is not None for each in pair]
+        numbers = [read_numbers.read_number(each) is not None for each in pair]
         if option == "--betas" and all(numbers):
             return f"Write --betas {','.join(pair)}, in one word."
     return ""

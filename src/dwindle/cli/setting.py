@@ -2,8 +2,8 @@
 
 from dwindle.cli.options import Option
 from dwindle.decay.knobs import knobs
+from dwindle.decay.read_numbers import read_number
 from dwindle.decay.readable import number
-from dwindle.decay.written import read_number
 from dwindle.errors import DwindleError, UsageError
 
 __all__ = ["SETTING", "number", "short_number", "split_setting"]

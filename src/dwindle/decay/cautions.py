@@ -4,18 +4,18 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from dwindle.decay.dtypes import (
+from dwindle.decay.equilibrium import MOST_THAT_STAYS
+from dwindle.decay.gradient_size import assumed_noise, decays_by_size, instead_of
+from dwindle.decay.half_life import half_life_from_shrink
+from dwindle.decay.knob import Knob
+from dwindle.decay.no_rate import NO_RATE
+from dwindle.decay.number_formats import (
     DEAD_BELOW,
     STALLING,
     Rounding,
     rounded_half_life_steps,
     rounding_of,
 )
-from dwindle.decay.equilibrium import MOST_THAT_STAYS
-from dwindle.decay.gradient_size import assumed_noise, decays_by_size, instead_of
-from dwindle.decay.half_life import half_life_from_shrink
-from dwindle.decay.knob import Knob
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import unused_facts
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError

@@ -8,11 +8,11 @@ import math
 import re
 from collections.abc import Callable, Mapping
 
-from dwindle.decay.clocks import Clock
 from dwindle.decay.families import FAMILIES, Family
 from dwindle.decay.gradient_size import decays_by_size, decoupled_over_penalty
 from dwindle.decay.half_life import (
     HalfLife,
+    checked_shrink,
     half_life_from_shrink,
     shrink_from_half_life,
 )
@@ -20,7 +20,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.lambd import LAMBD
 from dwindle.decay.own_facts import facts_of
 from dwindle.decay.penalties import PENALTIES, Penalty
-from dwindle.decay.ranges import checked_shrink
+from dwindle.decay.read_numbers import Clock
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 

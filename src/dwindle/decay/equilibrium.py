@@ -19,7 +19,7 @@ from functools import cache
 from itertools import pairwise
 from types import MappingProxyType
 
-from dwindle.decay.ranges import checked_knob
+from dwindle.decay.half_life import checked_knob
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError

@@ -7,7 +7,6 @@ from typing import Any, TypeVar
 
 from dwindle.decay import cautions
 from dwindle.decay.cautions import Caution
-from dwindle.decay.clocks import Clock
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
@@ -30,12 +29,12 @@ from dwindle.decay.own_facts import (
     schedule_said,
     scheduled,
 )
+from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.run import Run
 from dwindle.decay.sentence import update_line
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.decay.typed import RunLike, typed
-from dwindle.decay.written import said_of
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 
 _T = TypeVar("_T")
@@ -174,7 +173,7 @@ def explain(
     refuse_lacking((setting.knob, run))
     given, is_time = asked.value, setting.knob.is_half_life
     text = given if isinstance(given, str) and not is_time else ""
-    said = text and said_of(setting.knob.name, text, setting.number)
+    said = text and how_it_was_read(setting.knob.name, text, setting.number)
     understood = (*([said] if said else []), *run.read_as, *overruled)
     return replace(explain_setting(setting, run), understood=understood)
 

@@ -26,11 +26,11 @@ from types import MappingProxyType
 from typing import NoReturn
 
 from dwindle.decay import momentum
+from dwindle.decay.long_runs import Rates, Stretch
 from dwindle.decay.no_rate import NO_RATE, NoRate
 from dwindle.decay.product import Product
 from dwindle.decay.proximal import Proximal
 from dwindle.decay.run import Run
-from dwindle.decay.stretches import Rates, Stretch
 from dwindle.errors import RefusedError
 
 Number = Callable[[float, Run], float]

@@ -1,36 +1,15 @@
 """HalfLife: how long a weight with zero gradient takes to halve, on a clock."""
 
 import math
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
-from dwindle.decay.clocks import CLOCKS, REMEDY, Clock, clock_named, read_time
-from dwindle.decay.run import ONE_TOKEN, Run
-from dwindle.errors import MissingFactError, RangeError, UnknownNameError
+from dwindle.decay.read_numbers import CLOCKS, TIME_REMEDY, Clock, read_time
+from dwindle.errors import RangeError, UnknownNameError
 
-
-def _tokens_per_step(run: Run) -> float:
-    need = "A half-life in tokens"
-    return run.examples_per_step * run.require("tokens_per_example", need)
-
-
-def _examples_per_step(run: Run) -> float:
-    if run.tokens_per_example is ONE_TOKEN and run.dataset_size is None:
-        option = "--batch-size with --tokens-per-example, for --batch-tokens"
-        raise MissingFactError("batch_size", "A half-life in examples", option)
-    return run.examples_per_step
-
-
-# Steps in one unit of each clock. A table, so that a new clock is one more line.
-_STEPS_PER_UNIT: Mapping[Clock, Callable[[Run], float]] = {
-    "steps": lambda _: 1.0,
-    "examples": lambda run: 1 / _examples_per_step(run),
-    "epochs": lambda run: float(run.steps_per_epoch),
-    "tokens": lambda run: 1 / _tokens_per_step(run),
-    "run": lambda run: float(run.total_steps),
-}
+if TYPE_CHECKING:  # a run checks its number format here below, so it imports this file
+    from dwindle.decay.run import Run
 
 
 @dataclass(frozen=True)
@@ -58,17 +37,17 @@ class HalfLife:
 
     def __post_init__(self) -> None:
         if self.clock not in CLOCKS:
-            raise UnknownNameError.among("clock", self.clock, CLOCKS, REMEDY)
+            raise UnknownNameError.among("clock", self.clock, CLOCKS, TIME_REMEDY)
         if not self.value > 0:
-            raise RangeError("half_life", self.value, "above 0", REMEDY)
+            raise RangeError("half_life", self.value, "above 0", TIME_REMEDY)
 
     @classmethod
     def parse(cls, text: str) -> Self:
         """Read "3 epochs", "1.5e9 tokens", "50k examples" or "20% of the run".
 
         Args:
-            text: A number as :func:`~dwindle.decay.written.read_number` has it, and a
-                clock. A percentage is always one of the run.
+            text: A number, as :func:`~dwindle.decay.read_numbers.read_number` has it,
+                and a clock. A percentage is always one of the run.
 
         Raises:
             RangeError: If the text is not a number and a clock.
@@ -84,17 +63,17 @@ class HalfLife:
         unit = self.clock.removesuffix("s") if self.value == 1 else self.clock
         return f"{_plain(Decimal(repr(float(self.value))))} {unit}"
 
-    def in_steps(self, run: Run) -> float:
+    def in_steps(self, run: "Run") -> float:
         """Return the half-life in optimizer steps.
 
         Raises:
             MissingFactError: If the clock needs a fact that the run does not have.
 
         """
-        return self.value * _STEPS_PER_UNIT[self.clock](run)
+        return self.value * run.steps_per(self.clock)
 
     @classmethod
-    def from_steps(cls, half_life_steps: float, *, clock: Clock, run: Run) -> Self:
+    def from_steps(cls, half_life_steps: float, *, clock: Clock, run: "Run") -> Self:
         """Return the half-life of so many steps on another clock.
 
         Raises:
@@ -102,7 +81,7 @@ class HalfLife:
             UnknownNameError: If there is no such clock.
 
         """
-        return cls(half_life_steps / _STEPS_PER_UNIT[clock_named(clock)](run), clock)
+        return cls(half_life_steps / run.steps_per(clock), clock)
 
 
 def _plain(number: Decimal) -> str:
@@ -165,7 +144,7 @@ def shrink_from_half_life(half_life_steps: float) -> float:
     return -math.expm1(-math.log(2) / half_life_steps)
 
 
-def average_half_life_steps(e_folds: float, *, run: Run) -> float:
+def average_half_life_steps(e_folds: float, *, run: "Run") -> float:
     """Half-life of the constant decay that leaves as much after the run.
 
     ``ln 2 * total steps / e_folds``: the run average beside the one at the peak lr.
@@ -182,6 +161,7 @@ def average_half_life_steps(e_folds: float, *, run: Run) -> float:
         MissingFactError: If the run has no length.
 
     Example:
+        >>> from dwindle import Run
         >>> average_half_life_steps(2 * math.log(2), run=Run(steps=100))
         50.0
 
@@ -189,3 +169,26 @@ def average_half_life_steps(e_folds: float, *, run: Run) -> float:
     if not e_folds >= 0:
         raise RangeError("e_folds", e_folds, "at least 0")
     return math.inf if e_folds == 0 else math.log(2) * run.total_steps / e_folds
+
+
+def checked_knob(knob: float) -> float:
+    """Return the knob if it is a finite number of at least 0."""
+    if not 0 <= knob < math.inf:
+        raise RangeError("weight_decay", knob, "a finite number of at least 0")
+    return knob
+
+
+def checked_shrink(shrink_per_step: float) -> float:
+    """Return the shrink if a half-life belongs to it."""
+    if not 0 <= shrink_per_step < 1:
+        must = "a fraction in [0, 1): a step cannot take more than the whole weight"
+        remedy = "Lower the weight decay or the learning rate."
+        raise RangeError("shrink_per_step", shrink_per_step, must, remedy)
+    return shrink_per_step
+
+
+def checked_e_folds(e_folds: float) -> float:
+    """Return the e-folds if some knob can give them."""
+    if not 0 <= e_folds < math.inf:
+        raise RangeError("e_folds", e_folds, "a finite number of at least 0")
+    return e_folds

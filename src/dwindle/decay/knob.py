@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from dwindle.decay.clocks import Clock
+from dwindle.decay.read_numbers import Clock
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,7 +1,7 @@
 """The second decay of torch.optim.ASGD as a family of its own: the knob ``lambd``."""
 
 from dwindle.decay.families import Family, asgd_family
-from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.half_life import checked_e_folds, checked_knob, checked_shrink
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
 

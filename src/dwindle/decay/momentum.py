@@ -23,11 +23,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import lru_cache, partial
 
-from dwindle.decay.half_life import half_life_from_shrink
-from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.half_life import (
+    checked_e_folds,
+    checked_knob,
+    checked_shrink,
+    half_life_from_shrink,
+)
+from dwindle.decay.long_runs import LONGEST_SWING, LONGEST_WALK
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
-from dwindle.decay.stretches import LONGEST_SWING, LONGEST_WALK
 from dwindle.decay.survival import Left, left_by, path_of
 from dwindle.errors import OscillationError, RangeError
 

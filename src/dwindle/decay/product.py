@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
-from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.half_life import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.long_runs import LONGEST_SWING, LONGEST_WALK, Rates
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
-from dwindle.decay.stretches import LONGEST_SWING, LONGEST_WALK, Rates
 from dwindle.decay.survival import Left, left_by, path_of
 from dwindle.errors import RangeError
 

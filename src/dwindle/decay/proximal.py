@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import accumulate
 
-from dwindle.decay.ranges import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.half_life import checked_e_folds, checked_knob, checked_shrink
+from dwindle.decay.long_runs import Rates
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
-from dwindle.decay.stretches import Rates
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from dwindle.decay.clocks import Clock
 from dwindle.decay.coordinates import (
     has_shrink,
     number_from_shrink,
@@ -18,6 +17,7 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
+from dwindle.decay.read_numbers import Clock
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict

@@ -12,7 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
-from dwindle.decay.clocks import Clock
+from dwindle.decay.read_numbers import Clock
 from dwindle.errors import RangeError
 
 PRIMARY = (

@@ -1,77 +1,110 @@
 """Run: the named facts of a training that a conversion may ask for."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
-from dwindle.decay.clocks import read_time
-from dwindle.decay.dtypes import DIGITS, dtype_named
-from dwindle.decay.schedules import Schedule
-from dwindle.decay.stretches import Rates
-from dwindle.decay.written import (
-    LIST_READERS,
-    READERS,
-    plain_number,
-    plain_numbers,
-    said_of,
+from dwindle.decay.long_runs import Rates
+from dwindle.decay.number_formats import dtype_named
+from dwindle.decay.read_numbers import (
+    Clock,
+    clock_named,
+    how_it_was_read,
+    number_of,
+    numbers_of,
+    read_time,
+    whole_of,
 )
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError
 
-DTYPES = tuple(DIGITS)
 
-
-class _Unsaid:
+class _NotGiven:
     """Marks a fact that nobody gave: where a library has a default, that one holds."""
 
 
-class _UnsaidNumber(_Unsaid, float):
+class _NumberNotGiven(_NotGiven, float):
     """A number to go on with where neither the user nor a library has one."""
 
 
-class _UnsaidPair(_Unsaid, tuple[float, float]):
+class _PairNotGiven(_NotGiven, tuple[float, float]):
     """The same for two numbers."""
 
     __slots__ = ()
 
 
-_NO_MOMENTUM = _UnsaidNumber(0.0)
-_USUAL_BETAS = _UnsaidPair((0.9, 0.999))
+_NO_MOMENTUM = _NumberNotGiven(0.0)
+_USUAL_BETAS = _PairNotGiven((0.9, 0.999))
 
-# A batch that is counted in tokens has nothing to say of examples.
-ONE_TOKEN = _UnsaidNumber(1.0)
-_NO_SCHEDULE = Schedule()  # as good as any constant one, and told by its identity
+# The tokens of an example where a batch is counted in tokens: of examples it says
+# nothing.
+ONE_TOKEN = _NumberNotGiven(1.0)
+_NO_SCHEDULE = Schedule()  # as good as any constant one, and known by its identity
 
-# fact: (what must hold, whether it does)
-_RANGES: Mapping[str, tuple[str, Any]] = {  # Any: predicates over one fact each
-    "lr": ("a finite number, 0 or more", lambda x: 0 <= x < math.inf),
-    "momentum": ("in [0, 1)", lambda x: 0 <= x < 1),
-    "dampening": ("in [0, 1)", lambda x: 0 <= x < 1),
-    "betas": ("two numbers in [0, 1)", lambda x: len(x) == 2 and _all_below_one(x)),  # noqa: PLR2004
-    "batch_size": ("at least 1", lambda x: 1 <= x < math.inf),
-    "dataset_size": ("at least 1", lambda x: 1 <= x < math.inf),
-    "epochs": ("a finite number above 0", lambda x: 0 < x < math.inf),
-    "steps": ("at least 1", lambda x: 1 <= x < math.inf),
-    "tokens_per_example": ("a finite number above 0", lambda x: 0 < x < math.inf),
-    "gradient_rms": ("a finite number above 0", lambda x: 0 < x < math.inf),
-    "width": ("at least 1", lambda x: 1 <= x < math.inf),
-    "parameters": ("at least 1", lambda x: 1 <= x < math.inf),
-    "depth": ("at least 0 hidden layers", lambda x: 0 <= x < math.inf),
-    "units": (
-        "two or more layer sizes of at least 1, inputs first",
-        lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
-    ),
-}
+
+class _Fact(NamedTuple):
+    """How a number of a run is read, what must hold of it, and whether it does."""
+
+    read: Callable[[str, Any], Any]  # Any: a number or a tuple of them
+    must: str
+    holds: Callable[[Any], bool]  # Any: the same
+
+
+def _all_below_one(numbers: tuple[float, ...]) -> bool:
+    return all(0 <= number < 1 for number in numbers)
+
+
+_SHARE = _Fact(number_of, "in [0, 1)", lambda x: 0 <= x < 1)
+_ABOVE_0 = _Fact(number_of, "a finite number above 0", lambda x: 0 < x < math.inf)
+_COUNT = _Fact(whole_of, "at least 1", lambda x: 1 <= x < math.inf)
+_FACTS: Mapping[str, _Fact] = MappingProxyType(
+    {
+        "lr": _Fact(
+            number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
+        ),
+        "momentum": _SHARE,
+        "dampening": _SHARE,
+        "betas": _Fact(
+            partial(
+                numbers_of,
+                must="two numbers in a list or tuple",
+                remedy="Write betas=(0.9, 0.95).",
+            ),
+            "two numbers in [0, 1)",
+            lambda x: len(x) == 2 and _all_below_one(x),  # noqa: PLR2004
+        ),
+        "batch_size": _COUNT,
+        "dataset_size": _COUNT,
+        "epochs": _ABOVE_0,
+        "steps": _COUNT,
+        "tokens_per_example": _ABOVE_0,
+        "gradient_rms": _ABOVE_0,
+        "width": _COUNT,
+        "parameters": _COUNT,
+        "depth": _Fact(
+            whole_of, "at least 0 hidden layers", lambda x: 0 <= x < math.inf
+        ),
+        "units": _Fact(
+            partial(
+                numbers_of,
+                read=whole_of,
+                must="sizes of layers in a list or tuple",
+                remedy="Write units=(784, 256, 10).",
+            ),
+            "two or more layer sizes of at least 1, inputs first",
+            lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
+        ),
+    }
+)
 
 _OPTIONS: Mapping[str, str] = {
     "steps": "--steps, or --epochs with --dataset-size and --batch-size",
     "weights": "--parameters 124e6, or --units 784,256,10",
 }
-
-
-def _all_below_one(numbers: tuple[float, ...]) -> bool:
-    return all(0 <= number < 1 for number in numbers)
 
 
 def nesterov_needs_momentum(momentum: float, dampening: float = 0.0) -> RangeError:
@@ -166,44 +199,35 @@ class Run:
             must, remedy = "True, False or left out", "Write nesterov=True."
             raise RangeError("nesterov", repr(self.nesterov), must, remedy)
         self._set("dtype", dtype_named(self.dtype))
-        for name, (must, holds) in _RANGES.items():
+        for name, fact in _FACTS.items():
             value = getattr(self, name)
-            if value is not None and not holds(value):
-                raise RangeError(name, value, must)
+            if value is not None and not fact.holds(value):
+                raise RangeError(name, value, fact.must)
         self._refuse_contradictions()
         if self.schedule.has_counted_warmup:
-            self._set("schedule", self._with_warmup_as_share())
+            steps = self.total_steps
+            count, clock = read_time("warmup", str(self.schedule.warmup))
+            rising = count * self.steps_per(clock)
+            self._set("schedule", self.schedule.warmed_up_for(rising, steps=steps))
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
     def _read_numbers(self) -> None:
-        """Read the numbers that came as text, as YAML has 1e-3, and say how."""
-        said = []
-        for name, read in READERS.items():
+        """Read the numbers that came as text, as YAML has 1e-3, and note how."""
+        understood = []
+        for name, fact in _FACTS.items():
             given = getattr(self, name)
-            if isinstance(given, str):
-                self._set(name, read(name, given))
-                said.append(said_of(name, given, getattr(self, name)))
-            elif given is not None and not isinstance(given, float):
-                number = plain_number(name, given)  # refuses what no float can hold
-                self._set(name, given if isinstance(given, int) else number)
-        self._set("read_as", tuple(filter(None, said)))
-        for name, read_list in LIST_READERS.items():
-            given = getattr(self, name)
-            if isinstance(given, str):
-                self._set(name, read_list(name, given))
-            elif given is not None and not isinstance(given, _Unsaid):
-                # A run is a key of the caches: a list becomes a tuple.
-                self._set(name, plain_numbers(name, given))
-
-    def _with_warmup_as_share(self) -> Schedule:
-        # A half-life is a time as well; its module imports this one.
-        from dwindle.decay.half_life import HalfLife
-
-        time = HalfLife(*read_time("warmup", str(self.schedule.warmup)))
-        steps = self.total_steps
-        return self.schedule.warmed_up_for(time.in_steps(self), steps=steps)
+            # A float stays what it is: a batch may be 12.5 examples on average.
+            is_one = fact.read in (number_of, whole_of)
+            if given is None or isinstance(given, float if is_one else _NotGiven):
+                continue
+            found = fact.read(name, given)  # refuses what no float can hold
+            # A list becomes a tuple, for a run is a key of the caches.
+            self._set(name, given if isinstance(given, int) else found)
+            if isinstance(given, str) and isinstance(found, int | float):
+                understood.append(how_it_was_read(name, given, found))
+        self._set("read_as", tuple(filter(None, understood)))
 
     def is_said(self, fact: str) -> bool:
         """Return whether somebody gave the fact, be it with the value of a default.
@@ -216,7 +240,7 @@ class Run:
         value = getattr(self, fact)
         if value is _NO_SCHEDULE:
             return False
-        return value is not None and not isinstance(value, _Unsaid)
+        return value is not None and not isinstance(value, _NotGiven)
 
     def _refuse_contradictions(self) -> None:
         batch, data = self.batch_size, self.dataset_size
@@ -296,6 +320,20 @@ class Run:
             raise MissingFactError("steps", "The length of the run", _OPTIONS["steps"])
         return planned
 
+    def steps_per(self, clock: Clock) -> float:
+        """Return the steps in one unit of a clock: 391 in an epoch, for example.
+
+        Raises:
+            MissingFactError: If the clock needs a fact that was not given.
+            UnknownNameError: If there is no such clock.
+
+        Example:
+            >>> Run(batch_size=128, dataset_size=50_000).steps_per("epochs")
+            391.0
+
+        """
+        return _STEPS_PER[clock_named(clock)](self)
+
     @property
     def examples_per_step(self) -> float:
         """Examples of an average step: N/⌈N/B⌉, or B where N is not known.
@@ -372,3 +410,26 @@ class Run:
             return None
         length = self.require("tokens_per_example", "The number of tokens")
         return self.total_steps * self.examples_per_step * length
+
+
+def _steps_per_example(run: Run) -> float:
+    if run.tokens_per_example is ONE_TOKEN and run.dataset_size is None:
+        option = "--batch-size with --tokens-per-example, for --batch-tokens"
+        raise MissingFactError("batch_size", "A half-life in examples", option)
+    return 1 / run.examples_per_step
+
+
+def _steps_per_token(run: Run) -> float:
+    need = "A half-life in tokens"
+    return 1 / (run.examples_per_step * run.require("tokens_per_example", need))
+
+
+_STEPS_PER: Mapping[Clock, Callable[[Run], float]] = MappingProxyType(
+    {
+        "steps": lambda _: 1.0,
+        "examples": _steps_per_example,
+        "epochs": lambda run: float(run.steps_per_epoch),
+        "tokens": _steps_per_token,
+        "run": lambda run: float(run.total_steps),
+    }
+)

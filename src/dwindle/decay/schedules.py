@@ -6,9 +6,8 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, get_args
 
-from dwindle.decay.clocks import read_time
-from dwindle.decay.stretches import Rates, Stretch
-from dwindle.decay.written import plain_number, read_number
+from dwindle.decay.long_runs import Rates, Stretch
+from dwindle.decay.read_numbers import number_of, read_number, read_time
 from dwindle.errors import RangeError, UnknownNameError
 
 Shape = Literal["constant", "linear", "cosine", "wsd"]
@@ -81,7 +80,7 @@ class Schedule:
     def _read_text(self, name: str) -> None:
         text = getattr(self, name)
         if not isinstance(text, str):
-            object.__setattr__(self, name, plain_number(name, text))
+            object.__setattr__(self, name, number_of(name, text))
             return
         number = read_number(text)
         if number is None and name == "warmup":

@@ -3,13 +3,12 @@
 import math
 from dataclasses import dataclass
 
-from dwindle.decay.clocks import Clock
 from dwindle.decay.coordinates import penalty_convention_of
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.read_numbers import Clock, number_of, read_number
 from dwindle.decay.run import Run
-from dwindle.decay.written import plain_number, read_number
 from dwindle.errors import RangeError
 
 Value = float | str | HalfLife
@@ -90,13 +89,7 @@ def _half_life(value: Value, knob: Knob) -> Setting:
 
 
 def _number(knob: Knob, value: Value) -> float:
-    number = None if isinstance(value, HalfLife) else value
-    if isinstance(value, str):
-        number = read_number(value)
-    if number is None:
-        remedy = f"Write {knob.name}=1e-3."
-        raise RangeError(knob.name, repr(value), "a number", remedy)
-    return plain_number(knob.name, number)
+    return number_of(knob.name, value)
 
 
 def _checked(knob: Knob, number: float) -> float:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from logging import getLogger
 from typing import Any
 
+from dwindle.decay.decay_rate import POWERS, DecayRate, missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.held_dtypes import rounding_remark
-from dwindle.decay.held_rate import POWERS, HeldRate, facts_asked_of, read_half_life
+from dwindle.decay.number_formats import rounding_remark
 from dwindle.decay.run import Run
 from dwindle.errors import (
     DoubleDecayWarning,
@@ -33,7 +33,7 @@ from dwindle.integrations.keras_lr import as_number, current_lr, lr_range
 _LOG = getLogger("dwindle")
 _SET_ASIDE = "%s.weight_decay, %g, is set to 0: DecayCallback decays instead."
 # Of a weight of 1, two steps that each take a quarter leave so much.
-_REHEARSED = HeldRate(shrink_at_peak=0.25, schedule="constant")
+_REHEARSED = DecayRate(shrink_at_peak=0.25, schedule="constant")
 _REHEARSED_LEFT, _ROUNDING = 0.5625, 1e-6
 _MOVES = (
     "Of a weight of 1 without gradient, two steps that take a quarter each should "
@@ -65,7 +65,7 @@ class _DecayStep:
     """The optimizer's decay step, in the graph of its training step."""
 
     optimizer: Any
-    rate: HeldRate
+    rate: DecayRate
     keys: frozenset[Any]
     fit: Mapping[str, Any] | None = None  # what all callbacks of one fit share
     set_aside: float | None = None  # weight_decay of the optimizer
@@ -217,7 +217,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         optimizer = _inner(model.optimizer if optimizer is None else optimizer)
         self._refuse_a_second(optimizer)
         chosen = _chosen(self.variables, model, optimizer)
-        with facts_asked_of("DecayCallback"):
+        with missing_facts_of("DecayCallback"):
             rate = self._rate(optimizer)
         for dtype in sorted({str(each.dtype) for each in chosen}):
             _warned(rounding_remark(rate.shrink_at_peak, dtype=dtype))
@@ -272,7 +272,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             asked = "Two half-lives of one optimizer"
             raise RefusedError(asked, _ONE_STEP, _ONE_CALLBACK)
 
-    def _rate(self, optimizer: Any) -> HeldRate:
+    def _rate(self, optimizer: Any) -> DecayRate:
         told = self.params or {}  # None in a loop of one's own
         facts = FitFacts(
             said=self.said,
@@ -285,7 +285,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         if POWERS[self.schedule]:
             lrs = self._lrs(optimizer, facts)
             peak = lrs[1] if peak is None else peak
-        rate = HeldRate.of(steps, run=Run(), schedule=self.schedule, lr_peak=peak)
+        rate = DecayRate.of(steps, run=Run(), schedule=self.schedule, lr_peak=peak)
         if lrs is not None:
             _warned(rate.remark_on_lrs(*lrs))
         return rate

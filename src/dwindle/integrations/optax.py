@@ -5,11 +5,11 @@ from logging import getLogger
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from dwindle.decay.decay_rate import POWERS, DecayRate, missing_facts_of
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.held_dtypes import rounding_remark
-from dwindle.decay.held_rate import POWERS, HeldRate, facts_asked_of
+from dwindle.decay.number_formats import rounding_remark
+from dwindle.decay.read_numbers import number_of
 from dwindle.decay.run import Run
-from dwindle.decay.written import number_from_text, plain_number
 from dwindle.errors import (
     MissingFactError,
     MissingLibraryError,
@@ -96,7 +96,7 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
 
     Step ``t`` adds ``-s_t * w`` to the updates of each decayed weight ``w``, whatever
     the links before made of its gradient: a weight with zero gradient decays exactly as
-    asked. ``s_t`` is that of :class:`dwindle.decay.held_rate.HeldRate`; a schedule is
+    asked. ``s_t`` is that of :class:`dwindle.decay.decay_rate.DecayRate`; a schedule is
     evaluated at the link's own count, as optax does it for the lr::
 
         lr = optax.warmup_cosine_decay_schedule(0.0, 3e-4, 500, 10_000)
@@ -154,12 +154,12 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         "tokens_per_example": tokens_per_example,
     }
     _refuse_arrays(facts | {"lr_peak": lr_peak})
-    with facts_asked_of("decay"):
+    with missing_facts_of("decay"):
         run = Run(**facts)  # type: ignore[arg-type]  # a mapping loses their types
         lr = _read_lr(learning_rate) if POWERS.get(schedule, 1) else None
         least, most = _range(lr, run, schedule, lr_peak)
         peak = most if lr_peak is None else lr_peak
-        rate = HeldRate.of(half_life, run=run, schedule=schedule, lr_peak=peak)
+        rate = DecayRate.of(half_life, run=run, schedule=schedule, lr_peak=peak)
     if least is not None and most is not None:
         _warn(rate.remark_on_lrs(least, most))
     return _chosen(_link(rate, lr), rate, mask)
@@ -221,8 +221,7 @@ def _read_lr(learning_rate: Any) -> Any:
         raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
     if callable(learning_rate) or isinstance(learning_rate, jax.Array):
         return learning_rate
-    read = number_from_text if isinstance(learning_rate, str) else plain_number
-    return read("learning_rate", learning_rate)
+    return number_of("learning_rate", learning_rate)
 
 
 def _range(
@@ -253,7 +252,7 @@ def _range_of_schedule(lr: Any, steps: int) -> tuple[float, float]:
         return float(lrs.min()), float(lrs.max())
 
 
-def _link(rate: HeldRate, lr: Any) -> Any:
+def _link(rate: DecayRate, lr: Any) -> Any:
     def init(_: Tree) -> DecayState:
         return DecayState(jnp.zeros([], jnp.int32))
 
@@ -285,7 +284,7 @@ def _decayed(update: Any, weight: Any, shrink: Any) -> Any:
     return (jnp.asarray(update, wide) - taken).astype(jnp.result_type(update))
 
 
-def _chosen(link: Any, rate: HeldRate, mask: Any) -> Any:
+def _chosen(link: Any, rate: DecayRate, mask: Any) -> Any:
     """Let the link act where the mask says, and look at the weights when they come."""
     masked = link if mask is None else optax.masked(link, mask)
 
@@ -300,7 +299,7 @@ def _chosen(link: Any, rate: HeldRate, mask: Any) -> Any:
     return optax.GradientTransformationExtraArgs(init, update)
 
 
-def _look_at_weights(params: Tree, rate: HeldRate, mask: Any) -> None:
+def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
     chosen = jax.tree.leaves(_where(mask, params))
     if not chosen:
         shapes = sorted({str(leaf.shape) for leaf in jax.tree.leaves(params)})

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass
 from logging import getLogger
 from typing import Any
 
+from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import MissingLibraryError, RefusedError
 
@@ -189,7 +189,7 @@ class Wish:
 
         """
         run = self._run(facts)
-        with facts_asked_of(caller):
+        with missing_facts_of(caller):
             return DecayController(
                 optimizer,
                 half_life=self.half_life,

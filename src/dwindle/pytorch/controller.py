@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from torch.optim import Optimizer
 
+from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.held_rate import facts_asked_of, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
@@ -187,7 +187,7 @@ class DecayController:
         self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
         if is_held(self.optimizer):
             raise _refused_second(self.optimizer)
-        with facts_asked_of(_CALLER, has_epochs=True):
+        with missing_facts_of(_CALLER, has_epochs=True):
             self._target.ask_for_facts()  # and then for those of the scheduler
             plans = planned(self.optimizer, self._target, self._peaks())
         self._hold = Hold(self.optimizer, plans)
@@ -239,7 +239,7 @@ class DecayController:
             raise RefusedError(*_HELD_PENALTY)
         target = replace(self._target, half_life=read_half_life(half_life))
         peaks = [plan.lr_peak for plan in self._hold.plans]
-        with facts_asked_of(_CALLER, has_epochs=True):
+        with missing_facts_of(_CALLER, has_epochs=True):
             plans = rated(self._hold.plans, target, peaks)
         check_rounding(self.optimizer, plans)
         self._target = target
@@ -404,7 +404,7 @@ class DecayController:
         scales = scales_changed(groups, [plan.decay_scale for plan in plans])
         if len(groups) == len(plans) and not self._peaks_are_open and not scales:
             return
-        with facts_asked_of(_CALLER, has_epochs=True):
+        with missing_facts_of(_CALLER, has_epochs=True):
             peaks = [plan.lr_peak for plan in plans]
             if self._peaks_are_open and self._target.needs_peak:
                 peaks = peaks_read_again(groups[: len(plans)], peaks)

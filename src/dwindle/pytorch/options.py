@@ -10,8 +10,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dwindle.decay.dtypes import DIGITS, STALLING
-from dwindle.decay.owed import steps_between_factors
+from dwindle.decay.number_formats import DIGITS, STALLING, steps_between_factors
 from dwindle.errors import RangeError
 
 # Options of other people's groups are numbers, tensors, tuples, texts: Any.

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dwindle.decay.held_rate import facts_asked_of
+from dwindle.decay.decay_rate import missing_facts_of
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
@@ -180,7 +180,7 @@ class L2Penalty:
         """
         size = self.batch_size if batch_size is None else batch_size
         if size not in self._factors:  # kept, since torch.compile cannot trace it
-            with facts_asked_of(_CALLER):
+            with missing_facts_of(_CALLER):
                 self._factors[size] = self._factor_for(size)
         return self._factors[size]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 
 import torch
 
-from dwindle.decay.dtypes import rounded_half_life_steps
 from dwindle.decay.half_life import shrink_from_half_life
+from dwindle.decay.number_formats import rounded_half_life_steps
 from dwindle.errors import RefusedError
 from dwindle.testing.certificate import Check, Reach
 from dwindle.testing.training import (

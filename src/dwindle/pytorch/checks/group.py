@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
-from dwindle.decay.held_rate import HeldRate
-from dwindle.decay.run import DTYPES, Run
+from dwindle.decay.decay_rate import DecayRate
+from dwindle.decay.number_formats import DIGITS
+from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.checks.along import Course, course_of
 from dwindle.pytorch.copying.toy import unwrapped
@@ -62,7 +63,7 @@ class Group:
     course: Course
     steps_without_gradient: bool = False
     decay_scale: float | None = None
-    held_rate: HeldRate | None = None
+    held_rate: DecayRate | None = None
     e_folds: float | None = None
     rests: bool = False
 
@@ -126,7 +127,7 @@ class Group:
         betas = self.options.get("betas")
         if isinstance(betas, Sequence) and len(betas) == len(run.betas):
             own["betas"] = tuple(map(float, betas))
-        if self.probe.dtype in DTYPES:
+        if self.probe.dtype in DIGITS:
             own["dtype"] = self.probe.dtype
         return replace(run, **own)
 

@@ -9,9 +9,9 @@ from dwindle.audit.advice import half_life_instead
 from dwindle.audit.findings import Finding
 from dwindle.audit.recipes import recipe_finding
 from dwindle.decay.convert import convert
-from dwindle.decay.dtypes import DEAD_BELOW
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.number_formats import DEAD_BELOW
 from dwindle.errors import DwindleError, OscillationError
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group, number_of

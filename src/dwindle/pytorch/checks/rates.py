@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from dwindle.audit.advice import is_as_good_as_none
 from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, judge
-from dwindle.decay.held_rate import HeldRate
+from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.along import along
 from dwindle.pytorch.checks.group import Group
@@ -79,7 +79,7 @@ def same_decay(group: Group) -> tuple[str, float] | None:
     return _by_its_powers(group)
 
 
-def _as_it_is_held(held: HeldRate, *, lr: float) -> tuple[str, float]:
+def _as_it_is_held(held: DecayRate, *, lr: float) -> tuple[str, float]:
     """Return the knob that goes with the lr as a controller's half-life does."""
     per_lr = held.shrink_at_peak / (held.lr_peak or lr or 1.0)
     rules = {0: (_CONSTANT, held.shrink_at_peak), 1: (DECOUPLED, per_lr)}

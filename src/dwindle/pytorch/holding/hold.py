@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
-from dwindle.decay.held_rate import HeldRate
-from dwindle.decay.owed import exact_shrink
+from dwindle.decay.decay_rate import DecayRate
+from dwindle.decay.number_formats import exact_shrink
 from dwindle.errors import RefusedError
 from dwindle.pytorch.options import KNOB
 
@@ -55,15 +55,16 @@ class GroupPlan:
     ``rate`` is what a step owes, None where no half-life is held; ``decay_scale``
     multiplies the asked decay; ``knob`` is what ``weight_decay`` is set to where it
     stays the same. ``before`` has the options as they were, to be put back. ``factors``
-    is how many factors the group's numbers can tell (:mod:`dwindle.decay.owed`).
-    ``without_momentum``: the knob is used only in steps whose momentum is 0.
+    is how many factors the group's numbers can tell apart, as
+    :mod:`dwindle.decay.number_formats` counts them. ``without_momentum``: the knob is
+    used only in steps whose momentum is 0.
     """
 
     decay_scale: float
     before: dict[str, Any]  # Any: options of a param group are anything
     factors: float
     mechanism: Mechanism = "left alone"
-    rate: HeldRate | None = None
+    rate: DecayRate | None = None
     knob: float = 0.0
     without_momentum: bool = False
 
@@ -298,7 +299,7 @@ def hold_of(optimizer: Optimizer) -> Hold | None:
     return None if found is None else found()
 
 
-def rates_held(optimizer: Optimizer) -> tuple[HeldRate | None, ...]:
+def rates_held(optimizer: Optimizer) -> tuple[DecayRate | None, ...]:
     """Return the rate that is held in each group; none where nobody holds it."""
     hold = hold_of(optimizer)
     rates = [] if hold is None else [plan.rate for plan in hold.plans]

@@ -6,10 +6,13 @@ from dataclasses import replace
 
 from torch.optim import Optimizer
 
-from dwindle.decay.dtypes import STALLING
+from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.half_life import shrink_from_half_life
-from dwindle.decay.held_dtypes import longest_half_life_steps, rounding_remark
-from dwindle.decay.held_rate import HeldRate
+from dwindle.decay.number_formats import (
+    STALLING,
+    longest_half_life_steps,
+    rounding_remark,
+)
 from dwindle.errors import RefusedError
 from dwindle.pytorch.holding.hold import GroupPlan
 from dwindle.pytorch.holding.mechanisms import (
@@ -140,7 +143,7 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
             yield _remark_on_low_lrs(plan.rate, dtype)
 
 
-def _remark_on_low_lrs(rate: HeldRate, dtype: str) -> str:
+def _remark_on_low_lrs(rate: DecayRate, dtype: str) -> str:
     if dtype not in STALLING or not rate.power or not rate.shrink_at_peak:
         return ""
     least = shrink_from_half_life(longest_half_life_steps(dtype))

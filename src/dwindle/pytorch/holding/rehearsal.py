@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dwindle.decay.dtypes import DEAD_BELOW
-from dwindle.decay.held_rate import HeldRate
+from dwindle.decay.decay_rate import DecayRate
+from dwindle.decay.number_formats import DEAD_BELOW
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Before, Mould, Toy, change_nothing
 from dwindle.pytorch.holding.hold import NO_HOOKS, GroupPlan, Hold
@@ -244,7 +244,7 @@ class Rehearsal:
         self, toy: Toy, plans: Sequence[GroupPlan], shrinks: Sequence[float] = ()
     ) -> Hold:
         rates = [
-            HeldRate(shrink_at_peak=shrink, schedule="constant")
+            DecayRate(shrink_at_peak=shrink, schedule="constant")
             for shrink in shrinks or [_SHRINK] * len(plans)
         ]
         mine = [

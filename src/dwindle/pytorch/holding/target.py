@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
+from dwindle.decay.decay_rate import POWERS, DecayRate, read_half_life
 from dwindle.decay.half_life import HalfLife, shrink_from_half_life
-from dwindle.decay.held_rate import POWERS, HeldRate, read_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError, UsageError
 
@@ -71,7 +71,7 @@ class Target:
         """Raise what half_life_steps raises, before anything is looked at."""
         _ = self.half_life_steps
 
-    def rate(self, *, decay_scale: float, lr_peak: float | None) -> HeldRate:
+    def rate(self, *, decay_scale: float, lr_peak: float | None) -> DecayRate:
         """Return what a step owes where the asked decay is multiplied.
 
         Args:
@@ -84,7 +84,7 @@ class Target:
 
         """
         half_life_steps = self.half_life_steps or math.inf
-        return HeldRate(
+        return DecayRate(
             shrink_at_peak=shrink_from_half_life(half_life_steps / decay_scale),
             schedule=self.schedule,
             lr_peak=lr_peak if self.needs_peak else None,

@@ -15,7 +15,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import SWALR
 
-from dwindle.decay.legs import Leg, merged
+from dwindle.decay.long_runs import Leg, merged
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Mould, unwrapped

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from dwindle.decay.legs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
+from dwindle.decay.long_runs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
 from dwindle.decay.survival import Left
 from dwindle.errors import RangeError
 from dwindle.pytorch.copying.quiet import undisturbed

@@ -15,7 +15,7 @@ from dwindle.decay.half_life import (
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
-HeldSchedule = Literal["follow-lr", "constant", "lr-squared"]
+DecaySchedule = Literal["follow-lr", "constant", "lr-squared"]
 
 # The shrink of a step is the one at the peak lr times this power of lr/lr_peak.
 POWERS: Mapping[str, int] = MappingProxyType(
@@ -25,7 +25,7 @@ _CLOCK_REMEDY = 'Write a number and a clock: "3 epochs", "500 steps".'
 
 
 @dataclass(frozen=True, kw_only=True)
-class HeldRate:
+class DecayRate:
     """What a step takes off a weight so that a half-life holds while the lr changes.
 
     With ``s = 1 - 2 ** (-1 / h)`` for a half-life of ``h`` steps, a step at ``lr`` owes
@@ -47,7 +47,7 @@ class HeldRate:
         MissingFactError: If the schedule needs a peak and none is given.
 
     Example:
-        >>> rate = HeldRate(shrink_at_peak=0.01, lr_peak=0.1)
+        >>> rate = DecayRate(shrink_at_peak=0.01, lr_peak=0.1)
         >>> rate.shrink_at(0.1), rate.shrink_at(0.05), rate.shrink_at(0.0)
         (0.01, 0.005, 0.0)
 
@@ -91,7 +91,7 @@ class HeldRate:
 
         Example:
             >>> run = Run(batch_size=10, dataset_size=1000)
-            >>> HeldRate.of("3 epochs", run=run, lr_peak=0.1).half_life_steps
+            >>> DecayRate.of("3 epochs", run=run, lr_peak=0.1).half_life_steps
             300.0
 
         """
@@ -156,7 +156,7 @@ class HeldRate:
                 the weight would be left.
 
         Example:
-            >>> HeldRate(shrink_at_peak=0.01, lr_peak=0.1).remark_on_lrs(0.0, 0.1)
+            >>> DecayRate(shrink_at_peak=0.01, lr_peak=0.1).remark_on_lrs(0.0, 0.1)
             ''
 
         """
@@ -191,7 +191,7 @@ def read_half_life(half_life: str | HalfLife) -> HalfLife:
 
 
 @contextmanager
-def facts_asked_of(caller: str, *, has_epochs: bool = False) -> Iterator[None]:
+def missing_facts_of(caller: str, *, has_epochs: bool = False) -> Iterator[None]:
     """Let a missing fact be asked for as an argument of what the user called.
 
     Args:

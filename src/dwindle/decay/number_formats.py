@@ -1,4 +1,9 @@
-"""What a number format does to a decay: steps that are rounded away, or halfway."""
+"""Number formats: what rounding does to a decay, and how little of it can be avoided.
+
+A weight in few digits does not change when a step takes too little of it. What a format
+leaves of a half-life is computed here, and so is the decay that it can write exactly,
+with the rest made up for in the next step.
+"""
 
 import math
 from collections.abc import Mapping
@@ -6,7 +11,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Literal
 
-from dwindle.errors import UnknownNameError
+from dwindle.decay.half_life import half_life_from_shrink
+from dwindle.errors import RefusedError, UnknownNameError
 
 Rounding = Literal["fine", "coarse", "stalls", "dead"]
 
@@ -35,6 +41,13 @@ _COARSE_BELOW = 32
 # In these a weight that only decays was seen to stop (torch.optim.SGD and AdamW); wider
 # ones multiply by 1 − s, which is rounded first.
 STALLING = frozenset({"bfloat16", "float16"})
+# A half-life that is off by less is not worth a warning.
+_HARDLY = 0.02
+_WIDER = dict.fromkeys(STALLING, "float32")
+_AFTER = {
+    "dead": "no weight would change",
+    "stalls": "each weight would stop before it has halved",
+}
 
 
 def dtype_named(dtype: object) -> str:
@@ -136,3 +149,115 @@ def _turns(shrinks: list[float], least: float) -> list[float]:
         units = range(math.floor(least * shrink), math.ceil(2 * least * shrink) + 1)
         turns.update((unit + 0.5) / shrink for unit in units)
     return sorted(each for each in turns if least <= each <= 2 * least)
+
+
+def longest_half_life_steps(dtype: str) -> float:
+    """Longest half-life, in steps, that weights of this format can decay with.
+
+    Args:
+        dtype: A key of :data:`dwindle.decay.number_formats.DIGITS`.
+
+    Example:
+        >>> round(longest_half_life_steps("bfloat16"))
+        177
+
+    """
+    least = DEAD_BELOW[dtype] * (2 if dtype in STALLING else 1)
+    return half_life_from_shrink(least)
+
+
+def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
+    """Return a warning where rounding changes the half-life; else an empty text.
+
+    Args:
+        shrink_per_step: Fraction that a step takes off; 0 decays nothing and is fine.
+        dtype: Number format that the weights are kept in; of one that is no key of
+            :data:`dwindle.decay.number_formats.DIGITS` nothing is said.
+
+    Raises:
+        RefusedError: If the weights would not halve at all; it says what can be had.
+
+    Example:
+        >>> rounding_remark(1e-3, dtype="float32")
+        ''
+        >>> print(rounding_remark(4.07e-3, dtype="bfloat16"))
+        bfloat16 rounds a shrink of 0.00407 per step: half of a weight is left after \
+about 128 steps instead of 170. A wider format (float32) holds it.
+
+    """
+    if dtype not in DEAD_BELOW or shrink_per_step == 0:
+        return ""
+    rounding = rounding_of(shrink_per_step, dtype)
+    if rounding in _AFTER:
+        raise _refused(shrink_per_step, dtype, _AFTER[rounding])
+    asked = half_life_from_shrink(shrink_per_step)
+    comes = rounded_half_life_steps(shrink_per_step, dtype, owes=True)
+    if rounding == "fine" or math.isclose(comes, asked, rel_tol=_HARDLY):
+        return ""
+    return (
+        f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: half of a weight "
+        f"is left after about {comes:.3g} steps instead of {asked:.4g}. A wider format "
+        f"({_WIDER.get(dtype, 'float64')}) holds it."
+    )
+
+
+def _refused(shrink_per_step: float, dtype: str, after: str) -> RefusedError:
+    asked = half_life_from_shrink(shrink_per_step)
+    return RefusedError(
+        f"A half-life of {asked:.4g} steps of weights in {dtype}",
+        f"A step would take {shrink_per_step:.3g} of a weight, which {dtype} rounds "
+        f"away: {after}.",
+        f"Keep the weights in a wider format (float32), or ask for at most "
+        f"{longest_half_life_steps(dtype):.4g} steps.",
+    )
+
+
+def steps_between_factors(dtype: str) -> float:
+    """Return how many factors between 0 and 1 a multiplication in ``dtype`` can tell.
+
+    A weight in bfloat16 or float16 is multiplied in float32 and rounded afterwards.
+
+    Args:
+        dtype: A key of :data:`dwindle.decay.number_formats.DIGITS`.
+
+    Example:
+        >>> steps_between_factors("bfloat16") == steps_between_factors(
+        ...     "float32"
+        ... ) == 2**24
+        True
+
+    """
+    return 2.0 ** max(DIGITS["float32"], DIGITS[dtype])
+
+
+def exact_shrink(owed: float, steps_between: float) -> float:
+    """Fraction to take off now, such that one minus it is a number of the format.
+
+    ``1 - s`` has a fixed number of digits: at ``s = 1e-5`` a float32 program
+    multiplies by a factor whose ``s`` is wrong by up to 0.3 %, at every step the same
+    way. Taking the nearest ``s`` whose factor is exact and owing the rest to the next
+    step keeps the product of all factors within half a digit of what was asked,
+    however long the run.
+
+    Args:
+        owed: ln of what should be left of a weight and is not yet, at most 0; what a
+            step owes is ``log1p(-shrink)``.
+        steps_between: From :func:`steps_between_factors`.
+
+    Returns:
+        A fraction in [0, 1); ``owed - log1p(-fraction)`` is owed afterwards.
+
+    Example:
+        >>> owed = taken = 0.0
+        >>> for _ in range(1000):
+        ...     owed += math.log1p(-1e-5)
+        ...     shrink = exact_shrink(owed, 2.0**24)
+        ...     owed -= math.log1p(-shrink)
+        ...     taken -= math.log1p(-shrink)
+        >>> round(taken / 1000, 9)  # the nearest float32 factor alone gives 1.0014e-05
+        1e-05
+
+    """
+    # Owed may be above 0 by half a digit after a step that took a little too much.
+    nearest = round(-math.expm1(min(owed, 0.0)) * steps_between) / steps_between
+    return min(nearest, 1 - 1 / steps_between)
