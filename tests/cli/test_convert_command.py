@@ -137,7 +137,7 @@ def test_everywhere_as_json(capsys):
             "must be a number. Got 'fast'.",
         ),
         ("torch.SGD=-1 --to keras.L2", "RangeError", "0 or more. Got -1.0."),
-        ("torch.SGD=nan --to keras.L2", "RangeError", "Got nan."),
+        ("torch.SGD=nan --to keras.L2", "RangeError", "Got 'nan'."),
         ("torch.SGD=1e-3 --to torch.AdamW", "MissingFactError", "Give it as --lr"),
         ("torch.SGD=1 --to torch.AdamW --lr 0", "RangeError", "lr must be above 0"),
         (
