@@ -31,10 +31,10 @@ from rich.table import Table
 
 from dwindle.store.records import Trial
 from dwindle.study.backends import Processes
-from dwindle.study.engine import ENGINE_VERSION
+from dwindle.study.cost import pack_size
+from dwindle.study.engine import engine_version
 from dwindle.study.machine import cores
-from dwindle.study.pack_size import pack_size
-from dwindle.study.training import Work
+from dwindle.study.worker import Work
 
 WIDTHS = (16, 64, 128, 256, 512)
 SKLEARN_WIDTH = 64
@@ -180,7 +180,7 @@ def _row(
 
 
 def _print_table(console: Console, rows: Sequence[Row], peak: float) -> None:
-    title = f"ms per training, engine {ENGINE_VERSION}, peak {peak:.0f} GF/s"
+    title = f"ms per training, engine {engine_version()}, peak {peak:.0f} GF/s"
     table = Table(title=title)
     for column in ("optimizer", "width", "loop", "all cores", "packs"):
         table.add_column(column, justify="right")

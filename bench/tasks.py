@@ -11,8 +11,7 @@ from torch import Tensor
 
 from dwindle.decay.schedules import Schedule
 from dwindle.store.records import Optimizer, Scale, Trial
-from dwindle.study.problem import layer_shapes
-from dwindle.study.problems import load_once, problem
+from dwindle.study.problems import layer_shapes, load_once, problem
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 
 DIGITS = problem("digits-mlp")

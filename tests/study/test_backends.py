@@ -13,7 +13,7 @@ from dwindle.errors import MissingFactError, WorkerError
 from dwindle.study.backends import ATTEMPTS, Inline, Processes
 from dwindle.study.plan import packs_from_trials, round_trials
 from dwindle.study.problems import problem
-from dwindle.study.training import Work
+from dwindle.study.worker import Work
 
 
 def works():

@@ -1,8 +1,10 @@
 """Compiled steps are the stacked ones, for shapes of all kinds, and can be absent."""
 
 import math
+import os
 import shutil
 import subprocess
+import sys
 from dataclasses import replace
 from itertools import pairwise
 
@@ -14,12 +16,10 @@ from hypothesis import strategies as st
 
 from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer
-from dwindle.study import compiler
-from dwindle.study.batches import Samples
+from dwindle.study import compiled
 from dwindle.study.compiled import CompiledSteps
-from dwindle.study.layout import Layout
-from dwindle.study.optimizers import Pack
-from dwindle.study.steps import StackedSteps
+from dwindle.study.models import Layout, Models, Samples
+from dwindle.study.stacked import StackedSteps
 
 OPTIMIZERS = {
     "sgd": Optimizer(name="sgd"),
@@ -39,7 +39,7 @@ def dtype(request):
 
 def fast_steps(pack, *arguments):
     """Return compiled steps; on a machine without a C compiler, what it trains with."""
-    code = compiler.compiled_steps(str(pack.layout.dtype).removeprefix("torch."))
+    code = compiled.compiled_steps(str(pack.layout.dtype).removeprefix("torch."))
     if code is None:
         return StackedSteps(pack, *arguments)
     return CompiledSteps(code, pack, *arguments)
@@ -49,9 +49,9 @@ def fast_steps(pack, *arguments):
 def fresh_cache(tmp_path, monkeypatch):
     """Compile into an empty folder, and forget what was loaded before and after."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    compiler.compiled_steps.cache_clear()
+    compiled.compiled_steps.cache_clear()
     yield tmp_path
-    compiler.compiled_steps.cache_clear()
+    compiled.compiled_steps.cache_clear()
 
 
 def random_pack(units, dtype):
@@ -62,7 +62,7 @@ def random_pack(units, dtype):
         w.copy_(torch.randn(w.shape, generator=generator) * 0.4)
     decays = torch.rand(len(units) - 1, MODELS, generator=generator).double() * 0.1
     ratios = torch.tensor([1.0, 0.5, 2.0], dtype=torch.float64)
-    return Pack(layout, weights, decays, ratios)
+    return Models(layout, weights, decays, ratios)
 
 
 def random_samples(layout, count):
@@ -108,12 +108,12 @@ def test_same_steps_for_every_shape(dtype, units, count, batch_size, options):
     """Units, batches and depths that fill no vector: losses and weights agree."""
     batch_size = min(batch_size, count)
     ends = []
-    for compiled in (True, False):
+    for fast in (True, False):
         pack = random_pack(units, dtype)
         samples = random_samples(pack.layout, count)
         groups = list(zip(GROUPS, samples, strict=True))
         arguments = (pack, OPTIMIZERS[options], groups, batch_size)
-        steps = (fast_steps if compiled else StackedSteps)(*arguments)
+        steps = (fast_steps if fast else StackedSteps)(*arguments)
         sums = two_epochs(steps, count, batch_size)
         ends.append([sums, *(w.double() for w in pack.weights)])
     # A few hundred operations on numbers of order 1 (losses: of order 100) in seven or
@@ -143,122 +143,108 @@ def test_huge_logits_have_a_finite_loss(dtype):
     assert bool(sums.isfinite().all())
 
 
-def test_nesterov_without_momentum_is_refused(dtype):
+def test_nesterov_without_momentum_is_refused():
     """Compiled steps refuse what the stacked ones refuse."""
     options = replace(OPTIMIZERS["nesterov"], momentum=0.0)
-    with pytest.raises(RangeError, match="above 0, without dampening"):
-        fast_steps(random_pack((5, 3), dtype), options, [], 1)
+    with pytest.raises(RangeError) as refused:
+        fast_steps(random_pack((5, 3), torch.float32), options, [], 1)
+    assert refused.value.name == "momentum"
 
 
-def test_compiled_once_per_machine(fresh_cache, monkeypatch):
-    """The second process finds what the first has compiled."""
-    first = compiler.compiled_steps("float32")
-    kept = [path.suffix for path in fresh_cache.glob("dwindle/*")]
+def test_an_import_compiles_nothing(tmp_path):
+    """A C compiler starts when something trains, never when a module is imported."""
+    started = tmp_path / "started"
+    compiler = tmp_path / "cc"
+    compiler.write_text(f"#!/bin/sh\ntouch {started}\nexit 1\n")
+    compiler.chmod(0o700)
+    places = {"XDG_CACHE_HOME": str(tmp_path / "cache"), "CC": str(compiler)}
+    code = f"""
+import dwindle.study.backends, dwindle.study.driver, dwindle.study.engine, pathlib
+started = pathlib.Path({str(started)!r})
+print(started.exists(), dwindle.study.engine.engine_version(), started.exists())
+"""
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, **places}
+    printed = subprocess.run(
+        command, env=environment, check=True, capture_output=True, text=True
+    ).stdout
+    assert printed.split() == ["False", "3+torch", "True"]
+
+
+def test_a_library_is_compiled_once_and_a_damaged_one_anew(fresh_cache, monkeypatch):
+    """The second process finds what the first has compiled, unless it is not whole.
+
+    A library that is not whole, as after a loss of power, is never loaded.
+    """
+    first = compiled.compiled_steps("float32")
+    kept = list(fresh_cache.glob("dwindle/*"))
     # Where there is no C compiler nothing is built, now or later.
-    assert kept == ([] if first is None else [".so"])
-    compiler.compiled_steps.cache_clear()
-    monkeypatch.setattr(subprocess, "run", None)  # calling it would raise
-    assert (compiler.compiled_steps("float32") is None) == (first is None)
-
-
-@pytest.mark.parametrize("damage", [b"", b"cut", b"changed"])
-def test_a_damaged_library_is_built_anew(fresh_cache, damage):
-    """What is not whole, as after a loss of power, is compiled again, never loaded."""
-    first = compiler.compiled_steps("float32")
-    for path in fresh_cache.glob("dwindle/*.so"):
+    assert [path.suffix for path in kept] == ([] if first is None else [".so"])
+    compiled.compiled_steps.cache_clear()
+    with monkeypatch.context() as patched:
+        patched.setattr(subprocess, "run", None)  # calling it would raise
+        assert (compiled.compiled_steps("float32") is None) == (first is None)
+    for path in kept:
         whole = path.read_bytes()
-        changed = whole[:-8] + bytes(8) if damage == b"changed" else whole[:4000]
-        path.unlink()  # this process has the old one open
-        path.write_bytes(changed if damage else b"")
-    compiler.compiled_steps.cache_clear()
-    assert (compiler.compiled_steps("float32") is None) == (first is None)
-    for path in fresh_cache.glob("dwindle/*.so"):
-        assert path.stem.endswith(compiler._digest(path.read_bytes()))
+        for damaged in (whole[:4000], whole[:-8] + bytes(8)):
+            path.unlink()  # this process has the old one open
+            path.write_bytes(damaged)
+            compiled.compiled_steps.cache_clear()
+            assert compiled.compiled_steps("float32") is not None
+            (rebuilt,) = fresh_cache.glob("dwindle/*.so")
+            assert rebuilt.read_bytes() == whole
 
 
-@pytest.mark.parametrize("mode", [0o777, 0o770, 0o702])
-def test_a_folder_that_others_write_to_is_not_trusted(fresh_cache, mode):
+def test_a_folder_that_others_write_to_is_not_trusted(fresh_cache, monkeypatch):
     """Code is not loaded from where somebody else could have put it."""
     folder = fresh_cache / "dwindle"
     folder.mkdir()
-    folder.chmod(mode)
-    assert compiler._cache_folder() != folder
-    assert compiler._cache_folder().stat().st_mode & 0o077 == 0
+    for mode in (0o777, 0o770, 0o702):
+        folder.chmod(mode)
+        assert compiled._cache_folder() != folder
+        assert compiled._cache_folder().stat().st_mode & 0o077 == 0
     folder.chmod(0o700)
-    assert compiler._cache_folder() == folder
+    assert compiled._cache_folder() == folder
+    monkeypatch.setattr(compiled.os, "getuid", lambda: -2)  # somebody else made it
+    assert compiled._cache_folder() != folder
 
 
-def test_a_folder_of_somebody_else_is_not_trusted(fresh_cache, monkeypatch):
-    """A folder that another user made is left alone, whatever its permissions."""
-    assert compiler._cache_folder() == fresh_cache / "dwindle"
-    monkeypatch.setattr(compiler.os, "getuid", lambda: -2)
-    assert compiler._cache_folder() != fresh_cache / "dwindle"
+@pytest.mark.usefixtures("fresh_cache")
+@pytest.mark.parametrize(
+    ("variable", "value", "reason"),
+    [
+        ("CC", "no-such-compiler -O2", "no-such-compiler is not on the path"),
+        ("CC", '"unclosed', "No closing quotation"),
+        ("CC", "false", "non-zero exit status"),
+        ("DWINDLE_COMPILED", "0", None),  # switched off: nothing to warn of
+        ("XDG_CACHE_HOME", "/dev/null", "Not a directory"),  # nowhere to keep it
+    ],
+)
+def test_training_goes_on_without_a_compiler(
+    monkeypatch, caplog, variable, value, reason
+):
+    """Without compiled steps training gets slower: a warning says why."""
+    monkeypatch.setenv(variable, value)
+    assert compiled.compiled_steps("float32") is None
+    if reason is None:
+        assert caplog.text == ""
+    elif variable == "CC" or shutil.which("cc") is not None:
+        assert reason in caplog.text
 
 
-def test_a_compiler_may_have_options(fresh_cache, monkeypatch):
-    """CC may hold options, as make allows, and is another build with them."""
-    first = compiler.compiled_steps("float32")
-    compiler.compiled_steps.cache_clear()
-    monkeypatch.setenv("CC", "cc -DUNUSED=1")
-    assert (compiler.compiled_steps("float32") is None) == (first is None)
-    built = len(list(fresh_cache.glob("dwindle/*.so")))
-    assert built == (0 if first is None else 2)
+def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype):
+    """A compiler that is asked to be careless is not: stores are pooled by engine.
 
-
-def test_a_compiler_that_does_not_work_is_told(fresh_cache, monkeypatch, caplog):
-    """A compiler that was named and fails is a warning: training gets slower."""
-    assert fresh_cache.is_dir()
-    monkeypatch.setenv("CC", "no-such-compiler -O2")
-    assert compiler.compiled_steps("float32") is None
-    assert "Got CC='no-such-compiler -O2': no-such-compiler is not" in caplog.text
-
-
-def test_quotes_that_do_not_close_are_told(fresh_cache, monkeypatch, caplog):
-    """A CC that no shell could read is a warning, too."""
-    assert fresh_cache.is_dir()
-    monkeypatch.setenv("CC", '"unclosed')
-    assert compiler.compiled_steps("float32") is None
-    assert "No closing quotation" in caplog.text
-
-
-def test_a_place_where_nothing_can_be_kept_is_told(monkeypatch, caplog):
-    """A cache that is no folder makes training slow: that is no secret."""
-    monkeypatch.setenv("XDG_CACHE_HOME", "/dev/null")
-    compiler.compiled_steps.cache_clear()
-    assert compiler.compiled_steps("float32") is None
-    compiler.compiled_steps.cache_clear()
-    if shutil.which("cc") is not None:
-        assert "Not a directory" in caplog.text
-
-
-@pytest.mark.parametrize("option", ["-ffast-math", "-funsafe-math-optimizations"])
-def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype, option):
-    """A compiler that is asked to be careless is not: stores are pooled by engine."""
-    assert fresh_cache.is_dir()
+    CC may hold options, as make allows, and is another build with them.
+    """
     losses = []
-    for named in ("cc", f"cc {option}"):
+    for named in ("cc", "cc -ffast-math -funsafe-math-optimizations"):
         monkeypatch.setenv("CC", named)
-        compiler.compiled_steps.cache_clear()
+        compiled.compiled_steps.cache_clear()
         pack = random_pack((20, 16, 3), dtype)
         groups = list(zip(GROUPS, random_samples(pack.layout, 37), strict=True))
         steps = fast_steps(pack, OPTIMIZERS["adamw"], groups, 8)
         losses.append(two_epochs(steps, 37, 8))
     assert torch.equal(*losses)
-
-
-@pytest.mark.parametrize(
-    ("variable", "value"),
-    [
-        ("CC", "no-such-compiler"),  # none installed
-        ("CC", "false"),  # one that fails
-        ("DWINDLE_COMPILED", "0"),  # switched off
-        ("XDG_CACHE_HOME", "/dev/null"),  # nowhere to keep it
-    ],
-)
-def test_without_a_compiler_there_are_no_compiled_steps(
-    fresh_cache, monkeypatch, variable, value
-):
-    """Whatever keeps them from being built, training goes on without."""
-    assert fresh_cache.is_dir()
-    monkeypatch.setenv(variable, value)
-    assert compiler.compiled_steps("float32") is None
+    built = len(list(fresh_cache.glob("dwindle/*.so")))
+    assert built == (2 if shutil.which("cc") else 0)

@@ -1,4 +1,4 @@
-"""The time that is left: right within 30 % when a quarter of the work is done."""
+"""The time that is left is right within 30 %; packs keep below their ceiling."""
 
 import heapq
 import json
@@ -8,16 +8,26 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from study.tiny import SPEC
+from torch.profiler import ProfilerActivity, profile
 
-from dwindle.answer.studies import ADAMW, LAYER_MEAN, SGD
-from dwindle.store.records import Scale, Trial
-from dwindle.study.cost import Estimate, cost_of
+from dwindle.answer import studies
+from dwindle.errors import RangeError
+from dwindle.store.records import Optimizer, Scale, Trial
+from dwindle.study.cost import Estimate, cost_of, pack_bytes, pack_size
 from dwindle.study.driver import first_packs
+from dwindle.study.engine import train_pack
+from dwindle.study.problems import load_once, problem
 
 RECORDED = json.loads(Path(__file__).with_name("recorded_packs.json").read_text())
 QUARTER, TOLERANCE = 0.25, 0.3
 SPREAD = 0.1  # packs of one shape differed by 5 to 10 % when they were recorded
+DIGITS = problem("digits-mlp")
+SGD = Optimizer(name="sgd", momentum=0.9)
+PLENTY = 1 << 40
+SCALE = Scale(width=64, depth=2, batch_size=32, dataset_size=600, epochs=0.1, lr=0.05)
 
 
 def recorded_packs(optimizer):
@@ -75,7 +85,9 @@ def test_the_time_left_of_a_real_study(optimizer, workers):
 
 @pytest.mark.parametrize("workers", [1, 2, 4])
 @pytest.mark.parametrize(
-    "study", [SGD, ADAMW, LAYER_MEAN], ids=["sgd", "adamw", "mean"]
+    "study",
+    [studies.SGD, studies.ADAMW, studies.LAYER_MEAN],
+    ids=lambda spec: spec.name,
 )
 def test_the_time_left_on_another_machine(study, workers):
     """On machines of any speed, the usual noise by pack does not hide the rest."""
@@ -111,3 +123,77 @@ def test_packs_in_flight_are_partly_done():
     estimate = Estimate(planned=4.0, workers=2, done=1.0, worked=1.0, began=0.0)
     assert estimate.seconds_left(1.0) == 1.0  # 3 to do, 1 of them spent, 2 workers
     assert estimate.seconds_left(60.0) == 0.0  # never below nothing
+
+
+def _peak_bytes(work):
+    """Return the most that tensors took at once beyond what was there before."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        work()
+    held = peak = 0
+    for event in seen.profiler.kineto_results.events():
+        if event.name() == "[memory]":
+            held += event.nbytes()
+            peak = max(peak, held)
+    return peak
+
+
+@given(
+    st.integers(1, 2000), st.integers(0, 8), st.sampled_from(["sgd", "adamw", "adam"])
+)
+def test_packs_shrink_as_networks_grow(width, depth, name):
+    """Wider networks never get larger packs, and every pack has a model."""
+    options, scale = replace(SGD, name=name), replace(SCALE, width=width, depth=depth)
+    size = pack_size(scale, DIGITS, options, PLENTY)
+    wider = replace(scale, width=width + 50)
+    assert 1 <= pack_size(wider, DIGITS, options, PLENTY) <= size
+
+
+@pytest.mark.parametrize("width", [512, 1024])
+def test_wide_networks_train_one_by_one(width):
+    """Where a pack would leave the cache, models train one by one."""
+    assert pack_size(replace(SCALE, width=width), DIGITS, SGD, PLENTY) == 1
+
+
+@given(st.integers(1, 600), st.integers(1, 600), st.floats(0.01, 1))
+def test_a_ceiling_is_kept(width, batch_size, share):
+    """A pack sized for a ceiling has an estimate below it."""
+    scale = replace(SCALE, width=width, batch_size=batch_size)
+    free = pack_size(scale, DIGITS, SGD, PLENTY)
+    one, all_of_them = (
+        pack_bytes(scale, DIGITS, SGD, models=models) for models in (1, free)
+    )
+    ceiling = int(one + share * (all_of_them - one))
+    models = pack_size(scale, DIGITS, SGD, ceiling)
+    assert pack_bytes(scale, DIGITS, SGD, models=models) <= ceiling
+
+
+def test_a_ceiling_below_one_model_is_refused():
+    """If not even one model fits, the error says what one takes."""
+    need = pack_bytes(SCALE, DIGITS, SGD, models=1)
+    with pytest.raises(RangeError) as refused:
+        pack_size(SCALE, DIGITS, SGD, 1000)
+    assert f"{need:,} bytes" in refused.value.must
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("width", [8, 64, 256])
+def test_the_estimate_is_an_upper_bound(width, name):
+    """What the engine really allocates is less than the estimate, and not far less."""
+    scale = replace(SCALE, width=width)
+    options = replace(SGD, name=name)
+    trials = [
+        Trial(
+            problem="digits-mlp",
+            optimizer=options,
+            scale=scale,
+            normalization="none",
+            weight_decay=0.01,
+            seed=seed,
+        )
+        for seed in range(4)
+    ]
+    load_once(DIGITS)
+    peak = _peak_bytes(lambda: train_pack(trials, problem=DIGITS))
+    estimate = pack_bytes(scale, DIGITS, options, models=4)
+    # A third: the estimate counts the worst moment of each buffer at once.
+    assert estimate / 3 < peak <= estimate

@@ -18,8 +18,8 @@ from dwindle.errors import (
 from dwindle.store.spec import AxisSpec
 from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
+from dwindle.study.cost import pack_bytes
 from dwindle.study.driver import Settings, first_packs, run_study
-from dwindle.study.pack_size import pack_bytes
 from dwindle.study.problems import problem
 
 # Room for three of the widest models: small packs, so that there is much to stop in.

@@ -1,6 +1,7 @@
 """A pack is nothing but its trainings: what one by one gives, at once."""
 
 import functools
+import math
 from dataclasses import replace
 from itertools import count
 
@@ -13,10 +14,9 @@ from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Scale, Trial
-from dwindle.study import steps
-from dwindle.study.engine import ENGINE_VERSION, _Run, train_pack
-from dwindle.study.problem import layer_shapes
-from dwindle.study.problems import load_once, problem
+from dwindle.study import engine
+from dwindle.study.engine import Divergence, _Run, engine_version, train_pack
+from dwindle.study.problems import layer_shapes, load_once, problem
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 
 SGD = Optimizer(name="sgd", momentum=0.9, schedule="cosine", warmup=0.05)
@@ -32,13 +32,14 @@ SCALE = Scale(width=12, depth=2, batch_size=16, dataset_size=70, epochs=2.6, lr=
 MLP = problem("digits-mlp")
 # Float64 keeps 16 digits; a few hundred steps of a contracting training lose three.
 CLOSE = 1e-12
+NAN, INF = math.nan, math.inf
 
 
 @pytest.fixture(params=["compiled", "torch"], autouse=True)
 def way(request, monkeypatch):
     """Show everything of both ways to take steps (of one, without a C compiler)."""
     if request.param == "torch":
-        monkeypatch.setattr(steps, "compiled_steps", lambda _dtype: None)
+        monkeypatch.setattr(engine, "compiled_steps", lambda _dtype: None)
     return request.param
 
 
@@ -205,7 +206,7 @@ def test_an_outcome_does_not_depend_on_the_pack(way):
     """
     trials = [make_trial(0.01 * i, i % 3) for i in range(9)]
     together = train(trials, "float32")
-    if way == "compiled" and ENGINE_VERSION.endswith("compiled"):
+    if way == "compiled" and engine_version() == "3+compiled":
         assert [train([trial], "float32")[0] for trial in trials] == together
         assert [*train(trials[:3], "float32"), *train(trials[3:], "float32")] == (
             together
@@ -278,8 +279,8 @@ def test_divergence_by_the_last_step_is_seen():
     assert [outcome.last_finite_loss] == pytest.approx(losses, rel=CLOSE)
 
 
-def test_epochs_are_told():
-    """Whoever asks hears of every epoch, the last one included."""
+def test_every_epoch_is_reported():
+    """A listener is called after every epoch, the last one included."""
     heard = []
     train([make_trial()], on_epoch=lambda done, total: heard.append((done, total)))
     assert heard == [(1, 3), (2, 3), (3, 3)]
@@ -298,24 +299,44 @@ def test_threads_and_denormals_are_given_back():
     assert float(torch.tensor(1e-40) * 1) > 0
 
 
+def test_impossible_packs_are_refused():
+    """What cannot be one pack is refused, by the name and the value that are wrong."""
+    bad = {
+        ("trials", "none"): [],
+        ("trials of a pack", "2 kinds"): [make_trial(), make_trial(width=13)],
+        ("trials of a pack", "1 kinds"): [
+            replace(make_trial(), problem="digits-logistic")
+        ],
+        ("dataset_size", 1201): [make_trial(dataset_size=1201)],
+        ("batch_size", 71): [make_trial(batch_size=71)],
+        ("batch_size", 0): [make_trial(batch_size=0)],
+        ("lr", 0.0): [make_trial(), make_trial(lr=0.0)],
+        ("weight_decay", -0.1): [make_trial(), make_trial(-0.1)],
+        ("weight_decay", NAN): [make_trial(NAN)],
+    }
+    for (name, value), trials in bad.items():
+        with pytest.raises(RangeError) as refused:
+            train_pack(trials, problem=MLP)
+        assert (refused.value.name, refused.value.value) == (name, value)
+
+
 @pytest.mark.parametrize(
-    ("trials", "message"),
+    ("losses", "step", "last"),
     [
-        ([], "at least one"),
-        ([make_trial(), make_trial(width=13)], "alike but for weight_decay.*2 kinds"),
-        ([replace(make_trial(), problem="digits-logistic")], "the problem given"),
-        ([make_trial(dataset_size=1201)], r"1 … 1200.*Got 1201"),
-        ([make_trial(batch_size=71)], r"1 … 70.*Got 71"),
-        ([make_trial(batch_size=0)], "batch_size must be"),
-        ([make_trial(), make_trial(lr=0.0)], "lr must be above 0"),
-        (
-            [make_trial(), make_trial(-0.1)],
-            r"weight_decay must be 0 or more.*Got -0\.1",
-        ),
-        ([make_trial(np.nan)], "weight_decay must be 0 or more"),
+        ([3.0, 2.0, 1.0, 0.5, 0.2], None, 0.2),
+        ([3.0, NAN, NAN, NAN, NAN], 2, 3.0),
+        ([3.0, 2.0, 1.0, INF, NAN], 4, 1.0),
+        ([3.0, 2.0, 9.0, 8.0, NAN], 5, 8.0),
+        ([NAN, NAN, NAN, NAN, NAN], 1, None),
     ],
 )
-def test_impossible_packs_are_refused(trials, message):
-    """What cannot be one pack is refused, with what must hold."""
-    with pytest.raises(RangeError, match=message):
-        train_pack(trials, problem=MLP)
+def test_first_bad_step_and_last_good_loss(losses, step, last):
+    """Recording epochs of three and of two steps finds the exact step."""
+    sizes = torch.tensor([4.0, 4.0, 2.0])
+    divergence = Divergence(models=2, sizes=sizes.tolist())
+    # A calm neighbor beside; sums are log-likelihoods of the whole batch.
+    both = torch.tensor([[-loss, -1.0] for loss in losses], dtype=torch.float64)
+    divergence.record(0, both[:3] * sizes[:, None])
+    divergence.record(3, both[3:] * sizes[:2, None])
+    assert divergence.step == [step, None]
+    assert divergence.last_finite == [last, 1.0]

@@ -19,8 +19,7 @@ from dwindle.study.plan import (
     problem_faults,
     round_trials,
 )
-from dwindle.study.problem import layer_shapes
-from dwindle.study.problems import problem
+from dwindle.study.problems import layer_shapes, problem
 
 DIGITS = problem(SPEC.problem)
 

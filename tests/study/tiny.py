@@ -11,7 +11,7 @@ from pathlib import Path
 from dwindle.errors import MissingFactError
 from dwindle.store.records import Conditions, Optimizer, Outcome, Scale
 from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
-from dwindle.study.training import Engine
+from dwindle.study.worker import Engine
 
 BASE = Scale(width=8, depth=1, batch_size=32, dataset_size=64, epochs=2, lr=0.1)
 SPEC = StudySpec(

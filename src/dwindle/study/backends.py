@@ -23,8 +23,14 @@ from typing import Protocol, Self
 from dwindle.errors import DwindleError, WorkerError
 from dwindle.store.records import Outcome
 from dwindle.study.machine import cores
-from dwindle.study.training import STACKED, Engine, Work
-from dwindle.study.worker import OF_TERMINALS, become_worker, warm_up
+from dwindle.study.worker import (
+    OF_TERMINALS,
+    STACKED,
+    Engine,
+    Work,
+    become_worker,
+    warm_up,
+)
 
 # A pack that its worker did not survive this often is given up.
 ATTEMPTS = 3

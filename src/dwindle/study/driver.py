@@ -17,8 +17,7 @@ from dwindle.store.spec import StudySpec
 from dwindle.store.store import Store
 from dwindle.study import machine
 from dwindle.study.backends import Backend, Inline, Trained
-from dwindle.study.cost import Estimate
-from dwindle.study.pack_size import pack_size
+from dwindle.study.cost import Estimate, pack_size
 from dwindle.study.plan import (
     ROUNDS,
     Pack,
@@ -26,9 +25,8 @@ from dwindle.study.plan import (
     problem_faults,
     round_trials,
 )
-from dwindle.study.problem import Problem, facts_of
-from dwindle.study.problems import problem
-from dwindle.study.training import Work
+from dwindle.study.problems import Problem, facts_of, problem
+from dwindle.study.worker import Work
 
 # The last is that of a terminal that is closed; Windows has none.
 SIGNALS = tuple(

@@ -19,7 +19,7 @@ from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 from dwindle.store.spec import StudyDraft, StudySpec
 from dwindle.store.vocabulary import CHOICES
 from dwindle.study.cost import cost_of
-from dwindle.study.problem import Problem, layer_shapes
+from dwindle.study.problems import Problem, layer_shapes
 
 # The grid, and how often it is added to: two extensions, and for the coarsest grids a
 # filling of both gaps beside the best decay, one more where that moved it, and a last.

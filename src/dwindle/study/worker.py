@@ -1,23 +1,99 @@
-"""The life of a worker process: it never outlives the process that it works for."""
+"""What a worker process does, and how it lives: never longer than its parent."""
 
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
 from multiprocessing.connection import wait
 
-from dwindle.study.training import Engine
+from dwindle.errors import MissingLibraryError
+from dwindle.store.records import Outcome, Trial
 
 _PR_SET_PDEATHSIG = 1  # from Linux's <linux/prctl.h>
-
 
 # Ctrl-C, and a terminal that is closed (Windows has no such signal), reach the whole
 # group; what to do then is the driver's.
 OF_TERMINALS = tuple(
     getattr(signal, name) for name in ("SIGINT", "SIGHUP") if hasattr(signal, name)
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """The trials of a pack and with what numbers, where, they train."""
+
+    trials: tuple[Trial, ...]
+    dtype: str = "float32"
+    device: str = "cpu"
+
+
+@dataclass(frozen=True)
+class Engine:
+    """What trains packs: three functions that a worker can import by name.
+
+    ``version`` loads everything that training needs and returns the engine's version,
+    which is part of the key of every training. ``load`` fetches the data of a named
+    problem.
+    """
+
+    train: Callable[[Work], Sequence[Outcome]]
+    version: Callable[[], str]
+    load: Callable[[str], object]
+
+
+def train_with_engine(work: Work) -> Sequence[Outcome]:
+    """Train a pack with the stacked engine, on the problem that its trials name."""
+    from dwindle.study.engine import train_pack
+    from dwindle.study.problems import problem
+
+    return train_pack(
+        work.trials,
+        problem=problem(work.trials[0].problem),
+        dtype=work.dtype,
+        device=work.device,
+    )
+
+
+def stacked_version() -> str:
+    """Load the stacked engine and return its version.
+
+    Raises:
+        MissingLibraryError: If there is no torch to train with.
+
+    """
+    try:
+        from dwindle.study.engine import engine_version
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingLibraryError("PyTorch", "A study", "study") from error
+    return engine_version()
+
+
+def load_problem(name: str) -> None:
+    """Read the data of a problem, which the engine then finds at hand."""
+    from dwindle.study.problems import load_once, problem
+
+    load_once(problem(name))
+
+
+STACKED = Engine(train_with_engine, stacked_version, load_problem)
+
+
+@dataclass(frozen=True)
+class Ready:
+    """A worker that can train: its process and the version of its engine."""
+
+    pid: int
+    engine_version: str
+
+
+def warm_up(engine: Engine) -> Ready:
+    """Load what training needs, so that the first pack need not."""
+    return Ready(os.getpid(), engine.version())
 
 
 def become_worker() -> None:
@@ -32,19 +108,6 @@ def become_worker() -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, OF_TERMINALS)
     _die_with_parent()
     threading.Thread(target=_watch_parent, name="watch-parent", daemon=True).start()
-
-
-@dataclass(frozen=True)
-class Ready:
-    """A worker that can train: its process and the version of its engine."""
-
-    pid: int
-    engine_version: str
-
-
-def warm_up(engine: Engine) -> Ready:
-    """Load what training needs, so that the first pack need not."""
-    return Ready(os.getpid(), engine.version())
 
 
 def _die_with_parent() -> None:

@@ -1,4 +1,4 @@
-"""Where the weights of all models of a pack lie in memory.
+"""The models of a pack in memory: weights in a stack, samples, a decay for each.
 
 A layer of all models is one tensor. Biases are the last input of their layer, whose
 activation is always 1: then no separate pass adds them or sums their gradients. Three
@@ -14,8 +14,13 @@ arrangements, each the one whose matrix products and updates run fastest there:
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+
+from dwindle.errors import RangeError
+from dwindle.store.records import Optimizer
 
 
 @dataclass(frozen=True)
@@ -83,3 +88,59 @@ class Layout:
         # the inner loop long.
         rows = fan_out if layer == 0 else 1
         return values[:, None, None].expand(self.models, rows, 1).contiguous()
+
+
+@dataclass(frozen=True, eq=False)
+class Models:
+    """The models of a pack, as what trains them needs them.
+
+    ``decays`` holds λ after normalization as (layers, models); ``lr_ratios`` each
+    model's lr as a share of the lr that steps are announced with.
+    """
+
+    layout: Layout
+    weights: Sequence[Tensor]
+    decays: Tensor
+    lr_ratios: Tensor
+
+    @property
+    def mixed_lr(self) -> bool:
+        """Whether models differ in their learning rates."""
+        return bool((self.lr_ratios != 1).any())
+
+    def lr_scale(self) -> Tensor | None:  # (models, 1, 1)
+        """Return each model's lr ratio as a factor on its loss, None if all are 1."""
+        if not self.mixed_lr:
+            return None
+        return self.lr_ratios.to(self.layout.dtype).to(self.layout.device)[
+            :, None, None
+        ]
+
+
+class Samples:
+    """Inputs with a last feature of 1, and one-hot targets, on the pack's device."""
+
+    def __init__(
+        self, layout: Layout, x: NDArray[np.float32], y: NDArray[np.int64]
+    ) -> None:
+        count, classes = len(y), layout.shapes[-1][1]
+        self.inputs = layout.full((count, x.shape[1] + 1), 1.0)  # (count, inputs + 1)
+        self.inputs[:, :-1] = torch.from_numpy(x)
+        self.targets = layout.full((count, classes))  # (count, classes)
+        self.labels = torch.from_numpy(y).to(layout.device)  # (count,)
+        self.targets[torch.arange(count, device=layout.device), self.labels] = 1.0
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+def check_options(options: Optimizer) -> None:
+    """Refuse what torch.optim refuses.
+
+    Raises:
+        RangeError: If Nesterov's momentum is asked with none, or with dampening.
+
+    """
+    if options.nesterov and (options.momentum <= 0 or options.dampening):
+        must = "above 0, without dampening, for Nesterov"
+        raise RangeError("momentum", options.momentum, must)

@@ -1,0 +1,264 @@
+"""What is trained on: a problem's data, how a seed splits them, its layer shapes."""
+
+import gzip
+import os
+import zlib
+from collections.abc import Hashable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dwindle.errors import DataFilesError, UnknownNameError
+from dwindle.store.records import Scale
+from dwindle.store.spec import ProblemFacts
+from dwindle.study.sampling import split_order
+
+_DIGITS = 1797
+_DIGITS_POOL = 1200
+FOLDER_VARIABLE = "DWINDLE_FASHION_MNIST"
+_DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
+_FASHION_TEST = 10_000
+_FASHION_VALID = 2000
+# IDX: two zero bytes, the type (8 is an unsigned byte), the number of axes.
+_UNSIGNED_BYTE = 8
+_HEADER = 4
+_REMEDY = "Fetch the file again; a download may have been cut off."
+
+
+@dataclass(frozen=True, eq=False)
+class Data:
+    """All samples of a problem, before any split."""
+
+    x: NDArray[np.float32]  # (samples, inputs)
+    y: NDArray[np.int64]  # (samples,)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows of the data: a pool to draw training sets from, and a validation set."""
+
+    pool: NDArray[np.int64]  # (pool,)
+    valid: NDArray[np.int64]  # (valid,)
+
+
+class Problem(Hashable, Protocol):
+    """A classification task for dense ReLU networks.
+
+    Anything with these members will do; the ones that dwindle brings are in
+    ``PROBLEMS``. ``hidden`` says whether there are hidden layers at all:
+    a problem without is a multinomial logistic regression, whatever the depth asked.
+    """
+
+    @property
+    def name(self) -> str:
+        """The name that study files and stores use."""
+
+    @property
+    def inputs(self) -> int:
+        """Features of a sample."""
+
+    @property
+    def classes(self) -> int:
+        """Classes to tell apart."""
+
+    @property
+    def pool_size(self) -> int:
+        """Samples that training sets are drawn from."""
+
+    @property
+    def valid_size(self) -> int:
+        """Samples that a seed validates with."""
+
+    @property
+    def hidden(self) -> bool:
+        """Whether width and depth mean anything here."""
+
+    def load(self) -> Data:
+        """Return the data; called once per process."""
+
+    def split(self, seed: int) -> Split:
+        """Return the rows that a seed draws from and those that it validates with."""
+
+
+def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
+    """Return (fan_in, fan_out) of every weight matrix, from the input on.
+
+    Args:
+        problem: The task, which gives the first fan_in and the last fan_out.
+        scale: Its ``depth`` counts hidden layers, all of them ``width`` wide.
+
+    Example:
+        >>> from dwindle.store.records import Scale
+        >>> from dwindle.study.problems import problem
+        >>> scale = Scale(
+        ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=0.1
+        ... )
+        >>> layer_shapes(problem("digits-mlp"), scale)
+        ((64, 8), (8, 8), (8, 10))
+
+    """
+    return facts_of(problem).layer_shapes(scale)
+
+
+def facts_of(problem: Problem) -> ProblemFacts:
+    """Return what a store keeps of a problem: enough to know its networks."""
+    return ProblemFacts(
+        inputs=problem.inputs,
+        classes=problem.classes,
+        hidden=problem.hidden,
+        validation_samples=problem.valid_size,
+    )
+
+
+@dataclass(frozen=True)
+class Digits:
+    """The 1,797 digits: each seed draws its own 1,200 as a pool, 597 validate.
+
+    Pixels are standardized by one mean and one deviation, those of all digits, so that
+    black stays one number. Reference: scikit-learn's ``load_digits``, the test
+    part of the UCI set of handwritten digits.
+    """
+
+    name: str
+    hidden: bool
+    inputs: int = 64
+    classes: int = 10
+    pool_size: int = _DIGITS_POOL
+    valid_size: int = _DIGITS - _DIGITS_POOL
+
+    def load(self) -> Data:
+        """Return the digits in the order of scikit-learn."""
+        from sklearn.datasets import load_digits
+
+        pixels, labels = load_digits(return_X_y=True)
+        x = ((pixels - pixels.mean()) / pixels.std()).astype(np.float32)
+        return Data(x, labels.astype(np.int64))
+
+    def split(self, seed: int) -> Split:
+        """Return the split that a seed draws of all digits."""
+        order = split_order(seed, _DIGITS)
+        return Split(pool=order[:_DIGITS_POOL], valid=order[_DIGITS_POOL:])
+
+
+@dataclass(frozen=True)
+class FashionMnist:
+    """60,000 images to draw from; each seed validates with 2,000 of 10,000 test images.
+
+    Two thousand keep an evaluation cheap beside a training; the standard error that
+    this leaves is the same for all λ of a seed. Pixels are standardized by the mean and
+    the standard deviation of all training pixels. Reference: Xiao, Rasul, Vollgraf
+    (2017), Fashion-MNIST.
+    """
+
+    name: str = "fashion-mlp"
+    hidden: bool = True
+    inputs: int = 784
+    classes: int = 10
+    pool_size: int = 60_000
+    valid_size: int = _FASHION_VALID
+    folder: str | None = None
+
+    def load(self) -> Data:
+        """Read the four files.
+
+        They are looked for in ``folder``, else where the environment variable
+        ``DWINDLE_FASHION_MNIST`` points, else where Debian's package puts them.
+
+        Raises:
+            DataFilesError: If one of them is not there, and how to get it; or if it
+                is not what its header says.
+
+        """
+        pool, labels = self._read("train")
+        valid, valid_labels = self._read("t10k")
+        mean, spread = float(pool.mean()), float(pool.std())
+        pixels = np.concatenate([pool, valid]).astype(np.float32)
+        return Data(
+            (pixels - np.float32(mean)) / np.float32(spread),
+            np.concatenate([labels, valid_labels]).astype(np.int64),
+        )
+
+    def split(self, seed: int) -> Split:
+        """Return all training images as the pool, and the test images of a seed."""
+        test = self.pool_size + split_order(seed, _FASHION_TEST)
+        return Split(pool=np.arange(self.pool_size), valid=test[:_FASHION_VALID])
+
+    def _read(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        images = read_idx(self._find(f"{part}-images-idx3-ubyte"))
+        labels = read_idx(self._find(f"{part}-labels-idx1-ubyte"))
+        return images.reshape(len(images), -1), labels
+
+    def _find(self, name: str) -> Path:
+        folder = Path(self.folder or os.environ.get(FOLDER_VARIABLE) or _DEBIAN_FOLDER)
+        for candidate in (folder / f"{name}.gz", folder / name):
+            if candidate.is_file():
+                return candidate
+        raise DataFilesError(
+            path=str(folder / name),
+            must="an IDX file, plain or with .gz",
+            got="no such file",
+            remedy=(
+                "Install Debian's package dataset-fashion-mnist, or put the four files"
+                f" of Fashion-MNIST into a folder and name it in {FOLDER_VARIABLE}."
+            ),
+        )
+
+
+def read_idx(path: Path) -> NDArray[np.uint8]:
+    """Return the array of an IDX file, plain or gzip.
+
+    The header is two zero bytes, the type (8: unsigned byte), the number of axes, and
+    the length of each axis in four bytes.
+
+    Raises:
+        DataFilesError: If header and size do not fit each other.
+
+    """
+    try:
+        raw = path.read_bytes()
+        content = gzip.decompress(raw) if path.suffix == ".gz" else raw
+    except (EOFError, OSError, zlib.error) as reason:
+        raise DataFilesError(str(path), "readable", str(reason), _REMEDY) from reason
+    header = content[:_HEADER]
+    if len(header) < _HEADER or header[:3] != bytes([0, 0, _UNSIGNED_BYTE]):
+        must = "an IDX file of unsigned bytes"
+        raise DataFilesError(str(path), must, f"the header {header!r}", _REMEDY)
+    start = _HEADER + 4 * header[3]
+    shape = np.frombuffer(content[_HEADER:start], dtype=">u4").astype(int)
+    if len(content) - start != shape.prod():
+        must = f"{shape.prod():,} bytes long, as its header says"
+        raise DataFilesError(str(path), must, f"{len(content) - start:,}", _REMEDY)
+    return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
+
+
+DIGITS_MLP = Digits(name="digits-mlp", hidden=True)
+DIGITS_LOGISTIC = Digits(name="digits-logistic", hidden=False)
+PROBLEMS: dict[str, Problem] = {
+    one.name: one for one in (DIGITS_LOGISTIC, DIGITS_MLP, FashionMnist())
+}
+
+
+def problem(name: str) -> Problem:
+    """Return the problem of that name.
+
+    Raises:
+        UnknownNameError: If there is none; with the nearest names.
+
+    Example:
+        >>> problem("digits-mlp").pool_size
+        1200
+
+    """
+    if name not in PROBLEMS:
+        raise UnknownNameError.among("problem", name, PROBLEMS)
+    return PROBLEMS[name]
+
+
+@cache
+def load_once(problem: Problem) -> Data:
+    """Return the data of a problem, read from disk once per process."""
+    return problem.load()

@@ -1,0 +1,413 @@
+"""The steps of a pack as PyTorch operations on all of its models at once.
+
+Activations are (models, batch, features + 1); the last feature, always 1, carries the
+biases. The logits alone are (models, classes, batch): ten classes make short rows. The
+backward pass is written out: no autograd, and nothing is allocated from the second
+step on.
+
+The stack adds gradients straight into the optimizer's ``buffer(layer)`` as ``beta ·
+buffer + alpha · gradient``, which for SGD is its momentum: no gradient is ever stored
+there. As soon as a layer's gradient is complete, ``update(layer)`` decays and moves its
+weights. Learning rates and decays are per model.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dwindle.store.records import Optimizer
+from dwindle.study.models import Layout, Models, Samples, check_options
+
+_relu_gradient = torch.ops.aten.threshold_backward.grad_input
+
+
+class StackedOptimizer(Protocol):
+    """One optimizer over all models of a pack."""
+
+    beta: float
+    alpha: float
+    gradient_scale: Tensor | None  # (models, 1, 1), a factor on the loss of each
+
+    def start(self, step: int, lr: float) -> None:
+        """Announce the step (counted from 0) and its lr before ratios."""
+
+    def buffer(self, layer: int) -> Tensor:
+        """Return the stored tensor that takes the gradient of a layer."""
+
+    def update(self, layer: int) -> None:
+        """Decay and move the weights of a layer whose gradient is complete."""
+
+
+class _Sgd:
+    """SGD with momentum and dampening; the decay is coupled (added to the gradient).
+
+    ``buf = momentum · buf + (1 - dampening) · (g + λw)``, ``w -= lr · buf``, and the
+    first step takes the whole gradient. A model's own lr is a factor on its loss and
+    its λ, for the step is linear in both.
+    """
+
+    def __init__(self, pack: Models, options: Optimizer) -> None:
+        layout = pack.layout
+        self._options = options
+        self._weights = pack.weights
+        self._moments = layout.zeros()
+        self._terms = _decay_terms(pack, self._moments, pack.decays * pack.lr_ratios)
+        self.gradient_scale = pack.lr_scale()
+        self.beta = self.alpha = self._lr = 0.0
+
+    def start(self, step: int, lr: float) -> None:
+        fresh = step == 0 or self._options.momentum == 0
+        self.beta = 0.0 if fresh else self._options.momentum
+        self.alpha = 1.0 if fresh else 1.0 - self._options.dampening
+        self._lr = lr
+
+    def buffer(self, layer: int) -> Tensor:
+        return self._moments[layer]
+
+    def update(self, layer: int) -> None:
+        into, weights, decay = self._terms[layer]
+        into.addcmul_(weights, decay, value=self.alpha)
+        self._weights[layer].add_(self._moments[layer], alpha=-self._lr)
+
+
+class _Nesterov:
+    """SGD with Nesterov's momentum: ``w -= lr · (g + λw + momentum · buf)``."""
+
+    beta = 0.0
+    alpha = 1.0
+
+    def __init__(self, pack: Models, options: Optimizer) -> None:
+        layout = pack.layout
+        self._momentum = options.momentum
+        self._weights = pack.weights
+        self._gradients = layout.zeros()
+        self._moments = layout.zeros()
+        decays = pack.decays * pack.lr_ratios
+        self._terms = _decay_terms(pack, self._gradients, decays)
+        self.gradient_scale = pack.lr_scale()
+        self._lr = 0.0
+
+    def start(self, step: int, lr: float) -> None:  # noqa: ARG002, every step is alike
+        self._lr = lr
+
+    def buffer(self, layer: int) -> Tensor:
+        return self._gradients[layer]
+
+    def update(self, layer: int) -> None:
+        into, weights, decay = self._terms[layer]
+        into.addcmul_(weights, decay)
+        torch._fused_sgd_(  # the one pass that torch.optim itself runs
+            [self._weights[layer]],
+            [self._gradients[layer]],
+            [self._moments[layer]],
+            weight_decay=0.0,
+            momentum=self._momentum,
+            lr=self._lr,
+            dampening=0.0,
+            nesterov=True,
+            maximize=False,
+            is_first_step=False,
+        )
+
+
+class _Adam:
+    """Adam; the decay is coupled (into the gradient) or decoupled (off the weight)."""
+
+    beta = 0.0
+    alpha = 1.0
+    gradient_scale: Tensor | None = None
+
+    def __init__(self, pack: Models, options: Optimizer, *, decoupled: bool) -> None:
+        layout = pack.layout
+        self._options = options
+        self._decoupled = decoupled
+        self._pack = pack
+        self._gradients = layout.zeros()
+        self._first, self._second = layout.zeros(), layout.zeros()
+        if decoupled:
+            decays = pack.decays * pack.lr_ratios
+            self._terms = _decay_terms(pack, pack.weights, decays)
+        else:
+            self._terms = _decay_terms(pack, self._gradients, pack.decays)
+        self._step = torch.zeros((), device=layout.device)
+        self._lr = 0.0
+
+    def start(self, step: int, lr: float) -> None:
+        self._step.fill_(step + 1)
+        self._lr = lr
+
+    def buffer(self, layer: int) -> Tensor:
+        return self._gradients[layer]
+
+    def update(self, layer: int) -> None:
+        into, weights, decay = self._terms[layer]
+        into.addcmul_(weights, decay, value=-self._lr if self._decoupled else 1.0)
+        if not self._pack.mixed_lr:
+            self._move(layer)
+            return
+        # The fused pass knows one lr: take each model's share of its step.
+        stored = self._pack.weights[layer]
+        before = stored.clone()
+        self._move(layer)
+        ratio = self._pack.lr_ratios.to(stored)
+        shape = (-1, 1) if layer == 0 else (-1, 1, 1)
+        torch.lerp(before, stored, ratio.view(shape), out=stored)
+
+    def _move(self, layer: int) -> None:
+        torch._fused_adamw_(  # the one pass that torch.optim itself runs
+            [self._pack.weights[layer]],
+            [self._gradients[layer]],
+            [self._first[layer]],
+            [self._second[layer]],
+            [],
+            [self._step],
+            lr=self._lr,
+            beta1=self._options.betas[0],
+            beta2=self._options.betas[1],
+            weight_decay=0.0,
+            eps=self._options.eps,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def _decay_terms(
+    pack: Models, into: Sequence[Tensor], decays: Tensor
+) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Return (where decay is added, the weights, λ), each without biases, by layer."""
+    layout = pack.layout
+    return [
+        (
+            layout.decayed(into[i], i),
+            layout.decayed(pack.weights[i], i),
+            layout.per_model(decays[i], i),
+        )
+        for i in range(layout.depth)
+    ]
+
+
+def stacked_optimizer(pack: Models, options: Optimizer) -> StackedOptimizer:
+    """Return the optimizer of a pack, fresh: no step taken, all moments zero.
+
+    Args:
+        pack: Weights, decays and lr ratios of all models.
+        options: Everything else: momentum or betas, as in torch.optim.
+
+    """
+    check_options(options)
+    if options.name == "sgd":
+        return (_Nesterov if options.nesterov else _Sgd)(pack, options)
+    return _Adam(pack, options, decoupled=options.name == "adamw")
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """A minibatch per group of models that share their samples.
+
+    ``inputs`` are (batch, features + 1), ``targets`` one-hot (classes, batch).
+    """
+
+    inputs: Sequence[Tensor]
+    targets: Sequence[Tensor]
+    size: int
+
+
+class _Epoch:
+    """The samples of one group in the order of one epoch. It owns its buffers."""
+
+    def __init__(self, samples: Samples, batch_size: int) -> None:
+        count, classes = samples.targets.shape
+        full, rest = divmod(count, batch_size)
+        self._samples = samples
+        self._inputs = torch.empty_like(samples.inputs)
+        self._split = full * batch_size
+        self._full = samples.targets.new_empty((full, classes, batch_size))
+        self._rest = samples.targets.new_empty((classes, rest))
+        self.inputs = torch.split(self._inputs, batch_size)
+        self.targets = [*self._full, *([self._rest] if rest else [])]
+
+    def shuffle(self, order: Tensor) -> None:
+        torch.index_select(self._samples.inputs, 0, order, out=self._inputs)
+        targets = self._samples.targets[order]
+        full = targets[: self._split].view(len(self._full), -1, targets.shape[1])
+        self._full.copy_(full.transpose(1, 2))
+        self._rest.copy_(targets[self._split :].t())
+
+
+class Epochs:
+    """The minibatches of all groups, epoch after epoch."""
+
+    def __init__(self, groups: Sequence[Samples], batch_size: int) -> None:
+        self._epochs = [_Epoch(samples, batch_size) for samples in groups]
+        inputs = zip(*(epoch.inputs for epoch in self._epochs), strict=True)
+        targets = zip(*(epoch.targets for epoch in self._epochs), strict=True)
+        self.batches = [
+            Batch(x, y, len(x[0])) for x, y in zip(inputs, targets, strict=True)
+        ]
+
+    def shuffle(self, orders: Sequence[NDArray[np.int64]]) -> None:
+        """Put the samples of each group in its order; ``batches`` then hold them."""
+        for epoch, order in zip(self._epochs, orders, strict=True):
+            index = torch.from_numpy(order)
+            epoch.shuffle(index.to(epoch.inputs[0].device))
+
+
+class _Workspace:
+    """Buffers of one batch size. A pre-activation and its gradient share theirs.
+
+    The first layer's outputs are (batch, models · fan_out), as one product over all
+    models gives them; ``outputs[0]`` sees them model by model like the other layers'.
+    """
+
+    def __init__(self, layout: Layout, groups: Sequence[slice], size: int) -> None:
+        models, outs = layout.models, [out for _, out in layout.shapes]
+        first = layout.full((size, models, outs[0]))
+        self.outputs = [first.transpose(0, 1)]
+        self.outputs += [layout.full((models, size, out)) for out in outs[1:-1]]
+        self.hidden = [layout.full((models, size, out + 1), 1.0) for out in outs[:-1]]
+        self.active = [hidden[:, :, :-1] for hidden in self.hidden]
+        self.below = [layout.full((models, size, outs[0])), *self.outputs[1:]]
+        self.logits = layout.full((models, outs[-1], size))
+        self.log_p = layout.full((models, outs[-1], size))
+        self.group_columns = [first[:, g].flatten(1) for g in groups]
+        self.group_log_p = [self.log_p[g] for g in groups]
+        self.group_flat = [log_p.flatten(1) for log_p in self.group_log_p]
+
+
+class Stack:
+    """The weights of a pack and what one step does with them. It owns its buffers."""
+
+    def __init__(
+        self, layout: Layout, groups: Sequence[slice], weights: Sequence[Tensor]
+    ) -> None:
+        self.layout = layout
+        self._groups = tuple(groups)
+        self._first = [self._columns(weights[0], group) for group in groups]
+        self._weights = list(weights)
+        matrices = [layout.matrices(w, i) for i, w in enumerate(weights)]
+        self._back = [matrix[:, :, :-1] for matrix in matrices]
+        self._spaces: dict[int, _Workspace] = {}
+
+    @staticmethod
+    def _columns(stored: Tensor, group: slice) -> Tensor:
+        """View the first layer of a group as (inputs + 1, models · fan_out)."""
+        fan_out = stored.shape[2]
+        return stored.flatten(1)[:, group.start * fan_out : group.stop * fan_out]
+
+    def _space(self, size: int) -> _Workspace:
+        if size not in self._spaces:
+            self._spaces[size] = _Workspace(self.layout, self._groups, size)
+        return self._spaces[size]
+
+    def forward(self, batch: Batch) -> Tensor:
+        """Return the logits, (models, classes, batch), valid until the next call."""
+        space, last = self._space(batch.size), self.layout.depth - 1
+        for weights, x, columns in zip(
+            self._first, batch.inputs, space.group_columns, strict=True
+        ):
+            torch.mm(x, weights, out=columns)
+        if last == 0:
+            return space.logits.copy_(space.outputs[0].transpose(1, 2))
+        for i in range(last - 1):
+            torch.clamp_min(space.outputs[i], 0, out=space.active[i])
+            torch.bmm(space.hidden[i], self._weights[i + 1], out=space.outputs[i + 1])
+        torch.clamp_min(space.outputs[last - 1], 0, out=space.active[last - 1])
+        hidden = space.hidden[last - 1].transpose(1, 2)
+        return torch.bmm(self._weights[last], hidden, out=space.logits)
+
+    def score(self, batch: Batch, sums: Sequence[Tensor]) -> Tensor:
+        """Forward a batch; put Σ log p(right class) of each model into ``sums``.
+
+        Args:
+            batch: The samples of each group.
+            sums: One (models of the group,) tensor per group, overwritten.
+
+        Returns:
+            Log-probabilities (models, classes, batch), valid until the next call.
+
+        """
+        logits = self.forward(batch)
+        space = self._space(batch.size)
+        torch.log_softmax(logits, 1, out=space.log_p)
+        for flat, y, out in zip(space.group_flat, batch.targets, sums, strict=True):
+            torch.mv(flat, y.flatten(), out=out)
+        return space.log_p
+
+    def train(
+        self, batch: Batch, optimizer: StackedOptimizer, sums: Sequence[Tensor]
+    ) -> None:
+        """Take one step with the mean loss of the batch.
+
+        The gradient of cross-entropy by a logit is p - 1 for the right class, p for
+        the others. A layer passes its gradient down with the old weights, then moves.
+        """
+        log_p = self.score(batch, sums)
+        space, last = self._space(batch.size), self.layout.depth - 1
+        log_p.exp_()
+        for scores, y in zip(space.group_log_p, batch.targets, strict=True):
+            scores.sub_(y)
+        if optimizer.gradient_scale is not None:
+            log_p.mul_(optimizer.gradient_scale)
+        alpha = optimizer.alpha / batch.size
+        gradient = log_p.transpose(1, 2)  # (models, batch, classes)
+        for i in range(last, 0, -1):
+            below, active = space.below[i - 1], space.active[i - 1]
+            torch.bmm(gradient, self._back[i], out=below)
+            _relu_gradient(below, active, 0, grad_input=space.outputs[i - 1])
+            left, right = gradient.transpose(1, 2), space.hidden[i - 1]
+            if i < last:
+                left, right = right.transpose(1, 2), gradient
+            optimizer.buffer(i).baddbmm_(left, right, beta=optimizer.beta, alpha=alpha)
+            optimizer.update(i)
+            gradient = space.outputs[i - 1]
+        if last == 0:
+            space.outputs[0].copy_(gradient)
+        self._accumulate_first(space, batch, optimizer, alpha)
+        optimizer.update(0)
+
+    def _accumulate_first(
+        self, space: _Workspace, batch: Batch, optimizer: StackedOptimizer, alpha: float
+    ) -> None:
+        buffer, beta = optimizer.buffer(0), optimizer.beta
+        for group, x, gradient in zip(
+            self._groups, batch.inputs, space.group_columns, strict=True
+        ):
+            columns = self._columns(buffer, group)
+            columns.addmm_(x.t(), gradient, beta=beta, alpha=alpha)
+
+
+class StackedSteps:
+    """All models at once, in PyTorch's operations, on any device."""
+
+    def __init__(
+        self,
+        pack: Models,
+        options: Optimizer,
+        groups: Sequence[tuple[slice, Samples]],
+        batch_size: int,
+    ) -> None:
+        slices = [models for models, _ in groups]
+        self._stack = Stack(pack.layout, slices, pack.weights)
+        self._optimizer = stacked_optimizer(pack, options)
+        self._epochs = Epochs([samples for _, samples in groups], batch_size)
+        batches = len(self._epochs.batches)
+        self._sums = pack.layout.full((batches, pack.layout.models))
+        self._rows = [[row[models] for models in slices] for row in self._sums]
+
+    def epoch(
+        self, orders: Sequence[NDArray[np.int64]], first: int, lrs: Sequence[float]
+    ) -> Tensor:
+        """Take a step per lr with every model before the next step."""
+        self._epochs.shuffle(orders)
+        for i, lr in enumerate(lrs):
+            self._optimizer.start(first + i, lr)
+            self._stack.train(self._epochs.batches[i], self._optimizer, self._rows[i])
+        return self._sums[: len(lrs)]
+
+    def finish(self) -> None:
+        """Do nothing: the weights were moved in place."""
