@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 WIDTH = 100
 # Below this many columns a table that does not fit becomes one block per row.
 NARROW = 90
-_LEAST = 16  # a text that is folded into less becomes a tower of words
+_LEAST = 16  # words shorter than this are not broken for room
 _GAP = 2
 _HTML_STYLE = "text-align:left;vertical-align:top;white-space:pre-line"
 
@@ -177,6 +177,11 @@ class Table:
         for row in grid:
             yield from _row(columns, row, widths)
 
+    @property
+    def names(self) -> list[str]:
+        """The names of all columns."""
+        return [each if isinstance(each, str) else each.name for each in self.columns]
+
     def html(self) -> str:
         """Return a table for a notebook."""
         columns, rows = self._filled()
@@ -324,13 +329,21 @@ def _widths(
     may_fold: bool,
 ) -> list[int] | None:
     """Return a width for each column, or None where they do not fit."""
-    widths = [
-        max((_wide(line) for row in grid for line in row[at]), default=0)
-        for at in range(len(columns))
+    lines = [[line for row in grid for line in row[at]] for at in range(len(columns))]
+    widths = [max(map(_wide, each), default=0) for each in lines]
+    least = [
+        min(
+            _LEAST,
+            max((_wide(word) for line in each for word in line.split()), default=0),
+        )
+        for each in lines
     ]
-    folding = [at for at, column in enumerate(columns) if column.kind == "text"]
     while sum(widths) + _GAP * (len(widths) - 1) > room:
-        left = [at for at in folding if widths[at] > _LEAST]
+        left = [
+            at
+            for at, column in enumerate(columns)
+            if column.kind == "text" and widths[at] > least[at]
+        ]
         if not left or not may_fold:
             return None
         # The widest text gives way first.

@@ -219,7 +219,8 @@ def clean(text: object, *, limit: int = 240) -> str:
         '[1mloud name'
 
     """
-    kept = visible(" ".join(str(text)[: 8 * limit].split()))
+    cut = str(text)[: 8 * limit].strip()
+    kept = visible("".join(" " if c.isspace() else c for c in cut))
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 
 

@@ -14,9 +14,9 @@ from dwindle.answer import studies, whole
 from dwindle.answer.bengio import check_bengio
 from dwindle.answer.factor_two import check_factor_two
 from dwindle.cli.main import main
-from dwindle.findings.headline import answer_headline
-from dwindle.findings.model import Claim
-from dwindle.findings.read import read_findings
+from dwindle.findings.build import read_findings
+from dwindle.findings.conclusion import conclude
+from dwindle.findings.model import Answer, Claim
 from dwindle.store.spec import AxisSpec
 from dwindle.store.store import read_study
 from dwindle.study import backends
@@ -84,8 +84,11 @@ def test_the_document_has_claims_and_studies_as_documented(first: Run) -> None:
 
 def test_page_and_store_lie_in_the_folder(first: Run) -> None:
     """The page is written beside the stores, with the headline in it."""
-    headline = answer_headline([read_findings(first.folder / "small.db")])
-    assert headline in html.unescape((first.folder / "report.html").read_text())
+    study = read_findings(first.folder / "small.db")
+    answered = conclude(Answer(claims=(), studies=(study,), seconds=0.0))
+    assert answered.headline in html.unescape(
+        (first.folder / "report.html").read_text()
+    )
     assert read_study(first.folder / "small.db").complete
 
 

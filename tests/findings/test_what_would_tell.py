@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 from findings.simulated_study import ended, findings_of_rows, simulated_rows, study_spec
 
-from dwindle.findings.headline import answer_headline
+from dwindle.findings.conclusion import conclude
+from dwindle.findings.model import Answer
 from dwindle.findings.next_steps import next_steps
-from dwindle.report import sentences
 from dwindle.store.records import Outcome
 from dwindle.store.spec import AxisSpec
 
@@ -102,7 +102,7 @@ def test_what_is_said_below_goes_with_what_would_tell():
     assert "every λ from 10 up is too large" in next_steps([ruined])[0]
     dead = study_of(lambda *_: DEAD)
     assert "nothing was trained" in next_steps([dead])[0]
-    assert sentences.headline(dead) == (
+    assert conclude(dead).headline == (
         "With SGD, nothing was trained: the networks stay at chance."
     )
 
@@ -111,8 +111,9 @@ def test_a_doubt_is_said_once():
     """Two sizes of which nothing can be told share one "cannot tell"."""
     depth = AxisSpec(axis="depth", values=(1, 2, 4))
     blank = study_of(lambda *_: GONE, axes=(WIDTH, depth))
-    said = sentences.verdict(blank)[0]
-    assert said.count("cannot tell") == 1
-    assert "nor whether depth does" in said
-    assert "cannot tell" not in sentences.headline(blank)
-    assert answer_headline([blank]).count("cannot tell") == 1
+    said = conclude(blank)
+    assert said.sentences[0].count("cannot tell") == 1
+    assert "nor whether depth does" in said.sentences[0]
+    assert "cannot tell" not in said.headline
+    answered = conclude(Answer(claims=(), studies=(blank,), seconds=0.0))
+    assert answered.headline.count("cannot tell") == 1

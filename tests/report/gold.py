@@ -14,19 +14,19 @@ def specifications() -> dict[str, object]:
     """One specification of every kind, over the smallest axis."""
     from report import synthetic
 
-    from dwindle.report import collapse, figures
+    from dwindle.report import collapse, collapse_figure, figures
     from dwindle.report.themes import LIGHT, PAGE
 
     axis = synthetic.axis("depth")
     study = synthetic.findings(axes=("depth", "epochs"))
     corrected = collapse.corrections(axis)[1]
-    panel = figures.Panel(axis=axis, correction=corrected, theme=PAGE)
+    panel = collapse_figure.Panel(axis=axis, correction=corrected, theme=PAGE)
     return {
-        "collapse_panel": figures.collapse_panel(panel),
+        "collapse_panel": collapse_figure.collapse_panel(panel),
         "exponents_panel": figures.exponents_panel(axis, PAGE),
         "regret_map": figures.regret_map(study, PAGE),
         "terms_panel": figures.terms_panel(axis, PAGE),
-        "main_figure": figures.main_figure((study,), LIGHT),
+        "main_figure": collapse_figure.main_figure((study,), LIGHT),
     }
 
 

@@ -15,7 +15,6 @@ from dwindle.findings.model import (
     CurvePoint,
     Findings,
     RuleFindings,
-    VerdictRow,
 )
 
 BASE = {
@@ -246,45 +245,10 @@ CLAIMS = (
 )
 
 
-def verdict_rows(study: Findings) -> tuple[VerdictRow, ...]:
-    """The verdict table of a study, as the answer writes it."""
-    return tuple(
-        VerdictRow(
-            study=study.study,
-            axis=each.axis,
-            measured=f"{each.exponent:.2f} ({each.low:.2f} to {each.high:.2f})",
-            rules={
-                held.rule: f"{held.exponent:+.2f}; {held.regret:.3f}"
-                if held.exponent is not None
-                else "–"
-                for held in each.rules[:5]
-            },
-        )
-        for each in study.axes
-    )
-
-
-SENTENCES = (
-    "Correct weight decay for the size of the data set, not for layers or units.",
-    "Over width the best λ hardly moves (exponent −0.15, 90 % interval −0.37 to 0.04).",
-    "Over dataset size it falls; Bengio's rule predicts −1 and loses 0.002 nats.",
-)
-
-
 def answer() -> Answer:
     """A whole answer with two studies."""
     studies = (findings(), findings("synthetic adamw", "adamw"))
-    return Answer(
-        claims=CLAIMS,
-        studies=studies,
-        verdict=tuple(row for study in studies for row in verdict_rows(study)),
-        sentences=SENTENCES,
-        seconds=142.0,
-        next_steps=(
-            "dwindle rescale torch.optim.SGD=3e-3 --lr 0.05 --dataset-size 600:1200",
-            "torch.optim.SGD(model.parameters(), lr=0.05, weight_decay=3.0e-3)",
-        ),
-    )
+    return Answer(claims=CLAIMS, studies=studies, seconds=142.0)
 
 
 def empty_cell(value: float, scale: Mapping[str, float]) -> CellFindings:

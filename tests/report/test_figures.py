@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 from report import gold, synthetic
 
-from dwindle.report import collapse, figures, sentences
+from dwindle.findings.conclusion import conclude
+from dwindle.report import collapse, collapse_figure, figures
 from dwindle.report.themes import DARK, LIGHT, PAGE, SERIES, series_positions
 
 NAMES = sorted(gold.specifications())
@@ -34,8 +35,8 @@ def rows_of(spec: object) -> Iterator[dict[str, object]]:
 
 def collapse_rows(axis: object, number: int = 0) -> list[dict[str, object]]:
     correction = collapse.corrections(axis)[number]
-    panel = figures.Panel(axis=axis, correction=correction, theme=PAGE)
-    return list(rows_of(figures.collapse_panel(panel)))
+    panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+    return list(rows_of(collapse_figure.collapse_panel(panel)))
 
 
 def test_curves_are_the_findings_moved_by_the_correction() -> None:
@@ -65,7 +66,7 @@ def test_flat_cells_look_flat() -> None:
     ("change", "told"),
     [
         ({"optimum": None, "at_edge": "high"}, "best λ ≥ 0.1: edge of the grid"),
-        ({"optimum": None, "at_edge": "low"}, "best λ ≤ 1e-5: edge of the grid"),
+        ({"optimum": None, "at_edge": "low"}, "best λ ≤ 1e-05: edge of the grid"),
         ({"optimum": None, "matters": "no"}, "decay does not matter here"),
         ({"optimum": None}, "no optimum"),
     ],
@@ -98,20 +99,24 @@ def test_open_intervals_end_at_the_frame() -> None:
     cell = dataclasses.replace(axis.cells[0], low=None, high=None)
     opened = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
     row = next(r for r in collapse_rows(opened) if r["cell"] == "16" and "low" in r)
-    panel = figures.Panel(
+    panel = collapse_figure.Panel(
         axis=opened, correction=collapse.corrections(opened)[0], theme=PAGE
     )
-    scale = figures.collapse_panel(panel)["vconcat"][0]["encoding"]["x"]["scale"]
+    scale = collapse_figure.collapse_panel(panel)["vconcat"][0]["encoding"]["x"][
+        "scale"
+    ]
     assert [row["low"], row["high"]] == scale["domain"]
 
 
 def test_series_differ_without_color() -> None:
     """As many shapes as colors: up to eight scales are told apart in gray."""
     axis = synthetic.axis("width")
-    panel = figures.Panel(
+    panel = collapse_figure.Panel(
         axis=axis, correction=collapse.corrections(axis)[0], theme=PAGE
     )
-    symbols = figures.collapse_panel(panel)["vconcat"][1]["layer"][1]["encoding"]
+    symbols = collapse_figure.collapse_panel(panel)["vconcat"][1]["layer"][1][
+        "encoding"
+    ]
     shapes = symbols["shape"]["scale"]["range"]
     assert len(set(shapes)) == len(axis.cells)
     assert len(set(symbols["color"]["scale"]["range"])) == len(axis.cells)
@@ -173,13 +178,13 @@ def test_regret_beyond_the_grid_is_a_bound() -> None:
 
 def test_main_figure_says_how_far_apart() -> None:
     """The message is made from the spreads; no exponent, no figure."""
-    spec = figures.main_figure((synthetic.findings(),))
+    spec = collapse_figure.main_figure((synthetic.findings(),))
     assert spec is not None
     assert spec["title"]["text"] == (
         "The best weight decay falls with dataset size: "
         "a factor 5.9 apart as typed, 1.4 corrected"
     )
-    assert figures.main_figure((synthetic.unknown(),)) is None
+    assert collapse_figure.main_figure((synthetic.unknown(),)) is None
 
 
 def titled(**changes: object) -> str:
@@ -187,10 +192,10 @@ def titled(**changes: object) -> str:
     study = synthetic.findings(axes=("width",))
     axis = dataclasses.replace(study.axes[0], **changes)
     shown = dataclasses.replace(study, axes=(axis,))
-    spec = figures.main_figure((shown,))
+    spec = collapse_figure.main_figure((shown,))
     assert spec is not None
     assert len(spec["hconcat"]) == (2 if "apart" in spec["title"]["text"] else 1)
-    return f"{sentences.headline(shown)} {spec['title']['text']}"
+    return f"{conclude(shown).headline} {spec['title']['text']}"
 
 
 def test_the_title_is_the_finding_of_the_verdict() -> None:

@@ -5,14 +5,17 @@ import builtins
 import dataclasses
 import hashlib
 import re
+from html import unescape
 from html.parser import HTMLParser
 
 import pytest
 from report import hostile, synthetic
 
 from dwindle.errors import MissingLibraryError
+from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
-from dwindle.report import page, sentences, tables, text
+from dwindle.report import page, tables
+from dwindle.wording import NOTHING
 
 
 class Reader(HTMLParser):
@@ -87,9 +90,9 @@ def test_the_verdict_comes_first(answer_page: str) -> None:
     """The first heading is the verdict in one sentence; the other sentences follow."""
     opening = answer_page.split("<main>", maxsplit=1)[0]
     (headline,) = re.findall(r"<h1>(.*?)</h1>", opening)
-    assert headline == sentences.headline(synthetic.answer())
-    told = Reader(opening).text
-    assert all(sentence in told for sentence in synthetic.answer().sentences)
+    told, concluded = Reader(opening).text, conclude(synthetic.answer())
+    assert headline == concluded.headline
+    assert all(each in told for each in (*concluded.sentences, *concluded.remarks))
 
 
 def test_sections_stand_in_the_order_of_questions(answer_page: str) -> None:
@@ -158,7 +161,7 @@ def test_every_color_is_defined_in_both_themes(answer_page: str) -> None:
 def test_next_steps_can_be_copied(answer_page: str) -> None:
     """Every next step stands alone in a block, character by character."""
     blocks = re.findall(r"<pre><code>(.*?)</code></pre>", answer_page)
-    assert tuple(blocks) == synthetic.answer().next_steps
+    assert tuple(map(unescape, blocks)) == conclude(synthetic.answer()).next_steps
 
 
 def test_hostile_text_is_only_text(hostile_page: str) -> None:
@@ -220,7 +223,7 @@ def nothing_measured() -> Findings:
         (nothing_measured(), "No regret could be measured"),
         (dataclasses.replace(synthetic.findings(), axes=()), "Nothing was varied"),
         (
-            Answer(claims=(), studies=(), verdict=(), sentences=(), seconds=0.0),
+            Answer(claims=(), studies=(), seconds=0.0),
             "Nothing was varied",
         ),
     ],
@@ -241,7 +244,7 @@ def test_diverged_trainings_are_shown() -> None:
     html = page.render_page(synthetic.unknown())
     assert "4 trainings diverged" in html
     row = tables.curve_table(synthetic.unknown().axes[0]).rows[0]
-    assert row[2] == text.NOTHING
+    assert row[2] == NOTHING
     assert row[5] == "2"
 
 

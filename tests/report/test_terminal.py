@@ -8,12 +8,15 @@ import pytest
 from report import hostile, synthetic
 from rich.console import Console
 
+from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
-from dwindle.report import sentences, tables
+from dwindle.findings.verdict import ranked_rules, verdict_rows
+from dwindle.report import tables
 from dwindle.report.terminal import print_answer, print_findings, sparkline
+from dwindle.wording import fixed
 
 WIDTHS = (80, 100, 120, 160)
-STEPS = synthetic.answer().next_steps
+STEPS = conclude(synthetic.answer()).next_steps
 
 
 def printed(shown: Answer | Findings, width: int = 100, *, color: bool = False) -> str:
@@ -37,7 +40,7 @@ def printed(shown: Answer | Findings, width: int = 100, *, color: bool = False) 
 )
 def test_no_number_is_cut(shown: Answer | Findings, width: int) -> None:
     """No line but a command to copy is wider than the terminal, none ends in '…'."""
-    steps = sentences.next_steps(shown)
+    steps = conclude(shown).next_steps
     for line in printed(shown, width).splitlines():
         assert line.rstrip() in steps or len(line.rstrip()) <= width
         assert "…" not in line
@@ -47,11 +50,11 @@ def test_no_number_is_cut(shown: Answer | Findings, width: int) -> None:
 def test_every_exponent_and_regret_is_whole(width: int) -> None:
     """At every width each measured exponent and each rule's numbers can be read."""
     told = printed(synthetic.answer(), width)
-    for row in synthetic.answer().verdict:
-        for number in re.findall(r"[+-]?\d+\.\d+", row.measured):
-            assert number in told
-        for value in row.rules.values():
-            assert all(number in told for number in re.findall(r"\d+\.\d+", value))
+    for row in verdict_rows(synthetic.answer().studies):
+        judged = [rule for rule in row.rules.values() if rule is not None]
+        for number in (row.exponent, row.low, row.high, *(r.exponent for r in judged)):
+            assert fixed(number) in told
+        assert all(f"loses {fixed(rule.regret, 3)}" in told for rule in judged)
 
 
 @pytest.mark.parametrize("width", WIDTHS)
@@ -74,8 +77,8 @@ def test_the_conclusion_comes_last() -> None:
     parts = [
         synthetic.CLAIMS[0].claim,
         "Studies",
-        "measured, and what each rule says",
-        sentences.headline(synthetic.answer())[:40],
+        "measured, and what each rule predicts",
+        conclude(synthetic.answer()).headline[:40],
         STEPS[-1],
     ]
     places = [told.index(part) for part in parts]
@@ -123,7 +126,7 @@ def test_findings_that_know_nothing_are_printed(width: int) -> None:
 
 def test_empty_answers_are_printed() -> None:
     """An answer without anything still concludes."""
-    empty = Answer(claims=(), studies=(), verdict=(), sentences=(), seconds=0.0)
+    empty = Answer(claims=(), studies=(), seconds=0.0)
     assert "Nothing was varied" in printed(empty)
     no_axes = dataclasses.replace(synthetic.findings(), axes=())
     assert "Nothing was varied" in printed(no_axes)
@@ -132,13 +135,13 @@ def test_empty_answers_are_printed() -> None:
 def test_rules_are_ranked_by_regret() -> None:
     """The cheapest rule comes first, rules without a number last; silent ones below."""
     axis = synthetic.axis("width")
-    ranked = [rule.regret for rule in tables.ranked_rules(axis)]
+    ranked = [rule.regret for rule in ranked_rules(axis)]
     assert ranked == sorted(ranked)
     unknown = dataclasses.replace(axis.rules[1], regret=None)
     shuffled = dataclasses.replace(axis, rules=(unknown, *axis.rules))
-    assert tables.ranked_rules(shuffled)[-1] is unknown
+    assert ranked_rules(shuffled)[-1] is unknown
     told = printed(synthetic.findings(axes=("width",)))
-    assert "Do not speak of width: Bengio, MAP" in told
+    assert "Not about width: Bengio, MAP" in told
 
 
 def test_sparkline_has_one_bar_per_decay() -> None:

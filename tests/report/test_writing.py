@@ -10,8 +10,7 @@ import pytest
 from report import synthetic
 
 from dwindle.errors import OutputExistsError, RefusedError, ReportWriteError
-from dwindle.report.page import write_page
-from dwindle.report.picture import write_picture
+from dwindle.report.page import write_page, write_picture
 from dwindle.report.writing import check_target, marked_picture, write_whole
 
 STUDY = '[study]\nproblem = "digits-mlp"\n'

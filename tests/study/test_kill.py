@@ -15,7 +15,7 @@ from study.processes import Running, committed, wait_until
 
 from dwindle.cli.main import main
 from dwindle.findings.as_json import findings_as_dict
-from dwindle.findings.read import read_findings
+from dwindle.findings.build import read_findings
 from dwindle.store.store import read_study
 
 STUDY = """\

@@ -6,11 +6,8 @@ from pathlib import Path
 from typing import Protocol
 
 from dwindle.answer.claims import check_claims
+from dwindle.findings.build import read_findings
 from dwindle.findings.model import Answer, Claim
-from dwindle.findings.next_steps import next_steps
-from dwindle.findings.read import read_findings
-from dwindle.findings.sentences import answer_sentences
-from dwindle.findings.verdict import verdict_rows
 from dwindle.store.spec import StudySpec
 from dwindle.study.backends import Backend
 from dwindle.study.driver import Progress, run_study
@@ -61,8 +58,5 @@ def give_answer(
     return Answer(
         claims=tuple(claims),
         studies=findings,
-        verdict=verdict_rows(findings),
-        sentences=answer_sentences(findings),
-        next_steps=next_steps(findings),
         seconds=time.monotonic() - began,
     )

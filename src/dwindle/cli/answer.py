@@ -52,8 +52,7 @@ def command(  # noqa: PLR0913, one argument per option
     """
     from dwindle.answer.studies import FULL, QUICK
     from dwindle.findings.as_json import answer_as_dict
-    from dwindle.report.page import write_page
-    from dwindle.report.picture import write_picture
+    from dwindle.report.page import write_page, write_picture
     from dwindle.report.terminal import print_answer
 
     folder = Path(out or FOLDER)

@@ -61,7 +61,7 @@ def show(
 
     """
     from dwindle.findings.as_json import findings_as_dict
-    from dwindle.findings.read import findings_of
+    from dwindle.findings.build import findings_of
     from dwindle.store.store import read_study
 
     stored = read_study(store)
@@ -80,7 +80,7 @@ def show(
         write_page(findings, html, force=force)
         stderr().print(f"Wrote {html}", soft_wrap=True, markup=False)
     if png is not None:
-        from dwindle.report.picture import write_picture
+        from dwindle.report.page import write_picture
 
         write_picture(findings, png, force=force)
         stderr().print(f"Wrote {png}", soft_wrap=True, markup=False)

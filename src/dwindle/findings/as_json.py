@@ -4,7 +4,9 @@ import math
 from dataclasses import asdict
 from typing import Any
 
+from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
+from dwindle.findings.verdict import verdict_rows
 
 
 def findings_as_dict(findings: Findings) -> dict[str, Any]:  # JSON-like
@@ -29,13 +31,20 @@ def answer_as_dict(answer: Answer) -> dict[str, Any]:  # JSON-like
     """Return an answer in the schema of ``answer --json``.
 
     Args:
-        answer: Claims, studies, verdict and sentences.
+        answer: Claims and studies.
 
     Returns:
-        Like :func:`findings_as_dict`, with the studies under ``studies``.
+        Like :func:`findings_as_dict`, with the studies under ``studies``; the table of
+        rules under ``verdict`` and the texts of the conclusion follow from them.
 
     """
-    plain: dict[str, Any] = jsonable(asdict(answer))
+    plain: dict[str, Any] = jsonable(
+        {
+            **asdict(answer),
+            "verdict": [asdict(row) for row in verdict_rows(answer.studies)],
+            **asdict(conclude(answer)),
+        }
+    )
     return plain
 
 

@@ -4,21 +4,21 @@ import math
 from collections.abc import Sequence
 
 from dwindle.decay.rules import RULES
-from dwindle.findings import words
-from dwindle.findings.cells import Cell
-from dwindle.findings.held import (
-    WEAKEST_POWER,
-    Ground,
-    course_within,
-    hold_rule,
-    hold_unchanged,
-    without_idle_agreement,
-)
+from dwindle.findings import names
+from dwindle.findings.cells import Cell, idle_up_to, is_untrained, ruined_from
 from dwindle.findings.model import AxisFindings
-from dwindle.findings.reach import idle_up_to, is_untrained, ruined_from
+from dwindle.findings.rule_verdict import (
+    WEAKEST_POWER,
+    AxisEvidence,
+    course_within,
+    drop_uninformative_agreement,
+    judge_rule,
+    judge_unchanged,
+)
 from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
 from dwindle.stats.matters import MOST_SEEDS
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope, fit_slope
+from dwindle.wording import counted, listed
 
 
 def measure_axis(
@@ -29,7 +29,7 @@ def measure_axis(
     base_value: float,
     family: str,
 ) -> AxisFindings:
-    """Fit the exponent of an axis and hold every rule against its cells.
+    """Fit the exponent of an axis and compare every rule with its cells.
 
     Args:
         axis: Name of the quantity.
@@ -48,7 +48,7 @@ def measure_axis(
         [cell.optimum for cell in telling if cell.optimum is not None],
     )
     anchor = _anchor(telling, base_value)
-    ground = Ground(
+    evidence = AxisEvidence(
         cells=tuple(cells),
         fitted=tuple(telling if slope else (c for c in cells if c.findings.value > 0)),
         anchor=anchor,
@@ -57,16 +57,20 @@ def measure_axis(
     )
     # The examples of a study have no length: in tokens a rule is that in examples.
     stated = (rule for rule in RULES if rule.clock != "tokens")
-    held = [*(hold_rule(rule, ground) for rule in stated), hold_unchanged(ground)]
-    *rules, unchanged = without_idle_agreement(held, slope)
+    judged = [
+        *(judge_rule(rule, evidence) for rule in stated),
+        judge_unchanged(evidence),
+    ]
+    *rules, unchanged = drop_uninformative_agreement(judged, slope)
+    remark = _remark(slope, cells, len(telling))
     return AxisFindings(
         axis=axis,
         policy=policy,
         exponent=slope.exponent if slope else None,
         low=slope.low if slope else None,
         high=slope.high if slope else None,
-        why_null="" if slope else _why_null(cells, len(telling)),
-        note=_note(slope, cells) if slope else "",
+        why_null="" if slope else remark,
+        note=remark if slope else "",
         anchor=anchor.findings.value if anchor else None,
         cells=tuple(cell.findings for cell in cells),
         rules=tuple(rules),
@@ -119,8 +123,8 @@ def _trained_networks(cells: Sequence[Cell]) -> list[str]:
     if not found:
         return []
     steps = min(cell.findings.scale.get("steps", math.inf) for cell in found)
-    at = words.listed([f"{cell.findings.value:g}" for cell in found])
-    few = f", or {steps:g} step{'s' * (steps > 1)} too few" if steps < math.inf else ""
+    at = listed([f"{cell.findings.value:g}" for cell in found])
+    few = f", or {counted(steps, 'step')} too few" if steps < math.inf else ""
     lr = f"the learning rate is too low or too high{few}"
     return [f"networks that train (at {at} many or all stay at chance: {lr})"]
 
@@ -130,9 +134,9 @@ def _wider_grids(cells: Sequence[Cell]) -> list[str]:
     ruined = [at for cell in cells if (at := ruined_from(cell.findings))]
     idle = [at for cell in cells if (at := idle_up_to(cell.findings))]
     if ruined:
-        told.append(f"a grid that goes below {words.decay(min(ruined))}")
+        told.append(f"a grid that goes below {names.decay(min(ruined))}")
     if idle:
-        told.append(f"a grid that goes above {words.decay(max(idle))}")
+        told.append(f"a grid that goes above {names.decay(max(idle))}")
     for side, limit, pick in (("high", "above", max), ("low", "below", min)):
         ends = [
             pick(p.weight_decay for p in c.findings.curve if p.weight_decay > 0)
@@ -140,7 +144,7 @@ def _wider_grids(cells: Sequence[Cell]) -> list[str]:
             if c.findings.at_edge == side and c.findings.matters == "yes"
         ]
         if ends:
-            told.append(f"a grid that goes {limit} {words.decay(pick(ends))}")
+            told.append(f"a grid that goes {limit} {names.decay(pick(ends))}")
     return list(dict.fromkeys(told))
 
 
@@ -163,17 +167,15 @@ def _left_out(cells: Sequence[Cell]) -> str:
     return "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
 
 
-def _why_null(cells: Sequence[Cell], telling: int) -> str:
+def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
+    """Why there is no exponent, or what the reader of one has to know."""
     left_out = _left_out(cells)
-    reason = f"only {telling} of {len(cells)} cells can tell, a slope needs two"
-    return f"{reason} ({left_out})" if left_out else reason
-
-
-def _note(slope: Slope, cells: Sequence[Cell]) -> str:
+    if slope is None:
+        reason = f"only {telling} of {len(cells)} cells can tell, a slope needs two"
+        return f"{reason} ({left_out})" if left_out else reason
     parts = [f"the interval is that of the {slope.decided_by}"]
     if not slope.law_checked:
         parts.append("two cells, so the power law itself is not checked")
-    left_out = _left_out(cells)
     if left_out:
         parts.append(f"left out: {left_out}")
     return "; ".join(parts)

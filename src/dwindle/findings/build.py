@@ -1,19 +1,51 @@
-"""Findings from trainings: a pure function of a study's spec and its rows."""
+"""From a store to findings: a pure function of a study's spec and its trainings."""
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
+from dwindle.decay.penalties import layer_coefficients
 from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
 from dwindle.findings.model import AxisFindings, Findings
-from dwindle.findings.sizes import mean_coefficient, quantities
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
+from dwindle.store.store import StoredStudy, read_study
 
 # The update family that rules know each optimizer of a study by.
 FAMILIES = {"sgd": "coupled-sgd", "adamw": "decoupled", "adam": "coupled-adaptive"}
 # Samples of the one validation set that all seeds shared in older stores.
 _ONE_SPLIT = {"digits-mlp": 597, "digits-logistic": 597, "fashion-mlp": 2000}
+
+
+def read_findings(path: Path) -> Findings:
+    """Read a store, also one that a study still writes to, and return what it shows.
+
+    Args:
+        path: The store of a study.
+
+    Returns:
+        Findings of the trainings that are committed.
+
+    Raises:
+        StoreDamagedError: If the bytes are not what was written.
+        StoreFormatError: If the file is no store, or a newer one.
+        StoreAccessError: If there is no file, or it cannot be read.
+
+    """
+    return findings_of(read_study(path))
+
+
+def findings_of(stored: StoredStudy) -> Findings:
+    """Return the findings of a study that has been read."""
+    return build_findings(
+        stored.spec,
+        stored.rows,
+        problem=stored.problem,
+        conditions=stored.conditions.as_dict(),
+        seconds=stored.seconds,
+        complete=stored.complete,
+    )
 
 
 def build_findings(  # noqa: PLR0913 - the facts of one store, all named
@@ -48,7 +80,10 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
         normalization=spec.normalization,
         conditions=conditions,
         axes=axes,
-        law={axis.axis: _law(axis) for axis in axes},
+        law={
+            axis.axis: {"exponent": axis.exponent, "low": axis.low, "high": axis.high}
+            for axis in axes
+        },
         trials=_count(rows, problem.classes),
         seconds=seconds,
         seeds=spec.seeds,
@@ -97,10 +132,6 @@ def _axis(
     )
 
 
-def _law(axis: AxisFindings) -> dict[str, float | None]:
-    return {"exponent": axis.exponent, "low": axis.low, "high": axis.high}
-
-
 def _count(rows: Iterable[tuple[Trial, Outcome]], classes: int) -> dict[str, int]:
     """Count trainings by how they ended; each is counted once."""
     count = {"ok": 0, "untrained": 0, "diverged": 0, "error": 0}
@@ -109,3 +140,51 @@ def _count(rows: Iterable[tuple[Trial, Outcome]], classes: int) -> dict[str, int
         untrained = outcome.is_untrained(chance)
         count["untrained" if untrained else outcome.status] += 1
     return count
+
+
+def quantities(scale: Scale, shapes: tuple[tuple[int, int], ...]) -> dict[str, float]:
+    """Return every quantity of scale that a rule may use.
+
+    The depth is that of the network as built: a problem without hidden layers has 0.
+
+    Example:
+        >>> scale = Scale(
+        ...     width=8, depth=1, batch_size=32, dataset_size=100, epochs=3, lr=0.1
+        ... )
+        >>> found = quantities(scale, ((64, 8), (8, 10)))
+        >>> found["weights"], found["steps"]
+        (592.0, 12.0)
+
+    """
+    return {
+        "width": float(scale.width),
+        "depth": float(len(shapes) - 1),
+        "weights": float(sum(fan_in * fan_out for fan_in, fan_out in shapes)),
+        "batch_size": float(scale.batch_size),
+        "dataset_size": float(scale.dataset_size),
+        "epochs": float(scale.epochs),
+        "steps": float(scale.steps),
+        "lr": scale.lr,
+    }
+
+
+def mean_coefficient(normalization: str, shapes: tuple[tuple[int, int], ...]) -> float:
+    """Return the factor between a study's λ and the λ that an average weight feels.
+
+    A rule speaks of the λ at the weights, a normalized study of the λ before its
+    normalization. Between the two stands the layers' coefficient, averaged over all
+    weights: ``Σ_l n_l c_l / Σ_l n_l`` with n_l the weights of a layer. For the asker's
+    normalization that is exactly 1/(number of weights), so the asker's rule predicts
+    that the λ of such a study stays, as it should.
+
+    Example:
+        >>> mean_coefficient("layer-mean", ((4, 8), (8, 2)))
+        0.020833333333333332
+        >>> mean_coefficient("none", ((4, 8), (8, 2)))
+        1.0
+
+    """
+    sizes = [fan_in * fan_out for fan_in, fan_out in shapes]
+    coefficients = layer_coefficients(normalization, shapes)
+    bearing = sum(n * c for n, c in zip(sizes, coefficients, strict=True))
+    return bearing / sum(sizes)

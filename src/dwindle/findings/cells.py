@@ -2,20 +2,24 @@
 
 import math
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from dwindle.findings import words
+from dwindle.findings import names
 from dwindle.findings.model import CellFindings, CurvePoint
-from dwindle.findings.reach import idle_up_to, is_lost, undecayed
 from dwindle.stats.curve import Curve, curve_from_losses
-from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
+from dwindle.stats.matters import (
+    NEGLIGIBLE_SHARE,
+    MattersVerdict,
+    judge_whether_decay_matters,
+)
 from dwindle.stats.optimum import Optimum, measure_optimum
 from dwindle.stats.reading import read_losses
 from dwindle.stats.student import mean_interval
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
+from dwindle.wording import counted
 
 # Networks at chance are filled in from their seed and their λ; where more than this
 # share of a cell is, means at different λ are means of different survivors.
@@ -41,7 +45,7 @@ class Cell:
     @property
     def tells(self) -> bool:
         """Whether the optimum may enter a slope or serve as an anchor."""
-        return words.tells(self.findings)
+        return shows_best_decay(self.findings)
 
     @property
     def is_of_few(self) -> bool:
@@ -59,7 +63,7 @@ class Cell:
             return self.findings.why
         if self.findings.matters == "no":
             top = idle_up_to(self.findings)
-            reach = f" up to {words.decay(top)}, where the grid ends" if top else ""
+            reach = f" up to {names.decay(top)}, where the grid ends" if top else ""
             return f"decay does not matter there{reach}"
         if self.findings.matters == "cannot tell":
             return f"whether decay matters there cannot be told ({self.findings.why})"
@@ -103,18 +107,26 @@ def measure_cell(
     points = tuple(
         _point(decay, trainings[decay], chance) for decay in sorted(trainings)
     )
-    blank = _blank(value, scale, points)
+    without = undecayed(points)
+    blank = CellFindings(
+        value=value,
+        scale=dict(scale),
+        matters="cannot tell",
+        why=_why_no_curve(points),
+        loss_without_decay=without.mean if without else None,
+        curve=points,
+    )
     if curve is None:
         return Cell(findings=blank, coefficient=coefficient, curve=None, optimum=None)
     # The scale seeds the draws: a cell that two axes share has one interval, and the
     # draws of different cells are independent.
-    name = repr(sorted(scale.items())).encode()
-    optimum = measure_optimum(curve, generator_seed=zlib.crc32(name))
+    generator_seed = zlib.crc32(repr(sorted(scale.items())).encode())
+    optimum = measure_optimum(curve, generator_seed=generator_seed)
     verdict = judge_whether_decay_matters(curve)
     findings = _filled(blank, curve, optimum, verdict)
     failed = len(_failed_seeds(trainings) - set(curve.seeds))
     if failed:
-        left_out = f"{failed} seed{'s' if failed > 1 else ''} with failed trainings"
+        left_out = f"{counted(failed, 'seed')} with failed trainings"
         findings = replace(findings, why=f"{findings.why}; {left_out} left out")
     cell = Cell(
         findings=findings, coefficient=coefficient, curve=curve, optimum=optimum
@@ -199,28 +211,6 @@ def _mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _blank(
-    value: float, scale: Mapping[str, float], points: tuple[CurvePoint, ...]
-) -> CellFindings:
-    without = undecayed(points)
-    return CellFindings(
-        value=value,
-        scale=dict(scale),
-        optimum=None,
-        low=None,
-        high=None,
-        matters="cannot tell",
-        why=_why_no_curve(points),
-        at_edge=None,
-        loss_at_optimum=None,
-        loss_without_decay=without.mean if without else None,
-        gain=None,
-        gain_low=None,
-        gain_high=None,
-        curve=points,
-    )
-
-
 def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
     decayed = [point for point in points if point.weight_decay > 0]
     if undecayed(points) and decayed and all(map(is_lost, decayed)):
@@ -284,3 +274,51 @@ def _remarks(curve: Curve, optimum: Optimum) -> list[str]:
         count = len(curve.dropped)
         remarks.append(f"{count} λ without a finite loss from every seed left out")
     return remarks
+
+
+def shows_best_decay(cell: CellFindings) -> bool:
+    """Return whether decay matters in a cell and its best λ has a limit, for slopes."""
+    limited = cell.low is not None or cell.high is not None
+    return cell.matters == "yes" and cell.optimum is not None and limited
+
+
+def is_lost(point: CurvePoint) -> bool:
+    """Return whether a training diverged at a λ, or half of them stayed at chance."""
+    return bool(point.diverged) or 2 * point.untrained >= max(point.n, 1)
+
+
+def undecayed(points: Sequence[CurvePoint]) -> CurvePoint | None:
+    """Return the trainings without decay, if they trained."""
+    found = next((point for point in points if point.weight_decay == 0), None)
+    return None if found is None or is_lost(found) else found
+
+
+def is_untrained(cell: CellFindings) -> bool:
+    """Return whether networks stay at chance without decay, too: no λ is to blame."""
+    tried = [point for point in cell.curve if point.weight_decay == 0]
+    return any(2 * point.untrained >= max(point.n, 1) for point in tried)
+
+
+def ruined_from(cell: CellFindings) -> float | None:
+    """Return the lowest λ > 0 where all of them ruin networks that train without."""
+    tried = [point for point in cell.curve if point.weight_decay > 0]
+    if not tried or undecayed(cell.curve) is None or not all(map(is_lost, tried)):
+        return None
+    return min(point.weight_decay for point in tried)
+
+
+def idle_up_to(cell: CellFindings) -> float | None:
+    """Return the highest λ where even that one does not raise the loss.
+
+    Every decay does harm in the end. A grid on which none does ends before decay acts,
+    and that nothing is gained there says nothing about larger λ.
+    """
+    tried = [point for point in cell.curve if point.weight_decay > 0]
+    without = undecayed(cell.curve)
+    top = max(tried, key=lambda point: point.weight_decay, default=None)
+    if cell.matters == "yes" or without is None or top is None or is_lost(top):
+        return None
+    if without.mean is None or top.mean is None:
+        return None
+    acts = top.mean > without.mean * (1 + NEGLIGIBLE_SHARE)
+    return None if acts else top.weight_decay

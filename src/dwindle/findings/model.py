@@ -46,17 +46,17 @@ class CellFindings:
 
     value: float
     scale: dict[str, float]
-    optimum: float | None
-    low: float | None
-    high: float | None
+    optimum: float | None = None
+    low: float | None = None
+    high: float | None = None
     matters: Matters
     why: str
-    at_edge: Edge | None
-    loss_at_optimum: float | None
-    loss_without_decay: float | None
-    gain: float | None
-    gain_low: float | None
-    gain_high: float | None
+    at_edge: Edge | None = None
+    loss_at_optimum: float | None = None
+    loss_without_decay: float | None = None
+    gain: float | None = None
+    gain_low: float | None = None
+    gain_high: float | None = None
     curve: tuple[CurvePoint, ...]
     seeds_needed: int | None = None
 
@@ -76,14 +76,14 @@ class RuleFindings:
     """
 
     rule: str
-    exponent: float | None
+    exponent: float | None = None
     applies: bool
-    why_not: str
-    agrees: bool | None
-    regret: float | None
-    regret_low: float | None
-    regret_high: float | None
-    share_lost: float | None
+    why_not: str = ""
+    agrees: bool | None = None
+    regret: float | None = None
+    regret_low: float | None = None
+    regret_high: float | None = None
+    share_lost: float | None = None
     predictions: tuple[float | None, ...]
     beyond_grid: int = 0
     not_excluded: bool = False
@@ -154,22 +154,9 @@ class Claim:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VerdictRow:
-    """One quantity of scale: what was measured and what each rule says of it."""
-
-    study: str
-    axis: str
-    measured: str
-    rules: dict[str, str]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Answer:
-    """The whole answer: claims, studies, one table, a few sentences, the next step."""
+    """The whole answer: claims and studies, from which all else follows."""
 
     claims: tuple[Claim, ...]
     studies: tuple[Findings, ...]
-    verdict: tuple[VerdictRow, ...]
-    sentences: tuple[str, ...]
     seconds: float
-    next_steps: tuple[str, ...] = field(default=())

@@ -4,10 +4,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dwindle.findings import words
+from dwindle.findings.cells import idle_up_to, is_untrained, ruined_from
 from dwindle.findings.model import CellFindings, Findings
-from dwindle.findings.reach import idle_up_to, is_untrained, ruined_from
-from dwindle.findings.sentences import course_of
+from dwindle.findings.names import decay, optimizer_name
+from dwindle.findings.verdict import course_of
+from dwindle.wording import clean, quantity
 
 # The facts that a rescale can use, and what the command line calls them.
 _SCALE_OPTIONS = {
@@ -61,15 +62,15 @@ def base_cell(study: Findings) -> CellFindings | None:
 
 def _lines(study: Findings) -> list[str]:
     cell = base_cell(study)
-    name = words.OPTIMIZERS.get(study.optimizer, study.optimizer)
+    name = optimizer_name(study.optimizer)
     if cell is None:
         base = f"# {name}: no axis has the value of the base cell"
         add = "so nothing was trained there. Add it to an axis for a line to copy."
         return [f"{base} ({_scale(study.base)}), {add}"] if study.axes else []
     if cell.matters != "yes" or cell.optimum is None:
         return [f"# {name}: at the base scale {_nothing_to_set(cell)}."]
-    best = words.decay(cell.optimum)
-    problem = study.conditions.get("problem", "the problem of this study")
+    best = decay(cell.optimum)
+    problem = clean(study.conditions.get("problem", "the problem of this study"))
     return [
         f"# {name}, as measured on {problem} at {_scale(cell.scale)}:",
         f"{_constructor(study, cell, best)}  # {_limits(cell)}",
@@ -84,11 +85,11 @@ def _nothing_to_set(cell: CellFindings) -> str:
         return "nothing was trained: the networks stay at chance without decay, too"
     idle, ruined = idle_up_to(cell), ruined_from(cell)
     if ruined:
-        return f"every λ from {words.decay(ruined)} up is too large: try a lower grid"
+        return f"every λ from {decay(ruined)} up is too large: try a lower grid"
     if idle:
         finding = "does not matter" if cell.matters == "no" else "shows no gain"
         grid = "a grid that goes higher would tell more"
-        return f"decay {finding} up to {words.decay(idle)}, where the grid ends: {grid}"
+        return f"decay {finding} up to {decay(idle)}, where the grid ends: {grid}"
     if cell.matters == "no":
         return "decay does not matter, so nothing is worth setting"
     if cell.matters == "yes":
@@ -99,16 +100,14 @@ def _nothing_to_set(cell: CellFindings) -> str:
 def _scale(scale: Mapping[str, float]) -> str:
     """Return the quantities of a cell that its study file gives."""
     given = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
-    named = [
-        f"{words.quantity(name)} {scale[name]:g}" for name in given if name in scale
-    ]
+    named = [f"{quantity(name)} {scale[name]:g}" for name in given if name in scale]
     return ", ".join(named)
 
 
 def _limits(cell: CellFindings) -> str:
-    low = words.decay(cell.low) if cell.low is not None else "open"
-    high = words.decay(cell.high) if cell.high is not None else "open"
-    return f"set weight_decay = {words.decay(cell.optimum or 0)}; 90 %: {low} to {high}"
+    low = decay(cell.low) if cell.low is not None else "open"
+    high = decay(cell.high) if cell.high is not None else "open"
+    return f"set weight_decay = {decay(cell.optimum or 0)}; 90 %: {low} to {high}"
 
 
 def _constructor(study: Findings, cell: CellFindings, best: str) -> str:

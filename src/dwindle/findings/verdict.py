@@ -1,14 +1,21 @@
-"""The verdict table: for each quantity of scale, the measurement beside the rules."""
+"""What every rule costs, axis by axis and over a whole study.
 
-from collections.abc import Iterable
+A rule that is silent on an axis changes nothing there, so following it costs there what
+leaving λ alone costs. Only so can rules be compared that apply to different quantities.
+"""
 
-from dwindle.findings import words
-from dwindle.findings.held import UNCHANGED
-from dwindle.findings.model import AxisFindings, Findings, RuleFindings, VerdictRow
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
+from dwindle.findings.cells import shows_best_decay
+from dwindle.findings.model import AxisFindings, Findings, RuleFindings
+from dwindle.findings.names import UNCHANGED
+from dwindle.findings.rule_verdict import Course, course_within
+
+QUESTION = "question-layer-mean"
 # The question, its answer, and the rules that people quote in reply.
 COLUMNS = (
-    "question-layer-mean",
+    QUESTION,
     "answer",
     "bengio-map",
     "neal",
@@ -17,41 +24,162 @@ COLUMNS = (
 )
 
 
-def verdict_rows(studies: Iterable[Findings]) -> tuple[VerdictRow, ...]:
-    """Return one row per study and axis.
+@dataclass(frozen=True, kw_only=True)
+class RuleCost:
+    """Mean regret of a rule over the axes of a study, and how high it may be.
 
-    Each rule's text is the exponent that it predicts for these very cells and the
-    validation loss that following it loses, with its 90 % interval.
-
-    Args:
-        studies: Findings, in the order of the table.
-
-    Returns:
-        Rows of text; a rule that does not speak of the quantity shows a dash.
-
+    ``high`` is the mean of the axes' upper limits: wider than an interval of the mean,
+    since the axes share their seeds. ``applies_on`` counts the axes it applies to.
     """
+
+    rule: str
+    regret: float
+    high: float
+    applies_on: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class VerdictRow:
+    """One quantity of scale: the measured exponent, and each rule's if it applies.
+
+    ``telling`` of ``cells`` cells show a best λ; ``exponent`` is None with too few.
+    """
+
+    study: str
+    axis: str
+    exponent: float | None
+    low: float | None
+    high: float | None
+    telling: int
+    cells: int
+    rules: dict[str, RuleFindings | None]
+
+
+def verdict_rows(studies: Iterable[Findings]) -> tuple[VerdictRow, ...]:
+    """Return one row per study and axis, with the rules of :data:`COLUMNS`."""
     return tuple(
         VerdictRow(
             study=study.study,
             axis=axis.axis,
-            measured=words.measured(axis),
-            rules={name: _rule_text(axis, name) for name in COLUMNS},
+            exponent=axis.exponent,
+            low=axis.low,
+            high=axis.high,
+            telling=sum(map(shows_best_decay, axis.cells)),
+            cells=len(axis.cells),
+            rules={name: find_rule(axis, name) for name in COLUMNS},
         )
         for study in studies
         for axis in study.axes
     )
 
 
+def all_rules(axis: AxisFindings) -> tuple[RuleFindings, ...]:
+    """Return every rule compared with an axis, and leaving λ as it is."""
+    return (*axis.rules, axis.unchanged) if axis.unchanged else axis.rules
+
+
+def ranked_rules(axis: AxisFindings) -> tuple[RuleFindings, ...]:
+    """Return the rules that apply to an axis, the cheapest to follow first.
+
+    Keeping λ as it is stands among them: a rule must beat it.
+    """
+
+    def rank(rule: RuleFindings) -> tuple[bool, float, str]:
+        return rule.regret is None, rule.regret or 0.0, rule.rule
+
+    return tuple(sorted((rule for rule in all_rules(axis) if rule.applies), key=rank))
+
+
+def regret_order(findings: Findings) -> tuple[str, ...]:
+    """Return the rules with any regret, the widest and then cheapest ones first."""
+    known: dict[str, list[float]] = {}
+    for axis in findings.axes:
+        for rule in all_rules(axis):
+            if rule.applies and rule.regret is not None:
+                known.setdefault(rule.rule, []).append(rule.regret)
+    # A rule that applies to one easy axis only would otherwise lead the list.
+    return tuple(
+        sorted(known, key=lambda name: (-len(known[name]), sum(known[name]), name))
+    )
+
+
 def find_rule(axis: AxisFindings, name: str) -> RuleFindings | None:
     """Return a rule's findings on an axis if it applies there."""
-    held = (*axis.rules, axis.unchanged) if axis.unchanged else axis.rules
-    return next((rule for rule in held if rule.rule == name and rule.applies), None)
+    found = (rule for rule in all_rules(axis) if rule.rule == name and rule.applies)
+    return next(found, None)
 
 
-def _rule_text(axis: AxisFindings, name: str) -> str:
-    rule = find_rule(axis, name)
-    if rule is None or rule.exponent is None:
-        return words.NOTHING
-    if rule.regret is None:
-        return words.fixed(rule.exponent)
-    return f"{words.fixed(rule.exponent)}, loses {words.loss(rule)}"
+def course_of(axis: AxisFindings) -> Course:
+    """Return which way the best λ goes along an axis, or that nobody can tell.
+
+    ``still`` needs an interval that holds 0 and excludes a square root in both
+    directions; a wide interval around 0 is no evidence that nothing happens. Two cells
+    do not check the power law itself, so theirs must be half as wide.
+    """
+    if axis.exponent is None or axis.low is None or axis.high is None:
+        return "unknown"
+    telling = [cell for cell in axis.cells if shows_best_decay(cell) and cell.value > 0]
+    return course_within(axis.low, axis.high, cells=len(telling))
+
+
+def surely_costs_less(one: RuleFindings, other: RuleFindings) -> bool:
+    """Return whether one rule loses less than another, their 90 % intervals apart."""
+    if one.regret_high is None or other.regret_low is None:
+        return False
+    return one.regret_high < other.regret_low
+
+
+def judged_axes(study: Findings) -> tuple[AxisFindings, ...]:
+    """Return the axes on which regrets exist."""
+    return tuple(
+        axis
+        for axis in study.axes
+        if axis.unchanged is not None and axis.unchanged.regret is not None
+    )
+
+
+def rank_rules(study: Findings) -> tuple[RuleCost, ...]:
+    """Return every rule that applies to some axis, and leaving λ alone; cheapest first.
+
+    Args:
+        study: Findings; axes without any regret (no cell to start from) do not count.
+
+    Returns:
+        Costs in units of the loss; empty when no axis could be judged.
+
+    """
+    axes = judged_axes(study)
+    names = {rule.rule for axis in axes for rule in axis.rules if rule.applies}
+    costs = [_cost(name, axes) for name in sorted(names | {UNCHANGED}) if axes]
+    return tuple(sorted(costs, key=lambda cost: (cost.regret, cost.rule)))
+
+
+def tied_with_best(costs: Sequence[RuleCost]) -> tuple[RuleCost, ...]:
+    """Return the rules that the noise cannot tell from the cheapest one, itself first.
+
+    Example:
+        >>> a, b, c = (
+        ...     RuleCost(rule=name, regret=value, high=2 * value, applies_on=1)
+        ...     for name, value in (("a", 0.1), ("b", 0.15), ("c", 0.3))
+        ... )
+        >>> [cost.rule for cost in tied_with_best([a, b, c])]
+        ['a', 'b']
+
+    """
+    return tuple(cost for cost in costs if cost.regret <= costs[0].high)
+
+
+def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
+    own = [find_rule(axis, name) for axis in axes]
+    followed = [rule or axis.unchanged for rule, axis in zip(own, axes, strict=True)]
+    regrets = [(rule.regret if rule else None) or 0.0 for rule in followed]
+    highs = [
+        regret if rule is None or rule.regret_high is None else rule.regret_high
+        for rule, regret in zip(followed, regrets, strict=True)
+    ]
+    return RuleCost(
+        rule=name,
+        regret=sum(regrets) / len(regrets),
+        high=sum(highs) / len(highs),
+        applies_on=sum(rule is not None for rule in own),
+    )

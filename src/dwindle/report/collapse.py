@@ -8,13 +8,14 @@ import math
 from dataclasses import dataclass, replace
 
 from dwindle.findings.model import AxisFindings, CellFindings, RuleFindings
-from dwindle.report import tables, text
+from dwindle.findings.names import quantity, rule_title
+from dwindle.findings.verdict import ranked_rules
+from dwindle.wording import fixed
 
 # The rules that the question and its answer speak of come first; one more, the cheapest
 # to follow, joins them. Six panels are what a reader still compares.
 HEADLINE_RULES = ("question-layer-mean", "bengio-map", "neal", "half-life-epochs")
 MOST_PANELS = 6
-MEASURED = "measured: ∝"
 
 Factors = tuple[float | None, ...]
 
@@ -23,12 +24,13 @@ Factors = tuple[float | None, ...]
 class Correction:
     """A named factor per cell that brings its λ to the anchor scale.
 
-    ``also`` names the rules that come to the same; ``agrees`` says whether the measured
-    exponent supports one of them.
+    ``also`` names the rules that come to the same; ``agrees`` is whether the measured
+    exponent supports one of them; ``is_measured`` that it is this exponent itself.
     """
 
     title: str
     factors: Factors
+    is_measured: bool = False
     also: tuple[str, ...] = ()
     agrees: bool = False
 
@@ -45,25 +47,21 @@ def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
     uncorrected one.
     """
     found = [Correction(title="as typed", factors=tuple(1.0 for _ in axis.cells))]
-    for rule in _chosen(axis):
+    by_name = {rule.rule: rule for rule in axis.rules if rule.applies}
+    headline = [by_name[name] for name in HEADLINE_RULES if name in by_name]
+    ranked = ranked_rules(axis)
+    # λ as typed is the first panel already.
+    others = (r for r in ranked if r not in headline and r is not axis.unchanged)
+    for rule in [*headline, *list(others)[:1]]:
         factors = rule_factors(axis, rule)
         if factors is not None:
-            title, agrees = text.rule_title(rule.rule), rule.agrees is True
+            title, agrees = rule_title(rule.rule), rule.agrees is True
             _join(found, Correction(title=title, factors=factors, agrees=agrees))
     measured = measured_factors(axis)
     if measured is not None:
-        power = f"{text.quantity(axis.axis)}^{text.fixed(axis.exponent, places=2)}"
-        found.append(Correction(title=f"{MEASURED} {power}", factors=measured))
+        title = f"measured: ∝ {quantity(axis.axis)}^{fixed(axis.exponent)}"
+        found.append(Correction(title=title, factors=measured, is_measured=True))
     return tuple(found)
-
-
-def _chosen(axis: AxisFindings) -> list[RuleFindings]:
-    by_name = {rule.rule: rule for rule in axis.rules if rule.applies}
-    headline = [by_name[name] for name in HEADLINE_RULES if name in by_name]
-    others = [rule for rule in tables.ranked_rules(axis) if rule not in headline]
-    # λ as typed is the first panel already.
-    ranked = [rule for rule in others if rule is not axis.unchanged]
-    return headline + ranked[:1]
 
 
 def _join(found: list[Correction], new: Correction) -> None:
@@ -187,4 +185,4 @@ def best_correction(axis: AxisFindings) -> Correction | None:
     ]
     if rules:
         return min(rules, key=lambda pair: pair[0])[1]
-    return next((each for each in others if each.title.startswith(MEASURED)), None)
+    return next((each for each in others if each.is_measured), None)

@@ -1,129 +1,252 @@
-"""Every figure of a study as a Vega-Lite specification: findings in, dicts out."""
+"""Rules beside the measurement, and the two terms of the objective, as figures."""
 
+import math
 from collections.abc import Sequence
 
 from dwindle.findings.model import AxisFindings, Findings
-from dwindle.findings.sentences import course_of
-from dwindle.report import collapse, text, vega
-from dwindle.report.collapse import Correction
-from dwindle.report.figure_collapse import Panel, collapse_panel, collapse_parts
-from dwindle.report.figure_rules import exponents_panel, regret_map
-from dwindle.report.figure_terms import terms_panel
-from dwindle.report.themes import LIGHT, Theme
+from dwindle.findings.names import quantity, regret, rule_title
+from dwindle.findings.verdict import all_rules, ranked_rules, regret_order
+from dwindle.report import collapse, tables, vega
+from dwindle.report.themes import Theme
 from dwindle.report.vega import Spec
 
-__all__ = [
-    "Panel",
-    "collapse_panel",
-    "exponents_panel",
-    "main_figure",
-    "regret_map",
-    "spread_text",
-    "terms_panel",
-]
+
+def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Spec:
+    """Return the measured exponent with its interval beside every rule's prediction."""
+    rules = [rule for rule in ranked_rules(axis) if rule.exponent is not None]
+    rules.sort(key=lambda rule: (rule.exponent or 0.0, rule.rule))
+    rows = [
+        {
+            "rule": rule_title(rule.rule),
+            "x": rule.exponent,
+            "agrees": tables.agreement(rule),
+        }
+        for rule in rules
+    ]
+    label = {"labelLimit": 190, "labelColor": theme.ink, "grid": True, "ticks": False}
+    row_of = {
+        "field": "rule",
+        "type": "nominal",
+        "sort": None,
+        "axis": {**label, "title": None, "domain": False},
+    }
+    across = {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"domain": exponent_domain(axis), "nice": False},
+        "axis": {"title": "exponent of the best λ", "grid": False, "tickCount": 4},
+    }
+    points = vega.layer(
+        rows,
+        {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
+        {"x": across, "y": row_of, **_agreement_encoding(theme)},
+    )
+    parts = {
+        "width": width,
+        "height": 19 * max(len(rows), 1),
+        "layer": [*_measured_layers(axis, across, theme), points],
+    }
+    return vega.figure(parts, theme)
 
 
-def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | None:
-    """Return the one figure to show: curves as typed beside curves corrected.
+def _agreement_encoding(theme: Theme) -> Spec:
+    answers = ["yes", "not excluded", "cannot tell", "no"]
+    base = {"field": "agrees", "type": "nominal", "legend": None}
+    colors = [theme.good, theme.muted, theme.muted, theme.bad]
+    shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
+    return {
+        "color": {**base, "scale": {"domain": answers, "range": colors}},
+        "shape": {**base, "scale": {"domain": answers, "range": shapes}},
+    }
 
-    It takes the axis on which the best λ moves most against its own uncertainty, over
-    all studies. Where the best λ surely moves, the curves are shown corrected, too: by
-    the published rule, of those that agree, after which they line up best, else by the
-    measured exponent.
 
-    Args:
-        studies: Findings, one per study.
-        theme: Colors; a picture needs real ones.
+def _measured_layers(axis: AxisFindings, across: Spec, theme: Theme) -> list[Spec]:
+    zero = {"type": "rule", "color": theme.muted, "strokeDash": [2, 3]}
+    layers = [vega.layer([{"x": 0.0}], zero, {"x": across})]
+    if axis.low is not None and axis.high is not None:
+        band = {"type": "rect", "color": theme.band}
+        rows = [{"x": axis.low, "x2": axis.high}]
+        layers.append(vega.layer(rows, band, {"x": across, "x2": {"field": "x2"}}))
+    if axis.exponent is not None:
+        line = {"type": "rule", "color": theme.accent, "strokeWidth": 2}
+        layers.append(vega.layer([{"x": axis.exponent}], line, {"x": across}))
+    return layers
 
-    Returns:
-        The specification, or None where no study has an exponent.
 
-    """
-    axes = tuple(axis for study in studies for axis in study.axes)
-    axis = collapse.clearest_axis(axes)
-    if axis is None:
+def exponent_domain(axis: AxisFindings) -> list[float]:
+    """Return the exponents that a panel shows: all of them, and zero."""
+    shown = [rule.exponent for rule in axis.rules if rule.applies]
+    found = [each for each in (*shown, axis.exponent, axis.low, axis.high, 0.0) if each]
+    low, high = min((*found, 0.0)), max((*found, 0.0))
+    margin = 0.08 * (high - low) or 1.0
+    return [low - margin, high + margin]
+
+
+def regret_map(findings: Findings, theme: Theme) -> Spec:
+    """Return the regret of every rule on every axis as a heat map with its numbers."""
+    rules = regret_order(findings)
+    rows = [
+        {
+            "rule": rule_title(rule.rule),
+            "axis": quantity(axis.axis),
+            "regret": rule.regret,
+            "label": regret(rule),
+        }
+        for axis in findings.axes
+        for rule in all_rules(axis)
+        if rule.rule in rules and rule.applies and rule.regret is not None
+    ]
+    sorted_by = {"type": "nominal", "sort": None}
+    base = {
+        "x": {
+            "field": "axis",
+            **sorted_by,
+            "scale": {"domain": [quantity(a.axis) for a in findings.axes]},
+            "axis": {
+                "orient": "top",
+                "title": None,
+                "labelAngle": 0,
+                "ticks": False,
+                "domain": False,
+                "labelColor": theme.ink,
+            },
+        },
+        "y": {
+            "field": "rule",
+            **sorted_by,
+            "scale": {"domain": [rule_title(name) for name in rules]},
+            "axis": {
+                "title": None,
+                "ticks": False,
+                "domain": False,
+                "labelLimit": 210,
+                "labelColor": theme.ink,
+            },
+        },
+    }
+    tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
+    label = {"type": "text", "fontSize": 11}
+    parts = {
+        "width": {"step": 82},
+        "height": {"step": 25},
+        "resolve": {"scale": {"color": "independent"}},
+        "layer": [
+            vega.layer(rows, tile, {**base, "color": _classes(theme.heat)}),
+            vega.layer(
+                rows,
+                label,
+                {**base, "text": {"field": "label"}, "color": _classes(theme.heat_ink)},
+            ),
+        ],
+    }
+    return vega.figure(parts, theme)
+
+
+# Nats; each class is about three times the one before.
+REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+def _classes(colors: Sequence[str]) -> Spec:
+    return {
+        "field": "regret",
+        "type": "quantitative",
+        "scale": {
+            "type": "threshold",
+            "domain": list(REGRET_CLASSES),
+            "range": list(colors),
+        },
+        "legend": None,
+    }
+
+
+def common_decay(axis: AxisFindings) -> float | None:
+    """Return a λ that every cell was trained at: the one nearest the anchor's best."""
+    tried = [
+        {p.weight_decay for p in cell.curve if p.penalty is not None}
+        for cell in axis.cells
+    ]
+    shared = set.intersection(*tried) - {0.0} if tried else set()
+    if not shared:
         return None
-    moves = course_of(axis) in ("up", "down")
-    best = collapse.best_correction(axis) if moves else None
-    typed = collapse.corrections(axis)[0]
-    study = next(each for each in studies if axis in each.axes)
-    title = {
-        "text": _message(axis, best),
-        "subtitle": _setting(study, axis),
-        "fontSize": 17,
-        "subtitleFontSize": 13,
-        "subtitlePadding": 5,
-        "anchor": "start",
-        "offset": 18,
+    anchor = collapse.anchor_cell(axis)
+    best = axis.cells[anchor].optimum if anchor is not None else None
+    target = math.log(best) if best else sum(map(math.log, shared)) / len(shared)
+    return min(sorted(shared), key=lambda each: abs(math.log(each) - target))
+
+
+def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
+    """Return penalty and data term after training, at one λ for all cells."""
+    rows: list[Spec] = [
+        {"x": value, "term": term, "y": height}
+        for value, data, penalty in terms_rows(axis)
+        for term, height in (("data term", data), ("penalty", penalty))
+        if height is not None and height > 0 and value > 0
+    ]
+    terms = ["data term", "penalty"]
+    reach = _whole_decades([row["y"] for row in rows])
+    base = {"field": "term", "type": "nominal"}
+    legend = {"orient": "top", "symbolSize": 60, "offset": 6, "columnPadding": 24}
+    values = [cell.value for cell in axis.cells if cell.value > 0]
+    across = {
+        "field": "x",
+        "type": "quantitative",
+        "scale": {"type": "log", "nice": False, "padding": 12},
+        "axis": {
+            "values": values,
+            "format": "~r",
+            "grid": False,
+            "title": quantity(axis.axis),
+        },
     }
-    shown = (typed, best) if best else (typed,)
-    panels = [_titled(axis, each, theme) for each in shown]
-    parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
-    framed = vega.figure(parts, theme, lettering=13)
-    framed["config"]["background"] = theme.paper
-    return framed
-
-
-def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
-    panel = Panel(
-        axis=axis,
-        correction=correction,
-        theme=theme,
-        width=400,
-        height=230,
-        lettering=13,
-    )
-    heading = {
-        "text": _panel_title(correction),
-        "subtitle": spread_text(axis, correction),
-        "fontSize": 14,
-        "subtitleFontSize": 12,
-        "anchor": "start",
-        "frame": "group",
-        "offset": 16,
+    up = {
+        "field": "y",
+        "type": "quantitative",
+        "scale": {"type": "log", "domain": list(reach), "nice": False},
+        "axis": {"title": None, "format": "~g", "values": vega.decades(*reach)},
     }
-    return {"title": heading, **collapse_parts(panel)}
+    parts = {
+        "width": width,
+        "height": 140,
+        **vega.layer(
+            rows,
+            {"type": "line", "strokeWidth": 2, "point": {"size": 55}},
+            {
+                "x": across,
+                "y": up,
+                "color": {
+                    **base,
+                    "scale": {"domain": terms, "range": [theme.accent, theme.bad]},
+                    "legend": legend,
+                },
+                "shape": {
+                    **base,
+                    "scale": {"domain": terms, "range": ["circle", "square"]},
+                },
+                "strokeDash": {
+                    **base,
+                    "scale": {"domain": terms, "range": [[1, 0], [5, 3]]},
+                },
+            },
+        ),
+    }
+    return vega.figure(parts, theme)
 
 
-def _panel_title(correction: Correction) -> str:
-    if correction.title.startswith(collapse.MEASURED):
-        return "λ corrected by the measured exponent"
-    names = ", ".join((correction.title, *correction.also)[:3])
-    return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
+def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:
+    if not heights:
+        return 0.1, 1.0
+    low, high = math.log10(min(heights)), math.log10(max(heights))
+    return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)
 
 
-def _message(axis: AxisFindings, best: Correction | None) -> str:
-    """Title the picture with the course that the verdict sentence goes by."""
-    name, course = text.quantity(axis.axis), course_of(axis)
-    if best is None:
-        still = f"The best weight decay does not move with {name}"
-        doubt = f"Whether the best weight decay moves with {name} is open"
-        return still if course == "still" else doubt
-    told = (
-        f"The best weight decay {'falls' if course == 'down' else 'rises'} with {name}"
+def terms_rows(
+    axis: AxisFindings,
+) -> tuple[tuple[float, float | None, float | None], ...]:
+    """Return (value, data term, penalty) per cell at the λ that all cells share."""
+    shared = common_decay(axis)
+    return tuple(
+        (cell.value, point.train_loss, point.penalty)
+        for cell in axis.cells
+        for point in cell.curve
+        if point.weight_decay == shared
     )
-    typed = collapse.spread(axis, collapse.corrections(axis)[0].factors)
-    corrected = collapse.spread(axis, best.factors)
-    if typed is None or corrected is None:
-        return told
-    before, after = (text.number(each, digits=2) for each in (typed, corrected))
-    if not best.agrees:
-        return f"{told}: a factor {before} apart as typed; no published rule agrees"
-    return f"{told}: a factor {before} apart as typed, {after} corrected"
-
-
-def _setting(study: Findings, axis: AxisFindings) -> str:
-    # No ∝ here: where a font lacks it, a converter sets the whole line in another one.
-    power = text.exponent(axis.exponent, axis.low, axis.high)
-    return (
-        f"{text.clean(study.study, limit=60)}, {study.seeds} seeds. "
-        f"Exponent of the best λ over {text.quantity(axis.axis)}: {power}"
-    )
-
-
-def spread_text(axis: AxisFindings, correction: Correction) -> str:
-    """Return how far apart the best λ of all scales lie after a correction."""
-    factor = collapse.spread(axis, correction.factors)
-    if factor is None:
-        return "too few optima to compare"
-    return f"best λ within a factor {text.number(factor, digits=2)}"

@@ -1,19 +1,55 @@
-"""One self-contained HTML page of a study or of the answer, written atomically."""
+"""One self-contained HTML page, or one picture, of a study or of the answer.
+
+The template reads findings themselves; here stand the functions that it calls: drawn
+panels, and texts where several numbers make one.
+"""
 
 import base64
 import hashlib
 import os
+from collections.abc import Callable, Iterable
 from importlib import resources
-from typing import TYPE_CHECKING
+from itertools import groupby
+from typing import TYPE_CHECKING, NamedTuple
 
-from dwindle.errors import MissingLibraryError
-from dwindle.findings.model import Answer, Findings
-from dwindle.report.content import page_of
-from dwindle.report.themes import DARK, LIGHT, css_variables
-from dwindle.report.writing import PAGE_MARK, write_whole
+from dwindle.errors import MissingLibraryError, RefusedError
+from dwindle.findings import names
+from dwindle.findings.conclusion import conclude, studies_of
+from dwindle.findings.model import Answer, AxisFindings, ClaimVerdict, Findings
+from dwindle.findings.verdict import COLUMNS, ranked_rules, regret_order, verdict_rows
+from dwindle.report import collapse, collapse_figure, figures, render, tables
+from dwindle.report.themes import DARK, LIGHT, PAGE, Theme, css_variables
+from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
+from dwindle.show import Table
+from dwindle.wording import clean, fixed, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
+
+QUESTION = "Should L2 regularization be corrected for scale?"
+
+
+class Mark(NamedTuple):
+    """How a verdict on a claim looks: word and sign say what the color says."""
+
+    kind: str
+    sign: str
+    style: str
+
+
+MARKS: dict[ClaimVerdict, Mark] = {
+    "holds": Mark("holds", "✓", "green"),
+    "holds with a correction": Mark("corrected", "≈", "yellow"),
+    "does not hold": Mark("fails", "✗", "red"),
+}
+
+
+class Panel(NamedTuple):
+    """One drawing, with what stands above it."""
+
+    svg: str
+    title: str = ""
+    remark: str = ""
 
 
 def write_page(
@@ -35,6 +71,38 @@ def write_page(
     write_whole(path, render_page(shown).encode(), force=force)
 
 
+def write_picture(
+    shown: Answer | Findings,
+    path: str | os.PathLike[str],
+    *,
+    theme: Theme = LIGHT,
+    force: bool = False,
+) -> None:
+    """Write the one figure to show as a PNG: curves as typed beside curves corrected.
+
+    Args:
+        shown: The answer, or a study's findings.
+        path: The PNG file; its folder is made where it is missing.
+        theme: Colors: light, or dark for a dark page.
+        force: Replace a file that dwindle did not write.
+
+    Raises:
+        RefusedError: If no study has an exponent: there is nothing to line up.
+        MissingLibraryError: If vl-convert is not installed.
+        OutputExistsError: If a file stands there that must stay.
+        ReportWriteError: If the disk is full or the file cannot be written.
+
+    """
+    spec = collapse_figure.main_figure(studies_of(shown), theme)
+    if spec is None:
+        raise RefusedError(
+            asked="A picture of how curves line up",
+            why="No axis of these studies has an exponent.",
+            instead="Train more seeds or cells first; the page shows what there is.",
+        )
+    write_whole(path, marked_picture(render.png(spec)), force=force)
+
+
 def render_page(shown: Answer | Findings) -> str:
     """Return the page as text: the same bytes for the same findings.
 
@@ -42,10 +110,29 @@ def render_page(shown: Answer | Findings) -> str:
         MissingLibraryError: If jinja2 or vl-convert is not installed.
 
     """
-    template = _environment().get_template("page.html.j2")
     css = style_sheet()
-    facts = {"css": css, "policy": policy(css), "mark": PAGE_MARK}
-    return template.render(page=page_of(shown), **facts) + "\n"
+    studies = studies_of(shown)
+    claims = shown.claims if isinstance(shown, Answer) else None
+    rows = () if claims is None else verdict_rows(studies)
+    page = (
+        _environment()
+        .get_template("page.html.j2")
+        .render(
+            css=css,
+            policy=policy(css),
+            mark=PAGE_MARK,
+            title=f"Study: {studies[0].study}" if claims is None else QUESTION,
+            conclusion=conclude(shown),
+            claims=claims or (),
+            studies=studies,
+            rules=COLUMNS,
+            rule_titles=[names.rule_title(rule) for rule in COLUMNS],
+            rows_by_study=[
+                (k, list(g)) for k, g in groupby(rows, lambda row: row.study)
+            ],
+        )
+    )
+    return f"{page}\n"
 
 
 def _environment() -> "Environment":
@@ -55,13 +142,42 @@ def _environment() -> "Environment":
         raise MissingLibraryError(
             library="jinja2", needed_for="The HTML page", extra="report"
         ) from None
-    return Environment(
+    environment = Environment(
         autoescape=True,
+        # All texts of findings are cleaned here, wherever they stand on the page.
+        finalize=_inert,
         loader=FunctionLoader(_resource),
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    functions: Iterable[Callable[..., object]] = (
+        collapse_heading,
+        collapse_remark,
+        collapse_panels,
+        collapse_tables,
+        exponent_panels,
+        exponent_tables,
+        regret_panels,
+        term_panels,
+        term_tables,
+        tables.cells_table,
+        tables.claim_table,
+        tables.conditions_table,
+        tables.measured_lines,
+        tables.regret_table,
+        tables.verdict_cell,
+        names.quantity,
+    )
+    environment.globals.update({each.__name__: each for each in functions})
+    environment.globals["MARKS"] = MARKS
+    return environment
+
+
+def _inert(value: object) -> object:
+    """Clean what the template puts out, but for drawings and the style sheet."""
+    is_plain = isinstance(value, str) and not hasattr(value, "__html__")
+    return clean(value, limit=2000) if is_plain else value
 
 
 def style_sheet() -> str:
@@ -86,3 +202,128 @@ def policy(css: str) -> str:
 
 def _resource(name: str) -> str:
     return (resources.files("dwindle.report") / name).read_text(encoding="utf-8")
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def collapse_heading(axis: AxisFindings) -> str:
+    """Return the axis, and what moves or stays along it."""
+    held = f" ({clean(axis.policy)})" if axis.policy else ""
+    return f"{names.quantity(axis.axis)}{held}"
+
+
+def collapse_remark(axis: AxisFindings) -> str:
+    """Return the measured law, or why there is none, and what would tell."""
+    law = f"best λ ∝ {names.quantity(axis.axis)}^{names.exponent(axis)}"
+    why = f"no exponent, {axis.why_null or 'too few optima'}"
+    tell = f"what would tell: {axis.would_tell}" if axis.would_tell else ""
+    parts = (law if axis.exponent is not None else why, axis.note, tell)
+    return " ".join(f"{_capital(clean(each, limit=2000))}." for each in parts if each)
+
+
+def collapse_panels(key: str, axis: AxisFindings) -> list[Panel]:
+    """Return the curves of an axis as typed and after each correction."""
+
+    def panel(i: int, correction: collapse.Correction) -> Panel:
+        spread = collapse_figure.spread_text(axis, correction)
+        over = f"Validation loss over λ for every {names.quantity(axis.axis)}"
+        drawn = collapse_figure.collapse_panel(
+            collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+        )
+        same = f"Also: {', '.join(correction.also)}. " if correction.also else ""
+        return Panel(
+            render.svg(
+                drawn, name=f"{key}p{i}", alt=f"{over}, {correction.title}: {spread}."
+            ),
+            title=_capital(correction.title),
+            remark=f"{same}{_capital(spread)}.",
+        )
+
+    return [panel(i, each) for i, each in enumerate(collapse.corrections(axis))]
+
+
+def collapse_tables(axis: AxisFindings) -> tuple[Table, ...]:
+    """Return the numbers behind the curves of an axis."""
+    shifted = tables.shift_table(axis, collapse.corrections(axis))
+    return shifted, tables.curve_table(axis)
+
+
+def exponent_panels(key: str, study: Findings) -> list[Panel]:
+    """Return the exponents of all rules beside the measured one, axis by axis."""
+
+    def panel(i: int, axis: AxisFindings) -> Panel:
+        measured = f"measured {names.exponent(axis)}"
+        rules = ", ".join(
+            f"{names.rule_title(rule.rule)} {fixed(rule.exponent)}"
+            for rule in ranked_rules(axis)
+        )
+        return Panel(
+            render.svg(
+                figures.exponents_panel(axis, PAGE),
+                name=f"{key}e{i}",
+                alt=f"Exponent over {names.quantity(axis.axis)}: {measured}; {rules}.",
+            ),
+            title=_capital(names.quantity(axis.axis)),
+            remark=measured,
+        )
+
+    return [
+        panel(i, axis)
+        for i, axis in enumerate(study.axes)
+        if any(rule.exponent is not None and rule.applies for rule in axis.rules)
+    ]
+
+
+def exponent_tables(study: Findings) -> tuple[Table, ...]:
+    """Return all exponents, and the rules of each axis."""
+    return tables.exponents_table(study), *map(tables.rules_table, study.axes)
+
+
+def regret_panels(key: str, study: Findings) -> list[Panel]:
+    """Return the map of what every rule loses, if anything could be judged."""
+    if not regret_order(study):
+        return []
+    alt = "Regret of every rule on every axis; the numbers are in the table below."
+    return [Panel(render.svg(figures.regret_map(study, PAGE), name=f"{key}r", alt=alt))]
+
+
+def term_panels(key: str, study: Findings) -> list[Panel]:
+    """Return penalty beside data term, for axes whose cells share a λ."""
+
+    def panel(i: int, axis: AxisFindings, at: float) -> Panel:
+        name = names.quantity(axis.axis)
+        terms = "; ".join(
+            f"{number(value)}: {number(data)} and {number(penalty)}"
+            for value, data, penalty in figures.terms_rows(axis)
+        )
+        return Panel(
+            render.svg(
+                figures.terms_panel(axis, PAGE),
+                name=f"{key}t{i}",
+                alt=f"Data term and penalty over {name}, in nats. {terms}.",
+            ),
+            title=_capital(name),
+            remark=f"λ = {names.decay(at)} in every cell",
+        )
+
+    return [
+        panel(i, axis, at)
+        for i, axis in enumerate(study.axes)
+        if (at := figures.common_decay(axis)) is not None
+    ]
+
+
+def term_tables(study: Findings) -> list[Table]:
+    """Return the numbers of :func:`term_panels`."""
+    return [
+        Table(
+            title=f"Data term and penalty over {names.quantity(axis.axis)} "
+            f"at λ = {names.decay(at)}, in nats",
+            columns=(names.quantity(axis.axis), "data term", "penalty"),
+            rows=[tuple(map(number, row)) for row in figures.terms_rows(axis)],
+        )
+        for axis in study.axes
+        if (at := figures.common_decay(axis)) is not None
+    ]

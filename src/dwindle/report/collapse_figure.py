@@ -1,12 +1,16 @@
 """The collapse plot: do the loss curves of all scales line up after a correction?"""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dwindle.findings.model import AxisFindings, CellFindings
-from dwindle.report import collapse, tables, text, vega
+from dwindle.findings.model import AxisFindings, CellFindings, Findings
+from dwindle.findings.names import exponent, quantity
+from dwindle.findings.verdict import course_of
+from dwindle.report import collapse, tables, vega
 from dwindle.report.collapse import Correction
-from dwindle.report.themes import Theme
+from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Spec
+from dwindle.wording import clean, number
 
 PANEL_WIDTH = 204
 CURVES_HEIGHT = 124
@@ -28,7 +32,7 @@ class Panel:
     @property
     def names(self) -> list[str]:
         """The cells as series, in the order of the axis."""
-        return [text.number(cell.value, digits=4) for cell in self.axis.cells]
+        return [number(cell.value, digits=4) for cell in self.axis.cells]
 
     @property
     def cells(self) -> list[tuple[str, CellFindings, float | None]]:
@@ -123,7 +127,7 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
         "type": "nominal",
         "sort": None,
         "scale": {"domain": names},
-        "axis": {**vega.title_above(text.quantity(panel.axis.axis)), **quiet},
+        "axis": {**vega.title_above(quantity(panel.axis.axis)), **quiet},
     }
     across = vega.decay_axis(domain, title=_decay_title(panel.axis, panel.correction))
     return {
@@ -199,5 +203,111 @@ def _decay_title(axis: AxisFindings, correction: Correction) -> str:
     anchor = collapse.anchor_cell(axis)
     if correction.changes_nothing or anchor is None:
         return "λ"
-    value = text.number(axis.cells[anchor].value, digits=4)
-    return f"λ, brought to {text.quantity(axis.axis)} {value}"
+    value = number(axis.cells[anchor].value, digits=4)
+    return f"λ, brought to {quantity(axis.axis)} {value}"
+
+
+def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | None:
+    """Return the one figure to show: curves as typed beside curves corrected.
+
+    It takes the axis on which the best λ moves most against its own uncertainty, over
+    all studies. Where the best λ surely moves, the curves are shown corrected, too: by
+    the published rule, of those that agree, after which they line up best, else by the
+    measured exponent.
+
+    Args:
+        studies: Findings, one per study.
+        theme: Colors; a picture needs real ones.
+
+    Returns:
+        The specification, or None where no study has an exponent.
+
+    """
+    axes = tuple(axis for study in studies for axis in study.axes)
+    axis = collapse.clearest_axis(axes)
+    if axis is None:
+        return None
+    moves = course_of(axis) in ("up", "down")
+    best = collapse.best_correction(axis) if moves else None
+    typed = collapse.corrections(axis)[0]
+    study = next(each for each in studies if axis in each.axes)
+    title = {
+        "text": _message(axis, best),
+        "subtitle": _setting(study, axis),
+        "fontSize": 17,
+        "subtitleFontSize": 13,
+        "subtitlePadding": 5,
+        "anchor": "start",
+        "offset": 18,
+    }
+    shown = (typed, best) if best else (typed,)
+    panels = [_titled(axis, each, theme) for each in shown]
+    parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
+    framed = vega.figure(parts, theme, lettering=13)
+    framed["config"]["background"] = theme.paper
+    return framed
+
+
+def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
+    panel = Panel(
+        axis=axis,
+        correction=correction,
+        theme=theme,
+        width=400,
+        height=230,
+        lettering=13,
+    )
+    heading = {
+        "text": _panel_title(correction),
+        "subtitle": spread_text(axis, correction),
+        "fontSize": 14,
+        "subtitleFontSize": 12,
+        "anchor": "start",
+        "frame": "group",
+        "offset": 16,
+    }
+    return {"title": heading, **collapse_parts(panel)}
+
+
+def _panel_title(correction: Correction) -> str:
+    if correction.is_measured:
+        return "λ corrected by the measured exponent"
+    names = ", ".join((correction.title, *correction.also)[:3])
+    return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
+
+
+def _message(axis: AxisFindings, best: Correction | None) -> str:
+    """Title the picture with the course that the verdict sentence goes by."""
+    name, course = quantity(axis.axis), course_of(axis)
+    if best is None:
+        still = f"The best weight decay does not move with {name}"
+        doubt = f"Whether the best weight decay moves with {name} is open"
+        return still if course == "still" else doubt
+    told = (
+        f"The best weight decay {'falls' if course == 'down' else 'rises'} with {name}"
+    )
+    typed = collapse.spread(axis, collapse.corrections(axis)[0].factors)
+    corrected = collapse.spread(axis, best.factors)
+    if typed is None or corrected is None:
+        return told
+    before, after = (number(each, digits=2) for each in (typed, corrected))
+    if not best.agrees:
+        return f"{told}: a factor {before} apart as typed; no published rule agrees"
+    return f"{told}: a factor {before} apart as typed, {after} corrected"
+
+
+def _setting(study: Findings, axis: AxisFindings) -> str:
+    # No ∝ here: where a font lacks it, a converter sets the whole line in another one.
+    power = exponent(axis)
+    return (
+        f"{clean(study.study, limit=60)}, {study.seeds} seeds. "
+        f"Exponent of the best λ over {quantity(axis.axis)}: {power}"
+    )
+
+
+def spread_text(axis: AxisFindings, correction: Correction) -> str:
+    """Return how far apart the best λ of all scales lie after a correction."""
+    factor = collapse.spread(axis, correction.factors)
+    if factor is None:
+        return "too few optima to compare"
+    return f"best λ within a factor {number(factor, digits=2)}"

@@ -1,4 +1,4 @@
-"""Rules held against cells: predictions, agreement, and what following them costs."""
+"""Rules beside cells: predictions, agreement, and what following them costs."""
 
 import dataclasses
 import math
@@ -13,7 +13,7 @@ from findings.simulated_study import (
     study_spec,
 )
 
-from dwindle.findings.held import without_idle_agreement
+from dwindle.findings.rule_verdict import drop_uninformative_agreement
 from dwindle.stats.slope import Slope
 from dwindle.store.records import Optimizer, Outcome
 from dwindle.store.spec import AxisSpec
@@ -199,7 +199,7 @@ def test_an_interval_that_holds_everything_agrees_with_nothing(
 
     unchanged = rule(0.0)
     rules = [*(rule(power) for power in exponents), unchanged]
-    first, *_, last = without_idle_agreement(rules, slope)
+    first, *_, last = drop_uninformative_agreement(rules, slope)
     assert first.agrees is agrees
     # Leaving λ as it is and a rule that says 0 are the same claim.
     assert last.agrees is (None if agrees is None else unchanged.agrees)

@@ -1,4 +1,4 @@
-"""A published rule held against an axis: what it predicts, and what following it costs.
+"""A published rule beside a measured axis: what it predicts, what following it costs.
 
 The rule starts from one cell, the anchor, and predicts every other one. The anchor is
 never judged: it would agree with itself.
@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from dwindle.decay.rules import Prediction, Rule, predict
+from dwindle.decay.rules import Rule, predict
 from dwindle.findings.cells import Cell
 from dwindle.findings.model import RuleFindings
-from dwindle.findings.sizes import speakable
+from dwindle.findings.names import UNCHANGED
 from dwindle.stats.reading import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope
@@ -20,7 +20,6 @@ from dwindle.stats.student import Interval
 
 Course = Literal["up", "down", "still", "unknown"]
 
-UNCHANGED = "unchanged"
 # The weakest power that any published rule corrects by is a square root. An interval
 # around 0 that does not exclude it has not shown that nothing is called for.
 WEAKEST_POWER = 0.5
@@ -29,8 +28,8 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Ground:
-    """What rules are held against: the cells of an axis and what they say together.
+class AxisEvidence:
+    """What rules are compared with: the cells of an axis, and their slope.
 
     ``fitted`` are the cells that the slope was fitted to, or all of them if there is
     none; ``anchor`` is the cell that predictions start from, if any can serve.
@@ -50,8 +49,8 @@ class _Cost:
     beyond: int
 
 
-def hold_rule(rule: Rule, ground: Ground) -> RuleFindings:
-    """Hold one rule against an axis.
+def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
+    """Compare one rule with an axis.
 
     The rule's exponent is the slope of the λ that it predicts, over the cells that the
     measured slope was fitted to: a wider network also has more weights, so no exponent
@@ -59,32 +58,60 @@ def hold_rule(rule: Rule, ground: Ground) -> RuleFindings:
 
     Args:
         rule: The rule.
-        ground: The cells, their slope and the anchor.
+        evidence: The cells, their slope and the anchor.
 
     Returns:
-        What the rule predicts and costs; ``why_not`` where it does not speak.
+        What the rule predicts and costs; ``why_not`` where it does not apply.
 
     """
-    cells = ground.cells
-    start = ground.anchor or cells[0]
-    predictions = [_predict(rule, start, cell, ground.family) for cell in cells]
-    why_not = _why_not(predictions)
+    cells = evidence.cells
+    start = evidence.anchor or cells[0]
+    before = ratio_quantities(start.findings.scale)
+    predictions = [
+        predict(
+            rule,
+            family=evidence.family,
+            before=before,
+            after=ratio_quantities(cell.findings.scale),
+        )
+        for cell in cells
+    ]
+    # A rule with a say on some cells only would be judged on easier ones than others.
+    silent = next((each.why_not for each in predictions if each.factor is None), "")
+    why_not = "the axis has one cell" if len(cells) == 1 else silent
     if why_not:
-        return _not_applicable(rule.name, why_not, len(cells))
+        nothing = (None,) * len(cells)
+        return RuleFindings(
+            rule=rule.name, applies=False, why_not=why_not, predictions=nothing
+        )
     factors = [prediction.factor or 1.0 for prediction in predictions]
     logs = [
         math.log(factor) - math.log(cell.coefficient / start.coefficient)
         for factor, cell in zip(factors, cells, strict=True)
     ]
-    return _findings(rule.name, logs, ground)
+    return _findings(rule.name, logs, evidence)
 
 
-def hold_unchanged(ground: Ground) -> RuleFindings:
+def ratio_quantities(scale: dict[str, float]) -> dict[str, float]:
+    """Return the quantities that a rule can take a ratio of.
+
+    A network without hidden layers has no width, and no ratio has a depth of 0 in it.
+
+    Example:
+        >>> ratio_quantities({"width": 64.0, "depth": 0.0, "lr": 0.1})
+        {'lr': 0.1}
+
+    """
+    absent = () if scale.get("depth", 1) else ("width", "depth")
+    return {name: value for name, value in scale.items() if name not in absent}
+
+
+def judge_unchanged(evidence: AxisEvidence) -> RuleFindings:
     """Return what it costs to keep the anchor's λ at every cell of the axis."""
-    return _findings(UNCHANGED, [0.0] * len(ground.cells), ground)
+    return _findings(UNCHANGED, [0.0] * len(evidence.cells), evidence)
 
 
-def without_idle_agreement(
+def drop_uninformative_agreement(
     rules: Sequence[RuleFindings], slope: Slope | None
 ) -> tuple[RuleFindings, ...]:
     """Return the rules, agreeing with none where the measurement tells none apart.
@@ -93,8 +120,7 @@ def without_idle_agreement(
     all say the same, it must at least exclude a square root more or less.
 
     Args:
-        rules: Every rule as :func:`hold_rule` returns it, and leaving λ as it is, which
-            is a rule like the others here.
+        rules: Every rule as :func:`judge_rule` returns it, and leaving λ as it is.
         slope: The measured slope, if there is one.
 
     Returns:
@@ -133,50 +159,30 @@ def course_within(low: float, high: float, *, cells: int = CELLS_FOR_A_LAW) -> C
     return "still" if narrow else "unknown"
 
 
-def _predict(rule: Rule, start: Cell, cell: Cell, family: str) -> Prediction:
-    before, after = speakable(start.findings.scale), speakable(cell.findings.scale)
-    return predict(rule, family=family, before=before, after=after)
-
-
-def _why_not(predictions: Sequence[Prediction]) -> str:
-    """Why the rule does not apply to the axis; empty if it speaks of every cell.
-
-    A rule that speaks of some cells only would be judged on easier ones than others.
-    """
-    if len(predictions) == 1:
-        return "the axis has one cell"
-    return next((p.why_not for p in predictions if p.factor is None), "")
-
-
-def _not_applicable(name: str, why_not: str, cells: int) -> RuleFindings:
-    return RuleFindings(
-        rule=name,
-        exponent=None,
-        applies=False,
-        why_not=why_not,
-        agrees=None,
-        regret=None,
-        regret_low=None,
-        regret_high=None,
-        share_lost=None,
-        predictions=(None,) * cells,
-    )
-
-
-def _findings(name: str, logs: Sequence[float], ground: Ground) -> RuleFindings:
+def _findings(name: str, logs: Sequence[float], evidence: AxisEvidence) -> RuleFindings:
     """Findings of a rule whose predicted ln λ, up to a constant, are ``logs``."""
-    by_cell = dict(zip(map(id, ground.cells), logs, strict=True))
-    exponent = _slope_of(ground.fitted, [by_cell[id(cell)] for cell in ground.fitted])
-    predicted = _from_anchor(by_cell, ground)
-    cost = _cost(predicted, ground)
-    inside = _is_inside(exponent, ground.slope)
+    by_cell = dict(zip(map(id, evidence.cells), logs, strict=True))
+    exponent = _slope_of(
+        evidence.fitted, [by_cell[id(cell)] for cell in evidence.fitted]
+    )
+    predicted: list[float | None] = [None for _ in logs]
+    anchor, slope = evidence.anchor, evidence.slope
+    if anchor is not None and anchor.optimum is not None:
+        # The anchor keeps its own best λ; the rule leads from there to the others.
+        start = anchor.optimum.log_decay - by_cell[id(anchor)]
+        predicted = [start + log for log in logs]
+    cost = _cost(predicted, evidence)
+    inside = None
+    if exponent is not None and slope is not None:
+        inside = slope.low - _ROUNDING <= exponent <= slope.high + _ROUNDING
+    # An interval that holds powers a square root away from its middle supports none.
+    is_wide = slope is not None and slope.high - slope.low > 2 * WEAKEST_POWER
     return RuleFindings(
         rule=name,
         exponent=exponent,
         applies=True,
-        why_not="",
-        agrees=None if inside and _is_wide(ground.slope) else inside,
-        not_excluded=inside is True and _is_wide(ground.slope),
+        agrees=None if inside and is_wide else inside,
+        not_excluded=inside is True and is_wide,
         regret=cost.regret.value if cost.regret else None,
         regret_low=cost.regret.low if cost.regret else None,
         regret_high=cost.regret.high if cost.regret else None,
@@ -195,20 +201,11 @@ def _slope_of(cells: Sequence[Cell], logs: Sequence[float]) -> float | None:
     return sum((x - middle) * y for x, y in zip(scale, logs, strict=True)) / spread
 
 
-def _from_anchor(logs: dict[int, float], ground: Ground) -> list[float | None]:
-    """Predicted ln λ per cell; the anchor keeps its own optimum."""
-    anchor = ground.anchor
-    if anchor is None or anchor.optimum is None:
-        return [None for _ in ground.cells]
-    start = anchor.optimum.log_decay - logs[id(anchor)]
-    return [start + logs[id(cell)] for cell in ground.cells]
-
-
-def _cost(predicted: Sequence[float | None], ground: Ground) -> _Cost:
+def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
     judged: list[Judged] = []
     beyond = 0
-    for log_decay, cell in zip(predicted, ground.cells, strict=True):
-        if log_decay is None or cell is ground.anchor or cell.curve is None:
+    for log_decay, cell in zip(predicted, evidence.cells, strict=True):
+        if log_decay is None or cell is evidence.anchor or cell.curve is None:
             continue
         if cell.findings.matters == "cannot tell":
             continue  # the noise hides where its best λ is, and so what a rule loses
@@ -216,27 +213,13 @@ def _cost(predicted: Sequence[float | None], ground: Ground) -> _Cost:
         judged.append(Judged(curve=cell.curve, values=reading.values))
         beyond += reading.beyond
     regret = measure_regret(judged) if judged else None
+    gain = measure_gain([one.curve for one in judged]) if judged else None
+    share = None
     if regret is not None:
         # Noise can put the estimate below zero, where no loss can be; its interval
         # already stops there, and a value outside of its interval misleads.
         regret = replace(regret, value=max(0.0, regret.value))
-    return _Cost(regret=regret, share=_share(regret, judged), beyond=beyond)
-
-
-def _share(regret: Interval | None, judged: Sequence[Judged]) -> float | None:
-    """Regret as a share of what decay buys; None unless decay surely buys something."""
-    gain = measure_gain([one.curve for one in judged]) if judged else None
-    if regret is None or gain is None or gain.low is None or gain.low <= 0:
-        return None
-    return regret.value / gain.value
-
-
-def _is_wide(slope: Slope | None) -> bool:
-    """Whether the interval holds powers a square root away from its middle."""
-    return slope is not None and slope.high - slope.low > 2 * WEAKEST_POWER
-
-
-def _is_inside(exponent: float | None, slope: Slope | None) -> bool | None:
-    if exponent is None or slope is None:
-        return None
-    return slope.low - _ROUNDING <= exponent <= slope.high + _ROUNDING
+        # No share of a gain that may be none: decay must surely buy something.
+        if gain is not None and gain.low is not None and gain.low > 0:
+            share = regret.value / gain.value
+    return _Cost(regret=regret, share=share, beyond=beyond)

@@ -1,0 +1,197 @@
+"""From a store to findings, and from those to strict JSON."""
+
+import json
+import math
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+from findings.simulated_study import (
+    AXES,
+    BASE,
+    DIGITS,
+    simulated_findings,
+    simulated_rows,
+    study_spec,
+)
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwindle.findings.as_json import answer_as_dict, findings_as_dict
+from dwindle.findings.build import (
+    build_findings,
+    mean_coefficient,
+    quantities,
+    read_findings,
+)
+from dwindle.findings.model import Answer, Claim
+from dwindle.findings.rule_verdict import ratio_quantities
+from dwindle.store.records import Conditions
+from dwindle.store.store import Store
+
+SPEC = study_spec(axes=(AXES[0], AXES[3]), seeds=3)
+CONDITIONS = Conditions(
+    engine_version="1",
+    torch_version="2",
+    dtype="float32",
+    device_type="cpu",
+    problem="digits-mlp",
+    optimizer=SPEC.optimizer,
+    normalization="none",
+)
+
+
+def stored(path, rows, *, complete):
+    with Store(path, spec=SPEC, conditions=CONDITIONS, problem=DIGITS) as store:
+        store.plan([trial for trial, _ in simulated_rows(SPEC, {})])
+        store.commit(rows, seconds=1.0)
+        if complete:
+            store.finish()
+    return read_findings(path)
+
+
+def test_a_store_says_what_its_rows_say(tmp_path):
+    """Findings from disk equal findings from memory, number by number."""
+    rows = simulated_rows(SPEC, {"width": -0.5})
+    found = stored(tmp_path / "study.db", rows, complete=True)
+    in_memory = build_findings(
+        SPEC,
+        rows,
+        problem=DIGITS,
+        conditions=CONDITIONS.as_dict(),
+        seconds=found.seconds,
+        complete=True,
+    )
+    assert found == replace(in_memory, conditions=found.conditions)
+    assert found.conditions["engine_version"] == "1"
+
+
+def test_the_order_of_rows_changes_nothing(tmp_path):
+    """Packs end in any order; findings are those of the set."""
+    rows = simulated_rows(SPEC, {"width": -0.5})
+    forward = stored(tmp_path / "a.db", rows, complete=True)
+    backward = stored(tmp_path / "b.db", rows[::-1], complete=True)
+    assert replace(forward, seconds=0.0) == replace(backward, seconds=0.0)
+
+
+def test_a_store_half_done_is_read_and_said_to_be(tmp_path):
+    """What is committed is told, and that it is not all."""
+    rows = [row for row in simulated_rows(SPEC, {}) if row[0].scale.width != 256]
+    found = stored(tmp_path / "half.db", rows, complete=False)
+    assert not found.complete
+    assert found.trials["ok"] == len(rows)
+    assert found.axes[0].cells[-1].curve == ()
+    assert found.axes[0].exponent is not None
+
+
+@pytest.mark.parametrize(
+    ("samples", "counted"), [(597, "own validation split, of 597"), (None, "one valid")]
+)
+def test_a_store_says_what_it_was_validated_on(samples, counted):
+    """New studies split by seed; older stores know of no split, and had one for all."""
+    facts = replace(DIGITS, validation_samples=samples)
+    rows = simulated_rows(SPEC, {})
+    found = build_findings(
+        SPEC, rows, problem=facts, conditions={}, seconds=1.0, complete=True
+    )
+    assert counted in found.validation
+
+
+UNITS = st.lists(st.integers(1, 300), min_size=2, max_size=6)
+
+
+def shapes(units):
+    return tuple(pairwise(units))
+
+
+def weights(units):
+    return sum(a * b for a, b in shapes(units))
+
+
+@given(UNITS)
+def test_the_askers_normalization_divides_by_the_number_of_weights(units):
+    """λ/(L·n·m) per layer is, for an average weight, λ/(number of weights) exactly."""
+    for normalization in ("layer-mean", "global-mean"):
+        found = mean_coefficient(normalization, shapes(units))
+        assert found == pytest.approx(1 / weights(units), rel=1e-12)
+
+
+@given(UNITS)
+def test_an_average_weight_feels_its_fan_in(units):
+    """Under fan-in the coefficient is Σ n·fan_in over Σ n."""
+    by_hand = sum(a * b * a for a, b in shapes(units)) / weights(units)
+    found = mean_coefficient("fan-in", shapes(units))
+    assert found == pytest.approx(by_hand, rel=1e-12)
+
+
+def test_quantities_of_the_digits_network():
+    """64-64-64-10 has 8832 weights; 30 epochs of 19 batches are 570 steps."""
+    assert quantities(BASE, shapes([64, 64, 64, 10])) == {
+        "width": 64,
+        "depth": 2,
+        "weights": 8832,
+        "batch_size": 32,
+        "dataset_size": 600,
+        "epochs": 30,
+        "steps": 570,
+        "lr": 0.05,
+    }
+
+
+def test_without_hidden_layers_a_rule_is_given_no_width():
+    """A logistic regression has depth 0 whatever its scale says, and no width."""
+    found = ratio_quantities(quantities(BASE, shapes([64, 10])))
+    assert not {"width", "depth"} & set(found)
+    assert found["weights"] == 640
+
+
+FOUND = simulated_findings({"width": -0.2}, spec=study_spec(axes=AXES[:1]))
+CLAIM = Claim(id="1", claim="c", whose="q", how="h", number="2", verdict="holds")
+# As documented; further keys may stand beside these.
+SCHEMA = {
+    "study": "study optimizer normalization conditions axes law trials seconds",
+    "axis": "axis policy exponent low high why_null cells rules",
+    "cell": "value optimum low high matters at_edge loss_at_optimum loss_without_decay",
+    "point": "weight_decay mean low high n diverged train_loss penalty",
+    "rule": "rule exponent applies agrees regret regret_low regret_high share_lost",
+    "answer": "claims studies verdict headline sentences remarks next_steps seconds",
+    "claim": "id claim whose how number verdict",
+    "row": "study axis exponent low high telling cells rules",
+}
+
+
+def test_json_has_the_documented_keys_and_comes_back_as_it_went():
+    """Every key of the schema, on every level; plain data that strict JSON keeps."""
+    plain = answer_as_dict(Answer(claims=(CLAIM,), studies=(FOUND,), seconds=1.0))
+    assert json.loads(json.dumps(plain, allow_nan=False)) == plain
+    assert plain["studies"] == [findings_as_dict(FOUND)]
+    (study,) = plain["studies"]
+    (axis,) = study["axes"]
+    records = {
+        "answer": [plain],
+        "claim": plain["claims"],
+        "row": plain["verdict"],
+        "study": [study],
+        "axis": [axis],
+        "cell": axis["cells"],
+        "point": [point for cell in axis["cells"] for point in cell["curve"]],
+        "rule": [*axis["rules"], axis["unchanged"]],
+    }
+    missing = {
+        kind: lacking
+        for kind, found in records.items()
+        for each in found
+        if (lacking := {*SCHEMA[kind].split()} - each.keys())
+    }
+    assert not missing
+    assert study["trials"] == {"ok": 350, "untrained": 0, "diverged": 0, "error": 0}
+    assert study["law"]["width"]["exponent"] == axis["exponent"]
+
+
+def test_what_is_no_number_becomes_null():
+    """Infinity and NaN become null, wherever they stand."""
+    broken = replace(FOUND, seconds=math.nan, conditions={"deep": [math.inf, 1.0]})
+    plain = findings_as_dict(broken)
+    assert plain["seconds"] is None
+    assert plain["conditions"] == {"deep": [None, 1.0]}
+    json.dumps(plain, allow_nan=False)
