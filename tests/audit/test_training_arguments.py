@@ -3,19 +3,18 @@
 import json
 from pathlib import Path
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tolerance import digits
 
 from dwindle.audit.findings import Audit
 from dwindle.audit.settings_audit import audit_changed_files, audit_training_arguments
-from dwindle.audit.trainer_optimizers import TRAINER_OPTIMIZERS
-from dwindle.audit.trainer_schedules import TRAINER_SCHEDULES, Facts, schedule_of
-from dwindle.audit.training_arguments import read_training_arguments
+from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
+from dwindle.audit.trainer_setting import read_setting_of
+from dwindle.audit.trainers import TRANSFORMERS
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import AuditTargetError, DwindleError, RangeError, UnknownNameError
+from dwindle.errors import DwindleError
 
 # TrainingArguments(...).to_json_string() of transformers 5.23.0, as it wrote it.
 REAL = str(Path(__file__).with_name("training_arguments_5_23.json"))
@@ -28,7 +27,7 @@ def codes(audit):
 
 def test_a_real_file_is_read():
     """What to_json_string writes is read: knob, number, run, in full."""
-    setting = read_training_arguments(REAL, given={"dataset_size": 1_281_167})
+    setting = read_setting_of(REAL, given={"dataset_size": 1_281_167})
     run = setting.run
     assert (setting.knob, setting.weight_decay) == ("torch.optim.AdamW", 0.05)
     assert (run.lr, run.batch_size, run.epochs) == (1e-3, 128, 30)
@@ -43,14 +42,14 @@ def test_a_real_file_is_read():
 
 def test_devices_and_accumulation_make_the_batch():
     """A step has per-device batch × accumulation × devices examples."""
-    assert read_training_arguments(REAL, world_size=8).run.batch_size == 1024
-    told = read_training_arguments(REAL, world_size=8, given={"batch_size": 64})
-    assert told.run.batch_size == 64
+    assert read_setting_of(REAL, world_size=8).run.batch_size == 1024
+    given = read_setting_of(REAL, world_size=8, given={"batch_size": 64})
+    assert given.run.batch_size == 64
 
 
 def test_the_defaults_are_those_of_the_trainer(write):
     """What a file does not say is what transformers 5.23 takes."""
-    setting = read_training_arguments(write({"warmup_steps": 0}))
+    setting = read_setting_of(write({"warmup_steps": 0}))
     run = setting.run
     assert (setting.optim, setting.weight_decay) == ("adamw_torch_fused", 0.0)
     assert (run.lr, run.batch_size, run.epochs) == (5e-5, 8, 3.0)
@@ -61,29 +60,27 @@ def test_the_defaults_are_those_of_the_trainer(write):
 def test_max_steps_beat_epochs_and_the_command_line_beats_both(write):
     """The length is max_steps where it is set; given facts hold instead of either."""
     path = write({"max_steps": 500, "num_train_epochs": 3})
-    assert read_training_arguments(path).run.steps == 500
-    assert read_training_arguments(path).run.epochs is None
-    run = read_training_arguments(path, given={"epochs": 2}).run
+    assert read_setting_of(path).run.steps == 500
+    assert read_setting_of(path).run.epochs is None
+    run = read_setting_of(path, given={"epochs": 2}).run
     assert (run.steps, run.epochs) == (None, 2)
 
 
-@pytest.mark.parametrize(
-    ("settings", "share"),
-    [
-        ({"warmup_steps": 100, "max_steps": 1000}, 0.1),
-        ({"warmup_steps": 0.2, "max_steps": 1000}, 0.2),
-        ({"warmup_ratio": 0.3, "max_steps": 1000}, 0.3),
-        ({"warmup_steps": 5000, "max_steps": 1000}, 0.999),
-        ({"warmup_steps": 100}, 0.0),
-    ],
-)
-def test_the_warm_up_is_a_share_or_a_count(settings, share, write):
+def test_the_warm_up_is_a_share_or_a_count(write):
     """Below 1 warmup_steps is a share, else a count; older files have a ratio."""
-    run = read_training_arguments(write(settings)).run
-    assert run.schedule.warmup == share
+    shares = {
+        0.1: {"warmup_steps": 100, "max_steps": 1000},
+        0.2: {"warmup_steps": 0.2, "max_steps": 1000},
+        0.3: {"warmup_ratio": 0.3, "max_steps": 1000},
+        0.999: {"warmup_steps": 5000, "max_steps": 1000},
+        0.0: {"warmup_steps": 100},
+    }
+    for share, settings in shares.items():
+        run = read_setting_of(write(settings)).run
+        assert run.schedule.warmup == share, settings
 
 
-def test_numbers_that_are_texts_are_told_and_meant(write):
+def test_numbers_that_are_texts_are_found_and_meant(write):
     """YAML's 1e-3 is a text: an error, and audited as the number it looks like."""
     path = write("learning_rate: 1e-3\nweight_decay: 1e-1\nmax_steps: 20000\n")
     audit = audit_training_arguments(path)
@@ -111,76 +108,25 @@ def test_the_line_for_a_text_is_a_number_to_yaml(write):
 def test_arguments_may_stand_under_a_name(write):
     """A file of an own shape is read where one thing in it looks like arguments."""
     inside = "model: x\ntrainer:\n  weight_decay: 0.3\n  learning_rate: 0.001\n"
-    assert read_training_arguments(write(inside)).weight_decay == 0.3
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"model": "x"}, "the names model"),
-        ({}, "the names nothing"),
-        (
-            {"a": {"weight_decay": 1}, "b": {"weight_decay": 2}},
-            "several that could be: a, b",
-        ),
-    ],
-)
-def test_a_file_without_arguments_is_refused(settings, told, write):
-    """A file that holds no TrainingArguments, or two, is refused with words."""
-    with pytest.raises(AuditTargetError, match="at its top or under one name") as error:
-        read_training_arguments(write(settings))
-    assert told in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("settings", "told"),
-    [
-        ({"weight_decay": True}, "have a number as weight_decay"),
-        ({"weight_decay": [0.1]}, "have a number as weight_decay"),
-        ({"weight_decay": "much"}, "have a number as weight_decay"),
-        ({"weight_decay": float("nan")}, "have a finite number as weight_decay"),
-        ({"weight_decay": "inf"}, "have a finite number as weight_decay"),
-        ({"weight_decay": 10**400}, "have a finite number as weight_decay"),
-        ({"max_steps": 1.5}, "have a whole number as max_steps"),
-        ({"optim": 3}, "have a text as optim"),
-        ({"optim": None, "lr_scheduler_type": {}}, "have a text as lr_scheduler_type"),
-    ],
-)
-def test_a_wrong_type_is_told(settings, told, write):
-    """A value of a wrong type is an error that names the key and shows a line."""
-    with pytest.raises(AuditTargetError, match=r"Write .*, for example") as caught:
-        read_training_arguments(write(settings))
-    assert told in str(caught.value)
-
-
-def test_unknown_names_of_the_trainer_offer_the_nearest(write):
-    """A misspelled optimizer or schedule is refused with those that are near."""
-    with pytest.raises(UnknownNameError, match="Nearest: adamw_torch"):
-        read_training_arguments(write({"optim": "adamw_troch"}))
-    with pytest.raises(UnknownNameError, match=r"Nearest: .*cosine"):
-        read_training_arguments(write({"optim": "sgd", "lr_scheduler_type": "cosin"}))
-    with pytest.raises(RangeError, match="lr must be above 0 for an audit"):
-        read_training_arguments(write({"learning_rate": 0}))
+    assert read_setting_of(write(inside)).weight_decay == 0.3
 
 
 def test_nothing_decays_by_default(write):
-    """A file without weight_decay decays nothing, and the line to write is told."""
+    """A file without weight_decay decays nothing, and the line to write is there."""
     (found,) = audit_training_arguments(
         write("learning_rate: 0.001\nmax_steps: 10000\n")
     ).findings
     assert found.code == "DW021"
-    assert "not in the file" in found.evidence
     assert found.line == "weight_decay: 0.35"  # ln 2/(0.2 · 10,000 · 0.001)
-    (typed,) = audit_training_arguments(write({"weight_decay": 0})).findings
-    assert typed.evidence == "weight_decay is 0."
+    assert not read_setting_of(write("learning_rate: 0.001\n")).is_typed
+    assert read_setting_of(write({"weight_decay": 0})).is_typed
 
 
-def test_a_short_run_is_not_told_an_absurd_decay(write):
+def test_a_short_run_gets_no_absurd_decay(write):
     """Where a decay that acts would be huge, the remedy says so and gives no line."""
     (found,) = audit_training_arguments(write("max_steps: 100\n")).findings
     assert found.code == "DW021"
     assert found.line == ""
-    assert "0 is as good" in found.remedy
 
 
 def test_momentum_of_sgd_is_read_from_optim_args(write):
@@ -192,26 +138,21 @@ def test_momentum_of_sgd_is_read_from_optim_args(write):
         "weight_decay": 0.1,
         "max_steps": 100,
     }
-    setting = read_training_arguments(write(settings))
+    setting = read_setting_of(write(settings))
     assert (setting.run.momentum, setting.run.nesterov) == (0.9, True)
     assert codes(audit_training_arguments(write(settings))) == ["DW012"]
-    with pytest.raises(RangeError, match="momentum must be a number in optim_args"):
-        read_training_arguments(write(settings | {"optim_args": "momentum=x"}))
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
+def test_a_decay_that_is_never_used_is_found(write):
+    """GaLore's groups and optim_args lose a weight decay without a word."""
+    for settings in (
         {"optim": "galore_adamw", "weight_decay": 0.1},
         {"optim": "lomo", "weight_decay": 0.1},
         {"optim": "sgd", "weight_decay": 0, "optim_args": "weight_decay=0.1"},
-    ],
-)
-def test_a_decay_that_is_never_used_is_found(settings, write):
-    """GaLore's groups and optim_args lose a weight decay without a word: told."""
-    audit = audit_training_arguments(write(settings | {"max_steps": 100}))
-    assert "DW027" in codes(audit)
-    assert audit.exit_code == 1
+    ):
+        audit = audit_training_arguments(write(settings | {"max_steps": 100}))
+        assert "DW027" in codes(audit)
+        assert audit.exit_code == 1
 
 
 def test_an_adaptive_optimizer_is_found_with_a_line_for_the_file(write):
@@ -229,8 +170,6 @@ def test_bfloat16_weights_are_a_dead_zone(write):
     assert codes(audit_training_arguments(path)) == []
     audit = audit_training_arguments(path, given={"dtype": "bfloat16"})
     assert codes(audit) == ["DW009"]
-    told = audit_training_arguments(path).unchecked
-    assert any("tell dtype (--dtype)" in sentence for sentence in told)
 
 
 def test_lines_are_written_as_the_file_has_them(write):
@@ -243,28 +182,29 @@ def test_lines_are_written_as_the_file_has_them(write):
     assert in_yaml.line == "weight_decay: 0.1733  # was 0.03"
 
 
-@pytest.mark.parametrize("optim", TRAINER_OPTIMIZERS)
-def test_every_optimizer_of_the_trainer_is_audited(optim, write):
-    """Every name has a knob of the table, or is told to be unknown or unused."""
-    knob = TRAINER_OPTIMIZERS[optim].knob
-    assert knob is None or knob in KNOBS
-    settings = {"optim": optim, "weight_decay": 0.1, "max_steps": 100}
-    audit = audit_training_arguments(write(settings))
-    assert audit.findings or audit.unchecked
-    assert audit.table[0].weight_decay == 0.1
+def test_every_optimizer_of_the_trainer_is_audited(write):
+    """Every name has a knob of the table, or is known to be unknown or unused."""
+    for optim, knob in TRANSFORMERS.knobs.items():
+        assert knob is None or knob in KNOBS
+        settings = {"optim": optim, "weight_decay": 0.1, "max_steps": 100}
+        audit = audit_training_arguments(write(settings))
+        assert audit.findings or audit.unchecked, optim
+        (line,) = audit.table
+        assert (line.knob, line.weight_decay) == (knob, 0.1), optim
 
 
-@pytest.mark.parametrize("name", TRAINER_SCHEDULES)
-def test_every_schedule_is_followed_or_told(name, write):
-    """A schedule without a counterpart leaves DW010 unchecked, and that is said."""
-    settings = {"lr_scheduler_type": name, "weight_decay": 1e-6, "max_steps": 100}
-    audit = audit_training_arguments(write(settings))
-    is_followed = schedule_of(name, Facts(warmup=0, lr=5e-5, steps=100, options={}))
-    assert ("DW010" in codes(audit)) is (is_followed is not None)
-    told = [each for each in audit.unchecked if "is not followed here" in each]
-    assert bool(told) is (is_followed is None)
-    nearest = audit_training_arguments(write(settings), given={"shape": "linear"})
-    assert "DW010" in codes(nearest)
+def test_every_schedule_is_followed_or_unchecked(write):
+    """A schedule without a counterpart leaves DW010 unchecked, and the audit has it."""
+    for name, rule in TRAINER_SCHEDULES.items():
+        settings = {"lr_scheduler_type": name, "weight_decay": 1e-6, "max_steps": 100}
+        path = write(settings)
+        audit = audit_training_arguments(path)
+        is_followed = rule(ScheduleFacts(lr=5e-5, steps=100)) is not None
+        assert ("DW010" in codes(audit)) is is_followed, name
+        named = [each for each in map(str, audit.unchecked) if name in each]
+        assert bool(named) is not is_followed, name
+        nearest = audit_training_arguments(path, given={"shape": "linear"})
+        assert "DW010" in codes(nearest), name
 
 
 OPTIONS = {
@@ -287,33 +227,23 @@ UNFOLLOWED = {
 }
 
 
-@pytest.mark.parametrize("name", OPTIONS)
-def test_the_options_of_a_schedule_are_read(name):
+def followed(name, options):
+    """A schedule of the Trainer as dwindle follows it."""
+    facts = ScheduleFacts(warmup=0.1, lr=1e-3, steps=100, options=options)
+    return TRAINER_SCHEDULES[name](facts)
+
+
+def test_the_options_of_a_schedule_are_read():
     """lr_scheduler_kwargs become the shape, the last lr and the fall of a schedule."""
-    options, fields = OPTIONS[name]
-    facts = Facts(warmup=0.1, lr=1e-3, steps=100, options=options)
-    assert schedule_of(name, facts) == Schedule(warmup=0.1, **fields)
+    for name, (options, fields) in OPTIONS.items():
+        assert followed(name, options) == Schedule(warmup=0.1, **fields), name
+    assert followed("constant", {}) == Schedule()  # it has no warm-up by that name
 
 
-@pytest.mark.parametrize("name", UNFOLLOWED)
-def test_options_without_a_counterpart_are_not_guessed(name):
-    """A schedule that dwindle cannot say is none, rather than one like it."""
-    facts = Facts(warmup=0.1, lr=1e-3, steps=100, options=UNFOLLOWED[name])
-    assert schedule_of(name, facts) is None
-
-
-def test_what_a_file_cannot_tell_is_said(write):
-    """deepspeed, an automatic batch size and foreign options are named."""
-    settings = {
-        "weight_decay": 0.1,
-        "deepspeed": "ds.json",
-        "auto_find_batch_size": True,
-        "optim": "stable_adamw",
-        "optim_args": "kahan_sum=true",
-    }
-    told = " ".join(audit_training_arguments(write(settings)).unchecked)
-    for word in ("deepspeed may bring", "auto_find_batch_size", "kahan_sum"):
-        assert word in told
+def test_options_without_a_counterpart_are_not_guessed():
+    """A schedule that dwindle has no shape for is none, rather than one like it."""
+    for name, options in UNFOLLOWED.items():
+        assert followed(name, options) is None, name
 
 
 def test_a_change_between_two_files(write):
@@ -326,7 +256,6 @@ def test_a_change_between_two_files(write):
         write(old, "old"), write(new, "new"), given_before=given, given_after=given
     )
     moved = next(each for each in audit.findings if each.code == "DW030")
-    assert "batch 256 to 2048 and lr 0.0003 to 0.0008" in moved.evidence
     assert json.loads("{" + moved.line + "}") == {"weight_decay": 0.2992}
     assert [line.group for line in audit.table] == ["before", "after"]
     assert moved.where.endswith("new.json: weight_decay")
@@ -358,15 +287,15 @@ VALUES = st.one_of(
     NUMBERS,
     NUMBERS.map(str),
     st.text(max_size=5),
-    st.sampled_from([*TRAINER_OPTIMIZERS, *TRAINER_SCHEDULES]),
+    st.sampled_from([*TRANSFORMERS.knobs, *TRAINER_SCHEDULES]),
     st.lists(st.integers(), max_size=2),
     st.dictionaries(st.sampled_from(["min_lr", "num_decay_steps"]), NUMBERS),
 )
 
 
 @given(settings=st.dictionaries(KEYS, VALUES, min_size=1))
-def test_any_settings_give_an_audit_or_words(settings, tmp_path_factory):
-    """Whatever stands in a file, there is an audit or an error that teaches."""
+def test_any_settings_give_an_audit_or_an_error_of_ours(settings, tmp_path_factory):
+    """Any values in a file give an audit or an error that teaches."""
     path = tmp_path_factory.mktemp("any") / "args.json"
     path.write_text(json.dumps(settings))
     try:

@@ -10,9 +10,9 @@ from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
 from dwindle.audit.trainer_names import NAMES
-from dwindle.audit.trainer_optimizers import TRAINER_OPTIMIZERS
-from dwindle.audit.trainer_schedules import TRAINER_SCHEDULES, Facts, schedule_of
-from dwindle.audit.training_arguments import read_training_arguments
+from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
+from dwindle.audit.trainer_setting import read_setting_of
+from dwindle.audit.trainers import TRANSFORMERS
 from dwindle.decay.knobs import KNOBS
 
 # Names of older versions, which files may still have.
@@ -41,7 +41,7 @@ def written(tmp_path, found):
 
 def test_the_optimizers_are_those_of_the_trainer():
     """Every name of ``optim`` that transformers lists is one that we read."""
-    assert {each.value for each in OptimizerNames} == set(TRAINER_OPTIMIZERS) - OLDER
+    assert {each.value for each in OptimizerNames} == set(TRANSFORMERS.knobs) - OLDER
 
 
 def test_the_schedules_are_those_of_the_trainer():
@@ -54,7 +54,7 @@ def test_the_defaults_are_those_of_the_trainer(tmp_path):
     real = arguments(tmp_path)
     path = tmp_path / "empty.json"
     path.write_text(json.dumps({"warmup_steps": 0}))
-    setting = read_training_arguments(str(path))
+    setting = read_setting_of(str(path))
     assert setting.optim == real.optim.value
     assert setting.weight_decay == real.weight_decay
     run = setting.run
@@ -79,7 +79,7 @@ def test_what_they_write_is_read(tmp_path):
         max_steps=500,
         bf16=True,
     )
-    setting = read_training_arguments(written(tmp_path, real))
+    setting = read_setting_of(written(tmp_path, real))
     assert (setting.knob, setting.weight_decay) == ("bitsandbytes.optim.Lion", 0.1)
     assert (setting.run.lr, setting.run.batch_size, setting.run.steps) == (
         3e-4,
@@ -100,8 +100,8 @@ def test_a_schedule_goes_as_theirs(name):
     if name == "cosine_warmup_with_min_lr":
         options = {"min_lr_rate": 0.1}
     warmup = 0 if name == "constant" else WARMUP
-    facts = Facts(warmup=warmup / STEPS, lr=1.0, steps=STEPS, options=options)
-    ours = schedule_of(name, facts)
+    facts = ScheduleFacts(warmup=warmup / STEPS, lr=1.0, steps=STEPS, options=options)
+    ours = TRAINER_SCHEDULES[name](facts)
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
     theirs = get_scheduler(
         name,
@@ -141,7 +141,7 @@ def test_the_trainer_builds_the_class_of_the_knob(optim, knob, tmp_path):
     real = arguments(tmp_path, optim=optim, weight_decay=0.3, learning_rate=1e-3)
     trainer = Trainer(model=torch.nn.Linear(3, 3), args=real)
     built = trainer.create_optimizer()
-    assert TRAINER_OPTIMIZERS[optim].knob == knob in KNOBS
+    assert TRANSFORMERS.knobs[optim] == knob in KNOBS
     assert type(built).__name__ == knob.rpartition(".")[2]
     assert type(built).__module__.partition(".")[0] == knob.partition(".")[0]
     assert {group["weight_decay"] for group in built.param_groups} == {0.3, 0.0}
@@ -164,7 +164,7 @@ def test_optim_args_lose_their_weight_decay(tmp_path):
     real = arguments(tmp_path, optim="sgd", optim_args="weight_decay=0.5,momentum=0.9")
     built = Trainer(model=torch.nn.Linear(3, 3), args=real).create_optimizer()
     assert {group["weight_decay"] for group in built.param_groups} == {0.0}
-    found = read_training_arguments(written(tmp_path, real)).findings
+    found = read_setting_of(written(tmp_path, real)).findings
     assert [each.code for each in found] == ["DW027"]
 
 
@@ -176,7 +176,7 @@ def test_a_text_for_a_number_stops_the_trainer(field, tmp_path):
     model.weight.grad, model.bias.grad = torch.ones(3, 3), torch.ones(3)
     with pytest.raises(TypeError, match=r"can't multiply|not supported between"):
         Trainer(model=model, args=real).create_optimizer().step()
-    found = read_training_arguments(written(tmp_path, real)).findings
+    found = read_setting_of(written(tmp_path, real)).findings
     assert [each.code for each in found] == ["DW020"]
 
 

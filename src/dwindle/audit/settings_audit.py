@@ -4,16 +4,11 @@ import re
 from dataclasses import replace
 
 from dwindle.audit.change import compare_audits
-from dwindle.audit.file_values import is_json, line_for, text_line_for
 from dwindle.audit.findings import Audit, Finding, GroupLine
 from dwindle.audit.setting_findings import judge, line_of_setting
+from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_names import meant_by
-from dwindle.audit.training_arguments import (
-    TRANSFORMERS,
-    Given,
-    TrainingSetting,
-    read_setting_of,
-)
+from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_of
 from dwindle.decay.convert import convert
 from dwindle.errors import DwindleError
 
@@ -132,9 +127,9 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
         was = "" if plain else number[2] or ""
         there = float(f"{float(number[1]) / setting.decay_factor:.6g}")
         return replace(found, line=line_for(path, setting.decay_key, there) + was)
-    is_theirs = setting.trainer == TRANSFORMERS
+    is_theirs = setting.is_of_transformers
     if found.code == "DW008":
-        line = text_line_for(path, "optim", _DECOUPLED) if is_theirs else ""
+        line = line_for(path, "optim", _DECOUPLED) if is_theirs else ""
         return replace(found, line=line, remedy=found.remedy if line else _ADAMW)
     if found.code == "DW009" and setting.run.dtype != "float32":
         line = _FLOAT32 if is_theirs else ""

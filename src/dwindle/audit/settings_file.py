@@ -1,35 +1,23 @@
-"""A file of settings, JSON, YAML or TOML: read safely, without surprises."""
+"""A settings file, JSON, YAML or TOML: read safely, and quoted line by line."""
 
 import json
+import math
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dwindle.errors import AuditTargetError, MissingLibraryError
 
-if TYPE_CHECKING:
-    from yaml import MappingNode, SafeLoader
-
-# Settings of a training fit in a few kilobytes; more is some other file.
+# Settings of a training fit in a few kilobytes; more is a tokenizer or a log.
 _MOST_BYTES = 256 * 1024
-_MOST_NAMES = 10_000
-_TOO_MANY = f"more than {_MOST_NAMES:,} names in one mapping"
-_BE_TRAINING_ARGUMENTS = "be TrainingArguments as JSON or YAML"
 
-# Tags of YAML keys that are no plain names: merges may repeat.
-_NO_NAMES = (":merge", ":seq", ":map")
-
-Settings = Mapping[str, Any]  # whatever a file may hold
-
-
-class _RepeatedKeyError(ValueError):
-    """A key stands twice in one mapping: one of the two would be dropped unseen."""
+Settings = Mapping[str, Any]  # a file may hold anything
 
 
 def is_settings_file(target: str) -> bool:
-    """Tell whether a target names a file that :func:`read_settings` reads.
+    """Return whether a target names a file that :func:`read_settings` reads.
 
     Example:
         >>> is_settings_file("args.YAML"), is_settings_file("train:make")
@@ -46,24 +34,34 @@ def read_settings(path: str) -> Settings:
         path: File that ends in .json, .yaml, .yml or .toml.
 
     Returns:
-        The mapping at the top of the file.
+        The mapping at the top of the file; of a W&B ``config.yaml`` the values that it
+        wraps.
 
     Raises:
         AuditTargetError: If the file cannot be read, is too large, is not what its
-            name says, has a key twice, or holds no mapping.
+            name promises, has a key twice, or holds no mapping.
         MissingLibraryError: If it is YAML and PyYAML is not installed.
 
     """
     text = _text_of(path)
-    reader = _READERS[Path(path).suffix.casefold()]
     try:
-        found = reader(text)
-    except RecursionError:
-        raise _broken(path, "values nested too deep to read") from None
-    except ValueError as error:  # JSON's, a repeated key's, and numbers too long
+        found = _READERS[Path(path).suffix.casefold()](text)
+    except (ValueError, RecursionError) as error:
         raise _broken(path, f"a mistake in it: {error}") from None
+    if found is None:
+        got = "nothing (the file is empty, or null) instead of names and values"
+        raise _broken(path, got)
     if not isinstance(found, dict):
-        raise _broken(path, f"{_kind(found)} instead of names and values")
+        kind = type(found).__name__
+        raise _broken(path, f"one thing of type {kind} instead of names and values")
+    if "wandb_version" in found or "_wandb" in found:
+        found = {
+            name: entry["value"]
+            for name, entry in found.items()
+            if isinstance(entry, dict)
+            and "value" in entry
+            and not str(name).startswith("_")
+        }
     return {str(key): value for key, value in found.items()}
 
 
@@ -71,14 +69,11 @@ def _text_of(path: str) -> str:
     try:
         with Path(path).open("rb") as file:
             content = file.read(_MOST_BYTES + 1)
-    except OSError as error:
+    except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         remedy = "Check the path; a target is a file or module:function."
-        reason = error.strerror or str(error)
-        raise AuditTargetError(path, "be a readable file", reason, remedy) from None
-    except ValueError as error:  # a zero byte in the name
-        raise AuditTargetError(
-            repr(path), "be a readable file", str(error), "Check the path."
-        ) from None
+        reason = getattr(error, "strerror", None) or str(error)
+        shown = path if path.isprintable() else repr(path)
+        raise AuditTargetError(shown, "be a readable file", reason, remedy) from None
     if len(content) > _MOST_BYTES:
         raise _broken(path, f"more than {_MOST_BYTES:,} bytes")
     try:
@@ -92,29 +87,24 @@ def _broken(path: str, got: str) -> AuditTargetError:
         "TrainingArguments(...).to_json_string() writes such a file; in YAML it is "
         "lines such as weight_decay: 0.1."
     )
-    return AuditTargetError(path, _BE_TRAINING_ARGUMENTS, got, remedy)
-
-
-def _kind(value: object) -> str:
-    if value is None:
-        return "nothing (the file is empty, or null)"
-    return f"one thing of type {type(value).__name__}"
-
-
-def _from_json(text: str) -> object:
-    return json.loads(text, object_pairs_hook=_without_repeats)
-
-
-def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    _refuse_repeats(name for name, _ in pairs)
-    return dict(pairs)
+    return AuditTargetError(path, "be settings as JSON, YAML or TOML", got, remedy)
 
 
 def _refuse_repeats(names: Iterable[str]) -> None:
+    # JSON and PyYAML drop the first of two without a word; which one the trainer reads
+    # depends on its library.
     for name, count in Counter(names).items():
         if count > 1:
-            told = f"the key {name!r} stands twice, and only one of the two would count"
-            raise _RepeatedKeyError(told)
+            got = f"the key {name!r} stands twice, and only one of the two would count"
+            raise ValueError(got)
+
+
+def _from_json(text: str) -> object:
+    def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        _refuse_repeats(name for name, _ in pairs)
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=without_repeats)
 
 
 def _from_yaml(text: str) -> object:
@@ -123,37 +113,22 @@ def _from_yaml(text: str) -> object:
     except ImportError:
         needs = "An audit of a YAML file"
         raise MissingLibraryError("PyYAML", needs, "yaml") from None
+
+    class Strict(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
+        def compose_mapping_node(self, anchor: str | None) -> yaml.MappingNode:
+            """Compose a mapping as it is written, before merges (<<) are filled in.
+
+            A merged key may be written again, and then the written one counts.
+            """
+            node = super().compose_mapping_node(anchor)
+            _refuse_repeats(str(key.value) for key, _ in node.value)
+            return node
+
     try:
-        found: object = _strict_loader()(text).get_single_data()
+        found: object = Strict(text).get_single_data()
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     return found
-
-
-def _is_name(tag: str) -> bool:
-    return tag.startswith("tag:yaml.org,2002:") and not tag.endswith(_NO_NAMES)
-
-
-def _strict_loader() -> "type[SafeLoader]":
-    """Return PyYAML's safe loader, which constructs plain values only, made strict."""
-    import yaml
-
-    flattened: set[int] = set()  # the nodes all live until the file is read
-
-    class _Strict(yaml.SafeLoader):  # type: ignore[misc]  # PyYAML ships no types
-        def flatten_mapping(self, node: "MappingNode") -> None:
-            # Called again for a mapping that is merged elsewhere, with its own merges
-            # in it by then: only what was written may not repeat.
-            if id(node) not in flattened:
-                names = [key.value for key, _ in node.value if _is_name(key.tag)]
-                _refuse_repeats(map(str, names))
-                flattened.add(id(node))
-            super().flatten_mapping(node)
-            # Merged mappings of merged mappings multiply.
-            if len(node.value) > _MOST_NAMES:
-                raise ValueError(_TOO_MANY)
-
-    return _Strict
 
 
 _READERS: Mapping[str, Callable[[str], object]] = {
@@ -162,3 +137,66 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     ".yaml": _from_yaml,
     ".yml": _from_yaml,
 }
+
+
+def flattened(settings: Settings, prefix: str = "") -> dict[str, Any]:
+    """Return the values of nested mappings by dotted names, and the mappings as well.
+
+    Example:
+        >>> flattened({"optimizer": {"lr": 0.1}, "seed": 1})
+        {'optimizer': {'lr': 0.1}, 'optimizer.lr': 0.1, 'seed': 1}
+
+    """
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        flat[f"{prefix}{name}"] = value
+        if isinstance(value, Mapping):
+            flat |= flattened(value, f"{prefix}{name}.")
+    return flat
+
+
+def number_in(value: object) -> float | None:
+    """Return a finite number, also one that is a text as YAML has 1e-3; or None.
+
+    Trainers read such a text with ``float``, which knows no ``20k`` or ``1/3``.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
+
+
+def is_json(path: str) -> bool:
+    """Return whether a file is JSON, by its name."""
+    return Path(path).suffix.casefold() == ".json"
+
+
+def line_for(path: str, key: str, value: object) -> str:
+    """Return the line of a file that gives a value, so that its reader reads the same.
+
+    Args:
+        path: The file: JSON by its name, else YAML or TOML.
+        key: The key; one that ends with ``=`` is a part of a text.
+        value: A number, a text, or anything else that JSON can write.
+
+    Example:
+        >>> line_for("args.yaml", "learning_rate", 1e-5)
+        'learning_rate: 1.0e-05'
+        >>> line_for("args.json", "learning_rate", 1e-5)
+        '"learning_rate": 1e-05'
+
+    """
+    is_plain = isinstance(value, str) and not is_json(path)
+    text = str(value) if is_plain else json.dumps(value, default=str)
+    if isinstance(value, float) and math.isfinite(value):
+        text = repr(int(value)) if value.is_integer() and value else repr(value)
+        digits, e, power = text.partition("e")
+        # 1e-05 would be a text to a YAML reader; 1.0e-05 is a number to each.
+        if e and "." not in digits and not is_json(path) and not key.endswith("="):
+            text = f"{digits}.0e{power}"
+    if key.endswith("="):
+        return f"{key}{text}"
+    return f'"{key}": {text}' if is_json(path) else f"{key}: {text}"

@@ -1,0 +1,348 @@
+"""What trainers make of the numbers of their files before an optimizer gets them."""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Any, Literal
+
+from dwindle.audit.settings_file import number_in
+from dwindle.audit.trainers import Flat
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The numbers of a settings file; ``None`` and an empty text mean: not there.
+
+    Args:
+        optimizer: Name of the optimizer in the file.
+        knob: The knob that it is.
+        options: Options of the optimizer that stand in a text, ``name=value``.
+        lr, lr_key: Peak learning rate, and the key that it stands at.
+        decay, decay_key: Weight decay and its key, which ends with ``=`` in a text.
+        decay_factor: What the trainer multiplies the decay of the file by.
+        facts: Fields of :class:`~dwindle.decay.run.Run`.
+        length: Length of the run by unit: ``steps``, else ``epochs`` counts.
+        schedule: Name of the lr schedule.
+        warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
+        final, final_lr: Where the lr ends, as a share of the peak or as an lr.
+        unchecked: Sentences on what the file cannot tell.
+        why_not: Why the file's numbers are not those that the trainer ends up with.
+
+    """
+
+    optimizer: str
+    knob: str | None
+    lr: float | None
+    lr_key: str
+    decay: float | None
+    decay_key: str
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    decay_factor: float = 1.0
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    length: Mapping[str, float] = field(default_factory=dict, hash=False)
+    schedule: str = ""
+    warmup: Mapping[str, float] = field(default_factory=dict, hash=False)
+    final: float | None = None
+    final_lr: float | None = None
+    unchecked: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+def options_in(value: object) -> dict[str, str]:
+    """Return the options of ``momentum=0.9, nesterov=true`` or of a list of such words.
+
+    A comma without a name behind it belongs to the value, as in ``betas=0.9,0.99``.
+
+    Example:
+        >>> options_in("weight_decay=0.1 betas=0.9,0.99")
+        {'weight_decay': '0.1', 'betas': '0.9,0.99'}
+
+    """
+    words = value if isinstance(value, list) else [value or ""]
+    text = " ".join(map(str, words))
+    return dict(re.findall(r"(\w+)\s*=\s*(.*?)[\s,]*(?=\w+\s*=|$)", text))
+
+
+def _ultralytics(reading: Reading, flat: Flat) -> Reading:
+    """Multiply the decay as Ultralytics does: by batch · accumulated / nbs.
+
+    Reference:
+        ultralytics 8, ``engine/trainer.py``; YOLOv5 does the same. ``accumulate`` is
+        ``max(round(nbs / batch), 1)``, the decay ``* batch * accumulate / nbs``.
+
+    """
+    if flat.get("cos_lr") is True:
+        reading = replace(reading, schedule="cosine")
+    batch = number_in(flat.get("batch", flat.get("batch_size"))) or 0
+    nominal = number_in(flat.get("nbs", 64)) or 0
+    if batch < 1 or batch % 1 or nominal <= 0:
+        why = "The decay is multiplied by batch / nbs, and batch is chosen in the run."
+        return replace(reading, why_not=why)
+    examples = int(batch) * max(round(nominal / batch), 1)
+    facts = {**reading.facts, "batch_size": examples}
+    return replace(reading, decay_factor=examples / nominal, facts=facts)
+
+
+def _deepspeed(reading: Reading, flat: Flat) -> Reading:
+    """Take the lr from the scheduler, and Adam as L2 where it is switched.
+
+    Reference:
+        DeepSpeed, ``runtime/lr_schedules.py``: WarmupLR and WarmupDecayLR overwrite the
+        lr with ``warmup_max_lr``, 0.001 by default; ``ops/adam``: ``adam_w_mode``.
+
+    """
+    name = reading.schedule.casefold().replace("_", "")
+    if name in {"onecycle", "lrrangetest"}:
+        return replace(reading, why_not=f"Its scheduler {name} sets an lr of its own.")
+    if name in {"warmuplr", "warmupdecaylr"}:
+        key = "scheduler.params.warmup_max_lr"
+        note = f"The scheduler sets the lr: {key} counts, 0.001 where it is not there."
+        lr = number_in(flat.get(key, 0.001))
+        reading = replace(reading, lr=lr, lr_key=key, unchecked=(note,))
+    if flat.get("optimizer.params.adam_w_mode") is False:
+        return replace(reading, knob="torch.optim.Adam")
+    return reading
+
+
+def _nemo(reading: Reading, _: Flat) -> Reading:
+    if not reading.schedule.casefold().startswith("noam"):
+        return reading
+    why = "Its lr is a factor of Noam's schedule, and not the lr of any step."
+    return replace(reading, why_not=why)
+
+
+def _by_path(reading: Reading, flat: Flat) -> Reading:
+    """Take the lr of OneCycleLR, which overwrites the optimizer's with ``max_lr``."""
+    for name, value in flat.items():
+        if name.rpartition(".")[2] == "max_lr" and number_in(value):
+            return replace(reading, lr=number_in(value), lr_key=name)
+    return reading
+
+
+def _kohya(reading: Reading, _: Flat) -> Reading:
+    """Read the decay from ``optimizer_args``, a text or a list of ``name=value``."""
+    decay = number_in(reading.options.get("weight_decay"))
+    return replace(reading, decay=decay, decay_key="weight_decay=")
+
+
+def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
+    """Read Composer's times: 4800ba are batches, 3ep are epochs, 1e9tok are tokens."""
+    length, warm = (
+        str(flat.get("max_duration", "")),
+        str(flat.get("scheduler.t_warmup")),
+    )
+    tokens_per_step = (number_in(flat.get("max_seq_len")) or 0) * (
+        number_in(flat.get("global_train_batch_size")) or 0
+    )
+    run = dict(reading.length)
+    batches = number_in(length.removesuffix("ba")) if length.endswith("ba") else None
+    tokens = number_in(length.removesuffix("tok")) if length.endswith("tok") else None
+    epochs = number_in(length.removesuffix("ep")) if length.endswith("ep") else None
+    if epochs:
+        run["epochs"] = epochs
+    if tokens and tokens_per_step > 0:
+        batches = tokens / tokens_per_step
+    if batches:
+        run["steps"] = max(1, int(batches))
+    steps = number_in(warm.removesuffix("ba")) if warm.endswith("ba") else None
+    return replace(reading, length=run, warmup={"steps": steps} if steps else {})
+
+
+def _diffusers(reading: Reading, flat: Flat) -> Reading:
+    """Use the 8-bit optimizer and scale the lr where the script is asked to."""
+    if flat.get("use_8bit_adam") is True:
+        reading = replace(reading, knob="bitsandbytes.optim.AdamW")
+    if flat.get("scale_lr") is not True or reading.lr is None:
+        return reading
+    examples = reading.facts.get("batch_size")
+    if not examples:
+        why = "scale_lr multiplies the lr by the batch size, which is not in the file."
+        return replace(reading, why_not=why)
+    return replace(reading, lr=reading.lr * examples)
+
+
+def _litgpt(reading: Reading, flat: Flat) -> Reading:
+    """Turn ``max_tokens`` into steps, as LitGPT's pre-training does."""
+    names = ("max_tokens", "max_seq_length", "global_batch_size")
+    tokens, length, batch = (number_in(flat.get(f"train.{name}")) for name in names)
+    if not (tokens and length and batch):
+        return reading
+    return replace(
+        reading,
+        facts={**reading.facts, "tokens_per_example": int(length)},
+        length={"steps": max(1, round(tokens / length / batch))},
+    )
+
+
+def _transformers(reading: Reading, flat: Flat) -> Reading:
+    """Read SGD's options from ``optim_args``: its momentum carries the decay."""
+    options, notes = reading.options, []
+    if flat.get("auto_find_batch_size") in (True, "true", "True"):
+        notes.append("auto_find_batch_size may lower the batch size: half-lives move.")
+    if flat.get("deepspeed") is not None:
+        notes.append("deepspeed may bring an optimizer of its own: it is not read.")
+    others = set(options) - {"momentum", "dampening", "nesterov", "weight_decay"}
+    if others:
+        notes.append(f"optim_args is not read for {', '.join(sorted(others))}.")
+    facts = {
+        **reading.facts,
+        **(_of_sgd(options) if reading.optimizer == "sgd" else {}),
+    }
+    return replace(reading, facts=facts, unchecked=tuple(notes))
+
+
+def _of_sgd(options: Mapping[str, str]) -> dict[str, float]:
+    facts: dict[str, float] = {}
+    for name in {"momentum", "dampening"} & options.keys():
+        number = number_in(options[name])
+        if number is None:
+            must, got = "a number in optim_args", repr(options[name])
+            remedy = f"Write optim_args: {name}=0.9, for example."
+            raise RangeError(name, got, must, remedy)
+        facts[name] = number
+    if options.get("nesterov", "").lower() in {"true", "1", "yes"}:
+        facts["nesterov"] = True
+    return facts
+
+
+# By the name of the trainer; the others type the numbers that their optimizers get.
+RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
+    {
+        "Ultralytics": _ultralytics,
+        "DeepSpeed": _deepspeed,
+        "NeMo": _nemo,
+        "a class by its path": _by_path,
+        "kohya's sd-scripts": _kohya,
+        "LLM Foundry": _llm_foundry,
+        "diffusers": _diffusers,
+        "LitGPT": _litgpt,
+        "transformers": _transformers,
+    }
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScheduleFacts:
+    """What the shape of a schedule may depend on.
+
+    Args:
+        warmup: Share of the steps that the lr rises.
+        lr: Peak learning rate.
+        steps: Length of the run; None where it is not known.
+        final: Share of the peak that the file ends at.
+        options: ``lr_scheduler_kwargs`` of the Trainer.
+
+    """
+
+    warmup: float = 0.0
+    lr: float
+    steps: int | None = None
+    final: float = 0.0
+    options: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def number(self, name: str) -> float | None:
+        """Return an option that is a number and no text, or None."""
+        value = self.options.get(name)
+        return None if isinstance(value, str) else number_in(value)
+
+    def share(self, name: str) -> float | None:
+        """Return an option that is a share of something, or None."""
+        value = self.number(name)
+        return value if value is not None and 0 <= value <= 1 else None
+
+
+ScheduleRule = Callable[[ScheduleFacts], Schedule | None]
+
+
+def _shape(shape: Literal["constant", "linear", "cosine"]) -> ScheduleRule:
+    def schedule(facts: ScheduleFacts) -> Schedule | None:
+        if not 0 <= facts.final <= 1:
+            return None
+        return Schedule(shape=shape, warmup=facts.warmup, final=facts.final)
+
+    return schedule
+
+
+def _constant(_: ScheduleFacts) -> Schedule:
+    return Schedule()  # by that name it ignores the warm-up
+
+
+def _cosine(facts: ScheduleFacts, *, cycles: float = 0.5) -> Schedule | None:
+    # Half a wave falls from the peak to nothing; more waves rise again.
+    if facts.number("num_cycles") not in {None, cycles}:
+        return None
+    return _shape("cosine")(facts)
+
+
+def _restarts(facts: ScheduleFacts) -> Schedule | None:
+    # One cycle, the default, is a cosine; more have the same sum, at other steps.
+    return _cosine(facts, cycles=1.0)
+
+
+def _polynomial(facts: ScheduleFacts) -> Schedule | None:
+    if facts.number("power") not in {None, 1.0}:
+        return None
+    last = facts.number("lr_end")
+    # 1e-7 is the default of transformers; an lr below it does not rise here.
+    final = min(1.0, (1e-7 if last is None else last) / facts.lr)
+    return Schedule(shape="linear", warmup=facts.warmup, final=final)
+
+
+def _cosine_to(facts: ScheduleFacts) -> Schedule | None:
+    final, least = facts.share("min_lr_rate"), facts.number("min_lr")
+    if final is None and least is not None:
+        final = least / facts.lr
+    return None if final is None else _shape("cosine")(replace(facts, final=final))
+
+
+def _stable(facts: ScheduleFacts) -> Schedule | None:
+    falling, steps = facts.number("num_decay_steps"), facts.steps
+    if falling is None or steps is None or not 0 < falling <= steps:
+        return None
+    # Its fall is a cosine by default; half of the peak on average, as a line's is.
+    return Schedule(
+        shape="wsd",
+        warmup=facts.warmup,
+        decay_share=falling / steps,
+        final=facts.share("min_lr_ratio") or 0.0,
+    )
+
+
+def _not_followed(_: ScheduleFacts) -> None:
+    return None
+
+
+# Every lr_scheduler_type of transformers 5.23.0.
+TRAINER_SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
+    {
+        "linear": _shape("linear"),
+        "cosine": _cosine,
+        "cosine_with_restarts": _restarts,
+        "polynomial": _polynomial,
+        "constant": _constant,
+        "constant_with_warmup": _shape("constant"),
+        "inverse_sqrt": _not_followed,
+        "reduce_lr_on_plateau": _not_followed,
+        "cosine_with_min_lr": _cosine_to,
+        "cosine_warmup_with_min_lr": _cosine_to,
+        "warmup_stable_decay": _stable,
+        "greedy": _not_followed,
+    }
+)
+# Names of the other trainers, in lower case.
+SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
+    {
+        **dict.fromkeys(
+            ("constant", "constant_with_warmup", "none"), _shape("constant")
+        ),
+        **dict.fromkeys(("linear", "linear_decay_with_warmup"), _shape("linear")),
+        **dict.fromkeys(("cosine", "cosine_with_warmup"), _shape("cosine")),
+        "cosineannealing": _shape("cosine"),  # NeMo
+        "warmuplr": _shape("constant"),  # DeepSpeed, these three
+        "warmupdecaylr": _shape("linear"),
+        "warmupcosinelr": _shape("cosine"),
+    }
+)
