@@ -204,12 +204,3 @@ def test_bad_input_is_told_what_to_write(line, kind, said, capsys):
     error = json.loads(capsys.readouterr().out)["error"]
     assert error["kind"] == kind
     assert said in error["message"]
-
-
-def test_reasons_have_no_codes(capsys):
-    """What cannot hold a decay is listed in words: no F5 or F9 stands before them."""
-    assert main(["convert", "torch.AdamW=0.1", "--lr", "1e-3", "--to", "all"]) == 0
-    told = capsys.readouterr().out
-    assert "coupled adaptive: the number sets no rate" in told
-    assert "F5" not in told
-    assert "F9" not in told

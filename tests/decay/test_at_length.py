@@ -20,7 +20,6 @@ from dwindle.decay.coordinates import (
 from dwindle.decay.explain import explain
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS, resolve_knob
-from dwindle.decay.lambd import LAMBD
 from dwindle.decay.momentum import oscillation_limit
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
@@ -60,11 +59,11 @@ def multipliers(schedule):
 
 
 @each_schedule
-@pytest.mark.parametrize("name", [*WITHOUT_MEMORY, LAMBD.name])
+@pytest.mark.parametrize("name", WITHOUT_MEMORY)
 @pytest.mark.parametrize("shrink", [1e-12, 0.999])
 def test_a_long_run_against_its_walk(name, schedule, shrink):
     """Without memory, every family's e-folds are those of the walk."""
-    family = LAMBD if name == LAMBD.name else FAMILIES[name]
+    family = FAMILIES[name]
     run = Run(lr=0.1, steps=LONG, schedule=schedule)
     knob = shrink / 0.1 if "asgd" in name else family.knob_for_shrink(shrink, run)
     by_hand = path_sum(name, knob, run)

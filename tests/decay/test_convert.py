@@ -12,9 +12,9 @@ from strategies import log_uniform, schedules
 from tolerance import digits
 
 from dwindle.decay.convert import convert
+from dwindle.decay.families import FAMILIES
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knobs import KNOBS, knobs
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import (
@@ -25,6 +25,7 @@ from dwindle.errors import (
     RefusedError,
 )
 
+NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
 NAMES = kinds(knobs())
 # What a conversion may say instead of a number.
 HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)

@@ -66,7 +66,7 @@ def test_every_knob_is_converted_or_refused_as_convert_does(value, name, run):
             0.1,
             "torch.AdamW",
             Run(lr=1e-3),
-            "coupled adaptive: the number",
+            "adaptive optimizers with a penalty: the number",
             "torch.optim.Adam",
         ),
         (

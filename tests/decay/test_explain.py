@@ -13,12 +13,13 @@ from tolerance import digits
 
 from dwindle.decay.equilibrium import lion_equilibrium
 from dwindle.decay.explain import explain
+from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UnknownNameError
 
+NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
 RATELESS = {
     *NO_RATE,
     *("coupled-adaptive", "no-optimizer", "oscillation", "impossible", "missing-fact"),

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 import dwindle.decay.knobs as table
-from dwindle.decay.coordinates import SCALES, family_of, penalty_convention_of
+from dwindle.decay.coordinates import SCALES, penalty_convention_of
 from dwindle.decay.equilibrium import EQUILIBRIA
+from dwindle.decay.families import family_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, knobs, library_of, resolve_knob
 from dwindle.decay.resolve import resolve
@@ -201,12 +202,6 @@ def test_the_table_is_keyed_by_name():
     """Every record stands under its own name, once."""
     assert [*KNOBS] == [knob.name for knob in knobs()]
     assert all(knob.name == name for name, knob in KNOBS.items())
-
-
-def test_a_formula_is_said_with_the_symbol_of_the_knob():
-    """The x of a formula becomes the knob's own letter, and no other letter does."""
-    knob = resolve_knob("gaussian-prior.sigma")
-    assert knob.said("λ = 1/(x²·N), exp(x)") == "λ = 1/(σ²·N), exp(σ)"
 
 
 def test_the_library_of_the_other_knob_is_meant_first():

@@ -4,7 +4,7 @@ import pytest
 import torch
 from tolerance import digits
 
-from dwindle.decay.no_rate import AT_ZERO_GRADIENT
+from dwindle.decay.families import AT_ZERO_GRADIENT
 from dwindle.decay.schedules import Schedule
 
 LR, STEPS, LOW, HIGH = 1e-3, 300, 1e-4, 1e-2

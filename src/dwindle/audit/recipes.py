@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from dwindle.audit.findings import Finding
 from dwindle.audit.show import share_text
 from dwindle.decay.explain import Explanation
+from dwindle.decay.families import FAMILIES
 from dwindle.decay.run import Run
 
 # So far beyond the least and the most decay of its kind a setting is told.
@@ -16,11 +17,6 @@ _MARGIN = 2.0
 _TIMES_LESS = 10
 # Language models are fine-tuned at this lr or below, and trained from scratch above.
 _FINE_TUNING_LR = 5e-5
-# Recipes are compared by what carries the decay: the gradient, or a step beside it.
-_KINDS = {
-    "coupled-sgd": "sgd",
-    **dict.fromkeys(("decoupled", "schedule-only", "corrected", "proximal"), "adamw"),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,7 +215,8 @@ def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
         ['DeiT on ImageNet']
 
     """
-    kind = _KINDS.get(str(family))
+    record = FAMILIES.get(str(family))
+    kind = record.practice if record else ""
     return [each for each in RECIPES if each.kind == kind and each.model == model]
 
 

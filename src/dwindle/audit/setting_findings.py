@@ -7,8 +7,8 @@ from dwindle.audit.advice import advice_for, is_as_good_as_none
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.decay.cautions import Caution
 from dwindle.decay.explain import Explanation, explain
+from dwindle.decay.families import FAMILIES, STAYS, has_no_rate
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 
 _ADVICE_FROM = " Keep weights in a wider format"
@@ -23,7 +23,6 @@ _REMEMBERED_STEPS = 1000
 
 # Warnings of an explanation, by code; the others are no fault of a setting.
 _CODES: Mapping[str, str] = {
-    "coupled-adaptive": "DW008",
     "dead-zone": "DW009",
     "stalls": "DW009",
     "longer-than-the-run": "DW010",
@@ -34,7 +33,12 @@ _CODES: Mapping[str, str] = {
     "growth": "DW024",
     "swing": "DW024",
     "nothing-left": "DW024",
-    **dict.fromkeys(set(NO_RATE) - {"coupled-adaptive"}, "DW025"),
+    # Where the number sets no rate: only a penalty has a decoupled twin to use.
+    **{
+        each.name: "DW008" if each.is_penalty else "DW025"
+        for each in FAMILIES.values()
+        if not each.has_half_life
+    },
 }
 
 
@@ -94,7 +98,8 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
 
     """
     told = explain(value, knob, run=run)
-    if value == 0 and told.family != "asgd":
+    family = FAMILIES.get(str(told.family))
+    if value == 0 and not (family and family.always_on):
         return Judged(explanation=told, findings=(), unchecked=())
     found = dict(_evidence(told, run))
     if "DW012" in found:  # a weight that swings has an impossible size as well
@@ -155,7 +160,7 @@ def _unchecked(told: Explanation) -> Iterator[str]:
     if "missing-fact" not in {warning.code for warning in told.warnings}:
         return
     if told.shrink_per_step is None:
-        if told.family not in NO_RATE:
+        if not has_no_rate(KNOBS[told.knob]):
             yield "Sizes of the decay were not checked: give lr (--lr)."
         return
     if told.e_folds is None:
@@ -206,15 +211,16 @@ def _evidence(told: Explanation, run: Run) -> Iterator[tuple[str, str]]:
         if code is not None and code not in seen:
             seen.add(code)
             yield code, _without_advice(warning, told)
-    if told.family == "constant" and _falls(run):
+    family = FAMILIES.get(str(told.family))
+    if family is not None and family.course is STAYS and _falls(run):
         text = "Each step takes {:.3g} of a weight; the lr falls to {:g} of its peak."
         yield "DW026", text.format(told.value, run.schedule.final)
 
 
 def _without_advice(warning: Caution, told: Explanation) -> str:
     """Return what was seen; what to do about it has a place of its own."""
-    if warning.code in NO_RATE:
-        return NO_RATE[warning.code].reason(told.knob, KNOBS[told.knob].update)
+    if warning.code in FAMILIES:
+        return FAMILIES[warning.code].reason(told.knob, KNOBS[told.knob])
     return warning.text.partition(_ADVICE_FROM)[0]
 
 

@@ -4,24 +4,26 @@ from collections.abc import Iterator
 
 from dwindle.decay import cautions
 from dwindle.decay.coordinates import (
+    decays_by_size,
     has_shrink,
     penalty_convention_of,
     shrink_from_number,
 )
+from dwindle.decay.families import course_of, family_of
 from dwindle.decay.fidelity import (
-    FALLING,
+    ASSUMED_STEPS,
+    are_alike,
     are_same_weights,
+    falls_by_itself,
     has_memory,
     is_coarse,
     is_same_step,
     is_same_update,
     starts_otherwise,
+    steps_of,
 )
-from dwindle.decay.gradient_size import assumed_noise, decays_by_size
 from dwindle.decay.knob import Knob
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import default_said, facts_of
-from dwindle.decay.paths import ASSUMED_STEPS, are_alike, path_of, steps_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError
@@ -102,50 +104,21 @@ def _of_knob(knob: Knob) -> str:
 
 def _data_sentence(knob: Knob, run: Run) -> str:
     convention = penalty_convention_of(knob)
-    name = convention.name.partition(":")[0] if convention else ""
-    if name == "half-squared":
-        return (
-            f"{knob.name} has half the squared error; λ stands beside the whole one, "
-            "as torch.nn.MSELoss has it."
-        )
-    if name in {"batch-sum", "half-batch-sum"}:
-        return f"{knob.name}: the losses of a minibatch of {run.batch_size} are summed."
-    if name in {"data-sum", "inverse-data-sum", "half-data-sum"}:
-        return f"{knob.name}: the losses of all {run.dataset_size} examples are summed."
-    if name == "prior":
-        return (
-            f"{knob.name}: the loss is a negative log-likelihood, of "
-            f"{run.dataset_size} examples."
-        )
-    if knob.family is not None:
-        return f"{knob.name}: the loss is the mean over the examples of a minibatch."
-    return ""
+    note = convention.note_on_loss(knob.name, run) if convention else ""
+    if note or knob.family is None:
+        return note
+    return f"{knob.name}: the loss is the mean over the examples of a minibatch."
 
 
 def _family_sentence(knob: Knob) -> str:
-    if knob.family == "coupled-adaptive":
-        return (
-            f"{knob.name} minimizes the same objective, but divides the penalty's "
-            "gradient by the size of the whole one, so the number sets no half-life."
-        )
-    if knob.family == "trust-ratio":
-        return (
-            f"{knob.name} minimizes the same objective, but rescales the step of each "
-            "layer to a share of the layer's norm, so the number sets no half-life."
-        )
-    if knob.family == "optimal-schedule":
-        return (
-            f"{knob.name} minimizes the same objective, by steps whose size its number "
-            "sets."
-        )
-    if knob.family == "asgd":
-        return f"{knob.name}: lambd stays at its default, 1e-4, a penalty of its own."
-    return ""
+    family = family_of(knob)
+    return family.objective_note.format(name=knob.name) if family else ""
 
 
 def _other_lr(source: Knob, target: Knob, before: Run, after: Run) -> str:
-    coupled = {source.family, target.family} <= {"coupled-sgd", *FALLING}
-    if before == after or not coupled:
+    families = family_of(source), family_of(target)
+    both_have_steps = all(each and each.has_half_life for each in families)
+    if before == after or not both_have_steps:
         return ""
     return (
         "The objective is kept, not the decay per step, which goes with the lr; "
@@ -178,7 +151,7 @@ def _of_sides(both: tuple[Knob, Knob], before: Run, after: Run) -> Iterator[str]
         if both[0] != both[1]:
             yield _of_knob(knob)
         if decays_by_size(knob, run):
-            yield assumed_noise(knob, run)
+            yield cautions.assumed_noise(knob, run)
 
 
 def of_rounding(  # noqa: PLR0913, PLR0917  # two sides
@@ -221,7 +194,7 @@ def _memory(knob: Knob, run: Run) -> str:
 
 
 def _falling(knob: Knob) -> str:
-    if knob.family not in FALLING:
+    if not falls_by_itself(knob):
         return ""
     return f"{knob.name}: this is the first step's rate; its step size falls by itself."
 
@@ -238,12 +211,13 @@ def _quoted_at_peak(source: Knob, target: Knob, before: Run, after: Run) -> str:
 
 
 def _other_path(source: Knob, target: Knob, before: Run, after: Run) -> str:
-    if path_of(source) == path_of(target) or are_alike(source, target, before, after):
+    if course_of(source) == course_of(target) or are_alike(
+        source, target, before, after
+    ):
         return ""
     knob = target if source.is_rate else source
-    return (
-        f"{knob.name}: at the peak lr the shrink is this, and then it {path_of(knob)}."
-    )
+    way = course_of(knob).text
+    return f"{knob.name}: at the peak lr the shrink is this, and then it {way}."
 
 
 def _updates(source: Knob, target: Knob) -> str:
@@ -296,7 +270,7 @@ def of_total(
 
 
 def _ways(both: tuple[Knob, Knob], before: Run, after: Run) -> str:
-    ways = [path_of(knob) for knob in both]
+    ways = [course_of(knob).text for knob in both]
     if before.schedule != after.schedule:
         shapes = [str(run.schedule.shape) for run in (before, after)]
         if shapes[0] == shapes[1]:
@@ -321,7 +295,8 @@ def of_number(source: Knob, target: Knob, run: Run) -> tuple[str, ...]:
     if source == target:
         return ()
     same = is_same_step(source, target, run, run)
-    reason = NO_RATE[str(source.family)].reason("Either", source.update)
+    family = family_of(source)
+    reason = family.reason("Either", source) if family else ""
     found = [
         _same_weights(source, target),
         _of_knob(source),

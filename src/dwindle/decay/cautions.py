@@ -4,11 +4,11 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from dwindle.decay.coordinates import decays_by_size, divides_by_gradients
 from dwindle.decay.equilibrium import MOST_THAT_STAYS
-from dwindle.decay.gradient_size import assumed_noise, decays_by_size, instead_of
+from dwindle.decay.families import course_of, family_of, has_no_rate
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.knob import Knob
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.number_formats import (
     DEAD_BELOW,
     STALLING,
@@ -20,13 +20,6 @@ from dwindle.decay.own_facts import unused_facts
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError
 
-# How often a decay is multiplied by the lr's schedule; a rate follows it once.
-_POWERS_OF_THE_LR: Mapping[str | None, int] = {
-    None: 1,
-    **dict.fromkeys(("coupled-sgd", "decoupled", "schedule-only", "asgd"), 1),
-    **dict.fromkeys(("asgd-lambd", "proximal", "proximal-schedule-only"), 1),
-    "corrected": 2,
-}
 # A schedule has one shape at every length: so many steps show a tenth of it.
 _SAMPLED_STEPS = 1000
 # A decay is told to fade where its last step has less than this of the peak.
@@ -41,15 +34,6 @@ _RATE = "{name} names no optimizer: it has no penalty, and weights settle anywhe
 _NO_PENALTY = (
     "{name} takes its decay off the weights, beside the gradient: it is the penalty of "
     "no objective."
-)
-_ASGD = (
-    "{name} has a second decay, lambd = 1e-4, that is on by default; it is counted "
-    "in here. Its step size also falls by itself: the half-life is that of the first "
-    "step."
-)
-_LAMBD = (
-    "{name} slows the step size that it acts by: the half-life is that of the first "
-    "step. weight_decay is taken to be 0."
 )
 _FIRST_STEP = (
     "{name} dampens the first step too, as torch does not: e-folds and what the run "
@@ -70,12 +54,6 @@ class Caution:
     text: str
 
 
-_BY_FAMILY: Mapping[str | None, tuple[str, str]] = {
-    "asgd": ("second-decay", _ASGD),
-    "asgd-lambd": ("falling-step", _LAMBD),
-}
-
-
 def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
     """Yield what the knob itself warns of."""
     yield from _of_family(knob, run)
@@ -88,7 +66,8 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
         yield Caution("no-optimizer", text.format(name=knob.name))
     elif knob.penalty is None:
         yield Caution("no-penalty", _NO_PENALTY.format(name=knob.name))
-    if number == 0 and knob.family != "asgd":
+    family = family_of(knob)
+    if number == 0 and not (family and family.always_on):
         yield Caution("no-decay", "Nothing decays: the half-life is infinite.")
     if knob.equilibrium is None and knob.family is not None:
         text = f"What size of weights {knob.name} settles at is not known here."
@@ -98,7 +77,7 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Caution]:
 
 
 def _of_unused(knob: Knob, run: Run) -> Iterator[Caution]:
-    why = "sets no rate" if knob.family in NO_RATE else "does not pass through one"
+    why = "sets no rate" if has_no_rate(knob) else "does not pass through one"
     for name in unused_facts(knob, run):
         told = f"the decay of {knob.name} {why}"
         if name != "momentum" and getattr(knob.options, name) is None:
@@ -108,15 +87,47 @@ def _of_unused(knob: Knob, run: Run) -> Iterator[Caution]:
 
 
 def _of_family(knob: Knob, run: Run) -> Iterator[Caution]:
-    family = str(knob.family)
+    family = family_of(knob)
+    if family is None:
+        return
     if decays_by_size(knob, run):
         yield Caution("approximate", assumed_noise(knob, run))
-    elif family in NO_RATE:
-        why = NO_RATE[family].reason(knob.name, knob.update)
-        yield Caution(family, f"{why} {instead_of(knob)}")
-    elif knob.family in _BY_FAMILY:
-        code, text = _BY_FAMILY[knob.family]
-        yield Caution(code, text.format(name=knob.name))
+    elif not family.has_half_life:
+        why = family.reason(knob.name, knob)
+        yield Caution(family.name, f"{why} {instead_of(knob)}")
+    elif family.caution:
+        yield Caution(family.caution_code, family.caution.format(name=knob.name))
+
+
+def assumed_noise(knob: Knob, run: Run) -> str:
+    """Return the sentence that a rate by the gradients' size assumes.
+
+    Example:
+        >>> from dwindle.decay.knobs import KNOBS
+        >>> adam = KNOBS["torch.optim.Adam"]
+        >>> assumed_noise(adam, Run(gradient_rms=0.01)).partition(";")[0]
+        'torch.optim.Adam: its decay is divided by the size of the gradients, 0.01'
+
+    """
+    return (
+        f"{knob.name}: its decay is divided by the size of the gradients, "
+        f"{run.gradient_rms:g}; this holds for weights whose gradients are mostly "
+        "noise of that RMS, large beside the decay's own part. Others decay at another "
+        "rate, and as gradients get smaller over the run all decay faster."
+    )
+
+
+def instead_of(knob: Knob) -> str:
+    """Return what to do where the number of a knob sets no rate."""
+    family = family_of(knob)
+    instead = family.instead if family else ""
+    if not divides_by_gradients(knob):
+        return instead
+    return (
+        f"{instead} Or give --gradient-rms G, the root mean square of a weight's "
+        "gradient (√v̂ of Adam's state), for an approximate rate: a step takes about "
+        "lr·λ/G of a weight, as AdamW does with weight_decay = λ/G."
+    )
 
 
 def of_lr(knob: Knob, run: Run) -> Iterator[Caution]:
@@ -237,9 +248,6 @@ _COMES = (
     " Kept in {dtype}, half of them is left after about {comes:.3g} steps instead of "
     "{meant:.4g}."
 )
-# These multiply a weight by 1 − s, as torch.optim.AdamW does; a wide format rounds
-# another order of operations otherwise.
-_MULTIPLY = ("decoupled", "schedule-only")
 _ROUNDED: Mapping[Rounding, tuple[str, str]] = {
     "dead": ("dead-zone", _DEAD),
     "stalls": ("stalls", _STALLS),
@@ -258,7 +266,9 @@ def of_rounding(
     if not shrink or rounding == "fine":
         return
     code, text = _ROUNDED[rounding]
-    is_torch = knob is not None and knob.library == "torch" and knob.family in _MULTIPLY
+    # A wide format rounds another order of operations otherwise.
+    family = None if knob is None or knob.library != "torch" else family_of(knob)
+    is_torch = family is not None and family.multiplies
     if rounding == "coarse" and (run.dtype in STALLING or is_torch):
         text += _COMES
     dead = DEAD_BELOW[run.dtype]
@@ -277,7 +287,7 @@ def of_rounding(
 
 def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Caution]:
     """Yield what a falling lr does to a decay that follows it."""
-    power = 1 if decays_by_size(knob, run) else _POWERS_OF_THE_LR.get(knob.family, 0)
+    power = course_of(knob).lr_power
     last = run.schedule.multipliers(_SAMPLED_STEPS)[-1] ** power if power else 1.0
     if not shrink or last > _FADED:
         return

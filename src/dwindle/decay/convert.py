@@ -4,21 +4,21 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from dwindle.decay import assumptions, fidelity, paths
+from dwindle.decay import assumptions, fidelity
 from dwindle.decay.coordinates import (
+    decays_by_size,
     e_folds_from_number,
     has_shrink,
     number_at_same_shrink,
     number_from_e_folds,
     number_from_shrink,
-    shrink_formulas,
     shrink_from_number,
 )
+from dwindle.decay.families import has_momentum, has_no_rate
 from dwindle.decay.fidelity import Fidelity, Keep
+from dwindle.decay.formulas import shrink_formulas
 from dwindle.decay.given import Given
-from dwindle.decay.gradient_size import decays_by_size
 from dwindle.decay.knob import Knob
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.own_facts import (
     facts_of,
     refuse_lacking,
@@ -231,16 +231,16 @@ def _coordinate(
     if has_shrink(source, before) and has_shrink(target, after):
         return _coordinate_of_shrinks(source, target, before, after, keep)
     known = bool(source.algorithm) and source.algorithm == target.algorithm
-    no_rate = source.family == target.family and source.family in NO_RATE
+    no_rate = source.family == target.family and has_no_rate(source)
     return "number" if known and no_rate and before == after else None
 
 
 def _coordinate_of_shrinks(
     source: Knob, target: Knob, before: Run, after: Run, keep: Keep | None
 ) -> Coordinate:
-    alike = paths.are_alike(source, target, before, after)
+    alike = fidelity.are_alike(source, target, before, after)
     if keep == "run":
-        return "shrink" if alike and paths.are_one_course(before, after) else "total"
+        return "shrink" if alike and fidelity.are_one_course(before, after) else "total"
     # A half-life or a shrink is said at the peak, so there only the peak counts.
     is_rate = source.is_rate or target.is_rate
     return "shrink" if alike or is_rate else "total"
@@ -273,8 +273,8 @@ def _rests_on(knob: Knob, run: Run, keep: Keep | None) -> tuple[object, ...]:
     run = facts_of(knob, run)
     momentum = (run.momentum, run.dampening, run.nesterov)
     return (
-        (run.lr, run.schedule, paths.steps_of(run)),
-        momentum if knob.family == "coupled-sgd" else None,
+        (run.lr, run.schedule, fidelity.steps_of(run)),
+        momentum if has_momentum(knob) else None,
         run.gradient_rms if decays_by_size(knob, run) else None,
         (run.batch_size, run.dataset_size) if keep == "epoch" or knob.scale else None,
         run if knob.is_rate else None,
@@ -302,9 +302,11 @@ def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conve
         fidelity=fidelity.of_penalty(source.knob, target, before, after),
         assumptions=assumptions.of_penalty(source.knob, target, before, after)
         + assumptions.of_rounded_penalty(target, value, after),
-        formula=_joined(source.knob.said(forward.forward), None if layers else penalty)
+        formula=_joined(
+            forward.forward.format(x=source.knob.symbol), None if layers else penalty
+        )
         + "; "
-        + _joined(target.said(inverse.inverse), value),
+        + _joined(inverse.inverse.format(x=target.symbol), value),
         layers=layers,
         coordinate="penalty",
         keeps="the objective",
@@ -471,22 +473,23 @@ def _with_length(
 ) -> tuple[Run, Run]:
     """Return the runs, of a usual length where none is given and any does as well."""
     needs_its_own = any(
-        knob.scale == "/√steps" or knob.family in fidelity.FALLING
+        knob.scale == "/√steps" or fidelity.falls_by_itself(knob)
         for knob in (source, target)
     )
-    known = [paths.steps_of(run) for run in (before, after)]
+    known = [fidelity.steps_of(run) for run in (before, after)]
     if keep == "run" or needs_its_own or known != [None, None]:
         return before, after
     first, then = (
-        replace(run, steps=paths.ASSUMED_STEPS, epochs=None) for run in (before, after)
+        replace(run, steps=fidelity.ASSUMED_STEPS, epochs=None)
+        for run in (before, after)
     )
     return first, then
 
 
 def _formulas(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str, str]:
     return (
-        source.said(shrink_formulas(source, before)[0]),
-        target.said(shrink_formulas(target, after)[1]),
+        shrink_formulas(source, before)[0],
+        shrink_formulas(target, after)[1],
     )
 
 

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwindle.decay.convert import Conversion, convert
+from dwindle.decay.families import family_of
 from dwindle.decay.fidelity import Keep
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import knobs
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Value, read_setting
 from dwindle.errors import (
@@ -140,11 +140,8 @@ def _reason(error: Exception, source: Knob, target: Knob) -> str:
         of_momentum = error.name in {"momentum", "dampening", "nesterov"}
         return _OTHER_FACT.format(fact=error.name) if of_momentum else _OUT_OF_RANGE
     for knob in (source, target):
-        if knob.family in NO_RATE:
-            return _no_rate(knob)
+        family = family_of(knob)
+        if family is not None and not family.has_half_life:
+            return f"{family.title}: the number sets no rate"
     is_bare = source.family is None and not source.is_rate
     return _BARE.format(name=source.name) if is_bare else _OBJECTIVE
-
-
-def _no_rate(knob: Knob) -> str:
-    return f"{NO_RATE[str(knob.family)].title}: the number sets no rate"

@@ -15,6 +15,8 @@ from dwindle.decay.coordinates import (
     survival_from_number,
 )
 from dwindle.decay.equilibrium import EQUILIBRIA, MOST_THAT_STAYS, rms_at_end
+from dwindle.decay.families import family_of, has_momentum
+from dwindle.decay.formulas import update_line
 from dwindle.decay.half_life import (
     HalfLife,
     average_half_life_steps,
@@ -32,7 +34,6 @@ from dwindle.decay.own_facts import (
 from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.run import Run
-from dwindle.decay.sentence import update_line
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.decay.typed import RunLike, typed
 from dwindle.errors import MissingFactError, OscillationError, RangeError
@@ -296,7 +297,7 @@ class _Told:
     def _settled(self, shrink: float | None, kept: float | None) -> _Settled:
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
-        if self._knob.family == "coupled-sgd":
+        if has_momentum(self._knob):
             whole = self._told("a rotation per step", lambda: facts_of(self._knob, run))
             if whole is None:
                 return _Settled()
@@ -327,11 +328,11 @@ class _Told:
     def _decay_at(self, here: Run) -> float:
         """Return what the lr multiplies at that lr, of a knob that reads otherwise."""
         lr, peak = (run.require("lr", "The equilibrium") for run in (here, self._run))
-        over = {"schedule-only": 1 / peak, "constant": 1 / lr, "corrected": lr / peak}
-        return self._number * over.get(str(self._knob.family), 1.0)
+        family = family_of(self._knob)
+        return self._number * (family.beside_lr(lr, peak) if family else 1.0)
 
     def _shrink_at(self, here: Run) -> float:
-        if self._knob.family == "coupled-sgd":
+        if has_momentum(self._knob):
             return shrink_from_number(self._knob, self._number, here)
         return self._decay_at(here) * here.require("lr", "The equilibrium")
 

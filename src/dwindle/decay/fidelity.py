@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Literal
 
-from dwindle.decay.gradient_size import decays_by_size
+from dwindle.decay.coordinates import decays_by_size
+from dwindle.decay.families import STAYS, course_of, has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import facts_of
-from dwindle.decay.paths import are_alike, are_one_course, steps_of
 from dwindle.decay.run import Run
 
 Fidelity = Literal[
@@ -18,7 +18,40 @@ Fidelity = Literal[
 ]
 Keep = Literal["step", "epoch", "run"]
 
-FALLING = ("asgd", "asgd-lambd")
+# Taken where no length is given: the averages of a longer run are the same to 1e-3.
+ASSUMED_STEPS = 10_000
+
+
+def steps_of(run: Run) -> float | None:
+    """Return the steps of the run, or None where they are not known."""
+    return run.quantities().get("steps")
+
+
+def falls_by_itself(knob: Knob) -> bool:
+    """Return whether the decay gets slower by itself, also at a constant lr."""
+    return not course_of(knob).is_of_schedule
+
+
+def are_alike(source: Knob, target: Knob, before: Run, after: Run) -> bool:
+    """Return whether an equal shrink at the peak is one all along the run.
+
+    Where the lr is constant, all that only depends on the lr is constant too. A longer
+    run takes the same course more slowly: that is alike, but not the same course.
+    """
+    courses = {course_of(source), course_of(target)}
+    is_constant = before.schedule.is_constant and after.schedule.is_constant
+    if courses == {STAYS} or is_constant:
+        return len(courses) == 1 or all(each.is_of_schedule for each in courses)
+    return len(courses) == 1 and before.schedule == after.schedule
+
+
+def are_one_course(before: Run, after: Run) -> bool:
+    """Return whether both runs have one schedule, one length and one number format."""
+    return (
+        before.schedule == after.schedule
+        and steps_of(before) == steps_of(after)
+        and before.dtype == after.dtype
+    )
 
 
 def are_same_weights(source: Knob, target: Knob) -> bool:
@@ -96,7 +129,7 @@ def _is_every_step_alike(source: Knob, target: Knob, before: Run, after: Run) ->
     if not are_alike(source, target, before, after):
         return False
     return are_one_course(before, after) and not any(
-        knob.family in FALLING or has_memory(knob, run) or is_rough(knob, run)
+        falls_by_itself(knob) or has_memory(knob, run) or is_rough(knob, run)
         for knob, run in ((source, before), (target, after))
     )
 
@@ -112,7 +145,7 @@ def of_total(
 
 def has_memory(knob: Knob, run: Run) -> bool:
     """Tell whether the decay goes through a momentum."""
-    return knob.family == "coupled-sgd" and facts_of(knob, run).momentum > 0
+    return has_momentum(knob) and facts_of(knob, run).momentum > 0
 
 
 def is_rough(knob: Knob, run: Run) -> bool:

@@ -1,6 +1,5 @@
 """A knob is a place where somebody types a decay: one record, and its names."""
 
-import re
 from dataclasses import dataclass
 
 from dwindle.decay.read_numbers import Clock
@@ -37,8 +36,8 @@ NO_OPTIONS = Options()
 class Knob:
     """A place where a user types a decay, and what the number means there.
 
-    ``family`` is the update rule that reads the number (a key of ``FAMILIES``, or
-    ``asgd-lambd``), ``penalty`` the objective that it is a coefficient of (a key of
+    ``family`` is the update rule that reads the number (a key of
+    ``FAMILIES``), ``penalty`` the objective that it is a coefficient of (a key of
     ``PENALTIES``); a coupled knob has both. A rate, ``half-life`` or ``shrink``, has
     neither: it *is* the coordinate, on its ``clock``.
 
@@ -116,10 +115,6 @@ class Knob:
     def algorithm(self) -> str:
         """The update without its variant: LAMB is LAMB, clipped or not."""
         return self.update.partition(":")[0]
-
-    def said(self, formula: str) -> str:
-        """Return a formula with the knob's own symbol in place of ``x``."""
-        return re.sub(r"(?<![A-Za-z])x(?![A-Za-z])", self.symbol, formula)
 
     @property
     def short_names(self) -> frozenset[str]:

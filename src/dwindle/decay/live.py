@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from dwindle.decay.families import family_of, has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS
 from dwindle.errors import RefusedError, UsageError
@@ -26,8 +27,6 @@ _VARIANTS: Mapping[tuple[str, bool], str] = {
 # An option of such a name bears on the decay, also one that nobody has met yet.
 _BEARS = re.compile(r"decay|decoupl|(^|_)wd($|_)|prox|^lambd$")
 _BEARS_NOT = {"momentum_decay", "lr_decay", "beta2_decay", "decay_rate"}
-# ASGD's step size falls by these.
-_OF_ASGD = {"alpha", "t0"}
 # Arguments that are kept under another name.
 _ARGUMENTS = {"decoupled_wd": "decoupled_weight_decay"}
 _PAIR = 2
@@ -87,12 +86,13 @@ def _changed(
     plain: Knob, optimizer: object, group: Mapping[str, Any]
 ) -> Iterator[tuple[str, object]]:
     """Yield the options that bear on the decay and are not what the class has."""
+    family = family_of(plain)
     parameters = inspect.signature(type(optimizer).__init__).parameters
     defaults = getattr(optimizer, "defaults", {})
     # A key of a group that the class has not put there is a label of the user's.
     own = {name: each for name, each in group.items() if name in defaults}
     for option, value in {**vars(optimizer), **own}.items():
-        is_fall = plain.family == "asgd" and option in _OF_ASGD
+        is_fall = family is not None and option in family.own_options
         bears = _BEARS.search(option) and option not in {plain.symbol, *_BEARS_NOT}
         if not (bears or is_fall) or not isinstance(value, bool | int | float | str):
             continue
@@ -124,7 +124,8 @@ def _peak(knob: Knob, optimizer: object, given: Mapping[str, Any]) -> Facts:
         return {}
     peak = max(peaks)
     built_with = getattr(optimizer, "_init_lr", given.get("max_lr"))
-    if knob.family in {"schedule-only", "proximal-schedule-only"} and built_with:
+    family = family_of(knob)
+    if family is not None and family.is_over_peak and built_with:
         _refuse_other_peak(knob, peak, float(built_with), given)
     return {"lr": peak}
 
@@ -149,7 +150,7 @@ def _momentum(knob: Knob, given: Mapping[str, Any]) -> Facts:
         if name in given and getattr(options, name) is not None
     }
     betas = given.get("betas")
-    is_sgd = knob.family == "coupled-sgd" and options.momentum is not None
+    is_sgd = has_momentum(knob) and options.momentum is not None
     if is_sgd and "momentum" not in given and betas:
         facts["momentum"] = float(betas[0])  # where bitsandbytes keeps it
     if options.dampening_is_flag and "dampening" in facts:

@@ -16,12 +16,13 @@ are Christoffel's; Gautschi 2004, Orthogonal Polynomials, sections 1.5 and 3.1.
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from itertools import accumulate
+from operator import neg
 from typing import NamedTuple, Self
 
-from dwindle.decay.survival import Left
 from dwindle.errors import RangeError
 
 # Ten million rates fill a gigabyte. Sums over a run need no list of them.
@@ -38,6 +39,49 @@ _SMOOTH = 1e-9
 _LAST_DIGIT = 1e-17
 # Two pushes that differ by less are one: what is left is told to twelve digits.
 _SAME = 1e-14
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """What is left of a weight: its size as e-folds, and its sign."""
+
+    e_folds: float
+    sign: int = 1
+
+    @property
+    def survival(self) -> float:
+        """The weight that is left of 1."""
+        return self.sign * math.exp(-self.e_folds)
+
+
+def left_by(shrinks: Sequence[float]) -> Left:
+    """Return what steps of such shrinks leave; one above 1 turns the sign."""
+    if max(shrinks) < 1:
+        # All in C: a run may have a million steps, and a command has 0.3 seconds.
+        return Left(e_folds=0.0 - math.fsum(map(math.log1p, map(neg, shrinks))))
+    turns = sum(shrink > 1 for shrink in shrinks)
+    return Left(e_folds=math.fsum(map(_log_lost, shrinks)), sign=_sign(turns))
+
+
+def path_of(shrinks: Sequence[float]) -> list[float]:
+    """Return what is left after 0, 1, … steps."""
+    lost = accumulate(map(_log_lost, shrinks), initial=0.0)
+    turns = accumulate((shrink > 1 for shrink in shrinks), initial=0)
+    return [
+        _sign(turned) * math.exp(-e_folds)
+        for turned, e_folds in zip(turns, lost, strict=True)
+    ]
+
+
+def _log_lost(shrink: float) -> float:
+    """-ln |1 - shrink| of one step; a step that takes everything loses ``inf``."""
+    if shrink < 1:
+        return -math.log1p(-shrink)
+    return math.inf if shrink == 1 else -math.log(shrink - 1)
+
+
+def _sign(turns: int) -> int:
+    return -1 if turns % 2 else 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -336,9 +380,3 @@ class _Sgd:
         self.sign *= -1 if left < 0 else 1
         self._buffer /= left
         return push
-
-
-def _log_lost(shrink: float) -> float:
-    if shrink < 1:
-        return -math.log1p(-shrink)
-    return math.inf if shrink == 1 else -math.log(shrink - 1)

@@ -29,10 +29,15 @@ from dwindle.decay.half_life import (
     checked_shrink,
     half_life_from_shrink,
 )
-from dwindle.decay.long_runs import LONGEST_SWING, LONGEST_WALK
+from dwindle.decay.long_runs import (
+    LONGEST_SWING,
+    LONGEST_WALK,
+    Left,
+    left_by,
+    path_of,
+)
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
-from dwindle.decay.survival import Left, left_by, path_of
 from dwindle.errors import OscillationError, RangeError
 
 # ln of what is below the last digit of any number.

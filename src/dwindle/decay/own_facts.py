@@ -2,12 +2,12 @@
 
 from dataclasses import replace
 
+from dwindle.decay.families import has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run, nesterov_needs_momentum
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError
 
-_COUPLED = "coupled-sgd"
 # Told by their identity: a schedule that was given is another object.
 _BY_TRAINERS = {"linear": Schedule(shape="linear")}
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
@@ -29,7 +29,7 @@ def resolved(knob: Knob, run: Run) -> Run:
 
     """
     own: dict[str, object] = {}
-    if knob.family == _COUPLED:
+    if has_momentum(knob):
         for name, neutral in _NEUTRAL.items():
             default = getattr(knob.options, name)
             if default is None:
@@ -61,7 +61,7 @@ def facts_of(knob: Knob, run: Run) -> Run:
             raise MissingFactError("momentum", knob.name, "--momentum")
         must = f"above 0: {knob.name} refuses to run without"
         raise RangeError("momentum", run.momentum, must)
-    is_flag = knob.family == _COUPLED and knob.options.dampening_is_flag
+    is_flag = has_momentum(knob) and knob.options.dampening_is_flag
     if is_flag and own.dampening not in {0.0, own.momentum}:
         must = f"0 or the momentum, {own.momentum:g}: in {knob.name} it is a flag"
         raise RangeError("dampening", own.dampening, must)
@@ -111,7 +111,7 @@ def default_said(knob: Knob, run: Run) -> str:
 
     """
     own = knob.options
-    if knob.family != _COUPLED or own.momentum is None or own.needs_momentum:
+    if not has_momentum(knob) or own.momentum is None or own.needs_momentum:
         return ""
     taken = {} if run.is_said("momentum") else {"momentum": f"{own.momentum:g}"}
     if own.nesterov and resolved(knob, run).momentum and not run.is_said("nesterov"):
@@ -136,7 +136,7 @@ def unused_facts(knob: Knob, run: Run) -> tuple[str, ...]:
 
     """
     given = [name for name in (*_NEUTRAL, "betas") if _is_given(name, run)]
-    if knob.family == _COUPLED:
+    if has_momentum(knob):
         return tuple(name for name in given if name == "betas")
     has_betas = _has(knob, "betas")
     return tuple(name for name in given if name != "betas" or not has_betas)
@@ -153,7 +153,7 @@ def refuse_lacking(*sides: tuple[Knob, Run]) -> None:
 
     """
     for knob, run in sides:
-        for name in _NEUTRAL if knob.family == _COUPLED else ():
+        for name in _NEUTRAL if has_momentum(knob) else ():
             if not _is_given(name, run) or _has(knob, name):
                 continue
             others = [each for each, _ in sides if _has(each, name)]

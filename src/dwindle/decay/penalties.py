@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
@@ -62,24 +63,63 @@ def layer_coefficients(
     return tuple(spread[normalization](*layer) for layer in layers)
 
 
+# What a sum over a minibatch, or over all the data, is divided by to be a mean.
+_NEEDS = {
+    "batch_size": "A penalty stated for a summed minibatch",
+    "dataset_size": "A penalty stated for the whole training set",
+}
+_SUMS = {
+    "": "",
+    "batch_size": "{name}: the losses of a minibatch of {batch_size} are summed.",
+    "dataset_size": "{name}: the losses of all {dataset_size} examples are summed.",
+}
+_HALF_SQUARED = (
+    "{name} has half the squared error; λ stands beside the whole one, as "
+    "torch.nn.MSELoss has it."
+)
+_LIKELIHOOD = (
+    "{name}: the loss is a negative log-likelihood, of {dataset_size} examples."
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Penalty:
-    """One way to write a penalty: ``λ = factor(run) · number ** power + extra``.
+    """One way to write a penalty: ``λ = factor / over · number ** power + extra``.
 
-    ``normalization`` spreads that λ over the layers (:func:`layer_coefficients`);
-    ``extra`` is a penalty that is on whatever the number says. ``formula`` is the
-    objective, ``forward`` and ``inverse`` say the conversion to people, with ``x`` for
-    the number.
+    ``over`` is a fact of the run, whose examples the losses are summed over; empty
+    where their mean is meant. ``normalization`` spreads that λ over the layers
+    (:func:`layer_coefficients`); ``extra`` is a penalty that is on whatever the number
+    says. ``formula`` is the objective, ``forward`` and ``inverse`` are the conversion,
+    templates in which ``{x}`` is the number. ``loss_note`` is a template of what to
+    know about the loss, where that is more than its sum.
     """
 
     name: str
     formula: str
-    factor: Callable[[Run], float]
     forward: str
     inverse: str
+    factor: float = 1.0
+    over: Literal["", "batch_size", "dataset_size"] = ""
     power: float = 1.0
     normalization: str = "none"
     extra: float = 0.0
+    loss_note: str = ""
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it is the same for all layers, batches and data sets."""
+        return not self.over and self.normalization == "none" and not self.extra
+
+    def note_on_loss(self, name: str, run: Run) -> str:
+        """Return what the number takes the loss to be, where it is no plain mean."""
+        return (self.loss_note or _SUMS[self.over]).format(
+            name=name, batch_size=run.batch_size, dataset_size=run.dataset_size
+        )
+
+    def _factor(self, run: Run) -> float:
+        if not self.over:
+            return self.factor
+        return self.factor / run.require(self.over, _NEEDS[self.over])
 
     def penalty_from_number(self, number: float, run: Run) -> float:
         """Return the canonical λ, before normalization, of the number that is written.
@@ -92,7 +132,7 @@ class Penalty:
             0.004
 
         """
-        return self.factor(run) * math.pow(number, self.power) + self.extra
+        return self._factor(run) * math.pow(number, self.power) + self.extra
 
     def number_from_penalty(self, penalty: float, run: Run) -> float:
         """Return the number to write for a canonical λ, before normalization.
@@ -115,128 +155,127 @@ class Penalty:
             raise RangeError("penalty", penalty, must, ALWAYS_ON)
         if written == 0:
             return 0.0 if self.power > 0 else math.inf
-        return math.pow(written / self.factor(run), 1 / self.power)
-
-
-def _data(run: Run) -> float:
-    return run.require("dataset_size", "A penalty stated for the whole training set")
-
-
-def _batch(run: Run) -> float:
-    return run.require("batch_size", "A penalty stated for a summed minibatch")
+        return math.pow(written / self._factor(run), 1 / self.power)
 
 
 _RECORDS = (
     Penalty(
         name="canonical",
-        formula="mean loss + (x/2)·Σw²",
-        factor=lambda _: 1.0,
-        forward="λ = x",
-        inverse="x = λ",
+        formula="mean loss + ({x}/2)·Σw²",
+        forward="λ = {x}",
+        inverse="{x} = λ",
     ),
     Penalty(
         name="without-half",
-        formula="mean loss + x·Σw²",
-        factor=lambda _: 2.0,
-        forward="λ = 2·x",
-        inverse="x = λ/2",
+        formula="mean loss + {x}·Σw²",
+        factor=2.0,
+        forward="λ = 2·{x}",
+        inverse="{x} = λ/2",
     ),
     Penalty(
         name="without-half:layer-mean",
-        formula="mean loss + Σ_j x/(L·n_j·n_{j+1})·Σw²",
-        factor=lambda _: 2.0,
-        forward="λ_j = 2·x/(L·n_j·n_{j+1})",
-        inverse="x = λ_j·L·n_j·n_{j+1}/2",
+        formula="mean loss + Σ_j {x}/(L·n_j·n_{{j+1}})·Σw²",
+        factor=2.0,
+        forward="λ_j = 2·{x}/(L·n_j·n_{{j+1}})",
+        inverse="{x} = λ_j·L·n_j·n_{{j+1}}/2",
         normalization="layer-mean",
     ),
     Penalty(
         name="without-half:global-mean",
-        formula="mean loss + x/(number of weights)·Σw²",
-        factor=lambda _: 2.0,
-        forward="λ = 2·x/(number of weights)",
-        inverse="x = λ·(number of weights)/2",
+        formula="mean loss + {x}/(number of weights)·Σw²",
+        factor=2.0,
+        forward="λ = 2·{x}/(number of weights)",
+        inverse="{x} = λ·(number of weights)/2",
         normalization="global-mean",
     ),
     Penalty(
         name="batch-sum",
-        formula="Σ of the losses of a minibatch of B + x·Σw²",
-        factor=lambda run: 2.0 / _batch(run),
-        forward="λ = 2·x/B",
-        inverse="x = λ·B/2",
+        formula="Σ of the losses of a minibatch of B + {x}·Σw²",
+        factor=2.0,
+        over="batch_size",
+        forward="λ = 2·{x}/B",
+        inverse="{x} = λ·B/2",
     ),
     Penalty(
         name="data-sum",
-        formula="Σ of all N losses + x·Σw², of which a minibatch of B takes B/N",
-        factor=lambda run: 2.0 / _data(run),
-        forward="λ = 2·x/N",
-        inverse="x = λ·N/2",
+        formula="Σ of all N losses + {x}·Σw², of which a minibatch of B takes B/N",
+        factor=2.0,
+        over="dataset_size",
+        forward="λ = 2·{x}/N",
+        inverse="{x} = λ·N/2",
     ),
     Penalty(
         name="half-batch-sum",
-        formula="Σ of the losses of a minibatch of B + (x/2)·Σw²",
-        factor=lambda run: 1.0 / _batch(run),
-        forward="λ = x/B",
-        inverse="x = λ·B",
+        formula="Σ of the losses of a minibatch of B + ({x}/2)·Σw²",
+        over="batch_size",
+        forward="λ = {x}/B",
+        inverse="{x} = λ·B",
     ),
     Penalty(
         name="half-data-sum",
-        formula="Σ of all N losses + (x/2)·Σw²",
-        factor=lambda run: 1.0 / _data(run),
-        forward="λ = x/N",
-        inverse="x = λ·N",
+        formula="Σ of all N losses + ({x}/2)·Σw²",
+        over="dataset_size",
+        forward="λ = {x}/N",
+        inverse="{x} = λ·N",
     ),
     Penalty(
         name="half-squared",
-        formula="half the mean squared error + (x/2)·Σw²",
-        factor=lambda _: 2.0,
-        forward="λ = 2·x",
-        inverse="x = λ/2",
+        formula="half the mean squared error + ({x}/2)·Σw²",
+        factor=2.0,
+        forward="λ = 2·{x}",
+        inverse="{x} = λ/2",
+        loss_note=_HALF_SQUARED,
     ),
     Penalty(
         name="half-squared:batch-sum",
-        formula="half the squared errors of a minibatch of B + (x/2)·Σw²",
-        factor=lambda run: 2.0 / _batch(run),
-        forward="λ = 2·x/B",
-        inverse="x = λ·B/2",
+        formula="half the squared errors of a minibatch of B + ({x}/2)·Σw²",
+        factor=2.0,
+        over="batch_size",
+        forward="λ = 2·{x}/B",
+        inverse="{x} = λ·B/2",
+        loss_note=_HALF_SQUARED,
     ),
     Penalty(
         name="half-squared:data-sum",
-        formula="half of all N squared errors + (x/2)·Σw²",
-        factor=lambda run: 2.0 / _data(run),
-        forward="λ = 2·x/N",
-        inverse="x = λ·N/2",
+        formula="half of all N squared errors + ({x}/2)·Σw²",
+        factor=2.0,
+        over="dataset_size",
+        forward="λ = 2·{x}/N",
+        inverse="{x} = λ·N/2",
+        loss_note=_HALF_SQUARED,
     ),
     Penalty(
         name="prior",
-        formula="Σ of all N losses + Σw²/(2x²)",
-        factor=lambda run: 1.0 / _data(run),
-        forward="λ = 1/(x²·N)",
-        inverse="x = 1/√(λ·N)",
+        formula="Σ of all N losses + Σw²/(2·{x}²)",
+        over="dataset_size",
+        forward="λ = 1/({x}²·N)",
+        inverse="{x} = 1/√(λ·N)",
         power=-2.0,
+        loss_note=_LIKELIHOOD,
     ),
     Penalty(
         name="prior:fan-in",
-        formula="Σ of all N losses + Σ_j fan_in_j/(2x²)·Σw²",
-        factor=lambda run: 1.0 / _data(run),
-        forward="λ_j = fan_in_j/(x²·N)",
-        inverse="x = √(fan_in_j/(λ_j·N))",
+        formula="Σ of all N losses + Σ_j fan_in_j/(2·{x}²)·Σw²",
+        over="dataset_size",
+        forward="λ_j = fan_in_j/({x}²·N)",
+        inverse="{x} = √(fan_in_j/(λ_j·N))",
         power=-2.0,
         normalization="fan-in",
+        loss_note=_LIKELIHOOD,
     ),
     Penalty(
         name="inverse-data-sum",
-        formula="x·Σ of all N losses + (1/2)·Σw²",
-        factor=lambda run: 1.0 / _data(run),
-        forward="λ = 1/(x·N)",
-        inverse="x = 1/(λ·N)",
+        formula="{x}·Σ of all N losses + (1/2)·Σw²",
+        over="dataset_size",
+        forward="λ = 1/({x}·N)",
+        inverse="{x} = 1/(λ·N)",
         power=-1.0,
     ),
     Penalty(
         name="canonical:asgd",
-        formula="mean loss + ((x + 1e-4)/2)·Σw²",
-        factor=lambda _: 1.0,
-        forward="λ = x + 1e-4",
-        inverse="x = λ - 1e-4",
+        formula="mean loss + (({x} + 1e-4)/2)·Σw²",
+        forward="λ = {x} + 1e-4",
+        inverse="{x} = λ - 1e-4",
         extra=1e-4,
     ),
 )

@@ -2,11 +2,15 @@
 
 import math
 
-from dwindle.decay.coordinates import has_shrink, penalty_convention_of
+from dwindle.decay.cautions import instead_of
+from dwindle.decay.coordinates import (
+    decays_by_size,
+    has_shrink,
+    penalty_convention_of,
+)
+from dwindle.decay.families import family_of, has_no_rate
 from dwindle.decay.given import Given
-from dwindle.decay.gradient_size import decays_by_size, instead_of
 from dwindle.decay.knob import Knob
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting
 from dwindle.errors import DwindleError, RefusedError
@@ -19,7 +23,7 @@ _OF_A_RATE = ("batch size", "dataset size", "epochs", "steps", "schedule")
 def refusal(source: Setting, target: Knob, before: Run, after: Run) -> RefusedError:
     """Return the error for two knobs that share no coordinate."""
     for knob, run in ((source.knob, before), (target, after)):
-        if knob.family in NO_RATE and not decays_by_size(knob, run):
+        if has_no_rate(knob) and not decays_by_size(knob, run):
             return _no_rate(source.knob, target, knob)
     given = Given(before, after)
     if has_shrink(source.knob, before):
@@ -43,14 +47,14 @@ def _asked(source: Knob, target: Knob) -> str:
 
 
 def _no_rate(source: Knob, target: Knob, refusing: Knob) -> RefusedError:
-    reason = NO_RATE[str(refusing.family)]
+    family = family_of(refusing)
     instead = instead_of(refusing)
     if refusing.penalty is not None and refusing == source:
         instead += (
             " As a penalty the number still has a meaning, so --to torch.optim.SGD or "
             "--to question.l2 can be answered."
         )
-    why = reason.reason(refusing.name, refusing.update)
+    why = family.reason(refusing.name, refusing) if family else ""
     return RefusedError(_asked(source, target), why, instead)
 
 
@@ -74,7 +78,7 @@ def _from_penalty(source: Setting, target: Knob, given: Given) -> RefusedError:
 def _facts_of_penalty(knob: Knob, given: Given) -> str:
     """Return the facts that a penalty stated for a sum or by layer needs."""
     convention = penalty_convention_of(knob)
-    plain = convention is None or convention.name in {"canonical", "without-half"}
+    plain = convention is None or convention.is_plain
     return "" if plain else given.options(*_OF_A_PENALTY)
 
 

@@ -10,6 +10,7 @@ from dwindle.decay.coordinates import (
     shrink_from_number,
 )
 from dwindle.decay.explain import ClockTimes, Explanation, explain_setting
+from dwindle.decay.families import DECOUPLED, OF_A_RATE, SGD, family_of
 from dwindle.decay.half_life import (
     HalfLife,
     half_life_from_shrink,
@@ -20,15 +21,13 @@ from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.read_numbers import Clock
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.rule import Prediction, Rule
-from dwindle.decay.rules import PENALTY_FAMILIES, RULES, predict
+from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.decay.typed import RunLike, typed
 from dwindle.errors import DwindleError, MissingFactError
 
 # A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
-_RATE_FAMILY = "schedule-only"
-_BARE_PENALTY_FAMILY = PENALTY_FAMILIES[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,9 +237,9 @@ def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
 
 def _family_for(rule: Rule, knob: Knob) -> str:
     optimizer = knob.name.partition(":")[0].rpartition(".")[2].upper()
-    if knob.family == "decoupled" and optimizer in rule.decoupled_optimizers:
+    if family_of(knob) is DECOUPLED and optimizer in rule.decoupled_optimizers:
         return rule.families[0]
-    return knob.family or (_RATE_FAMILY if knob.is_rate else _BARE_PENALTY_FAMILY)
+    return knob.family or (OF_A_RATE if knob.is_rate else SGD).name
 
 
 def _speaks_of_shape(rule: Rule) -> bool:

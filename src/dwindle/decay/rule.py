@@ -12,6 +12,7 @@ from itertools import chain
 from types import MappingProxyType
 from typing import Literal
 
+from dwindle.decay.families import FAMILIES
 from dwindle.decay.read_numbers import Clock
 from dwindle.errors import RangeError
 
@@ -41,28 +42,6 @@ DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 QUANTITIES = (*PRIMARY, *DRIVERS)
 HINTS = {"weights": "weights (give --parameters, or --units of every layer)"}
-# A decoupled decay is one to whoever states a rule, with or without the lr.
-FAMILY_WORDS: Mapping[str, str] = MappingProxyType(
-    {
-        "coupled-sgd": "SGD with a penalty",
-        "coupled-adaptive": "adaptive optimizers with a penalty",
-        "asgd": "ASGD",
-        "asgd-lambd": "ASGD's lambd",
-        "decoupled": "decoupled decay",
-        "schedule-only": "decoupled decay",
-        "constant": "decoupled decay",
-        "corrected": "decoupled decay",
-        "proximal": "proximal decay",
-        "proximal-schedule-only": "proximal decay",
-        "trust-ratio": "decay inside a trust ratio",
-        "schedule-free": "schedule-free decay",
-        "estimated-lr": "decay times an estimated lr",
-        "optimal-schedule": "SGD under the schedule 'optimal'",
-        "rebuilt-weights": "weights that are built anew in every step",
-    }
-)
-# Families whose knob is not multiplied by the lr: there λ is the shrink itself.
-LR_FREE_FAMILIES = ("schedule-only", "constant", "proximal-schedule-only")
 # A published pair of lr and decay still counts as followed at a rounded lr.
 COMPANION_TOLERANCE = 0.1
 # Far beyond any training, and near enough that no product of powers overflows.
@@ -152,7 +131,10 @@ def predict_change(
     if why_not:
         return Prediction(factor=None, why_not=why_not)
     product = math.exp(_log_product(rule.exponents, ratios))
-    through_lr = 1.0 if family in LR_FREE_FAMILIES else ratios.get("lr", 1.0)
+    # Where the number is not multiplied by the lr, λ is the shrink itself.
+    record = FAMILIES.get(family)
+    reads_lr = record is None or record.reads_lr
+    through_lr = ratios.get("lr", 1.0) if reads_lr else 1.0
     is_shrink = rule.coordinate == "shrink"
     return Prediction(
         factor=product / through_lr if is_shrink else product,
@@ -234,8 +216,8 @@ def _why_not(
 ) -> str:
     """Say why a rule does not apply, or nothing."""
     if family not in rule.families:
-        stated = dict.fromkeys(FAMILY_WORDS.get(name, name) for name in rule.families)
-        here = FAMILY_WORDS.get(family, family)
+        stated = dict.fromkeys(FAMILIES[name].title for name in rule.families)
+        here = FAMILIES[family].title if family in FAMILIES else family
         return f"it was stated for {', '.join(stated)}, not for {here}"
     needed = {name for name, power in rule.exponents.items() if power}
     unknown = sorted(needed & lopsided) + sorted(

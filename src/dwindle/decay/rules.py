@@ -6,6 +6,7 @@ optimizers, factors found for one data set, and rules about β₂. Exponents are
 published; ``evidence`` says on what, ``checked`` what of it was read for this table.
 """
 
+from dwindle.decay.families import DECOUPLED, FAMILIES, SGD
 from dwindle.decay.rule import Prediction, Rule, Scale, predict_change
 from dwindle.errors import UnknownNameError
 from dwindle.errors.nearest import nearest_names
@@ -13,20 +14,10 @@ from dwindle.errors.nearest import nearest_names
 __all__ = ["RULES", "Prediction", "Rule", "predict", "resolve_rule"]
 
 # A penalty, or a prior, is a term of an objective: coupled knobs are that term.
-PENALTY_FAMILIES = ("coupled-sgd", "coupled-adaptive", "asgd")
+PENALTY_FAMILIES = tuple(each.name for each in FAMILIES.values() if each.is_penalty)
 # Families in which one step takes a known fraction off a weight with zero gradient.
-SHRINK_FAMILIES = (
-    "coupled-sgd",
-    "decoupled",
-    "schedule-only",
-    "constant",
-    "corrected",
-    "proximal",
-    "proximal-schedule-only",
-    "asgd",
-    "asgd-lambd",
-)
-DECOUPLED_FAMILIES = ("decoupled", "schedule-only", "constant", "corrected")
+SHRINK_FAMILIES = tuple(each.name for each in FAMILIES.values() if each.has_half_life)
+DECOUPLED_FAMILIES = tuple(each.name for each in FAMILIES.values() if each.is_decoupled)
 
 RULES: tuple[Rule, ...] = (
     Rule(
@@ -34,7 +25,7 @@ RULES: tuple[Rule, ...] = (
         coordinate="penalty",
         # The question means an objective; carried over to a decoupled knob it is the
         # same division, and people do that, so its cost is worth knowing there too.
-        families=(*PENALTY_FAMILIES, "decoupled"),
+        families=(*PENALTY_FAMILIES, DECOUPLED.name),
         # λ/(L·n_j·n_{j+1}) differs by layer, but averaged over all weights it is λ over
         # their number, for any shapes: a layer's weights together get λ/L. The
         # question's other reading, one divisor for all layers, is exactly that.
@@ -283,7 +274,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         name="linear-lr",
         coordinate="penalty",
-        families=("coupled-sgd",),
+        families=(SGD.name,),
         # Where the lr multiplies the decay, it is the same statement.
         decoupled_optimizers=("SGD", "SGDW"),
         exponents={"batch_size": 0.0},

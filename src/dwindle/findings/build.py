@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from dwindle.decay.families import ADAPTIVE, DECOUPLED, SGD
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
@@ -13,7 +14,7 @@ from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
 from dwindle.store.store import StoredStudy, read_study
 
 # The update family that rules know each optimizer of a study by.
-FAMILIES = {"sgd": "coupled-sgd", "adamw": "decoupled", "adam": "coupled-adaptive"}
+FAMILIES = {"sgd": SGD.name, "adamw": DECOUPLED.name, "adam": ADAPTIVE.name}
 # Samples of the one validation set that all seeds shared in older stores.
 _ONE_SPLIT = {"digits-mlp": 597, "digits-logistic": 597, "fashion-mlp": 2000}
 

@@ -8,9 +8,10 @@ from frameworks.checks.check import RUN, Check, number_cancels, undriven
 from frameworks.checks.partial import module
 from frameworks.checks.torch_like import Factory, left_of, same_as_penalty, weights
 
+from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.no_rate import NO_RATE
 
+NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
 _SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
 _TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
 _NESTEROV = replace(RUN, nesterov=True)

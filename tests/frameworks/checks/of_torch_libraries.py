@@ -20,10 +20,11 @@ from frameworks.checks.torch_like import (
     weights,
 )
 
+from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.no_rate import NO_RATE
 from dwindle.decay.run import Run
 
+NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
 FLOAT32 = "sixty steps in float32, which is all that its kernels take"
 # What an optimizer takes beside lr and weight_decay; those of the momentum are RUN's.
 _MOMENTUM = {"momentum": 0.9}

@@ -9,7 +9,7 @@ from dwindle.audit.advice import half_life_instead
 from dwindle.audit.findings import Finding
 from dwindle.audit.recipes import recipe_finding
 from dwindle.decay.convert import convert
-from dwindle.decay.families import FAMILIES
+from dwindle.decay.families import SGD
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW
 from dwindle.errors import DwindleError, OscillationError
@@ -265,7 +265,7 @@ def _without_swing(
     for rate in rates:
         run = rate.group.run(facts.run)
         try:
-            FAMILIES["coupled-sgd"].shrink_per_step(rate.number, run)
+            SGD.shrink_per_step(rate.number, run)
         except OscillationError as error:
             limit = rounded_down(error.limit)
             limits.append((rate.group, min(limit, asked.get(rate.group, limit))))

@@ -13,6 +13,7 @@ from torch.nn.modules.conv import _ConvNd
 from dwindle.audit.advice import is_as_good_as_none
 from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_like
 from dwindle.decay.explain import Explanation
+from dwindle.decay.families import SGD
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.rates import Rate
@@ -94,7 +95,7 @@ def _is_like_a_resnet(group: Group, network: str | None, run: Run) -> bool:
     # Recurrent networks are seldom trained on from others, and at any lr.
     if network == RECURRENT and group.is_sgd:
         return True
-    alike = recipes_like("coupled-sgd", network)
+    alike = recipes_like(SGD.name, network)
     return group.is_sgd and is_a_training(group.run(run), alike)
 
 

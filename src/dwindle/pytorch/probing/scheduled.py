@@ -8,8 +8,13 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from dwindle.decay.long_runs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
-from dwindle.decay.survival import Left
+from dwindle.decay.long_runs import (
+    Left,
+    Leg,
+    left_by_decoupled,
+    left_by_powers,
+    left_by_sgd,
+)
 from dwindle.errors import RangeError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Mould

@@ -1,0 +1,182 @@
+"""The mathematics of a decay with its numbers in it: of a step, and of a conversion."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from string import Formatter
+from types import MappingProxyType
+
+from dwindle.decay.coordinates import (
+    SCALES,
+    decays_by_size,
+    decoupled_over_penalty,
+    penalty_convention_of,
+)
+from dwindle.decay.families import family_of
+from dwindle.decay.knob import Knob
+from dwindle.decay.own_facts import facts_of, resolved
+from dwindle.decay.penalties import PENALTIES
+from dwindle.decay.read_numbers import Clock
+from dwindle.decay.run import Run
+
+# Explained once per line, for the letters in it.
+_LETTERS: Mapping[str, str] = MappingProxyType(
+    {
+        "η": "the peak lr",
+        "m_t": "the schedule, 1 at its peak",
+        "u": "the optimizer's own step",
+        "B": "examples in a minibatch",
+        "T": "steps of the run",
+        "d_t": "the estimate of the lr",
+    }
+)
+_ADAM = "m̂/(√v̂ + ε)"
+# What follows the lr in the optimizers that people know by heart; u for all others.
+_OWN_STEPS: Mapping[str, str] = MappingProxyType(
+    {
+        **dict.fromkeys(("adam", "adamw", "decoupledadamw", "adamc"), _ADAM),
+        "lion": "sign(c)",
+    }
+)
+# What makes steps of a time on a clock, and back.
+_CLOCK_FACTORS: Mapping[Clock, tuple[str, str]] = {
+    "steps": ("", ""),
+    "examples": ("/(examples per step)", "·(examples per step)"),
+    "epochs": ("·(steps per epoch)", "/(steps per epoch)"),
+    "tokens": ("/(tokens per step)", "·(tokens per step)"),
+    "run": ("·(steps of the run)", "/(steps of the run)"),
+}
+
+
+@dataclass(frozen=True)
+class _Part:
+    """A part of a line, and the letters in it that nobody knows by heart."""
+
+    text: str
+    letters: frozenset[str] = frozenset()
+
+    def __add__(self, other: "_Part | str") -> "_Part":
+        if isinstance(other, str):
+            return _Part(self.text + other, self.letters)
+        return _Part(self.text + other.text, self.letters | other.letters)
+
+    def __radd__(self, before: str) -> "_Part":
+        return _Part(before + self.text, self.letters)
+
+
+_NOTHING = _Part("")
+
+
+def _letter(letter: str) -> _Part:
+    return _Part(letter, frozenset({letter}))
+
+
+def _filled(template: str, parts: Mapping[str, _Part]) -> str:
+    """Fill a line in, and explain the letters of the parts that are in it."""
+    used = {name for _, name, _, _ in Formatter().parse(template) if name}
+    line = template.format_map({name: parts[name].text for name in used})
+    letters = frozenset[str]().union(*(parts[name].letters for name in used))
+    told = [f"{name}: {text}" for name, text in _LETTERS.items() if name in letters]
+    return f"{line}  ({'; '.join(told)})" if told else line
+
+
+def update_line(knob: Knob, number: float, run: Run) -> str:
+    """Return what one step does to a weight w with gradient g, with these numbers.
+
+    A fact that is not known stays a letter; of a term of an objective it is the term.
+
+    Example:
+        >>> from dwindle.decay.knobs import resolve_knob
+        >>> update_line(resolve_knob("torch.optim.AdamW"), 0.1, Run(lr=3e-4))
+        'w ← w − 0.0003·0.1·w − 0.0003·m̂/(√v̂ + ε)'
+        >>> update_line(resolve_knob("torch.optim.SGD"), 5e-4, Run(momentum=0.9))
+        'b ← 0.9·b + g + 0.0005·w; w ← w − η·b  (η: the peak lr)'
+
+    """
+    run, family = resolved(knob, run), family_of(knob)
+    if family is not None:
+        return _filled(family.written_for(run).line, _parts(knob, number, run))
+    if not knob.is_rate:
+        formula = PENALTIES[str(knob.penalty)].formula
+        return "minimize " + formula.format(x=_digits(number))
+    slower = _Part("w·") + _letter("m_t") if _schedule(run).text else _Part("w")
+    parts = {"m": _schedule(run), "slower": slower, "x": _Part(_digits(number))}
+    unit = "of the run" if knob.clock == "run" else knob.clock
+    if knob.clock is None:
+        return _filled("w ← w − {x}·{m}w", parts)
+    if knob.timescale:
+        return _filled(f"w ← w − {{slower}}/τ with τ = {{x}} {unit}", parts)
+    return _filled(f"w ← w·2^(−1/h) at the peak lr, with h = {{x}} {unit}", parts)
+
+
+def _schedule(run: Run) -> _Part:
+    """Return the schedule's factor, with a dot behind it; nothing where it is 1."""
+    return _NOTHING if run.schedule.is_constant else _letter("m_t") + "·"
+
+
+def _parts(knob: Knob, number: float, run: Run) -> dict[str, _Part]:
+    """Return what may stand in the line of a family."""
+    peak = _letter("η") if run.lr is None else _Part(_digits(run.lr))
+    changes = not run.schedule.is_constant
+    decay = _decay(knob, number, run)
+    coupled = "g + " + decay + "·w"
+    kept = 1 - run.dampening
+    # Which optimizer it is says the last word of its path.
+    name = knob.name.partition(":")[0].rpartition(".")[2].casefold()
+    own_step = _OWN_STEPS.get(name)
+    return {
+        "peak": peak,
+        "m": _schedule(run),
+        "m_squared": _letter("m_t") + "²·" if changes else _NOTHING,
+        "lr": peak + ("·" + _letter("m_t")) if changes else peak,
+        "first_lr": peak + "·m_0" if changes else peak,
+        "lr_before": peak + "·m_{t−1}" if changes else peak,
+        "decay": decay,
+        "coupled": coupled,
+        "pushed": coupled if kept == 1 else f"{_digits(kept)}·(" + coupled + ")",
+        "momentum": _Part(_digits(run.momentum)),
+        "step": _letter("u") if own_step is None else _Part(own_step),
+        "u": _letter("u"),
+        "d": _letter("d_t"),
+    }
+
+
+def _decay(knob: Knob, number: float, run: Run) -> _Part:
+    """Return what the optimizer reads: the number, or what it makes of it."""
+    x = _Part(_digits(number))
+    penalty = penalty_convention_of(knob)
+    divisor = SCALES[knob.scale].divisor(run)
+    if divisor is None and penalty is not None and penalty.over == "batch_size":
+        divisor = SCALES["/B"].divisor(run)
+    if divisor is None:
+        return x
+    root, letter, digits = divisor
+    over = _Part(digits) if digits else _letter(letter)
+    return "(" + x + f"/{root}" + over + ")"
+
+
+def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
+    """Return the formula from the number to the shrink, and the one back."""
+    x = knob.symbol
+    if knob.clock is not None:
+        to_steps, from_steps = _CLOCK_FACTORS[knob.clock]
+        steps = f"({x}{to_steps})" if to_steps else x
+        if knob.timescale:
+            return f"s = 1/{steps}", f"{x} = 1/s{from_steps}"
+        return f"s = 1 − 2^(−1/{steps})", f"{x} = −ln 2/ln(1 − s){from_steps}"
+    family = family_of(knob)
+    if family is None:
+        return "s", "s"
+    if decays_by_size(knob, run):
+        penalty = PENALTIES[str(knob.penalty)]
+        gain = f"{decoupled_over_penalty(knob, run):.6g}"
+        forward, inverse = penalty.forward.format(x=x), penalty.inverse.format(x=x)
+        return f"{forward}, s = η·λ·{gain}", f"λ = s/(η·{gain}), {inverse}"
+    written, scale = family.written_for(facts_of(knob, run)), SCALES[knob.scale]
+    return (
+        written.shrink.format(x=x + knob.scale),
+        written.number.format(x=x) + scale.inverse,
+    )
+
+
+def _digits(number: float) -> str:
+    return f"{number:.6g}"
