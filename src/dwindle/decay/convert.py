@@ -487,10 +487,7 @@ def _with_length(
 
 
 def _formulas(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str, str]:
-    return (
-        shrink_formulas(source, before)[0],
-        shrink_formulas(target, after)[1],
-    )
+    return shrink_formulas(source, before)[0], shrink_formulas(target, after)[1]
 
 
 def _joined(formula: str, value: float | None) -> str:

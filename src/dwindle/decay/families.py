@@ -28,26 +28,15 @@ from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 
 
-class Decay(Protocol):
-    """What a family computes; a module or an object, see :class:`Family`."""
+class _Decay(Protocol):
+    """What a family computes, as :class:`Family` has it: a module, or an object."""
 
-    def shrink_per_step(self, number: float, run: Run, /) -> float:
-        """Shrink of a step at the peak lr."""
-
-    def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float:
-        """Its inverse."""
-
-    def survival(self, number: float, run: Run, /) -> float:
-        """What the run leaves."""
-
-    def survival_path(self, number: float, run: Run, /) -> list[float]:
-        """What 0, 1, … steps leave."""
-
-    def e_folds(self, number: float, run: Run, /) -> float:
-        """-ln of what the run leaves."""
-
-    def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float:
-        """Its inverse."""
+    def shrink_per_step(self, number: float, run: Run, /) -> float: ...
+    def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float: ...
+    def survival(self, number: float, run: Run, /) -> float: ...
+    def survival_path(self, number: float, run: Run, /) -> list[float]: ...
+    def e_folds(self, number: float, run: Run, /) -> float: ...
+    def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -125,7 +114,7 @@ class Family:
     name: str
     title: str
     source: str
-    decay: Decay | None = None
+    decay: _Decay | None = None
     written: Written
     without_momentum: Written | None = None
     nesterov: Written | None = None
@@ -229,7 +218,7 @@ class Family:
             return (lr / peak) ** (self.course.lr_power - 1)
         return 1 / (peak if self.is_over_peak else lr)
 
-    def _decay(self) -> Decay:
+    def _decay(self) -> _Decay:
         if self.decay is None:
             asked = f"The half-life that a number gives under {self.title}"
             raise RefusedError(asked, self.reason("The optimizer"), self.instead)
