@@ -29,6 +29,7 @@ from dwindle.audit.trainer_rules import (
     options_in,
 )
 from dwindle.audit.trainers import TRANSFORMERS, Flat, Trainer, trainer_of
+from dwindle.decay.families import has_momentum
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.run import Run
@@ -325,7 +326,7 @@ def _examples_per_step(values: _Values, devices: int) -> int | None:
 
 def _adam_or_sgd(values: _Values, knob: str | None) -> dict[str, Any]:
     """Return momentum for the knob that has it, and betas for the others."""
-    if knob and KNOBS[knob].family == "coupled-sgd":
+    if knob and has_momentum(KNOBS[knob]):
         momentum = values.number("momentum")
         if not momentum:
             # Without a number counts the library's own default, which the audit names.

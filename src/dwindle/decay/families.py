@@ -195,14 +195,6 @@ class Family:
             name: What the sentences are about.
             knob: The knob, whose optimizer may have been measured at zero gradient.
 
-        Example:
-            >>> adaptive = FAMILIES["coupled-adaptive"]
-            >>> adagrad = Knob(
-            ...     name="Adagrad", formula="", unit="", update="torch-adagrad"
-            ... )
-            >>> "lr/√t in step t" in adaptive.reason("It", adagrad)
-            True
-
         """
         known = knob and (
             AT_ZERO_GRADIENT.get(knob.update) or AT_ZERO_GRADIENT.get(knob.algorithm)
