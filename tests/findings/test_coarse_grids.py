@@ -1,6 +1,7 @@
 """The best λ of one cell does not depend on how coarse its grid was written."""
 
 import math
+from functools import cache
 
 import numpy as np
 import pytest
@@ -32,6 +33,7 @@ def outcome_of(trial):
     return ended(loss_of(trial))
 
 
+@cache
 def studied(points, *, low=1e-5, high=1e-1, rounds=ROUNDS):
     """The only cell of a study with that grid, and the λ that were trained."""
     spec = study_spec(

@@ -6,9 +6,6 @@ from dataclasses import replace
 import pytest
 from findings.simulated_study import ended, findings_of_rows, simulated_rows, study_spec
 
-from dwindle.findings.conclusion import conclude
-from dwindle.findings.model import Answer
-from dwindle.findings.next_steps import next_steps
 from dwindle.store.records import Outcome
 from dwindle.store.spec import AxisSpec
 
@@ -90,30 +87,3 @@ def test_a_cell_of_survivors_does_not_ask_for_a_finer_grid():
     )
     assert "networks that train" in axis.would_tell
     assert "finer" not in axis.would_tell
-
-
-def test_what_is_said_below_goes_with_what_would_tell():
-    """The next step and the headline name the grid, or that nothing was trained."""
-    idle = study_of(lambda _, seed: ended(0.5 + 0.001 * seed), high=1e-9, low=1e-12)
-    (line,) = next_steps([idle])
-    assert "does not matter up to 1e-09, where the grid ends" in line
-    assert "nothing is worth setting" not in line
-    ruined = study_of(lambda at, _: GONE if at else ended(0.5), low=10, high=1e4)
-    assert "every λ from 10 up is too large" in next_steps([ruined])[0]
-    dead = study_of(lambda *_: DEAD)
-    assert "nothing was trained" in next_steps([dead])[0]
-    assert conclude(dead).headline == (
-        "With SGD, nothing was trained: the networks stay at chance."
-    )
-
-
-def test_a_doubt_is_said_once():
-    """Two sizes of which nothing can be told share one "cannot tell"."""
-    depth = AxisSpec(axis="depth", values=(1, 2, 4))
-    blank = study_of(lambda *_: GONE, axes=(WIDTH, depth))
-    said = conclude(blank)
-    assert said.sentences[0].count("cannot tell") == 1
-    assert "nor whether depth does" in said.sentences[0]
-    assert "cannot tell" not in said.headline
-    answered = conclude(Answer(claims=(), studies=(blank,), seconds=0.0))
-    assert answered.headline.count("cannot tell") == 1

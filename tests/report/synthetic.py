@@ -247,7 +247,7 @@ CLAIMS = (
 
 def answer() -> Answer:
     """A whole answer with two studies."""
-    studies = (findings(), findings("synthetic adamw", "adamw"))
+    studies = (findings(), findings("synthetic adamw", "adamw", ("width",)))
     return Answer(claims=CLAIMS, studies=studies, seconds=142.0)
 
 

@@ -41,9 +41,10 @@ def test_a_picture_lands(tmp_path: Path) -> None:
 def test_our_own_pages_and_pictures_are_replaced(tmp_path: Path) -> None:
     """A page and a picture carry a mark, by which a later run knows them again."""
     page, picture = tmp_path / "page.html", tmp_path / "main.png"
+    drawn = b"\x89PNG\r\n\x1a\n" + b"H" * 25 + b"rest"
     for _ in range(2):
         write_page(synthetic.unknown(), page)
-        write_picture(synthetic.findings(axes=("dataset_size",)), picture)
+        write_whole(picture, marked_picture(drawn))
     assert '<meta name="generator" content="dwindle">' in page.read_text()
 
 

@@ -2,9 +2,11 @@
 
 The curves are like those of real small networks (``simulated_curves``): noise that is
 correlated over λ, a shallow left side, a steep right one. All draws are seeded, so a
-result is the same in every run.
+result is the same in every run. The numbers in brackets were measured with 500 curves;
+the quick run has 120, and bounds that are as many standard errors away.
 """
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -25,14 +27,26 @@ from dwindle.stats.reading import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import fit_slope
 
-CURVES = 500
 KINDS = sorted(POPULATIONS)
 
 
-def curves(kind, *, seeds=5, noise=1.0, spread=0.5, generator_seed=1):
+@pytest.fixture(params=[120, pytest.param(500, marks=pytest.mark.full)])
+def count(request):
+    """How many curves are drawn."""
+    return request.param
+
+
+def slack(share, count):
+    """Three standard errors of a share among so many curves."""
+    return 3 * math.sqrt(share * (1 - share) / count)
+
+
+def curves(  # noqa: PLR0913 - all that a draw depends on, by name
+    kind, count, *, seeds=5, noise=1.0, spread=0.5, generator_seed=1
+):
     """Yield (curve, true optimum), each shifted by a random part of a grid step."""
     generator = np.random.default_rng(generator_seed)
-    for _ in range(CURVES):
+    for _ in range(count):
         shift = generator.uniform(-spread, spread) * STEP
         losses, without = draw_curves(
             kind, generator, seeds=seeds, noise=noise, shift=shift
@@ -46,10 +60,11 @@ def curves(kind, *, seeds=5, noise=1.0, spread=0.5, generator_seed=1):
         yield curve, true_optimum(kind) + shift
 
 
-def coverage(kind, **how):
+def coverage(drawn):
+    """The share of intervals that hold the true optimum, of those inside the grid."""
     held = [
         measured.low <= truth <= measured.high
-        for number, (curve, truth) in enumerate(curves(kind, **how))
+        for number, (curve, truth) in enumerate(drawn)
         if (measured := measure_optimum(curve, generator_seed=number)).at_edge is None
     ]
     return np.mean(held)
@@ -57,35 +72,38 @@ def coverage(kind, **how):
 
 @pytest.mark.parametrize("noise", [1.0, 2.0])
 @pytest.mark.parametrize("name", KINDS)
-def test_intervals_of_the_optimum_cover_the_truth(name, noise):
-    """90 % intervals hold the true optimum in 85 to 95 % (measured: 0.90 to 0.92)."""
-    assert 0.85 <= coverage(POPULATIONS[name], noise=noise) <= 0.95
+def test_intervals_of_the_optimum_cover_the_truth(name, noise, count):
+    """90 % intervals hold the true optimum in about 90 % (measured: 0.90 to 0.92)."""
+    held = coverage(curves(POPULATIONS[name], count, noise=noise))
+    assert held == pytest.approx(0.9, abs=slack(0.9, count))
 
 
 @pytest.mark.parametrize("seeds", [3, 8])
-def test_intervals_cover_with_fewer_and_more_seeds(seeds):
+def test_intervals_cover_with_fewer_and_more_seeds(seeds, count):
     """Three and eight seeds cover like five do (measured: 0.91 and 0.93)."""
-    assert 0.85 <= coverage(SGD_WIDE, seeds=seeds) <= 0.95
+    held = coverage(curves(SGD_WIDE, count, seeds=seeds))
+    assert held == pytest.approx(0.9, abs=slack(0.9, count))
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_with_little_noise_intervals_are_too_wide_rather_than_too_narrow(name):
+def test_with_little_noise_intervals_are_too_wide_rather_than_too_narrow(name, count):
     """At a third of the noise the interpolation floor leads: at least 90 % are held.
 
     Measured: 0.93 to 0.99. The floor is there for real curves, whose shape between
     grid points no one knows; these simulated ones are smoother than that.
     """
-    assert coverage(POPULATIONS[name], noise=0.3) >= 0.9
+    held = coverage(curves(POPULATIONS[name], count, noise=0.3))
+    assert held >= 0.93 - slack(0.93, count)
 
 
-def alarms(kind, shape, *, noise=1.0):
+def alarms(kind, shape, count):
     """Share of curves with this true shape in which decay is said to matter."""
     scale = shape / mean_curve(kind, kind.log_decay, shift=0)
     said = [
         judge_whether_decay_matters(replace(curve, losses=curve.losses * scale)).matters
-        for curve, _ in curves(kind, spread=0, noise=noise, generator_seed=5)
+        for curve, _ in curves(kind, count, spread=0, generator_seed=5)
     ]
-    return said.count("yes") / CURVES
+    return said.count("yes") / count
 
 
 FLAT = np.ones(SGD_WIDE.points)
@@ -98,15 +116,15 @@ SHAPES = {
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("name", KINDS)
-def test_a_flat_curve_is_rarely_called_an_optimum(name, shape):
+def test_a_flat_curve_is_rarely_called_an_optimum(name, shape, count):
     """Without any dip, decay matters in at most 10 % (measured: 0 to 0.05)."""
-    assert alarms(POPULATIONS[name], SHAPES[shape]) <= 0.1
+    assert alarms(POPULATIONS[name], SHAPES[shape], count) <= 0.1
 
 
-def test_noise_that_is_fresh_at_every_decay_is_no_optimum_either():
+def test_noise_that_is_fresh_at_every_decay_is_no_optimum_either(count):
     """Thirteen independent chances of a lucky λ still raise few alarms (0.08)."""
     independent = replace(SGD_WIDE, apart_sd=0.0, fresh_sd=0.03)
-    assert alarms(independent, FLAT) <= 0.1
+    assert alarms(independent, FLAT, count) <= 0.08 + slack(0.08, count)
 
 
 def with_gain_of(kind, standard_errors, *, seeds):
@@ -125,18 +143,18 @@ def with_gain_of(kind, standard_errors, *, seeds):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_gain_of_four_standard_errors_is_seen(name):
+def test_a_gain_of_four_standard_errors_is_seen(name, count):
     """Decay that buys 4 standard errors matters in 90 % or more (0.93 to 0.94)."""
     kind = with_gain_of(POPULATIONS[name], 4, seeds=5)
     said = [
         judge_whether_decay_matters(curve).matters
-        for curve, _ in curves(kind, generator_seed=7)
+        for curve, _ in curves(kind, count, generator_seed=7)
     ]
-    assert said.count("yes") / CURVES >= 0.9
+    assert said.count("yes") / count >= 0.93 - slack(0.93, count)
 
 
 @pytest.mark.parametrize("scatter", [0.0, 0.25])
-def test_intervals_of_the_exponent_cover_the_truth(scatter):
+def test_intervals_of_the_exponent_cover_the_truth(scatter, count):
     """Exponents of five cells are held in 85 % or more (measured: 0.98 and 0.96).
 
     The wider of two intervals is wide on purpose: with an exact law (no scatter) it
@@ -146,11 +164,11 @@ def test_intervals_of_the_exponent_cover_the_truth(scatter):
     generator = np.random.default_rng(2)
     x = np.log(2.0) * np.arange(5)
     held = []
-    for number in range(200):
+    for number in range(count * 2 // 5):
         optima = []
         off = generator.normal(0, scatter, 5) if scatter else np.zeros(5)
         for j, kind in enumerate(kinds):
-            curve, truth = next(curves(kind, generator_seed=1000 + 5 * number + j))
+            curve, truth = next(curves(kind, 1, generator_seed=1000 + 5 * number + j))
             measured = measure_optimum(curve, generator_seed=5 * number + j)
             # The law: whatever the shift of this cell, its optimum lies on the line.
             shift = -0.8 * x[j] + off[j] - truth
@@ -163,11 +181,11 @@ def test_intervals_of_the_exponent_cover_the_truth(scatter):
             )
         slope = fit_slope(x.tolist(), optima)
         held.append(slope.low <= -0.8 <= slope.high)
-    assert np.mean(held) >= 0.85
+    assert np.mean(held) >= 0.9 - slack(0.9, count * 2 // 5)
 
 
 @pytest.mark.parametrize("off", [0.0, 0.7, 1.5])
-def test_regret_is_nearly_unbiased_and_its_interval_covers(off):
+def test_regret_is_nearly_unbiased_and_its_interval_covers(off, count):
     """A λ too large by ``off`` in ln λ: bias below 3 % of the gain, coverage 85 % on.
 
     Measured: bias 0.001 to 0.011, coverage 0.89 to 0.97; at off = 0 the truth lies on
@@ -177,25 +195,28 @@ def test_regret_is_nearly_unbiased_and_its_interval_covers(off):
     kind = SGD_WIDE
     best = mean_curve(kind, np.array([true_optimum(kind)]), shift=0)[0]
     truth = mean_curve(kind, np.array([true_optimum(kind) + off]), shift=0)[0] - best
-    for curve, place in curves(kind):
+    for curve, place in curves(kind, count):
         judged = Judged(curve=curve, values=read_losses(curve, place + off).values)
         regret = measure_regret([judged])
         biases.append((regret.value - truth) / kind.gain)
         held.append(regret.low <= truth <= regret.high)
-    assert abs(np.mean(biases)) < 0.03
-    assert np.mean(held) >= 0.85
+    # 0.03 of the mean of 500.
+    assert abs(np.mean(biases)) < 0.03 * math.sqrt(500 / count)
+    assert np.mean(held) >= 0.89 - slack(0.89, count)
 
 
-def test_the_gain_is_nearly_unbiased():
+def test_the_gain_is_nearly_unbiased(count):
     """What decay buys is estimated within 2 % of it, though λ was chosen for it."""
-    gains = [measure_gain([curve]).value for curve, _ in curves(SGD_WIDE)]
-    # sd of one gain is 0.04, so 0.002 of the mean of 500.
+    gains = [measure_gain([curve]).value for curve, _ in curves(SGD_WIDE, count)]
+    # sd of one gain is 0.04, so 0.002 of the mean of 500 and 0.004 of that of 120.
     assert np.mean(gains) == pytest.approx(
         SGD_WIDE.gain, abs=0.02 * SGD_WIDE.gain + 0.004
     )
 
 
-def with_dead_networks(kind, *, share, seeds=8, shape=None, generator_seed=3):
+def with_dead_networks(  # noqa: PLR0913 - all that a draw depends on, by name
+    kind, count, *, share, seeds=8, shape=None, generator_seed=3
+):
     """Yield (curve, true optimum) where any training is dead by chance, also λ = 0.
 
     Dead networks are at ln 10 = 2.30, two to three times the losses of the others.
@@ -203,7 +224,7 @@ def with_dead_networks(kind, *, share, seeds=8, shape=None, generator_seed=3):
     generator = np.random.default_rng(generator_seed)
     decays = np.concatenate([[0.0], np.exp(kind.log_decay)])
     scale = 1 if shape is None else shape / mean_curve(kind, kind.log_decay, shift=0)
-    for _ in range(CURVES):
+    for _ in range(count):
         losses, without = draw_curves(kind, generator, seeds=seeds)
         table = np.concatenate([without[:, None], losses * scale], axis=1)
         dead = generator.uniform(size=table.shape) < share
@@ -212,34 +233,28 @@ def with_dead_networks(kind, *, share, seeds=8, shape=None, generator_seed=3):
 
 
 @pytest.mark.parametrize("share", [0.02, 0.08])
-def test_intervals_cover_where_networks_die_by_chance(share):
+def test_intervals_cover_where_networks_die_by_chance(share, count):
     """One in fifty or one in twelve at chance: coverage stays (0.93 and 0.91)."""
-    held = [
-        measured.low <= truth <= measured.high
-        for number, (curve, truth) in enumerate(
-            with_dead_networks(SGD_WIDE, share=share)
-        )
-        if (measured := measure_optimum(curve, generator_seed=number)).at_edge is None
-    ]
-    assert np.mean(held) >= 0.85
+    held = coverage(with_dead_networks(SGD_WIDE, count, share=share))
+    assert held >= 0.91 - slack(0.91, count)
 
 
 @pytest.mark.parametrize("seeds", [5, 8])
-def test_networks_that_die_by_chance_raise_no_alarm(seeds):
+def test_networks_that_die_by_chance_raise_no_alarm(seeds, count):
     """A flat curve with a twelfth of the networks dead is no optimum (0.09, 0.08)."""
-    flat = with_dead_networks(SGD_WIDE, share=0.08, shape=FLAT, seeds=seeds)
+    flat = with_dead_networks(SGD_WIDE, count, share=0.08, shape=FLAT, seeds=seeds)
     said = [judge_whether_decay_matters(curve).matters for curve, _ in flat]
-    assert said.count("yes") / CURVES <= 0.1
+    assert said.count("yes") / count <= 0.09 + slack(0.09, count)
 
 
-def test_intervals_cover_where_the_left_side_explodes():
+def test_intervals_cover_where_the_left_side_explodes(count):
     """Losses up to fivefold below a third of the best λ move it by 0.01 in ln λ (0.94).
 
     A cubic on the losses instead of their logarithms lies 0.18 too high there.
     """
     generator = np.random.default_rng(4)
     held, off = [], []
-    for number, (curve, truth) in enumerate(curves(SGD_WIDE, seeds=8)):
+    for number, (curve, truth) in enumerate(curves(SGD_WIDE, count, seeds=8)):
         wild = generator.uniform(2, 5, curve.losses.shape)
         hit = generator.uniform(size=curve.losses.shape) < 0.4
         left = curve.log_decay < truth - 1.2 * STEP
@@ -248,5 +263,5 @@ def test_intervals_cover_where_the_left_side_explodes():
         if measured.at_edge is None:
             held.append(measured.low <= truth <= measured.high)
             off.append(measured.log_decay - truth)
-    assert np.mean(held) >= 0.85
+    assert np.mean(held) >= 0.94 - slack(0.94, count)
     assert abs(np.mean(off)) < 0.06

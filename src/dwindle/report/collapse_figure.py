@@ -77,23 +77,16 @@ def shared_domain(axis: AxisFindings) -> tuple[float, float]:
 
 def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
     ceiling = collapse.loss_ceiling(panel.axis)
-    height = {
-        "field": "y",
-        "type": "quantitative",
-        "scale": {"domain": [-0.04 * ceiling, ceiling], "nice": False},
-        "axis": {**vega.title_above("loss above its lowest, nats"), "tickCount": 4},
-    }
-    dash = {
-        "field": "kind",
-        "type": "nominal",
-        "scale": {"domain": ["matters", "flat"], "range": [[1, 0], [2, 3]]},
-        "legend": None,
-    }
+    dashes = vega.mapped(["matters", "flat"], [[1, 0], [2, 3]])
     encoding = {
         "x": vega.decay_axis(domain, title=None),
-        "y": height,
+        "y": vega.numeric(
+            "y",
+            scale={"domain": [-0.04 * ceiling, ceiling], "nice": False},
+            axis={**vega.title_above("loss above its lowest, nats"), "tickCount": 4},
+        ),
         "color": vega.series_color(panel.names, panel.theme),
-        "strokeDash": dash,
+        "strokeDash": vega.nominal("kind", scale=dashes, legend=None),
     }
     mark = {"type": "line", "clip": True, "strokeWidth": 2, "strokeJoin": "round"}
     rows = [row for name, cell, f in panel.cells for row in _curve_rows(name, cell, f)]
@@ -122,13 +115,12 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
     rows = [_optimum_row(name, cell, f, domain) for name, cell, f in panel.cells]
     names = panel.names
     quiet = {"grid": False, "ticks": False, "domain": False}
-    row_of = {
-        "field": "cell",
-        "type": "nominal",
-        "sort": None,
-        "scale": {"domain": names},
-        "axis": {**vega.title_above(quantity(panel.axis.axis)), **quiet},
-    }
+    row_of = vega.nominal(
+        "cell",
+        sort=None,
+        scale={"domain": names},
+        axis={**vega.title_above(quantity(panel.axis.axis)), **quiet},
+    )
     across = vega.decay_axis(domain, title=_decay_title(panel.axis, panel.correction))
     return {
         "width": panel.width,
@@ -141,6 +133,8 @@ def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
     color = vega.series_color(panel.names, panel.theme)
     seen = [row for row in rows if row["kind"] != "none"]
     told = [row for row in rows if row["kind"] == "none"]
+    muted = panel.theme.muted
+    why = {"type": "text", "fontSize": 10, "align": "left", "color": muted}
     hollow = {"test": "datum.kind === 'flat'", "value": "transparent"}
     ends = {"x": {**base["x"], "field": "low"}, "x2": {"field": "high"}}
     return [
@@ -159,16 +153,7 @@ def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
                 "shape": vega.series_shape(panel.names),
             },
         ),
-        vega.layer(
-            told,
-            {
-                "type": "text",
-                "fontSize": 10,
-                "align": "left",
-                "color": panel.theme.muted,
-            },
-            {**base, "text": {"field": "why"}},
-        ),
+        vega.layer(told, why, {**base, "text": {"field": "why"}}),
     ]
 
 

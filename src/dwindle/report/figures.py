@@ -8,7 +8,10 @@ from dwindle.findings.names import quantity, regret, rule_title
 from dwindle.findings.verdict import all_rules, ranked_rules, regret_order
 from dwindle.report import collapse, tables, vega
 from dwindle.report.themes import Theme
-from dwindle.report.vega import Spec
+from dwindle.report.vega import Spec, mapped, nominal
+
+# Nats; each class is about three times the one before.
+REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
 
 
 def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Spec:
@@ -24,22 +27,24 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
         for rule in rules
     ]
     label = {"labelLimit": 190, "labelColor": theme.ink, "grid": True, "ticks": False}
-    row_of = {
-        "field": "rule",
-        "type": "nominal",
-        "sort": None,
-        "axis": {**label, "title": None, "domain": False},
-    }
-    across = {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"domain": exponent_domain(axis), "nice": False},
-        "axis": {"title": "exponent of the best λ", "grid": False, "tickCount": 4},
-    }
+    row_of = nominal("rule", sort=None, axis={**label, "title": None, "domain": False})
+    across = vega.numeric(
+        "x",
+        scale={"domain": exponent_domain(axis), "nice": False},
+        axis={"title": "exponent of the best λ", "grid": False, "tickCount": 4},
+    )
+    answers = ["yes", "not excluded", "cannot tell", "no"]
+    colors = [theme.good, theme.muted, theme.muted, theme.bad]
+    shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
     points = vega.layer(
         rows,
         {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
-        {"x": across, "y": row_of, **_agreement_encoding(theme)},
+        {
+            "x": across,
+            "y": row_of,
+            "color": nominal("agrees", legend=None, scale=mapped(answers, colors)),
+            "shape": nominal("agrees", legend=None, scale=mapped(answers, shapes)),
+        },
     )
     parts = {
         "width": width,
@@ -47,17 +52,6 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
         "layer": [*_measured_layers(axis, across, theme), points],
     }
     return vega.figure(parts, theme)
-
-
-def _agreement_encoding(theme: Theme) -> Spec:
-    answers = ["yes", "not excluded", "cannot tell", "no"]
-    base = {"field": "agrees", "type": "nominal", "legend": None}
-    colors = [theme.good, theme.muted, theme.muted, theme.bad]
-    shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
-    return {
-        "color": {**base, "scale": {"domain": answers, "range": colors}},
-        "shape": {**base, "scale": {"domain": answers, "range": shapes}},
-    }
 
 
 def _measured_layers(axis: AxisFindings, across: Spec, theme: Theme) -> list[Spec]:
@@ -96,67 +90,41 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
         for rule in all_rules(axis)
         if rule.rule in rules and rule.applies and rule.regret is not None
     ]
-    sorted_by = {"type": "nominal", "sort": None}
-    base = {
-        "x": {
-            "field": "axis",
-            **sorted_by,
-            "scale": {"domain": [quantity(a.axis) for a in findings.axes]},
-            "axis": {
-                "orient": "top",
-                "title": None,
-                "labelAngle": 0,
-                "ticks": False,
-                "domain": False,
-                "labelColor": theme.ink,
-            },
-        },
-        "y": {
-            "field": "rule",
-            **sorted_by,
-            "scale": {"domain": [rule_title(name) for name in rules]},
-            "axis": {
-                "title": None,
-                "ticks": False,
-                "domain": False,
-                "labelLimit": 210,
-                "labelColor": theme.ink,
-            },
-        },
+    plain = {"title": None, "ticks": False, "domain": False, "labelColor": theme.ink}
+
+    def names(field: str, domain: list[str], **axis: object) -> Spec:
+        return nominal(field, sort=None, scale={"domain": domain}, axis=plain | axis)
+
+    def classes(colors: Sequence[str]) -> Spec:
+        scale = {
+            "type": "threshold",
+            "domain": list(REGRET_CLASSES),
+            "range": list(colors),
+        }
+        base = {"field": "regret", "type": "quantitative"}
+        return {**base, "scale": scale, "legend": None}
+
+    places = {
+        "x": names(
+            "axis",
+            [quantity(a.axis) for a in findings.axes],
+            orient="top",
+            labelAngle=0,
+        ),
+        "y": names("rule", [rule_title(name) for name in rules], labelLimit=210),
     }
     tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
-    label = {"type": "text", "fontSize": 11}
+    number = {**places, "text": {"field": "label"}, "color": classes(theme.heat_ink)}
     parts = {
         "width": {"step": 82},
         "height": {"step": 25},
         "resolve": {"scale": {"color": "independent"}},
         "layer": [
-            vega.layer(rows, tile, {**base, "color": _classes(theme.heat)}),
-            vega.layer(
-                rows,
-                label,
-                {**base, "text": {"field": "label"}, "color": _classes(theme.heat_ink)},
-            ),
+            vega.layer(rows, tile, {**places, "color": classes(theme.heat)}),
+            vega.layer(rows, {"type": "text", "fontSize": 11}, number),
         ],
     }
     return vega.figure(parts, theme)
-
-
-# Nats; each class is about three times the one before.
-REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
-
-
-def _classes(colors: Sequence[str]) -> Spec:
-    return {
-        "field": "regret",
-        "type": "quantitative",
-        "scale": {
-            "type": "threshold",
-            "domain": list(REGRET_CLASSES),
-            "range": list(colors),
-        },
-        "legend": None,
-    }
 
 
 def common_decay(axis: AxisFindings) -> float | None:
@@ -174,71 +142,6 @@ def common_decay(axis: AxisFindings) -> float | None:
     return min(sorted(shared), key=lambda each: abs(math.log(each) - target))
 
 
-def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
-    """Return penalty and data term after training, at one λ for all cells."""
-    rows: list[Spec] = [
-        {"x": value, "term": term, "y": height}
-        for value, data, penalty in terms_rows(axis)
-        for term, height in (("data term", data), ("penalty", penalty))
-        if height is not None and height > 0 and value > 0
-    ]
-    terms = ["data term", "penalty"]
-    reach = _whole_decades([row["y"] for row in rows])
-    base = {"field": "term", "type": "nominal"}
-    legend = {"orient": "top", "symbolSize": 60, "offset": 6, "columnPadding": 24}
-    values = [cell.value for cell in axis.cells if cell.value > 0]
-    across = {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"type": "log", "nice": False, "padding": 12},
-        "axis": {
-            "values": values,
-            "format": "~r",
-            "grid": False,
-            "title": quantity(axis.axis),
-        },
-    }
-    up = {
-        "field": "y",
-        "type": "quantitative",
-        "scale": {"type": "log", "domain": list(reach), "nice": False},
-        "axis": {"title": None, "format": "~g", "values": vega.decades(*reach)},
-    }
-    parts = {
-        "width": width,
-        "height": 140,
-        **vega.layer(
-            rows,
-            {"type": "line", "strokeWidth": 2, "point": {"size": 55}},
-            {
-                "x": across,
-                "y": up,
-                "color": {
-                    **base,
-                    "scale": {"domain": terms, "range": [theme.accent, theme.bad]},
-                    "legend": legend,
-                },
-                "shape": {
-                    **base,
-                    "scale": {"domain": terms, "range": ["circle", "square"]},
-                },
-                "strokeDash": {
-                    **base,
-                    "scale": {"domain": terms, "range": [[1, 0], [5, 3]]},
-                },
-            },
-        ),
-    }
-    return vega.figure(parts, theme)
-
-
-def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:
-    if not heights:
-        return 0.1, 1.0
-    low, high = math.log10(min(heights)), math.log10(max(heights))
-    return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)
-
-
 def terms_rows(
     axis: AxisFindings,
 ) -> tuple[tuple[float, float | None, float | None], ...]:
@@ -250,3 +153,53 @@ def terms_rows(
         for point in cell.curve
         if point.weight_decay == shared
     )
+
+
+def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
+    """Return penalty and data term after training, at one λ for all cells."""
+    rows: list[Spec] = [
+        {"x": value, "term": term, "y": height}
+        for value, data, penalty in terms_rows(axis)
+        for term, height in (("data term", data), ("penalty", penalty))
+        if height is not None and height > 0 and value > 0
+    ]
+    terms = ["data term", "penalty"]
+    reach = _whole_decades([row["y"] for row in rows])
+    values = [cell.value for cell in axis.cells if cell.value > 0]
+    across = vega.numeric(
+        "x",
+        scale={"type": "log", "nice": False, "padding": 12},
+        axis={
+            "values": values,
+            "format": "~r",
+            "grid": False,
+            "title": quantity(axis.axis),
+        },
+    )
+    up = vega.numeric(
+        "y",
+        scale={"type": "log", "domain": list(reach), "nice": False},
+        axis={"title": None, "format": "~g", "values": vega.decades(*reach)},
+    )
+
+    def by_term(values: Sequence[object], **more: Spec) -> Spec:
+        return nominal("term", scale=mapped(terms, values), **more)
+
+    legend = {"orient": "top", "symbolSize": 60, "offset": 6, "columnPadding": 24}
+    encoding = {
+        "x": across,
+        "y": up,
+        "color": by_term([theme.accent, theme.bad], legend=legend),
+        "shape": by_term(["circle", "square"]),
+        "strokeDash": by_term([[1, 0], [5, 3]]),
+    }
+    line = {"type": "line", "strokeWidth": 2, "point": {"size": 55}}
+    parts = {"width": width, "height": 140, **vega.layer(rows, line, encoding)}
+    return vega.figure(parts, theme)
+
+
+def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:
+    if not heights:
+        return 0.1, 1.0
+    low, high = math.log10(min(heights)), math.log10(max(heights))
+    return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)

@@ -72,32 +72,35 @@ def decay_axis(domain: tuple[float, float], *, title: str | None) -> Spec:
     axis: Spec = {"values": ticks, "title": title, "grid": True, **labels}
     if title is None:
         axis = {**axis, "labels": False, "ticks": False, "domain": False}
-    return {
-        "field": "x",
-        "type": "quantitative",
-        "scale": {"type": "log", "domain": list(domain), "nice": False},
-        "axis": axis,
-    }
+    scale = {"type": "log", "domain": list(domain), "nice": False}
+    return numeric("x", scale=scale, axis=axis)
 
 
 def series_color(names: Sequence[str], theme: Theme) -> Spec:
     """Return the color encoding of ordered series, without a legend."""
     colors = [theme.series[i] for i in series_positions(len(names))]
-    return _by_cell(names, colors)
+    return nominal("cell", scale=mapped(names, colors), legend=None)
 
 
 def series_shape(names: Sequence[str]) -> Spec:
     """Return the shape encoding of ordered series: told apart without color."""
-    return _by_cell(names, [SHAPES[i % len(SHAPES)] for i in range(len(names))])
+    shapes = [SHAPES[i % len(SHAPES)] for i in range(len(names))]
+    return nominal("cell", scale=mapped(names, shapes), legend=None)
 
 
-def _by_cell(names: Sequence[str], values: Sequence[str]) -> Spec:
-    return {
-        "field": "cell",
-        "type": "nominal",
-        "scale": {"domain": list(names), "range": list(values)},
-        "legend": None,
-    }
+def nominal(field: str, **more: Spec | Sequence[str] | None) -> Spec:
+    """Return the encoding of names: ``sort`` and ``legend`` as Vega-Lite reads them."""
+    return {"field": field, "type": "nominal", **more}
+
+
+def numeric(field: str, *, scale: Spec, axis: Spec) -> Spec:
+    """Return the encoding of numbers on an axis."""
+    return {"field": field, "type": "quantitative", "scale": scale, "axis": axis}
+
+
+def mapped(domain: Sequence[str], values: Sequence[object]) -> Spec:
+    """Return a scale that gives each name its own value."""
+    return {"domain": list(domain), "range": list(values)}
 
 
 def layer(rows: Iterable[Spec], mark: Spec, encoding: Spec) -> Spec:
