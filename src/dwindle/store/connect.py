@@ -13,9 +13,9 @@ from dwindle.errors import (
     StoreFormatError,
     StoreLockedError,
 )
-from dwindle.store.schema import check_format, configure, create, is_empty
+from dwindle.store.schema import MISSING, REMEDY, check_format, configure, create
 
-# Primary result codes of SQLite that speak of the place, not of the content.
+# Primary result codes of SQLite that are about the place, not about the content.
 _ACCESS = {
     sqlite3.SQLITE_FULL,
     sqlite3.SQLITE_IOERR,
@@ -35,63 +35,45 @@ def refuse_irregular(path: Path) -> None:
     """
     if path.exists() and not path.is_file():
         found = "a folder" if path.is_dir() else "a device or a pipe"
-        remedy = "Give the path of a store, such as my-study.db, or a new path."
-        raise StoreFormatError(str(path), found, remedy)
+        raise StoreFormatError(str(path), found, REMEDY)
 
 
-def connect_for_writing(path: Path) -> sqlite3.Connection:
-    """Open a store, creating it where there is none.
+def connect(path: Path, *, writes: bool) -> tuple[sqlite3.Connection, int]:
+    """Open a store, and return the version of its schema with the connection.
 
-    Raises:
-        StoreError: If the file is no store, or is damaged, or cannot be written.
-
-    """
-    with told(path), _closed_on_error(_opened(path, "rwc")) as db:
-        if is_empty(db):
-            create(db)
-        check_format(db, path)
-        configure(db)
-        return db
-
-
-def connect_for_reading(path: Path) -> sqlite3.Connection:
-    """Open a store that exists; nothing but an interrupted commit's undoing is written.
+    Args:
+        path: The file. It is made if there is none and the connection ``writes``.
+        writes: Whether anything but an interrupted commit's undoing will be written.
 
     Raises:
-        StoreError: If there is no store, or it cannot be read.
+        StoreError: If the file is no store, or is damaged, or cannot be used.
 
     """
-    if not path.exists():
-        remedy = "Give the path of a store, such as my-study.db."
-        raise StoreFormatError(str(path), "no such file", remedy)
+    if not writes and not path.exists():
+        raise StoreFormatError(str(path), "no such file", MISSING)
     refuse_irregular(path)
-    # SQLite undoes the rest of a commit that a kill cut off when it next opens the
-    # file, for which it has to write.
-    with told(path), _closed_on_error(_opened(path, "rw")) as db:
-        check_format(db, path)
-        configure(db)
-        db.execute("PRAGMA query_only = ON")
-        return db
-
-
-def _opened(path: Path, mode: str) -> sqlite3.Connection:
-    place = f"{path.absolute().as_uri()}?mode={mode}"
-    db = sqlite3.connect(place, uri=True, isolation_level=None)
-    db.row_factory = sqlite3.Row
-    return db
-
-
-@contextmanager
-def _closed_on_error(db: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    try:
-        yield db
-    except BaseException:
-        db.close()
-        raise
+    # Also a reader opens for writing where it may: SQLite undoes the rest of a commit
+    # that a kill cut off when it next opens the file.
+    place = f"{path.absolute().as_uri()}?mode={'rwc' if writes else 'rw'}"
+    with sqlite_errors_translated(path):
+        db = sqlite3.connect(place, uri=True, isolation_level=None)
+        try:
+            db.row_factory = sqlite3.Row
+            tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            if writes and tables == 0:
+                create(db)
+            version = check_format(db, path)
+            configure(db)
+            if not writes:
+                db.execute("PRAGMA query_only = ON")
+        except BaseException:
+            db.close()
+            raise
+    return db, version
 
 
 @contextmanager
-def told(path: Path) -> Iterator[None]:
+def sqlite_errors_translated(path: Path) -> Iterator[None]:
     """Turn the errors of SQLite and of the system into ours, with the way out."""
     try:
         yield
@@ -115,8 +97,7 @@ def _from_sqlite(error: sqlite3.Error, path: Path) -> DwindleError:
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return StoreLockedError(str(path), "a lock that another program holds")
     if code == sqlite3.SQLITE_NOTADB:
-        remedy = "Give the path of a store, such as my-study.db, or a new path."
-        return StoreFormatError(str(path), "a file that is no database", remedy)
+        return StoreFormatError(str(path), "a file that is no database", REMEDY)
     return StoreDamagedError(str(path), str(error))
 
 

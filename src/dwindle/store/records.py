@@ -28,6 +28,11 @@ class Optimizer:
     warmup: float = 0.0
     final_lr: float = 0.0
 
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
+        """Rebuild an optimizer from its dict, also after a trip through JSON."""
+        return cls(**{**plain, "betas": tuple(plain["betas"])})
+
 
 @dataclass(frozen=True, kw_only=True)
 class Scale:
@@ -66,23 +71,12 @@ class Trial:
     weight_decay: float
     seed: int
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the trial as nested plain dicts and lists."""
-        return asdict(self)
-
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
-        """Rebuild a trial from :meth:`as_dict`, also after a trip through JSON."""
-        optimizer = dict(plain["optimizer"])
-        optimizer["betas"] = tuple(optimizer["betas"])
-        return cls(
-            problem=plain["problem"],
-            optimizer=Optimizer(**optimizer),
-            scale=Scale(**plain["scale"]),
-            normalization=plain["normalization"],
-            weight_decay=plain["weight_decay"],
-            seed=plain["seed"],
-        )
+        """Rebuild a trial from its dict, also after a trip through JSON."""
+        optimizer = Optimizer.from_dict(plain["optimizer"])
+        scale = Scale(**plain["scale"])
+        return cls(**{**plain, "optimizer": optimizer, "scale": scale})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +150,11 @@ class Conditions:
         """Return the conditions as nested plain dicts and lists."""
         return asdict(self)
 
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
+        """Rebuild conditions from :meth:`as_dict`, also after a trip through JSON."""
+        return cls(**{**plain, "optimizer": Optimizer.from_dict(plain["optimizer"])})
+
 
 def trial_key(trial: Trial, conditions: Conditions) -> str:
     """Return the hash under which a training is stored.
@@ -164,7 +163,7 @@ def trial_key(trial: Trial, conditions: Conditions) -> str:
     device type: a row is found again exactly when it would come out the same.
     """
     canonical = {
-        "trial": trial.as_dict(),
+        "trial": asdict(trial),
         "engine": conditions.engine_version,
         "torch": conditions.torch_version,
         "dtype": conditions.dtype,

@@ -1,13 +1,20 @@
-"""Records as rows and back; each row carries a hash, so damage cannot pass for data."""
+"""Records as rows and back, and the hashes without which no row is believed.
+
+SQLite's own check sees broken pages and no changed number. So each pack has a hash over
+all its rows, and the study's row one over itself and the hashes of all packs: a number
+that is changed, and a row or a pack that is lost, break one of them.
+"""
 
 import hashlib
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import fields
+import sqlite3
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
 from typing import Any
 
-from dwindle.errors import RangeError
+from dwindle.errors import RangeError, StoreDamagedError
 from dwindle.store.records import Outcome, Trial
 
 REALS = (
@@ -19,7 +26,7 @@ REALS = (
     "penalty",
     "last_finite_loss",
 )
-Row = dict[str, Any]  # values as SQLite holds them: text, int, float or None
+Columns = dict[str, Any]  # values as SQLite holds them: text, int, float or None
 
 
 def text_from_plain(plain: Any) -> str:  # JSON-like
@@ -42,21 +49,20 @@ def digest(parts: Iterable[object]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def sealed(row: Row) -> Row:
-    """Return the row with the hash over all its columns."""
-    return {
-        **row,
-        "hash": digest(item for pair in sorted(row.items()) for item in pair),
-    }
+def hash_of_pack(pack: Columns, rows: Iterable[Columns]) -> str:
+    """Return the hash over a pack's other columns and all its rows."""
+    of_pack = sorted(item for item in pack.items() if item[0] != "hash")
+    of_rows = [sorted(row.items()) for row in sorted(rows, key=lambda row: row["key"])]
+    return digest([of_pack, *of_rows])
 
 
-def is_intact(row: Row) -> bool:
-    """Tell whether a row is what :func:`sealed` made."""
-    bare = {name: value for name, value in row.items() if name != "hash"}
-    return bool(sealed(bare)["hash"] == row["hash"])
+def hash_of_study(study: Columns, packs: Iterable[str]) -> str:
+    """Return the hash over the study's other columns and the packs' hashes in order."""
+    of_study = sorted(item for item in study.items() if item[0] != "hash")
+    return digest([of_study, *packs])
 
 
-def row_from_outcome(key: str, pack: int, trial: Trial, outcome: Outcome) -> Row:
+def row_from_training(key: str, pack: int, trial: Trial, outcome: Outcome) -> Columns:
     """Return the row of a training.
 
     Raises:
@@ -64,44 +70,103 @@ def row_from_outcome(key: str, pack: int, trial: Trial, outcome: Outcome) -> Row
             other way round: such a number must never get into a store.
 
     """
-    if (outcome.status == "ok") != _is_finite(outcome.loss):
+    finite = outcome.loss is not None and math.isfinite(outcome.loss)
+    if (outcome.status == "ok") != finite:
         must = 'finite with status "ok", and None with any other status'
         raise RangeError("loss", f"{outcome.loss} with {outcome.status!r}", must)
     facts = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
-    return sealed(
-        {
-            **facts,
-            **{name: _real(facts[name]) for name in REALS},
-            "key": key,
-            "pack": pack,
-            "trial": text_from_plain(trial.as_dict()),
-            "layer_rms": text_from_plain([float(rms) for rms in outcome.layer_rms]),
-        }
-    )
-
-
-def training_from_row(row: Row) -> tuple[Trial, Outcome]:
-    """Return the training that a row holds."""
-    names = {field.name for field in fields(Outcome)} - {"layer_rms"}
-    layer_rms = tuple(json.loads(row["layer_rms"]))
-    facts = {name: row[name] for name in names}
-    trial = Trial.from_dict(json.loads(row["trial"]))
-    return trial, Outcome(**facts, layer_rms=layer_rms)
-
-
-def link(before: str, *, seconds: float, elapsed: float, rows: Sequence[Row]) -> str:
-    """Return the link of a pack in the chain of all packs.
-
-    A row or a pack that is lost breaks the chain as one that is changed does.
-    """
-    hashes = sorted(row["hash"] for row in rows)
-    return digest([before, seconds, elapsed, *hashes])
-
-
-def _is_finite(number: float | None) -> bool:
-    return number is not None and math.isfinite(number)
+    plain = asdict(trial)
+    scale: Mapping[str, float] = plain.pop("scale")
+    return {
+        **facts,
+        **{name: _real(facts[name]) for name in REALS},
+        "key": key,
+        "pack": pack,
+        "trial": text_from_plain(plain),
+        "scale": text_from_plain(scale),
+        "layer_rms": text_from_plain([float(rms) for rms in outcome.layer_rms]),
+    }
 
 
 def _real(number: float | None) -> float | None:
     """Return the number as SQLite gives it back; NaN has no place there: None."""
-    return float(number) if number is not None and _is_finite(number) else None
+    return float(number) if number is not None and math.isfinite(number) else None
+
+
+def training_from_row(row: Columns) -> tuple[Trial, Outcome]:
+    """Return the training that a row holds."""
+    names = {field.name for field in fields(Outcome)} - {"layer_rms"}
+    plain = {**json.loads(row["trial"]), "scale": json.loads(row["scale"])}
+    layer_rms = tuple(json.loads(row["layer_rms"]))
+    outcome = Outcome(**{name: row[name] for name in names}, layer_rms=layer_rms)
+    return Trial.from_dict(plain), outcome
+
+
+def insert(db: sqlite3.Connection, table: str, rows: Sequence[Columns]) -> None:
+    """Insert rows that have the same columns."""
+    if rows:
+        # Table and column names are our own; only the values come from outside.
+        names, marks = ", ".join(rows[0]), ", ".join("?" for _ in rows[0])
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
+        db.executemany(statement, [tuple(row.values()) for row in rows])
+
+
+def read(db: sqlite3.Connection, table: str, order: str) -> list[Columns]:
+    """Return all rows of a table."""
+    query = f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608 # our own names
+    return [dict(row) for row in db.execute(query)]
+
+
+def by_pack(rows: Iterable[Columns]) -> dict[int, list[Columns]]:
+    """Return rows of trainings by the number of their pack."""
+    found: dict[int, list[Columns]] = {}
+    for row in rows:
+        found.setdefault(row["pack"], []).append(row)
+    return found
+
+
+def verified_rows(db: sqlite3.Connection, path: Path) -> tuple[Columns, list[Columns]]:
+    """Return the study's row and all trainings' rows.
+
+    Raises:
+        StoreDamagedError: If anything that is read is not as it was written.
+
+    """
+    fault = db.execute("PRAGMA integrity_check").fetchone()[0]
+    studies, packs = read(db, "study", "id"), read(db, "pack", "number")
+    rows, planned = read(db, "trial", "key"), read(db, "planned", "key")
+    of_pack = by_pack(rows)
+
+    def study_holds() -> bool:
+        hashes = [pack["hash"] for pack in packs]
+        return bool(hash_of_study(studies[0], hashes) == studies[0]["hash"])
+
+    def packs_hold() -> bool:
+        hashes = [hash_of_pack(at, of_pack.pop(at["number"], [])) for at in packs]
+        # Nothing may be left: a row of a pack that is not there is no result.
+        return not of_pack and hashes == [pack["hash"] for pack in packs]
+
+    raise_damage(
+        path,
+        {
+            fault: lambda: fault == "ok",
+            "the row of the study": lambda: len(studies) == 1 and study_holds(),
+            "the rows of trainings": packs_hold,
+            "the list of planned trainings": lambda: (
+                digest(row["key"] for row in planned) == studies[0]["planned"]
+            ),
+        },
+    )
+    return studies[0], rows
+
+
+def raise_damage(path: Path, checks: Mapping[str, Callable[[], bool]]) -> None:
+    """Raise for the first check that fails; each may rely on those before it.
+
+    Raises:
+        StoreDamagedError: With the name of that check.
+
+    """
+    for name, holds in checks.items():
+        if not holds():
+            raise StoreDamagedError(str(path), name)

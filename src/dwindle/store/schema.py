@@ -1,7 +1,9 @@
-"""The schema of a store as commented text, and how a file of it is opened.
+"""The schema of a store as commented text, and whether a file is of it.
 
 History:
-    1: the first one.
+    2: the scale of a training is a column of its own, with any names; one hash per pack
+        and one over the file, instead of one per row and a chain.
+    1: the first one (see :mod:`dwindle.store.upgrade`).
 """
 
 import sqlite3
@@ -10,45 +12,46 @@ from functools import cache
 from pathlib import Path
 
 from dwindle.errors import StoreDamagedError, StoreFormatError
+from dwindle.store.rows import digest
 
-# "DWND" in ASCII: tells a store from any other SQLite file.
+# "DWND" in ASCII: marks a store among other SQLite files.
 APPLICATION_ID = 0x44574E44
-VERSION = 1
+VERSION = 2
+MISSING = "Give the path of a store, such as my-study.db."
+REMEDY = "Give the path of a store, such as my-study.db, or a new path."
+# Digest of what sqlite_schema lists in a file of version 1.
+_LISTED_1 = "cdb7b4c09ed9fc67a198d38e188254a304bf3fdb49bcaf1ae587afc8d2c3b4e4"
 
-SCHEMA = """
--- What the file is about; one row.
-CREATE TABLE study (
+TABLES = (
+    # What the file is about; one row.
+    """CREATE TABLE study (
     id         INTEGER PRIMARY KEY CHECK (id = 1),
     spec       TEXT NOT NULL,     -- StudySpec as JSON
     conditions TEXT NOT NULL,     -- Conditions as JSON
     problem    TEXT NOT NULL,     -- ProblemFacts as JSON
     planned    TEXT NOT NULL,     -- digest of the keys in table planned
     complete   INTEGER NOT NULL CHECK (complete IN (0, 1)),
-    packs      INTEGER NOT NULL,  -- how many rows table pack has
-    chain      TEXT NOT NULL,     -- link of the last pack
-    hash       TEXT NOT NULL      -- over all other columns
-) STRICT;
-
--- The trainings that the study consists of now; results of an earlier, other plan
--- stay in the file but are not read.
-CREATE TABLE planned (
+    hash       TEXT NOT NULL      -- over all other columns and the hashes of all packs
+) STRICT""",
+    # The trainings that the study consists of now; results of an earlier, other plan
+    # stay in the file but are not read.
+    """CREATE TABLE planned (
     key TEXT PRIMARY KEY
-) STRICT, WITHOUT ROWID;
-
--- One transaction: trainings that ran together and were committed together.
-CREATE TABLE pack (
+) STRICT, WITHOUT ROWID""",
+    # One transaction: trainings that ran together and were committed together.
+    """CREATE TABLE pack (
     number  INTEGER PRIMARY KEY,  -- 1, 2, 3, ... in order of commit
     seconds REAL NOT NULL,        -- time of one worker
     elapsed REAL NOT NULL,        -- wall time since the commit before, or the start
-    link    TEXT NOT NULL         -- hash over the link before and all rows of the pack
-) STRICT;
-
--- One training. A number that does not exist is NULL and the status says why: NaN
--- cannot be stored, so a loss is missing exactly when the status is not ok.
-CREATE TABLE trial (
+    hash    TEXT NOT NULL         -- over all other columns and all rows of the pack
+) STRICT""",
+    # One training. A number that does not exist is NULL and the status says why: NaN
+    # cannot be stored, so a loss is missing exactly when the status is not ok.
+    """CREATE TABLE trial (
     key              TEXT PRIMARY KEY,  -- trial_key(): what was trained, and with what
     pack             INTEGER NOT NULL REFERENCES pack (number),
-    trial            TEXT NOT NULL,     -- Trial as JSON
+    trial            TEXT NOT NULL,     -- Trial as JSON, but for its scale
+    scale            TEXT NOT NULL,     -- JSON: number by name, any names
     status           TEXT NOT NULL CHECK (status IN ('ok', 'diverged', 'error')),
     steps            INTEGER NOT NULL,
     seconds          REAL NOT NULL,
@@ -60,10 +63,9 @@ CREATE TABLE trial (
     layer_rms        TEXT NOT NULL,     -- JSON list
     diverged_at_step INTEGER,
     last_finite_loss REAL,
-    error            TEXT,
-    hash             TEXT NOT NULL      -- over all other columns
-) STRICT;
-"""
+    error            TEXT
+) STRICT""",
+)
 
 
 def configure(db: sqlite3.Connection) -> None:
@@ -79,46 +81,41 @@ def configure(db: sqlite3.Connection) -> None:
 def create(db: sqlite3.Connection) -> None:
     """Write the schema into an empty database, in one transaction."""
     marks = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}"
-    db.executescript(f"BEGIN EXCLUSIVE; {SCHEMA}; {marks}; COMMIT")
+    db.executescript(f"BEGIN EXCLUSIVE; {';'.join(TABLES)}; {marks}; COMMIT")
 
 
-def is_empty(db: sqlite3.Connection) -> bool:
-    """Tell whether nothing was ever written into the database."""
-    return _number(db, "SELECT count(*) FROM sqlite_schema") == 0
-
-
-def check_format(db: sqlite3.Connection, path: Path) -> None:
-    """Refuse what is no store, what a newer dwindle wrote, and a damaged schema.
+def check_format(db: sqlite3.Connection, path: Path) -> int:
+    """Return the version of a store, which may be an older one.
 
     Raises:
-        StoreFormatError: If the marks of the file are not ours or not of our time.
+        StoreFormatError: If the marks of the file are not ours, or of a newer dwindle.
         StoreDamagedError: If its tables are not exactly those of the schema.
 
     """
     if _number(db, "PRAGMA application_id") != APPLICATION_ID:
-        remedy = "Give the path of a store, such as my-study.db, or a new path."
-        raise StoreFormatError(str(path), "an SQLite file of another program", remedy)
+        raise StoreFormatError(str(path), "an SQLite file of another program", REMEDY)
     version = _number(db, "PRAGMA user_version")
-    if version != VERSION:
-        found = f"schema version {version}; this dwindle reads version {VERSION}"
-        newer = "Read it with the dwindle that wrote it: pip install -U dwindle."
-        older = "Move it away and run the study again."
-        remedy = newer if version > VERSION else older
+    if not 1 <= version <= VERSION:
+        found = f"schema version {version}; this dwindle reads up to version {VERSION}"
+        remedy = "Read it with the dwindle that wrote it: pip install -U dwindle."
         raise StoreFormatError(str(path), found, remedy)
-    if _tables(db) != _expected_tables():
+    expected = _LISTED_1 if version == 1 else _expected()
+    if listed(db) != expected:
         raise StoreDamagedError(str(path), "the schema")
+    return version
 
 
-def _tables(db: sqlite3.Connection) -> list[tuple[str, ...]]:
+def listed(db: sqlite3.Connection) -> str:
+    """Return a digest of everything that a database declares: tables, triggers, ..."""
     query = "SELECT type, name, tbl_name, sql FROM sqlite_schema ORDER BY name"
-    return [tuple(row) for row in db.execute(query)]
+    return digest(value for row in db.execute(query) for value in row)
 
 
 @cache
-def _expected_tables() -> list[tuple[str, ...]]:
+def _expected() -> str:
     with closing(sqlite3.connect(":memory:", isolation_level=None)) as db:
         create(db)
-        return _tables(db)
+        return listed(db)
 
 
 def _number(db: sqlite3.Connection, query: str) -> int:

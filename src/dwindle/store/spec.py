@@ -148,15 +148,16 @@ class StudySpec(StudyDraft):
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
         """Rebuild a spec from :meth:`as_dict`, also after a trip through JSON."""
-        facts = dict(plain)
-        optimizer = dict(facts.pop("optimizer"))
-        optimizer["betas"] = tuple(optimizer["betas"])
-        axes = [{**axis, "values": tuple(axis["values"])} for axis in facts.pop("axes")]
-        return cls(
-            **{**facts, "base": Scale(**facts["base"])},
-            optimizer=Optimizer(**optimizer),
-            axes=tuple(AxisSpec(**axis) for axis in axes),
-        )
+        facts = {
+            **plain,
+            "optimizer": Optimizer.from_dict(plain["optimizer"]),
+            "base": Scale(**plain["base"]),
+            "axes": tuple(
+                AxisSpec(**{**axis, "values": tuple(axis["values"])})
+                for axis in plain["axes"]
+            ),
+        }
+        return cls(**facts)
 
 
 def moved_scale(base: Scale, axis: str, value: float) -> Scale:

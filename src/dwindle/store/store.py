@@ -1,10 +1,9 @@
 """The store: append the outcomes of a pack, find them again, resume; one writer."""
 
 import json
-import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -16,25 +15,23 @@ from dwindle.errors import (
     StoreDamagedError,
     StoreUnlikeError,
 )
-from dwindle.store.connect import (
-    connect_for_reading,
-    connect_for_writing,
-    refuse_irregular,
-    told,
-)
+from dwindle.store.connect import connect, refuse_irregular, sqlite_errors_translated
 from dwindle.store.lock import WriterLock
-from dwindle.store.records import Conditions, Optimizer, Outcome, Trial, trial_key
+from dwindle.store.records import Conditions, Outcome, Trial, trial_key
 from dwindle.store.rows import (
-    Row,
+    Columns,
+    by_pack,
     digest,
-    link,
-    row_from_outcome,
-    sealed,
+    hash_of_pack,
+    hash_of_study,
+    insert,
+    row_from_training,
     text_from_plain,
     training_from_row,
+    verified_rows,
 )
 from dwindle.store.spec import ProblemFacts, StudySpec
-from dwindle.store.verify import links_of, verified_rows
+from dwindle.store.upgrade import upgraded_copy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,14 +87,14 @@ class Store:
         """
         self.path = path
         self._conditions = conditions
-        with told(path):
+        with sqlite_errors_translated(path):
             refuse_irregular(path)
             path.parent.mkdir(parents=True, exist_ok=True)
             self._lock = WriterLock(path)
         try:
-            self._db = connect_for_writing(path)
-            with told(path):
-                self._rows = self._begin(spec, problem)
+            self._db, version = connect(path, writes=True)
+            with sqlite_errors_translated(path):
+                self._rows = self._begin(spec, problem, version)
         except BaseException:
             self.close()
             raise
@@ -113,10 +110,9 @@ class Store:
         keys = sorted({trial_key(trial, self._conditions) for trial in trials})
         if digest(keys) == self._study()["planned"]:
             return
-        with told(self.path), self._transaction():
+        with self._transaction():
             self._db.execute("DELETE FROM planned")
-            rows = [(key,) for key in keys]
-            self._db.executemany("INSERT INTO planned VALUES (?)", rows)
+            insert(self._db, "planned", [{"key": key} for key in keys])
             self._update(planned=digest(keys), complete=0)
 
     def commit(
@@ -142,51 +138,48 @@ class Store:
         twice = [row for row in before if row["status"] != "error"]
         if twice:
             raise RangeError("trainings", f"{len(twice)} that are", "not committed yet")
-        with told(self.path), self._transaction():
+        with self._transaction():
             self._drop(before)
             rows = self._append(trainings, seconds)
+            self._update()
         self._commit_time = time.monotonic()
         self._rows |= {row["key"]: row for row in rows}
 
-    def _drop(self, failed: Sequence[Row]) -> None:
+    def _drop(self, failed: Sequence[Columns]) -> None:
         """Delete the rows of failed trainings, within the caller's transaction."""
-        if not failed:
-            return
-        for row in failed:
-            self._db.execute("DELETE FROM trial WHERE key = ?", (row["key"],))
-        rows = [dict(row) for row in self._db.execute("SELECT * FROM trial")]
-        packs = [
-            dict(r) for r in self._db.execute("SELECT * FROM pack ORDER BY number")
-        ]
-        links = links_of(packs, rows)
-        for number, chain in enumerate(links, start=1):
-            where = (chain, number)
-            self._db.execute("UPDATE pack SET link = ? WHERE number = ?", where)
-        self._update(chain=links[-1])
+        gone = {row["key"] for row in failed}
+        self._db.executemany(
+            "DELETE FROM trial WHERE key = ?", [(key,) for key in gone]
+        )
+        left = by_pack(row for key, row in self._rows.items() if key not in gone)
+        for number in {row["pack"] for row in failed}:
+            query = "SELECT * FROM pack WHERE number = ?"
+            pack = dict(self._db.execute(query, (number,)).fetchone())
+            now = hash_of_pack(pack, left.get(number, []))
+            change = "UPDATE pack SET hash = ? WHERE number = ?"
+            self._db.execute(change, (now, number))
 
     def _append(
         self, trainings: Sequence[tuple[Trial, Outcome]], seconds: float
-    ) -> list[Row]:
+    ) -> list[Columns]:
         """Insert a pack and its rows, within the caller's transaction."""
-        study = self._study()
-        number = study["packs"] + 1
+        number = 1 + self._db.execute("SELECT count(*) FROM pack").fetchone()[0]
         rows = [
-            row_from_outcome(trial_key(trial, self._conditions), number, trial, outcome)
+            row_from_training(
+                trial_key(trial, self._conditions), number, trial, outcome
+            )
             for trial, outcome in trainings
         ]
         elapsed = time.monotonic() - self._commit_time
-        chain = link(study["chain"], seconds=seconds, elapsed=elapsed, rows=rows)
-        pack = (number, seconds, elapsed, chain)
-        self._db.execute("INSERT INTO pack VALUES (?, ?, ?, ?)", pack)
-        for row in rows:
-            _insert(self._db, "trial", row)
-        self._update(packs=number, chain=chain)
+        pack = {"number": number, "seconds": float(seconds), "elapsed": elapsed}
+        insert(self._db, "pack", [{**pack, "hash": hash_of_pack(pack, rows)}])
+        insert(self._db, "trial", rows)
         return rows
 
     def finish(self) -> None:
         """Mark the study as complete: all rounds of its plan are committed."""
         if not self._study()["complete"]:
-            with told(self.path), self._transaction():
+            with self._transaction():
                 self._update(complete=1)
 
     def close(self) -> None:
@@ -208,53 +201,67 @@ class Store:
     ) -> None:
         self.close()
 
-    def _begin(self, spec: StudySpec, problem: ProblemFacts) -> dict[str, Row]:
+    def _begin(
+        self, spec: StudySpec, problem: ProblemFacts, version: int
+    ) -> dict[str, Columns]:
         """Write the study's row, or check the one there; return the rows by key."""
         facts = {
             "id": 1,
             "spec": text_from_plain(spec.as_dict()),
-            "conditions": text_from_plain(self._conditions.as_dict()),
+            "conditions": text_from_plain(asdict(self._conditions)),
             "problem": text_from_plain(asdict(problem)),
         }
+        old = upgraded_copy(self._db, self.path) if version == 1 else None
+        there, known = old or self._db, dict[str, Columns]()
         # Anything in any table: without its study it is no beginning but damage.
         used = "SELECT 1 FROM study UNION SELECT 1 FROM pack UNION SELECT 1 FROM trial"
-        if self._db.execute(used).fetchone() is None:
-            start = {"planned": digest([]), "complete": 0, "packs": 0, "chain": ""}
+        is_new = there.execute(used).fetchone() is None
+        if not is_new:
+            study, rows = verified_rows(there, self.path)
+            _refuse_unlike(self.path, study, self._conditions)
+            known = {row["key"]: row for row in rows}
+        if old:
+            old.backup(self._db)
+            old.close()
+        if is_new:
+            start = {"planned": digest([]), "complete": 0, "hash": ""}
             with self._transaction():
-                _insert(self._db, "study", sealed(facts | start))
-            return {}
-        study, rows = verified_rows(self._db, self.path)
-        _refuse_unlike(self.path, study, self._conditions)
-        if study["spec"] != facts["spec"]:
+                insert(self._db, "study", [facts | start])
+                self._update()
+        elif study["spec"] != facts["spec"]:
             with self._transaction():
                 self._update(spec=facts["spec"], complete=0)
-        return {row["key"]: row for row in rows}
+        return known
 
-    def _study(self) -> Row:
+    def _study(self) -> Columns:
         return dict(self._db.execute("SELECT * FROM study").fetchone())
 
     def _update(self, **changes: object) -> None:
         """Change columns of the study's row, within the caller's transaction."""
         row = self._study() | changes
-        del row["hash"]
+        packs = self._db.execute("SELECT hash FROM pack ORDER BY number")
+        row["hash"] = hash_of_study(row, [hash_ for (hash_,) in packs])
         self._db.execute("DELETE FROM study")
-        _insert(self._db, "study", sealed(row))
+        insert(self._db, "study", [row])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield
-            self._db.execute("COMMIT")
-        except BaseException:
-            # A full disk has rolled back already, and a second time is an error.
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
+        with sqlite_errors_translated(self.path):
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                # A full disk has rolled back already, and a second time is an error.
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
 
 
 def read_study(path: Path) -> StoredStudy:
     """Read and verify everything in a store; also while a study writes to it.
+
+    A store of an older schema is read as it is: nothing is written.
 
     Raises:
         StoreDamagedError: If any byte that counts is not as it was written, or a fact
@@ -264,11 +271,15 @@ def read_study(path: Path) -> StoredStudy:
 
     """
     path = Path(path)
-    with told(path), closing(connect_for_reading(path)) as db:
+    db, version = connect(path, writes=False)
+    with sqlite_errors_translated(path), closing(db):
         db.execute("BEGIN")  # one moment of the file, whatever a writer does
-        study, rows = verified_rows(db, path)
-        planned = {key for (key,) in db.execute("SELECT key FROM planned")}
-        seconds = db.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
+        with (
+            closing(upgraded_copy(db, path)) if version == 1 else nullcontext(db) as at
+        ):
+            study, rows = verified_rows(at, path)
+            planned = {key for (key,) in at.execute("SELECT key FROM planned")}
+            seconds = at.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
     spec, conditions = _facts_of(study, path)
     trainings = [training_from_row(row) for row in rows if row["key"] in planned]
     return StoredStudy(
@@ -283,20 +294,17 @@ def read_study(path: Path) -> StoredStudy:
     )
 
 
-def _facts_of(study: Row, path: Path) -> tuple[StudySpec, Conditions]:
+def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
     """Return spec and conditions, checked: lines to copy are made of them.
 
-    The hashes show damage, not forgery; whoever can write a file can also hash it.
+    The hashes show damage, not forgery: a program that writes a file can also hash it.
     """
     try:
-        spec, conditions = (
-            StudySpec.from_dict(json.loads(study["spec"])),
-            _conditions(study),
-        )
+        spec = StudySpec.from_dict(json.loads(study["spec"]))
+        conditions = Conditions.from_dict(json.loads(study["conditions"]))
     except (DwindleError, KeyError, TypeError, ValueError) as error:
-        raise StoreDamagedError(
-            str(path), f"the facts of the study ({error})"
-        ) from error
+        found = f"the facts of the study ({error})"
+        raise StoreDamagedError(str(path), found) from error
     of_spec = spec.problem, spec.optimizer, spec.normalization
     if of_spec != (conditions.problem, conditions.optimizer, conditions.normalization):
         raise StoreDamagedError(str(path), "conditions that are not the study's")
@@ -322,14 +330,9 @@ def _order(training: tuple[Trial, Outcome]) -> tuple[object, ...]:
     return scale, trial.weight_decay, trial.seed
 
 
-def _conditions(study: Row) -> Conditions:
-    plain = json.loads(study["conditions"])
-    optimizer = {**plain["optimizer"], "betas": tuple(plain["optimizer"]["betas"])}
-    return Conditions(**{**plain, "optimizer": Optimizer(**optimizer)})
-
-
-def _refuse_unlike(path: Path, study: Row, now: Conditions) -> None:
-    there, here = _told_apart(_conditions(study)), _told_apart(now)
+def _refuse_unlike(path: Path, study: Columns, now: Conditions) -> None:
+    there = _flat(Conditions.from_dict(json.loads(study["conditions"])))
+    here = _flat(now)
     differences = tuple(
         (name.replace("_", " "), str(there[name]), str(here[name]))
         for name in here
@@ -339,17 +342,9 @@ def _refuse_unlike(path: Path, study: Row, now: Conditions) -> None:
         raise StoreUnlikeError(str(path), differences)
 
 
-def _told_apart(conditions: Conditions) -> dict[str, object]:
-    """Return conditions with each fact of the optimizer as one of its own."""
+def _flat(conditions: Conditions) -> dict[str, object]:
+    """Return conditions with each fact of the optimizer beside the others."""
     plain = asdict(conditions)
     optimizer = plain.pop("optimizer")
     name = optimizer.pop("name")
     return {**plain, "optimizer": name, **optimizer}
-
-
-def _insert(db: sqlite3.Connection, table: str, row: Row) -> None:
-    # Table and column names are our own; only the values come from outside.
-    names = ", ".join(row)
-    marks = ", ".join("?" for _ in row)
-    statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608
-    db.execute(statement, tuple(row.values()))
