@@ -3,11 +3,8 @@
 import errno
 import json
 import os
-import shutil
 import sqlite3
-import stat
-import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -31,10 +28,6 @@ from dwindle.store.rows import (
     text_from_plain,
 )
 from dwindle.store.store import Store, read_study
-from dwindle.study.plan import round_trials
-from dwindle.study.problems import problem
-
-OLD = Path(__file__).parents[1] / "data" / "store_schema_1.db"
 
 
 def opened(path, spec=SPEC, conditions=CONDITIONS):
@@ -206,8 +199,9 @@ def test_a_lock_whose_file_was_removed_meanwhile_holds_nobody_out(tmp_path):
     first = WriterLock(tmp_path / "s.db")
     (tmp_path / "s.db.lock").unlink()
     second = WriterLock(tmp_path / "s.db")
-    with pytest.raises(StoreLockedError):
+    with pytest.raises(StoreLockedError) as refused:
         WriterLock(tmp_path / "s.db")
+    assert refused.value.owner == f"process {os.getpid()}"
     second.release()
     first.release()
     assert list(tmp_path.iterdir()) == []
@@ -258,8 +252,9 @@ def test_what_is_no_file_is_no_store(tmp_path, monkeypatch, kind):
     path.mkdir(exist_ok=True) if kind == "folder" else None
     before = list(tmp_path.iterdir())
     for use in (read_study,) if kind == "nothing" else (opened, read_study):
-        with pytest.raises(StoreFormatError):
+        with pytest.raises(StoreFormatError) as refused:
             use(path)
+        assert refused.value.path == str(path)
     assert list(tmp_path.iterdir()) == before
 
 
@@ -406,108 +401,6 @@ class OtherScale:
     tokens: float
     heads: int
     dropout: float
-
-
-def whole_of_old():
-    """What the store of schema 1 held, by its own recipe: 40 trainings, 2 of them bad.
-
-    It was written by dwindle at schema 1: one diverged, one failed for good, and one
-    failed that was trained again.
-    """
-    some = round_trials(SPEC, problem(SPEC.problem), lambda _: None, number=0)
-    found = {trial: pretended_outcome(trial) for trial in some}
-    found[some[3]] = Outcome(
-        status="diverged",
-        steps=some[3].scale.steps,
-        seconds=0.1,
-        diverged_at_step=3,
-        last_finite_loss=1e30,
-    )
-    steps = some[11].scale.steps
-    found[some[11]] = Outcome(status="error", steps=steps, seconds=0.0, error="killed")
-    return found
-
-
-OLD_CONDITIONS = replace(CONDITIONS, engine_version="3+compiled", machine="a machine")
-
-
-def test_a_store_of_the_first_schema_is_carried_on(path):
-    """Read as it is, then upgraded by the first study that goes on with it."""
-    expected = whole_of_old()
-    path.parent.mkdir()
-    shutil.copy(OLD, path)
-    study = read_study(path)
-    assert dict(study.rows) == expected
-    assert (study.spec, study.conditions, study.problem) == (
-        SPEC,
-        OLD_CONDITIONS,
-        FACTS,
-    )
-    assert (study.planned, study.complete) == (40, False)
-    assert path.read_bytes() == OLD.read_bytes()
-    with pytest.raises(StoreUnlikeError):
-        opened(path)
-    assert path.read_bytes() == OLD.read_bytes()
-    failed = next(trial for trial, out in expected.items() if out.status == "error")
-    with opened(path, conditions=OLD_CONDITIONS) as store:
-        assert replace(read_study(path), seconds=0.0) == replace(study, seconds=0.0)
-        store.commit(trained([failed]), seconds=0.25)
-        store.finish()
-    with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
-    study = read_study(path)
-    assert dict(study.rows) == expected | dict(trained([failed]))
-    assert study.complete
-
-
-def test_an_empty_store_of_the_first_schema_is_begun(path):
-    """A study that was killed right after it made its file begins anew."""
-    path.parent.mkdir()
-    shutil.copy(OLD, path)
-    with closing(sqlite3.connect(path)) as db, db:
-        for table in ("trial", "pack", "planned", "study"):
-            db.execute(f"DELETE FROM {table}")  # noqa: S608
-    with pytest.raises(StoreDamagedError):
-        read_study(path)
-    with opened(path) as store:
-        store.commit(trained(trials()[:1]), seconds=0.1)
-    assert read_study(path).spec == SPEC
-
-
-@contextmanager
-def as_nobody():
-    """Be a user without rights for a while: nothing is denied to root."""
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-    else:
-        yield
-
-
-def test_a_store_in_a_read_only_place_is_read_and_not_written():
-    """Of either schema: a report needs no room, and a study is told what it needs."""
-    place = Path(tempfile.mkdtemp())
-    try:
-        shutil.copy(OLD, place / "old.db")
-        with opened(place / "new.db") as store:
-            store.plan(trials())
-            store.commit(trained(trials()), seconds=0.1)
-        for file in place.iterdir():
-            file.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-        place.chmod(0o555)
-        with as_nobody():
-            assert len(read_study(place / "old.db").rows) == 40
-            assert len(read_study(place / "new.db").rows) == len(trials())
-            for name in ("old.db", "new.db"):
-                with pytest.raises(StoreAccessError) as refused:
-                    opened(place / name)
-                assert refused.value.reason == os.strerror(errno.EACCES)
-    finally:
-        place.chmod(0o755)
-        shutil.rmtree(place)
 
 
 def sqlite_error(code):
