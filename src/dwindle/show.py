@@ -243,7 +243,11 @@ class Sheet:
 
 
 def facts(
-    named: Mapping[str, Cell], *, title: str = "", notes: Sequence[str] = ()
+    named: Mapping[str, Cell],
+    *,
+    title: str = "",
+    notes: Sequence[str] = (),
+    indent: int = 0,
 ) -> Table:
     """Return one thing line by line, name beside text; empty texts are left out.
 
@@ -255,7 +259,14 @@ def facts(
     """
     rows = [(name, cell) for name, cell in named.items() if cell]
     columns = (Column("name", style="dim"), Column("text"))
-    return Table(columns=columns, rows=rows, title=title, footer=notes, heads=False)
+    return Table(
+        columns=columns,
+        rows=rows,
+        title=title,
+        footer=notes,
+        heads=False,
+        indent=indent,
+    )
 
 
 def _written(cell: Cell, encoding: str, style: str) -> Pieces:

@@ -30,6 +30,7 @@ _LETTERS: Mapping[str, str] = (
     | dict.fromkeys("█▇▆▅▄▃▂▁●■◆▪", "#")
     | {"·": "*", "⋅": "*", "×": "x", "±": "+-", "∞": "inf", "µ": "u", "…": "..."}
     | {"←": "<-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∝": "~"}
+    | {"½": "(1/2)", "⁄": "/", "²": "^2", "³": "^3"}  # 2² is no 22, nor x^½ an x^12
     | {"√": "sqrt ", "Σ": "sum ", "Π": "product ", "Δ": "delta ", "°": " deg"}
     | {"✓": "yes", "✗": "no", "α": "alpha", "β": "beta", "γ": "gamma", "ε": "eps"}
     | {"η": "eta", "λ": "lambda", "μ": "mu", "σ": "sigma", "τ": "tau", "ω": "omega"}
@@ -236,7 +237,7 @@ def plain_letters(text: str, encoding: str = "ascii") -> str:
 
     Example:
         >>> plain_letters("−0.36 λ² é"), plain_letters("0.36 λ² é", "latin-1")
-        ('-0.36 lambda2 e', '0.36 lambda² é')
+        ('-0.36 lambda^2 e', '0.36 lambda² é')
 
     """
     if text.isascii():
@@ -259,5 +260,7 @@ def _replace(error: UnicodeError) -> tuple[str, int]:
 
 def _plain(letter: str) -> str:
     """Return ASCII for a letter: a sign of the same meaning, or its bare form."""
+    if unicodedata.combining(letter):
+        return ""  # the hat of v̂: the letter below it has been written
     found = _LETTERS.get(letter) or unicodedata.normalize("NFKD", letter)
     return found.encode("ascii", "ignore").decode() or "?"

@@ -25,35 +25,20 @@ def _command_that(raises, monkeypatch):
     monkeypatch.setattr(entry, "import_module", lambda _: module)
 
 
-def _dwindle(*words, **settings):
-    code = "import sys; from dwindle.cli.main import main; sys.exit(main())"
-    return subprocess.run(
-        [sys.executable, "-c", code, *words],
-        capture_output=True,
-        text=True,
-        check=False,
-        **settings,
-    )
-
-
-@pytest.mark.parametrize("words", [[], ["--help"], ["-h"], ["help"]])
-def test_help_names_every_command(words, capsys):
-    """Without a command, dwindle lists them all, each with one line."""
-    assert main(words) == 0
-    shown = capsys.readouterr().out
-    assert [
-        c.name for c in COMMANDS if c.name not in shown or c.help not in shown
-    ] == []
-
-
-@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help(command, capsys):
-    """Every command shows its options, --json and --debug among them."""
-    assert main([command.name, "--help"]) == 0
-    shown = capsys.readouterr().out
-    assert f"dwindle {command.name}" in shown
-    assert "--json" in shown
-    assert "--debug" in shown
+def test_help_names_every_command(capsys):
+    """Without a command, dwindle lists them all; each has a page with its options."""
+    pages = []
+    for words in ([], ["--help"], ["-h"], ["help"]):
+        assert main(words) == 0
+        pages.append(capsys.readouterr().out)
+    assert len(set(pages)) == 1
+    for command in COMMANDS:
+        assert command.name in pages[0]
+        assert command.help in pages[0]
+        assert main([command.name, "-h"]) == 0
+        page = capsys.readouterr().out
+        assert f"dwindle {command.name}" in page
+        assert "--json" in page
 
 
 def test_version_is_the_installed_one(capsys):
@@ -62,20 +47,6 @@ def test_version_is_the_installed_one(capsys):
     name, version = capsys.readouterr().out.split()
     assert name == "dwindle"
     assert version[0].isdigit()
-
-
-def test_an_unknown_command_gets_the_nearest(capsys):
-    """A misspelled command is told its nearest names and exits with 2."""
-    assert main(["rescle"]) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert "Got 'rescle'. Nearest: rescale" in said.err
-
-
-def test_an_option_before_the_command_is_told(capsys):
-    """An option in the command's place says that options follow the command."""
-    assert main(["--lr", "0.1"]) == 2
-    assert "Options follow the command." in capsys.readouterr().err
 
 
 def test_an_error_is_words_on_stderr(monkeypatch, capsys):
@@ -110,11 +81,6 @@ def test_an_unexpected_failure_shows_no_traceback(monkeypatch, capsys):
     assert "ZeroDivisionError: by zero" in said
     assert "--debug" in said
     assert "Traceback" not in said
-
-
-def test_an_unexpected_failure_is_an_object_with_json(monkeypatch, capsys):
-    """With --json even a failure that nobody foresaw is one JSON object."""
-    _command_that(ZeroDivisionError("by zero"), monkeypatch)
     assert main(["rules", "--json"]) == 3
     assert json.loads(capsys.readouterr().out)["error"]["kind"] == "UnexpectedError"
 
@@ -123,22 +89,17 @@ def test_an_unexpected_failure_is_an_object_with_json(monkeypatch, capsys):
 def test_debug_shows_the_traceback(error, monkeypatch):
     """--debug lets an error through, whether it was foreseen or not."""
     _command_that(error, monkeypatch)
-    with pytest.raises(type(error), match=str(error)):
+    with pytest.raises(type(error)) as raised:
         main(["rules", "--debug"])
+    assert raised.value is error
 
 
-def test_an_interrupt_is_130(monkeypatch, capsys):
-    """Ctrl-C exits with 130 and one word."""
-    _command_that(KeyboardInterrupt(), monkeypatch)
-    assert main(["rules"]) == 130
-    assert capsys.readouterr().err.startswith("Interrupted. What was saved is")
-
-
-def test_a_stopped_study_is_no_error(monkeypatch, capsys):
-    """A study that was interrupted says how to go on, exits with 130, blames nobody."""
-    _command_that(StudyStoppedError("a.db", 3, 9), monkeypatch)
-    assert main(["rules"]) == 130
-    assert capsys.readouterr().err.startswith("Interrupted with 3 of 9 trainings saved")
+def test_an_interrupt_is_130_and_no_error(monkeypatch, capsys):
+    """Ctrl-C exits with 130; a study that was stopped says how to go on."""
+    for raised in (KeyboardInterrupt(), StudyStoppedError("a.db", 3, 9)):
+        _command_that(raised, monkeypatch)
+        assert main(["rules"]) == 130
+        assert capsys.readouterr().err.startswith("Interrupted")
 
 
 @pytest.mark.parametrize("words", [["knobs"], ["knobs", "--json"], ["--version"]])
@@ -186,15 +147,6 @@ def test_a_full_disk_behind_stdout_is_told(words, code, said, tmp_path):
     assert "Traceback" not in done.stderr
 
 
-def test_a_terminal_without_greek_still_gets_its_table():
-    """Where stdout cannot write λ, the table comes with its name instead."""
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    done = _dwindle("rules", env=environment)
-    assert done.returncode == 0
-    assert "lambda stays" in done.stdout or "lambda x " in done.stdout
-    assert done.stdout.isascii()
-
-
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1", "cp1252", "cp437"])
 def test_no_sign_is_lost_in_another_encoding(encoding):
     """A minus stays a minus wherever it is written: a lost one is another number."""
@@ -217,13 +169,6 @@ def test_a_closed_stream_is_no_crash(closed):
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert "Traceback" not in done.stderr
-
-
-def test_colors_are_only_for_terminals():
-    """Neither a file nor NO_COLOR gets escape codes."""
-    done = _dwindle("rules", env=os.environ | {"NO_COLOR": "1"})
-    assert done.returncode == 0
-    assert "\x1b" not in done.stdout
 
 
 def test_errors_are_red_on_a_terminal(monkeypatch):

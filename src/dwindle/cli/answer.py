@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import print_json, stderr, stdout
+from dwindle.cli.output import note, print_json, stderr, stdout
 from dwindle.cli.report import FORCE, check_outputs, files_of_store
 from dwindle.cli.study import read_workers
 
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from dwindle.store.spec import StudySpec
     from dwindle.study.driver import OnProgress, Progress
 
-FOLDER = "dwindle-answer"
-PAGE = "report.html"
-MARKS = {
+_FOLDER = "dwindle-answer"
+_MARKS = {
     "holds": "[green]✓[/]",
     "holds with a correction": "[yellow]~[/]",
     "does not hold": "[red]✗[/]",
@@ -27,7 +26,7 @@ MARKS = {
 
 OPTIONS = (
     Option("--quick", "SGD over width, batch and data size, 5 seeds: half a minute"),
-    Option("--out", f"folder for the page and the stores; {FOLDER}", "DIR"),
+    Option("--out", f"folder for the page and the stores; {_FOLDER}", "DIR"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
     Option("--workers", "how many processes train at a time", "N", read_workers),
     FORCE,
@@ -55,8 +54,8 @@ def command(  # noqa: PLR0913, one argument per option
     from dwindle.report.page import write_page, write_picture
     from dwindle.report.terminal import print_answer
 
-    folder = Path(out or FOLDER)
-    studies, page = (QUICK if quick else FULL), folder / PAGE
+    folder = Path(out or _FOLDER)
+    studies, page = (QUICK if quick else FULL), folder / "report.html"
     stores = [at for name in studies for at in files_of_store(folder / name)]
     check_outputs(str(page), png, force=force, inputs=stores)
     answer = _answer(studies, folder, workers)
@@ -67,7 +66,7 @@ def command(  # noqa: PLR0913, one argument per option
         print_json(answer_as_dict(answer))
     else:
         print_answer(answer, stdout())
-    stderr().print(f"The page with all figures: {page}", soft_wrap=True, markup=False)
+    note(f"The page with all figures: {page}")
 
 
 def _answer(
@@ -97,7 +96,7 @@ class _Listeners:
 
     def on_claim(self, title: str, claim: "Claim") -> None:
         if self.console.is_terminal:
-            self.console.print(f"{MARKS[claim.verdict]} {title}: {claim.number}")
+            self.console.print(f"{_MARKS[claim.verdict]} {title}: {claim.number}")
 
     def on_progress(self, progress: "Progress") -> None:
         self.show(progress)

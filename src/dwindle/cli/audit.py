@@ -1,26 +1,35 @@
 """dwindle audit: whether a training decays what its author thinks it decays."""
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.options import Option, read_number, read_whole
-from dwindle.cli.output import facts_table, print_json, stdout
+from dwindle.cli.output import print_json, show, stdout
 from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
 from dwindle.errors import AuditTargetError, RangeError, UsageError
+from dwindle.show import Column, Line, Styled, Table, facts
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
-    from dwindle.audit.codes import Code
     from dwindle.audit.findings import Audit
     from dwindle.decay.run import Run
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
+_PACES = ("step", "epoch", "never")
+# What a target that is neither a function nor a settings file looks like.
+_IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
+_TEXTS = (".sh", ".bash", ".cfg", ".ini", ".conf", ".txt", ".gin", ".slurm", ".env")
+_COMMAS = "Codes have commas and no spaces between them: --select DW001,DW002."
+_NO_PICKLE = (
+    "training_args.bin is a pickle, which runs code when it is read, so it is not: "
+    "save arguments.to_json_string() in a .json file."
+)
+_NO_TARGET = (
+    "Write dwindle audit train:make for a function that returns (model, optimizer), or "
+    "dwindle audit training_args.json."
+)
 
 
 def _read_codes(_: str, text: str) -> frozenset[str]:
@@ -44,12 +53,10 @@ def _read_pace(option: str, text: str) -> str | int:
         steps = 0
     if steps < 1:
         must = "step, epoch, never, or a number of steps, at least 1"
-        remedy = f"Write {option} epoch."
-        raise RangeError(option, repr(text), must, remedy)
+        raise RangeError(option, repr(text), must, f"Write {option} epoch.")
     return steps
 
 
-_PACES = ("step", "epoch", "never")
 _KEEP = "find only these: DW001,DW01 (a prefix will do)"
 _DROP = "leave these out; it beats --select"
 _DEVICES = "devices that train together, for a file"
@@ -98,107 +105,79 @@ def command(  # noqa: PLR0913 one argument per option
     if explain is not None:
         _explain(explain, as_json=as_json)
         return 0
-    facts = WrittenFacts.from_words(words)
-    asked = _Asked(every=scheduler_every, meant=weight_decay)
-    found = _audit(_required(target), new, facts, world_size, asked)
+    written = WrittenFacts.from_words(words)
+    if target is None:
+        must = "dwindle audit must be told what to audit."
+        raise UsageError(must, "no target", _NO_TARGET)
+    _refuse_unreadable(target, new)
+    if is_settings_file(target):
+        _refuse_of_programs(target, scheduler_every, weight_decay)
+        found = _files(target, new, written, world_size or 1)
+    elif world_size is not None:
+        must = "--world-size multiplies the batch per device that a file has."
+        remedy = "Write --batch-size with the examples of a whole step."
+        raise UsageError(must, f"it for {target}", remedy)
+    else:
+        if scheduler_every is None and "shape" in written.texts:
+            # A schedule that was typed counts, a constant one as well.
+            scheduler_every = "never"
+        found = _programs(target, new, written, scheduler_every, weight_decay)
     found = found.selected(select or (), ignore or ())
     if as_json:
         print_json(found.as_dict())
     else:
-        _show(found)
+        from dwindle.audit.show import as_rich
+
+        # Uncropped: a line to copy may run over the edge, as the shell would wrap it.
+        stdout().print(as_rich(found, whole_lines=True), crop=False)
     return found.exit_code
 
 
-def _required(target: str | None) -> str:
-    if target is None:
-        must = "dwindle audit must be told what to audit."
-        remedy = (
-            "Write dwindle audit train:make for a function that returns (model, "
-            "optimizer), or dwindle audit training_args.json."
-        )
-        raise UsageError(must, "no target", remedy)
-    return target
-
-
-def _audit(
-    target: str,
-    new: str | None,
-    facts: WrittenFacts,
-    world_size: int | None,
-    asked: "_Asked",
-) -> "Audit":
-    """Audit what was named, or what changes between two; both are of one kind."""
+def _refuse_unreadable(target: str, new: str | None) -> None:
+    """Refuse what is neither file nor function, and two of unlike kinds."""
     for each in filter(None, (target, new)):
-        _refuse_unreadable(each)
+        if is_settings_file(each) or is_program(each):
+            continue
+        must = "be module:function, or a settings file: .json, .yaml, .yml or .toml"
+        if _IS_CODE.fullmatch(each):
+            remedy = _COMMAS
+        elif each.endswith(".bin"):
+            remedy = _NO_PICKLE
+        elif each.casefold().endswith(_TEXTS):
+            remedy = ITS_NUMBERS
+        else:
+            module = each.strip(":").removesuffix(".py").replace("/", ".").strip(".")
+            remedy = remedy_for_module(module or "train")
+        raise AuditTargetError(each, must, each, remedy)
     if new is not None and is_settings_file(target) != is_settings_file(new):
         must = "TARGET and NEW must be two files, or two functions."
         raise UsageError(must, f"{target} and {new}", "Compare what is of one kind.")
-    if is_settings_file(target):
-        _refuse_of_programs(target, asked)
-        return _files(target, new, facts, world_size)
-    if world_size is not None:
-        must = "--world-size multiplies the batch per device that a file has."
-        remedy = "Write --batch-size with the examples of a whole step."
-        raise UsageError(must, f"it for {target}", remedy)
-    if asked.every is None and "shape" in facts.texts:
-        # a schedule that was typed counts, a constant one as well
-        asked = replace(asked, every="never")
-    return _programs(target, new, facts, asked)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _Asked:
-    """What only a program can be asked: the pace of its scheduler, a number meant."""
-
-    every: str | int | None = None
-    meant: float | None = None
-
-
-def _refuse_of_programs(target: str, asked: _Asked) -> None:
-    if asked.every is not None:
+def _refuse_of_programs(
+    target: str, every: str | int | None, meant: float | None
+) -> None:
+    """Refuse what only a program can be asked."""
+    if every is not None:
         must = "--scheduler-every is the pace of a program's scheduler."
         remedy = "A file names its schedule, or give --schedule cosine."
         raise UsageError(must, f"it for {target}", remedy)
-    if asked.meant is not None:
+    if meant is not None:
         must = "--weight-decay is the number that a program's groups should have."
         remedy = "A file has its own: write it there, or name a function."
         raise UsageError(must, f"it for {target}", remedy)
 
 
-def _refuse_unreadable(target: str) -> None:
-    if is_settings_file(target) or is_program(target):
-        return
-    must = "be module:function, or a settings file: .json, .yaml, .yml or .toml"
-    module = target.strip(":").removesuffix(".py").replace("/", ".").strip(".")
-    remedy = remedy_for_module(module or "train")
-    if target.endswith(".bin"):
-        remedy = _NO_PICKLE
-    if target.casefold().endswith(_TEXTS):
-        remedy = ITS_NUMBERS
-    if _IS_CODE.fullmatch(target):
-        remedy = _COMMAS
-    raise AuditTargetError(target, must, target, remedy)
-
-
-_IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
-_TEXTS = (".sh", ".bash", ".cfg", ".ini", ".conf", ".txt", ".gin", ".slurm", ".env")
-_COMMAS = "Codes have commas and no spaces between them: --select DW001,DW002."
-_NO_PICKLE = (
-    "training_args.bin is a pickle, which runs code when it is read, so it is not: "
-    "save arguments.to_json_string() in a .json file."
-)
-
-
 def _files(
-    target: str, new: str | None, facts: WrittenFacts, world_size: int | None
+    target: str, new: str | None, written: WrittenFacts, devices: int
 ) -> "Audit":
     from dwindle.audit.settings_audit import (
         audit_changed_files,
         audit_training_arguments,
     )
 
-    before, after, devices = facts.known(0), facts.known(-1), world_size or 1
-    if new is None and not facts.is_change:
+    before, after = written.known(0), written.known(-1)
+    if new is None and not written.is_change:
         return audit_training_arguments(target, given=before, world_size=devices)
     return audit_changed_files(
         target,
@@ -210,19 +189,20 @@ def _files(
 
 
 def _programs(
-    target: str, new: str | None, facts: WrittenFacts, asked: _Asked
+    target: str,
+    new: str | None,
+    written: WrittenFacts,
+    every: str | int | None,
+    meant: float | None,
 ) -> "Audit":
     from dwindle.audit.change import audit_of_facts, compare_audits
 
-    before, after = facts.runs()
-    found = _audit_target(target, before, asked)
+    before, after = written.runs()
+    found = audit_target(target, run=before, every=every, meant=meant)
     if new is not None:
-        return compare_audits(found, _audit_target(new, after, asked))
-    return audit_of_facts(found, before, after) if facts.is_change else found
-
-
-def _audit_target(text: str, run: "Run", asked: _Asked) -> "Audit":
-    return audit_target(text, run=run, every=asked.every, meant=asked.meant)
+        there = audit_target(new, run=after, every=every, meant=meant)
+        return compare_audits(found, there)
+    return audit_of_facts(found, before, after) if written.is_change else found
 
 
 def audit_target(
@@ -246,7 +226,9 @@ def audit_target(
 
     """
     program = load_program(text)
-    audit = _torch_audit()
+    # torch is not imported before somebody's own code was: it has it already.
+    from dwindle.pytorch.audit import audit
+
     return audit(
         program.model,
         program.optimizer,
@@ -259,34 +241,22 @@ def audit_target(
     )
 
 
-def _torch_audit() -> "Callable[..., Audit]":
-    # torch is not imported before somebody's own code was: it has it already.
-    from dwindle.pytorch.audit import audit
-
-    return audit
-
-
-def _show(found: "Audit") -> None:
-    from dwindle.audit.show import as_rich
-
-    # Uncropped: a line to copy may run over the edge, as the shell would wrap it.
-    stdout().print(as_rich(found, whole_lines=True), crop=False)
-
-
 def _explain(name: str, *, as_json: bool) -> None:
     chosen = [*CODES.values()] if name == "all" else [resolve_code(name)]
     if as_json:
         print_json({"codes": [code.as_dict() for code in chosen]})
     elif name == "all":
-        stdout().print(_list_of_codes())
-        stdout().print("\n[dim]dwindle audit --explain CODE tells more of one.[/]")
+        columns = (Column("code", "name"), Column("severity", "name"), "what is found")
+        rows = [
+            (code.code, Styled(code.severity, _STYLES[code.severity]), code.title)
+            for code in chosen
+        ]
+        last = "dwindle audit --explain CODE tells more of one."
+        table = Table(columns=columns, rows=rows, indent=2)
+        show(table, "", Line(text=last, style="dim"))
     else:
-        stdout().print(_page(chosen[0]))
-
-
-def _page(code: "Code") -> "Table":
-    return facts_table(
-        {
+        code = chosen[0]
+        told = {
             "code": f"{code.code} ({code.severity})",
             "found": code.title,
             "why it matters": code.why,
@@ -294,16 +264,4 @@ def _page(code: "Code") -> "Table":
             "what to write": code.write,
             "source": code.source,
         }
-    )
-
-
-def _list_of_codes() -> "Table":
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table("code", "severity", "what is found", box=box.SIMPLE_HEAD)
-    for code in CODES.values():
-        severity = Text(code.severity, style=_STYLES[code.severity])
-        table.add_row(code.code, severity, code.title)
-    return table
+        show(facts(told, indent=2))

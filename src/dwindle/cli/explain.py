@@ -2,24 +2,18 @@
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
-from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
-from dwindle.cli.output import facts_table, print_json, quiet_table, stdout
-from dwindle.cli.setting import SETTING, number, split_setting
+from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
+from dwindle.cli.output import print_json, show
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import scheduled
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from dwindle.show import Column, Line, Table, facts
+from dwindle.wording import NOTHING, count, counted, number, percent
 
 OPTIONS = (SETTING, *FACT_OPTIONS)
-CLOCK_TITLES = {"run": "of the run"}
-# Below this a count is told with its digits, from it on with separators: 1,771,904.
-COUNT_FROM = 1000
 # Two sizes of weights that differ by less are printed as one.
-ALIKE = 0.01
+_ALIKE = 0.01
 
 
 def command(*, knob_value: str, as_json: bool, **words: object) -> None:
@@ -32,95 +26,73 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     found = explain(value, knob, run=run)
     if as_json:
         print_json(found.as_dict())
-    else:
-        (run,) = scheduled((KNOBS[found.knob],), run)
-        _show(found, is_constant=run.schedule.is_constant)
+        return
+    (run,) = scheduled((KNOBS[found.knob],), run)
+    _show(found, is_constant=run.schedule.is_constant)
 
 
 def _show(found: Explanation, *, is_constant: bool) -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console = stdout()
-    console.print(f"\n  {found.knob} = [bold cyan]{number(found.value)}[/]\n")
-    console.print(Padding(Text(found.update, style="bold"), (0, 2, 1, 2)))
-    if any(value is not None for value in found.half_life.values()):
-        console.print(_half_lives(found))
-        console.print()
-    console.print(facts_table(_facts(found, is_constant=is_constant)))
-    console.print()
-    console.print(_warnings(found))
-    console.print()
-
-
-def _warnings(found: Explanation) -> "Table":
-    """Lay codes beside texts; several warnings may share a code."""
-    from rich.text import Text
-
-    table = quiet_table()
-    table.show_header = False
-    table.add_column(style="yellow")
-    table.add_column(overflow="fold")
-    for warning in found.warnings:
-        table.add_row(warning.code, Text(warning.text))
-    return table
-
-
-def _half_lives(found: Explanation) -> "Table":
+    title = f"{found.knob} = {number(found.value)}"
+    show("", Line(text=title, style="bold cyan", indent=2, whole=True), "")
+    show(Line(text=found.update, style="bold", indent=2), "")
     clocks = [name for name, value in found.half_life.items() if value is not None]
-    table = quiet_table()
-    table.add_column("half-life", style="dim")
-    for name in clocks:
-        table.add_column(CLOCK_TITLES.get(name, name), justify="right", style="bold")
-    rows = {"at the peak lr": found.half_life, "run average": found.half_life_average}
-    for title, times in rows.items():
-        if any(times[name] is not None for name in clocks):
-            table.add_row(title, *(time_on(name, times) for name in clocks))
-    return table
+    if clocks:
+        times = {"at the peak lr": found.half_life}
+        if any(found.half_life_average[name] is not None for name in clocks):
+            times["run average"] = found.half_life_average
+        columns = (Column("half-life", style="dim"), *(_clock(name) for name in clocks))
+        rows = [
+            (title, *(time_cell(name, each) for name in clocks))
+            for title, each in times.items()
+        ]
+        show(Table(columns=columns, rows=rows, indent=2), "")
+    show(facts(_facts(found, is_constant=is_constant), indent=2), "")
+    warnings = [(each.code, each.text) for each in found.warnings]
+    columns = (Column("code", "name", "yellow"), Column("text"))
+    show(Table(columns=columns, rows=warnings, heads=False, indent=2), "")
 
 
-def time_on(clock: str, times: Mapping[str, float | None]) -> str:
-    """Return a half-life as its clock writes it: 35.5, 1,771,904, or 17.7%."""
+def _clock(name: str) -> Column:
+    return Column({"run": "of the run"}.get(name, name), "number", "bold")
+
+
+def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
+    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7%, 1,848 runs.
+
+    Example:
+        >>> [time_cell("run", {"run": share}) for share in (0.1773, 1848.39, None)]
+        ['17.7%', '1,848 runs', '–']
+
+    """
     value = times[clock]
     if value is None or not math.isfinite(value):
-        return "–"
+        return NOTHING
     if clock == "run":
-        percent = 100 * value
-        return f"{percent:,.0f}%" if percent >= COUNT_FROM else f"{percent:.3g}%"
-    return f"{value:,.0f}" if value >= COUNT_FROM else f"{value:.4g}"
+        return percent(value) if value < 1 else counted(value, "run")
+    return count(value)
 
 
 def _facts(found: Explanation, *, is_constant: bool) -> dict[str, str]:
-    left = (
-        "" if found.kept is None else f" ({100 * found.kept:.3g}% of a weight is left)"
-    )
+    left = f" ({percent(found.kept)} of a weight is left)"
     is_endless = found.e_folds is None and found.kept == 0
-    e_folds = "∞" if is_endless else _number_or_nothing(found.e_folds)
-    turn = found.rotation_per_step
-    degrees = "" if turn is None else f"{number(turn)} rad ({math.degrees(turn):.3g}°)"
+    e_folds = "∞" if is_endless else _known(found.e_folds)
+    turn, at_peak = found.rotation_per_step, "" if is_constant else ", at the peak lr"
+    degrees = "" if turn is None else f" rad ({math.degrees(turn):.3g}°){at_peak}"
+    settle, end = found.equilibrium_rms, found.rms_at_end
+    if math.isclose(end or 0, settle or 0, rel_tol=_ALIKE):
+        end = None
     settles = "weights settle at" if is_constant else "weights would settle at"
-    at_end = _number_or_nothing(found.rms_at_end)
-    if math.isclose(found.rms_at_end or 0, found.equilibrium_rms or 0, rel_tol=ALIKE):
-        at_end = ""
-    told = {
-        "shrink per step": _number_or_nothing(found.shrink_per_step),
-        "e-folds of the run": e_folds + left,
-        "penalty λ": _number_or_nothing(found.penalty),
-        settles: _number_or_nothing(found.equilibrium_rms),
-        "weights end at": at_end,
-        "weights turn per step": degrees,
+    return {
+        "shrink per step": _known(found.shrink_per_step),
+        "e-folds of the run": e_folds + ("" if found.kept is None else left),
+        "penalty λ": _known(found.penalty, "  in: mean loss + λ/2 · Σ w²"),
+        settles: _known(settle, f"  (RMS){at_peak}"),
+        "weights end at": _known(end, "  (RMS)"),
+        "weights turn per step": _known(turn, degrees),
         "family": found.family or "",
     }
-    at_peak = "" if is_constant else ", at the peak lr"
-    units = {
-        "penalty λ": "  in: mean loss + λ/2 · Σ w²",
-        "weights settle at": "  (RMS)",
-        "weights would settle at": f"  (RMS){at_peak}",
-        "weights end at": "  (RMS)",
-        "weights turn per step": at_peak,
-    }
-    return {name: f"{text}{units.get(name, '')}" for name, text in told.items() if text}
 
 
-def _number_or_nothing(value: float | None) -> str:
-    return "" if value is None else number(value)
+def _known(value: float | None, unit: str = "") -> str:
+    """Return a number with its unit, or nothing where it is not known."""
+    return "" if value is None else f"{number(value)}{unit}"

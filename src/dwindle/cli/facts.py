@@ -1,19 +1,63 @@
-"""The fact options: a table, the Runs that they say, and ``before:after``."""
+"""What a person types: KNOB=VALUE, the facts of a run, and ``before:after``."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
+from dwindle.decay import read_numbers
+from dwindle.decay.knobs import knobs
 from dwindle.decay.read_numbers import numbers_of, read_time, whole_of
 from dwindle.decay.run import ONE_TOKEN, Run
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import RangeError, UsageError
+from dwindle.errors import DwindleError, RangeError, UsageError
 
+SETTING = Option(
+    "KNOB=VALUE",
+    'what is typed where: torch.optim.AdamW=0.1, half-life="3 epochs"',
+    required=True,
+    also=("--wd", "--weight-decay", "--decay", "--l2", "--knob"),
+)
 GROUP = "Facts of the run; a change of scale is written before:after"
-REMEDY = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
+_CHANGE = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
+_EXAMPLE = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
+
+
+def split_setting(text: str) -> tuple[str, str]:
+    """Return the knob and the text of its value.
+
+    Raises:
+        UsageError: If one of the two is missing.
+
+    Example:
+        >>> split_setting("half-life=3 epochs")
+        ('half-life', '3 epochs')
+        >>> split_setting("0.1=torch.AdamW")
+        ('torch.AdamW', '0.1')
+
+    """
+    knob, _, value = (part.strip() for part in text.partition("="))
+    if not knob or not value:
+        must = "KNOB=VALUE must be a knob and its value, joined by =."
+        raise UsageError(must, repr(text), _whole_setting(knob))
+    is_number = [read_numbers.read_number(side) is not None for side in (knob, value)]
+    return (value, knob) if is_number == [True, False] else (knob, value)
+
+
+def _whole_setting(word: str) -> str:
+    """Return what to write where only a number, or only a knob, was typed."""
+    if not word:
+        return _EXAMPLE
+    if read_numbers.read_number(word) is not None:
+        two = f"torch.optim.SGD={word}, for example, or torch.optim.AdamW={word}"
+        return f"Say where {word} is typed: {two}."
+    try:
+        name = knobs(word)[0].name
+    except DwindleError:
+        return _EXAMPLE
+    return f"Write {name}=0.1, for example; dwindle knobs {name} says what it does."
 
 
 def _read_sizes(option: str, text: str) -> tuple[float, ...]:
@@ -36,141 +80,66 @@ def _read_warmup(option: str, text: str) -> float | str:
         return text
 
 
-@dataclass(frozen=True)
-class Fact:
-    """One fact: the field of Run (or of its schedule) that an option says."""
-
-    field: str
-    name: str
-    metavar: str
-    help: str
-    read: Callable[[str, str], object]
-    also: tuple[str, ...] = ()
-
-    @property
-    def option(self) -> Option:
-        """The option whose text holds the fact, once or before and after."""
-        return Option(self.name, self.help, self.metavar, group=GROUP, also=self.also)
+def _fact(  # noqa: PLR0913, PLR0917 one row of the table below
+    field: str,
+    metavar: str,
+    read: Callable[[str, str], object],
+    text: str,
+    also: str = "",
+    name: str = "",
+) -> Option:
+    """Return the option for a field of Run, or of its schedule."""
+    name, names = name or f"--{field.replace('_', '-')}", tuple(also.split())
+    return Option(name, text, metavar, read, group=GROUP, also=names, keyword=field)
 
 
+_LR = "learning rate at its peak; 1e-3:linear or 1e-3:sqrt goes with the batch"
+_LR_NAMES = "--learning-rate --max-lr --peak-lr --eta"
+_BATCH = "--batch --bs --batchsize --global-batch-size"
+_DATA = "--dataset --data --examples --samples --train-size"
+_STEPS = "--step --iterations --iters --max-steps --total-steps"
+_SHAPES = "constant, linear, cosine, wsd"
+_SHAPE = "--scheduler --lr-schedule --lr-scheduler --lr-scheduler-type"
+_RISES = 'of the steps, while the lr rises; or "5 epochs"'
+_WARMUP = "--warmup-steps --warmup-epochs --warmup-ratio --warm-up"
+_FINAL = "last lr as a share of the peak"
+_TOKENS = "tokens in an example: the sequence length"
+_LENGTH = "--seq-len --sequence-length --block-size --context-length"
+_BETAS = "--beta --beta1 --beta2 --adam-betas"
+_EPOCHS = "--epoch --num-epochs --num-train-epochs"
+_RMS = "RMS of a weight's gradient: √v̂ of Adam's state"
+_DTYPE, _DTYPES = "--precision --torch-dtype", "float32, bfloat16: what holds weights"
 FACTS = (
-    Fact(
-        "lr",
-        "--lr",
-        "LR",
-        "learning rate at its peak; 1e-3:linear or 1e-3:sqrt goes with the batch",
-        read_number,
-        ("--learning-rate", "--max-lr", "--peak-lr", "--eta"),
+    _fact("lr", "LR", read_number, _LR, _LR_NAMES),
+    _fact("momentum", "SHARE", read_share, "momentum of SGD", "--mu"),
+    _fact("dampening", "SHARE", read_share, "its dampening"),
+    _fact("betas", "B,B", _read_pair, "of Adam's kind: 0.9,0.95", _BETAS),
+    _fact("batch_size", "N", read_whole, "examples in a step", _BATCH),
+    _fact("dataset_size", "N", read_whole, "examples in an epoch", _DATA),
+    _fact("epochs", "N", read_number, "length of the run in epochs", _EPOCHS),
+    _fact("steps", "N", read_whole, "length in steps, instead of epochs", _STEPS),
+    _fact("shape", "NAME", read_text, _SHAPES, _SHAPE, "--schedule"),
+    _fact("warmup", "SHARE", _read_warmup, _RISES, _WARMUP),
+    _fact(
+        "final", "SHARE", read_share, _FINAL, "--min-lr --end-lr --lr-min", "--final-lr"
     ),
-    Fact("momentum", "--momentum", "SHARE", "momentum of SGD", read_share, ("--mu",)),
-    Fact("dampening", "--dampening", "SHARE", "its dampening", read_share),
-    Fact(
-        "betas",
-        "--betas",
-        "B,B",
-        "of Adam's kind: 0.9,0.95",
-        _read_pair,
-        ("--beta", "--beta1", "--beta2", "--adam-betas"),
-    ),
-    Fact(
-        "batch_size",
-        "--batch-size",
-        "N",
-        "examples in a step",
-        read_whole,
-        ("--batch", "--bs", "--batchsize", "--global-batch-size"),
-    ),
-    Fact(
-        "dataset_size",
-        "--dataset-size",
-        "N",
-        "examples in an epoch",
-        read_whole,
-        ("--dataset", "--data", "--examples", "--samples", "--train-size"),
-    ),
-    Fact(
-        "epochs",
-        "--epochs",
-        "N",
-        "length of the run in epochs",
-        read_number,
-        ("--epoch", "--num-epochs", "--num-train-epochs"),
-    ),
-    Fact(
-        "steps",
-        "--steps",
-        "N",
-        "length in steps, instead of epochs",
-        read_whole,
-        ("--step", "--iterations", "--iters", "--max-steps", "--total-steps"),
-    ),
-    Fact(
-        "shape",
-        "--schedule",
-        "NAME",
-        "constant, linear, cosine, wsd",
-        read_text,
-        ("--scheduler", "--lr-schedule", "--lr-scheduler", "--lr-scheduler-type"),
-    ),
-    Fact(
-        "warmup",
-        "--warmup",
-        "SHARE",
-        'of the steps, while the lr rises; or "5 epochs"',
-        _read_warmup,
-        ("--warmup-steps", "--warmup-epochs", "--warmup-ratio", "--warm-up"),
-    ),
-    Fact(
-        "final",
-        "--final-lr",
-        "SHARE",
-        "last lr as a share of the peak",
-        read_share,
-        ("--min-lr", "--end-lr", "--lr-min"),
-    ),
-    Fact(
-        "decay_share",
-        "--decay-share",
-        "SHARE",
-        "share of steps in which wsd falls",
-        read_share,
-    ),
-    Fact(
-        "tokens_per_example",
-        "--tokens-per-example",
-        "N",
-        "tokens in an example: the sequence length",
-        read_number,
-        ("--seq-len", "--sequence-length", "--block-size", "--context-length"),
-    ),
-    Fact("batch_tokens", "--batch-tokens", "N", "tokens in a step", read_whole),
-    Fact("tokens", "--tokens", "N", "length of the run in tokens", read_number),
-    Fact(
-        "gradient_rms",
-        "--gradient-rms",
-        "G",
-        "RMS of a weight's gradient: √v̂ of Adam's state",
-        read_number,
-    ),
-    Fact("width", "--width", "N", "units of a hidden layer", read_whole),
-    Fact("depth", "--depth", "N", "hidden layers", read_whole, ("--layers",)),
-    Fact("parameters", "--parameters", "N", "weights of the network", read_whole),
-    Fact("units", "--units", "N,N,..", "all layers: 784,256,256,10", _read_sizes),
-    Fact(
-        "dtype",
-        "--dtype",
-        "NAME",
-        "float32, bfloat16: what holds weights",
-        read_text,
-        ("--precision", "--torch-dtype"),
-    ),
+    _fact("decay_share", "SHARE", read_share, "share of steps in which wsd falls"),
+    _fact("tokens_per_example", "N", read_number, _TOKENS, _LENGTH),
+    _fact("batch_tokens", "N", read_whole, "tokens in a step"),
+    _fact("tokens", "N", read_number, "length of the run in tokens"),
+    _fact("gradient_rms", "G", read_number, _RMS),
+    _fact("width", "N", read_whole, "units of a hidden layer"),
+    _fact("depth", "N", read_whole, "hidden layers", "--layers"),
+    _fact("parameters", "N", read_whole, "weights of the network"),
+    _fact("units", "N,N,..", _read_sizes, "all layers: 784,256,256,10"),
+    _fact("dtype", "NAME", read_text, _DTYPES, _DTYPE),
 )
+_WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
+_WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
+# A fact arrives as text: it may be one value, or two.
+FACT_OPTIONS = (*(replace(fact, read=read_text) for fact in FACTS), _WITH, _WITHOUT)
 # An lr that goes with the batch: --lr 1e-3:linear.
-LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
-SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
-NESTEROV = Option("--nesterov", "Nesterov's momentum", group=GROUP)
-NO_NESTEROV = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
-FACT_OPTIONS = (*(fact.option for fact in FACTS), NESTEROV, NO_NESTEROV)
+_LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
 
 
 @dataclass(frozen=True)
@@ -183,13 +152,13 @@ class WrittenFacts:
     @classmethod
     def from_words(cls, words: Mapping[str, Any]) -> "WrittenFacts":  # None or str
         """Gather the facts among the keyword arguments of a command."""
-        given = {fact.field: words[fact.option.argument] for fact in FACTS}
+        given = {fact.argument: words[fact.argument] for fact in FACTS}
         texts = {field: text for field, text in given.items() if text is not None}
-        with_it, without = words[NESTEROV.argument], words[NO_NESTEROV.argument]
+        with_it, without = words[_WITH.argument], words[_WITHOUT.argument]
         if with_it and without:
+            got, remedy = f"{_WITH.name} and {_WITHOUT.name}", "Leave one of them out."
             must = "Momentum must be of one kind."
-            got = f"{NESTEROV.name} and {NO_NESTEROV.name}"
-            raise UsageError(must, got, "Leave one of them out.")
+            raise UsageError(must, got, remedy)
         return cls(texts, bool(with_it) if with_it or without else None)
 
     @property
@@ -206,9 +175,9 @@ class WrittenFacts:
 
         """
         for fact in FACTS:
-            if ":" in self.texts.get(fact.field, ""):
+            if ":" in self.texts.get(fact.argument, ""):
                 must = f"{needed_for} must be given one run, without before:after."
-                got = f"{fact.name} {self.texts[fact.field]}"
+                got = f"{fact.name} {self.texts[fact.argument]}"
                 remedy = "Write one value; dwindle rescale tells what a change does."
                 raise UsageError(must, got, remedy)
         return self._side(0)
@@ -230,17 +199,17 @@ class WrittenFacts:
 
         """
         parts = {
-            fact.field: _part(fact.name, text, side)
+            fact.argument: _part(fact.name, self.texts[fact.argument], side)
             for fact in FACTS
-            if (text := self.texts.get(fact.field)) is not None
+            if fact.argument in self.texts
         }
-        power = None if side == 0 else LR_POWERS.get(parts.get("lr", ""))
+        power = None if side == 0 else _LR_POWERS.get(parts.get("lr", ""))
         if power is not None:
             parts.pop("lr")
         known = {
-            fact.field: fact.read(fact.name, parts[fact.field])
+            fact.argument: fact.read(fact.name, parts[fact.argument])
             for fact in FACTS
-            if fact.field in parts
+            if fact.argument in parts
         }
         known = _with_tokens_as_examples(known)
         if power is not None:
@@ -250,8 +219,16 @@ class WrittenFacts:
 
     def _side(self, side: int) -> Run:
         known = self.known(side)
-        shape = {name: known.pop(name) for name in SCHEDULE_FIELDS if name in known}
+        fields = Schedule.__dataclass_fields__
+        shape = {name: known.pop(name) for name in fields if name in known}
         return Run(schedule=Schedule(**shape), **known) if shape else Run(**known)
+
+
+def _part(name: str, text: str, side: int) -> str:
+    sides = text.split(":")
+    if len(sides) > 2 or not all(part.strip() for part in sides):  # noqa: PLR2004
+        raise RangeError(name, repr(text), "one value, or before:after", _CHANGE)
+    return sides[side].strip()
 
 
 def _batch_ratio(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
@@ -288,8 +265,7 @@ def _with_tokens_as_examples(known: dict[str, Any]) -> dict[str, Any]:
         raise UsageError(must, f"--tokens {tokens:g}", remedy)
     steps = tokens / (known["batch_size"] * known["tokens_per_example"])
     if not 1 <= steps < math.inf:
-        must = "at least the tokens in a step"
-        raise RangeError("--tokens", tokens, must)
+        raise RangeError("--tokens", tokens, "at least the tokens in a step")
     return known | {"steps": round(steps)}
 
 
@@ -297,15 +273,10 @@ def _refuse_beside(
     option: str, known: Mapping[str, Any], fields: Sequence[str]
 ) -> None:
     beside = [
-        fact.name for fact in FACTS if fact.field in fields and fact.field in known
+        fact.name
+        for fact in FACTS
+        if fact.argument in fields and fact.argument in known
     ]
     if beside:
         must = f"{option} must stand without {' and '.join(beside)}, which it replaces."
         raise UsageError(must, f"{option} and {', '.join(beside)}", "Leave out one.")
-
-
-def _part(name: str, text: str, side: int) -> str:
-    sides = text.split(":")
-    if len(sides) > 2 or not all(part.strip() for part in sides):  # noqa: PLR2004
-        raise RangeError(name, repr(text), "one value, or before:after", REMEDY)
-    return sides[side].strip()

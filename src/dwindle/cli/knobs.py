@@ -1,23 +1,34 @@
 """dwindle knobs: the places where one types a decay, and how each record is known."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import facts_table, plain, print_json, stdout
+from dwindle.cli.output import plain, print_json, show
 from dwindle.decay.knobs import Knob, by_library, knobs, resolve_knob
 from dwindle.decay.verified import checks_of, verification_of
 from dwindle.errors import DwindleError
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.table import Table
+from dwindle.show import Column, Line, Table, facts
+from dwindle.wording import counted
 
 OPTIONS = (
     Option("FILTER", "a name, a part of one, a library, or a family"),
     Option("--markdown", "print docs/knobs.md"),
 )
-FROM_SOURCE = "from source"
+_FROM_SOURCE = "from source"
+# The page docs/knobs.md: every knob, from the same records as the command.
+_HEAD = """\
+# Where one types a decay
+
+Every place that dwindle knows, what the number does there, and how we know: by running
+the library that is named, in that version, or only from its source. This page is
+written by `dwindle knobs --markdown > docs/knobs.md`. `dwindle knobs KNOB` tells one
+knob with all its checks, and `dwindle convert KNOB=VALUE --to all` types one decay into
+each of them.
+
+"""
+_COLUMNS = ("knob", "what the number does", "default", "skips", "verified by running")
 
 
 def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # noqa: A002 (the word's name)
@@ -28,35 +39,32 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
     with its default and its checks.
     """
     chosen = knobs(filter)
-    named = None if filter is None else _named(filter, chosen)
     if as_json:
-        print_json({"knobs": [as_dict(each) for each in chosen]})
+        print_json({"knobs": [_as_dict(each) for each in chosen]})
     elif markdown:
-        from dwindle.cli.knobs_page import knobs_page
-
-        print(knobs_page(chosen), end="")
+        print(_page(chosen), end="")
     else:
-        _show(chosen, named)
+        _show(chosen, None if filter is None else _named(filter, chosen))
 
 
-def as_dict(knob: Knob) -> dict[str, Any]:  # JSON-like
+def _as_dict(knob: Knob) -> dict[str, Any]:  # JSON-like
     """Return the record of a knob, with the checks that it passed."""
     checks = [plain(each) for each in checks_of(knob)]
-    told = {"options": plain(knob.options), "verification": verification_of(knob)}
-    return plain(knob) | told | {"checks": checks}
+    more = {"options": plain(knob.options), "verification": verification_of(knob)}
+    return plain(knob) | more | {"checks": checks}
 
 
-def ran_of(knob: Knob) -> str:
+def _ran_of(knob: Knob) -> str:
     """Return the library that was run to verify a record, or that none was."""
     ran = dict.fromkeys(f"{each.library} {each.version}" for each in checks_of(knob))
-    return ", ".join(ran) or FROM_SOURCE
+    return ", ".join(ran) or _FROM_SOURCE
 
 
-def count_of(chosen: Sequence[Knob]) -> str:
-    """Return how many knobs there are, and how many were verified by running."""
+def _count_of(chosen: Sequence[Knob]) -> str:
     ran = sum(bool(checks_of(knob)) for knob in chosen)
-    number = f"{len(chosen)} knob{'s' * (len(chosen) != 1)}"
-    return f"{number}: {ran} verified by running, {len(chosen) - ran} {FROM_SOURCE}."
+    left = len(chosen) - ran
+    of_all = counted(len(chosen), "knob")
+    return f"{of_all}: {ran} verified by running, {left} {_FROM_SOURCE}."
 
 
 def _named(words: str, chosen: Sequence[Knob]) -> Knob | None:
@@ -68,54 +76,67 @@ def _named(words: str, chosen: Sequence[Knob]) -> Knob | None:
 
 
 def _show(chosen: Sequence[Knob], named: Knob | None) -> None:
-    console = stdout()
-    if named is not None:
-        console.print(_details(named))
     others = [knob for knob in chosen if knob != named]
-    if not others:
-        return
     if named is not None:
-        console.print(f"\n[dim]Also like that: {len(others)}.[/]")
-    _list(others, console)
-    console.print(f"\n[dim]{count_of(chosen)} dwindle knobs KNOB tells one.[/]")
+        show(facts(_details(named), indent=2))
+        if not others:
+            return
+        show("", Line(text=f"Also like that: {len(others)}.", style="dim"))
+    columns = (
+        Column("knob", "name", "cyan"),
+        Column("what the number does"),
+        Column("verified by running", style="dim"),
+    )
+    for library, of_it in by_library(others).items():
+        rows = [(knob.name, knob.formula, _ran_of(knob)) for knob in of_it]
+        show("", Line(text=library, style="bold"))
+        show(Table(columns=columns, rows=rows, heads=False))
+    last = f"{_count_of(chosen)} dwindle knobs KNOB tells one."
+    show("", Line(text=last, style="dim"))
 
 
-def _list(chosen: Sequence[Knob], console: "Console") -> None:
-    """Print name and verification in one line, and below it what the number does."""
-    from rich.table import Table
-    from rich.text import Text
-
-    for library, of_it in by_library(chosen).items():
-        console.print(f"\n[bold]{library}[/]")
-        for knob in of_it:
-            line = Table.grid(padding=(0, 2), expand=False)
-            # A name is there to be copied: it loses no letter, however narrow it gets.
-            line.add_column(style="cyan", min_width=len(knob.name), overflow="fold")
-            line.add_column(style="dim")
-            ran = ran_of(knob)
-            line.add_row(knob.name, ran if ran == FROM_SOURCE else f"✓ {ran}")
-            console.print(line)
-            console.print(Text(f"  {knob.formula}"), soft_wrap=False)
-
-
-def _details(knob: Knob) -> "Table":
-    default = "" if knob.default is None else f"{knob.default:g}"
-    told = {
+def _details(knob: Knob) -> dict[str, str]:
+    checks = (
+        f"{each.kind}: {each.settings}; to {each.tolerance:g} of the value"
+        for each in checks_of(knob)
+    )
+    return {
         "knob": knob.name,
         "also": ", ".join(knob.aliases),
         "does": knob.formula,
         "unit": knob.unit,
         "family": knob.family or "",
         "penalty": knob.penalty or "",
-        "default": default,
+        "default": "" if knob.default is None else f"{knob.default:g}",
         "skips": knob.skips,
         "note": knob.note,
         "read in": knob.version,
         "source": knob.source,
-        "verified": ran_of(knob),
+        "verified": _ran_of(knob),
+        "checks": "\n".join(checks),
     }
-    checks = (
-        f"{each.kind}: {each.settings}; to {each.tolerance:g} of the value"
-        for each in checks_of(knob)
+
+
+def _page(chosen: Sequence[Knob]) -> str:
+    """Return the knobs as Markdown, one table per library."""
+    tables = "".join(
+        f"\n## {library}\n\n{_markdown(of_it)}"
+        for library, of_it in by_library(chosen).items()
     )
-    return facts_table(told | {"checks": "\n".join(checks)})
+    return f"{_HEAD}{_count_of(chosen)}\n{tables}"
+
+
+def _markdown(chosen: Iterable[Knob]) -> str:
+    rows: list[Sequence[str]] = [_COLUMNS, ("---",) * len(_COLUMNS)]
+    for knob in chosen:
+        names = "<br>".join(f"`{each}`" for each in (knob.name, *knob.aliases))
+        default = "" if knob.default is None else f"{knob.default:g}"
+        does = f"{knob.formula} ({knob.note})" if knob.note else knob.formula
+        texts = (does, default, knob.skips, _ran_of(knob))
+        rows.append((names, *map(_escaped, texts)))
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _escaped(text: str) -> str:
+    """Keep what Markdown would read as its own marks."""
+    return re.sub(r"([|*_])", r"\\\1", text)

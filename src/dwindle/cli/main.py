@@ -1,4 +1,4 @@
-"""The entry point: picks the command, and turns every error into words and a code.
+"""The entry point: picks the command, and turns every error into a text and a code.
 
 Exit codes: 0 fine, 1 findings (of an audit), 2 usage, bad input or a refused
 conversion, 3 a failure while running, 130 interrupted.
@@ -10,32 +10,37 @@ import signal
 import sys
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
+from typing import NamedTuple
 
-from dwindle.cli.failure import INTERRUPTED, drop_stdout, tell
-from dwindle.cli.options import AS_JSON, read_words
-from dwindle.errors import DwindleError, ReportWriteError, UnknownNameError
+from dwindle.errors import (
+    DwindleError,
+    MissingLibraryError,
+    ReportWriteError,
+    UnexpectedError,
+    UnknownNameError,
+)
 from dwindle.wording import handler_of_missing_letters
 
-HELP = {"--help", "-h"}
+INTERRUPTED = 130
+_HELP = {"--help", "-h"}
 _SAVED = "What was saved is kept; the same command again continues."
+# Which extra installs a library that a command may ask for.
+_EXTRAS = {
+    **dict.fromkeys(("torch", "sklearn"), "study"),
+    **dict.fromkeys(("jinja2", "scipy", "vl_convert"), "report"),
+    "yaml": "yaml",
+}
 
 
-@dataclass(frozen=True)
-class Command:
-    """One row of the table of commands; its module is imported when it is asked for."""
+class Command(NamedTuple):
+    """One command; its module, ``dwindle.cli.NAME``, is imported when it is run."""
 
     name: str
     help: str
-
-    @property
-    def module(self) -> str:
-        """Name of the module that has the function ``command``."""
-        return f"dwindle.cli.{self.name}"
 
 
 COMMANDS = (
@@ -72,62 +77,14 @@ def main(args: Sequence[str] | None = None) -> int:
     words = [word for word in words if word != "--debug"]
     try:
         with _ends_are_interruptions():
-            return _dispatch_into_pipe(words)
+            return _run_into_pipe(words)
     except KeyboardInterrupt:
         print(f"Interrupted. {_SAVED}", file=sys.stderr)
         return INTERRUPTED
     except Exception as error:
         if debug:
             raise
-        return tell(error, as_json="--json" in words)
-
-
-@contextmanager
-def _ends_are_interruptions() -> Generator[None, None, None]:
-    """End in order as after Ctrl-C when asked to end, or when the terminal closes."""
-    if current_thread() is not main_thread():
-        yield
-        return
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
-    # What is ignored, as by nohup, stays ignored.
-    asked = [at for at in numbers if at and signal.getsignal(at) == signal.SIG_DFL]
-    for number in asked:
-        signal.signal(number, interrupt)
-    try:
-        yield
-    finally:
-        for number in asked:
-            signal.signal(number, signal.SIG_DFL)
-
-
-def _dispatch_into_pipe(words: list[str]) -> int:
-    try:
-        code = _dispatch(words)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        return _leave_quietly()
-    except OSError as error:
-        # Files that we write tell their names, in errors of their own.
-        if isinstance(error, DwindleError) or error.filename is not None:
-            raise
-        drop_stdout()
-        raise ReportWriteError("stdout", error.strerror or str(error)) from error
-    except SystemExit as leaving:
-        # rich answers a broken pipe with this one.
-        if not isinstance(leaving.__context__, BrokenPipeError):
-            raise
-        return _leave_quietly()
-    return code
-
-
-def _leave_quietly() -> int:
-    # The reader (head, less) left: what it wanted it has.
-    drop_stdout()
-    return 0
+        return _print_error(error, as_json="--json" in words)
 
 
 def _write_what_the_terminal_can() -> None:
@@ -142,41 +99,118 @@ def _write_what_the_terminal_can() -> None:
             stream.reconfigure(errors=handler_of_missing_letters())
 
 
-def _dispatch(words: list[str]) -> int:
+@contextmanager
+def _ends_are_interruptions() -> Generator[None, None, None]:
+    """End in order as after Ctrl-C when asked to end, or when the terminal closes."""
+    if current_thread() is not main_thread():
+        yield
+        return
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [getattr(signal, name, None) for name in ("SIGTERM", "SIGHUP")]
+    # What is ignored, as by nohup, stays ignored.
+    caught = [at for at in numbers if at and signal.getsignal(at) == signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _run_into_pipe(words: list[str]) -> int:
+    """Run a line; a reader who leaves early (head, less) has what he wants."""
+    try:
+        code = _run(words)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_stdout()
+        return 0
+    except OSError as error:
+        # Files that we write are named in errors of their own.
+        if isinstance(error, DwindleError) or error.filename is not None:
+            raise
+        _drop_stdout()
+        raise ReportWriteError("stdout", error.strerror or str(error)) from error
+    except SystemExit as leaving:
+        # rich answers a broken pipe with this one.
+        if not isinstance(leaving.__context__, BrokenPipeError):
+            raise
+        _drop_stdout()
+        return 0
+    return code
+
+
+def _drop_stdout() -> None:
+    """Send what stdout still holds nowhere, after a write to it has failed."""
+    # Python would complain once more when it flushes stdout on the way out.
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _run(words: list[str]) -> int:
     """Run the command that the first word names; the rest is its own to read."""
     first, *rest = words or ["--help"]
-    if first in HELP or first == "help":
-        from dwindle.cli.help import print_overview
-
-        print_overview({command.name: command.help for command in COMMANDS})
-        return 0
-    if first in {"--version", "-V", "version"}:
-        return _print_version()
-    if first.startswith("-"):
-        raise UnknownNameError(
-            "option", first, ("--help", "--version"), "Options follow the command."
-        )
     names = [command.name for command in COMMANDS]
+    if first in {"--version", "-V", "version"}:
+        from importlib.metadata import version
+
+        print(f"dwindle {version('dwindle')}")
+        return 0
+    if first in _HELP or first == "help":
+        from dwindle.cli.options import print_overview
+
+        print_overview(dict(COMMANDS))
+        return 0
+    if first.startswith("-"):
+        hint = "Options follow the command."
+        raise UnknownNameError("option", first, ("--help", "--version"), hint)
     if first not in names:
         hint = "dwindle --help lists all commands."
         raise UnknownNameError.among("command", first, names, hint)
-    return _run(COMMANDS[names.index(first)], rest)
+    from dwindle.cli.options import AS_JSON, print_page, read_words
 
-
-def _run(command: Command, words: list[str]) -> int:
-    module = import_module(command.module)
+    module = import_module(f"dwindle.cli.{first}")
     options = (*module.OPTIONS, AS_JSON)
-    if not HELP.isdisjoint(words):
-        from dwindle.cli.help import print_page
-
-        print_page(command.name, module.command.__doc__, options)
+    if not _HELP.isdisjoint(rest):
+        print_page(first, module.command.__doc__, options)
         return 0
-    found = module.command(**read_words(f"dwindle {command.name}", options, words))
-    return int(found or 0)  # an audit returns 1 where it found something
+    # An audit returns 1 where it found something; most commands return nothing.
+    return int(module.command(**read_words(f"dwindle {first}", options, rest)) or 0)
 
 
-def _print_version() -> int:
-    from importlib.metadata import version
+def _print_error(error: Exception, *, as_json: bool) -> int:
+    """Print an error, with its object under ``--json``, and return the exit code."""
+    if isinstance(error, ModuleNotFoundError) and error.name in _EXTRAS:
+        extra = _EXTRAS[error.name]
+        error = MissingLibraryError(error.name, "This command", extra)
+    if not isinstance(error, DwindleError):
+        error = UnexpectedError(type(error).__name__, str(error))
+    # Having been interrupted is no error: everything went as the person wished.
+    prefix = "" if error.exit_code == INTERRUPTED else "error: "
+    if prefix and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
+        prefix = "\033[1;31merror:\033[0m "
+    print(f"{prefix}{error}", file=sys.stderr)
+    if as_json:
+        # Imported here: most runs meet no error, and every run imports this module.
+        from dwindle.cli.output import print_json
 
-    print(f"dwindle {version('dwindle')}")
-    return 0
+        facts = {name: _plain(value) for name, value in vars(error).items()}
+        kind, message = type(error).__name__, str(error)
+        try:
+            print_json({"error": {"kind": kind, "message": message, "facts": facts}})
+            sys.stdout.flush()
+        except OSError:  # nobody reads it, or its disk is full; stderr has the text
+            _drop_stdout()
+    return error.exit_code
+
+
+def _plain(value: object) -> object:
+    """Return a fact of an error as JSON can have it."""
+    if value is None or isinstance(value, str | int | float):
+        return value
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return str(value)

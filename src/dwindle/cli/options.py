@@ -1,17 +1,21 @@
-"""Options as records, and how the words of a command line become keyword arguments."""
+"""Options as records: how words become keyword arguments, and what --help prints."""
 
+import inspect
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
 import click
 
+from dwindle.cli.output import show
 from dwindle.decay import read_numbers
 from dwindle.decay.read_numbers import number_of, whole_of
 from dwindle.errors import UnknownNameError, UsageError
+from dwindle.show import Column, Line, Table
 
 GENERAL = "Options"
+_HOW = "{} --help shows how to write it; quote what belongs together."
 
 
 def read_text(_: str, text: str) -> str:
@@ -45,9 +49,17 @@ def read_whole(option: str, text: str) -> int:
 class Option:
     """One word of a command line.
 
-    ``name`` is ``--lr``, or without dashes a place of its own (``KNOB=VALUE``).
-    ``metavar`` stands for the value; an option without one is a flag. ``also`` are the
-    names of other tools: who types one of them reads this one in the error.
+    Args:
+        name: ``--lr``, or without dashes a place (``KNOB=VALUE``).
+        help: What it is, in a few words.
+        metavar: Stands for the value; an option without one is a flag.
+        read: Makes the value of the text.
+        required: Whether the command needs it.
+        group: Heading of the help page.
+        also: Names that other tools have for it: who types one of them reads this one
+            in the error.
+        keyword: Name of the keyword argument; that of the option where it is empty.
+
     """
 
     name: str
@@ -57,10 +69,11 @@ class Option:
     required: bool = False
     group: str = GENERAL
     also: tuple[str, ...] = ()
+    keyword: str = ""
 
     @property
     def is_place(self) -> bool:
-        """Whether the word is told by its place rather than by dashes."""
+        """Whether the word counts by its place rather than by dashes."""
         return not self.name.startswith("--")
 
     @property
@@ -70,13 +83,13 @@ class Option:
 
     @property
     def argument(self) -> str:
-        """Name of the keyword argument: ``as_json`` apart, the option's own."""
-        if self is AS_JSON:
-            return "as_json"
-        return re.sub(r"\W+", "_", self.name.lstrip("-")).lower()
+        """Name of the keyword argument."""
+        return self.keyword or re.sub(r"\W+", "_", self.name.lstrip("-")).lower()
 
 
-AS_JSON = Option("--json", "print JSON instead of tables")
+AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")
+_HELP = Option("--help", "show this page")
+_DEBUG = Option("--debug", "show a traceback when something fails")
 
 
 def read_words(
@@ -104,66 +117,29 @@ def read_words(
     params = [_parameter(option) for option in options]
     parser = click.Command(command, params=params, add_help_option=False)
     try:
+        # Click takes the words out of the list that it is given.
         given = parser.make_context(command, list(words)).params
     except click.NoSuchOption as error:
         raise _unknown(command, error.option_name, options) from None
     except click.UsageError as error:
         must = f"{command}: {error.format_message().rstrip('.')}."
         got = " ".join(words) or "no words"
-        remedy = _joined_pair(words) or _joined_setting(words) or _HOW.format(command)
-        raise UsageError(must, got, remedy) from None
+        raise UsageError(must, got, _joined(words) or _HOW.format(command)) from None
     return {
         option.argument: _value(command, option, given[option.argument])
         for option in options
     }
 
 
-def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownNameError:
-    """Offer what another tool's name means here, else what looks like it."""
-    hint = f"{command} --help lists all options."
-    usual = typed.casefold().replace("_", "-")
-    meant = [option for option in options if usual in option.also]
-    if meant:
-        told = f"{meant[0].name}: {meant[0].help}. {hint}"
-        return UnknownNameError("option", typed, (meant[0].name,), told)
-    names = [option.name for option in options if not option.is_place]
-    return UnknownNameError.among("option", typed, names, hint)
-
-
-def _joined_setting(words: Sequence[str]) -> str:
-    """Say how to write a knob and its value that came as two words."""
-    for knob, value in pairwise(words):
-        is_name = not knob.startswith("-") and "=" not in knob
-        if is_name and read_numbers.read_number(value) is not None:
-            return f"Write {knob}={value}, in one word."
-    return ""
-
-
-def _joined_pair(words: Sequence[str]) -> str:
-    """Say how to write betas that came as two words."""
-    for option, *pair in zip(words, words[1:], words[2:], strict=False):
-        numbers = [read_numbers.read_number(each) is not None for each in pair]
-        if option == "--betas" and all(numbers):
-            return f"Write --betas {','.join(pair)}, in one word."
-    return ""
-
-
-_HOW = "{} --help shows how to write it; quote what belongs together."
-
-
 def _parameter(option: Option) -> click.Parameter:
-    name = option.argument
+    name, required = option.argument, option.required
     if option.is_place:
-        return click.Argument([name], required=option.required, metavar=option.name)
+        return click.Argument([name], required=required, metavar=option.name)
     if option.is_flag:
         return click.Option([option.name, name], is_flag=True)
     # Click keeps the last of two values without a word; all of them show the mistake.
-    return click.Option(
-        [option.name, name],
-        multiple=True,
-        required=option.required,
-        metavar=option.metavar,
-    )
+    words = [option.name, name]
+    return click.Option(words, multiple=True, required=required, metavar=option.metavar)
 
 
 def _value(command: str, option: Option, given: object) -> object:
@@ -175,3 +151,62 @@ def _value(command: str, option: Option, given: object) -> object:
         raise UsageError(must, " and ".join(map(repr, texts)), _HOW.format(command))
     text = texts[0] if texts else None
     return option.read(option.name, text) if isinstance(text, str) else None
+
+
+def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownNameError:
+    """Offer what another tool's name means here, else what looks like it."""
+    hint = f"{command} --help lists all options."
+    usual = typed.casefold().replace("_", "-")
+    for option in options:
+        if usual in option.also:
+            hint = f"{option.name}: {option.help}. {hint}"
+            return UnknownNameError("option", typed, (option.name,), hint)
+    names = [option.name for option in options if not option.is_place]
+    return UnknownNameError.among("option", typed, names, hint)
+
+
+def _joined(words: Sequence[str]) -> str:
+    """Return how to write betas, or a knob and its value, that came as two words."""
+    is_number = [read_numbers.read_number(word) is not None for word in words]
+    for at, word in enumerate(words[:-2]):
+        if word == "--betas" and all(is_number[at + 1 : at + 3]):
+            return f"Write --betas {','.join(words[at + 1 : at + 3])}, in one word."
+    for at, (knob, value) in enumerate(pairwise(words)):
+        if is_number[at + 1] and not knob.startswith("-") and "=" not in knob:
+            return f"Write {knob}={value}, in one word."
+    return ""
+
+
+def print_page(name: str, text: str, options: Sequence[Option]) -> None:
+    """Print the help of one command: how to write it, what it does, its options."""
+    places = " ".join(option.name for option in options if option.is_place)
+    groups: dict[str, dict[str, str]] = {}
+    for option in (*options, _HELP, _DEBUG):
+        group = groups.setdefault(option.group, {})
+        group[f"{option.name} {option.metavar}".rstrip()] = option.help
+    groups[GENERAL] = groups.pop(GENERAL)  # facts first, the small print last
+    widest = max(len(word) for group in groups.values() for word in group)
+    usage = Line(text=f"dwindle {name} {places} OPTIONS", style="bold", indent=2)
+    show("", usage, "", Line(text=inspect.cleandoc(text), indent=2, whole=True))
+    for title, group in groups.items():
+        show("", Line(text=title, style="bold", indent=2), _rows(group, widest))
+    show("")
+
+
+def print_overview(commands: Mapping[str, str]) -> None:
+    """Print what dwindle is and one line for each command."""
+    last = (
+        "dwindle COMMAND --help tells what one command takes.",
+        "Every command prints JSON with --json.",
+        "--version prints the version.",
+    )
+    title = "dwindle: weight decay, corrected for scale"
+    rows = _rows(commands, max(map(len, commands)))
+    show("", Line(text=title, style="bold", indent=2), "", rows, "")
+    show(*(Line(text=each, indent=2) for each in last), "")
+
+
+def _rows(texts: Mapping[str, str], width: int) -> Table:
+    columns = (Column("word", "name", "cyan"), "text")
+    rows = [(f"{word:{width}}", text) for word, text in texts.items()]
+    return Table(columns=columns, rows=rows, heads=False, indent=2)

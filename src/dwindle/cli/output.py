@@ -1,4 +1,4 @@
-"""Where words go: data to stdout, notes to stderr, and how both look."""
+"""Where output goes: data to stdout, notes to stderr; tables, or one JSON document."""
 
 import json
 import math
@@ -8,16 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
+from dwindle.show import WIDTH, Drawable, Sheet
+
 if TYPE_CHECKING:
     from _typeshed import DataclassInstance
     from rich.console import Console
-    from rich.table import Table
 
-# Columns of text where no terminal says how wide it is, and the most that we use of
-# one: longer lines are hard to follow by eye.
-WIDTH_OF_FILES = 100
+# The most that we use of a terminal: longer lines are hard to follow by eye.
 WIDEST = 120
-WIDTH_OF_NAMES = 36
 
 
 def _console(*, to_stderr: bool) -> "Console":
@@ -26,7 +24,7 @@ def _console(*, to_stderr: bool) -> "Console":
     console = Console(stderr=to_stderr, highlight=False)
     # Into a pipe or a file, COLUMNS is the one word of the user about its width.
     is_known = console.is_terminal or "COLUMNS" in os.environ
-    console.width = min(console.width, WIDEST) if is_known else WIDTH_OF_FILES
+    console.width = min(console.width, WIDEST) if is_known else WIDTH
     return console
 
 
@@ -40,25 +38,15 @@ def stderr() -> "Console":
     return _console(to_stderr=True)
 
 
-def quiet_table() -> "Table":
-    """Return an empty table without lines: what is in it speaks."""
-    from rich.table import Table
+def show(*parts: Drawable | str) -> None:
+    """Print tables and lines on stdout; an empty text is an empty line."""
+    # Uncropped: a name or a line to copy runs over the edge, as the shell would wrap.
+    stdout().print(Sheet(parts=parts), crop=False)
 
-    return Table(box=None, padding=(0, 0, 0, 2), header_style="dim")
 
-
-def facts_table(facts: Mapping[str, str]) -> "Table":
-    """Return one thing told line by line, name beside text, without empty texts."""
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
-    table.add_column(style="dim", max_width=WIDTH_OF_NAMES)
-    table.add_column(overflow="fold")
-    for name, text in facts.items():
-        if text:
-            table.add_row(name, Text(text))
-    return table
+def note(text: str, *, style: str = "") -> None:
+    """Print one line on stderr, never folded: a path in it stays whole."""
+    stderr().print(text, style=style or None, soft_wrap=True, markup=False)
 
 
 def plain(record: "DataclassInstance") -> dict[str, Any]:  # JSON-like
@@ -66,17 +54,18 @@ def plain(record: "DataclassInstance") -> dict[str, Any]:  # JSON-like
     return {field.name: getattr(record, field.name) for field in fields(record)}
 
 
-def print_json(plain: Mapping[str, Any]) -> None:  # JSON-like
+def print_json(document: Mapping[str, Any]) -> None:  # JSON-like
     """Print one JSON document on stdout; a number that is not finite becomes null."""
-    json.dump(_finite(plain), sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    found = _finite(document)
+    json.dump(found, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
 
 
-def _finite(plain: Any) -> Any:  # JSON-like in, JSON-like out
-    if isinstance(plain, float):
-        return plain if math.isfinite(plain) else None
-    if isinstance(plain, Mapping):
-        return {str(key): _finite(value) for key, value in plain.items()}
-    if isinstance(plain, Sequence) and not isinstance(plain, str):
-        return [_finite(value) for value in plain]
-    return plain
+def _finite(value: Any) -> Any:  # JSON-like in, JSON-like out
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [_finite(each) for each in value]
+    return value

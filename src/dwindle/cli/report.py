@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import print_json, stderr, stdout
+from dwindle.cli.output import note, print_json, stdout
 
 FORCE = Option("--force", "replace a file that dwindle did not write")
 
@@ -25,7 +25,7 @@ def command(
     A study that still runs, or was stopped, can be looked at, too.
     """
     check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
-    show(Path(store), html=html, png=png, force=force, as_json=as_json)
+    show_findings(Path(store), html=html, png=png, force=force, as_json=as_json)
 
 
 def files_of_store(store: Path) -> tuple[Path, ...]:
@@ -46,7 +46,7 @@ def check_outputs(
         check_target(output, force=force, inputs=(*inputs, *named[:number]))
 
 
-def show(
+def show_findings(
     store: Path,
     *,
     html: str | None,
@@ -68,7 +68,7 @@ def show(
     findings = findings_of(stored)
     errors = Counter(outcome.error for _, outcome in stored.rows if outcome.error)
     for text, count in errors.items():
-        stderr().print(f"{count} trainings failed: {text}", style="red", markup=False)
+        note(f"{count} trainings failed: {text}", style="red")
     if not as_json:
         # First what cannot fail: a page may find no room, a picture nothing to show.
         from dwindle.report.terminal import print_findings
@@ -78,12 +78,12 @@ def show(
         from dwindle.report.page import write_page
 
         write_page(findings, html, force=force)
-        stderr().print(f"Wrote {html}", soft_wrap=True, markup=False)
+        note(f"Wrote {html}")
     if png is not None:
         from dwindle.report.page import write_picture
 
         write_picture(findings, png, force=force)
-        stderr().print(f"Wrote {png}", soft_wrap=True, markup=False)
+        note(f"Wrote {png}")
     if as_json:
         print_json(findings_as_dict(findings))
     return errors.total()

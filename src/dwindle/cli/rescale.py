@@ -1,27 +1,23 @@
 """dwindle rescale: my scale changes, what do I type now?"""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING
 
-from dwindle.cli.explain import time_on
-from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
-from dwindle.cli.output import facts_table, print_json, quiet_table, stderr, stdout
-from dwindle.cli.setting import SETTING, number, short_number, split_setting
+from dwindle.cli.explain import time_cell
+from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
+from dwindle.cli.output import note, print_json, show
+from dwindle.decay.explain import Explanation
 from dwindle.decay.rescale import Rescaling, RuleAnswer, rescale
-
-if TYPE_CHECKING:
-    from rich.table import Table
-
-    from dwindle.decay.explain import Explanation
-    from dwindle.decay.run import Run
+from dwindle.decay.run import Run
+from dwindle.show import Cell, Column, Line, Styled, Table, facts
+from dwindle.wording import number
 
 OPTIONS = (SETTING, *FACT_OPTIONS)
 # The first one that is known tells the half-life of all rows.
-CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
+_CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
 # Cautions on the facts themselves, which every row depends on.
-SAID = {"library-default", "unused-fact", "no-lr"}
-CLOCK_NAMES = {"run": "of the run"}
-OTHER_FACTS: Mapping[str, Callable[["Run"], object]] = {
+_SAID = {"library-default", "unused-fact", "no-lr"}
+# No rule speaks of these, but half-life and e-folds may move with them.
+_OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
     "momentum": lambda run: run.momentum,
     "dampening": lambda run: run.dampening,
     "schedule": lambda run: run.schedule.shape,
@@ -38,118 +34,118 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     Write what changes as before:after, as in --batch-size 256:2048 --lr 1e-3:2e-3, and
     what stays once. An lr that goes with the batch is --lr 1e-3:linear, or 1e-3:sqrt.
     """
-    facts = WrittenFacts.from_words(words)
-    before, after = facts.runs()
+    written = WrittenFacts.from_words(words)
+    before, after = written.runs()
     knob, value = split_setting(knob_value)
     found = rescale(value, knob, before=before, after=after)
-    if not facts.is_change:
-        stderr().print("[yellow]Nothing changes:[/] write a fact as before:after.")
+    if not written.is_change:
+        note("Nothing changes: write a fact as before:after.", style="yellow")
     if as_json:
         print_json(found.as_dict())
     else:
-        _show(found, before, after)
+        _show(found, _changes(before, after))
 
 
-def _show(found: Rescaling, before: "Run", after: "Run") -> None:
-    from rich.padding import Padding
-    from rich.text import Text
-
-    console = stdout()
-    value = number(found.before.value)
-    console.print(f"\n  {found.knob} = {value}, and the scale changes:")
-    console.print(f"  {_changes(before, after)}\n")
+def _show(found: Rescaling, changes: dict[str, str]) -> None:
+    title = f"{found.knob} = {number(found.before.value)}, and the scale changes:"
+    show("", Line(text=title, style="bold", indent=2), facts(changes, indent=2), "")
     for caution in found.before.warnings:
-        if caution.code in SAID:
-            console.print(Padding(Text(caution.text, style="yellow"), (0, 2, 1, 2)))
-    console.print(_answers(found))
-    console.print("\n  [dim]Rules whose authors measured such a change[/]")
-    console.print(_measured(found.rules))
-    console.print("\n  [dim]Rules that do not apply, and why[/]")
-    console.print(_reasons(answer for answer in found.rules if not answer.applies))
-    console.print("\n  [dim]dwindle rules RULE tells the source of one.[/]\n")
+        if caution.code in _SAID:
+            show(Line(text=caution.text, style="yellow", indent=2), "")
+    show(_answers(found))
+    # What rests on a measurement of such a change, not on argument.
+    measured = {
+        each.rule: f"{number(each.value)}, {each.evidence}"
+        for each in found.rules
+        if each.measured
+    } or {"none": "what applies is an argument, or practice"}
+    # Most rules that do not apply give the same few reasons.
+    reasons: dict[str, list[str]] = {}
+    for each in found.rules:
+        if not each.applies:
+            reasons.setdefault(each.why_not.replace("_", " "), []).append(each.rule)
+    silent = {", ".join(names): why for why, names in reasons.items()}
+    show("", _heading("Rules whose authors measured such a change"))
+    show(facts(measured, indent=2))
+    show("", _heading("Rules that do not apply, and why"))
+    show(facts(silent, indent=2), "")
+    show(_heading("dwindle rules RULE tells the source of one."), "")
 
 
-def _changes(before: "Run", after: "Run") -> str:
+def _heading(text: str) -> Line:
+    return Line(text=text, style="dim", indent=2)
+
+
+def _changes(before: Run, after: Run) -> dict[str, str]:
     there = after.quantities()
     changed = {
-        name: (f"{value:,.6g}", f"{there[name]:,.6g}")
+        name.replace("_", " "): (f"{value:,.6g}", f"{there[name]:,.6g}")
         for name, value in before.quantities().items()
         if name in there and there[name] != value
     }
-    # No rule speaks of these, but half-life and e-folds may move with them.
-    for name, read in OTHER_FACTS.items():
+    for name, read in _OTHER_FACTS.items():
         sides = _said(read(before)), _said(read(after))
         if sides[0] != sides[1]:
             changed[name] = sides
-    return (
-        " · ".join(
-            f"{name.replace('_', ' ')} [bold]{old} → {new}[/]"
-            for name, (old, new) in changed.items()
-        )
-        or "nothing"
-    )
+    both = {name: f"{old} → {new}" for name, (old, new) in changed.items()}
+    return both or {"nothing": "changes"}
 
 
 def _said(fact: object) -> str:
     return f"{fact:.4g}" if isinstance(fact, float) else str(fact)
 
 
-def _common_clock(found: Rescaling) -> str:
+def _answers(found: Rescaling) -> Table:
     times = (found.before.half_life, found.unchanged.half_life)
-    known = [clock for clock in CLOCKS if all(each.get(clock) for each in times)]
-    return known[0] if known else "steps"
-
-
-def _answers(found: Rescaling) -> "Table":
-    clock = _common_clock(found)
-    table = quiet_table()
-    table.add_column("rule", style="cyan", no_wrap=True)
-    table.add_column("type now", justify="right", style="bold cyan")
-    for title in (f"half-life,\n{CLOCK_NAMES.get(clock, clock)}", "e-folds"):
-        table.add_column(title, justify="right")
+    known = (clock for clock in _CLOCKS if all(each.get(clock) for each in times))
+    clock = next(known, "steps")
+    columns = [
+        Column("rule", "name", "cyan"),
+        Column("type now", "number", "bold cyan"),
+        Column(f"half-life,\n{'of the run' if clock == 'run' else clock}", "number"),
+        Column("e-folds", "number"),
+        Column("penalty λ", "number"),
+        Column("keeps, and what it was tested on"),
+    ]
     has_penalty = found.before.penalty is not None
-    if has_penalty:
-        table.add_column("penalty λ", justify="right")
-    table.add_column("keeps, [not bold]and what it was tested on[/]")
-    unruled = {"before": found.before, "if you change nothing": found.unchanged}
-    for title, told in unruled.items():
-        effects = _effects(told, clock, with_penalty=has_penalty)
-        value = f"[not bold default]{number(told.value)}[/]"
-        table.add_row(f"[default]{title}[/]", value, *effects, "")
-    applying = (answer for answer in found.rules if answer.applies)
-    for each in sorted(applying, key=lambda answer: not answer.measured):
-        effects = _effects(each, clock, with_penalty=has_penalty)
-        table.add_row(each.rule, number(each.value), *effects, _worth(each))
-    return table
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Styled(title, "default"),
+            Styled(number(each.value), "default"),
+            *_effects(each, clock, with_penalty=has_penalty),
+            "",
+        )
+        for title, each in (
+            ("before", found.before),
+            ("if you change nothing", found.unchanged),
+        )
+    ]
+    rows += [
+        (
+            each.rule,
+            number(each.value),
+            *_effects(each, clock, with_penalty=has_penalty),
+            _worth(each),
+        )
+        for each in _measured_first(found.rules)
+    ]
+    return Table(columns=columns, rows=rows, indent=2)
 
 
-def _measured(answers: Iterable[RuleAnswer]) -> "Table":
-    """Name the answers that rest on a measurement of such a change, not on argument."""
-    found = {
-        each.rule: f"{number(each.value)}, {each.evidence}"
-        for each in answers
-        if each.measured
-    }
-    return facts_table(found or {"none": "what applies is an argument, or practice"})
+def _measured_first(answers: Iterable[RuleAnswer]) -> list[RuleAnswer]:
+    applying = (answer for answer in answers if answer.applies)
+    return sorted(applying, key=lambda answer: not answer.measured)
 
 
 def _effects(
-    told: "Explanation | RuleAnswer", clock: str, *, with_penalty: bool
-) -> list[str]:
-    half_life = time_on(clock, told.half_life) if told.half_life else "–"
-    effects = [half_life, short_number(told.e_folds)]
-    return [*effects, number(told.penalty)] if with_penalty else effects
+    of: Explanation | RuleAnswer, clock: str, *, with_penalty: bool
+) -> tuple[str, str, str]:
+    half_life = time_cell(clock, of.half_life) if of.half_life else number(None)
+    penalty = number(of.penalty) if with_penalty else ""
+    return half_life, number(of.e_folds), penalty
 
 
-def _worth(answer: RuleAnswer) -> str:
+def _worth(answer: RuleAnswer) -> tuple[str, ...]:
     silent = ", ".join(answer.silent_on).replace("_", " ")
     doubt = f"; says nothing of {silent}" if silent else ""
-    return f"{answer.keeps}\n[dim]{answer.evidence}{doubt}[/]"
-
-
-def _reasons(answers: Iterable[RuleAnswer]) -> "Table":
-    """Gather the rules that give the same reason: most of them do."""
-    rules: dict[str, list[str]] = {}
-    for each in answers:
-        rules.setdefault(each.why_not.replace("_", " "), []).append(each.rule)
-    return facts_table({", ".join(names): why for why, names in rules.items()})
+    return answer.keeps, Styled(f"{answer.evidence}{doubt}", "dim")

@@ -1,18 +1,15 @@
 """dwindle rules: the published scaling rules, as a table or one by one."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import facts_table, plain, print_json, stdout
+from dwindle.cli.output import plain, print_json, show
 from dwindle.decay.rules import RULES, Rule, resolve_rule
-
-if TYPE_CHECKING:
-    from rich.table import Table
+from dwindle.show import Column, Line, Table, facts
 
 OPTIONS = (Option("RULE", "tell only this one, with source and evidence"),)
-COORDINATES = {"penalty": "λ", "shrink": "shrink"}
-POWERS = {1.0: "", 2.0: "²", 0.5: "^½"}
+_COORDINATES = {"penalty": "λ", "shrink": "shrink"}
+_POWERS = {1.0: "", 2.0: "²", 0.5: "^½"}
 
 
 def command(*, rule: str | None, as_json: bool) -> None:
@@ -24,55 +21,41 @@ def command(*, rule: str | None, as_json: bool) -> None:
     chosen = RULES if rule is None else (resolve_rule(rule),)
     if as_json:
         print_json({"rules": [plain(each) for each in chosen]})
-    elif rule is None:
-        stdout().print(_table(chosen))
-        stdout().print("\n[dim]dwindle rules RULE tells source and evidence.[/]")
-    else:
-        stdout().print(_details(chosen[0]))
-
-
-def _table(rules: tuple[Rule, ...]) -> "Table":
-    from rich import box
-    from rich.table import Table
-
-    table = Table("rule", "says", "keeps", box=box.SIMPLE_HEAD, pad_edge=False)
-    table.columns[0].style, table.columns[2].style = "cyan", "dim"
-    for rule in rules:
-        table.add_row(rule.name, law(rule), rule.keeps)
-    return table
-
-
-def _details(rule: Rule) -> "Table":
-    return facts_table(
-        {
-            "rule": rule.name,
-            "says": rule.sentence,
-            "law": law(rule),
-            "keeps": rule.keeps,
-            "lr": _product("lr", rule.lr_exponents) if rule.lr_exponents else "",
-            "families": ", ".join(rule.families),
-            "source": rule.source,
-            "evidence": rule.evidence,
-        }
-    )
+        return
+    if rule is None:
+        columns = (Column("rule", "name", "cyan"), "says", Column("keeps", style="dim"))
+        rows = [(each.name, law(each), each.keeps) for each in chosen]
+        last = Line(text="dwindle rules RULE tells source and evidence.", style="dim")
+        show(Table(columns=columns, rows=rows), "", last)
+        return
+    (one,) = chosen
+    told = {
+        "rule": one.name,
+        "says": one.sentence,
+        "law": law(one),
+        "keeps": one.keeps,
+        "lr": _product("lr", one.lr_exponents) if one.lr_exponents else "",
+        "families": ", ".join(one.families),
+        "source": one.source,
+        "evidence": one.evidence,
+    }
+    show(facts(told, indent=2))
 
 
 def law(rule: Rule) -> str:
     """Return the rule as a proportionality: ``λ ∝ width / dataset_size``."""
-    return _product(COORDINATES[rule.coordinate], rule.exponents)
+    return _product(_COORDINATES[rule.coordinate], rule.exponents)
 
 
 def _product(quantity: str, exponents: Mapping[str, float]) -> str:
-    above = [_power(name, power) for name, power in exponents.items() if power > 0]
-    below = [_power(name, -power) for name, power in exponents.items() if power < 0]
+    # The names of facts: lr stays lr here, as in the options and in every formula.
+    named = {name.replace("_", " "): power for name, power in exponents.items()}
+    above = [_power(name, power) for name, power in named.items() if power > 0]
+    below = [_power(name, -power) for name, power in named.items() if power < 0]
     if not above and not below:
-        return f"{quantity} stays, whatever {', '.join(map(_words, exponents))}"
+        return f"{quantity} stays, whatever {', '.join(named)}"
     return f"{quantity} ∝ {' / '.join([' · '.join(above) or '1', *below])}"
 
 
 def _power(name: str, exponent: float) -> str:
-    return _words(name) + POWERS.get(exponent, f"^{exponent:g}")
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
+    return name + _POWERS.get(exponent, f"^{exponent:g}")

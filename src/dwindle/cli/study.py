@@ -2,44 +2,44 @@
 
 import shlex
 from collections import Counter, defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option, read_whole
-from dwindle.cli.output import print_json, stderr, stdout
-from dwindle.cli.report import FORCE, check_outputs, files_of_store, show
+from dwindle.cli.output import note, print_json, show, stderr
+from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_findings
 from dwindle.errors import RangeError, UnknownNameError
+from dwindle.show import Column, Table
+from dwindle.wording import counted, quantity
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from dwindle.store.records import Scale
     from dwindle.store.spec import StudySpec
     from dwindle.study.backends import Backend
     from dwindle.study.plan import Pack
 
-BACKENDS = ("processes", "inline")
+_BACKENDS = ("processes", "inline")
 # Exit code of a study some of whose trainings failed: its findings lack them.
-FAILED = 3
-MOST_WORKERS = 1024
-UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
+_FAILED = 3
+_MOST_WORKERS = 1024
+_UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def read_backend(option: str, text: str) -> str:
     """Read the name of a backend."""
-    if text not in BACKENDS:
+    if text not in _BACKENDS:
         kind = f"value of {option}"
-        raise UnknownNameError.among(kind, text, BACKENDS)
+        raise UnknownNameError.among(kind, text, _BACKENDS)
     return text
 
 
 def read_workers(option: str, text: str) -> int:
     """Read a number of workers, at least one."""
     workers = read_whole(option, text)
-    if not 1 <= workers <= MOST_WORKERS:
-        raise RangeError(option, workers, f"from 1 to {MOST_WORKERS}")
+    if not 1 <= workers <= _MOST_WORKERS:
+        raise RangeError(option, workers, f"from 1 to {_MOST_WORKERS}")
     return workers
 
 
@@ -52,11 +52,11 @@ def read_bytes(option: str, text: str) -> int:
 
     """
     number, unit = text.rstrip("Bb").rstrip("i"), ""
-    if number and number[-1].upper() in UNITS:
+    if number and number[-1].upper() in _UNITS:
         number, unit = number[:-1], number[-1].upper()
     remedy = f"Write {option} 4G, or {option} 512M."
     try:
-        size = read_whole(option, number) * UNITS[unit]
+        size = read_whole(option, number) * _UNITS[unit]
     except RangeError:
         raise RangeError(option, repr(text), "a size of memory", remedy) from None
     if size <= 0:
@@ -125,50 +125,35 @@ def command(  # noqa: PLR0913, one argument per option
         _print_plan(spec, _workers(backend, workers), memory, as_json=as_json)
         return 0
     path = Path(store) if store else file.with_suffix(".db")
-    inputs = (file, *files_of_store(path))
-    check_outputs(html, png, force=force, inputs=inputs)
-    with ExitStack() as stack:
-        chosen = _backend(spec, backend, workers)
-        stack.callback(chosen.close)
-        _run(spec, path, chosen, memory)
-    shown = shlex.quote(str(path))
-    words = f"Results are kept in {path}; dwindle report {shown} shows them again."
-    stderr().print(words, soft_wrap=True, markup=False)
-    failed = show(path, html=html, png=png, force=force, as_json=as_json)
-    if not failed:
-        return 0
-    words = "Run the same command again to train what failed once more."
-    stderr().print(words, markup=False)
-    return FAILED
-
-
-def _run(
-    spec: "StudySpec", store: Path, backend: "Backend", memory: int | None
-) -> None:
+    check_outputs(html, png, force=force, inputs=(file, *files_of_store(path)))
+    # Imported here: torch takes seconds, and what is wrong is said before that.
     from dwindle.study.driver import Settings, run_study
     from dwindle.study.progress import shown_on
 
-    with shown_on(stderr()) as on_progress:
-        settings = Settings(memory_bytes=memory)
-        run_study(spec, store, backend, on_progress, settings)
+    with ExitStack() as stack:
+        chosen = _backend(spec, backend, workers)
+        stack.callback(chosen.close)
+        on_progress = stack.enter_context(shown_on(stderr()))
+        run_study(spec, path, chosen, on_progress, Settings(memory_bytes=memory))
+    shown = shlex.quote(str(path))
+    note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
+    failed = show_findings(path, html=html, png=png, force=force, as_json=as_json)
+    if not failed:
+        return 0
+    note("Run the same command again to train what failed once more.")
+    return _FAILED
 
 
 def _backend(spec: "StudySpec", name: str | None, workers: int | None) -> "Backend":
     from dwindle.study.backends import Inline, Processes
+    from dwindle.study.driver import first_packs
 
-    def processes() -> Processes:
-        from dwindle.study.driver import first_packs
-
-        most = _workers(name, workers)
-        packs = len(first_packs(spec, workers=most))
-        # A worker takes seconds to load: more than there are packs would only wait.
-        return Processes(min(most, packs), problem=spec.problem)
-
-    table: dict[str, Callable[[], Backend]] = {
-        "inline": Inline,
-        "processes": processes,
-    }
-    return table[name or BACKENDS[0]]()
+    if name == "inline":
+        return Inline()
+    most = _workers(name, workers)
+    # A worker takes seconds to load: more than there are packs would only wait.
+    packs = len(first_packs(spec, workers=most))
+    return Processes(min(most, packs), problem=spec.problem)
 
 
 def _workers(backend: str | None, workers: int | None) -> int:
@@ -196,26 +181,28 @@ def _print_plan(
     if as_json:
         print_json(totals)
         return
-    stdout().print(_plan_table(packs))
-    stdout().print(
-        f"{trainings} trainings in {len(packs)} packs, about {seconds:.2g} s on"
-        f" {workers} worker{'s' if workers > 1 else ''} (a guess until measured; a cell"
-        " whose best decay lies at an edge of the grid gets up to 6 decays more)."
+    last = (
+        f"{trainings} trainings in {len(packs)} packs, about {seconds:.2g} s on "
+        f"{counted(workers, 'worker')} (a guess until measured; a cell whose best "
+        "decay lies at an edge of the grid gets up to 6 decays more)."
     )
+    show(_plan_table(packs), last)
 
 
-def _plan_table(packs: "Sequence[Pack]") -> "Table":
-    from rich import box
-    from rich.table import Table
-
+def _plan_table(packs: "Sequence[Pack]") -> Table:
     names = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
     trainings: Counter[Scale] = Counter()
     seconds: defaultdict[Scale, float] = defaultdict(float)
     for pack in packs:
         trainings[pack.scale] += len(pack.trials)
         seconds[pack.scale] += pack.cost
-    table = Table(*names, "trainings", "worker seconds", box=box.SIMPLE_HEAD)
-    for scale, count in trainings.items():
-        cells = [f"{getattr(scale, name):g}" for name in names]
-        table.add_row(*cells, str(count), f"{seconds[scale]:.1f}")
-    return table
+    rows = [
+        (
+            *(f"{getattr(scale, name):g}" for name in names),
+            str(count),
+            f"{seconds[scale]:.1f}",
+        )
+        for scale, count in trainings.items()
+    ]
+    titles = (*map(quantity, names), "trainings", "worker seconds")
+    return Table(columns=[Column(each, "number") for each in titles], rows=rows)

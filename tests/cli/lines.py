@@ -1,0 +1,24 @@
+"""Lines of the command line, run as a person types them."""
+
+import json
+import shlex
+
+from dwindle.cli.main import main
+
+
+def run(line, capsys):
+    """Exit code, stdout and stderr of one line."""
+    code = main(shlex.split(line))
+    return (code, *capsys.readouterr())
+
+
+def as_json(line, capsys, code=0):
+    """The JSON document of a line."""
+    found, out, err = run(f"{line} --json", capsys)
+    assert found == code, err
+    return json.loads(out)
+
+
+def error_of(line, capsys):
+    """The error object of a line that is refused."""
+    return as_json(line, capsys, code=2)["error"]

@@ -1,0 +1,282 @@
+"""dwindle convert, explain and rescale: what is typed arrives, and JSON has it all."""
+
+import json
+import math
+
+import pytest
+from cli.lines import as_json, error_of
+from tolerance import digits
+
+from dwindle.cli.explain import time_cell
+from dwindle.decay.convert import convert
+from dwindle.decay.explain import explain
+from dwindle.decay.rescale import rescale
+from dwindle.decay.rules import RULES
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+
+FIELDS = {
+    "convert": "from value_from to value unit fidelity assumptions formula layers "
+    "keeps unused",
+    "explain": "knob value family shrink_per_step half_life half_life_average e_folds "
+    "kept equilibrium_rms rms_at_end rotation_per_step penalty warnings update "
+    "understood",
+    "rescale": "knob before unchanged rules",
+}
+SIZES = "--batch-size 512 --dataset-size 1281167 --epochs 90"
+SHAPE = "--schedule cosine --warmup 0.05 --final-lr 0.1"
+ASKED = {
+    "convert": "convert 'half-life=3 epochs' --to torch.AdamW --lr 3e-4 "
+    f"{SIZES} {SHAPE}",
+    "explain": f"explain torch.optim.SGD=5e-4 --lr 0.1 --momentum 0.9 {SIZES} {SHAPE}",
+    "rescale": "rescale torch.AdamW=0.1 --lr 3e-4:8e-4 --batch-size 256:2048 "
+    "--dataset-size 1281167 --epochs 90:30",
+}
+
+
+def in_python():
+    """What Python answers to the same three questions."""
+    sizes = {"dataset_size": 1_281_167, "epochs": 90}
+    shape = Schedule(shape="cosine", warmup=0.05, final=0.1)
+    run = Run(lr=3e-4, batch_size=512, schedule=shape, **sizes)
+    sgd = Run(lr=0.1, momentum=0.9, batch_size=512, schedule=shape, **sizes)
+    before = Run(lr=3e-4, batch_size=256, **sizes)
+    after = Run(lr=8e-4, batch_size=2048, dataset_size=1_281_167, epochs=30)
+    return {
+        "convert": convert("3 epochs", "half-life", to="torch.AdamW", run=run),
+        "explain": explain("5e-4", "torch.optim.SGD", run=sgd),
+        "rescale": rescale(0.1, "torch.AdamW", before=before, after=after),
+    }
+
+
+def test_the_json_is_what_python_returns_with_the_documented_fields(capsys):
+    """Every fact that is typed arrives, and every field is told, in order."""
+    there = in_python()
+    for name, line in ASKED.items():
+        document = as_json(line, capsys)
+        assert list(document) == FIELDS[name].split()
+        assert document == json.loads(json.dumps(there[name].as_dict()))
+
+
+def test_a_half_life_has_every_clock(capsys):
+    """Each clock has a place, and null where a fact is missing."""
+    document = as_json(ASKED["explain"], capsys)
+    clocks = ["steps", "examples", "epochs", "run", "tokens"]
+    for field in ("half_life", "half_life_average"):
+        assert list(document[field]) == clocks
+        assert [clock for clock in clocks if document[field][clock] is None] == [
+            "tokens"
+        ]
+
+
+# Convert ---------------------------------------------------------------------------
+
+
+def test_a_change_is_written_before_and_after(capsys):
+    """before:after gives the one lr to the old knob and the other to the new one."""
+    line = "convert torch.optim.AdamW=0.1 --to torch.AdamW --lr 1e-3:2e-3"
+    # the shrink lr·λ is kept; rounding of three operations on floats
+    assert as_json(line, capsys)["value"] == pytest.approx(0.05, rel=1e-12)
+
+
+def test_a_penalty_that_differs_by_layer_has_no_common_value(capsys):
+    """A normalized penalty has one value per layer."""
+    line = "convert question.l2:layer-mean=1 --to torch.SGD --units 6,4,2"
+    document = as_json(line, capsys)
+    assert document["value"] is None
+    assert [each["shape"] for each in document["layers"]] == [[6, 4], [4, 2]]
+
+
+def test_everywhere_has_each_conversion_as_it_is_alone(capsys):
+    """--to all types the decay in each knob that can hold it, and lists the others."""
+    line = "convert torch.AdamW=0.1 --lr 1e-3 --to"
+    document = as_json(f"{line} all", capsys)
+    assert list(document) == ["from", "value_from", "to", "conversions", "refused"]
+    asked = (document["from"], document["value_from"], document["to"])
+    assert asked == ("torch.optim.AdamW", 0.1, "all")
+    fields = tuple(FIELDS["convert"].split())
+    assert {tuple(each) for each in document["conversions"]} == {fields}
+    assert as_json(f"{line} half-life:steps", capsys) in document["conversions"]
+    found = {each["to"]: each["fidelity"] for each in document["conversions"]}
+    assert found["optax.adamw"] == "same-trajectory"
+    assert found["keras.optimizers.AdamW"] == "same-decay"
+    assert all(each["reason"] and each["knobs"] for each in document["refused"])
+
+
+# Explain ---------------------------------------------------------------------------
+
+
+def test_a_missing_fact_is_named_not_guessed(capsys):
+    """Without facts of the run the JSON has nulls, and a warning names the options."""
+    document = as_json("explain torch.AdamW=0.1", capsys)
+    assert document["e_folds"] is None
+    assert document["half_life"]["steps"] is None
+    assert any("--lr" in warning["text"] for warning in document["warnings"])
+
+
+def codes(document):
+    return {warning["code"] for warning in document["warnings"]}
+
+
+def test_coupled_adam_has_no_half_life(capsys):
+    """For L2 in Adam there is no half-life, and the warning says why."""
+    document = as_json("explain torch.optim.Adam=1e-2 --lr 1e-3", capsys)
+    assert set(document["half_life"].values()) == {None}
+    assert "coupled-adaptive" in codes(document)
+
+
+def test_a_run_of_a_billion_steps_has_its_total(capsys):
+    """A thousand million steps are summed as well: lr·λ·steps/2 under a cosine."""
+    line = "explain torch.AdamW=0.1 --lr 1e-3 --steps 1e9 --schedule cosine"
+    document = as_json(line, capsys)
+    assert document["half_life"]["steps"] == pytest.approx(6931.1, rel=1e-4)
+    assert document["e_folds"] == pytest.approx(50_000, rel=1e-4)  # to first order
+    assert "impossible" not in codes(document)
+
+
+def test_a_time_is_written_as_its_clock_has_it():
+    """Counts have separators or letters; a share of the run is a percentage or runs."""
+    expected = {
+        ("steps", 6931.1): "6,931",
+        ("steps", 1_771_904.0): "1.77M",
+        ("epochs", 35.4567): "35.5",
+        ("run", 0.1773): "17.7%",
+        ("run", 1848.39): "1,848 runs",
+        ("tokens", None): "–",
+        ("steps", math.inf): "–",
+    }
+    assert {case: time_cell(case[0], dict([case])) for case in expected} == expected
+
+
+def test_a_value_before_its_knob_is_read(capsys):
+    """0.1=torch.AdamW is torch.AdamW=0.1; the path that Python prints is read too."""
+    named = {
+        "0.1=torch.AdamW": "torch.optim.AdamW",
+        "torch.optim.sgd.SGD=0.1": "torch.optim.SGD",
+        "torch.optim.adamw.AdamW=0.1": "torch.optim.AdamW",
+        "torch.optim._muon.Muon=0.1": "torch.optim.Muon",
+        "bitsandbytes.optim.lion.Lion=0.1": "bitsandbytes.optim.Lion",
+    }
+    documents = {word: as_json(f"explain {word}", capsys) for word in named}
+    assert {word: found["knob"] for word, found in documents.items()} == named
+    assert {found["value"] for found in documents.values()} == {0.1}
+
+
+def test_a_warm_up_is_counted_in_epochs(capsys):
+    """Five of ninety epochs are the share that they are."""
+    facts = "--lr 1e-3 --batch-size 256 --dataset-size 1.28M --epochs 90"
+    line = f"explain torch.AdamW=0.1 {facts} --schedule cosine --warmup"
+    counted, share = (as_json(f"{line} {w}", capsys) for w in ("'5 epochs'", "1/18"))
+    assert counted["e_folds"] == pytest.approx(share["e_folds"], rel=1e-12)
+
+
+def test_an_lr_of_zero_is_explained_and_converts_into_no_number(capsys):
+    """A frozen layer's weights stay, where the decay is multiplied by the lr."""
+    kept = {"torch.optim.SGD": 1.0, "torch.AdamW": 1.0, "tfa.AdamW": 0.9**10}
+    for knob, left in kept.items():
+        document = as_json(f"explain {knob}=0.1 --lr 0 --steps 10", capsys)
+        assert document["kept"] == pytest.approx(left, rel=1e-12)
+        assert document["equilibrium_rms"] is None
+        assert "no-lr" in codes(document)
+    error = error_of("convert torch.SGD=1e-4 --to torch.AdamW --lr 0.1:0", capsys)
+    assert error["facts"]["name"] == "lr"
+
+
+def test_a_batch_in_tokens_says_nothing_of_examples(capsys):
+    """500,000 tokens in a step are no 500,000 examples; the tokens are exact."""
+    line = "explain torch.AdamW=0.1 --lr 1e-3 --batch-tokens 500000"
+    document = as_json(line, capsys)
+    assert document["half_life"]["examples"] is None
+    # 1e-12: rounding alone.
+    steps, tokens = (document["half_life"][name] for name in ("steps", "tokens"))
+    assert tokens == digits(500_000 * steps, rel=1e-12)
+    texts = " ".join(each["text"] for each in document["warnings"])
+    assert "--batch-size with --tokens-per-example" in texts
+
+
+def test_nothing_is_said_of_the_equilibrium_without_the_momentum(capsys):
+    """bitsandbytes' SGD has no run without a momentum: no size and no turn either."""
+    document = as_json("explain bitsandbytes.SGD=1e-3 --lr 0.05", capsys)
+    assert document["rotation_per_step"] is document["shrink_per_step"] is None
+    assert "equilibrium-noise" not in codes(document)
+    line = "explain bitsandbytes.SGD=1e-3 --lr 0.05 --momentum 0.9"
+    assert as_json(line, capsys)["rotation_per_step"] is not None
+
+
+# Rescale ---------------------------------------------------------------------------
+
+
+def test_every_rule_has_a_value_or_a_reason(capsys):
+    """What a rule does not speak of is null with a reason, never 0."""
+    document = as_json(ASKED["rescale"], capsys)
+    assert document["before"]["value"] == document["unchanged"]["value"] == 0.1
+    assert [each["rule"] for each in document["rules"]] == [rule.name for rule in RULES]
+    for each in document["rules"]:
+        assert (each["value"] is None) is not each["applies"]
+        assert bool(each["why_not"]) is not each["applies"]
+
+
+def values(facts, capsys):
+    """The value of each rule after a change of AdamW's 0.1."""
+    rules = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)["rules"]
+    return {each["rule"]: each["value"] for each in rules}
+
+
+# Four digits, by hand.
+GROWN = [
+    ("--batch-size 512:256 --tokens-per-example 1024:2048", "power-lines", 0.1),
+    ("--batch-size 512:256 --tokens-per-example 1024:2048", "power-lines-batch", 0.1),
+    ("--batch-size 512 --tokens-per-example 1024:2048", "power-lines", 0.1441),
+    # B/(lr·τ·D) with τ ∝ (D/P)^-0.527: 0.1 · (1.3e9/124e6)^-0.527.
+    ("--parameters 124e6:1.3e9", "power-lines", 0.02898),
+]
+
+
+@pytest.mark.parametrize(("facts", "rule", "expected"), GROWN)
+def test_a_language_model_grows(facts, rule, expected, capsys):
+    """The length of a sequence is part of the batch, and parameters can be stated."""
+    found = values(f"--lr 6e-4 --steps 10000 {facts}", capsys)[rule]
+    assert found == pytest.approx(expected, rel=2e-4)
+
+
+def test_nanochat_goes_with_its_lr(capsys):
+    """Twice the length: lr times √2 and 0.0707, and at the old lr it does not apply."""
+    facts = "--batch-size 512 --tokens-per-example 1024:2048 --steps 10000"
+    grown = values(f"--lr 6e-4:8.4853e-4 {facts}", capsys)["nanochat"]
+    assert grown == pytest.approx(0.07071, rel=1e-4)
+    assert values(f"--lr 6e-4 {facts}", capsys)["nanochat"] is None
+
+
+def test_nothing_changed_keeps_every_value(capsys):
+    """Without any before:after every rule that applies keeps the value."""
+    found = values("--lr 1e-3 --batch-size 8 --dataset-size 80", capsys)
+    assert {value for value in found.values() if value is not None} == {0.1}
+
+
+@pytest.mark.parametrize(
+    ("facts", "lr"),
+    [
+        ("--lr 1e-3:linear --batch-size 256:2048", 8e-3),
+        ("--lr 1e-3:sqrt --batch-size 256:1024", 2e-3),
+        ("--lr 1e-3:sqrt --batch-size 256 --tokens-per-example 8:32", 2e-3),
+        ("--lr 1e-3:sqrt --batch-tokens 1e6:4e6", 2e-3),
+    ],
+)
+def test_an_lr_goes_with_the_batch(facts, lr, capsys):
+    """linear and sqrt stand for the lr after the change, with the batch in tokens."""
+    as_number = facts.replace("linear", str(lr)).replace("sqrt", str(lr))
+    lines = [f"rescale torch.AdamW=0.1 {each}" for each in (facts, as_number)]
+    assert as_json(lines[0], capsys) == as_json(lines[1], capsys)
+
+
+def test_a_length_in_tokens(capsys):
+    """Five times the tokens at one batch: steps follow, and the rules about tokens."""
+    facts = "--lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
+    found = values(facts, capsys)
+    # D^-0.473 and D^-1/2 and 1/D, to the rounding of 38,147 steps.
+    assert found["power-lines"] == pytest.approx(0.1 * 5**-0.473, rel=1e-4)
+    assert found["loshchilov-hutter"] == pytest.approx(0.1 * 5**-0.5, rel=1e-4)
+    assert found["nanochat"] == pytest.approx(0.02, rel=1e-4)
+    document = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)
+    half_life = document["before"]["half_life"]["tokens"]
+    assert half_life == pytest.approx(math.log(2) / 6e-5 * 524288, rel=1e-4)

@@ -1,0 +1,152 @@
+"""The command line: every text that it prints; ``--snapshot-update`` rewrites them.
+
+Numbers and kinds of errors are compared where they are made; here a person reads what
+a line of each kind looks like, and how every kind of mistake is answered.
+"""
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from dwindle.cli.main import COMMANDS, main
+
+SGD = (
+    "torch.optim.SGD=5e-4 --lr 0.1 --momentum 0.9 --batch-size 128 "
+    "--dataset-size 50000 --epochs 200 --schedule cosine --warmup 0.05"
+)
+SHOWN = {
+    "overview": "--help",
+    **{f"help of {command.name}": f"{command.name} --help" for command in COMMANDS},
+    "explain": f"explain {SGD}",
+    "explain: few facts": "explain torch.AdamW=0.1",
+    "explain: nothing is left": "explain torch.AdamW=1 --lr 1 --steps 9",
+    "explain: where weights end": "explain torch.AdamW=0.1 --lr 0.01 --steps 6000 "
+    "--schedule wsd --decay-share 0.5",
+    "convert": "convert keras.regularizers.L2=5e-4 --to torch.optim.SGD --epochs 3",
+    "convert: layers": "convert question.l2:layer-mean=1 --to torch.SGD --units 6,4,2",
+    "convert: everywhere": "convert torch.AdamW=0.1 --to all --lr 1e-3",
+    "rescale": "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 "
+    "--batch-tokens 524288 --schedule linear:cosine",
+    "rescale: nothing changes": "rescale torch.SGD=1e-4 --lr 0.1 --batch-size 64",
+    "rules": "rules",
+    "one rule": "rules neal",
+    "knobs": "knobs linear_model",
+    "one knob": "knobs torch.SGD",
+}
+# Mistakes by command; every one is exit code 2.
+EXPLAIN = """
+    | SGD | 5e-4 --lr 0.1 | torch.AdamW 0.1 | zzz | torch.AdamW=-0.1 | AdmW=0.1
+    | AdamW=0.1 | torch.AdamW=0.1 --lr 1e-3:2e-3 | torch.AdamW=0.1 --momentum 1
+    | torch.AdamW=0.1 --epochs 0 | torch.AdamW=0.1 --lr inf | torch.AdamW=0.1 --ler 1
+    | torch.AdamW=1 --epochs 1e308 --batch-size 1 --dataset-size 99
+    | torch.AdamW=0.1 --batch-size 0 | torch.AdamW=0.1 --batch-size 1.5
+    | torch.AdamW=0.1 --batch-size 9 --dataset-size 8 | torch.AdamW=0.1 --warmup 1
+    | torch.AdamW=0.1 --warmup 500 | torch.AdamW=0.1 --warmup soon
+    | torch.SGD=0.1 --nesterov --lr 1 | torch.SGD=0.1 --nesterov --no-nesterov
+    | torch.AdamW=0.1 --schedule cosin | torch.AdamW=0.1 --learning-rate 1
+    | torch.AdamW=0.1 --learning_rate 1 | torch.AdamW=0.1 --bs 1
+    | torch.AdamW --weight-decay 0.1 | torch.AdamW=0.1 --max-steps 1
+    | torch.AdamW=0.1 --seq-len 1 | torch.AdamW=0.1 --betas 0.9 0.95
+    | torch.SGD=0.1 --momentum 0.9 --nesterov --dampening 0.1
+    | torch.AdamW=0.1 --lr | torch.AdamW=0.1 --lr 1 --lr 2
+"""
+CONVERT = """
+    torch.SGD --to torch.AdamW | =1 --to torch.AdamW | torch.SGD= --to torch.AdamW
+    | torch.SGD=1e-3 | torch.SDG=1 --to torch.AdamW | torch.SGD=1 --to AdamWW
+    | torch.SDG=1 --to all | torch.SGD=-1 --to all | torch.SGD=fast --to torch.AdamW
+    | torch.SGD=nan --to keras.L2 | torch.SGD=1e-3 --to torch.AdamW
+    | torch.SGD=1 --to torch.AdamW --lr 0 | torch.SGD=1 --to torch.AdamW --lr 1:2:3
+    | torch.SGD=1 --to torch.AdamW --lr :2 | shrink=200% --to torch.AdamW --lr 1
+    | half-life=3 --to torch.AdamW --lr 1 | half-life=3parsecs --to torch.AdamW --lr 1
+    | torch.AdamW=1 --to torch.SGD --lr 1 --dtype flot
+    | torch.AdamW=1 --to torch.SGD --units 784
+    | torch.AdamW=1 --to torch.SGD --units 784,a,10 | question.l2=1e-3 --to torch.AdamW
+    | torch.Adam=1e-3 --to half-life --lr 1 | torch.SGD=1e-4 --to torch.AdamW --lr 0.1:0
+"""
+RESCALE = """
+    torch.AdamW | torch.AdamW=0.1 --lr 1:2:3 | torch.AdamW=0.1 --lr 1:
+    | torch.AdamW=0.1 --lr 1:x | torch.AdamW=0.1 --lr 1:0
+    | torch.AdamW=0.1 --batch-size 8:99 --dataset-size 80 | half-life=3 --lr 1:2
+    | torch.AdamW=0.1 --tokens 1e9:2e9
+    | torch.AdamW=0.1 --tokens 1e9 --batch-tokens 9 --steps 3
+    | torch.AdamW=0.1 --batch-tokens 9 --batch-size 3
+    | torch.AdamW=0.1 --tokens 10 --batch-tokens 99
+    | torch.AdamW=0.1 --lr 1e-3:linear | torch.AdamW=0.1 --lr linear
+"""
+OTHERS = [
+    "rescle", "--lr 0.1", "rules bengio", "knobs torch.AdmW", "knobs kers", "audit",
+    "audit args.json --world-size 0", "audit args.json --scheduler-every often",
+    "audit args.json train:make", "audit train:make --world-size 2",
+    "audit args.json --weight-decay 0.1", "audit run.sh", "audit training_args.bin",
+    "audit : ", "audit x.json --select DW001 DW002", "study absent.toml",
+    "study s.toml --backend prcesses", "study s.toml --workers 0",
+    "study s.toml --memory lots", "study s.toml --memory -4G",
+    "study s.toml --memroy 4",
+]  # fmt: skip
+WRONG = [
+    *(f"explain {each.strip()}" for each in EXPLAIN.split("|")),
+    *(f"convert {each.strip()}" for each in CONVERT.split("|")),
+    *(f"rescale {each.strip()}" for each in RESCALE.split("|")),
+    *OTHERS,
+]
+
+
+@pytest.fixture(autouse=True)
+def _columns(monkeypatch):
+    """The width of a file, whatever the terminal of the tests is."""
+    monkeypatch.setenv("COLUMNS", "100")
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_what_a_line_prints(name, snapshot, capsys):
+    """Help, tables and single records, at the width of a file."""
+    assert main(shlex.split(SHOWN[name])) == 0
+    out, err = capsys.readouterr()
+    assert out + err == snapshot
+
+
+def test_a_table_in_a_narrow_terminal_is_one_block_per_row(
+    snapshot, capsys, monkeypatch
+):
+    """Sixty columns, as COLUMNS says for a pipe as well."""
+    monkeypatch.setenv("COLUMNS", "60")
+    for name in ("explain", "convert: layers", "rescale", "one rule", "knobs"):
+        assert main(shlex.split(SHOWN[name])) == 0
+    assert capsys.readouterr().out == snapshot
+
+
+def test_a_posix_locale_gets_ascii(snapshot):
+    """Every sign has a name there, and tables stay straight."""
+    code = "import sys; from dwindle.cli.main import main; sys.exit(main())"
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    printed = ""
+    for name in ("explain", "rules"):
+        done = subprocess.run(
+            [sys.executable, "-c", code, *shlex.split(SHOWN[name])],
+            capture_output=True,
+            text=True,
+            check=True,
+            env=environment,
+        )
+        printed += done.stdout
+    assert printed.isascii()
+    assert printed == snapshot
+
+
+def test_every_mistake_is_answered_with_what_to_write(snapshot, capsys):
+    """Exit code 2: a text on stderr, and under --json an object that has it too."""
+    answers, faults = {}, []
+    for line in WRONG:
+        code = main(shlex.split(line))
+        out, err = capsys.readouterr()
+        again = main([*shlex.split(line), "--json"])
+        error = json.loads(capsys.readouterr().out)["error"]
+        answers[line] = f"{error['kind']}: {err.removeprefix('error: ')}"
+        if (code, again, out) != (2, 2, "") or "Traceback" in err:
+            faults.append((line, code, out, err))
+    assert faults == []
+    assert answers == snapshot
