@@ -29,7 +29,7 @@ from dwindle.pytorch.holding.lr_peaks import (
     peaks_read_again,
 )
 from dwindle.pytorch.holding.missed_peaks import PeakWatch
-from dwindle.pytorch.holding.planning import check_rounding, planned, rated
+from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rated
 from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.options import MARKER, put_back, scales_changed
@@ -189,7 +189,7 @@ class DecayController:
             raise _refused_second(self.optimizer)
         with missing_facts_of(_CALLER, has_epochs=True):
             self._target.ask_for_facts()  # and then for those of the scheduler
-            plans = planned(self.optimizer, self._target, self._peaks())
+            plans = plan_groups(self.optimizer, self._target, self._peaks())
         self._hold = Hold(self.optimizer, plans)
         # A scheduler that is built after this writes its peak into the groups.
         self._peaks_are_open = scheduler is None
@@ -430,7 +430,7 @@ class DecayController:
             replace(plan, decay_scale=scales.get(at, plan.decay_scale))
             for at, plan in enumerate(known)
         ]
-        self._hold.take_plans(planned(self.optimizer, self._target, peaks, known))
+        self._hold.take_plans(plan_groups(self.optimizer, self._target, peaks, known))
         self._mark()
         self._peak_watch.schedulers_are_built()
         return peaks

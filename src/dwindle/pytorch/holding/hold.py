@@ -35,9 +35,7 @@ _QUICK = {(torch.nn.Parameter, dtype, True) for dtype in (torch.float32, torch.f
 # Half of the largest lr so far: a schedule that falls so far is past its peak.
 _FALLEN = 0.5
 _GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
-NO_HOOKS = "its step calls no hooks"
-
-CALL_HOOKS = (
+_CALL_HOOKS = (
     "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it if "
     "its own step moves no weights (that of a Lookahead does)."
 )
@@ -131,8 +129,7 @@ class Hold:
         """
         optimizer, self.owner = self.optimizer, owner
         if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
-            asked = f"A half-life of the weights of {type(optimizer).__name__}"
-            raise RefusedError(asked, f"{NO_HOOKS.capitalize()}.", CALL_HOOKS)
+            raise refused_without_hooks(optimizer)
 
         def before_step(_: Optimizer, args: Any, kwargs: Any) -> None:  # Any: of step
             before()
@@ -332,6 +329,12 @@ def was_skipped(optimizer: Optimizer) -> bool:
     """Tell whether AMP skipped the step inside of the fused optimizer."""
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)
+
+
+def refused_without_hooks(optimizer: Optimizer) -> RefusedError:
+    """Return the error for an optimizer whose step calls no hooks."""
+    asked = f"A half-life of the weights of {type(optimizer).__name__}"
+    return RefusedError(asked, "Its step calls no hooks.", _CALL_HOOKS)
 
 
 def _refused_capture() -> RefusedError:

@@ -13,7 +13,7 @@ from dwindle.pytorch.copying.toy import Mould, Walk, has_decay
 from dwindle.pytorch.options import Option, decay_option, number_of, options_key
 from dwindle.pytorch.probing.measured import Measured
 from dwindle.pytorch.probing.own_format import in_own_format
-from dwindle.pytorch.probing.trials import LONG, Trials, Turned
+from dwindle.pytorch.probing.turning import LONG, Trials, Turned
 from dwindle.pytorch.probing.walks import Told, tell
 
 # Families whose step is linear in the weight: a penalty of theirs is SGD's.

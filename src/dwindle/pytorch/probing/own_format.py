@@ -9,7 +9,7 @@ import torch
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, Walk, has_decay
 from dwindle.pytorch.options import set_option
-from dwindle.pytorch.probing.trials import LONG, Trials
+from dwindle.pytorch.probing.turning import LONG, Trials
 from dwindle.pytorch.probing.walks import Told
 
 # Powers of 2 are rounded alike: these lie evenly between them.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 
 from dwindle.pytorch.probing.measured import Measured
-from dwindle.pytorch.probing.trials import LONG
+from dwindle.pytorch.probing.turning import LONG
 
 _UNDRIVEN = "a weight that nothing pulls at"
 _MANY, _TOO_MANY = 1e3, 1e7

@@ -1,0 +1,339 @@
+"""Held trials: copies of an optimizer, held as the original is going to be."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import TypeVar
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dwindle.decay.decay_rate import DecayRate
+from dwindle.decay.number_formats import DEAD_BELOW
+from dwindle.errors import RefusedError
+from dwindle.pytorch.copying.toy import Mould, Walk
+from dwindle.pytorch.holding.hold import GroupPlan, Hold, refused_without_hooks
+from dwindle.pytorch.options import (
+    KNOB,
+    Options,
+    dtype_name,
+    factors_of,
+    is_16_bits,
+)
+from dwindle.pytorch.trials import Deviation, Programme, Trials
+
+# Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
+# look back (5 or 6 steps are usual, 20 are rare).
+_LRS = (0.0, 0.5, 1.0, 0.25, 2.0, 1.0) * 4
+_LRS_ABOVE_ZERO = tuple(multiple or 0.5 for multiple in _LRS)
+# OneCycleLR and CyclicLR move the momentum: a knob that acts through it cannot follow.
+CYCLED = (0.9, 0.5)
+# Gradients that jump: what is normalized by the recent ones shows itself.
+_GRADIENTS = (1e-3, 1.0, -0.2, 30.0, 0.01, -2.0)
+_SHRINK = 0.03
+# In 16 bits a larger one, over a few steps: rounding then moves the e-folds by less
+# than a tenth, and where copies are written over the weights nothing is lost of them.
+_SHRINK_IN_16_BITS, _FEW = 0.25, 8
+# One that 16 bits cannot hold shows after many steps, where something wider holds it.
+_BELOW_DEAD, _LONG = 0.5, 64
+_NEAR = 0.15
+# Powers of 2 are rounded alike: these lie evenly between them.
+_MANY = tuple((-1) ** at * 2 ** (at / 32) for at in range(32))
+# Steps so small that opposite weights differ in their decay alone.
+_SMALL_LR = 1e-6
+# Beside a knob of 0, one that changes no third digit of a step: a trust ratio that is
+# left out at 0 changes all of them.
+_TINY_KNOB, _THIRD_DIGIT, _LEAST = 1e-12, 1e-3, 1e-6
+_ROUNDED = 1e-9  # 24 products in float64 lose 1e-15
+_NO_STEP = (
+    "Its step must run with weight_decay and lr set from outside, before each step. "
+    "A wrapper that keeps a copy of the weights (Lookahead) cannot be held."
+)
+
+_Found = TypeVar("_Found")
+
+
+class HeldTrials:
+    """What becomes of a decay when the copies of one optimizer are held.
+
+    Args:
+        optimizer: Read, never touched.
+
+    Raises:
+        RefusedError: If no copy of it makes a step.
+
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._trials = Trials.of(optimizer)
+        self._lrs: tuple[float, ...] = _LRS
+
+    def at_rest(
+        self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
+    ) -> list[Deviation | None]:
+        """Return per group how a weight with zero gradient strays from its path.
+
+        Args:
+            plans: What is done to each group.
+            momenta: Values that a group's momentum takes in turn, if it has one.
+
+        Raises:
+            RefusedError: If the copy cannot make the steps, or calls no hooks.
+
+        """
+        try:
+            return self._at_rest(plans, momenta)
+        except RefusedError:
+            if self._lrs is _LRS_ABOVE_ZERO:
+                raise
+            # D-Adaptation's SGD and a line search divide by their lr.
+            self._lrs = _LRS_ABOVE_ZERO
+            return self._at_rest(plans, momenta)
+
+    def _at_rest(
+        self, plans: Sequence[GroupPlan], momenta: Sequence[float]
+    ) -> list[Deviation | None]:
+        holds: list[Hold] = []
+
+        def options(step: int, at: int) -> Options:
+            cycled = {"momentum": momenta[step % len(momenta)]} if momenta else {}
+            return {"lr": self._lrs[step] * self._trials.lrs[at]} | cycled
+
+        programme = Programme(
+            steps=len(_LRS), options=options, prepare=_hold(plans, holds=holds)
+        )
+        kept = [(1 - _SHRINK) ** (step + 1) for step in range(len(_LRS))]
+        found = self._follow(programme, plans, kept)
+        if not any(hold.steps_done for hold in holds):
+            raise refused_without_hooks(self._optimizer)
+        return found
+
+    def when_pulled(self, plans: Sequence[GroupPlan]) -> list[Deviation | None]:
+        """Return per group how gradients change the decay of a step."""
+        programme = Programme(
+            steps=len(_GRADIENTS),
+            gradients=_GRADIENTS,
+            restarts=True,
+            prepare=_hold(plans),
+        )
+        return self._follow(programme, plans, [1 - _SHRINK] * len(_GRADIENTS))
+
+    def loses_products(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Return per group whether a multiplication is lost where gradients pull.
+
+        What writes its weights anew from where they started (MADGRAD, D-Adaptation)
+        loses it.
+        """
+        steps = 2 * len(_GRADIENTS)
+        programme = Programme(
+            steps=steps,
+            options=self._lr(times=_SMALL_LR),
+            gradients=_GRADIENTS,
+            prepare=_hold(plans),
+        )
+        left = self._stepped(self._trials.left, programme)
+        asked = -steps * math.log1p(-_SHRINK)
+        return [
+            plan.mechanism == "multiply" and not _near(_lost(walks), asked)
+            for plan, walks in zip(plans, left, strict=True)
+        ]
+
+    def takes_by_itself(self) -> list[float]:
+        """Return per group what a step takes off at weight_decay=0, at an even lr.
+
+        A decay under another name shows here. What averages or looks back has nothing
+        to do where no gradient moves the weights: 0.
+        """
+        programme = Programme(steps=len(_LRS), options=self._lr(knob=0.0))
+        walks = self._stepped(self._trials.walks, programme)
+        return [_taken_per_step(group) for group in walks]
+
+    def misses_its_knob(self) -> list[bool]:
+        """Return per group whether weight_decay=0 switches off more than the decay.
+
+        timm's LARS and LAMB leave their trust ratio out, too.
+        """
+        off, tiny = (
+            self._stepped(
+                self._trials.walks,
+                Programme(
+                    steps=len(_GRADIENTS),
+                    options=self._lr(knob=knob),
+                    gradients=_GRADIENTS,
+                ),
+            )
+            for knob in (0.0, _TINY_KNOB)
+        )
+        return [
+            not all(
+                math.isclose(a, b, rel_tol=_THIRD_DIGIT, abs_tol=_LEAST)
+                for walk, other in zip(*pair, strict=True)
+                for a, b in zip(walk[-1], other[-1], strict=True)
+            )
+            for pair in zip(off, tiny, strict=True)
+        ]
+
+    def _lr(
+        self, *, times: float = 1.0, knob: float | None = None
+    ) -> Callable[[int, int], Options]:
+        set_too = {} if knob is None else {KNOB: knob}
+        return lambda _, at: {"lr": times * self._trials.lrs[at]} | set_too
+
+    def _follow(
+        self,
+        programme: Programme,
+        plans: Sequence[GroupPlan],
+        kept: Sequence[float],
+    ) -> list[Deviation | None]:
+        untouched = [1.0] * len(kept)
+        expected = [kept if plan.decay_scale else untouched for plan in plans]
+        # The factors of a group may be coarser than the numbers of the copy.
+        pairs = zip(self._trials.options, self._trials.weights, strict=True)
+        room = [4 / factors_of({**group, "params": mine}) for group, mine in pairs]
+        return self._stepped(
+            partial(self._trials.follows, kept=expected, room=room), programme
+        )
+
+    def _stepped(
+        self, trial: Callable[[Programme], _Found], programme: Programme
+    ) -> _Found:
+        return _stepped(self._optimizer, trial, programme)
+
+
+class NarrowTrials:
+    """The same with weights in 16 bits, as the original has them.
+
+    Args:
+        optimizer: Read, never touched.
+
+    Raises:
+        RefusedError: If no copy makes a step, as with formats of other machines.
+
+    """
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self._optimizer = optimizer
+        self._trials = Trials(Mould.of(optimizer))
+
+    def written_over(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Return per group whether a step replaces the weights by copies of its own."""
+        return [
+            # In float16 an eps of 1e-8 is 0, and weights are no numbers: another fault.
+            plan.decay_scale > 0 and math.isfinite(lost) and not _near(lost, asked)
+            for plan, (lost, asked) in zip(
+                plans,
+                self._e_folds(plans, lambda _: _SHRINK_IN_16_BITS, _FEW),
+                strict=True,
+            )
+        ]
+
+    def keeps_wider(self, plans: Sequence[GroupPlan]) -> list[bool]:
+        """Return per group whether its weights decay slower than 16 bits can.
+
+        Those of optimizers with float32 copies do, and those that are rounded at
+        random.
+        """
+        return [
+            _near(lost, asked) and asked > 0
+            for lost, asked in self._e_folds(plans, _below_dead, _LONG)
+        ]
+
+    def _e_folds(
+        self,
+        plans: Sequence[GroupPlan],
+        shrink: Callable[[Sequence[Tensor]], float],
+        steps: int,
+    ) -> list[tuple[float, float]]:
+        """Return the e-folds of each group's 16-bit weights, and those asked for."""
+        narrow = [list(filter(is_16_bits, group)) for group in self._trials.weights]
+        shrinks = [shrink(group) if group else 0.0 for group in narrow]
+        programme = Programme(
+            steps=steps,
+            start=_MANY,
+            options=lambda _, at: {"lr": self._trials.lrs[at]},
+            prepare=_hold(plans, shrinks),
+        )
+        walks = _stepped(self._optimizer, self._trials.walks, programme)
+        found = []
+        for group, weights, each in zip(
+            walks, self._trials.weights, shrinks, strict=True
+        ):
+            pairs = zip(group, weights, strict=True)
+            mine = [walk for walk, weight in pairs if is_16_bits(weight)]
+            found.append((_lost(mine), -steps * math.log1p(-each)))
+        return found
+
+
+def _stepped(
+    optimizer: Optimizer, trial: Callable[[Programme], _Found], programme: Programme
+) -> _Found:
+    """Return what a trial finds.
+
+    Raises:
+        RefusedError: If its steps fail.
+
+    """
+    try:
+        return trial(programme)
+    except RefusedError:
+        raise
+    except Exception as error:
+        name = type(optimizer).__name__
+        message = str(error).removesuffix(".")
+        why = f"Tried on a copy of {name}: {type(error).__name__}: {message}."
+        asked = f"A half-life held by {name}"
+        raise RefusedError(asked, why, _NO_STEP) from error
+
+
+def _hold(
+    plans: Sequence[GroupPlan],
+    shrinks: Sequence[float] = (),
+    *,
+    holds: list[Hold] | None = None,
+) -> Callable[[Optimizer], None]:
+    """Return what attaches hooks to a copy, for a shrink of these trials."""
+
+    def prepare(copy: Optimizer) -> None:
+        mine = []
+        for at, (plan, group) in enumerate(zip(plans, copy.param_groups, strict=True)):
+            shrink = shrinks[at] if shrinks else _SHRINK
+            rate = DecayRate(shrink_at_peak=shrink, schedule="constant")
+            held = rate if plan.decay_scale else None
+            mine.append(replace(plan, rate=held, factors=factors_of(group)))
+        hold = Hold(copy, mine)
+        hold.attach()
+        if holds is not None:
+            holds.append(hold)
+
+    return prepare
+
+
+def _taken_per_step(walks: Sequence[Walk]) -> float:
+    """Return the share that a step takes off on average; 0 within rounding."""
+    start = sum(abs(entry) for walk in walks for entry in walk[0])
+    left = sum(abs(entry) for walk in walks for entry in walk[-1])
+    if not left < start * (1 - _ROUNDED):
+        return 0.0
+    return 1 - math.pow(left / start, 1 / len(_LRS))
+
+
+def _lost(walks: Sequence[Walk]) -> float:
+    """Return the mean e-folds of all entries; one that turned its sign is no number."""
+    kept = [
+        now / was for walk in walks for was, now in zip(walk[0], walk[-1], strict=True)
+    ]
+    if not kept:
+        return 0.0
+    # Of an entry that turned its sign there is no logarithm.
+    return torch.tensor(kept, dtype=torch.float64).log().mean().neg().item()
+
+
+def _near(lost: float, asked: float) -> bool:
+    return abs(lost - asked) <= _NEAR * asked
+
+
+def _below_dead(weights: Sequence[Tensor]) -> float:
+    return _BELOW_DEAD * max(DEAD_BELOW[dtype_name(each)] for each in weights)

@@ -1,0 +1,434 @@
+"""Plan: what a controller will do to each param group, found in five questions.
+
+Which rate? Which peak? Which mechanism works on a copy? Is the knob read at all? What
+does the optimizer leave by itself? Nothing of the user's is changed here.
+"""
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dwindle.decay.decay_rate import DecayRate
+from dwindle.decay.half_life import shrink_from_half_life
+from dwindle.decay.number_formats import (
+    STALLING,
+    longest_half_life_steps,
+    rounding_remark,
+)
+from dwindle.errors import RefusedError
+from dwindle.pytorch.holding.held_trials import CYCLED, HeldTrials, NarrowTrials
+from dwindle.pytorch.holding.hold import GroupPlan
+from dwindle.pytorch.holding.target import Target
+from dwindle.pytorch.options import (
+    KNOB,
+    MARKER,
+    Group,
+    dtype_name,
+    factors_of,
+    has_lr,
+    is_16_bits,
+    options_before,
+    scales_of,
+    weight_decay_of,
+)
+from dwindle.pytorch.probe import probe
+from dwindle.pytorch.trials import Deviation
+
+_LOG = logging.getLogger("dwindle")
+_NO_PENALTY = (
+    "Its weight_decay is no penalty of the loss as SGD's is: the gradient of it is "
+    "rescaled, or it never becomes one."
+)
+_PENALTY_INSTEAD = (
+    "Add dwindle.pytorch.L2Penalty to the loss, or hold half_life=... instead."
+)
+_ASGD = "Build it with lambd=0: that is a second decay, and on by default."
+_WRAPPED = (
+    "Hold an optimizer without weights of its own: those that average or look back "
+    "(schedule-free, Lookahead) undo a decay from outside."
+)
+_OWN_DECAY = (
+    "Does a decay of its own sit under another name, in the groups or in the optimizer "
+    "itself? Build it with that at 0."
+)
+_TRUST_RATIO = (
+    "At weight_decay=0, which a half-life needs here, it takes other steps than with a "
+    "tiny one: its trust ratio is left out then."
+)
+_ALWAYS = "Build it with always_adapt=True, if it has that."
+_REBUILT = "writes weights anew from where they started, and with that undoes the decay"
+_FROM_WHERE_THEY_ARE = (
+    "Hold an optimizer that moves weights from where they are, such as AdamW or SGD."
+)
+_WRITTEN_OVER = (
+    "writes float32 copies of its own over the 16-bit weights, and with that undoes "
+    "the decay"
+)
+_IN_FLOAT32 = (
+    "Keep the weights in float32, or hold an optimizer whose own weight_decay takes "
+    "lr·weight_decay off those copies, as AdamW's does."
+)
+_NO_STEPS = ("_", "get_", "set_", "validate_")  # of names that end in _step
+_SHARDING = "ZeroRedundancyOptimizer"
+_NAMED = 8  # groups that a warning names
+
+
+def plan_groups(
+    optimizer: Optimizer,
+    target: Target,
+    peaks: Sequence[float | None],
+    known: Sequence[GroupPlan] = (),
+) -> list[GroupPlan]:
+    """Return what is to be done to each group, and log once what that changes.
+
+    Args:
+        optimizer: Read, never touched.
+        target: What is to be held.
+        peaks: Largest lr of each group; None where nobody knows.
+        known: Plans of the first groups, when others were added to them.
+
+    Raises:
+        MissingFactError: If the half-life or the schedule needs a fact.
+        RefusedError: If the optimizer, or the number format of its weights, cannot
+            hold it.
+
+    """
+    _refuse_shards(optimizer)
+    plans = _unrated(optimizer, known)
+    if target.needs_peak:
+        _refuse_no_lr(optimizer, plans, target.schedule)
+    # Rates first: a missing fact is reported before copies are made.
+    plans = rated(plans, target, peaks)
+    if target.penalty is not None:
+        plans = _with_penalty(optimizer, plans, target.penalty)
+    else:
+        trials = HeldTrials(optimizer)
+        plans = _with_mechanisms(optimizer, trials, plans)
+        _refuse_missed_knobs(optimizer, trials, plans)
+        _refuse_lost_decays(optimizer, trials, plans)
+    check_rounding(optimizer, plans)
+    _refuse_other_steps(optimizer)  # after what has a reason of its own
+    for line in (
+        *_changes(plans[len(known) :], first=len(known)),
+        *(_left_alone(optimizer, plans, first=len(known)) if known else ()),
+    ):
+        _LOG.warning("%s: %s", type(optimizer).__name__, line)
+    return plans
+
+
+def rated(
+    plans: Sequence[GroupPlan], target: Target, peaks: Sequence[float | None]
+) -> list[GroupPlan]:
+    """Return the plans with the decay that each step has to take, anew."""
+    if target.penalty is not None:
+        return list(plans)
+    return [
+        replace(plan, rate=target.rate(decay_scale=plan.decay_scale, lr_peak=peak))
+        if plan.decay_scale
+        else plan
+        for plan, peak in zip(plans, peaks, strict=True)
+    ]
+
+
+def check_rounding(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
+    """Warn of what rounding does to the decay, each thing once.
+
+    Raises:
+        RefusedError: If a number format would round it away.
+
+    """
+    for remark in filter(None, dict.fromkeys(_remarks(optimizer, plans))):
+        _LOG.warning("%s", remark)
+
+
+def _unrated(optimizer: Optimizer, known: Sequence[GroupPlan]) -> list[GroupPlan]:
+    groups = optimizer.param_groups
+    befores = [plan.before for plan in known]
+    befores += [options_before(group) for group in groups[len(known) :]]
+    scales = [plan.decay_scale for plan in known] + scales_of(befores)[len(known) :]
+    return [
+        GroupPlan(decay_scale=scale, before=before, factors=factors_of(group))
+        for scale, before, group in zip(scales, befores, groups, strict=True)
+    ]
+
+
+def _refuse_no_lr(
+    optimizer: Optimizer, plans: Sequence[GroupPlan], schedule: str
+) -> None:
+    pairs = zip(plans, optimizer.param_groups, strict=True)
+    if not all(has_lr(group) for plan, group in pairs if plan.decay_scale):
+        asked = (
+            f'A decay that follows the lr of {type(optimizer).__name__} ("{schedule}")'
+        )
+        why = "It has no lr: it finds the size of its steps itself."
+        raise RefusedError(asked, why, 'Write schedule="constant".')
+
+
+def _with_penalty(
+    optimizer: Optimizer, plans: Sequence[GroupPlan], penalty: float
+) -> list[GroupPlan]:
+    """Return plans that set the knob of SGD and its like to a penalty.
+
+    A group without a dtype is empty, or has frozen integers alone: nothing decays.
+    """
+    seen = probe(optimizer).groups
+    if not all(
+        group.coupled_sgd or not group.dtype
+        for group, plan in zip(seen, plans, strict=True)
+        if plan.decay_scale
+    ):
+        asked = f"A penalty held by {type(optimizer).__name__}"
+        raise RefusedError(asked, _NO_PENALTY, _PENALTY_INSTEAD)
+    return [
+        replace(
+            plan,
+            mechanism="penalty" if plan.decay_scale else "left alone",
+            knob=penalty * plan.decay_scale,
+        )
+        for plan in plans
+    ]
+
+
+def _with_mechanisms(
+    optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
+) -> list[GroupPlan]:
+    """Return the plans with the cheapest mechanism that was seen to work on a copy.
+
+    Raises:
+        RefusedError: If a weight with zero gradient decays as asked in neither way.
+
+    """
+    groups = optimizer.param_groups
+    native = [
+        replace(plan, mechanism="native") if plan.has_knob and has_lr(group) else plan
+        for plan, group in zip(plans, groups, strict=True)
+    ]
+    works = _native_works(trials, native, momenta=CYCLED)
+    if not all(works):
+        native = [
+            plan if fine else _without_momentum(plan, group)
+            for plan, fine, group in zip(native, works, groups, strict=True)
+        ]
+        if any(plan.without_momentum for plan in native):
+            works = _native_works(trials, native, momenta=(0.0, *CYCLED))
+    chosen = [
+        replace(plan, mechanism="multiply" if plan.decay_scale else "left alone")
+        for plan in plans
+    ]
+    if all(works):  # seen to work, with a momentum that moves
+        return [
+            mine if mine.decay_scale else plan
+            for mine, plan in zip(native, chosen, strict=True)
+        ]
+    chosen = [
+        mine if fine and mine.decay_scale else plan
+        for mine, fine, plan in zip(native, works, chosen, strict=True)
+    ]
+    for at, deviation in enumerate(trials.at_rest(chosen)):
+        if deviation is not None:
+            raise _refused_deviation(optimizer, trials, chosen[at], (at, deviation))
+    return chosen
+
+
+def _refused_deviation(
+    optimizer: Optimizer,
+    trials: HeldTrials,
+    plan: GroupPlan,
+    found: tuple[int, Deviation],
+) -> RefusedError:
+    """Return the error for a group that strays, with what it does by itself."""
+    at, deviation = found
+    why = (
+        f"Tried on a copy, a weight with zero gradient of group {at} goes another way: "
+        f"{deviation.left:.9g} of it is left instead of {deviation.expected:.9g}."
+    )
+    taken = trials.takes_by_itself()[at]
+    if taken:
+        start = "At weight_decay=0" if plan.has_knob else "Left to itself,"
+        why += f" {start} a step takes {taken:.3g} of it off."
+    has_lambd = "lambd" in optimizer.param_groups[at]
+    instead = _ASGD if has_lambd else _OWN_DECAY if taken else _WRAPPED
+    return RefusedError(_asked_of(optimizer), why, instead)
+
+
+def _native_works(
+    trials: HeldTrials, plans: Sequence[GroupPlan], *, momenta: Sequence[float]
+) -> list[bool]:
+    try:
+        at_rest = trials.at_rest(plans, momenta=momenta)
+        pulled = trials.when_pulled(plans)
+    except RefusedError:  # a step that fails when lr, knob or momentum change
+        return [False] * len(plans)
+    return [
+        plan.mechanism == "native" and one is other is None
+        for plan, one, other in zip(plans, at_rest, pulled, strict=True)
+    ]
+
+
+def _without_momentum(plan: GroupPlan, group: Group) -> GroupPlan:
+    """Use the knob of SGD, which does as asked in each step that has no momentum.
+
+    Not in 16 bits: there ``gradient + weight_decay * weight`` rounds the second away.
+    """
+    fine = not any(map(is_16_bits, group["params"]))
+    is_still = plan.decay_scale > 0 and group.get("momentum") == 0 and fine
+    return replace(plan, without_momentum=is_still)
+
+
+def _refuse_missed_knobs(
+    optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
+) -> None:
+    if not any(plan.mechanism == "multiply" and plan.has_knob for plan in plans):
+        return
+    for plan, misses in zip(plans, trials.misses_its_knob(), strict=True):
+        if misses and plan.mechanism == "multiply":
+            raise RefusedError(_asked_of(optimizer), _TRUST_RATIO, _ALWAYS)
+
+
+def _refuse_lost_decays(
+    optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
+) -> None:
+    if any(plan.mechanism == "multiply" for plan in plans):
+        for at, lost in enumerate(trials.loses_products(plans)):
+            if lost:
+                why = f"Tried on a copy, it {_REBUILT} of group {at}."
+                raise RefusedError(_asked_of(optimizer), why, _FROM_WHERE_THEY_ARE)
+    if not any(is_16_bits(each) for each in _weights(optimizer)):
+        return
+    try:
+        written_over = NarrowTrials(optimizer).written_over(plans)
+    except RefusedError:  # on this machine it steps in other formats only
+        return
+    for at, lost in enumerate(written_over):
+        if lost:
+            why = f"Tried on a copy, it {_WRITTEN_OVER} of group {at}."
+            raise RefusedError(_asked_of(optimizer), why, _IN_FLOAT32)
+
+
+def _weights(optimizer: Optimizer) -> Iterator[Tensor]:
+    for group in optimizer.param_groups:
+        yield from group["params"]
+
+
+def _asked_of(optimizer: Optimizer) -> str:
+    return f"A half-life of the weights of {type(optimizer).__name__}"
+
+
+def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
+    """Yield what rounding does to the decay, per number format."""
+    wider: list[bool] = []
+    for at, (plan, group) in enumerate(zip(plans, optimizer.param_groups, strict=True)):
+        for dtype in sorted({dtype_name(each) for each in group["params"]}):
+            if plan.rate is None:
+                continue
+            if dtype in STALLING and plan.mechanism == "native":
+                wider = wider or _keeps_wider(optimizer, plans)
+                if wider[at]:
+                    continue
+            yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
+            yield _remark_on_low_lrs(plan.rate, dtype)
+
+
+def _keeps_wider(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> list[bool]:
+    try:
+        return NarrowTrials(optimizer).keeps_wider(plans)
+    except RefusedError:  # on this machine it steps in other formats only
+        return [False] * len(plans)
+
+
+def _remark_on_low_lrs(rate: DecayRate, dtype: str) -> str:
+    if dtype not in STALLING or not rate.power or not rate.shrink_at_peak:
+        return ""
+    least = shrink_from_half_life(longest_half_life_steps(dtype))
+    share = (least / rate.shrink_at_peak) ** (1 / rate.power)
+    return (
+        f"{dtype} rounds the decay away where the lr is below {share:.0%} of its peak; "
+        'schedule="constant" has no such steps.'
+    )
+
+
+def _changes(plans: Sequence[GroupPlan], *, first: int) -> Iterator[str]:
+    """Yield which weight_decay arguments no longer say what happens."""
+    mine = [
+        first + at
+        for at, plan in enumerate(plans)
+        if plan.mechanism == "multiply" and weight_decay_of(plan.before)
+    ]
+    if mine:
+        yield (
+            f"{KNOB} is set to 0 in {_named(mine)}, for it does not take lr·{KNOB} off "
+            "a weight at every lr; the weights are multiplied once per step instead."
+        )
+    knobs = {weight_decay_of(plan.before) for plan in plans if plan.decay_scale == 1}
+    if len(knobs - {0.0}) > 1:
+        yield (
+            f"its groups have {KNOB} of {', '.join(map(str, sorted(knobs)))}, and all "
+            "get the same half-life; a group with decay_scale gets a multiple of it."
+        )
+
+
+def _left_alone(
+    optimizer: Optimizer, plans: Sequence[GroupPlan], *, first: int
+) -> Iterator[str]:
+    """Yield which groups came later and have nothing that says whether they decay."""
+    left = [
+        at
+        for at in range(first, len(plans))
+        if not plans[at].decay_scale and MARKER not in optimizer.param_groups[at]
+    ]
+    if left:
+        yield (
+            f"{_named(left)}, added later, has {KNOB} 0 and no {MARKER}: left alone. "
+            f"Add it with {MARKER}=1 to hold the half-life there, with 0 not to."
+        )
+
+
+def _named(groups: Sequence[int]) -> str:
+    some = ", ".join(map(str, groups[:_NAMED])) + (
+        ", …" if len(groups) > _NAMED else ""
+    )
+    return f"group {some}" if len(groups) == 1 else f"groups {some}"
+
+
+def _refuse_shards(optimizer: Optimizer) -> None:
+    """Refuse ZeRO's wrapper, which steps its share of the weights by another one."""
+    if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
+        asked = f"A half-life held by {_SHARDING}"
+        why = "In each process it steps a share of the weights, by its .optim."
+        raise RefusedError(asked, why, _hold("optim"))
+
+
+def _refuse_other_steps(optimizer: Optimizer) -> None:
+    """Refuse a wrapper that has steps beside step(): SAM's first_step, second_step.
+
+    No hook of the wrapper sees those, so the optimizer inside is the one to hold.
+    """
+    inner = next(_inside(optimizer), None)
+    others = [
+        name
+        for name in dir(type(optimizer))
+        if name.endswith("_step")
+        and not name.startswith(_NO_STEPS)
+        and not hasattr(Optimizer, name)
+    ]
+    if inner is not None and others:
+        kind = type(optimizer).__name__
+        asked = f"A half-life held by {kind}, around an optimizer of its own,"
+        why = f"{' and '.join(others)} move the weights, too, and call no hooks of it."
+        raise RefusedError(asked, why, _hold(inner))
+
+
+def _hold(name: str) -> str:
+    return f"Hold optimizer.{name}: DecayController(optimizer.{name}, ...)."
+
+
+def _inside(optimizer: Optimizer) -> Iterator[str]:
+    """Yield the name of each attribute that is an optimizer of the same weights."""
+    mine = {id(each) for each in _weights(optimizer)}
+    for name, value in vars(optimizer).items():
+        is_other = isinstance(value, Optimizer) and value is not optimizer
+        if is_other and any(id(each) in mine for each in _weights(value)):
+            yield name

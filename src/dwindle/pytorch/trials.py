@@ -1,0 +1,258 @@
+"""Trials: the one place that steps copies of an optimizer; numbers come back, no texts.
+
+What an optimizer does to a weight is seen, not read from its name. A copy makes some
+steps with the options and gradients of a programme, and the entries of its weights are
+written down. Where gradients pull, two copies are stepped: with opposite weights and
+the same gradients. Half of their difference is what the steps leave of the weight,
+however the gradients and the norm of the weights move both: a trust ratio, an adaptive
+step and the noise of an update are the same in both and cancel; a decay is not.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Self
+
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from dwindle.errors import RefusedError
+from dwindle.pytorch.copying.toy import POINT, Mould, Walk
+from dwindle.pytorch.options import Option, Options, lr_of, set_option
+
+# No two are alike, and float32 has 0.3 and 1.7 only nearly: powers of 2 would be
+# rounded alike, and would hide a library that computes in float32.
+START = (1.0, -0.5, 0.3, 1.7)
+# Thirds: a step in float64 leaves numbers that float32 does not have.
+_NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
+# By so much a weight may stray in a few dozen steps. In float64 that many products lose
+# 1e-15, but a library's own factor may be a number of seven digits squared; 16 bits
+# round each step by up to half a percent.
+_DIGITS = {
+    torch.float64: 1e-9,
+    torch.complex128: 1e-9,
+    torch.float32: 1e-5,
+    torch.complex64: 1e-5,
+}
+_DIGITS_OF_HALF = 0.05
+
+
+def _as_they_are(_step: int, _at: int) -> Options:
+    return {}
+
+
+def _nothing(_: Optimizer) -> None:
+    """Leave a copy as it was cast."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Programme:
+    """What happens in a trial.
+
+    Args:
+        steps: How many.
+        options: Those that are set before a step, by its number and that of the group.
+        gradients: Value of every entry, step by step, over and over.
+        penalties: For each group, how much of a weight its gradient gets on top.
+        start: Entries of each weight.
+        point: How far away the bystanders are drawn; they change sign every few steps.
+        restarts: Whether each step begins with the weights of the start again, so that
+            what one step did to them does not hide what the next one does.
+        prepare: Called with the fresh copy, as to attach hooks.
+
+    """
+
+    steps: int
+    options: Callable[[int, int], Options] = _as_they_are
+    gradients: Sequence[float | None] = (0.0,)
+    penalties: Sequence[float] | None = None
+    start: Sequence[float] = START
+    point: float = POINT
+    restarts: bool = False
+    prepare: Callable[[Optimizer], None] = _nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deviation:
+    """That a weight kept another share than was predicted.
+
+    Args:
+        left: The share that its entries kept, on average, at the end.
+        expected: What was predicted.
+
+    """
+
+    left: float
+    expected: float
+
+
+class Trials:
+    """Copies of one optimizer, stepped as programmes say.
+
+    Args:
+        mould: Casts the copies, in one number format.
+        groups: Numbers of the param groups that they have; None for all.
+
+    Attributes:
+        options: Of each group, as the original has them.
+        lrs: An lr above 0 that each group works with, now or at its peak.
+
+    """
+
+    def __init__(self, mould: Mould, *, groups: Sequence[int] | None = None) -> None:
+        every = mould.optimizer.param_groups
+        self.mould = mould
+        self.groups = range(len(every)) if groups is None else groups
+        self.options = [every[at] for at in self.groups]
+        self.lrs = [lr_of(each) for each in self.options]
+
+    @classmethod
+    def of(cls, optimizer: object) -> Self:
+        """Look at the rule of an optimizer: in float64, or in what it computes in.
+
+        Raises:
+            RefusedError: If no copy of it makes a step.
+
+        """
+        return cls(rule_mould(optimizer))
+
+    @cached_property
+    def weights(self) -> list[list[Tensor]]:
+        """Weights of a copy: one for each kind of parameter, group by group."""
+        return self.mould.toy(groups=self.groups).weights
+
+    @cached_property
+    def mains(self) -> list[int]:
+        """The weight of each group that speaks for it: that of most dimensions."""
+        sizes = [
+            [(each.ndim, each.numel()) for each in group] for group in self.weights
+        ]
+        return [group.index(max(group)) if group else 0 for group in sizes]
+
+    @cached_property
+    def spacings(self) -> list[float]:
+        """Relative spacing of the numbers that each group decays in.
+
+        A tensor lr makes of ``1 - lr * weight_decay`` a number of its own format.
+        """
+        return [
+            max(_spacing(group.get("lr")), *map(_spacing, mine), 0.0)
+            for group, mine in zip(self.options, self.weights, strict=True)
+        ]
+
+    def walks(self, programme: Programme) -> list[list[Walk]]:
+        """Return the entries of every weight of a copy, after 0, 1, … steps."""
+        toy = self.mould.toy(
+            start=programme.start, groups=self.groups, point=programme.point
+        )
+        programme.prepare(toy.optimizer)
+        starts = [[each.detach().clone() for each in group] for group in toy.weights]
+
+        def before(step: int, at: int, group: Options) -> None:
+            for name, value in programme.options(step, at).items():
+                set_option(group, name, value)
+            if programme.restarts:
+                for weight, start in zip(toy.weights[at], starts[at], strict=True):
+                    weight.detach().copy_(start)
+
+        return toy.watch(
+            programme.steps,
+            before=before,
+            gradients=programme.gradients,
+            penalties=programme.penalties,
+        )
+
+    def left(self, programme: Programme) -> list[list[Walk]]:
+        """Return half of the difference of two copies with opposite weights.
+
+        It is what the steps leave of the weights, whatever the gradients are.
+        """
+        opposite = replace(programme, start=[-each for each in programme.start])
+        pairs = zip(self.walks(programme), self.walks(opposite), strict=True)
+        return [
+            [_half_of_difference(*two) for two in zip(*pair, strict=True)]
+            for pair in pairs
+        ]
+
+    def follows(
+        self,
+        programme: Programme,
+        kept: Sequence[Sequence[float]],
+        *,
+        room: Sequence[float],
+    ) -> list[Deviation | None]:
+        """Compare what is left of each group's weights with a prediction.
+
+        Args:
+            programme: What the copies do.
+            kept: For each group the share that is left of its weights after each step.
+            room: For each group how far a share may be off beside rounding.
+
+        """
+        pulled = any(programme.gradients)
+        walks = self.left(programme) if pulled else self.walks(programme)
+        return [
+            _deviation(group, weights, expected, more)
+            for group, weights, expected, more in zip(
+                walks, self.weights, kept, room, strict=True
+            )
+        ]
+
+
+def rule_mould(optimizer: object) -> Mould:
+    """Return a mould for looking at the rule: in float64, or float32 where it must.
+
+    Some libraries take float64 weights and compute in float32; some kernels know the
+    format of their own weights only.
+
+    Raises:
+        RefusedError: If no copy of the optimizer makes a step.
+
+    """
+    try:
+        mould = Mould.of(optimizer, dtype=torch.float64)
+    except RefusedError:
+        try:
+            return Mould.of(optimizer, dtype=torch.float32)
+        except RefusedError:
+            return Mould.of(optimizer)
+    toy = mould.toy(start=_NO_FLOAT32)
+    toy.step(gradient=0.5)
+    after = [weight.detach() for group in toy.weights for weight in group]
+    in_float32 = bool(after) and all(
+        weight.dtype == torch.float64 and torch.equal(weight, weight.float().double())
+        for weight in after
+    )
+    return replace(mould, dtype=torch.float32) if in_float32 else mould
+
+
+def _spacing(value: Option) -> float:
+    is_tensor = isinstance(value, Tensor) and value.dtype.is_floating_point
+    return torch.finfo(value.dtype).eps if is_tensor or _is_complex(value) else 0.0
+
+
+def _is_complex(value: Option) -> bool:
+    return isinstance(value, Tensor) and value.is_complex()
+
+
+def _half_of_difference(plus: Walk, minus: Walk) -> Walk:
+    return [
+        [(a - b) / 2 for a, b in zip(*rows, strict=True)]
+        for rows in zip(plus, minus, strict=True)
+    ]
+
+
+def _deviation(
+    walks: Sequence[Walk], weights: Sequence[Tensor], kept: Sequence[float], room: float
+) -> Deviation | None:
+    for walk, weight in zip(walks, weights, strict=True):
+        allowed = _DIGITS.get(weight.dtype, _DIGITS_OF_HALF) + room
+        start = walk[0]
+        for row, expected in zip(walk[1:], kept, strict=True):
+            shares = [now / was for now, was in zip(row, start, strict=True)]
+            # Not "> allowed": what is no number must deviate, too.
+            if not all(abs(each / expected - 1) <= allowed for each in shares):
+                ends = [now / was for now, was in zip(walk[-1], start, strict=True)]
+                return Deviation(left=sum(ends) / len(ends), expected=kept[-1])
+    return None
