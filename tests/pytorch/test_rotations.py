@@ -9,7 +9,7 @@ from tolerance import digits
 from torch import nn
 
 from dwindle.pytorch.audit import audit
-from dwindle.pytorch.probing.relative_step import steps_by_size
+from dwindle.pytorch.probing.measuring import steps_by_size
 
 LR, DECAY = 1e-2, 0.02
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tolerance import digits
 
-from dwindle.pytorch.probing.walks import tell
+from dwindle.pytorch.probing.patterns import pattern_of
 
 START = (2.0, -1.0, 0.5, 4.0)
 STEPS = 64
@@ -21,8 +21,8 @@ def walk_of(kept):
 @given(st.floats(min_value=1e-9, max_value=0.5))
 def test_the_same_share_in_every_step_is_geometric(shrink):
     """The share comes back, to what float64 can say of it."""
-    told = tell(walk_of(lambda step: math.exp(step * math.log1p(-shrink))))
-    assert told.family == "geometric"
+    told = pattern_of(walk_of(lambda step: math.exp(step * math.log1p(-shrink))))
+    assert told.shape == "geometric"
     assert told.shrink == pytest.approx(shrink, rel=1e-9, abs=4 * 2**-52)
 
 
@@ -34,16 +34,16 @@ def test_a_start_that_fades_is_delayed(shrink, root):
     def kept(step):
         return 1.3 * slow**step - 0.3 * fast**step
 
-    told = tell(walk_of(kept))
-    assert told.family == "delayed"
+    told = pattern_of(walk_of(kept))
+    assert told.shape == "delayed"
     assert told.shrink == digits(shrink, rel=1e-6)  # some digits go into the roots
 
 
 @given(st.floats(min_value=0.02, max_value=0.5))
 def test_a_swing_is_told_with_its_period(turn):
     """A damped cosine has no half-life; a turn per step is a period."""
-    told = tell(walk_of(lambda step: 0.97**step * math.cos(turn * step)))
-    assert told.family == "oscillating"
+    told = pattern_of(walk_of(lambda step: 0.97**step * math.cos(turn * step)))
+    assert told.shape == "oscillating"
     assert told.period == digits(2 * math.pi / turn, rel=1e-6)
     assert told.shrink is None
 
@@ -57,7 +57,7 @@ def test_shares_that_fall_by_themselves_are_a_power_law(power, fall):
     for step in range(STEPS):
         left *= 1 - 1e-4 / (1 + fall * step) ** power
         path.append(left)
-    assert tell(walk_of(lambda step: path[step])).family == "power-law"
+    assert pattern_of(walk_of(lambda step: path[step])).shape == "power-law"
 
 
 def test_the_same_amount_of_every_entry_is_linear():
@@ -66,27 +66,27 @@ def test_the_same_amount_of_every_entry_is_linear():
         [math.copysign(abs(entry) - 1e-3 * step, entry) for entry in START]
         for step in range(STEPS)
     ]
-    told = tell(walk)
-    assert (told.family, told.shrink) == ("linear", None)
+    told = pattern_of(walk)
+    assert (told.shape, told.shrink) == ("linear", None)
     assert told.amount == digits(1e-3, rel=1e-9)
 
 
 def test_a_single_entry_that_loses_the_same_amount_is_linear_too():
     """A scalar has no other entry beside it: its share grows as it falls."""
-    told = tell([[1 - step / 100] for step in range(STEPS)])
-    assert told.family == "linear"
+    told = pattern_of([[1 - step / 100] for step in range(STEPS)])
+    assert told.shape == "linear"
     assert told.amount == digits(0.01, rel=1e-9)
 
 
 def test_a_decay_that_ends_has_no_rate():
     """A weight that heads for half of itself does not halve again."""
-    told = tell(walk_of(lambda step: 0.5 + 0.5 * 0.9**step))
-    assert (told.family, told.shrink) == ("other", None)
+    told = pattern_of(walk_of(lambda step: 0.5 + 0.5 * 0.9**step))
+    assert (told.shape, told.shrink) == ("other", None)
 
 
 def test_nothing_and_nonsense_are_told_apart():
     """A weight at rest does not decay; one that becomes NaN follows no rule."""
-    assert tell(walk_of(lambda _: 1.0)).family == "none"
-    assert tell(walk_of(lambda step: math.nan if step else 1.0)).family == "other"
-    assert tell(walk_of(lambda step: 0.0 if step else 1.0)).family == "other"
-    assert tell(walk_of(lambda step: 1.01**step)).family == "other"
+    assert pattern_of(walk_of(lambda _: 1.0)).shape == "none"
+    assert pattern_of(walk_of(lambda step: math.nan if step else 1.0)).shape == "other"
+    assert pattern_of(walk_of(lambda step: 0.0 if step else 1.0)).shape == "other"
+    assert pattern_of(walk_of(lambda step: 1.01**step)).shape == "other"

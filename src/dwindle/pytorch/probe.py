@@ -4,18 +4,20 @@ Copies of the optimizer are stepped with zero gradients. Neither its name is bel
 nor its documentation, and it is left as it was.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, checked
 from dwindle.pytorch.probing import probe_table
 from dwindle.pytorch.probing.follower import Follower
-from dwindle.pytorch.probing.measured import Measured
-from dwindle.pytorch.probing.measuring import measure, rule_mould
+from dwindle.pytorch.probing.group_probe import GroupProbe
+from dwindle.pytorch.probing.measuring import measure
 from dwindle.pytorch.probing.pace import Every, pace_of
-from dwindle.pytorch.probing.probe_words import sentence_of
 from dwindle.pytorch.probing.scheduled import with_run
+from dwindle.pytorch.trials import rule_mould
+
+__all__ = ["GroupProbe", "Probe", "probe"]
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -23,22 +25,6 @@ if TYPE_CHECKING:
 
 # A probe knows of no data, so an epoch has a length only where it is given.
 _EVERY = "Give the steps of the optimizer between two of the scheduler: every=391."
-
-
-@dataclass(frozen=True, kw_only=True)
-class GroupProbe(Measured):
-    """What one parameter group does to a weight with zero gradient.
-
-    Args:
-        sentence: All of it in words.
-
-    """
-
-    sentence: str
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the group as JSON has it."""
-        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,8 +57,8 @@ class Probe:
         return [group.sentence for group in self.groups]
 
     def __str__(self) -> str:
-        told = [f"Group {group.group}: {group.sentence}" for group in self.groups]
-        return "\n".join([f"{self.optimizer}, stepped on a copy.", *told])
+        lines = [f"Group {group.group}: {group.sentence}" for group in self.groups]
+        return "\n".join([f"{self.optimizer}, stepped on a copy.", *lines])
 
 
 def probe(
@@ -117,8 +103,7 @@ after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
     if scheduler is not None or steps is not None:
         pace = _pace(mould, scheduler, steps, every)
         seen = with_run(seen, mould, scheduler=scheduler, steps=steps, every=pace)
-    groups = (GroupProbe(**vars(each), sentence=sentence_of(each)) for each in seen)
-    return Probe(optimizer=type(bare).__qualname__, groups=tuple(groups))
+    return Probe(optimizer=type(bare).__qualname__, groups=tuple(seen))
 
 
 def _pace(

@@ -18,24 +18,11 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import POINT, Mould, Walk
+from dwindle.pytorch.copying.toy import POINT, START, Mould, Walk
 from dwindle.pytorch.options import Option, Options, lr_of, set_option
 
-# No two are alike, and float32 has 0.3 and 1.7 only nearly: powers of 2 would be
-# rounded alike, and would hide a library that computes in float32.
-START = (1.0, -0.5, 0.3, 1.7)
 # Thirds: a step in float64 leaves numbers that float32 does not have.
 _NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
-# By so much a weight may stray in a few dozen steps. In float64 that many products lose
-# 1e-15, but a library's own factor may be a number of seven digits squared; 16 bits
-# round each step by up to half a percent.
-_DIGITS = {
-    torch.float64: 1e-9,
-    torch.complex128: 1e-9,
-    torch.float32: 1e-5,
-    torch.complex64: 1e-5,
-}
-_DIGITS_OF_HALF = 0.05
 
 
 def _as_they_are(_step: int, _at: int) -> Options:
@@ -130,6 +117,11 @@ class Trials:
         ]
         return [group.index(max(group)) if group else 0 for group in sizes]
 
+    @property
+    def spacing(self) -> float:
+        """Relative spacing of the numbers that the copies are made of."""
+        return torch.finfo(self.mould.dtype or torch.float32).eps
+
     @cached_property
     def spacings(self) -> list[float]:
         """Relative spacing of the numbers that each group decays in.
@@ -137,7 +129,7 @@ class Trials:
         A tensor lr makes of ``1 - lr * weight_decay`` a number of its own format.
         """
         return [
-            max(_spacing(group.get("lr")), *map(_spacing, mine), 0.0)
+            max((_spacing(each) for each in (*mine, group.get("lr"))), default=0.0)
             for group, mine in zip(self.options, self.weights, strict=True)
         ]
 
@@ -180,23 +172,21 @@ class Trials:
         programme: Programme,
         kept: Sequence[Sequence[float]],
         *,
-        room: Sequence[float],
+        room: Sequence[Sequence[float]],
     ) -> list[Deviation | None]:
         """Compare what is left of each group's weights with a prediction.
 
         Args:
             programme: What the copies do.
             kept: For each group the share that is left of its weights after each step.
-            room: For each group how far a share may be off beside rounding.
+            room: For each group how far that share may be off, after each step.
 
         """
         pulled = any(programme.gradients)
         walks = self.left(programme) if pulled else self.walks(programme)
         return [
-            _deviation(group, weights, expected, more)
-            for group, weights, expected, more in zip(
-                walks, self.weights, kept, room, strict=True
-            )
+            next(filter(None, (_deviation(walk, *each) for walk in group)), None)
+            for group, *each in zip(walks, kept, room, strict=True)
         ]
 
 
@@ -228,12 +218,10 @@ def rule_mould(optimizer: object) -> Mould:
 
 
 def _spacing(value: Option) -> float:
-    is_tensor = isinstance(value, Tensor) and value.dtype.is_floating_point
-    return torch.finfo(value.dtype).eps if is_tensor or _is_complex(value) else 0.0
-
-
-def _is_complex(value: Option) -> bool:
-    return isinstance(value, Tensor) and value.is_complex()
+    if not isinstance(value, Tensor):
+        return 0.0
+    has_digits = value.is_floating_point() or value.is_complex()
+    return torch.finfo(value.dtype).eps if has_digits else 0.0
 
 
 def _half_of_difference(plus: Walk, minus: Walk) -> Walk:
@@ -244,15 +232,12 @@ def _half_of_difference(plus: Walk, minus: Walk) -> Walk:
 
 
 def _deviation(
-    walks: Sequence[Walk], weights: Sequence[Tensor], kept: Sequence[float], room: float
+    walk: Walk, kept: Sequence[float], room: Sequence[float]
 ) -> Deviation | None:
-    for walk, weight in zip(walks, weights, strict=True):
-        allowed = _DIGITS.get(weight.dtype, _DIGITS_OF_HALF) + room
-        start = walk[0]
-        for row, expected in zip(walk[1:], kept, strict=True):
-            shares = [now / was for now, was in zip(row, start, strict=True)]
-            # Not "> allowed": what is no number must deviate, too.
-            if not all(abs(each / expected - 1) <= allowed for each in shares):
-                ends = [now / was for now, was in zip(walk[-1], start, strict=True)]
-                return Deviation(left=sum(ends) / len(ends), expected=kept[-1])
+    for row, expected, allowed in zip(walk[1:], kept, room, strict=True):
+        shares = [now / was for now, was in zip(row, walk[0], strict=True)]
+        # Not "any(… > allowed)": what is no number must deviate, too.
+        if not all(abs(each / expected - 1) <= allowed for each in shares):
+            ends = [now / was for now, was in zip(walk[-1], walk[0], strict=True)]
+            return Deviation(left=sum(ends) / len(ends), expected=kept[-1])
     return None

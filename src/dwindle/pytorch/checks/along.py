@@ -15,8 +15,8 @@ from dwindle.decay.schedules import Schedule
 from dwindle.errors import RefusedError
 from dwindle.pytorch.probe import probe
 from dwindle.pytorch.probing.follower import Follower, belongs_to
-from dwindle.pytorch.probing.measuring import rule_mould
 from dwindle.pytorch.probing.pace import Every, Pace, pace_of, read_every
+from dwindle.pytorch.trials import rule_mould
 
 # Said instead of a pace: the schedule of the run counts, and not the scheduler.
 NEVER = "never"

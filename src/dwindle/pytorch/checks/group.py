@@ -22,8 +22,8 @@ from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.probing.follower import belongs_to
-from dwindle.pytorch.probing.measuring import rule_mould
 from dwindle.pytorch.probing.pace import Every
+from dwindle.pytorch.trials import rule_mould
 
 # What kind of decay it is shows at any lr; sizes are not told where none is known.
 _LR_OF_NOBODY = 1e-3

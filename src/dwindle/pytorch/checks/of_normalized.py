@@ -10,7 +10,7 @@ from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.words import counted, names, number, settings
-from dwindle.pytorch.probing.relative_step import steps_by_size
+from dwindle.pytorch.probing.measuring import steps_by_size
 
 # Adaptive classes whose gradient's mean square is a running one: once updates and a
 # coupled decay balance, such weights turn by (lr²·weight_decay) ** (1/3) per step and

@@ -43,9 +43,15 @@ _NEAR = 0.15
 _MANY = tuple((-1) ** at * 2 ** (at / 32) for at in range(32))
 # Steps so small that opposite weights differ in their decay alone.
 _SMALL_LR = 1e-6
+# Powers of 2 alone would be rounded alike.
+_START = (1.0, -0.5, 0.3, 1.7)
 # Beside a knob of 0, one that changes no third digit of a step: a trust ratio that is
 # left out at 0 changes all of them.
 _TINY_KNOB, _THIRD_DIGIT, _LEAST = 1e-12, 1e-3, 1e-6
+# By so much a weight may stray in a few dozen steps: in float64 that many products lose
+# 1e-15, but a library's own factor may have been rounded twice; 16 bits round each step
+# by up to half a percent.
+_DIGITS, _DIGITS_OF_HALF = {"float64": 1e-9, "float32": 1e-5}, 0.05
 _ROUNDED = 1e-9  # 24 products in float64 lose 1e-15
 _NO_STEP = (
     "Its step must run with weight_decay and lr set from outside, before each step. "
@@ -103,7 +109,10 @@ class HeldTrials:
             return {"lr": self._lrs[step] * self._trials.lrs[at]} | cycled
 
         programme = Programme(
-            steps=len(_LRS), options=options, prepare=_hold(plans, holds=holds)
+            steps=len(_LRS),
+            start=_START,
+            options=options,
+            prepare=_hold(plans, holds=holds),
         )
         kept = [(1 - _SHRINK) ** (step + 1) for step in range(len(_LRS))]
         found = self._follow(programme, plans, kept)
@@ -115,6 +124,7 @@ class HeldTrials:
         """Return per group how gradients change the decay of a step."""
         programme = Programme(
             steps=len(_GRADIENTS),
+            start=_START,
             gradients=_GRADIENTS,
             restarts=True,
             prepare=_hold(plans),
@@ -130,6 +140,7 @@ class HeldTrials:
         steps = 2 * len(_GRADIENTS)
         programme = Programme(
             steps=steps,
+            start=_START,
             options=self._lr(times=_SMALL_LR),
             gradients=_GRADIENTS,
             prepare=_hold(plans),
@@ -147,7 +158,7 @@ class HeldTrials:
         A decay under another name shows here. What averages or looks back has nothing
         to do where no gradient moves the weights: 0.
         """
-        programme = Programme(steps=len(_LRS), options=self._lr(knob=0.0))
+        programme = Programme(steps=len(_LRS), start=_START, options=self._lr(knob=0.0))
         walks = self._stepped(self._trials.walks, programme)
         return [_taken_per_step(group) for group in walks]
 
@@ -161,6 +172,7 @@ class HeldTrials:
                 self._trials.walks,
                 Programme(
                     steps=len(_GRADIENTS),
+                    start=_START,
                     options=self._lr(knob=knob),
                     gradients=_GRADIENTS,
                 ),
@@ -191,8 +203,15 @@ class HeldTrials:
         untouched = [1.0] * len(kept)
         expected = [kept if plan.decay_scale else untouched for plan in plans]
         # The factors of a group may be coarser than the numbers of the copy.
-        pairs = zip(self._trials.options, self._trials.weights, strict=True)
-        room = [4 / factors_of({**group, "params": mine}) for group, mine in pairs]
+        room = [
+            [max(map(_digits_of, mine), default=0.0) + 4 / factors] * len(kept)
+            for mine, factors in (
+                (mine, factors_of({**group, "params": mine}))
+                for group, mine in zip(
+                    self._trials.options, self._trials.weights, strict=True
+                )
+            )
+        ]
         return self._stepped(
             partial(self._trials.follows, kept=expected, room=room), programme
         )
@@ -329,6 +348,10 @@ def _lost(walks: Sequence[Walk]) -> float:
         return 0.0
     # Of an entry that turned its sign there is no logarithm.
     return torch.tensor(kept, dtype=torch.float64).log().mean().neg().item()
+
+
+def _digits_of(weight: Tensor) -> float:
+    return _DIGITS.get(dtype_name(weight), _DIGITS_OF_HALF)
 
 
 def _near(lost: float, asked: float) -> bool:

@@ -1,33 +1,56 @@
-"""All that trials on copies of an optimizer tell about each of its groups."""
+"""Measuring: all that trials on copies of an optimizer show of each of its groups."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
-
-import torch
-from torch.optim import Optimizer
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import Mould, Walk, has_decay
-from dwindle.pytorch.options import Option, decay_option, number_of, options_key
-from dwindle.pytorch.probing.measured import Measured
-from dwindle.pytorch.probing.own_format import in_own_format
-from dwindle.pytorch.probing.turning import LONG, Trials, Turned
-from dwindle.pytorch.probing.walks import Told, tell
+from dwindle.pytorch.copying.toy import START, Mould, Walk, has_decay
+from dwindle.pytorch.options import (
+    Group,
+    Options,
+    decay_option,
+    number_of,
+    options_key,
+)
+from dwindle.pytorch.probing.group_probe import LONG, GroupProbe
+from dwindle.pytorch.probing.knob_trials import KnobEffect, KnobTrials
+from dwindle.pytorch.probing.patterns import Pattern, pattern_of
+from dwindle.pytorch.trials import Programme, Trials
 
-# Families whose step is linear in the weight: a penalty of theirs is SGD's.
-_OF_SGD = {"geometric", "delayed", "oscillating"}
 _SAME = 1e-6
-# Thirds: a step in float64 leaves numbers that float32 does not have.
-_NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
 _TURN = "Its step must take any lr, weight_decay and momentum set in param_groups."
 _STEPS = "It must step as often as asked, with a gradient of zero too."
+# Powers of 2 are rounded alike: these lie evenly between them.
+_EVENLY = tuple((-1) ** at * 2 ** (at / 16) for at in range(16))
+# A weight in bfloat16 may get stuck on its way to a half, so it is watched longer.
+_LONGEST = 512
+_NARROW = 1e-4  # relative spacing of formats in which that happens
+# A loss of less than so many units in the last place may be one of them or two.
+_UNSEEN, _ROUGHLY = 8, 0.2
+# A step by the size of the weight: so little decay that it shows the gradient alone,
+# but not 0, which switches off some trust ratios.
+_HARDLY_ANY, _GRADIENT, _TWICE, _NEARLY = 1e-12, 0.5, 2.0, 0.1
 
 _Likeness = tuple[str, frozenset[object]]
 
 
-def measure(mould: Mould) -> list[Measured]:
+@dataclass(frozen=True, kw_only=True)
+class _Stored:
+    """What happens to a group in the format of its parameters.
+
+    Args:
+        shrink: Share per step; None where there is none, or it could not be seen.
+        breaks: Whether weights without gradient become NaN or infinite.
+
+    """
+
+    shrink: float | None = None
+    breaks: bool = False
+
+
+def measure(mould: Mould) -> list[GroupProbe]:
     """Measure all groups of an optimizer, on copies that a mould casts.
 
     Groups with the same options and kinds of parameters are measured once.
@@ -40,36 +63,42 @@ def measure(mould: Mould) -> list[Measured]:
     alike = [_likeness(group) for group in groups]
     first = {like: alike.index(like) for like in alike if like}
     if not first:
-        return [Measured(group=at) for at in range(len(groups))]
-    seen = dict(zip(first, _measured_groups(mould, [*first.values()]), strict=True))
-    unmoved = {like: first[like] for like, each in seen.items() if _finds_nothing(each)}
+        return [GroupProbe(group=at) for at in range(len(groups))]
+    seen = dict(zip(first, _measured(mould, [*first.values()]), strict=True))
+    unmoved = {
+        like: first[like]
+        for like, each in seen.items()
+        if each.number and each.lr and not each.works
+    }
     if unmoved:  # or it is wide matrices alone that decay
-        wide = _measured_groups(replace(mould, wide=True), [*unmoved.values()])
+        wide = _measured(replace(mould, wide=True), [*unmoved.values()])
         seen |= dict(zip(unmoved, wide, strict=True))
     return [
-        replace(seen[like], group=at) if like else Measured(group=at)
+        replace(seen[like], group=at) if like else GroupProbe(group=at)
         for at, like in enumerate(alike)
     ]
 
 
-def _measured_groups(mould: Mould, groups: Sequence[int]) -> list[Measured]:
+def _likeness(group: Group) -> _Likeness | None:
+    """What groups have in common that decay alike; None where none does."""
+    params = filter(has_decay, group["params"])
+    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
+    return (options_key(group), kinds) if kinds else None
+
+
+def _measured(mould: Mould, groups: Sequence[int]) -> list[GroupProbe]:
     trials = Trials(mould, groups=groups)
     try:
-        return [*_all_of(mould, trials, groups)]
+        return _all_of(trials)
     except Exception as error:
-        raise _refused(trials, type(mould.optimizer).__name__, error) from error
+        raise _refused(trials, error) from error
 
 
-def _finds_nothing(seen: Measured) -> bool:
-    """Whether a decay is typed, and neither that number nor another does anything."""
-    return bool(seen.number) and bool(seen.lr) and not seen.works
-
-
-def _refused(trials: Trials, name: str, error: Exception) -> RefusedError:
+def _refused(trials: Trials, error: Exception) -> RefusedError:
     """Tell a copy that fails as it is from one that fails under other options."""
-    asked = f"What {name} does to a weight"
+    asked = f"What {type(trials.mould.optimizer).__name__} does to a weight"
     try:
-        trials.as_it_is()
+        KnobTrials(trials).as_it_is()
     except Exception as alone:  # noqa: BLE001  (other people's code: anything)
         why = f"A copy of it fails within {LONG} steps: {alone!r}."
         return RefusedError(asked, why, _STEPS)
@@ -77,120 +106,206 @@ def _refused(trials: Trials, name: str, error: Exception) -> RefusedError:
     return RefusedError(asked, why, _TURN)
 
 
-def rule_mould(optimizer: Optimizer) -> Mould:
-    """Return a mould for looking at the rule: in float64, or float32 where it must.
-
-    Raises:
-        RefusedError: If no copy of the optimizer makes a step.
-
-    """
-    try:
-        mould = Mould.of(optimizer, dtype=torch.float64)
-    except RefusedError:
-        return Mould.of(optimizer, dtype=torch.float32)
-    if _steps_in_float32(mould):
-        return Mould.of(optimizer, dtype=torch.float32)
-    return mould
-
-
-def _steps_in_float32(mould: Mould) -> bool:
-    """Whether a library takes float64 weights and computes in float32, as some do."""
-    toy = mould.toy(start=_NO_FLOAT32)
-    toy.step(gradient=0.5)
-    after = [weight.detach() for group in toy.weights for weight in group]
-    return bool(after) and all(
-        weight.dtype == torch.float64 and torch.equal(weight, weight.float().double())
-        for weight in after
-    )
-
-
-def _likeness(group: Mapping[str, Option]) -> _Likeness | None:
-    """What groups have in common that decay alike; None where none does."""
-    params = filter(has_decay, group["params"])
-    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
-    return (options_key(group), kinds) if kinds else None
-
-
-def _all_of(mould: Mould, trials: Trials, groups: Iterable[int]) -> Iterator[Measured]:
-    walks, off, turned = trials.as_it_is(), trials.without_knob(), trials.turned()
-    rules = [_rules(each, trials.eps) for each in walks]
-    adapts = trials.adapts(walks)
-    mains = [
-        Told(family="other", first=rule[main].first) if own else rule[main]
-        for rule, main, own in zip(rules, trials.mains, adapts, strict=True)
+def _all_of(trials: Trials) -> list[GroupProbe]:
+    experiments = KnobTrials(trials)
+    walks = experiments.as_it_is()
+    effects, adapts = experiments.turned(), experiments.adapts(walks)
+    patterns = [
+        [pattern_of(walk, eps=trials.spacing) for walk in group] for group in walks
     ]
-    own = in_own_format(mould, mains, trials=trials)
-    for nth, at in enumerate(groups):
-        hidden = _first_share(off[nth][trials.mains[nth]])
-        yield _measured(
-            mould.optimizer.param_groups[at],
-            mains[nth],
-            turned[nth],
-            group=at,
-            measured_shrink=own[nth].shrink,
-            breaks=own[nth].breaks,
-            adapts=adapts[nth],
-            hidden=hidden,
-            hidden_by=trials.hidden_by(nth) if hidden else None,
-            uneven=not adapts[nth]
-            and not all(_agree(mains[nth], each) for each in rules[nth]),
+    mains = [
+        Pattern(shape="other", first=rules[main].first) if own else rules[main]
+        for rules, main, own in zip(patterns, trials.mains, adapts, strict=True)
+    ]
+    stored = _as_stored(trials, mains)
+    return [
+        replace(
+            _group_probe(trials.options[at], mains[at], effects[at]),
+            group=trials.groups[at],
+            measured_shrink=stored[at].shrink,
+            breaks=stored[at].breaks,
+            adapts=adapts[at],
+            uneven=not adapts[at]
+            and not all(_agree(mains[at], each) for each in patterns[at]),
         )
+        for at in range(len(mains))
+    ]
 
 
-def _rules(walks: Sequence[Walk], eps: float) -> list[Told]:
-    return [tell(walk, eps=eps) for walk in walks]
-
-
-def _agree(one: Told, other: Told) -> bool:
+def _agree(one: Pattern, other: Pattern) -> bool:
     same = math.isclose(one.shrink or 0.0, other.shrink or 0.0, rel_tol=_SAME)
-    return one.family == other.family and same
+    return one.shape == other.shape and same
 
 
-def _first_share(walk: Walk) -> float:
-    """Share of the weight that a first step takes, over all entries."""
-    pairs = list(zip(walk[0], walk[1], strict=True))
-    return math.fsum((was - now) / was for was, now in pairs) / len(pairs)
-
-
-def _measured(
-    options: Mapping[str, Option],
-    told: Told,
-    turned: Turned,
-    **more: Option,
-) -> Measured:
-    knob = decay_option(options)
-    # Without momentum both are one; a knob that decouples is the better news.
-    of_sgd = turned.is_penalty and turned.told.family in _OF_SGD
-    of_sgd &= not turned.decouples
-    return Measured(
+def _group_probe(options: Group, pattern: Pattern, effect: KnobEffect) -> GroupProbe:
+    knob, shrink = decay_option(options), pattern.shrink
+    main = max(filter(has_decay, options["params"]), key=lambda each: each.ndim)
+    return GroupProbe(
+        group=0,
         lr=number_of(options.get("lr")),
         number=None if knob is None else number_of(options[knob]),
-        family=told.family,
-        shrink_per_step=told.shrink,
-        first_step_shrink=told.first,
-        last_step_shrink=told.last,
-        amount_per_step=told.amount,
-        period_steps=told.period,
-        half_life_steps=_half_life(told.shrink),
-        dtype=_dtype(options),
+        family=pattern.shape,
+        shrink_per_step=shrink,
+        first_step_shrink=pattern.first,
+        last_step_shrink=pattern.last,
+        amount_per_step=pattern.amount,
+        period_steps=pattern.period,
+        half_life_steps=_half_life(shrink),
+        dtype=str(main.dtype).removeprefix("torch."),
         knob=knob,
-        works=turned.works,
-        decouples=turned.decouples,
-        driven=turned.driven,
-        coupled_sgd=of_sgd and turned.knob_power == 1 and turned.lr_power == 1,
-        knob_family=turned.told.family,
-        lr_power=turned.lr_power,
-        knob_power=turned.knob_power,
-        per_lr=turned.per_lr,
-        **more,
+        works=effect.works,
+        decouples=effect.decouples,
+        driven=effect.driven,
+        coupled_sgd=effect.is_penalty,
+        knob_family=effect.pattern.shape,
+        lr_power=effect.lr_power,
+        knob_power=effect.knob_power,
+        per_lr=effect.per_lr,
+        hidden=effect.hidden,
+        hidden_by=effect.hidden_by,
     )
-
-
-def _dtype(options: Mapping[str, Option]) -> str:
-    params = filter(has_decay, options["params"])
-    main = max(params, key=lambda parameter: parameter.ndim)
-    return str(main.dtype).removeprefix("torch.")
 
 
 def _half_life(shrink: float | None) -> float | None:
     return half_life_from_shrink(shrink) if shrink and 0 < shrink < 1 else None
+
+
+def _as_stored(trials: Trials, patterns: Sequence[Pattern]) -> list[_Stored]:
+    """Measure the shrink per step of each group in the format of its parameters.
+
+    The decay over some steps is compared with that of the rule over as many, so that a
+    momentum that builds up is in both.
+
+    Args:
+        trials: Of the rule, in the format of the trials.
+        patterns: What the rule does, group by group.
+
+    """
+    params = [each for group in trials.options for each in group["params"]]
+    dtypes = {each.dtype for each in params if has_decay(each)}
+    if dtypes == {trials.mould.dtype}:
+        return [_Stored(shrink=each.shrink) for each in patterns]
+    own = Trials(replace(trials.mould, dtype=None), groups=trials.groups)
+    steps = _steps_to_watch([each.shrink for each in patterns], own.spacings)
+    watched = Programme(steps=steps, start=_EVENLY)
+    try:
+        seen = _mains(own, watched)
+    except Exception:  # noqa: BLE001  a kernel that does not know this format
+        return [_Stored()] * len(patterns)
+    meant = _e_folds_of_rule(trials, patterns, watched)
+    found = list(map(_stored, patterns, seen, meant))
+    # So little is lost in all these steps that it is the rounding that one would see.
+    unsure = [
+        bool(each.shrink) and (each.shrink or 0.0) * steps < _UNSEEN * spacing
+        for each, spacing in zip(patterns, own.spacings, strict=True)
+    ]
+    if not any(unsure):
+        return found
+    return [
+        _Stored(shrink=rule.shrink) if doubt and wide else each
+        for each, rule, doubt, wide in zip(
+            found, patterns, unsure, _keep_wider(own, trials, patterns), strict=True
+        )
+    ]
+
+
+def _steps_to_watch(shrinks: Sequence[float | None], spacings: Sequence[float]) -> int:
+    """Return how long to watch: until a half is left, in narrow formats only."""
+    slowest = min((shrink for shrink in shrinks if shrink), default=1.0)
+    if max(spacings) < _NARROW:
+        return LONG
+    return min(_LONGEST, max(LONG, math.ceil(math.log(2) / slowest)))
+
+
+def _mains(trials: Trials, programme: Programme) -> list[Walk]:
+    """Return the walk of the weight that speaks for each group."""
+    pairs = zip(trials.walks(programme), trials.mains, strict=True)
+    return [group[main] for group, main in pairs]
+
+
+def _e_folds_of_rule(
+    trials: Trials, patterns: Sequence[Pattern], watched: Programme
+) -> list[float | None]:
+    """Return the e-folds that the rule makes, stepped only where no formula has it."""
+    known = {"geometric", "none"}
+    if all(each.shape in known for each in patterns):
+        steps = watched.steps
+        return [-steps * math.log1p(-(each.shrink or 0.0)) for each in patterns]
+    return list(map(_e_folds, _mains(trials, watched)))
+
+
+def _keep_wider(own: Trials, trials: Trials, patterns: Sequence[Pattern]) -> list[bool]:
+    """Return per group whether a decay that its format cannot write goes on unseen.
+
+    It does in copies that an optimizer keeps in a wider format. At another lr it is
+    half of what rounding leaves, and so many steps of it must show.
+    """
+    lrs = [
+        lr * spacing / 8 / (each.shrink or math.inf)
+        for lr, spacing, each in zip(trials.lrs, own.spacings, patterns, strict=True)
+    ]
+    slow = Programme(steps=LONG, start=_EVENLY, options=lambda _, at: {"lr": lrs[at]})
+    pairs = zip(_mains(own, slow), _mains(trials, slow), strict=True)
+    e_folds = [(_e_folds(seen), _e_folds(rule)) for seen, rule in pairs]
+    return [
+        bool(meant) and math.isclose(happened or 0.0, meant or 0.0, rel_tol=_ROUGHLY)
+        for happened, meant in e_folds
+    ]
+
+
+def _stored(rule: Pattern, seen: Walk, meant: float | None) -> _Stored:
+    """The rule's shrink times the part of its e-folds that was seen."""
+    if not all(map(math.isfinite, seen[-1])):
+        return _Stored(breaks=True)
+    if not rule.shrink:
+        return _Stored(shrink=rule.shrink)
+    happened = _e_folds(seen)
+    if happened is None or not meant:
+        return _Stored()
+    return _Stored(shrink=rule.shrink * happened / meant if happened else 0.0)
+
+
+def _e_folds(walk: Walk) -> float | None:
+    kept = [after / before for before, after in zip(walk[0], walk[-1], strict=True)]
+    if min(kept) <= 0:
+        return None
+    return -math.fsum(map(math.log, kept)) / len(kept)
+
+
+def steps_by_size(optimizer: object, *, at: int) -> bool:
+    """Return whether a step of a group is twice as long from weights twice as large.
+
+    The steps of LAMB, LARS and an Adafactor that scales by its parameters are a share
+    of the weight's own size: a trust ratio.
+
+    Args:
+        optimizer: Copied, and left as it is.
+        at: Place of the group in its ``param_groups``.
+
+    Raises:
+        RefusedError: If no copy of it makes a step.
+
+    Example:
+        >>> weights = [torch.nn.Parameter(torch.ones(2, 2))]
+        >>> steps_by_size(torch.optim.AdamW(weights), at=0)
+        False
+
+    """
+    trials = Trials.of(optimizer)
+    knobs = [decay_option(each) for each in trials.options]
+
+    def options(_: int, group: int) -> Options:
+        knob = knobs[group]
+        return {} if knob is None else {knob: _HARDLY_ANY}
+
+    def length(times: float) -> float:
+        programme = Programme(
+            steps=1,
+            gradients=(_GRADIENT,),
+            start=[times * each for each in START],
+            options=options,
+        )
+        return math.dist(*trials.walks(programme)[at][0])
+
+    small, large = length(1.0), length(_TWICE)
+    return small > 0 and abs(large / small - _TWICE) < _NEARLY * _TWICE

@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from dwindle.pytorch.probing.measured import Measured
-from dwindle.pytorch.probing.probe_words import number
+from dwindle.pytorch.probing.group_probe import GroupProbe, number
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -17,12 +16,12 @@ def _known(value: float | None) -> str:
     return "" if value is None else number(value)
 
 
-def _stored(seen: Measured) -> str:
+def _stored(seen: GroupProbe) -> str:
     happens = _known(seen.measured_shrink)
     return f"{happens} in {seen.dtype}" if happens else seen.dtype
 
 
-_COLUMNS: Mapping[str, Callable[[Measured], str]] = {
+_COLUMNS: Mapping[str, Callable[[GroupProbe], str]] = {
     "group": lambda seen: str(seen.group),
     "lr": lambda seen: _known(seen.lr),
     "knob": lambda seen: _known(seen.number),
@@ -34,11 +33,11 @@ _COLUMNS: Mapping[str, Callable[[Measured], str]] = {
 }
 
 
-def columns_of(groups: Sequence[Measured]) -> dict[str, list[str]]:
+def columns_of(groups: Sequence[GroupProbe]) -> dict[str, list[str]]:
     """Return the table as texts, column by column; empty columns are left out.
 
     Example:
-        >>> columns_of([Measured(group=0, lr=0.1)])["lr"]
+        >>> columns_of([GroupProbe(group=0, lr=0.1)])["lr"]
         ['0.1']
 
     """
@@ -49,7 +48,7 @@ def columns_of(groups: Sequence[Measured]) -> dict[str, list[str]]:
 
 
 def as_rich(
-    optimizer: str, groups: Sequence[Measured], sentences: Sequence[str]
+    optimizer: str, groups: Sequence[GroupProbe], sentences: Sequence[str]
 ) -> "RenderableType":
     """Return the table and the sentences as rich draws them."""
     from rich.console import Group
@@ -67,7 +66,7 @@ def as_rich(
 
 
 def as_html(
-    optimizer: str, groups: Sequence[Measured], sentences: Sequence[str]
+    optimizer: str, groups: Sequence[GroupProbe], sentences: Sequence[str]
 ) -> str:
     """Return the same for a notebook; every text is escaped."""
     columns = columns_of(groups)

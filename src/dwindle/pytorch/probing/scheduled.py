@@ -20,7 +20,7 @@ from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.options import Options
 from dwindle.pytorch.probing.follower import Follower
-from dwindle.pytorch.probing.measured import Measured
+from dwindle.pytorch.probing.group_probe import GroupProbe
 
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."
 _SAME = 1e-6
@@ -32,13 +32,13 @@ _UNEQUAL = {"linear"}
 
 
 def with_run(
-    measured: Sequence[Measured],
+    measured: Sequence[GroupProbe],
     mould: Mould,
     *,
     scheduler: object | None,
     steps: int | None,
     every: int = 1,
-) -> list[Measured]:
+) -> list[GroupProbe]:
     """Add what so many steps leave, with fresh state, from where the schedule is now.
 
     Groups that decouple, and those of torch's SGD, are computed from lr, knob and
@@ -75,14 +75,16 @@ def with_run(
     return [_with(each, steps, every, left) for each, left in pairs]
 
 
-def _with(measured: Measured, steps: int, every: int, left: Left | None) -> Measured:
+def _with(
+    measured: GroupProbe, steps: int, every: int, left: Left | None
+) -> GroupProbe:
     there = replace(measured, run_steps=steps, scheduler_every=every)
     if left is None or measured.adapts:
         return there
     return replace(there, e_folds=left.e_folds, kept=left.survival)
 
 
-def _computed(measured: Measured, legs: Sequence[Leg], mould: Mould) -> Left | None:
+def _computed(measured: GroupProbe, legs: Sequence[Leg], mould: Mould) -> Left | None:
     """Return what legs leave by the rule of a group; None where a copy must step."""
     stays = measured.family == "none" and not any(leg.weight_decay for leg in legs)
     if measured.decouples or stays:
@@ -92,7 +94,7 @@ def _computed(measured: Measured, legs: Sequence[Leg], mould: Mould) -> Left | N
     return None
 
 
-def _by_powers(measured: Measured, legs: Sequence[Leg]) -> Left | None:
+def _by_powers(measured: GroupProbe, legs: Sequence[Leg]) -> Left | None:
     """Return what a long run leaves of a group whose share follows powers of the lr."""
     if measured.coupled_sgd:
         return left_by_sgd(legs)

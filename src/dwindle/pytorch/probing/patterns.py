@@ -1,4 +1,4 @@
-"""The family of a decay, told from the walk of a few undriven weights.
+"""Patterns: how a decay goes on, read from the walk of a few zero-gradient weights.
 
 A weight without gradient that a rule multiplies by a fixed factor loses the same share
 in every step. Under momentum the loss d of a step follows from the loss before and the
@@ -10,7 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import cycle, pairwise
 from operator import mul
-from struct import Struct
 
 # Entries of a weight after 0, 1, … steps.
 Walk = Sequence[Sequence[float]]
@@ -18,11 +17,10 @@ Walk = Sequence[Sequence[float]]
 # Rates that a library keeps in float32 agree to seven digits.
 _SAME = 1e-6
 _LONGEST_PERIOD, _LEAD = 20, 8
-_SINGLE, _FLOAT32 = Struct("f"), 2.0**-23
 # Where losses grow with the weight's size to this power they are no fixed amount.
 _HARDLY = 0.5
 _HALF = 0.5
-# Below this part of their squares two columns of numbers tell the same.
+# Below this part of their squares two columns of numbers say the same.
 _COLLINEAR = 1e-18
 # A decay that goes on takes at least this part of what a step took; else it ends.
 _DYING = 1e-6
@@ -31,22 +29,22 @@ _LONGEST_MEMORY = 0.9995
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a walk tells.
+class Pattern:
+    """How a weight with zero gradient decays.
 
     Args:
-        family: geometric, delayed, oscillating, linear, periodic, power-law, none or
+        shape: geometric, delayed, oscillating, linear, periodic, power-law, none or
             other.
         first: Share of the weight that the first step took; None where it differs from
             entry to entry.
         shrink: Share per step in the long run; None where there is none.
         last: Share that the last step took.
-        amount: What a step takes whatever the weight; only if the family is linear.
+        amount: What a step takes of a weight of any size; only of a linear decay.
         period: Steps of a swing, or until the pattern comes again.
 
     """
 
-    family: str
+    shape: str
     first: float | None = None
     shrink: float | None = None
     last: float | None = None
@@ -54,25 +52,24 @@ class Told:
     period: float | None = None
 
 
-def tell(walk: Walk, *, eps: float = 2.0**-52) -> Told:
-    """Tell the family of a walk.
+def pattern_of(walk: Walk, *, eps: float = 2.0**-52) -> Pattern:
+    """Return the pattern of a walk.
 
     Args:
         walk: At least three steps of entries that start away from zero.
         eps: Relative spacing of the numbers that the walk was made in.
 
     Example:
-        >>> tell([[0.9**t, -2 * 0.9**t] for t in range(8)]).family
+        >>> pattern_of([[0.9**t, -2 * 0.9**t] for t in range(8)]).shape
         'geometric'
-        >>> tell([[1 - t / 10, 2 - t / 10] for t in range(8)]).family
+        >>> pattern_of([[1 - t / 10, 2 - t / 10] for t in range(8)]).shape
         'linear'
 
     """
     if all(row == walk[0] for row in walk):
-        return Told(family="none", first=0.0, shrink=0.0, last=0.0)
+        return Pattern(shape="none", first=0.0, shrink=0.0, last=0.0)
     if not all(math.isfinite(entry) for row in walk for entry in row):
-        return Told(family="other")
-    eps = grain(walk, eps)
+        return Pattern(shape="other")
     scaled = [
         [w / start for w, start in zip(row, walk[0], strict=True)] for row in walk
     ]
@@ -84,31 +81,8 @@ def tell(walk: Walk, *, eps: float = 2.0**-52) -> Told:
     return _of_shares(middle, eps) or alone or _falling(middle)
 
 
-def grain(walk: Walk, eps: float) -> float:
-    """Return the spacing of the numbers that a walk really has.
-
-    Some optimizers compute in float32, whatever the format of the weights.
-
-    Example:
-        >>> grain([[1.0], [0.9]], 2.0**-52) == 2.0**-52
-        True
-        >>> grain([[1.0], [0.875]], 2.0**-52) == 2.0**-23
-        True
-
-    """
-    first = [entry for row in walk[1:4] for entry in row]
-    return max(eps, _FLOAT32) if all(map(_fits_float32, first)) else eps
-
-
-def _fits_float32(number: float) -> bool:
-    try:
-        return bool(_SINGLE.unpack(_SINGLE.pack(number))[0] == number)
-    except OverflowError:
-        return False
-
-
 def _alike(scaled: Walk, eps: float) -> bool:
-    """Whether all entries keep the same share of themselves."""
+    """Return whether all entries keep the same share of themselves."""
     for at, row in enumerate(scaled):
         gone = [abs(1 - share) for share in row]
         if max(row) - min(row) > _SAME * max(gone) + 4 * eps * (at + 1):
@@ -116,12 +90,12 @@ def _alike(scaled: Walk, eps: float) -> bool:
     return True
 
 
-def _of_shares(path: Sequence[float], eps: float) -> Told | None:
+def _of_shares(path: Sequence[float], eps: float) -> Pattern | None:
     """Geometric, delayed, oscillating or periodic; None if it is none of these."""
     for fit in (_geometric, _two_roots, _periodic):
-        told = fit(path, eps)
-        if told is not None:
-            return told
+        found = fit(path, eps)
+        if found is not None:
+            return found
     return None
 
 
@@ -129,7 +103,7 @@ def _shares(path: Sequence[float]) -> list[float]:
     return [(w - after) / w if w else math.inf for w, after in pairwise(path)]
 
 
-def _geometric(path: Sequence[float], eps: float) -> Told | None:
+def _geometric(path: Sequence[float], eps: float) -> Pattern | None:
     shares = _shares(path)
     if not _steady(shares, eps) or not 0 < shares[0] < 1:
         return None
@@ -137,7 +111,7 @@ def _geometric(path: Sequence[float], eps: float) -> Told | None:
     left = path[-1] / path[0]
     e_folds = -math.log(left) if left < _HALF else -math.log1p(left - 1)
     shrink = -math.expm1(-e_folds / (len(path) - 1))
-    return Told(family="geometric", first=shrink, shrink=shrink, last=shrink)
+    return Pattern(shape="geometric", first=shrink, shrink=shrink, last=shrink)
 
 
 def _steady(shares: Sequence[float], eps: float) -> bool:
@@ -145,7 +119,7 @@ def _steady(shares: Sequence[float], eps: float) -> bool:
     return all(abs(s - middle) <= _SAME * abs(middle) + 4 * eps for s in shares)
 
 
-def _two_roots(path: Sequence[float], eps: float) -> Told | None:
+def _two_roots(path: Sequence[float], eps: float) -> Pattern | None:
     """A weight with a buffer: d ← p d + q w from the second step on."""
     losses = [w - after for w, after in pairwise(path)]
     rows = list(zip(losses, path[1:], losses[1:], strict=False))
@@ -165,7 +139,7 @@ def _two_roots(path: Sequence[float], eps: float) -> Told | None:
 def _least_squares(
     rows: Sequence[tuple[float, float, float]],
 ) -> tuple[float, float] | None:
-    """Solve d = p·x + q·y; None where x and y tell the same.
+    """Solve d = p·x + q·y; None where x and y say the same.
 
     What x has beside y is formed row by row: in sums of squares it would be lost.
     """
@@ -183,23 +157,23 @@ def _least_squares(
     return p, share - p * alike
 
 
-def _of_roots(p: float, q: float, shares: Sequence[float]) -> Told:
+def _of_roots(p: float, q: float, shares: Sequence[float]) -> Pattern:
     total = 1 - p + q
     gap = total * total - 4 * q
     if gap < 0:
         turn = math.atan2(math.sqrt(-gap) / 2, 1 - total / 2)
         period = 2 * math.pi / turn if turn else None
-        return Told(
-            family="oscillating", first=shares[0], last=shares[-1], period=period
+        return Pattern(
+            shape="oscillating", first=shares[0], last=shares[-1], period=period
         )
     below = total + math.sqrt(gap)
     shrink = 2 * q / below if below > 0 else 0.0
     if not _DYING * abs(shares[-1]) < shrink < 1:
-        return Told(family="other", first=shares[0], last=shares[-1])
-    return Told(family="delayed", first=shares[0], shrink=shrink, last=shares[-1])
+        return Pattern(shape="other", first=shares[0], last=shares[-1])
+    return Pattern(shape="delayed", first=shares[0], shrink=shrink, last=shares[-1])
 
 
-def _periodic(path: Sequence[float], eps: float) -> Told | None:
+def _periodic(path: Sequence[float], eps: float) -> Pattern | None:
     """The same shares again and again, as a Lookahead has them, from some step on."""
     shares = _shares(path)
     size = max(map(abs, shares))
@@ -211,8 +185,8 @@ def _periodic(path: Sequence[float], eps: float) -> Told | None:
             kept = path[lead + period] / path[lead]
             if not 0 < kept < 1:
                 return None
-            return Told(
-                family="periodic" if period > 1 else "delayed",
+            return Pattern(
+                shape="periodic" if period > 1 else "delayed",
                 first=shares[0],
                 shrink=-math.expm1(math.log(kept) / period),
                 last=shares[-1],
@@ -221,18 +195,18 @@ def _periodic(path: Sequence[float], eps: float) -> Told | None:
     return None
 
 
-def _of_amounts(walk: Walk) -> Told:
+def _of_amounts(walk: Walk) -> Pattern:
     """What a step takes does not grow with the weight: linear; else other."""
     before, after = walk[-2], walk[-1]
     taken = [abs(b - a) for b, a in zip(before, after, strict=True)]
     inward = all(abs(a) < abs(b) for b, a in zip(before, after, strict=True))
     if not inward or min(taken) == 0:
-        return Told(family="other")
+        return Pattern(shape="other")
     power = math.log(max(taken) / min(taken)) / _spread(before)
     amount = math.fsum(taken) / len(taken)
     if power < _HARDLY:
-        return Told(family="linear", amount=amount)
-    return Told(family="other")
+        return Pattern(shape="linear", amount=amount)
+    return Pattern(shape="other")
 
 
 def _spread(entries: Sequence[float]) -> float:
@@ -240,19 +214,19 @@ def _spread(entries: Sequence[float]) -> float:
     return math.log(max(sizes) / min(sizes)) or math.inf
 
 
-def _steady_amount(walk: Walk) -> Told | None:
+def _steady_amount(walk: Walk) -> Pattern | None:
     """A single entry that loses the same amount, so a growing share, in each step."""
     taken = [abs(w[0]) - abs(after[0]) for w, after in pairwise(walk)][len(walk) // 2 :]
     middle = math.fsum(taken) / len(taken)
     if all(abs(t - middle) <= 1e-2 * abs(middle) for t in taken) and middle > 0:
-        return Told(family="linear", amount=middle)
+        return Pattern(shape="linear", amount=middle)
     return None
 
 
-def _falling(path: Sequence[float]) -> Told:
+def _falling(path: Sequence[float]) -> Pattern:
     """Shares that become smaller from step to step; a lasting rate if they settle."""
     shares = _shares(path)
     late = shares[len(shares) // 2 :]
     if all(b <= a * (1 + _SAME) for a, b in pairwise(shares)) and late[-1] > 0:
-        return Told(family="power-law", first=shares[0], last=shares[-1])
-    return Told(family="other", first=shares[0], last=shares[-1])
+        return Pattern(shape="power-law", first=shares[0], last=shares[-1])
+    return Pattern(shape="other", first=shares[0], last=shares[-1])

@@ -1,10 +1,11 @@
-"""What was measured of a group, in plain words."""
+"""GroupProbe: what a parameter group does to a weight, as numbers and a sentence."""
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
 
-from dwindle.pytorch.probing.measured import Measured
-from dwindle.pytorch.probing.turning import LONG
-
+# Steps of a copy with zero gradients: what a pattern is read from.
+LONG = 64
 _UNDRIVEN = "a weight that nothing pulls at"
 _MANY, _TOO_MANY = 1e3, 1e7
 # Above this power of the knob, turning it changes a step by a third or more.
@@ -12,13 +13,95 @@ _FELT = 0.5
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
 
 
-def sentence_of(seen: Measured) -> str:
-    """Say what a group does: its decay, its knob, what is hidden, rounded or left."""
-    if not seen.dtype:
-        return "It has no parameters."
-    parts = (_of_knob, _of_hidden, _of_format, _of_run, _of_shapes)
-    more = (sentence for part in parts for sentence in part(seen))
-    return " ".join([_FAMILIES[seen.family](seen), *more])
+@dataclass(frozen=True, kw_only=True)
+class GroupProbe:
+    """What one parameter group does to a weight with zero gradient.
+
+    Args:
+        group: Its number.
+        lr: Learning rate of now; None if the group has none.
+        number: What the knob is set to.
+        family: ``geometric`` (the same share in every step), ``delayed`` (by momentum),
+            ``oscillating`` (momentum makes it swing), ``linear`` (coupled adaptive:
+            every step takes about as much, whatever the weight), ``periodic``,
+            ``power-law`` (the share falls from step to step), ``none`` or ``other``.
+        shrink_per_step: Share per step in the long run, at the lr of now; None where
+            there is none.
+        first_step_shrink: Share that a first step takes.
+        last_step_shrink: Share that the last of the watched steps took.
+        amount_per_step: What a step takes of any weight, if the family is linear.
+        period_steps: Steps of a swing, or until a pattern comes again.
+        half_life_steps: Steps until half is left; None where there is no such number.
+        dtype: Number format of the parameters.
+        measured_shrink: Share per step in that format: 0 in its dead zone.
+        breaks: Whether weights without gradient become NaN in that format, as where
+            the eps of an adaptive step is 0 there.
+        knob: Option that sets the decay; None if there is none.
+        works: Whether turning the knob changes anything.
+        decouples: Whether a step takes exactly lr·knob, at every lr, knob and momentum.
+        driven: Whether a weight that gradients pull at decays by lr·knob, too.
+        coupled_sgd: Whether the knob is a penalty of SGD: knob·w in the gradient, and
+            no adaptive step that divides it away.
+        knob_family: The family that the knob gives when it is not 0.
+        lr_power: 1 where the decay of a step follows the lr, 0 where it does not.
+        knob_power: The same for the knob.
+        per_lr: Decay of a first step over lr·knob.
+        hidden: Share of a first step that is left with the knob at 0.
+        hidden_by: Option that sets the hidden decay, if it was found.
+        run_steps: Steps of the run that was asked for.
+        scheduler_every: Steps of it between two steps of the scheduler.
+        e_folds: -ln of what that run leaves; None where entries differ.
+        kept: What it leaves of a weight of 1; negative after an odd swing.
+        adapts: Whether it depends on the gradients of other weights, as where an
+            optimizer finds its lr itself (D-Adaptation, Prodigy).
+        uneven: Whether the group has weights of other shapes that decay differently;
+            the numbers are those of the weights with most dimensions.
+
+    """
+
+    group: int
+    lr: float | None = None
+    number: float | None = None
+    family: str = "none"
+    shrink_per_step: float | None = None
+    first_step_shrink: float | None = None
+    last_step_shrink: float | None = None
+    amount_per_step: float | None = None
+    period_steps: float | None = None
+    half_life_steps: float | None = None
+    dtype: str = ""
+    measured_shrink: float | None = None
+    breaks: bool = False
+    knob: str | None = None
+    works: bool = False
+    decouples: bool = False
+    driven: bool = False
+    coupled_sgd: bool = False
+    knob_family: str = "none"
+    lr_power: float | None = None
+    knob_power: float | None = None
+    per_lr: float | None = None
+    hidden: float | None = None
+    hidden_by: str | None = None
+    run_steps: int | None = None
+    scheduler_every: int | None = None
+    e_folds: float | None = None
+    kept: float | None = None
+    adapts: bool = False
+    uneven: bool = False
+
+    @property
+    def sentence(self) -> str:
+        """What the group does: its decay, its knob, what is hidden, rounded or left."""
+        if not self.dtype:
+            return "It has no parameters."
+        parts = (_of_knob, _of_hidden, _of_format, _of_run, _of_shapes)
+        more = (sentence for part in parts for sentence in part(self))
+        return " ".join([_SHAPES[self.family](self), *more])
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the group as JSON has it."""
+        return asdict(self) | {"sentence": self.sentence}
 
 
 def number(value: float | None) -> str:
@@ -35,14 +118,14 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if is_many else f"{value:.4g}"
 
 
-def _geometric(seen: Measured) -> str:
+def _geometric(seen: GroupProbe) -> str:
     return (
         f"Each step takes {number(seen.shrink_per_step)} of {_UNDRIVEN}: half is left "
         f"after {number(seen.half_life_steps)} steps."
     )
 
 
-def _delayed(seen: Measured) -> str:
+def _delayed(seen: GroupProbe) -> str:
     return (
         f"Each step takes {number(seen.shrink_per_step)} of {_UNDRIVEN}, half in "
         f"{number(seen.half_life_steps)} steps, once the momentum has built up; the "
@@ -50,14 +133,14 @@ def _delayed(seen: Measured) -> str:
     )
 
 
-def _oscillating(seen: Measured) -> str:
+def _oscillating(seen: GroupProbe) -> str:
     return (
         f"Momentum makes {_UNDRIVEN} swing around zero, once in about "
         f"{number(seen.period_steps)} steps: there is no half-life."
     )
 
 
-def _linear(seen: Measured) -> str:
+def _linear(seen: GroupProbe) -> str:
     return (
         f"A step takes about {number(seen.amount_per_step)} of any weight that nothing "
         "pulls at, be it large or small: the decay is divided by its own size, so "
@@ -65,14 +148,14 @@ def _linear(seen: Measured) -> str:
     )
 
 
-def _periodic(seen: Measured) -> str:
+def _periodic(seen: GroupProbe) -> str:
     return (
         f"What a step takes comes again every {number(seen.period_steps)} steps; on "
         f"average it is {number(seen.shrink_per_step)} of {_UNDRIVEN}."
     )
 
 
-def _power_law(seen: Measured) -> str:
+def _power_law(seen: GroupProbe) -> str:
     first, last = seen.first_step_shrink or 0.0, seen.last_step_shrink or 0.0
     fallen = f"{1 - last / first:.2g}" if first else "unknown"
     return (
@@ -82,7 +165,7 @@ def _power_law(seen: Measured) -> str:
     )
 
 
-def _none(seen: Measured) -> str:
+def _none(seen: GroupProbe) -> str:
     if seen.lr == 0:
         return "Nothing decays now: the lr is 0."
     if seen.knob is not None and seen.number == 0:
@@ -90,7 +173,7 @@ def _none(seen: Measured) -> str:
     return "Nothing decays."
 
 
-def _other(seen: Measured) -> str:
+def _other(seen: GroupProbe) -> str:
     if seen.adapts:
         return (
             f"What a step takes of {_UNDRIVEN} goes with the gradients of the other "
@@ -100,7 +183,7 @@ def _other(seen: Measured) -> str:
     return f"What a step takes of {_UNDRIVEN} follows no rule that has a half-life."
 
 
-_FAMILIES: Mapping[str, Callable[[Measured], str]] = {
+_SHAPES: Mapping[str, Callable[[GroupProbe], str]] = {
     "geometric": _geometric,
     "delayed": _delayed,
     "oscillating": _oscillating,
@@ -112,7 +195,7 @@ _FAMILIES: Mapping[str, Callable[[Measured], str]] = {
 }
 
 
-def _of_knob(seen: Measured) -> Iterator[str]:
+def _of_knob(seen: GroupProbe) -> Iterator[str]:
     knob = seen.knob
     if knob is None:
         yield "It has no option for a decay."
@@ -126,7 +209,7 @@ def _of_knob(seen: Measured) -> Iterator[str]:
         yield from _of_other_knob(seen, knob)
 
 
-def _of_other_knob(seen: Measured, knob: str) -> Iterator[str]:
+def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
     if seen.knob_power == 0:
         yield f"{knob} nearly cancels: turning it changes next to nothing."
     elif seen.per_lr is None and (seen.knob_power or 0.0) > _FELT:
@@ -144,14 +227,14 @@ def _of_other_knob(seen: Measured, knob: str) -> Iterator[str]:
         yield "A weight that gradients pull at decays by another amount."
 
 
-def _of_hidden(seen: Measured) -> Iterator[str]:
+def _of_hidden(seen: GroupProbe) -> Iterator[str]:
     if seen.hidden and seen.knob is not None:
         by = f", by {seen.hidden_by}" if seen.hidden_by else ""
         share = number(seen.hidden)
         yield f"With {seen.knob} at 0 a first step still takes {share}{by}."
 
 
-def _of_format(seen: Measured) -> Iterator[str]:
+def _of_format(seen: GroupProbe) -> Iterator[str]:
     meant, happens = seen.shrink_per_step, seen.measured_shrink
     if seen.breaks:
         yield f"In {seen.dtype} a weight without gradient becomes NaN: 0 divided by 0."
@@ -163,7 +246,7 @@ def _of_format(seen: Measured) -> Iterator[str]:
         yield f"In {seen.dtype} it is {number(happens)}, for steps are rounded."
 
 
-def _of_run(seen: Measured) -> Iterator[str]:
+def _of_run(seen: GroupProbe) -> Iterator[str]:
     if seen.run_steps is None or seen.adapts:
         return
     steps = f"The {seen.run_steps:,} steps of the run"
@@ -177,6 +260,6 @@ def _of_run(seen: Measured) -> Iterator[str]:
         )
 
 
-def _of_shapes(seen: Measured) -> Iterator[str]:
+def _of_shapes(seen: GroupProbe) -> Iterator[str]:
     if seen.uneven:
         yield "Weights of fewer dimensions in this group decay differently."
