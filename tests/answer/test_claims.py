@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from dwindle.answer import bengio, convex, factor_two, one_weight
-from dwindle.answer.claims import check_claims
 from dwindle.answer.plain import (
     AskersObjective,
     build_network,
@@ -16,6 +15,7 @@ from dwindle.answer.plain import (
     matrices,
     read_digits,
 )
+from dwindle.answer.whole import check_claims
 from dwindle.findings.model import Claim
 
 EXPECTED_VERDICTS = {

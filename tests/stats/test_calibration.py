@@ -20,10 +20,9 @@ from stats.simulated_curves import (
     true_optimum,
 )
 
-from dwindle.stats.curve import Curve, curve_from_losses
+from dwindle.stats.curve import Curve, curve_from_losses, read_losses
 from dwindle.stats.matters import judge_whether_decay_matters
 from dwindle.stats.optimum import measure_optimum
-from dwindle.stats.reading import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import fit_slope
 

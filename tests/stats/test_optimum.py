@@ -9,14 +9,13 @@ from hypothesis import strategies as st
 from oracle.curve_by_loops import cubic_minimum
 from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
-from dwindle.stats.curve import Curve
+from dwindle.stats.curve import Curve, read_losses
 from dwindle.stats.optimum import (
     INTERPOLATION_FLOOR,
     draw_optima,
     locate_minima,
     measure_optimum,
 )
-from dwindle.stats.reading import read_losses
 from dwindle.stats.student import half_width
 
 GRID = np.arange(13) * STEP

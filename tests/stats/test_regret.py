@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from oracle.curve_by_loops import weighted_regret
 from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
-from dwindle.stats.curve import Curve
+from dwindle.stats.curve import Curve, read_losses
 from dwindle.stats.optimum import minima_of
-from dwindle.stats.reading import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.student import t_quantile
 

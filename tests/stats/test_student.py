@@ -1,8 +1,11 @@
 """Student's t against tables, and means of few values."""
 
+import sys
+
 import numpy as np
 import pytest
 
+from dwindle.errors import MissingLibraryError
 from dwindle.stats.student import half_width, mean_interval, t_quantile
 
 # Printed tables of Student's t, 95 % one-sided.
@@ -36,3 +39,10 @@ def test_the_mean_lies_in_its_interval_in_nine_of_ten_samples():
     held = np.mean([abs(s.mean()) <= half_width(s) for s in samples])
     # Three binomial standard deviations of 4000 draws at 0.9.
     assert held == pytest.approx(0.9, abs=0.0143)
+
+
+def test_without_scipy_the_install_line_is_given(monkeypatch):
+    """A statistic without SciPy is an error that says what to install."""
+    monkeypatch.setitem(sys.modules, "scipy.special", None)
+    with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[report\]'"):
+        t_quantile(0.95, degrees_of_freedom=4)

@@ -57,20 +57,15 @@ def descend(samples: Samples, *, penalty: float, budget: Budget) -> Tensor:
     per_epoch = SAMPLES // budget.batch_size
     falling = iter(Schedule(shape="cosine").multipliers(budget.epochs * per_epoch))
     for epoch in range(budget.epochs):
-        for batch in samples.minibatches(budget.batch_size, seed=epoch):
-            _step(network, optimizer, batch, lr=budget.lr * next(falling))
+        batches = samples.minibatches(budget.batch_size, seed=epoch)
+        for batch, multiplier in zip(batches, falling, strict=False):
+            for group in optimizer.param_groups:
+                group["lr"] = budget.lr * multiplier
+            optimizer.zero_grad()
+            loss = nn.functional.cross_entropy(network(batch.inputs), batch.labels)
+            loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
+            optimizer.step()
     return _without_gauge(weight.detach())
-
-
-def _step(
-    network: nn.Module, optimizer: torch.optim.SGD, batch: Samples, *, lr: float
-) -> None:
-    for group in optimizer.param_groups:
-        group["lr"] = lr
-    optimizer.zero_grad()
-    loss = nn.functional.cross_entropy(network(batch.inputs), batch.labels)
-    loss.backward()  # type: ignore[no-untyped-call]  # torch ships it untyped
-    optimizer.step()
 
 
 def _without_gauge(weight: Tensor) -> Tensor:

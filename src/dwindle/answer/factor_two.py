@@ -118,8 +118,10 @@ def check_one_tenth_percent() -> Claim:
         for reading, shrink in zip(READINGS, measured, strict=True)
     )
     literal, *with_lr = measured
-    as_said = abs(literal - L2) < ROUNDING
-    also_with_lr = all(abs(shrink - L2) < ROUNDING for shrink in with_lr)
+    verdict: ClaimVerdict = "does not hold"
+    if abs(literal - L2) < ROUNDING:
+        also_with_lr = all(abs(shrink - L2) < ROUNDING for shrink in with_lr)
+        verdict = "holds" if also_with_lr else "holds with a correction"
     return Claim(
         id="one-tenth-percent",
         claim="λ = 0.001 decays a weight that the error does not care about by 0.1 % "
@@ -127,7 +129,7 @@ def check_one_tenth_percent() -> Claim:
         whose="the answer",
         how=f"torch.optim.SGD on a weight with zero gradient, step {SETTLE}",
         number=f"{_percent(min(measured))} to {_percent(max(measured))} per step",
-        verdict=_verdict(as_said=as_said, also_with_lr=also_with_lr),
+        verdict=verdict,
         explanation="0.1 % is the decay only where λ is the shrink itself. In a "
         "program the learning rate multiplies it, the asker's formula doubles it, and "
         "momentum divides it by 1 − momentum (a little more, exactly).",
@@ -140,9 +142,3 @@ def check_one_tenth_percent() -> Claim:
 
 def _percent(fraction: float) -> str:
     return f"{100 * fraction:.4g} %"
-
-
-def _verdict(*, as_said: bool, also_with_lr: bool) -> ClaimVerdict:
-    if not as_said:
-        return "does not hold"
-    return "holds" if also_with_lr else "holds with a correction"

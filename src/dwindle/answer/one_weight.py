@@ -9,8 +9,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from torch import nn
-
 from dwindle.answer.plain import (
     AskersObjective,
     Descent,
@@ -30,6 +28,7 @@ INPUTS, CLASSES = 64, 10
 SIZES = ((16, 2), (64, 2), (256, 2), (64, 1), (64, 4))  # (width, hidden layers)
 # A hundred updates in float64 multiply a weight to about 1e-14.
 ROUNDING = 1e-11
+_LEAST_SPREAD = 1e-15
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,14 +52,19 @@ class Witness:
 def observe(
     size: tuple[int, int], samples: Samples, objective: AskersObjective
 ) -> Witness:
-    """Train one network by the asker's objective and watch its undriven weights."""
+    """Train one network by the asker's objective; watch its zero-gradient weights."""
     width, depth = size
     network = build_network([INPUTS, *[width] * depth, CLASSES], seed=0)
     first, dead = matrices(network)[0], dead_inputs(samples)
     start = first[:, dead].detach().clone()
-    before = _terms(network, samples, objective)
+
+    def terms() -> tuple[float, float]:
+        data = objective.data_term(network, samples).item()
+        return data, objective.penalty(network).item()
+
+    before = terms()
     updates = train(network, samples, objective, HOW)
-    after = _terms(network, samples, objective)
+    after = terms()
     kept = (first[:, dead].detach() / start).mean().item()
     return Witness(
         width=width,
@@ -72,13 +76,6 @@ def observe(
         data_after=after[0],
         penalty_after=after[1],
     )
-
-
-def _terms(
-    network: nn.Module, samples: Samples, objective: AskersObjective
-) -> tuple[float, float]:
-    data = objective.data_term(network, samples).item()
-    return data, objective.penalty(network).item()
 
 
 def observe_all(normalization: str) -> list[Witness]:
@@ -97,39 +94,8 @@ def check_layers_and_units() -> Claim:
     grows_after = _exponent(seen, lambda w: w.penalty_after)
     grows = grows_before > 0 and grows_after > 0
     spread = max(w.shrink for w in seen) / min(w.shrink for w in seen) - 1
-    return Claim(
-        id="layers-and-units",
-        claim="The number of layers and units does not enter the decay of one weight, "
-        "although the penalty term grows with the number of weights.",
-        whose="the answer",
-        how="five networks trained on digits with the asker's penalty; the weights "
-        f"that leave always-black pixels, {HOW.epochs} epochs",
-        number=f"{100 * seen[0].shrink:.4g} % per step in all five (they differ by "
-        f"{_tiny(spread)}); penalty ∝ weights^{grows_before:.2f} at the start, "
-        f"^{grows_after:.2f} trained",
-        verdict="holds" if same and grows else "does not hold",
-        explanation="The penalty term does grow, but more slowly than the number of "
-        "weights: He-normal weights have variance 2/fan-in, so a layer starts with "
-        "Σ w² of about twice its units.",
-        table=_terms_table(seen),
-    )
-
-
-def _tiny(spread: float) -> str:
     # A spread of exactly zero is a fact about rounding, not about the networks.
-    return "less than 1e-15" if spread < 1e-15 else f"{spread:.0e}"  # noqa: PLR2004
-
-
-def _terms_table(seen: Sequence[Witness]) -> tuple[tuple[str, ...], ...]:
-    head = (
-        "width × hidden layers",
-        "weights",
-        "decay per step",
-        "penalty at start",
-        "data term at start",
-        "penalty trained",
-        "data term trained",
-    )
+    differ = "less than 1e-15" if spread < _LEAST_SPREAD else f"{spread:.0e}"
     rows = (
         (
             f"{w.width} × {w.depth}",
@@ -142,7 +108,26 @@ def _terms_table(seen: Sequence[Witness]) -> tuple[tuple[str, ...], ...]:
         )
         for w in seen
     )
-    return (head, *rows)
+    columns = ("width × hidden layers", "weights", "decay per step", "penalty at start")
+    return Claim(
+        id="layers-and-units",
+        claim="The number of layers and units does not enter the decay of one weight, "
+        "although the penalty term grows with the number of weights.",
+        whose="the answer",
+        how="five networks trained on digits with the asker's penalty; the weights "
+        f"that leave always-black pixels, {HOW.epochs} epochs",
+        number=f"{100 * seen[0].shrink:.4g} % per step in all five (they differ by "
+        f"{differ}); penalty ∝ weights^{grows_before:.2f} at the start, "
+        f"^{grows_after:.2f} trained",
+        verdict="holds" if same and grows else "does not hold",
+        explanation="The penalty term does grow, but more slowly than the number of "
+        "weights: He-normal weights have variance 2/fan-in, so a layer starts with "
+        "Σ w² of about twice its units.",
+        table=(
+            (*columns, "data term at start", "penalty trained", "data term trained"),
+            *rows,
+        ),
+    )
 
 
 def _exponent(seen: Sequence[Witness], of: Callable[[Witness], float]) -> float:

@@ -1,11 +1,10 @@
 """The whole answer: claims first, then the studies, then what follows from both."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from dwindle.answer.claims import check_claims
 from dwindle.findings.build import read_findings
 from dwindle.findings.model import Answer, Claim
 from dwindle.store.spec import StudySpec
@@ -21,6 +20,38 @@ class Audience(Protocol):
 
     def on_progress(self, progress: Progress) -> None:
         """Take note of how far a study is."""
+
+
+def check_claims() -> Iterator[tuple[str, Claim]]:
+    """Check the claims of question and answer in the order they are made.
+
+    Yields:
+        What is checked, in a few words, and the claim with its verdict.
+
+    """
+    import torch
+
+    from dwindle.answer.bengio import check_bengio
+    from dwindle.answer.convex import check_minibatch
+    from dwindle.answer.factor_two import check_factor_two, check_one_tenth_percent
+    from dwindle.answer.one_weight import check_layers_and_units, check_normalization
+
+    checks = {
+        "the factor 2": check_factor_two,
+        "0.1 % per iteration": check_one_tenth_percent,
+        "layers and units": check_layers_and_units,
+        "dividing by the number of weights": check_normalization,
+        "Bengio's minibatch share": check_bengio,
+        "the minibatch size": check_minibatch,
+    }
+    threads = torch.get_num_threads()
+    # These networks are so small that a second thread only waits for the first.
+    torch.set_num_threads(1)
+    try:
+        for title, check in checks.items():
+            yield title, check()
+    finally:
+        torch.set_num_threads(threads)
 
 
 def give_answer(

@@ -9,14 +9,13 @@ import numpy as np
 
 from dwindle.findings import names
 from dwindle.findings.model import CellFindings, CurvePoint
-from dwindle.stats.curve import Curve, curve_from_losses
+from dwindle.stats.curve import Curve, curve_from_losses, read_losses
 from dwindle.stats.matters import (
     NEGLIGIBLE_SHARE,
     MattersVerdict,
     judge_whether_decay_matters,
 )
 from dwindle.stats.optimum import Optimum, measure_optimum
-from dwindle.stats.reading import read_losses
 from dwindle.stats.student import mean_interval
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 from dwindle.wording import counted

@@ -13,7 +13,7 @@ from dwindle.decay.rules import Rule, predict
 from dwindle.findings.cells import Cell
 from dwindle.findings.model import RuleFindings
 from dwindle.findings.names import UNCHANGED
-from dwindle.stats.reading import read_losses
+from dwindle.stats.curve import read_losses
 from dwindle.stats.regret import Judged, measure_gain, measure_regret
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope
 from dwindle.stats.student import Interval

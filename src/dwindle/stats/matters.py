@@ -76,8 +76,18 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
         why = f"{have} that a verdict needs have a loss without decay"
         return MattersVerdict(matters="cannot tell", why=why, gain=gain)
     gains = leave_one_out_gains(compared)
-    if _gain(gains) or _win(gains, failed):
-        return MattersVerdict(matters="yes", why=_why_yes(saved, failed), gain=gain)
+    has_spread = len(gains) >= SEEDS_FOR_AN_INTERVAL
+    passes = has_spread and gains.mean() > half_width(gains, probability=1 - ERROR_RATE)
+    if passes or _win(gains, failed):
+        parts = []
+        if saved is not None:
+            share = f"{saved.value:.1%} of the loss without decay"
+            parts.append(f"the best λ saves {share}")
+        if failed == 1:
+            parts.append("1 seed that trains with decay does not without it")
+        elif failed:
+            parts.append(f"{failed} seeds that train with decay do not without it")
+        return MattersVerdict(matters="yes", why="; ".join(parts), gain=gain)
     return _without_a_gain(compared, gains, gain=gain, saved=saved)
 
 
@@ -116,13 +126,6 @@ def leave_one_out_gains(curve: Curve) -> FloatArray:
     return np.where(smooth.min(axis=1) < others_without, gains, 0.0)
 
 
-def _gain(gains: FloatArray) -> bool:
-    """Whether the mean gain passes a one-sided t test."""
-    if len(gains) < SEEDS_FOR_AN_INTERVAL:
-        return False
-    return bool(gains.mean() > half_width(gains, probability=1 - ERROR_RATE))
-
-
 def _win(gains: FloatArray, failed: int) -> bool:
     """Whether so many seeds gain that a sign test tells it, where some failed at λ = 0.
 
@@ -146,16 +149,6 @@ def _without_a_gain(
     return MattersVerdict(
         matters="cannot tell", why=why, gain=gain, seeds_needed=seeds_needed(gains)
     )
-
-
-def _why_yes(saved: Interval | None, failed: int) -> str:
-    untrained = f"{failed} seeds that train with decay do not without it"
-    if failed == 1:
-        untrained = "1 seed that trains with decay does not without it"
-    if saved is None:
-        return untrained
-    text = f"the best λ saves {saved.value:.1%} of the loss without decay"
-    return f"{text}; {untrained}" if failed else text
 
 
 def seeds_needed(gains: FloatArray) -> int | None:

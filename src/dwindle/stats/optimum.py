@@ -13,8 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from dwindle.stats.curve import Curve
-from dwindle.stats.reading import read_log_losses
+from dwindle.stats.curve import Curve, read_log_losses
 from dwindle.stats.student import FloatArray
 
 Edge = Literal["low", "high"]
@@ -87,11 +86,13 @@ def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
 
     """
     place = float(minima_of(curve, curve.log_mean[None, :])[0])
+    lowest, last = int(curve.log_mean.argmin()), len(curve.log_decay) - 1
+    inside: Edge | None = "high" if lowest == last else None
     found = Optimum(
         log_decay=place,
         low=None,
         high=None,
-        at_edge=_edge(curve),
+        at_edge=inside if lowest else "low",
         draws=np.empty(0),
         floor=_floor(curve),
     )
@@ -245,13 +246,6 @@ def _floor(curve: Curve) -> float:
         return float(beside.max(initial=WIDEST_GAP))
     widest = float(np.diff(x[_window(x, best)]).max()) / WIDEST_GAP
     return INTERPOLATION_FLOOR * (widest if widest > _ROUNDING else 1.0)
-
-
-def _edge(curve: Curve) -> Edge | None:
-    best = int(curve.log_mean.argmin())
-    if best == 0:
-        return "low"
-    return "high" if best == len(curve.log_decay) - 1 else None
 
 
 def _window(log_decay: FloatArray, center: int) -> slice:

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve
+from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve, read_log_losses
 from dwindle.stats.optimum import minima_of
-from dwindle.stats.reading import read_log_losses
 from dwindle.stats.student import FloatArray, Interval, half_width
 
 # What turns log losses into the unit of a regret: np.exp into nats, np.positive leaves
@@ -64,14 +63,27 @@ def measure_regret(judged: Sequence[Judged]) -> Interval | None:
 
 def _regret_of(judged: Sequence[Judged], unit: Unit) -> Interval | None:
     """Return the regret in the unit that log losses are turned into."""
-    shared = _shared_seeds(judged)
+    shared = set.intersection(*(set(one.curve.seeds) for one in judged))
     if not shared:
         return None
-    plug_in = np.mean([_plug_in(one, shared, unit) for one in judged], axis=0)
+    curves = [one.curve.only(sorted(shared)) for one in judged]
     n = len(shared)
+
+    def lost(log_means: Callable[[Curve], FloatArray]) -> FloatArray:
+        """Per seed, what is lost against the minimum of these means of its cell."""
+        losses = [
+            _lost(one, curve, minima_of(curve, log_means(curve)), unit)
+            for one, curve in zip(judged, curves, strict=True)
+        ]
+        mean: FloatArray = np.mean(losses, axis=0)
+        return mean
+
+    plug_in = lost(lambda curve: curve.log_mean[None, :])
     if n == 1:
         return Interval(value=float(plug_in[0]), low=None, high=None)
-    left_out = np.mean([_left_out(one, shared, unit) for one in judged], axis=0)
+    left_out = lost(
+        lambda curve: (curve.log_losses.sum(axis=0) - curve.log_losses) / (n - 1)
+    )
     value = float((n * plug_in.mean() + (n - 1) * left_out.mean()) / (2 * n - 1))
     if n < SEEDS_FOR_AN_INTERVAL:
         return Interval(value=value, low=None, high=None)
@@ -125,27 +137,8 @@ def _without_decay(curve: Curve) -> Judged:
     return Judged(curve=compared, values=np.empty(0) if values is None else values)
 
 
-def _shared_seeds(judged: Sequence[Judged]) -> tuple[int, ...]:
-    common = set(judged[0].curve.seeds).intersection(
-        *(one.curve.seeds for one in judged)
-    )
-    return tuple(sorted(common))
-
-
-def _plug_in(judged: Judged, seeds: tuple[int, ...], unit: Unit) -> FloatArray:
-    curve = judged.curve.only(seeds)
-    place = minima_of(curve, curve.log_mean[None, :])
-    return _lost(judged, curve, np.repeat(place, curve.n), unit)
-
-
-def _left_out(judged: Judged, seeds: tuple[int, ...], unit: Unit) -> FloatArray:
-    curve = judged.curve.only(seeds)
-    logs = curve.log_losses
-    others = (logs.sum(axis=0) - logs) / (curve.n - 1)
-    return _lost(judged, curve, minima_of(curve, others), unit)
-
-
 def _lost(judged: Judged, curve: Curve, places: FloatArray, unit: Unit) -> FloatArray:
     rows = [judged.curve.seeds.index(seed) for seed in curve.seeds]
     logs = np.log(np.maximum(judged.values[rows], np.finfo(float).tiny))
-    return unit(logs) - unit(read_log_losses(curve, places))
+    at_minimum = read_log_losses(curve, np.broadcast_to(places, (curve.n,)))
+    return unit(logs) - unit(at_minimum)

@@ -73,13 +73,15 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
     exponent = float(weights @ places)
     seeds = _interval_of_seeds(weights, optima)
     scatter = _interval_of_scatter(exponent, centered, places)
+    below = _SEEDS if seeds[0] <= scatter[0] else _SCATTER
+    above = _SEEDS if seeds[1] >= scatter[1] else _SCATTER
     return Slope(
         exponent=exponent,
         low=min(seeds[0], scatter[0]),
         high=max(seeds[1], scatter[1]),
-        decided_by=_decided_by(seeds, scatter),
+        decided_by=below if below == above else f"{below} below, {above} above",
         law_checked=len(places) >= CELLS_FOR_A_LAW,
-        seeds_decide=seeds[0] <= scatter[0] or seeds[1] >= scatter[1],
+        seeds_decide=_SEEDS in (below, above),
     )
 
 
@@ -103,9 +105,3 @@ def _interval_of_scatter(
     variance = float((residuals**2).sum()) / (cells - 2) / float((centered**2).sum())
     half = t_quantile(0.95, degrees_of_freedom=cells - 2) * math.sqrt(variance)
     return exponent - half, exponent + half
-
-
-def _decided_by(seeds: tuple[float, float], scatter: tuple[float, float]) -> str:
-    low = _SEEDS if seeds[0] <= scatter[0] else _SCATTER
-    high = _SEEDS if seeds[1] >= scatter[1] else _SCATTER
-    return low if low == high else f"{low} below, {high} above"

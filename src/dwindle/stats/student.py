@@ -1,12 +1,14 @@
-"""Student's t: the spread of a mean of few seeds."""
+"""Student's t: the spread of a mean of few seeds; SciPy, where it is needed."""
 
 import math
 from dataclasses import dataclass
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from dwindle.stats.scipy_part import scipy_module
+from dwindle.errors import MissingLibraryError
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -18,6 +20,31 @@ class Interval:
     value: float
     low: float | None
     high: float | None
+
+
+def scipy_module(name: str) -> Any:  # a module; scipy ships no types
+    """Import a part of SciPy, which is slow to load and in the extra ``report`` only.
+
+    Args:
+        name: Its dotted name, such as ``"scipy.special"``.
+
+    Returns:
+        The module.
+
+    Raises:
+        MissingLibraryError: If SciPy is not installed.
+
+    Example:
+        >>> float(scipy_module("scipy.special").stdtrit(4, 0.5))
+        0.0
+
+    """
+    try:
+        return import_module(name)
+    except ImportError as absent:
+        raise MissingLibraryError(
+            library="scipy", needed_for="Saying what a study found", extra="report"
+        ) from absent
 
 
 def t_quantile(probability: float, *, degrees_of_freedom: int) -> float:
