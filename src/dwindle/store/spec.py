@@ -1,23 +1,17 @@
 """A study as plain data: a base scale, a grid of decays, axes that leave the base."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal, Self
 
-from dwindle.decay.schedules import Schedule
-from dwindle.errors import DwindleError, RangeError, UnknownNameError
 from dwindle.store.records import Optimizer, Scale
-from dwindle.store.vocabulary import CHOICES, KINDS, LIMITS
+from dwindle.store.tables import AXES, TABLES, faults
 
 Axis = Literal["width", "depth", "batch_size", "dataset_size", "epochs", "lr"]
 LrPolicy = Literal["fixed", "sqrt", "linear"]
 Hold = Literal["epochs", "steps"]
 
-# Above this nobody has the patience, and plans do not fit into memory.
-MOST_TRAININGS = 1_000_000
-# Decays that are nearer to each other than this are one decay to any curve.
-SMALLEST_STEP = 1.01
 WHOLE = ("width", "depth", "batch_size", "dataset_size")
 # Exponent of batch size / base batch size in the lr of a cell.
 LR_EXPONENT: dict[str, float] = {"fixed": 0.0, "sqrt": 0.5, "linear": 1.0}
@@ -50,6 +44,19 @@ class AxisSpec:
         }
         return words.get(self.axis, "")
 
+    def as_table(self) -> dict[str, Any]:
+        """Return the axis as a study file has it: policies only where there are any."""
+        facts = {"values": list(self.values), "lr": self.lr, "hold": self.hold}
+        known = AXES[self.axis].model_fields if self.axis in AXES else facts
+        return {name: facts[name] for name in known}
+
+    @classmethod
+    def from_table(cls, axis: Axis, table: dict[str, Any]) -> Self:
+        """Build an axis from its table; its values are floats, one by one."""
+        return cls(
+            **{**table, "axis": axis, "values": tuple(map(float, table["values"]))}
+        )
+
     def cells(self, base: Scale) -> tuple[tuple[float, Scale], ...]:
         """Return (value, scale) of every cell of the axis."""
         return tuple((value, self.scale_at(value, base)) for value in self.values)
@@ -73,23 +80,7 @@ class AxisSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudyDraft:
-    """A study as somebody wrote it; :func:`faults` tells whether it can be."""
-
-    name: str
-    problem: str
-    seeds: int
-    optimizer: Optimizer
-    base: Scale
-    axes: tuple[AxisSpec, ...]
-    low: float
-    high: float
-    points: int = 13
-    normalization: str = "none"
-
-
-@dataclass(frozen=True, kw_only=True)
-class StudySpec(StudyDraft):
+class StudySpec:
     """Everything that decides which trainings a study consists of.
 
     Args:
@@ -128,8 +119,19 @@ class StudySpec(StudyDraft):
 
     """
 
+    name: str
+    problem: str
+    seeds: int
+    optimizer: Optimizer
+    base: Scale
+    axes: tuple[AxisSpec, ...]
+    low: float
+    high: float
+    points: int = 13
+    normalization: str = "none"
+
     def __post_init__(self) -> None:
-        for _, fault in faults(self):
+        for _, fault in faults(self.as_tables()):
             raise fault
 
     @property
@@ -158,6 +160,40 @@ class StudySpec(StudyDraft):
             ),
         }
         return cls(**facts)
+
+    def as_tables(self) -> dict[str, Any]:
+        """Return the spec as the tables of a study file."""
+        base = asdict(self.base)
+        optimizer = {**asdict(self.optimizer), "lr": base.pop("lr")}
+        of_study, of_grid = ("name", "problem", "seeds"), TABLES["weight_decay"]
+        return {
+            "study": {name: getattr(self, name) for name in of_study},
+            "optimizer": optimizer,
+            "base": base,
+            "weight_decay": {
+                name: getattr(self, name) for name in of_grid.model_fields
+            },
+            "axes": {axis.axis: axis.as_table() for axis in self.axes},
+        }
+
+    @classmethod
+    def from_tables(cls, tables: dict[str, Any], name: str) -> Self:
+        """Build a spec from tables that have no fault, with a name if they have none.
+
+        Args:
+            tables: What :func:`dwindle.store.tables.plain_tables` returned.
+            name: What the study is called if the tables do not say.
+
+        """
+        optimizer = dict(tables["optimizer"])
+        base = Scale(**tables["base"], lr=optimizer.pop("lr"))
+        axes = tables["axes"].items()
+        return cls(
+            **{"name": name, **tables["study"], **tables["weight_decay"]},
+            optimizer=Optimizer(**optimizer),
+            base=base,
+            axes=tuple(AxisSpec.from_table(axis, table) for axis, table in axes),
+        )
 
 
 def moved_scale(base: Scale, axis: str, value: float) -> Scale:
@@ -208,122 +244,3 @@ class ProblemFacts:
         depth = scale.depth if self.hidden else 0
         units = (self.inputs, *[scale.width] * depth, self.classes)
         return tuple(pairwise(units))
-
-
-def faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
-    """Yield every fault of a draft, with the key of the study file that it sits at."""
-    yield from _range_faults("study", {"seeds": draft.seeds})
-    yield from _optimizer_faults(draft.optimizer)
-    yield from _range_faults("base", asdict(draft.base))
-    grid = {"low": draft.low, "high": draft.high, "points": draft.points}
-    yield from _range_faults("weight_decay", grid)
-    yield from _name_faults("weight_decay", {"normalization": draft.normalization})
-    if not draft.low < draft.high:
-        must, remedy = f"below high = {draft.high:g}", "Swap the two, or move one."
-        yield "weight_decay.low", RangeError("low", f"{draft.low:g}", must, remedy)
-    if not draft.axes:
-        remedy = "Write [axes] with width = [16, 32, 64]."
-        yield "axes", RangeError("axes", "none", "one or more to vary", remedy)
-    for axis in draft.axes:
-        yield from _axis_faults(axis)
-    yield from _batch_faults(draft)
-    yield from _count_faults(draft)
-
-
-def _count_faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
-    """Yield what makes a plan that nobody could train, or decays that are alike."""
-    if out_of_range("points", draft.points) or not draft.low < draft.high:
-        return
-    step = (draft.high / draft.low) ** (1 / (draft.points - 1))
-    if step < SMALLEST_STEP:
-        got = f"{draft.points} from {draft.low:g} to {draft.high:g}"
-        must = f"so few that neighbors are {SMALLEST_STEP - 1:.0%} apart"
-        yield "weight_decay.points", RangeError("points", got, must)
-    cells = 1 + sum(len(axis.values) for axis in draft.axes)
-    trainings = cells * draft.seeds * (draft.points + 1)
-    if trainings > MOST_TRAININGS:
-        must = f"so few that the study has at most {MOST_TRAININGS:,} trainings"
-        got = f"{draft.seeds:,}, which makes {trainings:,}"
-        yield "study.seeds", RangeError("seeds", got, must)
-
-
-def _batch_faults(draft: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
-    """Yield where a batch is larger than the data that it is drawn from."""
-    if draft.base.batch_size > draft.base.dataset_size:
-        yield "base.batch_size", _batch_fault(draft.base)
-        return
-    for axis in draft.axes:
-        if axis.axis in ("batch_size", "dataset_size"):
-            cells = [moved_scale(draft.base, axis.axis, at) for at in axis.values]
-            wrong = [cell for cell in cells if cell.batch_size > cell.dataset_size]
-            yield from ((f"axes.{axis.axis}", _batch_fault(cell)) for cell in wrong)
-
-
-def _batch_fault(scale: Scale) -> RangeError:
-    must = f"at most dataset_size = {scale.dataset_size}"
-    return RangeError("batch_size", scale.batch_size, must, "Lower it.")
-
-
-def _optimizer_faults(optimizer: Optimizer) -> Iterator[tuple[str, DwindleError]]:
-    facts = asdict(optimizer)
-    yield from _range_faults("optimizer", facts)
-    falls = Schedule.decay_share
-    if optimizer.schedule == "wsd" and optimizer.warmup > 1 - falls:
-        must = f"at most {1 - falls:g} with the schedule wsd, which falls at the end"
-        yield "optimizer.warmup", RangeError("warmup", optimizer.warmup, must)
-    if type(facts["nesterov"]) is not bool:
-        nesterov = RangeError("nesterov", facts["nesterov"], "true or false")
-        yield "optimizer.nesterov", nesterov
-    yield from _name_faults("optimizer", facts)
-    if optimizer.nesterov and (optimizer.momentum == 0 or optimizer.dampening != 0):
-        got = f"momentum = {optimizer.momentum:g}, dampening = {optimizer.dampening:g}"
-        must = "false, or momentum above 0 and dampening 0"
-        yield "optimizer.nesterov", RangeError("nesterov", f"true with {got}", must)
-
-
-def _axis_faults(axis: AxisSpec) -> Iterator[tuple[str, DwindleError]]:
-    key = f"axes.{axis.axis}"
-    yield from _name_faults("axes", {"axis": axis.axis, "hold": axis.hold})
-    yield from _name_faults("axes", {"lr policy": axis.lr})
-    for value in axis.values:
-        yield from ((key, fault) for _, fault in _range_faults("", {axis.axis: value}))
-    if not axis.values or len(set(axis.values)) < len(axis.values):
-        must = "at least one number, none of them twice"
-        yield key, RangeError(f"values of {axis.axis}", list(axis.values), must)
-
-
-def _range_faults(
-    table: str, facts: dict[str, Any]
-) -> Iterator[tuple[str, DwindleError]]:
-    for name, value in facts.items():
-        fault = out_of_range(name, value)
-        if fault:
-            yield f"{table}.{name}", fault
-
-
-def _name_faults(
-    table: str, facts: dict[str, Any]
-) -> Iterator[tuple[str, DwindleError]]:
-    for name, value in facts.items():
-        known = CHOICES.get(name, ())
-        if known and value not in known:
-            yield f"{table}.{name}", _unknown(name, value)
-
-
-def _unknown(name: str, value: object) -> UnknownNameError:
-    return UnknownNameError.among(KINDS.get(name, name), str(value), CHOICES[name])
-
-
-def out_of_range(name: str, value: Any) -> RangeError | None:  # a number or a pair
-    """Return what is wrong with the value of a named number, or None."""
-    if name not in LIMITS:
-        return None
-    must, holds = LIMITS[name]
-    numbers, count = (value, 2) if name == "betas" else ((value,), 1)
-    fits = (
-        isinstance(numbers, tuple)
-        and len(numbers) == count
-        # What is read from a store may be anything: a text has no size to compare.
-        and all(type(number) in (int, float) and holds(number) for number in numbers)
-    )
-    return None if fits else RangeError(name, value, must)

@@ -22,7 +22,7 @@ from dwindle.study.plan import (
     ROUNDS,
     Pack,
     packs_from_trials,
-    problem_faults,
+    refuse_untrainable,
     round_trials,
 )
 from dwindle.study.problems import Problem, facts_of, problem
@@ -103,9 +103,8 @@ def run_study(
 
     """
     backend = backend or Inline()
+    refuse_untrainable(spec)
     asked = problem(spec.problem)
-    for _, fault in problem_faults(spec, asked):
-        raise fault
     facts = facts_of(asked)
     with _stopping_on_signals():
         conditions = conditions_of(spec, settings, backend.engine_version())
@@ -142,9 +141,8 @@ def first_packs(
     spec: StudySpec, *, workers: int, memory_bytes: int | None = None
 ) -> tuple[Pack, ...]:
     """Return the packs of a study before any extension: what a dry run shows."""
+    refuse_untrainable(spec)
     asked = problem(spec.problem)
-    for _, fault in problem_faults(spec, asked):
-        raise fault
     trials = round_trials(spec, asked, lambda _: None, number=0)
     return packs_from_trials(
         trials, asked, _capacity(spec, asked, workers, memory_bytes)

@@ -14,12 +14,12 @@ from sys import float_info
 from typing import Literal, TypeVar
 
 from dwindle.decay.penalties import layer_coefficients
-from dwindle.errors import DwindleError, RangeError, UnknownNameError
+from dwindle.errors import RangeError, UnknownNameError
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
-from dwindle.store.spec import StudyDraft, StudySpec
-from dwindle.store.vocabulary import CHOICES
+from dwindle.store.spec import StudySpec
+from dwindle.store.tables import AXES, Fault, Relation, Right, judged, right_values
 from dwindle.study.cost import cost_of
-from dwindle.study.problems import Problem, layer_shapes
+from dwindle.study.problems import PROBLEMS, Problem, layer_shapes
 
 # The grid, and how often it is added to: two extensions, and for the coarsest grids a
 # filling of both gaps beside the best decay, one more where that moved it, and a last.
@@ -56,57 +56,90 @@ class Pack:
         return self.trials[0].scale
 
 
-def problem_faults(
-    spec: StudyDraft, problem: Problem
-) -> Iterable[tuple[str, DwindleError]]:
-    """Yield what a study asks for and cannot have, with its key.
-
-    What would only be trained in vain belongs here, not to what a store may hold.
-    """
-    yield from _idle_faults(spec)
-    cells = [("base.dataset_size", spec.base)]
-    for axis in spec.axes:
-        cells += [(f"axes.{axis.axis}", scale) for _, scale in axis.cells(spec.base)]
-        if axis.axis in HIDDEN_AXES and not problem.hidden:
-            names = tuple(name for name in CHOICES["axis"] if name not in HIDDEN_AXES)
-            hint = f"{problem.name} has no hidden layers."
-            yield f"axes.{axis.axis}", UnknownNameError("axis", axis.axis, names, hint)
-    must = f"at most {problem.pool_size}, all that {problem.name} has to train on"
-    sizes: dict[int, str] = {}
-    for key, scale in cells:  # the base first: where all cells have its size it is told
-        sizes.setdefault(scale.dataset_size, key)
-    for size, key in sizes.items():
-        if size > problem.pool_size:
+def _dataset_faults(right: Right) -> Iterator[Fault]:
+    """Yield sizes of training sets that the problem has not, each size once."""
+    task, axis = PROBLEMS[right["study", "problem"]], right["axes", "dataset_size"]
+    # The base first: where all cells have its size, the fault is at its own key.
+    keys = {right["base", "dataset_size"]: ("base", "dataset_size")}
+    for size in axis["values"] if axis else ():
+        keys.setdefault(size, ("axes", "dataset_size"))
+    for size, key in keys.items():
+        if size > task.pool_size:
+            must = f"at most {task.pool_size}, all that {task.name} has to train on"
             yield key, RangeError("dataset_size", size, must)
 
 
-def _idle_faults(spec: StudyDraft) -> Iterator[tuple[str, DwindleError]]:
-    """Yield what would change nothing: a last lr nothing leads to, cells of one run."""
-    optimizer = spec.optimizer
-    if optimizer.schedule == "constant" and optimizer.final_lr:
+def _hidden_faults(right: Right) -> Iterator[Fault]:
+    """Yield axes over layers that the problem or the base has not."""
+    task = PROBLEMS[right["study", "problem"]]
+    for axis in HIDDEN_AXES:
+        if not task.hidden and right.get(("axes", axis)):
+            names = tuple(name for name in AXES if name not in HIDDEN_AXES)
+            hint = f"{task.name} has no hidden layers."
+            yield ("axes", axis), UnknownNameError("axis", axis, names, hint)
+    widths = right["axes", "width"]
+    alike = widths["values"] if task.hidden and widths else []
+    if len(alike) > 1 and right["base", "depth"] == 0:
+        named = ", ".join(f"{value:g}" for value in alike)
+        got = f"[{named}], all of one network without hidden layers"
+        remedy = "Write depth = 1 or more in [base], or leave this axis out."
+        must = "those of networks with hidden layers"
+        fault = RangeError("values of width", got, must, remedy)
+        yield ("axes", "width"), fault
+
+
+def _final_lr_faults(right: Right) -> Iterator[Fault]:
+    """Yield a last lr that no schedule leads to."""
+    final = right["optimizer", "final_lr"]
+    if right["optimizer", "schedule"] == "constant" and final:
         must = 'left out with schedule = "constant", whose lr never falls'
         remedy = 'Leave it out, or write schedule = "cosine".'
-        fault = RangeError("final_lr", optimizer.final_lr, must, remedy)
-        yield "optimizer.final_lr", fault
-    for axis in (axis for axis in spec.axes if axis.axis == "width"):
-        bare = [value for value, scale in axis.cells(spec.base) if not scale.depth]
-        if len(bare) > 1:
-            named = ", ".join(f"{value:g}" for value in bare)
-            got = f"[{named}], all of one network without hidden layers"
-            remedy = "Write depth = 1 or more in [base], or leave this axis out."
-            must = "those of networks with hidden layers"
-            yield "axes.width", RangeError("values of width", got, must, remedy)
-    for axis in (axis for axis in spec.axes if axis.axis == "epochs"):
-        by_steps: dict[int, list[float]] = {}
-        for value, scale in axis.cells(spec.base):
-            by_steps.setdefault(scale.steps, []).append(value)
-        for steps, values in by_steps.items():
-            if len(values) > 1:
-                must = "far enough apart to differ by a step"
-                got = f"{values}, all of {steps} step{'s' if steps > 1 else ''}"
-                remedy = f"Keep one of them; {1 / scale.steps_per_epoch:.3g} is a step."
-                fault = RangeError("values of epochs", got, must, remedy)
-                yield "axes.epochs", fault
+        yield ("optimizer", "final_lr"), RangeError("final_lr", final, must, remedy)
+
+
+def _epochs_faults(right: Right) -> Iterator[Fault]:
+    """Yield lengths of run that are one number of steps."""
+    batch, data = right["base", "batch_size"], right["base", "dataset_size"]
+    of_an_epoch, by_steps = -(-data // batch), dict[int, list[float]]()
+    for value in (right["axes", "epochs"] or {"values": ()})["values"]:
+        steps = max(1, round(value * of_an_epoch))
+        by_steps.setdefault(steps, []).append(value)
+    for steps, values in by_steps.items():
+        if len(values) > 1:
+            must = "far enough apart to differ by a step"
+            got = f"{values}, all of {steps} step{'s' if steps > 1 else ''}"
+            remedy = f"Keep one of them; {1 / of_an_epoch:.3g} is a step."
+            yield ("axes", "epochs"), RangeError("values of epochs", got, must, remedy)
+
+
+def _problem_faults(right: Right) -> Iterator[Fault]:
+    name = right["study", "problem"]
+    if name not in PROBLEMS:
+        yield ("study", "problem"), UnknownNameError.among("problem", name, PROBLEMS)
+
+
+# What a study must not ask for since it would be trained in vain, or cannot be. A store
+# that has it can still be read.
+PROBLEM_RELATIONS: tuple[Relation, ...] = (
+    _problem_faults,
+    _dataset_faults,
+    _hidden_faults,
+    _final_lr_faults,
+    _epochs_faults,
+)
+
+
+def refuse_untrainable(spec: StudySpec) -> None:
+    """Refuse a study whose problem has not what it asks for, or that trains in vain.
+
+    Raises:
+        RangeError: If the problem has less data than the study asks for, or a value
+            changes nothing.
+        UnknownNameError: If there is no such problem, or no such axis of it.
+
+    """
+    for _, fault in judged(PROBLEM_RELATIONS, right_values(spec.as_tables())):
+        raise fault
 
 
 def decay_at(spec: StudySpec, problem: Problem, index: float) -> float:
