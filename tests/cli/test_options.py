@@ -1,7 +1,5 @@
 """How words become keyword arguments, and what is said of words that cannot."""
 
-import re
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,61 +38,52 @@ def test_any_text_arrives_unchanged(text, *, joined, first):
     assert _read(*line)["name"] == text
 
 
-@pytest.mark.parametrize("number", ["-0.1", "-3e-4", "-inf", "1e-4", "1_000"])
-def test_negative_numbers_are_values(number):
+def test_negative_numbers_are_values():
     """A number below zero is a value, not an option."""
-    assert _read("a=1", "--peak-lr", number)["peak_lr"] == float(number)
+    for number in ("-0.1", "-3e-4", "-inf", "1e-4", "1_000"):
+        assert _read("a=1", "--peak-lr", number)["peak_lr"] == float(number)
 
 
-@pytest.mark.parametrize(
-    ("words", "error", "said"),
-    [
-        ([], UsageError, "Missing argument 'KNOB=VALUE'"),
-        (["a", "b"], UsageError, "Got unexpected extra argument (b). Got a b. dwindle"),
-        (["a", "--peak-lr"], UsageError, "Option '--peak-lr' requires an argument"),
-        (["a", "--peak-lr", "--name"], RangeError, "a number. Got '--name'."),
-        (["a", "--nesterov=1"], UsageError, "'--nesterov' does not take a value"),
-        (["a", "--name", "b", "--name", "c"], UsageError, "once. Got 'b' and 'c'."),
-        (
-            ["a", "--peaklr", "1"],
-            UnknownNameError,
-            "Got '--peaklr'. Nearest: --peak-lr",
-        ),
-        (["a", "-x"], UnknownNameError, "dwindle try --help lists all options."),
-        (["a", "--peak-lr", "fast"], RangeError, "must be a number. Got 'fast'."),
-        (["a", "--peak-lr", "nan"], RangeError, "must be a number. Got 'nan'."),
-    ],
-)
-def test_a_wrong_line_is_told_what_to_write(words, error, said):
-    """Each mistake in a line says what must hold, what was got, and what to do."""
-    with pytest.raises(error, match=re.escape(said)):
-        _read(*words)
+def test_a_wrong_line_is_refused():
+    """Each mistake is an error of its kind, with what was typed in it."""
+    wrong = {
+        "": (UsageError, "no words"),
+        "a b": (UsageError, "a b"),
+        "a --peak-lr": (UsageError, "a --peak-lr"),
+        "a --nesterov=1": (UsageError, "a --nesterov=1"),
+        "a --name b --name c": (UsageError, "'b' and 'c'"),
+        "a --peak-lr --name": (RangeError, "'--name'"),
+        "a --peak-lr fast": (RangeError, "'fast'"),
+        "a --peak-lr nan": (RangeError, "'nan'"),
+        "a --peaklr 1": (UnknownNameError, "--peaklr"),
+        "a -x": (UnknownNameError, "-x"),
+    }
+    found = {}
+    for line in wrong:
+        with pytest.raises((UsageError, RangeError, UnknownNameError)) as raised:
+            _read(*line.split())
+        facts = vars(raised.value)
+        got = facts.get("got", facts.get("value", facts.get("name")))
+        found[line] = (type(raised.value), got)
+    assert found == wrong
 
 
-@pytest.mark.parametrize(
-    ("text", "share"), [("10%", 0.1), ("0.1%", 0.001), ("0.05", 0.05), ("5e-2", 0.05)]
-)
-def test_a_share_may_be_written_in_percent(text, share):
-    """10% is 0.1, to the last digit."""
-    assert read_share("--warmup", text) == share
-
-
-@pytest.mark.parametrize("text", ["%", "a%", "1%%", "nan", ""])
-def test_a_share_without_a_number_is_refused(text):
-    """What is no number before its % sign is told how to write it."""
-    with pytest.raises(RangeError, match=r"must be a share.*Write --warmup 0\.1, or"):
-        read_share("--warmup", text)
-
-
-@pytest.mark.parametrize("text", ["1.5", "inf", "-inf", "many", ""])
-def test_whole_numbers_are_whole(text):
-    """A fraction or an infinity is refused where examples are counted."""
-    with pytest.raises(RangeError, match="--batch-size must be a"):
-        read_whole("--batch-size", text)
+def test_a_share_may_be_written_in_percent():
+    """10% is 0.1, to the last digit; what is no number is refused."""
+    shares = {"10%": 0.1, "0.1%": 0.001, "0.05": 0.05, "5e-2": 0.05}
+    assert {text: read_share("--warmup", text) for text in shares} == shares
+    for text in ("%", "a%", "1%%", "nan", ""):
+        with pytest.raises(RangeError) as raised:
+            read_share("--warmup", text)
+        assert raised.value.must == "a share"
 
 
 @given(st.integers(min_value=-(10**15), max_value=10**15))
 def test_whole_numbers_may_be_written_as_floats(number):
-    """1e6 and 1000000 are the same whole number."""
+    """1e6 and 1000000 are the same whole number; fractions and infinities are none."""
     assert read_whole("--n", str(number)) == number
     assert read_whole("--n", repr(float(number))) == number
+    for text in ("1.5", "inf", "-inf", "many", ""):
+        with pytest.raises(RangeError) as raised:
+            read_whole("--n", text)
+        assert raised.value.name == "--n"

@@ -242,31 +242,14 @@ def test_all_mistakes_of_a_file_are_code_2(file, capsys):
     assert not file.with_suffix(".db").exists()
 
 
-@pytest.mark.parametrize(
-    ("words", "told"),
-    [
-        (["--backend", "prcesses"], "Nearest: processes"),
-        (["--workers", "0"], "--workers must be from 1 to 1024. Got 0"),
-        (["--memory", "lots"], "--memory must be a size of memory. Got 'lots'"),
-        (["--memory", "-4G"], "--memory must be above 0. Got -4G"),
-        (["--memroy", "4G"], "Nearest: --memory"),
-    ],
-)
-def test_impossible_options_are_refused(file, capsys, words, told):
-    """A value that an option cannot have is refused before anything starts."""
-    assert main(["study", str(file), *words]) == 2
-    assert told in capsys.readouterr().err
-
-
 def test_memory_may_have_a_unit():
     """Bytes, or the units that people write."""
     assert read_bytes("--memory", "1000") == 1000
     assert read_bytes("--memory", "512M") == read_bytes("--memory", "512MiB") == 2**29
     assert read_bytes("--memory", "4g") == 2**32
-    with pytest.raises(
-        RangeError, match=r"a size of memory. Got '0\.5'. Write --memory 4G"
-    ):
+    with pytest.raises(RangeError) as raised:
         read_bytes("--memory", "0.5")
+    assert raised.value.must == "a size of memory"
 
 
 def progress(trained, **facts):

@@ -11,6 +11,7 @@ import subprocess
 import sys
 
 import pytest
+from cli.programs import MODULES, WRONG_LINES, write_programs
 
 from dwindle.cli.main import COMMANDS, main
 
@@ -78,11 +79,8 @@ RESCALE = """
     | torch.AdamW=0.1 --lr 1e-3:linear | torch.AdamW=0.1 --lr linear
 """
 OTHERS = [
-    "rescle", "--lr 0.1", "rules bengio", "knobs torch.AdmW", "knobs kers", "audit",
-    "audit args.json --world-size 0", "audit args.json --scheduler-every often",
-    "audit args.json train:make", "audit train:make --world-size 2",
-    "audit args.json --weight-decay 0.1", "audit run.sh", "audit training_args.bin",
-    "audit : ", "audit x.json --select DW001 DW002", "study absent.toml",
+    "rescle", "--lr 0.1", "rules bengio", "knobs torch.AdmW", "knobs kers",
+    "study absent.toml",
     "study s.toml --backend prcesses", "study s.toml --workers 0",
     "study s.toml --memory lots", "study s.toml --memory -4G",
     "study s.toml --memroy 4",
@@ -137,16 +135,35 @@ def test_a_posix_locale_gets_ascii(snapshot):
     assert printed == snapshot
 
 
-def test_every_mistake_is_answered_with_what_to_write(snapshot, capsys):
-    """Exit code 2: a text on stderr, and under --json an object that has it too."""
+def answers_to(lines, capsys):
+    """The kind and text of each refusal: exit code 2, and an object under --json."""
     answers, faults = {}, []
-    for line in WRONG:
+    for line in lines:
         code = main(shlex.split(line))
         out, err = capsys.readouterr()
         again = main([*shlex.split(line), "--json"])
         error = json.loads(capsys.readouterr().out)["error"]
-        answers[line] = f"{error['kind']}: {err.removeprefix('error: ')}"
-        if (code, again, out) != (2, 2, "") or "Traceback" in err:
+        *printed, text = err.removeprefix("built\n").partition("error: ")
+        answers[line] = f"{error['kind']}: {text}"
+        if (code, again, out, printed) != (2, 2, "", ["", "error: "]):
             faults.append((line, code, out, err))
     assert faults == []
-    assert answers == snapshot
+    return answers
+
+
+def test_every_mistake_is_answered_with_what_to_write(snapshot, capsys):
+    """Bad input of every kind, in every command."""
+    assert answers_to(WRONG, capsys) == snapshot
+
+
+def test_what_cannot_be_audited_is_answered(snapshot, capsys, tmp_path, monkeypatch):
+    """Files and functions that are none, that fail, or that return something else."""
+    write_programs(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    for name in MODULES:
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    try:
+        assert answers_to([f"audit {line}" for line in WRONG_LINES], capsys) == snapshot
+    finally:
+        for name in MODULES:
+            sys.modules.pop(name, None)
