@@ -12,7 +12,7 @@ from dwindle.decay.convert import convert
 from dwindle.decay.convert_all import convert_to_all
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS, knobs
-from dwindle.decay.own_facts import default_said, facts_of, resolved, unused_facts
+from dwindle.decay.own_facts import default_note, facts_of, resolved, unused_facts
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError
@@ -78,7 +78,7 @@ def test_what_is_not_given_is_that_of_the_record(name):
 def test_a_default_that_is_used_is_named(name, facts, said):
     """What stands in for a fact is said by explain, convert and rescale alike."""
     run = Run(lr=1e-3, batch_size=10, **facts)
-    sentence = default_said(KNOBS[name], run)
+    sentence = default_note(KNOBS[name], run)
     assert re.search(said, sentence)
     codes = [each.code for each in explain(0.1, name, run=run).warnings]
     assert ("library-default" in codes) == bool(sentence)

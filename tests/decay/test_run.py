@@ -288,6 +288,6 @@ def test_a_schedule_that_was_given_is_told_from_none():
     """A constant schedule that somebody gave is no missing one, though they compare."""
     given = Run(schedule=Schedule())
     assert given == Run()
-    assert given.is_said("schedule")
-    assert not Run().is_said("schedule")
-    assert Run(schedule="constant").is_said("schedule")
+    assert given.is_given("schedule")
+    assert not Run().is_given("schedule")
+    assert Run(schedule="constant").is_given("schedule")

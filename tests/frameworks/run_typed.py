@@ -11,7 +11,7 @@ from tolerance import digits
 
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.typed import knob_name
+from dwindle.decay.python_inputs import knob_name
 from dwindle.errors import RefusedError
 
 pytestmark = pytest.mark.filterwarnings("default")  # other people's deprecations

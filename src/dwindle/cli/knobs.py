@@ -5,10 +5,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import plain, print_json, show
+from dwindle.cli.output import print_json, show
 from dwindle.decay.knobs import Knob, by_library, knobs, resolve_knob
 from dwindle.decay.verified import checks_of, verification_of
 from dwindle.errors import DwindleError
+from dwindle.plain import to_plain
 from dwindle.show import Column, Line, Table, facts
 from dwindle.wording import counted
 
@@ -49,9 +50,9 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
 
 def _as_dict(knob: Knob) -> dict[str, Any]:  # JSON-like
     """Return the record of a knob, with the checks that it passed."""
-    checks = [plain(each) for each in checks_of(knob)]
-    more = {"options": plain(knob.options), "verification": verification_of(knob)}
-    return plain(knob) | more | {"checks": checks}
+    checks = to_plain(checks_of(knob))
+    plain: dict[str, Any] = to_plain(knob)
+    return plain | {"verification": verification_of(knob), "checks": checks}
 
 
 def _ran_of(knob: Knob) -> str:

@@ -1,17 +1,15 @@
 """Where output goes: data to stdout, notes to stderr; tables, or one JSON document."""
 
 import json
-import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import fields
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from dwindle.plain import to_plain
 
 from dwindle.show import WIDTH, Drawable, Sheet
 
 if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
     from rich.console import Console
 
 # The most that we use of a terminal: longer lines are hard to follow by eye.
@@ -49,23 +47,8 @@ def note(text: str, *, style: str = "") -> None:
     stderr().print(text, style=style or None, soft_wrap=True, markup=False)
 
 
-def plain(record: "DataclassInstance") -> dict[str, Any]:  # JSON-like
-    """Return a frozen record as a plain dict of its fields."""
-    return {field.name: getattr(record, field.name) for field in fields(record)}
-
-
-def print_json(document: Mapping[str, Any]) -> None:  # JSON-like
+def print_json(record: object) -> None:
     """Print one JSON document on stdout; a number that is not finite becomes null."""
-    found = _finite(document)
-    json.dump(found, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    plain = to_plain(record)
+    json.dump(plain, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
-
-
-def _finite(value: Any) -> Any:  # JSON-like in, JSON-like out
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, Mapping):
-        return {str(key): _finite(each) for key, each in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_finite(each) for each in value]
-    return value

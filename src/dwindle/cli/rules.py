@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import plain, print_json, show
+from dwindle.cli.output import print_json, show
 from dwindle.decay.rules import RULES, Rule, resolve_rule
 from dwindle.show import Column, Line, Table, facts
 
@@ -20,7 +20,7 @@ def command(*, rule: str | None, as_json: bool) -> None:
     """
     chosen = RULES if rule is None else (resolve_rule(rule),)
     if as_json:
-        print_json({"rules": [plain(each) for each in chosen]})
+        print_json({"rules": chosen})
         return
     if rule is None:
         columns = (Column("rule", "name", "cyan"), "says", Column("keeps", style="dim"))

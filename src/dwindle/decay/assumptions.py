@@ -23,7 +23,7 @@ from dwindle.decay.fidelity import (
     steps_of,
 )
 from dwindle.decay.knob import Knob
-from dwindle.decay.own_facts import default_said, facts_of
+from dwindle.decay.own_facts import default_note, facts_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError
@@ -131,7 +131,7 @@ def of_shrink(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
     both = (source, target)
     found = [
         _same_weights(source, target),
-        *(default_said(knob, run) for knob, run in _sides(both, before, after)),
+        *(default_note(knob, run) for knob, run in _sides(both, before, after)),
         *(_memory(knob, run) for knob, run in _sides(both, before, after)),
         *(_falling(knob) for knob in both),
         _quoted_at_peak(source, target, before, after),

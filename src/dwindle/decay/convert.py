@@ -17,21 +17,25 @@ from dwindle.decay.coordinates import (
 from dwindle.decay.families import has_momentum, has_no_rate
 from dwindle.decay.fidelity import Fidelity, Keep
 from dwindle.decay.formulas import shrink_formulas
-from dwindle.decay.given import Given
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import (
+    Given,
     facts_of,
     refuse_lacking,
+    schedule_notes,
     scheduled,
-    schedules_said,
 )
 from dwindle.decay.penalties import PENALTIES, Penalty, layer_coefficients
+from dwindle.decay.python_inputs import (
+    RunLike,
+    read_input,
+    read_target,
+    runs_of_sides,
+)
 from dwindle.decay.readable import Readable, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting, target_knob
-from dwindle.decay.sides import runs_of_sides
-from dwindle.decay.typed import RunLike, typed, typed_target
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
@@ -179,12 +183,12 @@ def convert(  # noqa: PLR0913  # each is a question of its own
         (0.05, 'same-total-decay')
 
     """
-    asked, place = typed(value, knob), typed_target(to)
+    asked, place = read_input(value, knob), read_target(to)
     source = read_setting(asked.value, asked.knob)
     before, after, said = runs_of_sides(asked, place, run, run_after)
     target = target_knob(place.knob, after, source=source.knob)
     before, after = scheduled((source.knob, target), before, after)
-    by_trainer = schedules_said((source.knob, before), (target, after))
+    by_trainer = schedule_notes((source.knob, before), (target, after))
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
     refuse_lacking((source.knob, before), (target, after))
@@ -192,9 +196,13 @@ def convert(  # noqa: PLR0913  # each is a question of its own
         found = _routed(source, target, before, after, keep)
         unused = _unused(found, source, target, before, after, keep)
         if by_trainer:  # nobody gave it
-            unused = tuple(each for each in unused if not each.startswith("schedule"))
+            unused.pop("schedule", None)
         said += by_trainer
-        return replace(found, unused=unused, assumptions=said + found.assumptions)
+        return replace(
+            found,
+            unused=tuple(f"{name} {value}" for name, value in unused.items()),
+            assumptions=said + found.assumptions,
+        )
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
@@ -253,8 +261,8 @@ def _unused(  # noqa: PLR0913, PLR0917  # the arguments of the conversion
     before: Run,
     after: Run,
     keep: Keep | None,
-) -> tuple[str, ...]:
-    """Name the facts that were given and not used."""
+) -> dict[str, str]:
+    """Return the facts that were given and not used, with their values."""
 
     def number(before: Run, after: Run) -> object:
         if found.coordinate == "total":  # which takes a while, and rests on little

@@ -24,18 +24,18 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import (
-    default_said,
+    default_note,
     facts_of,
     refuse_lacking,
     resolved,
-    schedule_said,
+    schedule_notes,
     scheduled,
 )
+from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
-from dwindle.decay.typed import RunLike, typed
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 
 _T = TypeVar("_T")
@@ -167,7 +167,7 @@ def explain(
         0.0001
 
     """
-    asked = typed(value, knob)
+    asked = read_input(value, knob)
     overruled = asked.overruled(run)
     setting, run = read_setting(asked.value, asked.knob), asked.run(run)
     (run,) = scheduled((setting.knob,), run)
@@ -203,7 +203,7 @@ class _Told:
     def __init__(self, setting: Setting, run: Run) -> None:
         self._knob, self._number = setting.knob, setting.number
         self._run = resolved(setting.knob, run)
-        self._default = default_said(setting.knob, run)
+        self._default = default_note(setting.knob, run)
         self._lacking: dict[str, list[str]] = {}
         self._cautions: list[Caution] = []
 
@@ -233,7 +233,7 @@ class _Told:
             warnings=(
                 *cautions.of_setting(self._knob, self._number, self._run),
                 *cautions.of_default(self._default),
-                *cautions.of_default(schedule_said(self._knob, self._run)),
+                *cautions.of_default("".join(schedule_notes((self._knob, self._run)))),
                 *cautions.of_lr(self._knob, self._run),
                 *dict.fromkeys(self._cautions),
                 *cautions.of_decay(shrink, at_peak, average, self._run, self._knob),

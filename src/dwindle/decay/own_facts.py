@@ -1,20 +1,48 @@
-"""Momentum and betas as a knob's own library has them: defaults, and what it lacks."""
+"""Facts of a run at a knob: its library's defaults, what it lacks, what is not used."""
 
-from dataclasses import replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from types import MappingProxyType
 
 from dwindle.decay.families import has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run, nesterov_needs_momentum
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import MissingFactError, RangeError
+from dwindle.errors import DwindleError, MissingFactError, RangeError
 
-# Told by their identity: a schedule that was given is another object.
+# Known by their identity: a schedule that was given is another object.
 _BY_TRAINERS = {"linear": Schedule(shape="linear")}
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
+_DEFAULTS: Mapping[str, object] = MappingProxyType(
+    {each.name: getattr(Run(), each.name) for each in fields(Run) if each.init}
+)
+# Facts that are one subject: without momentum neither of its companions may stay.
+_SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "lr": ("lr",),
+        "schedule": ("schedule",),
+        "momentum": ("momentum", "dampening", "nesterov"),
+        **{
+            name.replace("_", " "): (name,)
+            for name in (
+                "batch_size",
+                "dataset_size",
+                "epochs",
+                "steps",
+                "tokens_per_example",
+                "gradient_rms",
+                "width",
+                "depth",
+                "units",
+            )
+        },
+    }
+)
+_SCHEDULE_OPTIONS = {"shape": "--schedule", "warmup": "--warmup", "final": "--final-lr"}
 
 
 def resolved(knob: Knob, run: Run) -> Run:
-    """Return the run as the knob's optimizer sees it.
+    """Return the run as the knob's optimizer has it.
 
     What nobody gave is the library's default; what the optimizer lacks is left out.
 
@@ -34,14 +62,14 @@ def resolved(knob: Knob, run: Run) -> Run:
             default = getattr(knob.options, name)
             if default is None:
                 own[name] = neutral
-            elif not run.is_said(name):
+            elif not run.is_given(name):
                 own[name] = default
         if not own.get("momentum", run.momentum):
             if run.nesterov and knob.options.momentum is not None:
                 raise nesterov_needs_momentum(0.0)
             own["nesterov"] = False
     betas = knob.options.betas
-    if betas is not None and len(betas) == len(run.betas) and not run.is_said("betas"):
+    if betas is not None and len(betas) == len(run.betas) and not run.is_given("betas"):
         own["betas"] = betas
     changes = {name: each for name, each in own.items() if getattr(run, name) != each}
     return replace(run, **changes) if changes else run  # type: ignore[arg-type]  # by name
@@ -57,7 +85,7 @@ def facts_of(knob: Knob, run: Run) -> Run:
     """
     own = resolved(knob, run)
     if knob.options.needs_momentum and not own.momentum:
-        if not run.is_said("momentum"):
+        if not run.is_given("momentum"):
             raise MissingFactError("momentum", knob.name, "--momentum")
         must = f"above 0: {knob.name} refuses to run without"
         raise RangeError("momentum", run.momentum, must)
@@ -81,49 +109,45 @@ def scheduled(knobs: tuple[Knob, ...], *runs: Run) -> tuple[Run, ...]:
 
     """
     names = [each.options.schedule for each in knobs if each.options.schedule]
-    if not names or any(run.is_said("schedule") for run in runs):
+    if not names or any(run.is_given("schedule") for run in runs):
         return runs
     return tuple(replace(run, schedule=_BY_TRAINERS[names[0]]) for run in runs)
 
 
-def schedule_said(knob: Knob, run: Run) -> str:
-    """Say that the schedule is the one that the knob's trainer has by default."""
-    shape = knob.options.schedule
-    if shape is None or run.schedule is not _BY_TRAINERS[shape]:
-        return ""
-    return (
+def schedule_notes(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
+    """Return a sentence for each side whose trainer's default schedule is used."""
+    return tuple(
         f"{knob.name} was given no schedule: {shape}, the Trainer's default, is used."
+        for knob, run in sides
+        if (shape := knob.options.schedule) and run.schedule is _BY_TRAINERS[shape]
     )
 
 
-def schedules_said(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
-    """Say the same of each side that has such a schedule."""
-    return tuple(filter(None, (schedule_said(*side) for side in sides)))
-
-
-def default_said(knob: Knob, run: Run) -> str:
-    """Say which defaults of the library stand in for what was not given.
+def default_note(knob: Knob, run: Run) -> str:
+    """Return a sentence on the library's defaults that stand in for what is missing.
 
     Example:
         >>> from dwindle.decay.knobs import resolve_knob
-        >>> default_said(resolve_knob("torch.SGD"), Run(lr=0.1))
+        >>> default_note(resolve_knob("torch.SGD"), Run(lr=0.1))
         "torch.optim.SGD: momentum was not given; its library's default, 0, is used."
 
     """
     own = knob.options
     if not has_momentum(knob) or own.momentum is None or own.needs_momentum:
         return ""
-    taken = {} if run.is_said("momentum") else {"momentum": f"{own.momentum:g}"}
-    if own.nesterov and resolved(knob, run).momentum and not run.is_said("nesterov"):
+    taken = {} if run.is_given("momentum") else {"momentum": f"{own.momentum:g}"}
+    if own.nesterov and resolved(knob, run).momentum and not run.is_given("nesterov"):
         taken["nesterov"] = "True"
     if not taken:
         return ""
     names, values = " and ".join(taken), " and ".join(taken.values())
-    if len(taken) == 1:
-        told = f"{names} was not given; its library's default, {values}, is used."
-    else:
-        told = f"{names} were not given; its library's defaults, {values}, are used."
-    return f"{knob.name}: {told}"
+    was, defaults, used = (
+        ("was", "default", "is") if len(taken) == 1 else ("were", "defaults", "are")
+    )
+    return (
+        f"{knob.name}: {names} {was} not given; its library's {defaults}, {values}, "
+        f"{used} used."
+    )
 
 
 def unused_facts(knob: Knob, run: Run) -> tuple[str, ...]:
@@ -138,7 +162,7 @@ def unused_facts(knob: Knob, run: Run) -> tuple[str, ...]:
     given = [name for name in (*_NEUTRAL, "betas") if _is_given(name, run)]
     if has_momentum(knob):
         return tuple(name for name in given if name == "betas")
-    has_betas = _has(knob, "betas")
+    has_betas = knob.options.betas is not None
     return tuple(name for name in given if name != "betas" or not has_betas)
 
 
@@ -154,9 +178,9 @@ def refuse_lacking(*sides: tuple[Knob, Run]) -> None:
     """
     for knob, run in sides:
         for name in _NEUTRAL if has_momentum(knob) else ():
-            if not _is_given(name, run) or _has(knob, name):
+            if not _is_given(name, run) or getattr(knob.options, name) is not None:
                 continue
-            others = [each for each, _ in sides if _has(each, name)]
+            others = any(getattr(each.options, name) is not None for each, _ in sides)
             differs = len({getattr(each, name) for _, each in sides}) > 1
             if not others or differs:
                 remedy = (
@@ -169,8 +193,100 @@ def refuse_lacking(*sides: tuple[Knob, Run]) -> None:
 def _is_given(name: str, run: Run) -> bool:
     # A momentum of 0 is what an optimizer without momentum has.
     is_neutral = name in _NEUTRAL and not getattr(run, name)
-    return run.is_said(name) and not is_neutral
+    return run.is_given(name) and not is_neutral
 
 
-def _has(knob: Knob, name: str) -> bool:
-    return getattr(knob.options, name) is not None
+@dataclass(frozen=True)
+class Given:
+    """The facts that stand in two runs, before and after a change."""
+
+    before: Run
+    after: Run
+
+    def options(self, *subjects: str) -> str:
+        """Return facts as the command line has them, those that were given.
+
+        Example:
+            >>> given = Given(Run(lr=0.1, momentum=0.9), Run(lr=0.001, momentum=0.9))
+            >>> given.options("lr", "momentum", "batch size")
+            ' --lr 0.1:0.001 --momentum 0.9'
+
+        """
+        return "".join(f" {each}" for name in subjects for each in self._options(name))
+
+    def _options(self, subject: str) -> list[str]:
+        if subject == "schedule":
+            sides = (self.before.schedule, self.after.schedule)
+            return [
+                f"{option} {_both(*(_written(getattr(side, name)) for side in sides))}"
+                for name, option in _SCHEDULE_OPTIONS.items()
+                if any(
+                    getattr(side, name) != getattr(Schedule(), name) for side in sides
+                )
+            ]
+        texts = {name: self._text(name) for name in _SUBJECTS[subject]}
+        return [
+            f"--{name.replace('_', '-')}" + ("" if name == "nesterov" else f" {text}")
+            for name, text in texts.items()
+            if text
+        ]
+
+    def unused(self, found: Callable[[Run, Run], object]) -> dict[str, str]:
+        """Return the facts without which the same would be found, with their values.
+
+        Args:
+            found: What a run before and a run after lead to; an error of dwindle's
+                where they do not suffice.
+
+        Example:
+            >>> given = Given(Run(lr=0.1, batch_size=8), Run(lr=0.1, batch_size=64))
+            >>> given.unused(lambda before, after: before.lr)
+            {'batch size': '8:64'}
+
+        """
+        wanted = found(self.before, self.after)
+        unused = {}
+        for subject, names in _SUBJECTS.items():
+            if not any(self._text(name) for name in names):
+                continue
+            try:
+                is_idle = found(*self._without(names)) == wanted
+            except DwindleError:
+                is_idle = False
+            if is_idle:
+                schedules = (_shape(run.schedule) for run in (self.before, self.after))
+                is_shape = subject == "schedule"
+                unused[subject] = (
+                    _both(*schedules) if is_shape else self._text(names[0])
+                )
+        return unused
+
+    def _without(self, names: tuple[str, ...]) -> tuple[Run, ...]:
+        defaults = {name: _DEFAULTS[name] for name in names}
+        return tuple(
+            replace(run, **defaults)  # type: ignore[arg-type]  # each its own default
+            for run in (self.before, self.after)
+        )
+
+    def _text(self, name: str) -> str:
+        """Return what was given of a fact, before:after where it changed."""
+        sides = [getattr(run, name) for run in (self.before, self.after)]
+        if all(side == _DEFAULTS[name] for side in sides):
+            return ""
+        return _both(*map(_written, sides))
+
+
+def _both(before: str, after: str) -> str:
+    return before if before == after else f"{before}:{after}"
+
+
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:.12g}" if isinstance(value, int | float) else str(value)
+
+
+def _shape(schedule: Schedule) -> str:
+    warmup = f" with a warm-up of {schedule.warmup:g}" if schedule.warmup else ""
+    final = f" to {schedule.final:g}" if schedule.final else ""
+    return f"{schedule.shape}{final}{warmup}"

@@ -9,8 +9,8 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
 )
 from dwindle.decay.families import family_of, has_no_rate
-from dwindle.decay.given import Given
 from dwindle.decay.knob import Knob
+from dwindle.decay.own_facts import Given
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting
 from dwindle.errors import DwindleError, RefusedError

@@ -18,14 +18,15 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
+from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock
 from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
-from dwindle.decay.typed import RunLike, typed
 from dwindle.errors import DwindleError, MissingFactError
+from dwindle.plain import to_plain
 
 # A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
 
@@ -67,11 +68,8 @@ class RuleAnswer:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the answer as JSON has it."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return plain | {
-            "half_life": dict(self.half_life),
-            "silent_on": list(self.silent_on),
-        }
+        plain: dict[str, Any] = to_plain(self)
+        return plain
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -163,7 +161,7 @@ def rescale(
         (0.2, None)
 
     """
-    asked = typed(value, knob)
+    asked = read_input(value, knob)
     setting = read_setting(asked.value, asked.knob)
     overruled = asked.overruled(before)
     before, after = asked.run(before), asked.run(after)
@@ -184,7 +182,7 @@ def _lacking(before: Run, after: Run) -> tuple[str, ...]:
     names = [
         each.name
         for each in fields(Run)
-        if each.init and before.is_said(each.name) and not after.is_said(each.name)
+        if each.init and before.is_given(each.name) and not after.is_given(each.name)
     ]
     if not names:
         return ()

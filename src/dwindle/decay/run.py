@@ -54,29 +54,38 @@ class _Fact(NamedTuple):
     holds: Callable[[Any], bool]  # Any: the same
 
 
-def _all_below_one(numbers: tuple[float, ...]) -> bool:
-    return all(0 <= number < 1 for number in numbers)
-
-
+_NOT_NEGATIVE = _Fact(
+    number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
+)
 _SHARE = _Fact(number_of, "in [0, 1)", lambda x: 0 <= x < 1)
 _ABOVE_0 = _Fact(number_of, "a finite number above 0", lambda x: 0 < x < math.inf)
 _COUNT = _Fact(whole_of, "at least 1", lambda x: 1 <= x < math.inf)
+_DEPTH = _Fact(whole_of, "at least 0 hidden layers", lambda x: 0 <= x < math.inf)
+_BETAS = _Fact(
+    partial(
+        numbers_of,
+        must="two numbers in a list or tuple",
+        remedy="Write betas=(0.9, 0.95).",
+    ),
+    "two numbers in [0, 1)",
+    lambda x: len(x) == 2 and all(map(_SHARE.holds, x)),  # noqa: PLR2004
+)
+_UNITS = _Fact(
+    partial(
+        numbers_of,
+        read=whole_of,
+        must="sizes of layers in a list or tuple",
+        remedy="Write units=(784, 256, 10).",
+    ),
+    "two or more layer sizes of at least 1, inputs first",
+    lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
+)
 _FACTS: Mapping[str, _Fact] = MappingProxyType(
     {
-        "lr": _Fact(
-            number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
-        ),
+        "lr": _NOT_NEGATIVE,
         "momentum": _SHARE,
         "dampening": _SHARE,
-        "betas": _Fact(
-            partial(
-                numbers_of,
-                must="two numbers in a list or tuple",
-                remedy="Write betas=(0.9, 0.95).",
-            ),
-            "two numbers in [0, 1)",
-            lambda x: len(x) == 2 and _all_below_one(x),  # noqa: PLR2004
-        ),
+        "betas": _BETAS,
         "batch_size": _COUNT,
         "dataset_size": _COUNT,
         "epochs": _ABOVE_0,
@@ -85,19 +94,8 @@ _FACTS: Mapping[str, _Fact] = MappingProxyType(
         "gradient_rms": _ABOVE_0,
         "width": _COUNT,
         "parameters": _COUNT,
-        "depth": _Fact(
-            whole_of, "at least 0 hidden layers", lambda x: 0 <= x < math.inf
-        ),
-        "units": _Fact(
-            partial(
-                numbers_of,
-                read=whole_of,
-                must="sizes of layers in a list or tuple",
-                remedy="Write units=(784, 256, 10).",
-            ),
-            "two or more layer sizes of at least 1, inputs first",
-            lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
-        ),
+        "depth": _DEPTH,
+        "units": _UNITS,
     }
 )
 
@@ -229,11 +227,11 @@ class Run:
                 understood.append(how_it_was_read(name, given, found))
         self._set("read_as", tuple(filter(None, understood)))
 
-    def is_said(self, fact: str) -> bool:
+    def is_given(self, fact: str) -> bool:
         """Return whether somebody gave the fact, be it with the value of a default.
 
         Example:
-            >>> Run(momentum=0.0).is_said("momentum"), Run().is_said("momentum")
+            >>> Run(momentum=0.0).is_given("momentum"), Run().is_given("momentum")
             (True, False)
 
         """
@@ -252,7 +250,7 @@ class Run:
             must = f"at most dataset_size, {data}"
             raise RangeError("batch_size", batch, must, remedy)
         # A momentum that nobody gave may be one that the library has by default.
-        without = self.is_said("momentum") and self.momentum == 0
+        without = self.is_given("momentum") and self.momentum == 0
         if self.nesterov and (without or self.dampening != 0):
             raise nesterov_needs_momentum(self.momentum, self.dampening)
         planned = self._steps_of_epochs()
@@ -375,41 +373,30 @@ class Run:
             {'batch_size': 10.0, 'dataset_size': 100.0, 'epochs': 5.0, 'steps': 50.0}
 
         """
+        of_units = self._of_units()
+        steps = self._steps_of_epochs() if self.steps is None else self.steps
+        epochs, batch, length = self.epochs, self.batch_size, self.tokens_per_example
+        if not epochs and None not in (self.steps, self.dataset_size, batch):
+            epochs = self.total_steps / self.steps_per_epoch
+        has_tokens = None not in (batch, length)
         known = {
-            "width": self.width or self._of_units().get("width"),
-            "depth": self._of_units().get("depth", self.depth),
+            "width": self.width or of_units.get("width"),
+            "depth": of_units.get("depth", self.depth),
             "weights": self.weights,
-            "batch_size": self.batch_size,
+            "batch_size": batch,
             "dataset_size": self.dataset_size,
-            "epochs": self._known_epochs(),
-            "steps": self._known_steps(),
+            "epochs": epochs,
+            "steps": steps,
             "lr": self.lr,
-            "tokens_per_example": self.tokens_per_example,
-            "tokens_per_step": self._known_tokens_per_step(),
-            "tokens": self._known_tokens(),
+            "tokens_per_example": length,
+            "tokens_per_step": (batch or 0) * (length or 0) if has_tokens else None,
+            "tokens": self.total_steps * self.examples_per_step * (length or 0)
+            if has_tokens and steps is not None
+            else None,
         }
         return {
             name: float(value) for name, value in known.items() if value is not None
         }
-
-    def _known_steps(self) -> int | None:
-        return self._steps_of_epochs() if self.steps is None else self.steps
-
-    def _known_epochs(self) -> float | None:
-        if None in (self.steps, self.dataset_size, self.batch_size) or self.epochs:
-            return self.epochs
-        return self.total_steps / self.steps_per_epoch
-
-    def _known_tokens_per_step(self) -> float | None:
-        if self.batch_size is None or self.tokens_per_example is None:
-            return None
-        return self.batch_size * self.tokens_per_example
-
-    def _known_tokens(self) -> float | None:
-        if None in (self.tokens_per_example, self._known_steps(), self.batch_size):
-            return None
-        length = self.require("tokens_per_example", "The number of tokens")
-        return self.total_steps * self.examples_per_step * length
 
 
 def _steps_per_example(run: Run) -> float:

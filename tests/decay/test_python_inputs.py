@@ -7,9 +7,9 @@ from tolerance import digits
 from dwindle.decay.convert import convert
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.python_inputs import knob_name, read_input, run_of
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
-from dwindle.decay.typed import knob_name, run_of, typed
 from dwindle.errors import RangeError, RefusedError, UnknownNameError, UsageError
 
 RUN = Run(lr=1e-3, batch_size=100, dataset_size=1000, epochs=2)
@@ -48,7 +48,7 @@ def test_the_order_and_the_kind_make_no_difference(pair):
 def test_a_time_and_its_knob_may_be_swapped_too():
     """A half-life's text starts like a number, as no knob does."""
     assert explain("half-life", "3 epochs").value == 3
-    assert typed("half-life", "20% of the run").knob == "half-life"
+    assert read_input("half-life", "20% of the run").knob == "half-life"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,43 @@
+"""Records as plain data: what JSON can hold, made from dataclasses once."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+
+def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
+    """Return a record, or what it holds, as dicts, lists, texts and numbers.
+
+    Args:
+        value: A dataclass, mapping, sequence or set, or what JSON has already. A number
+            that is not finite is None: JSON has none.
+        names: Of a record, the fields and properties to take, in that order; without
+            them, all of its fields.
+
+    Example:
+        >>> from dataclasses import dataclass
+        >>> @dataclass(frozen=True)
+        ... class Disc:
+        ...     radius: float
+        ...     tags: tuple[str, ...] = ()
+        ...
+        ...     @property
+        ...     def size(self) -> float:
+        ...         return self.radius * 2
+        >>> to_plain(Disc(math.inf, ("a", "b")))
+        {'radius': None, 'tags': ['a', 'b']}
+        >>> to_plain([Disc(1)]), to_plain(Disc(1), "size")
+        ([{'radius': 1, 'tags': []}], {'size': 2})
+
+    """
+    if is_dataclass(value):
+        names = names or tuple(field.name for field in fields(value))
+        return {name: to_plain(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        return {str(key): to_plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [to_plain(each) for each in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value
