@@ -37,9 +37,23 @@ from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
+from dwindle.plain import to_plain
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
 
+# What JSON has of a conversion, beside the knob that it is from.
+_IN_JSON = [
+    "value_from",
+    "to",
+    "value",
+    "unit",
+    "fidelity",
+    "assumptions",
+    "formula",
+    "layers",
+    "keeps",
+    "unused",
+]
 # Layers agree when rounding is all that separates them.
 _AGREE = 1e-12
 
@@ -90,22 +104,8 @@ class Conversion:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the conversion as JSON has it; an infinite number is null there."""
-        return {
-            "from": self.knob,
-            "value_from": _finite(self.value_from),
-            "to": self.to,
-            "value": _finite(self.value),
-            "unit": self.unit,
-            "fidelity": self.fidelity,
-            "assumptions": list(self.assumptions),
-            "formula": self.formula,
-            "layers": [
-                {"layer": each.layer, "shape": list(each.shape), "value": each.value}
-                for each in self.layers
-            ],
-            "keeps": self.keeps,
-            "unused": list(self.unused),
-        }
+        rest: dict[str, Any] = to_plain(self, *_IN_JSON)
+        return {"from": self.knob} | rest
 
     def _readable(self) -> Readable:
         is_one = self.value is not None or not self.layers
@@ -500,7 +500,3 @@ def _formulas(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str,
 
 def _joined(formula: str, value: float | None) -> str:
     return formula if value is None else f"{formula} = {value:.6g}"
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

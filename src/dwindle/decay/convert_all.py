@@ -16,6 +16,7 @@ from dwindle.errors import (
     RangeError,
     RefusedError,
 )
+from dwindle.plain import to_plain
 
 # What a conversion may say instead of a number.
 _REASONS = (RefusedError, MissingFactError, RangeError, OscillationError)
@@ -58,10 +59,7 @@ class Everywhere:
             "value_from": self.value_from,
             "to": "all",
             "conversions": [each.as_dict() for each in self.conversions],
-            "refused": [
-                {"reason": each.reason, "knobs": list(each.knobs)}
-                for each in self.refused
-            ],
+            "refused": to_plain(self.refused),
         }
 
 

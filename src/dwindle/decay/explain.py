@@ -37,6 +37,7 @@ from dwindle.decay.readable import Readable, number, times
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import MissingFactError, OscillationError, RangeError
+from dwindle.plain import to_plain
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
@@ -89,14 +90,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        plain["value"] = self.value if math.isfinite(self.value) else None
-        plain["half_life"] = dict(self.half_life)
-        plain["half_life_average"] = dict(self.half_life_average)
-        plain["understood"] = list(self.understood)
-        plain["warnings"] = [
-            {"code": warning.code, "text": warning.text} for warning in self.warnings
-        ]
+        plain: dict[str, Any] = to_plain(self)
         return plain
 
     def _readable(self) -> Readable:
