@@ -41,19 +41,6 @@ from dwindle.plain import to_plain
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
 
-# What JSON has of a conversion, beside the knob that it is from.
-_IN_JSON = [
-    "value_from",
-    "to",
-    "value",
-    "unit",
-    "fidelity",
-    "assumptions",
-    "formula",
-    "layers",
-    "keeps",
-    "unused",
-]
 # Layers agree when rounding is all that separates them.
 _AGREE = 1e-12
 
@@ -104,8 +91,9 @@ class Conversion:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the conversion as JSON has it; an infinite number is null there."""
-        rest: dict[str, Any] = to_plain(self, *_IN_JSON)
-        return {"from": self.knob} | rest
+        plain: dict[str, Any] = to_plain(self)
+        del plain["coordinate"]
+        return {"from": plain.pop("knob")} | plain
 
     def _readable(self) -> Readable:
         is_one = self.value is not None or not self.layers
