@@ -6,7 +6,6 @@ import sys
 from typing import TYPE_CHECKING
 
 from dwindle.plain import to_plain
-
 from dwindle.show import WIDTH, Drawable, Sheet
 
 if TYPE_CHECKING:
