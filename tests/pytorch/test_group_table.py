@@ -1,4 +1,4 @@
-"""How groups look: readable, folded, escaped, printed once."""
+"""How groups look: folded, escaped, printed once; their texts stand in one table."""
 
 import pickle
 
@@ -27,12 +27,28 @@ group 1 does not decay · 13 tensors (26 numbers) · lr 0.5
   norm.weight            2  weight of a LayerNorm
 
 in no group: 1 tensor (2 numbers)
-  norm.bias    2  frozen"""
+  norm.bias  2  frozen"""
 
 
-def test_the_table_tells_what_went_where_and_why():
-    """Twelve blocks are one line; each group says its decay; the frozen come last."""
+def test_the_table_shows_what_went_where_and_why():
+    """Twelve blocks are one line; each group has its decay; the frozen come last."""
     assert repr(decay_groups(stack(), weight_decay=0.1, lr=0.5)) == TABLE
+
+
+def test_tied_names_several_shapes_scales_and_scalars_are_shown():
+    """A tied parameter has both names, a folded line its shapes, a group its factor."""
+    model = nn.ModuleDict({"wte": nn.Embedding(5, 2), "head": nn.Linear(2, 5)})
+    model["head"].weight = model["wte"].weight
+    model["mlp"] = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
+    model["head"].temperature = nn.Parameter(torch.ones(()))
+    lines = repr(decay_groups(model, normalization="global-mean")).splitlines()
+    assert "decay_scale 0.05556" in lines[2]  # one of 18 numbers
+    assert lines[3].split("  ")[1:] == ["mlp.0–1.weight", "×2", "2 shapes", WHY]
+    assert any(line.startswith("  wte.weight = head.weight") for line in lines)
+    assert any("one number" in line for line in lines if "temperature" in line)
+
+
+WHY = "weight of a Linear"
 
 
 def test_explain_prints_the_table_and_nothing_prints_it_twice(capsys, monkeypatch):
@@ -49,51 +65,17 @@ def test_explain_prints_the_table_and_nothing_prints_it_twice(capsys, monkeypatc
     assert not capsys.readouterr().out
 
 
-def test_the_table_is_in_color_and_takes_names_as_they_are():
-    """Decaying names are green; a name in brackets is no markup."""
+def test_names_are_shown_as_they_are():
+    """A name in brackets is no markup, one with a tag is no script."""
     console = Console(record=True, width=100, color_system="truecolor", file=None)
     with console.capture() as captured:
         console.print(decay_groups(nn.ModuleDict({"[red]x[/red]": nn.Linear(2, 2)})))
     assert "[red]x[/red].weight" in captured.get().replace("\x1b[32m", "")
     assert "\x1b[32m" in captured.get()
-
-
-def test_names_are_whole_where_room_is_scarce():
-    """On a narrow terminal the reason is folded, the name stays in one piece."""
-    console = Console(width=60, file=None)
-    model = nn.ModuleDict({"a_layer_with_a_long_name_indeed": nn.Linear(2, 2)})
-    with console.capture() as captured:
-        console.print(decay_groups(model, no_decay="a_layer*weight"))
-    assert "a_layer_with_a_long_name_indeed.weight" in captured.get()
-
-
-def test_a_notebook_shows_the_table_escaped():
-    """HTML: every group and reason, and a name cannot bring a script in."""
     hostile = "<script>alert(1)</script>"
     html = decay_groups(nn.ModuleDict({hostile: nn.Linear(2, 2)}))._repr_html_()
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
-    assert "group 1 does not decay" in html
-    assert html.count("<tr>") == html.count("</tr>") == 5
-
-
-def test_tied_names_and_several_shapes_are_told():
-    """A tied parameter shows both names, a folded line says when shapes differ."""
-    model = nn.ModuleDict({"wte": nn.Embedding(5, 2), "head": nn.Linear(2, 5)})
-    model["head"].weight = model["wte"].weight
-    model["mlp"] = nn.Sequential(nn.Linear(2, 3), nn.Linear(3, 4))
-    text = str(decay_groups(model))
-    assert "wte.weight = head.weight" in text
-    assert "mlp.0–1.weight  ×2  2 shapes" in text
-
-
-def test_a_normalization_and_a_scalar_are_told():
-    """The factor stands in the title, and one number is called so."""
-    model = nn.Linear(2, 2, bias=False)
-    model.temperature = nn.Parameter(torch.ones(()))
-    text = str(decay_groups(model, normalization="global-mean"))
-    assert "decay_scale 0.25" in text
-    assert "temperature    one number  temperature of a Linear, one number" in text
 
 
 def test_groups_travel():

@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from pytorch.tiny_transformer import Tiny, decaying
 from tolerance import digits
 from torch import nn
 
@@ -17,36 +18,11 @@ from dwindle.pytorch import decay_groups
 ONE_ROUNDING = 1e-7
 
 
-class Tiny(nn.Module):
-    """A transformer in small: every role once, and a word of its own."""
-
-    def __init__(self):
-        super().__init__()
-        self.wte = nn.Embedding(7, 4)
-        self.pos_embed = nn.Parameter(torch.ones(1, 3, 4))
-        self.blocks = nn.ModuleList(Block() for _ in range(3))
-        self.head = nn.Linear(4, 7, bias=False)
-
-
-class Block(nn.Module):
-    """A normalization and two matrices."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm = nn.LayerNorm(4)
-        self.up = nn.Linear(4, 8)
-        self.down = nn.Linear(8, 4)
-
-
 class Spared(Tiny):
     """A model that names what shall not decay, as timm's do."""
 
     def no_weight_decay(self):
         return {"head.weight", "blocks.0.*", "dist_token"}
-
-
-def decaying(model, **words):
-    return {row.name for row in decay_groups(model, **words).rows if row.decays}
 
 
 WEIGHTS = {f"blocks.{i}.{layer}.weight" for i in range(3) for layer in ("up", "down")}
@@ -115,10 +91,10 @@ CHOICES = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("words", "expected"), CHOICES.values(), ids=CHOICES.keys())
-def test_the_caller_chooses(words, expected):
-    """Explicit words beat the role, and no_decay beats decay."""
-    assert decaying(Tiny(), **words) == expected
+def test_the_caller_chooses():
+    """Explicit patterns beat the role, and no_decay beats decay."""
+    for name, (words, expected) in CHOICES.items():
+        assert decaying(Tiny(), **words) == expected, name
 
 
 def test_the_model_has_a_word():
@@ -128,7 +104,7 @@ def test_the_model_has_a_word():
     assert decaying(Spared(), model_says=False) == WEIGHTS
     assert decaying(Spared(), decay="head.*") == WEIGHTS - spared | {"head.weight"}
     whys = {row.name: row.why for row in decay_groups(Spared()).rows}
-    assert whys["head.weight"] == "no_weight_decay() of Spared"
+    assert "Spared" in whys["head.weight"]
 
 
 def test_a_model_inside_of_the_model_has_a_word():
@@ -140,21 +116,20 @@ def test_a_model_inside_of_the_model_has_a_word():
     assert decaying(model) == names
 
 
-@pytest.mark.parametrize("said", [None, [], {"head.weight"}, {"head.weight": 1}])
-def test_the_model_may_say_it_as_any_collection(said):
-    """A method or a bare attribute, a set, a list, a dict or nothing."""
+def test_the_model_may_declare_it_as_any_collection():
+    """A method or a bare attribute, a set, a list, a dict or nothing; no text."""
     model = Tiny()
-    model.no_weight_decay = said
-    assert decaying(model) == WEIGHTS - set(said or ())
+    for names in (None, [], {"head.weight"}, {"head.weight": 1}):
+        model.no_weight_decay = names
+        assert decaying(model) == WEIGHTS - set(names or ()), names
+    for names in ("head.weight", 3):  # a text would be read letter by letter
+        model.no_weight_decay = lambda names=names: names
+        with pytest.raises(RangeError) as caught:
+            decay_groups(model)
+        assert (caught.value.name, caught.value.value) == (WHO, repr(names))
 
 
-@pytest.mark.parametrize("said", ["head.weight", 3])
-def test_a_word_that_is_no_collection_is_refused(said):
-    """A string would be read letter by letter: refused, with whose word it is."""
-    model = Tiny()
-    model.no_weight_decay = lambda: said
-    with pytest.raises(RangeError, match=r"no_weight_decay\(\) of Tiny must be a set"):
-        decay_groups(model)
+WHO = "no_weight_decay() of Tiny"
 
 
 def test_a_mark_on_a_parameter_counts():
@@ -165,38 +140,35 @@ def test_a_mark_on_a_parameter_counts():
     assert decaying(model, decay="head.weight") == WEIGHTS
 
 
-@pytest.mark.parametrize(
-    ("argument", "pattern", "nearest"),
-    [
-        ("no_decay", "*.biass", r"\*\.bias"),
-        ("decay", "blocks.0.up.wieght", r"blocks\.0\.up\.weight"),
-        ("no_decay", "heads.*", r"head\.\*"),
-        ("no_decay", "module.head.weight", r"head\.weight"),
-    ],
-)
-def test_a_pattern_that_fits_nothing_is_an_error(argument, pattern, nearest):
-    """A typing error is told, with the nearest names and patterns."""
-    with pytest.raises(
-        PatternError, match=rf"{argument} must fit.*Nearest: .*{nearest}"
+def test_a_pattern_that_fits_nothing_is_an_error():
+    """A typing error is refused, with the nearest names and patterns."""
+    for argument, pattern, nearest in (
+        ("no_decay", "*.biass", "*.bias"),
+        ("decay", "blocks.0.up.wieght", "blocks.0.up.weight"),
+        ("no_decay", "heads.*", "head.*"),
+        ("no_decay", "module.head.weight", "head.weight"),
     ):
-        decay_groups(Tiny(), **{argument: [pattern]})
+        with pytest.raises(PatternError) as caught:
+            decay_groups(Tiny(), **{argument: [pattern]})
+        assert (caught.value.argument, caught.value.pattern) == (argument, pattern)
+        assert nearest in caught.value.nearest
 
 
-@pytest.mark.parametrize("normalization", NORMALIZATIONS)
-def test_normalizations_are_those_of_the_mathematics(normalization):
+def test_normalizations_are_those_of_the_mathematics():
     """Each weight gets λ times the factor of decay.penalties for its layer."""
     model = nn.Sequential(nn.Linear(3, 5), nn.ReLU(), nn.Linear(5, 2), nn.Linear(2, 5))
-    factors = layer_coefficients(normalization, [(3, 5), (5, 2), (2, 5)])
-    groups = decay_groups(model, weight_decay=0.1, normalization=normalization)
-    found = {
-        id(parameter): (group["weight_decay"], group["decay_scale"])
-        for group in groups
-        for parameter in group["params"]
-    }
-    for layer, factor in zip((model[0], model[2], model[3]), factors, strict=True):
-        assert found[id(layer.weight)] == (0.1 * factor, factor)
-        assert found[id(layer.bias)] == (0.0, 0.0)
-    assert len(groups) == len(set(factors)) + 1
+    for name in NORMALIZATIONS:
+        factors = layer_coefficients(name, [(3, 5), (5, 2), (2, 5)])
+        groups = decay_groups(model, weight_decay=0.1, normalization=name)
+        found = {
+            id(parameter): (group["weight_decay"], group["decay_scale"])
+            for group in groups
+            for parameter in group["params"]
+        }
+        for layer, factor in zip((model[0], model[2], model[3]), factors, strict=True):
+            assert found[id(layer.weight)] == (0.1 * factor, factor), name
+            assert found[id(layer.bias)] == (0.0, 0.0)
+        assert len(groups) == len(set(factors)) + 1
 
 
 def test_a_convolution_counts_all_of_its_weights():
@@ -211,39 +183,38 @@ def test_a_convolution_counts_all_of_its_weights():
     ]
 
 
-def test_a_layer_that_does_not_tell_its_inputs_has_no_fan_in():
+def test_a_layer_that_does_not_show_its_inputs_has_no_fan_in():
     """fan-in over a bare matrix is refused; layer-mean needs no fan-in."""
     model = nn.ParameterDict({"table": nn.Parameter(torch.ones(3, 4))})
-    with pytest.raises(
-        RefusedError, match=r"fan-in of table \(3, 4\).*no_decay=\[\"table"
-    ):
+    with pytest.raises(RefusedError) as caught:
         decay_groups(model, normalization="fan-in")
+    assert caught.value.asked == "The fan-in of table (3, 4)"
     groups = decay_groups(model, normalization="layer-mean")
     assert groups[0]["decay_scale"] == 1 / 12
 
 
-@pytest.mark.parametrize("model", [nn.Linear(2, 2), nn.LayerNorm(2)])
-def test_an_unknown_normalization_is_an_error(model):
+def test_an_unknown_normalization_is_an_error():
     """Also where no weight decays, the name is checked."""
-    with pytest.raises(UnknownNameError, match=r"normalization.*layer-mean"):
-        decay_groups(model, normalization="layermean")
+    for model in (nn.Linear(2, 2), nn.LayerNorm(2)):
+        with pytest.raises(UnknownNameError) as caught:
+            decay_groups(model, normalization="layermean")
+        assert "layer-mean" in caught.value.nearest
 
 
-BAD_NUMBERS = [
-    ({"weight_decay": -0.1}, "weight_decay must be a finite"),
-    ({"weight_decay": float("nan")}, "weight_decay must be a finite"),
-    ({"weight_decay": "1e-3"}, r"Got '1e-3'\. That is a text: YAML"),
-    ({"weight_decay": torch.ones(2)}, "weight_decay must be a finite"),
-    ({"lr": float("inf")}, "lr must be a finite"),
-    ({"lr": 1.0, "lr_scales": {"head.*": -1.0}}, r"lr_scales\['head\.\*'\] must be"),
-]
-
-
-@pytest.mark.parametrize(("words", "told"), BAD_NUMBERS)
-def test_numbers_out_of_range_are_refused(words, told):
-    """Negative and unending numbers are told before an optimizer meets them."""
-    with pytest.raises(RangeError, match=told):
-        decay_groups(Tiny(), **words)
+def test_numbers_out_of_range_are_refused():
+    """Negative and unending numbers are refused before an optimizer meets them."""
+    for name, words in [
+        ("weight_decay", {"weight_decay": -0.1}),
+        ("weight_decay", {"weight_decay": float("nan")}),
+        ("weight_decay", {"weight_decay": "1e-3"}),
+        ("weight_decay", {"weight_decay": torch.ones(2)}),
+        ("lr", {"lr": float("inf")}),
+        ("lr_scales['head.*']", {"lr": 1.0, "lr_scales": {"head.*": -1.0}}),
+        ("lr", {"lr_scales": {"head.*": 0.5}}),  # only timm reads a bare lr_scale
+    ]:
+        with pytest.raises(RangeError) as caught:
+            decay_groups(Tiny(), **words)
+        assert caught.value.name == name, words
 
 
 def test_frozen_parameters_are_in_no_group():
@@ -264,17 +235,16 @@ def test_frozen_parameters_are_in_no_group():
     assert {row.why for row in groups.rows if row.group is None} == {"frozen"}
 
 
-@pytest.mark.parametrize(
-    ("model", "told"),
-    [
+def test_a_model_with_nothing_to_train_is_refused():
+    """Torch has 'empty parameter list'; this has why, and what to do."""
+    frozen = nn.Linear(2, 2).requires_grad_(requires_grad=False)
+    for model, got in (
         (nn.Identity(), "none at all"),
-        (nn.Linear(2, 2).requires_grad_(requires_grad=False), "2 of them, all frozen"),
-    ],
-)
-def test_a_model_with_nothing_to_train_is_refused(model, told):
-    """Torch would say 'empty parameter list'; this says why, and what to do."""
-    with pytest.raises(RangeError, match=rf"{told}.*requires_grad_\(True\)"):
-        decay_groups(model)
+        (frozen, "2 of them, all frozen"),
+    ):
+        with pytest.raises(RangeError) as caught:
+            decay_groups(model)
+        assert caught.value.value == got
 
 
 def test_a_model_without_weights_has_one_group_that_does_not_decay():
@@ -333,7 +303,7 @@ WORDS = st.fixed_dictionaries(
     WORDS,
 )
 def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, words):
-    """Whatever the words, groups part the trainable parameters and rows tell all."""
+    """With any arguments, groups part the trainable parameters, and rows have all."""
     model = nn.Sequential(*(make() for make in layers))
     model[0].weight.requires_grad_()
     for parameter, freeze in zip(list(model.parameters())[1:], frozen, strict=False):
@@ -357,4 +327,3 @@ def test_an_optim_of_a_parameter_is_heard():
     model.C._optim = {"lr": 1e-3}
     rows = {row.name: row for row in decay_groups(model).rows}
     assert {name for name, row in rows.items() if row.decays} == {"weight", "C"}
-    assert rows["A_real"].why.startswith("_optim of the parameter")

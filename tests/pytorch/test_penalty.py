@@ -79,63 +79,57 @@ BY_HAND = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("convention", "reduction", "first", "second"),
-    BY_HAND,
-    ids=[f"{name} {reduction}" for name, reduction, *_ in BY_HAND],
-)
-def test_a_convention_is_the_formula_that_people_write(
-    convention, reduction, first, second
-):
-    """The term is the formula, number by number, whatever the loss is reduced by."""
-    model = net()
-    penalty = L2Penalty(
-        model,
-        X,
-        convention=convention,
-        reduction=reduction,
-        batch_size=B,
-        dataset_size=N,
-    )
-    expected = first * squared(model[0].weight) + second * squared(model[3].weight)
-    assert penalty().item() == digits(expected, rel=ROUNDING)
-    penalty().backward()
-    for layer, factor in ((model[0], first), (model[3], second)):
-        gradient = 2 * factor * layer.weight.detach()
-        assert torch.allclose(layer.weight.grad, gradient, rtol=ROUNDING, atol=0)
+def test_a_convention_is_the_formula_that_people_write():
+    """The term is the formula, number by number, for both reductions of the loss."""
+    for convention, reduction, first, second in BY_HAND:
+        model = net()
+        penalty = L2Penalty(
+            model,
+            X,
+            convention=convention,
+            reduction=reduction,
+            batch_size=B,
+            dataset_size=N,
+        )
+        expected = first * squared(model[0].weight) + second * squared(model[3].weight)
+        assert penalty().item() == digits(expected, rel=ROUNDING), convention
+        penalty().backward()
+        for layer, factor in ((model[0], first), (model[3], second)):
+            gradient = 2 * factor * layer.weight.detach()
+            found = layer.weight.grad
+            assert torch.allclose(found, gradient, rtol=ROUNDING, atol=0), convention
 
 
-PENALTY_KNOBS = [knob for knob in knobs() if knob.penalty is not None]
-
-
-@pytest.mark.parametrize("knob", PENALTY_KNOBS, ids=lambda knob: knob.name)
-def test_every_knob_that_is_a_penalty_agrees_with_convert(knob):
+def test_every_knob_that_is_a_penalty_agrees_with_convert():
     """The factor is half of the canonical λ that convert gives for the knob."""
     run = Run(batch_size=B, dataset_size=N, units=(3, 5, 2), lr=0.1)
-    penalty = L2Penalty(net(), X, convention=knob.name, batch_size=B, dataset_size=N)
-    found = convert(X, knob.name, to="answer.decay", run=run)
-    layers = [each.value for each in found.layers] or [found.value] * 2
-    told = [2 * penalty.factor() * c for c in penalty.coefficients.values()]
-    assert told == digits(layers, rel=ROUNDING)
+    sizes = {"batch_size": B, "dataset_size": N}
+    wrong = {}
+    for knob in knobs():
+        if knob.penalty is None:
+            continue
+        penalty = L2Penalty(net(), X, convention=knob.name, **sizes)
+        found = convert(X, knob.name, to="answer.decay", run=run)
+        layers = [each.value for each in found.layers] or [found.value] * 2
+        ours = [2 * penalty.factor() * c for c in penalty.coefficients.values()]
+        if ours != digits(layers, rel=ROUNDING):
+            wrong[knob.name] = (ours, layers)
+    assert wrong == {}
 
 
-@pytest.mark.parametrize("normalization", ["layer-mean", "global-mean", "fan-in"])
-def test_a_normalization_goes_with_any_convention(normalization):
+def test_a_normalization_goes_with_any_convention():
     """layer-mean beside the canonical penalty: each layer has its factor."""
-    factors = {
+    for name, factors in {
         "layer-mean": (1 / 30, 1 / 20),
         "global-mean": (1 / 25, 1 / 25),
         "fan-in": (3.0, 5.0),
-    }[normalization]
-    penalty = L2Penalty(net(), X, convention="canonical", normalization=normalization)
-    assert list(penalty.coefficients.values()) == digits(list(factors), rel=ROUNDING)
-    assert normalization in repr(penalty)
+    }.items():
+        penalty = L2Penalty(net(), X, convention="canonical", normalization=name)
+        found = list(penalty.coefficients.values())
+        assert found == digits(list(factors), rel=ROUNDING), name
 
 
-MOMENTA = [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
-
-
-@pytest.mark.parametrize("options", MOMENTA, ids=str)
+@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "nesterov": True}], ids=str)
 def test_sgd_goes_the_same_way_as_with_its_own_weight_decay(options):
     """30 steps of SGD with the penalty and with weight_decay on the weights agree."""
     paths = []
@@ -190,8 +184,9 @@ def test_only_weights_are_penalized_unless_one_says_more():
     ]
     chosen = L2Penalty(model, X, decay="net.2.*", no_decay=["net.0.*"])
     assert list(chosen.parameters) == ["net.2.weight", "net.2.bias", "net.3.weight"]
-    with pytest.raises(PatternError, match="no_decay must fit"):
+    with pytest.raises(PatternError) as caught:
         L2Penalty(model, X, no_decay="net.0.wieght")
+    assert caught.value.argument == "no_decay"
 
 
 def test_a_tied_weight_counts_once():
@@ -249,23 +244,23 @@ def test_a_weight_that_is_frozen_later_counts_no_more():
     assert list(penalty.parameters) == ["0.weight", "3.weight"]
 
 
-@pytest.mark.parametrize("wrap", [lambda it: it, nn.DataParallel], ids=["", "wrapped"])
-def test_a_head_that_is_replaced_is_the_one_that_counts(wrap):
+def test_a_head_that_is_replaced_is_the_one_that_counts():
     """The new head is penalized, the old one has no gradient; so is a new parameter."""
-    model = net()
-    penalty = L2Penalty(wrap(model), X)
-    penalty()
-    old, model[3] = model[3], nn.Linear(5, 7)
-    expected = X * (squared(model[0].weight) + squared(model[3].weight))
-    assert penalty().item() == digits(expected, rel=ROUNDING)
-    penalty().backward()
-    assert old.weight.grad is None
-    assert model[3].weight.grad is not None
-    model[3].weight = nn.Parameter(torch.ones(7, 5))
-    expected = X * (squared(model[0].weight) + 35)
-    assert penalty().item() == digits(expected, rel=ROUNDING)
-    model.append(nn.Linear(7, 1))
-    assert list(penalty.parameters) == ["0.weight", "3.weight", "4.weight"]
+    for wrap in (lambda it: it, nn.DataParallel):
+        model = net()
+        penalty = L2Penalty(wrap(model), X)
+        penalty()
+        old, model[3] = model[3], nn.Linear(5, 7)
+        expected = X * (squared(model[0].weight) + squared(model[3].weight))
+        assert penalty().item() == digits(expected, rel=ROUNDING)
+        penalty().backward()
+        assert old.weight.grad is None
+        assert model[3].weight.grad is not None
+        model[3].weight = nn.Parameter(torch.ones(7, 5))
+        expected = X * (squared(model[0].weight) + 35)
+        assert penalty().item() == digits(expected, rel=ROUNDING)
+        model.append(nn.Linear(7, 1))
+        assert list(penalty.parameters) == ["0.weight", "3.weight", "4.weight"]
 
 
 def test_a_weight_that_is_parametrized_later_is_the_one_that_is_computed():
@@ -278,18 +273,19 @@ def test_a_weight_that_is_parametrized_later_is_the_one_that_is_computed():
     assert penalty().item() == digits(expected, rel=ROUNDING)
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_low_precision_weights_are_summed_in_float32(dtype):
+def test_low_precision_weights_are_summed_in_float32():
     """The value is right to 5e-7, the gradient is the exact one, rounded once."""
-    weight = torch.randn(300, 300).to(dtype).requires_grad_()
-    term = weighted_squares([weight], [0.3])
-    term.backward()
-    exact = weight.detach().double()
-    assert term.dtype == torch.float32
-    assert term.item() == digits(0.3 * exact.square().sum().item(), rel=5e-7)
-    # 0.6 itself is rounded to float32 first: one number in ten thousand falls beside.
-    rounded = (exact * torch.tensor(0.6, dtype=torch.float32).double()).to(dtype)
-    assert (weight.grad == rounded).double().mean() > 0.999
+    for dtype in (torch.bfloat16, torch.float16):
+        weight = torch.randn(300, 300).to(dtype).requires_grad_()
+        term = weighted_squares([weight], [0.3])
+        term.backward()
+        exact = weight.detach().double()
+        assert term.dtype == torch.float32
+        assert term.item() == digits(0.3 * exact.square().sum().item(), rel=5e-7)
+        # 0.6 itself is rounded to float32 first: one number in ten thousand is beside.
+        factor = torch.tensor(0.6, dtype=torch.float32).double()
+        rounded = (exact * factor).to(dtype)
+        assert (weight.grad == rounded).double().mean() > 0.999
 
 
 def test_millions_of_float32_numbers_keep_their_digits():
@@ -301,15 +297,14 @@ def test_millions_of_float32_numbers_keep_their_digits():
     )  # of float32
 
 
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32, torch.complex64])
-def test_both_ways_to_sum_agree(dtype):
+def test_both_ways_to_sum_agree():
     """The way of accelerators, run here on a CPU, gives the sum of the way of CPUs."""
-    tensors = [torch.randn(20, 30).to(dtype), torch.zeros(3).to(dtype)]
-    by_foreach = squares._squares_by_foreach(tensors)
-    # Some hundred float32 numbers, added in another order.
-    assert by_foreach.item() == digits(
-        squares._squares_on_cpu(tensors).item(), rel=1e-5
-    )
+    for dtype in (torch.bfloat16, torch.float32, torch.complex64):
+        tensors = [torch.randn(20, 30).to(dtype), torch.zeros(3).to(dtype)]
+        by_foreach = squares._squares_by_foreach(tensors).item()
+        on_cpu = squares._squares_on_cpu(tensors).item()
+        # Some hundred float32 numbers, added in another order.
+        assert by_foreach == digits(on_cpu, rel=1e-5), dtype
 
 
 def test_autocast_and_no_grad_change_nothing():
@@ -325,28 +320,22 @@ def test_autocast_and_no_grad_change_nothing():
     assert not bare.requires_grad
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        nn.utils.parametrizations.weight_norm,
-        nn.utils.parametrizations.orthogonal,
-        nn.utils.parametrizations.spectral_norm,
-    ],
-)
-def test_of_a_parametrized_weight_the_weight_itself_is_penalized(wrap):
+def test_of_a_parametrized_weight_the_weight_itself_is_penalized():
     """Σ w² is that of the matrix which the layer multiplies by, and so its gradient."""
-    layer = wrap(nn.Linear(3, 3)).eval()
-    penalty = L2Penalty(layer, X)
-    assert penalty().item() == digits(X * squared(layer.weight), rel=ROUNDING)
-    gradients = []
-    for term in (penalty(), X * layer.weight.square().sum()):
-        layer.zero_grad()
-        term.backward()
-        gradients.append(
-            [torch.zeros(()) if p.grad is None else p.grad for p in layer.parameters()]
-        )
-    for ours, whole in zip(*gradients, strict=True):
-        assert torch.allclose(ours, whole, rtol=1e-10, atol=1e-12)  # a longer chain
+    ways = nn.utils.parametrizations
+    for wrap in (ways.weight_norm, ways.orthogonal, ways.spectral_norm):
+        layer = wrap(nn.Linear(3, 3)).eval()
+        penalty = L2Penalty(layer, X)
+        assert penalty().item() == digits(X * squared(layer.weight), rel=ROUNDING)
+        gradients = []
+        for term in (penalty(), X * layer.weight.square().sum()):
+            layer.zero_grad()
+            term.backward()
+            found = [each.grad for each in layer.parameters()]
+            gradients.append([torch.zeros(()) if g is None else g for g in found])
+        for ours, whole in zip(*gradients, strict=True):
+            # A longer chain of products.
+            assert torch.allclose(ours, whole, rtol=1e-10, atol=1e-12), wrap
 
 
 @pytest.mark.filterwarnings("ignore:`?torch.nn.utils.weight_norm:FutureWarning")
@@ -374,8 +363,9 @@ def test_the_strength_can_be_scheduled():
     assert penalty().item() == digits(2 * before, rel=ROUNDING)
     penalty.strength = 0
     assert penalty().item() == 0
-    with pytest.raises(RangeError, match="strength must be a finite number, 0 or more"):
+    with pytest.raises(RangeError) as caught:
         penalty.strength = -1.0
+    assert caught.value.name == "strength"
 
 
 # The warning is torch's about torch: its compiler makes an instance of a Function.
@@ -395,48 +385,39 @@ def test_a_compiled_loss_has_the_same_gradient():
 
 def test_a_missing_size_is_asked_for():
     """A formula that needs N or B names it, and where to give it."""
-    with pytest.raises(MissingFactError, match=r"dataset_size.*L2Penalty"):
-        L2Penalty(net(), X, convention="bengio2012.l2")()
-    with pytest.raises(MissingFactError, match=r"batch_size.*L2Penalty"):
-        L2Penalty(net(), X, reduction="sum")()
+    for fact, words in {
+        "dataset_size": {"convention": "bengio2012.l2"},
+        "batch_size": {"reduction": "sum"},
+    }.items():
+        with pytest.raises(MissingFactError) as caught:
+            L2Penalty(net(), X, **words)()
+        assert caught.value.fact == fact
     assert L2Penalty(net(), X, convention="batch-sum", reduction="sum").factor() == X
 
 
-BAD = [
-    ({"strength": math.inf}, RangeError, "strength must be a finite"),
-    ({"strength": "1e-3"}, RangeError, "That is a text"),
-    ({"strength": 0, "convention": "prior"}, RangeError, "strength must be above 0"),
-    ({"convention": "torch.optim.AdamW"}, RefusedError, "no coefficient of an obj"),
-    ({"convention": "half-life"}, RefusedError, "no coefficient of an objective"),
-    ({"convention": "question.l3"}, UnknownNameError, r"question\.l2"),
-    ({"normalization": "layermean"}, UnknownNameError, "layer-mean"),
-    ({"reduction": "average"}, UnknownNameError, "mean, sum"),
-    (
-        {"convention": "question.l2:layer-mean", "normalization": "fan-in"},
-        RangeError,
-        "normalization must be layer-mean",
-    ),
-]
+def test_what_makes_no_sense_is_refused():
+    """Each impossible argument is an error of its kind, with the argument in it."""
+    knob = "torch.optim.AdamW"
+    for error, fact, words in [
+        (RangeError, "strength", {"strength": math.inf}),
+        (RangeError, "strength", {"strength": "1e-3"}),
+        (RangeError, "strength", {"strength": 0, "convention": "prior"}),
+        (RangeError, "normalization", {"convention": MEAN, "normalization": "fan-in"}),
+        (RangeError, "model", {"no_decay": "*"}),
+        (RefusedError, f"L2Penalty with the number of {knob}", {"convention": knob}),
+        (
+            RefusedError,
+            "L2Penalty with the number of half-life",
+            {"convention": "half-life"},
+        ),
+        (UnknownNameError, "question.l3", {"convention": "question.l3"}),
+        (UnknownNameError, "layermean", {"normalization": "layermean"}),
+        (UnknownNameError, "average", {"reduction": "average"}),
+    ]:
+        with pytest.raises(error) as caught:
+            L2Penalty(net(), **{"strength": X, **words})
+        facts = vars(caught.value)
+        assert fact in facts.values(), facts
 
 
-@pytest.mark.parametrize(("words", "error", "told"), BAD, ids=str)
-def test_what_makes_no_sense_is_refused(words, error, told):
-    """Each impossible word is told with what is possible."""
-    with pytest.raises(error, match=told):
-        L2Penalty(net(), **{"strength": X, **words})
-
-
-def test_a_model_without_weights_is_refused():
-    """A penalty on nothing is a mistake, and it says what else could be penalized."""
-    with pytest.raises(
-        RangeError, match=r"weights that can be trained.*embeddings=True"
-    ):
-        L2Penalty(nn.Embedding(3, 2), X)
-
-
-def test_it_says_what_it_is():
-    """The repr has strength, convention, normalization, reduction and size."""
-    penalty = L2Penalty(net(), 1e-4, normalization="fan-in", reduction="sum")
-    assert repr(penalty) == (
-        "L2Penalty(0.0001, question.l2; fan-in; summed loss; 2 weights, 25 numbers)"
-    )
+MEAN = "question.l2:layer-mean"

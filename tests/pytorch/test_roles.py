@@ -133,13 +133,11 @@ LAYERS = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("model", "expected"), LAYERS, ids=[type(m).__name__ for m, _ in LAYERS]
-)
-def test_the_role_is_that_of_the_layer(model, expected):
+def test_the_role_is_that_of_the_layer():
     """Each tensor of each kind of layer has the role that the layer gives it."""
-    assert roles(model) == expected
-    assert set(expected.values()) <= set(ROLES)
+    found = [roles(model) for model, _ in LAYERS]
+    assert found == [expected for _, expected in LAYERS]
+    assert {role for each in found for role in each.values()} <= set(ROLES)
 
 
 def test_every_tensor_of_an_attention_layer_has_its_role():
@@ -177,20 +175,20 @@ FANS = [
 ]
 
 
-@pytest.mark.parametrize(("model", "fan_in", "fan_out"), FANS)
-def test_fans_are_what_one_output_sees_and_one_input_reaches(model, fan_in, fan_out):
-    """Fans: channels per group times kernel; unknown where a layer does not tell."""
-    weight = only(model, "weight")
-    assert (weight.fan_in, weight.fan_out) == (fan_in, fan_out)
+def test_fans_are_what_one_output_sees_and_one_input_reaches():
+    """Fans: channels per group times kernel; unknown where a layer does not show it."""
+    weights = [only(model, "weight") for model, *_ in FANS]
+    fans = [(each.fan_in, each.fan_out) for each in weights]
+    assert fans == [(fan_in, fan_out) for _, fan_in, fan_out in FANS]
 
 
-@pytest.mark.parametrize("groups", [1, 2, 4])
-def test_the_fan_in_of_a_convolution_is_what_its_output_depends_on(groups):
+def test_the_fan_in_of_a_convolution_is_what_its_output_depends_on():
     """As many inputs move one output of a convolution as its fan_in says."""
-    conv = nn.Conv2d(4, 8, 3, groups=groups)
-    batch = torch.randn(1, 4, 3, 3, requires_grad=True)
-    (gradient,) = torch.autograd.grad(conv(batch)[0, 0, 0, 0], batch)
-    assert only(conv, "weight").fan_in == torch.count_nonzero(gradient)
+    for groups in (1, 2, 4):
+        conv = nn.Conv2d(4, 8, 3, groups=groups)
+        batch = torch.randn(1, 4, 3, 3, requires_grad=True)
+        (gradient,) = torch.autograd.grad(conv(batch)[0, 0, 0, 0], batch)
+        assert only(conv, "weight").fan_in == torch.count_nonzero(gradient)
 
 
 def test_a_linear_layer_of_another_library_tells_its_fans():
@@ -218,7 +216,7 @@ def test_tied_weights_are_one():
 
 
 def test_a_layer_used_twice_is_one():
-    """A layer at two places is told once, with both names."""
+    """A layer at two places comes once, with both names."""
     layer = nn.Linear(2, 2, bias=False)
     (held,) = held_parameters(nn.Sequential(layer, nn.ReLU(), layer))
     assert held.names == ("0.weight", "2.weight")
@@ -232,22 +230,18 @@ def test_a_model_that_holds_itself_comes_to_an_end():
     assert [held.name for held in held_parameters(model)] == ["0.weight", "0.bias"]
 
 
-@pytest.mark.parametrize(
-    "wrap",
-    [
-        nn.DataParallel,
-        compiled,
-        torch.optim.swa_utils.AveragedModel,
-        lambda model: compiled(nn.DataParallel(model)),
-    ],
-    ids=["DataParallel", "compile", "AveragedModel", "both"],
-)
-def test_names_are_those_of_the_model_inside_a_wrapper(wrap):
+def test_names_are_those_of_the_model_inside_a_wrapper():
     """Wrappers leave no trace in names; a layer called ``module`` keeps its name."""
     model = nn.ModuleDict({"module": nn.Linear(2, 2), "norm": nn.LayerNorm(2)})
-    wrapped = wrap(model)
-    assert roles(wrapped) == roles(model)
-    assert "module.weight" in roles(wrapped)
+    expected = roles(model)
+    assert "module.weight" in expected
+    for wrapped in (
+        nn.DataParallel(model),
+        compiled(model),
+        torch.optim.swa_utils.AveragedModel(model),
+        compiled(nn.DataParallel(model)),
+    ):
+        assert roles(wrapped) == expected, type(wrapped)
 
 
 def test_weight_norm_is_a_direction_that_is_a_weight_and_a_length_that_is_a_gain():
@@ -275,13 +269,14 @@ def test_the_older_weight_norm_is_read_alike():
     assert roles(model) == {"bias": "bias", "weight_g": "norm", "weight_v": "weight"}
 
 
-@pytest.mark.parametrize(
-    "wrap", [parametrizations.spectral_norm, parametrizations.orthogonal]
-)
-def test_a_parametrized_weight_is_a_weight(wrap):
-    """The tensor that a parametrization keeps has the role of the slot."""
-    model = wrap(nn.Linear(3, 3))
-    assert roles(model)["parametrizations.weight.original"] == "weight"
+def test_a_parametrized_or_pruned_weight_is_a_weight():
+    """The tensor that a parametrization or a mask keeps has the role of the slot."""
+    for wrap in (parametrizations.spectral_norm, parametrizations.orthogonal):
+        found = roles(wrap(nn.Linear(3, 3)))
+        assert found["parametrizations.weight.original"] == "weight"
+    model = nn.Linear(3, 1)
+    prune.l1_unstructured(model, "weight", 1)
+    assert roles(model) == {"weight_orig": "weight", "bias": "bias"}
 
 
 def test_what_a_parametrization_owns_is_judged_by_itself():
@@ -304,14 +299,7 @@ def test_what_a_parametrization_owns_is_judged_by_itself():
     }
 
 
-def test_a_pruned_weight_is_a_weight():
-    """Pruning renames the tensor, not its role."""
-    model = nn.Linear(3, 1)
-    prune.l1_unstructured(model, "weight", 1)
-    assert roles(model) == {"weight_orig": "weight", "bias": "bias"}
-
-
-def test_frozen_and_odd_parameters_are_told_too():
+def test_frozen_and_odd_parameters_come_too():
     """Frozen, integer, complex and meta parameters have roles; nothing is computed."""
     model = nn.Linear(2, 2, device="meta").requires_grad_(requires_grad=False)
     model.table = nn.Parameter(
@@ -374,8 +362,11 @@ def test_logarithms_of_rates_are_no_weights():
 def test_a_convolution_for_each_sample_is_a_weight():
     """StyleGAN2's (1, out, in, k, k) is a weight; (1, length, width) stays a token."""
     shapes = {"weight": (1, 8, 4, 3, 3), "tokens": (1, 8, 4), "pos_embed": (1, 4, 7, 7)}
-    told = roles(_bare(**shapes))
-    assert told == {"weight": "weight", "tokens": "token", "pos_embed": "token"}
+    assert roles(_bare(**shapes)) == {
+        "weight": "weight",
+        "tokens": "token",
+        "pos_embed": "token",
+    }
     assert roles(_bare(weight=(1, 3, 8, 1, 1))) == {"weight": "weight"}
 
 
@@ -388,43 +379,35 @@ def test_the_half_of_lora_that_tokens_look_up_is_an_embedding():
     }.items():
         kept = nn.ParameterDict({"default": nn.Parameter(torch.zeros(shape))})
         model.register_module(name, kept)
-    told = roles(model)
-    assert told["lora_embedding_A.default"] == "embedding"
-    assert told["lora_embedding_B.default"] == "weight"
-
-
-def test_a_lazy_layer_is_refused_until_it_knows_its_shape():
-    """Before its first batch a lazy layer has no shape: refused with what to do."""
-    model = nn.Sequential(nn.LazyLinear(3))
-    with pytest.raises(RefusedError, match=r"0\.weight.*Run one batch"):
-        held_parameters(model)
-    model(torch.zeros(1, 2))
-    assert roles(model) == {"0.weight": "weight", "0.bias": "bias"}
-
-
-def test_a_list_of_parameters_is_refused():
-    """model.parameters() does not know its layers: the error asks for the model."""
-    with pytest.raises(RefusedError, match="Give the model itself"):
-        held_parameters(list(nn.Linear(2, 2).parameters()))
-
-
-def test_a_model_that_fsdp1_flattened_is_refused():
-    """FSDP1 makes one dimension of all: the error says what to do instead."""
-    flattened = type("FullyShardedDataParallel", (nn.Module,), {})
-    model = nn.Sequential(flattened())
-    with pytest.raises(RefusedError, match=r"FSDP1.*fully_shard"):
-        held_parameters(model)
+    found = roles(model)
+    assert found["lora_embedding_A.default"] == "embedding"
+    assert found["lora_embedding_B.default"] == "weight"
 
 
 # torch itself calls TorchScript old.
 @pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
-def test_a_scripted_model_is_refused():
-    """TorchScript forgets the types of layers; the model it was made from has them."""
+def test_a_model_without_shapes_or_layers_is_refused():
+    """Lazy, flattened or scripted, or no model: the error has what to do instead."""
+    lazy = nn.Sequential(nn.LazyLinear(3))
+    flattened = type("FullyShardedDataParallel", (nn.Module,), {})
     model = nn.Sequential(nn.Embedding(3, 2), nn.Linear(2, 2))
     scripted = torch.jit.script(model)
-    with pytest.raises(RefusedError, match=r"TorchScript.*before torch\.jit\.script"):
-        held_parameters(scripted)
-    # As the message says, grouping the model groups the parameters of the script.
+    asked = {}
+    for name, given in {
+        "0.weight": lazy,
+        "FSDP1": nn.Sequential(flattened()),
+        "TorchScript": scripted,
+        "list": list(nn.Linear(2, 2).parameters()),
+    }.items():
+        with pytest.raises(RefusedError) as caught:
+            held_parameters(given)
+        assert caught.value.instead
+        asked[name] = caught.value.asked
+    assert [name for name, what in asked.items() if name not in what] == []
+    # As the messages say: a batch makes the lazy layer, and grouping the model groups
+    # the parameters of the script.
+    lazy(torch.zeros(1, 2))
+    assert roles(lazy) == {"0.weight": "weight", "0.bias": "bias"}
     ours, its = (set(map(id, each.parameters())) for each in (model, scripted))
     assert ours == its
 

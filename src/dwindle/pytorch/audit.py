@@ -24,7 +24,7 @@ from dwindle.pytorch.checks.normalized import (
 from dwindle.pytorch.checks.rates import Rate
 from dwindle.pytorch.checks.table import CHECKS
 from dwindle.pytorch.copying.copies import tensors_kept
-from dwindle.pytorch.grouping.number_checks import check_not_negative
+from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.probing.pace import Every
 

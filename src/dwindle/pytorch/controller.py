@@ -12,7 +12,6 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
-from dwindle.pytorch.grouping.number_checks import check_batch_size
 from dwindle.pytorch.holding.controller_looks import (
     Row,
     as_html,
@@ -32,7 +31,7 @@ from dwindle.pytorch.holding.missed_peaks import PeakWatch
 from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rated
 from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.holding.target import Target
-from dwindle.pytorch.options import MARKER, put_back, scales_changed
+from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
 
 if TYPE_CHECKING:
     from rich.console import Group

@@ -4,29 +4,33 @@ Nothing is changed: neither the model nor the groups that are given. Who decides
 which order, is told in :mod:`dwindle.pytorch.grouping.selection`.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from torch import nn
 
 from dwindle.errors import RangeError
-from dwindle.pytorch.grouping import group_table
-from dwindle.pytorch.grouping.given_groups import Given, given_groups
-from dwindle.pytorch.grouping.group_rows import Row
-from dwindle.pytorch.grouping.name_patterns import check_patterns, first_fit
-from dwindle.pytorch.grouping.number_checks import check_not_negative
-from dwindle.pytorch.grouping.selection import Choice, choices_of, coefficients_of
-from dwindle.pytorch.options import MARKER
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from dwindle.pytorch.grouping.group_table import Row, table_of
+from dwindle.pytorch.grouping.selection import (
+    Choice,
+    check_patterns,
+    choices_of,
+    coefficients_of,
+    first_fit,
+)
+from dwindle.pytorch.options import KNOB, MARKER, check_not_negative, weight_decay_of
+from dwindle.show import Sheet, as_text
 
 _UNFREEZE = "Unfreeze what shall learn: parameter.requires_grad_(True)."
 _GIVE_LR = (
-    "Give lr=1e-3, say: each group then has an lr of its own, which the schedulers of "
+    "Give lr=1e-3, for example: each group then has an lr, which the schedulers of "
     "torch keep in proportion (a bare lr_scale does nothing without timm's)."
 )
+_A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}], say.'
+_WIDTH = 110  # of the table: names of parameters are long
+_NOT_OPTIONS = frozenset({"params", "param_names", MARKER})
 
 
 class DecayGroups(list[dict[str, Any]]):
@@ -45,15 +49,15 @@ class DecayGroups(list[dict[str, Any]]):
         self.rows = rows
         self.model = model
 
-    def __rich__(self) -> "RenderableType":
-        return group_table.as_rich(self.model, self, self.rows)
+    def __rich__(self) -> Sheet:
+        return table_of(self.model, self, self.rows)
 
     def __repr__(self) -> str:
         # That of a list would print every number of every tensor.
-        return group_table.as_text(self.model, self, self.rows)
+        return as_text(self.__rich__(), width=_WIDTH)
 
     def _repr_html_(self) -> str:
-        return group_table.as_html(self.model, self, self.rows)
+        return self.__rich__().html()
 
 
 def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
@@ -72,7 +76,7 @@ def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
 ) -> DecayGroups:
     """Return new param groups: weights decay; biases, gains and other vectors do not.
 
-    A weight is told by the layer that owns it and by its original shape (matrices,
+    A weight is known by the layer that owns it and by its original shape (matrices,
     convolutions), never by parts of its name, so the groups are the same before and
     after DDP, ``torch.compile`` and FSDP2's ``fully_shard`` (which puts other
     parameters into the model: like the optimizer, make the groups after it). Tied
@@ -91,7 +95,7 @@ def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
             size), ``global-mean`` or ``fan-in``, over the weights that decay. Its
             factor is in ``weight_decay`` and, for a controller, in ``decay_scale``.
         embeddings: Whether embeddings and tokens (position embeddings) decay.
-        decay: Patterns of names that decay whatever they are, as a shell reads them:
+        decay: Patterns of names that decay in any role, as a shell reads them:
             ``"*.gate.*"``.
         no_decay: Patterns of names that never decay; stronger than ``decay``.
         model_says: Whether ``no_weight_decay()`` of the model, or of a model inside of
@@ -109,7 +113,7 @@ def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
         PatternError: If a pattern fits no parameter.
         RangeError: If a number is out of range, nothing in the model is trainable, or
             ``groups`` are not groups of this model.
-        RefusedError: If the roles cannot be told: FSDP1, lazy layers, no module.
+        RefusedError: If the roles cannot be inferred: FSDP1, lazy layers, no module.
         UnknownNameError: If the normalization is unknown.
 
     Example:
@@ -129,22 +133,45 @@ def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
         model_says=model_says,
     )
     _check(model, choices, weight_decay, lr)
-    given = given_groups(groups, choices)
+    given = _given_groups(groups, choices)
     factors = _lr_factors(lr_scales or {}, choices)
-    members = [
-        _member(choice, given, factors, weight_decay)
-        for choice in choices
-        if choice.held.trainable and id(choice.held.parameter) in given
-    ]
+    members = []
+    for choice in choices:
+        key = id(choice.held.parameter)
+        if not choice.held.trainable or key not in given:
+            continue
+        # Their author decides, unless the caller gives another number.
+        spared = choice.decays and given[key].spares and weight_decay is None
+        why = "weight_decay=0 in the given group"
+        decided = replace(choice, decays=False, why=why) if spared else choice
+        member = _Member(choice=decided, given=given[key], lr_factor=factors[key])
+        members.append(member)
     buckets = _buckets(_normalized(members, normalization))
     made = DecayGroups(
         (_group(bucket, weight_decay, lr) for bucket in buckets),
         rows=_rows(choices, buckets),
         model=type(model).__name__,
     )
-    if explain:
-        group_table.show(made)
+    # Under torchrun only the first process prints.
+    if explain and os.environ.get("RANK", "0") == "0":
+        from rich.console import Console
+
+        Console().print(made)
     return made
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Given:
+    """The group that a parameter was in: its position, and its options.
+
+    ``options`` has all of the group besides its parameters: lr, lr_scale, betas,
+    weight_decay. ``spares`` is true where other groups decay and this one does not.
+    """
+
+    index: int = 0
+    options: Mapping[str, Any] = field(default_factory=dict)
+    spares: bool = False
+    name: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -152,7 +179,7 @@ class _Member:
     """A parameter on its way into a group: all that decides which one."""
 
     choice: Choice
-    given: Given
+    given: _Given
     coefficient: float = 0.0
     lr_factor: float | None = None
 
@@ -170,30 +197,72 @@ def _check(
         raise RangeError(name, frozen, must, _UNFREEZE)
 
 
+def _given_groups(
+    groups: Sequence[Mapping[str, Any]] | None, choices: Sequence[Choice]
+) -> dict[int, _Given]:
+    """Return the given group of each parameter, by ``id``; without groups, one for all.
+
+    Raises:
+        RangeError: If a group is no mapping with ``params``, if a parameter is in two
+            groups, or not in the model.
+
+    """
+    known = {id(choice.held.parameter): choice.held.name for choice in choices}
+    if groups is None:
+        return dict.fromkeys(known, _Given())
+    _check_mappings(groups)
+    found: dict[int, _Given] = {}
+    # 0 in every group is Adam's default, and no decision against decay.
+    some_decay = any(weight_decay_of(group) > 0 for group in groups)
+    for index, group in enumerate(groups):
+        options = {k: v for k, v in group.items() if k not in _NOT_OPTIONS}
+        spares = some_decay and KNOB in group and weight_decay_of(group) == 0
+        for name, parameter in _members(group):
+            where, must, key = f"groups[{index}]", "made of parameters", id(parameter)
+            if key not in known:
+                shape = tuple(getattr(parameter, "shape", ()))
+                got = (
+                    f"a {type(parameter).__name__} {shape} that the model does not have"
+                )
+                remedy = "Give the groups of this model, or the model that has it."
+                raise RangeError(where, got, f"{must} of the model", remedy)
+            if key in found:
+                got = f"{known[key]} again, which is in groups[{found[key].index}]"
+                remedy = "Keep it in one group only."
+                raise RangeError(where, got, f"{must} of no other group", remedy)
+            found[key] = _Given(index=index, options=options, spares=spares, name=name)
+    return found
+
+
+def _check_mappings(groups: Iterable[object]) -> None:
+    if isinstance(groups, Mapping):
+        raise RangeError("groups", "one mapping", "a list of mappings", _A_LIST)
+    for index, group in enumerate(groups):
+        if not isinstance(group, Mapping) or "params" not in group:
+            got = sorted(group) if isinstance(group, Mapping) else type(group).__name__
+            must = "a mapping with params, as an optimizer takes it"
+            raise RangeError(f"groups[{index}]", got, must, _A_LIST)
+
+
+def _members(group: Mapping[str, Any]) -> Iterator[tuple[str | None, object]]:
+    """Yield (name or None, parameter) of a group, as torch reads ``params``."""
+    members = group["params"]
+    members = [members] if hasattr(members, "requires_grad") else list(members)
+    names = group.get("param_names") or [None] * len(members)
+    for name, each in zip(names, members, strict=True):
+        yield each if isinstance(each, tuple) else (name, each)
+
+
 def _lr_factors(
     lr_scales: Mapping[str, float], choices: Sequence[Choice]
 ) -> dict[int, float | None]:
-    """Return the factor on the lr of each parameter, None where no pattern speaks."""
+    """Return the factor on the lr of each parameter, None where no pattern fits."""
     names = [name for choice in choices for name in choice.held.names]
-    check_patterns("lr_scales", tuple(lr_scales), names)
+    check_patterns("lr_scales", lr_scales, names)
     for pattern, factor in lr_scales.items():
         check_not_negative(f"lr_scales[{pattern!r}]", factor)
     fits = {id(c.held.parameter): first_fit(lr_scales, c.held.names) for c in choices}
     return {key: None if fit is None else lr_scales[fit] for key, fit in fits.items()}
-
-
-def _member(
-    choice: Choice,
-    given: Mapping[int, Given],
-    factors: Mapping[int, float | None],
-    weight_decay: float | None,
-) -> _Member:
-    key = id(choice.held.parameter)
-    own = given[key]
-    # Their author's word, unless the caller says another number.
-    if choice.decays and own.says_no and weight_decay is None:
-        choice = replace(choice, decays=False, why="weight_decay=0 in the given group")
-    return _Member(choice=choice, given=own, lr_factor=factors[key])
 
 
 def _normalized(members: Sequence[_Member], normalization: str) -> list[_Member]:
@@ -251,24 +320,23 @@ def _rows(
         for position, bucket in enumerate(buckets)
         for member in bucket
     }
-    return tuple(
-        _row(choice, *placed.get(id(choice.held.parameter), (None, None)))
-        for choice in choices
-    )
-
-
-def _row(choice: Choice, group: int | None, member: _Member | None) -> Row:
-    decided = choice if member is None else member.choice
-    left_out = member is None and choice.held.trainable
-    held = choice.held
-    return Row(
-        name=held.name,
-        names=held.names,
-        role=held.role,
-        owner=held.owner,
-        shape=held.shape,
-        decays=member is not None and decided.decays,
-        coefficient=0.0 if member is None else member.coefficient,
-        why="in none of the given groups" if left_out else decided.why,
-        group=group,
-    )
+    rows = []
+    for choice in choices:
+        held = choice.held
+        group, member = placed.get(id(held.parameter), (None, None))
+        why = choice.why if member is None else member.choice.why
+        if member is None and held.trainable:
+            why = "in none of the given groups"
+        row = Row(
+            name=held.name,
+            names=held.names,
+            role=held.role,
+            owner=held.owner,
+            shape=held.shape,
+            decays=member is not None and member.choice.decays,
+            coefficient=0.0 if member is None else member.coefficient,
+            why=why,
+            group=group,
+        )
+        rows.append(row)
+    return tuple(rows)

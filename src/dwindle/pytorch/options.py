@@ -6,6 +6,7 @@ decay may have another name. Everything here reads or sets one of these.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from numbers import Real
 from typing import Any
 
 from torch import Tensor
@@ -47,6 +48,48 @@ def number_of(value: Option) -> float | None:
         return float(value)
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return float(value) if is_number else None
+
+
+def check_not_negative(name: str, value: object) -> None:
+    """Refuse what is no finite number of at least 0, or a tensor of one.
+
+    Args:
+        name: The argument, for the message.
+        value: A number of Python or numpy, or a tensor of one number.
+
+    Raises:
+        RangeError: If it is negative, not finite, or no number.
+
+    Example:
+        >>> check_not_negative("weight_decay", 0.1)
+
+    """
+    is_number = isinstance(value, Real) or (
+        isinstance(value, Tensor) and value.numel() == 1
+    )
+    if not is_number or not 0 <= float(value) < math.inf:  # type: ignore[arg-type] # checked above
+        is_text = isinstance(value, str)
+        remedy = "This is a text: YAML 1.1 parses 1e-3 so. Write 1.0e-3."
+        must = "a finite number, 0 or more"
+        raise RangeError(name, repr(value), must, remedy if is_text else "")
+
+
+def check_batch_size(value: object) -> None:
+    """Refuse what is no whole number of examples; None is one that is not known.
+
+    Raises:
+        RangeError: If it is a fraction, below 1, or no number.
+
+    Example:
+        >>> check_batch_size(32)
+
+    """
+    is_number = isinstance(value, Real) and not isinstance(value, bool)
+    is_whole = is_number and float(value) % 1 == 0 and float(value) >= 1  # type: ignore[arg-type]  # a number
+    if value is not None and not is_whole:
+        remedy = "Write the examples of one optimizer step, such as 256."
+        must = "a whole number, at least 1"
+        raise RangeError("batch_size", repr(value), must, remedy)
 
 
 def decay_option(group: Group) -> str | None:

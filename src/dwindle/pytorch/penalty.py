@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
 from typing import Literal
 
@@ -15,17 +14,16 @@ from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
-from dwindle.pytorch.grouping.number_checks import check_not_negative
 from dwindle.pytorch.grouping.selection import choices_of, coefficients_of
-from dwindle.pytorch.parameters.roles import Held
-from dwindle.pytorch.parameters.slots import Slot, slots_of
+from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.penalized.double_decay import (
     ACTIVE_PENALTIES,
     warn_if_decayed,
     watch,
 )
-from dwindle.pytorch.penalized.places import Places
-from dwindle.pytorch.penalized.squares import is_sharded, weighted_squares
+from dwindle.pytorch.penalized.squares import weighted_squares
+from dwindle.pytorch.penalized.weights import ModelState, PenalizedWeight, weights_of
+from dwindle.wording import counted
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")
@@ -127,7 +125,7 @@ class L2Penalty:
             no_decay=no_decay,
             model_says=model_says,
         )
-        self._weights, self._numbers, self._places = self._looked_up(model)
+        self._weights, self._numbers, self._state = self._looked_up(model)
         if not self._weights:
             must = "a model with weights that can be trained"
             raise RangeError("model", type(model).__name__, must, _NO_WEIGHTS)
@@ -208,29 +206,31 @@ class L2Penalty:
         return warn_if_decayed(self, optimizer, stacklevel=2)
 
     def __repr__(self) -> str:
-        told = [f"{self.strength:.6g}, {self.convention}"]
-        if self.normalization not in ("none", self._record.normalization):
-            told.append(self.normalization)
-        count = len(self._now())
-        told.append(
-            f"{self.reduction} loss" if self.reduction == "mean" else "summed loss"
+        is_own = self.normalization not in ("none", self._record.normalization)
+        loss = "mean loss" if self.reduction == "mean" else "summed loss"
+        weights = counted(len(self._now()), "weight")
+        parts = (
+            f"{self.strength:.6g}, {self.convention}",
+            *((self.normalization,) if is_own else ()),
+            loss,
+            f"{weights}, {self._numbers:,} numbers",
         )
-        told.append(
-            f"{count} weight{'' if count == 1 else 's'}, {self._numbers:,} numbers"
-        )
-        return f"L2Penalty({'; '.join(told)})"
+        return f"L2Penalty({'; '.join(parts)})"
 
-    def _now(self) -> "tuple[_Weight, ...]":
+    def _now(self) -> tuple[PenalizedWeight, ...]:
         """Return the weights as the model has them now; chosen anew if it changed."""
         # A trace would break on the walk; its own guards see what was frozen.
-        if not torch.compiler.is_compiling() and not self._places.are_the_same():
-            self._weights, self._numbers, self._places = self._looked_up(self._model)
+        if not torch.compiler.is_compiling() and not self._state.is_as_it_was():
+            self._weights, self._numbers, self._state = self._looked_up(self._model)
         return self._weights
 
-    def _looked_up(self, model: nn.Module) -> "tuple[tuple[_Weight, ...], int, Places]":
+    def _looked_up(
+        self, model: nn.Module
+    ) -> tuple[tuple[PenalizedWeight, ...], int, ModelState]:
         chosen = [choice.held for choice in self._choices() if choice.decays]
-        weights = _weights(model, chosen, self.normalization)
-        return weights, sum(held.numbers for held in chosen), Places(model)
+        factors = coefficients_of(self.normalization, chosen)
+        weights = weights_of(model, chosen, factors)
+        return weights, sum(held.numbers for held in chosen), ModelState(model)
 
     def _factor_for(self, size: int | None) -> float:
         if self.reduction == "mean":
@@ -256,42 +256,8 @@ class L2Penalty:
             warn_if_decayed(self, optimizer, stacklevel=3)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Weight:
-    """One penalized weight: where its numbers lie, and its factor."""
-
-    slot: Slot
-    coefficient: float
-
-    def parameter(self) -> nn.Parameter:
-        """Return the parameter as the model has it now, sharded where it is so."""
-        now, first = self.slot.current, self.slot.parameter
-        # FSDP2 puts whole ones there for a while: another copy, in another precision.
-        return first if is_sharded(first) and not is_sharded(now) else now
-
-    def tensor(self) -> Tensor:
-        """Return the weight as the layer uses it."""
-        if self.slot.gain or self.slot.holder is self.slot.module:
-            return self.parameter()
-        computed: Tensor = getattr(self.slot.module, self.slot.slot)
-        return computed
-
-
-def _weights(
-    model: nn.Module, chosen: Sequence[Held], normalization: str
-) -> tuple[_Weight, ...]:
-    slots = {id(slot.parameter): slot for slot in reversed([*slots_of(model)])}
-    # Under weight_norm the squares of a weight are those of its lengths.
-    gains = {(id(s.module), s.slot): s for s in slots.values() if s.gain}
-    places = [slots[id(held.parameter)] for held in chosen]
-    factors = coefficients_of(normalization, chosen)
-    return tuple(
-        _Weight(slot=gains.get((id(slot.module), slot.slot), slot), coefficient=factor)
-        for slot, factor in zip(places, factors, strict=True)
-    )
-
-
 def _record(convention: str) -> Penalty:
+    """Return the penalty whose number the strength is: by its name, or a knob's."""
     if convention in PENALTIES:
         return PENALTIES[convention]
     knob = resolve_knob(convention)

@@ -1,100 +1,65 @@
-"""How param groups look: which parameter went where, and why, twelve blocks as one.
+"""Which parameter went into which group, and why, as a table.
 
 Parameters that differ only by numbers in their names are one line
 (``blocks.0–11.attn.qkv.weight``).
 """
 
-import io
-import os
+import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from dwindle.pytorch.grouping.group_rows import Row
+from dwindle.pytorch.parameters.roles import Role
+from dwindle.show import Column, Line, Sheet, Table
+from dwindle.wording import counted
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.table import Table
-
-_WIDTH_OF_TEXT = 110
+# Not one within a word: conv1 and conv2 are layers of different sizes.
 _NUMBER = re.compile(r"(?<![^.])\d+(?![^.])")
-_HEADS = ("parameter", "tensors", "shape", "why")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Block:
-    """One group, or all that is in none: its title and its lines, as texts."""
+class Row:
+    """One parameter: its group, whether it decays, and why.
 
-    title: str
-    style: str
-    lines: tuple[tuple[str, str, str, str], ...]
+    ``group`` is the position in the list of groups, None of a parameter that is in
+    none (frozen, or left out of the groups that were given). ``coefficient`` is the
+    factor on the decay: 0 where nothing decays, 1 where everything does.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    role: Role
+    owner: str
+    shape: tuple[int, ...]
+    decays: bool
+    coefficient: float
+    why: str
+    group: int | None
+
+    @property
+    def numbers(self) -> int:
+        """How many numbers the parameter has."""
+        return math.prod(self.shape)
 
 
-def blocks_of(
-    groups: Sequence[Mapping[str, Any]], rows: Sequence[Row]
-) -> tuple[Block, ...]:
-    """Return the table as texts, group by group, what is in none at the end."""
+def table_of(
+    model: str, groups: Sequence[Mapping[str, Any]], rows: Sequence[Row]
+) -> Sheet:
+    """Return the table, group by group; what is in none comes at the end."""
+    parts: list[Line | Table | str] = [Line(text=_heading(model, rows), style="bold")]
     members: dict[int | None, list[Row]] = {}
     for row in rows:
         members.setdefault(row.group, []).append(row)
-    told = [
-        Block(
-            title=_title(position, group, members[position]),
-            style="green" if members[position][0].decays else "yellow",
-            lines=_lines(members[position]),
-        )
-        for position, group in enumerate(groups)
-    ]
+    for position, group in enumerate(groups):
+        here = members[position]
+        color = "green" if here[0].decays else "yellow"
+        title = Line(text=_title(position, group, here), style=f"bold {color}")
+        parts += ["", title, _lines(here, color)]
     if None in members:
-        title = f"in no group: {_counted(members[None])}"
-        told.append(Block(title=title, style="dim", lines=_lines(members[None])))
-    return tuple(told)
-
-
-def as_rich(
-    model: str, groups: Sequence[Mapping[str, Any]], rows: Sequence[Row]
-) -> "RenderableType":
-    """Return the table as rich draws it, colored."""
-    from rich.console import Group
-    from rich.text import Text
-
-    parts: list[RenderableType] = [Text(_heading(model, rows), style="bold")]
-    for block in blocks_of(groups, rows):
-        parts += [Text(), Text(block.title, style=f"bold {block.style}")]
-        parts.append(_lines_as_rich(block))
-    return Group(*parts)
-
-
-def as_text(
-    model: str, groups: Sequence[Mapping[str, Any]], rows: Sequence[Row]
-) -> str:
-    """Return the table as plain text, without colors."""
-    from rich.console import Console
-
-    console = Console(file=io.StringIO(), width=_WIDTH_OF_TEXT, color_system=None)
-    with console.capture() as captured:
-        console.print(as_rich(model, groups, rows))
-    return "\n".join(line.rstrip() for line in captured.get().splitlines())
-
-
-def as_html(
-    model: str, groups: Sequence[Mapping[str, Any]], rows: Sequence[Row]
-) -> str:
-    """Return the table as HTML for a notebook; every text is escaped."""
-    heads = "".join(f"<th>{escape(head)}</th>" for head in _HEADS)
-    body = "".join(map(_block_as_html, blocks_of(groups, rows)))
-    heading = escape(_heading(model, rows))
-    return f"<div><p><b>{heading}</b></p><table><tr>{heads}</tr>{body}</table></div>"
-
-
-def show(table: object) -> None:
-    """Print a table in color, once: under torchrun only the first process does."""
-    if os.environ.get("RANK", "0") == "0":
-        from rich.console import Console
-
-        Console().print(table)
+        title = Line(text=f"in no group: {_counted(members[None])}", style="bold dim")
+        parts += ["", title, _lines(members[None], "dim")]
+    return Sheet(parts=parts)
 
 
 def _heading(model: str, rows: Sequence[Row]) -> str:
@@ -109,78 +74,56 @@ def _heading(model: str, rows: Sequence[Row]) -> str:
 
 
 def _title(position: int, group: Mapping[str, Any], rows: Sequence[Row]) -> str:
-    verb = "decays" if rows[0].decays else "does not decay"
-    told = [f"group {position} {verb}", _counted(rows)]
-    told += [
-        f"{name} {_value(group[name])}"
-        for name in ("weight_decay", "lr", "lr_scale")
-        if name in group and (rows[0].decays or name != "weight_decay")
-    ]
-    if rows[0].coefficient not in (0, 1):
-        told.append(f"decay_scale {_value(rows[0].coefficient)}")
-    return " · ".join(told)
-
-
-def _value(number: Any) -> str:  # a float, or a tensor that holds one
-    return f"{float(number):.4g}"
+    decays, coefficient = rows[0].decays, rows[0].coefficient
+    verb = "decays" if decays else "does not decay"
+    options = {name: group[name] for name in ("lr", "lr_scale") if name in group}
+    if decays and "weight_decay" in group:
+        options = {"weight_decay": group["weight_decay"], **options}
+    if coefficient not in (0, 1):
+        options["decay_scale"] = coefficient
+    # An lr may be a tensor that holds one number.
+    shown = (f"{name} {float(number):.4g}" for name, number in options.items())
+    return " · ".join((f"group {position} {verb}", _counted(rows), *shown))
 
 
 def _counted(rows: Sequence[Row]) -> str:
-    tensors = f"{len(rows)} tensor{'s' if len(rows) != 1 else ''}"
-    return f"{tensors} ({sum(row.numbers for row in rows):,} numbers)"
+    numbers = sum(row.numbers for row in rows)
+    return f"{counted(len(rows), 'tensor')} ({numbers:,} numbers)"
 
 
-def _lines(rows: Sequence[Row]) -> tuple[tuple[str, str, str, str], ...]:
+def _lines(rows: Sequence[Row], color: str) -> Table:
     alike: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         key = (_NUMBER.sub("#", " = ".join(row.names)), row.why)
         alike.setdefault(key, []).append(row)
-    return tuple(
-        (_names(each), str(len(each)), _shapes(each), each[0].why)
-        for each in alike.values()
+    columns = (
+        Column("parameter", "name", style=color),  # a name is for copying
+        Column("tensors", style="dim"),
+        Column("shape"),
+        Column("why", style="dim"),
     )
+    lines = [
+        (_names(each), f"×{len(each)}" if each[1:] else "", _shapes(each), each[0].why)
+        for each in alike.values()
+    ]
+    return Table(columns=columns, rows=lines, heads=False, indent=2)
 
 
 def _names(rows: Sequence[Row]) -> str:
     """Return the one name, or one for all with the range of each number in it."""
     texts = [" = ".join(row.names) for row in rows]
-    found = [_NUMBER.findall(text) for text in texts]
-    columns = zip(*found, strict=True)
-    ranges = iter([_range([int(number) for number in column]) for column in columns])
-    return _NUMBER.sub(lambda _: next(ranges), texts[0])
+    columns = zip(*(map(int, _NUMBER.findall(text)) for text in texts), strict=True)
+    ranges = iter([(min(column), max(column)) for column in columns])
 
+    def one_or_all(_: re.Match[str]) -> str:
+        low, high = next(ranges)
+        return str(low) if low == high else f"{low}–{high}"
 
-def _range(numbers: Sequence[int]) -> str:
-    low, high = min(numbers), max(numbers)
-    return str(low) if low == high else f"{low}–{high}"
+    return _NUMBER.sub(one_or_all, texts[0])
 
 
 def _shapes(rows: Sequence[Row]) -> str:
-    shapes = dict.fromkeys(row.shape for row in rows)
+    shapes = {row.shape for row in rows}
     if len(shapes) == 1:
         return "×".join(map(str, rows[0].shape)) or "one number"
     return f"{len(shapes)} shapes"
-
-
-def _lines_as_rich(block: Block) -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=None, padding=(0, 0, 0, 2), show_header=False)
-    for name in _HEADS:
-        # A name is for copying: whatever else has to give way.
-        table.add_column(name, overflow="fold", no_wrap=name == "parameter")
-    for name, tensors, shape, why in block.lines:
-        count = f"×{tensors}" if tensors != "1" else ""
-        told = (Text(name, style=block.style), Text(count, style="dim"))
-        table.add_row(*told, Text(shape), Text(why, style="dim"))
-    return table
-
-
-def _block_as_html(block: Block) -> str:
-    title = f'<tr><th colspan="{len(_HEADS)}">{escape(block.title)}</th></tr>'
-    rows = (
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in line) + "</tr>"
-        for line in block.lines
-    )
-    return title + "".join(rows)

@@ -1,32 +1,30 @@
-"""Which parameters of a model decay, and who says so.
+"""Which parameters of a model decay, and who decides it.
 
-The strongest word wins: frozen, then the patterns of ``no_decay``, then those of
-``decay``, then what the model itself says, and last the role of the parameter.
+The strongest wins: frozen, then the patterns of ``no_decay``, then those of ``decay``,
+then what the model itself declares, and last the role of the parameter.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 from torch import nn
 
 from dwindle.decay.penalties import layer_coefficients
-from dwindle.errors import RangeError, RefusedError
-from dwindle.pytorch.grouping.name_patterns import (
-    check_patterns,
-    first_fit,
-    patterns_of,
-)
+from dwindle.errors import PatternError, RangeError, RefusedError
+from dwindle.errors.nearest import nearest_names
 from dwindle.pytorch.parameters.roles import Held, held_parameters
 from dwindle.pytorch.parameters.slots import modules_of
 
 _METHOD = "no_weight_decay"
 _MARK = "_no_weight_decay"  # Mamba sets it on the parameter
-_OPTIONS = "_optim"  # S4 sets it: options of a group of the parameter's own
+_OPTIONS = "_optim"  # S4 sets it: options for a group of this parameter alone
+_SHOWN = 3  # names that look like a pattern with a typing error
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Choice:
-    """One parameter, whether it decays, and whose word or role says so."""
+    """One parameter, whether it decays, and who or which role decided it."""
 
     held: Held
     decays: bool
@@ -46,13 +44,13 @@ def choices_of(
     Args:
         model: The model; nothing in it is changed.
         embeddings: Whether embeddings and tokens decay like weights.
-        decay: Patterns of names that decay whatever their role.
+        decay: Patterns of names that decay in any role.
         no_decay: Patterns of names that never decay.
         model_says: Whether the model's own ``no_weight_decay()`` counts.
 
     Raises:
         PatternError: If a pattern fits no parameter.
-        RefusedError: If the roles cannot be told (:func:`held_parameters`).
+        RefusedError: If the roles cannot be inferred (:func:`held_parameters`).
         RangeError: If ``no_weight_decay()`` returns no names.
 
     Example:
@@ -64,64 +62,110 @@ def choices_of(
     """
     held = held_parameters(model)
     names = [name for each in held for name in each.names]
-    words = {"decay": patterns_of(decay), "no_decay": patterns_of(no_decay)}
-    for argument, patterns in words.items():
+    # One string is one pattern, not its letters.
+    given = {
+        argument: (patterns,) if isinstance(patterns, str) else tuple(patterns)
+        for argument, patterns in (("no_decay", no_decay), ("decay", decay))
+    }
+    for argument, patterns in given.items():
         check_patterns(argument, patterns, names)
     spared = _spared_by_model(model) if model_says else {}
     roles = {"weight", "embedding", "token"} if embeddings else {"weight"}
-    return tuple(_choice(each, words, spared, roles) for each in held)
+    return tuple(_choice(each, given, spared, roles) for each in held)
 
 
 def _choice(
     held: Held,
-    words: Mapping[str, Sequence[str]],
+    given: Mapping[str, Sequence[str]],
     spared: Mapping[str, str],
-    roles: Iterable[str],
+    roles: Collection[str],
 ) -> Choice:
-    by_pattern = {
-        argument: first_fit(patterns, held.names)
-        for argument, patterns in words.items()
-    }
-    by_model = first_fit(spared, held.names)
-    marked = getattr(held.parameter, _MARK, False)
-    own = getattr(held.parameter, _OPTIONS, None)
-    # In this order: the first that speaks decides.
-    table: tuple[tuple[object, bool, Callable[[], str]], ...] = (
-        (not held.trainable, False, lambda: "frozen"),
-        (held.numbers == 0, False, lambda: "empty"),
-        (by_pattern["no_decay"], False, lambda: f"no_decay={by_pattern['no_decay']!r}"),
-        (by_pattern["decay"], True, lambda: f"decay={by_pattern['decay']!r}"),
-        (by_model, False, lambda: spared[str(by_model)]),
-        (marked, False, lambda: f"{_MARK} of the parameter"),
-        (_is_spared(own), False, lambda: f"{_OPTIONS} of the parameter: {own}"),
-        (True, held.role in roles, lambda: held.why),
+    if not held.trainable or held.numbers == 0:
+        why = "empty" if held.trainable else "frozen"
+        return Choice(held=held, decays=False, why=why)
+    for argument, patterns in given.items():  # no_decay is the first
+        fit = first_fit(patterns, held.names)
+        if fit is not None:
+            why = f"{argument}={fit!r}"
+            return Choice(held=held, decays=argument == "decay", why=why)
+    by_model, own = (
+        first_fit(spared, held.names),
+        getattr(held.parameter, _OPTIONS, None),
     )
-    decays, why = next((says, why()) for speaks, says, why in table if speaks)
-    return Choice(held=held, decays=decays, why=why)
-
-
-def _is_spared(own: object) -> bool:
-    return isinstance(own, Mapping) and own.get("weight_decay", 1) == 0
+    if by_model is not None:
+        return Choice(held=held, decays=False, why=spared[by_model])
+    if getattr(held.parameter, _MARK, False):
+        return Choice(held=held, decays=False, why=f"{_MARK} of the parameter")
+    if isinstance(own, Mapping) and own.get("weight_decay", 1) == 0:
+        return Choice(
+            held=held, decays=False, why=f"{_OPTIONS} of the parameter: {own}"
+        )
+    return Choice(held=held, decays=held.role in roles, why=held.why)
 
 
 def _spared_by_model(model: nn.Module) -> dict[str, str]:
-    """Return pattern → who says it, of every module that has ``no_weight_decay()``."""
+    """Return pattern → who declares it, for each module with ``no_weight_decay()``."""
     spared: dict[str, str] = {}
     for path, module in modules_of(model):
         if not (hasattr(type(module), _METHOD) or _METHOD in vars(module)):
             continue
-        said = getattr(module, _METHOD)
-        who = type(module).__name__
-        for name in _names_said(said() if callable(said) else said, who):
-            spared[f"{path}.{name}" if path else name] = f"{_METHOD}() of {who}"
+        declared = getattr(module, _METHOD)
+        names = declared() if callable(declared) else declared
+        who = f"{_METHOD}() of {type(module).__name__}"
+        # A string would be read letter by letter.
+        if isinstance(names, str) or not isinstance(names, Iterable | None):
+            raise RangeError(who, repr(names), "a set of names of parameters")
+        for name in map(str, names or ()):
+            spared[f"{path}.{name}" if path else name] = who
     return spared
 
 
-def _names_said(said: object, who: str) -> tuple[str, ...]:
-    if isinstance(said, str) or not isinstance(said, Iterable | None):
-        name = f"{_METHOD}() of {who}"
-        raise RangeError(name, repr(said), "a set of names of parameters")
-    return tuple(map(str, said or ()))
+def first_fit(patterns: Iterable[str], names: Iterable[str]) -> str | None:
+    """Return the first pattern that fits one of the names of a parameter, or None.
+
+    Patterns are those of a shell; ``*`` also fits dots.
+
+    Example:
+        >>> first_fit(["*.gate.*", "head.*"], ["head.weight", "wte.weight"])
+        'head.*'
+
+    """
+    each = tuple(names)
+    fits = (p for p in patterns if any(fnmatchcase(name, p) for name in each))
+    return next(fits, None)
+
+
+def check_patterns(
+    argument: str, patterns: Iterable[str], names: Collection[str]
+) -> None:
+    """Refuse a pattern that fits no name: it is a typing error.
+
+    Args:
+        argument: The argument that has the patterns, for the message.
+        patterns: Shell patterns.
+        names: All names of parameters of the model.
+
+    Raises:
+        PatternError: If a pattern fits none of the names; it has the nearest.
+
+    """
+    for pattern in patterns:
+        if first_fit((pattern,), names) is None:
+            near = _nearest(pattern, names)
+            raise PatternError(argument, pattern, len(names), near)
+
+
+def _nearest(pattern: str, names: Collection[str]) -> tuple[str, ...]:
+    """Return names, and patterns over their last words, that look like a pattern."""
+    bare = pattern.strip("*?[].")
+    table = {name: name for name in names}
+    if bare != pattern:
+        firsts = {name.partition(".")[0] for name in names}
+        lasts = {name.rpartition(".")[2] for name in names}
+        table |= {word: f"{word}.*" for word in sorted(firsts)}
+        table |= {word: f"*.{word}" for word in sorted(lasts)}
+    near = nearest_names(bare, table, limit=_SHOWN) or sorted(names)[:_SHOWN]
+    return tuple(table[name] for name in near[:_SHOWN])
 
 
 def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ...]:
@@ -132,10 +176,9 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
 
     Raises:
         UnknownNameError: If the normalization is unknown.
-        RefusedError: If ``fan-in`` is asked and a layer does not tell its inputs.
+        RefusedError: If ``fan-in`` is wanted and a layer does not show its inputs.
 
     Example:
-        >>> from dwindle.pytorch.parameters.roles import held_parameters
         >>> net = nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1))
         >>> weights = [held for held in held_parameters(net) if held.role == "weight"]
         >>> coefficients_of("layer-mean", weights)
@@ -143,10 +186,16 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
 
     """
     if not held:
-        layer_coefficients(normalization, [(1, 1)])  # an unknown name is told anyway
+        layer_coefficients(normalization, [(1, 1)])  # refuses an unknown name
         return ()
-    if normalization == "fan-in":
-        _refuse_without_fans(held)
+    unknown = [each for each in held if each.role == "weight" and not each.fan_in]
+    if normalization == "fan-in" and unknown:
+        first = unknown[0]
+        asked = f"The fan-in of {first.name} {first.shape}"
+        others = f" ({len(unknown)} such)" if len(unknown) > 1 else ""
+        why = f"It is a {first.why}{others}: a {first.owner} does not show its inputs."
+        instead = f'Leave it out with no_decay=["{first.name}"], or use "layer-mean".'
+        raise RefusedError(asked, why, instead)
     return layer_coefficients(normalization, [_layer(each) for each in held])
 
 
@@ -155,15 +204,3 @@ def _layer(held: Held) -> tuple[int, int]:
     inputs = held.fan_in or 1  # each number of a bias or gain acts on one input
     whole = held.numbers % inputs == 0
     return (inputs, held.numbers // inputs) if whole else (1, held.numbers)
-
-
-def _refuse_without_fans(held: Sequence[Held]) -> None:
-    unknown = [each for each in held if each.role == "weight" and not each.fan_in]
-    if not unknown:
-        return
-    first = unknown[0]
-    asked = f"The fan-in of {first.name} {first.shape}"
-    others = f" ({len(unknown)} such)" if len(unknown) > 1 else ""
-    why = f"It is a {first.why}{others}: a {first.owner} does not tell its inputs."
-    instead = f'Leave it out with no_decay=["{first.name}"], or use "layer-mean".'
-    raise RefusedError(asked, why, instead)

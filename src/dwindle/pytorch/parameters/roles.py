@@ -1,19 +1,22 @@
 """What each parameter of a model is for: weight, bias, gain, embedding, token.
 
-Told by the type of the layer that owns it and by its original shape, so that a matrix
-stays one when a model is wrapped, compiled or sharded. The name counts only where a
-module keeps a matrix without a layer (:mod:`dwindle.pytorch.parameters.bare`).
+Inferred from the type of the layer that owns it and its original shape, so that a
+matrix stays one when a model is wrapped, compiled or sharded. Names are the last
+resort: a matrix that a module keeps without a layer may be a table that all samples
+share (positions, latents, prompts) or the logarithm of a rate, and only its name shows
+it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal, get_args
 
 from torch import nn
 
-from dwindle.pytorch.parameters.bare import bare_role
 from dwindle.pytorch.parameters.layers import (
+    Fans,
     Shape,
     class_of,
     is_embedding,
@@ -38,6 +41,25 @@ _STRONGEST: tuple[Role, ...] = (
 # A position embedding or a mask token: (1, length, width), the same for every sample.
 _TOKEN_DIMENSIONS = 3
 _OUT_AND_IN = 2
+# Names that their authors use for one thing alone, and what it is.
+_KNOWN_NAMES: Mapping[str, tuple[Role, str]] = MappingProxyType(
+    {
+        # state-spaces/mamba spares it, and D, by a mark that transformers leaves out.
+        "A_log": ("vector", ", logarithms of rates"),
+        # peft: (rank, tokens) beside an embedding, a column for each token.
+        "lora_embedding_A": ("embedding", ", a column for each token"),
+    }
+)
+_TABLE: tuple[Role, str] = ("token", ", a table that all samples share")
+_ANYWHERE = frozenset({"pos", "position", "positional", "positions"})
+_AT_THE_END = frozenset(
+    {
+        *("embed", "embeds", "embedding", "embeddings", "emb", "token", "tokens"),
+        *("latents", "prompt", "prompts", "queries", "codebook", "codebooks"),
+    }
+)
+# A tensor of these is multiplied with, also where the words before are of positions.
+_MULTIPLIED = frozenset({"weight", "proj", "projection", "kernel"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -46,9 +68,9 @@ class Held:
 
     ``name`` is the first of ``names``, without the names of wrappers. ``shape`` is the
     original one, also where the parameter is sharded. ``owner`` is the class of the
-    layer, ``why`` says the role in a few words. ``fan_in`` is how many inputs one
+    layer, ``why`` is the role in a few words. ``fan_in`` is how many inputs one
     output sees (a convolution: channels per group times kernel), None where the layer
-    does not tell; an embedding looks one row up, so its ``fan_in`` is 1.
+    does not show it; an embedding looks one row up, so its ``fan_in`` is 1.
     """
 
     name: str
@@ -100,40 +122,45 @@ def held_parameters(model: nn.Module) -> tuple[Held, ...]:
 
 
 def _held(slots: Sequence[Slot]) -> Held:
-    told = [_told(slot) for slot in _distinct(slots)]
+    """Return the one record of a parameter that lies at one or several places."""
+    # A layer that is called at two places is one layer.
+    uses = {(id(slot.module), slot.slot): slot for slot in slots}.values()
+    held = [_held_at(slot) for slot in uses]
     names = tuple(dict.fromkeys(slot.name for slot in slots))
-    chosen = min(told, key=lambda held: _STRONGEST.index(held.role))
-    others = [held.why for held in told if held.why != chosen.why]
+    chosen = min(held, key=lambda each: _STRONGEST.index(each.role))
+    others = [each.why for each in held if each.why != chosen.why]
     why = "; also ".join([chosen.why, *dict.fromkeys(others)])
     return replace(chosen, name=names[0], names=names, why=why)
 
 
-def _distinct(slots: Iterable[Slot]) -> Iterable[Slot]:
-    """Return each use once: a layer that is called at two places is one layer."""
-    return {(id(slot.module), slot.slot): slot for slot in slots}.values()
-
-
-def _told(slot: Slot) -> Held:
-    shape = _shape(slot.parameter)
+def _held_at(slot: Slot) -> Held:
+    shape, owner = _shape(slot.parameter), class_of(slot.module)
     role, remark = _role(slot, shape)
-    owner = class_of(slot.module)
-    fan_in, fan_out = _fans(slot.module, shape, role)
+    layer = layer_of(slot.module)
+    fans: Fans = (None, None)
+    if role in ("embedding", "token"):
+        fans = 1, shape[-1]
+    elif role == "weight" and layer is not None:
+        fans = layer.fans(slot.module, shape)
+    # An MLP and an RMSNorm are spelled; a Linear is read.
+    vowels = "AEFHILMNORSX" if owner[:2].isupper() else "AEIOU"
+    article = "an" if owner[:1] in tuple(vowels) else "a"
     return Held(
         name=slot.name,
         names=(slot.name,),
         parameter=slot.parameter,
         role=role,
         owner=owner,
-        why=f"{slot.slot} of {_article(owner)} {owner}{remark}",
+        why=f"{slot.slot} of {article} {owner}{remark}",
         shape=shape,
         trainable=slot.parameter.requires_grad,
-        fan_in=fan_in,
-        fan_out=fan_out,
+        fan_in=fans[0],
+        fan_out=fans[1],
     )
 
 
 def _role(slot: Slot, shape: Shape) -> tuple[Role, str]:
-    """Return the role and what has to be said besides the layer."""
+    """Return the role and a remark besides the layer."""
     if slot.gain:
         return "norm", ", the length that weight_norm learns apart"
     if is_norm(slot.module, _shapes(slot.module)):
@@ -144,16 +171,17 @@ def _role(slot: Slot, shape: Shape) -> tuple[Role, str]:
         return "embedding", ""
     if layer_of(slot.module) is not None and "weight" in slot.slot.split("_"):
         return "weight", ""  # also of one row: a linear layer with one output
-    return _role_of_shape(slot, shape)
+    return _role_without_layer(slot, shape)
 
 
-def _role_of_shape(slot: Slot, shape: Shape) -> tuple[Role, str]:
+def _role_without_layer(slot: Slot, shape: Shape) -> tuple[Role, str]:
+    # The shape decides, and of a matrix the name.
     if _is_convolution(slot, shape):
         return "weight", ", a convolution for each sample"
     if _is_token(shape):
         return "token", ", the same for every sample"
     if wide(shape) > 1:
-        return bare_role(slot) or ("weight", ", a matrix")
+        return role_by_name(slot) or ("weight", ", a matrix")
     return "vector", ", a vector" if wide(shape) else ", one number"
 
 
@@ -183,20 +211,32 @@ def _shapes(module: nn.Module) -> tuple[Shape, ...]:
     return tuple(_shape(each) for each in module.parameters(recurse=False))
 
 
-def _fans(module: nn.Module, shape: Shape, role: Role) -> tuple[int | None, int | None]:
-    if role in ("embedding", "token"):
-        return 1, shape[-1]
-    layer = layer_of(module)
-    if role != "weight" or layer is None:
-        return None, None
-    return layer.fans(module, shape)
-
-
 def _shape(parameter: nn.Parameter) -> Shape:
     # DeepSpeed's third stage leaves an empty tensor, and the shape beside it.
     return tuple(getattr(parameter, "ds_shape", parameter.shape))
 
 
-def _article(word: str) -> str:
-    spelled = word[:2].isupper()  # an MLP, an RMSNorm; a Linear
-    return "an" if word[:1] in ("AEFHILMNORSX" if spelled else "AEIOU") else "a"
+def role_by_name(slot: Slot) -> tuple[Role, str] | None:
+    """Return the role of a matrix that is no layer's weight, and a remark, by its name.
+
+    None where the name shows nothing: then it is a matrix like others.
+
+    Example:
+        >>> class Relative(nn.Module):
+        ...     def __init__(self):
+        ...         super().__init__()
+        ...         self.rel_pos_h = nn.Parameter(nn.Linear(8, 27).weight)
+        >>> role_by_name(next(slots_of(Relative())))
+        ('token', ', a table that all samples share')
+
+    """
+    name, parts = slot.slot, slot.name.split(".")
+    if isinstance(slot.module, nn.ParameterList | nn.ParameterDict) and parts[1:]:
+        name = parts[-2]  # of the list or dict that it is kept in
+    if name in _KNOWN_NAMES:
+        return _KNOWN_NAMES[name]
+    words = name.casefold().split("_")
+    if not _MULTIPLIED.isdisjoint(words):
+        return None
+    is_table = not _ANYWHERE.isdisjoint(words) or words[-1] in _AT_THE_END
+    return _TABLE if is_table else None

@@ -1,7 +1,7 @@
 """Every place of a model that holds a parameter, under the name its author knows.
 
 Wrappers (DDP, ``torch.compile``, activation checkpointing …) are looked through, and a
-parameter that a parametrization keeps is told as the slot that it stands for.
+parameter that a parametrization keeps is the slot that it stands for.
 """
 
 from collections.abc import Iterator, Mapping
@@ -35,24 +35,21 @@ _HOOKS: Mapping[str, Mapping[str, bool]] = MappingProxyType(
     }
 )
 
-_NO_LAYERS = (
-    "It depends on the layer that owns the parameter, and only a module knows that."
+# Modules whose parameters have no role any more: by class, why, and what to do.
+_UNREADABLE: Mapping[str, tuple[str, str, str]] = MappingProxyType(
+    {
+        "FullyShardedDataParallel": (
+            "that FSDP1 has wrapped",
+            "It flattens parameters to one dimension: a matrix looks like a bias.",
+            "Make the groups before it is wrapped, or shard it with fully_shard.",
+        ),
+        "RecursiveScriptModule": (
+            "that TorchScript made",
+            "Its layers have lost their types, which show what a tensor is for.",
+            "Give the model from before torch.jit.script: its parameters are these.",
+        ),
+    }
 )
-_GIVE_THE_MODEL = "Give the model itself, a torch.nn.Module, not model.parameters()."
-_FLATTENED = (
-    "FullyShardedDataParallel flattens parameters to one dimension, so that a matrix "
-    "cannot be told from a bias."
-)
-_BEFORE_WRAPPING = (
-    "Make the groups from the model before it is wrapped (use_orig_params=True), or "
-    "shard it with torch.distributed.fsdp.fully_shard."
-)
-_NO_TYPES = "Its layers have lost their types, which tell what a tensor is for."
-_BEFORE_SCRIPTING = (
-    "Give the model from before torch.jit.script, which has the same parameters."
-)
-_NO_SHAPE = "It depends on the shape, and the first batch decides that."
-_ONE_BATCH = "Run one batch through the model first."
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +89,14 @@ def slots_of(model: nn.Module) -> Iterator[Slot]:
         [('0.weight', 'weight')]
 
     """
-    _refuse_no_module(model)
+    given: object = model  # what a caller gives may be anything
+    if not isinstance(given, nn.Module):
+        asked = f"The role of a parameter in a {type(given).__name__}"
+        why = (
+            "It depends on the layer that owns the parameter; only a module has layers."
+        )
+        instead = "Give the model itself, a torch.nn.Module, not model.parameters()."
+        raise RefusedError(asked, why, instead)
     yield from _below(model, "", frozenset())
 
 
@@ -132,17 +136,15 @@ def _modules(
 
 
 def _below(module: nn.Module, path: str, above: frozenset[int]) -> Iterator[Slot]:
-    _refuse_flattened(module, path)
-    _refuse_scripted(module, path)
-    # No public way tells which module owns a parameter.
+    _refuse_unreadable(module, path)
+    # No public name shows which module owns a parameter.
     for name, parameter in module._parameters.items():  # noqa: SLF001
         if parameter is not None:
-            _refuse_lazy(parameter, _joined(path, name))
             yield _slot(module, name, _joined(path, name), parameter)
+    inside = above | {id(module)}
     for name, child in _children(module, path):
         if id(child) in above:
             continue
-        inside = above | {id(module)}
         if isinstance(child, nn.ModuleDict) and _keeps_originals(module, child):
             yield from _parametrized(module, child, name, inside)
         else:
@@ -195,14 +197,26 @@ def _parametrized(
             )
 
 
+def _refuse_unreadable(module: nn.Module, path: str) -> None:
+    for name in class_names(module):
+        if name in _UNREADABLE:
+            what, why, instead = _UNREADABLE[name]
+            asked = f"The role of a parameter in {path or 'a model'} {what}"
+            raise RefusedError(asked, why, instead)
+
+
 def _slot(module: nn.Module, name: str, path: str, parameter: nn.Parameter) -> Slot:
+    if isinstance(parameter, UninitializedParameter):
+        asked = f"The role of {path}, which a lazy layer has not made yet,"
+        why = "It depends on the shape, and the first batch decides that."
+        raise RefusedError(asked, why, "Run one batch through the model first.")
     slot, gain = name, False
     for hook in module._forward_pre_hooks.values():  # noqa: SLF001 - where the old weight_norm lives
         for cls in type(hook).__mro__:
             for ending, is_gain in _HOOKS.get(cls.__name__, {}).items():
-                told = getattr(hook, "name", getattr(hook, "_tensor_name", None))
-                if name == f"{told}{ending}":
-                    slot, gain = str(told), is_gain
+                tensor = getattr(hook, "name", getattr(hook, "_tensor_name", None))
+                if name == f"{tensor}{ending}":
+                    slot, gain = str(tensor), is_gain
     return Slot(
         name=path,
         module=module,
@@ -211,27 +225,3 @@ def _slot(module: nn.Module, name: str, path: str, parameter: nn.Parameter) -> S
         holder=module,
         gain=gain,
     )
-
-
-def _refuse_no_module(model: object) -> None:
-    if not isinstance(model, nn.Module):
-        asked = f"The role of a parameter in a {type(model).__name__}"
-        raise RefusedError(asked, _NO_LAYERS, _GIVE_THE_MODEL)
-
-
-def _refuse_flattened(module: nn.Module, path: str) -> None:
-    if "FullyShardedDataParallel" in class_names(module):
-        asked = f"The role of a parameter in {path or 'a model'} that FSDP1 has wrapped"
-        raise RefusedError(asked, _FLATTENED, _BEFORE_WRAPPING)
-
-
-def _refuse_scripted(module: nn.Module, path: str) -> None:
-    if "RecursiveScriptModule" in class_names(module):
-        asked = f"The role of a parameter in {path or 'a model'} that TorchScript made"
-        raise RefusedError(asked, _NO_TYPES, _BEFORE_SCRIPTING)
-
-
-def _refuse_lazy(parameter: nn.Parameter, path: str) -> None:
-    if isinstance(parameter, UninitializedParameter):
-        asked = f"The role of {path}, which a lazy layer has not made yet,"
-        raise RefusedError(asked, _NO_SHAPE, _ONE_BATCH)
