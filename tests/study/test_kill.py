@@ -1,4 +1,4 @@
-"""kill -9 of driver, worker or both: what was committed stays, the rest is made up."""
+"""kill -9 of a driver or a worker: what was committed stays, the rest is made up."""
 
 import os
 import random
@@ -128,18 +128,6 @@ def test_a_killed_worker_is_made_up_for(tmp_path, undisturbed):
     assert_made_up(store, before, undisturbed)
 
 
-def test_a_killed_driver_and_worker_are_made_up_for(tmp_path, undisturbed):
-    """Both at once: nothing is left running, nothing committed is lost."""
-    store = tmp_path / "study.db"
-    study = started_and_seen(tmp_path, 1)
-    study.kill(study.workers()[0], study.process.pid)
-    assert study.ended()[0] == -signal.SIGKILL
-    assert study.left() == []
-    before = rows(copied(store, tmp_path / "copy"))
-    assert same_command(tmp_path) == 0
-    assert_made_up(store, before, undisturbed)
-
-
 def test_ctrl_c_in_a_terminal_saves(tmp_path):
     """Ctrl-C, which all processes get: code 130, how to go on, no process, no lock."""
     study = started_and_seen(tmp_path, 1)
@@ -160,8 +148,15 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("moment", ["workers are started", "libraries are loaded"])
+@pytest.mark.parametrize(
+    ("number", "moment"),
+    [
+        (signal.SIGINT, "workers are started"),
+        (signal.SIGINT, "libraries are loaded"),
+        (signal.SIGTERM, "libraries are loaded"),
+        (signal.SIGHUP, "workers are started"),
+    ],
+)
 def test_a_stop_at_the_start_is_at_once(tmp_path, number, moment):
     """Whoever stops a study that still loads waits for nothing, and reads one line."""
     before = processor_seconds()

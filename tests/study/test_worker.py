@@ -14,7 +14,6 @@ from study.processes import wait_until
 
 from dwindle.errors import MissingLibraryError
 from dwindle.study import worker
-from dwindle.study.problems import load_once
 from dwindle.study.worker import STACKED, stacked_version
 
 # A parent that starts a child which only watches it, in the one way or the other.
@@ -83,14 +82,19 @@ def test_a_worker_has_one_thread_and_leaves_ctrl_c_to_the_driver():
     assert process.exitcode == 0
 
 
-def test_a_ready_worker_knows_its_engine():
-    """What a worker says of itself is its process and the engine that it loaded."""
+def test_a_worker_loads_its_engine_and_data_at_once():
+    """The engine's version comes before any pack, and the data are read by then."""
     from dwindle.study.engine import engine_version
 
-    assert worker.warm_up(STACKED) == worker.Ready(os.getpid(), engine_version())
-    before = load_once.cache_info().misses + load_once.cache_info().hits
-    STACKED.load("digits-mlp")
-    assert load_once.cache_info().misses + load_once.cache_info().hits == before + 1
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=worker.serve, args=(theirs, STACKED, "digits-mlp"))
+    process.start()
+    theirs.close()
+    assert ours.recv() == engine_version() == stacked_version()
+    ours.close()  # as a driver does that has gone
+    process.join()
+    assert process.exitcode == 0
 
 
 def test_a_missing_torch_says_what_to_install(monkeypatch):

@@ -3,6 +3,7 @@
 import math
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 from functools import partial
@@ -70,6 +71,18 @@ def fail_on_seed_1(work):
         nothing = 0
         return [1 / nothing]
     return pretend(work)
+
+
+class OddError(Exception):
+    """An exception that no pickle can hold."""
+
+    def __init__(self):
+        super().__init__("odd")
+        self.lock = threading.Lock()
+
+
+def raise_odd(_):
+    raise OddError
 
 
 def die_on_seed_1(work, marks, times):

@@ -2,47 +2,31 @@
 
 import signal
 import sys
-import time
-import traceback
 from collections import deque
 from collections.abc import Generator, Sequence
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
-from dataclasses import dataclass
-from multiprocessing import active_children, get_context
-from multiprocessing.process import BaseProcess
+from contextlib import contextmanager, suppress
+from multiprocessing import get_context, resource_tracker
+from multiprocessing.connection import wait
 from threading import current_thread, main_thread
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 from dwindle.errors import DwindleError, WorkerError
-from dwindle.store.records import Outcome
 from dwindle.study.machine import cores
 from dwindle.study.worker import (
     OF_TERMINALS,
     STACKED,
     Engine,
+    Trained,
     Work,
-    become_worker,
-    warm_up,
+    failed,
+    serve,
+    train_timed,
 )
 
-# A pack that its worker did not survive this often is given up.
+# A pack that its worker did not survive this often is given up, and so is a start.
 ATTEMPTS = 3
-
-
-@dataclass(frozen=True, kw_only=True)
-class Trained:
-    """What came out of the pack at ``index``, and the seconds that it took."""
-
-    index: int
-    outcomes: tuple[Outcome, ...]
-    seconds: float
+# spawn: a fork of a process that has threads may never wake up.
+_CONTEXT = get_context("spawn")
 
 
 class Backend(Protocol):
@@ -81,7 +65,7 @@ class Inline:
     def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
         """Train all packs in the order given."""
         for index, work in enumerate(works):
-            yield _timed(self._engine, work, index)
+            yield train_timed(self._engine, index, work)
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
@@ -90,7 +74,7 @@ class Inline:
 class Processes:
     """Trains a pack per worker process at a time; owns the workers.
 
-    Workers start at once and stay for several studies. Each has a pool of its own, so
+    Workers start at once and stay for several studies. Each has a pipe of its own, so
     that the death of one says which pack it was training: that pack is tried again.
     """
 
@@ -110,46 +94,59 @@ class Processes:
 
         """
         self.workers = workers or cores()
-        self._engine = engine
-        self._slots: list[_Slot] = []
+        self._workers: list[_Worker] = []
         try:
             for _ in range(self.workers):
-                self._slots.append(_Slot(engine, problem))
+                self._workers.append(_Worker(engine, problem))
         except BaseException:
             self.close()
             raise
 
     def engine_version(self) -> str:
-        """Return the version of the engine, as soon as a worker has loaded it."""
-        return self._slots[0].engine_version()
+        """Return the version of the engine, as soon as a worker has loaded it.
+
+        Raises:
+            WorkerError: If every process that is started dies before it can train.
+
+        """
+        return self._workers[0].engine_version()
 
     def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
         """Train all packs, starting them in the order given."""
-        waiting = deque(_Attempt(index, work) for index, work in enumerate(works))
-        running: dict[Future[Trained], tuple[_Slot, _Attempt]] = {}
+        waiting = deque(range(len(works)))
+        deaths = [0] * len(works)
+        idle, busy = deque(self._workers), dict[Any, tuple[_Worker, int]]()
         try:
-            while waiting or running:
-                busy = {slot for slot, _ in running.values()}
-                for slot in [slot for slot in self._slots if slot not in busy]:
-                    if waiting:
-                        attempt = waiting.popleft()
-                        future = slot.submit(attempt)
-                        running[future] = (slot, attempt)
-                for future in wait(running, return_when=FIRST_COMPLETED).done:
-                    slot, attempt = running.pop(future)
-                    trained = _result(future, slot, attempt)
-                    if trained is None:
-                        waiting.appendleft(attempt.again())
-                    else:
-                        yield trained
+            while waiting or busy:
+                while waiting and idle:
+                    worker, index = idle.popleft(), waiting.popleft()
+                    worker.give(index, works[index])
+                    busy[worker.pipe] = worker, index
+                for pipe in wait(list(busy)):
+                    worker, index = busy[pipe]
+                    received = worker.receive()
+                    if isinstance(received, str):  # its engine's version comes first
+                        continue
+                    del busy[pipe]
+                    idle.append(worker)
+                    if received is not None:
+                        yield received
+                        continue
+                    deaths[index] += 1
+                    if deaths[index] < ATTEMPTS:
+                        waiting.appendleft(index)
+                        continue
+                    text = f"its worker died {ATTEMPTS} times while it trained"
+                    outcomes = failed(works[index], f"{text} (killed or crashed)")
+                    yield Trained(index=index, outcomes=outcomes, seconds=0.0)
         finally:
-            for slot, _ in running.values():
-                slot.close()
+            for worker, _ in busy.values():
+                worker.close()
 
     def close(self) -> None:
         """End the workers and wait until they are gone."""
-        for slot in self._slots:
-            slot.close()
+        for worker in self._workers:
+            worker.close()
 
     def __enter__(self) -> Self:
         return self
@@ -158,74 +155,71 @@ class Processes:
         self.close()
 
 
-@dataclass(frozen=True)
-class _Attempt:
-    index: int
-    work: Work
-    number: int = 1
-
-    def again(self) -> "_Attempt":
-        return _Attempt(self.index, self.work, self.number + 1)
-
-
-class _Slot:
-    """A pool of one worker; owns it and starts another when it has died."""
+class _Worker:
+    """A process that trains; owns it, its pipe, and starts another when it has died."""
 
     def __init__(self, engine: Engine, problem: str | None) -> None:
-        self._engine = engine
-        self._problem = problem
+        self._serves = engine, problem
+        self._version: str | None = None
         self._start()
-
-    def engine_version(self) -> str:
-        for _ in range(ATTEMPTS):
-            try:
-                return self._ready.result().engine_version
-            except BrokenProcessPool:
-                self.restart()
-        raise WorkerError(ATTEMPTS)
-
-    def submit(self, attempt: _Attempt) -> "Future[Trained]":
-        try:
-            return self._submitted(attempt)
-        except (BrokenProcessPool, RuntimeError):
-            # It died while it had nothing to do, or was ended: nobody's attempt.
-            self.restart()
-            return self._submitted(attempt)
-
-    def restart(self) -> None:
-        self.close()
-        self._start()
-
-    def close(self) -> None:
-        """End the worker at once, whatever it does: it has nothing to save."""
-        for process in self._processes:
-            process.kill()
-        self._pool.shutdown(wait=True, cancel_futures=True)
 
     def _start(self) -> None:
-        self._processes: list[BaseProcess] = []
+        self._version = None
+        self.pipe, theirs = _CONTEXT.Pipe()
+        arguments = (theirs, *self._serves)
+        self.process = _CONTEXT.Process(target=serve, args=arguments, daemon=True)
+        # Python starts a helper before the first process, and unblocks Ctrl-C then.
         with _without_interrupts():
-            # spawn: a fork of a process that has threads may never wake up.
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=get_context("spawn"), initializer=become_worker
-            )
-        try:
-            # Again: the first pool of a process starts a helper, after which Python
-            # unblocks Ctrl-C.
-            with _without_interrupts():
-                before = active_children()
-                self._ready = self._pool.submit(warm_up, self._engine)
-                # The pool tells nobody which process is its own.
-                self._processes += [at for at in active_children() if at not in before]
-        except BaseException:
-            self.close()
-            raise
-        if self._problem is not None:
-            self._pool.submit(self._engine.load, self._problem)
+            if sys.platform != "win32":
+                resource_tracker.ensure_running()
+        with _without_interrupts():
+            self.process.start()
+        # The process alone holds it now: when it dies, our end is closed.
+        theirs.close()
 
-    def _submitted(self, attempt: _Attempt) -> "Future[Trained]":
-        work, index = attempt.work, attempt.index
-        return self._pool.submit(_timed, self._engine, work, index)
+    def engine_version(self) -> str:
+        """Wait until a process has loaded the engine, and return its version."""
+        for _ in range(ATTEMPTS):
+            if self._version is None:
+                self.receive()
+            if self._version is not None:
+                return self._version
+            self._start()
+        raise WorkerError(ATTEMPTS)
+
+    def give(self, index: int, work: Work) -> None:
+        """Let the process train a pack, or another one if it has died idle."""
+        with suppress(OSError):
+            if self.process.is_alive():
+                self.pipe.send((index, work))
+                return
+        self.close()
+        self._start()
+        self.pipe.send((index, work))
+
+    def receive(self) -> str | Trained | None:
+        """Return the engine's version or a pack, None if the process has died.
+
+        Raises:
+            DwindleError: What keeps packs from being trained.
+
+        """
+        try:
+            received: str | Trained | DwindleError = self.pipe.recv()
+        except (EOFError, OSError):
+            self.close()
+            return None
+        if isinstance(received, DwindleError):
+            raise received
+        if isinstance(received, str):
+            self._version = received
+        return received
+
+    def close(self) -> None:
+        """End the process at once, whatever it does: it has nothing to save."""
+        self.process.kill()
+        self.process.join()
+        self.pipe.close()
 
 
 @contextmanager
@@ -255,42 +249,3 @@ def _without_interrupts() -> Generator[None, None, None]:
             signal.signal(number, handler or signal.SIG_DFL)
         for number in came:
             signal.raise_signal(number)
-
-
-def _timed(engine: Engine, work: Work, index: int) -> Trained:
-    """Train a pack; a failure becomes the outcome of each of its trials."""
-    start = time.perf_counter()
-    try:
-        # Reading data, once per process, is no part of what a pack takes.
-        engine.load(work.trials[0].problem)
-        start = time.perf_counter()
-        outcomes = tuple(engine.train(work))
-    except DwindleError:
-        raise
-    except Exception as error:  # noqa: BLE001, whatever it is, it is told as a status
-        where = traceback.format_exception(error)[-2].strip().splitlines()[0]
-        outcomes = _failed(work, f"{type(error).__name__}: {error} ({where.strip()})")
-    seconds = time.perf_counter() - start
-    return Trained(index=index, outcomes=outcomes, seconds=seconds)
-
-
-def _failed(work: Work, text: str) -> tuple[Outcome, ...]:
-    return tuple(
-        Outcome(status="error", steps=trial.scale.steps, seconds=0.0, error=text)
-        for trial in work.trials
-    )
-
-
-def _result(
-    future: "Future[Trained]", slot: _Slot, attempt: _Attempt
-) -> Trained | None:
-    """Return what came out, or None if the pack is to be tried again."""
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        slot.close()
-    if attempt.number < ATTEMPTS:
-        return None
-    text = f"its worker died {ATTEMPTS} times while it trained (killed or crashed)"
-    outcomes = _failed(attempt.work, text)
-    return Trained(index=attempt.index, outcomes=outcomes, seconds=0.0)

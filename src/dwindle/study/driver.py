@@ -16,7 +16,7 @@ from dwindle.store.records import Conditions, Outcome, Scale, Trial
 from dwindle.store.spec import StudySpec
 from dwindle.store.store import Store
 from dwindle.study import machine
-from dwindle.study.backends import Backend, Inline, Trained
+from dwindle.study.backends import Backend, Inline
 from dwindle.study.cost import Estimate, pack_size
 from dwindle.study.plan import (
     ROUNDS,
@@ -26,7 +26,7 @@ from dwindle.study.plan import (
     round_trials,
 )
 from dwindle.study.problems import Problem, facts_of, problem
-from dwindle.study.worker import Work
+from dwindle.study.worker import Trained, Work
 
 # The last is that of a terminal that is closed; Windows has none.
 SIGNALS = tuple(

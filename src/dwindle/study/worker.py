@@ -4,12 +4,14 @@ import os
 import signal
 import sys
 import threading
+import time
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import parent_process
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 
-from dwindle.errors import MissingLibraryError
+from dwindle.errors import DwindleError, MissingLibraryError
 from dwindle.store.records import Outcome, Trial
 
 _PR_SET_PDEATHSIG = 1  # from Linux's <linux/prctl.h>
@@ -83,17 +85,61 @@ def load_problem(name: str) -> None:
 STACKED = Engine(train_with_engine, stacked_version, load_problem)
 
 
-@dataclass(frozen=True)
-class Ready:
-    """A worker that can train: its process and the version of its engine."""
+@dataclass(frozen=True, kw_only=True)
+class Trained:
+    """What came out of the pack at ``index``, and the seconds that it took."""
 
-    pid: int
-    engine_version: str
+    index: int
+    outcomes: tuple[Outcome, ...]
+    seconds: float
 
 
-def warm_up(engine: Engine) -> Ready:
-    """Load what training needs, so that the first pack need not."""
-    return Ready(os.getpid(), engine.version())
+def train_timed(engine: Engine, index: int, work: Work) -> Trained:
+    """Train a pack; a failure becomes the outcome of each of its trials."""
+    start = time.perf_counter()
+    try:
+        # Reading data, once per process, is no part of what a pack takes.
+        engine.load(work.trials[0].problem)
+        start = time.perf_counter()
+        outcomes = tuple(engine.train(work))
+    except DwindleError:
+        raise
+    except Exception as error:  # noqa: BLE001, it is reported as a status
+        where = traceback.format_exception(error)[-2].strip().splitlines()[0]
+        outcomes = failed(work, f"{type(error).__name__}: {error} ({where.strip()})")
+    seconds = time.perf_counter() - start
+    return Trained(index=index, outcomes=outcomes, seconds=seconds)
+
+
+def failed(work: Work, text: str) -> tuple[Outcome, ...]:
+    """Return the outcomes of a pack that could not be trained."""
+    return tuple(
+        Outcome(status="error", steps=trial.scale.steps, seconds=0.0, error=text)
+        for trial in work.trials
+    )
+
+
+def serve(pipe: Connection, engine: Engine, problem: str | None) -> None:
+    """Live as a worker: send the engine's version, then train what comes.
+
+    What training needs is loaded at once, so that the first pack need not.
+    """
+    become_worker()
+    try:
+        pipe.send(engine.version())
+        if problem is not None:
+            engine.load(problem)
+    except DwindleError as error:
+        pipe.send(error)
+    while True:
+        try:
+            index, work = pipe.recv()
+        except (EOFError, OSError):  # the driver has closed its end
+            return
+        try:
+            pipe.send(train_timed(engine, index, work))
+        except DwindleError as error:
+            pipe.send(error)
 
 
 def become_worker() -> None:
