@@ -22,7 +22,7 @@ WIDTH = 100
 NARROW = 90
 _LEAST = 16  # words shorter than this are not broken for room
 _GAP = 2
-_HTML_STYLE = "text-align:left;vertical-align:top;white-space:pre-line"
+_HTML_STYLE = "vertical-align:top;white-space:pre-line"
 
 # A cell is a text, or several below each other with a style each.
 Cell = str | tuple[str, ...]
@@ -185,12 +185,9 @@ class Table:
     def html(self) -> str:
         """Return a table for a notebook."""
         columns, rows = self._filled()
-        body = "".join(
-            f"<tr>{''.join(_html('td', cell) for cell in row)}</tr>" for row in rows
-        )
+        body = "".join(_html("td", columns, row) for row in rows)
         if self.heads:
-            names = "".join(_html("th", each.name) for each in columns)
-            body = f"<tr>{names}</tr>{body}"
+            body = _html("th", columns, [each.name for each in columns]) + body
         title = f"<p><b>{escape(self.title)}</b></p>" if self.title else ""
         table = f"<table>{body}</table>" if rows else ""
         return title + table + "".join(f"<p>{escape(each)}</p>" for each in self.footer)
@@ -405,8 +402,13 @@ def _blocks(
                 name = ""
 
 
-def _html(tag: str, cell: Cell) -> str:
-    return f'<{tag} style="{_HTML_STYLE}">{_cell_html(cell)}</{tag}>'
+def _html(tag: str, columns: Sequence[Column], row: Sequence[Cell]) -> str:
+    cells = [
+        f'<{tag} style="text-align:{"right" if each.kind == "number" else "left"};'
+        f'{_HTML_STYLE}">{_cell_html(cell)}</{tag}>'
+        for each, cell in zip(columns, row, strict=True)
+    ]
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def _cell_html(cell: Cell) -> str:

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from torch.optim import Optimizer
 
@@ -12,13 +12,7 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
-from dwindle.pytorch.holding.controller_looks import (
-    Row,
-    as_html,
-    as_rich,
-    as_text,
-    rows_of,
-)
+from dwindle.pytorch.holding.controller_table import table_of
 from dwindle.pytorch.holding.hold import Hold, Mechanism, hold_of, is_held
 from dwindle.pytorch.holding.idle import IdleWatch
 from dwindle.pytorch.holding.lr_peaks import (
@@ -32,9 +26,7 @@ from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rat
 from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
-
-if TYPE_CHECKING:
-    from rich.console import Group
+from dwindle.show import Table, as_text
 
 _LOG = logging.getLogger("dwindle")
 _CALLER = "DecayController"
@@ -354,29 +346,23 @@ class DecayController:
             self._target = replace(self._target, half_life=half_life)
 
     def __repr__(self) -> str:
-        return as_text(self._title, self._rows)
+        return as_text(self.__rich__())
 
-    def __rich__(self) -> "Group":
-        return as_rich(self._title, self._rows)
+    def __rich__(self) -> Table:
+        title = f"DecayController of {type(self.optimizer).__name__}: {self._target}"
+        rounds = 0 if self._idle is None else self._idle.rounds
+        if rounds and not self.steps_done:
+            title += "; 0 steps held"
+        groups = self.optimizer.param_groups
+        numbers = [sum(each.numel() for each in group["params"]) for group in groups]
+        plans, seen = self._hold.plans, self._hold.lr_seen
+        return table_of(title, plans, self._target, numbers, lr_seen=seen)
 
     def _repr_html_(self) -> str:
-        return as_html(self._title, self._rows)
+        return self.__rich__().html()
 
     def __reduce__(self) -> Any:  # Any: never returns
         raise RefusedError(*_NO_COPY)
-
-    @property
-    def _title(self) -> str:
-        title = f"DecayController of {type(self.optimizer).__name__}: {self._target}"
-        rounds = 0 if self._idle is None else self._idle.rounds
-        return f"{title}; 0 steps held" if rounds and not self.steps_done else title
-
-    @property
-    def _rows(self) -> list[Row]:
-        groups = self.optimizer.param_groups
-        numbers = [sum(each.numel() for each in group["params"]) for group in groups]
-        hold = self._hold
-        return rows_of(hold.plans, self._target, numbers, lr_seen=hold.lr_seen)
 
     def _peaks(self) -> list[float | None]:
         """The largest lr of each group: as given, or read."""

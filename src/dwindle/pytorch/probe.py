@@ -5,23 +5,20 @@ nor its documentation, and it is left as it was.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, checked
-from dwindle.pytorch.probing import probe_table
 from dwindle.pytorch.probing.follower import Follower
 from dwindle.pytorch.probing.group_probe import GroupProbe
 from dwindle.pytorch.probing.measuring import measure
 from dwindle.pytorch.probing.pace import Every, pace_of
+from dwindle.pytorch.probing.probe_table import sheet_of
 from dwindle.pytorch.probing.scheduled import with_run
 from dwindle.pytorch.trials import rule_mould
+from dwindle.show import Sheet
 
 __all__ = ["GroupProbe", "Probe", "probe"]
-
-if TYPE_CHECKING:
-    from rich.console import RenderableType
-
 
 # A probe knows of no data, so an epoch has a length only where it is given.
 _EVERY = "Give the steps of the optimizer between two of the scheduler: every=391."
@@ -47,14 +44,11 @@ class Probe:
             "groups": [group.as_dict() for group in self.groups],
         }
 
-    def __rich__(self) -> "RenderableType":
-        return probe_table.as_rich(self.optimizer, self.groups, self._sentences())
+    def __rich__(self) -> Sheet:
+        return sheet_of(self.optimizer, self.groups)
 
     def _repr_html_(self) -> str:
-        return probe_table.as_html(self.optimizer, self.groups, self._sentences())
-
-    def _sentences(self) -> list[str]:
-        return [group.sentence for group in self.groups]
+        return self.__rich__().html()
 
     def __str__(self) -> str:
         lines = [f"Group {group.group}: {group.sentence}" for group in self.groups]

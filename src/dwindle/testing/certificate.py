@@ -2,10 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from rich.console import RenderableType
+from dwindle.show import Sheet, as_text
+
+_WIDTH = 110  # columns of a certificate as text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -188,15 +189,13 @@ class Certificate:
             "reach": [each.as_dict() for each in self.reach],
         }
 
-    def __rich__(self) -> "RenderableType":
-        from dwindle.testing.show import as_rich
+    def __rich__(self) -> Sheet:
+        from dwindle.testing.show import sheet_of
 
-        return as_rich(self)
+        return sheet_of(self)
 
     def __str__(self) -> str:
-        from dwindle.testing.show import as_text
-
-        return as_text(self)
+        return as_text(self.__rich__(), width=_WIDTH)
 
 
 def _finite(value: float) -> float | None:

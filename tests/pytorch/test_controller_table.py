@@ -46,8 +46,8 @@ def test_a_peak_that_the_run_does_not_reach_shows():
     assert head.split()[-4:] == ["at", "lr", "largest", "seen"]
     assert first.split()[-2:] == ["0.0003", "6e-05"]
     assert second.split() == ["1", "4", "left", "alone"]
-    assert "<th>largest seen</th>" in held._repr_html_()
-    assert "<td>6e-05</td>" in held._repr_html_()
+    assert ">largest seen</th>" in held._repr_html_()
+    assert ">6e-05</td>" in held._repr_html_()
 
 
 def test_a_constant_decay_has_no_peak_to_miss():
@@ -76,7 +76,6 @@ def test_terminal_and_notebook_show_the_same():
     for text in ("1,500 steps", "0.0003", "left alone", "3 epochs"):
         assert text in captured.get()
         assert text in html
-    assert html.startswith("<div><p>DecayController of AdamW")
 
 
 def test_names_are_escaped_in_a_notebook():
