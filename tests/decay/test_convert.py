@@ -282,7 +282,7 @@ def test_another_lr_of_the_same_optimizer():
         5e-4, "torch.SGD", to="torch.SGD", run=Run(lr=0.1), run_after=Run(lr=0.2)
     )
     assert (there.value, there.fidelity) == (5e-4, "same-objective")
-    assert "goes with the lr" in there.assumptions[-1]
+    assert "goes with the lr" in there.assumptions[0]
 
 
 def test_assumptions_say_what_must_hold():
@@ -295,7 +295,7 @@ def test_assumptions_say_what_must_hold():
     assert "starts about 9 steps late" in told(
         0.01, "torch.SGD", "torch.AdamW", run=FLAT
     )
-    assert "said at the peak lr" in told(0.01, "torch.AdamW", "half-life", run=WHOLE)
+    assert "quoted at the peak lr" in told(0.01, "torch.AdamW", "half-life", run=WHOLE)
     assert "600 examples are summed" in told(1, "bengio2012.l2", "torch.SGD", run=FLAT)
     assert "negative log-likelihood" in told(1, "sigma", "torch.SGD", run=FLAT)
     assert "minibatch of 20 are summed" in told(

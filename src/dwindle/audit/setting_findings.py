@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from dwindle.audit.advice import advice_for, is_as_good_as_none
 from dwindle.audit.findings import Finding, GroupLine
-from dwindle.decay.cautions import Caution
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.families import FAMILIES, STAYS, has_no_rate
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
 
-_ADVICE_FROM = " Keep weights in a wider format"
 _DATA = "dataset_size (--dataset-size) and batch_size (--batch-size)"
 _LENGTH = f"steps (--steps), or epochs (--epochs) with {_DATA}"
 _LOW_PRECISION = frozenset({"bfloat16", "float16"})
@@ -210,21 +209,14 @@ def _evidence(told: Explanation, run: Run) -> Iterator[tuple[str, str]]:
         code = _code_of(warning, told, run)
         if code is not None and code not in seen:
             seen.add(code)
-            yield code, _without_advice(warning, told)
+            yield code, warning.seen  # what to do has a place of its own
     family = FAMILIES.get(str(told.family))
     if family is not None and family.course is STAYS and _falls(run):
         text = "Each step takes {:.3g} of a weight; the lr falls to {:g} of its peak."
         yield "DW026", text.format(told.value, run.schedule.final)
 
 
-def _without_advice(warning: Caution, told: Explanation) -> str:
-    """Return what was seen; what to do about it has a place of its own."""
-    if warning.code in FAMILIES:
-        return FAMILIES[warning.code].reason(told.knob, KNOBS[told.knob])
-    return warning.text.partition(_ADVICE_FROM)[0]
-
-
-def _code_of(warning: Caution, told: Explanation, run: Run) -> str | None:
+def _code_of(warning: Remark, told: Explanation, run: Run) -> str | None:
     # What a long run leaves may be unknown where a step's shrink is not: no fault.
     if warning.code == "impossible":
         return "DW024" if told.shrink_per_step is None else None

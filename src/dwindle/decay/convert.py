@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from dwindle.decay import assumptions, fidelity
+from dwindle.decay import fidelity
 from dwindle.decay.coordinates import (
     decays_by_size,
     e_folds_from_number,
@@ -15,9 +15,8 @@ from dwindle.decay.coordinates import (
     shrink_from_number,
 )
 from dwindle.decay.families import has_momentum, has_no_rate
-from dwindle.decay.fidelity import Fidelity, Keep
+from dwindle.decay.fidelity import TOTAL, Fidelity, Keep, Pair, Promise
 from dwindle.decay.formulas import shrink_formulas
-from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import (
     Given,
     facts_of,
@@ -32,10 +31,10 @@ from dwindle.decay.python_inputs import (
     read_target,
     runs_of_sides,
 )
-from dwindle.decay.readable import Readable, number
+from dwindle.decay.readable import Readable, Shown, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Setting, read_setting, target_knob
+from dwindle.decay.setting import read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import to_plain
 
@@ -55,7 +54,7 @@ class LayerValue:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conversion:
+class Conversion(Shown):
     """What to type instead, and what typing it keeps.
 
     Args:
@@ -95,7 +94,8 @@ class Conversion:
         del plain["coordinate"]
         return {"from": plain.pop("knob")} | plain
 
-    def _readable(self) -> Readable:
+    def readable(self) -> Readable:
+        """Return what is shown of the conversion."""
         is_one = self.value is not None or not self.layers
         there = number(self.value) if is_one else "one value per layer"
         rows = {"fidelity": self.fidelity, "unit": self.unit, "formula": self.formula}
@@ -110,16 +110,7 @@ class Conversion:
         )
 
     def __repr__(self) -> str:
-        return f"<Conversion: {self._readable().title}, {self.fidelity}>"
-
-    def __str__(self) -> str:
-        return self._readable().text()
-
-    def __rich__(self) -> str:
-        return self._readable().markup()
-
-    def _repr_html_(self) -> str:
-        return self._readable().html()
+        return f"<Conversion: {self.readable().title}, {self.fidelity}>"
 
 
 def convert(  # noqa: PLR0913  # each is a question of its own
@@ -173,153 +164,170 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     """
     asked, place = read_input(value, knob), read_target(to)
     source = read_setting(asked.value, asked.knob)
-    before, after, said = runs_of_sides(asked, place, run, run_after)
+    before, after, overruled = runs_of_sides(asked, place, run, run_after)
     target = target_knob(place.knob, after, source=source.knob)
     before, after = scheduled((source.knob, target), before, after)
-    by_trainer = schedule_notes((source.knob, before), (target, after))
+    pair = Pair(source.knob, target, before, after)
     if keep not in (None, *get_args(Keep)):
         raise UnknownNameError.among("keep", str(keep), get_args(Keep))
-    refuse_lacking((source.knob, before), (target, after))
+    refuse_lacking(*pair.sides)
+    by_trainer = schedule_notes(*pair.sides)
     try:
-        found = _routed(source, target, before, after, keep)
-        unused = _unused(found, source, target, before, after, keep)
-        if by_trainer:  # nobody gave it
-            unused.pop("schedule", None)
-        said += by_trainer
-        return replace(
-            found,
-            unused=tuple(f"{name} {value}" for name, value in unused.items()),
-            assumptions=said + found.assumptions,
+        found = _routed(source.number, pair, keep)
+        unused = Given(before, after).unused(
+            lambda before, after: _rests_on(
+                found, source.number, replace(pair, before=before, after=after), keep
+            )
         )
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
+    if by_trainer:  # then nobody gave a schedule
+        unused.pop("schedule", None)
+    notes = (*overruled, *by_trainer, *found.assumptions)
+    return replace(
+        found,
+        unused=tuple(f"{name} {given}" for name, given in unused.items()),
+        assumptions=notes,
+    )
 
 
-def _routed(
-    source: Setting, target: Knob, before: Run, after: Run, keep: Keep | None
-) -> Conversion:
-    coordinate = _coordinate(source.knob, target, before, after, keep)
+def _routed(x: float, pair: Pair, keep: Keep | None) -> Conversion:
+    """Convert the number x by what both knobs have."""
+    source, target, after = pair.source, pair.target, pair.after
+    coordinate = _coordinate(pair, keep)
     if coordinate == "penalty":
-        return _by_penalty(source, target, before, after)
+        return _by_penalty(x, pair)
     if coordinate is not None and after.lr == 0 and not target.is_rate:
         must = f"above 0 where {target.name} is to decay"
         remedy = "At an lr of 0 no number there does anything: give the lr at its peak."
         raise RangeError("lr", after.lr, must, remedy)
     if coordinate == "shrink":
-        return _by_shrink(source, target, before, after, keep or "step")
+        return _by_shrink(x, pair, keep or "step")
     if coordinate == "total":
-        return _by_total(source, target, before, after, keep or "step")
+        return _by_total(x, pair, keep or "step")
     if coordinate == "number":
-        return _by_number(source, target, before)
-    has_penalties = source.knob.penalty is not None and target.penalty is not None
-    if has_penalties and None in {source.knob.family, target.family}:
-        raise no_step_to_keep(source.knob, target, str(keep))
-    raise refusal(source, target, before, after)
+        return _by_number(x, pair)
+    has_penalties = source.penalty is not None and target.penalty is not None
+    if has_penalties and None in {source.family, target.family}:
+        raise no_step_to_keep(source, target, str(keep))
+    raise refusal(x, pair)
 
 
-def _coordinate(
-    source: Knob, target: Knob, before: Run, after: Run, keep: Keep | None
-) -> Coordinate | None:
-    """Return what both knobs can be said in; None if there is nothing."""
+def _coordinate(pair: Pair, keep: Keep | None) -> Coordinate | None:
+    """Return what both knobs have a number in; None if there is nothing."""
+    source, target = pair.source, pair.target
     if source.penalty is not None and target.penalty is not None and not keep:
         return "penalty"
-    if has_shrink(source, before) and has_shrink(target, after):
-        return _coordinate_of_shrinks(source, target, before, after, keep)
+    if all(has_shrink(knob, run) for knob, run in pair.sides):
+        if keep == "run":
+            return "shrink" if pair.are_alike and pair.are_one_course else "total"
+        # A half-life or a shrink is quoted at the peak: there only the peak counts.
+        is_rate = source.is_rate or target.is_rate
+        return "shrink" if pair.are_alike or is_rate else "total"
     known = bool(source.algorithm) and source.algorithm == target.algorithm
     no_rate = source.family == target.family and has_no_rate(source)
-    return "number" if known and no_rate and before == after else None
+    return "number" if known and no_rate and pair.before == pair.after else None
 
 
-def _coordinate_of_shrinks(
-    source: Knob, target: Knob, before: Run, after: Run, keep: Keep | None
-) -> Coordinate:
-    alike = fidelity.are_alike(source, target, before, after)
-    if keep == "run":
-        return "shrink" if alike and fidelity.are_one_course(before, after) else "total"
-    # A half-life or a shrink is said at the peak, so there only the peak counts.
-    is_rate = source.is_rate or target.is_rate
-    return "shrink" if alike or is_rate else "total"
-
-
-def _unused(  # noqa: PLR0913, PLR0917  # the arguments of the conversion
-    found: Conversion,
-    source: Setting,
-    target: Knob,
-    before: Run,
-    after: Run,
-    keep: Keep | None,
-) -> dict[str, str]:
-    """Return the facts that were given and not used, with their values."""
-
-    def number(before: Run, after: Run) -> object:
-        if found.coordinate == "total":  # which takes a while, and rests on little
-            return [
-                _rests_on(knob, run, keep)
-                for knob, run in ((source.knob, before), (target, after))
-            ]
-        there = _routed(source, target, before, after, keep)
+def _rests_on(
+    found: Conversion, x: float, pair: Pair, keep: Keep | None
+) -> tuple[object, ...]:
+    """Return what a fact that is used would change."""
+    if found.coordinate != "total":
+        there = _routed(x, pair, keep)
         return there.coordinate, there.layers, there.value
+    # Solving again takes a while, and a total decay rests on little.
+    facts: list[object] = []
+    for knob, given in pair.sides:
+        run = facts_of(knob, given)
+        momentum = (run.momentum, run.dampening, run.nesterov)
+        per_example = keep == "epoch" or knob.scale
+        facts += [
+            (run.lr, run.schedule, fidelity.steps_of(run)),
+            momentum if has_momentum(knob) else None,
+            run.gradient_rms if decays_by_size(knob, run) else None,
+            (run.batch_size, run.dataset_size) if per_example else None,
+            run if knob.is_rate else None,
+        ]
+    return tuple(facts)
 
-    return Given(before, after).unused(number)
 
-
-def _rests_on(knob: Knob, run: Run, keep: Keep | None) -> tuple[object, ...]:
-    """Return all that a total decay may depend on; a knob of no sum or clock."""
-    run = facts_of(knob, run)
-    momentum = (run.momentum, run.dampening, run.nesterov)
-    return (
-        (run.lr, run.schedule, fidelity.steps_of(run)),
-        momentum if has_momentum(knob) else None,
-        run.gradient_rms if decays_by_size(knob, run) else None,
-        (run.batch_size, run.dataset_size) if keep == "epoch" or knob.scale else None,
-        run if knob.is_rate else None,
+def _conversion(  # noqa: PLR0913  # what each way finds
+    x: float,
+    pair: Pair,
+    promise: Promise,
+    *,
+    value: float | None,
+    formula: str,
+    coordinate: Coordinate,
+    keeps: str,
+    layers: tuple[LayerValue, ...] = (),
+) -> Conversion:
+    return Conversion(
+        knob=pair.source.name,
+        value_from=x,
+        to=pair.target.name,
+        value=value,
+        unit=pair.target.unit,
+        fidelity=promise.fidelity,
+        assumptions=promise.assumptions,
+        formula=formula,
+        layers=layers,
+        coordinate=coordinate,
+        keeps=keeps,
     )
 
 
-def _by_penalty(source: Setting, target: Knob, before: Run, after: Run) -> Conversion:
-    forward, inverse = (PENALTIES[str(each.penalty)] for each in (source.knob, target))
-    penalty = forward.penalty_from_number(source.number, before)
+def _by_penalty(x: float, pair: Pair) -> Conversion:
+    source, target = pair.source, pair.target
+    forward, inverse = (PENALTIES[str(knob.penalty)] for knob, _ in pair.sides)
+    penalty = forward.penalty_from_number(x, pair.before)
     layers: tuple[LayerValue, ...] = ()
     if {forward.normalization, inverse.normalization} == {"none"}:
-        value: float | None = inverse.number_from_penalty(penalty, after)
+        value: float | None = inverse.number_from_penalty(penalty, pair.after)
     else:
-        shares = _layer_shares(forward, inverse, before, after)
-        layers = _layer_values(penalty, shares, inverse, after)
-        value = _common(layers)
+        layers = _layer_values(penalty, forward, inverse, pair)
+        first = layers[0].value
+        agree = all(math.isclose(each.value, first, rel_tol=_AGREE) for each in layers)
+        value = first if agree else None
     if value == math.inf:
-        raise _no_finite_prior(target)
-    return Conversion(
-        knob=source.knob.name,
-        value_from=source.number,
-        to=target.name,
+        why = f"There ({target.formula}) only an infinite number means no penalty."
+        asked = f"A penalty of 0 as {target.name}"
+        raise RefusedError(asked, why, "Leave the penalty out.")
+    to_penalty = forward.forward.format(x=source.symbol)
+    from_penalty = inverse.inverse.format(x=target.symbol)
+    return _conversion(
+        x,
+        pair,
+        fidelity.of_penalty(pair, value=value),
         value=value,
-        unit=target.unit,
-        fidelity=fidelity.of_penalty(source.knob, target, before, after),
-        assumptions=assumptions.of_penalty(source.knob, target, before, after)
-        + assumptions.of_rounded_penalty(target, value, after),
-        formula=_joined(
-            forward.forward.format(x=source.knob.symbol), None if layers else penalty
-        )
-        + "; "
-        + _joined(inverse.inverse.format(x=target.symbol), value),
-        layers=layers,
+        formula=f"{_joined(to_penalty, None if layers else penalty)}; "
+        + _joined(from_penalty, value),
         coordinate="penalty",
         keeps="the objective",
+        layers=layers,
     )
 
 
-def _layer_shares(
-    forward: Penalty, inverse: Penalty, before: Run, after: Run
-) -> tuple[float, ...]:
-    """Return each layer's λ over that of the number to find, before and after."""
-    shapes = [_layers(run) for run in (before, after)]
+def _layer_values(
+    penalty: float, forward: Penalty, inverse: Penalty, pair: Pair
+) -> tuple[LayerValue, ...]:
+    """Return the number for each layer, from its λ before and after normalization."""
+    shapes = [_layers(run) for _, run in pair.sides]
     if len(shapes[0]) != len(shapes[1]):
         must = "as many layers before as after, for a penalty that differs by layer"
-        raise RangeError("units", after.units, must)
+        raise RangeError("units", pair.after.units, must)
     given = layer_coefficients(forward.normalization, shapes[0])
     wanted = layer_coefficients(inverse.normalization, shapes[1])
-    return tuple(here / there for here, there in zip(given, wanted, strict=True))
+    values = (
+        inverse.number_from_penalty(penalty * (here / there), pair.after)
+        for here, there in zip(given, wanted, strict=True)
+    )
+    return tuple(
+        LayerValue(layer=layer, shape=shape, value=value)
+        for layer, (shape, value) in enumerate(zip(shapes[1], values, strict=True))
+    )
 
 
 def _layers(run: Run) -> tuple[tuple[int, int], ...]:
@@ -329,79 +337,38 @@ def _layers(run: Run) -> tuple[tuple[int, int], ...]:
     return run.layers
 
 
-def _layer_values(
-    penalty: float, shares: tuple[float, ...], inverse: Penalty, after: Run
-) -> tuple[LayerValue, ...]:
-    return tuple(
-        LayerValue(
-            layer=number,
-            shape=shape,
-            value=inverse.number_from_penalty(penalty * share, after),
-        )
-        for number, (share, shape) in enumerate(
-            zip(shares, _layers(after), strict=True)
-        )
-    )
-
-
-def _common(layers: tuple[LayerValue, ...]) -> float | None:
-    first = layers[0].value
-    agree = all(math.isclose(each.value, first, rel_tol=_AGREE) for each in layers)
-    return first if agree else None
-
-
-def _no_finite_prior(target: Knob) -> RefusedError:
-    why = f"There ({target.formula}) only an infinite number means no penalty."
-    asked, instead = f"A penalty of 0 as {target.name}", "Leave the penalty out."
-    return RefusedError(asked, why, instead)
-
-
-def _by_number(source: Setting, target: Knob, run: Run) -> Conversion:
-    return Conversion(
-        knob=source.knob.name,
-        value_from=source.number,
-        to=target.name,
-        value=source.number,
-        unit=target.unit,
-        fidelity=fidelity.of_number(source.knob, target, run),
-        assumptions=assumptions.of_number(source.knob, target, run),
-        formula=_joined(f"{target.symbol} = {source.knob.symbol}", source.number),
+def _by_number(x: float, pair: Pair) -> Conversion:
+    return _conversion(
+        x,
+        pair,
+        fidelity.of_number(pair),
+        value=x,
+        formula=_joined(f"{pair.target.symbol} = {pair.source.symbol}", x),
         coordinate="number",
         keeps="the number: both sides run the same algorithm",
     )
 
 
-def _by_shrink(
-    source: Setting, target: Knob, before: Run, after: Run, keep: Keep
-) -> Conversion:
-    shrink = shrink_from_number(source.knob, source.number, before)
-    longer = _epochs_ratio(before, after) if keep == "epoch" else 1.0
+def _by_shrink(x: float, pair: Pair, keep: Keep) -> Conversion:
+    source, target = pair.source, pair.target
+    shrink = shrink_from_number(source, x, pair.before)
+    longer = _epochs_ratio(pair) if keep == "epoch" else 1.0
     if longer == 1:
         value = number_at_same_shrink(
-            source.knob, source.number, before, target=target, after=after
+            source, x, pair.before, target=target, after=pair.after
         )
     else:
         there = -math.expm1(math.log1p(-shrink) * longer)
-        value = number_from_shrink(target, there, after)
-    forward, inverse = _formulas(source.knob, target, before, after)
-    rounding = assumptions.of_rounding(
-        source.knob, target, value, before, after, shrink
-    )
-    label = fidelity.of_shrink(
-        source.knob, target, before, after, is_rounded=bool(rounding)
-    )
-    return Conversion(
-        knob=source.knob.name,
-        value_from=source.number,
-        to=target.name,
+        value = number_from_shrink(target, there, pair.after)
+    forward, inverse = _formulas(pair)
+    then = "; " if longer == 1 else f", (1 − s)^{longer:.6g} after; "
+    promise = fidelity.of_shrink(pair, value=value, shrink=shrink)
+    return _conversion(
+        x,
+        pair,
+        promise if longer == 1 else promise._replace(fidelity="approximate"),
         value=value,
-        unit=target.unit,
-        fidelity=label if longer == 1 else "approximate",
-        assumptions=assumptions.of_shrink(source.knob, target, before, after)
-        + rounding,
-        formula=_joined(forward, shrink)
-        + ("; " if longer == 1 else f", (1 − s)^{longer:.6g} after; ")
-        + _joined(inverse, value),
+        formula=f"{_joined(forward, shrink)}{then}{_joined(inverse, value)}",
         coordinate="shrink",
         keeps=f"the decay of {_A[keep]}, at the peak lr",
     )
@@ -410,80 +377,67 @@ def _by_shrink(
 _A = {"step": "a step", "epoch": "an epoch", "run": "every step, and so of the run"}
 
 
-def _epochs_ratio(before: Run, after: Run) -> float:
+def _epochs_ratio(pair: Pair) -> float:
     """Return the steps of an epoch before over those after."""
+    before, after = pair.before, pair.after
     if None in (before.dataset_size, after.dataset_size):
         # The same data, however many: an epoch has fewer steps of more examples.
         return after.examples_per_step / before.examples_per_step
     return before.steps_per_epoch / after.steps_per_epoch
 
 
-def _by_total(
-    source: Setting, target: Knob, before: Run, after: Run, keep: Keep
-) -> Conversion:
+def _by_total(x: float, pair: Pair, keep: Keep) -> Conversion:
     """Keep the e-folds of the run, or of its average step or epoch."""
-    first, then = _with_length(source.knob, target, before, after, keep)
+    long = _with_length(pair, keep)
     # Weights that swing through zero have e-folds too: both sides must truly decay.
-    shrink = shrink_from_number(source.knob, source.number, first)
-    e_folds = e_folds_from_number(source.knob, source.number, first)
+    shrink = shrink_from_number(pair.source, x, long.before)
+    e_folds = e_folds_from_number(pair.source, x, long.before)
     longer = 1.0
     if keep != "run":
-        longer = then.total_steps / first.total_steps
+        longer = long.after.total_steps / long.before.total_steps
     if keep == "epoch":
-        longer *= _epochs_ratio(before, after)
-    if math.isclose(longer, 1, rel_tol=_AGREE):
-        longer = 1.0
-    value = number_from_e_folds(target, e_folds * longer, then)
-    shrink_from_number(target, value, then)
-    forward, inverse = _formulas(source.knob, target, before, after)
-    rounding = assumptions.of_rounding(source.knob, target, value, first, then, shrink)
-    label = fidelity.of_total(
-        source.knob, target, before, after, is_rounded=bool(rounding)
+        longer *= _epochs_ratio(pair)
+    is_whole = math.isclose(longer, 1, rel_tol=_AGREE)
+    wanted = e_folds if is_whole else e_folds * longer
+    value = number_from_e_folds(pair.target, wanted, long.after)
+    shrink_from_number(pair.target, value, long.after)
+    average = None if is_whole else f"the decay of {_A[keep]}, averaged over the run"
+    promise = fidelity.of_total(
+        long, value=value, shrink=shrink, as_given=pair, kept=average
     )
-    told = "e-folds Σ −ln(1 − s_t) = " + (
-        f"{e_folds:.6g} on both"
-        if longer == 1
-        else f"{e_folds:.6g}, then {e_folds * longer:.6g}"
-    )
-    kept = f"the decay of {_A[keep]}, averaged over the run"
-    if longer == 1:
-        kept = assumptions.WHOLE
-    return Conversion(
-        knob=source.knob.name,
-        value_from=source.number,
-        to=target.name,
+    forward, inverse = _formulas(pair)
+    sums = f"{e_folds:.6g} on both" if is_whole else f"{e_folds:.6g}, then {wanted:.6g}"
+    return _conversion(
+        x,
+        pair,
+        promise if is_whole else promise._replace(fidelity="approximate"),
         value=value,
-        unit=target.unit,
-        fidelity=label if longer == 1 else "approximate",
-        assumptions=assumptions.of_total(source.knob, target, before, after, kept)
-        + rounding,
-        formula=f"{told}, with {forward} at the peak; "
-        f"{_joined(target.symbol, value)} (solved; {inverse} at the peak)",
+        formula=f"e-folds Σ −ln(1 − s_t) = {sums}, with {forward} at the peak; "
+        f"{_joined(pair.target.symbol, value)} (solved; {inverse} at the peak)",
         coordinate="total",
-        keeps=kept,
+        keeps=average or TOTAL,
     )
 
 
-def _with_length(
-    source: Knob, target: Knob, before: Run, after: Run, keep: Keep
-) -> tuple[Run, Run]:
+def _with_length(pair: Pair, keep: Keep) -> Pair:
     """Return the runs, of a usual length where none is given and any does as well."""
     needs_its_own = any(
         knob.scale == "/√steps" or fidelity.falls_by_itself(knob)
-        for knob in (source, target)
+        for knob, _ in pair.sides
     )
-    known = [fidelity.steps_of(run) for run in (before, after)]
+    known = [fidelity.steps_of(run) for _, run in pair.sides]
     if keep == "run" or needs_its_own or known != [None, None]:
-        return before, after
-    first, then = (
-        replace(run, steps=fidelity.ASSUMED_STEPS, epochs=None)
-        for run in (before, after)
+        return pair
+    before, after = (
+        replace(run, steps=fidelity.ASSUMED_STEPS, epochs=None) for _, run in pair.sides
     )
-    return first, then
+    return replace(pair, before=before, after=after)
 
 
-def _formulas(source: Knob, target: Knob, before: Run, after: Run) -> tuple[str, str]:
-    return shrink_formulas(source, before)[0], shrink_formulas(target, after)[1]
+def _formulas(pair: Pair) -> tuple[str, str]:
+    forward, _ = shrink_formulas(pair.source, pair.before)
+    _, inverse = shrink_formulas(pair.target, pair.after)
+    return forward, inverse
 
 
 def _joined(formula: str, value: float | None) -> str:

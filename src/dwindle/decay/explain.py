@@ -5,8 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-from dwindle.decay import cautions
-from dwindle.decay.cautions import Caution
+from dwindle.decay import remarks
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
@@ -33,7 +32,8 @@ from dwindle.decay.own_facts import (
 )
 from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock, how_it_was_read
-from dwindle.decay.readable import Readable, number, times
+from dwindle.decay.readable import Readable, Shown, number, times
+from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import MissingFactError, OscillationError, RangeError
@@ -46,7 +46,7 @@ _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Explanation:
+class Explanation(Shown):
     """What a decay does; None is what does not exist, and a warning says why.
 
     Args:
@@ -84,16 +84,18 @@ class Explanation:
     rms_at_end: float | None = None
     rotation_per_step: float | None = None
     penalty: float | None = None
-    warnings: tuple[Caution, ...] = ()
+    warnings: tuple[Remark, ...] = ()
     update: str = ""
     understood: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
         plain: dict[str, Any] = to_plain(self)
+        plain["warnings"] = [to_plain(each, "code", "text") for each in self.warnings]
         return plain
 
-    def _readable(self) -> Readable:
+    def readable(self) -> Readable:
+        """Return what is shown of the explanation."""
         settles = self.equilibrium_rms
         rows = {
             "a step": self.update,
@@ -114,18 +116,9 @@ class Explanation:
         )
 
     def __repr__(self) -> str:
-        shown = self._readable()
+        shown = self.readable()
         half_life = shown.rows["half-life"] or "not known"
         return f"<Explanation: {shown.title}, half-life {half_life}>"
-
-    def __str__(self) -> str:
-        return self._readable().text()
-
-    def __rich__(self) -> str:
-        return self._readable().markup()
-
-    def _repr_html_(self) -> str:
-        return self._readable().html()
 
 
 def explain(
@@ -175,7 +168,7 @@ def explain(
 
 def explain_setting(setting: Setting, run: Run) -> Explanation:
     """Say what a decay does, as :func:`explain` does, of a value that was read."""
-    return _Told(setting, run).explanation()
+    return _Explainer(setting, run).explanation()
 
 
 @dataclass(frozen=True)
@@ -187,19 +180,22 @@ class _Settled:
     rotation_per_step: float | None = None
 
 
-class _Told:
-    """What is known of one setting in one run; owns the list of what is missing.
+class _Explainer:
+    """Computes what is known of one setting; owns the list of what is missing.
 
-    Each fact that a formula lacks is collected, so that one warning names all that it
-    would tell.
+    Each fact that a formula lacks is collected, so that one remark names all that it
+    would add.
     """
 
     def __init__(self, setting: Setting, run: Run) -> None:
         self._knob, self._number = setting.knob, setting.number
         self._run = resolved(setting.knob, run)
-        self._default = default_note(setting.knob, run)
+        self._defaults = (
+            default_note(setting.knob, run),
+            *schedule_notes((setting.knob, self._run)),
+        )
         self._lacking: dict[str, list[str]] = {}
-        self._cautions: list[Caution] = []
+        self._remarks: list[Remark] = []
 
     def explanation(self) -> Explanation:
         """Return everything that the facts tell."""
@@ -224,20 +220,20 @@ class _Told:
             rotation_per_step=settled.rotation_per_step,
             penalty=penalty,
             update=update_line(self._knob, self._number, self._run),
-            warnings=(
-                *cautions.of_setting(self._knob, self._number, self._run),
-                *cautions.of_default(self._default),
-                *cautions.of_default("".join(schedule_notes((self._knob, self._run)))),
-                *cautions.of_lr(self._knob, self._run),
-                *dict.fromkeys(self._cautions),
-                *cautions.of_decay(shrink, at_peak, average, self._run, self._knob),
-                *cautions.of_schedule(self._knob, shrink, self._run),
-                *cautions.of_run(e_folds, kept),
-                *cautions.of_missing(self._lacking),
+            warnings=remarks.by_importance(
+                (
+                    *remarks.of_setting(self._knob, self._number, self._run),
+                    *remarks.of_defaults(*self._defaults),
+                    *self._remarks,
+                    *remarks.of_decay(shrink, at_peak, average, self._run, self._knob),
+                    *remarks.of_schedule(self._knob, shrink, self._run),
+                    *remarks.of_run(e_folds, kept),
+                    *remarks.of_missing(self._lacking),
+                )
             ),
         )
 
-    def _told(self, what: str, formula: Callable[[], _T]) -> _T | None:
+    def _attempt(self, what: str, formula: Callable[[], _T]) -> _T | None:
         """Return what a formula gives, or remember what it lacks."""
         try:
             return formula()
@@ -245,11 +241,11 @@ class _Told:
             lacking = self._lacking.setdefault(error.option, [])
             lacking.extend([what] * (what not in lacking))
         except (OscillationError, RangeError) as error:
-            self._cautions.append(cautions.of_error(error))
+            self._remarks.append(remarks.of_error(error))
         except OverflowError:
-            self._cautions.append(cautions.GROWTH)
+            self._remarks.append(remarks.GROWTH)
         except ZeroDivisionError:
-            self._cautions.append(cautions.of_underflow(what))
+            self._remarks.append(remarks.of_underflow(what))
         return None
 
     def _of_shrink(
@@ -257,7 +253,7 @@ class _Told:
     ) -> float | None:
         if not has_shrink(self._knob, self._run):
             return None
-        return self._told(what, lambda: formula(self._knob, self._number, self._run))
+        return self._attempt(what, lambda: formula(self._knob, self._number, self._run))
 
     def _half_life_steps(self, shrink: float | None) -> float | None:
         if shrink is None:
@@ -277,7 +273,7 @@ class _Told:
         if steps is None or not 0 < steps < math.inf:
             return dict.fromkeys(_CLOCK_ORDER)
         return {
-            clock: self._told(
+            clock: self._attempt(
                 f"half-lives in {clock}" if clock != "run" else "shares of the run",
                 lambda clock=clock: (
                     HalfLife.from_steps(  # type: ignore[misc]
@@ -292,21 +288,23 @@ class _Told:
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
         if has_momentum(self._knob):
-            whole = self._told("a rotation per step", lambda: facts_of(self._knob, run))
+            whole = self._attempt(
+                "a rotation per step", lambda: facts_of(self._knob, run)
+            )
             if whole is None:
                 return _Settled()
         if name is None or 0 in {self._number, run.lr}:
             return _Settled()
         balance = EQUILIBRIA[name]
-        there = self._told(
+        there = self._attempt(
             "a rotation per step", lambda: balance(self._decay_at(run), run)
         )
         if there is None:
             return _Settled()
         if shrink and kept is not None and abs(kept) > MOST_THAT_STAYS:
-            self._cautions.append(cautions.of_short_run(kept, shrink))
+            self._remarks.append(remarks.of_short_run(kept, shrink))
             return _Settled()
-        at_end = self._told(
+        at_end = self._attempt(
             "the size of weights at the end",
             lambda: rms_at_end(
                 run,
@@ -316,7 +314,7 @@ class _Told:
         )
         if name != "sgd":
             return _Settled(there.rms, at_end, there.rotation_per_step)
-        self._cautions.append(cautions.of_noise(there.rms, at_end, run))
+        self._remarks.append(remarks.of_noise(there.rms, at_end, run))
         return _Settled(rotation_per_step=there.rotation_per_step)
 
     def _decay_at(self, here: Run) -> float:
@@ -335,9 +333,9 @@ class _Told:
         if convention is None:
             return None
         if convention.normalization != "none":
-            self._cautions.append(cautions.of_layers(self._knob))
+            self._remarks.append(remarks.of_layers(self._knob))
             return None
-        return self._told(
+        return self._attempt(
             "a penalty",
             lambda: convention.penalty_from_number(self._number, self._run),
         )

@@ -1,13 +1,25 @@
-"""How much a conversion keeps: the label, by what is equal on both sides."""
+"""What a conversion keeps: a label by what is equal on both sides, and what it assumes.
 
-from dataclasses import replace
-from typing import Literal
+Assumptions are sentences, the one that matters most first.
+"""
 
-from dwindle.decay.coordinates import decays_by_size
-from dwindle.decay.families import STAYS, course_of, has_momentum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, NamedTuple
+
+from dwindle.decay import remarks
+from dwindle.decay.coordinates import (
+    decays_by_size,
+    has_shrink,
+    penalty_convention_of,
+    shrink_from_number,
+)
+from dwindle.decay.families import STAYS, course_of, family_of, has_momentum
 from dwindle.decay.knob import Knob
-from dwindle.decay.own_facts import facts_of
+from dwindle.decay.own_facts import default_note, facts_of
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import DwindleError
 
 Fidelity = Literal[
     "same-trajectory",
@@ -17,9 +29,19 @@ Fidelity = Literal[
     "approximate",
 ]
 Keep = Literal["step", "epoch", "run"]
-
 # Taken where no length is given: the averages of a longer run are the same to 1e-3.
 ASSUMED_STEPS = 10_000
+_SAME_UPDATES = (
+    "Betas, epsilon and the other options are the same on both sides; the defaults of "
+    "libraries differ."
+)
+
+
+class Promise(NamedTuple):
+    """What a conversion keeps, and what must be true for that."""
+
+    fidelity: Fidelity
+    assumptions: tuple[str, ...]
 
 
 def steps_of(run: Run) -> float | None:
@@ -32,128 +54,404 @@ def falls_by_itself(knob: Knob) -> bool:
     return not course_of(knob).is_of_schedule
 
 
-def are_alike(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    """Return whether an equal shrink at the peak is one all along the run.
+@dataclass(frozen=True)
+class Pair:
+    """Two knobs, each in its run, and what is equal on both sides."""
 
-    Where the lr is constant, all that only depends on the lr is constant too. A longer
-    run takes the same course more slowly: that is alike, but not the same course.
-    """
-    courses = {course_of(source), course_of(target)}
-    is_constant = before.schedule.is_constant and after.schedule.is_constant
-    if courses == {STAYS} or is_constant:
-        return len(courses) == 1 or all(each.is_of_schedule for each in courses)
-    return len(courses) == 1 and before.schedule == after.schedule
+    source: Knob
+    target: Knob
+    before: Run
+    after: Run
 
+    @property
+    def sides(self) -> tuple[tuple[Knob, Run], tuple[Knob, Run]]:
+        """Each knob with its run."""
+        return (self.source, self.before), (self.target, self.after)
 
-def are_one_course(before: Run, after: Run) -> bool:
-    """Return whether both runs have one schedule, one length and one number format."""
-    return (
-        before.schedule == after.schedule
-        and steps_of(before) == steps_of(after)
-        and before.dtype == after.dtype
-    )
+    @property
+    def is_one_knob(self) -> bool:
+        """Whether only the run may change."""
+        return self.source == self.target
 
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether nothing changes."""
+        return self.is_one_knob and self.before == self.after
 
-def are_same_weights(source: Knob, target: Knob) -> bool:
-    """Tell whether the same weights decay on both sides by default."""
-    both_all = source.skips_nothing and target.skips_nothing
-    return both_all or source.skips == target.skips
+    @property
+    def are_alike(self) -> bool:
+        """Whether an equal shrink at the peak is one all along the run.
 
+        Where the lr is constant, all that only depends on the lr is constant too. A
+        longer run takes the same course more slowly: that is alike, but not one course.
+        """
+        courses = {course_of(self.source), course_of(self.target)}
+        is_constant = (
+            self.before.schedule.is_constant and self.after.schedule.is_constant
+        )
+        if courses == {STAYS} or is_constant:
+            return len(courses) == 1 or all(each.is_of_schedule for each in courses)
+        return len(courses) == 1 and self.before.schedule == self.after.schedule
 
-def is_same_step(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    """Tell whether both optimizers take the same steps where their decay is the same.
+    @property
+    def are_one_course(self) -> bool:
+        """Whether both runs have one schedule, one length and one number format."""
+        return (
+            self.before.schedule == self.after.schedule
+            and steps_of(self.before) == steps_of(self.after)
+            and self.before.dtype == self.after.dtype
+        )
 
-    That is the same update of the same weights with the same facts, in a format in
-    which the libraries' orders of operations round alike.
-    """
-    return (
-        is_same_update(source, target, before, after)
-        and not is_coarse(source, target, before, after)
-        and not starts_otherwise(source, target, before, after)
-    )
+    @property
+    def are_same_weights(self) -> bool:
+        """Whether the same weights decay on both sides by default."""
+        both_all = self.source.skips_nothing and self.target.skips_nothing
+        return both_all or self.source.skips == self.target.skips
 
+    @property
+    def is_same_update(self) -> bool:
+        """Whether one algorithm steps the same weights with the same facts."""
+        source, target = self.source, self.target
+        if not source.update or source.update != target.update:
+            return False
+        if not self.are_same_weights:
+            return False
+        # Betas are taken to be the same on both sides, whatever the libraries'
+        # defaults: a sentence beside the conversion says so.
+        facts = [
+            replace(facts_of(knob, run), betas=run.betas) for knob, run in self.sides
+        ]
+        return facts[0] == facts[1]
 
-def is_same_update(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    """Tell the same, apart from rounding and from the first step."""
-    return (
-        bool(source.update)
-        and source.update == target.update
-        and are_same_weights(source, target)
-        and _with_given_betas(source, before) == _with_given_betas(target, after)
-    )
+    @property
+    def is_coarse(self) -> bool:
+        """Whether two libraries' steps are rounded by a format of few digits."""
+        dtypes = {self.before.dtype, self.after.dtype}
+        return not self.is_one_knob and not dtypes <= {"float32", "float64"}
 
+    @property
+    def starts_differently(self) -> bool:
+        """Whether only one side dampens the first step too."""
+        damped = any(facts_of(knob, run).dampening for knob, run in self.sides)
+        flags = {knob.options.dampening_is_flag for knob, _ in self.sides}
+        return damped and len(flags) > 1
 
-def is_coarse(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    """Tell whether two libraries' steps are rounded by a format of few digits."""
-    dtypes = {before.dtype, after.dtype}
-    return source != target and not dtypes <= {"float32", "float64"}
+    @property
+    def is_same_step(self) -> bool:
+        """Whether both take the same steps where their decay is the same.
 
-
-def starts_otherwise(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    """Tell whether only one side dampens the first step too."""
-    damped = facts_of(source, before).dampening or facts_of(target, after).dampening
-    flags = {knob.options.dampening_is_flag for knob in (source, target)}
-    return bool(damped) and len(flags) > 1
-
-
-def _with_given_betas(knob: Knob, run: Run) -> Run:
-    # Betas are taken to be the same on both sides, whatever the libraries' defaults:
-    # a sentence beside the conversion says so.
-    return replace(facts_of(knob, run), betas=run.betas)
-
-
-def of_penalty(source: Knob, target: Knob, before: Run, after: Run) -> Fidelity:
-    """Return what a conversion between coefficients of an objective keeps."""
-    if source.beside_l1 != target.beside_l1:
-        return "approximate"
-    same_loss = source.penalty == target.penalty
-    same_step = same_loss and is_same_step(source, target, before, after)
-    same = same_step or (source == target and before == after)
-    return "same-trajectory" if same else "same-objective"
-
-
-def of_shrink(
-    source: Knob, target: Knob, before: Run, after: Run, *, is_rounded: bool
-) -> Fidelity:
-    """Return what a conversion keeps that keeps the shrink at the peak lr."""
-    if source == target and before == after:
-        return "same-trajectory"
-    if not _is_every_step_alike(source, target, before, after):
-        return "approximate"
-    if is_same_step(source, target, before, after):
-        return "same-trajectory"
-    return "approximate" if is_rounded else "same-decay"
-
-
-def _is_every_step_alike(source: Knob, target: Knob, before: Run, after: Run) -> bool:
-    if not are_alike(source, target, before, after):
-        return False
-    return are_one_course(before, after) and not any(
-        falls_by_itself(knob) or has_memory(knob, run) or is_rough(knob, run)
-        for knob, run in ((source, before), (target, after))
-    )
+        That is the same update in a format in which the libraries' orders of operations
+        round alike.
+        """
+        return (
+            self.is_same_update and not self.is_coarse and not self.starts_differently
+        )
 
 
-def of_total(
-    source: Knob, target: Knob, before: Run, after: Run, *, is_rounded: bool
-) -> Fidelity:
-    """Return what a conversion keeps that keeps the average decay of a run's steps."""
-    loose = is_rough(source, before) or is_rough(target, after) or is_rounded
-    loose = loose or before.dtype != after.dtype or steps_of(before) is None
-    return "approximate" if loose else "same-total-decay"
-
-
-def has_memory(knob: Knob, run: Run) -> bool:
-    """Tell whether the decay goes through a momentum."""
+def _has_memory(knob: Knob, run: Run) -> bool:
+    """Return whether the decay goes through a momentum."""
     return has_momentum(knob) and facts_of(knob, run).momentum > 0
 
 
-def is_rough(knob: Knob, run: Run) -> bool:
-    """Tell whether the decay of a step depends on more than the number and the lr."""
+def _is_rough(knob: Knob, run: Run) -> bool:
+    """Return whether the decay of a step depends on more than number and lr."""
     return knob.varies or decays_by_size(knob, run)
 
 
-def of_number(source: Knob, target: Knob, run: Run) -> Fidelity:
+def of_penalty(pair: Pair, *, value: float | None) -> Promise:
+    """Return what a conversion between coefficients of an objective keeps."""
+    source, target = pair.source, pair.target
+    same_step = source.penalty == target.penalty and pair.is_same_step
+    if source.beside_l1 != target.beside_l1:
+        label: Fidelity = "approximate"
+    else:
+        same = same_step or pair.is_unchanged
+        label = "same-trajectory" if same else "same-objective"
+    found = [
+        *_rounded_penalty(pair, value),
+        _other_lr(pair),
+        *map(_objective_note, (source, target)),
+        *(_summed_losses(*side) for side in pair.sides),
+        *(_own_rule(knob) for knob in (source, target) if not pair.is_one_knob),
+        _same_weights(pair),
+        *_otherwise(pair),
+        _SAME_UPDATES if not pair.is_one_knob and pair.is_same_step else "",
+        *(_mean_loss(*side) for side in pair.sides),
+    ]
+    return Promise(label, _distinct(found))
+
+
+def of_shrink(pair: Pair, *, value: float, shrink: float) -> Promise:
+    """Return what a conversion keeps that keeps the shrink at the peak lr."""
+    rounding = _rounding(pair, value, shrink)
+    is_every_step_alike = pair.are_alike and pair.are_one_course
+    for knob, run in pair.sides:
+        if falls_by_itself(knob) or _has_memory(knob, run) or _is_rough(knob, run):
+            is_every_step_alike = False
+    if pair.is_unchanged or (is_every_step_alike and pair.is_same_step):
+        label: Fidelity = "same-trajectory"
+    else:
+        label = "same-decay" if is_every_step_alike and not rounding else "approximate"
+    found = [
+        *rounding,
+        *_of_knobs(pair),
+        *(_memory(*side) for side in pair.sides),
+        *(_falling(knob) for knob, _ in pair.sides),
+        _other_course(pair),
+        _same_weights(pair),
+        _quoted_at_peak(pair),
+        *(default_note(*side) for side in pair.sides),
+        *_otherwise(pair),
+        _updates(pair),
+        _other_length(pair),
+        _other_run(pair),
+    ]
+    return Promise(label, _distinct(found))
+
+
+def of_total(
+    pair: Pair, *, value: float, shrink: float, as_given: Pair, kept: str | None
+) -> Promise:
+    """Return what a conversion keeps that keeps the average decay of a run's steps.
+
+    Args:
+        pair: Both sides, with the length that was taken.
+        value: The number at the target.
+        shrink: The shrink per step at the source.
+        as_given: Both sides with the length that was given, if any.
+        kept: What the average is over; None for the total decay of the run.
+
+    """
+    rounding = _rounding(pair, value, shrink)
+    is_loose = (
+        any(_is_rough(*side) for side in as_given.sides)
+        or bool(rounding)
+        or as_given.before.dtype != as_given.after.dtype
+        or steps_of(as_given.before) is None
+    )
+    what = kept or TOTAL
+    found = [
+        *rounding,
+        f"What is kept is {what}, not the way there: {_courses(as_given)}",
+        _no_length(as_given),
+        *_of_knobs(as_given),
+        _same_weights(as_given),
+        _updates(as_given),
+        "" if kept is None else _other_length(as_given),
+        _other_run(as_given),
+    ]
+    return Promise("approximate" if is_loose else "same-total-decay", _distinct(found))
+
+
+def of_number(pair: Pair) -> Promise:
     """Return what one number keeps in two libraries' forms of an algorithm."""
-    same = source == target or is_same_step(source, target, run, run)
-    return "same-trajectory" if same else "approximate"
+    if pair.is_one_knob:
+        return Promise("same-trajectory", ())
+    family = family_of(pair.source)
+    found = [
+        "" if pair.is_same_step or not family else family.reason("Either", pair.source),
+        *(_own_rule(knob) for knob, _ in pair.sides),
+        _same_weights(pair),
+        _SAME_UPDATES,
+    ]
+    label: Fidelity = "same-trajectory" if pair.is_same_step else "approximate"
+    return Promise(label, _distinct(found))
+
+
+# What is kept where nothing else is asked for, as people read it.
+TOTAL = "the total decay of the run"
+
+
+def _distinct(found: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(sentence for sentence in found if sentence))
+
+
+def _rounding(pair: Pair, value: float, shrink: float) -> list[str]:
+    """Return what the number formats of the weights do to the decay, if anything."""
+    there = shrink_from_number(pair.target, value, pair.after)
+    found = [
+        [each.text for each in remarks.of_rounding(taken, run, knob)]
+        for taken, (knob, run) in zip((shrink, there), pair.sides, strict=True)
+    ]
+    if found[0] == found[1]:
+        return found[0]
+    names = ("Before", "After")
+    if not pair.is_one_knob:
+        names = (pair.source.name, pair.target.name)
+    return [
+        f"{name}: {text}"
+        for name, texts in zip(names, found, strict=True)
+        for text in texts
+    ]
+
+
+def _rounded_penalty(pair: Pair, value: float | None) -> list[str]:
+    """Return the same of a coefficient of an objective, where its lr is known."""
+    target, run = pair.target, pair.after
+    if value is None or not has_shrink(target, run):
+        return []
+    try:
+        return _rounding(Pair(target, target, run, run), value, shrink=0.0)
+    except DwindleError:  # no lr, or no rate at this momentum: the objective stands
+        return []
+
+
+def _same_weights(pair: Pair) -> str:
+    source, target = pair.source, pair.target
+    if not (source.skips and target.skips) or pair.are_same_weights:
+        return ""
+    return (
+        "This is for weights that decay on both sides: "
+        f"{source.name} skips {source.skips}; {target.name} skips {target.skips}."
+    )
+
+
+def _otherwise(pair: Pair) -> Iterator[str]:
+    """Yield why steps of one update are not the same on both sides."""
+    if pair.is_same_update and pair.starts_differently:
+        yield (
+            "The first step is another one: optimi dampens the first buffer too, and "
+            "torch's form does not."
+        )
+    elif pair.is_same_update and pair.is_coarse:
+        yield (
+            f"In {pair.after.dtype} each library rounds its own order of operations, "
+            "so the steps are the same only up to that."
+        )
+
+
+def _own_rule(knob: Knob) -> str:
+    return knob.caution.format(name=knob.name)
+
+
+def _of_knobs(pair: Pair) -> Iterator[str]:
+    """Yield what each knob always assumes, and what it assumes of its gradients."""
+    for knob, run in pair.sides:
+        if decays_by_size(knob, run):
+            yield remarks.assumed_noise(knob, run)
+        if not pair.is_one_knob:
+            yield _own_rule(knob)
+
+
+def _summed_losses(knob: Knob, run: Run) -> str:
+    convention = penalty_convention_of(knob)
+    return convention.note_on_loss(knob.name, run) if convention else ""
+
+
+def _mean_loss(knob: Knob, run: Run) -> str:
+    if _summed_losses(knob, run) or knob.family is None:
+        return ""
+    return f"{knob.name}: the loss is the mean over the examples of a minibatch."
+
+
+def _objective_note(knob: Knob) -> str:
+    family = family_of(knob)
+    return family.objective_note.format(name=knob.name) if family else ""
+
+
+def _other_lr(pair: Pair) -> str:
+    families = [family_of(knob) for knob, _ in pair.sides]
+    both_have_steps = all(each and each.has_half_life for each in families)
+    if pair.before == pair.after or not both_have_steps:
+        return ""
+    return (
+        "The objective is kept, not the decay per step, which goes with the lr; "
+        'keep="step" (--keep step) keeps that.'
+    )
+
+
+def _memory(knob: Knob, run: Run) -> str:
+    if not _has_memory(knob, run):
+        return ""
+    momentum = facts_of(knob, run).momentum
+    late = momentum / (1 - momentum)
+    return (
+        f"{knob.name}: the decay goes through a momentum of {momentum:g}; this is "
+        f"its rate once it runs. It starts about {late:.3g} steps late, and noise in "
+        "the gradients meets it otherwise."
+    )
+
+
+def _falling(knob: Knob) -> str:
+    if not falls_by_itself(knob):
+        return ""
+    return f"{knob.name}: this is the first step's rate; its step size falls by itself."
+
+
+def _quoted_at_peak(pair: Pair) -> str:
+    rate = pair.source if pair.source.is_rate else pair.target
+    is_constant = pair.before.schedule == pair.after.schedule == Schedule()
+    if not rate.is_rate or is_constant:
+        return ""
+    kind = "Shrink"
+    if rate.clock is not None:
+        kind = "Half-life" if rate.is_half_life else "Timescale"
+    return (
+        f"{kind} is quoted at the peak lr; averaged over the run the decay is slower."
+    )
+
+
+def _other_course(pair: Pair) -> str:
+    if course_of(pair.source) == course_of(pair.target) or pair.are_alike:
+        return ""
+    knob = pair.target if pair.source.is_rate else pair.source
+    then = course_of(knob).text
+    return f"{knob.name}: at the peak lr the shrink is this, and then it {then}."
+
+
+def _updates(pair: Pair) -> str:
+    source, target = pair.source, pair.target
+    if source.is_rate or target.is_rate or pair.is_one_knob:
+        return ""
+    if source.update and source.update == target.update:
+        return _SAME_UPDATES
+    if source.algorithm and source.algorithm == target.algorithm:
+        return (
+            "Both run the same algorithm in two variants: only the decay is carried "
+            "over, and their own steps are not quite the same."
+        )
+    return "Only the decay is carried over; the optimizers' own updates differ."
+
+
+def _other_length(pair: Pair) -> str:
+    before, after = steps_of(pair.before), steps_of(pair.after)
+    if before is None or after is None or before == after:
+        return ""
+    return (
+        f"The run has {after:,.0f} steps instead of {before:,.0f}, so all of it "
+        "leaves another share of a weight."
+    )
+
+
+def _other_run(pair: Pair) -> str:
+    if pair.before == pair.after:
+        return ""
+    return (
+        'keep (--keep) chooses what stays: the decay of a "step", as without it, of an '
+        '"epoch" or of the "run". Which of them should stay when the scale changes is '
+        "a question of its own: see rescale."
+    )
+
+
+def _courses(pair: Pair) -> str:
+    courses = [course_of(knob).text for knob, _ in pair.sides]
+    if pair.before.schedule != pair.after.schedule:
+        shapes = [str(run.schedule.shape) for _, run in pair.sides]
+        if shapes[0] == shapes[1]:
+            shapes = ["before", "after"]
+        courses = [
+            f"{text} ({shape})" for text, shape in zip(courses, shapes, strict=True)
+        ]
+    if courses[0] == courses[1]:
+        return f"on both sides the decay {courses[0]}, and the runs differ."
+    source, target = pair.source.name, pair.target.name
+    return f"the decay of {source} {courses[0]}, that of {target} {courses[1]}."
+
+
+def _no_length(pair: Pair) -> str:
+    if (steps_of(pair.before), steps_of(pair.after)) != (None, None):
+        return ""
+    return (
+        f"No length is given: the average is that of a run of {ASSUMED_STEPS:,} steps, "
+        "and nearly that of any long one. Give steps for the exact number."
+    )

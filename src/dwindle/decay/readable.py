@@ -1,6 +1,7 @@
 """Results as people read them in Python: one line, a short text, or a small table."""
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
@@ -53,6 +54,23 @@ class Readable:
         below = f"<ul>{notes}</ul>" if notes else ""
         title = f"<strong>{escape(self.title)}</strong>"
         return f"<div>{title}<table>{rows}</table>{below}</div>"
+
+
+class Shown(ABC):
+    """A result that Python, a terminal with rich and a notebook show alike."""
+
+    @abstractmethod
+    def readable(self) -> Readable:
+        """Return what is shown of it."""
+
+    def __str__(self) -> str:
+        return self.readable().text()
+
+    def __rich__(self) -> str:
+        return self.readable().markup()
+
+    def _repr_html_(self) -> str:
+        return self.readable().html()
 
 
 def number(value: float | None) -> str:

@@ -2,17 +2,17 @@
 
 import math
 
-from dwindle.decay.cautions import instead_of
 from dwindle.decay.coordinates import (
     decays_by_size,
     has_shrink,
     penalty_convention_of,
 )
 from dwindle.decay.families import family_of, has_no_rate
+from dwindle.decay.fidelity import Pair
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import Given
+from dwindle.decay.remarks import instead_of
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Setting
 from dwindle.errors import DwindleError, RefusedError
 
 # What the two lines of a route repeat of what was given.
@@ -20,15 +20,15 @@ _OF_A_PENALTY = ("batch size", "dataset size", "units")
 _OF_A_RATE = ("batch size", "dataset size", "epochs", "steps", "schedule")
 
 
-def refusal(source: Setting, target: Knob, before: Run, after: Run) -> RefusedError:
-    """Return the error for two knobs that share no coordinate."""
-    for knob, run in ((source.knob, before), (target, after)):
+def refusal(x: float, pair: Pair) -> RefusedError:
+    """Return the error for a number x at a knob that shares nothing with the other."""
+    for knob, run in pair.sides:
         if has_no_rate(knob) and not decays_by_size(knob, run):
-            return _no_rate(source.knob, target, knob)
-    given = Given(before, after)
-    if has_shrink(source.knob, before):
-        return _to_penalty(source, target, given)
-    return _from_penalty(source, target, given)
+            return _no_rate(pair, knob)
+    given = Given(pair.before, pair.after)
+    if has_shrink(pair.source, pair.before):
+        return _to_penalty(x, pair.source, pair.target, given)
+    return _from_penalty(x, pair.source, pair.target, given)
 
 
 def no_step_to_keep(source: Knob, target: Knob, keep: str) -> RefusedError:
@@ -46,33 +46,31 @@ def _asked(source: Knob, target: Knob) -> str:
     return f"{source.name} as {target.name}"
 
 
-def _no_rate(source: Knob, target: Knob, refusing: Knob) -> RefusedError:
-    family = family_of(refusing)
-    instead = instead_of(refusing)
-    if refusing.penalty is not None and refusing == source:
+def _no_rate(pair: Pair, refusing: Knob) -> RefusedError:
+    family, instead = family_of(refusing), instead_of(refusing)
+    if refusing.penalty is not None and refusing == pair.source:
         instead += (
             " As a penalty the number still has a meaning, so --to torch.optim.SGD or "
             "--to question.l2 can be answered."
         )
     why = family.reason(refusing.name, refusing) if family else ""
-    return RefusedError(_asked(source, target), why, instead)
+    return RefusedError(_asked(pair.source, pair.target), why, instead)
 
 
-def _from_penalty(source: Setting, target: Knob, given: Given) -> RefusedError:
+def _from_penalty(x: float, source: Knob, target: Knob, given: Given) -> RefusedError:
     why = (
-        f"{source.knob.name} is a term of an objective ({source.knob.formula}); how "
+        f"{source.name} is a term of an objective ({source.formula}); how "
         "fast a weight decays under it depends on the optimizer that follows its "
         f"gradient and on that one's lr, while {target.name} sets the decay itself."
     )
-    name, number = source.knob.name, source.number
     route = (
-        f"dwindle convert {name}={number:g} --to torch.optim.SGD"
-        f"{_facts_of_penalty(source.knob, given)}{_shown(source, given.before)}, "
+        f"dwindle convert {source.name}={x:g} --to torch.optim.SGD"
+        f"{_facts_of_penalty(source, given)}{_shown(x, source, given.before)}, "
         f"then dwindle convert torch.optim.SGD=THAT --to {target.name}"
         f"{_lrs(target, given)}{_momentum(given)}{given.options(*_OF_A_RATE)}"
     )
     instead = f"Name the optimizer that it was tuned with, and every lr: {route}."
-    return RefusedError(_asked(source.knob, target), why, instead)
+    return RefusedError(_asked(source, target), why, instead)
 
 
 def _facts_of_penalty(knob: Knob, given: Given) -> str:
@@ -86,13 +84,13 @@ def _momentum(given: Given) -> str:
     return given.options("momentum") or " --momentum MOMENTUM_OF_SGD"
 
 
-def _shown(source: Setting, run: Run) -> str:
+def _shown(x: float, source: Knob, run: Run) -> str:
     """Return what the first half of the route gives, where one number can say it."""
-    convention = penalty_convention_of(source.knob)
+    convention = penalty_convention_of(source)
     if convention is None or convention.normalization != "none":
         return ""
     try:
-        penalty = convention.penalty_from_number(source.number, run)
+        penalty = convention.penalty_from_number(x, run)
     except (DwindleError, OverflowError):
         return ""
     return f" (it is {penalty:g})" if math.isfinite(penalty) else ""
@@ -107,20 +105,20 @@ def _lrs(target: Knob, given: Given) -> str:
     return given.options("lr")
 
 
-def _to_penalty(source: Setting, target: Knob, given: Given) -> RefusedError:
+def _to_penalty(x: float, source: Knob, target: Knob, given: Given) -> RefusedError:
     why = (
-        f"{source.knob.name} sets how much of a weight one step takes off; "
+        f"{source.name} sets how much of a weight one step takes off; "
         f"{target.name} is a term of an objective ({target.formula}). A decay is the "
         "gradient of a penalty only in an optimizer that takes plain gradients, and "
         "only at a known lr."
     )
     lr = given.options("lr") if given.before.lr != given.after.lr else ""
     if not lr:
-        lr = " --lr LR" if source.knob.is_rate else " --lr LR_NOW:LR_OF_SGD"
+        lr = " --lr LR" if source.is_rate else " --lr LR_NOW:LR_OF_SGD"
     instead = (
         "Go through SGD, where a number is both: dwindle convert "
-        f"{source.knob.name}={source.number:g} --to torch.optim.SGD{lr}"
+        f"{source.name}={x:g} --to torch.optim.SGD{lr}"
         f"{_momentum(given)}{given.options(*_OF_A_RATE)}, then dwindle convert "
         f"torch.optim.SGD=THAT --to {target.name}{_facts_of_penalty(target, given)}."
     )
-    return RefusedError(_asked(source.knob, target), why, instead)
+    return RefusedError(_asked(source, target), why, instead)

@@ -20,7 +20,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock
-from dwindle.decay.readable import Readable, number, times
+from dwindle.decay.readable import Readable, Shown, number, times
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
@@ -73,7 +73,7 @@ class RuleAnswer:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Rescaling:
+class Rescaling(Shown):
     """A decay before a change of scale, unchanged after it, and under every rule.
 
     Args:
@@ -100,7 +100,8 @@ class Rescaling:
             "rules": [answer.as_dict() for answer in self.rules],
         }
 
-    def _readable(self) -> Readable:
+    def readable(self) -> Readable:
+        """Return what is shown of the answers."""
         title = f"{self.knob} = {number(self.before.value)}, and the scale changes"
         rows = {
             "before": times(self.before.half_life),
@@ -117,15 +118,6 @@ class Rescaling:
         count = sum(each.applies for each in self.rules)
         value = number(self.before.value)
         return f"<Rescaling: {self.knob} = {value}, {count} rules apply>"
-
-    def __str__(self) -> str:
-        return self._readable().text()
-
-    def __rich__(self) -> str:
-        return self._readable().markup()
-
-    def _repr_html_(self) -> str:
-        return self._readable().html()
 
 
 def rescale(

@@ -8,8 +8,8 @@ from torch.optim import Optimizer
 
 from dwindle.audit.findings import Finding
 from dwindle.audit.setting_findings import Judged, finding_of
-from dwindle.decay.cautions import of_decay
 from dwindle.decay.half_life import average_half_life_steps
+from dwindle.decay.remarks import of_decay
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RefusedError
