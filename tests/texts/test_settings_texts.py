@@ -4,13 +4,21 @@ A refused file is an error with its own attributes, never a crash or a guess.
 """
 
 import json
+from pathlib import Path
 
 import pytest
-from settings_files import DEEPSPEED, FOUNDRY, HYDRA, LITGPT, NEMO, ULTRALYTICS
 
 from dwindle.audit import audit_training_arguments
 from dwindle.errors import AuditTargetError, RangeError, UnknownNameError
 
+HERE = Path(__file__).parents[1] / "settings"
+DEEPSPEED, FOUNDRY, HYDRA, LITGPT, NEMO, ULTRALYTICS = (
+    (HERE / name).read_text(encoding="utf-8")
+    for name in (
+        *("deepspeed.json", "llm-foundry.yaml", "hydra.yaml"),
+        *("litgpt.yaml", "nemo.yaml", "ultralytics.yaml"),
+    )
+)
 ZERO = {"train_micro_batch_size_per_gpu": 8, "zero_optimization": {"stage": 3}}
 FAIRSEQ = """\
 optimization: {max_update: 100000, lr: [0.0005], update_freq: [4]}
@@ -28,8 +36,8 @@ OF_OTHERS = {
     "study.toml": '[study]\nproblem = "digits-mlp"\n',
     "fairseq.yaml": FAIRSEQ,
     "noam.json": {"model": {"optim": NOAM | {"sched": {"name": "NoamAnnealing"}}}},
-    "one-cycle.json": DEEPSPEED | {"scheduler": {"type": "OneCycle"}},
-    "auto-batch.yaml": ULTRALYTICS.format(batch=-1),
+    "one-cycle.json": DEEPSPEED.replace("WarmupDecayLR", "OneCycle"),
+    "auto-batch.yaml": ULTRALYTICS.replace("batch: 128", "batch: -1"),
     "table.yaml": "optimizer: {kind: adam, weight_decay: 0.01}\ntask: {name: x}\n",
     "no-decay.yaml": "lr0: 0.01\nlrf: 0.1\nbatch: 16\n",
     "decay-is-a-word.yaml": HYDRA.replace("0.05", "auto"),
@@ -90,7 +98,11 @@ READ = {
     ),
     "devices.json": ({"warmup_steps": 0}, {}, 4),
     "restarts.json": ({"lr_scheduler_type": "inverse_sqrt", "max_steps": 9}, {}, 1),
-    "ultralytics.yaml": (ULTRALYTICS.format(batch=16), {"dataset_size": 9999}, 1),
+    "ultralytics.yaml": (
+        ULTRALYTICS.replace("batch: 128", "batch: 16"),
+        {"dataset_size": 9999},
+        1,
+    ),
     "foundry.yaml": (FOUNDRY, {}, 1),
     "nemo.yaml": (NEMO, {"dtype": "bfloat16"}, 1),
     "litgpt.yaml": (LITGPT, {}, 1),

@@ -47,6 +47,7 @@ _EXAMPLES = {
     "lr_scheduler_type": "cosine",
 }
 _LONGEST = 60  # characters of a wrong value in an error
+_WHOLE = "a whole number"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,74 +87,6 @@ class TrainingSetting:
     def is_of_transformers(self) -> bool:
         """Whether the file is one of TrainingArguments."""
         return self.trainer == TRANSFORMERS.name
-
-
-def read_setting_of(
-    path: str, *, given: Given | None = None, world_size: int = 1
-) -> TrainingSetting:
-    """Read the decay, and all that bears on it, from a settings file of any trainer.
-
-    Args:
-        path: JSON, YAML or TOML; TrainingArguments may stand under a name such as
-            ``training_arguments``.
-        given: Facts that the file lacks or that count instead: fields of
-            :class:`~dwindle.decay.run.Run`, and ``shape``, ``warmup`` and ``final`` of
-            its schedule.
-        world_size: Devices that train together.
-
-    Raises:
-        AuditTargetError: If the file cannot be read, is that of a trainer whose files
-            are not read, lacks lr or decay, or has a value of a wrong type.
-        UnknownNameError: If the Trainer has no such optimizer or schedule.
-        RangeError: If a fact is impossible.
-
-    """
-    settings, known = read_settings(path), dict(given or {})
-    trainer = trainer_of(flattened(settings))
-    if trainer is None:
-        trainer, settings = TRANSFORMERS, arguments_in(path, settings)
-    if trainer.why_not:
-        raise file_not_read(path, trainer.name, trainer.why_not)
-    values = _Values(path, trainer, flattened(settings))
-    reading = _read(values, devices=world_size)
-    run, is_followed = _run(values, reading, known)
-    findings, unchecked = list(values.texts), list(reading.unchecked)
-    if not is_followed:
-        why = "the file names no schedule"
-        if reading.schedule:
-            why = f"{reading.schedule} with its options is not followed here"
-        nearest = "give the nearest as shape (--schedule)"
-        unchecked.append(f"DW010 was not checked: {why}; {nearest}.")
-    if reading.knob is None and reading.optimizer not in trainer.unused:
-        unchecked.append(f"What a decay does in {reading.optimizer} is not known here.")
-    if "dtype" not in reading.facts and "dtype" not in known:
-        loads = "transformers 5 loads a checkpoint in its own dtype: "
-        why = loads if trainer is TRANSFORMERS else ""
-        unchecked.append(f"Weights are taken to be float32: {why}give dtype (--dtype).")
-    if trainer is TRANSFORMERS:
-        findings = [*misspelt_keys(path, settings), *findings, *_unused(path, reading)]
-        unchecked += unknown_keys(settings)
-    else:
-        leaves = (name for name, at in values.flat.items() if not _is_table(at))
-        unchecked += unread_keys(leaves, trainer.all_keys)
-    return TrainingSetting(
-        path=path,
-        optim=reading.optimizer,
-        knob=reading.knob,
-        weight_decay=(reading.decay or 0.0) * reading.decay_factor,
-        is_typed=trainer.found("decay", values.flat)[1] is not None,
-        run=run,
-        facts=_in_words(values, reading, run, known, devices=world_size),
-        findings=tuple(findings),
-        unchecked=tuple(unchecked),
-        trainer=trainer.name,
-        decay_key=reading.decay_key,
-        decay_factor=reading.decay_factor,
-    )
-
-
-def _is_table(value: object) -> bool:
-    return isinstance(value, Mapping)
 
 
 class _Values:
@@ -250,7 +183,80 @@ class _Values:
         return AuditTargetError(self.path, f"have {must} as {key}", got, remedy)
 
 
-_WHOLE = "a whole number"
+def read_setting_of(
+    path: str, *, given: Given | None = None, world_size: int = 1
+) -> TrainingSetting:
+    """Read the decay, and all that bears on it, from a settings file of any trainer.
+
+    Args:
+        path: JSON, YAML or TOML; TrainingArguments may stand under a name such as
+            ``training_arguments``.
+        given: Facts that the file lacks or that count instead: fields of
+            :class:`~dwindle.decay.run.Run`, and ``shape``, ``warmup`` and ``final`` of
+            its schedule.
+        world_size: Devices that train together.
+
+    Raises:
+        AuditTargetError: If the file cannot be read, is that of a trainer whose files
+            are not read, lacks lr or decay, or has a value of a wrong type.
+        UnknownNameError: If the Trainer has no such optimizer or schedule.
+        RangeError: If a fact is impossible.
+
+    """
+    settings, known = read_settings(path), dict(given or {})
+    trainer = trainer_of(flattened(settings))
+    if trainer is None:
+        trainer, settings = TRANSFORMERS, arguments_in(path, settings)
+    if trainer.why_not:
+        raise file_not_read(path, trainer.name, trainer.why_not)
+    values = _Values(path, trainer, flattened(settings))
+    reading = _read(values, devices=world_size)
+    run, is_followed = _run(values, reading, known)
+    findings: tuple[Finding, ...] = ()
+    if trainer is TRANSFORMERS:
+        misspelt, unused = misspelt_keys(path, settings), _unused(path, reading)
+        findings = (*misspelt, *values.texts, *unused)
+        unread = unknown_keys(settings)
+    else:
+        leaves = (name for name, at in values.flat.items() if not _is_table(at))
+        unread = unread_keys(leaves, trainer.all_keys)
+    return TrainingSetting(
+        path=path,
+        optim=reading.optimizer,
+        knob=reading.knob,
+        weight_decay=(reading.decay or 0.0) * reading.decay_factor,
+        is_typed=trainer.found("decay", values.flat)[1] is not None,
+        run=run,
+        facts=_in_words(values, reading, run, known, devices=world_size),
+        findings=findings,
+        unchecked=(*_unknown(values, reading, known, is_followed=is_followed), *unread),
+        trainer=trainer.name,
+        decay_key=reading.decay_key,
+        decay_factor=reading.decay_factor,
+    )
+
+
+def _unknown(
+    values: _Values, reading: Reading, given: Given, *, is_followed: bool
+) -> Iterator[str]:
+    """Yield sentences on what neither the file nor the command line has."""
+    yield from reading.unchecked
+    if not is_followed:
+        why = "the file names no schedule"
+        if reading.schedule:
+            why = f"{reading.schedule} with its options is not followed here"
+        nearest = "give the nearest as shape (--schedule)"
+        yield f"DW010 was not checked: {why}; {nearest}."
+    if reading.knob is None and reading.optimizer not in values.trainer.unused:
+        yield f"What a decay does in {reading.optimizer} is not known here."
+    if "dtype" not in reading.facts and "dtype" not in given:
+        loads = "transformers 5 loads a checkpoint in its own dtype: "
+        why = loads if values.has_types else ""
+        yield f"Weights are taken to be float32: {why}give dtype (--dtype)."
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, Mapping)
 
 
 def _read(values: _Values, *, devices: int) -> Reading:
@@ -369,6 +375,7 @@ def _run(values: _Values, reading: Reading, given: Given) -> tuple[Run, bool]:
         facts[unit] = reading.length.get(unit)
     run = moving(Run(**facts))
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
+    kwargs = values.flat.get("lr_scheduler_kwargs")
     final = reading.final
     if final is None:
         final = (reading.final_lr or 0.0) / lr
@@ -377,7 +384,7 @@ def _run(values: _Values, reading: Reading, given: Given) -> tuple[Run, bool]:
         lr=lr,
         steps=None if steps is None else round(steps),
         final=final,
-        options=_kwargs(values),
+        options=kwargs if isinstance(kwargs, Mapping) else {},
     )
     rules = TRAINER_SCHEDULES if values.has_types else SCHEDULES
     rule = rules.get(reading.schedule.casefold())
@@ -387,11 +394,6 @@ def _run(values: _Values, reading: Reading, given: Given) -> tuple[Run, bool]:
         return replace(run, epochs=None, steps=None), False
     followed = replace(followed or Schedule(), **shape)
     return replace(run, schedule=followed), True
-
-
-def _kwargs(values: _Values) -> Mapping[str, Any]:
-    found = values.flat.get("lr_scheduler_kwargs")
-    return found if isinstance(found, Mapping) else {}
 
 
 def _warmup(reading: Reading, run: Run) -> float:
