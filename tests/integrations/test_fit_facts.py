@@ -8,7 +8,7 @@ from tolerance import digits
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError
-from dwindle.integrations.fit_facts import FitFacts
+from dwindle.integrations.keras_run import FitFacts
 
 
 def _steps(text, **facts):

@@ -65,7 +65,7 @@ _EVERY = "how often a program's scheduler steps: step, epoch, N steps, never"
 OPTIONS = (
     Option("TARGET", "module:function, or a settings file: .json, .yaml, .toml"),
     Option("NEW", "the same after a change, to be compared with TARGET"),
-    Option("--explain", "tell what a code means: DW001, or all of them: all", "CODE"),
+    Option("--explain", "print what a code means: DW001, or all of them: all", "CODE"),
     Option("--select", _KEEP, "CODES", _read_codes),
     Option("--ignore", _DROP, "CODES", _read_codes),
     Option("--world-size", _DEVICES, "N", _read_devices),
@@ -88,13 +88,13 @@ def command(  # noqa: PLR0913 one argument per option
     as_json: bool,
     **words: object,
 ) -> int:
-    """Say whether a training decays what its author thinks it decays.
+    """Report whether a training decays what its author thinks it decays.
 
     TARGET is a function that returns (model, optimizer) or (model, optimizer,
     scheduler), written module:function as one imports it from here, or a settings file
     of Hugging Face's Trainer, or of another trainer that docs/audit.md names. With NEW,
-    or facts written before:after, it says what a change does, and what to type to keep
-    the decay.
+    or facts written before:after, it reports what a change does, and what to type to
+    keep the decay.
 
     The scheduler is followed at the pace that --scheduler-every says, else at one that
     is guessed from its plan (T_max, milestones, step_size) beside the steps and epochs
@@ -107,7 +107,7 @@ def command(  # noqa: PLR0913 one argument per option
         return 0
     written = WrittenFacts.from_words(words)
     if target is None:
-        must = "dwindle audit must be told what to audit."
+        must = "dwindle audit needs something to audit."
         raise UsageError(must, "no target", _NO_TARGET)
     _refuse_unreadable(target, new)
     if is_settings_file(target):
@@ -251,12 +251,12 @@ def _explain(name: str, *, as_json: bool) -> None:
             (code.code, Styled(code.severity, _STYLES[code.severity]), code.title)
             for code in chosen
         ]
-        last = "dwindle audit --explain CODE tells more of one."
+        last = "dwindle audit --explain CODE prints one in full."
         table = Table(columns=columns, rows=rows, indent=2)
         show(table, "", Line(text=last, style="dim"))
     else:
         code = chosen[0]
-        told = {
+        page = {
             "code": f"{code.code} ({code.severity})",
             "found": code.title,
             "why it matters": code.why,
@@ -264,4 +264,4 @@ def _explain(name: str, *, as_json: bool) -> None:
             "what to write": code.write,
             "source": code.source,
         }
-        show(facts(told, indent=2))
+        show(facts(page, indent=2))

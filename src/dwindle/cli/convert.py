@@ -32,7 +32,7 @@ _PROMISES: Mapping[str, str] = {
 def command(
     *, knob_value: str, to: str, keep: Any, as_json: bool, **words: object
 ) -> None:  # keep: convert refuses what it does not know
-    """Say a decay in the terms of another optimizer, library, paper, or clock.
+    """Convert a decay into the terms of another optimizer, library, paper, or clock.
 
     dwindle knobs lists the places. A fact of the run is needed only where a formula
     asks for it; one that differs at the new place is written before:after. With
@@ -61,7 +61,7 @@ def _show(found: Conversion) -> None:
         for each in found.layers
     ]
     columns = [Column(name, "number") for name in ("layer", "weights", found.to)]
-    told = {
+    named = {
         "unit": found.unit,
         "keeps": found.keeps,
         "fidelity": f"{found.fidelity}: {_PROMISES[found.fidelity]}",
@@ -72,7 +72,7 @@ def _show(found: Conversion) -> None:
     show("", Line(text=title, style="bold", indent=2, whole=True), "")
     if layers:
         show(Table(columns=columns, rows=layers, indent=2), "")
-    show(facts(told, indent=2), "")
+    show(facts(named, indent=2), "")
 
 
 def _show_all(everywhere: Everywhere) -> None:
@@ -86,7 +86,11 @@ def _show_all(everywhere: Everywhere) -> None:
     )
     for library, of_it in by_library(KNOBS[name] for name in found).items():
         rows = [
-            (each.to, _value_of(each), each.fidelity)
+            (
+                each.to,
+                "by layer" if each.value is None else number(each.value),
+                each.fidelity,
+            )
             for each in (found[knob.name] for knob in of_it)
         ]
         show("", Line(text=library, style="bold", indent=2))
@@ -103,7 +107,3 @@ def _show_all(everywhere: Everywhere) -> None:
         show(Line(text=f"{refused.reason}.", indent=2))
         show(Line(text=names, style="dim", indent=4))
     show("")
-
-
-def _value_of(found: Conversion) -> str:
-    return "by layer" if found.value is None else number(found.value)

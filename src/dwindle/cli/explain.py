@@ -19,7 +19,7 @@ _ALIKE = 0.01
 def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     """Explain a decay: its half-life, what a run leaves, where weights settle.
 
-    It tells what the facts allow, and names the facts that would tell more.
+    It reports what the facts allow, and names the facts that would give more.
     """
     run = WrittenFacts.from_words(words).run("dwindle explain")
     knob, value = split_setting(knob_value)
@@ -40,7 +40,9 @@ def _show(found: Explanation, *, is_constant: bool) -> None:
         times = {"at the peak lr": found.half_life}
         if any(found.half_life_average[name] is not None for name in clocks):
             times["run average"] = found.half_life_average
-        columns = (Column("half-life", style="dim"), *(_clock(name) for name in clocks))
+        heads = ({"run": "of the run"}.get(name, name) for name in clocks)
+        counts = (Column(name, "number", "bold") for name in heads)
+        columns = (Column("half-life", style="dim"), *counts)
         rows = [
             (title, *(time_cell(name, each) for name in clocks))
             for title, each in times.items()
@@ -50,10 +52,6 @@ def _show(found: Explanation, *, is_constant: bool) -> None:
     warnings = [(each.code, each.text) for each in found.warnings]
     columns = (Column("code", "name", "yellow"), Column("text"))
     show(Table(columns=columns, rows=warnings, heads=False, indent=2), "")
-
-
-def _clock(name: str) -> Column:
-    return Column({"run": "of the run"}.get(name, name), "number", "bold")
 
 
 def time_cell(clock: str, times: Mapping[str, float | None]) -> str:

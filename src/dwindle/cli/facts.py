@@ -178,7 +178,7 @@ class WrittenFacts:
             if ":" in self.texts.get(fact.argument, ""):
                 must = f"{needed_for} must be given one run, without before:after."
                 got = f"{fact.name} {self.texts[fact.argument]}"
-                remedy = "Write one value; dwindle rescale tells what a change does."
+                remedy = "Write one value; dwindle rescale says what a change does."
                 raise UsageError(must, got, remedy)
         return self._side(0)
 

@@ -24,7 +24,7 @@ _HEAD = """\
 
 Every place that dwindle knows, what the number does there, and how we know: by running
 the library that is named, in that version, or only from its source. This page is
-written by `dwindle knobs --markdown > docs/knobs.md`. `dwindle knobs KNOB` tells one
+written by `dwindle knobs --markdown > docs/knobs.md`. `dwindle knobs KNOB` prints one
 knob with all its checks, and `dwindle convert KNOB=VALUE --to all` types one decay into
 each of them.
 
@@ -36,7 +36,7 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
     """List the places where one types a decay, and what the number does there.
 
     Each says by running which library its record was verified, or that it was only
-    read in the source. The one knob that FILTER names (torch.AdamW, keras.L2) is told
+    read in the source. The one knob that FILTER names (torch.AdamW, keras.L2) comes
     with its default and its checks.
     """
     chosen = knobs(filter)
@@ -92,7 +92,7 @@ def _show(chosen: Sequence[Knob], named: Knob | None) -> None:
         rows = [(knob.name, knob.formula, _ran_of(knob)) for knob in of_it]
         show("", Line(text=library, style="bold"))
         show(Table(columns=columns, rows=rows, heads=False))
-    last = f"{_count_of(chosen)} dwindle knobs KNOB tells one."
+    last = f"{_count_of(chosen)} dwindle knobs KNOB prints one."
     show("", Line(text=last, style="dim"))
 
 

@@ -196,7 +196,7 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
 def print_overview(commands: Mapping[str, str]) -> None:
     """Print what dwindle is and one line for each command."""
     last = (
-        "dwindle COMMAND --help tells what one command takes.",
+        "dwindle COMMAND --help prints what one command takes.",
         "Every command prints JSON with --json.",
         "--version prints the version.",
     )

@@ -20,7 +20,7 @@ OPTIONS = (
 def command(
     *, store: str, html: str | None, png: str | None, force: bool, as_json: bool
 ) -> None:
-    """Say what a study found: a table, JSON, or one self-contained page.
+    """Report what a study found: a table, JSON, or one self-contained page.
 
     A study that still runs, or was stopped, can be looked at, too.
     """

@@ -1,6 +1,6 @@
 """dwindle rescale: my scale changes, what do I type now?"""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from dwindle.cli.explain import time_cell
 from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
@@ -12,11 +12,11 @@ from dwindle.show import Cell, Column, Line, Styled, Table, facts
 from dwindle.wording import number
 
 OPTIONS = (SETTING, *FACT_OPTIONS)
-# The first one that is known tells the half-life of all rows.
+# The first one that is known is the clock of all rows.
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
 # Cautions on the facts themselves, which every row depends on.
 _SAID = {"library-default", "unused-fact", "no-lr"}
-# No rule speaks of these, but half-life and e-folds may move with them.
+# No rule covers these, but half-life and e-folds may move with them.
 _OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
     "momentum": lambda run: run.momentum,
     "dampening": lambda run: run.dampening,
@@ -29,7 +29,7 @@ _OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
 
 
 def command(*, knob_value: str, as_json: bool, **words: object) -> None:
-    """Say what to type after a change of scale, under every rule that speaks of it.
+    """Print what to type after a change of scale, under every rule that covers it.
 
     Write what changes as before:after, as in --batch-size 256:2048 --lr 1e-3:2e-3, and
     what stays once. An lr that goes with the batch is --lr 1e-3:linear, or 1e-3:sqrt.
@@ -69,7 +69,7 @@ def _show(found: Rescaling, changes: dict[str, str]) -> None:
     show(facts(measured, indent=2))
     show("", _heading("Rules that do not apply, and why"))
     show(facts(silent, indent=2), "")
-    show(_heading("dwindle rules RULE tells the source of one."), "")
+    show(_heading("dwindle rules RULE prints the source of one."), "")
 
 
 def _heading(text: str) -> Line:
@@ -127,14 +127,10 @@ def _answers(found: Rescaling) -> Table:
             *_effects(each, clock, with_penalty=has_penalty),
             _worth(each),
         )
-        for each in _measured_first(found.rules)
+        for each in sorted(found.rules, key=lambda answer: not answer.measured)
+        if each.applies
     ]
     return Table(columns=columns, rows=rows, indent=2)
-
-
-def _measured_first(answers: Iterable[RuleAnswer]) -> list[RuleAnswer]:
-    applying = (answer for answer in answers if answer.applies)
-    return sorted(applying, key=lambda answer: not answer.measured)
 
 
 def _effects(
@@ -147,5 +143,5 @@ def _effects(
 
 def _worth(answer: RuleAnswer) -> tuple[str, ...]:
     silent = ", ".join(answer.silent_on).replace("_", " ")
-    doubt = f"; says nothing of {silent}" if silent else ""
+    doubt = f"; does not cover {silent}" if silent else ""
     return answer.keeps, Styled(f"{answer.evidence}{doubt}", "dim")

@@ -7,7 +7,7 @@ from dwindle.cli.output import print_json, show
 from dwindle.decay.rules import RULES, Rule, resolve_rule
 from dwindle.show import Column, Line, Table, facts
 
-OPTIONS = (Option("RULE", "tell only this one, with source and evidence"),)
+OPTIONS = (Option("RULE", "print only this one, with source and evidence"),)
 _COORDINATES = {"penalty": "λ", "shrink": "shrink"}
 _POWERS = {1.0: "", 2.0: "²", 0.5: "^½"}
 
@@ -15,7 +15,7 @@ _POWERS = {1.0: "", 2.0: "²", 0.5: "^½"}
 def command(*, rule: str | None, as_json: bool) -> None:
     """List the published scaling rules: how a decay should move with scale.
 
-    A rule speaks of λ (the coefficient in: mean loss + λ/2 · Σ w²) or of the shrink
+    A rule moves λ (the coefficient in: mean loss + λ/2 · Σ w²) or the shrink
     (the fraction that one step takes off a weight with zero gradient).
     """
     chosen = RULES if rule is None else (resolve_rule(rule),)
@@ -25,11 +25,11 @@ def command(*, rule: str | None, as_json: bool) -> None:
     if rule is None:
         columns = (Column("rule", "name", "cyan"), "says", Column("keeps", style="dim"))
         rows = [(each.name, law(each), each.keeps) for each in chosen]
-        last = Line(text="dwindle rules RULE tells source and evidence.", style="dim")
+        last = Line(text="dwindle rules RULE prints source and evidence.", style="dim")
         show(Table(columns=columns, rows=rows), "", last)
         return
     (one,) = chosen
-    told = {
+    named = {
         "rule": one.name,
         "says": one.sentence,
         "law": law(one),
@@ -39,7 +39,7 @@ def command(*, rule: str | None, as_json: bool) -> None:
         "source": one.source,
         "evidence": one.evidence,
     }
-    show(facts(told, indent=2))
+    show(facts(named, indent=2))
 
 
 def law(rule: Rule) -> str:

@@ -92,7 +92,7 @@ def command(  # noqa: PLR0913, one argument per option
     force: bool,
     as_json: bool,
 ) -> int:
-    """Train what a study file asks for, and say what was found.
+    """Train what a study file asks for, and report what was found.
 
     Every finished pack of trainings is kept at once, so that whatever stops a study,
     the same command again continues it. A small study file, whole:

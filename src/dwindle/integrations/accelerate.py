@@ -53,13 +53,13 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
             peak lr.
         dataloader: The loader of the training, prepared or not: batch and epoch are
             read from it.
-        scheduler: The lr scheduler, where the optimizer does not tell the peak lr.
+        scheduler: The lr scheduler, where the optimizer does not have the peak lr.
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr of the run.
         batch_size: Examples of an optimizer step, over all processes and accumulated
             batches. What is given counts, and a warning of the logger ``dwindle`` says
-            so where the loader tells another number.
+            so where the loader has another number.
         dataset_size: Examples of an epoch.
         epochs: Length of the run, for a half-life as a share of it.
         steps: Length of the run in optimizer steps, instead of ``epochs``.
@@ -75,7 +75,10 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         RefusedError: If the decay cannot be held exactly.
 
     """
-    _need_accelerate()
+    try:
+        import_module("accelerate")
+    except ImportError as error:
+        raise MissingLibraryError("accelerate", "hold_decay", "accelerate") from error
     refuse_deepspeed(str(accelerator.distributed_type))
     wish = Wish(
         half_life=half_life,
@@ -90,11 +93,12 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
     )
     facts = facts_of_loader(accelerator, dataloader)
     wish.warn_of_contradictions(facts, caller="hold_decay")
+    # An AcceleratedScheduler steps its own one once per process.
+    if getattr(scheduler, "step_with_optimizer", False):
+        times = 1 if scheduler.split_batches else accelerator.num_processes
+        scheduler = Paced(scheduler.scheduler, times=times)
     controller = wish.controller(
-        optimizer,
-        facts=facts,
-        caller="hold_decay",
-        scheduler=_paced(accelerator, scheduler),
+        optimizer, facts=facts, caller="hold_decay", scheduler=scheduler
     )
     accelerator.register_for_checkpointing(controller)
     return controller
@@ -123,18 +127,3 @@ def facts_of_loader(accelerator: Any, dataloader: Any) -> LoopFacts:
         processes=processes,
         accumulation=accelerator.gradient_accumulation_steps,
     )
-
-
-def _paced(accelerator: Any, scheduler: Any) -> Any:
-    """Unwrap an AcceleratedScheduler, which steps its own one once per process."""
-    if not getattr(scheduler, "step_with_optimizer", False):
-        return scheduler
-    times = 1 if scheduler.split_batches else accelerator.num_processes
-    return Paced(scheduler.scheduler, times=times)
-
-
-def _need_accelerate() -> None:
-    try:
-        import_module("accelerate")
-    except ImportError as error:
-        raise MissingLibraryError("accelerate", "hold_decay", "accelerate") from error

@@ -18,7 +18,6 @@ from dwindle.errors import (
     RefusedError,
     UnknownNameError,
 )
-from dwindle.integrations.fit_facts import FitFacts
 
 try:
     import keras
@@ -28,7 +27,7 @@ except ImportError as error:
     raise MissingLibraryError("keras", "DecayCallback of Keras", "keras") from error
 
 from dwindle.integrations.keras_layers import Variable, decayed_variables
-from dwindle.integrations.keras_lr import as_number, current_lr, lr_range
+from dwindle.integrations.keras_run import FitFacts, as_number, current_lr, lr_range
 
 _LOG = getLogger("dwindle")
 _SET_ASIDE = "%s.weight_decay, %g, is set to 0: DecayCallback decays instead."
@@ -114,9 +113,9 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             number it was made with; give it if a callback goes above, or the optimizer
             has already made steps.
         batch_size: As ``fit`` has it, for half-lives in examples or tokens.
-        dataset_size: Examples of an epoch; ``fit`` tells its batches by itself.
-        epochs: Length of the run; ``fit`` tells it.
-        steps: Length of the run in real updates; ``fit`` tells it.
+        dataset_size: Examples of an epoch; ``fit`` knows its batches by itself.
+        epochs: Length of the run; ``fit`` knows it.
+        steps: Length of the run in real updates; ``fit`` knows it.
         tokens_per_example: Sequence length, for half-lives in tokens.
         variables: Which variables decay; default :func:`decayed_variables`.
 
@@ -215,7 +214,16 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
 
         """
         optimizer = _inner(model.optimizer if optimizer is None else optimizer)
-        self._refuse_a_second(optimizer)
+        before = _step_of(optimizer)
+        if (
+            before is not None
+            and before is not self._step
+            # In a loop of one's own there are no params: a later hold is a new wish.
+            and self.params is not None
+            and before.fit is self.params
+        ):
+            asked = "Two half-lives of one optimizer"
+            raise RefusedError(asked, _ONE_STEP, _ONE_CALLBACK)
         chosen = _chosen(self.variables, model, optimizer)
         with missing_facts_of("DecayCallback"):
             rate = self._rate(optimizer)
@@ -224,7 +232,6 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         _warn_if_regularized(chosen)
         _rehearse(optimizer)
         keys = frozenset(_key(optimizer, each) for each in chosen)
-        before = _step_of(optimizer)
         step = _DecayStep(
             optimizer=optimizer,
             rate=rate,
@@ -264,20 +271,12 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         asked = "A half-life in this training"
         raise RefusedError(asked, why, _HOLD_THEM)
 
-    def _refuse_a_second(self, optimizer: Any) -> None:
-        before = _step_of(optimizer)
-        if before is None or before is self._step:
-            return
-        if self.params is not None and before.fit is self.params:
-            asked = "Two half-lives of one optimizer"
-            raise RefusedError(asked, _ONE_STEP, _ONE_CALLBACK)
-
     def _rate(self, optimizer: Any) -> DecayRate:
-        told = self.params or {}  # None in a loop of one's own
+        known = self.params or {}  # None in a loop of one's own
         facts = FitFacts(
             said=self.said,
-            batches=told.get("steps"),
-            epochs=told.get("epochs"),
+            batches=known.get("steps"),
+            epochs=known.get("epochs"),
             gathered=optimizer.gradient_accumulation_steps or 1,
         )
         steps = HalfLife(facts.half_life_steps(self.half_life), "steps")

@@ -64,7 +64,7 @@ def roles_of(model: Any) -> dict[int, str]:
     for layer, own in _owners(model):
         for variable in own:
             roles[id(variable)].append(_role(layer, variable, own))
-    return {key: min(told, key=_STRONGEST.index) for key, told in roles.items()}
+    return {key: min(found, key=_STRONGEST.index) for key, found in roles.items()}
 
 
 def _owners(model: Any) -> Iterator[tuple[Any, list[Variable]]]:

@@ -16,6 +16,7 @@ except ImportError as error:
     raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
 
 from dwindle.integrations.torch_loops import (
+    MADE_WITHOUT,
     LoopFacts,
     Paced,
     Wish,
@@ -49,7 +50,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
     peak lr from optimizer and scheduler. Checkpoints carry the state. Where the
     accumulation changes between epochs, the half-life is computed anew.
 
-    Several optimizers are held alike, or each as it is said:
+    Several optimizers are held alike, or each in its own way:
     ``DecayCallback(half_life=["3 epochs", None])`` leaves the second one alone. With
     manual optimization an optimizer is taken to step once per batch; give
     ``batch_size`` where it does not.
@@ -59,9 +60,9 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
             peak lr; or a sequence with one of these, or None, for each optimizer.
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
-        lr_peak: Largest lr, where scheduler and optimizer do not tell it.
+        lr_peak: Largest lr, where scheduler and optimizer do not have it.
         batch_size: Examples of a step, over all devices and accumulated batches; a
-            loader of torch tells it. What is given counts, and a warning of the logger
+            loader of torch knows it. What is given counts, and a warning of the logger
             ``dwindle`` says so where the Trainer has another number.
         dataset_size: Examples of an epoch; a stream has no length that could be read.
         epochs: Length of the run; the Trainer knows it under automatic optimization.
@@ -90,7 +91,12 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         tokens_per_example: float | None = None,
     ) -> None:
         super().__init__()
-        alike, each = _alike_or_each(half_life)
+        alike: str | HalfLife | None = None
+        each: Sequence[str | HalfLife | None] = ()
+        if half_life is None or isinstance(half_life, str | HalfLife):
+            alike = half_life
+        else:
+            each = half_life
         self.wish = Wish(
             half_life=alike,
             penalty=penalty,
@@ -125,7 +131,11 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         refuse_deepspeed(type(trainer.strategy).__name__)
         self.release()
         wishes = self._wishes_for(trainer.optimizers)
-        self.wish.warn_of_contradictions(_known_surely(trainer), caller=_NAME)
+        facts = facts_of_trainer(trainer)
+        if not trainer.lightning_module.automatic_optimization:
+            # That a step made by hand is one batch is only taken to be so.
+            facts = replace(facts, batch_size=None)
+        self.wish.warn_of_contradictions(facts, caller=_NAME)
         self.controllers = tuple(
             None if wish is None else _held(trainer, wish, optimizer)
             for wish, optimizer in zip(wishes, trainer.optimizers, strict=True)
@@ -173,22 +183,11 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
 
     def _go_on(self) -> None:
         if len(self._saved) != len(self.controllers):
-            _LOG.warning(
-                "the checkpoint was made without %s: the decay is held from here on",
-                _NAME,
-            )
+            _LOG.warning(MADE_WITHOUT, _NAME)
             return
         for controller, saved in zip(self.controllers, self._saved, strict=True):
             if controller is not None and saved is not None:
                 controller.load_state_dict(saved)
-
-
-def _alike_or_each(
-    half_life: OneOrEach,
-) -> tuple[str | HalfLife | None, Sequence[str | HalfLife | None]]:
-    if half_life is None or isinstance(half_life, str | HalfLife):
-        return half_life, ()
-    return None, half_life
 
 
 def facts_of_trainer(trainer: Any) -> LoopFacts:
@@ -210,14 +209,6 @@ def facts_of_trainer(trainer: Any) -> LoopFacts:
     if trainer.lightning_module.automatic_optimization:
         steps = trainer.estimated_stepping_batches
     return replace(facts, steps=int(steps) if 0 < steps < math.inf else None)
-
-
-def _known_surely(trainer: Any) -> LoopFacts:
-    """Leave out what is only taken to be so: a step per batch, made by hand."""
-    facts = facts_of_trainer(trainer)
-    if trainer.lightning_module.automatic_optimization:
-        return facts
-    return replace(facts, batch_size=None)
 
 
 def _held(trainer: Any, wish: Wish, optimizer: Optimizer) -> DecayController:

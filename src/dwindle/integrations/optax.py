@@ -153,7 +153,9 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         "steps": steps,
         "tokens_per_example": tokens_per_example,
     }
-    _refuse_arrays(facts | {"lr_peak": lr_peak})
+    for name, value in (facts | {"lr_peak": lr_peak}).items():
+        if isinstance(value, jax.Array):
+            raise RangeError(name, "an array of jax", "a plain number", _INJECTED)
     with missing_facts_of("decay"):
         run = Run(**facts)  # type: ignore[arg-type]  # a mapping loses their types
         lr = _read_lr(learning_rate) if POWERS.get(schedule, 1) else None
@@ -209,12 +211,6 @@ def _role(path: tuple[Any, ...], leaf: Any) -> str:
     return _ROLES.get(str(name), "weight" if is_wide else "vector")
 
 
-def _refuse_arrays(facts: Mapping[str, Any]) -> None:
-    for name, value in facts.items():
-        if isinstance(value, jax.Array):
-            raise RangeError(name, "an array of jax", "a plain number", _INJECTED)
-
-
 def _read_lr(learning_rate: Any) -> Any:
     """Return a schedule or an injected array as it is, and anything else as a float."""
     if learning_rate is None:
@@ -237,19 +233,15 @@ def _range(
         if not steps_are_known:
             need = "The peak of a learning_rate schedule, where lr_peak is not given,"
             run.require("steps", need)
-        return _range_of_schedule(lr, run.total_steps)
+        # A chain may be built inside a function that is traced: this is not traced.
+        with jax.ensure_compile_time_eval():
+            counts = jnp.arange(run.total_steps, dtype=jnp.int32)  # as the link counts
+            lrs = jax.vmap(lambda at: jnp.asarray(lr(at)))(counts)
+            return float(lrs.min()), float(lrs.max())
     if lr_peak is None:
         need = f'A learning_rate that is injected, with schedule="{schedule}",'
         raise MissingFactError("lr_peak", need, "--lr-peak")
     return None, None
-
-
-def _range_of_schedule(lr: Any, steps: int) -> tuple[float, float]:
-    # A chain may be built inside a function that is being traced: this is not traced.
-    with jax.ensure_compile_time_eval():
-        counts = jnp.arange(steps, dtype=jnp.int32)  # as the link counts
-        lrs = jax.vmap(lambda at: jnp.asarray(lr(at)))(counts)
-        return float(lrs.min()), float(lrs.max())
 
 
 def _link(rate: DecayRate, lr: Any) -> Any:

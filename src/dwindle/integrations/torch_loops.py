@@ -1,7 +1,7 @@
 """What a loop over torch batches knows of its run, and a controller built on that."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from logging import getLogger
 from typing import Any
@@ -22,6 +22,7 @@ from dwindle.pytorch.options import MARKER
 from dwindle.pytorch.parameters.roles import held_parameters
 
 _LOG = getLogger("dwindle")
+MADE_WITHOUT = "the checkpoint was made without %s: the decay is held from here on"
 _DECAYING_ROLES = ("weight", "embedding", "token")
 _CONTRADICTED = (
     "%s: %s is %g as it was given, and %g as the loop has it. What was given counts; "
@@ -57,12 +58,23 @@ class LoopFacts:
             accumulation: Batches whose gradients make one optimizer step.
 
         """
-        together = _examples_of_a_batch(loader, processes)
+        # Loaders that Accelerate made know it, also where a batch is split.
+        together = getattr(loader, "total_batch_size", None)
+        if together is None:
+            own = getattr(loader, "batch_size", None)
+            if own is None:  # with a batch sampler, DataLoader.batch_size is None
+                own = getattr(
+                    getattr(loader, "batch_sampler", None), "batch_size", None
+                )
+            together = own and own * processes
         if together is None or not math.isfinite(batches):
-            batch_size = together and together * accumulation
-            return cls(batch_size=batch_size)
+            return cls(batch_size=together and together * accumulation)
+        try:
+            dataset_size = len(loader.dataset)
+        except (AttributeError, TypeError):  # a stream has no length
+            dataset_size = None
         passed = examples_of_a_pass(
-            batches=int(batches), batch_size=together, dataset_size=_length_of(loader)
+            batches=int(batches), batch_size=together, dataset_size=dataset_size
         )
         # A pass that is shorter than a step is one step.
         return cls(batch_size=min(together * accumulation, passed), dataset_size=passed)
@@ -95,25 +107,6 @@ def examples_of_a_pass(
     return whole
 
 
-def _examples_of_a_batch(loader: Any, processes: int) -> int | None:
-    """Examples that all processes together take at once."""
-    # Loaders that Accelerate made know it, also where a batch is split.
-    together = getattr(loader, "total_batch_size", None)
-    if together is not None:
-        return int(together)
-    own = getattr(loader, "batch_size", None)
-    if own is None:  # with a batch sampler, DataLoader.batch_size is None
-        own = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
-    return None if own is None else int(own) * processes
-
-
-def _length_of(loader: Any) -> int | None:
-    try:
-        return len(loader.dataset)
-    except (AttributeError, TypeError):  # a stream has no length
-        return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What the user asked an integration for: arguments of DecayController.
@@ -133,7 +126,9 @@ class Wish:
 
     def __post_init__(self) -> None:
         if self.half_life is not None:
-            read_half_life(self.half_life)  # a slip is told before anything is loaded
+            read_half_life(
+                self.half_life
+            )  # a slip is an error before anything is loaded
 
     def __str__(self) -> str:
         if self.penalty is not None:
@@ -247,7 +242,8 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
     an optimizer with one group.
     """
     groups = optimizer.param_groups
-    if len(groups) == 1 or any(_speaks(group) for group in groups):
+    is_said = any(MARKER in group or group.get("weight_decay") for group in groups)
+    if len(groups) == 1 or is_said:
         return
     roles = {id(held.parameter): held.role for held in held_parameters(model)}
     for group in groups:
@@ -255,10 +251,6 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
         group[MARKER] = float(not own.isdisjoint(_DECAYING_ROLES))
     left = [at for at, group in enumerate(groups) if not group[MARKER]]
     _LOG.info("groups %s hold only biases, norms and vectors: left alone", left)
-
-
-def _speaks(group: Mapping[str, Any]) -> bool:
-    return MARKER in group or bool(group.get("weight_decay"))
 
 
 def refuse_deepspeed(kind: str) -> None:

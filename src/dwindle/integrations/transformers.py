@@ -8,6 +8,7 @@ from typing import Any
 from dwindle.decay.half_life import HalfLife
 from dwindle.errors import MissingLibraryError
 from dwindle.integrations.torch_loops import (
+    MADE_WITHOUT,
     LoopFacts,
     Wish,
     mark_groups,
@@ -40,7 +41,7 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     ``restore_callback_states_from_checkpoint`` the Trainer makes a callback of its own
     then: its ``callback_handler.callbacks`` has the one whose controller is at work.)
 
-    Which weights decay is told by the optimizer's groups. The Trainer's own groups let
+    The optimizer's groups decide which weights decay. The Trainer's own groups let
     embeddings, and norms with unusual names, decay. To choose by type and shape::
 
         groups = decay_groups(model, weight_decay=0.1)
@@ -52,7 +53,7 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
             peak lr.
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
-        lr_peak: Largest lr, where scheduler and optimizer do not tell it.
+        lr_peak: Largest lr, where scheduler and optimizer do not have it.
         batch_size: Examples of a step, over all devices and accumulated batches; the
             Trainer knows it. What is given counts, and a warning of the logger
             ``dwindle`` says so where the Trainer has another number.
@@ -116,7 +117,12 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
             scheduler=parts["lr_scheduler"],
         )
         if state.global_step:
-            self._go_on(state.stateful_callbacks.get(type(self).__name__))
+            stored = state.stateful_callbacks.get(type(self).__name__) or {}
+            saved = stored.get("attributes", {}).get("saved")
+            if saved is None:
+                _LOG.warning(MADE_WITHOUT, _NAME)
+            else:
+                self.controller.load_state_dict(saved)
         # The Trainer writes only to names that its state has: a checkpoint of before
         # this callback has none of ours.
         state.stateful_callbacks[type(self).__name__] = self.state()
@@ -137,19 +143,9 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         held = None if self.controller is None else self.controller.state_dict()
         return {"args": arguments, "attributes": {"saved": held}}
 
-    def _go_on(self, stored: Any) -> None:  # Any: what was read from JSON
-        saved = (stored or {}).get("attributes", {}).get("saved")
-        if saved is None:
-            _LOG.warning(
-                "the checkpoint was made without DecayCallback: the decay is held from "
-                "here on"
-            )
-        elif self.controller is not None:
-            self.controller.load_state_dict(saved)
-
 
 def facts_of_trainer(args: Any, state: Any, loader: Any) -> LoopFacts:
-    """Read batch, data and length of the run from what the Trainer tells callbacks.
+    """Read batch, data and length of the run from what the Trainer gives to callbacks.
 
     Args:
         args: Its TrainingArguments.
