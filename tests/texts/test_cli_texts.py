@@ -24,6 +24,8 @@ SHOWN = {
     **{f"help of {command.name}": f"{command.name} --help" for command in COMMANDS},
     "explain": f"explain {SGD}",
     "explain: few facts": "explain torch.AdamW=0.1",
+    "explain: six notes": "explain timm.adan=0.02 --lr 3e-4 --batch-size 512 "
+    "--dataset-size 1281167 --epochs 90 --schedule cosine",
     "explain: nothing is left": "explain torch.AdamW=1 --lr 1 --steps 9",
     "explain: where weights end": "explain torch.AdamW=0.1 --lr 0.01 --steps 6000 "
     "--schedule wsd --decay-share 0.5",

@@ -14,6 +14,10 @@ from dwindle.wording import NOTHING, count, counted, number, percent
 OPTIONS = (SETTING, *FACT_OPTIONS)
 # Two sizes of weights that differ by less are printed as one.
 _ALIKE = 0.01
+# So many notes are read; --json has all of them. What moves a number comes first, what
+# a knob never has, or a further fact would add, comes last.
+_NOTES = 3
+_LATER = ("no-equilibrium", "no-penalty", "library-default", "missing-fact")
 
 
 def command(*, knob_value: str, as_json: bool, **words: object) -> None:
@@ -49,9 +53,14 @@ def _show(found: Explanation, *, is_constant: bool) -> None:
         ]
         show(Table(columns=columns, rows=rows, indent=2), "")
     show(facts(_facts(found, is_constant=is_constant), indent=2), "")
-    warnings = [(each.code, each.text) for each in found.warnings]
+    places = {code: place for place, code in enumerate(_LATER)}
+    ranked = sorted(found.warnings, key=lambda each: places.get(each.code, -1))
     columns = (Column("code", "name", "yellow"), Column("text"))
-    show(Table(columns=columns, rows=warnings, heads=False, indent=2), "")
+    notes = [(each.code, each.text) for each in ranked[:_NOTES]]
+    more = len(ranked) - _NOTES
+    footer = [f"{counted(more, 'more note')}: --json"] if more > 0 else []
+    table = Table(columns=columns, rows=notes, heads=False, footer=footer, indent=2)
+    show(table, "")
 
 
 def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
