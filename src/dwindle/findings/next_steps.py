@@ -1,7 +1,6 @@
 """What to type next: the measured weight decay, and how to carry it elsewhere."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from dwindle.findings.cells import idle_up_to, is_untrained, ruined_from
@@ -24,18 +23,11 @@ _OPTIMIZER_OPTIONS = {
     "final_lr": "--final-lr",
 }
 _DEFAULTS = (None, 0, 0.0, "constant")
-
-
-@dataclass(frozen=True)
-class _Knob:
-    path: str
-    facts: tuple[str, ...]
-
-
-_KNOBS = {
-    "sgd": _Knob("torch.optim.SGD", ("momentum",)),
-    "adamw": _Knob("torch.optim.AdamW", ("betas",)),
-    "adam": _Knob("torch.optim.Adam", ("betas",)),
+# The class of each optimizer of a study, and the argument that it has besides its lr.
+_CLASSES = {
+    "sgd": ("torch.optim.SGD", "momentum"),
+    "adamw": ("torch.optim.AdamW", "betas"),
+    "adam": ("torch.optim.Adam", "betas"),
 }
 
 
@@ -69,14 +61,40 @@ def _lines(study: Findings) -> list[str]:
         return [f"{base} ({_scale(study.base)}), {add}"] if study.axes else []
     if cell.matters != "yes" or cell.optimum is None:
         return [f"# {name}: at the base scale {_nothing_to_set(cell)}."]
-    best = decay(cell.optimum)
     problem = clean(study.conditions.get("problem", "the problem of this study"))
-    return [
-        f"# {name}, as measured on {problem} at {_scale(cell.scale)}:",
-        f"{_constructor(study, cell, best)}  # {_limits(cell)}",
-        *_law(study, cell, best),
-        _rescale(study, cell, best),
+    measured = f"# {name}, as measured on {problem} at {_scale(cell.scale)}:"
+    return [measured, *_lines_to_copy(study, cell, decay(cell.optimum))]
+
+
+def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
+    """Return the optimizer as it should be set, the measured law, and a rescale."""
+    path, argument = _CLASSES[study.optimizer]
+    stored: Mapping[str, Any] = study.conditions.get("optimizer") or {}  # JSON-like
+    value = stored.get(argument)
+    known = tuple(value) if isinstance(value, list) else value
+    given = f", {argument}={known}" if known else ""
+    call = f"{path}(model.parameters(), lr={cell.scale['lr']:g}{given}"
+    low, high = ("open" if x is None else decay(x) for x in (cell.low, cell.high))
+    remark = f"# set weight_decay = {best}; 90 %: {low} to {high}"
+    lines = [f"{call}, weight_decay={best})  {remark}"]
+    # The law is over the quantities that surely move the best λ.
+    factors = [
+        f"({axis.axis} / {cell.scale[axis.axis]:g}) ** {axis.exponent:.2f}"
+        for axis in study.axes
+        if course_of(axis) in ("up", "down") and axis.axis in cell.scale
     ]
+    if factors:
+        law = " * ".join([best, *factors])
+        lines.append(f"weight_decay = {law}  # as measured here")
+    facts = {name: f"{cell.scale[name]:g}" for name in _SCALE_OPTIONS}
+    facts["dataset_size"] += f":{2 * cell.scale['dataset_size']:g}"  # twice the data
+    options = [f"{_SCALE_OPTIONS[name]} {value}" for name, value in facts.items()]
+    options += [
+        f"{option} {stored[name]}"
+        for name, option in _OPTIMIZER_OPTIONS.items()
+        if stored.get(name) not in _DEFAULTS
+    ]
+    return [*lines, f"dwindle rescale {path}={best} {' '.join(options)}"]
 
 
 def _nothing_to_set(cell: CellFindings) -> str:
@@ -102,52 +120,3 @@ def _scale(scale: Mapping[str, float]) -> str:
     given = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
     named = [f"{quantity(name)} {scale[name]:g}" for name in given if name in scale]
     return ", ".join(named)
-
-
-def _limits(cell: CellFindings) -> str:
-    low = decay(cell.low) if cell.low is not None else "open"
-    high = decay(cell.high) if cell.high is not None else "open"
-    return f"set weight_decay = {decay(cell.optimum or 0)}; 90 %: {low} to {high}"
-
-
-def _constructor(study: Findings, cell: CellFindings, best: str) -> str:
-    knob = _KNOBS[study.optimizer]
-    stored = _optimizer(study)
-    facts = {"lr": f"{cell.scale['lr']:g}"}
-    for fact in knob.facts:
-        if stored.get(fact):
-            value = stored[fact]
-            facts[fact] = str(tuple(value) if isinstance(value, list) else value)
-    told = ", ".join(f"{fact}={value}" for fact, value in facts.items())
-    return f"{knob.path}(model.parameters(), {told}, weight_decay={best})"
-
-
-def _optimizer(study: Findings) -> Mapping[str, Any]:  # JSON-like
-    stored = study.conditions.get("optimizer", {})
-    return stored if isinstance(stored, Mapping) else {}
-
-
-def _law(study: Findings, cell: CellFindings, best: str) -> list[str]:
-    """The measured law over the quantities that surely move the best λ."""
-    factors = [
-        f"({axis.axis} / {cell.scale[axis.axis]:g}) ** {axis.exponent:.2f}"
-        for axis in study.axes
-        if course_of(axis) in ("up", "down") and axis.axis in cell.scale
-    ]
-    if not factors:
-        return []
-    return [f"weight_decay = {' * '.join([best, *factors])}  # as measured here"]
-
-
-def _rescale(study: Findings, cell: CellFindings, best: str) -> str:
-    """The command that asks every rule about twice the data."""
-    facts = {name: f"{cell.scale[name]:g}" for name in _SCALE_OPTIONS}
-    facts["dataset_size"] += f":{2 * cell.scale['dataset_size']:g}"
-    stored = _optimizer(study)
-    options = [f"{_SCALE_OPTIONS[name]} {value}" for name, value in facts.items()]
-    options += [
-        f"{option} {stored[name]}"
-        for name, option in _OPTIMIZER_OPTIONS.items()
-        if stored.get(name) not in _DEFAULTS
-    ]
-    return f"dwindle rescale {_KNOBS[study.optimizer].path}={best} {' '.join(options)}"

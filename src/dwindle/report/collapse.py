@@ -65,20 +65,18 @@ def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
 
 
 def _join(found: list[Correction], new: Correction) -> None:
+    def is_same(one: float | None, other: float | None) -> bool:
+        if one is None or other is None:
+            return one is other
+        return math.isclose(one, other, rel_tol=0.02)
+
     for i, old in enumerate(found):
-        if _same(old.factors, new.factors):
+        if all(map(is_same, old.factors, new.factors)):
             agrees = old.agrees or new.agrees
             found[i] = replace(old, also=(*old.also, new.title), agrees=agrees)
             return
     if len(found) < MOST_PANELS - 1:
         found.append(new)
-
-
-def _same(one: Factors, other: Factors) -> bool:
-    return len(one) == len(other) and all(
-        a is b or (a is not None and b is not None and math.isclose(a, b, rel_tol=0.02))
-        for a, b in zip(one, other, strict=True)
-    )
 
 
 def anchor_cell(axis: AxisFindings) -> int | None:

@@ -3,15 +3,23 @@
 import math
 from collections.abc import Sequence
 
-from dwindle.findings.model import AxisFindings, Findings
+from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import quantity, regret, rule_title
 from dwindle.findings.verdict import all_rules, ranked_rules, regret_order
-from dwindle.report import collapse, tables, vega
+from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
 from dwindle.report.vega import Spec, mapped, nominal
+from dwindle.show import Styled
 
 # Nats; each class is about three times the one before.
 REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
+
+
+def agreement(rule: RuleFindings) -> Styled:
+    """Return in words whether a rule agrees with the measured exponent."""
+    if rule.agrees is None:
+        return Styled("not excluded" if rule.not_excluded else "cannot tell", "dim")
+    return Styled("yes", "green") if rule.agrees else Styled("no", "red")
 
 
 def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Spec:
@@ -22,7 +30,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
         {
             "rule": rule_title(rule.rule),
             "x": rule.exponent,
-            "agrees": tables.agreement(rule),
+            "agrees": agreement(rule),
         }
         for rule in rules
     ]

@@ -7,7 +7,7 @@ panels, and texts where several numbers make one.
 import base64
 import hashlib
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from itertools import groupby
 from typing import TYPE_CHECKING, NamedTuple
@@ -20,7 +20,6 @@ from dwindle.findings.verdict import COLUMNS, ranked_rules, regret_order, verdic
 from dwindle.report import collapse, collapse_figure, figures, render, tables
 from dwindle.report.themes import DARK, LIGHT, PAGE, Theme, css_variables
 from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
-from dwindle.show import Table
 from dwindle.wording import clean, fixed, number
 
 if TYPE_CHECKING:
@@ -155,17 +154,17 @@ def _environment() -> "Environment":
         collapse_heading,
         collapse_remark,
         collapse_panels,
-        collapse_tables,
         exponent_panels,
-        exponent_tables,
         regret_panels,
         term_panels,
-        term_tables,
         tables.cells_table,
         tables.claim_table,
+        tables.collapse_tables,
         tables.conditions_table,
+        tables.exponent_tables,
         tables.measured_lines,
         tables.regret_table,
+        tables.term_tables,
         tables.verdict_cell,
         names.quantity,
     )
@@ -223,107 +222,63 @@ def collapse_remark(axis: AxisFindings) -> str:
     return " ".join(f"{_capital(clean(each, limit=2000))}." for each in parts if each)
 
 
-def collapse_panels(key: str, axis: AxisFindings) -> list[Panel]:
-    """Return the curves of an axis as typed and after each correction."""
-
-    def panel(i: int, correction: collapse.Correction) -> Panel:
+def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
+    """Yield the curves of an axis as typed and after each correction."""
+    over = f"Validation loss over λ for every {names.quantity(axis.axis)}"
+    for i, correction in enumerate(collapse.corrections(axis)):
         spread = collapse_figure.spread_text(axis, correction)
-        over = f"Validation loss over λ for every {names.quantity(axis.axis)}"
-        drawn = collapse_figure.collapse_panel(
-            collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+        panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+        drawn = render.svg(
+            collapse_figure.collapse_panel(panel),
+            name=f"{key}p{i}",
+            alt=f"{over}, {correction.title}: {spread}.",
         )
         same = f"Also: {', '.join(correction.also)}. " if correction.also else ""
-        return Panel(
-            render.svg(
-                drawn, name=f"{key}p{i}", alt=f"{over}, {correction.title}: {spread}."
-            ),
-            title=_capital(correction.title),
-            remark=f"{same}{_capital(spread)}.",
+        remark = f"{same}{_capital(spread)}."
+        yield Panel(drawn, title=_capital(correction.title), remark=remark)
+
+
+def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
+    """Yield the exponents of all rules beside the measured one, axis by axis."""
+    for i, axis in enumerate(study.axes):
+        rules = ranked_rules(axis)
+        if all(rule.exponent is None for rule in rules):
+            continue
+        name, measured = names.quantity(axis.axis), f"measured {names.exponent(axis)}"
+        predicted = ", ".join(
+            f"{names.rule_title(rule.rule)} {fixed(rule.exponent)}" for rule in rules
+        )
+        drawn = render.svg(
+            figures.exponents_panel(axis, PAGE),
+            name=f"{key}e{i}",
+            alt=f"Exponent over {name}: {measured}; {predicted}.",
+        )
+        yield Panel(drawn, title=_capital(name), remark=measured)
+
+
+def regret_panels(key: str, study: Findings) -> Iterator[Panel]:
+    """Yield the map of what every rule loses, if anything could be judged."""
+    if regret_order(study):
+        alt = "Regret of every rule on every axis; the numbers are in the table below."
+        yield Panel(
+            render.svg(figures.regret_map(study, PAGE), name=f"{key}r", alt=alt)
         )
 
-    return [panel(i, each) for i, each in enumerate(collapse.corrections(axis))]
 
-
-def collapse_tables(axis: AxisFindings) -> tuple[Table, ...]:
-    """Return the numbers behind the curves of an axis."""
-    shifted = tables.shift_table(axis, collapse.corrections(axis))
-    return shifted, tables.curve_table(axis)
-
-
-def exponent_panels(key: str, study: Findings) -> list[Panel]:
-    """Return the exponents of all rules beside the measured one, axis by axis."""
-
-    def panel(i: int, axis: AxisFindings) -> Panel:
-        measured = f"measured {names.exponent(axis)}"
-        rules = ", ".join(
-            f"{names.rule_title(rule.rule)} {fixed(rule.exponent)}"
-            for rule in ranked_rules(axis)
-        )
-        return Panel(
-            render.svg(
-                figures.exponents_panel(axis, PAGE),
-                name=f"{key}e{i}",
-                alt=f"Exponent over {names.quantity(axis.axis)}: {measured}; {rules}.",
-            ),
-            title=_capital(names.quantity(axis.axis)),
-            remark=measured,
-        )
-
-    return [
-        panel(i, axis)
-        for i, axis in enumerate(study.axes)
-        if any(rule.exponent is not None and rule.applies for rule in axis.rules)
-    ]
-
-
-def exponent_tables(study: Findings) -> tuple[Table, ...]:
-    """Return all exponents, and the rules of each axis."""
-    return tables.exponents_table(study), *map(tables.rules_table, study.axes)
-
-
-def regret_panels(key: str, study: Findings) -> list[Panel]:
-    """Return the map of what every rule loses, if anything could be judged."""
-    if not regret_order(study):
-        return []
-    alt = "Regret of every rule on every axis; the numbers are in the table below."
-    return [Panel(render.svg(figures.regret_map(study, PAGE), name=f"{key}r", alt=alt))]
-
-
-def term_panels(key: str, study: Findings) -> list[Panel]:
-    """Return penalty beside data term, for axes whose cells share a λ."""
-
-    def panel(i: int, axis: AxisFindings, at: float) -> Panel:
-        name = names.quantity(axis.axis)
+def term_panels(key: str, study: Findings) -> Iterator[Panel]:
+    """Yield penalty beside data term, for axes whose cells share a λ."""
+    for i, axis in enumerate(study.axes):
+        at, name = figures.common_decay(axis), names.quantity(axis.axis)
+        if at is None:
+            continue
         terms = "; ".join(
             f"{number(value)}: {number(data)} and {number(penalty)}"
             for value, data, penalty in figures.terms_rows(axis)
         )
-        return Panel(
-            render.svg(
-                figures.terms_panel(axis, PAGE),
-                name=f"{key}t{i}",
-                alt=f"Data term and penalty over {name}, in nats. {terms}.",
-            ),
-            title=_capital(name),
-            remark=f"λ = {names.decay(at)} in every cell",
+        drawn = render.svg(
+            figures.terms_panel(axis, PAGE),
+            name=f"{key}t{i}",
+            alt=f"Data term and penalty over {name}, in nats. {terms}.",
         )
-
-    return [
-        panel(i, axis, at)
-        for i, axis in enumerate(study.axes)
-        if (at := figures.common_decay(axis)) is not None
-    ]
-
-
-def term_tables(study: Findings) -> list[Table]:
-    """Return the numbers of :func:`term_panels`."""
-    return [
-        Table(
-            title=f"Data term and penalty over {names.quantity(axis.axis)} "
-            f"at λ = {names.decay(at)}, in nats",
-            columns=(names.quantity(axis.axis), "data term", "penalty"),
-            rows=[tuple(map(number, row)) for row in figures.terms_rows(axis)],
-        )
-        for axis in study.axes
-        if (at := figures.common_decay(axis)) is not None
-    ]
+        remark = f"λ = {names.decay(at)} in every cell"
+        yield Panel(drawn, title=_capital(name), remark=remark)

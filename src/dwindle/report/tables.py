@@ -24,8 +24,9 @@ from dwindle.findings.verdict import (
     ranked_rules,
     regret_order,
 )
-from dwindle.report.collapse import Correction
-from dwindle.show import Column, Styled, Table
+from dwindle.report.collapse import corrections
+from dwindle.report.figures import agreement, common_decay, terms_rows
+from dwindle.show import Column, Table
 from dwindle.wording import NOTHING, clean, fixed, interval, number
 
 # How a training ended -> in words, where they are not the same.
@@ -62,13 +63,6 @@ def diverged(cell: CellFindings) -> int:
 def at_chance(cell: CellFindings) -> int:
     """Return how many networks of a cell stayed at chance."""
     return sum(point.untrained for point in cell.curve)
-
-
-def agreement(rule: RuleFindings) -> Styled:
-    """Return in words whether a rule agrees with the measured exponent."""
-    if rule.agrees is None:
-        return Styled("not excluded" if rule.not_excluded else "cannot tell", "dim")
-    return Styled("yes", "green") if rule.agrees else Styled("no", "red")
 
 
 def share_lost(rule: RuleFindings) -> str:
@@ -141,11 +135,12 @@ def rules_table(axis: AxisFindings) -> Table:
     return _table(f"Rules over {quantity(axis.axis)}; {lost}", names, rows)
 
 
-def shift_table(axis: AxisFindings, corrections: Sequence[Correction]) -> Table:
-    """Return the best λ of every cell, as typed and after each correction."""
+def collapse_tables(axis: AxisFindings) -> tuple[Table, ...]:
+    """Return best λ as typed and after each correction, and the curves."""
+    found = corrections(axis)
 
     def shifted(i: int, cell: CellFindings) -> Iterator[str]:
-        for position, correction in enumerate(corrections):
+        for position, correction in enumerate(found):
             factor = correction.factors[i]
             if cell.optimum is None:
                 yield NOTHING if position else optimum_text(cell)
@@ -158,11 +153,12 @@ def shift_table(axis: AxisFindings, corrections: Sequence[Correction]) -> Table:
         for i, cell in enumerate(axis.cells)
     )
     title = f"Best λ over {name}, as typed and after each correction"
-    return _table(title, (name, *(each.title for each in corrections)), rows)
+    shifts = _table(title, (name, *(each.title for each in found)), rows)
+    return shifts, curve_table(axis)
 
 
-def exponents_table(findings: Findings) -> Table:
-    """Return one row per axis: the measured exponent, or why there is none."""
+def exponent_tables(findings: Findings) -> tuple[Table, ...]:
+    """Return the measured exponents, or why there are none, and the rules by axis."""
     rows = (
         (
             quantity(axis.axis),
@@ -174,7 +170,8 @@ def exponents_table(findings: Findings) -> Table:
     )
     title = "Exponent of the best λ over each quantity, with its 90 % interval"
     names = ("quantity", "held", "exponent of the best λ", "remark")
-    return _table(title, names, rows, texts=4)
+    measured = _table(title, names, rows, texts=4)
+    return measured, *map(rules_table, findings.axes)
 
 
 def regret_table(findings: Findings) -> Table:
@@ -191,6 +188,16 @@ def regret_table(findings: Findings) -> Table:
     title = "Validation loss lost by following each rule, in nats (– says nothing)"
     names = ("rule", *(quantity(axis.axis) for axis in findings.axes))
     return _table(title, names, rows)
+
+
+def term_tables(findings: Findings) -> Iterator[Table]:
+    """Yield data term and penalty of every cell, for axes whose cells share a λ."""
+    for axis in findings.axes:
+        at, name = common_decay(axis), quantity(axis.axis)
+        if at is not None:
+            title = f"Data term and penalty over {name} at λ = {decay(at)}, in nats"
+            rows = (tuple(map(number, row)) for row in terms_rows(axis))
+            yield _table(title, (name, "data term", "penalty"), rows, texts=0)
 
 
 def verdict_cell(rule: RuleFindings | None) -> tuple[str, ...]:
