@@ -47,7 +47,12 @@ def measure_axis(
         [math.log(cell.findings.value) for cell in telling],
         [cell.optimum for cell in telling if cell.optimum is not None],
     )
-    anchor = _anchor(telling, base_value)
+
+    def from_base(cell: Cell) -> float:
+        return abs(math.log(cell.findings.value / base_value)) if base_value > 0 else 0
+
+    # The base cell if it can tell, else the nearest cell that can.
+    anchor = min(telling, key=from_base, default=None)
     evidence = AxisEvidence(
         cells=tuple(cells),
         fitted=tuple(telling if slope else (c for c in cells if c.findings.value > 0)),
@@ -148,28 +153,14 @@ def _wider_grids(cells: Sequence[Cell]) -> list[str]:
     return list(dict.fromkeys(told))
 
 
-def _anchor(telling: Sequence[Cell], base_value: float) -> Cell | None:
-    """The base cell if it can tell, else the nearest cell that can."""
-
-    def distance(cell: Cell) -> float:
-        return abs(math.log(cell.findings.value / base_value)) if base_value > 0 else 0
-
-    return min(telling, key=distance, default=None)
-
-
-def _left_out(cells: Sequence[Cell]) -> str:
-    """Name the cells that cannot tell, by their reason."""
+def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
+    """Why there is no exponent, or what the reader of one has to know."""
     reasons: dict[str, list[str]] = {}
     for cell in cells:
         at_zero = "" if cell.findings.value > 0 else "no power law reaches 0"
         if why := cell.silent_because or at_zero:
             reasons.setdefault(why, []).append(f"{cell.findings.value:g}")
-    return "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
-
-
-def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
-    """Why there is no exponent, or what the reader of one has to know."""
-    left_out = _left_out(cells)
+    left_out = "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
     if slope is None:
         reason = f"only {telling} of {len(cells)} cells can tell, a slope needs two"
         return f"{reason} ({left_out})" if left_out else reason

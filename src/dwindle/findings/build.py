@@ -75,6 +75,21 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
     rows = tuple(rows)
     trainings = gather(rows)
     axes = tuple(_axis(spec, axis, trainings, problem=problem) for axis in spec.axes)
+    trials = {"ok": 0, "untrained": 0, "diverged": 0, "error": 0}
+    for trial, outcome in rows:
+        chance = chance_loss(problem.classes, trial.scale.dataset_size)
+        untrained = outcome.is_untrained(chance)
+        trials["untrained" if untrained else outcome.status] += 1
+    if problem.validation_samples is not None:
+        samples = f"{problem.validation_samples:,} samples"
+        validation = f"every seed has its own validation split, of {samples}"
+    else:
+        known = _ONE_SPLIT.get(spec.problem)
+        count = "" if known is None else f" of {known:,} samples"
+        validation = (
+            f"one validation set{count} for all seeds: the intervals leave out its "
+            "choice, and another one moves a best λ by about a third"
+        )
     return Findings(
         study=spec.name,
         optimizer=spec.optimizer.name,
@@ -85,23 +100,12 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
             axis.axis: {"exponent": axis.exponent, "low": axis.low, "high": axis.high}
             for axis in axes
         },
-        trials=_count(rows, problem.classes),
+        trials=trials,
         seconds=seconds,
         seeds=spec.seeds,
         complete=complete,
-        validation=_validation(problem, spec.problem),
+        validation=validation,
         base=quantities(spec.base, problem.layer_shapes(spec.base)),
-    )
-
-
-def _validation(problem: ProblemFacts, name: str) -> str:
-    if problem.validation_samples is not None:
-        count = f"{problem.validation_samples:,}"
-        return f"every seed has its own validation split, of {count} samples"
-    count = f" of {_ONE_SPLIT[name]:,} samples" if name in _ONE_SPLIT else ""
-    return (
-        f"one validation set{count} for all seeds: the intervals leave out its choice, "
-        "and another one moves a best λ by about a third"
     )
 
 
@@ -131,16 +135,6 @@ def _axis(
         base_value=getattr(spec.base, axis.axis),
         family=FAMILIES[spec.optimizer.name],
     )
-
-
-def _count(rows: Iterable[tuple[Trial, Outcome]], classes: int) -> dict[str, int]:
-    """Count trainings by how they ended; each is counted once."""
-    count = {"ok": 0, "untrained": 0, "diverged": 0, "error": 0}
-    for trial, outcome in rows:
-        chance = chance_loss(classes, trial.scale.dataset_size)
-        untrained = outcome.is_untrained(chance)
-        count["untrained" if untrained else outcome.status] += 1
-    return count
 
 
 def quantities(scale: Scale, shapes: tuple[tuple[int, int], ...]) -> dict[str, float]:
