@@ -17,6 +17,12 @@ settings.register_profile("ci", max_examples=100, deadline=None, derandomize=Tru
 settings.load_profile("ci" if os.environ.get("CI") else "dev")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Let tests be listed: where none runs, no snapshot is used."""
+    if config.option.collectonly:
+        config.option.warn_unused_snapshots = True
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport() -> Iterator[None]:
     """Turn a skipped test into a failed one: what was not run was not shown."""
