@@ -5,11 +5,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from dwindle.audit.findings import Audit, Finding, GroupLine
-from dwindle.audit.run_facts import facts_of_run
+from dwindle.audit.findings import Audit, Finding, GroupLine, facts_of_run
+from dwindle.audit.lines import number_line
 from dwindle.audit.setting_findings import judge, line_of_setting
-from dwindle.audit.show import half_life_number, share_text
-from dwindle.decay.convert import convert
+from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.run import Run
@@ -20,9 +19,11 @@ _SAME_WITHIN = 0.05
 # The data's clocks first: on them a half-life carries over.
 _CLOCKS = ("epochs", "tokens", "examples", "steps")
 
-_UNTOLD = "?"
+_UNKNOWN = "?"
+# What the only side of a change of one setting is called.
+WHOLE = "all"
 
-# What a person calls the facts that change, in the order in which one tells them.
+# What a person calls the facts that change, in the order in which one lists them.
 _FACTS: Mapping[str, Callable[[Run], object]] = {
     "batch": lambda run: run.batch_size,
     "lr": lambda run: run.lr,
@@ -72,7 +73,7 @@ def audit_change(
         >>> found.findings[0].evidence[:66]
         'You went from batch 256 to 2048 and lr 0.0003 to 0.0008: the half-'
         >>> found.findings[0].line
-        'weight_decay=0.2992  # was 0.1'
+        'weight_decay=0.299  # was 0.1'
 
     """
     old, new = (value, knob), setting_after or (value, knob)
@@ -86,7 +87,7 @@ def _audit_of(value: float, knob: str, run: Run) -> Audit:
         target=f"{name}={value:g}",
         optimizer=name,
         findings=judged.findings,
-        table=(line_of_setting(judged.explanation, run, group="all"),),
+        table=(line_of_setting(judged.explanation, run, group=WHOLE),),
         unchecked=judged.unchecked,
     )
 
@@ -112,8 +113,9 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
     known = {(found.code, found.severity) for found in before.findings}
     fresh = [each for each in after.findings if (each.code, each.severity) not in known]
     shared = {found.code for found in after.findings if found not in fresh}
+    # Groups that moved alike are one finding, at the last of them.
     findings = {
-        (found.code, found.evidence): found
+        (found.code, *found.values.items()): found
         for old, new in pairs
         for found in _moved(old, new)
     }
@@ -160,7 +162,7 @@ def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
 
 def _facts_of_both(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: _arrow(old.get(name, _UNTOLD), new.get(name, _UNTOLD))
+        name: _arrow(old.get(name, _UNKNOWN), new.get(name, _UNKNOWN))
         for name in (*new, *(name for name in old if name not in new))
     }
 
@@ -210,25 +212,27 @@ def _pairs(before: Audit, after: Audit) -> tuple[list[tuple[_Side, _Side]], list
     """Return the groups that decay, old beside new, and what could not be paired."""
     old, new = _sides(before), _sides(after)
     if len(old) != len(new):
-        told = f"Groups that decay and whose knob is known: {len(old)} before, "
-        told += f"{len(new)} after; the largest are compared."
-        return list(zip(old[:1], new[:1], strict=False)), [told]
+        text = (
+            f"Groups that decay and whose knob is known: {len(old)} before, "
+            f"{len(new)} after; the largest are compared."
+        )
+        return list(zip(old[:1], new[:1], strict=False)), [text]
     unknown = sum(bool(line.weight_decay) for line in after.table) - len(new)
-    told = f"{unknown} decaying groups have no knob that is known: not compared."
-    return list(zip(old, new, strict=True)), [told] if unknown else []
+    text = f"{unknown} decaying groups have no knob that is known: not compared."
+    return list(zip(old, new, strict=True)), [text] if unknown else []
 
 
 def _sides(audit: Audit) -> list[_Side]:
     decaying = [line for line in audit.table if line.weight_decay and line.knob]
     if len({line.numbers for line in decaying}) > 1:
         decaying.sort(key=lambda line: -(line.numbers or 0))
-    return [_side(line) for line in decaying]
-
-
-def _side(line: GroupLine) -> _Side:
-    run, knob = line.run or Run(lr=line.lr), str(line.knob)
-    value = line.weight_decay or 0.0
-    return _Side(line.group, knob, value, run, _explained(line, value, knob, run))
+    sides = []
+    for line in decaying:
+        run, knob = line.run or Run(lr=line.lr), str(line.knob)
+        value = line.weight_decay or 0.0
+        told = _explained(line, value, knob, run)
+        sides.append(_Side(line.group, knob, value, run, told))
+    return sides
 
 
 def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanation:
@@ -249,29 +253,29 @@ def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanatio
 
 
 def _moved(old: _Side, new: _Side) -> Iterator[Finding]:
-    where = "" if old.group == new.group == "all" else f"group {new.group}"
-    if old.told.family != new.told.family:
-        yield _other_kind(old, new, where)
-    found = _half_life(old, new)
-    if found is not None:
-        yield replace(found, where=where)
-    yield from (replace(each, where=where) for each in _penalty(old, new))
-    yield from (replace(each, where=where) for each in _e_folds(old, new))
+    where = "" if old.group == new.group == WHOLE else f"group {new.group}"
+    for found in (
+        _other_kind(old, new),
+        _half_life(old, new),
+        _penalty(old, new),
+        _e_folds(old, new),
+    ):
+        if found is not None:
+            yield replace(found, where=where)
 
 
-def _went(old: _Side, new: _Side) -> str:
-    """Return how one would tell the change: ``batch 256 to 2048 and lr …``."""
-    told = [
-        f"{name} {_plain(read(old.run))} to {_plain(read(new.run))}"
+def _changes(old: _Side, new: _Side) -> tuple[tuple[str, str, str], ...]:
+    """Return what was changed: its name, and the value before and after."""
+    changed = [
+        (name, _plain(read(old.run)), _plain(read(new.run)))
         for name, read in _FACTS.items()
         if read(old.run) != read(new.run)
     ]
     if old.knob != new.knob:
-        told.append(f"{old.knob} to {new.knob}")
+        changed.append(("", old.knob, new.knob))
     if old.value != new.value:
-        told.append(f"weight_decay {old.value:g} to {new.value:g}")
-    listed = " and ".join(filter(None, (", ".join(told[:-1]), *told[-1:])))
-    return f"You went from {listed}" if told else "Nothing was changed"
+        changed.append(("weight_decay", f"{old.value:g}", f"{new.value:g}"))
+    return tuple(changed)
 
 
 def _plain(value: object) -> str:
@@ -283,117 +287,94 @@ def _plain(value: object) -> str:
 
 
 def _half_life(old: _Side, new: _Side) -> Finding | None:
-    clock = next(
-        (
-            clock
-            for clock in _CLOCKS
-            if old.told.half_life[clock] and new.told.half_life[clock]
-        ),
-        None,
-    )
-    if clock is None:
-        return None
-    then, now = old.told.half_life[clock], new.told.half_life[clock]
-    if then is None or now is None or _alike(then, now):
-        return None
-    kept = _number_keeping(f"half-life:{clock}", old, new)
-    return Finding(
-        code="DW030",
-        where="",
-        evidence=f"{_went(old, new)}: the half-life went from "
-        f"{half_life_number(then)} to {half_life_number(now)} {clock}.",
-        remedy=_to_keep("the half-life", kept, new) + _penalty_stays(old, new),
-        line=_line(new, kept),
-    )
+    """DW030: the half-life moved, on the first clock that both sides have."""
+    for clock in _CLOCKS:
+        then, now = old.told.half_life[clock], new.told.half_life[clock]
+        if not then or not now:
+            continue
+        if _alike(then, now):
+            return None
+        kept = _number_keeping(f"half-life:{clock}", old, new)
+        values: dict[str, object] = {"then": then, "now": now, "clock": clock}
+        coefficients = old.told.penalty, new.told.penalty
+        if coefficients[0] is not None and _alike(*coefficients):
+            values["leave"] = new.value
+        found = Finding(code="DW030", values={"changes": _changes(old, new), **values})
+        return _keeping(found, "the half-life", kept, new)
+    return None
 
 
 def _number_keeping(coordinate: str, old: _Side, new: _Side) -> float | None:
     """Return the number that keeps a half-life on a clock; None where none does."""
     try:
         kept = convert(old.value, old.knob, to=coordinate, run=old.run).value
-        return (
-            None
-            if kept is None
-            else convert(kept, coordinate, to=new.knob, run=new.run).value
-        )
+        if kept is None:
+            return None
+        return convert(kept, coordinate, to=new.knob, run=new.run).value
     except DwindleError:
         return None
 
 
-def _to_keep(what: str, value: float | None, new: _Side) -> str:
+def _keeping(found: Finding, what: str, value: float | None, new: _Side) -> Finding:
+    """Return a finding with the number that keeps what moved, if there is one."""
     if value is None:
-        return f"No number keeps {what} here."
-    return f"To keep {what}, write {value:.4g} (was {new.value:g})."
+        return found.having(unkept=what)
+    line = number_line(resolve_knob(new.knob).symbol, value, new.value)
+    return replace(found.having(number=value, was=new.value), paste=line)
 
 
-def _penalty_stays(old: _Side, new: _Side) -> str:
-    then, now = old.told.penalty, new.told.penalty
-    if then is None or now is None or not _alike(then, now):
-        return ""
-    return f" To keep the penalty, leave {new.value:g} as it is."
+def _converted(old: _Side, new: _Side) -> Conversion:
+    return convert(old.value, old.knob, to=new.knob, run=old.run, run_after=new.run)
 
 
-def _penalty(old: _Side, new: _Side) -> Iterator[Finding]:
+def _penalty(old: _Side, new: _Side) -> Finding | None:
+    """DW032: the coefficient of the objective moved."""
     then, now = old.told.penalty, new.told.penalty
     if then is None or now is None or _alike(then, now):
-        return
+        return None
     try:
-        kept = convert(
-            old.value, old.knob, to=new.knob, run=old.run, run_after=new.run
-        ).value
+        kept = _converted(old, new).value
     except DwindleError:
         kept = None
-    yield Finding(
-        code="DW032",
-        where="",
-        evidence=f"{_went(old, new)}: the penalty λ of mean loss + λ/2 · Σ w² went "
-        f"from {then:.4g} to {now:.4g}.",
-        remedy=_to_keep("the penalty", kept, new),
-        line=_line(new, kept),
-    )
+    values = {"changes": _changes(old, new), "then": then, "now": now}
+    found = Finding(code="DW032", values=values)
+    return _keeping(found, "the penalty", kept, new)
 
 
-def _e_folds(old: _Side, new: _Side) -> Iterator[Finding]:
-    then, now = old.told, new.told
-    if then.e_folds is None or now.e_folds is None or _alike(then.e_folds, now.e_folds):
-        return
+def _e_folds(old: _Side, new: _Side) -> Finding | None:
+    """DW031: the run as a whole leaves more of a weight, or less."""
+    then, now = old.told.e_folds, new.told.e_folds
+    if then is None or now is None or _alike(then, now):
+        return None
+    left = {"then_keeps": old.told.kept, "now_keeps": new.told.kept}
+    found = Finding(code="DW031", values={"then": then, "now": now, **left})
     kept = _number_keeping("half-life:run", old, new)
-    yield Finding(
-        code="DW031",
-        where="",
-        evidence=f"The run did {then.e_folds:.3g} e-folds of decay, now it does "
-        f"{now.e_folds:.3g}: it leaves {share_text(now.kept)} of a weight, not "
-        f"{share_text(then.kept)}.",
-        remedy=_to_keep("the half-life as a share of the run", kept, new),
-        line=_line(new, kept),
+    return _keeping(found, "the half-life as a share of the run", kept, new)
+
+
+def _other_kind(old: _Side, new: _Side) -> Finding | None:
+    """DW033: the number is typed at a knob of another update rule."""
+    families = old.told.family, new.told.family
+    if families[0] == families[1]:
+        return None
+    values = {"before": old.knob, "after": new.knob, "was": new.value}
+    found = Finding(code="DW033", values=values).having(
+        family_before=str(families[0]), family_after=str(families[1])
     )
-
-
-def _other_kind(old: _Side, new: _Side, where: str) -> Finding:
     try:
-        there = convert(
-            old.value, old.knob, to=new.knob, run=old.run, run_after=new.run
-        )
-        remedy, line = f"The nearest is {there.fidelity}:", _line(new, there.value)
+        there = _converted(old, new)
     except RefusedError as error:
-        remedy, line = error.instead, ""
+        return found.having(instead=error.instead)
     except DwindleError as error:
-        remedy, line = str(error), ""
-    return Finding(
-        code="DW033",
-        where=where,
-        evidence=f"{old.knob} is {old.told.family}, {new.knob} is {new.told.family}: "
-        f"{new.value:g} is another decay there.",
-        remedy=remedy,
-        line=line,
-    )
+        return found.having(instead=str(error))
+    found = found.having(fidelity=there.fidelity)
+    if there.value is None:
+        return found
+    line = number_line(resolve_knob(new.knob).symbol, there.value, new.value)
+    return replace(found.having(number=there.value), paste=line)
 
 
-def _line(new: _Side, value: float | None) -> str:
-    if value is None:
-        return ""
-    return f"{resolve_knob(new.knob).symbol}={value:.4g}  # was {new.value:g}"
-
-
-def _alike(then: float, now: float) -> bool:
+def _alike(then: float | None, now: float | None) -> bool:
+    if then is None or now is None:
+        return False
     return abs(now - then) <= _SAME_WITHIN * max(abs(then), abs(now))

@@ -1,22 +1,103 @@
-"""All codes of the audit, and the words of ``--select`` and ``--ignore``."""
+"""All that an audit can find: one record per code, and how its texts are made.
 
-from collections.abc import Iterable, Mapping
+A finding is a code with values. Evidence and remedy are templates of ``codes.toml``,
+filled in last. A sentence whose values a finding lacks is left out.
+"""
+
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from string import Formatter
 from types import MappingProxyType
+from typing import Any, Literal
 
-from dwindle.audit.code import SEVERITIES, Code, Severity
-from dwindle.audit.codes_of_changes import CHANGE_CODES
-from dwindle.audit.codes_of_groups import GROUP_CODES
-from dwindle.audit.codes_of_settings import SETTING_CODES
 from dwindle.errors import UnknownNameError
 
-__all__ = ["CODES", "SEVERITIES", "Code", "Severity", "codes_of", "resolve_code"]
+Severity = Literal["error", "warning", "note"]
+# Worst first. Errors and warnings fail an audit, notes never do.
+SEVERITIES: tuple[Severity, ...] = ("error", "warning", "note")
+Values = Mapping[str, Any]  # numbers, names, and tuples of these
+Sentences = tuple[str, ...]
 
-_ALL = (*GROUP_CODES, *SETTING_CODES, *CHANGE_CODES)
-
-CODES: Mapping[str, Code] = MappingProxyType(
-    {each.code: each for each in sorted(_ALL, key=lambda each: each.code)}
-)
 _HINT = "dwindle audit --explain all lists the codes."
+_TEXTS = ("why", "found", "write", "source")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Case:
+    """The texts of one case of a code, as templates, sentence by sentence."""
+
+    evidence: Sentences
+    remedy: Sentences
+
+
+@dataclass(frozen=True, kw_only=True)
+class Code:
+    """One kind of finding, and what ``dwindle audit --explain`` prints of it.
+
+    Args:
+        code: Its stable name, ``DW001``.
+        severity: ``error`` where the script cannot do what was meant, ``warning`` where
+            it hardly does, ``note`` where one should only know.
+        title: What is found, in a few words.
+        why: Why it matters.
+        found: How it is found.
+        write: What to write instead.
+        source: Where the fact was read or measured.
+        cases: Templates of its findings; the usual ones have an empty name.
+
+    """
+
+    code: str
+    severity: Severity
+    title: str
+    why: str
+    found: str
+    write: str
+    source: str
+    cases: Mapping[str, Case] = field(repr=False, hash=False)
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the code as JSON has it."""
+        return {
+            name: getattr(self, name) for name in ("code", "severity", "title", *_TEXTS)
+        }
+
+
+def _sentences(said: str | Sequence[str]) -> Sentences:
+    return (said,) if isinstance(said, str) else tuple(said)
+
+
+def _code(name: str, table: Mapping[str, Any]) -> Code:
+    usual = Case(
+        evidence=_sentences(table["evidence"]),
+        remedy=_sentences(table.get("remedy", ())),
+    )
+    cases = {"": usual} | {
+        case: Case(
+            evidence=_sentences(said.get("evidence", usual.evidence))
+            + _sentences(said.get("also", ())),
+            remedy=_sentences(said.get("remedy", usual.remedy)),
+        )
+        for case, said in table.items()
+        if isinstance(said, dict)
+    }
+    return Code(
+        code=name,
+        severity=table["severity"],
+        title=table["title"],
+        **{text: table[text] for text in _TEXTS},
+        cases=MappingProxyType(cases),
+    )
+
+
+_FILE = tomllib.loads(files("dwindle.audit").joinpath("codes.toml").read_text("utf-8"))
+# Remedies that findings of any code may have, by name.
+REMEDIES: Mapping[str, str] = MappingProxyType(_FILE.pop("remedies"))
+CODES: Mapping[str, Code] = MappingProxyType(
+    {name: _code(name, _FILE[name]) for name in sorted(_FILE)}
+)
 
 
 def resolve_code(name: str) -> Code:
@@ -56,3 +137,158 @@ def codes_of(names: Iterable[str]) -> frozenset[str]:
         matches = {code for code in CODES if prefix and code.startswith(prefix)}
         found |= matches or {resolve_code(name).code}
     return frozenset(found)
+
+
+def filled_in(sentences: Sentences, values: Values) -> str:
+    """Return the sentences whose values are all there, with the values in them.
+
+    Example:
+        >>> filled_in(("{n:tensor*}.", "{x:n} of {y:names}."), {"n": 2, "x": 0.123456})
+        '2 tensors.'
+        >>> filled_in(("{y:names} in {at:groups}.",), {"y": ("a", "b"), "at": (0,)})
+        'a, b in group 0.'
+
+    """
+    return " ".join(
+        _FILLING.vformat(each, (), values)
+        for each in sentences
+        if all(values.get(name) is not None for name in _fields(each))
+    )
+
+
+def _fields(sentence: str) -> Iterator[str]:
+    return (name for _, name, _, _ in _FILLING.parse(sentence) if name)
+
+
+class _Filling(Formatter):
+    """Formats values by the names of :data:`_WAYS`, counts by ``unit*``."""
+
+    def format_field(self, value: Any, format_spec: str) -> str:  # of any type
+        if format_spec in _WAYS:
+            return _WAYS[format_spec](value)
+        if format_spec.endswith("*"):
+            return counted(value, format_spec.removesuffix("*"))
+        return str(format(value, format_spec))
+
+
+_FILLING = _Filling()
+_SHOWN = 3
+_THOUSAND, _MILLION = 1000, 1_000_000
+# Percents would hide the size of smaller shares, and that a larger one is not all.
+_TINY, _NEARLY_ALL = 1e-3, 0.999
+
+
+def number(value: float) -> str:
+    """Return a number as one types it, with three digits at most.
+
+    Example:
+        >>> number(0.1), number(0.000033333), number(1.0)
+        ('0.1', '3.33e-05', '1')
+
+    """
+    return f"{value:.3g}"
+
+
+def count(value: float) -> str:
+    """Return a size to look at: three digits, but all of a number of thousands.
+
+    Example:
+        >>> [count(value) for value in (1.3849, 6931.1, 5_678_091_354)]
+        ['1.38', '6,931', '5.68B']
+
+    """
+    if value < _THOUSAND:
+        return f"{value:.3g}"
+    if value < _MILLION:
+        return f"{value:,.0f}"
+    power = min(3, (len(str(round(value))) - 1) // 3)
+    return f"{value / _THOUSAND**power:.3g}{' kMB'[power]}"
+
+
+def share(value: float) -> str:
+    """Return a share in percent; a tiny one as a number, for percents hide its size.
+
+    Example:
+        >>> share(0.5), share(6e-8), share(0.99996)
+        ('50%', '6e-08', '99.996%')
+
+    """
+    if 0 < abs(value) < _TINY:
+        return f"{value:.1g}"
+    return f"{100 * value:.{5 if value > _NEARLY_ALL else 3}g}%"
+
+
+def counted(value: int, unit: str) -> str:
+    """Return ``1 tensor`` or ``2 tensors``."""
+    return f"{value:,} {unit}{'' if value == 1 else 's'}"
+
+
+def listed(items: Sequence[str], between: str = ", ") -> str:
+    """Return the first three of many items, and how many more there are.
+
+    Example:
+        >>> listed(["a", "b", "c", "d"])
+        'a, b, c and 1 more'
+
+    """
+    more = len(items) - _SHOWN
+    shown = between.join(items[:_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown
+
+
+def of_groups(numbers: Sequence[int]) -> str:
+    """Return the numbers of groups: ``group 0`` or ``groups 0, 2, 5 and 9 more``."""
+    return f"group{'' if len(numbers) == 1 else 's'} {listed([*map(str, numbers)])}"
+
+
+def _tensors(sizes: tuple[int, int]) -> str:
+    tensors, numbers = sizes
+    return f"{counted(tensors, 'tensor')} ({counted(numbers, 'number')})"
+
+
+def _settings(settings: Sequence[tuple[float | None, float]]) -> str:
+    """Return (weight_decay, lr) of groups; a controller's have no weight_decay."""
+    shown = [
+        f"held by a DecayController, lr {lr:g}"
+        if decay is None
+        else f"weight_decay {decay:g}, lr {lr:g}"
+        for decay, lr in settings
+    ]
+    return listed(shown, "; ")
+
+
+def _idle(rows: Sequence[tuple[str, int, int]]) -> str:
+    """Return (name, rows without gradient, rows) of embeddings."""
+    shown = [f"{idle:,} of {whole:,} rows of {name}" for name, idle, whole in rows]
+    return f"{listed(shown)} have"
+
+
+def _padding(rows: Sequence[tuple[str, int, float]]) -> str:
+    """Return (name, padding row, its norm) of embeddings."""
+    shown = [f"row {row} of {name} (norm {number(norm)})" for name, row, norm in rows]
+    return f"The padding is no zero: {listed(shown)}"
+
+
+def _went(changes: Sequence[tuple[str, str, str]]) -> str:
+    """Return (name, before, after) of what was changed, as one would say it."""
+    shown = [f"{name} {old} to {new}".strip() for name, old, new in changes]
+    whole = " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
+    return f"You went from {whole}" if shown else "Nothing was changed"
+
+
+_WAYS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
+    {
+        "n": number,
+        "numbers": lambda values: listed([*map(number, values)]),
+        "steps": lambda value: f"{value:,.0f}",
+        "count": count,
+        "share": share,
+        "names": listed,
+        "groups": of_groups,
+        "tensors": _tensors,
+        "settings": _settings,
+        "idle": _idle,
+        "padding": _padding,
+        "went": _went,
+    }
+)

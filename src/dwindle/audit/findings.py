@@ -1,50 +1,58 @@
-"""What an audit found: findings with evidence and remedy, and a table of groups."""
+"""What an audit found: codes with values, lines to write, and a table of groups."""
 
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
-from dwindle.audit.codes import CODES, SEVERITIES, Severity, codes_of
-from dwindle.audit.pasting import in_order
+from dwindle.audit.codes import (
+    CODES,
+    REMEDIES,
+    SEVERITIES,
+    Severity,
+    Values,
+    codes_of,
+    filled_in,
+)
+from dwindle.audit.lines import Line
 from dwindle.decay.run import Run
-
-_CHANGES = codes_of(["DW03"])
-_CODE = re.compile(r"\bDW\d{3}\b")
-# Sentences on what was not checked that name no code, by how they start.
-_ABOUT: Mapping[str, frozenset[str]] = {
-    "Sizes of the decay": codes_of(["DW009", "DW01", "DW023", "DW024", "DW026"]),
-    "Weights are taken to be": codes_of(["DW009", "DW023"]),
-}
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+_CHANGES = codes_of(["DW03"])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """One thing that was found.
+    """One thing that was found: a code with values, of which all texts are made.
 
     Args:
         code: A key of :data:`dwindle.audit.codes.CODES`.
         where: The parameter, group, key of a file or option that it is about.
-        evidence: What was seen, with the numbers.
-        remedy: What to do, in a sentence.
-        line: The exact line to write, to be copied; empty where there is none.
+        values: What was seen, and what is advised: numbers, names, and tuples of them,
+            by the names that the templates of the code have.
+        case: Which of the code's templates it has; the usual ones where empty.
+        advice: A key of :data:`dwindle.audit.codes.REMEDIES` instead of a remedy of
+            the code.
+        paste: The line to write; None where there is none.
         is_slight: Whether it is a note here, whatever the severity of its code.
 
     Example:
-        >>> found = Finding(code="DW001", where="fc.bias", evidence="0.1", remedy="")
+        >>> values = {"scheduler": "StepLR", "optimizer": "SGD"}
+        >>> found = Finding(code="DW029", where="StepLR", values=values)
         >>> found.severity, found.title
-        ('warning', 'a bias decays')
+        ('error', 'a scheduler of another optimizer')
+        >>> found.remedy[-24:]
+        ' StepLR(optimizer, ...).'
 
     """
 
     code: str
-    where: str
-    evidence: str
-    remedy: str
-    line: str = ""
+    where: str = ""
+    values: Values = field(default_factory=dict, hash=False)
+    case: str = ""
+    advice: str = ""
+    paste: Line | None = None
     is_slight: bool = False
 
     def __post_init__(self) -> None:
@@ -60,6 +68,32 @@ class Finding:
         """What it is in a few words: that of its code."""
         return CODES[self.code].title
 
+    @property
+    def evidence(self) -> str:
+        """What was seen, with the numbers."""
+        return filled_in(CODES[self.code].cases[self.case].evidence, self.values)
+
+    @property
+    def remedy(self) -> str:
+        """What to do, in a sentence."""
+        if self.advice:
+            return filled_in((REMEDIES[self.advice],), self.values)
+        return filled_in(CODES[self.code].cases[self.case].remedy, self.values)
+
+    @property
+    def line(self) -> str:
+        """The exact line to write, to be copied; empty where there is none."""
+        return "" if self.paste is None else self.paste.text
+
+    def having(self, **values: object) -> Self:
+        """Return the finding with more values, or others."""
+        return replace(self, values={**self.values, **values})
+
+    def without_line(self, advice: str, *, above: str = "") -> Self:
+        """Return the finding with another remedy, and no line."""
+        told = self.having(above=above) if above else self
+        return replace(told, advice=advice, paste=None)
+
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the finding as JSON has it."""
         return {
@@ -67,10 +101,27 @@ class Finding:
             "severity": self.severity,
             "title": self.title,
             "where": self.where,
+            "values": dict(self.values),
             "evidence": self.evidence,
             "remedy": self.remedy,
             "line": self.line,
         }
+
+
+class Unchecked(str):
+    """A sentence on what was not checked, which knows the codes that it is about.
+
+    A plain text in its place is about no code, and is always shown.
+    """
+
+    __slots__ = ("codes",)
+    codes: frozenset[str]
+
+    def __new__(cls, text: str, *codes: str) -> Self:
+        """Return the sentence with its codes, or prefixes of them."""
+        made = super().__new__(cls, text)
+        made.codes = codes_of(codes)
+        return made
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,11 +130,17 @@ class GroupLine:
 
     Args:
         group: Number of the group, or a word for it.
-        parameters: Tensors in it; None where a file tells none.
+        parameters: Tensors in it; None where a file has none.
         numbers: Entries of those tensors.
         lr: Learning rate at its peak.
         weight_decay: What is typed.
-        family: Update rule that reads it.
+        family: Update rule that reads it, as ``dwindle knobs`` has it: ``decoupled``,
+            ``coupled-sgd``, ``coupled-adaptive`` …; ``none`` where nothing decays, and
+            None where the rule is not known.
+        walk: How a weight with zero gradient was seen to go: ``geometric``, ``linear``,
+            ``periodic``, ``other`` or ``none`` among others; None where no copy was
+            stepped.
+        is_held: Whether a DecayController makes the decay.
         half_life: Half-life at the peak lr, on every clock that is known.
         shrink_per_step: Fraction that a step at the peak lr takes off.
         kept: What the run leaves of a weight with zero gradient.
@@ -101,6 +158,8 @@ class GroupLine:
     lr: float | None = None
     weight_decay: float | None = None
     family: str | None = None
+    walk: str | None = None
+    is_held: bool = False
     half_life: Mapping[str, float | None] = field(default_factory=dict, hash=False)
     shrink_per_step: float | None = None
     kept: float | None = None
@@ -126,12 +185,12 @@ class Audit:
         findings: All that was found; shown worst first. A line that would hit other
             groups once those before it have run is left out, and the remedy says so.
         table: The param groups.
-        facts: What was understood of the run, name by name, in words.
+        facts: What was understood of the run, name by name, as texts.
         unchecked: Sentences that say what could not be checked, and what is missing.
         in_both: Of a change: codes found before it and after it, which are left out.
 
     Example:
-        >>> found = Finding(code="DW022", where="group 0", evidence="0", remedy="")
+        >>> found = Finding(code="DW022", where="group 0")
         >>> audit = Audit(target="train:make", optimizer="SGD", findings=(found,))
         >>> audit.exit_code, audit.selected(ignore=["DW02"]).exit_code
         (1, 0)
@@ -151,7 +210,7 @@ class Audit:
     def __post_init__(self) -> None:
         worst_first = tuple(sorted(self.findings, key=_rank))
         object.__setattr__(self, "_alone", worst_first)
-        object.__setattr__(self, "findings", tuple(in_order(worst_first)))
+        object.__setattr__(self, "findings", tuple(_in_order(worst_first)))
 
     @property
     def exit_code(self) -> int:
@@ -178,11 +237,14 @@ class Audit:
 
         """
         wanted = (codes_of(select) or frozenset(CODES)) - codes_of(ignore)
-        kept = tuple(found for found in self._alone if found.code in wanted)
         return replace(
             self,
-            findings=kept,
-            unchecked=tuple(text for text in self.unchecked if _is_about(text, wanted)),
+            findings=tuple(found for found in self._alone if found.code in wanted),
+            unchecked=tuple(
+                text
+                for text in self.unchecked
+                if not isinstance(text, Unchecked) or text.codes & wanted
+            ),
             in_both=tuple(code for code in self.in_both if code in wanted),
         )
 
@@ -216,13 +278,38 @@ class Audit:
         return as_html(self)
 
 
-def _is_about(text: str, wanted: frozenset[str]) -> bool:
-    """Tell whether a sentence on what was not checked is about any of some codes."""
-    codes = set(_CODE.findall(text))
-    for start, about in _ABOUT.items():
-        if text.startswith(start):
-            codes |= about
-    return not codes or not codes.isdisjoint(wanted)
+def facts_of_run(run: Run) -> dict[str, str]:
+    """Return what a run says of its scale and schedule, name by name, as texts.
+
+    Example:
+        >>> facts_of_run(Run(batch_size=256, dataset_size=1_281_167))
+        {'batch_size': '256', 'dataset_size': '1,281,167'}
+
+    """
+    known = {
+        name: f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
+        for name, value in run.quantities().items()
+    }
+    shape = run.schedule.shape
+    return known | ({} if shape == "constant" else {"schedule": shape})
+
+
+def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings in their order, each with a line that fits those before it."""
+    kept: dict[Line, str] = {}
+    for found in findings:
+        line = found.paste
+        if line is None:
+            yield found
+        elif line in kept:
+            # Run twice, a split by place hits the groups that the first one made.
+            again = line.splits
+            yield found.without_line("above", above=kept[line]) if again else found
+        elif clash := next((old for old in kept if old.undoes(line)), None):
+            yield found.without_line("again", above=kept[clash])
+        else:
+            kept[line] = found.code
+            yield found
 
 
 def _rank(found: Finding) -> tuple[int, bool, str]:

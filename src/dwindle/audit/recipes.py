@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwindle.audit.findings import Finding
-from dwindle.audit.show import share_text
 from dwindle.decay.explain import Explanation
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.run import Run
@@ -271,10 +270,13 @@ def recipe_finding(
     return Finding(
         code="DW017",
         where=where,
-        evidence=f"{recipe.name} leaves {share_text(recipe.kept)} of a weight, this "
-        f"leaves {share_text(told.kept)}.",
-        remedy=f"Its half-life is {share_text(recipe.half_life_share)} of the run "
-        f"({recipe.source}). No law; the nearest of its kind.",
+        values={
+            "recipe": recipe.name,
+            "recipe_keeps": recipe.kept,
+            "keeps": told.kept,
+            "half_life_share": recipe.half_life_share,
+            "source": recipe.source,
+        },
     )
 
 

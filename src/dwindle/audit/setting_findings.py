@@ -1,15 +1,21 @@
 """What one setting does in its run, judged: the findings that need no optimizer."""
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
-from dwindle.audit.advice import advice_for, is_as_good_as_none
-from dwindle.audit.findings import Finding, GroupLine
+from dwindle.audit.findings import Finding, GroupLine, Unchecked
+from dwindle.audit.lines import Line, number_line
+from dwindle.decay.convert import convert
+from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.families import FAMILIES, STAYS, has_no_rate
-from dwindle.decay.knobs import KNOBS
-from dwindle.decay.remarks import Remark
+from dwindle.decay.knobs import KNOBS, resolve_knob
+from dwindle.decay.number_formats import DEAD_BELOW
+from dwindle.decay.own_facts import resolved
+from dwindle.decay.remarks import Remark, of_decay
 from dwindle.decay.run import Run
+from dwindle.errors import DwindleError, OscillationError
 
 _DATA = "dataset_size (--dataset-size) and batch_size (--batch-size)"
 _LENGTH = f"steps (--steps), or epochs (--epochs) with {_DATA}"
@@ -19,13 +25,17 @@ _SAMPLED_STEPS = 1000
 _FADED = 0.1
 # nanoGPT's weights remember 11,552 steps, 0.64 epochs of its data; TinyLlama's 17,328.
 _REMEMBERED_STEPS = 1000
+# Beyond this many runs a half-life is no decay that one could turn up a little.
+_HOPELESS_RUNS = 10
+_SHARE_THAT_ACTS = "20% of the run"
+_PARTS = 5  # of the run, of which that is one
+_SWITCHED = frozenset(f"torch.optim.{name}" for name in ("Adam", "NAdam", "RAdam"))
 
-# Warnings of an explanation, by code; the others are no fault of a setting.
+# Warnings of an explanation, by code; the others are no fault of a setting. Those of
+# length come from the numbers, which a scheduler may have made others.
 _CODES: Mapping[str, str] = {
     "dead-zone": "DW009",
     "stalls": "DW009",
-    "longer-than-the-run": "DW010",
-    "shorter-than-an-epoch": "DW011",
     "oscillation": "DW012",
     "second-decay": "DW013",
     "rounding": "DW023",
@@ -39,16 +49,18 @@ _CODES: Mapping[str, str] = {
         if not each.has_half_life
     },
 }
+_SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
+_OF_LENGTH = {"longer-than-the-run": "DW010", "shorter-than-an-epoch": "DW011"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A setting with what it does and what is to be said of it.
+    """A setting with what it does and what is wrong with it.
 
     Args:
         explanation: Half-life, shrink, e-folds and all else of :func:`explain`.
         findings: What was found.
-        unchecked: Sentences that name the facts that would have told more.
+        unchecked: Sentences that name the missing facts.
 
     """
 
@@ -60,7 +72,7 @@ class Judged:
 def findings_of_setting(
     knob: str, value: float, run: Run, *, where: str = ""
 ) -> tuple[Finding, ...]:
-    """Say what is wrong with a number, typed at a knob, in a run.
+    """Return what is wrong with a number, typed at a knob, in a run.
 
     Args:
         knob: Where it is typed, as ``dwindle knobs`` has it.
@@ -85,7 +97,7 @@ def findings_of_setting(
 
 
 def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
-    """Explain a setting and say what is wrong with it.
+    """Explain a setting and find what is wrong with it.
 
     Raises:
         UnknownNameError: If the knob is not known; the nearest are offered.
@@ -96,55 +108,112 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
         ('Sizes of the decay were not checked: give lr (--lr).',)
 
     """
-    told = explain(value, knob, run=run)
-    family = FAMILIES.get(str(told.family))
-    if value == 0 and not (family and family.always_on):
-        return Judged(explanation=told, findings=(), unchecked=())
-    found = dict(_evidence(told, run))
-    if "DW012" in found:  # a weight that swings has an impossible size as well
-        found.pop("DW024", None)
-    if value == 0:  # only the second decay is left to be judged
-        found = {code: each for code, each in found.items() if code == "DW013"}
-    findings = tuple(
-        finding_of(code, evidence, told, run, where=where)
-        for code, evidence in found.items()
-    )
-    return Judged(
-        explanation=told, findings=findings, unchecked=tuple(_unchecked(told))
-    )
+    judged = judge_explained(explain(value, knob, run=run), run, where=where)
+    told = judged.explanation
+    findings = tuple(_advised(each, told, run) for each in judged.findings)
+    return replace(judged, findings=findings)
 
 
-def finding_of(
-    code: str, evidence: str, told: Explanation, run: Run, *, where: str = ""
-) -> Finding:
-    """Return what was found in a setting, with what to do about it.
-
-    A half-life of many runs is a note: there is no decay that one could turn up. One
-    below an epoch is a note where it has a thousand steps, as language models have.
+def judge_explained(
+    told: Explanation, run: Run, *, where: str = "", named: str = ""
+) -> Judged:
+    """Find what is wrong with a setting that was explained; what to do is open.
 
     Args:
-        code: What was found.
-        evidence: What was seen.
-        told: What the setting does.
+        told: What the setting does, along the schedule of the program where one was
+            followed.
         run: The run that it does it in.
-        where: What to call the place.
+        where: What the findings call the place.
+        named: What they call the optimizer; its knob where empty.
 
     Example:
         >>> run = Run(lr=5e-5, steps=1000)
         >>> told = explain(0.01, "torch.AdamW", run=run)
-        >>> finding_of("DW010", "", told, run).severity
-        'note'
+        >>> [each.severity for each in judge_explained(told, run).findings]
+        ['note']
 
     """
-    remedy, line = advice_for(code, told, run)
-    return Finding(
-        code=code,
-        where=where,
-        evidence=evidence,
-        remedy=remedy,
-        line=line,
-        is_slight=_is_slight(code, told),
+    family = FAMILIES.get(str(told.family))
+    if told.value == 0 and not (family and family.always_on):
+        return Judged(explanation=told, findings=(), unchecked=())
+    found = dict(_seen(told, run, named or told.knob))
+    if "DW012" in found:  # a weight that swings has an impossible size as well
+        found.pop("DW024", None)
+    if told.value == 0:  # only the second decay is left to be judged
+        found = {code: each for code, each in found.items() if code == "DW013"}
+    findings = tuple(
+        Finding(
+            code=code,
+            where=where,
+            values=values,
+            is_slight=_is_slight(code, told),
+            case="default" if code == "DW013" else "",
+        )
+        for code, values in found.items()
     )
+    unchecked = tuple(_unchecked(told, run, found))
+    return Judged(explanation=told, findings=findings, unchecked=unchecked)
+
+
+def _seen(
+    told: Explanation, run: Run, named: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield codes and what was seen; of warnings with one code the first counts."""
+    seen: set[str] = set()
+    for warning in told.warnings:
+        code = _code_of(warning.code, told, run)
+        if code is not None and code not in seen:
+            seen.add(code)
+            yield code, _values(warning, told, run, named)
+    times = told.half_life, told.half_life_average
+    for warning in of_decay(None, *times, run):
+        code = _OF_LENGTH[warning.code]
+        runs, epochs = told.half_life_average["run"], told.half_life["epochs"]
+        yield code, {"runs": runs} if code == "DW010" else {"epochs": epochs}
+    # A schedule is sampled at any length: does the lr fall while the decay stays?
+    falls = run.schedule.multipliers(_SAMPLED_STEPS)[-1] < _FADED
+    family = FAMILIES.get(str(told.family))
+    if family is not None and family.course is STAYS and falls:
+        yield "DW026", {"shrink": told.value, "final": run.schedule.final}
+
+
+def _code_of(warning: str, told: Explanation, run: Run) -> str | None:
+    # What a long run leaves may be unknown where a step's shrink is not: no fault.
+    if warning == "impossible":
+        return "DW024" if told.shrink_per_step is None else None
+    if warning == "late-dead-zone":
+        return "DW023" if run.dtype in _LOW_PRECISION else None
+    return _CODES.get(warning)
+
+
+def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[str, Any]:
+    """Return what was seen, by the names that the templates of its code have."""
+    shrink, dead = told.shrink_per_step or 0.0, DEAD_BELOW[run.dtype]
+    size = {"shrink": shrink, "dtype": run.dtype}
+    if warning.code in FAMILIES:
+        return {"reason": FAMILIES[warning.code].reason(named, KNOBS[told.knob])}
+    if warning.code == "dead-zone":
+        return size | {"dead": dead}
+    if warning.code == "stalls":
+        return size | {"units": shrink / dead}
+    if warning.code == "oscillation":
+        return _limit(told, run)
+    return {"seen": warning.seen}
+
+
+def _limit(told: Explanation, run: Run) -> dict[str, Any]:
+    """Return how large a number may be for a weight that momentum does not swing."""
+    knob = resolve_knob(told.knob)
+    try:
+        shrink_from_number(knob, told.value, resolved(knob, run))
+    except OscillationError as error:
+        return {
+            "value": told.value,
+            "limit": error.limit,
+            "momentum": error.momentum,
+            "fastest": error.fastest_half_life_steps,
+        }
+    return {}
 
 
 def _is_slight(code: str, told: Explanation) -> bool:
@@ -154,18 +223,96 @@ def _is_slight(code: str, told: Explanation) -> bool:
     return code == "DW010" and is_as_good_as_none(told)
 
 
-def _unchecked(told: Explanation) -> Iterator[str]:
+def is_as_good_as_none(told: Explanation) -> bool:
+    """Return whether a half-life is so many runs long that no decay was meant by it."""
+    runs = told.half_life_average["run"]
+    return runs is None or runs > _HOPELESS_RUNS
+
+
+def _unchecked(told: Explanation, run: Run, found: Collection[str]) -> Iterator[str]:
     """Yield what a missing fact kept from being checked."""
-    if "missing-fact" not in {warning.code for warning in told.warnings}:
+    missing = [each.text for each in told.warnings if each.code == "missing-fact"]
+    if not missing:
         return
     if told.shrink_per_step is None:
-        if not has_no_rate(KNOBS[told.knob]):
-            yield "Sizes of the decay were not checked: give lr (--lr)."
+        # A finding may say why there is no size: an impossible one, or no rate at all.
+        if not has_no_rate(KNOBS[told.knob]) and not {"DW012", "DW024"} & set(found):
+            give = "give lr (--lr)." if run.lr is None else missing[0]
+            yield Unchecked(f"Sizes of the decay were not checked: {give}", *_SIZES)
         return
     if told.e_folds is None:
-        yield f"DW010 was not checked: give {_LENGTH}."
+        yield Unchecked(f"DW010 was not checked: give {_LENGTH}.", "DW010")
     if told.half_life["epochs"] is None:
-        yield f"DW011 was not checked: give {_DATA}."
+        yield Unchecked(f"DW011 was not checked: give {_DATA}.", "DW011")
+
+
+def _advised(found: Finding, told: Explanation, run: Run) -> Finding:
+    """Return a finding with what to do about it, and this setting's own number."""
+    return _ADVICE[found.code](found, told, run) if found.code in _ADVICE else found
+
+
+def half_life_instead(code: str, run: Run) -> str:
+    """Return the half-life to ask for where another was too long or too short.
+
+    It lies between one epoch and the run, so that one finding is not made another.
+
+    Args:
+        code: ``DW010``, longer than the run, or ``DW011``, shorter than an epoch.
+        run: The run.
+
+    Example:
+        >>> half_life_instead("DW010", Run(epochs=3))
+        '1 epoch'
+        >>> half_life_instead("DW011", Run(epochs=90))
+        '2 epochs'
+
+    """
+    epochs = run.quantities().get("epochs")
+    if code == "DW011":
+        return "2 epochs" if epochs is None or epochs >= 2 * 2 else "1 epoch"
+    is_short = epochs is not None and 1 < epochs < _PARTS
+    return "1 epoch" if is_short else _SHARE_THAT_ACTS
+
+
+def _with_half_life(found: Finding, told: Explanation, run: Run) -> Finding:
+    """Advise the number for a half-life within the run; none where nothing keeps it."""
+    if found.code == "DW010" and is_as_good_as_none(told):
+        return _typing(replace(found, case="zero"), told, 0.0)
+    asked = half_life_instead(found.code, run)
+    found = found.having(asked=asked)
+    try:
+        there = convert(asked, "half-life", to=told.knob, run=run)
+    except DwindleError:
+        return found
+    return found if there.value is None else _typing(found, told, there.value)
+
+
+def _typing(found: Finding, told: Explanation, value: float) -> Finding:
+    line = number_line(resolve_knob(told.knob).symbol, value, told.value)
+    return replace(found.having(number=value, was=told.value), paste=line)
+
+
+def _decoupled(found: Finding, told: Explanation, _: Run) -> Finding:
+    """Advise the switch of torch's own classes that have one, else AdamW."""
+    line = "torch.optim.AdamW(params, lr=lr, weight_decay=0.1)"
+    if told.knob in _SWITCHED:
+        line = f"{told.knob}(params, lr=lr, decoupled_weight_decay=True, ...)"
+    return replace(found, paste=Line(text=line))
+
+
+def _write(line: str) -> Callable[[Finding, Explanation, Run], Finding]:
+    return lambda found, *_: replace(found, paste=Line(text=line))
+
+
+_ADVICE: Mapping[str, Callable[[Finding, Explanation, Run], Finding]] = {
+    "DW008": _decoupled,
+    "DW009": _write(
+        'model.float()  # and torch.autocast("cuda", torch.bfloat16) around the loss'
+    ),
+    "DW010": _with_half_life,
+    "DW011": _with_half_life,
+    "DW013": _write("torch.optim.ASGD(params, lr=lr, lambd=0.0)"),
+}
 
 
 def line_of_setting(
@@ -200,30 +347,3 @@ def line_of_setting(
         knob=told.knob,
         run=run,
     )
-
-
-def _evidence(told: Explanation, run: Run) -> Iterator[tuple[str, str]]:
-    """Yield a code and what was seen; of warnings with one code the first counts."""
-    seen: set[str] = set()
-    for warning in told.warnings:
-        code = _code_of(warning, told, run)
-        if code is not None and code not in seen:
-            seen.add(code)
-            yield code, warning.seen  # what to do has a place of its own
-    family = FAMILIES.get(str(told.family))
-    if family is not None and family.course is STAYS and _falls(run):
-        text = "Each step takes {:.3g} of a weight; the lr falls to {:g} of its peak."
-        yield "DW026", text.format(told.value, run.schedule.final)
-
-
-def _code_of(warning: Remark, told: Explanation, run: Run) -> str | None:
-    # What a long run leaves may be unknown where a step's shrink is not: no fault.
-    if warning.code == "impossible":
-        return "DW024" if told.shrink_per_step is None else None
-    if warning.code == "late-dead-zone":
-        return "DW023" if run.dtype in _LOW_PRECISION else None
-    return _CODES.get(warning.code)
-
-
-def _falls(run: Run) -> bool:
-    return run.schedule.multipliers(_SAMPLED_STEPS)[-1] < _FADED

@@ -1,10 +1,10 @@
 """The audit of a file of TrainingArguments: its setting, judged and laid out."""
 
-import re
 from dataclasses import replace
 
 from dwindle.audit.change import compare_audits
 from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.lines import Line
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_names import meant_by
@@ -12,20 +12,17 @@ from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_o
 from dwindle.decay.convert import convert
 from dwindle.errors import DwindleError
 
-_NUMBER = re.compile(r"weight_decay=([0-9.e+-]+)(  # was .*)?")
 # A larger number than this is no decay that anybody would type.
 _SANE = 1.0
 _DECOUPLED = "adamw_torch_fused"
-_LOADED = "Keep the weights in float32; bf16: true is enough for the speed."
-_WIDER = "Keep the weights in float32, and compute in 16 bits by autocast alone."
-_ADAMW = "Take the decoupled optimizer of this trainer, AdamW."
 _FLOAT32 = 'AutoModel.from_pretrained(name, dtype="float32")'
+_ASKED = "20% of the run"
 
 
 def audit_training_arguments(
     path: str, *, given: Given | None = None, world_size: int = 1
 ) -> Audit:
-    """Say what a file of TrainingArguments decays, and what is wrong with it.
+    """Find what a file of TrainingArguments decays, and what is wrong with it.
 
     Args:
         path: JSON or YAML file.
@@ -54,7 +51,7 @@ def _audit_of(setting: TrainingSetting) -> Audit:
     )
     return Audit(
         target=setting.path,
-        optimizer=_optimizer(setting),
+        optimizer=f"{setting.optim} (decays as {setting.knob})",
         findings=findings,
         table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
         facts=setting.facts,
@@ -70,7 +67,7 @@ def audit_changed_files(
     given_after: Given | None = None,
     world_size: int = 1,
 ) -> Audit:
-    """Say what went with a change from one file of TrainingArguments to another.
+    """Find what went with a change from one file of TrainingArguments to another.
 
     Args:
         old: File before the change.
@@ -87,13 +84,16 @@ def audit_changed_files(
     """
     before = read_setting_of(old, given=given_before, world_size=world_size)
     setting = read_setting_of(new, given=given_after, world_size=world_size)
-    found = compare_audits(_audit_of(before), _audit_of(setting))
-    here = f"{new}: {setting.decay_key}"
+    there = _audit_of(setting)
+    found = compare_audits(_audit_of(before), there)
+    where = f"{new}: {setting.decay_key}"
     placed = (
-        replace(each, where=here) if each.where.startswith("group ") else each
+        each
+        if each in there.findings
+        else _in_file(replace(each, where=where), setting)
         for each in found.findings
     )
-    return replace(found, findings=tuple(_in_file(each, setting) for each in placed))
+    return replace(found, findings=tuple(placed))
 
 
 def _without_knob(setting: TrainingSetting) -> Audit:
@@ -114,65 +114,54 @@ def _without_knob(setting: TrainingSetting) -> Audit:
     )
 
 
-def _optimizer(setting: TrainingSetting) -> str:
-    return f"{setting.optim} (decays as {setting.knob})"
-
-
 def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
-    """Say the line of a remedy as the file has it, not as Python."""
-    path, number = setting.path, _NUMBER.fullmatch(found.line)
-    if number:
+    """Return a finding with its line as the file has it, not as Python."""
+    path, values = setting.path, found.values
+    if "number" in values:
+        line = _line(setting, values["number"])
         # JSON has no comments, and a number that is multiplied was another one there.
-        plain = is_json(path) or setting.decay_factor != 1
-        was = "" if plain else number[2] or ""
-        there = float(f"{float(number[1]) / setting.decay_factor:.6g}")
-        return replace(found, line=line_for(path, setting.decay_key, there) + was)
+        if not is_json(path) and setting.decay_factor == 1:
+            line = replace(line, text=f"{line.text}  # was {values['was']:g}")
+        return replace(found, paste=line)
     is_theirs = setting.is_of_transformers
     if found.code == "DW008":
-        line = line_for(path, "optim", _DECOUPLED) if is_theirs else ""
-        return replace(found, line=line, remedy=found.remedy if line else _ADAMW)
+        if not is_theirs:
+            return replace(found, case="trainer", paste=None)
+        text = line_for(path, "optim", _DECOUPLED)
+        return replace(found, paste=Line(text=text))
     if found.code == "DW009" and setting.run.dtype != "float32":
-        line = _FLOAT32 if is_theirs else ""
-        return replace(found, remedy=_LOADED if line else _WIDER, line=line)
+        if is_theirs:
+            return replace(found, case="loaded", paste=Line(text=_FLOAT32))
+        return replace(found, case="wider", paste=None)
     return found
+
+
+def _line(setting: TrainingSetting, value: float) -> Line:
+    """Return the line that types a decay in the file, with three digits at most."""
+    number = float(f"{value / setting.decay_factor:.3g}")
+    return Line(text=line_for(setting.path, setting.decay_key, number))
 
 
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
     if setting.weight_decay or _is_misspelt(setting):
         return []
-    said = "weight_decay is 0." if setting.is_typed else _UNSAID
-    remedy, line = _a_decay_that_acts(setting)
-    return [Finding(code="DW021", where=where, evidence=said, remedy=remedy, line=line)]
+    said = {"typed" if setting.is_typed else "unsaid": 0.0}
+    found = Finding(code="DW021", case="file", where=where, values=said)
+    try:
+        knob = str(setting.knob)
+        there = convert(_ASKED, "half-life", to=knob, run=setting.run)
+    except DwindleError:
+        return [found.having(key=setting.decay_key)]
+    value = there.value or 0.0
+    if value > _SANE:
+        return [found.having(needed=value)]
+    found = found.having(number=value, asked=_ASKED)
+    return [replace(found, paste=_line(setting, value))]
 
 
 def _is_misspelt(setting: TrainingSetting) -> bool:
-    """Tell whether a decay was typed, by a name that nobody reads: that is told."""
+    """Return whether a decay was typed by a name that nobody reads: a finding too."""
     if setting.is_typed:
         return False
-    found = (each for each in setting.findings if each.code == "DW028")
-    names = (each.where.rpartition(": ")[2] for each in found)
+    names = (each.values["key"] for each in setting.findings if each.code == "DW028")
     return "weight_decay" in map(meant_by, names)
-
-
-_UNSAID = "weight_decay is not in the file, and 0 is its default."
-
-
-def _a_decay_that_acts(setting: TrainingSetting) -> tuple[str, str]:
-    """Return what to write if a decay was meant, as far as the facts tell."""
-    meant = "If a decay was meant, type one"
-    try:
-        there = convert(
-            "20% of the run", "half-life", to=str(setting.knob), run=setting.run
-        )
-    except DwindleError:
-        return f"{meant}: weight_decay.", ""
-    value = there.value or 0.0
-    if value > _SANE:
-        remedy = (
-            f"{meant}; but for a half-life of 20% of a run so short, or an lr so low, "
-            f"it would have to be {value:.3g}: 0 is as good."
-        )
-        return remedy, ""
-    typed = float(f"{value / setting.decay_factor:.2g}")
-    line = line_for(setting.path, setting.decay_key, typed)
-    return f"{meant}; for a half-life of 20% of the run:", line

@@ -2,10 +2,10 @@
 
 import io
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from html import escape
 from typing import TYPE_CHECKING
 
+from dwindle.audit.codes import count, share
 from dwindle.audit.findings import Audit, Finding, GroupLine
 
 if TYPE_CHECKING:
@@ -13,23 +13,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 _WIDTH_OF_TEXT = 100
-_CLOCKS: Mapping[str, str] = {
-    "epochs": "epochs",
-    "tokens": "tokens",
-    "examples": "examples",
-    "steps": "steps",
-}
+_CLOCKS = ("epochs", "tokens", "examples", "steps")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
-_MANY = 1000
-_MILLION = 1_000_000
-_COUNTED = 10_000
 _USUAL_DTYPE = "float32"
 # Two lines where the numbers below are shorter than their name.
 _HEADERS: Mapping[str, str] = {
     "weight_decay": "weight\ndecay",
     "run keeps": "run\nkeeps",
 }
-_TINY, _NEARLY_ALL = 1e-3, 0.999
 _NOTHING = "Nothing was found."
 _NOTHING_NEW = "Nothing new was found."
 
@@ -46,13 +37,13 @@ def columns_of(audit: Audit) -> dict[str, list[str]]:
     rows = audit.table
     columns = {
         "group": [line.group for line in rows],
-        "tensors": [_count(line.parameters) for line in rows],
-        "numbers": [_count(line.numbers) for line in rows],
+        "tensors": [_size(line.parameters) for line in rows],
+        "numbers": [_size(line.numbers) for line in rows],
         "lr": [_number(line.lr) for line in rows],
         "weight_decay": [_number(line.weight_decay) for line in rows],
-        "decay is": [line.family or "" for line in rows],
+        "decay is": [_kind(line) for line in rows],
         "half-life": [half_life_text(line.half_life) for line in rows],
-        "run keeps": [share_text(line.kept) for line in rows],
+        "run keeps": ["" if line.kept is None else share(line.kept) for line in rows],
         "dtype": _dtypes(rows),
     }
     return {name: texts for name, texts in columns.items() if any(texts)}
@@ -66,39 +57,11 @@ def half_life_text(times: Mapping[str, float | None]) -> str:
         '6,931 steps'
 
     """
-    for clock, unit in _CLOCKS.items():
+    for clock in _CLOCKS:
         value = times.get(clock)
         if value is not None:
-            return f"{half_life_number(value)} {unit}"
+            return f"{count(value)} {clock}"
     return ""
-
-
-def half_life_number(value: float) -> str:
-    """Return a half-life to look at: three digits, but for thousands, which are told.
-
-    Example:
-        >>> [half_life_number(value) for value in (1.3849, 6931.1, 5_678_091_354)]
-        ['1.38', '6,931', '5.68B']
-
-    """
-    if value >= _MILLION:
-        return _count(round(value))
-    return f"{value:,.0f}" if value >= _MANY else f"{value:.3g}"
-
-
-def share_text(share: float | None) -> str:
-    """Return a share in percent; a tiny one as a number, for percents hide its size.
-
-    Example:
-        >>> share_text(0.5), share_text(6e-8), share_text(0.99996)
-        ('50%', '6e-08', '99.996%')
-
-    """
-    if share is None:
-        return ""
-    if 0 < abs(share) < _TINY:
-        return f"{share:.1g}"
-    return f"{100 * share:.{5 if share > _NEARLY_ALL else 3}g}%"
 
 
 def summary(audit: Audit) -> str:
@@ -178,7 +141,7 @@ def _each_line_once(findings: Iterable[Finding]) -> Iterator[Finding]:
         if code == found.code:
             yield found
         else:
-            yield replace(found, remedy=f"The line under {code} does it.", line="")
+            yield found.without_line("above", above=code)
 
 
 def _finding_html(found: Finding) -> str:
@@ -273,12 +236,12 @@ def _number(value: float | None) -> str:
     return "" if value is None else f"{value:.6g}"
 
 
-def _count(value: int | None) -> str:
-    """Return a count as people say it: 1,662 or 25.6M."""
-    if value is None or value < _COUNTED:
-        return "" if value is None else f"{value:,}"
-    power = min(3, (len(str(value)) - 1) // 3)
-    return f"{value / _MANY**power:.3g}{' kMB'[power]}"
+def _size(value: int | None) -> str:
+    return "" if value is None else count(value)
+
+
+def _kind(line: GroupLine) -> str:
+    return "held" if line.is_held else line.family or line.walk or ""
 
 
 def _dtypes(rows: tuple[GroupLine, ...]) -> list[str]:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Container, Iterable, Iterator, Mapping
 
 from dwindle.audit.findings import Finding
+from dwindle.audit.lines import Line
 from dwindle.audit.settings_file import Settings, line_for
 from dwindle.audit.trainers import ITS_OWN, OTHER_ARGUMENTS, TELLING, TRANSFORMERS
 from dwindle.errors import AuditTargetError
@@ -55,15 +56,12 @@ def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
         meant = meant_by(name)
         if meant is None:
             continue
-        instead = f"{meant} is in the file as well, and is what counts."
-        if settings.get(meant) is None:
-            instead = f"{meant} is not in the file: its default counts."
         yield Finding(
             code="DW028",
+            case="file" if settings.get(meant) is None else "both",
             where=f"{path}: {name}",
-            evidence=f"TrainingArguments have no {name}, so it was not read. {instead}",
-            remedy=f"If {meant} was meant, write:",
-            line=line_for(path, meant, value),
+            values={"key": name, "meant": meant},
+            paste=Line(text=line_for(path, meant, value)),
         )
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dwindle.audit.findings import Finding
-from dwindle.audit.run_facts import moving
+from dwindle.audit.lines import Line
 from dwindle.audit.settings_file import (
     flattened,
     line_for,
@@ -34,7 +34,7 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import AuditTargetError, UnknownNameError
+from dwindle.errors import AuditTargetError, RangeError, UnknownNameError
 
 Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
 
@@ -123,10 +123,10 @@ class _Values:
         if self.has_types and isinstance(value, str):
             self._texts[key] = Finding(
                 code="DW020",
+                case="file",
                 where=f"{self.path}: {key}",
-                evidence=f"{value!r} is a text there; {number:g} is taken to be meant.",
-                remedy="Write a number:",
-                line=line_for(self.path, key, number),
+                values={"text": repr(value), "number": number},
+                paste=Line(text=line_for(self.path, key, number)),
             )
         return number
 
@@ -246,13 +246,15 @@ def _unknown(
         if reading.schedule:
             why = f"{reading.schedule} with its options is not followed here"
         nearest = "give the nearest as shape (--schedule)"
-        yield f"DW010 was not checked: {why}; {nearest}."
+        text = f"DW010 was not checked: {why}; {nearest}."
+        yield Unchecked(text, "DW010")
     if reading.knob is None and reading.optimizer not in values.trainer.unused:
         yield f"What a decay does in {reading.optimizer} is not known here."
     if "dtype" not in reading.facts and "dtype" not in given:
         loads = "transformers 5 loads a checkpoint in its own dtype: "
         why = loads if values.has_types else ""
-        yield f"Weights are taken to be float32: {why}give dtype (--dtype)."
+        text = f"Weights are taken to be float32: {why}give dtype (--dtype)."
+        yield Unchecked(text, "DW009", "DW023")
 
 
 def _is_table(value: object) -> bool:
@@ -418,21 +420,34 @@ def _unused(path: str, reading: Reading) -> Iterator[Finding]:
     if decay and reading.optimizer in TRANSFORMERS.unused:
         yield Finding(
             code="DW027",
+            case="trainer",
             where=f"{path}: weight_decay",
-            evidence=f"weight_decay {decay:g} is typed, and the Trainer builds "
-            f"the groups of {reading.optimizer} without it.",
-            remedy="Take an optimizer that gets it:",
-            line=line_for(path, "optim", TRANSFORMERS.defaults["optimizer"]),
+            values={"value": decay, "optimizer": reading.optimizer},
+            paste=Line(
+                text=line_for(path, "optim", TRANSFORMERS.defaults["optimizer"])
+            ),
         )
     if "weight_decay" in reading.options:
         text = reading.options["weight_decay"]
         yield Finding(
             code="DW027",
+            case="optim-args",
             where=f"{path}: optim_args",
-            evidence=f"optim_args has weight_decay={text}, and the groups, with "
-            f"{decay:g}, override it.",
-            remedy="Write it as weight_decay of TrainingArguments.",
+            values={"text": text, "value": decay},
         )
+
+
+def moving(run: Run) -> Run:
+    """Return a run in which something moves.
+
+    Raises:
+        RangeError: If its lr is 0.
+
+    """
+    if run.lr == 0:
+        remedy = "Write the lr at its peak; at 0 no weight moves and nothing decays."
+        raise RangeError("lr", run.lr, "above 0 for an audit of its decay", remedy)
+    return run
 
 
 def _in_words(

@@ -1,18 +1,24 @@
 """Audit: whether a torch program decays what its author thinks it decays."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
-from dwindle.audit.findings import Audit, Finding, GroupLine
-from dwindle.audit.pasting import regroups
-from dwindle.audit.run_facts import facts_of_run
+from dwindle.audit.findings import Audit, Finding, GroupLine, Unchecked, facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.pytorch.checks.along import NEVER, Course, checked_every
+from dwindle.pytorch.checks import (
+    of_layers,
+    of_normalized,
+    of_options,
+    of_parameters,
+    of_penalties,
+    of_rates,
+)
+from dwindle.pytorch.checks.course import NEVER, Course, checked_every, scheduler_name
 from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.facts import Facts, gathered
 from dwindle.pytorch.checks.group import Group, optimizers_of
@@ -21,46 +27,64 @@ from dwindle.pytorch.checks.normalized import (
     normalized_by_declaration,
     normalized_by_themselves,
 )
-from dwindle.pytorch.checks.rates import Rate
-from dwindle.pytorch.checks.table import CHECKS
 from dwindle.pytorch.copying.copies import tensors_kept
 from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.probing.pace import Every
+
+# Each finds its codes in the facts of a program. Of findings that weigh alike, those of
+# the first are shown first.
+CHECKS = (
+    of_parameters.decayed_vectors,
+    of_parameters.in_no_group,
+    of_parameters.in_two_groups,
+    of_parameters.tied_by_storage,
+    of_penalties.penalty_and_decay,
+    of_penalties.penalty_through_adaptive,
+    of_rates.sizes,
+    of_rates.second_decay,
+    of_rates.stretched_by_layer,
+    of_layers.idle_rows,
+    of_layers.idle_layers,
+    of_normalized.size_divided_out,
+    of_options.scale_that_nothing_applies,
+    of_options.promise_not_kept,
+    of_options.numbers_as_text,
+    of_parameters.nothing_decays,
+    of_parameters.frozen_that_decays,
+    of_options.knob_without_effect,
+    of_options.keys_that_nobody_reads,
+    of_parameters.weights_out_of_reach,
+    of_options.eps_like_a_decay,
+    of_options.of_another_optimizer,
+    of_rates.without_half_life,
+)
 
 _NO_EXAMPLE = (
     "Which weights a normalization follows was inferred from the order of "
     'declaration. Inputs of the model (example=, or "example" in the dict that the '
     "function returns) settle it: the model then runs once."
 )
-
 _NOT_FOLLOWED = (
     "The {} was not followed, so DW010 was not checked: {} Or give the shape of its "
     'schedule: --schedule cosine, or Run(schedule=Schedule(shape="cosine")).'
 )
 _GUESSED = (
     "How often the scheduler steps was guessed: once per {unit}, for {why}, in a run "
-    "of {length}. --scheduler-every (every=) says it: step, epoch, or a number of "
+    "of {length}. --scheduler-every (every=) sets it: step, epoch, or a number of "
     "steps."
 )
 _NO_SCHEDULER = (
     "The pace of a scheduler was given (--scheduler-every, every=) and no scheduler: "
     "it comes third, after model and optimizer."
 )
-_HELD_FAMILY = "held"
 _HELD = (
     "A DecayController sets the rate of this optimizer and follows its schedule; here "
     "it was judged as if the lr stayed at its peak."
 )
-
 _FROZEN = (
     "All parameters of group {} are frozen (requires_grad=False): no step moves or "
     "decays them."
-)
-_UNWRAP = (
-    "The optimizer keeps lists of its own beside its groups, which another grouping "
-    "would no longer fit: split the groups before wrapping. Build the inner optimizer "
-    "with decay_groups(model, weight_decay=...), and the wrapper around that."
 )
 _OTHER_LR = (
     "The lr that was given was not used: the optimizer or its scheduler has one."
@@ -144,7 +168,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         target=target or class_of(model),
         optimizer=" + ".join(type(each).__name__ for each in optimizers_of(optimizer)),
         findings=tuple(findings_of(facts)),
-        table=tuple(_table(facts)),
+        table=tuple(_row(facts, group) for group in facts.groups),
         facts=facts_of_run(facts.run) | _paces(facts),
         unchecked=tuple(dict.fromkeys(_unchecked(facts))),
     )
@@ -152,11 +176,12 @@ def audit(  # noqa: PLR0913 the parts of a program
 
 def findings_of(facts: Facts) -> Iterator[Finding]:
     """Yield what all checks find in the facts of a program."""
-    listing = {group.called for group in facts.groups if tensors_kept(group.optimizer)}
-    for check in CHECKS:
-        for found in check.find(facts):
-            breaks = listing and regroups(found.line)
-            yield replace(found, remedy=_UNWRAP, line="") if breaks else found
+    # Lists of tensors that an optimizer keeps beside its groups would not fit others.
+    listing = any(tensors_kept(group.optimizer) for group in facts.groups)
+    for find in CHECKS:
+        for found in find(facts):
+            breaks = listing and found.paste is not None and found.paste.regroups
+            yield found.without_line("unwrap") if breaks else found
 
 
 def _normalized(model: nn.Module, example: object | None) -> Iterator[Normalized]:
@@ -167,50 +192,40 @@ def _normalized(model: nn.Module, example: object | None) -> Iterator[Normalized
         yield from normalized_in_a_pass(model, example)
 
 
-def _table(facts: Facts) -> Iterator[GroupLine]:
-    rates = {rate.group.number: rate for rate in facts.rates}
-    for group in facts.groups:
-        rate = rates.get(group.number)
-        yield _bare_line(group) if rate is None else _line(facts, rate)
-
-
-def _line(facts: Facts, rate: Rate) -> GroupLine:
-    line = line_of_setting(
-        rate.judged.explanation,
-        rate.group.run(facts.run),
-        group=str(rate.group.number),
-        parameters=len(rate.group.moving),
-        numbers=rate.group.numbers,
-    )
-    if not rate.group.is_free:
-        return replace(line, weight_decay=None, family=_HELD_FAMILY)
-    # A knob that decays alike may count in other units than the one that is typed.
-    return replace(line, weight_decay=rate.group.knob)
-
-
-def _bare_line(group: Group) -> GroupLine:
+def _row(facts: Facts, group: Group) -> GroupLine:
+    """Return the row of a group; one that is not judged has what its copy showed."""
+    seen: dict[str, Any] = {  # texts and counts
+        "group": str(group.number),
+        "parameters": len(group.moving),
+        "numbers": group.numbers,
+    }
+    walk, is_held = group.probe.family, not group.is_free
+    if group.judged is not None:
+        told = group.judged.explanation
+        line = line_of_setting(told, group.run(facts.run), **seen)
+        # A knob that decays alike may count in other units than the one that is typed.
+        knob = None if is_held else group.knob
+        return replace(line, weight_decay=knob, walk=walk, is_held=is_held)
+    rests = not (group.decays and group.moving)
     return GroupLine(
-        group=str(group.number),
-        parameters=len(group.moving),
-        numbers=group.numbers,
+        **seen,
         lr=group.lr,
         weight_decay=group.knob,
-        family=group.probe.family if group.decays and group.moving else "none",
+        family="none" if rests else None,
+        walk="none" if rests else walk,
+        is_held=is_held,
         half_life={"steps": group.half_life_steps},
         shrink_per_step=0.0 if group.rests else group.probe.shrink_per_step,
         dtype=group.probe.dtype,
     )
 
 
-def _unchecked(facts: Facts) -> Iterable[str]:
-    for rate in facts.rates:
-        for text in rate.judged.unchecked:
-            # Where the lr is known, a finding says why there was no size.
-            if not (rate.group.lr and "--lr" in text):
-                yield text
-    yield from (
-        _FROZEN.format(group.number) for group in facts.groups if group.is_frozen
-    )
+def _unchecked(facts: Facts) -> Iterator[str]:
+    for group in facts.groups:
+        yield from group.judged.unchecked if group.judged else ()
+    for group in facts.groups:
+        if group.held and not group.moving:
+            yield _FROZEN.format(group.number)
     yield from _of_schedulers(facts)
     if not all(group.is_free for group in facts.groups):
         yield _HELD
@@ -219,49 +234,49 @@ def _unchecked(facts: Facts) -> Iterable[str]:
         yield _NO_EXAMPLE
 
 
-def _courses(facts: Facts) -> Iterator[Course]:
-    """Yield the course of each optimizer that has a scheduler which counts."""
+def _of_schedulers(facts: Facts) -> Iterator[str]:
+    """Yield how the pace of a scheduler is known, or why it was not followed."""
+    for course in _courses(facts):
+        if course.why_not:
+            text = _NOT_FOLLOWED.format(course.scheduler, course.why_not)
+            yield Unchecked(text, "DW010")
+        elif course.pace and course.is_guessed:
+            unit, why = course.pace.unit, course.pace.why
+            yield _GUESSED.format(unit=unit, why=why, length=_length(facts.run))
+
+
+def _unused(facts: Facts) -> Iterator[str]:
+    """Yield what was given and is known better from the program, or instead of it."""
+    if any(facts.run.lr not in {None, group.lr} for group in facts.groups):
+        yield _OTHER_LR
+    if facts.every is not None and not facts.schedulers:
+        yield _NO_SCHEDULER
+    if facts.schedulers and (facts.run.schedule != Schedule() or facts.every == NEVER):
+        names = dict.fromkeys(map(scheduler_name, facts.schedulers))
+        yield _OTHER_SCHEDULE.format(", ".join(names))
+
+
+def _courses(facts: Facts) -> list[Course]:
+    """Return the course of each optimizer that has a scheduler which counts."""
     courses = {id(group.course): group.course for group in facts.groups}
-    yield from (course for course in courses.values() if course.scheduler)
+    return [course for course in courses.values() if course.scheduler]
 
 
 def _paces(facts: Facts) -> dict[str, str]:
     """Return the schedulers that were followed, and how often they step."""
     followed = [course for course in _courses(facts) if course.pace]
-    paces = [
-        f"{course.pace.unit}{' (guessed)' if course.pace.is_guessed else ''}"
-        for course in followed
-        if course.pace
-    ]
     if not followed:
         return {}
     names = dict.fromkeys(course.scheduler for course in followed)
-    every = dict.fromkeys(paces)
+    every = dict.fromkeys(
+        f"{course.pace.unit}{' (guessed)' if course.is_guessed else ''}"
+        for course in followed
+        if course.pace
+    )
     return {"scheduler": ", ".join(names), "scheduler_every": ", ".join(every)}
-
-
-def _of_schedulers(facts: Facts) -> Iterator[str]:
-    """Yield how the pace of a scheduler is known, or why it was not followed."""
-    for course in _courses(facts):
-        if course.why_not:
-            yield _NOT_FOLLOWED.format(course.scheduler, course.why_not)
-        elif course.pace and course.pace.is_guessed:
-            unit, why = course.pace.unit, course.pace.why
-            yield _GUESSED.format(unit=unit, why=why, length=_length(facts.run))
 
 
 def _length(run: Run) -> str:
     known = run.quantities()
     epochs = f"{known['epochs']:,.4g} epochs and " if "epochs" in known else ""
     return f"{epochs}{known['steps']:,.0f} steps"
-
-
-def _unused(facts: Facts) -> Iterator[str]:
-    """Yield what was given and is told better by the program, or instead of it."""
-    if any(facts.run.lr not in (None, group.lr) for group in facts.groups):
-        yield _OTHER_LR
-    if facts.every is not None and not facts.schedulers:
-        yield _NO_SCHEDULER
-    if facts.schedulers and (facts.run.schedule != Schedule() or facts.every == NEVER):
-        names = dict.fromkeys(type(each).__name__ for each in facts.schedulers)
-        yield _OTHER_SCHEDULE.format(", ".join(names))

@@ -1,16 +1,17 @@
-"""What the checks of an audit look at: gathered once, from a program left as it is."""
+"""What the checks of an audit read: gathered once, from a program left as it is."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from torch import nn
 
+from dwindle.audit.codes import listed, of_groups
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.practice import network_of
-from dwindle.pytorch.checks.rates import Rate, rates_of
 from dwindle.pytorch.parameters.roles import Held, held_parameters
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
 from dwindle.pytorch.probing.pace import Every
@@ -27,7 +28,6 @@ class Facts:
     schedulers: tuple[object, ...]
     every: Every | None
     normalized: tuple[Normalized, ...]
-    rates: tuple[Rate, ...]
     penalties: tuple[Penalizing, ...]
     meant: float | None = None
 
@@ -44,6 +44,15 @@ class Facts:
         """Return the groups that list a parameter."""
         return self.places.get(id(held.parameter), ())
 
+    def groups_with(self, held: Iterable[Held]) -> list[Group]:
+        """Return the groups that list any of some parameters, in their order."""
+        ids = {id(each.parameter) for each in held}
+        return [
+            group
+            for group in self.groups
+            if any(id(each.parameter) in ids for each in group.held)
+        ]
+
     def decaying(self, *roles: str) -> tuple[Held, ...]:
         """Return trainable parameters of these roles that are in a decaying group."""
         return tuple(
@@ -54,9 +63,14 @@ class Facts:
             and any(group.decays for group in self.groups_of(held))
         )
 
+    @property
+    def judged(self) -> tuple[Group, ...]:
+        """Groups that decay by a rule that dwindle can compute."""
+        return tuple(group for group in self.groups if group.judged is not None)
+
     @cached_property
     def network(self) -> str | None:
-        """What kind of network the model is; None where its layers do not tell."""
+        """What kind of network the model is; None where its layers do not show it."""
         return network_of(self.model)
 
     @property
@@ -64,14 +78,6 @@ class Facts:
         """Steps of the run, where they are known."""
         steps = self.run.quantities().get("steps")
         return None if steps is None else int(steps)
-
-
-def schedulers_of(scheduler: object | None) -> tuple[object, ...]:
-    """Return the schedulers of a program: none, one, or one for each optimizer."""
-    if scheduler is None:
-        return ()
-    several = isinstance(scheduler, list | tuple)
-    return tuple(scheduler) if several else (scheduler,)  # type: ignore[arg-type]  # told apart just now
 
 
 def gathered(  # noqa: PLR0913 the parts of a program
@@ -86,17 +92,47 @@ def gathered(  # noqa: PLR0913 the parts of a program
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""
     held = held_parameters(model)
-    schedulers = schedulers_of(scheduler)
-    groups = tuple(groups_of(optimizer, held, run, schedulers, every=every))
+    schedulers: tuple[object, ...] = ()
+    if scheduler is not None:
+        several = isinstance(scheduler, list | tuple)
+        schedulers = tuple(scheduler) if several else (scheduler,)  # type: ignore[arg-type]  # told apart just now
     return Facts(
         model=model,
         held=held,
-        groups=groups,
+        groups=tuple(groups_of(optimizer, held, run, schedulers, every=every)),
         run=run,
         schedulers=schedulers,
         every=every,
         normalized=tuple(normalized),
-        rates=tuple(rates_of(groups, run)),
         penalties=penalties_of(each.parameter for each in held),
         meant=meant,
     )
+
+
+def at_parameters(held: Sequence[Held]) -> dict[str, Any]:
+    """Return where a finding is, and the values that name and count its parameters.
+
+    Example:
+        >>> found = at_parameters(held_parameters(nn.Linear(2, 3)))
+        >>> found["where"], found["values"]["tensors"]
+        ('weight, bias', (2, 9))
+
+    """
+    names = tuple(each.name for each in held)
+    numbers = sum(each.parameter.numel() for each in held)
+    sizes = len(held), numbers
+    return {"where": listed(names), "values": {"names": names, "tensors": sizes}}
+
+
+def in_groups(groups: Iterable[Group]) -> dict[str, Any]:
+    """Return the values that name groups, and their distinct settings."""
+    listing = list(groups)
+    return {
+        "groups": tuple(group.number for group in listing),
+        "settings": tuple(dict.fromkeys(group.setting for group in listing)),
+    }
+
+
+def where_groups(groups: Iterable[Group]) -> str:
+    """Return the place of a finding on groups: ``group 0`` or ``groups 0, 1``."""
+    return of_groups([group.number for group in groups])

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -10,11 +11,13 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
+from dwindle.audit.setting_findings import Judged, is_as_good_as_none, judge_explained
 from dwindle.decay.decay_rate import DecayRate
+from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.number_formats import DIGITS
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError
-from dwindle.pytorch.checks.along import Course, course_of
+from dwindle.pytorch.checks.course import Course, along, course_of
 from dwindle.pytorch.copying.toy import unwrapped
 from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
@@ -25,29 +28,52 @@ from dwindle.pytorch.probing.follower import belongs_to
 from dwindle.pytorch.probing.pace import Every
 from dwindle.pytorch.trials import rule_mould
 
-# What kind of decay it is shows at any lr; sizes are not told where none is known.
+# What kind of decay it is shows at any lr; sizes are not given where none is known.
 _LR_OF_NOBODY = 1e-3
 # Where a scheduler or a recipe keeps the highest lr of a group, best first.
 _PEAKS = ("max_lr", "initial_lr", "lr")
 # What schedulers of torch that cycle the momentum leave in a group.
 _CYCLED = frozenset({"base_momentum", "max_momentum"})
+# How torch's own classes, and nobody else's, are written after ``import torch``.
+TORCHS = "torch.optim."
+# Knobs whose numbers do what a copy was seen to do, whatever the class is called.
+DECOUPLED = "torch.optim.AdamW"
+_COUPLED = "torch.optim.SGD"
+_ADAPTIVE = "torch.optim.Adam"
+_CONSTANT = "optax.adafactor"
+_CORRECTED = "timm.adamc"
+_USUAL = 1e-3
+# Part of a shrink that must be lost, or won, in a group's own number format. A walk of
+# some hundred steps measures narrow formats to a few percent.
+_ROUNDED: Mapping[str, float] = {"DW009": 0.2, "DW023": 0.05}
+
+Like = tuple[str, float]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Group:
     """One param group: what is in it, and what its optimizer does to a weight there.
 
-    ``number`` counts the groups of all optimizers from 0; ``at`` is its place in those
-    of its own, which a line of Python calls ``called``. ``held`` are its parameters
-    as it lists them, twice where it lists one twice; ``strangers`` counts those that
-    the model does not have. ``lr`` is the peak, and ``options`` have the momentum that
-    goes with it; ``knob`` what ``weight_decay`` says.
-    ``steps_without_gradient``: whether a weight whose gradient is None changes too.
-    ``decay_scale``: its part of the decay that a DecayController holds; None without.
-    ``held_rate``: what that controller takes off per step, where it holds a half-life.
-    ``course``: how the scheduler at hand takes the lr over the run, and ``e_folds``:
-    what it makes of the decay of this group. ``rests``: whether its lr is 0 while other
-    groups of its optimizer have one.
+    Args:
+        number: Counts the groups of all optimizers from 0.
+        at: Its place in those of its optimizer.
+        called: What a line of Python calls that optimizer.
+        optimizer: Without its wrappers.
+        options: With the momentum that goes with the peak lr.
+        held: Its parameters as it lists them, twice where it lists one twice.
+        strangers: How many it has that the model does not.
+        lr: The peak.
+        knob: Its weight_decay; 0 where it has none.
+        probe: What a copy did at the peak lr.
+        course: How the scheduler at hand takes the lr over the run.
+        steps_without_gradient: Whether weights without a gradient decay.
+        decay_scale: The multiple that a controller holds; None without a controller.
+        held_rate: The rate that it holds there.
+        rests: Whether its lr is 0 while other groups of its optimizer have one.
+        judged: Its decay as a knob that does the same, and what is wrong with it; None
+            where nothing decays, or by no rule that a number could be read from.
+        is_open: Whether a guess of the scheduler's pace decides what the run leaves.
+
     """
 
     number: int
@@ -64,8 +90,9 @@ class Group:
     steps_without_gradient: bool = False
     decay_scale: float | None = None
     held_rate: DecayRate | None = None
-    e_folds: float | None = None
     rests: bool = False
+    judged: Judged | None = None
+    is_open: bool = False
 
     @property
     def decays(self) -> bool:
@@ -107,9 +134,20 @@ class Group:
         return self.probe.half_life_steps if self.lr else None
 
     @property
-    def is_frozen(self) -> bool:
-        """Whether it has parameters of the model, and no step can change any."""
-        return bool(self.held) and not self.moving
+    def e_folds(self) -> float | None:
+        """What the scheduler makes of the decay, where it was followed."""
+        return self.course.e_folds[self.at]
+
+    @property
+    def class_path(self) -> str:
+        """How the class of its optimizer is written in a program."""
+        kind = type(self.optimizer)
+        return f"{TORCHS if kind.__module__.startswith(TORCHS) else ''}{kind.__name__}"
+
+    @property
+    def setting(self) -> tuple[float | None, float]:
+        """Its weight_decay, None where a controller decays, and its lr."""
+        return (self.knob if self.is_free else None), self.lr
 
     @property
     def numbers(self) -> int:
@@ -151,7 +189,7 @@ def groups_of(
     *,
     every: Every | None = None,
 ) -> Iterator[Group]:
-    """Yield the param groups of all optimizers, each probed at its peak lr.
+    """Yield the param groups of all optimizers, each probed at its peak lr and judged.
 
     Raises:
         RangeError: If the lr or weight_decay of a group is negative or not finite.
@@ -159,70 +197,43 @@ def groups_of(
 
     """
     known = {id(each.parameter): each for each in held}
-    several, number = isinstance(optimizer, Iterable), 0
+    explained: dict[tuple[Like, Run], Explanation] = {}
+    number = 0
     for place, each in enumerate(optimizers_of(optimizer)):
+        several = isinstance(optimizer, Iterable)
         called = f"optimizers[{place}]" if several else "optimizer"
-        yield from _groups(
-            each,
-            called=called,
-            first=number,
-            known=known,
-            run=run,
-            schedulers=schedulers,
-            every=every,
-        )
-        number += len(each.param_groups)
-
-
-def _groups(  # noqa: PLR0913 what one optimizer is seen with
-    optimizer: Optimizer,
-    *,
-    called: str,
-    first: int,
-    known: Mapping[int, Held],
-    run: Run,
-    schedulers: Sequence[object],
-    every: Every | None,
-) -> Iterator[Group]:
-    _check_numbers(optimizer, called)
-    held_by_us = is_held(optimizer)
-    # A copy goes without the controller that makes the decay: nothing to follow.
-    followed = () if held_by_us else schedulers
-    course = course_of(optimizer, followed, run, every=every)
-    peaks = _peaks(optimizer, schedulers, run, course)
-    view = _at_peak(optimizer, peaks)
-    probes, filling = probe(view).groups, _steps_without_gradient(view)
-    for at, (group, lr, measured, along, rate) in enumerate(
-        zip(
-            optimizer.param_groups,
-            peaks,
-            probes,
-            course.e_folds,
-            rates_held(optimizer),
-            strict=True,
-        )
-    ):
-        listed = [known.get(id(each)) for each in group["params"]]
-        there = group | _momentum_at(lr, group)
-        options = {name: each for name, each in there.items() if name != "params"}
-        yield Group(
-            number=first + at,
-            at=at,
-            called=called,
-            optimizer=optimizer,
-            options=MappingProxyType(options),
-            held=tuple(each for each in listed if each is not None),
-            strangers=listed.count(None),
-            lr=lr,
-            knob=number_of(group.get(KNOB)),
-            probe=measured,
-            course=course,
-            steps_without_gradient=at in filling,
-            decay_scale=_scale(group) if held_by_us else None,
-            held_rate=rate,
-            e_folds=along,
-            rests=not lr and any(peaks),
-        )
+        _check_numbers(each, called)
+        # A copy goes without the controller that makes the decay: nothing to follow.
+        followed = () if is_held(each) else schedulers
+        course = course_of(each, followed, run, every=every)
+        peaks = _peaks(each, schedulers, run, course)
+        seen = _seen(each, peaks)
+        for at, (probed, fills) in enumerate(seen):
+            options = each.param_groups[at]
+            listed = [known.get(id(parameter)) for parameter in options["params"]]
+            there = options | _momentum_at(peaks[at], options)
+            scale = float(options.get(MARKER, 0.0)) if is_held(each) else None
+            group = Group(
+                number=number,
+                at=at,
+                called=called,
+                optimizer=each,
+                options=MappingProxyType(
+                    {name: there[name] for name in there if name != "params"}
+                ),
+                held=tuple(held for held in listed if held is not None),
+                strangers=listed.count(None),
+                lr=peaks[at],
+                knob=number_of(options.get(KNOB)),
+                probe=probed,
+                course=course,
+                steps_without_gradient=fills,
+                decay_scale=scale,
+                held_rate=rates_held(each)[at],
+                rests=not peaks[at] and any(peaks),
+            )
+            yield _judged(group, run, explained)
+            number += 1
 
 
 def _check_numbers(optimizer: Optimizer, called: str) -> None:
@@ -245,25 +256,25 @@ def _check_numbers(optimizer: Optimizer, called: str) -> None:
 def _peaks(
     optimizer: Optimizer, schedulers: Sequence[object], run: Run, course: Course
 ) -> list[float]:
-    """Return the highest lr of each group, as far as scheduler and groups tell."""
+    """Return the highest lr of each group, as far as scheduler and groups show it."""
     mine = [each for each in schedulers if belongs_to(each, optimizer)]
     steps = run.quantities().get("steps")
     if steps is not None:
-        steps = math.ceil(steps / (course.moves or 1))
+        steps = math.ceil(steps / course.moves)
     try:
         read = peaks_read(optimizer, scheduler=mine[0] if mine else None, steps=steps)
     except (RefusedError, MissingFactError):
-        # An lr_scale that nobody applies is told by another check; a scheduler that
-        # must be followed over a run of unknown length tells nothing.
+        # An lr_scale that nobody applies has another check; a scheduler that must be
+        # followed over a run of unknown length shows nothing.
         read = [None] * len(optimizer.param_groups)
-    told = zip(read, optimizer.param_groups, strict=True)
-    peaks = [lr or peak_lr(group) for lr, group in told]
+    found = zip(read, optimizer.param_groups, strict=True)
+    peaks = [lr or peak_lr(group) for lr, group in found]
     # One group at 0 beside others is meant to rest; where all are, nothing is known.
     return peaks if any(peaks) else [run.lr or 0.0] * len(peaks)
 
 
 def peak_lr(group: Mapping[str, Any]) -> float:
-    """Return the highest lr that a group will have, as far as it tells; 0 without.
+    """Return the highest lr that a group will have, as far as it shows it; 0 without.
 
     A scheduler with a warm-up has set the lr to nearly 0 already; torch's schedulers
     keep the lr that was typed as ``initial_lr``, and OneCycleLR its ``max_lr``.
@@ -273,8 +284,8 @@ def peak_lr(group: Mapping[str, Any]) -> float:
         0.001
 
     """
-    told = [number_of(group[name]) for name in _PEAKS if name in group]
-    return next((lr for lr in told if lr > 0), 0.0)
+    found = [number_of(group[name]) for name in _PEAKS if name in group]
+    return next((lr for lr in found if lr > 0), 0.0)
 
 
 def number_of(value: object) -> float:
@@ -284,26 +295,36 @@ def number_of(value: object) -> float:
     return float(value.item() if isinstance(value, Tensor) else value)  # type: ignore[arg-type]  # torch's own check has passed
 
 
-def _scale(group: Mapping[str, Any]) -> float:
-    return float(group.get(MARKER, 0.0))
+def _seen(
+    optimizer: Optimizer, peaks: Sequence[float]
+) -> list[tuple[GroupProbe, bool]]:
+    """Return what each group does at its peak, and whether it decays bare weights.
 
-
-def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Optimizer:
-    """Return a view of the optimizer whose groups have another lr; it shares the rest.
-
-    Only its own param_groups are new. It is probed, and never steps.
+    Copies are made of the optimizer as it would be at its peak: its options are set for
+    so long, and put back.
     """
-    wanted = [
-        _set_to(group, lr)
-        for group, lr in zip(optimizer.param_groups, peaks, strict=True)
-    ]
-    if not any(wanted):
-        return optimizer  # one that keeps another optimizer inside shares its groups
-    view: Optimizer = object.__new__(type(optimizer))
-    view.__dict__.update(vars(optimizer))
-    groups = zip(optimizer.param_groups, wanted, strict=True)
-    view.param_groups = [group | options for group, options in groups]
-    return view
+    with _at_peak(optimizer, peaks):
+        toy = rule_mould(optimizer).toy()
+        before = [[each.detach().clone() for each in group] for group in toy.weights]
+        toy.step(gradient=None)
+        moved = [
+            any(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
+            for old, new in zip(before, toy.weights, strict=True)
+        ]
+        return list(zip(probe(optimizer).groups, moved, strict=True))
+
+
+@contextmanager
+def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Iterator[None]:
+    """Let groups have their peak lr, and numbers where they have texts, for a while."""
+    before = [dict(group) for group in optimizer.param_groups]
+    try:
+        for group, lr in zip(optimizer.param_groups, peaks, strict=True):
+            group.update(_set_to(group, lr))
+        yield
+    finally:
+        for group, options in zip(optimizer.param_groups, before, strict=True):
+            group.update(options)
 
 
 def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
@@ -332,13 +353,74 @@ def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
     return {"momentum": lowest} if "momentum" in group else {}
 
 
-def _steps_without_gradient(optimizer: Optimizer) -> frozenset[int]:
-    """Return the places of groups that decay weights without a gradient."""
-    toy = rule_mould(optimizer).toy()
-    before = [[weight.detach().clone() for weight in group] for group in toy.weights]
-    toy.step(gradient=None)
-    return frozenset(
-        at
-        for at, (old, new) in enumerate(zip(before, toy.weights, strict=True))
-        if any(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
-    )
+def _judged(
+    group: Group, run: Run, explained: dict[tuple[Like, Run], Explanation]
+) -> Group:
+    """Judge a group that decays by a rule that dwindle can compute."""
+    like = same_decay(group)
+    if like is None or not group.moving or group.rests:
+        return group
+    own = group.run(run)
+    if (like, own) not in explained:  # many groups differ in their parameters alone
+        knob, value = like
+        explained[like, own] = explain(value, knob, run=own)
+    told = explained[like, own]
+    # No scheduler makes more of a decay than its peak lr would.
+    is_open = group.course.is_guessed and not is_as_good_as_none(told)
+    if group.course.scheduler:
+        told = along(told, group.e_folds, own)
+    judged = judge_explained(told, own, named=group.class_path)
+    found = tuple(each for each in judged.findings if _is_seen(group, each.code))
+    return replace(group, judged=replace(judged, findings=found), is_open=is_open)
+
+
+def _is_seen(group: Group, code: str) -> bool:
+    """Rounding is measured: some optimizers keep wider weights beside narrow ones."""
+    asked, seen = group.probe.shrink_per_step, group.probe.measured_shrink
+    if code in _ROUNDED and group.held_rate is not None:
+        return False  # a controller refuses, or warns of, what its format cannot hold
+    if code not in _ROUNDED or not asked or seen is None:
+        return True
+    return abs(seen - asked) > _ROUNDED[code] * asked
+
+
+def same_decay(group: Group) -> Like | None:
+    """Return a knob and the number at which it decays as the group was seen to.
+
+    None where nothing decays, or by no rule that a number could be read from.
+    """
+    seen = group.probe
+    if group.held_rate is not None:
+        return _as_it_is_held(group.held_rate, lr=group.lr)
+    if not group.decays or not group.is_free:
+        return None
+    if group.is_sgd:
+        return _COUPLED, group.knob
+    if seen.decouples:
+        return DECOUPLED, group.knob
+    if seen.family == "linear":
+        return _ADAPTIVE, group.knob
+    return _by_its_powers(group)
+
+
+def _as_it_is_held(held: DecayRate, *, lr: float) -> Like:
+    """Return the knob that goes with the lr as a controller's half-life does."""
+    per_lr = held.shrink_at_peak / (held.lr_peak or lr or 1.0)
+    rules = {0: (_CONSTANT, held.shrink_at_peak), 1: (DECOUPLED, per_lr)}
+    return rules.get(held.power, (_CORRECTED, per_lr))
+
+
+def _by_its_powers(group: Group) -> Like | None:
+    """Return the knob of a share that follows a power of the lr."""
+    seen, shrink = group.probe, group.probe.shrink_per_step
+    if seen.family != "geometric" or shrink is None or not group.lr:
+        return None
+    # Inside of a trust ratio the number cancels where decay is all there is, or a rest
+    # looks like lr·knob and what is pulled at does not. Another factor than lr·knob is
+    # that of a rule of its own, such as a share of the schedule.
+    usual = seen.per_lr is not None and math.isclose(seen.per_lr, 1, rel_tol=_USUAL)
+    if seen.knob_power != 1 or (usual and not seen.driven):
+        return None
+    rules = {0: (_CONSTANT, shrink), 1: (DECOUPLED, shrink / group.lr)}
+    rules[2] = _CORRECTED, shrink / group.lr
+    return rules.get(round(seen.lr_power or 0))

@@ -1,15 +1,16 @@
 """DW016: weights whose size a normalization divides out, and what decay is to them."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
+from dwindle.audit.codes import number
 from dwindle.audit.findings import Finding
+from dwindle.audit.lines import Line
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.errors import DwindleError
-from dwindle.pytorch.checks.facts import Facts
+from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
 from dwindle.pytorch.checks.group import Group, number_of
-from dwindle.pytorch.checks.normalized import Normalized
-from dwindle.pytorch.checks.words import counted, names, number, settings
 from dwindle.pytorch.probing.measuring import steps_by_size
 
 # Adaptive classes whose gradient's mean square is a running one: once updates and a
@@ -22,6 +23,14 @@ _ADAM = ("Adam",)
 _COUPLED = ("linear", "other")
 # EfficientNet's eps of 1e-3 outweighs the gradients: its steps are nearly those of SGD.
 _SMALL_EPS = 1e-6
+# What the weight decay is divided by at twice the lr, for the same rotation.
+_FACTORS: Mapping[str, float] = {"linear": 2.0, "quadratic": 4.0}
+# The value of a finding that says how it is known.
+_SEEN = {
+    "declaration": "declared",
+    "forward pass": "flows",
+    "parametrization": "parametrized",
+}
 
 
 def size_divided_out(facts: Facts) -> Iterator[Finding]:
@@ -33,48 +42,38 @@ def size_divided_out(facts: Facts) -> Iterator[Finding]:
         return
     known = by[id(found[0].parameter)]
     group = facts.groups_of(found[0])[0]
-    share = f"{len(found)} of {counted(len(decaying), 'decayed weight')}"
-    told, remedy, line = _turning(facts, group)
+    case = _kind(group)
+    factor = _FACTORS.get(case)
+    kept = None if factor is None else group.knob / factor
     yield Finding(
         code="DW016",
-        where=names(found),
-        evidence=f"The size of {share} is divided out again ({_how(known)}): it "
-        f"changes nothing that the model computes. {told}".strip(),
-        remedy=f"Nothing is wrong. {remedy}".strip(),
-        line=line,
+        case=case,
+        **at_parameters(found),
+        paste=None if kept is None else Line(text=_at_twice_the_lr(group, kept)),
+    ).having(
+        found=len(found),
+        decaying=len(decaying),
+        number=kept,
+        **{_SEEN[known.known_from]: known.by},
+        **in_groups([group]),
+        **(_rotation(facts, group) if case == "linear" else {}),
     )
 
 
-def _how(known: Normalized) -> str:
-    ways = {
-        "declaration": f"{known.by}, is declared right behind the first",
-        "forward pass": f"the first flows into {known.by}, and nowhere else",
-        "parametrization": f"the first is under {known.by}",
-    }
-    return ways[known.known_from]
-
-
-def _turning(facts: Facts, group: Group) -> tuple[str, str, str]:
-    """Return what decay is to such weights, what to keep under another lr, a line.
-
-    The line has the number for twice the lr. Where no rule is known all are empty.
-    """
-    if not group.is_free or not group.lr:
-        return "", "", ""
-    if steps_by_size(group.optimizer, at=_place(group)):
-        return _BY_SIZE, "", ""
-    if group.is_sgd or group.probe.decouples:
-        told = f"Decay sets their effective lr{_by_how_much(facts, group)}."
-        kept, value = "lr·weight_decay", group.knob / 2
-    elif _balances(group):
-        told = "Decay sets their effective lr, with the square of the lr."
-        kept, value = "lr²·weight_decay", group.knob / 4
-    else:
-        return "", "", ""
-    remedy = f"Under another lr keep {kept}; at twice the lr:"
+def _at_twice_the_lr(group: Group, kept: float) -> str:
     was = f"{number(group.knob)} is for lr {number(group.lr)}"
-    line = f"weight_decay={number(value)}  # at lr {number(2 * group.lr)}; {was}"
-    return told, remedy, line
+    return f"weight_decay={number(kept)}  # at lr {number(2 * group.lr)}; {was}"
+
+
+def _kind(group: Group) -> str:
+    """Return what decay is to such weights: a key of the cases of DW016."""
+    if not group.is_free or not group.lr:
+        return ""
+    if steps_by_size(group.optimizer, at=group.at):
+        return "by-size"
+    if group.is_sgd or group.probe.decouples:
+        return "linear"
+    return "quadratic" if _balances(group) else ""
 
 
 def _balances(group: Group) -> bool:
@@ -84,29 +83,12 @@ def _balances(group: Group) -> bool:
     return group.probe.family in _COUPLED and small and _is_a(group, _BALANCED)
 
 
-_BY_SIZE = (
-    "This optimizer's steps grow with the weights: they turn by the lr, whatever the "
-    "decay is."
-)
-
-
-def _place(group: Group) -> int:
-    """Return the place of a group in its own optimizer."""
-    params = [{id(each) for each in g["params"]} for g in group.optimizer.param_groups]
-    mine = {id(held.parameter) for held in group.held}
-    return next(at for at, ids in enumerate(params) if mine <= ids)
-
-
-def _by_how_much(facts: Facts, group: Group) -> str:
-    """Say how far such a weight turns per step once decay and updates balance."""
+def _rotation(facts: Facts, group: Group) -> dict[str, Any]:
+    """Return how far such a weight turns per step once decay and updates balance."""
     angle, steps = rotation_per_step(facts, group), group.half_life_steps
     if angle is None or steps is None:
-        return ""
-    return (
-        f": with {settings([group])} they come to turn {angle:.3g} rad "
-        f"({math.degrees(angle):.2g}°) per step, within a few half-lives of "
-        f"{steps:,.0f} steps"
-    )
+        return {}
+    return {"angle": angle, "degrees": math.degrees(angle), "half_life": steps}
 
 
 def rotation_per_step(facts: Facts, group: Group) -> float | None:

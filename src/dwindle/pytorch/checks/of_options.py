@@ -1,4 +1,4 @@
-"""Checks of what options and names say and nothing does."""
+"""Checks of what options, names and schedulers promise and nothing does."""
 
 import inspect
 import sys
@@ -8,20 +8,17 @@ import torch
 from torch.optim import Optimizer
 
 from dwindle.audit.findings import Finding
-from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group, number_of
+from dwindle.audit.lines import Line
+from dwindle.errors.nearest import nearest_names, typing_mistakes
+from dwindle.pytorch.checks.course import scheduler_name
+from dwindle.pytorch.checks.facts import Facts, in_groups, where_groups
+from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
-from dwindle.pytorch.checks.words import (
-    class_path,
-    listed,
-    number,
-    of_groups,
-    settings,
-)
+from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.options import KNOB
-from dwindle.pytorch.probing.follower import is_timms
+from dwindle.pytorch.probing.follower import belongs_to, is_timms
 
-SCALE = "lr_scale"
+_SCALE = "lr_scale"
 # What torch's class of this name does: True where it decouples the decay.
 _PROMISES: Mapping[str, bool] = {
     **dict.fromkeys(("Adam", "NAdam", "RAdam", "Adamax", "Adagrad"), False),
@@ -44,27 +41,59 @@ _ASKED = (
 )
 
 
+# How people call an option that torch calls otherwise.
+_CALLED: Mapping[str, str] = {
+    **dict.fromkeys(
+        ("wd", "l2", "l2_reg", "decay", "weight_decay_rate", "weight_decay_coef"), KNOB
+    ),
+    **dict.fromkeys(("learning_rate", "base_lr", "eta"), "lr"),
+}
+# Factors of other frameworks: a loop or a scheduler of theirs multiplies by them.
+_FACTORS: Mapping[str, str] = {
+    **dict.fromkeys(("lr_mult", "lr_multiplier", "lr_factor"), "lr"),
+    **dict.fromkeys(("decay_mult", "wd_mult", "weight_decay_mult", "wd_scale"), KNOB),
+}
+# One mistake in a short name makes another word of it; long names bear two.
+_SHORTEST, _SHORT = 4, 8
+# Below it lies every eps that is meant to keep a division from 0.
+_LARGE_EPS = 1e-4
+
+
 def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
     """DW018: groups carry an lr_scale, and their lr is not scaled."""
-    scaled = [group for group in facts.groups if SCALE in group.options]
-    scales = {float(group.options[SCALE]) for group in scaled}
+    scaled = [group for group in facts.groups if _SCALE in group.options]
+    scales = {float(group.options[_SCALE]) for group in scaled}
     if len(scales | {1.0}) == 1 or any(map(is_timms, facts.schedulers)):
         return
-    told = {f"{group.lr / float(group.options[SCALE]):.9g}" for group in scaled}
-    if len(told) == 1 and len(scales) > 1:
+    over = {f"{group.lr / float(group.options[_SCALE]):.9g}" for group in scaled}
+    if len(over) == 1 and len(scales) > 1:
         return  # the lr of each group is its scale times one number: applied already
-    said = "no scheduler was given that reads it"
-    if facts.schedulers:
-        said = f"a {type(facts.schedulers[0]).__name__} does not read it"
+    scheduler = scheduler_name(facts.schedulers[0]) if facts.schedulers else None
+    head = every_group(facts)
+    text = f'{head.text}\n    group["lr"] *= group.get("{_SCALE}", 1.0)'
     yield Finding(
         code="DW018",
-        where=of_groups(scaled),
-        evidence=f"{SCALE} runs from {number(min(scales))} to {number(max(scales))}, "
-        f"while the lr is {listed(sorted({number(g.lr) for g in scaled}))}: {said}.",
-        remedy="Apply it once, before a scheduler of torch is built (or build one of "
-        "timm.scheduler, and give it as scheduler=...):",
-        line=f'{every_group(facts)}\n    group["lr"] *= group.get("{SCALE}", 1.0)',
+        case="alone" if scheduler is None else "",
+        where=where_groups(scaled),
+        values={
+            "least": min(scales),
+            "most": max(scales),
+            "lrs": tuple(sorted({group.lr for group in scaled})),
+            "scheduler": scheduler,
+            **in_groups(scaled),
+        },
+        paste=Line(text=text, optimizers=head.optimizers),
     )
+
+
+def of_another_optimizer(facts: Facts) -> Iterator[Finding]:
+    """DW029: a scheduler that belongs to no optimizer of the program."""
+    known = {group.optimizer: group for group in facts.groups}
+    for scheduler in facts.schedulers if known else ():
+        if not any(belongs_to(scheduler, each) for each in known):
+            name, optimizer = scheduler_name(scheduler), facts.groups[0].class_path
+            values = {"scheduler": name, "optimizer": optimizer}
+            yield Finding(code="DW029", where=name, values=values)
 
 
 def promise_not_kept(facts: Facts) -> Iterator[Finding]:
@@ -82,36 +111,37 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
 
 
 def _broken(group: Group, *, promised: bool) -> Finding:
-    name = type(group.optimizer).__name__
+    name, module = type(group.optimizer).__name__, type(group.optimizer).__module__
     plain = _plain_name(name)
-    module = type(group.optimizer).__module__.partition(".")[0]
-    does = group.probe.sentence
-    said = "decouples its decay" if promised else "adds its decay to the gradient"
     honest = plain.removesuffix("W") if promised else f"{plain}W"
     return Finding(
         code="DW019",
-        where=f"{module}.{name}",
-        evidence=f"torch's {plain} {said}; this one, stepped on a copy with "
-        f"{KNOB} {number(group.knob)} and lr {number(group.lr)}, does otherwise. "
-        f"{does}",
-        remedy="Write the class that says what is done:",
-        line=_under_another_class(group, name.replace(plain, honest), honest),
+        case="decouples" if promised else "",
+        where=f"{module.partition('.')[0]}.{name}",
+        values={
+            "plain": plain,
+            "knob": group.knob,
+            "lr": group.lr,
+            "does": group.probe.sentence,
+        },
+        paste=_under_another_class(group, name.replace(plain, honest), honest),
     )
 
 
-def _under_another_class(group: Group, name: str, plain: str) -> str:
+def _under_another_class(group: Group, name: str, plain: str) -> Line | None:
     """Return the lines that give the groups to a class of its package, or of torch."""
     module, written, found = _found_beside(type(group.optimizer), name)
     lines = [f"from {module} import {written}"] if found else []
     if found is None and hasattr(torch.optim, plain):
-        found, written = getattr(torch.optim, plain), f"torch.optim.{plain}"
+        found, written = getattr(torch.optim, plain), f"{TORCHS}{plain}"
     if found is None:
-        return ""
+        return None
     signature = inspect.signature(found.__init__).parameters
     kept = ["params", *(key for key in group.options if key in signature)]
     copied = f"{{name: group[name] for name in {kept!r}}}"
     lines.append(f"groups = [{copied} for group in {group.called}.param_groups]")
-    return "\n".join([*lines, f"{group.called} = {written}(groups)"])
+    text = "\n".join([*lines, f"{group.called} = {written}(groups)"])
+    return Line(text=text, optimizers=frozenset({group.called}), builds=True)
 
 
 def _found_beside(
@@ -148,24 +178,22 @@ def numbers_as_text(facts: Facts) -> Iterator[Finding]:
         group: {
             name: number_of(value)
             for name, value in group.options.items()
-            if name in ("lr", KNOB, SCALE) and _is_no_number(group, name, value)
+            if name in {"lr", KNOB, _SCALE} and _is_no_number(group, name, value)
         }
         for group in facts.groups
     }
     found = [(group, options) for group, options in wrong.items() if options]
     if not found:
         return
-    group, options = found[0]
+    groups = [group for group, _ in found]
+    first, options = found[0]
     name = next(iter(options))
-    value = group.options[name]
-    kind = "the text " if isinstance(value, str) else ""
+    value = repr(first.options[name])
     yield Finding(
         code="DW020",
-        where=f"{of_groups([each for each, _ in found])}, {name}",
-        evidence=f"{name} is {kind}{value!r}, not a number; the next step of "
-        "the optimizer will fail or misread it.",
-        remedy="Make it a number where the configuration is read:",
-        line=set_options(found),
+        where=f"{where_groups(groups)}, {name}",
+        values={"option": name, "value": value, **in_groups(groups)},
+        paste=set_options(found),
     )
 
 
@@ -184,13 +212,119 @@ def knob_without_effect(facts: Facts) -> Iterator[Finding]:
         if not group.rests
     ]
     if idle:
-        name = class_path(idle[0].optimizer)
         yield Finding(
             code="DW027",
-            where=of_groups(idle),
-            evidence=f"{settings(idle)}: a copy of {name} was stepped with zero "
-            "gradients, and its weights stayed as they were.",
-            remedy="Look for the option that this optimizer reads, or let a "
-            "controller decay:",
-            line=held_instead(facts, idle),
+            where=where_groups(idle),
+            values={"optimizer": idle[0].class_path, **in_groups(idle)},
+            paste=held_instead(facts, idle),
         )
+
+
+def keys_that_nobody_reads(facts: Facts) -> Iterator[Finding]:
+    """DW028: a group says wd or lr_mult, and its optimizer reads no such option."""
+    found: dict[str, list[tuple[Group, dict[str, object]]]] = {}
+    for group in facts.groups:
+        for key in sorted(group.options.keys() - group.optimizer.defaults.keys()):
+            meant = _meant(facts, group, key)
+            if meant and not _is_read(group, key):
+                found.setdefault(key, []).append((group, meant))
+    for key, hits in found.items():
+        groups = [group for group, _ in hits]
+        first, (name,) = groups[0], hits[0][1]
+        yield Finding(
+            code="DW028",
+            where=f"{where_groups(groups)}, {key}",
+            values={
+                "optimizer": first.class_path,
+                "key": key,
+                "value": repr(first.options[key]),
+                "meant": name,
+                "there": repr(first.options.get(name)),
+                "nearest": _nearest(first, key),
+                **in_groups(groups),
+            },
+            paste=set_options(hits),
+        )
+
+
+def _nearest(group: Group, key: str) -> str:
+    known = _CALLED.get(key) or _FACTORS.get(key)
+    return known or ", ".join(nearest_names(key, group.optimizer.defaults, limit=1))
+
+
+def _meant(facts: Facts, group: Group, key: str) -> dict[str, object]:
+    """Return the option that a key was meant to set, and its number; else nothing."""
+    value, defaults = group.options[key], group.optimizer.defaults
+    if key in _FACTORS:
+        name = _FACTORS[key]
+        there = number_of(group.options.get(name))
+        # Where the group has another number than the optimizer, it was multiplied.
+        is_applied = there != number_of(defaults.get(name)) or value == 1
+        if is_applied or not isinstance(value, int | float) or _reads(facts, name):
+            return {}
+        return {name: there * value}
+    name = _CALLED.get(key, "") or _misspelt(key, defaults)
+    differs = name in defaults and group.options.get(name) != value
+    return {name: value} if differs else {}
+
+
+def _reads(facts: Facts, name: str) -> bool:
+    """Return whether a scheduler is somebody's own, which may read factors of it."""
+    modules = [type(each).__module__ for each in facts.schedulers]
+    return name == "lr" and not all(each.startswith("torch.") for each in modules)
+
+
+def _misspelt(key: str, names: Mapping[str, object]) -> str:
+    for name in nearest_names(key, [n for n in names if len(n) >= _SHORTEST], limit=1):
+        most = 1 if len(name) <= _SHORT else 2
+        if typing_mistakes(key.casefold().replace("-", "_"), name) <= most:
+            return name
+    return ""
+
+
+def _is_read(group: Group, key: str) -> bool:
+    """Return whether a step comes out otherwise without the key: seen on copies."""
+    ends: list[list[object]] = []
+    for is_there in (True, False):
+        toy = Toy.of(group.optimizer)
+        if not is_there:
+            toy.optimizer.param_groups[group.at].pop(key, None)
+        try:
+            ends.append(list(toy.watch(2, gradients=(0.5,))[group.at]))
+        except Exception:  # noqa: BLE001  (other people's code: it wants the key)
+            return True
+    return ends[0] != ends[1]
+
+
+def eps_like_a_decay(facts: Facts) -> Iterator[Finding]:
+    """DW041: eps is as large as a decay, while the decay is not typed."""
+    found = [(group, eps) for group in facts.groups if (eps := _usual_eps(group))]
+    if not found:
+        return
+    groups, (first, usual) = [group for group, _ in found], found[0]
+    yield Finding(
+        code="DW041",
+        where=f"{where_groups(groups)}, eps",
+        values={
+            "optimizer": first.class_path,
+            "eps": number_of(first.options["eps"]),
+            "usual": usual,
+            "knob": first.knob,
+            **in_groups(groups),
+        },
+        paste=set_options((each, {"eps": own}) for each, own in found),
+    )
+
+
+def _usual_eps(group: Group) -> float | None:
+    """Return the eps of the class where that of a group looks like a decay."""
+    signature = inspect.signature(type(group.optimizer).__init__).parameters
+    order = list(signature)
+    if "betas" not in signature or order[-1:] == ["eps"]:
+        return None
+    if "eps" not in order or order[order.index("eps") + 1] != KNOB:
+        return None
+    usual, eps = signature["eps"].default, number_of(group.options.get("eps"))
+    is_typed = group.knob not in (0, signature[KNOB].default)
+    is_large = isinstance(usual, float) and usual < _LARGE_EPS <= eps < 1
+    return None if is_typed or not is_large else usual

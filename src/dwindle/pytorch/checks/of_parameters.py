@@ -1,80 +1,61 @@
 """Checks of what is in which group: decayed vectors, lost and doubled parameters."""
 
 import inspect
+import math
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.optim import LBFGS
 
+from dwindle.audit.codes import listed
 from dwindle.audit.findings import Finding
-from dwindle.pytorch.checks.facts import Facts
+from dwindle.audit.lines import Line
+from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.practice import decays_like_recipes
 from dwindle.pytorch.checks.remedies import (
+    attribute,
     by_role,
     each_once,
+    frozen,
     held_instead,
     keeping,
+    sound_knob,
+    with_decay,
     with_the_lost,
     without_decay,
 )
-from dwindle.pytorch.checks.words import (
-    attribute,
-    class_path,
-    counted,
-    names,
-    number,
-    of_groups,
-    settings,
-    tensors,
-)
-from dwindle.pytorch.options import KNOB
+from dwindle.pytorch.grouping.selection import choices_of
+from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.parameters.slots import modules_of
 
-_GROUPS_AGAIN = "Build the groups by what the parameters are for:"
 # Roles whose first numbers are drawn at random.
 _DRAWN = ("weight", "embedding")
-_EMBEDDINGS = "Good recipes differ. To leave them alone:"
+_ROLES_THAT_STAY = {
+    "DW001": ("bias", "vector"),
+    "DW002": ("norm",),
+    "DW003": ("embedding", "token"),
+}
 
 
-def decayed_biases(facts: Facts) -> Iterator[Finding]:
-    """DW001: biases, and other vectors that are no part of a normalization."""
-    yield from _decayed(facts, "DW001", facts.decaying("bias", "vector"))
-
-
-def decayed_norms(facts: Facts) -> Iterator[Finding]:
-    """DW002: gains and biases of normalization layers."""
-    yield from _decayed(facts, "DW002", facts.decaying("norm"))
-
-
-def decayed_embeddings(facts: Facts) -> Iterator[Finding]:
-    """DW003: embeddings, position embeddings and tokens."""
-    held = facts.decaying("embedding", "token")
-    yield from _decayed(facts, "DW003", held, _EMBEDDINGS)
-
-
-def _decayed(
-    facts: Facts, code: str, held: Sequence[Held], remedy: str = _GROUPS_AGAIN
-) -> Iterator[Finding]:
-    if not held:
-        return
-    groups = _groups_of(facts, held)
-    yield Finding(
-        code=code,
-        where=names(held),
-        evidence=f"{tensors(held)} in {of_groups(groups)} ({settings(groups)}); "
-        f"the first is the {held[0].why}.",
-        remedy=remedy,
-        line=without_decay(facts, held),
-        is_slight=decays_like_recipes(groups, facts.rates, facts.network, facts.run),
-    )
-
-
-def _groups_of(facts: Facts, held: Sequence[Held]) -> list[Group]:
-    found = {group.number: group for each in held for group in facts.groups_of(each)}
-    return [found[number] for number in sorted(found)]
+def decayed_vectors(facts: Facts) -> Iterator[Finding]:
+    """DW001 to DW003: biases and vectors, gains, embeddings and tokens that decay."""
+    for code, roles in _ROLES_THAT_STAY.items():
+        held = facts.decaying(*roles)
+        if not held:
+            continue
+        groups = facts.groups_with(held)
+        usual = decays_like_recipes(groups, facts.network, facts.run)
+        found = Finding(
+            code=code,
+            **at_parameters(held),
+            paste=without_decay(facts, held),
+            is_slight=usual,
+        )
+        yield found.having(first=held[0].why, **in_groups(groups))
 
 
 def in_no_group(facts: Facts) -> Iterator[Finding]:
@@ -83,35 +64,19 @@ def in_no_group(facts: Facts) -> Iterator[Finding]:
     if not lost:
         return
     strangers = sum(group.strangers for group in facts.groups)
-    share = f"{len(lost)} of {sum(each.trainable for each in facts.held)}"
-    evidence = f"{share} trainable parameters are in no group: {tensors(lost)}."
-    remedy = "Add them, by what they are for:"
     copies = _copies(facts, lost)
-    if strangers:
-        evidence += (
-            f" The optimizer holds {counted(strangers, 'tensor')} that the model does "
-            "not have: parts of the model were replaced after it was built."
-        )
-        remedy = "Build the optimizer after the last change of the model:"
-    if copies:
-        evidence += (
-            " Each has the numbers of one that is trained: copies, such as those of a "
-            "target network, are written over and need no optimizer."
-        )
-        remedy = "Freeze them, which costs no gradient either:"
-    yield Finding(
+    found = Finding(
         code="DW004",
-        where=names(lost),
-        evidence=evidence,
-        remedy=remedy,
-        line=_frozen(copies) if copies else with_the_lost(facts, lost),
+        case="copies" if copies else "replaced" if strangers else "",
+        **at_parameters(lost),
+        paste=frozen(copies) if copies else with_the_lost(facts, lost),
         is_slight=bool(copies),
     )
-
-
-def _frozen(paths: Iterable[str]) -> str:
-    return "\n".join(
-        f"{attribute(path)}.requires_grad_(requires_grad=False)" for path in paths
+    yield found.having(
+        lost=len(lost),
+        trainable=sum(each.trainable for each in facts.held),
+        strangers=strangers or None,
+        copies=tuple(copies) or None,
     )
 
 
@@ -150,19 +115,13 @@ def _has_twin(held: Held, trained: Iterable[Held]) -> bool:
 def in_two_groups(facts: Facts) -> Iterator[Finding]:
     """DW005: parameters that a step updates more than once."""
     twice = [each for each in facts.held if len(facts.groups_of(each)) > 1]
-    if not twice:
-        return
-    times = len(facts.groups_of(twice[0]))
-    groups = _groups_of(facts, twice)
-    yield Finding(
-        code="DW005",
-        where=names(twice),
-        evidence=f"{twice[0].name} is listed {times} times, in {of_groups(groups)}: "
-        f"each step updates and decays it {times} times. "
-        f"It concerns {tensors(twice)}.",
-        remedy="List each parameter once:",
-        line=each_once(facts),
-    )
+    if twice:
+        found = Finding(code="DW005", **at_parameters(twice), paste=each_once(facts))
+        yield found.having(
+            first=twice[0].name,
+            times=len(facts.groups_of(twice[0])),
+            **in_groups(facts.groups_with(twice)),
+        )
 
 
 def tied_by_storage(facts: Facts) -> Iterator[Finding]:
@@ -180,17 +139,22 @@ def tied_by_storage(facts: Facts) -> Iterator[Finding]:
         return
     one, other = pairs[0]
     twins = "{" + ", ".join(f"id({attribute(held.name)})" for _, held in pairs) + "}"
-    ties = "\n".join(
+    ties = [
         f"{attribute(second.name)} = {attribute(held.name)}" for held, second in pairs
-    )
+    ]
+    before = "\n".join([f"twins = {twins}", *ties, ""])
+    names = tuple(held.name for pair in pairs for held in pair)
     yield Finding(
         code="DW006",
-        where=names([held for pair in pairs for held in pair]),
-        evidence=f"{one.name} and {other.name} are two Parameters in one place of "
-        f"memory ({counted(one.parameter.numel(), 'number')}): each step updates and "
-        f"decays it twice.{_and_more(len(pairs) - 1)}",
-        remedy="Let both names be one Parameter, and the optimizer have it once:",
-        line=f"twins = {twins}\n{ties}\n" + keeping(facts, "id(p) not in twins"),
+        where=listed(names),
+        values={
+            "names": names,
+            "one": one.name,
+            "other": other.name,
+            "numbers": one.parameter.numel(),
+            "more": len(pairs) - 1 or None,
+        },
+        paste=keeping(facts, "id(p) not in twins", before=before),
     )
 
 
@@ -202,53 +166,33 @@ def _place(parameter: Tensor) -> tuple[object, ...] | None:
     return (str(local.device), local.data_ptr(), local.numel())
 
 
-def _and_more(pairs: int) -> str:
-    return f" {counted(pairs, 'more pair')} likewise." if pairs else ""
-
-
 def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
     """DW022: requires_grad is off, and still a step takes something off."""
-    frozen = [each for each in facts.held if not each.trainable]
-    left = [each for each in frozen if each.parameter.grad is not None]
-    other = [each for each in frozen if each.parameter.grad is None]
-    for held, why, remedy, line in (
-        (_moved(facts, left), _LEFT, "Drop the gradients that are left:", _DROP),
-        (_moved(facts, other), _FILLED, "Keep them out of the groups:", ""),
-    ):
-        if not held:
-            continue
-        groups = _groups_of(facts, held)
-        yield Finding(
-            code="DW022",
-            where=names(held),
-            evidence=f"{tensors(held)} with requires_grad=False in "
-            f"{of_groups(groups)} ({settings(groups)}). {why}",
-            remedy=remedy,
-            line=line or keeping(facts, "p.requires_grad"),
-        )
-
-
-_LEFT = (
-    "A gradient is left from before, and a gradient of zeros is a step all the same."
-)
-_FILLED = "This optimizer takes a missing gradient for one of zeros, and steps."
-_DROP = """\
-for p in model.parameters():
-    if not p.requires_grad:
-        p.grad = None"""
-
-
-def _moved(facts: Facts, frozen: Sequence[Held]) -> list[Held]:
-    """Return those that a step decays: with a gradient, or where none is needed."""
-    return [
+    moved = [
         each
-        for each in frozen
-        if any(
+        for each in facts.held
+        if not each.trainable
+        and any(
             group.decays
             and (each.parameter.grad is not None or group.steps_without_gradient)
             for group in facts.groups_of(each)
         )
     ]
+    left = [each for each in moved if each.parameter.grad is not None]
+    filled = [each for each in moved if each.parameter.grad is None]
+    for case, held, line in (
+        ("left", left, Line(text=_DROP)),
+        ("", filled, keeping(facts, "p.requires_grad")),
+    ):
+        if held:
+            found = Finding(code="DW022", case=case, **at_parameters(held), paste=line)
+            yield found.having(**in_groups(facts.groups_with(held)))
+
+
+_DROP = """\
+for p in model.parameters():
+    if not p.requires_grad:
+        p.grad = None"""
 
 
 def nothing_decays(facts: Facts) -> Iterator[Finding]:
@@ -260,43 +204,112 @@ def nothing_decays(facts: Facts) -> Iterator[Finding]:
         return  # what does nothing has a check of its own
     if facts.meant is not None and any(KNOB in group.options for group in moving):
         return  # what was meant, and is not there, is DW040
-    kinds = list(dict.fromkeys(class_path(group.optimizer) for group in moving))
-    one_group = any(isinstance(group.optimizer, LBFGS) for group in moving)
+    # LBFGS takes one group alone: no line could spare its biases.
+    alone = any(isinstance(group.optimizer, LBFGS) for group in moving)
+    grouped, held = by_role(facts), held_instead(facts, moving)
     yield Finding(
         code="DW021",
-        where=", ".join(kinds),
-        evidence=f"{KNOB} is 0 or absent in all of "
-        f"{counted(len(facts.groups), 'group')}, and a weight with zero gradient stays "
-        f"as it is.{_typed_elsewhere(moving)}",
-        remedy=_ONE_GROUP
-        if one_group
-        else "If a decay was meant, choose how fast, on the data's clock:",
-        line=""
-        if one_group
-        else "\n".join(filter(None, (by_role(facts), held_instead(facts, moving)))),
+        case="one-group" if alone else "",
+        where=", ".join(dict.fromkeys(group.class_path for group in moving)),
+        values={"groups": len(facts.groups)} | _typed_elsewhere(moving),
+        paste=None if alone else held if grouped is None else grouped.then(held),
     )
 
 
-_ONE_GROUP = (
-    "If a decay was meant, add L2Penalty(model, strength) of dwindle.pytorch to the "
-    "loss: LBFGS takes one group of parameters, in which biases and gains would decay "
-    "as the weights do."
-)
-
-
-def _typed_elsewhere(groups: Iterable[Group]) -> str:
+def _typed_elsewhere(groups: Iterable[Group]) -> dict[str, Any]:
     """Return which number the optimizer, or its class, has where no group has it."""
     for group in groups:
-        name, typed = class_path(group.optimizer), group.optimizer.defaults.get(KNOB)
-        own = _default_of_class(group)
-        if typed and typed != own:
-            return f" {name} was built with {number(typed)}, and every group has 0."
+        built = group.optimizer.defaults.get(KNOB)
+        signature = inspect.signature(type(group.optimizer).__init__).parameters
+        own = signature[KNOB].default if KNOB in signature else None
+        own = own if isinstance(own, int | float) else None
+        if built and built != own:
+            return {"optimizer": group.class_path, "built": built}
         if own:
-            return f" The default of {name} is {number(own)}; 0 was typed."
-    return ""
+            return {"optimizer": group.class_path, "default": own}
+    return {}
 
 
-def _default_of_class(group: Group) -> float | None:
-    signature = inspect.signature(type(group.optimizer).__init__).parameters
-    own = signature[KNOB].default if KNOB in signature else None
-    return own if isinstance(own, int | float) else None
+def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
+    """DW040: weights do not decay while others do, or not by what was meant."""
+    weights = _weights(facts)
+    if facts.meant is not None and any(KNOB in group.options for group in facts.groups):
+        yield from _otherwise(facts, weights, facts.meant)
+        return
+    lost = [
+        each
+        for each in weights
+        # Groups of decay_groups are as somebody chose.
+        if not any(
+            MARKER in group.options or group.decays for group in facts.groups_of(each)
+        )
+    ]
+    decaying = [group for group in facts.groups if group.decays]
+    if not lost or not decaying:
+        return
+    some = bool(facts.decaying("weight") or facts.penalties)
+    knob = sound_knob(decaying)
+    theirs = in_groups(decaying)
+    found = Finding(
+        code="DW040",
+        case="" if some else "all",
+        advice="faulty" if knob is None else "",
+        **at_parameters(lost),
+        paste=None if knob is None else with_decay(facts, lost, knob),
+        is_slight=some,
+    )
+    yield found.having(
+        share=_share(lost, weights),
+        decaying=theirs["groups"],
+        their_settings=theirs["settings"],
+        **in_groups(facts.groups_with(lost)),
+    )
+
+
+def _weights(facts: Facts) -> list[Held]:
+    """Return the weights that decay_groups lets decay, where a step can move them.
+
+    Those under a penalty, or a controller, decay by that.
+    """
+    penalized = {id(p) for each in facts.penalties for p in each.parameters.values()}
+    return [
+        choice.held
+        for choice in choices_of(facts.model)
+        if choice.decays
+        and id(choice.held.parameter) not in penalized
+        and facts.groups_of(choice.held)
+        and not any(
+            group.rests or not group.is_free for group in facts.groups_of(choice.held)
+        )
+    ]
+
+
+def _share(some: Iterable[Held], whole: Iterable[Held]) -> float:
+    part, all_of_them = (sum(each.numbers for each in held) for held in (some, whole))
+    return part / all_of_them
+
+
+def _otherwise(
+    facts: Facts, weights: Sequence[Held], meant: float
+) -> Iterator[Finding]:
+    """Yield what was meant beside what the groups of the weights have."""
+    other = [
+        each
+        for each in weights
+        if any(
+            not math.isclose(group.knob, meant * group.options.get(MARKER, 1.0))
+            for group in facts.groups_of(each)
+        )
+    ]
+    if other:
+        found = Finding(
+            code="DW040",
+            case="meant",
+            **at_parameters(other),
+            paste=with_decay(facts, other, meant),
+        )
+        yield found.having(
+            meant=meant,
+            share=_share(other, weights),
+            **in_groups(facts.groups_with(other)),
+        )

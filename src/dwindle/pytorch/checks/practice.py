@@ -10,13 +10,11 @@ from collections.abc import Iterable
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from dwindle.audit.advice import is_as_good_as_none
 from dwindle.audit.recipes import is_a_training, is_within_practice, recipes_like
-from dwindle.decay.explain import Explanation
+from dwindle.audit.setting_findings import is_as_good_as_none
 from dwindle.decay.families import SGD
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group
-from dwindle.pytorch.checks.rates import Rate
 
 _ATTENTION = "Attention"
 # A convolution whose patches do not overlap, as vision transformers begin with.
@@ -71,23 +69,20 @@ def is_comparable(model: nn.Module, groups: Iterable[Group]) -> bool:
     return trains_all and has_head and not several
 
 
-def decays_like_recipes(
-    groups: Iterable[Group], rates: Iterable[Rate], network: str | None, run: Run
-) -> bool:
+def decays_like_recipes(groups: Iterable[Group], network: str | None, run: Run) -> bool:
     """Return whether decayed biases and norms are usual in all of some groups.
 
     Networks that SGD trains from scratch decay all that they have, as those of He et
     al. 2016; and where a run leaves nearly all of a weight, a bias hardly decays.
     """
-    known = {rate.group.number: rate.judged.explanation for rate in rates}
     return all(
-        _leaves_nearly_all(known.get(each.number))
-        or _is_like_a_resnet(each, network, run)
+        _leaves_nearly_all(each) or _is_like_a_resnet(each, network, run)
         for each in groups
     )
 
 
-def _leaves_nearly_all(told: Explanation | None) -> bool:
+def _leaves_nearly_all(group: Group) -> bool:
+    told = group.judged.explanation if group.judged else None
     return told is not None and told.e_folds is not None and is_as_good_as_none(told)
 
 
@@ -99,25 +94,30 @@ def _is_like_a_resnet(group: Group, network: str | None, run: Run) -> bool:
     return group.is_sgd and is_a_training(group.run(run), alike)
 
 
-def decays_as_little(rate: Rate, rates: Iterable[Rate], network: str | None) -> bool:
+def decays_as_little(
+    group: Group, judged: Iterable[Group], network: str | None
+) -> bool:
     """Return whether a long half-life is usual: in a recipe, or in a lower layer.
 
     Layer-wise lrs stretch the half-life of the first layers on purpose; where the layer
     with the highest lr decays within the run, a note on the lrs is enough.
     """
-    if is_within_practice(rate.judged.explanation, network):
+    if group.judged is None:
+        return False
+    told = group.judged.explanation
+    if is_within_practice(told, network):
         return True
-    mine = rate.group
-    fastest = max(
+    fastest, found = max(
         (
-            other
-            for other in rates
-            if other.group.optimizer is mine.optimizer and other.number == rate.number
+            (other.lr, other.judged.findings)
+            for other in judged
+            if other.judged
+            and other.optimizer is group.optimizer
+            and other.judged.explanation.value == told.value
         ),
-        key=lambda other: other.group.lr,
+        key=lambda other: other[0],
     )
-    codes = {found.code for found in fastest.judged.findings}
-    return fastest.group.lr > mine.lr and "DW010" not in codes
+    return fastest > group.lr and all(each.code != "DW010" for each in found)
 
 
 def is_usual_coupling(group: Group, network: str | None) -> bool:

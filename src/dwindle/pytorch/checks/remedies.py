@@ -7,14 +7,16 @@ groups that differ in nothing but their decay is it written anew, as one would t
 
 import inspect
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from keyword import iskeyword
 from typing import Any
 
 from torch import Tensor
-from torch.optim import Optimizer
 
+from dwindle.audit.codes import number
+from dwindle.audit.lines import Line, typed
 from dwindle.pytorch.checks.facts import Facts
-from dwindle.pytorch.checks.group import Group, number_of
-from dwindle.pytorch.checks.words import class_path, number
+from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
@@ -28,24 +30,41 @@ _TOKENS = frozenset({"embedding", "token"})
 _OF_NUMBERS = frozenset({"DW009", "DW010", "DW011", "DW012", "DW024"})
 # What tells groups apart without being an option that somebody typed.
 _NOT_TYPED = frozenset({KNOB, MARKER, "params", "param_names", "initial_lr"})
-_TORCHS = "torch.optim."
 _FEW = 3
+_FROZEN_LEAVE = (
+    "# Frozen parameters leave these groups: add them when they are unfrozen."
+)
+_HALF_LIFE = 'half_life="20% of the run"'
+_FIRST_TIME = "not (id(p) in seen or seen.add(id(p)))"
 
 
-def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> str:
+def set_options(wanted: Iterable[tuple[Group, Mapping[str, object]]]) -> Line | None:
     """Return the lines that set options of some groups and of no other."""
     places: dict[tuple[str, str], list[int]] = {}
+    sets: set[tuple[str, int, str]] = set()
+    types_a_decay = False
     for group, options in wanted:
         places.setdefault((group.called, _setting(options)), []).append(group.at)
-    return "\n".join(
+        sets |= {(group.called, group.at, name) for name in options}
+        # As a keyword it stands beside others; alone it is an item of the group.
+        types_a_decay |= KNOB in options and len(options) > 1
+    if not places:
+        return None
+    text = "\n".join(
         f"{called}.param_groups[{at[0]}]{setting}"
         if len(at) == 1
         else f"for at in {_places(at)}:\n    {called}.param_groups[at]{setting}"
         for (called, setting), at in places.items()
     )
+    return Line(
+        text=text,
+        optimizers=frozenset(called for called, _, _ in sets),
+        sets=frozenset(sets),
+        types_a_decay=types_a_decay,
+    )
 
 
-def set_knob(wanted: Iterable[tuple[Group, float]]) -> str:
+def set_knob(wanted: Iterable[tuple[Group, float]]) -> Line | None:
     """Return the lines that set the weight decay of some groups."""
     return set_options((group, {KNOB: value}) for group, value in wanted)
 
@@ -54,15 +73,12 @@ def _setting(options: Mapping[str, object]) -> str:
     if len(options) == 1:
         ((name, value),) = options.items()
         return f'["{name}"] = {_typed(value)}'
-    return f".update({_arguments(options)})"
-
-
-def _arguments(options: Mapping[str, object]) -> str:
-    return ", ".join(f"{name}={_typed(value)}" for name, value in options.items())
+    named = ", ".join(f"{name}={_typed(value)}" for name, value in options.items())
+    return f".update({named})"
 
 
 def _typed(value: object) -> str:
-    return repr(float(number(value))) if isinstance(value, float) else repr(value)
+    return typed(value) if isinstance(value, float) else repr(value)
 
 
 def _places(at: Sequence[int]) -> str:
@@ -73,63 +89,99 @@ def _places(at: Sequence[int]) -> str:
     return f"({', '.join(map(str, ordered))})"
 
 
-def without_decay(facts: Facts, held: Collection[Held], *, exact: bool = False) -> str:
+@dataclass(frozen=True, kw_only=True)
+class _Words:
+    """Arguments of ``decay_groups`` beside the model: what decays against its habit."""
+
+    weight_decay: float | None = None
+    embeddings: bool = False
+    decay: tuple[str, ...] | str = ()
+    no_decay: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        names = repr(list(self.decay))
+        if isinstance(self.decay, str):
+            names = f'"{self.decay}"'
+        return (
+            (
+                ""
+                if self.weight_decay is None
+                else f", {KNOB}={typed(self.weight_decay)}"
+            )
+            + (", embeddings=True" if self.embeddings else "")
+            + (f", decay={names}" if self.decay else "")
+            + (f", no_decay={list(self.no_decay)!r}" if self.no_decay else "")
+        )
+
+
+def without_decay(
+    facts: Facts, held: Collection[Held], *, exact: bool = False
+) -> Line | None:
     """Return the lines that take parameters out of the decay of their groups.
 
     Biases, gains and other vectors of these groups go with them, for their findings
-    have the same line. With ``exact`` nothing but the given parameters moves. Empty
+    have the same line. With ``exact`` nothing but the given parameters moves. None
     where a group has tensors that the model does not.
     """
     ids = {id(each.parameter) for each in held}
-    groups = [
-        group
-        for group in facts.groups
-        if group.decays and any(id(each.parameter) in ids for each in group.held)
-    ]
-    anew = None if exact else _anew(facts, groups, ids)
-    if anew is not None:
-        return anew
+    groups = [group for group in facts.groups_with(held) if group.decays]
+    if exact:
+        words = _Words(decay="*", no_decay=tuple(each.name for each in held))
+        return _all_split(facts, groups, words)
+    words = _words(facts, groups, ids)
+    advised = (_has_another_number(group, "note") for group in facts.groups)
+    anew = None if any(advised) else _written_anew(facts, moved=ids, words=words)
+    return anew or _all_split(facts, groups, words)
+
+
+def _has_another_number(group: Group, *severities: str) -> bool:
+    """Return whether a finding on a group advises another number for it.
+
+    Those of some severities count beside errors and warnings.
+    """
+    return group.judged is not None and any(
+        found.code in _OF_NUMBERS
+        and found.severity in {"error", "warning", *severities}
+        for found in group.judged.findings
+    )
+
+
+def _all_split(facts: Facts, groups: Sequence[Group], words: _Words) -> Line | None:
+    """Return the lines that split groups in their place; None with strangers."""
     if any(group.strangers for group in groups):
-        return ""
-    words = _exactly(held) if exact else _words(facts, groups, ids)
-    return _all_split(facts, groups, words)
-
-
-def _exactly(held: Iterable[Held]) -> str:
-    return f', decay="*", no_decay={[each.name for each in held]!r}'
-
-
-def _all_split(facts: Facts, groups: Sequence[Group], words: str) -> str:
-    called = dict.fromkeys(group.called for group in groups)
-    split = (_split(facts, each, groups, words) for each in called)
+        return None
+    called = list(dict.fromkeys(group.called for group in groups))
     frozen = any(not each.trainable for group in groups for each in group.held)
     remark = [_FROZEN_LEAVE] if frozen else []
-    return "\n".join([*remark, f"{_IMPORT} decay_groups", *split])
-
-
-_FROZEN_LEAVE = (
-    "# Frozen parameters leave these groups: add them when they are unfrozen."
-)
+    split = [_split(facts, each, groups, words.text) for each in called]
+    return Line(
+        text="\n".join([*remark, f"{_IMPORT} decay_groups", *split]),
+        optimizers=frozenset(called),
+        splits=True,
+        types_a_decay=words.weight_decay is not None,
+    )
 
 
 def _split(facts: Facts, called: str, groups: Sequence[Group], words: str) -> str:
     """Return the line that splits some groups of one optimizer in their place."""
     own = [group for group in facts.groups if group.called == called]
-    at = [group.at for group in groups if group.called == called]
+    at = sorted(group.at for group in groups if group.called == called)
     there = f"{called}.param_groups"
     if len(at) == len(own):
         return f"{there}[:] = decay_groups(model{words}, groups={there})"
-    # From behind: a group that becomes two moves those that follow it.
-    order = f"({', '.join(map(str, sorted(at, reverse=True)))})"
-    one = f"decay_groups(model{words}, groups=[{there}[AT]])"
     if len(at) == 1:
-        first, last = at[0], at[0] + 1
-        return f"{there}[{first}:{last}] = {one.replace('AT', str(first))}"
-    return f"for at in {order}:\n    {there}[at:at + 1] = {one.replace('AT', 'at')}"
+        (place,) = at
+        one = f"decay_groups(model{words}, groups=[{there}[{place}]])"
+        return f"{there}[{place}:{place + 1}] = {one}"
+    # From behind: a group that becomes two moves those that follow it.
+    order = f"({', '.join(map(str, reversed(at)))})"
+    one = f"decay_groups(model{words}, groups=[{there}[at]])"
+    return f"for at in {order}:\n    {there}[at:at + 1] = {one}"
 
 
-def _words(facts: Facts, groups: Iterable[Group], named: Collection[int]) -> str:
-    """Return the arguments under which decay_groups moves no more than it shall."""
+def _words(facts: Facts, groups: Iterable[Group], named: Collection[int]) -> _Words:
+    """Return the arguments under which decay_groups moves no more than it should."""
     members = {
         id(each.parameter): each
         for group in groups
@@ -144,37 +196,17 @@ def _words(facts: Facts, groups: Iterable[Group], named: Collection[int]) -> str
         choice.held.name: choice.decays
         for choice in choices_of(facts.model, embeddings=tokens)
     }
-    kept = [
+    kept = (
         each.name
         for key, each in members.items()
         if not choices[each.name] and key not in named and each.role not in _LIKE_BIASES
-    ]
-    spared = [
+    )
+    spared = (
         each.name
         for key, each in members.items()
         if choices[each.name] and key in named
-    ]
-    return (
-        (", embeddings=True" if tokens else "")
-        + (f", decay={kept!r}" if kept else "")
-        + (f", no_decay={spared!r}" if spared else "")
     )
-
-
-def _anew(facts: Facts, groups: Sequence[Group], named: Collection[int]) -> str | None:
-    """Return the line of an optimizer with new groups; None where it must be split."""
-    if {
-        rate.group.number
-        for rate in facts.rates
-        if _is_renumbered(rate.judged.findings)
-    }:
-        return None
-    words = _words(facts, groups, named)
-    return _written_anew(facts, moved=named, words=words)
-
-
-def _is_renumbered(findings: Iterable[Any]) -> bool:
-    return any(found.code in _OF_NUMBERS for found in findings)
+    return _Words(embeddings=tokens, decay=tuple(kept), no_decay=tuple(spared))
 
 
 def _written_anew(
@@ -183,11 +215,11 @@ def _written_anew(
     knob: float | None = None,
     moved: Collection[int] = (),
     lost: bool = False,
-    words: str = "",
-) -> str | None:
+    words: _Words | None = None,
+) -> Line | None:
     """Return the line that builds a single optimizer of torch with groups anew.
 
-    None where that would change more than it shall: groups that differ in more than
+    None where that would change more than it should: groups that differ in more than
     their decay, weights that do not decay on purpose, frozen members, other optimizers.
 
     Args:
@@ -198,36 +230,40 @@ def _written_anew(
         words: More arguments of ``decay_groups``.
 
     """
-    optimizer = facts.groups[0].optimizer
+    first, said = facts.groups[0], words or _Words()
     knobs = {group.knob for group in facts.groups if group.knob and group.decays}
-    if not _is_plain(facts, optimizer, lost=lost) or len(knobs) > 1:
+    if not _is_plain(facts, lost=lost) or len(knobs) > 1:
         return None
-    if not _keeps_choices(facts, moved, words, all_at_rest=not knobs):
+    if said.decay or said.no_decay:
+        return None  # they are split in their place: names are few there
+    if knobs and not _keeps_choices(facts, moved, embeddings=said.embeddings):
         return None
-    options = _typed_options(optimizer, facts.groups[0])
+    options = _typed_options(first)
     if options is None:
         return None
     value = max(knobs, default=0.0) if knob is None else knob
-    made = f"decay_groups(model, weight_decay={number(value)}{words})"
-    line = f"optimizer = {class_path(optimizer)}({made}, {options})"
-    return f"{_IMPORT} decay_groups\n{line}"
+    made = f"decay_groups(model, {KNOB}={number(value)}{said.text})"
+    line = f"optimizer = {first.class_path}({made}, {options})"
+    return Line(
+        text=f"{_IMPORT} decay_groups\n{line}",
+        optimizers=frozenset({"optimizer"}),
+        builds=True,
+        types_a_decay=True,
+    )
 
 
-def _is_plain(facts: Facts, optimizer: Optimizer, *, lost: bool) -> bool:
-    """Whether one optimizer of torch has the whole model, with one set of options."""
+def _is_plain(facts: Facts, *, lost: bool) -> bool:
+    """Return whether one optimizer of torch has the whole model, with one setting."""
+    first = facts.groups[0]
     options = [
-        {
-            name: repr(value)
-            for name, value in group.options.items()
-            if name not in _NOT_TYPED
-        }
+        {name: repr(group.options[name]) for name in group.options.keys() - _NOT_TYPED}
         for group in facts.groups
     ]
     members = [id(each.parameter) for group in facts.groups for each in group.held]
     trained = {id(each.parameter) for each in facts.held if each.trainable}
     return (
-        facts.groups[0].called == "optimizer"
-        and class_path(optimizer).startswith(_TORCHS)
+        first.called == "optimizer"
+        and first.class_path.startswith(TORCHS)
         and all(each == options[0] for each in options)
         and len(set(members)) == len(members)
         and (set(members) == trained or (lost and set(members) <= trained))
@@ -236,13 +272,11 @@ def _is_plain(facts: Facts, optimizer: Optimizer, *, lost: bool) -> bool:
     )
 
 
-def _keeps_choices(
-    facts: Facts, moved: Collection[int], words: str, *, all_at_rest: bool
-) -> bool:
-    """Whether new groups decay what decays now, but for what may stop to."""
-    for choice in choices_of(facts.model, embeddings="embeddings=True" in words):
+def _keeps_choices(facts: Facts, moved: Collection[int], *, embeddings: bool) -> bool:
+    """Return whether new groups decay what decays now, but for what may stop to."""
+    for choice in choices_of(facts.model, embeddings=embeddings):
         groups = facts.groups_of(choice.held)
-        if not groups or not choice.held.trainable or all_at_rest:
+        if not groups or not choice.held.trainable:
             continue
         now = any(group.decays for group in groups)
         may_stop = (
@@ -250,23 +284,24 @@ def _keeps_choices(
         )
         if choice.decays != now and not (now and may_stop):
             return False
-    return "decay=" not in words
+    return True
 
 
-def _typed_options(optimizer: Optimizer, group: Group) -> str | None:
+def _typed_options(group: Group) -> str | None:
     """Return the options that somebody typed: those that are not the class's own."""
+    optimizer = group.optimizer
     signature = inspect.signature(type(optimizer).__init__).parameters
-    typed = optimizer.defaults | dict(group.options)
+    given = optimizer.defaults | dict(group.options)
     # What was typed, not what the lr is by now, nor the peak: both are the scheduler's.
-    typed["lr"] = typed.get("initial_lr", typed["lr"])
-    if not isinstance(typed["lr"], Tensor):
-        typed["lr"] = number_of(typed["lr"]) or group.lr
+    given["lr"] = given.get("initial_lr", given["lr"])
+    if not isinstance(given["lr"], Tensor):
+        given["lr"] = number_of(given["lr"]) or group.lr
     shown = {
-        name: _plainly(typed[name])
+        name: _plainly(given[name])
         for name in optimizer.defaults
         if name in signature
         and name not in _NOT_TYPED
-        and (name in _ALWAYS or _differs(typed[name], signature[name].default))
+        and (name in _ALWAYS or _differs(given[name], signature[name].default))
     }
     if None in shown.values():
         return None
@@ -286,32 +321,20 @@ def _differs(value: object, default: object) -> bool:
     return repr(value) != repr(default) and value is not None
 
 
-def sound_knob(facts: Facts, groups: Iterable[Group]) -> float | None:
+def sound_knob(groups: Iterable[Group]) -> float | None:
     """Return the number of the largest of some groups that is no finding itself."""
-    faulty = {
-        rate.group.number
-        for rate in facts.rates
-        if any(
-            found.code in _OF_NUMBERS and found.severity != "note"
-            for found in rate.judged.findings
-        )
-    }
     sound = [
         (group.numbers, group.knob)
         for group in groups
-        if group.decays and group.is_free and group.number not in faulty
+        if group.decays and group.is_free and not _has_another_number(group)
     ]
     return max(sound)[1] if sound else None
 
 
-def with_decay(facts: Facts, held: Collection[Held], knob: float) -> str:
+def with_decay(facts: Facts, held: Collection[Held], knob: float) -> Line | None:
     """Return the lines that let weights decay, and nothing else in their groups."""
     ids = {id(each.parameter) for each in held}
-    groups = [
-        group
-        for group in facts.groups
-        if any(id(each.parameter) in ids for each in group.held)
-    ]
+    groups = facts.groups_with(held)
     others = [
         each
         for group in groups
@@ -320,88 +343,90 @@ def with_decay(facts: Facts, held: Collection[Held], knob: float) -> str:
     ]
     if not others:
         return set_knob((group, knob) for group in groups)
-    if any(group.strangers for group in groups):
-        return ""
-    weights = [each.name for each in others if each.role == "weight"]
-    words = f", weight_decay={_typed(knob)}"
-    words += f", no_decay={weights!r}" if weights else ""
-    return _all_split(facts, groups, words)
+    weights = tuple(each.name for each in others if each.role == "weight")
+    return _all_split(facts, groups, _Words(weight_decay=knob, no_decay=weights))
 
 
-def with_the_lost(facts: Facts, lost: Sequence[Held]) -> str:
-    """Return the lines that add parameters which are in no group; empty if unclear.
+def with_the_lost(facts: Facts, lost: Sequence[Held]) -> Line | None:
+    """Return the lines that add parameters which are in no group; None if unclear.
 
     Several optimizers share a model by kinds of parameters: Muon has matrices alone.
     So one that has others gets what is no weight, if there is one such.
     """
     anew = _written_anew(facts, lost=True)
-    if anew is not None and facts.groups[0].called == "optimizer":
+    if anew is not None:
         return anew
     home = _home(facts, lost)
     if home is None:
-        return ""
-    knob = sound_knob(facts, home)
-    number_of_now = "" if knob is None else f", weight_decay={number(knob)}"
-    called = home[0].called
+        return None
+    knob, called = sound_knob(home), home[0].called
+    now = "" if knob is None else f", {KNOB}={number(knob)}"
     each = "for each in optimizers " if called != "optimizer" else ""
     groups = f"{'each' if each else called}.param_groups"
     # torch wants names of all parameters, or of none.
     named = "param_names" in home[0].options
     which = "(n, p) for n, p in model.named_" if named else "p for p in model."
-    return (
+    text = (
         f"{_IMPORT} decay_groups\n"
         f'there = {{id(p) {each}for group in {groups} for p in group["params"]}}\n'
         f"lost = [{which}parameters() if p.requires_grad and id(p) not in there]\n"
-        f'for group in decay_groups(model{number_of_now}, groups=[{{"params": lost}}]):'
-        f"\n    {called}.add_param_group(group)"
+        f'for group in decay_groups(model{now}, groups=[{{"params": lost}}]):\n'
+        f"    {called}.add_param_group(group)"
+    )
+    touched = {called, "optimizers"} if each else {called}
+    return Line(
+        text=text,
+        optimizers=frozenset(touched),
+        refills=True,
+        types_a_decay=knob is not None,
     )
 
 
-def _home(facts: Facts, lost: Iterable[Held]) -> tuple[Group, ...] | None:
+def _home(facts: Facts, lost: Iterable[Held]) -> Sequence[Group] | None:
     """Return the groups of the one optimizer that has parameters of these roles."""
     by_name: dict[str, list[Group]] = {}
     for group in facts.groups:
         by_name.setdefault(group.called, []).append(group)
     if len(by_name) == 1:
         return facts.groups
-    only_weights = {"weight"}
-    are_weights = {each.role for each in lost} == only_weights
-    roles = {
-        called: {each.role for group in groups for each in group.held}
-        for called, groups in by_name.items()
-    }
-    fitting = [
-        groups
-        for called, groups in by_name.items()
-        if ("weight" in roles[called] if are_weights else roles[called] - only_weights)
-    ]
-    return tuple(fitting[0]) if len(fitting) == 1 else None
+    are_weights = {each.role for each in lost} == {"weight"}
+    fitting: list[list[Group]] = []
+    for groups in by_name.values():
+        roles = {each.role for group in groups for each in group.held}
+        if ("weight" in roles) if are_weights else (roles - {"weight"}):
+            fitting.append(groups)
+    return fitting[0] if len(fitting) == 1 else None
 
 
-def each_once(facts: Facts) -> str:
+def each_once(facts: Facts) -> Line:
     """Return the lines that list each parameter once: where it comes first."""
-    return f"seen = set()\n{keeping(facts, _FIRST_TIME)}"
+    return keeping(facts, _FIRST_TIME, before="seen = set()\n")
 
 
-_FIRST_TIME = "not (id(p) in seen or seen.add(id(p)))"
-
-
-def keeping(facts: Facts, condition: str) -> str:
+def keeping(facts: Facts, condition: str, *, before: str = "") -> Line:
     """Return the lines that leave in the groups only what fits a condition on p."""
+    head = every_group(facts)
     kept = f'    group["params"] = [p for p in group["params"] if {condition}]'
     named = any("param_names" in group.options for group in facts.groups)
     unnamed = ['    group.pop("param_names", None)'] if named else []
-    return "\n".join([every_group(facts), kept, *unnamed])
+    return Line(
+        text=before + "\n".join([head.text, kept, *unnamed]),
+        optimizers=head.optimizers,
+        refills=True,
+    )
 
 
-def every_group(facts: Facts) -> str:
+def every_group(facts: Facts) -> Line:
     """Return the head of a loop over the groups of all optimizers."""
-    if facts.groups[0].called == "optimizer":
-        return "for group in optimizer.param_groups:"
-    return "for group in (group for each in optimizers for group in each.param_groups):"
+    called, groups = "optimizer", "optimizer.param_groups"
+    if facts.groups[0].called != called:
+        called = "optimizers"
+        groups = "(group for each in optimizers for group in each.param_groups)"
+    text = f"for group in {groups}:"
+    return Line(text=text, optimizers=frozenset({called}))
 
 
-def held_instead(facts: Facts, groups: Iterable[Group]) -> str:
+def held_instead(facts: Facts, groups: Iterable[Group]) -> Line:
     """Return the lines that give the optimizers of some groups a half-life."""
     steps = f"steps={facts.steps or 10_000}"
     called = list(dict.fromkeys(group.called for group in groups))
@@ -410,17 +435,40 @@ def held_instead(facts: Facts, groups: Iterable[Group]) -> str:
     line = f"controller = {made}"
     if many:
         line = f"controllers = [{made} for each in ({', '.join(called)})]"
-    return f"{_IMPORT} DecayController\n{line}"
+    return Line(
+        text=f"{_IMPORT} DecayController\n{line}",
+        optimizers=frozenset(called),
+        holds=True,
+    )
 
 
-_HALF_LIFE = 'half_life="20% of the run"'
-
-
-def by_role(facts: Facts) -> str:
+def by_role(facts: Facts) -> Line | None:
     """Return the lines that make groups in which nothing decays yet by their role."""
     anew = _written_anew(facts, knob=0.0)
-    if anew is not None:
-        return anew
-    if any(group.strangers for group in facts.groups):
-        return ""
-    return _all_split(facts, facts.groups, "")
+    return anew or _all_split(facts, facts.groups, _Words())
+
+
+def frozen(paths: Iterable[str], *, with_gradients: bool = False) -> Line:
+    """Return the lines that freeze parameters or modules; their gradients may go."""
+    lines = []
+    for path in map(attribute, paths):
+        lines.append(f"{path}.requires_grad_(requires_grad=False)")
+        lines += [f"{path}.grad = None"] * with_gradients
+    return Line(text="\n".join(lines))
+
+
+def attribute(name: str) -> str:
+    """Return how a parameter or module is reached from ``model`` in Python.
+
+    Example:
+        >>> attribute("layers.0.weight")
+        'model.layers[0].weight'
+
+    """
+    written = "model"
+    for part in filter(None, name.split(".")):
+        if part.isidentifier() and not iskeyword(part):
+            written += f".{part}"
+        else:
+            written += f"[{part}]" if part.isdecimal() else f'["{part}"]'
+    return written

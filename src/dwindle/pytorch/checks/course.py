@@ -1,15 +1,13 @@
 """What the lr scheduler of a program makes of a decay: e-folds along its own steps."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from torch.optim import Optimizer
 
-from dwindle.audit.findings import Finding
-from dwindle.audit.setting_findings import Judged, finding_of
+from dwindle.decay.explain import Explanation
 from dwindle.decay.half_life import average_half_life_steps
-from dwindle.decay.remarks import of_decay
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RefusedError
@@ -18,10 +16,9 @@ from dwindle.pytorch.probing.follower import Follower, belongs_to
 from dwindle.pytorch.probing.pace import Every, Pace, pace_of, read_every
 from dwindle.pytorch.trials import rule_mould
 
-# Said instead of a pace: the schedule of the run counts, and not the scheduler.
+# Given instead of a pace: the schedule of the run counts, and not the scheduler.
 NEVER = "never"
-_TOO_LONG = "DW010"
-_CAUTION = "longer-than-the-run"
+_SEVERAL = "The optimizer has several schedulers, and one is followed at a time."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +40,18 @@ class Course:
     why_not: str = ""
 
     @property
-    def moves(self) -> int | None:
-        """Steps of the optimizer between two of the scheduler, where known."""
-        return None if self.pace is None else self.pace.every
+    def moves(self) -> int:
+        """Steps of the optimizer between two of the scheduler; 1 where not known."""
+        return (self.pace.every if self.pace else None) or 1
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether it is followed at a pace that nobody gave."""
+        return self.pace is not None and self.pace.is_guessed
 
 
 def checked_every(every: Every | None) -> Every | None:
-    """Return what was said of a pace.
+    """Return the pace that was given.
 
     Raises:
         RangeError: If it is no pace.
@@ -73,8 +75,8 @@ def course_of(
         optimizer: As it is, with the lr that the scheduler has set; never stepped.
         schedulers: Those of the program; that of this optimizer is followed on a copy.
             Without one the schedule of the run counts.
-        run: Tells the number of steps, and of those in an epoch. A schedule in it
-            counts instead of the scheduler.
+        run: Has the number of steps, and of those in an epoch. A schedule in it counts
+            instead of the scheduler.
         every: The pace, where it was given.
 
     """
@@ -83,7 +85,7 @@ def course_of(
     steps = run.quantities().get("steps")
     if not mine or steps is None or every == NEVER or run.schedule != Schedule():
         return unknown
-    named = replace(unknown, scheduler=_name(mine[0]))
+    named = replace(unknown, scheduler=scheduler_name(mine[0]))
     if len(mine) > 1:
         return replace(named, why_not=_SEVERAL)
     try:
@@ -100,10 +102,8 @@ def course_of(
     return replace(named, pace=pace, e_folds=e_folds)
 
 
-_SEVERAL = "The optimizer has several schedulers, and one is followed at a time."
-
-
-def _name(scheduler: object) -> str:
+def scheduler_name(scheduler: object) -> str:
+    """Return the class of a scheduler, inside of what accelerate wraps around it."""
     return type(getattr(scheduler, "scheduler", scheduler)).__name__
 
 
@@ -116,33 +116,16 @@ def _steps_per_epoch(run: Run) -> int | None:
     return max(1, round(run.steps / run.epochs))
 
 
-def along(told: Judged, e_folds: float | None, run: Run) -> Judged:
-    """Judge the length of a decay again, by the e-folds that the scheduler makes."""
-    kept = [found for found in told.findings if found.code != _TOO_LONG]
+def along(told: Explanation, e_folds: float | None, run: Run) -> Explanation:
+    """Return an explanation with the e-folds that a scheduler was seen to make."""
     if e_folds is None:
-        average = dict.fromkeys(told.explanation.half_life_average)
-        explanation = replace(
-            told.explanation, e_folds=None, kept=None, half_life_average=average
-        )
-        return replace(told, explanation=explanation, findings=tuple(kept))
+        average = dict.fromkeys(told.half_life_average)
+        return replace(told, e_folds=None, kept=None, half_life_average=average)
     steps = average_half_life_steps(max(e_folds, 0.0), run=run)
-    explanation = replace(
-        told.explanation,
+    times = {"steps": steps, "run": steps / run.total_steps}
+    return replace(
+        told,
         e_folds=e_folds,
         kept=math.exp(-e_folds),
-        half_life_average={
-            **told.explanation.half_life_average,
-            "steps": steps,
-            "run": steps / run.total_steps,
-        },
+        half_life_average={**told.half_life_average, **times},
     )
-    judged = replace(told, explanation=explanation)
-    return replace(judged, findings=(*kept, *_too_long(judged, run)))
-
-
-def _too_long(told: Judged, run: Run) -> Iterator[Finding]:
-    explanation = told.explanation
-    times = explanation.half_life, explanation.half_life_average
-    for caution in of_decay(None, *times, run):
-        if caution.code == _CAUTION:
-            yield finding_of(_TOO_LONG, caution.text, explanation, run)

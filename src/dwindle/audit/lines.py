@@ -1,0 +1,92 @@
+"""Lines to paste: each knows what it does to param groups, so all fit their report.
+
+A line is right for the groups that were audited. Behind one that splits groups or
+builds an optimizer anew, places count other groups; behind one that sets an option,
+another number for it would undo the first. There a finding says to audit again.
+"""
+
+from dataclasses import dataclass
+
+NO_OPTIMIZER: frozenset[str] = frozenset()
+# The name of the only optimizer, and of the list of several.
+_ALL = frozenset({"optimizer", "optimizers"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """What to write, to be copied, and what it does.
+
+    Args:
+        text: One line or several.
+        optimizers: Names of those that it touches, ``optimizer`` or ``optimizers[1]``.
+        sets: Options that it sets: (optimizer, place of the group, option).
+        splits: Whether groups become two in their place.
+        builds: Whether an optimizer is built anew.
+        holds: Whether an optimizer is handed to a controller.
+        refills: Whether the lists of parameters in the groups change.
+        types_a_decay: Whether a number for weight_decay stands in it.
+
+    """
+
+    text: str
+    optimizers: frozenset[str] = NO_OPTIMIZER
+    sets: frozenset[tuple[str, int, str]] = frozenset()
+    splits: bool = False
+    builds: bool = False
+    holds: bool = False
+    refills: bool = False
+    types_a_decay: bool = False
+
+    @property
+    def regroups(self) -> bool:
+        """Whether the groups are others afterwards."""
+        return self.splits or self.builds or self.refills
+
+    def then(self, other: "Line") -> "Line":
+        """Return one line that does both."""
+        return Line(
+            text=f"{self.text}\n{other.text}",
+            optimizers=self.optimizers | other.optimizers,
+            sets=self.sets | other.sets,
+            splits=self.splits or other.splits,
+            builds=self.builds or other.builds,
+            holds=self.holds or other.holds,
+            refills=self.refills or other.refills,
+            types_a_decay=self.types_a_decay or other.types_a_decay,
+        )
+
+    def undoes(self, later: "Line") -> bool:
+        """Return whether a later line would hit other groups, or take this one back."""
+        whole = _ALL & (self.optimizers | later.optimizers)
+        if self.optimizers.isdisjoint(later.optimizers) and not whole:
+            return False
+        counts = later.sets or later.splits or later.builds or later.holds
+        if (self.splits or self.builds or self.holds) and counts:
+            return True
+        if self.sets and later.sets:
+            return not self.sets.isdisjoint(later.sets)
+        if self.sets and later.splits:
+            return later.types_a_decay
+        return bool(self.sets) and (later.builds or later.holds)
+
+
+def number_line(key: str, value: float, was: float) -> Line:
+    """Return the line that types a number, with what was typed before.
+
+    Example:
+        >>> number_line("weight_decay", 0.0499613, 0.1).text
+        'weight_decay=0.05  # was 0.1'
+
+    """
+    return Line(text=f"{key}={typed(value)}  # was {was:g}")
+
+
+def typed(value: float) -> str:
+    """Return a number as one types it into Python: three digits at most.
+
+    Example:
+        >>> typed(0.0499613), typed(0), typed(12.0), typed(3e-9)
+        ('0.05', '0.0', '12.0', '3e-09')
+
+    """
+    return repr(float(f"{value:.3g}"))
