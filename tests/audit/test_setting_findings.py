@@ -1,8 +1,11 @@
 """One setting, judged: planted faults are found, sound settings give nothing."""
 
+import math
+
 import pytest
 from tolerance import digits
 
+from dwindle.audit.lines import number_line
 from dwindle.audit.setting_findings import findings_of_setting, judge, line_of_setting
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run
@@ -90,19 +93,21 @@ SOUND = {
 }
 
 
-@pytest.mark.parametrize(("knob", "value", "run", "codes"), FAULTS.values(), ids=FAULTS)
-def test_a_planted_fault_is_found_and_nothing_else(knob, value, run, codes):
+def test_a_planted_fault_is_found_and_nothing_else():
     """Each fault of size or kind gives its code and no other."""
-    found = findings_of_setting(knob, value, run, where="group 3")
-    assert [each.code for each in found] == codes
-    assert {each.where for each in found} == {"group 3"}
-    assert all(each.evidence for each in found)
+    wrong = {}
+    for name, (knob, value, run, codes) in FAULTS.items():
+        found = findings_of_setting(knob, value, run, where="group 3")
+        assert all(each.evidence and each.where == "group 3" for each in found)
+        if [each.code for each in found] != codes:
+            wrong[name] = found
+    assert wrong == {}
 
 
-@pytest.mark.parametrize(("knob", "value", "run"), SOUND.values(), ids=SOUND)
-def test_a_sound_setting_gives_nothing(knob, value, run):
+def test_a_sound_setting_gives_nothing():
     """Recipes that people use, and settings that do not decay, give no finding."""
-    assert findings_of_setting(knob, value, run) == ()
+    found = {name: findings_of_setting(*setting) for name, setting in SOUND.items()}
+    assert not any(found.values()), found
 
 
 @pytest.mark.parametrize(
@@ -114,12 +119,27 @@ def test_a_sound_setting_gives_nothing(knob, value, run):
     ],
 )
 def test_the_line_mends_what_was_found(code, knob, value, run):
-    """With the number of the line the finding is gone."""
+    """With the number of the finding, and with that of the line, it is gone."""
     (found,) = findings_of_setting(knob, value, run)
-    assert found.code == code
-    number = float(found.line.partition("=")[2].partition("#")[0])
-    assert f"# was {value:g}" in found.line
-    assert findings_of_setting(knob, number, run) == ()
+    number = found.values["number"]
+    assert (found.code, found.values["was"]) == (code, value)
+    assert found.line == number_line("weight_decay", number, value).text
+    for typed in (number, float(f"{number:.3g}")):
+        assert findings_of_setting(knob, typed, run) == ()
+
+
+def test_what_was_seen_is_in_the_values():
+    """Half-lives, shrinks and limits: the numbers, and not only sentences."""
+    dead = FAULTS["bfloat16"][:3]
+    (found,) = findings_of_setting(*dead)
+    # Half a unit in the last place below 1: bfloat16 has eight digits.
+    assert found.values["dead"] == 2.0**-9
+    assert found.values["shrink"] == digits(5e-4, rel=1e-12)
+    (found,) = findings_of_setting(*FAULTS["longer than the run"][:3])
+    assert found.values["runs"] == digits(math.log(2) / 1e-4 / 3000, rel=1e-4)
+    (found,) = findings_of_setting(*FAULTS["oscillation"][:3])
+    # (1 - √μ)²/lr, where the roots of SGD's recurrence meet.
+    assert found.values["limit"] == digits((1 - 0.9**0.5) ** 2 / 0.1, rel=1e-9)
 
 
 def test_the_line_has_the_knobs_own_word():
@@ -135,8 +155,7 @@ def test_a_hopeless_decay_is_not_turned_up():
     run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
     (found,) = findings_of_setting("torch.AdamW", 0.1, run)
     assert (found.code, found.severity) == ("DW010", "note")
-    assert found.line == "weight_decay=0.0  # was 0.1"
-    assert "fine-tuning" in found.remedy
+    assert (found.case, found.line) == ("zero", "weight_decay=0.0  # was 0.1")
 
 
 @pytest.mark.parametrize(
@@ -149,23 +168,17 @@ def test_a_half_life_of_some_runs_is_a_warning_of_many_a_note(steps, severity):
     assert (found.code, found.severity) == ("DW010", severity)
 
 
-@pytest.mark.parametrize(
-    ("run", "told"),
-    [
-        (Run(), ["Sizes of the decay were not checked: give lr (--lr)."]),
-        (
-            Run(lr=1e-3, steps=20_000),
-            ["DW011 was not checked: give dataset_size (--dataset-size)"],
-        ),
+def test_what_was_not_checked_is_named():
+    """A missing fact is named beside the codes that want it."""
+    sizes = ["DW009", "DW010", "DW011"]
+    for run, codes in (
+        (Run(), sizes),
+        (Run(lr=1e-3, steps=20_000), ["DW011"]),
         (Run(lr=1e-3, **DATA), []),
-    ],
-)
-def test_what_was_not_checked_is_told(run, told):
-    """A missing fact is named beside the check that wants it."""
-    unchecked = judge("torch.AdamW", 0.1, run).unchecked
-    assert len(unchecked) == len(told)
-    for sentence, start in zip(unchecked, told, strict=True):
-        assert sentence.startswith(start)
+    ):
+        unchecked = judge("torch.AdamW", 0.1, run).unchecked
+        found = {code for each in unchecked for code in each.codes}
+        assert sorted(found & set(sizes)) == codes
 
 
 def test_a_run_that_is_too_long_is_no_fault():
@@ -185,7 +198,8 @@ def test_the_row_of_the_table_is_the_explanation():
 
 def test_errors_of_a_setting_teach():
     """A knob that nobody knows, or an impossible number, is refused with words."""
-    with pytest.raises(UnknownNameError, match=r"Nearest: torch\.optim\.AdamW"):
+    with pytest.raises(UnknownNameError) as raised:
         findings_of_setting("torch.optim.AdamWW", 0.1, Run())
-    with pytest.raises(RangeError, match="0 or more"):
+    assert "torch.optim.AdamW" in raised.value.nearest
+    with pytest.raises(RangeError):
         findings_of_setting("torch.AdamW", -1, Run())

@@ -1,6 +1,7 @@
 """dwindle audit: files, functions, changes, codes, and the pace of a scheduler."""
 
 import json
+import math
 import subprocess
 import sys
 
@@ -100,9 +101,10 @@ def test_a_change_of_facts_or_between_files(capsys):
     assert codes(document) == ["DW030", "DW010", "DW031"]
     # Eight times the batch, but for a last batch that is shorter.
     written = document["findings"][0]["line"]
-    assert json.loads(f"{{{written}}}")["weight_decay"] == pytest.approx(
-        0.3997, rel=1e-3
-    )
+    assert json.loads(f"{{{written}}}") == {"weight_decay": 0.4}
+    number = document["findings"][0]["values"]["number"]
+    shrink = -math.expm1(5005 / 626 * math.log1p(-0.05 * 1e-3))
+    assert number == pytest.approx(shrink / 1e-3, rel=1e-9)
     assert f"            {written}\n" in run(f"audit {line}", capsys)[1]
     document = audited("args.json new.yaml --dataset-size 100000", capsys, 1)
     assert document["target"] == "args.json → new.yaml"

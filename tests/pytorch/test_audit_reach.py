@@ -45,8 +45,9 @@ def test_the_part_of_the_weights_that_does_not_decay_is_a_note():
     )
     found = of(audit(program.model, program.optimizer, run=RUN), "DW040")
     assert (found.severity, found.where) == ("note", "1.weight")
-    assert "50 % of the weights' numbers do not decay" in found.evidence
-    assert "in group 1 (weight_decay 0, lr 0.1)" in found.evidence
+    assert found.values["share"] == 0.5
+    assert (found.values["groups"], found.values["settings"]) == ((1,), ((0, 0.1),))
+    assert found.values["their_settings"] == ((1e-3, 0.1),)
 
 
 def test_a_zero_that_was_chosen_is_a_note():
@@ -54,17 +55,11 @@ def test_a_zero_that_was_chosen_is_a_note():
     model = mlp()
     adamw_at_0 = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.0)
     found = of(audit(model, adamw_at_0), "DW021")
-    assert (
-        found.severity,
-        "default of torch.optim.AdamW is 0.01" in found.evidence,
-    ) == (
-        "note",
-        True,
-    )
+    assert (found.severity, found.values["default"]) == ("note", 0.01)
     lost = _net_with((WEIGHTS + BIASES, {"weight_decay": 0.0}), weight_decay=1e-3)
     found = of(audit(lost.model, lost.optimizer, run=RUN), "DW021")
     assert found.severity == "note"
-    assert "torch.optim.SGD was built with 0.001" in found.evidence
+    assert found.values["built"] == 1e-3
 
 
 @pytest.mark.parametrize(("meant", "count"), [(1e-3, 0), (0.0, 2), (5e-4, 2)])
@@ -78,8 +73,8 @@ def test_the_number_that_was_meant_is_looked_for(meant, count):
     assert len(found) == min(count, 1)
     if found:
         assert found[0].severity == "warning"
-        assert f"weight_decay {meant:g} was meant" in found[0].evidence
-        assert "2 tensors (128 numbers)" in found[0].evidence
+        assert found[0].values["meant"] == meant
+        assert found[0].values["tensors"] == (2, 128)
 
 
 def test_a_number_that_was_meant_counts_with_its_normalization():
@@ -177,11 +172,12 @@ def test_a_negative_number_in_a_group_is_refused_by_name():
     groups[1]["weight_decay"] = -0.1
     for optimizer, called in (
         (torch.optim.SGD(groups, lr=0.1), "optimizer"),
-        ([torch.optim.SGD(groups, lr=0.1)], r"optimizers\[0\]"),
+        ([torch.optim.SGD(groups, lr=0.1)], "optimizers[0]"),
     ):
-        place = rf'{called}\.param_groups\[1\]\["weight_decay"\]'
-        with pytest.raises(RangeError, match=rf"{place} must be .* Got -0\.1\. Write "):
+        with pytest.raises(RangeError) as raised:
             audit(model, optimizer)
+        assert raised.value.name == f'{called}.param_groups[1]["weight_decay"]'
+        assert raised.value.value == -0.1
 
 
 def test_a_weight_decay_of_none_is_no_number():
@@ -190,7 +186,7 @@ def test_a_weight_decay_of_none_is_no_number():
     groups = grouped(model, 0.1)
     groups[1]["weight_decay"] = None
     found = of(audit(model, torch.optim.AdamW(groups, lr=1e-3), run=RUN), "DW020")
-    assert "weight_decay is None, not a number" in found.evidence
+    assert (found.values["option"], found.values["value"]) == ("weight_decay", "None")
     assert found.line == 'optimizer.param_groups[1]["weight_decay"] = 0.0'
 
 

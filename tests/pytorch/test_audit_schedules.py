@@ -62,7 +62,7 @@ def test_three_epochs_that_are_held_are_in_the_table(kind):
     facts = {"batch_size": 100, "dataset_size": 50_000}
     held = DecayController(optimizer, half_life="3 epochs", **facts)
     line = audit(model, optimizer, run=RUN).table[0]
-    assert (line.family, line.weight_decay) == ("held", None)
+    assert (line.is_held, line.family, line.weight_decay) == (True, "decoupled", None)
     # The half-life comes back out of the shrink of a step, 2e-4 of 1.
     assert line.half_life["epochs"] == digits(3, rel=1e-9)
     held.remove()
@@ -104,9 +104,9 @@ def _adam(run=None):
 def test_the_number_instead_of_a_coupled_one_says_what_it_is():
     """AdamW's default without facts; with the length of the run a half-life."""
     bare, known = _adam(), _adam(Run(steps=1000))
-    assert "AdamW's default, 0.01, is a start" in bare.remedy
+    assert (bare.case, bare.values["start"]) == ("start", 0.01)
     assert "weight_decay=0.01)" in bare.line
-    assert "for a half-life of 20% of the run (1,000 steps in all)" in known.remedy
+    assert (known.case, known.values["steps"]) == ("half-life", 1000)
     assert "decoupled_weight_decay=True, weight_decay=3.46" in known.line
 
 
@@ -118,4 +118,6 @@ def test_a_padding_row_decays_under_a_coupled_adam_too():
     groups = grouped(model, 0.01, also=["wte.weight"])
     found = audit(model, torch.optim.Adam(groups, lr=1e-3)).findings
     idle = next(each for each in found if each.code == "DW015")
-    assert "row 0 of wte.weight is padding" in idle.evidence
+    ((name, row, norm),) = idle.values["padding"]
+    assert (name, row) == ("wte.weight", 0)
+    assert norm == pytest.approx(float(model.wte.weight[0].detach().norm()))

@@ -59,19 +59,12 @@ def dw016(kind, **options):
     return next(each for each in found if each.code == "DW016")
 
 
-def advised(finding):
-    """Run the line: the number for twice the lr."""
-    names = {}
-    exec(finding.line, names)  # noqa: S102  the line of our own finding
-    return names["weight_decay"]
-
-
 BALANCED = {
-    "AdamW": (torch.optim.AdamW, {}, "lr·weight_decay", 50.0),
-    "SGD": (torch.optim.SGD, {"momentum": 0.9}, "lr·weight_decay", 50.0),
-    "Adam": (torch.optim.Adam, {}, "lr²·weight_decay", 5.0),
-    "NAdam": (torch.optim.NAdam, {}, "lr²·weight_decay", 5.0),
-    "RMSprop": (torch.optim.RMSprop, {}, "lr²·weight_decay", 5.0),
+    "AdamW": (torch.optim.AdamW, {}, "linear", 50.0),
+    "SGD": (torch.optim.SGD, {"momentum": 0.9}, "linear", 50.0),
+    "Adam": (torch.optim.Adam, {}, "quadratic", 5.0),
+    "NAdam": (torch.optim.NAdam, {}, "quadratic", 5.0),
+    "RMSprop": (torch.optim.RMSprop, {}, "quadratic", 5.0),
 }
 
 
@@ -80,9 +73,12 @@ def test_what_is_advised_keeps_the_rotation(name):
     """At twice the lr the advised number turns weights as far as before."""
     kind, options, kept, stronger = BALANCED[name]
     finding = dw016(kind, **options)
-    assert f"keep {kept}" in finding.remedy
-    share = advised(finding) / DECAY
-    assert share == digits(0.25 if "²" in kept else 0.5, rel=1e-12)
+    assert finding.case == kept
+    share = finding.values["number"] / DECAY
+    assert share == digits(0.25 if kept == "quadratic" else 0.5, rel=1e-12)
+    names = {}
+    exec(finding.line, names)  # noqa: S102  the line of our own finding
+    assert names["weight_decay"] == share * DECAY
     before = rotation(kind, LR, stronger * DECAY, **options)
     after = rotation(kind, 2 * LR, stronger * DECAY * share, **options)
     # A random walk of 500 angles, and a balance that a finite run nearly reaches.
@@ -102,17 +98,14 @@ def test_under_a_trust_ratio_the_decay_sets_no_effective_lr():
     weak, strong = (rotation(Lamb, LR, decay) for decay in (DECAY, DECAY / 2))
     assert weak == pytest.approx(strong, rel=0.02)
     finding = dw016(Lamb)
-    assert "they turn by the lr, whatever the decay is" in finding.evidence
-    assert finding.line == ""
-    assert "keep" not in finding.remedy
+    assert (finding.case, finding.line) == ("by-size", "")
 
 
 @pytest.mark.parametrize("kind", [torch.optim.Adagrad, torch.optim.Adamax])
 def test_of_other_rules_nothing_is_claimed(kind):
     """Their weights were not seen to balance."""
     finding = dw016(kind)
-    assert finding.line == ""
-    assert "effective lr" not in finding.evidence
+    assert (finding.case, finding.line) == ("", "")
 
 
 def test_steps_that_grow_with_the_weight_are_seen():

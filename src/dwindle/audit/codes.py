@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.errors import UnknownNameError
+from dwindle.wording import count, counted, listed, number, percent
 
 Severity = Literal["error", "warning", "note"]
 # Worst first. Errors and warnings fail an audit, notes never do.
@@ -146,7 +147,7 @@ def filled_in(sentences: Sentences, values: Values) -> str:
         >>> filled_in(("{n:tensor*}.", "{x:n} of {y:names}."), {"n": 2, "x": 0.123456})
         '2 tensors.'
         >>> filled_in(("{y:names} in {at:groups}.",), {"y": ("a", "b"), "at": (0,)})
-        'a, b in group 0.'
+        'a and b in group 0.'
 
     """
     return " ".join(
@@ -172,73 +173,30 @@ class _Filling(Formatter):
 
 
 _FILLING = _Filling()
+# So many names or groups are shown; JSON has all.
 _SHOWN = 3
-_THOUSAND, _MILLION = 1000, 1_000_000
-# Percents would hide the size of smaller shares, and that a larger one is not all.
-_TINY, _NEARLY_ALL = 1e-3, 0.999
+# Percents would hide the size of smaller shares.
+_TINY = 1e-3
 
 
-def number(value: float) -> str:
-    """Return a number as one types it, with three digits at most.
-
-    Example:
-        >>> number(0.1), number(0.000033333), number(1.0)
-        ('0.1', '3.33e-05', '1')
-
-    """
-    return f"{value:.3g}"
-
-
-def count(value: float) -> str:
-    """Return a size to look at: three digits, but all of a number of thousands.
-
-    Example:
-        >>> [count(value) for value in (1.3849, 6931.1, 5_678_091_354)]
-        ['1.38', '6,931', '5.68B']
-
-    """
-    if value < _THOUSAND:
-        return f"{value:.3g}"
-    if value < _MILLION:
-        return f"{value:,.0f}"
-    power = min(3, (len(str(round(value))) - 1) // 3)
-    return f"{value / _THOUSAND**power:.3g}{' kMB'[power]}"
-
-
-def share(value: float) -> str:
-    """Return a share in percent; a tiny one as a number, for percents hide its size.
-
-    Example:
-        >>> share(0.5), share(6e-8), share(0.99996)
-        ('50%', '6e-08', '99.996%')
-
-    """
-    if 0 < abs(value) < _TINY:
-        return f"{value:.1g}"
-    return f"{100 * value:.{5 if value > _NEARLY_ALL else 3}g}%"
-
-
-def counted(value: int, unit: str) -> str:
-    """Return ``1 tensor`` or ``2 tensors``."""
-    return f"{value:,} {unit}{'' if value == 1 else 's'}"
-
-
-def listed(items: Sequence[str], between: str = ", ") -> str:
+def short(items: Sequence[object]) -> str:
     """Return the first three of many items, and how many more there are.
 
     Example:
-        >>> listed(["a", "b", "c", "d"])
-        'a, b, c and 1 more'
+        >>> short("abcd"), short("ab")
+        ('a, b, c and 1 more', 'a and b')
 
     """
-    more = len(items) - _SHOWN
-    shown = between.join(items[:_SHOWN])
-    return f"{shown} and {more} more" if more > 0 else shown
+    return listed([*map(str, items)], most=_SHOWN)
+
+
+def _share(value: float) -> str:
+    return f"{value:.1g}" if 0 < abs(value) < _TINY else percent(value)
 
 
 def of_groups(numbers: Sequence[int]) -> str:
     """Return the numbers of groups: ``group 0`` or ``groups 0, 2, 5 and 9 more``."""
-    return f"group{'' if len(numbers) == 1 else 's'} {listed([*map(str, numbers)])}"
+    return f"group{'' if len(numbers) == 1 else 's'} {short(numbers)}"
 
 
 def _tensors(sizes: tuple[int, int]) -> str:
@@ -249,24 +207,24 @@ def _tensors(sizes: tuple[int, int]) -> str:
 def _settings(settings: Sequence[tuple[float | None, float]]) -> str:
     """Return (weight_decay, lr) of groups; a controller's have no weight_decay."""
     shown = [
-        f"held by a DecayController, lr {lr:g}"
+        f"held by a DecayController at lr {lr:g}"
         if decay is None
-        else f"weight_decay {decay:g}, lr {lr:g}"
+        else f"weight_decay {decay:g} at lr {lr:g}"
         for decay, lr in settings
     ]
-    return listed(shown, "; ")
+    return short(shown)
 
 
 def _idle(rows: Sequence[tuple[str, int, int]]) -> str:
     """Return (name, rows without gradient, rows) of embeddings."""
     shown = [f"{idle:,} of {whole:,} rows of {name}" for name, idle, whole in rows]
-    return f"{listed(shown)} have"
+    return f"{short(shown)} have"
 
 
 def _padding(rows: Sequence[tuple[str, int, float]]) -> str:
     """Return (name, padding row, its norm) of embeddings."""
     shown = [f"row {row} of {name} (norm {number(norm)})" for name, row, norm in rows]
-    return f"The padding is no zero: {listed(shown)}"
+    return f"The padding is no zero: {short(shown)}"
 
 
 def _went(changes: Sequence[tuple[str, str, str]]) -> str:
@@ -279,11 +237,11 @@ def _went(changes: Sequence[tuple[str, str, str]]) -> str:
 _WAYS: Mapping[str, Callable[[Any], str]] = MappingProxyType(
     {
         "n": number,
-        "numbers": lambda values: listed([*map(number, values)]),
+        "numbers": lambda values: short([*map(number, values)]),
         "steps": lambda value: f"{value:,.0f}",
         "count": count,
-        "share": share,
-        "names": listed,
+        "share": _share,
+        "names": short,
         "groups": of_groups,
         "tensors": _tensors,
         "settings": _settings,

@@ -17,7 +17,7 @@ from dwindle.audit.lines import Line
 from dwindle.decay.run import Run
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
+    from dwindle.show import Sheet
 
 _CHANGES = codes_of(["DW03"])
 
@@ -263,19 +263,21 @@ class Audit:
         }
 
     def __str__(self) -> str:
-        from dwindle.audit.show import as_text
+        from dwindle.show import as_text
 
-        return as_text(self)
+        return as_text(self.sheet()).strip("\n")
 
-    def __rich__(self) -> "RenderableType":
-        from dwindle.audit.show import as_rich
-
-        return as_rich(self)
+    def __rich__(self) -> "Sheet":
+        return self.sheet(whole_lines=False)
 
     def _repr_html_(self) -> str:
-        from dwindle.audit.show import as_html
+        return self.sheet().html()
 
-        return as_html(self)
+    def sheet(self, *, whole_lines: bool = True) -> "Sheet":
+        """Return what is drawn; lines to copy are folded if they are not whole."""
+        from dwindle.audit.show import sheet_of
+
+        return sheet_of(self, whole_lines=whole_lines)
 
 
 def facts_of_run(run: Run) -> dict[str, str]:

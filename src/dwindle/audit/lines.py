@@ -7,6 +7,8 @@ another number for it would undo the first. There a finding says to audit again.
 
 from dataclasses import dataclass
 
+from dwindle.wording import number
+
 NO_OPTIMIZER: frozenset[str] = frozenset()
 # The name of the only optimizer, and of the list of several.
 _ALL = frozenset({"optimizer", "optimizers"})
@@ -78,7 +80,7 @@ def number_line(key: str, value: float, was: float) -> Line:
         'weight_decay=0.05  # was 0.1'
 
     """
-    return Line(text=f"{key}={typed(value)}  # was {was:g}")
+    return Line(text=f"{key}={typed(value)}  # was {number(was, digits=6)}")
 
 
 def typed(value: float) -> str:
@@ -89,4 +91,4 @@ def typed(value: float) -> str:
         ('0.05', '0.0', '12.0', '3e-09')
 
     """
-    return repr(float(f"{value:.3g}"))
+    return repr(float(number(value)))

@@ -237,8 +237,8 @@ def _unchecked(told: Explanation, run: Run, found: Collection[str]) -> Iterator[
     if told.shrink_per_step is None:
         # A finding may say why there is no size: an impossible one, or no rate at all.
         if not has_no_rate(KNOBS[told.knob]) and not {"DW012", "DW024"} & set(found):
-            give = "give lr (--lr)." if run.lr is None else missing[0]
-            yield Unchecked(f"Sizes of the decay were not checked: {give}", *_SIZES)
+            give = ": give lr (--lr)." if run.lr is None else f". {missing[0]}"
+            yield Unchecked(f"Sizes of the decay were not checked{give}", *_SIZES)
         return
     if told.e_folds is None:
         yield Unchecked(f"DW010 was not checked: give {_LENGTH}.", "DW010")

@@ -126,10 +126,8 @@ def command(  # noqa: PLR0913 one argument per option
     if as_json:
         print_json(found.as_dict())
     else:
-        from dwindle.audit.show import as_rich
-
         # Uncropped: a line to copy may run over the edge, as the shell would wrap it.
-        stdout().print(as_rich(found, whole_lines=True), crop=False)
+        stdout().print(found.sheet(), crop=False)
     return found.exit_code
 
 

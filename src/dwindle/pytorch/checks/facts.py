@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from dwindle.audit.codes import listed, of_groups
+from dwindle.audit.codes import of_groups, short
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of
 from dwindle.pytorch.checks.normalized import Normalized
@@ -115,13 +115,13 @@ def at_parameters(held: Sequence[Held]) -> dict[str, Any]:
     Example:
         >>> found = at_parameters(held_parameters(nn.Linear(2, 3)))
         >>> found["where"], found["values"]["tensors"]
-        ('weight, bias', (2, 9))
+        ('weight and bias', (2, 9))
 
     """
     names = tuple(each.name for each in held)
     numbers = sum(each.parameter.numel() for each in held)
     sizes = len(held), numbers
-    return {"where": listed(names), "values": {"names": names, "tensors": sizes}}
+    return {"where": short(names), "values": {"names": names, "tensors": sizes}}
 
 
 def in_groups(groups: Iterable[Group]) -> dict[str, Any]:

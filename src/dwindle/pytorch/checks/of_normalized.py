@@ -4,7 +4,6 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dwindle.audit.codes import number
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.decay.equilibrium import EQUILIBRIA
@@ -12,6 +11,7 @@ from dwindle.errors import DwindleError
 from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
 from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.probing.measuring import steps_by_size
+from dwindle.wording import number
 
 # Adaptive classes whose gradient's mean square is a running one: once updates and a
 # coupled decay balance, such weights turn by (lr²·weight_decay) ** (1/3) per step and

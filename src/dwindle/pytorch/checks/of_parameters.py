@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.optim import LBFGS
 
-from dwindle.audit.codes import listed
+from dwindle.audit.codes import short
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
@@ -146,7 +146,7 @@ def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     names = tuple(held.name for pair in pairs for held in pair)
     yield Finding(
         code="DW006",
-        where=listed(names),
+        where=short(names),
         values={
             "names": names,
             "one": one.name,

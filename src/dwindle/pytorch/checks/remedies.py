@@ -13,13 +13,13 @@ from typing import Any
 
 from torch import Tensor
 
-from dwindle.audit.codes import number
 from dwindle.audit.lines import Line, typed
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
+from dwindle.wording import number
 
 _IMPORT = "from dwindle.pytorch import"
 # Options that a line shows although they equal the default: a reader looks for them.
