@@ -79,8 +79,9 @@ def test_selecting_and_ignoring():
 
 def test_a_finding_has_a_code_that_is_known():
     """A finding cannot have a code without a page."""
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError) as raised:
         Finding(code="DW999")
+    assert raised.value.name == "DW999"
 
 
 def test_a_sentence_without_its_values_is_left_out():

@@ -232,7 +232,7 @@ def test_errors_of_a_change_teach():
     with pytest.raises(UnknownNameError) as raised:
         audit_change(0.1, "torch.Adamv", before=SMALL, after=LARGE)
     assert "torch.optim.AdamW" in raised.value.nearest
-    with pytest.raises(RangeError):
+    with pytest.raises(RangeError) as raised:
         audit_change(
             0.1,
             "torch.AdamW",
@@ -240,3 +240,4 @@ def test_errors_of_a_change_teach():
             after=LARGE,
             setting_after=(-1, "torch.AdamW"),
         )
+    assert raised.value.value == -1

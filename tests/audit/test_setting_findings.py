@@ -201,5 +201,6 @@ def test_errors_of_a_setting_teach():
     with pytest.raises(UnknownNameError) as raised:
         findings_of_setting("torch.optim.AdamWW", 0.1, Run())
     assert "torch.optim.AdamW" in raised.value.nearest
-    with pytest.raises(RangeError):
+    with pytest.raises(RangeError) as raised:
         findings_of_setting("torch.AdamW", -1, Run())
+    assert raised.value.value == -1
