@@ -239,6 +239,22 @@ class Sheet:
     _repr_html_ = html
 
 
+class Shown:
+    """What shows itself from one drawing: as text, in a terminal and in a notebook."""
+
+    def _drawn(self) -> Drawable:
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return as_text(self._drawn())
+
+    def __rich__(self) -> Drawable:
+        return self._drawn()
+
+    def _repr_html_(self) -> str:
+        return self._drawn().html()
+
+
 def facts(
     named: Mapping[str, Cell],
     *,

@@ -31,12 +31,13 @@ from dwindle.decay.python_inputs import (
     read_target,
     runs_of_sides,
 )
-from dwindle.decay.readable import Readable, Shown, number
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import to_plain
+from dwindle.show import Shown, Table, facts
+from dwindle.wording import number
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
 
@@ -94,8 +95,7 @@ class Conversion(Shown):
         del plain["coordinate"]
         return {"from": plain.pop("knob")} | plain
 
-    def readable(self) -> Readable:
-        """Return what is shown of the conversion."""
+    def _drawn(self) -> Table:
         is_one = self.value is not None or not self.layers
         there = number(self.value) if is_one else "one value per layer"
         rows = {"fidelity": self.fidelity, "unit": self.unit, "formula": self.formula}
@@ -103,14 +103,12 @@ class Conversion(Shown):
             fan_in, fan_out = each.shape
             rows[f"layer {each.layer}, {fan_in} × {fan_out}"] = number(each.value)
         rows["given, not used"] = ", ".join(self.unused)
-        return Readable(
-            title=f"{self.knob} = {number(self.value_from)} → {self.to} = {there}",
-            rows=rows,
-            notes=self.assumptions,
-        )
+        title = f"{self.knob} = {number(self.value_from)} → {self.to} = {there}"
+        notes = [f"· {each}" for each in self.assumptions]
+        return facts(rows, title=title, notes=notes, indent=2)
 
     def __repr__(self) -> str:
-        return f"<Conversion: {self.readable().title}, {self.fidelity}>"
+        return f"<Conversion: {self._drawn().title}, {self.fidelity}>"
 
 
 def convert(  # noqa: PLR0913  # each is a question of its own

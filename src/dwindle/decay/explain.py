@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
+from dwindle import wording
 from dwindle.decay import remarks
 from dwindle.decay.coordinates import (
     e_folds_from_number,
@@ -32,12 +33,13 @@ from dwindle.decay.own_facts import (
 )
 from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock, how_it_was_read
-from dwindle.decay.readable import Readable, Shown, number, times
 from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 from dwindle.plain import to_plain
+from dwindle.show import Shown, Table, facts
+from dwindle.wording import number, percent
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
@@ -94,31 +96,32 @@ class Explanation(Shown):
         plain["warnings"] = [to_plain(each, "code", "text") for each in self.warnings]
         return plain
 
-    def readable(self) -> Readable:
-        """Return what is shown of the explanation."""
+    def _drawn(self) -> Table:
         settles = self.equilibrium_rms
         rows = {
             "a step": self.update,
-            "half-life": times(self.half_life),
-            "run average": times(self.half_life_average),
-            "the run keeps": f"{100 * self.kept:.3g}%" if self.kept is not None else "",
+            "half-life": wording.half_life(self.half_life),
+            "run average": wording.half_life(self.half_life_average),
+            "the run keeps": "" if self.kept is None else percent(self.kept),
             "penalty λ": "" if self.penalty is None else number(self.penalty),
-            "weights settle at": f"{settles:.3g} (RMS)" if settles is not None else "",
+            "weights settle at": "" if settles is None else f"{number(settles)} (RMS)",
         }
         quiet = {"no-penalty", "no-equilibrium"}
         if rows["half-life"]:
             quiet |= {"missing-fact"}
         notes = (each.text for each in self.warnings if each.code not in quiet)
-        return Readable(
+        return facts(
+            rows,
             title=f"{self.knob} = {number(self.value)}",
-            rows=rows,
-            notes=(*self.understood, *notes),
+            notes=[f"· {each}" for each in (*self.understood, *notes)],
+            indent=2,
         )
 
     def __repr__(self) -> str:
-        shown = self.readable()
-        half_life = shown.rows["half-life"] or "not known"
-        return f"<Explanation: {shown.title}, half-life {half_life}>"
+        half_life = wording.half_life(self.half_life) or "not known"
+        return (
+            f"<Explanation: {self.knob} = {number(self.value)}, half-life {half_life}>"
+        )
 
 
 def explain(

@@ -20,13 +20,14 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock
-from dwindle.decay.readable import Readable, Shown, number, times
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import DwindleError, MissingFactError
 from dwindle.plain import to_plain
+from dwindle.show import Shown, Table, facts
+from dwindle.wording import half_life, number
 
 # A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
 
@@ -100,19 +101,19 @@ class Rescaling(Shown):
             "rules": [answer.as_dict() for answer in self.rules],
         }
 
-    def readable(self) -> Readable:
-        """Return what is shown of the answers."""
+    def _drawn(self) -> Table:
         title = f"{self.knob} = {number(self.before.value)}, and the scale changes"
         rows = {
-            "before": times(self.before.half_life),
-            "if you change nothing": times(self.unchanged.half_life),
+            "before": half_life(self.before.half_life),
+            "if you change nothing": half_life(self.unchanged.half_life),
         }
         for each in self.rules:
             if each.applies:
                 rows[each.rule] = f"{number(each.value)}   keeps: {each.keeps}"
         others = ", ".join(each.rule for each in self.rules if not each.applies)
-        notes = (f"These rules do not apply: {others}.",) if others else ()
-        return Readable(title=title, rows=rows, notes=(*self.notes, *notes))
+        more = [f"These rules do not apply: {others}."] if others else []
+        notes = [f"· {each}" for each in (*self.notes, *more)]
+        return facts(rows, title=title, notes=notes, indent=2)
 
     def __repr__(self) -> str:
         count = sum(each.applies for each in self.rules)
