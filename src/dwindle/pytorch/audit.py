@@ -28,9 +28,9 @@ from dwindle.pytorch.checks.normalized import (
     normalized_by_themselves,
 )
 from dwindle.pytorch.copying.copies import tensors_kept
+from dwindle.pytorch.follow_schedule import Every
 from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
-from dwindle.pytorch.probing.pace import Every
 
 # Each finds its codes in the facts of a program. Of findings that weigh alike, those of
 # the first are shown first.

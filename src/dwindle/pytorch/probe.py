@@ -7,12 +7,10 @@ nor its documentation, and it is left as it was.
 from dataclasses import dataclass
 from typing import Any
 
-from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import Mould, checked
-from dwindle.pytorch.probing.follower import Follower
+from dwindle.pytorch.follow_schedule import Every, Follower, pace_of
 from dwindle.pytorch.probing.group_probe import GroupProbe
 from dwindle.pytorch.probing.measuring import measure
-from dwindle.pytorch.probing.pace import Every, pace_of
 from dwindle.pytorch.probing.probe_table import sheet_of
 from dwindle.pytorch.probing.scheduled import with_run
 from dwindle.pytorch.trials import rule_mould
@@ -105,9 +103,5 @@ def _pace(
 ) -> int:
     if scheduler is None or not steps:
         return 1
-    try:
-        return pace_of(Follower.of(mould, scheduler), steps=steps, every=every).every
-    except RefusedError as error:
-        if "--scheduler-every" not in error.instead:
-            raise
-        raise RefusedError(error.asked, error.why, _EVERY) from error
+    follower = Follower.of(mould, scheduler)
+    return pace_of(follower, steps=steps, every=every, remedy=_EVERY).every

@@ -11,9 +11,15 @@ from dwindle.decay.half_life import average_half_life_steps
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RefusedError
+from dwindle.pytorch.follow_schedule import (
+    Every,
+    Follower,
+    Pace,
+    belongs_to,
+    pace_of,
+    read_every,
+)
 from dwindle.pytorch.probe import probe
-from dwindle.pytorch.probing.follower import Follower, belongs_to
-from dwindle.pytorch.probing.pace import Every, Pace, pace_of, read_every
 from dwindle.pytorch.trials import rule_mould
 
 # Given instead of a pace: the schedule of the run counts, and not the scheduler.

@@ -12,9 +12,9 @@ from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.practice import network_of
+from dwindle.pytorch.follow_schedule import Every
 from dwindle.pytorch.parameters.roles import Held, held_parameters
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
-from dwindle.pytorch.probing.pace import Every
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -19,13 +19,12 @@ from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.checks.course import Course, along, course_of
 from dwindle.pytorch.copying.toy import unwrapped
+from dwindle.pytorch.follow_schedule import Every, belongs_to
 from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import Held
 from dwindle.pytorch.probe import GroupProbe, probe
-from dwindle.pytorch.probing.follower import belongs_to
-from dwindle.pytorch.probing.pace import Every
 from dwindle.pytorch.trials import rule_mould
 
 # What kind of decay it is shows at any lr; sizes are not given where none is known.

@@ -15,8 +15,8 @@ from dwindle.pytorch.checks.facts import Facts, in_groups, where_groups
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
 from dwindle.pytorch.copying.toy import Toy
+from dwindle.pytorch.follow_schedule import belongs_to, is_timms
 from dwindle.pytorch.options import KNOB
-from dwindle.pytorch.probing.follower import belongs_to, is_timms
 
 _SCALE = "lr_scale"
 # What torch's class of this name does: True where it decouples the decay.

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from copy import deepcopy
 from numbers import Real
 from typing import Any
 
@@ -11,6 +10,13 @@ from torch.optim import Optimizer, lr_scheduler
 from dwindle.errors import MissingFactError, RangeError, RefusedError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Toy
+from dwindle.pytorch.follow_schedule import (
+    PARTS,
+    all_inside,
+    belongs_to,
+    copied_scheduler,
+    unwrapped_scheduler,
+)
 from dwindle.pytorch.options import MARKER
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
@@ -20,10 +26,6 @@ LrPeak = float | Sequence[float] | None
 _MOST_STEPS = 1_000_000
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
 _LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
-# Where wrappers of other libraries keep the scheduler.
-_INSIDE = ("scheduler", "lr_scheduler")
-# Where SequentialLR and ChainedScheduler keep their parts.
-_OTHERS = "_schedulers"
 
 
 def _no_growth(scheduler: Any) -> bool:
@@ -46,9 +48,7 @@ _PEAKS_AT_BASE: Mapping[type, Callable[[Any], bool]] = {
     lr_scheduler.LinearLR: lambda it: max(it.start_factor, it.end_factor) == 1,
     lr_scheduler.PolynomialLR: lambda _: True,
     lr_scheduler.ReduceLROnPlateau: lambda _: True,
-    lr_scheduler.SequentialLR: lambda it: all(
-        map(_peaks_at_base, getattr(it, _OTHERS))
-    ),
+    lr_scheduler.SequentialLR: lambda it: all(map(_peaks_at_base, getattr(it, PARTS))),
 }
 
 
@@ -98,7 +98,7 @@ def peaks_read(
             applies that.
 
     """
-    inner = _unwrapped_scheduler(scheduler)
+    inner = unwrapped_scheduler(scheduler)
     for peaks in _of_scheduler(inner, optimizer, steps):
         if peaks is not None:
             return [peak or None for peak in peaks]
@@ -172,24 +172,16 @@ def _refuse_scales(groups: Sequence[Group]) -> None:
             raise RefusedError(asked, why, instead)
 
 
-def _unwrapped_scheduler(scheduler: object) -> Any:
-    for name in _INSIDE:
-        inner = getattr(scheduler, name, None)
-        if inner is not None and not callable(inner):
-            return _unwrapped_scheduler(inner)
-    return scheduler
-
-
 def _of_scheduler(
     scheduler: Any, optimizer: Optimizer, steps: float | None
 ) -> Iterator[list[float] | None]:
     """Yield what the scheduler says in several ways, the surest first."""
     if scheduler is None:
         return
-    owners = _owners(scheduler, optimizer)
+    _refuse_others(scheduler, optimizer)
     groups = optimizer.param_groups
     if steps is not None:
-        yield _followed(scheduler, optimizer, owners, int(steps))
+        yield _followed(scheduler, optimizer, int(steps))
     if type(_at_its_pace(scheduler)) is lr_scheduler.OneCycleLR:
         yield [float(group["max_lr"]) for group in groups]
     # CyclicLR; the max_lrs of GreedyLR, without a base, are a bound and no plan.
@@ -205,7 +197,7 @@ def _of_scheduler(
     if steps is None and not _peaks_at_base(scheduler):
         raise _missing_steps(scheduler)
     if hasattr(scheduler, "base_lrs"):
-        yield _from_base(scheduler, optimizer, owners)
+        yield _from_base(scheduler, optimizer)
 
 
 def _at_its_pace(scheduler: Any) -> Any:
@@ -213,29 +205,14 @@ def _at_its_pace(scheduler: Any) -> Any:
     return getattr(scheduler, "paced", scheduler)
 
 
-def _all_inside(scheduler: Any) -> Iterator[Any]:
-    yield scheduler
-    for each in getattr(scheduler, _OTHERS, ()):
-        yield from _all_inside(each)
-
-
-def _owners(scheduler: Any, optimizer: Optimizer) -> list[object]:
-    """Return the optimizer and its wrappers, as the schedulers know them.
-
-    Raises:
-        RefusedError: If a scheduler moves the lr of other param groups.
-
-    """
-    owners: list[object] = [optimizer]
-    for each in _all_inside(_at_its_pace(scheduler)):
-        owner = getattr(each, "optimizer", None)
-        theirs = getattr(owner, "param_groups", optimizer.param_groups)
-        if not any(a is b for a in theirs for b in optimizer.param_groups):
+def _refuse_others(scheduler: Any, optimizer: Optimizer) -> None:
+    """Refuse a scheduler that moves the lr of other param groups."""
+    for each in all_inside(_at_its_pace(scheduler)):
+        if not belongs_to(each, optimizer):
             asked = f"The peak of a {type(each).__name__}"
-            why = f"It moves the lr of another {type(owner).__name__}, not of this one."
+            owner = type(each.optimizer).__name__
+            why = f"It moves the lr of another {owner}, not of this one."
             raise RefusedError(asked, why, "Give the scheduler of this optimizer.")
-        owners.append(owner)
-    return owners
 
 
 def _peaks_at_base(scheduler: Any) -> bool:
@@ -250,9 +227,7 @@ def _missing_steps(scheduler: Any) -> MissingFactError:
     return MissingFactError("steps", need, "--steps")
 
 
-def _followed(
-    scheduler: Any, optimizer: Optimizer, owners: Sequence[object], steps: int
-) -> list[float] | None:
+def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float] | None:
     """Follow a copy of the scheduler over the run; None where that cannot be done.
 
     A LambdaLR may say the lr itself, on a base of 1. The first of the steps is made at
@@ -261,7 +236,7 @@ def _followed(
     toy = Toy.of(optimizer).optimizer
     with undisturbed():
         try:
-            copy = deepcopy(scheduler, {id(owner): toy for owner in owners})
+            copy = copied_scheduler(scheduler, optimizer, toy)
             done = _rewound(_at_its_pace(copy), toy)
             peaks = [float(group["lr"]) for group in toy.param_groups]
             for _ in range(min(steps, _MOST_STEPS) - 1 - done):
@@ -273,9 +248,7 @@ def _followed(
     return peaks
 
 
-def _from_base(
-    scheduler: Any, optimizer: Optimizer, owners: Sequence[object]
-) -> list[float]:
+def _from_base(scheduler: Any, optimizer: Optimizer) -> list[float]:
     """Return the base lrs, in proportion to where the scheduler really began.
 
     An lr that was set by hand between two schedulers is where the second one begins;
@@ -286,7 +259,7 @@ def _from_base(
         return bases
     toy = Toy.of(optimizer).optimizer
     with undisturbed():
-        _begin_anew(deepcopy(paced, {id(owner): toy for owner in owners}), toy)
+        _begin_anew(copied_scheduler(paced, optimizer, toy), toy)
     began = [float(group["lr"]) for group in toy.param_groups]
     now = [float(group["lr"]) for group in optimizer.param_groups]
     both = zip(bases, now, began, strict=True)
@@ -295,7 +268,7 @@ def _from_base(
 
 def _done(scheduler: Any) -> int:
     """Return how many steps of its own a scheduler has behind it."""
-    inside = _all_inside(_at_its_pace(scheduler))
+    inside = all_inside(_at_its_pace(scheduler))
     return max(int(getattr(each, "last_epoch", 0)) for each in inside)
 
 
@@ -307,7 +280,7 @@ def _rewound(scheduler: Any, toy: Optimizer) -> int:
     done = _done(scheduler)
     if done <= 0:
         return 0
-    inside = _all_inside(scheduler)
+    inside = all_inside(scheduler)
     if any(type(each).__module__ != lr_scheduler.__name__ for each in inside):
         return done
     _begin_anew(scheduler, toy)
@@ -317,14 +290,14 @@ def _rewound(scheduler: Any, toy: Optimizer) -> int:
 def _begin_anew(scheduler: Any, toy: Optimizer) -> None:
     for group in toy.param_groups:
         group["lr"] = float(group["initial_lr"])
-    for each in _all_inside(scheduler):
+    for each in all_inside(scheduler):
         each.last_epoch = -1
     _begin(scheduler)
 
 
 def _begin(scheduler: Any) -> None:
     """Do what the constructor does: the step that sets the first lr."""
-    parts = getattr(scheduler, _OTHERS, None)
+    parts = getattr(scheduler, PARTS, None)
     if parts is None:
         scheduler._initial_step()  # noqa: SLF001 - step() alone is none to MultiplicativeLR
         return

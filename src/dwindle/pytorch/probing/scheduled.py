@@ -18,8 +18,8 @@ from dwindle.decay.long_runs import (
 from dwindle.errors import RangeError
 from dwindle.pytorch.copying.quiet import undisturbed
 from dwindle.pytorch.copying.toy import Mould
+from dwindle.pytorch.follow_schedule import Follower
 from dwindle.pytorch.options import Options
-from dwindle.pytorch.probing.follower import Follower
 from dwindle.pytorch.probing.group_probe import GroupProbe
 
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."

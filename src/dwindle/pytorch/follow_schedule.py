@@ -1,0 +1,486 @@
+"""Follow a schedule: a copy of a scheduler on a copy of its optimizer, and its pace.
+
+The copy is stepped as the loop would step the original; only where a run has too many
+steps for that, and the scheduler computes its lr at any step, some of them are read.
+How often the loop steps it is given, or is guessed from its plan: ``T_max=30`` is
+thirty steps or thirty epochs, and the two leave quite different weights.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from copy import deepcopy
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any, Literal
+
+from torch.optim import Optimizer, lr_scheduler
+from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
+from torch.optim.swa_utils import SWALR
+
+from dwindle.decay.long_runs import Leg, merged
+from dwindle.errors import RangeError, RefusedError
+from dwindle.pytorch.copying.quiet import undisturbed
+from dwindle.pytorch.copying.toy import Mould
+from dwindle.pytorch.options import Options, number_of
+
+ASKED = "What a run leaves of a weight"
+_INSTEAD = "Leave the scheduler out, and give the shape of its schedule."
+# Where wrappers of other libraries keep the scheduler.
+_WRAPPED = ("scheduler", "lr_scheduler")
+# Where SequentialLR and ChainedScheduler keep their parts.
+PARTS = "_schedulers"
+_OF_TIMM = "timm.scheduler"
+_TIMMS_PLATEAU = "PlateauLRScheduler"
+# Steps of a scheduler, times groups, that are made where it must be stepped: 5 µs each.
+_MOST = 1_000_000
+# Where it need not be, a schedule of more than twice so many steps is asked at so many
+# places, each for the steps around it: a smooth one is then known to ten digits, and
+# the place of a jump to a fifty-thousandth of the run.
+_PLACES = 50_000
+# Schedulers of torch whose ``step(t)`` lands where ``t`` steps do; exactly these.
+_LAND_ANYWHERE = frozenset(
+    {
+        lr_scheduler.StepLR,
+        lr_scheduler.MultiStepLR,
+        lr_scheduler.ConstantLR,
+        lr_scheduler.LinearLR,
+        lr_scheduler.ExponentialLR,
+        lr_scheduler.CosineAnnealingLR,
+        lr_scheduler.CosineAnnealingWarmRestarts,
+        lr_scheduler.PolynomialLR,
+        lr_scheduler.LambdaLR,
+        lr_scheduler.OneCycleLR,
+        lr_scheduler.CyclicLR,
+    }
+)
+# A schedule that ends in the last hundredth of a run stays as it is to its end.
+_NEARLY_ALL = 0.99
+_Groups = list[Options]
+_Jump = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Follower:
+    """A copy of a scheduler, to be stepped beside a copy of its optimizer.
+
+    Args:
+        name: Class of the scheduler.
+        scheduler: The copy; None where the lr is constant.
+        groups: Param groups of the copied optimizer, which it sets.
+        step: Makes its n-th step from here, n from 1.
+        jump: Goes to where n steps lead, without the others; None if it cannot.
+        in_epochs: Whether it says itself that it counts epochs; None if it says
+            nothing.
+
+    """
+
+    name: str
+    scheduler: Any  # of torch or timm: only some of their attributes are read
+    groups: _Groups
+    step: _Jump
+    jump: _Jump | None = None
+    in_epochs: bool | None = None
+
+    @classmethod
+    def of(cls, mould: Mould, scheduler: object | None) -> "Follower":
+        """Copy a scheduler and its optimizer.
+
+        Args:
+            mould: Casts copies of the optimizer.
+            scheduler: Of torch or timm, or None for a constant lr.
+
+        Raises:
+            RefusedError: If it belongs to another optimizer, needs a metric, cannot be
+                copied, or is of another kind.
+
+        """
+        return cls.on(mould.toy().optimizer, mould.optimizer, scheduler)
+
+    @classmethod
+    def on(
+        cls, copy: Optimizer, original: Optimizer, scheduler: object | None
+    ) -> "Follower":
+        """Copy a scheduler onto a copy of an optimizer that there is already."""
+        groups = copy.param_groups
+        if scheduler is None:
+            return cls(name="", scheduler=None, groups=groups, step=_stay, jump=_stay)
+        inner = unwrapped_scheduler(scheduler)
+        _refuse(inner, original)
+        there = copied_scheduler(inner, original, copy)
+        name = type(inner).__name__
+        if is_timms(inner):
+            in_epochs = bool(inner.t_in_epochs)
+            step = there.step if in_epochs else there.step_update
+            return cls(
+                name=name,
+                scheduler=there,
+                groups=groups,
+                step=step,
+                jump=step,
+                in_epochs=in_epochs,
+            )
+        return cls(
+            name=name,
+            scheduler=there,
+            groups=groups,
+            step=lambda _: there.step(),
+            jump=_jumping(there),
+            # It has anneal_epochs.
+            in_epochs=True if isinstance(inner, SWALR) else None,
+        )
+
+    def legs(
+        self, steps: int, *, every: int, knobs: Iterable[str | None]
+    ) -> list[list[Leg]]:
+        """Return the legs of each group along a run.
+
+        Args:
+            steps: Steps of the optimizer.
+            every: Steps of the optimizer between two of the scheduler.
+            knobs: Option that sets the decay, group by group.
+
+        Raises:
+            RefusedError: If the scheduler has no more steps, or too many are asked.
+
+        """
+        found: list[list[Leg]] = [[] for _ in self.groups]
+        named = list(knobs)
+        with undisturbed():
+            for count in self._along(steps, every):
+                for group, knob, mine in zip(self.groups, named, found, strict=True):
+                    mine.append(_leg(group, knob, count))
+        return [list(merged(mine)) for mine in found]
+
+    def _along(self, steps: int, every: int) -> Iterator[int]:
+        """Go along a run; yield for how many steps the options stay as they are."""
+        moves = -(-steps // every)
+        go_on = self.step
+        bounds: Sequence[int] = range(moves + 1)
+        if self.jump is None and moves * len(self.groups) > _MOST:
+            why = f"A {self.name} must be followed step by step, and has {moves:,}."
+            raise RefusedError(ASKED, why, _INSTEAD)
+        if self.jump is not None and moves > 2 * _PLACES:
+            go_on = self.jump
+            bounds = [at * moves // _PLACES for at in range(_PLACES + 1)]
+        for first, end in pairwise(bounds):
+            middle = (first + end) // 2
+            if middle:
+                try:
+                    self.go_on(go_on, middle)
+                except RefusedError:
+                    # A loader that drops its last batch has a step per epoch less.
+                    if middle < _NEARLY_ALL * moves:
+                        raise
+                    go_on = _stay
+            yield min(end * every, steps) - first * every
+
+    def go_on(self, step: _Jump, number: int) -> None:
+        """Make a step of the scheduler.
+
+        Raises:
+            RefusedError: If it has no more.
+
+        """
+        try:
+            step(number)
+        except Exception as error:
+            why = f"The scheduler stops after {number - 1:,} steps: {error}."
+            instead = "Ask for as many steps as it has."
+            raise RefusedError(ASKED, why, instead) from error
+
+
+def _stay(_number: int) -> None:
+    """Keep the lr."""
+
+
+def _leg(group: Mapping[str, Any], knob: str | None, steps: int) -> Leg:
+    return Leg(
+        steps=steps,
+        lr=number_of(group.get("lr")) or 0.0,
+        weight_decay=number_of(group.get(str(knob))) or 0.0,
+        momentum=number_of(group.get("momentum")) or 0.0,
+        dampening=number_of(group.get("dampening")) or 0.0,
+        nesterov=bool(group.get("nesterov")),
+    )
+
+
+def is_timms(scheduler: object) -> bool:
+    """Return whether a scheduler is one of timm, which count epochs or updates."""
+    modules = [cls.__module__ for cls in type(scheduler).__mro__]
+    return any(module.startswith(_OF_TIMM) for module in modules)
+
+
+def belongs_to(scheduler: object, optimizer: Optimizer) -> bool:
+    """Return whether a scheduler, as far as it says, sets the lr of an optimizer.
+
+    A Lookahead and its inner optimizer share their groups: each may be the owner.
+    """
+    owner = getattr(unwrapped_scheduler(scheduler), "optimizer", None)
+    mine = {id(group) for group in optimizer.param_groups}
+    theirs = getattr(owner, "param_groups", optimizer.param_groups)
+    return not mine or any(id(group) in mine for group in theirs)
+
+
+def unwrapped_scheduler(scheduler: Any) -> Any:  # of any library
+    """Return the scheduler inside of the wrappers of other libraries."""
+    for name in _WRAPPED:
+        inner = getattr(scheduler, name, None)
+        if inner is not None and not callable(inner):
+            return unwrapped_scheduler(inner)
+    return scheduler
+
+
+def all_inside(scheduler: Any) -> Iterator[Any]:  # as above
+    """Yield a scheduler, and those that it keeps."""
+    yield scheduler
+    paced = getattr(scheduler, "paced", None)  # by an integration of ours
+    for each in (*getattr(scheduler, PARTS, ()), *([paced] if paced else ())):
+        yield from all_inside(each)
+
+
+def copied_scheduler(
+    scheduler: Any, optimizer: Optimizer, copy: Optimizer
+) -> Any:  # as above
+    """Copy a scheduler onto a copy of its optimizer.
+
+    Raises:
+        RefusedError: If it cannot be copied.
+
+    """
+    known = [getattr(each, "optimizer", None) for each in all_inside(scheduler)]
+    memo = {id(each): copy for each in (optimizer, *known) if each is not None}
+    with undisturbed():
+        try:
+            return deepcopy(scheduler, memo)
+        except Exception as error:
+            why = f"The scheduler cannot be copied: {error}."
+            raise RefusedError(ASKED, why, _INSTEAD) from error
+
+
+def _jumping(there: Any) -> _Jump | None:  # there: a scheduler of torch, or no such
+    """Return how to get anywhere in a schedule at once; None where one cannot."""
+    start = getattr(there, "last_epoch", 0)
+    parts: Any = getattr(there, PARTS, ())  # of schedulers
+    if type(there) in _LAND_ANYWHERE:
+        return lambda number: there.step(start + number)
+    if type(there) is not lr_scheduler.SequentialLR or not all(
+        type(part) in _LAND_ANYWHERE for part in parts
+    ):
+        return None
+    ends = list(there._milestones)  # noqa: SLF001  nowhere else
+
+    def jump(number: int) -> None:
+        at = bisect_right(ends, start + number)
+        parts[at].step(start + number - (ends[at - 1] if at else 0))
+
+    return jump
+
+
+def _refuse(scheduler: object, optimizer: Optimizer) -> None:
+    for each in all_inside(scheduler):
+        name = type(each).__name__
+        if isinstance(each, ReduceLROnPlateau) or name == _TIMMS_PLATEAU:
+            why = f"{name} lowers the lr when a metric of the training stalls."
+            raise RefusedError(ASKED, why, "Only the training tells: probe it then.")
+        if not (isinstance(each, LRScheduler) or is_timms(each)):
+            why = f"{name} is no scheduler of torch's kind."
+            raise RefusedError(ASKED, why, _INSTEAD)
+        if not belongs_to(each, optimizer):
+            why = f"This {name} belongs to another optimizer."
+            raise RefusedError(ASKED, why, "Give the scheduler of this optimizer.")
+
+
+# "step", "epoch", or so many steps.
+Every = int | str
+
+# A plan that is over after this part of a run was made for another clock, or is the
+# warm-up of a constant lr.
+_EARLY = 1 / 50
+# The lr has fallen where a tenth of it is left, but for rounding and a floor.
+_FALLEN = 0.11
+# A plan as long as the run, within this part of it, was made for its steps.
+_AS_LONG = 0.01
+_TO_A_TENTH = math.log(0.1)
+
+_SIZES = (
+    "Give dataset_size (--dataset-size) and batch_size (--batch-size), or the steps of "
+    "an epoch as every (--scheduler-every)."
+)
+_PACE = 'Give its pace: every (--scheduler-every) is "step", or the steps of an epoch.'
+
+_Named = tuple[str, float]
+# Any: each reads its own scheduler of torch.
+_PLANS: Mapping[type, Callable[[Any], _Named]] = {
+    lr_scheduler.StepLR: lambda it: ("step_size", it.step_size),
+    lr_scheduler.MultiStepLR: lambda it: ("milestones", max(it.milestones, default=0)),
+    lr_scheduler.CosineAnnealingLR: lambda it: ("T_max", it.T_max),
+    lr_scheduler.CosineAnnealingWarmRestarts: lambda it: ("T_0", it.T_0),
+    lr_scheduler.OneCycleLR: lambda it: ("total_steps", it.total_steps),
+    lr_scheduler.CyclicLR: lambda it: ("step_size", it.total_size),
+    lr_scheduler.PolynomialLR: lambda it: ("total_iters", it.total_iters),
+    lr_scheduler.LinearLR: lambda it: ("total_iters", it.total_iters),
+    lr_scheduler.ConstantLR: lambda it: ("total_iters", it.total_iters),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pace:
+    """How many steps of the optimizer there are between two of the scheduler.
+
+    Args:
+        every: That number.
+        unit: ``step``, ``epoch``, or ``N steps``.
+        known_from: ``given``, ``scheduler`` (it says so itself, or its plan is as long
+            as the run) or ``guess``.
+        why: What a guess was made from.
+
+    """
+
+    every: int
+    unit: str
+    known_from: Literal["given", "scheduler", "guess"]
+    why: str = ""
+
+    @property
+    def is_guessed(self) -> bool:
+        """Whether nobody said it."""
+        return self.known_from == "guess"
+
+
+def read_every(every: Every | None, *, steps_per_epoch: int | None) -> int | None:
+    """Return a pace in steps; None where none is given, or epochs of unknown length.
+
+    Raises:
+        RangeError: If it is neither ``step``, ``epoch`` nor a number of steps.
+
+    Example:
+        >>> read_every("step", steps_per_epoch=None), read_every(391, steps_per_epoch=1)
+        (1, 391)
+
+    """
+    if every is None or every == "epoch":
+        return steps_per_epoch if every else None
+    if every == "step":
+        return 1
+    if isinstance(every, bool) or not isinstance(every, int) or every < 1:
+        must = '"step", "epoch" or the steps between two of the scheduler, at least 1'
+        raise RangeError("every", repr(every), must, 'Write every="epoch".')
+    return every
+
+
+def pace_of(
+    follower: Follower,
+    *,
+    steps: int,
+    steps_per_epoch: int | None = None,
+    every: Every | None = None,
+    remedy: str = "",
+) -> Pace:
+    """Return how often a scheduler steps: as given, as it says itself, or guessed.
+
+    Args:
+        follower: A copy of the scheduler that may be stepped; it is used up.
+        steps: Steps of the run.
+        steps_per_epoch: Steps of an epoch, where they are known.
+        every: What the user says.
+        remedy: How the user can say it, where the usual arguments are missing.
+
+    Raises:
+        RefusedError: If it is not given, and the scheduler's plan is so short beside
+            the run that it may count epochs, whose length is not known.
+        RangeError: If what is given is no pace.
+
+    """
+    given = read_every(every, steps_per_epoch=steps_per_epoch)
+    if every == "epoch" or (every is None and follower.in_epochs):
+        if steps_per_epoch is None:
+            why = (
+                f"The {follower.name} steps once per epoch, and how many steps an "
+                "epoch has is not known."
+            )
+            raise RefusedError(ASKED, why, remedy or _SIZES)
+        source: Literal["given", "scheduler"] = "given" if every else "scheduler"
+        return Pace(every=steps_per_epoch, unit="epoch", known_from=source)
+    if given is not None:
+        unit = "step" if given == 1 else f"{given:,} steps"
+        return Pace(every=given, unit=unit, known_from="given")
+    if follower.scheduler is None or follower.in_epochs is False:
+        return Pace(every=1, unit="step", known_from="scheduler")
+    found = _guessed(follower, steps, steps_per_epoch)
+    if found.every == 0:
+        why = f"{found.why[0].upper()}{found.why[1:]}, little beside {steps:,} steps: "
+        why += "it may step once per epoch."
+        raise RefusedError(ASKED, why, remedy or _PACE)
+    return found
+
+
+def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pace:
+    """Guess the pace; it is 0 where it is that of epochs of unknown length."""
+    boundary = _boundary(steps, steps_per_epoch)
+    name, length = _plan(follower.scheduler) or _fall(follower, boundary)
+    why = f"the {name} of its {follower.name} is {length:,.4g}"
+    if not name:
+        why = f"the lr of its {follower.name} does not fall early"
+    if name and abs(length - steps) <= _AS_LONG * steps:
+        return Pace(every=1, unit="step", known_from="scheduler", why=why)
+    if _is_warmup(follower.scheduler):
+        boundary = steps / (steps_per_epoch or math.inf)
+    if length > boundary or steps_per_epoch == 1:
+        return Pace(every=1, unit="step", known_from="guess", why=why)
+    every = steps_per_epoch or 0
+    return Pace(every=every, unit="epoch", known_from="guess", why=why)
+
+
+def _boundary(steps: int, steps_per_epoch: int | None) -> float:
+    """Return the length of a plan that is as far from the epochs as from the steps."""
+    if steps_per_epoch is None:
+        return _EARLY * steps
+    return math.sqrt(steps * max(1.0, steps / steps_per_epoch))
+
+
+def _plan(scheduler: Any) -> _Named | None:  # of torch or timm
+    """Return the length of a plan in steps of the scheduler, and its argument's name.
+
+    Of a sequence the length of all parts, of a chain that of the longest.
+    """
+    parts: Any = getattr(scheduler, PARTS, ())
+    if type(scheduler) is lr_scheduler.SequentialLR:
+        _, last = _plan(parts[-1]) or ("", 0)
+        return "milestones", max(scheduler._milestones, default=0) + last  # noqa: SLF001
+    if type(scheduler) is lr_scheduler.ChainedScheduler:
+        plans = [plan for each in parts if (plan := _plan(each))]
+        return max(plans, key=lambda plan: plan[1], default=None)
+    if type(scheduler) is lr_scheduler.ExponentialLR and 0 < scheduler.gamma < 1:
+        return "time to a tenth", _TO_A_TENTH / math.log(scheduler.gamma)
+    read = _PLANS.get(type(scheduler))
+    return None if read is None else read(scheduler)
+
+
+def _fall(follower: Follower, most: float) -> _Named:
+    """Return after how many steps it ends, or a tenth of its highest lr is left.
+
+    Infinite where that is later than anybody asks.
+    """
+    group = max(follower.groups, key=lambda each: float(each["lr"]))
+    highest = float(group["lr"])
+    with undisturbed():
+        for number in range(1, math.floor(most) + 2):
+            try:
+                follower.go_on(follower.step, number)
+            except RefusedError:
+                return "end", number - 1
+            highest = max(highest, float(group["lr"]))
+            if highest and float(group["lr"]) <= _FALLEN * highest:
+                return "time to a tenth", number
+    return "", math.inf
+
+
+def _is_warmup(scheduler: Any) -> bool:  # as above
+    """Whether a scheduler only rises to its base lr, and stays there.
+
+    Then its length says less: a few hundred are steps, however long the run is.
+    """
+    if type(scheduler) is lr_scheduler.LinearLR:
+        return bool(scheduler.start_factor < scheduler.end_factor == 1)
+    return type(scheduler) is lr_scheduler.ConstantLR and scheduler.factor < 1
