@@ -13,18 +13,24 @@ from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
 from dwindle.pytorch.holding.controller_table import table_of
-from dwindle.pytorch.holding.hold import Hold, Mechanism, hold_of, is_held
-from dwindle.pytorch.holding.idle import IdleWatch
+from dwindle.pytorch.holding.hold import (
+    Hold,
+    Mechanism,
+    check_belongs,
+    hold_of,
+    is_held,
+    saved,
+    take_saved,
+)
 from dwindle.pytorch.holding.lr_peaks import (
     LrPeak,
     peaks_given,
     peaks_read,
     peaks_read_again,
 )
-from dwindle.pytorch.holding.missed_peaks import PeakWatch
 from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rated
-from dwindle.pytorch.holding.saved_state import check_belongs, saved, take_saved
 from dwindle.pytorch.holding.target import Target
+from dwindle.pytorch.holding.watches import IdleWatch, PeakWatch
 from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
 from dwindle.show import Table, as_text
 

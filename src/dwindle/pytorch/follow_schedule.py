@@ -20,7 +20,7 @@ from torch.optim.swa_utils import SWALR
 
 from dwindle.decay.long_runs import Leg, merged
 from dwindle.errors import RangeError, RefusedError
-from dwindle.pytorch.copying.quiet import undisturbed
+from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.options import Options, number_of
 

@@ -209,12 +209,21 @@ def rule_mould(optimizer: object) -> Mould:
             return Mould.of(optimizer)
     toy = mould.toy(start=_NO_FLOAT32)
     toy.step(gradient=0.5)
-    after = [weight.detach() for group in toy.weights for weight in group]
-    in_float32 = bool(after) and all(
+    after = [weight for group in toy.weights for weight in group]
+    return replace(mould, dtype=torch.float32) if are_float32(after) else mould
+
+
+def are_float32(weights: Sequence[Tensor]) -> bool:
+    """Return whether float64 weights after a step are all numbers that float32 has.
+
+    Then a library, or its kernel, computed in float32 in spite of their format: what
+    float64 computes does not fit.
+    """
+    bare = [weight.detach() for weight in weights]
+    return bool(bare) and all(
         weight.dtype == torch.float64 and torch.equal(weight, weight.float().double())
-        for weight in after
+        for weight in bare
     )
-    return replace(mould, dtype=torch.float32) if in_float32 else mould
 
 
 def _spacing(value: Option) -> float:

@@ -1,7 +1,7 @@
 """Certificate: what was asked of an optimizer, what was measured, how near it is."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from dwindle.show import Sheet, as_text
@@ -26,8 +26,8 @@ class Check:
 
     """
 
-    scenario: str
-    dtype: str
+    scenario: str = ""
+    dtype: str = ""
     quantity: str
     measured: float
     asked: float
@@ -51,18 +51,8 @@ class Check:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the check as JSON has it; what is no number is null."""
-        return {
-            "scenario": self.scenario,
-            "dtype": self.dtype,
-            "quantity": self.quantity,
-            "measured": _finite(self.measured),
-            "asked": self.asked,
-            "error": _finite(self.error),
-            "tolerance": self.tolerance,
-            "why": self.why,
-            "note": self.note,
-            "passed": self.passed,
-        }
+        numbers = {"measured": _finite(self.measured), "error": _finite(self.error)}
+        return asdict(self) | numbers | {"passed": self.passed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +65,7 @@ class LeftOut:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return it as JSON has it."""
-        return {"scenario": self.scenario, "dtype": self.dtype, "why": self.why}
+        return asdict(self)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,13 +97,12 @@ class Reach:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return it as JSON has it."""
-        measured, error = self.measured_steps, self.error
         return {
             "dtype": self.dtype,
             "asked_steps": self.asked_steps,
             "rounded_steps": self.rounded_steps,
-            "measured_steps": None if measured is None else _finite(measured),
-            "error": None if error is None else _finite(error),
+            "measured_steps": _finite(self.measured_steps),
+            "error": _finite(self.error),
             "refused": self.refused,
         }
 
@@ -198,8 +187,8 @@ class Certificate:
         return as_text(self.__rich__(), width=_WIDTH)
 
 
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _strain(check: Check) -> float:

@@ -19,11 +19,11 @@ from dwindle.testing.training import (
 )
 from dwindle.testing.undriven import bitwise_check, compared
 
+Weights = list[torch.Tensor]
 _STEPS = 12
 _RESUMED_STEPS = 8
 _SHRINK = shrink_from_half_life(HALF_LIFE_STEPS)
 _SCALES: tuple[Mapping[str, Any], ...] = ({"decay_scale": 1.0}, {"decay_scale": 0.0})
-Weights = list[torch.Tensor]
 # When a step decays: ours after the update; decoupled optimizers also before it, or
 # beside it, both from the weight that the step began with.
 _ORDERS = ("after", "before", "beside")
@@ -76,8 +76,6 @@ def as_by_hand(subject: Subject) -> Iterator[Check]:
     ]
     error, order = min(found, key=lambda each: (math.isnan(each[0]), each[0]))
     yield Check(
-        scenario="",
-        dtype="",
         quantity="difference",
         measured=error,
         asked=0.0,

@@ -11,6 +11,7 @@ from torch.optim.lr_scheduler import LRScheduler
 
 from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.pytorch.controller import DecayController
+from dwindle.pytorch.options import set_option
 
 # An optimizer's own class will do; options are set with a lambda or a partial.
 Factory = Callable[[list[dict[str, Any]]], torch.optim.Optimizer]
@@ -169,11 +170,7 @@ class Training:
     def set_multiplier(self, multiplier: float) -> None:
         """Set every lr to this share of its peak, in place where it is a tensor."""
         for pair, peak in zip(self.weights, self.peaks, strict=True):
-            group = self.group_of(pair)
-            if isinstance(group["lr"], torch.Tensor):
-                group["lr"].fill_(peak * multiplier)
-            else:
-                group["lr"] = peak * multiplier
+            set_option(self.group_of(pair), "lr", peak * multiplier)
 
     def set_gradients(self, gradient: Gradient) -> None:
         """Fill the gradients: ``gradient(weight, number of the weight)``."""
@@ -204,11 +201,6 @@ class Training:
         both = zip(self.weights[pair], self.started[pair], strict=True)
         left = [(now.detach().double() / start).flatten() for now, start in both]
         return -torch.cat(left).log()
-
-    def fits_float32(self) -> bool:
-        """Tell whether every weight is one that float32 has, as after its kernels."""
-        weights = [weight.detach() for pair in self.weights for weight in pair]
-        return all(torch.equal(each, each.float().to(each.dtype)) for each in weights)
 
     def tolerance(self) -> tuple[float, str]:
         """Return the tolerance of the coarsest format in play, and its reason."""

@@ -262,8 +262,6 @@ def compared(e_folds: torch.Tensor, asked: float, tolerance: float, why: str) ->
     # A weight that is no longer a number is the worst of all.
     worst = int(errors.nan_to_num(nan=math.inf).argmax())
     return Check(
-        scenario="",
-        dtype="",
         quantity="e-folds",
         measured=float(e_folds[worst]),
         asked=asked,
@@ -282,8 +280,6 @@ def bitwise_check(
     both = zip(weights, wanted, strict=True)
     unlike = sum(int((now.detach().double() != then).sum()) for now, then in both)
     return Check(
-        scenario="",
-        dtype="",
         quantity=quantity,
         measured=float(unlike),
         asked=0.0,
@@ -296,8 +292,6 @@ def bitwise_check(
 def count_check(quantity: str, measured: int, asked: int) -> Check:
     """Compare two counts, which must agree."""
     return Check(
-        scenario="",
-        dtype="",
         quantity=quantity,
         measured=float(measured),
         asked=float(asked),

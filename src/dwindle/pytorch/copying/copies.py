@@ -1,24 +1,33 @@
-"""Copies of an optimizer that work on other parameters and share nothing with it.
+"""Copies of an optimizer on other parameters, and stretches of code without a trace.
 
-The user's optimizer is only read. Its state stays behind: a copy starts afresh.
+The user's optimizer is only read. Its state stays behind: a copy starts afresh. While
+copies are made and stepped, no random number is drawn and no hook of others is called.
 """
 
 import inspect
+import random
+import sys
+import warnings
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from copy import deepcopy
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.optim import Optimizer
+from torch.optim import optimizer as torch_optimizer
 
 # What copy.deepcopy keeps: the id of an object and what it becomes.
 _Memo = dict[int, Any]  # Any: objects of all kinds
 
 _NOT_OPTIONS = ("params", "param_names")
 _BYSTANDER = "bystander"
+# Hooks that people register for all optimizers; a copy is none of their business.
+_GLOBAL_HOOKS = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
 
 
 @dataclass(frozen=True)
@@ -191,3 +200,53 @@ def _group_of(group: Mapping[str, Any], twins: Twins) -> dict[str, Any]:
     options = {key: value for key, value in group.items() if key not in _NOT_OPTIONS}
     mine = twins.in_group([twins.of[id(each)] for each in group["params"]])
     return {**deepcopy(options, dict(twins.of)), "params": mine}
+
+
+@contextmanager
+def random_kept() -> Iterator[None]:
+    """Put the random generators back: torch on all devices, numpy and random."""
+    ours = random.getstate()
+    numpy = sys.modules.get("numpy")
+    theirs = numpy.random.get_state() if numpy else None
+    # Only devices in use have a generator: asking another one would start it.
+    cuda = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's own
+    devices = list(range(torch.cuda.device_count())) if cuda else []
+    try:
+        with torch.random.fork_rng(devices):
+            yield
+    finally:
+        random.setstate(ours)
+        if numpy:
+            numpy.random.set_state(theirs)
+
+
+def _uncompiled() -> AbstractContextManager[object]:
+    """Compile nothing: a copy makes a few steps, and the compiler takes a minute."""
+    if "torch._dynamo" not in sys.modules:  # to load it takes seconds
+        return nullcontext()
+    # Any: torch does not type it.
+    stance: Any = torch.compiler.set_stance
+    context: AbstractContextManager[object] = stance("force_eager")
+    return context
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Keep the random generators, call no hook for all optimizers, warn nobody."""
+    hooks = [getattr(torch_optimizer, name, {}) for name in _GLOBAL_HOOKS]
+    kept = [dict(each) for each in hooks]
+    with (
+        random_kept(),
+        warnings.catch_warnings(),
+        torch.inference_mode(mode=False),
+        _uncompiled(),
+    ):
+        warnings.simplefilter("ignore")
+        try:
+            for each in hooks:
+                each.clear()
+            yield
+        finally:
+            for each, before in zip(hooks, kept, strict=True):
+                each.clear()
+                each.update(before)

@@ -12,8 +12,14 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from dwindle.errors import RangeError, RefusedError
-from dwindle.pytorch.copying.copies import Twins, copied, rebuilt, tensors_kept
-from dwindle.pytorch.copying.quiet import random_kept, undisturbed
+from dwindle.pytorch.copying.copies import (
+    Twins,
+    copied,
+    random_kept,
+    rebuilt,
+    tensors_kept,
+    undisturbed,
+)
 
 __all__ = ["Mould", "Toy", "random_kept", "unwrapped"]
 
@@ -350,11 +356,11 @@ class Toy:
 
         """
         weights = [weight for group in self.weights for weight in group]
-        walks = [[self._entries(weight)] for weight in weights]
+        rows = [[self._entries(weight)] for weight in weights]
 
         def write_down() -> None:
-            for weight, walk in zip(weights, walks, strict=True):
-                walk.append(self._entries(weight))
+            for weight, row in zip(weights, rows, strict=True):
+                row.append(self._entries(weight))
 
         self.go(
             steps,
@@ -363,8 +369,8 @@ class Toy:
             penalties=penalties,
             after=write_down,
         )
-        numbers = map(_numbers, walks)
-        return [[next(numbers) for _ in group] for group in self.weights]
+        walks = map(_numbers, rows)
+        return [[next(walks) for _ in group] for group in self.weights]
 
     def _move(self, gradient: float | None, penalties: Sequence[float]) -> None:
         def pulled() -> Tensor:
@@ -384,7 +390,9 @@ class Toy:
         step(pulled) if self._closure else step()
 
     def _entries(self, weight: Tensor) -> Tensor:
-        bare = weight.detach().flatten()[: self._entries_seen]
+        bare = weight.detach()
+        if bare.numel() > self._entries_seen:  # of a wide one the first
+            bare = bare.flatten()[: self._entries_seen]
         return (torch.view_as_real(bare) if bare.is_complex() else bare).clone()
 
     def _drawn(self, weight: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ from typing import Any
 from torch.optim import Optimizer, lr_scheduler
 
 from dwindle.errors import MissingFactError, RangeError, RefusedError
-from dwindle.pytorch.copying.quiet import undisturbed
+from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.follow_schedule import (
     PARTS,

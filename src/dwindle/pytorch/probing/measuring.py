@@ -117,7 +117,12 @@ def _all_of(trials: Trials) -> list[GroupProbe]:
         Pattern(shape="other", first=rules[main].first) if own else rules[main]
         for rules, main, own in zip(patterns, trials.mains, adapts, strict=True)
     ]
-    stored = _as_stored(trials, mains)
+    # A rule that is known needs no steps to compare with.
+    known = [
+        rule.shape == "none" or (rule.shape == "geometric" and effect.decouples)
+        for rule, effect in zip(mains, effects, strict=True)
+    ]
+    stored = _as_stored(trials, mains, known=all(known))
     return [
         replace(
             _group_probe(trials.options[at], mains[at], effects[at]),
@@ -170,7 +175,9 @@ def _half_life(shrink: float | None) -> float | None:
     return half_life_from_shrink(shrink) if shrink and 0 < shrink < 1 else None
 
 
-def _as_stored(trials: Trials, patterns: Sequence[Pattern]) -> list[_Stored]:
+def _as_stored(
+    trials: Trials, patterns: Sequence[Pattern], *, known: bool
+) -> list[_Stored]:
     """Measure the shrink per step of each group in the format of its parameters.
 
     The decay over some steps is compared with that of the rule over as many, so that a
@@ -179,6 +186,7 @@ def _as_stored(trials: Trials, patterns: Sequence[Pattern]) -> list[_Stored]:
     Args:
         trials: Of the rule, in the format of the trials.
         patterns: What the rule does, group by group.
+        known: Whether all of them lose that share of any weight in each step.
 
     """
     params = [each for group in trials.options for each in group["params"]]
@@ -192,7 +200,12 @@ def _as_stored(trials: Trials, patterns: Sequence[Pattern]) -> list[_Stored]:
         seen = _mains(own, watched)
     except Exception:  # noqa: BLE001  a kernel that does not know this format
         return [_Stored()] * len(patterns)
-    meant = _e_folds_of_rule(trials, patterns, watched)
+    if known:
+        meant: list[float | None] = [
+            -steps * math.log1p(-(each.shrink or 0.0)) for each in patterns
+        ]
+    else:
+        meant = list(map(_e_folds, _mains(trials, watched)))
     found = list(map(_stored, patterns, seen, meant))
     # So little is lost in all these steps that it is the rounding that one would see.
     unsure = [
@@ -221,17 +234,6 @@ def _mains(trials: Trials, programme: Programme) -> list[Walk]:
     """Return the walk of the weight that speaks for each group."""
     pairs = zip(trials.walks(programme), trials.mains, strict=True)
     return [group[main] for group, main in pairs]
-
-
-def _e_folds_of_rule(
-    trials: Trials, patterns: Sequence[Pattern], watched: Programme
-) -> list[float | None]:
-    """Return the e-folds that the rule makes, stepped only where no formula has it."""
-    known = {"geometric", "none"}
-    if all(each.shape in known for each in patterns):
-        steps = watched.steps
-        return [-steps * math.log1p(-(each.shrink or 0.0)) for each in patterns]
-    return list(map(_e_folds, _mains(trials, watched)))
 
 
 def _keep_wider(own: Trials, trials: Trials, patterns: Sequence[Pattern]) -> list[bool]:

@@ -16,7 +16,7 @@ from dwindle.decay.long_runs import (
     left_by_sgd,
 )
 from dwindle.errors import RangeError
-from dwindle.pytorch.copying.quiet import undisturbed
+from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.follow_schedule import Follower
 from dwindle.pytorch.options import Options
