@@ -15,7 +15,8 @@ from torch.optim.optimizer import (
 )
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import Toy, random_kept, unwrapped
+from dwindle.pytorch.copying.copies import random_kept
+from dwindle.pytorch.copying.toy import Toy, unwrapped
 from dwindle.pytorch.probe import probe
 
 

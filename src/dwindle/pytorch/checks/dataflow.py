@@ -18,7 +18,7 @@ from dwindle.pytorch.checks.normalized import (
     is_normalization,
     weight_of_layer,
 )
-from dwindle.pytorch.copying.toy import random_kept
+from dwindle.pytorch.copying.copies import random_kept
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.parameters.slots import WRAPPERS, class_names, modules_of
 

@@ -15,13 +15,10 @@ from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.copies import (
     Twins,
     copied,
-    random_kept,
     rebuilt,
     tensors_kept,
     undisturbed,
 )
-
-__all__ = ["Mould", "Toy", "random_kept", "unwrapped"]
 
 START = (1.0, -0.5, 0.25, 2.0)
 
@@ -269,14 +266,14 @@ class Toy:
     ) -> None:
         self.optimizer = optimizer
         beside = {id(each) for each in bystanders}
-        self.weights: list[list[Tensor]] = [
-            [each for each in group["params"] if id(each) not in beside]
-            for group in optimizer.param_groups
-        ]
-        self._bystanders = [
-            [each for each in group["params"] if id(each) in beside]
-            for group in optimizer.param_groups
-        ]
+        self.weights: list[list[Tensor]] = []
+        self._bystanders: list[list[Tensor]] = []
+        for group in optimizer.param_groups:
+            mine, others = [], []
+            for each in group["params"]:
+                (others if id(each) in beside else mine).append(each)
+            self.weights.append(mine)
+            self._bystanders.append(others)
         self._entries_seen, self._point = entries, point
         self._steps = 0
         self._closure = closure
