@@ -269,7 +269,8 @@ class Toy:
         self.weights: list[list[Tensor]] = []
         self._bystanders: list[list[Tensor]] = []
         for group in optimizer.param_groups:
-            mine, others = [], []
+            mine: list[Tensor] = []
+            others: list[Tensor] = []
             for each in group["params"]:
                 (others if id(each) in beside else mine).append(each)
             self.weights.append(mine)
