@@ -7,7 +7,7 @@ from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.options import Option, read_number, read_whole
-from dwindle.cli.output import print_json, show, stdout
+from dwindle.cli.output import print_json, show
 from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
 from dwindle.errors import AuditTargetError, RangeError, UsageError
 from dwindle.show import Column, Line, Styled, Table, facts
@@ -126,8 +126,7 @@ def command(  # noqa: PLR0913 one argument per option
     if as_json:
         print_json(found.as_dict())
     else:
-        # Uncropped: a line to copy may run over the edge, as the shell would wrap it.
-        stdout().print(found.sheet(), crop=False)
+        show(found.sheet())
     return found.exit_code
 
 
