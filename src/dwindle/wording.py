@@ -36,6 +36,22 @@ _LETTERS: Mapping[str, str] = (
     | {"η": "eta", "λ": "lambda", "μ": "mu", "σ": "sigma", "τ": "tau", "ω": "omega"}
 )
 
+# More notes than this are read by nobody.
+MOST_NOTES = 3
+
+
+def first_notes(notes: Sequence[str], where: str) -> tuple[str, ...]:
+    """Return the first three notes, and where the others are.
+
+    Example:
+        >>> first_notes("abcde", "--all has all of them")
+        ('a', 'b', 'c', '2 more notes: --all has all of them')
+
+    """
+    more = len(notes) - MOST_NOTES
+    rest = () if more <= 0 else (f"{counted(more, 'more note')}: {where}",)
+    return (*notes[:MOST_NOTES], *rest)
+
 
 def number(value: float | None, *, digits: int = 3) -> str:
     """Return a number to type: few significant digits, in a form that Python reads.

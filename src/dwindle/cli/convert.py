@@ -3,20 +3,28 @@
 from collections.abc import Mapping
 from typing import Any
 
-from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
+from dwindle.cli.facts import (
+    ALL_NOTES,
+    FACT_OPTIONS,
+    SETTING,
+    WHERE_ALL,
+    WrittenFacts,
+    split_setting,
+)
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.convert_all import Everywhere, convert_to_all
 from dwindle.decay.knobs import KNOBS, by_library
 from dwindle.show import Column, Line, Table, facts
-from dwindle.wording import number
+from dwindle.wording import first_notes, number
 
 OPTIONS = (
     SETTING,
     Option("--to", "where it shall be typed instead; or all", "KNOB", required=True),
     Option("--keep", "what stays: the decay of a step, epoch or run", "WHAT"),
     *FACT_OPTIONS,
+    ALL_NOTES,
 )
 # Names of those that cannot hold a decay; --json has all of them.
 _NAMES_SHOWN = 4
@@ -30,7 +38,13 @@ _PROMISES: Mapping[str, str] = {
 
 
 def command(
-    *, knob_value: str, to: str, keep: Any, as_json: bool, **words: object
+    *,
+    knob_value: str,
+    to: str,
+    keep: Any,
+    as_json: bool,
+    all_notes: bool,
+    **words: object,
 ) -> None:  # keep: convert refuses what it does not know
     """Convert a decay into the terms of another optimizer, library, paper, or clock.
 
@@ -50,10 +64,12 @@ def command(
     elif isinstance(found, Everywhere):
         _show_all(found)
     else:
-        _show(found)
+        _show(found, all_notes=all_notes)
 
 
-def _show(found: Conversion) -> None:
+def _show(found: Conversion, *, all_notes: bool) -> None:
+    notes = found.assumptions
+    shown = notes if all_notes else first_notes(notes, WHERE_ALL)
     value = "one value per layer" if found.value is None else number(found.value)
     title = f"{found.knob} = {number(found.value_from)}  →  {found.to} = {value}"
     layers = [
@@ -66,7 +82,7 @@ def _show(found: Conversion) -> None:
         "keeps": found.keeps,
         "fidelity": f"{found.fidelity}: {_PROMISES[found.fidelity]}",
         "formula": found.formula,
-        "assumes": "\n".join(f"· {each}" for each in found.assumptions),
+        "assumes": "\n".join(f"· {each}" for each in shown),
         "given, not used": ", ".join(found.unused),
     }
     show("", Line(text=title, style="bold", indent=2, whole=True), "")

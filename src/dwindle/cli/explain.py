@@ -3,24 +3,29 @@
 import math
 from collections.abc import Mapping
 
-from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
+from dwindle.cli.facts import (
+    ALL_NOTES,
+    FACT_OPTIONS,
+    SETTING,
+    WHERE_ALL,
+    WrittenFacts,
+    split_setting,
+)
 from dwindle.cli.output import print_json, show
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import scheduled
 from dwindle.show import Column, Line, Table, facts
-from dwindle.wording import NOTHING, count, counted, number, percent
+from dwindle.wording import MOST_NOTES, NOTHING, count, counted, number, percent
 
-OPTIONS = (SETTING, *FACT_OPTIONS)
+OPTIONS = (SETTING, *FACT_OPTIONS, ALL_NOTES)
 # Two sizes of weights that differ by less are printed as one.
 _ALIKE = 0.01
-# So many notes are read; --json has all of them. What moves a number comes first, what
-# a knob never has, or a further fact would add, comes last.
-_NOTES = 3
-_LATER = ("no-equilibrium", "no-penalty", "library-default", "missing-fact")
 
 
-def command(*, knob_value: str, as_json: bool, **words: object) -> None:
+def command(
+    *, knob_value: str, as_json: bool, all_notes: bool, **words: object
+) -> None:
     """Explain a decay: its half-life, what a run leaves, where weights settle.
 
     It reports what the facts allow, and names the facts that would give more.
@@ -32,10 +37,10 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
         print_json(found.as_dict())
         return
     (run,) = scheduled((KNOBS[found.knob],), run)
-    _show(found, is_constant=run.schedule.is_constant)
+    _show(found, is_constant=run.schedule.is_constant, all_notes=all_notes)
 
 
-def _show(found: Explanation, *, is_constant: bool) -> None:
+def _show(found: Explanation, *, is_constant: bool, all_notes: bool) -> None:
     title = f"{found.knob} = {number(found.value)}"
     show("", Line(text=title, style="bold cyan", indent=2, whole=True), "")
     show(Line(text=found.update, style="bold", indent=2), "")
@@ -53,13 +58,12 @@ def _show(found: Explanation, *, is_constant: bool) -> None:
         ]
         show(Table(columns=columns, rows=rows, indent=2), "")
     show(facts(_facts(found, is_constant=is_constant), indent=2), "")
-    places = {code: place for place, code in enumerate(_LATER)}
-    ranked = sorted(found.warnings, key=lambda each: places.get(each.code, -1))
+    notes = [(each.code, each.text) for each in found.warnings]
+    more = 0 if all_notes else len(notes) - MOST_NOTES
     columns = (Column("code", "name", "yellow"), Column("text"))
-    notes = [(each.code, each.text) for each in ranked[:_NOTES]]
-    more = len(ranked) - _NOTES
-    footer = [f"{counted(more, 'more note')}: --json"] if more > 0 else []
-    table = Table(columns=columns, rows=notes, heads=False, footer=footer, indent=2)
+    footer = [f"{counted(more, 'more note')}: {WHERE_ALL}"] if more > 0 else []
+    shown = notes[:MOST_NOTES] if more > 0 else notes
+    table = Table(columns=columns, rows=shown, heads=False, footer=footer, indent=2)
     show(table, "")
 
 

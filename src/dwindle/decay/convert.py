@@ -37,7 +37,7 @@ from dwindle.decay.setting import read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import to_plain
 from dwindle.show import Shown, Table, facts
-from dwindle.wording import number
+from dwindle.wording import first_notes, number
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
 
@@ -104,7 +104,8 @@ class Conversion(Shown):
             rows[f"layer {each.layer}, {fan_in} × {fan_out}"] = number(each.value)
         rows["given, not used"] = ", ".join(self.unused)
         title = f"{self.knob} = {number(self.value_from)} → {self.to} = {there}"
-        notes = [f"· {each}" for each in self.assumptions]
+        shown = first_notes(self.assumptions, "as_dict() has all of them")
+        notes = [f"· {each}" for each in shown]
         return facts(rows, title=title, notes=notes, indent=2)
 
     def __repr__(self) -> str:

@@ -39,7 +39,7 @@ from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 from dwindle.plain import to_plain
 from dwindle.show import Shown, Table, facts
-from dwindle.wording import number, percent
+from dwindle.wording import first_notes, number, percent
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
@@ -109,11 +109,12 @@ class Explanation(Shown):
         quiet = {"no-penalty", "no-equilibrium"}
         if rows["half-life"]:
             quiet |= {"missing-fact"}
-        notes = (each.text for each in self.warnings if each.code not in quiet)
+        texts = [each.text for each in self.warnings if each.code not in quiet]
+        notes = first_notes([*self.understood, *texts], "as_dict() has all of them")
         return facts(
             rows,
             title=f"{self.knob} = {number(self.value)}",
-            notes=[f"· {each}" for each in (*self.understood, *notes)],
+            notes=[f"· {each}" for each in notes],
             indent=2,
         )
 
