@@ -2,19 +2,24 @@
 
 import json
 import math
+import re
 from dataclasses import replace
 
 import pytest
+from decay.traps import TRAPS, run_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
+from oracle.knob_kinds import fitted
 from strategies import log_uniform, runs
 from tolerance import digits
 
+from dwindle.decay.coordinates import has_shrink
 from dwindle.decay.equilibrium import lion_equilibrium
 from dwindle.decay.explain import explain
 from dwindle.decay.families import FAMILIES
-from dwindle.decay.knobs import KNOBS
+from dwindle.decay.knobs import KNOBS, knobs
+from dwindle.decay.own_facts import facts_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UnknownNameError
@@ -62,8 +67,6 @@ WHOLE = Run(
     tokens_per_example=10,
     schedule=Schedule(shape="cosine"),
 )
-FADING = Schedule(shape="cosine")
-LATE = {"schedule": FADING, "dtype": "bfloat16"}
 
 
 def codes(found):
@@ -133,12 +136,11 @@ def test_a_usual_sgd_recipe():
     assert found.penalty == 5e-4
     # 0.25 e-folds: the run ends before anything has settled.
     assert found.rotation_per_step is found.equilibrium_rms is None
-    assert "leaves 78.1% of the initial" in text_of(found, "no-equilibrium")
+    assert "no-equilibrium" in codes(found)
     longer = explain(5e-4, "torch.optim.SGD", run=replace(WHOLE, epochs=100))
     assert longer.rotation_per_step == digits(math.sqrt(1e-4 / 1.9), rel=1e-4)
     assert longer.equilibrium_rms is longer.rms_at_end is None
-    assert "would settle, at the peak lr" in text_of(longer, "equilibrium-noise")
-    assert "31.62 times the standard deviation" in text_of(longer, "equilibrium-noise")
+    assert "equilibrium-noise" in codes(longer)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +162,7 @@ def test_a_run_that_is_too_short_to_settle_has_no_equilibrium():
     found = explain(0.1, "torch.AdamW", run=run)
     assert found.equilibrium_rms is found.rms_at_end is None
     assert found.rotation_per_step is None
-    # 1 over -ln(1 - 1e-3).
+    # 1 over -ln(1 - 1e-3) is 999.5.
     assert "about 999 steps" in text_of(found, "no-equilibrium")
     longer = explain(0.1, "torch.AdamW", run=replace(run, steps=1000))
     assert longer.rms_at_end == digits(0.2226 * (1 - math.exp(-2)) ** 0.5, rel=1e-3)
@@ -198,104 +200,17 @@ def test_a_penalty_says_its_canonical_number():
     assert found.penalty == 2e-3
     assert found.shrink_per_step is None
     assert codes(found) == ["no-optimizer"]
-    assert "Convert it to torch.optim.SGD" in text_of(found, "no-optimizer")
 
 
-@pytest.mark.parametrize(
-    ("number", "name", "facts", "code", "text"),
-    [
-        (
-            0.5,
-            "torch.SGD",
-            {"momentum": 0.9},
-            "oscillation",
-            "overshoots zero and swings",
-        ),
-        (0.1, "torch.Adam", {}, "coupled-adaptive", "no half-life"),
-        (1e-3, "torch.AdamW", {"steps": 10}, "longer-than-the-run", "693 runs"),
-        (
-            9.0,
-            "torch.AdamW",
-            {"epochs": 5},
-            "shorter-than-an-epoch",
-            "forgets examples",
-        ),
-        (0.01, "torch.AdamW", {"dtype": "bfloat16"}, "dead-zone", "stays as it is"),
-        (
-            0.05,
-            "torch.AdamW",
-            {"dtype": "bfloat16"},
-            "rounding",
-            "2.56 times what bfloat16",
-        ),
-        (0.025, "torch.AdamW", {"dtype": "bfloat16"}, "stalls", "before it has halved"),
-        (0.1, "torch.Adam", {"momentum": 0.9}, "coupled-adaptive", "no half-life"),
-        (0.1, "SGDClassifier", {}, "optimal-schedule", "power law"),
-        (
-            0.1,
-            "torch.AdamW",
-            {"schedule": FADING},
-            "fading-decay",
-            "does 0.17% of the decay",
-        ),
-        (
-            1.0,
-            "torch.AdamW",
-            LATE,
-            "late-dead-zone",
-            "For 8.9% of the steps the lr is so low",
-        ),
-        (
-            1e-7,
-            "torch.AdamW",
-            {},
-            "dead-zone",
-            "float32 rounds all below 2.98e-08 away",
-        ),
-        (0.01, "ASGD", {}, "second-decay", "lambd = 1e-4, that is on by default"),
-        (0.01, "ASGD:lambd", {}, "falling-step", "half-life is that of the first step"),
-        (30.0, "torch.AdamW", {}, "impossible", r"fraction in [0, 1)"),
-        (
-            10.0,
-            "torch.SGD",
-            {"lr": 1e-300},
-            "impossible",
-            "rotation per step too small",
-        ),
-        (1e9, "torch.AdamW", {"steps": 1000}, "growth", "it grows instead of decaying"),
-        (0, "torch.AdamW", {}, "no-decay", "the half-life is infinite"),
-        (0.1, "question.l2:layer-mean", {}, "per-layer", "another penalty for every"),
-        (0.1, "torch.Muon", {}, "no-equilibrium", "not known here"),
-        (
-            0.1,
-            "torch.AdamW",
-            {"momentum": 0.9},
-            "unused-fact",
-            "does not pass through one",
-        ),
-        (
-            0.1,
-            "torch.Adam",
-            {"momentum": 0.9},
-            "unused-fact",
-            "the decay of torch.optim.Adam sets no rate",
-        ),
-        (0.1, "optimi.StableAdamW", {}, "own-rule", "where no update is clipped"),
-        (0.1, "mup.MuAdamW", {}, "own-rule", "the lr divided by m and the decay"),
-        (
-            0.1,
-            "torch.Adam",
-            {"gradient_rms": 0.5},
-            "approximate",
-            "divided by the size of the gradients, 0.5",
-        ),
-    ],
-)
-def test_a_warning_says_what_to_know(number, name, facts, code, text):
-    """Each trap is told by its code and in words."""
-    size = {} if "steps" in facts else {"batch_size": 10, "dataset_size": 100}
-    found = explain(number, name, run=Run(**({"lr": 0.1} | size | facts)))
-    assert text in text_of(found, code)
+def test_each_trap_has_its_code():
+    """Each trap is found by its code; what is said of it is in tests/texts."""
+    wrong = [
+        (trap, codes(found))
+        for trap, (number, name, facts) in TRAPS.items()
+        for found in [explain(number, name, run=run_of(facts))]
+        if trap.partition(" ")[0] not in codes(found)
+    ]
+    assert not wrong
 
 
 def test_a_usual_run_has_no_warning():
@@ -314,76 +229,66 @@ def test_a_swing_has_no_average():
     assert set(found.half_life_average.values()) == {None}
 
 
-def test_what_a_missing_fact_would_tell():
-    """Without any fact there is a list of what each would give."""
-    found = explain(0.1, "torch.AdamW")
-    told = [w.text for w in found.warnings if w.code == "missing-fact"]
-    assert any("--lr for a shrink per step" in text for text in told)
-    found = explain(0.1, "torch.AdamW", run=Run(lr=0.1))
-    told = " ".join(w.text for w in found.warnings if w.code == "missing-fact")
-    assert "--dataset-size for half-lives in epochs" in told
-    assert "--steps, or --epochs with --dataset-size and --batch-size" in told
-
-
 def test_bad_input_is_refused():
     """A value or knob that cannot be is an error, not a warning."""
-    with pytest.raises(RangeError, match=r"0 or more. Got -1.0"):
+    with pytest.raises(RangeError) as out_of_range:
         explain(-1, "torch.AdamW")
-    with pytest.raises(UnknownNameError, match="Got 'AdamV'"):
+    assert (out_of_range.value.name, out_of_range.value.value) == (
+        "torch.optim.AdamW",
+        -1.0,
+    )
+    with pytest.raises(UnknownNameError) as unknown:
         explain(1, "AdamV")
+    assert unknown.value.name == "AdamV"
 
 
 PLAIN_ADAMW = explain(0.1, "torch.AdamW", run=Run(lr=1e-3))
 PLAIN_SGD = explain(0.1, "torch.SGD", run=Run(lr=1e-3, momentum=0.9))
 
 
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [
-        ("fastai.optimizer.Adam", 0.1),
-        ("optimi.AdamW", 0.1),
-        ("optimi.AdamW:decouple_lr", 1e-4),
-        ("bitsandbytes.optim.AdamW", 0.1),
-        ("bitsandbytes.optim.Adam", 0.1),
-        ("composer.optim.DecoupledAdamW", 1e-4),
-        ("unit_scaling.optim.AdamW", 1e-4),
-        ("mup.MuAdamW", 0.1),
-        ("optax.add_decayed_weights:before-lr", 0.1),
-        ("timm.adamc", 0.1),
-    ],
+TWINS_OF_ADAMW = {
+    "fastai.optimizer.Adam": 0.1,
+    "optimi.AdamW": 0.1,
+    "optimi.AdamW:decouple_lr": 1e-4,
+    "bitsandbytes.optim.AdamW": 0.1,
+    "bitsandbytes.optim.Adam": 0.1,
+    "composer.optim.DecoupledAdamW": 1e-4,
+    "unit_scaling.optim.AdamW": 1e-4,
+    "mup.MuAdamW": 0.1,
+    "optax.add_decayed_weights:before-lr": 0.1,
+    "timm.adamc": 0.1,
+}
+TWINS_OF_SGD = (
+    *("timm.momentum", "optimi.SGD", "optax.add_decayed_weights:before-sgd"),
+    *("bitsandbytes.optim.SGD", "fastai.optimizer.SGD:coupled", "mup.MuSGD"),
 )
-def test_twins_of_adamw_settle_where_it_does(name, number):
+
+
+def test_twins_settle_where_the_originals_do():
     """The same update with the same decay has the same RMS and rotation."""
-    told = explain(number, name, run=Run(lr=1e-3))
-    assert told.equilibrium_rms == digits(PLAIN_ADAMW.equilibrium_rms, rel=1e-12)
-    assert told.rotation_per_step == digits(PLAIN_ADAMW.rotation_per_step, rel=1e-12)
+    wrong = []
+    for name, number in TWINS_OF_ADAMW.items():
+        found = explain(number, name, run=Run(lr=1e-3))
+        there = (found.equilibrium_rms, found.rotation_per_step)
+        wanted = (PLAIN_ADAMW.equilibrium_rms, PLAIN_ADAMW.rotation_per_step)
+        wrong += [] if there == digits(list(wanted), rel=1e-12) else [(name, there)]
+    for name in TWINS_OF_SGD:
+        found = explain(0.1, name, run=Run(lr=1e-3, momentum=0.9))
+        turn = found.rotation_per_step
+        is_alike = turn == digits(PLAIN_SGD.rotation_per_step, rel=1e-12)
+        # Its RMS is per unit of gradient noise, which nobody knows.
+        if not is_alike or "equilibrium-noise" not in codes(found):
+            wrong.append((name, turn))
+    assert not wrong
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "timm.momentum",
-        "optimi.SGD",
-        "optax.add_decayed_weights:before-sgd",
-        "bitsandbytes.optim.SGD",
-        "fastai.optimizer.SGD:coupled",
-        "mup.MuSGD",
-    ],
-)
-def test_twins_of_sgd_turn_as_it_does(name):
-    """The same update has the same rotation, and an RMS per noise."""
-    told = explain(0.1, name, run=Run(lr=1e-3, momentum=0.9))
-    assert told.rotation_per_step == digits(PLAIN_SGD.rotation_per_step, rel=1e-12)
-    assert "times the standard deviation" in text_of(told, "equilibrium-noise")
-
-
-@pytest.mark.parametrize("name", ["keras.optimizers.Lion", "optax.lion", "timm.lion"])
-def test_lion_settles_by_its_own_formula(name):
+def test_lion_settles_by_its_own_formula():
     """Lion's steps are signs: its weights settle far above AdamW's."""
-    told = explain(0.1, name, run=Run(lr=1e-3))
     there = lion_equilibrium(0.1, Run(lr=1e-3))
-    assert told.equilibrium_rms == digits(there.rms, rel=1e-12)
-    assert told.equilibrium_rms > 5 * PLAIN_ADAMW.equilibrium_rms
+    for name in ("keras.optimizers.Lion", "optax.lion", "timm.lion"):
+        found = explain(0.1, name, run=Run(lr=1e-3))
+        assert found.equilibrium_rms == digits(there.rms, rel=1e-12)
+        assert found.equilibrium_rms > 5 * PLAIN_ADAMW.equilibrium_rms
 
 
 def test_a_decay_without_the_lr_ends_where_adamw_does():
@@ -397,3 +302,60 @@ def test_a_decay_without_the_lr_ends_where_adamw_does():
     # forgotten but for e^-4 of R².
     adamc = explain(0.1, "timm.adamc", run=run)
     assert adamc.rms_at_end == digits(adamc.equilibrium_rms, rel=0.02)
+
+
+def test_every_knob_has_one_line():
+    """Every knob has a line of mathematics that has its number."""
+    wrong = []
+    for knob in knobs():
+        for run in (Run(), Run(lr=0.2, momentum=0.5, nesterov=True, steps=30)):
+            if knob.wants_clock:
+                continue
+            line = explain(0.125, knob.name, run=fitted(run, knob)).update
+            if "0.125" not in line or "\n" in line:
+                wrong.append((knob.name, line))
+    assert not wrong
+
+
+OPTIMIZERS = sorted(
+    knob.name for knob in knobs() if has_shrink(knob) and knob.family is not None
+)
+
+
+def after_one_step(line, multiplier):
+    """Compute the line with w = 1 and no gradient, in a fresh optimizer."""
+    letters = {"w": 1.0, "b": 0.0, "g": 0.0, "m_t": multiplier, "e_t": math.nan}
+    formulas = line.partition("  (")[0].partition(" with ")
+    first = re.search(r"e_0 = ([^,]*)", formulas[2])
+    for text in [*(["e_t ← " + first[1]] if first else []), *formulas[0].split("; ")]:
+        name, _, formula = text.partition(" ← ")
+        python = formula.replace("m̂/(√v̂ + ε)", "0").replace("sign(c)", "0")
+        python = re.sub(r"√([0-9.e+]+)", r"math.sqrt(\1)", python)
+        python = python.replace("m_t²", "m_t*m_t").replace("m_0", "m_t")
+        python = re.sub(r"\bu\b", "0", python).replace("·", "*").replace("−", "-")
+        letters[name] = eval(python, {"math": math}, letters)  # noqa: S307 (our own line)
+    return letters["w"]
+
+
+@given(st.sampled_from(OPTIMIZERS), runs(), log_uniform(1e-5, 0.02))
+def test_the_line_computed_is_the_first_step(name, run, shrink):
+    """Without a gradient, the line leaves what the family's path has after one step."""
+    knob = KNOBS[name]
+    number = float(f"{shrink / run.lr:.6g}")  # as the line shows it
+    run = Run(
+        lr=float(f"{run.lr:.6g}"),
+        momentum=float(f"{run.momentum:.6g}"),
+        schedule=run.schedule,
+        steps=run.total_steps,
+        batch_size=16,
+    )
+    run = fitted(run, knob)
+    # The one that refuses to run without a momentum.
+    assume(run.momentum or name != "bitsandbytes.optim.SGD")
+    path = FAMILIES[knob.family].survival_path
+    scale = {"": 1, "/B": 1 / 16, "/√steps": 1 / math.sqrt(run.total_steps)}[knob.scale]
+    expected = path(number * scale, facts_of(knob, run))[1]
+    assume(expected > 0.1)
+    line = explain(number, name, run=run).update
+    # 1e-12: a handful of roundings at 1e-16.
+    assert after_one_step(line, run.multipliers()[0]) == digits(expected, rel=1e-12)
