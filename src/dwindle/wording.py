@@ -120,7 +120,7 @@ def counted(value: float, unit: str) -> str:
 
 
 def percent(share: float | None) -> str:
-    """Return a share in percent, with the digits that tell it from nothing and all.
+    """Return a share in percent, with the digits that keep it from nothing and all.
 
     Example:
         >>> [percent(share) for share in (0.5, 0.0004, 0.99996, 2.6e-20, 0)]

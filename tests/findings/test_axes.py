@@ -64,7 +64,7 @@ def test_without_two_telling_cells_there_is_no_exponent():
     weak = {at(width): 0.0 for width in (16, 32, 128, 256)}
     axis = axis_of({"width": -0.5}, weak=weak)
     assert (axis.exponent, axis.low, axis.high) == (None, None, None)
-    assert axis.why_null.startswith("only 1 of 5 cells can tell")
+    assert axis.why_null.startswith("only 1 of 5 cells show a best λ")
     assert axis.anchor == 64
 
 

@@ -38,7 +38,7 @@ def test_a_cell_finds_the_optimum_that_was_simulated():
     assert cell.matters == "yes"
     assert cell.loss_at_optimum < cell.loss_without_decay
     assert cell.gain_low < cell.gain < cell.gain_high
-    assert measured(trainings()).tells
+    assert measured(trainings()).shows_best_decay
 
 
 def test_a_decay_where_a_seed_diverged_is_shown_and_never_chosen():
@@ -72,7 +72,7 @@ def test_a_cell_where_everything_diverged_says_so():
     cell = measured(found)
     assert cell.curve is None
     assert cell.findings.matters == "cannot tell"
-    assert cell.silent_because == "no λ has a finite loss from every seed"
+    assert cell.excluded_because == "no λ has a finite loss from every seed"
     assert all(p.mean is None and p.diverged == 5 for p in cell.findings.curve)
 
 
@@ -83,7 +83,7 @@ def test_a_cell_whose_seeds_are_not_trained_yet_does_not_call_them_diverged():
         del seeds[number % 5]
     cell = measured(found)
     assert cell.curve is None
-    assert cell.silent_because == "no λ has a loss from every seed"
+    assert cell.excluded_because == "no λ has a loss from every seed"
 
 
 def test_a_cell_without_trainings_is_empty_and_says_so():
@@ -111,7 +111,7 @@ def test_a_seed_whose_pack_failed_does_not_take_the_cell_with_it():
     for seeds in found.values():
         seeds[3] = FAILED
     cell = measured(found)
-    assert cell.tells
+    assert cell.shows_best_decay
     assert cell.curve.seeds == (0, 1, 2)
 
 
@@ -130,7 +130,7 @@ def test_fewer_than_three_seeds_give_a_place_and_no_verdict(seeds):
     assert cell.findings.optimum == pytest.approx(1e-3, rel=0.5)  # a step is 2.15
     assert (cell.findings.low, cell.findings.high) == (None, None)
     assert cell.findings.matters == "cannot tell"
-    assert not cell.tells
+    assert not cell.shows_best_decay
 
 
 def test_the_interval_of_a_point_is_that_of_its_seeds():
@@ -179,7 +179,7 @@ def test_one_network_at_chance_is_counted_and_left_out():
 def test_a_network_at_chance_without_decay_leaves_the_cell_in_the_slope():
     """The other seeds gain, and it is said that one does not train without decay."""
     cell = measured(with_dead([0], [2]))
-    assert cell.tells
+    assert cell.shows_best_decay
     assert "1 seed that trains with decay does not without it" in cell.findings.why
     assert cell.findings.loss_without_decay < 2
     assert cell.findings.gain < cell.findings.loss_without_decay
@@ -193,7 +193,7 @@ def test_a_cell_of_survivors_cannot_tell():
     cell = measured(found)
     assert cell.findings.matters == "cannot tell"
     assert cell.findings.why.startswith("too many networks are at chance")
-    assert not cell.tells
+    assert not cell.shows_best_decay
 
 
 def test_an_optimum_without_an_interval_enters_no_slope():
@@ -203,8 +203,8 @@ def test_an_optimum_without_an_interval_enters_no_slope():
     cell = measured(kept)
     bare = replace(cell.findings, optimum=1e-3, at_edge=None, low=None, high=None)
     silent = replace(cell, findings=replace(bare, matters="yes"))
-    assert not silent.tells
-    assert "beyond both ends of the grid" in silent.silent_because
+    assert not silent.shows_best_decay
+    assert "beyond both ends of the grid" in silent.excluded_because
 
 
 def test_decays_that_ruin_every_network_are_the_wall_of_the_curve():
@@ -221,7 +221,8 @@ def test_a_cell_at_chance_throughout_says_so():
     cell = measured(with_dead(range(14), range(5)))
     assert cell.curve is None
     assert (
-        cell.silent_because == "at every λ half of the networks or more stay at chance"
+        cell.excluded_because
+        == "at every λ half of the networks or more stay at chance"
     )
 
 

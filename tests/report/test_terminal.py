@@ -228,7 +228,7 @@ def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
         unchanged=None,
     )
     told = printed(dataclasses.replace(study, axes=(blank,)))
-    assert "What would tell: about 9 seeds instead of 5." in told
+    assert "What would decide it: about 9 seeds instead of 5." in told
     # In the sentence alone; ten rules would be ten more.
     assert told.count("cannot tell") == 1
 

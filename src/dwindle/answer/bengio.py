@@ -49,7 +49,7 @@ def epoch_mismatch(
 ) -> float:
     """Compare an epoch of minibatch gradients, weights fixed, with the full batch.
 
-    The objective is Σ loss + λ_B Σ w² with λ_B = N λ; ``share`` tells how much of its
+    The objective is Σ loss + λ_B Σ w² with λ_B = N λ; ``share`` returns how much of its
     penalty a minibatch of n samples carries.
     """
     bengio = L2 * len(samples)

@@ -13,7 +13,7 @@ from dwindle.study.driver import Progress, run_study
 
 
 class Audience(Protocol):
-    """Who is told how the answer comes along, while it does."""
+    """What is notified of claims and trainings, while they come."""
 
     def on_claim(self, title: str, claim: Claim) -> None:
         """Take note of a claim that has been checked."""

@@ -1,4 +1,4 @@
-"""One axis: the exponent of the best λ, from the cells that can tell."""
+"""One axis: the exponent of the best λ, from the cells that show one."""
 
 import math
 from collections.abc import Sequence
@@ -42,7 +42,9 @@ def measure_axis(
         Findings of the axis; without an exponent, ``why_null`` says why.
 
     """
-    telling = [cell for cell in cells if cell.tells and cell.findings.value > 0]
+    telling = [
+        cell for cell in cells if cell.shows_best_decay and cell.findings.value > 0
+    ]
     slope = fit_slope(
         [math.log(cell.findings.value) for cell in telling],
         [cell.optimum for cell in telling if cell.optimum is not None],
@@ -51,7 +53,7 @@ def measure_axis(
     def from_base(cell: Cell) -> float:
         return abs(math.log(cell.findings.value / base_value)) if base_value > 0 else 0
 
-    # The base cell if it can tell, else the nearest cell that can.
+    # The base cell if it shows a best λ, else the nearest cell that can.
     anchor = min(telling, key=from_base, default=None)
     evidence = AxisEvidence(
         cells=tuple(cells),
@@ -86,13 +88,15 @@ def measure_axis(
 
 def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
-    telling = sum(cell.tells and cell.findings.value > 0 for cell in cells)
+    telling = sum(cell.shows_best_decay and cell.findings.value > 0 for cell in cells)
     if slope and course_within(slope.low, slope.high, cells=telling) != "unknown":
         return ""
+    # More seeds do not sharpen what the grid itself hides.
     if any(
         c.optimum and c.optimum.coarse and c.findings.matters == "yes" for c in cells
     ):
         return "a finer grid: the λ around the best one a third of a decade apart"
+    # A verdict needs three seeds; before that nothing else would help.
     seeds = max((cell.curve.n for cell in cells if cell.curve), default=0)
     if 0 < seeds < SEEDS_FOR_AN_INTERVAL:
         return f"{SEEDS_FOR_AN_INTERVAL} seeds or more instead of {seeds}"
@@ -123,7 +127,7 @@ def _seeds_for(slope: Slope, seeds: int) -> int:
 
 
 def _trained_networks(cells: Sequence[Cell]) -> list[str]:
-    """What would make networks train that stay at chance, whatever their λ."""
+    """What would make networks train that stay at chance at every λ."""
     found = [cell for cell in cells if is_untrained(cell.findings) or cell.is_of_few]
     if not found:
         return []
@@ -135,13 +139,13 @@ def _trained_networks(cells: Sequence[Cell]) -> list[str]:
 
 
 def _wider_grids(cells: Sequence[Cell]) -> list[str]:
-    told = []
+    wider = []
     ruined = [at for cell in cells if (at := ruined_from(cell.findings))]
     idle = [at for cell in cells if (at := idle_up_to(cell.findings))]
     if ruined:
-        told.append(f"a grid that goes below {names.decay(min(ruined))}")
+        wider.append(f"a grid that goes below {names.decay(min(ruined))}")
     if idle:
-        told.append(f"a grid that goes above {names.decay(max(idle))}")
+        wider.append(f"a grid that goes above {names.decay(max(idle))}")
     for side, limit, pick in (("high", "above", max), ("low", "below", min)):
         ends = [
             pick(p.weight_decay for p in c.findings.curve if p.weight_decay > 0)
@@ -149,8 +153,8 @@ def _wider_grids(cells: Sequence[Cell]) -> list[str]:
             if c.findings.at_edge == side and c.findings.matters == "yes"
         ]
         if ends:
-            told.append(f"a grid that goes {limit} {names.decay(pick(ends))}")
-    return list(dict.fromkeys(told))
+            wider.append(f"a grid that goes {limit} {names.decay(pick(ends))}")
+    return list(dict.fromkeys(wider))
 
 
 def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
@@ -158,11 +162,13 @@ def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
     reasons: dict[str, list[str]] = {}
     for cell in cells:
         at_zero = "" if cell.findings.value > 0 else "no power law reaches 0"
-        if why := cell.silent_because or at_zero:
+        if why := cell.excluded_because or at_zero:
             reasons.setdefault(why, []).append(f"{cell.findings.value:g}")
     left_out = "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
     if slope is None:
-        reason = f"only {telling} of {len(cells)} cells can tell, a slope needs two"
+        reason = (
+            f"only {telling} of {len(cells)} cells show a best λ, a slope needs two"
+        )
         return f"{reason} ({left_out})" if left_out else reason
     parts = [f"the interval is that of the {slope.decided_by}"]
     if not slope.law_checked:

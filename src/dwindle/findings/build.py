@@ -58,13 +58,13 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
     seconds: float,
     complete: bool,
 ) -> Findings:
-    """Say everything that the trainings of a study say.
+    """Return everything that the trainings of a study show.
 
     Args:
         spec: The study: its base, axes and normalization.
         rows: Trainings with their outcomes; λ is the one before normalization.
         problem: What the layers of a cell follow from.
-        conditions: Under what the trainings ran, told as they are.
+        conditions: Under what the trainings ran, kept as they are.
         seconds: What they took.
         complete: Whether the plan is done.
 
@@ -166,7 +166,7 @@ def quantities(scale: Scale, shapes: tuple[tuple[int, int], ...]) -> dict[str, f
 def mean_coefficient(normalization: str, shapes: tuple[tuple[int, int], ...]) -> float:
     """Return the factor between a study's λ and the λ that an average weight feels.
 
-    A rule speaks of the λ at the weights, a normalized study of the λ before its
+    A rule is about the λ at the weights, a normalized study about the λ before its
     normalization. Between the two stands the layers' coefficient, averaged over all
     weights: ``Σ_l n_l c_l / Σ_l n_l`` with n_l the weights of a layer. For the asker's
     normalization that is exactly 1/(number of weights), so the asker's rule predicts

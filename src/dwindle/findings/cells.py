@@ -42,7 +42,7 @@ class Cell:
     optimum: Optimum | None
 
     @property
-    def tells(self) -> bool:
+    def shows_best_decay(self) -> bool:
         """Whether the optimum may enter a slope or serve as an anchor."""
         return shows_best_decay(self.findings)
 
@@ -54,9 +54,9 @@ class Cell:
         return self.curve.left_out > MOST_AT_CHANCE * self.curve.losses.size
 
     @property
-    def silent_because(self) -> str:
+    def excluded_because(self) -> str:
         """Why the cell may not enter a slope, in a few words; empty if it may."""
-        if self.tells:
+        if self.shows_best_decay:
             return ""
         if self.curve is None:
             return self.findings.why
@@ -65,7 +65,7 @@ class Cell:
             reach = f" up to {names.decay(top)}, where the grid ends" if top else ""
             return f"decay does not matter there{reach}"
         if self.findings.matters == "cannot tell":
-            return f"whether decay matters there cannot be told ({self.findings.why})"
+            return f"whether decay matters there is unknown ({self.findings.why})"
         if self.findings.optimum is not None:
             return "the interval of its best λ reaches beyond both ends of the grid"
         return f"its best λ lies at the {self.findings.at_edge} edge of the grid"
@@ -188,6 +188,7 @@ def _loss(outcome: Outcome) -> float:
 def _point(decay: float, outcomes: Mapping[int, Outcome], chance: float) -> CurvePoint:
     ended = [o for o in outcomes.values() if math.isfinite(_loss(o))]
     untrained = [o for o in ended if o.is_untrained(chance)]
+    # Where most of them stayed at chance this λ ruins training: then they count.
     if 2 * len(untrained) < len(outcomes):
         ended = [outcome for outcome in ended if outcome not in untrained]
     losses = np.array([_loss(outcome) for outcome in ended])

@@ -95,8 +95,8 @@ class AxisFindings:
 
     ``anchor`` is the value of the cell from which rules predict the others.
     ``unchanged`` holds what it costs to keep that cell's λ everywhere: also the cost of
-    a rule that does not speak of this axis. ``would_tell`` says what would decide an
-    axis whose course cannot be told.
+    a rule that does not apply to this axis. ``would_tell`` says what would decide an
+    axis whose course is unknown.
     """
 
     axis: str

@@ -71,6 +71,7 @@ def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
     path, argument = _CLASSES[study.optimizer]
     stored: Mapping[str, Any] = study.conditions.get("optimizer") or {}  # JSON-like
     value = stored.get(argument)
+    # A store keeps betas as a JSON list; torch wants them as a tuple.
     known = tuple(value) if isinstance(value, list) else value
     given = f", {argument}={known}" if known else ""
     call = f"{path}(model.parameters(), lr={cell.scale['lr']:g}{given}"
@@ -106,13 +107,13 @@ def _nothing_to_set(cell: CellFindings) -> str:
         return f"every λ from {decay(ruined)} up is too large: try a lower grid"
     if idle:
         finding = "does not matter" if cell.matters == "no" else "shows no gain"
-        grid = "a grid that goes higher would tell more"
+        grid = "a grid that goes higher would show more"
         return f"decay {finding} up to {decay(idle)}, where the grid ends: {grid}"
     if cell.matters == "no":
         return "decay does not matter, so nothing is worth setting"
     if cell.matters == "yes":
         return f"the best λ lies beyond the {cell.at_edge} edge of the grid"
-    return "it cannot be told whether decay matters, so no λ to set is known"
+    return "it is unknown whether decay matters, so no λ to set is known"
 
 
 def _scale(scale: Mapping[str, float]) -> str:

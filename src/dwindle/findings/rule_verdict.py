@@ -84,6 +84,7 @@ def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
         return RuleFindings(
             rule=rule.name, applies=False, why_not=why_not, predictions=nothing
         )
+    # A rule is about the λ at the weights, the cells about the λ that was typed.
     factors = [prediction.factor or 1.0 for prediction in predictions]
     logs = [
         math.log(factor) - math.log(cell.coefficient / start.coefficient)
@@ -114,7 +115,7 @@ def judge_unchanged(evidence: AxisEvidence) -> RuleFindings:
 def drop_uninformative_agreement(
     rules: Sequence[RuleFindings], slope: Slope | None
 ) -> tuple[RuleFindings, ...]:
-    """Return the rules, agreeing with none where the measurement tells none apart.
+    """Return the rules, agreeing with none where the measurement excludes none.
 
     An interval that holds the exponents of all rules and 0 supports no rule; where they
     all say the same, it must at least exclude a square root more or less.

@@ -110,7 +110,7 @@ def find_rule(axis: AxisFindings, name: str) -> RuleFindings | None:
 
 
 def course_of(axis: AxisFindings) -> Course:
-    """Return which way the best λ goes along an axis, or that nobody can tell.
+    """Return which way the best λ goes along an axis, or that it is unknown.
 
     ``still`` needs an interval that holds 0 and excludes a square root in both
     directions; a wide interval around 0 is no evidence that nothing happens. Two cells

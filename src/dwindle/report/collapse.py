@@ -12,7 +12,7 @@ from dwindle.findings.names import quantity, rule_title
 from dwindle.findings.verdict import ranked_rules
 from dwindle.wording import fixed
 
-# The rules that the question and its answer speak of come first; one more, the cheapest
+# The rules of the question and of its answer come first; one more, the cheapest
 # to follow, joins them. Six panels are what a reader still compares.
 HEADLINE_RULES = ("question-layer-mean", "bengio-map", "neal", "half-life-epochs")
 MOST_PANELS = 6
@@ -68,6 +68,7 @@ def _join(found: list[Correction], new: Correction) -> None:
     def is_same(one: float | None, other: float | None) -> bool:
         if one is None or other is None:
             return one is other
+        # Nobody sees two hundredths in a panel of two hundred pixels.
         return math.isclose(one, other, rel_tol=0.02)
 
     for i, old in enumerate(found):
@@ -141,6 +142,7 @@ def loss_ceiling(axis: AxisFindings) -> float:
     """
     gains = [c.gain for c in axis.cells if c.gain is not None and c.matters == "yes"]
     if gains and max(gains) > 0:
+        # 1.6: the gain fills most of a panel, and the wall beside it is still a wall.
         return 1.6 * max(gains)
     heights = sorted(
         point.mean - lowest
@@ -149,6 +151,7 @@ def loss_ceiling(axis: AxisFindings) -> float:
         for point in cell.curve
         if point.mean is not None and point.mean > lowest
     )
+    # Nothing is gained anywhere: the median keeps the wall from flattening the rest.
     return heights[len(heights) // 2] if heights else 1.0
 
 
@@ -163,6 +166,7 @@ def _clarity(axis: AxisFindings) -> float:
         return 0.0
     if anchor_cell(axis) is None:
         return 0.0
+    # Against its own uncertainty: a steep exponent of two cells is no clear picture.
     return abs(axis.exponent) / max(axis.high - axis.low, 1e-9)
 
 

@@ -63,6 +63,7 @@ def collapse_parts(panel: Panel) -> Spec:
 
 def shared_domain(axis: AxisFindings) -> tuple[float, float]:
     """Return the range of λ that all panels of an axis share: wide enough for each."""
+    # One range for all panels: only then does it mean something that curves line up.
     tried = [p.weight_decay for c in axis.cells for p in c.curve if p.weight_decay > 0]
     optima = [
         cell.optimum * factor
@@ -82,6 +83,7 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
         "x": vega.decay_axis(domain, title=None),
         "y": vega.numeric(
             "y",
+            # A little below 0, or the frame halves the line where a curve is lowest.
             scale={"domain": [-0.04 * ceiling, ceiling], "nice": False},
             axis={**vega.title_above("loss above its lowest, nats"), "tickCount": 4},
         ),
@@ -132,9 +134,10 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
 def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
     color = vega.series_color(panel.names, panel.theme)
     seen = [row for row in rows if row["kind"] != "none"]
-    told = [row for row in rows if row["kind"] == "none"]
+    unknown = [row for row in rows if row["kind"] == "none"]
     muted = panel.theme.muted
     why = {"type": "text", "fontSize": 10, "align": "left", "color": muted}
+    # Hollow where decay does not measurably matter: its best λ is mostly noise.
     hollow = {"test": "datum.kind === 'flat'", "value": "transparent"}
     ends = {"x": {**base["x"], "field": "low"}, "x2": {"field": "high"}}
     return [
@@ -153,7 +156,7 @@ def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
                 "shape": vega.series_shape(panel.names),
             },
         ),
-        vega.layer(told, why, {**base, "text": {"field": "why"}}),
+        vega.layer(unknown, why, {**base, "text": {"field": "why"}}),
     ]
 
 
@@ -163,6 +166,7 @@ def _optimum_row(
     if factor is None or cell.optimum is None:
         why = _why_none(cell, factor)
         return {"cell": name, "kind": "none", "x": domain[0] * 1.15, "why": why}
+    # An open limit reaches to the frame: it lies beyond the grid, nobody knows where.
     low = cell.low * factor if cell.low else domain[0]
     high = cell.high * factor if cell.high else domain[1]
     return {
@@ -257,6 +261,7 @@ def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
 def _panel_title(correction: Correction) -> str:
     if correction.is_measured:
         return "λ corrected by the measured exponent"
+    # More names than three would run into the panel beside it.
     names = ", ".join((correction.title, *correction.also)[:3])
     return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
 
@@ -268,17 +273,17 @@ def _message(axis: AxisFindings, best: Correction | None) -> str:
         still = f"The best weight decay does not move with {name}"
         doubt = f"Whether the best weight decay moves with {name} is open"
         return still if course == "still" else doubt
-    told = (
+    finding = (
         f"The best weight decay {'falls' if course == 'down' else 'rises'} with {name}"
     )
     typed = collapse.spread(axis, collapse.corrections(axis)[0].factors)
     corrected = collapse.spread(axis, best.factors)
     if typed is None or corrected is None:
-        return told
+        return finding
     before, after = (number(each, digits=2) for each in (typed, corrected))
     if not best.agrees:
-        return f"{told}: a factor {before} apart as typed; no published rule agrees"
-    return f"{told}: a factor {before} apart as typed, {after} corrected"
+        return f"{finding}: a factor {before} apart as typed; no published rule agrees"
+    return f"{finding}: a factor {before} apart as typed, {after} corrected"
 
 
 def _setting(study: Findings, axis: AxisFindings) -> str:

@@ -25,6 +25,7 @@ def agreement(rule: RuleFindings) -> Styled:
 def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Spec:
     """Return the measured exponent with its interval beside every rule's prediction."""
     rules = [rule for rule in ranked_rules(axis) if rule.exponent is not None]
+    # From low to high: then those that agree stand together inside the band.
     rules.sort(key=lambda rule: (rule.exponent or 0.0, rule.rule))
     rows = [
         {
@@ -63,6 +64,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
 
 
 def _measured_layers(axis: AxisFindings, across: Spec, theme: Theme) -> list[Spec]:
+    # Drawn first, so that the points of the rules lie on top of the measurement.
     zero = {"type": "rule", "color": theme.muted, "strokeDash": [2, 3]}
     layers = [vega.layer([{"x": 0.0}], zero, {"x": across})]
     if axis.low is not None and axis.high is not None:
@@ -80,6 +82,7 @@ def exponent_domain(axis: AxisFindings) -> list[float]:
     shown = [rule.exponent for rule in axis.rules if rule.applies]
     found = [each for each in (*shown, axis.exponent, axis.low, axis.high, 0.0) if each]
     low, high = min((*found, 0.0)), max((*found, 0.0))
+    # A little air, or the frame cuts the outermost symbol; 1 where all stand at 0.
     margin = 0.08 * (high - low) or 1.0
     return [low - margin, high + margin]
 
@@ -121,6 +124,8 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
         ),
         "y": names("rule", [rule_title(name) for name in rules], labelLimit=210),
     }
+    # Classes rather than shades: one rule that loses a lot would pale all others. The
+    # numbers have classes as well, for ink that is readable on the darkest tiles.
     tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
     number = {**places, "text": {"field": "label"}, "color": classes(theme.heat_ink)}
     parts = {
@@ -141,11 +146,13 @@ def common_decay(axis: AxisFindings) -> float | None:
         {p.weight_decay for p in cell.curve if p.penalty is not None}
         for cell in axis.cells
     ]
+    # At λ = 0 there is no penalty to show.
     shared = set.intersection(*tried) - {0.0} if tried else set()
     if not shared:
         return None
     anchor = collapse.anchor_cell(axis)
     best = axis.cells[anchor].optimum if anchor is not None else None
+    # Without a best λ the middle of what was tried: somewhere decay acts.
     target = math.log(best) if best else sum(map(math.log, shared)) / len(shared)
     return min(sorted(shared), key=lambda each: abs(math.log(each) - target))
 
@@ -165,6 +172,7 @@ def terms_rows(
 
 def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
     """Return penalty and data term after training, at one λ for all cells."""
+    # Logarithmic, as penalty and data term are often decades apart; 0 has no place.
     rows: list[Spec] = [
         {"x": value, "term": term, "y": height}
         for value, data, penalty in terms_rows(axis)
@@ -209,5 +217,6 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
 def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:
     if not heights:
         return 0.1, 1.0
+    # Ticks are powers of ten, so the frame begins and ends at one.
     low, high = math.log10(min(heights)), math.log10(max(heights))
     return 10.0 ** math.floor(low), 10.0 ** max(math.ceil(high), math.floor(low) + 1)

@@ -142,10 +142,12 @@ def _environment() -> "Environment":
             library="jinja2", needed_for="The HTML page", extra="report"
         ) from None
     environment = Environment(
+        # Every text may be a name from a study file of somebody else.
         autoescape=True,
         # All texts of findings are cleaned here, wherever they stand on the page.
         finalize=_inert,
         loader=FunctionLoader(_resource),
+        # A name that the template does not find is our fault, and no empty text.
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -214,11 +216,11 @@ def collapse_heading(axis: AxisFindings) -> str:
 
 
 def collapse_remark(axis: AxisFindings) -> str:
-    """Return the measured law, or why there is none, and what would tell."""
+    """Return the measured law, or why there is none, and what would decide it."""
     law = f"best λ ∝ {names.quantity(axis.axis)}^{names.exponent(axis)}"
     why = f"no exponent, {axis.why_null or 'too few optima'}"
-    tell = f"what would tell: {axis.would_tell}" if axis.would_tell else ""
-    parts = (law if axis.exponent is not None else why, axis.note, tell)
+    more = f"what would decide it: {axis.would_tell}" if axis.would_tell else ""
+    parts = (law if axis.exponent is not None else why, axis.note, more)
     return " ".join(f"{_capital(clean(each, limit=2000))}." for each in parts if each)
 
 

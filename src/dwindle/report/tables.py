@@ -78,6 +78,7 @@ def cells_table(axis: AxisFindings) -> Table:
     """Return one row per cell: best λ, interval, whether decay matters, losses."""
     name = quantity(axis.axis)
     columns: dict[str, Callable[[CellFindings], str]] = {
+        # Four digits: a width of 1024 is not one of 1020.
         name: lambda cell: number(cell.value, digits=4),
         "best λ": optimum_text,
         "90 % interval": lambda cell: interval(cell.low, cell.high),
@@ -211,7 +212,7 @@ def verdict_cell(rule: RuleFindings | None) -> tuple[str, ...]:
 
 
 def measured_lines(row: VerdictRow) -> tuple[str, ...]:
-    """Return the measured exponent and its interval, or how many cells tell."""
+    """Return the measured exponent and its interval, or how many cells show one."""
     if row.exponent is None:
         return "cannot tell", f"{row.telling} of {row.cells} cells show a best λ"
     return fixed(row.exponent), f"({fixed(row.low)} to {fixed(row.high)})"
@@ -221,6 +222,7 @@ def claim_table(claim: Claim) -> Table | None:
     """Return the evidence of a claim as a table; its first row names the columns."""
     if not claim.table:
         return None
+    # Its columns are of any kind, so they stand as texts.
     columns, *rows = claim.table
     return _table("", columns, iter(rows), texts=len(columns))
 

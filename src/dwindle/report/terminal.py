@@ -93,6 +93,7 @@ def _conclusion(shown: Answer | Findings, width: int) -> Parts:
         yield sentence
     if conclusion.next_steps:
         yield from _heading("Next step", width)
+    # Whole: a line that is copied must not gain line breaks.
     for step in conclusion.next_steps:
         yield Line(text=step, style="cyan", whole=True)
 
@@ -146,6 +147,7 @@ def _verdict(rows: Sequence[VerdictRow], width: int) -> Table:
         ]
         measured = Column("measured", "name")
         return Table(columns=("quantity", measured, *titles), rows=cells)
+    # A name stands once, above its rules; a rule without a say has no line.
     lines: list[tuple[str, str, str]] = []
     for row in rows:
         power = Styled(" ".join(tables.measured_lines(row)), "bold")
@@ -155,7 +157,11 @@ def _verdict(rows: Sequence[VerdictRow], width: int) -> Table:
             for name, rule in row.rules.items()
             if rule is not None and rule.exponent is not None
         ]
-    columns = (Column("quantity", "name"), Column("rule", style="dim"), Column("told"))
+    columns = (
+        Column("quantity", "name"),
+        Column("rule", style="dim"),
+        Column("exponent"),
+    )
     return Table(columns=columns, rows=lines, heads=False)
 
 
@@ -170,11 +176,11 @@ def _axis(axis: AxisFindings, width: int) -> Parts:
     if remark:
         yield Line(text=clean(remark, limit=600), style="dim")
     if axis.would_tell:
-        yield f"What would tell: {axis.would_tell}."
+        yield f"What would decide it: {axis.would_tell}."
     yield ""
     yield _cells(axis, width)
     ranked = ranked_rules(axis)
-    # Only where a rule has more than "cannot tell" to show.
+    # A table of doubts says no more than the one line above it.
     if any(rule.regret is not None or rule.agrees is not None for rule in ranked):
         rules = tables.rules_table(axis)
         yield ""

@@ -83,7 +83,7 @@ def series_color(names: Sequence[str], theme: Theme) -> Spec:
 
 
 def series_shape(names: Sequence[str]) -> Spec:
-    """Return the shape encoding of ordered series: told apart without color."""
+    """Return the shape encoding of ordered series, which differ without color."""
     shapes = [SHAPES[i % len(SHAPES)] for i in range(len(names))]
     return nominal("cell", scale=mapped(names, shapes), legend=None)
 

@@ -40,9 +40,9 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
     if no λ looks better to them than 0); its own gain there counts, between log losses,
     so that one collapsed network is one seed and not the whole variance. Decay matters
     if these gains pass a one-sided t test at 5 %, or, where seeds fail to train without
-    decay, if so many seeds gain or fail that a sign test tells it at 5 %. If not, and
+    decay, if so many seeds gain or fail that a sign test shows it at 5 %. If not, and
     the upper limit of the gain is below 2 % of the loss without decay, it does not
-    matter. Else nobody can tell.
+    matter. Else it is unknown.
 
     Args:
         curve: One cell.
@@ -127,7 +127,7 @@ def leave_one_out_gains(curve: Curve) -> FloatArray:
 
 
 def _win(gains: FloatArray, failed: int) -> bool:
-    """Whether so many seeds gain that a sign test tells it, where some failed at λ = 0.
+    """Whether so many seeds gain that a sign test shows it, where some failed at λ = 0.
 
     A seed that trains with decay and not without it gains by an unknown amount.
     """

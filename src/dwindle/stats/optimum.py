@@ -127,7 +127,7 @@ def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
     return locate(curve.log_decay, log_means)
 
 
-@lru_cache(maxsize=64)  # the minima of a cell's draws, seeds and means are all asked
+@lru_cache(maxsize=64)  # asked for the draws, the seeds and the mean of a cell
 def _cubic_fits(curve: Curve) -> bool:
     if _floor(curve) > INTERPOLATION_FLOOR:
         return False
@@ -205,7 +205,7 @@ def draw_optima(
 
     Each draw is ``m + Σ_s z_s (L_s - m) / √(n(n-1)) · √((n-1)/χ²)``: a multivariate t
     around the mean curve with n - 1 degrees of freedom and the covariance of the
-    seeds' mean, whatever its correlation over λ.
+    seeds' mean, with its correlation over λ.
 
     Args:
         curve: At least two seeds.

@@ -1,4 +1,4 @@
-"""Exponents: how the best λ moves with scale, from the cells that can tell.
+"""Exponents: how the best λ moves with scale, from the cells that show one.
 
 A cell where decay does not matter has a minimum by chance, and a minimum at the edge
 of the grid is only a bound. Neither may enter a slope; both are named instead.
@@ -38,7 +38,7 @@ class Slope:
 
 
 def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | None:
-    """Fit ``ln λ* = a + β ln scale`` to cells that can tell, with the wider interval.
+    """Fit ``ln λ* = a + β ln scale`` to cells with a best λ, with the wider interval.
 
     Ordinary least squares, ``β = Σ c_j x̂_j`` with ``c_j = (x_j - x̄) / Σ (x - x̄)²``.
     Interval 1, from the seeds: quantiles of ``Σ c_j draw_j``, the draws of each cell
