@@ -91,7 +91,7 @@ def _broken(path: str, got: str) -> AuditTargetError:
 
 
 def _refuse_repeats(names: Iterable[str]) -> None:
-    # JSON and PyYAML drop the first of two without a word; which one the trainer reads
+    # JSON and PyYAML silently drop the first of two; which one the trainer reads
     # depends on its library.
     for name, count in Counter(names).items():
         if count > 1:

@@ -6,7 +6,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.audit.settings_file import Settings, line_for
-from dwindle.audit.trainers import ITS_OWN, OTHER_ARGUMENTS, TELLING, TRANSFORMERS
+from dwindle.audit.trainers import ITS_OWN, LIKELY, OTHER_ARGUMENTS, TRANSFORMERS
 from dwindle.errors import AuditTargetError
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 
@@ -16,7 +16,7 @@ _DTYPE_KEYS = {*TRANSFORMERS.keys["dtype"], *TRANSFORMERS.keys["bfloat16"]}
 READ = tuple(name for name in TRANSFORMERS.all_keys if name not in _DTYPE_KEYS)
 NAMES = frozenset(READ) | OTHER_ARGUMENTS
 
-# One mistake in a short name makes another word of it; long names bear two.
+# One mistake in a short name makes another name of it; long names bear two.
 _SHORT, _MOST_MISTAKES = 8, 2
 # More unknown keys than that are those of somebody's own script.
 _FEW = 5
@@ -134,9 +134,9 @@ def arguments_in(path: str, settings: Settings) -> Settings:
     inside = {
         name: value
         for name, value in settings.items()
-        if isinstance(value, Mapping) and any(key in value for key in TELLING)
+        if isinstance(value, Mapping) and any(key in value for key in LIKELY)
     }
-    found = settings if any(key in settings for key in TELLING) else None
+    found = settings if any(key in settings for key in LIKELY) else None
     if found is None and len(inside) == 1:
         ((name, table),) = inside.items()
         # Another trainer's table, as "optimizer", may share a name with them.

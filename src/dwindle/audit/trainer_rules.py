@@ -28,7 +28,7 @@ class Reading:
         schedule: Name of the lr schedule.
         warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
         final, final_lr: Where the lr ends, as a share of the peak or as an lr.
-        unchecked: Sentences on what the file cannot tell.
+        unchecked: Sentences on what the file does not have.
         why_not: Why the file's numbers are not those that the trainer ends up with.
 
     """
@@ -52,7 +52,7 @@ class Reading:
 
 
 def options_in(value: object) -> dict[str, str]:
-    """Return the options of ``momentum=0.9, nesterov=true`` or of a list of such words.
+    """Return the options of ``momentum=0.9, nesterov=true`` or of a list of such texts.
 
     A comma without a name behind it belongs to the value, as in ``betas=0.9,0.99``.
 
@@ -61,8 +61,8 @@ def options_in(value: object) -> dict[str, str]:
         {'weight_decay': '0.1', 'betas': '0.9,0.99'}
 
     """
-    words = value if isinstance(value, list) else [value or ""]
-    text = " ".join(map(str, words))
+    parts = value if isinstance(value, list) else [value or ""]
+    text = " ".join(map(str, parts))
     return dict(re.findall(r"(\w+)\s*=\s*(.*?)[\s,]*(?=\w+\s*=|$)", text))
 
 
@@ -96,7 +96,7 @@ def _deepspeed(reading: Reading, flat: Flat) -> Reading:
     """
     name = reading.schedule.casefold().replace("_", "")
     if name in {"onecycle", "lrrangetest"}:
-        return replace(reading, why_not=f"Its scheduler {name} sets an lr of its own.")
+        return replace(reading, why_not=f"Its scheduler {name} sets another lr.")
     if name in {"warmuplr", "warmupdecaylr"}:
         key = "scheduler.params.warmup_max_lr"
         note = f"The scheduler sets the lr: {key} counts, 0.001 where it is not there."
@@ -152,7 +152,7 @@ def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
 
 
 def _diffusers(reading: Reading, flat: Flat) -> Reading:
-    """Use the 8-bit optimizer and scale the lr where the script is asked to."""
+    """Use the 8-bit optimizer and scale the lr where the file switches that on."""
     if flat.get("use_8bit_adam") is True:
         reading = replace(reading, knob="bitsandbytes.optim.AdamW")
     if flat.get("scale_lr") is not True or reading.lr is None:
@@ -183,7 +183,7 @@ def _transformers(reading: Reading, flat: Flat) -> Reading:
     if flat.get("auto_find_batch_size") in (True, "true", "True"):
         notes.append("auto_find_batch_size may lower the batch size: half-lives move.")
     if flat.get("deepspeed") is not None:
-        notes.append("deepspeed may bring an optimizer of its own: it is not read.")
+        notes.append("deepspeed may bring another optimizer: it is not read.")
     others = set(options) - {"momentum", "dampening", "nesterov", "weight_decay"}
     if others:
         notes.append(f"optim_args is not read for {', '.join(sorted(others))}.")

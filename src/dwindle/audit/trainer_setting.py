@@ -1,4 +1,4 @@
-"""The decay that the settings file of a trainer asks for, and the run around it."""
+"""The decay that a trainer's settings file sets, and the run around it."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -61,9 +61,9 @@ class TrainingSetting:
         weight_decay: The number that the optimizer gets.
         is_typed: Whether the file has it at all.
         run: What file and command line give of the run.
-        facts: The same in words.
+        facts: The same as texts, by name.
         findings: What was found while reading.
-        unchecked: What the file cannot tell.
+        unchecked: What the file does not have.
         trainer: Whose file it is.
         decay_key: The key that the decay stands at.
         decay_factor: What the trainer multiplies the number there by.

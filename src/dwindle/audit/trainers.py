@@ -110,9 +110,9 @@ TRANSFORMERS = replace(
 TRAINERS: tuple[Trainer, ...] = (*_KNOWN, BY_PATH, TRANSFORMERS)
 # Names of TrainingArguments that do not bear on a decay, that make a file likely one of
 # them, and that no other trainer has.
-OTHER_ARGUMENTS, TELLING, ITS_OWN = (
+OTHER_ARGUMENTS, LIKELY, ITS_OWN = (
     frozenset(_TABLES["transformers"][names].split())
-    for names in ("other_names", "telling", "its_own")
+    for names in ("other_names", "likely", "its_own")
 )
 
 

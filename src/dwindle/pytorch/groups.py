@@ -1,7 +1,7 @@
 """Param groups of which only weights decay, for any torch optimizer.
 
 Nothing is changed: neither the model nor the groups that are given. Who decides, and in
-which order, is told in :mod:`dwindle.pytorch.grouping.selection`.
+which order, stands in :mod:`dwindle.pytorch.grouping.selection`.
 """
 
 import os
@@ -28,7 +28,7 @@ _GIVE_LR = (
     "Give lr=1e-3, for example: each group then has an lr, which the schedulers of "
     "torch keep in proportion (a bare lr_scale does nothing without timm's)."
 )
-_A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}], say.'
+_A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}].'
 _WIDTH = 110  # of the table: names of parameters are long
 _NOT_OPTIONS = frozenset({"params", "param_names", MARKER})
 
@@ -60,7 +60,7 @@ class DecayGroups(list[dict[str, Any]]):
         return self.__rich__().html()
 
 
-def decay_groups(  # noqa: PLR0913 - each argument is one word of the caller
+def decay_groups(  # noqa: PLR0913 - one argument for each decision
     model: nn.Module,
     *,
     weight_decay: float | None = None,

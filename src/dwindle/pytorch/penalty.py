@@ -70,7 +70,7 @@ class L2Penalty:
             given at the call, for a last batch that is shorter.
         dataset_size: Examples of the training set, where the formula needs it.
         embeddings: Whether embeddings and tokens are penalized.
-        decay: Patterns of names that are penalized whatever they are.
+        decay: Patterns of names that are penalized in any role.
         no_decay: Patterns of names that are not; stronger than ``decay``.
         model_says: Whether ``no_weight_decay()`` of the model counts.
         optimizer: The optimizer of the model: a warning is given at once if it decays
@@ -78,7 +78,7 @@ class L2Penalty:
 
     Raises:
         RangeError: If the strength is out of range, or there is no weight.
-        RefusedError: If the convention is no penalty, or roles or fans cannot be told.
+        RefusedError: If the convention is no penalty, or roles or fans are unknown.
         UnknownNameError: If a convention, normalization or reduction is unknown.
         PatternError: If a pattern fits no parameter.
 
@@ -94,7 +94,7 @@ class L2Penalty:
 
     """
 
-    def __init__(  # noqa: PLR0913 - each argument is one word of the caller
+    def __init__(  # noqa: PLR0913 - one argument for each decision
         self,
         model: nn.Module,
         strength: float,
@@ -145,7 +145,7 @@ class L2Penalty:
             raise RangeError("strength", strength, "above 0", _NO_PRIOR)
         self._strength = strength
         self._factors: dict[int | None, float] = {}
-        with suppress(MissingFactError):  # else it is asked for when it is needed
+        with suppress(MissingFactError):  # else the call raises it
             self.factor()
 
     @property

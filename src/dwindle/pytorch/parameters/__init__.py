@@ -1,1 +1,1 @@
-"""What the parameters of a model are for, told by layers and shapes."""
+"""What the parameters of a model are for, by their layers and shapes."""

@@ -1,6 +1,6 @@
-"""What a layer uses its tensors for, told by its type: a table, never a name.
+"""What a layer uses its tensors for, by its type: a table, never a name.
 
-A class that is not in the table is judged by what it has: the name of its own class
+A class that is not in the table is judged by what it has: the name of the class
 (``LlamaRMSNorm``), sizes that only a linear layer keeps, the shapes of its tensors.
 """
 
@@ -68,7 +68,7 @@ def _groups(module: nn.Module) -> int:
 class Layer:
     """A kind of layer: its ``weight`` (``in_proj_weight`` …) is one of any shape.
 
-    ``fans`` tells how many inputs one output sees, and the reverse.
+    ``fans`` returns how many inputs one output sees, and the reverse.
     """
 
     fits: Callable[[nn.Module], bool]
@@ -107,7 +107,7 @@ LAYERS = (
 
 
 def layer_of(module: nn.Module) -> Layer | None:
-    """Return the kind of layer that a module is; None where its type says nothing.
+    """Return the kind of layer that a module is; None where its type shows nothing.
 
     Example:
         >>> layer_of(nn.Conv2d(4, 8, 3)).fans(None, (8, 4, 3, 3))
@@ -118,12 +118,12 @@ def layer_of(module: nn.Module) -> Layer | None:
 
 
 def is_norm(module: nn.Module, shapes: tuple[Shape, ...]) -> bool:
-    """Tell whether a module is a normalization layer, by its type or its class name.
+    """Return whether a module is a normalization layer, by its type or its class name.
 
     Args:
         module: The module.
-        shapes: Of all of its own parameters: one that has a matrix is no such layer,
-            whatever it is called.
+        shapes: Of the parameters that it keeps itself: one with a matrix is no such
+            layer, under any name.
 
     Example:
         >>> class MyRMSNorm(nn.Module): ...
@@ -138,7 +138,7 @@ def is_norm(module: nn.Module, shapes: tuple[Shape, ...]) -> bool:
 
 
 def is_embedding(module: nn.Module) -> bool:
-    """Tell whether a module looks rows up: torch's embeddings, or the same sizes.
+    """Return whether a module looks rows up: torch's embeddings, or the same sizes.
 
     Example:
         >>> is_embedding(nn.EmbeddingBag(10, 4)), is_embedding(nn.Linear(10, 4))

@@ -57,8 +57,8 @@ class Slot:
     """A parameter at one place: where, in which module, standing for which slot.
 
     ``slot`` is the name under which ``module`` uses the tensor: ``weight`` also where
-    a parametrization stores it as ``original1``, in a ``holder`` of its own. ``gain``
-    marks the length that ``weight_norm`` splits off a weight.
+    a parametrization stores it as ``original1``, in another module, the ``holder``.
+    ``gain`` marks the length that ``weight_norm`` splits off a weight.
     """
 
     name: str

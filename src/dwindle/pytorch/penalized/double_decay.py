@@ -50,10 +50,10 @@ def penalties_of(parameters: Iterable[nn.Parameter]) -> tuple[Penalizing, ...]:
 
 
 def _are_among(ids: Collection[int], penalty: Penalizing) -> bool | None:
-    """Whether any weight of a penalty is among some; None where it cannot tell yet.
+    """Whether any weight of a penalty is among some; None where that is not known yet.
 
     A lazy layer that came into its model has no shape before it first runs. That is for
-    the caller of the penalty to hear, not for whoever trains another model.
+    the caller of the penalty to know, not for those who train another model.
     """
     try:
         weights = penalty.parameters.values()
@@ -117,15 +117,12 @@ def _at_a_step(
     for penalty, met in tuple(_WAITING.items()):
         if optimizer in met or not penalty.is_on:
             continue
-        shares = _shares(penalty, optimizer)
+        groups = optimizer.param_groups
+        ids = {id(each) for group in groups for each in group["params"]}
+        shares = _are_among(ids, penalty)
         if shares is None:
             continue
         met.add(optimizer)
         if shares:
             del _WAITING[penalty]
             warn_if_decayed(penalty, optimizer, stacklevel=3)
-
-
-def _shares(penalty: Penalizing, optimizer: Optimizer) -> bool | None:
-    ids = {id(each) for group in optimizer.param_groups for each in group["params"]}
-    return _are_among(ids, penalty)

@@ -81,13 +81,13 @@ _HALF = (torch.float16, torch.bfloat16)
 
 
 def _kind(tensor: Any, factor: float) -> tuple[object, ...]:
-    """Tell tensors apart that cannot be summed in one go."""
+    """Return a key; tensors with different keys cannot be summed in one go."""
     layout = (tensor.device_mesh, tensor.placements) if is_sharded(tensor) else ()
     return factor, tensor.device, tensor.dtype, *layout
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Tell whether a tensor is a DTensor, spread over processes.
+    """Return whether a tensor is a DTensor, spread over processes.
 
     Example:
         >>> is_sharded(torch.ones(2))
