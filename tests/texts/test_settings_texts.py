@@ -183,7 +183,12 @@ def test_a_path_that_cannot_be_read(path, tmp_path, monkeypatch):
 
 def test_values_too_deep_are_refused(audited):
     """A file of brackets is an error of ours, not one of Python's stack."""
-    for name, content in (("a.json", "[" * 100_000), ("a.yaml", "[" * 3000)):
+    deep = {
+        "a.json": "[" * 100_000,
+        "a.yaml": "[" * 3000,
+        "itself.yaml": "a: &a {b: *a}",
+    }
+    for name, content in deep.items():
         with pytest.raises(AuditTargetError) as caught:
             audited(name, content)
         assert caught.value.target == name

@@ -46,6 +46,7 @@ def read_settings(path: str) -> Settings:
     text = _text_of(path)
     try:
         found = _READERS[Path(path).suffix.casefold()](text)
+        flattened({"": found})  # of a mapping that an alias puts into itself: no end
     except (ValueError, RecursionError) as error:
         raise _broken(path, f"a mistake in it: {error}") from None
     if found is None:
@@ -54,6 +55,7 @@ def read_settings(path: str) -> Settings:
     if not isinstance(found, dict):
         kind = type(found).__name__
         raise _broken(path, f"one thing of type {kind} instead of names and values")
+    # W&B wraps each value as {desc, value}, beside notes for itself.
     if "wandb_version" in found or "_wandb" in found:
         found = {
             name: entry["value"]
@@ -72,11 +74,13 @@ def _text_of(path: str) -> str:
     except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
         remedy = "Check the path; a target is a file or module:function."
         reason = getattr(error, "strerror", None) or str(error)
+        # A control character in a name would act on the terminal that shows it.
         shown = path if path.isprintable() else repr(path)
         raise AuditTargetError(shown, "be a readable file", reason, remedy) from None
     if len(content) > _MOST_BYTES:
         raise _broken(path, f"more than {_MOST_BYTES:,} bytes")
     try:
+        # Editors of Windows begin a file with a byte order mark, which JSON refuses.
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise _broken(path, "bytes that are no UTF-8 text") from None
@@ -133,7 +137,7 @@ def _from_yaml(text: str) -> object:
 
 _READERS: Mapping[str, Callable[[str], object]] = {
     ".json": _from_json,
-    ".toml": tomllib.loads,
+    ".toml": tomllib.loads,  # which refuses a key that stands twice
     ".yaml": _from_yaml,
     ".yml": _from_yaml,
 }
@@ -160,6 +164,7 @@ def number_in(value: object) -> float | None:
 
     Trainers read such a text with ``float``, which knows no ``20k`` or ``1/3``.
     """
+    # True is an int to Python, and a switch to the author of the file.
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:

@@ -65,14 +65,18 @@ def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
         )
 
 
+# Parts of keys that change a decay, whole between separators: lr, and not the lr of
+# "early"; lr0 is Ultralytics'.
 _PARTS = "lr|learning_rate|optim|optimizer|epochs?|batch|sched|scheduler|warmup"
 _MORE = "dtype|precision|bf16|fp16|decay|wd|momentum|betas|steps|iters"
 _BEARING = re.compile(
     rf"(?:^|[_.-])(?:{_PARTS}|{_MORE})(?:$|[_.-])|lr\d$", re.IGNORECASE
 )
+# Keys of validation and logging have the same parts, and no effect on training.
 _ELSEWHERE = re.compile(
     r"(?:^|[_.-])(?:eval|val|valid|test|log|logging|save|generation)"
 )
+# In the table of every optimizer, and without effect on what a step takes off.
 _NEUTRAL = {"eps", "epsilon", "fused", "foreach", "_partial_", "_convert_", "name"}
 
 

@@ -63,6 +63,7 @@ def options_in(value: object) -> dict[str, str]:
     """
     parts = value if isinstance(value, list) else [value or ""]
     text = " ".join(map(str, parts))
+    # A value goes on to the next name that has a "=" behind it.
     return dict(re.findall(r"(\w+)\s*=\s*(.*?)[\s,]*(?=\w+\s*=|$)", text))
 
 
@@ -78,6 +79,7 @@ def _ultralytics(reading: Reading, flat: Flat) -> Reading:
         reading = replace(reading, schedule="cosine")
     batch = number_in(flat.get("batch", flat.get("batch_size"))) or 0
     nominal = number_in(flat.get("nbs", 64)) or 0
+    # -1 and 0.6 are AutoBatch: chosen by the free memory of the GPU.
     if batch < 1 or batch % 1 or nominal <= 0:
         why = "The decay is multiplied by batch / nbs, and batch is chosen in the run."
         return replace(reading, why_not=why)
@@ -95,6 +97,7 @@ def _deepspeed(reading: Reading, flat: Flat) -> Reading:
 
     """
     name = reading.schedule.casefold().replace("_", "")
+    # They cycle between bounds of the lr under other keys.
     if name in {"onecycle", "lrrangetest"}:
         return replace(reading, why_not=f"Its scheduler {name} sets another lr.")
     if name in {"warmuplr", "warmupdecaylr"}:
@@ -153,6 +156,7 @@ def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
 
 def _diffusers(reading: Reading, flat: Flat) -> Reading:
     """Use the 8-bit optimizer and scale the lr where the file switches that on."""
+    # The script builds bitsandbytes.optim.AdamW8bit instead of torch.optim.AdamW.
     if flat.get("use_8bit_adam") is True:
         reading = replace(reading, knob="bitsandbytes.optim.AdamW")
     if flat.get("scale_lr") is not True or reading.lr is None:
@@ -182,6 +186,7 @@ def _transformers(reading: Reading, flat: Flat) -> Reading:
     options, notes = reading.options, []
     if flat.get("auto_find_batch_size") in (True, "true", "True"):
         notes.append("auto_find_batch_size may lower the batch size: half-lives move.")
+    # A path or a table, whose optimizer replaces that of optim.
     if flat.get("deepspeed") is not None:
         notes.append("deepspeed may bring another optimizer: it is not read.")
     others = set(options) - {"momentum", "dampening", "nesterov", "weight_decay"}
@@ -307,7 +312,7 @@ def _stable(facts: ScheduleFacts) -> Schedule | None:
         shape="wsd",
         warmup=facts.warmup,
         decay_share=falling / steps,
-        final=facts.share("min_lr_ratio") or 0.0,
+        final=facts.share("min_lr_ratio") or 0.0,  # 0 by default
     )
 
 

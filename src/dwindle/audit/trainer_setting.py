@@ -39,6 +39,7 @@ from dwindle.errors import AuditTargetError, RangeError, UnknownNameError
 Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
 
 _SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
+# Usual values, for the line that an error shows.
 _EXAMPLES = {
     "weight_decay": 0.1,
     "learning_rate": 0.0003,
@@ -140,6 +141,7 @@ class _Values:
         number = self.number(fact)
         if self.has_types and number is not None and not number.is_integer():
             raise self._wrong(self.trainer.found(fact, self.flat)[0], _WHOLE, number)
+        # 0 and -1 mean elsewhere: as many as fit, or no limit.
         is_count = number is not None and (number >= 1 or self.has_types)
         return int(number) if is_count else None  # type: ignore[arg-type]  # a number
 
@@ -306,6 +308,7 @@ def _read(values: _Values, *, devices: int) -> Reading:
     )
     if trainer.name in RULES:
         reading = RULES[trainer.name](reading, flat)
+    # A decay that is there and is no number must not become the default.
     is_there = "weight_decay" in reading.options or trainer.found("decay", flat)[1]
     if trainer.own_decay and reading.knob and is_there is None:
         reading = replace(reading, decay=KNOBS[reading.knob].default)
@@ -321,6 +324,7 @@ def _read(values: _Values, *, devices: int) -> Reading:
 
 
 def _examples_per_step(values: _Values, devices: int) -> int | None:
+    # What a file has for the whole step counts before what has to be multiplied.
     whole = values.whole("batch")
     if whole:
         return whole
@@ -378,6 +382,7 @@ def _run(values: _Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     run = moving(Run(**facts))
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
     kwargs = values.flat.get("lr_scheduler_kwargs")
+    # A share of the peak where the file has one, else an lr, which does not scale.
     final = reading.final
     if final is None:
         final = (reading.final_lr or 0.0) / lr
@@ -407,6 +412,7 @@ def _warmup(reading: Reading, run: Run) -> float:
     for unit in ("steps", "epochs"):
         count = reading.warmup.get(unit, 0.0)
         length = quantities.get(unit, reading.length.get(unit))
+        # transformers 5 has taken warmup_ratio into warmup_steps.
         if unit == "steps" and 0 < count < 1:
             return count
         if count:

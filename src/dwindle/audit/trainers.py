@@ -60,6 +60,7 @@ class Trainer:
 
 
 def _folded(name: str) -> str:
+    # AdamW8bit and adamw_8bit are one name to people, and to most trainers.
     return name.casefold().replace("_", "").replace("-", "")
 
 
@@ -103,6 +104,7 @@ def _trainer(table: dict[str, Any]) -> Trainer:
     return Trainer(**table, knobs=knobs, keys=keys, marks=marks)
 
 
+# The last two have no marks: what they are known by is in the functions that find them.
 *_KNOWN, BY_PATH, _TRANSFORMERS = map(_trainer, _TABLES["trainer"])
 TRANSFORMERS = replace(
     _TRANSFORMERS, unused=frozenset(_TABLES["knobs"]["transformers"]["unused"])

@@ -249,6 +249,7 @@ def _members(group: Mapping[str, Any]) -> Iterator[tuple[str | None, object]]:
     members = group["params"]
     members = [members] if hasattr(members, "requires_grad") else list(members)
     names = group.get("param_names") or [None] * len(members)
+    # named_parameters() in a group brings pairs.
     for name, each in zip(names, members, strict=True):
         yield each if isinstance(each, tuple) else (name, each)
 
@@ -259,6 +260,7 @@ def _lr_factors(
     """Return the factor on the lr of each parameter, None where no pattern fits."""
     names = [name for choice in choices for name in choice.held.names]
     check_patterns("lr_scales", lr_scales, names)
+    # 0 freezes, which is a choice; a negative factor climbs.
     for pattern, factor in lr_scales.items():
         check_not_negative(f"lr_scales[{pattern!r}]", factor)
     fits = {id(c.held.parameter): first_fit(lr_scales, c.held.names) for c in choices}
@@ -281,6 +283,7 @@ def _buckets(members: Iterable[_Member]) -> list[list[_Member]]:
         decays = member.choice.decays
         key = (member.given.index, not decays, member.coefficient, member.lr_factor)
         buckets.setdefault(key, []).append(member)
+    # The sort is stable: within a given group the order is that of the model.
     return [buckets[key] for key in sorted(buckets, key=lambda key: key[:2])]
 
 
@@ -291,12 +294,14 @@ def _group(
     group: dict[str, Any] = {"params": [each.choice.held.parameter for each in bucket]}
     if first.given.name is not None:
         group["param_names"] = [each.given.name for each in bucket]
+    # All members of a bucket came from one given group.
     group |= first.given.options
     group |= _lr_of(first, lr)
     if not first.choice.decays:
         group["weight_decay"] = 0.0
     else:
         number = group.get("weight_decay") if weight_decay is None else weight_decay
+        # None leaves the number to the optimizer, and the factor to a controller.
         if number is not None:
             group["weight_decay"] = number * first.coefficient
     group[MARKER] = first.coefficient

@@ -195,7 +195,7 @@ class L2Penalty:
         if not torch.compiler.is_compiling():
             self._was_called = True
         factor, weights = self.factor(batch_size=batch_size), self._now()
-        if not weights:  # all are frozen
+        if not weights:  # all are frozen, and the loss still adds a tensor
             some = next(self._model.parameters(), torch.zeros(()))
             return torch.zeros((), device=some.device)
         factors = [factor * weight.coefficient for weight in weights]
@@ -237,7 +237,8 @@ class L2Penalty:
             return self._half_of_lambda(size)
         if size is not None:
             return size * self._half_of_lambda(size)
-        # A number that is stated for the sum over a minibatch needs no size.
+        # A number that is stated for the sum over a minibatch needs no size: then the
+        # factor is the same for any two.
         one, two = (size * self._half_of_lambda(size) for size in (1, 2))
         if one != two:
             needed = f"{self.convention} beside a loss that is summed"

@@ -92,6 +92,7 @@ def _counted(rows: Sequence[Row]) -> str:
 
 
 def _lines(rows: Sequence[Row], color: str) -> Table:
+    # Only what is there for one and the same reason is one line.
     alike: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         key = (_NUMBER.sub("#", " = ".join(row.names)), row.why)

@@ -26,6 +26,7 @@ _NORMS = (
     nn.LocalResponseNorm,
     nn.CrossMapLRN2d,
 )
+# Linear layers of other libraries keep their sizes under these names, too.
 LINEAR_SIZES = ("in_features", "out_features")
 _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 # A hump of a class name: LlamaRMSNorm is Llama, RMS, Norm.
@@ -168,6 +169,7 @@ def class_of(module: nn.Module) -> str:
         'Linear'
 
     """
+    # FSDP2 and parametrize make a class below that of the author.
     cls = type(module)
     while len(cls.__mro__) > 1 and _is_made_up(cls):
         cls = next(base for base in cls.__bases__ if base.__name__ != "FSDPModule")

@@ -131,6 +131,7 @@ def _modules(
     if _wrapped(module) is None:
         yield path, module
     for name, child in _children(module, path):
+        # A module that holds itself would be walked for ever.
         if id(child) not in above:
             yield from _modules(child, name, above | {id(module)})
 
@@ -181,6 +182,7 @@ def _parametrized(
     for slot, kept in lists.items():
         where = _joined(path, slot)
         own = {id(parameter) for parameter in kept.parameters(recurse=False)}
+        # Its first original is the length, its second the direction.
         splits_length = "_WeightNorm" in class_names(next(kept.children()))
         for found in _below(kept, where, above):
             if id(found.parameter) not in own:

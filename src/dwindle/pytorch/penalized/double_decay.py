@@ -30,9 +30,11 @@ class Penalizing(Protocol):
         """Whether it was added to a loss, with a strength above 0."""
 
 
+# Weak: a penalty that its program has dropped must not live on in here.
 ACTIVE_PENALTIES: WeakSet[Penalizing] = WeakSet()
 # Which penalties still wait for the optimizer of their weights, and whom they met.
 _WAITING: WeakKeyDictionary[Penalizing, WeakSet[Optimizer]] = WeakKeyDictionary()
+# The one hook on all optimizers, once it is there.
 _WATCHING: list[object] = []
 
 
@@ -121,7 +123,7 @@ def _at_a_step(
         ids = {id(each) for group in groups for each in group["params"]}
         shares = _are_among(ids, penalty)
         if shares is None:
-            continue
+            continue  # at a later step it may be known
         met.add(optimizer)
         if shares:
             del _WAITING[penalty]
