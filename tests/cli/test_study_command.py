@@ -15,7 +15,7 @@ from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
 from dwindle.study.cost import Estimate
 from dwindle.study.driver import Progress
-from dwindle.study.progress import said, shown_on, time_left
+from dwindle.study.progress import progress_text, shown_on, time_left
 from dwindle.study.study_file import read_study_file
 
 FILE = """\
@@ -277,6 +277,6 @@ def test_progress_is_a_line_on_a_terminal_only(capsys):
 
 def test_progress_in_words():
     """What went wrong is told beside the count, and no time once all is done."""
-    assert said(progress(3, errors=1)) == "3 of 140 trainings, 1 failed"
+    assert progress_text(progress(3, errors=1)) == "3 of 140 trainings, 1 failed"
     assert time_left(progress(140)) == ""
     assert time_left(progress(70)) == "0:00 left"

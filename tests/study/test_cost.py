@@ -75,24 +75,21 @@ def error_at_a_quarter(packs, workers):
     return said / true - 1
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize("optimizer", ["sgd", "adamw"])
-def test_the_time_left_of_a_real_study(optimizer, workers):
+def test_the_time_left_of_a_real_study():
     """With the seconds that packs really took the estimate is right at a quarter."""
-    packs = list(recorded_packs(optimizer))
-    assert abs(error_at_a_quarter(packs, workers)) < TOLERANCE
+    for optimizer in ("sgd", "adamw"):
+        packs = list(recorded_packs(optimizer))
+        errors = [error_at_a_quarter(packs, workers) for workers in (1, 2, 4)]
+        assert max(map(abs, errors)) < TOLERANCE, (optimizer, errors)
 
 
-@pytest.mark.parametrize("workers", [1, 2, 4])
-@pytest.mark.parametrize(
-    "study",
-    [studies.SGD, studies.ADAMW, studies.LAYER_MEAN],
-    ids=lambda spec: spec.name,
-)
+@pytest.mark.parametrize("workers", [1, 4])
+@pytest.mark.parametrize("study", ["SGD", "LAYER_MEAN"])
 def test_the_time_left_on_another_machine(study, workers):
     """On machines of any speed, the usual noise by pack does not hide the rest."""
-    planned = first_packs(study, workers=1, memory_bytes=10**9)
-    for chance in range(40):
+    spec = getattr(studies, study)
+    planned = first_packs(spec, workers=1, memory_bytes=10**9)
+    for chance in range(20):
         noise = random.Random(chance)  # noqa: S311, no secret
         slowness = noise.uniform(0.2, 50)
         packs = [

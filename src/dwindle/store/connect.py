@@ -60,6 +60,7 @@ def connect(path: Path, *, writes: bool) -> tuple[sqlite3.Connection, int]:
         try:
             db.row_factory = sqlite3.Row
             tables = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+            # Nothing was ever written: a new file, or one that a kill left empty.
             if writes and tables == 0:
                 create(db)
             version = check_format(db, path)

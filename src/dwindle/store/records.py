@@ -1,4 +1,4 @@
-"""A training as plain data: what was asked, what came out, under what conditions."""
+"""A training as plain data: what was trained, what came out, in what conditions."""
 
 import hashlib
 import json
@@ -13,7 +13,7 @@ Status = Literal["ok", "diverged", "error"]
 class Optimizer:
     """An optimizer with everything but the learning rate and the decay.
 
-    ``betas`` and ``eps`` speak to the Adam family, ``momentum``, ``dampening`` and
+    ``betas`` and ``eps`` are for the Adam family, ``momentum``, ``dampening`` and
     ``nesterov`` to SGD. ``warmup`` is the share of the steps that the lr rises,
     ``final_lr`` the fraction of the peak that a decaying schedule ends at.
     """
@@ -134,7 +134,7 @@ def chance_loss(classes: int, dataset_size: float) -> float:
 class Conditions:
     """Under what conditions trainings are comparable: unlike ones are never pooled.
 
-    Threads, workers and processor are told (``machine``) but do not separate.
+    Threads, workers and processor are kept (``machine``) but do not separate.
     """
 
     engine_version: str
@@ -169,5 +169,6 @@ def trial_key(trial: Trial, conditions: Conditions) -> str:
         "dtype": conditions.dtype,
         "device": conditions.device_type,
     }
+    # Any change of this text trains everything anew: it is part of the file format.
     text = json.dumps(canonical, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -52,6 +52,7 @@ def digest(parts: Iterable[object]) -> str:
 def hash_of_pack(pack: Columns, rows: Iterable[Columns]) -> str:
     """Return the hash over a pack's other columns and all its rows."""
     of_pack = sorted(item for item in pack.items() if item[0] != "hash")
+    # Sorted: neither the order of columns nor that of rows is part of what was written.
     of_rows = [sorted(row.items()) for row in sorted(rows, key=lambda row: row["key"])]
     return digest([of_pack, *of_rows])
 
@@ -75,22 +76,23 @@ def row_from_training(key: str, pack: int, trial: Trial, outcome: Outcome) -> Co
         must = 'finite with status "ok", and None with any other status'
         raise RangeError("loss", f"{outcome.loss} with {outcome.status!r}", must)
     facts = {field.name: getattr(outcome, field.name) for field in fields(outcome)}
+    reals = {name: facts[name] for name in REALS}
     plain = asdict(trial)
     scale: Mapping[str, float] = plain.pop("scale")
     return {
         **facts,
-        **{name: _real(facts[name]) for name in REALS},
+        # NaN has no place in SQLite: what a training without a loss has, is missing.
+        **{
+            name: None if x is None or not math.isfinite(x) else float(x)
+            for name, x in reals.items()
+        },
         "key": key,
         "pack": pack,
         "trial": text_from_plain(plain),
         "scale": text_from_plain(scale),
+        # float: NumPy's numbers are none to JSON.
         "layer_rms": text_from_plain([float(rms) for rms in outcome.layer_rms]),
     }
-
-
-def _real(number: float | None) -> float | None:
-    """Return the number as SQLite gives it back; NaN has no place there: None."""
-    return float(number) if number is not None and math.isfinite(number) else None
 
 
 def training_from_row(row: Columns) -> tuple[Trial, Outcome]:

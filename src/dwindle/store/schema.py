@@ -23,7 +23,8 @@ REMEDY = "Give the path of a store, such as my-study.db, or a new path."
 _LISTED_1 = "cdb7b4c09ed9fc67a198d38e188254a304bf3fdb49bcaf1ae587afc8d2c3b4e4"
 
 TABLES = (
-    # What the file is about; one row.
+    # What the file is about; one row. All are STRICT, since SQLite would else keep a
+    # text in a column of numbers.
     """CREATE TABLE study (
     id         INTEGER PRIMARY KEY CHECK (id = 1),
     spec       TEXT NOT NULL,     -- StudySpec as JSON
@@ -75,6 +76,7 @@ def configure(db: sqlite3.Connection) -> None:
     db.execute("PRAGMA journal_mode = DELETE")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA foreign_keys = ON")
+    # A reader holds the file only while it reads: a minute is long.
     db.execute("PRAGMA busy_timeout = 60000")
 
 

@@ -68,6 +68,7 @@ class AxisSpec:
         epochs, maybe a fraction, are those that take the base's number of steps.
         """
         base = canonical_scale(base)
+        # The base itself, without rounding by way of a policy: axes share its cell.
         if value == getattr(base, self.axis):
             return base
         moved = moved_scale(base, self.axis, value)

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -78,7 +78,7 @@ class Store:
             problem: What the networks of the study follow from.
 
         Raises:
-            StoreLockedError: If somebody else writes to it.
+            StoreLockedError: If another process writes to it.
             StoreUnlikeError: If it holds results of unlike conditions.
             StoreDamagedError: If its bytes are not what was written.
             StoreFormatError: If it is no store, or a newer one.
@@ -107,6 +107,7 @@ class Store:
 
     def plan(self, trials: Iterable[Trial]) -> None:
         """Set the trainings that the study consists of now."""
+        # Writing the same plan again would cost a commit per round.
         keys = sorted({trial_key(trial, self._conditions) for trial in trials})
         if digest(keys) == self._study()["planned"]:
             return
@@ -187,6 +188,7 @@ class Store:
         if hasattr(self, "_db"):
             self._db.close()
         if hasattr(self, "_lock"):
+            # Last: the next writer must find the file closed.
             self._lock.release()
             del self._lock
 
@@ -273,7 +275,7 @@ def read_study(path: Path) -> StoredStudy:
     path = Path(path)
     db, version = connect(path, writes=False)
     with sqlite_errors_translated(path), closing(db):
-        db.execute("BEGIN")  # one moment of the file, whatever a writer does
+        db.execute("BEGIN")  # one moment of the file, also beside a writer
         with (
             closing(upgraded_copy(db, path)) if version == 1 else nullcontext(db) as at
         ):
@@ -282,12 +284,21 @@ def read_study(path: Path) -> StoredStudy:
             seconds = at.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
     spec, conditions = _facts_of(study, path)
     trainings = [training_from_row(row) for row in rows if row["key"] in planned]
+    # A plan of before may still be there: what the study has not any more is left out.
+    of_spec, scales = (spec.problem, spec.optimizer, spec.normalization), {*spec.scales}
+    found = [
+        (trial, outcome)
+        for trial, outcome in trainings
+        if (trial.problem, trial.optimizer, trial.normalization) == of_spec
+        and trial.scale in scales
+        and trial.seed < spec.seeds
+    ]
     return StoredStudy(
         path=path,
         spec=spec,
         conditions=conditions,
         problem=ProblemFacts(**json.loads(study["problem"])),
-        rows=tuple(sorted(filter(_belongs_to(spec), trainings), key=_order)),
+        rows=tuple(sorted(found, key=lambda training: _order(training[0]))),
         planned=len(planned),
         seconds=seconds,
         complete=bool(study["complete"]),
@@ -311,23 +322,9 @@ def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
     return spec, conditions
 
 
-def _belongs_to(spec: StudySpec) -> Callable[[tuple[Trial, Outcome]], bool]:
-    """Return the test for trainings of a spec; a plan of before may still be there."""
-    of_spec = spec.problem, spec.optimizer, spec.normalization
-    scales = set(spec.scales)
-
-    def belongs(training: tuple[Trial, Outcome]) -> bool:
-        trial, _ = training
-        of_trial = trial.problem, trial.optimizer, trial.normalization
-        return of_trial == of_spec and trial.scale in scales and trial.seed < spec.seeds
-
-    return belongs
-
-
-def _order(training: tuple[Trial, Outcome]) -> tuple[object, ...]:
-    trial, _ = training
-    scale = tuple(sorted(asdict(trial.scale).items()))
-    return scale, trial.weight_decay, trial.seed
+def _order(trial: Trial) -> tuple[object, ...]:
+    """Return what sorts trainings in one order, however they were trained."""
+    return tuple(sorted(asdict(trial.scale).items())), trial.weight_decay, trial.seed
 
 
 def _refuse_unlike(path: Path, study: Columns, now: Conditions) -> None:

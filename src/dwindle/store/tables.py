@@ -32,7 +32,7 @@ Right = dict[Key, Any]  # values that are right by themselves
 Relation = Callable[[Right], Iterable[Fault]]
 Item = TypeVar("Item")
 
-# Above this nobody has the patience, and plans do not fit into memory.
+# Above this plans do not fit into memory, and training takes weeks.
 MOST_TRAININGS = 1_000_000
 # Decays that are nearer to each other than this are one decay to any curve.
 SMALLEST_STEP = 1.01
@@ -98,6 +98,7 @@ Betas = Annotated[
         "a list of two numbers, each at least 0 and below 1, such as [0.9, 0.999]",
         lambda betas: all(map(_is_below_one, betas)),
     ),
+    # TOML has lists only.
     BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value),
 ]
 Width = Annotated[int, _whole(1, 1_000_000)]
@@ -119,6 +120,7 @@ Normalization = Annotated[str, _one_of("normalization", tuple(NORMALIZATIONS))]
 
 
 class _Table(BaseModel):
+    # strict: a number in quotes is a text, and true is no 1.
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
@@ -267,6 +269,7 @@ def right_values(tables: Mapping[str, Any], wrong: Collection[Key] = ()) -> Righ
 
     An axis is the dict of its table; ``("axes",)`` are all of them, if all are right.
     """
+    # Read again one by one: pydantic gives back nothing of a table with an error.
     right: Right = {}
     for table, model in TABLES.items():
         given = tables.get(table, {})
@@ -350,7 +353,7 @@ def _grid_faults(right: Right) -> Iterator[Fault]:
 
 
 def _axes_faults(right: Right) -> Iterator[Fault]:
-    """Yield a study that varies nothing, or that nobody could train."""
+    """Yield a study that varies nothing, or is too large to train."""
     axes = [axis for axis in right["axes",].values() if axis]
     if not axes:
         remedy = "Write [axes] with width = [16, 32, 64]."

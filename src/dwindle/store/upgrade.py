@@ -32,7 +32,7 @@ def upgraded_copy(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 
     """
     old = sqlite3.connect(":memory:", isolation_level=None)
-    db.backup(old)  # one moment of the file, whatever a writer does
+    db.backup(old)  # one moment of the file, also beside a writer
     old.row_factory = sqlite3.Row
     with closing(old):
         studies, packs, rows = _verified(old, path)

@@ -23,7 +23,8 @@ from dwindle.study.worker import (
     train_timed,
 )
 
-# A pack that its worker did not survive this often is given up, and so is a start.
+# One death may be bad luck (the system was out of memory); three are the pack's fault,
+# or at a start the engine's.
 ATTEMPTS = 3
 # spawn: a fork of a process that has threads may never wake up.
 _CONTEXT = get_context("spawn")
@@ -132,6 +133,7 @@ class Processes:
                     if received is not None:
                         yield received
                         continue
+                    # What it had trained of the pack is lost: trainings are short.
                     deaths[index] += 1
                     if deaths[index] < ATTEMPTS:
                         waiting.appendleft(index)
@@ -140,6 +142,7 @@ class Processes:
                     outcomes = failed(works[index], f"{text} (killed or crashed)")
                     yield Trained(index=index, outcomes=outcomes, seconds=0.0)
         finally:
+            # An answer that nobody reads would be taken for that of the next pack.
             for worker, _ in busy.values():
                 worker.close()
 
@@ -189,6 +192,7 @@ class _Worker:
 
     def give(self, index: int, work: Work) -> None:
         """Let the process train a pack, or another one if it has died idle."""
+        # It may die between the question and the sending: then the pipe is broken.
         with suppress(OSError):
             if self.process.is_alive():
                 self.pipe.send((index, work))
@@ -216,7 +220,7 @@ class _Worker:
         return received
 
     def close(self) -> None:
-        """End the process at once, whatever it does: it has nothing to save."""
+        """End the process at once, also within a pack: it has nothing to save."""
         self.process.kill()
         self.process.join()
         self.pipe.close()

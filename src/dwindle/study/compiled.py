@@ -37,12 +37,13 @@ _SOURCE = Path(__file__).with_name("steps.c")
 _HEADER = _SOURCE.with_name("vectors.h")
 _FLAGS = (
     *("-O3", "-march=native", "-shared", "-fPIC"),
-    # Whatever CC asks for: these change sums, and all stores call them one engine.
+    # Also against what CC asks for: these change sums, and all are one engine version.
     *("-fno-fast-math", "-fno-unsafe-math-optimizations", "-fno-associative-math"),
     *("-fno-reciprocal-math", "-fno-finite-math-only"),
     # Square roots as one instruction; vectors may look at arrays of numbers.
     *("-fno-math-errno", "-fno-strict-aliasing"),
 )
+# What the number of lanes and the constants of vectors.h follow from.
 _REALS = {
     "float32": ("-DREAL=float",),
     "float64": ("-DREAL=double", "-DREAL_IS_DOUBLE"),
@@ -81,8 +82,8 @@ def compiled_steps(dtype: str) -> ctypes.CDLL | None:
         if "CC" not in os.environ:
             return None  # a machine without a compiler, as many are
         why = f"{named[0]} is not on the path"
-    told = f"CC={os.environ['CC']!r}: {why}" if "CC" in os.environ else why
-    _LOG.warning("Steps must compile, and training goes without: slower. Got %s.", told)
+    got = f"CC={os.environ['CC']!r}: {why}" if "CC" in os.environ else why
+    _LOG.warning("Steps must compile, and training goes without: slower. Got %s.", got)
     return None
 
 
@@ -116,7 +117,7 @@ def _built(compiler: tuple[str, ...], dtype: str) -> Path:
 
 
 def _digest(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()[:24]
+    return hashlib.sha256(content).hexdigest()[:24]  # 96 bits make a name unique
 
 
 def _cache_folder() -> Path:
@@ -191,7 +192,7 @@ class CompiledSteps:
             for decays in pack.decays.t().tolist()
         ]
         scratch = library.dwindle_scratch_size(ctypes.byref(networks[0]))
-        self._scratch = layout.full((scratch,))
+        self._scratch = layout.full((scratch,))  # one for all: they train in turn
         # Made once: for small networks even these would take their time.
         self._arguments = [
             (

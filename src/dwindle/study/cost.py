@@ -8,7 +8,7 @@ from dwindle.store.records import Optimizer, Scale, Trial
 from dwindle.study.problems import Problem, layer_shapes
 
 # Seconds of one thread, fitted to the packs of the digits studies on a processor of
-# 2025 (they tell the seconds of a pack within 13 %, one standard deviation). Only their
+# 2025 (they give the seconds of a pack within 13 %, one standard deviation). Only their
 # ratios matter in the end, since a study measures its own speed as it goes.
 SECONDS_PER_FLOP = 5.4e-12
 SECONDS_PER_WEIGHT_AND_STEP = 2e-10
@@ -113,6 +113,7 @@ def pack_size(
     """
     weights = sum((n_in + 1) * n_out for n_in, n_out in layer_shapes(problem, scale))
     best = next((models for most, models in _BEST_MODELS if weights <= most), 1)
+    # One by one: the size that trains fastest is at most some tens.
     while pack_bytes(scale, problem, optimizer, models=best) > memory_ceiling:
         if best == 1:
             need = pack_bytes(scale, problem, optimizer, models=1)

@@ -34,14 +34,14 @@ SIGNALS = tuple(
     for name in ("SIGINT", "SIGTERM", "SIGHUP")
     if hasattr(signal, name)
 )
-# A shell starts what it runs in the background with Ctrl-C ignored; whoever sends it to
-# a study all the same means it.
-_ALWAYS_HEARD = (signal.SIGINT, signal.SIGTERM)
+# A shell starts what it runs in the background with Ctrl-C ignored; a program that
+# sends it to a study all the same means it.
+_NEVER_IGNORED = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """How far a study is: told at its start and after every pack."""
+    """How far a study is: reported at its start and after every pack."""
 
     study: str
     trained: int
@@ -84,7 +84,7 @@ def run_study(
 ) -> None:
     """Train everything that a study asks for and its store does not have yet.
 
-    Each pack is committed as it is done, so that whatever stops the study, calling
+    Each pack is committed as it is done, so that after any stop calling
     this again with the same arguments carries on.
 
     Args:
@@ -104,27 +104,27 @@ def run_study(
     """
     backend = backend or Inline()
     refuse_untrainable(spec)
-    asked = problem(spec.problem)
-    facts = facts_of(asked)
+    task = problem(spec.problem)
     with _stopping_on_signals():
         conditions = conditions_of(spec, settings, backend.engine_version())
+        facts = facts_of(task)
         with Store(
             store_path, spec=spec, conditions=conditions, problem=facts
         ) as store:
-            study = _Study(spec, asked, store, backend, on_progress, settings)
+            study = _Study(spec, task, store, backend, on_progress, settings)
             try:
                 study.run()
             except KeyboardInterrupt:
-                told = study.progress()
-                raise StudyStoppedError(
-                    str(store_path), told.trained, told.planned
-                ) from None
+                at = study.progress()
+                path = str(store_path)
+                raise StudyStoppedError(path, at.trained, at.planned) from None
 
 
 def conditions_of(
     spec: StudySpec, settings: Settings, engine_version: str
 ) -> Conditions:
     """Return the conditions under which a study trains here and now."""
+    # Workers and memory are none: they change no number (of compiled steps).
     return Conditions(
         engine_version=engine_version,
         torch_version=version("torch"),
@@ -142,24 +142,23 @@ def first_packs(
 ) -> tuple[Pack, ...]:
     """Return the packs of a study before any extension: what a dry run shows."""
     refuse_untrainable(spec)
-    asked = problem(spec.problem)
-    trials = round_trials(spec, asked, lambda _: None, number=0)
-    return packs_from_trials(
-        trials, asked, _capacity(spec, asked, workers, memory_bytes)
-    )
+    task = problem(spec.problem)
+    trials = round_trials(spec, task, lambda _: None, number=0)
+    capacity = _capacity(spec, task, workers, memory_bytes)
+    return packs_from_trials(trials, task, capacity)
 
 
 def _capacity(
-    spec: StudySpec, asked: Problem, workers: int, memory_bytes: int | None
+    spec: StudySpec, task: Problem, workers: int, memory_bytes: int | None
 ) -> Callable[[Scale], int]:
     # Each worker has its share of the ceiling, as all may be at the largest pack.
     ceiling = (memory_bytes or machine.free_memory_bytes() // 2) // workers
-    return lambda scale: pack_size(scale, asked, spec.optimizer, ceiling)
+    return lambda scale: pack_size(scale, task, spec.optimizer, ceiling)
 
 
 @dataclass
 class _Study:
-    """A study in progress; owns the counts that progress is told from."""
+    """A study in progress; owns the counts of its progress."""
 
     spec: StudySpec
     problem: Problem
@@ -184,6 +183,7 @@ class _Study:
             self.planned += trials
             packs = packs_from_trials(trials, self.problem, capacity)
             self._train(list(self._missing(packs)))
+        # Without packs in the last round nothing has written the plan yet.
         self.store.plan(self.planned)
         # What failed is trained again by the next run of the same command.
         if not self.progress().errors:
@@ -213,7 +213,7 @@ class _Study:
                 yield replace(pack, trials=rest, cost=left)
 
     def _train(self, packs: list[Pack]) -> None:
-        self._tell()
+        self._report()
         if not packs:
             return
         self.store.plan(self.planned)
@@ -231,13 +231,13 @@ class _Study:
             began = time.monotonic() - trained.seconds
             self.estimate = replace(self.estimate, began=began)
         self._estimate(done=pack.cost, worked=trained.seconds)
-        self._tell()
+        self._report()
 
     def _estimate(self, **added: float) -> None:
         sums = {name: getattr(self.estimate, name) + added[name] for name in added}
         self.estimate = replace(self.estimate, **sums)
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         if self.on_progress:
             self.on_progress(self.progress())
 
@@ -249,18 +249,19 @@ def _stopping_on_signals() -> Generator[None, None, None]:
         yield
         return
 
+    # os._exit: whoever presses Ctrl-C twice does not want to wait for a clean end.
     def stop_at_once(_number: int, _frame: FrameType | None) -> None:
         os._exit(StudyStoppedError.exit_code)
 
     def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in heard:
+        for number in caught:
             signal.signal(number, stop_at_once)
         raise KeyboardInterrupt
 
     # nohup ignores the end of the terminal, and so do we then.
     ignored = {at for at in SIGNALS if signal.getsignal(at) == signal.SIG_IGN}
-    heard = [at for at in SIGNALS if at in _ALWAYS_HEARD or at not in ignored]
-    before = {number: signal.signal(number, stop) for number in heard}
+    caught = [at for at in SIGNALS if at in _NEVER_IGNORED or at not in ignored]
+    before = {number: signal.signal(number, stop) for number in caught}
     try:
         yield
     finally:

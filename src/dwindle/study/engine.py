@@ -113,7 +113,7 @@ def _check(trials: Sequence[Trial], problem: Problem) -> None:
 def _one_thread() -> Iterator[None]:
     """One thread per pack, denormal numbers off: they cost time and mean nothing."""
     threads = torch.get_num_threads()
-    tiny = torch.tensor(1e-40)
+    tiny = torch.tensor(1e-40)  # no normal float32: times 1 it is 0 if they are off
     had_denormals = bool(tiny * 1 != 0)
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
@@ -187,6 +187,7 @@ class _Run:
             for i, matrix in enumerate(initial_weights(group.seed, shapes)):
                 of_layer = self._layout.decayed(self._weights[i], i)
                 of_layer[group.models] = torch.from_numpy(matrix)
+        # The last batch of an epoch has what is left.
         sizes = [self._scale.batch_size] * self._scale.steps_per_epoch
         sizes[-1] = self._scale.dataset_size - sum(sizes[:-1])
         self._divergence = Divergence(len(trials), sizes)
@@ -226,7 +227,7 @@ class _Run:
         return Models(self._layout, self._weights, spread * decays, ratios)
 
     def outcomes(self) -> list[Outcome]:
-        """Evaluate all models; the seconds are left to whoever knows them."""
+        """Evaluate all models; the seconds are filled in by the caller."""
         data = load_once(self._problem)
         ended = []
         for group in self._groups:
@@ -243,6 +244,7 @@ class _Run:
         # Σ w² of each layer's matrix, without the biases, in double precision.
         squares = [float(matrix[:, :-1].double().square().sum()) for matrix in weights]
         steps, step = self._scale.steps, self._divergence.step[model]
+        # The weights may have overflowed in the very last step, after its loss.
         finite = all(map(math.isfinite, (loss, train_loss, *squares)))
         if step is not None or not finite:
             return Outcome(

@@ -10,7 +10,7 @@ _CPUINFO = Path("/proc/cpuinfo")
 
 def cores() -> int:
     """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
+    if hasattr(os, "sched_getaffinity"):  # what a container or taskset leaves us
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 

@@ -47,7 +47,7 @@ class Layout:
 
     def _stored_shape(self, layer: int) -> tuple[int, ...]:
         fan_in, fan_out = self.shapes[layer]
-        if layer == 0:
+        if layer == 0:  # see above for the reasons of each
             return fan_in + 1, self.models, fan_out
         if self.is_last(layer):
             return self.models, fan_out, fan_in + 1
@@ -138,7 +138,7 @@ def check_options(options: Optimizer) -> None:
     """Refuse what torch.optim refuses.
 
     Raises:
-        RangeError: If Nesterov's momentum is asked with none, or with dampening.
+        RangeError: If Nesterov's momentum has no momentum, or dampening.
 
     """
     if options.nesterov and (options.momentum <= 0 or options.dampening):

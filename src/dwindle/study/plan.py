@@ -31,6 +31,7 @@ FINE = math.log(10) / 3
 WINDOW_GAPS = 2
 # A grid finer than a twelfth of a decade is extended in twelfths.
 FINEST_PARTS = 4
+# Steps are compared with a third of a decade: a last bit must not add a place.
 _ROUNDING = 1.01
 HIDDEN_AXES = ("width", "depth")
 # A smallest decay that is better than none by less than this many standard errors is
@@ -118,7 +119,7 @@ def _problem_faults(right: Right) -> Iterator[Fault]:
         yield ("study", "problem"), UnknownNameError.among("problem", name, PROBLEMS)
 
 
-# What a study must not ask for since it would be trained in vain, or cannot be. A store
+# What a study must not have since it would be trained in vain, or cannot be. A store
 # that has it can still be read.
 PROBLEM_RELATIONS: tuple[Relation, ...] = (
     _problem_faults,
@@ -229,11 +230,28 @@ def _cell_round(
     number: int,
 ) -> Iterable[Trial]:
     def trials_at(decay: float) -> list[Trial]:
-        return [_trial(spec, scale, decay, seed) for seed in range(spec.seeds)]
+        return [
+            Trial(
+                problem=spec.problem,
+                optimizer=spec.optimizer,
+                scale=scale,
+                normalization=spec.normalization,
+                weight_decay=decay,
+                seed=seed,
+            )
+            for seed in range(spec.seeds)
+        ]
+
+    chance = chance_loss(problem.classes, scale.dataset_size)
+
+    def log_loss(outcome: Outcome | None) -> float:
+        # Infinite if it diverged; NaN if it stayed at chance, failed or is not done.
+        if outcome is None or outcome.status == "error" or outcome.is_untrained(chance):
+            return math.nan
+        return math.inf if outcome.loss is None else math.log(outcome.loss or TINY)
 
     def logs_at(decay: float) -> list[float]:
-        chance = chance_loss(problem.classes, scale.dataset_size)
-        return [_log_loss(outcome_of(trial), chance) for trial in trials_at(decay)]
+        return [log_loss(outcome_of(trial)) for trial in trials_at(decay)]
 
     places = [float(place) for place in range(spec.points)]
     fine = FINE / (math.log(spec.high / spec.low) / (spec.points - 1))
@@ -279,18 +297,15 @@ def _beyond(
         fine: A third of a decade as a step between places.
 
     """
-    step = _step(fine)
+    # The grid's step, or a part of it that is no wider than a third of a decade.
+    if fine * _ROUNDING < 1:
+        step = 1 / math.ceil(1 / fine / _ROUNDING)
+    else:
+        step = max(1.0, math.floor(fine / FINEST_PARTS))
     count = math.ceil(3 * fine / step / _ROUNDING)
     if side == "high":
         return [max(places) + step * (i + 1) for i in range(count)]
     return [min(places) - step * (count - i) for i in range(count)]
-
-
-def _step(fine: float) -> float:
-    """Return the grid's step, or a part of it that is no wider than a third decade."""
-    if fine * _ROUNDING < 1:
-        return 1 / math.ceil(1 / fine / _ROUNDING)
-    return max(1.0, math.floor(fine / FINEST_PARTS))
 
 
 def _between(logs: dict[float, list[float]], fine: float) -> list[float]:
@@ -329,21 +344,3 @@ def _is_clearly_lower(logs: list[float], others: list[float]) -> bool:
         return True
     error = stdev(gains) / math.sqrt(len(gains)) if len(gains) > 1 else 0.0
     return fmean(gains) > FLAT_STANDARD_ERRORS * error
-
-
-def _log_loss(outcome: Outcome | None, chance: float) -> float:
-    """Return ln loss: infinite if it diverged, NaN if at chance, failed or not done."""
-    if outcome is None or outcome.status == "error" or outcome.is_untrained(chance):
-        return math.nan
-    return math.inf if outcome.loss is None else math.log(outcome.loss or TINY)
-
-
-def _trial(spec: StudySpec, scale: Scale, decay: float, seed: int) -> Trial:
-    return Trial(
-        problem=spec.problem,
-        optimizer=spec.optimizer,
-        scale=scale,
-        normalization=spec.normalization,
-        weight_decay=decay,
-        seed=seed,
-    )

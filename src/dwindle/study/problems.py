@@ -48,9 +48,10 @@ class Split:
 class Problem(Hashable, Protocol):
     """A classification task for dense ReLU networks.
 
-    Anything with these members will do; the ones that dwindle brings are in
-    ``PROBLEMS``. ``hidden`` says whether there are hidden layers at all:
-    a problem without is a multinomial logistic regression, whatever the depth asked.
+    ``train_pack`` trains on anything with these members; a study names one of
+    ``PROBLEMS``, since its store could not see that other data had changed.
+    ``hidden`` is whether there are hidden layers at all: a problem without is a
+    multinomial logistic regression, at any depth.
     """
 
     @property
@@ -185,6 +186,7 @@ class FashionMnist:
     def split(self, seed: int) -> Split:
         """Return all training images as the pool, and the test images of a seed."""
         test = self.pool_size + split_order(seed, _FASHION_TEST)
+        # Training images are never validated with: the pool is the same for all seeds.
         return Split(pool=np.arange(self.pool_size), valid=test[:_FASHION_VALID])
 
     def _read(self, part: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:

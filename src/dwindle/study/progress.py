@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 
-def said(progress: Progress) -> str:
-    """Return how far a study is, in words.
+def progress_text(progress: Progress) -> str:
+    """Return how far a study is as a text.
 
     Example:
         >>> from dwindle.study.cost import Estimate
-        >>> said(
+        >>> progress_text(
         ...     Progress(
         ...         study="SGD",
         ...         trained=70,
@@ -51,10 +51,10 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
     from rich import progress as bars
 
     class TimeLeft(bars.ProgressColumn):
-        """The remaining time, told anew at every refresh."""
+        """The remaining time, computed anew at every refresh."""
 
         def render(self, task: "Task") -> "Text":
-            """Return what a line of progress says of the time."""
+            """Return the time left of a line."""
             from rich.text import Text
 
             latest = task.fields["latest"]
@@ -70,7 +70,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
         lines: dict[str, bars.TaskID] = {}
 
         def show(latest: Progress) -> None:
-            words, name = said(latest), latest.study
+            words, name = progress_text(latest), latest.study
             if name not in lines:
                 lines[name] = live.add_task(name, total=1, words=words, latest=latest)
             done = latest.estimate.share_done
@@ -80,7 +80,7 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
 
 
 def time_left(progress: Progress) -> str:
-    """Return the time left as ``1:05 left``; nothing before it can be told."""
+    """Return the time left as ``1:05 left``; nothing before it is known."""
     seconds = progress.seconds_left()
     if seconds is None or progress.trained == progress.planned:
         return ""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+# The first word of each stream's seed: two draws of a seed never share numbers.
 _SUBSET, _WEIGHTS, _ORDER, _SPLIT = range(4)
 
 
@@ -50,6 +51,7 @@ def initial_weights(
 
     The width and the depth, through the shapes, are part of what decides; λ is not.
     """
+    # Depth and width in the seed: networks of two shapes share no numbers by accident.
     generator = np.random.default_rng([_WEIGHTS, seed, len(shapes), shapes[0][1]])
     return [
         generator.standard_normal((fan_out, fan_in)) * np.sqrt(2 / fan_in)

@@ -23,6 +23,7 @@ from torch import Tensor
 from dwindle.store.records import Optimizer
 from dwindle.study.models import Layout, Models, Samples, check_options
 
+# What autograd calls for a ReLU: no public function writes it into a given tensor.
 _relu_gradient = torch.ops.aten.threshold_backward.grad_input
 
 
@@ -134,7 +135,7 @@ class _Adam:
             self._terms = _decay_terms(pack, pack.weights, decays)
         else:
             self._terms = _decay_terms(pack, self._gradients, pack.decays)
-        self._step = torch.zeros((), device=layout.device)
+        self._step = torch.zeros((), device=layout.device)  # the fused pass reads it
         self._lr = 0.0
 
     def start(self, step: int, lr: float) -> None:

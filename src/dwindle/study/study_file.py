@@ -3,7 +3,7 @@
 import re
 import stat
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
     ("sgd",): ("momentum", "dampening", "nesterov"),
     ("adamw", "adam"): ("betas", "eps"),
 }
+# A line of a table's name, and the beginning of one with a key.
 _TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
 _KEY = re.compile(r"""\s*([A-Za-z0-9_.\-"' ]+?)\s*=""")
 
@@ -48,7 +49,12 @@ def read_study_file(path: Path) -> StudySpec:
     found = list(faults(tables, (unread, *PROBLEM_RELATIONS)))
     if found:
         lines = key_lines(text)
-        mistakes = {(_line_of(key, lines), str(fault)) for key, fault in found}
+        mistakes = set()
+        for key, fault in found:
+            # What is missing is reported at the table that it should be in, or at 1.
+            at = [key[:length] for length in range(len(key), 0, -1)]
+            line = next((lines[part] for part in at if part in lines), 1)
+            mistakes.add((line, str(fault)))
         raise StudyFileError(str(path), tuple(sorted(mistakes)))
     return StudySpec.from_tables(plain_tables(tables), path.stem)
 
@@ -112,10 +118,3 @@ def key_lines(text: str) -> dict[Key, int]:
 
 def _parts(name: str) -> Key:
     return tuple(part.strip().strip("\"'") for part in name.split("."))
-
-
-def _line_of(key: Key, lines: Mapping[Key, int]) -> int:
-    """Return the line of a key, or of the table that it should be in, or 1."""
-    while key not in lines and key:
-        key = key[:-1]
-    return lines.get(key, 1)

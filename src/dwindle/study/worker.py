@@ -125,6 +125,7 @@ def serve(pipe: Connection, engine: Engine, problem: str | None) -> None:
     What training needs is loaded at once, so that the first pack need not.
     """
     become_worker()
+    # An error that explains itself goes to the driver; of any other this process dies.
     try:
         pipe.send(engine.version())
         if problem is not None:
