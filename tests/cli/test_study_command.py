@@ -5,7 +5,7 @@ import json
 import os
 
 import pytest
-from study import tiny
+from study import pretended, tiny
 
 from dwindle.cli import study as study_command
 from dwindle.cli.main import main
@@ -45,7 +45,7 @@ TRAININGS = 3 * 3 * 8
 @pytest.fixture
 def file(tmp_path, monkeypatch):
     """A study file; what trains is pretended, since others show real training."""
-    backend = Inline(tiny.PRETENDED)
+    backend = Inline(pretended.PRETENDED)
     monkeypatch.setattr(study_command, "_backend", lambda *_: backend)
     path = tmp_path / "my-study.toml"
     path.write_text(FILE)
@@ -131,7 +131,7 @@ def test_a_dry_run_trains_nothing(file, capsys):
 def test_failed_trainings_are_told_and_tried_again(file, capsys, monkeypatch):
     """What failed is code 3 with its text on stderr; the next run trains it again."""
     works = study_command._backend()
-    failing = Inline(tiny.engine_of(tiny.fail_on_seed_1))
+    failing = Inline(pretended.engine_of(pretended.fail_on_seed_1))
     monkeypatch.setattr(study_command, "_backend", lambda *_: failing)
     assert main(["study", str(file), "--json"]) == 3
     out, err = capsys.readouterr()

@@ -9,8 +9,8 @@ from stats.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true
 
 from dwindle.findings.build import build_findings
 from dwindle.findings.model import Findings
-from dwindle.store.records import Optimizer, Outcome, Scale, Trial
-from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
+from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
+from dwindle.store.spec import AxisSpec, StudySpec
 
 BASE = Scale(width=64, depth=2, batch_size=32, dataset_size=600, epochs=30, lr=0.05)
 AXES = (

@@ -12,7 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from study.tiny import CONDITIONS, FACTS, SPEC, pretended_outcome
+from study.pretended import pretended_outcome
+from study.tiny import CONDITIONS, FACTS, SPEC
 
 from dwindle.errors import StoreDamagedError, StoreError, StoreFormatError
 from dwindle.store.records import Trial

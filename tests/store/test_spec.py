@@ -7,8 +7,8 @@ import pytest
 from study.tiny import BASE, SPEC, changed
 
 from dwindle.errors import RangeError, UnknownNameError
-from dwindle.store.records import Scale
-from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
+from dwindle.store.records import ProblemFacts, Scale
+from dwindle.store.spec import AxisSpec, StudySpec
 
 SGD = SPEC.optimizer
 NAN = float("nan")

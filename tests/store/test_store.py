@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from study.tiny import CONDITIONS, FACTS, SPEC, changed, pretended_outcome
+from study.pretended import pretended_outcome
+from study.tiny import CONDITIONS, FACTS, SPEC, changed
 
 from dwindle.errors import (
     RangeError,

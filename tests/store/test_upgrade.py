@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 from store.test_store import opened, trained, trials
-from study.tiny import CONDITIONS, FACTS, SPEC, pretended_outcome
+from study.pretended import pretended_outcome
+from study.tiny import CONDITIONS, FACTS, SPEC
 
 from dwindle.errors import StoreAccessError, StoreDamagedError, StoreUnlikeError
 from dwindle.store.records import Outcome

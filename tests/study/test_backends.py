@@ -8,6 +8,16 @@ from functools import partial
 
 import pytest
 from study import tiny
+from study.pretended import (
+    PRETENDED,
+    die_at_start,
+    die_on_seed_1,
+    engine_of,
+    fail_on_seed_1,
+    miss_data,
+    pretended_outcome,
+    raise_odd,
+)
 
 from dwindle.errors import MissingFactError, WorkerError
 from dwindle.study.backends import ATTEMPTS, Inline, Processes
@@ -38,14 +48,14 @@ def outcomes(backend, some):
 class BackendContract:
     """What a study relies on, whichever the backend."""
 
-    def made(self, engine=tiny.PRETENDED):
+    def made(self, engine=PRETENDED):
         raise NotImplementedError
 
     def test_every_training_gets_its_own_outcome(self):
         """All packs come back, each outcome with the trial that it belongs to."""
         with closing(self.made()) as backend:
             found = outcomes(backend, works())
-        assert found == {trial: tiny.pretended_outcome(trial) for trial in found}
+        assert found == {trial: pretended_outcome(trial) for trial in found}
         assert len(found) == sum(len(work.trials) for work in works())
 
     def test_a_backend_serves_several_studies(self):
@@ -57,7 +67,7 @@ class BackendContract:
 
     def test_a_failing_pack_fails_alone(self):
         """A fault in training is an outcome with its text; other packs are unharmed."""
-        with closing(self.made(tiny.engine_of(tiny.fail_on_seed_1))) as backend:
+        with closing(self.made(engine_of(fail_on_seed_1))) as backend:
             found = outcomes(backend, works())
         for trial, outcome in found.items():
             assert outcome.status == ("error" if trial.seed == 1 else "ok")
@@ -69,7 +79,7 @@ class BackendContract:
     def test_an_error_that_teaches_reaches_the_user(self):
         """Data that are not there are no outcome but an error with its remedy."""
         with (
-            closing(self.made(tiny.engine_of(tiny.miss_data))) as backend,
+            closing(self.made(engine_of(miss_data))) as backend,
             pytest.raises(MissingFactError) as raised,
         ):
             outcomes(backend, works())
@@ -77,7 +87,7 @@ class BackendContract:
 
     def test_an_exception_that_cannot_be_pickled_is_an_outcome(self):
         """What a training raises crosses processes as a text, not as an object."""
-        with closing(self.made(tiny.engine_of(tiny.raise_odd))) as backend:
+        with closing(self.made(engine_of(raise_odd))) as backend:
             found = outcomes(backend, works()[:1])
         assert {outcome.status for outcome in found.values()} == {"error"}
 
@@ -92,19 +102,19 @@ class BackendContract:
 class TestInline(BackendContract):
     """The contract, in this process."""
 
-    def made(self, engine=tiny.PRETENDED):
+    def made(self, engine=PRETENDED):
         return Inline(engine)
 
 
 class TestProcesses(BackendContract):
     """The contract, in two worker processes."""
 
-    def made(self, engine=tiny.PRETENDED):
+    def made(self, engine=PRETENDED):
         return Processes(2, engine=engine)
 
     def test_a_pack_whose_worker_dies_is_tried_again(self, tmp_path):
         """A worker that is lost costs one pack again, and no outcome."""
-        engine = tiny.engine_of(tiny.die_on_seed_1, marks=str(tmp_path), times=2)
+        engine = engine_of(die_on_seed_1, marks=str(tmp_path), times=2)
         with closing(self.made(engine)) as backend:
             found = outcomes(backend, works())
         assert len(list(tmp_path.iterdir())) == 2
@@ -112,7 +122,7 @@ class TestProcesses(BackendContract):
 
     def test_a_pack_that_always_kills_its_worker_is_given_up(self, tmp_path):
         """After three workers died on a pack it is an error; the rest is trained."""
-        engine = tiny.engine_of(tiny.die_on_seed_1, marks=str(tmp_path), times=999)
+        engine = engine_of(die_on_seed_1, marks=str(tmp_path), times=999)
         some = works()[:3]
         with closing(self.made(engine)) as backend:
             found = outcomes(backend, some)
@@ -132,8 +142,8 @@ class TestProcesses(BackendContract):
 
     def test_a_worker_that_dies_while_it_starts_is_replaced(self, tmp_path):
         """What kills a worker before it has loaded the engine costs only time."""
-        version = partial(tiny.die_at_start, marks=str(tmp_path), times=2)
-        with closing(self.made(replace(tiny.PRETENDED, version=version))) as backend:
+        version = partial(die_at_start, marks=str(tmp_path), times=2)
+        with closing(self.made(replace(PRETENDED, version=version))) as backend:
             assert backend.engine_version() == "pretended"
             assert set(outcomes(backend, works()[:2])) == {
                 trial for work in works()[:2] for trial in work.trials
@@ -141,9 +151,9 @@ class TestProcesses(BackendContract):
 
     def test_workers_that_cannot_start_are_told(self, tmp_path):
         """Where every worker dies at once the study ends with what to do."""
-        version = partial(tiny.die_at_start, marks=str(tmp_path), times=999)
+        version = partial(die_at_start, marks=str(tmp_path), times=999)
         with (
-            closing(self.made(replace(tiny.PRETENDED, version=version))) as backend,
+            closing(self.made(replace(PRETENDED, version=version))) as backend,
             pytest.raises(WorkerError) as raised,
         ):
             backend.engine_version()

@@ -232,7 +232,7 @@ def test_training_goes_on_without_a_compiler(
         assert reason in caplog.text
 
 
-def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype):
+def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch):
     """A compiler that is asked to be careless is not: stores are pooled by engine.
 
     CC may hold options, as make allows, and is another build with them.
@@ -241,7 +241,7 @@ def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype):
     for named in ("cc", "cc -ffast-math -funsafe-math-optimizations"):
         monkeypatch.setenv("CC", named)
         compiled.compiled_steps.cache_clear()
-        pack = random_pack((20, 16, 3), dtype)
+        pack = random_pack((20, 16, 3), torch.float32)
         groups = list(zip(GROUPS, random_samples(pack.layout, 37), strict=True))
         steps = fast_steps(pack, OPTIMIZERS["adamw"], groups, 8)
         losses.append(two_epochs(steps, 37, 8))

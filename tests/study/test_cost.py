@@ -172,8 +172,7 @@ def test_a_ceiling_below_one_model_is_refused():
     assert f"{need:,} bytes" in refused.value.must
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
-@pytest.mark.parametrize("width", [8, 64, 256])
+@pytest.mark.parametrize(("width", "name"), [(8, "sgd"), (64, "adamw"), (256, "sgd")])
 def test_the_estimate_is_an_upper_bound(width, name):
     """What the engine really allocates is less than the estimate, and not far less."""
     scale = replace(SCALE, width=width)

@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 import pytest
-from study import tiny
+from study import pretended, tiny
 
 from dwindle.errors import (
     RangeError,
@@ -36,9 +36,9 @@ def recording(path):
     def train(work):
         with path.open("a") as file:
             file.writelines(f"{hash(trial)}\n" for trial in work.trials)
-        return tiny.pretend(work)
+        return pretended.pretend(work)
 
-    return Inline(tiny.engine_of(train))
+    return Inline(pretended.engine_of(train))
 
 
 def noted(path):
@@ -51,7 +51,7 @@ def store(tmp_path):
 
 
 def run(store, backend=None, spec=tiny.SPEC, told=None, settings=USUAL):
-    run_study(spec, store, backend or Inline(tiny.PRETENDED), told, settings)
+    run_study(spec, store, backend or Inline(pretended.PRETENDED), told, settings)
 
 
 def test_a_study_is_trained_once(tmp_path, store):
@@ -138,9 +138,9 @@ def test_an_edge_is_extended_and_resumed(tmp_path, store):
     """Rounds of extension come out the same when the study was interrupted in them."""
 
     def train(work):
-        return [tiny.pretended_outcome(trial, best=1e3) for trial in work.trials]
+        return [pretended.pretended_outcome(trial, best=1e3) for trial in work.trials]
 
-    engine = tiny.engine_of(train)
+    engine = pretended.engine_of(train)
     run(store, Inline(engine))
     whole = read_study(store)
     decays = {trial.weight_decay for trial, _ in whole.rows}
@@ -166,7 +166,7 @@ def test_more_seeds_train_only_the_new_ones(tmp_path, store):
 def test_progress_counts_what_there_is(store):
     """Listeners hear a rising count, what failed, and the end."""
     heard = []
-    backend = Inline(tiny.engine_of(tiny.fail_on_seed_1))
+    backend = Inline(pretended.engine_of(pretended.fail_on_seed_1))
     run(store, backend, told=heard.append, settings=NARROW)
     counts = [progress.trained for progress in heard]
     assert counts == sorted(counts)
@@ -222,7 +222,7 @@ def test_what_cannot_be_trained_is_refused_first(store):
 def test_a_store_of_another_engine_is_refused(store):
     """Results of another engine version are not mixed with new ones."""
     run(store)
-    newer = replace(tiny.PRETENDED, version=lambda: "newer")
+    newer = replace(pretended.PRETENDED, version=lambda: "newer")
     with pytest.raises(StoreUnlikeError) as refused:
         run(store, Inline(newer))
     assert refused.value.differences == (("engine version", "pretended", "newer"),)

@@ -46,7 +46,7 @@ CEILING = "8M"
 def words(folder):
     file = folder / "study.toml"
     file.write_text(STUDY)
-    return "study", file, "--workers", "2", "--memory", CEILING, "--json"
+    return "study", file, "--memory", CEILING, "--json"
 
 
 def rows(store):
@@ -74,8 +74,11 @@ def undisturbed(tmp_path_factory):
 
 
 def same_command(folder):
-    """Run the command again, its driver in this process (torch loads but once)."""
-    return main([str(word) for word in words(folder)])
+    """Run the command again, all of it in this process: torch loads but once.
+
+    So it is shown as well that results do not depend on where a pack trains.
+    """
+    return main([str(word) for word in (*words(folder), "--backend", "inline")])
 
 
 def copied(store, folder):
@@ -88,7 +91,7 @@ def copied(store, folder):
 
 def started_and_seen(folder, least):
     """The study in its processes, when at least so many trainings are committed."""
-    study = Running.started(*words(folder))
+    study = Running.started(*words(folder), "--workers", "2")
     assert wait_until(lambda: committed(folder / "study.db") >= least)
     return study
 
@@ -151,16 +154,15 @@ def processor_seconds():
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        (signal.SIGINT, "workers are started"),
         (signal.SIGINT, "libraries are loaded"),
-        (signal.SIGTERM, "libraries are loaded"),
+        (signal.SIGTERM, "workers are started"),
         (signal.SIGHUP, "workers are started"),
     ],
 )
 def test_a_stop_at_the_start_is_at_once(tmp_path, number, moment):
     """Whoever stops a study that still loads waits for nothing, and reads one line."""
     before = processor_seconds()
-    study = Running.started(*words(tmp_path))
+    study = Running.started(*words(tmp_path), "--workers", "2")
     assert wait_until(study.workers)
     if moment == "libraries are loaded":
         time.sleep(1.0)  # about the middle of loading torch, on a quiet machine

@@ -7,7 +7,8 @@ from itertools import pairwise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as some
-from study.tiny import BASE, SPEC, changed, pretended_outcome
+from study.pretended import pretended_outcome
+from study.tiny import BASE, SPEC, changed
 
 from dwindle.errors import DwindleError
 from dwindle.store.records import Outcome

@@ -10,11 +10,12 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
+from study.pretended import PRETENDED, VERSION
 from study.processes import wait_until
 
 from dwindle.errors import MissingLibraryError
 from dwindle.study import worker
-from dwindle.study.worker import STACKED, stacked_version
+from dwindle.study.worker import stacked_version
 
 # A parent that starts a child which only watches it, in the one way or the other.
 PARENT = """
@@ -82,19 +83,26 @@ def test_a_worker_has_one_thread_and_leaves_ctrl_c_to_the_driver():
     assert process.exitcode == 0
 
 
-def test_a_worker_loads_its_engine_and_data_at_once():
-    """The engine's version comes before any pack, and the data are read by then."""
-    from dwindle.study.engine import engine_version
-
+def test_a_worker_loads_its_engine_at_once():
+    """The engine's version comes before any pack; without a driver it ends."""
     context = get_context("spawn")
     ours, theirs = context.Pipe()
-    process = context.Process(target=worker.serve, args=(theirs, STACKED, "digits-mlp"))
+    arguments = (theirs, PRETENDED, "digits-mlp")
+    process = context.Process(target=worker.serve, args=arguments)
     process.start()
     theirs.close()
-    assert ours.recv() == engine_version() == stacked_version()
+    assert ours.recv() == VERSION
     ours.close()  # as a driver does that has gone
     process.join()
     assert process.exitcode == 0
+
+
+def test_a_worker_needs_no_numpy_before_its_threads_are_set():
+    """What a process imports to become a worker is light: no numpy, no pydantic."""
+    code = "import sys, dwindle.study.worker; print(*{*sys.modules} & {*sys.argv})"
+    command = [sys.executable, "-c", code, "numpy", "pydantic", "torch"]
+    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert found.split() == []
 
 
 def test_a_missing_torch_says_what_to_install(monkeypatch):

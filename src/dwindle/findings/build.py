@@ -9,8 +9,8 @@ from dwindle.decay.penalties import layer_coefficients
 from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
 from dwindle.findings.model import AxisFindings, Findings
-from dwindle.store.records import Outcome, Scale, Trial, chance_loss
-from dwindle.store.spec import AxisSpec, ProblemFacts, StudySpec
+from dwindle.store.records import Outcome, ProblemFacts, Scale, Trial, chance_loss
+from dwindle.store.spec import AxisSpec, StudySpec
 from dwindle.store.store import StoredStudy, read_study
 
 # The update family that rules know each optimizer of a study by.

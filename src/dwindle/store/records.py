@@ -4,6 +4,7 @@ import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Any, Literal, Self
 
 Status = Literal["ok", "diverged", "error"]
@@ -128,6 +129,40 @@ def chance_loss(classes: int, dataset_size: float) -> float:
 
     """
     return math.log(classes) - (classes - 1) / dataset_size
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProblemFacts:
+    """What must be known of a problem to know the networks that it was trained with.
+
+    Args:
+        inputs: Numbers in a sample.
+        classes: Classes to tell apart.
+        hidden: Whether there are hidden layers; without, every scale is one layer.
+        validation_samples: Samples in a validation set; None in stores from before
+            each seed drew its own.
+
+    """
+
+    inputs: int
+    classes: int
+    hidden: bool
+    validation_samples: int | None = None
+
+    def layer_shapes(self, scale: Scale) -> tuple[tuple[int, int], ...]:
+        """Return (fan_in, fan_out) of every weight matrix of the network of a scale.
+
+        Example:
+            >>> scale = Scale(
+            ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=1
+            ... )
+            >>> ProblemFacts(inputs=64, classes=10, hidden=True).layer_shapes(scale)
+            ((64, 8), (8, 8), (8, 10))
+
+        """
+        depth = scale.depth if self.hidden else 0
+        units = (self.inputs, *[scale.width] * depth, self.classes)
+        return tuple(pairwise(units))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,7 @@ from dwindle.errors import (
 )
 from dwindle.store.connect import connect, refuse_irregular, sqlite_errors_translated
 from dwindle.store.lock import WriterLock
-from dwindle.store.records import Conditions, Outcome, Trial, trial_key
+from dwindle.store.records import Conditions, Outcome, ProblemFacts, Trial, trial_key
 from dwindle.store.rows import (
     Columns,
     by_pack,
@@ -30,7 +30,7 @@ from dwindle.store.rows import (
     training_from_row,
     verified_rows,
 )
-from dwindle.store.spec import ProblemFacts, StudySpec
+from dwindle.store.spec import StudySpec
 from dwindle.store.upgrade import upgraded_copy
 
 

@@ -13,8 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwindle.errors import DataFilesError, UnknownNameError
-from dwindle.store.records import Scale
-from dwindle.store.spec import ProblemFacts
+from dwindle.store.records import ProblemFacts, Scale
 from dwindle.study.sampling import split_order
 
 _DIGITS = 1797
