@@ -157,6 +157,30 @@ def test_an_edited_table_is_found_out(new, tmp_path, edit, found):
         assert refused.value.found.partition(";")[0] == found
 
 
+@pytest.mark.parametrize(
+    ("edit", "found"),
+    [
+        ("UPDATE trial SET loss = loss / 2 WHERE pack = 3", "the rows of trainings"),
+        ("DELETE FROM trial WHERE pack = 3", "the chain of packs"),
+        ("UPDATE pack SET elapsed = 1e9", "the chain of packs"),
+        ("UPDATE study SET complete = 1", "the row of the study"),
+        ("DELETE FROM planned", "the list of planned trainings"),
+    ],
+)
+def test_an_edited_table_of_the_first_schema_is_found_out(tmp_path, edit, found):
+    """An old store is believed no more than a new one, and is not upgraded."""
+    path = tmp_path / "s.db"
+    shutil.copy(OLD, path)
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(edit)
+    before = path.read_bytes()
+    for attempt in (opened, read_study):
+        with pytest.raises(StoreDamagedError) as refused:
+            attempt(path)
+        assert refused.value.found == found
+    assert path.read_bytes() == before
+
+
 def test_a_crash_at_any_statement_leaves_whole_packs(tmp_path):
     """Kill it before any statement: what opens afterwards is a row of whole packs.
 

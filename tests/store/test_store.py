@@ -283,18 +283,19 @@ def test_a_lock_never_writes_into_another_file(path, link):
     """A lock file that is a link, or somebody's own file, is refused and stays."""
     path.parent.mkdir()
     victim, lock = path.with_name("victim"), path.with_name("tiny.db.lock")
-    victim.write_text("precious data")
+    # A second name of a file is refused although it looks like a lock of ours.
+    precious = "process of mine" if link == "hard" else "precious data"
+    victim.write_text(precious)
     if link == "symbolic":
         lock.symlink_to(victim)
     elif link == "hard":
         lock.hardlink_to(victim)
     else:
-        lock.write_text("precious data")
+        lock.write_text(precious)
     with pytest.raises(StoreAccessError) as refused:
         opened(path)
     assert str(lock) in refused.value.reason
-    assert victim.read_text() == "precious data"
-    assert lock.read_text() == "precious data"
+    assert victim.read_text() == lock.read_text() == precious
     assert not path.exists()
 
 

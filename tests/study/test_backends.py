@@ -96,7 +96,10 @@ class BackendContract:
         with closing(self.made()) as backend:
             with closing(backend.run(works())) as results:
                 next(results)
-            assert len(outcomes(backend, works()[:2])) == 2 * (tiny.SPEC.points + 1)
+            # Others: what was abandoned must not come out as theirs.
+            found = outcomes(backend, works()[5:7])
+        assert found == {trial: pretended_outcome(trial) for trial in found}
+        assert len(found) == 2 * (tiny.SPEC.points + 1)
 
 
 class TestInline(BackendContract):

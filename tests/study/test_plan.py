@@ -263,6 +263,15 @@ def test_a_narrow_grid_is_extended_wherever_its_noise_puts_the_best(best):
     assert max(tried) > 1.4 * best
 
 
+def test_near_an_edge_is_less_than_a_sixth_of_a_decade():
+    """In a grid of twelfths the best decay is at an edge up to one place from it."""
+    spec = changed(low=1e-3, high=1e-1, points=25)
+    for place, extended in {1: True, 3: False, 21: False, 23: True}.items():
+        best = decay_at(spec, DIGITS, place)
+        new = decays_of_rounds(spec, valley(best))[1]
+        assert bool(new) == extended, place
+
+
 def test_a_flat_low_end_does_not_extend_the_grid():
     """Where the smallest decay is no better than none, smaller ones are not tried."""
 
