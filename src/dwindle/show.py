@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol, Self
 
 from dwindle.wording import plain_letters, visible
@@ -402,20 +403,19 @@ def _blocks(
     heads: Sequence[Pieces], grid: Sequence[Sequence[Pieces]], room: int
 ) -> Iterator[Pieces]:
     """Yield the first cell of a row, and below it the others beside their names."""
-    names = [" ".join(head) for head in heads[1:]]
-    widest = max(map(_wide, names), default=0)
+    # A long name folds into a third of the line: the cells beside it need the rest.
+    names = [_folded([" ".join(each)], max(room // 3, _LEAST)) for each in heads[1:]]
+    widest = max((_wide(line) for name in names for line in name), default=0)
     start = _GAP + (widest + _GAP if names else 0)
     for first, *others in grid:
         for line in _folded(first, room):
             yield [Styled(line, f"bold {_style_of(line)}".strip())]
         for at, cell in enumerate(others):
-            if not any(cell):
-                continue
-            name = names[at] if names else ""
-            for line in _folded(cell, max(room - start, _LEAST)):
-                head = Styled(f"{name:{start - _GAP}}", "dim")
-                yield [" " * _GAP, head, line]
-                name = ""
+            name = names[at] if names else []
+            lines = _folded(cell, max(room - start, _LEAST)) if any(cell) else []
+            for head, line in zip_longest(name if lines else [], lines, fillvalue=""):
+                blanks = " " * (start - _GAP - _wide(head))
+                yield [" " * _GAP, Styled(head, "dim"), blanks, line]
 
 
 def _html(tag: str, columns: Sequence[Column], row: Sequence[Cell]) -> str:
