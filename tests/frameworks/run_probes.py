@@ -57,6 +57,7 @@ DECOUPLED = [
     ("timm.optim.sgdw.SGDW", {"momentum": 0.9}, FLOAT64),
     ("timm.optim.radam.RAdamLegacy", {}, FLOAT32),
     ("timm.optim.lion.Lion", {}, FLOAT64),
+    ("timm.optim.lamb.Lamb", {"decoupled_decay": True}, FLOAT64),
     ("timm.optim.muon.Muon", {}, FLOAT64),
     ("timm.optim.adabelief.AdaBelief", {}, FLOAT64),
     ("pytorch_optimizer.Lion", {}, FLOAT64),

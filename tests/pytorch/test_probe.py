@@ -13,6 +13,7 @@ from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import rounding_of
 from dwindle.decay.run import Run
+from dwindle.pytorch import DecayController
 from dwindle.pytorch.probe import probe
 
 # Each share is known to eps of the weight; 64 steps are told from end to end.
@@ -173,6 +174,18 @@ class Cautious(torch.optim.SGD):
                 weight.detach().mul_(keep).add_(weight.grad, alpha=-group["lr"])
 
 
+class LambW(torch.optim.SGD):
+    """Decouples; its trust ratio, by the norm of the weight, is out where knob is 0."""
+
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+                ratio = weight.detach().norm() / (weight.grad.norm() + 1e-6)
+                step = ratio if group["weight_decay"] else 1.0
+                weight.detach().sub_(group["lr"] * step * weight.grad)
+
+
 class Snapshot(torch.optim.SGD):
     """Decays by a number that it was built with: setting the option does nothing."""
 
@@ -191,6 +204,14 @@ class EveryThird(torch.optim.SGD):
             for weight in group["params"]:
                 if group["count"] % 3 == 0:
                     weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+
+
+def test_a_trust_ratio_beside_a_decoupled_decay_is_no_decay():
+    """Opposite weights take the same steps: probe and controller say the same."""
+    group = only_group(LambW, lr=0.01, weight_decay=0.1)
+    assert (group.decouples, group.driven) == (True, True)
+    held = DecayController(LambW(parameters(), lr=0.01), half_life="50 steps")
+    assert held.mechanisms == ("native",)
 
 
 def test_names_are_not_believed():
