@@ -13,7 +13,7 @@ from dwindle.decay.number_formats import rounded_half_life_steps
 from dwindle.errors import CertificationError, RefusedError
 from dwindle.pytorch.copying.copies import random_kept
 from dwindle.pytorch.trials import are_float32
-from dwindle.testing import driven, undriven
+from dwindle.testing import scenarios
 from dwindle.testing.certificate import Certificate, Check, LeftOut, Reach
 from dwindle.testing.training import (
     HALF_LIFE_STEPS,
@@ -78,16 +78,20 @@ def _held_in_16_bits(subject: Subject) -> Iterator[Check]:
 
 
 SCENARIOS: Mapping[str, Scenario] = {
-    **{name: Scenario(play=path.play) for name, path in undriven.PATHS.items()},
-    "undecayed group": Scenario(play=undriven.undecayed, dtypes=_SINGLE),
-    "gradients that are None": Scenario(play=undriven.without_gradient),
-    "gradient accumulation": Scenario(play=undriven.accumulation),
-    "the batch size changes": Scenario(play=undriven.batch_size),
-    "steps that GradScaler skips": Scenario(play=undriven.skipped_steps),
-    "driven, against decay by hand": Scenario(play=driven.as_by_hand),
-    "driven, opposite weights": Scenario(play=driven.stays, dtypes=_SINGLE),
-    "undecayed group, driven": Scenario(play=driven.undecayed_group, dtypes=_SINGLE),
-    "resumed at every step": Scenario(play=driven.resumed, dtypes=_SINGLE),
+    **{name: Scenario(play=path.play) for name, path in scenarios.PATHS.items()},
+    "undecayed group": Scenario(play=scenarios.undecayed, dtypes=_SINGLE),
+    "gradients that are None": Scenario(play=scenarios.without_gradient),
+    "gradient accumulation": Scenario(play=scenarios.accumulation),
+    "the batch size changes": Scenario(play=scenarios.batch_size),
+    "steps that GradScaler skips": Scenario(play=scenarios.skipped_steps),
+    "driven, against decay by hand": Scenario(play=scenarios.as_by_hand),
+    "driven, opposite weights": Scenario(
+        play=scenarios.opposite_weights, dtypes=_SINGLE
+    ),
+    "undecayed group, driven": Scenario(
+        play=scenarios.undecayed_beside_decayed, dtypes=_SINGLE
+    ),
+    "resumed at every step": Scenario(play=scenarios.resumed, dtypes=_SINGLE),
     "a half-life in bfloat16": Scenario(play=_held_in_16_bits, dtypes=_IN_16_BITS),
 }
 
@@ -154,7 +158,13 @@ def certify(optimizer_factory: Factory) -> Certificate:
             held = Training(subjects.get(torch.float32) or subjects[torch.float64])
         except RefusedError as error:
             return _refused(optimizer_factory, str(error))
-        played = [*_played(subjects)]
+        played = [
+            found
+            for name, scenario in SCENARIOS.items()
+            for dtype in scenario.dtypes
+            if dtype in subjects
+            for found in play(name, subjects[dtype])
+        ]
         return Certificate(
             optimizer=_class_of(held.optimizer),
             mechanism=" and ".join(sorted(set(held.controller.mechanisms))),
@@ -202,13 +212,6 @@ def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
     return ""
 
 
-def _played(subjects: Mapping[torch.dtype, Subject]) -> Iterator[Check | LeftOut]:
-    for name, scenario in SCENARIOS.items():
-        for dtype in scenario.dtypes:
-            if dtype in subjects:
-                yield from play(name, subjects[dtype])
-
-
 def play(name: str, subject: Subject) -> Iterator[Check | LeftOut]:
     """Play one scenario with an optimizer, in one number format.
 
@@ -248,7 +251,8 @@ def _reach(subject: Subject) -> Iterator[Reach]:
     """
     name = _name(subject.dtype)
     for half_life_steps in TRIED[subject.dtype]:
-        refused: str | None = None
+        shrink, refused = shrink_from_half_life(half_life_steps), ""
+        rounded = rounded_half_life_steps(shrink, name, owes=True)
         try:
             measured = _measured(subject, half_life_steps)
         except RefusedError as error:
@@ -258,32 +262,25 @@ def _reach(subject: Subject) -> Iterator[Reach]:
         yield Reach(
             dtype=name,
             asked_steps=half_life_steps,
-            rounded_steps=_rounded(half_life_steps, name),
+            rounded_steps=rounded if math.isfinite(rounded) else None,
             measured_steps=None if refused else measured,
-            refused=refused,
+            refused=refused or None,
         )
 
 
-def _rounded(half_life_steps: int, dtype: str) -> float | None:
-    rounded = rounded_half_life_steps(
-        shrink_from_half_life(half_life_steps), dtype, owes=True
-    )
-    return rounded if math.isfinite(rounded) else None
-
-
 def _measured(subject: Subject, half_life_steps: int) -> float:
-    weights, asked = [[_weight(subject.dtype)]], f"{half_life_steps} steps"
-    training = Training(subject, weights=weights, half_life=asked)
+    exponents = torch.arange(_SIDE**2, dtype=torch.float64) / _SIDE**2
+    values = (2**exponents).reshape(_SIDE, _SIDE).to(subject.dtype)
+    training = Training(
+        subject,
+        weights=[[torch.nn.Parameter(values)]],
+        half_life=f"{half_life_steps} steps",
+    )
     steps = min(half_life_steps, _MOST_STEPS)
     for _ in range(steps):
         training.step(zero)
     e_folds = float(training.e_folds(0).mean())
     return steps * math.log(2) / e_folds if e_folds else math.inf
-
-
-def _weight(dtype: torch.dtype) -> torch.nn.Parameter:
-    exponents = torch.arange(_SIDE**2, dtype=torch.float64) / _SIDE**2
-    return torch.nn.Parameter((2**exponents).reshape(_SIDE, _SIDE).to(dtype))
 
 
 def _refused(factory: Factory, why: str) -> Certificate:

@@ -1,6 +1,6 @@
 """GroupProbe: what a parameter group does to a weight, as numbers and a sentence."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -97,7 +97,7 @@ class GroupProbe:
             return "It has no parameters."
         parts = (_of_knob, _of_hidden, _of_format, _of_run, _of_shapes)
         more = (sentence for part in parts for sentence in part(self))
-        return " ".join([_SHAPES[self.family](self), *more])
+        return " ".join([_decay_sentence(self), *more])
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the group as JSON has it."""
@@ -118,80 +118,45 @@ def number(value: float | None) -> str:
     return f"{value:,.0f}" if is_many else f"{value:.4g}"
 
 
-def _geometric(seen: GroupProbe) -> str:
-    return (
-        f"Each step takes {number(seen.shrink_per_step)} of {_UNDRIVEN}: half is left "
-        f"after {number(seen.half_life_steps)} steps."
-    )
-
-
-def _delayed(seen: GroupProbe) -> str:
-    return (
-        f"Each step takes {number(seen.shrink_per_step)} of {_UNDRIVEN}, half in "
-        f"{number(seen.half_life_steps)} steps, once the momentum has built up; the "
-        f"first step takes {number(seen.first_step_shrink)}."
-    )
-
-
-def _oscillating(seen: GroupProbe) -> str:
-    return (
-        f"Momentum makes {_UNDRIVEN} swing around zero, once in about "
-        f"{number(seen.period_steps)} steps: there is no half-life."
-    )
-
-
-def _linear(seen: GroupProbe) -> str:
-    return (
-        f"A step takes about {number(seen.amount_per_step)} of any weight that nothing "
-        "pulls at, be it large or small: the decay is divided by its own size, so "
-        "there is no half-life."
-    )
-
-
-def _periodic(seen: GroupProbe) -> str:
-    return (
-        f"What a step takes comes again every {number(seen.period_steps)} steps; on "
-        f"average it is {number(seen.shrink_per_step)} of {_UNDRIVEN}."
-    )
-
-
-def _power_law(seen: GroupProbe) -> str:
+def _decay_sentence(seen: GroupProbe) -> str:
+    """Return what a step takes, and whether that makes a half-life."""
+    if seen.family == "none":
+        if seen.lr == 0:
+            return "Nothing decays now: the lr is 0."
+        if seen.knob is not None and seen.number == 0:
+            return f"Nothing decays: {seen.knob} is 0."
+        return "Nothing decays."
     first, last = seen.first_step_shrink or 0.0, seen.last_step_shrink or 0.0
-    fallen = f"{1 - last / first:.2g}" if first else "unknown"
-    return (
-        f"The first step takes {number(first)} of {_UNDRIVEN}, and every further one "
-        f"a smaller share, whatever the lr does (less by {fallen} of it after "
-        f"{LONG} steps): there is no half-life."
+    return _DECAYS["adapts" if seen.adapts else seen.family].format(
+        weight=_UNDRIVEN,
+        steps=LONG,
+        shrink=number(seen.shrink_per_step),
+        half_life=number(seen.half_life_steps),
+        first=number(seen.first_step_shrink),
+        amount=number(seen.amount_per_step),
+        period=number(seen.period_steps),
+        fallen=f"{1 - last / first:.2g}" if first else "unknown",
     )
 
 
-def _none(seen: GroupProbe) -> str:
-    if seen.lr == 0:
-        return "Nothing decays now: the lr is 0."
-    if seen.knob is not None and seen.number == 0:
-        return f"Nothing decays: {seen.knob} is 0."
-    return "Nothing decays."
-
-
-def _other(seen: GroupProbe) -> str:
-    if seen.adapts:
-        return (
-            f"What a step takes of {_UNDRIVEN} goes with the gradients of the other "
-            "weights, from which the optimizer finds the size of its steps: it has no "
-            "half-life before the run."
-        )
-    return f"What a step takes of {_UNDRIVEN} follows no rule that has a half-life."
-
-
-_SHAPES: Mapping[str, Callable[[GroupProbe], str]] = {
-    "geometric": _geometric,
-    "delayed": _delayed,
-    "oscillating": _oscillating,
-    "linear": _linear,
-    "periodic": _periodic,
-    "power-law": _power_law,
-    "none": _none,
-    "other": _other,
+_DECAYS: Mapping[str, str] = {
+    "geometric": "Each step takes {shrink} of {weight}: half is left after {half_life} "
+    "steps.",
+    "delayed": "Each step takes {shrink} of {weight}, half in {half_life} steps, once "
+    "the momentum has built up; the first step takes {first}.",
+    "oscillating": "Momentum makes {weight} swing around zero, once in about {period} "
+    "steps: there is no half-life.",
+    "linear": "A step takes about {amount} of any weight that nothing pulls at, be it "
+    "large or small: the decay is divided by its own size, so there is no half-life.",
+    "periodic": "What a step takes comes again every {period} steps; on average it is "
+    "{shrink} of {weight}.",
+    "power-law": "The first step takes {first} of {weight}, and every further one a "
+    "smaller share, whatever the lr does (less by {fallen} of it after {steps} steps): "
+    "there is no half-life.",
+    "other": "What a step takes of {weight} follows no rule that has a half-life.",
+    "adapts": "What a step takes of {weight} goes with the gradients of the other "
+    "weights, from which the optimizer finds the size of its steps: it has no "
+    "half-life before the run.",
 }
 
 
