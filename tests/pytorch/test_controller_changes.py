@@ -63,20 +63,21 @@ def test_what_rounding_owes_outlives_the_change():
 
 
 @pytest.mark.parametrize(
-    ("half_life", "kind", "words"),
+    ("half_life", "kind", "fact"),
     [
-        (3, RangeError, "time with its clock. Got 3"),
-        ("0 steps", RangeError, "half_life must be above 0"),
-        ("3 epochs", MissingFactError, r"DecayController\(dataset_size=\.\.\.\)"),
+        (3, RangeError, ("name", "half_life")),
+        ("0 steps", RangeError, ("name", "half_life")),
+        ("3 epochs", MissingFactError, ("fact", "dataset_size")),
     ],
 )
-def test_a_half_life_that_cannot_be_held_changes_nothing(half_life, kind, words):
+def test_a_half_life_that_cannot_be_held_changes_nothing(half_life, kind, fact):
     """It is refused as at construction, and the old one goes on."""
     weight = weight_of()
     optimizer = AdamW([weight], lr=LR)
     held = DecayController(optimizer, half_life="10 steps")
-    with pytest.raises(kind, match=words):
+    with pytest.raises(kind) as raised:
         held.half_life = half_life
+    assert getattr(raised.value, fact[0]) == fact[1]
     for _ in range(10):
         undriven_step(optimizer, weight)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
@@ -86,8 +87,9 @@ def test_a_half_life_that_16_bits_would_round_away_is_refused():
     """The number format is looked at again."""
     optimizer = AdamW([weight_of(torch.bfloat16)], lr=LR)
     held = DecayController(optimizer, half_life="50 steps", schedule="constant")
-    with pytest.raises(RefusedError, match="bfloat16"):
+    with pytest.raises(RefusedError) as raised:
         held.half_life = "50k steps"
+    assert "bfloat16" in raised.value.asked
     assert held.half_life_steps == 50
 
 
@@ -119,8 +121,9 @@ def test_a_peak_may_be_set(name):
         undriven_step(optimizer, weight)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
     assert held.lr_peak == (LR / 10,)
-    with pytest.raises(RangeError, match="lr_peak must be"):
+    with pytest.raises(RangeError) as raised:
         held.lr_peak = -1.0
+    assert (raised.value.name, raised.value.value) == ("lr_peak", "-1.0")
 
 
 @pytest.mark.parametrize("name", OPTIMIZERS)
@@ -148,11 +151,13 @@ def test_a_decay_scale_that_is_no_number_is_refused(mark):
     optimizer = AdamW([weight_of()], lr=LR)
     DecayController(optimizer, half_life="10 steps")
     optimizer.param_groups[0]["decay_scale"] = mark
-    with pytest.raises(RangeError, match="decay_scale of group 0 must be a finite"):
+    with pytest.raises(RangeError) as raised:
         optimizer.step()
+    assert raised.value.name == "decay_scale of group 0"
     marked = AdamW([{"params": [weight_of()], "decay_scale": mark}], lr=LR)
-    with pytest.raises(RangeError, match="decay_scale of group 0 must be a finite"):
+    with pytest.raises(RangeError) as raised:
         DecayController(marked, half_life="10 steps")
+    assert raised.value.name == "decay_scale of group 0"
 
 
 @pytest.mark.parametrize("knob", [-0.1, math.nan, math.inf, "0.1"])
@@ -163,8 +168,9 @@ def test_a_weight_decay_that_is_no_number_is_refused(knob):
         {"params": [weight_of()], "weight_decay": knob},
     ]
     optimizer = SGD(groups, lr=LR)
-    with pytest.raises(RangeError, match="weight_decay of group 1 must be a finite"):
+    with pytest.raises(RangeError) as raised:
         DecayController(optimizer, half_life="10 steps")
+    assert raised.value.name == "weight_decay of group 1"
 
 
 def test_a_half_life_that_was_set_is_resumed():

@@ -231,31 +231,40 @@ def test_something_that_is_no_optimizer():
     ],
 )
 def test_a_missing_fact_is_asked_for_as_an_argument(half_life, fact):
-    """The remedy is what to write here."""
-    remedy = rf"Give it as DecayController\({fact}=\.\.\.\)"
-    with pytest.raises(MissingFactError, match=remedy):
+    """The error knows the fact, and whose argument it is."""
+    with pytest.raises(MissingFactError) as raised:
         DecayController(AdamW([weight_of()]), half_life=half_life)
+    error = raised.value
+    assert (error.fact, error.caller, error.has_epochs) == (
+        fact,
+        "DecayController",
+        True,
+    )
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "words"),
+    ("options", "kind", "facts"),
     [
-        ({}, UsageError, "half-life or a penalty. Got neither"),
-        ({"half_life": "9 steps", "penalty": 1e-4}, UsageError, "Got both"),
-        ({"half_life": 3}, RangeError, "time with its clock. Got 3"),
-        ({"half_life": "0 steps"}, RangeError, "half_life must be above 0"),
-        ({"half_life": "9 fortnights"}, UnknownNameError, "Got 'fortnights'"),
-        ({"penalty": -1.0}, RangeError, "penalty must be .*Got -1"),
-        ({"half_life": "9 steps", "schedule": "cosine"}, UnknownNameError, "follow-lr"),
-        ({"half_life": "9 steps", "lr_peak": [1.0, 2.0]}, RangeError, "each of the 1"),
-        ({"half_life": "9 steps", "lr_peak": 0.0}, RangeError, "lr_peak must .*Got 0"),
-        ({"half_life": "9 steps", "batch_size": 0}, RangeError, "batch_size must be"),
+        ({}, UsageError, {"got": "neither"}),
+        ({"half_life": "9 steps", "penalty": 1e-4}, UsageError, {"got": "both"}),
+        ({"half_life": 3}, RangeError, {"name": "half_life", "value": 3}),
+        ({"half_life": "0 steps"}, RangeError, {"name": "half_life"}),
+        ({"half_life": "9 fortnights"}, UnknownNameError, {"name": "fortnights"}),
+        ({"penalty": -1.0}, RangeError, {"name": "penalty", "value": -1.0}),
+        ({"half_life": "9 steps", "schedule": "cosine"}, UnknownNameError,
+         {"kind": "schedule", "name": "cosine"}),
+        ({"half_life": "9 steps", "lr_peak": [1.0, 2.0]}, RangeError,
+         {"name": "lr_peak", "value": [1.0, 2.0]}),
+        ({"half_life": "9 steps", "lr_peak": 0.0}, RangeError,
+         {"name": "lr_peak", "value": "0.0"}),
+        ({"half_life": "9 steps", "batch_size": 0}, RangeError, {"name": "batch_size"}),
     ],
 )  # fmt: skip
-def test_words_that_cannot_be_meant(options, kind, words):
-    """Each slip has a range, a value and a remedy."""
-    with pytest.raises(kind, match=words):
+def test_what_cannot_be_meant(options, kind, facts):
+    """Each slip is an error of its own kind that carries what was given."""
+    with pytest.raises(kind) as raised:
         DecayController(AdamW([weight_of()]), **options)
+    assert {name: getattr(raised.value, name) for name in facts} == facts
 
 
 @pytest.mark.parametrize("build", [Adam, AdamW, partial(LBFGS, lr=0.1)])
@@ -326,13 +335,6 @@ def test_a_knob_that_was_0_is_not_told(caplog):
     assert "weight_decay is set to 0 in group 1, for" in caplog.text
 
 
-def test_a_share_of_the_run_is_asked_for_in_both_ways():
-    """Its steps, or the epochs and sizes that they follow from."""
-    words = r"\(steps=\.\.\.\), or its epochs with batch_size and dataset_size\.$"
-    with pytest.raises(MissingFactError, match=words):
-        DecayController(AdamW([weight_of()]), half_life="20% of the run")
-
-
 def held():
     weight = torch.nn.Parameter(torch.ones(3))
     return torch.optim.AdamW([weight], lr=0.1, weight_decay=0.1)
@@ -343,29 +345,35 @@ def held():
 def test_a_peak_is_a_number_above_zero_under_every_schedule(peak, schedule):
     """Given or set: what is no lr is refused, with what to write."""
     asked = {"half_life": "50 steps", "schedule": schedule}
-    with pytest.raises(RangeError, match="lr_peak=1e-3"):
+    with pytest.raises(RangeError) as raised:
         DecayController(held(), lr_peak=peak, **asked)
+    assert raised.value.name == "lr_peak"
     controller = DecayController(held(), **asked)
-    with pytest.raises(RangeError, match="lr_peak=1e-3"):
+    with pytest.raises(RangeError) as raised:
         controller.lr_peak = peak
-    with pytest.raises(RangeError, match="lr_peak=1e-3"):
+    assert raised.value.name == "lr_peak"
+    with pytest.raises(RangeError) as raised:
         controller.lr_peak = [peak]
+    assert raised.value.name == "lr_peak"
 
 
 @pytest.mark.parametrize("size", [1.5, True, 0])
 def test_a_batch_size_is_a_whole_number(size):
     """Given or set: a fraction of an example, or True, is refused."""
     asked = {"half_life": "3 epochs", "dataset_size": 1000}
-    with pytest.raises(RangeError, match="batch_size must be"):
+    with pytest.raises(RangeError) as raised:
         DecayController(held(), batch_size=size, **asked)
+    assert raised.value.name == "batch_size"
     controller = DecayController(held(), batch_size=10, **asked)
-    with pytest.raises(RangeError, match="batch_size must be"):
+    with pytest.raises(RangeError) as raised:
         controller.batch_size = size
+    assert raised.value.name == "batch_size"
     assert controller.batch_size == 10
 
 
 def test_a_state_that_is_none_is_refused():
     """A checkpoint without the entry gives None."""
     controller = DecayController(held(), half_life="50 steps")
-    with pytest.raises(RangeError, match="what state_dict"):
+    with pytest.raises(RangeError) as raised:
         controller.load_state_dict(None)
+    assert raised.value.name == "state"

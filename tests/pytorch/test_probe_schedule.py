@@ -115,8 +115,9 @@ def test_a_schedule_without_a_length_is_refused():
     """How long the run is, no scheduler says."""
     optimizer = optimizer_of_one()
     scheduler = lr_scheduler.ConstantLR(optimizer)
-    with pytest.raises(RangeError, match="steps must be a number of steps"):
+    with pytest.raises(RangeError) as raised:
         probe(optimizer, scheduler=scheduler)
+    assert raised.value.name == "steps"
 
 
 def test_a_scheduler_that_waits_for_a_metric_is_refused():

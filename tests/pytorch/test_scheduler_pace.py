@@ -354,8 +354,9 @@ def test_a_change_keeps_the_shape_of_the_scheduler():
 @pytest.mark.parametrize("every", ["epochs", 0, -1, 1.5, True])
 def test_what_is_no_pace_is_refused(every):
     """The error says what a pace is."""
-    with pytest.raises(RangeError, match='every must be "step", "epoch" or the steps'):
+    with pytest.raises(RangeError) as raised:
         kept(PER_EPOCH["StepLR"], every=every)
+    assert raised.value.name == "every"
 
 
 def test_a_probe_follows_at_the_pace_that_is_given():
