@@ -1,6 +1,7 @@
 """Momentum is what the knob's own library has: its default, used and named, or none."""
 
-import re
+import json
+from functools import partial
 
 import pytest
 import torch
@@ -61,33 +62,37 @@ def test_what_is_not_given_is_that_of_the_record(name):
     assert there.kept == digits(left_by_torch(0.01, 0.1, 50, momentum=0.5), rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("name", "facts", "said"),
-    [
-        (PERCEPTRON, {}, "momentum and nesterov were not given; .* 0.9 and True, are"),
-        (PERCEPTRON, {"momentum": 0.5}, "nesterov was not given; .*, True, is used"),
-        (PERCEPTRON, {"momentum": 0.5, "nesterov": True}, "^$"),
-        (PERCEPTRON, {"momentum": 0.0}, "^$"),  # no momentum, so none of Nesterov's
-        (PERCEPTRON, {"nesterov": False}, r"momentum was not given; .* 0\.9, is used"),
-        ("torch.optim.SGD", {}, "momentum was not given; its library's default, 0,"),
-        ("torch.optim.SGD", {"momentum": 0.0}, "^$"),
-        ("torch.optim.AdamW", {}, "^$"),  # its decay goes through no momentum
-        ("half-life:steps", {}, "^$"),
-    ],
-)
-def test_a_default_that_is_used_is_named(name, facts, said):
+# Knob, what was given, and whether a default of the library stands in for the rest.
+DEFAULTS = [
+    (PERCEPTRON, {}, True),
+    (PERCEPTRON, {"momentum": 0.5}, True),  # Nesterov's
+    (PERCEPTRON, {"momentum": 0.5, "nesterov": True}, False),
+    (PERCEPTRON, {"momentum": 0.0}, False),  # no momentum, so none of Nesterov's
+    (PERCEPTRON, {"nesterov": False}, True),
+    ("torch.optim.SGD", {}, True),
+    ("torch.optim.SGD", {"momentum": 0.0}, False),
+    ("torch.optim.AdamW", {}, False),  # its decay goes through no momentum
+    ("half-life:steps", {}, False),
+]
+
+
+def test_a_default_that_is_used_is_named():
     """What stands in for a fact is said by explain, convert and rescale alike."""
-    run = Run(lr=1e-3, batch_size=10, **facts)
-    sentence = default_note(KNOBS[name], run)
-    assert re.search(said, sentence)
-    codes = [each.code for each in explain(0.1, name, run=run).warnings]
-    assert ("library-default" in codes) == bool(sentence)
-    before = rescale(0.1, name, before=run, after=run).before
-    assert ("library-default" in [each.code for each in before.warnings]) == bool(
-        sentence
-    )
-    there = convert(0.1, name, to="shrink", run=run)
-    assert (sentence in there.assumptions) == bool(sentence)
+    for name, facts, is_used in DEFAULTS:
+        run = Run(lr=1e-3, batch_size=10, **facts)
+        sentence = default_note(KNOBS[name], run)
+        before = rescale(0.1, name, before=run, after=run).before
+        codes = [
+            [each.code for each in found.warnings]
+            for found in (explain(0.1, name, run=run), before)
+        ]
+        there = convert(0.1, name, to="shrink", run=run)
+        found = (
+            bool(sentence),
+            *("library-default" in each for each in codes),
+            sentence in there.assumptions,
+        )
+        assert found == (is_used,) * 4, (name, facts)
 
 
 def test_the_conversion_of_the_trials_page():
@@ -102,29 +107,30 @@ def test_the_conversion_of_the_trials_page():
     assert there.fidelity == "approximate"
 
 
-@pytest.mark.parametrize(
-    ("name", "facts", "message"),
-    [
-        (CHAIN, {"dampening": 0.9, "momentum": 0.9}, "dampening must be left out"),
-        (FASTAI, {"dampening": 0.9, "momentum": 0.9}, f"left out: {FASTAI} has none"),
-        (FASTAI, {"nesterov": True, "momentum": 0.9}, "nesterov must be left out"),
-        ("optimi.SGD", {"nesterov": True, "momentum": 0.9}, "nesterov must be left"),
-        (BITS, {"nesterov": True, "momentum": 0.9}, "nesterov must be left out"),
-        (BITS, {"dampening": 0.5, "momentum": 0.9}, "dampening must be left out"),
-        (PERCEPTRON, {"dampening": 0.5}, "dampening must be left out"),
-        ("sklearn.SGDClassifier:constant", {"momentum": 0.9}, "momentum must be left"),
-    ],
-)
-def test_what_the_library_has_not_is_refused(name, facts, message):
-    """A momentum that would be ignored there is refused, and torch's SGD is named."""
-    run = Run(lr=0.01, batch_size=10, **facts)
-    remedy = rf"{message}.*Got .*torch\.optim\.SGD"
-    with pytest.raises(RangeError, match=remedy):
-        explain(0.1, name, run=run)
-    with pytest.raises(RangeError, match=remedy):
-        rescale(0.1, name, before=run, after=run)
-    with pytest.raises(RangeError, match=remedy):
-        convert(0.1, name, to="half-life:steps", run=run)
+LACKING = [
+    ("dampening", CHAIN, {"dampening": 0.9, "momentum": 0.9}),
+    ("dampening", FASTAI, {"dampening": 0.9, "momentum": 0.9}),
+    ("nesterov", FASTAI, {"nesterov": True, "momentum": 0.9}),
+    ("nesterov", "optimi.SGD", {"nesterov": True, "momentum": 0.9}),
+    ("nesterov", BITS, {"nesterov": True, "momentum": 0.9}),
+    ("dampening", BITS, {"dampening": 0.5, "momentum": 0.9}),
+    ("dampening", PERCEPTRON, {"dampening": 0.5}),
+    ("momentum", "sklearn.SGDClassifier:constant", {"momentum": 0.9}),
+]
+
+
+def test_what_the_library_lacks_is_refused():
+    """A momentum that would be ignored there is refused, by all three functions."""
+    for fact, name, facts in LACKING:
+        run = Run(lr=0.01, batch_size=10, **facts)
+        for question in (
+            partial(explain, run=run),
+            partial(rescale, before=run, after=run),
+            partial(convert, to="half-life:steps", run=run),
+        ):
+            with pytest.raises(RangeError) as raised:
+                question(0.1, name)
+            assert (raised.value.name, raised.value.value) == (fact, facts[fact])
 
 
 def test_a_fact_that_is_given_once_is_for_the_side_that_has_it():
@@ -141,10 +147,12 @@ def test_a_fact_that_is_given_once_is_for_the_side_that_has_it():
 
 def test_bitsandbytes_needs_a_momentum():
     """Its SGD refuses to run without one, so there is none to assume."""
-    with pytest.raises(MissingFactError, match=r"SGD needs momentum.*--momentum"):
+    with pytest.raises(MissingFactError) as missing:
         convert(1e-4, BITS, to="half-life:steps", run=Run(lr=0.1))
-    with pytest.raises(RangeError, match=r"above 0: bitsandbytes\.optim\.SGD refuses"):
+    assert (missing.value.fact, missing.value.option) == ("momentum", "--momentum")
+    with pytest.raises(RangeError) as raised:
         facts_of(KNOBS[BITS], Run(momentum=0.0))
+    assert (raised.value.name, raised.value.value) == ("momentum", 0.0)
     told = explain(1e-4, BITS, run=Run(lr=0.1))
     assert told.shrink_per_step is None
     assert any("Give --momentum" in each.text for each in told.warnings)
@@ -160,36 +168,28 @@ def test_a_dampening_that_is_a_flag_is_zero_or_the_momentum():
     other = Run(lr=0.1, momentum=0.9, dampening=0.5)
     told = explain(0.01, "optimi.SGD", run=other)
     assert any("0 or the momentum, 0.9" in each.text for each in told.warnings)
-    with pytest.raises(RangeError, match=r"dampening must be 0 or the momentum, 0\.9"):
+    with pytest.raises(RangeError) as raised:
         convert(0.01, "optimi.SGD", to="half-life:steps", run=other)
+    assert (raised.value.name, raised.value.value) == ("dampening", 0.5)
 
 
-@pytest.mark.parametrize(
-    ("name", "facts", "text"),
-    [
-        (
-            "torch.AdamW",
-            {"momentum": 0.9},
-            "decay of torch.optim.AdamW does not pass through",
-        ),
-        (
-            "torch.AdamW",
-            {"dampening": 0.9},
-            "dampening that was given changes nothing: torch.optim.AdamW has none",
-        ),
-        ("keras.SGD", {"momentum": 0.9}, "does not pass through one"),
-        ("timm.sgdw", {"momentum": 0.9}, "does not pass through one"),
-        (
-            "torch.SGD",
-            {"betas": (0.9, 0.95)},
-            "betas that was given changes nothing: torch.optim.SGD has none",
-        ),
-    ],
-)
-def test_a_fact_that_does_not_matter_is_named(name, facts, text):
+def test_a_fact_that_does_not_matter_is_named():
     """Where the decay does not depend on it, the answer says that it was not used."""
-    told = explain(0.1, name, run=Run(lr=1e-3, **facts)).warnings
-    assert any(each.code == "unused-fact" and text in each.text for each in told)
+    for name, facts in (
+        ("torch.AdamW", {"momentum": 0.9}),
+        ("torch.AdamW", {"dampening": 0.9}),
+        ("keras.SGD", {"momentum": 0.9}),
+        ("timm.sgdw", {"momentum": 0.9}),
+        ("torch.SGD", {"betas": (0.9, 0.95)}),
+    ):
+        codes = [
+            [
+                each.code
+                for each in explain(0.1, name, run=Run(lr=1e-3, **more)).warnings
+            ]
+            for more in (facts, {})
+        ]
+        assert ["unused-fact" in each for each in codes] == [True, False], (name, facts)
 
 
 def test_betas_are_those_of_the_library():
@@ -254,10 +254,10 @@ def test_nesterov_alone_takes_the_momentum_of_the_library():
     whole = Run(lr=0.1, batch_size=10, nesterov=True, momentum=0.9)
     found, wanted = (explain(0.1, PERCEPTRON, run=each) for each in (run, whole))
     assert found.shrink_per_step == wanted.shrink_per_step
-    with pytest.raises(RangeError, match=r"momentum must be above 0.*SGD insists"):
-        explain(0.1, "torch.optim.SGD", run=run)
-    with pytest.raises(RangeError, match=r"momentum must be above 0.*SGD insists"):
-        convert(0.1, "torch.optim.SGD", to="shrink", run=run)
+    for question in (explain, partial(convert, to="shrink")):
+        with pytest.raises(RangeError) as raised:
+            question(0.1, "torch.optim.SGD", run=run)
+        assert (raised.value.name, raised.value.value) == ("momentum", 0.0)
 
 
 TRAINER = "transformers.TrainingArguments"
@@ -287,8 +287,10 @@ def test_the_schedule_of_the_trainer_is_linear_where_none_is_given():
 
 def test_the_run_of_a_command_has_no_schedule_of_its_own(capsys):
     """The command line gives a schedule only where one was typed."""
-    assert main(["explain", f"{TRAINER}=0.1", "--lr", "1e-4", "--steps", "1000"]) == 0
-    assert "linear, the Trainer's default" in " ".join(capsys.readouterr().out.split())
+    line = f"explain {TRAINER}=0.1 --lr 1e-4 --steps 1000 --json"
+    assert typed_in(line) == 0
+    found = explain(0.1, TRAINER, run={"lr": 1e-4, "steps": 1000}).as_dict()
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(found))
 
 
 def test_elastic_nets_number_leaves_the_l1_term_out():
@@ -304,13 +306,3 @@ def test_elastic_nets_number_leaves_the_l1_term_out():
     assert same.fidelity == "same-trajectory"
     codes = {each.code for each in explain(0.5, "sklearn.ElasticNet").warnings}
     assert "own-rule" in codes
-
-
-def test_a_value_that_no_float_can_hold_is_refused():
-    """A whole number of four hundred digits is out of range, not a crash."""
-    for question in (
-        lambda: explain(10**400, "torch.AdamW"),
-        lambda: convert(10**400, "torch.AdamW", to="torch.SGD"),
-    ):
-        with pytest.raises(RangeError, match=r"finite number\. Got a whole number"):
-            question()

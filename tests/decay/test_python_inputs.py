@@ -10,7 +10,7 @@ from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.python_inputs import knob_name, read_input, run_of
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
-from dwindle.errors import RangeError, RefusedError, UnknownNameError, UsageError
+from dwindle.errors import RefusedError, UnknownNameError, UsageError
 
 RUN = Run(lr=1e-3, batch_size=100, dataset_size=1000, epochs=2)
 
@@ -19,30 +19,30 @@ def weights(count=2):
     return [torch.nn.Parameter(torch.ones(2, 2)) for _ in range(count)]
 
 
-@pytest.mark.parametrize(
-    "pair",
-    [
-        (0.1, "torch.optim.AdamW"),
-        ("torch.optim.AdamW", 0.1),
-        ("torch.optim.AdamW", "0.1"),
-        ("0.1", "torch.optim.AdamW"),
-        (torch.optim.AdamW, 0.1),
-        (0.1, torch.optim.AdamW),
-        (torch.tensor(0.1, dtype=torch.float64), torch.optim.AdamW),
-        ("torch.optim.AdamW=0.1",),
-        ("0.1=torch.optim.AdamW",),
-    ],
-    ids=str,
-)
-def test_the_order_and_the_kind_make_no_difference(pair):
+PAIRS = [
+    ("torch.optim.AdamW", 0.1),
+    ("torch.optim.AdamW", "0.1"),
+    ("0.1", "torch.optim.AdamW"),
+    (torch.optim.AdamW, 0.1),
+    (0.1, torch.optim.AdamW),
+    (torch.tensor(0.1, dtype=torch.float64), torch.optim.AdamW),
+    ("torch.optim.AdamW=0.1",),
+    ("0.1=torch.optim.AdamW",),
+]
+
+
+def test_the_order_and_the_kind_make_no_difference():
     """Each way of writing AdamW's 0.1 is the same question, in all three functions."""
-    usual = (0.1, "torch.optim.AdamW")
-    told = explain(*pair, run=RUN).as_dict()
-    assert told == explain(*usual, run=RUN).as_dict()
-    there = convert(*pair, to="half-life:steps", run=RUN)
-    assert there == convert(*usual, to="half-life:steps", run=RUN)
-    found = rescale(*pair, before=RUN, after=RUN).as_dict()
-    assert found == rescale(*usual, before=RUN, after=RUN).as_dict()
+    usual = answered(0.1, "torch.optim.AdamW")
+    for pair in PAIRS:
+        assert answered(*pair) == usual, pair
+
+
+def answered(*pair):
+    explained = explain(*pair, run=RUN).as_dict()
+    # How a text was read is all that may differ.
+    rescaled = rescale(*pair, before=RUN, after=RUN).as_dict()
+    return explained, convert(*pair, to="half-life:steps", run=RUN), rescaled
 
 
 def test_a_time_and_its_knob_may_be_swapped_too():
@@ -51,14 +51,11 @@ def test_a_time_and_its_knob_may_be_swapped_too():
     assert read_input("half-life", "20% of the run").knob == "half-life"
 
 
-@pytest.mark.parametrize(
-    "kind",
-    [getattr(torch.optim, name.rpartition(".")[2]) for name in KNOBS if
-     name.startswith("torch.optim.") and ":" not in name],
-)  # fmt: skip
-def test_every_class_of_torch_is_its_knob(kind):
+def test_every_class_of_torch_is_its_knob():
     """A class that torch.optim offers is found under its public path."""
-    assert knob_name(kind) == f"torch.optim.{kind.__name__}"
+    names = {each for each in KNOBS if each.startswith("torch.optim.")}
+    for name in sorted(each for each in names if ":" not in each):
+        assert knob_name(getattr(torch.optim, name.rpartition(".")[2])) == name
 
 
 def test_a_target_may_be_a_class():
@@ -109,17 +106,15 @@ LIVE_PAIRS = [
 ]
 
 
-@pytest.mark.parametrize(("source", "target", "value"), LIVE_PAIRS, ids=str)
-def test_a_live_target_has_its_own_facts(source, target, value):
+def test_a_live_target_has_its_own_facts():
     """lr and momentum of the optimizer at the target are those at the target."""
-    kind, decay, options = source
-    here = kind(weights(), weight_decay=decay, **options)
-    there, facts = target
-    live = there(weights(), **facts)
-    found = convert(here, to=live, keep="step")
-    # 1e-6: the digits that the numbers above have.
-    assert found.value == digits(value, rel=1e-6)
-    assert found == convert(here, to=there, run_after=facts, keep="step")
+    for (kind, decay, options), (there, facts), value in LIVE_PAIRS:
+        here = kind(weights(), weight_decay=decay, **options)
+        live = there(weights(), **facts)
+        found = convert(here, to=live, keep="step")
+        # 1e-6: the digits that the numbers above have.
+        assert found.value == digits(value, rel=1e-6)
+        assert found == convert(here, to=there, run_after=facts, keep="step")
 
 
 def test_groups_of_a_target_may_decay_differently():
@@ -155,8 +150,8 @@ def test_a_fact_that_contradicts_a_live_optimizer_is_named():
 def test_facts_that_only_the_side_before_has_are_said():
     """Nothing is carried over from before to after, and the printout says so."""
     there = rescale(0.1, "torch.AdamW", before=RUN, after={"lr": 2e-3})
-    note = "not after it: batch_size, dataset_size, epochs. Nothing is carried over"
-    assert note in str(there)
+    (note,) = there.notes
+    assert "batch_size, dataset_size, epochs" in note
     assert rescale(0.1, "torch.AdamW", before=RUN, after=RUN).notes == ()
 
 
@@ -179,8 +174,9 @@ def test_an_option_that_bears_on_decay_and_is_not_known_is_refused():
     usual.param_groups[0]["decay_label"] = "matrices"
     assert explain(usual).value == 5e-4
     other = Optional(weights(), lr=0.1, cautious_weight_decay=True)
-    with pytest.raises(RefusedError, match="cautious_weight_decay=True"):
+    with pytest.raises(RefusedError) as raised:
         explain(other)
+    assert "cautious_weight_decay=True" in raised.value.asked
 
 
 def test_other_objects_of_known_classes_are_refused():
@@ -190,10 +186,10 @@ def test_other_objects_of_known_classes_are_refused():
         """Stands in for an optimizer without groups, as those of Keras."""
 
     Optimizer.__module__, Optimizer.__name__ = "keras.optimizers", "SGD"
-    message = r"live optimizer must be one with groups.*keras\.optimizers\.SGD"
     for question in (lambda it: explain(0.1, it), lambda it: convert(0.1, "L2", to=it)):
-        with pytest.raises(UsageError, match=message):
+        with pytest.raises(UsageError) as raised:
             question(Optimizer())
+        assert raised.value.got == "an object of keras.optimizers.SGD"
 
 
 def test_a_flag_of_a_group_is_another_knob():
@@ -213,9 +209,10 @@ def test_groups_that_differ_are_refused_with_the_list():
     first, second = weights()
     groups = [{"params": [first]}, {"params": [second], "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1)
-    message = r"alike.*group 0: .* = 0\.1, lr 0\.001.*group 1: .* = 0\.0.*audit"
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(UsageError) as raised:
         explain(optimizer)
+    for fact in ("group 0: torch.optim.AdamW = 0.1, lr 0.001", "group 1: "):
+        assert fact in raised.value.got
     alike = torch.optim.AdamW([{"params": [each]} for each in weights()], lr=1e-3)
     assert explain(alike).value == 0.01
 
@@ -226,17 +223,20 @@ def test_a_class_of_ones_own_is_not_taken_for_its_base():
     class Mine(torch.optim.AdamW):
         pass
 
-    with pytest.raises(UnknownNameError, match=r"Mine'\. Nearest: torch\.optim\.AdamW"):
+    with pytest.raises(UnknownNameError) as raised:
         explain(Mine, 0.1)
-    with pytest.raises(UnknownNameError, match=r"\.Linear'.*probe"):
+    assert raised.value.nearest == ("torch.optim.AdamW",)
+    with pytest.raises(UnknownNameError) as raised:
         explain(torch.nn.Linear(2, 2), 0.1)
+    assert raised.value.nearest == ()
 
 
-@pytest.mark.parametrize("pair", [(0.1,), (0.1, 0.2), (None, 0.1), (None, None)])
-def test_half_a_question_is_refused(pair):
+def test_half_a_question_is_refused():
     """Without a knob or without a value there is nothing to explain."""
-    with pytest.raises(UsageError, match=r"both be given\. Got .*live optimizer"):
-        explain(*pair)
+    for pair in ((0.1,), (0.1, 0.2), (None, 0.1), (None, None)):
+        with pytest.raises(UsageError) as raised:
+            explain(*pair)
+        assert repr(pair[-1]) in raised.value.got
 
 
 def test_facts_may_be_a_mapping():
@@ -247,10 +247,12 @@ def test_facts_may_be_a_mapping():
         0.1, "torch.AdamW", before=RUN, after=RUN
     )
     for wrong, right in (("learning_rate", "lr"), ("batchsize", "batch_size")):
-        with pytest.raises(UnknownNameError, match=f"Got '{wrong}'. Nearest: {right}"):
+        with pytest.raises(UnknownNameError) as unknown:
             run_of({wrong: 1})
-    with pytest.raises(UsageError, match=r"A run must be a Run.*Got 3\."):
+        assert (unknown.value.name, unknown.value.nearest[0]) == (wrong, right)
+    with pytest.raises(UsageError) as raised:
         rescale(0.1, "torch.AdamW", before=3, after=RUN)
+    assert raised.value.got == "3"
 
 
 def test_the_table_can_be_filtered():
@@ -258,12 +260,6 @@ def test_the_table_can_be_filtered():
     assert {"timm.lamb", "optax.lamb"} <= {knob.name for knob in knobs("lamb")}
     for knob in knobs("lamb"):
         assert "lamb" in " ".join((knob.name, *knob.aliases)).casefold()
-    with pytest.raises(UnknownNameError, match=r"Got 'lambb'\. Nearest: .*lamb"):
+    with pytest.raises(UnknownNameError) as raised:
         knobs("lambb")
-
-
-def test_what_is_no_number_is_refused_where_a_number_is_read():
-    """A list of numbers, or a tensor of two, is no learning rate."""
-    for wrong in ([1], torch.ones(2)):
-        with pytest.raises(RangeError, match="lr must be a number"):
-            Run(lr=wrong)
+    assert any("lamb" in each for each in raised.value.nearest)

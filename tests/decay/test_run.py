@@ -11,59 +11,65 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
+# (the fact that is refused, what was given); the texts are in test_runs_texts.
+IMPOSSIBLE = [
+    ("lr", {"lr": -0.1}),
+    ("lr", {"lr": float("nan")}),
+    ("lr", {"lr": float("inf")}),
+    ("momentum", {"momentum": 1.0}),
+    ("momentum", {"momentum": -0.1}),
+    ("dampening", {"dampening": 1.0}),
+    ("dampening", {"dampening": -0.1}),
+    ("betas", {"betas": (-0.1, 0.9)}),
+    ("betas", {"betas": (0.9,)}),
+    ("betas", {"betas": (0.9, 1.0)}),
+    ("betas", {"betas": 0.9}),
+    ("betas", {"betas": (None, 0.9)}),
+    ("batch_size", {"batch_size": 0}),
+    ("dataset_size", {"dataset_size": 0}),
+    ("epochs", {"epochs": 0}),
+    ("epochs", {"epochs": "1e400"}),
+    ("steps", {"steps": 0}),
+    ("steps", {"steps": 10**400}),
+    ("tokens_per_example", {"tokens_per_example": 0}),
+    ("width", {"width": 0}),
+    ("depth", {"depth": -1}),
+    ("units", {"units": (784,)}),
+    ("units", {"units": (784, 0)}),
+    ("units", {"units": 5}),
+    ("units", {"units": (3.5, 2)}),
+    ("units", {"units": (10**400, 2)}),
+    ("parameters", {"parameters": 0}),
+    ("lr", {"lr": 10**400}),
+    ("lr", {"lr": [1]}),
+    ("lr", {"lr": torch.ones(2)}),
+    ("nesterov", {"nesterov": "yes"}),
+    ("schedule", {"schedule": {"shape": "cosine"}}),
+    ("schedule", {"schedule": 5}),
+    # Two facts that contradict each other.
+    ("batch_size", {"batch_size": 9, "dataset_size": 8}),
+    ("momentum", {"nesterov": True, "momentum": 0}),
+    ("dampening", {"nesterov": True, "momentum": 0.9, "dampening": 0.1}),
+    ("depth", {"units": (4, 3, 2), "depth": 2}),
+    ("parameters", {"units": (4, 3, 2), "parameters": 9}),
+    ("width", {"units": (4, 3, 2), "width": 5}),
+    ("steps", {"batch_size": 8, "dataset_size": 80, "epochs": 2, "steps": 21}),
+]
 
-@pytest.mark.parametrize(
-    ("facts", "message"),
-    [
-        ({"lr": -0.1}, r"lr must be a finite number, 0 or more\. Got -0\.1"),
-        ({"lr": float("nan")}, r"lr must be .*Got nan"),
-        ({"momentum": 1.0}, r"momentum must be in \[0, 1\)\. Got 1\.0"),
-        ({"momentum": -0.1}, r"momentum must be in \[0, 1\)\. Got -0\.1"),
-        ({"dampening": 1.0}, r"dampening must be in \[0, 1\)\. Got 1\.0"),
-        ({"dampening": -0.1}, r"dampening must be in \[0, 1\)\. Got -0\.1"),
-        ({"betas": (-0.1, 0.9)}, r"betas must be two numbers.*Got \(-0\.1, 0\.9\)"),
-        ({"betas": (0.9,)}, r"betas must be two numbers.*Got \(0\.9,\)"),
-        ({"betas": (0.9, 1.0)}, r"betas must be two numbers.*Got \(0\.9, 1\.0\)"),
-        ({"batch_size": 0}, "batch_size must be at least 1. Got 0"),
-        ({"dataset_size": 0}, "dataset_size must be at least 1. Got 0"),
-        ({"epochs": 0}, "epochs must be a finite number above 0. Got 0"),
-        ({"steps": 0}, "steps must be at least 1. Got 0"),
-        ({"tokens_per_example": 0}, "tokens_per_example must be .*Got 0"),
-        ({"width": 0}, "width must be at least 1. Got 0"),
-        ({"depth": -1}, "depth must be at least 0 hidden layers. Got -1"),
-        ({"units": (784,)}, "units must be two or more layer sizes"),
-        ({"units": (784, 0)}, "units must be two or more layer sizes"),
-        (
-            {"batch_size": 9, "dataset_size": 8},
-            r"at most dataset_size, 8\. Got 9\. One batch holds .*give batch_size=8\.",
-        ),
-        (
-            {"nesterov": True, "momentum": 0},
-            r"momentum must be above 0.*torch\.optim\.SGD insists",
-        ),
-        ({"nesterov": True, "momentum": 0.9, "dampening": 0.1}, "dampening must be 0"),
-        ({"units": (4, 3, 2), "depth": 2}, "depth must be 1, as units say. Got 2"),
-        ({"parameters": 0}, "parameters must be at least 1. Got 0"),
-        ({"units": (4, 3, 2), "parameters": 9}, "parameters must be 18, as units say"),
-        ({"units": (4, 3, 2), "width": 5}, "width must be 3, as units say. Got 5"),
-        (
-            {"batch_size": 8, "dataset_size": 80, "epochs": 2, "steps": 21},
-            "steps must be 20, as epochs, dataset_size and batch_size say. Got 21",
-        ),
-    ],
-)
-def test_impossible_facts_are_refused(facts, message):
-    """Every fact has a range, and two facts may not contradict each other."""
-    with pytest.raises(RangeError, match=message):
+
+def refused(facts):
+    """Return the fact that is refused."""
+    try:
         Run(**facts)
+    except RangeError as error:
+        return error.name
+    return None
 
 
-def test_an_unknown_dtype_offers_the_nearest():
-    """Formats are named as torch names them."""
-    with pytest.raises(
-        UnknownNameError, match=r"dtype.*Got 'float46'\. Nearest: float"
-    ):
-        Run(dtype="float46")
+def test_impossible_facts_are_refused():
+    """Every fact has a range, and two facts may not contradict each other."""
+    found = [(refused(facts), facts) for _, facts in IMPOSSIBLE]
+    assert found == IMPOSSIBLE
 
 
 def test_steps_follow_from_epochs_with_a_short_last_batch():
@@ -82,21 +88,23 @@ def test_facts_that_agree_may_both_be_given():
     assert run.total_steps == 20
 
 
-def test_the_length_of_a_run_that_is_not_known():
-    """The error names both ways to give it."""
-    with pytest.raises(
-        MissingFactError, match=r"length of the run needs steps.*--epochs"
-    ):
-        _ = Run(lr=0.1, epochs=3).total_steps
-
-
 def test_a_missing_fact_names_the_formula_that_needs_it():
-    """Which fact, what for, and both ways to give it."""
-    message = r"The shrink of AdamW needs lr\. Got no lr\. Give it as --lr, or Run\(lr="
-    with pytest.raises(MissingFactError, match=message):
-        Run().require("lr", "The shrink of AdamW")
-    with pytest.raises(MissingFactError, match=r"needs weights.*--units"):
-        Run(width=3).require("weights", "A normalization")
+    """Which fact, what for, and the option that gives it."""
+    missing = {
+        "steps": lambda: Run(lr=0.1, epochs=3).total_steps,
+        "lr": lambda: Run().require("lr", "The shrink of AdamW"),
+        "weights": lambda: Run(width=3).require("weights", "A normalization"),
+    }
+    found = {}
+    for fact, question in missing.items():
+        with pytest.raises(MissingFactError) as raised:
+            question()
+        found[fact] = (raised.value.fact, raised.value.needed_for)
+    assert found == {
+        "steps": ("steps", "The length of the run"),
+        "lr": ("lr", "The shrink of AdamW"),
+        "weights": ("weights", "A normalization"),
+    }
     assert Run(lr=0.5).require("lr", "anything") == 0.5
 
 
@@ -165,126 +173,80 @@ def test_the_multipliers_are_those_of_the_schedule_over_the_run():
 def test_a_schedule_may_be_its_name():
     """The shape alone is a Schedule; a name that is none is refused at once."""
     assert Run(schedule="cosine").schedule == Schedule(shape="cosine")
-    with pytest.raises(UnknownNameError, match=r"Got 'cosin'\. Nearest: cosine"):
+    with pytest.raises(UnknownNameError) as raised:
         Run(schedule="cosin")
-    with pytest.raises(UnknownNameError, match=r"schedule .*Got '3'\."):
-        Run(schedule=Schedule(shape=3))
+    assert (raised.value.kind, raised.value.nearest[0]) == ("schedule", "cosine")
+    with pytest.raises(UnknownNameError) as raised:
+        Schedule(shape=3)
+    assert (raised.value.kind, raised.value.name) == ("schedule", "3")
 
 
-@pytest.mark.parametrize(
-    ("given", "name"),
-    [
-        ("bf16", "bfloat16"),
-        ("BF16", "bfloat16"),
-        ("fp16", "float16"),
-        ("half", "float16"),
-        ("fp32", "float32"),
-        ("float", "float32"),
-        ("torch.float32", "float32"),
-        ("double", "float64"),
-        (torch.bfloat16, "bfloat16"),
-        (torch.half, "float16"),
-        (np.float32, "float32"),
-        (np.dtype("float64"), "float64"),
-        (float, "float64"),
-    ],
-    ids=str,
-)
-def test_a_number_format_has_several_names(given, name):
-    """What torch, NumPy and people call a format is that format."""
-    assert Run(dtype=given).dtype == name
+FORMATS = {
+    "bfloat16": ["bf16", "BF16", torch.bfloat16],
+    "float16": ["fp16", "half", torch.half],
+    "float32": ["fp32", "float", "torch.float32", np.float32],
+    "float64": ["double", np.dtype("float64"), float],
+}
 
 
-@pytest.mark.parametrize(
-    ("wrong", "message"),
-    [
-        ("bf17", "Nearest: bfloat16"),
-        (torch.int64, "Got 'torch.int64'"),
-        ("mixed_bfloat16", r"Under mixed precision weights stay in float32"),
-        (None, "Got 'None'"),
-    ],
-    ids=str,
-)
-def test_a_format_that_is_none_is_refused(wrong, message):
-    """An integer, a policy or a slip is no format of weights."""
-    with pytest.raises(UnknownNameError, match=message):
-        Run(dtype=wrong)
+def test_a_number_format_has_several_names():
+    """What torch, NumPy and people call a format is that format; a slip is none."""
+    for name, given in FORMATS.items():
+        assert {Run(dtype=each).dtype for each in given} == {name}
+    for wrong in ("bf17", torch.int64, "mixed_bfloat16", None, "float46"):
+        with pytest.raises(UnknownNameError) as raised:
+            Run(dtype=wrong)
+        assert (raised.value.kind, raised.value.name) == ("dtype", str(wrong))
 
 
 LONG = {"batch_size": 32, "dataset_size": 600, "epochs": 30}  # 19 steps an epoch
 
 
-@pytest.mark.parametrize(
-    ("warmup", "steps"),
-    [
-        ("5 epochs", 95),
-        ("1/2 epoch", 10),  # half of 19, rounded
-        ("57 steps", 57),
-        ("57 its", 57),
-        ("6000 examples", 190),
-        ("10%", 57),
-        ("10% of the run", 57),
-        ("0.1", 57),
-        ("0 steps", 0),
-    ],
-)
-def test_a_warm_up_may_be_counted(warmup, steps):
+WARMUPS = {
+    "5 epochs": 95,
+    "1/2 epoch": 10,  # half of 19, rounded
+    "57 steps": 57,
+    "57 its": 57,
+    "6000 examples": 190,
+    "10%": 57,
+    "10% of the run": 57,
+    "0.1": 57,
+    "0 steps": 0,
+}
+
+
+def test_a_warm_up_may_be_counted():
     """Epochs and steps are divided by the length of the run."""
-    run = Run(schedule=Schedule(shape="cosine", warmup=warmup), **LONG)
-    multipliers = run.multipliers()
-    assert multipliers.index(1.0) == steps
-    assert run.schedule.warmup == digits(steps / 570, rel=1e-12)
+    for warmup, steps in WARMUPS.items():
+        run = Run(schedule=Schedule(shape="cosine", warmup=warmup), **LONG)
+        assert run.multipliers().index(1.0) == steps, warmup
+        assert run.schedule.warmup == digits(steps / 570, rel=1e-12)
 
 
-@pytest.mark.parametrize(
-    ("warmup", "error", "message"),
-    [
-        ("31 epochs", RangeError, "shorter than the run, 570 steps. Got 31 epochs"),
-        ("-1 steps", RangeError, "a share of the steps"),
-        ("500", RangeError, r"a share of the steps in \[0, 1\)\. Got 500"),
-        ("5 lunches", UnknownNameError, "clock must be one"),
-        ("soon", RangeError, r'a number and a clock\. Got \'soon\'.*"5 epochs"'),
-    ],
-)
-def test_a_warm_up_that_cannot_be_is_refused(warmup, error, message):
+def test_a_warm_up_that_cannot_be_is_refused():
     """It is shorter than the run, on a clock that there is."""
-    with pytest.raises(error, match=message):
-        Run(schedule=Schedule(warmup=warmup), **LONG)
+    for warmup in ("31 epochs", "-1 steps", "500", "soon"):
+        with pytest.raises(RangeError) as raised:
+            Run(schedule=Schedule(warmup=warmup), **LONG)
+        assert raised.value.name == "warmup"
+    with pytest.raises(UnknownNameError) as unknown:
+        Run(schedule=Schedule(warmup="5 lunches"), **LONG)
+    assert (unknown.value.kind, unknown.value.name) == ("clock", "lunches")
 
 
 def test_a_counted_warm_up_needs_the_length_of_the_run():
     """Without it the missing fact is named; a schedule alone counts steps only."""
-    with pytest.raises(MissingFactError, match=r"length of the run needs steps"):
+    with pytest.raises(MissingFactError) as missing:
         Run(schedule=Schedule(warmup="5 epochs"), lr=0.1)
+    assert missing.value.fact == "steps"
     steps = Schedule(warmup="2 steps").multipliers(4)
     assert steps == Schedule(warmup=0.5).multipliers(4)
-    with pytest.raises(RangeError, match="where no run says how long an epoch is"):
+    with pytest.raises(RangeError) as raised:
         Schedule(warmup="2 epochs").multipliers(4)
+    assert (raised.value.name, raised.value.value) == ("warmup", "2 epochs")
 
 
-@pytest.mark.parametrize(
-    ("facts", "message"),
-    [
-        ({"schedule": {"shape": "cosine"}}, r'Schedule, or.*Write schedule="cosine"'),
-        ({"schedule": 5}, r"Schedule, or the name of a shape\. Got 5"),
-        ({"betas": 0.9}, r"two numbers in a list.*Got 0\.9\. Write betas=\(0\.9, 0"),
-        ({"betas": (None, 0.9)}, r"two numbers in a list or tuple"),
-        ({"units": 5}, r"sizes of layers.*Got 5\. Write units=\(784"),
-        ({"units": (3.5, 2)}, r"sizes of layers"),
-        ({"lr": 10**400}, r"lr must be a finite number\. Got a whole number above"),
-        ({"steps": 10**400}, r"steps must be a finite.*Write steps=512"),
-        ({"units": (10**400, 2)}, r"sizes of layers"),
-        ({"nesterov": "yes"}, r"True, False or left out\. Got 'yes'"),
-    ],
-    ids=lambda given: "/".join(given) if isinstance(given, dict) else "",
-)
-def test_facts_of_another_type_are_refused_with_what_to_write(facts, message):
-    """A fact that is no number, list or schedule is answered in the same words."""
-    with pytest.raises(RangeError, match=message):
-        Run(**facts)
-
-
-def test_a_schedule_that_was_given_is_told_from_none():
+def test_a_schedule_that_was_given_is_not_a_missing_one():
     """A constant schedule that somebody gave is no missing one, though they compare."""
     given = Run(schedule=Schedule())
     assert given == Run()

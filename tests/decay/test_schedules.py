@@ -7,7 +7,7 @@ from oracle import decay_by_hand
 from strategies import schedules
 
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import RangeError, UnknownNameError
+from dwindle.errors import RangeError
 
 
 @given(schedules(), st.integers(1, 200))
@@ -64,31 +64,21 @@ def test_callers_cannot_spoil_each_others_multipliers():
     assert schedule.multipliers(3)[0] == 1
 
 
-@pytest.mark.parametrize(
-    ("facts", "message"),
-    [
-        ({"warmup": 1.0}, r"warmup must be .*\[0, 1\)\. Got 1\.0"),
-        ({"warmup": -0.1}, r"warmup must be .*Got -0\.1"),
-        ({"final": 1.1}, r"final must be .*\[0, 1\]\. Got 1\.1"),
-        ({"decay_share": 0.0}, r"decay_share must be .*\(0, 1\]\. Got 0\.0"),
-        ({"shape": "wsd", "warmup": 0.9}, r"warmup must be at most 1 together with"),
-    ],
-)
-def test_impossible_shares_are_refused(facts, message):
-    """Each share has its range, and WSD needs room for rise and fall."""
-    with pytest.raises(RangeError, match=message):
-        Schedule(**facts)
+IMPOSSIBLE = [
+    ("warmup", {"warmup": 1.0}),
+    ("warmup", {"warmup": -0.1}),
+    ("final", {"final": 1.1}),
+    ("decay_share", {"decay_share": 0.0}),
+    ("warmup", {"shape": "wsd", "warmup": 0.9}),
+]
 
 
-def test_an_unknown_shape_offers_the_nearest():
-    """A misspelt schedule is answered with the one that was meant."""
-    with pytest.raises(
-        UnknownNameError, match=r"schedule.*Got 'cosin'\. Nearest: cosine"
-    ):
-        Schedule(shape="cosin")
-
-
-def test_a_run_of_no_steps_is_refused():
-    """Zero steps have no schedule."""
-    with pytest.raises(RangeError, match=r"steps must be at least 1\. Got 0"):
+def test_impossible_shares_are_refused():
+    """Each share has its range, and WSD needs room for both; no steps are no run."""
+    for name, facts in IMPOSSIBLE:
+        with pytest.raises(RangeError) as raised:
+            Schedule(**facts)
+        assert (raised.value.name, raised.value.value) == (name, facts[name])
+    with pytest.raises(RangeError) as raised:
         Schedule().multipliers(0)
+    assert (raised.value.name, raised.value.value) == ("steps", 0)
