@@ -316,7 +316,7 @@ def test_numbers_that_no_float_gives_are_refused():
 # A shape of a schedule and a verdict of a report are words too.
 OTHER_WORDS = {"constant", "corrected"}
 # So is the variant that an option makes of a knob, and a flag of the compiled engine.
-OTHER_MEANINGS = {("live.py", "decoupled"), ("compiled.py", "decoupled")}
+OTHER_MEANINGS = {("python_inputs.py", "decoupled"), ("compiled.py", "decoupled")}
 
 
 def test_no_file_but_the_table_knows_a_family_by_name():
