@@ -28,6 +28,7 @@ from torch.optim.lr_scheduler import (
 )
 
 from dwindle.audit.codes import CODES
+from dwindle.audit.findings import Unchecked
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
 from dwindle.pytorch.audit import audit
@@ -48,26 +49,18 @@ def codes(found, *severities):
     return {each.code for each in found.findings if each.severity in severities}
 
 
-@pytest.mark.parametrize("fault", FAULTS, ids=str)
-def test_a_planted_fault_is_found_and_no_other(fault):
-    """The fault is among the findings, and nothing else is an error or a warning."""
-    found = audited(fault.build())
-    told = codes(found, "error", "warning")
-    if CODES[fault.code].severity == "note":
-        assert told == set()
-        assert fault.code in codes(found, "note")
-        assert found.exit_code == 0
-    else:
-        assert told == {fault.code}
-        assert found.exit_code == 1
-
-
 def test_every_code_of_a_program_is_planted():
     """Each code has a planted fault, but those of files, of changes, and of sizes."""
     planted = {fault.code for fault in FAULTS}
     notes_of_size = {"DW017", "DW023", "DW025"}  # tested below, beside other notes
     of_changes = {code for code in CODES if code.startswith("DW03")}
     assert set(CODES) - planted == notes_of_size | of_changes
+
+
+def unchecked(found):
+    """Codes that could not be checked."""
+    known = (each for each in found.unchecked if isinstance(each, Unchecked))
+    return {code for each in known for code in each.codes}
 
 
 def _mlp_with_sgd():
@@ -142,12 +135,11 @@ CLEAN = {
 }
 
 
-@pytest.mark.parametrize("build", CLEAN.values(), ids=CLEAN)
-def test_a_clean_program_is_clean(build):
+def test_a_clean_program_is_clean():
     """A program as it should be gives no error and no warning."""
-    found = audited(build())
-    assert codes(found, "error", "warning") == set()
-    assert found.exit_code == 0
+    found = {name: audited(build()) for name, build in CLEAN.items()}
+    wrong = {name: codes(each, "error", "warning") for name, each in found.items()}
+    assert not any(wrong.values()), wrong
 
 
 def _bytes(tree):
@@ -233,7 +225,7 @@ def test_without_any_lr_kinds_are_told_and_sizes_are_not():
     found = audit(model, optimizer, run=RUN)
     assert codes(found, "error", "warning") == {"DW001"}
     assert found.table[0].half_life.get("steps") is None
-    assert any("give lr (--lr)" in text for text in found.unchecked)
+    assert {"DW009", "DW010"} <= unchecked(found)
     known = audit(model, optimizer, run=Run(lr=1e-3))
     assert round(known.table[0].half_life["steps"]) == 6931
 
@@ -281,7 +273,7 @@ def test_what_is_not_known_is_named():
     """Without facts of the run the audit says what it could not check."""
     model = mlp()
     found = audit(model, adamw(model))
-    assert any("DW010 was not checked" in text for text in found.unchecked)
+    assert unchecked(found) == {"DW010", "DW011"}
 
 
 def test_options_may_be_tensors_and_groups_empty():
@@ -309,10 +301,10 @@ def test_an_optimizer_without_a_knob_gets_a_controller():
 def test_something_else_is_refused():
     """A list of parameters is no model, and a scheduler no optimizer."""
     model = mlp()
-    with pytest.raises(RefusedError, match=r"no torch\.optim\.Optimizer"):
-        audit(model, object())
-    with pytest.raises(RefusedError, match="Give the model itself"):
-        audit(list(model.parameters()), adamw(model))
+    for wrong in ((model, object()), (list(model.parameters()), adamw(model))):
+        with pytest.raises(RefusedError) as raised:
+            audit(*wrong)
+        assert raised.value.instead
 
 
 def test_an_audit_is_named_after_its_model():
