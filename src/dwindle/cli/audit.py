@@ -174,6 +174,7 @@ def _files(
     )
 
     before, after = written.known(0), written.known(-1)
+    # One file with before:after is compared with itself under the other facts.
     if new is None and not written.is_change:
         return audit_training_arguments(target, given=before, world_size=devices)
     return audit_changed_files(

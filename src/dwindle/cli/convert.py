@@ -95,6 +95,7 @@ def _show_all(everywhere: Everywhere) -> None:
     title = f"{everywhere.knob} = {number(everywhere.value_from)}  →  all"
     show("", Line(text=title, style="bold", indent=2, whole=True))
     found = {each.to: each for each in everywhere.conversions}
+    # Names and numbers are there to be copied: columns of theirs are never cut.
     columns = (
         Column("knob", "name", "cyan"),
         Column("type", "number", "bold"),
@@ -111,6 +112,7 @@ def _show_all(everywhere: Everywhere) -> None:
         ]
         show("", Line(text=library, style="bold", indent=2))
         show(Table(columns=columns, rows=rows, heads=False, indent=2))
+    # Only the promises that were made are explained below the tables.
     kept: set[str] = {each.fidelity for each in found.values()}
     promised = {name: text for name, text in _PROMISES.items() if name in kept}
     show("", facts(promised, indent=2))

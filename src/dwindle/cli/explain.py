@@ -36,6 +36,7 @@ def command(
     if as_json:
         print_json(found.as_dict())
         return
+    # A knob may come with a schedule, as transformers.TrainingArguments has linear.
     (run,) = scheduled((KNOBS[found.knob],), run)
     _show(found, is_constant=run.schedule.is_constant, all_notes=all_notes)
 
@@ -85,6 +86,8 @@ def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
 
 def _facts(found: Explanation, *, is_constant: bool) -> dict[str, str]:
     left = f" ({percent(found.kept)} of a weight is left)"
+    # A step that takes everything has no logarithm, and JSON no infinity: None is both
+    # that and "not known", and only what is left tells them apart.
     is_endless = found.e_folds is None and found.kept == 0
     e_folds = "∞" if is_endless else _known(found.e_folds)
     turn, at_peak = found.rotation_per_step, "" if is_constant else ", at the peak lr"
@@ -92,6 +95,7 @@ def _facts(found: Explanation, *, is_constant: bool) -> dict[str, str]:
     settle, end = found.equilibrium_rms, found.rms_at_end
     if math.isclose(end or 0, settle or 0, rel_tol=_ALIKE):
         end = None
+    # Under a falling lr weights never get there: they end above or below.
     settles = "weights settle at" if is_constant else "weights would settle at"
     return {
         "shrink per step": _known(found.shrink_per_step),

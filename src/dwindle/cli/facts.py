@@ -42,6 +42,7 @@ def split_setting(text: str) -> tuple[str, str]:
     if not knob or not value:
         must = "KNOB=VALUE must be a knob and its value, joined by =."
         raise UsageError(must, repr(text), _whole_setting(knob))
+    # 0.1=torch.AdamW is as clear as the usual order.
     is_number = [read_numbers.read_number(side) is not None for side in (knob, value)]
     return (value, knob) if is_number == [True, False] else (knob, value)
 
@@ -207,6 +208,7 @@ class WrittenFacts:
             for fact in FACTS
             if fact.argument in self.texts
         }
+        # --lr X:linear is a number before the change, and a rule for the one after it.
         power = None if side == 0 else _LR_POWERS.get(parts.get("lr", ""))
         if power is not None:
             parts.pop("lr")
@@ -259,6 +261,7 @@ def _with_tokens_as_examples(known: dict[str, Any]) -> dict[str, Any]:
     in_step, tokens = known.pop("batch_tokens", None), known.pop("tokens", None)
     if in_step is not None:
         _refuse_beside("--batch-tokens", known, ("batch_size", "tokens_per_example"))
+        # ONE_TOKEN marks that the examples are tokens: no half-life in examples then.
         known |= {"batch_size": in_step, "tokens_per_example": ONE_TOKEN}
     if tokens is None:
         return known
@@ -267,6 +270,7 @@ def _with_tokens_as_examples(known: dict[str, Any]) -> dict[str, Any]:
         must = "--tokens must come with the tokens in a step."
         remedy = "Add --batch-tokens, or --batch-size with --tokens-per-example."
         raise UsageError(must, f"--tokens {tokens:g}", remedy)
+    # A run has steps or epochs; tokens become steps here, once, and are rounded once.
     steps = tokens / (known["batch_size"] * known["tokens_per_example"])
     if not 1 <= steps < math.inf:
         raise RangeError("--tokens", tokens, "at least the tokens in a step")

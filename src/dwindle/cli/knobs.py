@@ -77,6 +77,7 @@ def _named(words: str, chosen: Sequence[Knob]) -> Knob | None:
 
 
 def _show(chosen: Sequence[Knob], named: Knob | None) -> None:
+    # A name may be one knob's and a part of others': KNOB first, then what is like it.
     others = [knob for knob in chosen if knob != named]
     if named is not None:
         show(facts(_details(named), indent=2))

@@ -88,6 +88,7 @@ class Option:
 
 
 AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")
+# Both are read before any command is: main looks for them among the words.
 _HELP = Option("--help", "show this page")
 _DEBUG = Option("--debug", "show a traceback when something fails")
 
@@ -156,6 +157,7 @@ def _value(command: str, option: Option, given: object) -> object:
 def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownNameError:
     """Offer what another tool's name means here, else what looks like it."""
     hint = f"{command} --help lists all options."
+    # learning_rate and LEARNING-RATE are the same habit from another tool.
     usual = typed.casefold().replace("_", "-")
     for option in options:
         if usual in option.also:
@@ -167,6 +169,7 @@ def _unknown(command: str, typed: str, options: Sequence[Option]) -> UnknownName
 
 def _joined(words: Sequence[str]) -> str:
     """Return how to write betas, or a knob and its value, that came as two words."""
+    # argparse takes "--betas 0.9 0.95", and papers write "AdamW 0.1".
     is_number = [read_numbers.read_number(word) is not None for word in words]
     for at, word in enumerate(words[:-2]):
         if word == "--betas" and all(is_number[at + 1 : at + 3]):
@@ -185,6 +188,7 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
         group = groups.setdefault(option.group, {})
         group[f"{option.name} {option.metavar}".rstrip()] = option.help
     groups[GENERAL] = groups.pop(GENERAL)  # facts first, the small print last
+    # One width for all groups, so that their texts stand below each other.
     widest = max(len(word) for group in groups.values() for word in group)
     usage = Line(text=f"dwindle {name} {places} OPTIONS", style="bold", indent=2)
     show("", usage, "", Line(text=inspect.cleandoc(text), indent=2, whole=True))

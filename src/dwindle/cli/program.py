@@ -107,6 +107,7 @@ def load_program(target: str) -> Program:
 
     """
     name, _, path = target.partition(":")
+    # stdout is for the audit, which may be JSON: what the program prints is a note.
     with _as_if_run_here(), redirect_stdout(sys.stderr):
         function = _found(target, _imported(target, name), path)
         try:
@@ -138,6 +139,8 @@ def _imported(target: str, name: str) -> object:
         return import_module(name)
     except (Exception, SystemExit) as error:
         absent = getattr(error, "name", None)
+        # Absent is the module itself or a package above it; an import inside of it that
+        # fails is the program's own failure.
         is_absent = isinstance(error, ModuleNotFoundError) and absent
         if is_absent and f"{name}.".startswith(f"{absent}."):
             here = sorted(path.stem for path in Path.cwd().glob("*.py"))
@@ -160,7 +163,7 @@ def _raised(target: str, must: str, error: BaseException) -> AuditTargetError:
     lines = text.strip().splitlines()
     got = f"{type(error).__name__}: {lines[-1]}" if lines else type(error).__name__
     remedy = "The same line with --debug shows the traceback."
-    if isinstance(error, SystemExit):
+    if isinstance(error, SystemExit):  # argparse, in a script without a main guard
         remedy = 'Put what a script runs under: if __name__ == "__main__".'
     return AuditTargetError(target, must, f"{got}{_place(error)}", remedy)
 
@@ -199,6 +202,7 @@ def _found(target: str, module: object, path: str) -> Callable[[], object]:
     if not callable(found):
         got = f"{path}, which is {_type_of(found)}"
         raise AuditTargetError(target, "name a function", got, _REMEDY)
+    # Asked before it is called: what it would do without its arguments is not known.
     try:
         inspect.signature(found).bind()
     except TypeError as error:

@@ -66,6 +66,7 @@ def show_findings(
 
     stored = read_study(store)
     findings = findings_of(stored)
+    # Failed trainings are in no table: each reason is printed once, with its count.
     errors = Counter(outcome.error for _, outcome in stored.rows if outcome.error)
     for text, count in errors.items():
         note(f"{count} trainings failed: {text}", style="red")

@@ -38,6 +38,7 @@ def command(*, knob_value: str, as_json: bool, **words: object) -> None:
     before, after = written.runs()
     knob, value = split_setting(knob_value)
     found = rescale(value, knob, before=before, after=after)
+    # Not an error: a script may sweep over scales, and one of them is where it began.
     if not written.is_change:
         note("Nothing changes: write a fact as before:after.", style="yellow")
     if as_json:
@@ -98,6 +99,7 @@ def _said(fact: object) -> str:
 def _answers(found: Rescaling) -> Table:
     times = (found.before.half_life, found.unchanged.half_life)
     known = (clock for clock in _CLOCKS if all(each.get(clock) for each in times))
+    # One clock for all rows: half-lives on different clocks cannot be compared by eye.
     clock = next(known, "steps")
     columns = [
         Column("rule", "name", "cyan"),

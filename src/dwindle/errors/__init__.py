@@ -83,11 +83,12 @@ class DwindleError(Exception):
     empty one is left out. ``exit_code`` is what the command line returns.
     """
 
-    exit_code = 2
+    exit_code = 2  # bad input: most errors are; what failed while running has 3
     says: ClassVar[tuple[str, ...]]
 
     def sentences(self) -> tuple[str, ...]:
         """Return the text sentence by sentence."""
+        # A remedy may be empty, where what must hold says it all.
         return tuple(filter(None, self._sentences()))
 
     def _sentences(self) -> Iterable[str]:
@@ -128,6 +129,7 @@ class UnknownNameError(DwindleError, LookupError):
     def among(cls, kind: str, name: str, valid: Iterable[str], hint: str = "") -> Self:
         """Return the error with the nearest of the valid names, all if none is near."""
         names = sorted(valid)
+        # From Python anything may come: dtype=torch.int8, schedule=3.
         typed = name if isinstance(name, str) else repr(name)
         near = nearest_names(typed, names)
         return cls(kind, typed, tuple(near or names), hint)
