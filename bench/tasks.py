@@ -11,7 +11,7 @@ from torch import Tensor
 
 from dwindle.decay.schedules import Schedule
 from dwindle.store.records import Optimizer, Scale, Trial
-from dwindle.study.problems import layer_shapes, load_once, problem
+from dwindle.study.problems import load_once, problem
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 
 DIGITS = problem("digits-mlp")
@@ -67,7 +67,7 @@ def trials(optimizer: str, width: int) -> list[Trial]:
 
 def flops(width: int) -> int:
     """Count the operations of a training; the first layer needs no input gradient."""
-    shapes = layer_shapes(DIGITS, trials("sgd", width)[0].scale)
+    shapes = DIGITS.facts.layer_shapes(trials("sgd", width)[0].scale)
     weights = [fan_in * fan_out for fan_in, fan_out in shapes]
     return 2 * 600 * 30 * (3 * sum(weights) - weights[0])
 
@@ -98,7 +98,7 @@ def prepared(optimizer: str, width: int, seed: int) -> tuple[Task, list[Tensor]]
         valid_x=torch.from_numpy(data.x[valid]),
         valid_y=torch.from_numpy(data.y[valid]),
     )
-    drawn = initial_weights(seed, layer_shapes(DIGITS, scale))
+    drawn = initial_weights(seed, DIGITS.facts.layer_shapes(scale))
     return task, [torch.from_numpy(matrix).float() for matrix in drawn]
 
 

@@ -16,7 +16,7 @@ from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Scale, Trial
 from dwindle.study import engine
 from dwindle.study.engine import Divergence, _Run, engine_version, train_pack
-from dwindle.study.problems import layer_shapes, load_once, problem
+from dwindle.study.problems import load_once, problem
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 
 SGD = Optimizer(name="sgd", momentum=0.9, schedule="cosine", warmup=0.05)
@@ -71,7 +71,7 @@ def torch_optimizer(options):
 def train_alone(trial):
     """Train with the oracle; return it, and the training set."""
     task, scale, options = problem(trial.problem), trial.scale, trial.optimizer
-    data, shapes = load_once(task), layer_shapes(task, trial.scale)
+    data, shapes = load_once(task), task.facts.layer_shapes(trial.scale)
     drawn = training_subset(trial.seed, task.pool_size, scale.dataset_size)
     rows = task.split(trial.seed).pool[drawn]
     schedule = Schedule(
@@ -101,7 +101,7 @@ def assert_outcome_is(outcome, trial):
     train_loss, _ = trained.evaluate(data.x[rows], data.y[rows])
     squares = [float((m[:, :-1] ** 2).sum()) for m in trained.matrices()]
     rms = [float((m[:, :-1] ** 2).mean() ** 0.5) for m in trained.matrices()]
-    shapes = layer_shapes(problem(trial.problem), trial.scale)
+    shapes = problem(trial.problem).facts.layer_shapes(trial.scale)
     spread = layer_coefficients(trial.normalization, shapes)
     penalty = trial.weight_decay / 2 * sum(np.multiply(spread, squares))
     assert outcome.status == "ok"

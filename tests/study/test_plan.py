@@ -20,7 +20,7 @@ from dwindle.study.plan import (
     refuse_untrainable,
     round_trials,
 )
-from dwindle.study.problems import layer_shapes, problem
+from dwindle.study.problems import problem
 
 DIGITS = problem(SPEC.problem)
 
@@ -341,5 +341,5 @@ def test_the_packs_know_their_layers():
     packs = packs_from_trials(grid(), DIGITS, lambda _: 100)
     cost = {pack.scale: pack.cost for pack in packs}
     wide, narrow = replace(BASE, width=16), replace(BASE, width=4)
-    assert layer_shapes(DIGITS, wide) != layer_shapes(DIGITS, narrow)
+    assert DIGITS.facts.layer_shapes(wide) != DIGITS.facts.layer_shapes(narrow)
     assert cost[wide] > cost[narrow]

@@ -12,7 +12,6 @@ from dwindle.store.records import Scale
 from dwindle.study.problems import (
     FOLDER_VARIABLE,
     FashionMnist,
-    layer_shapes,
     load_once,
     problem,
     read_idx,
@@ -103,8 +102,8 @@ def test_data_are_read_once():
 def test_layers_follow_the_scale():
     """Depth counts hidden layers; a problem without hidden layers has one matrix."""
     expected = ((64, 5), (5, 5), (5, 5), (5, 10))
-    assert layer_shapes(problem("digits-mlp"), SCALE) == expected
-    assert layer_shapes(problem("digits-logistic"), SCALE) == ((64, 10),)
+    assert problem("digits-mlp").facts.layer_shapes(SCALE) == expected
+    assert problem("digits-logistic").facts.layer_shapes(SCALE) == ((64, 10),)
 
 
 def test_unknown_problem_offers_the_nearest():

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Scale, Trial
-from dwindle.study.problems import Problem, layer_shapes
+from dwindle.study.problems import Problem
 
 # Seconds of one thread, fitted to the packs of the digits studies on a processor of
 # 2025 (they give the seconds of a pack within 13 %, one standard deviation). Only their
@@ -111,7 +111,8 @@ def pack_size(
         RangeError: If not even a single model fits below the ceiling.
 
     """
-    weights = sum((n_in + 1) * n_out for n_in, n_out in layer_shapes(problem, scale))
+    shapes = problem.facts.layer_shapes(scale)
+    weights = sum((n_in + 1) * n_out for n_in, n_out in shapes)
     best = next((models for most, models in _BEST_MODELS if weights <= most), 1)
     # One by one: the size that trains fastest is at most some tens.
     while pack_bytes(scale, problem, optimizer, models=best) > memory_ceiling:
@@ -140,11 +141,11 @@ def pack_bytes(
     """
     number = 8 if dtype == "float64" else 4
     lanes = _VECTOR_BYTES // number
-    shapes = layer_shapes(problem, scale)
+    shapes = problem.facts.layer_shapes(scale)
     weights = sum((n_in + 1) * _padded(n_out, lanes) for n_in, n_out in shapes)
     units = sum(3 * fan_out + 1 for _, fan_out in shapes)
     activations = units * (_padded(scale.batch_size, lanes) + 2 * _EVALUATED)
-    of_a_sample = problem.inputs + problem.classes + 1
+    of_a_sample = problem.facts.inputs + problem.facts.classes + 1
     samples = 3 * (scale.dataset_size + scale.batch_size) * of_a_sample
     of_a_model = _STATES[optimizer.name] * weights + activations + samples
     # The pool is held once as float32 and its validation part once more as tensors.

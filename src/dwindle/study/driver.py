@@ -25,7 +25,7 @@ from dwindle.study.plan import (
     refuse_untrainable,
     round_trials,
 )
-from dwindle.study.problems import Problem, facts_of, problem
+from dwindle.study.problems import Problem, problem
 from dwindle.study.worker import Trained, Work
 
 # The last is that of a terminal that is closed; Windows has none.
@@ -107,9 +107,8 @@ def run_study(
     task = problem(spec.problem)
     with _stopping_on_signals():
         conditions = conditions_of(spec, settings, backend.engine_version())
-        facts = facts_of(task)
         with Store(
-            store_path, spec=spec, conditions=conditions, problem=facts
+            store_path, spec=spec, conditions=conditions, problem=task.facts
         ) as store:
             study = _Study(spec, task, store, backend, on_progress, settings)
             try:

@@ -20,7 +20,7 @@ from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Outcome, Trial
 from dwindle.study.compiled import CompiledSteps, compiled_steps
 from dwindle.study.models import Layout, Models, Samples
-from dwindle.study.problems import Problem, layer_shapes, load_once
+from dwindle.study.problems import Problem, load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 from dwindle.study.stacked import StackedSteps
 
@@ -176,7 +176,7 @@ class _Run:
     ) -> None:
         self._trials, self._problem = trials, problem
         self._scale = trials[0].scale
-        shapes = layer_shapes(problem, self._scale)
+        shapes = problem.facts.layer_shapes(self._scale)
         self._layout = Layout(
             shapes, len(trials), getattr(torch, dtype), torch.device(device)
         )

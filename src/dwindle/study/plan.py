@@ -19,7 +19,7 @@ from dwindle.store.records import Outcome, Scale, Trial, chance_loss
 from dwindle.store.spec import StudySpec
 from dwindle.store.tables import AXES, Fault, Relation, Right, judged, right_values
 from dwindle.study.cost import cost_of
-from dwindle.study.problems import PROBLEMS, Problem, layer_shapes
+from dwindle.study.problems import PROBLEMS, Problem
 
 # The grid, and how often it is added to: two extensions, and for the coarsest grids a
 # filling of both gaps beside the best decay, one more where that moved it, and a last.
@@ -74,12 +74,12 @@ def _hidden_faults(right: Right) -> Iterator[Fault]:
     """Yield axes over layers that the problem or the base has not."""
     task = PROBLEMS[right["study", "problem"]]
     for axis in HIDDEN_AXES:
-        if not task.hidden and right.get(("axes", axis)):
+        if not task.facts.hidden and right.get(("axes", axis)):
             names = tuple(name for name in AXES if name not in HIDDEN_AXES)
             hint = f"{task.name} has no hidden layers."
             yield ("axes", axis), UnknownNameError("axis", axis, names, hint)
     widths = right["axes", "width"]
-    alike = widths["values"] if task.hidden and widths else []
+    alike = widths["values"] if task.facts.hidden and widths else []
     if len(alike) > 1 and right["base", "depth"] == 0:
         named = ", ".join(f"{value:g}" for value in alike)
         got = f"[{named}], all of one network without hidden layers"
@@ -151,7 +151,7 @@ def decay_at(spec: StudySpec, problem: Problem, index: float) -> float:
     would. Places outside of the grid extend it by the same ratio, and fractions lie
     between its decays.
     """
-    layers = layer_shapes(problem, spec.base)
+    layers = problem.facts.layer_shapes(spec.base)
     coefficients = layer_coefficients(spec.normalization, layers)
     divisor = fmean(1 / coefficient for coefficient in coefficients)
     ratio = (spec.high / spec.low) ** (index / (spec.points - 1))
@@ -196,7 +196,7 @@ def packs_from_trials(
     for trial in trials:
         by_scale.setdefault(trial.scale, {}).setdefault(trial.seed, []).append(trial)
     packs = [
-        Pack(trials=group, cost=cost_of(group, layer_shapes(problem, scale)))
+        Pack(trials=group, cost=cost_of(group, problem.facts.layer_shapes(scale)))
         for scale, seeds in by_scale.items()
         for group in _groups(list(seeds.values()), capacity(scale))
     ]
@@ -242,7 +242,7 @@ def _cell_round(
             for seed in range(spec.seeds)
         ]
 
-    chance = chance_loss(problem.classes, scale.dataset_size)
+    chance = chance_loss(problem.facts.classes, scale.dataset_size)
 
     def log_loss(outcome: Outcome | None) -> float:
         # Infinite if it diverged; NaN if it stayed at chance, failed or is not done.

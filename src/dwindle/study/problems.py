@@ -4,7 +4,7 @@ import gzip
 import os
 import zlib
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dwindle.errors import DataFilesError, UnknownNameError
-from dwindle.store.records import ProblemFacts, Scale
+from dwindle.store.records import ProblemFacts
 from dwindle.study.sampling import split_order
 
 _DIGITS = 1797
@@ -22,6 +22,9 @@ FOLDER_VARIABLE = "DWINDLE_FASHION_MNIST"
 _DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
 _FASHION_TEST = 10_000
 _FASHION_VALID = 2000
+_FASHION_FACTS = ProblemFacts(
+    inputs=784, classes=10, hidden=True, validation_samples=_FASHION_VALID
+)
 # IDX: two zero bytes, the type (8 is an unsigned byte), the number of axes.
 _UNSIGNED_BYTE = 8
 _HEADER = 4
@@ -49,8 +52,7 @@ class Problem(Hashable, Protocol):
 
     ``train_pack`` trains on anything with these members; a study names one of
     ``PROBLEMS``, since its store could not see that other data had changed.
-    ``hidden`` is whether there are hidden layers at all: a problem without is a
-    multinomial logistic regression, at any depth.
+    One without hidden layers is a multinomial logistic regression, at any depth.
     """
 
     @property
@@ -58,60 +60,18 @@ class Problem(Hashable, Protocol):
         """The name that study files and stores use."""
 
     @property
-    def inputs(self) -> int:
-        """Features of a sample."""
-
-    @property
-    def classes(self) -> int:
-        """Classes to tell apart."""
+    def facts(self) -> ProblemFacts:
+        """What a store keeps of it: enough to know its networks."""
 
     @property
     def pool_size(self) -> int:
         """Samples that training sets are drawn from."""
-
-    @property
-    def valid_size(self) -> int:
-        """Samples that a seed validates with."""
-
-    @property
-    def hidden(self) -> bool:
-        """Whether width and depth mean anything here."""
 
     def load(self) -> Data:
         """Return the data; called once per process."""
 
     def split(self, seed: int) -> Split:
         """Return the rows that a seed draws from and those that it validates with."""
-
-
-def layer_shapes(problem: Problem, scale: Scale) -> tuple[tuple[int, int], ...]:
-    """Return (fan_in, fan_out) of every weight matrix, from the input on.
-
-    Args:
-        problem: The task, which gives the first fan_in and the last fan_out.
-        scale: Its ``depth`` counts hidden layers, all of them ``width`` wide.
-
-    Example:
-        >>> from dwindle.store.records import Scale
-        >>> from dwindle.study.problems import problem
-        >>> scale = Scale(
-        ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=0.1
-        ... )
-        >>> layer_shapes(problem("digits-mlp"), scale)
-        ((64, 8), (8, 8), (8, 10))
-
-    """
-    return facts_of(problem).layer_shapes(scale)
-
-
-def facts_of(problem: Problem) -> ProblemFacts:
-    """Return what a store keeps of a problem: enough to know its networks."""
-    return ProblemFacts(
-        inputs=problem.inputs,
-        classes=problem.classes,
-        hidden=problem.hidden,
-        validation_samples=problem.valid_size,
-    )
 
 
 @dataclass(frozen=True)
@@ -124,11 +84,8 @@ class Digits:
     """
 
     name: str
-    hidden: bool
-    inputs: int = 64
-    classes: int = 10
+    facts: ProblemFacts
     pool_size: int = _DIGITS_POOL
-    valid_size: int = _DIGITS - _DIGITS_POOL
 
     def load(self) -> Data:
         """Return the digits in the order of scikit-learn."""
@@ -155,11 +112,8 @@ class FashionMnist:
     """
 
     name: str = "fashion-mlp"
-    hidden: bool = True
-    inputs: int = 784
-    classes: int = 10
+    facts: ProblemFacts = _FASHION_FACTS
     pool_size: int = 60_000
-    valid_size: int = _FASHION_VALID
     folder: str | None = None
 
     def load(self) -> Data:
@@ -236,8 +190,13 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
-DIGITS_MLP = Digits(name="digits-mlp", hidden=True)
-DIGITS_LOGISTIC = Digits(name="digits-logistic", hidden=False)
+_DIGITS_FACTS = ProblemFacts(
+    inputs=64, classes=10, hidden=True, validation_samples=_DIGITS - _DIGITS_POOL
+)
+DIGITS_MLP = Digits(name="digits-mlp", facts=_DIGITS_FACTS)
+DIGITS_LOGISTIC = Digits(
+    name="digits-logistic", facts=replace(_DIGITS_FACTS, hidden=False)
+)
 PROBLEMS: dict[str, Problem] = {
     one.name: one for one in (DIGITS_LOGISTIC, DIGITS_MLP, FashionMnist())
 }
