@@ -11,7 +11,7 @@ from report import synthetic
 
 from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
-from dwindle.findings.verdict import course_of
+from dwindle.findings.verdict import course_of, surely_costs_less
 from dwindle.store.records import Optimizer
 from dwindle.store.spec import AxisSpec
 
@@ -152,6 +152,32 @@ def test_a_loss_above_all_that_decay_buys_is_no_percentage():
         assert "1014" not in said
         assert "more than decay buys" in said
     assert "20 %" in found.headline
+
+
+def test_where_decay_surely_buys_nothing_a_cost_is_in_nats():
+    """Without a share there is the loss itself, and beyond the grid a bound."""
+    study = width_only(0.6)
+    rules = tuple(
+        dataclasses.replace(rule, share_lost=None, regret=0.125, beyond_grid=1)
+        for rule in study.axes[0].rules
+    )
+    found = answered(changed(study, rules=rules))
+    assert "at least 0.125 nats" in found.sentences[0]
+    assert "divid" not in found.headline
+
+
+def test_a_normalized_study_without_size_has_nothing_to_undo():
+    """Its λ was divided by what did not vary: no course is claimed."""
+    data = study_spec(axes=AXES[3:4], normalization="layer-mean")
+    (sentence,) = conclude(simulated_findings({}, spec=data)).sentences
+    assert "exponent" not in sentence
+
+
+def test_rules_without_an_interval_are_never_ranked():
+    """Where a limit is missing, nobody knows which of two rules costs less."""
+    axis = width_only(0.6).axes[0]
+    bare = dataclasses.replace(axis.unchanged, regret_high=None)
+    assert not surely_costs_less(bare, axis.rules[0])
 
 
 def test_weak_evidence_is_no_verdict():

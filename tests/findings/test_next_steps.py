@@ -2,6 +2,7 @@
 
 import ast
 import shlex
+from dataclasses import replace
 
 import pytest
 from findings.simulated_study import AXES, simulated_findings, study_spec
@@ -82,3 +83,26 @@ def test_a_normalized_study_sets_no_optimizer():
     """Its λ is none that an optimizer takes."""
     spec = study_spec(axes=AXES[:1], normalization="layer-mean")
     assert next_steps([simulated_findings({}, spec=spec)]) == ()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"matters": "no"}, "nothing is worth setting"),
+        ({"matters": "yes", "optimum": None, "at_edge": "high"}, "the high edge"),
+        ({"matters": "cannot tell"}, "unknown whether decay matters"),
+    ],
+)
+def test_without_a_best_decay_the_line_has_the_reason(changes, reason):
+    """A base cell that shows no best λ says why, and offers no number."""
+    base = base_cell(FOUND)
+    axes = tuple(
+        replace(
+            axis,
+            cells=tuple(replace(c, **changes) if c == base else c for c in axis.cells),
+        )
+        for axis in FOUND.axes
+    )
+    (line,) = next_steps([replace(FOUND, axes=axes)])
+    assert reason in line
+    assert "weight_decay=" not in line

@@ -48,12 +48,6 @@ class Curve:
         return self.n >= SEEDS_FOR_AN_INTERVAL
 
     @property
-    def mean(self) -> FloatArray:
-        """Mean loss over the seeds, shape (points,)."""
-        mean: FloatArray = self.losses.mean(axis=0)
-        return mean
-
-    @property
     def log_losses(self) -> FloatArray:
         """Logarithm of the losses, the scale on which places are fitted.
 
