@@ -2,6 +2,7 @@
 
 import json
 import math
+from itertools import product
 
 import pytest
 from hypothesis import HealthCheck, assume, given, settings
@@ -12,20 +13,18 @@ from strategies import log_uniform, schedules
 from tolerance import digits
 
 from dwindle.decay.convert import convert
-from dwindle.decay.families import FAMILIES
+from dwindle.decay.families import has_no_rate
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import (
-    DwindleError,
     MissingFactError,
     OscillationError,
     RangeError,
     RefusedError,
 )
 
-NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
 NAMES = kinds(knobs())
 # What a conversion may say instead of a number.
 HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)
@@ -136,60 +135,63 @@ def test_the_way_makes_no_difference(triple, run):
     )
 
 
-@pytest.mark.parametrize("source", NAMES)
-def test_every_pair_gives_a_number_or_a_reason(source):
+def test_every_pair_gives_a_number_or_a_reason():
     """No pair of knobs ends in anything but a conversion or an error that teaches."""
-    number = 50.0 if KNOBS[source].clock else 1e-3
-    for run in (Run(), Run(lr=0.1), FLAT, WHOLE):
-        for target in NAMES:
-            attempt(number, source, target, run)
+    runs = (Run(), Run(lr=0.1), FLAT, WHOLE)
+    for place, (source, target) in enumerate(product(NAMES, NAMES)):
+        # Each pair under one of the runs; with all facts test_convert_promises has it.
+        run = runs[(place + place // len(NAMES)) % len(runs)]
+        attempt(50.0 if KNOBS[source].clock else 1e-3, source, target, run)
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_knob_is_itself(name):
+def test_a_knob_is_itself():
     """A knob converts to itself, to the last digits, where it can be read at all."""
-    number = 50.0 if KNOBS[name].clock else 2e-3
-    if KNOBS[name].penalty is None and KNOBS[name].family in NO_RATE:
-        return  # it cannot be read at all
-    same = convert(number, name, to=name, run=fitted(WHOLE, KNOBS[name]))
-    # 1e-12: ASGD's own 1e-4 is added and taken away.
-    assert same.value == digits(number, rel=1e-12)
-    assert same.fidelity == "same-trajectory"
+    wrong = []
+    for name in NAMES:
+        number, knob = 50.0 if KNOBS[name].clock else 2e-3, KNOBS[name]
+        if knob.penalty is None and has_no_rate(knob):
+            continue  # it cannot be read at all
+        same = convert(number, name, to=name, run=fitted(WHOLE, knob))
+        # 1e-12: ASGD's own 1e-4 is added and taken away.
+        is_same = same.value == digits(number, rel=1e-12)
+        if not is_same or same.fidelity != "same-trajectory":
+            wrong.append((name, same))
+    assert not wrong
 
 
-@pytest.mark.parametrize("target", RATES)
 @pytest.mark.parametrize("source", RATES)
-def test_a_shrink_against_a_loop(source, target):
+def test_a_shrink_against_a_loop(source):
     """What both knobs take off a weight in one late step, measured, is the same."""
     number = {"shrink": 1e-3, "half-life:run": 0.4, "half-life:epochs": 3}.get(source)
     if number is None:
         number = 9e5 if source.startswith("half-life") else 2e-2
-    there = convert(number, source, to=target, run=FLAT)
-    # 1e-9: a rate is measured as the small difference of two weights.
-    measured = RATES[target](there.value, FLAT)
-    assert measured == digits(RATES[source](number, FLAT), rel=1e-9)
+    taken = RATES[source](number, FLAT)
+    for target, rate in RATES.items():
+        there = convert(number, source, to=target, run=FLAT)
+        # 1e-9: a rate is measured as the small difference of two weights.
+        assert rate(there.value, FLAT) == digits(taken, rel=1e-9), target
 
 
-@pytest.mark.parametrize(
-    ("number", "source", "target", "expected"),
-    [
-        (5e-4, "keras.regularizers.L2", "torch.optim.SGD", 1e-3),
-        (1e-3, "question.l2", "answer.decay", 2e-3),
-        (1e-3, "question.l2", "answer.batch-sum", 20e-3),
-        (1e-3, "question.l2", "bengio2012.l2", 600e-3),
-        (0.6, "bengio2012.l2", "torch.optim.SGD", 2e-3),
-        (1.0, "LogisticRegression", "torch.optim.SGD", 1 / 600),
-        (2.0, "gaussian-prior.sigma", "torch.optim.SGD", 1 / 2400),
-        (1e-2, "torch.optim.SGD", "torch.optim.Adam", 1e-2),
-        (1e-2, "torch.optim.SGD", "torch.optim.ASGD", 1e-2 - 1e-4),
-        (1e-2, "torch.optim.SGD", "torch.optim.ASGD:lambd", 1e-2),
-    ],
-)
-def test_the_objectives_of_design(number, source, target, expected):
+IN_ONES_HEAD = [
+    (5e-4, "keras.regularizers.L2", "torch.optim.SGD", 1e-3),
+    (1e-3, "question.l2", "answer.decay", 2e-3),
+    (1e-3, "question.l2", "answer.batch-sum", 20e-3),
+    (1e-3, "question.l2", "bengio2012.l2", 600e-3),
+    (0.6, "bengio2012.l2", "torch.optim.SGD", 2e-3),
+    (1.0, "LogisticRegression", "torch.optim.SGD", 1 / 600),
+    (2.0, "gaussian-prior.sigma", "torch.optim.SGD", 1 / 2400),
+    (1e-2, "torch.optim.SGD", "torch.optim.Adam", 1e-2),
+    (1e-2, "torch.optim.SGD", "torch.optim.ASGD", 1e-2 - 1e-4),
+    (1e-2, "torch.optim.SGD", "torch.optim.ASGD:lambd", 1e-2),
+]
+
+
+def test_the_objectives_of_design():
     """Conversions of penalties that can be done in one's head."""
-    there = convert(number, source, to=target, run=FLAT)
-    assert there.value == digits(expected, rel=1e-14)  # two or three roundings
-    assert there.fidelity == "same-objective"
+    for number, source, target, expected in IN_ONES_HEAD:
+        there = convert(number, source, to=target, run=FLAT)
+        assert there.value == digits(expected, rel=1e-14)  # two or three roundings
+        assert there.fidelity == "same-objective"
 
 
 def test_half_lives_and_paper_decays_in_numbers():
@@ -273,45 +275,14 @@ def test_another_lr_at_the_other_place():
     sgd, adamw = Run(lr=0.1), Run(lr=1e-3)
     there = convert(5e-4, "torch.SGD", to="torch.AdamW", run=sgd, run_after=adamw)
     assert there.value == digits(0.05, rel=1e-14)
-    assert any("see rescale" in each for each in there.assumptions)
 
 
 def test_another_lr_of_the_same_optimizer():
-    """From SGD to SGD the objective is kept, and what that does not keep is told."""
+    """From SGD to SGD the objective is kept."""
     there = convert(
         5e-4, "torch.SGD", to="torch.SGD", run=Run(lr=0.1), run_after=Run(lr=0.2)
     )
     assert (there.value, there.fidelity) == (5e-4, "same-objective")
-    assert "goes with the lr" in there.assumptions[0]
-
-
-def test_assumptions_say_what_must_hold():
-    """Momentum, schedule, sums and priors are named where they enter."""
-
-    def told(*words, **facts):
-        number, source, target = words
-        return " ".join(convert(number, source, to=target, **facts).assumptions)
-
-    assert "starts about 9 steps late" in told(
-        0.01, "torch.SGD", "torch.AdamW", run=FLAT
-    )
-    assert "quoted at the peak lr" in told(0.01, "torch.AdamW", "half-life", run=WHOLE)
-    assert "600 examples are summed" in told(1, "bengio2012.l2", "torch.SGD", run=FLAT)
-    assert "negative log-likelihood" in told(1, "sigma", "torch.SGD", run=FLAT)
-    assert "minibatch of 20 are summed" in told(
-        1, "answer.batch-sum", "torch.SGD", run=FLAT
-    )
-    assert "no half-life" in told(1, "question.l2", "torch.Adam", run=FLAT)
-    assert "falls by itself" in told(1, "ASGD", "half-life", run=FLAT)
-    assert "skips the intercept" in told(1, "LogisticRegression", "torch.SGD", run=FLAT)
-
-
-def test_the_formula_can_be_followed():
-    """Numbers stand beside the formulas that they come from."""
-    there = convert(5e-4, "keras.L2", to="torch.SGD")
-    assert there.formula == "λ = 2·l2 = 0.001; weight_decay = λ = 0.001"
-    there = convert(0.1, "torch.AdamW", to="half-life:steps", run=Run(lr=1e-3))
-    assert there.formula.startswith("s = η·weight_decay = 0.0001; h = −ln 2/ln(1 − s)")
 
 
 def test_json_is_plain():
@@ -332,8 +303,3 @@ def test_a_bare_half_life_takes_the_best_known_clock():
     """As a target, a half-life is in epochs where an epoch is known, else in steps."""
     assert convert(0.1, "torch.AdamW", to="half-life", run=FLAT).unit == "epochs"
     assert convert(0.1, "torch.AdamW", to="half-life", run=Run(lr=0.1)).unit == "steps"
-
-
-def test_errors_of_convert_are_errors_of_dwindle():
-    """Whatever convert raises can be caught as one class."""
-    assert all(issubclass(kind, DwindleError) for kind in HONEST)

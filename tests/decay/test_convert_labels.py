@@ -1,6 +1,5 @@
 """Convert: a label promises no more than both sides share; keep and unused facts."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -8,6 +7,7 @@ from tolerance import digits
 
 from dwindle.decay.convert import convert
 from dwindle.decay.convert_all import convert_to_all
+from dwindle.decay.remarks import of_rounding
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError
@@ -25,92 +25,64 @@ def left(shrinks):
     return weight
 
 
-@pytest.mark.parametrize(
-    ("source", "target", "label"),
-    [
-        (ADAMW, "optax.adamw", "same-trajectory"),
-        (ADAMW, "optimi.AdamW", "same-trajectory"),
-        (ADAMW, "composer.optim.DecoupledAdamW", "same-trajectory"),
-        ("keras.optimizers.Lion", "optax.lion", "same-trajectory"),
-        ("bitsandbytes.optim.Adam", "bitsandbytes.optim.AdamW", "same-trajectory"),
-        # Other updates.
-        (ADAMW, "torch.optim.Muon", "same-decay"),
-        (ADAMW, "optax.lion", "same-decay"),
-        (ADAMW, "keras.optimizers.SGD", "same-decay"),
-        (ADAMW, "keras.optimizers.AdamW", "same-decay"),  # epsilon stands elsewhere
-        ("torch.optim.SGD", ADAMW, "same-decay"),
-        ("tfa.optimizers.AdamW", "torch.optim.SGD", "same-decay"),
-        # On CUDA the decay comes last; a matrix with a width has another lr.
-        ("bitsandbytes.optim.AdamW", ADAMW, "same-decay"),
-        ("mup.MuAdamW", ADAMW, "same-decay"),
-        # Other weights.
-        (ADAMW, "timm.adamw", "same-decay"),
-        (ADAMW, "transformers.TrainingArguments", "same-decay"),
-        ("fastai.optimizer.Adam", ADAMW, "same-decay"),
-        # No optimizer at all.
-        (ADAMW, "shrink", "same-decay"),
-        # A decay that the optimizer itself slows.
-        (ADAMW, "optimi.StableAdamW", "approximate"),
-        ("pytorch_optimizer.StableAdamW", ADAMW, "approximate"),
-        ("torch.optim.SGD", "optax.add_decayed_weights:before-sgd", "same-trajectory"),
-        (
-            "torch.optim.Adam",
-            "optax.add_decayed_weights:before-adam",
-            "same-trajectory",
-        ),
-        ("torch.optim.Adam", "torch.optim.NAdam", "same-objective"),
-        ("mup.MuAdam", "torch.optim.Adam", "same-objective"),
-        ("mup.MuSGD", "torch.optim.SGD", "same-objective"),
-        ("mup.MuSGD", "keras.regularizers.L2", "same-objective"),
-        ("timm.lars", "torch.optim.SGD", "same-objective"),
-        ("timm.lars", "bitsandbytes.optim.Adagrad", "same-objective"),
-        ("optax.lars", "timm.lars", "same-objective"),
-        ("optax.lamb", "timm.lamb", "approximate"),
-        (
-            "schedulefree.AdamWScheduleFree",
-            "optax.contrib.schedule_free_adamw",
-            "same-trajectory",
-        ),
-        ("pytorch_optimizer.Prodigy", "optax.contrib.prodigy", "approximate"),
-    ],
-)
-def test_the_label_of_a_pair_of_optimizers(source, target, label):
+PAIRS = [
+    (ADAMW, "optax.adamw", "same-trajectory"),
+    (ADAMW, "optimi.AdamW", "same-trajectory"),
+    (ADAMW, "composer.optim.DecoupledAdamW", "same-trajectory"),
+    ("keras.optimizers.Lion", "optax.lion", "same-trajectory"),
+    ("bitsandbytes.optim.Adam", "bitsandbytes.optim.AdamW", "same-trajectory"),
+    # Other updates.
+    (ADAMW, "torch.optim.Muon", "same-decay"),
+    (ADAMW, "optax.lion", "same-decay"),
+    (ADAMW, "keras.optimizers.SGD", "same-decay"),
+    (ADAMW, "keras.optimizers.AdamW", "same-decay"),  # epsilon stands elsewhere
+    ("torch.optim.SGD", ADAMW, "same-decay"),
+    ("tfa.optimizers.AdamW", "torch.optim.SGD", "same-decay"),
+    # On CUDA the decay comes last; a matrix with a width has another lr.
+    ("bitsandbytes.optim.AdamW", ADAMW, "same-decay"),
+    ("mup.MuAdamW", ADAMW, "same-decay"),
+    # Other weights.
+    (ADAMW, "timm.adamw", "same-decay"),
+    (ADAMW, "transformers.TrainingArguments", "same-decay"),
+    ("fastai.optimizer.Adam", ADAMW, "same-decay"),
+    # No optimizer at all.
+    (ADAMW, "shrink", "same-decay"),
+    # A decay that the optimizer itself slows.
+    (ADAMW, "optimi.StableAdamW", "approximate"),
+    ("pytorch_optimizer.StableAdamW", ADAMW, "approximate"),
+    ("torch.optim.SGD", "optax.add_decayed_weights:before-sgd", "same-trajectory"),
+    (
+        "torch.optim.Adam",
+        "optax.add_decayed_weights:before-adam",
+        "same-trajectory",
+    ),
+    ("torch.optim.Adam", "torch.optim.NAdam", "same-objective"),
+    ("mup.MuAdam", "torch.optim.Adam", "same-objective"),
+    ("mup.MuSGD", "torch.optim.SGD", "same-objective"),
+    ("mup.MuSGD", "keras.regularizers.L2", "same-objective"),
+    ("timm.lars", "torch.optim.SGD", "same-objective"),
+    ("timm.lars", "bitsandbytes.optim.Adagrad", "same-objective"),
+    ("optax.lars", "timm.lars", "same-objective"),
+    ("optax.lamb", "timm.lamb", "approximate"),
+    (
+        "schedulefree.AdamWScheduleFree",
+        "optax.contrib.schedule_free_adamw",
+        "same-trajectory",
+    ),
+    ("pytorch_optimizer.Prodigy", "optax.contrib.prodigy", "approximate"),
+]
+
+
+def test_the_label_of_a_pair_of_optimizers():
     """Equal steps only for one update of one set of weights; both ways alike."""
-    for one, other in ((source, target), (target, source)):
-        there = convert(0.01, one, to=other, run=Run(lr=0.01))
-        assert there.fidelity == label
-
-
-@pytest.mark.parametrize(
-    ("pair", "said"),
-    [
-        ((ADAMW, "timm.adamw"), "timm.adamw skips biases and norms"),
-        ((ADAMW, "transformers.TrainingArguments"), "whose names say norm"),
-        (("torch.optim.SGD", "timm.sgdw"), "decay on both sides"),
-        ((ADAMW, "optimi.StableAdamW"), "where no update is clipped"),
-        (("mup.MuAdamW", ADAMW), "a matrix with the width multiplier m has the lr"),
-        (("bitsandbytes.optim.AdamW", ADAMW), "on CUDA the decay comes after"),
-        (("optax.lamb", "timm.lamb"), "max_grad_norm=None"),
-        (
-            ("pytorch_optimizer.Prodigy", "optax.contrib.prodigy"),
-            "bias_correction=True",
-        ),
-        (("timm.lars", "torch.optim.SGD"), "rescales the step of each layer"),
-        ((ADAMW, "optax.lion"), "own updates differ"),
-        ((ADAMW, "optax.adamw"), "Betas, epsilon and the other options"),
-    ],
-)
-def test_what_a_pair_does_not_share_is_said(pair, said):
-    """Weights, widths, clipping, the place of the decay: a sentence for each."""
-    there = convert(0.01, pair[0], to=pair[1], run=Run(lr=0.01))
-    assert said in " ".join(there.assumptions)
-
-
-def test_equal_optimizers_are_not_said_to_differ():
-    """No sentence about other updates or weights where both are the same."""
-    there = convert(0.1, ADAMW, to="optax.adamw", run=PLAIN)
-    assert len(there.assumptions) == 1
-    assert "own updates differ" not in there.assumptions[0]
+    wrong = [
+        (one, other, found.fidelity)
+        for source, target, label in PAIRS
+        for one, other in ((source, target), (target, source))
+        for found in [convert(0.01, one, to=other, run=Run(lr=0.01))]
+        if found.fidelity != label
+    ]
+    assert not wrong
 
 
 CHANGES = {
@@ -123,33 +95,39 @@ CHANGES = {
 }
 
 
-@pytest.mark.parametrize("target", ["timm.adamw", "optax.adamw", ADAMW, "timm.lionc"])
-@pytest.mark.parametrize("change", CHANGES)
-def test_another_course_is_no_equal_decay_of_every_step(change, target):
+def test_another_course_is_no_equal_decay_of_every_step():
     """Where schedule, warm-up, length or number format differ, no step is promised."""
-    before, after = CHANGES[change]
-    there = convert(10, ADAMW, to=target, run=before, run_after=after)
-    assert there.fidelity in {"approximate", "same-total-decay"}
-    for source, number in (("half-life:steps", 500), ("shrink", 0.01)):
-        there = convert(number, source, to=target, run=before, run_after=after)
-        assert there.fidelity == "approximate"
+    loose = {"approximate", "same-total-decay"}
+    wrong = []
+    for name, (before, after) in CHANGES.items():
+        for target in ("timm.adamw", "optax.adamw", ADAMW, "timm.lionc"):
+            for number, source, labels in (
+                (10, ADAMW, loose),
+                (500, "half-life:steps", {"approximate"}),
+                (0.01, "shrink", {"approximate"}),
+            ):
+                there = convert(
+                    number, source, to=target, run=before, run_after=after
+                ).fidelity
+                wrong += [] if there in labels else [(name, source, target, there)]
+    assert not wrong
 
 
-@pytest.mark.parametrize(
-    "target", ["timm.adamw", "timm.adamc", "loshchilov2019.lambda"]
-)
-@pytest.mark.parametrize("change", ["schedule", "warm-up", "final lr"])
-def test_another_schedule_keeps_what_the_run_leaves(change, target):
+def test_another_schedule_keeps_what_the_run_leaves():
     """Under another schedule of one length the run leaves as much of a weight."""
-    before, after = CHANGES[change]
-    there = convert(10, ADAMW, to=target, run=before, run_after=after)
-    powers = {"timm.adamc": 2}.get(target, 1)
-    peak = {"loshchilov2019.lambda": 1.0}.get(target, 1e-3)
-    first = left(1e-3 * 10 * m for m in before.multipliers())
-    then = left(peak * there.value * m**powers for m in after.multipliers())
-    assert then == digits(first, rel=1e-12)  # a hundred products, and a solver
-    assert there.keeps == "the total decay of the run"
-    assert there.fidelity == "same-total-decay"
+    for change in ("schedule", "warm-up", "final lr"):
+        before, after = CHANGES[change]
+        for target, power, peak in (
+            ("timm.adamw", 1, 1e-3),
+            ("timm.adamc", 2, 1e-3),
+            ("loshchilov2019.lambda", 1, 1.0),
+        ):
+            there = convert(10, ADAMW, to=target, run=before, run_after=after)
+            first = left(1e-3 * 10 * m for m in before.multipliers())
+            then = left(peak * there.value * m**power for m in after.multipliers())
+            assert then == digits(first, rel=1e-12)  # a hundred products, and a solver
+            assert there.keeps == "the total decay of the run"
+            assert there.fidelity == "same-total-decay"
 
 
 def test_the_newcomers_change_of_schedule():
@@ -160,7 +138,6 @@ def test_the_newcomers_change_of_schedule():
     # Of the average: momentum's start and its root are within 1 % of lr·λ/(1 − μ).
     assert there.value == digits(0.04, rel=0.01)
     assert there.fidelity == "approximate"
-    assert any("No length is given" in each for each in there.assumptions)
     sure = [replace(run, steps=100_000) for run in (sgd, adamw)]
     there = convert(2e-4, "torch.SGD", to="torch.AdamW", run=sure[0], run_after=sure[1])
     assert there.fidelity == "same-total-decay"
@@ -173,8 +150,9 @@ def test_adamc_needs_no_length_for_a_usual_one():
     # Of sums of 10,000 cosines, and second orders of a shrink of 1e-4.
     assert there.value == digits(0.1 * 4 / 3, rel=1e-3)
     assert there.fidelity == "approximate"
-    with pytest.raises(MissingFactError, match="needs steps"):
+    with pytest.raises(MissingFactError) as raised:
         convert(0.1, ADAMW, to="timm.adamc", run=cosine, keep="run")
+    assert raised.value.fact == "steps"
 
 
 def test_a_longer_run_keeps_the_step_whatever_the_path():
@@ -185,10 +163,7 @@ def test_a_longer_run_keeps_the_step_whatever_the_path():
     assert alike.value == 1.0
     assert other.value == digits(4 / 3, rel=0.02)  # sums of 100 and of 200 cosines
     assert other.keeps == "the decay of a step, averaged over the run"
-    assert "kept is the decay of a step, averaged over" in other.assumptions[0]
-    for there in (alike, other):
-        assert there.fidelity == "approximate"
-        assert any("200 steps instead of 100" in each for each in there.assumptions)
+    assert {alike.fidelity, other.fidelity} == {"approximate"}
 
 
 def test_keep_run_keeps_the_total():
@@ -204,16 +179,16 @@ def test_keep_run_keeps_the_total():
     assert there.keeps == "the total decay of the run"
 
 
-@pytest.mark.parametrize("dataset", [None, 51_200])
-def test_keep_epoch_keeps_what_an_epoch_leaves(dataset):
+def test_keep_epoch_keeps_what_an_epoch_leaves():
     """Eight times the batch has an eighth of the steps: each must take eight times."""
-    before = Run(lr=1e-3, batch_size=256, dataset_size=dataset)
-    after = replace(before, batch_size=2048)
-    there = convert(0.1, ADAMW, to=ADAMW, run=before, run_after=after, keep="epoch")
-    first, then = left([1e-4] * 200), left([1e-3 * there.value] * 25)
-    assert then == digits(first, rel=1e-12)
-    assert there.keeps == "the decay of an epoch, at the peak lr"
-    assert there.fidelity == "approximate"
+    for dataset in (None, 51_200):
+        before = Run(lr=1e-3, batch_size=256, dataset_size=dataset)
+        after = replace(before, batch_size=2048)
+        there = convert(0.1, ADAMW, to=ADAMW, run=before, run_after=after, keep="epoch")
+        first, then = left([1e-4] * 200), left([1e-3 * there.value] * 25)
+        assert then == digits(first, rel=1e-12)
+        assert there.keeps == "the decay of an epoch, at the peak lr"
+        assert there.fidelity == "approximate"
 
 
 def test_keep_run_needs_no_length_where_nothing_changes_the_course():
@@ -297,33 +272,31 @@ def test_unused_facts_are_the_same_in_the_list_of_all():
         assert there == convert(0.1, ADAMW, to=there.to, run=run)
 
 
-@pytest.mark.parametrize(
-    ("dtype", "label", "said"),
-    [
-        ("bfloat16", "approximate", "bfloat16 rounds all below"),
-        ("float64", "same-decay", ""),
-    ],
-)
-def test_weights_that_cannot_hold_the_decay_are_warned_of(dtype, label, said):
+def test_weights_that_cannot_hold_the_decay_make_it_approximate():
     """A shrink of 3e-5 does nothing in bfloat16, and convert says so too."""
     run = Run(lr=3e-4)
-    there = convert(
-        0.1, ADAMW, to="timm.adamw", run=run, run_after=replace(run, dtype=dtype)
-    )
-    assert any(said in each for each in there.assumptions)
-    same = convert(0.1, ADAMW, to="timm.adamw", run=replace(run, dtype=dtype))
-    assert same.fidelity == label
-    penalty = replace(run, lr=0.1, dtype="bfloat16")
+    brain = replace(run, dtype="bfloat16")
+    for after, before in ((brain, run), (brain, brain)):
+        there = convert(0.1, ADAMW, to="timm.adamw", run=before, run_after=after)
+        assert there.fidelity == "approximate"
+        assert remark_on_rounding(after) in there.assumptions[0]
+    wide = replace(run, dtype="float64")
+    assert convert(0.1, ADAMW, to="timm.adamw", run=wide).fidelity == "same-decay"
+    penalty = replace(brain, lr=0.1)
     there = convert(5e-4, "keras.L2", to="torch.SGD", run=penalty)
     assert there.fidelity == "same-objective"
-    assert any("bfloat16 rounds all below" in each for each in there.assumptions)
+    assert "One step takes" in there.assumptions[0]
+
+
+def remark_on_rounding(run):
+    (remark,) = of_rounding(0.1 * run.lr, run)
+    return remark.text
 
 
 def test_the_same_knob_under_another_lr_is_the_same_decay():
     """Half the lr, twice the number: each step decays alike, the updates do not."""
     there = convert(0.1, ADAMW, to=ADAMW, run=Run(lr=1e-3), run_after=Run(lr=5e-4))
     assert (there.value, there.fidelity) == (digits(0.2, rel=1e-12), "same-decay")
-    assert math.isfinite(there.value)
 
 
 def test_optimis_dampened_first_step_is_not_torchs():
@@ -331,15 +304,12 @@ def test_optimis_dampened_first_step_is_not_torchs():
 
     Stepped by hand: torch's first buffer is λw, optimi's (1 − 0.9)·λw.
     """
-    run = Run(lr=0.1, momentum=0.9, dampening=0.9)
-    there = convert(5e-4, "torch.SGD", to="optimi.SGD", run=run)
-    assert there.fidelity == "same-objective"
-    assert "dampens the first buffer" in " ".join(there.assumptions)
-    kept = convert(5e-4, "torch.SGD", to="optimi.SGD", run=run, keep="step")
-    assert kept.fidelity == "approximate"
-    undamped = Run(lr=0.1, momentum=0.9)
-    there = convert(5e-4, "torch.SGD", to="optimi.SGD", run=undamped)
-    assert there.fidelity == "same-trajectory"
+    damped = Run(lr=0.1, momentum=0.9, dampening=0.9)
+    labels = [
+        convert(5e-4, "torch.SGD", to="optimi.SGD", run=run, keep=keep).fidelity
+        for run, keep in ((damped, None), (damped, "step"), (Run(lr=0.1), None))
+    ]
+    assert labels == ["same-objective", "approximate", "same-trajectory"]
 
 
 def test_no_trajectory_is_promised_in_a_format_of_few_digits():
@@ -348,30 +318,12 @@ def test_no_trajectory_is_promised_in_a_format_of_few_digits():
         run = Run(lr=0.5, dtype=dtype)
         there = convert(0.5, "torch.AdamW", to="optimi.AdamW", run=run)
         assert there.fidelity == label, dtype
-        said = "its own order of operations" in " ".join(there.assumptions)
-        assert said == (dtype == "bfloat16")
-
-
-def test_one_way_of_decaying_is_said_once():
-    """With one schedule on both sides nothing tells the ways apart but the runs."""
-    before, after = (
-        Run(lr=lr, momentum=0.9, steps=steps, schedule="cosine")
-        for lr, steps in ((0.1, 1000), (0.2, 2000))
-    )
-    sgd = "torch.optim.SGD"
-    there = convert(5e-4, sgd, to=sgd, run=before, run_after=after, keep="run")
-    assert (
-        "on both sides the decay follows the lr, and the runs differ."
-        in (there.assumptions[0])
-    )
 
 
 def test_sentences_on_two_formats_name_their_sides():
-    """What bfloat16 does before, and float16 after, is said of each."""
+    """What bfloat16 does before, and float16 after, is said of each, first."""
     before, after = (Run(lr=0.05, dtype=each) for each in ("bfloat16", "float16"))
     there = convert(0.1, "torch.AdamW", to="torch.SGD", run=before, run_after=after)
-    told = [each for each in there.assumptions if "One step takes" in each]
-    assert [each.partition(":")[0] for each in told] == [
-        "torch.optim.AdamW",
-        "torch.optim.SGD",
-    ]
+    first, second, *_ = there.assumptions
+    assert first.startswith("torch.optim.AdamW: ")
+    assert second.startswith("torch.optim.SGD: ")

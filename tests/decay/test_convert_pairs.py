@@ -79,6 +79,7 @@ def start(name):
     return USUAL.get(name, 2e-2)
 
 
+@pytest.mark.full  # sampled pairs are in test_convert
 @pytest.mark.parametrize("run_name", RUNS)
 def test_every_pair_that_converts_converts_back(run_name):
     """There and back gives the number again to 1e-12, for every pair of kinds."""
@@ -97,6 +98,7 @@ def test_every_pair_that_converts_converts_back(run_name):
     assert pairs > len(NAMES) ** 2 / 3  # two coordinates, so a good part of all
 
 
+@pytest.mark.full  # sampled triples are in test_convert
 @pytest.mark.parametrize("run_name", RUNS)
 def test_the_way_makes_no_difference_for_any_triple(run_name):
     """A to B to C is A to C to 1e-12, for every triple within one coordinate."""

@@ -3,6 +3,7 @@
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from itertools import product
 
 import pytest
 from oracle import knob_paths, objectives
@@ -80,28 +81,30 @@ def attempt(source, target, run_name):
         return refusal
 
 
-@pytest.mark.parametrize("source", NAMES)
-def test_every_pair_is_a_conversion_or_a_refusal(source):
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.full)])
+def test_every_pair_is_a_conversion_or_a_refusal(every):
     """With all facts at hand, no pair of knobs gives anything else."""
-    outcomes = Counter(type(attempt(source, target, "cosine")) for target in NAMES)
-    assert outcomes.total() == len(NAMES)
-    for target in NAMES:
-        found = attempt(source, target, "cosine")
-        if isinstance(found, RefusedError):
-            # It names the knob, says why and what to do instead.
-            assert source in found.asked
-            assert len(found.why) > 60
-            assert len(found.instead) > 30
+    short = []
+    for place, source in enumerate(NAMES):
+        for target in NAMES[place % every :: every]:
+            found = attempt(source, target, "cosine")
+            # A refusal names the knob, says why and what to do instead.
+            if isinstance(found, RefusedError) and not (
+                source in found.asked
+                and len(found.why) > 60
+                and len(found.instead) > 30
+            ):
+                short.append(found)
+    assert not short
 
 
 @pytest.mark.parametrize("run_name", RUNS)
-@pytest.mark.parametrize("source", KINDS)
-def test_a_conversion_keeps_what_it_promises(source, run_name):
+def test_a_conversion_keeps_what_it_promises(run_name):
     """Same trajectory, same objective, same total: each by loops that know no inverse.
 
     An approximation keeps the shrink at the peak lr, once momentum has settled.
     """
-    for target in KINDS:
+    for source, target in product(KINDS, KINDS):
         found = attempt(source, target, run_name)
         if not isinstance(found, RefusedError):
             run = run_for(source, target, run_name)
@@ -194,10 +197,9 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-@pytest.mark.parametrize("source", KINDS)
-def test_a_change_between_the_sides_keeps_what_is_promised(source, change):
+def test_a_change_between_the_sides_keeps_what_is_promised(change):
     """Each side by loops under its own run: equal steps, an equal end, or neither."""
-    for target in KINDS:
+    for source, target in product(KINDS, KINDS):
         before = run_for(source, target, "constant")
         after = replace(before, **CHANGES[change])
         try:
