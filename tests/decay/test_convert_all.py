@@ -48,8 +48,9 @@ def test_every_knob_is_converted_or_refused_as_convert_does(value, name):
         for target, there in [*held.items()][::7]:
             assert there == convert(value, name, to=target, run=run)
         for target in refused[::7]:
-            with pytest.raises(HONEST):
+            with pytest.raises(HONEST) as raised:
                 convert(value, name, to=target, run=run)
+            assert str(raised.value)
 
 
 def test_what_cannot_hold_it_is_listed_with_the_reason():

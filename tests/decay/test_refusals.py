@@ -127,8 +127,9 @@ def test_what_no_number_says_is_an_error_with_its_facts():
         with pytest.raises(RangeError) as raised:
             convert(number, source, to=target, run=Run(**facts))
         assert raised.value.name == name
-    with pytest.raises(OscillationError):
+    with pytest.raises(OscillationError) as swings:
         convert(0.5, "torch.SGD", to="half-life", run=Run(lr=0.1, momentum=0.9))
+    assert swings.value.momentum == 0.9
     layered = "question.l2:layer-mean"
     with pytest.raises(RangeError) as raised:  # as many layers at both places
         convert(
