@@ -35,7 +35,7 @@ __all__ = [
     "rules",
 ]
 
-# Where each name lives: it is imported when it is first asked for, so that
+# Where each name lives: it is imported when it is first used, so that
 # ``import dwindle`` costs next to nothing.
 _HOMES = {
     "Conversion": "dwindle.decay.convert",

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
-    """Return a record, or what it holds, as dicts, lists, texts and numbers.
+    """Return a record, or what is in it, as dicts, lists, texts and numbers.
 
     Args:
         value: A dataclass, mapping, sequence or set, or what JSON has already. A number

@@ -1,4 +1,4 @@
-"""The share of a weight that this step owes to a half-life, whatever the lr does."""
+"""Decay rate: what each step takes off a weight, for a half-life under any lr."""
 
 import math
 from collections.abc import Iterator, Mapping
@@ -26,13 +26,13 @@ _CLOCK_REMEDY = 'Write a number and a clock: "3 epochs", "500 steps".'
 
 @dataclass(frozen=True, kw_only=True)
 class DecayRate:
-    """What a step takes off a weight so that a half-life holds while the lr changes.
+    """What a step takes off a weight so that it has a half-life while the lr changes.
 
-    With ``s = 1 - 2 ** (-1 / h)`` for a half-life of ``h`` steps, a step at ``lr`` owes
+    With ``s = 1 - 2 ** (-1 / h)`` for a half-life of ``h`` steps, a step at ``lr`` is
 
     - ``follow-lr``: ``s * lr / lr_peak``, as AdamW behaves: the half-life is the one at
       the peak lr;
-    - ``constant``: ``s``, so the half-life holds at every step;
+    - ``constant``: ``s``, so the half-life is the same at every step;
     - ``lr-squared``: ``s * (lr / lr_peak) ** 2``.
 
     Args:
@@ -77,7 +77,7 @@ class DecayRate:
         schedule: str = "follow-lr",
         lr_peak: float | None = None,
     ) -> Self:
-        """Read a half-life on any clock and hold it.
+        """Read a half-life on any clock.
 
         Args:
             half_life: "3 epochs", or a HalfLife; the one at the peak lr.
@@ -106,7 +106,7 @@ class DecayRate:
     @property
     def half_life_steps(self) -> float:
         """Half-life in steps at the peak lr; ``inf`` where nothing decays."""
-        # As long as it was asked for: 1 - 2**(-1/h) and back is off in the last digit.
+        # As long as was requested: 1 - 2**(-1/h) and back is off in the last digit.
         return float(f"{half_life_from_shrink(self.shrink_at_peak):.15g}")
 
     def shrink_at(self, lr: float) -> float:
@@ -167,7 +167,7 @@ class DecayRate:
             return ""
         return (
             f"The lr goes up to {most:g}, above lr_peak, {self.lr_peak:g}: there, "
-            "weights decay faster than with the half-life that was asked."
+            "weights decay faster than with the half-life that was requested."
         )
 
 
@@ -192,7 +192,7 @@ def read_half_life(half_life: str | HalfLife) -> HalfLife:
 
 @contextmanager
 def missing_facts_of(caller: str, *, has_epochs: bool = False) -> Iterator[None]:
-    """Let a missing fact be asked for as an argument of what the user called.
+    """Name a missing fact as an argument of what the user called.
 
     Args:
         caller: Name of a function or class with an argument for each fact.

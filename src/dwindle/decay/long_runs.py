@@ -37,7 +37,7 @@ _NODES = 20
 # The error of a part is about the product of its last two coefficients.
 _SMOOTH = 1e-9
 _LAST_DIGIT = 1e-17
-# Two pushes that differ by less are one: what is left is told to twelve digits.
+# Two pushes that differ by less are one: what is left has twelve digits.
 _SAME = 1e-14
 
 

@@ -119,7 +119,7 @@ def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) ->
         Half-life in steps; ``inf`` where weights stop on their way.
 
     Example:
-        >>> shrink = -math.expm1(-math.log(2) / 170)  # asked for: 170 steps
+        >>> shrink = -math.expm1(-math.log(2) / 170)  # requested: 170 steps
         >>> round(rounded_half_life_steps(shrink, "bfloat16"))
         128
 
@@ -172,10 +172,10 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     Args:
         shrink_per_step: Fraction that a step takes off; 0 decays nothing and is fine.
         dtype: Number format that the weights are kept in; of one that is no key of
-            :data:`dwindle.decay.number_formats.DIGITS` nothing is said.
+            :data:`dwindle.decay.number_formats.DIGITS` there is no remark.
 
     Raises:
-        RefusedError: If the weights would not halve at all; it says what can be had.
+        RefusedError: If the weights would not halve at all; it names what would work.
 
     Example:
         >>> rounding_remark(1e-3, dtype="float32")
@@ -213,7 +213,7 @@ def _refused(shrink_per_step: float, dtype: str, after: str) -> RefusedError:
 
 
 def steps_between_factors(dtype: str) -> float:
-    """Return how many factors between 0 and 1 a multiplication in ``dtype`` can tell.
+    """Return how many factors between 0 and 1 a multiplication in ``dtype`` has.
 
     A weight in bfloat16 or float16 is multiplied in float32 and rounded afterwards.
 
@@ -236,7 +236,7 @@ def exact_shrink(owed: float, steps_between: float) -> float:
     ``1 - s`` has a fixed number of digits: at ``s = 1e-5`` a float32 program
     multiplies by a factor whose ``s`` is wrong by up to 0.3 %, at every step the same
     way. Taking the nearest ``s`` whose factor is exact and owing the rest to the next
-    step keeps the product of all factors within half a digit of what was asked,
+    step keeps the product of all factors within half a digit of what was requested,
     however long the run.
 
     Args:

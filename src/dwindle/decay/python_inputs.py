@@ -222,9 +222,9 @@ def runs_of_sides(
     if run_after is not None:
         return before, target.run(run_after), notes + target.overruled(run_after)
     if resolve_knob(source.knob).family is None:
-        # What names no optimizer has no lr of its own: there is one training.
+        # What names no optimizer has no lr either: there is one training.
         before = target.run(before)
-    # What was given belongs to the source; the live target has facts of its own.
+    # What was given belongs to the source; the live target has its own facts.
     given = run_of(run)
     after = replace(given, **target.facts)
     theirs = tuple(
@@ -305,7 +305,7 @@ def _unlike(rows: Sequence[Input]) -> UsageError:
     for number, row in enumerate(rows):
         facts = ", ".join(f"{name} {fact}" for name, fact in row.facts.items())
         groups.append(f"group {number}: {row.knob} = {row.value}, {facts}")
-    must = "All groups of an optimizer must be alike, for one answer to hold for it."
+    must = "All groups of an optimizer must be alike to be explained as one."
     remedy = (
         'Ask about one of them, as in explain("torch.optim.AdamW", 0.1, '
         'run={"lr": 1e-3}), or see all with dwindle.pytorch.audit.'
@@ -344,7 +344,7 @@ def _of_group(
 
 def _variant(plain: Knob, optimizer: object, group: Facts) -> Knob:
     if plain.library == "unit_scaling":
-        # What its groups hold is divided by each lr already: torch's own rule is left.
+        # Its groups have a decay over each lr already: torch's own rule is left.
         return KNOBS["torch.optim.AdamW"]
     changed = dict(_changed(plain, optimizer, group))
     for (option, value), variant in _VARIANTS.items():

@@ -19,7 +19,6 @@ from dwindle.decay.half_life import (
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_input
-from dwindle.decay.read_numbers import Clock
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
@@ -34,7 +33,7 @@ from dwindle.wording import half_life, number
 
 @dataclass(frozen=True, kw_only=True)
 class RuleAnswer:
-    """What one rule says to type after the change.
+    """What to type after the change by one rule.
 
     Args:
         rule: Name of the rule.
@@ -44,9 +43,9 @@ class RuleAnswer:
         e_folds: Total decay of the run after the change.
         penalty: Canonical penalty after the change.
         evidence: What the rule was tested on.
-        applies: Whether the rule speaks of this change and this kind of knob.
+        applies: Whether the rule is about this change and this kind of knob.
         why_not: Why it does not.
-        silent_on: What changed although the rule says nothing about it.
+        silent_on: What changed and is not in the rule.
         measured: Whether its authors measured such a change, rather than argued it.
         sentence: The rule in one sentence.
         source: Who published it.
@@ -124,7 +123,7 @@ class Rescaling(Shown):
 def rescale(
     value: object, knob: object = None, *, before: RunLike, after: RunLike
 ) -> Rescaling:
-    """Say what to type after a change of scale, by every rule that speaks of it.
+    """Return what to type after a change of scale, by every rule that covers it.
 
     Half-life rules are exact on their clock, under momentum and with short last
     batches too; the others multiply the penalty or the rate of decay by their power
@@ -154,10 +153,10 @@ def rescale(
         (0.2, None)
 
     """
-    asked = read_input(value, knob)
-    setting = read_setting(asked.value, asked.knob)
-    overruled = asked.overruled(before)
-    before, after = asked.run(before), asked.run(after)
+    given = read_input(value, knob)
+    setting = read_setting(given.value, given.knob)
+    overruled = given.overruled(before)
+    before, after = given.run(before), given.run(after)
     before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
@@ -179,15 +178,15 @@ def _lacking(before: Run, after: Run) -> tuple[str, ...]:
     ]
     if not names:
         return ()
-    told = f"Given before the change and not after it: {', '.join(names)}."
-    return (f"{told} Nothing is carried over: give what stays on both sides.",)
+    note = f"Given before the change and not after it: {', '.join(names)}."
+    return (f"{note} Nothing is carried over: give what stays on both sides.",)
 
 
 def _answer(rule: Rule, setting: Setting, before: Run, after: Run) -> RuleAnswer:
-    said = _prediction(rule, setting.knob, before, after)
-    value, why_not = None, said.why_not
-    if said.factor is not None:
-        value, why_not = _attempted(rule, setting, said, before, after)
+    change = _prediction(rule, setting.knob, before, after)
+    value, why_not = None, change.why_not
+    if change.factor is not None:
+        value, why_not = _attempted(rule, setting, change, before, after)
     there = (
         None if value is None else explain_setting(Setting(setting.knob, value), after)
     )
@@ -201,23 +200,26 @@ def _answer(rule: Rule, setting: Setting, before: Run, after: Run) -> RuleAnswer
         evidence=rule.evidence,
         applies=value is not None,
         why_not=why_not,
-        silent_on=said.silent_on,
-        measured=value is not None and said.measured,
+        silent_on=change.silent_on,
+        measured=value is not None and change.measured,
         sentence=rule.sentence,
         source=rule.source,
     )
 
 
 def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
+    """Return what the rule predicts for such a knob, or why it does not fit it."""
+    why_not, convention = "", penalty_convention_of(knob)
     if rule.coordinate == "shrink" and not (has_shrink(knob) or knob.family):
-        why = "it speaks of a decay per step, and a bare penalty has none"
-        return Prediction(factor=None, why_not=why)
-    if rule.coordinate == "penalty" and _speaks_of_shape(rule) and _is_normalized(knob):
-        why = "the knob is normalized by layer already"
-        return Prediction(factor=None, why_not=why)
+        why_not = "it is about a decay per step, and a bare penalty has none"
     if rule.coordinate == "penalty" and knob.is_rate:
-        why = "it speaks of a coefficient, and a rate of decay has none"
-        return Prediction(factor=None, why_not=why)
+        why_not = "it is about a coefficient, and a rate of decay has none"
+    is_about_shape = any(map(rule.exponents.get, ("width", "depth", "weights")))
+    is_spread = convention is not None and convention.normalization != "none"
+    if rule.coordinate == "penalty" and is_about_shape and is_spread:
+        why_not = "the knob is normalized by layer already"
+    if why_not:
+        return Prediction(factor=None, why_not=why_not)
     return predict(
         rule,
         family=_family_for(rule, knob),
@@ -233,77 +235,52 @@ def _family_for(rule: Rule, knob: Knob) -> str:
     return knob.family or (OF_A_RATE if knob.is_rate else SGD).name
 
 
-def _speaks_of_shape(rule: Rule) -> bool:
-    return any(rule.exponents.get(name) for name in ("width", "depth", "weights"))
-
-
-def _is_normalized(knob: Knob) -> bool:
-    convention = penalty_convention_of(knob)
-    return convention is not None and convention.normalization != "none"
-
-
 def _attempted(
-    rule: Rule, setting: Setting, said: Prediction, before: Run, after: Run
+    rule: Rule, setting: Setting, change: Prediction, before: Run, after: Run
 ) -> tuple[float | None, str]:
     """Return the number to type, or why there is none."""
     if before == after:
         return setting.number, ""
+    # Both are products of powers, so 0 is none of them.
+    factor, shrink_factor = change.factor or 1.0, change.shrink_factor or 1.0
     try:
         if rule.clock == "tokens":  # what neither run has is taken as 1, but not this
             after.require("tokens_per_example", rule.name)
         if rule.coordinate == "penalty":
-            return _by_penalty(setting, said, before, after), ""
-        return _by_shrink(rule, setting, said, before, after), ""
+            return _by_penalty(setting, factor, before, after), ""
+        return _by_shrink(rule, setting, shrink_factor, before, after), ""
     except MissingFactError as error:
         if error.fact == "lr" and before.lr is after.lr is None:
-            return setting.number * _factor(said), ""
+            return setting.number * factor, ""
         return None, f"it needs {error.fact}: give it as {error.option}"
     except (DwindleError, OverflowError) as error:
         return None, str(error)
 
 
-def _factor(said: Prediction) -> float:
-    return 1.0 if said.factor is None else said.factor
-
-
-def _by_penalty(setting: Setting, said: Prediction, before: Run, after: Run) -> float:
+def _by_penalty(setting: Setting, factor: float, before: Run, after: Run) -> float:
     convention = penalty_convention_of(setting.knob)
     if convention is None:
-        return setting.number * _factor(said)
+        return setting.number * factor
     penalty = convention.penalty_from_number(setting.number, before)
-    return convention.number_from_penalty(penalty * _factor(said), after)
+    return convention.number_from_penalty(penalty * factor, after)
 
 
 def _by_shrink(
-    rule: Rule, setting: Setting, said: Prediction, before: Run, after: Run
+    rule: Rule, setting: Setting, factor: float, before: Run, after: Run
 ) -> float:
     knob = setting.knob
     shrink = shrink_from_number(knob, setting.number, before)
     if shrink == 0:
         return setting.number
-    factor = 1.0 if said.shrink_factor is None else said.shrink_factor
-    if rule.clock is not None:
-        kept = _steps_at_same_time(rule.clock, _steps_of(knob, shrink), before, after)
-        steps = _steps_of(knob, shrink) / factor if kept is None else kept
-        after_it = 1 / steps if knob.timescale else shrink_from_half_life(steps)
-        return number_from_shrink(knob, after_it, after)
-    # The papers scale lr · λ itself, not the logarithm of what it leaves.
-    return number_from_shrink(knob, shrink * factor, after)
-
-
-def _steps_of(knob: Knob, shrink: float) -> float:
-    """Return the time that a rule keeps: the timescale 1/s of a knob that is one."""
-    return 1 / shrink if knob.timescale else half_life_from_shrink(shrink)
-
-
-def _steps_at_same_time(
-    clock: Clock, steps: float, before: Run, after: Run
-) -> float | None:
-    """Return the steps that take as long after the change; None where it is unknown.
-
-    What neither run has is taken as unchanged, so then the rule's powers are enough.
-    """
+    if rule.clock is None:
+        # The papers scale lr · λ itself, not the logarithm of what it leaves.
+        return number_from_shrink(knob, shrink * factor, after)
+    # Of a knob that is a timescale, 1/s is the time that the rule keeps.
+    steps = 1 / shrink if knob.timescale else half_life_from_shrink(shrink)
     try:
-        return HalfLife.from_steps(steps, clock=clock, run=before).in_steps(after)
+        steps = HalfLife.from_steps(steps, clock=rule.clock, run=before).in_steps(after)
     except MissingFactError:
-        return None
+        # What neither run has is taken as unchanged: the rule's powers are enough.
+        steps /= factor
+    there = 1 / steps if knob.timescale else shrink_from_half_life(steps)
+    return number_from_shrink(knob, there, after)

@@ -18,7 +18,7 @@ def increasing_root(
 
     The e-folds of a run are nearly proportional to its weight decay, so secants in
     log-log coordinates land after a few evaluations, each of which walks through the
-    whole run. A bracket keeps them honest: where a pole at the ceiling bends the line
+    whole run. A bracket keeps them safe: where a pole at the ceiling bends the line
     so that a step does not halve the error, the next one halves the bracket.
 
     Args:

@@ -1,8 +1,8 @@
 """A scaling rule is a vector of exponents in one coordinate, for named families.
 
-``penalty`` rules speak of the coefficient λ itself, ``shrink`` rules of the fraction
-that one step takes off a weight with zero gradient. What the lr does to a shrink is
-known, so a shrink rule also says what happens to λ when only the lr changes.
+``penalty`` rules are about the coefficient λ itself, ``shrink`` rules about the
+fraction that one step takes off a weight with zero gradient. What the lr does to a
+shrink is known, so a shrink rule also predicts λ when only the lr changes.
 """
 
 import math
@@ -64,7 +64,7 @@ class Rule:
     ``measured_for`` the families, where not all of them were.
     ``decoupled_optimizers`` names optimizers whose decoupled decay, times the lr, the
     rule is as true of as of its families.
-    ``checked`` says what was read for this record: the text, code or abstract itself, a
+    ``checked`` is what was read for this record: the text, code or abstract itself, a
     text about it, or neither.
     """
 
@@ -83,17 +83,17 @@ class Rule:
     decoupled_optimizers: tuple[str, ...] = ()
     lr_exponents: Scale = field(default_factory=dict, hash=False)
 
-    def speaks_of(self, changed: frozenset[str]) -> bool:
-        """Tell whether the rule says anything about these changes.
+    def covers(self, changed: frozenset[str]) -> bool:
+        """Return whether any of these changes is in the rule.
 
-        The lr that a shrink rule knows about is not a reason of its own when
-        something else changed that the rule is silent about.
+        The lr that a shrink rule knows about is not a reason of its own where
+        something else changed that is not in the rule.
         """
         only_lr = self.coordinate == "shrink" and changed == {"lr"}
-        return only_lr or bool(changed & self.spoken)
+        return only_lr or bool(changed & self.covered)
 
     @property
-    def spoken(self) -> frozenset[str]:
+    def covered(self) -> frozenset[str]:
         """The quantities of its exponents, and what makes those that are derived.
 
         A rule about steps is one about batch, data and epochs too.
@@ -105,12 +105,12 @@ class Rule:
 
 @dataclass(frozen=True, kw_only=True)
 class Prediction:
-    """What a rule says of one change of scale.
+    """What a rule predicts for one change of scale.
 
     ``factor`` multiplies the knob λ; None means that the rule does not apply, and
-    ``why_not`` says why. ``shrink_factor`` multiplies the shrink per step.
-    ``silent_on`` names what changed although the rule says nothing about it.
-    ``measured`` says whether its authors measured such a change in such a family.
+    ``why_not`` is the reason. ``shrink_factor`` multiplies the shrink per step.
+    ``silent_on`` names what changed and is not in the rule.
+    ``measured`` is whether its authors measured such a change in such a family.
     """
 
     factor: float | None
@@ -127,7 +127,7 @@ def predict_change(
     before, after = _completed(before, after)
     ratios = {name: after[name] / before[name] for name in before if name in after}
     changed = frozenset(name for name, ratio in ratios.items() if ratio != 1)
-    why_not = _why_not(rule, family, ratios, changed, _lopsided(before, after))
+    why_not = _why_not(rule, family, ratios, changed, _given_on_one_side(before, after))
     if why_not:
         return Prediction(factor=None, why_not=why_not)
     product = math.exp(_log_product(rule.exponents, ratios))
@@ -136,11 +136,15 @@ def predict_change(
     reads_lr = record is None or record.reads_lr
     through_lr = ratios.get("lr", 1.0) if reads_lr else 1.0
     is_shrink = rule.coordinate == "shrink"
+    made = _changes_made(changed)
+    reasons = set(made) - {"lr"}
     return Prediction(
         factor=product / through_lr if is_shrink else product,
         shrink_factor=product if is_shrink else product * through_lr,
-        silent_on=_silent_on(rule, changed),
-        measured=_is_measured(rule, family, changed),
+        silent_on=tuple(name for name in made if name not in {*rule.covered, "lr"}),
+        measured=bool(reasons)
+        and reasons <= set(rule.measured_over)
+        and family in (rule.measured_for or rule.families),
     )
 
 
@@ -155,9 +159,9 @@ def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
         if any(name in side for side in sides):
             continue
         # A factor that only one side has may have changed, so nothing follows.
-        lopsided = _lopsided(*sides) & set(DRIVERS[name])
+        one_sided = _given_on_one_side(*sides) & set(DRIVERS[name])
         derived = [derive(side) for side in sides]
-        if all(derived) and not lopsided:
+        if all(derived) and not one_sided:
             for side, value in zip(sides, derived, strict=True):
                 side[name] = value
     return sides
@@ -168,7 +172,7 @@ def _checked(scale: Scale) -> dict[str, float]:
         if not (_SMALLEST <= value <= _LARGEST) and (name, value) != ("depth", 0):
             must = f"a number above 0, from {_SMALLEST:g} to {_LARGEST:g}"
             raise RangeError(name, value, must)
-    # No hidden layer has no power law; the number of weights still tells the change.
+    # No hidden layer has no power law; the number of weights still has the change.
     return {name: float(value) for name, value in scale.items() if value}
 
 
@@ -203,7 +207,7 @@ _DERIVED: Mapping[str, Callable[[Scale], float]] = MappingProxyType(
 )
 
 
-def _lopsided(before: Scale, after: Scale) -> frozenset[str]:
+def _given_on_one_side(before: Scale, after: Scale) -> frozenset[str]:
     return frozenset(set(before) ^ set(after))
 
 
@@ -212,23 +216,23 @@ def _why_not(
     family: str,
     ratios: Scale,
     changed: frozenset[str],
-    lopsided: frozenset[str],
+    one_sided: frozenset[str],
 ) -> str:
-    """Say why a rule does not apply, or nothing."""
+    """Return why a rule does not apply; an empty text where it does."""
     if family not in rule.families:
         stated = dict.fromkeys(FAMILIES[name].title for name in rule.families)
         here = FAMILIES[family].title if family in FAMILIES else family
         return f"it was stated for {', '.join(stated)}, not for {here}"
     needed = {name for name, power in rule.exponents.items() if power}
-    unknown = sorted(needed & lopsided) + sorted(
+    unknown = sorted(needed & one_sided) + sorted(
         name
-        for name in needed - set(ratios) - lopsided
-        if (changed | lopsided) & set(DRIVERS.get(name, ()))
+        for name in needed - set(ratios) - one_sided
+        if (changed | one_sided) & set(DRIVERS.get(name, ()))
     )
     if unknown:
         return f"it needs {_listed(unknown)} before and after"
-    if changed and not rule.speaks_of(changed):
-        return f"it says nothing about {_listed(_told(changed))}"
+    if changed and not rule.covers(changed):
+        return f"it says nothing about {_listed(_changes_made(changed))}"
     return _companion_missed(rule, ratios)
 
 
@@ -251,7 +255,7 @@ def _log_product(exponents: Scale, ratios: Scale) -> float:
     )
 
 
-def _told(changed: frozenset[str]) -> list[str]:
+def _changes_made(changed: frozenset[str]) -> list[str]:
     """Name the changes that a person made, not what follows from them."""
     made = [name for name in PRIMARY if name in changed]
     return made or [
@@ -259,17 +263,6 @@ def _told(changed: frozenset[str]) -> list[str]:
         for name, drivers in DRIVERS.items()
         if name in changed and not changed & set(drivers)
     ]
-
-
-def _silent_on(rule: Rule, changed: frozenset[str]) -> tuple[str, ...]:
-    spoken = rule.spoken | {"lr"}
-    return tuple(name for name in _told(changed) if name not in spoken)
-
-
-def _is_measured(rule: Rule, family: str, changed: frozenset[str]) -> bool:
-    made = set(_told(changed)) - {"lr"}
-    families = rule.families if rule.measured_for is None else rule.measured_for
-    return bool(made) and made <= set(rule.measured_over) and family in families
 
 
 def _listed(names: tuple[str, ...] | list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Run: the named facts of a training that a conversion may ask for."""
+"""Run: the named facts of a training that a conversion may need."""
 
 import math
 from collections.abc import Callable, Mapping
@@ -24,7 +24,7 @@ from dwindle.errors import MissingFactError, RangeError
 
 
 class _NotGiven:
-    """Marks a fact that nobody gave: where a library has a default, that one holds."""
+    """Marks a fact that nobody gave: where a library has a default, that is used."""
 
 
 class _NumberNotGiven(_NotGiven, float):
@@ -40,14 +40,14 @@ class _PairNotGiven(_NotGiven, tuple[float, float]):
 _NO_MOMENTUM = _NumberNotGiven(0.0)
 _USUAL_BETAS = _PairNotGiven((0.9, 0.999))
 
-# The tokens of an example where a batch is counted in tokens: of examples it says
-# nothing.
+# The tokens of an example where a batch is counted in tokens: the number of examples
+# is then unknown.
 ONE_TOKEN = _NumberNotGiven(1.0)
 _NO_SCHEDULE = Schedule()  # as good as any constant one, and known by its identity
 
 
 class _Fact(NamedTuple):
-    """How a number of a run is read, what must hold of it, and whether it does."""
+    """How a number of a run is read, its range in words, and whether it is in it."""
 
     read: Callable[[str, Any], Any]  # Any: a number or a tuple of them
     must: str
@@ -118,10 +118,10 @@ def nesterov_needs_momentum(momentum: float, dampening: float = 0.0) -> RangeErr
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """The facts of a training; whatever is not known stays None.
+    """The facts of a training; what is not known stays None.
 
     A formula that needs a fact that is None raises an error that names both. A number
-    may come as text, as YAML has 1e-3; ``read_as`` says then what was understood. Of
+    may come as text, as YAML has 1e-3; ``read_as`` is then how it was read. Of
     momentum, dampening, nesterov and betas, what is not given is the default of the
     optimizer's own library.
 
@@ -140,7 +140,7 @@ class Run:
         width: Units of a hidden layer.
         depth: Hidden layers.
         units: Sizes of all layers, inputs first and outputs last.
-        parameters: Number of the network's weights, where ``units`` cannot say it.
+        parameters: Number of the network's weights, where ``units`` do not give it.
         dtype: Number format that the weights are kept in: ``"bfloat16"``, ``"bf16"``,
             ``torch.bfloat16``.
         gradient_rms: Root mean square of one weight's gradient in a step, noise
@@ -228,7 +228,7 @@ class Run:
         self._set("read_as", tuple(filter(None, understood)))
 
     def is_given(self, fact: str) -> bool:
-        """Return whether somebody gave the fact, be it with the value of a default.
+        """Return whether somebody gave the fact, also with the value of a default.
 
         Example:
             >>> Run(momentum=0.0).is_given("momentum"), Run().is_given("momentum")
@@ -244,7 +244,7 @@ class Run:
         batch, data = self.batch_size, self.dataset_size
         if batch is not None and data is not None and batch > data:
             remedy = (
-                "One batch holds the whole set then, and so does a step: give "
+                "One batch is the whole set then, and so is a step: give "
                 f"batch_size={data}."
             )
             must = f"at most dataset_size, {data}"
@@ -255,13 +255,13 @@ class Run:
             raise nesterov_needs_momentum(self.momentum, self.dampening)
         planned = self._steps_of_epochs()
         if None not in (planned, self.steps) and planned != self.steps:
-            must = f"{planned}, as epochs, dataset_size and batch_size say"
+            must = f"{planned}, as epochs, dataset_size and batch_size give it"
             raise RangeError(
                 "steps", self.steps, must, "Give steps or epochs, not both."
             )
-        for name, told in self._of_units().items():
-            if getattr(self, name) not in (None, told):
-                must = f"{told}, as units say"
+        for name, derived in self._of_units().items():
+            if getattr(self, name) not in (None, derived):
+                must = f"{derived}, as units give it"
                 raise RangeError(name, getattr(self, name), must, f"Leave {name} out.")
 
     def _of_units(self) -> dict[str, int]:
@@ -282,7 +282,7 @@ class Run:
         return max(1, round(steps))
 
     def require(self, fact: str, needed_for: str) -> float:
-        """Return a fact, or say which one is missing and what for.
+        """Return a fact, or raise an error that names it and what needs it.
 
         Args:
             fact: Name of a field with one number, or ``weights``.

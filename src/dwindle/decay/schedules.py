@@ -145,7 +145,7 @@ class Schedule:
         if self.has_counted_warmup:
             count, clock = read_time("warmup", str(self.warmup), _WARMUP_REMEDY)
             if clock != "steps":
-                must = "a share or steps where no run says how long an epoch is"
+                must = "a share or steps where no run gives the length of an epoch"
                 raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
             return self.warmed_up_for(count, steps=steps).rates(steps)
         peak = round(self.warmup * steps)
@@ -178,7 +178,7 @@ def _cosine(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
 
 
 def _wsd(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
-    # Rounding both shares may ask for one step more than there is.
+    # Rounding both shares may take one step more than there is.
     span = min(round(schedule.decay_share * steps), steps - first)
     fall = steps - span
     return _constant(schedule, first, fall) + _linear(schedule, fall, steps)
