@@ -5,7 +5,7 @@ import torch
 from frameworks.torchvision_names import torchvision_names
 
 from dwindle.pytorch.groups import decay_groups
-from dwindle.pytorch.parameters.roles import held_parameters
+from dwindle.pytorch.parameters.roles import parameter_roles
 
 with torchvision_names():
     import timm.models
@@ -105,7 +105,7 @@ def test_gpt2_decays_as_in_nanogpt_once_embeddings_do():
     two = {name for name, p in model.named_parameters() if p.ndim >= 2}
     assert decaying(model, embeddings=True) == two
     assert two - decaying(model) == {"transformer.wte.weight", "transformer.wpe.weight"}
-    qkv = next(h for h in held_parameters(model) if h.name.endswith("c_attn.weight"))
+    qkv = next(h for h in parameter_roles(model) if h.name.endswith("c_attn.weight"))
     assert (qkv.shape, qkv.fan_in, qkv.fan_out) == ((768, 2304), 768, 2304)
 
 
@@ -122,7 +122,7 @@ NORMS = [
 )
 def test_norms_of_transformers_are_found_by_their_class(config, norms):
     """RMS norms are no torch class and have many names: all of them are found."""
-    roles = [held.role for held in held_parameters(of_transformers(config))]
+    roles = [held.role for held in parameter_roles(of_transformers(config))]
     assert roles.count("norm") == norms
 
 

@@ -14,7 +14,7 @@ from torch import nn
 from dwindle.audit.codes import CODES
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.checks.group import optimizers_of
-from dwindle.pytorch.parameters.roles import held_parameters
+from dwindle.pytorch.parameters.roles import parameter_roles
 
 LIKE_BIASES = {"bias", "norm", "vector"}
 TOKENS = {"embedding", "token"}
@@ -97,7 +97,7 @@ def options(program):
 
 def concerned(found, program, before):
     """Return the names of parameters that a line may move, by its finding's place."""
-    roles = {held.name: held.role for held in held_parameters(program.model)}
+    roles = {held.name: held.role for held in parameter_roles(program.model)}
     if found.code in BY_ROLE:
         return {name for name, role in roles.items() if role in BY_ROLE[found.code]}
     if "names" in found.values or "groups" not in found.values:

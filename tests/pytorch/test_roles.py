@@ -8,15 +8,15 @@ from torch import nn
 from torch.nn.utils import parametrizations, parametrize, prune
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.parameters.roles import ROLES, held_parameters
+from dwindle.pytorch.parameters.roles import ROLES, parameter_roles
 
 
 def roles(model):
-    return {held.name: held.role for held in held_parameters(model)}
+    return {held.name: held.role for held in parameter_roles(model)}
 
 
 def only(model, name):
-    return next(held for held in held_parameters(model) if held.name == name)
+    return next(held for held in parameter_roles(model) if held.name == name)
 
 
 def compiled(model):
@@ -209,7 +209,7 @@ def test_tied_weights_are_one():
     model = nn.ModuleDict({"head": nn.Linear(4, 9, bias=False)})
     model["wte"] = nn.Embedding(9, 4)
     model["wte"].weight = model["head"].weight
-    (held,) = held_parameters(model)
+    (held,) = parameter_roles(model)
     assert held.names == ("head.weight", "wte.weight")
     assert (held.name, held.role) == ("head.weight", "embedding")
     assert held.why == "weight of an Embedding; also weight of a Linear"
@@ -218,7 +218,7 @@ def test_tied_weights_are_one():
 def test_a_layer_used_twice_is_one():
     """A layer at two places comes once, with both names."""
     layer = nn.Linear(2, 2, bias=False)
-    (held,) = held_parameters(nn.Sequential(layer, nn.ReLU(), layer))
+    (held,) = parameter_roles(nn.Sequential(layer, nn.ReLU(), layer))
     assert held.names == ("0.weight", "2.weight")
     assert held.why == "weight of a Linear"
 
@@ -227,7 +227,7 @@ def test_a_model_that_holds_itself_comes_to_an_end():
     """A module that refers back to the whole is walked once."""
     model = nn.Sequential(nn.Linear(2, 2))
     model[0].whole = model
-    assert [held.name for held in held_parameters(model)] == ["0.weight", "0.bias"]
+    assert [held.name for held in parameter_roles(model)] == ["0.weight", "0.bias"]
 
 
 def test_names_are_those_of_the_model_inside_a_wrapper():
@@ -248,7 +248,7 @@ def test_weight_norm_is_a_direction_that_is_a_weight_and_a_length_that_is_a_gain
     """Of weight_norm the direction stays the weight, the length is like a norm's."""
     held = {
         h.name: h
-        for h in held_parameters(parametrizations.weight_norm(nn.Linear(2, 3)))
+        for h in parameter_roles(parametrizations.weight_norm(nn.Linear(2, 3)))
     }
     length = held["parametrizations.weight.original0"]
     direction = held["parametrizations.weight.original1"]
@@ -306,7 +306,7 @@ def test_frozen_and_odd_parameters_come_too():
         torch.zeros(2, 2, dtype=torch.int64), requires_grad=False
     )
     model.phase = nn.Parameter(torch.zeros(2, 2, dtype=torch.complex64))
-    held = {each.name: each for each in held_parameters(model)}
+    held = {each.name: each for each in parameter_roles(model)}
     assert [each.trainable for each in held.values()] == [False, False, False, True]
     assert held["table"].role == held["phase"].role == "weight"
 
@@ -355,7 +355,7 @@ def test_a_matrix_that_a_module_keeps_is_a_weight():
 
 def test_logarithms_of_rates_are_no_weights():
     """A_log of Mamba, FalconMamba and Jamba is (channels, states), and no matrix."""
-    (held, _) = held_parameters(_bare(A_log=(64, 8), D=(64,)))
+    (held, _) = parameter_roles(_bare(A_log=(64, 8), D=(64,)))
     assert (held.role, held.why) == ("vector", "A_log of a Module, logarithms of rates")
 
 
@@ -400,7 +400,7 @@ def test_a_model_without_shapes_or_layers_is_refused():
         "list": list(nn.Linear(2, 2).parameters()),
     }.items():
         with pytest.raises(RefusedError) as caught:
-            held_parameters(given)
+            parameter_roles(given)
         assert caught.value.instead
         asked[name] = caught.value.asked
     assert [name for name, what in asked.items() if name not in what] == []

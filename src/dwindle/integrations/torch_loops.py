@@ -19,7 +19,7 @@ except ImportError as error:
 
 from dwindle.pytorch.controller import DecayController
 from dwindle.pytorch.options import MARKER
-from dwindle.pytorch.parameters.roles import held_parameters
+from dwindle.pytorch.parameters.roles import parameter_roles
 
 _LOG = getLogger("dwindle")
 MADE_WITHOUT = "the checkpoint was made without %s: the decay is held from here on"
@@ -245,7 +245,7 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
     is_said = any(MARKER in group or group.get("weight_decay") for group in groups)
     if len(groups) == 1 or is_said:
         return
-    roles = {id(held.parameter): held.role for held in held_parameters(model)}
+    roles = {id(held.parameter): held.role for held in parameter_roles(model)}
     for group in groups:
         own = {roles.get(id(weight), "weight") for weight in group["params"]}
         group[MARKER] = float(not own.isdisjoint(_DECAYING_ROLES))

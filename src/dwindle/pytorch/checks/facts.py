@@ -13,7 +13,7 @@ from dwindle.pytorch.checks.group import Group, groups_of
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.practice import network_of
 from dwindle.pytorch.follow_schedule import Every
-from dwindle.pytorch.parameters.roles import Held, held_parameters
+from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
 
 
@@ -22,7 +22,7 @@ class Facts:
     """A torch program as the checks see it; ``meant`` is the decay that was typed."""
 
     model: nn.Module
-    held: tuple[Held, ...]
+    held: tuple[ParameterRole, ...]
     groups: tuple[Group, ...]
     run: Run
     schedulers: tuple[object, ...]
@@ -40,11 +40,11 @@ class Facts:
                 found[id(held.parameter)] = (*found.get(id(held.parameter), ()), group)
         return found
 
-    def groups_of(self, held: Held) -> tuple[Group, ...]:
+    def groups_of(self, held: ParameterRole) -> tuple[Group, ...]:
         """Return the groups that list a parameter."""
         return self.places.get(id(held.parameter), ())
 
-    def groups_with(self, held: Iterable[Held]) -> list[Group]:
+    def groups_with(self, held: Iterable[ParameterRole]) -> list[Group]:
         """Return the groups that list any of some parameters, in their order."""
         ids = {id(each.parameter) for each in held}
         return [
@@ -53,7 +53,7 @@ class Facts:
             if any(id(each.parameter) in ids for each in group.held)
         ]
 
-    def decaying(self, *roles: str) -> tuple[Held, ...]:
+    def decaying(self, *roles: str) -> tuple[ParameterRole, ...]:
         """Return trainable parameters of these roles that are in a decaying group."""
         return tuple(
             held
@@ -91,7 +91,7 @@ def gathered(  # noqa: PLR0913 the parts of a program
     meant: float | None = None,
 ) -> Facts:
     """Return all facts that the checks need; nothing of the program is changed."""
-    held = held_parameters(model)
+    held = parameter_roles(model)
     schedulers: tuple[object, ...] = ()
     if scheduler is not None:
         several = isinstance(scheduler, list | tuple)
@@ -109,11 +109,11 @@ def gathered(  # noqa: PLR0913 the parts of a program
     )
 
 
-def at_parameters(held: Sequence[Held]) -> dict[str, Any]:
+def at_parameters(held: Sequence[ParameterRole]) -> dict[str, Any]:
     """Return where a finding is, and the values that name and count its parameters.
 
     Example:
-        >>> found = at_parameters(held_parameters(nn.Linear(2, 3)))
+        >>> found = at_parameters(parameter_roles(nn.Linear(2, 3)))
         >>> found["where"], found["values"]["tensors"]
         ('weight and bias', (2, 9))
 

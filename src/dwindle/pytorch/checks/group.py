@@ -23,7 +23,7 @@ from dwindle.pytorch.follow_schedule import Every, belongs_to
 from dwindle.pytorch.holding.hold import is_held, rates_held
 from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.options import KNOB, MARKER
-from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.probe import GroupProbe, probe
 from dwindle.pytorch.trials import rule_mould
 
@@ -80,7 +80,7 @@ class Group:
     called: str
     optimizer: Optimizer
     options: Mapping[str, Any]
-    held: tuple[Held, ...]
+    held: tuple[ParameterRole, ...]
     strangers: int
     lr: float
     knob: float
@@ -103,7 +103,7 @@ class Group:
         return self.probe.family != "none"
 
     @property
-    def moving(self) -> tuple[Held, ...]:
+    def moving(self) -> tuple[ParameterRole, ...]:
         """Those of its parameters that a step can change: frozen ones rest."""
         return tuple(
             held
@@ -182,7 +182,7 @@ def optimizers_of(optimizer: object) -> tuple[Optimizer, ...]:
 
 def groups_of(
     optimizer: object,
-    held: Iterable[Held],
+    held: Iterable[ParameterRole],
     run: Run,
     schedulers: Sequence[object] = (),
     *,

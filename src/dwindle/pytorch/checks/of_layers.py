@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from dwindle.audit.findings import Finding
 from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
 from dwindle.pytorch.checks.remedies import frozen, without_decay
-from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.parameters.slots import modules_of
 
 
@@ -58,19 +58,19 @@ def idle_layers(facts: Facts) -> Iterator[Finding]:
         yield found.having(**_rate(facts, idle))
 
 
-def _rate(facts: Facts, idle: Sequence[Held]) -> dict[str, Any]:
+def _rate(facts: Facts, idle: Sequence[ParameterRole]) -> dict[str, Any]:
     group = facts.groups_of(idle[0])[0]
     return {"half_life": group.half_life_steps, **in_groups([group])}
 
 
-def _has_gradient(held: Held) -> bool:
+def _has_gradient(held: ParameterRole) -> bool:
     gradient = held.parameter.grad
     if gradient is None or gradient.is_meta or gradient.is_sparse:
         return True
     return bool(_local(gradient).any())
 
 
-def _without_gradient(held: Held) -> tuple[int, int] | None:
+def _without_gradient(held: ParameterRole) -> tuple[int, int] | None:
     """Return how many rows of a matrix have no gradient, and how many there are."""
     gradient = held.parameter.grad
     if gradient is None or gradient.is_sparse or gradient.ndim < 2:  # noqa: PLR2004 rows
@@ -80,7 +80,7 @@ def _without_gradient(held: Held) -> tuple[int, int] | None:
     return (idle, len(rows)) if 0 < idle < held.shape[0] else None
 
 
-def _norm_of_row(held: Held, row: int) -> float:
+def _norm_of_row(held: ParameterRole, row: int) -> float:
     """Return the norm of a row that never gets a gradient; 0 where it is not here."""
     values = _local(held.parameter.detach())
     if values.is_meta or values.shape != held.shape:

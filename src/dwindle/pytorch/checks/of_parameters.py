@@ -29,7 +29,7 @@ from dwindle.pytorch.checks.remedies import (
 )
 from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.options import KNOB, MARKER
-from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.parameters.slots import modules_of
 
 # Roles whose first numbers are drawn at random.
@@ -80,7 +80,7 @@ def in_no_group(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _copies(facts: Facts, lost: Sequence[Held]) -> list[str]:
+def _copies(facts: Facts, lost: Sequence[ParameterRole]) -> list[str]:
     """Return the modules that lost parameters make up, if all are copies; else none.
 
     Weights are drawn at random: two with the same numbers are no chance.
@@ -102,7 +102,7 @@ def _copies(facts: Facts, lost: Sequence[Held]) -> list[str]:
     return [] if missing else whole
 
 
-def _has_twin(held: Held, trained: Iterable[Held]) -> bool:
+def _has_twin(held: ParameterRole, trained: Iterable[ParameterRole]) -> bool:
     mine = held.parameter.detach()
     return not mine.is_meta and any(
         other.shape == held.shape
@@ -126,8 +126,8 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
 
 def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     """DW006: two Parameters of one memory; each is stepped, and decayed."""
-    first: dict[tuple[object, ...], Held] = {}
-    pairs: list[tuple[Held, Held]] = []
+    first: dict[tuple[object, ...], ParameterRole] = {}
+    pairs: list[tuple[ParameterRole, ParameterRole]] = []
     for held in facts.held:
         place = _place(held.parameter)
         if place is None or not facts.groups_of(held):
@@ -266,7 +266,7 @@ def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
     )
 
 
-def _weights(facts: Facts) -> list[Held]:
+def _weights(facts: Facts) -> list[ParameterRole]:
     """Return the weights that decay_groups lets decay, where a step can move them.
 
     Those under a penalty, or a controller, decay by that.
@@ -284,13 +284,13 @@ def _weights(facts: Facts) -> list[Held]:
     ]
 
 
-def _share(some: Iterable[Held], whole: Iterable[Held]) -> float:
+def _share(some: Iterable[ParameterRole], whole: Iterable[ParameterRole]) -> float:
     part, all_of_them = (sum(each.numbers for each in held) for held in (some, whole))
     return part / all_of_them
 
 
 def _otherwise(
-    facts: Facts, weights: Sequence[Held], meant: float
+    facts: Facts, weights: Sequence[ParameterRole], meant: float
 ) -> Iterator[Finding]:
     """Yield what was meant beside what the groups of the weights have."""
     other = [

@@ -12,7 +12,7 @@ from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.remedies import set_knob, without_decay
 from dwindle.pytorch.copying.toy import Mould
-from dwindle.pytorch.parameters.roles import ROLES, Held
+from dwindle.pytorch.parameters.roles import ROLES, ParameterRole
 from dwindle.pytorch.penalized.double_decay import Penalizing
 from dwindle.pytorch.penalty import L2Penalty
 
@@ -44,7 +44,7 @@ def penalty_and_decay(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _without_the_knob(facts: Facts, both: Sequence[Held]) -> Line | None:
+def _without_the_knob(facts: Facts, both: Sequence[ParameterRole]) -> Line | None:
     """Return the line that ends the decay of these: that of a group with no others."""
     ids = {id(each.parameter) for each in both}
     groups = [group for group in facts.groups_with(both) if group.decays]

@@ -18,7 +18,7 @@ from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.options import KNOB, MARKER
-from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.wording import number
 
 _IMPORT = "from dwindle.pytorch import"
@@ -116,7 +116,7 @@ class _Words:
 
 
 def without_decay(
-    facts: Facts, held: Collection[Held], *, exact: bool = False
+    facts: Facts, held: Collection[ParameterRole], *, exact: bool = False
 ) -> Line | None:
     """Return the lines that take parameters out of the decay of their groups.
 
@@ -331,7 +331,9 @@ def sound_knob(groups: Iterable[Group]) -> float | None:
     return max(sound)[1] if sound else None
 
 
-def with_decay(facts: Facts, held: Collection[Held], knob: float) -> Line | None:
+def with_decay(
+    facts: Facts, held: Collection[ParameterRole], knob: float
+) -> Line | None:
     """Return the lines that let weights decay, and nothing else in their groups."""
     ids = {id(each.parameter) for each in held}
     groups = facts.groups_with(held)
@@ -347,7 +349,7 @@ def with_decay(facts: Facts, held: Collection[Held], knob: float) -> Line | None
     return _all_split(facts, groups, _Words(weight_decay=knob, no_decay=weights))
 
 
-def with_the_lost(facts: Facts, lost: Sequence[Held]) -> Line | None:
+def with_the_lost(facts: Facts, lost: Sequence[ParameterRole]) -> Line | None:
     """Return the lines that add parameters which are in no group; None if unclear.
 
     Several optimizers share a model by kinds of parameters: Muon has matrices alone.
@@ -382,7 +384,7 @@ def with_the_lost(facts: Facts, lost: Sequence[Held]) -> Line | None:
     )
 
 
-def _home(facts: Facts, lost: Iterable[Held]) -> Sequence[Group] | None:
+def _home(facts: Facts, lost: Iterable[ParameterRole]) -> Sequence[Group] | None:
     """Return the groups of the one optimizer that has parameters of these roles."""
     by_name: dict[str, list[Group]] = {}
     for group in facts.groups:

@@ -13,7 +13,7 @@ from torch import nn
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.errors import PatternError, RangeError, RefusedError
 from dwindle.errors.nearest import nearest_names
-from dwindle.pytorch.parameters.roles import Held, held_parameters
+from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
 from dwindle.pytorch.parameters.slots import modules_of
 
 _METHOD = "no_weight_decay"
@@ -26,7 +26,7 @@ _SHOWN = 3  # names that look like a pattern with a typing error
 class Choice:
     """One parameter, whether it decays, and who or which role decided it."""
 
-    held: Held
+    held: ParameterRole
     decays: bool
     why: str
 
@@ -50,7 +50,7 @@ def choices_of(
 
     Raises:
         PatternError: If a pattern fits no parameter.
-        RefusedError: If the roles cannot be inferred (:func:`held_parameters`).
+        RefusedError: If the roles cannot be inferred (:func:`parameter_roles`).
         RangeError: If ``no_weight_decay()`` returns no names.
 
     Example:
@@ -60,7 +60,7 @@ def choices_of(
         bias False bias of a Linear
 
     """
-    held = held_parameters(model)
+    held = parameter_roles(model)
     names = [name for each in held for name in each.names]
     # One string is one pattern, not its letters.
     given = {
@@ -75,7 +75,7 @@ def choices_of(
 
 
 def _choice(
-    held: Held,
+    held: ParameterRole,
     given: Mapping[str, Sequence[str]],
     spared: Mapping[str, str],
     roles: Collection[str],
@@ -168,7 +168,9 @@ def _nearest(pattern: str, names: Collection[str]) -> tuple[str, ...]:
     return tuple(table[name] for name in near[:_SHOWN])
 
 
-def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ...]:
+def coefficients_of(
+    normalization: str, held: Sequence[ParameterRole]
+) -> tuple[float, ...]:
     """Return the factor of a normalization for each weight that decays.
 
     A layer is a weight: the sums and means of
@@ -180,7 +182,7 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
 
     Example:
         >>> net = nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1))
-        >>> weights = [held for held in held_parameters(net) if held.role == "weight"]
+        >>> weights = [held for held in parameter_roles(net) if held.role == "weight"]
         >>> coefficients_of("layer-mean", weights)
         (0.05, 0.1)
 
@@ -199,7 +201,7 @@ def coefficients_of(normalization: str, held: Sequence[Held]) -> tuple[float, ..
     return layer_coefficients(normalization, [_layer(each) for each in held])
 
 
-def _layer(held: Held) -> tuple[int, int]:
+def _layer(held: ParameterRole) -> tuple[int, int]:
     """Return (inputs, units) of a weight, whose product is how many numbers it has."""
     inputs = held.fan_in or 1  # each number of a bias or gain acts on one input
     whole = held.numbers % inputs == 0

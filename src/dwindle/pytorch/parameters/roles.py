@@ -63,7 +63,7 @@ _MULTIPLIED = frozenset({"weight", "proj", "projection", "kernel"})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Held:
+class ParameterRole:
     """One parameter of a model, once, however many names it has.
 
     ``name`` is the first of ``names``, without the names of wrappers. ``shape`` is the
@@ -90,7 +90,7 @@ class Held:
         return math.prod(self.shape)
 
 
-def held_parameters(model: nn.Module) -> tuple[Held, ...]:
+def parameter_roles(model: nn.Module) -> tuple[ParameterRole, ...]:
     """Return every parameter of a model with its role, in the order of the model.
 
     Args:
@@ -106,7 +106,7 @@ def held_parameters(model: nn.Module) -> tuple[Held, ...]:
 
     Example:
         >>> model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.PReLU())
-        >>> for held in held_parameters(model):
+        >>> for held in parameter_roles(model):
         ...     print(held.name, held.role, held.why, sep=" | ")
         0.weight | weight | weight of a Conv2d
         0.bias | bias | bias of a Conv2d
@@ -121,7 +121,7 @@ def held_parameters(model: nn.Module) -> tuple[Held, ...]:
     return tuple(_held(slots) for slots in places.values())
 
 
-def _held(slots: Sequence[Slot]) -> Held:
+def _held(slots: Sequence[Slot]) -> ParameterRole:
     """Return the one record of a parameter that lies at one or several places."""
     # A layer that is called at two places is one layer.
     uses = {(id(slot.module), slot.slot): slot for slot in slots}.values()
@@ -133,7 +133,7 @@ def _held(slots: Sequence[Slot]) -> Held:
     return replace(chosen, name=names[0], names=names, why=why)
 
 
-def _held_at(slot: Slot) -> Held:
+def _held_at(slot: Slot) -> ParameterRole:
     shape, owner = _shape(slot.parameter), class_of(slot.module)
     role, remark = _role(slot, shape)
     layer = layer_of(slot.module)
@@ -145,7 +145,7 @@ def _held_at(slot: Slot) -> Held:
     # An MLP and an RMSNorm are spelled; a Linear is read.
     vowels = "AEFHILMNORSX" if owner[:2].isupper() else "AEIOU"
     article = "an" if owner[:1] in tuple(vowels) else "a"
-    return Held(
+    return ParameterRole(
         name=slot.name,
         names=(slot.name,),
         parameter=slot.parameter,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from dwindle.pytorch.parameters.roles import Held
+from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.parameters.slots import Slot, slots_of
 from dwindle.pytorch.penalized.squares import is_sharded
 
@@ -35,7 +35,7 @@ class PenalizedWeight:
 
 
 def weights_of(
-    model: nn.Module, chosen: Sequence[Held], factors: Sequence[float]
+    model: nn.Module, chosen: Sequence[ParameterRole], factors: Sequence[float]
 ) -> tuple[PenalizedWeight, ...]:
     """Return where the chosen parameters lie in a model, each with its factor."""
     # A tied parameter is computed as at its first place.
