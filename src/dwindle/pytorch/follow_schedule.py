@@ -34,7 +34,7 @@ _OF_TIMM = "timm.scheduler"
 _TIMMS_PLATEAU = "PlateauLRScheduler"
 # Steps of a scheduler, times groups, that are made where it must be stepped: 5 µs each.
 _MOST = 1_000_000
-# Where it need not be, a schedule of more than twice so many steps is asked at so many
+# Where it need not be, a schedule of more than twice so many steps is read at so many
 # places, each for the steps around it: a smooth one is then known to ten digits, and
 # the place of a jump to a fifty-thousandth of the run.
 _PLACES = 50_000
@@ -141,7 +141,7 @@ class Follower:
             knobs: Option that sets the decay, group by group.
 
         Raises:
-            RefusedError: If the scheduler has no more steps, or too many are asked.
+            RefusedError: If the scheduler has no more steps, or the run has too many.
 
         """
         found: list[list[Leg]] = [[] for _ in self.groups]

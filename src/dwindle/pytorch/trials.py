@@ -111,7 +111,7 @@ class Trials:
 
     @cached_property
     def mains(self) -> list[int]:
-        """The weight of each group that speaks for it: that of most dimensions."""
+        """The weight that stands for each group: that of most dimensions."""
         sizes = [
             [(each.ndim, each.numel()) for each in group] for group in self.weights
         ]
@@ -158,7 +158,7 @@ class Trials:
     def left(self, programme: Programme) -> list[list[Walk]]:
         """Return half of the difference of two copies with opposite weights.
 
-        It is what the steps leave of the weights, whatever the gradients are.
+        It is what the steps leave of the weights under any gradients.
         """
         opposite = replace(programme, start=[-each for each in programme.start])
         pairs = zip(self.walks(programme), self.walks(opposite), strict=True)

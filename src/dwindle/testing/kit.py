@@ -145,7 +145,7 @@ def certify(optimizer_factory: Factory) -> Certificate:
         'multiply'
 
     """
-    with random_kept(), _hushed():
+    with random_kept(), _logger_silenced():
         whys = {dtype: _cannot_step(optimizer_factory, dtype) for dtype in _FORMATS}
         subjects = {
             dtype: Subject(factory=optimizer_factory, dtype=dtype)
@@ -187,7 +187,7 @@ def certify(optimizer_factory: Factory) -> Certificate:
 
 
 @contextmanager
-def _hushed() -> Iterator[None]:
+def _logger_silenced() -> Iterator[None]:
     """Let dozens of controllers be built without a line in the log for each."""
     log = logging.getLogger("dwindle")
     was, log.disabled = log.disabled, True
@@ -229,7 +229,7 @@ def play(name: str, subject: Subject) -> Iterator[Check | LeftOut]:
             yield replace(check, scenario=name, dtype=dtype)
     except CannotPlayError as error:
         yield LeftOut(scenario=name, dtype=dtype, why=str(error))
-    except Exception as error:  # noqa: BLE001 whatever it is, it is a finding
+    except Exception as error:  # noqa: BLE001 any error is a finding
         yield Check(
             scenario=name,
             dtype=dtype,

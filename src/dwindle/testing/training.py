@@ -211,7 +211,7 @@ class Training:
 
 
 def zero(weight: torch.Tensor, _: int) -> torch.Tensor:
-    """Return the gradient of an undriven weight."""
+    """Return a gradient of zero."""
     return torch.zeros_like(weight)
 
 

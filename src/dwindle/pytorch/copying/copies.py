@@ -54,8 +54,8 @@ class Twins:
 def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
     """Copy the optimizer as it is configured, without running its constructor.
 
-    Optimizers inside of it (a Lookahead has one) are copied too; whatever two of them
-    share, their copies share.
+    Optimizers inside of it (a Lookahead has one) are copied too, and what two
+    of them share, their copies share.
 
     Args:
         optimizer: Stays untouched.

@@ -37,7 +37,7 @@ POINT, _STAYS = 3.0, 8
 _WIDE = 512
 # No number can be read from these, or float64 does not exist there.
 _DEVICES_WITHOUT_NUMBERS = ("meta", "mps")
-# Options that must be numbers, whatever the optimizer.
+# Options that must be numbers, in any optimizer.
 _NUMBERS, _MUST = ("lr", "weight_decay"), "a finite number, 0 or more"
 _NO_TEXT = "Write the number without quotation marks."
 _COPY = "A copy must be possible: options in param_groups, state in state."
@@ -137,7 +137,7 @@ def _numbers(walk: list[Tensor]) -> Walk:
 
 @dataclass(frozen=True, kw_only=True)
 class Mould:
-    """How an optimizer can be copied and stepped; casts as many toys as asked.
+    """How an optimizer can be copied and stepped; casts any number of toys.
 
     Args:
         optimizer: The user's; it is read, never touched.
@@ -426,7 +426,7 @@ def _set_training(copy: Optimizer) -> None:
 
 @dataclass(frozen=True)
 class _Kind:
-    """What parameters must have in common to be told by one toy weight."""
+    """What parameters must have in common to be shown by one toy weight."""
 
     ndim: int
     dtype: torch.dtype
@@ -480,7 +480,7 @@ def has_decay(parameter: Tensor) -> bool:
 
 
 def _kind_of(parameter: Tensor, dtype: torch.dtype | None, *, wide: bool) -> _Kind:
-    """Tell the kind; a DTensor is told by what it is as a whole."""
+    """Return the kind; that of a DTensor is of what it is as a whole."""
     device = parameter.device
     if device.type in _DEVICES_WITHOUT_NUMBERS:
         device = torch.device("cpu")

@@ -59,8 +59,8 @@ _WHAT = {
 class GroupPlan:
     """What the controller does to one param group.
 
-    ``rate`` is what a step owes, None where no half-life is held; ``decay_scale``
-    multiplies the asked decay; ``knob`` is what ``weight_decay`` is set to where it
+    ``rate`` is what a step takes, None where no half-life is held; ``decay_scale``
+    multiplies the decay; ``knob`` is what ``weight_decay`` is set to where it
     stays the same. ``before`` has the options as they were, to be put back. ``factors``
     is how many factors the group's numbers can tell apart, as
     :mod:`dwindle.decay.number_formats` counts them. ``without_momentum``: the knob is

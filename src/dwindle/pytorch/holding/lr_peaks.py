@@ -81,7 +81,7 @@ def _peak(given: object, must: str) -> float:
 def peaks_read(
     optimizer: Optimizer, *, scheduler: object = None, steps: float | None = None
 ) -> list[float | None]:
-    """Return the largest lr that each group will have; None where nobody tells.
+    """Return the largest lr that each group will have; None where nothing shows it.
 
     From the scheduler if it is given: followed over the steps of the run, on a copy.
     Else from what schedulers leave in the groups, else the lr of now.
@@ -92,7 +92,7 @@ def peaks_read(
         steps: Steps of the run, if they are known.
 
     Raises:
-        MissingFactError: If the scheduler tells its peak only when it is followed, and
+        MissingFactError: If the scheduler shows its peak only when it is followed, and
             nobody says how far.
         RefusedError: If a group has an ``lr_scale`` and no scheduler says whether it
             applies that.
@@ -157,9 +157,9 @@ def peaks_left_since(
 
 
 def _above_zero(group: Group, names: Sequence[str]) -> float | None:
-    """Return the largest that is told: optimi keeps a max_lr of all groups in each."""
-    told = (group.get(name) for name in names)
-    return max((float(lr) for lr in told if lr is not None and lr > 0), default=None)
+    """Return the largest of these: optimi keeps a max_lr of all groups in each."""
+    found = (group.get(name) for name in names)
+    return max((float(lr) for lr in found if lr is not None and lr > 0), default=None)
 
 
 def _refuse_scales(groups: Sequence[Group]) -> None:
@@ -217,8 +217,8 @@ def _refuse_others(scheduler: Any, optimizer: Optimizer) -> None:
 
 def _peaks_at_base(scheduler: Any) -> bool:
     paced = _at_its_pace(scheduler)
-    tells = _PEAKS_AT_BASE.get(type(paced))
-    return tells is not None and tells(paced)
+    goes_no_higher = _PEAKS_AT_BASE.get(type(paced))
+    return goes_no_higher is not None and goes_no_higher(paced)
 
 
 def _missing_steps(scheduler: Any) -> MissingFactError:

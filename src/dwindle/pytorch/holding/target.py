@@ -72,10 +72,10 @@ class Target:
         _ = self.half_life_steps
 
     def rate(self, *, decay_scale: float, lr_peak: float | None) -> DecayRate:
-        """Return what a step owes where the asked decay is multiplied.
+        """Return what a step has to take where the decay is multiplied.
 
         Args:
-            decay_scale: Multiple of the asked decay, above 0.
+            decay_scale: Multiple of the decay, above 0.
             lr_peak: Largest lr of the run; None where none is known.
 
         Raises:

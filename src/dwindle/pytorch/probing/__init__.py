@@ -1,1 +1,1 @@
-"""What trials on copies tell about a decay."""
+"""What trials on copies show of a decay."""

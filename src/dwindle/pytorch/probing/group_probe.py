@@ -23,7 +23,7 @@ class GroupProbe:
         number: What the knob is set to.
         family: ``geometric`` (the same share in every step), ``delayed`` (by momentum),
             ``oscillating`` (momentum makes it swing), ``linear`` (coupled adaptive:
-            every step takes about as much, whatever the weight), ``periodic``,
+            every step takes about as much of any weight), ``periodic``,
             ``power-law`` (the share falls from step to step), ``none`` or ``other``.
         shrink_per_step: Share per step in the long run, at the lr of now; None where
             there is none.
@@ -48,7 +48,7 @@ class GroupProbe:
         per_lr: Decay of a first step over lr·knob.
         hidden: Share of a first step that is left with the knob at 0.
         hidden_by: Option that sets the hidden decay, if it was found.
-        run_steps: Steps of the run that was asked for.
+        run_steps: Steps of the run, where its length was given.
         scheduler_every: Steps of it between two steps of the scheduler.
         e_folds: -ln of what that run leaves; None where entries differ.
         kept: What it leaves of a weight of 1; negative after an odd swing.

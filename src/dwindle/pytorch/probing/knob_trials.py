@@ -56,7 +56,7 @@ class KnobEffect:
     Args:
         pattern: Of the decay that the knob gives at the trial's lr and knob.
         works: Whether the knob has an effect.
-        decouples: Whether each step takes lr·knob, whatever else is set or pulls.
+        decouples: Whether each step takes lr·knob, at any momentum and gradient.
         driven: Whether a weight that gradients pull at decays as one at rest does, by
             lr·knob.
         is_penalty: Whether the knob is a penalty of SGD: knob·w in the gradient, and no
@@ -183,7 +183,7 @@ class KnobTrials:
     def _seen(
         self, programme: Programme, options: Callable[[int, int], Options]
     ) -> list[_Seen]:
-        """Return what the weight that speaks for each group does."""
+        """Return what the weight that stands for each group does."""
         walks = self._trials.walks(replace(programme, options=options))
         mains = zip(walks, self._trials.mains, strict=True)
         spacing = self._trials.spacing

@@ -231,7 +231,7 @@ def _steps_to_watch(shrinks: Sequence[float | None], spacings: Sequence[float]) 
 
 
 def _mains(trials: Trials, programme: Programme) -> list[Walk]:
-    """Return the walk of the weight that speaks for each group."""
+    """Return the walk of the weight that stands for each group."""
     pairs = zip(trials.walks(programme), trials.mains, strict=True)
     return [group[main] for group, main in pairs]
 

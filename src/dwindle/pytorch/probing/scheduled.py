@@ -128,7 +128,7 @@ def _watched(
 
 
 def _entries(group: Sequence[Tensor]) -> list[float]:
-    """Entries of the weight that speaks for its group: that of most dimensions."""
+    """Entries of the weight that stands for its group: that of most dimensions."""
     if not group:
         return []
     main = max(group, key=lambda weight: weight.ndim).detach()
