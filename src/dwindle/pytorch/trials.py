@@ -25,14 +25,6 @@ from dwindle.pytorch.options import Option, Options, lr_of, set_option
 _NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
 
 
-def _as_they_are(_step: int, _at: int) -> Options:
-    return {}
-
-
-def _nothing(_: Optimizer) -> None:
-    """Leave a copy as it was cast."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Programme:
     """What happens in a trial.
@@ -51,13 +43,13 @@ class Programme:
     """
 
     steps: int
-    options: Callable[[int, int], Options] = _as_they_are
+    options: Callable[[int, int], Options] = lambda _step, _at: {}
     gradients: Sequence[float | None] = (0.0,)
     penalties: Sequence[float] | None = None
     start: Sequence[float] = START
     point: float = POINT
     restarts: bool = False
-    prepare: Callable[[Optimizer], None] = _nothing
+    prepare: Callable[[Optimizer], None] = lambda _: None
 
 
 @dataclass(frozen=True, kw_only=True)

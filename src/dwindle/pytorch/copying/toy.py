@@ -1,7 +1,7 @@
 """Toy: a copy of an optimizer on a few weights of its own, to see what it does."""
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -129,12 +129,6 @@ def _above_0(_step: int, _at: int, group: dict[str, Any]) -> None:
         group["lr"] = _SOME_LR
 
 
-def _numbers(walk: list[Tensor]) -> Walk:
-    # At once: on a GPU each reading would wait for the device.
-    values: Walk = torch.stack(walk).double().reshape(len(walk), -1).tolist()
-    return values
-
-
 @dataclass(frozen=True, kw_only=True)
 class Mould:
     """How an optimizer can be copied and stepped; casts any number of toys.
@@ -218,7 +212,9 @@ class Mould:
         with undisturbed():
             twins = _twins_of(self, start)
             copy = self.build(self.optimizer, twins)
-            _set_training(copy)
+            # Those that know evaluation and training, as schedule-free does.
+            if callable(train := getattr(copy, "train", None)):
+                train()
             if groups is not None:
                 copy.param_groups[:] = [copy.param_groups[at] for at in groups]
         return Toy(
@@ -367,7 +363,10 @@ class Toy:
             penalties=penalties,
             after=write_down,
         )
-        walks = map(_numbers, rows)
+        # At once: on a GPU each reading would wait for the device.
+        walks: Iterator[Walk] = (
+            torch.stack(row).double().reshape(len(row), -1).tolist() for row in rows
+        )
         return [[next(walks) for _ in group] for group in self.weights]
 
     def _move(self, gradient: float | None, penalties: Sequence[float]) -> None:
@@ -415,13 +414,6 @@ def _refuse_missing_numbers(optimizer: Optimizer) -> None:
             if name in group and group[name] is None:
                 where = f"{name} of group {at}"
                 raise RangeError(where, None, _MUST)
-
-
-def _set_training(copy: Optimizer) -> None:
-    """Put those that know evaluation and training, as schedule-free does, into it."""
-    train = getattr(copy, "train", None)
-    if callable(train):
-        train()
 
 
 @dataclass(frozen=True)

@@ -204,12 +204,16 @@ class HeldTrials:
         expected = [kept if plan.decay_scale else untouched for plan in plans]
         # The factors of a group may be coarser than the numbers of the copy.
         room = [
-            [max(map(_digits_of, mine), default=0.0) + 4 / factors] * len(kept)
-            for mine, factors in (
-                (mine, factors_of({**group, "params": mine}))
-                for group, mine in zip(
-                    self._trials.options, self._trials.weights, strict=True
+            [
+                max(
+                    (_DIGITS.get(dtype_name(w), _DIGITS_OF_HALF) for w in mine),
+                    default=0.0,
                 )
+                + 4 / factors_of({**group, "params": mine})
+            ]
+            * len(kept)
+            for group, mine in zip(
+                self._trials.options, self._trials.weights, strict=True
             )
         ]
         return self._stepped(
@@ -255,9 +259,13 @@ class NarrowTrials:
         Those of optimizers with float32 copies do, and those that are rounded at
         random.
         """
+
+        def shrink(weights: Sequence[Tensor]) -> float:
+            return _BELOW_DEAD * max(DEAD_BELOW[dtype_name(each)] for each in weights)
+
         return [
             _near(lost, asked) and asked > 0
-            for lost, asked in self._e_folds(plans, _below_dead, _LONG)
+            for lost, asked in self._e_folds(plans, shrink, _LONG)
         ]
 
     def _e_folds(
@@ -350,13 +358,5 @@ def _lost(walks: Sequence[Walk]) -> float:
     return torch.tensor(kept, dtype=torch.float64).log().mean().neg().item()
 
 
-def _digits_of(weight: Tensor) -> float:
-    return _DIGITS.get(dtype_name(weight), _DIGITS_OF_HALF)
-
-
 def _near(lost: float, asked: float) -> bool:
     return abs(lost - asked) <= _NEAR * asked
-
-
-def _below_dead(weights: Sequence[Tensor]) -> float:
-    return _BELOW_DEAD * max(DEAD_BELOW[dtype_name(each)] for each in weights)

@@ -195,7 +195,9 @@ def _of_scheduler(
             for lr, group in zip(scheduler.base_values, groups, strict=True)
         ]
     if steps is None and not _peaks_at_base(scheduler):
-        raise _missing_steps(scheduler)
+        kind = type(_at_its_pace(scheduler)).__name__
+        need = f"The peak of a {kind}, where lr_peak is not given,"
+        raise MissingFactError("steps", need, "--steps")
     if hasattr(scheduler, "base_lrs"):
         yield _from_base(scheduler, optimizer)
 
@@ -219,12 +221,6 @@ def _peaks_at_base(scheduler: Any) -> bool:
     paced = _at_its_pace(scheduler)
     goes_no_higher = _PEAKS_AT_BASE.get(type(paced))
     return goes_no_higher is not None and goes_no_higher(paced)
-
-
-def _missing_steps(scheduler: Any) -> MissingFactError:
-    kind = type(_at_its_pace(scheduler)).__name__
-    need = f"The peak of a {kind}, where lr_peak is not given,"
-    return MissingFactError("steps", need, "--steps")
 
 
 def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float] | None:

@@ -155,7 +155,9 @@ def _group_probe(options: Group, pattern: Pattern, effect: KnobEffect) -> GroupP
         last_step_shrink=pattern.last,
         amount_per_step=pattern.amount,
         period_steps=pattern.period,
-        half_life_steps=_half_life(shrink),
+        half_life_steps=half_life_from_shrink(shrink)
+        if shrink and 0 < shrink < 1
+        else None,
         dtype=str(main.dtype).removeprefix("torch."),
         knob=knob,
         works=effect.works,
@@ -169,10 +171,6 @@ def _group_probe(options: Group, pattern: Pattern, effect: KnobEffect) -> GroupP
         hidden=effect.hidden,
         hidden_by=effect.hidden_by,
     )
-
-
-def _half_life(shrink: float | None) -> float | None:
-    return half_life_from_shrink(shrink) if shrink and 0 < shrink < 1 else None
 
 
 def _as_stored(

@@ -105,18 +105,17 @@ def _shares(path: Sequence[float]) -> list[float]:
 
 def _geometric(path: Sequence[float], eps: float) -> Pattern | None:
     shares = _shares(path)
-    if not _steady(shares, eps) or not 0 < shares[0] < 1:
+    middle = math.fsum(shares) / len(shares)
+    allowed = _SAME * abs(middle) + 4 * eps
+    # A weight that got to 0 has a share that is no number, and is not steady.
+    steady = all(abs(s - middle) <= allowed for s in shares)
+    if not steady or not 0 < shares[0] < 1:
         return None
     # From end to end: each share alone has an error of eps/share.
     left = path[-1] / path[0]
     e_folds = -math.log(left) if left < _HALF else -math.log1p(left - 1)
     shrink = -math.expm1(-e_folds / (len(path) - 1))
     return Pattern(shape="geometric", first=shrink, shrink=shrink, last=shrink)
-
-
-def _steady(shares: Sequence[float], eps: float) -> bool:
-    middle = math.fsum(shares) / len(shares)
-    return all(abs(s - middle) <= _SAME * abs(middle) + 4 * eps for s in shares)
 
 
 def _two_roots(path: Sequence[float], eps: float) -> Pattern | None:
@@ -202,16 +201,13 @@ def _of_amounts(walk: Walk) -> Pattern:
     inward = all(abs(a) < abs(b) for b, a in zip(before, after, strict=True))
     if not inward or min(taken) == 0:
         return Pattern(shape="other")
-    power = math.log(max(taken) / min(taken)) / _spread(before)
+    sizes = [abs(entry) for entry in before]
+    spread = math.log(max(sizes) / min(sizes)) or math.inf
+    power = math.log(max(taken) / min(taken)) / spread
     amount = math.fsum(taken) / len(taken)
     if power < _HARDLY:
         return Pattern(shape="linear", amount=amount)
     return Pattern(shape="other")
-
-
-def _spread(entries: Sequence[float]) -> float:
-    sizes = [abs(entry) for entry in entries]
-    return math.log(max(sizes) / min(sizes)) or math.inf
 
 
 def _steady_amount(walk: Walk) -> Pattern | None:
