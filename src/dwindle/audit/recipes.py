@@ -1,8 +1,10 @@
 """Known recipes in e-folds: what published runs leave of a weight, beside one's own."""
 
 import math
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 
 from dwindle.audit.findings import Finding
 from dwindle.decay.explain import Explanation
@@ -55,155 +57,8 @@ class Recipe:
         return math.exp(-self.e_folds)
 
 
-_CONV, _VIT = "convolutional network", "vision transformer"
-_LM, _RNN = "language model", "recurrent language model"
-
-RECIPES = (
-    Recipe(
-        name="ResNet-50 on ImageNet",
-        kind="sgd",
-        model=_CONV,
-        lr=0.1,
-        weight_decay=1e-4,
-        steps=450_450,
-        schedule="a tenth after 30 and 60 of 90 epochs; momentum 0.9, batch 256",
-        half_life_share=0.0154,
-        e_folds=16.7,
-        source="He et al. 2016 (arXiv 1512.03385)",
-    ),
-    Recipe(
-        name="a ResNet on CIFAR-10",
-        kind="sgd",
-        model=_CONV,
-        lr=0.1,
-        weight_decay=5e-4,
-        steps=78_200,
-        schedule="cosine; momentum 0.9, batch 128, 200 epochs",
-        half_life_share=0.0177,
-        e_folds=19.6,
-        source="usual since Zagoruyko & Komodakis 2016 (arXiv 1605.07146)",
-    ),
-    Recipe(
-        name="MobileNetV2 on ImageNet",
-        kind="sgd",
-        model=_CONV,
-        lr=0.045,
-        weight_decay=4e-5,
-        steps=1_501_500,
-        schedule="times 0.98 after each of 300 epochs; momentum 0.9, batch 256",
-        half_life_share=0.0256,
-        e_folds=4.49,
-        source="torchvision, references/classification",
-    ),
-    Recipe(
-        name="AWD-LSTM on Penn Treebank",
-        kind="sgd",
-        model=_RNN,
-        lr=30.0,
-        weight_decay=1.2e-6,
-        steps=83_000,
-        schedule="constant; no momentum, 80 sequences of 70 tokens, 500 epochs",
-        half_life_share=0.232,
-        e_folds=2.99,
-        source="Merity et al. 2018 (arXiv 1708.02182)",
-    ),
-    Recipe(
-        name="DeiT on ImageNet",
-        kind="adamw",
-        model=_VIT,
-        lr=1e-3,
-        weight_decay=0.05,
-        steps=375_600,
-        schedule="cosine; batch 1024, 300 epochs",
-        half_life_share=0.0369,
-        e_folds=9.4,
-        source="Touvron et al. 2021 (arXiv 2012.12877)",
-    ),
-    Recipe(
-        name="BERT-base",
-        kind="adamw",
-        model=_LM,
-        lr=1e-4,
-        weight_decay=0.01,
-        steps=1_000_000,
-        schedule="linear",
-        half_life_share=0.693,
-        e_folds=0.5,
-        source="Devlin et al. 2019 (arXiv 1810.04805)",
-    ),
-    Recipe(
-        name="GPT-3 175B",
-        kind="adamw",
-        model=_LM,
-        lr=6e-5,
-        weight_decay=0.1,
-        steps=93_750,
-        schedule="cosine to a tenth; 3.2M tokens a step, 300B tokens",
-        half_life_share=1.23,
-        e_folds=0.31,
-        source="Brown et al. 2020 (arXiv 2005.14165)",
-    ),
-    Recipe(
-        name="LLaMA 7B",
-        kind="adamw",
-        model=_LM,
-        lr=3e-4,
-        weight_decay=0.1,
-        steps=250_000,
-        schedule="cosine to a tenth; 4M tokens a step, 1T tokens",
-        half_life_share=0.0924,
-        e_folds=4.1,
-        source="Touvron et al. 2023 (arXiv 2302.13971)",
-    ),
-    Recipe(
-        name="LLaMA 65B",
-        kind="adamw",
-        model=_LM,
-        lr=1.5e-4,
-        weight_decay=0.1,
-        steps=350_000,
-        schedule="cosine to a tenth; 4M tokens a step, 1.4T tokens",
-        half_life_share=0.132,
-        e_folds=2.9,
-        source="Touvron et al. 2023 (arXiv 2302.13971)",
-    ),
-    Recipe(
-        name="nanoGPT's GPT-2 124M",
-        kind="adamw",
-        model=_LM,
-        lr=6e-4,
-        weight_decay=0.1,
-        steps=600_000,
-        schedule="cosine to a tenth; half a million tokens a step",
-        half_life_share=0.0193,
-        e_folds=19.8,
-        source="karpathy/nanoGPT@3adf61e1, config/train_gpt2.py",
-    ),
-    Recipe(
-        name="nanoGPT on Shakespeare's characters",
-        kind="adamw",
-        model=_LM,
-        lr=1e-3,
-        weight_decay=0.1,
-        steps=5000,
-        schedule="cosine to a tenth after 100 steps of warm-up; 16,384 tokens a step",
-        half_life_share=1.39,
-        e_folds=0.27,
-        source="karpathy/nanoGPT@3adf61e1, config/train_shakespeare_char.py",
-    ),
-    Recipe(
-        name="ConvNeXt-T on ImageNet",
-        kind="adamw",
-        model=_CONV,
-        lr=4e-3,
-        weight_decay=0.05,
-        steps=93_900,
-        schedule="cosine after 20 epochs of warm-up; batch 4096, 300 epochs",
-        half_life_share=0.0369,
-        e_folds=9.4,
-        source="Liu et al. 2022 (arXiv 2201.03545)",
-    ),
-)
+_FILE = files("dwindle.audit").joinpath("recipes.toml").read_text("utf-8")
+RECIPES = tuple(Recipe(**each) for each in tomllib.loads(_FILE)["recipe"])
 
 
 def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
