@@ -70,3 +70,9 @@ def test_plain_letters_are_of_the_encoding(text: str) -> None:
     """Whatever the letters, an encoding can write the plain text."""
     assert wording.plain_letters(text).isascii()
     assert wording.plain_letters(text, "utf-8") == text or not text.isprintable()
+
+
+def test_bars_of_a_curve_stay_apart_in_ascii() -> None:
+    """A curve that is drawn with eight heights has eight letters in any locale."""
+    bars = "▁▂▃▄▅▆▇█"
+    assert len(set(wording.plain_letters(bars))) == len(bars)

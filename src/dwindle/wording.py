@@ -27,7 +27,9 @@ _LETTERS: Mapping[str, str] = (
     | dict.fromkeys("“”″", '"')
     | dict.fromkeys("│┃║╎", "|")
     | dict.fromkeys("┌┐└┘├┤┬┴┼╭╮╯╰", "+")
-    | dict.fromkeys("█▇▆▅▄▃▂▁●■◆▪", "#")
+    | dict.fromkeys("●■◆▪", "#")
+    # The bars of a small curve keep their order: from low to high.
+    | dict(zip("▁▂▃▄▅▆▇█", "_.:-=+*#", strict=True))
     | {"·": "*", "⋅": "*", "×": "x", "±": "+-", "∞": "inf", "µ": "u", "…": "..."}
     | {"←": "<-", "→": "->", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∝": "~"}
     | {"½": "(1/2)", "⁄": "/", "²": "^2", "³": "^3"}  # 2² is no 22, nor x^½ an x^12
