@@ -14,7 +14,7 @@ from dwindle.cli.facts import (
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
 from dwindle.decay.convert import Conversion, convert
-from dwindle.decay.convert_all import Everywhere, convert_to_all
+from dwindle.decay.convert_all import AllConversions, convert_to_all
 from dwindle.decay.knobs import KNOBS, by_library
 from dwindle.show import Column, Line, Table, facts
 from dwindle.wording import first_notes, number
@@ -54,14 +54,14 @@ def command(
     """
     before, after = WrittenFacts.from_words(words).runs()
     knob, value = split_setting(knob_value)
-    found: Conversion | Everywhere
+    found: Conversion | AllConversions
     if to.casefold() == "all":
         found = convert_to_all(value, knob, run=before, run_after=after, keep=keep)
     else:
         found = convert(value, knob, to=to, run=before, run_after=after, keep=keep)
     if as_json:
         print_json(found.as_dict())
-    elif isinstance(found, Everywhere):
+    elif isinstance(found, AllConversions):
         _show_all(found)
     else:
         _show(found, all_notes=all_notes)
@@ -91,7 +91,7 @@ def _show(found: Conversion, *, all_notes: bool) -> None:
     show(facts(named, indent=2), "")
 
 
-def _show_all(everywhere: Everywhere) -> None:
+def _show_all(everywhere: AllConversions) -> None:
     title = f"{everywhere.knob} = {number(everywhere.value_from)}  →  all"
     show("", Line(text=title, style="bold", indent=2, whole=True))
     found = {each.to: each for each in everywhere.conversions}

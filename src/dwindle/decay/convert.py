@@ -121,7 +121,7 @@ def convert(  # noqa: PLR0913  # each is a question of its own
     run_after: RunLike | None = None,
     keep: Keep | None = None,
 ) -> Conversion:
-    """Say a decay in another place's terms.
+    """Return the number to type at another knob for the same decay.
 
     Args:
         value: What is typed at ``knob``: a number, or a text such as ``"1e-3"``,

@@ -36,7 +36,7 @@ class NoConversion:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Everywhere:
+class AllConversions:
     """One decay, typed in every knob that can hold it.
 
     Args:
@@ -70,8 +70,8 @@ def convert_to_all(
     run: Run | None = None,
     run_after: Run | None = None,
     keep: Keep | None = None,
-) -> Everywhere:
-    """Say a decay in the terms of every knob that can hold it.
+) -> AllConversions:
+    """Convert a decay to every knob that can hold it.
 
     Args:
         value: What is typed at ``knob``, as :func:`~dwindle.decay.convert.convert` has
@@ -117,7 +117,7 @@ def convert_to_all(
             refused.setdefault(reason, []).append(target.name)
         else:
             conversions.append(found)
-    return Everywhere(
+    return AllConversions(
         knob=source.knob.name,
         value_from=source.number,
         conversions=tuple(conversions),

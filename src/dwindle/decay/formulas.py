@@ -75,8 +75,8 @@ def _filled(template: str, parts: Mapping[str, _Part]) -> str:
     used = {name for _, name, _, _ in Formatter().parse(template) if name}
     line = template.format_map({name: parts[name].text for name in used})
     letters = frozenset[str]().union(*(parts[name].letters for name in used))
-    told = [f"{name}: {text}" for name, text in _LETTERS.items() if name in letters]
-    return f"{line}  ({'; '.join(told)})" if told else line
+    legend = [f"{name}: {text}" for name, text in _LETTERS.items() if name in letters]
+    return f"{line}  ({'; '.join(legend)})" if legend else line
 
 
 def update_line(knob: Knob, number: float, run: Run) -> str:

@@ -31,8 +31,9 @@ _NOTABLE = 0.01
 _ORDER = (
     *("no-optimizer", *(each.name for each in FAMILIES.values() if not each.decay)),
     *("impossible", "oscillation", "growth", "swing", "nothing-left"),
-    *("dead-zone", "stalls", "no-lr", "per-layer", "approximate", "second-decay"),
-    *("falling-step", "own-rule", "library-default", "longer-than-the-run"),
+    *("dead-zone", "stalls", "no-lr", "per-layer", "approximate"),
+    *(each.caution_code for each in FAMILIES.values() if each.caution),
+    *("own-rule", "library-default", "longer-than-the-run"),
     *("shorter-than-an-epoch", "fading-decay", "late-dead-zone", "rounding"),
     *("no-decay", "first-step", "unused-fact", "equilibrium-noise", "missing-fact"),
     *("no-equilibrium", "no-penalty"),
