@@ -1,0 +1,189 @@
+"""Number formats: which half-lives they can hold, and the decay that they can write."""
+
+import math
+from decimal import Decimal, localcontext
+from itertools import repeat
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import log_uniform
+from tolerance import digits
+
+from dwindle.decay.half_life import half_life_from_shrink, shrink_from_half_life
+from dwindle.decay.number_formats import (
+    DIGITS,
+    exact_shrink,
+    longest_half_life_steps,
+    rounded_half_life_steps,
+    rounding_remark,
+    steps_between_factors,
+)
+from dwindle.errors import RefusedError
+
+
+def _left(shrink, dtype, steps):
+    """Weights of all sizes between two powers of 2 that take ``w − s·w`` each step."""
+    start = np.linspace(1, 2, 200, endpoint=False).astype(dtype)
+    weight = start.copy()
+    for _ in range(steps):
+        taken = shrink * weight.astype(np.float64)
+        weight = (weight.astype(np.float64) - taken).astype(dtype)
+    return weight.astype(np.float64) / start
+
+
+def test_a_little_longer_than_the_longest_stalls():
+    """In float16 the limit is where weights stop: just beyond it some never halve."""
+    limit = longest_half_life_steps("float16")
+    left = _left(shrink_from_half_life(1.2 * limit), "float16", int(6 * limit))
+    assert left.max() > 0.5
+    left = _left(shrink_from_half_life(limit / 1.1), "float16", int(6 * limit))
+    assert left.max() < 0.5
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+def test_without_a_remark_a_decay_is_within_two_percent(dtype):
+    """Without a remark a weight halves when it should, to two percent."""
+    # 33 units of rounding; in float32 one step shows it: halving takes a million.
+    shrink = 33 * 2.0 ** -{"float16": 12, "float32": 25}[dtype]
+    assert rounding_remark(shrink, dtype=dtype) == ""
+    steps = {"float16": round(half_life_from_shrink(shrink)), "float32": 100}[dtype]
+    rate = -np.log(_left(shrink, dtype, steps)).mean() / steps
+    assert rate == digits(-np.log1p(-shrink), rel=0.02)  # the promise
+
+
+def test_beyond_the_longest_half_life_is_an_error():
+    """It is 177 steps in bfloat16, and has its place in the remedy."""
+    for dtype, longest in (("bfloat16", 177), ("float16", 1419), ("float32", 2.3e7)):
+        limit = longest_half_life_steps(dtype)
+        assert limit == digits(longest, rel=0.02)  # as printed
+        with pytest.raises(RefusedError) as raised:
+            rounding_remark(shrink_from_half_life(2.5 * longest), dtype=dtype)
+        assert dtype in raised.value.asked
+        assert f"{limit:.4g} steps" in raised.value.instead
+
+
+def test_between_fine_and_refused_there_is_a_remark():
+    """A half-life that rounding moves has one; 128 steps are 128 in bfloat16.
+
+    There a step takes one unit of a weight from 2 to 1.
+    """
+    for steps, comes in ((100, 108), (128, 128), (170, 128)):
+        shrink = shrink_from_half_life(steps)
+        remark = rounding_remark(shrink, dtype="bfloat16")
+        assert (f"about {comes} steps" in remark) is (comes != steps), steps
+        rounded = rounded_half_life_steps(shrink, "bfloat16", owes=True)
+        assert round(rounded) == comes
+    # What was not measured is not judged; and nothing is no decay to lose.
+    assert rounding_remark(1e-9, dtype="float8_e4m3fn") == ""
+    assert rounding_remark(0.0, dtype="bfloat16") == ""
+
+
+def _normal_half_life(shrink, digits_of_it, *, steps):
+    """Half-life of normal weights that are rounded to so many digits at every step."""
+    start = np.random.default_rng(0).standard_normal(20_000)
+    weight = start = _rounded(start, digits_of_it)
+    for _ in range(steps):
+        weight = _rounded(weight * (1 - next(shrink)), digits_of_it)
+    moved = (start != 0) & (weight != 0)
+    return steps * np.log(2) / -np.log(weight[moved] / start[moved]).mean()
+
+
+def _rounded(values, digits_of_it):
+    mantissa, exponent = np.frexp(values)
+    return np.ldexp(np.round(np.ldexp(mantissa, digits_of_it)), exponent - digits_of_it)
+
+
+NORMAL = [
+    ("bfloat16", steps) for steps in (20, 33, 50, 64, 77, 90, 100, 127, 150, 170, 177)
+]
+NORMAL += [("float16", steps) for steps in (120, 700, 1000, 1400)]
+
+
+def test_the_sum_over_mantissas_is_what_normal_weights_do():
+    """Computed in advance: the half-life that weights rounded at every step have."""
+    for dtype, steps in NORMAL:
+        shrink = shrink_from_half_life(steps)
+        measured = _normal_half_life(repeat(shrink), DIGITS[dtype], steps=steps)
+        computed = rounded_half_life_steps(shrink, dtype)
+        assert computed == digits(measured, rel=0.01), (dtype, steps)  # the promise
+
+
+@pytest.mark.parametrize("units", [1.5, 2.7, 3.3, 5.0, 9.1])
+@pytest.mark.parametrize("owes", [False, True])
+def test_factors_are_rounded_too(units, owes, monkeypatch):
+    """Where 1 - s has no more digits than a weight, as in float32; here with twelve.
+
+    What a factor cannot say is left out, or owed to the next step.
+    """
+    few = {"float32": 12}
+    monkeypatch.setattr("dwindle.decay.number_formats.DIGITS", few)
+    monkeypatch.setattr(
+        "dwindle.decay.number_formats.DEAD_BELOW", {"float32": 2.0**-13}
+    )
+    shrink, grid = units * 2.0**-13, 2.0**-12
+
+    def factors():
+        owed = 0.0
+        while True:
+            owed = (owed if owes else 0.0) + shrink
+            taken = np.round(owed / grid) * grid
+            owed -= taken
+            yield taken
+
+    steps = round(half_life_from_shrink(shrink))
+    measured = _normal_half_life(factors(), 12, steps=steps)
+    computed = rounded_half_life_steps(shrink, "float32", owes=owes)
+    assert computed == digits(measured, rel=0.02)  # weights that step in one rhythm
+
+
+def test_what_stops_never_halves():
+    """Below the limit the sum has no end, and a fine decay has the half-life asked."""
+    assert math.isinf(rounded_half_life_steps(shrink_from_half_life(200), "bfloat16"))
+    assert rounded_half_life_steps(0.5, "bfloat16") == 1
+
+
+FORMATS = st.sampled_from(["float64", "float32", "bfloat16", "float16"])
+
+
+def _walk(shrinks, between):
+    """The product of the exact factors, and of those asked for, in 60 digits."""
+    owed, taken, asked = 0.0, Decimal(1), Decimal(1)
+    with localcontext() as context:
+        context.prec = 60
+        for shrink in shrinks:
+            owed += math.log1p(-shrink)
+            now = exact_shrink(owed, between)
+            owed -= math.log1p(-now)
+            taken *= 1 - Decimal(now)
+            asked *= 1 - Decimal(shrink)
+            yield taken, asked
+
+
+@given(FORMATS, st.lists(log_uniform(1e-9, 0.5), min_size=1, max_size=60))
+def test_the_product_is_what_was_asked_after_every_step(dtype, shrinks):
+    """However many steps: the factors so far are off by half a digit, not by sums."""
+    between = steps_between_factors(dtype)
+    for taken, asked in _walk(shrinks, between):
+        # Half a factor near 1; near ½ a factor is twice as coarse. 1e-13: ln and back.
+        assert float(taken / asked) == digits(1, rel=1.1 / between + 1e-13)
+
+
+@given(FORMATS, log_uniform(1e-12, 0.4))
+def test_one_minus_the_shrink_is_a_number_of_the_format(dtype, shrink):
+    """A program that computes 1 - s in its own format rounds nothing."""
+    between = steps_between_factors(dtype)
+    factor = 1 - exact_shrink(math.log1p(-shrink), between)
+    assert (factor * between).is_integer()
+
+
+@pytest.mark.parametrize("owed", [0.0, 1e-12, 1e-8])
+def test_nothing_is_owed_then_nothing_is_taken(owed):
+    """A step that took a little too much is not answered by growth."""
+    assert exact_shrink(owed, 2.0**24) == 0
+
+
+def test_some_weight_is_always_left():
+    """Even an absurd debt leaves a factor above zero, so that its ln exists."""
+    assert 1 - exact_shrink(-1e9, 2.0**24) > 0
