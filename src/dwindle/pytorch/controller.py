@@ -130,8 +130,8 @@ class DecayController:
         0.5
         >>> controller
         DecayController of AdamW: a half-life of 1 epoch, constant
-         group  weights  mechanism  half-life  in epochs     at lr
-             0        2  native      10 steps          1  every lr
+        group  weights  mechanism  half-life  in epochs     at lr
+            0        2  native      10 steps          1  every lr
 
     """
 

@@ -286,6 +286,7 @@ def steps_by_size(optimizer: object, *, at: int) -> bool:
         RefusedError: If no copy of it makes a step.
 
     Example:
+        >>> import torch
         >>> weights = [torch.nn.Parameter(torch.ones(2, 2))]
         >>> steps_by_size(torch.optim.AdamW(weights), at=0)
         False
