@@ -1,12 +1,11 @@
 """Findings and answers as plain dicts in the documented schema; never a NaN in them."""
 
-import math
-from dataclasses import asdict
 from typing import Any
 
 from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
 from dwindle.findings.verdict import verdict_rows
+from dwindle.plain import to_plain
 
 
 def findings_as_dict(findings: Findings) -> dict[str, Any]:  # JSON-like
@@ -23,7 +22,7 @@ def findings_as_dict(findings: Findings) -> dict[str, Any]:  # JSON-like
         ``allow_nan=False``.
 
     """
-    plain: dict[str, Any] = jsonable(asdict(findings))
+    plain: dict[str, Any] = to_plain(findings)
     return plain
 
 
@@ -38,28 +37,7 @@ def answer_as_dict(answer: Answer) -> dict[str, Any]:  # JSON-like
         rules under ``verdict`` and the texts of the conclusion follow from them.
 
     """
-    plain: dict[str, Any] = jsonable(
-        {
-            **asdict(answer),
-            "verdict": [asdict(row) for row in verdict_rows(answer.studies)],
-            **asdict(conclude(answer)),
-        }
-    )
-    return plain
-
-
-def jsonable(value: Any) -> Any:  # JSON-like in and out
-    """Return nested plain data with lists for tuples and None for non-finite numbers.
-
-    Example:
-        >>> jsonable({"low": float("-inf"), "pair": (1, 2.5)})
-        {'low': None, 'pair': [1, 2.5]}
-
-    """
-    if isinstance(value, dict):
-        return {str(key): jsonable(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [jsonable(item) for item in value]
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return value
+    plain: dict[str, Any] = to_plain(answer)
+    verdict = to_plain(verdict_rows(answer.studies))
+    conclusion: dict[str, Any] = to_plain(conclude(answer))
+    return {**plain, "verdict": verdict, **conclusion}
