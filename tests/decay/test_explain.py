@@ -17,7 +17,7 @@ from tolerance import digits
 from dwindle.decay.coordinates import has_shrink
 from dwindle.decay.equilibrium import lion_equilibrium
 from dwindle.decay.explain import explain
-from dwindle.decay.families import FAMILIES
+from dwindle.decay.families import FAMILIES, family_of
 from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.own_facts import facts_of
 from dwindle.decay.run import Run
@@ -341,7 +341,9 @@ def after_one_step(line, multiplier):
 def test_the_line_computed_is_the_first_step(name, run, shrink):
     """Without a gradient, the line leaves what the family's path has after one step."""
     knob = KNOBS[name]
-    number = float(f"{shrink / run.lr:.6g}")  # as the line shows it
+    # A number that no lr multiplies is the shrink: else powers of it overflow.
+    number = shrink / run.lr if family_of(knob).reads_lr else shrink
+    number = float(f"{number:.6g}")  # as the line shows it
     run = Run(
         lr=float(f"{run.lr:.6g}"),
         momentum=float(f"{run.momentum:.6g}"),
