@@ -1,0 +1,118 @@
+"""Plants one-line faults in a copy of the package, and says which the tests catch.
+
+    python scripts/plant_faults.py [TREE] [--room decay] [--out caught.tsv]
+
+Each line of planted_faults.tsv is a room, a line of the package and the same line with
+a fault. One fault at a time is planted, the tests that mirror its room are run as
+`make test` runs them, and where these do not notice, all the others are. The table has
+fault, verdict and seconds; the exit code is 1 where a fault survives or its line is
+not there exactly once: then the code has moved, and the table must move with it.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+FAULTS = HERE / "planted_faults.tsv"
+TESTS = {
+    "decay": ("tests/decay",),
+    "holding": ("tests/pytorch",),
+    "probing": ("tests/pytorch",),
+    "stats": ("tests/stats", "tests/findings"),
+    "store": ("tests/store", "tests/study"),
+    "study": ("tests/study",),
+}
+CARRIED = ("src", "tests", "docs", "examples", "bench", "scripts", ".ci")
+LONGEST_S = 900  # a fault that makes a loop endless is caught by the clock
+
+
+def line_of(source: Path, line: str) -> tuple[Path, int] | None:
+    """Return the file and the index of the only line that reads so."""
+    found = [
+        (path, at)
+        for path in sorted(source.rglob("*.py"))
+        for at, text in enumerate(path.read_text("utf-8").splitlines())
+        if text.strip() == line
+    ]
+    return found[0] if len(found) == 1 else None
+
+
+def failure_of(tree: Path, tests: tuple[str, ...]) -> str:
+    """Run tests in a tree until one fails: the end of what they print, or nothing."""
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+    surroundings = os.environ | {"PYTHONPATH": str(tree / "src")}
+    try:
+        done = subprocess.run(
+            [*command, "-o", "markers=full", "-m", "not full", *tests],
+            cwd=tree,
+            env=surroundings,
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=LONGEST_S,
+        )
+    except subprocess.TimeoutExpired:
+        return f"no end after {LONGEST_S} s"
+    return done.stdout[-2000:] if done.returncode else ""
+
+
+def verdict_on(tree: Path, room: str, line: str, fault: str) -> str:
+    """Plant a fault, run the tests, take it out again."""
+    found = line_of(tree / "src", line)
+    if found is None:
+        return "no such line"
+    path, at = found
+    before = path.read_text("utf-8")
+    lines = before.splitlines(keepends=True)
+    lines[at] = lines[at].replace(line, fault)
+    path.write_text("".join(lines), "utf-8")
+    try:
+        if failure_of(tree, TESTS[room]):
+            return "caught"
+        return "caught elsewhere" if failure_of(tree, ("tests",)) else "SURVIVED"
+    finally:
+        path.write_text(before, "utf-8")
+
+
+def main() -> int:
+    """Plant every fault of the table, or of one room."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("tree", nargs="?", type=Path, default=HERE.parent)
+    parser.add_argument("--room", choices=TESTS)
+    parser.add_argument("--out", type=Path)
+    asked = parser.parse_args()
+    rows = [row.split("\t") for row in FAULTS.read_text("utf-8").splitlines()]
+    survived = 0
+    with tempfile.TemporaryDirectory() as folder:
+        tree = Path(folder) / "tree"
+        tree.mkdir()
+        for each in asked.tree.iterdir():
+            if each.is_file():
+                shutil.copy(each, tree)
+            elif each.name in CARRIED:
+                shutil.copytree(each, tree / each.name)
+        rows = [row for row in rows if asked.room in (None, row[0])]
+        for tests in dict.fromkeys(TESTS[row[0]] for row in rows):
+            if failure := failure_of(tree, tests):
+                sys.exit(f"Without any fault {' '.join(tests)} must pass.\n{failure}")
+        for room, line, fault in rows:
+            start = time.monotonic()
+            verdict = verdict_on(tree, room, line, fault)
+            survived += not verdict.startswith("caught")
+            told = f"{room}\t{verdict}\t{time.monotonic() - start:.0f} s\t{fault}\n"
+            sys.stdout.write(told)
+            sys.stdout.flush()
+            if asked.out:
+                with asked.out.open("a", encoding="utf-8") as out:
+                    out.write(told)
+    return min(survived, 1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
