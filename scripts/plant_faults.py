@@ -4,7 +4,7 @@
 
 Each line of planted_faults.tsv is a room, a line of the package and the same line with
 a fault. One fault at a time is planted, the tests that mirror its room are run as
-`make test` runs them, and where these do not notice, all the others are. The table has
+`make test` runs them, and where these pass, all the others are. The table has
 fault, verdict and seconds; the exit code is 1 where a fault survives or its line is
 not there exactly once: then the code has moved, and the table must move with it.
 """
