@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from tolerance import digits
 
 from dwindle.audit.change import audit_change, audit_of_facts, compare_audits
-from dwindle.audit.findings import Audit, GroupLine
+from dwindle.audit.findings import GroupLine
+from dwindle.audit.outcome import Audit
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tolerance import digits
 
-from dwindle.audit.findings import Audit
+from dwindle.audit.outcome import Audit
 from dwindle.audit.settings_audit import audit_changed_files, audit_training_arguments
 from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of

@@ -6,7 +6,8 @@ from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
     from dwindle.audit.change import audit_change
-    from dwindle.audit.findings import Audit, Finding
+    from dwindle.audit.findings import Finding
+    from dwindle.audit.outcome import Audit
     from dwindle.audit.setting_findings import findings_of_setting
     from dwindle.audit.settings_audit import (
         audit_changed_files,

@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from dwindle.audit.findings import Audit, Finding, GroupLine, facts_of_run
+from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.lines import number_line
+from dwindle.audit.outcome import Audit, facts_of_run
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.explain import Explanation, explain

@@ -1,13 +1,12 @@
 """What an audit found: codes with values, lines to write, and a table of groups."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from dwindle.audit.codes import (
     CODES,
     REMEDIES,
-    SEVERITIES,
     Severity,
     Values,
     codes_of,
@@ -15,11 +14,6 @@ from dwindle.audit.codes import (
 )
 from dwindle.audit.lines import Line
 from dwindle.decay.run import Run
-
-if TYPE_CHECKING:
-    from dwindle.show import Sheet
-
-_CHANGES = codes_of(["DW03"])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,148 +167,3 @@ class GroupLine:
         plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
         del plain["run"]
         return plain | {"half_life": dict(self.half_life)}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Audit:
-    """The result of an audit; it draws itself in a terminal and in a notebook.
-
-    Args:
-        target: What was audited, as it was named.
-        optimizer: Class, knob or option that steps; None where it is not known.
-        findings: All that was found; shown worst first. A line that would hit other
-            groups once those before it have run is left out, and the remedy says so.
-        table: The param groups.
-        facts: What was understood of the run, name by name, as texts.
-        unchecked: Sentences that say what could not be checked, and what is missing.
-        in_both: Of a change: codes found before it and after it, which are left out.
-
-    Example:
-        >>> found = Finding(code="DW022", where="group 0")
-        >>> audit = Audit(target="train:make", optimizer="SGD", findings=(found,))
-        >>> audit.exit_code, audit.selected(ignore=["DW02"]).exit_code
-        (1, 0)
-
-    """
-
-    target: str
-    optimizer: str | None = None
-    findings: tuple[Finding, ...] = ()
-    table: tuple[GroupLine, ...] = ()
-    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
-    unchecked: tuple[str, ...] = ()
-    in_both: tuple[str, ...] = ()
-    # Each with the line that is right if it is the only one that runs.
-    _alone: tuple[Finding, ...] = field(default=(), init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        worst_first = tuple(sorted(self.findings, key=_rank))
-        object.__setattr__(self, "_alone", worst_first)
-        object.__setattr__(self, "findings", tuple(_in_order(worst_first)))
-
-    @property
-    def exit_code(self) -> int:
-        """1 with any error or warning, else 0; notes never count."""
-        return int(any(found.severity != "note" for found in self.findings))
-
-    @property
-    def counts(self) -> dict[str, int]:
-        """How many findings there are of each severity."""
-        severities = [found.severity for found in self.findings]
-        return {each: severities.count(each) for each in SEVERITIES}
-
-    def selected(
-        self, select: Iterable[str] = (), ignore: Iterable[str] = ()
-    ) -> "Audit":
-        """Return the audit with some codes only, and what was not checked of them.
-
-        Args:
-            select: Codes or prefixes of them to keep; all where empty.
-            ignore: Codes or prefixes of them to leave out; it beats ``select``.
-
-        Raises:
-            UnknownNameError: If a code is not known; the nearest are offered.
-
-        """
-        wanted = (codes_of(select) or frozenset(CODES)) - codes_of(ignore)
-        return replace(
-            self,
-            findings=tuple(found for found in self._alone if found.code in wanted),
-            unchecked=tuple(
-                text
-                for text in self.unchecked
-                if not isinstance(text, Unchecked) or text.codes & wanted
-            ),
-            in_both=tuple(code for code in self.in_both if code in wanted),
-        )
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the audit as JSON has it."""
-        return {
-            "target": self.target,
-            "optimizer": self.optimizer,
-            "facts": dict(self.facts),
-            "groups": [line.as_dict() for line in self.table],
-            "findings": [found.as_dict() for found in self.findings],
-            "unchecked": list(self.unchecked),
-            "in_both": list(self.in_both),
-            "counts": self.counts,
-            "exit_code": self.exit_code,
-        }
-
-    def __str__(self) -> str:
-        from dwindle.show import as_text
-
-        return as_text(self.sheet()).strip("\n")
-
-    def __rich__(self) -> "Sheet":
-        return self.sheet(whole_lines=False)
-
-    def _repr_html_(self) -> str:
-        return self.sheet().html()
-
-    def sheet(self, *, whole_lines: bool = True) -> "Sheet":
-        """Return what is drawn; lines to copy are folded if they are not whole."""
-        from dwindle.audit.show import sheet_of
-
-        return sheet_of(self, whole_lines=whole_lines)
-
-
-def facts_of_run(run: Run) -> dict[str, str]:
-    """Return what a run says of its scale and schedule, name by name, as texts.
-
-    Example:
-        >>> facts_of_run(Run(batch_size=256, dataset_size=1_281_167))
-        {'batch_size': '256', 'dataset_size': '1,281,167'}
-
-    """
-    known = {
-        name: f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
-        for name, value in run.quantities().items()
-    }
-    shape = run.schedule.shape
-    return known | ({} if shape == "constant" else {"schedule": shape})
-
-
-def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the findings in their order, each with a line that fits those before it."""
-    kept: dict[Line, str] = {}
-    for found in findings:
-        line = found.paste
-        if line is None:
-            yield found
-        elif line in kept:
-            # Run twice, a split by place hits the groups that the first one made.
-            again = line.splits
-            yield found.without_line("above", above=kept[line]) if again else found
-        elif clash := next((old for old in kept if old.undoes(line)), None):
-            yield found.without_line("again", above=kept[clash])
-        else:
-            kept[line] = found.code
-            yield found
-
-
-def _rank(found: Finding) -> tuple[int, bool, str]:
-    # What a change moved is what was asked; other findings of that weight follow.
-    is_change = found.code in _CHANGES
-    return SEVERITIES.index(found.severity), not is_change, found.code

@@ -3,8 +3,9 @@
 from dataclasses import replace
 
 from dwindle.audit.change import compare_audits
-from dwindle.audit.findings import Audit, Finding, GroupLine
+from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.lines import Line
+from dwindle.audit.outcome import Audit
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_names import meant_by

@@ -13,7 +13,7 @@ from dwindle.errors import AuditTargetError, RangeError, UsageError
 from dwindle.show import Column, Line, Styled, Table, facts
 
 if TYPE_CHECKING:
-    from dwindle.audit.findings import Audit
+    from dwindle.audit.outcome import Audit
     from dwindle.decay.run import Run
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}

@@ -3,13 +3,21 @@
 import math
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TYPE_CHECKING, Self
+from typing import Protocol, Self
 
 from dwindle.decay.read_numbers import CLOCKS, TIME_REMEDY, Clock, read_time
 from dwindle.errors import RangeError, UnknownNameError
 
-if TYPE_CHECKING:  # a run checks its number format here below, so it imports this file
-    from dwindle.decay.run import Run
+
+class Timed(Protocol):
+    """What a half-life needs of a run: how many steps there are on a clock."""
+
+    @property
+    def total_steps(self) -> float:
+        """Number of optimizer steps of the run."""
+
+    def steps_per(self, clock: Clock) -> float:
+        """Return the optimizer steps of one unit of the clock."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +71,7 @@ class HalfLife:
         unit = self.clock.removesuffix("s") if self.value == 1 else self.clock
         return f"{_plain(Decimal(repr(float(self.value))))} {unit}"
 
-    def in_steps(self, run: "Run") -> float:
+    def in_steps(self, run: Timed) -> float:
         """Return the half-life in optimizer steps.
 
         Raises:
@@ -73,7 +81,7 @@ class HalfLife:
         return self.value * run.steps_per(self.clock)
 
     @classmethod
-    def from_steps(cls, half_life_steps: float, *, clock: Clock, run: "Run") -> Self:
+    def from_steps(cls, half_life_steps: float, *, clock: Clock, run: Timed) -> Self:
         """Return the half-life of so many steps on another clock.
 
         Raises:
@@ -144,7 +152,7 @@ def shrink_from_half_life(half_life_steps: float) -> float:
     return -math.expm1(-math.log(2) / half_life_steps)
 
 
-def average_half_life_steps(e_folds: float, *, run: "Run") -> float:
+def average_half_life_steps(e_folds: float, *, run: Timed) -> float:
     """Half-life of the constant decay that leaves as much after the run.
 
     ``ln 2 * total steps / e_folds``: the run average beside the one at the peak lr.

@@ -6,7 +6,8 @@ from typing import Any
 
 from torch import nn
 
-from dwindle.audit.findings import Audit, Finding, GroupLine, Unchecked, facts_of_run
+from dwindle.audit.findings import Finding, GroupLine, Unchecked
+from dwindle.audit.outcome import Audit, facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule

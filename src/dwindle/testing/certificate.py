@@ -1,12 +1,27 @@
 """Certificate: what was asked of an optimizer, what was measured, how near it is."""
 
 import math
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from dwindle.show import Sheet, as_text
+from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
+from dwindle.wording import NOTHING, count
 
 _WIDTH = 110  # columns of a certificate as text
+_CHECKS = (
+    Column(""),
+    Column("scenario"),
+    Column("format", "name"),
+    Column("quantity"),
+    *(Column(name, "number") for name in ("measured", "asked", "off by", "allowed")),
+)
+_REACH = (
+    Column("format", "name"),
+    *(Column(name, "number") for name in ("half-life asked", "rounded", "measured")),
+    Column("off by", "number"),
+    Column("refused"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,9 +194,7 @@ class Certificate:
         }
 
     def __rich__(self) -> Sheet:
-        from dwindle.testing.show import sheet_of
-
-        return sheet_of(self)
+        return Sheet(parts=[*_parts(self)])
 
     def __str__(self) -> str:
         return as_text(self.__rich__(), width=_WIDTH)
@@ -194,3 +207,60 @@ def _finite(value: float | None) -> float | None:
 def _strain(check: Check) -> float:
     share = check.error / check.tolerance
     return math.inf if math.isnan(share) else share
+
+
+def _parts(certificate: Certificate) -> Iterator[Drawable | str]:
+    yield _verdict(certificate)
+    if certificate.checks:
+        yield ""
+        yield Table(columns=_CHECKS, rows=[_check(each) for each in certificate.checks])
+    notes = [
+        f"{each.scenario}: {each.note}" for each in certificate.checks if each.note
+    ]
+    left_out = [
+        f"left out: {each.scenario} ({each.dtype}): {each.why}"
+        for each in certificate.left_out
+    ]
+    for remark in (*dict.fromkeys(notes), *left_out):
+        yield Line(text=remark, style="dim")
+    if certificate.reach:
+        title, rows = "What number formats allow", map(_reach, certificate.reach)
+        yield ""
+        yield Table(title=title, columns=_REACH, rows=[*rows])
+
+
+def _verdict(certificate: Certificate) -> Line:
+    name, checks = certificate.optimizer, len(certificate.checks)
+    if certificate.refused is not None:
+        return Line(text=f"{name}: refused. {certificate.refused}", style="yellow")
+    if certificate.certified:
+        held = f"held by {certificate.mechanism}, {checks} checks"
+        return Line(text=f"{name}: certified, {held}", style="green")
+    failed = len(certificate.failures)
+    return Line(text=f"{name}: {failed} of {checks} checks failed", style="red")
+
+
+def _check(check: Check) -> list[str]:
+    cells = (
+        "✓" if check.passed else "✗",
+        check.scenario,
+        check.dtype,
+        check.quantity,
+        # Eight digits: a check passes where the two agree to six or seven.
+        f"{check.measured:.{8 if check.asked else 2}g}",
+        f"{check.asked:.8g}",
+        f"{check.error:.1e}",
+        f"{check.tolerance:.0e}",
+    )
+    return [Styled(each, "" if check.passed else "red") for each in cells]
+
+
+def _reach(reach: Reach) -> tuple[str, ...]:
+    return (
+        reach.dtype,
+        f"{count(reach.asked_steps)} steps",
+        count(reach.rounded_steps),
+        count(reach.measured_steps),
+        NOTHING if reach.error is None else f"{reach.error:.1e}",
+        reach.refused or "",
+    )

@@ -1,0 +1,280 @@
+"""What an audit found, in order, and how it is drawn: one sheet for every surface."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dwindle.audit.codes import CODES, SEVERITIES, codes_of
+from dwindle.audit.findings import Finding, GroupLine, Unchecked
+from dwindle.audit.lines import Line as Pasted
+from dwindle.decay.run import Run
+from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
+from dwindle.wording import count, number, percent, time_on
+
+_CHANGES = codes_of(["DW03"])
+_CLOCKS = ("epochs", "tokens", "examples", "steps")
+_STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
+_USUAL_DTYPE = "float32"
+_NOTHING = "Nothing was found."
+_NOTHING_NEW = "Nothing new was found."
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audit:
+    """The result of an audit; it draws itself in a terminal and in a notebook.
+
+    Args:
+        target: What was audited, as it was named.
+        optimizer: Class, knob or option that steps; None where it is not known.
+        findings: All that was found; shown worst first. A line that would hit other
+            groups once those before it have run is left out, and the remedy says so.
+        table: The param groups.
+        facts: What was understood of the run, name by name, as texts.
+        unchecked: Sentences that say what could not be checked, and what is missing.
+        in_both: Of a change: codes found before it and after it, which are left out.
+
+    Example:
+        >>> found = Finding(code="DW022", where="group 0")
+        >>> audit = Audit(target="train:make", optimizer="SGD", findings=(found,))
+        >>> audit.exit_code, audit.selected(ignore=["DW02"]).exit_code
+        (1, 0)
+
+    """
+
+    target: str
+    optimizer: str | None = None
+    findings: tuple[Finding, ...] = ()
+    table: tuple[GroupLine, ...] = ()
+    facts: Mapping[str, str] = field(default_factory=dict, hash=False)
+    unchecked: tuple[str, ...] = ()
+    in_both: tuple[str, ...] = ()
+    # Each with the line that is right if it is the only one that runs.
+    _alone: tuple[Finding, ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        worst_first = tuple(sorted(self.findings, key=_rank))
+        object.__setattr__(self, "_alone", worst_first)
+        object.__setattr__(self, "findings", tuple(_in_order(worst_first)))
+
+    @property
+    def exit_code(self) -> int:
+        """1 with any error or warning, else 0; notes never count."""
+        return int(any(found.severity != "note" for found in self.findings))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many findings there are of each severity."""
+        severities = [found.severity for found in self.findings]
+        return {each: severities.count(each) for each in SEVERITIES}
+
+    def selected(
+        self, select: Iterable[str] = (), ignore: Iterable[str] = ()
+    ) -> "Audit":
+        """Return the audit with some codes only, and what was not checked of them.
+
+        Args:
+            select: Codes or prefixes of them to keep; all where empty.
+            ignore: Codes or prefixes of them to leave out; it beats ``select``.
+
+        Raises:
+            UnknownNameError: If a code is not known; the nearest are offered.
+
+        """
+        wanted = (codes_of(select) or frozenset(CODES)) - codes_of(ignore)
+        return replace(
+            self,
+            findings=tuple(found for found in self._alone if found.code in wanted),
+            unchecked=tuple(
+                text
+                for text in self.unchecked
+                if not isinstance(text, Unchecked) or text.codes & wanted
+            ),
+            in_both=tuple(code for code in self.in_both if code in wanted),
+        )
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the audit as JSON has it."""
+        return {
+            "target": self.target,
+            "optimizer": self.optimizer,
+            "facts": dict(self.facts),
+            "groups": [line.as_dict() for line in self.table],
+            "findings": [found.as_dict() for found in self.findings],
+            "unchecked": list(self.unchecked),
+            "in_both": list(self.in_both),
+            "counts": self.counts,
+            "exit_code": self.exit_code,
+        }
+
+    def __str__(self) -> str:
+        return as_text(self.sheet()).strip("\n")
+
+    def __rich__(self) -> Sheet:
+        return self.sheet(whole_lines=False)
+
+    def _repr_html_(self) -> str:
+        return self.sheet().html()
+
+    def sheet(self, *, whole_lines: bool = True) -> Sheet:
+        """Return what is drawn: facts, groups, findings, and what is missing.
+
+        Args:
+            whole_lines: Whether lines to copy may run over the edge, where nothing is
+                cropped, instead of being folded.
+
+        """
+        title = Styled(" · ".join(filter(None, (self.target, self.optimizer))), "bold")
+        parts: list[Drawable | str] = ["", Line(text=title, indent=2)]
+        if self.facts:
+            facts = " · ".join(f"{name} {text}" for name, text in self.facts.items())
+            parts.append(Line(text=facts, style="dim", indent=2))
+        if self.table:
+            parts += ["", table_of(self.table)]
+        for found in _each_line_once(self.findings):
+            parts += ["", *_finding(found, whole=whole_lines)]
+        parts += ["", Line(text=summary(self), style="bold", indent=2)]
+        closing = list(self.unchecked)
+        if self.findings:
+            code = self.findings[0].code
+            closing.append(f"dwindle audit --explain {code} says why it matters.")
+        parts += [Line(text=text, style="dim", indent=2) for text in closing]
+        return Sheet(parts=[*parts, ""])
+
+
+def facts_of_run(run: Run) -> dict[str, str]:
+    """Return what a run says of its scale and schedule, name by name, as texts.
+
+    Example:
+        >>> facts_of_run(Run(batch_size=256, dataset_size=1_281_167))
+        {'batch_size': '256', 'dataset_size': '1,281,167'}
+
+    """
+    known = {
+        name: f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
+        for name, value in run.quantities().items()
+    }
+    shape = run.schedule.shape
+    return known | ({} if shape == "constant" else {"schedule": shape})
+
+
+def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings in their order, each with a line that fits those before it."""
+    kept: dict[Pasted, str] = {}
+    for found in findings:
+        line = found.paste
+        if line is None:
+            yield found
+        elif line in kept:
+            # Run twice, a split by place hits the groups that the first one made.
+            again = line.splits
+            yield found.without_line("above", above=kept[line]) if again else found
+        elif clash := next((old for old in kept if old.undoes(line)), None):
+            yield found.without_line("again", above=kept[clash])
+        else:
+            kept[line] = found.code
+            yield found
+
+
+def _rank(found: Finding) -> tuple[int, bool, str]:
+    # What a change moved is what was asked; other findings of that weight follow.
+    is_change = found.code in _CHANGES
+    return SEVERITIES.index(found.severity), not is_change, found.code
+
+
+def table_of(lines: Iterable[GroupLine]) -> Table:
+    """Return the table of groups; a column that no group fills is left out.
+
+    Example:
+        >>> from dwindle.show import as_text
+        >>> print(as_text(table_of([GroupLine(group="0", lr=3e-4, weight_decay=0.1)])))
+          group      lr  weight_decay
+          0      0.0003           0.1
+
+    """
+    rows = list(lines)
+    # Where all number formats are the usual one there is no column for them.
+    is_usual = {line.dtype for line in rows} <= {None, _USUAL_DTYPE}
+    return Table(
+        columns=[
+            Column("group", "name"),
+            *(Column(name, "number") for name in ("tensors", "numbers", "lr")),
+            Column("weight_decay", "number"),
+            Column("decay is", "name"),
+            *(Column(name, "number") for name in ("half-life", "run keeps")),
+            Column("dtype", "name"),
+        ],
+        rows=[_row(line, "" if is_usual else line.dtype or "") for line in rows],
+        indent=2,
+    )
+
+
+def _row(line: GroupLine, dtype: str) -> list[str]:
+    cells = [
+        line.group,
+        _or_empty(line.parameters, count(line.parameters)),
+        _or_empty(line.numbers, count(line.numbers)),
+        _or_empty(line.lr, number(line.lr, digits=6)),
+        _or_empty(line.weight_decay, number(line.weight_decay, digits=6)),
+        "held" if line.is_held else line.family or line.walk or "",
+        half_life_text(line.half_life),
+        _or_empty(line.kept, percent(line.kept)),
+        dtype,
+    ]
+    decays = line.weight_decay or any(line.half_life.values())
+    return cells if decays else [Styled(cell, "dim") for cell in cells]
+
+
+def _or_empty(value: float | None, text: str) -> str:
+    return "" if value is None else text
+
+
+def half_life_text(times: Mapping[str, float | None]) -> str:
+    """Return a half-life on the first clock that is known, epochs before steps.
+
+    Example:
+        >>> half_life_text({"steps": 6931.1, "epochs": None})
+        '6,931 steps'
+
+    """
+    for clock in _CLOCKS:
+        value = times.get(clock)
+        if value is not None:
+            return time_on(clock, value)
+    return ""
+
+
+def summary(audit: Audit) -> str:
+    """Return how many findings there are: ``1 error, 2 warnings``.
+
+    Of a change it names what is left out, for it was there before as well.
+    """
+    counts = [
+        f"{count} {severity}{'s' if count > 1 else ''}"
+        for severity, count in audit.counts.items()
+        if count
+    ]
+    counted = f"{', '.join(counts)}." if counts else ""
+    if not audit.in_both:
+        return counted or _NOTHING
+    both = ", ".join(audit.in_both)
+    return f"{counted or _NOTHING_NEW} Left out, for both have it: {both}."
+
+
+def _each_line_once(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings; one whose line stands above already says where."""
+    first: dict[str, str] = {}
+    for found in findings:
+        code = first.setdefault(found.line, found.code) if found.line else found.code
+        is_first = code == found.code
+        yield found if is_first else found.without_line("above", above=code)
+
+
+def _finding(found: Finding, *, whole: bool) -> Iterator[Line]:
+    head = f"{found.code} {found.severity}  {found.title}"
+    yield Line(text=head, style=_STYLES[found.severity], indent=2)
+    if found.where:
+        yield Line(text=found.where, style="cyan", indent=8)
+    for text in filter(None, (found.evidence, found.remedy)):
+        yield Line(text=text, indent=8)
+    if found.line:
+        yield Line(text=found.line, style="bold green", indent=12, whole=whole)
