@@ -135,13 +135,16 @@ def test_the_way_makes_no_difference(triple, run):
     )
 
 
-def test_every_pair_gives_a_number_or_a_reason():
+@pytest.mark.parametrize("count", [1, pytest.param(4, marks=pytest.mark.full)])
+def test_every_pair_gives_a_number_or_a_reason(count):
     """No pair of knobs ends in anything but a conversion or an error that teaches."""
     runs = (Run(), Run(lr=0.1), FLAT, WHOLE)
     for place, (source, target) in enumerate(product(NAMES, NAMES)):
-        # Each pair under one of the runs; with all facts test_convert_promises has it.
-        run = runs[(place + place // len(NAMES)) % len(runs)]
-        attempt(50.0 if KNOBS[source].clock else 1e-3, source, target, run)
+        # Each pair under one of the runs, or under all of them.
+        first = place + place // len(NAMES)
+        for each in range(first, first + count):
+            number = 50.0 if KNOBS[source].clock else 1e-3
+            attempt(number, source, target, runs[each % len(runs)])
 
 
 def test_a_knob_is_itself():
@@ -170,6 +173,25 @@ def test_a_shrink_against_a_loop(source):
         there = convert(number, source, to=target, run=FLAT)
         # 1e-9: a rate is measured as the small difference of two weights.
         assert rate(there.value, FLAT) == digits(taken, rel=1e-9), target
+
+
+def test_formulas_and_assumptions_have_their_numbers():
+    """Numbers stand beside formulas, and in what must hold for them."""
+    there = convert(5e-4, "keras.L2", to="torch.SGD")
+    assert there.formula == "λ = 2·l2 = 0.001; weight_decay = λ = 0.001"
+    there = convert(0.1, "torch.AdamW", to="half-life:steps", run=Run(lr=1e-3))
+    assert there.formula == (
+        "s = η·weight_decay = 0.0001; h = −ln 2/ln(1 − s) = 6931.13"
+    )
+    told = {
+        (0.01, "torch.SGD", "torch.AdamW"): "starts about 9 steps late",  # μ/(1 − μ)
+        (1, "bengio2012.l2", "torch.SGD"): "600 examples are summed",
+        (1, "answer.batch-sum", "torch.SGD"): "minibatch of 20 are summed",
+        (1, "LogisticRegression", "torch.SGD"): "skips the intercept",
+    }
+    for (number, source, target), words in told.items():
+        there = convert(number, source, to=target, run=FLAT)
+        assert words in " ".join(there.assumptions), source
 
 
 IN_ONES_HEAD = [

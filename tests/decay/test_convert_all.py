@@ -37,17 +37,18 @@ SETTINGS = [
 HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)
 
 
+@pytest.mark.parametrize("every", [7, pytest.param(1, marks=pytest.mark.full)])
 @pytest.mark.parametrize(("value", "name"), SETTINGS)
-def test_every_knob_is_converted_or_refused_as_convert_does(value, name):
+def test_every_knob_is_converted_or_refused_as_convert_does(value, name, every):
     """Each knob but the bare half-life is there once, as convert alone has it."""
     for run in (Run(), Run(lr=0.1), WHOLE):
         found = convert_to_all(value, name, run=run)
         held = {each.to: each for each in found.conversions}
         refused = [knob for each in found.refused for knob in each.knobs]
         assert sorted([*held, *refused]) == sorted(set(KNOBS) - {"half-life"})
-        for target, there in [*held.items()][::7]:
+        for target, there in [*held.items()][::every]:
             assert there == convert(value, name, to=target, run=run)
-        for target in refused[::7]:
+        for target in refused[::every]:
             with pytest.raises(HONEST) as raised:
                 convert(value, name, to=target, run=run)
             assert str(raised.value)

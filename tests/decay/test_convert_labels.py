@@ -85,6 +85,34 @@ def test_the_label_of_a_pair_of_optimizers():
     assert not wrong
 
 
+UNLIKE = {
+    (ADAMW, "timm.adamw"): "timm.adamw skips biases and norms",
+    (ADAMW, "transformers.TrainingArguments"): "whose names say norm",
+    ("torch.optim.SGD", "timm.sgdw"): "decay on both sides",
+    (ADAMW, "optimi.StableAdamW"): "where no update is clipped",
+    ("mup.MuAdamW", ADAMW): "a matrix with the width multiplier m has the lr",
+    ("bitsandbytes.optim.AdamW", ADAMW): "on CUDA the decay comes after",
+    ("optax.lamb", "timm.lamb"): "max_grad_norm=None",
+    ("pytorch_optimizer.Prodigy", "optax.contrib.prodigy"): "bias_correction=True",
+    ("timm.lars", "torch.optim.SGD"): "rescales the step of each layer",
+    (ADAMW, "optax.lion"): "own updates differ",
+    (ADAMW, "optax.adamw"): "Betas, epsilon and the other options",
+}
+
+
+def test_what_a_pair_does_not_share_is_an_assumption():
+    """Weights, widths, clipping, the place of the decay; and nothing that they share."""
+    found = {
+        (source, target): convert(0.01, source, to=target, run=Run(lr=0.01)).assumptions
+        for source, target in UNLIKE
+    }
+    assert {
+        pair: said for pair, said in found.items() if UNLIKE[pair] not in " ".join(said)
+    } == {}
+    (only,) = found[ADAMW, "optax.adamw"]
+    assert "own updates differ" not in only
+
+
 CHANGES = {
     "schedule": (PLAIN, COSINE),
     "warm-up": (PLAIN, replace(PLAIN, schedule=Schedule(warmup=0.5))),
@@ -304,10 +332,11 @@ def test_optimis_dampened_first_step_is_not_torchs():
 
     Stepped by hand: torch's first buffer is λw, optimi's (1 − 0.9)·λw.
     """
-    damped = Run(lr=0.1, momentum=0.9, dampening=0.9)
+    plain = Run(lr=0.1, momentum=0.9)
+    damped = replace(plain, dampening=0.9)
     labels = [
         convert(5e-4, "torch.SGD", to="optimi.SGD", run=run, keep=keep).fidelity
-        for run, keep in ((damped, None), (damped, "step"), (Run(lr=0.1), None))
+        for run, keep in ((damped, None), (damped, "step"), (plain, None))
     ]
     assert labels == ["same-objective", "approximate", "same-trajectory"]
 

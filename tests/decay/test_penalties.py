@@ -101,11 +101,13 @@ def test_what_has_no_coefficient_is_refused():
 
 def test_a_sum_needs_the_number_of_its_examples():
     """The size of the data, or of the batch, is asked for by name."""
-    for record in PENALTIES.values():
-        if record.over:
-            with pytest.raises(MissingFactError) as raised:
-                record.penalty_from_number(1.0, Run())
-            assert raised.value.fact == record.over
+    whole = dict.fromkeys(("prior", "data-sum", "inverse-data-sum"), "dataset_size")
+    sums = {name: each.over for name, each in PENALTIES.items() if each.over}
+    assert sums.items() >= (whole | {"batch-sum": "batch_size"}).items()
+    for name, fact in sums.items():
+        with pytest.raises(MissingFactError) as raised:
+            PENALTIES[name].penalty_from_number(1.0, Run())
+        assert raised.value.fact == fact
 
 
 def test_no_penalty_is_zero_or_an_infinite_prior():

@@ -101,6 +101,26 @@ def test_the_route_to_adamw_is_the_real_optimizer_with_its_momentum():
     assert there.value == digits(ratio / 1e-3, rel=1e-9)  # 2,000 steps of rounding
 
 
+# Measured with the real optimizers: lost per step over the lr, at first and later.
+AT_ZERO = {
+    "torch.Adagrad": "lr/√t in step t",
+    "bitsandbytes.optim.Adagrad": "lr/√t in step t",
+    "torch.RAdam": "a quarter of an lr per step in the first 300 steps",
+    "torch.RMSprop": "1.4 lr per step at first",
+    "torch.Adadelta": "only a huge number",
+    "torch.Adam": "whatever the number",
+    "pytorch_optimizer.AdEMAMix": "one lr per step at first and two later",
+    "timm.lars": "the ratio is 1",
+    "optax.lamb": "the number cancels out",
+}
+
+
+def test_a_refusal_has_what_zero_gradients_do_under_its_optimizer():
+    """No optimizer has the sentence of another."""
+    why = {name: refused(0.1, name, "shrink", Run(lr=0.1)).why for name in AT_ZERO}
+    assert {name: why[name] for name in why if AT_ZERO[name] not in why[name]} == {}
+
+
 def test_what_no_number_says_is_an_error_with_its_facts():
     """Missing facts by name, impossible results with their quantity."""
     missing = [
