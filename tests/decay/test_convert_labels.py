@@ -101,7 +101,7 @@ UNLIKE = {
 
 
 def test_what_a_pair_does_not_share_is_an_assumption():
-    """Weights, widths, clipping, the place of the decay; and nothing that they share."""
+    """Weights, widths, clipping, the place of the decay; nothing that they share."""
     found = {
         (source, target): convert(0.01, source, to=target, run=Run(lr=0.01)).assumptions
         for source, target in UNLIKE

@@ -110,26 +110,33 @@ def test_random_numbers_are_left_alone():
     assert torch.equal(torch.rand(3), wanted)
 
 
-REFUSED = [
-    "DecaysSecretly",
-    "KeepsMasters",
-    "DividesByZero",
-    "SyncsEverySixSteps",
-    "RebuildsFromStart",
-    "RebuildsWhatIsDriven",
-    "CannotStep",
-]
-# Scenario, format and quantity of a check that fails, and what is measured there.
+# What its copy did, in the reason: these faults are refused each for its own.
+REFUSED = {
+    "DecaysSecretly": "At weight_decay=0 a step takes 0.001 of it off",
+    "KeepsMasters": "0.97 of it is left",
+    "DividesByZero": "nan of it is left",
+    "SyncsEverySixSteps": "0.693963289 of it is left",
+    "RebuildsFromStart": "0.97 of it is left",
+    "RebuildsWhatIsDriven": "writes weights anew from where they started",
+    "CannotStep": "Alone it fails: RuntimeError: this one never steps",
+}
+# Scenario, format and quantity of a check that fails, and what is measured there: to
+# four digits, as the errors of these optimizers can be computed.
 FAILED = {
-    "DecaysSecretlyLater": ("constant lr", "float64", "e-folds", 2.796),
+    "DecaysSecretlyLater": ("constant lr", "float64", "e-folds", 2.7966),
     "DecaysWithoutGradient": (
         "gradients that are None",
         "float32",
         "unlike weights",
         16,
     ),
-    "DecaysLaterWhatIsDriven": ("driven, opposite weights", "float32", "e-folds", 0.6),
-    "IgnoresItsKnobLater": ("constant lr", "float64", "e-folds", 1.73),
+    "DecaysLaterWhatIsDriven": (
+        "driven, opposite weights",
+        "float32",
+        "e-folds",
+        0.6065,
+    ),
+    "IgnoresItsKnobLater": ("constant lr", "float64", "e-folds", 1.7329),
 }
 
 
@@ -139,6 +146,8 @@ def test_what_is_refused_has_its_reason_and_no_numbers():
     assert all(each.refused and not each.checks for each in found.values())
     assert not any(each.certified for each in found.values())
     assert all(": refused. " in str(each) for each in found.values())
+    reasons = {name: each.refused for name, each in found.items()}
+    assert [name for name in REFUSED if REFUSED[name] not in reasons[name]] == []
 
 
 @pytest.mark.parametrize("name", FAILED)
@@ -152,7 +161,7 @@ def test_a_planted_fault_that_shows_later_is_measured(name):
         if (check.scenario, check.dtype, check.quantity) == (scenario, dtype, quantity)
     ]
     assert not certificate.certified
-    assert any(math.isclose(each, measured, rel_tol=0.05) for each in found)
+    assert any(math.isclose(each, measured, rel_tol=5e-5) for each in found)
 
 
 def test_an_error_lists_what_failed():

@@ -3,7 +3,8 @@
 The curves are like those of real small networks (``simulated_curves``): noise that is
 correlated over λ, a shallow left side, a steep right one. All draws are seeded, so a
 result is the same in every run. The numbers in brackets were measured with 500 curves;
-the quick run has 120, and bounds that are as many standard errors away.
+the quick run has 120, and bounds that are as many standard errors away. With 500 a
+bound is at most the one of its docstring.
 """
 
 import math
@@ -38,6 +39,11 @@ def count(request):
 def slack(share, count):
     """Three standard errors of a share among so many curves."""
     return 3 * math.sqrt(share * (1 - share) / count)
+
+
+def wider(share, count):
+    """How much wider those are than among the 500 curves of the claim."""
+    return slack(share, count) - slack(share, 500)
 
 
 def curves(  # noqa: PLR0913 - all that a draw depends on, by name
@@ -92,7 +98,7 @@ def test_with_little_noise_intervals_are_too_wide_rather_than_too_narrow(name, c
     grid points no one knows; these simulated ones are smoother than that.
     """
     held = coverage(curves(POPULATIONS[name], count, noise=0.3))
-    assert held >= 0.93 - slack(0.93, count)
+    assert held >= 0.9 - wider(0.9, count)
 
 
 def alarms(kind, shape, count):
@@ -123,7 +129,7 @@ def test_a_flat_curve_is_rarely_called_an_optimum(name, shape, count):
 def test_noise_that_is_fresh_at_every_decay_is_no_optimum_either(count):
     """Thirteen independent chances of a lucky λ still raise few alarms (0.08)."""
     independent = replace(SGD_WIDE, apart_sd=0.0, fresh_sd=0.03)
-    assert alarms(independent, FLAT, count) <= 0.08 + slack(0.08, count)
+    assert alarms(independent, FLAT, count) <= 0.1 + wider(0.1, count)
 
 
 def with_gain_of(kind, standard_errors, *, seeds):
@@ -149,7 +155,7 @@ def test_a_gain_of_four_standard_errors_is_seen(name, count):
         judge_whether_decay_matters(curve).matters
         for curve, _ in curves(kind, count, generator_seed=7)
     ]
-    assert said.count("yes") / count >= 0.93 - slack(0.93, count)
+    assert said.count("yes") / count >= 0.9 - wider(0.9, count)
 
 
 @pytest.mark.parametrize("scatter", [0.0, 0.25])
@@ -180,7 +186,7 @@ def test_intervals_of_the_exponent_cover_the_truth(scatter, count):
             )
         slope = fit_slope(x.tolist(), optima)
         held.append(slope.low <= -0.8 <= slope.high)
-    assert np.mean(held) >= 0.9 - slack(0.9, count * 2 // 5)
+    assert np.mean(held) >= 0.85 - wider(0.85, count)
 
 
 @pytest.mark.parametrize("off", [0.0, 0.7, 1.5])
@@ -201,7 +207,7 @@ def test_regret_is_nearly_unbiased_and_its_interval_covers(off, count):
         held.append(regret.low <= truth <= regret.high)
     # 0.03 of the mean of 500.
     assert abs(np.mean(biases)) < 0.03 * math.sqrt(500 / count)
-    assert np.mean(held) >= 0.89 - slack(0.89, count)
+    assert np.mean(held) >= 0.85 - wider(0.85, count)
 
 
 def test_the_gain_is_nearly_unbiased(count):
@@ -243,7 +249,7 @@ def test_networks_that_die_by_chance_raise_no_alarm(seeds, count):
     """A flat curve with a twelfth of the networks dead is no optimum (0.09, 0.08)."""
     flat = with_dead_networks(SGD_WIDE, count, share=0.08, shape=FLAT, seeds=seeds)
     said = [judge_whether_decay_matters(curve).matters for curve, _ in flat]
-    assert said.count("yes") / count <= 0.09 + slack(0.09, count)
+    assert said.count("yes") / count <= 0.1 + wider(0.1, count)
 
 
 def test_intervals_cover_where_the_left_side_explodes(count):
