@@ -57,11 +57,23 @@ def test_a_share_shows_all_or_nothing_only_where_it_is(share: float) -> None:
     assert text != "100%" or share > 0.999999
 
 
-@given(st.text())
+HOSTILE = (
+    "\x1b[31mred\x1b[0m",
+    "\x1b]8;;http://evil.example\x07link\x1b]8;;\x07",
+    "\x9b31mred",
+    "a\x00b\x08c\x7f",
+    "\u202egnirts\u202c",
+    "\ud800lone",
+    "x" * 1_000_000,
+)
+
+
+@given(st.text() | st.sampled_from(HOSTILE))
 def test_cleaned_text_is_one_line_without_characters_that_act(text: str) -> None:
     """No control or format character is left, and the text is short."""
     cleaned = wording.clean(text, limit=20)
     assert len(cleaned) <= 20
+    cleaned.encode()
     assert not {unicodedata.category(letter) for letter in cleaned} & {"Cc", "Cf", "Cs"}
 
 

@@ -184,6 +184,20 @@ def test_float32_is_not_advised_where_it_is(write):
     assert dead.case not in {"loaded", "wider"}
 
 
+def not_read(path):
+    """What an audit says of keys that it did not read."""
+    unchecked = map(str, audit_training_arguments(path).unchecked)
+    return [text for text in unchecked if text.startswith("Not read")]
+
+
+def test_an_audit_has_what_was_not_read(changed):
+    """Keys that bear on the decay are listed; where all were read, none is."""
+    extra = "layer_decay: 0.75\nmodel_ema_decay: 0.9\nseed: 1\nopt"
+    (listed,) = not_read(changed("timm.yaml", "opt", extra))
+    assert listed.endswith(": layer_decay, model_ema_decay.")
+    assert not_read(changed("ultralytics.yaml")) == []
+
+
 def test_what_bears_on_the_decay_and_is_not_read_is_listed():
     """Keys of lr, optimizer, length, batch, schedule, dtype and decay are named."""
     names = ["layer_decay", "model_ema_decay", "seed", "val_batch_size", "lr"]
@@ -201,6 +215,8 @@ def test_a_schedule_that_is_not_known_forms_no_sum(changed):
     for given, steps in (({}, None), ({"shape": "cosine"}, 90_000)):
         found = audit_training_arguments(path, given=given)
         assert found.table[0].run.steps == steps
+        named = [each for each in found.unchecked if "WarmupMultiStepLR" in str(each)]
+        assert len(named) == (steps is None)
 
 
 def test_a_text_that_is_no_settings_file_is_answered_with_what_to_type(

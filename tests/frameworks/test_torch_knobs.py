@@ -5,6 +5,7 @@ import inspect
 import pytest
 import torch
 from frameworks.checks import of_torch
+from frameworks.checks.check import SIXTY_STEPS
 from tolerance import digits
 
 from dwindle.decay.coordinates import survival_from_number
@@ -22,7 +23,11 @@ WITHOUT_A_KNOB = {"LBFGS", "Optimizer", "Rprop", "SparseAdam"}
 @pytest.mark.parametrize("check", of_torch.CHECKS, ids=lambda check: check.label)
 def test_what_the_optimizer_does_is_what_the_record_says(check):
     """Under warm-up, cosine and momentum: survival, trajectory, or that λ cancels."""
-    assert check.theirs() == digits(check.ours(), rel=check.rel)
+    # Sixty steps here round at 1e-16 each, so a prediction is held to more than the
+    # nine digits that all libraries have.
+    is_exact = check.kind == "undriven weight" and check.why == SIXTY_STEPS
+    rel = 1e-12 if is_exact else check.rel
+    assert check.theirs() == digits(check.ours(), rel=rel)
 
 
 def test_a_coupled_adaptive_record_refuses_a_number():

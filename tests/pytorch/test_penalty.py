@@ -129,7 +129,10 @@ def test_a_normalization_goes_with_any_convention():
         assert found == digits(list(factors), rel=ROUNDING), name
 
 
-@pytest.mark.parametrize("options", [{}, {"momentum": 0.9, "nesterov": True}], ids=str)
+MOMENTA = [{}, {"momentum": 0.9}, {"momentum": 0.9, "nesterov": True}]
+
+
+@pytest.mark.parametrize("options", MOMENTA, ids=str)
 def test_sgd_goes_the_same_way_as_with_its_own_weight_decay(options):
     """30 steps of SGD with the penalty and with weight_decay on the weights agree."""
     paths = []

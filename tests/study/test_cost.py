@@ -83,13 +83,19 @@ def test_the_time_left_of_a_real_study():
         assert max(map(abs, errors)) < TOLERANCE, (optimizer, errors)
 
 
-@pytest.mark.parametrize("workers", [1, 4])
-@pytest.mark.parametrize("study", ["SGD", "LAYER_MEAN"])
-def test_the_time_left_on_another_machine(study, workers):
+FULL = pytest.mark.full
+
+
+@pytest.mark.parametrize("chances", [20, pytest.param(40, marks=FULL)])
+@pytest.mark.parametrize("workers", [1, pytest.param(2, marks=FULL), 4])
+@pytest.mark.parametrize(
+    "study", ["SGD", pytest.param("ADAMW", marks=FULL), "LAYER_MEAN"]
+)
+def test_the_time_left_on_another_machine(study, workers, chances):
     """On machines of any speed, the usual noise by pack does not hide the rest."""
     spec = getattr(studies, study)
     planned = first_packs(spec, workers=1, memory_bytes=10**9)
-    for chance in range(20):
+    for chance in range(chances):
         noise = random.Random(chance)  # noqa: S311, no secret
         slowness = noise.uniform(0.2, 50)
         packs = [

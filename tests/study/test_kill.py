@@ -1,4 +1,4 @@
-"""kill -9 of a driver or a worker: what was committed stays, the rest is made up."""
+"""kill -9 of driver, worker or both: what was committed stays, the rest is made up."""
 
 import os
 import random
@@ -7,6 +7,7 @@ import shutil
 import signal
 import sqlite3
 import time
+from itertools import product
 from contextlib import closing
 from dataclasses import replace
 
@@ -131,6 +132,20 @@ def test_a_killed_worker_is_made_up_for(tmp_path, undisturbed):
     assert_made_up(store, before, undisturbed)
 
 
+@pytest.mark.full
+def test_a_killed_driver_and_worker_are_made_up_for(tmp_path, undisturbed):
+    """Both at once: nothing is left running, nothing committed is lost."""
+    store = tmp_path / "study.db"
+    study = started_and_seen(tmp_path, 1)
+    study.kill(study.workers()[0], study.process.pid)
+    assert study.ended()[0] == -signal.SIGKILL
+    assert study.left() == []
+    before = rows(copied(store, tmp_path / "copy"))
+    # Resumed in processes as well, as a person does it.
+    assert main([str(word) for word in (*words(tmp_path), "--workers", "2")]) == 0
+    assert_made_up(store, before, undisturbed)
+
+
 def test_ctrl_c_in_a_terminal_saves(tmp_path):
     """Ctrl-C, which all processes get: code 130, how to go on, no process, no lock."""
     study = started_and_seen(tmp_path, 1)
@@ -151,12 +166,21 @@ def processor_seconds():
     return used.ru_utime + used.ru_stime
 
 
+QUICK = {
+    (signal.SIGINT, "libraries are loaded"),
+    (signal.SIGTERM, "workers are started"),
+    (signal.SIGHUP, "workers are started"),
+}
+
+
 @pytest.mark.parametrize(
     ("number", "moment"),
     [
-        (signal.SIGINT, "libraries are loaded"),
-        (signal.SIGTERM, "workers are started"),
-        (signal.SIGHUP, "workers are started"),
+        pytest.param(*each, marks=[] if each in QUICK else [pytest.mark.full])
+        for each in product(
+            (signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
+            ("workers are started", "libraries are loaded"),
+        )
     ],
 )
 def test_a_stop_at_the_start_is_at_once(tmp_path, number, moment):

@@ -47,6 +47,24 @@ OF_OTHERS = {
     "generic.json": {"weight_decay": 0.1, "lr": 1e-3},
     "steps.json": {"gradient_accumulation_steps": 4, "train_bs": 3, "wd": 1},
 }
+# What the refusal calls them, or what it lacks in them.
+NAMED = {
+    "sweep.yaml": "W&B sweep",
+    "zero.json": "DeepSpeed",
+    "auto.json": "optimizer.params.lr as a number",
+    "graphstorm.yaml": "GraphStorm",
+    "simpletuner.json": "SimpleTuner",
+    "study.toml": "dwindle study",
+    "fairseq.yaml": "fairseq",
+    "noam.json": "Its lr is a factor of Noam's schedule",
+    "one-cycle.json": "Its scheduler onecycle sets another lr",
+    "auto-batch.yaml": "The decay is multiplied by batch / nbs",
+    "table.yaml": "hold TrainingArguments",
+    "no-decay.yaml": "weight_decay as a number",
+    "unknown.yaml": "batch_size, iters",
+    "generic.json": "have no lr",
+    "steps.json": "wd",
+}
 # Files that are broken, or hold nothing that could be audited.
 BROKEN = {
     "key-twice.json": '{"lr": 1, "lr": 2}',
@@ -150,6 +168,18 @@ def test_refused_files(files, audited, snapshot):
         assert caught.value.remedy
         texts[name] = f"{caught.value.must} | {caught.value.got}"
     assert texts == snapshot
+
+
+def test_a_file_of_another_trainer_is_refused_by_name(audited):
+    """Whose file it is, or what it lacks, and the numbers to type instead."""
+    texts = {}
+    for name in NAMED:
+        with pytest.raises(AuditTargetError) as caught:
+            audited(name, OF_OTHERS[name])
+        texts[name] = str(caught.value)
+    assert {n: texts[n] for n in texts if NAMED[n] not in texts[n]} == {}
+    silent = [name for name in texts if "dwindle explain" not in texts[name]]
+    assert silent == ["table.yaml"]
 
 
 def test_impossible_values(audited, snapshot):
