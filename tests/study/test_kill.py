@@ -7,9 +7,9 @@ import shutil
 import signal
 import sqlite3
 import time
-from itertools import product
 from contextlib import closing
 from dataclasses import replace
+from itertools import product
 
 import pytest
 from study.processes import Running, committed, wait_until
