@@ -6,6 +6,8 @@ from dataclasses import replace
 import pytest
 from findings.simulated_study import ended, findings_of_rows, simulated_rows, study_spec
 
+from dwindle.findings.conclusion import conclude
+from dwindle.findings.next_steps import next_steps
 from dwindle.store.records import Outcome
 from dwindle.store.spec import AxisSpec
 
@@ -87,3 +89,21 @@ def test_a_cell_of_survivors_does_not_ask_for_a_finer_grid():
     )
     assert "networks that train" in axis.would_tell
     assert "finer" not in axis.would_tell
+
+
+def test_the_next_step_goes_with_what_would_tell():
+    """It has the grid, or that nothing was trained; a doubt is there once."""
+    idle = study_of(lambda _, seed: ended(0.5 + 0.001 * seed), high=1e-9, low=1e-12)
+    ruined = study_of(lambda at, _: GONE if at else ended(0.5), low=10, high=1e4)
+    dead = study_of(lambda *_: DEAD)
+    (steps,) = next_steps([idle])
+    assert "does not matter up to 1e-09, where the grid ends" in steps
+    assert "nothing is worth setting" not in steps
+    assert "every λ from 10 up is too large" in next_steps([ruined])[0]
+    assert "nothing was trained" in next_steps([dead])[0]
+    assert "nothing was trained" in conclude(dead).headline
+    depth = AxisSpec(axis="depth", values=(1, 2, 4))
+    blank = conclude(study_of(lambda *_: GONE, axes=(WIDTH, depth)))
+    assert blank.sentences[0].count("cannot tell") == 1
+    assert "nor whether depth does" in blank.sentences[0]
+    assert "cannot tell" not in blank.headline

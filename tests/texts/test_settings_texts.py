@@ -211,6 +211,22 @@ def test_a_path_that_cannot_be_read(path, tmp_path, monkeypatch):
     assert caught.value.must == "be a readable file"
 
 
+def aliases(each):
+    """Eleven lines, each nine times the line above it."""
+    line = "a{0}: &a{0} " + each
+    return "a0: &a0 {k: 1}\n" + "".join(line.format(i, i - 1) for i in range(1, 12))
+
+
+def test_aliases_that_multiply_are_refused(audited):
+    """A dozen lines of YAML with 9¹¹ names are an error, and take no memory."""
+    merged = "{{<<: [" + ", ".join(["*a{1}"] * 9) + "]}}\n"
+    nested = "{{" + ", ".join(f"k{n}: *a{{1}}" for n in range(9)) + "}}\n"
+    for name, each in {"merged.yaml": merged, "nested.yaml": nested}.items():
+        with pytest.raises(AuditTargetError) as caught:
+            audited(name, aliases(each))
+        assert "more than 10,000 names" in caught.value.got
+
+
 def test_values_too_deep_are_refused(audited):
     """A file of brackets is an error of ours, not one of Python's stack."""
     deep = {

@@ -4,7 +4,7 @@ import json
 import math
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sized
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,8 @@ from dwindle.errors import AuditTargetError, MissingLibraryError
 
 # Settings of a training fit in a few kilobytes; more is a tokenizer or a log.
 _MOST_BYTES = 256 * 1024
+# Aliases of aliases multiply: a dozen lines of YAML can hold more names than memory.
+_MOST_NAMES = 10_000
 
 Settings = Mapping[str, Any]  # a file may hold anything
 
@@ -103,6 +105,12 @@ def _refuse_repeats(names: Iterable[str]) -> None:
             raise ValueError(got)
 
 
+def _refuse_many(names: Sized) -> None:
+    if len(names) > _MOST_NAMES:
+        got = f"more than {_MOST_NAMES:,} names in one mapping"
+        raise ValueError(got)
+
+
 def _from_json(text: str) -> object:
     def without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
         _refuse_repeats(name for name, _ in pairs)
@@ -127,6 +135,10 @@ def _from_yaml(text: str) -> object:
             node = super().compose_mapping_node(anchor)
             _refuse_repeats(str(key.value) for key, _ in node.value)
             return node
+
+        def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            super().flatten_mapping(node)
+            _refuse_many(node.value)
 
     try:
         found: object = Strict(text).get_single_data()
@@ -156,6 +168,7 @@ def flattened(settings: Settings, prefix: str = "") -> dict[str, Any]:
         flat[f"{prefix}{name}"] = value
         if isinstance(value, Mapping):
             flat |= flattened(value, f"{prefix}{name}.")
+            _refuse_many(flat)
     return flat
 
 
