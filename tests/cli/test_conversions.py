@@ -203,6 +203,17 @@ def test_nothing_is_said_of_the_equilibrium_without_the_momentum(capsys):
     assert as_json(line, capsys)["rotation_per_step"] is not None
 
 
+def test_a_longer_fall_of_the_lr_leaves_smaller_weights(capsys):
+    """Over half of the run they end lower than over a fifth, where it is 0.188."""
+    line = "explain torch.AdamW=0.1 --lr 0.01 --steps 6000 --schedule wsd"
+    fifth = as_json(line, capsys)
+    half = as_json(f"{line} --decay-share 0.5", capsys)
+    for document in (fifth, half):
+        assert document["equilibrium_rms"] == pytest.approx(0.22261, rel=1e-4)
+    assert fifth["rms_at_end"] == pytest.approx(0.1878, rel=1e-3)
+    assert half["rms_at_end"] == pytest.approx(0.1583, rel=1e-3)
+
+
 # Rescale ---------------------------------------------------------------------------
 
 
