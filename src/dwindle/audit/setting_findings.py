@@ -129,8 +129,8 @@ def judge_explained(
     Example:
         >>> run = Run(lr=5e-5, steps=1000)
         >>> told = explain(0.01, "torch.AdamW", run=run)
-        >>> [each.severity for each in judge_explained(told, run).findings]
-        ['note']
+        >>> [each.code for each in judge_explained(told, run).findings]
+        ['DW023', 'DW010']
 
     """
     family = FAMILIES.get(str(told.family))

@@ -137,6 +137,7 @@ def _from_yaml(text: str) -> object:
             return node
 
         def flatten_mapping(self, node: yaml.MappingNode) -> None:
+            """Fill in the merges of a mapping, which multiply along a chain."""
             super().flatten_mapping(node)
             _refuse_many(node.value)
 
