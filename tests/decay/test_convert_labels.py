@@ -166,6 +166,7 @@ def test_the_newcomers_change_of_schedule():
     # Of the average: momentum's start and its root are within 1 % of lr·λ/(1 − μ).
     assert there.value == digits(0.04, rel=0.01)
     assert there.fidelity == "approximate"
+    assert any("No length is given" in each for each in there.assumptions)
     sure = [replace(run, steps=100_000) for run in (sgd, adamw)]
     there = convert(2e-4, "torch.SGD", to="torch.AdamW", run=sure[0], run_after=sure[1])
     assert there.fidelity == "same-total-decay"
@@ -191,7 +192,9 @@ def test_a_longer_run_keeps_the_step_whatever_the_path():
     assert alike.value == 1.0
     assert other.value == digits(4 / 3, rel=0.02)  # sums of 100 and of 200 cosines
     assert other.keeps == "the decay of a step, averaged over the run"
-    assert {alike.fidelity, other.fidelity} == {"approximate"}
+    for there in (alike, other):
+        assert there.fidelity == "approximate"
+        assert any("200 steps instead of 100" in each for each in there.assumptions)
 
 
 def test_keep_run_keeps_the_total():
@@ -347,6 +350,8 @@ def test_no_trajectory_is_promised_in_a_format_of_few_digits():
         run = Run(lr=0.5, dtype=dtype)
         there = convert(0.5, "torch.AdamW", to="optimi.AdamW", run=run)
         assert there.fidelity == label, dtype
+        is_said = "its own order of operations" in " ".join(there.assumptions)
+        assert is_said == (dtype == "bfloat16")
 
 
 def test_sentences_on_two_formats_name_their_sides():
