@@ -47,6 +47,15 @@ def test_below_90_columns_a_row_is_a_block() -> None:
     ]
 
 
+def test_a_block_ends_its_lines_without_blanks() -> None:
+    """A name that takes more lines than its cell leaves no blanks behind it."""
+    columns = ["rule", "a name that is far too long"]
+    table = Table(columns=columns, rows=[("neal", "1")])
+    lines = ["".join(pieces) for pieces in table.lines(20)]
+    assert len(lines) > 2
+    assert lines == [line.rstrip() for line in lines]
+
+
 def test_a_narrow_table_that_fits_stays_a_table() -> None:
     """What fits without folding any text is a table at any width."""
     table = Table(columns=("group", Column("lr", "number")), rows=[("0", "0.1")])

@@ -1,5 +1,6 @@
 """Numbers as text: what is typed reads back as itself, what is read is short."""
 
+import math
 import unicodedata
 
 import pytest
@@ -88,3 +89,10 @@ def test_bars_of_a_curve_stay_apart_in_ascii() -> None:
     """A curve that is drawn with eight heights has eight letters in any locale."""
     bars = "▁▂▃▄▅▆▇█"
     assert len(set(wording.plain_letters(bars))) == len(bars)
+
+
+@pytest.mark.parametrize("value", [math.inf, -math.inf])
+def test_an_infinite_number_is_not_a_missing_one(value: float) -> None:
+    """An infinite half-life is typed as inf; a dash stands for what is not known."""
+    assert float(wording.number(value)) == value
+    assert wording.number(math.nan) == wording.NOTHING

@@ -414,7 +414,7 @@ def _blocks(
             name = names[at] if names else []
             lines = _folded(cell, max(room - start, _LEAST)) if any(cell) else []
             for head, line in zip_longest(name if lines else [], lines, fillvalue=""):
-                blanks = " " * (start - _GAP - _wide(head))
+                blanks = " " * (start - _GAP - _wide(head)) if line else ""
                 yield [" " * _GAP, Styled(head, "dim"), blanks, line]
 
 

@@ -64,9 +64,11 @@ def number(value: float | None, *, digits: int = 3) -> str:
     Example:
         >>> [number(each) for each in (0.0499613, 0.0387246, 1e-05, 4096.0, None)]
         ['0.05', '0.0387', '1e-05', '4096', '–']
+        >>> number(math.inf)  # a half-life where nothing decays
+        'inf'
 
     """
-    if value is None or not math.isfinite(value):
+    if value is None or math.isnan(value):
         return NOTHING
     if 10**digits <= abs(value) < _UNREADABLE:
         return f"{value:.0f}"
@@ -213,6 +215,22 @@ def measured(
     if value is None or low is None or high is None:
         return shown
     return f"{shown} ({fixed(low, places)} to {fixed(high, places)})"
+
+
+def with_article(name: str) -> str:
+    """Return the name of a class behind its article.
+
+    Example:
+        >>> [with_article(each) for each in ("Linear", "Embedding", "int", "RMSNorm")]
+        ['a Linear', 'an Embedding', 'an int', 'an RMSNorm']
+        >>> with_article("OneCycleLR")
+        'a OneCycleLR'
+
+    """
+    # An MLP and an RMSNorm are spelled; a Linear is read.
+    vowels = "AEFHILMNORSX" if name[:2].isupper() else "AEIOUaeiou"
+    is_vowel = name[:1] in tuple(vowels) and not name.startswith("One")
+    return f"{'an' if is_vowel else 'a'} {name}"
 
 
 def quantity(name: str) -> str:

@@ -117,7 +117,8 @@ class Rescaling(Shown):
     def __repr__(self) -> str:
         count = sum(each.applies for each in self.rules)
         value = number(self.before.value)
-        return f"<Rescaling: {self.knob} = {value}, {count} rules apply>"
+        rules = "1 rule applies" if count == 1 else f"{count} rules apply"
+        return f"<Rescaling: {self.knob} = {value}, {rules}>"
 
 
 def rescale(

@@ -21,6 +21,7 @@ from dwindle.pytorch.checks.normalized import (
 from dwindle.pytorch.copying.copies import random_kept
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.parameters.slots import WRAPPERS, class_names, modules_of
+from dwindle.wording import with_article
 
 _REMEDY = 'Write example=inputs, example=(inputs, mask) or example={"input_ids": ids}.'
 
@@ -143,7 +144,7 @@ def _of_layer(
             return None
         if not can_divide_out(each.norm, layer, training=training):
             return None
-    by = f"{names.get(id(norm), 'a norm')}, a {class_of(norm)}"
+    by = f"{names.get(id(norm), 'a norm')}, {with_article(class_of(norm))}"
     return Normalized(parameter=weight, by=by, known_from="forward pass")
 
 

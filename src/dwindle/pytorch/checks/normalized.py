@@ -13,6 +13,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.weight_norm import WeightNorm
 
 from dwindle.pytorch.parameters.layers import class_of, is_norm
+from dwindle.wording import with_article
 
 # These take the mean of each channel off, and with it whatever bias came before.
 _FORGET_THE_BIAS = (_BatchNorm, _InstanceNorm)
@@ -90,7 +91,7 @@ def normalized_by_declaration(model: nn.Module) -> Iterator[Normalized]:
             if weight is None or not _fits(norm, layer):
                 continue
             if can_divide_out(norm, layer, training=model.training):
-                by = f"{name}, a {class_of(norm)}"
+                by = f"{name}, {with_article(class_of(norm))}"
                 yield Normalized(parameter=weight, by=by, known_from="declaration")
 
 

@@ -19,6 +19,7 @@ from dwindle.pytorch.copying.copies import (
     tensors_kept,
     undisturbed,
 )
+from dwindle.wording import with_article
 
 START = (1.0, -0.5, 0.25, 2.0)
 
@@ -63,7 +64,7 @@ def unwrapped(optimizer: object) -> Optimizer:
     if inner is not None and hasattr(optimizer, inner):
         return unwrapped(getattr(optimizer, inner))
     if not isinstance(optimizer, Optimizer):
-        asked = f"The decay of a {type(optimizer).__name__}"
+        asked = f"The decay of {with_article(type(optimizer).__name__)}"
         why = "It is no torch.optim.Optimizer."
         raise RefusedError(asked, why, "Give the optimizer itself.")
     return optimizer

@@ -15,6 +15,7 @@ from dwindle.errors import PatternError, RangeError, RefusedError
 from dwindle.errors.nearest import nearest_names
 from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
 from dwindle.pytorch.parameters.slots import modules_of
+from dwindle.wording import with_article
 
 _METHOD = "no_weight_decay"
 _MARK = "_no_weight_decay"  # Mamba sets it on the parameter
@@ -195,7 +196,8 @@ def coefficients_of(
         first = unknown[0]
         asked = f"The fan-in of {first.name} {first.shape}"
         others = f" ({len(unknown)} such)" if len(unknown) > 1 else ""
-        why = f"It is a {first.why}{others}: a {first.owner} does not show its inputs."
+        owner = with_article(first.owner)
+        why = f"It is a {first.why}{others}: {owner} does not show its inputs."
         instead = f'Leave it out with no_decay=["{first.name}"], or use "layer-mean".'
         raise RefusedError(asked, why, instead)
     return layer_coefficients(normalization, [_layer(each) for each in held])

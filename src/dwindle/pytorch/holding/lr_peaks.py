@@ -18,6 +18,7 @@ from dwindle.pytorch.follow_schedule import (
     unwrapped_scheduler,
 )
 from dwindle.pytorch.options import MARKER
+from dwindle.wording import with_article
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
 LrPeak = float | Sequence[float] | None
@@ -196,7 +197,7 @@ def _of_scheduler(
         ]
     if steps is None and not _peaks_at_base(scheduler):
         kind = type(_at_its_pace(scheduler)).__name__
-        need = f"The peak of a {kind}, where lr_peak is not given,"
+        need = f"The peak of {with_article(kind)}, where lr_peak is not given,"
         raise MissingFactError("steps", need, "--steps")
     if hasattr(scheduler, "base_lrs"):
         yield _from_base(scheduler, optimizer)
@@ -211,7 +212,7 @@ def _refuse_others(scheduler: Any, optimizer: Optimizer) -> None:
     """Refuse a scheduler that moves the lr of other param groups."""
     for each in all_inside(_at_its_pace(scheduler)):
         if not belongs_to(each, optimizer):
-            asked = f"The peak of a {type(each).__name__}"
+            asked = f"The peak of {with_article(type(each).__name__)}"
             owner = type(each.optimizer).__name__
             why = f"It moves the lr of another {owner}, not of this one."
             raise RefusedError(asked, why, "Give the scheduler of this optimizer.")

@@ -25,6 +25,7 @@ from dwindle.pytorch.parameters.layers import (
     wide,
 )
 from dwindle.pytorch.parameters.slots import Slot, slots_of
+from dwindle.wording import with_article
 
 Role = Literal["weight", "bias", "norm", "embedding", "vector", "token"]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -142,16 +143,13 @@ def _held_at(slot: Slot) -> ParameterRole:
         fans = 1, shape[-1]
     elif role == "weight" and layer is not None:
         fans = layer.fans(slot.module, shape)
-    # An MLP and an RMSNorm are spelled; a Linear is read.
-    vowels = "AEFHILMNORSX" if owner[:2].isupper() else "AEIOU"
-    article = "an" if owner[:1] in tuple(vowels) else "a"
     return ParameterRole(
         name=slot.name,
         names=(slot.name,),
         parameter=slot.parameter,
         role=role,
         owner=owner,
-        why=f"{slot.slot} of {article} {owner}{remark}",
+        why=f"{slot.slot} of {with_article(owner)}{remark}",
         shape=shape,
         trainable=slot.parameter.requires_grad,
         fan_in=fans[0],

@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
 from dwindle.errors import RefusedError
+from dwindle.wording import with_article
 
 # Of these classes one child is the model itself: its name is no part of a name.
 WRAPPERS: Mapping[str, str] = MappingProxyType(
@@ -91,7 +92,7 @@ def slots_of(model: nn.Module) -> Iterator[Slot]:
     """
     given: object = model  # what a caller gives may be anything
     if not isinstance(given, nn.Module):
-        asked = f"The role of a parameter in a {type(given).__name__}"
+        asked = f"The role of a parameter in {with_article(type(given).__name__)}"
         why = (
             "It depends on the layer that owns the parameter; only a module has layers."
         )
