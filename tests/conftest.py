@@ -11,6 +11,10 @@ from hypothesis import settings
 # `from oracle.sgd import ...`: slow and obvious twins of the formulas.
 sys.path.insert(0, str(Path(__file__).parent))
 
+# The processes of a test run share the cores: threads that wait for each other's core
+# take the most of a small product's time. Programs that tests start inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # In CI the examples are the same every time: a change fails for what it changed.
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
