@@ -4,7 +4,7 @@ import json
 import math
 
 import pytest
-from cli.lines import as_json, error_of
+from cli.lines import as_json, error_of, run
 from tolerance import digits
 
 from dwindle.cli.explain import time_cell
@@ -291,3 +291,13 @@ def test_a_length_in_tokens(capsys):
     document = as_json(f"rescale torch.AdamW=0.1 {facts}", capsys)
     half_life = document["before"]["half_life"]["tokens"]
     assert half_life == pytest.approx(math.log(2) / 6e-5 * 524288, rel=1e-4)
+
+
+def test_what_was_measured_comes_first(capsys):
+    """Of all answers, those that rest on a measurement stand above the others."""
+    facts = "--lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
+    rows = run(f"rescale torch.AdamW=0.1 {facts}", capsys)[1].partition("tested on")[2]
+    assert 0 < rows.index("power-lines") < rows.index("half-life-examples")
+    below = rows.partition("Rules whose authors measured such a change")[2]
+    assert "power-lines" in below
+    assert "half-life-examples" not in below
