@@ -414,7 +414,9 @@ def test_a_scheduler_that_may_go_anywhere_asks_for_the_length(kind):
     """Nothing is taken for the peak that is not one; each of two answers will do."""
     optimizer = _adamw()
     scheduler = UNTOLD[kind](optimizer)
-    words = rf"peak of a {kind}, where lr_peak is not .*DecayController\(steps=\.\.\.\)"
+    words = (
+        rf"peak of an? {kind}, where lr_peak is not .*DecayController\(steps=\.\.\.\)"
+    )
     with pytest.raises(MissingFactError, match=words):
         DecayController(optimizer, half_life="30 steps", scheduler=scheduler)
     for told in ({"steps": 9}, {"lr_peak": 0.1}, {"schedule": "constant"}):
