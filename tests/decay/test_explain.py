@@ -213,8 +213,8 @@ def test_each_trap_has_its_code():
     assert not wrong
 
 
-# What each trap is about, computed apart: 0.693/(1e-3·0.1·10) runs; 5e-3/2^-9 units;
-# the last tenth of a cosine, and its part below 2^-9/(0.1·1); half a unit of float32.
+# By hand: ln 2/(1e-3·0.1·10) runs; 5e-3/2^-9 units; a cosine is below 2^-9/(0.1·1) for
+# acos(1 - 2·0.0195)/π of the run; half a unit is 2^-9 in bfloat16, 2^-25 in float32.
 NUMBERS = {
     "longer-than-the-run": "693 runs",
     "rounding": "2.56 times what bfloat16",

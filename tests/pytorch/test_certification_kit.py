@@ -120,8 +120,8 @@ REFUSED = {
     "RebuildsWhatIsDriven": "writes weights anew from where they started",
     "CannotStep": "Alone it fails: RuntimeError: this one never steps",
 }
-# Scenario, format and quantity of a check that fails, and what is measured there: to
-# four digits, as the errors of these optimizers can be computed.
+# Scenario, format and quantity of a check that fails, and what is measured there, to
+# four digits: nothing in it is random.
 FAILED = {
     "DecaysSecretlyLater": ("constant lr", "float64", "e-folds", 2.7966),
     "DecaysWithoutGradient": (
