@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Self
 
 from dwindle.decay.half_life import (
     HalfLife,
@@ -14,8 +14,6 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
-
-DecaySchedule = Literal["follow-lr", "constant", "lr-squared"]
 
 # The shrink of a step is the one at the peak lr times this power of lr/lr_peak.
 POWERS: Mapping[str, int] = MappingProxyType(

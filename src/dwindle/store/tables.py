@@ -135,18 +135,14 @@ class StudyTable(_Table):
 class OptimizerTable(_Table):
     """``[optimizer]``: everything but the decay."""
 
-    name: Annotated[str, _one_of("optimizer", ("sgd", "adamw", "adam"))] = Field(
-        examples=["sgd"]
-    )
+    name: OptimizerName = Field(examples=["sgd"])
     lr: Positive = Field(examples=[0.05])
     momentum: BelowOne = 0.0
     dampening: Share = 0.0
     nesterov: Annotated[bool, _number("true or false", lambda _: True)] = False
     betas: Betas = (0.9, 0.999)
     eps: Positive = 1e-8
-    schedule: Annotated[
-        str, _one_of("schedule", ("constant", "linear", "cosine", "wsd"))
-    ] = "constant"
+    schedule: ScheduleName = "constant"
     warmup: BelowOne = 0.0
     final_lr: Share = 0.0
 
@@ -167,9 +163,7 @@ class WeightDecayTable(_Table):
     low: Positive = Field(examples=[1e-5])
     high: Positive = Field(examples=[1e-1])
     points: Annotated[int, _whole(3, 1000)] = 13
-    normalization: Annotated[str, _one_of("normalization", tuple(NORMALIZATIONS))] = (
-        "none"
-    )
+    normalization: Normalization = "none"
 
 
 def _each_once(values: list[Any]) -> list[Any]:
