@@ -4,13 +4,12 @@ import errno
 import os
 import shutil
 import sqlite3
-import stat
-import tempfile
-from contextlib import closing, contextmanager
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from denied import modes_count
 from store.test_store import opened, trained, trials
 from study.pretended import pretended_outcome
 from study.tiny import CONDITIONS, FACTS, SPEC
@@ -95,37 +94,29 @@ def test_an_empty_store_of_the_first_schema_is_begun(path):
     assert read_study(path).spec == SPEC
 
 
-@contextmanager
-def as_nobody():
-    """Be a user without rights for a while: nothing is denied to root."""
-    if os.geteuid() == 0:
-        os.seteuid(65534)
-        try:
-            yield
-        finally:
-            os.seteuid(0)
-    else:
-        yield
-
-
-def test_a_store_in_a_read_only_place_is_read_and_not_written():
+def test_a_store_in_a_read_only_place_is_read_and_not_written(tmp_path):
     """Of either schema: a report needs no room, and a study is told what it needs."""
-    place = Path(tempfile.mkdtemp())
-    try:
-        shutil.copy(OLD, place / "old.db")
-        with opened(place / "new.db") as store:
-            store.plan(trials())
-            store.commit(trained(trials()), seconds=0.1)
-        for file in place.iterdir():
-            file.chmod(stat.S_IRUSR | stat.S_IRGRP | stat.S_IROTH)
-        place.chmod(0o555)
-        with as_nobody():
-            assert len(read_study(place / "old.db").rows) == 40
-            assert len(read_study(place / "new.db").rows) == len(trials())
-            for name in ("old.db", "new.db"):
-                with pytest.raises(StoreAccessError) as refused:
-                    opened(place / name)
-                assert refused.value.reason == os.strerror(errno.EACCES)
-    finally:
-        place.chmod(0o755)
-        shutil.rmtree(place)
+    shutil.copy(OLD, tmp_path / "old.db")
+    with opened(tmp_path / "new.db") as store:
+        store.plan(trials())
+        store.commit(trained(trials()), seconds=0.1)
+    for file in tmp_path.iterdir():
+        file.chmod(0o444)
+    tmp_path.chmod(0o555)
+    with modes_count():
+        assert len(read_study(tmp_path / "old.db").rows) == 40
+        assert len(read_study(tmp_path / "new.db").rows) == len(trials())
+        for name in ("old.db", "new.db"):
+            with pytest.raises(StoreAccessError) as refused:
+                opened(tmp_path / name)
+            assert refused.value.reason == os.strerror(errno.EACCES)
+    tmp_path.chmod(0o755)
+
+
+@pytest.mark.parametrize("use", [read_study, opened])
+def test_a_store_in_a_folder_that_nobody_may_enter_is_denied(tmp_path, use):
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0)
+    with modes_count(), pytest.raises(StoreAccessError) as refused:
+        use(shut / "s.db")
+    assert refused.value.reason == os.strerror(errno.EACCES)

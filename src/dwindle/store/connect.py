@@ -49,13 +49,13 @@ def connect(path: Path, *, writes: bool) -> tuple[sqlite3.Connection, int]:
         StoreError: If the file is no store, or is damaged, or cannot be used.
 
     """
-    if not writes and not path.exists():
-        raise StoreFormatError(str(path), "no such file", MISSING)
-    refuse_irregular(path)
     # Also a reader opens for writing where it may: SQLite undoes the rest of a commit
     # that a kill cut off when it next opens the file.
     place = f"{path.absolute().as_uri()}?mode={'rwc' if writes else 'rw'}"
     with sqlite_errors_translated(path):
+        if not writes and not path.exists():
+            raise StoreFormatError(str(path), "no such file", MISSING)
+        refuse_irregular(path)
         db = sqlite3.connect(place, uri=True, isolation_level=None)
         try:
             db.row_factory = sqlite3.Row
