@@ -115,6 +115,7 @@ def test_a_store_in_a_read_only_place_is_read_and_not_written(tmp_path):
 
 @pytest.mark.parametrize("use", [read_study, opened])
 def test_a_store_in_a_folder_that_nobody_may_enter_is_denied(tmp_path, use):
+    """Denied is an answer of the system, told as one of ours."""
     shut = tmp_path / "shut"
     shut.mkdir(mode=0)
     with modes_count(), pytest.raises(StoreAccessError) as refused:
