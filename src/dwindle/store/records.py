@@ -1,13 +1,37 @@
-"""A training as plain data: what was trained, what came out, in what conditions."""
+"""A training as plain data: what was trained, what came out, in what conditions.
+
+A store holds studies of two kinds: of the built-in problems, whose records stand here,
+and of a user's own training (:mod:`dwindle.find.records`). What both kinds must give
+for the same file are the protocols below.
+"""
 
 import hashlib
 import json
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 Status = Literal["ok", "diverged", "error"]
+# Name, what is in the store, what holds now.
+Difference = tuple[str, str, str]
+
+
+class Plain(Protocol):
+    """What has a form as nested dicts and lists."""
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return it as JSON has it."""
+
+
+class Comparable(Plain, Protocol):
+    """Conditions of trainings: unlike ones are never pooled."""
+
+    def key_of(self, trial: Any) -> str:  # a trial of the same kind of study
+        """Return the hash under which a training is stored."""
+
+    def differences(self, there: dict[str, Any]) -> tuple[Difference, ...]:
+        """Return in what the conditions of a store (as a dict) are others."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +173,10 @@ class ProblemFacts:
     hidden: bool
     validation_samples: int | None = None
 
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the facts as a plain dict."""
+        return asdict(self)
+
     def layer_shapes(self, scale: Scale) -> tuple[tuple[int, int], ...]:
         """Return (fan_in, fan_out) of every weight matrix of the network of a scale.
 
@@ -190,20 +218,41 @@ class Conditions:
         """Rebuild conditions from :meth:`as_dict`, also after a trip through JSON."""
         return cls(**{**plain, "optimizer": Optimizer.from_dict(plain["optimizer"])})
 
+    def key_of(self, trial: Trial) -> str:
+        """Return the hash under which a training is stored.
 
-def trial_key(trial: Trial, conditions: Conditions) -> str:
-    """Return the hash under which a training is stored.
+        It covers the canonical trial, the engine and torch versions, the dtype and the
+        device type: a row is found again exactly when it would come out the same.
+        """
+        canonical = {
+            "trial": asdict(trial),
+            "engine": self.engine_version,
+            "torch": self.torch_version,
+            "dtype": self.dtype,
+            "device": self.device_type,
+        }
+        return key_of(canonical)
 
-    It covers the canonical trial, the engine and torch versions, the dtype and the
-    device type: a row is found again exactly when it would come out the same.
-    """
-    canonical = {
-        "trial": asdict(trial),
-        "engine": conditions.engine_version,
-        "torch": conditions.torch_version,
-        "dtype": conditions.dtype,
-        "device": conditions.device_type,
-    }
+    def differences(self, there: dict[str, Any]) -> tuple[Difference, ...]:
+        """Return in what the conditions of a store (as a dict) are others."""
+        before, now = _flat(Conditions.from_dict(there)), _flat(self)
+        return tuple(
+            (name.replace("_", " "), str(before[name]), str(now[name]))
+            for name in now
+            if name != "machine" and before[name] != now[name]
+        )
+
+
+def _flat(conditions: Conditions) -> dict[str, object]:
+    """Return conditions with each fact of the optimizer beside the others."""
+    plain = asdict(conditions)
+    optimizer = plain.pop("optimizer")
+    name = optimizer.pop("name")
+    return {**plain, "optimizer": name, **optimizer}
+
+
+def key_of(canonical: dict[str, Any]) -> str:
+    """Return the key of a training: a hash over all that determines its result."""
     # Any change of this text trains everything anew: it is part of the file format.
     text = json.dumps(canonical, sort_keys=True, allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()

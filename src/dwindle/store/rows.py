@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from dwindle.errors import RangeError, StoreDamagedError
-from dwindle.store.records import Outcome, Trial
+from dwindle.store.records import Outcome
 
 REALS = (
     "seconds",
@@ -63,8 +63,8 @@ def hash_of_study(study: Columns, packs: Iterable[str]) -> str:
     return digest([of_study, *packs])
 
 
-def row_from_training(key: str, pack: int, trial: Trial, outcome: Outcome) -> Columns:
-    """Return the row of a training.
+def row_from_training(key: str, pack: int, trial: Any, outcome: Outcome) -> Columns:
+    """Return the row of a training; its trial is a dataclass that has a ``scale``.
 
     Raises:
         RangeError: If a training that is ``ok`` has a loss that is not finite, or the
@@ -95,13 +95,16 @@ def row_from_training(key: str, pack: int, trial: Trial, outcome: Outcome) -> Co
     }
 
 
-def training_from_row(row: Columns) -> tuple[Trial, Outcome]:
-    """Return the training that a row holds."""
+def trial_from_row(row: Columns) -> dict[str, Any]:  # JSON-like
+    """Return what was trained, as the dict that the trial of its kind is made from."""
+    return {**json.loads(row["trial"]), "scale": json.loads(row["scale"])}
+
+
+def outcome_from_row(row: Columns) -> Outcome:
+    """Return what a training ended with."""
     names = {field.name for field in fields(Outcome)} - {"layer_rms"}
-    plain = {**json.loads(row["trial"]), "scale": json.loads(row["scale"])}
     layer_rms = tuple(json.loads(row["layer_rms"]))
-    outcome = Outcome(**{name: row[name] for name in names}, layer_rms=layer_rms)
-    return Trial.from_dict(plain), outcome
+    return Outcome(**{name: row[name] for name in names}, layer_rms=layer_rms)
 
 
 def insert(db: sqlite3.Connection, table: str, rows: Sequence[Columns]) -> None:

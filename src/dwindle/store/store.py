@@ -6,17 +6,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Self
+from shlex import quote
+from typing import Any, Literal, Self
 
 from dwindle.errors import (
     DwindleError,
     RangeError,
     StoreDamagedError,
+    StoreFormatError,
     StoreUnlikeError,
 )
 from dwindle.store.connect import connect, refuse_irregular, sqlite_errors_translated
 from dwindle.store.lock import WriterLock
-from dwindle.store.records import Conditions, Outcome, ProblemFacts, Trial, trial_key
+from dwindle.store.records import (
+    Comparable,
+    Conditions,
+    Outcome,
+    Plain,
+    ProblemFacts,
+    Trial,
+)
 from dwindle.store.rows import (
     Columns,
     by_pack,
@@ -24,13 +33,48 @@ from dwindle.store.rows import (
     hash_of_pack,
     hash_of_study,
     insert,
+    outcome_from_row,
     row_from_training,
     text_from_plain,
-    training_from_row,
+    trial_from_row,
     verified_rows,
 )
 from dwindle.store.spec import StudySpec
 from dwindle.store.upgrade import upgraded_copy
+
+Kind = Literal["built-in", "own"]
+# What the spec of a study of one's own training says, and no other spec has.
+OWN: dict[str, Kind] = {"kind": "own"}
+_OF_KIND = {
+    "built-in": "a study of a built-in problem",
+    "own": "a study of a training of one's own, by dwindle find",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """What a store of either kind holds, verified; all as JSON and SQLite have it."""
+
+    path: Path
+    study: Columns
+    rows: list[Columns]
+    planned: frozenset[str]
+    seconds: float
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is of a built-in problem or of a training of one's own."""
+        return _kind_of(self.study)
+
+    def require(self, kind: Kind) -> None:
+        """Refuse a store of the other kind.
+
+        Raises:
+            StoreFormatError: If it is one.
+
+        """
+        if self.kind != kind:
+            _refuse_kind(self.path, self.kind)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,9 +107,10 @@ class Store:
         self,
         path: Path,
         *,
-        spec: StudySpec,
-        conditions: Conditions,
-        problem: ProblemFacts,
+        spec: Plain,
+        conditions: Comparable,
+        problem: Plain | None = None,
+        accept_change: bool = False,
     ) -> None:
         """Open the store of a study, or create it.
 
@@ -74,7 +119,9 @@ class Store:
             spec: The study. A store whose study had other seeds, axes or decays is
                 carried on: what fits the new plan is used, the rest is not read.
             conditions: Under what conditions trainings run now.
-            problem: What the networks of the study follow from.
+            problem: What the networks of a built-in study follow from.
+            accept_change: Carry on under other conditions than those in the store: what
+                was trained under them stays in the file and is not read.
 
         Raises:
             StoreLockedError: If another process writes to it.
@@ -93,21 +140,31 @@ class Store:
         try:
             self._db, version = connect(path, writes=True)
             with sqlite_errors_translated(path):
-                self._rows = self._begin(spec, problem, version)
+                facts = {
+                    "id": 1,
+                    "spec": text_from_plain(spec.as_dict()),
+                    "conditions": text_from_plain(conditions.as_dict()),
+                    "problem": text_from_plain(problem.as_dict() if problem else {}),
+                }
+                self._rows = self._begin(facts, version, accept_change=accept_change)
         except BaseException:
             self.close()
             raise
         self._commit_time = time.monotonic()
 
-    def outcome(self, trial: Trial) -> Outcome | None:
+    def outcome(self, trial: Any) -> Outcome | None:  # of the kind of the study
         """Return what a training ended with, or None if it is not committed."""
-        row = self._rows.get(trial_key(trial, self._conditions))
-        return training_from_row(row)[1] if row else None
+        row = self._rows.get(self._conditions.key_of(trial))
+        return outcome_from_row(row) if row else None
 
-    def plan(self, trials: Iterable[Trial]) -> None:
+    def rows(self) -> list[Columns]:
+        """Return the rows of all trainings that are committed, of any conditions."""
+        return list(self._rows.values())
+
+    def plan(self, trials: Iterable[Any]) -> None:
         """Set the trainings that the study consists of now."""
         # Writing the same plan again would cost a commit per round.
-        keys = sorted({trial_key(trial, self._conditions) for trial in trials})
+        keys = sorted({self._conditions.key_of(trial) for trial in trials})
         if digest(keys) == self._study()["planned"]:
             return
         with self._transaction():
@@ -116,7 +173,7 @@ class Store:
             self._update(planned=digest(keys), complete=0)
 
     def commit(
-        self, trainings: Sequence[tuple[Trial, Outcome]], *, seconds: float
+        self, trainings: Sequence[tuple[Any, Outcome]], *, seconds: float
     ) -> None:
         """Write the outcomes of a pack, all or none of them.
 
@@ -133,7 +190,7 @@ class Store:
                 does not fit its status.
 
         """
-        keys = {trial_key(trial, self._conditions) for trial, _ in trainings}
+        keys = {self._conditions.key_of(trial) for trial, _ in trainings}
         before = [self._rows[key] for key in keys & self._rows.keys()]
         twice = [row for row in before if row["status"] != "error"]
         if twice:
@@ -160,14 +217,12 @@ class Store:
             self._db.execute(change, (now, number))
 
     def _append(
-        self, trainings: Sequence[tuple[Trial, Outcome]], seconds: float
+        self, trainings: Sequence[tuple[Any, Outcome]], seconds: float
     ) -> list[Columns]:
         """Insert a pack and its rows, within the caller's transaction."""
         number = 1 + self._db.execute("SELECT count(*) FROM pack").fetchone()[0]
         rows = [
-            row_from_training(
-                trial_key(trial, self._conditions), number, trial, outcome
-            )
+            row_from_training(self._conditions.key_of(trial), number, trial, outcome)
             for trial, outcome in trainings
         ]
         elapsed = time.monotonic() - self._commit_time
@@ -198,15 +253,9 @@ class Store:
         self.close()
 
     def _begin(
-        self, spec: StudySpec, problem: ProblemFacts, version: int
+        self, facts: Columns, version: int, *, accept_change: bool
     ) -> dict[str, Columns]:
         """Write the study's row, or check the one there; return the rows by key."""
-        facts = {
-            "id": 1,
-            "spec": text_from_plain(spec.as_dict()),
-            "conditions": text_from_plain(asdict(self._conditions)),
-            "problem": text_from_plain(asdict(problem)),
-        }
         old = upgraded_copy(self._db, self.path) if version == 1 else None
         there, known = old or self._db, dict[str, Columns]()
         # Anything in any table: without its study it is no beginning but damage.
@@ -214,7 +263,7 @@ class Store:
         is_new = there.execute(used).fetchone() is None
         if not is_new:
             study, rows = verified_rows(there, self.path)
-            _refuse_unlike(self.path, study, self._conditions)
+            changed = self._changed(study, facts, accept_change=accept_change)
             known = {row["key"]: row for row in rows}
         if old:
             old.backup(self._db)
@@ -224,10 +273,24 @@ class Store:
             with self._transaction():
                 insert(self._db, "study", [facts | start])
                 self._update()
-        elif study["spec"] != facts["spec"]:
+        elif changed:
             with self._transaction():
-                self._update(spec=facts["spec"], complete=0)
+                self._update(**changed, complete=0)
         return known
+
+    def _changed(
+        self, there: Columns, now: Columns, *, accept_change: bool
+    ) -> dict[str, str]:
+        """Return what to change in the row of the study, which goes on."""
+        if _kind_of(there) != _kind_of(now):
+            _refuse_kind(self.path, _kind_of(there))
+        before = json.loads(there["conditions"])
+        differences = self._conditions.differences(before)
+        if differences and not accept_change:
+            raise StoreUnlikeError(str(self.path), differences)
+        # Another machine is no difference: the facts of the first one stay.
+        names = ("spec", "conditions") if differences else ("spec",)
+        return {name: now[name] for name in names if there[name] != now[name]}
 
     def _study(self) -> Columns:
         return dict(self._db.execute("SELECT * FROM study").fetchone())
@@ -254,14 +317,13 @@ class Store:
                 raise
 
 
-def read_study(path: Path) -> StoredStudy:
+def read_store(path: Path) -> Stored:
     """Read and verify everything in a store; also while a study writes to it.
 
     A store of an older schema is read as it is: nothing is written.
 
     Raises:
-        StoreDamagedError: If any byte that counts is not as it was written, or a fact
-            of the study is none that a study can have.
+        StoreDamagedError: If any byte that counts is not as it was written.
         StoreFormatError: If the file is no store, or a newer one.
         StoreAccessError: If there is no file, or it cannot be read.
 
@@ -274,29 +336,64 @@ def read_study(path: Path) -> StoredStudy:
             closing(upgraded_copy(db, path)) if version == 1 else nullcontext(db) as at
         ):
             study, rows = verified_rows(at, path)
-            planned = {key for (key,) in at.execute("SELECT key FROM planned")}
+            planned = frozenset(key for (key,) in at.execute("SELECT key FROM planned"))
             seconds = at.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
-    spec, conditions = _facts_of(study, path)
-    trainings = [training_from_row(row) for row in rows if row["key"] in planned]
+    return Stored(path=path, study=study, rows=rows, planned=planned, seconds=seconds)
+
+
+def read_study(path: Path) -> StoredStudy:
+    """Read a study of a built-in problem, as :func:`read_store` does.
+
+    Raises:
+        StoreDamagedError: Also if a fact of the study is none that a study can have.
+        StoreFormatError: Also if it is a study of a training of one's own.
+
+    """
+    stored = read_store(path)
+    stored.require("built-in")
+    return study_from_stored(stored)
+
+
+def study_from_stored(stored: Stored) -> StoredStudy:
+    """Return a study of a built-in problem from what its store holds."""
+    spec, conditions = _facts_of(stored.study, stored.path)
     # A plan of before may still be there: what the study has not any more is left out.
     of_spec, scales = (spec.problem, spec.optimizer, spec.normalization), {*spec.scales}
     found = [
-        (trial, outcome)
-        for trial, outcome in trainings
+        (trial, outcome_from_row(row))
+        for row in stored.rows
+        if row["key"] in stored.planned
+        for trial in [Trial.from_dict(trial_from_row(row))]
         if (trial.problem, trial.optimizer, trial.normalization) == of_spec
         and trial.scale in scales
         and trial.seed < spec.seeds
     ]
     return StoredStudy(
-        path=path,
+        path=stored.path,
         spec=spec,
         conditions=conditions,
-        problem=ProblemFacts(**json.loads(study["problem"])),
+        problem=ProblemFacts(**json.loads(stored.study["problem"])),
         rows=tuple(sorted(found, key=lambda training: _order(training[0]))),
-        planned=len(planned),
-        seconds=seconds,
-        complete=bool(study["complete"]),
+        planned=len(stored.planned),
+        seconds=stored.seconds,
+        complete=bool(stored.study["complete"]),
     )
+
+
+def _kind_of(study: Columns) -> Kind:
+    """Return the kind of a study; a spec that is none is left to its reader."""
+    try:
+        spec = json.loads(study["spec"])
+    except ValueError:
+        return "built-in"
+    is_own = isinstance(spec, dict) and OWN.items() <= spec.items()
+    return "own" if is_own else "built-in"
+
+
+def _refuse_kind(path: Path, kind: Kind) -> None:
+    shown = quote(str(path))
+    remedy = f"dwindle report {shown} shows it; write to another file with --store."
+    raise StoreFormatError(str(path), _OF_KIND[kind], remedy)
 
 
 def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
@@ -319,23 +416,3 @@ def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
 def _order(trial: Trial) -> tuple[object, ...]:
     """Return what sorts trainings in one order, however they were trained."""
     return tuple(sorted(asdict(trial.scale).items())), trial.weight_decay, trial.seed
-
-
-def _refuse_unlike(path: Path, study: Columns, now: Conditions) -> None:
-    there = _flat(Conditions.from_dict(json.loads(study["conditions"])))
-    here = _flat(now)
-    differences = tuple(
-        (name.replace("_", " "), str(there[name]), str(here[name]))
-        for name in here
-        if name != "machine" and there[name] != here[name]
-    )
-    if differences:
-        raise StoreUnlikeError(str(path), differences)
-
-
-def _flat(conditions: Conditions) -> dict[str, object]:
-    """Return conditions with each fact of the optimizer beside the others."""
-    plain = asdict(conditions)
-    optimizer = plain.pop("optimizer")
-    name = optimizer.pop("name")
-    return {**plain, "optimizer": name, **optimizer}
