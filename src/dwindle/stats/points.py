@@ -1,0 +1,144 @@
+"""What is known of one curve over λ, training by training, and what to train next."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from dwindle.stats.matters import Matters
+
+Side = Literal["low", "high"]
+StoppedBecause = Literal["within", "trainings", "edge", "no effect", "no optimum"]
+
+NO_DECAY = -math.inf  # ln 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """One training that came to an end.
+
+    ``x`` is ln λ, -inf for λ = 0; ``seed`` counts from 0 in the order of the design;
+    ``loss`` is None where it diverged. ``failed`` marks a training that gave no result
+    for a reason that is not λ: it is no evidence, and is not proposed again.
+    """
+
+    x: float
+    seed: int
+    loss: float | None
+    failed: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """What is asked of a search: where, how exactly, for how many trainings.
+
+    ``low`` and ``high`` are the decays (not logarithms) between which seed 0 looks
+    first; with a ``guess`` they may be left out. ``guess_spread`` is how far off the
+    guess may be, as a standard deviation in ln λ. ``least`` and ``most`` are decays
+    that an extended range never passes. ``within`` is the factor up to which λ is
+    wanted, as the half width of its 90 % interval. ``zero`` asks for trainings without
+    decay. ``paired`` is False where trainings cannot share a seed: then a "seed" is
+    the number of a replicate. ``seeds_together`` seeds are placed at a time, for
+    trainings that run in parallel.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    within: float = 1.25
+    trainings: int = 25
+    guess: float | None = None
+    guess_spread: float = 0.8
+    zero: bool = True
+    paired: bool = True
+    least: float = 0.0
+    most: float = math.inf
+    seeds_together: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Proposal:
+    """Trainings that may all run at once, as (ln λ, seed), or why there are none."""
+
+    points: tuple[tuple[float, int], ...]
+    why: str
+    stopped_because: StoppedBecause | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadOut:
+    """What the trainings so far show; decays, not logarithms.
+
+    ``value`` is None with ``why_null``; ``low`` and ``high`` are the 90 % limits: None
+    where there are too few seeds, 0 or infinity where the interval is open. With
+    ``at_edge`` the value is only a bound: "at most" at the low edge, "at least" at the
+    high one. ``paired`` is None where nothing is known of it yet, and provisional with
+    ``paired_provisional``. ``needed`` is about how many further seeds would give the
+    interval that was asked for, ``matters_needed`` how many would decide whether decay
+    matters; None where none are needed, or no number would do. ``gain`` is the mean of
+    the paired differences of ln loss (or of the loss, where one is not positive)
+    between λ = 0 and λ near the best. ``curve`` is (λ, loss) of the mean curve.
+    """
+
+    value: float | None
+    low: float | None
+    high: float | None
+    at_edge: Side | None
+    matters: Matters
+    matters_why: str
+    gain: float | None
+    paired: bool | None
+    paired_provisional: bool
+    seeds: int
+    trainings: int
+    needed: int | None
+    matters_needed: int | None
+    curve: tuple[tuple[float, float], ...]
+    log_scale: bool
+    why_null: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableOptimum:
+    """The best λ of results that already exist, as decays; see ``ReadOut``."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+    at_edge: Side | None
+    paired: bool | None
+    seeds: int
+    needed: int | None
+    why_null: str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Difference:
+    """Whether λ ``one`` and λ ``other`` differ by more than noise.
+
+    ``mean`` is that of loss(one) - loss(other), between log losses where all are
+    positive (``log_scale``); ``low`` and ``high`` are its 90 % limits, None where no
+    spread is known. ``better`` is "one", "other", or None for "cannot tell". ``n`` is
+    the number of seeds that have both (``paired``), else the smaller number of
+    trainings. ``needed`` is how many further seeds with both would settle it, were the
+    difference what it seems; None where it is settled or no number would.
+    """
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    better: Literal["one", "other"] | None
+    paired: bool
+    n: int
+    needed: int | None
+    log_scale: bool
+
+
+def on_log_scale(points: Sequence[Point]) -> bool:
+    """Whether all losses are positive, so that their logarithms are read.
+
+    Example:
+        >>> on_log_scale([Point(x=0.0, seed=0, loss=-0.9)])
+        False
+
+    """
+    return all(point.loss is None or point.loss > 0 for point in points)
