@@ -1,4 +1,4 @@
-"""Results that already exist, in any table of λ and seeds: which λ, and what is noise."""
+"""Results that already exist, any table of λ and seeds: which λ, and what is noise."""
 
 from collections.abc import Sequence
 
