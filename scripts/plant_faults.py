@@ -2,12 +2,12 @@
 
     python scripts/plant_faults.py [TREE] [--room decay] [--narrow] [--out caught.tsv]
 
-Each line of planted_faults.tsv is a room, the test files that should catch the fault, a
-line of the package and the same line with the fault. One fault at a time is planted, and
-these files are run; where they pass, the tests of the room; where these pass too, all
-tests, unless ``--narrow`` is given. The table has room, verdict, seconds and fault. The
-exit code is 1 where a fault survives, or its line is not there exactly once: then the
-code has moved, and the table must move with it.
+Each line of planted_faults.tsv is a room, the tests that should catch the fault, a
+line of the package and the same line with the fault. One fault at a time is planted,
+and these tests are run; where they pass, those of the room; where these pass too, all
+of them, unless ``--narrow`` is given. The table has room, verdict, seconds and fault.
+The exit code is 1 where a fault survives, or its line is not there exactly once: then
+the code has moved, and the table must move with it.
 """
 
 import argparse

@@ -2,12 +2,14 @@
 
 import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import cache
 
 import numpy as np
 from stats.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true_optimum
 
 from dwindle.findings.build import build_findings
+from dwindle.findings.cells import Cell, gather, measure_cell
 from dwindle.findings.model import Findings
 from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
 from dwindle.store.spec import AxisSpec, StudySpec
@@ -125,3 +127,87 @@ def findings_of_rows(spec: StudySpec, rows: list[tuple[Trial, Outcome]]) -> Find
         seconds=1.0,
         complete=True,
     )
+
+
+DEAD = dataclasses.replace(ended(2.31), train_loss=math.log(10))
+DIVERGED = Outcome(status="diverged", steps=9, seconds=0.1, diverged_at_step=9)
+FAILED = Outcome(status="error", steps=0, seconds=0.1, error="no memory")
+FEW_WIDTHS = AxisSpec(axis="width", values=(16, 64, 256))
+
+
+def study_of(
+    outcome_of: Callable[[float, int], Outcome],
+    *,
+    axes: tuple[AxisSpec, ...] = (FEW_WIDTHS,),
+    **grid: float,
+) -> Findings:
+    """A study whose trainings end as a function of λ and seed."""
+    spec = study_spec(axes=axes, **grid)
+    grid_of_study = simulated_rows(spec, {})
+    return findings_of_rows(
+        spec, [(t, outcome_of(t.weight_decay, t.seed)) for t, _ in grid_of_study]
+    )
+
+
+Found = dict[float, dict[int, Outcome]]  # λ -> seed -> outcome
+
+
+def trainings(seeds: int = 5) -> Found:
+    """Trainings of the base cell; its optimum is at λ = 1e-3."""
+    one = (AxisSpec(axis="width", values=(64,)),)
+    return gather(simulated_rows(study_spec(axes=one, seeds=seeds), {}))[BASE]
+
+
+def with_dead(places: range, seeds: range) -> Found:
+    """The simulated cell with networks at chance: some seeds at some λ."""
+    found = trainings()
+    for place in places:
+        found[sorted(found)[place]] |= dict.fromkeys(seeds, DEAD)
+    return found
+
+
+def measured(found: Found) -> Cell:
+    """The cell of these trainings."""
+    scale = {"width": 64.0, "dataset_size": 600.0}
+    return measure_cell(found, value=64, scale=scale, coefficient=1.0, classes=10)
+
+
+@cache
+def cells() -> dict[str, Cell]:
+    """The base cell, whole and with everything that can happen to a training."""
+    decays = sorted(trainings())
+    all_seeds = range(5)
+    found = {
+        "whole": trainings(),
+        "empty": {},
+        "one seed": trainings(seeds=1),
+        "two seeds": trainings(seeds=2),
+        # Four seeds look splendid, the fifth is gone.
+        "one diverged": trainings()
+        | {decays[7]: dict.fromkeys(range(4), ended(0.01)) | {4: DIVERGED}},
+        "a cliff": trainings()
+        | {decay: dict.fromkeys(all_seeds, DIVERGED) for decay in decays[6:]},
+        "all diverged": {d: dict.fromkeys(all_seeds, DIVERGED) for d in decays},
+        "not trained yet": {
+            decay: {seed: o for seed, o in seeds.items() if seed != i % 5}
+            for i, (decay, seeds) in enumerate(trainings().items())
+        },
+        "one failed": trainings() | {decays[3]: trainings()[decays[3]] | {0: FAILED}},
+        "a seed failed": {
+            d: seeds | {3: FAILED} for d, seeds in trainings(seeds=4).items()
+        },
+        "four seeds": trainings(seeds=4),
+        "a seed begun": trainings(seeds=4)
+        | {0.0: trainings(seeds=4)[0.0] | {4: ended(1.0)}},
+        "no number": trainings()
+        | {decays[2]: trainings()[decays[2]] | {1: ended(math.inf)}},
+        "one at chance": with_dead(range(7, 8), range(2, 3)),
+        "one at chance without decay": with_dead(range(1), range(2, 3)),
+        "survivors": {
+            decay: seeds | {i % 5: DEAD}
+            for i, (decay, seeds) in enumerate(sorted(trainings().items()))
+        },
+        "a wall": with_dead(range(11, 14), all_seeds),
+        "at chance": with_dead(range(14), all_seeds),
+    }
+    return {name: measured(each) for name, each in found.items()}

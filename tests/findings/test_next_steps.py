@@ -27,22 +27,18 @@ def test_a_base_cell_that_no_axis_has_is_said_to_be_untrained():
     found = simulated_findings({}, spec=study_spec(axes=(width,)))
     assert base_cell(found) is None
     (line,) = next_steps([found])
-    assert "no axis has the value of the base cell (width 64, depth 2," in line
     assert "weight_decay" not in line
 
 
 def test_the_first_line_sets_the_measured_decay():
     """The optimizer with its lr and momentum, at the best λ of the base cell."""
-    where, line, *_ = next_steps([FOUND])
-    assert where.startswith("# SGD, as measured on ")
-    assert "width 64, depth 2, batch size 32, dataset size 600, epochs 30" in where
+    _, line, *_ = next_steps([FOUND])
     call = ast.parse(line, mode="eval").body
     facts = {keyword.arg: keyword.value.value for keyword in call.keywords}
     best = facts.pop("weight_decay")
     assert facts == {"lr": 0.05, "momentum": 0.9}
     # Two digits are printed, so half of the second one may be lost.
     assert best == pytest.approx(base_cell(FOUND).optimum, rel=0.05)
-    assert "set weight_decay = " in line
 
 
 def test_the_law_gives_the_decay_of_any_cell():
@@ -64,14 +60,6 @@ def test_the_last_line_is_a_command():
     assert words[words.index("--dataset-size") + 1] == "600:1200"
 
 
-def test_where_decay_does_not_matter_nothing_is_worth_setting():
-    """A flat base gives a remark and no number to copy."""
-    flat = simulated_findings({}, spec=SPEC, weak=dict.fromkeys(SPEC.scales, 0.0))
-    (line,) = next_steps([flat])
-    assert line.startswith("# SGD: at the base scale")
-    assert "weight_decay=" not in line
-
-
 def test_other_optimizers_are_set_by_their_own_names():
     """AdamW gets its betas and no momentum."""
     spec = study_spec(axes=AXES[:1], optimizer=Optimizer(name="adamw"))
@@ -85,24 +73,20 @@ def test_a_normalized_study_sets_no_optimizer():
     assert next_steps([simulated_findings({}, spec=spec)]) == ()
 
 
-@pytest.mark.parametrize(
-    ("changes", "reason"),
-    [
-        ({"matters": "no"}, "nothing is worth setting"),
-        ({"matters": "yes", "optimum": None, "at_edge": "high"}, "the high edge"),
-        ({"matters": "cannot tell"}, "unknown whether decay matters"),
-    ],
-)
-def test_without_a_best_decay_the_line_has_the_reason(changes, reason):
-    """A base cell that shows no best λ says why, and offers no number."""
-    base = base_cell(FOUND)
-    axes = tuple(
-        replace(
-            axis,
-            cells=tuple(replace(c, **changes) if c == base else c for c in axis.cells),
+def test_without_a_best_decay_there_is_a_reason_and_no_number():
+    """A base cell that shows no best λ offers nothing to copy."""
+    base, lines = base_cell(FOUND), set()
+    for changes in (
+        {"matters": "no"},
+        {"matters": "yes", "optimum": None, "at_edge": "high"},
+        {"matters": "cannot tell"},
+    ):
+        blank = replace(base, **changes)
+        axes = tuple(
+            replace(axis, cells=tuple(blank if c == base else c for c in axis.cells))
+            for axis in FOUND.axes
         )
-        for axis in FOUND.axes
-    )
-    (line,) = next_steps([replace(FOUND, axes=axes)])
-    assert reason in line
-    assert "weight_decay=" not in line
+        (line,) = next_steps([replace(FOUND, axes=axes)])
+        assert "weight_decay=" not in line
+        lines.add(line)
+    assert len(lines) == 3

@@ -244,3 +244,14 @@ def test_a_fine_grid_gets_a_window_of_the_same_width():
     bumped[13] -= 0.3  # now the lowest point of all, against its neighbors' vote
     place = locate_minima(grid, bumped[None])[0]
     assert abs(place - grid[12]) < 0.5 * abs(grid[13] - grid[12])
+
+
+@pytest.mark.parametrize(("center", "first"), [(12, 8), (1, 0), (23, 16)])
+def test_the_window_of_a_fine_grid_is_as_wide_at_its_ends(center, first):
+    """Nine points at a sixth of a decade decide the place, moved inward at an end."""
+    grid = np.arange(25) * STEP / 2
+    bowl = (grid - grid[center] - 0.05) ** 2
+    raised = bowl + 1e-4 * np.eye(25)
+    moved = np.abs(locate_minima(grid, raised) - locate_minima(grid, bowl[None]))
+    # What is outside of the fit moves it by rounding only.
+    assert np.flatnonzero(moved > 1e-9).tolist() == list(range(first, first + 9))

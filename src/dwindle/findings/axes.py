@@ -166,9 +166,7 @@ def _remark(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
             reasons.setdefault(why, []).append(f"{cell.findings.value:g}")
     left_out = "; ".join(f"{', '.join(at)}: {why}" for why, at in reasons.items())
     if slope is None:
-        reason = (
-            f"only {telling} of {len(cells)} cells show a best λ, a slope needs two"
-        )
+        reason = f"{names.sure_cells(telling, len(cells))}, a slope needs two"
         return f"{reason} ({left_out})" if left_out else reason
     parts = [f"the interval is that of the {slope.decided_by}"]
     if not slope.law_checked:

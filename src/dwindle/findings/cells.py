@@ -189,7 +189,8 @@ def _point(decay: float, outcomes: Mapping[int, Outcome], chance: float) -> Curv
     ended = [o for o in outcomes.values() if math.isfinite(_loss(o))]
     untrained = [o for o in ended if o.is_untrained(chance)]
     # Where most of them stayed at chance this λ ruins training: then they count.
-    if 2 * len(untrained) < len(outcomes):
+    at_chance = bool(outcomes) and 2 * len(untrained) >= len(outcomes)
+    if not at_chance:
         ended = [outcome for outcome in ended if outcome not in untrained]
     losses = np.array([_loss(outcome) for outcome in ended])
     interval = mean_interval(losses) if ended else None
@@ -203,6 +204,7 @@ def _point(decay: float, outcomes: Mapping[int, Outcome], chance: float) -> Curv
         train_loss=_mean([outcome.train_loss for outcome in ended]),
         penalty=_mean([outcome.penalty for outcome in ended]),
         untrained=len(untrained),
+        at_chance=at_chance,
     )
 
 
@@ -222,7 +224,7 @@ def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
     if any(point.diverged for point in points):
         return "no λ has a finite loss from every seed"
     tried = [point for point in decayed if point.n]
-    if tried and all(2 * point.untrained >= point.n for point in tried):
+    if tried and all(point.at_chance for point in tried):
         return "at every λ half of the networks or more stay at chance"
     return "no λ has a loss from every seed"
 
@@ -284,7 +286,7 @@ def shows_best_decay(cell: CellFindings) -> bool:
 
 def is_lost(point: CurvePoint) -> bool:
     """Return whether a training diverged at a λ, or half of them stayed at chance."""
-    return bool(point.diverged) or 2 * point.untrained >= max(point.n, 1)
+    return point.diverged > 0 or point.at_chance
 
 
 def undecayed(points: Sequence[CurvePoint]) -> CurvePoint | None:
@@ -295,8 +297,7 @@ def undecayed(points: Sequence[CurvePoint]) -> CurvePoint | None:
 
 def is_untrained(cell: CellFindings) -> bool:
     """Return whether networks stay at chance without decay, too: no λ is to blame."""
-    tried = [point for point in cell.curve if point.weight_decay == 0]
-    return any(2 * point.untrained >= max(point.n, 1) for point in tried)
+    return any(point.at_chance for point in cell.curve if point.weight_decay == 0)
 
 
 def ruined_from(cell: CellFindings) -> float | None:

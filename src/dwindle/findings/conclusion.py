@@ -251,7 +251,7 @@ def _about_normalized(study: Findings) -> str:
 def _number(axis: AxisFindings) -> str:
     if axis.exponent is None or axis.low is None or axis.high is None:
         telling = sum(map(shows_best_decay, axis.cells))
-        return f"{telling} of {len(axis.cells)} cells show a best λ"
+        return names.sure_cells(telling, len(axis.cells))
     limits = f"{fixed(axis.low)} to {fixed(axis.high)}"
     return f"exponent {fixed(axis.exponent)}, 90 % {limits}"
 

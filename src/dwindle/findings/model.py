@@ -17,7 +17,8 @@ class CurvePoint:
     """All seeds of one λ in one cell; ``mean`` is the validation loss.
 
     ``untrained`` counts networks that stayed at chance, with their training set as with
-    any other data. Unless half of the seeds or more did, they are not in the mean.
+    any other data. They are not in the mean, unless half of the seeds or more did:
+    then λ is ``at_chance``.
     """
 
     weight_decay: float
@@ -29,6 +30,7 @@ class CurvePoint:
     train_loss: float | None
     penalty: float | None
     untrained: int = 0
+    at_chance: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

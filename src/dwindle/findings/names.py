@@ -83,6 +83,20 @@ def decay(value: float | None) -> str:
     return wording.number(value, digits=2)
 
 
+def sure_cells(telling: int, cells: int) -> str:
+    """Return of how many cells the best λ enters a slope.
+
+    Tables show a best λ for more of them: one where decay may not matter, or whose
+    limits lie beyond the grid.
+
+    Example:
+        >>> sure_cells(1, 3)
+        'best λ sure in 1 of 3 cells'
+
+    """
+    return f"best λ sure in {telling} of {cells} cells"
+
+
 def exponent(axis: AxisFindings) -> str:
     """Return the measured exponent of an axis with its interval."""
     return wording.measured(axis.exponent, axis.low, axis.high)

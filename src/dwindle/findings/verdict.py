@@ -42,7 +42,7 @@ class RuleCost:
 class VerdictRow:
     """One quantity of scale: the measured exponent, and each rule's if it applies.
 
-    ``telling`` of ``cells`` cells show a best λ; ``exponent`` is None with too few.
+    The best λ is sure in ``telling`` of ``cells``; ``exponent`` is None with too few.
     """
 
     study: str

@@ -17,6 +17,7 @@ from dwindle.findings.names import (
     regret,
     regret_interval,
     rule_title,
+    sure_cells,
 )
 from dwindle.findings.verdict import (
     VerdictRow,
@@ -212,9 +213,9 @@ def verdict_cell(rule: RuleFindings | None) -> tuple[str, ...]:
 
 
 def measured_lines(row: VerdictRow) -> tuple[str, ...]:
-    """Return the measured exponent and its interval, or how many cells show one."""
+    """Return the measured exponent and its interval, or in how many cells λ is sure."""
     if row.exponent is None:
-        return "cannot tell", f"{row.telling} of {row.cells} cells show a best λ"
+        return "cannot tell", sure_cells(row.telling, row.cells)
     return fixed(row.exponent), f"({fixed(row.low)} to {fixed(row.high)})"
 
 
