@@ -78,6 +78,14 @@ def test_cleaned_text_is_one_line_without_characters_that_act(text: str) -> None
     assert not {unicodedata.category(letter) for letter in cleaned} & {"Cc", "Cf", "Cs"}
 
 
+def test_a_sequence_that_a_terminal_obeys_leaves_no_letters() -> None:
+    """Colors, moves, links and titles go as a whole, also when they are cut off."""
+    cleaned = {
+        text: wording.clean(text) for text in (*HOSTILE[:3], "a\x1b[31", "\x1bMb")
+    }
+    assert list(cleaned.values()) == ["red", "link", "red", "a", "b"]
+
+
 @given(st.text())
 def test_plain_letters_are_of_the_encoding(text: str) -> None:
     """Whatever the letters, an encoding can write the plain text."""

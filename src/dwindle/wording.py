@@ -5,6 +5,7 @@ Texts are made last, from values: nothing here is read back by this package.
 
 import codecs
 import math
+import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
@@ -18,6 +19,12 @@ _TINY, _NEARLY_ALL = 1e-5, 0.999  # shares that percents with three digits would
 # Control and format characters (right-to-left overrides, zero-width marks), and lone
 # surrogates: they could recolor a terminal or reorder a sentence.
 _INVISIBLE = {"Cc", "Cf", "Cs"}
+# What a terminal obeys: colors and moves, titles and links, and single letters. The
+# letters of such a sequence are no text either.
+_SEQUENCE = re.compile(
+    r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]?"
+    r"|(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|\x1b[@-_]?"
+)
 _QUANTITIES = {"lr": "learning rate"}
 _PLAIN = "dwindle-plain"
 # Signs that carry meaning: a lost minus would turn a number into another one.
@@ -135,6 +142,8 @@ def percent(share: float | None) -> str:
         return NOTHING
     if 0 < share < _TINY:
         return f"under {100 * _TINY:g}%"
+    if 100 * share >= _MILLION:  # a weight that grows
+        return f"{100 * share:.3g}%"
     if 100 * share >= _THOUSAND:
         return f"{100 * share:,.0f}%"
     return f"{100 * share:.{5 if _NEARLY_ALL < share < 1 else 3}g}%"
@@ -253,10 +262,10 @@ def clean(text: object, *, limit: int = 240) -> str:
 
     Example:
         >>> clean("\x1b[1mloud\x07\tname\u202e")
-        '[1mloud name'
+        'loud name'
 
     """
-    cut = str(text)[: 8 * limit].strip()
+    cut = _SEQUENCE.sub("", str(text)[: 8 * limit]).strip()
     kept = visible("".join(" " if c.isspace() else c for c in cut))
     return kept if len(kept) <= limit else kept[: limit - 1] + "…"
 

@@ -41,6 +41,15 @@ def test_help_names_every_command(capsys):
         assert "--json" in page
 
 
+def test_help_fits_into_eighty_columns(monkeypatch, capsys):
+    """No line of any help page runs over the edge of a terminal."""
+    monkeypatch.setenv("COLUMNS", "80")
+    for words in (["--help"], *([command.name, "--help"] for command in COMMANDS)):
+        assert main(words) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line for line in lines if len(line) > 80] == [], words
+
+
 def test_version_is_the_installed_one(capsys):
     """--version prints the name and a version."""
     assert main(["--version"]) == 0

@@ -12,14 +12,13 @@ from oracle import decay_by_hand, long_runs
 from tolerance import digits
 
 from dwindle.decay import long_runs as sums
-from dwindle.decay import momentum
 from dwindle.decay.coordinates import (
     e_folds_from_number,
     has_shrink,
     number_from_e_folds,
 )
 from dwindle.decay.explain import explain
-from dwindle.decay.families import FAMILIES
+from dwindle.decay.families import FAMILIES, SGD
 from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.decay.momentum import oscillation_limit
 from dwindle.decay.rescale import rescale
@@ -101,7 +100,7 @@ def test_momentum_at_length_against_its_walk(kind, schedule, share):
         knob = share / 0.1
     by_hand = sgd_sum(knob, run)
     # 1e-12: near the limit the roots are differences that lose a few digits.
-    assert momentum.e_folds(knob, run) == digits(by_hand, rel=1e-12)
+    assert SGD.e_folds(knob, run) == digits(by_hand, rel=1e-12)
 
 
 def sgd_sum(knob, run):
@@ -144,7 +143,7 @@ def test_a_million_steps_of_momentum_against_matrices(kind):
         weight_decay=1e-5,
         options=facts,
     )
-    assert momentum.e_folds(1e-5, run) == digits(by_matrices, rel=1e-12)
+    assert SGD.e_folds(1e-5, run) == digits(by_matrices, rel=1e-12)
 
 
 @pytest.mark.parametrize("steps", [10**6, 10**9, 2 * 10**10])
@@ -228,9 +227,9 @@ def test_what_swings_is_walked_up_to_a_million_steps():
     knob = 2 * oscillation_limit(run)
     # Beyond the limit both roots have the size √μ; the phase adds a few e-folds.
     expected = -20_000 * math.log(0.9)
-    assert momentum.e_folds(knob, run) == pytest.approx(expected, rel=1e-3)
+    assert SGD.e_folds(knob, run) == pytest.approx(expected, rel=1e-3)
     with pytest.raises(OscillationError, match="overshoots zero and swings"):
-        momentum.e_folds(knob, replace(run, steps=10**7))
+        SGD.e_folds(knob, replace(run, steps=10**7))
     strong = Run(lr=1.0, steps=40_001)
     assert FAMILIES["decoupled"].survival(2.0, strong) == -1.0
     with pytest.raises(RangeError, match="cannot take more than the whole weight"):

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from itertools import product
 
 import pytest
@@ -290,6 +291,22 @@ def _asgd_shrinks(x):
     lrs = _lrs()
     late = [lr / (1 + 1e-4 * lr * t) ** 0.75 for t, lr in enumerate(lrs[:-1], 1)]
     return [(x + 1e-4) * step for step in (lrs[0], *late)]
+
+
+def test_the_ends_of_what_floats_can_do_are_answered():
+    """At an lr of 0 nothing decays; a step that takes all has no decay of an epoch."""
+    still = Run(lr=0.0, momentum=0.9, steps=10, batch_size=10)
+    there = convert(0.1, "MLPClassifier:sgd", to="half-life:steps", run=still)
+    assert there.value == math.inf
+    with pytest.raises(RangeError) as raised:
+        convert(
+            *(0.01, "half-life:steps"),
+            to="shrink",
+            run=FLAT,
+            run_after=replace(FLAT, batch_size=40),
+            keep="epoch",
+        )
+    assert raised.value.name == "shrink_per_step"
 
 
 def test_another_lr_at_the_other_place():

@@ -72,7 +72,7 @@ def test_text_that_is_no_half_life_is_refused():
             with pytest.raises(RangeError) as raised:
                 HalfLife.parse(text)
             assert (raised.value.name, raised.value.must) == ("half_life", must), text
-    for value in (0.0, -1.0, math.nan):
+    for value in (0.0, -1.0, math.nan, True):
         with pytest.raises(RangeError) as raised:
             HalfLife(value, "steps")
         assert raised.value.must == "above 0"

@@ -42,6 +42,10 @@ IMPOSSIBLE = [
     ("parameters", {"parameters": 0}),
     ("lr", {"lr": 10**400}),
     ("lr", {"lr": [1]}),
+    # True is 1 to Python, and a slip where somebody typed it.
+    ("lr", {"lr": True}),
+    ("batch_size", {"batch_size": True}),
+    ("betas", {"betas": (False, 0.9)}),
     ("lr", {"lr": torch.ones(2)}),
     ("nesterov", {"nesterov": "yes"}),
     ("schedule", {"schedule": {"shape": "cosine"}}),

@@ -47,6 +47,7 @@ WRONG = {
         ("abc", "torch.SGD"),
         ("", "torch.SGD"),
         (None, "torch.SGD"),
+        (True, "torch.SGD"),
         ("10 %%", "torch.SGD"),
         (HalfLife(3, "epochs"), "torch.SGD"),
         ("nan", "torch.AdamW"),

@@ -197,20 +197,11 @@ def _print_error(error: Exception, *, as_json: bool) -> int:
         # Imported here: most runs meet no error, and every run imports this module.
         from dwindle.cli.output import print_json
 
-        facts = {name: _plain(value) for name, value in vars(error).items()}
         kind, message = type(error).__name__, str(error)
+        told = {"kind": kind, "message": message, "facts": vars(error)}
         try:
-            print_json({"error": {"kind": kind, "message": message, "facts": facts}})
+            print_json({"error": told})
             sys.stdout.flush()
         except OSError:  # nobody reads it, or its disk is full; stderr has the text
             _drop_stdout()
     return error.exit_code
-
-
-def _plain(value: object) -> object:
-    """Return a fact of an error as JSON can have it."""
-    if value is None or isinstance(value, str | int | float):
-        return value
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    return str(value)

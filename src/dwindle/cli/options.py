@@ -191,7 +191,11 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
     # One width for all groups, so that their texts stand below each other.
     widest = max(len(word) for group in groups.values() for word in group)
     usage = Line(text=f"dwindle {name} {places} OPTIONS", style="bold", indent=2)
-    show("", usage, "", Line(text=inspect.cleandoc(text), indent=2, whole=True))
+    show("", usage)
+    for paragraph in inspect.cleandoc(text).split("\n\n"):
+        is_code = paragraph.startswith(" ")  # an example file: as it is written
+        said = paragraph if is_code else " ".join(paragraph.split())
+        show("", Line(text=said, indent=2, whole=is_code))
     for title, group in groups.items():
         show("", Line(text=title, style="bold", indent=2), _rows(group, widest))
     show("")

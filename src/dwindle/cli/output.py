@@ -49,5 +49,8 @@ def note(text: str, *, style: str = "") -> None:
 def print_json(record: object) -> None:
     """Print one JSON document on stdout; a number that is not finite becomes null."""
     plain = to_plain(record)
-    json.dump(plain, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
+    # A fact of an error may be anything that a person gave: then its text.
+    json.dump(
+        plain, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False, default=str
+    )
     sys.stdout.write("\n")

@@ -17,6 +17,7 @@ from dwindle.decay.coordinates import (
 from dwindle.decay.families import has_momentum, has_no_rate
 from dwindle.decay.fidelity import TOTAL, Fidelity, Keep, Pair, Promise
 from dwindle.decay.formulas import shrink_formulas
+from dwindle.decay.half_life import checked_shrink
 from dwindle.decay.own_facts import (
     Given,
     facts_of,
@@ -357,7 +358,7 @@ def _by_shrink(x: float, pair: Pair, keep: Keep) -> Conversion:
             source, x, pair.before, target=target, after=pair.after
         )
     else:
-        there = -math.expm1(math.log1p(-shrink) * longer)
+        there = -math.expm1(math.log1p(-checked_shrink(shrink)) * longer)
         value = number_from_shrink(target, there, pair.after)
     forward, inverse = _formulas(pair)
     then = "; " if longer == 1 else f", (1 − s)^{longer:.6g} after; "

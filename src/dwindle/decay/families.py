@@ -15,6 +15,7 @@ from typing import Protocol
 
 from dwindle.decay import momentum
 from dwindle.decay.knob import Knob
+from dwindle.decay.long_runs import Left
 from dwindle.decay.products import (
     ASGD_LAMBD,
     LambdDecay,
@@ -33,9 +34,8 @@ class _Decay(Protocol):
 
     def shrink_per_step(self, number: float, run: Run, /) -> float: ...
     def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float: ...
-    def survival(self, number: float, run: Run, /) -> float: ...
-    def survival_path(self, number: float, run: Run, /) -> list[float]: ...
-    def e_folds(self, number: float, run: Run, /) -> float: ...
+    def left(self, number: float, run: Run, /) -> Left: ...
+    def path(self, number: float, run: Run, /) -> list[float]: ...
     def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float: ...
 
 
@@ -166,15 +166,15 @@ class Family:
 
     def survival(self, number: float, run: Run) -> float:
         """Return what the run leaves of a weight; beyond a swing too, to 10⁶ steps."""
-        return self._decay().survival(number, run)
+        return self._decay().left(number, run).survival
 
     def survival_path(self, number: float, run: Run) -> list[float]:
         """Return what 0, 1, …, run.total_steps steps leave."""
-        return self._decay().survival_path(number, run)
+        return self._decay().path(number, run)
 
     def e_folds(self, number: float, run: Run) -> float:
         """Return -ln of the size of what the run leaves."""
-        return self._decay().e_folds(number, run)
+        return self._decay().left(number, run).e_folds
 
     def knob_for_e_folds(self, e_folds: float, run: Run) -> float:
         """Return the number with these e-folds: the exact inverse."""

@@ -46,7 +46,7 @@ class HalfLife:
     def __post_init__(self) -> None:
         if self.clock not in CLOCKS:
             raise UnknownNameError.among("clock", self.clock, CLOCKS, TIME_REMEDY)
-        if not self.value > 0:
+        if isinstance(self.value, bool) or not self.value > 0:
             raise RangeError("half_life", self.value, "above 0", TIME_REMEDY)
 
     @classmethod

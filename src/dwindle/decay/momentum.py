@@ -19,9 +19,10 @@ Reference: torch 2.13.0, ``torch/optim/sgd.py``; the roots are derived from it.
 """
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import lru_cache, partial
+from typing import Protocol
 
 from dwindle.decay.half_life import (
     checked_e_folds,
@@ -42,8 +43,8 @@ from dwindle.errors import OscillationError, RangeError
 
 # ln of what is below the last digit of any number.
 _NO_DIGIT = math.log(1e-18)
-_TINY = 1e-100
-_LOST_TO_TINY = -math.log(_TINY)
+# A weight of 1 that a step takes to within rounding of zero.
+HARDLY = math.ulp(1.0)
 # At 0.99 of the oscillation limit the two roots are so near to each other that a
 # deviation lives for ten times as long as the momentum alone would keep it.
 _SHARE_OF_DECAY = 0.1
@@ -99,7 +100,7 @@ def shrink_per_step(knob: float, run: Run) -> float:
         '5.022716e-04'
 
     """
-    if not run.momentum:  # nothing swings back by itself: a step may take too much
+    if not run.momentum or not _lr(run):  # nothing swings back by itself
         return checked_shrink(_lr(run) * checked_knob(knob))
     limit = oscillation_limit(run)
     if checked_knob(knob) > limit:
@@ -144,22 +145,14 @@ def knob_for_shrink(shrink: float, run: Run) -> float:
     return shrink * (1 - run.momentum - shrink) / below
 
 
-def e_folds(knob: float, run: Run) -> float:
-    """Return -ln |w| after the run, without loss where next to nothing goes."""
-    return _left(checked_knob(knob), run).e_folds
+def left(knob: float, run: Run) -> Left:
+    """Return what the run leaves, without loss where next to nothing goes."""
+    return _left(checked_knob(knob), run)
 
 
-def survival(knob: float, run: Run) -> float:
-    """Weight after the run, from 1; negative where it swung through zero."""
-    return _left(checked_knob(knob), run).survival
-
-
-def survival_path(knob: float, run: Run) -> list[float]:
+def path(knob: float, run: Run) -> list[float]:
     """Weight after 0, 1, … steps, from 1."""
-    shrinks = _step_shrinks(checked_knob(knob), run)
-    if shrinks[-1] < 1:
-        return path_of(shrinks)
-    return [weight * math.exp(-lost) for weight, lost in _weights(knob, run)]
+    return path_of(_step_shrinks(checked_knob(knob), run))
 
 
 def knob_for_e_folds(target: float, run: Run) -> float:
@@ -193,12 +186,7 @@ def _left(knob: float, run: Run) -> Left:
         except (OscillationError, RangeError):
             if run.total_steps > LONGEST_SWING:
                 raise
-    shrinks = _step_shrinks(knob, run)
-    if shrinks[-1] < 1:
-        return left_by(shrinks)
-    *_, (weight, lost) = _weights(knob, run)
-    lost = lost - math.log(abs(weight)) if weight else math.inf
-    return Left(e_folds=lost, sign=-1 if weight < 0 else 1)
+    return left_by(_step_shrinks(knob, run))
 
 
 def _e_folds_before_zero(knob: float, run: Run) -> float:
@@ -208,37 +196,63 @@ def _e_folds_before_zero(knob: float, run: Run) -> float:
         except (OscillationError, RangeError):
             return math.inf
     shrinks = _step_shrinks(knob, run)
-    return left_by(shrinks).e_folds if shrinks[-1] < 1 else math.inf
+    return left_by(shrinks).e_folds if max(shrinks) < 1 else math.inf
 
 
 def _step_shrinks(knob: float, run: Run) -> list[float]:
-    """Return the fraction that each step takes off, up to one that takes all."""
-    return _walked(knob, run, run.multipliers())[0]
+    """Return the fraction that each step takes off."""
+    peak = _lr(run)
+    return walked(knob, run, (peak * each for each in run.multipliers()))[0]
 
 
-def _walked(
-    knob: float, run: Run, multipliers: Iterable[float], buffer: float | None = None
+class Momentum(Protocol):
+    """Options of torch.optim.SGD: those of a run, or of a part of one."""
+
+    @property
+    def momentum(self) -> float:
+        """Momentum; 0 where there is none."""
+
+    @property
+    def dampening(self) -> float:
+        """Its dampening."""
+
+    @property
+    def nesterov(self) -> bool | None:
+        """Whether it is Nesterov's."""
+
+
+def walked(
+    knob: float, options: Momentum, lrs: Iterable[float], buffer: float | None = None
 ) -> tuple[list[float], float]:
     """Return the fraction that each step takes off, and the buffer after them.
 
     The buffer is counted per unit of weight, so no digit is lost where a step takes
-    1e-15; None is one that no step has filled yet. It has no meaning once the weight is
-    zero: a last shrink of 1 or more says that only :func:`_weights` goes on.
+    1e-15, nor where a weight gets tiny; a weight may also swing through zero. Exactly
+    there it would have no buffer, and is counted as a rounding error away from it.
+
+    Args:
+        knob: ``weight_decay`` of each step.
+        options: Momentum of each step.
+        lrs: Learning rate of each step.
+        buffer: The one before; None is one that no step has filled yet, and that the
+            first step does not dampen.
+
     """
-    momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
-    peak = _lr(run)
+    momentum, nesterov = options.momentum, options.nesterov
+    pull = later_pull = _undamped(options) * knob
+    filled = buffer or 0.0
+    if buffer is None:
+        pull = knob
     shrinks = []
-    pull = knob if buffer is None else undamped * knob
-    filled = 0.0 if buffer is None else buffer
-    for multiplier in multipliers:
+    for lr in lrs:
         filled = momentum * filled + pull
         push = knob + momentum * filled if nesterov else filled
-        shrink = peak * multiplier * push
+        shrink = lr * push
         shrinks.append(shrink)
-        if shrink >= 1:
-            break
-        filled /= 1 - shrink
-        pull = undamped * knob
+        filled /= (1 - shrink) or HARDLY
+        pull = later_pull
+    if momentum and 1.0 in shrinks[:-1]:
+        shrinks[:-1] = [1 - HARDLY if each == 1 else each for each in shrinks[:-1]]
     return shrinks, filled
 
 
@@ -249,16 +263,17 @@ def _e_folds_at_length(knob: float, run: Run) -> float:
     the first steps are walked. Later the shrink is a smooth function of the step, and
     :meth:`Stretch.total` needs it at a few places only.
     """
-    memory, lost = _memory(knob, run), []
+    memory, lost, peak = _memory(knob, run), [], _lr(run)
     buffer: float | None = None
     for stretch in run.rates().stretches:
-        walked = range(stretch.start, min(stretch.start + memory, stretch.stop))
-        shrinks, buffer = _walked(knob, run, map(stretch.at, walked), buffer)
-        checked_shrink(shrinks[-1])  # torch does not dampen the very first step
+        first = range(stretch.start, min(stretch.start + memory, stretch.stop))
+        lrs = (peak * stretch.at(step) for step in first)
+        shrinks, buffer = walked(knob, run, lrs, buffer)
+        checked_shrink(max(shrinks))  # torch does not dampen the very first step
         lost.append(left_by(shrinks).e_folds)
-        if walked.stop < stretch.stop:
+        if first.stop < stretch.stop:
             settled = partial(_settled, knob, run, stretch.at, memory)
-            rest = replace(stretch, start=walked.stop)
+            rest = replace(stretch, start=first.stop)
             lost.append(rest.total(lambda step, at=settled: -math.log1p(-at(step)[0])))  # type: ignore[misc]
             buffer = settled(stretch.stop - 1)[1]
     return math.fsum(lost)
@@ -293,8 +308,8 @@ def _settled(
     share = 1 - math.log(moved) / _NO_DIGIT if moved else 0.0
     start = min(memory, math.ceil(max(0.0, share) * memory)) + 1
     buffer = _constant_buffer(knob, run, at(step - start))
-    steps = (at(step - ago) for ago in range(start - 1, -1, -1))
-    shrinks, buffer = _walked(knob, run, steps, buffer)
+    lrs = (_lr(run) * at(step - ago) for ago in range(start - 1, -1, -1))
+    shrinks, buffer = walked(knob, run, lrs, buffer)
     return shrinks[-1], buffer
 
 
@@ -314,32 +329,12 @@ def _constant_buffer(knob: float, run: Run, multiplier: float) -> float:
     return push / (1 - shrink)
 
 
-def _weights(knob: float, run: Run) -> Iterator[tuple[float, float]]:
-    """Yield the weight after 0, 1, … steps by the plain recurrence, through zero too.
-
-    The weight is the first number times e to the minus second: so tiny a weight that a
-    float would round it is counted in larger units.
-    """
-    momentum, undamped, nesterov = run.momentum, _undamped(run), run.nesterov
-    peak = _lr(run)
-    weight, buffer, share, lost = 1.0, 0.0, 1.0, 0.0
-    yield weight, lost
-    for multiplier in run.multipliers():
-        pull = knob * weight
-        buffer = momentum * buffer + share * pull
-        weight -= peak * multiplier * (pull + momentum * buffer if nesterov else buffer)
-        if 0 < abs(weight) < _TINY and abs(buffer) < _TINY:
-            weight, buffer, lost = weight / _TINY, buffer / _TINY, lost + _LOST_TO_TINY
-        yield weight, lost
-        share = undamped
-
-
 def _lr(run: Run) -> float:
     return run.require("lr", "The shrink of SGD")
 
 
-def _undamped(run: Run) -> float:
-    return 1 - run.dampening if run.momentum else 1.0
+def _undamped(options: Momentum) -> float:
+    return 1 - options.dampening if options.momentum else 1.0
 
 
 def _oscillation(name: str, value: float, limit: float, run: Run) -> OscillationError:

@@ -53,15 +53,11 @@ class Product:
         """Return the number with this shrink at the peak lr."""
         return self._less_extra(checked_shrink(shrink_per_step) / self.peak(run))
 
-    def e_folds(self, number: float, run: Run, /) -> float:
-        """Return -ln of what the run leaves."""
-        return _left(self, checked_knob(number), run).e_folds
-
-    def survival(self, number: float, run: Run, /) -> float:
+    def left(self, number: float, run: Run, /) -> Left:
         """Return what the run leaves."""
-        return _left(self, checked_knob(number), run).survival
+        return _left(self, checked_knob(number), run)
 
-    def survival_path(self, number: float, run: Run, /) -> list[float]:
+    def path(self, number: float, run: Run, /) -> list[float]:
         """Return what 0, 1, … steps leave."""
         return path_of(self.shrinks(checked_knob(number), run))
 
@@ -143,16 +139,13 @@ class Proximal:
         shrink = checked_shrink(shrink_per_step)
         return shrink / (1 - shrink) / self.peak(run)
 
-    def e_folds(self, number: float, run: Run, /) -> float:
-        """Return -ln of what the run leaves."""
-        checked_knob(number)
-        return self.rates(run).total(lambda rate: math.log1p(number * rate))
-
-    def survival(self, number: float, run: Run, /) -> float:
+    def left(self, number: float, run: Run, /) -> Left:
         """Return what the run leaves."""
-        return math.exp(-self.e_folds(number, run))
+        checked_knob(number)
+        lost = self.rates(run).total(lambda rate: math.log1p(number * rate))
+        return Left(e_folds=lost)
 
-    def survival_path(self, number: float, run: Run, /) -> list[float]:
+    def path(self, number: float, run: Run, /) -> list[float]:
         """Return what 0, 1, … steps leave."""
         checked_knob(number)
         lost = (math.log1p(number * rate) for rate in self.rates(run).listed)
@@ -228,36 +221,29 @@ class LambdDecay:
 
     def shrink_per_step(self, number: float, run: Run, /) -> float:
         """Return what a first step at the peak lr takes off: ``lr * lambd``."""
-        return checked_shrink(checked_knob(number) * self._lr(run))
+        return checked_shrink(checked_knob(number) * lr_of(run))
 
     def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float:
         """Return ``lambd`` with this shrink in a first step at the peak lr."""
-        return checked_shrink(shrink_per_step) / self._lr(run)
+        return checked_shrink(shrink_per_step) / lr_of(run)
 
-    def e_folds(self, number: float, run: Run, /) -> float:
-        """Return -ln of what the run leaves."""
-        return asgd_decay(lambd=checked_knob(number)).e_folds(0.0, run)
-
-    def survival(self, number: float, run: Run, /) -> float:
+    def left(self, number: float, run: Run, /) -> Left:
         """Return what the run leaves."""
-        return asgd_decay(lambd=checked_knob(number)).survival(0.0, run)
+        return asgd_decay(lambd=checked_knob(number)).left(0.0, run)
 
-    def survival_path(self, number: float, run: Run, /) -> list[float]:
+    def path(self, number: float, run: Run, /) -> list[float]:
         """Return what 0, 1, … steps leave."""
-        return asgd_decay(lambd=checked_knob(number)).survival_path(0.0, run)
+        return asgd_decay(lambd=checked_knob(number)).path(0.0, run)
 
     def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float:
         """Return ``lambd`` with these e-folds over the run."""
         if checked_e_folds(e_folds) == 0:
             return 0.0
-        ceiling = 1 / self._lr(run)
-        guess = min(e_folds / (self._lr(run) * run.total_steps), ceiling / 2)
+        ceiling = 1 / lr_of(run)
+        guess = min(e_folds / (lr_of(run) * run.total_steps), ceiling / 2)
         return increasing_root(
-            lambda number: self.e_folds(number, run),
+            lambda number: self.left(number, run).e_folds,
             e_folds,
             guess=guess,
             ceiling=ceiling,
         )
-
-    def _lr(self, run: Run) -> float:
-        return run.require("lr", "The shrink of ASGD")

@@ -128,6 +128,8 @@ def number_of(
         if number is None or math.isnan(number):
             raise RangeError(name, repr(value), must, remedy)
         return number
+    if isinstance(value, bool):  # a float to Python, and a slip where it was typed
+        raise RangeError(name, value, must, remedy)
     try:
         return float(value)  # type: ignore[arg-type]  # TypeError is what we look for
     except (TypeError, ValueError, RuntimeError):  # torch's tensors of many numbers

@@ -169,7 +169,8 @@ def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
 
 def _checked(scale: Scale) -> dict[str, float]:
     for name, value in scale.items():
-        if not (_SMALLEST <= value <= _LARGEST) and (name, value) != ("depth", 0):
+        fits = _SMALLEST <= value <= _LARGEST or (name, value) == ("depth", 0)
+        if not fits or isinstance(value, bool):
             must = f"a number above 0, from {_SMALLEST:g} to {_LARGEST:g}"
             raise RangeError(name, value, must)
     # No hidden layer has no power law; the number of weights still has the change.

@@ -18,7 +18,7 @@ from torch.optim import Optimizer, lr_scheduler
 from torch.optim.lr_scheduler import LRScheduler, ReduceLROnPlateau
 from torch.optim.swa_utils import SWALR
 
-from dwindle.decay.long_runs import Leg, merged
+from dwindle.decay.legs import Leg, merged
 from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould

@@ -8,13 +8,8 @@ import torch
 from torch import Tensor
 from torch.optim import SGD
 
-from dwindle.decay.long_runs import (
-    Left,
-    Leg,
-    left_by_decoupled,
-    left_by_powers,
-    left_by_sgd,
-)
+from dwindle.decay.legs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
+from dwindle.decay.long_runs import Left
 from dwindle.errors import RangeError
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould

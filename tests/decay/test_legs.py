@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tolerance import digits
 
-from dwindle.decay.long_runs import (
+from dwindle.decay.legs import (
     Leg,
     left_by_decoupled,
     left_by_powers,

@@ -1,0 +1,131 @@
+"""Legs: a run under a scheduler that is known only by the options that it sets.
+
+A leg is steps in a row with the same options. It is passed over in one go once a step
+has become the same as the one before, so a run costs what its legs cost.
+"""
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from dwindle.decay.long_runs import Left, log_lost
+from dwindle.decay.momentum import HARDLY, walked
+
+# Two buffers that differ by less are one: what is left has twelve digits.
+_SAME = 1e-14
+
+
+class Leg(NamedTuple):
+    """Some steps in a row with the same options; there may be a million of them.
+
+    Args:
+        steps: How many, at least 1.
+        lr: Learning rate of each.
+        weight_decay: The knob.
+        momentum: Momentum of SGD; 0 where there is none.
+        dampening: Its dampening.
+        nesterov: Whether it is Nesterov's.
+
+    """
+
+    steps: int
+    lr: float
+    weight_decay: float
+    momentum: float = 0.0
+    dampening: float = 0.0
+    nesterov: bool = False
+
+
+def merged(legs: Iterable[Leg]) -> Iterator[Leg]:
+    """Yield legs of which no two neighbours have the same options.
+
+    Example:
+        >>> legs = [Leg(steps=2, lr=0.1, weight_decay=0.01)] * 3
+        >>> [leg.steps for leg in merged(legs)]
+        [6]
+
+    """
+    last: Leg | None = None
+    for leg in legs:
+        if last is not None and last[1:] == leg[1:]:
+            last = last._replace(steps=last.steps + leg.steps)
+            continue
+        if last is not None:
+            yield last
+        last = leg
+    if last is not None:
+        yield last
+
+
+def left_by_decoupled(legs: Iterable[Leg]) -> Left:
+    """Return what steps leave that each take lr·weight_decay of a weight.
+
+    Example:
+        >>> round(left_by_decoupled([Leg(steps=2, lr=0.1, weight_decay=1)]).survival, 9)
+        0.81
+
+    """
+    lost, turns = [], 0
+    for leg in legs:
+        shrink = leg.lr * leg.weight_decay
+        lost.append(leg.steps * log_lost(shrink))
+        turns += leg.steps * (shrink > 1)
+    return Left(e_folds=math.fsum(lost), sign=-1 if turns % 2 else 1)
+
+
+def left_by_powers(
+    legs: Iterable[Leg], *, shrink: float, lr: float, power: float
+) -> Left:
+    """Return what steps leave whose share goes with the knob and a power of the lr.
+
+    Args:
+        legs: The run; the knob is that of the first leg where ``shrink`` was measured.
+        shrink: Share that a step takes at ``lr``.
+        lr: Where it was measured, above 0.
+        power: Of the lr: 0 where the share is the same at every lr.
+
+    Example:
+        >>> half = [Leg(steps=2, lr=0.05, weight_decay=1)]
+        >>> round(left_by_powers(half, shrink=0.2, lr=0.1, power=1).survival, 9)
+        0.81
+
+    """
+    legs = list(legs)
+    knob = next((leg.weight_decay for leg in legs if leg.weight_decay), 1.0)
+    shares = [
+        Leg(
+            steps=leg.steps,
+            lr=shrink * (leg.lr / lr) ** power,
+            weight_decay=leg.weight_decay / knob,
+        )
+        for leg in legs
+    ]
+    return left_by_decoupled(shares)
+
+
+def left_by_sgd(legs: Iterable[Leg]) -> Left:
+    """Return what torch.optim.SGD leaves of a weight with zero gradient.
+
+    The recurrence of :mod:`dwindle.decay.momentum`, with options that may change from
+    leg to leg, as OneCycleLR changes the momentum. The first step is not dampened.
+
+    Example:
+        >>> round(left_by_sgd([Leg(steps=2, lr=0.1, weight_decay=1)]).survival, 9)
+        0.81
+
+    """
+    lost: list[float] = []
+    turns, buffer = 0, None
+    for leg in legs:
+        for rest in range(leg.steps, 0, -1):
+            before = math.nan if buffer is None else buffer
+            (shrink,), buffer = walked(leg.weight_decay, leg, (leg.lr,), buffer)
+            # The buffer, not the shrink: under an lr of 0 the buffer goes on.
+            alike = rest if abs(buffer - before) <= _SAME * abs(buffer) else 1
+            if shrink == 1 and leg.momentum:  # the buffer carries it on from zero
+                shrink -= HARDLY
+            lost.append(alike * log_lost(shrink))
+            turns += alike * (shrink > 1)
+            if alike == rest:
+                break
+    return Left(e_folds=math.fsum(lost), sign=-1 if turns % 2 else 1)
