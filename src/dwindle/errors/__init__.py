@@ -33,11 +33,12 @@ The tree (each class is also the builtin that fits it)::
 
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from shlex import quote
-from typing import Any, ClassVar, Self
+from typing import Self
 
+from dwindle.errors.base import DwindleError
 from dwindle.errors.nearest import nearest_names
 
 __all__ = [
@@ -69,39 +70,6 @@ __all__ = [
     "UsageError",
     "WorkerError",
 ]
-
-
-def _rebuild(kind: type["DwindleError"], facts: dict[str, Any]) -> "DwindleError":
-    return kind(**facts)
-
-
-class DwindleError(Exception):
-    """What must hold, what was got, and what to write instead.
-
-    Subclasses are dataclasses: their fields are the facts. ``says`` has one sentence
-    each for what must hold, what was got and the remedy, with the facts in braces; an
-    empty one is left out. ``exit_code`` is what the command line returns.
-    """
-
-    exit_code = 2  # bad input: most errors are; what failed while running has 3
-    says: ClassVar[tuple[str, ...]]
-
-    def sentences(self) -> tuple[str, ...]:
-        """Return the text sentence by sentence."""
-        # A remedy may be empty, where what must hold says it all.
-        return tuple(filter(None, self._sentences()))
-
-    def _sentences(self) -> Iterable[str]:
-        """Return the text; a class overrides it whose facts need more than braces."""
-        return (each.format(**vars(self)) for each in self.says)
-
-    def __str__(self) -> str:
-        return " ".join(self.sentences())
-
-    def __reduce__(self) -> tuple[Callable[..., "DwindleError"], tuple[Any, ...]]:
-        # Keyword facts never reach Exception.args, so pickling needs its own way:
-        # errors cross from worker processes to the driver.
-        return _rebuild, (type(self), dict(self.__dict__))
 
 
 @dataclass(eq=False)

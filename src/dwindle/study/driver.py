@@ -1,15 +1,11 @@
 """Runs a study: plans, trains what is missing, commits pack by pack, and resumes."""
 
-import os
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 
 from dwindle.errors import StudyStoppedError
 from dwindle.store.records import Conditions, Outcome, Scale, Trial
@@ -26,17 +22,8 @@ from dwindle.study.plan import (
     round_trials,
 )
 from dwindle.study.problems import Problem, problem
+from dwindle.study.stopping import stopping_on_signals
 from dwindle.study.worker import Trained, Work
-
-# The last is that of a terminal that is closed; Windows has none.
-SIGNALS = tuple(
-    getattr(signal, name)
-    for name in ("SIGINT", "SIGTERM", "SIGHUP")
-    if hasattr(signal, name)
-)
-# A shell starts what it runs in the background with Ctrl-C ignored; a program that
-# sends it to a study all the same means it.
-_NEVER_IGNORED = (signal.SIGINT, signal.SIGTERM)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +92,7 @@ def run_study(
     backend = backend or Inline()
     refuse_untrainable(spec)
     task = problem(spec.problem)
-    with _stopping_on_signals():
+    with stopping_on_signals():
         conditions = conditions_of(spec, settings, backend.engine_version())
         with Store(
             store_path, spec=spec, conditions=conditions, problem=task.facts
@@ -239,30 +226,3 @@ class _Study:
     def _report(self) -> None:
         if self.on_progress:
             self.on_progress(self.progress())
-
-
-@contextmanager
-def _stopping_on_signals() -> Generator[None, None, None]:
-    """Make the first Ctrl-C, SIGTERM or SIGHUP stop in order, a second at once."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    # os._exit: whoever presses Ctrl-C twice does not want to wait for a clean end.
-    def stop_at_once(_number: int, _frame: FrameType | None) -> None:
-        os._exit(StudyStoppedError.exit_code)
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        for number in caught:
-            signal.signal(number, stop_at_once)
-        raise KeyboardInterrupt
-
-    # nohup ignores the end of the terminal, and so do we then.
-    ignored = {at for at in SIGNALS if signal.getsignal(at) == signal.SIG_IGN}
-    caught = [at for at in SIGNALS if at in _NEVER_IGNORED or at not in ignored]
-    before = {number: signal.signal(number, stop) for number in caught}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
