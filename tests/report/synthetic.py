@@ -98,7 +98,6 @@ def cell(axis: str, value: float, *, matters: bool = True) -> CellFindings:
         high=best * 1.6,
         matters="yes" if matters else "no",
         why="" if matters else "decay does not matter here: less than 2 %",
-        at_edge=None,
         loss_at_optimum=lowest,
         loss_without_decay=lowest + gain,
         gain=gain,
@@ -116,14 +115,8 @@ def rule(name: str, axis: str) -> RuleFindings:
     if exponent is None:
         return RuleFindings(
             rule=name,
-            exponent=None,
             applies=False,
             why_not=f"says nothing about {axis}",
-            agrees=None,
-            regret=None,
-            regret_low=None,
-            regret_high=None,
-            share_lost=None,
             predictions=tuple(None for _ in AXES[axis]),
         )
     off = exponent - TRUE[axis]
@@ -133,7 +126,6 @@ def rule(name: str, axis: str) -> RuleFindings:
         rule=name,
         exponent=exponent,
         applies=True,
-        why_not="",
         agrees=abs(off) < 0.3 if abs(abs(off) - 0.3) > 0.05 else None,
         regret=regret,
         regret_low=0.6 * regret,
@@ -253,49 +245,19 @@ def answer() -> Answer:
 
 def empty_cell(value: float, scale: Mapping[str, float]) -> CellFindings:
     """A cell in which nothing is known."""
+    none = dict.fromkeys(("mean", "low", "high", "train_loss", "penalty"))
     return CellFindings(
         value=value,
         scale=dict(scale),
-        optimum=None,
-        low=None,
-        high=None,
         matters="cannot tell",
         why="fewer than three seeds",
-        at_edge=None,
-        loss_at_optimum=None,
-        loss_without_decay=None,
-        gain=None,
-        gain_low=None,
-        gain_high=None,
-        curve=(
-            CurvePoint(
-                weight_decay=1e-3,
-                mean=None,
-                low=None,
-                high=None,
-                n=0,
-                diverged=2,
-                train_loss=None,
-                penalty=None,
-            ),
-        ),
+        curve=(CurvePoint(weight_decay=1e-3, n=0, diverged=2, **none),),
     )
 
 
 def unknown() -> Findings:
     """A study that knows nothing: every trial diverged, every number is None."""
-    nothing = RuleFindings(
-        rule="neal",
-        exponent=None,
-        applies=True,
-        why_not="",
-        agrees=None,
-        regret=None,
-        regret_low=None,
-        regret_high=None,
-        share_lost=None,
-        predictions=(None, None),
-    )
+    nothing = RuleFindings(rule="neal", applies=True, predictions=(None, None))
     blank = AxisFindings(
         axis="width",
         policy="same epochs",

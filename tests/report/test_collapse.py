@@ -6,6 +6,7 @@ import math
 import pytest
 from report import synthetic
 
+from dwindle.findings.names import rule_title
 from dwindle.report import collapse
 
 
@@ -46,7 +47,7 @@ def test_rules_that_agree_share_a_panel() -> None:
 def test_a_rule_without_effect_joins_the_typed_panel() -> None:
     """Over width the answer corrects nothing: it stands with λ as typed."""
     axis = synthetic.axis("width")
-    assert "the answer: constant decay" in collapse.corrections(axis)[0].also
+    assert rule_title("answer") in collapse.corrections(axis)[0].also
 
 
 def test_panels_are_few() -> None:

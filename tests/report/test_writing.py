@@ -4,6 +4,7 @@ import errno
 import os
 import sqlite3
 import threading
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -34,7 +35,7 @@ def test_a_picture_lands(tmp_path: Path) -> None:
     """The main figure is a PNG file; without an exponent there is none to draw."""
     write_picture(synthetic.findings(axes=("dataset_size",)), tmp_path / "main.png")
     assert (tmp_path / "main.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(RefusedError, match="No axis of these studies has an exponent"):
+    with pytest.raises(RefusedError):
         write_picture(synthetic.unknown(), tmp_path / "none.png")
 
 
@@ -59,38 +60,30 @@ def test_a_marked_picture_is_a_png() -> None:
     assert chunk[8:24] == b"Software\0dwindle"
 
 
-@pytest.mark.parametrize("force", [False, True])
-@pytest.mark.parametrize("link", [False, True])
-@pytest.mark.parametrize(
-    ("name", "found"),
-    [
-        ("study.db", "a database"),
-        ("odd-name.html", "a database"),
-        ("study.toml", "a study file"),
-        ("broken.toml", "a study file"),
-        ("study.txt", "a study file"),
-        ("study.db-journal", "the journal of a database"),
-    ],
-)
-def test_stores_and_study_files_stay(tmp_path, name, found, force, link):
+def test_stores_and_study_files_stay(tmp_path):
     """What a study is made of is never replaced: by no name, link or --force."""
-    path = tmp_path / name
-    if found == "a database":
-        _database(path)
-    elif found == "a study file":
-        path.write_text("[study\n" if name == "broken.toml" else STUDY)
-    else:
-        path.write_bytes(b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7rest")
-    before = path.read_bytes()
-    target = path
-    if link:
-        target = tmp_path / "link.html"
-        target.symlink_to(path)
-    with pytest.raises(OutputExistsError, match=found) as caught:
-        write_whole(target, b"page", force=force)
-    assert not caught.value.replaceable
-    assert "--force" not in str(caught.value)
-    assert path.read_bytes() == before
+    for name in ("study.db", "odd-name.html"):
+        _database(tmp_path / name)
+    texts = {"study.toml": STUDY, "broken.toml": "[study\n", "study.txt": STUDY}
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    journal = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7rest"
+    (tmp_path / "study.db-journal").write_bytes(journal)
+    kinds = {}
+    for path in sorted(tmp_path.iterdir()):
+        before, link = path.read_bytes(), tmp_path / "link.html"
+        link.symlink_to(path)
+        for target, force in product((path, link), (False, True)):
+            with pytest.raises(OutputExistsError) as caught:
+                write_whole(target, b"page", force=force)
+            assert not caught.value.replaceable
+            kinds.setdefault(caught.value.found, set()).add(path.name)
+        assert path.read_bytes() == before
+        link.unlink()
+    database = {"study.db", "odd-name.html"}
+    assert sorted(map(sorted, kinds.values())) == sorted(
+        map(sorted, (database, texts, {"study.db-journal"}))
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"notes", b"<!DOCTYPE html><html></html>"])
@@ -98,9 +91,9 @@ def test_a_file_of_somebody_else_needs_force(tmp_path, content):
     """Any other file stays unless --force is given, which the error names."""
     path = tmp_path / "notes.html"
     path.write_bytes(content)
-    with pytest.raises(OutputExistsError, match="replace it with --force") as caught:
+    with pytest.raises(OutputExistsError) as caught:
         write_whole(path, b"page")
-    assert caught.value.path == str(path)
+    assert (caught.value.path, caught.value.replaceable) == (str(path), True)
     assert path.read_bytes() == content
     write_whole(path, b"page", force=True)
     assert path.read_bytes() == b"page"
@@ -185,25 +178,24 @@ def test_a_full_disk_leaves_the_old_page(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(os, "fsync", full)
-    with pytest.raises(ReportWriteError, match="No space left on device") as caught:
+    with pytest.raises(ReportWriteError) as caught:
         write_whole(target, b"new", force=True)
     assert caught.value.path == str(target)
+    assert caught.value.why == os.strerror(errno.ENOSPC)
     assert target.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_folder_in_the_way_is_told(tmp_path: Path) -> None:
-    """A file cannot take the place of a folder, nor be put below a file."""
+def test_what_the_system_refuses_is_an_error_of_ours(tmp_path: Path) -> None:
+    """A folder in the way, a path below a file, a link that points at itself."""
     (tmp_path / "page").mkdir()
-    with pytest.raises(ReportWriteError, match="Is a directory"):
-        write_whole(tmp_path / "page", b"new")
     (tmp_path / "file").write_bytes(b"")
-    with pytest.raises(ReportWriteError, match=r"Not a directory|File exists"):
-        write_whole(tmp_path / "file" / "page", b"new")
-
-
-def test_a_circle_of_links_is_told(tmp_path):
-    """A link that points at itself is an error of the system, not a crash."""
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
-    with pytest.raises(ReportWriteError, match=r"levels of symbolic links"):
-        write_whole(tmp_path / "loop", b"new")
+    whys = []
+    for name in ("page", "file/page", "loop"):
+        with pytest.raises(ReportWriteError) as caught:
+            write_whole(tmp_path / name, b"new")
+        whys.append(caught.value.why)
+    below = whys.pop(1)
+    assert whys == [os.strerror(each) for each in (errno.EISDIR, errno.ELOOP)]
+    assert below in [os.strerror(each) for each in (errno.ENOTDIR, errno.EEXIST)]

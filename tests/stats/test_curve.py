@@ -1,8 +1,9 @@
 """Curves from raw losses: what may be a candidate, and what may not."""
 
 import numpy as np
+import pytest
 
-from dwindle.stats.curve import curve_from_losses
+from dwindle.stats.curve import Curve, curve_from_losses, read_log_losses
 
 DECAY = np.array([0.0, 0.01, 0.1, 1.0])
 LOSSES = np.array([[4.0, 3.0, 2.0, 5.0], [4.5, 3.5, 2.5, 5.5]])
@@ -95,3 +96,16 @@ def test_only_picks_seeds_by_name():
     assert curve.losses.tolist() == [[3.5, 2.5, 5.5]]
     assert curve.without_decay.tolist() == [4.5]
     assert not curve.has_spread
+
+
+def test_a_reading_dips_no_deeper_than_a_parabola_between_two_points():
+    """Where the spline swings far below both λ, curvature · gap² / 8 is the most."""
+    log_decay = np.array([0.0, 1.0, 3.0, 4.0, 5.0])
+    logs = np.array([[10.0, 0.0, 0.0, 0.3, 10.0]])
+    # At 3 the slope rises by 0.3 over 1.5: a curvature of 0.2, over a gap of 2.
+    curve = Curve(
+        seeds=(0,), log_decay=log_decay, losses=np.exp(logs), without_decay=None
+    )
+    read = [read_log_losses(curve, np.array([at]))[0] for at in np.linspace(1, 3, 50)]
+    assert min(read) == pytest.approx(-0.2 * 2**2 / 8)
+    assert max(read) == 0

@@ -1,4 +1,7 @@
-"""Compiled steps are the stacked ones, for shapes of all kinds, and can be absent."""
+"""Compiled steps are the stacked ones, for shapes of all kinds, and can be absent.
+
+That both are the steps of autograd and torch.optim is shown by ``test_engine``.
+"""
 
 import math
 import os
@@ -134,21 +137,26 @@ def test_overflow_becomes_nan_and_stays(dtype):
     assert bool(sums[:, [0, 2]].isfinite().all())
 
 
-def test_huge_logits_have_a_finite_loss(dtype):
+@pytest.mark.parametrize("steps_of", [fast_steps, StackedSteps])
+def test_huge_logits_have_a_finite_loss(dtype, steps_of):
     """Logits of 1e6 neither overflow nor lose the loss."""
     pack = random_pack((5, 3), dtype)
     pack.weights[0].mul_(1e6)
     groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
-    sums = two_epochs(fast_steps(pack, OPTIMIZERS["sgd"], groups, 20), 20, 20)
+    sums = two_epochs(steps_of(pack, OPTIMIZERS["sgd"], groups, 20), 20, 20)
     assert bool(sums.isfinite().all())
 
 
-def test_nesterov_without_momentum_is_refused(dtype):
-    """Compiled steps refuse what the stacked ones refuse."""
-    options = replace(OPTIMIZERS["nesterov"], momentum=0.0)
+@pytest.mark.parametrize("steps_of", [fast_steps, StackedSteps])
+@pytest.mark.parametrize("change", [{"momentum": 0.0}, {"dampening": 0.5}])
+def test_nesterov_needs_momentum_without_dampening(steps_of, change):
+    """Nesterov without momentum or with dampening is refused, as in torch."""
+    options = replace(OPTIMIZERS["nesterov"], **({"dampening": 0.0} | change))
+    pack = random_pack((5, 3), torch.float32)
+    groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
     with pytest.raises(RangeError) as refused:
-        fast_steps(random_pack((5, 3), dtype), options, [], 1)
-    assert refused.value.name == "momentum"
+        steps_of(pack, options, groups, 1)
+    assert (refused.value.name, refused.value.value) == ("momentum", options.momentum)
 
 
 def test_an_import_compiles_nothing(tmp_path):

@@ -5,7 +5,7 @@ biases. The logits alone are (models, classes, batch): ten classes make short ro
 backward pass is written out: no autograd, and nothing is allocated from the second
 step on.
 
-The stack adds gradients straight into the optimizer's ``buffer(layer)`` as ``beta ·
+The stack adds gradients straight into the optimizer's ``buffer[layer]`` as ``beta ·
 buffer + alpha · gradient``, which for SGD is its momentum: no gradient is ever stored
 there. As soon as a layer's gradient is complete, ``update(layer)`` decays and moves its
 weights. Learning rates and decays are per model.
@@ -13,7 +13,6 @@ weights. Learning rates and decays are per model.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import torch
@@ -27,24 +26,34 @@ from dwindle.study.models import Layout, Models, Samples, check_options
 _relu_gradient = torch.ops.aten.threshold_backward.grad_input
 
 
-class StackedOptimizer(Protocol):
-    """One optimizer over all models of a pack."""
+class StackedOptimizer:
+    """One optimizer over all models of a pack; subclasses know its step.
 
-    beta: float
-    alpha: float
-    gradient_scale: Tensor | None  # (models, 1, 1), a factor on the loss of each
+    The gradient of a layer goes into ``buffer[layer]`` as ``beta · buffer + alpha ·
+    gradient``. ``gradient_scale`` (models, 1, 1) is a factor on the loss of each model,
+    where that is how its own lr acts.
+    """
 
-    def start(self, step: int, lr: float) -> None:
+    beta = 0.0
+    alpha = 1.0
+    gradient_scale: Tensor | None = None
+    terms: list[tuple[Tensor, Tensor, Tensor]]  # of _decay_terms
+
+    def __init__(self, pack: Models, options: Optimizer) -> None:
+        self.pack, self.options = pack, options
+        self.buffer = pack.layout.zeros()
+        self.lr = 0.0
+
+    def start(self, step: int, lr: float) -> None:  # noqa: ARG002, all steps are alike
         """Announce the step (counted from 0) and its lr before ratios."""
-
-    def buffer(self, layer: int) -> Tensor:
-        """Return the stored tensor that takes the gradient of a layer."""
+        self.lr = lr
 
     def update(self, layer: int) -> None:
         """Decay and move the weights of a layer whose gradient is complete."""
+        raise NotImplementedError
 
 
-class _Sgd:
+class _Sgd(StackedOptimizer):
     """SGD with momentum and dampening; the decay is coupled (added to the gradient).
 
     ``buf = momentum · buf + (1 - dampening) · (g + λw)``, ``w -= lr · buf``, and the
@@ -53,62 +62,41 @@ class _Sgd:
     """
 
     def __init__(self, pack: Models, options: Optimizer) -> None:
-        layout = pack.layout
-        self._options = options
-        self._weights = pack.weights
-        self._moments = layout.zeros()
-        self._terms = _decay_terms(pack, self._moments, pack.decays * pack.lr_ratios)
+        super().__init__(pack, options)
+        self.terms = _decay_terms(pack, self.buffer, pack.decays * pack.lr_ratios)
         self.gradient_scale = pack.lr_scale()
-        self.beta = self.alpha = self._lr = 0.0
 
     def start(self, step: int, lr: float) -> None:
-        fresh = step == 0 or self._options.momentum == 0
-        self.beta = 0.0 if fresh else self._options.momentum
-        self.alpha = 1.0 if fresh else 1.0 - self._options.dampening
-        self._lr = lr
-
-    def buffer(self, layer: int) -> Tensor:
-        return self._moments[layer]
+        fresh = step == 0 or self.options.momentum == 0
+        self.beta = 0.0 if fresh else self.options.momentum
+        self.alpha = 1.0 if fresh else 1.0 - self.options.dampening
+        self.lr = lr
 
     def update(self, layer: int) -> None:
-        into, weights, decay = self._terms[layer]
+        into, weights, decay = self.terms[layer]
         into.addcmul_(weights, decay, value=self.alpha)
-        self._weights[layer].add_(self._moments[layer], alpha=-self._lr)
+        self.pack.weights[layer].add_(self.buffer[layer], alpha=-self.lr)
 
 
-class _Nesterov:
+class _Nesterov(StackedOptimizer):
     """SGD with Nesterov's momentum: ``w -= lr · (g + λw + momentum · buf)``."""
 
-    beta = 0.0
-    alpha = 1.0
-
     def __init__(self, pack: Models, options: Optimizer) -> None:
-        layout = pack.layout
-        self._momentum = options.momentum
-        self._weights = pack.weights
-        self._gradients = layout.zeros()
-        self._moments = layout.zeros()
-        decays = pack.decays * pack.lr_ratios
-        self._terms = _decay_terms(pack, self._gradients, decays)
+        super().__init__(pack, options)
+        self._moments = pack.layout.zeros()
+        self.terms = _decay_terms(pack, self.buffer, pack.decays * pack.lr_ratios)
         self.gradient_scale = pack.lr_scale()
-        self._lr = 0.0
-
-    def start(self, step: int, lr: float) -> None:  # noqa: ARG002, every step is alike
-        self._lr = lr
-
-    def buffer(self, layer: int) -> Tensor:
-        return self._gradients[layer]
 
     def update(self, layer: int) -> None:
-        into, weights, decay = self._terms[layer]
+        into, weights, decay = self.terms[layer]
         into.addcmul_(weights, decay)
         torch._fused_sgd_(  # the one pass that torch.optim itself runs
-            [self._weights[layer]],
-            [self._gradients[layer]],
+            [self.pack.weights[layer]],
+            [self.buffer[layer]],
             [self._moments[layer]],
             weight_decay=0.0,
-            momentum=self._momentum,
-            lr=self._lr,
+            momentum=self.options.momentum,
+            lr=self.lr,
             dampening=0.0,
             nesterov=True,
             maximize=False,
@@ -116,65 +104,49 @@ class _Nesterov:
         )
 
 
-class _Adam:
+class _Adam(StackedOptimizer):
     """Adam; the decay is coupled (into the gradient) or decoupled (off the weight)."""
 
-    beta = 0.0
-    alpha = 1.0
-    gradient_scale: Tensor | None = None
-
-    def __init__(self, pack: Models, options: Optimizer, *, decoupled: bool) -> None:
+    def __init__(self, pack: Models, options: Optimizer) -> None:
+        super().__init__(pack, options)
         layout = pack.layout
-        self._options = options
-        self._decoupled = decoupled
-        self._pack = pack
-        self._gradients = layout.zeros()
         self._first, self._second = layout.zeros(), layout.zeros()
-        if decoupled:
-            decays = pack.decays * pack.lr_ratios
-            self._terms = _decay_terms(pack, pack.weights, decays)
-        else:
-            self._terms = _decay_terms(pack, self._gradients, pack.decays)
+        self._decoupled = options.name == "adamw"
+        into, ratios = (
+            (pack.weights, pack.lr_ratios) if self._decoupled else (self.buffer, 1.0)
+        )
+        self.terms = _decay_terms(pack, into, pack.decays * ratios)
         self._step = torch.zeros((), device=layout.device)  # the fused pass reads it
-        self._lr = 0.0
 
     def start(self, step: int, lr: float) -> None:
         self._step.fill_(step + 1)
-        self._lr = lr
-
-    def buffer(self, layer: int) -> Tensor:
-        return self._gradients[layer]
+        self.lr = lr
 
     def update(self, layer: int) -> None:
-        into, weights, decay = self._terms[layer]
-        into.addcmul_(weights, decay, value=-self._lr if self._decoupled else 1.0)
-        if not self._pack.mixed_lr:
-            self._move(layer)
-            return
-        # The fused pass knows one lr: take each model's share of its step.
-        stored = self._pack.weights[layer]
-        before = stored.clone()
-        self._move(layer)
-        ratio = self._pack.lr_ratios.to(stored)
-        shape = (-1, 1) if layer == 0 else (-1, 1, 1)
-        torch.lerp(before, stored, ratio.view(shape), out=stored)
-
-    def _move(self, layer: int) -> None:
+        into, weights, decay = self.terms[layer]
+        into.addcmul_(weights, decay, value=-self.lr if self._decoupled else 1.0)
+        stored = self.pack.weights[layer]
+        before = stored.clone() if self.pack.mixed_lr else None
         torch._fused_adamw_(  # the one pass that torch.optim itself runs
-            [self._pack.weights[layer]],
-            [self._gradients[layer]],
+            [stored],
+            [self.buffer[layer]],
             [self._first[layer]],
             [self._second[layer]],
             [],
             [self._step],
-            lr=self._lr,
-            beta1=self._options.betas[0],
-            beta2=self._options.betas[1],
+            lr=self.lr,
+            beta1=self.options.betas[0],
+            beta2=self.options.betas[1],
             weight_decay=0.0,
-            eps=self._options.eps,
+            eps=self.options.eps,
             amsgrad=False,
             maximize=False,
         )
+        if before is not None:
+            # The fused pass knows one lr: take each model's share of its step.
+            ratio = self.pack.lr_ratios.to(stored)
+            shape = (-1, 1) if layer == 0 else (-1, 1, 1)
+            torch.lerp(before, stored, ratio.view(shape), out=stored)
 
 
 def _decay_terms(
@@ -201,9 +173,8 @@ def stacked_optimizer(pack: Models, options: Optimizer) -> StackedOptimizer:
 
     """
     check_options(options)
-    if options.name == "sgd":
-        return (_Nesterov if options.nesterov else _Sgd)(pack, options)
-    return _Adam(pack, options, decoupled=options.name == "adamw")
+    of_sgd = _Nesterov if options.nesterov else _Sgd
+    return (of_sgd if options.name == "sgd" else _Adam)(pack, options)
 
 
 @dataclass(frozen=True, eq=False)
@@ -363,23 +334,17 @@ class Stack:
             left, right = gradient.transpose(1, 2), space.hidden[i - 1]
             if i < last:
                 left, right = right.transpose(1, 2), gradient
-            optimizer.buffer(i).baddbmm_(left, right, beta=optimizer.beta, alpha=alpha)
+            optimizer.buffer[i].baddbmm_(left, right, beta=optimizer.beta, alpha=alpha)
             optimizer.update(i)
             gradient = space.outputs[i - 1]
         if last == 0:
             space.outputs[0].copy_(gradient)
-        self._accumulate_first(space, batch, optimizer, alpha)
-        optimizer.update(0)
-
-    def _accumulate_first(
-        self, space: _Workspace, batch: Batch, optimizer: StackedOptimizer, alpha: float
-    ) -> None:
-        buffer, beta = optimizer.buffer(0), optimizer.beta
         for group, x, gradient in zip(
             self._groups, batch.inputs, space.group_columns, strict=True
         ):
-            columns = self._columns(buffer, group)
-            columns.addmm_(x.t(), gradient, beta=beta, alpha=alpha)
+            columns = self._columns(optimizer.buffer[0], group)
+            columns.addmm_(x.t(), gradient, beta=optimizer.beta, alpha=alpha)
+        optimizer.update(0)
 
 
 class StackedSteps:
