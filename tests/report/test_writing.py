@@ -35,8 +35,9 @@ def test_a_picture_lands(tmp_path: Path) -> None:
     """The main figure is a PNG file; without an exponent there is none to draw."""
     write_picture(synthetic.findings(axes=("dataset_size",)), tmp_path / "main.png")
     assert (tmp_path / "main.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as refused:
         write_picture(synthetic.unknown(), tmp_path / "none.png")
+    assert "exponent" in refused.value.why
 
 
 def test_our_own_pages_and_pictures_are_replaced(tmp_path: Path) -> None:
