@@ -1,0 +1,232 @@
+"""A process group of a training's own, under a small parent that ends it with us."""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+
+from dwindle.find import parent
+
+# Between asking a group to end and ending it: time to write a checkpoint's last bytes.
+GRACE_S = 2.0
+# What is left in the background has this long after the training itself ended: as long
+# as the parent lets it linger and asks it to end, and a busy machine's delay.
+_AFTER_THE_END_S = GRACE_S + 8.0
+_ORPHANED_S = 1.0
+_PIECE = 1 << 18
+_F_SETPIPE_SZ = 1031  # from Linux's <linux/fcntl.h>; a large pipe saves switches
+
+
+class Group:
+    """A running program and all that it starts; owns its pipes and its parent.
+
+    Args:
+        program: Path of what is run.
+        words: Its words, the name that it finds itself called by first.
+        environment: All variables that it finds.
+        inherited: File descriptors of ours that it gets, too.
+
+    Raises:
+        OSError: If there are no processes, pipes or room for its words.
+
+    """
+
+    def __init__(
+        self,
+        program: str,
+        words: Sequence[str],
+        environment: Mapping[str, str],
+        inherited: Sequence[int] = (),
+    ) -> None:
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        self.errno: int | None = None
+        self._lock = threading.Lock()
+        self._said = b""
+        theirs: list[int] = []
+        ours: list[int] = []
+        try:
+            tie, self._tie = os.pipe()
+            theirs.append(tie)
+            ours.append(self._tie)
+            for _ in range(3):
+                read, write = os.pipe()
+                ours.append(read)
+                theirs.append(write)
+            _, *self.outputs, self._status = ours
+            for pipe in theirs[1:3]:
+                _enlarge(pipe)
+            # No shell: what runs is what the user asked to be run, word by word.
+            self._parent = subprocess.Popen(  # noqa: S603
+                [
+                    *(sys.executable, "-I", "-S", parent.__file__),
+                    *(str(theirs[3]), str(os.getpid()), str(GRACE_S)),
+                    *(program, *words),
+                ],
+                stdin=theirs[0],
+                stdout=theirs[1],
+                stderr=theirs[2],
+                pass_fds=(theirs[3], *inherited),
+                env=dict(environment),
+                start_new_session=True,
+            )
+        except BaseException:
+            for pipe in ours:
+                os.close(pipe)
+            raise
+        finally:
+            for pipe in theirs:
+                os.close(pipe)
+
+    def end(self) -> None:
+        """Let the group be ended: asked to, and after a grace by force; any thread."""
+        with self._lock:
+            if self._tie >= 0:
+                os.close(self._tie)
+                self._tie = -1
+
+    def pump(
+        self,
+        take: Callable[[int, bytes], None],
+        until: float | None,
+        also: int | None = None,
+    ) -> bool:
+        """Pass on output until the program has ended; return False at a point of time.
+
+        Args:
+            take: Gets 0 (stdout) or 1 (stderr), and a piece.
+            until: Of ``time.monotonic``; None for no limit.
+            also: A file descriptor; return True as soon as it can be read.
+
+        """
+        numbers = {pipe: number for number, pipe in enumerate(self.outputs)}
+        while self._status >= 0 and self.exit_code is None:
+            left = None if until is None else until - time.monotonic()
+            if left is not None and left <= 0:
+                return False
+            readable = _ready([*numbers, self._status, *_some(also)], left)
+            for pipe in readable & numbers.keys():
+                if not self._pass_on(pipe, numbers[pipe], take):
+                    numbers.pop(pipe)
+            if self._status in readable:
+                self._read_status()
+            if also in readable:
+                self._drain(take)
+                return True
+        return True
+
+    def finish(self, take: Callable[[int, bytes], None]) -> None:
+        """End what is left, pass on the rest of the output, and free everything.
+
+        A process in the background that keeps the pipes open is not waited for beyond
+        the parent's patience.
+        """
+        if self.exit_code is None:
+            self.end()
+        # Without a parent, what left the group may keep the pipes open for ever.
+        is_orphan = self._status < 0 and self.exit_code is None
+        end = time.monotonic() + (_ORPHANED_S if is_orphan else _AFTER_THE_END_S)
+        numbers = {pipe: number for number, pipe in enumerate(self.outputs)}
+        while (numbers or self._status >= 0) and time.monotonic() < end:
+            watched = [*numbers, *([self._status] if self._status >= 0 else [])]
+            for pipe in _ready(watched, end - time.monotonic()):
+                if pipe == self._status:
+                    self._read_status()
+                elif not self._pass_on(pipe, numbers[pipe], take):
+                    numbers.pop(pipe)
+        self.end()
+        self._bury()
+
+    def _bury(self) -> None:
+        try:
+            self._parent.wait(_AFTER_THE_END_S)
+        except subprocess.TimeoutExpired:
+            self._parent.kill()
+            self._parent.wait()
+        if self._parent.returncode:
+            self._kill()
+        for pipe in (*self.outputs, self._status):
+            if pipe >= 0:
+                os.close(pipe)
+        self.outputs, self._status = [], -1
+
+    def _kill(self) -> None:
+        """End the group by ourselves: its parent was killed and cannot."""
+        if self.pid is not None:
+            with suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, signal.SIGKILL)
+
+    def _drain(self, take: Callable[[int, bytes], None]) -> None:
+        """Pass on what has been written so far."""
+        for number, pipe in enumerate(self.outputs):
+            # Bounded: a thread of the training may go on printing.
+            for _ in range(64):
+                if not _ready([pipe], 0) or not self._pass_on(pipe, number, take):
+                    break
+
+    @staticmethod
+    def _pass_on(pipe: int, number: int, take: Callable[[int, bytes], None]) -> bool:
+        piece = os.read(pipe, _PIECE)
+        if piece:
+            take(number, piece)
+        return bool(piece)
+
+    def _read_status(self) -> None:
+        """Read what the parent says; at its end without a code the parent has died."""
+        piece = os.read(self._status, 1024)
+        self._said += piece
+        *lines, self._said = self._said.split(b"\n")
+        for line in lines:
+            kind, number = line[:1], int(line[2:])
+            if kind == b"P":
+                self.pid = number
+            elif kind == b"E":
+                self.errno = number
+            else:
+                self.exit_code = number
+        if not piece:
+            os.close(self._status)
+            self._status = -1
+            if self.exit_code is None:
+                self._kill()
+
+
+def how_it_ended(group: Group) -> str:
+    """Return in words how a program ended that did not end well."""
+    code = group.exit_code
+    if group.errno is not None:
+        return f"it could not be started: {os.strerror(group.errno)}"
+    if code is None:
+        return "it was ended from outside"
+    if code >= 0:
+        return f"it ended with exit code {code}"
+    with suppress(ValueError):
+        name = signal.Signals(-code).name
+        return f"it was ended by {name} ({signal.strsignal(-code)})"
+    return f"it was ended by signal {-code}"
+
+
+def _ready(pipes: Sequence[int], seconds: float | None) -> set[int]:
+    # poll, not select: a program with a thousand open files has higher numbers.
+    poll = select.poll()
+    for pipe in pipes:
+        poll.register(pipe, select.POLLIN)
+    limit = None if seconds is None else max(0, int(seconds * 1e3) + 1)
+    return {pipe for pipe, _ in poll.poll(limit)}
+
+
+def _some(pipe: int | None) -> list[int]:
+    return [] if pipe is None else [pipe]
+
+
+def _enlarge(pipe: int) -> None:
+    if sys.platform == "linux":
+        import fcntl
+
+        with suppress(OSError):
+            fcntl.fcntl(pipe, _F_SETPIPE_SZ, 1 << 20)

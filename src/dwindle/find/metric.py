@@ -1,0 +1,447 @@
+"""What ``--metric`` means: where in the output of a training its loss stands.
+
+A *place* is where the name, or the text before the group of a pattern, stands. The last
+place decides, and never an earlier one: a place without a number is a training that
+diverged, and a number that cannot be read for sure is an error.
+"""
+
+import json
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+from dwindle.errors import UnknownNameError, UsageError
+from dwindle.errors.nearest import nearest_names
+from dwindle.wording import clean, listed
+
+Take = Literal["last", "min", "max"]
+Kind = Literal["name", "pattern", "file"]
+
+# 0.31, .9, 1e-3, Fortran's 0.31D-02, thousands that only can be such (1,234.5).
+_DIGITS = r"(?:[1-9]\d{0,2}(?:,\d{3})+\.\d*|\d+\.?\d*|\.\d+)(?:[eEdD][+-]?\d+)?"
+# MSVC writes -1.#IND; older C libraries nan(ind).
+_NOT_FINITE = (
+    r"(?:1\.\#(?:IND|QNAN|SNAN|INF)\w*|nan(?:\(\w*\))?|infinity|inf)(?![A-Za-z])"
+)
+_NUMBER = re.compile(rf"[+\-−]?(?:{_NOT_FINITE}|{_DIGITS})", re.IGNORECASE)
+# 0,31 · 1.234,56 · 1.2.3 · 3/4 · 12k · 0x1p3: not what was read so far.
+_MORE_OF_A_NUMBER = re.compile(r"[A-Za-z_#]|[.,/]\d")
+# Between a name and its number: quotes, a sign, the bar of a table, and what arrays and
+# tensors are printed in.
+_SIGN = re.compile(r"[\"'`]?\s*(?P<sign>:=|->|=>|==?|[:→|│┃])?\s*[\"'`]?")
+_WRAPPED = re.compile(
+    r"(?:(?:(?:np|jnp|numpy|torch|tf|jax)\.)?"
+    r"(?:tensor|array|float\w*|double|Decimal|Scalar)\(\s*)?(?P<list>\[\s*)?",
+    re.IGNORECASE,
+)
+# What stands where a number should, and says that there is none.
+_NONE = re.compile(
+    r"(?:none|null|nil|n/?a|undefined|diverged|overflow)(?!\w)"
+    r"|[*?#\-–—_.]+(?!\w)|[,;)\]}]|$",
+    re.IGNORECASE,
+)
+# Prose about a metric is no place for its number, unless it says that there is none.
+_SAYS_DIVERGED = re.compile(
+    r"\b(?:nan|inf(?!\s+to\b)|infinite|non-?finite|not finite"
+    r"|diverge[ds]?|overflow\w*)\b",
+    re.IGNORECASE,
+)
+_ANSI = re.compile(
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
+)
+_LINE_END = re.compile(rb"[\r\n]+")
+_NAMES_WITH_NUMBERS = re.compile(
+    rf"([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}", re.IGNORECASE
+)
+_TRAINER_STATE = "trainer_state.json"
+
+
+@dataclass(frozen=True)
+class Place:
+    """One place of a metric: its number, or why there is none to use.
+
+    ``value`` is NaN where the place says that there is no number; None where something
+    stands there that cannot be read for sure.
+    """
+
+    value: float | None
+    raw: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    r"""Where the loss of a training stands, and which of its numbers counts.
+
+    Args:
+        text: A name (``val_loss``), a regular expression with one group, or a key of a
+            file (``run.json:eval.loss``, ``log.jsonl:loss``, ``trainer_state.json``).
+        take: Which number counts: the ``last``, or the ``min`` or ``max`` of all.
+        maximize: Whether larger is better; what is read is returned as it stands.
+
+    Raises:
+        UsageError: If it is none of these.
+        UnknownNameError: If ``take`` is none of its three words.
+
+    Example:
+        >>> Metric(text="val_loss").kind, Metric(text=r"loss is (\S+)").kind
+        ('name', 'pattern')
+
+    """
+
+    text: str
+    take: Take = "last"
+    maximize: bool = False
+
+    def __post_init__(self) -> None:
+        if self.take not in get_args(Take):
+            raise UnknownNameError.among("--take", self.take, get_args(Take))
+        if not self.text.strip():
+            remedy = "Write the name that the training prints it by: --metric val_loss."
+            must = "--metric must name the loss."
+            raise UsageError(must, "nothing", remedy)
+        if self.kind == "pattern":
+            self._refuse_other_groups()
+
+    def _refuse_other_groups(self) -> None:
+        must = (
+            "--metric must be a name, a regular expression with one group, or FILE:KEY."
+        )
+        remedy = r"Put one group around the number: --metric 'loss is (\S+)'."
+        try:
+            groups = re.compile(self.text).groups
+        except re.error as error:
+            got = f"{self.text!r}, which is no regular expression ({error})"
+            raise UsageError(must, got, remedy) from None
+        if groups != 1:
+            raise UsageError(must, f"{self.text!r} with {groups} groups", remedy)
+
+    @property
+    def kind(self) -> Kind:
+        """Whether it is a name, a pattern or a key of a file."""
+        if self.file is not None:
+            return "file"
+        asked = self.text
+        return "pattern" if re.search(r"(?<!\\)\(", asked) else "name"
+
+    @property
+    def file(self) -> tuple[str, str] | None:
+        """The file and the key in it, of a metric that stands in one."""
+        asked = self.text
+        found = re.fullmatch(r"(.+\.jsonl?|.+\.ndjson)(?::(.+))?", asked)
+        if not found or (not found[2] and not asked.endswith(_TRAINER_STATE)):
+            return None
+        return found[1], found[2] or "eval_loss"
+
+    @property
+    def key(self) -> str:
+        """The name that the loss has in a dict that a function returns."""
+        return self.file[1] if self.file else self.text
+
+
+@dataclass
+class Readings:
+    """The numbers of a metric, as they come; owns the last place and the best."""
+
+    metric: Metric
+    last: Place | None = None
+    numbers: int = 0
+    best: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.best = math.inf if self.metric.take == "min" else -math.inf
+
+    def add(self, place: Place) -> None:
+        """Take in the next place."""
+        self.last = place
+        if place.value is None or math.isnan(place.value):
+            # "nan" is a number that was written; "None" is none.
+            self.numbers += bool(_NUMBER.fullmatch(place.raw))
+            return
+        self.numbers += 1
+        if self.metric.take != "last" and math.isfinite(place.value):
+            self.best = {"min": min, "max": max}[self.metric.take](
+                self.best, place.value
+            )
+
+    def settled(self) -> Place | None:
+        """Return the place that counts, None if no number was ever there.
+
+        A training whose last number is not finite has diverged, also where an earlier
+        one is the best.
+        """
+        last = self.last
+        if last is None or (not self.numbers and last.value is not None):
+            return None
+        is_number = last.value is not None and math.isfinite(last.value)
+        if self.metric.take == "last" or not is_number:
+            return last
+        return Place(self.best, last.raw)
+
+
+class Scanner:
+    """Reads a stream of output for a metric, in blocks of whole lines."""
+
+    def __init__(self, metric: Metric) -> None:
+        self.readings = Readings(metric)
+        self._find = _places_of(metric)
+        self._needle = metric.text.encode() if metric.kind == "name" else b""
+        self._is_idle = metric.kind == "file"
+
+    def read(self, block: bytes) -> None:
+        """Take in the next lines."""
+        # A gigabyte is searched for the name as bytes; only its lines are read as text.
+        if self._is_idle or self._needle not in block:
+            return
+        for line in _LINE_END.split(block):
+            if line and self._needle in line:
+                plain = _ANSI.sub(b"", line) if b"\x1b" in line else line
+                for place in self._find(plain.decode("utf-8", "replace")):
+                    self.readings.add(place)
+
+
+def _places_of(metric: Metric) -> Any:  # Callable[[str], Iterator[Place]]
+    if metric.kind == "pattern":
+        return _PatternPlaces(metric.text)
+    if metric.kind == "name":
+        return _NamePlaces(metric.text)
+    return iter
+
+
+class _NamePlaces:
+    """Finds the places of a name in a line."""
+
+    def __init__(self, name: str) -> None:
+        # train_val_loss, val_loss_step, loss/val and val-loss.best are other names.
+        after = r"(?![\w/]|-(?!>)|\.\w)"
+        self._name = re.compile(rf"(?<![\w./-]){re.escape(name)}{after}")
+
+    def __call__(self, line: str) -> Iterator[Place]:
+        for found in self._name.finditer(line):
+            place = self._place(line, found.start(), found.end())
+            if place is not None:
+                yield place
+
+    def _place(self, line: str, start: int, end: int) -> Place | None:
+        sign = _SIGN.match(line, end)
+        at = sign.end() if sign else end
+        has_sign = bool(sign and sign["sign"])
+        place = _number_at(line, at)
+        if place is not None:
+            return place
+        rest = line[at:].strip()
+        is_alone = not rest and not re.search(r"\w", line[:start])
+        has_blank = at > end and line[end].isspace()
+        word = _NONE.match(rest)
+        if (has_sign or is_alone or (rest and has_blank)) and word:
+            return Place(math.nan, line[start:])
+        if has_sign:
+            return Place(None, line[start:])
+        # A mention: "val_loss did not improve", "Namespace(metric='val_loss')".
+        return Place(math.nan, line[start:]) if _SAYS_DIVERGED.search(rest) else None
+
+
+class _PatternPlaces:
+    """Finds the places of a regular expression with one group in a line."""
+
+    def __init__(self, text: str) -> None:
+        self._whole = re.compile(text)
+        self._before = _before_the_group(text)
+
+    def __call__(self, line: str) -> Iterator[Place]:
+        last = -1
+        for found in self._whole.finditer(line):
+            start = found.start(1)
+            last = found.start()
+            if start < 0:  # another branch of the pattern matched
+                continue
+            # A greedy .* in front eats the first digits: they are the number's all the
+            # same. So are those that the group leaves behind.
+            while start and (line[start - 1].isdigit() or line[start - 1] == "."):
+                start -= 1
+            at = start + len(line[start:]) - len(line[start:].lstrip(" \t\"'`"))
+            place = _number_at(line, at)
+            yield place or Place(math.nan, line[found.start() :])
+        if self._before is None:
+            return
+        for found in self._before.finditer(line):
+            if found.start() > last:
+                yield Place(math.nan, line[found.start() :])
+
+
+def _before_the_group(text: str) -> re.Pattern[str] | None:
+    """Return the pattern of what stands before the group, if that says anything."""
+    opened = re.search(r"(?<!\\)\((?!\?(?!P<))", text)
+    before = text[: opened.start()] if opened else ""
+    letters = re.sub(r"\\.|\[[^\]]*\]|\(\?[^)]*|\W", "", before)
+    # ^ or .* stand everywhere; a single letter in too many places.
+    if len(letters) < 2 or "|" in text:  # noqa: PLR2004
+        return None
+    try:
+        return re.compile(before)
+    except re.error:  # the group is inside of another
+        return None
+
+
+def _number_at(line: str, at: int) -> Place | None:
+    """Return the number that begins at a character, None if none does.
+
+    A comma between digits may be a decimal comma, a thousand or a list: only the form
+    1,234.5 is read. A percent sign is a unit, which is left out: 93.1% is 93.1.
+    """
+    wrapped = _WRAPPED.match(line, at)
+    begin = wrapped.end() if wrapped else at
+    found = _NUMBER.match(line, begin)
+    if found is None:
+        return None
+    rest = line[found.end() :]
+    is_clear = not _MORE_OF_A_NUMBER.match(rest)
+    if wrapped and wrapped["list"] and not rest.lstrip().startswith("]"):
+        is_clear = False  # of a history it would be the first, the oldest
+    if not is_clear:
+        return Place(None, line[at:])
+    return Place(number_from(found[0]), found[0])
+
+
+def number_from(text: str) -> float:
+    """Return the number of a text that the number pattern matched; NaN for 1.#IND.
+
+    Example:
+        >>> number_from("1,234.5"), number_from("3.1D-02"), number_from("-1.#INF")
+        (1234.5, 0.031, -inf)
+
+    """
+    plain = text.replace("−", "-").lower()
+    if "inf" in plain:
+        return -math.inf if plain.startswith("-") else math.inf
+    if "n" in plain:  # nan, nan(ind), 1.#ind, 1.#qnan
+        return math.nan
+    return float(plain.replace(",", "").replace("d", "e"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a training's output says: its loss, or why there is none."""
+
+    status: Literal["ok", "diverged", "error"]
+    loss: float | None = None
+    why: str | None = None
+
+
+def judged(readings: Readings, seen: Iterable[str] = ()) -> Verdict:
+    """Return what the place that counts says.
+
+    Args:
+        readings: All that was read.
+        seen: Names that stood with a number, for the nearest where there is no place.
+
+    """
+    metric, place = readings.metric, readings.settled()
+    if place is None:
+        why = f"no number of {metric.text} came"
+        if readings.last is not None:
+            why += f", only {clean(readings.last.raw, limit=80)!r}"
+        near = nearest_names(metric.text, seen)
+        has = f"; with a number there are {listed(near)}" if near else ""
+        return Verdict(status="error", why=why + has)
+    if place.value is None:
+        why = f"no plain number stands at {clean(place.raw, limit=80)!r}"
+        return Verdict(status="error", why=why)
+    if math.isfinite(place.value):
+        return Verdict(status="ok", loss=place.value)
+    return Verdict(
+        status="diverged", why=f"{metric.text}: {clean(place.raw, limit=80)}"
+    )
+
+
+def names_with_numbers(text: str) -> tuple[str, ...]:
+    """Return the names that stand with a number in an output, each once.
+
+    Example:
+        >>> names_with_numbers('loss=.3 {"eval_loss": 0.2} loss: 1')
+        ('loss', 'eval_loss')
+
+    """
+    found = (match[1] for match in _NAMES_WITH_NUMBERS.finditer(text))
+    return tuple(dict.fromkeys(found))
+
+
+def read_result_file(metric: Metric, path: Path) -> Verdict:
+    """Return what a file of results says: JSON, JSON lines, or a trainer's state.
+
+    A list is gone through in order, and so are lines; dots in the key go into objects,
+    unless the whole key is there. A value of null is no number: the training diverged.
+    """
+    readings, key = Readings(metric), metric.key
+    try:
+        text = path.read_text("utf-8")
+        values = list(_documents(text, is_lines=path.suffix != ".json"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        return Verdict(status="error", why=f"{path} cannot be read: {reason}")
+    if path.name == _TRAINER_STATE:
+        values = [
+            each.get("log_history", []) for each in values if isinstance(each, dict)
+        ]
+    for value in _at_key(values, key):
+        readings.add(_place_of_json(value))
+    names = dict.fromkeys(_keys_with_numbers(values))
+    return judged(readings, names)
+
+
+def trainer_state_in(folder: Path) -> Path | None:
+    """Return the state that a Hugging Face Trainer left: the end's, or the latest."""
+    last = folder / _TRAINER_STATE
+    if last.is_file():
+        return last
+    numbered = [
+        (int(path.parent.name.rpartition("-")[2]), path)
+        for path in folder.glob(f"checkpoint-*/{_TRAINER_STATE}")
+        if path.parent.name.rpartition("-")[2].isdigit()
+    ]
+    return max(numbered)[1] if numbered else None
+
+
+def _documents(text: str, *, is_lines: bool) -> Iterator[Any]:  # Any: JSON
+    if not is_lines:
+        yield json.loads(text)
+        return
+    for line in text.splitlines():
+        if line.strip():
+            yield json.loads(line)
+
+
+def _at_key(value: Any, key: str) -> Iterator[Any]:  # Any: JSON
+    if isinstance(value, list):
+        for each in value:
+            yield from _at_key(each, key)
+    elif isinstance(value, dict):
+        if key in value:
+            yield value[key]
+            return
+        first, dot, rest = key.partition(".")
+        if dot and first in value:
+            yield from _at_key(value[first], rest)
+
+
+def _keys_with_numbers(value: Any, above: str = "") -> Iterator[str]:  # Any: JSON
+    if isinstance(value, list):
+        for each in value:
+            yield from _keys_with_numbers(each, above)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            yield from _keys_with_numbers(each, f"{above}{key}.")
+    elif isinstance(value, float | int) and not isinstance(value, bool):
+        yield above.removesuffix(".")
+
+
+def _place_of_json(value: Any) -> Place:  # Any: JSON
+    if value is None:
+        return Place(math.nan, "null")
+    if isinstance(value, str):
+        return _number_at(value.strip(), 0) or Place(None, value)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return Place(None, json.dumps(value)[:80])
+    return Place(float(value), str(value))

@@ -1,0 +1,142 @@
+"""Trainings side by side: one in each slot, begun as slots become free."""
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Self
+
+from dwindle.errors import UsageError
+from dwindle.find.training import Ask, Came, Recipe, Training
+
+# Beyond it a thread that does not come back is left behind: its group has been ended.
+_JOIN_S = 15.0
+
+
+class Running:
+    """Runs trainings of one recipe, some at a time; owns a thread and a slot for each.
+
+    A slot keeps its training open for the next one: a function stays loaded.
+
+    Args:
+        recipe: What to train.
+        jobs: How many at a time; one for each slot, or a single one, when None.
+        slots: Devices or variables that trainings have to themselves: ``cuda:1``,
+            ``cpu``, ``NAME=value``. With more jobs than slots, they take turns.
+
+    Raises:
+        UsageError: If a slot is none of these, or trainings at the same time would
+            write one file of results.
+
+    """
+
+    def __init__(
+        self, recipe: Recipe, *, jobs: int | None = None, slots: Sequence[str] = ()
+    ) -> None:
+        self.jobs = jobs or max(1, len(slots))
+        if self.jobs > 1 and getattr(recipe, "shares_a_file", False):
+            must = "Trainings at the same time must write different files of results."
+            remedy = "Write {out} in the command: a fresh folder for each training."
+            raise UsageError(must, "a --metric in one file for all of them", remedy)
+        variables = [slot_variables(each) for each in slots] or [{}]
+        self._recipe = recipe
+        self._idle = [
+            _Slot(variables[number % len(variables)]) for number in range(self.jobs)
+        ]
+        self._slots = tuple(self._idle)
+        self._done: queue.SimpleQueue[tuple[_Slot, Ask, Came | BaseException]]
+        self._done = queue.SimpleQueue()
+        self._is_closed = False
+
+    def run(self, asks: Iterable[Ask]) -> Iterator[tuple[Ask, Came]]:
+        """Train all that is asked; yield each as it ends, in no set order.
+
+        The next one is taken from ``asks`` only when a slot is free. Leaving early, or
+        an error, leaves what runs to :meth:`close`.
+        """
+        waiting, running = iter(asks), 0
+        while True:
+            while self._idle:
+                ask = next(waiting, None)
+                if ask is None:
+                    break
+                self._begin(self._idle.pop(), ask)
+                running += 1
+            if not running:
+                return
+            slot, ask, came = self._done.get()
+            running -= 1
+            self._idle.append(slot)
+            if isinstance(came, BaseException):
+                raise came
+            yield ask, came
+
+    def close(self) -> None:
+        """End all that runs, wait until it is gone, and give everything back."""
+        self._is_closed = True
+        for slot in self._slots:
+            if slot.training:
+                slot.training.close()
+        for slot in self._slots:
+            if slot.thread:
+                slot.thread.join(_JOIN_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _begin(self, slot: "_Slot", ask: Ask) -> None:
+        # A thread for each training: starting one takes a tenth of a millisecond, and
+        # none is left that waits for work. It does not keep the driver alive.
+        environment = {**slot.variables, **ask.environment}
+        work = slot, ask, replace(ask, environment=environment)
+        slot.thread = threading.Thread(target=self._train, args=work, daemon=True)
+        slot.thread.start()
+
+    def _train(self, slot: "_Slot", asked: Ask, ask: Ask) -> None:
+        came: Came | BaseException
+        try:
+            if slot.training is None:
+                slot.training = self._recipe.open()
+            if self._is_closed:
+                slot.training.close()
+            came = slot.training.train(ask)
+        except BaseException as error:  # noqa: BLE001, the driver's thread raises it
+            came = error
+        self._done.put((slot, asked, came))
+
+
+@dataclass(eq=False)
+class _Slot:
+    """A place where one training at a time runs."""
+
+    variables: dict[str, str]
+    training: Training | None = None
+    thread: threading.Thread | None = None
+
+
+def slot_variables(slot: str) -> dict[str, str]:
+    """Return the environment variables that give a training its slot.
+
+    Example:
+        >>> slot_variables("cuda:1"), slot_variables("JAX_PLATFORMS=cpu")
+        ({'CUDA_VISIBLE_DEVICES': '1'}, {'JAX_PLATFORMS': 'cpu'})
+
+    Raises:
+        UsageError: If it is no slot.
+
+    """
+    device, _, index = slot.partition(":")
+    if device == "cuda" and index.isdecimal():
+        return {"CUDA_VISIBLE_DEVICES": index}
+    if slot == "cpu":
+        return {"CUDA_VISIBLE_DEVICES": ""}
+    name, is_pair, value = slot.partition("=")
+    with suppress(ValueError):
+        if is_pair and name.isidentifier():
+            return {name: value}
+    must = "A slot must be a device or a variable."
+    raise UsageError(must, repr(slot), "Write cuda:0, cpu or NAME=value.")

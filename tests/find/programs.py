@@ -1,0 +1,53 @@
+"""Small programs that a test runs as a training, and what is left of them."""
+
+import contextlib
+import os
+import sys
+import time
+from pathlib import Path
+
+from dwindle.find.command import CommandRecipe
+from dwindle.find.metric import Metric
+from dwindle.find.training import Ask
+
+PATIENCE_SECONDS = 60  # a machine may be busy
+
+
+def recipe(code, *arguments, metric="loss", **options):
+    """A command that runs Python code; the decay is its last argument."""
+    words = (sys.executable, "-S", "-c", code, *arguments, "{weight_decay}")
+    return CommandRecipe(words=words, metric=Metric(text=metric), **options)
+
+
+def run(code, *arguments, metric="loss", scale_names=(), keep_out=False, **ask):
+    """What comes of one training by Python code."""
+    command = recipe(
+        code, *arguments, metric=metric, scale_names=scale_names, keep_out=keep_out
+    )
+    # As it is for most people, whatever this machine prefers.
+    environment = {"PYTHONUNBUFFERED": "", **ask.pop("environment", {})}
+    asked = {"weight_decay": 0.1, "seed": 3, "environment": environment, **ask}
+    return command.open().train(Ask(**asked))
+
+
+def wait_until(holds):
+    """Ask until something holds or patience ends; tell whether it does."""
+    end = time.monotonic() + PATIENCE_SECONDS
+    while time.monotonic() < end:
+        if holds():
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def alive(mark):
+    """Processes with a mark in their environment that are not dead, from /proc."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if not folder.name.isdigit() or int(folder.name) == os.getpid():
+                continue
+            state = (folder / "stat").read_text().rpartition(")")[2].split()[0]
+            if state not in "ZX" and mark.encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+    return found

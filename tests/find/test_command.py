@@ -1,0 +1,355 @@
+"""Commands: what reaches them, what is read of them, and that nothing is left."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+from threading import Timer
+
+import pytest
+from find.programs import alive, recipe, run, wait_until
+
+from dwindle.errors import UsageError
+from dwindle.find.command import CommandRecipe, typed
+from dwindle.find.metric import Metric
+from dwindle.find.training import Ask
+
+LOSS = Metric(text="loss")
+PRINT_WORDS = "import sys; print(sys.argv[1:]); print('loss=1')"
+
+
+def words_of(came):
+    """The words that the program of PRINT_WORDS found."""
+    return eval(came.output.read_text().splitlines()[0])  # noqa: S307 our own list
+
+
+def test_words_arrive_as_they_are(tmp_path):
+    """No shell: quotes, blanks, stars and line breaks arrive; placeholders filled."""
+    words = ("a b", '"', "'", "$HOME", "*", "`id`", "\n", "", "é", "; ls", "--x={seed}")
+    others = ('{"wd": {weight_decay}}', "${seed}", "{{seed}}", "{lr}", "{}", "{width}")
+    found = words_of(
+        run(
+            PRINT_WORDS,
+            *words,
+            *others,
+            scale_names=("width",),
+            scale={"width": 64.0},
+            folder=tmp_path,
+        )
+    )
+    assert found == [
+        *words[:-1],
+        "--x=3",
+        '{"wd": 0.1}',
+        *("${seed}", "{{seed}}", "{lr}", "{}", "64"),
+        "0.1",
+    ]
+
+
+def test_numbers_are_read_back_exactly():
+    """All digits, no exponent, no point in whole numbers."""
+    for value in (0.1, 1e-5, 1 / 3, 5e-324, 1.7976931348623157e308, 2e9, 0.0, 123.456):
+        text = typed(value)
+        assert float(text) == value
+        assert "e" not in text
+        assert value != int(value) or text.isdigit()
+
+
+def test_what_comes_out_is_read(tmp_path):
+    """A loss is ok, NaN a divergence; the kept output is for the owner alone."""
+    came = run("print('loss 0.25')", folder=tmp_path / "out")
+    assert (came.status, came.loss, came.error) == ("ok", 0.25, None)
+    assert came.output == tmp_path / "out" / "1.txt"
+    assert came.output.read_text() == "loss 0.25\n"
+    assert stat.S_IMODE(came.output.stat().st_mode) == 0o600
+    assert 0 < came.seconds < 30
+    assert run("print('loss nan')").status == "diverged"
+
+
+def test_stdout_goes_before_stderr():
+    """A bar on stderr rounds what stdout says in full; it counts where it is alone."""
+    code = "import sys; print('loss=0.25'); print('loss=0.3', file=sys.stderr)"
+    assert run(code).loss == 0.25
+    assert run("import sys; print('loss=0.3', file=sys.stderr)").loss == 0.3
+
+
+FAILURES = {
+    "import sys; print('bye'); sys.exit(4)": "exit code 4",
+    "import os; print('bye', flush=True); os.abort()": "SIGABRT",
+    "import os, signal; print('bye', flush=True); os.kill(os.getpid(), 9)": "SIGKILL",
+    "print('bye'); 1 / 0": "exit code 1",
+    "import signal, os; print('bye', flush=True); os.kill(os.getpid(), 11)": "SIGSEGV",
+}
+
+
+def test_what_fails_is_an_outcome():
+    """Exit codes and signals are named, last lines kept, and it may be tried again."""
+    for code, why in FAILURES.items():
+        came = run(code)
+        assert (came.status, came.loss) == ("error", None)
+        assert why in came.error
+        assert "bye" in came.last_lines
+        assert came.is_worth_another_try
+
+
+def test_a_missing_metric_is_an_outcome_that_names_what_was_there():
+    """It would be missing again: no other try."""
+    came = run("print('val_loss: 3')")
+    assert came.status == "error"
+    assert "val_loss" in came.error
+    assert not came.is_worth_another_try
+
+
+def test_a_training_that_hangs_is_ended_with_all_that_it_started():
+    """At the time-out the whole group goes, also where it ignores to be asked."""
+    code = (
+        "import os, signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "os.fork(); print('started', flush=True); time.sleep(600)"
+    )
+    start = time.monotonic()
+    came = run(code, timeout_s=0.5, environment={"DWINDLE_TEST_HANG": "yes"})
+    assert came.status == "error"
+    assert "0.5 s" in came.error
+    assert came.last_lines == ("started", "started")
+    assert time.monotonic() - start < 20
+    assert alive("DWINDLE_TEST_HANG") == []
+
+
+@pytest.mark.parametrize("leaves", ["", "os.setsid(), "])
+def test_what_stays_in_the_background_is_ended(leaves):
+    """A child that keeps the pipes open is not waited for, in the group or not."""
+    code = (
+        "import os, time; print('loss 1', flush=True);"
+        f"os.fork() or ({leaves}time.sleep(600))"
+    )
+    start = time.monotonic()
+    came = run(code, environment={"DWINDLE_TEST_LEFT": "yes"})
+    assert (came.status, came.loss) == ("ok", 1)
+    assert came.seconds < time.monotonic() - start < 20
+    assert alive("DWINDLE_TEST_LEFT") == []
+
+
+def test_a_background_child_may_finish_what_it_prints():
+    """What comes within a moment of the end of the main process counts."""
+    code = (
+        "import os, time; print('loss 1', flush=True);"
+        "os.fork() or (time.sleep(0.2), print('loss 2', flush=True))"
+    )
+    assert run(code).loss == 2
+
+
+def test_nobody_types_into_a_training():
+    """Its stdin is at its end; interrupts that we ignore reach it."""
+    code = (
+        "import sys, signal; print('loss', len(sys.stdin.read()));"
+        "print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+    )
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        came = run(code + "; 1 / 0")
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert {"loss 0", "True"} < set(came.last_lines)
+
+
+def test_each_training_has_a_fresh_folder(tmp_path):
+    """{out} is empty, removed after success, kept after a failure or when asked."""
+    code = (
+        "import os, sys; out = sys.argv[1]; assert os.listdir(out) == [];"
+        "open(out + '/model', 'w').close(); print(out); print('loss', sys.argv[2])"
+    )
+    for text, is_kept, keep_out in (
+        ("1", False, False),
+        ("nan", False, False),
+        ("?", True, False),
+        ("1", True, True),
+    ):
+        came = run(code, "{out}", text, folder=tmp_path, keep_out=keep_out)
+        out = Path(came.output.read_text().splitlines()[0])
+        assert out.parent == tmp_path
+        assert out.exists() == is_kept
+
+
+def test_a_file_of_results_in_the_folder_is_read(tmp_path):
+    """A relative file lies in {out}; one that was there before says nothing."""
+    write = "import sys; open(sys.argv[1] + '/m.json', 'w').write('{\"loss\": 0.5}')"
+    came = run(write, "{out}", metric="m.json:loss", folder=tmp_path)
+    assert (came.status, came.loss) == ("ok", 0.5)
+    assert run("1", "{out}", metric="m.json:loss", folder=tmp_path).status == "error"
+    older = tmp_path / "older.json"
+    older.write_text('{"loss": 0.1}')
+    assert run("1", metric=f"{older}:loss").status == "error"
+    rewrite = f"open({str(older)!r}, 'w').write('{{\"loss\": 0.2}}')"
+    assert run(rewrite, metric=f"{older}:loss").loss == 0.2
+
+
+def test_each_training_has_a_port():
+    """{port} is a number that can be listened at."""
+    code = "import socket, sys; socket.socket().bind(('127.0.0.1', int(sys.argv[1])))"
+    assert run(code + "; print('loss 1')", "{port}").loss == 1
+
+
+HOSTILE = (
+    "import sys; sys.stdout.buffer.write("
+    "b'\\xff\\xfe\\x00 \\x1b]0;title\\x07\\x1b[2J caf\\xe9'"
+    "b' \\xe2\\x80\\xae loss: 0.5\\n')"
+)
+
+
+def test_hostile_output_is_read_and_shown_harmless():
+    """Bytes that are no text, escapes and marks of direction: read, made visible."""
+    assert run(HOSTILE).loss == 0.5
+    shown = run(HOSTILE + "; 1 / 0").last_lines[0]
+    assert shown == r"\xff\xfe\x00  caf\xe9 \u202e loss: 0.5"
+
+
+def test_what_failed_is_shown_last():
+    """A traceback is not hidden by what Python still had to write of stdout."""
+    came = run("for n in range(99): print(n)\n1 / 0")
+    assert came.last_lines[-1].startswith("ZeroDivisionError")
+    assert "98" in came.last_lines[:-3]
+
+
+def resident_mb():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * 4096 // 1_000_000
+
+
+@pytest.mark.parametrize("megabytes", [200, pytest.param(1000, marks=pytest.mark.full)])
+def test_gigabytes_of_output_cost_no_memory(tmp_path, megabytes):
+    """The first MB and the last four are kept, the cut is marked, the loss found."""
+    code = (
+        "import sys; print('first', flush=True); block = (b'x' * 99 + b'\\n') * 10**4\n"
+        f"for _ in range({megabytes}): sys.stdout.buffer.write(block)\n"
+        "sys.stdout.flush(); print('loss: 2')"
+    )
+    before = resident_mb()
+    came = run(code, folder=tmp_path)
+    assert came.loss == 2
+    assert resident_mb() - before < 30
+    kept = came.output.read_bytes()
+    left_out = megabytes * 1_000_000 + len(b"first\nloss: 2\n") - 5_000_000
+    assert kept.startswith(b"first\nxxx")
+    assert kept.endswith(b"x\nloss: 2\n")
+    assert b"[... %d bytes are left out here ...]" % left_out in kept
+    assert 5_000_000 < len(kept) < 5_000_100
+
+
+def test_a_disk_without_room_costs_no_training(tmp_path):
+    """Where no output can be kept the training goes on."""
+    (tmp_path / "file").write_text("")
+    came = run("print('loss 1')", folder=tmp_path / "file")
+    assert (came.loss, came.output) == (1, None)
+
+
+def test_a_link_in_the_folder_is_not_followed(tmp_path):
+    """What lies where the output goes is replaced, not written through."""
+    target = tmp_path / "precious"
+    target.write_text("as it was")
+    (tmp_path / "1.txt").symlink_to(target)
+    assert run("print('loss 1')", folder=tmp_path).output.read_text() == "loss 1\n"
+    assert target.read_text() == "as it was"
+
+
+REFUSED = (
+    ((), "command"),
+    (("echo", "{wd}"), "{wd}"),
+    (("echo", "${weight_decay}"), "weight_decay"),
+    (("no-such-program", "{weight_decay}"), "no-such-program"),
+    ((__file__, "{weight_decay}"), "Permission denied"),
+    (("python", "tran.py", "{weight_decay}"), "tran.py"),
+    (("echo", "a\0b", "{weight_decay}"), "NUL"),
+)
+
+
+def test_what_cannot_train_is_refused():
+    """No decay, no program, no script: each is an error before anything runs."""
+    for words, what in REFUSED:
+        with pytest.raises(UsageError) as raised:
+            CommandRecipe(words=words, metric=LOSS)
+        assert what in str(raised.value)
+
+
+def test_the_nearest_script_is_offered(tmp_path, monkeypatch):
+    """A script that is misspelled gets the name of the one that is there."""
+    monkeypatch.chdir(tmp_path)
+    Path("train.py").write_text("")
+    words = ("python", "tran.py", "{weight_decay}")
+    with pytest.raises(UsageError) as raised:
+        CommandRecipe(words=words, metric=LOSS)
+    assert "train.py" in raised.value.remedy
+    found = CommandRecipe(words=("python", "train.py", *words[2:]), metric=LOSS)
+    assert found.script_files == (Path("train.py"),)
+    assert not found.has_seed
+
+
+def test_what_goes_wrong_at_the_start_is_an_outcome(tmp_path):
+    """A program without a first line, a program that is gone, too many words."""
+    program = tmp_path / "program"
+    program.write_text("echo loss 1")
+    program.chmod(0o755)
+    words = (str(program), "{weight_decay}")
+    training = CommandRecipe(words=words, metric=LOSS).open()
+    assert "Exec format" in training.train(Ask(weight_decay=1)).error
+    program.unlink()
+    assert "No such file" in training.train(Ask(weight_decay=1)).error
+    came = run("print('loss 1')", "x" * 200_000)
+    assert came.status == "error"
+    assert "too long" in came.error
+
+
+def test_a_training_that_is_closed_ends():
+    """From another thread: within seconds, and with all that it started."""
+    training = recipe("import os, time; os.fork(); time.sleep(600)").open()
+    Timer(0.3, training.close).start()
+    start = time.monotonic()
+    came = training.train(
+        Ask(weight_decay=1, environment={"DWINDLE_TEST_CLOSED": "yes"})
+    )
+    assert came.status == "error"
+    assert not came.is_worth_another_try
+    assert time.monotonic() - start < 20
+    assert alive("DWINDLE_TEST_CLOSED") == []
+
+
+DRIVER = """
+import sys
+sys.path[:0] = {path!r}
+from find.programs import run
+run("import os, sys, time; os.fork(); os.fork() or os.setsid();"
+    "open(sys.argv[1] + str(os.getpid()), 'w').close(); time.sleep(600)", {marks!r})
+"""
+
+
+@pytest.mark.parametrize("victim", ["driver", "parent"])
+def test_kill_9_leaves_no_process(tmp_path, victim):
+    """Whether the driver or the small parent is killed, the training's group goes."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    script = tmp_path / "driver.py"
+    path = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
+    script.write_text(DRIVER.format(path=path, marks=f"{marks}/"))
+    environment = {**os.environ, "DWINDLE_TEST_KILL": str(tmp_path)}
+    driver = subprocess.Popen([sys.executable, str(script)], env=environment)
+    assert wait_until(lambda: len(list(marks.iterdir())) == 4)
+    there = alive(f"DWINDLE_TEST_KILL={tmp_path}")
+    assert len(there) == 6  # the driver, the parent, the training and three children
+    if victim == "driver":
+        driver.kill()
+    else:
+        parent = [pid for pid in there if b"parent.py" in _command(pid)]
+        os.kill(parent[0], signal.SIGKILL)
+    driver.wait(60)
+    # What left its group survives only its adoptive parent's death by force.
+    left = 0 if victim == "driver" else 2
+    try:
+        assert wait_until(lambda: len(alive(f"DWINDLE_TEST_KILL={tmp_path}")) <= left)
+    finally:
+        for pid in alive(f"DWINDLE_TEST_KILL={tmp_path}"):
+            os.kill(pid, signal.SIGKILL)
+
+
+def _command(pid):
+    return Path(f"/proc/{pid}/cmdline").read_bytes()

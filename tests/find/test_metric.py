@@ -1,0 +1,228 @@
+"""Where a loss stands in an output, and what is refused rather than guessed."""
+
+import json
+import math
+import random
+
+import pytest
+
+from dwindle.errors import UnknownNameError, UsageError
+from dwindle.find.metric import (
+    Metric,
+    Scanner,
+    judged,
+    names_with_numbers,
+    read_result_file,
+    trainer_state_in,
+)
+from dwindle.find.output import Kept
+
+# What a training prints: (metric, output, loss); nan is a training that diverged.
+READ = (
+    ("val_loss", "val_loss: 0.31", 0.31),
+    ("val_loss", "val_loss=0.31", 0.31),
+    ("val_loss", "val_loss 0.31 acc .9", 0.31),
+    ("acc", "val_loss 0.31 acc .9", 0.9),
+    ("val_loss", '{"val_loss": 0.31, "acc": 1}', 0.31),
+    ("val_loss", "{'val_loss': np.float64(0.31)}", 0.31),
+    ("val_loss", "{'val_loss': tensor(0.31, device='cuda:0')}", 0.31),
+    ("eval_loss", "{'eval_loss': '0.31', 'epoch': '3.0'}", 0.31),  # transformers 5
+    ("val_loss", "val_loss: [0.31]", 0.31),
+    ("val_loss", "│     val_loss      │    0.6931471824645996 │", 0.6931471824645996),
+    ("val_loss", "| val_loss | 0.31 |", 0.31),
+    ("val_loss", "val_loss -> 3e-05", 3e-5),
+    ("val_loss", "val_loss = -1.5E+2", -150.0),
+    ("val_loss", "val_loss: −2.5", -2.5),
+    ("val_loss", "val_loss 0.31D-02", 0.0031),
+    ("val_loss", "val_loss 1,234.5", 1234.5),
+    ("val_loss", "val_loss: 0.31.", 0.31),
+    ("val_acc", "val_acc: 93.1%", 93.1),
+    ("val_loss", "val_loss=0.31,acc=0.9", 0.31),
+    ("val_loss", "val_loss: 1\nval_loss: 0.31", 0.31),
+    ("val_loss", "9%|#| 1/9 [val_loss=2.5]\r99%|##| 9/9 [00:01, val_loss=0.31]", 0.31),
+    ("val_loss", "\x1b[1mval_loss\x1b[0m: \x1b[32m0.31\x1b[0m", 0.31),
+    ("val_loss", "a_val_loss: 9\nval_loss: 0.31\nval_loss_step: 9\n/val_loss: 9", 0.31),
+    ("val_loss", "val_loss: 0.31 epoch=3-val_loss=0.99.ckpt", 0.31),
+    ("val/loss", "val/loss: 0.31", 0.31),
+    ("Val Loss", "Val Loss: 0.31", 0.31),
+    ("λ-loss", "λ-loss: 0.31", 0.31),
+    # Prose is no place for a number.
+    ("val_loss", "val_loss: 0.31\nEpoch 2: val_loss did not improve from 0.2", 0.31),
+    ("val_loss", "val_loss: 0.31\nval_loss improved from inf to 0.31, saving", 0.31),
+    ("val_loss", "val_loss: 0.31\nNamespace(metric='val_loss', lr=1)", 0.31),
+    ("val_loss", "val_loss: 0.31\ntrain.py --metric val_loss", 0.31),
+    # Not finite, in many hands.
+    ("val_loss", "val_loss: .5\nval_loss: nan", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss: NaN,", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss: -nan(ind)", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss: -1.#IND00", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss: +Inf", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss: 1e999", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss = nan is not finite. Best was 0.3", math.nan),
+    # A later place without a number: never the earlier match.
+    ("val_loss", "val_loss: .5\nval_loss: None", math.nan),
+    ("val_loss", 'val_loss: .5\n{"val_loss": null}', math.nan),
+    ("val_loss", "val_loss: .5\nval_loss: ********", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss:", math.nan),
+    ("val_loss", "val_loss: .5\n  val_loss", math.nan),
+    ("val_loss", "val_loss .5\nval_loss --", math.nan),
+    ("val_loss", "val_loss: .5\nval_loss is not finite, stopping", math.nan),
+    # Patterns: a captured number may be more than what was captured.
+    (r"loss is (\S+)", "loss is 0.31, acc is 1", 0.31),
+    (r"loss is (\d)", "loss is 0.31", 0.31),
+    (r"loss is (\d+\.\d)", "loss is 0.31e-3", 0.31e-3),
+    (r"loss.*(\d+\.\d+)", "loss 12.31", 12.31),
+    (r"loss: (?:mean )?(\S+)", "loss: mean 0.31", 0.31),
+    (r"^(\d+\.\d+)$", "5\n0.31\n", 0.31),
+    (r"loss is (?P<loss>\d\S*)", "loss is 0.31\nloss is unknown", math.nan),
+    (r"loss is (\S+)", "loss is 0.31\nloss is n/a", math.nan),
+    (r"loss is (\d+\.\d+)", "loss is 0.31\nloss is nan", math.nan),
+)  # fmt: skip
+
+# No plain number: an error, and no guess.
+UNREADABLE = (
+    "val_loss: 0,31",
+    "val_loss: 1,234",
+    "val_loss: 1.234,56",
+    "val_loss: 0.31.7",
+    "val_loss: 3/10",
+    "val_loss: 12k",
+    "val_loss: 0x1.8p3",
+    "val_loss: 1_000",
+    "val_loss: [0.5, 0.31]",
+    "val_loss: <tf.Tensor: shape=(), numpy=0.31>",
+    "val_loss: see below",
+)
+
+
+def verdict(metric, output, pieces=None, **options):
+    scanner = Scanner(Metric(text=metric, **options))
+    kept = Kept(None, [scanner.read])
+    for piece in pieces or [output.encode()]:
+        kept.take(0, piece)
+    kept.close()
+    return judged(scanner.readings, names_with_numbers(kept.ends()))
+
+
+def test_what_trainings_print_is_read():
+    """Each of the ways in which trainings print a loss gives that loss."""
+    wrong = []
+    for metric, output, loss in READ:
+        found = verdict(metric, output)
+        as_asked = "diverged" if math.isnan(loss) else "ok"
+        is_right = found.status == as_asked and found.loss == (
+            None if math.isnan(loss) else loss
+        )
+        if not is_right:
+            wrong.append((metric, output, found))
+    assert wrong == []
+
+
+def test_it_does_not_matter_where_pieces_end():
+    """Cut at random, also within a number or a letter, outputs say the same."""
+    draw = random.Random(0)  # noqa: S311 no secret
+    for metric, output, _ in READ:
+        raw, whole = output.encode(), verdict(metric, output)
+        cuts = sorted(draw.sample(range(len(raw) + 1), 3))
+        pieces = [raw[a:b] for a, b in zip([0, *cuts], [*cuts, len(raw)], strict=True)]
+        assert verdict(metric, output, pieces) == whole
+
+
+def test_what_is_no_plain_number_is_an_error():
+    """Decimal commas, lists, fractions, suffixes: refused, also after a number."""
+    for output in UNREADABLE:
+        for before in ("", "val_loss: 0.5\n"):
+            found = verdict("val_loss", before + output)
+            assert found.status == "error", output
+            assert output.partition(": ")[2] in found.why
+
+
+@pytest.mark.parametrize(("take", "loss"), [("last", 0.4), ("min", 0.3), ("max", 0.9)])
+def test_which_number_counts(take, loss):
+    """The last, the smallest or the largest; what is not finite in between is not."""
+    output = "loss 0.9\nloss nan\nloss 0.3\nloss 0.4\n"
+    assert verdict("loss", output, take=take).loss == loss
+    assert verdict("loss", output + "loss nan", take=take).status == "diverged"
+
+
+def test_a_metric_that_never_comes_names_the_nearest():
+    """What stood with a number is offered; a header without one is no divergence."""
+    found = verdict("val_loss", "epoch val_loss\ntrain_loss=1 valid_loss: 0.3")
+    assert found.status == "error"
+    assert "valid_loss" in found.why
+    assert verdict("val_loss", "").status == "error"
+    assert verdict("val_loss", "val_loss=None").status == "error"
+
+
+def test_an_endless_line_costs_no_memory():
+    """A bar without line breaks is read in windows, and its last number is right."""
+    scanner = Scanner(Metric(text="loss"))
+    kept = Kept(None, [scanner.read])
+    for number in range(40_000):
+        kept.take(0, b"loss=%d " % number)
+        assert len(kept._pending[0]) < 1 << 17
+    kept.close()
+    assert judged(scanner.readings).loss == 39_999
+
+
+def test_what_is_no_metric_is_refused():
+    """No group, two groups, no regular expression, nothing, an unknown take."""
+    for text in ("loss (", "(a)(b)", "  ", "(?:a)"):
+        with pytest.raises(UsageError) as raised:
+            Metric(text=text)
+        assert "--metric" in raised.value.must
+    with pytest.raises(UnknownNameError) as unknown:
+        Metric(text="loss", take="best")
+    assert unknown.value.name == "best"
+
+
+FILES = (
+    ("m.json:loss", {"loss": 0.5}, 0.5),
+    ("m.json:eval.loss", {"eval": {"loss": 0.5}}, 0.5),
+    ("m.json:eval.loss", {"eval.loss": 0.5, "eval": {"loss": 2}}, 0.5),
+    ("m.json:runs.loss", {"runs": [{"loss": 1}, {"acc": 2}, {"loss": 0.5}]}, 0.5),
+    ("m.json:loss", {"loss": [3, 2, 0.5]}, None),
+    ("m.json:loss", {"loss": "0.5"}, 0.5),
+    ("m.json:loss", {"loss": True}, None),
+    ("m.json:loss", {"accuracy": 1}, None),
+    ("m.json:loss", [{"loss": 1}, {"loss": None}], math.nan),
+    ("m.json:loss", {"loss": math.nan}, math.nan),
+    ("trainer_state.json", {"log_history": [{"eval_loss": 0.5}, {"loss": 1}]}, 0.5),
+    ("trainer_state.json:loss", {"log_history": [{"loss": 0.5}]}, 0.5),
+)
+
+
+def test_files_of_results_are_read(tmp_path):
+    """JSON of any depth, lists in order, a trainer's state; null is a divergence."""
+    for text, written, loss in FILES:
+        metric = Metric(text=text)
+        path = tmp_path / metric.file[0]
+        path.write_text(json.dumps(written))
+        found = read_result_file(metric, path)
+        wanted = "error" if loss is None else "diverged" if math.isnan(loss) else "ok"
+        assert (text, written, found.status) == (text, written, wanted)
+        assert found.loss == (loss if wanted == "ok" else None)
+
+
+def test_lines_of_json_are_read(tmp_path):
+    """The last line with the key counts, or the best; a damaged file is an error."""
+    path = tmp_path / "log.jsonl"
+    path.write_text('{"loss": 1}\n\n{"loss": 0.4}\n{"acc": 1}\n{"loss": 0.5}\n')
+    assert read_result_file(Metric(text="log.jsonl:loss"), path).loss == 0.5
+    assert read_result_file(Metric(text="log.jsonl:loss", take="min"), path).loss == 0.4
+    path.write_text('{"loss": 1}\n{"lo')
+    assert read_result_file(Metric(text="log.jsonl:loss"), path).status == "error"
+    path.unlink()
+    assert read_result_file(Metric(text="log.jsonl:loss"), path).status == "error"
+
+
+def test_the_latest_state_of_a_trainer_is_found(tmp_path):
+    """The state at the end, or else that of the checkpoint with the highest step."""
+    assert trainer_state_in(tmp_path) is None
+    for step in (9, 10):
+        folder = tmp_path / f"checkpoint-{step}"
+        folder.mkdir()
+        (folder / "trainer_state.json").write_text("{}")
+    assert trainer_state_in(tmp_path).parent.name == "checkpoint-10"
+    (tmp_path / "trainer_state.json").write_text("{}")
+    assert trainer_state_in(tmp_path).parent == tmp_path
