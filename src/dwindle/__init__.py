@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from dwindle.decay.run import Run
     from dwindle.decay.schedules import Schedule
     from dwindle.errors import DwindleError
+    from dwindle.fitting.fit import fit
 
 __all__ = [
     "Conversion",
@@ -29,6 +30,7 @@ __all__ = [
     "Schedule",
     "convert",
     "explain",
+    "fit",
     "knobs",
     "predict",
     "rescale",
@@ -47,6 +49,7 @@ _HOMES = {
     "Schedule": "dwindle.decay.schedules",
     "convert": "dwindle.decay.convert",
     "explain": "dwindle.decay.explain",
+    "fit": "dwindle.fitting.fit",
     "knobs": "dwindle.decay.knobs",
     "predict": "dwindle.decay.rules",
     "rescale": "dwindle.decay.rescale",

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("convert", "The same decay, typed into another optimizer or framework."),
     Command("explain", "What a decay really does: half-life, e-folds, equilibrium."),
     Command("rescale", "My scale changes: the next weight decay under every rule."),
+    Command("fit", "Results you have: the best weight decay, and how sure that is."),
     Command("audit", "Whether a training decays what its author thinks it decays."),
     Command("rules", "The published scaling rules, with their sources."),
     Command("knobs", "The places where one types a decay, and what each means."),

@@ -1,0 +1,97 @@
+"""dwindle fit: what results that already exist say of the best weight decay."""
+
+import csv
+
+from dwindle.cli.options import Option
+from dwindle.cli.output import print_json, show
+from dwindle.errors import UsageError
+
+
+def read_columns(option: str, text: str) -> tuple[str, ...]:
+    """Read names with commas between them; a name with a comma stands in quotes.
+
+    Example:
+        >>> read_columns("--ignore", 'lr,"a, b"')
+        ('lr', 'a, b')
+
+    """
+    try:
+        names = next(csv.reader([text], skipinitialspace=True), [])
+    except csv.Error as error:
+        must = f"{option} must be names of columns with commas between them."
+        raise UsageError(must, f"{text!r} ({error})", f"Write {option} a,b.") from None
+    return tuple(name.strip() for name in names if name.strip())
+
+
+def read_where(option: str, text: str) -> dict[str, str]:
+    """Read COLUMN=VALUE, several with commas between them.
+
+    Example:
+        >>> read_where("--where", "optimizer=adamw,lr=0.1")
+        {'optimizer': 'adamw', 'lr': '0.1'}
+
+    """
+    pairs = [name.rpartition("=") for name in read_columns(option, text)]
+    if not pairs or not all(name and sign for name, sign, _ in pairs):
+        must = f"{option} must be written COLUMN=VALUE."
+        raise UsageError(must, repr(text), f"Write {option} optimizer=adamw.")
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+OPTIONS = (
+    Option("RESULTS", "CSV, JSON, JSONL, Parquet, or SQLite of Optuna", required=True),
+    Option("--knob", "column of the weight decay; guessed if not given", "COLUMN"),
+    Option("--metric", "column of the loss or score; guessed", "COLUMN"),
+    Option("--seed", "column of the seed; guessed", "COLUMN"),
+    Option("--maximize", "more of the metric is better"),
+    Option("--minimize", "less of the metric is better"),
+    Option("--cells", "a cell for each value of these columns", "A,B", read_columns),
+    Option("--ignore", "pool rows that differ in these columns", "A,B", read_columns),
+    Option("--where", "only rows with these values", "A=1,B=x", read_where),
+    Option("--as", "where the decay is typed, for the rules", "KNOB", keyword="as_knob"),
+    Option("--study", "which study of a file of Optuna", "NAME"),
+)
+
+
+def command(  # noqa: PLR0913, one argument per option
+    *,
+    results: str,
+    knob: str | None,
+    metric: str | None,
+    seed: str | None,
+    maximize: bool,
+    minimize: bool,
+    cells: tuple[str, ...] | None,
+    ignore: tuple[str, ...] | None,
+    where: dict[str, str] | None,
+    as_knob: str | None,
+    study: str | None,
+    as_json: bool,
+) -> None:
+    """Say which weight decay results show, how surely, and what would settle it.
+
+    One row per training. Columns are guessed from their names, which is printed;
+    options choose others. Rows that differ in anything but weight decay and seed are
+    never pooled, unless --ignore says so. The file is read, never written or run.
+    """
+    from dwindle.fitting.fit import fit
+
+    if maximize and minimize:
+        must = "One of --maximize and --minimize must be left out."
+        raise UsageError(must, "both", "Write --maximize for a score.")
+    found = fit(
+        results,
+        knob=knob,
+        metric=metric,
+        seed=seed,
+        cells=cells,
+        ignore=ignore or (),
+        where=where,
+        maximize=maximize or (False if minimize else None),
+        typed_into=as_knob,
+        study=study,
+    )
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show(found.__rich__())

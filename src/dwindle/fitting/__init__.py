@@ -1,0 +1,1 @@
+"""Results that somebody already has: read, sorted into cells, and answered from."""

@@ -1,0 +1,122 @@
+"""Exponents over what differs between cells, with every published rule beside them."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dwindle.findings.axes import measure_axis
+from dwindle.findings.cells import Cell
+from dwindle.findings.model import AxisFindings, CellFindings, CurvePoint, RuleFindings
+from dwindle.fitting.cells import Fitted
+from dwindle.fitting.columns import SCALES
+
+_POLICY = "all else as in these rows"
+_MATTERS = {"optimum": "yes", "at most": "yes", "at least": "yes"}
+
+
+def fit_axes(
+    fitted: Sequence[Fitted],
+    *,
+    fixed: Mapping[str, float],
+    family: str,
+    log_scale: bool,
+    is_reversed: bool,
+) -> tuple[AxisFindings, ...]:
+    """Measure how the best weight decay moves over each quantity that differs.
+
+    Along an axis everything else is the same: of several such rows of cells the longest
+    counts. Decays of a knob that runs backwards (C) are 1/C here.
+
+    Args:
+        fitted: All cells.
+        fixed: Quantities of scale that are the same in all of them.
+        family: Update family of the knob, for the rules.
+        log_scale: Whether losses are positive, so that a regret has a unit.
+        is_reversed: Whether a larger number is less decay.
+
+    Returns:
+        One finding per quantity with two cells or more.
+
+    """
+    axes = []
+    for name in dict.fromkeys(name for each in fitted for name in each.cell.scale):
+        rows: dict[tuple[object, ...], list[Fitted]] = {}
+        for each in fitted:
+            others = {k: v for k, v in each.cell.scale.items() if k != name}
+            key = (*sorted(others.items()), *sorted(each.cell.settings.items()))
+            if each.cell.scale.get(name, 0.0) > 0:
+                rows.setdefault(key, []).append(each)
+        row = max(rows.values(), key=len, default=[])
+        if len(row) < 2:  # noqa: PLR2004 - a line needs two points
+            continue
+        row.sort(key=lambda each: each.cell.scale[name])
+        cells = [_cell(each, name, fixed, is_reversed=is_reversed) for each in row]
+        found = measure_axis(
+            name,
+            cells,
+            policy=_POLICY,
+            base_value=cells[0].findings.value,
+            family=family,
+        )
+        axes.append(found if log_scale else _without_regrets(found))
+    return tuple(axes)
+
+
+def _cell(
+    fitted: Fitted, axis: str, fixed: Mapping[str, float], *, is_reversed: bool
+) -> Cell:
+    """Return a cell as the findings of a study have it."""
+    cell, optimum = fitted.cell, fitted.optimum
+
+    def decay(typed: float | None) -> float | None:
+        return typed if typed is None or not is_reversed else 1 / typed
+
+    low, high = decay(cell.low), decay(cell.high)
+    # A rule knows these quantities only; another axis is one of the user's own.
+    known = {k: v for k, v in {**fixed, **cell.scale}.items() if k in SCALES and v > 0}
+    at_edge = optimum.at_edge if optimum else None
+    points = tuple(
+        CurvePoint(
+            weight_decay=0.0 if math.isinf(typed) else decay(typed) or 0.0,
+            mean=mean,
+            low=None,
+            high=None,
+            n=count,
+            diverged=0,
+            train_loss=None,
+            penalty=None,
+        )
+        for typed, mean, count in cell.curve
+    )
+    findings = CellFindings(
+        value=cell.scale[axis],
+        scale=known,
+        optimum=None if at_edge else decay(cell.value),
+        low=high if is_reversed else low,
+        high=low if is_reversed else high,
+        matters="no" if cell.verdict == "does not matter" else "cannot tell",
+        why=cell.why,
+        at_edge=at_edge,
+        curve=points,
+        seeds_needed=cell.needed and cell.needed + (cell.seeds or 0),
+    )
+    if cell.verdict in _MATTERS:
+        findings = replace(findings, matters="yes")
+    return Cell(
+        findings=findings, coefficient=1.0, curve=fitted.curve, optimum=optimum
+    )
+
+
+def _without_regrets(axis: AxisFindings) -> AxisFindings:
+    """Drop regrets, which are in a unit of losses that are positive."""
+
+    def bare(rule: RuleFindings) -> RuleFindings:
+        return replace(
+            rule, regret=None, regret_low=None, regret_high=None, share_lost=None
+        )
+
+    return replace(
+        axis,
+        rules=tuple(map(bare, axis.rules)),
+        unchanged=axis.unchanged and bare(axis.unchanged),
+    )

@@ -1,0 +1,381 @@
+"""One cell of results: its best weight decay, and whether that is more than noise.
+
+Where seeds share their λ, losses are compared within a seed and the recipes of a study
+apply. Where they do not, every training has noise of its own, and a smooth curve is
+read. Which of the two holds is seen from the rows.
+"""
+
+import math
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+
+from dwindle.fitting.trainings import CellRows, Training
+from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve, curve_from_losses
+from dwindle.stats.matters import (
+    NEGLIGIBLE_SHARE,
+    Matters,
+    judge_whether_decay_matters,
+    leave_one_out_gains,
+    seeds_needed,
+)
+from dwindle.stats.optimum import DRAWS, Edge, Optimum, measure_optimum
+from dwindle.stats.student import FloatArray, half_width
+from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
+from dwindle.wording import counted
+
+Verdict = Literal["optimum", "at most", "at least", "does not matter", "cannot tell"]
+
+# Both ends of a range are tried where there is no λ = 0: together at most 10 % by noise.
+_ERROR_AT_ENDS = 0.045
+_ERROR_AT_ZERO = 0.05
+_MOST_MISSING = 1 / 3  # of a table of seeds and λ that may be filled in
+
+
+@dataclass(frozen=True, kw_only=True)
+class FittedCell:
+    """What the trainings of one cell say.
+
+    ``value`` is the weight decay as typed with the lowest loss, ``low`` and ``high``
+    its 90 % limits: None where they are open or where nothing measures the noise.
+    ``verdict`` is what may be claimed of it; ``needed``, how many further seeds with
+    both λ would settle a "cannot tell" (None where no number is known).
+    """
+
+    scale: Mapping[str, float]
+    settings: Mapping[str, str]
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    at_edge: Edge | None = None
+    matters: Matters = "cannot tell"
+    verdict: Verdict = "cannot tell"
+    why: str
+    trainings: int
+    diverged: int = 0
+    seeds: int | None = None
+    paired: bool
+    needed: int | None = None
+    curve: tuple[tuple[float, float | None, int], ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Fitted:
+    """A cell with the arrays behind it; ``optimum`` is in ln of the decay."""
+
+    cell: FittedCell
+    curve: Curve | None = None
+    optimum: Optimum | None = None
+
+
+@dataclass(kw_only=True, eq=False)
+class _Losses:
+    """Losses by decay (0 without any) and seed, on the scale that is read."""
+
+    rows: CellRows
+    log_scale: bool
+    is_reversed: bool
+    by_decay: dict[float, dict[str, list[float]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for at, training in enumerate(self.rows.trainings):
+            decay = training.weight_decay
+            if self.is_reversed:
+                decay = 1 / decay if decay else math.inf
+            seed = f"#{at}" if training.seed is None else training.seed
+            self.by_decay.setdefault(decay, {}).setdefault(seed, []).append(
+                training.loss
+            )
+        self.by_decay = dict(sorted(self.by_decay.items()))
+
+    @property
+    def positive(self) -> list[float]:
+        return [decay for decay in self.by_decay if decay > 0]
+
+    def typed(self, decay: float) -> float:
+        """Return a decay as the user types it."""
+        if not self.is_reversed:
+            return decay
+        return 1 / decay if decay else math.inf
+
+    def seeds_of_several(self) -> list[str]:
+        """Return seeds that were trained with several decays: they pair."""
+        counts: dict[str, int] = {}
+        for of_decay in self.by_decay.values():
+            for seed in of_decay:
+                counts[seed] = counts.get(seed, 0) + 1
+        return [seed for seed, count in counts.items() if count > 1]
+
+
+def fit_cell(rows: CellRows, *, log_scale: bool, is_reversed: bool = False) -> Fitted:
+    """Find what the trainings of one cell say.
+
+    Args:
+        rows: The trainings.
+        log_scale: Whether all losses of the table are positive.
+        is_reversed: Whether a larger number is less decay (C of scikit-learn).
+
+    Returns:
+        The cell. Nothing is claimed that noise makes more often than once in ten.
+
+    """
+    losses = _Losses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
+    shared = losses.seeds_of_several()
+    trained = sum(
+        len(each)
+        for of_decay in losses.by_decay.values()
+        for seed, each in of_decay.items()
+        if seed in set(shared)
+    )
+    paired = 2 * trained > len(rows.trainings)
+    several = {each.seed for each in rows.trainings if each.seed is not None}
+    cell = FittedCell(
+        scale=rows.scale,
+        settings=rows.settings,
+        value=None,
+        why="",
+        trainings=len(rows.trainings),
+        diverged=sum(math.isinf(each.loss) for each in rows.trainings),
+        seeds=len(several) or None,
+        paired=paired,
+        curve=_points(losses),
+    )
+    if len(losses.by_decay) < 2 or not losses.positive:  # noqa: PLR2004 - to compare
+        found = losses.by_decay or {math.nan: {}}
+        why = f"all trainings have one weight decay, {losses.typed(next(iter(found))):g}"
+        return Fitted(cell=replace(cell, why=why))
+    if paired:
+        return _fit_paired(cell, losses, shared)
+    return _fit_unpaired(cell, losses)
+
+
+def _points(losses: _Losses) -> tuple[tuple[float, float | None, int], ...]:
+    found = []
+    for decay, of_seed in losses.by_decay.items():
+        ended = [x for each in of_seed.values() for x in each if math.isfinite(x)]
+        mean = sum(ended) / len(ended) if ended else None
+        found.append((losses.typed(decay), mean, len(ended)))
+    return tuple(found)
+
+
+def _fit_paired(cell: FittedCell, losses: _Losses, shared: Sequence[str]) -> Fitted:
+    curve = _curve(losses, shared)
+    if curve is None or len(curve.log_decay) < 1:
+        why = "no λ has a finite loss from most seeds"
+        return Fitted(cell=replace(cell, why=why))
+    seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
+    optimum = measure_optimum(curve, generator_seed=seed)
+    cell = replace(cell, seeds=curve.n, **_place(losses, optimum))
+    if not curve.has_spread:
+        have = counted(curve.n, "seed")
+        why = f"{have} cannot show the noise between seeds, {SEEDS_FOR_AN_INTERVAL} can"
+        needed = SEEDS_FOR_AN_INTERVAL - curve.n
+        return Fitted(cell=replace(cell, why=why, needed=needed), curve=curve)
+    if curve.compared:
+        cell = _judged_by_zero(cell, losses, curve)
+    else:
+        gains = {"low": _gains(curve, 0), "high": _gains(curve, -1)}
+        beaten = {
+            end: bool(each.mean() > half_width(each, probability=1 - _ERROR_AT_ENDS))
+            for end, each in gains.items()
+        }
+        weaker = min(gains.values(), key=lambda each: float(each.mean()))
+        more = seeds_needed(weaker)
+        needed = None if more is None else more - curve.n
+        cell = _judged_by_ends(cell, losses, beaten, needed)
+    return Fitted(cell=cell, curve=curve, optimum=optimum)
+
+
+def _curve(losses: _Losses, shared: Sequence[str]) -> Curve | None:
+    """Return the table of seeds and λ, with what few trainings are missing filled in.
+
+    Seeds with less than half of the λ, and λ with less than half of these seeds, do
+    not count: what is filled in must be little.
+    """
+    decays = list(losses.by_decay)
+    whole = np.array(
+        [
+            [np.mean(losses.by_decay[decay].get(seed, [np.nan])) for decay in decays]
+            for seed in shared
+        ]
+    )
+    here = ~np.isnan(whole)
+    rows = here.mean(axis=1) >= min(0.5, here.mean(axis=1).max())
+    columns = here[rows].mean(axis=0) >= min(0.5, here[rows].mean(axis=0).max())
+    whole, decay = whole[np.ix_(rows, columns)], np.array(decays)[columns]
+    missing = np.isnan(whole) & (decay > 0)
+    if missing.mean() > _MOST_MISSING:
+        full = ~missing.any(axis=0)
+        whole, decay, missing = whole[:, full], decay[full], missing[:, full]
+    if not len(decay):
+        return None
+    if not losses.log_scale:
+        finite = whole[np.isfinite(whole)]
+        spread = float(finite.std()) or 1.0
+        whole = np.exp((whole - finite.mean()) / spread)
+    # What is missing is filled in as a network at chance is: by its seed and its λ.
+    found = curve_from_losses(decay, np.where(missing, 1.0, whole), untrained=missing)
+    return None if found is None else replace(found, left_out=0)
+
+
+def _place(losses: _Losses, optimum: Optimum) -> dict[str, object]:
+    """Return value, limits and edge of an optimum, as typed."""
+    low, high = (
+        None if end is None or math.isinf(end) else losses.typed(math.exp(end))
+        for end in (optimum.low, optimum.high)
+    )
+    edge = optimum.at_edge
+    if losses.is_reversed:
+        low, high = high, low
+        edge = {"low": "high", "high": "low"}.get(str(edge))  # type: ignore[assignment]  # of two names
+    value = losses.typed(math.exp(optimum.log_decay))
+    if edge:
+        low = low if edge == "high" else None
+        high = high if edge == "low" else None
+    return {"value": value, "low": low, "high": high, "at_edge": edge}
+
+
+def _judged_by_zero(cell: FittedCell, losses: _Losses, curve: Curve) -> FittedCell:
+    """Judge a cell with trainings without decay: does decay matter?"""
+    found = judge_whether_decay_matters(curve)
+    matters, why = found.matters, found.why
+    if not losses.log_scale:
+        # Shares of a loss that may be negative mean nothing, so neither does a little.
+        matters = "yes" if matters == "yes" else "cannot tell"
+        why = {
+            "yes": "the best λ beats training without decay",
+            "cannot tell": "the seeds' noise hides whether decay gains anything",
+        }[matters]
+    more = found.seeds_needed
+    return replace(
+        cell,
+        matters=matters,
+        verdict=_verdict(matters, cell.at_edge),
+        why=why,
+        needed=more - curve.n if more and matters == "cannot tell" else None,
+    )
+
+
+def _verdict(matters: Matters, edge: Edge | None) -> Verdict:
+    if matters == "yes":
+        return {"low": "at most", "high": "at least"}.get(str(edge), "optimum")  # type: ignore[return-value]  # of three names
+    return "does not matter" if matters == "no" else "cannot tell"
+
+
+def _gains(curve: Curve, end: int) -> FloatArray:
+    """Return each seed's gain over an end of the range, at the λ that others choose."""
+    others = np.delete(np.arange(len(curve.log_decay)), end)
+    if not len(others):
+        return np.zeros(curve.n)
+    against = replace(
+        curve,
+        log_decay=curve.log_decay[others],
+        losses=curve.losses[:, others],
+        without_decay=curve.losses[:, end],
+    )
+    return leave_one_out_gains(against)
+
+
+def _judged_by_ends(
+    cell: FittedCell, losses: _Losses, beaten: Mapping[str, bool], needed: int | None
+) -> FittedCell:
+    """Judge a cell without λ = 0: is the best λ better than the ends of the range?"""
+    low, high = beaten["low"], beaten["high"]
+    if losses.is_reversed:
+        low, high = high, low
+    if low and high:
+        verdict: Verdict = "at most" if cell.at_edge == "low" else "optimum"
+        why = "the best λ beats both ends of the range"
+    elif low:
+        verdict, why = "at least", "it beats the low end of the range alone"
+    elif high:
+        verdict, why = "at most", "it beats the high end of the range alone"
+    else:
+        verdict, why = "cannot tell", "the noise hides whether any λ is better"
+    return replace(
+        cell,
+        verdict=verdict,
+        why=why,
+        needed=needed if verdict == "cannot tell" else None,
+    )
+
+
+def _fit_unpaired(cell: FittedCell, losses: _Losses) -> Fitted:
+    places, values = [], []
+    for decay in losses.positive:
+        ended = [x for each in losses.by_decay[decay].values() for x in each]
+        finite = [x for x in ended if math.isfinite(x)]
+        # Means of those that survived would be means of lucky ones.
+        if 2 * len(finite) > len(ended):
+            places += [math.log(decay)] * len(finite)
+            values += finite
+    zeros = [x for each in losses.by_decay.get(0.0, {}).values() for x in each]
+    without = [x for x in zeros if math.isfinite(x)]
+    if not places:
+        return Fitted(cell=replace(cell, why="no λ > 0 has a finite loss"))
+    found = read_unpaired(
+        np.array(places), _scaled(values, losses), _scaled(without, losses)
+    )
+    optimum = _optimum(found, np.array(places))
+    cell = replace(cell, **_place(losses, optimum))
+    if found.noise is None:
+        why = "too few trainings to measure their noise"
+        return Fitted(cell=replace(cell, why=why, needed=SEEDS_FOR_AN_INTERVAL))
+    if "zero" in found.chances:
+        return Fitted(cell=_unpaired_by_zero(cell, losses, found), optimum=optimum)
+    beaten = {
+        end: found.chances.get(end, 1.0) <= _ERROR_AT_ENDS for end in ("low", "high")
+    }
+    gain = min(found.gains.get(end, 0.0) for end in ("low", "high"))
+    needed = trainings_needed(gain=gain, noise=found.noise)
+    cell = _judged_by_ends(cell, losses, beaten, needed)
+    return Fitted(cell=cell, optimum=optimum)
+
+
+def _scaled(values: Sequence[float], losses: _Losses) -> FloatArray:
+    found = np.array(values, dtype=float)
+    return np.log(found) if losses.log_scale else found
+
+
+def _optimum(found: Unpaired, places: FloatArray) -> Optimum:
+    edge: Edge | None = None
+    if found.log_decay <= places.min():
+        edge = "low"
+    elif found.log_decay >= places.max():
+        edge = "high"
+    draws = found.draws
+    if len(draws):
+        draws = np.quantile(draws, (np.arange(DRAWS) + 0.5) / DRAWS)
+        np.random.default_rng(0).shuffle(draws)
+    return Optimum(
+        log_decay=found.log_decay,
+        low=found.low,
+        high=found.high,
+        at_edge=edge,
+        draws=draws,
+    )
+
+
+def _unpaired_by_zero(
+    cell: FittedCell, losses: _Losses, found: Unpaired
+) -> FittedCell:
+    gain, noise = found.gains["zero"], found.noise or 0.0
+    zeros = sum(len(each) for each in losses.by_decay[0.0].values())
+    upper = gain + 2 * noise * math.sqrt(2 / zeros)
+    matters: Matters = "cannot tell"
+    why = "the noise hides whether decay gains anything"
+    if found.chances["zero"] <= _ERROR_AT_ZERO:
+        matters, why = "yes", "the best λ beats training without decay"
+    elif losses.log_scale and upper < NEGLIGIBLE_SHARE:
+        matters, why = "no", f"it gains less than {NEGLIGIBLE_SHARE:.0%} of the loss"
+    needed = trainings_needed(gain=gain, noise=noise)
+    return replace(
+        cell,
+        matters=matters,
+        verdict=_verdict(matters, cell.at_edge),
+        why=why,
+        needed=needed if matters == "cannot tell" else None,
+    )

@@ -1,0 +1,358 @@
+"""Which column is what: guessed from names and values, or chosen by who knows.
+
+Trackers put a prefix before a name (``config/``, ``params.``, ``metrics.``), and
+people spell it their way; so names are compared by their bare letters.
+"""
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from dwindle.decay.read_numbers import read_number
+from dwindle.errors import AmbiguousNameError, UnknownNameError
+from dwindle.fitting.table import Results, Value, unfit
+from dwindle.wording import clean
+
+_LOOKED_AT = 1000  # filled cells that show whether a column holds numbers
+_SETTING = re.compile(r"^(?:config|params?|hparams?|hyperparameters|args)[./_ ]+", re.I)
+_OUTCOME = re.compile(r"^(?:summary|metrics?|results?|user_attrs)[./_ ]+", re.I)
+
+# Where a decay is typed, the surest names first.
+_KNOBS: Sequence[frozenset[str]] = (
+    frozenset({"weight_decay", "weightdecay", "decoupled_weight_decay"}),
+    frozenset({"wd", "l2", "l2_reg", "l2_regularization", "reg_l2", "l2_penalty"}),
+    frozenset({"lambda_l2", "reg_lambda", "l2_lambda", "lambda", "lambd", "lam"}),
+    frozenset({"alpha", "reg_alpha", "decay", "reg", "regularization", "c", "λ"}),
+)
+# What a rule knows, and the names that people have for it.
+SCALES: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "width": frozenset(
+            "width hidden hidden_size hidden_dim d_model n_embd embed_dim n_units "
+            "num_units channels hidden_units".split()
+        ),
+        "depth": frozenset("depth n_layers num_layers n_layer layers".split()),
+        "batch_size": frozenset(
+            "batch_size bs batch batchsize train_batch_size global_batch_size "
+            "per_device_train_batch_size".split()
+        ),
+        "dataset_size": frozenset(
+            "dataset_size n_samples train_size num_samples samples n_train "
+            "data_size".split()
+        ),
+        "epochs": frozenset(
+            "epochs num_epochs max_epochs n_epochs num_train_epochs".split()
+        ),
+        "steps": frozenset(
+            "steps max_steps num_steps n_steps total_steps train_steps".split()
+        ),
+        "tokens": frozenset("tokens total_tokens num_tokens train_tokens".split()),
+        "weights": frozenset(
+            "weights parameters n_params num_params n_parameters".split()
+        ),
+        "lr": frozenset(
+            "lr learning_rate learningrate base_lr max_lr peak_lr eta".split()
+        ),
+    }
+)
+_SEEDS = frozenset(
+    "seed random_seed random_state rng rng_seed manual_seed trial_seed fold "
+    "replicate repetition rep".split()
+)
+_STATUS = frozenset({"state", "status"})
+_PROGRESS = frozenset(
+    "epoch step global_step iteration iter current_epoch current_step".split()
+)
+_RUNS = frozenset("run_id run id run_name name trial_id trial uid uuid".split())
+_BOOKKEEPING = frozenset(
+    "number index created updated runtime duration time timestamp start_time end_time "
+    "user notes tags sweep hostname host gpu device version commit git path dir "
+    "directory output_dir log_dir artifact_uri experiment_id experiment group job_type "
+    "lifecycle_stage source_name source_type source_version datetime_start date "
+    "datetime_complete comment comments memory seconds wall_time walltime".split()
+)
+_LOSSES = frozenset(
+    "loss nll ce logloss crossentropy xent perplexity ppl bpb bpc rmse mse mae "
+    "deviance brier".split()
+)
+_ERRORS = frozenset("error err wer cer fid".split())
+_SCORES = frozenset(
+    "acc accuracy auc auroc f1 r2 bleu rouge score top1 top5 acc1 acc5 miou iou dice "
+    "precision recall mcc kappa reward psnr ssim ndcg map".split()
+)
+_VALUES = frozenset({"value", "values_0", "objective", "target", "objective_value"})
+_VALIDATION = frozenset("val valid validation eval evaluation dev cv".split())
+_TEST = frozenset("test heldout holdout".split())
+_NO_METRIC = frozenset("train training std scale weight time grad rank fit".split())
+_SUMMARY = frozenset("best min max last final".split())
+Pick = Sequence[str] | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Columns:
+    """What each column of a table is.
+
+    ``scale`` maps the quantity that a rule knows (or a name of one's own) to its
+    column, where its values differ; ``fixed`` has the quantities that do not differ.
+    ``settings`` are other hyper-parameters that differ between rows. ``unused`` are
+    columns that say nothing about a training, or come out of it.
+    """
+
+    knob: str
+    metric: str
+    maximize: bool
+    seed: str | None = None
+    scale: Mapping[str, str] = field(default_factory=dict)
+    settings: tuple[str, ...] = ()
+    status: str | None = None
+    progress: str | None = None
+    run: str | None = None
+    unused: tuple[str, ...] = ()
+    fixed: Mapping[str, float] = field(default_factory=dict)
+    guessed: tuple[str, ...] = ()
+
+    @property
+    def reversed(self) -> bool:
+        """Whether a larger number is less decay, as C of scikit-learn is."""
+        return _last(self.knob).lower() == "c"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Choice:
+    """What the caller chose; what is None, or empty, is guessed.
+
+    ``cells`` are the columns that make a cell of their own each; ``ignore`` are those
+    whose differences are pooled on the caller's word.
+    """
+
+    knob: str | None = None
+    metric: str | None = None
+    seed: str | None = None
+    cells: Pick = None
+    ignore: Sequence[str] = ()
+    maximize: bool | None = None
+
+
+def find_columns(table: Results, choice: Choice) -> Columns:
+    """Find out which column is what.
+
+    Args:
+        table: Results.
+        choice: What the caller said of them.
+
+    Returns:
+        The columns; ``guessed`` names the roles that nobody chose.
+
+    Raises:
+        UnknownNameError: If a chosen column is not there.
+        AmbiguousNameError: If several columns may be meant.
+        DataFilesError: If no column may be.
+
+    Example:
+        >>> table = Results(
+        ...     source="rows",
+        ...     columns={"config/wd": ["0", "0.1"], "eval/loss": ["2", "1.9"]},
+        ... )
+        >>> found = find_columns(table, Choice())
+        >>> found.knob, found.metric, found.maximize
+        ('config/wd', 'eval/loss', False)
+
+    """
+    names = tuple(table.columns)
+    knob = named(choice.knob, names) or _guessed_knob(table)
+    metric = named(choice.metric, names) or _guessed_metric(table, knob)
+    free = [name for name in names if name not in {knob, metric}]
+    seed = named(choice.seed, names) or _first(free, _SEEDS)
+    found = Columns(
+        knob=knob,
+        metric=metric,
+        maximize=_direction(table, metric, choice.maximize),
+        seed=seed,
+        status=_first(free, _STATUS),
+        progress=_first(free, _PROGRESS),
+        run=_first(free, _RUNS),
+        guessed=tuple(
+            role
+            for role, given in (
+                ("knob", choice.knob),
+                ("metric", choice.metric),
+                ("seed", choice.seed or not seed),
+            )
+            if not given
+        ),
+    )
+    taken = {seed, found.status, found.progress, found.run}
+    others = [name for name in free if name not in taken]
+    return _with_settings(table, found, others, choice)
+
+
+def named(name: str | None, names: Collection[str]) -> str | None:
+    """Return the column that a caller named, by its whole name or its bare letters."""
+    if name is None or name in names:
+        return name
+    alike = tuple(each for each in names if _bare(name) in {_bare(each), _last(each)})
+    if len(alike) == 1:
+        return alike[0]
+    if alike:
+        raise AmbiguousNameError("column", clean(name), tuple(map(clean, alike)))
+    raise UnknownNameError.among("column", clean(name), map(clean, names))
+
+
+def _with_settings(
+    table: Results, found: Columns, others: Sequence[str], choice: Choice
+) -> Columns:
+    """Sort the other columns: scale, settings that differ, and what is not used."""
+    names = tuple(table.columns)
+    chosen = [named(each, names) for each in choice.cells or ()]
+    ignored = {named(each, names) for each in choice.ignore}
+    scale: dict[str, str] = {}
+    fixed: dict[str, float] = {}
+    settings, unused = [], []
+    for name in others:
+        known = next((q for q, alike in SCALES.items() if _is_one_of(name, alike)), "")
+        values = set(map(_hashable, table.columns[name])) - {None, ""}
+        numbers = [read_value(each) for each in values]
+        if name in ignored:
+            unused.append(name)
+        elif len(values) < 2:  # noqa: PLR2004 - one value does not differ
+            if known and numbers and numbers[0] is not None:
+                fixed.setdefault(known, numbers[0])
+        elif name in chosen or (known and None not in numbers):
+            scale[known if known and known not in scale else name] = name
+        elif _is_setting(name, len(values), table.rows):
+            settings.append(name)
+        else:
+            unused.append(name)
+    return replace(
+        found,
+        scale=scale,
+        fixed=fixed,
+        settings=tuple(settings),
+        unused=tuple(unused),
+    )
+
+
+def _is_setting(name: str, distinct: int, rows: int) -> bool:
+    """Whether a column that differs is a hyper-parameter, rather than an outcome.
+
+    The prefix of a tracker decides. Without one, what has a name of a metric or of
+    bookkeeping is none, nor is a number that is another one in nearly every row.
+    """
+    if _SETTING.match(name):
+        return not _is_one_of(name, _BOOKKEEPING)
+    if _OUTCOME.match(name) or _is_one_of(name, _BOOKKEEPING | _RUNS):
+        return False
+    words = set(_bare(name).split("_"))
+    measured = _LOSSES | _ERRORS | _SCORES | _VALUES | {"time", "seconds", "norm"}
+    return not words & measured and 2 * distinct <= max(rows, 6)
+
+
+def _guessed_knob(table: Results) -> str:
+    for alike in _KNOBS:
+        found = [name for name in table.columns if _is_one_of(name, alike)]
+        # A setting that stays as it is cannot be the one that was searched.
+        differing = [each for each in found if len(set(table.columns[each])) > 1]
+        if len(differing) > 1:
+            hint = "Choose one: --knob COLUMN, or knob= in Python."
+            shown = tuple(map(clean, differing))
+            raise AmbiguousNameError("column of the weight decay", "", shown, hint)
+        if found:
+            return (differing or found)[0]
+    raise _absent(table, "the weight decay", "--knob COLUMN, or knob= in Python")
+
+
+def _guessed_metric(table: Results, knob: str) -> str:
+    ranked = sorted(
+        (rank, name)
+        for name in table.columns
+        if name != knob and (rank := _rank_of_metric(name)) and _has_numbers(table, name)
+    )
+    if not ranked:
+        raise _absent(table, "the loss", "--metric COLUMN, or metric= in Python")
+    best = [name for rank, name in ranked if rank == ranked[0][0]]
+    if len(best) > 1:
+        hint = "Choose one: --metric COLUMN, or metric= in Python."
+        shown = tuple(map(clean, best))
+        raise AmbiguousNameError("column of the loss", "", shown, hint)
+    return best[0]
+
+
+def _rank_of_metric(name: str) -> tuple[int, int, int, int] | None:
+    """Return how likely a name is the metric to go by, the likeliest lowest.
+
+    A loss rather than an error rather than a score, as it is the least coarse; on
+    validation data rather than test data; as it was at the end; the plainest name.
+    """
+    bare = _bare(name)
+    words = bare.split("_")
+    if not _NO_METRIC.isdisjoint(words) or _SETTING.match(name):
+        return None
+    kinds = (_LOSSES, _ERRORS, _SCORES)
+    kind = next((at for at, each in enumerate(kinds) if not each.isdisjoint(words)), 3)
+    if kind == len(kinds) and bare not in _VALUES:
+        return None
+    split = next(
+        (at for at, e in enumerate((_VALIDATION, _TEST)) if not e.isdisjoint(words)), 2
+    )
+    return kind, split, int(not _SUMMARY.isdisjoint(words)), len(words)
+
+
+def _direction(table: Results, metric: str, maximize: bool | None) -> bool:  # noqa: FBT001 - a fact that may be unknown
+    """Return whether more is better: as chosen, as the file says, or by the name."""
+    if maximize is not None:
+        return maximize
+    if table.maximize is not None and _bare(metric) == "value":
+        return table.maximize
+    words = set(_bare(metric).split("_"))
+    return not words.isdisjoint(_SCORES) and words.isdisjoint(_LOSSES | _ERRORS)
+
+
+def _first(names: Sequence[str], alike: frozenset[str]) -> str | None:
+    return next((name for name in names if _is_one_of(name, alike)), None)
+
+
+def _is_one_of(name: str, alike: frozenset[str]) -> bool:
+    return _bare(name) in alike or _last(name) in alike
+
+
+def _bare(name: str) -> str:
+    """Return a name without its tracker's prefix, in lower case with underscores."""
+    plain = _OUTCOME.sub("", _SETTING.sub("", name.strip()))
+    return re.sub(r"[^\wλ]+", "_", plain).strip("_").casefold()
+
+
+def _last(name: str) -> str:
+    """Return the last part of a dotted name: weight_decay of optimizer.weight_decay."""
+    return _bare(re.split(r"[./]", name.strip().rstrip("./"))[-1])
+
+
+def _has_numbers(table: Results, name: str) -> bool:
+    return any(read_value(each) is not None for each in _filled(table.columns[name]))
+
+
+def _filled(column: Sequence[Value]) -> Iterator[Value]:
+    for each in column[:_LOOKED_AT]:
+        if each is not None and each != "":  # noqa: PLC1901 - 0 is no missing number
+            yield each
+
+
+def read_value(value: Value) -> float | None:
+    """Return a cell as a number; None where it is no number, nan where it says so."""
+    if isinstance(value, str):
+        return read_number(value)
+    try:
+        return float(value)  # type: ignore[arg-type]  # TypeError is what we look for
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _hashable(value: Value) -> object:
+    return value if isinstance(value, str | int | float | None) else repr(value)
+
+
+def _absent(table: Results, what: str, how: str) -> Exception:
+    shown = ", ".join(clean(name, limit=30) for name in list(table.columns)[:12])
+    more = len(table.columns) - 12
+    got = f"columns {shown}{f' and {more} more' if more > 0 else ''}"
+    return unfit(table.source, f"a table with a column of {what}", got, f"Name it: {how}.")

@@ -1,0 +1,135 @@
+"""What fit found, as text: the answer first, the columns that it took, the next step."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from dwindle.findings.names import rule_title
+from dwindle.fitting.cells import FittedCell
+from dwindle.show import Column, Drawable, Line, Sheet, Table, facts
+from dwindle.wording import (
+    MOST_NOTES,
+    clean,
+    counted,
+    interval,
+    listed,
+    measured,
+    number,
+    quantity,
+)
+
+if TYPE_CHECKING:
+    from dwindle.fitting.fit import Fit
+
+_CELLS_SHOWN = 12
+_NAME = 40
+_EXACT = 3  # digits of a value
+
+
+def drawn(found: "Fit") -> Drawable:
+    """Return the sheet of what was found."""
+    return Sheet(parts=tuple(_parts(found)))
+
+
+def _parts(found: "Fit") -> Iterator[Drawable | str]:
+    name = clean(found.columns.knob, limit=_NAME)
+    yield ""
+    if len(found.cells) == 1:
+        yield from _one(found.cells[0], name)
+    else:
+        yield _cells(found, name)
+    for axis in found.axes:
+        yield ""
+        about = quantity(clean(axis.axis, limit=_NAME))
+        if axis.exponent is None:
+            yield Line(text=f"Over {about}: no exponent, {axis.why_null}.", indent=2)
+            continue
+        exponent = measured(axis.exponent, axis.low, axis.high)
+        agreeing = [rule_title(rule.rule) for rule in axis.rules if rule.agrees]
+        rules = listed(agreeing, most=3) or "none that could have failed"
+        text = f"Over {about}: λ* grows with the power {exponent}; agrees: {rules}."
+        yield Line(text=text, indent=2)
+    yield ""
+    yield facts(_columns(found), indent=2)
+    if found.notes:
+        yield ""
+    for each in found.notes[:MOST_NOTES]:
+        yield Line(text=clean(each, limit=400), style="dim", indent=2)
+    if found.command:
+        yield ""
+        yield Line(text="What would settle it:", indent=2)
+        yield Line(text=found.command, indent=2, whole=True)
+    yield ""
+
+
+def _one(cell: FittedCell, name: str) -> Iterator[Drawable | str]:
+    yield Line(text=_answer(cell, name), style="bold", indent=2)
+    yield Line(text=f"{cell.why[:1].upper()}{cell.why[1:]}.", indent=2)
+
+
+def _answer(cell: FittedCell, name: str) -> str:
+    """Return the answer of a cell in one line."""
+    if cell.value is None:
+        return f"No best {name} can be given."
+    value = number(cell.value, digits=_EXACT)
+    limits = interval(cell.low, cell.high, digits=_EXACT)
+    within = f" (90 % interval {limits})" if cell.low or cell.high else ""
+    if cell.verdict == "optimum":
+        return f"{name} = {value}{within}"
+    if cell.verdict == "at most":
+        return f"{name} ≤ {number(cell.high or cell.value, digits=_EXACT)}"
+    if cell.verdict == "at least":
+        return f"{name} ≥ {number(cell.low or cell.value, digits=_EXACT)}"
+    if cell.verdict == "does not matter":
+        return f"Weight decay does not matter here; {name} = {value} was lowest."
+    more = f"about {counted(cell.needed, 'more paired seed')} would" if cell.needed else ""
+    lowest = f"the lowest loss is at {name} = {value}{within}"
+    return f"Cannot tell{f': {more}' if more else ''}; {lowest}."
+
+
+def _cells(found: "Fit", name: str) -> Table:
+    """Return one line for each cell."""
+    shown = found.cells[:_CELLS_SHOWN]
+    own = [*found.columns.scale, *found.columns.settings]
+    columns = [
+        *(Column(quantity(clean(each, limit=_NAME)), "number") for each in own),
+        Column(name, "number", "bold"),
+        Column("90 %", "number"),
+        Column("verdict"),
+        Column("trainings", "number"),
+        Column("more seeds", "number"),
+    ]
+    rows = [
+        (
+            *(number(value) for value in cell.scale.values()),
+            *(clean(value, limit=_NAME) for value in cell.settings.values()),
+            number(cell.value, digits=_EXACT),
+            interval(cell.low, cell.high, digits=_EXACT),
+            cell.verdict,
+            str(cell.trainings),
+            "" if cell.needed is None else f"≈ {cell.needed}",
+        )
+        for cell in shown
+    ]
+    more = len(found.cells) - len(shown)
+    footer = (f"{counted(more, 'more cell')}: --json has all of them",) if more else ()
+    return Table(columns=columns, rows=rows, indent=2, footer=footer)
+
+
+def _columns(found: "Fit") -> dict[str, str]:
+    columns = found.columns
+    better = "higher is better" if columns.maximize else "lower is better"
+    read = f", read as {clean(found.score, limit=_NAME)}" if found.score else ""
+    left_out = [f"{count} {why}" for why, count in found.left_out.items()]
+    diverged = sum(cell.diverged for cell in found.cells)
+    counts = [counted(found.trainings, "training")]
+    if diverged:
+        counts.append(f"{diverged} of them diverged")
+    unused = [clean(each, limit=_NAME) for each in columns.unused]
+    return {
+        "weight decay": clean(columns.knob, limit=_NAME),
+        "metric": f"{clean(columns.metric, limit=_NAME)} ({better}{read})",
+        "seed": clean(columns.seed or "no column", limit=_NAME),
+        "cells by": listed([clean(e, limit=_NAME) for e in columns.scale.values()]),
+        "rows": listed([*counts, *(f"left out: {each}" for each in left_out)]),
+        "not used": listed(unused, most=6),
+    }
