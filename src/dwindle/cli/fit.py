@@ -48,7 +48,9 @@ OPTIONS = (
     Option("--cells", "a cell for each value of these columns", "A,B", read_columns),
     Option("--ignore", "pool rows that differ in these columns", "A,B", read_columns),
     Option("--where", "only rows with these values", "A=1,B=x", read_where),
-    Option("--as", "where the decay is typed, for the rules", "KNOB", keyword="as_knob"),
+    Option(
+        "--as", "where the decay is typed, for the rules", "KNOB", keyword="as_knob"
+    ),
     Option("--study", "which study of a file of Optuna", "NAME"),
 )
 

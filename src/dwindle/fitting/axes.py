@@ -8,7 +8,7 @@ from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import Cell
 from dwindle.findings.model import AxisFindings, CellFindings, CurvePoint, RuleFindings
 from dwindle.fitting.cells import Fitted
-from dwindle.fitting.columns import SCALES
+from dwindle.fitting.names import SCALES
 
 _POLICY = "all else as in these rows"
 _MATTERS = {"optimum": "yes", "at most": "yes", "at least": "yes"}
@@ -102,9 +102,7 @@ def _cell(
     )
     if cell.verdict in _MATTERS:
         findings = replace(findings, matters="yes")
-    return Cell(
-        findings=findings, coefficient=1.0, curve=fitted.curve, optimum=optimum
-    )
+    return Cell(findings=findings, coefficient=1.0, curve=fitted.curve, optimum=optimum)
 
 
 def _without_regrets(axis: AxisFindings) -> AxisFindings:

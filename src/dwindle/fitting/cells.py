@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from dwindle.fitting.trainings import CellRows, Training
+from dwindle.fitting.trainings import CellRows
 from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve, curve_from_losses
 from dwindle.stats.matters import (
     NEGLIGIBLE_SHARE,
@@ -29,7 +29,13 @@ from dwindle.wording import counted
 
 Verdict = Literal["optimum", "at most", "at least", "does not matter", "cannot tell"]
 
-# Both ends of a range are tried where there is no λ = 0: together at most 10 % by noise.
+# Where there is no λ = 0, both ends of the range are tried: together below 10 %.
+_OTHER: Mapping[Edge, Edge] = {"low": "high", "high": "low"}
+_BOUNDS: Mapping[Edge | None, Verdict] = {
+    "low": "at most",
+    "high": "at least",
+    None: "optimum",
+}
 _ERROR_AT_ENDS = 0.045
 _ERROR_AT_ZERO = 0.05
 _MOST_MISSING = 1 / 3  # of a table of seeds and λ that may be filled in
@@ -145,7 +151,9 @@ def fit_cell(rows: CellRows, *, log_scale: bool, is_reversed: bool = False) -> F
     )
     if len(losses.by_decay) < 2 or not losses.positive:  # noqa: PLR2004 - to compare
         found = losses.by_decay or {math.nan: {}}
-        why = f"all trainings have one weight decay, {losses.typed(next(iter(found))):g}"
+        why = (
+            f"all trainings have one weight decay, {losses.typed(next(iter(found))):g}"
+        )
         return Fitted(cell=replace(cell, why=why))
     if paired:
         return _fit_paired(cell, losses, shared)
@@ -168,7 +176,7 @@ def _fit_paired(cell: FittedCell, losses: _Losses, shared: Sequence[str]) -> Fit
         return Fitted(cell=replace(cell, why=why))
     seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
     optimum = measure_optimum(curve, generator_seed=seed)
-    cell = replace(cell, seeds=curve.n, **_place(losses, optimum))
+    cell = _placed(replace(cell, seeds=curve.n), losses, optimum)
     if not curve.has_spread:
         have = counted(curve.n, "seed")
         why = f"{have} cannot show the noise between seeds, {SEEDS_FOR_AN_INTERVAL} can"
@@ -184,8 +192,7 @@ def _fit_paired(cell: FittedCell, losses: _Losses, shared: Sequence[str]) -> Fit
         }
         weaker = min(gains.values(), key=lambda each: float(each.mean()))
         more = seeds_needed(weaker)
-        needed = None if more is None else more - curve.n
-        cell = _judged_by_ends(cell, losses, beaten, needed)
+        cell = _judged_by_ends(cell, losses, beaten, more and more - curve.n)
     return Fitted(cell=cell, curve=curve, optimum=optimum)
 
 
@@ -221,8 +228,8 @@ def _curve(losses: _Losses, shared: Sequence[str]) -> Curve | None:
     return None if found is None else replace(found, left_out=0)
 
 
-def _place(losses: _Losses, optimum: Optimum) -> dict[str, object]:
-    """Return value, limits and edge of an optimum, as typed."""
+def _placed(cell: FittedCell, losses: _Losses, optimum: Optimum) -> FittedCell:
+    """Return the cell with value, limits and edge of an optimum, as typed."""
     low, high = (
         None if end is None or math.isinf(end) else losses.typed(math.exp(end))
         for end in (optimum.low, optimum.high)
@@ -230,12 +237,12 @@ def _place(losses: _Losses, optimum: Optimum) -> dict[str, object]:
     edge = optimum.at_edge
     if losses.is_reversed:
         low, high = high, low
-        edge = {"low": "high", "high": "low"}.get(str(edge))  # type: ignore[assignment]  # of two names
+        edge = edge and _OTHER[edge]
     value = losses.typed(math.exp(optimum.log_decay))
     if edge:
         low = low if edge == "high" else None
         high = high if edge == "low" else None
-    return {"value": value, "low": low, "high": high, "at_edge": edge}
+    return replace(cell, value=value, low=low, high=high, at_edge=edge)
 
 
 def _judged_by_zero(cell: FittedCell, losses: _Losses, curve: Curve) -> FittedCell:
@@ -261,7 +268,7 @@ def _judged_by_zero(cell: FittedCell, losses: _Losses, curve: Curve) -> FittedCe
 
 def _verdict(matters: Matters, edge: Edge | None) -> Verdict:
     if matters == "yes":
-        return {"low": "at most", "high": "at least"}.get(str(edge), "optimum")  # type: ignore[return-value]  # of three names
+        return _BOUNDS[edge]
     return "does not matter" if matters == "no" else "cannot tell"
 
 
@@ -320,7 +327,7 @@ def _fit_unpaired(cell: FittedCell, losses: _Losses) -> Fitted:
         np.array(places), _scaled(values, losses), _scaled(without, losses)
     )
     optimum = _optimum(found, np.array(places))
-    cell = replace(cell, **_place(losses, optimum))
+    cell = _placed(cell, losses, optimum)
     if found.noise is None:
         why = "too few trainings to measure their noise"
         return Fitted(cell=replace(cell, why=why, needed=SEEDS_FOR_AN_INTERVAL))
@@ -359,9 +366,7 @@ def _optimum(found: Unpaired, places: FloatArray) -> Optimum:
     )
 
 
-def _unpaired_by_zero(
-    cell: FittedCell, losses: _Losses, found: Unpaired
-) -> FittedCell:
+def _unpaired_by_zero(cell: FittedCell, losses: _Losses, found: Unpaired) -> FittedCell:
     gain, noise = found.gains["zero"], found.noise or 0.0
     zeros = sum(len(each) for each in losses.by_decay[0.0].values())
     upper = gain + 2 * noise * math.sqrt(2 / zeros)

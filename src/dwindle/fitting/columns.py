@@ -7,85 +7,21 @@ people spell it their way; so names are compared by their bare letters.
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
 
 from dwindle.decay.read_numbers import read_number
 from dwindle.errors import AmbiguousNameError, UnknownNameError
+from dwindle.fitting import names
 from dwindle.fitting.table import Results, Value, unfit
 from dwindle.wording import clean
 
 _LOOKED_AT = 1000  # filled cells that show whether a column holds numbers
-_SETTING = re.compile(r"^(?:config|params?|hparams?|hyperparameters|args)[./_ ]+", re.I)
-_OUTCOME = re.compile(r"^(?:summary|metrics?|results?|user_attrs)[./_ ]+", re.I)
+_SETTING = re.compile(
+    r"^(?:config|params?|hparams?|hyperparameters|args)[./_ ]+", re.IGNORECASE
+)
+_OUTCOME = re.compile(
+    r"^(?:summary|metrics?|results?|user_attrs)[./_ ]+", re.IGNORECASE
+)
 
-# Where a decay is typed, the surest names first.
-_KNOBS: Sequence[frozenset[str]] = (
-    frozenset({"weight_decay", "weightdecay", "decoupled_weight_decay"}),
-    frozenset({"wd", "l2", "l2_reg", "l2_regularization", "reg_l2", "l2_penalty"}),
-    frozenset({"lambda_l2", "reg_lambda", "l2_lambda", "lambda", "lambd", "lam"}),
-    frozenset({"alpha", "reg_alpha", "decay", "reg", "regularization", "c", "λ"}),
-)
-# What a rule knows, and the names that people have for it.
-SCALES: Mapping[str, frozenset[str]] = MappingProxyType(
-    {
-        "width": frozenset(
-            "width hidden hidden_size hidden_dim d_model n_embd embed_dim n_units "
-            "num_units channels hidden_units".split()
-        ),
-        "depth": frozenset("depth n_layers num_layers n_layer layers".split()),
-        "batch_size": frozenset(
-            "batch_size bs batch batchsize train_batch_size global_batch_size "
-            "per_device_train_batch_size".split()
-        ),
-        "dataset_size": frozenset(
-            "dataset_size n_samples train_size num_samples samples n_train "
-            "data_size".split()
-        ),
-        "epochs": frozenset(
-            "epochs num_epochs max_epochs n_epochs num_train_epochs".split()
-        ),
-        "steps": frozenset(
-            "steps max_steps num_steps n_steps total_steps train_steps".split()
-        ),
-        "tokens": frozenset("tokens total_tokens num_tokens train_tokens".split()),
-        "weights": frozenset(
-            "weights parameters n_params num_params n_parameters".split()
-        ),
-        "lr": frozenset(
-            "lr learning_rate learningrate base_lr max_lr peak_lr eta".split()
-        ),
-    }
-)
-_SEEDS = frozenset(
-    "seed random_seed random_state rng rng_seed manual_seed trial_seed fold "
-    "replicate repetition rep".split()
-)
-_STATUS = frozenset({"state", "status"})
-_PROGRESS = frozenset(
-    "epoch step global_step iteration iter current_epoch current_step".split()
-)
-_RUNS = frozenset("run_id run id run_name name trial_id trial uid uuid".split())
-_BOOKKEEPING = frozenset(
-    "number index created updated runtime duration time timestamp start_time end_time "
-    "user notes tags sweep hostname host gpu device version commit git path dir "
-    "directory output_dir log_dir artifact_uri experiment_id experiment group job_type "
-    "lifecycle_stage source_name source_type source_version datetime_start date "
-    "datetime_complete comment comments memory seconds wall_time walltime".split()
-)
-_LOSSES = frozenset(
-    "loss nll ce logloss crossentropy xent perplexity ppl bpb bpc rmse mse mae "
-    "deviance brier".split()
-)
-_ERRORS = frozenset("error err wer cer fid".split())
-_SCORES = frozenset(
-    "acc accuracy auc auroc f1 r2 bleu rouge score top1 top5 acc1 acc5 miou iou dice "
-    "precision recall mcc kappa reward psnr ssim ndcg map".split()
-)
-_VALUES = frozenset({"value", "values_0", "objective", "target", "objective_value"})
-_VALIDATION = frozenset("val valid validation eval evaluation dev cv".split())
-_TEST = frozenset("test heldout holdout".split())
-_NO_METRIC = frozenset("train training std scale weight time grad rank fit".split())
-_SUMMARY = frozenset("best min max last final".split())
 Pick = Sequence[str] | None
 
 
@@ -159,19 +95,19 @@ def find_columns(table: Results, choice: Choice) -> Columns:
         ('config/wd', 'eval/loss', False)
 
     """
-    names = tuple(table.columns)
-    knob = named(choice.knob, names) or _guessed_knob(table)
-    metric = named(choice.metric, names) or _guessed_metric(table, knob)
-    free = [name for name in names if name not in {knob, metric}]
-    seed = named(choice.seed, names) or _first(free, _SEEDS)
+    written = tuple(table.columns)
+    knob = named(choice.knob, written) or _guessed_knob(table)
+    metric = named(choice.metric, written) or _guessed_metric(table, knob)
+    free = [name for name in written if name not in {knob, metric}]
+    seed = named(choice.seed, written) or _first(free, names.SEEDS)
     found = Columns(
         knob=knob,
         metric=metric,
         maximize=_direction(table, metric, choice.maximize),
         seed=seed,
-        status=_first(free, _STATUS),
-        progress=_first(free, _PROGRESS),
-        run=_first(free, _RUNS),
+        status=_first(free, names.STATUS),
+        progress=_first(free, names.PROGRESS),
+        run=_first(free, names.RUNS),
         guessed=tuple(
             role
             for role, given in (
@@ -187,30 +123,32 @@ def find_columns(table: Results, choice: Choice) -> Columns:
     return _with_settings(table, found, others, choice)
 
 
-def named(name: str | None, names: Collection[str]) -> str | None:
+def named(name: str | None, columns: Collection[str]) -> str | None:
     """Return the column that a caller named, by its whole name or its bare letters."""
-    if name is None or name in names:
+    if name is None or name in columns:
         return name
-    alike = tuple(each for each in names if _bare(name) in {_bare(each), _last(each)})
+    alike = tuple(each for each in columns if _bare(name) in {_bare(each), _last(each)})
     if len(alike) == 1:
         return alike[0]
     if alike:
         raise AmbiguousNameError("column", clean(name), tuple(map(clean, alike)))
-    raise UnknownNameError.among("column", clean(name), map(clean, names))
+    raise UnknownNameError.among("column", clean(name), map(clean, columns))
 
 
 def _with_settings(
     table: Results, found: Columns, others: Sequence[str], choice: Choice
 ) -> Columns:
     """Sort the other columns: scale, settings that differ, and what is not used."""
-    names = tuple(table.columns)
-    chosen = [named(each, names) for each in choice.cells or ()]
-    ignored = {named(each, names) for each in choice.ignore}
+    written = tuple(table.columns)
+    chosen = [named(each, written) for each in choice.cells or ()]
+    ignored = {named(each, written) for each in choice.ignore}
     scale: dict[str, str] = {}
     fixed: dict[str, float] = {}
     settings, unused = [], []
     for name in others:
-        known = next((q for q, alike in SCALES.items() if _is_one_of(name, alike)), "")
+        known = next(
+            (q for q, alike in names.SCALES.items() if _is_one_of(name, alike)), ""
+        )
         values = set(map(_hashable, table.columns[name])) - {None, ""}
         numbers = [read_value(each) for each in values]
         if name in ignored:
@@ -240,23 +178,30 @@ def _is_setting(name: str, distinct: int, rows: int) -> bool:
     bookkeeping is none, nor is a number that is another one in nearly every row.
     """
     if _SETTING.match(name):
-        return not _is_one_of(name, _BOOKKEEPING)
-    if _OUTCOME.match(name) or _is_one_of(name, _BOOKKEEPING | _RUNS):
+        return not _is_one_of(name, names.BOOKKEEPING)
+    if _OUTCOME.match(name) or _is_one_of(name, names.BOOKKEEPING | names.RUNS):
         return False
     words = set(_bare(name).split("_"))
-    measured = _LOSSES | _ERRORS | _SCORES | _VALUES | {"time", "seconds", "norm"}
+    measured = (
+        names.LOSSES
+        | names.ERRORS
+        | names.SCORES
+        | names.VALUES
+        | {"time", "seconds", "norm"}
+    )
     return not words & measured and 2 * distinct <= max(rows, 6)
 
 
 def _guessed_knob(table: Results) -> str:
-    for alike in _KNOBS:
+    for alike in names.KNOBS:
         found = [name for name in table.columns if _is_one_of(name, alike)]
         # A setting that stays as it is cannot be the one that was searched.
         differing = [each for each in found if len(set(table.columns[each])) > 1]
         if len(differing) > 1:
             hint = "Choose one: --knob COLUMN, or knob= in Python."
             shown = tuple(map(clean, differing))
-            raise AmbiguousNameError("column of the weight decay", "", shown, hint)
+            kind = "column of the weight decay"
+            raise AmbiguousNameError(kind, "", shown, hint)
         if found:
             return (differing or found)[0]
     raise _absent(table, "the weight decay", "--knob COLUMN, or knob= in Python")
@@ -266,7 +211,9 @@ def _guessed_metric(table: Results, knob: str) -> str:
     ranked = sorted(
         (rank, name)
         for name in table.columns
-        if name != knob and (rank := _rank_of_metric(name)) and _has_numbers(table, name)
+        if name != knob
+        and (rank := _rank_of_metric(name))
+        and _has_numbers(table, name)
     )
     if not ranked:
         raise _absent(table, "the loss", "--metric COLUMN, or metric= in Python")
@@ -274,7 +221,8 @@ def _guessed_metric(table: Results, knob: str) -> str:
     if len(best) > 1:
         hint = "Choose one: --metric COLUMN, or metric= in Python."
         shown = tuple(map(clean, best))
-        raise AmbiguousNameError("column of the loss", "", shown, hint)
+        kind = "column of the loss"
+        raise AmbiguousNameError(kind, "", shown, hint)
     return best[0]
 
 
@@ -286,16 +234,21 @@ def _rank_of_metric(name: str) -> tuple[int, int, int, int] | None:
     """
     bare = _bare(name)
     words = bare.split("_")
-    if not _NO_METRIC.isdisjoint(words) or _SETTING.match(name):
+    if not names.NO_METRIC.isdisjoint(words) or _SETTING.match(name):
         return None
-    kinds = (_LOSSES, _ERRORS, _SCORES)
+    kinds = (names.LOSSES, names.ERRORS, names.SCORES)
     kind = next((at for at, each in enumerate(kinds) if not each.isdisjoint(words)), 3)
-    if kind == len(kinds) and bare not in _VALUES:
+    if kind == len(kinds) and bare not in names.VALUES:
         return None
     split = next(
-        (at for at, e in enumerate((_VALIDATION, _TEST)) if not e.isdisjoint(words)), 2
+        (
+            at
+            for at, e in enumerate((names.VALIDATION, names.TEST))
+            if not e.isdisjoint(words)
+        ),
+        2,
     )
-    return kind, split, int(not _SUMMARY.isdisjoint(words)), len(words)
+    return kind, split, int(not names.SUMMARY.isdisjoint(words)), len(words)
 
 
 def _direction(table: Results, metric: str, maximize: bool | None) -> bool:  # noqa: FBT001 - a fact that may be unknown
@@ -305,7 +258,9 @@ def _direction(table: Results, metric: str, maximize: bool | None) -> bool:  # n
     if table.maximize is not None and _bare(metric) == "value":
         return table.maximize
     words = set(_bare(metric).split("_"))
-    return not words.isdisjoint(_SCORES) and words.isdisjoint(_LOSSES | _ERRORS)
+    return not words.isdisjoint(names.SCORES) and words.isdisjoint(
+        names.LOSSES | names.ERRORS
+    )
 
 
 def _first(names: Sequence[str], alike: frozenset[str]) -> str | None:
@@ -333,7 +288,7 @@ def _has_numbers(table: Results, name: str) -> bool:
 
 def _filled(column: Sequence[Value]) -> Iterator[Value]:
     for each in column[:_LOOKED_AT]:
-        if each is not None and each != "":  # noqa: PLC1901 - 0 is no missing number
+        if each is not None and each != "":
             yield each
 
 
@@ -355,4 +310,6 @@ def _absent(table: Results, what: str, how: str) -> Exception:
     shown = ", ".join(clean(name, limit=30) for name in list(table.columns)[:12])
     more = len(table.columns) - 12
     got = f"columns {shown}{f' and {more} more' if more > 0 else ''}"
-    return unfit(table.source, f"a table with a column of {what}", got, f"Name it: {how}.")
+    return unfit(
+        table.source, f"a table with a column of {what}", got, f"Name it: {how}."
+    )

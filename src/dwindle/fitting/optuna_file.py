@@ -179,7 +179,7 @@ def _external(value: Value, distribution: object) -> Value:
         choices: Sequence[Value] = attributes.get("choices", ())
         if found["name"] != "CategoricalDistribution":
             return value
-        return choices[int(value)]  # type: ignore[call-overload,no-any-return]  # TypeError is caught
+        return choices[int(value)]  # type: ignore[call-overload]  # TypeError is caught
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return value
 

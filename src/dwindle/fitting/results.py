@@ -16,20 +16,29 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from dwindle.errors import MissingLibraryError
 from dwindle.fitting.table import (
-    KINDS, MOST_BYTES, MOST_COLUMNS, MOST_ROWS, Builder, Results, Value, too_many_rows, unfit,
+    KINDS,
+    MOST_BYTES,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    Builder,
+    Results,
+    Value,
+    too_many_rows,
+    unfit,
 )
 from dwindle.wording import clean
 
 _LONGEST_CELL = 1 << 20
 _DEEPEST = 5  # of nested settings that are written as config.optimizer.weight_decay
+_BRACKETS = 1000  # of a dictionary in a cell
 _LOOKED_AT = 200  # lines that show the delimiter
 _DELIMITERS = ",;\t|"
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 _DECIMAL_POINT = re.compile(r"\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*")
 _BARE_NAN = re.compile(r"(?<=[:\[,\s])(-?(?:nan|inf))(?=\s*[,}\]])")
+_NO_PARQUET = "Install polars or pyarrow, or write the table as CSV."
 _SQLITE = b"SQLite format 3\x00"
 
 
@@ -46,7 +55,6 @@ def read_results(given: object, *, study: str | None = None) -> Results:
 
     Raises:
         DataFilesError: If it is no table of results.
-        MissingLibraryError: If it is a Parquet file and nothing here reads it.
 
     Example:
         >>> table = read_results([{"wd": 0.1, "loss": 2.0}, {"wd": 1, "loss": 1.9}])
@@ -105,21 +113,13 @@ def _decoded(path: Path) -> tuple[str, tuple[str, ...]]:
 def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
     csv.field_size_limit(_LONGEST_CELL)
     delimiter = _delimiter(text)
-    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
-    try:
-        rows = [row for row in islice(lines, MOST_ROWS + 2) if any(map(str.strip, row))]
-    except csv.Error as error:
-        got = f"line {lines.line_num}: {error}"
-        raise unfit(source, "a table of text", got) from None
-    if len(rows) > MOST_ROWS + 1:
-        raise too_many_rows(source)
-    if len(rows) <= 1:
-        got = "an empty file" if not rows else "one line"
-        raise unfit(source, "a line of names with rows below it", got)
+    rows = _rows_of(text, source, delimiter)
     names = [name.strip() for name in rows.pop(0)]
     if all(name and name.lstrip("+-")[:1].isdigit() for name in names):
         got = f"numbers: {clean(', '.join(names), limit=60)}"
-        raise unfit(source, "a table with the names of its columns in the first line", got)
+        raise unfit(
+            source, "a table with the names of its columns in the first line", got
+        )
     if len(names) > MOST_COLUMNS:
         raise unfit(source, "a table of results", f"{len(names):,} columns")
     longer = next((at for at, row in enumerate(rows) if len(row) > len(names)), None)
@@ -144,6 +144,22 @@ def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
             for name, column in columns.items()
         }
     return Results(source=source, columns=columns, remarks=remarks)
+
+
+def _rows_of(text: str, source: str, delimiter: str) -> list[list[str]]:
+    """Return all rows that are not blank, the names of the columns first."""
+    lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        rows = [row for row in islice(lines, MOST_ROWS + 2) if any(map(str.strip, row))]
+    except csv.Error as error:
+        got = f"line {lines.line_num}: {error}"
+        raise unfit(source, "a table of text", got) from None
+    if len(rows) > MOST_ROWS + 1:
+        raise too_many_rows(source)
+    if len(rows) <= 1:
+        got = "an empty file" if not rows else "one line"
+        raise unfit(source, "a line of names with rows below it", got)
+    return rows
 
 
 def _delimiter(text: str) -> str:
@@ -232,7 +248,9 @@ def _from_python(given: object, source: str) -> Results:
     return built.done()
 
 
-def _flat(row: Mapping[Any, Value], prefix: str = "", depth: int = 0) -> dict[str, Value]:
+def _flat(
+    row: Mapping[Any, Value], prefix: str = "", depth: int = 0
+) -> dict[str, Value]:
     """Write nested dictionaries as names with points."""
     found: dict[str, Value] = {}
     for key, value in row.items():
@@ -245,7 +263,7 @@ def _flat(row: Mapping[Any, Value], prefix: str = "", depth: int = 0) -> dict[st
 
 
 def _written_out(table: Results) -> Results:
-    """Write out dictionaries in cells of a config or summary, as W&B's API gives them."""
+    """Write out dictionaries in cells of a config, as W&B's API gives them."""
     columns: dict[str, Sequence[Value]] = {}
     for name, column in table.columns.items():
         first = next((each for each in column if each not in {None, ""}), None)
@@ -271,7 +289,7 @@ def _dictionary(text: Value) -> Mapping[Any, Value]:
     """Read a dictionary that JSON or Python wrote; nothing else is a dictionary."""
     quoted = _BARE_NAN.sub(r"'\1'", str(text))
     # A ladder of brackets would exhaust the stack of Python's own parser.
-    if len(quoted) > _LONGEST_CELL or quoted.count("(") + quoted.count("[") > 1000:
+    if len(quoted) > _LONGEST_CELL or quoted.count("(") + quoted.count("[") > _BRACKETS:
         return {}
     readers: tuple[Callable[[str], Any], ...] = (json.loads, ast.literal_eval)
     for read, written in zip(readers, (str(text), quoted), strict=True):
@@ -291,7 +309,8 @@ def _read_parquet(path: Path) -> Results:
         try:
             parquet = import_module("pyarrow.parquet")
         except ImportError:
-            raise MissingLibraryError("polars", "A Parquet file", "parquet") from None
+            must, got = "in a format that is read here", "Parquet, and no polars"
+            raise unfit(path, must, got, _NO_PARQUET) from None
         columns = _by_library(path, lambda: parquet.read_table(path).to_pydict())
     else:
         columns = _by_library(

@@ -1,4 +1,4 @@
-"""A table of results: named columns, as they were written, and what is no such table."""
+"""A table of results: named columns as they were written, and what is no table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -11,7 +11,7 @@ from dwindle.fitting.table import Results, Value
 
 _SAME_DIGITS = 9  # of two λ, or two values of a scale, that are one
 
-_LOST = frozenset("diverged nan".split())
+_LOST = frozenset({"diverged", "nan"})
 _LEFT_OUT = {
     **dict.fromkeys(("fail", "failed", "crashed", "crash", "error", "oom"), "failed"),
     **dict.fromkeys(("killed", "canceled", "cancelled", "terminated"), "failed"),
@@ -175,7 +175,9 @@ def _losses(
 ) -> tuple[list[float | None], str]:
     """Return losses, lower for better, and how a score was turned into one."""
     read = [None if _is_empty(value) else _number_of_text(value) for value in values]
-    read = [math.inf if each is not None and math.isnan(each) else each for each in read]
+    read = [
+        math.inf if each is not None and math.isnan(each) else each for each in read
+    ]
     if not columns.maximize:
         return [each if each != -math.inf else math.inf for each in read], ""
     finite = [each for each in read if each is not None and math.isfinite(each)]

@@ -169,14 +169,17 @@ def _smoother(
     """
     among = signal**2 * _kernel(cell.places, cell.places, length)
     across = signal**2 * _kernel(at, cell.places, length)
-    inverse = np.linalg.inv(among + np.diag(cell.kernel_noise + _JITTER))
+    inverse = np.asarray(
+        np.linalg.inv(among + np.diag(cell.kernel_noise + _JITTER)), dtype=np.float64
+    )
     ones = np.ones(len(cell.places))
     weight = inverse @ ones / (ones @ inverse @ ones)
     gain = across @ inverse
     rows = gain + np.outer(1 - gain @ ones, weight)
     spread = signal**2 * _kernel(at, at, length) - gain @ across.T
     rest = 1 - gain @ ones
-    return rows, spread + np.outer(rest, rest) / (ones @ inverse @ ones), inverse
+    spread += np.outer(rest, rest) / (ones @ inverse @ ones)
+    return rows, spread, inverse
 
 
 def _minima(cell: _Means, fine: FloatArray) -> tuple[FloatArray, float]:
@@ -213,9 +216,7 @@ def _minima(cell: _Means, fine: FloatArray) -> tuple[FloatArray, float]:
     return np.concatenate(drawn), float(fine[mean.argmin()])
 
 
-def _limits(
-    fine: FloatArray, place: float, draws: FloatArray
-) -> tuple[float, float]:
+def _limits(fine: FloatArray, place: float, draws: FloatArray) -> tuple[float, float]:
     q05, q95 = np.quantile(draws, (0.05, 0.95))
     low = place - math.hypot(min(q05 - place, 0), INTERPOLATION_FLOOR)
     high = place + math.hypot(max(q95 - place, 0), INTERPOLATION_FLOOR)

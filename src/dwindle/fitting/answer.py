@@ -1,11 +1,15 @@
-"""What fit found, as text: the answer first, the columns that it took, the next step."""
+"""What fit found: the answer first, the columns that it took, and the next step."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
 
+from dwindle.findings.model import AxisFindings
 from dwindle.findings.names import rule_title
 from dwindle.fitting.cells import FittedCell
-from dwindle.show import Column, Drawable, Line, Sheet, Table, facts
+from dwindle.fitting.columns import Columns
+from dwindle.plain import to_plain
+from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.wording import (
     MOST_NOTES,
     clean,
@@ -17,20 +21,57 @@ from dwindle.wording import (
     quantity,
 )
 
-if TYPE_CHECKING:
-    from dwindle.fitting.fit import Fit
-
 _CELLS_SHOWN = 12
 _NAME = 40
 _EXACT = 3  # digits of a value
 
 
-def drawn(found: "Fit") -> Drawable:
-    """Return the sheet of what was found."""
-    return Sheet(parts=tuple(_parts(found)))
+@dataclass(frozen=True, kw_only=True)
+class Fit(Shown):
+    """What results say: cells with their best weight decay, exponents over scale.
+
+    ``knob`` is the column of the weight decay and ``typed_into`` the place that it is
+    typed into, as far as is known; ``command`` is the line that trains what would
+    settle the first open cell, empty where none is open. ``left_out`` counts rows
+    that did not count, by the reason.
+    """
+
+    source: str
+    columns: Columns
+    typed_into: str
+    cells: tuple[FittedCell, ...]
+    axes: tuple[AxisFindings, ...]
+    trainings: int
+    left_out: Mapping[str, int]
+    score: str = ""
+    notes: tuple[str, ...] = ()
+    command: str = ""
+
+    @property
+    def value(self) -> float | None:
+        """The best weight decay where there is one cell; None elsewhere."""
+        return self.cells[0].value if len(self.cells) == 1 else None
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return it as ``fit --json`` prints it."""
+        roles = ("knob", "metric", "seed", "maximize", "scale", "settings", "unused")
+        return {
+            "source": self.source,
+            "columns": {each: to_plain(getattr(self.columns, each)) for each in roles},
+            "typed_into": self.typed_into,
+            "trainings": self.trainings,
+            "left_out": dict(self.left_out),
+            "cells": to_plain(self.cells),
+            "axes": to_plain(self.axes),
+            "notes": list(self.notes),
+            "command": self.command,
+        }
+
+    def _drawn(self) -> Drawable:
+        return Sheet(parts=tuple(_parts(self)))
 
 
-def _parts(found: "Fit") -> Iterator[Drawable | str]:
+def _parts(found: Fit) -> Iterator[Drawable | str]:
     name = clean(found.columns.knob, limit=_NAME)
     yield ""
     if len(found.cells) == 1:
@@ -81,12 +122,14 @@ def _answer(cell: FittedCell, name: str) -> str:
         return f"{name} ≥ {number(cell.low or cell.value, digits=_EXACT)}"
     if cell.verdict == "does not matter":
         return f"Weight decay does not matter here; {name} = {value} was lowest."
-    more = f"about {counted(cell.needed, 'more paired seed')} would" if cell.needed else ""
+    more = (
+        f"about {counted(cell.needed, 'more paired seed')} would" if cell.needed else ""
+    )
     lowest = f"the lowest loss is at {name} = {value}{within}"
     return f"Cannot tell{f': {more}' if more else ''}; {lowest}."
 
 
-def _cells(found: "Fit", name: str) -> Table:
+def _cells(found: Fit, name: str) -> Table:
     """Return one line for each cell."""
     shown = found.cells[:_CELLS_SHOWN]
     own = [*found.columns.scale, *found.columns.settings]
@@ -115,7 +158,7 @@ def _cells(found: "Fit", name: str) -> Table:
     return Table(columns=columns, rows=rows, indent=2, footer=footer)
 
 
-def _columns(found: "Fit") -> dict[str, str]:
+def _columns(found: Fit) -> dict[str, str]:
     columns = found.columns
     better = "higher is better" if columns.maximize else "lower is better"
     read = f", read as {clean(found.score, limit=_NAME)}" if found.score else ""

@@ -1,0 +1,167 @@
+"""From a table of results to an answer: columns, cells, exponents, what is open."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from dwindle.decay.knobs import resolve_knob
+from dwindle.errors import RefusedError
+from dwindle.fitting.answer import Fit
+from dwindle.fitting.axes import fit_axes
+from dwindle.fitting.cells import Fitted, fit_cell
+from dwindle.fitting.columns import Choice, Columns, find_columns, named
+from dwindle.fitting.next_command import find_command
+from dwindle.fitting.table import Results
+from dwindle.fitting.trainings import CellRows, Sorted, sort_rows
+from dwindle.wording import clean, counted, listed
+
+_MOST_CELLS = 60  # the largest; nobody reads more
+_USUAL = "torch.optim.AdamW"
+_OPTIMIZERS = {"sgd": "torch.optim.SGD", "adam": "torch.optim.Adam", "adamw": _USUAL}
+_ASKED = "A best weight decay"
+_CHOOSE = "Choose the columns: --knob, --metric; dwindle fit --help has all options."
+_POOL = (
+    "Pool what does not matter to you with --ignore COLUMN, or choose rows with "
+    "--where COLUMN=VALUE."
+)
+_FAMILY_OF_PENALTY = "coupled-sgd"  # of a knob with an objective and no optimizer
+
+
+def fit_table(
+    table: Results,
+    choice: Choice,
+    *,
+    where: Mapping[str, object],
+    typed_into: str | None,
+    script: Sequence[str],
+) -> Fit:
+    """Answer from a table of results; see :func:`dwindle.fit`."""
+    columns = find_columns(table, choice)
+    names = tuple(table.columns)
+    filters = {named(name, names): str(value) for name, value in where.items()}
+    found = sort_rows(
+        table, columns, {name: value for name, value in filters.items() if name}
+    )
+    shown = _largest(table, columns, found)
+    place, note = _typed_into(table, columns, typed_into)
+    record = resolve_knob(place)
+    fitted = [
+        fit_cell(each, log_scale=found.log_scale, is_reversed=columns.reversed)
+        for each in shown
+    ]
+    axes = fit_axes(
+        fitted,
+        fixed=columns.fixed,
+        family=record.family or _FAMILY_OF_PENALTY,
+        log_scale=found.log_scale,
+        is_reversed=columns.reversed,
+    )
+    answer = Fit(
+        source=table.source,
+        columns=columns,
+        typed_into=place,
+        cells=tuple(each.cell for each in fitted),
+        axes=axes,
+        trainings=sum(len(each.trainings) for each in found.cells),
+        left_out=found.left_out,
+        score=found.score,
+        notes=tuple(_notes(table, columns, found, fitted, note if axes else "")),
+    )
+    return replace(answer, command=_command(answer, script))
+
+
+def _largest(table: Results, columns: Columns, found: Sorted) -> list[CellRows]:
+    """Return the cells to be read; refuse where nothing differs in λ alone."""
+    several = [
+        cell
+        for cell in found.cells
+        if len({each.weight_decay for each in cell.trainings}) > 1
+    ]
+    if not found.cells:
+        counts = listed([f"{count} {why}" for why, count in found.left_out.items()])
+        why = f"No row of {clean(table.source)} is a finished training: {counts}."
+        raise RefusedError(_ASKED, why, _CHOOSE)
+    if not several and len(found.cells) > 1:
+        why = (
+            f"No two of {counted(len(found.cells), 'group')} of trainings that are "
+            f"alike differ in the weight decay: {_differing(found, columns)}."
+        )
+        raise RefusedError(_ASKED, why, _POOL)
+    kept = sorted(
+        several or found.cells, key=lambda cell: len(cell.trainings), reverse=True
+    )[:_MOST_CELLS]
+    return [cell for cell in found.cells if cell in kept]
+
+
+def _differing(found: Sorted, columns: Columns) -> str:
+    """Return what else differs between rows, each with its number of values."""
+    parts = []
+    for name in (*columns.scale, *columns.settings):
+        values = Counter(
+            cell.scale.get(name, cell.settings.get(name)) for cell in found.cells
+        )
+        parts.append(f"{clean(name, limit=40)} has {counted(len(values), 'value')}")
+    return listed(parts, most=6)
+
+
+def _typed_into(table: Results, columns: Columns, given: str | None) -> tuple[str, str]:
+    """Return the knob that the decay was typed into, and a note where it is a guess."""
+    if given is not None:
+        return resolve_knob(given).name, ""
+    if columns.reversed:
+        return "sklearn.linear_model.LogisticRegression", ""
+    for name, column in table.columns.items():
+        if clean(name).casefold().endswith(("optimizer", "optim", "opt")):
+            known = {_OPTIMIZERS.get(str(each).casefold()) for each in column}
+            if len(known) == 1 and (found := known.pop()):
+                return found, ""
+    return _USUAL, f"Rules are those for {_USUAL}; --as KNOB chooses another place."
+
+
+def _notes(
+    table: Results,
+    columns: Columns,
+    found: Sorted,
+    fitted: Sequence[Fitted],
+    about_rules: str,
+) -> list[str]:
+    notes = []
+    if columns.settings:
+        notes.append(
+            f"Not pooled, since they differ too: {_differing(found, columns)}. "
+            "--ignore COLUMN pools, --where COLUMN=VALUE chooses."
+        )
+    cells = [each.cell for each in fitted]
+    if columns.seed is None:
+        notes.append(
+            "No column is a seed: rows count as independent trainings. If all had one "
+            "seed, the interval is for that seed."
+        )
+    elif not any(cell.paired for cell in cells):
+        notes.append(
+            "Seeds do not share weight decays: trainings are compared unpaired, which "
+            "takes many more of them."
+        )
+    if len(found.cells) > len(fitted):
+        count = len(found.cells) - len(fitted)
+        notes.append(f"{counted(count, 'smaller cell')} not read.")
+    notes += [f"{each[0].upper()}{each[1:]}." for each in table.remarks]
+    return [*notes, *filter(None, [about_rules])]
+
+
+def _command(answer: Fit, script: Sequence[str]) -> str:
+    """Return what would settle the open cell that needs the least; empty if none is."""
+    open_cells = [
+        cell for cell in answer.cells if cell.verdict == "cannot tell" and cell.value
+    ]
+    if not open_cells:
+        return ""
+    cell = min(open_cells, key=lambda each: each.needed or math.inf)
+    return find_command(
+        cell,
+        knob=answer.typed_into,
+        metric=answer.columns.metric,
+        maximize=answer.columns.maximize,
+        script=script,
+    )

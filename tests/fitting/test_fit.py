@@ -1,0 +1,91 @@
+"""From a file of results to an answer: files as people have them, their truth known."""
+
+import json
+
+import numpy as np
+import pytest
+from fitting.planted import Planted, as_csv, draw
+
+import dwindle
+from dwindle.cli.main import main
+from dwindle.errors import RefusedError
+
+SHARP = Planted(seeds=5, points=13, zero=True, fresh=0.005)
+
+
+@pytest.fixture(scope="module")
+def sharp():
+    """Rows of a clear dip, and its truth."""
+    return draw(SHARP, np.random.default_rng(0), effect=60)
+
+
+def test_a_csv_gives_the_best_decay(sharp, tmp_path, capsys):
+    """A file of weight_decay, seed and val_loss is enough, and its truth is found."""
+    rows, truth = sharp
+    file = tmp_path / "results.csv"
+    file.write_text(as_csv(rows))
+    assert main(["fit", str(file), "--json"]) == 0
+    (cell,) = json.loads(capsys.readouterr().out)["cells"]
+    assert (cell["matters"], cell["verdict"]) == ("yes", "optimum")
+    assert cell["low"] < truth < cell["high"]
+    assert cell["trainings"] == len(rows)
+    assert cell["needed"] is None
+
+
+def test_a_score_is_read_as_its_error(sharp):
+    """Accuracies are recognized by their name, and 1 - accuracy is what counts."""
+    rows, truth = sharp
+    scored = [
+        {
+            "wd": r["weight_decay"],
+            "seed": r["seed"],
+            "test_acc": 1 - 0.2 * r["val_loss"],
+        }
+        for r in rows
+    ]
+    found = dwindle.fit(scored)
+    assert found.columns.maximize
+    assert found.value == pytest.approx(dwindle.fit(rows).value)
+    assert found.cells[0].low < truth < found.cells[0].high
+
+
+def test_rows_without_a_zero_have_an_optimum_all_the_same(sharp):
+    """Without λ = 0 whether decay matters is open, but the optimum is claimed."""
+    rows = [row for row in sharp[0] if row["weight_decay"]]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.matters, cell.verdict) == ("cannot tell", "optimum")
+    assert cell.low < sharp[1] < cell.high
+
+
+def test_nothing_that_differs_is_pooled():
+    """A group per value of another hyper-parameter; none alike is refused."""
+    rows = [
+        {"weight_decay": 10.0**-k, "dropout": d, "val_loss": 2 + 0.1 * (k - 2) ** 2}
+        for k in range(5)
+        for d in (0.0, 0.1)
+    ]
+    found = dwindle.fit(rows)
+    assert [dict(cell.settings) for cell in found.cells] == [
+        {"dropout": "0"},
+        {"dropout": "0.1"},
+    ]
+    assert len(dwindle.fit(rows, ignore=["dropout"]).cells) == 1
+    searched = [{**row, "lr": 0.1 + at} for at, row in enumerate(rows)]
+    with pytest.raises(RefusedError) as raised:
+        dwindle.fit(searched)
+    assert raised.value.asked
+
+
+@pytest.mark.parametrize(
+    ("rows", "verdict"),
+    [
+        ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.01, "loss": 1.0}], "cannot tell"),
+        ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.1, "loss": 1.0}], "cannot tell"),
+        ([{"wd": 0.1, "loss": 2.0}], "cannot tell"),
+    ],
+)
+def test_few_rows_are_an_answer_too(rows, verdict):
+    """Two rows, one λ, one row: nothing is claimed."""
+    (cell,) = dwindle.fit(rows).cells
+    assert cell.verdict == verdict
+    assert cell.low is None
