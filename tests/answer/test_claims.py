@@ -140,20 +140,11 @@ def test_a_wrong_penalty_is_told_apart_by_the_convex_check() -> None:
     assert convex.distances(ways, wrong)["descent"] > 0.05
 
 
-@pytest.mark.parametrize(
-    ("farthest_right", "farther", "verdict"),
-    [
-        (1e-4, 500.0, "holds"),
-        (2e-3, 500.0, "does not hold"),
-        (1e-4, 49.0, "does not hold"),
-    ],
-)
-def test_the_minibatch_verdict_follows_from_its_two_numbers(
-    farthest_right: float, farther: float, verdict: str
-) -> None:
+def test_the_minibatch_verdict_follows_from_its_two_numbers() -> None:
     """Both limits of the claim can fail it."""
-    got = convex._verdict(farthest_right=farthest_right, farther=farther)
-    assert got == verdict
+    numbers = ((1e-4, 500.0), (2e-3, 500.0), (1e-4, 49.0))
+    found = [convex.verdict_of(farthest_right=f, farther=t) for f, t in numbers]
+    assert found == ["holds", "does not hold", "does not hold"]
 
 
 def test_the_penalty_at_the_start_is_that_of_he_normal_weights() -> None:

@@ -100,11 +100,28 @@ def distances(
 def check_minibatch() -> Claim:
     """Train the convex problem in every way, rightly and wrongly scaled."""
     samples = read_digits(SAMPLES)
-    right_c = 1 / (PENALTY * SAMPLES)
-    reference = solve_with_sklearn(samples, inverse_strength=right_c)
-    right = distances(_right_ways(samples), reference)
-    wrong = distances(_wrong_ways(samples), reference)
-    farther = min(wrong.values()) / max(right.values())
+
+    def by_descent(budget: Budget) -> Callable[[], Tensor]:
+        return lambda: descend(samples, penalty=PENALTY, budget=budget)
+
+    def by_sklearn(penalty: float) -> Callable[[], Tensor]:
+        inverse = 1 / (penalty * SAMPLES)
+        return lambda: solve_with_sklearn(samples, inverse_strength=inverse)
+
+    small = MINIBATCHES[-1].batch_size
+    right_ways = {"full batch": by_descent(FULL_BATCH)} | {
+        f"minibatches of {each.batch_size}, lr → 0": by_descent(each)
+        for each in MINIBATCHES
+    }
+    wrong_ways = {
+        f"λ/{small}: divided by the minibatch": by_sklearn(PENALTY / small),
+        "2λ: the factor 2 counted twice": by_sklearn(2 * PENALTY),
+        "C = 1/λ: the N forgotten": by_sklearn(PENALTY / SAMPLES),
+    }
+    reference = by_sklearn(PENALTY)()
+    right, wrong = distances(right_ways, reference), distances(wrong_ways, reference)
+    farthest = max(right.values())
+    farther = min(wrong.values()) / farthest
     rows = [(name, "right", f"{far:.1e}") for name, far in right.items()]
     rows += [(name, "wrong", f"{far:.1e}") for name, far in wrong.items()]
     return Claim(
@@ -113,9 +130,9 @@ def check_minibatch() -> Claim:
         whose="follows from the answer",
         how=f"logistic regression on {SAMPLES} digits, λ = {PENALTY:g}; distance of "
         "the weights from scikit-learn's LogisticRegression with C = 1/(λN)",
-        number=f"right scalings within {max(right.values()):.1e}, the nearest wrong "
+        number=f"right scalings within {farthest:.1e}, the nearest wrong "
         f"one {farther:,.0f} times farther",
-        verdict=_verdict(farthest_right=max(right.values()), farther=farther),
+        verdict=verdict_of(farthest_right=farthest, farther=farther),
         explanation="Full batch, minibatches with a falling learning rate and "
         "scikit-learn find the same weights from one λ; whoever multiplies by the "
         "batch size, or forgets the N in C, solves another problem.",
@@ -123,30 +140,6 @@ def check_minibatch() -> Claim:
     )
 
 
-def _right_ways(samples: Samples) -> dict[str, Callable[[], Tensor]]:
-    def by_descent(budget: Budget) -> Callable[[], Tensor]:
-        return lambda: descend(samples, penalty=PENALTY, budget=budget)
-
-    ways = {"full batch": by_descent(FULL_BATCH)}
-    for budget in MINIBATCHES:
-        ways[f"minibatches of {budget.batch_size}, lr → 0"] = by_descent(budget)
-    return ways
-
-
-def _wrong_ways(samples: Samples) -> dict[str, Callable[[], Tensor]]:
-    small = MINIBATCHES[-1].batch_size
-    wrong = {
-        f"λ/{small}: divided by the minibatch": PENALTY / small,
-        "2λ: the factor 2 counted twice": 2 * PENALTY,
-        "C = 1/λ: the N forgotten": PENALTY / SAMPLES,
-    }
-
-    def by_sklearn(penalty: float) -> Callable[[], Tensor]:
-        inverse = 1 / (penalty * SAMPLES)
-        return lambda: solve_with_sklearn(samples, inverse_strength=inverse)
-
-    return {name: by_sklearn(penalty) for name, penalty in wrong.items()}
-
-
-def _verdict(*, farthest_right: float, farther: float) -> ClaimVerdict:
+def verdict_of(*, farthest_right: float, farther: float) -> ClaimVerdict:
+    """Return the verdict that the two numbers of the claim lead to."""
     return "holds" if farthest_right < SAME and farther >= FARTHER else "does not hold"

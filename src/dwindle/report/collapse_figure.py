@@ -91,26 +91,24 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
         "strokeDash": vega.nominal("kind", scale=dashes, legend=None),
     }
     mark = {"type": "line", "clip": True, "strokeWidth": 2, "strokeJoin": "round"}
-    rows = [row for name, cell, f in panel.cells for row in _curve_rows(name, cell, f)]
+    rows = [
+        {
+            "cell": name,
+            "kind": _kind(cell),
+            "x": point.weight_decay * factor,
+            "y": point.mean - lowest,
+        }
+        for name, cell, factor in panel.cells
+        if factor is not None and (lowest := collapse.lowest_loss(cell)) is not None
+        for point in cell.curve
+        if point.mean is not None and point.weight_decay > 0
+    ]
     size = {"width": panel.width, "height": panel.height}
     return {**size, **vega.layer(rows, mark, encoding)}
 
 
-def _curve_rows(name: str, cell: CellFindings, factor: float | None) -> list[Spec]:
-    lowest = collapse.lowest_loss(cell)
-    if factor is None or lowest is None:
-        return []
-    kind = "matters" if cell.matters == "yes" else "flat"
-    return [
-        {
-            "cell": name,
-            "kind": kind,
-            "x": point.weight_decay * factor,
-            "y": point.mean - lowest,
-        }
-        for point in cell.curve
-        if point.mean is not None and point.weight_decay > 0
-    ]
+def _kind(cell: CellFindings) -> str:
+    return "matters" if cell.matters == "yes" else "flat"
 
 
 def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
@@ -123,7 +121,11 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
         scale={"domain": names},
         axis={**vega.title_above(quantity(panel.axis.axis)), **quiet},
     )
-    across = vega.decay_axis(domain, title=_decay_title(panel.axis, panel.correction))
+    anchor, title = collapse.anchor_cell(panel.axis), "λ"
+    if anchor is not None and not panel.correction.changes_nothing:
+        value = number(panel.axis.cells[anchor].value, digits=4)
+        title = f"λ, brought to {quantity(panel.axis.axis)} {value}"
+    across = vega.decay_axis(domain, title=title)
     return {
         "width": panel.width,
         "height": (panel.lettering + 2) * max(len(names), 1),
@@ -164,36 +166,24 @@ def _optimum_row(
     name: str, cell: CellFindings, factor: float | None, domain: tuple[float, float]
 ) -> Spec:
     if factor is None or cell.optimum is None:
-        why = _why_none(cell, factor)
+        why = "no optimum"
+        if factor is None:
+            why = "the rule says nothing here"
+        elif cell.at_edge is not None:
+            why = f"best λ {tables.optimum_text(cell)}: edge of the grid"
+        elif cell.matters == "no":
+            why = "decay does not matter here"
         return {"cell": name, "kind": "none", "x": domain[0] * 1.15, "why": why}
     # An open limit reaches to the frame: it lies beyond the grid, nobody knows where.
     low = cell.low * factor if cell.low else domain[0]
     high = cell.high * factor if cell.high else domain[1]
     return {
         "cell": name,
-        "kind": "matters" if cell.matters == "yes" else "flat",
+        "kind": _kind(cell),
         "x": cell.optimum * factor,
         "low": max(low, domain[0]),
         "high": min(high, domain[1]),
     }
-
-
-def _why_none(cell: CellFindings, factor: float | None) -> str:
-    if factor is None:
-        return "the rule says nothing here"
-    if cell.at_edge is not None:
-        return f"best λ {tables.optimum_text(cell)}: edge of the grid"
-    if cell.matters == "no":
-        return "decay does not matter here"
-    return "no optimum"
-
-
-def _decay_title(axis: AxisFindings, correction: Correction) -> str:
-    anchor = collapse.anchor_cell(axis)
-    if correction.changes_nothing or anchor is None:
-        return "λ"
-    value = number(axis.cells[anchor].value, digits=4)
-    return f"λ, brought to {quantity(axis.axis)} {value}"
 
 
 def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | None:
@@ -222,7 +212,9 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
     study = next(each for each in studies if axis in each.axes)
     title = {
         "text": _message(axis, best),
-        "subtitle": _setting(study, axis),
+        # No ∝ here: where a font lacks it, a converter sets the line in another one.
+        "subtitle": f"{clean(study.study, limit=60)}, {study.seeds} seeds. "
+        f"Exponent of the best λ over {quantity(axis.axis)}: {exponent(axis)}",
         "fontSize": 17,
         "subtitleFontSize": 13,
         "subtitlePadding": 5,
@@ -246,8 +238,13 @@ def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
         height=230,
         lettering=13,
     )
+    # More names than three would run into the panel beside it.
+    names = ", ".join((correction.title, *correction.also)[:3])
+    title = f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
     heading = {
-        "text": _panel_title(correction),
+        "text": "λ corrected by the measured exponent"
+        if correction.is_measured
+        else title,
         "subtitle": spread_text(axis, correction),
         "fontSize": 14,
         "subtitleFontSize": 12,
@@ -256,14 +253,6 @@ def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
         "offset": 16,
     }
     return {"title": heading, **collapse_parts(panel)}
-
-
-def _panel_title(correction: Correction) -> str:
-    if correction.is_measured:
-        return "λ corrected by the measured exponent"
-    # More names than three would run into the panel beside it.
-    names = ", ".join((correction.title, *correction.also)[:3])
-    return f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"
 
 
 def _message(axis: AxisFindings, best: Correction | None) -> str:
@@ -284,15 +273,6 @@ def _message(axis: AxisFindings, best: Correction | None) -> str:
     if not best.agrees:
         return f"{finding}: a factor {before} apart as typed; no published rule agrees"
     return f"{finding}: a factor {before} apart as typed, {after} corrected"
-
-
-def _setting(study: Findings, axis: AxisFindings) -> str:
-    # No ∝ here: where a font lacks it, a converter sets the whole line in another one.
-    power = exponent(axis)
-    return (
-        f"{clean(study.study, limit=60)}, {study.seeds} seeds. "
-        f"Exponent of the best λ over {quantity(axis.axis)}: {power}"
-    )
 
 
 def spread_text(axis: AxisFindings, correction: Correction) -> str:

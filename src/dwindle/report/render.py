@@ -69,28 +69,20 @@ def inline_svg(drawn: str, *, name: str, alt: str) -> str:
     elements or attributes, and the page's policy runs nothing.
     """
     root = ET.fromstring(drawn)  # noqa: S314 - drawn by our own converter just now
-    _rename_ids(root, name)
+    # The converter counts clip paths over its whole life: two figures of a page would
+    # clash, and equal input would give other bytes.
+    old = [each.attrib["id"] for each in root.iter() if "id" in each.attrib]
+    names = {each: f"{name}-{i}" for i, each in enumerate(old)}
     for element in root.iter():
         for key in _NEEDLESS & set(element.attrib):
             del element.attrib[key]
+        if "id" in element.attrib:
+            element.attrib["id"] = names[element.attrib["id"]]
+        found = _LINK.fullmatch(element.attrib.get("clip-path", ""))
+        if found and found[1] in names:
+            element.attrib["clip-path"] = f"url(#{names[found[1]]})"
     # One picture with one description: its parts mean nothing to a screen reader.
     root.set("role", "img")
     root.set("aria-label", alt)
     ET.register_namespace("", _SVG)
     return ET.tostring(root, encoding="unicode").replace(f' xmlns="{_SVG}"', "", 1)
-
-
-def _rename_ids(root: ET.Element, name: str) -> None:
-    # The converter counts clip paths over its whole life: two figures of a page would
-    # clash, and equal input would give other bytes.
-    names: dict[str, str] = {}
-    for element in root.iter():
-        if "id" in element.attrib:
-            old = element.attrib["id"]
-            names[old] = f"{name}-{len(names)}"
-            element.attrib["id"] = names[old]
-    for element in root.iter():
-        clip = element.attrib.get("clip-path")
-        found = _LINK.fullmatch(clip) if clip else None
-        if found and found[1] in names:
-            element.attrib["clip-path"] = f"url(#{names[found[1]]})"

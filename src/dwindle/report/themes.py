@@ -5,7 +5,7 @@ picture needs the color itself. Series run from dark to light (or back, on dark 
 so their order survives color blindness, and every series has its own shape.
 """
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 SERIES = 8
 STEPS = 6  # classes of a heat map
@@ -86,29 +86,29 @@ DARK = Theme(
 )
 
 
-def _variables() -> Theme:
-    return Theme(
-        **{
-            role: f"var(--{role})"
-            for role in ("ink", "muted", "grid", "paper", "accent", "band", "good")
-        },
-        bad="var(--bad)",
-        series=tuple(f"var(--series-{i})" for i in range(SERIES)),
-        heat=tuple(f"var(--heat-{i})" for i in range(STEPS)),
-        heat_ink=tuple(f"var(--heat-ink-{i})" for i in range(STEPS)),
-    )
-
-
-PAGE = _variables()
+PAGE = Theme(
+    ink="var(--ink)",
+    muted="var(--muted)",
+    grid="var(--grid)",
+    paper="var(--paper)",
+    accent="var(--accent)",
+    band="var(--band)",
+    good="var(--good)",
+    bad="var(--bad)",
+    series=tuple(f"var(--series-{i})" for i in range(SERIES)),
+    heat=tuple(f"var(--heat-{i})" for i in range(STEPS)),
+    heat_ink=tuple(f"var(--heat-ink-{i})" for i in range(STEPS)),
+)
 
 
 def css_variables(theme: Theme) -> str:
     """Return the declarations that give the page's variables a theme's colors."""
-    roles = ("ink", "muted", "grid", "paper", "accent", "band", "good", "bad")
-    lines = [f"--{role}: {getattr(theme, role)};" for role in roles]
-    for role in ("series", "heat", "heat_ink"):
+    lines = []
+    for role, value in asdict(theme).items():
         name = role.replace("_", "-")
-        lines += [f"--{name}-{i}: {c};" for i, c in enumerate(getattr(theme, role))]
+        several = isinstance(value, tuple)
+        lines += [f"--{name}-{i}: {c};" for i, c in enumerate(value if several else ())]
+        lines += [] if several else [f"--{name}: {value};"]
     return " ".join(lines)
 
 

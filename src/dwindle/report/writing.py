@@ -53,7 +53,10 @@ def check_target(
         if not os.fspath(path):
             raise OSError(_NO_NAME)
         _check_existing(Path(path), force=force)
-        _check_other(Path(path), inputs)
+        for each in inputs:  # also those that do not exist yet
+            if os.path.realpath(path) == os.path.realpath(each):
+                what = "a file that this command itself reads or writes"
+                raise OutputExistsError(str(path), what, replaceable=False)
 
 
 def write_whole(
@@ -120,14 +123,6 @@ def _check_existing(path: Path, *, force: bool) -> None:
         )
 
 
-def _check_other(path: Path, inputs: Sequence[str | os.PathLike[str]]) -> None:
-    """Refuse the files of the same command, also those that do not exist yet."""
-    for each in inputs:
-        if os.path.realpath(path) == os.path.realpath(each):
-            what = "a file that this command itself reads or writes"
-            raise OutputExistsError(str(path), what, replaceable=False)
-
-
 def _kind_that_is_kept(path: Path, head: bytes) -> str:
     """Return what a file is that is never replaced, or an empty text."""
     if head.startswith(_SQLITE):
@@ -135,19 +130,15 @@ def _kind_that_is_kept(path: Path, head: bytes) -> str:
     if head.startswith(_JOURNAL):
         return "the journal of a database"
     # A study file that is being written may be no TOML yet.
-    if os.path.realpath(path).endswith(".toml") or _holds_a_study(path):
+    if os.path.realpath(path).endswith(".toml"):
         return "a study file"
-    return ""
-
-
-def _holds_a_study(path: Path) -> bool:
     if path.stat().st_size > _LARGEST_STUDY_FILE:
-        return False
+        return ""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (ValueError, RecursionError):
-        return False
-    return not {"study", "weight_decay", "axes"}.isdisjoint(tables)
+        return ""
+    return "a study file" if {"study", "weight_decay", "axes"} & {*tables} else ""
 
 
 def _is_written_through(path: Path) -> bool:
