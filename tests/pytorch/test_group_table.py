@@ -1,6 +1,7 @@
 """How groups look: folded, escaped, printed once; their texts stand in one table."""
 
 import pickle
+import re
 
 import torch
 from rich.console import Console
@@ -74,13 +75,16 @@ def test_names_are_shown_as_they_are():
     assert "\x1b[32m" in captured.get()
     hostile = "<script>alert(1)</script>"
     html = decay_groups(nn.ModuleDict({hostile: nn.Linear(2, 2)}))._repr_html_()
+    heads = re.findall(r"<th[^>]*>(\w+)</th>", html)
+    assert heads == ["parameter", "shape", "why"] * 2  # of one tensor there is no count
     assert "<script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
 
 
 def test_groups_travel():
-    """A pickled copy has the same groups and rows."""
+    """A pickled copy has the same groups and rows, of one and the same parameters."""
     groups = decay_groups(nn.Linear(2, 2), weight_decay=0.1)
     there = pickle.loads(pickle.dumps(groups))
-    assert there.rows == groups.rows
+    assert repr(there.rows) == repr(groups.rows)
+    assert there.rows[0].held.parameter is there[0]["params"][0]
     assert [group["weight_decay"] for group in there] == [0.1, 0.0]

@@ -5,14 +5,14 @@ which order, stands in :mod:`dwindle.pytorch.grouping.selection`.
 """
 
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
 from dwindle.errors import RangeError
-from dwindle.pytorch.grouping.group_table import Row, table_of
+from dwindle.pytorch.grouping.group_table import table_of
 from dwindle.pytorch.grouping.selection import (
     Choice,
     check_patterns,
@@ -43,7 +43,7 @@ class DecayGroups(list[dict[str, Any]]):
     """
 
     def __init__(
-        self, groups: Iterable[dict[str, Any]], *, rows: tuple[Row, ...], model: str
+        self, groups: Iterable[dict[str, Any]], *, rows: tuple[Choice, ...], model: str
     ) -> None:
         super().__init__(groups)
         self.rows = rows
@@ -57,7 +57,7 @@ class DecayGroups(list[dict[str, Any]]):
         return as_text(self.__rich__(), width=_WIDTH)
 
     def _repr_html_(self) -> str:
-        return self.__rich__().html()
+        return table_of(self.model, self, self.rows, heads=True).html()
 
 
 def decay_groups(  # noqa: PLR0913 - one argument for each decision
@@ -125,7 +125,7 @@ def decay_groups(  # noqa: PLR0913 - one argument for each decision
         >>> optimizer = torch.optim.AdamW(groups, lr=3e-4)
 
     """
-    choices = choices_of(
+    choices: Sequence[Choice] = choices_of(
         model,
         embeddings=embeddings,
         decay=decay,
@@ -133,23 +133,21 @@ def decay_groups(  # noqa: PLR0913 - one argument for each decision
         model_says=model_says,
     )
     _check(model, choices, weight_decay, lr)
-    given = _given_groups(groups, choices)
-    factors = _lr_factors(lr_scales or {}, choices)
-    members = []
-    for choice in choices:
-        key = id(choice.held.parameter)
-        if not choice.held.trainable or key not in given:
-            continue
-        # Their author decides, unless the caller gives another number.
-        spared = choice.decays and given[key].spares and weight_decay is None
-        why = "weight_decay=0 in the given group"
-        decided = replace(choice, decays=False, why=why) if spared else choice
-        member = _Member(choice=decided, given=given[key], lr_factor=factors[key])
-        members.append(member)
-    buckets = _buckets(_normalized(members, normalization))
+    given: Sequence[Mapping[str, Any]] = [{}] if groups is None else groups
+    # Their author decides, unless the caller gives another number.
+    choices = _in_given_groups(groups, choices, may_spare=weight_decay is None)
+    choices = _scaled(choices, normalization, lr_scales or {})
+    buckets: dict[tuple[Any, ...], list[Choice]] = {}
+    for each in choices:
+        if each.given is not None:
+            key = (each.given, not each.decays, each.coefficient, each.lr_factor)
+            buckets.setdefault(key, []).append(each)
+    # Decaying ones first. The sort is stable: else the order is that of the model.
+    ordered = [buckets[key] for key in sorted(buckets, key=lambda key: key[:2])]
+    places = {id(each): at for at, bucket in enumerate(ordered) for each in bucket}
     made = DecayGroups(
-        (_group(bucket, weight_decay, lr) for bucket in buckets),
-        rows=_rows(choices, buckets),
+        (_group(each, given[each[0].given or 0], weight_decay, lr) for each in ordered),
+        rows=tuple(replace(each, group=places.get(id(each))) for each in choices),
         model=type(model).__name__,
     )
     # Under torchrun only the first process prints.
@@ -158,30 +156,6 @@ def decay_groups(  # noqa: PLR0913 - one argument for each decision
 
         Console().print(made)
     return made
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Given:
-    """The group that a parameter was in: its position, and its options.
-
-    ``options`` has all of the group besides its parameters: lr, lr_scale, betas,
-    weight_decay. ``spares`` is true where other groups decay and this one does not.
-    """
-
-    index: int = 0
-    options: Mapping[str, Any] = field(default_factory=dict)
-    spares: bool = False
-    name: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Member:
-    """A parameter on its way into a group: all that decides which one."""
-
-    choice: Choice
-    given: _Given
-    coefficient: float = 0.0
-    lr_factor: float | None = None
 
 
 def _check(
@@ -197,44 +171,62 @@ def _check(
         raise RangeError(name, frozen, must, _UNFREEZE)
 
 
-def _given_groups(
-    groups: Sequence[Mapping[str, Any]] | None, choices: Sequence[Choice]
-) -> dict[int, _Given]:
-    """Return the given group of each parameter, by ``id``; without groups, one for all.
+def _in_given_groups(
+    groups: Sequence[Mapping[str, Any]] | None,
+    choices: Sequence[Choice],
+    *,
+    may_spare: bool,
+) -> list[Choice]:
+    """Return the choices with the given group of each; without groups, one for all.
 
     Raises:
         RangeError: If a group is no mapping with ``params``, if a parameter is in two
             groups, or not in the model.
 
     """
-    known = {id(choice.held.parameter): choice.held.name for choice in choices}
+    names = {id(choice.held.parameter): choice.name for choice in choices}
+    found: dict[int, tuple[int, str | None]] = {}
     if groups is None:
-        return dict.fromkeys(known, _Given())
-    _check_mappings(groups)
-    found: dict[int, _Given] = {}
-    # 0 in every group is Adam's default, and no decision against decay.
-    some_decay = any(weight_decay_of(group) > 0 for group in groups)
-    for index, group in enumerate(groups):
-        options = {k: v for k, v in group.items() if k not in _NOT_OPTIONS}
-        spares = some_decay and KNOB in group and weight_decay_of(group) == 0
-        for name, parameter in _members(group):
-            where, must, key = f"groups[{index}]", "made of parameters", id(parameter)
-            if key not in known:
-                shape = tuple(getattr(parameter, "shape", ()))
-                got = (
-                    f"a {type(parameter).__name__} {shape} that the model does not have"
-                )
+        found = dict.fromkeys(names, (0, None))
+    for index, group in enumerate(_checked(groups or ())):
+        for name, each in _members(group):
+            where, must, key = f"groups[{index}]", "made of parameters", id(each)
+            if key not in names:
+                kind, shape = type(each).__name__, tuple(getattr(each, "shape", ()))
+                got = f"a {kind} {shape} that the model does not have"
                 remedy = "Give the groups of this model, or the model that has it."
                 raise RangeError(where, got, f"{must} of the model", remedy)
             if key in found:
-                got = f"{known[key]} again, which is in groups[{found[key].index}]"
+                got = f"{names[key]} again, which is in groups[{found[key][0]}]"
                 remedy = "Keep it in one group only."
                 raise RangeError(where, got, f"{must} of no other group", remedy)
-            found[key] = _Given(index=index, options=options, spares=spares, name=name)
-    return found
+            found[key] = index, name
+    spared: set[int] = set()
+    # 0 in every group is Adam's default, and no decision against decay.
+    if may_spare and any(weight_decay_of(group) > 0 for group in groups or ()):
+        spared = {
+            index
+            for index, group in enumerate(groups or ())
+            if KNOB in group and weight_decay_of(group) == 0
+        }
+    return [_placed(each, found, spared) for each in choices]
 
 
-def _check_mappings(groups: Iterable[object]) -> None:
+def _placed(
+    choice: Choice, found: Mapping[int, tuple[int, str | None]], spared: Collection[int]
+) -> Choice:
+    index, name = found.get(id(choice.held.parameter), (None, None))
+    if not choice.held.trainable:
+        return choice
+    if index is None:
+        return replace(choice, decays=False, why="in none of the given groups")
+    placed = replace(choice, given=index, listed_as=name)
+    if not choice.decays or index not in spared:
+        return placed
+    return replace(placed, decays=False, why="weight_decay=0 in the given group")
+
+
+def _checked(groups: Any) -> Iterable[Mapping[str, Any]]:  # of any type, so far
     if isinstance(groups, Mapping):
         raise RangeError("groups", "one mapping", "a list of mappings", _A_LIST)
     for index, group in enumerate(groups):
@@ -242,6 +234,7 @@ def _check_mappings(groups: Iterable[object]) -> None:
             got = sorted(group) if isinstance(group, Mapping) else type(group).__name__
             must = "a mapping with params, as an optimizer takes it"
             raise RangeError(f"groups[{index}]", got, must, _A_LIST)
+    return groups  # type: ignore[no-any-return]  # checked just now
 
 
 def _members(group: Mapping[str, Any]) -> Iterator[tuple[str | None, object]]:
@@ -254,94 +247,48 @@ def _members(group: Mapping[str, Any]) -> Iterator[tuple[str | None, object]]:
         yield each if isinstance(each, tuple) else (name, each)
 
 
-def _lr_factors(
-    lr_scales: Mapping[str, float], choices: Sequence[Choice]
-) -> dict[int, float | None]:
-    """Return the factor on the lr of each parameter, None where no pattern fits."""
-    names = [name for choice in choices for name in choice.held.names]
-    check_patterns("lr_scales", lr_scales, names)
+def _scaled(
+    choices: Sequence[Choice], normalization: str, lr_scales: Mapping[str, float]
+) -> list[Choice]:
+    """Return the choices with the factor on their decay, and that on their lr."""
+    check_patterns("lr_scales", lr_scales, [n for c in choices for n in c.names])
     # 0 freezes, which is a choice; a negative factor climbs.
     for pattern, factor in lr_scales.items():
         check_not_negative(f"lr_scales[{pattern!r}]", factor)
-    fits = {id(c.held.parameter): first_fit(lr_scales, c.held.names) for c in choices}
-    return {key: None if fit is None else lr_scales[fit] for key, fit in fits.items()}
-
-
-def _normalized(members: Sequence[_Member], normalization: str) -> list[_Member]:
-    weights = [member.choice.held for member in members if member.choice.decays]
+    weights = [choice.held for choice in choices if choice.decays]
     factors = iter(coefficients_of(normalization, weights))
     return [
-        replace(member, coefficient=next(factors)) if member.choice.decays else member
-        for member in members
+        replace(
+            choice,
+            coefficient=next(factors) if choice.decays else 0.0,
+            lr_factor=lr_scales.get(first_fit(lr_scales, choice.names) or ""),
+        )
+        for choice in choices
     ]
 
 
-def _buckets(members: Iterable[_Member]) -> list[list[_Member]]:
-    """Return the members of each new group: in the order given, decaying ones first."""
-    buckets: dict[tuple[object, ...], list[_Member]] = {}
-    for member in members:
-        decays = member.choice.decays
-        key = (member.given.index, not decays, member.coefficient, member.lr_factor)
-        buckets.setdefault(key, []).append(member)
-    # The sort is stable: within a given group the order is that of the model.
-    return [buckets[key] for key in sorted(buckets, key=lambda key: key[:2])]
-
-
 def _group(
-    bucket: Sequence[_Member], weight_decay: float | None, lr: float | None
+    bucket: Sequence[Choice],
+    given: Mapping[str, Any],
+    weight_decay: float | None,
+    lr: float | None,
 ) -> dict[str, Any]:
+    """Return the group of choices that are alike and come from one given group."""
     first = bucket[0]
-    group: dict[str, Any] = {"params": [each.choice.held.parameter for each in bucket]}
-    if first.given.name is not None:
-        group["param_names"] = [each.given.name for each in bucket]
-    # All members of a bucket came from one given group.
-    group |= first.given.options
-    group |= _lr_of(first, lr)
-    if not first.choice.decays:
-        group["weight_decay"] = 0.0
-    else:
-        number = group.get("weight_decay") if weight_decay is None else weight_decay
-        # None leaves the number to the optimizer, and the factor to a controller.
-        if number is not None:
-            group["weight_decay"] = number * first.coefficient
+    group: dict[str, Any] = {"params": [each.held.parameter for each in bucket]}
+    if first.listed_as is not None:
+        group["param_names"] = [each.listed_as for each in bucket]
+    group |= {name: given[name] for name in given if name not in _NOT_OPTIONS}
+    own = given.get("lr", lr)
+    if own is None and first.lr_factor is not None:
+        raise RangeError("lr", "None", "given beside lr_scales", _GIVE_LR)
+    if own is not None:
+        group["lr"] = own if first.lr_factor is None else own * first.lr_factor
+    number = group.get(KNOB) if weight_decay is None else weight_decay
+    if not first.decays:
+        group[KNOB] = 0.0
+    # None leaves the number to the optimizer, and the factor to a controller.
+    elif number is not None:
+        group[KNOB] = number * first.coefficient
     group[MARKER] = first.coefficient
     return group
-
-
-def _lr_of(member: _Member, lr: float | None) -> dict[str, Any]:
-    own = member.given.options.get("lr", lr)
-    if member.lr_factor is None:
-        return {} if own is None else {"lr": own}
-    if own is None:
-        raise RangeError("lr", "None", "given beside lr_scales", _GIVE_LR)
-    return {"lr": own * member.lr_factor}
-
-
-def _rows(
-    choices: Sequence[Choice], buckets: Sequence[Sequence[_Member]]
-) -> tuple[Row, ...]:
-    placed = {
-        id(member.choice.held.parameter): (position, member)
-        for position, bucket in enumerate(buckets)
-        for member in bucket
-    }
-    rows = []
-    for choice in choices:
-        held = choice.held
-        group, member = placed.get(id(held.parameter), (None, None))
-        why = choice.why if member is None else member.choice.why
-        if member is None and held.trainable:
-            why = "in none of the given groups"
-        row = Row(
-            name=held.name,
-            names=held.names,
-            role=held.role,
-            owner=held.owner,
-            shape=held.shape,
-            decays=member is not None and member.choice.decays,
-            coefficient=0.0 if member is None else member.coefficient,
-            why=why,
-            group=group,
-        )
-        rows.append(row)
-    return tuple(rows)

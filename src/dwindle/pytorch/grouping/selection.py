@@ -13,7 +13,7 @@ from torch import nn
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.errors import PatternError, RangeError, RefusedError
 from dwindle.errors.nearest import nearest_names
-from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
+from dwindle.pytorch.parameters.roles import ParameterRole, Role, parameter_roles
 from dwindle.pytorch.parameters.slots import modules_of
 from dwindle.wording import with_article
 
@@ -25,11 +25,49 @@ _SHOWN = 3  # names that look like a pattern with a typing error
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Choice:
-    """One parameter, whether it decays, and who or which role decided it."""
+    """One parameter: whether it decays, who decided it, and which group it is in.
+
+    Args:
+        held: The parameter with its names, its shape and its layer.
+        decays: Whether it decays.
+        why: Who or which role decided it.
+        given: Which of the groups that were given has it; None where none does.
+        listed_as: Its name in that group, where the group has names.
+        coefficient: Factor on the decay; 0 where it does not decay.
+        lr_factor: Factor on the lr, where there is one.
+        group: Position of its new group; None of a parameter that is in none (frozen,
+            or left out of the groups that were given).
+
+    """
 
     held: ParameterRole
     decays: bool
     why: str
+    given: int | None = None
+    listed_as: str | None = None
+    coefficient: float = 0.0
+    lr_factor: float | None = None
+    group: int | None = None
+
+    @property
+    def name(self) -> str:
+        """The first of its names."""
+        return self.held.name
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """All names of a tied parameter."""
+        return self.held.names
+
+    @property
+    def role(self) -> Role:
+        """What its layer uses it for."""
+        return self.held.role
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Its original shape."""
+        return self.held.shape
 
 
 def choices_of(
