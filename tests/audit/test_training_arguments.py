@@ -29,7 +29,7 @@ def test_a_real_file_is_read():
     """What to_json_string writes is read: knob, number, run, in full."""
     setting = read_setting_of(REAL, given={"dataset_size": 1_281_167})
     run = setting.run
-    assert (setting.knob, setting.weight_decay) == ("torch.optim.AdamW", 0.05)
+    assert (setting.reading.knob, setting.weight_decay) == ("torch.optim.AdamW", 0.05)
     assert (run.lr, run.batch_size, run.epochs) == (1e-3, 128, 30)
     assert run.schedule == Schedule(shape="cosine", warmup=0.05)
     assert (run.betas, run.dtype) == ((0.9, 0.999), "float32")
@@ -51,7 +51,10 @@ def test_the_defaults_are_those_of_the_trainer(write):
     """What a file does not say is what transformers 5.23 takes."""
     setting = read_setting_of(write({"warmup_steps": 0}))
     run = setting.run
-    assert (setting.optim, setting.weight_decay) == ("adamw_torch_fused", 0.0)
+    assert (setting.reading.optimizer, setting.weight_decay) == (
+        "adamw_torch_fused",
+        0.0,
+    )
     assert (run.lr, run.batch_size, run.epochs) == (5e-5, 8, 3.0)
     assert run.schedule == Schedule(shape="linear")
     assert not setting.is_typed

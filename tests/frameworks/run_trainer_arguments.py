@@ -55,7 +55,7 @@ def test_the_defaults_are_those_of_the_trainer(tmp_path):
     path = tmp_path / "empty.json"
     path.write_text(json.dumps({"warmup_steps": 0}))
     setting = read_setting_of(str(path))
-    assert setting.optim == real.optim.value
+    assert setting.reading.optimizer == real.optim.value
     assert setting.weight_decay == real.weight_decay
     run = setting.run
     assert run.lr == real.learning_rate
@@ -80,7 +80,10 @@ def test_what_they_write_is_read(tmp_path):
         bf16=True,
     )
     setting = read_setting_of(written(tmp_path, real))
-    assert (setting.knob, setting.weight_decay) == ("bitsandbytes.optim.Lion", 0.1)
+    assert (setting.reading.knob, setting.weight_decay) == (
+        "bitsandbytes.optim.Lion",
+        0.1,
+    )
     assert (setting.run.lr, setting.run.batch_size, setting.run.steps) == (
         3e-4,
         32,

@@ -5,7 +5,7 @@ filled in last. A sentence whose values a finding lacks is left out.
 """
 
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from string import Formatter
@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.errors import UnknownNameError
+from dwindle.plain import to_plain
 from dwindle.wording import count, counted, listed, number, percent
 
 Severity = Literal["error", "warning", "note"]
@@ -61,9 +62,8 @@ class Code:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the code as JSON has it."""
-        return {
-            name: getattr(self, name) for name in ("code", "severity", "title", *_TEXTS)
-        }
+        plain: dict[str, Any] = to_plain(self, "code", "severity", "title", *_TEXTS)
+        return plain
 
 
 def _sentences(said: str | Sequence[str]) -> Sentences:
@@ -71,26 +71,18 @@ def _sentences(said: str | Sequence[str]) -> Sentences:
 
 
 def _code(name: str, table: Mapping[str, Any]) -> Code:
-    usual = Case(
-        evidence=_sentences(table["evidence"]),
-        remedy=_sentences(table.get("remedy", ())),
-    )
-    cases = {"": usual} | {
+    # A case has the texts of the usual one where it says nothing else.
+    cases = {
         case: Case(
-            evidence=_sentences(said.get("evidence", usual.evidence))
+            evidence=_sentences(said.get("evidence", table["evidence"]))
             + _sentences(said.get("also", ())),
-            remedy=_sentences(said.get("remedy", usual.remedy)),
+            remedy=_sentences(said.get("remedy", table.get("remedy", ()))),
         )
-        for case, said in table.items()
+        for case, said in {"": table, **table}.items()
         if isinstance(said, dict)
     }
-    return Code(
-        code=name,
-        severity=table["severity"],
-        title=table["title"],
-        **{text: table[text] for text in _TEXTS},
-        cases=MappingProxyType(cases),
-    )
+    texts = {text: table[text] for text in ("severity", "title", *_TEXTS)}
+    return Code(code=name, **texts, cases=MappingProxyType(cases))
 
 
 _FILE = tomllib.loads(files("dwindle.audit").joinpath("codes.toml").read_text("utf-8"))
@@ -153,12 +145,12 @@ def filled_in(sentences: Sentences, values: Values) -> str:
     return " ".join(
         _FILLING.vformat(each, (), values)
         for each in sentences
-        if all(values.get(name) is not None for name in _fields(each))
+        if all(
+            values.get(name) is not None
+            for _, name, _, _ in _FILLING.parse(each)
+            if name
+        )
     )
-
-
-def _fields(sentence: str) -> Iterator[str]:
-    return (name for _, name, _, _ in _FILLING.parse(sentence) if name)
 
 
 class _Filling(Formatter):
@@ -230,8 +222,7 @@ def _padding(rows: Sequence[tuple[str, int, float]]) -> str:
 def _went(changes: Sequence[tuple[str, str, str]]) -> str:
     """Return (name, before, after) of what was changed, as one would say it."""
     shown = [f"{name} {old} to {new}".strip() for name, old, new in changes]
-    whole = " and ".join(filter(None, (", ".join(shown[:-1]), *shown[-1:])))
-    return f"You went from {whole}" if shown else "Nothing was changed"
+    return f"You went from {listed(shown)}" if shown else "Nothing was changed"
 
 
 _WAYS: Mapping[str, Callable[[Any], str]] = MappingProxyType(

@@ -1,7 +1,7 @@
 """What an audit found: codes with values, lines to write, and a table of groups."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, Self
 
 from dwindle.audit.codes import (
@@ -14,6 +14,10 @@ from dwindle.audit.codes import (
 )
 from dwindle.audit.lines import Line
 from dwindle.decay.run import Run
+from dwindle.plain import to_plain
+
+_TEXTS = ("evidence", "remedy", "line")
+_IN_JSON = ("code", "severity", "title", "where", "values", *_TEXTS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,16 +94,8 @@ class Finding:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the finding as JSON has it."""
-        return {
-            "code": self.code,
-            "severity": self.severity,
-            "title": self.title,
-            "where": self.where,
-            "values": dict(self.values),
-            "evidence": self.evidence,
-            "remedy": self.remedy,
-            "line": self.line,
-        }
+        plain: dict[str, Any] = to_plain(self, *_IN_JSON)
+        return plain
 
 
 class Unchecked(str):
@@ -163,7 +159,7 @@ class GroupLine:
     run: Run | None = field(default=None, repr=False)
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the row as JSON has it."""
-        plain = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        del plain["run"]
-        return plain | {"half_life": dict(self.half_life)}
+        """Return the row as JSON has it: all but the run."""
+        names = (each.name for each in fields(self) if each.name != "run")
+        plain: dict[str, Any] = to_plain(self, *names)
+        return plain

@@ -5,7 +5,8 @@ builds an optimizer anew, places count other groups; behind one that sets an opt
 another number for it would undo the first. There a finding says to audit again.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any
 
 from dwindle.wording import number
 
@@ -46,16 +47,12 @@ class Line:
 
     def then(self, other: "Line") -> "Line":
         """Return one line that does both."""
-        return Line(
-            text=f"{self.text}\n{other.text}",
-            optimizers=self.optimizers | other.optimizers,
-            sets=self.sets | other.sets,
-            splits=self.splits or other.splits,
-            builds=self.builds or other.builds,
-            holds=self.holds or other.holds,
-            refills=self.refills or other.refills,
-            types_a_decay=self.types_a_decay or other.types_a_decay,
-        )
+        does: dict[str, Any] = {  # names of sets and truth values
+            each.name: getattr(self, each.name) | getattr(other, each.name)
+            for each in fields(self)
+            if each.name != "text"
+        }
+        return Line(text=f"{self.text}\n{other.text}", **does)
 
     def undoes(self, later: "Line") -> bool:
         """Return whether a later line would hit other groups, or take this one back."""

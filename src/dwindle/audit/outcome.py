@@ -8,15 +8,16 @@ from dwindle.audit.codes import CODES, SEVERITIES, codes_of
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.lines import Line as Pasted
 from dwindle.decay.run import Run
+from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
-from dwindle.wording import count, number, percent, time_on
+from dwindle.wording import count, counted, number, percent, time_on
 
 _CHANGES = codes_of(["DW03"])
 _CLOCKS = ("epochs", "tokens", "examples", "steps")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _USUAL_DTYPE = "float32"
-_NOTHING = "Nothing was found."
-_NOTHING_NEW = "Nothing new was found."
+# Columns of the table that hold no numbers.
+_WORDS = {"group", "decay is", "dtype"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,15 +96,10 @@ class Audit:
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the audit as JSON has it."""
         return {
-            "target": self.target,
-            "optimizer": self.optimizer,
-            "facts": dict(self.facts),
+            **to_plain(self, "target", "optimizer", "facts"),
             "groups": [line.as_dict() for line in self.table],
             "findings": [found.as_dict() for found in self.findings],
-            "unchecked": list(self.unchecked),
-            "in_both": list(self.in_both),
-            "counts": self.counts,
-            "exit_code": self.exit_code,
+            **to_plain(self, "unchecked", "in_both", "counts", "exit_code"),
         }
 
     def __str__(self) -> str:
@@ -150,7 +146,7 @@ def facts_of_run(run: Run) -> dict[str, str]:
 
     """
     known = {
-        name: f"{value:,.0f}" if value.is_integer() else f"{value:.6g}"
+        name: f"{value:,.0f}" if value.is_integer() else number(value)
         for name, value in run.quantities().items()
     }
     shape = run.schedule.shape
@@ -194,14 +190,11 @@ def table_of(lines: Iterable[GroupLine]) -> Table:
     rows = list(lines)
     # Where all number formats are the usual one there is no column for them.
     is_usual = {line.dtype for line in rows} <= {None, _USUAL_DTYPE}
+    names = "group", "tensors", "numbers", "lr", "weight_decay", "decay is"
     return Table(
         columns=[
-            Column("group", "name"),
-            *(Column(name, "number") for name in ("tensors", "numbers", "lr")),
-            Column("weight_decay", "number"),
-            Column("decay is", "name"),
-            *(Column(name, "number") for name in ("half-life", "run keeps")),
-            Column("dtype", "name"),
+            Column(name, "name" if name in _WORDS else "number")
+            for name in (*names, "half-life", "run keeps", "dtype")
         ],
         rows=[_row(line, "" if is_usual else line.dtype or "") for line in rows],
         indent=2,
@@ -248,16 +241,12 @@ def summary(audit: Audit) -> str:
 
     Of a change it names what is left out, for it was there before as well.
     """
-    counts = [
-        f"{count} {severity}{'s' if count > 1 else ''}"
-        for severity, count in audit.counts.items()
-        if count
-    ]
-    counted = f"{', '.join(counts)}." if counts else ""
+    counts = [counted(n, severity) for severity, n in audit.counts.items() if n]
+    found = f"{', '.join(counts)}." if counts else ""
     if not audit.in_both:
-        return counted or _NOTHING
+        return found or "Nothing was found."
     both = ", ".join(audit.in_both)
-    return f"{counted or _NOTHING_NEW} Left out, for both have it: {both}."
+    return f"{found or 'Nothing new was found.'} Left out, for both have it: {both}."
 
 
 def _each_line_once(findings: Iterable[Finding]) -> Iterator[Finding]:

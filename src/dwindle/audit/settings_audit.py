@@ -41,10 +41,10 @@ def audit_training_arguments(
 
 
 def _audit_of(setting: TrainingSetting) -> Audit:
-    if setting.knob is None:
+    if setting.reading.knob is None:
         return _without_knob(setting)
-    where = f"{setting.path}: {setting.decay_key}"
-    judged = judge(setting.knob, setting.weight_decay, setting.run, where=where)
+    where = f"{setting.path}: {setting.reading.decay_key}"
+    judged = judge(setting.reading.knob, setting.weight_decay, setting.run, where=where)
     findings = (
         *setting.findings,
         *(_in_file(each, setting) for each in judged.findings),
@@ -52,7 +52,7 @@ def _audit_of(setting: TrainingSetting) -> Audit:
     )
     return Audit(
         target=setting.path,
-        optimizer=f"{setting.optim} (decays as {setting.knob})",
+        optimizer=f"{setting.reading.optimizer} (decays as {setting.reading.knob})",
         findings=findings,
         table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
         facts=setting.facts,
@@ -87,7 +87,7 @@ def audit_changed_files(
     setting = read_setting_of(new, given=given_after, world_size=world_size)
     there = _audit_of(setting)
     found = compare_audits(_audit_of(before), there)
-    where = f"{new}: {setting.decay_key}"
+    where = f"{new}: {setting.reading.decay_key}"
     placed = (
         each
         if each in there.findings
@@ -107,7 +107,7 @@ def _without_knob(setting: TrainingSetting) -> Audit:
     )
     return Audit(
         target=setting.path,
-        optimizer=setting.optim,
+        optimizer=setting.reading.optimizer,
         findings=setting.findings,
         table=(line,),
         facts=setting.facts,
@@ -121,7 +121,7 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
     if "number" in values:
         line = _line(setting, values["number"])
         # JSON has no comments, and a number that is multiplied was another one there.
-        if not is_json(path) and setting.decay_factor == 1:
+        if not is_json(path) and setting.reading.decay_factor == 1:
             line = replace(line, text=f"{line.text}  # was {values['was']:g}")
         return replace(found, paste=line)
     is_theirs = setting.is_of_transformers
@@ -139,8 +139,8 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
 
 def _line(setting: TrainingSetting, value: float) -> Line:
     """Return the line that types a decay in the file, with three digits at most."""
-    number = float(f"{value / setting.decay_factor:.3g}")
-    return Line(text=line_for(setting.path, setting.decay_key, number))
+    number = float(f"{value / setting.reading.decay_factor:.3g}")
+    return Line(text=line_for(setting.path, setting.reading.decay_key, number))
 
 
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
@@ -149,10 +149,10 @@ def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
     said = {"typed" if setting.is_typed else "unsaid": 0.0}
     found = Finding(code="DW021", case="file", where=where, values=said)
     try:
-        knob = str(setting.knob)
+        knob = str(setting.reading.knob)
         there = convert(_ASKED, "half-life", to=knob, run=setting.run)
     except DwindleError:
-        return [found.having(key=setting.decay_key)]
+        return [found.having(key=setting.reading.decay_key)]
     value = there.value or 0.0
     if value > _SANE:
         return [found.having(needed=value)]

@@ -7,48 +7,10 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.audit.settings_file import number_in
+from dwindle.audit.trainer_values import Reading
 from dwindle.audit.trainers import Flat
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reading:
-    """The numbers of a settings file; ``None`` and an empty text mean: not there.
-
-    Args:
-        optimizer: Name of the optimizer in the file.
-        knob: The knob that it is.
-        options: Options of the optimizer that stand in a text, ``name=value``.
-        lr, lr_key: Peak learning rate, and the key that it stands at.
-        decay, decay_key: Weight decay and its key, which ends with ``=`` in a text.
-        decay_factor: What the trainer multiplies the decay of the file by.
-        facts: Fields of :class:`~dwindle.decay.run.Run`.
-        length: Length of the run by unit: ``steps``, else ``epochs`` counts.
-        schedule: Name of the lr schedule.
-        warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
-        final, final_lr: Where the lr ends, as a share of the peak or as an lr.
-        unchecked: Sentences on what the file does not have.
-        why_not: Why the file's numbers are not those that the trainer ends up with.
-
-    """
-
-    optimizer: str
-    knob: str | None
-    lr: float | None
-    lr_key: str
-    decay: float | None
-    decay_key: str
-    options: Mapping[str, str] = field(default_factory=dict, hash=False)
-    decay_factor: float = 1.0
-    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    length: Mapping[str, float] = field(default_factory=dict, hash=False)
-    schedule: str = ""
-    warmup: Mapping[str, float] = field(default_factory=dict, hash=False)
-    final: float | None = None
-    final_lr: float | None = None
-    unchecked: tuple[str, ...] = ()
-    why_not: str = ""
 
 
 def options_in(value: object) -> dict[str, str]:

@@ -24,31 +24,21 @@ from dwindle.audit.trainer_rules import (
     RULES,
     SCHEDULES,
     TRAINER_SCHEDULES,
-    Reading,
     ScheduleFacts,
     options_in,
 )
-from dwindle.audit.trainers import TRANSFORMERS, Flat, Trainer, trainer_of
+from dwindle.audit.trainer_values import Reading, Values
+from dwindle.audit.trainers import TRANSFORMERS, Trainer, trainer_of
 from dwindle.decay.families import has_momentum
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import AuditTargetError, RangeError, UnknownNameError
+from dwindle.errors import RangeError, UnknownNameError
 
 Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
 
 _SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
-# Usual values, for the line that an error shows.
-_EXAMPLES = {
-    "weight_decay": 0.1,
-    "learning_rate": 0.0003,
-    "optim": "adamw_torch",
-    "optim_args": "momentum=0.9",
-    "lr_scheduler_type": "cosine",
-}
-_LONGEST = 60  # characters of a wrong value in an error
-_WHOLE = "a whole number"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,132 +47,34 @@ class TrainingSetting:
 
     Args:
         path: The file.
-        optim: Name of the optimizer there.
-        knob: The knob that it is for dwindle; None where none is known.
-        weight_decay: The number that the optimizer gets.
-        is_typed: Whether the file has it at all.
+        trainer: Whose file it is.
+        reading: Its numbers: optimizer, knob, decay with its key, lr.
+        is_typed: Whether the file has a decay at all.
         run: What file and command line give of the run.
         facts: The same as texts, by name.
         findings: What was found while reading.
         unchecked: What the file does not have.
-        trainer: Whose file it is.
-        decay_key: The key that the decay stands at.
-        decay_factor: What the trainer multiplies the number there by.
 
     """
 
     path: str
-    optim: str
-    knob: str | None
-    weight_decay: float
+    trainer: Trainer
+    reading: Reading
     is_typed: bool
     run: Run
     facts: Mapping[str, str]
     findings: tuple[Finding, ...]
     unchecked: tuple[str, ...]
-    trainer: str = TRANSFORMERS.name
-    decay_key: str = "weight_decay"
-    decay_factor: float = 1.0
+
+    @property
+    def weight_decay(self) -> float:
+        """The number that the optimizer gets."""
+        return (self.reading.decay or 0.0) * self.reading.decay_factor
 
     @property
     def is_of_transformers(self) -> bool:
         """Whether the file is one of TrainingArguments."""
-        return self.trainer == TRANSFORMERS.name
-
-
-class _Values:
-    """The values of a file by fact; owns the findings on texts that should be numbers.
-
-    TrainingArguments have types: what is of another is refused, and a number that is a
-    text is a finding, for the Trainer fails on it later. Other trainers write "auto"
-    for numbers that they choose, and read texts: what is no number is not known.
-    """
-
-    def __init__(self, path: str, trainer: Trainer, flat: Flat) -> None:
-        self.path, self.trainer, self.flat = path, trainer, flat
-        self.has_types = trainer is TRANSFORMERS
-        self._texts: dict[str, Finding] = {}
-
-    @property
-    def texts(self) -> tuple[Finding, ...]:
-        """Numbers that came as text, in the order in which they were read."""
-        return tuple(self._texts.values())
-
-    def number(self, fact: str) -> float | None:
-        """Return a finite number, or the trainer's default.
-
-        Raises:
-            AuditTargetError: If a typed file has anything else.
-
-        """
-        key, value = self.trainer.found(fact, self.flat)
-        if value is None:
-            return number_in(self.trainer.defaults.get(fact))
-        number = number_in(value)
-        if self.has_types and number is None:
-            raise self._wrong(key, "a finite number", value)
-        if self.has_types and isinstance(value, str):
-            self._texts[key] = Finding(
-                code="DW020",
-                case="file",
-                where=f"{self.path}: {key}",
-                values={"text": repr(value), "number": number},
-                paste=Line(text=line_for(self.path, key, number)),
-            )
-        return number
-
-    def whole(self, fact: str) -> int | None:
-        """Return a whole number; of an untyped file, None for what cannot count.
-
-        Raises:
-            AuditTargetError: If a typed file has anything else.
-
-        """
-        number = self.number(fact)
-        if self.has_types and number is not None and not number.is_integer():
-            raise self._wrong(self.trainer.found(fact, self.flat)[0], _WHOLE, number)
-        # 0 and -1 mean elsewhere: as many as fit, or no limit.
-        is_count = number is not None and (number >= 1 or self.has_types)
-        return int(number) if is_count else None  # type: ignore[arg-type]  # a number
-
-    def text(self, fact: str) -> str:
-        """Return a text, the trainer's default, or an empty one.
-
-        Raises:
-            AuditTargetError: If a typed file has anything else.
-
-        """
-        key, value = self.trainer.found(fact, self.flat)
-        if value is None or (not self.has_types and (not value or _is_table(value))):
-            return str(self.trainer.defaults.get(fact, ""))
-        if self.has_types and not isinstance(value, str):
-            raise self._wrong(key, "a text", value)
-        return str(value)
-
-    def name(self, fact: str, known: Mapping[str, object]) -> str:
-        """Return a name; a typed file may have those of a table only.
-
-        Raises:
-            UnknownNameError: If it has another; the nearest are offered.
-
-        """
-        name = self.text(fact)
-        if self.has_types and name not in known:
-            raise UnknownNameError.among(self.trainer.keys[fact][0], name, known)
-        return name
-
-    def marked(self, text: str, fact: str, *, is_given: bool) -> str:
-        """Return a text, marked where neither file nor command line gave the fact."""
-        is_typed = self.trainer.found(fact, self.flat)[1] is not None
-        is_default = fact in self.trainer.defaults and not is_typed and not is_given
-        return f"{text} (default)" if is_default else text
-
-    def _wrong(self, key: str, must: str, value: object) -> AuditTargetError:
-        shown = repr(value) if isinstance(value, str) else str(value)
-        got = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
-        line = line_for(self.path, key, _EXAMPLES.get(key, 1))
-        remedy = f"Write {line}, for example."
-        return AuditTargetError(self.path, f"have {must} as {key}", got, remedy)
+        return self.trainer is TRANSFORMERS
 
 
 def read_setting_of(
@@ -211,7 +103,7 @@ def read_setting_of(
         trainer, settings = TRANSFORMERS, arguments_in(path, settings)
     if trainer.why_not:
         raise file_not_read(path, trainer.name, trainer.why_not)
-    values = _Values(path, trainer, flattened(settings))
+    values = Values(path, trainer, flattened(settings))
     reading = _read(values, devices=world_size)
     run, is_followed = _run(values, reading, known)
     findings: tuple[Finding, ...] = ()
@@ -220,26 +112,23 @@ def read_setting_of(
         findings = (*misspelt, *values.texts, *unused)
         unread = unknown_keys(settings)
     else:
-        leaves = (name for name, at in values.flat.items() if not _is_table(at))
+        flat = values.flat.items()
+        leaves = (name for name, at in flat if not isinstance(at, Mapping))
         unread = unread_keys(leaves, trainer.all_keys)
     return TrainingSetting(
         path=path,
-        optim=reading.optimizer,
-        knob=reading.knob,
-        weight_decay=(reading.decay or 0.0) * reading.decay_factor,
+        trainer=trainer,
+        reading=reading,
         is_typed=trainer.found("decay", values.flat)[1] is not None,
         run=run,
         facts=_in_words(values, reading, run, known, devices=world_size),
         findings=findings,
         unchecked=(*_unknown(values, reading, known, is_followed=is_followed), *unread),
-        trainer=trainer.name,
-        decay_key=reading.decay_key,
-        decay_factor=reading.decay_factor,
     )
 
 
 def _unknown(
-    values: _Values, reading: Reading, given: Given, *, is_followed: bool
+    values: Values, reading: Reading, given: Given, *, is_followed: bool
 ) -> Iterator[str]:
     """Yield sentences on what neither the file nor the command line has."""
     yield from reading.unchecked
@@ -259,11 +148,7 @@ def _unknown(
         yield Unchecked(text, "DW009", "DW023")
 
 
-def _is_table(value: object) -> bool:
-    return isinstance(value, Mapping)
-
-
-def _read(values: _Values, *, devices: int) -> Reading:
+def _read(values: Values, *, devices: int) -> Reading:
     """Return the numbers that the optimizer of a trainer gets.
 
     Raises:
@@ -323,7 +208,7 @@ def _read(values: _Values, *, devices: int) -> Reading:
     return reading
 
 
-def _examples_per_step(values: _Values, devices: int) -> int | None:
+def _examples_per_step(values: Values, devices: int) -> int | None:
     # What a file has for the whole step counts before what has to be multiplied.
     whole = values.whole("batch")
     if whole:
@@ -336,7 +221,7 @@ def _examples_per_step(values: _Values, devices: int) -> int | None:
     return here * (1 if accumulated is None else accumulated) * devices
 
 
-def _adam_or_sgd(values: _Values, knob: str | None) -> dict[str, Any]:
+def _adam_or_sgd(values: Values, knob: str | None) -> dict[str, Any]:
     """Return momentum for the knob that has it, and betas for the others."""
     if knob and has_momentum(KNOBS[knob]):
         momentum = values.number("momentum")
@@ -352,7 +237,7 @@ def _adam_or_sgd(values: _Values, knob: str | None) -> dict[str, Any]:
     return {"betas": betas} if is_pair else {}
 
 
-def _dtype(values: _Values) -> str | None:
+def _dtype(values: Values) -> str | None:
     """Return the dtype that the weights are kept in, where the file has it."""
     keys, flat = values.trainer.keys, values.flat
     for dtype in ("bfloat16", "float16"):
@@ -371,7 +256,7 @@ def _dtype(values: _Values) -> str | None:
     return None
 
 
-def _run(values: _Values, reading: Reading, given: Given) -> tuple[Run, bool]:
+def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     """Return the run, and whether its schedule is followed."""
     shape = {name: given[name] for name in _SCHEDULE_FIELDS if name in given}
     others = {name: given[name] for name in given if name not in shape}
@@ -457,7 +342,7 @@ def moving(run: Run) -> Run:
 
 
 def _in_words(
-    values: _Values, reading: Reading, run: Run, given: Given, *, devices: int
+    values: Values, reading: Reading, run: Run, given: Given, *, devices: int
 ) -> dict[str, str]:
     """Return the facts of a run by name; what nobody wrote is marked as a default."""
     name, shape = reading.schedule, run.schedule.shape
@@ -482,7 +367,7 @@ def _in_words(
     return {fact: text for fact, text in facts.items() if text}
 
 
-def _batch_in_words(values: _Values, run: Run, given: Given, devices: int) -> str:
+def _batch_in_words(values: Values, run: Run, given: Given, devices: int) -> str:
     text, is_given = str(run.batch_size or ""), "batch_size" in given
     several = {
         "accumulated": values.whole("accumulated") or 1,

@@ -110,27 +110,24 @@ def audit(  # noqa: PLR0913 the parts of a program
 
     The optimizer is judged by what a copy of it does to a weight, the parameters by
     the layers that own them, a penalty in the loss (DW007) only while its ``L2Penalty``
-    object is alive. Nothing of the program is changed: no parameter, gradient,
-    option, state, mode, buffer or random generator.
+    object is alive. Nothing of the program is changed.
 
     Args:
         model: The model, also wrapped (DDP, ``torch.compile``) or sharded (FSDP2).
         optimizer: A torch optimizer, wrapped or not, or a list of several.
-        scheduler: The lr scheduler, if one was built, of torch or timm; a list where
-            several optimizers have one each. A copy of it is followed over the run.
+        scheduler: The lr scheduler, of torch or timm, or a list where several
+            optimizers have one each. A copy of it is followed over the run.
         run: Facts of the training (batch_size, dataset_size, epochs or steps); what is
-            missing is named in ``unchecked``. Peak lr and momentum are read from the
-            optimizer. A schedule in it counts instead of the scheduler.
-        example: Inputs, to see which layers a normalization follows: a tensor, a tuple
-            of arguments, or a mapping of named ones. The model then runs once, without
-            gradients and on copies of its buffers.
-        every: How often the loop steps the scheduler: ``step`` (after each step of the
-            optimizer), ``epoch``, or so many steps. Else it is guessed from the
-            scheduler's plan (``T_max``, ``milestones``, ``step_size``) beside the steps
-            and epochs of the run, and said in ``facts`` and ``unchecked``. ``never``
-            leaves the scheduler out: the schedule of the run counts.
-        weight_decay: The number that was meant, as a config has it: what the groups of
-            the weights have is compared with it (DW040).
+            missing is named in ``unchecked``. A schedule in it counts instead of the
+            scheduler; peak lr and momentum are read from the optimizer.
+        example: Inputs, a tensor, a tuple or a mapping of arguments, to see which
+            layers a normalization follows. The model then runs once, without gradients
+            and on copies of its buffers.
+        every: How often the loop steps the scheduler: ``step``, ``epoch``, so many
+            steps, or ``never`` to leave it out. Else it is guessed from the scheduler's
+            plan and the length of the run, and said in ``facts`` and ``unchecked``.
+        weight_decay: The number that was meant: what the groups of the weights have is
+            compared with it (DW040).
         target: What to call the program.
 
     Returns:
@@ -149,9 +146,6 @@ def audit(  # noqa: PLR0913 the parts of a program
         >>> there = audit(model, optimizer)
         >>> [found.code for found in there.findings]
         ['DW001', 'DW002']
-        >>> print(there.findings[0].line)
-        from dwindle.pytorch import decay_groups
-        optimizer = torch.optim.AdamW(decay_groups(model, weight_decay=0.1), lr=0.0003)
 
     """
     if weight_decay is not None:
@@ -195,29 +189,28 @@ def _normalized(model: nn.Module, example: object | None) -> Iterator[Normalized
 
 def _row(facts: Facts, group: Group) -> GroupLine:
     """Return the row of a group; one that is not judged has what its copy showed."""
-    seen: dict[str, Any] = {  # texts and counts
-        "group": str(group.number),
-        "parameters": len(group.moving),
-        "numbers": group.numbers,
-    }
-    walk, is_held = group.probe.family, not group.is_free
-    if group.judged is not None:
-        told = group.judged.explanation
-        line = line_of_setting(told, group.run(facts.run), **seen)
-        # A knob that decays alike may count in other units than the one that is typed.
-        knob = None if is_held else group.knob
-        return replace(line, weight_decay=knob, walk=walk, is_held=is_held)
     rests = not (group.decays and group.moving)
-    return GroupLine(
-        **seen,
-        lr=group.lr,
-        weight_decay=group.knob,
-        family="none" if rests else None,
-        walk="none" if rests else walk,
-        is_held=is_held,
-        half_life={"steps": group.half_life_steps},
-        shrink_per_step=0.0 if group.rests else group.probe.shrink_per_step,
-        dtype=group.probe.dtype,
+    if group.judged is not None:
+        told, run = group.judged.explanation, group.run(facts.run)
+        line = line_of_setting(told, run, group=str(group.number))
+    else:
+        line = GroupLine(
+            group=str(group.number),
+            lr=group.lr,
+            family="none" if rests else None,
+            half_life={"steps": group.half_life_steps},
+            shrink_per_step=0.0 if group.rests else group.probe.shrink_per_step,
+            dtype=group.probe.dtype,
+        )
+    is_judged_as_held = group.judged is not None and not group.is_free
+    return replace(
+        line,
+        parameters=len(group.moving),
+        numbers=group.numbers,
+        # A knob that decays alike may count in other units than the one that is typed.
+        weight_decay=None if is_judged_as_held else group.knob,
+        walk="none" if rests else group.probe.family,
+        is_held=not group.is_free,
     )
 
 

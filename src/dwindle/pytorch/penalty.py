@@ -23,7 +23,7 @@ from dwindle.pytorch.penalized.double_decay import (
 )
 from dwindle.pytorch.penalized.squares import weighted_squares
 from dwindle.pytorch.penalized.weights import ModelState, PenalizedWeight, weights_of
-from dwindle.wording import counted
+from dwindle.wording import counted, number
 
 Reduction = Literal["mean", "sum"]
 REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")
@@ -210,7 +210,7 @@ class L2Penalty:
         loss = "mean loss" if self.reduction == "mean" else "summed loss"
         weights = counted(len(self._now()), "weight")
         parts = (
-            f"{self.strength:.6g}, {self.convention}",
+            f"{number(self.strength)}, {self.convention}",
             *((self.normalization,) if is_own else ()),
             loss,
             f"{weights}, {self._numbers:,} numbers",

@@ -8,6 +8,7 @@ from typing import Any
 from torch import nn
 
 from dwindle.audit.codes import of_groups, short
+from dwindle.audit.findings import Finding
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group, groups_of
 from dwindle.pytorch.checks.normalized import Normalized
@@ -15,6 +16,8 @@ from dwindle.pytorch.checks.practice import network_of
 from dwindle.pytorch.follow_schedule import Every
 from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
 from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
+
+_OF_A_FINDING = ("case", "advice", "paste", "is_slight")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,19 +112,43 @@ def gathered(  # noqa: PLR0913 the parts of a program
     )
 
 
-def at_parameters(held: Sequence[ParameterRole]) -> dict[str, Any]:
-    """Return where a finding is, and the values that name and count its parameters.
+# A finding has a severity, a line and a case by keyword, and values of any type.
+def on_parameters(
+    code: str, held: Sequence[ParameterRole], groups: Sequence[Group] = (), **more: Any
+) -> Finding:
+    """Return a finding on parameters, whose values name, count and place them.
+
+    Args:
+        code: Its code.
+        held: The parameters.
+        groups: Groups that it names, with their settings.
+        more: Fields of a finding; the others are values of it.
 
     Example:
-        >>> found = at_parameters(parameter_roles(nn.Linear(2, 3)))
-        >>> found["where"], found["values"]["tensors"]
+        >>> found = on_parameters("DW001", parameter_roles(nn.Linear(2, 3)))
+        >>> found.where, found.values["tensors"]
         ('weight and bias', (2, 9))
 
     """
     names = tuple(each.name for each in held)
-    numbers = sum(each.parameter.numel() for each in held)
-    sizes = len(held), numbers
-    return {"where": short(names), "values": {"names": names, "tensors": sizes}}
+    sizes = len(held), sum(each.parameter.numel() for each in held)
+    values = {"names": names, "tensors": sizes} | (in_groups(groups) if groups else {})
+    return _found(code, short(names), values | more)
+
+
+def on_groups(
+    code: str, groups: Sequence[Group], option: str = "", /, **more: Any
+) -> Finding:
+    """Return a finding on groups, or on an option of theirs; see `on_parameters`."""
+    where = of_groups([group.number for group in groups])
+    where = f"{where}, {option}" if option else where
+    return _found(code, where, in_groups(groups) | more)
+
+
+def _found(code: str, where: str, given: Mapping[str, Any]) -> Finding:
+    own = {name: given[name] for name in _OF_A_FINDING if name in given}
+    values = {name: value for name, value in given.items() if name not in own}
+    return Finding(code=code, where=where, values=values, **own)
 
 
 def in_groups(groups: Iterable[Group]) -> dict[str, Any]:
@@ -131,8 +158,3 @@ def in_groups(groups: Iterable[Group]) -> dict[str, Any]:
         "groups": tuple(group.number for group in listing),
         "settings": tuple(dict.fromkeys(group.setting for group in listing)),
     }
-
-
-def where_groups(groups: Iterable[Group]) -> str:
-    """Return the place of a finding on groups: ``group 0`` or ``groups 0, 1``."""
-    return of_groups([group.number for group in groups])

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
 
-import torch
 from torch import Tensor
 from torch.optim import SGD, Optimizer
 
@@ -25,7 +24,7 @@ from dwindle.pytorch.holding.lr_peaks import peaks_read
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.probe import GroupProbe, probe
-from dwindle.pytorch.trials import rule_mould
+from dwindle.pytorch.trials import Programme, Trials
 
 # What kind of decay it is shows at any lr; sizes are not given where none is known.
 _LR_OF_NOBODY = 1e-3
@@ -303,13 +302,8 @@ def _seen(
     so long, and put back.
     """
     with _at_peak(optimizer, peaks):
-        toy = rule_mould(optimizer).toy()
-        before = [[each.detach().clone() for each in group] for group in toy.weights]
-        toy.step(gradient=None)
-        moved = [
-            any(not torch.equal(a, b) for a, b in zip(old, new, strict=True))
-            for old, new in zip(before, toy.weights, strict=True)
-        ]
+        walks = Trials.of(optimizer).walks(Programme(steps=1, gradients=(None,)))
+        moved = [any(start != end for start, end in group) for group in walks]
         return list(zip(probe(optimizer).groups, moved, strict=True))
 
 

@@ -1,13 +1,12 @@
 """Checks of layers: rows and weights that get no gradient."""
 
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
 
 from dwindle.audit.findings import Finding
-from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
+from dwindle.pytorch.checks.facts import Facts, on_parameters
 from dwindle.pytorch.checks.remedies import frozen, without_decay
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.parameters.slots import modules_of
@@ -31,13 +30,14 @@ def idle_rows(facts: Facts) -> Iterator[Finding]:
     }
     idle = [*without, *(held for held in paddings if held not in without)]
     if idle:
-        found = Finding(
-            code="DW015", **at_parameters(idle), paste=without_decay(facts, idle)
-        )
-        yield found.having(
+        yield on_parameters(
+            "DW015",
+            idle,
+            facts.groups_of(idle[0])[:1],
+            paste=without_decay(facts, idle),
+            half_life=facts.groups_of(idle[0])[0].half_life_steps,
             idle=tuple((held.name, *without[held]) for held in without) or None,
             padding=tuple((held.name, *paddings[held]) for held in paddings) or None,
-            **_rate(facts, idle),
         )
 
 
@@ -48,19 +48,15 @@ def idle_layers(facts: Facts) -> Iterator[Finding]:
     ]
     idle = [held for held in decaying if not _has_gradient(held)]
     if idle and len(idle) < len(decaying):  # after zero_grad all are zero
-        found = Finding(
-            code="DW015",
+        yield on_parameters(
+            "DW015",
+            idle,
+            facts.groups_of(idle[0])[:1],
             case="layers",
-            **at_parameters(idle),
             paste=frozen([held.name for held in idle], with_gradients=True),
             is_slight=True,
+            half_life=facts.groups_of(idle[0])[0].half_life_steps,
         )
-        yield found.having(**_rate(facts, idle))
-
-
-def _rate(facts: Facts, idle: Sequence[ParameterRole]) -> dict[str, Any]:
-    group = facts.groups_of(idle[0])[0]
-    return {"half_life": group.half_life_steps, **in_groups([group])}
 
 
 def _has_gradient(held: ParameterRole) -> bool:

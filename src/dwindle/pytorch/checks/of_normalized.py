@@ -8,7 +8,7 @@ from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.errors import DwindleError
-from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
+from dwindle.pytorch.checks.facts import Facts, on_parameters
 from dwindle.pytorch.checks.group import Group, number_of
 from dwindle.pytorch.probing.measuring import steps_by_size
 from dwindle.wording import number
@@ -44,25 +44,23 @@ def size_divided_out(facts: Facts) -> Iterator[Finding]:
     group = facts.groups_of(found[0])[0]
     case = _kind(group)
     factor = _FACTORS.get(case)
-    kept = None if factor is None else group.knob / factor
-    yield Finding(
-        code="DW016",
+    values: dict[str, Any] = {"number": None, _SEEN[known.known_from]: known.by}
+    if factor is not None:
+        kept = group.knob / factor
+        was = f"{number(group.knob)} is for lr {number(group.lr)}"
+        text = f"weight_decay={number(kept)}  # at lr {number(2 * group.lr)}; {was}"
+        values |= {"number": kept, "paste": Line(text=text)}
+    if case == "linear":
+        values |= _rotation(facts, group)
+    yield on_parameters(
+        "DW016",
+        found,
+        [group],
         case=case,
-        **at_parameters(found),
-        paste=None if kept is None else Line(text=_at_twice_the_lr(group, kept)),
-    ).having(
         found=len(found),
         decaying=len(decaying),
-        number=kept,
-        **{_SEEN[known.known_from]: known.by},
-        **in_groups([group]),
-        **(_rotation(facts, group) if case == "linear" else {}),
+        **values,
     )
-
-
-def _at_twice_the_lr(group: Group, kept: float) -> str:
-    was = f"{number(group.knob)} is for lr {number(group.lr)}"
-    return f"weight_decay={number(kept)}  # at lr {number(2 * group.lr)}; {was}"
 
 
 def _kind(group: Group) -> str:

@@ -3,6 +3,7 @@
 import inspect
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 import torch
 from torch.optim import Optimizer
@@ -11,12 +12,13 @@ from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 from dwindle.pytorch.checks.course import scheduler_name
-from dwindle.pytorch.checks.facts import Facts, in_groups, where_groups
+from dwindle.pytorch.checks.facts import Facts, on_groups
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.checks.remedies import every_group, held_instead, set_options
-from dwindle.pytorch.copying.toy import Toy
+from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.follow_schedule import belongs_to, is_timms
 from dwindle.pytorch.options import KNOB
+from dwindle.pytorch.trials import Programme, Trials
 
 _SCALE = "lr_scale"
 # What torch's class of this name does: True where it decouples the decay.
@@ -71,18 +73,15 @@ def scale_that_nothing_applies(facts: Facts) -> Iterator[Finding]:
     scheduler = scheduler_name(facts.schedulers[0]) if facts.schedulers else None
     head = every_group(facts)
     text = f'{head.text}\n    group["lr"] *= group.get("{_SCALE}", 1.0)'
-    yield Finding(
-        code="DW018",
+    yield on_groups(
+        "DW018",
+        scaled,
         case="alone" if scheduler is None else "",
-        where=where_groups(scaled),
-        values={
-            "least": min(scales),
-            "most": max(scales),
-            "lrs": tuple(sorted({group.lr for group in scaled})),
-            "scheduler": scheduler,
-            **in_groups(scaled),
-        },
         paste=Line(text=text, optimizers=head.optimizers),
+        least=min(scales),
+        most=max(scales),
+        lrs=tuple(sorted({group.lr for group in scaled})),
+        scheduler=scheduler,
     )
 
 
@@ -100,7 +99,9 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
     """DW019: the class is called like another one that decays differently."""
     for group in facts.groups:
         promised = _PROMISES.get(_plain_name(type(group.optimizer).__name__))
-        if promised is None or not group.knob or not group.is_free or _asked(group):
+        told = group.optimizer.defaults | dict(group.options)
+        asks = any(each in told or hasattr(group.optimizer, each) for each in _ASKED)
+        if promised is None or not group.knob or not group.is_free or asks:
             continue
         # Whatever follows no rule at all breaks no promise that could be named.
         coupled = group.is_sgd or group.probe.family == "linear"
@@ -165,13 +166,6 @@ def _plain_name(name: str) -> str:
     return name
 
 
-def _asked(group: Group) -> bool:
-    """Whether an option of the group or the optimizer asks for the decay's kind."""
-    defaults = getattr(group.optimizer, "defaults", {})
-    told = defaults | dict(group.options)
-    return any(name in told or hasattr(group.optimizer, name) for name in _ASKED)
-
-
 def numbers_as_text(facts: Facts) -> Iterator[Finding]:
     """DW020: an option that is the text of a number, as YAML has 1e-3, or None."""
     wrong = {
@@ -185,16 +179,11 @@ def numbers_as_text(facts: Facts) -> Iterator[Finding]:
     found = [(group, options) for group, options in wrong.items() if options]
     if not found:
         return
-    groups = [group for group, _ in found]
-    first, options = found[0]
-    name = next(iter(options))
+    first, (name, *_) = found[0]
     value = repr(first.options[name])
-    yield Finding(
-        code="DW020",
-        where=f"{where_groups(groups)}, {name}",
-        values={"option": name, "value": value, **in_groups(groups)},
-        paste=set_options(found),
-    )
+    groups = [group for group, _ in found]
+    line = set_options(found)
+    yield on_groups("DW020", groups, name, paste=line, option=name, value=value)
 
 
 def _is_no_number(group: Group, name: str, value: object) -> bool:
@@ -212,12 +201,8 @@ def knob_without_effect(facts: Facts) -> Iterator[Finding]:
         if not group.rests
     ]
     if idle:
-        yield Finding(
-            code="DW027",
-            where=where_groups(idle),
-            values={"optimizer": idle[0].class_path, **in_groups(idle)},
-            paste=held_instead(facts, idle),
-        )
+        line, optimizer = held_instead(facts, idle), idle[0].class_path
+        yield on_groups("DW027", idle, paste=line, optimizer=optimizer)
 
 
 def keys_that_nobody_reads(facts: Facts) -> Iterator[Finding]:
@@ -231,25 +216,19 @@ def keys_that_nobody_reads(facts: Facts) -> Iterator[Finding]:
     for key, hits in found.items():
         groups = [group for group, _ in hits]
         first, (name,) = groups[0], hits[0][1]
-        yield Finding(
-            code="DW028",
-            where=f"{where_groups(groups)}, {key}",
-            values={
-                "optimizer": first.class_path,
-                "key": key,
-                "value": repr(first.options[key]),
-                "meant": name,
-                "there": repr(first.options.get(name)),
-                "nearest": _nearest(first, key),
-                **in_groups(groups),
-            },
+        near = nearest_names(key, first.optimizer.defaults, limit=1)
+        yield on_groups(
+            "DW028",
+            groups,
+            key,
             paste=set_options(hits),
+            optimizer=first.class_path,
+            key=key,
+            value=repr(first.options[key]),
+            meant=name,
+            there=repr(first.options.get(name)),
+            nearest=_CALLED.get(key) or _FACTORS.get(key) or ", ".join(near),
         )
-
-
-def _nearest(group: Group, key: str) -> str:
-    known = _CALLED.get(key) or _FACTORS.get(key)
-    return known or ", ".join(nearest_names(key, group.optimizer.defaults, limit=1))
 
 
 def _meant(facts: Facts, group: Group, key: str) -> dict[str, object]:
@@ -260,18 +239,16 @@ def _meant(facts: Facts, group: Group, key: str) -> dict[str, object]:
         there = number_of(group.options.get(name))
         # Where the group has another number than the optimizer, it was multiplied.
         is_applied = there != number_of(defaults.get(name)) or value == 1
-        if is_applied or not isinstance(value, int | float) or _reads(facts, name):
+        # A scheduler that is somebody's own may read factors of the lr.
+        reads = name == "lr" and not all(
+            type(each).__module__.startswith("torch.") for each in facts.schedulers
+        )
+        if is_applied or not isinstance(value, int | float) or reads:
             return {}
         return {name: there * value}
     name = _CALLED.get(key, "") or _misspelt(key, defaults)
     differs = name in defaults and group.options.get(name) != value
     return {name: value} if differs else {}
-
-
-def _reads(facts: Facts, name: str) -> bool:
-    """Return whether a scheduler is somebody's own, which may read factors of it."""
-    modules = [type(each).__module__ for each in facts.schedulers]
-    return name == "lr" and not all(each.startswith("torch.") for each in modules)
 
 
 def _misspelt(key: str, names: Mapping[str, object]) -> str:
@@ -284,16 +261,19 @@ def _misspelt(key: str, names: Mapping[str, object]) -> str:
 
 def _is_read(group: Group, key: str) -> bool:
     """Return whether a step comes out otherwise without the key: seen on copies."""
-    ends: list[list[object]] = []
-    for is_there in (True, False):
-        toy = Toy.of(group.optimizer)
-        if not is_there:
-            toy.optimizer.param_groups[group.at].pop(key, None)
-        try:
-            ends.append(list(toy.watch(2, gradients=(0.5,))[group.at]))
-        except Exception:  # noqa: BLE001  (other people's code: it wants the key)
-            return True
-    return ends[0] != ends[1]
+    trials, steps = (
+        Trials(Mould.of(group.optimizer)),
+        Programme(steps=2, gradients=(0.5,)),
+    )
+
+    def bare(optimizer: Optimizer) -> None:
+        optimizer.param_groups[group.at].pop(key, None)
+
+    try:
+        ends = [trials.walks(each) for each in (steps, replace(steps, prepare=bare))]
+    except Exception:  # noqa: BLE001  (other people's code: it wants the key)
+        return True
+    return ends[0][group.at] != ends[1][group.at]
 
 
 def eps_like_a_decay(facts: Facts) -> Iterator[Finding]:
@@ -302,17 +282,15 @@ def eps_like_a_decay(facts: Facts) -> Iterator[Finding]:
     if not found:
         return
     groups, (first, usual) = [group for group, _ in found], found[0]
-    yield Finding(
-        code="DW041",
-        where=f"{where_groups(groups)}, eps",
-        values={
-            "optimizer": first.class_path,
-            "eps": number_of(first.options["eps"]),
-            "usual": usual,
-            "knob": first.knob,
-            **in_groups(groups),
-        },
+    yield on_groups(
+        "DW041",
+        groups,
+        "eps",
         paste=set_options((each, {"eps": own}) for each, own in found),
+        optimizer=first.class_path,
+        eps=number_of(first.options["eps"]),
+        usual=usual,
+        knob=first.knob,
     )
 
 

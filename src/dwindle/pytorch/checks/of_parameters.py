@@ -12,7 +12,7 @@ from torch.optim import LBFGS
 from dwindle.audit.codes import short
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
-from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
+from dwindle.pytorch.checks.facts import Facts, in_groups, on_parameters
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.practice import decays_like_recipes
 from dwindle.pytorch.checks.remedies import (
@@ -48,14 +48,14 @@ def decayed_vectors(facts: Facts) -> Iterator[Finding]:
         if not held:
             continue
         groups = facts.groups_with(held)
-        usual = decays_like_recipes(groups, facts.network, facts.run)
-        found = Finding(
-            code=code,
-            **at_parameters(held),
+        yield on_parameters(
+            code,
+            held,
+            groups,
             paste=without_decay(facts, held),
-            is_slight=usual,
+            is_slight=decays_like_recipes(groups, facts.network, facts.run),
+            first=held[0].why,
         )
-        yield found.having(first=held[0].why, **in_groups(groups))
 
 
 def in_no_group(facts: Facts) -> Iterator[Finding]:
@@ -65,14 +65,12 @@ def in_no_group(facts: Facts) -> Iterator[Finding]:
         return
     strangers = sum(group.strangers for group in facts.groups)
     copies = _copies(facts, lost)
-    found = Finding(
-        code="DW004",
+    yield on_parameters(
+        "DW004",
+        lost,
         case="copies" if copies else "replaced" if strangers else "",
-        **at_parameters(lost),
         paste=frozen(copies) if copies else with_the_lost(facts, lost),
         is_slight=bool(copies),
-    )
-    yield found.having(
         lost=len(lost),
         trainable=sum(each.trainable for each in facts.held),
         strangers=strangers or None,
@@ -116,11 +114,13 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
     """DW005: parameters that a step updates more than once."""
     twice = [each for each in facts.held if len(facts.groups_of(each)) > 1]
     if twice:
-        found = Finding(code="DW005", **at_parameters(twice), paste=each_once(facts))
-        yield found.having(
+        yield on_parameters(
+            "DW005",
+            twice,
+            facts.groups_with(twice),
+            paste=each_once(facts),
             first=twice[0].name,
             times=len(facts.groups_of(twice[0])),
-            **in_groups(facts.groups_with(twice)),
         )
 
 
@@ -185,8 +185,8 @@ def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
         ("", filled, keeping(facts, "p.requires_grad")),
     ):
         if held:
-            found = Finding(code="DW022", case=case, **at_parameters(held), paste=line)
-            yield found.having(**in_groups(facts.groups_with(held)))
+            groups = facts.groups_with(held)
+            yield on_parameters("DW022", held, groups, case=case, paste=line)
 
 
 _DROP = """\
@@ -250,19 +250,17 @@ def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
     some = bool(facts.decaying("weight") or facts.penalties)
     knob = sound_knob(decaying)
     theirs = in_groups(decaying)
-    found = Finding(
-        code="DW040",
+    yield on_parameters(
+        "DW040",
+        lost,
+        facts.groups_with(lost),
         case="" if some else "all",
         advice="faulty" if knob is None else "",
-        **at_parameters(lost),
         paste=None if knob is None else with_decay(facts, lost, knob),
         is_slight=some,
-    )
-    yield found.having(
         share=_share(lost, weights),
         decaying=theirs["groups"],
         their_settings=theirs["settings"],
-        **in_groups(facts.groups_with(lost)),
     )
 
 
@@ -302,14 +300,12 @@ def _otherwise(
         )
     ]
     if other:
-        found = Finding(
-            code="DW040",
+        yield on_parameters(
+            "DW040",
+            other,
+            facts.groups_with(other),
             case="meant",
-            **at_parameters(other),
             paste=with_decay(facts, other, meant),
-        )
-        yield found.having(
             meant=meant,
             share=_share(other, weights),
-            **in_groups(facts.groups_with(other)),
         )

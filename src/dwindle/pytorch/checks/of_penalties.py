@@ -8,13 +8,14 @@ import torch
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.errors import MissingFactError
-from dwindle.pytorch.checks.facts import Facts, at_parameters, in_groups
+from dwindle.pytorch.checks.facts import Facts, on_parameters
 from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.remedies import set_knob, without_decay
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.parameters.roles import ROLES, ParameterRole
 from dwindle.pytorch.penalized.double_decay import Penalizing
 from dwindle.pytorch.penalty import L2Penalty
+from dwindle.pytorch.trials import Programme, Trials
 
 # Gradients of 1 and 3 make steps that differ by so much at most, through an eps.
 _ALIKE = 0.01
@@ -30,17 +31,16 @@ def penalty_and_decay(facts: Facts) -> Iterator[Finding]:
         groups = [group for group in facts.groups_of(both[0]) if group.decays]
         strength = _canonical(penalty) if groups[0].is_sgd else None
         total = None if strength is None else strength + groups[0].knob
-        yield Finding(
-            code="DW007",
-            **at_parameters(both),
+        yield on_parameters(
+            "DW007",
+            both,
+            groups,
             paste=_without_the_knob(facts, both),
-        ).having(
             penalty=repr(penalty),
             optimizer=groups[0].class_path,
             weights=len(both),
             strength=strength,
             sum=total,
-            **in_groups(groups),
         )
 
 
@@ -61,25 +61,18 @@ def penalty_through_adaptive(facts: Facts) -> Iterator[Finding]:
         there = [group for each in held for group in facts.groups_of(each)]
         groups = list(filter(_divides, dict.fromkeys(there)))
         if groups:
-            optimizer = groups[0].class_path
-            yield Finding(
-                code="DW008",
-                case="penalty",
-                **at_parameters(held),
-            ).having(penalty=repr(penalty), optimizer=optimizer, **in_groups(groups))
+            values = {"penalty": repr(penalty), "optimizer": groups[0].class_path}
+            yield on_parameters("DW008", held, groups, case="penalty", **values)
 
 
 def _divides(group: Group) -> bool:
     """Return whether a gradient of another size makes the same step: seen on copies."""
-    mould = Mould.of(group.optimizer, dtype=torch.float64)
-    rest, *moved = (_end(mould, group.at, each) for each in (0.0, 1.0, 3.0))
-    small, large = (each - rest for each in moved)
+    trials = Trials(Mould.of(group.optimizer, dtype=torch.float64))
+    programmes = (Programme(steps=1, gradients=(each,)) for each in (0.0, 1.0, 3.0))
+    # The last row of the first weight's walk, at its first entry.
+    ends = [trials.walks(each)[group.at][0][-1][0] for each in programmes]
+    small, large = (each - ends[0] for each in ends[1:])
     return bool(small) and math.isclose(small, large, rel_tol=_ALIKE)
-
-
-def _end(mould: Mould, at: int, gradient: float) -> float:
-    (walk, *_) = mould.toy().watch(1, gradients=(gradient,))[at]
-    return walk[-1][0]
 
 
 def _canonical(penalty: Penalizing) -> float | None:

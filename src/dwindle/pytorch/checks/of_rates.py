@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from decimal import ROUND_DOWN, Decimal
 
+from dwindle.audit.codes import of_groups
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.audit.recipes import recipe_finding
@@ -14,7 +15,7 @@ from dwindle.decay.explain import Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW, STALLING
 from dwindle.errors import DwindleError
-from dwindle.pytorch.checks.facts import Facts, in_groups, where_groups
+from dwindle.pytorch.checks.facts import Facts, on_groups
 from dwindle.pytorch.checks.group import DECOUPLED, TORCHS, Group, number_of, same_decay
 from dwindle.pytorch.checks.practice import (
     decays_as_little,
@@ -59,7 +60,7 @@ def sizes(facts: Facts) -> Iterator[Finding]:
             here["held_lr"] = group.lr
         elif found.code != _OF_RECIPES:
             here["settings"] = (group.setting,)
-        found = replace(found, where=where_groups(groups))
+        found = replace(found, where=of_groups([each.number for each in groups]))
         found = found.having(**here, **_span(found.code, groups))
         yield _advised(found, facts, groups)
 
@@ -251,24 +252,16 @@ def second_decay(facts: Facts) -> Iterator[Finding]:
         return
     first = groups[0]
     lambd = first.options.get("lambd")
-    off = (
-        (
-            group,
-            {KNOB: group.knob + number_of(group.options.get("lambd")), "lambd": 0.0},
-        )
-        for group in groups
-    )
-    yield Finding(
-        code="DW013",
+    sums = {each: each.knob + number_of(each.options.get("lambd")) for each in groups}
+    off = ((each, {KNOB: both, "lambd": 0.0}) for each, both in sums.items())
+    yield on_groups(
+        "DW013",
+        groups,
         case="" if lambd is None else "lambd",
-        where=where_groups(groups),
-        values={
-            "optimizer": first.class_path,
-            "hidden": first.probe.hidden,
-            "lambd": lambd,
-            **in_groups(groups),
-        },
         paste=None if lambd is None else set_options(off),
+        optimizer=first.class_path,
+        hidden=first.probe.hidden,
+        lambd=lambd,
     )
 
 
@@ -287,11 +280,7 @@ def without_half_life(facts: Facts) -> Iterator[Finding]:
         and same_decay(group) is None
     ]
     if groups:
-        yield Finding(
-            code="DW025",
-            where=where_groups(groups),
-            values={"reason": groups[0].probe.sentence, **in_groups(groups)},
-        )
+        yield on_groups("DW025", groups, reason=groups[0].probe.sentence)
 
 
 def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
@@ -309,18 +298,15 @@ def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
         run, clock, unit = facts.run, "steps", 1
         if run.dataset_size is not None and run.batch_size is not None:
             clock, unit = "epochs", run.steps_per_epoch
-        yield Finding(
-            code="DW014",
-            where=where_groups(groups),
-            values={
-                "groups": tuple(group.number for group in groups),
-                "knob": knob,
-                "slow": slow.lr,
-                "fast": fast.lr,
-                "shortest": (fast.half_life_steps or 0.0) / unit,
-                "longest": (slow.half_life_steps or 0.0) / unit,
-                "clock": clock,
-                "first": slow.held[0].name,
-            },
+        yield on_groups(
+            "DW014",
+            groups,
             paste=set_knob((group, knob * fast.lr / group.lr) for group in groups),
+            knob=knob,
+            slow=slow.lr,
+            fast=fast.lr,
+            shortest=(fast.half_life_steps or 0.0) / unit,
+            longest=(slow.half_life_steps or 0.0) / unit,
+            clock=clock,
+            first=slow.held[0].name,
         )

@@ -64,7 +64,7 @@ def unwrapped(optimizer: object) -> Optimizer:
     if inner is not None and hasattr(optimizer, inner):
         return unwrapped(getattr(optimizer, inner))
     if not isinstance(optimizer, Optimizer):
-        asked = f"The decay of {with_article(type(optimizer).__name__)}"
+        asked = f"The decay that {with_article(type(optimizer).__name__)} makes"
         why = "It is no torch.optim.Optimizer."
         raise RefusedError(asked, why, "Give the optimizer itself.")
     return optimizer

@@ -1,0 +1,158 @@
+"""The numbers of a trainer's settings file, fact by fact, as the file has them."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwindle.audit.findings import Finding
+from dwindle.audit.lines import Line
+from dwindle.audit.settings_file import line_for, number_in
+from dwindle.audit.trainers import TRANSFORMERS, Flat, Trainer
+from dwindle.errors import AuditTargetError, UnknownNameError
+
+# Usual values, for the line that an error shows.
+_EXAMPLES = {
+    "weight_decay": 0.1,
+    "learning_rate": 0.0003,
+    "optim": "adamw_torch",
+    "optim_args": "momentum=0.9",
+    "lr_scheduler_type": "cosine",
+}
+_LONGEST = 60  # characters of a wrong value in an error
+_WHOLE = "a whole number"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """The numbers of a settings file; ``None`` and an empty text mean: not there.
+
+    Args:
+        optimizer: Name of the optimizer in the file.
+        knob: The knob that it is.
+        options: Options of the optimizer that stand in a text, ``name=value``.
+        lr, lr_key: Peak learning rate, and the key that it stands at.
+        decay, decay_key: Weight decay and its key, which ends with ``=`` in a text.
+        decay_factor: What the trainer multiplies the decay of the file by.
+        facts: Fields of :class:`~dwindle.decay.run.Run`.
+        length: Length of the run by unit: ``steps``, else ``epochs`` counts.
+        schedule: Name of the lr schedule.
+        warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
+        final, final_lr: Where the lr ends, as a share of the peak or as an lr.
+        unchecked: Sentences on what the file does not have.
+        why_not: Why the file's numbers are not those that the trainer ends up with.
+
+    """
+
+    optimizer: str
+    knob: str | None
+    lr: float | None
+    lr_key: str
+    decay: float | None
+    decay_key: str
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)
+    decay_factor: float = 1.0
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    length: Mapping[str, float] = field(default_factory=dict, hash=False)
+    schedule: str = ""
+    warmup: Mapping[str, float] = field(default_factory=dict, hash=False)
+    final: float | None = None
+    final_lr: float | None = None
+    unchecked: tuple[str, ...] = ()
+    why_not: str = ""
+
+
+class Values:
+    """The values of a file by fact; owns the findings on texts that should be numbers.
+
+    TrainingArguments have types: what is of another is refused, and a number that is a
+    text is a finding, for the Trainer fails on it later. Other trainers write "auto"
+    for numbers that they choose, and read texts: what is no number is not known.
+    """
+
+    def __init__(self, path: str, trainer: Trainer, flat: Flat) -> None:
+        self.path, self.trainer, self.flat = path, trainer, flat
+        self.has_types = trainer is TRANSFORMERS
+        self._texts: dict[str, Finding] = {}
+
+    @property
+    def texts(self) -> tuple[Finding, ...]:
+        """Numbers that came as text, in the order in which they were read."""
+        return tuple(self._texts.values())
+
+    def number(self, fact: str) -> float | None:
+        """Return a finite number, or the trainer's default.
+
+        Raises:
+            AuditTargetError: If a typed file has anything else.
+
+        """
+        key, value = self.trainer.found(fact, self.flat)
+        if value is None:
+            return number_in(self.trainer.defaults.get(fact))
+        number = number_in(value)
+        if self.has_types and number is None:
+            raise self._wrong(key, "a finite number", value)
+        if self.has_types and isinstance(value, str):
+            self._texts[key] = Finding(
+                code="DW020",
+                case="file",
+                where=f"{self.path}: {key}",
+                values={"text": repr(value), "number": number},
+                paste=Line(text=line_for(self.path, key, number)),
+            )
+        return number
+
+    def whole(self, fact: str) -> int | None:
+        """Return a whole number; of an untyped file, None for what cannot count.
+
+        Raises:
+            AuditTargetError: If a typed file has anything else.
+
+        """
+        number = self.number(fact)
+        if self.has_types and number is not None and not number.is_integer():
+            raise self._wrong(self.trainer.found(fact, self.flat)[0], _WHOLE, number)
+        # 0 and -1 mean elsewhere: as many as fit, or no limit.
+        is_count = number is not None and (number >= 1 or self.has_types)
+        return int(number) if is_count else None  # type: ignore[arg-type]  # a number
+
+    def text(self, fact: str) -> str:
+        """Return a text, the trainer's default, or an empty one.
+
+        Raises:
+            AuditTargetError: If a typed file has anything else.
+
+        """
+        key, value = self.trainer.found(fact, self.flat)
+        if value is None or (
+            not self.has_types and (not value or isinstance(value, Mapping))
+        ):
+            return str(self.trainer.defaults.get(fact, ""))
+        if self.has_types and not isinstance(value, str):
+            raise self._wrong(key, "a text", value)
+        return str(value)
+
+    def name(self, fact: str, known: Mapping[str, object]) -> str:
+        """Return a name; a typed file may have those of a table only.
+
+        Raises:
+            UnknownNameError: If it has another; the nearest are offered.
+
+        """
+        name = self.text(fact)
+        if self.has_types and name not in known:
+            raise UnknownNameError.among(self.trainer.keys[fact][0], name, known)
+        return name
+
+    def marked(self, text: str, fact: str, *, is_given: bool) -> str:
+        """Return a text, marked where neither file nor command line gave the fact."""
+        is_typed = self.trainer.found(fact, self.flat)[1] is not None
+        is_default = fact in self.trainer.defaults and not is_typed and not is_given
+        return f"{text} (default)" if is_default else text
+
+    def _wrong(self, key: str, must: str, value: object) -> AuditTargetError:
+        shown = repr(value) if isinstance(value, str) else str(value)
+        got = shown if len(shown) <= _LONGEST else f"{shown[:_LONGEST]}…"
+        line = line_for(self.path, key, _EXAMPLES.get(key, 1))
+        remedy = f"Write {line}, for example."
+        return AuditTargetError(self.path, f"have {must} as {key}", got, remedy)
