@@ -255,13 +255,8 @@ def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanatio
 
 def _moved(old: _Side, new: _Side) -> Iterator[Finding]:
     where = "" if old.group == new.group == WHOLE else f"group {new.group}"
-    for found in (
-        _other_kind(old, new),
-        _half_life(old, new),
-        _penalty(old, new),
-        _e_folds(old, new),
-    ):
-        if found is not None:
+    for find in (_other_kind, _half_life, _penalty, _e_folds):
+        if (found := find(old, new)) is not None:
             yield replace(found, where=where)
 
 
@@ -289,25 +284,47 @@ def _plain(value: object) -> str:
 
 def _half_life(old: _Side, new: _Side) -> Finding | None:
     """DW030: the half-life moved, on the first clock that both sides have."""
-    for clock in _CLOCKS:
-        then, now = old.told.half_life[clock], new.told.half_life[clock]
-        if not then or not now:
-            continue
-        if _alike(then, now):
-            return None
-        kept = _number_keeping(f"half-life:{clock}", old, new)
-        values: dict[str, object] = {"then": then, "now": now, "clock": clock}
-        coefficients = old.told.penalty, new.told.penalty
-        if coefficients[0] is not None and _alike(*coefficients):
-            values["leave"] = new.value
-        found = Finding(code="DW030", values={"changes": _changes(old, new), **values})
-        return _keeping(found, "the half-life", kept, new)
-    return None
+    told = old.told.half_life, new.told.half_life
+    clock = next((each for each in _CLOCKS if told[0][each] and told[1][each]), None)
+    if clock is None or _alike(told[0][clock], told[1][clock]):
+        return None
+    values: dict[str, object] = {"then": told[0][clock], "now": told[1][clock]}
+    if old.told.penalty is not None and _alike(old.told.penalty, new.told.penalty):
+        values["leave"] = new.value
+    changes = _changes(old, new)
+    found = Finding(code="DW030", values={"changes": changes, "clock": clock, **values})
+    return _keeping(found, "the half-life", _kept(old, new, f"half-life:{clock}"), new)
 
 
-def _number_keeping(coordinate: str, old: _Side, new: _Side) -> float | None:
-    """Return the number that keeps a half-life on a clock; None where none does."""
+def _penalty(old: _Side, new: _Side) -> Finding | None:
+    """DW032: the coefficient of the objective moved."""
+    then, now = old.told.penalty, new.told.penalty
+    if then is None or now is None or _alike(then, now):
+        return None
+    values = {"changes": _changes(old, new), "then": then, "now": now}
+    found = Finding(code="DW032", values=values)
+    return _keeping(found, "the penalty", _kept(old, new), new)
+
+
+def _e_folds(old: _Side, new: _Side) -> Finding | None:
+    """DW031: the run as a whole leaves more of a weight, or less."""
+    then, now = old.told.e_folds, new.told.e_folds
+    if then is None or now is None or _alike(then, now):
+        return None
+    left = {"then_keeps": old.told.kept, "now_keeps": new.told.kept}
+    found = Finding(code="DW031", values={"then": then, "now": now, **left})
+    kept = _kept(old, new, "half-life:run")
+    return _keeping(found, "the half-life as a share of the run", kept, new)
+
+
+def _kept(old: _Side, new: _Side, coordinate: str = "") -> float | None:
+    """Return the number that keeps a coordinate, or the penalty; None where none does.
+
+    A number at a knob means the new run there, one of a coordinate what it is.
+    """
     try:
+        if not coordinate:
+            return _converted(old, new).value
         kept = convert(old.value, old.knob, to=coordinate, run=old.run).value
         if kept is None:
             return None
@@ -328,39 +345,17 @@ def _converted(old: _Side, new: _Side) -> Conversion:
     return convert(old.value, old.knob, to=new.knob, run=old.run, run_after=new.run)
 
 
-def _penalty(old: _Side, new: _Side) -> Finding | None:
-    """DW032: the coefficient of the objective moved."""
-    then, now = old.told.penalty, new.told.penalty
-    if then is None or now is None or _alike(then, now):
-        return None
-    try:
-        kept = _converted(old, new).value
-    except DwindleError:
-        kept = None
-    values = {"changes": _changes(old, new), "then": then, "now": now}
-    found = Finding(code="DW032", values=values)
-    return _keeping(found, "the penalty", kept, new)
-
-
-def _e_folds(old: _Side, new: _Side) -> Finding | None:
-    """DW031: the run as a whole leaves more of a weight, or less."""
-    then, now = old.told.e_folds, new.told.e_folds
-    if then is None or now is None or _alike(then, now):
-        return None
-    left = {"then_keeps": old.told.kept, "now_keeps": new.told.kept}
-    found = Finding(code="DW031", values={"then": then, "now": now, **left})
-    kept = _number_keeping("half-life:run", old, new)
-    return _keeping(found, "the half-life as a share of the run", kept, new)
-
-
 def _other_kind(old: _Side, new: _Side) -> Finding | None:
     """DW033: the number is typed at a knob of another update rule."""
     families = old.told.family, new.told.family
     if families[0] == families[1]:
         return None
-    values = {"before": old.knob, "after": new.knob, "was": new.value}
-    found = Finding(code="DW033", values=values).having(
-        family_before=str(families[0]), family_after=str(families[1])
+    found = Finding(code="DW033").having(
+        before=old.knob,
+        after=new.knob,
+        was=new.value,
+        family_before=str(families[0]),
+        family_after=str(families[1]),
     )
     try:
         there = _converted(old, new)

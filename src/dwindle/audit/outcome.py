@@ -126,8 +126,12 @@ class Audit:
             parts.append(Line(text=facts, style="dim", indent=2))
         if self.table:
             parts += ["", table_of(self.table)]
-        for found in _each_line_once(self.findings):
-            parts += ["", *_finding(found, whole=whole_lines)]
+        first: dict[str, str] = {}  # a line is shown once, by the finding that has it
+        for found in self.findings:
+            code = first.setdefault(found.line, found.code) if found.line else ""
+            again = code not in {"", found.code}
+            shown = found.without_line("above", above=code) if again else found
+            parts += ["", *_finding(shown, whole=whole_lines)]
         parts += ["", Line(text=summary(self), style="bold", indent=2)]
         closing = list(self.unchecked)
         if self.findings:
@@ -247,15 +251,6 @@ def summary(audit: Audit) -> str:
         return found or "Nothing was found."
     both = ", ".join(audit.in_both)
     return f"{found or 'Nothing new was found.'} Left out, for both have it: {both}."
-
-
-def _each_line_once(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the findings; one whose line stands above already says where."""
-    first: dict[str, str] = {}
-    for found in findings:
-        code = first.setdefault(found.line, found.code) if found.line else found.code
-        is_first = code == found.code
-        yield found if is_first else found.without_line("above", above=code)
 
 
 def _finding(found: Finding, *, whole: bool) -> Iterator[Line]:

@@ -50,7 +50,6 @@ _CODES: Mapping[str, str] = {
     },
 }
 _SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
-_OF_LENGTH = {"longer-than-the-run": "DW010", "shorter-than-an-epoch": "DW011"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,20 +71,7 @@ class Judged:
 def findings_of_setting(
     knob: str, value: float, run: Run, *, where: str = ""
 ) -> tuple[Finding, ...]:
-    """Return what is wrong with a number, typed at a knob, in a run.
-
-    Args:
-        knob: Where it is typed, as ``dwindle knobs`` has it.
-        value: The number; 0 gives no findings, for a group may well not decay.
-        run: Facts of the training; what lacks a fact is not checked.
-        where: What the findings call the place.
-
-    Returns:
-        Findings of size (dead zone, run, epoch, momentum) and of kind (adaptive).
-
-    Raises:
-        UnknownNameError: If the knob is not known; the nearest are offered.
-        RangeError: If the value is impossible.
+    """Return what is wrong with a number, typed at a knob, in a run; see `judge`.
 
     Example:
         >>> run = Run(lr=1e-3, dtype="bfloat16")
@@ -97,7 +83,13 @@ def findings_of_setting(
 
 
 def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
-    """Explain a setting and find what is wrong with it.
+    """Explain a setting and find what is wrong with it, in size and in kind.
+
+    Args:
+        knob: Where it is typed, as ``dwindle knobs`` has it.
+        value: The number; 0 gives no findings, for a group may well not decay.
+        run: Facts of the training; what lacks a fact is not checked.
+        where: What the findings call the place.
 
     Raises:
         UnknownNameError: If the knob is not known; the nearest are offered.
@@ -109,8 +101,12 @@ def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
 
     """
     judged = judge_explained(explain(value, knob, run=run), run, where=where)
-    told = judged.explanation
-    findings = tuple(_advised(each, told, run) for each in judged.findings)
+    findings = tuple(
+        _ADVICE[each.code](each, judged.explanation, run)
+        if each.code in _ADVICE
+        else each
+        for each in judged.findings
+    )
     return replace(judged, findings=findings)
 
 
@@ -165,11 +161,11 @@ def _seen(
         if code is not None and code not in seen:
             seen.add(code)
             yield code, _values(warning, told, run, named)
-    times = told.half_life, told.half_life_average
-    for warning in of_decay(None, *times, run):
-        code = _OF_LENGTH[warning.code]
-        runs, epochs = told.half_life_average["run"], told.half_life["epochs"]
-        yield code, {"runs": runs} if code == "DW010" else {"epochs": epochs}
+    for warning in of_decay(None, told.half_life, told.half_life_average, run):
+        if warning.code == "longer-than-the-run":
+            yield "DW010", {"runs": told.half_life_average["run"]}
+        else:
+            yield "DW011", {"epochs": told.half_life["epochs"]}
     # A schedule is sampled at any length: does the lr fall while the decay stays?
     falls = run.schedule.multipliers(_SAMPLED_STEPS)[-1] < _FADED
     family = FAMILIES.get(str(told.family))
@@ -196,13 +192,9 @@ def _values(warning: Remark, told: Explanation, run: Run, named: str) -> dict[st
         return size | {"dead": dead}
     if warning.code == "stalls":
         return size | {"units": shrink / dead}
-    if warning.code == "oscillation":
-        return _limit(told, run)
-    return {"seen": warning.seen}
-
-
-def _limit(told: Explanation, run: Run) -> dict[str, Any]:
-    """Return how large a number may be for a weight that momentum does not swing."""
+    if warning.code != "oscillation":
+        return {"seen": warning.seen}
+    # How large a number may be for a weight that momentum does not swing.
     knob = resolve_knob(told.knob)
     try:
         shrink_from_number(knob, told.value, resolved(knob, run))
@@ -246,11 +238,6 @@ def _unchecked(told: Explanation, run: Run, found: Collection[str]) -> Iterator[
         yield Unchecked(f"DW011 was not checked: give {_DATA}.", "DW011")
 
 
-def _advised(found: Finding, told: Explanation, run: Run) -> Finding:
-    """Return a finding with what to do about it, and this setting's own number."""
-    return _ADVICE[found.code](found, told, run) if found.code in _ADVICE else found
-
-
 def half_life_instead(code: str, run: Run) -> str:
     """Return the half-life to ask for where another was too long or too short.
 
@@ -281,10 +268,10 @@ def _with_half_life(found: Finding, told: Explanation, run: Run) -> Finding:
     asked = half_life_instead(found.code, run)
     found = found.having(asked=asked)
     try:
-        there = convert(asked, "half-life", to=told.knob, run=run)
+        number = convert(asked, "half-life", to=told.knob, run=run).value
     except DwindleError:
         return found
-    return found if there.value is None else _typing(found, told, there.value)
+    return found if number is None else _typing(found, told, number)
 
 
 def _typing(found: Finding, told: Explanation, value: float) -> Finding:

@@ -1,4 +1,4 @@
-"""The audit of a file of TrainingArguments: its setting, judged and laid out."""
+"""The audit of a trainer's settings file: its setting, judged and laid out."""
 
 from dataclasses import replace
 
@@ -23,10 +23,10 @@ _ASKED = "20% of the run"
 def audit_training_arguments(
     path: str, *, given: Given | None = None, world_size: int = 1
 ) -> Audit:
-    """Find what a file of TrainingArguments decays, and what is wrong with it.
+    """Find what a trainer's settings file decays, and what is wrong with it.
 
     Args:
-        path: JSON or YAML file.
+        path: JSON, YAML or TOML file.
         given: Facts that the file lacks, above all ``dataset_size``; fields of
             :class:`~dwindle.decay.run.Run`, and ``shape``, ``warmup`` and ``final``.
         world_size: Devices that train together.
@@ -41,21 +41,28 @@ def audit_training_arguments(
 
 
 def _audit_of(setting: TrainingSetting) -> Audit:
-    if setting.reading.knob is None:
-        return _without_knob(setting)
-    where = f"{setting.path}: {setting.reading.decay_key}"
-    judged = judge(setting.reading.knob, setting.weight_decay, setting.run, where=where)
-    findings = (
-        *setting.findings,
-        *(_in_file(each, setting) for each in judged.findings),
-        *_nothing_decays(setting, where),
+    reading, run, decay = setting.reading, setting.run, setting.weight_decay
+    line = GroupLine(
+        group="decayed", lr=run.lr, weight_decay=decay, dtype=run.dtype, run=run
     )
-    return Audit(
+    bare = Audit(
         target=setting.path,
-        optimizer=f"{setting.reading.optimizer} (decays as {setting.reading.knob})",
-        findings=findings,
-        table=(line_of_setting(judged.explanation, setting.run, group="decayed"),),
+        optimizer=reading.optimizer,
+        findings=setting.findings,
+        table=(line,),
         facts=setting.facts,
+        unchecked=setting.unchecked,
+    )
+    if reading.knob is None:
+        return bare
+    where = f"{setting.path}: {reading.decay_key}"
+    judged = judge(reading.knob, decay, run, where=where)
+    seen = (_in_file(each, setting) for each in judged.findings)
+    return replace(
+        bare,
+        optimizer=f"{reading.optimizer} (decays as {reading.knob})",
+        findings=(*setting.findings, *seen, *_nothing_decays(setting, where)),
+        table=(line_of_setting(judged.explanation, run, group="decayed"),),
         unchecked=(*judged.unchecked, *setting.unchecked),
     )
 
@@ -68,7 +75,7 @@ def audit_changed_files(
     given_after: Given | None = None,
     world_size: int = 1,
 ) -> Audit:
-    """Find what went with a change from one file of TrainingArguments to another.
+    """Find what went with a change from one settings file to another, or of its facts.
 
     Args:
         old: File before the change.
@@ -78,9 +85,7 @@ def audit_changed_files(
         world_size: Devices that train together, on both sides.
 
     Raises:
-        AuditTargetError: If a file cannot be read, or a value has a wrong type.
-        UnknownNameError: If the Trainer has no such optimizer or schedule.
-        RangeError: If a fact is impossible.
+        DwindleError: As of :func:`audit_training_arguments`.
 
     """
     before = read_setting_of(old, given=given_before, world_size=world_size)
@@ -95,24 +100,6 @@ def audit_changed_files(
         for each in found.findings
     )
     return replace(found, findings=tuple(placed))
-
-
-def _without_knob(setting: TrainingSetting) -> Audit:
-    line = GroupLine(
-        group="decayed",
-        lr=setting.run.lr,
-        weight_decay=setting.weight_decay,
-        dtype=setting.run.dtype,
-        run=setting.run,
-    )
-    return Audit(
-        target=setting.path,
-        optimizer=setting.reading.optimizer,
-        findings=setting.findings,
-        table=(line,),
-        facts=setting.facts,
-        unchecked=setting.unchecked,
-    )
 
 
 def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
@@ -144,7 +131,10 @@ def _line(setting: TrainingSetting, value: float) -> Line:
 
 
 def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
-    if setting.weight_decay or _is_misspelt(setting):
+    # A decay that was typed by a name that nobody reads is a finding already.
+    keys = (each.values["key"] for each in setting.findings if each.code == "DW028")
+    is_misspelt = not setting.is_typed and "weight_decay" in map(meant_by, keys)
+    if setting.weight_decay or is_misspelt:
         return []
     said = {"typed" if setting.is_typed else "unsaid": 0.0}
     found = Finding(code="DW021", case="file", where=where, values=said)
@@ -158,11 +148,3 @@ def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
         return [found.having(needed=value)]
     found = found.having(number=value, asked=_ASKED)
     return [replace(found, paste=_line(setting, value))]
-
-
-def _is_misspelt(setting: TrainingSetting) -> bool:
-    """Return whether a decay was typed by a name that nobody reads: a finding too."""
-    if setting.is_typed:
-        return False
-    names = (each.values["key"] for each in setting.findings if each.code == "DW028")
-    return "weight_decay" in map(meant_by, names)

@@ -42,10 +42,6 @@ def meant_by(name: str) -> str | None:
 def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
     """Yield a finding for each key that is nearly one that bears on decay.
 
-    Args:
-        path: The file.
-        settings: What it holds.
-
     Example:
         >>> (found,) = misspelt_keys("args.json", {"learning_rte": 3e-4})
         >>> found.line

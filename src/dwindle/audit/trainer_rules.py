@@ -1,5 +1,6 @@
 """What trainers make of the numbers of their files before an optimizer gets them."""
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -99,20 +100,21 @@ def _llm_foundry(reading: Reading, flat: Flat) -> Reading:
         str(flat.get("max_duration", "")),
         str(flat.get("scheduler.t_warmup")),
     )
-    tokens_per_step = (number_in(flat.get("max_seq_len")) or 0) * (
-        number_in(flat.get("global_train_batch_size")) or 0
-    )
+
+    def count(time: str, unit: str) -> float | None:
+        return number_in(time.removesuffix(unit)) if time.endswith(unit) else None
+
+    sizes = "max_seq_len", "global_train_batch_size"
+    tokens_per_step = math.prod(number_in(flat.get(each)) or 0 for each in sizes)
+    batches, tokens = count(length, "ba"), count(length, "tok")
     run = dict(reading.length)
-    batches = number_in(length.removesuffix("ba")) if length.endswith("ba") else None
-    tokens = number_in(length.removesuffix("tok")) if length.endswith("tok") else None
-    epochs = number_in(length.removesuffix("ep")) if length.endswith("ep") else None
-    if epochs:
+    if epochs := count(length, "ep"):
         run["epochs"] = epochs
     if tokens and tokens_per_step > 0:
         batches = tokens / tokens_per_step
     if batches:
         run["steps"] = max(1, int(batches))
-    steps = number_in(warm.removesuffix("ba")) if warm.endswith("ba") else None
+    steps = count(warm, "ba")
     return replace(reading, length=run, warmup={"steps": steps} if steps else {})
 
 
@@ -154,25 +156,17 @@ def _transformers(reading: Reading, flat: Flat) -> Reading:
     others = set(options) - {"momentum", "dampening", "nesterov", "weight_decay"}
     if others:
         notes.append(f"optim_args is not read for {', '.join(sorted(others))}.")
-    facts = {
-        **reading.facts,
-        **(_of_sgd(options) if reading.optimizer == "sgd" else {}),
-    }
-    return replace(reading, facts=facts, unchecked=tuple(notes))
-
-
-def _of_sgd(options: Mapping[str, str]) -> dict[str, float]:
-    facts: dict[str, float] = {}
-    for name in {"momentum", "dampening"} & options.keys():
+    facts, is_sgd = dict(reading.facts), reading.optimizer == "sgd"
+    for name in {"momentum", "dampening"} & options.keys() if is_sgd else ():
         number = number_in(options[name])
         if number is None:
             must, got = "a number in optim_args", repr(options[name])
             remedy = f"Write optim_args: {name}=0.9, for example."
             raise RangeError(name, got, must, remedy)
         facts[name] = number
-    if options.get("nesterov", "").lower() in {"true", "1", "yes"}:
+    if is_sgd and options.get("nesterov", "").lower() in {"true", "1", "yes"}:
         facts["nesterov"] = True
-    return facts
+    return replace(reading, facts=facts, unchecked=tuple(notes))
 
 
 # By the name of the trainer; the others type the numbers that their optimizers get.
@@ -233,20 +227,14 @@ def _shape(shape: Literal["constant", "linear", "cosine"]) -> ScheduleRule:
     return schedule
 
 
-def _constant(_: ScheduleFacts) -> Schedule:
-    return Schedule()  # by that name it ignores the warm-up
+def _cosine(cycles: float) -> ScheduleRule:
+    """Half a wave falls from the peak to nothing; more waves rise again."""
 
+    def schedule(facts: ScheduleFacts) -> Schedule | None:
+        usual = facts.number("num_cycles") in {None, cycles}
+        return _shape("cosine")(facts) if usual else None
 
-def _cosine(facts: ScheduleFacts, *, cycles: float = 0.5) -> Schedule | None:
-    # Half a wave falls from the peak to nothing; more waves rise again.
-    if facts.number("num_cycles") not in {None, cycles}:
-        return None
-    return _shape("cosine")(facts)
-
-
-def _restarts(facts: ScheduleFacts) -> Schedule | None:
-    # One cycle, the default, is a cosine; more have the same sum, at other steps.
-    return _cosine(facts, cycles=1.0)
+    return schedule
 
 
 def _polynomial(facts: ScheduleFacts) -> Schedule | None:
@@ -278,25 +266,23 @@ def _stable(facts: ScheduleFacts) -> Schedule | None:
     )
 
 
-def _not_followed(_: ScheduleFacts) -> None:
-    return None
-
-
 # Every lr_scheduler_type of transformers 5.23.0.
 TRAINER_SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
     {
         "linear": _shape("linear"),
-        "cosine": _cosine,
-        "cosine_with_restarts": _restarts,
+        "cosine": _cosine(0.5),
+        # One cycle, the default, is a cosine; more have the same sum, at other steps.
+        "cosine_with_restarts": _cosine(1.0),
         "polynomial": _polynomial,
-        "constant": _constant,
+        "constant": lambda _: Schedule(),  # by that name it ignores the warm-up
         "constant_with_warmup": _shape("constant"),
-        "inverse_sqrt": _not_followed,
-        "reduce_lr_on_plateau": _not_followed,
         "cosine_with_min_lr": _cosine_to,
         "cosine_warmup_with_min_lr": _cosine_to,
         "warmup_stable_decay": _stable,
-        "greedy": _not_followed,
+        # Of these no shape is known here.
+        **dict.fromkeys(
+            ("inverse_sqrt", "reduce_lr_on_plateau", "greedy"), lambda _: None
+        ),
     }
 )
 # Names of the other trainers, in lower case.

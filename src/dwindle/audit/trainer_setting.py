@@ -264,7 +264,10 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     if "epochs" not in given and "steps" not in given:
         unit = "steps" if "steps" in reading.length else "epochs"
         facts[unit] = reading.length.get(unit)
-    run = moving(Run(**facts))
+    run = Run(**facts)
+    if run.lr == 0:
+        remedy = "Write the lr at its peak; at 0 no weight moves and nothing decays."
+        raise RangeError("lr", run.lr, "above 0 for an audit of its decay", remedy)
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
     kwargs = values.flat.get("lr_scheduler_kwargs")
     # A share of the peak where the file has one, else an lr, which does not scale.
@@ -328,19 +331,6 @@ def _unused(path: str, reading: Reading) -> Iterator[Finding]:
         )
 
 
-def moving(run: Run) -> Run:
-    """Return a run in which something moves.
-
-    Raises:
-        RangeError: If its lr is 0.
-
-    """
-    if run.lr == 0:
-        remedy = "Write the lr at its peak; at 0 no weight moves and nothing decays."
-        raise RangeError("lr", run.lr, "above 0 for an audit of its decay", remedy)
-    return run
-
-
 def _in_words(
     values: Values, reading: Reading, run: Run, given: Given, *, devices: int
 ) -> dict[str, str]:
@@ -368,6 +358,7 @@ def _in_words(
 
 
 def _batch_in_words(values: Values, run: Run, given: Given, devices: int) -> str:
+    """Return the examples of a step, and what they are multiplied from."""
     text, is_given = str(run.batch_size or ""), "batch_size" in given
     several = {
         "accumulated": values.whole("accumulated") or 1,

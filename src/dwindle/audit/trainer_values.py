@@ -67,6 +67,11 @@ class Values:
     TrainingArguments have types: what is of another is refused, and a number that is a
     text is a finding, for the Trainer fails on it later. Other trainers write "auto"
     for numbers that they choose, and read texts: what is no number is not known.
+
+    Raises:
+        AuditTargetError: From each method, if a typed file has anything else.
+        UnknownNameError: From ``name``, if it is none of those known.
+
     """
 
     def __init__(self, path: str, trainer: Trainer, flat: Flat) -> None:
@@ -80,12 +85,7 @@ class Values:
         return tuple(self._texts.values())
 
     def number(self, fact: str) -> float | None:
-        """Return a finite number, or the trainer's default.
-
-        Raises:
-            AuditTargetError: If a typed file has anything else.
-
-        """
+        """Return a finite number, or the trainer's default."""
         key, value = self.trainer.found(fact, self.flat)
         if value is None:
             return number_in(self.trainer.defaults.get(fact))
@@ -103,12 +103,7 @@ class Values:
         return number
 
     def whole(self, fact: str) -> int | None:
-        """Return a whole number; of an untyped file, None for what cannot count.
-
-        Raises:
-            AuditTargetError: If a typed file has anything else.
-
-        """
+        """Return a whole number; of an untyped file, None for what cannot count."""
         number = self.number(fact)
         if self.has_types and number is not None and not number.is_integer():
             raise self._wrong(self.trainer.found(fact, self.flat)[0], _WHOLE, number)
@@ -117,12 +112,7 @@ class Values:
         return int(number) if is_count else None  # type: ignore[arg-type]  # a number
 
     def text(self, fact: str) -> str:
-        """Return a text, the trainer's default, or an empty one.
-
-        Raises:
-            AuditTargetError: If a typed file has anything else.
-
-        """
+        """Return a text, the trainer's default, or an empty one."""
         key, value = self.trainer.found(fact, self.flat)
         if value is None or (
             not self.has_types and (not value or isinstance(value, Mapping))
@@ -133,12 +123,7 @@ class Values:
         return str(value)
 
     def name(self, fact: str, known: Mapping[str, object]) -> str:
-        """Return a name; a typed file may have those of a table only.
-
-        Raises:
-            UnknownNameError: If it has another; the nearest are offered.
-
-        """
+        """Return a name; a typed file may have those of a table only."""
         name = self.text(fact)
         if self.has_types and name not in known:
             raise UnknownNameError.among(self.trainer.keys[fact][0], name, known)

@@ -19,19 +19,22 @@ from dwindle.pytorch.checks import (
     of_penalties,
     of_rates,
 )
-from dwindle.pytorch.checks.course import NEVER, Course, checked_every, scheduler_name
+from dwindle.pytorch.checks.course import NEVER, Course, scheduler_name
 from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
-from dwindle.pytorch.checks.facts import Facts, gathered
-from dwindle.pytorch.checks.group import Group, optimizers_of
+from dwindle.pytorch.checks.facts import Facts
+from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import (
     Normalized,
     normalized_by_declaration,
     normalized_by_themselves,
 )
 from dwindle.pytorch.copying.copies import tensors_kept
-from dwindle.pytorch.follow_schedule import Every
+from dwindle.pytorch.follow_schedule import Every, read_every
 from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
+from dwindle.pytorch.parameters.roles import parameter_roles
+from dwindle.pytorch.penalized.double_decay import penalties_of
+from dwindle.wording import count
 
 # Each finds its codes in the facts of a program. Of findings that weigh alike, those of
 # the first are shown first.
@@ -99,7 +102,7 @@ def audit(  # noqa: PLR0913 the parts of a program
     model: nn.Module,
     optimizer: Any,
     *,
-    scheduler: object | None = None,
+    scheduler: Any = None,
     run: Run | None = None,
     example: object | None = None,
     every: Every | None = None,
@@ -150,13 +153,21 @@ def audit(  # noqa: PLR0913 the parts of a program
     """
     if weight_decay is not None:
         check_not_negative("weight_decay", weight_decay)
-    facts = gathered(
-        model,
-        optimizer,
-        scheduler=scheduler,
-        run=Run() if run is None else run,
-        every=checked_every(every),
-        normalized=_normalized(model, example),
+    if every != NEVER:
+        read_every(every, steps_per_epoch=1)  # refuses what is no pace
+    run = Run() if run is None else run
+    several = isinstance(scheduler, list | tuple)
+    schedulers = () if scheduler is None else scheduler if several else (scheduler,)
+    held = parameter_roles(model)
+    facts = Facts(
+        model=model,
+        held=held,
+        groups=tuple(groups_of(optimizer, held, run, schedulers, every=every)),
+        run=run,
+        schedulers=tuple(schedulers),
+        every=every,
+        normalized=tuple(_normalized(model, example)),
+        penalties=penalties_of(each.parameter for each in held),
         meant=weight_decay,
     )
     return Audit(
@@ -235,8 +246,11 @@ def _of_schedulers(facts: Facts) -> Iterator[str]:
             text = _NOT_FOLLOWED.format(course.scheduler, course.why_not)
             yield Unchecked(text, "DW010")
         elif course.pace and course.is_guessed:
-            unit, why = course.pace.unit, course.pace.why
-            yield _GUESSED.format(unit=unit, why=why, length=_length(facts.run))
+            unit, why, known = course.pace.unit, course.pace.why, facts.run.quantities()
+            length = f"{known['steps']:,.0f} steps"
+            if "epochs" in known:
+                length = f"{count(known['epochs'])} epochs and {length}"
+            yield _GUESSED.format(unit=unit, why=why, length=length)
 
 
 def _unused(facts: Facts) -> Iterator[str]:
@@ -268,9 +282,3 @@ def _paces(facts: Facts) -> dict[str, str]:
         if course.pace
     )
     return {"scheduler": ", ".join(names), "scheduler_every": ", ".join(every)}
-
-
-def _length(run: Run) -> str:
-    known = run.quantities()
-    epochs = f"{known['epochs']:,.4g} epochs and " if "epochs" in known else ""
-    return f"{epochs}{known['steps']:,.0f} steps"

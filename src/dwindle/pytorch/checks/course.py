@@ -17,7 +17,6 @@ from dwindle.pytorch.follow_schedule import (
     Pace,
     belongs_to,
     pace_of,
-    read_every,
 )
 from dwindle.pytorch.probe import probe
 from dwindle.pytorch.trials import rule_mould
@@ -54,18 +53,6 @@ class Course:
     def is_guessed(self) -> bool:
         """Whether it is followed at a pace that nobody gave."""
         return self.pace is not None and self.pace.is_guessed
-
-
-def checked_every(every: Every | None) -> Every | None:
-    """Return the pace that was given.
-
-    Raises:
-        RangeError: If it is no pace.
-
-    """
-    if every != NEVER:
-        read_every(every, steps_per_epoch=1)
-    return every
 
 
 def course_of(

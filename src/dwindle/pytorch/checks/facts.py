@@ -10,12 +10,12 @@ from torch import nn
 from dwindle.audit.codes import of_groups, short
 from dwindle.audit.findings import Finding
 from dwindle.decay.run import Run
-from dwindle.pytorch.checks.group import Group, groups_of
+from dwindle.pytorch.checks.group import Group
 from dwindle.pytorch.checks.normalized import Normalized
 from dwindle.pytorch.checks.practice import network_of
 from dwindle.pytorch.follow_schedule import Every
-from dwindle.pytorch.parameters.roles import ParameterRole, parameter_roles
-from dwindle.pytorch.penalized.double_decay import Penalizing, penalties_of
+from dwindle.pytorch.parameters.roles import ParameterRole
+from dwindle.pytorch.penalized.double_decay import Penalizing
 
 _OF_A_FINDING = ("case", "advice", "paste", "is_slight")
 
@@ -83,35 +83,6 @@ class Facts:
         return None if steps is None else int(steps)
 
 
-def gathered(  # noqa: PLR0913 the parts of a program
-    model: nn.Module,
-    optimizer: object,
-    *,
-    scheduler: object | None,
-    run: Run,
-    every: Every | None,
-    normalized: Iterable[Normalized],
-    meant: float | None = None,
-) -> Facts:
-    """Return all facts that the checks need; nothing of the program is changed."""
-    held = parameter_roles(model)
-    schedulers: tuple[object, ...] = ()
-    if scheduler is not None:
-        several = isinstance(scheduler, list | tuple)
-        schedulers = tuple(scheduler) if several else (scheduler,)  # type: ignore[arg-type]  # told apart just now
-    return Facts(
-        model=model,
-        held=held,
-        groups=tuple(groups_of(optimizer, held, run, schedulers, every=every)),
-        run=run,
-        schedulers=schedulers,
-        every=every,
-        normalized=tuple(normalized),
-        penalties=penalties_of(each.parameter for each in held),
-        meant=meant,
-    )
-
-
 # A finding has a severity, a line and a case by keyword, and values of any type.
 def on_parameters(
     code: str, held: Sequence[ParameterRole], groups: Sequence[Group] = (), **more: Any
@@ -125,6 +96,7 @@ def on_parameters(
         more: Fields of a finding; the others are values of it.
 
     Example:
+        >>> from dwindle.pytorch.parameters.roles import parameter_roles
         >>> found = on_parameters("DW001", parameter_roles(nn.Linear(2, 3)))
         >>> found.where, found.values["tensors"]
         ('weight and bias', (2, 9))

@@ -107,20 +107,16 @@ def _fits(norm: nn.Module, layer: nn.Module) -> bool:
 def normalized_by_themselves(model: nn.Module) -> Iterator[Normalized]:
     """Yield weights that a parametrization divides by their own size."""
     for module in model.modules():
-        yield from _of_parametrizations(module)
+        for kept in getattr(module, "parametrizations", nn.ModuleDict()).values():
+            for each in kept.children():
+                slot, said = _PARAMETRIZED.get(type(each).__name__, ("", ""))
+                weight = getattr(kept, slot, None)
+                if isinstance(weight, nn.Parameter):
+                    yield _parametrized(weight, said)
         for hook in module._forward_pre_hooks.values():  # noqa: SLF001 where the old weight_norm lives
             weight = getattr(module, f"{getattr(hook, 'name', '')}_v", None)
             if isinstance(hook, WeightNorm) and isinstance(weight, nn.Parameter):
                 yield _parametrized(weight, "weight_norm")
-
-
-def _of_parametrizations(module: nn.Module) -> Iterator[Normalized]:
-    for kept in getattr(module, "parametrizations", nn.ModuleDict()).values():
-        for each in kept.children():
-            slot, said = _PARAMETRIZED.get(type(each).__name__, ("", ""))
-            weight = getattr(kept, slot, None)
-            if isinstance(weight, nn.Parameter):
-                yield _parametrized(weight, said)
 
 
 def _parametrized(weight: nn.Parameter, said: str) -> Normalized:

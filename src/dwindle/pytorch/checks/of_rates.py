@@ -71,10 +71,14 @@ def _told(group: Group) -> Explanation:
     return group.judged.explanation
 
 
+def _findings(group: Group) -> tuple[Finding, ...]:
+    return group.judged.findings if group.judged else ()
+
+
 def _leveled(facts: Facts, group: Group) -> Iterator[Finding]:
     """Yield what was found in a group; what recipes of its kind do is a note."""
     network = facts.network
-    for found in group.judged.findings if group.judged else ():
+    for found in _findings(group):
         if found.code == "DW010" and decays_as_little(group, facts.judged, network):
             yield replace(found, is_slight=True, case="recipes", paste=None)
         elif found.code == "DW008" and is_usual_coupling(group, network):
@@ -192,48 +196,45 @@ def _wider(found: Finding, facts: Facts, groups: Hits) -> Finding:
             f'pass:\nwith torch.autocast("{device}", dtype=torch.{kind}): ...'
         )
         return replace(found, paste=Line(text=text))
-    if all(map(_is_hopeless, groups)):
+    # So slow that none was meant, whatever the pace of the scheduler.
+    hopeless = (
+        not group.is_open
+        and any(each.code == "DW010" and each.is_slight for each in _findings(group))
+        for group in groups
+    )
+    if all(hopeless):
         line = set_knob((group, 0.0) for group in groups)
         return replace(found, case="no-decay", paste=line)
-    asked: dict[Group, float] = {}
-    case = "more"
-    if facts.steps is not None:
-        case, half_life = "half-life", half_life_instead("DW010", facts.run)
-        asked = _for_half_life(facts, groups, half_life)
-        found = found.having(asked=half_life)
-    wanted = (
-        (group, max(asked.get(group, 0.0), _above_rounding(group))) for group in groups
-    )
-    return replace(found, case=case, paste=set_knob(wanted))
+    found, asked = _within_the_run(found, facts, groups, otherwise="more")
+    wanted = {}
+    for group in groups:  # at least the number at which rounding takes little of it
+        shrink = _FINE_UNITS * DEAD_BELOW[group.probe.dtype]
+        above = group.knob * shrink / (group.probe.shrink_per_step or shrink)
+        wanted[group] = max(asked.get(group, 0.0), above)
+    return replace(found, paste=set_knob(wanted.items()))
 
 
-def _is_hopeless(group: Group) -> bool:
-    findings = group.judged.findings if group.judged else ()
-    as_none = any(each.code == "DW010" and each.is_slight for each in findings)
-    return as_none and not group.is_open
-
-
-def _above_rounding(group: Group) -> float:
-    """Return the number at which rounding takes little of a decay."""
-    shrink = _FINE_UNITS * DEAD_BELOW[group.probe.dtype]
-    return group.knob * shrink / (group.probe.shrink_per_step or shrink)
+def _within_the_run(
+    found: Finding, facts: Facts, groups: Hits, *, otherwise: str
+) -> tuple[Finding, dict[Group, float]]:
+    """Ask for a half-life within the run, and its numbers; without steps, for none."""
+    if facts.steps is None:
+        return replace(found, case=otherwise), {}
+    half_life = half_life_instead("DW010", facts.run)
+    asked = _for_half_life(facts, groups, half_life)
+    return replace(found.having(asked=half_life), case="half-life"), asked
 
 
 def _without_swing(found: Finding, facts: Facts, groups: Hits) -> Finding:
     """Advise the largest decay that does not swing, or one that suits the run."""
-    asked: dict[Group, float] = {}
-    case = "limit"
-    if facts.steps is not None:
-        case, half_life = "half-life", half_life_instead("DW010", facts.run)
-        asked = _for_half_life(facts, groups, half_life)
-        found = found.having(asked=half_life)
+    found, asked = _within_the_run(found, facts, groups, otherwise="limit")
     limits: dict[Group, float] = {}
     for group in groups:
-        for each in group.judged.findings if group.judged else ():
+        for each in _findings(group):
             if each.code == found.code:
                 limit = _rounded_down(each.values["limit"])
                 limits[group] = min(limit, asked.get(group, limit))
-    return replace(found, case=case, paste=set_knob(limits.items()))
+    return replace(found, paste=set_knob(limits.items()))
 
 
 _ADVICE: Mapping[str, Callable[[Finding, Facts, Hits], Finding]] = {

@@ -38,19 +38,14 @@ def network_of(model: nn.Module) -> str | None:
     if convolutions and not embeds:
         if not attends:
             return CONVOLUTIONAL
-        return "vision transformer" if any(map(_is_patching, convolutions)) else None
+        sizes = [{*each.kernel_size, *each.stride} for each in convolutions]
+        patches = any(len(each) == 1 and min(each) >= _SMALLEST_PATCH for each in sizes)
+        return "vision transformer" if patches else None
     if convolutions:
         return None
     if any(isinstance(each, nn.RNNBase) for each in modules):
         return RECURRENT
-    if not embeds:
-        return None
-    return "language model" if attends else None
-
-
-def _is_patching(layer: _ConvNd) -> bool:
-    sizes = {*layer.kernel_size, *layer.stride}
-    return len(sizes) == 1 and min(sizes) >= _SMALLEST_PATCH
+    return "language model" if embeds and attends else None
 
 
 def is_comparable(model: nn.Module, groups: Iterable[Group]) -> bool:
@@ -75,23 +70,16 @@ def decays_like_recipes(groups: Iterable[Group], network: str | None, run: Run) 
     Networks that SGD trains from scratch decay all that they have, as those of He et
     al. 2016; and where a run leaves nearly all of a weight, a bias hardly decays.
     """
-    return all(
-        _leaves_nearly_all(each) or _is_like_a_resnet(each, network, run)
-        for each in groups
-    )
-
-
-def _leaves_nearly_all(group: Group) -> bool:
-    told = group.judged.explanation if group.judged else None
-    return told is not None and told.e_folds is not None and is_as_good_as_none(told)
-
-
-def _is_like_a_resnet(group: Group, network: str | None, run: Run) -> bool:
-    # Recurrent networks are seldom trained on from others, and at any lr.
-    if network == RECURRENT and group.is_sgd:
-        return True
     alike = recipes_like(SGD.name, network)
-    return group.is_sgd and is_a_training(group.run(run), alike)
+    for group in groups:
+        told = group.judged.explanation if group.judged else None
+        if told is not None and told.e_folds is not None and is_as_good_as_none(told):
+            continue
+        # Recurrent networks are seldom trained on from others, and at any lr.
+        is_new = network == RECURRENT or is_a_training(group.run(run), alike)
+        if not (group.is_sgd and is_new):
+            return False
+    return True
 
 
 def decays_as_little(

@@ -22,8 +22,6 @@ from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.wording import number
 
 _IMPORT = "from dwindle.pytorch import"
-# Options that a line shows although they equal the default: a reader looks for them.
-_ALWAYS = frozenset({"lr"})
 _LIKE_BIASES = frozenset({"bias", "norm", "vector"})
 _TOKENS = frozenset({"embedding", "token"})
 # These advise another number: a line beside them does not repeat that of now.
@@ -100,18 +98,15 @@ class _Words:
 
     @property
     def text(self) -> str:
-        names = repr(list(self.decay))
-        if isinstance(self.decay, str):
-            names = f'"{self.decay}"'
-        return (
-            (
-                ""
-                if self.weight_decay is None
-                else f", {KNOB}={typed(self.weight_decay)}"
-            )
-            + (", embeddings=True" if self.embeddings else "")
-            + (f", decay={names}" if self.decay else "")
-            + (f", no_decay={list(self.no_decay)!r}" if self.no_decay else "")
+        is_one = isinstance(self.decay, str)
+        given = {
+            KNOB: "" if self.weight_decay is None else typed(self.weight_decay),
+            "embeddings": "True" if self.embeddings else "",
+            "decay": f'"{self.decay}"' if is_one else repr(list(self.decay)),
+            "no_decay": repr(list(self.no_decay)),
+        }
+        return "".join(
+            f", {name}={text}" for name, text in given.items() if text not in ("", "[]")
         )
 
 
@@ -182,30 +177,23 @@ def _split(facts: Facts, called: str, groups: Sequence[Group], words: str) -> st
 
 def _words(facts: Facts, groups: Iterable[Group], named: Collection[int]) -> _Words:
     """Return the arguments under which decay_groups moves no more than it should."""
-    members = {
-        id(each.parameter): each
-        for group in groups
-        for each in group.held
-        if each.trainable
-    }
-    tokens = any(
-        each.role in _TOKENS and key not in named for key, each in members.items()
-    )
+    held = {each.name: each for group in groups for each in group.held}
+    moved = {name for name, each in held.items() if id(each.parameter) in named}
+    others = [each for name, each in held.items() if name not in moved]
+    tokens = any(each.role in _TOKENS and each.trainable for each in others)
     # By name: after a forward pass FSDP's model holds other tensors than its groups.
-    choices = {
-        choice.held.name: choice.decays
+    decaying = {
+        choice.name
         for choice in choices_of(facts.model, embeddings=tokens)
+        if choice.decays
     }
     kept = (
         each.name
-        for key, each in members.items()
-        if not choices[each.name] and key not in named and each.role not in _LIKE_BIASES
+        for each in others
+        if each.trainable and each.role not in _LIKE_BIASES
+        if each.name not in decaying
     )
-    spared = (
-        each.name
-        for key, each in members.items()
-        if choices[each.name] and key in named
-    )
+    spared = (name for name in held if name in moved & decaying)
     return _Words(embeddings=tokens, decay=tuple(kept), no_decay=tuple(spared))
 
 
@@ -296,12 +284,14 @@ def _typed_options(group: Group) -> str | None:
     given["lr"] = given.get("initial_lr", given["lr"])
     if not isinstance(given["lr"], Tensor):
         given["lr"] = number_of(given["lr"]) or group.lr
+    own = {name: repr(each.default) for name, each in signature.items()}
     shown = {
         name: _plainly(given[name])
         for name in optimizer.defaults
-        if name in signature
+        if name in own
         and name not in _NOT_TYPED
-        and (name in _ALWAYS or _differs(given[name], signature[name].default))
+        # A reader looks for the lr, also where it equals the default.
+        and (name == "lr" or repr(given[name]) not in ("None", own[name]))
     }
     if None in shown.values():
         return None
@@ -315,10 +305,6 @@ def _plainly(value: Any) -> str | None:  # an option of any type
     if isinstance(value, float):
         return repr(float(f"{value:.6g}"))
     return repr(value) if isinstance(value, int | str | tuple | None) else None
-
-
-def _differs(value: object, default: object) -> bool:
-    return repr(value) != repr(default) and value is not None
 
 
 def sound_knob(groups: Iterable[Group]) -> float | None:
