@@ -196,55 +196,31 @@ def test_a_tied_weight_counts_once():
     """Two layers that share a matrix add its squares once."""
     model = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))
     model[1].weight = model[0].weight
-    assert L2Penalty(model, X)().item() == digits(
-        X * squared(model[0].weight), ROUNDING
-    )
+    expected = X * squared(model[0].weight)
+    assert L2Penalty(model, X)().item() == digits(expected, ROUNDING)
 
 
-def test_frozen_weights_are_left_out():
-    """A weight that is frozen, then or later, gets no gradient."""
-    model = net()
-    model[0].weight.requires_grad_(requires_grad=False)
-    penalty = L2Penalty(model, X)
-    assert list(penalty.parameters) == ["3.weight"]
-    model = net()
-    penalty = L2Penalty(model, X)
-    model[0].weight.requires_grad_(requires_grad=False)
-    penalty().backward()
-    assert model[0].weight.grad is None
-    assert model[3].weight.grad is not None
-
-
-def test_a_weight_that_is_unfrozen_later_counts_from_then_on():
-    """Frozen at construction and unfrozen, a layer has its squares and its gradient."""
+def test_what_is_frozen_counts_no_more_and_what_is_unfrozen_counts_again():
+    """In the sum, the means and the gradient: of the weights that are trained now."""
     model = net()
     first, last = model[0].weight, model[3].weight
     model[0].requires_grad_(requires_grad=False)
-    penalty = L2Penalty(model, X)
-    assert penalty().item() == digits(X * squared(last), rel=ROUNDING)
-    model[0].requires_grad_(requires_grad=True)
-    assert penalty().item() == digits(
-        X * (squared(first) + squared(last)), rel=ROUNDING
-    )
-    penalty().backward()
-    assert torch.allclose(first.grad, 2 * X * first.detach(), rtol=ROUNDING, atol=0)
-    assert list(penalty.parameters) == ["0.weight", "3.weight"]
-    assert "2 weights, 25 numbers" in repr(penalty)
-
-
-def test_a_weight_that_is_frozen_later_counts_no_more():
-    """It is left out of the sum and of the means; when all are, the term is 0."""
-    model = net()
     penalty = L2Penalty(model, X, normalization="layer-mean")
-    model[0].requires_grad_(requires_grad=False)
-    expected = X / 10 * squared(model[3].weight)  # a mean over one layer of 10
-    assert penalty().item() == digits(expected, rel=ROUNDING)
-    assert penalty.coefficients == {"3.weight": digits(1 / 10, rel=ROUNDING)}
+    for trained in (False, True, False):
+        model.zero_grad()
+        model[0].requires_grad_(requires_grad=trained)
+        factors = {"0.weight": 1 / 30, "3.weight": 1 / 20}
+        factors = factors if trained else {"3.weight": 1 / 10}  # a mean over one layer
+        assert penalty.coefficients == digits(factors, rel=ROUNDING)
+        expected = X * factors["3.weight"] * squared(last)
+        expected += X * factors.get("0.weight", 0) * squared(first)
+        assert penalty().item() == digits(expected, rel=ROUNDING)
+        penalty().backward()
+        assert (first.grad is not None) == trained
+        gradient = 2 * X * factors["3.weight"] * last.detach()
+        assert torch.allclose(last.grad, gradient, rtol=ROUNDING, atol=0)
     model.requires_grad_(requires_grad=False)
-    assert penalty().item() == 0
-    assert penalty.parameters == {}
-    model.requires_grad_(requires_grad=True)
-    assert list(penalty.parameters) == ["0.weight", "3.weight"]
+    assert (penalty().item(), penalty.parameters) == (0, {})
 
 
 def test_a_head_that_is_replaced_is_the_one_that_counts():
@@ -407,12 +383,8 @@ def test_what_makes_no_sense_is_refused():
         (RangeError, "strength", {"strength": 0, "convention": "prior"}),
         (RangeError, "normalization", {"convention": MEAN, "normalization": "fan-in"}),
         (RangeError, "model", {"no_decay": "*"}),
-        (RefusedError, f"L2Penalty with the number of {knob}", {"convention": knob}),
-        (
-            RefusedError,
-            "L2Penalty with the number of half-life",
-            {"convention": "half-life"},
-        ),
+        (RefusedError, f"{NUMBER} {knob}", {"convention": knob}),
+        (RefusedError, f"{NUMBER} half-life", {"convention": "half-life"}),
         (UnknownNameError, "question.l3", {"convention": "question.l3"}),
         (UnknownNameError, "layermean", {"normalization": "layermean"}),
         (UnknownNameError, "average", {"reduction": "average"}),
@@ -423,4 +395,4 @@ def test_what_makes_no_sense_is_refused():
         assert fact in facts.values(), facts
 
 
-MEAN = "question.l2:layer-mean"
+MEAN, NUMBER = "question.l2:layer-mean", "L2Penalty with the number of"

@@ -23,114 +23,81 @@ def compiled(model):
     return torch.compile(model, backend="eager")
 
 
-class LlamaRMSNorm(nn.Module):
-    """A normalization layer that is no torch class, as model libraries write them."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(4))
-
-
-class Normalizer(nn.Module):
-    """Not a normalization layer: it owns a matrix."""
-
-    def __init__(self):
-        super().__init__()
-        self.norm_weight = nn.Parameter(torch.ones(4, 4))
-        self.RMSNorm = nn.Linear(4, 4)
+def bare(kind="Module", **shapes):
+    """A module of some class that keeps tensors of these shapes itself."""
+    module = type(kind, (nn.Module,), {})()
+    for name, shape in shapes.items():
+        module.register_parameter(name, nn.Parameter(torch.zeros(shape)))
+    return module
 
 
-class Norm(nn.Module):
+def rms_norm():
+    """A normalization layer that is no torch class."""
+    return bare("LlamaRMSNorm", weight=(4,))
+
+
+def norm_of_a_matrix():
     """Called like one, but what it owns is a matrix."""
-
-    def __init__(self):
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(4, 4))
+    return bare("Norm", weight=(4, 4))
 
 
-class Conv1D(nn.Module):
+def normalizer():
+    """Not a normalization layer: it owns a matrix, and has a layer of that name."""
+    module = bare("Normalizer", norm_weight=(4, 4))
+    module.RMSNorm = nn.Linear(4, 4)
+    return module
+
+
+def conv1d(nf, nx):
     """The linear layer of GPT-2 in transformers: its weight is (inputs, outputs)."""
-
-    def __init__(self, nf, nx):
-        super().__init__()
-        self.nf = nf
-        self.weight = nn.Parameter(torch.zeros(nx, nf))
-        self.bias = nn.Parameter(torch.zeros(nf))
+    module = bare("Conv1D", weight=(nx, nf), bias=(nf,))
+    module.nf = nf
+    return module
 
 
-class Loose(nn.Module):
+def loose():
     """Parameters that no layer owns."""
-
-    def __init__(self):
-        super().__init__()
-        self.matrix = nn.Parameter(torch.zeros(3, 4))
-        self.logit_scale = nn.Parameter(torch.zeros(()))
-        self.gamma = nn.Parameter(torch.zeros(1, 4, 1, 1))
-        self.cls_token = nn.Parameter(torch.zeros(1, 1, 4))
-        self.pos_embed = nn.Parameter(torch.zeros(1, 9, 4))
-        self.listed = nn.ParameterList([nn.Parameter(torch.zeros(2, 2))])
+    tokens = {"cls_token": (1, 1, 4), "pos_embed": (1, 9, 4)}
+    module = bare(matrix=(3, 4), logit_scale=(), gamma=(1, 4, 1, 1), **tokens)
+    module.listed = nn.ParameterList([nn.Parameter(torch.zeros(2, 2))])
+    return module
 
 
-class Experts(nn.Module):
+def experts():
     """Stacked experts: a bias for each is a matrix, beside weights of three."""
-
-    def __init__(self):
-        super().__init__()
-        self.up_proj = nn.Parameter(torch.zeros(3, 4, 8))
-        self.up_proj_bias = nn.Parameter(torch.zeros(3, 8))
-        self.relative_bias_table = nn.Parameter(torch.zeros(3, 8))
+    biases = {"up_proj_bias": (3, 8), "relative_bias_table": (3, 8)}
+    return bare(up_proj=(3, 4, 8), **biases)
 
 
+W, B = {"weight": "weight"}, {"bias": "bias"}
+GAIN, NORM = {"weight": "norm"}, {"weight": "norm", "bias": "norm"}
+ROWS = {"weight": "embedding"}
+CELL = {f"{kind}_{part}": kind for kind in ("weight", "bias") for part in ("ih", "hh")}
 LAYERS = [
-    (nn.Linear(3, 1), {"weight": "weight", "bias": "bias"}),
-    (nn.Conv2d(1, 1, 1), {"weight": "weight", "bias": "bias"}),
-    (nn.ConvTranspose1d(2, 3, 5), {"weight": "weight", "bias": "bias"}),
-    (nn.Bilinear(2, 3, 4), {"weight": "weight", "bias": "bias"}),
-    (nn.BatchNorm2d(3), {"weight": "norm", "bias": "norm"}),
-    (nn.LayerNorm((2, 3)), {"weight": "norm", "bias": "norm"}),
-    (nn.GroupNorm(1, 3), {"weight": "norm", "bias": "norm"}),
-    (nn.RMSNorm(3), {"weight": "norm"}),
-    (nn.InstanceNorm1d(3, affine=True), {"weight": "norm", "bias": "norm"}),
-    (nn.Embedding(5, 3), {"weight": "embedding"}),
-    (nn.Embedding(1, 3), {"weight": "embedding"}),
-    (nn.EmbeddingBag(5, 3), {"weight": "embedding"}),
+    (nn.Linear(3, 1), W | B),
+    (nn.Conv2d(1, 1, 1), W | B),
+    (nn.ConvTranspose1d(2, 3, 5), W | B),
+    (nn.Bilinear(2, 3, 4), W | B),
+    (nn.BatchNorm2d(3), NORM),
+    (nn.LayerNorm((2, 3)), NORM),
+    (nn.GroupNorm(1, 3), NORM),
+    (nn.RMSNorm(3), GAIN),
+    (nn.InstanceNorm1d(3, affine=True), NORM),
+    (nn.Embedding(5, 3), ROWS),
+    (nn.Embedding(1, 3), ROWS),
+    (nn.EmbeddingBag(5, 3), ROWS),
     (nn.PReLU(3), {"weight": "vector"}),
-    (
-        nn.LSTMCell(2, 3),
-        {
-            "weight_ih": "weight",
-            "weight_hh": "weight",
-            "bias_ih": "bias",
-            "bias_hh": "bias",
-        },
-    ),
-    (LlamaRMSNorm(), {"weight": "norm"}),
-    (Norm(), {"weight": "weight"}),
-    (
-        Normalizer(),
-        {"norm_weight": "weight", "RMSNorm.weight": "weight", "RMSNorm.bias": "bias"},
-    ),
-    (Conv1D(6, 3), {"weight": "weight", "bias": "bias"}),
-    (
-        Loose(),
-        {
-            "matrix": "weight",
-            "logit_scale": "vector",
-            "gamma": "vector",
-            "cls_token": "token",
-            "pos_embed": "token",
-            "listed.0": "weight",
-        },
-    ),
-    (
-        Experts(),
-        {
-            "up_proj": "weight",
-            "up_proj_bias": "bias",
-            "relative_bias_table": "weight",
-        },
-    ),
-]
+    (nn.LSTMCell(2, 3), CELL),
+    (rms_norm(), GAIN),
+    (norm_of_a_matrix(), W),
+    (normalizer(), {"norm_weight": "weight", "RMSNorm.weight": "weight",
+                    "RMSNorm.bias": "bias"}),
+    (conv1d(6, 3), W | B),
+    (loose(), {"matrix": "weight", "logit_scale": "vector", "gamma": "vector",
+               "cls_token": "token", "pos_embed": "token", "listed.0": "weight"}),
+    (experts(), {"up_proj": "weight", "up_proj_bias": "bias",
+                 "relative_bias_table": "weight"}),
+]  # fmt: skip
 
 
 def test_the_role_is_that_of_the_layer():
@@ -170,8 +137,8 @@ FANS = [
     (nn.Conv2d(4, 6, 3, groups=2), 18, 27),
     (nn.ConvTranspose2d(4, 6, 3, groups=2), 18, 27),
     (nn.Embedding(9, 4), 1, 4),
-    (Conv1D(6, 3), 3, 6),
-    (Norm(), None, None),
+    (conv1d(6, 3), 3, 6),
+    (norm_of_a_matrix(), None, None),
 ]
 
 
@@ -216,11 +183,11 @@ def test_tied_weights_are_one():
 
 
 def test_a_layer_used_twice_is_one():
-    """A layer at two places comes once, with both names."""
+    """A layer at two places comes once, with both names and one reason."""
     layer = nn.Linear(2, 2, bias=False)
     (held,) = parameter_roles(nn.Sequential(layer, nn.ReLU(), layer))
-    assert held.names == ("0.weight", "2.weight")
-    assert held.why == "weight of a Linear"
+    (alone,) = parameter_roles(layer)
+    assert (held.names, held.why) == (("0.weight", "2.weight"), alone.why)
 
 
 def test_a_model_that_holds_itself_comes_to_an_end():
@@ -246,27 +213,16 @@ def test_names_are_those_of_the_model_inside_a_wrapper():
 
 def test_weight_norm_is_a_direction_that_is_a_weight_and_a_length_that_is_a_gain():
     """Of weight_norm the direction stays the weight, the length is like a norm's."""
-    held = {
-        h.name: h
-        for h in parameter_roles(parametrizations.weight_norm(nn.Linear(2, 3)))
-    }
-    length = held["parametrizations.weight.original0"]
-    direction = held["parametrizations.weight.original1"]
-    assert (length.role, direction.role, held["bias"].role) == (
-        "norm",
-        "weight",
-        "bias",
-    )
+    model = parametrizations.weight_norm(nn.Linear(2, 3))
+    parts = {f"parametrizations.weight.original{at}": at for at in (0, 1)}
+    names = dict(zip(parts, ("norm", "weight"), strict=True))
+    assert roles(model) == names | {"bias": "bias"}
+    direction = only(model, [*parts][1])
     assert (direction.owner, direction.fan_in) == ("Linear", 2)
-    assert direction.why == "weight of a Linear"
-
-
-def test_the_older_weight_norm_is_read_alike():
-    """Its hook and its two tensors have the same roles."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
-        model = nn.utils.weight_norm(nn.Conv1d(2, 3, 5))
-    assert roles(model) == {"bias": "bias", "weight_g": "norm", "weight_v": "weight"}
+        older = nn.utils.weight_norm(nn.Conv1d(2, 3, 5))  # a hook, and two tensors
+    assert roles(older) == {"bias": "bias", "weight_g": "norm", "weight_v": "weight"}
 
 
 def test_a_parametrized_or_pruned_weight_is_a_weight():
@@ -311,14 +267,6 @@ def test_frozen_and_odd_parameters_come_too():
     assert held["table"].role == held["phase"].role == "weight"
 
 
-def _bare(**shapes):
-    """A module that keeps tensors of these shapes itself."""
-    module = nn.Module()
-    for name, shape in shapes.items():
-        module.register_parameter(name, nn.Parameter(torch.zeros(shape)))
-    return module
-
-
 TABLES = {
     "relative_position_bias_table": (169, 4),  # HF Swin and BEiT
     "rel_pos_h": (27, 64),  # SAM and ViTDet
@@ -334,9 +282,9 @@ TABLES = {
 
 def test_a_table_that_a_module_keeps_is_a_token():
     """Positions, latents, prompts and codebooks: in two dimensions as in three."""
-    flat = roles(_bare(**TABLES))
+    flat = roles(bare(**TABLES))
     assert flat == dict.fromkeys(TABLES, "token")
-    assert roles(_bare(**{name: (1, *shape) for name, shape in TABLES.items()})) == flat
+    assert roles(bare(**{name: (1, *shape) for name, shape in TABLES.items()})) == flat
     listed = nn.Module()
     listed.prompts = nn.ParameterList([torch.zeros(10, 32), torch.zeros(10, 32)])
     assert set(roles(listed).values()) == {"token"}
@@ -347,7 +295,7 @@ def test_a_matrix_that_a_module_keeps_is_a_weight():
     shapes = dict.fromkeys(
         ("q", "text_projection", "pos_proj", "embed_weight", "W", "B", "query"), (8, 8)
     )
-    assert roles(_bare(**shapes)) == dict.fromkeys(shapes, "weight")
+    assert roles(bare(**shapes)) == dict.fromkeys(shapes, "weight")
     layer = nn.Module()
     layer.pos_embed = nn.Conv2d(4, 8, 1)
     assert roles(layer)["pos_embed.weight"] == "weight"
@@ -355,19 +303,19 @@ def test_a_matrix_that_a_module_keeps_is_a_weight():
 
 def test_logarithms_of_rates_are_no_weights():
     """A_log of Mamba, FalconMamba and Jamba is (channels, states), and no matrix."""
-    (held, _) = parameter_roles(_bare(A_log=(64, 8), D=(64,)))
+    (held, _) = parameter_roles(bare(A_log=(64, 8), D=(64,)))
     assert (held.role, held.why) == ("vector", "A_log of a Module, logarithms of rates")
 
 
 def test_a_convolution_for_each_sample_is_a_weight():
     """StyleGAN2's (1, out, in, k, k) is a weight; (1, length, width) stays a token."""
     shapes = {"weight": (1, 8, 4, 3, 3), "tokens": (1, 8, 4), "pos_embed": (1, 4, 7, 7)}
-    assert roles(_bare(**shapes)) == {
+    assert roles(bare(**shapes)) == {
         "weight": "weight",
         "tokens": "token",
         "pos_embed": "token",
     }
-    assert roles(_bare(weight=(1, 3, 8, 1, 1))) == {"weight": "weight"}
+    assert roles(bare(weight=(1, 3, 8, 1, 1))) == {"weight": "weight"}
 
 
 def test_the_half_of_lora_that_tokens_look_up_is_an_embedding():
@@ -420,11 +368,3 @@ def test_a_parameter_that_deepspeed_took_away_keeps_its_shape():
     weight = only(model, "weight")
     assert (weight.role, weight.shape, weight.numbers) == ("weight", (5, 3), 15)
     assert weight.fan_in == 3
-
-
-def test_the_reason_reads_well():
-    """An acronym that is spelled has its article."""
-    mlp = type("MLP", (nn.Linear,), {})(2, 2)
-    assert only(mlp, "weight").why == "weight of an MLP"
-    assert only(nn.Embedding(2, 2), "weight").why == "weight of an Embedding"
-    assert only(nn.Linear(2, 2), "weight").why == "weight of a Linear"
