@@ -19,7 +19,6 @@ from dwindle.store.records import Optimizer, Outcome
 from dwindle.store.spec import AxisSpec
 
 BY_AXIS = {axis.axis: axis for axis in AXES}
-ADAMW = Optimizer(name="adamw")
 
 
 def held(axis, exponent, *, spec=None, **how):
@@ -66,46 +65,36 @@ def test_the_regret_of_a_rule_is_the_loss_between_the_curves():
     assert rules["neal"].regret == pytest.approx(sum(losses) / 4, rel=0.25)
 
 
-def test_what_a_rule_does_not_speak_of_is_not_applicable():
-    """Not applicable is not an exponent of 0, and has a reason."""
-    _, rules = held("batch_size", 0.0)
-    question = rules["question-layer-mean"]
-    assert not question.applies
-    assert question.exponent is None
-    assert "batch_size" in question.why_not
-    assert rules["answer"].exponent == pytest.approx(0)
+# (axis, optimizer) -> the exponent that each rule predicts, None where it has none.
+PREDICTED = {
+    ("batch_size", "sgd"): {"question-layer-mean": None, "answer": 0},
+    # Half-lives in steps or epochs ask for λ ∝ 1/lr, a prior for none of it.
+    ("lr", "sgd"): {"half-life-epochs": -1, "bengio-map": 0},
+    # Under decoupled decay a prior has no λ.
+    ("dataset_size", "adamw"): {"bengio-map": None, "half-life-epochs": -1},
+}
 
 
-def test_the_lr_enters_a_shrink_rule():
-    """Half-lives in steps or epochs ask for λ ∝ 1/lr, a prior for none of it."""
-    _, rules = held("lr", -1.0)
-    assert rules["half-life-epochs"].exponent == pytest.approx(-1)
-    assert rules["half-life-epochs"].agrees is True
-    assert rules["bengio-map"].exponent == pytest.approx(0)
-    assert rules["bengio-map"].agrees is False
+def test_each_rule_predicts_what_its_statement_says():
+    """A rule without a say is not applicable, which is no exponent of 0."""
+    for (axis, optimizer), exponents in PREDICTED.items():
+        spec = study_spec(axes=(BY_AXIS[axis],), optimizer=Optimizer(name=optimizer))
+        _, rules = held(axis, -1.0, spec=spec)
+        for name, exponent in exponents.items():
+            rule = rules[name]
+            assert rule.applies == (exponent is not None) == (not rule.why_not), name
+            assert (rule.exponent is None) == (exponent is None)
+            if exponent is not None:
+                assert rule.exponent == pytest.approx(exponent)
+                assert rule.agrees is (exponent == -1)
 
 
-def test_a_penalty_rule_is_not_stated_for_adamw():
-    """Under decoupled decay a prior has no λ: not applicable, with the family named."""
-    spec = study_spec(axes=(BY_AXIS["dataset_size"],), optimizer=ADAMW)
-    _, rules = held("dataset_size", -1.0, spec=spec)
-    assert not rules["bengio-map"].applies
-    assert "decoupled" in rules["bengio-map"].why_not
-    assert rules["half-life-epochs"].exponent == pytest.approx(-1)
-
-
-def test_in_a_study_with_the_askers_normalization_the_asker_changes_nothing():
-    """λ before the normalization already follows the rule: exponent 0, exactly."""
+def test_the_answer_undoes_the_askers_normalization_and_the_asker_changes_nothing():
+    """λ before it follows the asker; to keep one weight's decay it grows as weights."""
     spec = study_spec(axes=(BY_AXIS["width"],), normalization="layer-mean")
     _, rules = held("width", 1.4, spec=spec)
     assert rules["question-layer-mean"].exponent == pytest.approx(0, abs=1e-12)
     assert rules["question-layer-mean"].agrees is False
-
-
-def test_and_the_answer_undoes_the_normalization():
-    """To keep the decay of one weight, λ must grow as the number of weights does."""
-    spec = study_spec(axes=(BY_AXIS["width"],), normalization="layer-mean")
-    _, rules = held("width", 1.4, spec=spec)
     weights = [64 * w + w * w + 10 * w for w in (16, 32, 64, 128, 256)]
     predicted = rules["answer"].predictions
     for found, count in zip(predicted, weights, strict=True):

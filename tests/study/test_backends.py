@@ -74,7 +74,7 @@ class BackendContract:
             assert (outcome.loss is None) == (trial.seed == 1)
         told = {outcome.error for outcome in found.values()} - {None}
         assert len(told) == 1
-        assert "ZeroDivisionError: division by zero" in told.pop()
+        assert "ZeroDivisionError" in told.pop()
 
     def test_an_error_that_teaches_reaches_the_user(self):
         """Data that are not there are no outcome but an error with its remedy."""

@@ -152,7 +152,7 @@ def test_ctrl_c_in_a_terminal_saves(tmp_path):
     os.killpg(study.process.pid, signal.SIGINT)
     code, out, err = study.ended()
     assert code == 130
-    assert "same command again to continue" in err
+    assert "study.db" in err
     assert "StudyStoppedError" in out  # with --json a program is told, too
     assert "Traceback" not in err
     assert study.left() == []

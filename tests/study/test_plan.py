@@ -37,10 +37,6 @@ def decays(trials):
     return sorted({trial.weight_decay for trial in trials})
 
 
-def scale_at(axis, value, base=BASE):
-    return axis.scale_at(value, base)
-
-
 def test_a_grid_is_zero_and_the_log_spaced_decays():
     """The grid is λ = 0, both ends exactly, and equal ratios between them."""
     zero, *rest = decays(grid())
@@ -53,21 +49,19 @@ def test_a_grid_is_zero_and_the_log_spaced_decays():
     )  # decays have 12 digits
 
 
-@pytest.mark.parametrize(
-    ("normalization", "mean_divisor"),
-    [
-        ("none", 1),
-        # Two layers of 64 · 8 and 8 · 10 weights.
-        ("layer-mean", (2 * 64 * 8 + 2 * 8 * 10) / 2),
-        ("global-mean", 64 * 8 + 8 * 10),
-        ("fan-in", (1 / 64 + 1 / 8) / 2),
-    ],
-)
-def test_a_normalized_grid_covers_the_same_penalties(normalization, mean_divisor):
+def test_a_normalized_grid_covers_the_same_penalties():
     """Another normalization multiplies the grid by the base's mean divisor."""
-    _, *rest = decays(grid(changed(normalization=normalization)))
-    assert rest[0] == pytest.approx(SPEC.low * mean_divisor, rel=1e-11)  # 12 digits
-    assert rest[-1] == pytest.approx(SPEC.high * mean_divisor, rel=1e-11)
+    divisors = {
+        "none": 1,
+        # Two layers of 64 · 8 and 8 · 10 weights.
+        "layer-mean": (2 * 64 * 8 + 2 * 8 * 10) / 2,
+        "global-mean": 64 * 8 + 8 * 10,
+        "fan-in": (1 / 64 + 1 / 8) / 2,
+    }
+    for normalization, divisor in divisors.items():
+        _, *rest = decays(grid(changed(normalization=normalization)))
+        ends = [SPEC.low * divisor, SPEC.high * divisor]
+        assert [rest[0], rest[-1]] == pytest.approx(ends, rel=1e-11)  # 12 digits
 
 
 def test_cells_that_axes_share_train_once():
@@ -79,15 +73,12 @@ def test_cells_that_axes_share_train_once():
     assert len(trials) == cells * (SPEC.points + 1) * SPEC.seeds
 
 
-@pytest.mark.parametrize(
-    ("policy", "factor"), [("fixed", 1), ("sqrt", 2**0.5), ("linear", 2)]
-)
-def test_the_lr_follows_the_batch_size(policy, factor):
+def test_the_lr_follows_the_batch_size():
     """At twice the batch size the lr is that of its policy; epochs are held."""
-    axis = AxisSpec(axis="batch_size", values=(64,), lr=policy)
-    scale = scale_at(axis, 64)
-    assert scale.lr == pytest.approx(BASE.lr * factor, rel=1e-15)  # one rounding
-    assert scale.epochs == BASE.epochs
+    for policy, factor in {"fixed": 1, "sqrt": 2**0.5, "linear": 2}.items():
+        scale = AxisSpec(axis="batch_size", values=(64,), lr=policy).scale_at(64, BASE)
+        assert scale.lr == pytest.approx(BASE.lr * factor, rel=1e-15)  # one rounding
+        assert scale.epochs == BASE.epochs
 
 
 @given(size=some.integers(1, 1200), quantity=some.sampled_from(["batch", "dataset"]))
@@ -95,14 +86,14 @@ def test_held_steps_are_the_steps_of_the_base(size, quantity):
     """With steps held a cell trains exactly as many as the base, at any size."""
     base = replace(BASE, dataset_size=600, epochs=7)
     axis = AxisSpec(axis=f"{quantity}_size", values=(size,), hold="steps")
-    assert scale_at(axis, size, base).steps == base.steps
+    assert axis.scale_at(size, base).steps == base.steps
 
 
 def test_the_base_is_the_base_on_every_axis():
     """A cell at the base's value is the base itself, also where 30 means 30.0."""
     for name in ("width", "batch_size", "dataset_size", "epochs", "lr"):
         axis = AxisSpec(axis=name, values=(1,), hold="steps")
-        assert scale_at(axis, float(getattr(BASE, name))) == BASE
+        assert axis.scale_at(float(getattr(BASE, name)), BASE) == BASE
 
 
 @given(capacity=some.integers(1, 40), seeds=some.integers(1, 6))
@@ -135,23 +126,15 @@ def test_a_plan_is_a_pure_function():
     assert packs_from_trials(known, DIGITS, lambda _: 7) == first
 
 
-def added(outcome_of, number):
-    """Decays that a round adds to the cell of the base, as places of the grid."""
-    spec = changed(axes=(AxisSpec(axis="width", values=(8,)),))
-    trials = round_trials(spec, DIGITS, outcome_of, number=number)
-    places = range(-10, 15)
-    of_decay = {decay_at(spec, DIGITS, place): place for place in places}
-    return sorted({of_decay[trial.weight_decay] for trial in trials})
+ONE_CELL = (AxisSpec(axis="width", values=(8,)),)
 
 
 def decays_of_rounds(spec, outcome_of):
     """Decays that each round adds to the cell of the base."""
-    spec = replace(spec, axes=(AxisSpec(axis="width", values=(8,)),))
+    spec = replace(spec, axes=ONE_CELL)
     return [
-        sorted(
-            {t.weight_decay for t in round_trials(spec, DIGITS, outcome_of, number=n)}
-        )
-        for n in range(ROUNDS)
+        decays(round_trials(spec, DIGITS, outcome_of, number=number))
+        for number in range(ROUNDS)
     ]
 
 
@@ -168,17 +151,15 @@ def test_a_coarse_grid_is_filled_around_its_best_decay(points, best):
     """
     rounds = decays_of_rounds(changed(low=1e-5, high=1e-1, points=points), valley(best))
     tried = sorted(decay for added in rounds for decay in added if decay)
-    losses = [valley(best)(at_base(decay)).loss for decay in tried]
+    some_trial = grid(changed(axes=ONE_CELL))[0]
+    losses = [
+        valley(best)(replace(some_trial, weight_decay=decay)).loss for decay in tried
+    ]
     center = losses.index(min(losses))
     ratios = [high / low for low, high in pairwise(tried[center - 2 : center + 3])]
     assert len(ratios) >= 3  # four, but one where the grid ends beside them
     assert max(ratios) <= 10 ** (1 / 3) * 1.01
     assert len(tried) == len(set(tried))
-
-
-def at_base(decay):
-    (trial, *_) = grid(changed(axes=(AxisSpec(axis="width", values=(8,)),)))
-    return replace(trial, weight_decay=decay)
 
 
 def test_a_grid_of_a_third_of_a_decade_is_never_filled():
@@ -217,30 +198,51 @@ def test_one_network_at_chance_moves_no_edge():
     assert decays_of_rounds(spec, outcome_of)[1:] == [[]] * (ROUNDS - 1)
 
 
-def test_an_optimum_inside_adds_nothing():
-    """A best decay with worse ones on both sides leaves the grid as it is."""
-    assert added(pretended_outcome, 1) == []
-    assert added(pretended_outcome, 2) == []
+GONE = Outcome(status="diverged", steps=4, seconds=0.1)
 
 
-@pytest.mark.parametrize(
-    ("best", "first", "second"),
-    [
-        (1e9, [4, 5, 6], [7, 8, 9]),
-        (0.15, [4, 5, 6], []),
-        (1e-9, [-3, -2, -1], [-6, -5, -4]),
-    ],
-)
-def test_an_optimum_at_an_edge_extends_the_grid(best, first, second):
-    """The side where the best decay lies grows, and grows again if it still does."""
+def best_at(best):
+    """A valley in ln λ, which λ = 0 is far away from."""
 
     def outcome_of(trial):
         position = math.log(trial.weight_decay / best) if trial.weight_decay else 99
         loss = 0.01 * position**2 + 0.003 * trial.seed
         return replace(pretended_outcome(trial), loss=loss)
 
-    assert added(outcome_of, 1) == first
-    assert added(outcome_of, 2) == second
+    return outcome_of
+
+
+def flat_low_end(trial):
+    noise = 0.001 * (-1) ** trial.seed if trial.weight_decay else 0
+    loss = 0.5 + trial.weight_decay**2 + noise
+    return replace(pretended_outcome(trial), loss=loss)
+
+
+def falls_to_a_cliff(trial):
+    """The higher the decay the better, until trainings have no loss."""
+    falling = replace(pretended_outcome(trial), loss=1 - trial.weight_decay)
+    return GONE if trial.weight_decay > 0.03 else falling
+
+
+@pytest.mark.parametrize(
+    ("outcome_of", "first", "second"),
+    [
+        (pretended_outcome, [], []),  # worse ones on both sides of the best
+        (best_at(1e9), [4, 5, 6], [7, 8, 9]),
+        (best_at(0.15), [4, 5, 6], []),
+        (best_at(1e-9), [-3, -2, -1], [-6, -5, -4]),
+        (flat_low_end, [], []),  # the smallest decay is no better than none
+        (falls_to_a_cliff, [], []),
+        (lambda _: GONE, [], []),
+    ],
+)
+def test_the_side_where_the_best_decay_lies_grows(outcome_of, first, second):
+    """And grows again if it still does; what diverged is never the best."""
+    spec = changed(axes=ONE_CELL)
+    place = {decay_at(spec, DIGITS, at): at for at in range(-10, 15)}
+    rounds = decays_of_rounds(spec, outcome_of)
+    added = [[place[decay] for decay in each] for each in rounds[1:3]]
+    assert added == [first, second]
 
 
 @pytest.mark.parametrize("best", [1e-2, 1.05e-3, 3e-4])
@@ -254,11 +256,7 @@ def test_a_narrow_grid_is_extended_wherever_its_noise_puts_the_best(best):
         found = pretended_outcome(trial, best)
         return replace(found, loss=found.loss - noise)
 
-    tried = {
-        trial.weight_decay
-        for number in range(ROUNDS)
-        for trial in round_trials(spec, DIGITS, outcome_of, number=number)
-    } - {0.0}
+    tried = {at for added in decays_of_rounds(spec, outcome_of) for at in added if at}
     assert min(tried) < 0.7 * best
     assert max(tried) > 1.4 * best
 
@@ -270,29 +268,6 @@ def test_near_an_edge_is_less_than_a_sixth_of_a_decade():
         best = decay_at(spec, DIGITS, place)
         new = decays_of_rounds(spec, valley(best))[1]
         assert bool(new) == extended, place
-
-
-def test_a_flat_low_end_does_not_extend_the_grid():
-    """Where the smallest decay is no better than none, smaller ones are not tried."""
-
-    def outcome_of(trial):
-        noise = 0.001 * (-1) ** trial.seed
-        loss = 0.5 + trial.weight_decay**2 + (noise if trial.weight_decay else 0)
-        return replace(pretended_outcome(trial), loss=loss)
-
-    assert added(outcome_of, 1) == []
-
-
-def test_a_diverged_decay_is_never_the_best():
-    """Trainings without a loss count as worst, and all of them as no optimum."""
-    gone = Outcome(status="diverged", steps=4, seconds=0.1)
-
-    def outcome_of(trial):
-        lower_is_worse = replace(pretended_outcome(trial), loss=1 - trial.weight_decay)
-        return gone if trial.weight_decay > 0.03 else lower_is_worse
-
-    assert added(outcome_of, 1) == []
-    assert added(lambda _: gone, 1) == []
 
 
 def refused(spec):
