@@ -79,22 +79,22 @@ class ReadOut:
     between λ = 0 and λ near the best. ``curve`` is (λ, loss) of the mean curve.
     """
 
-    value: float | None
-    low: float | None
-    high: float | None
-    at_edge: Side | None
-    matters: Matters
-    matters_why: str
-    gain: float | None
-    paired: bool | None
-    paired_provisional: bool
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_edge: Side | None = None
+    matters: Matters = "cannot tell"
+    matters_why: str = ""
+    gain: float | None = None
+    paired: bool | None = None
+    paired_provisional: bool = True
     seeds: int
     trainings: int
-    needed: int | None
-    matters_needed: int | None
-    curve: tuple[tuple[float, float], ...]
+    needed: int | None = None
+    matters_needed: int | None = None
+    curve: tuple[tuple[float, float], ...] = ()
     log_scale: bool
-    why_null: str | None
+    why_null: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,15 +1,314 @@
-"""The two-point design: what to train next to find the best λ, and when to stop."""
+"""The two-point design: what to train next to find the best λ, and when to stop.
 
+Seed 0 looks over the range with seven λ and refines around the best. Every further seed
+is trained at two λ only, on both sides of the best λ so far: which of the two is better
+says on which side the optimum lies, and the seed's own level does not disturb, because
+both have it. All functions are pure: the same trainings give the same answer, so that a
+search that was killed goes on as if nothing had happened.
+"""
+
+import math
 from collections.abc import Sequence
 
-from dwindle.stats.points import Design, Point, Proposal, ReadOut
+import numpy as np
+
+from dwindle.stats.points import (
+    NO_DECAY,
+    Design,
+    Point,
+    Proposal,
+    ReadOut,
+    StoppedBecause,
+)
+from dwindle.stats.search import Search
+
+POINTS = 7  # of seed 0: 0.6 decades apart in a range of 3.5 to 4
+# Two λ a factor 3.3 apart: at 0.6 and 0.8 in ln λ the search ends equally soon, at 1.2
+# later (the steep side hides the minimum).
+HALF_PAIR = 0.6
+# Without a shared seed the difference of two trainings has all of their noise, and a
+# wider pair has more of a difference to set against it.
+HALF_PAIR_UNPAIRED = 1.2
+EXTENSIONS = 2  # then the answer is "at least" or "at most"
+EXTENSIONS_OF_A_GUESS = 4  # which is no range that somebody chose
+# Three λ around a guess reach 1.5 of its standard deviations to both sides, and at
+# least so far that the two λ between them are not closer than the pairs.
+GUESS_REACH, LEAST_GUESS_REACH = 1.5, 1.2
+# The jackknife of three seeds has t quantiles of 2.9; four are the fewest that stop.
+LEAST_FURTHER_SEEDS = 4
+# Further seeds that train without decay in any case: three differences are the fewest
+# that a t test takes. Then as many as it takes.
+SEEDS_WITHOUT_DECAY = 3
+PAIR = 2
+UNDECIDED = "cannot tell"
+SAME_PLACE = 0.25  # of a grid step: then a place of the grid is trained already
+CURVE_POINTS = 61
 
 
 def next_points(points: Sequence[Point], design: Design) -> Proposal:
-    """Return the trainings to run next, a pure function of those that are done."""
-    raise NotImplementedError
+    """Return the trainings to run next.
+
+    All of them may run at the same time. Call again when they have come to an end; if
+    sooner, the same trainings less those that came are returned: a seed is placed by
+    the seeds before it (with ``seeds_together``, by those before its batch), never by
+    its own losses. A training that failed counts as run.
+
+    Args:
+        points: Every training that came to an end, in any order.
+        design: What is asked.
+
+    Returns:
+        The trainings, or none and why the search is over: ``within`` (as exact as
+        asked), ``trainings`` (none are left), ``edge`` (the best λ is beyond all that
+        was tried), ``no effect`` (decay does not matter), ``no optimum`` (every
+        training diverged, or every λ gave the same loss).
+
+    Example:
+        >>> proposal = next_points([], Design(low=1e-3, high=1.0))
+        >>> [round(math.exp(x), 4) for x, seed in proposal.points]
+        [0.001, 0.0032, 0.01, 0.0316, 0.1, 0.3162, 1.0, 0.0]
+
+    """
+    planned = _plan(_search(points, design))
+    left = design.trainings - len(points)
+    if planned.stopped_because is None and left <= 0:
+        return _stop("trainings", f"all {design.trainings} trainings are done")
+    return Proposal(
+        points=planned.points[: max(left, 0)],
+        why=planned.why,
+        stopped_because=planned.stopped_because,
+    )
 
 
 def read_out(points: Sequence[Point], design: Design) -> ReadOut:
-    """Return what the trainings show so far."""
-    raise NotImplementedError
+    """Return what the trainings show so far.
+
+    Args:
+        points: Every training that came to an end, in any order.
+        design: What was asked.
+
+    Returns:
+        The best λ with its interval, or why there is none; whether decay matters; how
+        many more seeds would give what was asked.
+
+    Example:
+        >>> points = [
+        ...     Point(x=x, seed=seed, loss=math.exp(0.1 * (x + 4) ** 2 + 0.1 * seed))
+        ...     for seed, places in enumerate([range(-8, 1), (-5, -3), (-5, -3)])
+        ...     for x in places
+        ... ]
+        >>> found = read_out(points, Design(low=3e-4, high=1.0))
+        >>> round(found.value, 3), found.low, found.needed  # two seeds have no spread
+        (0.018, None, None)
+
+    """
+    search = _search(points, design)
+    why_null = None
+    if not search.decayed:
+        why_null = (
+            "every training diverged" if search.diverged else "nothing was trained"
+        )
+    elif search.ignores_decay:
+        why_null = "every λ gave the same loss"
+    if why_null:
+        return ReadOut(
+            why_null=why_null,
+            trainings=len(points),
+            seeds=len(search.losses),
+            log_scale=search.log_scale,
+        )
+    paired, provisional = search.pairing
+    low, high = _limits(search)
+    effect = search.effect
+    return ReadOut(
+        value=math.exp(search.best),
+        low=low,
+        high=high,
+        at_edge=search.at_edge,
+        matters=effect.matters,
+        matters_why=effect.why,
+        gain=effect.gain,
+        paired=paired,
+        paired_provisional=provisional,
+        seeds=len(search.losses),
+        trainings=len(points),
+        needed=search.seeds_needed(),
+        matters_needed=effect.needed,
+        curve=_curve(search),
+        log_scale=search.log_scale,
+    )
+
+
+def _search(points: Sequence[Point], design: Design) -> Search:
+    ordered = sorted(points, key=lambda point: (point.seed, point.x))
+    return Search(design=design, points=tuple(ordered))
+
+
+def _limits(search: Search) -> tuple[float | None, float | None]:
+    half = search.half_width()
+    if math.isinf(half):
+        return None, None
+    (first, last), best = search.window, search.best
+    low, high = best - half, best + half
+    # Where a training diverged the optimum is not; where none was, anything may be.
+    under, over = search.walls
+    if low < first or search.at_edge == "low":
+        low = -math.inf if under is None else max(low, under)
+    if high > last or search.at_edge == "high":
+        high = math.inf if over is None else min(high, over)
+    return math.exp(low), math.exp(high)
+
+
+def _curve(search: Search) -> tuple[tuple[float, float], ...]:
+    places = np.linspace(*search.window, CURVE_POINTS)
+    curve = search.process.mean_curve(places)
+    losses = np.exp(curve) if search.log_scale else curve
+    pairs = zip(np.exp(places), losses, strict=True)
+    return tuple((float(decay), float(loss)) for decay, loss in pairs)
+
+
+def _stop(because: StoppedBecause, why: str) -> Proposal:
+    return Proposal(points=(), why=why, stopped_because=because)
+
+
+def _plan(search: Search) -> Proposal:
+    if search.ignores_decay:
+        return _stop("no optimum", "every λ gave the same loss")
+    places, why = _places_of_first_seed(search.before(1))
+    if places:
+        return Proposal(points=tuple((x, 0) for x in places), why=why)
+    if not search.decayed:
+        return _stop("no optimum", "every training diverged")
+    return _further_seeds(search)
+
+
+def _grid(design: Design) -> tuple[list[float], float]:
+    """Where seed 0 looks first, in ln λ, and the step between."""
+    if design.guess is not None:
+        middle = math.log(design.guess)
+        step = max(LEAST_GUESS_REACH, GUESS_REACH * design.guess_spread)
+        return [middle - step, middle, middle + step], step
+    if design.low is None or design.high is None:
+        raise ValueError("a design needs low and high, or a guess")  # noqa: TRY003
+    low, high = math.log(design.low), math.log(design.high)
+    return [float(x) for x in np.linspace(low, high, POINTS)], (high - low) / (
+        POINTS - 1
+    )
+
+
+def _places_of_first_seed(first: Search) -> tuple[list[float], str]:
+    """What seed 0 still needs: the grid, what extends it, two λ around the best.
+
+    Each is decided by what came before it only, so that a search that was interrupted
+    places the rest as it would have.
+    """
+    grid, step = _grid(first.design)
+    tried = [point.x for point in first.points if point.x > NO_DECAY]
+    missing = [x for x in grid if not _near(x, tried, step)]
+    if first.design.zero and not any(point.x == NO_DECAY for point in first.points):
+        missing.append(NO_DECAY)
+    if missing:
+        return missing, "the first look over the range"
+    while (beyond := _beyond(_only(first, grid), grid, step)) is not None:
+        if not _near(beyond, tried, step):
+            return [beyond], "the best λ lies at an edge of what was tried"
+        grid = sorted([*grid, beyond])
+    looked = _only(first, grid)
+    if not looked.decayed:
+        return [], ""
+    around = [_inside(looked, looked.best + side * step / 2) for side in (-1, 1)]
+    missing = [x for x in around if not _near(x, tried, step / 2)]
+    return missing, "between the best λ and its neighbors"
+
+
+def _near(x: float, places: Sequence[float], step: float) -> bool:
+    return any(abs(x - place) <= SAME_PLACE * step for place in places)
+
+
+def _only(first: Search, grid: Sequence[float]) -> Search:
+    """Seed 0 as it was when only the places of this grid were trained."""
+    tried = [point for point in first.points if point.x > NO_DECAY]
+    nearest = {min(tried, key=lambda point: abs(point.x - x)) for x in grid}
+    ordered = sorted(nearest, key=lambda point: point.x)
+    return Search(design=first.design, points=tuple(ordered))
+
+
+def _beyond(looked: Search, grid: Sequence[float], step: float) -> float | None:
+    """The λ that extends the grid, if the lowest loss is at its end."""
+    low, high = _bounds(looked.design)
+    row = looked.decayed.get(0)
+    if row is None:  # all of them diverged, which less decay may mend
+        at_low, at_high = True, False
+    else:
+        best = min(row, key=row.__getitem__)
+        at_low, at_high = best <= looked.points[0].x, best >= looked.points[-1].x
+    if at_low and grid[0] - step >= low:
+        return grid[0] - step
+    if at_high and grid[-1] + step <= high:
+        return grid[-1] + step
+    return None
+
+
+def _bounds(design: Design) -> tuple[float, float]:
+    """The ln λ beyond which nothing is trained."""
+    grid, step = _grid(design)
+    extensions = EXTENSIONS if design.guess is None else EXTENSIONS_OF_A_GUESS
+    reach = (extensions + SAME_PLACE) * step
+    low = math.log(design.least) if design.least > 0 else -math.inf
+    return max(low, grid[0] - reach), min(math.log(design.most), grid[-1] + reach)
+
+
+def _inside(search: Search, x: float) -> float:
+    """Move ln λ to where it may be trained, short of where trainings diverged."""
+    low, high = _bounds(search.design)
+    under, over = search.walls
+    first, last = search.window
+    if under is not None:
+        low = max(low, (under + first) / 2)
+    if over is not None:
+        high = min(high, (over + last) / 2)
+    return min(max(x, low), high)
+
+
+def _further_seeds(search: Search) -> Proposal:
+    together, seed = max(1, search.design.seeds_together), 1
+    while not (missing := _missing(search, range(seed, seed + together))):
+        seed += together
+    stopped = _stopped(search.before(seed))
+    why = "on both sides of the best λ so far"
+    return stopped or Proposal(points=tuple(missing), why=why)
+
+
+def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
+    """What the seeds of a batch still need; the seeds before it decide where."""
+    before, missing = search.before(batch.start), []
+    for seed in batch:
+        tried = [point.x for point in search.points if point.seed == seed]
+        places = sorted(x for x in tried if x > NO_DECAY)
+        if len(places) < PAIR:
+            pair = _pair(before)
+            if places:
+                pair = [max(pair, key=lambda x: abs(x - places[0]))]
+            missing += [(x, seed) for x in pair]
+        if search.design.zero and NO_DECAY not in tried:
+            asked = seed <= SEEDS_WITHOUT_DECAY or before.effect.matters == UNDECIDED
+            missing += [(NO_DECAY, seed)] * asked
+    return missing
+
+
+def _pair(before: Search) -> list[float]:
+    paired, provisional = before.pairing
+    half = HALF_PAIR_UNPAIRED if paired is False and not provisional else HALF_PAIR
+    return [_inside(before, before.best + side * half) for side in (-1, 1)]
+
+
+def _stopped(search: Search) -> Proposal | None:
+    if len(search.further) < LEAST_FURTHER_SEEDS:
+        return None
+    if search.effect.matters == "no":
+        return _stop("no effect", search.effect.why)
+    if search.at_edge is not None:
+        return _stop("edge", "the best λ lies beyond all that were tried")
+    if search.half_width() <= math.log(search.design.within):
+        return _stop("within", f"λ is known within a factor {search.design.within:g}")
+    return None

@@ -1,0 +1,302 @@
+"""What the trainings of a search show: the best λ, its interval, whether it matters."""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+
+from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
+from dwindle.stats.points import NO_DECAY, Design, Point, Side, on_log_scale
+from dwindle.stats.process import GRID_STEP, Process, fit_process
+from dwindle.stats.student import FloatArray, half_width, t_quantile
+
+# What is lost between the λ that were trained, in ln λ (half width of a 90 % interval):
+# as in ``optimum``, it keeps curves without noise from overconfidence.
+FLOOR = 0.12
+SEEDS_FOR_AN_INTERVAL = 3
+# Whether decay matters is tested after each seed from the third, so each test has less
+# than the 10 % that all of them together may be wrong.
+ERROR_RATE = 0.04
+# All of four seeds that train with decay and diverge without it: 1/16 by chance.
+SIGN_TEST_ERROR_RATE = 0.07
+# Of losses that are not positive no share is known. The seeds of small networks differ
+# by 10 % of the loss, of which ``NEGLIGIBLE_SHARE`` is a fifth; so a fifth it is there.
+NEGLIGIBLE_LUCK = 0.2
+# Between the two trainings of a seed and those of several, F = (1 + ρ)/(1 - ρ): 9 at a
+# correlation of .8 and 1 at 0. With six seeds F = 3 errs for about 10 % of each kind.
+LEAST_F_OF_PAIRS = 3.0
+SEEDS_FOR_PAIRING = 6  # below, it is provisional
+MOST_SEEDS = 1000  # nobody trains more
+
+
+@dataclass(frozen=True, kw_only=True)
+class Effect:
+    """Whether decay matters: ``gain`` is the mean of y(0) - y(near the best λ)."""
+
+    matters: Matters
+    why: str
+    gain: float | None = None
+    needed: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Search:
+    """All trainings of a search; what they show is computed once.
+
+    ``y`` below is a log loss, or the loss itself where one is not positive.
+    """
+
+    design: Design
+    points: tuple[Point, ...]
+
+    def before(self, seed: int) -> Self:
+        """Return the search as it was before this seed."""
+        kept = tuple(point for point in self.points if point.seed < seed)
+        return type(self)(design=self.design, points=kept)
+
+    @cached_property
+    def log_scale(self) -> bool:
+        """Whether y is ln loss."""
+        return on_log_scale(self.points)
+
+    @cached_property
+    def losses(self) -> dict[int, dict[float, float]]:
+        """``y`` by seed and ln λ; of a place that was trained twice, the mean."""
+        found: dict[int, dict[float, list[float]]] = {}
+        for point in self.points:
+            if point.loss is not None:
+                y = math.log(point.loss) if self.log_scale else point.loss
+                found.setdefault(point.seed, {}).setdefault(point.x, []).append(y)
+        return {
+            seed: {x: sum(row[x]) / len(row[x]) for x in sorted(row)}
+            for seed, row in sorted(found.items())
+        }
+
+    @cached_property
+    def decayed(self) -> dict[int, dict[float, float]]:
+        """``losses`` without those at λ = 0."""
+        rows = {
+            seed: {x: y for x, y in row.items() if x > NO_DECAY}
+            for seed, row in self.losses.items()
+        }
+        return {seed: row for seed, row in rows.items() if row}
+
+    @cached_property
+    def diverged(self) -> tuple[float, ...]:
+        """Ln λ > 0 at which a training diverged."""
+        found = {p.x for p in self.points if p.loss is None and not p.failed}
+        return tuple(sorted(found - {NO_DECAY}))
+
+    @property
+    def walls(self) -> tuple[float | None, float | None]:
+        """The ln λ nearest to the window at which a training diverged."""
+        first, last = self.window
+        under = [x for x in self.diverged if x < first]
+        over = [x for x in self.diverged if x > last]
+        return (under[-1] if under else None), (over[0] if over else None)
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """The least and the greatest ln λ with a loss."""
+        places = [x for row in self.decayed.values() for x in row]
+        return min(places), max(places)
+
+    @cached_property
+    def ignores_decay(self) -> bool:
+        """Whether three λ or more of a seed gave one and the same loss."""
+        return any(
+            len(row) >= POINTS_THAT_DIFFER and len(set(row.values())) == 1
+            for row in self.losses.values()
+        )
+
+    @cached_property
+    def process(self) -> Process:
+        """The process of what was trained with decay."""
+        rows = [
+            (x, y, seed) for seed, row in self.decayed.items() for x, y in row.items()
+        ]
+        x, y, seeds = (np.array(column) for column in zip(*rows, strict=True))
+        return fit_process(
+            x, y, seeds, own_scale=not self.log_scale, may_pair=self.design.paired
+        )
+
+    @cached_property
+    def best(self) -> float:
+        """Ln of the best λ."""
+        return self.process.minimum()
+
+    @cached_property
+    def further(self) -> tuple[int, ...]:
+        """Seeds after the first that have a loss with decay."""
+        return tuple(seed for seed in self.decayed if seed > 0)
+
+    @cached_property
+    def standard_error(self) -> float:
+        """Of ``best``, by leaving out further seeds one by one (jackknife).
+
+        Seed 0 holds the bracket and stays.
+        """
+        m = len(self.further)
+        places = [self.process.without_seed(s).minimum() for s in self.further]
+        return math.sqrt((m - 1) * float(np.var(places)))
+
+    def half_width(self, seeds: int | None = None) -> float:
+        """Return the half width of the 90 % interval in ln λ.
+
+        Args:
+            seeds: Further seeds that there would be; as many as now if left out.
+
+        """
+        m = len(self.further)
+        if m < SEEDS_FOR_AN_INTERVAL:
+            return math.inf
+        n = m if seeds is None else seeds
+        error = self.standard_error * math.sqrt(m / n)
+        return math.hypot(t_quantile(0.95, degrees_of_freedom=n - 1) * error, FLOOR)
+
+    def seeds_needed(self) -> int | None:
+        """Return how many more seeds give the interval that was asked for."""
+        m, wanted = len(self.further), math.log(self.design.within)
+        if m < SEEDS_FOR_AN_INTERVAL or wanted <= FLOOR:
+            return None
+        for n in range(m, MOST_SEEDS):
+            if self.half_width(n) <= wanted:
+                return (n - m) or None
+        return None
+
+    @cached_property
+    def at_edge(self) -> Side | None:
+        """At which edge of what was trained the best λ lies; a wall is no edge."""
+        (low, high), (under, over) = self.window, self.walls
+        if self.best <= low + GRID_STEP and under is None:
+            return "low"
+        if self.best >= high - GRID_STEP and over is None:
+            return "high"
+        return None
+
+    @cached_property
+    def pairing(self) -> tuple[bool | None, bool]:
+        """Whether trainings of a seed share their luck; whether that is provisional.
+
+        The variance of the seeds' means against that within seeds, both of what lies
+        above the mean curve. None where fewer than three seeds have two λ.
+        """
+        if not self.design.paired:
+            return False, False
+        pairs = [
+            np.array([*row.values()]) - self.process.mean_curve(np.array([*row]))
+            for row in (self.decayed[seed] for seed in self.further)
+            if len(row) > 1
+        ]
+        if len(pairs) < SEEDS_FOR_AN_INTERVAL:
+            return None, True
+        between = float(np.var([pair.mean() for pair in pairs], ddof=1)) * 2
+        within = float(np.mean([pair.var(ddof=1) for pair in pairs]))
+        shared = between >= LEAST_F_OF_PAIRS * within
+        return shared, len(pairs) < SEEDS_FOR_PAIRING
+
+    @cached_property
+    def effect(self) -> Effect:
+        """Whether decay matters.
+
+        The λ of a further seed were placed by the seeds before it, so its own losses
+        there were not chosen for their luck: they are compared with its loss at λ = 0,
+        by a one-sided t test. (They lie beside the best λ, so the gain is rather more.)
+        Seed 0 chose its own best λ, and is left out.
+        """
+        with_decay = [seed for seed in self.further if len(self.decayed[seed]) > 1]
+        diverged = {
+            p.seed
+            for p in self.points
+            if p.x == NO_DECAY and p.loss is None and not p.failed
+        }
+        lost = sum(seed in diverged for seed in with_decay)
+        gains = self._gains(with_decay)
+        if not len(gains) and not lost:
+            why = "no seed but the first was trained without decay"
+            return Effect(matters="cannot tell", why=why)
+        gain = float(gains.mean()) if len(gains) else None
+        won = int((gains > 0).sum()) + lost
+        if lost and _sign_test(len(gains) + lost, won) <= SIGN_TEST_ERROR_RATE:
+            why = f"{lost} seeds that train with decay diverge without it"
+            return Effect(matters="yes", why=why, gain=gain)
+        if len(gains) < SEEDS_FOR_AN_INTERVAL:
+            why = f"{len(gains)} seeds, too few, have a loss without decay"
+            return Effect(matters="cannot tell", why=why, gain=gain)
+        return self._test(gains)
+
+    def _gains(self, seeds: list[int]) -> FloatArray:
+        near = {seed: float(np.mean([*self.decayed[seed].values()])) for seed in seeds}
+        return np.array(
+            [
+                self.losses[seed][NO_DECAY] - near[seed]
+                for seed in seeds
+                if NO_DECAY in self.losses[seed]
+            ]
+        )
+
+    def _test(self, gains: FloatArray) -> Effect:
+        gain, error = float(gains.mean()), half_width(gains, probability=1 - ERROR_RATE)
+        if gain > error:
+            why = f"seeds gain {_gain_in_words(gain, log_scale=self.log_scale)}"
+            return Effect(matters="yes", why=why, gain=gain)
+        low, high = self.window
+        # The pair lies beside the minimum, which is deeper by so much.
+        beside = np.clip(self.best + np.array([-0.6, 0.6]), low, high)
+        curve = self.process.mean_curve(np.append(beside, self.best))
+        deeper = max(0.0, float(curve[:2].mean() - curve[2]))
+        if self.log_scale:
+            negligible = -math.log1p(-NEGLIGIBLE_SHARE)
+        else:
+            levels = [np.mean([*row.values()]) for row in self.decayed.values()]
+            negligible = NEGLIGIBLE_LUCK * float(np.std(levels, ddof=1))
+        most = gain + deeper + half_width(gains)
+        if most < negligible:
+            why = f"at most {_gain_in_words(most, log_scale=self.log_scale)} is gained"
+            return Effect(matters="no", why=why, gain=gain)
+        spread = float(gains.std(ddof=1))
+        needed = seeds_to_settle(gain, spread, have=len(gains))
+        why = f"noise hides gains of {_gain_in_words(most, log_scale=self.log_scale)}"
+        return Effect(matters="cannot tell", why=why, gain=gain, needed=needed)
+
+
+POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few digits
+
+
+def seeds_to_settle(mean: float, spread: float, *, have: int) -> int | None:
+    """Return how many more seeds would show a difference, were it what it seems.
+
+    The smallest number with ``|mean| ≥ 2 · t · spread / √n``: the test then passes
+    about 19 times in 20.
+
+    Args:
+        mean: Of the paired differences.
+        spread: Their standard deviation.
+        have: Seeds that there are.
+
+    Returns:
+        At least 1; None where there is no difference, or above 1,000 seeds.
+
+    Example:
+        >>> seeds_to_settle(0.08, 0.11, have=5)
+        18
+
+    """
+    if mean == 0:
+        return None
+    for n in range(max(have + 1, SEEDS_FOR_AN_INTERVAL), MOST_SEEDS + 1):
+        t = t_quantile(0.95, degrees_of_freedom=n - 1)
+        if abs(mean) >= 2 * t * spread / math.sqrt(n):
+            return n - have
+    return None
+
+
+def _sign_test(n: int, won: int) -> float:
+    """Probability of so many wins of n, were each of them a coin's."""
+    return sum(math.comb(n, k) for k in range(won, n + 1)) / 2.0**n
+
+
+def _gain_in_words(gain: float, *, log_scale: bool) -> str:
+    return f"{-math.expm1(-gain):.1%} of the loss" if log_scale else f"{gain:.3g}"

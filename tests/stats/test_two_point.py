@@ -1,0 +1,166 @@
+"""The two-point design: what it trains next, when it stops, what it reads out."""
+
+import math
+
+import numpy as np
+import pytest
+
+from dwindle.stats.points import NO_DECAY, Design, Point
+from dwindle.stats.two_point import next_points, read_out
+
+RANGE = Design(low=1e-4, high=1.0, trainings=60)
+
+NOISE = 1.15  # one draw in ten lies outside of its interval, if not far
+
+
+def bowl(x, seed, *, best=0.02):
+    """A dip of 20 % with a wall to its right; seeds differ in level and place."""
+    luck = np.random.default_rng(seed).standard_normal(3)
+    if x == NO_DECAY:
+        return math.exp(0.1 * luck[0] + 0.05 * luck[2])
+    away = x - math.log(best) - 0.2 * luck[1]
+    return math.exp(0.1 * luck[0] + 0.02 * away**2 + 0.02 * max(0, away) ** 2 - 0.2)
+
+
+def run(loss, design=RANGE, *, points=(), at_once=None):
+    """Search to the end; with ``at_once``, ask again after every so many trainings."""
+    points = list(points)
+    while not (proposal := next_points(points, design)).stopped_because:
+        for x, seed in proposal.points[:at_once]:
+            points.append(Point(x=x, seed=seed, loss=loss(x, seed)))
+    return points, proposal.stopped_because
+
+
+def test_it_ends_near_the_best_decay_with_an_interval_that_was_asked_for():
+    points, stopped = run(bowl)
+    found = read_out(points, RANGE)
+    assert stopped == "within"
+    assert found.low < 0.02 < found.high
+    assert found.high / found.low <= 1.25**2 * 1.000001
+    assert (found.matters, found.paired, found.needed) == ("yes", True, None)
+
+
+@pytest.mark.parametrize("at_once", [1, 2, 5])
+def test_a_search_that_is_interrupted_anywhere_goes_on_as_it_would_have(at_once):
+    assert set(run(bowl, at_once=at_once)[0]) == set(run(bowl)[0])
+
+
+def test_the_order_in_which_trainings_end_changes_nothing():
+    points, _ = run(bowl)
+    shuffled = [*reversed(points[::2]), *points[1::2]]
+    assert read_out(shuffled, RANGE) == read_out(points, RANGE)
+    assert next_points(shuffled[:-3], RANGE).points
+
+
+def test_seeds_together_are_placed_by_the_seeds_before_all_of_them():
+    design = Design(low=1e-4, high=1.0, trainings=60, seeds_together=3)
+    points, _ = run(bowl, design)
+    pair = {s: sorted(p.x for p in points if p.seed == s)[1:] for s in (1, 2, 3)}
+    assert pair[1] == pair[2] == pair[3]
+    assert {len(next_points(points[:k], design).points) for k in (10,)} == {9}
+
+
+def test_no_more_trainings_are_proposed_than_are_left():
+    design = Design(low=1e-4, high=1.0, trainings=13)
+    points, stopped = run(bowl, design)
+    assert (len(points), stopped) == (13, "trainings")
+
+
+def test_a_range_is_extended_to_either_side_and_no_further_than_allowed():
+    for best in (1e-5, 8.0):
+        points, stopped = run(lambda x, s, b=best: bowl(x, s, best=b))
+        found = read_out(points, RANGE)
+        assert stopped == "within"
+        assert found.low / NOISE < best < found.high * NOISE
+    design = Design(low=1e-4, high=1.0, most=1.0, trainings=60)
+    points, stopped = run(lambda x, s: bowl(x, s, best=8.0), design)
+    found = read_out(points, design)
+    assert max(point.x for point in points) <= 0
+    assert (stopped, found.at_edge, found.high) == ("edge", "high", math.inf)
+
+
+def test_a_wall_of_divergence_bounds_the_range_and_is_no_edge():
+    def loss(x, seed):
+        return None if x > math.log(0.05) else bowl(x, seed, best=0.5)
+
+    points, stopped = run(loss)
+    found = read_out(points, RANGE)
+    diverged = [point for point in points if point.loss is None]
+    assert len(diverged) < len(points) / 2
+    assert found.value <= 0.05
+    assert (found.at_edge, found.high > 0.05, stopped) == (None, True, "within")
+
+
+@pytest.mark.parametrize(
+    ("loss", "why"),
+    [
+        (lambda x, s: 1.0 + s, "every λ gave the same loss"),  # noqa: ARG005
+        (lambda x, s: None, "every training diverged"),  # noqa: ARG005
+    ],
+)
+def test_where_no_curve_is_there_is_no_optimum(loss, why):
+    points, stopped = run(loss)
+    found = read_out(points, RANGE)
+    assert (stopped, found.value, found.why_null) == ("no optimum", None, why)
+    assert len(points) <= 10
+
+
+def test_without_any_training_nothing_is_read_out():
+    assert read_out([], RANGE).value is None
+
+
+def test_failed_trainings_are_not_tried_again_and_are_no_evidence():
+    points, _ = run(bowl)
+    lost = [
+        Point(x=p.x, seed=p.seed, loss=None, failed=True) if p.seed == 2 else p
+        for p in points
+    ]
+    assert all(seed != 2 for _, seed in next_points(lost, RANGE).points)
+    assert read_out(lost, RANGE).seeds == read_out(points, RANGE).seeds - 1
+
+
+def test_a_guess_needs_fewer_trainings():
+    design = Design(guess=0.03, guess_spread=0.4, zero=False, trainings=60)
+    points, stopped = run(bowl, design)
+    found = read_out(points, design)
+    assert len([p for p in points if p.seed == 0]) == 5
+    assert stopped == "within"
+    assert found.low / NOISE < 0.02 < found.high * NOISE
+
+
+def test_decay_that_only_hurts_is_called_so():
+    def loss(x, seed):
+        luck = np.random.default_rng(seed).standard_normal(2)
+        hurts = 0.0 if x == NO_DECAY else 0.003 * math.exp(0.6 * (x + 9))
+        return math.exp(0.1 * luck[0] + hurts)
+
+    points, stopped = run(loss)
+    assert stopped == "no effect"
+    assert read_out(points, RANGE).matters == "no"
+
+
+def test_losses_that_are_not_positive_are_read_on_their_own_scale():
+    def accuracy(x, seed):
+        return 100 * (bowl(x, seed) - 1.9)  # to be minimized, below zero
+
+    points, _ = run(accuracy)
+    found = read_out(points, RANGE)
+    assert not found.log_scale
+    assert found.low < 0.02 < found.high
+
+
+def test_diverging_without_decay_is_a_reason_for_decay():
+    points, _ = run(lambda x, s: None if x == NO_DECAY else bowl(x, s))
+    assert read_out(points, RANGE).matters == "yes"
+
+
+def test_trainings_that_share_nothing_are_replicates():
+    design = Design(low=1e-4, high=1.0, paired=False, trainings=60)
+    noise = np.random.default_rng(3)
+    points, _ = run(
+        lambda x, s: bowl(x, 0) * math.exp(0.03 * noise.standard_normal()),  # noqa: ARG005
+        design,
+    )
+    found = read_out(points, design)
+    assert (found.paired, found.paired_provisional) == (False, False)
+    assert found.low < 0.02 * math.exp(0.2 * 0.2) < found.high
