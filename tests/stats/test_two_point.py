@@ -32,6 +32,7 @@ def run(loss, design=RANGE, *, points=(), at_once=None):
 
 
 def test_it_ends_near_the_best_decay_with_an_interval_that_was_asked_for():
+    """It ends near the best decay with an interval that was asked for."""
     points, stopped = run(bowl)
     found = read_out(points, RANGE)
     assert stopped == "within"
@@ -42,10 +43,12 @@ def test_it_ends_near_the_best_decay_with_an_interval_that_was_asked_for():
 
 @pytest.mark.parametrize("at_once", [1, 2, 5])
 def test_a_search_that_is_interrupted_anywhere_goes_on_as_it_would_have(at_once):
+    """A search that is interrupted anywhere goes on as it would have."""
     assert set(run(bowl, at_once=at_once)[0]) == set(run(bowl)[0])
 
 
 def test_the_order_in_which_trainings_end_changes_nothing():
+    """The order in which trainings end changes nothing."""
     points, _ = run(bowl)
     shuffled = [*reversed(points[::2]), *points[1::2]]
     assert read_out(shuffled, RANGE) == read_out(points, RANGE)
@@ -53,6 +56,7 @@ def test_the_order_in_which_trainings_end_changes_nothing():
 
 
 def test_seeds_together_are_placed_by_the_seeds_before_all_of_them():
+    """Seeds together are placed by the seeds before all of them."""
     design = Design(low=1e-4, high=1.0, trainings=60, seeds_together=3)
     points, _ = run(bowl, design)
     pair = {s: sorted(p.x for p in points if p.seed == s)[1:] for s in (1, 2, 3)}
@@ -61,12 +65,14 @@ def test_seeds_together_are_placed_by_the_seeds_before_all_of_them():
 
 
 def test_no_more_trainings_are_proposed_than_are_left():
+    """No more trainings are proposed than are left."""
     design = Design(low=1e-4, high=1.0, trainings=13)
     points, stopped = run(bowl, design)
     assert (len(points), stopped) == (13, "trainings")
 
 
 def test_a_range_is_extended_to_either_side_and_no_further_than_allowed():
+    """A range is extended to either side and no further than allowed."""
     for best in (1e-5, 8.0):
         points, stopped = run(lambda x, s, b=best: bowl(x, s, best=b))
         found = read_out(points, RANGE)
@@ -80,6 +86,8 @@ def test_a_range_is_extended_to_either_side_and_no_further_than_allowed():
 
 
 def test_a_wall_of_divergence_bounds_the_range_and_is_no_edge():
+    """A wall of divergence bounds the range and is no edge."""
+
     def loss(x, seed):
         return None if x > math.log(0.05) else bowl(x, seed, best=0.5)
 
@@ -99,6 +107,7 @@ def test_a_wall_of_divergence_bounds_the_range_and_is_no_edge():
     ],
 )
 def test_where_no_curve_is_there_is_no_optimum(loss, why):
+    """Where no curve is there is no optimum."""
     points, stopped = run(loss)
     found = read_out(points, RANGE)
     assert (stopped, found.value, found.why_null) == ("no optimum", None, why)
@@ -106,10 +115,12 @@ def test_where_no_curve_is_there_is_no_optimum(loss, why):
 
 
 def test_without_any_training_nothing_is_read_out():
+    """Without any training nothing is read out."""
     assert read_out([], RANGE).value is None
 
 
 def test_failed_trainings_are_not_tried_again_and_are_no_evidence():
+    """Failed trainings are not tried again and are no evidence."""
     points, _ = run(bowl)
     lost = [
         Point(x=p.x, seed=p.seed, loss=None, failed=True) if p.seed == 2 else p
@@ -120,6 +131,7 @@ def test_failed_trainings_are_not_tried_again_and_are_no_evidence():
 
 
 def test_a_guess_needs_fewer_trainings():
+    """A guess needs fewer trainings."""
     design = Design(guess=0.03, guess_spread=0.4, zero=False, trainings=60)
     points, stopped = run(bowl, design)
     found = read_out(points, design)
@@ -129,6 +141,8 @@ def test_a_guess_needs_fewer_trainings():
 
 
 def test_decay_that_only_hurts_is_called_so():
+    """Decay that only hurts is called so."""
+
     def loss(x, seed):
         luck = np.random.default_rng(seed).standard_normal(2)
         hurts = 0.0 if x == NO_DECAY else 0.003 * math.exp(0.6 * (x + 9))
@@ -140,6 +154,8 @@ def test_decay_that_only_hurts_is_called_so():
 
 
 def test_losses_that_are_not_positive_are_read_on_their_own_scale():
+    """Losses that are not positive are read on their own scale."""
+
     def accuracy(x, seed):
         return 100 * (bowl(x, seed) - 1.9)  # to be minimized, below zero
 
@@ -150,11 +166,13 @@ def test_losses_that_are_not_positive_are_read_on_their_own_scale():
 
 
 def test_diverging_without_decay_is_a_reason_for_decay():
+    """Diverging without decay is a reason for decay."""
     points, _ = run(lambda x, s: None if x == NO_DECAY else bowl(x, s))
     assert read_out(points, RANGE).matters == "yes"
 
 
 def test_trainings_that_share_nothing_are_replicates():
+    """Trainings that share nothing are replicates."""
     design = Design(low=1e-4, high=1.0, paired=False, trainings=60)
     noise = np.random.default_rng(3)
     points, _ = run(
