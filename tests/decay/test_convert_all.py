@@ -57,6 +57,7 @@ def test_every_knob_is_converted_or_refused_as_convert_does(value, name, every):
 def test_what_cannot_hold_it_is_listed_with_the_reason():
     """The reason is short, and said once for all knobs that share it."""
     adamw, l2 = "torch.AdamW", "keras.regularizers.L2"
+    constant = "sklearn.linear_model.SGDClassifier:constant"
     reasons = [
         (0.1, adamw, Run(lr=1), "needs batch_size: give --batch", "half-life:examples"),
         (0.1, adamw, Run(lr=1e-3), "the number sets no rate", "torch.optim.Adam"),
@@ -66,6 +67,7 @@ def test_what_cannot_hold_it_is_listed_with_the_reason():
         (0.1, "optax.lamb", WHOLE, "the number sets no rate", "torch.optim.AdamW"),
         (0.5, "shrink", WHOLE, "without a swing", "torch.optim.SGD"),
         (0.0, adamw, WHOLE, "no number there gives", "torch.optim.ASGD"),
+        (0.1, adamw, WHOLE, "have this momentum", constant),
     ]
     for value, name, run, reason, knob in reasons:
         found = convert_to_all(value, name, run=run)

@@ -222,19 +222,19 @@ def test_without_decay_there_is_no_equilibrium(name):
 @pytest.mark.parametrize("name", EQUILIBRIA)
 def test_what_an_equilibrium_needs(name):
     """A learning rate, and a knob of at least 0."""
-    with pytest.raises(MissingFactError, match=r"The equilibrium of .* needs lr"):
+    with pytest.raises(MissingFactError) as missing:
         EQUILIBRIA[name](0.1, Run())
-    with pytest.raises(
-        RangeError, match=r"weight_decay must be .* at least 0\. Got -1"
-    ):
+    assert missing.value.fact == "lr"
+    with pytest.raises(RangeError) as raised:
         EQUILIBRIA[name](-1.0, Run(lr=0.1))
+    assert (raised.value.name, raised.value.value) == ("weight_decay", -1.0)
 
 
 @each_kind
 def test_too_strong_a_decay_has_no_equilibrium(kind):
     """Beyond the limit each step makes weights larger, and just below it none do."""
     run = Run(lr=0.1, **KINDS[kind])
-    with pytest.raises(RangeError, match=r"below [\d.]+ here: from there on") as caught:
+    with pytest.raises(RangeError) as caught:
         sgd_equilibrium(1e6, run)
     limit = float(caught.value.must.split()[1])
     options = {"momentum": 0.0, "dampening": 0.0, "nesterov": False} | KINDS[kind]
@@ -244,10 +244,12 @@ def test_too_strong_a_decay_has_no_equilibrium(kind):
         assert bool(largest > 1) is grows
 
 
-def test_adamw_has_no_equilibrium_where_a_step_takes_everything():
+def test_there_is_no_equilibrium_where_a_step_takes_everything():
     """A shrink of 1 leaves only the last update."""
-    with pytest.raises(RangeError, match=r"below 1 / lr, 10\. Got 10"):
-        adamw_equilibrium(10.0, Run(lr=0.1))
+    for equilibrium in (adamw_equilibrium, lion_equilibrium):
+        with pytest.raises(RangeError) as raised:
+            equilibrium(10.0, Run(lr=0.1))
+        assert (raised.value.name, raised.value.value) == ("weight_decay", 10.0)
 
 
 @pytest.mark.parametrize("betas", [(0.9, 0.99), (0.95, 0.98), (0.0, 0.5)])

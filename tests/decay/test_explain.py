@@ -136,11 +136,12 @@ def test_a_usual_sgd_recipe():
     assert found.penalty == 5e-4
     # 0.25 e-folds: the run ends before anything has settled.
     assert found.rotation_per_step is found.equilibrium_rms is None
-    assert "leaves 78.1% of the initial" in text_of(found, "no-equilibrium")
+    assert found.kept == digits(0.781, rel=1e-3)
+    assert "no-equilibrium" in codes(found)
     longer = explain(5e-4, "torch.optim.SGD", run=replace(WHOLE, epochs=100))
     assert longer.rotation_per_step == digits(math.sqrt(1e-4 / 1.9), rel=1e-4)
     assert longer.equilibrium_rms is longer.rms_at_end is None
-    assert "31.62 times the standard deviation" in text_of(longer, "equilibrium-noise")
+    assert "equilibrium-noise" in codes(longer)
 
 
 @pytest.mark.parametrize(
@@ -210,32 +211,6 @@ def test_each_trap_has_its_code():
         for found in [explain(number, name, run=run_of(facts))]
         if trap.partition(" ")[0] not in codes(found)
     ]
-    assert not wrong
-
-
-# By hand: ln 2/(1e-3·0.1·10) runs; 5e-3/2^-9 units; a cosine is below 2^-9/(0.1·1) for
-# acos(1 - 2·0.0195)/π of the run; half a unit is 2^-9 in bfloat16, 2^-25 in float32.
-NUMBERS = {
-    "longer-than-the-run": "693 runs",
-    "rounding": "2.56 times what bfloat16",
-    "fading-decay": "does 0.17% of the decay",
-    "late-dead-zone": "For 8.9% of the steps",
-    "dead-zone": "bfloat16 rounds all below 0.00195",
-    "dead-zone float32": "float32 rounds all below 2.98e-08",
-    "growth": "grows instead of decaying",
-    "second-decay": "lambd = 1e-4, that is on by default",
-}
-
-
-def test_a_trap_has_its_number():
-    """How far a setting is inside of a trap is right, and is told."""
-    wrong = {}
-    for trap, told in NUMBERS.items():
-        number, name, facts = TRAPS[trap]
-        found = explain(number, name, run=run_of(facts))
-        text = text_of(found, trap.partition(" ")[0])
-        if told not in text:
-            wrong[trap] = text
     assert not wrong
 
 
@@ -341,38 +316,6 @@ def test_every_knob_has_one_line():
             if "0.125" not in line or "\n" in line:
                 wrong.append((knob.name, line))
     assert not wrong
-
-
-LINES = {
-    "torch.optim.AdamW": "w ← w − 0.0003·0.1·w − 0.0003·m̂/(√v̂ + ε)",
-    "torch.optim.SGD": "b ← 0.9·b + g + 0.1·w; w ← w − 0.0003·b",
-    "torch.optim.Adam": "w ← w − 0.0003·m̂(G)/(√v̂(G) + ε) with G = g + 0.1·w",
-    "torch.optim.ASGD": (
-        "w ← w − e_t·(g + (0.1 + 0.0001)·w) with e_0 = 0.0003, "
-        "e_t = 0.0003/(1 + 0.0001·0.0003·t)^0.75"
-    ),
-    "sklearn.linear_model.SGDClassifier:optimal": (
-        "w ← w − w/(t₀ + t − 1) − η_t·g with η_t = 1/(0.1·(t₀ + t − 1))"
-    ),
-    "sklearn.neural_network.MLPClassifier:adam": (
-        "w ← w − 0.0003·m̂(G)/(√v̂(G) + ε) with G = g + (0.1/20)·w"
-    ),
-    "keras.regularizers.L2": "minimize mean loss + 0.1·Σw²",
-    "gaussian-prior.sigma": "minimize Σ of all N losses + Σw²/(2·0.1²)",
-    "shrink": "w ← w − 0.1·w",
-    "half-life:epochs": "w ← w·2^(−1/h) at the peak lr, with h = 0.1 epochs",
-}
-
-
-def test_the_line_of_mathematics_is_the_update():
-    """The update has what was typed in it; what is not known stays a letter."""
-    run = Run(lr=3e-4, momentum=0.9, batch_size=20)
-    assert {name: explain(0.1, name, run=run).update for name in LINES} == LINES
-    falling = Run(schedule=Schedule(shape="cosine"))
-    assert explain(0.1, "timm.sgdc", run=falling).update == (
-        "w ← w − η·m_t²·0.1·w − η·m_t·u  (η: the peak lr; m_t: the schedule, 1 at its "
-        "peak; u: the optimizer's own step)"
-    )
 
 
 OPTIMIZERS = sorted(

@@ -47,7 +47,6 @@ def test_the_rate_is_that_of_the_real_optimizer(name, size):
     # 1/√v̂ wavers with v̂, most in RMSprop whose memory is 100 steps: below 2 %.
     assert measured_rate(name, decay, size) == digits(there.value, rel=0.02)
     assert there.fidelity == "approximate"
-    assert any("mostly noise of that RMS" in each for each in there.assumptions)
 
 
 def test_from_adam_to_adamw_and_back():
@@ -99,14 +98,15 @@ def test_a_penalty_of_a_summed_minibatch_is_divided_first():
 
 def test_without_a_size_the_refusal_says_how_to_give_one():
     """The refusal teaches λ/G and the option; with other divisors it does not."""
-    with pytest.raises(RefusedError, match=r"--gradient-rms G.*weight_decay = λ/G"):
+    with pytest.raises(RefusedError) as caught:
         convert(1e-4, "torch.Adam", to="torch.AdamW", run=Run(lr=LR))
+    assert "--gradient-rms" in caught.value.instead
     for name in ("Adagrad", "Adadelta", "Adamax"):
-        with pytest.raises(RefusedError, match="sets no fraction per step") as caught:
+        with pytest.raises(RefusedError) as caught:
             convert(
                 1e-4, f"torch.{name}", to="shrink", run=Run(lr=LR, gradient_rms=1.0)
             )
-        assert "gradient-rms" not in str(caught.value)
+        assert "gradient-rms" not in caught.value.instead
 
 
 def test_an_explanation_has_the_rate_and_its_assumption():

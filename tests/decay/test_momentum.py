@@ -105,15 +105,16 @@ def test_beyond_the_limit_there_is_no_half_life(momentum, kind, factor):
     dampening, nesterov = kind
     run = Run(lr=0.1, momentum=momentum, dampening=dampening, nesterov=nesterov)
     knob, fastest = factor * oscillation_limit(run), fastest_shrink(run)
-    with pytest.raises(OscillationError, match="overshoots zero and swings") as caught:
+    with pytest.raises(OscillationError) as caught:
         SGD.shrink_per_step(knob, run)
     facts = caught.value
     assert (facts.name, facts.value, facts.momentum) == ("weight_decay", knob, momentum)
     assert facts.limit == oscillation_limit(run)
     assert facts.fastest_half_life_steps == half_life_from_shrink(fastest)
     assert str(pickle.loads(pickle.dumps(facts))) == str(facts)
-    with pytest.raises(OscillationError, match="shrink_per_step must be at most"):
+    with pytest.raises(OscillationError) as caught:
         SGD.knob_for_shrink(min(0.9999, 1.001 * fastest), run)
+    assert (caught.value.name, caught.value.limit) == ("shrink_per_step", fastest)
 
 
 @given(momenta, st.floats(1.5, 30), st.integers(2, 400))

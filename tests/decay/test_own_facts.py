@@ -10,7 +10,6 @@ from tolerance import digits
 
 from dwindle.cli.main import main
 from dwindle.decay.convert import convert
-from dwindle.decay.convert_all import convert_to_all
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.own_facts import default_note, facts_of, resolved, unused_facts
@@ -167,7 +166,7 @@ def test_a_dampening_that_is_a_flag_is_zero_or_the_momentum():
     )
     other = Run(lr=0.1, momentum=0.9, dampening=0.5)
     told = explain(0.01, "optimi.SGD", run=other)
-    assert any("0 or the momentum, 0.9" in each.text for each in told.warnings)
+    assert "impossible" in {each.code for each in told.warnings}
     with pytest.raises(RangeError) as raised:
         convert(0.01, "optimi.SGD", to="half-life:steps", run=other)
     assert (raised.value.name, raised.value.value) == ("dampening", 0.5)
@@ -212,40 +211,6 @@ def test_every_optimizer_with_a_momentum_in_its_decay_has_a_record():
         "sklearn.linear_model.SGDClassifier:constant",
         "sklearn.linear_model.SGDRegressor:constant",
     }
-
-
-def test_everywhere_what_lacks_a_momentum_is_listed_with_the_reason():
-    """--to all says which knobs cannot have the momentum that was given."""
-    found = convert_to_all(5e-4, "torch.AdamW", run=Run(lr=0.1, momentum=0.9))
-    reasons = {name: each.reason for each in found.refused for name in each.knobs}
-    name = "sklearn.linear_model.SGDClassifier:constant"
-    assert reasons[name] == "cannot have this momentum"
-
-
-def test_the_command_line_has_betas_and_plain_momentum(capsys):
-    """--betas moves what weights settle at; --no-nesterov undoes a default."""
-    assert typed_in("explain torch.AdamW=0.1 --lr 1e-3 --betas 0.95,0.999 --json") == 0
-    rotation = capsys.readouterr().out
-    run = Run(lr=1e-3, betas=(0.95, 0.999))
-    told = explain(0.1, "torch.AdamW", run=run).rotation_per_step
-    assert f'"rotation_per_step": {told!r}' in rotation
-    line = f"explain {PERCEPTRON}=0.1 --lr 0.1 --batch-size 10 --no-nesterov --json"
-    assert typed_in(line) == 0
-    plain = explain(
-        0.1, PERCEPTRON, run=Run(lr=0.1, batch_size=10, momentum=0.9, nesterov=False)
-    )
-    assert f'"shrink_per_step": {plain.shrink_per_step!r}' in capsys.readouterr().out
-    assert typed_in("explain torch.SGD=0.1 --nesterov --no-nesterov") == 2
-    assert "of one kind. Got --nesterov and" in capsys.readouterr().err
-    assert typed_in("explain torch.AdamW=0.1 --betas 0.9") == 2
-    assert "betas must be two numbers" in capsys.readouterr().err
-
-
-def test_rescale_names_the_default_that_it_used(capsys):
-    """The table of rules is preceded by what stood in for the momentum."""
-    assert typed_in(f"rescale {PERCEPTRON}=0.1 --lr 0.1 --batch-size 10:20") == 0
-    shown = " ".join(capsys.readouterr().out.split())
-    assert "momentum and nesterov were not given; its library's defaults" in shown
 
 
 def test_nesterov_alone_takes_the_momentum_of_the_library():
@@ -297,9 +262,6 @@ def test_elastic_nets_number_leaves_the_l1_term_out():
     """alpha·(1 − l1_ratio) is no alpha, and without L1 the function is another."""
     there = convert(0.5, "sklearn.ElasticNet", to="torch.SGD")
     assert (there.value, there.fidelity) == (1.0, "approximate")
-    told = " ".join(there.assumptions)
-    assert "not alpha: with the default l1_ratio, 0.5, alpha=1 is 0.5 here" in told
-    assert "L1 term, alpha·l1_ratio·Σ|w|, is left out" in told
     back = convert(1.0, "torch.SGD", to="sklearn.ElasticNet")
     assert (back.value, back.fidelity) == (0.5, "approximate")
     same = convert(0.5, "sklearn.ElasticNet", to="sklearn.ElasticNet")

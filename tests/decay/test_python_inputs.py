@@ -143,7 +143,7 @@ def test_a_fact_that_contradicts_a_live_optimizer_is_named():
     facts = {"run": {"lr": 1e-3}, "to": optimizer}
     found = convert(0.1, "torch.optim.SGD", **facts)
     assert found.value == digits(1e-2, rel=1e-12)
-    assert "is that of the live optimizer, 0.01" in found.assumptions[0]
+    assert found.assumptions[0].startswith("The lr of torch.optim.AdamW ")
     assert said in rescale(optimizer, before=RUN, after=RUN).notes
 
 
@@ -189,7 +189,7 @@ def test_other_objects_of_known_classes_are_refused():
     for question in (lambda it: explain(0.1, it), lambda it: convert(0.1, "L2", to=it)):
         with pytest.raises(UsageError) as raised:
             question(Optimizer())
-        assert raised.value.got == "an object of keras.optimizers.SGD"
+        assert raised.value.got.endswith(" keras.optimizers.SGD")
 
 
 def test_a_flag_of_a_group_is_another_knob():

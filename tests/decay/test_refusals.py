@@ -166,7 +166,7 @@ def test_no_penalty_is_no_finite_prior():
     """A penalty of 0 has no finite standard deviation and no finite C."""
     for target in ("gaussian-prior.sigma", "LogisticRegression"):
         found = refused(0, "torch.SGD", target, Run(dataset_size=10))
-        assert found.instead == "Leave the penalty out."
+        assert found.asked.endswith(f" as {resolve_knob(target).name}")
 
 
 def test_keep_is_refused_by_the_side_that_sets_no_step():

@@ -55,7 +55,8 @@ def test_it_needs_few_evaluations():
 
 def test_a_jump_over_the_target_is_refused():
     """Where no float gives the target, none is returned."""
-    with pytest.raises(RangeError, match=r"e_folds must be so few .*Got 5\.0"):
+    with pytest.raises(RangeError) as raised:
         increasing_root(
             lambda x: x if x < 1 else math.inf, 5.0, guess=0.5, ceiling=math.inf
         )
+    assert (raised.value.name, raised.value.value) == ("e_folds", 5.0)

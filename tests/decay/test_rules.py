@@ -254,22 +254,18 @@ def test_the_columns_of_the_verdict_are_rules():
     assert {resolve_rule(name).name for name in VERDICT_COLUMNS} == set(VERDICT_COLUMNS)
 
 
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_a_record_is_complete(rule):
+def test_a_record_is_complete():
     """Each rule has known quantities and families, a source, evidence, a sentence."""
-    assert set(rule.exponents) | set(rule.lr_exponents) <= set(QUANTITIES)
-    assert set(rule.families) <= {*FAMILIES}
-    assert rule.clock in {None, *CLOCKS}
-    assert set(rule.measured_over) <= set(QUANTITIES) - {"lr"}
-    assert set(rule.measured_for or ()) <= set(rule.families)
-    assert all((rule.source, rule.evidence, rule.keeps))
-    assert rule.sentence.endswith(".")
-    assert hash(rule) == hash(resolve_rule(rule.name))
-
-
-def test_names_are_unique():
-    """No two rules share a name."""
-    assert len({rule.name for rule in rules()}) == len(RULES)
+    for rule in RULES:
+        assert set(rule.exponents) | set(rule.lr_exponents) <= set(QUANTITIES), rule
+        assert set(rule.families) <= {*FAMILIES}, rule
+        assert rule.clock in {None, *CLOCKS}, rule
+        assert set(rule.measured_over) <= set(QUANTITIES) - {"lr"}, rule
+        assert set(rule.measured_for or ()) <= set(rule.families), rule
+        assert all((rule.source, rule.evidence, rule.keeps)), rule
+        assert rule.sentence.endswith("."), rule
+        assert hash(rule) == hash(resolve_rule(rule.name))
+    assert len({rule.name for rule in rules()}) == len(RULES)  # no two share one
 
 
 def test_a_rule_of_ones_own_can_be_applied():
@@ -291,12 +287,14 @@ def test_a_rule_of_ones_own_can_be_applied():
 
 def test_an_unknown_rule_is_named_with_its_neighbors():
     """A rule that does not exist is refused with those that sound like it."""
-    with pytest.raises(UnknownNameError, match=r"Got 'bengio'.*bengio-map"):
+    with pytest.raises(UnknownNameError) as raised:
         predict("bengio", family="decoupled", before={}, after={})
+    assert (raised.value.name, raised.value.nearest[0]) == ("bengio", "bengio-map")
 
 
-@pytest.mark.parametrize("value", [0, -1, math.inf, math.nan, 1e-200, 1e200])
-def test_an_impossible_quantity_is_refused(value):
+def test_an_impossible_quantity_is_refused():
     """A quantity of scale is a number above 0, and one that a training can have."""
-    with pytest.raises(RangeError, match="width must be a number above 0, from 1e-30"):
-        predict("neal", family="coupled-sgd", before={"width": value}, after={})
+    for value in (0, -1, math.inf, math.nan, 1e-200, 1e200, True):
+        with pytest.raises(RangeError) as raised:
+            predict("neal", family="coupled-sgd", before={"width": value}, after={})
+        assert (raised.value.name, raised.value.value) == ("width", value)

@@ -21,7 +21,7 @@ LINES = [
     *("sklearn.linear_model.SGDClassifier:optimal", "keras.optimizers.Ftrl"),
     *("sklearn.neural_network.MLPClassifier:adam", "loshchilov2019.lambda-norm"),
     *("keras.regularizers.L2", "gaussian-prior.sigma", "shrink", "half-life:epochs"),
-    *("half-life:run", "bergsma2025.tau"),
+    *("half-life:run", "bergsma2025.tau", "timm.sgdc"),
 ]
 
 

@@ -1,7 +1,7 @@
 """dwindle knobs: the places where one types a decay, and how each record is known."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from dwindle.cli.options import Option
@@ -121,24 +121,15 @@ def _details(knob: Knob) -> dict[str, str]:
 
 def _page(chosen: Sequence[Knob]) -> str:
     """Return the knobs as Markdown, one table per library."""
-    tables = "".join(
-        f"\n## {library}\n\n{_markdown(of_it)}"
-        for library, of_it in by_library(chosen).items()
-    )
-    return f"{_HEAD}{_count_of(chosen)}\n{tables}"
-
-
-def _markdown(chosen: Iterable[Knob]) -> str:
-    rows: list[Sequence[str]] = [_COLUMNS, ("---",) * len(_COLUMNS)]
-    for knob in chosen:
-        names = "<br>".join(f"`{each}`" for each in (knob.name, *knob.aliases))
-        default = "" if knob.default is None else f"{knob.default:g}"
-        does = f"{knob.formula} ({knob.note})" if knob.note else knob.formula
-        texts = (does, default, knob.skips, _ran_of(knob))
-        rows.append((names, *map(_escaped, texts)))
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
-
-
-def _escaped(text: str) -> str:
-    """Keep what Markdown would read as its own marks."""
-    return re.sub(r"([|*_])", r"\\\1", text)
+    page = [_HEAD, f"{_count_of(chosen)}\n"]
+    for library, of_it in by_library(chosen).items():
+        rows: list[Sequence[str]] = [_COLUMNS, ("---",) * len(_COLUMNS)]
+        for knob in of_it:
+            names = "<br>".join(f"`{each}`" for each in (knob.name, *knob.aliases))
+            default = "" if knob.default is None else f"{knob.default:g}"
+            does = f"{knob.formula} ({knob.note})" if knob.note else knob.formula
+            texts = (does, default, knob.skips, _ran_of(knob))
+            # What Markdown would read as its own marks keeps its letters.
+            rows.append((names, *(re.sub(r"([|*_])", r"\\\1", it) for it in texts)))
+        page += [f"\n## {library}\n\n", *(f"| {' | '.join(row)} |\n" for row in rows)]
+    return "".join(page)

@@ -56,10 +56,6 @@ class Scale:
     divisor: Callable[[Run], tuple[str, str, str] | None] = lambda _: None
 
 
-def _digits(steps: float | None) -> str:
-    return "" if steps is None else f"{steps:.6g}"
-
-
 # By the text that stands behind x in a formula.
 SCALES: Mapping[str, Scale] = MappingProxyType(
     {
@@ -67,7 +63,11 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
         "/√steps": Scale(
             factor=lambda run: 1 / math.sqrt(run.total_steps),
             inverse="·√steps",
-            divisor=lambda run: ("√", "T", _digits(run.quantities().get("steps"))),
+            divisor=lambda run: (
+                "√",
+                "T",
+                f"{steps:.6g}" if (steps := run.quantities().get("steps")) else "",
+            ),
         ),
         "/B": Scale(
             factor=lambda run: (
@@ -80,12 +80,6 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
 )
 
 
-def _belief(run: Run) -> float:
-    """AdaBelief divides by the size of g − m, which is smaller than that of g."""
-    beta = run.betas[0]
-    return math.sqrt((1 + beta) / 2) / beta
-
-
 # By algorithm: how much more than lr·λ/(G + ε) a step takes. Adagrad, Adadelta, Adamax,
 # ADOPT and AdEMAMix divide by other sizes, which G does not determine.
 _GAINS: Mapping[str, Callable[[Run], float]] = MappingProxyType(
@@ -93,7 +87,8 @@ _GAINS: Mapping[str, Callable[[Run], float]] = MappingProxyType(
         **dict.fromkeys(
             ("adam", "torch-nadam", "radam", "torch-rmsprop"), lambda _: 1.0
         ),
-        "adabelief": _belief,
+        # It divides by the size of g − m, which is smaller than that of g.
+        "adabelief": lambda run: math.sqrt((1 + run.betas[0]) / 2) / run.betas[0],
     }
 )
 
@@ -163,7 +158,10 @@ def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
 
     """
     if knob.clock is not None:
-        steps = _timescale(knob, checked_shrink(shrink_per_step))
+        shrink = checked_shrink(shrink_per_step)
+        steps = half_life_from_shrink(shrink)
+        if knob.timescale:  # until 1/e is left
+            steps = 1 / shrink if shrink else math.inf
         return HalfLife.from_steps(steps, clock=knob.clock, run=run).value
     if knob.is_rate:
         return checked_shrink(shrink_per_step)
@@ -235,10 +233,3 @@ def _typed(knob: Knob, read: float, run: Run) -> float:
         penalty = read / decoupled_over_penalty(knob, run)
         return PENALTIES[str(knob.penalty)].number_from_penalty(penalty, run)
     return read / SCALES[knob.scale].factor(run)
-
-
-def _timescale(knob: Knob, shrink_per_step: float) -> float:
-    """Return the steps until one half is left, or 1/e as timescales have it."""
-    if not knob.timescale:
-        return half_life_from_shrink(shrink_per_step)
-    return 1 / shrink_per_step if shrink_per_step else math.inf

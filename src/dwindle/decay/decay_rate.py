@@ -121,19 +121,15 @@ class DecayRate:
         if not 0 <= lr < math.inf:
             raise RangeError("lr", lr, "a finite number, 0 or more")
         shrink = float(self.shrink_of(lr))
-        if not shrink < 1:
-            raise self._too_high(lr)
-        return shrink
-
-    def _too_high(self, lr: float) -> RangeError:
+        if shrink < 1:
+            return shrink
         peak = self.lr_peak or 0.0
         most = peak * self.shrink_at_peak ** (-1 / self.power)
         must = (
             f"below {most:g}, where a step takes the whole weight (lr_peak is {peak:g})"
         )
-        return RangeError(
-            "lr", lr, must, "Give lr_peak=..., the largest lr of the run."
-        )
+        remedy = "Give lr_peak=..., the largest lr of the run."
+        raise RangeError("lr", lr, must, remedy)
 
     def shrink_of(self, lr: Any) -> Any:  # Any: a number that is being traced
         """Do as :meth:`shrink_at`, unchecked, for the number of a compiled program."""

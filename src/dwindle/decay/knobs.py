@@ -101,8 +101,12 @@ def knobs(words: str | None = None) -> tuple[Knob, ...]:
     if words is None:
         return everything
     folded = words.casefold()
+    about = re.compile(rf"(?<![a-z]){re.escape(folded)}")
     alike = [knob for knob in everything if _matches(knob, folded)] or [
-        knob for knob in everything if _is_about(knob, folded)
+        knob
+        for knob in everything
+        for texts in [(knob.note, knob.formula, knob.unit, knob.source)]
+        if any(about.search(text.casefold()) for text in texts)
     ]
     try:
         named = [resolve_knob(words)]
@@ -116,7 +120,12 @@ def knobs(words: str | None = None) -> tuple[Knob, ...]:
             nearest = (*meant, *error.nearest)
             raise UnknownNameError("filter", words, nearest, error.hint) from None
         named = []
-    first = [knob for knob in alike if folded in _first_words(knob)]
+    first = [
+        knob
+        for knob in alike
+        for name in (knob.name, *knob.aliases)
+        if name.partition(".")[0].casefold() == folded
+    ]
     return tuple(dict.fromkeys((*named, *first, *alike)))
 
 
@@ -124,16 +133,6 @@ def _matches(knob: Knob, folded: str) -> bool:
     if folded in {knob.family, knob.penalty, library_of(knob)}:
         return True
     return any(folded in name.casefold() for name in (knob.name, *knob.aliases))
-
-
-def _is_about(knob: Knob, folded: str) -> bool:
-    texts = (knob.note, knob.formula, knob.unit, knob.source)
-    pattern = re.compile(rf"(?<![a-z]){re.escape(folded)}")
-    return any(pattern.search(text.casefold()) for text in texts)
-
-
-def _first_words(knob: Knob) -> set[str]:
-    return {name.partition(".")[0].casefold() for name in (knob.name, *knob.aliases)}
 
 
 def resolve_knob(name: str, *, beside: Knob | None = None) -> Knob:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
+from typing import Any
 
 from dwindle.decay.families import has_momentum
 from dwindle.decay.knob import Knob
@@ -249,8 +250,12 @@ class Given:
         for subject, names in _SUBJECTS.items():
             if not any(self._text(name) for name in names):
                 continue
+            defaults: dict[str, Any] = {name: _DEFAULTS[name] for name in names}
             try:
-                is_idle = found(*self._without(names)) == wanted
+                without = (
+                    replace(run, **defaults) for run in (self.before, self.after)
+                )
+                is_idle = found(*without) == wanted
             except DwindleError:
                 is_idle = False
             if is_idle:
@@ -260,13 +265,6 @@ class Given:
                     _both(*schedules) if is_shape else self._text(names[0])
                 )
         return unused
-
-    def _without(self, names: tuple[str, ...]) -> tuple[Run, ...]:
-        defaults = {name: _DEFAULTS[name] for name in names}
-        return tuple(
-            replace(run, **defaults)  # type: ignore[arg-type]  # each its own default
-            for run in (self.before, self.after)
-        )
 
     def _text(self, name: str) -> str:
         """Return what was given of a fact, before:after where it changed."""

@@ -85,18 +85,13 @@ class Input:
             ('The lr that was given, 0.2, is used; the live torch.optim.SGD has 0.1.',)
 
         """
+        whole = run_of(run)
         return tuple(
-            f"The {name} that was given, {_shown(given)}, is used; "
+            f"The {name} that was given, {_shown(getattr(whole, name))}, is used; "
             f"the live {self.knob} has {_shown(fact)}."
-            for name, given, fact in _given_otherwise(run_of(run), self.facts)
+            for name, fact in self.facts.items()
+            if whole.is_given(name) and getattr(whole, name) != fact
         )
-
-
-def _given_otherwise(run: Run, facts: Facts) -> Iterator[tuple[str, object, object]]:
-    """Yield name, given fact and the optimizer's own where the two differ."""
-    for name, fact in facts.items():
-        if run.is_given(name) and getattr(run, name) != fact:
-            yield name, getattr(run, name), fact
 
 
 def _shown(fact: object) -> str:
@@ -404,16 +399,11 @@ def _peak(knob: Knob, optimizer: object, given: Facts) -> dict[str, Any]:
     if not peaks:
         return {}
     peak = max(peaks)
-    divisor = getattr(optimizer, "_init_lr", given.get("max_lr"))
+    divisor = float(getattr(optimizer, "_init_lr", given.get("max_lr")) or 0.0)
     family = family_of(knob)
-    if family is not None and family.is_over_peak and divisor:
-        _refuse_other_peak(knob, peak, float(divisor), given)
-    return {"lr": peak}
-
-
-def _refuse_other_peak(knob: Knob, peak: float, divisor: float, given: Facts) -> None:
-    if math.isclose(peak, divisor, rel_tol=1e-9):
-        return
+    is_divided = family is not None and family.is_over_peak and divisor
+    if not is_divided or math.isclose(peak, divisor, rel_tol=1e-9):
+        return {"lr": peak}
     number = float(given.get(knob.symbol, 0.0)) * peak / divisor
     asked = f"A live {knob.name} with lr {peak:g} and a decay divided by {divisor:g}"
     why = "The record is of one whose decay is divided by its own peak lr."

@@ -70,7 +70,11 @@ def resolve(
         return table[name]
     knobs = table.values()
     found = _matches(name, knobs)
-    same = [knob for knob in found if beside and _is_like(knob, beside)]
+    same = [
+        knob
+        for knob in found
+        if beside and knob.library == beside.library and not _is_beyond(knob, beside)
+    ]
     if len(same) == 1:
         return same[0]
     # A paper's own word for its number is not what a library's user means by it.
@@ -94,11 +98,6 @@ def _without_module(name: str) -> str:
     path, _, module = stem.rpartition(".")
     is_module = module.islower() and module.strip("_") == last.casefold()
     return f"{path}.{last}" if path and is_module and module != last else name
-
-
-def _is_like(knob: Knob, beside: Knob) -> bool:
-    """Return whether it is of the same library, and a number goes from one to other."""
-    return knob.library == beside.library and not _is_beyond(knob, beside)
 
 
 def _is_beyond(knob: Knob, beside: Knob) -> bool:
@@ -169,17 +168,13 @@ def _ambiguous(
         )
 
     best = sorted(found, key=rank)
-    hint = f"Write {_short_spelling(best[0], knobs)}, for example."
+    short = f"{best[0].library}.{best[0].name.rpartition('.')[2]}"
+    spelling = short if _matches(short, knobs) == [best[0]] else best[0].name
+    hint = f"Write {spelling}, for example."
     if len(best) > _LISTED:
         hint += f" dwindle knobs {name} lists all {len(best)}."
     candidates = tuple(knob.name for knob in best[:_LISTED])
     return AmbiguousNameError("knob", name, candidates, hint)
-
-
-def _short_spelling(knob: Knob, knobs: Iterable[Knob]) -> str:
-    """Return the library and the last word where only this knob has them."""
-    short = f"{knob.library}.{knob.name.rpartition('.')[2]}"
-    return short if _matches(short, knobs) == [knob] else knob.name
 
 
 def _unknown(name: str, knobs: Iterable[Knob]) -> UnknownNameError:

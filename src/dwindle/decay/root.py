@@ -48,11 +48,19 @@ def increasing_root(
         if is_inside and error < _NEAR and error * last_error < _LAST_DIGIT / 100:
             return there
         if not is_inside or error > last_error / 2:
-            there = _middle(low, high)
+            # In the logs far from the ceiling, which may be infinite.
+            there = 2 * low
+            if not math.isinf(high):
+                there = math.sqrt(low * high) if low > high / 4 else (low + high) / 2
         if there in (low, high):
             break
         before, here, last_error = (here, value), there, error
-    return _accepted(*best, target)
+    error, argument = best
+    if error > _NEAR:
+        must = "so few that a weight decay of 16 digits gives them in this run"
+        remedy = "Ask for fewer e-folds or for more steps."
+        raise RangeError("e_folds", target, must, remedy)
+    return argument
 
 
 def _secant(here: _Point, before: _Point, target: float) -> float:
@@ -64,17 +72,3 @@ def _secant(here: _Point, before: _Point, target: float) -> float:
     if 0 < before[1] < math.inf and before[0] != argument:
         slope = math.log(value / before[1]) / math.log(argument / before[0])
     return argument * math.exp(math.log(target / value) / slope) if slope else math.nan
-
-
-def _middle(low: float, high: float) -> float:
-    if math.isinf(high):
-        return 2 * low
-    return math.sqrt(low * high) if low > high / 4 else (low + high) / 2
-
-
-def _accepted(error: float, argument: float, target: float) -> float:
-    if error > _NEAR:
-        must = "so few that a weight decay of 16 digits gives them in this run"
-        remedy = "Ask for fewer e-folds or for more steps."
-        raise RangeError("e_folds", target, must, remedy)
-    return argument

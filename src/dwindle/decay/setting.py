@@ -1,6 +1,7 @@
 """A setting is a knob with its number, read from what somebody typed."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from dwindle.decay.coordinates import penalty_convention_of
@@ -51,7 +52,10 @@ def read_setting(value: Value, knob_name: str) -> Setting:
     knob = resolve_knob(knob_name)
     if knob.wants_clock or (knob.is_half_life and not _is_plain_number(value)):
         return _half_life(value, knob)
-    return Setting(knob, _checked(knob, _number(knob, value)))
+    number, (must, fits) = number_of(knob.name, value), _range_of(knob)
+    if not fits(number):
+        raise RangeError(knob.name, number, must, f"It is read as: {knob.formula}.")
+    return Setting(knob, number)
 
 
 def target_knob(name: str, run: Run, *, source: Knob | None = None) -> Knob:
@@ -88,24 +92,13 @@ def _half_life(value: Value, knob: Knob) -> Setting:
     return Setting(_clocked(value.clock), value.value)
 
 
-def _number(knob: Knob, value: Value) -> float:
-    return number_of(knob.name, value)
-
-
-def _checked(knob: Knob, number: float) -> float:
-    """Return the number if it is one that the knob can be set to."""
-    must, holds = _range_of(knob, number)
-    if not holds:
-        raise RangeError(knob.name, number, must, f"It is read as: {knob.formula}.")
-    return number
-
-
-def _range_of(knob: Knob, number: float) -> tuple[str, bool]:
+def _range_of(knob: Knob) -> tuple[str, Callable[[float], bool]]:
+    """Return what the number of a knob must be, in words and as a check."""
     convention = penalty_convention_of(knob)
     if knob.clock is not None:
-        return "above 0", number > 0
+        return "above 0", lambda number: number > 0
     if knob.is_rate:
-        return "a fraction of the weight in [0, 1)", 0 <= number < 1
+        return "a fraction of the weight in [0, 1)", lambda number: 0 <= number < 1
     if convention is not None and convention.power < 0:
-        return "a finite number above 0", 0 < number < math.inf
-    return "a finite number, 0 or more", 0 <= number < math.inf
+        return "a finite number above 0", lambda number: 0 < number < math.inf
+    return "a finite number, 0 or more", lambda number: 0 <= number < math.inf
