@@ -1,11 +1,8 @@
 """What all errors have in common: facts, sentences made of them, an exit code."""
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, ClassVar
-
-
-def _rebuild(kind: type["DwindleError"], facts: dict[str, Any]) -> "DwindleError":
-    return kind(**facts)
 
 
 class DwindleError(Exception):
@@ -34,4 +31,4 @@ class DwindleError(Exception):
     def __reduce__(self) -> tuple[Callable[..., "DwindleError"], tuple[Any, ...]]:
         # Keyword facts never reach Exception.args, so pickling needs its own way:
         # errors cross from worker processes to the driver.
-        return _rebuild, (type(self), dict(self.__dict__))
+        return partial(type(self), **self.__dict__), ()
