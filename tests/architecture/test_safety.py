@@ -6,6 +6,12 @@ import pytest
 from architecture.source import called_name, files_of_tests, package_files
 
 FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
+# (module, import): why nothing that is read from outside is run by it.
+ALLOWED_IMPORTS = {
+    ("dwindle.find.function", "cloudpickle"): (
+        "it only writes: the caller's function goes by a pipe to a worker of ours"
+    ),
+}
 FORBIDDEN_CALLS = {
     "eval", "exec", "compile", "os.system", "os.popen",
     "yaml.load", "numpy.load", "np.load",
@@ -21,7 +27,8 @@ def test_nothing_read_is_run(file):
         for node in file.nodes(ast.Import)
         for alias in node.names
     } | {(node.module or "").partition(".")[0] for node in file.nodes(ast.ImportFrom)}
-    assert not imported & FORBIDDEN_IMPORTS
+    forbidden = {(file.module, name) for name in imported & FORBIDDEN_IMPORTS}
+    assert not forbidden - ALLOWED_IMPORTS.keys()
     for call in file.nodes(ast.Call):
         assert called_name(call) not in FORBIDDEN_CALLS, file.at(call)
         given = {word.arg: ast.unparse(word.value) for word in call.keywords}

@@ -10,7 +10,7 @@ import pytest
 from architecture.source import ROOT
 
 # The environment of make test; the other extras are tested by make test-frameworks.
-OUR_EXTRAS = ("report", "study", "torch", "yaml")
+OUR_EXTRAS = ("find", "report", "study", "torch", "yaml")
 SHELL_TOOLS = ("sh", "cat", "cksum", "head", "grep", "pwd")
 
 

@@ -90,6 +90,12 @@ class Group:
                 os.close(self._tie)
                 self._tie = -1
 
+    def has_ended(self) -> bool:
+        """Return whether the program has ended, without waiting for it."""
+        while self._status >= 0 and _ready([self._status], 0):
+            self._read_status()
+        return self._status < 0 or self.exit_code is not None
+
     def pump(
         self,
         take: Callable[[int, bytes], None],

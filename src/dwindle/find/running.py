@@ -40,6 +40,9 @@ class Running:
             remedy = "Write {out} in the command: a fresh folder for each training."
             raise UsageError(must, "a --metric in one file for all of them", remedy)
         variables = [slot_variables(each) for each in slots] or [{}]
+        environment_for = getattr(recipe, "environment_for", lambda _: {})
+        shared: dict[str, str] = environment_for(self.jobs)
+        variables = [{**shared, **each} for each in variables]
         self._recipe = recipe
         self._idle = [
             _Slot(variables[number % len(variables)]) for number in range(self.jobs)

@@ -1,0 +1,300 @@
+"""A call of a user's training function: what it must take, and what it gave back."""
+
+import inspect
+import math
+import sys
+import time
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from typing import Any
+
+from dwindle.errors import UsageError
+from dwindle.errors.nearest import nearest_names
+from dwindle.find.metric import Metric, Place, Readings, Verdict, judged
+from dwindle.find.output import last_lines
+from dwindle.find.training import Ask, Came
+from dwindle.wording import clean, listed, with_article
+
+Function = Callable[..., object]
+LOSS = Metric(text="loss")
+_REMEDY = "Write: def train(weight_decay, seed): ...; return loss."
+_HERE = str(Path(__file__).parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Signature:
+    """What a training function takes.
+
+    Args:
+        has_seed: Whether it takes a seed.
+        names: The names of the scale that it declares; None if it takes any.
+        file: Where its source is, if anywhere.
+
+    """
+
+    has_seed: bool
+    names: tuple[str, ...] | None
+    file: str | None = None
+
+    def arguments(self, ask: Ask) -> dict[str, float]:
+        """Return what it is called with: of the scale, only what it declares."""
+        scale = {
+            # A whole number is one: no layer has 64.0 units.
+            name: int(value) if float(value).is_integer() else value
+            for name, value in ask.scale.items()
+            if self.names is None or name in self.names
+        }
+        seed = {"seed": ask.seed} if self.has_seed and ask.seed is not None else {}
+        return {**scale, "weight_decay": ask.weight_decay, **seed}
+
+
+def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signature:
+    """Return what a training function takes.
+
+    Raises:
+        UsageError: If it is no function, does not take a weight decay by name, or
+            needs what nobody gives it.
+
+    Example:
+        >>> signature_of(lambda weight_decay, seed, width=64: 0.5)
+        Signature(has_seed=True, names=('width',), file=None)
+
+    """
+    must = "A training must be a function with an argument weight_decay."
+    if not callable(function):
+        raise UsageError(must, with_article(type(function).__name__), _REMEDY)
+    try:
+        parameters = inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        got = f"{_name(function)}, which has no signature"
+        raise UsageError(must, got, _REMEDY) from None
+    by_name = {
+        name: each
+        for name, each in parameters.items()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    }
+    takes_any = any(each.kind is each.VAR_KEYWORD for each in parameters.values())
+    if "weight_decay" not in by_name and not takes_any:
+        got = f"{_name(function)}({', '.join(parameters)})"
+        raise UsageError(must, got, _REMEDY)
+    given = {"weight_decay", "seed", *scale_names}
+    lacking = [
+        name
+        for name, each in parameters.items()
+        if each.default is each.empty
+        and each.kind not in (each.VAR_KEYWORD, each.VAR_POSITIONAL)
+        and (name not in given or each.kind is each.POSITIONAL_ONLY)
+    ]
+    if lacking:
+        must = "Each argument of a training must have a default or be given by name."
+        remedy = f"Give it a default: {lacking[0]}=..., or name it in the scale."
+        raise UsageError(
+            must, f"{_name(function)} that needs {listed(lacking)}", remedy
+        )
+    names = tuple(name for name in by_name if name not in ("weight_decay", "seed"))
+    return Signature(
+        has_seed="seed" in by_name or takes_any,
+        names=None if takes_any else names,
+        file=_source_file(function),
+    )
+
+
+def called(
+    function: Function, signature: Signature, ask: Ask, metric: Metric = LOSS
+) -> Came:
+    """Call a training function; what it raises is an outcome.
+
+    KeyboardInterrupt alone is raised: in this process it is the user's.
+    """
+    start = time.perf_counter()
+    lines: tuple[str, ...] = ()
+    is_worth_another_try = False
+    try:
+        verdict = loss_of(function(**signature.arguments(ask)), metric)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # noqa: BLE001 also the exit of a script: an outcome
+        verdict = Verdict(status="error", why=_in_one_line(error))
+        lines = lines_of(error)
+        is_worth_another_try = True
+    return Came(
+        status=verdict.status,
+        loss=verdict.loss,
+        seconds=time.perf_counter() - start,
+        error=verdict.why,
+        last_lines=lines,
+        is_worth_another_try=is_worth_another_try,
+    )
+
+
+def loss_of(returned: object, metric: Metric = LOSS) -> Verdict:
+    """Return what a training's result says: a number, a dict, or pairs as they come.
+
+    Nothing is guessed: what is not plainly one loss is an error.
+
+    Example:
+        >>> loss_of({"loss": 0.5, "epochs": 3}).loss
+        0.5
+        >>> loss_of(None).why
+        'it returned None, and must return its loss'
+
+    """
+    if inspect.isgenerator(returned):
+        return _last_of(returned, metric)
+    if isinstance(returned, Mapping):
+        if metric.key in returned:
+            return loss_of_value(returned[metric.key], f"its {metric.key}")
+        if "loss" in returned:
+            return loss_of_value(returned["loss"], "its loss")
+        keys = [str(key) for key in returned]
+        near = nearest_names(metric.key, keys)
+        has = f"with {listed(near)}" if near else "without keys"
+        why = f"it returned a dict {has}, and must return one with {metric.key!r}"
+        return Verdict(status="error", why=why)
+    return loss_of_value(returned, "it returned")
+
+
+def loss_of_value(value: object, what: str) -> Verdict:
+    """Return the loss that a value is, if it is plainly one number."""
+    number = _number(value)
+    if isinstance(number, str):
+        is_result = what == "it returned"
+        must = "and must return its loss" if is_result else "and must be a number"
+        verb = what if is_result else f"{what} is"
+        return Verdict(status="error", why=f"{verb} {number}, {must}")
+    if math.isfinite(number):
+        return Verdict(status="ok", loss=number)
+    return Verdict(status="diverged", why=f"its loss is {number}")
+
+
+def _number(value: object) -> float | str:
+    """Return the number that a value is, or what it is instead."""
+    if isinstance(value, float | int) and not isinstance(value, bool):
+        return float(value)
+    kind = "None" if value is None else with_article(type(value).__name__)
+    if getattr(value, "requires_grad", False) is True:
+        return f"{kind} with a gradient (write loss.item())"
+    shape = getattr(value, "shape", ())
+    if not isinstance(value, bool | str | bytes | complex) and hasattr(
+        value, "__float__"
+    ):
+        try:
+            if math.prod(shape) != 1:
+                return f"{kind} of shape {tuple(shape)}"
+            # Of an array with one number, item() takes it out; float() may warn.
+            item = getattr(value, "item", None)
+            return float(item() if shape and item else value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            return f"{kind} that is no number ({clean(error, limit=80)})"
+    return (
+        f"{kind} {clean(repr(value), limit=40)}"
+        if isinstance(value, bool | str)
+        else kind
+    )
+
+
+def _last_of(pairs: Iterator[object], metric: Metric) -> Verdict:
+    """Read (step, loss) as they come; the first that is not finite ends it all."""
+    readings = Readings(metric)
+    for pair in pairs:
+        if not isinstance(pair, tuple) or len(pair) != 2:  # noqa: PLR2004 a pair
+            got = with_article(type(pair).__name__)
+            why = f"it yielded {got}, and must yield (step, loss)"
+            return Verdict(status="error", why=why)
+        step, value = pair
+        verdict = loss_of_value(value, f"its loss at step {step}")
+        if verdict.loss is None:
+            # Nothing that comes after NaN is of use: the generator is closed.
+            where = "" if verdict.status == "error" else f" at step {step}"
+            return Verdict(status=verdict.status, why=f"{verdict.why}{where}")
+        readings.add(Place(verdict.loss, str(verdict.loss)))
+    if readings.last is None:
+        why = "it yielded nothing, and must yield (step, loss)"
+        return Verdict(status="error", why=why)
+    return judged(readings)
+
+
+def loaded(target: str) -> Function:
+    """Import a function by name: ``package.module:function`` or ``file.py:function``.
+
+    As Python does for a script, the current folder, or that of the file, comes first.
+
+    Raises:
+        UsageError: If there is no such module or function.
+
+    """
+    place, _, name = target.rpartition(":")
+    if not place or not name:
+        must = "A training must be written as module:function or file.py:function."
+        raise UsageError(must, repr(target), "Write train:run for run in train.py.")
+    found: object = _module(place)
+    for part in name.split("."):
+        if not hasattr(found, part):
+            there = [
+                each for each, value in vars(found).items() if inspect.isfunction(value)
+            ]
+            near = nearest_names(part, there)
+            remedy = f"Functions there: {listed(near)}." if near else _REMEDY
+            must = f"{place} must have the function that trains."
+            raise UsageError(must, f"no {part}", remedy)
+        found = getattr(found, part)
+    return found  # type: ignore[return-value]  # signature_of refuses what is none
+
+
+def _module(place: str) -> object:
+    if not place.endswith(".py"):
+        sys.path.insert(0, str(Path.cwd()))
+        try:
+            return import_module(place)
+        except ModuleNotFoundError as error:
+            # An import inside of the module that fails is the user's own failure.
+            if not error.name or not f"{place}.".startswith(f"{error.name}."):
+                raise
+            here = [path.stem for path in Path.cwd().glob("*.py")]
+            near = nearest_names(place, here, 3)
+            remedy = f"Here are: {listed(near)}." if near else "Is it in this folder?"
+            must = "A training's module must be one that Python finds from this folder."
+            raise UsageError(must, f"no module {place}", remedy) from None
+    path = Path(place).absolute()
+    spec = spec_from_file_location(path.stem, path)
+    if not path.is_file() or spec is None or spec.loader is None:
+        there = [str(each) for each in Path(place).parent.glob("*.py")]
+        near = nearest_names(place, there, 3)
+        remedy = f"Nearest: {listed(near)}." if near else "Is it in this folder?"
+        must = "The file of a training must be there."
+        raise UsageError(must, f"{place}: no such file", remedy)
+    sys.path.insert(0, str(path.parent))
+    module = module_from_spec(spec)
+    # Dataclasses and pickles look their module up by name.
+    sys.modules[path.stem] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def lines_of(error: BaseException) -> tuple[str, ...]:
+    """Return the last lines of a traceback: the user's own frames, not ours."""
+    frames = error.__traceback__
+    while frames and frames.tb_frame.f_code.co_filename.startswith(_HERE):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(error.with_traceback(frames)))
+    return last_lines(text.encode("utf-8", "backslashreplace"))
+
+
+def _in_one_line(error: BaseException) -> str:
+    lines = "".join(traceback.format_exception_only(error)).strip().splitlines()
+    return clean(lines[-1] if lines else type(error).__name__)
+
+
+def _name(function: object) -> str:
+    return str(getattr(function, "__name__", type(function).__name__))
+
+
+def _source_file(function: object) -> str | None:
+    whole: Any = inspect.unwrap(function) if callable(function) else function
+    code = getattr(getattr(whole, "func", whole), "__code__", None)
+    path = getattr(code, "co_filename", "")
+    return path if Path(path).is_file() else None

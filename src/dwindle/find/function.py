@@ -1,0 +1,371 @@
+"""A training that is a Python function: in a worker of its own, called many times."""
+
+import contextlib
+import os
+import sys
+import threading
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from importlib.machinery import PathFinder
+from multiprocessing.connection import Connection
+from typing import Self
+
+from dwindle.errors import DwindleError, UsageError
+from dwindle.find.call import LOSS, Function, Signature, called, signature_of
+from dwindle.find.group import Group, how_it_ended
+from dwindle.find.metric import Metric
+from dwindle.find.output import Kept
+from dwindle.find.training import Ask, Came
+from dwindle.wording import clean
+
+# Read by the numerical libraries as they are loaded.
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+_WORKER = (
+    "import sys; sys.path[:] = {path!r}; "
+    "from dwindle.find.serve import serve; serve({asks}, {answers})"
+)
+
+
+@dataclass(kw_only=True)
+class FunctionRecipe:
+    """A function to train with: ``train(weight_decay, seed, **scale)`` gives a loss.
+
+    Args:
+        target: ``module:function`` or ``file.py:function``; None for a function that
+            has no such name.
+        carried: That function, pickled by value, for processes that this one starts.
+            It goes to no file and to no store.
+        metric: Which key of a dict is the loss, and which of the pairs it yields.
+        scale_names: The names that the scale has.
+
+    Example:
+        >>> recipe = FunctionRecipe.of(lambda weight_decay: (weight_decay - 1) ** 2)
+        >>> training = recipe.open()
+        >>> training.train(Ask(weight_decay=3.0)).loss
+        4.0
+        >>> training.close()
+
+    """
+
+    target: str | None = None
+    carried: bytes | None = None
+    metric: Metric = LOSS
+    scale_names: tuple[str, ...] = ()
+    _signature: Signature | None = field(default=None, repr=False)
+    # The worker that was asked for the signature serves the first training.
+    _spare: "FunctionTraining | None" = field(default=None, repr=False, compare=False)
+
+    @classmethod
+    def of(
+        cls,
+        function: Function | str,
+        metric: Metric = LOSS,
+        scale_names: tuple[str, ...] = (),
+    ) -> Self:
+        """Return the recipe of a function, or of the name of one.
+
+        Raises:
+            UsageError: If it is no training function, or cannot leave this process.
+
+        """
+        if isinstance(function, str):
+            return cls(target=function, metric=metric, scale_names=scale_names)
+        signature = signature_of(function, scale_names)
+        target = _name_of(function)
+        return cls(
+            target=target,
+            carried=None if target else _by_value(function, scale_names, metric),
+            metric=metric,
+            scale_names=scale_names,
+            _signature=signature,
+        )
+
+    @property
+    def signature(self) -> Signature:
+        """What the function takes; a function given by name is loaded for that.
+
+        Raises:
+            UsageError: If there is none, or it is no training function.
+
+        """
+        if self._signature is None:
+            training = FunctionTraining(self)
+            try:
+                self._signature = training.load()
+            except BaseException:
+                training.close()
+                raise
+            self._spare = training
+        return self._signature
+
+    @property
+    def has_seed(self) -> bool:
+        """Whether a seed reaches the training; if not, there are plain replicates."""
+        return self.signature.has_seed
+
+    def open(self) -> "FunctionTraining":
+        """Return something that calls it, one training at a time."""
+        spare, self._spare = self._spare, None
+        return spare or FunctionTraining(self)
+
+    def environment_for(self, jobs: int) -> dict[str, str]:
+        """Return the variables that share the cores among several workers."""
+        if jobs == 1 or any(name in os.environ for name in _THREADS):
+            return {}
+        return dict.fromkeys(_THREADS, str(max(1, _cores() // jobs)))
+
+    def __getstate__(self) -> dict[str, object]:
+        return {**self.__dict__, "_spare": None}
+
+
+class FunctionTraining:
+    """Calls a function in a worker, one training at a time; owns the worker.
+
+    A worker that dies, hangs beyond the time-out or is killed is ended with all that it
+    started, and the next training gets a new one.
+    """
+
+    def __init__(self, recipe: FunctionRecipe) -> None:
+        self._recipe = recipe
+        self._lock = threading.Lock()
+        self._worker: _Worker | None = None
+        self._environment: Mapping[str, str] = {}
+        self._is_closed = False
+
+    def load(self) -> Signature:
+        """Start a worker, and return what the function takes.
+
+        Raises:
+            UsageError: If there is no such training function.
+
+        """
+        kept = Kept(None)
+        answer = self._start({}, kept)
+        if isinstance(answer, Signature):
+            return answer
+        if isinstance(answer, DwindleError):
+            raise answer
+        must = "A training's module must be one that can be imported."
+        lines = "".join(f"\n  | {line}" for line in answer.last_lines)
+        remedy = (
+            f"Its last lines:{lines}" if lines else "Import it in Python to see why."
+        )
+        raise UsageError(must, str(answer.error), remedy)
+
+    def train(self, ask: Ask) -> Came:
+        """Call the function and wait; what fails in it is an outcome."""
+        kept = Kept(ask.folder and ask.folder / f"{ask.number}.txt")
+        start = time.monotonic()
+        try:
+            came = self._train(ask, kept)
+        except OSError as error:  # no room, no processes
+            why = f"it could not be started: {error.strerror or error}"
+            seconds = time.monotonic() - start
+            came = Came(status="error", seconds=seconds, error=why)
+        output = kept.close()
+        lines = came.last_lines
+        if came.status != "ok" and not lines:
+            lines = kept.last_lines()
+        return replace(came, last_lines=lines, output=output)
+
+    def close(self) -> None:
+        """End the worker, from any thread, and leave no process behind."""
+        with self._lock:
+            self._is_closed = True
+            worker = self._worker
+            if worker:
+                worker.group.end()
+        if worker and not worker.is_busy:
+            worker.finish(Kept(None))
+
+    def _train(self, ask: Ask, kept: Kept) -> Came:
+        if self._worker and (
+            self._environment != ask.environment or self._worker.has_ended
+        ):
+            self._finish(kept)
+        if self._worker is None:
+            answer = self._start(ask.environment, kept)
+            if isinstance(answer, DwindleError):
+                return Came(status="error", seconds=0.0, error=str(answer))
+            if isinstance(answer, Came):
+                return answer
+        start = time.monotonic()
+        until = None if ask.timeout_s is None else start + ask.timeout_s
+        answer = self._answer(ask, kept, until)
+        if isinstance(answer, Came):
+            return answer
+        return Came(
+            status="error",
+            seconds=time.monotonic() - start,
+            error=str(answer or f"it was ended after {ask.timeout_s:g} s"),
+            is_worth_another_try=not self._is_closed,
+        )
+
+    def _start(
+        self, environment: Mapping[str, str], kept: Kept
+    ) -> Signature | DwindleError | Came:
+        """Start a worker, and return what it says of the function."""
+        recipe = self._recipe
+        with self._lock:
+            self._environment = dict(environment)
+            self._worker = _Worker({**os.environ, **environment})
+            if self._is_closed:
+                self._worker.group.end()
+        what = recipe.carried or (recipe.target, recipe.scale_names, recipe.metric)
+        answer = self._answer(what, kept, None)
+        if isinstance(answer, str) or answer is None:
+            again = not self._is_closed
+            return Came(
+                status="error", seconds=0.0, error=answer, is_worth_another_try=again
+            )
+        if not isinstance(answer, Signature):
+            self._finish(kept)
+        return answer
+
+    def _answer(
+        self, what: object, kept: Kept, until: float | None
+    ) -> Signature | DwindleError | Came | str | None:
+        """Send something and return the answer: a text if it died, None if too late."""
+        worker = self._worker
+        if worker is None:
+            return "it was ended"
+        worker.is_busy = True
+        try:
+            with contextlib.suppress(BrokenPipeError):
+                if isinstance(what, bytes):
+                    worker.asks.send_bytes(what)
+                else:
+                    worker.asks.send(what)
+            in_time = worker.group.pump(kept.take, until, worker.answers.fileno())
+            if worker.answers.poll():
+                with contextlib.suppress(EOFError, OSError):
+                    answer: Signature | DwindleError | Came = worker.answers.recv()
+                    return answer
+        finally:
+            worker.is_busy = False
+            if sys.exception() is not None:
+                self._finish(kept)
+        self._finish(kept)
+        return how_it_ended(worker.group) if in_time else None
+
+    def _finish(self, kept: Kept) -> None:
+        with self._lock:
+            worker, self._worker = self._worker, None
+        if worker:
+            worker.finish(kept)
+
+
+class _Worker:
+    """A process that has a function loaded; owns its group and pipes."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self.is_busy = False
+        asks_from, asks = os.pipe()
+        answers, answers_to = os.pipe()
+        code = _WORKER.format(path=sys.path, asks=asks_from, answers=answers_to)
+        self.asks = Connection(asks, readable=False)
+        self.answers = Connection(answers, writable=False)
+        try:
+            self.group = Group(
+                sys.executable,
+                (sys.executable, "-c", code),
+                environment,
+                inherited=(asks_from, answers_to),
+            )
+        except BaseException:
+            self.asks.close()
+            self.answers.close()
+            raise
+        finally:
+            os.close(asks_from)
+            os.close(answers_to)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it died while nobody needed it."""
+        return self.group.has_ended()
+
+    def finish(self, kept: Kept) -> None:
+        """End it and all that it started."""
+        self.group.finish(kept.take)
+        self.asks.close()
+        self.answers.close()
+
+
+@dataclass(frozen=True, kw_only=True)
+class InlineRecipe:
+    """A function that is called in this process: to debug it, not to be safe from it.
+
+    Nothing ends it at a time-out, and nothing that it prints is kept.
+    """
+
+    function: Function
+    metric: Metric = LOSS
+    scale_names: tuple[str, ...] = ()
+
+    @property
+    def has_seed(self) -> bool:
+        """Whether a seed reaches the training; if not, there are plain replicates."""
+        return signature_of(self.function, self.scale_names).has_seed
+
+    def open(self) -> Self:
+        """Return itself: there is nothing to start."""
+        return self
+
+    def train(self, ask: Ask) -> Came:
+        """Call the function; what it raises is an outcome."""
+        signature = signature_of(self.function, self.scale_names)
+        return called(self.function, signature, ask, self.metric)
+
+    def close(self) -> None:
+        """Do nothing: there is nothing to give back."""
+
+
+def _name_of(function: Function) -> str | None:
+    """Return ``module:function`` if a worker finds this very function by that name."""
+    module = sys.modules.get(getattr(function, "__module__", None) or "")
+    name = getattr(function, "__qualname__", "<>")
+    if module is None or module.__name__ == "__main__" or "<" in name:
+        return None
+    found: object = module
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    # A module that a test runner or a notebook made is on no path.
+    above = sys.modules.get(module.__name__.rpartition(".")[0])
+    path = getattr(above, "__path__", None)
+    spec = PathFinder.find_spec(module.__name__, path)
+    is_there = spec is not None and spec.origin == getattr(module, "__file__", None)
+    return f"{module.__name__}:{name}" if found is function and is_there else None
+
+
+def _by_value(*what: object) -> bytes:
+    """Pickle a function with all that it needs, for a process that this one starts.
+
+    Raises:
+        UsageError: If it holds what no other process can have.
+
+    """
+    import cloudpickle
+
+    module = sys.modules.get(getattr(what[0], "__module__", None) or "")
+    is_new = module is not None and module.__name__ != "__main__"
+    if is_new:
+        cloudpickle.register_pickle_by_value(module)
+    try:
+        pickled: bytes = cloudpickle.dumps(what)
+    except Exception as error:  # a lock, an open file, a generator: each its own class
+        must = "A training must be a function that another process can call."
+        got = f"what cannot be sent there: {clean(error)}"
+        remedy = "Open files, data and devices inside of the function."
+        raise UsageError(must, got, remedy) from error
+    finally:
+        if is_new:
+            cloudpickle.unregister_pickle_by_value(module)
+    return pickled
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):  # in a container fewer than the machine has
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -1,0 +1,308 @@
+"""Functions: called by name or by value, what they return, how their worker lives."""
+
+# A training takes what it is given, used or not.
+# ruff: noqa: ARG001
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import closing
+from decimal import Decimal
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from find import trainings
+from find.programs import alive, wait_until
+
+from dwindle.errors import UsageError
+from dwindle.find.call import loss_of, signature_of
+from dwindle.find.function import FunctionRecipe, InlineRecipe
+from dwindle.find.metric import Metric
+from dwindle.find.running import Running
+from dwindle.find.training import Ask
+
+FILE = Path(trainings.__file__)
+ASK = Ask(weight_decay=1.0, seed=2)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def folder_of_trainings():
+    """Functions are named as a person would, from the folder of the file."""
+    before = Path.cwd()
+    os.chdir(FILE.parent)
+    yield
+    os.chdir(before)
+
+
+def train(name, ask=ASK, **options):
+    """What comes of one training by a function of trainings.py."""
+    recipe = FunctionRecipe.of(f"trainings:{name}", **options)
+    with closing(recipe.open()) as training:
+        return training.train(ask)
+
+
+def test_a_function_gets_what_it_declares(tmp_path):
+    """Decay, seed, and of the scale only its own names; whole numbers are whole."""
+    ask = Ask(
+        weight_decay=0.5, seed=2, scale={"width": 64.0, "depth": 3}, folder=tmp_path
+    )
+    came = train("plain", ask)
+    assert (came.status, came.loss) == ("ok", 134)
+    assert came.output.read_text() == "width 64 int\n"
+    assert train("anything", ask).loss == 64 + 3 + 2
+
+
+def test_a_file_or_a_module_names_it():
+    """module:function and file.py:function are the same; so is the function itself."""
+    for target in ("trainings:plain", "trainings.py:plain", f"{FILE}:plain"):
+        recipe = FunctionRecipe.of(target)
+        assert recipe.has_seed
+        assert Path(recipe.signature.file) == FILE
+        with closing(recipe.open()) as training:
+            assert training.train(ASK).loss == 121
+    assert not FunctionRecipe.of(trainings.no_seed).has_seed
+
+
+def test_a_worker_is_asked_again_and_again():
+    """One process for all trainings, that of the signature too; not this one."""
+    recipe = FunctionRecipe.of("trainings:pid")
+    assert recipe.has_seed
+    with closing(recipe.open()) as training:
+        found = {training.train(ASK).loss for _ in range(3)}
+        assert len(found) == 1
+        assert os.getpid() not in found
+        other = Ask(weight_decay=1.0, environment={"CUDA_VISIBLE_DEVICES": "1"})
+        assert training.train(other).loss not in found
+
+
+def test_closures_reach_a_worker():
+    """What a notebook defines is sent by value, with what it refers to."""
+    offset = np.array([7.0])
+
+    def closed(weight_decay, seed):
+        return weight_decay + offset
+
+    recipe = FunctionRecipe.of(closed)
+    assert recipe.target is None
+    with closing(recipe.open()) as training:
+        assert training.train(ASK).loss == 8
+
+
+def test_what_cannot_leave_this_process_is_refused():
+    """A closure over a lock is no training that another process can run."""
+    lock = threading.Lock()
+
+    def closed(weight_decay):
+        with lock:
+            return weight_decay
+
+    with pytest.raises(UsageError) as raised:
+        FunctionRecipe.of(closed)
+    assert "lock" in raised.value.got
+
+
+def test_what_a_function_raises_is_an_outcome():
+    """The user's own traceback, without our frames, ends in his lines."""
+    came = train("raising")
+    assert (came.status, came.is_worth_another_try) == ("error", True)
+    assert came.error == "ZeroDivisionError: float division by zero"
+    assert came.last_lines[0] == "Traceback (most recent call last):"
+    assert "trainings.py" in came.last_lines[1]
+    assert not [line for line in came.last_lines if "dwindle/find" in line]
+    assert train("leaving").error == "SystemExit: 3"
+
+
+def test_a_worker_that_dies_is_replaced():
+    """A crash is the outcome of one training, named; the next has a new worker."""
+    recipe = FunctionRecipe.of("trainings:crashing")
+    with closing(recipe.open()) as training:
+        came = training.train(ASK)
+        assert came.status == "error"
+        assert "SIGSEGV" in came.error
+        assert came.last_lines[0] == "bye"
+        assert came.is_worth_another_try
+        assert training.train(Ask(weight_decay=2.0)).loss == 2
+        worker = training._worker
+        os.kill(worker.group.pid, signal.SIGKILL)  # while it is idle
+        assert wait_until(lambda: worker.has_ended)
+        assert training.train(Ask(weight_decay=3.0)).loss == 3
+
+
+def test_a_function_that_hangs_is_ended_with_all_that_it_started():
+    """At the time-out the worker and its children go; the next has a new one."""
+    slot = {"DWINDLE_TEST_HANGS": "yes"}
+    recipe = FunctionRecipe.of("trainings:hanging")
+    with closing(recipe.open()) as training:
+        came = training.train(Ask(weight_decay=1.0, timeout_s=0.5, environment=slot))
+        assert (came.status, came.error) == ("error", "it was ended after 0.5 s")
+        assert alive("DWINDLE_TEST_HANGS") == []
+        assert training.train(Ask(weight_decay=2.0, environment=slot)).loss == 2
+    assert alive("DWINDLE_TEST_HANGS") == []
+
+
+def test_losses_that_come_step_by_step():
+    """The last counts, or the best; NaN ends the training where it comes."""
+    assert train("pairs").loss == 2
+    assert train("pairs", metric=Metric(text="loss", take="min")).loss == 1
+    came = train("diverging")
+    assert (came.status, came.loss) == ("diverged", None)
+    assert "step 2" in came.error
+
+
+LOSSES = (
+    (0.5, 0.5),
+    (3, 3.0),
+    (np.float32(0.5), 0.5),
+    (np.array(0.5), 0.5),
+    (np.array([0.5]), 0.5),
+    (torch.tensor(0.5), 0.5),
+    (torch.tensor([0.5], dtype=torch.bfloat16), 0.5),
+    (Decimal("0.5"), 0.5),
+    (Fraction(1, 2), 0.5),
+    ({"loss": 0.5, "acc": 1}, 0.5),
+    ({"loss": 2, "val_loss": torch.tensor(0.5)}, 0.5),
+)
+NO_LOSSES = (
+    (None, "None"),
+    (True, "bool"),
+    ("0.5", "str"),
+    (b"0.5", "bytes"),
+    (1j, "complex"),
+    ((0.5, 0.9), "tuple"),
+    ([0.5], "list"),
+    (np.array([0.5, 0.9]), "(2,)"),
+    (torch.zeros(2, 3), "(2, 3)"),
+    (torch.tensor(0.5, requires_grad=True), "item()"),
+    ({"acc": 1}, "acc"),
+    ({}, "without keys"),
+    ({"loss": None}, "its loss is None"),
+    (iter([]), "iterator"),
+    ((each for each in [0.5]), "yielded a float"),
+    ((each for each in []), "yielded nothing"),
+    ((each for each in [(1, "0.5")]), "its loss at step 1"),
+)
+
+
+def test_what_is_plainly_one_number_is_the_loss():
+    """Numbers of any library with one value, and the named key of a dict."""
+    metric = Metric(text="val_loss")
+    for returned, loss in LOSSES:
+        found = loss_of(returned, metric)
+        assert (type(returned), found.status, found.loss) == (
+            type(returned),
+            "ok",
+            loss,
+        )
+    for returned in (float("nan"), np.float32("inf"), torch.tensor(float("-inf"))):
+        assert loss_of(returned).status == "diverged"
+
+
+def test_what_is_no_loss_is_never_guessed():
+    """Each of the wrong results gives an error that names what came."""
+    for returned, what in NO_LOSSES:
+        found = loss_of(returned, Metric(text="val_loss"))
+        assert (found.status, found.loss) == ("error", None)
+        assert what in found.why
+
+
+def takes_position(weight_decay, /):
+    return 1.0
+
+
+def needs_more(weight_decay, seed, lr):
+    return 1.0
+
+
+def test_functions_that_cannot_train_are_refused():
+    """No decay, a decay by position, an argument that nobody gives, no function."""
+    refused = (trainings.without_decay, takes_position, needs_more, 3, print)
+    for function in refused:
+        with pytest.raises(UsageError) as raised:
+            FunctionRecipe.of(function)
+        assert "Write" in str(raised.value) or "default" in raised.value.remedy
+    assert signature_of(needs_more, ("lr",)).names == ("lr",)
+
+
+NAMES = {
+    "trainings:no_such": "no no_such",
+    "trainings:without_decay": "without_decay(seed)",
+    "trainings:NOT_A_FUNCTION": "an int",
+    "traininks:plain": "no module traininks",
+    "traininks.py:plain": "no such file",
+    "trainings": "trainings",
+    "breaks.py:train": "ZeroDivisionError",
+    "imports.py:train": "no_such_library",
+}
+
+
+def test_names_that_lead_to_no_training_are_refused(tmp_path, monkeypatch):
+    """No module, no function, a module that raises: said before anything trains."""
+    (tmp_path / "breaks.py").write_text("1 / 0\n")
+    (tmp_path / "imports.py").write_text("import no_such_library\n")
+    (tmp_path / "trainings.py").write_bytes(FILE.read_bytes())
+    monkeypatch.chdir(tmp_path)
+    found = {}
+    for target in NAMES:
+        with pytest.raises(UsageError) as raised:
+            FunctionRecipe.of(target).has_seed  # noqa: B018 it is looked up now
+        found[target] = raised.value
+    assert [each for each, got in NAMES.items() if got not in found[each].got] == []
+    assert "trainings" in found["traininks:plain"].remedy
+    assert "breaks.py" in found["breaks.py:train"].remedy  # where it happened
+
+
+def test_inline_is_this_very_process():
+    """For a debugger: the same outcome, without a worker."""
+    recipe = InlineRecipe(function=trainings.pid)
+    assert recipe.has_seed
+    assert recipe.open().train(ASK).loss == os.getpid()
+    assert InlineRecipe(function=trainings.raising).train(ASK).status == "error"
+
+
+def test_workers_side_by_side_share_the_cores(monkeypatch):
+    """Each has its part of the threads; what the user set stays."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    recipe = FunctionRecipe.of("trainings:threads")
+    with Running(recipe, jobs=2) as running:
+        found = {came.loss for _, came in running.run([ASK, ASK])}
+    assert found == {max(1, len(os.sched_getaffinity(0)) // 2)}
+    assert recipe.environment_for(1) == {}
+    monkeypatch.setenv("OMP_NUM_THREADS", "5")
+    assert recipe.environment_for(2) == {}
+
+
+DRIVER = """
+import sys
+sys.path[:0] = {path!r}
+from dwindle.find.function import FunctionRecipe
+from dwindle.find.training import Ask
+def train(weight_decay):
+    import os, time
+    os.fork()
+    open({marks!r} + str(os.getpid()), "w").close()
+    time.sleep(600)
+FunctionRecipe.of(train).open().train(Ask(weight_decay=1.0))
+"""
+
+
+def test_kill_9_of_the_driver_leaves_no_worker(tmp_path):
+    """A script without a main guard that is killed: its worker and children go."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER.format(path=sys.path, marks=f"{marks}/"))
+    environment = {**os.environ, "DWINDLE_TEST_LOST": str(tmp_path)}
+    start = time.monotonic()
+    driver = subprocess.Popen([sys.executable, str(script)], env=environment)
+    assert wait_until(lambda: len(list(marks.iterdir())) == 2)
+    assert len(alive(f"DWINDLE_TEST_LOST={tmp_path}")) == 4
+    driver.kill()
+    driver.wait(60)
+    assert wait_until(lambda: not alive(f"DWINDLE_TEST_LOST={tmp_path}"))
+    assert time.monotonic() - start < 60
