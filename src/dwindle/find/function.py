@@ -192,13 +192,13 @@ class FunctionTraining:
                 return answer
         start = time.monotonic()
         until = None if ask.timeout_s is None else start + ask.timeout_s
-        answer = self._answer(ask, kept, until)
-        if isinstance(answer, Came):
-            return answer
+        came = self._answer(ask, kept, until)
+        if isinstance(came, Came):
+            return came
         return Came(
             status="error",
             seconds=time.monotonic() - start,
-            error=str(answer or f"it was ended after {ask.timeout_s:g} s"),
+            error=str(came or f"it was ended after {ask.timeout_s:g} s"),
             is_worth_another_try=not self._is_closed,
         )
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from dwindle.errors import UsageError
+from dwindle.find.command import CommandRecipe
+from dwindle.find.function import FunctionRecipe
 from dwindle.find.training import Ask, Came, Recipe, Training
 
 # Beyond it a thread that does not come back is left behind: its group has been ended.
@@ -35,14 +37,16 @@ class Running:
         self, recipe: Recipe, *, jobs: int | None = None, slots: Sequence[str] = ()
     ) -> None:
         self.jobs = jobs or max(1, len(slots))
-        if self.jobs > 1 and getattr(recipe, "shares_a_file", False):
+        shares_a_file = isinstance(recipe, CommandRecipe) and recipe.shares_a_file
+        if self.jobs > 1 and shares_a_file:
             must = "Trainings at the same time must write different files of results."
             remedy = "Write {out} in the command: a fresh folder for each training."
             raise UsageError(must, "a --metric in one file for all of them", remedy)
         variables = [slot_variables(each) for each in slots] or [{}]
-        environment_for = getattr(recipe, "environment_for", lambda _: {})
-        shared: dict[str, str] = environment_for(self.jobs)
-        variables = [{**shared, **each} for each in variables]
+        # Only a function's worker is ours: a command may know better.
+        if isinstance(recipe, FunctionRecipe):
+            shared = recipe.environment_for(self.jobs)
+            variables = [{**shared, **each} for each in variables]
         self._recipe = recipe
         self._idle = [
             _Slot(variables[number % len(variables)]) for number in range(self.jobs)
