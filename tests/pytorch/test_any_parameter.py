@@ -65,7 +65,7 @@ def test_a_probe_sees_the_matrix_beside_it(kind, other):
         assert group.shrink_per_step is None
     else:
         assert group.shrink_per_step == digits(0.002, rel=1e-9)
-    assert group.family == ("linear" if kind == "Adam" else "geometric")
+    assert group.walk == ("linear" if kind == "Adam" else "geometric")
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -74,7 +74,7 @@ def test_a_probe_of_it_alone(other):
     group = probe(KINDS["AdamW"]([Model(other).other])).groups[0]
     assert group.half_life_steps == digits(math.log(2) / 0.002, rel=2e-3)
     assert group.decouples
-    assert probe(KINDS["Adam"]([Model(other).other])).groups[0].family == "linear"
+    assert probe(KINDS["Adam"]([Model(other).other])).groups[0].walk == "linear"
 
 
 def test_integers_alone_are_no_parameters_that_decay():

@@ -47,7 +47,7 @@ ADAPTIVE = ["Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax", "Adadelta"
 def test_a_decoupled_knob_is_told_by_what_it_does(name):
     """Each step takes lr·weight_decay, and both have the power 1."""
     group = only_group(name, lr=0.02, weight_decay=0.05, **DECOUPLED[name])
-    assert (group.family, group.decouples) == ("geometric", True)
+    assert (group.walk, group.decouples) == ("geometric", True)
     assert group.shrink_per_step == digits(0.001, rel=EXACT)
     assert (group.lr_power, group.knob_power) == (1, 1)
     assert group.per_lr == digits(1, rel=1e-9)  # of a first step of 1e-3
@@ -58,7 +58,7 @@ def test_a_decoupled_knob_is_told_by_what_it_does(name):
 def test_a_coupled_adaptive_knob_sets_no_rate(name):
     """The family is linear: there is no shrink, and no half-life to report."""
     group = only_group(name, lr=1e-3, weight_decay=0.01)
-    assert (group.family, group.decouples) == ("linear", False)
+    assert (group.walk, group.decouples) == ("linear", False)
     assert group.shrink_per_step is None
     assert group.half_life_steps is None
     assert not group.coupled_sgd
@@ -94,7 +94,7 @@ def test_sgd_shrinks_as_our_mathematics_says(options, lr):
     # Two roots from 64 steps: each step is known to 1e-16 of 1e-6, some digits go.
     assert group.shrink_per_step == digits(expected, rel=1e-7)
     assert (group.coupled_sgd, group.decouples) == (True, False)
-    assert group.family == ("delayed" if options else "geometric")
+    assert group.walk == ("delayed" if options else "geometric")
 
 
 @pytest.mark.parametrize("options", [each for each in MOMENTA if each], ids=str)
@@ -103,7 +103,7 @@ def test_beyond_the_limit_of_our_mathematics_the_weight_swings(options):
     limit = momentum.oscillation_limit(Run(lr=0.1, **options))
     below = only_group("SGD", lr=0.1, weight_decay=0.99 * limit, **options)
     above = only_group("SGD", lr=0.1, weight_decay=1.01 * limit, **options)
-    assert (below.family, above.family) == ("delayed", "oscillating")
+    assert (below.walk, above.walk) == ("delayed", "oscillating")
     assert above.half_life_steps is None
     assert "swing" in above.sentence
     assert above.coupled_sgd
@@ -112,8 +112,8 @@ def test_beyond_the_limit_of_our_mathematics_the_weight_swings(options):
 def test_the_knob_is_tried_where_it_is_zero():
     """SGD and Adam as they come do not decay; what their knobs would do is known."""
     sgd, adam = only_group("SGD", lr=0.1), only_group("Adam")
-    assert (sgd.family, sgd.coupled_sgd, sgd.knob_family) == ("none", True, "geometric")
-    assert (adam.family, adam.coupled_sgd, adam.knob_family) == (
+    assert (sgd.walk, sgd.coupled_sgd, sgd.knob_walk) == ("none", True, "geometric")
+    assert (adam.walk, adam.coupled_sgd, adam.knob_walk) == (
         "none",
         False,
         "linear",
@@ -124,7 +124,7 @@ def test_the_knob_is_tried_where_it_is_zero():
 def test_the_hidden_decay_of_asgd_is_found_and_named():
     """With weight_decay at 0 a step takes lr·lambd; without lambd nothing is hidden."""
     group = only_group("ASGD", lr=0.01, lambd=1e-3)
-    assert group.family == "power-law"
+    assert group.walk == "power-law"
     assert group.hidden == digits(1e-5, rel=1e-6)  # torch keeps its lr in float32
     assert group.hidden_by == "lambd"
     assert "still takes 1e-05, by lambd" in group.sentence
@@ -134,14 +134,14 @@ def test_the_hidden_decay_of_asgd_is_found_and_named():
 def test_asgd_is_not_taken_for_one_that_decouples():
     """Without lambd each step takes lr·weight_decay, but of the lr of a step before."""
     group = only_group("ASGD", lr=0.01, lambd=0.0, weight_decay=0.1)
-    assert (group.family, group.decouples) == ("geometric", False)
+    assert (group.walk, group.decouples) == ("geometric", False)
 
 
 @pytest.mark.parametrize("name", ["LBFGS", "Rprop", "SparseAdam"])
 def test_without_a_knob_nothing_decays(name):
     """These have no option for a decay, and none of them is hidden."""
     group = only_group(name)
-    assert (group.family, group.knob, group.hidden) == ("none", None, 0)
+    assert (group.walk, group.knob, group.hidden) == ("none", None, 0)
     assert not group.decouples
 
 
@@ -217,7 +217,7 @@ def test_a_trust_ratio_beside_a_decoupled_decay_is_no_decay():
 def test_names_are_not_believed():
     """An Adam that decouples and an AdamW that couples are told by what they do."""
     assert only_group(Adam, weight_decay=0.01).decouples
-    assert only_group(AdamW, weight_decay=0.01).family == "linear"
+    assert only_group(AdamW, weight_decay=0.01).walk == "linear"
     found = probe(AdamW(parameters(), weight_decay=0.01))
     assert str(found).startswith("AdamW, stepped on a copy.")
 
@@ -251,7 +251,7 @@ def test_a_knob_that_is_read_once_has_no_effect():
 def test_a_pattern_over_several_steps_is_averaged():
     """Where every third step decays, the share per step is a third."""
     group = only_group(EveryThird, lr=0.1, weight_decay=0.01)
-    assert (group.family, group.period_steps) == ("periodic", 3)
+    assert (group.walk, group.period_steps) == ("periodic", 3)
     assert group.shrink_per_step == digits(1 - 0.999 ** (1 / 3), rel=1e-9)
     assert not group.decouples
 
@@ -305,7 +305,7 @@ def test_groups_are_told_apart():
     ]
     found = probe(torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.01)).groups
     assert [group.group for group in found] == [0, 1, 2, 3]
-    assert [group.family for group in found] == ["none", "geometric"] * 2
+    assert [group.walk for group in found] == ["none", "geometric"] * 2
     assert found[1].half_life_steps == found[3].half_life_steps
     assert found[2].sentence == "It has no parameters."
 
@@ -315,7 +315,7 @@ def test_a_warm_up_from_nothing_is_probed_at_the_lr_that_it_goes_to():
     optimizer = torch.optim.AdamW(parameters(), lr=1e-3, weight_decay=0.01)
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
     (group,) = probe(optimizer).groups
-    assert (group.lr, group.family, group.decouples) == (0, "none", True)
+    assert (group.lr, group.walk, group.decouples) == (0, "none", True)
     assert "Nothing decays now: the lr is 0." in group.sentence
 
 
@@ -360,8 +360,8 @@ def test_complex_weights_decay_as_real_ones(kind):
         for dtype in (torch.float32, torch.complex64)
     )
     told, expected = imaginary.groups[0], real.groups[0]
-    assert (told.family, told.shrink_per_step) == (
-        expected.family,
+    assert (told.walk, told.shrink_per_step) == (
+        expected.walk,
         expected.shrink_per_step,  # the same arithmetic, on two numbers instead of one
     )
 

@@ -74,7 +74,7 @@ def test_names_of_parameters_go_along():
 def test_a_probe_sees_what_rests_else():
     """The share is that of a step of a training, and of the run in it."""
     group = probe(SkipsRest([matrix()], weight_decay=0.1)).groups[0]
-    assert (group.family, group.decouples, group.works) == ("geometric", True, True)
+    assert (group.walk, group.decouples, group.works) == ("geometric", True, True)
     assert group.shrink_per_step == digits(0.01, rel=1e-9)
     kept = left_of(SkipsRest, 30, weight_decay=0.1)
     assert kept == digits(0.99**30, rel=1e-5)  # thirty steps in float32
@@ -84,7 +84,7 @@ def test_an_lr_that_is_found_gives_no_half_life():
     """What decays at d·lr has no number before the run, and no error either."""
     assert left_of(FindsItsLr, 60, weight_decay=0.1) < 0.5  # really, it decays
     group = probe(FindsItsLr([matrix()], weight_decay=0.1), steps=30).groups[0]
-    assert (group.family, group.adapts, group.works) == ("other", True, True)
+    assert (group.walk, group.adapts, group.works) == ("other", True, True)
     assert group.half_life_steps is None
     assert group.e_folds is None
     assert "goes with the gradients of the other weights" in group.sentence
@@ -206,7 +206,7 @@ def wrapped(kind, **options):
 def test_a_wrapper_without_a_constructor_is_probed(kind):
     """Its steps have a period of five, and half of the decay of its optimizer."""
     group = probe(wrapped(kind)).groups[0]
-    assert (group.family, group.period_steps) == ("periodic", 5)
+    assert (group.walk, group.period_steps) == ("periodic", 5)
     # Five steps of 0.99 from the slow weights, and halfway back to these.
     assert (1 - group.shrink_per_step) ** 5 == digits((1 + 0.99**5) / 2, rel=1e-9)
 

@@ -15,7 +15,7 @@ from dwindle.pytorch.options import (
     options_key,
 )
 from dwindle.pytorch.probing.group_probe import LONG, GroupProbe
-from dwindle.pytorch.probing.knob_trials import KnobEffect, KnobTrials
+from dwindle.pytorch.probing.knob_trials import KnobTrials
 from dwindle.pytorch.probing.patterns import Pattern, pattern_of
 from dwindle.pytorch.trials import Programme, Trials
 
@@ -109,7 +109,7 @@ def _refused(trials: Trials, error: Exception) -> RefusedError:
 def _all_of(trials: Trials) -> list[GroupProbe]:
     experiments = KnobTrials(trials)
     walks = experiments.as_it_is()
-    effects, adapts = experiments.turned(), experiments.adapts(walks)
+    adapts = experiments.adapts(walks)
     patterns = [
         [pattern_of(walk, eps=trials.spacing) for walk in group] for group in walks
     ]
@@ -117,23 +117,30 @@ def _all_of(trials: Trials) -> list[GroupProbe]:
         Pattern(shape="other", first=rules[main].first) if own else rules[main]
         for rules, main, own in zip(patterns, trials.mains, adapts, strict=True)
     ]
+    seen = experiments.turned(
+        [
+            _group_probe(options, main, at=at)
+            for at, options, main in zip(
+                trials.groups, trials.options, mains, strict=True
+            )
+        ]
+    )
     # A rule that is known needs no steps to compare with.
     known = [
-        rule.shape == "none" or (rule.shape == "geometric" and effect.decouples)
-        for rule, effect in zip(mains, effects, strict=True)
+        each.walk == "none" or (each.walk == "geometric" and each.decouples)
+        for each in seen
     ]
     stored = _as_stored(trials, mains, known=all(known))
     return [
         replace(
-            _group_probe(trials.options[at], mains[at], effects[at]),
-            group=trials.groups[at],
+            each,
             measured_shrink=stored[at].shrink,
             breaks=stored[at].breaks,
             adapts=adapts[at],
             uneven=not adapts[at]
             and not all(_agree(mains[at], each) for each in patterns[at]),
         )
-        for at in range(len(mains))
+        for at, each in enumerate(seen)
     ]
 
 
@@ -142,34 +149,24 @@ def _agree(one: Pattern, other: Pattern) -> bool:
     return one.shape == other.shape and same
 
 
-def _group_probe(options: Group, pattern: Pattern, effect: KnobEffect) -> GroupProbe:
+def _group_probe(options: Group, pattern: Pattern, *, at: int) -> GroupProbe:
+    """Return what a group of that number does with its options as they are."""
     knob, shrink = decay_option(options), pattern.shrink
     main = max(filter(has_decay, options["params"]), key=lambda each: each.ndim)
+    has_half_life = shrink is not None and 0 < shrink < 1
     return GroupProbe(
-        group=0,
+        group=at,
         lr=number_of(options.get("lr")),
         number=None if knob is None else number_of(options[knob]),
-        family=pattern.shape,
+        walk=pattern.shape,
         shrink_per_step=shrink,
         first_step_shrink=pattern.first,
         last_step_shrink=pattern.last,
         amount_per_step=pattern.amount,
         period_steps=pattern.period,
-        half_life_steps=half_life_from_shrink(shrink)
-        if shrink and 0 < shrink < 1
-        else None,
+        half_life_steps=half_life_from_shrink(shrink or 0.0) if has_half_life else None,
         dtype=str(main.dtype).removeprefix("torch."),
         knob=knob,
-        works=effect.works,
-        decouples=effect.decouples,
-        driven=effect.driven,
-        coupled_sgd=effect.is_penalty,
-        knob_family=effect.pattern.shape,
-        lr_power=effect.lr_power,
-        knob_power=effect.knob_power,
-        per_lr=effect.per_lr,
-        hidden=effect.hidden,
-        hidden_by=effect.hidden_by,
     )
 
 

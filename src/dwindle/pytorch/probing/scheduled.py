@@ -22,7 +22,7 @@ _SAME = 1e-6
 _AT_ONCE = 1000  # steps whose walk is kept in memory
 # Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
 _MOST_WATCHED = 50_000
-# Families that leave small and large weights other shares: there is no number to see.
+# Walks that leave small and large weights other shares: there is no number to see.
 _UNEQUAL = {"linear"}
 
 
@@ -57,7 +57,7 @@ def with_run(
     follower = Follower.of(mould, scheduler)
     legs = follower.legs(steps, every=every, knobs=[each.knob for each in measured])
     kept = [_computed(*pair, mould) for pair in zip(measured, legs, strict=True)]
-    open_ = [each.family for each, left in zip(measured, kept, strict=True) if not left]
+    open_ = [each.walk for each, left in zip(measured, kept, strict=True) if not left]
     if steps <= _MOST_WATCHED and {*open_} - _UNEQUAL:
         seen = _watched(mould, scheduler, steps, every)
         kept = [known or other for known, other in zip(kept, seen, strict=True)]
@@ -81,7 +81,7 @@ def _with(
 
 def _computed(measured: GroupProbe, legs: Sequence[Leg], mould: Mould) -> Left | None:
     """Return what legs leave by the rule of a group; None where a copy must step."""
-    stays = measured.family == "none" and not any(leg.weight_decay for leg in legs)
+    stays = measured.walk == "none" and not any(leg.weight_decay for leg in legs)
     if measured.decouples or stays:
         return left_by_decoupled(legs)
     if measured.coupled_sgd and isinstance(mould.optimizer, SGD):
@@ -94,7 +94,7 @@ def _by_powers(measured: GroupProbe, legs: Sequence[Leg]) -> Left | None:
     if measured.coupled_sgd:
         return left_by_sgd(legs)
     shrink, power = measured.shrink_per_step, measured.lr_power
-    known = measured.family == "geometric" and measured.knob_power == 1
+    known = measured.walk == "geometric" and measured.knob_power == 1
     if not known or shrink is None or power is None or not measured.lr:
         return None
     return left_by_powers(legs, shrink=shrink, lr=measured.lr, power=power)
