@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from logging import getLogger
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from dwindle.decay.decay_rate import POWERS, DecayRate, missing_facts_of
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.number_formats import rounding_remark
 from dwindle.decay.read_numbers import number_of
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import (
     MissingFactError,
     MissingLibraryError,
@@ -79,18 +79,15 @@ def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
     )
 
 
-def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
+def decay(  # noqa: PLR0913 (what is held, each by its name)
     half_life: str | HalfLife,
     *,
     learning_rate: Any = None,  # Any: a number, an optax.Schedule, an injected array
     schedule: str = "follow-lr",
     lr_peak: float | None = None,
-    batch_size: int | None = None,
-    dataset_size: int | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
-    tokens_per_example: float | None = None,
     mask: Tree | Callable[[Tree], Tree] | None = decayed_leaves,
+    run: Run | None = None,
+    **facts: Unpack[RunFacts],
 ) -> Any:  # an optax.GradientTransformation
     """Make the link that holds a half-life; it belongs at the end of a chain.
 
@@ -127,13 +124,12 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
             ``optax.inject_hyperparams`` may give it. ``constant`` does not need it.
         schedule: ``follow-lr`` (as adamw behaves), ``constant`` or ``lr-squared``.
         lr_peak: Largest lr of the run; else a schedule is asked at every step of it.
-        batch_size: Examples of a step, all devices and gathered batches together.
-        dataset_size: Examples of an epoch.
-        epochs: Length of the run.
-        steps: Length of the run in real updates.
-        tokens_per_example: Sequence length, for a half-life in tokens.
         mask: Which leaves decay: a tree of booleans or a function that makes one, as
             ``optax.masked`` has it; None for all of them.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one: ``batch_size`` (examples of a step, all devices
+            and gathered batches together), ``dataset_size`` (of an epoch), ``epochs``
+            or ``steps`` (length of the run, in real updates), ``tokens_per_example``.
 
     Returns:
         An ``optax.GradientTransformation``, whose state counts the steps.
@@ -146,18 +142,12 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
             weights would round the decay away.
 
     """
-    facts = {
-        "batch_size": batch_size,
-        "dataset_size": dataset_size,
-        "epochs": epochs,
-        "steps": steps,
-        "tokens_per_example": tokens_per_example,
-    }
-    for name, value in (facts | {"lr_peak": lr_peak}).items():
+    for name, value in {**facts, "lr_peak": lr_peak}.items():
         if isinstance(value, jax.Array):
             raise RangeError(name, "an array of jax", "a plain number", _INJECTED)
     with missing_facts_of("decay"):
-        run = Run(**facts)  # type: ignore[arg-type]  # a mapping loses their types
+        run = run_with(run, **facts)
+        lr_peak = run.lr if lr_peak is None else lr_peak
         lr = _read_lr(learning_rate) if POWERS.get(schedule, 1) else None
         least, most = _range(lr, run, schedule, lr_peak)
         peak = most if lr_peak is None else lr_peak

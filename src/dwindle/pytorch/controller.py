@@ -3,13 +3,13 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 from torch.optim import Optimizer
 
 from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
 from dwindle.pytorch.holding.controller_table import table_of
@@ -81,15 +81,9 @@ class DecayController:
         optimizer: Any ``torch.optim.Optimizer``, or one wrapped by Accelerate or
             Lightning. In a distributed program every process builds its own controller.
         half_life: "3 epochs", "500 steps", "2e9 tokens", "20% of the run", or a
-            HalfLife; what its clock needs is given by the next five.
+            HalfLife; what its clock needs is in ``run`` or the facts.
         penalty: Instead of a half-life: the coefficient λ of ``loss + λ/2 Σ w²``, held
             by the knob of SGD and its like.
-        batch_size: Examples of one optimizer step: over all processes, and over the
-            batches whose gradients are accumulated.
-        dataset_size: Examples of an epoch.
-        epochs: Length of the run.
-        steps: Length of the run in optimizer steps, instead of epochs.
-        tokens_per_example: Tokens of an example.
         schedule: ``follow-lr`` (the half-life is the one at the peak lr, and decay goes
             with lr/peak, as AdamW behaves), ``constant`` (it holds at every lr), or
             ``lr-squared``.
@@ -101,6 +95,11 @@ class DecayController:
         scheduler: The lr scheduler, if its peak is not the ``initial_lr``; it is read,
             never stepped. One that may go anywhere (LambdaLR, a class of your own) is
             followed over the run, on a copy: that needs ``steps``.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one: ``batch_size`` (examples of one optimizer step:
+            over all processes, and over the batches whose gradients are accumulated),
+            ``dataset_size`` (examples of an epoch), ``epochs`` or ``steps`` (length of
+            the run), ``tokens_per_example``.
 
     Raises:
         MissingFactError: If the clock of the half-life, the schedule, or the peak of
@@ -151,32 +150,24 @@ class DecayController:
         "optimizer",
     )
 
-    def __init__(  # noqa: PLR0913 the facts of a run
+    def __init__(  # noqa: PLR0913 (what is held, each by its name)
         self,
         optimizer: Any,  # Any: wrappers of other libraries are no Optimizer
         *,
         half_life: str | HalfLife | None = None,
         penalty: float | None = None,
-        batch_size: int | None = None,
-        dataset_size: int | None = None,
-        epochs: float | None = None,
-        steps: int | None = None,
-        tokens_per_example: float | None = None,
         schedule: str = "follow-lr",
         lr_peak: LrPeak = None,
         scheduler: Any = None,  # Any: torch's, or another library's
+        run: Run | None = None,
+        **facts: Unpack[RunFacts],
     ) -> None:
         self.optimizer: Optimizer = checked(optimizer)
-        run = Run(
-            batch_size=batch_size,
-            dataset_size=dataset_size,
-            epochs=epochs,
-            steps=steps,
-            tokens_per_example=tokens_per_example,
-        )
+        run = run_with(run, **facts)
         check_batch_size(run.batch_size)
+        lr_peak = run.lr if lr_peak is None else lr_peak
         self._target = Target.of(half_life, penalty, schedule=schedule, run=run)
-        self._begun_with = batch_size
+        self._begun_with = run.batch_size
         self._half_life_begun_with = self._target.as_dict()["half_life"]
         self._scheduler = scheduler
         groups = self.optimizer.param_groups
