@@ -46,6 +46,13 @@ _HELD_PENALTY = (
     "Its weight_decay is the penalty, and no half-life follows from that.",
     "Call remove(), and build a DecayController with half_life=...",
 )
+_HELD_ALREADY = (
+    "It is held already, and both would set the same weight_decay.",
+    (
+        "Set half_life of DecayController.of(optimizer), give groups a decay_scale, or "
+        "call DecayController.of(optimizer).remove() first."
+    ),
+)
 _NO_COPY = (
     "A copy of a DecayController",
     "It lives in the hooks of one optimizer, and copies of an optimizer have no hooks.",
@@ -174,7 +181,8 @@ class DecayController:
         self._given = peaks_given(lr_peak, len(groups))
         self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
         if is_held(self.optimizer):
-            raise _refused_second(self.optimizer)
+            asked = f"A second DecayController of one {type(self.optimizer).__name__}"
+            raise RefusedError(asked, *_HELD_ALREADY)
         with missing_facts_of(_CALLER, has_epochs=True):
             self._target.ask_for_facts()  # and then for those of the scheduler
             plans = plan_groups(self.optimizer, self._target, self._peaks())
@@ -432,12 +440,3 @@ class DecayController:
         groups = self.optimizer.param_groups
         for group, plan in zip(groups, self._hold.plans, strict=True):
             group[MARKER] = plan.decay_scale
-
-
-def _refused_second(optimizer: Optimizer) -> RefusedError:
-    return RefusedError(
-        f"A second DecayController of one {type(optimizer).__name__}",
-        "It is held already, and both would set the same weight_decay.",
-        "Set half_life of DecayController.of(optimizer), give groups a decay_scale, or "
-        "call DecayController.of(optimizer).remove() first.",
-    )

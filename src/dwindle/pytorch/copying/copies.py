@@ -96,7 +96,13 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
     """
     arguments = list(inspect.signature(type(optimizer)).parameters.values())
     known = {**vars(optimizer), **getattr(optimizer, "defaults", {})}
-    given = {a.name: _own(known[a.name], twins) for a in arguments if a.name in known}
+    given = {
+        each.name: copied(value, twins)
+        if isinstance(value := known[each.name], Optimizer)
+        else deepcopy(value, dict(twins.of))
+        for each in arguments
+        if each.name in known
+    }
     first = arguments[0].name
     inner = [each for each in vars(optimizer).values() if isinstance(each, Optimizer)]
     if first not in given and "opt" in first and len(inner) == 1:  # of a Lookahead
@@ -134,12 +140,6 @@ def _tensors_in(value: object) -> Iterator[Tensor]:
     if isinstance(value, list | tuple):
         for each in value:
             yield from _tensors_in(each)
-
-
-def _own(value: object, twins: Twins) -> object:
-    if isinstance(value, Optimizer):
-        return copied(value, twins)
-    return deepcopy(value, dict(twins.of))
 
 
 def _all_inside(thing: object, seen: set[int]) -> Iterator[Optimizer]:

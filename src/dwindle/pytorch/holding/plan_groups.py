@@ -19,7 +19,7 @@ from dwindle.decay.number_formats import (
     rounding_remark,
 )
 from dwindle.errors import RefusedError
-from dwindle.pytorch.holding.held_trials import CYCLED, HeldTrials, NarrowTrials
+from dwindle.pytorch.holding.held_trials import CYCLED, HeldTrials
 from dwindle.pytorch.holding.hold import GroupPlan
 from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.options import (
@@ -96,7 +96,11 @@ def plan_groups(
             hold it.
 
     """
-    _refuse_shards(optimizer)
+    # ZeRO's wrapper steps its share of the weights by another optimizer.
+    if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
+        asked = f"A half-life held by {_SHARDING}"
+        why = "In each process it steps a share of the weights, by its .optim."
+        raise RefusedError(asked, why, _hold("optim"))
     plans = _unrated(optimizer, known)
     if target.needs_peak:
         _refuse_no_lr(optimizer, plans, target.schedule)
@@ -298,11 +302,7 @@ def _refuse_lost_decays(
                 raise RefusedError(_asked_of(optimizer), why, _FROM_WHERE_THEY_ARE)
     if not any(is_16_bits(each) for each in _weights(optimizer)):
         return
-    try:
-        written_over = NarrowTrials(optimizer).written_over(plans)
-    except RefusedError:  # on this machine it steps in other formats only
-        return
-    for at, lost in enumerate(written_over):
+    for at, lost in enumerate(trials.written_over(plans)):
         if lost:
             why = f"Tried on a copy, it {_WRITTEN_OVER} of group {at}."
             raise RefusedError(_asked_of(optimizer), why, _IN_FLOAT32)
@@ -325,18 +325,11 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
             if plan.rate is None:
                 continue
             if dtype in STALLING and plan.mechanism == "native":
-                wider = wider or _keeps_wider(optimizer, plans)
+                wider = wider or HeldTrials(optimizer).keeps_wider(plans)
                 if wider[at]:
                     continue
             yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
             yield _remark_on_low_lrs(plan.rate, dtype)
-
-
-def _keeps_wider(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> list[bool]:
-    try:
-        return NarrowTrials(optimizer).keeps_wider(plans)
-    except RefusedError:  # on this machine it steps in other formats only
-        return [False] * len(plans)
 
 
 def _remark_on_low_lrs(rate: DecayRate, dtype: str) -> str:
@@ -391,14 +384,6 @@ def _named(groups: Sequence[int]) -> str:
         ", …" if len(groups) > _NAMED else ""
     )
     return f"group {some}" if len(groups) == 1 else f"groups {some}"
-
-
-def _refuse_shards(optimizer: Optimizer) -> None:
-    """Refuse ZeRO's wrapper, which steps its share of the weights by another one."""
-    if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
-        asked = f"A half-life held by {_SHARDING}"
-        why = "In each process it steps a share of the weights, by its .optim."
-        raise RefusedError(asked, why, _hold("optim"))
 
 
 def _refuse_other_steps(optimizer: Optimizer) -> None:

@@ -60,7 +60,11 @@ def measure(mould: Mould) -> list[GroupProbe]:
 
     """
     groups = mould.optimizer.param_groups
-    alike = [_likeness(group) for group in groups]
+    alike: list[_Likeness | None] = []  # None of a group in which nothing decays
+    for group in groups:
+        params = filter(has_decay, group["params"])
+        kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
+        alike.append((options_key(group), kinds) if kinds else None)
     first = {like: alike.index(like) for like in alike if like}
     if not first:
         return [GroupProbe(group=at) for at in range(len(groups))]
@@ -77,13 +81,6 @@ def measure(mould: Mould) -> list[GroupProbe]:
         replace(seen[like], group=at) if like else GroupProbe(group=at)
         for at, like in enumerate(alike)
     ]
-
-
-def _likeness(group: Group) -> _Likeness | None:
-    """What groups have in common that decay alike; None where none does."""
-    params = filter(has_decay, group["params"])
-    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
-    return (options_key(group), kinds) if kinds else None
 
 
 def _measured(mould: Mould, groups: Sequence[int]) -> list[GroupProbe]:
@@ -138,15 +135,16 @@ def _all_of(trials: Trials) -> list[GroupProbe]:
             breaks=stored[at].breaks,
             adapts=adapts[at],
             uneven=not adapts[at]
-            and not all(_agree(mains[at], each) for each in patterns[at]),
+            and not all(
+                mains[at].shape == other.shape
+                and math.isclose(
+                    mains[at].shrink or 0.0, other.shrink or 0.0, rel_tol=_SAME
+                )
+                for other in patterns[at]
+            ),
         )
         for at, each in enumerate(seen)
     ]
-
-
-def _agree(one: Pattern, other: Pattern) -> bool:
-    same = math.isclose(one.shrink or 0.0, other.shrink or 0.0, rel_tol=_SAME)
-    return one.shape == other.shape and same
 
 
 def _group_probe(options: Group, pattern: Pattern, *, at: int) -> GroupProbe:
@@ -189,7 +187,10 @@ def _as_stored(
     if dtypes == {trials.mould.dtype}:
         return [_Stored(shrink=each.shrink) for each in patterns]
     own = Trials(replace(trials.mould, dtype=None), groups=trials.groups)
-    steps = _steps_to_watch([each.shrink for each in patterns], own.spacings)
+    slowest = min((each.shrink for each in patterns if each.shrink), default=1.0)
+    steps = LONG
+    if max(own.spacings) >= _NARROW:  # until a half is left
+        steps = min(_LONGEST, max(LONG, math.ceil(math.log(2) / slowest)))
     watched = Programme(steps=steps, start=_EVENLY)
     try:
         seen = _mains(own, watched)
@@ -215,14 +216,6 @@ def _as_stored(
             found, patterns, unsure, _keep_wider(own, trials, patterns), strict=True
         )
     ]
-
-
-def _steps_to_watch(shrinks: Sequence[float | None], spacings: Sequence[float]) -> int:
-    """Return how long to watch: until a half is left, in narrow formats only."""
-    slowest = min((shrink for shrink in shrinks if shrink), default=1.0)
-    if max(spacings) < _NARROW:
-        return LONG
-    return min(_LONGEST, max(LONG, math.ceil(math.log(2) / slowest)))
 
 
 def _mains(trials: Trials, programme: Programme) -> list[Walk]:

@@ -66,17 +66,16 @@ def with_run(
             known or _by_powers(each, mine)
             for known, each, mine in zip(kept, measured, legs, strict=True)
         ]
-    pairs = zip(measured, kept, strict=True)
-    return [_with(each, steps, every, left) for each, left in pairs]
-
-
-def _with(
-    measured: GroupProbe, steps: int, every: int, left: Left | None
-) -> GroupProbe:
-    there = replace(measured, run_steps=steps, scheduler_every=every)
-    if left is None or measured.adapts:
-        return there
-    return replace(there, e_folds=left.e_folds, kept=left.survival)
+    return [
+        replace(
+            each,
+            run_steps=steps,
+            scheduler_every=every,
+            e_folds=left.e_folds if left and not each.adapts else None,
+            kept=left.survival if left and not each.adapts else None,
+        )
+        for each, left in zip(measured, kept, strict=True)
+    ]
 
 
 def _computed(measured: GroupProbe, legs: Sequence[Leg], mould: Mould) -> Left | None:
