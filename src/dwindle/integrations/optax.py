@@ -148,7 +148,12 @@ def decay(  # noqa: PLR0913 (what is held, each by its name)
     with missing_facts_of("decay"):
         run = run_with(run, **facts)
         lr_peak = run.lr if lr_peak is None else lr_peak
-        lr = _read_lr(learning_rate) if POWERS.get(schedule, 1) else None
+        lr = learning_rate if POWERS.get(schedule, 1) else None
+        if lr is None and POWERS.get(schedule, 1):
+            raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
+        # A schedule, or an array that is injected, stays what it is.
+        if lr is not None and not (callable(lr) or isinstance(lr, jax.Array)):
+            lr = number_of("learning_rate", lr)
         least, most = _range(lr, run, schedule, lr_peak)
         peak = most if lr_peak is None else lr_peak
         rate = DecayRate.of(half_life, run=run, schedule=schedule, lr_peak=peak)
@@ -199,15 +204,6 @@ def _role(path: tuple[Any, ...], leaf: Any) -> str:
     name = getattr(last, "key", getattr(last, "name", None))  # of a dict, of a class
     is_wide = sum(size > 1 for size in jnp.shape(leaf)) > 1
     return _ROLES.get(str(name), "weight" if is_wide else "vector")
-
-
-def _read_lr(learning_rate: Any) -> Any:
-    """Return a schedule or an injected array as it is, and anything else as a float."""
-    if learning_rate is None:
-        raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
-    if callable(learning_rate) or isinstance(learning_rate, jax.Array):
-        return learning_rate
-    return number_of("learning_rate", learning_rate)
 
 
 def _range(
@@ -282,7 +278,14 @@ def _chosen(link: Any, rate: DecayRate, mask: Any) -> Any:
 
 
 def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
-    chosen = jax.tree.leaves(_where(mask, params))
+    held = params
+    if mask is not None:
+        # As optax tells them apart: an Equinox module may be a mask, and callable.
+        callables = jax.tree.leaves(jax.tree.map(callable, mask))
+        keeps = mask(params) if callables and all(callables) else mask
+        # None, for every leaf that the mask leaves out, is no leaf.
+        held = jax.tree.map(lambda keep, part: part if keep else None, keeps, params)
+    chosen = jax.tree.leaves(held)
     if not chosen:
         shapes = sorted({str(leaf.shape) for leaf in jax.tree.leaves(params)})
         why = _NONE_DECAYS.format(", ".join(shapes))
@@ -295,13 +298,3 @@ def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
 def _warn(remark: str) -> None:
     if remark:
         _LOG.warning(remark)
-
-
-def _where(mask: Any, params: Tree) -> Tree:
-    """Return the tree with None for every leaf that the mask leaves out."""
-    if mask is None:
-        return params
-    # As optax tells them apart: an Equinox module may be a mask, and callable.
-    callables = jax.tree.leaves(jax.tree.map(callable, mask))
-    held = mask(params) if callables and all(callables) else mask
-    return jax.tree.map(lambda keep, part: part if keep else None, held, params)

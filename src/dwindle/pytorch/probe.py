@@ -1,4 +1,4 @@
-"""probe: what an optimizer, as configured, does to weights that nothing pulls at.
+"""probe: what an optimizer, as configured, does to weights with zero gradient.
 
 Copies of the optimizer are stepped with zero gradients. Neither its name is believed
 nor its documentation, and it is left as it was.
@@ -75,7 +75,7 @@ def probe(
     steps: int | None = None,
     every: Every | None = None,
 ) -> Probe:
-    """Find out what an optimizer does to weights that nothing pulls at.
+    """Find out what an optimizer does to weights with zero gradient.
 
     Args:
         optimizer: A torch optimizer, or a wrapper around one; it is left as it is.
@@ -100,7 +100,7 @@ def probe(
         ('geometric', True, 69314)
         >>> print(probe(adamw))
         AdamW, stepped on a copy.
-        Group 0: Each step takes 1e-05 of a weight that nothing pulls at: half is left \
+        Group 0: Each step takes 1e-05 of a weight with zero gradient: half is left \
 after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
 
     """

@@ -8,7 +8,7 @@ from dwindle.wording import count, number
 
 # Steps of a copy with zero gradients: what a pattern is read from.
 LONG = 64
-_UNDRIVEN = "a weight that nothing pulls at"
+_UNDRIVEN = "a weight with zero gradient"
 # Above this power of the knob, turning it changes a step by a third or more.
 _FELT = 0.5
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
@@ -133,12 +133,12 @@ _DECAYS: Mapping[str, str] = {
     "the momentum has built up; the first step takes {first}.",
     "oscillating": "Momentum makes {weight} swing around zero, once in about {period} "
     "steps: there is no half-life.",
-    "linear": "A step takes about {amount} of any weight that nothing pulls at, be it "
-    "large or small: the decay is divided by its own size, so there is no half-life.",
+    "linear": "A step takes about {amount} off any weight with zero gradient, large or "
+    "small: the decay is divided by its own size, so there is no half-life.",
     "periodic": "What a step takes comes again every {period} steps; on average it is "
     "{shrink} of {weight}.",
     "power-law": "The first step takes {first} of {weight}, and every further one a "
-    "smaller share, whatever the lr does (less by {fallen} of it after {steps} steps): "
+    "smaller share, at any lr (less by {fallen} of it after {steps} steps): "
     "there is no half-life.",
     "other": "What a step takes of {weight} follows no rule that has a half-life.",
     "adapts": "What a step takes of {weight} goes with the gradients of the other "

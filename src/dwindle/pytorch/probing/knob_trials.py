@@ -70,12 +70,6 @@ class _Seen:
         """Whether no step changed anything."""
         return self.walk[0] == self.walk[-1]
 
-    @property
-    def first_share(self) -> float:
-        """Share of the weight that a first step takes, over all entries."""
-        pairs = list(zip(*self.walk[:2], strict=True))
-        return math.fsum((was - now) / was for was, now in pairs) / len(pairs)
-
 
 class KnobTrials:
     """Trials of one optimizer, with lr and knob of each group as an experiment wants.
@@ -126,8 +120,9 @@ class KnobTrials:
         many, few = self._many, self._few
         whole = self._seen(many, self._set_to(1.0, 1.0))
         off = self._seen(few, self._set_to(1.0, 0.0))
+        hidden = [0.0] * len(off)
         if not all(each.rests for each in off):  # amounts are compared late
-            off = self._seen(many, self._set_to(1.0, 0.0))
+            off, hidden = self._seen(many, self._set_to(1.0, 0.0)), self._hidden()
         shows = all(each.pattern.shape in _FIRST_SHARE_SHOWS for each in whole)
         half_lr = self._seen(few if shows else many, self._set_to(0.5, 1.0))
         half_knob = self._seen(few if shows else many, self._set_to(1.0, 0.5))
@@ -156,8 +151,8 @@ class KnobTrials:
                 per_lr=None
                 if whole[at].pattern.first is None or self.knobs[at] is None
                 else (whole[at].rate - off[at].rate) / self._shares[at],
-                hidden=off[at].first_share,
-                hidden_by=self._hidden_by(at) if off[at].first_share else None,
+                hidden=hidden[at],
+                hidden_by=self._hidden_by(at) if hidden[at] else None,
             )
             for at, known in enumerate(seen)
         ]
@@ -170,6 +165,21 @@ class KnobTrials:
         mains = zip(walks, self._trials.mains, strict=True)
         spacing = self._trials.spacing
         return [_Seen.of(group[main], spacing) for group, main in mains]
+
+    def _hidden(self) -> list[float]:
+        """Return the share that a first step takes off each group with the knob at 0.
+
+        A push, as of the random velocity that Gravity begins with, moves opposite
+        weights the same way, and is no decay.
+        """
+        first = replace(self._few, steps=1, options=self._set_to(1.0, 0.0))
+        pairs = zip(self._trials.left(first), self._trials.mains, strict=True)
+        shares = []
+        for start, end in (group[main] for group, main in pairs):
+            gone = [(was - now) / was for was, now in zip(start, end, strict=True)]
+            share = math.fsum(gone) / len(gone)
+            shares.append(share if abs(share) > 4 * self._trials.spacing else 0.0)
+        return shares
 
     def _hidden_by(self, at: int) -> str | None:
         """Find the option of a group that sets the decay that the knob leaves."""

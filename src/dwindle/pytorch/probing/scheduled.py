@@ -1,4 +1,4 @@
-"""What a run along its schedule leaves of a weight that nothing pulls at."""
+"""What a run along its schedule leaves of a weight with zero gradient."""
 
 import math
 from collections.abc import Sequence
