@@ -181,9 +181,12 @@ class Certificate:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the certificate as JSON has it."""
-        parts = {"checks": self.checks, "left_out": self.left_out, "reach": self.reach}
-        lists = {name: [each.as_dict() for each in it] for name, it in parts.items()}
-        return to_plain(self, "optimizer", "certified", "mechanism", "refused") | lists
+        return {
+            **to_plain(self, "optimizer", "certified", "mechanism", "refused"),
+            "checks": [each.as_dict() for each in self.checks],
+            "left_out": [each.as_dict() for each in self.left_out],
+            "reach": [each.as_dict() for each in self.reach],
+        }
 
     def __rich__(self) -> Sheet:
         return Sheet(parts=[*_parts(self)])
