@@ -81,7 +81,7 @@ class _DecayStep:
                 variable.assign(ops.cast(left, dtype))
 
     def does_as(self, other: "_DecayStep") -> bool:
-        """Tell whether a step that was compiled with one may be used for the other."""
+        """Return whether a step compiled with one may be used for the other."""
         same = self.rate == other.rate and self.keys == other.keys
         return same and self.optimizer is other.optimizer
 
@@ -150,7 +150,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         self.variables = variables
         self.decayed: tuple[str, ...] = ()
         self._step: _DecayStep | None = None
-        self._told = False
+        self._has_warned = False
         self._steps_before = 0.0
 
     def __repr__(self) -> str:
@@ -185,10 +185,10 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         if self._step is None:
             return
         self._refuse_idle(self._step.optimizer)
-        if self._told:
+        if self._has_warned:
             return
         now = current_lr(self._step.optimizer)
-        self._told = _warned(self._step.rate.remark_on_lrs(now, now))
+        self._has_warned = _warned(self._step.rate.remark_on_lrs(now, now))
 
     def hold(self, model: Any, *, optimizer: Any = None) -> None:
         """Make the decay of a model's optimizer ours, from the next step on.

@@ -56,7 +56,7 @@ class DecayState(NamedTuple):
 
 
 def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
-    """Tell which leaves decay where nobody says it: kernels, and nothing else.
+    """Return which leaves decay where no mask is given: kernels, and nothing else.
 
     A leaf that a layer of Flax or Haiku calls ``kernel`` or ``w`` is a weight; one
     called ``bias``, ``b``, ``scale``, ``offset`` or ``embedding`` is not. Any other

@@ -12,7 +12,6 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
-from dwindle.pytorch.holding.controller_table import table_of
 from dwindle.pytorch.holding.hold import (
     Hold,
     Mechanism,
@@ -29,7 +28,7 @@ from dwindle.pytorch.holding.lr_peaks import (
     peaks_read_again,
 )
 from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rated
-from dwindle.pytorch.holding.target import Target
+from dwindle.pytorch.holding.target import Target, table_of
 from dwindle.pytorch.holding.watches import IdleWatch, PeakWatch
 from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
 from dwindle.show import Table, as_text
@@ -61,7 +60,7 @@ _NO_COPY = (
 
 
 class DecayController:
-    """Hold a half-life in a torch training loop, whatever lr and optimizer do.
+    """Hold a half-life in a torch training loop, at any lr and in any optimizer.
 
     Hooks are registered with the optimizer; the loop stays as it is. A weight whose
     gradient is zero decays exactly as asked, in one of two ways that are chosen per
@@ -320,7 +319,7 @@ class DecayController:
         """Go on where a checkpoint was written, before or after the optimizer's own.
 
         A batch size or half-life that was set in mid-run goes on. Else, what the
-        constructor was told counts; where that is not what the checkpoint says, a
+        constructor was given counts; where that is not what the checkpoint has, a
         warning of the logger ``dwindle`` names both.
 
         Raises:
@@ -383,7 +382,7 @@ class DecayController:
 
     def _settle(self) -> None:
         """Take in what changed since the last step: late schedulers, groups, marks."""
-        if self._idle is not None:
+        if self._idle is not None:  # steps have come: there is nothing to wait for
             self._idle.stop()
             self._idle = None
         groups, plans = self.optimizer.param_groups, self._hold.plans

@@ -106,6 +106,7 @@ class Trials:
     @cached_property
     def mains(self) -> list[int]:
         """The weight that stands for each group: that of most dimensions."""
+        # Matrices are what decays in practice; some optimizers treat vectors otherwise.
         sizes = [
             [(each.ndim, each.numel()) for each in group] for group in self.weights
         ]
@@ -179,6 +180,7 @@ class Trials:
             room: For each group how far that share may be off, after each step.
 
         """
+        # At rest one copy is enough: nothing but the decay moves it.
         pulled = any(programme.gradients)
         walks = self.left(programme) if pulled else self.walks(programme)
         return [
@@ -197,6 +199,7 @@ def rule_mould(optimizer: object) -> Mould:
         RefusedError: If no copy of the optimizer makes a step.
 
     """
+    # In float64 a decay of 1e-8 per step still shows eight digits.
     try:
         mould = Mould.of(optimizer, dtype=torch.float64)
     except RefusedError:

@@ -22,8 +22,8 @@ Mechanism = Literal["native", "multiply", "penalty", "left alone"]
 # A peak read from a scheduler and the lr that it sets differ in their last digits.
 _ROOM = 1 + 1e-6
 
-# What the hook before a step tells the one after it, per group: the shrink asked, the
-# shrink that is exact in the group's numbers, whether the weights are multiplied by us.
+# What the hook before a step leaves to the one after it, per group: the shrink asked,
+# the one that is exact in the group's numbers, whether we multiply the weights.
 _Asked = tuple[float, float, bool]
 _REST: _Asked = (0.0, 0.0, False)
 _IN_16_BITS = (torch.bfloat16, torch.float16)
@@ -280,7 +280,7 @@ class Hold:
 
 
 def _is_plain(group: Mapping[str, Any], *, has_gradients: bool) -> bool:
-    """Tell of a step in which a coupled decay takes lr * weight_decay off a weight.
+    """Return whether in this step a coupled decay takes lr * weight_decay off a weight.
 
     Momentum would spread it over later steps, and to sparse gradients torch adds none.
     Those that a closure will make are as those of the step before.
@@ -301,7 +301,7 @@ def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 def is_held(optimizer: Optimizer) -> bool:
-    """Tell whether hooks of ours go along with the steps of an optimizer."""
+    """Return whether hooks of ours go along with the steps of an optimizer."""
     return optimizer in _HELD
 
 
@@ -341,7 +341,7 @@ def multiply(parameters: Sequence[Tensor], kept: float) -> None:
 
 
 def was_skipped(optimizer: Optimizer) -> bool:
-    """Tell whether AMP skipped the step inside of the fused optimizer."""
+    """Return whether AMP skipped the step inside of the fused optimizer."""
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)
 

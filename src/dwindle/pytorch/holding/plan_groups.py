@@ -71,8 +71,10 @@ _IN_FLOAT32 = (
     "Keep the weights in float32, or hold an optimizer whose own weight_decay takes "
     "lr·weight_decay off those copies, as AdamW's does."
 )
+# Accessors that only look like steps: get_step, set_step, validate_step.
 _NO_STEPS = ("_", "get_", "set_", "validate_")  # of names that end in _step
 _SHARDING = "ZeroRedundancyOptimizer"
+# Parameter-wise grouping makes hundreds.
 _NAMED = 8  # groups that a warning names
 
 
@@ -206,10 +208,12 @@ def _with_mechanisms(
 
     """
     groups = optimizer.param_groups
+    # The knob first: it costs no pass over the weights.
     native = [
         replace(plan, mechanism="native") if plan.has_knob and has_lr(group) else plan
         for plan, group in zip(plans, groups, strict=True)
     ]
+    # A knob that acts through a momentum works only while that stays: it is moved.
     works = _native_works(trials, native, momenta=CYCLED)
     if not all(works):
         native = [
@@ -245,6 +249,7 @@ def _refused_deviation(
 ) -> RefusedError:
     """Return the error for a group that strays, with what it does by itself."""
     at, deviation = found
+    # Nine digits: where the two differ may be the fifth (ASGD), or the eighth.
     why = (
         f"Tried on a copy, a weight with zero gradient of group {at} goes another way: "
         f"{deviation.left:.9g} of it is left instead of {deviation.expected:.9g}."
@@ -295,6 +300,7 @@ def _refuse_missed_knobs(
 def _refuse_lost_decays(
     optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
 ) -> None:
+    # What rebuilds its weights loses a product, but not its own decay.
     if any(plan.mechanism == "multiply" for plan in plans):
         for at, lost in enumerate(trials.loses_products(plans)):
             if lost:
@@ -324,6 +330,7 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
         for dtype in sorted({dtype_name(each) for each in group["params"]}):
             if plan.rate is None:
                 continue
+            # A native decay of 16 bits may happen in wider copies of the weights.
             if dtype in STALLING and plan.mechanism == "native":
                 wider = wider or HeldTrials(optimizer).keeps_wider(plans)
                 if wider[at]:

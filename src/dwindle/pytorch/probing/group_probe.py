@@ -164,6 +164,7 @@ def _of_knob(seen: GroupProbe) -> Iterator[str]:
 def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
     if seen.knob_power == 0:
         yield f"{knob} nearly cancels: turning it changes next to nothing."
+    # Without a first share there is no factor of lr·knob, but its size may matter.
     elif seen.per_lr is None and (seen.knob_power or 0.0) > _FELT:
         less = f"{100 * (1 - 0.5 ** (seen.knob_power or 0.0)):.0f}%"
         yield f"Half this {knob} takes {less} less: its size matters."
@@ -190,7 +191,7 @@ def _of_format(seen: GroupProbe) -> Iterator[str]:
     meant, happens = seen.shrink_per_step, seen.measured_shrink
     if seen.breaks:
         yield f"In {seen.dtype} a weight without gradient becomes NaN: 0 divided by 0."
-    if not meant or happens is None:
+    if not meant or happens is None:  # no rate, or none that could be seen
         return
     if happens == 0:
         yield f"In {seen.dtype} nothing of it happens: each step is rounded away."
@@ -205,6 +206,7 @@ def _of_run(seen: GroupProbe) -> Iterator[str]:
     if (seen.scheduler_every or 1) > 1:
         steps += f", with one of the scheduler every {seen.scheduler_every:,},"
     if seen.kept is None or seen.e_folds is None:
+        # As where every step takes an amount: there is no one number.
         yield f"{steps} leave small and large weights other shares."
     else:
         yield (

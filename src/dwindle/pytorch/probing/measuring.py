@@ -92,7 +92,7 @@ def _measured(mould: Mould, groups: Sequence[int]) -> list[GroupProbe]:
 
 
 def _refused(trials: Trials, error: Exception) -> RefusedError:
-    """Tell a copy that fails as it is from one that fails under other options."""
+    """Return the error for a copy that fails as it is, or under other options only."""
     asked = f"What {type(trials.mould.optimizer).__name__} does to a weight"
     try:
         KnobTrials(trials).as_it_is()

@@ -18,7 +18,7 @@ from dwindle.pytorch.options import Options
 from dwindle.pytorch.probing.group_probe import GroupProbe
 
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."
-_SAME = 1e-6
+_SAME = 1e-6  # rates that a library keeps in float32 agree to seven digits
 _AT_ONCE = 1000  # steps whose walk is kept in memory
 # Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
 _MOST_WATCHED = 50_000
@@ -83,6 +83,7 @@ def _computed(measured: GroupProbe, legs: Sequence[Leg], mould: Mould) -> Left |
     stays = measured.walk == "none" and not any(leg.weight_decay for leg in legs)
     if measured.decouples or stays:
         return left_by_decoupled(legs)
+    # Others with such a penalty may have a momentum of another kind.
     if measured.coupled_sgd and isinstance(mould.optimizer, SGD):
         return left_by_sgd(legs)
     return None
