@@ -13,6 +13,8 @@ from dwindle.errors import RefusedError
 from dwindle.pytorch import DecayController
 from dwindle.pytorch.holding.hold import multiply
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 LR = 0.1
 FORMS = {
     "AdamW, loop": partial(AdamW, foreach=False),
@@ -23,14 +25,6 @@ FORMS = {
     "SGD, fused": partial(SGD, momentum=0.9, fused=True),
     "Adam, fused": partial(Adam, fused=True, weight_decay=0.1),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    torch.set_num_threads(1)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)

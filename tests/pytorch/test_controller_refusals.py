@@ -43,12 +43,7 @@ from dwindle.errors import (
 from dwindle.pytorch import DecayController
 from dwindle.pytorch.probe import probe
 
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class Averages(Optimizer):

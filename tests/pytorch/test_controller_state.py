@@ -17,19 +17,14 @@ from torch.optim import SGD, Adam, AdamW, lr_scheduler
 from dwindle.errors import CheckpointError, RefusedError
 from dwindle.pytorch import DecayController
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 STEPS = 12
 OPTIMIZERS = {
     "AdamW": partial(AdamW, lr=0.02, weight_decay=0.3),
     "SGD": partial(SGD, lr=0.02, momentum=0.9, weight_decay=0.3),
     "Adam": partial(Adam, lr=0.02, weight_decay=0.3),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
 
 
 class Training:
