@@ -1,7 +1,7 @@
 """Claims 1 and 2: the factor 2, and what "0.1 % per iteration" really is."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,50 +45,30 @@ def check_factor_two() -> Claim:
     )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Reading:
+class Reading(NamedTuple):
     """One way to read "λ = 0.001"; ``weight_decay`` is what PyTorch is then given."""
 
     title: str
-    weight_decay: float
-    lr: float
-    momentum: float
     formula: str
     predicted: float
+    weight_decay: float
+    lr: float
+    momentum: float = 0.0
 
 
 READINGS = (
+    Reading("the answer's words: w ← (1 − λ) w", "λ", L2, L2, lr=1.0),
+    Reading(f"gradient + λw, learning rate {LR}", "lr·λ", LR * L2, L2, LR),
     Reading(
-        title="the answer's words: w ← (1 − λ) w",
-        weight_decay=L2,
-        lr=1.0,
-        momentum=0.0,
-        formula="λ",
-        predicted=L2,
+        f"the asker's λ Σ w², learning rate {LR}", "2·lr·λ", 2 * LR * L2, 2 * L2, LR
     ),
     Reading(
-        title=f"gradient + λw, learning rate {LR}",
-        weight_decay=L2,
-        lr=LR,
-        momentum=0.0,
-        formula="lr·λ",
-        predicted=LR * L2,
-    ),
-    Reading(
-        title=f"the asker's λ Σ w², learning rate {LR}",
-        weight_decay=2 * L2,
-        lr=LR,
-        momentum=0.0,
-        formula="2·lr·λ",
-        predicted=2 * LR * L2,
-    ),
-    Reading(
-        title=f"the asker's λ Σ w², learning rate {LR}, momentum {MOMENTUM}",
-        weight_decay=2 * L2,
-        lr=LR,
-        momentum=MOMENTUM,
-        formula="≈ 2·lr·λ/(1 − momentum)",
-        predicted=2 * LR * L2 / (1 - MOMENTUM),
+        f"the asker's λ Σ w², learning rate {LR}, momentum {MOMENTUM}",
+        "≈ 2·lr·λ/(1 − momentum)",
+        2 * LR * L2 / (1 - MOMENTUM),
+        2 * L2,
+        LR,
+        MOMENTUM,
     ),
 )
 

@@ -159,19 +159,10 @@ def _environment() -> "Environment":
         exponent_panels,
         regret_panels,
         term_panels,
-        tables.cells_table,
-        tables.claim_table,
-        tables.collapse_tables,
-        tables.conditions_table,
-        tables.exponent_tables,
-        tables.measured_lines,
-        tables.regret_table,
-        tables.term_tables,
-        tables.verdict_cell,
         names.quantity,
     )
-    environment.globals.update({each.__name__: each for each in functions})
-    environment.globals["MARKS"] = MARKS
+    here = {each.__name__: each for each in functions}
+    environment.globals.update(vars(tables) | here | {"MARKS": MARKS})
     return environment
 
 

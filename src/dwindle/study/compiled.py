@@ -29,10 +29,10 @@ from torch import Tensor
 
 from dwindle.store.records import Optimizer
 from dwindle.study import machine
+from dwindle.study.cost import VECTOR_BYTES, padded
 from dwindle.study.models import Models, Samples, check_options
 
 SWITCH = "DWINDLE_COMPILED"  # "0" trains without compiled steps
-_VECTOR_BYTES = 64  # rows are padded to whole cache lines, as LINE of vectors.h
 _SOURCE = Path(__file__).with_name("steps.c")
 _HEADER = _SOURCE.with_name("vectors.h")
 _FLAGS = (
@@ -176,13 +176,13 @@ class CompiledSteps:
     ) -> None:
         check_options(options)
         layout = pack.layout
-        lanes = _VECTOR_BYTES * 8 // torch.finfo(layout.dtype).bits
+        lanes = VECTOR_BYTES * 8 // torch.finfo(layout.dtype).bits
         self._library, self._pack, self._lanes = library, pack, lanes
-        stride = _padded(batch_size, lanes)
+        stride = padded(batch_size, lanes)
         self._groups = [
             (models, _Epoch(samples, batch_size, stride)) for models, samples in groups
         ]
-        sizes = [(i + 1) * _padded(o, lanes) for i, o in layout.shapes]
+        sizes = [(i + 1) * padded(o, lanes) for i, o in layout.shapes]
         self._states = layout.full((3, layout.models, sum(sizes)))
         for mine, theirs in self._weights(sizes):
             mine.copy_(theirs)
@@ -300,10 +300,6 @@ def _network(
             epsilon=options.eps,
         ),
     )
-
-
-def _padded(units: int, lanes: int) -> int:
-    return -(-units // lanes) * lanes
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

@@ -25,8 +25,8 @@ _BEST_MODELS = ((3_000, 42), (12_000, 14), (40_000, 14), (120_000, 4))
 # Tensors of the size of the weights: these, moments, gradients, and for a moment those
 # of one layer in double precision. Compiled steps pad rows to whole vectors.
 _STATES = {"sgd": 5, "adamw": 6, "adam": 6}
-_VECTOR_BYTES = 64
-_EVALUATED = 128
+VECTOR_BYTES = 64  # rows are padded to whole cache lines, as LINE of vectors.h
+EVALUATED = 128  # samples at a time: their activations stay in the cache
 
 
 def cost_of(trials: Sequence[Trial], layers: Sequence[tuple[int, int]]) -> float:
@@ -140,11 +140,11 @@ def pack_bytes(
     an evaluation, training sets (each model may have its own seed) and the data.
     """
     number = 8 if dtype == "float64" else 4
-    lanes = _VECTOR_BYTES // number
+    lanes = VECTOR_BYTES // number
     shapes = problem.facts.layer_shapes(scale)
-    weights = sum((n_in + 1) * _padded(n_out, lanes) for n_in, n_out in shapes)
+    weights = sum((n_in + 1) * padded(n_out, lanes) for n_in, n_out in shapes)
     units = sum(3 * fan_out + 1 for _, fan_out in shapes)
-    activations = units * (_padded(scale.batch_size, lanes) + 2 * _EVALUATED)
+    activations = units * (padded(scale.batch_size, lanes) + 2 * EVALUATED)
     of_a_sample = problem.facts.inputs + problem.facts.classes + 1
     samples = 3 * (scale.dataset_size + scale.batch_size) * of_a_sample
     of_a_model = _STATES[optimizer.name] * weights + activations + samples
@@ -153,5 +153,6 @@ def pack_bytes(
     return number * (models * of_a_model + data)
 
 
-def _padded(units: int, lanes: int) -> int:
+def padded(units: int, lanes: int) -> int:
+    """Return the length of a row that fills whole vectors of so many lanes."""
     return -(-units // lanes) * lanes

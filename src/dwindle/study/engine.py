@@ -19,12 +19,12 @@ from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Outcome, Trial
 from dwindle.study.compiled import CompiledSteps, compiled_steps
+from dwindle.study.cost import EVALUATED
 from dwindle.study.models import Layout, Models, Samples
 from dwindle.study.problems import Problem, load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 from dwindle.study.stacked import StackedSteps
 
-_EVALUATED = 128  # samples at a time: their activations stay in the cache
 EpochsDone = Callable[[int, int], None]
 
 
@@ -196,7 +196,15 @@ class _Run:
         """Take all steps, or those until no model is left that has not diverged."""
         scale, options = self._scale, self._trials[0].optimizer
         groups = [(group.models, group.train) for group in self._groups]
-        steps = _steps_for(self._models(), options, groups, scale.batch_size)
+        double = torch.float64
+        decays = torch.tensor(
+            [each.weight_decay for each in self._trials], dtype=double
+        )
+        ratios = [t.scale.lr / scale.lr for t in self._trials]
+        spread = torch.tensor(self._coefficients, dtype=double)[:, None] * decays
+        shares = torch.tensor(ratios, dtype=double)
+        pack = Models(self._layout, self._weights, spread, shares)
+        steps = _steps_for(pack, options, groups, scale.batch_size)
         schedule = Schedule(
             shape=options.schedule,  # type: ignore[arg-type] # Schedule checks it
             warmup=options.warmup,
@@ -216,15 +224,6 @@ class _Run:
             if all(step is not None for step in self._divergence.step):
                 break
         steps.finish()
-
-    def _models(self) -> Models:
-        def doubles(values: Sequence[float]) -> Tensor:
-            return torch.tensor(values, dtype=torch.float64)
-
-        decays = doubles([trial.weight_decay for trial in self._trials])
-        ratios = doubles([trial.scale.lr / self._scale.lr for trial in self._trials])
-        spread = doubles(self._coefficients)[:, None]
-        return Models(self._layout, self._weights, spread * decays, ratios)
 
     def outcomes(self) -> list[Outcome]:
         """Evaluate all models; the seconds are filled in by the caller."""
@@ -299,7 +298,7 @@ def evaluate(weights: Sequence[Tensor], samples: Samples) -> tuple[float, float]
     """
     total, right = 0.0, 0
     *hidden, last = weights
-    splits = (torch.split(x, _EVALUATED) for x in (samples.inputs, samples.labels))
+    splits = (torch.split(x, EVALUATED) for x in (samples.inputs, samples.labels))
     for inputs, labels in zip(*splits, strict=True):
         active = inputs  # (batch, features + 1)
         for matrix in hidden:
