@@ -10,6 +10,7 @@ import pytest
 from findings.simulated_study import (
     DEAD,
     DIVERGED,
+    FAILED,
     cells,
     ended,
     measured,
@@ -17,7 +18,7 @@ from findings.simulated_study import (
     with_dead,
 )
 
-from dwindle.findings.cells import is_untrained, undecayed
+from dwindle.findings.cells import idle_up_to, is_untrained, undecayed
 from dwindle.store.records import chance_loss
 
 DECAYS = sorted(trainings())
@@ -164,6 +165,12 @@ def test_an_optimum_without_an_interval_enters_no_slope():
     silent = replace(whole, findings=replace(whole.findings, low=None, high=None))
     assert not silent.shows_best_decay
     assert silent.excluded_because != ""
+
+
+def test_where_all_failed_without_decay_no_grid_is_too_low():
+    """Nobody knows whether the highest λ raised the loss."""
+    failed = trainings() | {0.0: dict.fromkeys(range(5), FAILED)}
+    assert idle_up_to(measured(failed).findings) is None
 
 
 def test_biases_alone_are_chance():

@@ -197,6 +197,17 @@ def test_a_coarse_grid_never_has_a_tight_interval(skip):
     assert other.low <= one.log_decay <= other.high
 
 
+def test_gaps_beside_the_fine_middle_widen_the_floor():
+    """A cubic over gaps of three steps is not trusted: a parabola of the three is."""
+    grid = GRID[[0, 2, 5, 6, 7, 9, 12]]
+    bowl = np.exp(0.1 * (grid - GRID[6] - 0.2) ** 2)
+    optimum = measure_optimum(curve_of([bowl] * 5, grid))
+    assert optimum.log_decay == pytest.approx(GRID[6] + 0.2, abs=1e-9)
+    half = INTERPOLATION_FLOOR * 3
+    ends = [optimum.log_decay - optimum.low, optimum.high - optimum.log_decay]
+    assert ends == pytest.approx([half, half], abs=1e-6)
+
+
 def test_a_side_that_explodes_does_not_move_the_optimum():
     """A tenfold loss two points left of the minimum bends no parabola of three points.
 

@@ -62,6 +62,18 @@ def test_impossible_numbers_are_refused_by_name():
         assert (refused.value.name, str(refused.value.value)) == (name, str(value))
 
 
+def test_neighbors_a_percent_apart_are_a_grid():
+    """Thirteen decays, each 1.1 % above the one before; at 0.9 % they are alike."""
+    for step, is_refused in ((1.011, False), (1.009, True)):
+        ends = {"low": 1e-3, "high": 1e-3 * step**12, "points": 13}
+        if not is_refused:
+            assert changed(**ends).high == ends["high"]
+            continue
+        with pytest.raises(RangeError) as refused:
+            changed(**ends)
+        assert refused.value.name == "points"
+
+
 def test_unknown_names_are_refused_with_the_nearest():
     """A name that is in no table is refused, and the nearest one is offered."""
     wrong = [

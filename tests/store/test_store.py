@@ -97,6 +97,17 @@ def test_a_diverged_training_is_a_status_not_a_number(path):
     assert read_study(path).rows == ((trials()[0], outcome),)
 
 
+def test_a_number_that_is_none_is_missing(path):
+    """What overflowed beside a sound loss has no place in a file, which stays whole."""
+    numbers = {"train_loss": float("inf"), "penalty": float("nan")}
+    outcome = replace(pretended_outcome(trials()[0]), **numbers)
+    with opened(path) as store:
+        store.plan(trials()[:1])
+        store.commit([(trials()[0], outcome)], seconds=0.1)
+    ((_, found),) = read_study(path).rows
+    assert found == replace(outcome, train_loss=None, penalty=None)
+
+
 @pytest.mark.parametrize(
     ("status", "loss"), [("ok", float("nan")), ("ok", None), ("diverged", 0.3)]
 )

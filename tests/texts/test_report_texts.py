@@ -76,6 +76,11 @@ def studies() -> dict[str, Findings]:
     weak = dict.fromkeys((scale for _, scale in FEW_WIDTHS.cells(spec.base)), 0.0)
     far = AxisSpec(axis="width", values=(16, 64, 4096))
     wide = AxisSpec(axis="width", values=(64, 256, 512))
+    near = AxisSpec(axis="lr", values=(0.0495, 0.05, 0.0505))
+    single = (
+        AxisSpec(axis="width", values=(64,)),
+        AxisSpec(axis="dataset_size", values=(600,)),
+    )
     shallow = AxisSpec(axis="depth", values=(0, 1, 2, 4))
     adamw = dataclasses.replace(spec, name="adamw", optimizer=Optimizer(name="adamw"))
     asker = study_spec(name="asker", normalization="layer-mean", axes=AXES[:1])
@@ -135,6 +140,8 @@ def studies() -> dict[str, Findings]:
             {}, spec=study_spec(axes=(AxisSpec(axis="width", values=(16, 32)),))
         ),
         "half done": half,
+        "one cell each": simulated_findings({}, spec=study_spec(axes=single)),
+        "far too near": simulated_findings({"lr": 4.0}, spec=study_spec(axes=(near,))),
         "overlapping regrets": judged(-0.6, regret_low=0.0, regret_high=9.0),
         "more than decay buys": judged(0.6, share_lost=10.14),
         "no share": judged(0.6, share_lost=None, regret=0.125, beyond_grid=1),

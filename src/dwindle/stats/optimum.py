@@ -146,7 +146,7 @@ def locate_minima(log_decay: FloatArray, means: FloatArray) -> FloatArray:
     the lowest point itself.
 
     Args:
-        log_decay: ln λ, rising, shape (points,).
+        log_decay: ln λ, rising, shape (points,); four or more.
         means: Curves, shape (curves, points).
 
     Returns:
@@ -171,7 +171,7 @@ def locate_minima_by_parabola(log_decay: FloatArray, means: FloatArray) -> Float
     """Return where each of many curves is lowest, by its lowest three points.
 
     Args:
-        log_decay: ln λ, rising, shape (points,).
+        log_decay: ln λ, rising, shape (points,); three or more.
         means: Curves, shape (curves, points).
 
     Returns:
@@ -185,9 +185,6 @@ def locate_minima_by_parabola(log_decay: FloatArray, means: FloatArray) -> Float
     """
     best = means.argmin(axis=1)
     inner = np.clip(best, 1, len(log_decay) - 2)
-    lowest: FloatArray = log_decay[best]
-    if len(log_decay) < 3 or not len(means):  # noqa: PLR2004 - a parabola's points
-        return lowest
     rows = np.arange(len(means))
     middle = log_decay[inner]
     left, right = middle - log_decay[inner - 1], log_decay[inner + 1] - middle
@@ -195,7 +192,9 @@ def locate_minima_by_parabola(log_decay: FloatArray, means: FloatArray) -> Float
     rise_right = means[rows, inner + 1] - means[rows, inner]
     bend = rise_left * right + rise_right * left
     shift = (rise_left * right**2 - rise_right * left**2) / np.where(bend, 2 * bend, 1)
-    return np.where((best == inner) & (bend > 0), middle + shift, lowest)
+    is_bowl = (best == inner) & (bend > 0)
+    places: FloatArray = np.where(is_bowl, middle + shift, log_decay[best])
+    return places
 
 
 def draw_optima(
@@ -262,14 +261,12 @@ def _stationary_points(
 ) -> FloatArray:
     window = _window(log_decay, center)
     offsets = log_decay[window] - log_decay[center]
-    lowest = np.full(len(means), log_decay[center])
-    if len(offsets) < _CUBIC_COEFFICIENTS:
-        return lowest
     basis = np.linalg.pinv(np.vander(offsets, _CUBIC_COEFFICIENTS, increasing=True))
     _, slope, curvature, skew = basis @ means[:, window].T
     shift = _root_with_positive_curvature(slope, curvature, skew)
     shift = np.clip(shift, offsets[0], offsets[-1])
-    return np.where(np.isnan(shift), lowest, log_decay[center] + shift)
+    places: FloatArray = log_decay[center] + np.where(np.isnan(shift), 0.0, shift)
+    return places
 
 
 def _root_with_positive_curvature(
