@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from dwindle.decay.rules import predict, rules
     from dwindle.decay.run import Run
     from dwindle.decay.schedules import Schedule
-    from dwindle.errors import DwindleError
+    from dwindle.errors.base import DwindleError
+    from dwindle.find.face import find
     from dwindle.fitting.fit import fit
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "Schedule",
     "convert",
     "explain",
+    "find",
     "fit",
     "knobs",
     "predict",
@@ -41,7 +43,7 @@ __all__ = [
 # ``import dwindle`` costs next to nothing.
 _HOMES = {
     "Conversion": "dwindle.decay.convert",
-    "DwindleError": "dwindle.errors",
+    "DwindleError": "dwindle.errors.base",
     "Explanation": "dwindle.decay.explain",
     "HalfLife": "dwindle.decay.half_life",
     "Rescaling": "dwindle.decay.rescale",
@@ -49,6 +51,7 @@ _HOMES = {
     "Schedule": "dwindle.decay.schedules",
     "convert": "dwindle.decay.convert",
     "explain": "dwindle.decay.explain",
+    "find": "dwindle.find",
     "fit": "dwindle.fitting.fit",
     "knobs": "dwindle.decay.knobs",
     "predict": "dwindle.decay.rules",

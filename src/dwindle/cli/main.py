@@ -48,6 +48,7 @@ COMMANDS = (
     Command("convert", "The same decay, typed into another optimizer or framework."),
     Command("explain", "What a decay really does: half-life, e-folds, equilibrium."),
     Command("rescale", "My scale changes: the next weight decay under every rule."),
+    Command("find", "The best weight decay of your own training, and how sure it is."),
     Command("fit", "Results you have: the best weight decay, and how sure that is."),
     Command("audit", "Whether a training decays what its author thinks it decays."),
     Command("rules", "The published scaling rules, with their sources."),
@@ -74,8 +75,10 @@ def main(args: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if args is None else args)
     _write_what_the_terminal_can()
-    debug = "--debug" in words
-    words = [word for word in words if word != "--debug"]
+    # Behind two dashes stands the command of somebody else's training.
+    ours = words[: words.index("--")] if "--" in words else words
+    debug, as_json = "--debug" in ours, "--json" in ours
+    words = [*(word for word in ours if word != "--debug"), *words[len(ours) :]]
     try:
         with _ends_are_interruptions():
             return _run_into_pipe(words)
@@ -85,7 +88,7 @@ def main(args: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        return _print_error(error, as_json="--json" in words)
+        return _print_error(error, as_json=as_json)
 
 
 def _write_what_the_terminal_can() -> None:
@@ -171,11 +174,11 @@ def _run(words: list[str]) -> int:
     if first not in names:
         hint = "dwindle --help lists all commands."
         raise UnknownNameError.among("command", first, names, hint)
-    from dwindle.cli.options import AS_JSON, print_page, read_words
+    from dwindle.cli.options import AS_JSON, print_page, read_words, split_at_dashes
 
     module = import_module(f"dwindle.cli.{first}")
     options = (*module.OPTIONS, AS_JSON)
-    if not _HELP.isdisjoint(rest):
+    if not _HELP.isdisjoint(split_at_dashes(rest)[0]):
         print_page(first, module.command.__doc__, options)
         return 0
     # An audit returns 1 where it found something; most commands return nothing.

@@ -59,6 +59,7 @@ class Option:
         also: Names that other tools have for it: who types one of them reads this one
             in the error.
         keyword: Name of the keyword argument; that of the option where it is empty.
+        is_rest: Whether it is all words behind ``--``, which are somebody else's.
 
     """
 
@@ -70,16 +71,22 @@ class Option:
     group: str = GENERAL
     also: tuple[str, ...] = ()
     keyword: str = ""
+    is_rest: bool = False
 
     @property
     def is_place(self) -> bool:
         """Whether the word counts by its place rather than by dashes."""
-        return not self.name.startswith("--")
+        return not self.name.startswith("--") and not self.is_rest
+
+    @property
+    def is_named(self) -> bool:
+        """Whether it stands behind its name."""
+        return not (self.is_place or self.is_rest)
 
     @property
     def is_flag(self) -> bool:
         """Whether it takes no value."""
-        return not self.is_place and not self.metavar
+        return self.is_named and not self.metavar
 
     @property
     def argument(self) -> str:
@@ -114,8 +121,10 @@ def read_words(
         {'knob': 'SGD', 'lr': '0.1'}
 
     """
-    words = list(words)
-    params = [_parameter(option) for option in options]
+    words, rest = split_at_dashes(words)
+    if not any(option.is_rest for option in options):
+        words, rest = [*words, *rest], []
+    params = [_parameter(option) for option in options if not option.is_rest]
     parser = click.Command(command, params=params, add_help_option=False)
     try:
         # Click takes the words out of the list that it is given.
@@ -127,9 +136,24 @@ def read_words(
         got = " ".join(words) or "no words"
         raise UsageError(must, got, _joined(words) or _HOW.format(command)) from None
     return {
-        option.argument: _value(command, option, given[option.argument])
+        option.argument: tuple(rest)
+        if option.is_rest
+        else _value(command, option, given[option.argument])
         for option in options
     }
+
+
+def split_at_dashes(words: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Return the words before ``--``, which are ours, and those behind it.
+
+    Example:
+        >>> split_at_dashes(["--within", "1.5", "--", "./train", "--help"])
+        (['--within', '1.5'], ['./train', '--help'])
+
+    """
+    words = list(words)
+    at = words.index("--") if "--" in words else len(words)
+    return words[:at], words[at + 1 :]
 
 
 def _parameter(option: Option) -> click.Parameter:
@@ -182,7 +206,8 @@ def _joined(words: Sequence[str]) -> str:
 
 def print_page(name: str, text: str, options: Sequence[Option]) -> None:
     """Print the help of one command: how to write it, what it does, its options."""
-    places = " ".join(option.name for option in options if option.is_place)
+    places = " ".join(each.name for each in options if each.is_place)
+    rest = "".join(f" -- {each.name}" for each in options if each.is_rest)
     groups: dict[str, dict[str, str]] = {}
     for option in (*options, _HELP, _DEBUG):
         group = groups.setdefault(option.group, {})
@@ -190,7 +215,7 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
     groups[GENERAL] = groups.pop(GENERAL)  # facts first, the small print last
     # One width for all groups, so that their texts stand below each other.
     widest = max(len(word) for group in groups.values() for word in group)
-    usage = Line(text=f"dwindle {name} {places} OPTIONS", style="bold", indent=2)
+    usage = Line(text=f"dwindle {name} {places} OPTIONS{rest}", style="bold", indent=2)
     show("", usage)
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         is_code = paragraph.startswith(" ")  # an example file: as it is written

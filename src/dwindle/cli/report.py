@@ -3,9 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from dwindle.cli.options import Option
+from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import note, print_json, stdout
+from dwindle.errors import RangeError, UsageError
+
+if TYPE_CHECKING:
+    from dwindle.store.store import Stored
 
 FORCE = Option("--force", "replace a file that dwindle did not write")
 
@@ -14,18 +19,29 @@ OPTIONS = (
     Option("--html", "write it as one page, too", "PAGE"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
     FORCE,
+    Option("--trial", "print the kept output of training N of a find", "N", read_whole),
 )
 
 
-def command(
-    *, store: str, html: str | None, png: str | None, force: bool, as_json: bool
+def command(  # noqa: PLR0913, one argument per option
+    *,
+    store: str,
+    html: str | None,
+    png: str | None,
+    force: bool,
+    trial: int | None,
+    as_json: bool,
 ) -> None:
-    """Report what a study found: a table, JSON, or one self-contained page.
+    """Report what a study or a find showed: a table, JSON, or one whole page.
 
-    A study that still runs, or was stopped, can be looked at, too.
+    One that still runs, or was stopped, can be looked at, too.
     """
-    check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
-    show_findings(Path(store), html=html, png=png, force=force, as_json=as_json)
+    path = Path(store)
+    check_outputs(html, png, force=force, inputs=files_of_store(path))
+    if trial is not None:
+        _print_trial(path, trial)
+        return
+    show_findings(path, html=html, png=png, force=force, as_json=as_json)
 
 
 def files_of_store(store: Path) -> tuple[Path, ...]:
@@ -46,28 +62,50 @@ def check_outputs(
         check_target(output, force=force, inputs=(*inputs, *named[:number]))
 
 
-def show_findings(
+def show_findings(  # noqa: PLR0913, one argument per option
     store: Path,
     *,
     html: str | None,
     png: str | None = None,
     force: bool = False,
     as_json: bool,
+    stopped: str | None = None,
 ) -> int:
     """Print what a store says; write the page and the picture if they are asked for.
+
+    Args:
+        store: The store of a study or of a find.
+        html: Where to write the page.
+        png: Where to write the picture.
+        force: Replace a file that dwindle did not write.
+        as_json: Print JSON.
+        stopped: Why a find stopped, where its trainings do not show it.
 
     Returns:
         How many of its trainings failed; each reason is printed on stderr.
 
     """
+    from dwindle.store.store import read_store
+
+    stored = read_store(store)
+    if stored.kind == "own":
+        return _show_found(
+            stored, stopped, html=html, png=png, force=force, as_json=as_json
+        )
+    return _show_study(stored, html=html, png=png, force=force, as_json=as_json)
+
+
+def _show_study(
+    stored: "Stored", *, html: str | None, png: str | None, force: bool, as_json: bool
+) -> int:
     from dwindle.findings.as_json import findings_as_dict
     from dwindle.findings.build import findings_of
-    from dwindle.store.store import read_study
+    from dwindle.store.store import study_from_stored
 
-    stored = read_study(store)
-    findings = findings_of(stored)
+    study = study_from_stored(stored)
+    findings = findings_of(study)
     # Failed trainings are in no table: each reason is printed once, with its count.
-    errors = Counter(outcome.error for _, outcome in stored.rows if outcome.error)
+    errors = Counter(outcome.error for _, outcome in study.rows if outcome.error)
     for text, count in errors.items():
         note(f"{count} trainings failed: {text}", style="red")
     if not as_json:
@@ -88,3 +126,60 @@ def show_findings(
     if as_json:
         print_json(findings_as_dict(findings))
     return errors.total()
+
+
+def _show_found(  # noqa: PLR0913, as show_findings
+    stored: "Stored",
+    stopped: str | None,
+    *,
+    html: str | None,
+    png: str | None,
+    force: bool,
+    as_json: bool,
+) -> int:
+    from dwindle.find.found import found_of
+    from dwindle.find.records import find_from_stored
+
+    found = found_of(find_from_stored(stored), stopped)
+    if not as_json:
+        stdout().print(found, crop=False)
+    for path, kind in ((html, "page"), (png, "picture")):
+        if path is not None:
+            from dwindle.find import page
+
+            write = page.write_page if kind == "page" else page.write_picture
+            write(found, path, force=force)
+            note(f"Wrote {path}")
+    if as_json:
+        print_json(found.as_dict())
+    return sum(each.status == "error" for each in found.curve)
+
+
+def _print_trial(store: Path, trial: int) -> None:
+    """Print the kept output of a training of one's own, with nothing in it that acts.
+
+    Raises:
+        RangeError: If the store has no training of that number.
+        UsageError: If the store is of a built-in problem: it keeps no output.
+
+    """
+    from dwindle.find.driver import output_folder
+    from dwindle.find.output import readable
+    from dwindle.find.records import find_from_stored
+    from dwindle.store.store import read_store
+
+    stored = read_store(store)
+    if stored.kind != "own":
+        must, got = "--trial must come with the store of a find.", f"{store}, a study"
+        raise UsageError(must, got, "The trainings of a study print nothing.")
+    found = {trial.number: outcome for trial, outcome in find_from_stored(stored).rows}
+    if trial not in found:
+        there = f"one from 1 to {max(found)}" if found else "absent: none has ended"
+        raise RangeError("--trial", trial, there)
+    output = output_folder(store) / f"{trial}.txt"
+    if output.is_file():
+        print(readable(output.read_bytes()).rstrip("\n"))
+    elif found[trial].error:
+        print(readable(str(found[trial].error)))
+    else:
+        note(f"Training {trial} printed nothing, or its output was deleted.")

@@ -11,6 +11,8 @@ The tree (each class is also the builtin that fits it)::
     ├── UsageError           ValueError    a command line that cannot be read
     ├── StudyFileError       ValueError    a study file with mistakes, all of them
     ├── StudyStoppedError    RuntimeError  interrupted, everything finished is kept
+    ├── FirstTrainingError   RuntimeError  a user's first training gives no loss
+    ├── NoEffectError        RuntimeError  weight decays that do not reach a training
     ├── WorkerError          RuntimeError  processes that train cannot be started
     ├── StoreError           OSError       the file of results
     │   ├── StoreLockedError     another process writes to it
@@ -40,6 +42,7 @@ from typing import Self
 
 from dwindle.errors.base import DwindleError
 from dwindle.errors.nearest import nearest_names
+from dwindle.errors.own_training import FirstTrainingError, NoEffectError
 
 __all__ = [
     "AmbiguousNameError",
@@ -49,8 +52,10 @@ __all__ = [
     "DataFilesError",
     "DoubleDecayWarning",
     "DwindleError",
+    "FirstTrainingError",
     "MissingFactError",
     "MissingLibraryError",
+    "NoEffectError",
     "OscillationError",
     "OutputExistsError",
     "PatternError",

@@ -1,17 +1,16 @@
 """Hold the decay in the Trainer of transformers: one callback, checkpoints included."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from logging import getLogger
-from typing import Any, Unpack
+from typing import Any
 
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import MissingLibraryError
 from dwindle.integrations.torch_loops import (
     MADE_WITHOUT,
+    LoopFacts,
     Wish,
-    facts_of_loop,
     mark_groups,
     refuse_deepspeed,
 )
@@ -55,13 +54,13 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr, where scheduler and optimizer do not have it.
-        run: The facts of the run as one record; its ``lr`` is the peak.
-        **facts: Those facts one by one, where the Trainer does not know them:
-            ``batch_size`` (examples of a step, over all devices and accumulated
-            batches), ``dataset_size`` (of an epoch; a stream has no length), ``epochs``
-            or ``steps`` (length of the run), ``tokens_per_example``. What is given
-            counts, and a warning of the logger ``dwindle`` says so where the Trainer
-            has another number.
+        batch_size: Examples of a step, over all devices and accumulated batches; the
+            Trainer knows it. What is given counts, and a warning of the logger
+            ``dwindle`` says so where the Trainer has another number.
+        dataset_size: Examples of an epoch; a stream has no length that could be read.
+        epochs: Length of the run; the Trainer knows it.
+        steps: Length of the run in optimizer steps, instead of ``epochs``.
+        tokens_per_example: Sequence length, for a half-life in tokens.
 
     Raises:
         RangeError: If the half-life is no number with a clock.
@@ -70,22 +69,29 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
         self,
         half_life: str | HalfLife | None = None,
         *,
         penalty: float | None = None,
         schedule: str = "follow-lr",
         lr_peak: float | Sequence[float] | None = None,
-        run: Run | None = None,
-        **facts: Unpack[RunFacts],
+        batch_size: int | None = None,
+        dataset_size: int | None = None,
+        epochs: float | None = None,
+        steps: int | None = None,
+        tokens_per_example: float | None = None,
     ) -> None:
         self.wish = Wish(
             half_life=half_life,
             penalty=penalty,
             schedule=schedule,
             lr_peak=lr_peak,
-            run=run_with(run, **facts),
+            batch_size=batch_size,
+            dataset_size=dataset_size,
+            epochs=epochs,
+            steps=steps,
+            tokens_per_example=tokens_per_example,
         )
         self.controller: DecayController | None = None
         """What holds the decay, from the start of training on; print it."""
@@ -102,11 +108,11 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         self.release()
         optimizer = parts["optimizer"]
         mark_groups(optimizer, parts["model"])
-        loop = facts_of_trainer(args, state, parts["train_dataloader"])
-        self.wish.warn_of_contradictions(loop, caller=_NAME)
+        facts = facts_of_trainer(args, state, parts["train_dataloader"])
+        self.wish.warn_of_contradictions(facts, caller=_NAME)
         self.controller = self.wish.controller(
             optimizer,
-            loop=loop,
+            facts=facts,
             caller=_NAME,
             scheduler=parts["lr_scheduler"],
         )
@@ -132,11 +138,13 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
     def state(self) -> dict[str, Any]:  # Any: what JSON can hold
         """Return what the Trainer writes into a checkpoint, as JSON."""
+        half_life = self.wish.half_life
+        arguments = asdict(self.wish) | {"half_life": half_life and str(half_life)}
         held = None if self.controller is None else self.controller.state_dict()
-        return {"args": self.wish.arguments(), "attributes": {"saved": held}}
+        return {"args": arguments, "attributes": {"saved": held}}
 
 
-def facts_of_trainer(args: Any, state: Any, loader: Any) -> Run:
+def facts_of_trainer(args: Any, state: Any, loader: Any) -> LoopFacts:
     """Read batch, data and length of the run from what the Trainer gives to callbacks.
 
     Args:
@@ -149,7 +157,7 @@ def facts_of_trainer(args: Any, state: Any, loader: Any) -> Run:
         batches = float(len(loader))
     except TypeError:  # a stream
         batches = float("inf")
-    facts = facts_of_loop(
+    facts = LoopFacts.of_loader(
         loader,
         batches=batches,
         processes=args.world_size,

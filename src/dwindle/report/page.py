@@ -114,7 +114,7 @@ def render_page(shown: Answer | Findings) -> str:
     claims = shown.claims if isinstance(shown, Answer) else None
     rows = () if claims is None else verdict_rows(studies)
     page = (
-        _environment()
+        environment()
         .get_template("page.html.j2")
         .render(
             css=css,
@@ -134,7 +134,8 @@ def render_page(shown: Answer | Findings) -> str:
     return f"{page}\n"
 
 
-def _environment() -> "Environment":
+def environment() -> "Environment":
+    """Return what fills templates: every text escaped, and cleaned of what acts."""
     try:
         from jinja2 import Environment, FunctionLoader, StrictUndefined
     except ImportError:

@@ -33,8 +33,7 @@ def read_study_file(path: Path) -> StudySpec:
         StudyFileError: If it has mistakes; all of them, each with its line.
 
     """
-    text = _text(path)
-    tables = _tables(path, text)
+    text, tables = read_toml(path)
 
     def unread(right: Right) -> Iterator[Fault]:
         """Yield the keys of [optimizer] that the optimizer of that name ignores."""
@@ -57,6 +56,17 @@ def read_study_file(path: Path) -> StudySpec:
             mistakes.add((line, str(fault)))
         raise StudyFileError(str(path), tuple(sorted(mistakes)))
     return StudySpec.from_tables(plain_tables(tables), path.stem)
+
+
+def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
+    """Return a file as text and as tables.
+
+    Raises:
+        StudyFileError: If it cannot be read, or is no TOML.
+
+    """
+    text = _text(path)
+    return text, _tables(path, text)
 
 
 def _text(path: Path) -> str:

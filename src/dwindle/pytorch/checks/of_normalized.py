@@ -78,7 +78,7 @@ def _balances(group: Group) -> bool:
     """Whether a coupled decay goes through a running mean square, and little else."""
     eps = group.options.get("eps")
     small = eps is None or number_of(eps) <= _SMALL_EPS
-    return group.probe.walk in _COUPLED and small and _is_a(group, _BALANCED)
+    return group.probe.family in _COUPLED and small and _is_a(group, _BALANCED)
 
 
 def _rotation(facts: Facts, group: Group) -> dict[str, Any]:

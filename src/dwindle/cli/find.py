@@ -1,0 +1,312 @@
+"""dwindle find: the best weight decay of somebody's own training."""
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from dwindle.cli.facts import FACT_OPTIONS, GROUP, WrittenFacts
+from dwindle.cli.options import Option, read_number, read_whole
+from dwindle.cli.output import note, print_json, show, stderr
+from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_findings
+from dwindle.errors import (
+    DwindleError,
+    RangeError,
+    StudyFileError,
+    UnknownNameError,
+    UsageError,
+)
+from dwindle.show import Line, facts
+from dwindle.wording import number
+
+if TYPE_CHECKING:
+    from dwindle.find.driver import Search
+
+_FAILED = 3
+_SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_SEARCH = "The search; these may differ when it goes on"
+
+
+def read_seconds(option: str, text: str) -> float:
+    """Read 90, 90s, 30m, 2h or 1d as seconds.
+
+    Example:
+        >>> read_seconds("--time", "2h"), read_seconds("--time", "1.5m")
+        (7200.0, 90.0)
+
+    """
+    remedy = f"Write {option} 2h, {option} 30m, or {option} 90s."
+    found = re.fullmatch(r"([\d.]+)\s*([a-z]*)", text.strip())
+    unit = found[2] if found else ""
+    try:
+        seconds = float(found[1] if found else "") * _SECONDS[unit or "s"]
+    except (KeyError, ValueError):
+        raise RangeError(option, repr(text), "a time with its unit", remedy) from None
+    if seconds <= 0:
+        raise RangeError(option, text, "above 0", remedy)
+    return seconds
+
+
+def read_jobs(option: str, text: str) -> int:
+    """Read a number of trainings at a time, at least one."""
+    jobs = read_whole(option, text)
+    if not 1 <= jobs <= 1024:  # noqa: PLR2004, far beyond any machine
+        raise RangeError(option, jobs, "from 1 to 1024")
+    return jobs
+
+
+_OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OPTIONS)
+# Of a study file only: on the command line both have places without a name.
+_COMMAND = Option("--command", "words of the command", "WORDS", keyword="words")
+_FUNCTION = Option("--function", "module:function", "NAME")
+# What no search goes without, with an example.
+_NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
+OPTIONS = (
+    Option("COMMAND {weight_decay} {seed}", "", is_rest=True, keyword="words"),
+    Option("TRAINING", "module:function or STUDY.toml, instead of a command"),
+    Option("--knob", "where the decay is typed: torch.optim.AdamW", "KNOB"),
+    Option("--metric", "the loss, by the name that is printed; val_loss", "NAME"),
+    Option("--low", "least decay of the range", "X", read_number, group=_SEARCH),
+    Option("--high", "greatest decay of the range", "X", read_number, group=_SEARCH),
+    Option("--guess", "where the best is expected", "X", read_number, group=_SEARCH),
+    Option("--trainings", "the most; 25", "N", read_whole, group=_SEARCH),
+    Option("--within", "factor of the interval; 1.25", "X", read_number, group=_SEARCH),
+    Option(
+        "--time", "no training begins after 2h", "TIME", read_seconds, group=_SEARCH
+    ),
+    Option("--jobs", "trainings at a time; 1", "N", read_jobs, group=_SEARCH),
+    Option("--take", "which number of the metric: last, min, max", "WHICH"),
+    Option("--maximize", "larger is better"),
+    Option("--as", "what {weight_decay} is, with --knob half-life:epochs", "KNOB"),
+    Option("--timeout", "end a training after 30m", "TIME", read_seconds),
+    Option("--store", "where results are kept; SCRIPT-find.db here", "PATH"),
+    Option("--accept-change", "go on although the training is another one"),
+    Option("--keep-out", "keep the folders {out} of all trainings"),
+    Option("--dry-run", "print the plan and the first command; train nothing"),
+    Option("--html", "write what was found as one page, too", "PAGE"),
+    Option("--png", "write the curve as a picture, too", "PICTURE"),
+    FORCE,
+    *_OF_RUN,
+)
+Asked = dict[str, Any]  # by option, of many types
+
+
+def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
+    r"""Find the best weight decay of your own training, and how sure it is.
+
+    Write the command of one training behind two dashes, with {weight_decay} and {seed}
+    where it takes them; typically 16 to 27 trainings give the value with its interval:
+
+        dwindle find --knob torch.optim.AdamW --low 1e-3 --high 1 --metric val_loss \
+            -- python train.py --weight-decay {weight_decay} --seed {seed}
+
+    Or name a Python function of weight_decay and seed that returns the loss:
+
+        dwindle find my_module:train --knob torch.optim.AdamW --low 1e-3 --high 1
+
+    Each training is kept when it ends: the same line again continues. {out} is a new
+    folder for each training, {port} a free port. All of it may stand in a file:
+
+        [find]
+        command = ["python", "train.py", "--wd", "{weight_decay}", "--seed", "{seed}"]
+        knob = "torch.optim.AdamW"      # or function = "my_module:train"
+        low = 1e-3
+        high = 1
+        metric = "val_loss"
+        [run]                           # facts, so that the half-life can be given
+        lr = 3e-4
+    """
+    inputs: tuple[Path, ...] = ()
+    path = Path(asked["store"]) if asked["store"] else None
+    if training is not None and training.endswith(".toml"):
+        inputs = (Path(training),)
+        path = path or inputs[0].with_suffix(".db")
+        training, asked = _with_file(inputs[0], asked)
+    search = _search(training, asked)
+    path = path or _store_named_after(search.conditions.training)
+    html, png, force = asked["html"], asked["png"], asked["force"]
+    with closing(search):
+        check_outputs(html, png, force=force, inputs=(*inputs, *files_of_store(path)))
+        if asked["dry_run"]:
+            _print_plan(search, path, as_json=as_json)
+            return 0
+        stopped = _run(search, path, asked)
+    shown = shlex.quote(str(path))
+    note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
+    failed = show_findings(
+        path, html=html, png=png, force=force, as_json=as_json, stopped=stopped
+    )
+    if not failed:
+        return 0
+    note("Run the same line again to train what failed once more.")
+    return _FAILED
+
+
+def _run(search: "Search", path: Path, asked: Asked) -> str:
+    """Train, with progress and warnings on stderr; return why it stopped."""
+    from dwindle.find.driver import Settings, run_search
+    from dwindle.find.progress import shown_on
+
+    words = search.conditions.training
+    # A function of one's own stands in for a script that knows its folders.
+    watches = len(words) > 1 and "{out}" not in " ".join(words)
+    settings = Settings(
+        jobs=asked["jobs"] or 1,
+        seconds=asked["time"],
+        timeout_s=asked["timeout"],
+        watched=Path.cwd() if watches else None,
+        accept_change=asked["accept_change"],
+    )
+    with shown_on(stderr()) as on_progress:
+        return run_search(search, path, settings, on_progress, _warn)
+
+
+def _warn(text: str) -> None:
+    note(f"warning: {text}", style="yellow")
+
+
+def _search(training: str | None, asked: Asked) -> "Search":
+    from dwindle.find.metric import Metric
+    from dwindle.find.search import search_of
+    from dwindle.find.unit import Unit
+
+    for option, example in _NEEDED.items():
+        if asked[option] is None:
+            must = f"A search must have --{option}."
+            raise UsageError(must, "none", f"Write --{option} {example}.")
+    words: tuple[str, ...] = asked["words"]
+    if bool(words) == bool(training):
+        must = "A search must have one training: a command behind --, or a function."
+        got = f"{training} and {shlex.join(words)}" if words else "none"
+        remedy = "Write -- python train.py --weight-decay {weight_decay} --seed {seed}."
+        raise UsageError(must, got, remedy)
+    if words and asked["metric"] is None:
+        must = "A command must come with the name that its loss is printed by."
+        raise UsageError(must, "no --metric", "Write --metric val_loss.")
+    unit = Unit.from_names(
+        asked["knob"], asked["as"], WrittenFacts.from_words(asked).run("dwindle find")
+    )
+    metric = Metric(
+        text=asked["metric"] or "loss",
+        take=asked["take"] or "last",
+        maximize=asked["maximize"],
+    )
+    limits = {name: asked[name] for name in ("trainings", "within") if asked[name]}
+    return search_of(
+        train=training or words,
+        metric=metric,
+        keep_out=asked["keep_out"],
+        unit=unit,
+        low=asked["low"],
+        high=asked["high"],
+        guess=asked["guess"],
+        **limits,
+    )
+
+
+def _with_file(path: Path, typed: Asked) -> tuple[str | None, Asked]:
+    """Return the function of a study file, if any, and all that is asked.
+
+    What is typed beside the file goes before what stands in it.
+
+    Raises:
+        StudyFileError: If it has mistakes; all of them, each with its line.
+
+    """
+    from dwindle.study.study_file import key_lines, read_toml
+
+    text, tables = read_toml(path)
+    lines, mistakes = key_lines(text), []
+    asked: Asked = {**typed, _FUNCTION.argument: None}
+    for table, key, value in _rows(tables):
+        try:
+            option = _option_at(table, key)
+            read = _value_in_file(option, key, value)
+        except DwindleError as error:
+            at = lines.get((table, key), lines.get((table,), 1))
+            mistakes.append((at, str(error)))
+            continue
+        asked[option.argument] = asked[option.argument] or read
+    if mistakes:
+        raise StudyFileError(str(path), tuple(sorted(mistakes)))
+    return asked.pop(_FUNCTION.argument), asked
+
+
+def _rows(tables: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
+    """Yield table, key and value; a key outside of any table is its own table."""
+    for table, rows in tables.items():
+        if isinstance(rows, dict):
+            yield from ((table, key, value) for key, value in rows.items())
+        else:
+            yield table, "", rows
+
+
+def _option_at(table: str, key: str) -> Option:
+    """Return the option that a key of a study file stands for.
+
+    Raises:
+        UnknownNameError: If it stands for none; the nearest are offered.
+
+    """
+    of_find = [each for each in OPTIONS if each not in _OF_RUN and each.is_named]
+    known = {"find": (*of_find, _COMMAND, _FUNCTION), "run": _OF_RUN}
+    if table not in known:
+        raise UnknownNameError.among("table", table, known)
+    names = {each.name.lstrip("-").replace("-", "_"): each for each in known[table]}
+    if key not in names:
+        kind = f"key in [{table}]"
+        raise UnknownNameError.among(kind, key, names)
+    return names[key]
+
+
+def _value_in_file(option: Option, key: str, value: object) -> object:
+    """Return a value of a file as its option reads it."""
+    if option is _COMMAND:
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return tuple(value)
+        must = 'a list of words, such as ["python", "train.py", "{weight_decay}"]'
+        raise RangeError(key, value, must)
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise RangeError(key, value, "true or false")
+        return value
+    if isinstance(value, list):
+        value = ",".join(map(str, value))
+    return option.read(key, str(value))
+
+
+def _store_named_after(words: Sequence[str]) -> Path:
+    """Return the store, in this folder, of a training that names none."""
+    # Behind the interpreter, which is a file, too.
+    script = next((word for word in words[1:] if Path(word).is_file()), words[0])
+    # Of module:function, the module.
+    stem = Path(script).stem.partition(":")[0].rpartition(".")[2]
+    return Path(f"{stem or 'my'}-find.db")
+
+
+def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
+    from dwindle.find.driver import first_round
+
+    spec, asked = search.spec, first_round(search)
+    from dwindle.find.command import CommandRecipe
+
+    first, recipe = asked[0].typed, search.recipe
+    training = f"{spec.name}(weight_decay={first}, seed=0)"
+    if isinstance(recipe, CommandRecipe):
+        training = shlex.join(recipe.filled({"weight_decay": first, "seed": "0"}))
+    if as_json:
+        plan = {"first": [float(each.typed) for each in asked], "store": str(path)}
+        print_json({**plan, "trainings": spec.trainings, "training": training})
+        return
+    rows = {
+        "first": ", ".join(number(float(each.typed)) for each in asked),
+        "then": "two values near the best for each further seed",
+        "until": f"the 90 % interval is within a factor {spec.within:g}",
+        "at most": f"{spec.trainings} trainings; 16 to 27 are usual",
+        "cost": "known after the first training",
+        "kept in": str(path),
+    }
+    show("", facts(rows, indent=2), "", Line(text=training, indent=2, whole=True), "")

@@ -1,0 +1,120 @@
+"""Losses over the weight decay, as a figure: trainings, mean curve, value, interval."""
+
+import math
+from dataclasses import dataclass
+
+from dwindle.report import render, vega
+from dwindle.report.themes import LIGHT, Theme
+from dwindle.report.vega import Spec
+
+_MARGIN = 1.3  # of the range on both sides, so that no symbol is cut
+_HEIGHT, _WIDTH = 260, 520
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tried:
+    """One training: the number it got, and ``value``, the same decay at the knob."""
+
+    number: int
+    weight_decay: float
+    value: float
+    seed: int
+    loss: float | None
+    status: str
+
+    @property
+    def is_without(self) -> bool:
+        """Whether it had no decay; a knob that runs backwards has infinity for that."""
+        return self.value in {0, math.inf}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """What a figure of a search shows.
+
+    Args:
+        symbol: Name of the number over which losses are drawn.
+        tried: Every training.
+        mean: (value, loss) of the mean curve.
+        value: The best value, if there is one.
+        low: Lower end of its interval.
+        high: Upper end.
+
+    """
+
+    symbol: str
+    tried: tuple[Tried, ...]
+    mean: tuple[tuple[float, float], ...]
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def svg(self, alt: str, theme: Theme = LIGHT) -> str:
+        """Return the figure as inline SVG, described by ``alt``.
+
+        Raises:
+            MissingLibraryError: If vl-convert is not installed.
+
+        """
+        return render.svg(self.figure(theme), name="curve", alt=alt)
+
+    def figure(self, theme: Theme) -> Spec:
+        """Return the figure as a Vega-Lite specification."""
+        x = vega.decay_axis(self._domain, title=self.symbol)
+        losses = [each.loss for each in self.tried if each.loss is not None]
+        kind = "log" if losses and min(losses) > 0 else "linear"
+        y = vega.numeric(
+            "y",
+            scale={"type": kind, "zero": False, "nice": False, "padding": 8},
+            axis={**vega.title_above("loss"), "tickCount": 5, "format": ".3~g"},
+        )
+        layers = [*self._answer(x, theme), *self._losses(x, y, theme)]
+        parts = {"width": _WIDTH, "height": _HEIGHT, "layer": layers}
+        return vega.figure(parts, theme)
+
+    @property
+    def _domain(self) -> tuple[float, float]:
+        inside = [each.value for each in self.tried if not each.is_without]
+        inside += [value for value, _ in self.mean]
+        if not inside:
+            return 1e-3, 1.0
+        return min(inside) / _MARGIN, max(inside) * _MARGIN
+
+    def _answer(self, x: Spec, theme: Theme) -> list[Spec]:
+        layers, (left, right) = [], self._domain
+        if self.low is not None and self.high is not None:
+            # An open interval ends where the figure does.
+            ends = {"x": max(self.low, left), "x2": min(self.high, right)}
+            band = {"type": "rect", "color": theme.band}
+            layers.append(vega.layer([ends], band, {"x": x, "x2": {"field": "x2"}}))
+        if self.value is not None and left <= self.value <= right:
+            line = {"type": "rule", "color": theme.accent, "strokeWidth": 2}
+            layers.append(vega.layer([{"x": self.value}], line, {"x": x}))
+        return layers
+
+    def _losses(self, x: Spec, y: Spec, theme: Theme) -> list[Spec]:
+        ok = [each for each in self.tried if each.loss is not None]
+        seeds = sorted({each.seed for each in ok})
+        # There may be more seeds than colors.
+        colors = [theme.series[seed % len(theme.series)] for seed in seeds]
+        scale = vega.mapped([str(seed) for seed in seeds], colors)
+        color = vega.nominal("cell", legend=None, scale=scale)
+        inside = [
+            {"x": each.value, "y": each.loss, "cell": str(each.seed)}
+            for each in ok
+            if not each.is_without
+        ]
+        without = [
+            {"y": each.loss, "cell": str(each.seed)} for each in ok if each.is_without
+        ]
+        mean = [{"x": value, "y": loss} for value, loss in self.mean]
+        dotted = {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 1.5}
+        thin = {"type": "line", "opacity": 0.35, "strokeWidth": 1}
+        thick = {"type": "line", "color": theme.ink, "strokeWidth": 2}
+        symbol = {"type": "point", "filled": True, "size": 55, "opacity": 1}
+        return [
+            vega.layer(without, dotted, {"y": y, "color": color}),
+            vega.layer(inside, thin, {"x": x, "y": y, "color": color}),
+            vega.layer(mean, thick, {"x": x, "y": y}),
+            vega.layer(inside, symbol, {"x": x, "y": y, "color": color}),
+        ]

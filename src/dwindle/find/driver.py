@@ -1,0 +1,283 @@
+"""Runs a search: asks the design, trains, commits each training, and resumes."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dwindle.errors import (
+    FirstTrainingError,
+    NoEffectError,
+    StudyStoppedError,
+)
+from dwindle.find.records import FindSpec, OwnConditions, OwnTrial, trainings_of
+from dwindle.find.rounds import Asked, Name, Rounds, design_of, outcomes_by_name
+from dwindle.find.running import Running
+from dwindle.find.shared_files import FolderWatch
+from dwindle.find.training import Ask, Came, Recipe
+from dwindle.find.unit import Unit
+from dwindle.store.records import Outcome
+from dwindle.store.store import Store
+from dwindle.study.stopping import stopping_on_signals
+
+# A death or a time-out may be the machine's: so often is one training tried in a run.
+_TRIES = 2
+# Equal losses in this many digits are no chance; of shorter ones, accuracies such as
+# 0.95, so many at both ends of a range.
+_DIGITS, _FEW, _MANY = 6, 3, 7
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """How far a search is, after every training.
+
+    ``seconds_left`` is the most that is left, until the limit of trainings; None before
+    anything was measured.
+    """
+
+    name: str
+    trained: int
+    most: int
+    diverged: int
+    errors: int
+    seconds_each: float | None
+    jobs: int
+
+    @property
+    def seconds_left(self) -> float | None:
+        """The most wall time that is left; None before anything was measured."""
+        if self.seconds_each is None:
+            return None
+        return max(0, self.most - self.trained) * self.seconds_each / self.jobs
+
+
+OnProgress = Callable[[Progress], None]
+OnWarning = Callable[[str], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How trainings run; none of it makes them others.
+
+    Args:
+        jobs: How many run at a time.
+        seconds: When no further training begins, after the start of this run.
+        timeout_s: When a single training is ended.
+        watched: The folder that warnings about files look at; None for no warnings.
+        accept_change: Go on under other conditions than those in the store.
+
+    """
+
+    jobs: int = 1
+    seconds: float | None = None
+    timeout_s: float | None = None
+    watched: Path | None = None
+    accept_change: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Search:
+    """Everything that a search is: what is asked, of which training, in which unit."""
+
+    spec: FindSpec
+    conditions: OwnConditions
+    unit: Unit
+    recipe: Recipe
+
+    def close(self) -> None:
+        """End what was started to look at the training: the worker of a function."""
+        self.recipe.open().close()
+
+
+def output_folder(store: Path) -> Path:
+    """Return where the output of a study's trainings is kept: beside its store."""
+    return store.with_name(f"{store.name}-output")
+
+
+def first_round(search: Search) -> tuple[Asked, ...]:
+    """Return the trainings that a search begins with: what a dry run shows."""
+    design = design_of(search.spec, search.conditions, search.unit)
+    return Rounds(unit=search.unit, design=design, known={}).next().asked
+
+
+def run_search(
+    search: Search,
+    store_path: Path,
+    settings: Settings = Settings(),
+    on_progress: OnProgress = lambda _: None,
+    on_warning: OnWarning = lambda _: None,
+) -> str:
+    """Train what the design asks for and the store does not have yet.
+
+    Each training is committed as it ends, so that after any stop the same call goes on.
+
+    Returns:
+        Why it stopped, as :class:`~dwindle.stats.points.Proposal` has it, or ``time``.
+
+    Raises:
+        StudyStoppedError: On Ctrl-C, SIGTERM or SIGHUP; finished trainings are kept.
+        FirstTrainingError: If the first training gives no loss: nothing else is tried.
+        NoEffectError: If the loss is the same for every weight decay.
+        StoreError: If the store cannot be used; see its subclasses.
+
+    """
+    with stopping_on_signals(), ExitStack() as stack:
+        store = stack.enter_context(
+            Store(
+                store_path,
+                spec=search.spec,
+                conditions=search.conditions,
+                accept_change=settings.accept_change,
+            )
+        )
+        running = Running(search.recipe, jobs=settings.jobs)
+        stack.callback(running.close)
+        driver = _Driver(search, store, settings, running, on_progress, on_warning)
+        try:
+            return driver.run()
+        except KeyboardInterrupt:
+            trained = driver.progress().trained
+            raise StudyStoppedError(
+                str(store_path), trained, search.spec.trainings
+            ) from None
+
+
+@dataclass
+class _Driver:
+    """A search in progress; owns what is known and what was given up."""
+
+    search: Search
+    store: Store
+    settings: Settings
+    running: Running
+    on_progress: OnProgress
+    on_warning: OnWarning
+    known: dict[Name, Outcome] = field(init=False)
+    tries: dict[Name, int] = field(default_factory=dict)
+    numbers: dict[Name, int] = field(init=False)
+    last: int = field(init=False)
+    rounds: Rounds = field(init=False)
+    seconds_each: list[float] = field(default_factory=list)
+    watch: FolderWatch | None = None
+    began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        search, all_rows = self.search, self.store.rows()
+        rows = trainings_of(all_rows, search.conditions)
+        self.known = outcomes_by_name(rows)
+        self.numbers = {(trial.typed, trial.seed): trial.number for trial, _ in rows}
+        # Over all conditions: a number stands for one training of the file.
+        self.last = max((OwnTrial.from_row(row).number for row in all_rows), default=0)
+        self.rounds = Rounds(
+            unit=search.unit,
+            design=design_of(
+                search.spec, search.conditions, search.unit, jobs=self.settings.jobs
+            ),
+            known=self.known,
+            larger_is_better=search.conditions.maximize,
+        )
+        if self.settings.watched is not None:
+            self.watch = FolderWatch(self.settings.watched, self.store.path)
+
+    def run(self) -> str:
+        self.on_progress(self.progress())
+        while True:
+            at = self.rounds.next()
+            if at.stopped_because is not None:
+                self.store.finish()
+                return at.stopped_because
+            # A fault of the command or of its metric costs one training, not a round.
+            alone = 0 if self.progress().trained else 1
+            for asked in (at.asked[:alone], at.asked[alone:]):
+                self._train(asked)
+                if self._is_over():
+                    return "time"
+
+    def progress(self) -> Progress:
+        status = [outcome.status for outcome in self.known.values()]
+        seconds = self.seconds_each
+        return Progress(
+            name=self.search.spec.name,
+            trained=len(status) - status.count("error"),
+            most=self.search.spec.trainings,
+            diverged=status.count("diverged"),
+            errors=status.count("error"),
+            seconds_each=sum(seconds) / len(seconds) if seconds else None,
+            jobs=self.settings.jobs,
+        )
+
+    def _is_over(self) -> bool:
+        limit = self.settings.seconds
+        return limit is not None and time.monotonic() - self.began >= limit
+
+    def _train(self, asked: tuple[Asked, ...]) -> None:
+        by_number = {self._number(each): each for each in asked}
+        is_first = not self.progress().trained
+        for ask, came in self.running.run(self._asks(by_number)):
+            self._commit(by_number[ask.number], ask.number, came)
+            if is_first and came.status == "error":
+                name, why = self.search.spec.name, came.error or ""
+                raise FirstTrainingError(name, why, came.last_lines)
+            for warning in self.watch.warnings() if self.watch else ():
+                self.on_warning(warning)
+            self._refuse_no_effect()
+
+    def _number(self, asked: Asked) -> int:
+        """Return the number of a training; one that failed keeps its own."""
+        if asked.name not in self.numbers:
+            self.last += 1
+            self.numbers[asked.name] = self.last
+        return self.numbers[asked.name]
+
+    def _asks(self, by_number: dict[int, Asked]) -> Iterator[Ask]:
+        """Yield trainings one by one, as slots for them become free."""
+        for number, each in by_number.items():
+            if self._is_over():
+                return
+            yield Ask(
+                weight_decay=float(each.typed),
+                seed=each.seed if self.search.recipe.has_seed else None,
+                number=number,
+                timeout_s=self.settings.timeout_s,
+                folder=output_folder(self.store.path),
+            )
+
+    def _commit(self, asked: Asked, number: int, came: Came) -> None:
+        lines = (came.error, *came.last_lines) if came.error else came.last_lines
+        outcome = Outcome(
+            status=came.status,
+            steps=0,  # known to the training only
+            seconds=came.seconds,
+            loss=came.loss,
+            error="\n".join(lines) if came.status != "ok" else None,
+        )
+        trial = OwnTrial(number=number, typed=asked.typed, seed=asked.seed)
+        self.store.commit([(trial, outcome)], seconds=came.seconds)
+        self.known[asked.name] = outcome
+        if came.status == "error":
+            tries = self.tries[asked.name] = self.tries.get(asked.name, 0) + 1
+            if tries >= _TRIES or not came.is_worth_another_try:
+                self.rounds.given_up.add(asked.name)
+        else:
+            self.seconds_each.append(came.seconds)
+        self.on_progress(self.progress())
+
+    def _refuse_no_effect(self) -> None:
+        """Stop where different decays of the first seed give one and the same loss.
+
+        Raises:
+            NoEffectError: If they do.
+
+        """
+        losses = {
+            float(typed): outcome.loss
+            for (typed, seed), outcome in self.known.items()
+            if seed == 0 and outcome.loss is not None
+        }
+        if len(losses) < _FEW or len(set(losses.values())) > 1:
+            return
+        loss = next(iter(losses.values()))
+        digits = len(f"{loss!r}".partition("e")[0].strip("-0.").replace(".", ""))
+        if digits >= _DIGITS or len(losses) >= _MANY:
+            raise NoEffectError(repr(loss), len(losses), min(losses), max(losses))

@@ -1,0 +1,111 @@
+"""``dwindle.find``: the best weight decay of a training, from Python."""
+
+import shutil
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from dwindle.decay.python_inputs import RunLike, knob_name, run_of
+from dwindle.find.driver import Settings, run_search
+from dwindle.find.found import Found, found_of
+from dwindle.find.metric import Metric, Take
+from dwindle.find.progress import shown_here
+from dwindle.find.records import find_from_stored
+from dwindle.find.search import Train, search_of
+from dwindle.find.unit import Unit
+from dwindle.store.store import read_store
+
+
+def find(  # noqa: PLR0913, each is a question of its own
+    train: Train,
+    *,
+    knob: object,
+    low: float,
+    high: float,
+    typed: object = None,
+    run: RunLike | None = None,
+    metric: str = "loss",
+    take: Take = "last",
+    maximize: bool = False,
+    trainings: int = 25,
+    within: float = 1.25,
+    guess: float | None = None,
+    seconds: float | None = None,
+    timeout: float | None = None,
+    jobs: int = 1,
+    store: str | Path | None = None,
+    accept_change: bool = False,
+) -> Found:
+    """Find the best weight decay of a training, and how sure it is.
+
+    It trains a first seed at seven values and every further one at two, until the 90 %
+    interval of the best value is narrow enough: typically 16 to 27 trainings.
+
+    Args:
+        train: A function of ``weight_decay`` and ``seed`` that returns a loss, a dict
+            with ``"loss"``, or yields (step, loss); ``"module:function"``; or a command
+            as a list of words with ``{weight_decay}`` and ``{seed}`` in them.
+        knob: Where the decay is typed, ``"torch.optim.AdamW"`` or the class; or
+            ``"half-life:epochs"``, with ``typed``.
+        low: Least decay of the range, as it is typed at the knob, above 0.
+        high: Greatest one.
+        typed: Where the training types its number, where the knob is a half-life.
+        run: Facts of the training, so that the half-life of the answer can be given.
+        metric: Key of the loss in a dict; of a command, how the loss is printed.
+        take: Which of several losses counts: the ``"last"``, ``"min"`` or ``"max"``.
+        maximize: Whether larger is better.
+        trainings: The most trainings.
+        within: Factor at which the interval is narrow enough.
+        guess: Where the best is expected.
+        seconds: After these no further training begins.
+        timeout: Seconds after which a single training is ended.
+        jobs: Trainings at a time.
+        store: The file of results: with it the same call goes on after any stop.
+            Without, results are only in what is returned.
+        accept_change: Go on although the training is another one than in the store.
+
+    Returns:
+        The value to type with its interval, why, and every training.
+
+    Raises:
+        RangeError: If a number is impossible.
+        UnknownNameError: If there is no such knob.
+        UsageError: If the training takes no weight decay.
+        FirstTrainingError: If the first training gives no loss.
+        NoEffectError: If the loss is the same for every weight decay.
+        StudyStoppedError: On Ctrl-C; what has ended is in the store.
+        StoreError: If the store is another training's, or cannot be used.
+
+    Example:
+        >>> def train(weight_decay, seed):
+        ...     return 1 + (weight_decay - 0.1 - seed / 1000) ** 2
+        >>> found = find(train, knob="torch.optim.SGD", low=1e-3, high=1, trainings=8)
+        >>> found.trainings, found.stopped_because
+        (8, 'trainings')
+
+    """
+    read = Metric(text=metric, take=take, maximize=maximize)
+    search = search_of(
+        train=train,
+        metric=read,
+        unit=Unit.from_names(
+            knob_name(knob), None if typed is None else knob_name(typed), run_of(run)
+        ),
+        low=low,
+        high=high,
+        trainings=trainings,
+        within=within,
+        guess=guess,
+    )
+    # Kept where it is if anything stops the search: hours of training may be in it.
+    folder = Path(tempfile.mkdtemp(prefix="dwindle-find-")) if store is None else None
+    path = Path(store) if store is not None else Path(str(folder)) / "find.db"
+    settings = Settings(
+        jobs=jobs, seconds=seconds, timeout_s=timeout, accept_change=accept_change
+    )
+    with closing(search), shown_here() as on_progress:
+        stopped = run_search(search, path, settings, on_progress)
+    found = found_of(find_from_stored(read_store(path)), stopped)
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+    return found

@@ -1,0 +1,375 @@
+"""What a search found: the value to type, how sure it is, and why."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from shlex import quote
+from typing import Any
+
+from dwindle import wording
+from dwindle.decay.explain import explain
+from dwindle.decay.knobs import KNOBS
+from dwindle.errors import DwindleError, MissingLibraryError
+from dwindle.find.curve import Curve, Tried
+from dwindle.find.records import OwnConditions, OwnTrial, StoredFind, run_from_facts
+from dwindle.find.rounds import Rounds, design_of, outcomes_by_name
+from dwindle.find.unit import Unit
+from dwindle.plain import to_plain
+from dwindle.show import Column, Line, Sheet, Shown, Styled, Table, facts
+from dwindle.stats.points import ReadOut, Side
+from dwindle.stats.two_point import read_out
+from dwindle.store.records import Outcome
+from dwindle.wording import NOTHING, clean, counted, listed, number
+
+# Why a search stopped -> how a reader is told.
+_STOPPED = {
+    "within": "the interval is as narrow as asked",
+    "trainings": "the limit of trainings is reached",
+    "time": "the time is over",
+    "edge": "the best value lies beyond what could be searched",
+    "no effect": "decay makes no measurable difference",
+    "no optimum": "no value has a lowest loss",
+    None: "not finished: run the same line again to continue",
+}
+# Facts that make a half-life in epochs and e-folds of the run.
+_FACTS = ("lr", "batch_size", "dataset_size", "epochs")
+_IN_JSON = (
+    *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
+    *("stopped_because", "curve", "why_null", "conditions", "half_life", "e_folds"),
+)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Found(Shown):
+    """The best weight decay of a user's own training, as far as it was trained.
+
+    Args:
+        name: What the training is called.
+        knob: Where the value is typed.
+        symbol: How the value is called there.
+        value: The number to type; None where there is none, and ``why_null`` says why.
+        low: Lower end of its 90 % interval; None where it is not known.
+        high: Upper end.
+        at_edge: The end of the range at which the value lies, and is a bound only.
+        matters: Whether decay matters: ``"yes"``, ``"no"`` or ``"cannot tell"``.
+        matters_why: Why, in a few words.
+        gain: Share of the loss without decay that the best decay takes off.
+        trainings: How many gave a result.
+        seeds: How many seeds they had.
+        paired: Whether the losses of a seed go together over the decay; None where that
+            is not known.
+        needed: About how many further seeds would make the interval as narrow as asked.
+        stopped_because: Why the search stopped; None while it is not finished.
+        curve: Every training.
+        mean_curve: (value, loss) of the mean curve.
+        why_null: Why there is no value.
+        conditions: What the value holds for.
+        half_life: Half-life of the value on every clock, None where it is not known.
+        e_folds: What the run takes off a weight with zero gradient, in e-folds.
+        typed: What a training gets for the value, where it is another number, by the
+            name of its knob.
+        notes: What else to know.
+
+    """
+
+    name: str
+    knob: str
+    symbol: str
+    value: float | None
+    low: float | None
+    high: float | None
+    at_edge: Side | None
+    matters: str
+    matters_why: str
+    gain: float | None
+    trainings: int
+    seeds: int
+    paired: bool | None
+    needed: int | None
+    stopped_because: str | None
+    curve: tuple[Tried, ...]
+    mean_curve: tuple[tuple[float, float], ...]
+    why_null: str | None
+    conditions: Mapping[str, Any] = field(hash=False)  # JSON-like
+    half_life: Mapping[str, float | None] = field(hash=False)
+    e_folds: float | None
+    typed: tuple[str, float] | None
+    notes: tuple[str, ...]
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return what was found as JSON has it."""
+        plain: dict[str, Any] = to_plain(self, *_IN_JSON)
+        names = ("weight_decay", "seed", "loss", "status")
+        plain["curve"] = [to_plain(each, *names) for each in self.curve]
+        return plain
+
+    @property
+    def headline(self) -> str:
+        """The value to type with its range, or why there is none."""
+        if self.value is None:
+            return f"No value for {self.knob}: {self.why_null}"
+        bound = {"low": " or less", "high": " or more", None: ""}[self.at_edge]
+        if self.typed is None:
+            return f"Set {self.symbol} = {number(self.value)}{bound} in {self.knob}"
+        name, there = self.typed
+        unit = f"{self.knob} = {number(self.value)}{bound}"
+        return f"Set {KNOBS[name].symbol} = {number(there)} in {name} ({unit})"
+
+    @property
+    def range_text(self) -> str:
+        """The interval of the value, or why there is none."""
+        if self.value is None:
+            return ""
+        if self.low is None or self.high is None:
+            return "no interval: that takes 4 seeds or more"
+        of = "" if self.typed is None else f" of {self.knob}"
+        return f"90 % interval{of}: {number(self.low)} to {number(self.high)}"
+
+    @property
+    def why(self) -> str:
+        """Whether decay matters, as a sentence."""
+        share = "" if self.gain is None else wording.percent(abs(self.gain))
+        if self.matters == "yes":
+            than = f": the loss is {share} lower than without it" if share else ""
+            return f"Decay matters{than}."
+        reason = f" ({self.matters_why})" if self.matters_why else ""
+        if self.matters == "no":
+            return f"Decay does not matter measurably here{reason}."
+        return f"Whether decay matters cannot be told{reason}."
+
+    @property
+    def figure(self) -> Curve:
+        """The curve with the answer in it."""
+        return Curve(
+            symbol=self.symbol,
+            tried=self.curve,
+            mean=self.mean_curve,
+            value=self.value,
+            low=self.low,
+            high=self.high,
+        )
+
+    @property
+    def figure_text(self) -> str:
+        """What the figure shows, for those who cannot see it."""
+        return f"Loss over {self.symbol}: {self.headline}. {self.range_text}."
+
+    def table(self) -> Table:
+        """Return every training by its number."""
+        columns = [
+            Column("N", "number", "dim"),
+            Column("weight_decay", "number"),
+            Column("seed", "number"),
+            Column("metric" if self.conditions["maximize"] else "loss", "number"),
+            Column("", "name"),
+        ]
+        rows = [
+            (
+                str(each.number),
+                number(each.weight_decay),
+                str(each.seed),
+                NOTHING if each.loss is None else f"{each.loss:.5g}",
+                "" if each.status == "ok" else Styled(each.status, "red"),
+            )
+            for each in self.curve
+        ]
+        return Table(columns=columns, rows=rows, indent=2)
+
+    def facts(self) -> dict[str, str]:
+        """Return what the value rests on and holds for, by name."""
+        together = {True: ", paired", False: ", not paired", None: ""}[self.paired]
+        seeds = counted(
+            self.seeds, "seed" if self.conditions["has_seed"] else "replicate"
+        )
+        return {
+            "trainings": f"{self.trainings}, {seeds}{together}",
+            "stopped": _STOPPED.get(self.stopped_because, str(self.stopped_because)),
+            "holds for": self._holds_for(),
+            "half-life": wording.half_life(self.half_life),
+            "e-folds of the run": "" if self.e_folds is None else number(self.e_folds),
+        }
+
+    def _holds_for(self) -> str:
+        run = self.conditions["facts"]
+        shape = run.get("schedule", {}).get("shape", "")
+        named = [
+            f"{wording.quantity(name)} {number(run[name])}"
+            for name in ("lr", "batch_size", "dataset_size", "epochs", "steps")
+            if name in run
+        ]
+        return ", ".join([*named, *([shape] if shape else [])])
+
+    def _repr_html_(self) -> str:
+        # A figure is no part of a text; a notebook without its library has the text.
+        try:
+            return self.figure.svg(self.figure_text) + super()._repr_html_()
+        except MissingLibraryError:
+            return super()._repr_html_()
+
+    def _drawn(self) -> Sheet:
+        style = "bold green" if self.value is not None else "bold yellow"
+        notes = wording.first_notes(self.notes, "--json has all of them")
+        return Sheet(
+            parts=[
+                "",
+                Line(text=self.headline, style=style, indent=2),
+                Line(text=self.range_text, style="bold", indent=2),
+                Line(text=self.why, indent=2),
+                "",
+                facts(self.facts(), indent=2),
+                "",
+                *(Line(text=f"· {each}", indent=2) for each in notes),
+                *([""] if notes else []),
+                self.table(),
+                "",
+            ]
+        )
+
+    def __repr__(self) -> str:
+        return f"<Found: {self.headline}>"
+
+
+def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
+    """Return what the trainings of a store show.
+
+    Args:
+        stored: What the store holds.
+        stopped_because: Why the search stopped, where that is not seen from the
+            trainings: its time was over.
+
+    """
+    conditions, unit = stored.conditions, unit_of(stored.conditions)
+    known = outcomes_by_name(stored.rows)
+    rounds = Rounds(
+        unit=unit,
+        design=design_of(stored.spec, conditions, unit),
+        known=known,
+        given_up={name for name, out in known.items() if out.status == "error"},
+        larger_is_better=conditions.maximize,
+    )
+    last = rounds.next()
+    rounds.add_strays()
+    seen = read_out(rounds.points, rounds.design)
+    value, low, high, at_edge = _in_unit(seen, unit)
+    sign = -1.0 if conditions.maximize else 1.0
+    half_life, e_folds, missing = _what_it_does(value, unit)
+    is_share = seen.gain is not None and seen.log_scale
+    return Found(
+        name=stored.spec.name,
+        knob=unit.knob.name,
+        symbol="half-life" if unit.knob.is_half_life else unit.knob.symbol,
+        value=value,
+        low=low,
+        high=high,
+        at_edge=at_edge,
+        matters=seen.matters,
+        matters_why=seen.matters_why,
+        gain=-math.expm1(-(seen.gain or 0.0)) if is_share else None,
+        trainings=seen.trainings,
+        seeds=seen.seeds,
+        paired=seen.paired if conditions.has_seed else False,
+        needed=seen.needed,
+        stopped_because=stopped_because or last.stopped_because,
+        curve=tuple(_tried(trial, outcome, unit) for trial, outcome in stored.rows),
+        mean_curve=tuple(
+            (unit.number_from_x(math.log(decay)), sign * loss)
+            for decay, loss in seen.curve
+        ),
+        why_null=seen.why_null,
+        conditions=conditions.as_dict(),
+        half_life=half_life,
+        e_folds=e_folds,
+        typed=_typed(value, unit),
+        notes=(*_notes(stored, seen), *missing),
+    )
+
+
+def unit_of(conditions: OwnConditions) -> Unit:
+    """Return how the decays of a search are typed."""
+    is_converted = conditions.typed != conditions.knob
+    typed = conditions.typed if is_converted else None
+    return Unit.from_names(conditions.knob, typed, run_from_facts(conditions.facts))
+
+
+def _tried(trial: OwnTrial, outcome: Outcome, unit: Unit) -> Tried:
+    return Tried(
+        number=trial.number,
+        weight_decay=trial.weight_decay,
+        value=unit.number_from_x(unit.x_from_typed(trial.weight_decay)),
+        seed=trial.seed,
+        loss=outcome.loss,
+        status=outcome.status,
+    )
+
+
+def _in_unit(
+    seen: ReadOut, unit: Unit
+) -> tuple[float | None, float | None, float | None, Side | None]:
+    """Return value, ends and edge as they are at the knob, which may run backwards."""
+
+    def number_of(decay: float | None) -> float | None:
+        if decay is None:
+            return None
+        return unit.number_from_x(math.log(decay) if decay else -math.inf)
+
+    value, low, high = map(number_of, (seen.value, seen.low, seen.high))
+    if not unit.runs_backwards:
+        return value, low, high, seen.at_edge
+    other: dict[Side | None, Side | None] = {"low": "high", "high": "low", None: None}
+    return value, high, low, other[seen.at_edge]
+
+
+def _typed(value: float | None, unit: Unit) -> tuple[str, float] | None:
+    if value is None or not unit.is_converted:
+        return None
+    return unit.typed.name, unit.typed_from_x(unit.x_from_number(value))
+
+
+def _what_it_does(
+    value: float | None, unit: Unit
+) -> tuple[Mapping[str, float | None], float | None, tuple[str, ...]]:
+    """Return half-life and e-folds of the value, and what is missing to know them."""
+    if value is None:
+        return {}, None, ()
+    try:
+        found = explain(value, unit.knob.name, run=unit.run)
+    except DwindleError:  # then the value stands without them
+        return {}, None, ()
+    lacks = any(remark.code == "missing-fact" for remark in found.warnings)
+    needed = [name for name in _FACTS if getattr(unit.run, name) is None]
+    if unit.run.steps is not None:
+        needed = [name for name in needed if name == "lr"]
+    options = listed([f"--{name.replace('_', '-')}" for name in needed])
+    note = f"With {options} the half-life and the total decay are shown here."
+    return found.half_life, found.e_folds, (note,) if lacks and needed else ()
+
+
+def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
+    """Yield what to know beside the value, the most important first."""
+    conditions = stored.conditions
+    errors = [
+        (trial.number, outcome.error or "")
+        for trial, outcome in stored.rows
+        if outcome.status == "error"
+    ]
+    if errors:
+        at, text = errors[0]
+        first = clean(text.partition("\n")[0])
+        which = listed([f"training {number_}" for number_, _ in errors], most=3)
+        where = f"dwindle report {quote(str(stored.path))} --trial {at}"
+        yield f"Without a result: {which} ({first}). Its output: {where}"
+    if not conditions.has_seed:
+        yield (
+            "The training takes no seed: its trainings are plain replicates, and an "
+            "interval as narrow takes about three times as many."
+        )
+    elif seen.paired is False:
+        yield (
+            "Losses of one seed do not go together: what makes a training random must "
+            "all come from {seed}, or more trainings are needed."
+        )
+    if seen.needed:
+        more, trainings = counted(seen.needed, "further seed"), seen.trainings
+        # A further seed takes two trainings.
+        limit = f"--trainings {trainings + 2 * seen.needed}"
+        yield f"About {more} would make the interval as narrow as asked: {limit}."

@@ -1,0 +1,222 @@
+"""A study of a user's own training as plain data: what its store holds."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Self
+
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import StoreDamagedError
+from dwindle.plain import to_plain
+from dwindle.store.records import Difference, Outcome, key_of
+from dwindle.store.rows import Columns, outcome_from_row, trial_from_row
+from dwindle.store.store import OWN, Stored
+from dwindle.wording import quantity
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnTrial:
+    """One training of a user's own.
+
+    Args:
+        number: Its place in the order of asking, from 1: what a reader calls it by.
+        typed: The text that stands for its decay, exactly; ``"inf"`` is one.
+        seed: Its seed; its replicate where the training takes no seed.
+        scale: Quantities of scale that it has, by any names.
+
+    """
+
+    number: int
+    typed: str
+    seed: int
+    scale: Mapping[str, float] = field(default_factory=dict, hash=False)
+
+    @property
+    def weight_decay(self) -> float:
+        """The number that the training gets."""
+        return float(self.typed)
+
+    @classmethod
+    def from_row(cls, row: Columns) -> Self:
+        """Rebuild a training from a row of the store."""
+        return cls(**trial_from_row(row))
+
+
+@dataclass(frozen=True, kw_only=True)
+class FindSpec:
+    """What is searched, and when it ends: it may differ when a study goes on.
+
+    Args:
+        name: What the training is called in reports.
+        low: Least decay of the range, in the unit of the knob, above 0.
+        high: Greatest one.
+        trainings: The most trainings.
+        within: Factor on both sides of the answer at which its interval is narrow
+            enough.
+        guess: Where the answer is expected, in the unit of the knob.
+
+    """
+
+    name: str
+    low: float
+    high: float
+    trainings: int = 25
+    within: float = 1.25
+    guess: float | None = None
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the spec as a store has it, marked as that of a user's training."""
+        return {**OWN, **asdict(self)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnConditions:
+    """Which trainings are the same: those with other conditions are never pooled.
+
+    Args:
+        training: The words of the command, or ``module:function``.
+        knob: Where the answer is typed.
+        typed: Where the number that the training gets is typed, if not at ``knob``.
+        metric: What is read as the loss, as text.
+        maximize: Whether larger is better.
+        has_seed: Whether a seed reaches the training; without one its trainings are
+            replicates.
+        folder: Where it runs.
+        facts: Facts of the run that were given, by their names in
+            :class:`~dwindle.decay.run.Run`.
+        files: SHA-256 of each script that the command names, or of the module.
+
+    """
+
+    training: tuple[str, ...]
+    knob: str
+    typed: str
+    metric: str
+    maximize: bool = False
+    has_seed: bool = True
+    folder: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    files: Mapping[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the conditions as nested plain dicts and lists."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, plain: Mapping[str, Any]) -> Self:  # JSON-like
+        """Rebuild conditions from :meth:`as_dict`, also after a trip through JSON."""
+        return cls(**{**plain, "training": tuple(plain["training"])})
+
+    def key_of(self, trial: OwnTrial) -> str:
+        """Return the hash under which a training is stored; its number is no part."""
+        what = {"typed": trial.typed, "seed": trial.seed, "scale": dict(trial.scale)}
+        return key_of({"trial": what, "conditions": json.loads(self._text())})
+
+    def _text(self) -> str:
+        return json.dumps(self.as_dict(), sort_keys=True)
+
+    def differences(self, there: Mapping[str, Any]) -> tuple[Difference, ...]:
+        """Return in what the conditions of a store (as a dict) are others."""
+        before, now = _flat(OwnConditions.from_dict(there)), _flat(self)
+        absent = "none"
+        return tuple(
+            (name, before.get(name, absent), now.get(name, absent))
+            for name in sorted({*before, *now})
+            if before.get(name) != now.get(name)
+        )
+
+
+def _flat(conditions: OwnConditions) -> dict[str, str]:
+    """Return each condition as a text by the name that a user knows it by."""
+    plain = conditions.as_dict()
+    facts = {name: str(value) for name, value in plain["facts"].items()}
+    # The first digits show that a file is another one; nobody compares all 64.
+    files = {f"contents of {name}": text[:8] for name, text in plain["files"].items()}
+    return {
+        "training": " ".join(plain["training"]),
+        "knob": plain["knob"],
+        "typed at": plain["typed"],
+        "metric": plain["metric"],
+        "better": "larger" if plain["maximize"] else "smaller",
+        "seed": "given" if plain["has_seed"] else "not given",
+        "working folder": plain["folder"],
+        **{quantity(name): text for name, text in facts.items()},
+        **files,
+    }
+
+
+def facts_from_run(run: Run) -> dict[str, Any]:  # JSON-like
+    """Return the facts of a run that are given, as JSON has them.
+
+    Example:
+        >>> facts_from_run(Run(lr=0.1, steps=100, schedule="cosine"))["lr"]
+        0.1
+
+    """
+    usual = Run()
+    named = [each.name for each in fields(Run) if each.init and run.is_given(each.name)]
+    facts = {name: getattr(run, name) for name in named}
+    return {
+        name: to_plain(value)
+        for name, value in facts.items()
+        if value != getattr(usual, name)
+    }
+
+
+def run_from_facts(facts: Mapping[str, Any]) -> Run:  # JSON-like
+    """Return the run of :func:`facts_from_run`."""
+    given = dict(facts)
+    if "schedule" in given:
+        given["schedule"] = Schedule(**given["schedule"])
+    return Run(**given)
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredFind:
+    """What a store holds of a study of one's own training, under its conditions now."""
+
+    path: Path
+    spec: FindSpec
+    conditions: OwnConditions
+    rows: tuple[tuple[OwnTrial, Outcome], ...]
+    seconds: float
+
+
+def find_from_stored(stored: Stored) -> StoredFind:
+    """Return the study that a store holds.
+
+    Raises:
+        StoreFormatError: If it is a study of a built-in problem.
+        StoreDamagedError: If a fact of the study is none that it can have.
+
+    """
+    stored.require("own")
+    try:
+        plain = json.loads(stored.study["spec"])
+        spec = FindSpec(**{name: plain[name] for name in plain if name not in OWN})
+        conditions = OwnConditions.from_dict(json.loads(stored.study["conditions"]))
+        rows = trainings_of(stored.rows, conditions)
+    except (KeyError, TypeError, ValueError) as error:
+        found = f"the facts of the study ({error})"
+        raise StoreDamagedError(str(stored.path), found) from error
+    return StoredFind(
+        path=stored.path,
+        spec=spec,
+        conditions=conditions,
+        rows=rows,
+        seconds=stored.seconds,
+    )
+
+
+def trainings_of(
+    rows: list[Columns], conditions: OwnConditions
+) -> tuple[tuple[OwnTrial, Outcome], ...]:
+    """Return the trainings of these conditions by number; others are not read."""
+    trainings = [(OwnTrial.from_row(row), row) for row in rows]
+    return tuple(
+        (trial, outcome_from_row(row))
+        for trial, row in sorted(trainings, key=lambda training: training[0].number)
+        if row["key"] == conditions.key_of(trial)
+    )

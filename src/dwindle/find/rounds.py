@@ -1,0 +1,131 @@
+"""Which trainings a search asks for next, given all that is known: round by round."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from dwindle.find.records import FindSpec, OwnConditions, OwnTrial
+from dwindle.find.unit import Unit
+from dwindle.stats.points import Design, Point
+from dwindle.stats.two_point import next_points
+from dwindle.store.records import Outcome
+
+# What a training is known by within one study: the text of its decay, and its seed.
+Name = tuple[str, int]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Asked:
+    """A training that the design asks for: x as proposed, and how that is typed."""
+
+    x: float
+    typed: str
+    seed: int
+
+    @property
+    def name(self) -> Name:
+        """What it is known by."""
+        return self.typed, self.seed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Round:
+    """Trainings that are to run now, or why there are none."""
+
+    asked: tuple[Asked, ...]
+    stopped_because: str | None = None
+
+
+@dataclass(kw_only=True)
+class Rounds:
+    """Replays a design over what is known, so that a study goes on as it would have.
+
+    A design reads all that was trained, so the order in which results are added decides
+    what it asks for. After any stop they are added again in rounds as before; only what
+    the design does not meet by itself (trainings from another range) is added before
+    anything new is trained.
+
+    Args:
+        unit: How decays are typed.
+        design: What is searched.
+        known: Outcomes so far, by name; the caller adds to it as they come.
+        given_up: Names of trainings that failed and are not tried again now.
+        larger_is_better: Whether the metric is to be as large as possible.
+
+    """
+
+    unit: Unit
+    design: Design
+    known: Mapping[Name, Outcome]
+    given_up: set[Name] = field(default_factory=set)
+    larger_is_better: bool = False
+    points: list[Point] = field(default_factory=list)
+    _met: set[Name] = field(default_factory=set)
+
+    def next(self) -> Round:
+        """Return the next trainings that are not known yet."""
+        while True:
+            proposal = next_points(self.points, self.design)
+            if proposal.stopped_because is not None:
+                return Round(asked=(), stopped_because=proposal.stopped_because)
+            asked = [self._asked(x, seed) for x, seed in proposal.points]
+            missing = tuple(each for each in asked if not self._is_settled(each.name))
+            strays = list(self._strays({each.name for each in asked}))
+            if missing and not strays:
+                return Round(asked=missing)
+            self._add(strays if missing else asked)
+
+    def add_strays(self) -> None:
+        """Add what is known and the design did not meet: all of it is evidence."""
+        self._add(list(self._strays(set())))
+
+    def _asked(self, x: float, seed: int) -> Asked:
+        return Asked(x=x, typed=repr(self.unit.typed_from_x(x)), seed=seed)
+
+    def _is_settled(self, name: Name) -> bool:
+        outcome = self.known.get(name)
+        failed = outcome is None or outcome.status == "error"
+        return not failed or name in self.given_up
+
+    def _strays(self, asked: set[Name]) -> Iterator[Asked]:
+        """Yield what is known and was not asked for, in one order."""
+        for typed, seed in sorted(self.known.keys() - self._met - asked):
+            if self.known[typed, seed].status != "error":
+                x = self.unit.x_from_typed(float(typed))
+                yield Asked(x=x, typed=typed, seed=seed)
+
+    def _add(self, asked: list[Asked]) -> None:
+        sign = -1.0 if self.larger_is_better else 1.0
+        for each in asked:
+            outcome = self.known.get(each.name)
+            loss = outcome.loss if outcome else None
+            failed = outcome is None or outcome.status == "error"
+            signed = None if loss is None else sign * loss
+            point = Point(x=each.x, seed=each.seed, loss=signed, failed=failed)
+            self.points.append(point)
+            self._met.add(each.name)
+
+
+def design_of(
+    spec: FindSpec, conditions: OwnConditions, unit: Unit, *, jobs: int = 1
+) -> Design:
+    """Return what the statistics are asked for: decays in the direction of x."""
+    ends = sorted(math.exp(unit.x_from_number(end)) for end in (spec.low, spec.high))
+    guess = spec.guess and math.exp(unit.x_from_number(spec.guess))
+    return Design(
+        low=ends[0],
+        high=ends[1],
+        within=spec.within,
+        trainings=spec.trainings,
+        guess=guess,
+        paired=conditions.has_seed,
+        # A later seed takes two trainings: so many fill the slots.
+        seeds_together=max(1, jobs // 2),
+    )
+
+
+def outcomes_by_name(
+    rows: tuple[tuple[OwnTrial, Outcome], ...],
+) -> dict[Name, Outcome]:
+    """Return outcomes by what their trainings are known by."""
+    return {(trial.typed, trial.seed): outcome for trial, outcome in rows}

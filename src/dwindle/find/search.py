@@ -1,0 +1,126 @@
+"""What a user asks, as one search: training, knob, range, facts, all checked."""
+
+import hashlib
+import inspect
+import math
+import shlex
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from dwindle.errors import RangeError
+from dwindle.find.command import CommandRecipe
+from dwindle.find.driver import Search
+from dwindle.find.function import FunctionRecipe
+from dwindle.find.metric import Metric
+from dwindle.find.records import FindSpec, OwnConditions, facts_from_run
+from dwindle.find.unit import Unit
+
+# Beyond, the answer says nothing; below, no number of seeds gets there.
+_WITHIN = (1.02, 10.0)
+_LEAST_TRAININGS, _MOST_TRAININGS = 5, 10_000
+
+# A function, ``module:function``, or the words of a command.
+Train = Callable[..., object] | str | Sequence[str]
+
+
+def search_of(  # noqa: PLR0913, one argument per fact of a study
+    *,
+    train: Train,
+    metric: Metric,
+    keep_out: bool = False,
+    unit: Unit,
+    low: float,
+    high: float,
+    trainings: int = 25,
+    within: float = 1.25,
+    guess: float | None = None,
+) -> Search:
+    """Return a search after checking its numbers.
+
+    Args:
+        train: A function, the name of one, or the words of a command.
+        metric: What its loss is.
+        keep_out: Whether the folders ``{out}`` of a command stay.
+        unit: How its decay is typed.
+        low: Least decay of the range, as it is typed, above 0.
+        high: Greatest one.
+        trainings: The most trainings.
+        within: Factor at which the interval is narrow enough.
+        guess: Where the answer is expected.
+
+    Raises:
+        UsageError: If it is no training that a weight decay would reach.
+        RangeError: If a number is impossible.
+        MissingFactError: If the conversion of a half-life lacks a fact.
+
+    """
+    for option, number in {"low": low, "high": high, "guess": guess}.items():
+        if number is not None and not 0 < number < math.inf:
+            remedy = "λ = 0 is trained beside the range." if number == 0 else ""
+            raise RangeError(f"--{option}", number, "a finite number above 0", remedy)
+    if not low < high:
+        remedy = "Swap the two, or move one."
+        raise RangeError("--low", low, f"below --high {high:g}", remedy)
+    if not _LEAST_TRAININGS <= trainings <= _MOST_TRAININGS:
+        must = f"from {_LEAST_TRAININGS} to {_MOST_TRAININGS:,}"
+        raise RangeError("--trainings", trainings, must)
+    if not _WITHIN[0] <= within <= _WITHIN[1]:
+        must = f"a factor from {_WITHIN[0]} to {_WITHIN[1]:g}"
+        raise RangeError("--within", within, must, "Write --within 1.25.")
+    for end in (low, high):  # what a conversion lacks is found out before any training
+        unit.typed_from_x(unit.x_from_number(end))
+    recipe, words, files = _training(train, metric, keep_out=keep_out)
+    spec = FindSpec(
+        name=shlex.join(words[:2]),
+        low=low,
+        high=high,
+        trainings=trainings,
+        within=within,
+        guess=guess,
+    )
+    conditions = OwnConditions(
+        training=words,
+        knob=unit.knob.name,
+        typed=unit.typed.name,
+        metric=metric.text
+        if metric.take == "last"
+        else f"{metric.text} ({metric.take})",
+        maximize=metric.maximize,
+        has_seed=recipe.has_seed,
+        folder=str(Path.cwd()),
+        facts=facts_from_run(unit.run),
+        files=files,
+    )
+    return Search(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
+
+
+def _training(
+    train: Train, metric: Metric, *, keep_out: bool
+) -> tuple[CommandRecipe | FunctionRecipe, tuple[str, ...], dict[str, str]]:
+    """Return what runs a training, its words, and the hash of each of its files."""
+    if isinstance(train, str) or callable(train):
+        function = FunctionRecipe.of(train, metric)
+        name = function.target or getattr(train, "__qualname__", type(train).__name__)
+        return function, (str(name),), _hashes_of_function(train, function)
+    words = tuple(train)
+    command = CommandRecipe(words=words, metric=metric, keep_out=keep_out)
+    hashes = {str(path): _hash(path.read_bytes()) for path in command.script_files}
+    return command, words, hashes
+
+
+def _hashes_of_function(train: object, recipe: FunctionRecipe) -> dict[str, str]:
+    """Return the hash of the file that a function stands in, or of the function.
+
+    One from a notebook, or made by another one, has no file that is all its own.
+    """
+    file = recipe.signature.file
+    if recipe.target is not None and file is not None:
+        return {Path(file).name: _hash(Path(file).read_bytes())}
+    try:
+        return {"the function": _hash(inspect.getsource(train).encode())}  # type: ignore[arg-type] # else a TypeError
+    except (OSError, TypeError):
+        return {}  # a callable object, or one typed into a shell
+
+
+def _hash(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()

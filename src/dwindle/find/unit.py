@@ -1,0 +1,133 @@
+"""The number that a user types, and what the search sees of it."""
+
+import math
+from dataclasses import dataclass
+from typing import Self
+
+from dwindle.decay.convert import convert
+from dwindle.decay.coordinates import penalty_convention_of
+from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.run import Run
+from dwindle.errors import RangeError, UsageError
+
+# Six digits of a decay are more than any training can tell, and they fit a line.
+_DIGITS = 6
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unit:
+    """How a decay is typed, in a range and an answer (``knob``) and in a training.
+
+    The search runs over x, which grows with the decay: the logarithm of the number, or
+    minus that of a knob that runs backwards (C, σ, a half-life). No decay is minus
+    infinity.
+
+    Args:
+        knob: Where the range and the answer are typed.
+        typed: Where the training types its number; another one only for a half-life.
+        run: Facts that the conversion between the two needs.
+
+    Example:
+        >>> c = Unit.from_names("sklearn.linear_model.LogisticRegression", None, Run())
+        >>> (
+        ...     c.runs_backwards,
+        ...     round(c.x_from_number(10.0), 3),
+        ...     c.number_from_x(-math.inf),
+        ... )
+        (True, -2.303, inf)
+
+    """
+
+    knob: Knob
+    typed: Knob
+    run: Run
+
+    @classmethod
+    def from_names(cls, knob: str, typed: str | None, run: Run) -> Self:
+        """Find the knobs.
+
+        Raises:
+            UnknownNameError: If there is no such knob.
+            AmbiguousNameError: If the name fits several knobs.
+            UsageError: If the knob is a rate that no training takes, without the one
+                that it takes; or two knobs are given where one is enough.
+            MissingFactError: If the way from a half-life to the number that is typed
+                needs a fact of the run that is not given.
+
+        """
+        there = resolve_knob(knob)
+        if there.is_rate and typed is None:
+            must = "A half-life or a shrink must come with the argument that is typed."
+            remedy = "Add --as torch.optim.AdamW, and the facts --lr, --batch-size, ..."
+            raise UsageError(must, f"--knob {there.name} without --as", remedy)
+        if typed is not None and not there.is_rate:
+            must = "--as belongs to a range in another unit, such as half-life:epochs."
+            raise UsageError(
+                must, f"--knob {there.name} --as {typed}", "Leave out --as."
+            )
+        if there.wants_clock:
+            must = "The half-life of a range must have a clock."
+            raise UsageError(must, f"--knob {knob}", "Write --knob half-life:epochs.")
+        at = there if typed is None else resolve_knob(typed)
+        if at.is_rate:
+            must = "--as must name an argument that a training takes."
+            raise UsageError(must, f"--as {at.name}", "Write --as torch.optim.AdamW.")
+        return cls(knob=there, typed=at, run=run)
+
+    @property
+    def runs_backwards(self) -> bool:
+        """Whether a larger number is less decay."""
+        return _runs_backwards(self.knob)
+
+    @property
+    def is_converted(self) -> bool:
+        """Whether the training gets another number than the answer is in."""
+        return self.knob is not self.typed
+
+    def x_from_number(self, number: float) -> float:
+        """Return what the search runs over, of a number of the range."""
+        none = math.inf if self.runs_backwards else 0.0
+        if number == none:
+            return -math.inf
+        return -math.log(number) if self.runs_backwards else math.log(number)
+
+    def number_from_x(self, x: float) -> float:
+        """Return the number of the range or the answer: inverse of the above."""
+        return math.exp(-x) if self.runs_backwards else math.exp(x)
+
+    def typed_from_x(self, x: float) -> float:
+        """Return the number that the training gets, in six digits.
+
+        Raises:
+            RefusedError: If no number there does the same.
+            MissingFactError: If that needs a fact of the run that was not given.
+            RangeError: If the number is impossible.
+
+        """
+        if x == -math.inf:
+            return math.inf if _runs_backwards(self.typed) else 0.0
+        number = self.number_from_x(x)
+        if self.is_converted:
+            number = self._converted(number, self.knob, self.typed)
+        return float(f"{number:.{_DIGITS}g}")
+
+    def x_from_typed(self, typed: float) -> float:
+        """Return what the search runs over, of a number that a training got."""
+        if typed == (math.inf if _runs_backwards(self.typed) else 0.0):
+            return -math.inf
+        if self.is_converted:
+            typed = self._converted(typed, self.typed, self.knob)
+        return self.x_from_number(typed)
+
+    def _converted(self, number: float, source: Knob, target: Knob) -> float:
+        found = convert(number, source.name, to=target.name, run=self.run).value
+        if found is None:
+            must = f"one that {target.name} has a number for"
+            raise RangeError(source.name, number, must)
+        return found
+
+
+def _runs_backwards(knob: Knob) -> bool:
+    convention = penalty_convention_of(knob)
+    return knob.clock is not None or (convention is not None and convention.power < 0)

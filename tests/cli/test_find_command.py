@@ -1,0 +1,332 @@
+"""dwindle find: one line before a command, and a value with its interval."""
+
+import json
+import math
+import re
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+from cli.lines import as_json, error_of, run
+from find.formula import BEST, SCRIPT
+
+from dwindle.cli.find import read_seconds
+from dwindle.cli.main import main
+from dwindle.cli.options import AS_JSON, read_words
+from dwindle.errors import RangeError
+from dwindle.find.records import find_from_stored
+from dwindle.store.store import read_store
+
+SEARCH = "find --knob torch.optim.AdamW --low 1e-3 --high 1"
+COMMAND = f"-- {sys.executable} -S train.py --weight-decay {{weight_decay}}"
+SEEDED = f"{COMMAND} --seed {{seed}}"
+FUNCTION = """
+import math
+
+def train(weight_decay, seed):
+    x = math.log(weight_decay / 0.05) if weight_decay else 3.0
+    return math.exp(0.02 * x * x + 0.1 * math.sin(seed))
+
+def without(seed):
+    return 1.0
+
+number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").write_text(FUNCTION)
+    (tmp_path / "train.py").write_text(SCRIPT.read_text())
+    return tmp_path
+
+
+def found_by(line, capsys, code=0):
+    """The JSON of a find; options stand before the command."""
+    ours, dashes, rest = line.partition(" -- ")
+    found, out, err = run(f"{ours} --json{dashes}{rest}", capsys)
+    assert found == code, err
+    return json.loads(out)
+
+
+def test_a_command_is_searched_and_the_same_line_goes_on(here, capsys):
+    """The answer first, then why; the same line again and report print the same."""
+    line = f"{SEARCH} --metric val_loss --trainings 9 {SEEDED}"
+    code, out, err = run(line, capsys)
+    assert (code, err.count("warning")) == (0, 0)
+    again = run(line, capsys)
+    (store,) = here.glob("*.db")
+    shown = run(f"report {store.name}", capsys)
+    assert out == again[1] == shown[1]
+    first = next(filter(None, out.splitlines())).strip()
+    value = float(re.match(r"Set weight_decay = (\S+) in torch.optim.AdamW", first)[1])
+    assert abs(math.log(value / BEST)) < math.log(2)
+    assert max(map(len, out.splitlines())) <= 100
+
+
+def test_json_has_the_fields_of_the_design(here, capsys):
+    """The names and their types are what programs rely on."""
+    run_facts = "--lr 1e-3 --batch-size 10 --dataset-size 100 --epochs 5"
+    line = f"{SEARCH} {run_facts} --metric val_loss --trainings 9 {SEEDED}"
+    found = found_by(line, capsys)
+    assert list(found) == [
+        *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
+        *("stopped_because", "curve", "why_null", "conditions", "half_life"),
+        "e_folds",
+    ]
+    assert (found["knob"], found["trainings"]) == ("torch.optim.AdamW", 9)
+    assert (found["stopped_because"], found["matters"]) == ("trainings", "cannot tell")
+    assert set(found["curve"][0]) == {"weight_decay", "seed", "loss", "status"}
+    assert len(found["curve"]) == 9
+    facts = {"lr": 1e-3, "batch_size": 10, "dataset_size": 100, "epochs": 5.0}
+    assert found["conditions"]["facts"] == facts
+    # A step takes lr·λ: half of a weight is gone after ln 2 / (lr·λ) steps.
+    steps = math.log(2) / (1e-3 * found["value"])
+    assert found["half_life"]["epochs"] == pytest.approx(steps / 10, rel=1e-3)
+    assert found["e_folds"] == pytest.approx(50 * 1e-3 * found["value"], rel=1e-3)
+    assert as_json(f"report {next(here.glob('*.db')).name}", capsys) == found
+
+
+def test_a_function_is_searched_by_its_name(capsys):
+    """module:function finds what the formula says, and so does a study file."""
+    found = found_by(f"{SEARCH} mine:train --trainings 9", capsys)
+    assert abs(math.log(found["value"] / BEST)) < math.log(1.5)
+    assert found["conditions"]["training"] == ["mine:train"]
+    Path("s.toml").write_text(
+        '[find]\nfunction = "mine:train"\nknob = "torch.optim.AdamW"\nlow = 1e-3\n'
+        'high = 1\ntrainings = 5\n[run]\nlr = "3e-4"\n'
+    )
+    # What is typed beside the file goes before it.
+    of_file = found_by("find s.toml --trainings 9", capsys)
+    assert of_file["value"] == found["value"]
+    assert of_file["conditions"]["facts"] == {"lr": 3e-4}
+    assert Path("s.db").is_file()
+
+
+def test_a_study_file_with_mistakes_names_each_with_its_line(capsys):
+    """All mistakes at once, and nothing is trained."""
+    Path("s.toml").write_text(
+        'low = 1\n[find]\nfunction = "mine:train"\nknbo = "x"\nhigh = "a"\n'
+        "maximize = 3\ncommand = 1\n[rum]\nlr = 1\n"
+    )
+    error = error_of("find s.toml", capsys)
+    assert error["kind"] == "StudyFileError"
+    assert [line for line, _ in error["facts"]["mistakes"]] == [1, 4, 5, 6, 7, 9]
+    assert not list(Path().glob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("line", "kind"),
+    [
+        (f"{SEARCH} --metric val_loss", "UsageError"),
+        (f"find --low 1 --high 2 {SEEDED}", "UsageError"),
+        (f"find --knob torch.optim.AdamW --low 1 {SEEDED}", "UsageError"),
+        (f"{SEARCH} {SEEDED}", "UsageError"),
+        (f"{SEARCH} --metric val_loss mine:train {SEEDED}", "UsageError"),
+        (f"{SEARCH} mine:without", "UsageError"),
+        (f"{SEARCH} mine:number", "UsageError"),
+        (f"{SEARCH} mine:nothing", "UsageError"),
+        (f"{SEARCH} nowhere:train", "UsageError"),
+        (f"{SEARCH} --metric val_loss -- python3 train.py", "UsageError"),
+        (f"{SEARCH} --metric x -- python3 no.py {{weight_decay}}", "UsageError"),
+        (f"{SEARCH} --metric x -- no-such-program {{weight_decay}}", "UsageError"),
+        (f"{SEARCH} --metric '(a)(b)' {SEEDED}", "UsageError"),
+        (f"{SEARCH} --as torch.optim.SGD mine:train", "UsageError"),
+        ("find --knob half-life:epochs --low 1 --high 9 mine:train", "UsageError"),
+        ("find --knob half-life --as torch.AdamW --low 1 --high 9 m:t", "UsageError"),
+        ("find --knob torch.AdamX --low 1 --high 9 mine:train", "UnknownNameError"),
+        (f"{SEARCH} --take best mine:train", "UnknownNameError"),
+        ("find --knob torch.AdamW --low 1 --high 1 mine:train", "RangeError"),
+        ("find --knob torch.AdamW --low 0 --high 1 mine:train", "RangeError"),
+        ("find --knob torch.AdamW --low 1 --high inf mine:train", "RangeError"),
+        (f"{SEARCH} --trainings 2 mine:train", "RangeError"),
+        (f"{SEARCH} --within 0.5 mine:train", "RangeError"),
+        (f"{SEARCH} --time 2x mine:train", "RangeError"),
+        (f"{SEARCH} --jobs 0 mine:train", "RangeError"),
+        ("report mine.py --trial 1", "StoreFormatError"),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_trained(line, kind, capsys):
+    """Each has an error of ours, exit code 2 or 3, and leaves no store."""
+    ours, dashes, rest = line.partition(" -- ")
+    code, out, err = run(f"{ours} --json{dashes}{rest}", capsys)
+    assert json.loads(out)["error"]["kind"] == kind, err
+    assert code in {2, 3}
+    assert not list(Path().glob("*.db"))
+
+
+def test_the_first_failure_prints_the_last_lines_of_the_training(here, capsys):
+    """A wrong command costs one training; its own words are shown, harmless."""
+    line = f"{SEARCH} --metric val_loss {SEEDED} --fail-above 0"
+    code, out, err = run(line, capsys)
+    assert (code, out) == (3, "")
+    assert "RuntimeError: too much" in err
+    assert "\x1b" not in err
+    (store,) = here.glob("*.db")
+    assert len(find_from_stored(read_store(store)).rows) == 1
+    code, out, _ = run(f"report {store.name} --trial 1", capsys)
+    assert "RuntimeError: too much" in out
+    assert "\x1b" not in out
+    files = [path for path in Path(f"{store}-output").iterdir() if path.is_file()]
+    assert [path.stat().st_mode & 0o777 for path in files] == [0o600]
+
+
+def test_some_failures_leave_an_answer_and_exit_code_3(capsys):
+    """Large decays crash: the rest is searched, and the failures are told."""
+    line = f"{SEARCH} --metric val_loss --trainings 9 {SEEDED} --fail-above 0.5"
+    found = found_by(line, capsys, code=3)
+    assert found["value"] is not None
+    status = {each["weight_decay"]: each["status"] for each in found["curve"]}
+    assert status[1.0] == "error"
+
+
+def test_a_metric_that_never_appears_is_the_first_failure(capsys):
+    """The name that was asked for is in the message."""
+    code, _, err = run(f"{SEARCH} --metric val_acc {SEEDED}", capsys)
+    assert code == 3
+    assert "val_acc" in err
+
+
+def test_a_training_that_ignores_its_decay_is_found_out(here, capsys):
+    """The lines to look at are named, after three trainings."""
+    code, _, err = run(f"{SEARCH} --metric val_loss {SEEDED} --ignore", capsys)
+    assert code == 3
+    (store,) = here.glob("*.db")
+    assert len(find_from_stored(read_store(store)).rows) == 3
+    assert "0.001" in err
+
+
+def test_a_file_that_all_trainings_write_is_warned_of(capsys):
+    """Two trainings at one path might resume each other; with {out} there is none."""
+    line = f"{SEARCH} --metric val_loss --trainings 5 {SEEDED}"
+    _, _, err = run(f"{line} --write model.ckpt", capsys)
+    assert err.count("warning: ") == 1
+    assert "model.ckpt" in err
+    _, _, err = run(f"{line} --write {{out}}/model.ckpt", capsys)
+    assert "warning: " not in err
+
+
+def test_a_changed_script_is_refused_until_it_is_accepted(here, capsys):
+    """The difference is shown; --accept-change keeps both apart."""
+    script = here / "train.py"
+    line = f"{SEARCH} --metric val_loss --trainings 5 {SEEDED}"
+    run(line, capsys)
+    script.write_text(script.read_text() + "# changed\n")
+    error = json.loads(run(line.replace(" -- ", " --json -- "), capsys)[1])["error"]
+    assert error["kind"] == "StoreUnlikeError"
+    ((name, _, _),) = error["facts"]["differences"]
+    assert name == "contents of train.py"
+    assert run(line.replace(" -- ", " --accept-change -- "), capsys)[0] == 0
+    assert Path("train-find.db").is_file()
+
+
+def test_a_dry_run_trains_nothing(here, capsys):
+    """The plan, its limit, and the first command as it would be run."""
+    line = f"{SEARCH} --metric val_loss --dry-run {SEEDED}"
+    _, out, _ = run(line, capsys)
+    assert "--weight-decay 0.001 --seed 0" in out
+    plan = found_by(line, capsys)
+    assert plan["first"][0] == 1e-3
+    assert shlex.split(plan["training"])[-1] == "0"
+    assert not list(here.glob("*.db*"))
+
+
+@pytest.mark.parametrize(
+    ("knob", "ends", "first"),
+    [
+        ("sklearn.linear_model.LogisticRegression", (1e-2, 10), {10.0, 1e-2, math.inf}),
+        ("keras.regularizers.L2", (1e-5, 1e-2), {1e-5, 1e-2, 0.0}),
+        ("gaussian-prior.sigma", (0.1, 10), {10.0, 0.1, math.inf}),
+    ],
+)
+def test_a_number_is_proposed_in_the_unit_of_its_knob(knob, ends, first, capsys):
+    """Ends are trained as they were typed; without decay is 0, or infinity."""
+    line = f"find --knob {knob} --low {ends[0]} --high {ends[1]} mine:train --dry-run"
+    plan = found_by(line, capsys)
+    typed = {math.inf if each is None else each for each in plan["first"]}
+    assert first <= typed
+
+
+def test_a_half_life_is_typed_as_the_number_of_an_optimizer(capsys):
+    """Range and answer are in epochs; the training gets what AdamW needs for them."""
+    facts = "--lr 1e-2 --batch-size 10 --dataset-size 100 --epochs 5"
+    knob = "--knob half-life:epochs --as torch.optim.AdamW --low 1 --high 1000"
+    found = found_by(f"find {knob} {facts} mine:train --trainings 9", capsys)
+    tried = sorted(each["weight_decay"] for each in found["curve"])
+    assert tried[0] == 0
+    # ln 2 / (lr·λ) steps of 10 an epoch, up to the step's own rounding.
+    assert tried[-1] == pytest.approx(1 - 2 ** (-1 / 10), rel=1e-4) or (
+        tried[-1] * 1e-2 == pytest.approx(1 - 2 ** (-1 / 10), rel=1e-4)
+    )
+    best = math.log(2) / (1e-2 * BEST) / 10
+    assert abs(math.log(found["value"] / best)) < math.log(1.5)
+    assert found["half_life"]["epochs"] == pytest.approx(found["value"])
+
+
+def test_a_page_and_a_picture_are_written(capsys):
+    """Both show the curve; neither takes the place of a store."""
+    line = f"{SEARCH} mine:train --trainings 9 --html p.html --png p.png"
+    assert run(line, capsys)[0] == 0
+    page = Path("p.html").read_text()
+    assert page.count("<svg") == 1
+    assert "script" not in re.sub(
+        r"script-src|<style>.*?</style>", "", page, flags=re.DOTALL
+    )
+    assert Path("p.png").read_bytes().startswith(b"\x89PNG")
+    refused = error_of(f"{SEARCH} mine:train --html mine-find.db", capsys)
+    assert refused["kind"] == "OutputExistsError"
+
+
+PAGE = (Path(__file__).parents[2] / "docs/find.md").read_text("utf-8")
+
+
+def test_the_lines_of_its_page_are_accepted():
+    """Every dwindle line of docs/find.md is one that the command takes."""
+    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    lines = "".join(blocks).replace("\\\n", " ").splitlines()
+    assert len(lines) >= 5
+    for line in lines:
+        _, name, *words = shlex.split(line.removeprefix("$ "))
+        options = import_module(f"dwindle.cli.{name}").OPTIONS
+        assert read_words(f"dwindle {name}", (*options, AS_JSON), words)
+
+
+def test_the_python_of_its_page_runs():
+    """The Python block and the study file of docs/find.md are right as they stand."""
+    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    exec(compile(block, "find.md", "exec"), {"__name__": "find_page"})  # noqa: S102
+    (table,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
+    Path("my.toml").write_text(table)
+    assert main(["find", "my.toml", "--dry-run"]) == 0
+
+
+def test_interrupted_it_says_how_to_go_on(here):
+    """Ctrl-C: exit 130, what has ended is kept, and the same line finishes."""
+    words = [sys.executable, "-m", "dwindle", *shlex.split(SEARCH), "--metric"]
+    words += ["val_loss", "--trainings", "7", *shlex.split(SEEDED), "--seconds", "0.1"]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 30
+    output = here / "train-find.db-output"
+    while time.monotonic() < deadline and not output.exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=30)
+    assert process.returncode == 130, err
+    assert "Run the same" in err
+
+
+def test_times_are_read_with_their_units():
+    """Seconds, minutes, hours; what is no time is refused."""
+    assert [read_seconds("--time", text) for text in ("90", "2h", "1.5m")] == [
+        *(90.0, 7200.0, 90.0)
+    ]
+    for text in ("", "h", "2 weeks", "-1", "0", "1..2"):
+        with pytest.raises(RangeError) as refused:
+            read_seconds("--time", text)
+        assert refused.value.name == "--time"

@@ -1,0 +1,95 @@
+"""A training whose loss is a formula and the luck of its seed, in microseconds."""
+
+import math
+import random
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dwindle.decay.run import Run
+from dwindle.find.driver import Search
+from dwindle.find.records import FindSpec, OwnConditions
+from dwindle.find.training import Came, came_with
+from dwindle.find.unit import Unit
+
+BEST = 0.05
+SCRIPT = Path(__file__).with_name("formula_script.py")
+
+
+def loss_of(weight_decay, seed, best=BEST):
+    """A valley in ln λ; a seed has its own level, and a little its own slope."""
+    luck = random.Random(seed)  # noqa: S311, luck and no secret
+    level, slope = luck.gauss(0, 0.1), luck.gauss(0, 0.01)
+    x = math.log(weight_decay / best) if weight_decay else 3.0
+    return 0.5 * math.exp(0.02 * min(abs(x), 3.0) ** 2 + level + slope * x)
+
+
+@dataclass
+class Formula:
+    """A recipe, and the training of it: ``fails`` says what a number comes to."""
+
+    loss: object = loss_of
+    has_seed: bool = True
+    fails: dict = field(default_factory=dict)
+    asked: list = field(default_factory=list)
+    closed: int = 0
+
+    def open(self):
+        return self
+
+    def train(self, ask):
+        self.asked.append(ask)
+        failure = self.fails.get(ask.number)
+        if isinstance(failure, BaseException):
+            raise failure
+        if failure is not None:
+            return failure
+        seed = ask.number if ask.seed is None else ask.seed
+        return came_with(self.loss(ask.weight_decay, seed), seconds=0.5)
+
+    def close(self):
+        self.closed += 1
+
+
+def error(text="exit code 1", *, again=True):
+    """A training that fails."""
+    return Came(
+        status="error",
+        seconds=0.1,
+        error=text,
+        last_lines=("Traceback", "ValueError: no"),
+        is_worth_another_try=again,
+    )
+
+
+def search(recipe, **changes):
+    """A search over AdamW's decay from 1e-3 to 1."""
+    of_spec = {"low": 1e-3, "high": 1.0, "trainings": 25}
+    spec = {name: changes.pop(name, value) for name, value in of_spec.items()}
+    conditions = {
+        "training": ("python", "train.py", "{weight_decay}"),
+        "knob": "torch.optim.AdamW",
+        "typed": "torch.optim.AdamW",
+        "metric": "val_loss",
+        "has_seed": recipe.has_seed,
+        "folder": "/somewhere",
+        "files": {"train.py": "0123456789abcdef"},
+        **changes,
+    }
+    unit = Unit.from_names("torch.optim.AdamW", None, Run())
+    return Search(
+        spec=FindSpec(name="python train.py", **spec),
+        conditions=OwnConditions(**conditions),
+        unit=unit,
+        recipe=recipe,
+    )
+
+
+def slowly(seconds):
+    """The formula, with so many seconds for each training."""
+
+    def loss(weight_decay, seed):
+        time.sleep(seconds)
+        return loss_of(weight_decay, seed)
+
+    return loss

@@ -1,0 +1,234 @@
+"""A search: trains what the design asks for, keeps each training, and goes on."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from find.formula import BEST, Formula, error, loss_of, search
+
+from dwindle.errors import (
+    FirstTrainingError,
+    NoEffectError,
+    StoreFormatError,
+    StoreUnlikeError,
+    StudyStoppedError,
+)
+from dwindle.find.driver import Settings, run_search
+from dwindle.find.found import found_of
+from dwindle.find.records import OwnTrial, find_from_stored
+from dwindle.store.store import read_store, read_study
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "my.db"
+
+
+def found_in(path, stopped=None):
+    return found_of(find_from_stored(read_store(path)), stopped)
+
+
+def test_a_search_finds_the_best_and_says_so(path):
+    """The value lies where the formula is lowest; every training is in the store."""
+    recipe = Formula()
+    stopped = run_search(search(recipe), path)
+    found = found_in(path)
+    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    assert found.low < found.value < found.high
+    assert found.stopped_because == stopped
+    assert found.trainings == len(found.curve) == len(recipe.asked)
+    assert recipe.closed == 1
+    assert [each.number for each in found.curve] == [*range(1, len(found.curve) + 1)]
+    for each in found.curve:
+        assert each.loss == loss_of(each.weight_decay, each.seed)
+
+
+def test_the_same_call_again_trains_nothing(path):
+    """What is finished stays as it is, and its answer, too."""
+    run_search(search(Formula()), path)
+    before = found_in(path)
+    again = Formula()
+    run_search(search(again), path)
+    assert (found_in(path), again.asked) == (before, [])
+
+
+@pytest.mark.parametrize("at", [1, 2, 5, 8, 9, 10, 12])
+def test_after_a_stop_the_end_is_the_same(path, tmp_path, at):
+    """Stopped at any training and called again, a search ends as if it had not been."""
+    run_search(search(Formula()), tmp_path / "whole.db")
+    whole = found_in(tmp_path / "whole.db")
+    stopping = Formula(fails={at: KeyboardInterrupt()})
+    with pytest.raises(StudyStoppedError) as stopped:
+        run_search(search(stopping), path)
+    assert (stopped.value.trained, stopped.value.store) == (at - 1, str(path))
+    recipe = Formula()
+    run_search(search(recipe), path)
+    assert found_in(path).as_dict() == whole.as_dict()
+    assert len(recipe.asked) == whole.trainings - at + 1
+
+
+def test_jobs_train_side_by_side_and_find_the_same_place(path):
+    """Four at a time: the same store can be carried on with one at a time."""
+    run_search(search(Formula(), trainings=12), path, Settings(jobs=4))
+    recipe = Formula()
+    run_search(search(recipe, trainings=25), path)
+    found = found_in(path)
+    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    assert len({each.number for each in found.curve}) == len(found.curve)
+
+
+def test_a_failure_is_tried_once_more_then_left(path):
+    """What fails twice is given up in this run; the rest finishes; it is told."""
+    recipe = Formula(fails={3: error()})
+    run_search(search(recipe), path)
+    assert [ask.number for ask in recipe.asked].count(3) == 2
+    found = found_in(path)
+    assert [each.number for each in found.curve if each.status == "error"] == [3]
+    assert found.value is not None
+    later = Formula()
+    run_search(search(later), path)
+    assert 3 in [ask.number for ask in later.asked]
+    assert not [each for each in found_in(path).curve if each.status == "error"]
+
+
+def test_what_cannot_end_otherwise_is_not_tried_again(path):
+    """A training without a loss at its end has none the next time, either."""
+    recipe = Formula(fails={3: error("no val_loss", again=False)})
+    run_search(search(recipe), path)
+    assert [ask.number for ask in recipe.asked].count(3) == 1
+
+
+def test_the_first_failure_stops_everything(path):
+    """One training is lost on a wrong command, with its last lines; then it goes on."""
+    recipe = Formula(fails={1: error()})
+    with pytest.raises(FirstTrainingError) as failed:
+        run_search(search(recipe), path, Settings(jobs=4))
+    assert failed.value.reason == "exit code 1"
+    assert failed.value.last_lines == ("Traceback", "ValueError: no")
+    assert failed.value.exit_code == 3
+    assert len(recipe.asked) == 1
+    mended = Formula()
+    run_search(search(mended), path)
+    assert found_in(path).value is not None
+
+
+def test_a_diverged_training_is_a_result(path):
+    """Beyond some decay all diverge: no failure, and no loss."""
+
+    def loss(weight_decay, seed):
+        return math.nan if weight_decay > 0.5 else loss_of(weight_decay, seed)
+
+    run_search(search(Formula(loss=loss)), path)
+    found = found_in(path)
+    status = {each.weight_decay: each.status for each in found.curve}
+    assert status[1.0] == "diverged"
+    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+
+
+def test_a_decay_that_reaches_nothing_is_found_out(path):
+    """Equal losses in all digits stop after three trainings; rounded ones later."""
+    for round_, at_most in ((lambda loss: loss, 3), (lambda loss: round(loss, 2), 8)):
+        recipe = Formula(loss=lambda _, seed, r=round_: r(loss_of(BEST, seed)))
+        with pytest.raises(NoEffectError) as refused:
+            run_search(search(recipe), path.with_name(f"{at_most}.db"))
+        assert len(recipe.asked) == refused.value.count <= at_most
+        assert refused.value.exit_code == 3
+
+
+def test_time_ends_a_search_between_trainings(path):
+    """After its time no training begins, and the answer says why it stopped."""
+    recipe = Formula()
+    assert run_search(search(recipe), path, Settings(seconds=0.0)) == "time"
+    assert found_in(path, "time").stopped_because == "time"
+    run_search(search(Formula()), path)
+    assert found_in(path).value is not None
+
+
+def test_more_trainings_and_another_range_go_on(path):
+    """What was trained in another range is evidence, and is not trained again."""
+    run_search(search(Formula(), trainings=8), path)
+    recipe = Formula()
+    run_search(search(recipe, low=1e-2, high=10.0), path)
+    found = found_in(path)
+    assert len(found.curve) == 8 + len(recipe.asked) == found.trainings
+    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "difference"),
+    [
+        ({"metric": "loss"}, ("metric", "val_loss", "loss")),
+        ({"folder": "/else"}, ("working folder", "/somewhere", "/else")),
+        ({"facts": {"lr": 0.1}}, ("learning rate", "none", "0.1")),
+        (
+            {"files": {"train.py": "f" * 64}},
+            ("contents of train.py", "01234567", "ffffffff"),
+        ),
+        ({"maximize": True}, ("better", "smaller", "larger")),
+    ],
+)
+def test_another_training_is_refused_or_kept_apart(path, changes, difference):
+    """The difference is shown; accepted, nothing of before is read, and all is kept."""
+    run_search(search(Formula()), path)
+    before = find_from_stored(read_store(path))
+    recipe = Formula()
+    with pytest.raises(StoreUnlikeError) as refused:
+        run_search(search(recipe, **changes), path)
+    assert refused.value.differences == (difference,)
+    assert recipe.asked == []
+    run_search(search(recipe, **changes), path, Settings(accept_change=True))
+    now = find_from_stored(read_store(path))
+    assert len(now.rows) == len(recipe.asked)
+    # Numbers go on: one number is one training of the file.
+    assert now.rows[0][0].number == len(before.rows) + 1
+    back = Formula()
+    run_search(search(back), path, Settings(accept_change=True))
+    assert back.asked == []
+    assert find_from_stored(read_store(path)).rows == before.rows
+
+
+def test_a_store_of_the_other_kind_is_refused(path):
+    """A find store is no study to the readers of studies."""
+    run_search(search(Formula(), trainings=5), path)
+    with pytest.raises(StoreFormatError) as refused:
+        read_study(path)
+    assert str(path) in refused.value.remedy
+
+
+def test_replicates_without_a_seed(path):
+    """A training without a seed gets none, and the answer says what that costs."""
+    recipe = Formula(has_seed=False)
+    run_search(search(recipe), path)
+    found = found_in(path)
+    assert {ask.seed for ask in recipe.asked} == {None}
+    assert found.paired is False
+    assert found.notes
+
+
+def test_a_larger_metric_is_better_where_that_is_said(path):
+    """An accuracy is searched for its highest value, and shown as it is."""
+    recipe = Formula(loss=lambda decay, seed: 1 - loss_of(decay, seed) / 2)
+    run_search(search(recipe, maximize=True), path)
+    found = found_in(path)
+    assert abs(math.log(found.value / BEST)) < math.log(1.5)
+    assert all(0 < loss < 1 for _, loss in found.mean_curve)
+
+
+def test_one_that_is_not_finished_says_so(path):
+    """A stopped search can be read: what it shows so far, and that it is not over."""
+    with pytest.raises(StudyStoppedError) as stopped:
+        run_search(search(Formula(fails={6: KeyboardInterrupt()})), path)
+    assert stopped.value.exit_code == 130
+    found = found_in(path)
+    assert found.stopped_because is None
+    assert found.trainings == 5
+
+
+def test_settings_are_no_conditions():
+    """The limits of a search may change; what is trained may not."""
+    one = search(Formula())
+    trial = {"number": 1, "typed": "0.1", "seed": 0}
+    key = one.conditions.key_of(OwnTrial(**trial))
+    assert key == one.conditions.key_of(OwnTrial(**{**trial, "number": 9}))
+    assert key != one.conditions.key_of(OwnTrial(**{**trial, "seed": 1}))
+    assert key != replace(one.conditions, metric="x").key_of(OwnTrial(**trial))

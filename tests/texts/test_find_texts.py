@@ -1,0 +1,58 @@
+"""What a search prints, word by word.
+
+``--snapshot-update`` writes the texts anew; read them before they are kept.
+"""
+
+import pytest
+from find.formula import Formula, error, loss_of, search
+from syrupy.assertion import SnapshotAssertion
+
+from dwindle.errors import FirstTrainingError, NoEffectError
+from dwindle.find.driver import run_search
+from dwindle.find.found import found_of
+from dwindle.find.records import find_from_stored
+from dwindle.show import as_text
+from dwindle.store.store import read_store
+
+FACTS = {"lr": 1e-3, "batch_size": 10, "dataset_size": 100, "epochs": 5.0}
+CASES = {
+    "found": (Formula, {}),
+    "facts are known": (Formula, {"facts": FACTS}),
+    "a limit": (Formula, {"trainings": 9}),
+    "no seed": (lambda: Formula(has_seed=False), {"trainings": 12}),
+    "a failure": (lambda: Formula(fails={3: error()}), {"trainings": 10}),
+    "it diverges": (
+        lambda: Formula(loss=lambda _, __: float("nan")),
+        {"trainings": 10},
+    ),
+    "an accuracy": (
+        lambda: Formula(loss=lambda decay, seed: 1 - loss_of(decay, seed) / 2),
+        {"maximize": True, "trainings": 12},
+    ),
+    "at an edge": (Formula, {"low": 1e-6, "high": 1e-4, "trainings": 12}),
+}
+
+
+def test_what_is_found(snapshot: SnapshotAssertion, tmp_path):
+    """Value, range and reason first; then facts, notes and all trainings."""
+    texts = {}
+    for number, (name, (recipe, changes)) in enumerate(CASES.items()):
+        path = tmp_path / f"{number}.db"
+        run_search(search(recipe(), **changes), path)
+        found = found_of(find_from_stored(read_store(path)))
+        texts[name] = as_text(found._drawn(), width=80).replace(str(tmp_path), "HERE")
+    assert texts == snapshot
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        FirstTrainingError("python train.py", "exit code 1", ("Traceback", "E: no")),
+        FirstTrainingError("mine:train", "it was ended after 5 s", ()),
+        NoEffectError("0.123456", 3, 0.001, 0.1),
+    ],
+    ids=["lines", "silent", "no effect"],
+)
+def test_its_errors(refused, snapshot: SnapshotAssertion):
+    """What must hold, what was found, and the way out."""
+    assert str(refused) == snapshot
