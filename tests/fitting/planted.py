@@ -7,16 +7,17 @@ from dataclasses import dataclass
 import numpy as np
 
 DECADE = np.log(10)
+_REACH = 2 * DECADE  # how far a smooth deviation of a seed remembers itself
 
 
 @dataclass(frozen=True, kw_only=True)
 class Planted:
     """One kind of results.
 
-    ``effect`` is the depth of the dip in standard errors of the (paired) difference
-    between the best λ and the end of the range, or λ = 0 where ``zero``; 0 is a flat
-    curve. Noise: a ``level`` that all λ of a seed share, a smooth deviation that grows
-    between distant λ (``apart``), and ``fresh`` noise of each training.
+    Noise of ln loss: a ``level`` that all λ of a seed share, a smooth deviation
+    (``apart``) that differs between distant λ, and ``fresh`` noise of each training.
+    Without ``paired`` every training has a seed of its own, and so all three. With
+    ``random`` every seed has λ of its own. ``missing`` is a share of rows.
     """
 
     seeds: int
@@ -24,79 +25,89 @@ class Planted:
     decades: float = 4.0
     zero: bool = False
     paired: bool = True
+    random: bool = False
+    has_seed: bool = True
     level: float = 0.1
     apart: float = 0.0
     fresh: float = 0.02
     missing: float = 0.0
     score: bool = False
     heavy: bool = False
+    own_scale: bool = False
 
     @property
-    def log_decay(self):
-        """The grid in ln λ, from 1e-4."""
-        return np.log(1e-4) + np.linspace(0, self.decades * DECADE, self.points)
+    def ends(self):
+        """The ends of the range in ln λ."""
+        return np.log(1e-4), np.log(1e-4) + self.decades * DECADE
 
-    @property
-    def standard_error(self):
-        """Of the difference of two distant λ, over the seeds of a kind."""
-        smooth = 0 if not self.paired else 2 * self.apart**2
-        own = self.fresh**2 if self.paired else self.fresh**2 + self.level**2
-        return np.sqrt((2 * own + smooth) / self.seeds)
-
-
-def dip(kind, center):
-    """Return a curve that is 0 at its best and 1 at the nearer end, and at λ = 0."""
-    x = kind.log_decay
-    width = min(center - x[0], x[-1] - center)
-    shape = np.minimum(((x - center) / width) ** 2, 2.0)
-    return shape, 1.0
+    def standard_error(self, distance):
+        """Of the difference of the means of two λ, paired where seeds are."""
+        smooth = self.apart**2 * (1 - np.exp(-0.5 * (distance / _REACH) ** 2))
+        own = self.fresh**2 + (smooth if self.paired else self.level**2 + self.apart**2)
+        both = self.seeds * (1 - self.missing) ** 2  # seeds that have the two of them
+        return np.sqrt(2 * own / both)
 
 
 def draw(kind, generator, *, effect):
-    """Return rows of trainings as dicts, and the true best λ."""
-    x = kind.log_decay
-    center = generator.uniform(
-        x[0] + 0.35 * (x[-1] - x[0]), x[0] + 0.65 * (x[-1] - x[0])
-    )
-    shape, at_zero = dip(kind, center)
-    depth = effect * kind.standard_error
+    """Draw one file.
+
+    Args:
+        kind: What kind.
+        generator: Of random numbers.
+        effect: How much the end of the range that is nearer in loss, or λ = 0 where it
+            is there, lies above the best λ: in standard errors of that difference.
+
+    Returns:
+        Rows of trainings as dicts, and the true best λ.
+
+    """
+    low, high = kind.ends
+    center = low + generator.uniform(0.35, 0.65) * (high - low)
+    reach = min(center - low, high - center)
+    depth = effect * kind.standard_error(reach)
+    grid = np.linspace(low, high, kind.points)
     rows = []
     for seed in range(kind.seeds):
-        level = generator.normal(0, kind.level)
-        smooth = _smooth(generator, x) * kind.apart
-        grid = [(0.0, at_zero, smooth[0])] if kind.zero else []
-        grid += list(zip(np.exp(x), shape, smooth, strict=True))
-        for at, (decay, rise, deviation) in enumerate(grid):
-            if not kind.paired:
-                level = generator.normal(0, kind.level)
+        if kind.random:
+            grid = generator.uniform(low, high, kind.points)
+        rise = np.minimum(((grid - center) / reach) ** 2, 2.0)
+        places, rise = [grid, rise] if not kind.zero else [
+            np.append(grid, low), np.append(rise, 1.0),
+        ]  # fmt: skip
+        noise = _noise(kind, generator, places)
+        for at, log_loss in enumerate(depth * rise + noise):
             if generator.uniform() < kind.missing:
                 continue
-            noise = (
-                generator.standard_t(4) / np.sqrt(2)
-                if kind.heavy
-                else generator.normal()
-            )
-            log_loss = depth * rise + level + deviation + kind.fresh * noise
-            loss = (
-                float(np.exp(log_loss - 1.5)) if kind.score else float(np.exp(log_loss))
-            )
-            rows.append(
-                {
-                    "weight_decay": float(decay),
-                    "seed": seed if kind.paired else seed * 100 + at,
-                    "test_acc" if kind.score else "val_loss": 1 - loss
-                    if kind.score
-                    else loss,
-                }
-            )
+            is_zero = kind.zero and at == len(grid)
+            row = {"weight_decay": 0.0 if is_zero else float(np.exp(grid[at]))}
+            if kind.has_seed:
+                row["seed"] = seed if kind.paired else 1000 * seed + at
+            rows.append({**row, **_metric(kind, float(log_loss))})
     return rows, float(np.exp(center))
 
 
-def _smooth(generator, x):
-    """A smooth random curve of sd 1 that forgets itself over two decades."""
-    scaled = (x[:, None] - x[None, :]) / (2 * DECADE)
-    covariance = np.exp(-0.5 * scaled**2) + 1e-8 * np.eye(len(x))
-    return np.linalg.cholesky(covariance) @ generator.standard_normal(len(x))
+def _noise(kind, generator, places):
+    """Noise of ln loss of one seed, or of trainings that share none."""
+    count = len(places)
+    if kind.paired:
+        scaled = (places[:, None] - places[None, :]) / _REACH
+        shared = np.exp(-0.5 * scaled**2) + 1e-9 * np.eye(count)
+        smooth = np.linalg.cholesky(shared) @ generator.standard_normal(count)
+        common = generator.normal(0, kind.level) + kind.apart * smooth
+    else:
+        common = generator.normal(0, np.hypot(kind.level, kind.apart), count)
+    fresh = generator.standard_normal(count)
+    if kind.heavy:
+        fresh = generator.standard_t(4, count) / np.sqrt(2)
+    return common + kind.fresh * fresh
+
+
+def _metric(kind, log_loss):
+    if kind.score:  # about 80 % are right
+        return {"test_acc": 1 - 0.2 * np.exp(log_loss)}
+    if kind.own_scale:
+        return {"score": 0.5 - log_loss}
+    return {"val_loss": np.exp(log_loss)}
 
 
 def as_csv(rows, delimiter=","):

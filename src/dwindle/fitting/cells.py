@@ -14,12 +14,17 @@ from typing import Literal
 import numpy as np
 
 from dwindle.fitting.trainings import CellRows
-from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve, curve_from_losses
+from dwindle.stats.curve import (
+    SEEDS_FOR_AN_INTERVAL,
+    BoolArray,
+    Curve,
+    curve_from_losses,
+)
+from dwindle.stats.held_out import held_out_gains
 from dwindle.stats.matters import (
     NEGLIGIBLE_SHARE,
     Matters,
     judge_whether_decay_matters,
-    leave_one_out_gains,
     seeds_needed,
 )
 from dwindle.stats.optimum import DRAWS, Edge, Optimum, measure_optimum
@@ -36,9 +41,13 @@ _BOUNDS: Mapping[Edge | None, Verdict] = {
     "high": "at least",
     None: "optimum",
 }
-_ERROR_AT_ENDS = 0.045
+_ERROR_AT_ENDS = 0.03
 _ERROR_AT_ZERO = 0.05
-_MOST_MISSING = 1 / 3  # of a table of seeds and λ that may be filled in
+_MOST_SEEDS = 400
+_MOST_DECAYS = 1000
+_UNPAIRED_ERROR_AT_ENDS = 0.04
+_BEATS_ZERO = "the best λ beats training without decay"
+_HIDDEN = "the noise hides whether decay gains anything"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +96,16 @@ class _Losses:
     by_decay: dict[float, dict[str, list[float]]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        typed = {training.weight_decay for training in self.rows.trainings}
+        decay_of = {each: self.typed(each) for each in typed}
+        if len(typed) > _MOST_DECAYS:
+            # A percent apart are one: no curve of losses shows the difference.
+            decay_of = {
+                each: decay and math.exp(round(math.log(decay), 2))
+                for each, decay in decay_of.items()
+            }
         for at, training in enumerate(self.rows.trainings):
-            decay = training.weight_decay
-            if self.is_reversed:
-                decay = 1 / decay if decay else math.inf
+            decay = decay_of[training.weight_decay]
             seed = f"#{at}" if training.seed is None else training.seed
             self.by_decay.setdefault(decay, {}).setdefault(seed, []).append(
                 training.loss
@@ -102,7 +117,7 @@ class _Losses:
         return [decay for decay in self.by_decay if decay > 0]
 
     def typed(self, decay: float) -> float:
-        """Return a decay as the user types it."""
+        """Return a decay as the user types it, and what was typed as a decay."""
         if not self.is_reversed:
             return decay
         return 1 / decay if decay else math.inf
@@ -130,14 +145,14 @@ def fit_cell(rows: CellRows, *, log_scale: bool, is_reversed: bool = False) -> F
     """
     losses = _Losses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
     shared = losses.seeds_of_several()
+    several = set(shared)
     trained = sum(
         len(each)
         for of_decay in losses.by_decay.values()
         for seed, each in of_decay.items()
-        if seed in set(shared)
+        if seed in several
     )
     paired = 2 * trained > len(rows.trainings)
-    several = {each.seed for each in rows.trainings if each.seed is not None}
     cell = FittedCell(
         scale=rows.scale,
         settings=rows.settings,
@@ -145,7 +160,7 @@ def fit_cell(rows: CellRows, *, log_scale: bool, is_reversed: bool = False) -> F
         why="",
         trainings=len(rows.trainings),
         diverged=sum(math.isinf(each.loss) for each in rows.trainings),
-        seeds=len(several) or None,
+        seeds=len({each.seed for each in rows.trainings} - {None}) or None,
         paired=paired,
         curve=_points(losses),
     )
@@ -170,54 +185,99 @@ def _points(losses: _Losses) -> tuple[tuple[float, float | None, int], ...]:
 
 
 def _fit_paired(cell: FittedCell, losses: _Losses, shared: Sequence[str]) -> Fitted:
-    curve = _curve(losses, shared)
-    if curve is None or len(curve.log_decay) < 1:
+    table = _table(losses, shared)
+    if table is None:
         why = "no λ has a finite loss from most seeds"
         return Fitted(cell=replace(cell, why=why))
+    curve = table.curve
     seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
     optimum = measure_optimum(curve, generator_seed=seed)
-    cell = _placed(replace(cell, seeds=curve.n), losses, optimum)
+    cell = _placed(replace(cell, seeds=table.seeds), losses, optimum)
     if not curve.has_spread:
         have = counted(curve.n, "seed")
         why = f"{have} cannot show the noise between seeds, {SEEDS_FOR_AN_INTERVAL} can"
         needed = SEEDS_FOR_AN_INTERVAL - curve.n
         return Fitted(cell=replace(cell, why=why, needed=needed), curve=curve)
-    if curve.compared:
-        cell = _judged_by_zero(cell, losses, curve)
+    if curve.without_decay is not None:
+        cell = _judged_by_zero(cell, losses, table)
     else:
-        gains = {"low": _gains(curve, 0), "high": _gains(curve, -1)}
-        beaten = {
-            end: bool(each.mean() > half_width(each, probability=1 - _ERROR_AT_ENDS))
-            for end, each in gains.items()
-        }
-        weaker = min(gains.values(), key=lambda each: float(each.mean()))
-        more = seeds_needed(weaker)
-        cell = _judged_by_ends(cell, losses, beaten, more and more - curve.n)
+        gains = {"low": table.gains_over(0), "high": table.gains_over(-1)}
+        beaten = {end: _passes(each, _ERROR_AT_ENDS) for end, each in gains.items()}
+        weaker = min(gains.values(), key=lambda each: each.mean() if len(each) else 0.0)
+        cell = _judged_by_ends(cell, losses, beaten, _further(weaker, table))
     return Fitted(cell=cell, curve=curve, optimum=optimum)
 
 
-def _curve(losses: _Losses, shared: Sequence[str]) -> Curve | None:
-    """Return the table of seeds and λ, with what few trainings are missing filled in.
+@dataclass(frozen=True, kw_only=True, eq=False)
+class _Table:
+    """A table of seeds and λ, and which of its trainings are there."""
 
-    Seeds with less than half of the λ, and λ with less than half of these seeds, do
-    not count: what is filled in must be little.
+    curve: Curve
+    present: BoolArray  # (seeds, λ)
+    block: int  # seeds that a row is the mean of
+
+    @property
+    def seeds(self) -> int:
+        """How many seeds there are."""
+        return self.curve.n * self.block
+
+    def gains_over(self, end: int | None) -> FloatArray:
+        """Return gains over an end of the range, or over no decay (None)."""
+        logs, curve = self.curve.log_losses, self.curve
+        if end is None:
+            without = curve.without_decay
+            reference = np.full(curve.n, np.nan)
+            if without is not None:
+                finite = np.isfinite(without)
+                reference[finite] = np.log(without[finite])
+            return held_out_gains(logs, self.present, reference)
+        reference = np.where(self.present[:, end], logs[:, end], np.nan)
+        others = np.delete(np.arange(logs.shape[1]), end)
+        if not len(others):
+            return np.zeros(curve.n)
+        return held_out_gains(logs[:, others], self.present[:, others], reference)
+
+
+def _passes(gains: FloatArray, error: float) -> bool:
+    """Whether gains are above 0 by a one-sided t test."""
+    if len(gains) < SEEDS_FOR_AN_INTERVAL:
+        return False
+    return bool(gains.mean() > half_width(gains, probability=1 - error))
+
+
+def _further(gains: FloatArray, table: _Table) -> int | None:
+    """Return how many further seeds would show the mean gain of these."""
+    if len(gains) < SEEDS_FOR_AN_INTERVAL:
+        return SEEDS_FOR_AN_INTERVAL - len(gains)
+    more = seeds_needed(gains)
+    return None if more is None else (more - len(gains)) * table.block
+
+
+def _table(losses: _Losses, shared: Sequence[str]) -> _Table | None:
+    """Return the table of seeds and λ, with what is missing filled in.
+
+    Seeds with less than half as many λ as the fullest, and λ with less than half as
+    many of these seeds, do not count: what is filled in only helps to choose a λ.
     """
     decays = list(losses.by_decay)
-    whole = np.array(
-        [
-            [np.mean(losses.by_decay[decay].get(seed, [np.nan])) for decay in decays]
-            for seed in shared
-        ]
-    )
+    whole = np.full((len(shared), len(decays)), np.nan)
+    row_of = {seed: row for row, seed in enumerate(shared)}
+    for column, of_seed in enumerate(losses.by_decay.values()):
+        for seed, each in of_seed.items():
+            if seed in row_of:
+                whole[row_of[seed], column] = sum(each) / len(each)
+    block = 1 + (len(whole) - 1) // _MOST_SEEDS
+    if block > 1:
+        whole = _block_means(whole, block)
     here = ~np.isnan(whole)
-    rows = here.mean(axis=1) >= min(0.5, here.mean(axis=1).max())
-    columns = here[rows].mean(axis=0) >= min(0.5, here[rows].mean(axis=0).max())
+    rows = here.mean(axis=1) >= here.mean(axis=1).max() / 2
+    columns = here[rows].mean(axis=0) >= here[rows].mean(axis=0).max() / 2
     whole, decay = whole[np.ix_(rows, columns)], np.array(decays)[columns]
     missing = np.isnan(whole) & (decay > 0)
-    if missing.mean() > _MOST_MISSING:
-        full = ~missing.any(axis=0)
-        whole, decay, missing = whole[:, full], decay[full], missing[:, full]
-    if not len(decay):
+    # A λ counts as ruined for all where half of its seeds are missing.
+    full = 2 * missing.sum(axis=0) < len(whole)
+    whole, decay, missing = whole[:, full], decay[full], missing[:, full]
+    if not (decay > 0).any():
         return None
     if not losses.log_scale:
         finite = whole[np.isfinite(whole)]
@@ -225,7 +285,13 @@ def _curve(losses: _Losses, shared: Sequence[str]) -> Curve | None:
         whole = np.exp((whole - finite.mean()) / spread)
     # What is missing is filled in as a network at chance is: by its seed and its λ.
     found = curve_from_losses(decay, np.where(missing, 1.0, whole), untrained=missing)
-    return None if found is None else replace(found, left_out=0)
+    if found is None:
+        return None
+    kept = np.isin(np.log(decay, where=decay > 0, out=decay * 0), found.log_decay)
+    kept &= decay > 0
+    return _Table(
+        curve=replace(found, left_out=0), present=~missing[:, kept], block=block
+    )
 
 
 def _placed(cell: FittedCell, losses: _Losses, optimum: Optimum) -> FittedCell:
@@ -245,24 +311,37 @@ def _placed(cell: FittedCell, losses: _Losses, optimum: Optimum) -> FittedCell:
     return replace(cell, value=value, low=low, high=high, at_edge=edge)
 
 
-def _judged_by_zero(cell: FittedCell, losses: _Losses, curve: Curve) -> FittedCell:
+def _block_means(whole: FloatArray, block: int) -> FloatArray:
+    """Return means of so many seeds each: as good as seeds, where there are plenty."""
+    starts = np.arange(0, len(whole), block)
+    here = ~np.isnan(whole)
+    total = np.add.reduceat(np.where(here, whole, 0.0), starts, axis=0)
+    count = np.add.reduceat(here.astype(float), starts, axis=0)
+    nothing: FloatArray = np.full(total.shape, np.nan)
+    np.divide(total, count, out=nothing, where=count > 0)
+    return nothing
+
+
+def _judged_by_zero(cell: FittedCell, losses: _Losses, table: _Table) -> FittedCell:
     """Judge a cell with trainings without decay: does decay matter?"""
+    curve, gains = table.curve, table.gains_over(None)
     found = judge_whether_decay_matters(curve)
     matters, why = found.matters, found.why
-    if not losses.log_scale:
+    # Where all trained, held-out gains over neighbors are the sharper comparison.
+    if len(curve.compared) == curve.n:
+        passes = _passes(gains, _ERROR_AT_ZERO)
+        if passes or matters == "yes":
+            matters = "yes" if passes else "cannot tell"
+            why = _BEATS_ZERO if passes else _HIDDEN
+    if not losses.log_scale and matters != "yes":
         # Shares of a loss that may be negative mean nothing, so neither does a little.
-        matters = "yes" if matters == "yes" else "cannot tell"
-        why = {
-            "yes": "the best λ beats training without decay",
-            "cannot tell": "the seeds' noise hides whether decay gains anything",
-        }[matters]
-    more = found.seeds_needed
+        matters, why = "cannot tell", _HIDDEN
     return replace(
         cell,
         matters=matters,
         verdict=_verdict(matters, cell.at_edge),
         why=why,
-        needed=more - curve.n if more and matters == "cannot tell" else None,
+        needed=_further(gains, table) if matters == "cannot tell" else None,
     )
 
 
@@ -270,20 +349,6 @@ def _verdict(matters: Matters, edge: Edge | None) -> Verdict:
     if matters == "yes":
         return _BOUNDS[edge]
     return "does not matter" if matters == "no" else "cannot tell"
-
-
-def _gains(curve: Curve, end: int) -> FloatArray:
-    """Return each seed's gain over an end of the range, at the λ that others choose."""
-    others = np.delete(np.arange(len(curve.log_decay)), end)
-    if not len(others):
-        return np.zeros(curve.n)
-    against = replace(
-        curve,
-        log_decay=curve.log_decay[others],
-        losses=curve.losses[:, others],
-        without_decay=curve.losses[:, end],
-    )
-    return leave_one_out_gains(against)
 
 
 def _judged_by_ends(
@@ -334,7 +399,8 @@ def _fit_unpaired(cell: FittedCell, losses: _Losses) -> Fitted:
     if "zero" in found.chances:
         return Fitted(cell=_unpaired_by_zero(cell, losses, found), optimum=optimum)
     beaten = {
-        end: found.chances.get(end, 1.0) <= _ERROR_AT_ENDS for end in ("low", "high")
+        end: found.chances.get(end, 1.0) <= _UNPAIRED_ERROR_AT_ENDS
+        for end in ("low", "high")
     }
     gain = min(found.gains.get(end, 0.0) for end in ("low", "high"))
     needed = trainings_needed(gain=gain, noise=found.noise)
@@ -371,9 +437,9 @@ def _unpaired_by_zero(cell: FittedCell, losses: _Losses, found: Unpaired) -> Fit
     zeros = sum(len(each) for each in losses.by_decay[0.0].values())
     upper = gain + 2 * noise * math.sqrt(2 / zeros)
     matters: Matters = "cannot tell"
-    why = "the noise hides whether decay gains anything"
+    why = _HIDDEN
     if found.chances["zero"] <= _ERROR_AT_ZERO:
-        matters, why = "yes", "the best λ beats training without decay"
+        matters, why = "yes", _BEATS_ZERO
     elif losses.log_scale and upper < NEGLIGIBLE_SHARE:
         matters, why = "no", f"it gains less than {NEGLIGIBLE_SHARE:.0%} of the loss"
     needed = trainings_needed(gain=gain, noise=noise)

@@ -1,16 +1,18 @@
 """From rows to trainings: what counts, what is left out, and which belong together."""
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from dataclasses import dataclass
+from math import inf, isfinite
+from typing import NamedTuple
 
 from dwindle.fitting.columns import Columns, read_value
 from dwindle.fitting.table import Results, Value
 
-_SAME_DIGITS = 9  # of two λ, or two values of a scale, that are one
+_DIGITS = 9  # of two λ, or two values of a scale, that are one
 
+_LEAST_PERCENT = 10
+_PLAIN = {str, int, float, type(None)}
 _LOST = frozenset({"diverged", "nan"})
 _LEFT_OUT = {
     **dict.fromkeys(("fail", "failed", "crashed", "crash", "error", "oom"), "failed"),
@@ -21,8 +23,7 @@ _LEFT_OUT = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Training:
+class Training(NamedTuple):
     """One training: λ as typed, its seed (None where no column has one), its loss.
 
     ``loss`` is lower for better, also where the column is a score; infinite where the
@@ -58,14 +59,6 @@ class Sorted:
     remarks: Sequence[str] = ()
 
 
-@dataclass(kw_only=True)
-class _Bins:
-    cells: dict[tuple[tuple[float, ...], tuple[str, ...]], list[Training]] = field(
-        default_factory=dict
-    )
-    left_out: Counter[str] = field(default_factory=Counter)
-
-
 def sort_rows(
     table: Results, columns: Columns, where: Mapping[str, str] | None = None
 ) -> Sorted:
@@ -82,39 +75,43 @@ def sort_rows(
         where: Values that columns must have, as text or number.
 
     """
-    bins = _Bins()
-    rows = _chosen_rows(table, columns, where or {}, bins.left_out)
-    losses, score = _losses([table.columns[columns.metric][at] for at in rows], columns)
-    knob, seeds = table.columns[columns.knob], table.columns.get(columns.seed or "")
-    scales = [table.columns[name] for name in columns.scale.values()]
-    settings = [table.columns[name] for name in columns.settings]
-    for at, loss in zip(rows, losses, strict=True):
-        decay = _number(knob[at])
-        scale = tuple(_number(column[at]) for column in scales)
-        if loss is None and _status(table, columns, at) in _LOST:
-            loss = math.inf  # noqa: PLW2901 - said by its state instead
-        why = _why_not(decay, loss, scale, is_reversed=columns.reversed)
-        if why or decay is None or loss is None:
-            bins.left_out[why] += 1
-            continue
-        key = (
-            tuple(value for value in scale if value is not None),
-            tuple(_text(column[at]) for column in settings),
-        )
-        seed = None if seeds is None or _is_empty(seeds[at]) else _text(seeds[at])
-        bins.cells.setdefault(key, []).append(Training(decay, seed, loss))
-    cells = [
-        CellRows(
-            scale=dict(zip(columns.scale, scale, strict=True)),
-            settings=dict(zip(columns.settings, values, strict=True)),
-            trainings=tuple(trainings),
-        )
-        for (scale, values), trainings in sorted(bins.cells.items())
-    ]
-    finite = [loss for loss in losses if loss is not None and math.isfinite(loss)]
+    left_out: Counter[str] = Counter()
+    rows = _chosen_rows(table, columns, where or {}, left_out)
+    # Column by column: tables of 100,000 rows are usual.
+    losses, score = _losses(_numbers(table.columns[columns.metric]), columns)
+    decays = _rounded(table.columns[columns.knob])
+    seeds = _texts(table.columns[columns.seed]) if columns.seed else [""] * table.rows
+    scales = [_rounded(table.columns[name]) for name in columns.scale.values()]
+    settings = [_texts(table.columns[name]) for name in columns.settings]
+    status = _status(table, columns)
+    is_reversed = columns.reversed
+    cells: dict[tuple[tuple[float, ...], tuple[str, ...]], list[Training]] = {}
+    for at in rows:
+        decay, loss = decays[at], losses[at]
+        if loss is None and status and status[at] in _LOST:
+            loss = inf
+        scale = tuple([value for column in scales if (value := column[at]) is not None])
+        if decay is None or not _is_decay(decay, is_reversed=is_reversed):
+            left_out["without a weight decay"] += 1
+        elif loss is None:
+            left_out["without a loss"] += 1
+        elif len(scale) < len(scales):
+            left_out["without a scale"] += 1
+        else:
+            key = scale, tuple([column[at] for column in settings])
+            training = Training(decay, seeds[at] or None, loss)
+            cells.setdefault(key, []).append(training)
+    finite = [x for at in rows if (x := losses[at]) is not None and isfinite(x)]
     return Sorted(
-        cells=cells,
-        left_out={why: count for why, count in bins.left_out.items() if count},
+        cells=[
+            CellRows(
+                scale=dict(zip(columns.scale, scale, strict=True)),
+                settings=dict(zip(columns.settings, values, strict=True)),
+                trainings=tuple(trainings),
+            )
+            for (scale, values), trainings in sorted(cells.items())
+        ],
+        left_out=left_out,
         log_scale=bool(finite) and min(finite) > 0,
         score=score,
     )
@@ -124,24 +121,37 @@ def _chosen_rows(
     table: Results, columns: Columns, where: Mapping[str, str], left_out: Counter[str]
 ) -> list[int]:
     """Return the rows that count, by their numbers."""
+    filters = [
+        (_texts(table.columns[name]), _key(value)) for name, value in where.items()
+    ]
+    kept = [
+        at
+        for at in range(table.rows)
+        if all(column[at] == value for column, value in filters)
+    ]
+    left_out["of other settings than --where"] = table.rows - len(kept)
+    # A cell of a list or of NumPy's has no hash, or is another one than its number.
+    keys = [
+        column if _all_plain(column) else list(map(repr, column))
+        for column in table.columns.values()
+    ]
+    cells = list(zip(*keys, strict=True))
+    status = _status(table, columns)
     rows: list[int] = []
     seen: set[tuple[object, ...]] = set()
-    filters = [(table.columns[name], _text(value)) for name, value in where.items()]
-    # Only what says which training it is and how it ended: a clock may differ.
-    for at, cells in enumerate(zip(*table.columns.values(), strict=True)):
-        if any(_text(column[at]) != value for column, value in filters):
-            left_out["of other settings than --where"] += 1
-            continue
-        why = _LEFT_OUT.get(_status(table, columns, at), "")
-        key = cells if _all_plain(cells) else tuple(map(repr, cells))
+    for at in kept:
+        why = _LEFT_OUT.get(status[at]) if status else None
         if why:
             left_out[why] += 1
-        elif key in seen:
+        elif cells[at] in seen:
             left_out["equal to another row"] += 1
         else:
-            seen.add(key)
+            seen.add(cells[at])
             rows.append(at)
-    return _last_of_each(table, columns, rows, left_out)
+    found = _last_of_each(table, columns, rows, left_out)
+    for each in [each for each, count in left_out.items() if not count]:
+        del left_out[each]
+    return found
 
 
 def _last_of_each(
@@ -152,92 +162,91 @@ def _last_of_each(
         return rows
     names = [columns.knob, columns.seed, columns.run, *columns.scale.values()]
     names += columns.settings
-    identity = [table.columns[name] for name in names if name]
-    progress = table.columns[columns.progress]
+    identity = [_texts(table.columns[name]) for name in names if name]
+    progress = _numbers(table.columns[columns.progress])
+    losses = _numbers(table.columns[columns.metric])
     last: dict[tuple[str, ...], tuple[float, int]] = {}
     for at in rows:
-        key = tuple(_text(column[at]) for column in identity)
-        found = _number(progress[at])
+        key, found = tuple([column[at] for column in identity]), progress[at]
         # A row without its loss, such as a training step between evaluations, is none.
-        if found is None or _is_empty(table.columns[columns.metric][at]):
+        if found is None or losses[at] is None:
             continue
         if key not in last or found >= last[key][0]:
             last[key] = (found, at)
-    kept = sorted(at for _, at in last.values())
-    if not kept or len(kept) == len(rows):
+    if not last or len(last) == len(rows):
         return rows
-    left_out["earlier in their training"] += len(rows) - len(kept)
-    return kept
+    left_out["earlier in their training"] = len(rows) - len(last)
+    return sorted(at for _, at in last.values())
 
 
 def _losses(
-    values: Sequence[Value], columns: Columns
+    read: Sequence[float | None], columns: Columns
 ) -> tuple[list[float | None], str]:
     """Return losses, lower for better, and how a score was turned into one."""
-    read = [None if _is_empty(value) else _number_of_text(value) for value in values]
-    read = [
-        math.inf if each is not None and math.isnan(each) else each for each in read
-    ]
-    if not columns.maximize:
-        return [each if each != -math.inf else math.inf for each in read], ""
-    finite = [each for each in read if each is not None and math.isfinite(each)]
-    top = max(finite, default=0.0)
-    whole = 1.0 if top < 1 else 100.0
-    if finite and min(finite) >= 0 and top < whole and (whole == 1 or top > 10):  # noqa: PLR2004 - percents, not a small reward
-        score = f"{whole:g} − {columns.metric}"
-    else:
-        whole, score = 0.0, f"−{columns.metric}"
-    return [
-        None if each is None else whole - each if math.isfinite(each) else math.inf
+    finite = [each for each in read if each is not None and isfinite(each)]
+    whole, score = 0.0, ""
+    if columns.maximize:
+        whole, score = _whole(finite), f"−{columns.metric}"
+        score = f"{whole:g} − {columns.metric}" if whole else score
+    sign = -1.0 if columns.maximize else 1.0
+    losses = [
+        None if each is None else whole + sign * each if isfinite(each) else inf
         for each in read
-    ], score
+    ]
+    return losses, score
 
 
-def _why_not(
-    decay: float | None,
-    loss: float | None,
-    scale: Sequence[float | None],
-    *,
-    is_reversed: bool,
-) -> str:
-    if decay is None or math.isnan(decay) or decay < 0:
-        return "without a weight decay"
-    if math.isinf(decay) != is_reversed and math.isinf(decay):
-        return "without a weight decay"
-    if is_reversed and decay == 0:
-        return "without a weight decay"
-    if loss is None:
-        return "without a loss"
-    return "without a scale" if None in scale else ""
+def _whole(scores: Sequence[float]) -> float:
+    """Return what a perfect score is: 1, 100 for percents, 0 where it is unknown."""
+    if not scores or min(scores) < 0:
+        return 0.0
+    if max(scores) < 1:
+        return 1.0
+    # Percents that are all below 10 are rather rewards of another kind.
+    return 100.0 if _LEAST_PERCENT < max(scores) < 100 else 0.0  # noqa: PLR2004
 
 
-def _status(table: Results, columns: Columns, at: int) -> str:
+def _is_decay(decay: float, *, is_reversed: bool) -> bool:
+    """Whether a number can be a decay: C has no decay at infinity, and none at 0."""
+    return decay > 0 if is_reversed else 0 <= decay < inf
+
+
+def _status(table: Results, columns: Columns) -> list[str]:
     if columns.status is None:
+        return []
+    column = table.columns[columns.status]
+    return ["" if each is None else str(each).strip().casefold() for each in column]
+
+
+def _numbers(column: Sequence[Value]) -> list[float | None]:
+    """Return a column as numbers; None where there is none, nan where it says so."""
+    if not _all_plain(column):
+        return [read_value(each) for each in column]
+    read = {each: read_value(each) for each in set(column)}
+    return [read[each] for each in column]
+
+
+def _rounded(column: Sequence[Value]) -> list[float | None]:
+    """Return numbers that are one where they differ by rounding."""
+    numbers = _numbers(column)
+    same = {each: each and float(f"{each:.{_DIGITS}g}") for each in {*numbers} - {None}}
+    return [None if each is None else same[each] for each in numbers]
+
+
+def _texts(column: Sequence[Value]) -> list[str]:
+    """Return a column as keys: 1 and 1.0 and "1" are one seed."""
+    plain = column if _all_plain(column) else list(map(str, column))
+    keys = {each: _key(each) for each in set(plain)}
+    return [keys[each] for each in plain]
+
+
+def _key(value: Value) -> str:
+    if value is None:
         return ""
-    return str(table.columns[columns.status][at] or "").strip().casefold()
+    number = read_value(value)
+    return str(value).strip() if number is None else f"{number:.12g}"
 
 
-@lru_cache(maxsize=1 << 16)
-def _number_of_text(value: Value) -> float | None:
-    return read_value(value)
-
-
-def _number(value: Value) -> float | None:
-    found = _number_of_text(value) if _all_plain((value,)) else read_value(value)
-    if found is None or not math.isfinite(found) or found == 0:
-        return found
-    return float(f"{found:.{_SAME_DIGITS}g}")
-
-
-def _text(value: Value) -> str:
-    """Return a cell as a key: 1 and 1.0 and "1" are one seed."""
-    found = _number_of_text(value) if _all_plain((value,)) else None
-    return str(value).strip() if found is None else f"{found:.12g}"
-
-
-def _is_empty(value: Value) -> bool:
-    return value is None or (isinstance(value, str) and not value.strip())
-
-
-def _all_plain(cells: Sequence[Value]) -> bool:
-    return all(each is None or isinstance(each, str | int | float) for each in cells)
+def _all_plain(column: Sequence[Value]) -> bool:
+    """Whether a column holds what is its own key, as that of a file does."""
+    return {type(each) for each in column} <= _PLAIN
