@@ -104,10 +104,10 @@ def _noise(kind, generator, places):
 
 def _metric(kind, log_loss):
     if kind.score:  # about 80 % are right
-        return {"test_acc": 1 - 0.2 * np.exp(log_loss)}
+        return {"test_acc": 1 - 0.2 * float(np.exp(log_loss))}
     if kind.own_scale:
         return {"score": 0.5 - log_loss}
-    return {"val_loss": np.exp(log_loss)}
+    return {"val_loss": float(np.exp(log_loss))}
 
 
 def as_csv(rows, delimiter=","):

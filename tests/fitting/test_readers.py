@@ -1,0 +1,220 @@
+"""Files as tools write them: every kind gives the same table, and no text acts."""
+
+import json
+import shlex
+import sqlite3
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fitting.planted import Planted, as_csv, draw
+
+import dwindle
+from dwindle.cli.main import main
+from dwindle.errors import AmbiguousNameError, DataFilesError, UnknownNameError
+from dwindle.fitting.results import read_results
+
+ROWS, _ = draw(Planted(seeds=3, points=5), np.random.default_rng(1), effect=20)
+BEST = dwindle.fit(ROWS).value
+DATA = Path(__file__).parent.parent / "data"
+COMMA = [{k: str(v).replace(".", ",") for k, v in row.items()} for row in ROWS]
+
+
+class Frame:
+    """What a DataFrame of pandas looks like from outside."""
+
+    def to_dict(self):
+        """Return columns, each by its index."""
+        return {name: dict(enumerate(r[name] for r in ROWS)) for name in ROWS[0]}
+
+
+def w_and_b():
+    """Return rows as W&B exports them."""
+    return [
+        {"Name": f"run-{at}", "State": "finished", "Created": at, "Tags": "",
+         "config/weight_decay": row["weight_decay"], "config/seed": row["seed"],
+         "summary/val_loss": row["val_loss"], "summary/train_loss": 0.1 * at}
+        for at, row in enumerate(ROWS)
+    ]  # fmt: skip
+
+
+def ml_flow():
+    """Return rows as MLflow's search_runs has them."""
+    return [
+        {"run_id": f"{at:x}", "status": "FINISHED", "start_time": at,
+         "params.weight_decay": str(row["weight_decay"]), "params.seed": row["seed"],
+         "metrics.val_loss": row["val_loss"], "tags.mlflow.user": "me"}
+        for at, row in enumerate(ROWS)
+    ]  # fmt: skip
+
+
+def with_dictionaries():
+    """Return rows as the example of W&B's API writes them: dicts as text."""
+    return [
+        {"summary": str({"val_loss": row["val_loss"], "bad": float("nan")}),
+         "config": str({"weight_decay": row["weight_decay"], "seed": row["seed"]}),
+         "name": f"run-{at}"}
+        for at, row in enumerate(ROWS)
+    ]  # fmt: skip
+
+
+TEXTS = {
+    "csv": as_csv(ROWS),
+    "byte order mark": "\ufeff" + as_csv(ROWS),
+    "tabs": as_csv(ROWS, "\t"),
+    "semicolons and decimal commas": as_csv(COMMA, ";"),
+    "jsonl": "\n".join(map(json.dumps, ROWS)),
+    "json list": json.dumps(ROWS),
+    "json columns": json.dumps({k: [r[k] for r in ROWS] for k in ROWS[0]}),
+    "nested json": json.dumps([{"config": {"wd": r["weight_decay"], "seed": r["seed"]},
+                                "val": {"loss": r["val_loss"]}} for r in ROWS]),
+    "W&B": as_csv(w_and_b()),
+    "W&B's API": as_csv(with_dictionaries()),
+    "MLflow": as_csv(ml_flow()),
+    "equal rows twice": as_csv(ROWS + ROWS[:4]),
+    "a row per epoch": as_csv([{**r, "epoch": e, "val_loss": r["val_loss"] + 9 - e}
+                               for r in ROWS for e in (1, 9, 5)]),
+}  # fmt: skip
+
+
+def test_every_kind_of_file_gives_the_same(tmp_path):
+    """CSV of any delimiter, JSON of any shape, trackers' exports: one answer."""
+    found = {}
+    for name, text in TEXTS.items():
+        file = tmp_path / "results"
+        file.write_text(text, encoding="utf-8")
+        fit = dwindle.fit(str(file))
+        found[name] = (round(fit.value, 9), fit.cells[0].seeds)
+    assert found == dict.fromkeys(TEXTS, (round(BEST, 9), 3))
+    assert dwindle.fit(Frame()).value == pytest.approx(BEST)
+
+
+def test_runs_that_did_not_finish_are_left_out_and_counted():
+    """Failed, running, pruned, missing: each has its count; nan has diverged."""
+    rows = w_and_b()
+    for row, state in zip(
+        rows, ("failed", "crashed", "running", "killed"), strict=False
+    ):
+        row["State"] = state
+    rows[4]["summary/val_loss"] = ""
+    rows[5]["summary/val_loss"] = "NaN"
+    found = dwindle.fit(rows)
+    assert found.left_out == {"failed": 3, "unfinished": 1, "without a loss": 1}
+    assert found.cells[0].diverged == 1
+
+
+def test_a_file_of_optuna_is_read_without_optuna(tmp_path):
+    """A file that Optuna 5 wrote: states, categories, and an infinite value."""
+    file = tmp_path / "study.db"
+    with sqlite3.connect(file) as connection:
+        connection.executescript((DATA / "optuna-5.sql").read_text())
+    connection.close()
+    before = file.read_bytes()
+    table = read_results(file)
+    assert table.columns["optimizer"][:3] == ["adamw", "sgd", "adamw"]
+    assert table.columns["lr"][:2] == [0.1, 0.01]
+    assert table.columns["user_attrs_note"][0] == "it's"
+    assert table.maximize is False
+    found = dwindle.fit(file, ignore=["optimizer", "lr"])
+    assert found.left_out == {"pruned": 1, "failed": 1, "unfinished": 1}
+    assert found.cells[0].diverged == 1
+    assert found.trainings == 10
+    assert file.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [file]
+    with pytest.raises(UnknownNameError) as raised:
+        dwindle.fit(file, study="demi")
+    assert raised.value.nearest == ("demo",)
+
+
+def test_studies_that_have_no_one_answer_are_refused(tmp_path):
+    """Several studies need a name; several objectives have no best decay."""
+    dump = (DATA / "optuna-5.sql").read_text()
+    two = "INSERT INTO study_directions VALUES(9, 'MAXIMIZE', 1, 1);"
+    several = dump + "INSERT INTO studies VALUES(2, 'other');"
+    for text, error in (
+        (several, AmbiguousNameError),
+        (dump + two, DataFilesError),
+        ("CREATE TABLE mine (x);", DataFilesError),
+    ):
+        file = tmp_path / f"{error.__name__}{len(text)}.db"
+        connection = sqlite3.connect(file)
+        connection.executescript(text)
+        connection.close()
+        with pytest.raises(error) as raised:
+            dwindle.fit(file)
+        assert vars(raised.value)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"a,b\n", b"1,2\n3,4\n", b"a,b\n1,2,3\n", b"\x00\x01\x02", b"[1, 2]",
+        b'{"a": [1], "b": [1, 2]}', b'{"a": 1}\nnot json', b"[" * 100_000,
+        b"wd;loss\n1,234;2,345\n", b"SQLite format 3\x00" + b"x" * 100, b"PAR1" * 9,
+    ],
+)  # fmt: skip
+def test_what_is_no_table_is_refused(data, tmp_path, capsys):
+    """Not one of these gives a traceback or an answer."""
+    file = tmp_path / "results"
+    file.write_bytes(data)
+    assert main(["fit", str(file), "--json"]) == 2
+    assert json.loads(capsys.readouterr().out)["error"]["kind"] == "DataFilesError"
+
+
+def test_parquet_is_read_by_what_is_there(tmp_path, monkeypatch):
+    """Polars gives its columns; where nothing reads it, that is said."""
+    file = tmp_path / "results.parquet"
+    file.write_bytes(b"PAR1....")
+    columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
+    frame = types.SimpleNamespace(to_dict=lambda as_series: columns)  # noqa: ARG005
+    polars = types.SimpleNamespace(read_parquet=lambda path: frame)  # noqa: ARG005
+    monkeypatch.setitem(sys.modules, "polars", polars)
+    assert dwindle.fit(file).value == pytest.approx(BEST)
+    monkeypatch.setitem(sys.modules, "polars", None)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(DataFilesError) as raised:
+        dwindle.fit(file)
+    assert raised.value.path == str(file)
+
+
+HOSTILE = "$(touch pwned) '\"; =cmd|' \x1b[31m\u202e\nval_loss"
+
+
+def test_names_of_columns_never_act(tmp_path, capsys, monkeypatch):
+    """Quotes, substitutions, escapes and formulas are letters, also in the command."""
+    monkeypatch.chdir(tmp_path)
+    rows = [
+        {"weight_decay": row["weight_decay"], "seed": row["seed"],
+         "$(touch pwned)": row["seed"] % 2, HOSTILE: 1 + row["val_loss"] % 0.01}
+        for row in ROWS
+    ]  # fmt: skip
+    Path("r.json").write_text(json.dumps(rows))
+    options = ["--cells", "$(touch pwned)", "--metric", HOSTILE]
+    assert main(["fit", "r.json", *options]) == 0
+    text = capsys.readouterr().out
+    assert not any(c in text for c in "\x1b\u202e\r")
+    assert main(["fit", "r.json", *options, "--json"]) == 0
+    command = json.loads(capsys.readouterr().out)["command"]
+    words = shlex.split(command)
+    assert words[:2] == ["dwindle", "find"]
+    assert "\n" not in command
+    # A shell that runs the line with another first word starts nothing else.
+    subprocess.run(["sh", "-c", f": {command}"], check=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["r.json"]
+
+
+def test_columns_that_may_be_several_are_asked_for():
+    """Two decays or two losses that are alike: both are named."""
+    rows = [{"wd": 1, "l2": at, "loss": 2, "wd_": 3} for at in range(3)]
+    assert dwindle.fit(rows).columns.knob == "l2"
+    for row, at in zip(rows, (1, 2, 3), strict=True):
+        row["wd"] = at
+    with pytest.raises(AmbiguousNameError) as raised:
+        dwindle.fit(rows)
+    assert raised.value.candidates == ("wd", "l2")
+    with pytest.raises(DataFilesError) as raised:
+        dwindle.fit([{"a": 1, "b": 2}])
+    assert raised.value.path == "the list"
