@@ -52,10 +52,68 @@ def fault(code, name):
     return add
 
 
-@fault("DW001", "a bias in the decaying group")
-def _():
-    model = mlp()
-    return Program(model, adamw(model, also=["0.bias"]))
+def with_norm():
+    return nn.Sequential(nn.Linear(8, 16), RmsNorm(16), nn.Linear(16, 4))
+
+
+def with_scale():
+    return nn.Sequential(nn.Linear(8, 16), nn.PReLU(16), nn.Linear(16, 4))
+
+
+COSINE = Schedule(shape="cosine")
+EPOCHS = Run(batch_size=100, dataset_size=100_000, epochs=10)
+# What AdamW at lr 1e-3 and 0.1 on the matrices is given beside, and the run.
+UNDER_ADAMW = [
+    ("DW001", "a bias in the decaying group", mlp, {"also": ["0.bias"]}, None),
+    ("DW001", "a scale, which is no bias", with_scale, {"also": ["1.weight"]}, None),
+    ("DW002", "the gain of a LayerNorm", mlp, {"also": ["2.weight"]}, None),
+    ("DW002", "a norm of the user's own", with_norm, {"also": ["1.gain"]}, None),
+    ("DW003", "both embeddings", TinyGpt, {"also": ["wte.weight", "wpe.weight"]}, None),
+    ("DW004", "a pattern that misses some", TinyGpt,
+     {"without": ["ln_f.weight", "ln_f.bias"]}, None),
+    ("DW009", "bfloat16 weights", lambda: mlp().bfloat16(), {}, None),
+    ("DW009", "a tiny lr in float32", mlp, {"lr": 1e-6, "weight_decay": 0.01}, None),
+    ("DW010", "a short fine-tuning", mlp, {"weight_decay": 0.01}, Run(steps=20_000)),
+    # Without its schedule it would have been enough.
+    ("DW010", "half by a cosine", mlp, {}, Run(steps=8000, schedule=COSINE)),
+    ("DW011", "half an epoch", mlp, {"weight_decay": 1.0}, EPOCHS),
+    ("DW024", "all of a weight", mlp, {"lr": 0.1, "weight_decay": 12.0}, None),
+]  # fmt: skip
+for code_, name_, build_, words_, run_ in UNDER_ADAMW:
+
+    @fault(code_, name_)
+    def _(build=build_, words=words_, run=run_):
+        model = build()
+        return Program(model, adamw(model, **words), run=run)
+
+
+TORCHS = torch.optim
+# Optimizers whose matrices decay by a number.
+UNDER_OTHERS = [
+    *(
+        ("DW008", name, mlp, 0.01, getattr(TORCHS, name), {"lr": 1e-3})
+        for name in ("Adam", "NAdam", "RAdam", "RMSprop", "Adamax")
+    ),
+    ("DW008", "Adagrad", mlp, 0.01, TORCHS.Adagrad, {"lr": 1e-2}),
+    ("DW008", "Adadelta", mlp, 0.01, TORCHS.Adadelta, {"lr": 1.0}),
+    ("DW012", "momentum 0.99", mlp, 5e-4, TORCHS.SGD, {"lr": 0.1, "momentum": 0.99}),
+    ("DW016", "convolutions before BatchNorm", cnn, 1e-4, TORCHS.SGD,
+     {"lr": 0.1, "momentum": 0.9}),
+    ("DW019", "an Adam that decouples", mlp, 0.1, SilentAdam, {"lr": 1e-3}),
+    ("DW024", "SGD without momentum overshoots", mlp, 0.5, TORCHS.SGD, {"lr": 10.0}),
+    ("DW026", "left alone by the schedule", mlp, 1e-4, FixedDecay, {"lr": 0.1}),
+    ("DW027", "it forgets its weight_decay", mlp, 1e-3, DeafSgd, {"lr": 0.1}),
+    # AdamW(groups, 1e-3, (0.9, 0.999), 0.1): the fourth argument is eps.
+    ("DW041", "the fourth argument", mlp, 0.01, TORCHS.AdamW, {"lr": 1e-3, "eps": 0.1}),
+]  # fmt: skip
+LONG = Run(steps=50_000, schedule=COSINE)
+for code_, name_, build_, decay_, kind_, words_ in UNDER_OTHERS:
+
+    @fault(code_, name_)
+    def _(build=build_, decay=decay_, kind=kind_, words=words_, code=code_):
+        model = build()
+        optimizer = kind(grouped(model, decay), **words)
+        return Program(model, optimizer, run=LONG if code == "DW026" else None)
 
 
 @fault("DW001", "all parameters of plain layers to SGD")
@@ -63,18 +121,6 @@ def _():
     model = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=5e-4)
     return Program(model, optimizer)
-
-
-@fault("DW001", "a scale of a layer, a vector that is no bias")
-def _():
-    model = nn.Sequential(nn.Linear(8, 16), nn.PReLU(16), nn.Linear(16, 4))
-    return Program(model, adamw(model, also=["1.weight"]))
-
-
-@fault("DW002", "the gain of a LayerNorm")
-def _():
-    model = mlp()
-    return Program(model, adamw(model, also=["2.weight"]))
 
 
 @fault("DW002", "BatchNorm in a network without biases")
@@ -86,30 +132,12 @@ def _():
     return Program(model, optimizer)
 
 
-@fault("DW002", "a norm of the user's own")
-def _():
-    model = nn.Sequential(nn.Linear(8, 16), RmsNorm(16), nn.Linear(16, 4))
-    return Program(model, adamw(model, also=["1.gain"]))
-
-
-@fault("DW003", "both embeddings")
-def _():
-    model = TinyGpt()
-    return Program(model, adamw(model, also=["wte.weight", "wpe.weight"]))
-
-
 @fault("DW004", "a head that came after the optimizer")
 def _():
     model = mlp()
     optimizer = adamw(model)
     model[3] = nn.Linear(16, 7)
     return Program(model, optimizer)
-
-
-@fault("DW004", "a pattern of names that misses some")
-def _():
-    model = TinyGpt()
-    return Program(model, adamw(model, without=["ln_f.weight", "ln_f.bias"]))
 
 
 @fault("DW029", "a scheduler of the optimizer of before")
@@ -152,63 +180,6 @@ def _():
     return Program(model, torch.optim.SGD(groups, lr=0.1))
 
 
-def _adaptive(name, lr):
-    model = mlp()
-    optimizer = getattr(torch.optim, name)
-    return Program(model, optimizer(grouped(model, 0.01), lr=lr))
-
-
-for each, its_lr in (
-    ("Adam", 1e-3),
-    ("NAdam", 1e-3),
-    ("RAdam", 1e-3),
-    ("RMSprop", 1e-3),
-    ("Adagrad", 1e-2),
-    ("Adamax", 1e-3),
-    ("Adadelta", 1.0),
-):
-    fault("DW008", each)(lambda name=each, lr=its_lr: _adaptive(name, lr))
-
-
-@fault("DW009", "AdamW on bfloat16 weights")
-def _():
-    model = mlp().bfloat16()
-    return Program(model, adamw(model))
-
-
-@fault("DW009", "a tiny lr in float32")
-def _():
-    model = mlp()
-    return Program(model, adamw(model, lr=1e-6, weight_decay=0.01))
-
-
-@fault("DW010", "a short fine-tuning")
-def _():
-    model = mlp()
-    return Program(model, adamw(model, weight_decay=0.01), run=Run(steps=20_000))
-
-
-@fault("DW010", "a cosine that halves what would have been enough")
-def _():
-    model = mlp()
-    run = Run(steps=8000, schedule=Schedule(shape="cosine"))
-    return Program(model, adamw(model), run=run)
-
-
-@fault("DW011", "half an epoch")
-def _():
-    model = mlp()
-    run = Run(batch_size=100, dataset_size=100_000, epochs=10)
-    return Program(model, adamw(model, weight_decay=1.0), run=run)
-
-
-@fault("DW012", "momentum 0.99")
-def _():
-    model = mlp()
-    groups = grouped(model, 5e-4)
-    return Program(model, torch.optim.SGD(groups, lr=0.1, momentum=0.99))
-
-
 @fault("DW013", "the lambd of ASGD")
 def _():
     model = mlp()
@@ -243,13 +214,6 @@ def _():
     return Program(model, adamw(model, also=["wte.weight"]))
 
 
-@fault("DW016", "convolutions before BatchNorm")
-def _():
-    model = cnn()
-    groups = grouped(model, 1e-4)
-    return Program(model, torch.optim.SGD(groups, lr=0.1, momentum=0.9))
-
-
 @fault("DW016", "weight_norm")
 def _():
     model = nn.Sequential(
@@ -271,12 +235,6 @@ def _():
     for group, scale in zip(optimizer.param_groups, (0.1, 1.0), strict=True):
         group["lr_scale"] = scale
     return Program(model, optimizer, scheduler=StepLR(optimizer, 10))
-
-
-@fault("DW019", "an Adam that decouples")
-def _():
-    model = mlp()
-    return Program(model, SilentAdam(grouped(model, 0.1), lr=1e-3))
 
 
 @fault("DW020", "a weight decay out of a YAML file")
@@ -308,32 +266,6 @@ def _():
     model = mlp()
     model[0].weight.requires_grad_(requires_grad=False)
     return Program(model, FillingSgd(grouped(model, 1e-3), lr=0.1))
-
-
-@fault("DW024", "more than all of a weight")
-def _():
-    model = mlp()
-    return Program(model, adamw(model, lr=0.1, weight_decay=12.0))
-
-
-@fault("DW024", "SGD without momentum overshoots")
-def _():
-    model = mlp()
-    return Program(model, torch.optim.SGD(grouped(model, 0.5), lr=10.0))
-
-
-@fault("DW026", "a decay that the schedule leaves alone")
-def _():
-    model = mlp()
-    optimizer = FixedDecay(grouped(model, 1e-4), lr=0.1)
-    run = Run(steps=50_000, schedule=Schedule(shape="cosine"))
-    return Program(model, optimizer, run=run)
-
-
-@fault("DW027", "an optimizer that forgets its weight_decay")
-def _():
-    model = mlp()
-    return Program(model, DeafSgd(grouped(model, 1e-3), lr=0.1))
 
 
 @fault("DW028", "a decay under another name")
@@ -368,10 +300,3 @@ def _():
     others = [each for each in model.parameters() if id(each) not in ids]
     groups = [{"params": embeddings}, {"params": others, "weight_decay": 0.0}]
     return Program(model, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1))
-
-
-@fault("DW041", "the fourth argument")
-def _():
-    model = mlp()
-    groups = grouped(model, 0.01)
-    return Program(model, torch.optim.AdamW(groups, 1e-3, (0.9, 0.999), 0.1))

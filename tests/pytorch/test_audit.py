@@ -1,7 +1,6 @@
 """The audit: each planted fault is found, a clean program is clean, nothing changes."""
 
 import copy
-import functools
 import random
 
 import pytest
@@ -244,18 +243,13 @@ def test_the_scheduler_at_hand_is_followed():
     assert longer.table[0].e_folds == pytest.approx(0.4, rel=1e-3)
 
 
-@pytest.mark.parametrize(
-    "wrapped",
-    [nn.DataParallel, functools.partial(torch.compile, backend="eager")],
-    ids=["DataParallel", "compile"],
-)
-def test_a_wrapped_model_is_its_model(wrapped):
+def test_a_wrapped_model_is_its_model():
     """Names and findings are those of the model inside."""
-    model = cnn()
+    model, images = cnn(), torch.randn(4, 3, 12, 12)
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-3, weight_decay=0.05)
-    plain = audit(model, optimizer, example=torch.randn(4, 3, 12, 12))
-    inside = audit(wrapped(model), optimizer, example=torch.randn(4, 3, 12, 12))
-    assert plain.findings == inside.findings
+    plain = audit(model, optimizer, example=images)
+    for wrapped in (nn.DataParallel(model), torch.compile(model, backend="eager")):
+        assert audit(wrapped, optimizer, example=images).findings == plain.findings
 
 
 def test_notes_tell_sizes_that_are_no_faults():
@@ -274,6 +268,9 @@ def test_what_is_not_known_is_named():
     model = mlp()
     found = audit(model, adamw(model))
     assert unchecked(found) == {"DW010", "DW011"}
+    # Without a target the class of the model names the audit.
+    assert found.target == "Sequential"
+    assert audit(model, adamw(model), target="train:make").target == "train:make"
 
 
 def test_options_may_be_tensors_and_groups_empty():
@@ -286,18 +283,6 @@ def test_options_may_be_tensors_and_groups_empty():
     assert [line.parameters for line in found.table] == [3, 3, 0]
 
 
-def test_an_optimizer_without_a_knob_gets_a_controller():
-    """Rprop has no weight_decay: groups by role say what the controller decays."""
-    model = mlp()
-    found = audit(model, torch.optim.Rprop(model.parameters())).findings
-    assert [each.code for each in found] == ["DW021"]
-    imports = [line for line in found[0].line.splitlines() if "import" in line]
-    assert imports == [
-        "from dwindle.pytorch import decay_groups",
-        "from dwindle.pytorch import DecayController",
-    ]
-
-
 def test_something_else_is_refused():
     """A list of parameters is no model, and a scheduler no optimizer."""
     model = mlp()
@@ -305,13 +290,6 @@ def test_something_else_is_refused():
         with pytest.raises(RefusedError) as raised:
             audit(*wrong)
         assert raised.value.instead
-
-
-def test_an_audit_is_named_after_its_model():
-    """Without a target the class of the model names the audit."""
-    model = mlp()
-    assert audit(model, adamw(model)).target == "Sequential"
-    assert audit(model, adamw(model), target="train:make").target == "train:make"
 
 
 def test_a_name_and_a_rule_may_both_be_wrong():
