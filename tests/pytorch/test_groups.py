@@ -176,11 +176,7 @@ def test_a_convolution_counts_all_of_its_weights():
     model = nn.Sequential(nn.Conv2d(4, 6, 3, groups=2), nn.Linear(6, 2))
     groups = decay_groups(model, weight_decay=1.0, normalization="layer-mean")
     scales = [group["decay_scale"] for group in groups]
-    assert scales == [
-        digits(1 / (2 * 108), rel=1e-15),
-        digits(1 / (2 * 12), rel=1e-15),
-        0,
-    ]
+    assert scales == digits([1 / (2 * 108), 1 / (2 * 12), 0], rel=1e-15)
 
 
 def test_a_layer_that_does_not_show_its_inputs_has_no_fan_in():
@@ -222,15 +218,8 @@ def test_frozen_parameters_are_in_no_group():
     model = Tiny().requires_grad_(requires_grad=False)
     model.blocks[1].up.requires_grad_()
     groups = decay_groups(model, weight_decay=0.1, normalization="layer-mean")
-    names = [
-        [
-            name
-            for name, p in model.named_parameters()
-            if any(p is q for q in g["params"])
-        ]
-        for g in groups
-    ]
-    assert names == [["blocks.1.up.weight"], ["blocks.1.up.bias"]]
+    places = {row.name: row.group for row in groups.rows if row.group is not None}
+    assert places == {"blocks.1.up.weight": 0, "blocks.1.up.bias": 1}
     assert groups[0]["decay_scale"] == 1 / 32
     assert {row.why for row in groups.rows if row.group is None} == {"frozen"}
 
@@ -248,10 +237,9 @@ def test_a_model_with_nothing_to_train_is_refused():
 
 
 def test_a_model_without_weights_has_one_group_that_does_not_decay():
-    """Only gains: a group without decay, and the table says that nothing decays."""
+    """Only gains: a group without decay."""
     groups = decay_groups(nn.LayerNorm(3), weight_decay=0.1)
     assert [group["weight_decay"] for group in groups] == [0.0]
-    assert "nothing decays" in str(groups)
 
 
 def test_an_empty_tensor_does_not_decay():

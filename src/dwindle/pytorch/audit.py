@@ -12,7 +12,6 @@ from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.pytorch.checks import (
-    of_layers,
     of_normalized,
     of_options,
     of_parameters,
@@ -48,8 +47,8 @@ CHECKS = (
     of_rates.sizes,
     of_rates.second_decay,
     of_rates.stretched_by_layer,
-    of_layers.idle_rows,
-    of_layers.idle_layers,
+    of_parameters.idle_rows,
+    of_parameters.idle_layers,
     of_normalized.size_divided_out,
     of_options.scale_that_nothing_applies,
     of_options.promise_not_kept,

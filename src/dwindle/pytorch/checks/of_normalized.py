@@ -82,31 +82,26 @@ def _balances(group: Group) -> bool:
 
 
 def _rotation(facts: Facts, group: Group) -> dict[str, Any]:
-    """Return how far such a weight turns per step once decay and updates balance."""
-    angle, steps = rotation_per_step(facts, group), group.half_life_steps
-    if angle is None or steps is None:
-        return {}
-    return {"angle": angle, "degrees": math.degrees(angle), "half_life": steps}
-
-
-def rotation_per_step(facts: Facts, group: Group) -> float | None:
-    """Return the angle in radians; None where no formula fits the optimizer.
+    """Return how far such a weight turns per step once decay and updates balance.
 
     How the size of an update compares with its gradient is told by the class: only
-    Adam's own family divides by the gradient's root mean square.
+    Adam's own family divides by the gradient's root mean square. Where no formula fits
+    the optimizer there is no angle.
     """
     name = None
     if group.is_sgd:
         name = "sgd"
     elif group.probe.decouples and "betas" in group.options and _is_a(group, _ADAM):
         name = "adamw"
-    if name is None or not group.lr:
-        return None
+    steps = group.half_life_steps
+    if name is None or not group.lr or steps is None:
+        return {}
     try:
         balance = EQUILIBRIA[name](group.knob, group.run(facts.run))
     except DwindleError:
-        return None  # so strong a decay has no equilibrium; another check says so
-    return balance.rotation_per_step
+        return {}  # so strong a decay has no equilibrium; another check says so
+    angle = balance.rotation_per_step
+    return {"angle": angle, "degrees": math.degrees(angle), "half_life": steps}
 
 
 def _is_a(group: Group, words: tuple[str, ...]) -> bool:

@@ -172,7 +172,10 @@ def numbers_as_text(facts: Facts) -> Iterator[Finding]:
         group: {
             name: number_of(value)
             for name, value in group.options.items()
-            if name in {"lr", KNOB, _SCALE} and _is_no_number(group, name, value)
+            if name in {"lr", KNOB, _SCALE}
+            # Some optimizers of others have None by default, and read it so.
+            and (value is None or isinstance(value, str))
+            and (value is not None or group.optimizer.defaults.get(name) is not None)
         }
         for group in facts.groups
     }
@@ -184,12 +187,6 @@ def numbers_as_text(facts: Facts) -> Iterator[Finding]:
     groups = [group for group, _ in found]
     line = set_options(found)
     yield on_groups("DW020", groups, name, paste=line, option=name, value=value)
-
-
-def _is_no_number(group: Group, name: str, value: object) -> bool:
-    # Some optimizers of others have None by default, and read it so.
-    default = group.optimizer.defaults.get(name)
-    return isinstance(value, str) or (value is None and default is not None)
 
 
 def knob_without_effect(facts: Facts) -> Iterator[Finding]:

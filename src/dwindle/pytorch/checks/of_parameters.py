@@ -1,4 +1,4 @@
-"""Checks of what is in which group: decayed vectors, lost and doubled parameters."""
+"""Checks of parameters: which groups have them, and whether they get gradients."""
 
 import inspect
 import math
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import LBFGS
 
 from dwindle.audit.codes import short
@@ -160,7 +160,7 @@ def tied_by_storage(facts: Facts) -> Iterator[Finding]:
 
 def _place(parameter: Tensor) -> tuple[object, ...] | None:
     """Return where a parameter's numbers lie; None where they have no place yet."""
-    local = getattr(parameter, "_local_tensor", parameter)  # of a sharded one
+    local = _local(parameter)
     if local.is_meta or local.numel() == 0:
         return None
     return (str(local.device), local.data_ptr(), local.numel())
@@ -309,3 +309,81 @@ def _otherwise(
             meant=meant,
             share=_share(other, weights),
         )
+
+
+def idle_rows(facts: Facts) -> Iterator[Finding]:
+    """DW015: rows without gradient, of an embedding that decays."""
+    decaying = facts.decaying("embedding")
+    padded = {
+        id(module.weight): module.padding_idx
+        for _, module in modules_of(facts.model)
+        if isinstance(module, nn.Embedding | nn.EmbeddingBag)
+        and module.padding_idx is not None
+    }
+    without = {held: rows for held in decaying if (rows := _without_gradient(held))}
+    paddings = {
+        held: (row, norm)
+        for held in decaying
+        if (row := padded.get(id(held.parameter))) is not None
+        and (norm := _norm_of_row(held, row))
+    }
+    idle = [*without, *(held for held in paddings if held not in without)]
+    if idle:
+        yield on_parameters(
+            "DW015",
+            idle,
+            facts.groups_of(idle[0])[:1],
+            paste=without_decay(facts, idle),
+            half_life=facts.groups_of(idle[0])[0].half_life_steps,
+            idle=tuple((held.name, *without[held]) for held in without) or None,
+            padding=tuple((held.name, *paddings[held]) for held in paddings) or None,
+        )
+
+
+def idle_layers(facts: Facts) -> Iterator[Finding]:
+    """DW015: weights of which no number has a gradient, beside others that have."""
+    decaying = [
+        held for held in facts.decaying("weight") if held.parameter.grad is not None
+    ]
+    idle = [held for held in decaying if not _has_gradient(held)]
+    if idle and len(idle) < len(decaying):  # after zero_grad all are zero
+        yield on_parameters(
+            "DW015",
+            idle,
+            facts.groups_of(idle[0])[:1],
+            case="layers",
+            paste=frozen([held.name for held in idle], with_gradients=True),
+            is_slight=True,
+            half_life=facts.groups_of(idle[0])[0].half_life_steps,
+        )
+
+
+def _has_gradient(held: ParameterRole) -> bool:
+    gradient = held.parameter.grad
+    if gradient is None or gradient.is_meta or gradient.is_sparse:
+        return True
+    return bool(_local(gradient).any())
+
+
+def _without_gradient(held: ParameterRole) -> tuple[int, int] | None:
+    """Return how many rows of a matrix have no gradient, and how many there are."""
+    gradient = held.parameter.grad
+    if gradient is None or gradient.is_sparse or gradient.ndim < 2:  # noqa: PLR2004 rows
+        return None
+    rows = _local(gradient).flatten(1)
+    idle = int((~rows.any(dim=1)).sum())
+    return (idle, len(rows)) if 0 < idle < held.shape[0] else None
+
+
+def _norm_of_row(held: ParameterRole, row: int) -> float:
+    """Return the norm of a row that never gets a gradient; 0 where it is not here."""
+    values = _local(held.parameter.detach())
+    if values.is_meta or values.shape != held.shape:
+        return 0.0
+    return float(torch.linalg.vector_norm(values[row].float()))
+
+
+def _local(tensor: Tensor) -> Tensor:
+    """Return the part of a sharded tensor that lies here."""
+    local: Tensor = getattr(tensor, "_local_tensor", tensor)
+    return local
