@@ -7,6 +7,7 @@ groups, the optimizer, the scheduler with its pace, and the length of the run.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from pytorch.planted_programs import Program, TinyGpt, cnn, grouped
@@ -105,37 +106,72 @@ def cosine_to_a_tenth(optimizer, total):
     )
 
 
-@recipe("ResNet-50", "He et al. 2016 (1512.03385), section 3.4; torchvision's script")
-def _():
+BETAS, TABLES = (0.9, 0.95), ["wte.weight", "wpe.weight"]
+OWT = {"batch_size": 480, "dataset_size": 8_823_810, "steps": 600_000}
+CHARACTERS = {"batch_size": 64, "dataset_size": 3921, "steps": 5000}
+TOKENS_950B = {"batch_size": 1024, "dataset_size": 464_000_000, "epochs": 3}
+BOOKS = {"batch_size": 256, "dataset_size": 6_400_000, "steps": 1_000_000}
+# AdamW on a language model: decay, lr, second moment's beta and the first, what decays
+# besides matrices, the scheduler, the run.
+LANGUAGE_MODELS = [
+    ("Trainer with 0.01", "transformers' examples: lr 5e-5, 3 epochs, linear",
+     0.01, 5e-5, (0.9, 0.999), (), lambda it: linear_after(it, 0, 6315),
+     images(32, 3, dataset_size=67_349)),
+    ("BERT-base", "Devlin et al. 2019 (1810.04805), section A.2: 40 epochs",
+     0.01, 1e-4, (0.9, 0.999), (), lambda it: linear_after(it, 10_000, 1_000_000),
+     Run(**BOOKS)),
+    ("GPT-3 175B", "Brown et al. 2020 (2005.14165), appendix B",
+     0.1, 6e-5, BETAS, (), lambda it: cosine_to_a_tenth(it, 81_250), Run(steps=93_750)),
+    ("LLaMA 7B", "Touvron et al. 2023 (2302.13971), table 2",
+     0.1, 3e-4, BETAS, (), lambda it: cosine_to_a_tenth(it, 250_000),
+     Run(steps=250_000)),
+    ("nanoGPT GPT-2 124M", "karpathy/nanoGPT@3adf61e1, config/train_gpt2.py",
+     0.1, 6e-4, BETAS, TABLES, None, Run(**OWT, schedule=TO_A_TENTH)),
+    ("nanoGPT Shakespeare", "karpathy/nanoGPT, config/train_shakespeare_char.py",
+     0.1, 1e-3, (0.9, 0.99), TABLES, None, Run(**CHARACTERS, schedule=TO_A_TENTH)),
+    ("TinyLlama 1.1B", "Zhang et al. 2024 (2401.02385): 3 epochs of 950B tokens",
+     0.1, 4e-4, BETAS, (), None, Run(**TOKENS_950B, schedule=TO_A_TENTH)),
+]  # fmt: skip
+
+
+def language_model(decay, lr, betas, *facts):
+    (also, scheduled, run), model = facts, TinyGpt()
+    groups = grouped(model, decay, also=also)
+    optimizer = torch.optim.AdamW(groups, lr=lr, betas=betas)
+    return Program(model, optimizer, scheduled and scheduled(optimizer), run)
+
+
+def steps_at(*milestones, factor=0.1):
+    return lambda optimizer: lr_scheduler.MultiStepLR(optimizer, milestones, factor)
+
+
+def steps_of(epochs, factor=0.1):
+    return lambda optimizer: lr_scheduler.StepLR(optimizer, epochs, factor)
+
+
+# SGD on all of a network: lr, decay, Nesterov, the scheduler, the run.
+NETWORKS = [
+    ("ResNet-50", "He et al. 2016 (1512.03385), section 3.4; torchvision's script",
+     0.1, 1e-4, False, steps_of(30), images(256, 90)),
+    ("WRN-28-10", "Zagoruyko & Komodakis 2016 (1605.07146), section 3",
+     0.1, 5e-4, True, steps_at(60, 120, 160, factor=0.2),
+     images(128, 200, dataset_size=CIFAR)),
+    ("DenseNet", "Huang et al. 2017 (1608.06993), section 4.2",
+     0.1, 1e-4, True, steps_at(150, 225), images(64, 300, dataset_size=CIFAR)),
+    ("MobileNetV2", "torchvision, references/classification, MobileNetV2",
+     0.045, 4e-5, False, steps_of(1, 0.98), images(256, 300)),
+]  # fmt: skip
+
+
+def network(lr, decay, nesterov, scheduled, run):
     model = cnn()
-    optimizer = sgd_of_all(model, lr=0.1, weight_decay=1e-4)
-    scheduler = lr_scheduler.StepLR(optimizer, 30)
-    return Program(model, optimizer, scheduler, images(256, 90))
+    optimizer = sgd_of_all(model, lr=lr, weight_decay=decay, nesterov=nesterov)
+    return Program(model, optimizer, scheduled(optimizer), run)
 
 
-@recipe("WRN-28-10", "Zagoruyko & Komodakis 2016 (1605.07146), section 3")
-def _():
-    model = cnn()
-    optimizer = sgd_of_all(model, lr=0.1, weight_decay=5e-4, nesterov=True)
-    scheduler = lr_scheduler.MultiStepLR(optimizer, [60, 120, 160], 0.2)
-    run = images(128, 200, dataset_size=CIFAR)
-    return Program(model, optimizer, scheduler, run)
-
-
-@recipe("DenseNet", "Huang et al. 2017 (1608.06993), section 4.2")
-def _():
-    model = cnn()
-    optimizer = sgd_of_all(model, lr=0.1, weight_decay=1e-4, nesterov=True)
-    scheduler = lr_scheduler.MultiStepLR(optimizer, [150, 225])
-    return Program(model, optimizer, scheduler, images(64, 300, dataset_size=CIFAR))
-
-
-@recipe("MobileNetV2", "torchvision, references/classification, MobileNetV2")
-def _():
-    model = cnn()
-    optimizer = sgd_of_all(model, lr=0.045, weight_decay=4e-5)
-    scheduler = lr_scheduler.StepLR(optimizer, 1, 0.98)
-    return Program(model, optimizer, scheduler, images(256, 300))
+for build_, table in ((language_model, LANGUAGE_MODELS), (network, NETWORKS)):
+    for name_, source_, *facts_ in table:
+        recipe(name_, source_)(partial(build_, *facts_))
 
 
 @recipe("nnU-Net", "Isensee et al. 2021 (1809.10486), nnUNetTrainer")
@@ -250,14 +286,6 @@ def _():
     return Program(model, optimizer, linear_after(optimizer, 0, 1377), run)
 
 
-@recipe("Trainer with 0.01", "transformers' examples: lr 5e-5, 3 epochs, linear")
-def _():
-    model = TinyGpt()
-    optimizer = torch.optim.AdamW(grouped(model, 0.01), lr=5e-5)
-    run = images(32, 3, dataset_size=67_349)
-    return Program(model, optimizer, linear_after(optimizer, 0, 6315), run)
-
-
 @recipe("LoRA without decay", "Hu et al. 2022 (2106.09685), peft's examples")
 def _():
     model = TinyGpt()
@@ -265,59 +293,6 @@ def _():
     model.head.requires_grad_(requires_grad=True)
     optimizer = torch.optim.AdamW(model.head.parameters(), lr=2e-4, weight_decay=0.0)
     return Program(model, optimizer, None, images(16, 3, dataset_size=10_000))
-
-
-@recipe("BERT-base", "Devlin et al. 2019 (1810.04805), section A.2: 40 epochs")
-def _():
-    model = TinyGpt()
-    optimizer = torch.optim.AdamW(grouped(model, 0.01), lr=1e-4)
-    scheduler = linear_after(optimizer, 10_000, 1_000_000)
-    run = Run(batch_size=256, dataset_size=6_400_000, steps=1_000_000)
-    return Program(model, optimizer, scheduler, run)
-
-
-@recipe("GPT-3 175B", "Brown et al. 2020 (2005.14165), appendix B")
-def _():
-    model = TinyGpt()
-    optimizer = torch.optim.AdamW(grouped(model, 0.1), lr=6e-5, betas=(0.9, 0.95))
-    run = Run(steps=93_750)
-    return Program(model, optimizer, cosine_to_a_tenth(optimizer, 81_250), run)
-
-
-@recipe("LLaMA 7B", "Touvron et al. 2023 (2302.13971), table 2")
-def _():
-    model = TinyGpt()
-    optimizer = torch.optim.AdamW(grouped(model, 0.1), lr=3e-4, betas=(0.9, 0.95))
-    run = Run(steps=250_000)
-    return Program(model, optimizer, cosine_to_a_tenth(optimizer, 250_000), run)
-
-
-@recipe("nanoGPT GPT-2 124M", "karpathy/nanoGPT@3adf61e1, config/train_gpt2.py")
-def _():
-    model = TinyGpt()
-    groups = grouped(model, 0.1, also=["wte.weight", "wpe.weight"])
-    optimizer = torch.optim.AdamW(groups, lr=6e-4, betas=(0.9, 0.95))
-    run = Run(
-        batch_size=480, dataset_size=8_823_810, steps=600_000, schedule=TO_A_TENTH
-    )
-    return Program(model, optimizer, None, run)
-
-
-@recipe("nanoGPT Shakespeare", "karpathy/nanoGPT, config/train_shakespeare_char.py")
-def _():
-    model = TinyGpt()
-    groups = grouped(model, 0.1, also=["wte.weight", "wpe.weight"])
-    optimizer = torch.optim.AdamW(groups, lr=1e-3, betas=(0.9, 0.99))
-    run = Run(batch_size=64, dataset_size=3921, steps=5000, schedule=TO_A_TENTH)
-    return Program(model, optimizer, None, run)
-
-
-@recipe("TinyLlama 1.1B", "Zhang et al. 2024 (2401.02385): 3 epochs of 950B tokens")
-def _():
-    model = TinyGpt()
-    optimizer = torch.optim.AdamW(grouped(model, 0.1), lr=4e-4, betas=(0.9, 0.95))
-    run = Run(batch_size=1024, dataset_size=464_000_000, epochs=3, schedule=TO_A_TENTH)
-    return Program(model, optimizer, None, run)
 
 
 @recipe("AWD-LSTM", "Merity et al. 2018 (1708.02182), before it averages")

@@ -1,5 +1,7 @@
 """Programs with several groups or optimizers, each right but for what it is named."""
 
+from functools import partial
+
 import torch
 from pytorch.planted_programs import Program, TinyGpt, backward, cnn, grouped, mlp
 from torch import nn
@@ -42,20 +44,50 @@ def _by_stage(net, lrs, decays):
     return [*groups, {"params": _vectors(net), "weight_decay": 0.0}]
 
 
-def three_lrs():
-    """Fine-tuning with three lrs: the two slow ones hardly decay."""
-    net = Net()
-    groups = _by_stage(net, (5e-5, 3e-4, 2e-3), (0.05, 0.05, 0.05))
-    return Program(net, torch.optim.AdamW(groups, lr=2e-3), run=RUN)
+PROGRAMS = {}
 
 
-def typo_in_one_group():
-    """5e-5 was typed for 5e-2 in one group of three."""
-    net = Net()
-    groups = _by_stage(net, (1e-3, 1e-3, 1e-3), (0.05, 5e-5, 0.05))
-    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
+def program(build):
+    """Keep what builds a program under its name."""
+    PROGRAMS[build.__name__] = build
+    return build
 
 
+EQUAL, TORCHS = (1e-3, 1e-3, 1e-3), torch.optim
+SWINGING = {"lr": 0.1, "momentum": 0.99}
+# A group for each of three stages: its lr, its decay; the run, optimizer and options.
+STAGES = {
+    # Fine-tuning with three lrs: the two slow ones hardly decay.
+    "three_lrs": ((5e-5, 3e-4, 2e-3), (0.05,) * 3, RUN, TORCHS.AdamW, {}),
+    # 5e-5 was typed for 5e-2 in one group of three.
+    "typo_in_one_group": (EQUAL, (0.05, 5e-5, 0.05), RUN, TORCHS.AdamW, {}),
+    # Adam's L2 in two groups, whose lrs differ.
+    "adam_at_two_lrs": (
+        (1e-4, 1e-3, 1e-3), (0.01, 0.01, 0.0), RUN, TORCHS.Adam, {"eps": 1e-6}
+    ),
+    # Three epochs, one group too weak, one too strong, one that is right.
+    "short_fine_tuning": (EQUAL, (0.2, 2.0, 0.9), SHORT, TORCHS.AdamW, {}),
+    # Momentum 0.99 and a strong decay in one group of two.
+    "swinging_in_one_group": (
+        (0.1, 0.1, 1e-3), (5e-4,) * 3, RUN, TORCHS.SGD, SWINGING
+    ),
+    # A backbone at lr 1e-6 whose decay float32 rounds away, beside a head.
+    "narrow_decay_beside_a_wide_one": (
+        (1e-6, 1e-3, 1e-3), (0.01, 0.1, 0.1), RUN, TORCHS.AdamW, {}
+    ),
+}  # fmt: skip
+
+
+def staged(name):
+    net, (lrs, decays, run, kind, options) = Net(), STAGES[name]
+    groups = _by_stage(net, lrs, decays)
+    return Program(net, kind(groups, **{"lr": max(lrs), **options}), run=run)
+
+
+PROGRAMS |= {name: partial(staged, name) for name in STAGES}
+
+
+@program
 def two_decays():
     """A backbone and a head with decays of their own, biases among them."""
     net = Net()
@@ -67,6 +99,7 @@ def two_decays():
     return Program(net, optimizer, run=RUN)
 
 
+@program
 def layer_decay():
     """An lr that falls by layers, under a cosine, as MAE is fine-tuned."""
     net = Net()
@@ -83,6 +116,7 @@ def layer_decay():
     return Program(net, optimizer, run=run)
 
 
+@program
 def gan():
     """Two optimizers over two networks; everything in them decays."""
     nets = nn.ModuleDict({"generator": mlp(), "critic": mlp()})
@@ -95,6 +129,7 @@ def gan():
     return Program(nets, optimizers, run=RUN)
 
 
+@program
 def muon_and_adamw():
     """Muon for the matrices, AdamW for the rest, whose biases decay."""
     model = TinyGpt()
@@ -108,6 +143,7 @@ def muon_and_adamw():
     return Program(model, optimizers, run=RUN)
 
 
+@program
 def muon_forgets():
     """Muon and AdamW share a model, and the norms are in neither."""
     model = TinyGpt()
@@ -120,6 +156,7 @@ def muon_forgets():
     return Program(model, optimizers, run=RUN)
 
 
+@program
 def two_rmsprops():
     """Coupled adaptive decay in one of two optimizers, at two lrs."""
     nets = nn.ModuleDict({"a": mlp(), "b": mlp()})
@@ -130,13 +167,7 @@ def two_rmsprops():
     return Program(nets, optimizers, run=RUN)
 
 
-def adam_at_two_lrs():
-    """Adam's L2 in two groups, whose lrs differ."""
-    net = Net()
-    groups = _by_stage(net, (1e-4, 1e-3, 1e-3), (0.01, 0.01, 0.0))
-    return Program(net, torch.optim.Adam(groups, lr=1e-3, eps=1e-6), run=RUN)
-
-
+@program
 def fused_options():
     """All in one group of SGD, with options that nobody should lose."""
     model = cnn()
@@ -147,6 +178,7 @@ def fused_options():
     return Program(model, optimizer, scheduler, RUN, torch.randn(4, 3, 12, 12))
 
 
+@program
 def embeddings_and_biases():
     """All of a language model decays: biases, gains, embeddings and weights."""
     model = TinyGpt()
@@ -155,6 +187,7 @@ def embeddings_and_biases():
     return Program(model, optimizer, run=RUN)
 
 
+@program
 def own_groups_of_a_normalization():
     """Groups of decay_groups with a bias that was added by hand."""
     net = Net()
@@ -163,27 +196,7 @@ def own_groups_of_a_normalization():
     return Program(net, optimizer, run=RUN)
 
 
-def short_fine_tuning():
-    """Three epochs, one group too weak, one too strong, one that is right."""
-    net = Net()
-    groups = _by_stage(net, (1e-3, 1e-3, 1e-3), (0.2, 2.0, 0.9))
-    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=SHORT)
-
-
-def swinging_in_one_group():
-    """Momentum 0.99 and a strong decay in one group of two."""
-    net = Net()
-    groups = _by_stage(net, (0.1, 0.1, 0.001), (5e-4, 5e-4, 5e-4))
-    return Program(net, torch.optim.SGD(groups, lr=0.1, momentum=0.99), run=RUN)
-
-
-def narrow_decay_beside_a_wide_one():
-    """A backbone at lr 1e-6 whose decay float32 rounds away, beside a head."""
-    net = Net()
-    groups = _by_stage(net, (1e-6, 1e-3, 1e-3), (0.01, 0.1, 0.1))
-    return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
-
-
+@program
 def resting_group():
     """An lr of 0 freezes the stem; the biases of the head decay."""
     net = Net()
@@ -195,6 +208,7 @@ def resting_group():
     return Program(net, optimizer, run=RUN)
 
 
+@program
 def spared_by_a_word():
     """A list of names with norm in it spares a matrix."""
     net = Net()
@@ -210,6 +224,7 @@ def spared_by_a_word():
     return Program(net, torch.optim.AdamW(groups, lr=1e-3, weight_decay=0.1), run=RUN)
 
 
+@program
 def wrong_way_round():
     """Only the biases decay."""
     net = Net()
@@ -218,28 +233,3 @@ def wrong_way_round():
         {"params": _matrices(net), "weight_decay": 0.0},
     ]
     return Program(net, torch.optim.AdamW(groups, lr=1e-3), run=RUN)
-
-
-PROGRAMS = {
-    build.__name__: build
-    for build in (
-        three_lrs,
-        typo_in_one_group,
-        two_decays,
-        layer_decay,
-        gan,
-        muon_and_adamw,
-        muon_forgets,
-        two_rmsprops,
-        adam_at_two_lrs,
-        fused_options,
-        embeddings_and_biases,
-        own_groups_of_a_normalization,
-        short_fine_tuning,
-        swinging_in_one_group,
-        narrow_decay_beside_a_wide_one,
-        resting_group,
-        spared_by_a_word,
-        wrong_way_round,
-    )
-}

@@ -179,17 +179,21 @@ def wrong(name, value):
 def test_an_option_that_is_no_number_is_named_with_its_group(name, value):
     """Probe, controller and audit name the second group, and what stands there."""
     model, optimizer = wrong(name, value)
-    words = f"{name} of group 1 must be a finite number"
-    with pytest.raises(RangeError, match=words):
-        probe(optimizer)
-    with pytest.raises(RangeError, match=words):
-        DecayController(optimizer, half_life="10 steps", schedule="constant")
-    with pytest.raises(RangeError, match=words):
-        DecayController(optimizer, penalty=0.1)
+    constant = {"half_life": "10 steps", "schedule": "constant"}
+    place = f"{name} of group 1"
+    asks = [
+        (place, lambda: probe(optimizer)),
+        (place, lambda: DecayController(optimizer, **constant)),
+        (place, lambda: DecayController(optimizer, penalty=0.1)),
+    ]
     # A decay that is a text is a finding of the audit, and one of None counts as 0.
     if isinstance(value, float) or (name, value) == ("lr", "1e-3"):
-        with pytest.raises(RangeError, match=rf'param_groups\[1\]\["{name}"\] must be'):
-            audit(model, optimizer, run=Run(steps=10))
+        there = f'optimizer.param_groups[1]["{name}"]'
+        asks.append((there, lambda: audit(model, optimizer, run=Run(steps=10))))
+    for where, ask in asks:
+        with pytest.raises(RangeError) as raised:
+            ask()
+        assert raised.value.name == where
 
 
 def test_an_lr_of_0_freezes_one_group():

@@ -28,60 +28,52 @@ def _of(found, code):
     return [(each.severity, each.where) for each in found.findings if each.code == code]
 
 
-def test_each_group_is_judged_by_its_own_half_life():
-    """39.4 runs are a note, 3.94 a warning: two findings, each with its numbers."""
+def two_layers(*lrs, **facts):
+    """What is found where two layers have an lr each, under one weight decay."""
     model = nn.ModuleList([nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)])
     groups = [
-        {"params": model[0].parameters(), "lr": 1e-5},
-        {"params": model[1].parameters(), "lr": 1e-4},
+        {"params": layer.parameters(), "lr": lr}
+        for layer, lr in zip(model, lrs, strict=True)
     ]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
-    run = Run(batch_size=128, dataset_size=50_000, epochs=90)
-    found = audit(model, optimizer, run=run)
+    return audit(model, optimizer, run=Run(**facts)).selected(["DW010"])
+
+
+EPOCHS = {"batch_size": 128, "dataset_size": 50_000, "epochs": 90}
+
+
+def test_each_group_is_judged_by_its_own_half_life():
+    """39.4 runs are a note, 3.94 a warning: two findings, each with its numbers."""
+    found = two_layers(1e-5, 1e-4, **EPOCHS)
     assert _of(found, "DW010") == [("warning", "group 1"), ("note", "group 0")]
-    runs = [each.values["runs"] for each in found.findings if each.code == "DW010"]
+    runs = [each.values["runs"] for each in found.findings]
     assert runs == [digits(3.94, rel=1e-3), digits(39.4, rel=1e-3)]
 
 
 def test_groups_of_one_finding_say_how_far_they_are_apart():
     """Two groups of 12 and 39 runs share a note, which names both."""
-    model = nn.ModuleList([nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)])
-    groups = [
-        {"params": model[0].parameters(), "lr": 1e-5},
-        {"params": model[1].parameters(), "lr": 3e-5},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
-    found = audit(model, optimizer, run=Run(steps=35_190))
-    assert _of(found, "DW010") == [("note", "groups 0 and 1")]
-    (note,) = [each for each in found.findings if each.code == "DW010"]
+    (note,) = two_layers(1e-5, 3e-5, steps=35_190).findings
+    assert (note.severity, note.values["groups"]) == ("note", (0, 1))
     assert note.values["least"] == digits(13.1, rel=5e-3)
     assert note.values["most"] == digits(39.4, rel=1e-3)
 
 
 def test_a_lower_layer_is_a_note_only_beside_one_that_decays():
     """Layer-wise lrs are meant; where even the head hardly decays, nothing is."""
-    model = nn.ModuleList([nn.Linear(8, 8, bias=False), nn.Linear(8, 8, bias=False)])
-    groups = [
-        {"params": model[0].parameters(), "lr": 1e-4},
-        {"params": model[1].parameters(), "lr": 1e-3},
-    ]
-    optimizer = torch.optim.AdamW(groups, weight_decay=0.05)
-    assert _of(audit(model, optimizer, run=Run(steps=35_190)), "DW010") == [
-        ("note", "group 0")
-    ]
-    shorter = audit(model, optimizer, run=Run(steps=5000))
+    found = two_layers(1e-4, 1e-3, steps=35_190)
+    assert _of(found, "DW010") == [("note", "group 0")]
+    shorter = two_layers(1e-4, 1e-3, steps=5000)
     assert ("warning", "group 1") in _of(shorter, "DW010")
 
 
-@pytest.mark.parametrize(("weight_decay", "severity"), [(0.5, "note"), (50, "warning")])
-def test_a_memory_of_a_thousand_steps_is_no_warning(weight_decay, severity):
+def test_a_memory_of_a_thousand_steps_is_no_warning():
     """Below an epoch, but as long as language models have it: DW011 is a note."""
     model = nn.Linear(8, 8, bias=False)
-    optimizer = torch.optim.AdamW(
-        model.parameters(), lr=1e-3, weight_decay=weight_decay
-    )
     run = Run(batch_size=10, dataset_size=100_000, epochs=3)
-    assert _of(audit(model, optimizer, run=run), "DW011") == [(severity, "group 0")]
+    for decay, severity in {0.5: "note", 50: "warning"}.items():
+        adamw = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=decay)
+        found = _of(audit(model, adamw, run=run), "DW011")
+        assert found == [(severity, "group 0")], decay
 
 
 def test_a_decayed_bias_is_a_note_where_a_recipe_has_it():
@@ -99,17 +91,15 @@ def test_a_decayed_bias_is_a_note_where_a_recipe_has_it():
     assert severity(torch.optim.AdamW, cnn(), run, lr=0.1) == "warning"
 
 
-@pytest.mark.parametrize(
-    ("model", "network"),
-    [
+def test_layers_tell_the_kind_of_a_network():
+    """Convolutions, attention and embeddings; what has them all is of no kind."""
+    recurrent = nn.ModuleList([nn.Embedding(4, 2), nn.GRU(2, 2)])
+    for model, network in (
         (cnn(), "convolutional network"),
         (TinyViT(), "vision transformer"),
         (TinyGpt(), "language model"),
-        (nn.ModuleList([nn.Embedding(4, 2), nn.GRU(2, 2)]), "recurrent language model"),
+        (recurrent, "recurrent language model"),
         (nn.Linear(2, 2), None),
         (nn.ModuleList([cnn(), TinyGpt()]), None),
-    ],
-)
-def test_layers_tell_the_kind_of_a_network(model, network):
-    """Convolutions, attention and embeddings; what has them all is of no kind."""
-    assert network_of(model) == network
+    ):
+        assert network_of(model) == network

@@ -7,7 +7,7 @@ from typing import Any
 
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.lines import number_line
-from dwindle.audit.outcome import Audit, facts_of_run
+from dwindle.audit.outcome import CLOCKS, Audit, facts_of_run
 from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.explain import Explanation, explain
@@ -17,10 +17,6 @@ from dwindle.errors import DwindleError, RefusedError
 
 # Smaller moves than a twentieth are those of a short last batch, or of rounding.
 _SAME_WITHIN = 0.05
-# The data's clocks first: on them a half-life carries over.
-_CLOCKS = ("epochs", "tokens", "examples", "steps")
-
-_UNKNOWN = "?"
 # What the only side of a change of one setting is called.
 WHOLE = "all"
 
@@ -163,7 +159,7 @@ def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
 
 def _facts_of_both(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
     return {
-        name: _arrow(old.get(name, _UNKNOWN), new.get(name, _UNKNOWN))
+        name: _arrow(old.get(name, "?"), new.get(name, "?"))
         for name in (*new, *(name for name in old if name not in new))
     }
 
@@ -285,7 +281,7 @@ def _plain(value: object) -> str:
 def _half_life(old: _Side, new: _Side) -> Finding | None:
     """DW030: the half-life moved, on the first clock that both sides have."""
     told = old.told.half_life, new.told.half_life
-    clock = next((each for each in _CLOCKS if told[0][each] and told[1][each]), None)
+    clock = next((each for each in CLOCKS if told[0][each] and told[1][each]), None)
     if clock is None or _alike(told[0][clock], told[1][clock]):
         return None
     values: dict[str, object] = {"then": told[0][clock], "now": told[1][clock]}

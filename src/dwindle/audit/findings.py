@@ -16,6 +16,7 @@ from dwindle.audit.lines import Line
 from dwindle.decay.run import Run
 from dwindle.plain import to_plain
 
+# Values first, for programs; the texts that are made of them last, for people.
 _TEXTS = ("evidence", "remedy", "line")
 _IN_JSON = ("code", "severity", "title", "where", "values", *_TEXTS)
 

@@ -10,7 +10,6 @@ from typing import Any
 
 from dwindle.wording import number
 
-NO_OPTIMIZER: frozenset[str] = frozenset()
 # The name of the only optimizer, and of the list of several.
 _ALL = frozenset({"optimizer", "optimizers"})
 
@@ -32,7 +31,7 @@ class Line:
     """
 
     text: str
-    optimizers: frozenset[str] = NO_OPTIMIZER
+    optimizers: frozenset[str] = frozenset()
     sets: frozenset[tuple[str, int, str]] = frozenset()
     splits: bool = False
     builds: bool = False

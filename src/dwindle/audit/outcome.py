@@ -12,8 +12,10 @@ from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
 from dwindle.wording import count, counted, number, percent, time_on
 
+# What moved in a change; it stands first among findings that weigh alike.
 _CHANGES = codes_of(["DW03"])
-_CLOCKS = ("epochs", "tokens", "examples", "steps")
+# The data's clocks first: on them a half-life carries over to another batch size.
+CLOCKS = ("epochs", "tokens", "examples", "steps")
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _USUAL_DTYPE = "float32"
 # Columns of the table that hold no numbers.
@@ -233,7 +235,7 @@ def half_life_text(times: Mapping[str, float | None]) -> str:
         '6,931 steps'
 
     """
-    for clock in _CLOCKS:
+    for clock in CLOCKS:
         value = times.get(clock)
         if value is not None:
             return time_on(clock, value)

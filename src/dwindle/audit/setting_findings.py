@@ -11,25 +11,26 @@ from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.families import FAMILIES, STAYS, has_no_rate
 from dwindle.decay.knobs import KNOBS, resolve_knob
-from dwindle.decay.number_formats import DEAD_BELOW
+from dwindle.decay.number_formats import DEAD_BELOW, STALLING
 from dwindle.decay.own_facts import resolved
 from dwindle.decay.remarks import Remark, of_decay
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, OscillationError
 
+# What an audit asks for: as a field of a run, and as a word of the command line.
 _DATA = "dataset_size (--dataset-size) and batch_size (--batch-size)"
 _LENGTH = f"steps (--steps), or epochs (--epochs) with {_DATA}"
-_LOW_PRECISION = frozenset({"bfloat16", "float16"})
 # A schedule has one shape at every length.
 _SAMPLED_STEPS = 1000
-_FADED = 0.1
+_FADED = 0.1  # of the peak: what does not fall with the lr is then ten times as much
 # nanoGPT's weights remember 11,552 steps, 0.64 epochs of its data; TinyLlama's 17,328.
 _REMEMBERED_STEPS = 1000
 # Beyond this many runs a half-life is no decay that one could turn up a little.
 _HOPELESS_RUNS = 10
-_SHARE_THAT_ACTS = "20% of the run"
+SHARE_THAT_ACTS = "20% of the run"
 _PARTS = 5  # of the run, of which that is one
-_SWITCHED = frozenset(f"torch.optim.{name}" for name in ("Adam", "NAdam", "RAdam"))
+# Classes of torch with the option decoupled_weight_decay: one word makes an AdamW.
+SWITCHED = frozenset(f"torch.optim.{name}" for name in ("Adam", "NAdam", "RAdam"))
 
 # Warnings of an explanation, by code; the others are no fault of a setting. Those of
 # length come from the numbers, which a scheduler may have made others.
@@ -49,6 +50,7 @@ _CODES: Mapping[str, str] = {
         if not each.has_half_life
     },
 }
+# What nobody can judge without a shrink per step.
 _SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
 
 
@@ -178,7 +180,7 @@ def _code_of(warning: str, told: Explanation, run: Run) -> str | None:
     if warning == "impossible":
         return "DW024" if told.shrink_per_step is None else None
     if warning == "late-dead-zone":
-        return "DW023" if run.dtype in _LOW_PRECISION else None
+        return "DW023" if run.dtype in STALLING else None
     return _CODES.get(warning)
 
 
@@ -258,7 +260,7 @@ def half_life_instead(code: str, run: Run) -> str:
     if code == "DW011":
         return "2 epochs" if epochs is None or epochs >= 2 * 2 else "1 epoch"
     is_short = epochs is not None and 1 < epochs < _PARTS
-    return "1 epoch" if is_short else _SHARE_THAT_ACTS
+    return "1 epoch" if is_short else SHARE_THAT_ACTS
 
 
 def _with_half_life(found: Finding, told: Explanation, run: Run) -> Finding:
@@ -282,7 +284,7 @@ def _typing(found: Finding, told: Explanation, value: float) -> Finding:
 def _decoupled(found: Finding, told: Explanation, _: Run) -> Finding:
     """Advise the switch of torch's own classes that have one, else AdamW."""
     line = "torch.optim.AdamW(params, lr=lr, weight_decay=0.1)"
-    if told.knob in _SWITCHED:
+    if told.knob in SWITCHED:
         line = f"{told.knob}(params, lr=lr, decoupled_weight_decay=True, ...)"
     return replace(found, paste=Line(text=line))
 

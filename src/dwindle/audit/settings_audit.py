@@ -6,7 +6,7 @@ from dwindle.audit.change import compare_audits
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.lines import Line
 from dwindle.audit.outcome import Audit
-from dwindle.audit.setting_findings import judge, line_of_setting
+from dwindle.audit.setting_findings import SHARE_THAT_ACTS, judge, line_of_setting
 from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_names import meant_by
 from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_of
@@ -15,9 +15,9 @@ from dwindle.errors import DwindleError
 
 # A larger number than this is no decay that anybody would type.
 _SANE = 1.0
+# The Trainer's own default.
 _DECOUPLED = "adamw_torch_fused"
 _FLOAT32 = 'AutoModel.from_pretrained(name, dtype="float32")'
-_ASKED = "20% of the run"
 
 
 def audit_training_arguments(
@@ -140,11 +140,11 @@ def _nothing_decays(setting: TrainingSetting, where: str) -> list[Finding]:
     found = Finding(code="DW021", case="file", where=where, values=said)
     try:
         knob = str(setting.reading.knob)
-        there = convert(_ASKED, "half-life", to=knob, run=setting.run)
+        there = convert(SHARE_THAT_ACTS, "half-life", to=knob, run=setting.run)
     except DwindleError:
         return [found.having(key=setting.reading.decay_key)]
     value = there.value or 0.0
     if value > _SANE:
         return [found.having(needed=value)]
-    found = found.having(number=value, asked=_ASKED)
+    found = found.having(number=value, asked=SHARE_THAT_ACTS)
     return [replace(found, paste=_line(setting, value))]

@@ -38,6 +38,7 @@ from dwindle.errors import RangeError, UnknownNameError
 
 Given = Mapping[str, Any]  # facts of the command line: fields of Run and of Schedule
 
+# Facts that are given may be of the run or of its schedule, under one name each.
 _SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
 
 

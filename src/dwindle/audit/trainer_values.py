@@ -19,7 +19,6 @@ _EXAMPLES = {
     "lr_scheduler_type": "cosine",
 }
 _LONGEST = 60  # characters of a wrong value in an error
-_WHOLE = "a whole number"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,9 +103,9 @@ class Values:
 
     def whole(self, fact: str) -> int | None:
         """Return a whole number; of an untyped file, None for what cannot count."""
-        number = self.number(fact)
+        number, key = self.number(fact), self.trainer.found(fact, self.flat)[0]
         if self.has_types and number is not None and not number.is_integer():
-            raise self._wrong(self.trainer.found(fact, self.flat)[0], _WHOLE, number)
+            raise self._wrong(key, "a whole number", number)
         # 0 and -1 mean elsewhere: as many as fit, or no limit.
         is_count = number is not None and (number >= 1 or self.has_types)
         return int(number) if is_count else None  # type: ignore[arg-type]  # a number

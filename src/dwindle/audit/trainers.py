@@ -10,6 +10,7 @@ from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.errors import DwindleError
 
 Flat = Mapping[str, Any]  # values of a file by dotted names
+# Lightning's and jsonargparse's, Hydra's, torchtune's.
 _CLASS_KEYS = ("class_path", "_target_", "_component_")
 
 

@@ -30,6 +30,7 @@ _GIVE_LR = (
 )
 _A_LIST = 'Write groups=[{"params": model.head.parameters(), "lr": 1e-3}].'
 _WIDTH = 110  # of the table: names of parameters are long
+# They are made anew: members are divided, and a scale belongs to its members.
 _NOT_OPTIONS = frozenset({"params", "param_names", MARKER})
 
 

@@ -30,6 +30,7 @@ REDUCTIONS: tuple[Reduction, ...] = ("mean", "sum")
 
 _CALLER = "L2Penalty"
 _NO_WEIGHTS = "Give embeddings=True, or name some with decay=[...]."
+# A width of 0 would be a penalty without end.
 _NO_PRIOR = "It is the width of a prior, and the wider, the weaker the penalty."
 _NOT_TWO = "Leave normalization out, or take the convention without one."
 _NOT_A_PENALTY = (

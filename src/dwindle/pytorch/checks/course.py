@@ -23,6 +23,7 @@ from dwindle.pytorch.trials import rule_mould
 
 # Given instead of a pace: the schedule of the run counts, and not the scheduler.
 NEVER = "never"
+# Two at once would need the order in which the loop calls them.
 _SEVERAL = "The optimizer has several schedulers, and one is followed at a time."
 
 

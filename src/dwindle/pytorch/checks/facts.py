@@ -17,6 +17,7 @@ from dwindle.pytorch.follow_schedule import Every
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.penalized.double_decay import Penalizing
 
+# Fields of a finding among the words of a check; the others are values of it.
 _OF_A_FINDING = ("case", "advice", "paste", "is_slight")
 
 

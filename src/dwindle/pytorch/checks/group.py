@@ -36,11 +36,13 @@ _CYCLED = frozenset({"base_momentum", "max_momentum"})
 TORCHS = "torch.optim."
 # Knobs whose numbers do what a copy was seen to do, whatever the class is called.
 DECOUPLED = "torch.optim.AdamW"
+# Each stands for one course: with the lr and momentum, through an adaptive step, free
+# of the lr, and with its square.
 _COUPLED = "torch.optim.SGD"
 _ADAPTIVE = "torch.optim.Adam"
 _CONSTANT = "optax.adafactor"
 _CORRECTED = "timm.adamc"
-_USUAL = 1e-3
+_USUAL = 1e-3  # how near to lr·knob a share must be to be just that
 # Part of a shrink that must be lost, or won, in a group's own number format. A walk of
 # some hundred steps measures narrow formats to a few percent.
 _ROUNDED: Mapping[str, float] = {"DW009": 0.2, "DW023": 0.05}

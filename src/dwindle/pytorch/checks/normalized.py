@@ -17,6 +17,7 @@ from dwindle.wording import with_article
 
 # These take the mean of each channel off, and with it whatever bias came before.
 _FORGET_THE_BIAS = (_BatchNorm, _InstanceNorm)
+# All of torch's that divide by the size of their input.
 _NORMS = (*_FORGET_THE_BIAS, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 # Their children lie beside each other; nothing flows from one to the next.
 _UNORDERED = (nn.ModuleList, nn.ModuleDict, *_NORMS)

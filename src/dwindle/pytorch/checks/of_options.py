@@ -20,6 +20,7 @@ from dwindle.pytorch.follow_schedule import belongs_to, is_timms
 from dwindle.pytorch.options import KNOB
 from dwindle.pytorch.trials import Programme, Trials
 
+# timm's own schedulers multiply by it, and nobody else.
 _SCALE = "lr_scale"
 # What torch's class of this name does: True where it decouples the decay.
 _PROMISES: Mapping[str, bool] = {

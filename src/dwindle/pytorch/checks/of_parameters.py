@@ -34,6 +34,7 @@ from dwindle.pytorch.parameters.slots import modules_of
 
 # Roles whose first numbers are drawn at random.
 _DRAWN = ("weight", "embedding")
+# What recipes of transformers spare: each kind has its own finding and its own remedy.
 _ROLES_THAT_STAY = {
     "DW001": ("bias", "vector"),
     "DW002": ("norm",),
@@ -189,6 +190,7 @@ def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
             yield on_parameters("DW022", held, groups, case=case, paste=line)
 
 
+# A gradient that is None stops a step; one of zeros does not stop a decay.
 _DROP = """\
 for p in model.parameters():
     if not p.requires_grad:

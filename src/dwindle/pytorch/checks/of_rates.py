@@ -9,14 +9,14 @@ from dwindle.audit.codes import of_groups
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.audit.recipes import recipe_finding
-from dwindle.audit.setting_findings import half_life_instead
+from dwindle.audit.setting_findings import SWITCHED, half_life_instead
 from dwindle.decay.convert import convert
 from dwindle.decay.explain import Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW, STALLING
 from dwindle.errors import DwindleError
 from dwindle.pytorch.checks.facts import Facts, on_groups
-from dwindle.pytorch.checks.group import DECOUPLED, TORCHS, Group, number_of, same_decay
+from dwindle.pytorch.checks.group import DECOUPLED, Group, number_of, same_decay
 from dwindle.pytorch.checks.practice import (
     decays_as_little,
     is_comparable,
@@ -32,14 +32,15 @@ from dwindle.pytorch.options import KNOB
 
 # Where a step takes so many times what a format rounds away, rounding hardly matters.
 _FINE_UNITS = 32
+# It compares with recipes, and asks for nothing.
 _OF_RECIPES = "DW017"
+# A half-life is too long, or too short: another one is the remedy.
 _HALF_LIVES = frozenset({"DW010", "DW011"})
 # Half-lives of groups that differ by less are given as one.
 _SAME_TIME = 0.01
 # Of two groups of one optimizer, a number so many times the other is no fine choice.
 _MANY_TIMES = 100
 _SWITCH = "decoupled_weight_decay"
-_SWITCHED = frozenset(f"{TORCHS}{name}" for name in ("Adam", "NAdam", "RAdam"))
 
 Hits = Sequence[Group]
 
@@ -168,7 +169,7 @@ def _rounded_down(value: float) -> float:
 
 def _decoupled(found: Finding, facts: Facts, groups: Hits) -> Finding:
     """Advise the switch that makes Adam an AdamW, with a number; else a controller."""
-    if groups[0].class_path not in _SWITCHED:
+    if groups[0].class_path not in SWITCHED:
         case = "controller" if facts.steps else "controller-later"
         return replace(found, case=case, paste=held_instead(facts, groups))
     asked = half_life_instead("DW010", facts.run)

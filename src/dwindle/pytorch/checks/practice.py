@@ -16,6 +16,7 @@ from dwindle.decay.families import SGD
 from dwindle.decay.run import Run
 from dwindle.pytorch.checks.group import Group
 
+# In the class names of all libraries, also of their kernels.
 _ATTENTION = "Attention"
 # A convolution whose patches do not overlap, as vision transformers begin with.
 _SMALLEST_PATCH = 4

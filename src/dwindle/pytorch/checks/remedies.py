@@ -14,6 +14,7 @@ from typing import Any
 from torch import Tensor
 
 from dwindle.audit.lines import Line, typed
+from dwindle.audit.setting_findings import SHARE_THAT_ACTS
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
 from dwindle.pytorch.grouping.selection import choices_of
@@ -22,17 +23,18 @@ from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.wording import number
 
 _IMPORT = "from dwindle.pytorch import"
+# Their findings have one line: what takes one of them out takes all of them out.
 _LIKE_BIASES = frozenset({"bias", "norm", "vector"})
 _TOKENS = frozenset({"embedding", "token"})
 # These advise another number: a line beside them does not repeat that of now.
 _OF_NUMBERS = frozenset({"DW009", "DW010", "DW011", "DW012", "DW024"})
 # What tells groups apart without being an option that somebody typed.
 _NOT_TYPED = frozenset({KNOB, MARKER, "params", "param_names", "initial_lr"})
-_FEW = 3
+_FEW = 3  # places that are typed one by one; more in a row are a range
 _FROZEN_LEAVE = (
     "# Frozen parameters leave these groups: add them when they are unfrozen."
 )
-_HALF_LIFE = 'half_life="20% of the run"'
+# set.add returns None: what comes first is kept, and remembered.
 _FIRST_TIME = "not (id(p) in seen or seen.add(id(p)))"
 
 
@@ -416,10 +418,11 @@ def every_group(facts: Facts) -> Line:
 
 def held_instead(facts: Facts, groups: Iterable[Group]) -> Line:
     """Return the lines that give the optimizers of some groups a half-life."""
-    steps = f"steps={facts.steps or 10_000}"
+    # Without the length of the run any will do: a reader sees what to put there.
+    steps, asked = f"steps={facts.steps or 10_000}", f'half_life="{SHARE_THAT_ACTS}"'
     called = list(dict.fromkeys(group.called for group in groups))
     many = len(called) > 1
-    made = f"DecayController({'each' if many else called[0]}, {_HALF_LIFE}, {steps})"
+    made = f"DecayController({'each' if many else called[0]}, {asked}, {steps})"
     line = f"controller = {made}"
     if many:
         line = f"controllers = [{made} for each in ({', '.join(called)})]"

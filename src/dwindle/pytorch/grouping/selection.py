@@ -17,7 +17,7 @@ from dwindle.pytorch.parameters.roles import ParameterRole, Role, parameter_role
 from dwindle.pytorch.parameters.slots import modules_of
 from dwindle.wording import with_article
 
-_METHOD = "no_weight_decay"
+_METHOD = "no_weight_decay"  # timm's models have it
 _MARK = "_no_weight_decay"  # Mamba sets it on the parameter
 _OPTIONS = "_optim"  # S4 sets it: options for a group of this parameter alone
 _SHOWN = 3  # names that look like a pattern with a typing error
