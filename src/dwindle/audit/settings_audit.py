@@ -10,6 +10,7 @@ from dwindle.audit.setting_findings import SHARE_THAT_ACTS, judge, line_of_setti
 from dwindle.audit.settings_file import is_json, line_for
 from dwindle.audit.trainer_names import meant_by
 from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_of
+from dwindle.audit.trainers import TRANSFORMERS
 from dwindle.decay.convert import convert
 from dwindle.errors import DwindleError
 
@@ -111,7 +112,7 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
         if not is_json(path) and setting.reading.decay_factor == 1:
             line = replace(line, text=f"{line.text}  # was {values['was']:g}")
         return replace(found, paste=line)
-    is_theirs = setting.is_of_transformers
+    is_theirs = setting.trainer is TRANSFORMERS
     if found.code == "DW008":
         if not is_theirs:
             return replace(found, case="trainer", paste=None)

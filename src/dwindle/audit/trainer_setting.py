@@ -72,11 +72,6 @@ class TrainingSetting:
         """The number that the optimizer gets."""
         return (self.reading.decay or 0.0) * self.reading.decay_factor
 
-    @property
-    def is_of_transformers(self) -> bool:
-        """Whether the file is one of TrainingArguments."""
-        return self.trainer is TRANSFORMERS
-
 
 def read_setting_of(
     path: str, *, given: Given | None = None, world_size: int = 1

@@ -20,7 +20,7 @@ from dwindle.pytorch.checks.normalized import (
 )
 from dwindle.pytorch.copying.copies import random_kept
 from dwindle.pytorch.parameters.layers import class_of
-from dwindle.pytorch.parameters.slots import WRAPPERS, class_names, modules_of
+from dwindle.pytorch.parameters.slots import modules_of, wrapped_child
 from dwindle.wording import with_article
 
 _REMEDY = 'Write example=inputs, example=(inputs, mask) or example={"input_ids": ids}.'
@@ -149,8 +149,12 @@ def _of_layer(
 
 
 def _run(model: nn.Module, example: object, watch: _Watch) -> object:
-    args, kwargs = _arguments(example)
-    inner = _inside(model)
+    args, kwargs = example if isinstance(example, tuple) else (example,), {}
+    if isinstance(example, Mapping):
+        args, kwargs = (), dict(example)
+    inner = model  # without its wrappers: DDP would talk to other processes
+    while (name := wrapped_child(inner)) is not None:
+        inner = getattr(inner, name)
     try:
         with _buffers_kept(inner), _watched(watch):
             return inner(*args, **kwargs)
@@ -158,15 +162,6 @@ def _run(model: nn.Module, example: object, watch: _Watch) -> object:
         got = f"{type(error).__name__}: {error}"
         must = f"what {class_of(inner)} can be called with"
         raise RangeError("example", got, must, _REMEDY) from error
-
-
-def _inside(model: nn.Module) -> nn.Module:
-    """Return the model inside of its wrappers: DDP would talk to other processes."""
-    for name in class_names(model):
-        if name in WRAPPERS:
-            inner: nn.Module = getattr(model, WRAPPERS[name])
-            return _inside(inner)
-    return model
 
 
 @contextmanager
@@ -199,9 +194,3 @@ def _watched(watch: _Watch) -> Iterator[None]:
             stack.callback(handle.remove)
         stack.enter_context(watch)
         yield
-
-
-def _arguments(example: object) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    if isinstance(example, Mapping):
-        return (), dict(example)
-    return (example if isinstance(example, tuple) else (example,)), {}

@@ -16,7 +16,7 @@ from dwindle.errors import RefusedError
 from dwindle.wording import with_article
 
 # Of these classes one child is the model itself: its name is no part of a name.
-WRAPPERS: Mapping[str, str] = MappingProxyType(
+_WRAPPERS: Mapping[str, str] = MappingProxyType(
     {
         "AveragedModel": "module",
         "CheckpointWrapper": "_checkpoint_wrapped_module",
@@ -129,7 +129,7 @@ def class_names(module: nn.Module) -> tuple[str, ...]:
 def _modules(
     module: nn.Module, path: str, above: frozenset[int]
 ) -> Iterator[tuple[str, nn.Module]]:
-    if _wrapped(module) is None:
+    if wrapped_child(module) is None:
         yield path, module
     for name, child in _children(module, path):
         # A module that holds itself would be walked for ever.
@@ -154,15 +154,21 @@ def _below(module: nn.Module, path: str, above: frozenset[int]) -> Iterator[Slot
 
 
 def _children(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
-    inner = _wrapped(module)
+    inner = wrapped_child(module)
     for name, child in module._modules.items():  # noqa: SLF001 - named_children skips repeats
         if child is not None:
             yield path if name == inner else _joined(path, name), child
 
 
-def _wrapped(module: nn.Module) -> str | None:
-    """Return the name of the child that a wrapper wraps; None of any other module."""
-    found = (WRAPPERS[name] for name in class_names(module) if name in WRAPPERS)
+def wrapped_child(module: nn.Module) -> str | None:
+    """Return the name of the child that a wrapper wraps; None of any other module.
+
+    Example:
+        >>> wrapped_child(nn.DataParallel(nn.ReLU())), wrapped_child(nn.ReLU())
+        ('module', None)
+
+    """
+    found = (_WRAPPERS[name] for name in class_names(module) if name in _WRAPPERS)
     return next(found, None)
 
 
