@@ -71,6 +71,7 @@ def test_groups_that_are_not_of_the_model_are_refused():
         ("groups[0]", [{"lr": 1.0}]),
         ("groups[0]", [nn.Parameter(torch.ones(2))]),
         ("groups", {"params": []}),
+        ("groups", {}),
     ]:
         with pytest.raises(RangeError) as caught:
             decay_groups(model, groups=groups)

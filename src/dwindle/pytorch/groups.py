@@ -188,8 +188,8 @@ def _in_given_groups(
     names = {id(choice.held.parameter): choice.name for choice in choices}
     found: dict[int, tuple[int, str | None]] = {}
     if groups is None:
-        found = dict.fromkeys(names, (0, None))
-    for index, group in enumerate(_checked(groups or ())):
+        found, groups = dict.fromkeys(names, (0, None)), ()
+    for index, group in enumerate(_checked(groups)):
         for name, each in _members(group):
             where, must, key = f"groups[{index}]", "made of parameters", id(each)
             if key not in names:
@@ -202,14 +202,13 @@ def _in_given_groups(
                 remedy = "Keep it in one group only."
                 raise RangeError(where, got, f"{must} of no other group", remedy)
             found[key] = index, name
-    spared: set[int] = set()
     # 0 in every group is Adam's default, and no decision against decay.
-    if may_spare and any(weight_decay_of(group) > 0 for group in groups or ()):
-        spared = {
-            index
-            for index, group in enumerate(groups or ())
-            if KNOB in group and weight_decay_of(group) == 0
-        }
+    some_decay = any(weight_decay_of(group) > 0 for group in groups)
+    spared = {
+        index
+        for index, group in enumerate(groups if may_spare and some_decay else ())
+        if KNOB in group and weight_decay_of(group) == 0
+    }
     return [_placed(each, found, spared) for each in choices]
 
 
