@@ -121,7 +121,10 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
         optimizer=_arrow(before.optimizer or "?", after.optimizer or "?"),
         findings=(*findings.values(), *fresh),
         table=(*_marked("before", before.table), *_marked("after", after.table)),
-        facts=_facts_of_both(before.facts, after.facts),
+        facts={
+            name: _arrow(before.facts.get(name, "?"), after.facts.get(name, "?"))
+            for name in dict.fromkeys((*after.facts, *before.facts))
+        },
         unchecked=tuple(dict.fromkeys((*untold, *after.unchecked))),
         in_both=tuple(sorted(shared)),
     )
@@ -155,13 +158,6 @@ def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
         others = {name: text for name, text in facts.items() if name not in known}
         facts = facts_of_run(after) | others
     return compare_audits(audit, replace(audit, table=lines, facts=facts))
-
-
-def _facts_of_both(old: Mapping[str, str], new: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: _arrow(old.get(name, "?"), new.get(name, "?"))
-        for name in (*new, *(name for name in old if name not in new))
-    }
 
 
 def _line_after(line: GroupLine, before: Run, after: Run) -> GroupLine:

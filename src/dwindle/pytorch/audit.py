@@ -23,7 +23,6 @@ from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import (
-    Normalized,
     normalized_by_declaration,
     normalized_by_themselves,
 )
@@ -158,6 +157,11 @@ def audit(  # noqa: PLR0913 the parts of a program
     several = isinstance(scheduler, list | tuple)
     schedulers = () if scheduler is None else scheduler if several else (scheduler,)
     held = parameter_roles(model)
+    normalized = (
+        normalized_by_declaration(model)
+        if example is None
+        else normalized_in_a_pass(model, example)
+    )
     facts = Facts(
         model=model,
         held=held,
@@ -165,7 +169,7 @@ def audit(  # noqa: PLR0913 the parts of a program
         run=run,
         schedulers=tuple(schedulers),
         every=every,
-        normalized=tuple(_normalized(model, example)),
+        normalized=(*normalized_by_themselves(model), *normalized),
         penalties=penalties_of(each.parameter for each in held),
         meant=weight_decay,
     )
@@ -187,14 +191,6 @@ def findings_of(facts: Facts) -> Iterator[Finding]:
         for found in find(facts):
             breaks = listing and found.paste is not None and found.paste.regroups
             yield found.without_line("unwrap") if breaks else found
-
-
-def _normalized(model: nn.Module, example: object | None) -> Iterator[Normalized]:
-    yield from normalized_by_themselves(model)
-    if example is None:
-        yield from normalized_by_declaration(model)
-    else:
-        yield from normalized_in_a_pass(model, example)
 
 
 def _row(facts: Facts, group: Group) -> GroupLine:

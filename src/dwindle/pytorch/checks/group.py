@@ -385,8 +385,13 @@ def same_decay(group: Group) -> Like | None:
     None where nothing decays, or by no rule that a number could be read from.
     """
     seen = group.probe
-    if group.held_rate is not None:
-        return _as_it_is_held(group.held_rate, lr=group.lr)
+    held = group.held_rate
+    if (
+        held is not None
+    ):  # a knob that goes with the lr as a controller's half-life does
+        per_lr = held.shrink_at_peak / (held.lr_peak or group.lr or 1.0)
+        rules = {0: (_CONSTANT, held.shrink_at_peak), 1: (DECOUPLED, per_lr)}
+        return rules.get(held.power, (_CORRECTED, per_lr))
     if not group.decays or not group.is_free:
         return None
     if group.is_sgd:
@@ -396,13 +401,6 @@ def same_decay(group: Group) -> Like | None:
     if seen.family == "linear":
         return _ADAPTIVE, group.knob
     return _by_its_powers(group)
-
-
-def _as_it_is_held(held: DecayRate, *, lr: float) -> Like:
-    """Return the knob that goes with the lr as a controller's half-life does."""
-    per_lr = held.shrink_at_peak / (held.lr_peak or lr or 1.0)
-    rules = {0: (_CONSTANT, held.shrink_at_peak), 1: (DECOUPLED, per_lr)}
-    return rules.get(held.power, (_CORRECTED, per_lr))
 
 
 def _by_its_powers(group: Group) -> Like | None:

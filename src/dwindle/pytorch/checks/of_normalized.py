@@ -71,14 +71,10 @@ def _kind(group: Group) -> str:
         return "by-size"
     if group.is_sgd or group.probe.decouples:
         return "linear"
-    return "quadratic" if _balances(group) else ""
-
-
-def _balances(group: Group) -> bool:
-    """Whether a coupled decay goes through a running mean square, and little else."""
-    eps = group.options.get("eps")
-    small = eps is None or number_of(eps) <= _SMALL_EPS
-    return group.probe.family in _COUPLED and small and _is_a(group, _BALANCED)
+    # A coupled decay balances that goes through a running mean square, and little else.
+    small = number_of(group.options.get("eps")) <= _SMALL_EPS
+    balances = group.probe.family in _COUPLED and small and _is_a(group, _BALANCED)
+    return "quadratic" if balances else ""
 
 
 def _rotation(facts: Facts, group: Group) -> dict[str, Any]:

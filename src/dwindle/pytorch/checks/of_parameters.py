@@ -347,7 +347,12 @@ def idle_layers(facts: Facts) -> Iterator[Finding]:
     decaying = [
         held for held in facts.decaying("weight") if held.parameter.grad is not None
     ]
-    idle = [held for held in decaying if not _has_gradient(held)]
+    gradients = [(held, held.parameter.grad) for held in decaying]
+    idle = [
+        held
+        for held, grad in gradients
+        if not (grad is None or grad.is_meta or grad.is_sparse or _local(grad).any())
+    ]
     if idle and len(idle) < len(decaying):  # after zero_grad all are zero
         yield on_parameters(
             "DW015",
@@ -358,13 +363,6 @@ def idle_layers(facts: Facts) -> Iterator[Finding]:
             is_slight=True,
             half_life=facts.groups_of(idle[0])[0].half_life_steps,
         )
-
-
-def _has_gradient(held: ParameterRole) -> bool:
-    gradient = held.parameter.grad
-    if gradient is None or gradient.is_meta or gradient.is_sparse:
-        return True
-    return bool(_local(gradient).any())
 
 
 def _without_gradient(held: ParameterRole) -> tuple[int, int] | None:

@@ -238,11 +238,9 @@ def coefficients_of(
         why = f"It is a {first.why}{others}: {owner} does not show its inputs."
         instead = f'Leave it out with no_decay=["{first.name}"], or use "layer-mean".'
         raise RefusedError(asked, why, instead)
-    return layer_coefficients(normalization, [_layer(each) for each in held])
-
-
-def _layer(held: ParameterRole) -> tuple[int, int]:
-    """Return (inputs, units) of a weight, whose product is how many numbers it has."""
-    inputs = held.fan_in or 1  # each number of a bias or gain acts on one input
-    whole = held.numbers % inputs == 0
-    return (inputs, held.numbers // inputs) if whole else (1, held.numbers)
+    layers = []  # (inputs, units) of each, whose product is how many numbers it has
+    for each in held:
+        inputs = each.fan_in or 1  # each number of a bias or gain acts on one input
+        inputs = inputs if each.numbers % inputs == 0 else 1
+        layers.append((inputs, each.numbers // inputs))
+    return layer_coefficients(normalization, layers)
