@@ -6,6 +6,7 @@ from dataclasses import replace
 from itertools import product
 
 import pytest
+from decay import traps
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from oracle.decay_knobs import RATES
@@ -29,24 +30,8 @@ from dwindle.errors import (
 NAMES = kinds(knobs())
 # What a conversion may say instead of a number.
 HONEST = (RefusedError, MissingFactError, RangeError, OscillationError)
-WHOLE = Run(
-    lr=0.01,
-    schedule=Schedule(shape="cosine", warmup=0.05),
-    momentum=0.9,
-    batch_size=20,
-    dataset_size=600,
-    epochs=10,
-    tokens_per_example=128,
-    units=(8, 8, 8),
-)
-FLAT = Run(
-    lr=0.05,
-    momentum=0.9,
-    batch_size=20,
-    dataset_size=600,
-    epochs=10,
-    tokens_per_example=128,
-)
+WHOLE = replace(traps.WHOLE, tokens_per_example=128, units=(8, 8, 8))
+FLAT = replace(traps.FLAT, tokens_per_example=128)
 
 
 @st.composite

@@ -108,7 +108,7 @@ AT_ZERO = {
     "torch.RAdam": "a quarter of an lr per step in the first 300 steps",
     "torch.RMSprop": "1.4 lr per step at first",
     "torch.Adadelta": "only a huge number",
-    "torch.Adam": "whatever the number",
+    "torch.Adam": "regardless of the number",
     "pytorch_optimizer.AdEMAMix": "one lr per step at first and two later",
     "timm.lars": "the ratio is 1",
     "optax.lamb": "the number cancels out",

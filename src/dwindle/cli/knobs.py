@@ -35,8 +35,8 @@ _COLUMNS = ("knob", "what the number does", "default", "skips", "verified by run
 def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # noqa: A002 (the word's name)
     """List the places where one types a decay, and what the number does there.
 
-    Each says by running which library its record was verified, or that it was only
-    read in the source. The one knob that FILTER names (torch.AdamW, keras.L2) comes
+    Each has the library that was run to verify its record, or that it was only read
+    in the source. The one knob that FILTER names (torch.AdamW, keras.L2) comes
     with its default and its checks.
     """
     chosen = knobs(filter)

@@ -202,9 +202,9 @@ def _print_error(error: Exception, *, as_json: bool) -> int:
         from dwindle.cli.output import print_json
 
         kind, message = type(error).__name__, str(error)
-        told = {"kind": kind, "message": message, "facts": vars(error)}
+        document = {"kind": kind, "message": message, "facts": vars(error)}
         try:
-            print_json({"error": told})
+            print_json({"error": document})
             sys.stdout.flush()
         except OSError:  # nobody reads it, or its disk is full; stderr has the text
             _drop_stdout()

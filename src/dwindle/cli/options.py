@@ -103,7 +103,7 @@ _DEBUG = Option("--debug", "show a traceback when something fails")
 def read_words(
     command: str, options: Sequence[Option], words: Iterable[str]
 ) -> dict[str, object]:
-    """Return the keyword arguments that a command line says.
+    """Return the keyword arguments that a command line gives.
 
     Args:
         command: What was called, for the errors: ``dwindle convert``.
@@ -219,8 +219,8 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
     show("", usage)
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         is_code = paragraph.startswith(" ")  # an example file: as it is written
-        said = paragraph if is_code else " ".join(paragraph.split())
-        show("", Line(text=said, indent=2, whole=is_code))
+        whole = paragraph if is_code else " ".join(paragraph.split())
+        show("", Line(text=whole, indent=2, whole=is_code))
     for title, group in groups.items():
         show("", Line(text=title, style="bold", indent=2), _rows(group, widest))
     show("")

@@ -113,7 +113,7 @@ class Conversion(Shown):
         return f"<Conversion: {self._drawn().title}, {self.fidelity}>"
 
 
-def convert(  # noqa: PLR0913  # each is a question of its own
+def convert(  # noqa: PLR0913  # each is another question
     value: object,
     knob: object = None,
     *,
@@ -142,7 +142,7 @@ def convert(  # noqa: PLR0913  # each is a question of its own
         The number to type, how faithful it is, and what it assumes.
 
     Raises:
-        RefusedError: If no number says the same; the text says what to do instead.
+        RefusedError: If no number means the same; it has what to do instead.
         MissingFactError: If a formula needs a fact that was not given.
         RangeError: If the value or the result is impossible.
         UnknownNameError: If a knob is not known; the nearest are offered.

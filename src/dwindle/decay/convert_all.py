@@ -18,7 +18,7 @@ from dwindle.errors import (
 )
 from dwindle.plain import to_plain
 
-# What a conversion may say instead of a number.
+# What a conversion may end in instead of a number.
 _REASONS = (RefusedError, MissingFactError, RangeError, OscillationError)
 _OBJECTIVE = "terms of an objective: an optimizer and its lr make them a decay"
 _BARE = "set the decay itself, {name} is a term of an objective: name its optimizer"
@@ -77,7 +77,7 @@ def convert_to_all(
         value: What is typed at ``knob``, as :func:`~dwindle.decay.convert.convert` has
             it.
         knob: Where it is typed.
-        run: Facts of the training; whatever is missing is a reason for some knobs.
+        run: Facts of the training; what is missing is a reason for some knobs.
         run_after: Facts of the training at the other knobs, where they differ.
         keep: What stays, as :func:`~dwindle.decay.convert.convert` has it.
 
@@ -101,7 +101,7 @@ def convert_to_all(
     conversions: list[Conversion] = []
     refused: dict[str, list[str]] = {}
     for target in knobs():
-        if target.wants_clock:  # each of its clocks is a knob of its own
+        if target.wants_clock:  # each of its clocks is a knob too
             continue
         try:
             found = convert(

@@ -143,7 +143,7 @@ def adamw_equilibrium(knob: float, run: Run) -> Equilibrium:
     """Equilibrium of AdamW under gradients that are mostly noise.
 
     Adam divides by the gradient's size, so the update is the first moment of noise with
-    unit variance, whatever σ is: ``w_{t+1} = (1 − s) w_t − η m_t`` with ``s = η λ`` and
+    unit variance, for every σ: ``w_{t+1} = (1 − s) w_t − η m_t`` with ``s = η λ`` and
     ``m_t = β₁ m_{t−1} + (1 − β₁) n_t``. Then, with ``a = 1 − s``,
     ``R² = η² (1 − β₁)(1 + a β₁) / ((1 + β₁)(1 − a β₁)(1 − a²))`` and
     ``cos θ = (a + β₁)/(1 + a β₁)``. That the second moment wavers (β₂) is left out.
@@ -254,7 +254,7 @@ def _ends_of_parts(steps: int) -> list[float]:
     return [steps * (1 - (1 - share) ** 3) for share in shares]
 
 
-# What Lion has where nothing is said; a run's own default is Adam's.
+# Lion's defaults; those of a run are Adam's.
 LION_BETAS = (0.9, 0.99)
 # Lags whose correlation is below this add nothing to a sum that is above 1.
 _NO_MEMORY = 1e-17
@@ -314,7 +314,7 @@ def _sign_memory(kept: float, betas: tuple[float, float]) -> float:
     return 1 + 4 / math.pi * total
 
 
-# By what a knob's record names; a family alone does not tell AdamW from Muon.
+# By what a knob's record names; AdamW and Muon are of one family.
 EQUILIBRIA: Mapping[str, Callable[[float, Run], Equilibrium]] = MappingProxyType(
     {"sgd": sgd_equilibrium, "adamw": adamw_equilibrium, "lion": lion_equilibrium}
 )

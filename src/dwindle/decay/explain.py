@@ -49,7 +49,7 @@ _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Explanation(Shown):
-    """What a decay does; None is what does not exist, and a warning says why.
+    """What a decay does; None is what does not exist, and a warning has the reason.
 
     Args:
         knob: Where the number is typed.
@@ -165,13 +165,13 @@ def explain(
     refuse_lacking((setting.knob, run))
     given, is_time = asked.value, setting.knob.is_half_life
     text = given if isinstance(given, str) and not is_time else ""
-    said = text and how_it_was_read(setting.knob.name, text, setting.number)
-    understood = (*([said] if said else []), *run.read_as, *overruled)
+    read = text and how_it_was_read(setting.knob.name, text, setting.number)
+    understood = (*filter(None, [read]), *run.read_as, *overruled)
     return replace(explain_setting(setting, run), understood=understood)
 
 
 def explain_setting(setting: Setting, run: Run) -> Explanation:
-    """Say what a decay does, as :func:`explain` does, of a value that was read."""
+    """Return what a decay does, as :func:`explain` does, of a value that was read."""
     return _Explainer(setting, run).explanation()
 
 
@@ -202,7 +202,7 @@ class _Explainer:
         self._remarks: list[Remark] = []
 
     def explanation(self) -> Explanation:
-        """Return everything that the facts tell."""
+        """Return everything that follows from the facts."""
         shrink = self._of_shrink("a shrink per step", shrink_from_number)
         e_folds = self._of_shrink("e-folds", e_folds_from_number)
         kept = self._of_shrink("what the run leaves", survival_from_number)
@@ -268,7 +268,7 @@ class _Explainer:
         return half_life_from_shrink(shrink)
 
     def _average_steps(self, e_folds: float | None, kept: float | None) -> float | None:
-        # After a swing through zero the size of what is left tells no rate.
+        # After a swing through zero the size of what is left gives no rate.
         if e_folds is None or kept is None or kept < 0 or e_folds < 0:
             return None
         return average_half_life_steps(e_folds, run=self._run)

@@ -86,7 +86,7 @@ class Family:
 
     Args:
         name: Key in :data:`FAMILIES`.
-        title: Name for people, as those who state a scaling rule would say it.
+        title: Name for people, as scaling rules state it.
         source: What was read or measured for it.
         decay: What it computes; None where the number sets no rate.
         written: The update in formulas; that with momentum, where it has one.
@@ -97,7 +97,7 @@ class Family:
         is_penalty: Whether scaling rules about a term of an objective are meant for it.
         is_decoupled: Whether those about decoupled decay are.
         practice: Optimizer of the published recipes that decay by the same means.
-        always_on: A decay that is on whatever the number says.
+        always_on: A decay that is on at every number.
         own_options: Options of its optimizer that bear on the decay besides.
         multiplies: Whether torch's form multiplies a weight by 1 − s, rounded once.
         caution: What belongs beside every number; ``{name}`` is the knob.
@@ -217,21 +217,21 @@ class Family:
         return self.decay
 
 
-_ONE_LR = "about one lr per step whatever the number"
+_ONE_LR = "about one lr per step regardless of the number"
 # By update: measured over 3,000 steps with zero gradients, see tests/frameworks.
 AT_ZERO_GRADIENT: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("adam", "torch-nadam", "torch-adamax", "adopt"), _ONE_LR),
-        "torch-rmsprop": "1.4 lr per step at first and one lr later, whatever the "
+        "torch-rmsprop": "1.4 lr per step at first and one lr later, regardless of the "
         "number",
-        "torch-adagrad": "lr/√t in step t whatever the number",
+        "torch-adagrad": "lr/√t in step t regardless of the number",
         "torch-adadelta": "thousandths of an lr per step at first and more with time, "
         "which only a huge number changes",
         "radam": "a quarter of an lr per step in the first 300 steps and nearly one "
-        "later, almost whatever the number",
+        "later, almost regardless of the number",
         "adabelief": "from a fraction of an lr to many lr per step, as its running "
-        "sums swing, whatever the number",
-        "ademamix": "one lr per step at first and two later, whatever the number",
+        "sums swing, regardless of the number",
+        "ademamix": "one lr per step at first and two later, regardless of the number",
         "lars:one-at-zero": "the ratio is 1 and a step takes lr times the number of a "
         "weight, many times what it takes beside a gradient",
     }
@@ -274,7 +274,7 @@ _RECORDS = (
         "gradient's own size. A weight with zero gradient then loses {at_zero} "
         "(as long as its penalty is far above eps), and any other loses what its "
         "gradients allow: the number sets no fraction per step and no half-life.",
-        at_zero="nearly as much whatever the number",
+        at_zero="nearly as much regardless of the number",
         instead="Use decoupled decay: torch.optim.AdamW, or "
         "decoupled_weight_decay=True in Adam, NAdam and RAdam.",
     ),
@@ -459,7 +459,7 @@ _RECORDS = (
         ),
         why_no_rate="{name} takes its decay off the weights, and then computes them "
         "anew from running sums: a weight with zero gradient is 0 after one step, "
-        "whatever the number.",
+        "regardless of the number.",
         instead="Use l2_regularization_strength there, or another optimizer.",
     ),
 )
@@ -471,7 +471,7 @@ FAMILIES: Mapping[str, Family] = MappingProxyType(
 # Those that code has to name: what SGD, Adam, AdamW and a rate of decay by itself do.
 SGD, ADAPTIVE = FAMILIES["coupled-sgd"], FAMILIES["coupled-adaptive"]
 DECOUPLED = FAMILIES["decoupled"]
-# A half-life or a shrink is said at the peak lr, and then follows the schedule.
+# A half-life or a shrink holds at the peak lr, and then follows the schedule.
 OF_A_RATE = FAMILIES["schedule-only"]
 
 

@@ -116,8 +116,8 @@ class Pair:
             return False
         if not self.are_same_weights:
             return False
-        # Betas are taken to be the same on both sides, whatever the libraries'
-        # defaults: a sentence beside the conversion says so.
+        # Betas are taken to be the same on both sides, though libraries' defaults
+        # differ: an assumption of the conversion.
         facts = [
             replace(facts_of(knob, run), betas=run.betas) for knob, run in self.sides
         ]

@@ -120,7 +120,7 @@ def _parts(knob: Knob, number: float, run: Run) -> dict[str, _Part]:
     decay = _decay(knob, number, run)
     coupled = "g + " + decay + "·w"
     kept = 1 - run.dampening
-    # Which optimizer it is says the last word of its path.
+    # The last word of its path is the name of the optimizer.
     name = knob.name.partition(":")[0].rpartition(".")[2].casefold()
     own_step = _OWN_STEPS.get(name)
     return {

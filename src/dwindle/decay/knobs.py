@@ -79,7 +79,7 @@ def knobs(words: str | None = None) -> tuple[Knob, ...]:
     """Return every knob that dwindle can read, or those that a filter means.
 
     The one of that name comes first. A word that no name, family or penalty has is
-    looked up in what the records say.
+    looked up in the texts of the records.
 
     Args:
         words: A name, a part of one, a library, a family such as ``decoupled``, or a

@@ -201,8 +201,7 @@ def _e_folds_before_zero(knob: float, run: Run) -> float:
 
 def _step_shrinks(knob: float, run: Run) -> list[float]:
     """Return the fraction that each step takes off."""
-    peak = _lr(run)
-    return walked(knob, run, (peak * each for each in run.multipliers()))[0]
+    return walked(knob, run, run.multipliers(), peak=_lr(run))[0]
 
 
 class Momentum(Protocol):
@@ -222,7 +221,12 @@ class Momentum(Protocol):
 
 
 def walked(
-    knob: float, options: Momentum, lrs: Iterable[float], buffer: float | None = None
+    knob: float,
+    options: Momentum,
+    lrs: Iterable[float],
+    buffer: float | None = None,
+    *,
+    peak: float = 1.0,
 ) -> tuple[list[float], float]:
     """Return the fraction that each step takes off, and the buffer after them.
 
@@ -233,9 +237,10 @@ def walked(
     Args:
         knob: ``weight_decay`` of each step.
         options: Momentum of each step.
-        lrs: Learning rate of each step.
+        lrs: Learning rate of each step, as a multiple of ``peak``.
         buffer: The one before; None is one that no step has filled yet, and that the
             first step does not dampen.
+        peak: Largest learning rate.
 
     """
     momentum, nesterov = options.momentum, options.nesterov
@@ -247,7 +252,7 @@ def walked(
     for lr in lrs:
         filled = momentum * filled + pull
         push = knob + momentum * filled if nesterov else filled
-        shrink = lr * push
+        shrink = peak * lr * push
         shrinks.append(shrink)
         filled /= (1 - shrink) or HARDLY
         pull = later_pull
@@ -267,8 +272,7 @@ def _e_folds_at_length(knob: float, run: Run) -> float:
     buffer: float | None = None
     for stretch in run.rates().stretches:
         first = range(stretch.start, min(stretch.start + memory, stretch.stop))
-        lrs = (peak * stretch.at(step) for step in first)
-        shrinks, buffer = walked(knob, run, lrs, buffer)
+        shrinks, buffer = walked(knob, run, map(stretch.at, first), buffer, peak=peak)
         checked_shrink(max(shrinks))  # torch does not dampen the very first step
         lost.append(left_by(shrinks).e_folds)
         if first.stop < stretch.stop:
@@ -308,8 +312,8 @@ def _settled(
     share = 1 - math.log(moved) / _NO_DIGIT if moved else 0.0
     start = min(memory, math.ceil(max(0.0, share) * memory)) + 1
     buffer = _constant_buffer(knob, run, at(step - start))
-    lrs = (_lr(run) * at(step - ago) for ago in range(start - 1, -1, -1))
-    shrinks, buffer = walked(knob, run, lrs, buffer)
+    steps = (at(step - ago) for ago in range(start - 1, -1, -1))
+    shrinks, buffer = walked(knob, run, steps, buffer, peak=_lr(run))
     return shrinks[-1], buffer
 
 

@@ -76,7 +76,7 @@ def dtype_named(dtype: object) -> str:
 
 
 def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
-    """Say what rounding does to a weight that only decays, if it is kept in ``dtype``.
+    """Return what rounding does to a weight that only decays, kept in ``dtype``.
 
     Args:
         shrink_per_step: Fraction of a weight that one step takes off, above 0.

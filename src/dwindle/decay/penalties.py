@@ -88,8 +88,8 @@ class Penalty:
 
     ``over`` is a fact of the run, whose examples the losses are summed over; empty
     where their mean is meant. ``normalization`` spreads that λ over the layers
-    (:func:`layer_coefficients`); ``extra`` is a penalty that is on whatever the number
-    says. ``formula`` is the objective, ``forward`` and ``inverse`` are the conversion,
+    (:func:`layer_coefficients`); ``extra`` is a penalty that is always on.
+    ``formula`` is the objective, ``forward`` and ``inverse`` are the conversion,
     templates in which ``{x}`` is the number. ``loss_note`` is a template of what to
     know about the loss, where that is more than its sum.
     """
@@ -151,7 +151,7 @@ class Penalty:
         """
         written = penalty - self.extra
         if written < 0:
-            must = f"at least {self.extra:g}, which is on here whatever one types"
+            must = f"at least {self.extra:g}, which is always on here"
             raise RangeError("penalty", penalty, must, ALWAYS_ON)
         if written == 0:
             return 0.0 if self.power > 0 else math.inf

@@ -37,7 +37,7 @@ class Product:
     Args:
         peak: Rate at the peak lr.
         rates: Rate of every step of a run, at most ``peak``.
-        extra: A decay that is on whatever the number says.
+        extra: A decay that is on at every number.
 
     """
 

@@ -1,4 +1,4 @@
-"""Conversions that no number can say: what the knob does, what to do instead."""
+"""Conversions that have no number: what the knob does, what to do instead."""
 
 import math
 
@@ -85,7 +85,7 @@ def _momentum(given: Given) -> str:
 
 
 def _shown(x: float, source: Knob, run: Run) -> str:
-    """Return what the first half of the route gives, where one number can say it."""
+    """Return what the first half of the route gives, where it is one number."""
     convention = penalty_convention_of(source)
     if convention is None or convention.normalization != "none":
         return ""
@@ -97,7 +97,7 @@ def _shown(x: float, source: Knob, run: Run) -> str:
 
 
 def _lrs(target: Knob, given: Given) -> str:
-    """Return both lrs; one alone does not say whose it is."""
+    """Return both lrs; one alone might be either's."""
     if target.is_rate:
         return given.options("lr") or " --lr LR_OF_SGD"
     if given.before.lr == given.after.lr:

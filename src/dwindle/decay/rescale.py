@@ -171,7 +171,7 @@ def rescale(
 
 
 def _lacking(before: Run, after: Run) -> tuple[str, ...]:
-    """Say which facts the run after the change does not have, and before it does."""
+    """Return a note on facts that the run after the change lacks."""
     names = [
         each.name
         for each in fields(Run)

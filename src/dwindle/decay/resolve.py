@@ -93,7 +93,7 @@ def resolve(
 
 
 def _without_module(name: str) -> str:
-    """Return torch.optim.SGD for torch.optim.sgd.SGD, where Python says it lives."""
+    """Return torch.optim.SGD for torch.optim.sgd.SGD, the path that Python prints."""
     stem, _, last = name.rpartition(".")
     path, _, module = stem.rpartition(".")
     is_module = module.islower() and module.strip("_") == last.casefold()

@@ -49,7 +49,7 @@ def checks_of(knob: Knob) -> tuple[Passed, ...]:
 
 
 def verification_of(knob: Knob) -> str:
-    """Say how a record is known: by running what it describes, or from its source.
+    """Return how a record is known: by running what it describes, or from its source.
 
     Example:
         >>> from dwindle.decay.knobs import resolve_knob

@@ -194,7 +194,7 @@ class OscillationError(DwindleError, ValueError):
 
 @dataclass(eq=False)
 class RefusedError(DwindleError, TypeError):
-    """Any answer would mislead; the text says what really happens."""
+    """Any answer would mislead; the text has what really happens."""
 
     asked: str
     why: str

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from dwindle.decay.families import SGD
 from dwindle.decay.knobs import resolve_knob
 from dwindle.errors import RefusedError
 from dwindle.fitting.answer import Fit
@@ -25,7 +26,6 @@ _POOL = (
     "Pool what does not matter to you with --ignore COLUMN, or choose rows with "
     "--where COLUMN=VALUE."
 )
-_FAMILY_OF_PENALTY = "coupled-sgd"  # of a knob with an objective and no optimizer
 
 
 def fit_table(
@@ -53,7 +53,8 @@ def fit_table(
     axes = fit_axes(
         fitted,
         fixed=columns.fixed,
-        family=record.family or _FAMILY_OF_PENALTY,
+        # An objective without an optimizer reads like SGD's.
+        family=record.family or SGD.name,
         log_scale=found.log_scale,
         is_reversed=columns.reversed,
     )
