@@ -1,5 +1,6 @@
 """Momentum: slow root, oscillation limit, start lag, and a loop with fifty digits."""
 
+import dataclasses
 import math
 import pickle
 from decimal import localcontext
@@ -13,6 +14,7 @@ from tolerance import digits
 
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.half_life import half_life_from_shrink
+from dwindle.decay.legs import Leg, left_by_sgd
 from dwindle.decay.momentum import fastest_shrink, oscillation_limit
 from dwindle.decay.run import Run
 from dwindle.errors import OscillationError
@@ -128,6 +130,20 @@ def test_survival_goes_on_where_the_weight_swings(momentum, factor, steps):
     assert SGD.survival(knob, run) == pytest.approx(by_hand[-1], rel=1e-9, abs=1e-12)
     e_folds = -math.log(abs(by_hand[-1]))
     assert SGD.e_folds(knob, run) == pytest.approx(e_folds, rel=1e-9, abs=1e-12)
+
+
+def test_a_weight_that_is_exactly_zero_is_carried_on_by_the_buffer():
+    """By hand, b ← b/2 + w and w ← w − b from 1: 0, −1/2, −1/4."""
+    run = Run(lr=1.0, momentum=0.5, steps=3)
+    path = [1.0, 0.0, -0.5, -0.25]
+    # 1e-14: 36 e-folds go and come back, with 16 digits each.
+    assert SGD.survival_path(1.0, run) == pytest.approx(path, rel=1e-14, abs=1e-15)
+    for steps, left in enumerate(path[1:], start=1):
+        found = SGD.survival(1.0, dataclasses.replace(run, steps=steps))
+        assert found == pytest.approx(left, rel=1e-14, abs=1e-300)  # exactly 0 at last
+        if left:
+            legs = [Leg(steps=steps, lr=1.0, weight_decay=1.0, momentum=0.5)]
+            assert left_by_sgd(legs).survival == digits(left, rel=1e-14)
 
 
 @pytest.mark.parametrize(("momentum", "lag"), [(0.9, 9), (0.99, 99)])
