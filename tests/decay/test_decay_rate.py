@@ -68,6 +68,10 @@ def test_impossible_rates_are_refused():
         with pytest.raises(RangeError) as raised:
             DecayRate(shrink_at_peak=0.1, lr_peak=1.0).shrink_at(lr)
         assert raised.value.name == "lr"
+    with pytest.raises(RangeError) as raised:
+        DecayRate(shrink_at_peak=0.5, lr_peak=1.0).shrink_at(3.0)
+    # At twice the peak a step would take the whole weight.
+    assert raised.value.must.split()[:2] == ["below", "2,"]
     with pytest.raises(UnknownNameError) as unknown:
         DecayRate(shrink_at_peak=0.1, schedule="folow-lr", lr_peak=1.0)
     assert unknown.value.nearest[0] == "follow-lr"

@@ -83,6 +83,7 @@ def test_decoupled_steps_multiply():
         Leg(steps=4, lr=0.1, weight_decay=1),
     ]
     assert left_by_decoupled(legs).survival == digits(-0.125 * 0.9**4, rel=1e-12)
+    assert left_by_sgd(legs[:1]).survival == digits(-0.125, rel=1e-12)
     all_of_it = [Leg(steps=1, lr=1.0, weight_decay=1.0)]
     assert left_by_decoupled(all_of_it).e_folds == math.inf
 
