@@ -1,17 +1,27 @@
 """Trainings side by side: slots, turns, and an end of all of them."""
 
+import os
+import pickle
+import signal
+import subprocess
+import sys
 import time
+from contextlib import closing
+from pathlib import Path
 from threading import Timer
 
 import pytest
-from find.programs import alive, recipe
+from find import kinds
+from find.programs import alive, recipe, wait_until
 
 from dwindle.errors import UsageError
 from dwindle.find.command import CommandRecipe
+from dwindle.find.function import FunctionRecipe, InlineRecipe
 from dwindle.find.metric import Metric
 from dwindle.find.running import Running, slot_variables
 from dwindle.find.training import Ask
 
+HERE = str(Path(__file__).parent)
 DECAY = "import sys; print('loss', sys.argv[-1])"
 
 
@@ -70,6 +80,119 @@ def test_closing_ends_all_that_runs():
     assert time.monotonic() - start < 20
     running.close()
     assert alive("DWINDLE_TEST_RUN") == []
+
+
+DRIVER = """
+import sys
+sys.path[:0] = {path!r}
+from find.programs import recipe
+from find.test_running import asks
+from dwindle.find.running import Running
+code = "import os, sys, time; os.fork(); open(sys.argv[1] + str(os.getpid()), 'w')"
+with Running(recipe(code + ".close(); time.sleep(600)", {marks!r}), jobs=2) as running:
+    list(running.run(asks(2)))
+"""
+
+
+def test_ctrl_c_ends_all_that_runs(tmp_path):
+    """The driver gets its interrupt at once, and leaves no process."""
+    marks = tmp_path / "marks"
+    marks.mkdir()
+    script = tmp_path / "driver.py"
+    path = [str(Path(__file__).parents[1]), *filter(None, sys.path)]
+    script.write_text(DRIVER.format(path=path, marks=f"{marks}/"))
+    environment = {**os.environ, "DWINDLE_TEST_CTRL_C": str(tmp_path)}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        driver = subprocess.Popen(
+            [sys.executable, str(script)], env=environment, stderr=subprocess.PIPE
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert wait_until(lambda: len(list(marks.iterdir())) == 4)
+    start = time.monotonic()
+    driver.send_signal(signal.SIGINT)
+    error = driver.communicate(timeout=60)[1]
+    assert error.rstrip().endswith(b"KeyboardInterrupt")
+    assert time.monotonic() - start < 20
+    assert alive(f"DWINDLE_TEST_CTRL_C={tmp_path}") == []
+
+
+class TrainingContract:
+    """What a driver relies on, wherever a training runs."""
+
+    def recipe(self, name):
+        raise NotImplementedError
+
+    def came(self, name, **ask):
+        with closing(self.recipe(name).open()) as training:
+            return training.train(Ask(**{"weight_decay": 0.5, "seed": 3, **ask}))
+
+    def test_a_loss_comes_back(self):
+        """Of the decay and the seed that were asked for, with its time."""
+        came = self.came("good")
+        assert (came.status, came.loss, came.error) == ("ok", 3.5, None)
+        assert came.seconds >= 0
+
+    def test_nan_is_a_divergence(self):
+        """It has no loss, and is no error."""
+        came = self.came("nan")
+        assert (came.status, came.loss) == ("diverged", None)
+        assert not came.is_worth_another_try
+
+    def test_a_failure_is_an_outcome(self):
+        """With the user's own last line, and another try."""
+        came = self.came("bad")
+        assert (came.status, came.loss) == ("error", None)
+        assert came.last_lines[-1].startswith("ZeroDivisionError")
+        assert came.is_worth_another_try
+
+    def test_no_loss_is_an_error_for_good(self):
+        """It would be missing again."""
+        came = self.came("nothing")
+        assert came.status == "error"
+        assert not came.is_worth_another_try
+
+    def test_a_recipe_travels(self):
+        """It is plain data: another machine can open it."""
+        recipe = self.recipe("good")
+        assert recipe.has_seed
+        there = pickle.loads(pickle.dumps(recipe))
+        with closing(there.open()) as training:
+            assert training.train(Ask(weight_decay=0.5, seed=3)).loss == 3.5
+        with closing(recipe.open()) as training:
+            assert training.train(Ask(weight_decay=0.5, seed=3)).loss == 3.5
+
+
+class TestCommand(TrainingContract):
+    """The contract, by a command."""
+
+    def recipe(self, name):
+        code = f"import sys; sys.path.insert(0, {HERE!r}); import kinds as k; k.main("
+        code += f"{name!r})"
+        words = (sys.executable, "-c", code, "{weight_decay}", "{seed}")
+        return CommandRecipe(words=words, metric=Metric(text="loss"))
+
+
+class TestFunctionByName(TrainingContract):
+    """The contract, by a function that a worker imports."""
+
+    def recipe(self, name):
+        return FunctionRecipe.of(f"{HERE}/kinds.py:{name}")
+
+
+class TestFunctionByValue(TrainingContract):
+    """The contract, by a function that is sent to a worker."""
+
+    def recipe(self, name):
+        return FunctionRecipe.of(getattr(kinds, name))
+
+
+class TestInline(TrainingContract):
+    """The contract, in this process."""
+
+    def recipe(self, name):
+        return InlineRecipe(function=getattr(kinds, name))
 
 
 def test_one_that_fails_fails_alone():

@@ -52,7 +52,6 @@ _SAYS_DIVERGED = re.compile(
 _ANSI = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )
-_LINE_END = re.compile(rb"[\r\n]+")
 _NAMES_WITH_NUMBERS = re.compile(
     rf"([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}", re.IGNORECASE
 )
@@ -69,6 +68,12 @@ class Place:
 
     value: float | None
     raw: str
+
+    @property
+    def is_number(self) -> bool:
+        """Whether a number was written: "nan" is one, "None" is none."""
+        is_finite = self.value is not None and not math.isnan(self.value)
+        return is_finite or bool(_NUMBER.fullmatch(self.raw))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,15 +161,24 @@ class Readings:
     def add(self, place: Place) -> None:
         """Take in the next place."""
         self.last = place
-        if place.value is None or math.isnan(place.value):
-            # "nan" is a number that was written; "None" is none.
-            self.numbers += bool(_NUMBER.fullmatch(place.raw))
-            return
-        self.numbers += 1
-        if self.metric.take != "last" and math.isfinite(place.value):
-            self.best = {"min": min, "max": max}[self.metric.take](
-                self.best, place.value
-            )
+        self.numbers += place.is_number
+        value = place.value
+        if self.metric.take != "last" and value is not None and math.isfinite(value):
+            better = min if self.metric.take == "min" else max
+            self.best = better(self.best, value)
+
+    def add_last(self, backwards: Iterable[Place]) -> None:
+        """Take in the last of some places, which come from the last to the first.
+
+        No more of them are looked at than are needed to know whether there is a number.
+        """
+        last = None
+        for place in backwards:
+            last = last or place
+            if self.numbers or place.is_number:
+                self.numbers += place.is_number
+                break
+        self.last = last or self.last
 
     def settled(self) -> Place | None:
         """Return the place that counts, None if no number was ever there.
@@ -186,28 +200,30 @@ class Scanner:
 
     def __init__(self, metric: Metric) -> None:
         self.readings = Readings(metric)
-        self._find = _places_of(metric)
-        self._needle = metric.text.encode() if metric.kind == "name" else b""
-        self._is_idle = metric.kind == "file"
+        self._places: _NamePlaces | _PatternPlaces | None = None
+        if metric.kind == "name":
+            self._places = _NamePlaces(metric.text)
+        elif metric.kind == "pattern":
+            self._places = _PatternPlaces(metric.text)
 
     def read(self, block: bytes) -> None:
         """Take in the next lines."""
-        # A gigabyte is searched for the name as bytes; only its lines are read as text.
-        if self._is_idle or self._needle not in block:
+        # A gigabyte is searched as a whole, and where only the last place counts, from
+        # its end: seconds become milliseconds.
+        plain = _ANSI.sub(b"", block) if b"\x1b" in block else block
+        if self._places is None or not self._places.may_be_in(plain):
             return
-        for line in _LINE_END.split(block):
-            if line and self._needle in line:
-                plain = _ANSI.sub(b"", line) if b"\x1b" in line else line
-                for place in self._find(plain.decode("utf-8", "replace")):
-                    self.readings.add(place)
-
-
-def _places_of(metric: Metric) -> Any:  # Callable[[str], Iterator[Place]]
-    if metric.kind == "pattern":
-        return _PatternPlaces(metric.text)
-    if metric.kind == "name":
-        return _NamePlaces(metric.text)
-    return iter
+        lines = plain.splitlines()
+        if self.readings.metric.take == "last":
+            self.readings.add_last(
+                place
+                for line in reversed(lines)
+                for place in reversed(self._places.in_line(line))
+            )
+            return
+        for line in lines:
+            for place in self._places.in_line(line):
+                self.readings.add(place)
 
 
 class _NamePlaces:
@@ -215,14 +231,28 @@ class _NamePlaces:
 
     def __init__(self, name: str) -> None:
         # train_val_loss, val_loss_step, loss/val and val-loss.best are other names.
-        after = r"(?![\w/]|-(?!>)|\.\w)"
-        self._name = re.compile(rf"(?<![\w./-]){re.escape(name)}{after}")
+        # The name comes first, so that it is searched for as a plain text.
+        literal = re.escape(name)
+        pattern = rf"{literal}(?<![\w./-]{literal})(?![\w/]|-(?!>)|\.\w)"
+        self._name = re.compile(pattern)
+        # In bytes only ASCII letters are letters: it finds some places too many.
+        self._bytes = re.compile(pattern.encode())
+        self._needle = name.encode()
 
-    def __call__(self, line: str) -> Iterator[Place]:
-        for found in self._name.finditer(line):
-            place = self._place(line, found.start(), found.end())
-            if place is not None:
-                yield place
+    def may_be_in(self, block: bytes) -> bool:
+        """Whether any line of a block may have a place."""
+        return self._needle in block and self._bytes.search(block) is not None
+
+    def in_line(self, line: bytes) -> list[Place]:
+        """Return the places in a line."""
+        if not self.may_be_in(line):
+            return []
+        text = line.decode("utf-8", "replace")
+        places = (
+            self._place(text, found.start(), found.end())
+            for found in self._name.finditer(text)
+        )
+        return [place for place in places if place is not None]
 
     def _place(self, line: str, start: int, end: int) -> Place | None:
         sign = _SIGN.match(line, end)
@@ -249,8 +279,23 @@ class _PatternPlaces:
     def __init__(self, text: str) -> None:
         self._whole = re.compile(text)
         self._before = _before_the_group(text)
+        # What looks around or at the ends of all may not be there in a block of lines
+        # though it is in one of them.
+        is_safe = not re.search(r"\(\?[=!<]|\\[AZbB]", text)
+        first = text if self._before is None else self._before.pattern
+        self._block = re.compile(first, re.MULTILINE) if is_safe else None
 
-    def __call__(self, line: str) -> Iterator[Place]:
+    def may_be_in(self, block: bytes) -> bool:
+        """Whether any line of a block may have a place."""
+        if self._block is None:
+            return True
+        return self._block.search(block.decode("utf-8", "replace")) is not None
+
+    def in_line(self, line: bytes) -> list[Place]:
+        """Return the places in a line."""
+        return list(self._found(line.decode("utf-8", "replace"))) if line else []
+
+    def _found(self, line: str) -> Iterator[Place]:
         last = -1
         for found in self._whole.finditer(line):
             start = found.start(1)

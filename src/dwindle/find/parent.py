@@ -36,7 +36,6 @@ _DEFAULT = [
 def main() -> None:
     """Start the program, wait for it or for the driver's end, and leave nothing."""
     status, driver, grace_s = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-    _adopt_orphans()
     woken = _wake_on_children()
     os.set_inheritable(status, False)  # noqa: FBT003 it takes no name
     try:
@@ -53,6 +52,8 @@ def main() -> None:
         os.write(status, b"E %d\n" % (error.errno or 0))
         return
     os.write(status, b"P %d\n" % child)
+    # While the program starts: it has no orphans yet.
+    _adopt_orphans()
     # The output ends when the last process of the group has gone, not with this one.
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
@@ -196,3 +197,5 @@ def _drain(pipe: int) -> None:
 
 if __name__ == "__main__":
     main()
+    # Nothing is left to clean up, and leaving in order costs milliseconds.
+    os._exit(0)
