@@ -24,7 +24,7 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(dwindle.__path__, "dwindle.")
     if module.name not in FOREIGN
 )
-PAGES = ("README.md", "CONTRIBUTING.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/fit.md")
 # These train, or need what only a training leaves: their line is read, not run.
 LONG_COMMANDS = ("answer", "find", "study", "report")
 

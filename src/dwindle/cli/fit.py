@@ -4,7 +4,8 @@ import csv
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
-from dwindle.errors import UsageError
+from dwindle.decay.read_numbers import numbers_of
+from dwindle.errors import RangeError, UsageError
 
 
 def read_columns(option: str, text: str) -> tuple[str, ...]:
@@ -38,6 +39,21 @@ def read_where(option: str, text: str) -> dict[str, str]:
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
+def read_two(option: str, text: str) -> tuple[float, ...]:
+    """Read two weight decays with a comma between them.
+
+    Example:
+        >>> read_two("--compare", "0.01,0.1")
+        (0.01, 0.1)
+
+    """
+    found = numbers_of(option, text, remedy=f"Write {option} 0.01,0.1.")
+    if len(found) != 2:  # noqa: PLR2004 - a difference has two sides
+        must = "two weight decays with a comma between them"
+        raise RangeError(option, repr(text), must, f"Write {option} 0.01,0.1.")
+    return found
+
+
 OPTIONS = (
     Option("RESULTS", "CSV, JSON, JSONL, Parquet, or SQLite of Optuna", required=True),
     Option("--knob", "column of the weight decay; guessed if not given", "COLUMN"),
@@ -48,6 +64,7 @@ OPTIONS = (
     Option("--cells", "a cell for each value of these columns", "A,B", read_columns),
     Option("--ignore", "pool rows that differ in these columns", "A,B", read_columns),
     Option("--where", "only rows with these values", "A=1,B=x", read_where),
+    Option("--compare", "is the difference of these two noise?", "X,Y", read_two),
     Option(
         "--as", "where the decay is typed, for the rules", "KNOB", keyword="as_knob"
     ),
@@ -66,6 +83,7 @@ def command(  # noqa: PLR0913, one argument per option
     cells: tuple[str, ...] | None,
     ignore: tuple[str, ...] | None,
     where: dict[str, str] | None,
+    compare: tuple[float, ...] | None,
     as_knob: str | None,
     study: str | None,
     as_json: bool,
@@ -92,6 +110,7 @@ def command(  # noqa: PLR0913, one argument per option
         maximize=maximize or (False if minimize else None),
         typed_into=as_knob,
         study=study,
+        compare=compare or (),
     )
     if as_json:
         print_json(found.as_dict())

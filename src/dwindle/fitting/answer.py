@@ -8,12 +8,14 @@ from dwindle.findings.model import AxisFindings
 from dwindle.findings.names import rule_title
 from dwindle.fitting.cells import FittedCell
 from dwindle.fitting.columns import Columns
+from dwindle.fitting.compared import Compared
 from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.wording import (
     MOST_NOTES,
     clean,
     counted,
+    fixed,
     interval,
     listed,
     measured,
@@ -86,8 +88,10 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
             continue
         exponent = measured(axis.exponent, axis.low, axis.high)
         agreeing = [rule_title(rule.rule) for rule in axis.rules if rule.agrees]
-        rules = listed(agreeing, most=3) or "none that could have failed"
-        text = f"Over {about}: λ* grows with the power {exponent}; agrees: {rules}."
+        rules = f"rules that agree: {listed(agreeing, most=3)}"
+        if not agreeing:
+            rules = "no rule agrees, or the interval excludes none"
+        text = f"Over {about}: exponent of the best one {exponent}; {rules}."
         yield Line(text=text, indent=2)
     yield ""
     yield facts(_columns(found), indent=2)
@@ -105,6 +109,8 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
 def _one(cell: FittedCell, name: str) -> Iterator[Drawable | str]:
     yield Line(text=_answer(cell, name), style="bold", indent=2)
     yield Line(text=f"{cell.why[:1].upper()}{cell.why[1:]}.", indent=2)
+    if cell.compared:
+        yield Line(text=_difference(cell.compared), indent=2)
 
 
 def _answer(cell: FittedCell, name: str) -> str:
@@ -127,6 +133,25 @@ def _answer(cell: FittedCell, name: str) -> str:
     )
     lowest = f"the lowest loss is at {name} = {value}{within}"
     return f"Cannot tell{f': {more}' if more else ''}; {lowest}."
+
+
+def _difference(pair: Compared) -> str:
+    """Return whether the difference of two decays is noise, in one sentence."""
+    found, unit = pair.found, 100 if pair.is_share else 1
+    by = f"{fixed(unit * pair.by)}{' %' if pair.is_share else ''}"
+    how = counted(found.n, "paired seed") if found.paired else "unpaired"
+    if pair.low is not None and pair.high is not None:
+        how = f"{fixed(unit * pair.low)} to {fixed(unit * pair.high)}; {how}"
+    sure = {
+        "better": "not noise",
+        "worse": "not noise, and it is the worse one",
+        "cannot tell": "it may be noise",
+    }[found.verdict]
+    more = ""
+    if found.needed:
+        more = f"; about {counted(found.needed, 'more paired seed')} would tell"
+    one, other = (number(each, digits=_EXACT) for each in (pair.one, pair.other))
+    return f"{one} instead of {other} lowers the loss by {by} ({how}): {sure}{more}."
 
 
 def _cells(found: Fit, name: str) -> Table:

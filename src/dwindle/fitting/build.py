@@ -28,13 +28,14 @@ _POOL = (
 )
 
 
-def fit_table(
+def fit_table(  # noqa: PLR0913 - what is left of the choices of fit
     table: Results,
     choice: Choice,
     *,
     where: Mapping[str, object],
     typed_into: str | None,
     script: Sequence[str],
+    compare: Sequence[float],
 ) -> Fit:
     """Answer from a table of results; see :func:`dwindle.fit`."""
     columns = find_columns(table, choice)
@@ -47,7 +48,12 @@ def fit_table(
     place, note = _typed_into(table, columns, typed_into)
     record = resolve_knob(place)
     fitted = [
-        fit_cell(each, log_scale=found.log_scale, is_reversed=columns.reversed)
+        fit_cell(
+            each,
+            log_scale=found.log_scale,
+            is_reversed=columns.reversed,
+            compare=compare,
+        )
         for each in shown
     ]
     axes = fit_axes(

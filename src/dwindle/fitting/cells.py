@@ -13,6 +13,7 @@ from typing import Literal
 
 import numpy as np
 
+from dwindle.fitting.compared import Compared, compare_decays
 from dwindle.fitting.trainings import CellRows
 from dwindle.stats.curve import (
     SEEDS_FOR_AN_INTERVAL,
@@ -57,7 +58,8 @@ class FittedCell:
     ``value`` is the weight decay as typed with the lowest loss, ``low`` and ``high``
     its 90 % limits: None where they are open or where nothing measures the noise.
     ``verdict`` is what may be claimed of it; ``needed``, how many further seeds with
-    both λ would settle a "cannot tell" (None where no number is known).
+    both λ would settle a "cannot tell" (None where no number is known). ``compared`` is
+    the best λ that was trained beside the second best, or the two that were chosen.
     """
 
     scale: Mapping[str, float]
@@ -75,6 +77,7 @@ class FittedCell:
     paired: bool
     needed: int | None = None
     curve: tuple[tuple[float, float | None, int], ...] = ()
+    compared: Compared | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -131,13 +134,20 @@ class _Losses:
         return [seed for seed, count in counts.items() if count > 1]
 
 
-def fit_cell(rows: CellRows, *, log_scale: bool, is_reversed: bool = False) -> Fitted:
+def fit_cell(
+    rows: CellRows,
+    *,
+    log_scale: bool,
+    is_reversed: bool = False,
+    compare: Sequence[float] = (),
+) -> Fitted:
     """Find what the trainings of one cell say.
 
     Args:
         rows: The trainings.
         log_scale: Whether all losses of the table are positive.
         is_reversed: Whether a larger number is less decay (C of scikit-learn).
+        compare: Two decays as typed that are to be compared, or none.
 
     Returns:
         The cell. Nothing is claimed that noise makes more often than once in ten.
@@ -163,6 +173,7 @@ def fit_cell(rows: CellRows, *, log_scale: bool, is_reversed: bool = False) -> F
         seeds=len({each.seed for each in rows.trainings} - {None}) or None,
         paired=paired,
         curve=_points(losses),
+        compared=compare_decays(rows, compare, log_scale=log_scale),
     )
     if len(losses.by_decay) < 2 or not losses.positive:  # noqa: PLR2004 - to compare
         found = losses.by_decay or {math.nan: {}}

@@ -20,6 +20,7 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
     typed_into: str | None = None,
     study: str | None = None,
     script: Sequence[str] = (),
+    compare: Sequence[float] = (),
 ) -> "Fit":
     """Return what results that already exist say of the best weight decay.
 
@@ -37,6 +38,8 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
             decides which rules apply.
         study: Which study of a file of Optuna.
         script: The command that trains, for the line that would settle what is open.
+        compare: Two weight decays whose difference may be noise; the best and the
+            second best when left out.
 
     Returns:
         Cells, exponents and the next step; it prints and shows itself.
@@ -45,6 +48,7 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         DataFilesError: If it is no table of results.
         UnknownNameError: If a named column is not there.
         AmbiguousNameError: If several columns may be meant.
+        RangeError: If a decay to compare was not trained.
         RefusedError: If no two trainings differ in the weight decay alone.
 
     Example:
@@ -81,4 +85,5 @@ def fit(  # noqa: PLR0913 - each is a choice of its own, and all have defaults
         where=where or {},
         typed_into=typed_into,
         script=script,
+        compare=compare,
     )

@@ -1,0 +1,100 @@
+"""Is this difference noise? Two weight decays of one cell, compared."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from dwindle.errors import RangeError
+from dwindle.fitting.trainings import CellRows
+from dwindle.stats.two_decays import TwoDecays, compare_two
+from dwindle.wording import listed, number
+
+_CLOSE = 1e-6  # a typed decay is that of the file up to its last digits
+_SHOWN = 12
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared:
+    """Weight decay ``one`` against ``other``, as typed.
+
+    ``by`` is how much lower the loss is with ``one``: as a share of the loss, or in its
+    own unit where losses are not all positive (``is_share``); with 90 % limits, None
+    where nothing shows a spread. ``verdict`` is about ``one``; ``needed`` as
+    in a cell.
+    """
+
+    one: float
+    other: float
+    by: float
+    low: float | None
+    high: float | None
+    is_share: bool
+    found: TwoDecays
+
+
+def compare_decays(
+    rows: CellRows, chosen: Sequence[float], *, log_scale: bool
+) -> Compared | None:
+    """Compare two decays of a cell: those chosen, or the best with the second best.
+
+    Args:
+        rows: The trainings of the cell.
+        chosen: Two decays as typed, or none.
+        log_scale: Whether all losses are positive.
+
+    Returns:
+        The comparison; None where fewer than two decays have finite losses.
+
+    Raises:
+        RangeError: If a chosen decay is not in the cell.
+
+    """
+    losses = _by_decay(rows, log_scale=log_scale)
+    pair = [_found(each, losses) for each in chosen]
+    if not pair:
+        means = {d: sum(v.values()) / len(v) for d, v in losses.items()}
+        pair = sorted(means, key=means.__getitem__)[:2]
+    if len(pair) < 2:  # noqa: PLR2004 - a difference has two sides
+        return None
+    one, other = pair
+    found = compare_two(losses[one], losses[other])
+
+    def shared(value: float | None) -> float | None:
+        return value if value is None or not log_scale else -math.expm1(-value)
+
+    return Compared(
+        one=one,
+        other=other,
+        by=shared(found.mean) or 0.0,
+        low=shared(found.low),
+        high=shared(found.high),
+        is_share=log_scale,
+        found=found,
+    )
+
+
+def _by_decay(rows: CellRows, *, log_scale: bool) -> dict[float, dict[str, float]]:
+    """Return the mean loss of every seed at every decay that never diverged."""
+    gathered: dict[float, dict[str, list[float]]] = {}
+    for at, (decay, seed, loss) in enumerate(rows.trainings):
+        value = math.log(loss) if log_scale and 0 < loss < math.inf else loss
+        of_seed = gathered.setdefault(decay, {})
+        of_seed.setdefault(f"#{at}" if seed is None else seed, []).append(value)
+    means = {
+        decay: {seed: sum(each) / len(each) for seed, each in of_seed.items()}
+        for decay, of_seed in gathered.items()
+    }
+    return {
+        decay: of_seed
+        for decay, of_seed in means.items()
+        if all(map(math.isfinite, of_seed.values()))
+    }
+
+
+def _found(typed: float, losses: Mapping[float, object]) -> float:
+    for decay in losses:
+        if math.isclose(decay, typed, rel_tol=_CLOSE):
+            return decay
+    there = listed([number(decay) for decay in sorted(losses)], most=_SHOWN)
+    must = f"two weight decays that were trained: {there}"
+    raise RangeError("--compare", number(typed), must)
