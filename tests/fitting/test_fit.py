@@ -1,6 +1,7 @@
 """From a file of results to an answer: files as people have them, their truth known."""
 
 import json
+import shlex
 
 import numpy as np
 import pytest
@@ -89,3 +90,20 @@ def test_few_rows_are_an_answer_too(rows, verdict):
     (cell,) = dwindle.fit(rows).cells
     assert cell.verdict == verdict
     assert cell.low is None
+
+
+def test_what_is_open_has_a_line_that_find_accepts(tmp_path, capsys, monkeypatch):
+    """Noise gets a number of further seeds, and find plans them from the line."""
+    monkeypatch.chdir(tmp_path)
+    noisy = Planted(seeds=4, points=5, fresh=0.1)
+    rows, _ = draw(noisy, np.random.default_rng(9), effect=0)
+    (tmp_path / "results.csv").write_text(as_csv(rows))
+    (tmp_path / "my train.py").write_text("print('val_loss', 1)")
+    script = ["python", "my train.py", "--wd", "{weight_decay}", "--seed", "{seed}"]
+    assert main(["fit", "results.csv", "--json", "--", *script]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["cells"][0]["verdict"] == "cannot tell"
+    first, command, *words = shlex.split(found["command"])
+    assert (first, command, words[-6:]) == ("dwindle", "find", script)
+    assert main(["find", "--dry-run", "--json", *words]) == 0
+    assert json.loads(capsys.readouterr().out)

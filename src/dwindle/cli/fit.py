@@ -1,6 +1,7 @@
 """dwindle fit: what results that already exist say of the best weight decay."""
 
 import csv
+from collections.abc import Sequence
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
@@ -69,6 +70,7 @@ OPTIONS = (
         "--as", "where the decay is typed, for the rules", "KNOB", keyword="as_knob"
     ),
     Option("--study", "which study of a file of Optuna", "NAME"),
+    Option("COMMAND", "one training; it is not run", is_rest=True, keyword="words"),
 )
 
 
@@ -86,6 +88,7 @@ def command(  # noqa: PLR0913, one argument per option
     compare: tuple[float, ...] | None,
     as_knob: str | None,
     study: str | None,
+    words: Sequence[str] | None,
     as_json: bool,
 ) -> None:
     """Say which weight decay results show, how surely, and what would settle it.
@@ -93,6 +96,9 @@ def command(  # noqa: PLR0913, one argument per option
     One row per training. Columns are guessed from their names, which is printed;
     options choose others. Rows that differ in anything but weight decay and seed are
     never pooled, unless --ignore says so. The file is read, never written or run.
+
+    The command of one training behind two dashes, with {weight_decay} and {seed}, is
+    not run either: it completes the line of dwindle find that would settle the rest.
     """
     from dwindle.fitting.fit import fit
 
@@ -110,6 +116,7 @@ def command(  # noqa: PLR0913, one argument per option
         maximize=maximize or (False if minimize else None),
         typed_into=as_knob,
         study=study,
+        script=words or (),
         compare=compare or (),
     )
     if as_json:
