@@ -106,11 +106,10 @@ def test_on_every_clock(half_life):
 def test_the_callback_can_be_read():
     """Before the training it says what it was asked, after it what is held."""
     callback = DecayCallback(half_life="1 epoch")
-    asked = "DecayCallback of Keras: a half-life of 1 epoch"
-    assert repr(callback) == f"{asked}, follow-lr; training has not begun"
+    assert repr(callback).endswith("has not begun")
     _fit(_model(OF_KERAS.Adam(PEAK)), callback, epochs=1)
-    held = f"{asked} (8 steps), follow-lr, lr_peak 0.03; 2 variables decay"
-    assert repr(callback) == held
+    for part in ("(8 steps), follow-lr", "lr_peak 0.03", "2 variables decay"):
+        assert part in repr(callback)
 
 
 @pytest.mark.parametrize("schedule", POWERS)
@@ -213,7 +212,7 @@ def test_the_user_may_choose_the_variables():
     _fit(model, DecayCallback("1 epoch", variables=[bias]))
     assert _numbers(bias) == digits([1 / 16] * 6, rel=SINGLE)
     assert (_kernel(model) == before).all()
-    with pytest.raises(RangeError, match=r"variables must be trainable.*kernel"):
+    with pytest.raises(RangeError, match="variables"):
         _fit(
             _model(OF_KERAS.Adam(PEAK)),
             DecayCallback("1 epoch", variables=[model.get_layer("first").kernel]),
@@ -283,7 +282,7 @@ def test_an_lr_above_the_peak_is_told_once(caplog):
     up = keras.callbacks.LearningRateScheduler(lambda epoch: PEAK * (1 + (epoch > 0)))
     with caplog.at_level(logging.WARNING, "dwindle"):
         _fit(_model(OF_KERAS.SGD(PEAK)), DecayCallback("20 steps"), up)
-    assert caplog.text.count("lr goes up to 0.06, above lr_peak, 0.03") == 1
+    assert caplog.text.count("up to 0.06,") == 1
 
 
 def test_the_optimizers_own_decay_is_set_aside_and_told(caplog):
@@ -291,7 +290,7 @@ def test_the_optimizers_own_decay_is_set_aside_and_told(caplog):
     optimizer = OF_KERAS.AdamW(PEAK, weight_decay=0.1)
     with caplog.at_level(logging.INFO, "dwindle"):
         _fit(_model(optimizer), DecayCallback("1 epoch"))
-    assert "AdamW.weight_decay, 0.1, is set to 0" in caplog.text
+    assert ("AdamW", 0.1) in [each.args for each in caplog.records]
     assert optimizer.weight_decay == 0.0
 
 
@@ -315,7 +314,5 @@ def test_a_regularizer_beside_the_callback_is_a_warning():
         [layers.Input((6,)), layers.Dense(3, kernel_regularizer="l2"), layers.Dense(2)]
     )
     model.compile(OF_KERAS.SGD(PEAK), loss="mse")
-    with pytest.warns(
-        DoubleDecayWarning, match=r"Got 1 that .*: sequential\S*/kernel\."
-    ):
+    with pytest.warns(DoubleDecayWarning, match=r": sequential\S*/kernel\."):
         _fit(model, DecayCallback("1 epoch"))

@@ -149,16 +149,14 @@ def test_several_optimizers_in_one_are_refused():
     """Each of them has an lr of its own."""
     optimizers = OF_KERAS.OptimizerMap(OF_KERAS.SGD(0.1))
     model = _model(OF_KERAS.MultiOptimizer(optimizers))
-    with pytest.raises(RefusedError, match=r"MultiOptimizer has several optimizers"):
+    with pytest.raises(RefusedError, match="MultiOptimizer has several"):
         DecayCallback("9 steps").hold(model)
 
 
 def test_two_half_lives_in_one_fit_are_refused():
     """An optimizer has one decay step."""
     two = DecayCallback("1 epoch"), DecayCallback("2 epochs")
-    with pytest.raises(
-        RefusedError, match=r"another callback has taken it.*variables="
-    ):
+    with pytest.raises(RefusedError, match="Two half-lives"):
         _fit(OF_KERAS.Adam(0.1), *two)
 
 
@@ -178,11 +176,11 @@ def test_16_bits_say_what_they_cannot_hold(caplog):
         made.compile(OF_KERAS.SGD(0.1), "mse")
         return made
 
-    with pytest.raises(RefusedError, match=r"bfloat16 rounds away.*at most 177"):
+    with pytest.raises(RefusedError, match=r"at most 177"):
         DecayCallback("300 steps").hold(model())
     with caplog.at_level(logging.WARNING, "dwindle"):
         DecayCallback("100 steps").hold(model())
-    assert "about 108 steps instead of 100" in caplog.text
+    assert "108 steps instead" in caplog.text
 
 
 def test_mixed_precision_keeps_weights_in_32_bits():
@@ -215,8 +213,9 @@ def test_the_lr_of_a_trained_optimizer_is_no_peak():
     """It may have fallen since: the error asks for the peak."""
     optimizer = OF_KERAS.Adam(0.1)
     model = _fit(optimizer)
-    with pytest.raises(MissingFactError, match=r"made steps before, needs lr_peak"):
+    with pytest.raises(MissingFactError) as raised:
         DecayCallback("3 steps").hold(model)
+    assert raised.value.fact == "lr_peak"
     DecayCallback("3 steps", lr_peak=0.1).hold(model)
 
 
@@ -232,16 +231,20 @@ def test_a_long_schedule_is_asked_where_it_turns():
 
 def test_absurd_numbers_are_refused():
     """At once, with the value."""
-    with pytest.raises(RangeError, match=r"time with its clock\. Got 3"):
-        DecayCallback(3)
     with pytest.raises(UnknownNameError, match=r"Got 'folow-lr'.*follow-lr"):
         DecayCallback("3 epochs", schedule="folow-lr")
-    with pytest.raises(RangeError, match=r"batch_size must be at least 1\. Got 0"):
-        DecayCallback("3 epochs", batch_size=0)
-    with pytest.raises(RangeError, match=r"lr_peak must be.*Got -1"):
-        DecayCallback("3 steps", lr_peak=-1).hold(_model(OF_KERAS.Adam(0.1)))
-    with pytest.raises(RangeError, match=r"lr_peak is 1e-06"):
-        DecayCallback("3 steps", lr_peak=1e-6).hold(_model(OF_KERAS.Adam(0.1)))
+    slips = {
+        ("half_life", 3): {"half_life": 3},
+        ("batch_size", 0): {"batch_size": 0},
+        ("lr_peak", -1): {"lr_peak": -1},
+        ("lr", 0.1): {"lr_peak": 1e-6},  # far above its peak
+    }
+    for fact, slip in slips.items():
+        model, options = _model(OF_KERAS.Adam(0.1)), {"half_life": "3 steps"} | slip
+        with pytest.raises(RangeError) as raised:
+            DecayCallback(**options).hold(model)
+        found = raised.value.name, raised.value.value
+        assert found == (fact[0], pytest.approx(fact[1]))
 
 
 class TrainsByItself(keras.Model):
@@ -278,7 +281,7 @@ def _trained_by_itself(*callbacks):
 
 def test_an_optimizer_that_makes_no_step_is_told():
     """Where train_step uses optimizers of its own, the one that is held never steps."""
-    with pytest.raises(RefusedError, match="made no step in a whole epoch") as caught:
+    with pytest.raises(RefusedError, match="made no step") as caught:
         _trained_by_itself(DecayCallback("2 steps"))
     assert "(g_optimizer)" in str(caught.value)
     assert "hold(model, optimizer=" in str(caught.value)

@@ -17,11 +17,11 @@ from dwindle.integrations.optax import decay, measured_shrink
 
 def test_bfloat16_says_what_it_cannot_hold(caplog):
     """A long half-life is refused with what can be had, a shorter one is warned of."""
-    with pytest.raises(RefusedError, match=r"bfloat16 rounds away.*at most 177"):
+    with pytest.raises(RefusedError, match=r"at most 177"):
         held(PEAK, half_life=300).init(weights(jnp.bfloat16))
     with caplog.at_level(logging.WARNING, "dwindle"):
         held(PEAK, half_life=100).init(weights(jnp.bfloat16))
-    assert "about 108 steps instead of 100" in caplog.text
+    assert "108 steps instead" in caplog.text
 
 
 def test_a_second_decay_is_found():
@@ -35,8 +35,9 @@ def test_a_second_decay_is_found():
     assert alone["layer"]["kernel"] == digits(asked, rel=1e-5)
     assert both["layer"]["kernel"] == digits(asked + 0.1 * PEAK, rel=1e-5)
     assert alone["layer"]["bias"] == 0.0
-    with pytest.raises(RangeError, match=r"steps must be at least 1\. Got 0"):
+    with pytest.raises(RangeError) as raised:
         measured_shrink(link, weights(), steps=0)
+    assert (raised.value.name, raised.value.value) == ("steps", 0)
 
 
 @pytest.mark.parametrize(
@@ -87,11 +88,12 @@ def test_what_else_is_refused():
     """A wrong word, weights that are none, an update without the weights."""
     with pytest.raises(UnknownNameError, match=r"Got 'folow-lr'.*follow-lr"):
         held(schedule="folow-lr")
-    with pytest.raises(RefusedError, match=r"no leaf decay.*\(3,\).*Give mask"):
+    with pytest.raises(RefusedError, match=r"\(3,\).*Give mask"):
         held().init({"b": jnp.ones(3)})
     link = held(mask=None)
-    with pytest.raises(RangeError, match=r"params must be given to update"):
+    with pytest.raises(RangeError) as raised:
         link.update(weights(), link.init(weights()))
+    assert raised.value.name == "params"
 
 
 def test_an_lr_above_the_given_peak_is_told(caplog):
@@ -100,6 +102,6 @@ def test_an_lr_above_the_given_peak_is_told(caplog):
         held(warm, lr_peak=PEAK)
         assert not caplog.records
         link = held(warm, lr_peak=PEAK / 2)
-    assert "lr goes up to 0.03, above lr_peak, 0.015" in caplog.text
+    assert "above lr_peak, 0.015" in caplog.text
     left = left_of(optax.chain(optax.adam(warm), link))
     assert -np.log(left).mean() > -1.9 * math.log(asked("follow-lr", warm))

@@ -161,7 +161,7 @@ def test_the_user_is_believed(loop, half_life, facts, steps, told, tmp_path, cap
     """A fact that the user gives counts, and one line names that of the loop too."""
     seen = LOOPS[loop](Asked(half_life=half_life, facts=facts), tmp_path)
     assert seen.kept == digits(seen.expected(steps), rel=1e-6)
-    lines = [each for each in caplog.messages if "as it was given" in each]
+    lines = [each for each in caplog.messages if "was given" in each]
     # A loop of one's own does not know how long it is.
     if loop == "accelerate" and "run" in half_life:
         assert lines == []
@@ -176,13 +176,14 @@ def test_the_user_is_believed(loop, half_life, facts, steps, told, tmp_path, cap
 def test_the_same_number_is_no_contradiction(loop, facts, tmp_path, caplog):
     """What the loop knows as well may be given, without a word."""
     LOOPS[loop](Asked(accumulation=2, facts=facts), tmp_path)
-    assert "as it was given" not in caplog.text
+    assert "was given" not in caplog.text
 
 
 def test_a_slip_in_the_half_life(loop, tmp_path):
     """A number without a clock is refused before anything runs."""
-    with pytest.raises(UnknownNameError, match=r"The clock must be.*Got ''"):
+    with pytest.raises(UnknownNameError) as raised:
         LOOPS[loop](Asked(half_life="3"), tmp_path)
+    assert (raised.value.kind, raised.value.name) == ("clock", "")
 
 
 @pytest.mark.parametrize("overflow", [(), (2, 7)], ids=["none", "two steps"])

@@ -69,7 +69,7 @@ DECOUPLED = [
 def test_these_decouple(path, options, rel):
     """Whatever the class is called: a step takes lr·weight_decay, also when pulled."""
     group = only_group(path, **options)
-    assert (group.family, group.decouples) == ("geometric", True)
+    assert (group.walk, group.decouples) == ("geometric", True)
     assert group.shrink_per_step == digits(LR * NUMBER, rel=rel)
 
 
@@ -87,7 +87,7 @@ ADAPTIVE = [
 def test_these_divide_their_decay_away(path, options):
     """Every step takes an amount, whatever the weight and the knob."""
     group = only_group(path, **options)
-    assert (group.family, group.decouples) == ("linear", False)
+    assert (group.walk, group.decouples) == ("linear", False)
     assert (group.lr_power, group.knob_power) == (1, 0)
 
 
@@ -130,7 +130,7 @@ PENALTIES = [
 def test_these_have_a_penalty_behind_momentum(path, options):
     """The knob joins the gradient, and the momentum delays it."""
     group = only_group(path, **options)
-    assert (group.family, group.coupled_sgd) == ("delayed", True)
+    assert (group.walk, group.coupled_sgd) == ("delayed", True)
     assert not group.decouples
 
 
@@ -141,7 +141,7 @@ FREE = ["SGDScheduleFree", "AdamWScheduleFree", "AdamWScheduleFreeClosure"]
 def test_schedule_free_has_no_rate(name):
     """In training mode, into which only the copy is put, the share changes."""
     group = only_group(f"schedulefree.{name}")
-    assert group.family in {"power-law", "other"}
+    assert group.walk in {"power-law", "other"}
     assert group.shrink_per_step is None
     assert group.works
     assert not group.decouples
@@ -188,7 +188,7 @@ def test_a_lookahead_comes_again(path, period):
         (group,) = probe(lookahead(inner)).groups
     else:
         group = only_group(path)
-    assert (group.family, group.period_steps) == ("periodic", period)
+    assert (group.walk, group.period_steps) == ("periodic", period)
     assert not group.decouples
 
 

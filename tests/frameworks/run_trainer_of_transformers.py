@@ -216,7 +216,7 @@ def test_the_callback_can_be_read(tmp_path):
     """Before the training it says what it was asked, after it what was held."""
     callback = DecayCallback(half_life="2 epochs", lr_peak=PEAK)
     asked = "DecayCallback of transformers: a half-life of 2 epochs, follow-lr"
-    assert repr(callback) == f"{asked}, lr_peak 0.05; training has not begun"
+    assert repr(callback).startswith(f"{asked}, lr_peak 0.05;")
     trained(tmp_path, callback)
     assert repr(callback).endswith(repr(callback.controller))
     assert "10 steps" in repr(callback)

@@ -75,5 +75,6 @@ def test_what_nobody_knows_is_asked_for(text, fact):
 def test_an_update_is_no_larger_than_the_data():
     """Gathered batches beyond the data are refused, not rounded."""
     said = Run(batch_size=8, dataset_size=16)
-    with pytest.raises(RangeError, match=r"batch_size must be at most.*Got 32"):
+    with pytest.raises(RangeError) as raised:
         _steps("3 examples", said=said, gathered=4)
+    assert (raised.value.name, raised.value.value) == ("batch_size", 32)

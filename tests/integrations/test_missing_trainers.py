@@ -41,7 +41,7 @@ def test_accelerate_is_asked_for_when_it_is_called(monkeypatch):
 @pytest.mark.parametrize("kind", ["DeepSpeedStrategy", "DistributedType.DEEPSPEED"])
 def test_deepspeed_is_refused(kind):
     """A loop whose optimizer never touches the model's weights is refused."""
-    with pytest.raises(RefusedError, match=r"DeepSpeed steps copies.*Use DDP or FSDP2"):
+    with pytest.raises(RefusedError, match="DeepSpeed steps copies"):
         refuse_deepspeed(kind)
 
 

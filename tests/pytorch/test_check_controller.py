@@ -25,14 +25,6 @@ QUICK = {
 }
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def test_every_class_has_its_line():
     """A class that torch gains has no certificate until it has a line here."""
     assert set(classes()) == set(OUTCOMES)

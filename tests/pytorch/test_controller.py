@@ -1,6 +1,5 @@
 """A held weight goes the path that was asked, whatever schedule and loop do."""
 
-import logging
 import math
 from functools import partial
 
@@ -18,6 +17,8 @@ from tolerance import digits
 from torch.optim import SGD, Adam, AdamW, NAdam, lr_scheduler
 
 from dwindle.pytorch import DecayController
+
+pytestmark = pytest.mark.usefixtures("quiet")
 
 LR = 0.1
 OPTIMIZERS = {
@@ -49,13 +50,6 @@ SCHEDULERS = {
     "steps": partial(lr_scheduler.StepLR, step_size=40),
     "sequence": _sequence,
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["scheduler first", "controller"])

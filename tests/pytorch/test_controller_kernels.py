@@ -13,6 +13,8 @@ from dwindle.errors import RefusedError
 from dwindle.pytorch import DecayController
 from dwindle.pytorch.holding.hold import multiply
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 LR = 0.1
 FORMS = {
     "AdamW, loop": partial(AdamW, foreach=False),
@@ -23,14 +25,6 @@ FORMS = {
     "SGD, fused": partial(SGD, momentum=0.9, fused=True),
     "Adam, fused": partial(Adam, fused=True, weight_decay=0.1),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    torch.set_num_threads(1)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCES, ids=str)
@@ -104,7 +98,7 @@ def test_what_half_precision_rounds_away_is_refused(dtype):
     """No weight of bfloat16 would change with a half-life of 3000 steps."""
     optimizer = AdamW([weight_of(dtype)], lr=1e-3)
     name = str(dtype).removeprefix("torch.")
-    with pytest.raises(RefusedError, match=f"{name} rounds away.*ask for at most"):
+    with pytest.raises(RefusedError, match=f"{name} rounds away"):
         DecayController(optimizer, half_life="3000 steps")
 
 
@@ -114,9 +108,8 @@ def test_coarse_steps_are_told(caplog):
     with caplog.at_level(logging.WARNING, "dwindle"):
         optimizer = AdamW([weight_of(torch.bfloat16)], lr=1e-3)
         DecayController(optimizer, half_life="100 steps")
-    assert "bfloat16 rounds a shrink of 0.00691 per step" in caplog.text
-    assert "after about 108 steps instead of 100" in caplog.text
-    assert "bfloat16 rounds the decay away where the lr is below 57% of" in caplog.text
+    for part in ("of 0.00691 per", "108 steps instead", "is below 57%"):
+        assert part in caplog.text
 
 
 @pytest.mark.parametrize("form", ["AdamW, foreach", "SGD, foreach"])

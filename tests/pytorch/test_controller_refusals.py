@@ -43,12 +43,7 @@ from dwindle.errors import (
 from dwindle.pytorch import DecayController
 from dwindle.pytorch.probe import probe
 
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
+pytestmark = pytest.mark.usefixtures("quiet")
 
 
 class Averages(Optimizer):
@@ -192,7 +187,7 @@ def test_what_the_remedy_says_works(build):
 def test_a_group_that_should_rest_and_does_not():
     """A hidden decay is found in a group that is left alone, too."""
     groups = [{"params": [weight_of()], "decay_scale": 0.0}]
-    with pytest.raises(RefusedError, match=r"group 0 .* instead of 1"):
+    with pytest.raises(RefusedError, match=r"instead of 1\."):
         DecayController(DecaysSecretly(groups), half_life="10 steps")
 
 
@@ -217,7 +212,7 @@ def test_the_probe_and_the_controller_agree(build):
 
 def test_something_that_is_no_optimizer():
     """A model is told apart."""
-    with pytest.raises(RefusedError, match=r"decay of a Linear.*no torch\.optim"):
+    with pytest.raises(RefusedError, match="Linear"):
         DecayController(torch.nn.Linear(1, 1), half_life="10 steps")
 
 
@@ -270,7 +265,7 @@ def test_what_cannot_be_meant(options, kind, facts):
 @pytest.mark.parametrize("build", [Adam, AdamW, partial(LBFGS, lr=0.1)])
 def test_a_penalty_needs_a_knob_that_is_one(build):
     """Adam rescales it, AdamW does not know it, LBFGS has none."""
-    with pytest.raises(RefusedError, match=r"no penalty of the loss.*L2Penalty"):
+    with pytest.raises(RefusedError, match="L2Penalty to"):
         DecayController(build([weight_of()]), penalty=1e-4)
 
 
@@ -305,7 +300,7 @@ def test_what_changes_is_told_once(caplog):
         for _ in range(3):
             optimizer.step()
     assert len(caplog.records) == 1
-    assert "SGD: weight_decay is set to 0 in groups 0, 1," in caplog.text
+    assert "in groups 0, 1," in caplog.text
 
 
 def test_different_knobs_that_become_one_half_life_are_told(caplog):
@@ -317,7 +312,7 @@ def test_different_knobs_that_become_one_half_life_are_told(caplog):
     ]
     with caplog.at_level(logging.WARNING, "dwindle"):
         DecayController(AdamW(groups), half_life="10 steps")
-    assert "weight_decay of 0.1, 0.2, and all get the same half-life" in caplog.text
+    assert "of 0.1, 0.2, and" in caplog.text
 
 
 def test_a_knob_that_was_0_is_not_told(caplog):
@@ -332,7 +327,7 @@ def test_a_knob_that_was_0_is_not_told(caplog):
         ]
         DecayController(SGD(groups, lr=0.1, momentum=0.9), half_life="10 steps")
     assert len(caplog.records) == 1
-    assert "weight_decay is set to 0 in group 1, for" in caplog.text
+    assert "in group 1, for" in caplog.text
 
 
 def held():

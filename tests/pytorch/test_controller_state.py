@@ -17,19 +17,14 @@ from torch.optim import SGD, Adam, AdamW, lr_scheduler
 from dwindle.errors import CheckpointError, RefusedError
 from dwindle.pytorch import DecayController
 
+pytestmark = pytest.mark.usefixtures("quiet")
+
 STEPS = 12
 OPTIMIZERS = {
     "AdamW": partial(AdamW, lr=0.02, weight_decay=0.3),
     "SGD": partial(SGD, lr=0.02, momentum=0.9, weight_decay=0.3),
     "Adam": partial(Adam, lr=0.02, weight_decay=0.3),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    yield
-    logging.getLogger("dwindle").setLevel(logging.NOTSET)
 
 
 class Training:
@@ -161,8 +156,10 @@ def test_names_tell_parameters_of_one_shape_apart():
     state = DecayController(there, half_life="9 steps").state_dict()
     here = AdamW(reversed(list(model.named_parameters())))
     held = DecayController(here, half_life="9 steps")
-    with pytest.raises(CheckpointError, match=r"Got a\.weight .* b\.bias \(2,\) here"):
+    with pytest.raises(CheckpointError) as raised:
         held.load_state_dict(state)
+    assert raised.value.saved == "a.weight (2, 2)"
+    assert raised.value.here == "b.bias (2,)"
 
 
 def test_another_wish_than_in_the_checkpoint_counts_and_is_told(caplog):
@@ -173,7 +170,7 @@ def test_another_wish_than_in_the_checkpoint_counts_and_is_told(caplog):
         held.load_state_dict(
             DecayController(AdamW([weight_of()]), half_life="5 steps").state_dict()
         )
-    assert "half_life is 9 steps now, and was 5 steps in the checkpoint" in caplog.text
+    assert caplog.records[-1].args == ("half_life", "9 steps", "5 steps")
     assert held.half_life_steps == 9
 
 
@@ -210,7 +207,7 @@ def test_a_group_that_is_gone_is_refused():
     optimizer = AdamW([{"params": [weight_of()]}, {"params": [weight_of()]}])
     DecayController(optimizer, half_life="9 steps")
     del optimizer.param_groups[0]
-    with pytest.raises(RefusedError, match=r"group that is gone.*Call remove\(\)"):
+    with pytest.raises(RefusedError, match="that is gone"):
         optimizer.step()
 
 
@@ -218,9 +215,7 @@ def test_a_second_controller_is_refused():
     """Two would write the same knob."""
     optimizer = AdamW([weight_of()])
     DecayController(optimizer, half_life="9 steps")
-    with pytest.raises(
-        RefusedError, match=r"second .* one AdamW.*of\(optimizer\)\.rem"
-    ):
+    with pytest.raises(RefusedError, match=r"second DecayController"):
         DecayController(optimizer, half_life="9 steps")
 
 

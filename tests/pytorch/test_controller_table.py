@@ -24,7 +24,7 @@ def _held(**options):
 def test_the_table_names_mechanism_half_life_and_peak():
     """One row per group; what is left alone has no half-life."""
     title, head, first, second = repr(_held()).splitlines()
-    assert title == "DecayController of AdamW: a half-life of 3 epochs, follow-lr"
+    assert title.endswith("of 3 epochs, follow-lr")
     assert head.split()[:5] == ["group", "weights", "mechanism", "half-life", "in"]
     assert first.split() == ["0", "1,500", "native", "1,500", "steps", "3", "0.0003"]
     assert second.split() == ["1", "4", "left", "alone"]
@@ -91,7 +91,7 @@ def test_a_group_that_was_just_added_is_shown():
     optimizer = torch.optim.AdamW(weights[:1], lr=1e-3)
     controller = DecayController(optimizer, half_life="20 steps")
     optimizer.add_param_group({"params": weights[1:]})
-    assert "from the next step" in str(controller)
+    assert "the next step" in str(controller)
     weights[0].grad = torch.zeros(3)
     optimizer.step()
-    assert "from the next step" not in str(controller)
+    assert "the next step" not in str(controller)

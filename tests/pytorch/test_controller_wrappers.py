@@ -167,12 +167,11 @@ def test_a_controller_whose_steps_never_come_says_so_once(caplog):
     assert "0 steps held" not in repr(held)
     with caplog.at_level(logging.WARNING, "dwindle"):
         _loop([weight], SGD([weight], lr=0.1), 3)
-        assert "; 0 steps held" in repr(held)
+        assert "0 steps held" in repr(held)
         assert not caplog.records
         _loop([weight], SGD([weight], lr=0.1), 60)
     assert len(caplog.records) == 1
-    assert "gradients came 20 times to the weights of AdamW" in caplog.text
-    assert "has made no step" in caplog.text
+    assert caplog.records[0].args == (20, "AdamW", "AdamW")
 
 
 def test_gradients_that_are_kept_and_set_to_zero_are_counted_too(caplog):

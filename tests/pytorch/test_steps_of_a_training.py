@@ -74,7 +74,7 @@ def test_names_of_parameters_go_along():
 def test_a_probe_sees_what_rests_else():
     """The share is that of a step of a training, and of the run in it."""
     group = probe(SkipsRest([matrix()], weight_decay=0.1)).groups[0]
-    assert (group.family, group.decouples, group.works) == ("geometric", True, True)
+    assert (group.walk, group.decouples, group.works) == ("geometric", True, True)
     assert group.shrink_per_step == digits(0.01, rel=1e-9)
     kept = left_of(SkipsRest, 30, weight_decay=0.1)
     assert kept == digits(0.99**30, rel=1e-5)  # thirty steps in float32
@@ -84,10 +84,9 @@ def test_an_lr_that_is_found_gives_no_half_life():
     """What decays at d·lr has no number before the run, and no error either."""
     assert left_of(FindsItsLr, 60, weight_decay=0.1) < 0.5  # really, it decays
     group = probe(FindsItsLr([matrix()], weight_decay=0.1), steps=30).groups[0]
-    assert (group.family, group.adapts, group.works) == ("other", True, True)
+    assert (group.walk, group.adapts, group.works) == ("other", True, True)
     assert group.half_life_steps is None
     assert group.e_folds is None
-    assert "goes with the gradients of the other weights" in group.sentence
     model = nn.Sequential(nn.Linear(4, 4, bias=False))
     optimizer = FindsItsLr(model.parameters(), weight_decay=0.1)
     codes = {found.code for found in audit(model, optimizer, run=Run(steps=9)).findings}
@@ -106,7 +105,7 @@ def test_a_controller_holds_them(kind):
 def test_what_is_rebuilt_from_its_start_is_never_held(kind):
     """A multiplication would be lost: after one half-life nearly all would be left."""
     optimizer = kind([matrix()])
-    with pytest.raises(RefusedError, match=r"goes another way|anew from where"):
+    with pytest.raises(RefusedError, match=r"another way|anew"):
         DecayController(optimizer, half_life="40 steps")
 
 
@@ -129,7 +128,7 @@ def test_a_decay_of_float32_copies_is_held_as_long_as_they_can(dtype, steps, cap
 @pytest.mark.parametrize("dtype", HALF, ids=str)
 def test_a_multiplication_of_what_float32_copies_replace_is_refused(dtype):
     """After one half-life of 50 steps 98 % would be left."""
-    with pytest.raises(RefusedError, match="writes float32 copies of its own over"):
+    with pytest.raises(RefusedError, match="writes float32 copies"):
         DecayController(CoupledMasters([matrix(dtype)]), half_life="50 steps")
     kept = left_of(CoupledMasters, 50, half_life="50 steps")  # there are no copies
     assert kept == digits(0.5, rel=1e-6)  # fifty steps in float32
@@ -206,18 +205,17 @@ def wrapped(kind, **options):
 def test_a_wrapper_without_a_constructor_is_probed(kind):
     """Its steps have a period of five, and half of the decay of its optimizer."""
     group = probe(wrapped(kind)).groups[0]
-    assert (group.family, group.period_steps) == ("periodic", 5)
+    assert (group.walk, group.period_steps) == ("periodic", 5)
     # Five steps of 0.99 from the slow weights, and halfway back to these.
     assert (1 - group.shrink_per_step) ** 5 == digits((1 + 0.99**5) / 2, rel=1e-9)
 
 
 def test_a_wrapper_that_keeps_weights_is_refused_with_that_reason():
     """The attribute is named, and nothing is said of its options."""
-    with pytest.raises(
-        RefusedError, match="keeps tensors of its own in slow"
-    ) as caught:
+    with pytest.raises(RefusedError) as caught:
         probe(wrapped(CannotBeBuiltAnew, secret=5))
-    assert "must take any lr" not in str(caught.value)
+    assert caught.value.why.endswith("its own in slow.")
+    assert "any lr" not in caught.value.instead
 
 
 @pytest.mark.parametrize("kind", [LooksBack, KeepsSlowWeights])

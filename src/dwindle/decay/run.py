@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, Unpack
 
 from dwindle.decay.long_runs import Rates
 from dwindle.decay.number_formats import dtype_named
@@ -20,7 +20,7 @@ from dwindle.decay.read_numbers import (
     whole_of,
 )
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import MissingFactError, RangeError
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 
 class _NotGiven:
@@ -397,6 +397,34 @@ class Run:
         return {
             name: float(value) for name, value in known.items() if value is not None
         }
+
+
+class RunFacts(TypedDict, total=False):
+    """Facts that the clocks of a half-life need, as arguments of a function."""
+
+    batch_size: int | None
+    dataset_size: int | None
+    epochs: float | None
+    steps: int | None
+    tokens_per_example: float | None
+
+
+def run_with(run: Run | None, **facts: Unpack[RunFacts]) -> Run:
+    """Return a run with some facts that were given beside it; they count more.
+
+    Raises:
+        UnknownNameError: If there is no fact of such a name.
+
+    Example:
+        >>> run_with(Run(steps=100), batch_size=32).quantities()
+        {'batch_size': 32.0, 'steps': 100.0}
+
+    """
+    for name in facts:  # another field of Run would do nothing here
+        if name not in RunFacts.__annotations__:
+            known = tuple(RunFacts.__annotations__)
+            raise UnknownNameError.among("argument", name, known)
+    return replace(Run() if run is None else run, **facts)
 
 
 def _steps_per_example(run: Run) -> float:

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Any
+from typing import Any, Unpack
 
 from dwindle.decay.half_life import HalfLife
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import MissingLibraryError
 
 try:
@@ -13,11 +14,16 @@ try:
 except ImportError as error:
     raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
 
-from dwindle.integrations.torch_loops import LoopFacts, Paced, Wish, refuse_deepspeed
+from dwindle.integrations.torch_loops import (
+    Paced,
+    Wish,
+    facts_of_loop,
+    refuse_deepspeed,
+)
 from dwindle.pytorch.controller import DecayController
 
 
-def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
+def hold_decay(  # noqa: PLR0913 (what is held, each by its name)
     accelerator: Any,  # Any here and below: the library has no types here
     optimizer: Optimizer,
     half_life: str | HalfLife | None = None,
@@ -27,11 +33,8 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
     penalty: float | None = None,
     schedule: str = "follow-lr",
     lr_peak: float | Sequence[float] | None = None,
-    batch_size: int | None = None,
-    dataset_size: int | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
-    tokens_per_example: float | None = None,
+    run: Run | None = None,
+    **facts: Unpack[RunFacts],
 ) -> DecayController:
     """Hold a half-life, or a penalty, in a loop that uses Accelerate.
 
@@ -57,13 +60,12 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr of the run.
-        batch_size: Examples of an optimizer step, over all processes and accumulated
-            batches. What is given counts, and a warning of the logger ``dwindle`` says
-            so where the loader has another number.
-        dataset_size: Examples of an epoch.
-        epochs: Length of the run, for a half-life as a share of it.
-        steps: Length of the run in optimizer steps, instead of ``epochs``.
-        tokens_per_example: Sequence length, for a half-life in tokens.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one: ``batch_size`` (examples of an optimizer step,
+            over all processes and accumulated batches), ``dataset_size`` (of an epoch),
+            ``epochs`` or ``steps`` (length of the run), ``tokens_per_example``. What is
+            given counts, and a warning of the logger ``dwindle`` says so where the
+            loader has another number.
 
     Returns:
         The controller, registered for the checkpoints of the accelerator.
@@ -85,26 +87,22 @@ def hold_decay(  # noqa: PLR0913 (the facts of a run, each by its name)
         penalty=penalty,
         schedule=schedule,
         lr_peak=lr_peak,
-        batch_size=batch_size,
-        dataset_size=dataset_size,
-        epochs=epochs,
-        steps=steps,
-        tokens_per_example=tokens_per_example,
+        run=run_with(run, **facts),
     )
-    facts = facts_of_loader(accelerator, dataloader)
-    wish.warn_of_contradictions(facts, caller="hold_decay")
+    loop = facts_of_loader(accelerator, dataloader)
+    wish.warn_of_contradictions(loop, caller="hold_decay")
     # An AcceleratedScheduler steps its own one once per process.
     if getattr(scheduler, "step_with_optimizer", False):
         times = 1 if scheduler.split_batches else accelerator.num_processes
         scheduler = Paced(scheduler.scheduler, times=times)
     controller = wish.controller(
-        optimizer, facts=facts, caller="hold_decay", scheduler=scheduler
+        optimizer, loop=loop, caller="hold_decay", scheduler=scheduler
     )
     accelerator.register_for_checkpointing(controller)
     return controller
 
 
-def facts_of_loader(accelerator: Any, dataloader: Any) -> LoopFacts:
+def facts_of_loader(accelerator: Any, dataloader: Any) -> Run:
     """Read batch and epoch from a loader, prepared or not yet.
 
     Args:
@@ -113,7 +111,7 @@ def facts_of_loader(accelerator: Any, dataloader: Any) -> LoopFacts:
 
     """
     if dataloader is None:
-        return LoopFacts()
+        return Run()
     processes = 1 if accelerator.split_batches else accelerator.num_processes
     try:
         batches = float(len(dataloader))
@@ -121,7 +119,7 @@ def facts_of_loader(accelerator: Any, dataloader: Any) -> LoopFacts:
         batches = math.inf
     if not hasattr(dataloader, "total_batch_size"):  # shared out when it is prepared
         batches = batches if batches == math.inf else math.ceil(batches / processes)
-    return LoopFacts.of_loader(
+    return facts_of_loop(
         dataloader,
         batches=batches,
         processes=processes,

@@ -4,12 +4,12 @@ import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from logging import getLogger
-from typing import Any
+from typing import Any, Unpack
 
 from dwindle.decay.decay_rate import POWERS, DecayRate, missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.number_formats import rounding_remark
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import (
     DoubleDecayWarning,
     MissingFactError,
@@ -81,7 +81,7 @@ class _DecayStep:
                 variable.assign(ops.cast(left, dtype))
 
     def does_as(self, other: "_DecayStep") -> bool:
-        """Tell whether a step that was compiled with one may be used for the other."""
+        """Return whether a step compiled with one may be used for the other."""
         same = self.rate == other.rate and self.keys == other.keys
         return same and self.optimizer is other.optimizer
 
@@ -112,12 +112,13 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         lr_peak: Largest lr of the run. Else that of the optimizer's schedule, or the
             number it was made with; give it if a callback goes above, or the optimizer
             has already made steps.
-        batch_size: As ``fit`` has it, for half-lives in examples or tokens.
-        dataset_size: Examples of an epoch; ``fit`` knows its batches by itself.
-        epochs: Length of the run; ``fit`` knows it.
-        steps: Length of the run in real updates; ``fit`` knows it.
-        tokens_per_example: Sequence length, for half-lives in tokens.
         variables: Which variables decay; default :func:`decayed_variables`.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one, where ``fit`` does not know them:
+            ``batch_size`` as ``fit`` has it (for half-lives in examples or tokens),
+            ``dataset_size`` (examples of an epoch), ``epochs`` or ``steps`` (length of
+            the run, in real updates), ``tokens_per_example`` (for half-lives in
+            tokens).
 
     Raises:
         RangeError: If a number is out of its range.
@@ -129,36 +130,27 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
 
     """
 
-    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
+    def __init__(
         self,
         half_life: str | HalfLife,
         *,
         schedule: str = "follow-lr",
         lr_peak: float | None = None,
-        batch_size: int | None = None,
-        dataset_size: int | None = None,
-        epochs: float | None = None,
-        steps: int | None = None,
-        tokens_per_example: float | None = None,
         variables: Sequence[Variable] | None = None,
+        run: Run | None = None,
+        **facts: Unpack[RunFacts],
     ) -> None:
         super().__init__()
         if schedule not in POWERS:
             raise UnknownNameError.among("schedule", schedule, tuple(POWERS))
         self.half_life = read_half_life(half_life)
         self.schedule = schedule
-        self.lr_peak = lr_peak
-        self.said = Run(
-            batch_size=batch_size,
-            dataset_size=dataset_size,
-            epochs=epochs,
-            steps=steps,
-            tokens_per_example=tokens_per_example,
-        )
+        self.said = run_with(run, **facts)
+        self.lr_peak = self.said.lr if lr_peak is None else lr_peak
         self.variables = variables
         self.decayed: tuple[str, ...] = ()
         self._step: _DecayStep | None = None
-        self._told = False
+        self._has_warned = False
         self._steps_before = 0.0
 
     def __repr__(self) -> str:
@@ -193,10 +185,10 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         if self._step is None:
             return
         self._refuse_idle(self._step.optimizer)
-        if self._told:
+        if self._has_warned:
             return
         now = current_lr(self._step.optimizer)
-        self._told = _warned(self._step.rate.remark_on_lrs(now, now))
+        self._has_warned = _warned(self._step.rate.remark_on_lrs(now, now))
 
     def hold(self, model: Any, *, optimizer: Any = None) -> None:
         """Make the decay of a model's optimizer ours, from the next step on.

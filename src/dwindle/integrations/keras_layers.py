@@ -87,15 +87,10 @@ def _role(layer: Any, variable: Variable, own: list[Variable]) -> str:
         return "vector"
     if isinstance(layer, keras.layers.Embedding) and len(shape) > 1:
         return "embedding"
-    if variable.name in _KERNELS and len(shape) > 1:
-        return "weight"
-    return _role_of_shape(shape)
-
-
-def _role_of_shape(shape: tuple[int, ...]) -> str:
-    if len(shape) >= _TOKEN_DIMENSIONS and shape[0] == 1:
+    is_kernel = variable.name in _KERNELS and len(shape) > 1
+    if not is_kernel and len(shape) >= _TOKEN_DIMENSIONS and shape[0] == 1:
         return "token"
-    return "weight" if _wide(shape) > 1 else "vector"
+    return "weight" if is_kernel or _wide(shape) > 1 else "vector"
 
 
 def _is_norm(layer: Any, own: list[Variable]) -> bool:

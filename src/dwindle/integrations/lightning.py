@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib import import_module
 from logging import getLogger
-from typing import Any
+from typing import Any, Unpack
 
 from dwindle.decay.half_life import HalfLife
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import MissingLibraryError, RangeError
 
 try:
@@ -17,9 +18,9 @@ except ImportError as error:
 
 from dwindle.integrations.torch_loops import (
     MADE_WITHOUT,
-    LoopFacts,
     Paced,
     Wish,
+    facts_of_loop,
     mark_groups,
     refuse_deepspeed,
 )
@@ -61,13 +62,13 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr, where scheduler and optimizer do not have it.
-        batch_size: Examples of a step, over all devices and accumulated batches; a
-            loader of torch knows it. What is given counts, and a warning of the logger
-            ``dwindle`` says so where the Trainer has another number.
-        dataset_size: Examples of an epoch; a stream has no length that could be read.
-        epochs: Length of the run; the Trainer knows it under automatic optimization.
-        steps: Length of the run in optimizer steps, instead of ``epochs``.
-        tokens_per_example: Sequence length, for a half-life in tokens.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one: ``batch_size`` (examples of a step, over all
+            devices and accumulated batches; a loader of torch knows it),
+            ``dataset_size`` (of an epoch; a stream has no length), ``epochs`` or
+            ``steps`` (length of the run; the Trainer knows it under automatic
+            optimization), ``tokens_per_example``. What is given counts, and a warning
+            of the logger ``dwindle`` says so where the Trainer has another number.
 
     Raises:
         RangeError: If a half-life is no number with a clock; at the start of training,
@@ -77,18 +78,15 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
 
     """
 
-    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
+    def __init__(
         self,
         half_life: OneOrEach = None,
         *,
         penalty: float | None = None,
         schedule: str = "follow-lr",
         lr_peak: float | Sequence[float] | None = None,
-        batch_size: int | None = None,
-        dataset_size: int | None = None,
-        epochs: float | None = None,
-        steps: int | None = None,
-        tokens_per_example: float | None = None,
+        run: Run | None = None,
+        **facts: Unpack[RunFacts],
     ) -> None:
         super().__init__()
         alike: str | HalfLife | None = None
@@ -102,11 +100,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
             penalty=penalty,
             schedule=schedule,
             lr_peak=lr_peak,
-            batch_size=batch_size,
-            dataset_size=dataset_size,
-            epochs=epochs,
-            steps=steps,
-            tokens_per_example=tokens_per_example,
+            run=run_with(run, **facts),
         )
         self._wishes = [
             None if one is None else replace(self.wish, half_life=one) for one in each
@@ -131,11 +125,11 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         refuse_deepspeed(type(trainer.strategy).__name__)
         self.release()
         wishes = self._wishes_for(trainer.optimizers)
-        facts = facts_of_trainer(trainer)
+        loop = facts_of_trainer(trainer)
         if not trainer.lightning_module.automatic_optimization:
             # That a step made by hand is one batch is only taken to be so.
-            facts = replace(facts, batch_size=None)
-        self.wish.warn_of_contradictions(facts, caller=_NAME)
+            loop = replace(loop, batch_size=None)
+        self.wish.warn_of_contradictions(loop, caller=_NAME)
         self.controllers = tuple(
             None if wish is None else _held(trainer, wish, optimizer)
             for wish, optimizer in zip(wishes, trainer.optimizers, strict=True)
@@ -150,7 +144,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
             return
         self._accumulation = trainer.accumulate_grad_batches
         batch_size = facts_of_trainer(trainer).batch_size
-        if self.wish.batch_size is None and batch_size is not None:
+        if self.wish.run.batch_size is None and batch_size is not None:
             for controller in filter(None, self.controllers):
                 controller.batch_size = batch_size
 
@@ -190,7 +184,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
                 controller.load_state_dict(saved)
 
 
-def facts_of_trainer(trainer: Any) -> LoopFacts:
+def facts_of_trainer(trainer: Any) -> Run:
     """Read batch, data and length of the run from a Trainer that has begun.
 
     Args:
@@ -198,7 +192,7 @@ def facts_of_trainer(trainer: Any) -> LoopFacts:
 
     """
     sampling = getattr(trainer.strategy, "distributed_sampler_kwargs", {})
-    facts = LoopFacts.of_loader(
+    facts = facts_of_loop(
         trainer.train_dataloader,
         batches=trainer.num_training_batches,
         processes=sampling.get("num_replicas", trainer.world_size),
@@ -220,7 +214,7 @@ def _held(trainer: Any, wish: Wish, optimizer: Optimizer) -> DecayController:
     )
     return wish.controller(
         optimizer,
-        facts=facts_of_trainer(trainer),
+        loop=facts_of_trainer(trainer),
         caller=_NAME,
         scheduler=next(schedulers, None),
     )

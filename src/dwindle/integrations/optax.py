@@ -3,13 +3,13 @@
 from collections.abc import Callable, Mapping
 from logging import getLogger
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 from dwindle.decay.decay_rate import POWERS, DecayRate, missing_facts_of
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.number_formats import rounding_remark
 from dwindle.decay.read_numbers import number_of
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import (
     MissingFactError,
     MissingLibraryError,
@@ -56,7 +56,7 @@ class DecayState(NamedTuple):
 
 
 def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
-    """Tell which leaves decay where nobody says it: kernels, and nothing else.
+    """Return which leaves decay where no mask is given: kernels, and nothing else.
 
     A leaf that a layer of Flax or Haiku calls ``kernel`` or ``w`` is a weight; one
     called ``bias``, ``b``, ``scale``, ``offset`` or ``embedding`` is not. Any other
@@ -79,18 +79,15 @@ def decayed_leaves(params: Tree, *, embeddings: bool = False) -> Tree:
     )
 
 
-def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
+def decay(  # noqa: PLR0913 (what is held, each by its name)
     half_life: str | HalfLife,
     *,
     learning_rate: Any = None,  # Any: a number, an optax.Schedule, an injected array
     schedule: str = "follow-lr",
     lr_peak: float | None = None,
-    batch_size: int | None = None,
-    dataset_size: int | None = None,
-    epochs: float | None = None,
-    steps: int | None = None,
-    tokens_per_example: float | None = None,
     mask: Tree | Callable[[Tree], Tree] | None = decayed_leaves,
+    run: Run | None = None,
+    **facts: Unpack[RunFacts],
 ) -> Any:  # an optax.GradientTransformation
     """Make the link that holds a half-life; it belongs at the end of a chain.
 
@@ -127,13 +124,12 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
             ``optax.inject_hyperparams`` may give it. ``constant`` does not need it.
         schedule: ``follow-lr`` (as adamw behaves), ``constant`` or ``lr-squared``.
         lr_peak: Largest lr of the run; else a schedule is asked at every step of it.
-        batch_size: Examples of a step, all devices and gathered batches together.
-        dataset_size: Examples of an epoch.
-        epochs: Length of the run.
-        steps: Length of the run in real updates.
-        tokens_per_example: Sequence length, for a half-life in tokens.
         mask: Which leaves decay: a tree of booleans or a function that makes one, as
             ``optax.masked`` has it; None for all of them.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one: ``batch_size`` (examples of a step, all devices
+            and gathered batches together), ``dataset_size`` (of an epoch), ``epochs``
+            or ``steps`` (length of the run, in real updates), ``tokens_per_example``.
 
     Returns:
         An ``optax.GradientTransformation``, whose state counts the steps.
@@ -146,19 +142,18 @@ def decay(  # noqa: PLR0913 (the facts of a run, each by its name)
             weights would round the decay away.
 
     """
-    facts = {
-        "batch_size": batch_size,
-        "dataset_size": dataset_size,
-        "epochs": epochs,
-        "steps": steps,
-        "tokens_per_example": tokens_per_example,
-    }
-    for name, value in (facts | {"lr_peak": lr_peak}).items():
+    for name, value in {**facts, "lr_peak": lr_peak}.items():
         if isinstance(value, jax.Array):
             raise RangeError(name, "an array of jax", "a plain number", _INJECTED)
     with missing_facts_of("decay"):
-        run = Run(**facts)  # type: ignore[arg-type]  # a mapping loses their types
-        lr = _read_lr(learning_rate) if POWERS.get(schedule, 1) else None
+        run = run_with(run, **facts)
+        lr_peak = run.lr if lr_peak is None else lr_peak
+        lr = learning_rate if POWERS.get(schedule, 1) else None
+        if lr is None and POWERS.get(schedule, 1):
+            raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
+        # A schedule, or an array that is injected, stays what it is.
+        if lr is not None and not (callable(lr) or isinstance(lr, jax.Array)):
+            lr = number_of("learning_rate", lr)
         least, most = _range(lr, run, schedule, lr_peak)
         peak = most if lr_peak is None else lr_peak
         rate = DecayRate.of(half_life, run=run, schedule=schedule, lr_peak=peak)
@@ -209,15 +204,6 @@ def _role(path: tuple[Any, ...], leaf: Any) -> str:
     name = getattr(last, "key", getattr(last, "name", None))  # of a dict, of a class
     is_wide = sum(size > 1 for size in jnp.shape(leaf)) > 1
     return _ROLES.get(str(name), "weight" if is_wide else "vector")
-
-
-def _read_lr(learning_rate: Any) -> Any:
-    """Return a schedule or an injected array as it is, and anything else as a float."""
-    if learning_rate is None:
-        raise MissingFactError("learning_rate", _FOLLOWS, "--lr")
-    if callable(learning_rate) or isinstance(learning_rate, jax.Array):
-        return learning_rate
-    return number_of("learning_rate", learning_rate)
 
 
 def _range(
@@ -292,7 +278,14 @@ def _chosen(link: Any, rate: DecayRate, mask: Any) -> Any:
 
 
 def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
-    chosen = jax.tree.leaves(_where(mask, params))
+    held = params
+    if mask is not None:
+        # As optax tells them apart: an Equinox module may be a mask, and callable.
+        callables = jax.tree.leaves(jax.tree.map(callable, mask))
+        keeps = mask(params) if callables and all(callables) else mask
+        # None, for every leaf that the mask leaves out, is no leaf.
+        held = jax.tree.map(lambda keep, part: part if keep else None, keeps, params)
+    chosen = jax.tree.leaves(held)
     if not chosen:
         shapes = sorted({str(leaf.shape) for leaf in jax.tree.leaves(params)})
         why = _NONE_DECAYS.format(", ".join(shapes))
@@ -305,13 +298,3 @@ def _look_at_weights(params: Tree, rate: DecayRate, mask: Any) -> None:
 def _warn(remark: str) -> None:
     if remark:
         _LOG.warning(remark)
-
-
-def _where(mask: Any, params: Tree) -> Tree:
-    """Return the tree with None for every leaf that the mask leaves out."""
-    if mask is None:
-        return params
-    # As optax tells them apart: an Equinox module may be a mask, and callable.
-    callables = jax.tree.leaves(jax.tree.map(callable, mask))
-    held = mask(params) if callables and all(callables) else mask
-    return jax.tree.map(lambda keep, part: part if keep else None, held, params)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, field, replace
 from logging import getLogger
 from typing import Any
 
 from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, RunFacts
 from dwindle.errors import MissingLibraryError, RefusedError
 
 try:
@@ -23,6 +23,8 @@ from dwindle.pytorch.parameters.roles import parameter_roles
 
 _LOG = getLogger("dwindle")
 MADE_WITHOUT = "the checkpoint was made without %s: the decay is held from here on"
+# What a loop knows of its run by itself.
+_OF_LOOPS = ("batch_size", "dataset_size", "steps")
 _DECAYING_ROLES = ("weight", "embedding", "token")
 _CONTRADICTED = (
     "%s: %s is %g as it was given, and %g as the loop has it. What was given counts; "
@@ -30,54 +32,36 @@ _CONTRADICTED = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class LoopFacts:
-    """What a loop says of itself; what it cannot say stays None.
+def facts_of_loop(
+    loader: Any, *, batches: float, processes: int, accumulation: int
+) -> Run:  # loader: Any, a DataLoader of torch or of a trainer
+    """Return the batch of a step and the examples of a pass, as a loader has them.
 
     Args:
-        batch_size: Examples of one optimizer step, over all processes.
-        dataset_size: Examples of one pass of the loop over its data.
-        steps: Optimizer steps of the whole run.
+        loader: A loader of torch, or one that a trainer made from it.
+        batches: Batches of one pass, in each process; ``inf`` if nobody knows.
+        processes: Processes with batches of their own.
+        accumulation: Batches whose gradients make one optimizer step.
 
     """
-
-    batch_size: int | None = None
-    dataset_size: int | None = None
-    steps: int | None = None
-
-    @classmethod
-    def of_loader(
-        cls, loader: Any, *, batches: float, processes: int, accumulation: int
-    ) -> "LoopFacts":  # loader: Any, a DataLoader of torch or of a trainer
-        """Read batch and pass from a loader.
-
-        Args:
-            loader: A loader of torch, or one that a trainer made from it.
-            batches: Batches of one pass, in each process; ``inf`` if nobody knows.
-            processes: Processes with batches of their own.
-            accumulation: Batches whose gradients make one optimizer step.
-
-        """
-        # Loaders that Accelerate made know it, also where a batch is split.
-        together = getattr(loader, "total_batch_size", None)
-        if together is None:
-            own = getattr(loader, "batch_size", None)
-            if own is None:  # with a batch sampler, DataLoader.batch_size is None
-                own = getattr(
-                    getattr(loader, "batch_sampler", None), "batch_size", None
-                )
-            together = own and own * processes
-        if together is None or not math.isfinite(batches):
-            return cls(batch_size=together and together * accumulation)
-        try:
-            dataset_size = len(loader.dataset)
-        except (AttributeError, TypeError):  # a stream has no length
-            dataset_size = None
-        passed = examples_of_a_pass(
-            batches=int(batches), batch_size=together, dataset_size=dataset_size
-        )
-        # A pass that is shorter than a step is one step.
-        return cls(batch_size=min(together * accumulation, passed), dataset_size=passed)
+    # Loaders that Accelerate made know it, also where a batch is split.
+    together = getattr(loader, "total_batch_size", None)
+    if together is None:
+        own = getattr(loader, "batch_size", None)
+        if own is None:  # with a batch sampler, DataLoader.batch_size is None
+            own = getattr(getattr(loader, "batch_sampler", None), "batch_size", None)
+        together = own and own * processes
+    if together is None or not math.isfinite(batches):
+        return Run(batch_size=together and together * accumulation)
+    try:
+        dataset_size = len(loader.dataset)
+    except (AttributeError, TypeError):  # a stream has no length
+        dataset_size = None
+    passed = examples_of_a_pass(
+        batches=int(batches), batch_size=together, dataset_size=dataset_size
+    )
+    # A pass that is shorter than a step is one step.
+    return Run(batch_size=min(together * accumulation, passed), dataset_size=passed)
 
 
 def examples_of_a_pass(
@@ -109,26 +93,20 @@ def examples_of_a_pass(
 
 @dataclass(frozen=True, kw_only=True)
 class Wish:
-    """What the user asked an integration for: arguments of DecayController.
+    """What an integration was asked for: arguments of DecayController.
 
-    A fact that is given here is believed; else the loop is asked.
+    A fact that is given here counts; what is missing comes from the loop.
     """
 
     half_life: str | HalfLife | None = None
     penalty: float | None = None
     schedule: str = "follow-lr"
     lr_peak: float | Sequence[float] | None = None
-    batch_size: int | None = None
-    dataset_size: int | None = None
-    epochs: float | None = None
-    steps: int | None = None
-    tokens_per_example: float | None = None
+    run: Run = field(default_factory=Run)
 
     def __post_init__(self) -> None:
-        if self.half_life is not None:
-            read_half_life(
-                self.half_life
-            )  # a slip is an error before anything is loaded
+        if self.half_life is not None:  # a slip is an error before anything is loaded
+            read_half_life(self.half_life)
 
     def __str__(self) -> str:
         if self.penalty is not None:
@@ -137,43 +115,57 @@ class Wish:
         half_life = "none yet" if self.half_life is None else self.half_life
         return f"a half-life of {half_life}, {self.schedule}{peak}"
 
-    def warn_of_contradictions(self, facts: LoopFacts, *, caller: str) -> None:
-        """Tell of each fact that was given where the loop knows another number.
+    def arguments(self) -> dict[str, Any]:  # Any: what JSON can hold
+        """Return the arguments that an integration was built with, as plain data."""
+        return {
+            "half_life": self.half_life and str(self.half_life),
+            "penalty": self.penalty,
+            "schedule": self.schedule,
+            "lr_peak": self.run.lr if self.lr_peak is None else self.lr_peak,
+            **{name: getattr(self.run, name) for name in RunFacts.__annotations__},
+        }
+
+    def warn_of_contradictions(self, loop: Run, *, caller: str) -> None:
+        """Warn of each fact that was given where the loop has another number.
 
         Args:
-            facts: What the loop says of itself.
+            loop: What the loop has.
             caller: What the user gave the facts to.
 
         """
-        run, counted = self._run(facts), self._counts_epochs(facts)
-        for name, known in asdict(facts).items():
-            given = None if getattr(self, name) is None else getattr(run, name)
+        for name in _OF_LOOPS:
+            given, known = getattr(self.run, name), getattr(loop, name)
             if None not in (given, known) and given != known:
                 _LOG.warning(_CONTRADICTED, caller, name, given, known)
+        if not (self._counts_epochs(loop) and loop.steps):
+            return
+        steps = self._run(loop).total_steps
         # Trainers round part of an epoch up or down: one step more is no other run.
-        if counted and abs(run.total_steps - (facts.steps or run.total_steps)) > 1:
-            name = f"the length of the run, epochs={self.epochs}, in steps,"
-            _LOG.warning(_CONTRADICTED, caller, name, run.total_steps, facts.steps)
+        if abs(steps - loop.steps) > 1:
+            name = f"the length of the run, epochs={self.run.epochs}, in steps,"
+            _LOG.warning(_CONTRADICTED, caller, name, steps, loop.steps)
 
-    def _run(self, facts: LoopFacts) -> Run:
+    def _run(self, loop: Run) -> Run:
         """Return the facts of the user, completed by those of the loop."""
-        known = {name: value for name, value in asdict(facts).items() if value}
-        if self._counts_epochs(facts):
+        known = {
+            name: getattr(loop, name)
+            for name in _OF_LOOPS
+            if getattr(self.run, name) is None
+        }
+        if self._counts_epochs(loop):
             known.pop("steps", None)  # the epochs that were given say how many
-        names = ("batch_size", "dataset_size", "epochs", "steps", "tokens_per_example")
-        given = {name: getattr(self, name) for name in names}
-        return Run(**(known | {k: v for k, v in given.items() if v is not None}))
+        return replace(self.run, **known)
 
-    def _counts_epochs(self, facts: LoopFacts) -> bool:
-        """Tell whether the epochs that were given say the steps of the run."""
-        size = None not in (
-            self.batch_size or facts.batch_size,
-            self.dataset_size or facts.dataset_size,
+    def _counts_epochs(self, loop: Run) -> bool:
+        """Return whether the epochs that were given say the steps of the run."""
+        own = self.run
+        has_sizes = (own.batch_size or loop.batch_size) and (
+            own.dataset_size or loop.dataset_size
         )
-        return size and self.epochs is not None and self.steps is None
+        return bool(has_sizes) and own.epochs is not None and own.steps is None
 
     def controller(
-        self, optimizer: Optimizer, *, facts: LoopFacts, caller: str, scheduler: Any
+        self, optimizer: Optimizer, *, loop: Run, caller: str, scheduler: Any
     ) -> DecayController:  # scheduler: Any, torch's and wrappers that are none
         """Return the controller that holds this on an optimizer.
 
@@ -183,7 +175,6 @@ class Wish:
             RefusedError: If the optimizer cannot be held exactly.
 
         """
-        run = self._run(facts)
         with missing_facts_of(caller):
             return DecayController(
                 optimizer,
@@ -191,11 +182,7 @@ class Wish:
                 penalty=self.penalty,
                 schedule=self.schedule,
                 lr_peak=self.lr_peak,
-                batch_size=run.batch_size,
-                dataset_size=run.dataset_size,
-                epochs=run.epochs,
-                steps=run.steps,
-                tokens_per_example=run.tokens_per_example,
+                run=self._run(loop),
                 scheduler=scheduler,
             )
 

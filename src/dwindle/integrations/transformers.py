@@ -1,16 +1,17 @@
 """Hold the decay in the Trainer of transformers: one callback, checkpoints included."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import replace
 from logging import getLogger
-from typing import Any
+from typing import Any, Unpack
 
 from dwindle.decay.half_life import HalfLife
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import MissingLibraryError
 from dwindle.integrations.torch_loops import (
     MADE_WITHOUT,
-    LoopFacts,
     Wish,
+    facts_of_loop,
     mark_groups,
     refuse_deepspeed,
 )
@@ -54,13 +55,13 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
         schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
         lr_peak: Largest lr, where scheduler and optimizer do not have it.
-        batch_size: Examples of a step, over all devices and accumulated batches; the
-            Trainer knows it. What is given counts, and a warning of the logger
-            ``dwindle`` says so where the Trainer has another number.
-        dataset_size: Examples of an epoch; a stream has no length that could be read.
-        epochs: Length of the run; the Trainer knows it.
-        steps: Length of the run in optimizer steps, instead of ``epochs``.
-        tokens_per_example: Sequence length, for a half-life in tokens.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one, where the Trainer does not know them:
+            ``batch_size`` (examples of a step, over all devices and accumulated
+            batches), ``dataset_size`` (of an epoch; a stream has no length), ``epochs``
+            or ``steps`` (length of the run), ``tokens_per_example``. What is given
+            counts, and a warning of the logger ``dwindle`` says so where the Trainer
+            has another number.
 
     Raises:
         RangeError: If the half-life is no number with a clock.
@@ -69,29 +70,22 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
     """
 
-    def __init__(  # noqa: PLR0913 (the facts of a run, each by its name)
+    def __init__(
         self,
         half_life: str | HalfLife | None = None,
         *,
         penalty: float | None = None,
         schedule: str = "follow-lr",
         lr_peak: float | Sequence[float] | None = None,
-        batch_size: int | None = None,
-        dataset_size: int | None = None,
-        epochs: float | None = None,
-        steps: int | None = None,
-        tokens_per_example: float | None = None,
+        run: Run | None = None,
+        **facts: Unpack[RunFacts],
     ) -> None:
         self.wish = Wish(
             half_life=half_life,
             penalty=penalty,
             schedule=schedule,
             lr_peak=lr_peak,
-            batch_size=batch_size,
-            dataset_size=dataset_size,
-            epochs=epochs,
-            steps=steps,
-            tokens_per_example=tokens_per_example,
+            run=run_with(run, **facts),
         )
         self.controller: DecayController | None = None
         """What holds the decay, from the start of training on; print it."""
@@ -108,11 +102,11 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
         self.release()
         optimizer = parts["optimizer"]
         mark_groups(optimizer, parts["model"])
-        facts = facts_of_trainer(args, state, parts["train_dataloader"])
-        self.wish.warn_of_contradictions(facts, caller=_NAME)
+        loop = facts_of_trainer(args, state, parts["train_dataloader"])
+        self.wish.warn_of_contradictions(loop, caller=_NAME)
         self.controller = self.wish.controller(
             optimizer,
-            facts=facts,
+            loop=loop,
             caller=_NAME,
             scheduler=parts["lr_scheduler"],
         )
@@ -138,13 +132,11 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
     def state(self) -> dict[str, Any]:  # Any: what JSON can hold
         """Return what the Trainer writes into a checkpoint, as JSON."""
-        half_life = self.wish.half_life
-        arguments = asdict(self.wish) | {"half_life": half_life and str(half_life)}
         held = None if self.controller is None else self.controller.state_dict()
-        return {"args": arguments, "attributes": {"saved": held}}
+        return {"args": self.wish.arguments(), "attributes": {"saved": held}}
 
 
-def facts_of_trainer(args: Any, state: Any, loader: Any) -> LoopFacts:
+def facts_of_trainer(args: Any, state: Any, loader: Any) -> Run:
     """Read batch, data and length of the run from what the Trainer gives to callbacks.
 
     Args:
@@ -157,7 +149,7 @@ def facts_of_trainer(args: Any, state: Any, loader: Any) -> LoopFacts:
         batches = float(len(loader))
     except TypeError:  # a stream
         batches = float("inf")
-    facts = LoopFacts.of_loader(
+    facts = facts_of_loop(
         loader,
         batches=batches,
         processes=args.world_size,

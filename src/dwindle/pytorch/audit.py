@@ -215,7 +215,7 @@ def _row(facts: Facts, group: Group) -> GroupLine:
         numbers=group.numbers,
         # A knob that decays alike may count in other units than the one that is typed.
         weight_decay=None if is_judged_as_held else group.knob,
-        walk="none" if rests else group.probe.family,
+        walk="none" if rests else group.probe.walk,
         is_held=not group.is_free,
     )
 

@@ -3,16 +3,15 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Unpack
 
 from torch.optim import Optimizer
 
 from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
-from dwindle.pytorch.holding.controller_table import table_of
 from dwindle.pytorch.holding.hold import (
     Hold,
     Mechanism,
@@ -29,7 +28,7 @@ from dwindle.pytorch.holding.lr_peaks import (
     peaks_read_again,
 )
 from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rated
-from dwindle.pytorch.holding.target import Target
+from dwindle.pytorch.holding.target import Target, table_of
 from dwindle.pytorch.holding.watches import IdleWatch, PeakWatch
 from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
 from dwindle.show import Table, as_text
@@ -46,6 +45,13 @@ _HELD_PENALTY = (
     "Its weight_decay is the penalty, and no half-life follows from that.",
     "Call remove(), and build a DecayController with half_life=...",
 )
+_HELD_ALREADY = (
+    "It is held already, and both would set the same weight_decay.",
+    (
+        "Set half_life of DecayController.of(optimizer), give groups a decay_scale, or "
+        "call DecayController.of(optimizer).remove() first."
+    ),
+)
 _NO_COPY = (
     "A copy of a DecayController",
     "It lives in the hooks of one optimizer, and copies of an optimizer have no hooks.",
@@ -54,7 +60,7 @@ _NO_COPY = (
 
 
 class DecayController:
-    """Hold a half-life in a torch training loop, whatever lr and optimizer do.
+    """Hold a half-life in a torch training loop, at any lr and in any optimizer.
 
     Hooks are registered with the optimizer; the loop stays as it is. A weight whose
     gradient is zero decays exactly as asked, in one of two ways that are chosen per
@@ -81,15 +87,9 @@ class DecayController:
         optimizer: Any ``torch.optim.Optimizer``, or one wrapped by Accelerate or
             Lightning. In a distributed program every process builds its own controller.
         half_life: "3 epochs", "500 steps", "2e9 tokens", "20% of the run", or a
-            HalfLife; what its clock needs is given by the next five.
+            HalfLife; what its clock needs is in ``run`` or the facts.
         penalty: Instead of a half-life: the coefficient λ of ``loss + λ/2 Σ w²``, held
             by the knob of SGD and its like.
-        batch_size: Examples of one optimizer step: over all processes, and over the
-            batches whose gradients are accumulated.
-        dataset_size: Examples of an epoch.
-        epochs: Length of the run.
-        steps: Length of the run in optimizer steps, instead of epochs.
-        tokens_per_example: Tokens of an example.
         schedule: ``follow-lr`` (the half-life is the one at the peak lr, and decay goes
             with lr/peak, as AdamW behaves), ``constant`` (it holds at every lr), or
             ``lr-squared``.
@@ -101,6 +101,11 @@ class DecayController:
         scheduler: The lr scheduler, if its peak is not the ``initial_lr``; it is read,
             never stepped. One that may go anywhere (LambdaLR, a class of your own) is
             followed over the run, on a copy: that needs ``steps``.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+        **facts: Those facts one by one: ``batch_size`` (examples of one optimizer step:
+            over all processes, and over the batches whose gradients are accumulated),
+            ``dataset_size`` (examples of an epoch), ``epochs`` or ``steps`` (length of
+            the run), ``tokens_per_example``.
 
     Raises:
         MissingFactError: If the clock of the half-life, the schedule, or the peak of
@@ -151,39 +156,32 @@ class DecayController:
         "optimizer",
     )
 
-    def __init__(  # noqa: PLR0913 the facts of a run
+    def __init__(  # noqa: PLR0913 (what is held, each by its name)
         self,
         optimizer: Any,  # Any: wrappers of other libraries are no Optimizer
         *,
         half_life: str | HalfLife | None = None,
         penalty: float | None = None,
-        batch_size: int | None = None,
-        dataset_size: int | None = None,
-        epochs: float | None = None,
-        steps: int | None = None,
-        tokens_per_example: float | None = None,
         schedule: str = "follow-lr",
         lr_peak: LrPeak = None,
         scheduler: Any = None,  # Any: torch's, or another library's
+        run: Run | None = None,
+        **facts: Unpack[RunFacts],
     ) -> None:
         self.optimizer: Optimizer = checked(optimizer)
-        run = Run(
-            batch_size=batch_size,
-            dataset_size=dataset_size,
-            epochs=epochs,
-            steps=steps,
-            tokens_per_example=tokens_per_example,
-        )
+        run = run_with(run, **facts)
         check_batch_size(run.batch_size)
+        lr_peak = run.lr if lr_peak is None else lr_peak
         self._target = Target.of(half_life, penalty, schedule=schedule, run=run)
-        self._begun_with = batch_size
+        self._begun_with = run.batch_size
         self._half_life_begun_with = self._target.as_dict()["half_life"]
         self._scheduler = scheduler
         groups = self.optimizer.param_groups
         self._given = peaks_given(lr_peak, len(groups))
         self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
         if is_held(self.optimizer):
-            raise _refused_second(self.optimizer)
+            asked = f"A second DecayController of one {type(self.optimizer).__name__}"
+            raise RefusedError(asked, *_HELD_ALREADY)
         with missing_facts_of(_CALLER, has_epochs=True):
             self._target.ask_for_facts()  # and then for those of the scheduler
             plans = plan_groups(self.optimizer, self._target, self._peaks())
@@ -321,7 +319,7 @@ class DecayController:
         """Go on where a checkpoint was written, before or after the optimizer's own.
 
         A batch size or half-life that was set in mid-run goes on. Else, what the
-        constructor was told counts; where that is not what the checkpoint says, a
+        constructor was given counts; where that is not what the checkpoint has, a
         warning of the logger ``dwindle`` names both.
 
         Raises:
@@ -384,7 +382,7 @@ class DecayController:
 
     def _settle(self) -> None:
         """Take in what changed since the last step: late schedulers, groups, marks."""
-        if self._idle is not None:
+        if self._idle is not None:  # steps have come: there is nothing to wait for
             self._idle.stop()
             self._idle = None
         groups, plans = self.optimizer.param_groups, self._hold.plans
@@ -441,12 +439,3 @@ class DecayController:
         groups = self.optimizer.param_groups
         for group, plan in zip(groups, self._hold.plans, strict=True):
             group[MARKER] = plan.decay_scale
-
-
-def _refused_second(optimizer: Optimizer) -> RefusedError:
-    return RefusedError(
-        f"A second DecayController of one {type(optimizer).__name__}",
-        "It is held already, and both would set the same weight_decay.",
-        "Set half_life of DecayController.of(optimizer), give groups a decay_scale, or "
-        "call DecayController.of(optimizer).remove() first.",
-    )

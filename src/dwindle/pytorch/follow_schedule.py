@@ -282,7 +282,9 @@ def _refuse(scheduler: object, optimizer: Optimizer) -> None:
         name = type(each).__name__
         if isinstance(each, ReduceLROnPlateau) or name == _TIMMS_PLATEAU:
             why = f"{name} lowers the lr when a metric of the training stalls."
-            raise RefusedError(ASKED, why, "Only the training tells: probe it then.")
+            raise RefusedError(
+                ASKED, why, "Only the training shows when: probe it then."
+            )
         if not (isinstance(each, LRScheduler) or is_timms(each)):
             why = f"{name} is no scheduler of torch's kind."
             raise RefusedError(ASKED, why, _INSTEAD)
@@ -417,7 +419,10 @@ def pace_of(
 
 def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pace:
     """Guess the pace; it is 0 where it is that of epochs of unknown length."""
-    boundary = _boundary(steps, steps_per_epoch)
+    # A plan of this length is as far from the epochs as from the steps.
+    boundary = _EARLY * steps
+    if steps_per_epoch is not None:
+        boundary = math.sqrt(steps * max(1.0, steps / steps_per_epoch))
     name, length = _plan(follower.scheduler) or _fall(follower, boundary)
     why = f"the {name} of its {follower.name} is {length:,.4g}"
     if not name:
@@ -430,13 +435,6 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
         return Pace(every=1, unit="step", known_from="guess", why=why)
     every = steps_per_epoch or 0
     return Pace(every=every, unit="epoch", known_from="guess", why=why)
-
-
-def _boundary(steps: int, steps_per_epoch: int | None) -> float:
-    """Return the length of a plan that is as far from the epochs as from the steps."""
-    if steps_per_epoch is None:
-        return _EARLY * steps
-    return math.sqrt(steps * max(1.0, steps / steps_per_epoch))
 
 
 def _plan(scheduler: Any) -> _Named | None:  # of torch or timm

@@ -7,7 +7,7 @@ decay may have another name. Everything here reads or sets one of these.
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 from torch import Tensor
 
@@ -50,8 +50,8 @@ def number_of(value: Option) -> float | None:
     return float(value) if is_number else None
 
 
-def check_not_negative(name: str, value: object) -> None:
-    """Refuse what is no finite number of at least 0, or a tensor of one.
+def check_not_negative(name: str, value: object) -> float:
+    """Return a finite number of at least 0, and refuse everything else.
 
     Args:
         name: The argument, for the message.
@@ -62,16 +62,19 @@ def check_not_negative(name: str, value: object) -> None:
 
     Example:
         >>> check_not_negative("weight_decay", 0.1)
+        0.1
 
     """
-    is_number = isinstance(value, Real) or (
-        isinstance(value, Tensor) and value.numel() == 1
-    )
-    if not is_number or not 0 <= float(value) < math.inf:  # type: ignore[arg-type] # checked above
-        is_text = isinstance(value, str)
+    is_text, given = isinstance(value, str), cast("Any", value)
+    try:
+        number = math.nan if is_text else float(given)
+    except (TypeError, ValueError, RuntimeError):  # the last of a tensor of several
+        number = math.nan
+    if not 0 <= number < math.inf:
         remedy = "This is a text: YAML 1.1 parses 1e-3 so. Write 1.0e-3."
         must = "a finite number, 0 or more"
         raise RangeError(name, repr(value), must, remedy if is_text else "")
+    return number
 
 
 def check_batch_size(value: object) -> None:
@@ -178,11 +181,11 @@ def scales_of(groups: Sequence[Group]) -> list[float]:
 
     """
     for at, group in enumerate(groups):
-        _at_least_0(group.get(KNOB) or 0.0, f"{KNOB} of group {at}")
+        check_not_negative(f"{KNOB} of group {at}", group.get(KNOB) or 0.0)
     knobs = [weight_decay_of(group) for group in groups]
     all_zero = not any(knobs) and not any(MARKER in group for group in groups)
     return [
-        _at_least_0(group[MARKER], f"{MARKER} of group {at}")
+        check_not_negative(f"{MARKER} of group {at}", group[MARKER])
         if MARKER in group
         else float(all_zero or knob != 0)
         for at, (group, knob) in enumerate(zip(groups, knobs, strict=True))
@@ -203,20 +206,10 @@ def scales_changed(groups: Sequence[Group], known: Sequence[float]) -> dict[int,
 
     """
     return {
-        at: _at_least_0(group[MARKER], f"{MARKER} of group {at}")
+        at: check_not_negative(f"{MARKER} of group {at}", group[MARKER])
         for at, (group, scale) in enumerate(zip(groups, known, strict=False))
         if group.get(MARKER, scale) != scale
     }
-
-
-def _at_least_0(value: Option, name: str) -> float:
-    try:
-        number = math.nan if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not 0 <= number < math.inf:
-        raise RangeError(name, value, "a finite number, 0 or more")
-    return number
 
 
 def options_before(group: Group) -> Options:

@@ -1,4 +1,4 @@
-"""probe: what an optimizer, as configured, does to weights that nothing pulls at.
+"""probe: what an optimizer, as configured, does to weights with zero gradient.
 
 Copies of the optimizer are stepped with zero gradients. Neither its name is believed
 nor its documentation, and it is left as it was.
@@ -7,19 +7,29 @@ nor its documentation, and it is left as it was.
 from dataclasses import dataclass
 from typing import Any
 
-from dwindle.pytorch.copying.toy import Mould, checked
+from dwindle.pytorch.copying.toy import checked
 from dwindle.pytorch.follow_schedule import Every, Follower, pace_of
 from dwindle.pytorch.probing.group_probe import GroupProbe
 from dwindle.pytorch.probing.measuring import measure
-from dwindle.pytorch.probing.probe_table import sheet_of
 from dwindle.pytorch.probing.scheduled import with_run
 from dwindle.pytorch.trials import rule_mould
-from dwindle.show import Sheet
+from dwindle.show import Column, Line, Sheet, Table
+from dwindle.wording import count, number
 
 __all__ = ["GroupProbe", "Probe", "probe"]
 
 # A probe knows of no data, so an epoch has a length only where it is given.
 _EVERY = "Give the steps of the optimizer between two of the scheduler: every=391."
+_COLUMNS = (
+    Column("group", "number"),
+    Column("lr", "number"),
+    Column("knob", "number"),
+    Column("decay"),
+    Column("per step", "number"),
+    Column("half-life, steps", "number"),
+    Column("as stored"),
+    Column("run leaves", "number"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +53,12 @@ class Probe:
         }
 
     def __rich__(self) -> Sheet:
-        return sheet_of(self.optimizer, self.groups)
+        heading = f"{self.optimizer}, stepped on a copy with zero gradients"
+        sentences = [
+            Line(text=f"{each.group}  {each.sentence}") for each in self.groups
+        ]
+        table = Table(columns=_COLUMNS, rows=[_row(each) for each in self.groups])
+        return Sheet(parts=[Line(text=heading, style="bold"), table, *sentences])
 
     def _repr_html_(self) -> str:
         return self.__rich__().html()
@@ -60,7 +75,7 @@ def probe(
     steps: int | None = None,
     every: Every | None = None,
 ) -> Probe:
-    """Find out what an optimizer does to weights that nothing pulls at.
+    """Find out what an optimizer does to weights with zero gradient.
 
     Args:
         optimizer: A torch optimizer, or a wrapper around one; it is left as it is.
@@ -81,11 +96,11 @@ def probe(
         >>> import torch
         >>> adamw = torch.optim.AdamW([torch.nn.Parameter(torch.ones(2, 2))], lr=1e-3)
         >>> found = probe(adamw).groups[0]
-        >>> found.family, found.decouples, round(found.half_life_steps)
+        >>> found.walk, found.decouples, round(found.half_life_steps)
         ('geometric', True, 69314)
         >>> print(probe(adamw))
         AdamW, stepped on a copy.
-        Group 0: Each step takes 1e-05 of a weight that nothing pulls at: half is left \
+        Group 0: Each step takes 1e-05 of a weight with zero gradient: half is left \
 after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
 
     """
@@ -93,15 +108,18 @@ after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
     mould = rule_mould(bare)
     seen = measure(mould)
     if scheduler is not None or steps is not None:
-        pace = _pace(mould, scheduler, steps, every)
+        pace = 1  # a constant lr has none, and steps of 0 are refused below
+        if scheduler is not None and steps:
+            copy = Follower.of(mould, scheduler)
+            pace = pace_of(copy, steps=steps, every=every, remedy=_EVERY).every
         seen = with_run(seen, mould, scheduler=scheduler, steps=steps, every=pace)
     return Probe(optimizer=type(bare).__qualname__, groups=tuple(seen))
 
 
-def _pace(
-    mould: Mould, scheduler: object | None, steps: int | None, every: Every | None
-) -> int:
-    if scheduler is None or not steps:
-        return 1
-    follower = Follower.of(mould, scheduler)
-    return pace_of(follower, steps=steps, every=every, remedy=_EVERY).every
+def _row(seen: GroupProbe) -> tuple[str, ...]:
+    happens = seen.measured_shrink
+    stored = seen.dtype if happens is None else f"{number(happens)} in {seen.dtype}"
+    shown = (seen.lr, seen.number, seen.shrink_per_step, seen.kept)
+    lr, knob, shrink, kept = ("" if each is None else number(each) for each in shown)
+    half_life = "" if seen.half_life_steps is None else count(seen.half_life_steps)
+    return str(seen.group), lr, knob, seen.walk, shrink, half_life, stored, kept

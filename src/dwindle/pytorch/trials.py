@@ -10,7 +10,7 @@ step and the noise of an update are the same in both and cancel; a decay is not.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Self
 
 import torch
@@ -21,6 +21,8 @@ from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import POINT, START, Mould, Walk
 from dwindle.pytorch.options import Option, Options, lr_of, set_option
 
+# Walks are float64 numbers of Python, and stay so.
+_WIDE = partial(torch.tensor, dtype=torch.float64)
 # Thirds: a step in float64 leaves numbers that float32 does not have.
 _NO_FLOAT32 = (1 / 3, -2 / 3, 4 / 3, 5 / 3)
 
@@ -104,6 +106,7 @@ class Trials:
     @cached_property
     def mains(self) -> list[int]:
         """The weight that stands for each group: that of most dimensions."""
+        # Matrices are what decays in practice; some optimizers treat vectors otherwise.
         sizes = [
             [(each.ndim, each.numel()) for each in group] for group in self.weights
         ]
@@ -120,10 +123,13 @@ class Trials:
 
         A tensor lr makes of ``1 - lr * weight_decay`` a number of its own format.
         """
-        return [
-            max((_spacing(each) for each in (*mine, group.get("lr"))), default=0.0)
-            for group, mine in zip(self.options, self.weights, strict=True)
-        ]
+        found = []
+        for group, mine in zip(self.options, self.weights, strict=True):
+            lr: Option = group.get("lr")
+            is_float = isinstance(lr, Tensor) and lr.is_floating_point()
+            dtypes = [each.dtype for each in (*mine, *([lr] if is_float else []))]
+            found.append(max((torch.finfo(d).eps for d in dtypes), default=0.0))
+        return found
 
     def walks(self, programme: Programme) -> list[list[Walk]]:
         """Return the entries of every weight of a copy, after 0, 1, … steps."""
@@ -155,7 +161,7 @@ class Trials:
         opposite = replace(programme, start=[-each for each in programme.start])
         pairs = zip(self.walks(programme), self.walks(opposite), strict=True)
         return [
-            [_half_of_difference(*two) for two in zip(*pair, strict=True)]
+            [((_WIDE(a) - _WIDE(b)) / 2).tolist() for a, b in zip(*pair, strict=True)]
             for pair in pairs
         ]
 
@@ -174,6 +180,7 @@ class Trials:
             room: For each group how far that share may be off, after each step.
 
         """
+        # At rest one copy is enough: nothing but the decay moves it.
         pulled = any(programme.gradients)
         walks = self.left(programme) if pulled else self.walks(programme)
         return [
@@ -192,6 +199,7 @@ def rule_mould(optimizer: object) -> Mould:
         RefusedError: If no copy of the optimizer makes a step.
 
     """
+    # In float64 a decay of 1e-8 per step still shows eight digits.
     try:
         mould = Mould.of(optimizer, dtype=torch.float64)
     except RefusedError:
@@ -216,20 +224,6 @@ def are_float32(weights: Sequence[Tensor]) -> bool:
         weight.dtype == torch.float64 and torch.equal(weight, weight.float().double())
         for weight in bare
     )
-
-
-def _spacing(value: Option) -> float:
-    if not isinstance(value, Tensor):
-        return 0.0
-    has_digits = value.is_floating_point() or value.is_complex()
-    return torch.finfo(value.dtype).eps if has_digits else 0.0
-
-
-def _half_of_difference(plus: Walk, minus: Walk) -> Walk:
-    return [
-        [(a - b) / 2 for a, b in zip(*rows, strict=True)]
-        for rows in zip(plus, minus, strict=True)
-    ]
 
 
 def _deviation(

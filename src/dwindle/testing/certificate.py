@@ -2,9 +2,10 @@
 
 import math
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
+from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
 from dwindle.wording import NOTHING, count
 
@@ -66,8 +67,7 @@ class Check:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the check as JSON has it; what is no number is null."""
-        numbers = {"measured": _finite(self.measured), "error": _finite(self.error)}
-        return asdict(self) | numbers | {"passed": self.passed}
+        return {**to_plain(self), "passed": self.passed}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +80,7 @@ class LeftOut:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return it as JSON has it."""
-        return asdict(self)
+        return {**to_plain(self)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,14 +112,7 @@ class Reach:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return it as JSON has it."""
-        return {
-            "dtype": self.dtype,
-            "asked_steps": self.asked_steps,
-            "rounded_steps": self.rounded_steps,
-            "measured_steps": _finite(self.measured_steps),
-            "error": _finite(self.error),
-            "refused": self.refused,
-        }
+        return {**to_plain(self), "error": to_plain(self.error)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +152,12 @@ class Certificate:
     def worst(self) -> Check | None:
         """The check that came nearest to its tolerance, or went furthest beyond."""
         inexact = [check for check in self.checks if check.tolerance > 0]
-        return max(inexact, key=_strain, default=None)
+        # An error that is no number is further beyond than any.
+        shares = [
+            math.inf if math.isnan(each.error) else each.error / each.tolerance
+            for each in inexact
+        ]
+        return inexact[shares.index(max(shares))] if shares else None
 
     def reachable(self, dtype: str, *, error: float) -> float | None:
         """Return the longest half-life tried that a number format holds this well.
@@ -184,11 +182,8 @@ class Certificate:
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the certificate as JSON has it."""
         return {
-            "optimizer": self.optimizer,
-            "certified": self.certified,
-            "mechanism": self.mechanism,
-            "refused": self.refused,
-            "checks": [check.as_dict() for check in self.checks],
+            **to_plain(self, "optimizer", "certified", "mechanism", "refused"),
+            "checks": [each.as_dict() for each in self.checks],
             "left_out": [each.as_dict() for each in self.left_out],
             "reach": [each.as_dict() for each in self.reach],
         }
@@ -198,15 +193,6 @@ class Certificate:
 
     def __str__(self) -> str:
         return as_text(self.__rich__(), width=_WIDTH)
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
-
-
-def _strain(check: Check) -> float:
-    share = check.error / check.tolerance
-    return math.inf if math.isnan(share) else share
 
 
 def _parts(certificate: Certificate) -> Iterator[Drawable | str]:

@@ -36,7 +36,7 @@ TRIED: Mapping[torch.dtype, tuple[int, ...]] = {
     torch.bfloat16: (2, 5, 8, 16, 23, 32, 64, 100, 128, 150, 170, 256),
     torch.float32: (100, 1_000, 10_000, 100_000),
 }
-# 1 − s of 16 steps, to a multiple of 2^-8.
+# 1 − s of 16 steps, to a multiple of 2^-8: that is off by up to 4.6 % of s.
 _OF_FACTORS = 0.05
 _SIDE = 32
 _MOST_STEPS = 256
@@ -152,6 +152,7 @@ def certify(optimizer_factory: Factory) -> Certificate:
             for dtype, why in whys.items()
             if not why
         }
+        # bfloat16 alone shows too few digits of a decay.
         if not set(subjects) & set(_BOTH):
             return _refused(optimizer_factory, f"Alone it fails: {whys[_BOTH[-1]]}")
         try:
@@ -198,13 +199,13 @@ def _logger_silenced() -> Iterator[None]:
 
 
 def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
-    """Say why the optimizer alone cannot step with weights of a format, if so."""
+    """Return why the optimizer alone cannot step with weights of a format, or ""."""
     try:
         training = Training(Subject(factory=factory, dtype=dtype), alone=True)
         for gradient in (zero, one, zero):
             training.step(gradient)
         if are_float32(training.weights[0]):
-            return "it computes in float32, whatever the format of the weights"
+            return "it computes in float32, also where the weights are in float64"
     except CannotPlayError as error:
         return str(error)
     except Exception as error:  # noqa: BLE001 an optimizer may raise anything

@@ -101,7 +101,7 @@ class Group:
             return False
         if self.decay_scale is not None:
             return self.decay_scale > 0
-        return self.probe.family != "none"
+        return self.probe.walk != "none"
 
     @property
     def moving(self) -> tuple[ParameterRole, ...]:
@@ -398,7 +398,7 @@ def same_decay(group: Group) -> Like | None:
         return _COUPLED, group.knob
     if seen.decouples:
         return DECOUPLED, group.knob
-    if seen.family == "linear":
+    if seen.walk == "linear":
         return _ADAPTIVE, group.knob
     return _by_its_powers(group)
 
@@ -406,7 +406,7 @@ def same_decay(group: Group) -> Like | None:
 def _by_its_powers(group: Group) -> Like | None:
     """Return the knob of a share that follows a power of the lr."""
     seen, shrink = group.probe, group.probe.shrink_per_step
-    if seen.family != "geometric" or shrink is None or not group.lr:
+    if seen.walk != "geometric" or shrink is None or not group.lr:
         return None
     # Inside of a trust ratio the number cancels where decay is all there is, or a rest
     # looks like lr·knob and what is pulled at does not. Another factor than lr·knob is

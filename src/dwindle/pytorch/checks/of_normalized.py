@@ -73,7 +73,7 @@ def _kind(group: Group) -> str:
         return "linear"
     # A coupled decay balances that goes through a running mean square, and little else.
     small = number_of(group.options.get("eps")) <= _SMALL_EPS
-    balances = group.probe.family in _COUPLED and small and _is_a(group, _BALANCED)
+    balances = group.probe.walk in _COUPLED and small and _is_a(group, _BALANCED)
     return "quadratic" if balances else ""
 
 

@@ -105,7 +105,7 @@ def promise_not_kept(facts: Facts) -> Iterator[Finding]:
         if promised is None or not group.knob or not group.is_free or asks:
             continue
         # Whatever follows no rule at all breaks no promise that could be named.
-        coupled = group.is_sgd or group.probe.family == "linear"
+        coupled = group.is_sgd or group.probe.walk == "linear"
         if not (coupled if promised else group.probe.decouples and not group.is_sgd):
             continue
         yield _broken(group, promised=promised)

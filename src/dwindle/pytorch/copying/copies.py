@@ -96,13 +96,24 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
     """
     arguments = list(inspect.signature(type(optimizer)).parameters.values())
     known = {**vars(optimizer), **getattr(optimizer, "defaults", {})}
-    given = {a.name: _own(known[a.name], twins) for a in arguments if a.name in known}
+    memo: _Memo = dict(twins.of)
+    given = {
+        each.name: copied(value, twins)
+        if isinstance(value := known[each.name], Optimizer)
+        else deepcopy(value, memo)
+        for each in arguments
+        if each.name in known
+    }
     first = arguments[0].name
     inner = [each for each in vars(optimizer).values() if isinstance(each, Optimizer)]
     if first not in given and "opt" in first and len(inner) == 1:  # of a Lookahead
         given[first] = copied(inner[0], twins)
     if not isinstance(given.get(first), Optimizer):
-        given[first] = [_group_of(group, twins) for group in optimizer.param_groups]
+        given[first] = [
+            deepcopy({k: v for k, v in group.items() if k not in _NOT_OPTIONS}, memo)
+            | {"params": twins.in_group([twins.of[id(p)] for p in group["params"]])}
+            for group in optimizer.param_groups
+        ]
     build: Any = type(optimizer)  # Any: constructors differ in what they take
     copy: Optimizer = build(**given)
     # A rate that the constructor remembered: the one of then, not that of now.
@@ -134,12 +145,6 @@ def _tensors_in(value: object) -> Iterator[Tensor]:
     if isinstance(value, list | tuple):
         for each in value:
             yield from _tensors_in(each)
-
-
-def _own(value: object, twins: Twins) -> object:
-    if isinstance(value, Optimizer):
-        return copied(value, twins)
-    return deepcopy(value, dict(twins.of))
 
 
 def _all_inside(thing: object, seen: set[int]) -> Iterator[Optimizer]:
@@ -194,12 +199,6 @@ def _complete(group: dict[str, Any], twins: Twins) -> None:
         listed = twins.in_group(params)
         names[:] = [known.get(id(each), _BYSTANDER) for each in listed]
     params[:] = twins.in_group(params)
-
-
-def _group_of(group: Mapping[str, Any], twins: Twins) -> dict[str, Any]:
-    options = {key: value for key, value in group.items() if key not in _NOT_OPTIONS}
-    mine = twins.in_group([twins.of[id(each)] for each in group["params"]])
-    return {**deepcopy(options, dict(twins.of)), "params": mine}
 
 
 @contextmanager

@@ -103,7 +103,7 @@ finite number, 0 or more. Got -0.1.
 
 
 def _at_least_0(value: object) -> bool:
-    """Tell of a number; what is none may be what its optimizer takes."""
+    """Whether a number is in its range; what is none may be what is taken there."""
     if isinstance(value, Tensor):
         if value.is_meta:
             return True
@@ -174,25 +174,23 @@ class Mould:
                 closure=closure,
                 sparse=sparse,
             )
-            trouble = mould._trouble()
-            if not trouble:
+            try:  # steps with a gradient
+                mould.toy().go(_LOOKS_BACK, before=_above_0, gradients=(0.5,))
+            except Exception as error:  # noqa: BLE001  (other people's code: anything)
+                said.append(f"{type(error).__name__}: {error}")
+            else:
                 return mould
-            said.append(trouble)
         asked = f"What {type(bare).__name__} does to a weight"
-        _refuse_missing_numbers(bare)
+        # An lr or a decay of None is the usual reason: it has its own error.
+        for (at, group), name in product(enumerate(bare.param_groups), _NUMBERS):
+            if name in group and group[name] is None:
+                where = f"{name} of group {at}"
+                raise RangeError(where, None, _MUST)
         why = f"No copy of it makes a step: {said[0]} (built anew: {said[4]})."
         kept = tensors_kept(bare)
         if kept:
             why += f" It keeps tensors of its own in {', '.join(kept)}."
         raise RefusedError(asked, why, _IN_STATE if kept else _COPY)
-
-    def _trouble(self) -> str:
-        """Tell what goes wrong in steps with a gradient; nothing if they work."""
-        try:
-            self.toy().go(_LOOKS_BACK, before=_above_0, gradients=(0.5,))
-        except Exception as error:  # noqa: BLE001  (other people's code: anything)
-            return f"{type(error).__name__}: {error}"
-        return ""
 
     def toy(
         self,
@@ -408,15 +406,6 @@ class Toy:
         return gradient.to_sparse(1) if self._sparse and bare.ndim else gradient
 
 
-def _refuse_missing_numbers(optimizer: Optimizer) -> None:
-    """Name an lr or a decay of None where no step can be made."""
-    for at, group in enumerate(optimizer.param_groups):
-        for name in _NUMBERS:
-            if name in group and group[name] is None:
-                where = f"{name} of group {at}"
-                raise RangeError(where, None, _MUST)
-
-
 @dataclass(frozen=True)
 class _Kind:
     """What parameters must have in common to be shown by one toy weight."""
@@ -468,7 +457,7 @@ def _twins_of(mould: Mould, start: Sequence[float]) -> Twins:
 
 
 def has_decay(parameter: Tensor) -> bool:
-    """Tell whether a parameter can decay: frozen integers do not."""
+    """Return whether a parameter can decay: frozen integers do not."""
     return parameter.is_floating_point() or parameter.is_complex()
 
 

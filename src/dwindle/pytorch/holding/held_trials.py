@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from typing import TypeVar
 
 import torch
@@ -67,15 +67,21 @@ class HeldTrials:
     Args:
         optimizer: Read, never touched.
 
-    Raises:
-        RefusedError: If no copy of it makes a step.
-
     """
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
-        self._trials = Trials.of(optimizer)
         self._lrs: tuple[float, ...] = _LRS
+
+    @cached_property
+    def _trials(self) -> Trials:
+        """Trials of the rule; refused if no copy of the optimizer makes a step."""
+        return Trials.of(self._optimizer)
+
+    @cached_property
+    def _narrow(self) -> Trials:
+        """Trials with weights in the formats of the original."""
+        return Trials(Mould.of(self._optimizer))
 
     def at_rest(
         self, plans: Sequence[GroupPlan], *, momenta: Sequence[float] = ()
@@ -159,8 +165,13 @@ class HeldTrials:
         to do where no gradient moves the weights: 0.
         """
         programme = Programme(steps=len(_LRS), start=_START, options=self._lr(knob=0.0))
-        walks = self._stepped(self._trials.walks, programme)
-        return [_taken_per_step(group) for group in walks]
+        taken = []
+        for walks in self._stepped(self._trials.walks, programme):
+            start = sum(abs(entry) for walk in walks for entry in walk[0])
+            left = sum(abs(entry) for walk in walks for entry in walk[-1])
+            shows = left < start * (1 - _ROUNDED)
+            taken.append(1 - math.pow(left / start, 1 / len(_LRS)) if shows else 0.0)
+        return taken
 
     def misses_its_knob(self) -> list[bool]:
         """Return per group whether weight_decay=0 switches off more than the decay.
@@ -220,27 +231,6 @@ class HeldTrials:
             partial(self._trials.follows, kept=expected, room=room), programme
         )
 
-    def _stepped(
-        self, trial: Callable[[Programme], _Found], programme: Programme
-    ) -> _Found:
-        return _stepped(self._optimizer, trial, programme)
-
-
-class NarrowTrials:
-    """The same with weights in 16 bits, as the original has them.
-
-    Args:
-        optimizer: Read, never touched.
-
-    Raises:
-        RefusedError: If no copy makes a step, as with formats of other machines.
-
-    """
-
-    def __init__(self, optimizer: Optimizer) -> None:
-        self._optimizer = optimizer
-        self._trials = Trials(Mould.of(optimizer))
-
     def written_over(self, plans: Sequence[GroupPlan]) -> list[bool]:
         """Return per group whether a step replaces the weights by copies of its own."""
         return [
@@ -274,45 +264,44 @@ class NarrowTrials:
         shrink: Callable[[Sequence[Tensor]], float],
         steps: int,
     ) -> list[tuple[float, float]]:
-        """Return the e-folds of each group's 16-bit weights, and those asked for."""
-        narrow = [list(filter(is_16_bits, group)) for group in self._trials.weights]
-        shrinks = [shrink(group) if group else 0.0 for group in narrow]
-        programme = Programme(
-            steps=steps,
-            start=_MANY,
-            options=lambda _, at: {"lr": self._trials.lrs[at]},
-            prepare=_hold(plans, shrinks),
-        )
-        walks = _stepped(self._optimizer, self._trials.walks, programme)
+        """Return the e-folds of each group's 16-bit weights, and those asked for.
+
+        They are no numbers where this machine steps in other formats only.
+        """
+        try:
+            trials = self._narrow
+            narrow = [list(filter(is_16_bits, group)) for group in trials.weights]
+            shrinks = [shrink(group) if group else 0.0 for group in narrow]
+            programme = Programme(
+                steps=steps,
+                start=_MANY,
+                options=lambda _, at: {"lr": trials.lrs[at]},
+                prepare=_hold(plans, shrinks),
+            )
+            walks = self._stepped(trials.walks, programme)
+        except RefusedError:
+            return [(math.nan, 0.0)] * len(plans)
         found = []
-        for group, weights, each in zip(
-            walks, self._trials.weights, shrinks, strict=True
-        ):
+        for group, weights, each in zip(walks, trials.weights, shrinks, strict=True):
             pairs = zip(group, weights, strict=True)
             mine = [walk for walk, weight in pairs if is_16_bits(weight)]
             found.append((_lost(mine), -steps * math.log1p(-each)))
         return found
 
-
-def _stepped(
-    optimizer: Optimizer, trial: Callable[[Programme], _Found], programme: Programme
-) -> _Found:
-    """Return what a trial finds.
-
-    Raises:
-        RefusedError: If its steps fail.
-
-    """
-    try:
-        return trial(programme)
-    except RefusedError:
-        raise
-    except Exception as error:
-        name = type(optimizer).__name__
-        message = str(error).removesuffix(".")
-        why = f"Tried on a copy of {name}: {type(error).__name__}: {message}."
-        asked = f"A half-life held by {name}"
-        raise RefusedError(asked, why, _NO_STEP) from error
+    def _stepped(
+        self, trial: Callable[[Programme], _Found], programme: Programme
+    ) -> _Found:
+        """Return what a trial finds; steps that fail are refused with their error."""
+        try:
+            return trial(programme)
+        except RefusedError:
+            raise
+        except Exception as error:
+            name = type(self._optimizer).__name__
+            message = str(error).removesuffix(".")
+            why = f"Tried on a copy of {name}: {type(error).__name__}: {message}."
+            asked = f"A half-life held by {name}"
+            raise RefusedError(asked, why, _NO_STEP) from error
 
 
 def _hold(
@@ -336,15 +325,6 @@ def _hold(
             holds.append(hold)
 
     return prepare
-
-
-def _taken_per_step(walks: Sequence[Walk]) -> float:
-    """Return the share that a step takes off on average; 0 within rounding."""
-    start = sum(abs(entry) for walk in walks for entry in walk[0])
-    left = sum(abs(entry) for walk in walks for entry in walk[-1])
-    if not left < start * (1 - _ROUNDED):
-        return 0.0
-    return 1 - math.pow(left / start, 1 / len(_LRS))
 
 
 def _lost(walks: Sequence[Walk]) -> float:

@@ -15,14 +15,15 @@ from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.number_formats import exact_shrink
 from dwindle.errors import CheckpointError, RangeError, RefusedError
 from dwindle.pytorch.options import KNOB
+from dwindle.wording import number
 
 _LOG = logging.getLogger("dwindle")
 Mechanism = Literal["native", "multiply", "penalty", "left alone"]
 # A peak read from a scheduler and the lr that it sets differ in their last digits.
 _ROOM = 1 + 1e-6
 
-# What the hook before a step tells the one after it, per group: the shrink asked, the
-# shrink that is exact in the group's numbers, whether the weights are multiplied by us.
+# What the hook before a step leaves to the one after it, per group: the shrink asked,
+# the one that is exact in the group's numbers, whether we multiply the weights.
 _Asked = tuple[float, float, bool]
 _REST: _Asked = (0.0, 0.0, False)
 _IN_16_BITS = (torch.bfloat16, torch.float16)
@@ -38,6 +39,11 @@ _GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
 _CALL_HOOKS = (
     "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it if "
     "its own step moves no weights (that of a Lookahead does)."
+)
+_CAPTURE = (
+    "A half-life inside of a CUDA graph",
+    "A captured step replays the decay of its moment, and the lr moves on.",
+    "Capture forward and backward only, and call optimizer.step() outside.",
 )
 # torch.compile leaves its graph for the hooks: traced, they would write the first
 # step's numbers into every step.
@@ -190,7 +196,7 @@ class Hold:
 
         """
         if self._on_cuda and torch.cuda.is_current_stream_capturing():
-            raise _refused_capture()
+            raise RefusedError(*_CAPTURE)
         asked = []
         groups = self.optimizer.param_groups
         together = zip(self.plans, groups, self.owed, strict=True)
@@ -265,16 +271,16 @@ class Hold:
     def _warn(self, lr: float, plan: GroupPlan) -> None:
         self._warned = True
         _LOG.warning(
-            "the lr is %g, above the peak of %.6g that the half-life belongs to: these "
+            "the lr is %s, above the peak of %s that the half-life belongs to: these "
             "steps decay faster than asked. Give DecayController(lr_peak=...), the "
             "largest lr of the run.",
-            lr,
-            plan.lr_top,
+            # An lr a thousandth above the peak must not read as the peak.
+            *(number(each, digits=6) for each in (lr, plan.lr_peak)),
         )
 
 
 def _is_plain(group: Mapping[str, Any], *, has_gradients: bool) -> bool:
-    """Tell of a step in which a coupled decay takes lr * weight_decay off a weight.
+    """Return whether in this step a coupled decay takes lr * weight_decay off a weight.
 
     Momentum would spread it over later steps, and to sparse gradients torch adds none.
     Those that a closure will make are as those of the step before.
@@ -295,7 +301,7 @@ def _untraced(hook: Callable[..., None]) -> Callable[..., None]:
 
 
 def is_held(optimizer: Optimizer) -> bool:
-    """Tell whether hooks of ours go along with the steps of an optimizer."""
+    """Return whether hooks of ours go along with the steps of an optimizer."""
     return optimizer in _HELD
 
 
@@ -335,7 +341,7 @@ def multiply(parameters: Sequence[Tensor], kept: float) -> None:
 
 
 def was_skipped(optimizer: Optimizer) -> bool:
-    """Tell whether AMP skipped the step inside of the fused optimizer."""
+    """Return whether AMP skipped the step inside of the fused optimizer."""
     found = getattr(optimizer, "found_inf", None)
     return found is not None and bool(found)
 
@@ -344,15 +350,6 @@ def refused_without_hooks(optimizer: Optimizer) -> RefusedError:
     """Return the error for an optimizer whose step calls no hooks."""
     asked = f"A half-life of the weights of {type(optimizer).__name__}"
     return RefusedError(asked, "Its step calls no hooks.", _CALL_HOOKS)
-
-
-def _refused_capture() -> RefusedError:
-    return RefusedError(
-        "A half-life inside of a CUDA graph",
-        "A captured step replays the decay of the moment of its capture, whatever the "
-        "lr does later.",
-        "Capture forward and backward only, and call optimizer.step() outside.",
-    )
 
 
 def saved(hold: Hold) -> dict[str, Any]:

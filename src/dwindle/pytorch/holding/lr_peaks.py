@@ -1,7 +1,7 @@
 """The largest lr of a run, per group: given, or read from optimizer and scheduler."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
 from typing import Any
 
@@ -25,6 +25,7 @@ LrPeak = float | Sequence[float] | None
 
 # A step of a scheduler takes 3 µs; the peak of longer runs comes with the warm-up.
 _MOST_STEPS = 1_000_000
+_GIVE_PEAK = "Give lr_peak=..., the largest lr of the run."
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
 _LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 
@@ -96,13 +97,14 @@ def peaks_read(
         MissingFactError: If the scheduler shows its peak only when it is followed, and
             nobody says how far.
         RefusedError: If a group has an ``lr_scale`` and no scheduler says whether it
-            applies that.
+            applies that; or if the scheduler fails where only following it shows its
+            peak.
 
     """
     inner = unwrapped_scheduler(scheduler)
-    for peaks in _of_scheduler(inner, optimizer, steps):
-        if peaks is not None:
-            return [peak or None for peak in peaks]
+    peaks = None if inner is None else _of_scheduler(inner, optimizer, steps)
+    if peaks is not None:
+        return [peak or None for peak in peaks]
     groups = optimizer.param_groups
     _refuse_scales(groups)
     if isinstance(inner, lr_scheduler.ReduceLROnPlateau) and not _done(inner):
@@ -175,47 +177,49 @@ def _refuse_scales(groups: Sequence[Group]) -> None:
 
 def _of_scheduler(
     scheduler: Any, optimizer: Optimizer, steps: float | None
-) -> Iterator[list[float] | None]:
-    """Yield what the scheduler says in several ways, the surest first."""
-    if scheduler is None:
-        return
-    _refuse_others(scheduler, optimizer)
-    groups = optimizer.param_groups
-    if steps is not None:
-        yield _followed(scheduler, optimizer, int(steps))
-    if type(_at_its_pace(scheduler)) is lr_scheduler.OneCycleLR:
-        yield [float(group["max_lr"]) for group in groups]
-    # CyclicLR; the max_lrs of GreedyLR, without a base, are a bound and no plan.
-    if hasattr(scheduler, "max_lrs") and hasattr(scheduler, "base_lrs"):
-        yield [float(lr) for lr in scheduler.max_lrs]
-    if hasattr(scheduler, "update_groups") and hasattr(
-        scheduler, "base_values"
-    ):  # timm
-        yield [
-            float(lr) * float(group.get("lr_scale", 1.0))
-            for lr, group in zip(scheduler.base_values, groups, strict=True)
-        ]
-    if steps is None and not _peaks_at_base(scheduler):
-        kind = type(_at_its_pace(scheduler)).__name__
-        need = f"The peak of {with_article(kind)}, where lr_peak is not given,"
-        raise MissingFactError("steps", need, "--steps")
-    if hasattr(scheduler, "base_lrs"):
-        yield _from_base(scheduler, optimizer)
-
-
-def _at_its_pace(scheduler: Any) -> Any:
-    """Return the scheduler inside of one that an integration paces."""
-    return getattr(scheduler, "paced", scheduler)
-
-
-def _refuse_others(scheduler: Any, optimizer: Optimizer) -> None:
-    """Refuse a scheduler that moves the lr of other param groups."""
+) -> list[float] | None:
+    """Return the peaks in the surest way that there is; None where it shows none."""
     for each in all_inside(_at_its_pace(scheduler)):
         if not belongs_to(each, optimizer):
             asked = f"The peak of {with_article(type(each).__name__)}"
             owner = type(each.optimizer).__name__
             why = f"It moves the lr of another {owner}, not of this one."
             raise RefusedError(asked, why, "Give the scheduler of this optimizer.")
+    failure = None
+    if steps is not None:
+        try:
+            return _followed(scheduler, optimizer, int(steps))
+        except RefusedError as error:
+            failure = error  # unless it shows its peak in another way
+    shown = _shown(scheduler, optimizer.param_groups)
+    if shown is not None:
+        return shown
+    if not _peaks_at_base(scheduler):
+        kind = type(_at_its_pace(scheduler)).__name__
+        need = f"The peak of {with_article(kind)}, where lr_peak is not given,"
+        raise failure or MissingFactError("steps", need, "--steps")
+    return _from_base(scheduler, optimizer) if hasattr(scheduler, "base_lrs") else None
+
+
+def _shown(scheduler: Any, groups: Sequence[Group]) -> list[float] | None:
+    """Return the peaks that a scheduler has written down, if it is of such a kind."""
+    if type(_at_its_pace(scheduler)) is lr_scheduler.OneCycleLR:
+        return [float(group["max_lr"]) for group in groups]
+    # CyclicLR; the max_lrs of GreedyLR, without a base, are a bound and no plan.
+    if hasattr(scheduler, "max_lrs") and hasattr(scheduler, "base_lrs"):
+        return [float(lr) for lr in scheduler.max_lrs]
+    # timm's
+    if hasattr(scheduler, "update_groups") and hasattr(scheduler, "base_values"):
+        return [
+            float(lr) * float(group.get("lr_scale", 1.0))
+            for lr, group in zip(scheduler.base_values, groups, strict=True)
+        ]
+    return None
+
+
+def _at_its_pace(scheduler: Any) -> Any:
+    """Return the scheduler inside of one that an integration paces."""
+    return getattr(scheduler, "paced", scheduler)
 
 
 def _peaks_at_base(scheduler: Any) -> bool:
@@ -224,11 +228,16 @@ def _peaks_at_base(scheduler: Any) -> bool:
     return goes_no_higher is not None and goes_no_higher(paced)
 
 
-def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float] | None:
-    """Follow a copy of the scheduler over the run; None where that cannot be done.
+def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
+    """Follow a copy of the scheduler over the run.
 
     A LambdaLR may say the lr itself, on a base of 1. The first of the steps is made at
     the lr of before any ``scheduler.step()``, the last one after ``steps - 1`` of them.
+
+    Raises:
+        RefusedError: If it cannot be copied and stepped so: it wants a metric, has a
+            step of its own, or ends before the run does.
+
     """
     toy = Toy.of(optimizer).optimizer
     with undisturbed():
@@ -240,8 +249,11 @@ def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float] |
                 copy.step()
                 for at, group in enumerate(toy.param_groups):
                     peaks[at] = max(peaks[at], float(group["lr"]))
-        except Exception:  # noqa: BLE001  a scheduler that wants a metric, or its own step
-            return None
+        except Exception as error:
+            kind = type(_at_its_pace(scheduler)).__name__
+            asked = f"The peak of {with_article(kind)}"
+            why = f"On a copy it cannot be followed over {steps:,} steps: {error!r}."
+            raise RefusedError(asked, why, _GIVE_PEAK) from error
     return peaks
 
 

@@ -19,7 +19,7 @@ from dwindle.decay.number_formats import (
     rounding_remark,
 )
 from dwindle.errors import RefusedError
-from dwindle.pytorch.holding.held_trials import CYCLED, HeldTrials, NarrowTrials
+from dwindle.pytorch.holding.held_trials import CYCLED, HeldTrials
 from dwindle.pytorch.holding.hold import GroupPlan
 from dwindle.pytorch.holding.target import Target
 from dwindle.pytorch.options import (
@@ -71,8 +71,10 @@ _IN_FLOAT32 = (
     "Keep the weights in float32, or hold an optimizer whose own weight_decay takes "
     "lr·weight_decay off those copies, as AdamW's does."
 )
+# Accessors that only look like steps: get_step, set_step, validate_step.
 _NO_STEPS = ("_", "get_", "set_", "validate_")  # of names that end in _step
 _SHARDING = "ZeroRedundancyOptimizer"
+# Parameter-wise grouping makes hundreds.
 _NAMED = 8  # groups that a warning names
 
 
@@ -96,7 +98,11 @@ def plan_groups(
             hold it.
 
     """
-    _refuse_shards(optimizer)
+    # ZeRO's wrapper steps its share of the weights by another optimizer.
+    if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
+        asked = f"A half-life held by {_SHARDING}"
+        why = "In each process it steps a share of the weights, by its .optim."
+        raise RefusedError(asked, why, _hold("optim"))
     plans = _unrated(optimizer, known)
     if target.needs_peak:
         _refuse_no_lr(optimizer, plans, target.schedule)
@@ -202,10 +208,12 @@ def _with_mechanisms(
 
     """
     groups = optimizer.param_groups
+    # The knob first: it costs no pass over the weights.
     native = [
         replace(plan, mechanism="native") if plan.has_knob and has_lr(group) else plan
         for plan, group in zip(plans, groups, strict=True)
     ]
+    # A knob that acts through a momentum works only while that stays: it is moved.
     works = _native_works(trials, native, momenta=CYCLED)
     if not all(works):
         native = [
@@ -241,6 +249,7 @@ def _refused_deviation(
 ) -> RefusedError:
     """Return the error for a group that strays, with what it does by itself."""
     at, deviation = found
+    # Nine digits: where the two differ may be the fifth (ASGD), or the eighth.
     why = (
         f"Tried on a copy, a weight with zero gradient of group {at} goes another way: "
         f"{deviation.left:.9g} of it is left instead of {deviation.expected:.9g}."
@@ -291,6 +300,7 @@ def _refuse_missed_knobs(
 def _refuse_lost_decays(
     optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
 ) -> None:
+    # What rebuilds its weights loses a product, but not its own decay.
     if any(plan.mechanism == "multiply" for plan in plans):
         for at, lost in enumerate(trials.loses_products(plans)):
             if lost:
@@ -298,11 +308,7 @@ def _refuse_lost_decays(
                 raise RefusedError(_asked_of(optimizer), why, _FROM_WHERE_THEY_ARE)
     if not any(is_16_bits(each) for each in _weights(optimizer)):
         return
-    try:
-        written_over = NarrowTrials(optimizer).written_over(plans)
-    except RefusedError:  # on this machine it steps in other formats only
-        return
-    for at, lost in enumerate(written_over):
+    for at, lost in enumerate(trials.written_over(plans)):
         if lost:
             why = f"Tried on a copy, it {_WRITTEN_OVER} of group {at}."
             raise RefusedError(_asked_of(optimizer), why, _IN_FLOAT32)
@@ -324,19 +330,13 @@ def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
         for dtype in sorted({dtype_name(each) for each in group["params"]}):
             if plan.rate is None:
                 continue
+            # A native decay of 16 bits may happen in wider copies of the weights.
             if dtype in STALLING and plan.mechanism == "native":
-                wider = wider or _keeps_wider(optimizer, plans)
+                wider = wider or HeldTrials(optimizer).keeps_wider(plans)
                 if wider[at]:
                     continue
             yield rounding_remark(plan.rate.shrink_at_peak, dtype=dtype)
             yield _remark_on_low_lrs(plan.rate, dtype)
-
-
-def _keeps_wider(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> list[bool]:
-    try:
-        return NarrowTrials(optimizer).keeps_wider(plans)
-    except RefusedError:  # on this machine it steps in other formats only
-        return [False] * len(plans)
 
 
 def _remark_on_low_lrs(rate: DecayRate, dtype: str) -> str:
@@ -391,14 +391,6 @@ def _named(groups: Sequence[int]) -> str:
         ", …" if len(groups) > _NAMED else ""
     )
     return f"group {some}" if len(groups) == 1 else f"groups {some}"
-
-
-def _refuse_shards(optimizer: Optimizer) -> None:
-    """Refuse ZeRO's wrapper, which steps its share of the weights by another one."""
-    if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
-        asked = f"A half-life held by {_SHARDING}"
-        why = "In each process it steps a share of the weights, by its .optim."
-        raise RefusedError(asked, why, _hold("optim"))
 
 
 def _refuse_other_steps(optimizer: Optimizer) -> None:

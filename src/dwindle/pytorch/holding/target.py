@@ -1,7 +1,7 @@
-"""Target: what a controller shall hold, as it was asked, and what each group owes."""
+"""Target: what a controller shall hold, what each group owes, and both as a table."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -9,8 +9,22 @@ from dwindle.decay.decay_rate import POWERS, DecayRate, read_half_life
 from dwindle.decay.half_life import HalfLife, shrink_from_half_life
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError, UsageError
+from dwindle.pytorch.holding.hold import GroupPlan
+from dwindle.show import Column, Table
+from dwindle.wording import count, number
 
 _EXAMPLE = 'Write half_life="3 epochs", or penalty=1e-4 for SGD, one of the two.'
+_NOT_YET = "from the next step"
+_COLUMNS = (
+    Column("group", "number"),
+    Column("weights", "number"),
+    Column("mechanism"),
+    Column("penalty", "number"),
+    Column("half-life", "number"),
+    Column("in epochs", "number"),
+    Column("at lr", "number"),
+    Column("largest seen", "number"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +47,7 @@ class Target:
         if (self.half_life is None) == (self.penalty is None):
             must = "A controller must hold a half-life or a penalty."
             got = "neither" if self.penalty is None else "both"
-            raise UsageError(must, got, _EXAMPLE)
+            raise UsageError(must, got, _EXAMPLE)  # one knob cannot do both
         if self.penalty is not None and not 0 <= self.penalty < math.inf:
             raise RangeError("penalty", self.penalty, "a finite number of at least 0")
         if self.schedule not in POWERS:
@@ -83,10 +97,12 @@ class Target:
             RangeError: If the peak is not a finite number above 0.
 
         """
+        # Nothing decays where a penalty is held: that is the optimizer's own.
         half_life_steps = self.half_life_steps or math.inf
         return DecayRate(
             shrink_at_peak=shrink_from_half_life(half_life_steps / decay_scale),
             schedule=self.schedule,
+            # A constant decay belongs to no lr, and must miss no peak.
             lr_peak=lr_peak if self.needs_peak else None,
         )
 
@@ -107,3 +123,48 @@ class Target:
             "penalty": self.penalty,
             "schedule": self.schedule,
         }
+
+
+def table_of(
+    title: str,
+    plans: Sequence[GroupPlan],
+    target: Target,
+    numbers: Sequence[int],
+    *,
+    lr_seen: Sequence[float],
+) -> Table:
+    """Return one row per param group.
+
+    Args:
+        title: Optimizer and target in one line.
+        plans: What is done to each group; groups that were just added have none yet.
+        target: What is held.
+        numbers: How many weights each group has.
+        lr_seen: The largest lr that each group had at a step; 0 before the first.
+
+    """
+    rows = []
+    for at, weights in enumerate(numbers):
+        group = (str(at), f"{weights:,}")
+        if at < len(plans):
+            plan = plans[at]
+            rows.append((*group, plan.mechanism, *_held(plan, target, lr_seen[at])))
+        else:
+            rows.append((*group, _NOT_YET, "", "", "", "", ""))
+    return Table(title=title, columns=_COLUMNS, rows=rows)
+
+
+def _held(plan: GroupPlan, target: Target, seen: float) -> tuple[str, ...]:
+    """Return penalty, half-life, the same in epochs, its lr, the largest lr so far."""
+    if plan.rate is None:
+        is_penalty = target.penalty is not None and plan.mechanism == "penalty"
+        return number(plan.knob) if is_penalty else "", "", "", "", ""
+    steps = plan.rate.half_life_steps
+    run, peak = target.run, plan.lr_peak
+    in_epochs = ""
+    if None not in (run.batch_size, run.dataset_size):
+        in_epochs = count(HalfLife.from_steps(steps, clock="epochs", run=run).value)
+    # A peak that the run never reaches shows beside the largest lr so far.
+    lr = "every lr" if peak is None else number(peak)
+    largest = number(seen) if peak is not None and seen else ""
+    return "", f"{count(steps)} steps", in_epochs, lr, largest

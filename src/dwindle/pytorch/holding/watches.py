@@ -4,8 +4,7 @@ Each warns once, through the logger ``dwindle``, where nothing else would.
 """
 
 import logging
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Sequence
 from typing import Any
 from weakref import ReferenceType, ref
 
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.pytorch.holding.hold import GroupPlan, Hold
 from dwindle.pytorch.holding.lr_peaks import left_by_schedulers, peaks_left_since
+from dwindle.wording import count, number
 
 _LOG = logging.getLogger("dwindle")
 # GradScaler skips some ten steps at first; gradients may be accumulated for longer.
@@ -45,7 +45,12 @@ class IdleWatch:
             if (watch := me()) is not None:
                 watch.count(weight)
 
-        watched: list[Any] = list(islice(_trained(optimizer), _WATCHED))
+        # The first weight of each group that can get a gradient.
+        firsts = (
+            next((w for w in group["params"] if w.is_leaf and w.requires_grad), None)
+            for group in optimizer.param_groups
+        )
+        watched: list[Any] = [w for w in firsts if w is not None][:_WATCHED]
         # Any here and above: torch annotates neither the method nor its handle
         self._handles: list[Any] = [
             weight.register_post_accumulate_grad_hook(count) for weight in watched
@@ -84,14 +89,6 @@ class IdleWatch:
                 self._name,
                 self._name,
             )
-
-
-def _trained(optimizer: Optimizer) -> Iterator[Tensor]:
-    """Yield the first weight of each group that can get a gradient."""
-    for group in optimizer.param_groups:
-        weights: list[Tensor] = group["params"]
-        found = (each for each in weights if each.is_leaf and each.requires_grad)
-        yield from ([] if (first := next(found, None)) is None else [first])
 
 
 class PeakWatch:
@@ -190,9 +187,10 @@ def _remark(
     half_life_steps = half_life_from_shrink(rate.shrink_at(lr))
     others = f" (and {len(far) - 1} more)" if len(far) > 1 else ""
     return (
-        f"the largest lr of group {at}{others} is {lr:.6g}, and the half-life belongs "
-        f"to a peak of {peak:.6g}, {peak / lr:.3g} times as much: at {lr:.6g} it is "
-        f"{half_life_steps:,.6g} steps instead of {rate.half_life_steps:,.6g}. Give "
+        f"the largest lr of group {at}{others} is {number(lr)}, and the half-life "
+        f"belongs to a peak of {number(peak)}, {count(peak / lr)} times as much: at "
+        f"{number(lr)} it is {count(half_life_steps)} steps instead of "
+        f"{count(rate.half_life_steps)}. Give "
         "DecayController(lr_peak=...), the largest lr of the run, or its scheduler= "
         "and steps=; or set lr_peak of the controller now."
         + ("" if at_the_end else _IN_A_WARM_UP)

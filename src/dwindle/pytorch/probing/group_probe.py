@@ -4,10 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from dwindle.wording import count, number
+
 # Steps of a copy with zero gradients: what a pattern is read from.
 LONG = 64
-_UNDRIVEN = "a weight that nothing pulls at"
-_MANY, _TOO_MANY = 1e3, 1e7
+_UNDRIVEN = "a weight with zero gradient"
 # Above this power of the knob, turning it changes a step by a third or more.
 _FELT = 0.5
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
@@ -21,15 +22,15 @@ class GroupProbe:
         group: Its number.
         lr: Learning rate of now; None if the group has none.
         number: What the knob is set to.
-        family: ``geometric`` (the same share in every step), ``delayed`` (by momentum),
-            ``oscillating`` (momentum makes it swing), ``linear`` (coupled adaptive:
-            every step takes about as much of any weight), ``periodic``,
+        walk: How it goes: ``geometric`` (the same share in every step), ``delayed`` (by
+            momentum), ``oscillating`` (momentum makes it swing), ``linear`` (coupled
+            adaptive: every step takes about as much of any weight), ``periodic``,
             ``power-law`` (the share falls from step to step), ``none`` or ``other``.
         shrink_per_step: Share per step in the long run, at the lr of now; None where
             there is none.
         first_step_shrink: Share that a first step takes.
         last_step_shrink: Share that the last of the watched steps took.
-        amount_per_step: What a step takes of any weight, if the family is linear.
+        amount_per_step: What a step takes of any weight, if the walk is linear.
         period_steps: Steps of a swing, or until a pattern comes again.
         half_life_steps: Steps until half is left; None where there is no such number.
         dtype: Number format of the parameters.
@@ -42,7 +43,7 @@ class GroupProbe:
         driven: Whether a weight that gradients pull at decays by lr·knob, too.
         coupled_sgd: Whether the knob is a penalty of SGD: knob·w in the gradient, and
             no adaptive step that divides it away.
-        knob_family: The family that the knob gives when it is not 0.
+        knob_walk: The walk that the knob gives when it is not 0.
         lr_power: 1 where the decay of a step follows the lr, 0 where it does not.
         knob_power: The same for the knob.
         per_lr: Decay of a first step over lr·knob.
@@ -62,7 +63,7 @@ class GroupProbe:
     group: int
     lr: float | None = None
     number: float | None = None
-    family: str = "none"
+    walk: str = "none"
     shrink_per_step: float | None = None
     first_step_shrink: float | None = None
     last_step_shrink: float | None = None
@@ -77,7 +78,7 @@ class GroupProbe:
     decouples: bool = False
     driven: bool = False
     coupled_sgd: bool = False
-    knob_family: str = "none"
+    knob_walk: str = "none"
     lr_power: float | None = None
     knob_power: float | None = None
     per_lr: float | None = None
@@ -104,34 +105,20 @@ class GroupProbe:
         return asdict(self) | {"sentence": self.sentence}
 
 
-def number(value: float | None) -> str:
-    """Write a number as people read it.
-
-    Example:
-        >>> number(69314.37), number(1e-05), number(None)
-        ('69,314', '1e-05', 'unknown')
-
-    """
-    if value is None:
-        return "unknown"
-    is_many = _MANY <= abs(value) < _TOO_MANY
-    return f"{value:,.0f}" if is_many else f"{value:.4g}"
-
-
 def _decay_sentence(seen: GroupProbe) -> str:
     """Return what a step takes, and whether that makes a half-life."""
-    if seen.family == "none":
+    if seen.walk == "none":
         if seen.lr == 0:
             return "Nothing decays now: the lr is 0."
         if seen.knob is not None and seen.number == 0:
             return f"Nothing decays: {seen.knob} is 0."
         return "Nothing decays."
     first, last = seen.first_step_shrink or 0.0, seen.last_step_shrink or 0.0
-    return _DECAYS["adapts" if seen.adapts else seen.family].format(
+    return _DECAYS["adapts" if seen.adapts else seen.walk].format(
         weight=_UNDRIVEN,
         steps=LONG,
         shrink=number(seen.shrink_per_step),
-        half_life=number(seen.half_life_steps),
+        half_life=count(seen.half_life_steps),
         first=number(seen.first_step_shrink),
         amount=number(seen.amount_per_step),
         period=number(seen.period_steps),
@@ -146,12 +133,12 @@ _DECAYS: Mapping[str, str] = {
     "the momentum has built up; the first step takes {first}.",
     "oscillating": "Momentum makes {weight} swing around zero, once in about {period} "
     "steps: there is no half-life.",
-    "linear": "A step takes about {amount} of any weight that nothing pulls at, be it "
-    "large or small: the decay is divided by its own size, so there is no half-life.",
+    "linear": "A step takes about {amount} off any weight with zero gradient, large or "
+    "small: the decay is divided by its own size, so there is no half-life.",
     "periodic": "What a step takes comes again every {period} steps; on average it is "
     "{shrink} of {weight}.",
     "power-law": "The first step takes {first} of {weight}, and every further one a "
-    "smaller share, whatever the lr does (less by {fallen} of it after {steps} steps): "
+    "smaller share, at any lr (less by {fallen} of it after {steps} steps): "
     "there is no half-life.",
     "other": "What a step takes of {weight} follows no rule that has a half-life.",
     "adapts": "What a step takes of {weight} goes with the gradients of the other "
@@ -177,6 +164,7 @@ def _of_knob(seen: GroupProbe) -> Iterator[str]:
 def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
     if seen.knob_power == 0:
         yield f"{knob} nearly cancels: turning it changes next to nothing."
+    # Without a first share there is no factor of lr·knob, but its size may matter.
     elif seen.per_lr is None and (seen.knob_power or 0.0) > _FELT:
         less = f"{100 * (1 - 0.5 ** (seen.knob_power or 0.0)):.0f}%"
         yield f"Half this {knob} takes {less} less: its size matters."
@@ -188,7 +176,7 @@ def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
             f"{knob} goes with lr{power}, and a first step takes {number(seen.per_lr)} "
             f"times lr·{knob}."
         )
-    if seen.knob_family == "geometric" and not seen.driven:
+    if seen.knob_walk == "geometric" and not seen.driven:
         yield "A weight that gradients pull at decays by another amount."
 
 
@@ -203,7 +191,7 @@ def _of_format(seen: GroupProbe) -> Iterator[str]:
     meant, happens = seen.shrink_per_step, seen.measured_shrink
     if seen.breaks:
         yield f"In {seen.dtype} a weight without gradient becomes NaN: 0 divided by 0."
-    if not meant or happens is None:
+    if not meant or happens is None:  # no rate, or none that could be seen
         return
     if happens == 0:
         yield f"In {seen.dtype} nothing of it happens: each step is rounded away."
@@ -218,6 +206,7 @@ def _of_run(seen: GroupProbe) -> Iterator[str]:
     if (seen.scheduler_every or 1) > 1:
         steps += f", with one of the scheduler every {seen.scheduler_every:,},"
     if seen.kept is None or seen.e_folds is None:
+        # As where every step takes an amount: there is no one number.
         yield f"{steps} leave small and large weights other shares."
     else:
         yield (

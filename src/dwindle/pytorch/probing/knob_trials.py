@@ -8,6 +8,7 @@ in the loss, would have left.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import accumulate
 from operator import mul
 
@@ -19,7 +20,7 @@ from dwindle.pytorch.options import (
     other_decays,
     other_momenta,
 )
-from dwindle.pytorch.probing.group_probe import LONG
+from dwindle.pytorch.probing.group_probe import LONG, GroupProbe
 from dwindle.pytorch.probing.patterns import Pattern, pattern_of
 from dwindle.pytorch.trials import Programme, Trials
 
@@ -47,38 +48,6 @@ _ROUND, _ROUGHLY_ROUND = 1e-2, 0.1
 _FIRST_SHARE_SHOWS = frozenset({"none", "geometric", "delayed"})
 # Shapes of a step that is linear in the weight: a penalty of theirs is SGD's.
 _OF_SGD = frozenset({"geometric", "delayed", "oscillating"})
-
-
-@dataclass(frozen=True, kw_only=True)
-class KnobEffect:
-    """What turning the knob of a group did.
-
-    Args:
-        pattern: Of the decay that the knob gives at the trial's lr and knob.
-        works: Whether the knob has an effect.
-        decouples: Whether each step takes lr·knob, at any momentum and gradient.
-        driven: Whether a weight that gradients pull at decays as one at rest does, by
-            lr·knob.
-        is_penalty: Whether the knob is a penalty of SGD: knob·w in the gradient, and no
-            adaptive step that divides it away.
-        lr_power: How the decay of a step follows the lr.
-        knob_power: How it follows the knob.
-        per_lr: Decay of a step over lr·knob.
-        hidden: Share of a first step that is left with the knob at 0.
-        hidden_by: Option that sets that decay, if it was found.
-
-    """
-
-    pattern: Pattern
-    works: bool
-    decouples: bool
-    driven: bool
-    is_penalty: bool
-    lr_power: float | None
-    knob_power: float | None
-    per_lr: float | None
-    hidden: float
-    hidden_by: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,19 +110,24 @@ class KnobTrials:
             for mine, theirs in zip(walks, others, strict=True)
         ]
 
-    def turned(self) -> list[KnobEffect]:
-        """Turn the knob of every group, one way after the other."""
+    def turned(self, seen: Sequence[GroupProbe]) -> list[GroupProbe]:
+        """Turn the knob of every group, one way after the other, and add what it did.
+
+        Args:
+            seen: What is known of each group so far.
+
+        """
         many, few = self._many, self._few
         whole = self._seen(many, self._set_to(1.0, 1.0))
         off = self._seen(few, self._set_to(1.0, 0.0))
+        hidden = [0.0] * len(off)
         if not all(each.rests for each in off):  # amounts are compared late
-            off = self._seen(many, self._set_to(1.0, 0.0))
+            off, hidden = self._seen(many, self._set_to(1.0, 0.0)), self._hidden()
         shows = all(each.pattern.shape in _FIRST_SHARE_SHOWS for each in whole)
         half_lr = self._seen(few if shows else many, self._set_to(0.5, 1.0))
         half_knob = self._seen(few if shows else many, self._set_to(1.0, 0.5))
-        hidden = [_first_share(each.walk) for each in off]
-        driven, at_rest = self._driven(), self._decouple()
-        decouples = [a and b for a, b in zip(at_rest, driven, strict=True)]
+        driven = self._driven()
+        decouples = [a and b for a, b in zip(self._decouple(), driven, strict=True)]
         knob_powers = self._knob_powers(whole, half_knob, off)
         lr_powers = [_power(*pair) for pair in zip(whole, half_lr, strict=True)]
         # Without momentum a penalty of SGD decouples, which is the better news.
@@ -165,19 +139,22 @@ class KnobTrials:
         ]
         penalty = self._penalty() if any(is_sgds) else [False] * len(is_sgds)
         return [
-            KnobEffect(
-                pattern=whole[at].pattern,
+            replace(
+                known,
                 works=any(a != b for a, b in zip(whole[at].walk, off[at].walk)),  # noqa: B905 the shorter counts
                 decouples=decouples[at],
                 driven=driven[at],
-                is_penalty=is_sgds[at] and penalty[at],
+                coupled_sgd=is_sgds[at] and penalty[at],
+                knob_walk=whole[at].pattern.shape,
                 lr_power=lr_powers[at],
                 knob_power=knob_powers[at],
-                per_lr=self._per_lr(at, whole[at], off[at]),
+                per_lr=None
+                if whole[at].pattern.first is None or self.knobs[at] is None
+                else (whole[at].rate - off[at].rate) / self._shares[at],
                 hidden=hidden[at],
                 hidden_by=self._hidden_by(at) if hidden[at] else None,
             )
-            for at in range(len(self.knobs))
+            for at, known in enumerate(seen)
         ]
 
     def _seen(
@@ -188,6 +165,21 @@ class KnobTrials:
         mains = zip(walks, self._trials.mains, strict=True)
         spacing = self._trials.spacing
         return [_Seen.of(group[main], spacing) for group, main in mains]
+
+    def _hidden(self) -> list[float]:
+        """Return the share that a first step takes off each group with the knob at 0.
+
+        A push, as of the random velocity that Gravity begins with, moves opposite
+        weights the same way, and is no decay.
+        """
+        first = replace(self._few, steps=1, options=self._set_to(1.0, 0.0))
+        pairs = zip(self._trials.left(first), self._trials.mains, strict=True)
+        shares = []
+        for start, end in (group[main] for group, main in pairs):
+            gone = [(was - now) / was for was, now in zip(start, end, strict=True)]
+            share = math.fsum(gone) / len(gone)
+            shares.append(share if abs(share) > 4 * self._trials.spacing else 0.0)
+        return shares
 
     def _hidden_by(self, at: int) -> str | None:
         """Find the option of a group that sets the decay that the knob leaves."""
@@ -204,11 +196,6 @@ class KnobTrials:
             if all(row == walk[0] for walk in group for row in walk):
                 return name
         return None
-
-    def _per_lr(self, at: int, whole: _Seen, off: _Seen) -> float | None:
-        if whole.pattern.first is None or self.knobs[at] is None:
-            return None
-        return (whole.rate - off.rate) / self._shares[at]
 
     def _knob_powers(
         self, whole: Sequence[_Seen], half: Sequence[_Seen], off: Sequence[_Seen]
@@ -321,7 +308,7 @@ class KnobTrials:
             outside = replace(pulled, options=self._set_to(1.0, 0.0), penalties=added)
             both = (self._trials.walks(inside), self._trials.walks(outside))
             for at, (group, other) in enumerate(zip(*both, strict=True)):
-                kept[at] &= all(map(self._same, group, other))
+                kept[at] &= all(map(partial(self._near, may_rest=False), group, other))
         return kept
 
     def _set_to(self, lr: float, knob: float) -> Callable[[int, int], Options]:
@@ -339,18 +326,16 @@ class KnobTrials:
 
         return options
 
-    def _same(self, walk: Walk, other: Walk) -> bool:
-        """Whether two walks are one but for rounding; resting is no walk."""
+    def _near(self, walk: Walk, other: Walk, *, may_rest: bool = True) -> bool:
+        """Whether two walks are one but for rounding."""
+        # 64 steps, each rounded once.
         noise = 64 * self._trials.spacing * math.hypot(*walk[0])
-        return math.dist(walk[0], walk[-1]) > noise and self._near(walk, other)
-
-    def _near(self, walk: Walk, other: Walk) -> bool:
-        """Whether two walks are one but for rounding; both may rest."""
+        moved = math.dist(walk[0], walk[-1])
+        if not may_rest and not moved > noise:
+            return False
         if not all(map(math.isfinite, (*walk[-1], *other[-1]))):
             return True  # reported as what it is, by what breaks
-        moved = math.dist(walk[0], walk[-1])
         apart = max(math.dist(a, b) for a, b in zip(walk, other, strict=True))
-        noise = 64 * self._trials.spacing * math.hypot(*walk[0])
         return apart <= _RELATIVE * moved + noise
 
 
@@ -368,9 +353,3 @@ def _power(whole: _Seen, half: _Seen, hidden: float = 0.0) -> float | None:
     # Amounts of adaptive steps are late ones, when they still change a little.
     near = _ROUND if whole.pattern.first is not None else _ROUGHLY_ROUND
     return float(round(power)) if abs(power - round(power)) < near else power
-
-
-def _first_share(walk: Walk) -> float:
-    """Share of the weight that a first step takes, over all entries."""
-    pairs = list(zip(walk[0], walk[1], strict=True))
-    return math.fsum((was - now) / was for was, now in pairs) / len(pairs)

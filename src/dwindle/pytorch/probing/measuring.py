@@ -15,7 +15,7 @@ from dwindle.pytorch.options import (
     options_key,
 )
 from dwindle.pytorch.probing.group_probe import LONG, GroupProbe
-from dwindle.pytorch.probing.knob_trials import KnobEffect, KnobTrials
+from dwindle.pytorch.probing.knob_trials import KnobTrials
 from dwindle.pytorch.probing.patterns import Pattern, pattern_of
 from dwindle.pytorch.trials import Programme, Trials
 
@@ -60,7 +60,11 @@ def measure(mould: Mould) -> list[GroupProbe]:
 
     """
     groups = mould.optimizer.param_groups
-    alike = [_likeness(group) for group in groups]
+    alike: list[_Likeness | None] = []  # None of a group in which nothing decays
+    for group in groups:
+        params = filter(has_decay, group["params"])
+        kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
+        alike.append((options_key(group), kinds) if kinds else None)
     first = {like: alike.index(like) for like in alike if like}
     if not first:
         return [GroupProbe(group=at) for at in range(len(groups))]
@@ -79,13 +83,6 @@ def measure(mould: Mould) -> list[GroupProbe]:
     ]
 
 
-def _likeness(group: Group) -> _Likeness | None:
-    """What groups have in common that decay alike; None where none does."""
-    params = filter(has_decay, group["params"])
-    kinds = frozenset((p.ndim, p.dtype, p.device.type) for p in params)
-    return (options_key(group), kinds) if kinds else None
-
-
 def _measured(mould: Mould, groups: Sequence[int]) -> list[GroupProbe]:
     trials = Trials(mould, groups=groups)
     try:
@@ -95,7 +92,7 @@ def _measured(mould: Mould, groups: Sequence[int]) -> list[GroupProbe]:
 
 
 def _refused(trials: Trials, error: Exception) -> RefusedError:
-    """Tell a copy that fails as it is from one that fails under other options."""
+    """Return the error for a copy that fails as it is, or under other options only."""
     asked = f"What {type(trials.mould.optimizer).__name__} does to a weight"
     try:
         KnobTrials(trials).as_it_is()
@@ -109,7 +106,7 @@ def _refused(trials: Trials, error: Exception) -> RefusedError:
 def _all_of(trials: Trials) -> list[GroupProbe]:
     experiments = KnobTrials(trials)
     walks = experiments.as_it_is()
-    effects, adapts = experiments.turned(), experiments.adapts(walks)
+    adapts = experiments.adapts(walks)
     patterns = [
         [pattern_of(walk, eps=trials.spacing) for walk in group] for group in walks
     ]
@@ -117,59 +114,57 @@ def _all_of(trials: Trials) -> list[GroupProbe]:
         Pattern(shape="other", first=rules[main].first) if own else rules[main]
         for rules, main, own in zip(patterns, trials.mains, adapts, strict=True)
     ]
+    seen = experiments.turned(
+        [
+            _group_probe(options, main, at=at)
+            for at, options, main in zip(
+                trials.groups, trials.options, mains, strict=True
+            )
+        ]
+    )
     # A rule that is known needs no steps to compare with.
     known = [
-        rule.shape == "none" or (rule.shape == "geometric" and effect.decouples)
-        for rule, effect in zip(mains, effects, strict=True)
+        each.walk == "none" or (each.walk == "geometric" and each.decouples)
+        for each in seen
     ]
     stored = _as_stored(trials, mains, known=all(known))
     return [
         replace(
-            _group_probe(trials.options[at], mains[at], effects[at]),
-            group=trials.groups[at],
+            each,
             measured_shrink=stored[at].shrink,
             breaks=stored[at].breaks,
             adapts=adapts[at],
             uneven=not adapts[at]
-            and not all(_agree(mains[at], each) for each in patterns[at]),
+            and not all(
+                mains[at].shape == other.shape
+                and math.isclose(
+                    mains[at].shrink or 0.0, other.shrink or 0.0, rel_tol=_SAME
+                )
+                for other in patterns[at]
+            ),
         )
-        for at in range(len(mains))
+        for at, each in enumerate(seen)
     ]
 
 
-def _agree(one: Pattern, other: Pattern) -> bool:
-    same = math.isclose(one.shrink or 0.0, other.shrink or 0.0, rel_tol=_SAME)
-    return one.shape == other.shape and same
-
-
-def _group_probe(options: Group, pattern: Pattern, effect: KnobEffect) -> GroupProbe:
+def _group_probe(options: Group, pattern: Pattern, *, at: int) -> GroupProbe:
+    """Return what a group of that number does with its options as they are."""
     knob, shrink = decay_option(options), pattern.shrink
     main = max(filter(has_decay, options["params"]), key=lambda each: each.ndim)
+    has_half_life = shrink is not None and 0 < shrink < 1
     return GroupProbe(
-        group=0,
+        group=at,
         lr=number_of(options.get("lr")),
         number=None if knob is None else number_of(options[knob]),
-        family=pattern.shape,
+        walk=pattern.shape,
         shrink_per_step=shrink,
         first_step_shrink=pattern.first,
         last_step_shrink=pattern.last,
         amount_per_step=pattern.amount,
         period_steps=pattern.period,
-        half_life_steps=half_life_from_shrink(shrink)
-        if shrink and 0 < shrink < 1
-        else None,
+        half_life_steps=half_life_from_shrink(shrink or 0.0) if has_half_life else None,
         dtype=str(main.dtype).removeprefix("torch."),
         knob=knob,
-        works=effect.works,
-        decouples=effect.decouples,
-        driven=effect.driven,
-        coupled_sgd=effect.is_penalty,
-        knob_family=effect.pattern.shape,
-        lr_power=effect.lr_power,
-        knob_power=effect.knob_power,
-        per_lr=effect.per_lr,
-        hidden=effect.hidden,
-        hidden_by=effect.hidden_by,
     )
 
 
@@ -192,7 +187,10 @@ def _as_stored(
     if dtypes == {trials.mould.dtype}:
         return [_Stored(shrink=each.shrink) for each in patterns]
     own = Trials(replace(trials.mould, dtype=None), groups=trials.groups)
-    steps = _steps_to_watch([each.shrink for each in patterns], own.spacings)
+    slowest = min((each.shrink for each in patterns if each.shrink), default=1.0)
+    steps = LONG
+    if max(own.spacings) >= _NARROW:  # until a half is left
+        steps = min(_LONGEST, max(LONG, math.ceil(math.log(2) / slowest)))
     watched = Programme(steps=steps, start=_EVENLY)
     try:
         seen = _mains(own, watched)
@@ -218,14 +216,6 @@ def _as_stored(
             found, patterns, unsure, _keep_wider(own, trials, patterns), strict=True
         )
     ]
-
-
-def _steps_to_watch(shrinks: Sequence[float | None], spacings: Sequence[float]) -> int:
-    """Return how long to watch: until a half is left, in narrow formats only."""
-    slowest = min((shrink for shrink in shrinks if shrink), default=1.0)
-    if max(spacings) < _NARROW:
-        return LONG
-    return min(_LONGEST, max(LONG, math.ceil(math.log(2) / slowest)))
 
 
 def _mains(trials: Trials, programme: Programme) -> list[Walk]:

@@ -78,7 +78,8 @@ def pattern_of(walk: Walk, *, eps: float = 2.0**-52) -> Pattern:
         return _of_amounts(walk)
     # Also of entries that began alike, as the two of a complex number did.
     alone = _steady_amount(walk) if len(set(walk[0])) == 1 else None
-    return _of_shares(middle, eps) or alone or _falling(middle)
+    fits = (fit(middle, eps) for fit in (_geometric, _two_roots, _periodic))
+    return next(filter(None, fits), None) or alone or _falling(middle)
 
 
 def _alike(scaled: Walk, eps: float) -> bool:
@@ -88,15 +89,6 @@ def _alike(scaled: Walk, eps: float) -> bool:
         if max(row) - min(row) > _SAME * max(gone) + 4 * eps * (at + 1):
             return False
     return True
-
-
-def _of_shares(path: Sequence[float], eps: float) -> Pattern | None:
-    """Geometric, delayed, oscillating or periodic; None if it is none of these."""
-    for fit in (_geometric, _two_roots, _periodic):
-        found = fit(path, eps)
-        if found is not None:
-            return found
-    return None
 
 
 def _shares(path: Sequence[float]) -> list[float]:
@@ -203,11 +195,9 @@ def _of_amounts(walk: Walk) -> Pattern:
         return Pattern(shape="other")
     sizes = [abs(entry) for entry in before]
     spread = math.log(max(sizes) / min(sizes)) or math.inf
-    power = math.log(max(taken) / min(taken)) / spread
-    amount = math.fsum(taken) / len(taken)
-    if power < _HARDLY:
-        return Pattern(shape="linear", amount=amount)
-    return Pattern(shape="other")
+    if math.log(max(taken) / min(taken)) / spread >= _HARDLY:
+        return Pattern(shape="other")
+    return Pattern(shape="linear", amount=math.fsum(taken) / len(taken))
 
 
 def _steady_amount(walk: Walk) -> Pattern | None:

@@ -1,4 +1,4 @@
-"""What a run along its schedule leaves of a weight that nothing pulls at."""
+"""What a run along its schedule leaves of a weight with zero gradient."""
 
 import math
 from collections.abc import Sequence
@@ -18,11 +18,11 @@ from dwindle.pytorch.options import Options
 from dwindle.pytorch.probing.group_probe import GroupProbe
 
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."
-_SAME = 1e-6
+_SAME = 1e-6  # rates that a library keeps in float32 agree to seven digits
 _AT_ONCE = 1000  # steps whose walk is kept in memory
 # Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
 _MOST_WATCHED = 50_000
-# Families that leave small and large weights other shares: there is no number to see.
+# Walks that leave small and large weights other shares: there is no number to see.
 _UNEQUAL = {"linear"}
 
 
@@ -57,7 +57,7 @@ def with_run(
     follower = Follower.of(mould, scheduler)
     legs = follower.legs(steps, every=every, knobs=[each.knob for each in measured])
     kept = [_computed(*pair, mould) for pair in zip(measured, legs, strict=True)]
-    open_ = [each.family for each, left in zip(measured, kept, strict=True) if not left]
+    open_ = [each.walk for each, left in zip(measured, kept, strict=True) if not left]
     if steps <= _MOST_WATCHED and {*open_} - _UNEQUAL:
         seen = _watched(mould, scheduler, steps, every)
         kept = [known or other for known, other in zip(kept, seen, strict=True)]
@@ -66,24 +66,24 @@ def with_run(
             known or _by_powers(each, mine)
             for known, each, mine in zip(kept, measured, legs, strict=True)
         ]
-    pairs = zip(measured, kept, strict=True)
-    return [_with(each, steps, every, left) for each, left in pairs]
-
-
-def _with(
-    measured: GroupProbe, steps: int, every: int, left: Left | None
-) -> GroupProbe:
-    there = replace(measured, run_steps=steps, scheduler_every=every)
-    if left is None or measured.adapts:
-        return there
-    return replace(there, e_folds=left.e_folds, kept=left.survival)
+    return [
+        replace(
+            each,
+            run_steps=steps,
+            scheduler_every=every,
+            e_folds=left.e_folds if left and not each.adapts else None,
+            kept=left.survival if left and not each.adapts else None,
+        )
+        for each, left in zip(measured, kept, strict=True)
+    ]
 
 
 def _computed(measured: GroupProbe, legs: Sequence[Leg], mould: Mould) -> Left | None:
     """Return what legs leave by the rule of a group; None where a copy must step."""
-    stays = measured.family == "none" and not any(leg.weight_decay for leg in legs)
+    stays = measured.walk == "none" and not any(leg.weight_decay for leg in legs)
     if measured.decouples or stays:
         return left_by_decoupled(legs)
+    # Others with such a penalty may have a momentum of another kind.
     if measured.coupled_sgd and isinstance(mould.optimizer, SGD):
         return left_by_sgd(legs)
     return None
@@ -94,7 +94,7 @@ def _by_powers(measured: GroupProbe, legs: Sequence[Leg]) -> Left | None:
     if measured.coupled_sgd:
         return left_by_sgd(legs)
     shrink, power = measured.shrink_per_step, measured.lr_power
-    known = measured.family == "geometric" and measured.knob_power == 1
+    known = measured.walk == "geometric" and measured.knob_power == 1
     if not known or shrink is None or power is None or not measured.lr:
         return None
     return left_by_powers(legs, shrink=shrink, lr=measured.lr, power=power)
