@@ -16,6 +16,7 @@ from pytorch.held_path import (
 from tolerance import digits
 from torch.optim import SGD, Adam, AdamW, NAdam, lr_scheduler
 
+from dwindle.decay.run import Run
 from dwindle.pytorch import DecayController
 
 pytestmark = pytest.mark.usefixtures("quiet")
@@ -219,6 +220,19 @@ def test_every_clock(half_life, facts, steps):
     optimizer = AdamW([weight_of()], lr=LR)
     held = DecayController(optimizer, half_life=half_life, **facts)
     assert held.half_life_steps == digits(steps, rel=1e-14)
+
+
+def test_the_facts_of_a_run_may_be_one_record():
+    """Its lr is the peak; a fact beside it counts more."""
+    facts = {
+        "half_life": "3 epochs",
+        "run": Run(batch_size=10, dataset_size=95, lr=0.5),
+    }
+    held = DecayController(AdamW([weight_of()], lr=LR), **facts)
+    assert (held.half_life_steps, held.lr_peak) == (30, (0.5,))
+    facts |= {"batch_size": 5, "lr_peak": LR}
+    held = DecayController(AdamW([weight_of()], lr=LR), **facts)
+    assert (held.half_life_steps, held.lr_peak) == (57, (LR,))
 
 
 def test_groups_with_and_without_decay():

@@ -1,6 +1,5 @@
 """A held weight goes its path in every kernel: foreach, fused, compiled, under AMP."""
 
-import logging
 from functools import partial
 
 import pytest
@@ -100,16 +99,6 @@ def test_what_half_precision_rounds_away_is_refused(dtype):
     name = str(dtype).removeprefix("torch.")
     with pytest.raises(RefusedError, match=f"{name} rounds away"):
         DecayController(optimizer, half_life="3000 steps")
-
-
-def test_coarse_steps_are_told(caplog):
-    """Where rounding changes the rate by percents, one line says so."""
-    logging.getLogger("dwindle").setLevel(logging.WARNING)
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        optimizer = AdamW([weight_of(torch.bfloat16)], lr=1e-3)
-        DecayController(optimizer, half_life="100 steps")
-    for part in ("of 0.00691 per", "108 steps instead", "is below 57%"):
-        assert part in caplog.text
 
 
 @pytest.mark.parametrize("form", ["AdamW, foreach", "SGD, foreach"])

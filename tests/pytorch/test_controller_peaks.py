@@ -224,18 +224,6 @@ def test_one_given_peak_is_that_of_later_groups_too():
     assert held.state_dict()["lr_peaks"] == [0.5, 0.5]
 
 
-def test_an_lr_above_its_peak_is_told_once(caplog):
-    """It decays faster than asked, and one line says what to give."""
-    optimizer = _adamw()
-    DecayController(optimizer, half_life="30 steps")
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        for lr in (0.1, 0.2, 0.3):
-            optimizer.param_groups[0]["lr"] = lr
-            undriven_step(optimizer, *optimizer.param_groups[0]["params"])
-    assert len(caplog.records) == 1
-    assert caplog.records[0].args == ("0.2", "0.1")
-
-
 def _trained(optimizer, scheduler, steps):
     for _ in range(steps):
         undriven_step(optimizer, *optimizer.param_groups[0]["params"])

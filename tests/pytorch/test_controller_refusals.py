@@ -210,12 +210,6 @@ def test_the_probe_and_the_controller_agree(build):
     assert held.mechanisms == ("native" if by_knob else "multiply",)
 
 
-def test_something_that_is_no_optimizer():
-    """A model is told apart."""
-    with pytest.raises(RefusedError, match="Linear"):
-        DecayController(torch.nn.Linear(1, 1), half_life="10 steps")
-
-
 @pytest.mark.parametrize(
     ("half_life", "fact"),
     [
@@ -301,18 +295,6 @@ def test_what_changes_is_told_once(caplog):
             optimizer.step()
     assert len(caplog.records) == 1
     assert "in groups 0, 1," in caplog.text
-
-
-def test_different_knobs_that_become_one_half_life_are_told(caplog):
-    """A ratio of two knobs is not kept silently or lost silently."""
-    logging.getLogger("dwindle").setLevel(logging.WARNING)
-    groups = [
-        {"params": [weight_of()], "weight_decay": 0.1},
-        {"params": [weight_of()], "weight_decay": 0.2},
-    ]
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        DecayController(AdamW(groups), half_life="10 steps")
-    assert "of 0.1, 0.2, and" in caplog.text
 
 
 def test_a_knob_that_was_0_is_not_told(caplog):

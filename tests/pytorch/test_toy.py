@@ -16,7 +16,7 @@ from torch.optim.optimizer import (
 
 from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.copies import random_kept
-from dwindle.pytorch.copying.toy import Toy, unwrapped
+from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.probe import probe
 
 
@@ -113,12 +113,6 @@ def test_the_random_generator_goes_on_where_it_was():
     with random_kept():
         torch.rand(7)
     assert torch.rand(2).equal(first)
-
-
-def test_what_is_no_optimizer_is_refused():
-    """A module has no decay of its own."""
-    with pytest.raises(RefusedError, match="Linear"):
-        unwrapped(nn.Linear(1, 1))
 
 
 @pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "stepped"])

@@ -23,6 +23,7 @@ from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.options import Options, number_of
+from dwindle.wording import count
 
 ASKED = "What a run leaves of a weight"
 _INSTEAD = "Leave the scheduler out, and give the shape of its schedule."
@@ -147,9 +148,9 @@ class Follower:
         found: list[list[Leg]] = [[] for _ in self.groups]
         named = list(knobs)
         with undisturbed():
-            for count in self._along(steps, every):
+            for steps_alike in self._along(steps, every):
                 for group, knob, mine in zip(self.groups, named, found, strict=True):
-                    mine.append(_leg(group, knob, count))
+                    mine.append(_leg(group, knob, steps_alike))
         return [list(merged(mine)) for mine in found]
 
     def _along(self, steps: int, every: int) -> Iterator[int]:
@@ -424,7 +425,7 @@ def _guessed(follower: Follower, steps: int, steps_per_epoch: int | None) -> Pac
     if steps_per_epoch is not None:
         boundary = math.sqrt(steps * max(1.0, steps / steps_per_epoch))
     name, length = _plan(follower.scheduler) or _fall(follower, boundary)
-    why = f"the {name} of its {follower.name} is {length:,.4g}"
+    why = f"the {name} of its {follower.name} is {count(length)}"
     if not name:
         why = f"the lr of its {follower.name} does not fall early"
     if name and abs(length - steps) <= _AS_LONG * steps:
