@@ -20,7 +20,7 @@ from dwindle.decay.coordinates import (
 from dwindle.decay.explain import explain
 from dwindle.decay.families import FAMILIES, SGD
 from dwindle.decay.knobs import KNOBS, resolve_knob
-from dwindle.decay.momentum import oscillation_limit
+from dwindle.decay.momentum import fastest_shrink, oscillation_limit
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
@@ -262,3 +262,16 @@ def test_more_than_the_fastest_decay_is_refused_at_once():
     with pytest.raises(OscillationError) as raised:
         FAMILIES["coupled-sgd"].knob_for_e_folds(1e8, run)
     assert raised.value.limit == digits(1 - 0.99**0.5, rel=1e-12)
+
+
+def test_a_long_run_ends_where_momentum_forgets_too_slowly():
+    """Near the oscillation limit no sum is exact, and beyond it no number is found."""
+    run = Run(lr=0.1, momentum=0.9, steps=10**7, schedule=Schedule(shape="linear"))
+    with pytest.raises(RangeError) as raised:
+        SGD.e_folds(0.99999 * oscillation_limit(run), run)
+    assert (raised.value.name, raised.value.value) == ("steps", 10**7)
+    # Under a line the average of so fast a decay is beyond the limit at the peak.
+    fastest = -math.log1p(-fastest_shrink(run))
+    with pytest.raises(RangeError) as raised:
+        SGD.knob_for_e_folds(0.9 * fastest * 10**7, run)
+    assert raised.value.name == "e_folds"

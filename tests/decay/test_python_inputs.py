@@ -263,3 +263,53 @@ def test_the_table_can_be_filtered():
     with pytest.raises(UnknownNameError) as raised:
         knobs("lambb")
     assert any("lamb" in each for each in raised.value.nearest)
+
+
+def live(path, group, *, attributes=None):
+    """An object with groups of a class that another library has."""
+
+    def made(self, *, decouple_lr=False):  # noqa: ARG001  # an option of optimi
+        self.param_groups, self.defaults = [group] if group else [], group
+
+    module, _, name = path.rpartition(".")
+    kind = type(name, (), {"__init__": made, "__module__": module})
+    optimizer = kind()
+    vars(optimizer).update(attributes or {})
+    return optimizer
+
+
+def test_groups_of_other_libraries_are_read_as_they_write_them():
+    """Momentum among the betas, a dampening that is a flag, a wrapper, no lr at all."""
+    usual = {"lr": 0.1, "weight_decay": 1e-4}
+    dampened = usual | {"momentum": 0.9, "dampening": True}
+    cases = [
+        ("bitsandbytes.optim.SGD", usual | {"betas": (0.9, 0.0)}, {"momentum": 0.9}),
+        ("optimi.SGD", dampened, {"momentum": 0.9, "dampening": 0.9}),
+        ("optimi.Adan", usual | {"beta1": 0.9, "beta2": 0.9, "beta3": 0.9}, {}),
+    ]
+    for path, group, facts in cases:
+        found = explain(live(path, group))
+        typed = explain(1e-4, path, run=Run(lr=0.1, **facts))
+        assert found.shrink_per_step == typed.shrink_per_step, path
+        assert found.knob == typed.knob
+    adamw = torch.optim.AdamW(weights(), lr=0.1, weight_decay=1e-4)
+    wrapped = live(
+        "accelerate.optimizer.AcceleratedOptimizer", {}, attributes={"optimizer": adamw}
+    )
+    assert explain(wrapped) == explain(adamw)
+    without = live("optimi.AdamW", {"weight_decay": 0.1})
+    assert explain(without, run={"lr": 1e-3}) == explain(
+        0.1, "optimi.AdamW", run={"lr": 1e-3}
+    )
+
+
+def test_groups_that_no_record_is_about_are_refused():
+    """No group, no such number, and a decay that is divided by another lr."""
+    for group, got in (({}, "no group"), ({"lr": 0.1}, "lr")):
+        with pytest.raises(UsageError) as raised:
+            explain(live("optimi.AdamW", group))
+        assert raised.value.got == got
+    group = {"lr": 1e-3, "max_lr": 1e-2, "weight_decay": 1e-4, "decouple_lr": True}
+    with pytest.raises(RefusedError) as refused:
+        explain(live("optimi.AdamW", group))
+    assert "1e-05" in refused.value.instead  # 1e-4 · 1e-3/1e-2
