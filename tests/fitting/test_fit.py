@@ -107,3 +107,23 @@ def test_what_is_open_has_a_line_that_find_accepts(tmp_path, capsys, monkeypatch
     assert (first, command, words[-6:]) == ("dwindle", "find", script)
     assert main(["find", "--dry-run", "--json", *words]) == 0
     assert json.loads(capsys.readouterr().out)
+
+
+def test_seeds_that_share_few_decays_are_read_too():
+    """Two trainings a seed around the best, as find makes them: value and interval."""
+    generator, center = np.random.default_rng(0), np.log(1e-2)
+    pairs = center + generator.normal(0, 0.2, (6, 1)) + np.array([-0.6, 0.6])
+    places = [np.linspace(np.log(1e-4), 0, 7), *pairs]
+    rows = [
+        {
+            "weight_decay": float(np.exp(x)),
+            "seed": seed,
+            "val_loss": float(np.exp(0.1 * seed + 0.02 * (x - center) ** 2)),
+        }
+        for seed, of_seed in enumerate(places)
+        for x in of_seed
+    ]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.paired, cell.seeds, cell.verdict) == (True, 7, "cannot tell")
+    assert cell.low < 1e-2 < cell.high
+    assert cell.value == pytest.approx(1e-2, rel=0.1)

@@ -198,6 +198,6 @@ def _columns(found: Fit) -> dict[str, str]:
         "metric": f"{clean(columns.metric, limit=_NAME)} ({better}{read})",
         "seed": clean(columns.seed or "no column", limit=_NAME),
         "cells by": listed([clean(e, limit=_NAME) for e in columns.scale.values()]),
-        "rows": listed([*counts, *(f"left out: {each}" for each in left_out)]),
+        "rows": "; left out: ".join(filter(None, [listed(counts), listed(left_out)])),
         "not used": listed(unused, most=6),
     }

@@ -8,12 +8,13 @@ read. Which of the two holds is seen from the rows.
 import math
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 
 from dwindle.fitting.compared import Compared, compare_decays
+from dwindle.fitting.losses import CellLosses
 from dwindle.fitting.trainings import CellRows
 from dwindle.stats.curve import (
     SEEDS_FOR_AN_INTERVAL,
@@ -29,7 +30,9 @@ from dwindle.stats.matters import (
     seeds_needed,
 )
 from dwindle.stats.optimum import DRAWS, Edge, Optimum, measure_optimum
+from dwindle.stats.points import NO_DECAY, Design, Point
 from dwindle.stats.student import FloatArray, half_width
+from dwindle.stats.two_point import read_out
 from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
 from dwindle.wording import counted
 
@@ -45,9 +48,10 @@ _BOUNDS: Mapping[Edge | None, Verdict] = {
 _ERROR_AT_ENDS = 0.03
 _ERROR_AT_ZERO = 0.05
 _MOST_SEEDS = 400
-_MOST_DECAYS = 1000
 _UNPAIRED_ERROR_AT_ENDS = 0.04
 _BEATS_ZERO = "the best λ beats training without decay"
+_SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
+_MOST_POINTS = 400  # of a Gaussian process that is read once for every seed
 _HIDDEN = "the noise hides whether decay gains anything"
 
 
@@ -89,51 +93,6 @@ class Fitted:
     optimum: Optimum | None = None
 
 
-@dataclass(kw_only=True, eq=False)
-class _Losses:
-    """Losses by decay (0 without any) and seed, on the scale that is read."""
-
-    rows: CellRows
-    log_scale: bool
-    is_reversed: bool
-    by_decay: dict[float, dict[str, list[float]]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        typed = {training.weight_decay for training in self.rows.trainings}
-        decay_of = {each: self.typed(each) for each in typed}
-        if len(typed) > _MOST_DECAYS:
-            # A percent apart are one: no curve of losses shows the difference.
-            decay_of = {
-                each: decay and math.exp(round(math.log(decay), 2))
-                for each, decay in decay_of.items()
-            }
-        for at, training in enumerate(self.rows.trainings):
-            decay = decay_of[training.weight_decay]
-            seed = f"#{at}" if training.seed is None else training.seed
-            self.by_decay.setdefault(decay, {}).setdefault(seed, []).append(
-                training.loss
-            )
-        self.by_decay = dict(sorted(self.by_decay.items()))
-
-    @property
-    def positive(self) -> list[float]:
-        return [decay for decay in self.by_decay if decay > 0]
-
-    def typed(self, decay: float) -> float:
-        """Return a decay as the user types it, and what was typed as a decay."""
-        if not self.is_reversed:
-            return decay
-        return 1 / decay if decay else math.inf
-
-    def seeds_of_several(self) -> list[str]:
-        """Return seeds that were trained with several decays: they pair."""
-        counts: dict[str, int] = {}
-        for of_decay in self.by_decay.values():
-            for seed in of_decay:
-                counts[seed] = counts.get(seed, 0) + 1
-        return [seed for seed, count in counts.items() if count > 1]
-
-
 def fit_cell(
     rows: CellRows,
     *,
@@ -153,7 +112,7 @@ def fit_cell(
         The cell. Nothing is claimed that noise makes more often than once in ten.
 
     """
-    losses = _Losses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
+    losses = CellLosses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
     shared = losses.seeds_of_several()
     several = set(shared)
     trained = sum(
@@ -186,7 +145,7 @@ def fit_cell(
     return _fit_unpaired(cell, losses)
 
 
-def _points(losses: _Losses) -> tuple[tuple[float, float | None, int], ...]:
+def _points(losses: CellLosses) -> tuple[tuple[float, float | None, int], ...]:
     found = []
     for decay, of_seed in losses.by_decay.items():
         ended = [x for each in of_seed.values() for x in each if math.isfinite(x)]
@@ -195,8 +154,11 @@ def _points(losses: _Losses) -> tuple[tuple[float, float | None, int], ...]:
     return tuple(found)
 
 
-def _fit_paired(cell: FittedCell, losses: _Losses, shared: Sequence[str]) -> Fitted:
+def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> Fitted:
     table = _table(losses, shared)
+    used = table.seeds if table else 0
+    if len(shared) >= SEEDS_FOR_AN_INTERVAL and 2 * used < len(shared):
+        return Fitted(cell=_fit_sparse(cell, losses))
     if table is None:
         why = "no λ has a finite loss from most seeds"
         return Fitted(cell=replace(cell, why=why))
@@ -217,6 +179,52 @@ def _fit_paired(cell: FittedCell, losses: _Losses, shared: Sequence[str]) -> Fit
         weaker = min(gains.values(), key=lambda each: each.mean() if len(each) else 0.0)
         cell = _judged_by_ends(cell, losses, beaten, _further(weaker, table))
     return Fitted(cell=cell, curve=curve, optimum=optimum)
+
+
+def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
+    """Read seeds that share few λ, such as those that dwindle find trained.
+
+    Their read-out knows a seed's level from two trainings. It compares no λ with an end
+    of the range, so that without λ = 0 nothing is claimed.
+    """
+    seeds: dict[str, int] = {}
+    points = [
+        Point(
+            x=math.log(decay) if decay else NO_DECAY,
+            seed=seeds.setdefault(seed, len(seeds)),
+            loss=loss if math.isfinite(loss) else None,
+        )
+        for decay, of_seed in losses.by_decay.items()
+        for seed, each in of_seed.items()
+        for loss in each
+    ]
+    if len(points) > _MOST_POINTS:
+        why = f"seeds share few λ, and more than {_MOST_POINTS} trainings are too many"
+        return replace(cell, why=why)
+    low, high = min(losses.positive), max(losses.positive)
+    found = read_out(points, Design(low=low, high=high, zero=0.0 in losses.by_decay))
+    if found.value is None:
+        return replace(cell, why=found.why_null or "")
+    limits = [
+        limit and losses.typed(limit) if limit != math.inf else None
+        for limit in (found.low, found.high)
+    ]
+    ends = [each or None for each in limits]
+    edge = found.at_edge
+    if losses.is_reversed:
+        ends, edge = ends[::-1], edge and _OTHER[edge]
+    return replace(
+        cell,
+        value=losses.typed(found.value),
+        low=ends[0],
+        high=ends[1],
+        at_edge=edge,
+        matters=found.matters,
+        verdict=_verdict(found.matters, edge),
+        why=found.matters_why if 0.0 in losses.by_decay else _SPARSE,
+        seeds=found.seeds,
+        needed=found.matters_needed if found.matters == "cannot tell" else None,
+    )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -264,7 +272,7 @@ def _further(gains: FloatArray, table: _Table) -> int | None:
     return None if more is None else (more - len(gains)) * table.block
 
 
-def _table(losses: _Losses, shared: Sequence[str]) -> _Table | None:
+def _table(losses: CellLosses, shared: Sequence[str]) -> _Table | None:
     """Return the table of seeds and λ, with what is missing filled in.
 
     Seeds with less than half as many λ as the fullest, and λ with less than half as
@@ -305,7 +313,7 @@ def _table(losses: _Losses, shared: Sequence[str]) -> _Table | None:
     )
 
 
-def _placed(cell: FittedCell, losses: _Losses, optimum: Optimum) -> FittedCell:
+def _placed(cell: FittedCell, losses: CellLosses, optimum: Optimum) -> FittedCell:
     """Return the cell with value, limits and edge of an optimum, as typed."""
     low, high = (
         None if end is None or math.isinf(end) else losses.typed(math.exp(end))
@@ -333,7 +341,7 @@ def _block_means(whole: FloatArray, block: int) -> FloatArray:
     return nothing
 
 
-def _judged_by_zero(cell: FittedCell, losses: _Losses, table: _Table) -> FittedCell:
+def _judged_by_zero(cell: FittedCell, losses: CellLosses, table: _Table) -> FittedCell:
     """Judge a cell with trainings without decay: does decay matter?"""
     curve, gains = table.curve, table.gains_over(None)
     found = judge_whether_decay_matters(curve)
@@ -363,7 +371,7 @@ def _verdict(matters: Matters, edge: Edge | None) -> Verdict:
 
 
 def _judged_by_ends(
-    cell: FittedCell, losses: _Losses, beaten: Mapping[str, bool], needed: int | None
+    cell: FittedCell, losses: CellLosses, beaten: Mapping[str, bool], needed: int | None
 ) -> FittedCell:
     """Judge a cell without λ = 0: is the best λ better than the ends of the range?"""
     low, high = beaten["low"], beaten["high"]
@@ -386,7 +394,7 @@ def _judged_by_ends(
     )
 
 
-def _fit_unpaired(cell: FittedCell, losses: _Losses) -> Fitted:
+def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
     places, values = [], []
     for decay in losses.positive:
         ended = [x for each in losses.by_decay[decay].values() for x in each]
@@ -419,7 +427,7 @@ def _fit_unpaired(cell: FittedCell, losses: _Losses) -> Fitted:
     return Fitted(cell=cell, optimum=optimum)
 
 
-def _scaled(values: Sequence[float], losses: _Losses) -> FloatArray:
+def _scaled(values: Sequence[float], losses: CellLosses) -> FloatArray:
     found = np.array(values, dtype=float)
     return np.log(found) if losses.log_scale else found
 
@@ -443,7 +451,9 @@ def _optimum(found: Unpaired, places: FloatArray) -> Optimum:
     )
 
 
-def _unpaired_by_zero(cell: FittedCell, losses: _Losses, found: Unpaired) -> FittedCell:
+def _unpaired_by_zero(
+    cell: FittedCell, losses: CellLosses, found: Unpaired
+) -> FittedCell:
     gain, noise = found.gains["zero"], found.noise or 0.0
     zeros = sum(len(each) for each in losses.by_decay[0.0].values())
     upper = gain + 2 * noise * math.sqrt(2 / zeros)
