@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from textwrap import dedent
 
 import click
 
@@ -219,8 +220,8 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
     show("", usage)
     for paragraph in inspect.cleandoc(text).split("\n\n"):
         is_code = paragraph.startswith(" ")  # an example file: as it is written
-        whole = paragraph if is_code else " ".join(paragraph.split())
-        show("", Line(text=whole, indent=2, whole=is_code))
+        folded = dedent(paragraph) if is_code else " ".join(paragraph.split())
+        show("", Line(text=folded, indent=2, whole=is_code))
     for title, group in groups.items():
         show("", Line(text=title, style="bold", indent=2), _rows(group, widest))
     show("")
