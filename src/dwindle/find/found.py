@@ -247,8 +247,7 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         given_up={name for name, out in known.items() if out.status == "error"},
         larger_is_better=conditions.maximize,
     )
-    last = rounds.next()
-    rounds.add_strays()
+    ended = rounds.read()
     seen = read_out(rounds.points, rounds.design)
     value, low, high, at_edge = _in_unit(seen, unit)
     sign = -1.0 if conditions.maximize else 1.0
@@ -269,7 +268,7 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         seeds=seen.seeds,
         paired=seen.paired if conditions.has_seed else False,
         needed=seen.needed,
-        stopped_because=stopped_because or last.stopped_because,
+        stopped_because=stopped_because or ended,
         curve=tuple(_tried(trial, outcome, unit) for trial, outcome in stored.rows),
         mean_curve=tuple(
             (unit.number_from_x(math.log(decay)), sign * loss)

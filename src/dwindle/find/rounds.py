@@ -79,6 +79,14 @@ class Rounds:
         """Add what is known and the design did not meet: all of it is evidence."""
         self._add(list(self._strays(set())))
 
+    def read(self) -> str | None:
+        """Take in all that is known at once; return why the search is over, if it is.
+
+        For readers: nothing is asked for, so it need not matter in what order.
+        """
+        self.add_strays()
+        return next_points(self.points, self.design).stopped_because
+
     def _asked(self, x: float, seed: int) -> Asked:
         return Asked(x=x, typed=repr(self.unit.typed_from_x(x)), seed=seed)
 
@@ -90,7 +98,8 @@ class Rounds:
     def _strays(self, asked: set[Name]) -> Iterator[Asked]:
         """Yield what is known and was not asked for, in one order."""
         for typed, seed in sorted(self.known.keys() - self._met - asked):
-            if self.known[typed, seed].status != "error":
+            is_result = self.known[typed, seed].status != "error"
+            if is_result or (typed, seed) in self.given_up:
                 x = self.unit.x_from_typed(float(typed))
                 yield Asked(x=x, typed=typed, seed=seed)
 
