@@ -101,14 +101,14 @@ class ReadOut:
 class TableOptimum:
     """The best λ of results that already exist, as decays; see ``ReadOut``."""
 
-    value: float | None
-    low: float | None
-    high: float | None
-    at_edge: Side | None
-    paired: bool | None
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    at_edge: Side | None = None
+    paired: bool | None = None
     seeds: int
-    needed: int | None
-    why_null: str | None
+    needed: int | None = None
+    why_null: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -145,11 +145,11 @@ def _search(points: Sequence[Point], design: Design) -> Search:
 
 
 def _limits(search: Search) -> tuple[float | None, float | None]:
-    half = search.half_width()
-    if math.isinf(half):
+    left, right = search.half_widths()
+    if math.isinf(left):
         return None, None
     (first, last), best = search.window, search.best
-    low, high = best - half, best + half
+    low, high = best - left, best + right
     # Where a training diverged the optimum is not; where none was, anything may be.
     under, over = search.walls
     if low < first or search.at_edge == "low":
@@ -235,7 +235,7 @@ def _only(first: Search, grid: Sequence[float]) -> Search:
 
 def _beyond(looked: Search, grid: Sequence[float], step: float) -> float | None:
     """The λ that extends the grid, if the lowest loss is at its end."""
-    low, high = _bounds(looked.design)
+    low, high = _bounds(looked.design, pairs=False)
     row = looked.decayed.get(0)
     if row is None:  # all of them diverged, which less decay may mend
         at_low, at_high = True, False
@@ -249,18 +249,19 @@ def _beyond(looked: Search, grid: Sequence[float], step: float) -> float | None:
     return None
 
 
-def _bounds(design: Design) -> tuple[float, float]:
-    """The ln λ beyond which nothing is trained."""
+def _bounds(design: Design, *, pairs: bool) -> tuple[float, float]:
+    """The ln λ beyond which nothing is trained; a pair needs room on both sides."""
     grid, step = _grid(design)
     extensions = EXTENSIONS if design.guess is None else EXTENSIONS_OF_A_GUESS
-    reach = (extensions + SAME_PLACE) * step
+    reach = (extensions + pairs + SAME_PLACE) * step
     low = math.log(design.least) if design.least > 0 else -math.inf
-    return max(low, grid[0] - reach), min(math.log(design.most), grid[-1] + reach)
+    high = math.log(design.most) if math.isfinite(design.most) else math.inf
+    return max(low, grid[0] - reach), min(high, grid[-1] + reach)
 
 
 def _inside(search: Search, x: float) -> float:
     """Move ln λ to where it may be trained, short of where trainings diverged."""
-    low, high = _bounds(search.design)
+    low, high = _bounds(search.design, pairs=True)
     under, over = search.walls
     first, last = search.window
     if under is not None:
@@ -309,6 +310,6 @@ def _stopped(search: Search) -> Proposal | None:
         return _stop("no effect", search.effect.why)
     if search.at_edge is not None:
         return _stop("edge", "the best λ lies beyond all that were tried")
-    if search.half_width() <= math.log(search.design.within):
+    if max(search.half_widths()) <= math.log(search.design.within):
         return _stop("within", f"λ is known within a factor {search.design.within:g}")
     return None
