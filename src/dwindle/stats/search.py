@@ -143,9 +143,10 @@ class Search:
         """Return how far the 90 % interval reaches to the left and right, in ln λ.
 
         The jackknife does not see that all seeds lean on the bracket of seed 0, and
-        the draws of the process do not see that its hyper-parameters are a guess. One
-        alone covers 70 % (draws, seeds that differ smoothly) to 45 % (jackknife, seeds
-        that differ in every λ); so both are added, in quadrature, and the floor.
+        the draws of the process do not see that its hyper-parameters are a guess. At
+        the stop the jackknife alone covered 73 % (a text network; 93 to 97 % on MLPs),
+        the draws alone 90 %; the wider of the two 92 to 98 %, for the same number of
+        trainings. Both in quadrature cost two trainings more.
 
         Args:
             seeds: Further seeds that there would be; as many as now if left out.
@@ -158,10 +159,8 @@ class Search:
         fewer = math.sqrt(m / n)
         t = t_quantile(0.95, degrees_of_freedom=n - 1)
         error = t * self.standard_error * fewer
-        low, high = self.reach_of_draws
-        return math.hypot(error, low * fewer, FLOOR), math.hypot(
-            error, high * fewer, FLOOR
-        )
+        low, high = (max(error, reach * fewer) for reach in self.reach_of_draws)
+        return math.hypot(low, FLOOR), math.hypot(high, FLOOR)
 
     @cached_property
     def reach_of_draws(self) -> tuple[float, float]:

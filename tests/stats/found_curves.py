@@ -1,0 +1,121 @@
+"""Searches on curves of real trainings, which the design was not chosen on.
+
+``tests/data/find_curves.npz`` has losses of seeds (rows) at λ = 0 and 13 to 21 λ of six
+cells, trained by ``bench/find_curves.py``: MLPs on Fashion-MNIST (SGD and AdamW, 400
+and 1,000 images), a CNN on it, a network that predicts letters. A replicate has the
+mean curve (a spline of log losses), shifted by up to half a decade, and seeds that
+are random combinations of the real seeds' deviations: so the noise keeps its size and
+its correlation over λ.
+"""
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+from scipy.interpolate import CubicSpline
+
+from dwindle.stats.points import NO_DECAY, Design, Point
+from dwindle.stats.two_point import next_points, read_out
+
+FILE = Path(__file__).parents[1] / "data" / "find_curves.npz"
+DECADES = 3.75  # of the range that a user gives
+MOST = 80
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A kind of training: ln λ (points,), log losses (seeds, points), at 0 (seeds,)."""
+
+    name: str
+    x: np.ndarray
+    logs: np.ndarray
+    without: np.ndarray
+
+    @cached_property
+    def mean(self):
+        return CubicSpline(self.x, self.logs.mean(axis=0))
+
+    @cached_property
+    def deviations(self):
+        return CubicSpline(self.x, self.logs - self.logs.mean(axis=0), axis=1)
+
+    @cached_property
+    def best(self):
+        places = np.linspace(self.x[0], self.x[-1], 4001)
+        return float(places[self.mean(places).argmin()])
+
+    def replicate(self, number, *, noise=1.0, shares_seed=True):
+        """Return loss(ln λ, seed) and the true best ln λ."""
+        shift = np.random.default_rng([number, 0]).uniform(-0.5, 0.5) * math.log(10)
+        first, last = self.x[0], self.x[-1]
+        slope = float(self.mean(last, 1))
+
+        def loss(x, seed):
+            own = () if shares_seed else (abs(hash(x)) % 2**32,)
+            weights = np.random.default_rng([number, 1, seed, *own]).standard_normal(
+                len(self.logs)
+            )
+            weights *= noise / math.sqrt(len(weights) - 1)
+            if x == NO_DECAY:
+                deviations = self.without - self.without.mean()
+                return math.exp(self.without.mean() + weights @ deviations)
+            inside = min(max(x - shift, first), last)
+            beyond = slope * max(0.0, x - shift - last)
+            deviation = weights @ self.deviations(inside)
+            return math.exp(float(self.mean(inside)) + beyond + deviation)
+
+        return loss, self.best + shift
+
+    def design(self, **asked):
+        """Return what somebody asks who knows the best λ up to two decades."""
+        half = DECADES / 2 * math.log(10)
+        low, high = math.exp(self.best - half), math.exp(self.best + half)
+        return Design(**({"low": low, "high": high, "trainings": MOST} | asked))
+
+
+def cells():
+    """Return the six cells."""
+    with np.load(FILE) as file:
+        names = sorted({key.rpartition(".")[0] for key in file})
+        tables = [(n, file[f"{n}.decay"], file[f"{n}.losses"]) for n in names]
+    return [
+        Cell(
+            name,
+            np.log(decay[1:]),
+            np.log(losses[:, 1:].astype(float)),
+            np.log(losses[:, 0].astype(float)),
+        )
+        for name, decay, losses in tables
+    ]
+
+
+@dataclass(frozen=True)
+class Searched:
+    """How a search went: factors in ln λ, and where it stopped."""
+
+    trainings: int
+    error: float
+    covered: bool
+    stopped: str
+    matters: str
+    paired: bool | None
+    points: list[Point]
+
+
+def search(loss, truth, design):
+    """Search to the end."""
+    points = []
+    while not (proposal := next_points(points, design)).stopped_because:
+        points += [Point(x=x, seed=s, loss=loss(x, s)) for x, s in proposal.points]
+    found = read_out(points, design)
+    return Searched(
+        trainings=len(points),
+        error=math.log(found.value) - truth,
+        covered=found.low is None or found.low <= math.exp(truth) <= found.high,
+        stopped=proposal.stopped_because,
+        matters=found.matters,
+        paired=found.paired,
+        points=points,
+    )

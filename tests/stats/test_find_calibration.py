@@ -1,0 +1,115 @@
+"""Searches on real curves: how many trainings, how exact, and how often they are wrong.
+
+The figures in brackets were measured with 100 searches a cell. The quick run has a few
+of two cells, with bounds that are as many standard errors away.
+"""
+
+import math
+
+import numpy as np
+import pytest
+from stats.found_curves import cells, search
+from stats.simulated_curves import POPULATIONS
+
+from dwindle.stats.points import NO_DECAY, Design
+
+CELLS = cells()
+QUICK = [cell for cell in CELLS if cell.name in ("mlp-adamw-400", "cnn")]
+WITHIN = math.log(1.25)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(QUICK, 12), pytest.param((CELLS, 60), marks=pytest.mark.full)],
+    ids=["quick", "full"],
+)
+def searched(request):
+    """Searches to their own stop: (cell, searches)."""
+    which, count = request.param
+    return {
+        cell.name: [
+            search(*cell.replicate(number), cell.design()) for number in range(count)
+        ]
+        for cell in which
+    }
+
+
+def slack(share, count):
+    """Three standard errors of a share among so many searches."""
+    return 3 * math.sqrt(share * (1 - share) / count)
+
+
+def test_the_best_decay_is_found_within_a_quarter_by_25_trainings():
+    """With 25 trainings, nine of ten are within a quarter of the best λ."""
+    ends = [
+        search(*cell.replicate(number), cell.design(trainings=25, within=1.14))
+        for cell in QUICK
+        for number in range(15)
+    ]
+    share = np.mean([abs(end.error) <= WITHIN for end in ends])
+    assert max(end.trainings for end in ends) == 25
+    assert share >= 0.9 - slack(0.9, len(ends))
+
+
+def test_intervals_at_the_stop_hold_the_best_decay(searched):
+    """Intervals at the stop hold the best decay."""
+    held = {name: np.mean([e.covered for e in ends]) for name, ends in searched.items()}
+    count = len(next(iter(searched.values())))
+    assert min(held.values()) >= 0.9 - slack(0.9, count), held
+    assert np.mean(list(held.values())) >= 0.9 - slack(0.9, count * len(held)), held
+
+
+def test_a_search_stops_soon_and_close(searched):
+    """A search stops after about 20 trainings, one in ten after 40."""
+    ends = [end for several in searched.values() for end in several]
+    trainings = [end.trainings for end in ends]
+    assert np.mean(trainings) <= 28
+    assert np.quantile(trainings, 0.9) <= 42
+    close = np.mean([abs(end.error) <= WITHIN for end in ends])
+    assert close >= 0.9 - slack(0.9, len(ends))
+
+
+def test_decay_that_matters_is_found_to(searched):
+    """Decay that saves 6 to 50 % of the loss is found to matter."""
+    ends = [end for several in searched.values() for end in several]
+    assert np.mean([end.matters == "yes" for end in ends]) >= 0.9
+
+
+def without_effect(number):
+    """Loss of a training that decay does not help, with the seeds' correlated noise."""
+    kind = POPULATIONS["sgd wide"]
+    luck = np.random.default_rng([number, 5])
+    late = luck.uniform(0, 3)
+
+    def loss(x, seed):
+        own = np.random.default_rng([number, seed]).standard_normal(3)
+        fresh = np.random.default_rng([number, seed, abs(hash(x)) % 2**32])
+        share = 0.0 if x == NO_DECAY else 1 / (1 + math.exp(-(x + 5) / kind.dip_width))
+        wall = 0.0 if x == NO_DECAY else 0.02 * math.exp(x + 3 - late)
+        apart = kind.apart_sd * share * own[1]
+        noise = kind.fresh_sd * fresh.standard_normal()
+        return math.exp(kind.level_sd * own[0] + apart + noise + wall)
+
+    return loss
+
+
+@pytest.mark.parametrize("count", [25, pytest.param(250, marks=pytest.mark.full)])
+def test_decay_without_an_effect_is_rarely_said_to_matter(count):
+    """Decay without an effect is said to matter in a tenth of searches at most."""
+    design = Design(low=1e-4, high=0.5, trainings=40)
+    claimed = [
+        search(without_effect(number), 0.0, design).matters == "yes"
+        for number in range(count)
+    ]
+    assert np.mean(claimed) <= 0.1 + slack(0.1, count)
+
+
+@pytest.mark.parametrize("shares_seed", [True, False])
+def test_whether_seeds_pair_is_seen_after_some_seeds(shares_seed):
+    """Whether seeds pair is seen after some seeds."""
+    cell = next(cell for cell in CELLS if cell.name == "mlp-adamw-1000")
+    seen = []
+    for number in range(8):
+        loss, truth = cell.replicate(number, shares_seed=shares_seed)
+        seen.append(search(loss, truth, cell.design(trainings=33, within=1.14)).paired)
+    assert sum(verdict is shares_seed for verdict in seen) >= 6
