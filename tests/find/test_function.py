@@ -134,6 +134,14 @@ def test_a_worker_that_dies_is_replaced():
         assert training.train(Ask(weight_decay=3.0)).loss == 3
 
 
+def test_a_forked_child_that_returns_does_not_answer():
+    """Its result is never taken for that of the training, nor of the next one."""
+    recipe = FunctionRecipe.of("trainings:forking")
+    with closing(recipe.open()) as training:
+        found = [training.train(Ask(weight_decay=each)).loss for each in (1.0, 2.0)]
+    assert found == [1, 2]
+
+
 def test_a_function_that_hangs_is_ended_with_all_that_it_started():
     """At the time-out the worker and its children go; the next has a new one."""
     slot = {"DWINDLE_TEST_HANGS": "yes"}

@@ -3,6 +3,7 @@
 import json
 import math
 import random
+import time
 
 import pytest
 
@@ -163,6 +164,19 @@ def test_an_endless_line_costs_no_memory():
         assert len(kept._pending[0]) < 1 << 17
     kept.close()
     assert judged(scanner.readings).loss == 39_999
+
+
+def test_hostile_lines_take_no_time():
+    """Long runs of letters, digits, names and escapes are gone through once."""
+    start = time.process_time()
+    for piece in ("x", "1,", "loss=", "\x1b]", "-"):
+        for metric in ("loss", r"loss (\S+)"):
+            output = f"{piece * 10**5}\nloss 0.5\n{piece * 10**5} "
+            # The last "loss=" of a line stands without a number.
+            is_place = (metric, piece) == ("loss", "loss=")
+            found = verdict(metric, output)
+            assert found.status == ("diverged" if is_place else "ok")
+    assert time.process_time() - start < 10
 
 
 def test_what_is_no_metric_is_refused():

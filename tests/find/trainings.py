@@ -38,6 +38,13 @@ def leaving(weight_decay):
     raise SystemExit(3)
 
 
+def forking(weight_decay):
+    if os.fork():
+        time.sleep(0.2)  # the child is back before us
+        return weight_decay
+    return -1.0
+
+
 def crashing(weight_decay):
     if weight_decay == 1:
         print("bye", flush=True)

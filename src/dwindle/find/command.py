@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 
-from dwindle.errors import RefusedError, UsageError
+from dwindle.errors import UsageError
 from dwindle.errors.nearest import nearest_names
 from dwindle.find.group import Group, how_it_ended
 from dwindle.find.metric import (
@@ -56,7 +56,6 @@ class CommandRecipe:
     Raises:
         UsageError: If there is no such program or script, or the weight decay would
             not reach it.
-        RefusedError: On Windows, which has no process groups.
 
     Example:
         >>> words = ("echo", "loss={weight_decay}", "{other}")
@@ -72,11 +71,6 @@ class CommandRecipe:
     keep_out: bool = False
 
     def __post_init__(self) -> None:
-        if os.name != "posix":
-            why = "Trainings run in process groups, which Windows does not have."
-            instead = "Write it as a Python function, and train inline."
-            asked = "A training by a command"
-            raise RefusedError(asked, why, instead)
         _refuse_what_cannot_run(self.words)
         if "weight_decay" not in self.placeholders:
             braced = [f"{{{name}}}" for name in self.left_as_they_are]
@@ -186,8 +180,12 @@ class CommandTraining:
         )
         results = _Results(command, out.path)
         start = time.monotonic()
-        with self._lock:
+        try:
             group = Group(program, words, environment)
+        except OSError:
+            kept.close()
+            raise
+        with self._lock:
             self._group = group
             if self._is_closed:
                 group.end()

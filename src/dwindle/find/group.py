@@ -9,9 +9,12 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from pathlib import Path
 
-from dwindle.find import parent
+from dwindle.errors import RefusedError
 
+# Run as a script, never imported here: some of its signals are not there on Windows.
+_PARENT = Path(__file__).with_name("parent.py")
 # Between asking a group to end and ending it: time to write a checkpoint's last bytes.
 GRACE_S = 2.0
 # What is left in the background has this long after the training itself ended: as long
@@ -33,6 +36,7 @@ class Group:
 
     Raises:
         OSError: If there are no processes, pipes or room for its words.
+        RefusedError: On Windows.
 
     """
 
@@ -43,6 +47,10 @@ class Group:
         environment: Mapping[str, str],
         inherited: Sequence[int] = (),
     ) -> None:
+        if os.name != "posix":
+            asked = "A training in a process of its own"
+            why = "It runs in a process group, which Windows does not have."
+            raise RefusedError(asked, why, "Train inline, by a Python function.")
         self.pid: int | None = None
         self.exit_code: int | None = None
         self.errno: int | None = None
@@ -64,7 +72,7 @@ class Group:
             # No shell: what runs is what the user asked to be run, word by word.
             self._parent = subprocess.Popen(  # noqa: S603
                 [
-                    *(sys.executable, "-I", "-S", parent.__file__),
+                    *(sys.executable, "-I", "-S", str(_PARENT)),
                     *(str(theirs[3]), str(os.getpid()), str(GRACE_S)),
                     *(program, *words),
                 ],

@@ -50,12 +50,16 @@ _SAYS_DIVERGED = re.compile(
     re.IGNORECASE,
 )
 _ANSI = re.compile(
-    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
+    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )
 _NAMES_WITH_NUMBERS = re.compile(
-    rf"([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}", re.IGNORECASE
+    # Only from the start of a name: a line of 64,000 letters is gone through once.
+    rf"(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}",
+    re.IGNORECASE,
 )
 _TRAINER_STATE = "trainer_state.json"
+# How much behind a place is looked at: a line may have a hundred thousand places.
+_SEEN = 200
 
 
 @dataclass(frozen=True)
@@ -261,16 +265,20 @@ class _NamePlaces:
         place = _number_at(line, at)
         if place is not None:
             return place
-        rest = line[at:].strip()
+        rest = line[at : at + _SEEN].strip()
         is_alone = not rest and not re.search(r"\w", line[:start])
         has_blank = at > end and line[end].isspace()
         word = _NONE.match(rest)
         if (has_sign or is_alone or (rest and has_blank)) and word:
-            return Place(math.nan, line[start:])
+            return Place(math.nan, line[start : start + _SEEN])
         if has_sign:
-            return Place(None, line[start:])
+            return Place(None, line[start : start + _SEEN])
         # A mention: "val_loss did not improve", "Namespace(metric='val_loss')".
-        return Place(math.nan, line[start:]) if _SAYS_DIVERGED.search(rest) else None
+        return (
+            Place(math.nan, line[start : start + _SEEN])
+            if _SAYS_DIVERGED.search(rest)
+            else None
+        )
 
 
 class _PatternPlaces:
@@ -306,14 +314,16 @@ class _PatternPlaces:
             # same. So are those that the group leaves behind.
             while start and (line[start - 1].isdigit() or line[start - 1] == "."):
                 start -= 1
-            at = start + len(line[start:]) - len(line[start:].lstrip(" \t\"'`"))
+            at = start
+            while line[at : at + 1] in (" ", "\t", '"', "'", "`"):
+                at += 1
             place = _number_at(line, at)
-            yield place or Place(math.nan, line[found.start() :])
+            yield place or Place(math.nan, line[found.start() : found.start() + _SEEN])
         if self._before is None:
             return
         for found in self._before.finditer(line):
             if found.start() > last:
-                yield Place(math.nan, line[found.start() :])
+                yield Place(math.nan, line[found.start() : found.start() + _SEEN])
 
 
 def _before_the_group(text: str) -> re.Pattern[str] | None:
@@ -341,12 +351,12 @@ def _number_at(line: str, at: int) -> Place | None:
     found = _NUMBER.match(line, begin)
     if found is None:
         return None
-    rest = line[found.end() :]
+    rest = line[found.end() : found.end() + _SEEN]
     is_clear = not _MORE_OF_A_NUMBER.match(rest)
     if wrapped and wrapped["list"] and not rest.lstrip().startswith("]"):
         is_clear = False  # of a history it would be the first, the oldest
     if not is_clear:
-        return Place(None, line[at:])
+        return Place(None, line[at : at + _SEEN])
     return Place(number_from(found[0]), found[0])
 
 

@@ -12,7 +12,7 @@ KEPT_FIRST, KEPT_LAST = 1_000_000, 4_000_000
 # What is shown of a failure, and what is searched for names that might be meant.
 _LAST_LINES, _LAST_OF_STDOUT, _SEARCHED = 12, 4, 64_000
 _ANSI = re.compile(
-    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\^_])"
+    r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )
 _LONGEST_SHOWN = 500
 _JOINED = 1 << 16
