@@ -13,10 +13,9 @@ from dwindle.find.metric import (
     Scanner,
     judged,
     names_with_numbers,
-    read_result_file,
-    trainer_state_in,
 )
 from dwindle.find.output import Kept
+from dwindle.find.result_file import read_result_file, trainer_state_in
 
 # What a training prints: (metric, output, loss); nan is a training that diverged.
 READ = (

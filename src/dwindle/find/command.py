@@ -24,10 +24,9 @@ from dwindle.find.metric import (
     Verdict,
     judged,
     names_with_numbers,
-    read_result_file,
-    trainer_state_in,
 )
 from dwindle.find.output import Kept
+from dwindle.find.result_file import read_result_file, trainer_state_in
 from dwindle.find.training import Ask, Came
 from dwindle.wording import listed
 

@@ -5,13 +5,11 @@ place decides, and never an earlier one: a place without a number is a training 
 diverged, and a number that cannot be read for sure is an error.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from dwindle.errors import UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
@@ -57,7 +55,7 @@ _NAMES_WITH_NUMBERS = re.compile(
     rf"(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}",
     re.IGNORECASE,
 )
-_TRAINER_STATE = "trainer_state.json"
+TRAINER_STATE = "trainer_state.json"
 # How much behind a place is looked at: a line may have a hundred thousand places.
 _SEEN = 200
 
@@ -140,7 +138,7 @@ class Metric:
         """The file and the key in it, of a metric that stands in one."""
         asked = self.text
         found = re.fullmatch(r"(.+\.jsonl?|.+\.ndjson)(?::(.+))?", asked)
-        if not found or (not found[2] and not asked.endswith(_TRAINER_STATE)):
+        if not found or (not found[2] and not asked.endswith(TRAINER_STATE)):
             return None
         return found[1], found[2] or "eval_loss"
 
@@ -262,7 +260,7 @@ class _NamePlaces:
         sign = _SIGN.match(line, end)
         at = sign.end() if sign else end
         has_sign = bool(sign and sign["sign"])
-        place = _number_at(line, at)
+        place = number_at(line, at)
         if place is not None:
             return place
         rest = line[at : at + _SEEN].strip()
@@ -317,7 +315,7 @@ class _PatternPlaces:
             at = start
             while line[at : at + 1] in (" ", "\t", '"', "'", "`"):
                 at += 1
-            place = _number_at(line, at)
+            place = number_at(line, at)
             yield place or Place(math.nan, line[found.start() : found.start() + _SEEN])
         if self._before is None:
             return
@@ -340,7 +338,7 @@ def _before_the_group(text: str) -> re.Pattern[str] | None:
         return None
 
 
-def _number_at(line: str, at: int) -> Place | None:
+def number_at(line: str, at: int) -> Place | None:
     """Return the number that begins at a character, None if none does.
 
     A comma between digits may be a decimal comma, a thousand or a list: only the form
@@ -421,82 +419,3 @@ def names_with_numbers(text: str) -> tuple[str, ...]:
     """
     found = (match[1] for match in _NAMES_WITH_NUMBERS.finditer(text))
     return tuple(dict.fromkeys(found))
-
-
-def read_result_file(metric: Metric, path: Path) -> Verdict:
-    """Return what a file of results says: JSON, JSON lines, or a trainer's state.
-
-    A list is gone through in order, and so are lines; dots in the key go into objects,
-    unless the whole key is there. A value of null is no number: the training diverged.
-    """
-    readings, key = Readings(metric), metric.key
-    try:
-        text = path.read_text("utf-8")
-        values = list(_documents(text, is_lines=path.suffix != ".json"))
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        return Verdict(status="error", why=f"{path} cannot be read: {reason}")
-    if path.name == _TRAINER_STATE:
-        values = [
-            each.get("log_history", []) for each in values if isinstance(each, dict)
-        ]
-    for value in _at_key(values, key):
-        readings.add(_place_of_json(value))
-    names = dict.fromkeys(_keys_with_numbers(values))
-    return judged(readings, names)
-
-
-def trainer_state_in(folder: Path) -> Path | None:
-    """Return the state that a Hugging Face Trainer left: the end's, or the latest."""
-    last = folder / _TRAINER_STATE
-    if last.is_file():
-        return last
-    numbered = [
-        (int(path.parent.name.rpartition("-")[2]), path)
-        for path in folder.glob(f"checkpoint-*/{_TRAINER_STATE}")
-        if path.parent.name.rpartition("-")[2].isdigit()
-    ]
-    return max(numbered)[1] if numbered else None
-
-
-def _documents(text: str, *, is_lines: bool) -> Iterator[Any]:  # Any: JSON
-    if not is_lines:
-        yield json.loads(text)
-        return
-    for line in text.splitlines():
-        if line.strip():
-            yield json.loads(line)
-
-
-def _at_key(value: Any, key: str) -> Iterator[Any]:  # Any: JSON
-    if isinstance(value, list):
-        for each in value:
-            yield from _at_key(each, key)
-    elif isinstance(value, dict):
-        if key in value:
-            yield value[key]
-            return
-        first, dot, rest = key.partition(".")
-        if dot and first in value:
-            yield from _at_key(value[first], rest)
-
-
-def _keys_with_numbers(value: Any, above: str = "") -> Iterator[str]:  # Any: JSON
-    if isinstance(value, list):
-        for each in value:
-            yield from _keys_with_numbers(each, above)
-    elif isinstance(value, dict):
-        for key, each in value.items():
-            yield from _keys_with_numbers(each, f"{above}{key}.")
-    elif isinstance(value, float | int) and not isinstance(value, bool):
-        yield above.removesuffix(".")
-
-
-def _place_of_json(value: Any) -> Place:  # Any: JSON
-    if value is None:
-        return Place(math.nan, "null")
-    if isinstance(value, str):
-        return _number_at(value.strip(), 0) or Place(None, value)
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return Place(None, json.dumps(value)[:80])
-    return Place(float(value), str(value))
