@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from dwindle.find.command import CommandRecipe
-from dwindle.find.function import FunctionRecipe
-from dwindle.find.metric import Metric
-from dwindle.find.training import Ask
+from dwindle.finding.command import CommandRecipe
+from dwindle.finding.function import FunctionRecipe
+from dwindle.finding.metric import Metric
+from dwindle.finding.training import Ask
 
 ROUNDS = 20
 MEGABYTES = 50

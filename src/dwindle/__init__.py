@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dwindle.decay.run import Run
     from dwindle.decay.schedules import Schedule
     from dwindle.errors.base import DwindleError
-    from dwindle.find.face import find
+    from dwindle.finding.face import find
     from dwindle.fitting.fit import fit
 
 __all__ = [
@@ -51,7 +51,7 @@ _HOMES = {
     "Schedule": "dwindle.decay.schedules",
     "convert": "dwindle.decay.convert",
     "explain": "dwindle.decay.explain",
-    "find": "dwindle.find",
+    "find": "dwindle.finding.face",
     "fit": "dwindle.fitting.fit",
     "knobs": "dwindle.decay.knobs",
     "predict": "dwindle.decay.rules",

@@ -12,7 +12,7 @@ def lazy_names(
 
     Args:
         package: Its ``__name__``.
-        homes: Name: the module that it is imported from, or that it is.
+        homes: Name: the module that it is imported from.
 
     Example:
         >>> find, _ = lazy_names("dwindle", {"Run": "dwindle.decay.run"})
@@ -25,9 +25,7 @@ def lazy_names(
         if name not in homes:
             message = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(message)
-        home = import_module(homes[name])
-        is_itself = homes[name] == f"{package}.{name}"
-        found: object = home if is_itself else getattr(home, name)
+        found: object = getattr(import_module(homes[name]), name)
         setattr(sys.modules[package], name, found)
         return found
 

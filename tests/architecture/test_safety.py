@@ -8,7 +8,7 @@ from architecture.source import called_name, files_of_tests, package_files
 FORBIDDEN_IMPORTS = {"pickle", "marshal", "shelve", "dill", "cloudpickle"}
 # (module, import): why nothing that is read from outside is run by it.
 ALLOWED_IMPORTS = {
-    ("dwindle.find.function", "cloudpickle"): (
+    ("dwindle.finding.function", "cloudpickle"): (
         "it only writes: the caller's function goes by a pipe to a worker of ours"
     ),
 }

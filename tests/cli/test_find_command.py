@@ -13,13 +13,13 @@ from pathlib import Path
 
 import pytest
 from cli.lines import as_json, error_of, run
-from find.formula import BEST, SCRIPT
+from finding.formula import BEST, SCRIPT
 
 from dwindle.cli.find import read_seconds
 from dwindle.cli.main import main
 from dwindle.cli.options import AS_JSON, read_words
 from dwindle.errors import RangeError
-from dwindle.find.records import find_from_stored
+from dwindle.finding.records import find_from_stored
 from dwindle.store.store import read_store
 
 SEARCH = "find --knob torch.optim.AdamW --low 1e-3 --high 1"

@@ -4,13 +4,13 @@
 """
 
 import pytest
-from find.formula import Formula, error, loss_of, search
+from finding.formula import Formula, error, loss_of, search
 from syrupy.assertion import SnapshotAssertion
 
 from dwindle.errors import FirstTrainingError, NoEffectError
-from dwindle.find.driver import run_search
-from dwindle.find.found import found_of
-from dwindle.find.records import find_from_stored
+from dwindle.finding.driver import run_search
+from dwindle.finding.found import found_of
+from dwindle.finding.records import find_from_stored
 from dwindle.show import as_text
 from dwindle.store.store import read_store
 

@@ -23,7 +23,7 @@ from dwindle.show import Line, facts
 from dwindle.wording import number
 
 if TYPE_CHECKING:
-    from dwindle.find.driver import Search
+    from dwindle.finding.driver import Search
 
 _FAILED = 3
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -147,8 +147,8 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
 
 def _run(search: "Search", path: Path, asked: Asked) -> str:
     """Train, with progress and warnings on stderr; return why it stopped."""
-    from dwindle.find.driver import Settings, run_search
-    from dwindle.find.progress import shown_on
+    from dwindle.finding.driver import Settings, run_search
+    from dwindle.finding.progress import shown_on
 
     words = search.conditions.training
     # A function of one's own stands in for a script that knows its folders.
@@ -169,9 +169,9 @@ def _warn(text: str) -> None:
 
 
 def _search(training: str | None, asked: Asked) -> "Search":
-    from dwindle.find.metric import Metric
-    from dwindle.find.search import search_of
-    from dwindle.find.unit import Unit
+    from dwindle.finding.metric import Metric
+    from dwindle.finding.search import search_of
+    from dwindle.finding.unit import Unit
 
     for option, example in _NEEDED.items():
         if asked[option] is None:
@@ -288,10 +288,10 @@ def _store_named_after(words: Sequence[str]) -> Path:
 
 
 def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
-    from dwindle.find.driver import first_round
+    from dwindle.finding.driver import first_round
 
     spec, asked = search.spec, first_round(search)
-    from dwindle.find.command import CommandRecipe
+    from dwindle.finding.command import CommandRecipe
 
     first, recipe = asked[0].typed, search.recipe
     training = f"{spec.name}(weight_decay={first}, seed=0)"

@@ -137,15 +137,15 @@ def _show_found(  # noqa: PLR0913, as show_findings
     force: bool,
     as_json: bool,
 ) -> int:
-    from dwindle.find.found import found_of
-    from dwindle.find.records import find_from_stored
+    from dwindle.finding.found import found_of
+    from dwindle.finding.records import find_from_stored
 
     found = found_of(find_from_stored(stored), stopped)
     if not as_json:
         stdout().print(found, crop=False)
     for path, kind in ((html, "page"), (png, "picture")):
         if path is not None:
-            from dwindle.find import page
+            from dwindle.finding import page
 
             write = page.write_page if kind == "page" else page.write_picture
             write(found, path, force=force)
@@ -163,9 +163,9 @@ def _print_trial(store: Path, trial: int) -> None:
         UsageError: If the store is of a built-in problem: it keeps no output.
 
     """
-    from dwindle.find.driver import output_folder
-    from dwindle.find.output import readable
-    from dwindle.find.records import find_from_stored
+    from dwindle.finding.driver import output_folder
+    from dwindle.finding.output import readable
+    from dwindle.finding.records import find_from_stored
     from dwindle.store.store import read_store
 
     stored = read_store(store)

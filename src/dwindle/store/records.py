@@ -1,7 +1,7 @@
 """A training as plain data: what was trained, what came out, in what conditions.
 
 A store holds studies of two kinds: of the built-in problems, whose records stand here,
-and of a user's own training (:mod:`dwindle.find.records`). What both kinds must give
+and of a user's own training (:mod:`dwindle.finding.records`). What both kinds must give
 for the same file are the protocols below.
 """
 

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from html import escape
 from typing import TYPE_CHECKING
 
-from dwindle.find.driver import OnProgress, Progress
+from dwindle.finding.driver import OnProgress, Progress
 
 if TYPE_CHECKING:
     from rich.console import Console

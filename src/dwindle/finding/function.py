@@ -12,18 +12,18 @@ from multiprocessing.connection import Connection
 from typing import Self
 
 from dwindle.errors import DwindleError, UsageError
-from dwindle.find.call import LOSS, Function, Signature, called, signature_of
-from dwindle.find.group import Group, how_it_ended
-from dwindle.find.metric import Metric
-from dwindle.find.output import Kept
-from dwindle.find.training import Ask, Came
+from dwindle.finding.call import LOSS, Function, Signature, called, signature_of
+from dwindle.finding.group import Group, how_it_ended
+from dwindle.finding.metric import Metric
+from dwindle.finding.output import Kept
+from dwindle.finding.training import Ask, Came
 from dwindle.wording import clean
 
 # Read by the numerical libraries as they are loaded.
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 _WORKER = (
     "import sys; sys.path[:] = {path!r}; "
-    "from dwindle.find.serve import serve; serve({asks}, {answers})"
+    "from dwindle.finding.serve import serve; serve({asks}, {answers})"
 )
 
 

@@ -10,10 +10,10 @@ from dwindle import wording
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
 from dwindle.errors import DwindleError, MissingLibraryError
-from dwindle.find.curve import Curve, Tried
-from dwindle.find.records import OwnConditions, OwnTrial, StoredFind, run_from_facts
-from dwindle.find.rounds import Rounds, design_of, outcomes_by_name
-from dwindle.find.unit import Unit
+from dwindle.finding.curve import Curve, Tried
+from dwindle.finding.records import OwnConditions, OwnTrial, StoredFind, run_from_facts
+from dwindle.finding.rounds import Rounds, design_of, outcomes_by_name
+from dwindle.finding.unit import Unit
 from dwindle.plain import to_plain
 from dwindle.show import Column, Line, Sheet, Shown, Styled, Table, facts
 from dwindle.stats.points import ReadOut, Side

@@ -4,8 +4,8 @@ import faulthandler
 import os
 from multiprocessing.connection import Connection
 
-from dwindle.find.call import called, lines_of, loaded, signature_of
-from dwindle.find.training import Came
+from dwindle.finding.call import called, lines_of, loaded, signature_of
+from dwindle.finding.training import Came
 
 
 def serve(asks_from: int, answers_to: int) -> None:

@@ -11,12 +11,12 @@ from dwindle.errors import (
     NoEffectError,
     StudyStoppedError,
 )
-from dwindle.find.records import FindSpec, OwnConditions, OwnTrial, trainings_of
-from dwindle.find.rounds import Asked, Name, Rounds, design_of, outcomes_by_name
-from dwindle.find.running import Running
-from dwindle.find.shared_files import FolderWatch
-from dwindle.find.training import Ask, Came, Recipe
-from dwindle.find.unit import Unit
+from dwindle.finding.records import FindSpec, OwnConditions, OwnTrial, trainings_of
+from dwindle.finding.rounds import Asked, Name, Rounds, design_of, outcomes_by_name
+from dwindle.finding.running import Running
+from dwindle.finding.shared_files import FolderWatch
+from dwindle.finding.training import Ask, Came, Recipe
+from dwindle.finding.unit import Unit
 from dwindle.store.records import Outcome
 from dwindle.store.store import Store
 from dwindle.study.stopping import stopping_on_signals

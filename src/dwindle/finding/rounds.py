@@ -4,8 +4,8 @@ import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from dwindle.find.records import FindSpec, OwnConditions, OwnTrial
-from dwindle.find.unit import Unit
+from dwindle.finding.records import FindSpec, OwnConditions, OwnTrial
+from dwindle.finding.unit import Unit
 from dwindle.stats.points import Design, Point
 from dwindle.stats.two_point import next_points
 from dwindle.store.records import Outcome

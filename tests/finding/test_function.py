@@ -17,15 +17,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from find import trainings
-from find.programs import alive, wait_until
+from finding import trainings
+from finding.programs import alive, wait_until
 
 from dwindle.errors import UsageError
-from dwindle.find.call import loss_of, signature_of
-from dwindle.find.function import FunctionRecipe, InlineRecipe
-from dwindle.find.metric import Metric
-from dwindle.find.running import Running
-from dwindle.find.training import Ask
+from dwindle.finding.call import loss_of, signature_of
+from dwindle.finding.function import FunctionRecipe, InlineRecipe
+from dwindle.finding.metric import Metric
+from dwindle.finding.running import Running
+from dwindle.finding.training import Ask
 
 FILE = Path(trainings.__file__)
 ASK = Ask(weight_decay=1.0, seed=2)
@@ -114,7 +114,7 @@ def test_what_a_function_raises_is_an_outcome():
     assert came.error == "ZeroDivisionError: float division by zero"
     assert came.last_lines[0] == "Traceback (most recent call last):"
     assert "trainings.py" in came.last_lines[1]
-    assert not [line for line in came.last_lines if "dwindle/find" in line]
+    assert not [line for line in came.last_lines if "dwindle/finding" in line]
     assert train("leaving").error == "SystemExit: 3"
 
 
@@ -288,8 +288,8 @@ def test_workers_side_by_side_share_the_cores(monkeypatch):
 DRIVER = """
 import sys
 sys.path[:0] = {path!r}
-from dwindle.find.function import FunctionRecipe
-from dwindle.find.training import Ask
+from dwindle.finding.function import FunctionRecipe
+from dwindle.finding.training import Ask
 def train(weight_decay):
     import os, time
     os.fork()

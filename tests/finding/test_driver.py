@@ -4,7 +4,7 @@ import math
 from dataclasses import replace
 
 import pytest
-from find.formula import BEST, Formula, error, loss_of, search
+from finding.formula import BEST, Formula, error, loss_of, search
 
 from dwindle.errors import (
     FirstTrainingError,
@@ -13,9 +13,9 @@ from dwindle.errors import (
     StoreUnlikeError,
     StudyStoppedError,
 )
-from dwindle.find.driver import Settings, run_search
-from dwindle.find.found import found_of
-from dwindle.find.records import OwnTrial, find_from_stored
+from dwindle.finding.driver import Settings, run_search
+from dwindle.finding.found import found_of
+from dwindle.finding.records import OwnTrial, find_from_stored
 from dwindle.store.store import read_store, read_study
 
 

@@ -13,10 +13,10 @@ import time
 
 import psutil
 import pytest
-from find.formula import SCRIPT
+from finding.formula import SCRIPT
 
 from dwindle.errors import StoreError
-from dwindle.find.records import find_from_stored
+from dwindle.finding.records import find_from_stored
 from dwindle.store.store import read_store
 
 OURS = "find --knob torch.optim.AdamW --low 1e-3 --high 1 --metric val_loss --json"

@@ -2,7 +2,7 @@
 
 import os
 
-from dwindle.find.found import Found
+from dwindle.finding.found import Found
 from dwindle.report import render
 from dwindle.report.page import environment, policy, style_sheet
 from dwindle.report.themes import LIGHT, PAGE

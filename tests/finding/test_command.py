@@ -10,12 +10,12 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from find.programs import alive, recipe, run, wait_until
+from finding.programs import alive, recipe, run, wait_until
 
 from dwindle.errors import UsageError
-from dwindle.find.command import CommandRecipe, typed
-from dwindle.find.metric import Metric
-from dwindle.find.training import Ask
+from dwindle.finding.command import CommandRecipe, typed
+from dwindle.finding.metric import Metric
+from dwindle.finding.training import Ask
 
 LOSS = Metric(text="loss")
 PRINT_WORDS = "import sys; print(sys.argv[1:]); print('loss=1')"
@@ -317,7 +317,7 @@ def test_a_training_that_is_closed_ends():
 DRIVER = """
 import sys
 sys.path[:0] = {path!r}
-from find.programs import run
+from finding.programs import run
 run("import os, sys, time; os.fork(); os.fork() or os.setsid();"
     "open(sys.argv[1] + str(os.getpid()), 'w').close(); time.sleep(600)", {marks!r})
 """

@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from dwindle.errors import UsageError
-from dwindle.find.command import CommandRecipe
-from dwindle.find.function import FunctionRecipe
-from dwindle.find.training import Ask, Came, Recipe, Training
+from dwindle.finding.command import CommandRecipe
+from dwindle.finding.function import FunctionRecipe
+from dwindle.finding.training import Ask, Came, Recipe, Training
 
 # Beyond it a thread that does not come back is left behind: its group has been ended.
 _JOIN_S = 15.0

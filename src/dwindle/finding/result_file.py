@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from dwindle.find.metric import (
+from dwindle.finding.metric import (
     TRAINER_STATE,
     Metric,
     Place,

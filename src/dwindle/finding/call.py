@@ -14,9 +14,9 @@ from typing import Any
 
 from dwindle.errors import UsageError
 from dwindle.errors.nearest import nearest_names
-from dwindle.find.metric import Metric, Place, Readings, Verdict, judged
-from dwindle.find.output import last_lines
-from dwindle.find.training import Ask, Came
+from dwindle.finding.metric import Metric, Place, Readings, Verdict, judged
+from dwindle.finding.output import last_lines
+from dwindle.finding.training import Ask, Came
 from dwindle.wording import clean, listed, with_article
 
 Function = Callable[..., object]

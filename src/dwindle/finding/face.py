@@ -4,20 +4,18 @@ import shutil
 import tempfile
 from contextlib import closing
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dwindle.decay.python_inputs import RunLike, knob_name, run_of
-from dwindle.find.driver import Settings, run_search
-from dwindle.find.found import Found, found_of
-from dwindle.find.metric import Metric, Take
-from dwindle.find.progress import shown_here
-from dwindle.find.records import find_from_stored
-from dwindle.find.search import Train, search_of
-from dwindle.find.unit import Unit
-from dwindle.store.store import read_store
+
+if TYPE_CHECKING:
+    from dwindle.finding.found import Found
+    from dwindle.finding.metric import Take
+    from dwindle.finding.search import Train
 
 
 def find(  # noqa: PLR0913, each is a question of its own
-    train: Train,
+    train: "Train",
     *,
     knob: object,
     low: float,
@@ -25,7 +23,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     typed: object = None,
     run: RunLike | None = None,
     metric: str = "loss",
-    take: Take = "last",
+    take: "Take" = "last",
     maximize: bool = False,
     trainings: int = 25,
     within: float = 1.25,
@@ -35,7 +33,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     jobs: int = 1,
     store: str | Path | None = None,
     accept_change: bool = False,
-) -> Found:
+) -> "Found":
     """Find the best weight decay of a training, and how sure it is.
 
     It trains a first seed at seven values and every further one at two, until the 90 %
@@ -84,6 +82,16 @@ def find(  # noqa: PLR0913, each is a question of its own
         (8, 'trainings')
 
     """
+    # Imported here: numpy is, and naming this function must cost nothing.
+    from dwindle.finding.driver import Settings, run_search
+    from dwindle.finding.found import found_of
+    from dwindle.finding.metric import Metric
+    from dwindle.finding.progress import shown_here
+    from dwindle.finding.records import find_from_stored
+    from dwindle.finding.search import search_of
+    from dwindle.finding.unit import Unit
+    from dwindle.store.store import read_store
+
     read = Metric(text=metric, take=take, maximize=maximize)
     search = search_of(
         train=train,

@@ -17,17 +17,17 @@ from pathlib import Path
 
 from dwindle.errors import UsageError
 from dwindle.errors.nearest import nearest_names
-from dwindle.find.group import Group, how_it_ended
-from dwindle.find.metric import (
+from dwindle.finding.group import Group, how_it_ended
+from dwindle.finding.metric import (
     Metric,
     Scanner,
     Verdict,
     judged,
     names_with_numbers,
 )
-from dwindle.find.output import Kept
-from dwindle.find.result_file import read_result_file, trainer_state_in
-from dwindle.find.training import Ask, Came
+from dwindle.finding.output import Kept
+from dwindle.finding.result_file import read_result_file, trainer_state_in
+from dwindle.finding.training import Ask, Came
 from dwindle.wording import listed
 
 # What a command may hold beside the names of the study's scale.

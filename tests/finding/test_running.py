@@ -11,15 +11,15 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from find import kinds
-from find.programs import alive, recipe, wait_until
+from finding import kinds
+from finding.programs import alive, recipe, wait_until
 
 from dwindle.errors import UsageError
-from dwindle.find.command import CommandRecipe
-from dwindle.find.function import FunctionRecipe, InlineRecipe
-from dwindle.find.metric import Metric
-from dwindle.find.running import Running, slot_variables
-from dwindle.find.training import Ask
+from dwindle.finding.command import CommandRecipe
+from dwindle.finding.function import FunctionRecipe, InlineRecipe
+from dwindle.finding.metric import Metric
+from dwindle.finding.running import Running, slot_variables
+from dwindle.finding.training import Ask
 
 HERE = str(Path(__file__).parent)
 DECAY = "import sys; print('loss', sys.argv[-1])"
@@ -85,9 +85,9 @@ def test_closing_ends_all_that_runs():
 DRIVER = """
 import sys
 sys.path[:0] = {path!r}
-from find.programs import recipe
-from find.test_running import asks
-from dwindle.find.running import Running
+from finding.programs import recipe
+from finding.test_running import asks
+from dwindle.finding.running import Running
 code = "import os, sys, time; os.fork(); open(sys.argv[1] + str(os.getpid()), 'w')"
 with Running(recipe(code + ".close(); time.sleep(600)", {marks!r}), jobs=2) as running:
     list(running.run(asks(2)))

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from dwindle.decay.run import Run
-from dwindle.find.driver import Search
-from dwindle.find.records import FindSpec, OwnConditions
-from dwindle.find.training import Came, came_with
-from dwindle.find.unit import Unit
+from dwindle.finding.driver import Search
+from dwindle.finding.records import FindSpec, OwnConditions
+from dwindle.finding.training import Came, came_with
+from dwindle.finding.unit import Unit
 
 BEST = 0.05
 SCRIPT = Path(__file__).with_name("formula_script.py")

@@ -8,12 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from dwindle.errors import RangeError
-from dwindle.find.command import CommandRecipe
-from dwindle.find.driver import Search
-from dwindle.find.function import FunctionRecipe
-from dwindle.find.metric import Metric
-from dwindle.find.records import FindSpec, OwnConditions, facts_from_run
-from dwindle.find.unit import Unit
+from dwindle.finding.command import CommandRecipe
+from dwindle.finding.driver import Search
+from dwindle.finding.function import FunctionRecipe
+from dwindle.finding.metric import Metric
+from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
+from dwindle.finding.unit import Unit
 
 # Beyond, the answer says nothing; below, no number of seeds gets there.
 _WITHIN = (1.02, 10.0)

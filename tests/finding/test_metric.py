@@ -8,14 +8,14 @@ import time
 import pytest
 
 from dwindle.errors import UnknownNameError, UsageError
-from dwindle.find.metric import (
+from dwindle.finding.metric import (
     Metric,
     Scanner,
     judged,
     names_with_numbers,
 )
-from dwindle.find.output import Kept
-from dwindle.find.result_file import read_result_file, trainer_state_in
+from dwindle.finding.output import Kept
+from dwindle.finding.result_file import read_result_file, trainer_state_in
 
 # What a training prints: (metric, output, loss); nan is a training that diverged.
 READ = (

@@ -6,9 +6,9 @@ import sys
 import time
 from pathlib import Path
 
-from dwindle.find.command import CommandRecipe
-from dwindle.find.metric import Metric
-from dwindle.find.training import Ask
+from dwindle.finding.command import CommandRecipe
+from dwindle.finding.metric import Metric
+from dwindle.finding.training import Ask
 
 PATIENCE_SECONDS = 60  # a machine may be busy
 

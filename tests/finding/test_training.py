@@ -4,7 +4,7 @@ import pickle
 
 import pytest
 
-from dwindle.find.training import Ask, Came, came_with
+from dwindle.finding.training import Ask, Came, came_with
 
 
 def test_what_is_asked_and_what_came_travel():

@@ -1,0 +1,1 @@
+"""A training of one's own: run it, read what comes out, find its best decay."""
