@@ -8,6 +8,11 @@ import pytest
 from torch.utils.data import DataLoader
 
 from dwindle.errors import MissingLibraryError, RefusedError
+from dwindle.integrations import (
+    find_with_keras,
+    find_with_lightning,
+    find_with_trainer,
+)
 from dwindle.integrations.accelerate import facts_of_loader, hold_decay
 from dwindle.integrations.torch_loops import (
     examples_of_a_pass,
@@ -36,6 +41,28 @@ def test_accelerate_is_asked_for_when_it_is_called(monkeypatch):
     monkeypatch.setitem(sys.modules, "accelerate", None)
     with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[accelerat"):
         hold_decay(SimpleNamespace(), SimpleNamespace(), "3 epochs")
+
+
+# adapter: the extra that pip is asked for
+ADAPTERS = {
+    find_with_trainer: "transformers",
+    find_with_lightning: "lightning",
+    find_with_keras: "keras",
+}
+
+
+@pytest.mark.parametrize("adapter", ADAPTERS, ids=lambda each: each.__name__)
+def test_an_adapter_asks_for_its_library_when_it_is_called(adapter, monkeypatch):
+    """It can be imported; the call says what to install, before anything is made."""
+    for library in ("transformers", "lightning.pytorch", "pytorch_lightning", "keras"):
+        monkeypatch.setitem(sys.modules, library, None)
+    rest = {
+        find_with_lightning: {"make_trainer": None},
+        find_with_keras: {"fit": {}, "validation_data": ()},
+    }
+    with pytest.raises(MissingLibraryError) as raised:
+        adapter(None, knob="torch.optim.SGD", low=1, high=2, **rest.get(adapter, {}))
+    assert raised.value.extra == ADAPTERS[adapter]
 
 
 @pytest.mark.parametrize("kind", ["DeepSpeedStrategy", "DistributedType.DEEPSPEED"])

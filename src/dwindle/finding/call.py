@@ -104,18 +104,23 @@ def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signatu
 
 
 def called(
-    function: Function, signature: Signature, ask: Ask, metric: Metric = LOSS
+    function: Function,
+    signature: Signature,
+    ask: Ask,
+    metric: Metric = LOSS,
+    *,
+    raised: tuple[type[BaseException], ...] = (KeyboardInterrupt,),
 ) -> Came:
     """Call a training function; what it raises is an outcome.
 
-    KeyboardInterrupt alone is raised: in this process it is the user's.
+    Only ``raised`` passes: a KeyboardInterrupt in this process is the user's.
     """
     start = time.perf_counter()
     lines: tuple[str, ...] = ()
     is_worth_another_try = False
     try:
         verdict = loss_of(function(**signature.arguments(ask)), metric)
-    except KeyboardInterrupt:
+    except raised:
         raise
     except BaseException as error:  # noqa: BLE001 also the exit of a script: an outcome
         verdict = Verdict(status="error", why=_in_one_line(error))

@@ -28,6 +28,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     trainings: int = 25,
     within: float = 1.25,
     guess: float | None = None,
+    zero: bool = True,
     seconds: float | None = None,
     timeout: float | None = None,
     jobs: int = 1,
@@ -55,6 +56,8 @@ def find(  # noqa: PLR0913, each is a question of its own
         trainings: The most trainings.
         within: Factor at which the interval is narrow enough.
         guess: Where the best is expected.
+        zero: Whether it is trained without decay, too: that answers whether decay
+            matters at all.
         seconds: After these no further training begins.
         timeout: Seconds after which a single training is ended.
         jobs: Trainings at a time.
@@ -104,6 +107,7 @@ def find(  # noqa: PLR0913, each is a question of its own
         trainings=trainings,
         within=within,
         guess=guess,
+        zero=zero,
     )
     # Kept where it is if anything stops the search: hours of training may be in it.
     folder = Path(tempfile.mkdtemp(prefix="dwindle-find-")) if store is None else None

@@ -72,7 +72,7 @@ class FunctionRecipe:
         if isinstance(function, str):
             return cls(target=function, metric=metric, scale_names=scale_names)
         signature = signature_of(function, scale_names)
-        target = _name_of(function)
+        target = name_of(function)
         return cls(
             target=target,
             carried=None if target else _by_value(function, scale_names, metric),
@@ -298,11 +298,25 @@ class InlineRecipe:
     """A function that is called in this process: to debug it, not to be safe from it.
 
     Nothing ends it at a time-out, and nothing that it prints is kept.
+
+    Args:
+        function: What is called.
+        metric: Which key of a dict is the loss, and which of the pairs it yields.
+        scale_names: The names that the scale has.
+        source: The user's own function behind it, whose name and source say which
+            training this is; the function itself where None.
+        name: What the training is called, if not as its source.
+        hashes: What must be the same for the trainings of one store, instead of the
+            source.
+
     """
 
     function: Function
     metric: Metric = LOSS
     scale_names: tuple[str, ...] = ()
+    source: Function | None = None
+    name: str | None = None
+    hashes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
     @property
     def has_seed(self) -> bool:
@@ -314,15 +328,21 @@ class InlineRecipe:
         return self
 
     def train(self, ask: Ask) -> Came:
-        """Call the function; what it raises is an outcome."""
+        """Call the function; what it raises is an outcome.
+
+        Raises:
+            UsageError: If what is called cannot be trained at all, whatever the decay.
+
+        """
         signature = signature_of(self.function, self.scale_names)
-        return called(self.function, signature, ask, self.metric)
+        raised = (KeyboardInterrupt, UsageError)
+        return called(self.function, signature, ask, self.metric, raised=raised)
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
 
 
-def _name_of(function: Function) -> str | None:
+def name_of(function: Function) -> str | None:
     """Return ``module:function`` if a worker finds this very function by that name."""
     module = sys.modules.get(getattr(function, "__module__", None) or "")
     name = getattr(function, "__qualname__", "<>")

@@ -56,6 +56,7 @@ class FindSpec:
         within: Factor on both sides of the answer at which its interval is narrow
             enough.
         guess: Where the answer is expected, in the unit of the knob.
+        zero: Whether it is trained without decay, too.
 
     """
 
@@ -65,6 +66,7 @@ class FindSpec:
     trainings: int = 25
     within: float = 1.25
     guess: float | None = None
+    zero: bool = True
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the spec as a store has it, marked as that of a user's training."""

@@ -9,7 +9,7 @@ from typing import Self
 
 from dwindle.errors import UsageError
 from dwindle.finding.command import CommandRecipe
-from dwindle.finding.function import FunctionRecipe
+from dwindle.finding.function import FunctionRecipe, InlineRecipe
 from dwindle.finding.training import Ask, Came, Recipe, Training
 
 # Beyond it a thread that does not come back is left behind: its group has been ended.
@@ -62,6 +62,11 @@ class Running:
         The next one is taken from ``asks`` only when a slot is free. Leaving early, or
         an error, leaves what runs to :meth:`close`.
         """
+        if isinstance(self._recipe, InlineRecipe) and self.jobs == 1:
+            # In the caller's thread: Keras and JAX keep settings for each thread, and
+            # Ctrl-C reaches this one only.
+            yield from ((each, self._recipe.train(each)) for each in asks)
+            return
         waiting, running = iter(asks), 0
         while True:
             while self._idle:

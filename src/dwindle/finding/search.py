@@ -5,22 +5,25 @@ import inspect
 import math
 import shlex
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dwindle.errors import RangeError
+from dwindle.finding.call import signature_of
 from dwindle.finding.command import CommandRecipe
 from dwindle.finding.driver import Search
-from dwindle.finding.function import FunctionRecipe
+from dwindle.finding.function import FunctionRecipe, InlineRecipe, name_of
 from dwindle.finding.metric import Metric
 from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
+from dwindle.finding.training import Recipe
 from dwindle.finding.unit import Unit
 
 # Beyond, the answer says nothing; below, no number of seeds gets there.
 _WITHIN = (1.02, 10.0)
 _LEAST_TRAININGS, _MOST_TRAININGS = 5, 10_000
 
-# A function, ``module:function``, or the words of a command.
-Train = Callable[..., object] | str | Sequence[str]
+# A function, ``module:function``, the words of a command, or what is called here.
+Train = Callable[..., object] | str | Sequence[str] | InlineRecipe
 
 
 def search_of(  # noqa: PLR0913, one argument per fact of a study
@@ -34,6 +37,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     trainings: int = 25,
     within: float = 1.25,
     guess: float | None = None,
+    zero: bool = True,
 ) -> Search:
     """Return a search after checking its numbers.
 
@@ -47,6 +51,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         trainings: The most trainings.
         within: Factor at which the interval is narrow enough.
         guess: Where the answer is expected.
+        zero: Whether it is trained without decay, too.
 
     Raises:
         UsageError: If it is no training that a weight decay would reach.
@@ -77,6 +82,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         trainings=trainings,
         within=within,
         guess=guess,
+        zero=zero,
     )
     conditions = OwnConditions(
         training=words,
@@ -96,25 +102,39 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
 
 def _training(
     train: Train, metric: Metric, *, keep_out: bool
-) -> tuple[CommandRecipe | FunctionRecipe, tuple[str, ...], dict[str, str]]:
+) -> tuple[Recipe, tuple[str, ...], dict[str, str]]:
     """Return what runs a training, its words, and the hash of each of its files."""
+    if isinstance(train, InlineRecipe):
+        source = train.source or train.function
+        target = name_of(source)
+        name = train.name or target or _name(source)
+        hashes = dict(train.hashes) or _hashes_of_function(
+            source, target, signature_of(source).file
+        )
+        return replace(train, metric=metric), (name,), hashes
     if isinstance(train, str) or callable(train):
         function = FunctionRecipe.of(train, metric)
-        name = function.target or getattr(train, "__qualname__", type(train).__name__)
-        return function, (str(name),), _hashes_of_function(train, function)
+        target, file = function.target, function.signature.file
+        name = target or _name(train)
+        return function, (name,), _hashes_of_function(train, target, file)
     words = tuple(train)
     command = CommandRecipe(words=words, metric=metric, keep_out=keep_out)
     hashes = {str(path): _hash(path.read_bytes()) for path in command.script_files}
     return command, words, hashes
 
 
-def _hashes_of_function(train: object, recipe: FunctionRecipe) -> dict[str, str]:
+def _name(function: object) -> str:
+    return str(getattr(function, "__qualname__", type(function).__name__))
+
+
+def _hashes_of_function(
+    train: object, target: str | None, file: str | None
+) -> dict[str, str]:
     """Return the hash of the file that a function stands in, or of the function.
 
     One from a notebook, or made by another one, has no file that is all its own.
     """
-    file = recipe.signature.file
-    if recipe.target is not None and file is not None:
+    if target is not None and file is not None:
         return {Path(file).name: _hash(Path(file).read_bytes())}
     try:
         return {"the function": _hash(inspect.getsource(train).encode())}  # type: ignore[arg-type] # else a TypeError

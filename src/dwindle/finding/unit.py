@@ -13,6 +13,8 @@ from dwindle.errors import RangeError, UsageError
 
 # Six digits of a decay are more than any training can tell, and they fit a line.
 _DIGITS = 6
+# What a number is called that has no record: own:reg_lambda, own:SVC.C:inverse.
+_OWN, _INVERSE = "own:", ":inverse"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +58,7 @@ class Unit:
                 needs a fact of the run that is not given.
 
         """
-        there = resolve_knob(knob)
+        there = own_knob(knob) or resolve_knob(knob)
         if there.is_rate and typed is None:
             must = "A half-life or a shrink must come with the argument that is typed."
             remedy = "Add --as torch.optim.AdamW, and the facts --lr, --batch-size, ..."
@@ -126,6 +128,30 @@ class Unit:
             must = f"one that {target.name} has a number for"
             raise RangeError(source.name, number, must)
         return found
+
+
+def own_knob(name: str) -> Knob | None:
+    """Return a knob without record: ``own:NAME``, or ``own:NAME:inverse``; else None.
+
+    Its number can be searched over, and nothing is known of what it does: the answer
+    converts to no other knob. An inverse one is less decay the larger it is.
+
+    Example:
+        >>> own_knob("own:svm.C:inverse").symbol, own_knob("torch.optim.AdamW")
+        ('C', None)
+
+    """
+    plain = name.removeprefix(_OWN).removesuffix(_INVERSE)
+    if not name.startswith(_OWN) or not plain:
+        return None
+    return Knob(
+        name=name,
+        symbol=plain.rpartition(".")[2],
+        formula="",
+        unit="a number of the user's",
+        # What a C multiplies, beside 1/2 Σw².
+        penalty="inverse-data-sum" if name.endswith(_INVERSE) else "canonical",
+    )
 
 
 def _runs_backwards(knob: Knob) -> bool:

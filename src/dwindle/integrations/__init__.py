@@ -1,1 +1,33 @@
-"""Integrations: one file per outside system, and each needs only that system."""
+"""Integrations: each needs only its own outside system, when it is used.
+
+What holds a half-life has one module for each system; what finds the best decay of a
+training in one of them is here by name.
+"""
+
+from typing import TYPE_CHECKING
+
+from dwindle.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from dwindle.integrations.estimators import find_for_estimator
+    from dwindle.integrations.find_with import (
+        find_with_keras,
+        find_with_lightning,
+        find_with_trainer,
+    )
+
+__all__ = [
+    "find_for_estimator",
+    "find_with_keras",
+    "find_with_lightning",
+    "find_with_trainer",
+]
+
+_HOMES = {
+    "find_for_estimator": "dwindle.integrations.estimators",
+    "find_with_keras": "dwindle.integrations.find_with",
+    "find_with_lightning": "dwindle.integrations.find_with",
+    "find_with_trainer": "dwindle.integrations.find_with",
+}
+
+__getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -227,7 +227,8 @@ class Search:
         lost = sum(seed in diverged for seed in with_decay)
         gains = self._gains(with_decay)
         if not len(gains) and not lost:
-            why = "no seed but the first was trained without decay"
+            which = "no seed but the first" if self.design.zero else "no seed"
+            why = f"{which} was trained without decay"
             return Effect(matters="cannot tell", why=why)
         gain = float(gains.mean()) if len(gains) else None
         won = int((gains > 0).sum()) + lost

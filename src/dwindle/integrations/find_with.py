@@ -1,0 +1,307 @@
+"""Find the best weight decay of a training in transformers, Lightning or Keras.
+
+Each takes a function that makes what is trained anew, so that no object of the caller's
+is changed, and trains in this process, one training after the other: a data set stays
+loaded, and Ctrl-C reaches it. What needs to survive a crash of a library is a script of
+its own for ``dwindle find``.
+"""
+
+import math
+import weakref
+from collections.abc import Callable, Mapping
+from copy import copy
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TypedDict, Unpack
+
+from dwindle.decay.python_inputs import RunLike
+from dwindle.errors import MissingLibraryError, UsageError
+from dwindle.finding.call import Signature, signature_of
+from dwindle.finding.face import find
+from dwindle.finding.found import Found
+from dwindle.finding.function import InlineRecipe
+from dwindle.finding.metric import Take
+from dwindle.finding.training import Ask
+from dwindle.wording import listed
+
+# Any: the objects of libraries that are not in every environment.
+Make = Callable[..., Any]
+_LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")  # one program, two names
+
+
+class Options(TypedDict, total=False):
+    """What ``dwindle.find`` takes beside a training, its knob and its range."""
+
+    typed: object
+    run: RunLike | None
+    take: Take
+    maximize: bool
+    trainings: int
+    within: float
+    guess: float | None
+    zero: bool
+    seconds: float | None
+    store: str | Path | None
+    accept_change: bool
+
+
+class Maker:
+    """Calls a user's factory; owns the knowledge that each thing it makes is new."""
+
+    def __init__(self, make: Make, name: str) -> None:
+        self._make, self._name = make, name
+        self._signature: Signature = signature_of(make)
+        self._last: Callable[[], object] = lambda: None
+
+    def __call__(self, weight_decay: float, seed: int) -> Any:
+        """Return what the factory makes; a seed it need not take is set beside it."""
+        ask = Ask(weight_decay=weight_decay, seed=seed)
+        return self._make(**self._signature.arguments(ask))
+
+    def require_new(self, model: object) -> None:
+        """Refuse a model that an earlier training has trained already.
+
+        Raises:
+            UsageError: If it is the one of the training before.
+
+        """
+        if model is not None and model is self._last():
+            must = f"{self._name} must make a new model each time."
+            remedy = f"Make it inside of {self._name}; the seed is set before the call."
+            raise UsageError(must, "the model of the training before", remedy)
+        self._last = weakref.ref(model)
+
+
+def _one_of(results: Mapping[str, object], metric: str) -> object:
+    """Return the number that was asked for of all that a validation gives.
+
+    Raises:
+        UsageError: If it is not there.
+
+    """
+    if metric in results:
+        return results[metric]
+    must = "metric must name a number that the validation gives."
+    remedy = f"It gives: {listed(list(results))}." if results else "It gives none."
+    raise UsageError(must, repr(metric), remedy)
+
+
+def find_with_trainer(
+    make_trainer: Make,
+    *,
+    knob: object,
+    low: float,
+    high: float,
+    metric: str = "eval_loss",
+    **options: Unpack[Options],
+) -> Found:
+    """Find the best weight decay of a ``Trainer`` of transformers.
+
+    The loss is that of ``evaluate()`` after ``train()``. Python, NumPy and torch are
+    seeded before the trainer is made and again before it trains, and its
+    ``args.seed`` is set, so that all trainings of a seed share initialization and order
+    of the data.
+
+    Args:
+        make_trainer: A function of ``weight_decay``, and ``seed`` if it likes, that
+            makes a new model and returns its Trainer.
+        knob: Where the decay is typed: ``"torch.optim.AdamW"``.
+        low: Least decay of the range, above 0.
+        high: Greatest one.
+        metric: The loss in what ``evaluate()`` returns.
+        **options: As :func:`dwindle.find` has them: ``trainings``, ``store``, ...
+
+    Raises:
+        MissingLibraryError: If transformers is not installed.
+        UsageError: If the weight decay does not reach the trainer's arguments, the
+            model is not a new one, or there is no such metric.
+        DwindleError: As :func:`dwindle.find` has it.
+
+    ::
+
+        def make_trainer(weight_decay, seed):
+            args = TrainingArguments("out", weight_decay=weight_decay, seed=seed)
+            model = GPT2LMHeadModel(config)
+            return Trainer(model, args, train_dataset=train, eval_dataset=held_out)
+
+
+        find_with_trainer(make_trainer, knob="torch.optim.AdamW", low=1e-3, high=1)
+
+    """
+    try:
+        from transformers import set_seed
+    except ImportError as error:
+        needed_for = "find_with_trainer"
+        raise MissingLibraryError("transformers", needed_for, "transformers") from error
+    make = Maker(make_trainer, "make_trainer")
+
+    def train(weight_decay: float, seed: int) -> object:
+        set_seed(seed)
+        trainer = make(weight_decay, seed)
+        make.require_new(trainer.model)
+        _refuse_lost_decay(trainer, weight_decay)
+        # On a copy: several trainers may have been given one record of arguments.
+        trainer.args = copy(trainer.args)
+        trainer.args.seed = seed
+        set_seed(seed)  # a Trainer that is made sets the seed of its arguments
+        trainer.train()
+        return _one_of(trainer.evaluate(), metric)
+
+    recipe = InlineRecipe(function=train, source=make_trainer)
+    return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
+
+
+def _refuse_lost_decay(trainer: Any, weight_decay: float) -> None:
+    """Refuse a Trainer that will make an optimizer with another decay."""
+    from transformers import Trainer
+
+    makes_its_own = type(trainer).create_optimizer is not Trainer.create_optimizer
+    there = trainer.args.weight_decay
+    if trainer.optimizer is not None or makes_its_own:
+        return
+    if not math.isclose(there, weight_decay, rel_tol=1e-9):
+        must = "The weight decay must reach the arguments of the Trainer."
+        got = f"args.weight_decay = {there:g} where {weight_decay:g} was to be trained"
+        remedy = "Write TrainingArguments(..., weight_decay=weight_decay, seed=seed)."
+        raise UsageError(must, got, remedy)
+
+
+def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
+    make_module: Make,
+    make_trainer: Callable[[], Any],
+    *,
+    knob: object,
+    low: float,
+    high: float,
+    metric: str = "val_loss",
+    train_dataloaders: object = None,
+    val_dataloaders: object = None,
+    datamodule: object = None,
+    **options: Unpack[Options],
+) -> Found:
+    """Find the best weight decay of a ``LightningModule``.
+
+    The loss is what ``Trainer.validate`` logs after ``Trainer.fit``. Python, NumPy and
+    torch are seeded before the module is made and again before it is trained; a loader
+    that shuffles by a generator of its own has to be made in the module's hooks.
+
+    Args:
+        make_module: A function of ``weight_decay``, and ``seed`` if it likes, that
+            returns a new module.
+        make_trainer: A function without arguments that returns a new ``Trainer``.
+        knob: Where the decay is typed: ``"torch.optim.AdamW"``.
+        low: Least decay of the range, above 0.
+        high: Greatest one.
+        metric: The loss, by the name that the module logs it under in validation.
+        train_dataloaders: As ``Trainer.fit`` takes them; None if the module has them.
+        val_dataloaders: Those of the validation.
+        datamodule: Instead of both.
+        **options: As :func:`dwindle.find` has them: ``trainings``, ``store``, ...
+
+    Raises:
+        MissingLibraryError: If Lightning is not installed.
+        UsageError: If the module is not a new one, or logs no such metric.
+        DwindleError: As :func:`dwindle.find` has it.
+
+    """
+    seed_everything = _seed_everything()
+    make = Maker(make_module, "make_module")
+
+    def train(weight_decay: float, seed: int) -> object:
+        seed_everything(seed, workers=True, verbose=False)
+        module = make(weight_decay, seed)
+        make.require_new(module)
+        seed_everything(seed, workers=True, verbose=False)
+        trainer = make_trainer()
+        try:
+            trainer.fit(module, train_dataloaders, val_dataloaders, datamodule)
+        except SystemExit:
+            # What Lightning makes of Ctrl-C; to the search it must stay one.
+            if trainer.interrupted:
+                raise KeyboardInterrupt from None
+            raise
+        results = trainer.validate(
+            module, val_dataloaders, datamodule=datamodule, verbose=False
+        )
+        logged = {name: loss for each in results for name, loss in each.items()}
+        return _one_of(logged, metric)
+
+    recipe = InlineRecipe(function=train, source=make_module)
+    return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
+
+
+def _seed_everything() -> Callable[..., object]:
+    for home in _LIGHTNINGS:
+        try:
+            seed: Callable[..., object] = import_module(home).seed_everything
+        except ImportError:
+            continue
+        return seed
+    raise MissingLibraryError("lightning", "find_with_lightning", "lightning")
+
+
+def find_with_keras(  # noqa: PLR0913, as fit has them
+    make_model: Make,
+    *,
+    knob: object,
+    low: float,
+    high: float,
+    fit: Mapping[str, Any],
+    validation_data: Any,
+    metric: str = "loss",
+    **options: Unpack[Options],
+) -> Found:
+    """Find the best weight decay of a Keras model.
+
+    The loss is that of ``evaluate`` on the validation data after ``fit``, without what
+    regularizers add to it: their penalty would grow with the decay itself. Python,
+    NumPy and the backend are seeded before the model is made, and before it trains.
+
+    Args:
+        make_model: A function of ``weight_decay``, and ``seed`` if it likes, that
+            returns a new, compiled model.
+        knob: Where the decay is typed: ``"keras.optimizers.AdamW"``, or
+            ``"keras.regularizers.L2"``.
+        low: Least decay of the range, above 0.
+        high: Greatest one.
+        fit: The arguments of ``fit``: ``{"x": x, "y": y, "epochs": 5}``.
+        validation_data: ``(x, y)`` or a data set, as ``fit`` takes it.
+        metric: The loss in what ``evaluate`` returns.
+        **options: As :func:`dwindle.find` has them: ``trainings``, ``store``, ...
+
+    Raises:
+        MissingLibraryError: If Keras is not installed.
+        UsageError: If the model is not a new one, or has no such metric.
+        DwindleError: As :func:`dwindle.find` has it.
+
+    """
+    try:
+        import keras
+    except ImportError as error:
+        raise MissingLibraryError("keras", "find_with_keras", "keras") from error
+    make = Maker(make_model, "make_model")
+    held_out = (
+        validation_data if isinstance(validation_data, tuple) else (validation_data,)
+    )
+
+    def train(weight_decay: float, seed: int) -> object:
+        keras.utils.set_random_seed(seed)
+        model = make(weight_decay, seed)
+        make.require_new(model)
+        keras.utils.set_random_seed(seed)
+        model.fit(**{"verbose": 0, **fit})
+        results = dict(model.evaluate(*held_out, verbose=0, return_dict=True))
+        if "loss" in results:
+            results["loss"] -= _penalty_of(model)
+        return _one_of(results, metric)
+
+    recipe = InlineRecipe(function=train, source=make_model)
+    return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
+
+
+def _penalty_of(model: Any) -> float:
+    """Return what the regularizers of a model's weights add to its loss."""
+    regularized = (
+        (getattr(each, "regularizer", None), each) for each in model.trainable_variables
+    )
+    return sum(float(penalty(each)) for penalty, each in regularized if penalty)
