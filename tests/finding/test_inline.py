@@ -58,8 +58,10 @@ def test_it_belongs_to_its_source(tmp_path):
     dwindle.find(recipes[1], **SEARCH, store=store)
     dwindle.find(recipes[1], **SEARCH, store=store)
     for other in (recipes[0], recipes[2]):
-        with pytest.raises(StoreUnlikeError):
+        with pytest.raises(StoreUnlikeError) as raised:
             dwindle.find(other, **SEARCH, store=store)
+        names = {name for name, *_ in raised.value.differences}
+        assert "contents of the data" in names
 
 
 def test_no_decay_can_be_left_out():
@@ -87,5 +89,6 @@ def test_a_number_without_record_is_searched_over(tmp_path):
 @pytest.mark.parametrize("name", ["own:", "own", "own::inverse"])
 def test_a_number_without_name_is_refused(name):
     """What it is called stands in the answer."""
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError) as raised:
         Unit.from_names(name, None, dwindle.Run())
+    assert raised.value.name == name

@@ -242,11 +242,12 @@ def test_ctrl_c_in_lightning_stops_the_search(tmp_path):
 
     trained = []
     store = tmp_path / "kept.db"
-    with pytest.raises(StudyStoppedError):
+    with pytest.raises(StudyStoppedError) as raised:
         find_with_lightning(
             Linear, lambda: lightning_trainer(callbacks=[Interrupts()]),
             **ADAMW, **NINE, **LOADERS, store=store,
         )  # fmt: skip
+    assert raised.value.trained == 1
     assert by_lightning(tmp_path, store=store).trainings == 9
 
 

@@ -90,9 +90,14 @@ def test_a_store_goes_on_and_belongs_to_its_data(tmp_path):
     asked = {"store": tmp_path / "kept.db", **FEW}
     first = find_for_estimator(PLAIN, "C", X, Y, **asked)
     assert find_for_estimator(PLAIN, "C", X.copy(), Y, **asked).curve == first.curve
-    for estimator, data in ((PLAIN, X + 1e-9), (LogisticRegression(), X)):
-        with pytest.raises(StoreUnlikeError):
+    for what, estimator, data in (
+        ("data", PLAIN, X + 1e-9),
+        ("estimator", LogisticRegression(), X),
+    ):
+        with pytest.raises(StoreUnlikeError) as raised:
             find_for_estimator(estimator, "C", data, Y, **asked)
+        ((name, *_),) = raised.value.differences
+        assert name == f"contents of the {what}"
 
 
 def test_folds_after_the_last_are_new():
@@ -239,8 +244,9 @@ def test_scikit_learn_is_asked_for(monkeypatch):
     """Without it the install line is given."""
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.delitem(sys.modules, "dwindle.integrations.estimators", raising=False)
-    with pytest.raises(MissingLibraryError):
+    with pytest.raises(MissingLibraryError) as raised:
         import_module("dwindle.integrations.estimators")
+    assert raised.value.extra == "study"
 
 
 class Threshold(ClassifierMixin, BaseEstimator):
