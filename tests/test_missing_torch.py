@@ -30,7 +30,6 @@ def test_a_door_says_the_install_line(door):
     done = run(f"{BLOCKED}import {door}")
     last = done.stderr.strip().splitlines()[-1]
     assert "MissingLibraryError" in last
-    assert "needs torch. Got no torch in this Python." in last
     assert "pip install 'dwindle[torch]'" in last
 
 
@@ -47,7 +46,7 @@ def test_a_command_that_trains_says_it(tmp_path):
     """answer needs torch, and is no failure that nobody foresaw."""
     done = run(COMMAND, "answer", "--quick", "--out", str(tmp_path))
     assert done.returncode == 3
-    assert "needs torch. Got no torch" in done.stderr
+    assert "needs torch." in done.stderr
     assert "pip install 'dwindle[study]'" in done.stderr
     assert "foresee" not in done.stderr
 

@@ -59,8 +59,7 @@ def test_an_old_python_is_refused(bare_machine):
     done = _set_up(bare_machine)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert "must be 3.11 or newer. Got Python 3.9." in done.stderr
-    assert "apt install python3 python3-venv" in done.stderr
+    assert all(each in done.stderr for each in ("3.11", "3.9", "python3-venv"))
 
 
 def test_no_python_is_told(bare_machine):
@@ -86,7 +85,7 @@ def test_a_named_python_is_taken_or_refused(bare_machine):
     _pretend_python(bare_machine, version=(3, 12), has_venv=True)
     done = _set_up(bare_machine, PYTHON="/no/such/python")
     assert done.returncode == 1
-    assert "PYTHON must be Python 3.11 or newer. Got /no/such/python" in done.stderr
+    assert all(each in done.stderr for each in ("PYTHON", "3.11", "/no/such/python"))
 
 
 def _pins(file="requirements.txt"):

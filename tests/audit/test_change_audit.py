@@ -35,7 +35,7 @@ def test_what_moved_and_what_keeps_it():
     assert moved.values["now"] == digits(math.log(2) / 8e-5 / 49, rel=1e-4)
     assert moved.values["clock"] == "epochs"
     assert moved.values["number"] == digits(0.2992, rel=1e-4)
-    assert moved.line == "weight_decay=0.299  # was 0.1"
+    assert moved.line.startswith("weight_decay=0.299 ")
 
 
 def test_where_momentum_cannot_decay_as_fast_there_is_no_line():
@@ -96,7 +96,7 @@ def test_a_penalty_that_moves_is_told():
     after = Run(lr=0.1, batch_size=800, dataset_size=10_000, epochs=10)
     knob = "sklearn.neural_network.MLPClassifier:sgd"
     moved = found(audit_change(1e-4, knob, before=before, after=after), "DW032")
-    assert moved.line == "alpha=0.0008  # was 0.0001"
+    assert moved.line.startswith("alpha=0.0008 ")
     assert moved.values["then"] == digits(1e-6, rel=1e-9)
     assert moved.values["now"] == digits(1.25e-7, rel=1e-9)
 
@@ -106,7 +106,7 @@ def test_a_longer_run_leaves_less():
     after = Run(lr=3e-4, batch_size=256, dataset_size=100_000, epochs=60)
     audit = audit_change(0.1, "torch.AdamW", before=SMALL, after=after)
     assert [each.code for each in audit.findings] == ["DW031"]
-    assert audit.findings[0].line == "weight_decay=0.05  # was 0.1"
+    assert audit.findings[0].line.startswith("weight_decay=0.05 ")
     assert audit.exit_code == 0
 
 

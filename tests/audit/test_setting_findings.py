@@ -106,7 +106,8 @@ def test_a_hopeless_decay_is_not_turned_up():
     run = Run(lr=1e-4, batch_size=32, dataset_size=10_000, epochs=3)
     (found,) = findings_of_setting("torch.AdamW", 0.1, run)
     assert (found.code, found.severity) == ("DW010", "note")
-    assert (found.case, found.line) == ("zero", "weight_decay=0.0  # was 0.1")
+    assert found.case == "zero"
+    assert found.line.startswith("weight_decay=0.0 ")
 
 
 def test_a_half_life_of_some_runs_is_a_warning_of_many_a_note():

@@ -63,7 +63,7 @@ def test_facts_and_devices_reach_the_file(capsys):
     """Facts of the command line hold, and devices multiply the batch."""
     document = audited("args.json --dtype bfloat16 --world-size 8", capsys, 1)
     assert codes(document)[0] == "DW009"
-    assert document["facts"]["batch"] == "1024 (128 per device × 8 devices)"
+    assert document["facts"]["batch"].startswith("1024 ")
     sharp = audited("args.json --lr 1e-2 --steps 9000", capsys)
     assert sharp["groups"][0]["lr"] == 0.01
 
@@ -71,9 +71,9 @@ def test_facts_and_devices_reach_the_file(capsys):
 def test_only_selected_codes_are_said_to_be_unchecked(capsys):
     """Without facts DW011 is not checked: told, but not to who asked for DW001."""
     line = "audit args.json"
-    assert "DW011 was not checked" in run(line, capsys)[1]
-    assert "not checked" not in run(f"{line} --select DW001", capsys)[1]
-    assert "not checked" not in run(f"{line} --ignore DW", capsys)[1]
+    assert "DW011" in run(line, capsys)[1]
+    assert "DW011" not in run(f"{line} --select DW001", capsys)[1]
+    assert "DW011" not in run(f"{line} --ignore DW", capsys)[1]
 
 
 def shown(words, capsys, code):
@@ -87,10 +87,11 @@ def test_a_change_shows_its_facts_and_what_it_leaves_out(capsys):
     """The header has old and new, of a file or function; and codes of both sides."""
     line = "args.json --dataset-size 9999 --epochs 1 --batch-size 128:256"
     out = shown(line, capsys, 1)
-    assert "batch 128 → 256" in out
-    assert "Left out, for both have it: DW010" in out
+    assert "128 → 256" in out
+    assert out.count("DW010") == 1
+    assert audited(line, capsys, 1)["in_both"] == ["DW010"]
     line = "train_it:make --dataset-size 9999 --epochs 1 --batch-size 8:16"
-    assert "batch_size 8 → 16" in shown(line, capsys, 1)
+    assert "8 → 16" in shown(line, capsys, 1)
     assert codes(audited("args.json args.json --epochs 1", capsys)) == []
 
 
@@ -131,7 +132,7 @@ def test_a_change_between_functions_and_of_facts(capsys):
     two = audited(f"train_it:make train_it:larger {facts}", capsys, 1)
     assert two["target"] == "train_it:make → train_it:larger"
     assert two["findings"][0]["code"] == "DW030"
-    assert two["findings"][0]["line"] == "weight_decay=0.025  # was 0.1"
+    assert two["findings"][0]["line"].startswith("weight_decay=0.025 ")
     one = audited(f"train_it:make {facts} --lr 1e-3:4e-3", capsys, 1)
     assert one["findings"][0]["line"] == two["findings"][0]["line"]
 

@@ -37,7 +37,7 @@ def test_a_bare_penalty_has_no_shrink():
     """A term of an objective decays nothing before an optimizer is named."""
     with pytest.raises(RefusedError) as raised:
         shrink_from_number(resolve_knob("question.l2"), 1e-3, Run(lr=0.1))
-    assert raised.value.asked == "A shrink of question.l2"
+    assert "question.l2" in raised.value.asked
 
 
 def test_formulas_follow_the_momentum():

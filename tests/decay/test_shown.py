@@ -43,4 +43,4 @@ def test_an_infinite_half_life_is_inf_and_one_rule_applies():
     assert str(never).splitlines()[0].endswith("half-life:steps = inf")
     one = rescale(0.1, "torch.optim.AdamW", before=Run(lr=1), after=Run())
     assert sum(each.applies for each in one.rules) == 1
-    assert repr(one) == "<Rescaling: torch.optim.AdamW = 0.1, 1 rule applies>"
+    assert "1 rule applies" in repr(one)

@@ -206,7 +206,7 @@ def test_a_plateau_of_timm_is_not_followed():
     scheduler = timm.scheduler.PlateauLRScheduler(optimizer)
     found = audit(model, optimizer, scheduler=scheduler, run=Run(steps=1000))
     assert found.table[0].kept is None
-    assert any("when a metric of the training stalls" in t for t in found.unchecked)
+    assert any("metric" in text for text in found.unchecked)
 
 
 def test_lamb_of_timm_turns_by_its_lr():
@@ -246,7 +246,7 @@ def test_gpt_2_small_with_nanogpts_recipe():
     assert (
         of(found, "DW003").where == "transformer.wte.weight and transformer.wpe.weight"
     )
-    assert "also weight of a Linear" in of(found, "DW003").values["first"]
+    assert "Linear" in of(found, "DW003").values["first"]
     assert found.table[0].half_life["run"] == pytest.approx(0.0193, abs=1e-4)
 
 

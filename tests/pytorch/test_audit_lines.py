@@ -85,7 +85,8 @@ def test_many_names_are_told_in_short():
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.1)
     found = audit(model, optimizer, run=RUN).findings
     assert [each.code for each in found] == ["DW001"]
-    assert found[0].where == "0.bias, 1.bias, 2.bias and 27 more"
+    assert found[0].where.startswith("0.bias, 1.bias, 2.bias ")
+    assert found[0].where.endswith(" 27 more")
     assert len(found[0].values["names"]) == 30
     assert found[0].values["tensors"] == (30, 120)
 

@@ -262,7 +262,7 @@ def test_a_peak_that_is_never_reached_is_told_once(at, caplog):
     shrink = (1 - 0.5 ** (1 / 30)) * NOAM
     half_life = -math.log(2) / math.log1p(-shrink)
     assert f"0 is {NOAM:.3g}" in message
-    assert "of 1, 124 times" in message
+    assert f"{1 / NOAM:.0f} times" in message
     assert f"is {half_life:,.0f} steps" in message
     assert "lr_peak=" in message
     # and what is advised sets it right
@@ -316,7 +316,7 @@ def test_a_max_lr_that_an_older_scheduler_left_is_told(caplog):
         assert held.lr_peak == (0.1,)
         (message,) = _warnings(caplog)
         assert "0 is 0.001" in message
-    assert "of 0.1, 100 times" in message
+    assert "100 times" in message
 
 
 def test_a_second_stage_with_the_controller_of_the_first_is_told(caplog):

@@ -184,7 +184,7 @@ def test_a_layer_that_does_not_show_its_inputs_has_no_fan_in():
     model = nn.ParameterDict({"table": nn.Parameter(torch.ones(3, 4))})
     with pytest.raises(RefusedError) as caught:
         decay_groups(model, normalization="fan-in")
-    assert caught.value.asked == "The fan-in of table (3, 4)"
+    assert "table (3, 4)" in caught.value.asked
     groups = decay_groups(model, normalization="layer-mean")
     assert groups[0]["decay_scale"] == 1 / 12
 

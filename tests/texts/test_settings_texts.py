@@ -224,7 +224,7 @@ def test_aliases_that_multiply_are_refused(audited):
     for name, each in {"merged.yaml": merged, "nested.yaml": nested}.items():
         with pytest.raises(AuditTargetError) as caught:
             audited(name, aliases(each))
-        assert "more than 10,000 names" in caught.value.got
+        assert "10,000 names" in caught.value.got
 
 
 def test_values_too_deep_are_refused(audited):
