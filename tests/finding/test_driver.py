@@ -135,6 +135,15 @@ def test_a_decay_that_reaches_nothing_is_found_out(path):
         assert refused.value.exit_code == 3
 
 
+def test_a_range_that_begins_far_too_low_goes_on(path):
+    """Decays without effect are no reason to stop while stronger ones are untried."""
+    recipe = Formula(
+        loss=lambda weight_decay, seed: loss_of(max(weight_decay, 0.05), seed)
+    )
+    run_search(search(recipe, low=1e-6, trainings=12), path)
+    assert found_in(path).trainings == 12
+
+
 def test_time_ends_a_search_between_trainings(path):
     """After its time no training begins, and the answer says why it stopped."""
     recipe = Formula()

@@ -215,7 +215,7 @@ def test_a_regression_finds_its_ridge():
     data, targets = make_regression(80, 40, noise=60.0, random_state=1)
     found = find_for_estimator(Ridge(), "alpha", data, targets, low=0.1, high=1e3)
     grid = np.geomspace(found.value / 4, found.value * 4, 17)
-    cuts = RepeatedKFold(n_splits=5, n_repeats=4, random_state=100)
+    cuts = RepeatedKFold(n_splits=5, n_repeats=2, random_state=100)
     scores = [
         cross_val_score(
             Ridge(alpha), data, targets, cv=cuts, scoring="neg_mean_squared_error"
@@ -246,7 +246,7 @@ def test_scikit_learn_is_asked_for(monkeypatch):
     monkeypatch.delitem(sys.modules, "dwindle.integrations.estimators", raising=False)
     with pytest.raises(MissingLibraryError) as raised:
         import_module("dwindle.integrations.estimators")
-    assert raised.value.extra == "study"
+    assert raised.value.extra == "sklearn"
 
 
 class Threshold(ClassifierMixin, BaseEstimator):

@@ -26,6 +26,7 @@ _TRIES = 2
 # Equal losses in this many digits are no chance; of shorter ones, accuracies such as
 # 0.95, so many at both ends of a range.
 _DIGITS, _FEW, _MANY = 6, 3, 7
+_NEAR = 1e-3  # of ln decay: an end of the range is typed in six digits
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -212,7 +213,9 @@ class _Driver:
         return limit is not None and time.monotonic() - self.began >= limit
 
     def _train(self, asked: tuple[Asked, ...]) -> None:
-        by_number = {self._number(each): each for each in asked}
+        # The strongest first: where it has the loss of the weakest, none matters.
+        order = sorted(asked, key=lambda each: each.x < self._strong)
+        by_number = {self._number(each): each for each in order}
         is_first = not self.progress().trained
         for ask, came in self.running.run(self._asks(by_number)):
             self._commit(by_number[ask.number], ask.number, came)
@@ -222,6 +225,12 @@ class _Driver:
             for warning in self.watch.warnings() if self.watch else ():
                 self.on_warning(warning)
             self._refuse_no_effect()
+
+    @property
+    def _strong(self) -> float:
+        """The x from which a decay is that of the strong end of the range, or more."""
+        spec, unit = self.search.spec, self.search.unit
+        return max(unit.x_from_number(end) for end in (spec.low, spec.high)) - _NEAR
 
     def _number(self, asked: Asked) -> int:
         """Return the number of a training; one that failed keeps its own."""
@@ -277,7 +286,10 @@ class _Driver:
         }
         if len(losses) < _FEW or len(set(losses.values())) > 1:
             return
+        x_from_typed = self.search.unit.x_from_typed
+        has_strongest = any(x_from_typed(each) >= self._strong for each in losses)
         loss = next(iter(losses.values()))
         digits = len(f"{loss!r}".partition("e")[0].strip("-0.").replace(".", ""))
-        if digits >= _DIGITS or len(losses) >= _MANY:
+        # Decays that are all far too weak may have one loss in a useful range.
+        if (digits >= _DIGITS and has_strongest) or len(losses) >= _MANY:
             raise NoEffectError(repr(loss), len(losses), min(losses), max(losses))

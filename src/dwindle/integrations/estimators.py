@@ -26,7 +26,9 @@ try:
     )
     from sklearn.utils import _safe_indexing
 except ImportError as error:
-    raise MissingLibraryError("sklearn", "find_for_estimator", "study") from error
+    raise MissingLibraryError(
+        "scikit-learn", "find_for_estimator", "sklearn"
+    ) from error
 
 # Any: estimators and their data are of many classes, and scikit-learn has no types.
 
