@@ -184,22 +184,22 @@ def test_an_lr_of_zero_tells_no_peak():
     assert held.state_dict()["lr_peaks"] == [0.1]
 
 
-def test_a_warm_up_by_hand_does_not_lower_the_peak():
-    """The first lr that is seen is not taken for the peak: the one of before is."""
-    optimizer = _adamw()
-    held = DecayController(optimizer, half_life="30 steps")
+def _lowered(optimizer):
     optimizer.param_groups[0]["lr"] = 1e-6
-    undriven_step(optimizer, *optimizer.param_groups[0]["params"])
-    assert held.state_dict()["lr_peaks"] == [0.1]
 
 
-def test_the_peak_of_a_scheduler_that_comes_later():
-    """OneCycleLR, built after the controller, leaves its peak in the groups."""
+@pytest.mark.parametrize(
+    ("meanwhile", "peak"),
+    [(_lowered, 0.1), (lambda o: lr_scheduler.OneCycleLR(o, 0.3, total_steps=9), 0.3)],
+    ids=["warm-up by hand", "one cycle"],
+)
+def test_what_comes_after_the_controller(meanwhile, peak):
+    """Not the first lr that is seen, but a peak that a scheduler leaves in groups."""
     optimizer = _adamw()
     held = DecayController(optimizer, half_life="30 steps")
-    lr_scheduler.OneCycleLR(optimizer, 0.3, total_steps=9)
+    meanwhile(optimizer)
     undriven_step(optimizer, *optimizer.param_groups[0]["params"])
-    assert held.state_dict()["lr_peaks"] == [0.3]
+    assert held.state_dict()["lr_peaks"] == [peak]
 
 
 def test_a_resumed_run_keeps_its_peak():

@@ -60,6 +60,15 @@ def path(tmp_path):
     return tmp_path / "folder" / "tiny.db"
 
 
+@pytest.fixture
+def kept(path):
+    """A store with every training of its plan, closed."""
+    with opened(path) as store:
+        store.plan(trials())
+        store.commit(trained(trials()), seconds=0.1)
+    return path
+
+
 def test_what_is_committed_is_read_back(path):
     """Every number of every training comes back exactly, in one order."""
     all_of_it = trained(trials())
@@ -131,29 +140,25 @@ def test_a_training_is_committed_once(path):
     assert dict(read_study(path).rows) == dict([first])
 
 
-def test_what_is_not_planned_is_not_read(path):
+def test_what_is_not_planned_is_not_read(kept):
     """Results of an earlier, larger plan stay out of the study as it is now."""
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit(trained(trials()), seconds=0.1)
+    with opened(kept) as store:
         store.plan(trials()[:3])
-    study = read_study(path)
+    study = read_study(kept)
     assert [trial for trial, _ in study.rows] == trials()[:3]
     assert not study.complete
 
 
-def test_a_grown_study_keeps_its_results(path):
+def test_a_grown_study_keeps_its_results(kept):
     """With more seeds the store is carried on: what is there is not trained again."""
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit(trained(trials()), seconds=0.1)
+    with opened(kept) as store:
         store.finish()
     grown = changed(seeds=3)
-    with opened(path, grown) as store:
+    with opened(kept, grown) as store:
         store.plan(trials(grown))
         known = [store.outcome(trial) is not None for trial in trials(grown)]
     assert sum(known) == len(trials()) < len(known)
-    study = read_study(path)
+    study = read_study(kept)
     assert (study.spec, study.complete) == (grown, False)
 
 
@@ -170,16 +175,13 @@ def test_a_grown_study_keeps_its_results(path):
         ),
     ],
 )
-def test_unlike_conditions_are_refused(path, change, difference):
+def test_unlike_conditions_are_refused(kept, change, difference):
     """A store of other conditions is left as it is; each difference is reported."""
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit(trained(trials()), seconds=0.1)
-    before = path.read_bytes()
+    before = kept.read_bytes()
     with pytest.raises(StoreUnlikeError) as refused:
-        opened(path, conditions=replace(CONDITIONS, **change))
+        opened(kept, conditions=replace(CONDITIONS, **change))
     assert refused.value.differences == (difference,)
-    assert path.read_bytes() == before
+    assert kept.read_bytes() == before
 
 
 def test_another_machine_is_no_other_condition(path):
@@ -361,30 +363,24 @@ SHELL = "cosine; touch PASTED #"
         ("spec", {"unheard": 1}),
     ],
 )
-def test_a_forged_study_is_refused(path, column, change):
+def test_a_forged_study_is_refused(kept, column, change):
     """Lines to copy come from a study: its facts are checked, hashes or not."""
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit(trained(trials()), seconds=0.1)
 
     def forged(plain):
         return {**plain, "optimizer": {**plain["optimizer"], **change}}
 
-    _forged(path, column, forged)
+    _forged(kept, column, forged)
     with pytest.raises(StoreDamagedError) as refused:
-        read_study(path)
+        read_study(kept)
     assert "hash" not in refused.value.found
 
 
-def test_trainings_of_another_plan_are_not_read(path):
+def test_trainings_of_another_plan_are_not_read(kept):
     """Where a new plan is not written yet, what it does not have is left out."""
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit(trained(trials()), seconds=0.1)
     fewer = changed(seeds=1)
-    with opened(path, spec=fewer):
+    with opened(kept, spec=fewer):
         pass
-    found = read_study(path)
+    found = read_study(kept)
     assert {trial.seed for trial, _ in found.rows} == {0}
     assert len(found.rows) == len(trials()) // SPEC.seeds
 
