@@ -6,8 +6,8 @@
 #   make test-frameworks  knobs, controller, audit and integrations with the real libraries,
 #                         in .venv-frameworks
 #   make check    format, lint, types, floors
-#   make bench    packs against plain loops, what the controller costs a step, and what a
-#                 training of one's own costs beside itself
+#   make bench    packs against plain loops, what the controller costs a step, what a
+#                 training of one's own costs beside itself, and how soon find ends
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
 #
 # PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer
@@ -44,6 +44,7 @@ bench: setup
 	@$(BIN)/python bench/controller.py
 	@$(BIN)/python bench/pack.py
 	@$(BIN)/python bench/find_overhead.py
+	@$(BIN)/python bench/find_design.py --quick
 
 setup:
 	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh

@@ -105,11 +105,12 @@ def test_decay_without_an_effect_is_rarely_said_to_matter(count):
 
 
 @pytest.mark.parametrize("shares_seed", [True, False])
-def test_whether_seeds_pair_is_seen_after_some_seeds(shares_seed):
-    """Whether seeds pair is seen after some seeds."""
+def test_whether_seeds_pair_is_rarely_said_wrongly(shares_seed):
+    """Whether seeds pair is seen after some seeds, or nothing is said of it."""
     cell = next(cell for cell in CELLS if cell.name == "mlp-adamw-1000")
     seen = []
     for number in range(8):
         loss, truth = cell.replicate(number, shares_seed=shares_seed)
         seen.append(search(loss, truth, cell.design(trainings=33, within=1.14)).paired)
-    assert sum(verdict is shares_seed for verdict in seen) >= 6
+    assert seen.count(not shares_seed) <= 2
+    assert seen.count(shares_seed) >= 3

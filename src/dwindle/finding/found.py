@@ -57,7 +57,7 @@ class Found(Shown):
         trainings: How many gave a result.
         seeds: How many seeds they had.
         paired: Whether the losses of a seed go together over the decay; None where that
-            is not known.
+            cannot be told yet.
         needed: About how many further seeds would make the interval as narrow as asked.
         stopped_because: Why the search stopped; None while it is not finished.
         curve: Every training.
@@ -177,7 +177,9 @@ class Found(Shown):
 
     def facts(self) -> dict[str, str]:
         """Return what the value rests on and holds for, by name."""
-        together = {True: ", paired", False: ", not paired", None: ""}[self.paired]
+        unknown = ", cannot tell yet whether paired" if self.seeds > 1 else ""
+        known = {True: ", paired", False: ", not paired"}
+        together = unknown if self.paired is None else known[self.paired]
         seeds = counted(
             self.seeds, "seed" if self.conditions["has_seed"] else "replicate"
         )

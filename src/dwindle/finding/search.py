@@ -18,8 +18,10 @@ from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
 from dwindle.finding.training import Recipe
 from dwindle.finding.unit import Unit
 
-# Beyond, the answer says nothing; below, no number of seeds gets there.
-_WITHIN = (1.02, 10.0)
+# Beyond, the answer says nothing; below, no number of seeds gets there: between the λ
+# that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and 1.15
+# takes about seven times the seeds that 1.25 does.
+_WITHIN = (1.15, 10.0)
 _LEAST_TRAININGS, _MOST_TRAININGS = 5, 10_000
 
 # A function, ``module:function``, the words of a command, or what is called here.

@@ -7,6 +7,7 @@ read. Which of the two holds is seen from the rows.
 
 import math
 import zlib
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -187,15 +188,24 @@ def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
     Their read-out knows a seed's level from two trainings. It compares no λ with an end
     of the range, so that without λ = 0 nothing is claimed.
     """
-    seeds: dict[str, int] = {}
+    # The seed of most λ holds the bracket, as the first seed of a search does.
+    several = Counter(
+        seed
+        for decay, of_seed in losses.by_decay.items()
+        for seed in of_seed
+        if decay > 0
+    )
+    fullest = sorted(several, key=lambda seed: -several[seed])
+    seeds = {seed: at for at, seed in enumerate(fullest)}
     points = [
         Point(
             x=math.log(decay) if decay else NO_DECAY,
-            seed=seeds.setdefault(seed, len(seeds)),
+            seed=seeds[seed],
             loss=loss if math.isfinite(loss) else None,
         )
         for decay, of_seed in losses.by_decay.items()
         for seed, each in of_seed.items()
+        if seed in seeds
         for loss in each
     ]
     if len(points) > _MOST_POINTS:

@@ -71,12 +71,12 @@ class ReadOut:
     ``value`` is None with ``why_null``; ``low`` and ``high`` are the 90 % limits: None
     where there are too few seeds, 0 or infinity where the interval is open. With
     ``at_edge`` the value is only a bound: "at most" at the low edge, "at least" at the
-    high one. ``paired`` is None where nothing is known of it yet, and provisional with
-    ``paired_provisional``. ``needed`` is about how many further seeds would give the
-    interval that was asked for, ``matters_needed`` how many would decide whether decay
-    matters; None where none are needed, or no number would do. ``gain`` is the mean of
-    the paired differences of ln loss (or of the loss, where one is not positive)
-    between λ = 0 and λ near the best. ``curve`` is (λ, loss) of the mean curve.
+    high one. ``paired`` is None where it cannot be told yet. ``needed`` is about how
+    many further seeds would give the interval that was asked for, ``matters_needed``
+    how many would decide whether decay matters; None where none are needed, or no
+    number would do. ``gain`` is the mean of the paired differences of ln loss (or of
+    the loss, where one is not positive) between λ = 0 and λ near the best. ``curve`` is
+    (λ, loss) of the mean curve.
     """
 
     value: float | None = None
@@ -87,7 +87,6 @@ class ReadOut:
     matters_why: str = ""
     gain: float | None = None
     paired: bool | None = None
-    paired_provisional: bool = True
     seeds: int
     trainings: int
     needed: int | None = None
@@ -95,42 +94,6 @@ class ReadOut:
     curve: tuple[tuple[float, float], ...] = ()
     log_scale: bool
     why_null: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableOptimum:
-    """The best λ of results that already exist, as decays; see ``ReadOut``."""
-
-    value: float | None = None
-    low: float | None = None
-    high: float | None = None
-    at_edge: Side | None = None
-    paired: bool | None = None
-    seeds: int
-    needed: int | None = None
-    why_null: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Difference:
-    """Whether λ ``one`` and λ ``other`` differ by more than noise.
-
-    ``mean`` is that of loss(one) - loss(other), between log losses where all are
-    positive (``log_scale``); ``low`` and ``high`` are its 90 % limits, None where no
-    spread is known. ``better`` is "one", "other", or None for "cannot tell". ``n`` is
-    the number of seeds that have both (``paired``), else the smaller number of
-    trainings. ``needed`` is how many further seeds with both would settle it, were the
-    difference what it seems; None where it is settled or no number would.
-    """
-
-    mean: float | None
-    low: float | None
-    high: float | None
-    better: Literal["one", "other"] | None
-    paired: bool
-    n: int
-    needed: int | None
-    log_scale: bool
 
 
 def on_log_scale(points: Sequence[Point]) -> bool:

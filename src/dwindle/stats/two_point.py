@@ -117,7 +117,6 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
             seeds=len(search.losses),
             log_scale=search.log_scale,
         )
-    paired, provisional = search.pairing
     low, high = _limits(search)
     effect = search.effect
     return ReadOut(
@@ -128,8 +127,7 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         matters=effect.matters,
         matters_why=effect.why,
         gain=effect.gain,
-        paired=paired,
-        paired_provisional=provisional,
+        paired=search.paired,
         seeds=len(search.losses),
         trainings=len(points),
         needed=search.seeds_needed(),
@@ -298,8 +296,7 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
 
 
 def _pair(before: Search) -> list[float]:
-    paired, provisional = before.pairing
-    half = HALF_PAIR_UNPAIRED if paired is False and not provisional else HALF_PAIR
+    half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
     return [_inside(before, before.best + side * half) for side in (-1, 1)]
 
 
