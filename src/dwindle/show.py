@@ -23,6 +23,7 @@ WIDTH = 100
 NARROW = 90
 _LEAST = 16  # words shorter than this are not broken for room
 _GAP = 2
+# pre-line keeps the line breaks of a cell, which a browser would join.
 _HTML_STYLE = "vertical-align:top;white-space:pre-line"
 
 # A cell is a text, or several below each other with a style each.
@@ -74,6 +75,7 @@ def _as_rich(
 
     for pieces in drawn.lines(options.max_width, options.encoding):
         parts = [(piece, _style_of(piece)) for piece in pieces]
+        # Folded already; a line to copy runs over the edge, and is not cut.
         yield Text.assemble(*parts, no_wrap=True, overflow="ignore")
 
 
@@ -96,6 +98,7 @@ class Line:
 
     def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
         """Yield its lines, folded at spaces."""
+        # A terminal may be narrower than the indent.
         room = None if self.whole else max(width - self.indent, 1)
         for each in _folded(_written(self.text, encoding, self.style), room):
             yield [" " * self.indent, each]
@@ -339,6 +342,7 @@ def _parts(line: str, room: int) -> Iterator[str]:
             fits = next(
                 at
                 for at in range(len(part), 0, -1)
+                # One letter may be wider than the room, and the loop must end.
                 if at == 1 or _wide(part[:at]) <= room
             )
             yield part[:fits]
@@ -394,6 +398,7 @@ def _row(
             is_number = column.kind == "number"
             pieces += [blanks, piece] if is_number else [piece, blanks]
             pieces.append(" " * _GAP)
+        # A copied line ends with its last letter.
         while pieces and not pieces[-1].strip():
             pieces.pop()
         yield pieces

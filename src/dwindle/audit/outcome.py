@@ -55,7 +55,12 @@ class Audit:
     _alone: tuple[Finding, ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        worst_first = tuple(sorted(self.findings, key=_rank))
+        def rank(found: Finding) -> tuple[int, bool, str]:
+            # What a change moved is what was asked; others of that weight follow.
+            is_change = found.code in _CHANGES
+            return SEVERITIES.index(found.severity), not is_change, found.code
+
+        worst_first = tuple(sorted(self.findings, key=rank))
         object.__setattr__(self, "_alone", worst_first)
         object.__setattr__(self, "findings", tuple(_in_order(worst_first)))
 
@@ -175,12 +180,6 @@ def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
         else:
             kept[line] = found.code
             yield found
-
-
-def _rank(found: Finding) -> tuple[int, bool, str]:
-    # What a change moved is what was asked; other findings of that weight follow.
-    is_change = found.code in _CHANGES
-    return SEVERITIES.index(found.severity), not is_change, found.code
 
 
 def table_of(lines: Iterable[GroupLine]) -> Table:

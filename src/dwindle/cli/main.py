@@ -25,6 +25,7 @@ from dwindle.errors import (
 )
 from dwindle.wording import handler_of_missing_letters
 
+# 128 + SIGINT, as shells report it.
 INTERRUPTED = 130
 _HELP = {"--help", "-h"}
 _SAVED = "What was saved is kept; the same command again continues."
@@ -106,6 +107,7 @@ def _write_what_the_terminal_can() -> None:
 @contextmanager
 def _ends_are_interruptions() -> Generator[None, None, None]:
     """End in order as after Ctrl-C when asked to end, or when the terminal closes."""
+    # Only the main thread may set handlers of signals.
     if current_thread() is not main_thread():
         yield
         return
@@ -122,6 +124,7 @@ def _ends_are_interruptions() -> Generator[None, None, None]:
         yield
     finally:
         for number in caught:
+            # main may be a call in a program that goes on.
             signal.signal(number, signal.SIG_DFL)
 
 
@@ -159,6 +162,7 @@ def _run(words: list[str]) -> int:
     first, *rest = words or ["--help"]
     names = [command.name for command in COMMANDS]
     if first in {"--version", "-V", "version"}:
+        # Slow to import, and only this line needs it.
         from importlib.metadata import version
 
         print(f"dwindle {version('dwindle')}")
@@ -194,6 +198,7 @@ def _print_error(error: Exception, *, as_json: bool) -> int:
         error = UnexpectedError(type(error).__name__, str(error))
     # Having been interrupted is no error: everything went as the person wished.
     prefix = "" if error.exit_code == INTERRUPTED else "error: "
+    # NO_COLOR with any text in it switches colors off (no-color.org).
     if prefix and sys.stderr.isatty() and not os.environ.get("NO_COLOR"):
         prefix = "\033[1;31merror:\033[0m "
     print(f"{prefix}{error}", file=sys.stderr)

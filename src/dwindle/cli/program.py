@@ -121,6 +121,7 @@ def load_program(target: str) -> Program:
 @contextmanager
 def _as_if_run_here() -> Iterator[None]:
     here = str(Path.cwd())
+    # As under ``python train.py``: a console script has its own folder there.
     sys.path.insert(0, here)
     try:
         yield
@@ -173,6 +174,7 @@ def _place(error: BaseException) -> str:
     frames = [
         (frame.filename, frame.lineno)
         for frame in traceback.extract_tb(error.__traceback__)
+        # Those are frames of the import system: nothing to mend there.
         if not frame.filename.startswith("<frozen")
     ]
     here = str(Path.cwd())

@@ -129,6 +129,7 @@ def _answers(found: Rescaling) -> Table:
             *_effects(each, clock, with_penalty=has_penalty),
             _worth(each),
         )
+        # What was measured first; the order of the table stays within both.
         for each in sorted(found.rules, key=lambda answer: not answer.measured)
         if each.applies
     ]

@@ -179,6 +179,7 @@ def convert(  # noqa: PLR0913  # each is another question
                 found, source.number, replace(pair, before=before, after=after), keep
             )
         )
+    # math.pow and math.exp raise where a result is too large for a float.
     except OverflowError:
         must = "small enough, or large enough, for the result to be a finite number"
         raise RangeError(source.knob.name, source.number, must) from None
@@ -284,6 +285,7 @@ def _by_penalty(x: float, pair: Pair) -> Conversion:
     forward, inverse = (PENALTIES[str(knob.penalty)] for knob, _ in pair.sides)
     penalty = forward.penalty_from_number(x, pair.before)
     layers: tuple[LayerValue, ...] = ()
+    # One λ for all layers needs no sizes of layers.
     if {forward.normalization, inverse.normalization} == {"none"}:
         value: float | None = inverse.number_from_penalty(penalty, pair.after)
     else:
@@ -358,6 +360,7 @@ def _by_shrink(x: float, pair: Pair, keep: Keep) -> Conversion:
             source, x, pair.before, target=target, after=pair.after
         )
     else:
+        # (1 − s)^longer by its logarithm: both are within a rounding of 1.
         there = -math.expm1(math.log1p(-checked_shrink(shrink)) * longer)
         value = number_from_shrink(target, there, pair.after)
     forward, inverse = _formulas(pair)

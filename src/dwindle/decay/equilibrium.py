@@ -68,11 +68,15 @@ class _Walk:
         """Return the stationary spread and the angle of one step."""
         if self.slack == 0:
             return Equilibrium(rms=math.inf, rotation_per_step=0.0)
+        # Of AR(2): all three factors are above 0 where both roots are below 1 in size.
         room = (1 + self.second) * self.slack * (1 - self.second + self.first)
+        # n_{t−1} is in w_{t−1} too, so kick and echo meet through ``first``.
         cross = self.kick * self.echo
         power = self.kick**2 + self.echo**2 + self.first * cross
         driven = self.first * (1 + self.second) * cross + power * (1 - self.second)
         variance = driven / room
+        # 1 − ρ, from γ₁ = first·γ₀ + second·γ₁ + cross, with the slack for what would
+        # cancel.
         turned = (self.slack - cross / variance) / (1 - self.second)
         # arccos(1 − x) as 2 arcsin √(x/2): x may be 1e-15.
         angle = 2 * math.asin(math.sqrt(turned / 2))
@@ -111,7 +115,9 @@ def sgd_equilibrium(
 
 
 def _plain(lr: float, knob: float, noise: float, run: Run) -> _Walk:
+    # torch keeps no buffer without momentum, so nothing is dampened then.
     kick = lr * (1 - run.dampening if run.momentum else 1.0)
+    # Where a root reaches −1: there 1 − second + first is 0.
     _refuse_growth(knob, limit=2 * (1 + run.momentum) / kick)
     return _Walk(
         first=1 + run.momentum - kick * knob,
@@ -123,12 +129,14 @@ def _plain(lr: float, knob: float, noise: float, run: Run) -> _Walk:
 
 def _nesterov(lr: float, knob: float, noise: float, run: Run) -> _Walk:
     momentum, pull = run.momentum, lr * knob
+    # The same: 1 + μ (1 − a) + (1 + μ)(1 − a) is 0, with a = η λ.
     _refuse_growth(knob, limit=2 * (1 + momentum) / ((1 + 2 * momentum) * lr))
     return _Walk(
         first=(1 + momentum) * (1 - pull),
         second=-momentum * (1 - pull),
         slack=pull,
         kick=lr * (1 + momentum) * noise,
+        # A step takes g + μ b, and the next one takes part of it back.
         echo=-lr * momentum * noise,
     )
 
@@ -166,6 +174,7 @@ def adamw_equilibrium(knob: float, run: Run) -> Equilibrium:
     slack, memory = lr * checked_knob(knob), run.betas[0]
     if slack >= 1:
         raise RangeError("weight_decay", knob, f"below 1 / lr, {1 / lr:g}")
+    # (1 − aL)(1 − β₁L) w_t = −η (1 − β₁) n_t with the lag L: the roots are a and β₁.
     walk = _Walk(
         first=1 - slack + memory,
         second=-(1 - slack) * memory,
@@ -222,10 +231,12 @@ def rms_at_end(
 
     variance = 0.0
     for start, stop in pairwise(_ends_of_parts(rates.steps)):
+        # The lr in the middle of the steps start, …, stop − 1.
         multiplier = rates.at((start + stop) / 2 - 0.5)
         if multiplier > _NOTHING:
             place = -math.log(multiplier) / math.log(_GRID)
             decay, settled = _between(logs_at, place)
+            # Twice: the variance is the square of what decays.
             forgotten = -math.expm1(-2 * (stop - start) * decay)
             variance += forgotten * (settled - variance)
     return math.sqrt(variance)
@@ -294,10 +305,12 @@ def lion_equilibrium(knob: float, run: Run) -> Equilibrium:
         return Equilibrium(rms=math.inf, rotation_per_step=0.0)
     betas = LION_BETAS if run.betas == Run().betas else run.betas
     kept = 1 - slack
+    # slack (2 − slack) is 1 − a² without its cancellation.
     variance = lr**2 * _sign_memory(kept, betas) / (slack * (2 - slack))
     # E[(w' − w)²] from w' = a·w − η·u, with E[w·u] as the stationary variance has it.
     pull = (lr**2 - slack * (2 - slack) * variance) / kept
     moved = slack**2 * variance + lr**2 + slack * pull
+    # The chord of an angle θ between two vectors of length R is 2 R sin(θ/2).
     angle = 2 * math.asin(math.sqrt(moved / variance) / 2)
     return Equilibrium(rms=math.sqrt(variance), rotation_per_step=angle)
 
@@ -305,6 +318,8 @@ def lion_equilibrium(knob: float, run: Run) -> Equilibrium:
 def _sign_memory(kept: float, betas: tuple[float, float]) -> float:
     """Return κ: 1 plus twice the correlations of the signs, each lag shrunk."""
     first, second = betas
+    # The variance of c, and its covariance one step on, but for a factor 1 − β₂. Only m
+    # carries c over, so each further lag is β₂ times the one before.
     power = (1 - first) ** 2 + first**2 * (1 - second) / (1 + second)
     mixed = (1 - first) * first + first**2 * second / (1 + second)
     weight, correlation, total = kept, mixed * (1 - second) / power, 0.0

@@ -217,7 +217,7 @@ class _Explainer:
             shrink_per_step=shrink,
             half_life=at_peak,
             half_life_average=average,
-            e_folds=_finite(e_folds),
+            e_folds=None if e_folds is None or not math.isfinite(e_folds) else e_folds,
             kept=kept,
             equilibrium_rms=settled.rms,
             rms_at_end=settled.rms_at_end,
@@ -343,7 +343,3 @@ class _Explainer:
             "a penalty",
             lambda: convention.penalty_from_number(self._number, self._run),
         )
-
-
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None

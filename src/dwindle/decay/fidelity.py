@@ -227,6 +227,7 @@ def of_total(
         any(_is_rough(*side) for side in as_given.sides)
         or bool(rounding)
         or as_given.before.dtype != as_given.after.dtype
+        # Then the average is that of a run of an assumed length.
         or steps_of(as_given.before) is None
     )
     what = kept or TOTAL
@@ -364,6 +365,7 @@ def _memory(knob: Knob, run: Run) -> str:
     if not _has_memory(knob, run):
         return ""
     momentum = facts_of(knob, run).momentum
+    # The mean age of what a momentum sums: Σ k μ^k over Σ μ^k.
     late = momentum / (1 - momentum)
     return (
         f"{knob.name}: the decay goes through a momentum of {momentum:g}; this is "

@@ -46,6 +46,7 @@ class HalfLife:
     def __post_init__(self) -> None:
         if self.clock not in CLOCKS:
             raise UnknownNameError.among("clock", self.clock, CLOCKS, TIME_REMEDY)
+        # True is 1 in Python; ``not >`` refuses NaN, which ``<=`` would let through.
         if isinstance(self.value, bool) or not self.value > 0:
             raise RangeError("half_life", self.value, "above 0", TIME_REMEDY)
 
@@ -67,6 +68,7 @@ class HalfLife:
 
     def __str__(self) -> str:
         if self.clock == "run":
+            # Decimals: 0.07 times 100 is 7.000000000000001 in floats.
             return f"{_plain(Decimal(repr(float(self.value))).scaleb(2))}% of the run"
         unit = self.clock.removesuffix("s") if self.value == 1 else self.clock
         return f"{_plain(Decimal(repr(float(self.value))))} {unit}"
@@ -97,6 +99,7 @@ def _plain(number: Decimal) -> str:
     if not number.is_finite():
         return "inf"
     number = number.normalize()
+    # From 0.00001 up to a billion the zeros are counted at a glance.
     readable = -5 <= number.adjusted() < 9  # noqa: PLR2004
     return f"{number:f}" if readable else f"{number:e}".replace("e+", "e")
 
@@ -149,6 +152,7 @@ def shrink_from_half_life(half_life_steps: float) -> float:
     """
     if not half_life_steps > 0:
         raise RangeError("half_life_steps", half_life_steps, "above 0")
+    # expm1, as log1p above: 1 - 2 ** (-1/n) cancels where the half-life is long.
     return -math.expm1(-math.log(2) / half_life_steps)
 
 

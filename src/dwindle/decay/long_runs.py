@@ -52,6 +52,7 @@ def left_by(shrinks: Sequence[float]) -> Left:
     """Return what steps of such shrinks leave; one above 1 turns the sign."""
     if max(shrinks) < 1:
         # All in C: a run may have a million steps, and a command has 0.3 seconds.
+        # 0.0 minus, not a sign: without decay that would be -0.0.
         return Left(e_folds=0.0 - math.fsum(map(math.log1p, map(neg, shrinks))))
     turns = sum(shrink > 1 for shrink in shrinks)
     return Left(e_folds=math.fsum(map(log_lost, shrinks)), sign=_sign(turns))
@@ -119,6 +120,7 @@ class Stretch:
         rough = max(map(abs, last))
         # The steps themselves are rounded once there are more than 10¹⁵ of them.
         smooth = max(_SMOOTH, 4 * sys.float_info.epsilon * self.stop / self.steps)
+        # Of the whole stretch: its parts need not be more exact than their sum.
         negligible = negligible or _LAST_DIGIT * abs(self.steps * mean)
         if rough <= smooth * abs(mean) or self.steps * rough <= negligible:
             return self.steps * mean

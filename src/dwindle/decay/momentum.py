@@ -166,8 +166,10 @@ def knob_for_e_folds(target: float, run: Run) -> float:
     if checked_e_folds(target) == 0:
         return 0.0
     average = -math.expm1(-target / run.total_steps)
+    # In so long a run the start counts for nothing: no knob averages more than this.
     if run.total_steps > LONGEST_WALK and average > fastest_shrink(run):
         raise _oscillation("shrink_per_step", average, fastest_shrink(run), run)
+    # Momentum adds each small push up 1/(1 − μ) times: the first guess.
     gain = _undamped(run) / (1 - run.momentum)
     return increasing_root(
         lambda knob: _e_folds_before_zero(knob, run),
@@ -291,6 +293,7 @@ def _memory(knob: float, run: Run) -> int:
     """
     shrink = shrink_per_step(knob, run)
     stays = 1 - _lr(run) * knob if run.nesterov else 1.0
+    # The product of both roots over the square of the slow one: their ratio.
     left = run.momentum * stays / (1 - shrink) ** 2
     if left > run.momentum**_SHARE_OF_DECAY:
         must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
@@ -327,7 +330,9 @@ def _constant_buffer(knob: float, run: Run, multiplier: float) -> float:
     stays = 1 - lr * knob if run.nesterov else 1.0
     scale = lr * run.momentum if run.nesterov else lr
     total = stays - run.momentum + scale * pull
+    # Beyond the oscillation limit nobody gets here; at it, rounding may pass 0.
     gap = max(0.0, total**2 - 4 * scale * pull * stays)
+    # The smaller root as 2c/(b + √…): b − √… has no digit left where decay is slow.
     push = 2 * pull * stays / (total + math.sqrt(gap))
     shrink = lr * (knob + run.momentum * push) if run.nesterov else lr * push
     return push / (1 - shrink)

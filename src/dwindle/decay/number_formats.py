@@ -162,7 +162,7 @@ def longest_half_life_steps(dtype: str) -> float:
         177
 
     """
-    least = DEAD_BELOW[dtype] * (2 if dtype in STALLING else 1)
+    least = DEAD_BELOW[dtype] * (_STALLS_BELOW if dtype in STALLING else 1)
     return half_life_from_shrink(least)
 
 
@@ -260,4 +260,5 @@ def exact_shrink(owed: float, steps_between: float) -> float:
     """
     # Owed may be above 0 by half a digit after a step that took a little too much.
     nearest = round(-math.expm1(min(owed, 0.0)) * steps_between) / steps_between
+    # A factor of 0 would end the weight, and its logarithm what is owed.
     return min(nearest, 1 - 1 / steps_between)

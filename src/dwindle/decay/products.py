@@ -104,6 +104,7 @@ def _left(product: Product, number: float, run: Run) -> Left:
     swings = total * product.peak(run) >= 1
     if steps <= (LONGEST_SWING if swings else LONGEST_WALK):
         return left_by(product.shrinks(number, run))
+    # Too long to be walked: refuse it if it swings.
     checked_shrink(total * product.peak(run))
     return Left(e_folds=_lost(total, product.rates(run)))
 
@@ -160,6 +161,7 @@ class Proximal:
         return increasing_root(
             lambda number: rates.total(lambda rate: math.log1p(number * rate)),
             e_folds,
+            # Exact where all rates are alike, else below the answer: log1p is concave.
             guess=math.expm1(e_folds / rates.steps) / mean,
             ceiling=math.inf,
         )
@@ -203,6 +205,7 @@ def asgd_decay(*, lambd: float = ASGD_LAMBD, alpha: float = _ASGD_ALPHA) -> Prod
     def rates(run: Run) -> Rates:
         first, *_ = lrs = rates_under_lr(1)(run).stretches
         late = (_one_step_late(each, run.total_steps) for each in lrs)
+        # e_0 is the lr of the first step itself: no step stands before it.
         started = Stretch(start=0, stop=1, at=lambda _: first.at(0))
         return Rates((started, *(each for each in late if each.steps)))
 
@@ -240,6 +243,7 @@ class LambdDecay:
         if checked_e_folds(e_folds) == 0:
             return 0.0
         ceiling = 1 / lr_of(run)
+        # As if the step size did not fall. From the ceiling on a step takes all.
         guess = min(e_folds / (lr_of(run) * run.total_steps), ceiling / 2)
         return increasing_root(
             lambda number: self.left(number, run).e_folds,

@@ -230,6 +230,7 @@ def _prediction(rule: Rule, knob: Knob, before: Run, after: Run) -> Prediction:
 
 
 def _family_for(rule: Rule, knob: Knob) -> str:
+    # A name is module.Class:variant, and the papers name the class.
     optimizer = knob.name.partition(":")[0].rpartition(".")[2].upper()
     if family_of(knob) is DECOUPLED and optimizer in rule.decoupled_optimizers:
         return rule.families[0]
@@ -240,6 +241,7 @@ def _attempted(
     rule: Rule, setting: Setting, change: Prediction, before: Run, after: Run
 ) -> tuple[float | None, str]:
     """Return the number to type, or why there is none."""
+    # No round trip: what does not change keeps its last digit.
     if before == after:
         return setting.number, ""
     # Both are products of powers, so 0 is none of them.

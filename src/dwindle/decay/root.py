@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dwindle.errors import RangeError
 
 _MOST_EVALUATIONS = 300
+# Two units in the last place of a number near 1.
 _LAST_DIGIT = 4e-16
 _NEAR = 1e-6  # error of the logarithm of the value
 _Point = tuple[float, float]  # argument, value

@@ -139,6 +139,7 @@ def predict_change(
     made = _changes_made(changed)
     reasons = set(made) - {"lr"}
     return Prediction(
+        # The shrink is lr · λ: what the lr gives already, λ need not give.
         factor=product / through_lr if is_shrink else product,
         shrink_factor=product if is_shrink else product * through_lr,
         silent_on=tuple(name for name in made if name not in {*rule.covered, "lr"}),
@@ -185,6 +186,7 @@ def _steps(scale: Scale) -> float:
             scale["epochs"] * scale.get("dataset_size", 1) / scale.get("batch_size", 1)
         )
     steps_per_epoch = math.ceil(scale["dataset_size"] / scale["batch_size"])
+    # As ``Run`` counts: a short last batch is a step, a fraction of one is none.
     return max(1.0, round(scale["epochs"] * steps_per_epoch))
 
 
@@ -251,6 +253,7 @@ def _companion_missed(rule: Rule, ratios: Scale) -> str:
 
 
 def _log_product(exponents: Scale, ratios: Scale) -> float:
+    # A sum of logarithms: a product of such powers could overflow.
     return math.fsum(
         power * math.log(ratios.get(name, 1.0)) for name, power in exponents.items()
     )

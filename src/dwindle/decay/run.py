@@ -428,6 +428,7 @@ def run_with(run: Run | None, **facts: Unpack[RunFacts]) -> Run:
 
 
 def _steps_per_example(run: Run) -> float:
+    # A batch that was counted in tokens has an unknown number of examples.
     if run.tokens_per_example is ONE_TOKEN and run.dataset_size is None:
         option = "--batch-size with --tokens-per-example, for --batch-tokens"
         raise MissingFactError("batch_size", "A half-life in examples", option)

@@ -149,6 +149,7 @@ class Schedule:
                 raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
             return self.warmed_up_for(count, steps=steps).rates(steps)
         peak = round(self.warmup * steps)
+        # From above 0, so that no step is wasted; ``peak`` is the first step at 1.
         rise = Stretch(start=0, stop=peak, at=lambda step: (step + 1) / (peak + 1))
         after = _AFTER_WARMUP[self.shape](self, peak, steps)
         return Rates(tuple(each for each in (rise, *after) if each.steps))
@@ -159,6 +160,7 @@ def _constant(_: Schedule, first: int, steps: int) -> list[Stretch]:
 
 
 def _linear(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
+    # The step after the last one would be at ``final``, as in torch and transformers.
     fall, span = 1 - schedule.final, steps - first
     return [
         Stretch(

@@ -42,6 +42,7 @@ def measure_axis(
         Findings of the axis; without an exponent, ``why_null`` says why.
 
     """
+    # A depth of 0 is a value, but has no logarithm.
     telling = [
         cell for cell in cells if cell.shows_best_decay and cell.findings.value > 0
     ]
@@ -108,6 +109,7 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
         parts = [f"more than {MOST_SEEDS:,} seeds"]
     parts += [*_trained_networks(cells), *_wider_grids(cells)]
     if len(cells) < CELLS_FOR_A_LAW:
+        # Any line goes through two cells.
         parts.append("three values or more")
     elif slope is not None and not slope.seeds_decide:
         parts.append("more values over a wider range, as no power law fits these well")

@@ -233,6 +233,7 @@ def _filled(
     blank: CellFindings, curve: Curve, optimum: Optimum, verdict: MattersVerdict
 ) -> CellFindings:
     inside = optimum.at_edge is None
+    # The gain is that of seeds that have both, so the loss beside it is theirs.
     gain, compared = verdict.gain, curve.only(curve.compared)
     without = compared.without_decay if compared.n else None
     return replace(
@@ -321,5 +322,6 @@ def idle_up_to(cell: CellFindings) -> float | None:
         return None
     if without.mean is None or top.mean is None:
         return None
+    # By as much as a gain must be to count.
     acts = top.mean > without.mean * (1 + NEGLIGIBLE_SHARE)
     return None if acts else top.weight_decay

@@ -131,6 +131,7 @@ def drop_uninformative_agreement(
     candidates = [rule for rule in rules if rule.exponent is not None]
     if slope is None or any(rule.agrees is False for rule in candidates):
         return tuple(rules)
+    # Slopes of computed logarithms: equal ones differ in their last digits.
     exponents = {round(rule.exponent or 0.0, 6) for rule in candidates}
     wide = slope.low <= -WEAKEST_POWER or slope.high >= WEAKEST_POWER
     if len(exponents) > 1 or wide:

@@ -135,8 +135,14 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
             for wish, optimizer in zip(wishes, trainer.optimizers, strict=True)
         )
         self._accumulation = trainer.accumulate_grad_batches
-        if trainer.ckpt_path is not None:
-            self._go_on()
+        if trainer.ckpt_path is None:
+            return
+        if len(self._saved) != len(self.controllers):
+            _LOG.warning(MADE_WITHOUT, _NAME)
+            return
+        for controller, saved in zip(self.controllers, self._saved, strict=True):
+            if controller is not None and saved is not None:
+                controller.load_state_dict(saved)
 
     def on_train_batch_start(self, trainer: Any, *_: Any) -> None:
         """Follow an accumulation that another callback changed."""
@@ -174,14 +180,6 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
             remedy = "Write None for an optimizer that is left alone."
             raise RangeError("half_life", f"{len(self._wishes)} of them", must, remedy)
         return self._wishes
-
-    def _go_on(self) -> None:
-        if len(self._saved) != len(self.controllers):
-            _LOG.warning(MADE_WITHOUT, _NAME)
-            return
-        for controller, saved in zip(self.controllers, self._saved, strict=True):
-            if controller is not None and saved is not None:
-                controller.load_state_dict(saved)
 
 
 def facts_of_trainer(trainer: Any) -> Run:

@@ -131,7 +131,11 @@ class L2Penalty:
             must = "a model with weights that can be trained"
             raise RangeError("model", type(model).__name__, must, _NO_WEIGHTS)
         self._model = model
-        self._announce(optimizer)
+        ACTIVE_PENALTIES.add(self)
+        if optimizer is None:
+            watch(self)
+        else:
+            warn_if_decayed(self, optimizer, stacklevel=2)
 
     @property
     def strength(self) -> float:
@@ -249,13 +253,6 @@ class L2Penalty:
     def _half_of_lambda(self, batch_size: int | None) -> float:
         run = Run(batch_size=batch_size, dataset_size=self.dataset_size)
         return self._record.penalty_from_number(self.strength, run) / 2
-
-    def _announce(self, optimizer: Optimizer | None) -> None:
-        ACTIVE_PENALTIES.add(self)
-        if optimizer is None:
-            watch(self)
-        else:
-            warn_if_decayed(self, optimizer, stacklevel=3)
 
 
 def _record(convention: str) -> Penalty:

@@ -76,6 +76,7 @@ def _join(found: list[Correction], new: Correction) -> None:
             agrees = old.agrees or new.agrees
             found[i] = replace(old, also=(*old.also, new.title), agrees=agrees)
             return
+    # One place is kept for what was measured.
     if len(found) < MOST_PANELS - 1:
         found.append(new)
 

@@ -154,6 +154,7 @@ def common_decay(axis: AxisFindings) -> float | None:
     best = axis.cells[anchor].optimum if anchor is not None else None
     # Without a best λ the middle of what was tried: somewhere decay acts.
     target = math.log(best) if best else sum(map(math.log, shared)) / len(shared)
+    # Sorted: a set has no order, and a tie must fall the same way each time.
     return min(sorted(shared), key=lambda each: abs(math.log(each) - target))
 
 

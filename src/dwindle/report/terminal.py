@@ -29,6 +29,7 @@ WIDEST = 124
 _BARS = "▁▂▃▄▅▆▇█"
 _LOST = "×"
 _DRAWN = "loss over λ"
+# Nothing folds at this width, so it shows how wide a table is.
 _ANY_WIDTH = 10_000
 _MOST_BARS = 24  # more push the numbers beside them out of the table
 

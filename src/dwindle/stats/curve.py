@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dwindle.stats.student import FloatArray, scipy_module
 
+# Of two seeds t(0.95, 1) is 6.3: their interval would rule out next to nothing.
 SEEDS_FOR_AN_INTERVAL = 3
 _LEAST_LOSS = 1e-300  # a loss of exactly 0 has no logarithm
 
@@ -210,6 +211,7 @@ def read_log_losses(curve: Curve, places: FloatArray) -> FloatArray:
 
     """
     x, logs = curve.log_decay, curve.log_losses
+    # A spline needs two points.
     if len(x) == 1:
         return logs[:, 0]
     spline = scipy_module("scipy.interpolate").CubicSpline(x, logs, axis=1)
@@ -231,6 +233,7 @@ def _deepest_dip(x: FloatArray, logs: FloatArray) -> FloatArray:
     gaps = np.diff(x)
     slopes = np.diff(logs, axis=1) / gaps
     curvature = np.zeros_like(logs)
+    # The second derivative from three points whose gaps may differ.
     curvature[:, 1:-1] = 2 * np.diff(slopes, axis=1) / (gaps[:-1] + gaps[1:])
     ends = np.minimum(curvature[:, :-1], curvature[:, 1:])
     dips: FloatArray = np.maximum(ends, 0) * gaps**2 / 8

@@ -12,6 +12,7 @@ from dwindle.stats.student import FloatArray, Interval, half_width, t_quantile
 
 Matters = Literal["yes", "no", "cannot tell"]
 
+# One-sided: what a 90 % interval leaves on the side of no gain.
 ERROR_RATE = 0.05
 # A gain whose upper limit is below this share of the loss is nobody's reason to tune.
 NEGLIGIBLE_SHARE = 0.02
@@ -132,7 +133,9 @@ def _win(gains: FloatArray, failed: int) -> bool:
     A seed that trains with decay and not without it gains by an unknown amount.
     """
     seeds, won = len(gains) + failed, int((gains > 0).sum()) + failed
+    # Without an effect each seed wins or loses like a coin.
     chance = sum(math.comb(seeds, k) for k in range(won, seeds + 1)) / 2**seeds
+    # Where none failed the t test decides alone: it sees how large the gains are.
     return failed > 0 and chance <= ERROR_RATE
 
 

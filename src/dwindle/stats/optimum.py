@@ -260,10 +260,12 @@ def _stationary_points(
     log_decay: FloatArray, means: FloatArray, center: int
 ) -> FloatArray:
     window = _window(log_decay, center)
+    # Centered: powers of ln λ itself, around −7, are nearly collinear.
     offsets = log_decay[window] - log_decay[center]
     basis = np.linalg.pinv(np.vander(offsets, _CUBIC_COEFFICIENTS, increasing=True))
     _, slope, curvature, skew = basis @ means[:, window].T
     shift = _root_with_positive_curvature(slope, curvature, skew)
+    # A cubic that turns outside of its window says nothing that was measured.
     shift = np.clip(shift, offsets[0], offsets[-1])
     places: FloatArray = log_decay[center] + np.where(np.isnan(shift), 0.0, shift)
     return places

@@ -13,6 +13,7 @@ import numpy as np
 from dwindle.stats.optimum import Optimum
 from dwindle.stats.student import FloatArray, t_quantile
 
+# Any line goes through two cells; only a third can contradict it.
 CELLS_FOR_A_SLOPE = 2
 CELLS_FOR_A_LAW = 3
 _NORMAL_95 = 1.645  # the floor is the half width of a 90 % interval
@@ -90,6 +91,7 @@ def _interval_of_seeds(
 ) -> tuple[float, float]:
     draws = np.stack([optimum.draws for optimum in optima])
     floors = np.array([optimum.floor for optimum in optima])[:, None] / _NORMAL_95
+    # A fixed seed, so that findings repeat exactly.
     noise = floors * np.random.default_rng(0).standard_normal(draws.shape)
     low, high = np.quantile(weights @ (draws + noise), (0.05, 0.95))
     return float(low), float(high)
@@ -100,6 +102,7 @@ def _interval_of_scatter(
 ) -> tuple[float, float]:
     cells = len(places)
     if cells < CELLS_FOR_A_LAW:
+        # Narrower than any interval: the seeds decide.
         return math.inf, -math.inf
     residuals = places - places.mean() - exponent * centered
     variance = float((residuals**2).sum()) / (cells - 2) / float((centered**2).sum())

@@ -368,12 +368,20 @@ def study_from_stored(stored: Stored) -> StoredStudy:
         and trial.scale in scales
         and trial.seed < spec.seeds
     ]
+    # In one order, however they were trained.
+    found.sort(
+        key=lambda row: (
+            sorted(asdict(row[0].scale).items()),
+            row[0].weight_decay,
+            row[0].seed,
+        )
+    )
     return StoredStudy(
         path=stored.path,
         spec=spec,
         conditions=conditions,
         problem=ProblemFacts(**json.loads(stored.study["problem"])),
-        rows=tuple(sorted(found, key=lambda training: _order(training[0]))),
+        rows=tuple(found),
         planned=len(stored.planned),
         seconds=stored.seconds,
         complete=bool(stored.study["complete"]),
@@ -411,8 +419,3 @@ def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
     if of_spec != (conditions.problem, conditions.optimizer, conditions.normalization):
         raise StoreDamagedError(str(path), "conditions that are not the study's")
     return spec, conditions
-
-
-def _order(trial: Trial) -> tuple[object, ...]:
-    """Return what sorts trainings in one order, however they were trained."""
-    return tuple(sorted(asdict(trial.scale).items())), trial.weight_decay, trial.seed

@@ -126,10 +126,6 @@ def _warm_up(step: int) -> float:
     return min(1.0, step / _WARM_UP)
 
 
-def _jumps(step: int) -> float:
-    return (1.0, 0.1, 10.0, 1.0)[step * 4 // STEPS % 4]
-
-
 PATHS: Mapping[str, Path] = {
     "constant lr": Path(schedule="follow-lr"),
     "cosine, follow-lr": Path(schedule="follow-lr", scheduler=_cosine),
@@ -139,7 +135,10 @@ PATHS: Mapping[str, Path] = {
     "warm-up from lr 0, constant": Path(
         schedule="constant", scheduler=_lambda(_warm_up)
     ),
-    "lr ÷10 and ×10, constant": Path(schedule="constant", scheduler=_lambda(_jumps)),
+    "lr ÷10 and ×10, constant": Path(
+        schedule="constant",
+        scheduler=_lambda(lambda step: (1.0, 0.1, 10.0, 1.0)[step * 4 // STEPS % 4]),
+    ),
     "cosine, lr-squared": Path(schedule="lr-squared", scheduler=_cosine),
     "warm-up set by hand, follow-lr": Path(
         schedule="follow-lr", by_hand=lambda step: _warm_up(step + 1)

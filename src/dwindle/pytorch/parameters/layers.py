@@ -37,10 +37,6 @@ def _rows_are_outputs(_module: nn.Module, shape: Shape) -> Fans:
     return math.prod(shape[1:]), shape[0]
 
 
-def _rows_are_inputs(_module: nn.Module, shape: Shape) -> Fans:
-    return shape[0], shape[1]
-
-
 def _conv(module: nn.Module, shape: Shape) -> Fans:
     kernel = math.prod(shape[2:])
     return shape[1] * kernel, shape[0] // _groups(module) * kernel
@@ -98,7 +94,7 @@ LAYERS = (
         fans=_rows_are_outputs,
     ),
     # transformers: a linear layer whose weight is (inputs, outputs).
-    Layer(fits=_named("Conv1D", "nf"), fans=_rows_are_inputs),
+    Layer(fits=_named("Conv1D", "nf"), fans=lambda _, shape: (shape[0], shape[1])),
     # Anybody's linear layer: torch's names for its sizes, weights as torch keeps them.
     Layer(
         fits=lambda module: _has(module, *LINEAR_SIZES),
