@@ -53,7 +53,7 @@ def test_a_half_life_of_for_ever_takes_nothing():
 
 
 IMPOSSIBLE = [
-    *(("lr_peak", {"lr_peak": peak}) for peak in (0.0, -1.0, math.inf, math.nan)),
+    *(("lr_peak", {"lr_peak": peak}) for peak in (0.0, -1.0, math.inf, math.nan, True)),
     *(("shrink_per_step", {"shrink_at_peak": each}) for each in (-0.1, 1.0, math.nan)),
 ]
 

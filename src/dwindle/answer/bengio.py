@@ -40,6 +40,7 @@ def minibatch_mismatch(network: nn.Module, batch: Samples) -> float:
     n = len(batch)
     losses, squares = _sum_of_losses(network, batch), _sum_of_squares(network)
     summed = _gradient(network, losses + L2 * n * squares)
+    # Anew: the first gradient has freed its graph.
     losses, squares = _sum_of_losses(network, batch), _sum_of_squares(network)
     return _distance(summed, n * _gradient(network, losses / n + L2 * squares))
 
@@ -74,6 +75,7 @@ def check_bengio() -> Claim:
     shared = epoch_mismatch(network, samples, lambda n: n / len(samples))
     whole = epoch_mismatch(network, samples, lambda _: 1.0)
     exact = max(per_batch, shared) < ROUNDING
+    # Rounded up: the short minibatch is an update, too.
     updates = -(-SAMPLES // BATCH_SIZE)
     return Claim(
         id="bengio",

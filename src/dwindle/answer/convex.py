@@ -19,7 +19,7 @@ from dwindle.findings.model import Claim, ClaimVerdict
 
 PENALTY = 0.05  # canonical λ: mean loss + λ/2 Σ w²
 SAMPLES = 600
-UNITS = (64, 10)
+UNITS = (64, 10)  # no hidden layer: a convex problem
 # What the claim asks for: the right conversions agree to 1e-3 of the weights, and a
 # wrong scaling lands at least fifty times farther away.
 SAME = 1e-3
@@ -58,6 +58,7 @@ def descend(samples: Samples, *, penalty: float, budget: Budget) -> Tensor:
     falling = iter(Schedule(shape="cosine").multipliers(budget.epochs * per_epoch))
     for epoch in range(budget.epochs):
         batches = samples.minibatches(budget.batch_size, seed=epoch)
+        # One schedule over all epochs, so it outlasts the batches of one.
         for batch, multiplier in zip(batches, falling, strict=False):
             for group in optimizer.param_groups:
                 group["lr"] = budget.lr * multiplier
@@ -105,6 +106,7 @@ def check_minibatch() -> Claim:
         return lambda: descend(samples, penalty=PENALTY, budget=budget)
 
     def by_sklearn(penalty: float) -> Callable[[], Tensor]:
+        # scikit-learn minimizes C Σ loss + Σ w²/2: over C·N, mean loss + λ/2 Σ w².
         inverse = 1 / (penalty * SAMPLES)
         return lambda: solve_with_sklearn(samples, inverse_strength=inverse)
 

@@ -57,6 +57,7 @@ class Reading(NamedTuple):
 
 
 READINGS = (
+    # An lr of 1, as the words have none.
     Reading("the answer's words: w ← (1 − λ) w", "λ", L2, L2, lr=1.0),
     Reading(f"gradient + λw, learning rate {LR}", "lr·λ", LR * L2, L2, LR),
     Reading(

@@ -25,7 +25,8 @@ L2 = 1e-3
 HOW = Descent(lr=0.05, batch_size=32, epochs=5)
 SAMPLES = 600
 INPUTS, CLASSES = 64, 10
-SIZES = ((16, 2), (64, 2), (256, 2), (64, 1), (64, 4))  # (width, hidden layers)
+# (width, hidden layers); ``_exponent`` compares the first with the third.
+SIZES = ((16, 2), (64, 2), (256, 2), (64, 1), (64, 4))
 # A hundred updates in float64 multiply a weight to about 1e-14.
 ROUNDING = 1e-11
 _LEAST_SPREAD = 1e-15
@@ -70,6 +71,7 @@ def observe(
         width=width,
         depth=depth,
         weights=sum(w.numel() for w in matrices(network)),
+        # kept is (1 − s)^updates: by logarithms, since s is small.
         shrink=-math.expm1(math.log(kept) / updates),
         data_before=before[0],
         penalty_before=before[1],
@@ -88,6 +90,7 @@ def observe_all(normalization: str) -> list[Witness]:
 def check_layers_and_units() -> Claim:
     """Measure the decay of one weight, and the penalty, over widths and depths."""
     seen = observe_all("none")
+    # The gradient of λ Σ w² is 2λw.
     expected = 2 * HOW.lr * L2
     same = all(abs(w.shrink / expected - 1) < ROUNDING for w in seen)
     grows_before = _exponent(seen, lambda w: w.penalty_before)

@@ -52,6 +52,7 @@ def build_network(units: Sequence[int], *, seed: int) -> nn.Sequential:
         nn.init.kaiming_normal_(linear.weight, nonlinearity="relu", generator=generator)
         nn.init.zeros_(linear.bias)
         parts += [linear, nn.ReLU()]
+    # No ReLU behind the last layer: the loss takes logits.
     return nn.Sequential(*parts[:-1])
 
 

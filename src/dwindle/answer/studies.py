@@ -9,6 +9,7 @@ from dataclasses import replace
 from dwindle.store.records import Optimizer, Scale
 from dwindle.store.spec import AxisSpec, StudySpec
 
+# Every axis has this scale on it, so one best λ is that of all of them.
 BASE = Scale(width=64, depth=2, batch_size=32, dataset_size=600, epochs=30, lr=0.05)
 
 WIDTH = AxisSpec(axis="width", values=(16, 32, 64, 128, 256))

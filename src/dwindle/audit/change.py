@@ -169,6 +169,7 @@ def _line_after(line: GroupLine, before: Run, after: Run) -> GroupLine:
         if each.init and getattr(after, each.name) != getattr(before, each.name)
     }
     if changed.get("lr") and before.lr and line.run.lr:
+        # Groups keep the ratios of their lrs.
         changed["lr"] = line.run.lr * (changed["lr"] / before.lr)
     run = replace(line.run, **changed)
     return line_of_setting(

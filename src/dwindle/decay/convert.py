@@ -364,6 +364,7 @@ def _by_shrink(x: float, pair: Pair, keep: Keep) -> Conversion:
         there = -math.expm1(math.log1p(-checked_shrink(shrink)) * longer)
         value = number_from_shrink(target, there, pair.after)
     forward, inverse = _formulas(pair)
+    # Six digits, as in ``_joined``.
     then = "; " if longer == 1 else f", (1 − s)^{longer:.6g} after; "
     promise = fidelity.of_shrink(pair, value=value, shrink=shrink)
     return _conversion(
@@ -409,6 +410,7 @@ def _by_total(x: float, pair: Pair, keep: Keep) -> Conversion:
         long, value=value, shrink=shrink, as_given=pair, kept=average
     )
     forward, inverse = _formulas(pair)
+    # Six digits, as in ``_joined``.
     sums = f"{e_folds:.6g} on both" if is_whole else f"{e_folds:.6g}, then {wanted:.6g}"
     return _conversion(
         x,
@@ -444,4 +446,5 @@ def _formulas(pair: Pair) -> tuple[str, str]:
 
 
 def _joined(formula: str, value: float | None) -> str:
+    # Six digits: who computes a formula by hand gets the three digits of the answer.
     return formula if value is None else f"{formula} = {value:.6g}"

@@ -88,6 +88,7 @@ _GAINS: Mapping[str, Callable[[Run], float]] = MappingProxyType(
             ("adam", "torch-nadam", "radam", "torch-rmsprop"), lambda _: 1.0
         ),
         # It divides by the size of g − m, which is smaller than that of g.
+        # Of white noise it is β₁ (g − m₋₁), with 2 β₁²/(1 + β₁) times its variance.
         "adabelief": lambda run: math.sqrt((1 + run.betas[0]) / 2) / run.betas[0],
     }
 )

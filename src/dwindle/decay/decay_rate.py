@@ -59,7 +59,11 @@ class DecayRate:
         if self.schedule not in POWERS:
             raise UnknownNameError.among("schedule", self.schedule, tuple(POWERS))
         half_life_from_shrink(self.shrink_at_peak)  # the range is checked there
-        if self.lr_peak is not None and not 0 < self.lr_peak < math.inf:
+        # True is 1 in Python, and no lr that anybody means.
+        is_peak = self.lr_peak is None or (
+            not isinstance(self.lr_peak, bool) and 0 < self.lr_peak < math.inf
+        )
+        if not is_peak:
             must = "the largest lr of the run, a finite number above 0"
             raise RangeError("lr_peak", self.lr_peak, must)
         if self.lr_peak is None and self.power:
@@ -126,6 +130,7 @@ class DecayRate:
         peak = self.lr_peak or 0.0
         most = peak * self.shrink_at_peak ** (-1 / self.power)
         must = (
+            # Six digits: an lr just above must not read like the limit.
             f"below {most:g}, where a step takes the whole weight (lr_peak is {peak:g})"
         )
         remedy = "Give lr_peak=..., the largest lr of the run."

@@ -143,6 +143,7 @@ def _nesterov(lr: float, knob: float, noise: float, run: Run) -> _Walk:
 
 def _refuse_growth(knob: float, *, limit: float) -> None:
     if knob >= limit:
+        # Six digits: a number just beyond the limit must not read like it.
         must = f"below {limit:.6g} here: from there on every step makes weights larger"
         raise RangeError("weight_decay", knob, must)
 
@@ -298,9 +299,9 @@ def lion_equilibrium(knob: float, run: Run) -> Equilibrium:
     lr = run.require("lr", "The equilibrium of Lion")
     slack = lr * checked_knob(knob)
     if slack >= 1:
-        raise RangeError(
-            "weight_decay", knob, f"below {1 / lr:.6g} here, 1 over the lr"
-        )
+        # Six digits, as in ``_refuse_growth``.
+        must = f"below {1 / lr:.6g} here, 1 over the lr"
+        raise RangeError("weight_decay", knob, must)
     if slack == 0:
         return Equilibrium(rms=math.inf, rotation_per_step=0.0)
     betas = LION_BETAS if run.betas == Run().betas else run.betas

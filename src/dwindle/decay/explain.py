@@ -248,6 +248,7 @@ class _Explainer:
             self._remarks.append(remarks.of_error(error))
         except OverflowError:
             self._remarks.append(remarks.GROWTH)
+        # 1 over a shrink that is below the smallest float.
         except ZeroDivisionError:
             self._remarks.append(remarks.of_underflow(what))
         return None
@@ -292,11 +293,13 @@ class _Explainer:
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
         if has_momentum(self._knob):
+            # One that runs only with momentum is not computed as if it had none.
             whole = self._attempt(
                 "a rotation per step", lambda: facts_of(self._knob, run)
             )
             if whole is None:
                 return _Settled()
+        # Without decay, or without steps, nothing settles.
         if name is None or 0 in {self._number, run.lr}:
             return _Settled()
         balance = EQUILIBRIA[name]
@@ -316,6 +319,7 @@ class _Explainer:
                 shrink_per_step=self._shrink_at,
             ),
         )
+        # The RMS of SGD is in units of its noise, which nobody gave: a remark has it.
         if name != "sgd":
             return _Settled(there.rms, at_end, there.rotation_per_step)
         self._remarks.append(remarks.of_noise(there.rms, at_end, run))

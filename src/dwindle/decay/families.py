@@ -184,6 +184,7 @@ class Family:
         """Return the formulas of the update with the momentum of this run."""
         if self.nesterov is None or self.without_momentum is None:
             return self.written
+        # Without momentum a step of Nesterov is a plain one.
         if run.momentum == 0:
             return self.without_momentum
         return self.nesterov if run.nesterov else self.written
@@ -196,6 +197,7 @@ class Family:
             knob: The knob, whose optimizer may have been measured at zero gradient.
 
         """
+        # First by the update: variants of one algorithm may differ at zero.
         known = knob and (
             AT_ZERO_GRADIENT.get(knob.update) or AT_ZERO_GRADIENT.get(knob.algorithm)
         )
@@ -245,6 +247,7 @@ _RECORDS = (
         name="coupled-sgd",
         title="SGD with a penalty",
         source="torch/optim/sgd.py",
+        # Weight and buffer are one recurrence, and the slow root of it is the rate.
         decay=momentum,
         written=Written(
             "b ← {momentum}·b + {pushed}; w ← w − {lr}·b",
@@ -294,6 +297,7 @@ _RECORDS = (
         name="schedule-only",
         title="decoupled decay",
         source="optimi/adamw.py with decouple_lr",
+        # The lr over its peak, which is 1 there.
         decay=Product(peak=lambda _: 1.0, rates=lambda run: run.rates()),
         written=Written("w ← w − {m}{decay}·w − {lr}·{step}", "s = {x}", "{x} = s"),
         reads_lr=False,
@@ -305,6 +309,7 @@ _RECORDS = (
         name="constant",
         title="decoupled decay",
         source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
+        # It takes the number itself off, at every lr.
         decay=Product(
             peak=lambda _: 1.0, rates=lambda run: run.rates().map(lambda _: 1.0)
         ),
@@ -317,6 +322,7 @@ _RECORDS = (
         name="corrected",
         title="decoupled decay",
         source="timm/optim/adamw.py with corrected_weight_decay (AdamC)",
+        # lr²/peak: once as an lr, once over the peak.
         decay=Product(peak=lr_of, rates=rates_under_lr(2)),
         written=Written(
             "w ← w − {peak}·{m_squared}{decay}·w − {lr}·{step}",

@@ -168,6 +168,7 @@ def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
         return "s", "s"
     if decays_by_size(knob, run):
         penalty = PENALTIES[str(knob.penalty)]
+        # Six digits, as in ``_digits``.
         gain = f"{decoupled_over_penalty(knob, run):.6g}"
         forward, inverse = penalty.forward.format(x=x), penalty.inverse.format(x=x)
         return f"{forward}, s = η·λ·{gain}", f"λ = s/(η·{gain}), {inverse}"
@@ -179,4 +180,5 @@ def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
 
 
 def _digits(number: float) -> str:
+    # Six digits: who computes a line by hand gets the three digits beside it.
     return f"{number:.6g}"

@@ -195,9 +195,23 @@ about 128 steps instead of 170. A wider format (float32) holds it.
     if rounding == "fine" or math.isclose(comes, asked, rel_tol=_HARDLY):
         return ""
     return (
-        f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: half of a weight "
-        f"is left after about {comes:.3g} steps instead of {asked:.4g}. A wider format "
+        f"{dtype} rounds a shrink of {shrink_per_step:.3g} per step: "
+        f"{half_left_after(comes, shrink_per_step)}. A wider format "
         f"({_WIDER.get(dtype, 'float64')}) holds it."
+    )
+
+
+def half_left_after(steps: float, shrink_per_step: float) -> str:
+    """Return in words what rounding makes of the half-life of a shrink.
+
+    Example:
+        >>> half_left_after(128.2, 4.07e-3)
+        'half of a weight is left after about 128 steps instead of 170'
+
+    """
+    meant = half_life_from_shrink(shrink_per_step)
+    return (
+        f"half of a weight is left after about {steps:.3g} steps instead of {meant:.4g}"
     )
 
 

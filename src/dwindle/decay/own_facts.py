@@ -281,6 +281,7 @@ def _both(before: str, after: str) -> str:
 def _written(value: object) -> str:
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    # Twelve digits: as it was typed, and no 0.30000000000000004.
     return f"{value:.12g}" if isinstance(value, int | float) else str(value)
 
 

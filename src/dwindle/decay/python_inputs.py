@@ -407,6 +407,7 @@ def _peak(knob: Knob, optimizer: object, given: Facts) -> dict[str, Any]:
     number = float(given.get(knob.symbol, 0.0)) * peak / divisor
     asked = f"A live {knob.name} with lr {peak:g} and a decay divided by {divisor:g}"
     why = "The record is of one whose decay is divided by its own peak lr."
+    # Six digits: it is to be typed, and the decay of three would be another one.
     instead = f'explain("{knob.name}", {number:.6g}, run={{"lr": {peak:g}}})'
     raise RefusedError(asked, why, f"Write its decay at the peak: {instead}.")
 

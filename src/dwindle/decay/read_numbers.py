@@ -28,6 +28,7 @@ _SUFFIXES: Mapping[str, Fraction] = MappingProxyType(
 _ONE = re.compile(
     r"(?P<digits>[+-]?[\d.,_]+(?:[eE][+-]?\d+)?)\s*(?P<suffix>[%A-Za-z]?)"
 )
+# Four digits each: a power of larger ones would fill the memory.
 _POWER = re.compile(r"(?P<base>\d{1,4})\s*(?:\^|\*\*)\s*(?P<exponent>[+-]?\d{1,4})")
 # No leading zero: 0,001 is a decimal comma, and no thousand.
 _THOUSANDS = re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d*)?([eE][+-]?\d+)?")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from dwindle.decay.coordinates import decays_by_size, divides_by_gradients
 from dwindle.decay.equilibrium import MOST_THAT_STAYS
 from dwindle.decay.families import FAMILIES, Family, course_of, family_of, has_no_rate
-from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.knob import Knob
 from dwindle.decay.number_formats import (
     DEAD_BELOW,
     STALLING,
     Rounding,
+    half_left_after,
     rounded_half_life_steps,
     rounding_of,
 )
@@ -297,10 +297,7 @@ def of_rounding(
     is_torch = family is not None and family.multiplies
     if rounding == "coarse" and (run.dtype in STALLING or is_torch):
         steps = rounded_half_life_steps(shrink, run.dtype)
-        seen += (
-            f" Kept in {run.dtype}, half of them is left after about {steps:.3g} steps "
-            f"instead of {half_life_from_shrink(shrink):.4g}."
-        )
+        seen += f" Kept in {run.dtype}, {half_left_after(steps, shrink)}."
     yield Remark(code, f"One step takes {shrink:.3g} off a weight, {seen}", advice)
 
 

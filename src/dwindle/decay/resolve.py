@@ -198,5 +198,6 @@ def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
     for knob in knobs:  # torch.optim's come first, and keep the words that many share
         for spelling in knob.spellings:
             full_names.setdefault(spelling.casefold(), knob.name)
+    # Several of the nearest spellings may be those of one knob.
     found = [full_names[near] for near in nearest_names(name, full_names, limit=12)]
     return tuple(dict.fromkeys(found))[:4]

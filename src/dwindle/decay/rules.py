@@ -81,6 +81,7 @@ RULES: tuple[Rule, ...] = (
         name="neal",
         coordinate="penalty",
         families=PENALTY_FAMILIES,
+        # λ is one over the prior variance, so it goes with fan_in; 1/N as before.
         exponents={
             "width": 1.0,
             "dataset_size": -1.0,
@@ -119,6 +120,7 @@ RULES: tuple[Rule, ...] = (
         name="half-life-epochs",
         coordinate="shrink",
         families=SHRINK_FAMILIES,
+        # An epoch has data/batch steps, and a step takes one over the half-life.
         exponents={
             "batch_size": 1.0,
             "dataset_size": -1.0,
@@ -139,6 +141,7 @@ RULES: tuple[Rule, ...] = (
         name="half-life-examples",
         coordinate="shrink",
         families=SHRINK_FAMILIES,
+        # A step is a batch of examples: one of twice as many takes twice as much.
         exponents={
             "batch_size": 1.0,
             "dataset_size": 0.0,
@@ -157,6 +160,7 @@ RULES: tuple[Rule, ...] = (
         name="half-life-tokens",
         coordinate="shrink",
         families=SHRINK_FAMILIES,
+        # The same of a batch that is counted in tokens.
         exponents={
             "tokens_per_step": 1.0,
             "dataset_size": 0.0,
@@ -175,6 +179,7 @@ RULES: tuple[Rule, ...] = (
         name="half-life-run",
         coordinate="shrink",
         families=SHRINK_FAMILIES,
+        # One over the steps of the run, of which the other quantities are parts.
         exponents={
             "steps": -1.0,
             "batch_size": 0.0,
@@ -194,6 +199,7 @@ RULES: tuple[Rule, ...] = (
         name="half-life-steps",
         coordinate="shrink",
         families=SHRINK_FAMILIES,
+        # The lr is not in the shrink: what it loses, λ gains.
         exponents={"lr": 0.0},
         source="Chen et al. 2023 (Lion), guidance on lr and decay",
         checked="primary text",
@@ -260,6 +266,7 @@ RULES: tuple[Rule, ...] = (
         name="sde-sqrt",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
+        # Both by the square root of the batch, so their product by the batch.
         exponents={"batch_size": 1.0},
         lr_exponents={"batch_size": 0.5},
         source="Complete(d)P 2025, arXiv 2512.22382; Malladi et al. 2022, "
@@ -290,6 +297,7 @@ RULES: tuple[Rule, ...] = (
         name="completep",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
+        # lr/width times λ·width.
         exponents={"width": 0.0, "depth": 0.0},
         lr_exponents={"width": -1.0},
         source="CompleteP 2025, arXiv 2505.01618, at α = 1",
@@ -334,6 +342,7 @@ RULES: tuple[Rule, ...] = (
         name="fan",
         coordinate="shrink",
         families=DECOUPLED_FAMILIES,
+        # lr/width times λ·√width.
         exponents={"width": -0.5},
         lr_exponents={"width": -1.0},
         source="Fan et al. 2025, arXiv 2510.15262",

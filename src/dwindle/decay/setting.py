@@ -99,6 +99,7 @@ def _range_of(knob: Knob) -> tuple[str, Callable[[float], bool]]:
         return "above 0", lambda number: number > 0
     if knob.is_rate:
         return "a fraction of the weight in [0, 1)", lambda number: 0 <= number < 1
+    # The width of a prior: the formula divides by it, so 0 is none.
     if convention is not None and convention.power < 0:
         return "a finite number above 0", lambda number: 0 < number < math.inf
     return "a finite number, 0 or more", lambda number: 0 <= number < math.inf

@@ -77,6 +77,8 @@ __all__ = [
 ]
 
 
+# eq=False for all: a dataclass that compares by value has no hash, and an exception
+# is itself, not its facts.
 @dataclass(eq=False)
 class RangeError(DwindleError, ValueError):
     """A number is outside of its range."""
@@ -179,6 +181,7 @@ class OscillationError(DwindleError, ValueError):
 
     says = (
         (
+            # Six digits: a value just beyond the limit must not read like it.
             "{name} must be at most {limit:.6g} for a half-life to exist at this lr "
             "and momentum {momentum:g}: beyond it a decaying weight overshoots zero "
             "and swings."
@@ -265,6 +268,7 @@ class StoreUnlikeError(StoreError):
     """
 
     differences: tuple[tuple[str, str, str], ...]
+    # The command named other conditions: that is bad input, and no failure.
     exit_code = 2
 
     def _sentences(self) -> Iterable[str]:
@@ -325,7 +329,7 @@ class StudyStoppedError(DwindleError, RuntimeError):
     store: str
     trained: int
     planned: int
-    exit_code = 130
+    exit_code = 130  # 128 + SIGINT, as shells report it
 
     says = (
         "Interrupted with {trained} of {planned} trainings saved.",

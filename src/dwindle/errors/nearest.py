@@ -67,6 +67,7 @@ def typing_mistakes(typed: str, meant: str) -> int:
             fewest = min(
                 before[j] + 1, row[j - 1] + 1, before[j - 1] + (letter != other)
             )
+            # Two swapped letters cost one mistake more than what stood before both.
             pair = typed[i - 2], letter
             is_swapped = i > 1 and j > 1 and pair == (other, meant[j - 2])
             row.append(min(fewest, above[j - 2] + 1) if is_swapped else fewest)

@@ -22,6 +22,7 @@ _OPTIMIZER_OPTIONS = {
     "warmup": "--warmup",
     "final_lr": "--final-lr",
 }
+# What the command line takes where such an option is left out.
 _DEFAULTS = (None, 0, 0.0, "constant")
 # The class of each optimizer of a study, and the argument that it has besides its lr.
 _CLASSES = {

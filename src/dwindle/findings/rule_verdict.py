@@ -156,6 +156,7 @@ def course_within(low: float, high: float, *, cells: int = CELLS_FOR_A_LAW) -> C
         return "up"
     if high < 0:
         return "down"
+    # Two cells do not check that it is a power: theirs must be half as wide.
     weakest = WEAKEST_POWER if cells >= CELLS_FOR_A_LAW else WEAKEST_POWER / 2
     narrow = low > -weakest and high < weakest
     return "still" if narrow else "unknown"

@@ -171,6 +171,7 @@ def tied_with_best(costs: Sequence[RuleCost]) -> tuple[RuleCost, ...]:
 
 def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
     own = [find_rule(axis, name) for axis in axes]
+    # A silent rule changes nothing, and costs there what that costs.
     followed = [rule or axis.unchanged for rule, axis in zip(own, axes, strict=True)]
     regrets = [(rule.regret if rule else None) or 0.0 for rule in followed]
     highs = [

@@ -173,6 +173,7 @@ def _optimum_row(
             why = f"best λ {tables.optimum_text(cell)}: edge of the grid"
         elif cell.matters == "no":
             why = "decay does not matter here"
+        # A little inside of the frame; the axis is logarithmic.
         return {"cell": name, "kind": "none", "x": domain[0] * 1.15, "why": why}
     # An open limit reaches to the frame: it lies beyond the grid, nobody knows where.
     low = cell.low * factor if cell.low else domain[0]

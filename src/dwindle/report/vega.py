@@ -59,6 +59,7 @@ def decades(low: float, high: float) -> list[float]:
         [0.001, 0.01, 0.1]
 
     """
+    # A power of ten may come out of log10 a rounding beside itself.
     first, last = math.ceil(math.log10(low) - 1e-9), math.floor(math.log10(high) + 1e-9)
     step = 1 + (last - first) // 7
     return [float(f"1e{power}") for power in range(first, last + 1, step)]

@@ -22,6 +22,7 @@ _AFTER_PNG_HEADER = len(_PNG_SIGNATURE) + 25  # signature, and IHDR of 4 + 4 + 1
 
 _SQLITE = b"SQLite format 3\0"
 _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
+# As in study/study_file.py: what is larger is no study file.
 _LARGEST_STUDY_FILE = 1_000_000
 _NO_NAME = "no name of a file"
 # Links of the system to what this process has open: no path to put a file at.
@@ -153,17 +154,21 @@ def _is_written_through(path: Path) -> bool:
 
 
 def _replace(path: Path, content: bytes) -> None:
+    # File systems take 255 bytes of a name, and the ending needs some.
     temporary = path.with_name(f".{path.name[:200]}.{secrets.token_hex(4)}")
     # Asking for 0666 leaves it to the umask who may read a new page.
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
     try:
         with os.fdopen(handle, "wb") as file:
             if path.exists():
+                # Who could read the old page can read the new one.
                 temporary.chmod(stat.S_IMODE(path.stat().st_mode))
             file.write(content)
             file.flush()
+            # On the disk first: after a crash the old page or the new one is whole.
             os.fsync(file.fileno())
         temporary.replace(path)
+    # Ctrl-C, too, leaves no half of a page behind.
     except BaseException:
         with contextlib.suppress(OSError):
             temporary.unlink()

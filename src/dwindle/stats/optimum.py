@@ -190,7 +190,9 @@ def locate_minima_by_parabola(log_decay: FloatArray, means: FloatArray) -> Float
     left, right = middle - log_decay[inner - 1], log_decay[inner + 1] - middle
     rise_left = means[rows, inner - 1] - means[rows, inner]
     rise_right = means[rows, inner + 1] - means[rows, inner]
+    # The vertex of the parabola through three points whose gaps may differ.
     bend = rise_left * right + rise_right * left
+    # Over 1 where the three are on a line: there is no bowl, and no shift is used.
     shift = (rise_left * right**2 - rise_right * left**2) / np.where(bend, 2 * bend, 1)
     is_bowl = (best == inner) & (bend > 0)
     places: FloatArray = np.where(is_bowl, middle + shift, log_decay[best])
@@ -227,6 +229,7 @@ def draw_optima(
 def _limits(
     curve: Curve, place: float, draws: FloatArray, floor: float
 ) -> tuple[float, float]:
+    # The errors of seeds and of the grid are independent: their squares add.
     q05, q95 = np.quantile(draws, (0.05, 0.95))
     low = place - math.hypot(place - q05, floor)
     high = place + math.hypot(q95 - place, floor)

@@ -61,6 +61,7 @@ class Check:
         if self.note and math.isnan(self.measured):
             return f"{self.scenario} ({self.dtype}): {self.note}"
         return (
+            # Nine digits: two numbers that differ by 1e-7 must not look alike.
             f"{self.scenario} ({self.dtype}): {self.quantity} {self.measured:.9g}, "
             f"asked {self.asked:.9g}, off by {self.error:.1e} of {self.tolerance:.0e}"
         )

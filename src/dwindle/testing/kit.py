@@ -38,7 +38,9 @@ TRIED: Mapping[torch.dtype, tuple[int, ...]] = {
 }
 # 1 − s of 16 steps, to a multiple of 2^-8: that is off by up to 4.6 % of s.
 _OF_FACTORS = 0.05
+# A matrix, because Muon takes nothing else: 1,024 weights.
 _SIDE = 32
+# Of a longer half-life these steps already show the rate.
 _MOST_STEPS = 256
 
 
@@ -270,6 +272,7 @@ def _reach(subject: Subject) -> Iterator[Reach]:
 
 
 def _measured(subject: Subject, half_life_steps: int) -> float:
+    # Even in their logarithms, as a decay passes through them.
     exponents = torch.arange(_SIDE**2, dtype=torch.float64) / _SIDE**2
     values = (2**exponents).reshape(_SIDE, _SIDE).to(subject.dtype)
     training = Training(
