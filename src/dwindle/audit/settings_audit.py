@@ -127,6 +127,7 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
 
 def _line(setting: TrainingSetting, value: float) -> Line:
     """Return the line that types a decay in the file, with three digits at most."""
+    # Rounded after the division: the file has the number that it multiplies.
     number = float(f"{value / setting.reading.decay_factor:.3g}")
     return Line(text=line_for(setting.path, setting.reading.decay_key, number))
 

@@ -95,6 +95,7 @@ class _Listeners:
     show: "OnProgress"
 
     def on_claim(self, title: str, claim: "Claim") -> None:
+        # Into a file the claims come once, with the whole answer.
         if self.console.is_terminal:
             self.console.print(f"{_MARKS[claim.verdict]} {title}: {claim.number}")
 

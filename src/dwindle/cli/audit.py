@@ -20,6 +20,7 @@ _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _PACES = ("step", "epoch", "never")
 # What a target that is neither a function nor a settings file looks like.
 _IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
+# Files in which people keep settings, and that no trainer reads.
 _TEXTS = (".sh", ".bash", ".cfg", ".ini", ".conf", ".txt", ".gin", ".slurm", ".env")
 _COMMAS = "Codes have commas and no spaces between them: --select DW001,DW002."
 _NO_PICKLE = (

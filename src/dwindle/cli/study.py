@@ -24,6 +24,7 @@ _BACKENDS = ("processes", "inline")
 # Exit code of a study some of whose trainings failed: its findings lack them.
 _FAILED = 3
 _MOST_WORKERS = 1024
+# Powers of 1024, as the system counts memory.
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
@@ -176,6 +177,7 @@ def _print_plan(
         "trainings": trainings,
         "packs": len(packs),
         "workers": workers,
+        # Two digits: the speeds were fitted on another machine.
         "seconds": float(f"{seconds:.2g}"),
     }
     if as_json:

@@ -103,6 +103,7 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
         return f"{SEEDS_FOR_AN_INTERVAL} seeds or more instead of {seeds}"
     needed = [c.findings.seeds_needed for c in cells if c.findings.seeds_needed]
     if slope is not None and slope.seeds_decide:
+        # Only where the seeds are what makes the interval wide.
         needed.append(_seeds_for(slope, seeds))
     parts = [f"about {max(needed)} seeds instead of {seeds}"] if needed else []
     if needed and max(needed) > MOST_SEEDS:

@@ -73,6 +73,7 @@ def shared_domain(axis: AxisFindings) -> tuple[float, float]:
     ]
     if optima:
         return min(optima) / _MARGIN, max(optima) * _MARGIN
+    # Without any optimum: what was tried, and a little air.
     return (min(tried) / 1.5, max(tried) * 1.5) if tried else (1e-5, 1e-1)
 
 

@@ -24,6 +24,7 @@ WINDOW_POINTS = 5
 # What reading a minimum between grid points may be wrong by, in ln λ (as the half
 # width of a 90 % interval). It keeps nearly noise-free curves from overconfidence.
 INTERPOLATION_FLOOR = 0.12
+# The fourth is the skew: a parabola is pulled to the flat side of a real curve.
 _CUBIC_COEFFICIENTS = 4
 # The recipe holds for grids of a third of a decade. On a coarser one a cubic through
 # five points says nothing about the minimum, only the bracket of the lowest one does.
@@ -120,6 +121,7 @@ def minima_of(curve: Curve, log_means: FloatArray) -> FloatArray:
         Places in ln λ, shape (curves,).
 
     """
+    # A floor this wide is a gap of the grid: no curve through it means anything.
     if _floor(curve) >= WIDEST_GAP:
         lowest: FloatArray = curve.log_decay[log_means.argmin(axis=1)]
         return lowest

@@ -87,6 +87,7 @@ def _regret_of(judged: Sequence[Judged], unit: Unit) -> Interval | None:
     value = float((n * plug_in.mean() + (n - 1) * left_out.mean()) / (2 * n - 1))
     if n < SEEDS_FOR_AN_INTERVAL:
         return Interval(value=value, low=None, high=None)
+    # The wider of both: either of the two may flatter.
     half = max(half_width(plug_in), half_width(left_out))
     return Interval(
         value=value, low=max(0.0, value - half), high=max(0.0, value + half)
@@ -139,6 +140,7 @@ def _without_decay(curve: Curve) -> Judged:
 
 def _lost(judged: Judged, curve: Curve, places: FloatArray, unit: Unit) -> FloatArray:
     rows = [judged.curve.seeds.index(seed) for seed in curve.seeds]
+    # A loss of exactly 0 has no logarithm.
     logs = np.log(np.maximum(judged.values[rows], np.finfo(float).tiny))
     at_minimum = read_log_losses(curve, np.broadcast_to(places, (curve.n,)))
     return unit(logs) - unit(at_minimum)

@@ -192,6 +192,7 @@ def without_gradient(subject: Subject) -> Iterator[Check]:
 
 def accumulation(subject: Subject) -> Iterator[Check]:
     """Four backward passes per step: the examples of all four count, once."""
+    # Counted four times, the half-life would be a quarter as many steps.
     micro, passes = 8, 4
     examples = HALF_LIFE_STEPS * micro * passes
     training = Training(
@@ -215,6 +216,7 @@ def batch_size(subject: Subject) -> Iterator[Check]:
         training.controller.batch_size = size
         for _ in range(HALF_LIFE_STEPS):
             training.step(zero)
+    # One half-life of 16 steps, then two of 8.
     yield e_folds_check(training, 0, 3 * math.log(2))
 
 
@@ -239,6 +241,7 @@ def skipped_steps(subject: Subject) -> Iterator[Check]:
 
 
 def _scaler() -> torch.amp.GradScaler:
+    # A scale of 1: a gradient of 0 stays as it is.
     scaler = torch.amp.GradScaler("cpu", init_scale=1.0)
     scaler.scale(torch.zeros(()))
     return scaler
@@ -313,6 +316,7 @@ def opposite_weights(subject: Subject) -> Iterator[Check]:
             training.set_multiplier(_TINY_LR)
             _pull(training, step)
     both = zip(held[0].weights[0], held[1].weights[0], strict=True)
+    # In double precision: the difference of two rounded weights is all there is.
     halves = [(a.detach().double() - b.detach().double()) / 2 for a, b in both]
     left = zip(halves, held[0].started[0], strict=True)
     e_folds = -torch.cat([(now / then).flatten() for now, then in left]).abs().log()
