@@ -184,7 +184,6 @@ class Family:
         """Return the formulas of the update with the momentum of this run."""
         if self.nesterov is None or self.without_momentum is None:
             return self.written
-        # Without momentum a step of Nesterov is a plain one.
         if run.momentum == 0:
             return self.without_momentum
         return self.nesterov if run.nesterov else self.written
@@ -247,7 +246,6 @@ _RECORDS = (
         name="coupled-sgd",
         title="SGD with a penalty",
         source="torch/optim/sgd.py",
-        # Weight and buffer are one recurrence, and the slow root of it is the rate.
         decay=momentum,
         written=Written(
             "b ← {momentum}·b + {pushed}; w ← w − {lr}·b",
@@ -297,7 +295,6 @@ _RECORDS = (
         name="schedule-only",
         title="decoupled decay",
         source="optimi/adamw.py with decouple_lr",
-        # The lr over its peak, which is 1 there.
         decay=Product(peak=lambda _: 1.0, rates=lambda run: run.rates()),
         written=Written("w ← w − {m}{decay}·w − {lr}·{step}", "s = {x}", "{x} = s"),
         reads_lr=False,
@@ -309,7 +306,6 @@ _RECORDS = (
         name="constant",
         title="decoupled decay",
         source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
-        # It takes the number itself off, at every lr.
         decay=Product(
             peak=lambda _: 1.0, rates=lambda run: run.rates().map(lambda _: 1.0)
         ),
