@@ -3,7 +3,7 @@
 To find its weight decay:
 
 dwindle find --knob torch.optim.AdamW --low 0.01 --high 30 --metric val_loss \
-    --lr 3e-3 --batch-size 64 --steps 400 --schedule cosine \
+    --lr 3e-3 --batch-size 64 --steps 600 --schedule cosine \
     -- python find_characters.py --wd {weight_decay} --seed {seed}
 
 From 8 characters it predicts the next one, in bits. No file is needed: the text is what
@@ -21,8 +21,8 @@ BEFORE, BATCH = 8, 64
 flags = argparse.ArgumentParser(description="Train a small model of characters.")
 flags.add_argument("--wd", type=float, default=0.1, help="weight decay of AdamW")
 flags.add_argument("--seed", type=int, default=0)
-flags.add_argument("--steps", type=int, default=400)
-flags.add_argument("--characters", type=int, default=30_000, help="length of the text")
+flags.add_argument("--steps", type=int, default=600)
+flags.add_argument("--characters", type=int, default=10_000, help="length of the text")
 args = flags.parse_args()
 
 text = "".join(topics[name] for name in sorted(topics))[: args.characters]
