@@ -1,6 +1,7 @@
 """A search: trains what the design asks for, keeps each training, and goes on."""
 
 import math
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -52,11 +53,18 @@ def test_the_same_call_again_trains_nothing(path):
     assert (found_in(path), again.asked) == (before, [])
 
 
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """The store of a search that has ended, searched once for all who only read it."""
+    path = tmp_path_factory.mktemp("ended") / "whole.db"
+    run_search(search(Formula()), path)
+    return path
+
+
 @pytest.mark.parametrize("at", [1, 2, 5, 8, 9, 10, 12])
-def test_after_a_stop_the_end_is_the_same(path, tmp_path, at):
+def test_after_a_stop_the_end_is_the_same(path, ended, at):
     """Stopped at any training and called again, a search ends as if it had not been."""
-    run_search(search(Formula()), tmp_path / "whole.db")
-    whole = found_in(tmp_path / "whole.db")
+    whole = found_in(ended)
     stopping = Formula(fails={at: KeyboardInterrupt()})
     with pytest.raises(StudyStoppedError) as stopped:
         run_search(search(stopping), path)
@@ -176,9 +184,9 @@ def test_more_trainings_and_another_range_go_on(path):
         ({"maximize": True}, ("better", "smaller", "larger")),
     ],
 )
-def test_another_training_is_refused_or_kept_apart(path, changes, difference):
+def test_another_training_is_refused_or_kept_apart(path, ended, changes, difference):
     """The difference is shown; accepted, nothing of before is read, and all is kept."""
-    run_search(search(Formula()), path)
+    shutil.copy(ended, path)
     before = find_from_stored(read_store(path))
     recipe = Formula()
     with pytest.raises(StoreUnlikeError) as refused:
