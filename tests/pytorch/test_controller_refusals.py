@@ -113,6 +113,33 @@ class Clips(Optimizer):
                 weight.mul_(1 - lr * group["weight_decay"]).sub_(weight.grad, alpha=lr)
 
 
+class SparesSmall(Optimizer):
+    """Decouples, but lets small weights be."""
+
+    def __init__(self, groups):
+        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.01})
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        assert closure is None
+        for group in self.param_groups:
+            for weight in group["params"]:
+                large, lr = (weight.abs() > 0.4).to(weight.dtype), group["lr"]
+                weight.mul_(1 - lr * group["weight_decay"] * large)
+                weight.sub_(weight.grad, alpha=lr)
+
+
+def test_a_knob_that_some_entries_do_not_feel_is_not_used():
+    """One entry that strays is enough: all of them decay as asked by other means."""
+    weight = weight_of()
+    optimizer = SparesSmall([weight])
+    held = DecayController(optimizer, half_life="10 steps")
+    for _ in range(10):
+        undriven_step(optimizer, weight)
+    assert held.mechanisms == ("multiply",)
+    assert off(weight, 0.5) <= TOLERANCES[torch.float64]
+
+
 def test_a_knob_that_gradients_change_is_not_used():
     """The weights beside a driven one decay as asked all the same."""
     weight = weight_of()
@@ -354,3 +381,18 @@ def test_a_state_that_is_none_is_refused():
     with pytest.raises(RangeError) as raised:
         controller.load_state_dict(None)
     assert raised.value.name == "state"
+
+
+def test_an_lr_that_would_eat_the_weight_is_an_error():
+    """Nothing is clamped: far above the peak a step would take more than all.
+
+    At a half-life of 3 steps a step at the peak takes 1 - 2^(-1/3), a 4.847th.
+    """
+    optimizer = SGD([weight_of()], lr=1e-6)
+    DecayController(optimizer, half_life="3 steps")
+    optimizer.param_groups[0]["lr"] = 1.0
+    words = (
+        r"lr must be below 4\.84732e-06, .*lr_peak is 1e-06.*Got 1\.0\. Give lr_peak"
+    )
+    with pytest.raises(RangeError, match=words):
+        undriven_step(optimizer, *optimizer.param_groups[0]["params"])

@@ -128,6 +128,13 @@ def test_the_hidden_decay_of_asgd_is_found_and_named():
     assert only_group("ASGD", lr=0.01, lambd=0.0).hidden == 0
 
 
+def test_a_hidden_decay_is_not_counted_as_the_knobs():
+    """A first step of ASGD takes lr·lambd + lr·weight_decay: the second is per lr 1."""
+    group = only_group("ASGD", lr=0.01, lambd=0.05)
+    assert group.hidden == digits(5e-4, rel=1e-6)  # torch keeps its lr in float32
+    assert group.per_lr == digits(1, rel=1e-6)
+
+
 def test_asgd_is_not_taken_for_one_that_decouples():
     """Without lambd each step takes lr·weight_decay, but of the lr of a step before."""
     group = only_group("ASGD", lr=0.01, lambd=0.0, weight_decay=0.1)
@@ -278,6 +285,31 @@ def test_the_format_of_the_parameters_decides_what_happens(name, dtype, shrink):
     else:
         assert rounding == "fine"
         assert group.measured_shrink == digits(shrink, rel=0.02)
+
+
+def test_bfloat16_is_watched_until_half_should_be_left():
+    """Of 0.003 per step large mantissas feel more than they should, small ones nothing.
+
+    All get stuck on their way: what 64 steps show is three times what goes on.
+    """
+    shrink, steps = 0.003, 232  # 0.997^231 is the last above a half
+    start = torch.tensor([2 ** (at / 256) for at in range(256)]).bfloat16().double()
+    weight = start
+    for _ in range(steps):
+        weight = (weight * (1 - shrink)).bfloat16().double()
+    taken = (start / weight).log().mean().item() / steps
+    group = only_group("AdamW", dtype=torch.bfloat16, lr=0.1, weight_decay=shrink / 0.1)
+    assert group.measured_shrink == digits(taken, rel=0.1)  # of 16 mantissas, not 256
+    assert group.half_life_steps == digits(231, rel=0.01)
+
+
+def test_a_group_of_two_formats_is_told_in_that_of_its_matrices():
+    """The norms of a model in bfloat16 often stay in float32, where 0.001 is fine."""
+    (vector,), (matrix,) = parameters()[1:], parameters(torch.bfloat16)[:1]
+    for mine in ([vector, matrix], [matrix, vector]):
+        (group,) = probe(torch.optim.AdamW(mine, lr=0.1, weight_decay=0.01)).groups
+        assert (group.dtype, group.measured_shrink) == ("bfloat16", 0)
+        assert group.shrink_per_step == digits(1e-3, rel=1e-7)
 
 
 def test_an_eps_that_is_zero_in_half_precision_is_found():
