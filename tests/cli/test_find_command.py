@@ -332,3 +332,25 @@ def test_times_are_read_with_their_units():
         with pytest.raises(RangeError) as refused:
             read_seconds("--time", text)
         assert refused.value.name == "--time"
+
+
+def test_a_scale_reaches_commands_and_functions(here, capsys):
+    """A placeholder, a declared argument; what does not reach it is refused."""
+    (here / "wide.py").write_text(
+        "def train(weight_decay, seed, width):\n"
+        "    assert width == 64 and type(width) is int\n"
+        "    return 1 + (weight_decay - 0.1 - seed / 1000) ** 2\n"
+    )
+    scale = "--trainings 5 --scale width=64"
+    found = found_by(f"{SEARCH} wide:train {scale}", capsys)
+    assert found["conditions"]["scale"] == {"width": 64}
+    words = (
+        f"{SEARCH} {scale} --metric loss --dry-run -- echo {{width}}{{weight_decay}}"
+    )
+    plan = found_by(words, capsys)
+    assert plan["training"].startswith("echo 64")
+    for training in ("mine:train", f"--metric val_loss {COMMAND}"):
+        refused = found_by(f"{SEARCH} {scale} {training}", capsys, 2)
+        assert refused["error"]["kind"] == "UsageError"
+    for bad in ("width", "width=0", "seed=3", "width=3,width=4"):
+        assert error_of(f"{SEARCH} --scale {bad} mine:train", capsys)

@@ -249,3 +249,22 @@ def test_settings_are_no_conditions():
     assert key == one.conditions.key_of(OwnTrial(**{**trial, "number": 9}))
     assert key != one.conditions.key_of(OwnTrial(**{**trial, "seed": 1}))
     assert key != replace(one.conditions, metric="x").key_of(OwnTrial(**trial))
+
+
+def test_scales_in_one_store_are_searches_of_their_own(path):
+    """Each gets its own scale, reads its own trainings, and numbers go on."""
+    trained = {}
+    for width in (64.0, 128.0):
+        recipe = Formula()
+        whole = search(recipe, trainings=9)
+        spec = replace(whole.spec, scale={"width": width})
+        run_search(replace(whole, spec=spec), path)
+        assert all(ask.scale == {"width": width} for ask in recipe.asked)
+        trained[width] = [ask.number for ask in recipe.asked]
+    assert trained == {64.0: [*range(1, 10)], 128.0: [*range(10, 19)]}
+    stored = find_from_stored(read_store(path))
+    assert len(stored.rows) == 18
+    found = found_of(stored)
+    assert found.conditions["scale"] == {"width": 128.0}
+    assert [each.number for each in found.curve] == trained[128.0]
+    assert len(found_of(stored.at({"width": 64.0})).curve) == 9

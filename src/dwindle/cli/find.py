@@ -50,6 +50,25 @@ def read_seconds(option: str, text: str) -> float:
     return seconds
 
 
+def read_scale(option: str, text: str) -> dict[str, float]:
+    """Read width=64,depth=3 as quantities of scale.
+
+    Example:
+        >>> read_scale("--scale", "width=64,batch_size=1k")
+        {'width': 64.0, 'batch_size': 1000.0}
+
+    """
+    scale: dict[str, float] = {}
+    for part in text.split(","):
+        name, is_pair, value = (each.strip() for each in part.partition("="))
+        if not is_pair or not name or name in scale:
+            remedy = f"Write {option} width=64,depth=3."
+            must = "names with their numbers, each once"
+            raise RangeError(option, repr(text), must, remedy)
+        scale[name] = read_number(option, value)
+    return scale
+
+
 def read_jobs(option: str, text: str) -> int:
     """Read a number of trainings at a time, at least one."""
     jobs = read_whole(option, text)
@@ -78,6 +97,7 @@ OPTIONS = (
         "--time", "no training begins after 2h", "TIME", read_seconds, group=_SEARCH
     ),
     Option("--jobs", "trainings at a time; 1", "N", read_jobs, group=_SEARCH),
+    Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
     Option("--take", "which number of the metric: last, min, max", "WHICH"),
     Option("--maximize", "larger is better"),
     Option("--as", "what {weight_decay} is, with --knob half-life:epochs", "KNOB"),
@@ -203,6 +223,7 @@ def _search(training: str | None, asked: Asked) -> "Search":
         low=asked["low"],
         high=asked["high"],
         guess=asked["guess"],
+        scale=asked["scale"],
         **limits,
     )
 
@@ -291,12 +312,20 @@ def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
     from dwindle.finding.driver import first_round
 
     spec, asked = search.spec, first_round(search)
-    from dwindle.finding.command import CommandRecipe
+    from dwindle.finding.command import CommandRecipe, typed
 
     first, recipe = asked[0].typed, search.recipe
     training = f"{spec.name}(weight_decay={first}, seed=0)"
     if isinstance(recipe, CommandRecipe):
-        training = shlex.join(recipe.filled({"weight_decay": first, "seed": "0"}))
+        training = shlex.join(
+            recipe.filled(
+                {
+                    **{name: typed(value) for name, value in spec.scale.items()},
+                    "weight_decay": first,
+                    "seed": "0",
+                }
+            )
+        )
     if as_json:
         plan = {"first": [float(each.typed) for each in asked], "store": str(path)}
         print_json({**plan, "trainings": spec.trainings, "training": training})

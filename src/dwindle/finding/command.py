@@ -31,7 +31,7 @@ from dwindle.finding.training import Ask, Came
 from dwindle.wording import listed
 
 # What a command may hold beside the names of the study's scale.
-_OURS = ("weight_decay", "seed", "out", "port")
+OURS = ("weight_decay", "seed", "out", "port")
 # ${seed} is a variable of a shell or of Hydra, {{seed}} one of Jinja: never ours.
 _PLACEHOLDER = re.compile(r"(?<![${])\{(\w+)\}")
 # A crash of Python then says where. PYTHONUNBUFFERED would save more of what was
@@ -80,7 +80,7 @@ class CommandRecipe:
     @property
     def placeholders(self) -> tuple[str, ...]:
         """Which names are replaced, in the order in which they stand."""
-        known = {*_OURS, *self.scale_names}
+        known = {*OURS, *self.scale_names}
         return tuple(name for name in self._written if name in known)
 
     @property

@@ -165,7 +165,11 @@ class _Driver:
 
     def __post_init__(self) -> None:
         search, all_rows = self.search, self.store.rows()
-        rows = trainings_of(all_rows, search.conditions)
+        rows = tuple(
+            (trial, outcome)
+            for trial, outcome in trainings_of(all_rows, search.conditions)
+            if trial.scale == search.spec.scale
+        )
         self.known = outcomes_by_name(rows)
         self.numbers = {(trial.typed, trial.seed): trial.number for trial, _ in rows}
         # Over all conditions: a number stands for one training of the file.
@@ -247,6 +251,7 @@ class _Driver:
             yield Ask(
                 weight_decay=float(each.typed),
                 seed=each.seed if self.search.recipe.has_seed else None,
+                scale=self.search.spec.scale,
                 number=number,
                 timeout_s=self.settings.timeout_s,
                 folder=output_folder(self.store.path),
@@ -261,7 +266,8 @@ class _Driver:
             loss=came.loss,
             error="\n".join(lines) if came.status != "ok" else None,
         )
-        trial = OwnTrial(number=number, typed=asked.typed, seed=asked.seed)
+        scale = self.search.spec.scale
+        trial = OwnTrial(number=number, typed=asked.typed, seed=asked.seed, scale=scale)
         self.store.commit([(trial, outcome)], seconds=came.seconds)
         self.known[asked.name] = outcome
         if came.status == "error":

@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,6 +30,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     within: float = 1.25,
     guess: float | None = None,
     zero: bool = True,
+    scale: Mapping[str, float] | None = None,
     seconds: float | None = None,
     timeout: float | None = None,
     jobs: int = 1,
@@ -58,6 +60,8 @@ def find(  # noqa: PLR0913, each is a question of its own
         guess: Where the best is expected.
         zero: Whether it is trained without decay, too: that answers whether decay
             matters at all.
+        scale: Quantities of scale that its trainings get by name, such as the width.
+            A store may hold trainings of several scales.
         seconds: After these no further training begins.
         timeout: Seconds after which a single training is ended.
         jobs: Trainings at a time.
@@ -108,6 +112,7 @@ def find(  # noqa: PLR0913, each is a question of its own
         within=within,
         guess=guess,
         zero=zero,
+        scale=scale,
     )
     # Kept where it is if anything stops the search: hours of training may be in it.
     folder = Path(tempfile.mkdtemp(prefix="dwindle-find-")) if store is None else None

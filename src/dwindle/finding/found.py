@@ -199,7 +199,9 @@ class Found(Shown):
             for name in ("lr", "batch_size", "dataset_size", "epochs", "steps")
             if name in run
         ]
-        return ", ".join([*named, *([shape] if shape else [])])
+        scale = self.conditions.get("scale", {}).items()
+        at = [f"{wording.quantity(name)} {number(value)}" for name, value in scale]
+        return ", ".join([*named, *([shape] if shape else []), *at])
 
     def _repr_html_(self) -> str:
         # A figure is no part of a text; a notebook without its library has the text.
@@ -240,7 +242,9 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
             trainings: its time was over.
 
     """
-    conditions, unit = stored.conditions, unit_of(stored.conditions)
+    stored = stored.at(stored.spec.scale)
+    conditions, scale = stored.conditions, stored.spec.scale
+    unit = unit_of(conditions, scale)
     known = outcomes_by_name(stored.rows)
     rounds = Rounds(
         unit=unit,
@@ -277,7 +281,10 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
             for decay, loss in seen.curve
         ),
         why_null=seen.why_null,
-        conditions=conditions.as_dict(),
+        conditions={
+            **conditions.as_dict(),
+            **({"scale": dict(scale)} if scale else {}),
+        },
         half_life=half_life,
         e_folds=e_folds,
         typed=_typed(value, unit),
@@ -285,11 +292,12 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
     )
 
 
-def unit_of(conditions: OwnConditions) -> Unit:
-    """Return how the decays of a search are typed."""
+def unit_of(conditions: OwnConditions, scale: Mapping[str, float]) -> Unit:
+    """Return how the decays of a search are typed, at a scale."""
     is_converted = conditions.typed != conditions.knob
     typed = conditions.typed if is_converted else None
-    return Unit.from_names(conditions.knob, typed, run_from_facts(conditions.facts))
+    run = run_from_facts(conditions.facts)
+    return Unit.from_names(conditions.knob, typed, run).at(scale)
 
 
 def _tried(trial: OwnTrial, outcome: Outcome, unit: Unit) -> Tried:

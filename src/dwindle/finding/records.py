@@ -1,8 +1,8 @@
 """A study of a user's own training as plain data: what its store holds."""
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -57,6 +57,11 @@ class FindSpec:
             enough.
         guess: Where the answer is expected, in the unit of the knob.
         zero: Whether it is trained without decay, too.
+        scale: The quantities of scale that its trainings have. A store may hold
+            trainings of several scales; those of another one are another search.
+        guess_spread: How far off the guess may be, as a standard deviation in ln λ.
+        cells: All scales of a tune, of which this search is one.
+        target: The scale for which a tune is made.
 
     """
 
@@ -67,6 +72,10 @@ class FindSpec:
     within: float = 1.25
     guess: float | None = None
     zero: bool = True
+    scale: Mapping[str, float] = field(default_factory=dict, hash=False)
+    guess_spread: float = 0.8
+    cells: Sequence[Mapping[str, float]] = field(default=(), hash=False)
+    target: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the spec as a store has it, marked as that of a user's training."""
@@ -184,6 +193,11 @@ class StoredFind:
     conditions: OwnConditions
     rows: tuple[tuple[OwnTrial, Outcome], ...]
     seconds: float
+
+    def at(self, scale: Mapping[str, float]) -> Self:
+        """Return only what was trained at a scale."""
+        rows = tuple(row for row in self.rows if row[0].scale == scale)
+        return replace(self, rows=rows, spec=replace(self.spec, scale=scale))
 
 
 def find_from_stored(stored: Stored) -> StoredFind:

@@ -127,6 +127,7 @@ def design_of(
         within=spec.within,
         trainings=spec.trainings,
         guess=guess,
+        guess_spread=spec.guess_spread,
         zero=spec.zero,
         paired=conditions.has_seed,
         # A later seed takes two trainings: so many fill the slots.

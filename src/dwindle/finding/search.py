@@ -4,18 +4,17 @@ import hashlib
 import inspect
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from dwindle.errors import RangeError
+from dwindle.errors import RangeError, UsageError
 from dwindle.finding.call import signature_of
-from dwindle.finding.command import CommandRecipe
+from dwindle.finding.command import OURS, CommandRecipe
 from dwindle.finding.driver import Search
 from dwindle.finding.function import FunctionRecipe, InlineRecipe, name_of
 from dwindle.finding.metric import Metric
 from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
-from dwindle.finding.training import Recipe
 from dwindle.finding.unit import Unit
 
 # Beyond, the answer says nothing; below, no number of seeds gets there: between the λ
@@ -40,6 +39,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     within: float = 1.25,
     guess: float | None = None,
     zero: bool = True,
+    scale: Mapping[str, float] | None = None,
 ) -> Search:
     """Return a search after checking its numbers.
 
@@ -54,6 +54,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         within: Factor at which the interval is narrow enough.
         guess: Where the answer is expected.
         zero: Whether it is trained without decay, too.
+        scale: The quantities of scale that its trainings have.
 
     Raises:
         UsageError: If it is no training that a weight decay would reach.
@@ -74,9 +75,16 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     if not _WITHIN[0] <= within <= _WITHIN[1]:
         must = f"a factor from {_WITHIN[0]} to {_WITHIN[1]:g}"
         raise RangeError("--within", within, must, "Write --within 1.25.")
+    scale = checked_scale(scale or {})
+    facts, unit = facts_from_run(unit.run), unit.at(scale)
     for end in (low, high):  # what a conversion lacks is found out before any training
         unit.typed_from_x(unit.x_from_number(end))
-    recipe, words, files = _training(train, metric, keep_out=keep_out)
+    recipe, words, files = _training(train, metric, tuple(scale), keep_out=keep_out)
+    try:
+        _refuse_unreached(recipe, scale)
+    except BaseException:
+        recipe.open().close()  # the worker that was asked what its function takes
+        raise
     spec = FindSpec(
         name=shlex.join(words[:2]),
         low=low,
@@ -85,6 +93,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         within=within,
         guess=guess,
         zero=zero,
+        scale=scale,
     )
     conditions = OwnConditions(
         training=words,
@@ -96,33 +105,77 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         maximize=metric.maximize,
         has_seed=recipe.has_seed,
         folder=str(Path.cwd()),
-        facts=facts_from_run(unit.run),
+        facts=facts,
         files=files,
     )
     return Search(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
 
 
 def _training(
-    train: Train, metric: Metric, *, keep_out: bool
-) -> tuple[Recipe, tuple[str, ...], dict[str, str]]:
+    train: Train, metric: Metric, scale_names: tuple[str, ...], *, keep_out: bool
+) -> tuple[
+    CommandRecipe | FunctionRecipe | InlineRecipe, tuple[str, ...], dict[str, str]
+]:
     """Return what runs a training, its words, and the hash of each of its files."""
     if isinstance(train, InlineRecipe):
         source = train.source or train.function
         target = name_of(source)
         name = train.name or target or _name(source)
         hashes = dict(train.hashes) or _hashes_of_function(
-            source, target, signature_of(source).file
+            source, target, signature_of(source, scale_names).file
         )
-        return replace(train, metric=metric), (name,), hashes
+        recipe = replace(train, metric=metric, scale_names=scale_names)
+        return recipe, (name,), hashes
     if isinstance(train, str) or callable(train):
-        function = FunctionRecipe.of(train, metric)
+        function = FunctionRecipe.of(train, metric, scale_names)
         target, file = function.target, function.signature.file
         name = target or _name(train)
         return function, (name,), _hashes_of_function(train, target, file)
     words = tuple(train)
-    command = CommandRecipe(words=words, metric=metric, keep_out=keep_out)
+    command = CommandRecipe(
+        words=words, metric=metric, scale_names=scale_names, keep_out=keep_out
+    )
     hashes = {str(path): _hash(path.read_bytes()) for path in command.script_files}
     return command, words, hashes
+
+
+def checked_scale(scale: Mapping[str, float]) -> dict[str, float]:
+    """Return the quantities of a scale as numbers.
+
+    Raises:
+        UsageError: If one has the name of what every training gets.
+        RangeError: If one is not above 0: a law over scale is one of ratios.
+
+    """
+    for name, value in scale.items():
+        if name in OURS or not name.isidentifier():
+            must = "A quantity of scale must have a name of its own."
+            raise UsageError(must, name, "Write width, or any word that is free.")
+        if not 0 < value < math.inf:
+            raise RangeError(name, value, "a finite number above 0")
+    return {name: float(value) for name, value in scale.items()}
+
+
+def _refuse_unreached(
+    recipe: CommandRecipe | FunctionRecipe | InlineRecipe, scale: Mapping[str, float]
+) -> None:
+    """Refuse a scale that the training does not get: it would be the same at any."""
+    if isinstance(recipe, CommandRecipe):
+        reached: tuple[str, ...] | None = recipe.placeholders
+        remedy = "Write it where the command takes it: --{0} {{{0}}}."
+    else:
+        signature = (
+            signature_of(recipe.function, tuple(scale))
+            if isinstance(recipe, InlineRecipe)
+            else recipe.signature
+        )
+        reached = signature.names
+        remedy = "Make it an argument: def train(weight_decay, seed, {0})."
+    for name in scale:
+        if reached is not None and name not in reached:
+            must = f"The {name} of a scale must reach the training."
+            got = f"a training that does not take {name}"
+            raise UsageError(must, got, remedy.format(name))
 
 
 def _name(function: object) -> str:

@@ -1,8 +1,9 @@
 """The number that a user types, and what the search sees of it."""
 
 import math
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 from dwindle.decay.convert import convert
 from dwindle.decay.coordinates import penalty_convention_of
@@ -10,9 +11,12 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UsageError
+from dwindle.wording import quantity
 
 # Six digits of a decay are more than any training can tell, and they fit a line.
 _DIGITS = 6
+# Quantities of scale that a run has, too: what a half-life follows from.
+_OF_RUN = ("lr", "batch_size", "dataset_size", "epochs", "steps")
 # What a number is called that has no record: own:reg_lambda, own:SVC.C:inverse.
 _OWN, _INVERSE = "own:", ":inverse"
 
@@ -76,6 +80,25 @@ class Unit:
             must = "--as must name an argument that a training takes."
             raise UsageError(must, f"--as {at.name}", "Write --as torch.optim.AdamW.")
         return cls(knob=there, typed=at, run=run)
+
+    def at(self, scale: Mapping[str, float]) -> Self:
+        """Return the unit at a scale, of which a run knows some quantities.
+
+        Raises:
+            UsageError: If one of them is a fact of the run already.
+
+        """
+        facts = {name: scale[name] for name in _OF_RUN if name in scale}
+        for name, value in facts.items():
+            if self.run.is_given(name) and getattr(self.run, name) is not None:
+                must = f"The {quantity(name)} must be a fact or a scale, not both."
+                got = f"{getattr(self.run, name):g} and {value:g}"
+                raise UsageError(must, got, "Leave one of them out.")
+        whole: dict[str, Any] = {
+            name: int(value) if value == int(value) else value
+            for name, value in facts.items()
+        }
+        return replace(self, run=replace(self.run, **whole)) if whole else self
 
     @property
     def runs_backwards(self) -> bool:
