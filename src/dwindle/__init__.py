@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from dwindle.decay.half_life import HalfLife
     from dwindle.decay.knobs import knobs
     from dwindle.decay.rescale import Rescaling, rescale
-    from dwindle.decay.rules import predict, rules
+    from dwindle.decay.rules import rules
     from dwindle.decay.run import Run
     from dwindle.decay.schedules import Schedule
     from dwindle.errors.base import DwindleError
     from dwindle.finding.face import find
     from dwindle.fitting.fit import fit
+    from dwindle.tuning.face import predict, tune
 
 __all__ = [
     "Conversion",
@@ -37,6 +38,7 @@ __all__ = [
     "predict",
     "rescale",
     "rules",
+    "tune",
 ]
 
 # Where each name lives: it is imported when it is first used, so that
@@ -54,9 +56,10 @@ _HOMES = {
     "find": "dwindle.finding.face",
     "fit": "dwindle.fitting.fit",
     "knobs": "dwindle.decay.knobs",
-    "predict": "dwindle.decay.rules",
+    "predict": "dwindle.tuning.face",
     "rescale": "dwindle.decay.rescale",
     "rules": "dwindle.decay.rules",
+    "tune": "dwindle.tuning.face",
 }
 
 __getattr__, __dir__ = lazy_names(__name__, _HOMES)

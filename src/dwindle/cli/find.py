@@ -23,7 +23,7 @@ from dwindle.show import Line, facts
 from dwindle.wording import number
 
 if TYPE_CHECKING:
-    from dwindle.finding.driver import Search
+    from dwindle.finding.driver import Search, Settings
 
 _FAILED = 3
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
@@ -145,8 +145,8 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
         inputs = (Path(training),)
         path = path or inputs[0].with_suffix(".db")
         training, asked = _with_file(inputs[0], asked)
-    search = _search(training, asked)
-    path = path or _store_named_after(search.conditions.training)
+    search = search_from(training, asked)
+    path = path or store_named_after(search.conditions.training)
     html, png, force = asked["html"], asked["png"], asked["force"]
     with closing(search):
         check_outputs(html, png, force=force, inputs=(*inputs, *files_of_store(path)))
@@ -167,28 +167,36 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
 
 def _run(search: "Search", path: Path, asked: Asked) -> str:
     """Train, with progress and warnings on stderr; return why it stopped."""
-    from dwindle.finding.driver import Settings, run_search
+    from dwindle.finding.driver import run_search
     from dwindle.finding.progress import shown_on
 
-    words = search.conditions.training
+    settings = settings_from(search.conditions.training, asked)
+    with shown_on(stderr()) as on_progress:
+        return run_search(search, path, settings, on_progress, warn)
+
+
+def settings_from(words: Sequence[str], asked: Asked) -> "Settings":
+    """Return how trainings run, as it was typed."""
+    from dwindle.finding.driver import Settings
+
     # A function of one's own stands in for a script that knows its folders.
     watches = len(words) > 1 and "{out}" not in " ".join(words)
-    settings = Settings(
+    return Settings(
         jobs=asked["jobs"] or 1,
         seconds=asked["time"],
         timeout_s=asked["timeout"],
         watched=Path.cwd() if watches else None,
         accept_change=asked["accept_change"],
     )
-    with shown_on(stderr()) as on_progress:
-        return run_search(search, path, settings, on_progress, _warn)
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Print a warning beside the results."""
     note(f"warning: {text}", style="yellow")
 
 
-def _search(training: str | None, asked: Asked) -> "Search":
+def search_from(training: str | None, asked: Asked) -> "Search":
+    """Return what is searched, of all that was typed."""
     from dwindle.finding.metric import Metric
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
@@ -299,13 +307,13 @@ def _value_in_file(option: Option, key: str, value: object) -> object:
     return option.read(key, str(value))
 
 
-def _store_named_after(words: Sequence[str]) -> Path:
+def store_named_after(words: Sequence[str], what: str = "find") -> Path:
     """Return the store, in this folder, of a training that names none."""
     # Behind the interpreter, which is a file, too.
     script = next((word for word in words[1:] if Path(word).is_file()), words[0])
     # Of module:function, the module.
     stem = Path(script).stem.partition(":")[0].rpartition(".")[2]
-    return Path(f"{stem or 'my'}-find.db")
+    return Path(f"{stem or 'my'}-{what}.db")
 
 
 def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:

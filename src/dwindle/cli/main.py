@@ -50,6 +50,8 @@ COMMANDS = (
     Command("explain", "What a decay really does: half-life, e-folds, equilibrium."),
     Command("rescale", "My scale changes: the next weight decay under every rule."),
     Command("find", "The best weight decay of your own training, and how sure it is."),
+    Command("tune", "The best weight decay of a large scale, from small ones."),
+    Command("predict", "The same from results that a store has; trains nothing."),
     Command("fit", "Results you have: the best weight decay, and how sure that is."),
     Command("audit", "Whether a training decays what its author thinks it decays."),
     Command("rules", "The published scaling rules, with their sources."),

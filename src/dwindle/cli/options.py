@@ -61,6 +61,7 @@ class Option:
             in the error.
         keyword: Name of the keyword argument; that of the option where it is empty.
         is_rest: Whether it is all words behind ``--``, which are somebody else's.
+        repeats: Whether it may be given several times: its value is a tuple of them.
 
     """
 
@@ -73,6 +74,7 @@ class Option:
     also: tuple[str, ...] = ()
     keyword: str = ""
     is_rest: bool = False
+    repeats: bool = False
 
     @property
     def is_place(self) -> bool:
@@ -172,6 +174,8 @@ def _value(command: str, option: Option, given: object) -> object:
     if option.is_flag:
         return given
     texts = given if isinstance(given, tuple) else (given,)
+    if option.repeats:
+        return tuple(option.read(option.name, text) for text in texts)
     if len(texts) > 1:
         must = f"{option.name} must be given once."
         raise UsageError(must, " and ".join(map(repr, texts)), _HOW.format(command))

@@ -1,0 +1,188 @@
+"""Cells: the best decay at each scale that a store holds, whoever trained it."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from dwindle.decay.run import Run
+from dwindle.errors import StoreFormatError
+from dwindle.finding.found import found_of, unit_of
+from dwindle.finding.records import StoredFind, find_from_stored, run_from_facts
+from dwindle.findings.build import findings_of
+from dwindle.stats.law import Law, LawCell, Prior
+from dwindle.store.store import Stored, read_store, study_from_stored
+
+# An interval of 90 % is so many standard errors wide.
+_WIDTH = 2 * 1.6449
+# What published measurements say of λ at a fixed lr, where they say anything: batch and
+# lr go together (λ ∝ (batch/lr)^.5), more data wants less. Wide: they are others' nets.
+_MEANS = {"batch_size": 0.5, "lr": -0.5, "dataset_size": -0.5}
+_PRIOR_SD = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The best decay at one scale, in the number of its knob.
+
+    ``why_not`` says why it tells the law nothing; ``scale`` has what may differ.
+    """
+
+    scale: Mapping[str, float]
+    value: float | None
+    low: float | None
+    high: float | None
+    trainings: int
+    why_not: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cells:
+    """All cells of a store, with what the number of their knob is.
+
+    Args:
+        knob: Where the value is typed.
+        symbol: How the value is called there.
+        run: Facts that all cells share, for the rules.
+        cells: In the order in which they were trained.
+        axes: What differs between them.
+        backwards: Whether a larger number is less decay.
+        target: The scale that a tune was for, if it was one.
+        notes: What to know beside the law.
+
+    """
+
+    knob: str
+    symbol: str
+    run: Run
+    cells: tuple[Cell, ...]
+    axes: tuple[str, ...]
+    backwards: bool = False
+    target: Mapping[str, float] | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def telling(self) -> tuple[Cell, ...]:
+        """The cells that show a best decay."""
+        return tuple(cell for cell in self.cells if not cell.why_not)
+
+    def law(self, axes: tuple[str, ...]) -> Law:
+        """Return the law over these axes, through the cells that show a best decay."""
+        sign = -1.0 if self.backwards else 1.0
+        cells = [
+            LawCell(
+                scale=cell.scale,
+                log_decay=math.log(cell.value),
+                sd=math.log(cell.high / cell.low) / _WIDTH,
+            )
+            for cell in self.telling
+            if cell.value and cell.low and cell.high
+        ]
+        priors = {
+            axis: Prior(mean=sign * _MEANS.get(axis, 0.0), sd=_PRIOR_SD)
+            for axis in axes
+        }
+        return Law(priors=priors, cells=cells)
+
+
+def cells_in(path: str | Path) -> Cells:
+    """Return the cells of a store of ``find``, ``tune`` or of a built-in study.
+
+    Nothing is imported or started that the store names.
+
+    Raises:
+        StoreError: If it cannot be read.
+        StoreFormatError: If there is no training in it.
+
+    """
+    stored = read_store(Path(path))
+    cells = (
+        cells_of_find(find_from_stored(stored))
+        if stored.kind == "own"
+        else _of_study(stored)
+    )
+    if not cells.cells:
+        raise StoreFormatError(str(path), "no trainings in it", "Train first.")
+    return cells
+
+
+def cells_of_find(stored: StoredFind) -> Cells:
+    """Return the cells of trainings of one's own, in the order of their training."""
+    scales: list[Mapping[str, float]] = []
+    for trial, _ in stored.rows:
+        if trial.scale not in scales:
+            scales.append(trial.scale)
+    unit = unit_of(stored.conditions, {})
+    return Cells(
+        knob=unit.knob.name,
+        symbol="half-life" if unit.knob.is_half_life else unit.knob.symbol,
+        run=run_from_facts(stored.conditions.facts),
+        cells=tuple(_found_cell(stored, scale) for scale in scales),
+        axes=_varied(scales),
+        backwards=unit.runs_backwards,
+        target=stored.spec.target or None,
+    )
+
+
+def _found_cell(stored: StoredFind, scale: Mapping[str, float]) -> Cell:
+    found = found_of(stored.at(scale))
+    why_not = ""
+    has_zero = any(each.is_without for each in found.curve)
+    if found.value is None:
+        why_not = found.why_null or "no best value"
+    elif found.at_edge is not None:
+        why_not = "its best value lies beyond what was searched"
+    elif not found.low or not found.high or math.isinf(found.high):
+        why_not = "no interval: that takes 4 seeds or more"
+    elif found.matters == "no":
+        why_not = "decay does not matter measurably there"
+    elif found.matters == "cannot tell" and has_zero:
+        why_not = "whether decay matters cannot be told there"
+    return Cell(
+        scale=scale,
+        value=found.value,
+        low=found.low,
+        high=found.high,
+        trainings=found.trainings,
+        why_not=why_not,
+    )
+
+
+def _of_study(stored: Stored) -> Cells:
+    study = study_from_stored(stored)
+    findings = findings_of(study)
+    seen: dict[tuple[tuple[str, float], ...], Cell] = {}
+    for axis in findings.axes:
+        for cell in axis.cells:
+            why_not = ""
+            if cell.matters != "yes":
+                why_not = cell.why
+            elif cell.optimum is None or not cell.low or not cell.high:
+                why_not = "its best value lies beyond the grid, or has no interval"
+            seen[tuple(sorted(cell.scale.items()))] = Cell(
+                scale=cell.scale,
+                value=cell.optimum,
+                low=cell.low,
+                high=cell.high,
+                trainings=sum(point.n + point.diverged for point in cell.curve),
+                why_not=why_not,
+            )
+    return Cells(
+        knob=f"torch.optim.{findings.optimizer}",
+        symbol="weight_decay",
+        run=Run(),
+        cells=tuple(seen.values()),
+        axes=tuple(axis.axis for axis in findings.axes),
+        notes=tuple(
+            f"Along {axis.axis}: {axis.policy}."
+            for axis in findings.axes
+            if axis.policy
+        ),
+    )
+
+
+def _varied(scales: list[Mapping[str, float]]) -> tuple[str, ...]:
+    names = dict.fromkeys(name for scale in scales for name in scale)
+    return tuple(
+        name for name in names if len({scale.get(name) for scale in scales}) > 1
+    )

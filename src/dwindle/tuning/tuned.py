@@ -1,0 +1,305 @@
+"""What a law says of a target: the value to type, how sure it is, and every rule."""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from dwindle.decay.rescale import rescale
+from dwindle.decay.run import Run
+from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
+from dwindle.plain import to_plain
+from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
+from dwindle.stats.law import Predicted
+from dwindle.tuning.cells import Cell, Cells
+from dwindle.wording import NOTHING, first_notes, listed, number, quantity
+
+_CELLS = 2  # through one cell goes every law
+_IN_JSON = (
+    *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
+    "why_null",
+)
+# What a rule takes from a run.
+_OF_RUN = ("width", "depth", "batch_size", "dataset_size", "epochs", "steps", "lr")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponent:
+    """How the value moves with a quantity; not ``measured``: a prior alone."""
+
+    value: float
+    low: float
+    high: float
+    measured: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleValue:
+    """What a published rule says at the target, from the nearest cell."""
+
+    rule: str
+    value: float
+    inside: bool | None
+    keeps: str
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tuned(Shown):
+    """The weight decay of a target scale, by a law through smaller ones.
+
+    Args:
+        knob: Where the value is typed.
+        symbol: How it is called there.
+        target: The scale that it is for.
+        value: The number to type; None where there is none, and ``why_null`` says why.
+        low: Lower end of its 90 % predictive interval.
+        high: Upper end.
+        exponents: How the value moves with each quantity.
+        extrapolates: By what factor the target lies beyond the cells, by quantity.
+        rules: What each published rule says, and ``unchanged``.
+        cells: Every scale that was trained.
+        why_null: Why there is no value.
+        notes: What else to know.
+
+    """
+
+    knob: str
+    symbol: str
+    target: Mapping[str, float] = field(hash=False)
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+    exponents: Mapping[str, Exponent] = field(default_factory=dict, hash=False)
+    extrapolates: Mapping[str, float] = field(default_factory=dict, hash=False)
+    rules: tuple[RuleValue, ...] = ()
+    cells: tuple[Cell, ...] = ()
+    why_null: str | None = None
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the prediction as JSON has it."""
+        plain: dict[str, Any] = to_plain(self, *_IN_JSON)
+        return plain
+
+    @property
+    def headline(self) -> str:
+        """The value to type, or why there is none."""
+        at = _scale_text(self.target)
+        if self.value is None:
+            return f"No value for {at}: {self.why_null}"
+        return f"Set {self.symbol} = {number(self.value)} in {self.knob} at {at}"
+
+    @property
+    def why(self) -> str:
+        """Where the value comes from."""
+        used = sum(not cell.why_not for cell in self.cells)
+        law = f"A law through {used} scales"
+        far = [f"×{number(f)} in {quantity(n)}" for n, f in self.extrapolates.items()]
+        return f"{law} extrapolates {listed(far)}." if far else f"{law}, within them."
+
+    def _drawn(self) -> Sheet:
+        found = self.value is not None
+        parts: list[Drawable | str] = [
+            "",
+            Line(
+                text=self.headline,
+                style=f"bold {'green' if found else 'yellow'}",
+                indent=2,
+            ),
+        ]
+        if found:
+            range_ = f"90 % interval: {number(self.low)} to {number(self.high)}"
+            parts += [
+                Line(text=range_, style="bold", indent=2),
+                Line(text=self.why, indent=2),
+            ]
+        notes = first_notes(self.notes, "--json has all of them")
+        exponents = {
+            f"exponent of {quantity(name)}": f"{each.value:.2f} "
+            f"({each.low:.2f} to {each.high:.2f})"
+            + ("" if each.measured else ", not measured here")
+            for name, each in self.exponents.items()
+        }
+        parts += ["", facts(exponents, indent=2)] if exponents else []
+        parts += (
+            ["", *(Line(text=f"· {each}", indent=2) for each in notes)] if notes else []
+        )
+        parts += ["", self._cells_table()]
+        if self.rules:
+            parts += ["", self._rules_table()]
+        return Sheet(parts=[*parts, ""])
+
+    def _cells_table(self) -> Table:
+        rows = [
+            (
+                _scale_text(cell.scale) or "as it is",
+                number(cell.value) if cell.value is not None else NOTHING,
+                f"{number(cell.low)} to {number(cell.high)}"
+                if not cell.why_not
+                else "",
+                str(cell.trainings),
+                cell.why_not,
+            )
+            for cell in self.cells
+        ]
+        columns: list[Column | str] = [
+            "scale",
+            Column("best", "number"),
+            "90 % interval",
+            Column("trainings", "number"),
+            "",
+        ]
+        return Table(columns=columns, rows=rows, indent=2)
+
+    def _rules_table(self) -> Table:
+        words = {True: "yes", False: "no", None: ""}
+        rows = [(r.rule, number(r.value), words[r.inside], r.keeps) for r in self.rules]
+        columns: list[Column | str] = [
+            Column("rule", "name"),
+            Column("value", "number"),
+            "in the interval",
+            "keeps",
+        ]
+        return Table(columns=columns, rows=rows, indent=2)
+
+    def __repr__(self) -> str:
+        return f"<Tuned: {self.headline}>"
+
+
+def _scale_text(scale: Mapping[str, float]) -> str:
+    # Of a built-in study a scale has more quantities than a line has room for.
+    return ", ".join(f"{quantity(n)} {number(v)}" for n, v in scale.items())
+
+
+def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
+    """Return what the law through cells says of a target.
+
+    Raises:
+        UnknownNameError: If the target names what no cell has.
+        UsageError: If it leaves out what differs between the cells.
+        RangeError: If a number is not above 0.
+
+    """
+    axes = _axes(cells, target)
+    start = Tuned(
+        knob=cells.knob,
+        symbol=cells.symbol,
+        target=dict(target),
+        cells=tuple(_shown(cell, axes) for cell in cells.cells),
+        notes=(*_notes(cells, axes), *cells.notes),
+    )
+    telling = len(cells.telling)
+    if telling < _CELLS:
+        why = f"{telling} of {len(cells.cells)} scales show a best value, a law needs 2"
+        return _with(start, why_null=why)
+    law = cells.law(axes)
+    at = law.at(target)
+    exponents = {axis: law.exponent(axis) for axis in axes}
+    low, high = math.exp(at.low), math.exp(at.high)
+    return _with(
+        start,
+        value=math.exp(at.value),
+        low=low,
+        high=high,
+        exponents={
+            axis: _exponent(each, _is_measured(cells, axis))
+            for axis, each in exponents.items()
+        },
+        extrapolates=law.beyond(target),
+        rules=tuple(_rules(cells, axes, target, low, high)),
+    )
+
+
+def _with(tuned: Tuned, **changes: Any) -> Tuned:  # fields of many types
+    return replace(tuned, **changes)
+
+
+def _exponent(each: Predicted, measured: bool) -> Exponent:  # noqa: FBT001, a fact
+    return Exponent(value=each.value, low=each.low, high=each.high, measured=measured)
+
+
+def _is_measured(cells: Cells, axis: str) -> bool:
+    return len({cell.scale[axis] for cell in cells.telling}) > 1
+
+
+def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
+    """Return what the law is over: what differs between cells, or at the target."""
+    known = dict.fromkeys(name for cell in cells.cells for name in cell.scale)
+    for name, value in target.items():
+        if name not in known:
+            hint = f"The store knows {listed(list(known)) or 'no scale'}."
+            raise UnknownNameError("quantity", name, tuple(known), hint)
+        if not 0 < value < math.inf:
+            raise RangeError(name, value, "a finite number above 0")
+    for name in cells.axes:
+        if name not in target:
+            must = (
+                f"A target must say its {quantity(name)}: the trainings differ in it."
+            )
+            raise UsageError(must, _scale_text(target), f"Add {name}=N to --target.")
+    others = [
+        name
+        for name, value in target.items()
+        if name not in cells.axes
+        and any(c.scale.get(name) != value for c in cells.cells)
+    ]
+    return (*cells.axes, *others)
+
+
+def _shown(cell: Cell, axes: tuple[str, ...]) -> Cell:
+    return replace(cell, scale={k: v for k, v in cell.scale.items() if k in axes})
+
+
+def _notes(cells: Cells, axes: tuple[str, ...]) -> Iterator[str]:
+    for axis in axes:
+        if not _is_measured(cells, axis):
+            yield (
+                f"No two scales that show a best value differ in {quantity(axis)}: "
+                "its exponent is an assumption."
+            )
+    if len(cells.telling) == _CELLS:
+        yield "Through two scales goes any law: a third would check it."
+
+
+def _rules(
+    cells: Cells,
+    axes: tuple[str, ...],
+    target: Mapping[str, float],
+    low: float,
+    high: float,
+) -> Iterator[RuleValue]:
+    """Yield unchanged and every rule that applies, from the cell nearest the target."""
+
+    def distance(cell: Cell) -> float:
+        return sum(abs(math.log(target[k] / cell.scale[k])) for k in axes)
+
+    near = min(cells.telling, key=distance)
+    value = near.value or math.nan
+    yield RuleValue(
+        rule="unchanged", value=value, inside=low <= value <= high, keeps="the number"
+    )
+    try:
+        before = _run(cells.run, near.scale)
+        after = _run(cells.run, {**near.scale, **target})
+        found = rescale(value, cells.knob, before=before, after=after)
+    except DwindleError:  # a knob of the user's own: no rule knows it
+        return
+    for each in found.rules:
+        if each.applies and each.value is not None and not each.silent_on:
+            inside = low <= each.value <= high
+            yield RuleValue(
+                rule=each.rule, value=each.value, inside=inside, keeps=each.keeps
+            )
+
+
+def _run(run: Run, scale: Mapping[str, float]) -> Run:
+    known: dict[str, Any] = {
+        name: int(scale[name]) if scale[name] == int(scale[name]) else scale[name]
+        for name in _OF_RUN
+        if name in scale
+    }
+    if "epochs" in known:
+        known.pop("steps", None)
+    if "parameters" in scale:
+        known["parameters"] = int(scale["parameters"])
+    return replace(run, **known)

@@ -1,0 +1,140 @@
+"""Small scales are searched, and their law says what a large one gets."""
+
+import random
+from dataclasses import dataclass, replace
+
+import pytest
+from finding.formula import Formula, loss_of, search
+from scipy.stats import binomtest
+from syrupy.assertion import SnapshotAssertion
+
+from dwindle.errors import StudyStoppedError, UnknownNameError, UsageError
+from dwindle.finding.driver import Settings
+from dwindle.finding.training import came_with
+from dwindle.show import as_text
+from dwindle.tuning.face import plan_cells, predict, run_tune
+
+TARGET = {"width": 1024.0}
+CELLS = plan_cells({"width": (64, 128, 256)}, TARGET, {})
+
+
+@dataclass
+class Planted(Formula):
+    """A training whose best decay follows a power of the width."""
+
+    exponent: float = -0.5
+    luck: int = 0
+
+    def train(self, ask):
+        self.asked.append(ask)
+        failure = self.fails.get(ask.number)
+        if failure is not None:
+            raise failure
+        best = 0.05 * (ask.scale["width"] / 64) ** self.exponent
+        seed = 1000 * self.luck + ask.seed
+        return came_with(loss_of(ask.weight_decay, seed, best), seconds=0.1)
+
+
+def tuned(recipe, path, cells=CELLS, **changes):
+    def search_at(cell):
+        at = search(recipe, **changes)
+        return replace(at, spec=replace(at.spec, scale=cell))
+
+    run_tune(search_at, cells, TARGET, path, Settings(), lambda _: None)
+    return predict(path)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A tune that nothing stopped: its recipe, its store and what it found."""
+    recipe, path = Planted(), tmp_path_factory.mktemp("tune") / "my.db"
+    return recipe, path, tuned(recipe, path)
+
+
+def test_a_planted_law_is_found(whole):
+    """The value at the target lies in its interval; what it extrapolates is said."""
+    recipe, path, found = whole
+    truth = 0.05 * 16**-0.5
+    assert found.low <= truth <= found.high
+    exponent = found.exponents["width"]
+    assert exponent.low <= -0.5 <= exponent.high
+    assert found.extrapolates == {"width": 4.0}
+    assert found.rules[0].rule == "unchanged"
+    assert "qiu" in {rule.rule for rule in found.rules}
+    trained = [cell.trainings for cell in found.cells]
+    assert sum(trained) == len(recipe.asked)
+    # A scale that starts from a guess takes fewer than one that does not.
+    assert max(trained[1:]) <= trained[0]
+    assert (
+        predict(path, target={"width": 8192.0}).high
+        / predict(path, target={"width": 8192.0}).low
+        > found.high / found.low
+    )
+
+
+@pytest.mark.parametrize("at", [1, 9, 25, 40])
+def test_after_a_stop_the_end_is_the_same(whole, tmp_path, at):
+    """The same call goes on in the middle of any scale."""
+    recipe, _, found = whole
+    at = min(at, len(recipe.asked))
+    path = tmp_path / "my.db"
+    with pytest.raises(StudyStoppedError):
+        tuned(Planted(fails={at: KeyboardInterrupt()}), path)
+    again = Planted()
+    assert tuned(again, path).as_dict() == found.as_dict()
+    assert len(again.asked) == len(recipe.asked) - at + 1
+
+
+def test_what_cannot_be_predicted_is_refused(whole):
+    """An axis that no training has, a target that leaves one out, too few proxies."""
+    _, path, _ = whole
+    with pytest.raises(UnknownNameError):
+        predict(path, target={"width": 512.0, "heads": 8.0})
+    for proxies in ({}, {"width": (64,)}, {"depth": (2, 4)}):
+        with pytest.raises(UsageError):
+            plan_cells(proxies, TARGET, {})
+
+
+def test_scales_that_show_nothing_give_no_value(tmp_path):
+    """With decay that does not matter there is no law, and each scale says why."""
+    flat = Planted()
+    flat.train = lambda ask: came_with(
+        0.5 + random.Random(repr(ask)).random() / 100,  # noqa: S311 luck
+        seconds=0.1,
+    )
+    found = tuned(flat, tmp_path / "my.db")
+    assert found.value is None
+    assert found.why_null
+    assert all(cell.why_not for cell in found.cells)
+
+
+def _covered(count, tmp_path):
+    """Count intervals that hold the truth, over planted laws and luck."""
+    hits = 0
+    for luck in range(1, count + 1):
+        exponent = random.Random(luck).gauss(0, 0.5)  # noqa: S311 luck
+        found = tuned(Planted(exponent=exponent, luck=luck), tmp_path / f"{luck}.db")
+        truth = 0.05 * 16**exponent
+        hits += found.value is not None and found.low <= truth <= found.high
+    return hits
+
+
+def test_the_interval_covers_planted_laws(tmp_path):
+    """A few whole tunes: not fewer hold the truth than 90 % would by chance."""
+    hits = _covered(4, tmp_path)
+    assert binomtest(hits, 4, 0.9, alternative="less").pvalue > 0.01
+
+
+@pytest.mark.full
+def test_the_interval_covers_many_planted_laws(tmp_path):
+    """The same with luck enough to see 80 % from 90 %."""
+    hits = _covered(60, tmp_path)
+    assert binomtest(hits, 60, 0.9, alternative="less").pvalue > 0.05
+
+
+def test_what_is_printed(whole, snapshot: SnapshotAssertion):
+    """Value, range and reason first, in 80 columns."""
+    _, _, found = whole
+    text = as_text(found._drawn(), width=80)
+    assert max(map(len, text.splitlines())) <= 80
+    assert text == snapshot
