@@ -24,9 +24,9 @@ MODULES = sorted(
     for module in pkgutil.walk_packages(dwindle.__path__, "dwindle.")
     if module.name not in FOREIGN
 )
-PAGES = ("README.md", "CONTRIBUTING.md", "docs/fit.md")
+PAGES = ("README.md", "CONTRIBUTING.md", "docs/fit.md", "docs/tune.md")
 # These train, or need what only a training leaves: their line is read, not run.
-LONG_COMMANDS = ("answer", "find", "study", "report")
+LONG_COMMANDS = ("answer", "find", "tune", "predict", "study", "report")
 
 
 def _blocks(language):

@@ -78,8 +78,9 @@ def test_after_a_stop_the_end_is_the_same(whole, tmp_path, at):
     recipe, _, found = whole
     at = min(at, len(recipe.asked))
     path = tmp_path / "my.db"
-    with pytest.raises(StudyStoppedError):
+    with pytest.raises(StudyStoppedError) as stopped:
         tuned(Planted(fails={at: KeyboardInterrupt()}), path)
+    assert stopped.value.store == str(path)
     again = Planted()
     assert tuned(again, path).as_dict() == found.as_dict()
     assert len(again.asked) == len(recipe.asked) - at + 1
@@ -88,11 +89,14 @@ def test_after_a_stop_the_end_is_the_same(whole, tmp_path, at):
 def test_what_cannot_be_predicted_is_refused(whole):
     """An axis that no training has, a target that leaves one out, too few proxies."""
     _, path, _ = whole
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(UnknownNameError) as unknown:
         predict(path, target={"width": 512.0, "heads": 8.0})
+    assert unknown.value.exit_code == 2
+    assert unknown.value.name == "heads"
     for proxies in ({}, {"width": (64,)}, {"depth": (2, 4)}):
-        with pytest.raises(UsageError):
+        with pytest.raises(UsageError) as refused:
             plan_cells(proxies, TARGET, {})
+        assert refused.value.remedy
 
 
 def test_scales_that_show_nothing_give_no_value(tmp_path):

@@ -80,11 +80,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     for end in (low, high):  # what a conversion lacks is found out before any training
         unit.typed_from_x(unit.x_from_number(end))
     recipe, words, files = _training(train, metric, tuple(scale), keep_out=keep_out)
-    try:
-        _refuse_unreached(recipe, scale)
-    except BaseException:
-        recipe.open().close()  # the worker that was asked what its function takes
-        raise
+    _refuse_unreached(recipe, scale)
     spec = FindSpec(
         name=shlex.join(words[:2]),
         low=low,
@@ -173,6 +169,7 @@ def _refuse_unreached(
         remedy = "Make it an argument: def train(weight_decay, seed, {0})."
     for name in scale:
         if reached is not None and name not in reached:
+            recipe.open().close()  # the worker that was asked what its function takes
             must = f"The {name} of a scale must reach the training."
             got = f"a training that does not take {name}"
             raise UsageError(must, got, remedy.format(name))
