@@ -5,6 +5,7 @@
 #   make test-all all tests
 #   make test-frameworks  knobs, controller, audit and integrations with the real libraries,
 #                         in .venv-frameworks
+#   make test-ray        trainings on Ray: a local cluster and two nodes, in .venv-ray
 #   make check    format, lint, types, floors
 #   make bench    packs against plain loops, what the controller costs a step, what a
 #                 training of one's own costs beside itself, and how soon find ends
@@ -19,7 +20,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-frameworks check bench setup clean
+.PHONY: demo test test-all test-frameworks test-ray check bench setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
@@ -33,6 +34,11 @@ test-all: setup
 test-frameworks: setup
 	@TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup_frameworks.sh
 	@PYTHONPATH=src .venv-frameworks/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider --numprocesses auto --dist loadfile tests/frameworks/run_*.py $(ARGS)
+
+# Ray may listen beyond loopback: where the system allows it, only lo is there.
+test-ray: setup
+	@sh scripts/setup_ray.sh
+	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings=default --strict-markers --import-mode=importlib -p no:cacheprovider tests/on_ray/run_*.py $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check
@@ -50,4 +56,4 @@ setup:
 	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh
 
 clean:
-	rm -rf .venv .venv-frameworks build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-frameworks .venv-ray build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

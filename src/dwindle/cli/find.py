@@ -3,11 +3,12 @@
 import re
 import shlex
 from collections.abc import Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from dwindle.cli import on_ray
 from dwindle.cli.facts import FACT_OPTIONS, GROUP, WrittenFacts
 from dwindle.cli.options import Option, read_number, read_whole
 from dwindle.cli.output import note, print_json, show, stderr
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from dwindle.finding.driver import Search, Settings
 
 _FAILED = 3
+MOST_JOBS = 1024  # a thread waits for each
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _SEARCH = "The search; these may differ when it goes on"
 
@@ -72,8 +74,8 @@ def read_scale(option: str, text: str) -> dict[str, float]:
 def read_jobs(option: str, text: str) -> int:
     """Read a number of trainings at a time, at least one."""
     jobs = read_whole(option, text)
-    if not 1 <= jobs <= 1024:  # noqa: PLR2004, far beyond any machine
-        raise RangeError(option, jobs, "from 1 to 1024")
+    if not 1 <= jobs <= MOST_JOBS:
+        raise RangeError(option, jobs, f"from 1 to {MOST_JOBS}")
     return jobs
 
 
@@ -96,7 +98,13 @@ OPTIONS = (
     Option(
         "--time", "no training begins after 2h", "TIME", read_seconds, group=_SEARCH
     ),
-    Option("--jobs", "trainings at a time; 1", "N", read_jobs, group=_SEARCH),
+    Option(
+        "--jobs",
+        "at a time; 1, or what fits on Ray",
+        "N",
+        read_jobs,
+        group=_SEARCH,
+    ),
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
     Option("--take", "which number of the metric: last, min, max", "WHICH"),
     Option("--maximize", "larger is better"),
@@ -109,6 +117,7 @@ OPTIONS = (
     Option("--html", "write what was found as one page, too", "PAGE"),
     Option("--png", "write the curve as a picture, too", "PICTURE"),
     FORCE,
+    *on_ray.OPTIONS,
     *_OF_RUN,
 )
 Asked = dict[str, Any]  # by option, of many types
@@ -170,24 +179,29 @@ def _run(search: "Search", path: Path, asked: Asked) -> str:
     from dwindle.finding.driver import run_search
     from dwindle.finding.progress import shown_on
 
-    settings = settings_from(search.conditions.training, asked)
-    with shown_on(stderr()) as on_progress:
+    words = search.conditions.training
+    with settings_from(words, asked) as settings, shown_on(stderr()) as on_progress:
         return run_search(search, path, settings, on_progress, warn)
 
 
-def settings_from(words: Sequence[str], asked: Asked) -> "Settings":
-    """Return how trainings run, as it was typed."""
+@contextmanager
+def settings_from(words: Sequence[str], asked: Asked) -> Iterator["Settings"]:
+    """Yield how trainings run, as it was typed; a cluster is left at the end."""
     from dwindle.finding.driver import Settings
 
     # A function of one's own stands in for a script that knows its folders.
     watches = len(words) > 1 and "{out}" not in " ".join(words)
-    return Settings(
-        jobs=asked["jobs"] or 1,
-        seconds=asked["time"],
-        timeout_s=asked["timeout"],
-        watched=Path.cwd() if watches else None,
-        accept_change=asked["accept_change"],
-    )
+    cluster = on_ray.cluster_asked_for(asked)
+    with cluster or nullcontext():
+        at_once = 1 if cluster is None else min(cluster.at_once, MOST_JOBS)
+        yield Settings(
+            jobs=asked["jobs"] or at_once,
+            seconds=asked["time"],
+            timeout_s=asked["timeout"],
+            watched=Path.cwd() if watches else None,
+            accept_change=asked["accept_change"],
+            cluster=cluster,
+        )
 
 
 def warn(text: str) -> None:

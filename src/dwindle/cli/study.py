@@ -5,12 +5,13 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from dwindle.cli import on_ray
 from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import note, print_json, show, stderr
 from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_findings
-from dwindle.errors import RangeError, UnknownNameError
+from dwindle.errors import RangeError, UnknownNameError, UsageError
 from dwindle.show import Column, Table
 from dwindle.wording import counted, quantity
 
@@ -77,6 +78,7 @@ OPTIONS = (
     Option("--html", "write what was found as one page, too", "PAGE"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
     FORCE,
+    *on_ray.OPTIONS,
 )
 
 
@@ -92,6 +94,7 @@ def command(  # noqa: PLR0913, one argument per option
     png: str | None,
     force: bool,
     as_json: bool,
+    **where: Any,
 ) -> int:
     """Train what a study file asks for, and report what was found.
 
@@ -132,7 +135,8 @@ def command(  # noqa: PLR0913, one argument per option
     from dwindle.study.progress import shown_on
 
     with ExitStack() as stack:
-        chosen = _backend(spec, backend, workers)
+        chosen = _on_cluster(stack, where, backend, workers)
+        chosen = chosen or _backend(spec, backend, workers)
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
         run_study(spec, path, chosen, on_progress, Settings(memory_bytes=memory))
@@ -143,6 +147,28 @@ def command(  # noqa: PLR0913, one argument per option
         return 0
     note("Run the same command again to train what failed once more.")
     return _FAILED
+
+
+def _on_cluster(
+    stack: ExitStack, where: dict[str, Any], name: str | None, workers: int | None
+) -> "Backend | None":
+    """Return the backend on a cluster that is asked for, if any; the stack closes it.
+
+    Raises:
+        UsageError: If workers of this machine are asked for, too.
+
+    """
+    cluster = on_ray.cluster_asked_for(where)
+    if cluster is None:
+        return None
+    from dwindle.study.on_ray import RayPacks
+
+    stack.enter_context(cluster)
+    if name or workers:
+        must = "Packs must train in one place."
+        remedy = "Leave out --backend and --workers: what fits on Ray trains at a time."
+        raise UsageError(must, "--backend or --workers beside Ray", remedy)
+    return RayPacks(cluster)
 
 
 def _backend(spec: "StudySpec", name: str | None, workers: int | None) -> "Backend":

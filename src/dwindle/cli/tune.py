@@ -91,8 +91,10 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     from dwindle.finding.progress import shown_on
 
     note(_cost(cells, first.spec.trainings))
-    with shown_on(stderr()) as on_progress:
-        settings = of_find.settings_from(words, asked)
+    with (
+        of_find.settings_from(words, asked) as settings,
+        shown_on(stderr()) as on_progress,
+    ):
         run_tune(search_at, cells, target, path, settings, on_progress, of_find.warn)
     note(f"Results are kept in {path}; dwindle predict {shlex.quote(str(path))}.")
     tuned = predict(path, target=target)

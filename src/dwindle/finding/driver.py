@@ -11,6 +11,7 @@ from dwindle.errors import (
     NoEffectError,
     StudyStoppedError,
 )
+from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.records import FindSpec, OwnConditions, OwnTrial, trainings_of
 from dwindle.finding.rounds import Asked, Name, Rounds, design_of, outcomes_by_name
 from dwindle.finding.running import Running
@@ -19,6 +20,7 @@ from dwindle.finding.training import Ask, Came, Recipe
 from dwindle.finding.unit import Unit
 from dwindle.store.records import Outcome
 from dwindle.store.store import Store
+from dwindle.study.cluster import Cluster
 from dwindle.study.stopping import stopping_on_signals
 
 # A death or a time-out may be the machine's: so often is one training tried in a run.
@@ -67,6 +69,7 @@ class Settings:
         timeout_s: When a single training is ended.
         watched: The folder that warnings about files look at; None for no warnings.
         accept_change: Go on under other conditions than those in the store.
+        cluster: Where trainings run; this machine when None. It is left open.
 
     """
 
@@ -75,6 +78,7 @@ class Settings:
     timeout_s: float | None = None
     watched: Path | None = None
     accept_change: bool = False
+    cluster: Cluster | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,7 +136,10 @@ def run_search(
                 accept_change=settings.accept_change,
             )
         )
-        running = Running(search.recipe, jobs=settings.jobs)
+        recipe = search.recipe
+        if settings.cluster is not None:
+            recipe = RayRecipe(recipe=recipe, cluster=settings.cluster)
+        running = Running(recipe, jobs=settings.jobs)
         stack.callback(running.close)
         driver = _Driver(search, store, settings, running, on_progress, on_warning)
         try:

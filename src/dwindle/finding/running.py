@@ -10,6 +10,7 @@ from typing import Self
 from dwindle.errors import UsageError
 from dwindle.finding.command import CommandRecipe
 from dwindle.finding.function import FunctionRecipe, InlineRecipe
+from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.training import Ask, Came, Recipe, Training
 
 # Beyond it a thread that does not come back is left behind: its group has been ended.
@@ -37,7 +38,8 @@ class Running:
         self, recipe: Recipe, *, jobs: int | None = None, slots: Sequence[str] = ()
     ) -> None:
         self.jobs = jobs or max(1, len(slots))
-        shares_a_file = isinstance(recipe, CommandRecipe) and recipe.shares_a_file
+        what = recipe.recipe if isinstance(recipe, RayRecipe) else recipe
+        shares_a_file = isinstance(what, CommandRecipe) and what.shares_a_file
         if self.jobs > 1 and shares_a_file:
             must = "Trainings at the same time must write different files of results."
             remedy = "Write {out} in the command: a fresh folder for each training."

@@ -1,0 +1,128 @@
+"""A training on a Ray cluster: any recipe, opened where there is room for it."""
+
+import os
+import pickle
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+
+from dwindle.finding.command import CommandRecipe
+from dwindle.finding.training import Ask, Came, Recipe, Training
+from dwindle.study.cluster import Cluster, PlaceLostError
+
+# What Ray gives a call, and a function's worker must be started anew for.
+_GIVEN = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
+
+
+@dataclass(frozen=True, kw_only=True)
+class RayRecipe:
+    """A recipe whose trainings run on the nodes of a cluster.
+
+    Args:
+        recipe: What to train: a command or a function.
+        cluster: Where; it is left open.
+
+    """
+
+    recipe: Recipe
+    cluster: Cluster
+
+    @property
+    def has_seed(self) -> bool:
+        """Whether a seed reaches the training; if not, there are plain replicates."""
+        return self.recipe.has_seed
+
+    @cached_property
+    def sent(self) -> object:
+        """The recipe, sent to the cluster once."""
+        return self.cluster.keep(pickle.dumps(self.recipe))
+
+    def open(self) -> "RayTraining":
+        """Return something that runs it, one training at a time."""
+        return RayTraining(self)
+
+
+class RayTraining:
+    """Runs trainings on a cluster, one at a time; owns the call that runs."""
+
+    def __init__(self, recipe: RayRecipe) -> None:
+        self._recipe = recipe
+        self._cluster = recipe.cluster
+        self._lock = threading.Lock()
+        self._running: object = None
+        self._is_closed = False
+
+    def train(self, ask: Ask) -> Came:
+        """Train on a node and wait; the death of its worker or node is an outcome."""
+        start = time.monotonic()
+        with self._lock:
+            if self._is_closed:
+                return Came(status="error", seconds=0.0, error="it was ended")
+            call = self._cluster.start(train_here, self._recipe.sent, ask)
+            self._running = call
+        try:
+            came: Came
+            came, output = self._cluster.result(call)
+        except PlaceLostError as error:
+            return Came(
+                status="error",
+                seconds=time.monotonic() - start,
+                error=f"its place in the cluster was lost ({error})",
+                is_worth_another_try=not self._is_closed,
+            )
+        finally:
+            self._running = None
+        return replace(came, output=_written(ask, output))
+
+    def close(self) -> None:
+        """End what is running, from any thread: with its worker all that it started."""
+        with self._lock:
+            self._is_closed = True
+            if self._running is not None:
+                self._cluster.cancel(self._running)
+
+
+# In a worker of Ray: a function stays loaded for the next training.
+_opened: dict[bytes, Training] = {}
+
+
+def train_here(sent: bytes, ask: Ask) -> tuple[Came, bytes]:
+    """Train in this worker of Ray; return what came of it, and its output.
+
+    The driver keeps the output: the disk of this node may be another one. Folders that
+    are to be kept are made here.
+    """
+    if sent not in _opened:
+        while _opened:
+            _opened.popitem()[1].close()
+        _opened[sent] = pickle.loads(sent).open()  # noqa: S301 from our own driver
+    training = _opened[sent]
+    given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
+    ask = replace(ask, environment={**given, **ask.environment})
+    if ask.folder is None or _keeps_out(training):
+        return _with_output(training.train(ask))
+    with tempfile.TemporaryDirectory(prefix="dwindle-") as folder:
+        return _with_output(training.train(replace(ask, folder=Path(folder))))
+
+
+def _keeps_out(training: Training) -> bool:
+    recipe = getattr(training, "_command", None)
+    return isinstance(recipe, CommandRecipe) and recipe.keep_out
+
+
+def _with_output(came: Came) -> tuple[Came, bytes]:
+    return came, came.output.read_bytes() if came.output else b""
+
+
+def _written(ask: Ask, output: bytes) -> Path | None:
+    """Keep the output of a training where it would be after one on this machine."""
+    if ask.folder is None or not output:
+        return None
+    ask.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = ask.folder / f"{ask.number}.txt"
+    path.touch(mode=0o600)
+    path.write_bytes(output)
+    return path

@@ -1,0 +1,242 @@
+"""A Ray cluster, a local one or somebody's own: it runs calls, and we own nothing else.
+
+No queue, scheduler or restart of ours: Ray places each call where there is room. What
+dies with its place is told to the caller, who knows whether it may be tried again.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Self
+
+from dwindle.errors import DwindleError, MissingLibraryError, UsageError
+
+_REACHED_S = 5.0
+# How often a call that does not end is asked whether any node could still run it.
+_LOOK_S = 5.0
+# Results are numbers and at most some megabytes of output.
+_OBJECTS_BYTES = 100 << 20
+# A worker of Ray that ends kills its children: those that would end a whole group.
+_SPARED = {"env_vars": {"RAY_kill_child_processes_on_worker_exit": "false"}}
+_REMEDY_FITS = "Ask for less with --cpus-per-training and --gpus-per-training."
+_REMEDY_JOINS = (
+    "Run on one of its nodes, with the Ray and the Python of the cluster, "
+    "and RAY_AUTH_TOKEN if it asks for a token."
+)
+
+
+class PlaceLostError(Exception):
+    """The worker or the node that ran a call has died, or the call was cancelled."""
+
+    def __str__(self) -> str:
+        return ": ".join(map(str, self.args))
+
+
+class Cluster:
+    """Runs calls on the nodes of a Ray cluster; owns the connection, and a local one.
+
+    The functions are found by name on every node: dwindle is installed there.
+
+    Args:
+        address: ``HOST:PORT`` of the head of a running cluster, or ``auto`` on one of
+            its nodes; None starts a local one, on loopback and with a token of its own.
+        cpus: What a call needs on its node.
+        gpus: The same of accelerators; a fraction shares one.
+
+    Raises:
+        MissingLibraryError: If there is no Ray.
+        UsageError: If the cluster cannot be reached, or no node has so much.
+
+    """
+
+    def __init__(
+        self, address: str | None = None, *, cpus: float = 1.0, gpus: float = 0.0
+    ) -> None:
+        self._needs = {"CPU": cpus, "GPU": gpus}
+        self._folder: Path | None = None
+        self._ray = _ray(is_local=address is None)
+        # Ray takes SIGTERM for itself.
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            if address is None:
+                self._start()
+            else:
+                self._join(address)
+            self.at_once = self._room()
+        except BaseException:
+            self.close()
+            raise
+        finally:
+            if threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)
+        task = self._ray.remote(
+            num_cpus=cpus, num_gpus=gpus, max_retries=0, runtime_env=_SPARED
+        )
+        self._call = task(_call)
+
+    def start(self, function: Callable[..., object], *arguments: object) -> Any:
+        """Let a node call a function, found by name there; return a handle of it."""
+        return self._call.remote(sys.path, str(Path.cwd()), function, *arguments)
+
+    def keep(self, value: object) -> Any:
+        """Send a value once for many calls, and return what stands for it."""
+        return self._ray.put(value)
+
+    def first(self, calls: Sequence[object]) -> object:
+        """Wait until one of some calls has ended, and return it.
+
+        Raises:
+            UsageError: If no node is left that could run any.
+
+        """
+        while True:
+            done = self._ray.wait(list(calls), timeout=_LOOK_S)[0]
+            if done:
+                return done[0]
+            self._room()
+
+    def result(self, call: object) -> Any:
+        """Wait for a call, and return what it returned.
+
+        Raises:
+            PlaceLostError: If it died with its worker or node, or was cancelled.
+            UsageError: If no node is left that could run it.
+
+        """
+        self.first([call])
+        try:
+            result = self._ray.get(call)
+        except self._ray.exceptions.RayError as error:
+            lines = str(error).strip().splitlines() or [""]
+            # Of a traceback from the other side the end tells, else the start.
+            is_theirs = isinstance(error, self._ray.exceptions.RayTaskError)
+            text = lines[-1] if is_theirs else lines[0]
+            raise PlaceLostError(type(error).__name__, text) from None
+        if isinstance(result, DwindleError):
+            raise result
+        return result
+
+    def cancel(self, call: object) -> None:
+        """End a call with the worker that runs it; any thread, also when it is done."""
+        with suppress(Exception):  # the cluster may be gone, too
+            self._ray.cancel(call, force=True)
+
+    def close(self) -> None:
+        """Leave the cluster; a local one ends with all of its processes and files."""
+        self._ray.shutdown()
+        if self._folder:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self) -> None:
+        # Not TMPDIR: paths of sockets may have 107 characters, and Ray uses 80.
+        self._folder = Path(tempfile.mkdtemp(prefix="dwindle-ray-", dir="/tmp"))
+        self._ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=_OBJECTS_BYTES,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=str(self._folder),
+        )
+
+    def _join(self, address: str) -> None:
+        if address != "auto":
+            _refuse_unreachable(address)
+        try:
+            self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        except Exception as error:  # of many classes, by whatever failed first
+            lines = str(error).strip().splitlines() or [type(error).__name__]
+            must = "The Ray cluster must take this program in."
+            raise UsageError(must, f"{address}: {lines[0]}", _REMEDY_JOINS) from error
+
+    def _room(self) -> int:
+        """Return how many calls the living nodes can run at a time.
+
+        Raises:
+            UsageError: If it is none: Ray itself would wait for ever.
+
+        """
+        nodes = [each["Resources"] for each in self._ray.nodes() if each["Alive"]]
+        room = sum(_fits(node, self._needs) for node in nodes)
+        if room:
+            return room
+        have = "; ".join(_resources_in_words(node) for node in nodes) or "no nodes"
+        must = f"A node must have {_resources_in_words(self._needs)} for a training."
+        raise UsageError(must, have, _REMEDY_FITS)
+
+
+def _ray(*, is_local: bool) -> Any:
+    """Import Ray so that it tells nobody of its use, and a local one asks for a token.
+
+    Its processes listen on loopback only, but other people may have a shell here.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    if is_local:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        if error.name != "ray":
+            raise
+        raise MissingLibraryError("Ray", "A training on a cluster", "ray") from error
+    # It prints the death of any worker on stdout, where answers are read by programs.
+    ray._private.worker.print_to_stdstream = lambda *_, **__: None  # noqa: SLF001
+    return ray
+
+
+def _refuse_unreachable(address: str) -> None:
+    """Refuse what is no address, or where nobody listens: Ray would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host:
+        must = "A Ray cluster must be given by the host and port of its head."
+        remedy = "Write --ray-address 10.0.0.1:6379, or auto on one of its nodes."
+        raise UsageError(must, repr(address), remedy)
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
+    except (OSError, OverflowError) as error:
+        must = "The head of the Ray cluster must be reachable."
+        remedy = "Is it running there? ray start --head prints its address."
+        raise UsageError(must, f"{address}: {error}", remedy) from None
+
+
+def _fits(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
+    """Return how often a node has what is needed.
+
+    Example:
+        >>> _fits({"CPU": 8.0, "GPU": 1.0}, {"CPU": 2.0, "GPU": 0.5})
+        2
+
+    """
+    return min(int(has.get(k, 0.0) / need + 1e-9) for k, need in needs.items() if need)
+
+
+def _resources_in_words(has: Mapping[str, float]) -> str:
+    return f"{has.get('CPU', 0):g} CPU and {has.get('GPU', 0):g} GPU"
+
+
+def _call(
+    path: list[str], folder: str, function: Callable[..., object], *arguments: object
+) -> object:
+    """Call a function on a node as the driver would: its folder, its modules."""
+    os.chdir(folder)
+    sys.path[:] = [*path, *(each for each in sys.path if each not in path)]
+    try:
+        return function(*arguments)
+    except DwindleError as error:
+        return error

@@ -1,0 +1,124 @@
+"""Two nodes of a real cluster on one host: a search survives the loss of one."""
+
+import shutil
+import socket
+import tempfile
+import time
+from threading import Thread
+
+import psutil
+import pytest
+from finding.programs import alive, recipe, wait_until
+from on_ray.clusters import MARK, Node, is_joined
+
+from dwindle.decay.run import Run
+from dwindle.errors import UsageError
+from dwindle.finding.driver import Settings, run_search
+from dwindle.finding.metric import Metric
+from dwindle.finding.search import search_of
+from dwindle.finding.unit import Unit
+from dwindle.store.store import read_store
+from dwindle.study.cluster import Cluster
+
+ADDRESS = "127.0.0.1:6390"
+# Says which node it runs on, forks, and takes long enough to be lost with its node.
+CODE = """
+import os, sys, time
+folder, decay = sys.argv[1], float(sys.argv[2])
+name = os.environ["DWINDLE_TEST_NODE"]
+open(f"{folder}/{name}-{os.getpid()}", "w").close()
+if os.path.exists(f"{folder}/lose-{name}"):
+    os.fork()
+    time.sleep(600)
+print("loss", 1 + (decay - 0.1) ** 2)
+"""
+
+
+@pytest.fixture
+def folder():
+    # Not that of the test: paths of sockets are short.
+    found = tempfile.mkdtemp(prefix="dw-", dir="/tmp")
+    yield found
+    shutil.rmtree(found, ignore_errors=True)
+
+
+@pytest.fixture
+def nodes(folder):
+    head = "--head", "--port=6390", "--num-cpus=1", "--include-dashboard=false"
+    started = [Node("a", folder, *head)]
+    assert wait_until(lambda: is_listening(6390))
+    started.append(
+        Node("b", folder, f"--address={ADDRESS}", "--num-cpus=1", "--num-gpus=1")
+    )
+    yield started
+    for node in started:
+        node.kill()
+
+
+def is_listening(port):
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0
+
+
+def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):
+    """It is recorded, tried again on what is left, and no other is trained twice.
+
+    Of its command nothing is left; what no node has any more is told.
+    """
+    search = search_of(
+        train=recipe(CODE, str(tmp_path)).words,
+        metric=Metric(text="loss"),
+        unit=Unit.from_names("torch.optim.SGD", None, Run()),
+        low=1e-3,
+        high=1.0,
+        trainings=8,
+    )
+    store, seen = tmp_path / "store.db", []
+
+    def on_progress(at):
+        seen.append((at.trained, at.errors))
+        if seen.count((1, 0)) == 1 == at.trained:
+            (tmp_path / "lose-b").touch()
+            Thread(target=lose_b).start()
+
+    def lose_b():
+        # One that began before the file was there may only be about to end.
+        assert wait_until(hangs)
+        nodes[1].kill()
+
+    def hangs():
+        pids = [int(each.name.split("-")[1]) for each in tmp_path.glob("b-*")]
+        return any(
+            len(psutil.Process(pid).children())
+            for pid in pids
+            if psutil.pid_exists(pid)
+        )
+
+    with Cluster(ADDRESS) as cluster:
+        assert is_joined(cluster, 2)
+        assert cluster._room() == 2
+        stopped = run_search(
+            search, store, Settings(cluster=cluster, jobs=2), on_progress
+        )
+        assert stopped == "trainings"
+        assert is_joined(cluster, 1)
+        assert wait_until(lambda: alive(f"{MARK}=b") == [])
+        # What only the lost node had: a call that waits for it is not waited for.
+        cluster._needs = {"GPU": 1.0}
+        with pytest.raises(UsageError) as raised:
+            cluster.result(cluster.start(time.sleep, 600))
+    assert raised.value.got == "1 CPU and 0 GPU"
+    with pytest.raises(UsageError):
+        Cluster(ADDRESS, cpus=64)
+    rows = read_store(store).rows
+    assert [outcome.status for _, outcome in rows] == ["ok"] * 8
+    assert max(errors for _, errors in seen) == 1
+
+
+def test_a_port_of_something_else_is_told():
+    """It is no Ray that listens there: an error of ours within a minute."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UsageError) as raised:
+            Cluster(f"127.0.0.1:{port}")
+    assert str(port) in raised.value.got
