@@ -11,18 +11,9 @@ from pathlib import Path
 import psutil
 from finding.programs import wait_until
 
-from dwindle.study.cluster import Cluster
-
 TESTS = str(Path(__file__).parents[1])
 # Nodes of ours are found by this; what trainings start inherits it.
 MARK = "DWINDLE_TEST_NODE"
-
-
-@contextlib.contextmanager
-def local(**needs):
-    """A local cluster with two places."""
-    with Cluster(**needs) as cluster:
-        yield cluster
 
 
 def listening(process):

@@ -20,6 +20,9 @@ from typing import Any, Self
 from dwindle.errors import DwindleError, MissingLibraryError, UsageError
 
 _REACHED_S = 5.0
+# How HTTP/2 begins, which Ray speaks: the other side answers with its settings (4).
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
+_NO_RAY = "something else than Ray listens there"
 # How often a call that does not end is asked whether any node could still run it.
 _LOOK_S = 5.0
 # Results are numbers and at most some megabytes of output.
@@ -187,6 +190,8 @@ def _ray(*, is_local: bool) -> Any:
     """
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if is_local:
+        # On Linux, too, Ray then takes 127.0.0.1 and no outward address for its own.
+        os.environ["RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"] = "0"
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     try:
@@ -208,7 +213,11 @@ def _refuse_unreachable(address: str) -> None:
         remedy = "Write --ray-address 10.0.0.1:6379, or auto on one of its nodes."
         raise UsageError(must, repr(address), remedy)
     try:
-        socket.create_connection((host.strip("[]"), int(port)), _REACHED_S).close()
+        at = host.strip("[]"), int(port)
+        with socket.create_connection(at, _REACHED_S) as tried:
+            tried.sendall(_GREETING)
+            if tried.recv(9, socket.MSG_WAITALL)[3:4] != b"\4":
+                raise ConnectionError(_NO_RAY)
     except (OSError, OverflowError) as error:
         must = "The head of the Ray cluster must be reachable."
         remedy = "Is it running there? ray start --head prints its address."
