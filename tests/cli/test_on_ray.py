@@ -46,5 +46,6 @@ def test_what_contradicts_itself_is_refused(asked):
 def test_a_need_is_a_share_of_a_node(text):
     """A part of a GPU is one, nothing is none."""
     assert on_ray.read_share_of_node("--gpus-per-training", "0.5") == 0.5
-    with pytest.raises(RangeError):
+    with pytest.raises(RangeError) as raised:
         on_ray.read_share_of_node("--gpus-per-training", text)
+    assert "--gpus-per-training" in str(raised.value)

@@ -108,8 +108,9 @@ def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):
         with pytest.raises(UsageError) as raised:
             cluster.result(cluster.start(time.sleep, 600))
     assert raised.value.got == "1 CPU and 0 GPU"
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as raised:
         Cluster(ADDRESS, cpus=64)
+    assert "64 CPU" in raised.value.must
     rows = read_store(store).rows
     assert [row["status"] for row in rows] == ["ok"] * 8
     assert max(errors for _, errors in seen) == 1
