@@ -4,7 +4,9 @@ import random
 from dataclasses import dataclass, replace
 
 import pytest
+from cli.lines import as_json, error_of
 from finding.formula import Formula, loss_of, search
+from findings.simulated_study import simulated_findings, study_spec
 from scipy.stats import binomtest
 from syrupy.assertion import SnapshotAssertion
 
@@ -12,7 +14,9 @@ from dwindle.errors import StudyStoppedError, UnknownNameError, UsageError
 from dwindle.finding.driver import Settings
 from dwindle.finding.training import came_with
 from dwindle.show import as_text
+from dwindle.tuning.cells import cells_of_study
 from dwindle.tuning.face import plan_cells, predict, run_tune
+from dwindle.tuning.tuned import tuned_of
 
 TARGET = {"width": 1024.0}
 CELLS = plan_cells({"width": (64, 128, 256)}, TARGET, {})
@@ -142,3 +146,51 @@ def test_what_is_printed(whole, snapshot: SnapshotAssertion):
     text = as_text(found._drawn(), width=80)
     assert max(map(len, text.splitlines())) <= 80
     assert text == snapshot
+
+
+def test_a_study_of_a_built_in_problem_predicts():
+    """Its axes are the law's; what the target leaves out is as in the base cell."""
+    planted = {"width": -0.5, "batch_size": 0.4}
+    spec = study_spec()
+    axes = tuple(axis for axis in spec.axes if axis.axis in planted)
+    findings = simulated_findings(planted, spec=replace(spec, axes=axes))
+    cells = cells_of_study(findings)
+    base = tuned_of(cells, {"width": 64.0})
+    found = tuned_of(cells, {"width": 1024.0, "batch_size": 512.0})
+    for axis, exponent in planted.items():
+        assert found.exponents[axis].low < exponent < found.exponents[axis].high
+    change = 16**-0.5 * 16**0.4
+    assert found.low < base.value * change < found.high
+    assert found.extrapolates == {"width": 4.0, "batch_size": 4.0}
+    assert found.knob == "torch.optim.SGD"
+
+
+def test_the_command_line(tmp_path, monkeypatch, capsys):
+    """A plan, a tune of a function, its prediction elsewhere; axes are checked."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "wide.py").write_text(
+        "def train(weight_decay, seed, width):\n"
+        "    return 1 + (weight_decay * width / 6.4 - 1 - seed / 1000) ** 2\n"
+    )
+    line = "tune wide:train --knob torch.optim.SGD --low 1e-3 --high 1 --trainings 12"
+    axes = "--proxy width=64,128 --target width=256"
+    plan = as_json(f"{line} {axes} --dry-run", capsys)
+    assert plan["cells"] == [{"width": 64}, {"width": 128}]
+    assert not list(tmp_path.glob("*.db"))
+    found = as_json(f"{line} {axes}", capsys)
+    assert list(found) == [
+        *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
+        "why_null",
+    ]
+    # Nothing that the store names need be there any more.
+    (tmp_path / "wide.py").unlink()
+    assert as_json("predict wide-tune.db", capsys) == found
+    for wrong in (
+        "--proxy width --target width=2",
+        "--proxy width=1,2",
+        "--target x=1",
+    ):
+        assert error_of(f"{line} {wrong}", capsys)["kind"] in {
+            "RangeError",
+            "UsageError",
+        }

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dwindle.decay.run import Run
@@ -10,8 +10,9 @@ from dwindle.errors import StoreFormatError
 from dwindle.finding.found import found_of, unit_of
 from dwindle.finding.records import StoredFind, find_from_stored, run_from_facts
 from dwindle.findings.build import findings_of
+from dwindle.findings.model import Findings
 from dwindle.stats.law import Law, LawCell, Prior
-from dwindle.store.store import Stored, read_store, study_from_stored
+from dwindle.store.store import read_store, study_from_stored
 
 # An interval of 90 % is so many standard errors wide.
 _WIDTH = 2 * 1.6449
@@ -19,6 +20,18 @@ _WIDTH = 2 * 1.6449
 # lr go together (λ ∝ (batch/lr)^.5), more data wants less. Wide: they are others' nets.
 _MEANS = {"batch_size": 0.5, "lr": -0.5, "dataset_size": -0.5}
 _PRIOR_SD = 1.0
+_BEYOND = "its best value lies beyond what was searched"
+_MATTERS_NOT = {
+    "yes": "",
+    "no": "decay does not matter measurably there",
+    "cannot tell": "whether decay matters cannot be told there",
+}
+# What trains the built-in problems.
+_OPTIMIZERS = {
+    "sgd": "torch.optim.SGD",
+    "adamw": "torch.optim.AdamW",
+    "adam": "torch.optim.Adam",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +61,7 @@ class Cells:
         axes: What differs between them.
         backwards: Whether a larger number is less decay.
         target: The scale that a tune was for, if it was one.
+        base: What a target has that says nothing of a quantity.
         notes: What to know beside the law.
 
     """
@@ -59,6 +73,7 @@ class Cells:
     axes: tuple[str, ...]
     backwards: bool = False
     target: Mapping[str, float] | None = None
+    base: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,7 +114,7 @@ def cells_in(path: str | Path) -> Cells:
     cells = (
         cells_of_find(find_from_stored(stored))
         if stored.kind == "own"
-        else _of_study(stored)
+        else cells_of_study(findings_of(study_from_stored(stored)))
     )
     if not cells.cells:
         raise StoreFormatError(str(path), "no trainings in it", "Train first.")
@@ -131,13 +146,13 @@ def _found_cell(stored: StoredFind, scale: Mapping[str, float]) -> Cell:
     if found.value is None:
         why_not = found.why_null or "no best value"
     elif found.at_edge is not None:
-        why_not = "its best value lies beyond what was searched"
+        why_not = _BEYOND
     elif not found.low or not found.high or math.isinf(found.high):
         why_not = "no interval: that takes 4 seeds or more"
     elif found.matters == "no":
-        why_not = "decay does not matter measurably there"
+        why_not = _MATTERS_NOT["no"]
     elif found.matters == "cannot tell" and has_zero:
-        why_not = "whether decay matters cannot be told there"
+        why_not = _MATTERS_NOT["cannot tell"]
     return Cell(
         scale=scale,
         value=found.value,
@@ -148,17 +163,15 @@ def _found_cell(stored: StoredFind, scale: Mapping[str, float]) -> Cell:
     )
 
 
-def _of_study(stored: Stored) -> Cells:
-    study = study_from_stored(stored)
-    findings = findings_of(study)
+def cells_of_study(findings: Findings) -> Cells:
+    """Return the cells of a built-in study, whose optimizers are torch's."""
     seen: dict[tuple[tuple[str, float], ...], Cell] = {}
     for axis in findings.axes:
         for cell in axis.cells:
-            why_not = ""
-            if cell.matters != "yes":
-                why_not = cell.why
-            elif cell.optimum is None or not cell.low or not cell.high:
-                why_not = "its best value lies beyond the grid, or has no interval"
+            why_not = _MATTERS_NOT[cell.matters]
+            if not why_not and (cell.optimum is None or not cell.low or not cell.high):
+                why_not = _BEYOND
+            # Several axes go through the base cell.
             seen[tuple(sorted(cell.scale.items()))] = Cell(
                 scale=cell.scale,
                 value=cell.optimum,
@@ -167,17 +180,16 @@ def _of_study(stored: Stored) -> Cells:
                 trainings=sum(point.n + point.diverged for point in cell.curve),
                 why_not=why_not,
             )
+    plain = findings.normalization == "none"
     return Cells(
-        knob=f"torch.optim.{findings.optimizer}",
+        # A decay that is spread over layers is no number of the optimizer's.
+        knob=_OPTIMIZERS[findings.optimizer] if plain else findings.normalization,
         symbol="weight_decay",
         run=Run(),
         cells=tuple(seen.values()),
         axes=tuple(axis.axis for axis in findings.axes),
-        notes=tuple(
-            f"Along {axis.axis}: {axis.policy}."
-            for axis in findings.axes
-            if axis.policy
-        ),
+        base=findings.base,
+        notes=tuple(f"Along {axis.axis}: {axis.policy}." for axis in findings.axes),
     )
 
 

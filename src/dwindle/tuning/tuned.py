@@ -188,15 +188,19 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
         cells=tuple(_shown(cell, axes) for cell in cells.cells),
         notes=(*_notes(cells, axes), *cells.notes),
     )
+    target = {
+        **{axis: cells.base[axis] for axis in axes if axis in cells.base},
+        **target,
+    }
     telling = len(cells.telling)
     if telling < _CELLS:
         why = f"{telling} of {len(cells.cells)} scales show a best value, a law needs 2"
-        return _with(start, why_null=why)
+        return replace(start, why_null=why)
     law = cells.law(axes)
     at = law.at(target)
     exponents = {axis: law.exponent(axis) for axis in axes}
     low, high = math.exp(at.low), math.exp(at.high)
-    return _with(
+    return replace(
         start,
         value=math.exp(at.value),
         low=low,
@@ -208,10 +212,6 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
         extrapolates=law.beyond(target),
         rules=tuple(_rules(cells, axes, target, low, high)),
     )
-
-
-def _with(tuned: Tuned, **changes: Any) -> Tuned:  # fields of many types
-    return replace(tuned, **changes)
 
 
 def _exponent(each: Predicted, measured: bool) -> Exponent:  # noqa: FBT001, a fact
@@ -232,7 +232,7 @@ def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
         if not 0 < value < math.inf:
             raise RangeError(name, value, "a finite number above 0")
     for name in cells.axes:
-        if name not in target:
+        if name not in target and name not in cells.base:
             must = (
                 f"A target must say its {quantity(name)}: the trainings differ in it."
             )
