@@ -17,10 +17,12 @@ from study.tiny import CONDITIONS, FACTS, SPEC
 
 from dwindle.errors import StoreDamagedError, StoreError, StoreFormatError
 from dwindle.store.records import Trial
+from dwindle.store.schema import VERSION
 from dwindle.store.store import Store, read_study
 
 PACKS, TRIALS_OF_A_PACK = 6, 8
-OLD = Path(__file__).parents[1] / "data" / "store_schema_1.db"
+DATA = Path(__file__).parents[1] / "data"
+OLD = DATA / "store_schema_1.db"
 
 
 def packs():
@@ -109,18 +111,18 @@ def assert_nothing_else_is_read(source, tmp_path, some):
     assert refused > tried / 2
 
 
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_a_sample_of_corruptions_reads_as_nothing_else(new, tmp_path, schema):
-    """One in nine of the 793, of a new store and of one of the first schema."""
-    source = OLD if schema == 1 else new
+    """One in nine of the 793, of a new store and of one of each older schema."""
+    source = new if schema == VERSION else DATA / f"store_schema_{schema}.db"
     assert_nothing_else_is_read(source, tmp_path, slice(0, None, 9))
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("schema", [1, 2])
+@pytest.mark.parametrize("schema", [1, 2, 3])
 def test_no_corruption_reads_as_something_else(new, tmp_path, schema):
     """All 793 corruptions."""
-    source = OLD if schema == 1 else new
+    source = new if schema == VERSION else DATA / f"store_schema_{schema}.db"
     assert len(list(corruptions(b"x" * 200))) == 793
     assert_nothing_else_is_read(source, tmp_path, slice(None))
 

@@ -243,7 +243,7 @@ def test_other_files_are_refused(tmp_path):
             for statement in statements:
                 db.execute(statement)
     found = {
-        newer: "schema version 99; this dwindle reads up to version 2",
+        newer: "schema version 99; this dwindle reads up to version 3",
         text: "a file that is no database",
         foreign: "an SQLite file of another program",
     }

@@ -1,4 +1,4 @@
-"""Stores of schema 1 are read as they are, anywhere, and upgraded when carried on."""
+"""Stores of older schemas are read as they are and upgraded when carried on."""
 
 import errno
 import os
@@ -20,7 +20,8 @@ from dwindle.store.store import read_study
 from dwindle.study.plan import round_trials
 from dwindle.study.problems import problem
 
-OLD = Path(__file__).parents[1] / "data" / "store_schema_1.db"
+DATA = Path(__file__).parents[1] / "data"
+OLD = DATA / "store_schema_1.db"
 OLD_CONDITIONS = replace(CONDITIONS, engine_version="3+compiled", machine="a machine")
 
 
@@ -30,10 +31,10 @@ def path(tmp_path):
 
 
 def whole_of_old():
-    """What the store of schema 1 held, by its own recipe: 40 trainings, 2 of them bad.
+    """What the old stores hold, by their own recipe: 40 trainings, 2 of them bad.
 
-    It was written by dwindle at schema 1: one diverged, one failed for good, and one
-    failed that was trained again.
+    Each was written by dwindle at its schema: one diverged, one failed for good, and
+    one failed that was trained again.
     """
     some = round_trials(SPEC, problem(SPEC.problem), lambda _: None, number=0)
     found = {trial: pretended_outcome(trial) for trial in some}
@@ -49,11 +50,12 @@ def whole_of_old():
     return found
 
 
-def test_a_store_of_the_first_schema_is_carried_on(path):
+@pytest.mark.parametrize("schema", [1, 2])
+def test_a_store_of_an_older_schema_is_carried_on(path, schema):
     """Read as it is, then upgraded by the first study that goes on with it."""
-    expected = whole_of_old()
+    expected, before = whole_of_old(), DATA / f"store_schema_{schema}.db"
     path.parent.mkdir()
-    shutil.copy(OLD, path)
+    shutil.copy(before, path)
     study = read_study(path)
     assert dict(study.rows) == expected
     assert (study.spec, study.conditions, study.problem) == (
@@ -62,18 +64,18 @@ def test_a_store_of_the_first_schema_is_carried_on(path):
         FACTS,
     )
     assert (study.planned, study.complete) == (40, False)
-    assert path.read_bytes() == OLD.read_bytes()
+    assert path.read_bytes() == before.read_bytes()
     with pytest.raises(StoreUnlikeError) as refused:
         opened(path)
     assert ("engine version", "3+compiled", "pretended") in refused.value.differences
-    assert path.read_bytes() == OLD.read_bytes()
+    assert path.read_bytes() == before.read_bytes()
     failed = next(trial for trial, out in expected.items() if out.status == "error")
     with opened(path, conditions=OLD_CONDITIONS) as store:
         assert replace(read_study(path), seconds=0.0) == replace(study, seconds=0.0)
         store.commit(trained([failed]), seconds=0.25)
         store.finish()
     with closing(sqlite3.connect(path)) as db:
-        assert db.execute("PRAGMA user_version").fetchone() == (2,)
+        assert db.execute("PRAGMA user_version").fetchone() == (3,)
     study = read_study(path)
     assert dict(study.rows) == expected | dict(trained([failed]))
     assert study.complete

@@ -171,7 +171,7 @@ class _Driver:
     began: float = field(default_factory=time.monotonic)
 
     def __post_init__(self) -> None:
-        search, all_rows = self.search, self.store.rows()
+        search, all_rows = self.search, list(self.store.rows())
         rows = tuple(
             (trial, outcome)
             for trial, outcome in trainings_of(all_rows, search.conditions)

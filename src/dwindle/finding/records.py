@@ -1,7 +1,7 @@
 """A study of a user's own training as plain data: what its store holds."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
@@ -227,7 +227,7 @@ def find_from_stored(stored: Stored) -> StoredFind:
 
 
 def trainings_of(
-    rows: list[Columns], conditions: OwnConditions
+    rows: Iterable[Columns], conditions: OwnConditions
 ) -> tuple[tuple[OwnTrial, Outcome], ...]:
     """Return the trainings of these conditions by number; others are not read."""
     trainings = [(OwnTrial.from_row(row), row) for row in rows]

@@ -1,16 +1,18 @@
 """Records as rows and back, and the hashes without which no row is believed.
 
 SQLite's own check sees broken pages and no changed number. So each pack has a hash over
-all its rows, and the study's row one over itself and the hashes of all packs: a number
-that is changed, and a row or a pack that is lost, break one of them.
+all its rows, and the study's row one over itself and the sum of the packs' hashes: a
+number that is changed, and a row or a pack that is lost, break one of them.
 """
 
 import hashlib
 import json
 import math
+import re
 import sqlite3
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, fields
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,9 @@ REALS = (
     "penalty",
     "last_finite_loss",
 )
+# The version of the schema whose study has a hash over each pack's, not over their sum.
+_EACH_HASH = 2
+_HASH = re.compile("[0-9a-f]{64}")
 Columns = dict[str, Any]  # values as SQLite holds them: text, int, float or None
 
 
@@ -57,8 +62,19 @@ def hash_of_pack(pack: Columns, rows: Iterable[Columns]) -> str:
     return digest([of_pack, *of_rows])
 
 
-def hash_of_study(study: Columns, packs: Iterable[str]) -> str:
-    """Return the hash over the study's other columns and the packs' hashes in order."""
+def sum_of_hashes(packs: Iterable[str]) -> int:
+    """Return what stands for all packs: a commit changes it without reading them.
+
+    Each hash has the number of its pack in it, so that the order is part of the sum.
+    """
+    return sum(int(each, 16) for each in packs)
+
+
+def hash_of_study(study: Columns, *packs: object) -> str:
+    """Return the hash over the study's other columns and what stands for its packs.
+
+    That is :func:`sum_of_hashes`; in schema 2 it was every hash, in order.
+    """
     of_study = sorted(item for item in study.items() if item[0] != "hash")
     return digest([of_study, *packs])
 
@@ -116,10 +132,10 @@ def insert(db: sqlite3.Connection, table: str, rows: Sequence[Columns]) -> None:
         db.executemany(statement, [tuple(row.values()) for row in rows])
 
 
-def read(db: sqlite3.Connection, table: str, order: str) -> list[Columns]:
-    """Return all rows of a table."""
+def read(db: sqlite3.Connection, table: str, order: str) -> Iterator[Columns]:
+    """Yield all rows of a table."""
     query = f"SELECT * FROM {table} ORDER BY {order}"  # noqa: S608 # our own names
-    return [dict(row) for row in db.execute(query)]
+    yield from map(dict, db.execute(query))
 
 
 def by_pack(rows: Iterable[Columns]) -> dict[int, list[Columns]]:
@@ -130,39 +146,55 @@ def by_pack(rows: Iterable[Columns]) -> dict[int, list[Columns]]:
     return found
 
 
-def verified_rows(db: sqlite3.Connection, path: Path) -> tuple[Columns, list[Columns]]:
-    """Return the study's row and all trainings' rows.
+def verified(db: sqlite3.Connection, path: Path, version: int) -> tuple[Columns, int]:
+    """Return the study's row and the sum of the packs' hashes; nothing else is kept.
 
     Raises:
-        StoreDamagedError: If anything that is read is not as it was written.
+        StoreDamagedError: If anything in the file is not as it was written.
 
     """
     fault = db.execute("PRAGMA integrity_check").fetchone()[0]
-    studies, packs = read(db, "study", "id"), read(db, "pack", "number")
-    rows, planned = read(db, "trial", "key"), read(db, "planned", "key")
-    of_pack = by_pack(rows)
+    studies = list(read(db, "study", "id"))
+    packs = [pack["hash"] for pack in read(db, "pack", "number")]
 
     def study_holds() -> bool:
-        hashes = [pack["hash"] for pack in packs]
-        return bool(hash_of_study(studies[0], hashes) == studies[0]["hash"])
+        of_packs = packs if version == _EACH_HASH else [sum_of_hashes(packs)]
+        return bool(hash_of_study(studies[0], *of_packs) == studies[0]["hash"])
 
-    def packs_hold() -> bool:
-        hashes = [hash_of_pack(at, of_pack.pop(at["number"], [])) for at in packs]
-        # Nothing may be left: a row of a pack that is not there is no result.
-        return not of_pack and hashes == [pack["hash"] for pack in packs]
+    def planned_holds() -> bool:
+        planned = digest(row["key"] for row in read(db, "planned", "key"))
+        return bool(planned == studies[0]["planned"])
 
     raise_damage(
         path,
         {
             fault: lambda: fault == "ok",
-            "the row of the study": lambda: len(studies) == 1 and study_holds(),
-            "the rows of trainings": packs_hold,
-            "the list of planned trainings": lambda: (
-                digest(row["key"] for row in planned) == studies[0]["planned"]
+            "the row of the study": lambda: (
+                len(studies) == 1 and _are_hashes(packs) and study_holds()
             ),
+            "the rows of trainings": lambda: _packs_hold(db),
+            "the list of planned trainings": planned_holds,
         },
     )
-    return studies[0], rows
+    return studies[0], sum_of_hashes(packs)
+
+
+def _are_hashes(packs: Iterable[str]) -> bool:
+    return all(_HASH.fullmatch(each) for each in packs)
+
+
+def _packs_hold(db: sqlite3.Connection) -> bool:
+    """Whether each pack has its hash; its rows are read with it, one pack at a time."""
+    of_pack = groupby(read(db, "trial", "pack, key"), key=lambda row: row["pack"])
+    at, rows = next(of_pack, (None, iter(())))
+    for pack in read(db, "pack", "number"):
+        has_rows = at == pack["number"]
+        if hash_of_pack(pack, rows if has_rows else ()) != pack["hash"]:
+            return False
+        if has_rows:
+            at, rows = next(of_pack, (None, iter(())))
+    # Nothing may be left: a row of a pack that is not there is no result.
+    return at is None
 
 
 def raise_damage(path: Path, checks: Mapping[str, Callable[[], bool]]) -> None:

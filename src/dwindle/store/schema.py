@@ -1,6 +1,8 @@
 """The schema of a store as commented text, and whether a file is of it.
 
 History:
+    3: the hash of the study's row is over the sum of the packs' hashes, so that a
+        commit costs the same however much there is; the tables are those of 2.
     2: the scale of a training is a column of its own, with any names; one hash per pack
         and one over the file, instead of one per row and a chain.
     1: the first one (see :mod:`dwindle.store.upgrade`).
@@ -16,7 +18,7 @@ from dwindle.store.rows import digest
 
 # "DWND" in ASCII: marks a store among other SQLite files.
 APPLICATION_ID = 0x44574E44
-VERSION = 2
+VERSION = 3
 MISSING = "Give the path of a store, such as my-study.db."
 REMEDY = "Give the path of a store, such as my-study.db, or a new path."
 # Digest of what sqlite_schema lists in a file of version 1.

@@ -28,17 +28,19 @@ from dwindle.store.records import (
 )
 from dwindle.store.rows import (
     Columns,
-    by_pack,
     digest,
     hash_of_pack,
     hash_of_study,
     insert,
     outcome_from_row,
+    read,
     row_from_training,
+    sum_of_hashes,
     text_from_plain,
     trial_from_row,
-    verified_rows,
+    verified,
 )
+from dwindle.store.schema import VERSION
 from dwindle.store.spec import StudySpec
 from dwindle.store.upgrade import upgraded_copy
 
@@ -133,6 +135,7 @@ class Store:
         """
         self.path = path
         self._conditions = conditions
+        self._sum = 0  # of the hashes of all packs
         with sqlite_errors_translated(path):
             refuse_irregular(path)
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -146,7 +149,7 @@ class Store:
                     "conditions": text_from_plain(conditions.as_dict()),
                     "problem": text_from_plain(problem.as_dict() if problem else {}),
                 }
-                self._rows = self._begin(facts, version, accept_change=accept_change)
+                self._begin(facts, version, accept_change=accept_change)
         except BaseException:
             self.close()
             raise
@@ -154,12 +157,12 @@ class Store:
 
     def outcome(self, trial: Any) -> Outcome | None:  # of the kind of the study
         """Return what a training ended with, or None if it is not committed."""
-        row = self._rows.get(self._conditions.key_of(trial))
+        row = self._row(self._conditions.key_of(trial))
         return outcome_from_row(row) if row else None
 
-    def rows(self) -> list[Columns]:
-        """Return the rows of all trainings that are committed, of any conditions."""
-        return list(self._rows.values())
+    def rows(self) -> Iterator[Columns]:
+        """Yield the rows of all trainings that are committed, of any conditions."""
+        return read(self._db, "trial", "pack, key")
 
     def plan(self, trials: Iterable[Any]) -> None:
         """Set the trainings that the study consists of now."""
@@ -191,45 +194,43 @@ class Store:
 
         """
         keys = {self._conditions.key_of(trial) for trial, _ in trainings}
-        before = [self._rows[key] for key in keys & self._rows.keys()]
+        before = [row for row in map(self._row, sorted(keys)) if row]
         twice = [row for row in before if row["status"] != "error"]
         if twice:
             raise RangeError("trainings", f"{len(twice)} that are", "not committed yet")
         with self._transaction():
-            self._drop(before)
-            rows = self._append(trainings, seconds)
-            self._update()
-        self._commit_time = time.monotonic()
-        self._rows |= {row["key"]: row for row in rows}
+            added = self._drop(before) + self._append(trainings, seconds)
+            self._update(added=added)
+        self._sum, self._commit_time = self._sum + added, time.monotonic()
 
-    def _drop(self, failed: Sequence[Columns]) -> None:
-        """Delete the rows of failed trainings, within the caller's transaction."""
-        gone = {row["key"] for row in failed}
-        self._db.executemany(
-            "DELETE FROM trial WHERE key = ?", [(key,) for key in gone]
-        )
-        left = by_pack(row for key, row in self._rows.items() if key not in gone)
+    def _drop(self, failed: Sequence[Columns]) -> int:
+        """Delete failed rows, in the caller's transaction; return what that adds."""
+        gone, added = [(row["key"],) for row in failed], 0
+        self._db.executemany("DELETE FROM trial WHERE key = ?", gone)
         for number in {row["pack"] for row in failed}:
             query = "SELECT * FROM pack WHERE number = ?"
             pack = dict(self._db.execute(query, (number,)).fetchone())
-            now = hash_of_pack(pack, left.get(number, []))
+            left = self._db.execute("SELECT * FROM trial WHERE pack = ?", (number,))
+            now = hash_of_pack(pack, map(dict, left))
             change = "UPDATE pack SET hash = ? WHERE number = ?"
             self._db.execute(change, (now, number))
+            added += sum_of_hashes([now]) - sum_of_hashes([pack["hash"]])
+        return added
 
-    def _append(
-        self, trainings: Sequence[tuple[Any, Outcome]], seconds: float
-    ) -> list[Columns]:
-        """Insert a pack and its rows, within the caller's transaction."""
-        number = 1 + self._db.execute("SELECT count(*) FROM pack").fetchone()[0]
+    def _append(self, trainings: Sequence[tuple[Any, Outcome]], seconds: float) -> int:
+        """Insert a pack, in the caller's transaction; return what that adds."""
+        last = self._db.execute("SELECT max(number) FROM pack").fetchone()[0]
+        number = (last or 0) + 1
         rows = [
             row_from_training(self._conditions.key_of(trial), number, trial, outcome)
             for trial, outcome in trainings
         ]
         elapsed = time.monotonic() - self._commit_time
         pack = {"number": number, "seconds": float(seconds), "elapsed": elapsed}
-        insert(self._db, "pack", [{**pack, "hash": hash_of_pack(pack, rows)}])
+        hash_ = hash_of_pack(pack, rows)
+        insert(self._db, "pack", [{**pack, "hash": hash_}])
         insert(self._db, "trial", rows)
-        return rows
+        return sum_of_hashes([hash_])
 
     def finish(self) -> None:
         """Mark the study as complete: all rounds of its plan are committed."""
@@ -252,19 +253,17 @@ class Store:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _begin(
-        self, facts: Columns, version: int, *, accept_change: bool
-    ) -> dict[str, Columns]:
-        """Write the study's row, or check the one there; return the rows by key."""
+    def _begin(self, facts: Columns, version: int, *, accept_change: bool) -> None:
+        """Write the study's row, or check the one there, and bring it up to date."""
         old = upgraded_copy(self._db, self.path) if version == 1 else None
-        there, known = old or self._db, dict[str, Columns]()
+        version = VERSION if old else version
+        there, changed = old or self._db, dict[str, Any]()
         # Anything in any table: without its study it is no beginning but damage.
         used = "SELECT 1 FROM study UNION SELECT 1 FROM pack UNION SELECT 1 FROM trial"
         is_new = there.execute(used).fetchone() is None
         if not is_new:
-            study, rows = verified_rows(there, self.path)
-            changed = self._changed(study, facts, accept_change=accept_change)
-            known = {row["key"]: row for row in rows}
+            study, self._sum = verified(there, self.path, version)
+            changed |= self._changed(study, facts, accept_change=accept_change)
         if old:
             old.backup(self._db)
             old.close()
@@ -273,10 +272,10 @@ class Store:
             with self._transaction():
                 insert(self._db, "study", [facts | start])
                 self._update()
-        elif changed:
+        elif changed or version < VERSION:
             with self._transaction():
-                self._update(**changed, complete=0)
-        return known
+                self._update(**(changed and changed | {"complete": 0}))
+                self._db.execute(f"PRAGMA user_version = {VERSION}")
 
     def _changed(
         self, there: Columns, now: Columns, *, accept_change: bool
@@ -292,14 +291,17 @@ class Store:
         names = ("spec", "conditions") if differences else ("spec",)
         return {name: now[name] for name in names if there[name] != now[name]}
 
+    def _row(self, key: str) -> Columns | None:
+        found = self._db.execute("SELECT * FROM trial WHERE key = ?", (key,)).fetchone()
+        return dict(found) if found else None
+
     def _study(self) -> Columns:
         return dict(self._db.execute("SELECT * FROM study").fetchone())
 
-    def _update(self, **changes: object) -> None:
+    def _update(self, *, added: int = 0, **changes: object) -> None:
         """Change columns of the study's row, within the caller's transaction."""
         row = self._study() | changes
-        packs = self._db.execute("SELECT hash FROM pack ORDER BY number")
-        row["hash"] = hash_of_study(row, [hash_ for (hash_,) in packs])
+        row["hash"] = hash_of_study(row, self._sum + added)
         self._db.execute("DELETE FROM study")
         insert(self._db, "study", [row])
 
@@ -335,7 +337,8 @@ def read_store(path: Path) -> Stored:
         with (
             closing(upgraded_copy(db, path)) if version == 1 else nullcontext(db) as at
         ):
-            study, rows = verified_rows(at, path)
+            study, _ = verified(at, path, VERSION if version == 1 else version)
+            rows = list(read(at, "trial", "pack, key"))
             planned = frozenset(key for (key,) in at.execute("SELECT key FROM planned"))
             seconds = at.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
     return Stored(path=path, study=study, rows=rows, planned=planned, seconds=seconds)

@@ -1,4 +1,4 @@
-"""Stores of schema 1: verified as they were written, then copied as schema 2.
+"""Stores of schema 1: verified as they were written, then copied as the present one.
 
 Schema 1 had a hash in every row, a chain of links over the packs, and the scale of a
 training inside the JSON of its trial. The copy is in memory: a report of an old store
@@ -19,13 +19,14 @@ from dwindle.store.rows import (
     insert,
     raise_damage,
     read,
+    sum_of_hashes,
     text_from_plain,
 )
 from dwindle.store.schema import create
 
 
 def upgraded_copy(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
-    """Return a copy of a store of schema 1 in memory, as one of schema 2.
+    """Return a copy of a store of schema 1 in memory, as one of the present schema.
 
     Raises:
         StoreDamagedError: If any of the hashes of schema 1 does not hold.
@@ -36,7 +37,7 @@ def upgraded_copy(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
     old.row_factory = sqlite3.Row
     with closing(old):
         studies, packs, rows = _verified(old, path)
-        planned = read(old, "planned", "key")
+        planned = list(read(old, "planned", "key"))
     for row in rows:
         plain = json.loads(row["trial"])
         row["scale"] = text_from_plain(plain.pop("scale"))
@@ -48,7 +49,8 @@ def upgraded_copy(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
         pack["hash"] = hash_of_pack(pack, of_pack.get(pack["number"], []))
     for study in studies:
         del study["packs"], study["chain"]
-        study["hash"] = hash_of_study(study, [pack["hash"] for pack in packs])
+        of_packs = sum_of_hashes(pack["hash"] for pack in packs)
+        study["hash"] = hash_of_study(study, of_packs)
     new = sqlite3.connect(":memory:", isolation_level=None)
     new.row_factory = sqlite3.Row
     create(new)
@@ -66,8 +68,8 @@ def _verified(
     A file whose first writer was killed before it wrote the study is empty.
     """
     fault = db.execute("PRAGMA integrity_check").fetchone()[0]
-    studies, packs = read(db, "study", "id"), read(db, "pack", "number")
-    rows, planned = read(db, "trial", "key"), read(db, "planned", "key")
+    studies, packs = list(read(db, "study", "id")), list(read(db, "pack", "number"))
+    rows, planned = list(read(db, "trial", "key")), list(read(db, "planned", "key"))
     if not (studies or packs or rows or planned):
         return [], [], []
     raise_damage(
