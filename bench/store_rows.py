@@ -41,7 +41,7 @@ def measured(path: Path, count: int, size: int) -> str:
     stored = time.process_time()
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     if len(find_from_stored(read_store(path)).rows) != count:
-        raise SystemExit("trainings are missing")
+        raise SystemExit(1)
     read = time.process_time()
     times = 1e3 * (stored - start) / count, 1e3 * (read - stored) / count
     size_each = path.stat().st_size / count

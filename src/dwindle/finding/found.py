@@ -12,7 +12,7 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.errors import DwindleError, MissingLibraryError
 from dwindle.finding.curve import Curve, Tried
 from dwindle.finding.records import OwnConditions, OwnTrial, StoredFind, run_from_facts
-from dwindle.finding.rounds import Rounds, design_of, outcomes_by_name
+from dwindle.finding.rounds import Rounds, design_of, outcomes_by_name, rounded
 from dwindle.finding.unit import Unit
 from dwindle.plain import to_plain
 from dwindle.show import Column, Line, Sheet, Shown, Styled, Table, facts
@@ -319,7 +319,7 @@ def _in_unit(
     def number_of(decay: float | None) -> float | None:
         if decay is None:
             return None
-        return unit.number_from_x(math.log(decay) if decay else -math.inf)
+        return rounded(unit.number_from_x(math.log(decay) if decay else -math.inf))
 
     value, low, high = map(number_of, (seen.value, seen.low, seen.high))
     if not unit.runs_backwards:

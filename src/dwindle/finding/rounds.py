@@ -12,6 +12,21 @@ from dwindle.store.records import Outcome
 
 # What a training is known by within one study: the text of its decay, and its seed.
 Name = tuple[str, int]
+_LAST_BITS = 1e-9
+
+
+def rounded(number: float) -> float:
+    """Return a number in four digits, more than any search can tell.
+
+    Linear algebra differs in its last bits from run to run, with where arrays lie in
+    memory; and a search that goes on must ask for the very trainings that it has.
+
+    Example:
+        >>> rounded(0.0512345678)
+        0.05123
+
+    """
+    return float(f"{number:.4g}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +103,12 @@ class Rounds:
         return next_points(self.points, self.design).stopped_because
 
     def _asked(self, x: float, seed: int) -> Asked:
-        return Asked(x=x, typed=repr(self.unit.typed_from_x(x)), seed=seed)
+        unit, ends = self.unit, (self.design.low, self.design.high)
+        if math.isfinite(x) and not any(
+            end and abs(x - math.log(end)) < _LAST_BITS for end in ends
+        ):
+            x = unit.x_from_number(rounded(unit.number_from_x(x)))
+        return Asked(x=x, typed=repr(unit.typed_from_x(x)), seed=seed)
 
     def _is_settled(self, name: Name) -> bool:
         outcome = self.known.get(name)
