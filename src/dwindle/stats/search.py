@@ -205,9 +205,9 @@ class Search:
             for row in (self.decayed[seed] for seed in self.further)
             if len(row) > 1
         ]
-        n = len(pairs)
-        if n < SEEDS_FOR_AN_INTERVAL:
+        if len(pairs) < SEEDS_FOR_AN_INTERVAL:
             return None
+        n = len(pairs)
         between = float(np.var([pair.mean() for pair in pairs], ddof=1)) * 2
         within = float(np.mean([pair.var(ddof=1) for pair in pairs]))
         quantile = scipy_module("scipy.special").fdtri
