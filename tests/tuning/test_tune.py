@@ -194,3 +194,17 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
             "RangeError",
             "UsageError",
         }
+
+
+def test_a_failure_ends_with_its_own_code(tmp_path, monkeypatch, capsys):
+    """Trainings that fail at one scale: the rest is trained, and the code is 3."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "frail.py").write_text(
+        "def train(weight_decay, seed, width):\n"
+        "    if width == 128 and weight_decay == 0:\n"
+        "        raise ValueError('no')\n"
+        "    return 1 + (weight_decay * width / 6.4 - 1 - seed / 1000) ** 2\n"
+    )
+    line = "tune frail:train --knob torch.optim.SGD --low 1e-3 --high 1 --trainings 10"
+    found = as_json(f"{line} --proxy width=64,128 --target width=256", capsys, code=3)
+    assert found["target"] == {"width": 256}

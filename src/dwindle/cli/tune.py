@@ -64,6 +64,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     before predict. Each training is kept: the same line again continues. Several axes
     are varied one at a time: --proxy width=64,128 --proxy dataset_size=1000,4000.
     """
+    from dwindle.tuning.cells import count_failed
     from dwindle.tuning.face import plan_cells, predict, run_tune
 
     if asked["target"] is None:
@@ -102,7 +103,13 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
         print_json(tuned.as_dict())
     else:
         stdout().print(tuned, crop=False)
-    return 0
+    again = "run the same line again to continue."
+    if len(tuned.cells) < len(cells):
+        note(f"{len(tuned.cells)} of {len(cells)} scales were begun: {again}")
+    failed = count_failed(path)
+    if failed:
+        note(f"{counted(failed, 'training')} failed: {again}")
+    return _FAILED if failed else 0
 
 
 def _cost(cells: tuple[Mapping[str, float], ...], most: int) -> str:

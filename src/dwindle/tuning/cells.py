@@ -121,6 +121,12 @@ def cells_in(path: str | Path) -> Cells:
     return cells
 
 
+def count_failed(path: Path) -> int:
+    """Return how many trainings of one's own in a store have no result."""
+    rows = find_from_stored(read_store(path)).rows
+    return sum(outcome.status == "error" for _, outcome in rows)
+
+
 def cells_of_find(stored: StoredFind) -> Cells:
     """Return the cells of trainings of one's own, in the order of their training."""
     scales: list[Mapping[str, float]] = []
