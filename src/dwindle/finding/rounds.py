@@ -18,8 +18,8 @@ _LAST_BITS = 1e-9
 def rounded(number: float) -> float:
     """Return a number in four digits, more than any search can tell.
 
-    Linear algebra differs in its last bits from run to run, with where arrays lie in
-    memory; and a search that goes on must ask for the very trainings that it has.
+    A search that goes on must ask for the very trainings that it has, also where
+    another machine or library computes a proposal with other last bits.
 
     Example:
         >>> rounded(0.0512345678)
