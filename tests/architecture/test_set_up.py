@@ -113,16 +113,18 @@ def test_everything_that_pyproject_asks_for_is_pinned():
     extras = asked["project"]["optional-dependencies"]
     wanted |= _names(word for name in OUR_EXTRAS for word in extras.pop(name))
     assert wanted - _names(_pins()) == {"dwindle"}
+    assert _names(extras.pop("ray")) <= _names(_pins("requirements-ray.txt"))
     theirs = _names(asked["dependency-groups"]["frameworks"])
     theirs |= _names(word for extra in extras.values() for word in extra)
     assert theirs - _names(_pins("requirements-frameworks.txt")) == {"dwindle"}
 
 
 def test_continuous_integration_runs_what_the_readme_says():
-    """.ci/run runs make check, test-all and test-frameworks, in this order, no more."""
+    """.ci/run runs make check and all tests of all three environments, no more."""
     script = (ROOT / ".ci" / "run").read_text()
     assert re.findall(r"^make ([\w-]+)", script, re.MULTILINE) == [
         "check",
         "test-all",
         "test-frameworks",
+        "test-ray",
     ]

@@ -57,8 +57,9 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     or any other name. What is no proxy is as at the target:
 
         dwindle tune --knob torch.optim.AdamW --low 1e-3 --high 1 --metric val_loss \
-            --proxy width=64,128,256 --target width=1024,batch_size=512 -- python \
-            train.py --wd {weight_decay} --seed {seed} --width {width} --bs {batch_size}
+            --proxy width=64,128,256 --target width=1024,batch_size=512 \
+            -- python train.py --wd {weight_decay} --seed {seed} --width {width} \
+            --batch-size {batch_size}
 
     The first scale is searched as by dwindle find, each later one from what those
     before predict. Each training is kept: the same line again continues. Several axes

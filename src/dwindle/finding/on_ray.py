@@ -1,7 +1,7 @@
 """A training on a Ray cluster: any recipe, opened where there is room for it."""
 
 import os
-import pickle
+import secrets
 import tempfile
 import threading
 import time
@@ -37,8 +37,8 @@ class RayRecipe:
 
     @cached_property
     def sent(self) -> object:
-        """The recipe, sent to the cluster once."""
-        return self.cluster.keep(pickle.dumps(self.recipe))
+        """The recipe with a name of its own, sent to the cluster once."""
+        return self.cluster.keep((secrets.token_hex(), self.recipe))
 
     def open(self) -> "RayTraining":
         """Return something that runs it, one training at a time."""
@@ -86,20 +86,21 @@ class RayTraining:
 
 
 # In a worker of Ray: a function stays loaded for the next training.
-_opened: dict[bytes, Training] = {}
+_opened: dict[str, Training] = {}
 
 
-def train_here(sent: bytes, ask: Ask) -> tuple[Came, bytes]:
+def train_here(sent: tuple[str, Recipe], ask: Ask) -> tuple[Came, bytes]:
     """Train in this worker of Ray; return what came of it, and its output.
 
     The driver keeps the output: the disk of this node may be another one. Folders that
     are to be kept are made here.
     """
-    if sent not in _opened:
+    name, recipe = sent
+    if name not in _opened:
         while _opened:
             _opened.popitem()[1].close()
-        _opened[sent] = pickle.loads(sent).open()  # noqa: S301 from our own driver
-    training = _opened[sent]
+        _opened[name] = recipe.open()
+    training = _opened[name]
     given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
     ask = replace(ask, environment={**given, **ask.environment})
     if ask.folder is None or _keeps_out(training):
