@@ -2,7 +2,7 @@
 
 import os
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+os.environ["KERAS_BACKEND"] = "jax"  # as the checks beside it, in one process
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 
 import jax

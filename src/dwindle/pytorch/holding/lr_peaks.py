@@ -1,5 +1,6 @@
 """The largest lr of a run, per group: given, or read from optimizer and scheduler."""
 
+import inspect
 import math
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Real
@@ -186,7 +187,8 @@ def _of_scheduler(
             why = f"It moves the lr of another {owner}, not of this one."
             raise RefusedError(asked, why, "Give the scheduler of this optimizer.")
     failure = None
-    if steps is not None:
+    waits = steps is not None and _waits_for_a_metric(_at_its_pace(scheduler))
+    if steps is not None and not waits:
         try:
             return _followed(scheduler, optimizer, int(steps))
         except RefusedError as error:
@@ -194,7 +196,7 @@ def _of_scheduler(
     shown = _shown(scheduler, optimizer.param_groups)
     if shown is not None:
         return shown
-    if not _peaks_at_base(scheduler):
+    if not (waits or _peaks_at_base(scheduler)):
         kind = type(_at_its_pace(scheduler)).__name__
         need = f"The peak of {with_article(kind)}, where lr_peak is not given,"
         raise failure or MissingFactError("steps", need, "--steps")
@@ -228,6 +230,15 @@ def _peaks_at_base(scheduler: Any) -> bool:
     return goes_no_higher is not None and goes_no_higher(paced)
 
 
+def _waits_for_a_metric(scheduler: Any) -> bool:
+    """Whether a step needs what only the training to come will show, such as a loss."""
+    try:
+        inspect.signature(scheduler.step).bind()
+    except TypeError:
+        return True
+    return False
+
+
 def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
     """Follow a copy of the scheduler over the run.
 
@@ -235,8 +246,8 @@ def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
     the lr of before any ``scheduler.step()``, the last one after ``steps - 1`` of them.
 
     Raises:
-        RefusedError: If it cannot be copied and stepped so: it wants a metric, has a
-            step of its own, or ends before the run does.
+        RefusedError: If it cannot be copied and stepped so: it has a step of its own,
+            or ends before the run does.
 
     """
     toy = Toy.of(optimizer).optimizer
