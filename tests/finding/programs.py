@@ -3,14 +3,11 @@
 import contextlib
 import os
 import sys
-import time
 from pathlib import Path
 
 from dwindle.finding.command import CommandRecipe
 from dwindle.finding.metric import Metric
 from dwindle.finding.training import Ask
-
-PATIENCE_SECONDS = 60  # a machine may be busy
 
 
 def recipe(code, *arguments, metric="loss", **options):
@@ -28,16 +25,6 @@ def run(code, *arguments, metric="loss", scale_names=(), keep_out=False, **ask):
     environment = {"PYTHONUNBUFFERED": "", **ask.pop("environment", {})}
     asked = {"weight_decay": 0.1, "seed": 3, "environment": environment, **ask}
     return command.open().train(Ask(**asked))
-
-
-def wait_until(holds):
-    """Ask until something holds or patience ends; tell whether it does."""
-    end = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < end:
-        if holds():
-            return True
-        time.sleep(0.02)
-    return False
 
 
 def alive(mark):

@@ -10,7 +10,8 @@ from pathlib import Path
 from threading import Timer
 
 import pytest
-from finding.programs import alive, recipe, run, wait_until
+from finding.programs import alive, recipe, run
+from study.processes import wait_until
 
 from dwindle.errors import UsageError
 from dwindle.finding.command import CommandRecipe, typed

@@ -18,7 +18,8 @@ import numpy as np
 import pytest
 import torch
 from finding import trainings
-from finding.programs import alive, wait_until
+from finding.programs import alive
+from study.processes import wait_until
 
 from dwindle.errors import UsageError
 from dwindle.finding.call import loss_of, signature_of

@@ -12,7 +12,8 @@ from threading import Timer
 
 import pytest
 from finding import kinds
-from finding.programs import alive, recipe, wait_until
+from finding.programs import alive, recipe
+from study.processes import wait_until
 
 from dwindle.errors import UsageError
 from dwindle.finding.command import CommandRecipe

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
-from finding.programs import wait_until
+from study.processes import wait_until
 
 TESTS = str(Path(__file__).parents[1])
 # Nodes of ours are found by this; what trainings start inherits it.

@@ -12,10 +12,11 @@ from threading import Timer
 import psutil
 import pytest
 from finding import kinds
-from finding.programs import alive, recipe, wait_until
+from finding.programs import alive, recipe
 from finding.test_running import HERE, TestCommand, TrainingContract, asks
 from on_ray.clusters import listening
 from study.pretended import PRETENDED, die_at_start, die_on_seed_1, engine_of
+from study.processes import wait_until
 from study.test_backends import BackendContract, outcomes, works
 
 from dwindle.errors import UsageError, WorkerError

@@ -8,8 +8,9 @@ from threading import Thread
 
 import psutil
 import pytest
-from finding.programs import alive, recipe, wait_until
+from finding.programs import alive, recipe
 from on_ray.clusters import MARK, Node, is_joined
+from study.processes import wait_until
 
 from dwindle.decay.run import Run
 from dwindle.errors import UsageError

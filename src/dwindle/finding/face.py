@@ -2,8 +2,8 @@
 
 import shutil
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from dwindle.finding.found import Found
     from dwindle.finding.metric import Take
     from dwindle.finding.search import Train
+
+
+@contextmanager
+def place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
+    """Give the store of a search: the caller's, or one that goes when all is well.
+
+    If anything stops the search that folder stays: hours of training may be in it.
+    """
+    if store is not None:
+        yield Path(store)
+        return
+    folder = Path(tempfile.mkdtemp(prefix=f"dwindle-{name}-"))
+    yield folder / f"{name}.db"
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def find(  # noqa: PLR0913, each is a question of its own
@@ -114,15 +128,10 @@ def find(  # noqa: PLR0913, each is a question of its own
         zero=zero,
         scale=scale,
     )
-    # Kept where it is if anything stops the search: hours of training may be in it.
-    folder = Path(tempfile.mkdtemp(prefix="dwindle-find-")) if store is None else None
-    path = Path(store) if store is not None else Path(str(folder)) / "find.db"
     settings = Settings(
         jobs=jobs, seconds=seconds, timeout_s=timeout, accept_change=accept_change
     )
-    with closing(search), shown_here() as on_progress:
-        stopped = run_search(search, path, settings, on_progress)
-    found = found_of(find_from_stored(read_store(path)), stopped)
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-    return found
+    with place_of_results(store, "find") as path:
+        with closing(search), shown_here() as on_progress:
+            stopped = run_search(search, path, settings, on_progress)
+        return found_of(find_from_stored(read_store(path)), stopped)

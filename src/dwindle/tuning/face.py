@@ -1,8 +1,6 @@
 """``dwindle.tune`` and ``dwindle.predict``: from small scales to a large one."""
 
 import math
-import shutil
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -187,6 +185,7 @@ def tune(  # noqa: PLR0913, each is a question of its own
     """
     from dwindle.decay.python_inputs import knob_name, run_of
     from dwindle.finding.driver import Settings
+    from dwindle.finding.face import place_of_results
     from dwindle.finding.metric import Metric
     from dwindle.finding.progress import shown_here
     from dwindle.finding.search import search_of
@@ -209,17 +208,13 @@ def tune(  # noqa: PLR0913, each is a question of its own
             scale=cell,
         )
 
-    folder = Path(tempfile.mkdtemp(prefix="dwindle-tune-")) if store is None else None
-    path = Path(store) if store is not None else Path(str(folder)) / "tune.db"
     settings = Settings(
         jobs=jobs, seconds=seconds, timeout_s=timeout, accept_change=accept_change
     )
-    with shown_here() as on_progress:
-        run_tune(search_at, cells, target, path, settings, on_progress)
-    tuned = predict(path, target=target)
-    if folder is not None:
-        shutil.rmtree(folder, ignore_errors=True)
-    return tuned
+    with place_of_results(store, "tune") as path:
+        with shown_here() as on_progress:
+            run_tune(search_at, cells, target, path, settings, on_progress)
+        return predict(path, target=target)
 
 
 def predict(store: str | Path, *, target: Scale | None = None) -> "Tuned":
