@@ -1,0 +1,246 @@
+"""Measured exponents as records, and the quantities of scale that they are about.
+
+Everything is about one coordinate, the shrink per step s = lr·λ, written as
+
+    s ∝ B^batch · (lr·W/B)^lr · D^data · R^repetition · W^width · Z^depth
+
+with the batch B, the width W, the examples (or tokens) seen D, how often each of them
+is seen R, and the depth Z; where parameters P are given instead of the width, they and
+the examples enter as P^parameters · (D/P)^data. A quantity that somebody measured is a
+sum of these exponents: at a fixed lr the batch has batch - lr, with an lr ∝ B it has
+batch. So measurements of different quantities speak of the same few exponents, and a
+change made in two steps is the change made in one.
+"""
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.resources import files
+from types import MappingProxyType
+from typing import Any, Literal
+
+from dwindle.errors import UnknownNameError
+
+KindOfRun = Literal[
+    "single-pass", "many-epochs-normalized", "many-epochs-plain", "fine-tuning"
+]
+EvidenceFamily = Literal["adaptive", "sgd"]
+
+# In the order in which they are shown.
+KINDS: Mapping[KindOfRun, str] = MappingProxyType(
+    {
+        "single-pass": "single pass",
+        "many-epochs-normalized": "normalized networks over many epochs",
+        "many-epochs-plain": "plain small networks over many epochs",
+        "fine-tuning": "fine-tuning",
+    }
+)
+FAMILIES_OF_EVIDENCE: Mapping[EvidenceFamily, str] = MappingProxyType(
+    {"adaptive": "AdamW and its kind", "sgd": "SGD"}
+)
+# The base exponents, in the order of every vector and matrix of the posterior.
+BASES = ("lr", "batch", "data", "repetition", "width", "parameters", "depth")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """A quantity of scale whose growth somebody measured.
+
+    Args:
+        name: Its key in the records.
+        title: What grows, and what stays.
+        form: Weights of the base exponents that its exponent is the sum of.
+
+    """
+
+    name: str
+    title: str
+    form: Mapping[str, float] = field(hash=False)
+
+
+_QUANTITIES = (
+    Quantity(name="lr", title="learning rate alone", form={"lr": 1.0}),
+    Quantity(
+        name="batch",
+        title="batch size at a fixed lr",
+        form={"batch": 1.0, "lr": -1.0},
+    ),
+    Quantity(
+        name="batch-sqrt-lr",
+        title="batch size with lr ∝ √batch",
+        form={"batch": 1.0, "lr": -0.5},
+    ),
+    Quantity(
+        name="batch-linear-lr", title="batch size with lr ∝ batch", form={"batch": 1.0}
+    ),
+    Quantity(name="tokens", title="tokens of a single pass", form={"data": 1.0}),
+    Quantity(name="dataset", title="dataset at fixed epochs", form={"data": 1.0}),
+    Quantity(
+        name="epochs",
+        title="epochs over a fixed dataset",
+        form={"data": 1.0, "repetition": 1.0},
+    ),
+    Quantity(
+        name="repetition",
+        title="epochs at fixed examples seen",
+        form={"repetition": 1.0},
+    ),
+    Quantity(
+        name="width",
+        title="width at a fixed lr",
+        form={"width": 1.0, "lr": 1.0},
+    ),
+    Quantity(name="width-mup", title="width with lr ∝ 1/width", form={"width": 1.0}),
+    Quantity(
+        name="params",
+        title="parameters at fixed tokens",
+        form={"parameters": 1.0, "data": -1.0},
+    ),
+    Quantity(
+        name="params-tpp",
+        title="parameters at fixed tokens per parameter",
+        form={"parameters": 1.0},
+    ),
+    Quantity(name="depth", title="depth", form={"depth": 1.0}),
+)
+QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
+    {each.name: each for each in _QUANTITIES}
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Who published a record.
+
+    Args:
+        name: What records call it.
+        citation: Where it stands.
+        year: Of the text.
+
+    """
+
+    name: str
+    citation: str
+    year: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """One exponent of the best lr·λ over a quantity of scale.
+
+    Args:
+        source: Name of a :class:`Source`.
+        setting: Network and data; records of one setting share a deviation.
+        quantity: Name of a :class:`Quantity`.
+        family: ``adaptive`` (AdamW and its kind) or ``sgd``.
+        kind_of_run: Class of the training, a key of :data:`KINDS`.
+        exponent: Power of the quantity.
+        low: Lower end of its 90 % interval.
+        high: Upper end.
+        factor: Largest over smallest value of the quantity.
+        held: What stayed.
+        tuned: Whether lr and decay were tuned together, or the decay alone.
+        metric: Whether the best decay was that of a loss or of an error.
+        estimator: How the exponent was found.
+        split: What the metric was measured on.
+        kind: ``measured``; ``restated``, a rule without curves that were seen; or
+            ``theory``.
+        read: What was read for this record.
+        note: What to know besides.
+
+    """
+
+    source: str
+    setting: str
+    quantity: str
+    family: EvidenceFamily
+    kind_of_run: KindOfRun
+    exponent: float
+    low: float
+    high: float
+    factor: float
+    held: str
+    tuned: Literal["joint", "axis"]
+    metric: Literal["loss", "error"]
+    estimator: str
+    split: str
+    kind: Literal["measured", "restated", "theory"]
+    read: Literal["primary text", "secondary text", "from memory"]
+    note: str
+
+    @property
+    def sd(self) -> float:
+        """Standard deviation, of a normal distribution with that interval."""
+        return (self.high - self.low) / (2 * Z90)
+
+    @property
+    def form(self) -> Mapping[str, float]:
+        """Weights of the base exponents."""
+        return QUANTITIES[self.quantity].form
+
+
+# Of a standard normal distribution, 90 % lie within so many standard deviations.
+Z90 = 1.6448536269514722
+
+
+@dataclass(frozen=True, kw_only=True)
+class Correlation:
+    """Two exponents of one setting whose errors go together.
+
+    Args:
+        setting: That of the two records.
+        first: Quantity of one.
+        second: Quantity of the other.
+        r: Correlation of their errors.
+
+    """
+
+    setting: str
+    first: str
+    second: str
+    r: float
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All of ``records.toml``: sources, records, and correlated errors."""
+
+    sources: Mapping[str, Source] = field(hash=False)
+    records: tuple[Record, ...]
+    correlations: tuple[Correlation, ...]
+
+
+def read_evidence() -> Evidence:
+    """Return the records that are known.
+
+    Example:
+        >>> there = read_evidence()
+        >>> {each.quantity for each in there.records} <= set(QUANTITIES)
+        True
+        >>> there.sources["Power Lines"].citation
+        'Bergsma et al., arXiv 2505.13738'
+
+    """
+    text = files(__package__).joinpath("records.toml").read_text("utf-8")
+    found: dict[str, list[dict[str, Any]]] = tomllib.loads(text)  # Any: cells
+    return Evidence(
+        {each["name"]: Source(**each) for each in found["source"]},
+        tuple(Record(**each) for each in found["record"]),
+        tuple(Correlation(**each) for each in found["correlation"]),
+    )
+
+
+def quantity_named(name: str) -> Quantity:
+    """Return a quantity by its name.
+
+    Raises:
+        UnknownNameError: If there is none; the nearest are offered.
+
+    Example:
+        >>> quantity_named("batch").form
+        {'batch': 1.0, 'lr': -1.0}
+
+    """
+    if name not in QUANTITIES:
+        raise UnknownNameError.among("quantity", name, tuple(QUANTITIES))
+    return QUANTITIES[name]
