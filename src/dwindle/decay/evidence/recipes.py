@@ -1,0 +1,123 @@
+"""Published training recipes as facts, and what their decay does by our arithmetic."""
+
+import tomllib
+from dataclasses import dataclass
+from functools import cache, cached_property
+from importlib.resources import files
+from typing import Any, Literal
+
+from dwindle.decay.evidence.records import KindOfRun
+from dwindle.decay.explain import ClockTimes, Explanation, explain
+from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.run import ONE_TOKEN, Run
+from dwindle.decay.schedules import Schedule
+
+Read = Literal["primary text", "secondary text", "from memory"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One published training: what was typed, and the facts that give it a meaning.
+
+    Args:
+        name: What people call it.
+        model: Kind of network, ``"language model"`` for example.
+        data: What it was trained on.
+        kind_of_run: Class that it is compared in.
+        domain: ``"vision"``, ``"language"``, ``"detection"``, ...
+        optimizer: Name of the weight_decay argument.
+        lr: Peak lr that the optimizer gets.
+        weight_decay: The number that was typed.
+        schedule: How the lr goes; a counted warm-up waits for the run.
+        momentum: Momentum of SGD; None where it has none, or its library's default.
+        nesterov: Whether that is Nesterov's.
+        batch_size: Examples per step.
+        dataset_size: Examples per epoch.
+        epochs: Length of the run; or
+        steps: in steps; or
+        tokens: in tokens, with ``batch_tokens``.
+        batch_tokens: Tokens per step.
+        lora: Whether it trains low-rank factors beside frozen weights.
+        source: Repository at a commit, or paper.
+        read: What of the source was opened for these numbers.
+
+    """
+
+    name: str
+    model: str
+    data: str
+    kind_of_run: KindOfRun
+    domain: str
+    optimizer: str
+    lr: float
+    weight_decay: float
+    schedule: Schedule
+    source: str
+    read: Read
+    momentum: float | None = None
+    nesterov: bool | None = None
+    batch_size: int | None = None
+    dataset_size: int | None = None
+    epochs: float | None = None
+    steps: int | None = None
+    tokens: float | None = None
+    batch_tokens: int | None = None
+    lora: bool = False
+
+    @property
+    def knob(self) -> Knob:
+        """The record of the weight_decay argument."""
+        return resolve_knob(self.optimizer)
+
+    def run(self) -> Run:
+        """Return the facts as a run."""
+        facts: dict[str, Any] = {}  # Any: numbers of several kinds
+        steps = self.steps
+        if self.batch_tokens is not None:
+            facts |= {"tokens_per_example": ONE_TOKEN}
+            if self.tokens is not None:
+                steps = round(self.tokens / self.batch_tokens)
+        if self.momentum is not None:
+            facts |= {"momentum": self.momentum, "nesterov": self.nesterov}
+        return Run(
+            lr=self.lr,
+            schedule=self.schedule,
+            batch_size=self.batch_tokens or self.batch_size,
+            dataset_size=self.dataset_size,
+            epochs=self.epochs,
+            steps=steps,
+            **facts,
+        )
+
+    @cached_property
+    def explanation(self) -> Explanation:
+        """What the decay does, on every clock."""
+        return explain(self.weight_decay, self.optimizer, run=self.run())
+
+    @property
+    def e_folds(self) -> float | None:
+        """Total decay: -ln of what the run leaves of a zero-gradient weight."""
+        return self.explanation.e_folds
+
+    @property
+    def half_life(self) -> ClockTimes:
+        """Half-life at the peak lr on every clock; None where that is not known."""
+        return self.explanation.half_life
+
+
+@cache
+def recipes() -> tuple[Recipe, ...]:
+    """Return every recipe, in the order of the file.
+
+    Example:
+        >>> deit = next(each for each in recipes() if each.name.startswith("DeiT"))
+        >>> deit.knob.name, round(deit.e_folds, 1)
+        ('torch.optim.AdamW', 9.5)
+
+    """
+    text = files("dwindle.decay.evidence").joinpath("recipes.toml").read_text("utf-8")
+    return tuple(
+        Recipe(**each | {"schedule": Schedule(**each["schedule"])})
+        for each in tomllib.loads(text)["recipe"]
+    )

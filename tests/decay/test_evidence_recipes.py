@@ -1,0 +1,78 @@
+"""Published recipes: each computes, has a source, and known ones agree with a sum."""
+
+import math
+from dataclasses import replace
+from typing import get_args
+
+import pytest
+
+from dwindle.decay.evidence.recipes import Read, recipes
+from dwindle.decay.evidence.records import KINDS
+
+RECIPES = {each.name: each for each in recipes()}
+# A step takes -ln(1 - s) off, not s, and momentum lags: by less than this.
+CLOSE = 0.005
+
+# name: Σ lr·λ over the steps, with the lr's mean over the run worked out by hand.
+BY_HAND = {
+    # SGD's momentum 0.9 multiplies by 10; a cosine to 0 is half the peak on average.
+    "ResNet-18 on CIFAR-10": 0.1 * 5e-4 * 10 * 0.5 * 391 * 200,
+    # 5 epochs of warm-up at half the peak, then a cosine from 1 to 0.01.
+    "DeiT-B on ImageNet": 1e-3 * 0.05 * 1252 * (5 * 0.5 + 295 * 0.505),
+    "MAE ViT-L pre-training": 2.4e-3 * 0.05 * 313 * 800 * 0.5,
+    # Outside of the lr: only the schedule multiplies it.
+    "ViT-S/16 on ImageNet in 90 epochs": 1e-4 * 0.5 * 1239 * 90,
+    "DeiT-B fine-tuned at 384 pixels": 5e-6 * 1e-8 * 2503 * 30,
+    "nanoGPT's GPT-2 124M": 6e-4 * 0.1 * (2000 * 0.5 + 598_000 * 0.55),
+    "Pythia 70M": 1e-3 * 0.1 * (1430 * 0.5 + 141_570 * 0.55),
+    "OLMo 7B": 3e-4 * 0.1 * (5000 * 0.5 + (2e12 / 2**22 - 5000) * 0.55),
+    "SmolLM3 3B": 2e-4 * 0.1 * (4_720_000 - 2000 / 2 - 522_000 / 2),
+    "RoBERTa on RTE": 2e-5 * 0.1 * 2036 * 0.5,
+    "Stable Diffusion 1.1": 1e-4 * 0.01 * (431_000 - 10_000 / 2),
+    "Alpaca 7B": 0.0,
+}
+
+
+def test_every_recipe_computes_and_names_its_source():
+    """Total decay is finite, 0 exactly where nothing was typed, and a half-life is."""
+    faults = {}
+    for recipe in RECIPES.values():
+        e_folds, steps = recipe.e_folds, recipe.half_life["steps"]
+        if recipe.weight_decay == 0:
+            ok = e_folds == 0
+        else:
+            ok = e_folds is not None and 0 < e_folds < math.inf and steps is not None
+        known = recipe.kind_of_run in KINDS
+        if not (ok and known and recipe.read in get_args(Read) and recipe.source):
+            faults[recipe.name] = (e_folds, steps, recipe.kind_of_run, recipe.read)
+    assert faults == {}
+
+
+def test_names_are_unique_and_few_numbers_come_from_memory():
+    """A name picks one recipe; one in eight at most was not read for the table."""
+    assert len(RECIPES) == len(recipes())
+    unread = [each.name for each in recipes() if each.read == "from memory"]
+    assert len(unread) <= len(RECIPES) / 8, unread
+
+
+@pytest.mark.parametrize("name", BY_HAND)
+def test_known_recipes_agree_with_a_sum_by_hand(name):
+    """The arithmetic step by step is Σ lr·λ as one works it out on paper."""
+    assert RECIPES[name].e_folds == pytest.approx(BY_HAND[name], rel=CLOSE)
+
+
+def test_a_length_in_tokens_is_one_in_steps():
+    """Tokens over tokens per step are the steps that the run has."""
+    facts = RECIPES["OLMo 7B"]
+    assert facts.run().total_steps == round(2e12 / 2**22)
+    by_steps = replace(facts, tokens=None, steps=476_837)
+    assert by_steps.e_folds == pytest.approx(facts.e_folds, rel=1e-12)
+
+
+def test_every_class_and_domain_that_people_ask_for_is_there():
+    """Each class has recipes with decay; LoRA is marked, and is fine-tuning."""
+    with_decay = {each.kind_of_run for each in recipes() if each.weight_decay}
+    assert with_decay >= {"single-pass", "many-epochs-normalized", "fine-tuning"}
+    lora = [each for each in recipes() if each.lora]
+    assert lora
+    assert all(each.kind_of_run == "fine-tuning" for each in lora)
