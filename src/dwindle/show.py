@@ -286,6 +286,20 @@ def facts(
     )
 
 
+def pointed(notes: Sequence[str], *, indent: int = 2) -> Table:
+    """Return notes below each other, each behind a point.
+
+    Example:
+        >>> print(as_text(pointed(["a note of two lines"]), width=16))
+          ·  a note of
+             two lines
+
+    """
+    rows = [("·", each) for each in notes]
+    columns = (Column("point", "name"), Column("text"))
+    return Table(columns=columns, rows=rows, heads=False, indent=indent)
+
+
 def _written(cell: Cell, encoding: str, style: str) -> Pieces:
     """Return the lines of a cell as a stream writes them, each with its style."""
     lines = [

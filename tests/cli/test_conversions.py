@@ -7,9 +7,8 @@ import pytest
 from cli.lines import as_json, error_of, run
 from tolerance import digits
 
-from dwindle.cli.explain import time_cell
 from dwindle.decay.convert import convert
-from dwindle.decay.explain import explain
+from dwindle.decay.explain import explain, time_cell
 from dwindle.decay.rescale import rescale
 from dwindle.decay.rules import RULES
 from dwindle.decay.run import Run
@@ -20,7 +19,7 @@ FIELDS = {
     "keeps unused",
     "explain": "knob value family shrink_per_step half_life half_life_average e_folds "
     "kept equilibrium_rms rms_at_end rotation_per_step penalty warnings update "
-    "understood",
+    "understood summary strength lr_stays",
     "rescale": "knob before unchanged rules",
 }
 SIZES = "--batch-size 512 --dataset-size 1281167 --epochs 90"

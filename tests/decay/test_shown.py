@@ -25,7 +25,7 @@ def test_a_terminal_and_a_notebook_show_the_same_facts():
         printed = [line.rstrip() for line in out.getvalue().splitlines()]
         assert printed == str(result).splitlines()
         page = result._repr_html_()
-        assert str(result).splitlines()[0] in page
+        assert str(result).splitlines()[0].strip() in page
         assert page.count("<tr>") == page.count("</tr>") > 0
 
 

@@ -35,6 +35,16 @@ def test_a_remark_for_each_trap(snapshot: SnapshotAssertion):
     assert texts == snapshot
 
 
+def test_the_first_line_of_every_trap(snapshot: SnapshotAssertion):
+    """No rate, no optimizer, no lr, no decay, and decays beyond all bounds."""
+    lines = {
+        name: (found := explain(number, knob, run=run_of(facts))).summary
+        + f" [{found.strength}]"
+        for name, (number, knob, facts) in TRAPS.items()
+    }
+    assert lines == snapshot
+
+
 def test_the_update_in_a_line(snapshot: SnapshotAssertion):
     """With numbers where they are known, else with letters that are explained."""
     known = Run(lr=3e-4, momentum=0.9, batch_size=20)

@@ -2,10 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
-from dwindle.cli.explain import time_cell
 from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
 from dwindle.cli.output import note, print_json, show
-from dwindle.decay.explain import Explanation
+from dwindle.decay.explain import Explanation, time_cell
 from dwindle.decay.rescale import Rescaling, RuleAnswer, rescale
 from dwindle.decay.run import Run
 from dwindle.show import Cell, Column, Line, Styled, Table, facts

@@ -1,7 +1,7 @@
 """Explain: what a decay that somebody typed does to a weight, in every unit."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
@@ -36,15 +36,30 @@ from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
+from dwindle.decay.strength import in_words
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 from dwindle.plain import to_plain
-from dwindle.show import Shown, Table, facts
-from dwindle.wording import first_notes, number, percent
+from dwindle.show import (
+    Column,
+    Drawable,
+    Line,
+    Sheet,
+    Shown,
+    Table,
+    facts,
+    pointed,
+)
+from dwindle.wording import NOTHING, count, counted, first_notes, number, percent
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
 # In the order that people ask for them.
 _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens")
+# Two sizes of weights that differ by less are drawn as one.
+_ALIKE = 0.01
+# True of most optimizers, and no reason to type another number.
+_QUIET = {"no-penalty", "no-equilibrium"}
+WHERE_ALL = "--all, --json or as_dict() has all of them"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -71,6 +86,9 @@ class Explanation(Shown):
             numbers in it; of a bare penalty, the objective.
         understood: How numbers were read that came as text, where they look different,
             and which facts of a live optimizer were given otherwise.
+        summary: What it does to a weight in a line of plain words.
+        strength: The word for its total decay: one of ``STRENGTHS``.
+        lr_stays: Whether the lr is at its peak all along.
 
     """
 
@@ -89,6 +107,9 @@ class Explanation(Shown):
     warnings: tuple[Remark, ...] = ()
     update: str = ""
     understood: tuple[str, ...] = ()
+    summary: str = ""
+    strength: str | None = None
+    lr_stays: bool = True
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
@@ -96,33 +117,105 @@ class Explanation(Shown):
         plain["warnings"] = [to_plain(each, "code", "text") for each in self.warnings]
         return plain
 
-    def _drawn(self) -> Table:
-        settles = self.equilibrium_rms
-        rows = {
-            "a step": self.update,
-            "half-life": wording.half_life(self.half_life),
-            "run average": wording.half_life(self.half_life_average),
-            "the run keeps": "" if self.kept is None else percent(self.kept),
-            "penalty λ": "" if self.penalty is None else number(self.penalty),
-            "weights settle at": "" if settles is None else f"{number(settles)} (RMS)",
-        }
-        quiet = {"no-penalty", "no-equilibrium"}
-        if rows["half-life"]:
-            quiet |= {"missing-fact"}
-        texts = [each.text for each in self.warnings if each.code not in quiet]
-        notes = first_notes([*self.understood, *texts], "as_dict() has all of them")
-        return facts(
-            rows,
-            title=f"{self.knob} = {number(self.value)}",
-            notes=[f"· {each}" for each in notes],
-            indent=2,
+    def drawn(self, *, all_notes: bool = False) -> Sheet:
+        """Return the drawing of a terminal and of a notebook.
+
+        Args:
+            all_notes: Whether every note is in it, not the three that matter most.
+
+        """
+        name = Line(text=self._title, style="bold cyan", indent=2, whole=True)
+        summary = Line(text=self.summary, style="bold", indent=2)
+        notes = [*self.understood, *self._notes(all_notes=all_notes)]
+        below = ("", pointed(notes)) if notes else ()
+        of_run = facts(self._facts(), indent=2)
+        return Sheet(parts=(name, summary, "", *self._half_lives(), of_run, *below))
+
+    _drawn = drawn
+
+    @property
+    def _title(self) -> str:
+        return f"{self.knob} = {number(self.value)}"
+
+    def _notes(self, *, all_notes: bool) -> Sequence[str]:
+        if all_notes:
+            return [each.text for each in self.warnings]
+        known = any(self.half_life.values())
+        # What a half-life on other clocks needs interests whoever has none.
+        quiet = _QUIET | ({"missing-fact"} if known else set())
+        notes = [each.text for each in self.warnings if each.code not in quiet]
+        return first_notes(notes, WHERE_ALL)
+
+    def _half_lives(self) -> Iterator[Drawable | str]:
+        clocks = [name for name, value in self.half_life.items() if value is not None]
+        if not clocks:
+            return
+        times = {"at the peak lr": self.half_life}
+        if any(self.half_life_average[name] is not None for name in clocks):
+            times["run average"] = self.half_life_average
+        heads = ({"run": "of the run"}.get(name, name) for name in clocks)
+        counts = (Column(name, "number", "bold") for name in heads)
+        rows = [
+            (title, *(time_cell(name, each) for name in clocks))
+            for title, each in times.items()
+        ]
+        yield Table(
+            columns=(Column("half-life", style="dim"), *counts), rows=rows, indent=2
         )
+        yield ""
+
+    def _facts(self) -> dict[str, str]:
+        left = f" ({percent(self.kept)} of a weight is left)"
+        # A step that takes everything has no logarithm, and JSON no infinity: None is
+        # both that and "not known", and only what is left tells them apart.
+        is_endless = self.e_folds is None and self.kept == 0
+        e_folds = "∞" if is_endless else _known(self.e_folds)
+        turn, at_peak = (
+            self.rotation_per_step,
+            "" if self.lr_stays else ", at the peak lr",
+        )
+        degrees = "" if turn is None else f" rad ({math.degrees(turn):.3g}°){at_peak}"
+        settle, end = self.equilibrium_rms, self.rms_at_end
+        if math.isclose(end or 0, settle or 0, rel_tol=_ALIKE):
+            end = None
+        # Under a falling lr weights never get there: they end above or below.
+        settles = "weights settle at" if self.lr_stays else "weights would settle at"
+        return {
+            "a step": self.update,
+            "shrink per step": _known(self.shrink_per_step),
+            "e-folds of the run": e_folds + ("" if self.kept is None else left),
+            "penalty λ": _known(self.penalty, "  in: mean loss + λ/2 · Σ w²"),
+            settles: _known(settle, f"  (RMS){at_peak}"),
+            "weights end at": _known(end, "  (RMS)"),
+            "weights turn per step": _known(turn, degrees),
+        }
 
     def __repr__(self) -> str:
         half_life = wording.half_life(self.half_life) or "not known"
         return (
             f"<Explanation: {self.knob} = {number(self.value)}, half-life {half_life}>"
         )
+
+
+def time_cell(clock: str, times: ClockTimes) -> str:
+    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7%, 1,848 runs.
+
+    Example:
+        >>> [time_cell("run", {"run": share}) for share in (0.1773, 1848.39, None)]
+        ['17.7%', '1,848 runs', '–']
+
+    """
+    value = times[clock]
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if clock == "run":
+        return percent(value) if value < 1 else counted(value, "run")
+    return count(value)
+
+
+def _known(value: float | None, unit: str = "") -> str:
+    """Return a number with its unit, or nothing where it is not known."""
+    return "" if value is None else f"{number(value)}{unit}"
 
 
 def explain(
@@ -210,6 +303,29 @@ class _Explainer:
         average = self._on_clocks(self._average_steps(e_folds, kept))
         settled = self._settled(shrink, kept)
         penalty = self._penalty()
+        notes = remarks.by_importance(
+            (
+                *remarks.of_setting(self._knob, self._number, self._run),
+                *remarks.of_defaults(*self._defaults),
+                *self._remarks,
+                *remarks.of_decay(shrink, at_peak, average, self._run, self._knob),
+                *remarks.of_schedule(self._knob, shrink, self._run),
+                *remarks.of_run(e_folds, kept),
+                *remarks.of_missing(self._lacking),
+            )
+        )
+        lr_stays = self._run.schedule.is_constant
+        summary, strength = in_words(
+            at_peak,
+            e_folds,
+            at_peak=not lr_stays,
+            codes=[each.code for each in notes],
+            lacking=[
+                option
+                for option, what in self._lacking.items()
+                if "a shrink per step" in what
+            ],
+        )
         return Explanation(
             knob=self._knob.name,
             value=self._number,
@@ -224,17 +340,10 @@ class _Explainer:
             rotation_per_step=settled.rotation_per_step,
             penalty=penalty,
             update=update_line(self._knob, self._number, self._run),
-            warnings=remarks.by_importance(
-                (
-                    *remarks.of_setting(self._knob, self._number, self._run),
-                    *remarks.of_defaults(*self._defaults),
-                    *self._remarks,
-                    *remarks.of_decay(shrink, at_peak, average, self._run, self._knob),
-                    *remarks.of_schedule(self._knob, shrink, self._run),
-                    *remarks.of_run(e_folds, kept),
-                    *remarks.of_missing(self._lacking),
-                )
-            ),
+            warnings=notes,
+            summary=summary,
+            strength=strength,
+            lr_stays=lr_stays,
         )
 
     def _attempt(self, what: str, formula: Callable[[], _T]) -> _T | None:

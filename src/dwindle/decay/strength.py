@@ -1,0 +1,123 @@
+"""Strength: what a decay does to a weight over a run, in a line of plain words."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from dwindle.decay.families import FAMILIES
+from dwindle.wording import percent, time_on
+
+# The first that is known says when a weight has halved: epochs are what most people
+# count in, tokens what language models are trained by.
+_CLOCKS = ("epochs", "tokens", "run")
+# From two halvings on a half-life says more than a share: "removes 75%" and "removes
+# 99.99%" look alike.
+_HALVINGS = 2
+
+
+class Strength(NamedTuple):
+    """A degree of decay, from so many e-folds over the run on.
+
+    Args:
+        name: The word for it.
+        least: Smallest total decay Σ lr·λ that it is said of.
+        why: Why the border is there.
+
+    """
+
+    name: str
+    least: float
+    why: str
+
+
+STRENGTHS = (
+    Strength(
+        "nothing", 0.0, "less than 1 %: rounding a weight to bfloat16 moves it so"
+    ),
+    Strength("next to nothing", 0.01, "less than 10 %: weights are where they were"),
+    Strength("weak", 0.1, "the run ends within 1/s steps: weights keep their start"),
+    Strength(
+        "moderate", 1.0, "after one e-fold weights near where decay and noise meet"
+    ),
+    Strength("strong", -math.log(0.01), "under 1 % of the start is left"),
+    # The longest of 16 published optima of repeated text is 123 (arXiv 2509.14786).
+    Strength("very strong", 100.0, "weights remember a hundredth of the run"),
+)
+_WHY = "the first note says why"
+# By the code of a remark: where it is so, no share and no half-life are to be had.
+_INSTEAD: Mapping[str, str] = {
+    "dead-zone": "is rounded away at every step: nothing",
+    "stalls": "stops before a weight has halved: smaller steps are rounded away",
+    "nothing-left": "leaves nothing of a weight: too strong",
+    "swing": "swings a weight through zero: too strong",
+    "growth": "makes a weight grow instead of decay: too strong",
+    "oscillation": f"sets no half-life; {_WHY}",
+    "impossible": f"sets no half-life; {_WHY}",
+    "per-layer": "is another penalty for every layer",
+    "no-optimizer": "is a term of the loss: an optimizer and its lr make it a decay",
+    **{
+        each.name: f"sets no half-life; {_WHY}"
+        for each in FAMILIES.values()
+        if not each.has_half_life
+    },
+}
+
+
+def strength_of(e_folds: float) -> str:
+    """Return the word for a total decay.
+
+    Example:
+        >>> [strength_of(each) for each in (0, 0.05, 0.5, 2, 14, 200)]
+        ['nothing', 'next to nothing', 'weak', 'moderate', 'strong', 'very strong']
+
+    """
+    return next(each.name for each in reversed(STRENGTHS) if e_folds >= each.least)
+
+
+def in_words(
+    half_life: Mapping[str, float | None],
+    e_folds: float | None,
+    *,
+    at_peak: bool,
+    codes: Iterable[str] = (),
+    lacking: Iterable[str] = (),
+) -> tuple[str, str | None]:
+    """Return what a decay does, in a line, and how strong that is.
+
+    Args:
+        half_life: At the peak lr, on every clock; None where it is not known.
+        e_folds: Total decay of the run, or None.
+        at_peak: Whether the lr is lower at other times.
+        codes: Of the remarks on the decay.
+        lacking: Options of the facts that a half-life needs.
+
+    Example:
+        >>> in_words({"epochs": 3.546}, 19.5, at_peak=False)
+        ('halves a weight every 3.55 epochs: strong', 'strong')
+        >>> in_words({"run": 1700.0}, 4e-4, at_peak=False)
+        ('removes 0.04% of a weight over the run: nothing', 'nothing')
+
+    """
+    codes = set(codes)
+    instead = next((text for code, text in _INSTEAD.items() if code in codes), "")
+    known = {clock: time for clock, time in half_life.items() if time is not None}
+    if "no-decay" in codes or ("no-lr" in codes and not known):
+        return "removes nothing of a weight: no decay", "nothing"
+    if instead and ("no-optimizer" not in codes or not known):
+        return instead, "nothing" if "dead-zone" in codes else None
+    strength = None if e_folds is None else strength_of(e_folds)
+    if e_folds is not None and e_folds < _HALVINGS * math.log(2):
+        share = percent(-math.expm1(-e_folds))
+        return f"removes {share} of a weight over the run: {strength}", strength
+    if known:
+        clock = next((each for each in _CLOCKS if each in known), next(iter(known)))
+        time = time_on(clock, known[clock])
+        where = " at the peak lr" if at_peak else ""
+        degree = (
+            f": {strength}"
+            if strength
+            else "; the length of the run says how strong that is"
+        )
+        return f"halves a weight every {time}{where}{degree}", strength
+    facts = " and ".join(lacking)
+    return f"how much of a weight goes is open{': give ' if facts else ''}{facts}", None
