@@ -9,6 +9,7 @@
 #   make check    format, lint, types, floors
 #   make bench    packs against plain loops, what the controller costs a step, what a
 #                 training of one's own costs beside itself, and how soon find ends
+#   make docs     the manual, in build/docs, with Sphinx in .venv-docs
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
 #
 # PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer
@@ -20,7 +21,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-frameworks test-ray check bench setup clean
+.PHONY: demo test test-all test-frameworks test-ray check bench docs setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
@@ -37,7 +38,7 @@ test-frameworks: setup
 
 # Ray may listen beyond loopback: where the system allows it, only lo is there.
 test-ray: setup
-	@sh scripts/setup_ray.sh
+	@sh scripts/setup_beside.sh ray Ray
 	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings=default --strict-markers --import-mode=importlib -p no:cacheprovider tests/on_ray/run_*.py $(ARGS)
 
 check: setup
@@ -52,8 +53,12 @@ bench: setup
 	@$(BIN)/python bench/find_overhead.py
 	@$(BIN)/python bench/find_design.py --quick
 
+docs: setup
+	@sh scripts/setup_beside.sh docs Sphinx
+	@.venv-docs/bin/python scripts/build_docs.py
+
 setup:
 	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh
 
 clean:
-	rm -rf .venv .venv-frameworks .venv-ray build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-frameworks .venv-ray .venv-docs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -1,17 +1,12 @@
 """The codes: each has a page, a place in the docs, and somebody who finds it."""
 
 import re
-import shlex
 
 import pytest
 from architecture.source import ROOT
 
 from dwindle.audit.codes import CODES, SEVERITIES, codes_of, resolve_code
-from dwindle.cli.audit import OPTIONS
-from dwindle.cli.options import read_words
 from dwindle.errors import UnknownNameError
-
-PAGE = (ROOT / "docs/audit.md").read_text("utf-8")
 
 
 def test_every_code_has_a_whole_page():
@@ -59,24 +54,3 @@ def test_an_unknown_code_is_refused_with_the_nearest(name):
             ask(name)
         assert raised.value.name == name.upper()
         assert all(each.startswith("DW") for each in raised.value.nearest)
-
-
-def test_the_docs_list_every_code():
-    """The table of docs/audit.md is that of the program: code, severity, title."""
-    rows = re.findall(r"^\| (DW\d{3}) \| (\w+) \| (.+?) \|$", PAGE, re.MULTILINE)
-    assert rows == [(each.code, each.severity, each.title) for each in CODES.values()]
-
-
-def test_the_python_of_the_page_runs(capsys):
-    """The Python block of docs/audit.md runs as it stands."""
-    (block,) = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    exec(compile(block, "audit.md", "exec"), {"__name__": "page"})  # noqa: S102
-    assert "DW030" in capsys.readouterr().out
-
-
-def test_the_commands_of_the_page_are_read():
-    """Every dwindle line of docs/audit.md is one that the command takes."""
-    lines = re.findall(r"^dwindle audit (.+)$", PAGE, re.MULTILINE)
-    assert len(lines) == 6
-    for line in lines:
-        assert read_words("dwindle audit", OPTIONS, shlex.split(line))

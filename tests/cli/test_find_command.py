@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -16,8 +15,6 @@ from cli.lines import as_json, error_of, run
 from finding.formula import BEST, SCRIPT
 
 from dwindle.cli.find import read_seconds
-from dwindle.cli.main import main
-from dwindle.cli.options import AS_JSON, read_words
 from dwindle.errors import RangeError
 from dwindle.finding.records import find_from_stored
 from dwindle.store.store import read_store
@@ -281,31 +278,6 @@ def test_a_page_and_a_picture_are_written(capsys):
     assert Path("p.png").read_bytes().startswith(b"\x89PNG")
     refused = error_of(f"{SEARCH} mine:train --html mine-find.db", capsys)
     assert refused["kind"] == "OutputExistsError"
-
-
-PAGE = (Path(__file__).parents[2] / "docs/find.md").read_text("utf-8")
-
-
-def test_the_lines_of_its_page_are_accepted():
-    """Every dwindle line of docs/find.md is one that the command takes."""
-    blocks = re.findall(r"^```console\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    lines = "".join(blocks).replace("\\\n", " ").splitlines()
-    assert len(lines) >= 5
-    for line in lines:
-        _, name, *words = shlex.split(line.removeprefix("$ "))
-        options = import_module(f"dwindle.cli.{name}").OPTIONS
-        assert read_words(f"dwindle {name}", (*options, AS_JSON), words)
-
-
-def test_the_python_of_its_page_runs():
-    """The Python blocks and the study file of docs/find.md are right as they stand."""
-    blocks = re.findall(r"^```python\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    assert len(blocks) == 2
-    for block in blocks:
-        exec(compile(block, "find.md", "exec"), {"__name__": "find_page"})  # noqa: S102
-    (table,) = re.findall(r"^```toml\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL)
-    Path("my.toml").write_text(table)
-    assert main(["find", "my.toml", "--dry-run"]) == 0
 
 
 def test_interrupted_it_says_how_to_go_on(here):
