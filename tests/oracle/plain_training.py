@@ -36,7 +36,7 @@ class Trained:
             return float(loss), float((logits.argmax(1) == right).double().mean())
 
 
-def network(weights: Sequence[np.ndarray]) -> nn.Sequential:
+def network(weights: Sequence[np.ndarray], *, layer_norm: bool) -> nn.Sequential:
     """Return a ReLU network with these (fan_out, fan_in) matrices and zero biases."""
     parts: list[nn.Module] = []
     for matrix in weights:
@@ -44,8 +44,9 @@ def network(weights: Sequence[np.ndarray]) -> nn.Sequential:
         with torch.no_grad():
             linear.weight.copy_(torch.from_numpy(matrix))
             linear.bias.zero_()
-        parts += [linear, nn.ReLU()]
-    return nn.Sequential(*parts[:-1])
+        norm = nn.LayerNorm(len(matrix), elementwise_affine=False)
+        parts += [linear, norm if layer_norm else nn.Identity(), nn.ReLU()]
+    return nn.Sequential(*parts[:-2])
 
 
 @dataclass
@@ -64,9 +65,11 @@ def train_plainly(
     weights: Sequence[np.ndarray],
     decays: Sequence[float],
     optimizer_of: OptimizerOf,
+    *,
+    layer_norm: bool = False,
 ) -> Trained:
     """Take a step per lr; ``decays`` has one λ per matrix, biases have none."""
-    model = network(weights)
+    model = network(weights, layer_norm=layer_norm)
     linears = [m for m in model if isinstance(m, nn.Linear)]
     groups: list[dict[str, object]] = [
         {"params": [linear.weight], "weight_decay": decay}

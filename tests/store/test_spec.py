@@ -4,14 +4,16 @@ import json
 from dataclasses import replace
 
 import pytest
-from study.tiny import BASE, SPEC, changed
+from study.tiny import BASE, CONDITIONS, SPEC, changed
 
 from dwindle.errors import RangeError, UnknownNameError
-from dwindle.store.records import ProblemFacts, Scale
+from dwindle.store.records import ProblemFacts, Scale, Trial
 from dwindle.store.spec import AxisSpec, StudySpec
 
 SGD = SPEC.optimizer
 NAN = float("nan")
+# Of a training in a store of before splits could be fixed.
+KEY_OF_BEFORE = "6139f6a86c9b75caaefd04ed4e84e78c15f20b816bd12a1e2023efd3a967c5cc"
 
 
 def axis(name, *values, **policies):
@@ -95,3 +97,36 @@ def test_a_problem_without_hidden_layers_is_one_layer():
     scale = Scale(width=8, depth=3, batch_size=1, dataset_size=1, epochs=1, lr=0.1)
     facts = ProblemFacts(inputs=64, classes=10, hidden=False)
     assert facts.layer_shapes(scale) == ((64, 10),)
+
+
+def test_a_grid_is_every_combination():
+    """Nine cells of three by three; along axes alone they would be five."""
+    axes = (
+        AxisSpec(axis="batch_size", values=(16, 32, 64)),
+        AxisSpec(axis="lr", values=(0.05, 0.1, 0.2)),
+    )
+    crossed = {(at.batch_size, at.lr) for at in changed(axes=axes, grid=True).scales}
+    assert crossed == {(batch, lr) for batch in (16, 32, 64) for lr in (0.05, 0.1, 0.2)}
+    assert len(changed(axes=axes).scales) == 5
+    assert changed(axes=axes, grid=True).scales[0] == BASE
+
+
+def test_the_split_is_part_of_a_training_and_of_its_key():
+    """A fixed split is another training; that of the seed has the key of before."""
+    trial = Trial(
+        problem=SPEC.problem,
+        optimizer=SGD,
+        scale=BASE,
+        normalization="none",
+        weight_decay=0.1,
+        seed=3,
+    )
+    fixed = replace(trial, split=0)
+    assert CONDITIONS.key_of(trial) == KEY_OF_BEFORE
+    assert CONDITIONS.key_of(fixed) != KEY_OF_BEFORE
+    assert (trial.split_seed, fixed.split_seed) == (3, 0)
+    assert StudySpec.from_tables(changed(split=2).as_tables(), "tiny").split == 2
+    for wrong in (-1, True, "per-seed", 10_000):
+        with pytest.raises(RangeError) as refused:
+            changed(split=wrong)
+        assert refused.value.name == "split"

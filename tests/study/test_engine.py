@@ -73,7 +73,7 @@ def train_alone(trial):
     task, scale, options = problem(trial.problem), trial.scale, trial.optimizer
     data, shapes = load_once(task), task.facts.layer_shapes(trial.scale)
     drawn = training_subset(trial.seed, task.pool_size, scale.dataset_size)
-    rows = task.split(trial.seed).pool[drawn]
+    rows = task.split(trial.split_seed).pool[drawn]
     schedule = Schedule(
         shape=options.schedule, warmup=options.warmup, final=options.final_lr
     )
@@ -88,7 +88,13 @@ def train_alone(trial):
     )
     decays = [trial.weight_decay * c for c in spread]
     weights = initial_weights(trial.seed, shapes)
-    trained = train_plainly(course, weights, decays, torch_optimizer(options))
+    trained = train_plainly(
+        course,
+        weights,
+        decays,
+        torch_optimizer(options),
+        layer_norm=task.facts.layer_norm,
+    )
     return trained, rows
 
 
@@ -96,7 +102,7 @@ def assert_outcome_is(outcome, trial):
     """Compare an outcome, number by number, with the oracle's training."""
     trained, rows = train_alone(trial)
     task = problem(trial.problem)
-    data, valid = load_once(task), task.split(trial.seed).valid
+    data, valid = load_once(task), task.split(trial.split_seed).valid
     loss, accuracy = trained.evaluate(data.x[valid], data.y[valid])
     train_loss, _ = trained.evaluate(data.x[rows], data.y[rows])
     squares = [float((m[:, :-1] ** 2).sum()) for m in trained.matrices()]
@@ -120,7 +126,33 @@ def without_seconds(outcomes):
 
 
 def train(trials, dtype="float64", **options):
-    return without_seconds(train_pack(trials, problem=MLP, dtype=dtype, **options))
+    task = problem(trials[0].problem)
+    return without_seconds(train_pack(trials, problem=task, dtype=dtype, **options))
+
+
+@pytest.mark.parametrize("name", ["sgd", "adamw"])
+def test_layer_norm_is_that_of_torch(name):
+    """A net with a LayerNorm before each ReLU ends where torch.nn's own one ends."""
+    lr = 0.05 if name == "sgd" else 3e-3
+    trials = [
+        replace(
+            make_trial(decay, seed, OPTIMIZERS[name], lr=lr),
+            problem="digits-mlp-layernorm",
+        )
+        for decay, seed in ((0.0, 0), (0.3, 1), (0.02, 0))
+    ]
+    for outcome, trial in zip(train(trials), trials, strict=True):
+        assert_outcome_is(outcome, trial)
+
+
+def test_one_split_for_all_seeds():
+    """A fixed split takes the place of the seed's own; seeds differ all the same."""
+    trials = [replace(make_trial(seed=seed), split=1) for seed in (0, 1)]
+    outcomes = train(trials)
+    for outcome, trial in zip(outcomes, trials, strict=True):
+        assert_outcome_is(outcome, trial)
+    assert outcomes[1] == train([make_trial(seed=1)])[0]
+    assert outcomes[0] != train([make_trial(seed=0)])[0]
 
 
 @pytest.mark.parametrize("options", OPTIMIZERS.values(), ids=OPTIMIZERS)

@@ -9,7 +9,14 @@ from dwindle.decay.penalties import layer_coefficients
 from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
 from dwindle.findings.model import AxisFindings, Findings
-from dwindle.store.records import Outcome, ProblemFacts, Scale, Trial, chance_loss
+from dwindle.store.records import (
+    PER_SEED,
+    Outcome,
+    ProblemFacts,
+    Scale,
+    Trial,
+    chance_loss,
+)
 from dwindle.store.spec import AxisSpec, StudySpec
 from dwindle.store.store import StoredStudy, read_study
 
@@ -80,11 +87,11 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
         chance = chance_loss(problem.classes, trial.scale.dataset_size)
         untrained = outcome.is_untrained(chance)
         trials["untrained" if untrained else outcome.status] += 1
-    if problem.validation_samples is not None:
-        samples = f"{problem.validation_samples:,} samples"
-        validation = f"every seed has its own validation split, of {samples}"
+    samples = problem.validation_samples
+    if samples is not None and spec.split == PER_SEED:
+        validation = f"every seed has its own validation split, of {samples:,} samples"
     else:
-        known = _ONE_SPLIT.get(spec.problem)
+        known = samples or _ONE_SPLIT.get(spec.problem)
         count = "" if known is None else f" of {known:,} samples"
         validation = (
             f"one validation set{count} for all seeds: the intervals leave out its "

@@ -10,9 +10,13 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol, Self
 
 Status = Literal["ok", "diverged", "error"]
+# Which split into pool and validation set a training has: its seed's own, or that one
+# of this number for all seeds.
+PER_SEED: Final = "per seed"
+Split = int | Literal["per seed"]
 # Name, what is in the store, what holds now.
 Difference = tuple[str, str, str]
 
@@ -95,6 +99,12 @@ class Trial:
     normalization: str
     weight_decay: float
     seed: int
+    split: Split = PER_SEED
+
+    @property
+    def split_seed(self) -> int:
+        """The seed that the split into pool and validation set is drawn from."""
+        return self.seed if isinstance(self.split, str) else self.split
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
@@ -163,6 +173,7 @@ class ProblemFacts:
         inputs: Numbers in a sample.
         classes: Classes to tell apart.
         hidden: Whether there are hidden layers; without, every scale is one layer.
+        layer_norm: Whether hidden layers are normalized before their ReLU.
         validation_samples: Samples in a validation set; None in stores from before
             each seed drew its own.
 
@@ -172,6 +183,7 @@ class ProblemFacts:
     classes: int
     hidden: bool
     validation_samples: int | None = None
+    layer_norm: bool = False
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the facts as a plain dict."""
@@ -224,8 +236,13 @@ class Conditions:
         It covers the canonical trial, the engine and torch versions, the dtype and the
         device type: a row is found again exactly when it would come out the same.
         """
+        plain = asdict(trial)
+        # The split of the seed is no fact of its own: so was every split before one
+        # could be fixed, and those trainings are found again.
+        if trial.split == PER_SEED:
+            del plain["split"]
         canonical = {
-            "trial": asdict(trial),
+            "trial": plain,
             "engine": self.engine_version,
             "torch": self.torch_version,
             "dtype": self.dtype,

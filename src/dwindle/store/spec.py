@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
-from dwindle.store.records import Optimizer, Scale
+from dwindle.store.records import PER_SEED, Optimizer, Scale, Split
 from dwindle.store.tables import AXES, TABLES, faults
 
 Axis = Literal["width", "depth", "batch_size", "dataset_size", "epochs", "lr"]
@@ -94,6 +94,10 @@ class StudySpec:
         high: Largest, above ``low``.
         points: Number of decays from low to high, log-spaced; λ = 0 comes on top.
         normalization: How the decay is spread over layers.
+        split: ``"per seed"``: each seed draws its own pool and validation set, whose
+            choice intervals then include; or the number of one split for all.
+        grid: Whether there is a cell for every combination of the axes' values; else
+            every cell leaves the base along one axis.
 
     Raises:
         RangeError: If a number is outside of its range.
@@ -129,6 +133,8 @@ class StudySpec:
     high: float
     points: int = 13
     normalization: str = "none"
+    split: Split = PER_SEED
+    grid: bool = False
 
     def __post_init__(self) -> None:
         for _, fault in faults(self.as_tables()):
@@ -137,10 +143,12 @@ class StudySpec:
     @property
     def scales(self) -> tuple[Scale, ...]:
         """Every cell's scale once, the base's first where an axis has it."""
-        found: dict[Scale, None] = {}
-        for axis in self.axes:
-            found |= dict.fromkeys(scale for _, scale in axis.cells(self.base))
         base = canonical_scale(self.base)
+        found: dict[Scale, None] = {base: None} if self.grid else {}
+        for axis in self.axes:
+            starts = tuple(found) if self.grid else (base,)
+            reached = [at for start in starts for _, at in axis.cells(start)]
+            found = dict.fromkeys(reached if self.grid else [*found, *reached])
         return tuple(sorted(found, key=lambda scale: scale != base))
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
@@ -165,9 +173,9 @@ class StudySpec:
         """Return the spec as the tables of a study file."""
         base = asdict(self.base)
         optimizer = {**asdict(self.optimizer), "lr": base.pop("lr")}
-        of_study, of_grid = ("name", "problem", "seeds"), TABLES["weight_decay"]
+        of_study, of_grid = TABLES["study"], TABLES["weight_decay"]
         return {
-            "study": {name: getattr(self, name) for name in of_study},
+            "study": {name: getattr(self, name) for name in of_study.model_fields},
             "optimizer": optimizer,
             "base": base,
             "weight_decay": {

@@ -368,6 +368,7 @@ def study_from_stored(stored: Stored) -> StoredStudy:
         if row["key"] in stored.planned
         for trial in [Trial.from_dict(trial_from_row(row))]
         if (trial.problem, trial.optimizer, trial.normalization) == of_spec
+        and trial.split == spec.split
         and trial.scale in scales
         and trial.seed < spec.seeds
     ]

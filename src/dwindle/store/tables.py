@@ -5,9 +5,10 @@ the same tables: first each value by itself (types, ranges and names, by pydanti
 what must hold between values that are right.
 """
 
+import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -24,6 +25,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from dwindle.decay.penalties import NORMALIZATIONS
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, RangeError, UnknownNameError
+from dwindle.store.records import PER_SEED
 
 Key = tuple[str, ...]  # of the file: ("optimizer", "lr")
 Fault = tuple[Key, DwindleError]
@@ -38,6 +40,7 @@ MOST_TRAININGS = 1_000_000
 SMALLEST_STEP = 1.01
 # Far beyond any training, and near enough that no product of powers overflows.
 _SMALLEST, _LARGEST, _MOST_EPOCHS = 1e-30, 1e30, 1_000_000
+_MOST_SPLITS = 10_000  # as many as there may be seeds
 _NO_VALUES: dict[str, list[float]] = {"values": []}  # of an axis that is left out
 # Errors of pydantic's about a type -> what the value must be.
 _KINDS = {
@@ -104,6 +107,13 @@ Betas = Annotated[
 Width = Annotated[int, _whole(1, 1_000_000)]
 Depth = Annotated[int, _whole(0, 1000)]
 Size = Annotated[int, _whole(1, 10**9)]
+SplitName = Annotated[
+    int | Literal["per seed"],
+    _number(
+        f'"{PER_SEED}", or the number of one split for all seeds, such as 0',
+        lambda split: split == PER_SEED or split in range(_MOST_SPLITS),
+    ),
+]
 Epochs = Annotated[
     float,
     _number(
@@ -112,6 +122,7 @@ Epochs = Annotated[
     ),
 ]
 
+YesOrNo = Annotated[bool, _number("true or false", lambda _: True)]
 OptimizerName = Annotated[str, _one_of("optimizer", ("sgd", "adamw", "adam"))]
 ScheduleName = Annotated[
     str, _one_of("schedule", ("constant", "linear", "cosine", "wsd"))
@@ -129,6 +140,8 @@ class StudyTable(_Table):
 
     problem: str = Field(examples=["digits-mlp"])
     seeds: Annotated[int, _whole(1, 10_000)] = 5
+    split: SplitName = PER_SEED
+    grid: YesOrNo = False
     name: str | None = None
 
 
@@ -139,7 +152,7 @@ class OptimizerTable(_Table):
     lr: Positive = Field(examples=[0.05])
     momentum: BelowOne = 0.0
     dampening: Share = 0.0
-    nesterov: Annotated[bool, _number("true or false", lambda _: True)] = False
+    nesterov: YesOrNo = False
     betas: Betas = (0.9, 0.999)
     eps: Positive = 1e-8
     schedule: ScheduleName = "constant"
@@ -353,7 +366,9 @@ def _axes_faults(right: Right) -> Iterator[Fault]:
         remedy = "Write [axes] with width = [16, 32, 64]."
         yield ("axes",), RangeError("axes", "none", "one or more to vary", remedy)
     seeds, points = right["study", "seeds"], right["weight_decay", "points"]
-    trainings = seeds * (points + 1) * (1 + sum(len(axis["values"]) for axis in axes))
+    sizes = [len(axis["values"]) for axis in axes]
+    cells = math.prod(sizes) if right["study", "grid"] else 1 + sum(sizes)
+    trainings = seeds * (points + 1) * cells
     if trainings > MOST_TRAININGS:
         must = f"so few that the study has at most {MOST_TRAININGS:,} trainings"
         got = f"{seeds:,}, which makes {trainings:,}"

@@ -30,7 +30,7 @@ from torch import Tensor
 from dwindle.store.records import Optimizer
 from dwindle.study import machine
 from dwindle.study.cost import VECTOR_BYTES, padded
-from dwindle.study.models import Models, Samples, check_options
+from dwindle.study.models import LAYER_NORM_EPSILON, Models, Samples, check_options
 
 SWITCH = "DWINDLE_COMPILED"  # "0" trains without compiled steps
 _SOURCE = Path(__file__).with_name("steps.c")
@@ -148,6 +148,7 @@ class _Network(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_long) for name in ("layers", "batch", "stride")),
+        ("norm_epsilon", ctypes.c_double),
         ("units", ctypes.POINTER(ctypes.c_long)),
         ("decays", ctypes.POINTER(ctypes.c_double)),
         ("options", _Options),
@@ -287,6 +288,7 @@ def _network(
         layers=len(shapes),
         batch=batch_size,
         stride=stride,
+        norm_epsilon=LAYER_NORM_EPSILON if pack.layout.layer_norm else 0.0,
         units=(ctypes.c_long * len(units))(*units),
         decays=(ctypes.c_double * len(decays))(*decays),
         options=_Options(

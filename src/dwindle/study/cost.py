@@ -143,7 +143,9 @@ def pack_bytes(
     lanes = VECTOR_BYTES // number
     shapes = problem.facts.layer_shapes(scale)
     weights = sum((n_in + 1) * padded(n_out, lanes) for n_in, n_out in shapes)
-    units = sum(3 * fan_out + 1 for _, fan_out in shapes)
+    # A LayerNorm keeps its outputs beside what the ReLU leaves of them.
+    kept = 4 if problem.facts.layer_norm else 3
+    units = sum(kept * fan_out + 2 for _, fan_out in shapes)
     activations = units * (padded(scale.batch_size, lanes) + 2 * EVALUATED)
     of_a_sample = problem.facts.inputs + problem.facts.classes + 1
     samples = 3 * (scale.dataset_size + scale.batch_size) * of_a_sample

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn.functional import pad
+from torch.nn import functional
 
 from dwindle.decay.penalties import layer_coefficients
 from dwindle.decay.schedules import Schedule
@@ -20,7 +20,7 @@ from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer, Outcome, Trial
 from dwindle.study.compiled import CompiledSteps, compiled_steps
 from dwindle.study.cost import EVALUATED
-from dwindle.study.models import Layout, Models, Samples
+from dwindle.study.models import LAYER_NORM_EPSILON, Layout, Models, Samples
 from dwindle.study.problems import Problem, load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 from dwindle.study.stacked import StackedSteps
@@ -178,7 +178,11 @@ class _Run:
         self._scale = trials[0].scale
         shapes = problem.facts.layer_shapes(self._scale)
         self._layout = Layout(
-            shapes, len(trials), getattr(torch, dtype), torch.device(device)
+            shapes,
+            len(trials),
+            getattr(torch, dtype),
+            torch.device(device),
+            problem.facts.layer_norm,
         )
         self._groups = _groups(trials, problem, self._layout)
         self._coefficients = layer_coefficients(trials[0].normalization, shapes)
@@ -230,7 +234,9 @@ class _Run:
         data = load_once(self._problem)
         ended = []
         for group in self._groups:
-            rows = self._problem.split(group.seed).valid
+            # A group is of one seed, and a pack of one split: so of its first trial.
+            of_group = self._trials[group.models.start]
+            rows = self._problem.split(of_group.split_seed).valid
             valid = Samples(self._layout, data.x[rows], data.y[rows])
             models = range(group.models.start, group.models.stop)
             ended += [self._outcome(model, group.train, valid) for model in models]
@@ -238,8 +244,9 @@ class _Run:
 
     def _outcome(self, model: int, trained_on: Samples, held_out: Samples) -> Outcome:
         weights = self._layout.weights_of(self._weights, model)
-        train_loss, _ = evaluate(weights, trained_on)
-        loss, accuracy = evaluate(weights, held_out)
+        is_normed = self._layout.layer_norm
+        train_loss, _ = evaluate(weights, trained_on, layer_norm=is_normed)
+        loss, accuracy = evaluate(weights, held_out, layer_norm=is_normed)
         # Σ w² of each layer's matrix, without the biases, in double precision.
         squares = [float(matrix[:, :-1].double().square().sum()) for matrix in weights]
         steps, step = self._scale.steps, self._divergence.step[model]
@@ -275,16 +282,19 @@ def _groups(trials: Sequence[Trial], problem: Problem, layout: Layout) -> list[_
     data = load_once(problem)
     groups, start = [], 0
     for seed, members in groupby(trials, key=lambda trial: trial.seed):
-        stop = start + len(list(members))
+        of_seed = list(members)
+        stop = start + len(of_seed)
         drawn = training_subset(seed, problem.pool_size, trials[0].scale.dataset_size)
-        rows = problem.split(seed).pool[drawn]
+        rows = problem.split(of_seed[0].split_seed).pool[drawn]
         train = Samples(layout, data.x[rows], data.y[rows])
         groups.append(_Group(seed, slice(start, stop), train))
         start = stop
     return groups
 
 
-def evaluate(weights: Sequence[Tensor], samples: Samples) -> tuple[float, float]:
+def evaluate(
+    weights: Sequence[Tensor], samples: Samples, *, layer_norm: bool = False
+) -> tuple[float, float]:
     """Return the mean cross-entropy of one network, and the share that is right.
 
     A product over a whole pack rounds differently with the number of its models, and
@@ -294,6 +304,7 @@ def evaluate(weights: Sequence[Tensor], samples: Samples) -> tuple[float, float]
     Args:
         weights: One (fan_out, fan_in + 1) per layer, the bias last, each contiguous.
         samples: Their inputs have a last feature of 1.
+        layer_norm: Whether hidden layers are normalized before their ReLU.
 
     """
     total, right = 0.0, 0
@@ -302,7 +313,12 @@ def evaluate(weights: Sequence[Tensor], samples: Samples) -> tuple[float, float]
     for inputs, labels in zip(*splits, strict=True):
         active = inputs  # (batch, features + 1)
         for matrix in hidden:
-            active = pad(torch.relu(active @ matrix.t()), (0, 1), value=1.0)
+            outputs = active @ matrix.t()
+            if layer_norm:
+                outputs = functional.layer_norm(
+                    outputs, outputs.shape[1:], eps=LAYER_NORM_EPSILON
+                )
+            active = functional.pad(torch.relu(outputs), (0, 1), value=1.0)
         log_p = torch.log_softmax(active @ last.t(), 1)  # (batch, classes)
         total -= float(log_p.gather(1, labels[:, None]).sum(dtype=torch.float64))
         right += int((log_p.argmax(1) == labels).sum())

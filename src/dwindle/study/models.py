@@ -22,15 +22,24 @@ from torch import Tensor
 from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer
 
+# As torch.nn.LayerNorm has it.
+LAYER_NORM_EPSILON = 1e-5
+
 
 @dataclass(frozen=True)
 class Layout:
-    """Shapes of the layers, the number of models, and where tensors live."""
+    """Shapes of the layers, the number of models, and where tensors live.
+
+    With ``layer_norm`` each hidden layer's outputs have mean 0 and variance 1 in every
+    sample before their ReLU: a LayerNorm without a gain or bias to learn, so that the
+    scale of a hidden layer's weights changes nothing.
+    """
 
     shapes: tuple[tuple[int, int], ...]
     models: int
     dtype: torch.dtype = torch.float32
     device: torch.device | str = "cpu"
+    layer_norm: bool = False
 
     @property
     def depth(self) -> int:

@@ -238,6 +238,7 @@ def _cell_round(
                 normalization=spec.normalization,
                 weight_decay=decay,
                 seed=seed,
+                split=spec.split,
             )
             for seed in range(spec.seeds)
         ]

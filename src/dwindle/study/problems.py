@@ -197,8 +197,23 @@ DIGITS_MLP = Digits(name="digits-mlp", facts=_DIGITS_FACTS)
 DIGITS_LOGISTIC = Digits(
     name="digits-logistic", facts=replace(_DIGITS_FACTS, hidden=False)
 )
+# The same nets with a LayerNorm before each ReLU: problems of their own, so that their
+# trainings are never pooled with those of the plain ones.
+DIGITS_MLP_LAYERNORM = Digits(
+    name="digits-mlp-layernorm", facts=replace(_DIGITS_FACTS, layer_norm=True)
+)
+FASHION_MLP_LAYERNORM = FashionMnist(
+    name="fashion-mlp-layernorm", facts=replace(_FASHION_FACTS, layer_norm=True)
+)
 PROBLEMS: dict[str, Problem] = {
-    one.name: one for one in (DIGITS_LOGISTIC, DIGITS_MLP, FashionMnist())
+    one.name: one
+    for one in (
+        DIGITS_LOGISTIC,
+        DIGITS_MLP,
+        DIGITS_MLP_LAYERNORM,
+        FashionMnist(),
+        FASHION_MLP_LAYERNORM,
+    )
 }
 
 

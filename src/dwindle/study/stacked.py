@@ -3,7 +3,7 @@
 Activations are (models, batch, features + 1); the last feature, always 1, carries the
 biases. The logits alone are (models, classes, batch): ten classes make short rows. The
 backward pass is written out: no autograd, and nothing is allocated from the second
-step on.
+step on, but by a LayerNorm.
 
 The stack adds gradients straight into the optimizer's ``buffer[layer]`` as ``beta ·
 buffer + alpha · gradient``, which for SGD is its momentum: no gradient is ever stored
@@ -20,7 +20,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dwindle.store.records import Optimizer
-from dwindle.study.models import Layout, Models, Samples, check_options
+from dwindle.study.models import (
+    LAYER_NORM_EPSILON,
+    Layout,
+    Models,
+    Samples,
+    check_options,
+)
 
 # What autograd calls for a ReLU: no public function writes it into a given tensor.
 _relu_gradient = torch.ops.aten.threshold_backward.grad_input
@@ -244,6 +250,8 @@ class _Workspace:
         self.hidden = [layout.full((models, size, out + 1), 1.0) for out in outs[:-1]]
         self.active = [hidden[:, :, :-1] for hidden in self.hidden]
         self.below = [layout.full((models, size, outs[0])), *self.outputs[1:]]
+        # Of each hidden layer: its normalized outputs, and the factor of each sample.
+        self.normal: dict[int, tuple[Tensor, Tensor]] = {}
         self.logits = layout.full((models, outs[-1], size))
         self.log_p = layout.full((models, outs[-1], size))
         self.group_columns = [first[:, g].flatten(1) for g in groups]
@@ -286,11 +294,21 @@ class Stack:
         if last == 0:
             return space.logits.copy_(space.outputs[0].transpose(1, 2))
         for i in range(last - 1):
-            torch.clamp_min(space.outputs[i], 0, out=space.active[i])
+            self._activate(space, i)
             torch.bmm(space.hidden[i], self._weights[i + 1], out=space.outputs[i + 1])
-        torch.clamp_min(space.outputs[last - 1], 0, out=space.active[last - 1])
+        self._activate(space, last - 1)
         hidden = space.hidden[last - 1].transpose(1, 2)
         return torch.bmm(self._weights[last], hidden, out=space.logits)
+
+    def _activate(self, space: "_Workspace", layer: int) -> None:
+        """Put the ReLU of a layer's outputs, normalized or not, into ``active``."""
+        outputs = space.outputs[layer]
+        if self.layout.layer_norm:
+            outputs, _, factors = torch.native_layer_norm(
+                outputs, outputs.shape[2:], None, None, LAYER_NORM_EPSILON
+            )
+            space.normal[layer] = outputs, factors
+        torch.clamp_min(outputs, 0, out=space.active[layer])
 
     def score(self, batch: Batch, sums: Sequence[Tensor]) -> Tensor:
         """Forward a batch; put Σ log p(right class) of each model into ``sums``.
@@ -337,6 +355,11 @@ class Stack:
             optimizer.buffer[i].baddbmm_(left, right, beta=optimizer.beta, alpha=alpha)
             optimizer.update(i)
             gradient = space.outputs[i - 1]
+            if self.layout.layer_norm:
+                normal, factors = space.normal[i - 1]
+                along = (gradient * normal).mean(2, keepdim=True)
+                gradient.sub_(gradient.mean(2, keepdim=True))
+                gradient.addcmul_(normal, along, value=-1).mul_(factors)
         if last == 0:
             space.outputs[0].copy_(gradient)
         for group, x, gradient in zip(

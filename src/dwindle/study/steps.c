@@ -19,6 +19,7 @@ typedef struct {
 
 typedef struct {
     long layers, batch, stride; /* samples of a full batch; padded to vectors */
+    double norm_epsilon;        /* of a LayerNorm before each ReLU; 0: there is none */
     const long *units;          /* inputs, hidden ..., classes */
     const double *decays;       /* of each layer, after normalization */
     optimizer options;
@@ -141,17 +142,67 @@ static void forward_layer(long depth, long height, long stride, const REAL *weig
     }
 }
 
-/* Where the activations and gradients of a step are, layer by layer. */
+/* Each sample over the units of a layer: x becomes (x - mean) / root(variance + epsilon),
+   and a last row keeps the factor 1 / root of every sample. */
+static void normalize(REAL *x, long units, long stride, REAL epsilon)
+{
+    for (long column = 0; column < stride; column += LANES) {
+        vec mean = {0}, variance = {0};
+        for (long k = 0; k < units; k++)
+            mean += *at(x, k * stride + column);
+        mean /= (REAL)units;
+        for (long k = 0; k < units; k++) {
+            vec off = *at(x, k * stride + column) - mean;
+            variance += off * off;
+        }
+        vec factor = 1 / square_root(variance / (REAL)units + epsilon);
+        for (long k = 0; k < units; k++) {
+            vec *value = at(x, k * stride + column);
+            *value = (*value - mean) * factor;
+        }
+        *at(x, units * stride + column) = factor;
+    }
+}
+
+/* The gradient below a normalization: what moves the mean or the scale is taken out. */
+static void normalized_gradient(REAL *gradient, REAL *normal, long units, long stride)
+{
+    for (long column = 0; column < stride; column += LANES) {
+        vec mean = {0}, along = {0}, factor = *at(normal, units * stride + column);
+        for (long k = 0; k < units; k++) {
+            mean += *at(gradient, k * stride + column);
+            along += *at(gradient, k * stride + column) * *at(normal, k * stride + column);
+        }
+        mean /= (REAL)units;
+        along /= (REAL)units;
+        for (long k = 0; k < units; k++) {
+            vec *value = at(gradient, k * stride + column);
+            *value = factor * (*value - mean - along * *at(normal, k * stride + column));
+        }
+    }
+}
+
+/* Where the activations and gradients of a step are, layer by layer; ``normal`` are the
+   normalized outputs before their ReLU, with the factors of the samples behind them. */
 typedef struct {
-    REAL **hidden, **gradient, *turned;
+    REAL **hidden, **gradient, **normal, *turned;
 } space;
 
 static void forward(const network *net, const REAL *weights, const space *in)
 {
     for (long i = 0; i < net->layers; i++) {
         long below = net->units[i], units = net->units[i + 1], stride = net->stride;
+        int active = i + 1 < net->layers, normed = active && net->norm_epsilon > 0;
         forward_layer(below + 1, units, stride, weights, in->hidden[i],
-                      in->hidden[i + 1], in->turned, i + 1 < net->layers);
+                      normed ? in->normal[i] : in->hidden[i + 1], in->turned,
+                      active && !normed);
+        if (normed) {
+            normalize(in->normal[i], units, stride, net->norm_epsilon);
+            for (long k = 0; k < units * stride; k += LANES) {
+                vec value = *at(in->normal[i], k);
+                *at(in->hidden[i + 1], k) = where(~(value < (vec){0}), value);
+            }
+        }
         for (long k = 0; k < stride; k++)
             in->hidden[i + 1][units * stride + k] = 1;
         weights += (below + 1) * padded(units);
@@ -177,6 +228,9 @@ static void backward(const network *net, update by, long size, const space *in)
             store to = {in->gradient[i - 1], x, stride};
             multiply(below, stride, by.weights, row, 1, in->gradient[i], stride, units,
                      store_masked, &to);
+            if (net->norm_epsilon > 0)
+                normalized_gradient(in->gradient[i - 1], in->normal[i - 1], below,
+                                    stride);
         }
         REAL *turned = in->turned;
         if (net->options.adam)
@@ -194,7 +248,7 @@ static double step(const network *net, update by, const REAL *input, const int *
                    long size, REAL *memory)
 {
     long layers = net->layers, stride = net->stride, weights = 0;
-    REAL *hidden[layers + 1], *gradient[layers];
+    REAL *hidden[layers + 1], *gradient[layers], *normal[layers];
     hidden[0] = (REAL *)input;
     for (long i = 0; i < layers; i++) {
         long units = net->units[i + 1];
@@ -202,9 +256,11 @@ static double step(const network *net, update by, const REAL *input, const int *
         /* Logits become their gradients in place. */
         gradient[i] = i + 1 < layers ? memory + (units + 1) * stride : memory;
         memory += (2 * units + 1) * stride;
+        normal[i] = memory;
+        memory += net->norm_epsilon > 0 ? (units + 1) * stride : 0;
         weights += (net->units[i] + 1) * padded(units);
     }
-    space in = {hidden, gradient, memory};
+    space in = {hidden, gradient, normal, memory};
     forward(net, by.weights, &in);
     double loss =
         cross_entropy(hidden[layers], net->units[layers], stride, labels, size);
@@ -222,6 +278,7 @@ long dwindle_scratch_size(const network *net)
     long widest = 0, size = 0;
     for (long i = 0; i <= net->layers; i++) {
         size += i ? (2 * net->units[i] + 1) * net->stride : 0;
+        size += i && net->norm_epsilon > 0 ? (net->units[i] + 1) * net->stride : 0;
         if (padded(net->units[i] + 1) > widest)
             widest = padded(net->units[i] + 1);
     }
