@@ -101,6 +101,12 @@ _QUANTITIES = (
         title="parameters at fixed tokens per parameter",
         form={"parameters": 1.0},
     ),
+    # The tokens fall as the parameters grow, D/P as their square.
+    Quantity(
+        name="params-compute",
+        title="parameters at fixed compute",
+        form={"parameters": 1.0, "data": -2.0},
+    ),
     Quantity(name="depth", title="depth", form={"depth": 1.0}),
 )
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
