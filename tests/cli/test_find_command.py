@@ -306,6 +306,36 @@ def test_times_are_read_with_their_units():
         assert refused.value.name == "--time"
 
 
+def test_a_slot_reaches_each_training(here, capsys):
+    """Every training of a slot gets its device; what is no slot is refused."""
+    (here / "device.py").write_text(
+        "import os, train\nassert os.environ['CUDA_VISIBLE_DEVICES'] in '24'\n"
+    )
+    rest = SEEDED.replace("train.py", "device.py")
+    found = found_by(
+        f"{SEARCH} --metric val_loss --trainings 6 --slots cuda:2,cuda:4 {rest}", capsys
+    )
+    assert found["trainings"] == 6
+    wrong = f"{SEARCH} --slots gpu0 mine:train"
+    assert error_of(wrong, capsys)["kind"] == "UsageError"
+
+
+def test_a_penalty_that_cannot_be_none_is_no_failure(here, capsys):
+    """C = inf that cannot train leaves its question open, and the code is 0."""
+    (here / "svc.py").write_text(
+        "import math\n"
+        "def train(weight_decay, seed):\n"
+        "    if math.isinf(weight_decay):\n"
+        "        raise ValueError('C must be finite')\n"
+        "    return 1 + math.log(weight_decay / 20) ** 2 / 50 + seed / 100\n"
+    )
+    line = "find svc:train --knob own:SVC.C:inverse --low 1 --high 1e3 --trainings 14"
+    found = found_by(line, capsys)
+    status = [(each["weight_decay"], each["status"]) for each in found["curve"]]
+    assert [at for at, what in status if what == "error"] == [None]
+    assert found["matters"] == "cannot tell"
+
+
 def test_a_scale_reaches_commands_and_functions(here, capsys):
     """A placeholder, a declared argument; what does not reach it is refused."""
     (here / "wide.py").write_text(

@@ -14,6 +14,7 @@ from dwindle.errors import (
     StoreUnlikeError,
     StudyStoppedError,
 )
+from dwindle.finding import rounds
 from dwindle.finding.driver import Settings, run_search
 from dwindle.finding.found import found_of
 from dwindle.finding.records import OwnTrial, find_from_stored
@@ -46,10 +47,11 @@ def test_a_search_finds_the_best_and_says_so(path):
 
 def test_the_same_call_again_trains_nothing(path):
     """What is finished stays as it is, and its answer, too."""
-    run_search(search(Formula()), path)
+    facts = {"lr": 0.1, "schedule": {"shape": "cosine", "warmup": 0.1}}
+    run_search(search(Formula(), facts=facts), path)
     before = found_in(path)
     again = Formula()
-    run_search(search(again), path)
+    run_search(search(again, facts=facts), path)
     assert (found_in(path), again.asked) == (before, [])
 
 
@@ -143,6 +145,39 @@ def test_a_decay_that_reaches_nothing_is_found_out(path):
         assert refused.value.exit_code == 3
 
 
+def test_a_seed_that_reaches_nothing_is_found_out(path):
+    """One loss of several seeds is warned of at once; of few digits, some seeds later.
+
+    Seeds that differ, or a loss that is one by chance, are no reason.
+    """
+    cases = (
+        (lambda decay, _: loss_of(decay, 1), 13),
+        (lambda decay, _: round(loss_of(decay, 1), 2), 19),
+        (lambda decay, seed: round(loss_of(decay, seed), 1), None),
+        (loss_of, None),
+    )
+    for number, (loss, at_most) in enumerate(cases):
+        store, recipe, warned = path.with_name(f"{number}.db"), Formula(loss=loss), []
+        run_search(
+            search(recipe),
+            store,
+            on_warning=lambda _, r=recipe, w=warned: w.append(len(r.asked)),
+        )
+        assert len(warned) == (at_most is not None)
+        assert all(count <= at_most for count in warned)
+        assert (rounds.IGNORES_SEED in found_in(store).notes) == bool(warned)
+
+
+def test_what_cannot_train_without_decay_is_tried_once(path):
+    """A failure of the first seed at no decay: no other seed is trained there."""
+    fails = dict.fromkeys((8, 9), error("C must be finite", again=False))
+    recipe = Formula(fails=fails)
+    run_search(search(recipe), path)
+    without = [ask.seed for ask in recipe.asked if ask.weight_decay == 0]
+    assert without == [0]
+    assert found_in(path).value is not None
+
+
 def test_a_range_that_begins_far_too_low_goes_on(path):
     """Decays without effect are no reason to stop while stronger ones are untried."""
     recipe = Formula(
@@ -178,6 +213,10 @@ def test_more_trainings_and_another_range_go_on(path):
         ({"folder": "/else"}, ("working folder", "/somewhere", "/else")),
         ({"facts": {"lr": 0.1}}, ("learning rate", "none", "0.1")),
         (
+            {"facts": {"schedule": {"shape": "cosine"}}},
+            ("schedule shape", "none", "cosine"),
+        ),
+        (
             {"files": {"train.py": "f" * 64}},
             ("contents of train.py", "01234567", "ffffffff"),
         ),
@@ -196,6 +235,7 @@ def test_another_training_is_refused_or_kept_apart(path, ended, changes, differe
     run_search(search(recipe, **changes), path, Settings(accept_change=True))
     now = find_from_stored(read_store(path))
     assert len(now.rows) == len(recipe.asked)
+    assert sum(str(len(before.rows)) in note for note in found_in(path).notes) == 1
     # Numbers go on: one number is one training of the file.
     assert now.rows[0][0].number == len(before.rows) + 1
     back = Formula()

@@ -174,7 +174,6 @@ LOSSES = (
     (torch.tensor([0.5], dtype=torch.bfloat16), 0.5),
     (Decimal("0.5"), 0.5),
     (Fraction(1, 2), 0.5),
-    ({"loss": 0.5, "acc": 1}, 0.5),
     ({"loss": 2, "val_loss": torch.tensor(0.5)}, 0.5),
 )
 NO_LOSSES = (
@@ -190,7 +189,9 @@ NO_LOSSES = (
     (torch.tensor(0.5, requires_grad=True), "item()"),
     ({"acc": 1}, "acc"),
     ({}, "without keys"),
-    ({"loss": None}, "its loss is None"),
+    ({"val_loss": None}, "its val_loss is None"),
+    # A name that is spelt otherwise there is no reason to take another number.
+    ({"loss": 0.5, "val_los": 0.4}, "val_los"),
     (iter([]), "iterator"),
     ((each for each in [0.5]), "yielded a float"),
     ((each for each in []), "yielded nothing"),

@@ -79,6 +79,22 @@ def read_jobs(option: str, text: str) -> int:
     return jobs
 
 
+def read_slots(_: str, text: str) -> tuple[str, ...]:
+    """Read cuda:0,cuda:1 as slots, one training in each.
+
+    Example:
+        >>> read_slots("--slots", "cuda:0,cuda:1")
+        ('cuda:0', 'cuda:1')
+
+    """
+    from dwindle.finding.running import slot_variables
+
+    slots = tuple(each.strip() for each in text.split(","))
+    for each in slots:
+        slot_variables(each)  # raises where it is none
+    return slots
+
+
 _OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OPTIONS)
 # Of a study file only: on the command line both have places without a name.
 _COMMAND = Option("--command", "words of the command", "WORDS", keyword="words")
@@ -105,6 +121,7 @@ OPTIONS = (
         read_jobs,
         group=_SEARCH,
     ),
+    Option("--slots", "a device each: cuda:0,cuda:1", "A,B", read_slots, group=_SEARCH),
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
     Option("--take", "which number of the metric: last, min, max", "WHICH"),
     Option("--maximize", "larger is better"),
@@ -193,9 +210,19 @@ def settings_from(words: Sequence[str], asked: Asked) -> Iterator["Settings"]:
     watches = len(words) > 1 and "{out}" not in " ".join(words)
     cluster = on_ray.cluster_asked_for(asked)
     with cluster or nullcontext():
-        at_once = 1 if cluster is None else min(cluster.at_once, MOST_JOBS)
+        slots = asked["slots"] or ()
+        at_once = len(slots) or 1
+        if cluster is not None:
+            if slots:
+                must, got = (
+                    "Trainings on Ray must get their devices from Ray.",
+                    "--slots",
+                )
+                raise UsageError(must, got, "Write --gpus-per-training 1.")
+            at_once = min(cluster.at_once, MOST_JOBS)
         yield Settings(
             jobs=asked["jobs"] or at_once,
+            slots=slots,
             seconds=asked["time"],
             timeout_s=asked["timeout"],
             watched=Path.cwd() if watches else None,

@@ -1,5 +1,6 @@
 """dwindle report: what a study found, from its store; needs no torch."""
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -152,7 +153,10 @@ def _show_found(  # noqa: PLR0913, as show_findings
             note(f"Wrote {path}")
     if as_json:
         print_json(found.as_dict())
-    return sum(each.status == "error" for each in found.curve)
+    # Without any penalty (C = inf) some cannot train: that is no failure of the search.
+    return sum(
+        each.status == "error" and not math.isinf(each.value) for each in found.curve
+    )
 
 
 def _print_trial(store: Path, trial: int) -> None:

@@ -153,8 +153,6 @@ def loss_of(returned: object, metric: Metric = LOSS) -> Verdict:
     if isinstance(returned, Mapping):
         if metric.key in returned:
             return loss_of_value(returned[metric.key], f"its {metric.key}")
-        if "loss" in returned:
-            return loss_of_value(returned["loss"], "its loss")
         keys = [str(key) for key in returned]
         near = nearest_names(metric.key, keys)
         has = f"with {listed(near)}" if near else "without keys"

@@ -13,7 +13,17 @@ from dwindle.errors import (
 )
 from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.records import FindSpec, OwnConditions, OwnTrial, trainings_of
-from dwindle.finding.rounds import Asked, Name, Rounds, design_of, outcomes_by_name
+from dwindle.finding.rounds import (
+    DIGITS,
+    IGNORES_SEED,
+    Asked,
+    Name,
+    Rounds,
+    design_of,
+    digits_of,
+    ignores_seed,
+    outcomes_by_name,
+)
 from dwindle.finding.running import Running
 from dwindle.finding.shared_files import FolderWatch
 from dwindle.finding.training import Ask, Came, Recipe
@@ -25,9 +35,9 @@ from dwindle.study.stopping import stopping_on_signals
 
 # A death or a time-out may be the machine's: so often is one training tried in a run.
 _TRIES = 2
-# Equal losses in this many digits are no chance; of shorter ones, accuracies such as
-# 0.95, so many at both ends of a range.
-_DIGITS, _FEW, _MANY = 6, 3, 7
+# Equal losses of this many decays are no chance; where they have few digits, accuracies
+# such as 0.95, so many at both ends of a range.
+_FEW, _MANY = 3, 7
 _NEAR = 1e-3  # of ln decay: an end of the range is typed in six digits
 
 
@@ -65,6 +75,7 @@ class Settings:
 
     Args:
         jobs: How many run at a time.
+        slots: Devices or variables that trainings have to themselves.
         seconds: When no further training begins, after the start of this run.
         timeout_s: When a single training is ended.
         watched: The folder that warnings about files look at; None for no warnings.
@@ -74,6 +85,7 @@ class Settings:
     """
 
     jobs: int = 1
+    slots: tuple[str, ...] = ()
     seconds: float | None = None
     timeout_s: float | None = None
     watched: Path | None = None
@@ -139,7 +151,7 @@ def run_search(
         recipe = search.recipe
         if settings.cluster is not None:
             recipe = RayRecipe(recipe=recipe, cluster=settings.cluster)
-        running = Running(recipe, jobs=settings.jobs)
+        running = Running(recipe, jobs=settings.jobs, slots=settings.slots)
         stack.callback(running.close)
         driver = _Driver(search, store, settings, running, on_progress, on_warning)
         try:
@@ -169,6 +181,7 @@ class _Driver:
     seconds_each: list[float] = field(default_factory=list)
     watch: FolderWatch | None = None
     began: float = field(default_factory=time.monotonic)
+    warned: bool = False
 
     def __post_init__(self) -> None:
         search, all_rows = self.search, list(self.store.rows())
@@ -236,6 +249,7 @@ class _Driver:
             for warning in self.watch.warnings() if self.watch else ():
                 self.on_warning(warning)
             self._refuse_no_effect()
+            self._warn_of_seeds()
 
     @property
     def _strong(self) -> float:
@@ -285,6 +299,13 @@ class _Driver:
             self.seconds_each.append(came.seconds)
         self.on_progress(self.progress())
 
+    def _warn_of_seeds(self) -> None:
+        """Say once, as soon as it shows, that no seed reaches the training."""
+        if self.search.recipe.has_seed and not self.warned:
+            self.warned = ignores_seed(self.known)
+            if self.warned:
+                self.on_warning(IGNORES_SEED)
+
     def _refuse_no_effect(self) -> None:
         """Stop where different decays of the first seed give one and the same loss.
 
@@ -302,7 +323,6 @@ class _Driver:
         x_from_typed = self.search.unit.x_from_typed
         has_strongest = any(x_from_typed(each) >= self._strong for each in losses)
         loss = next(iter(losses.values()))
-        digits = len(f"{loss!r}".partition("e")[0].strip("-0.").replace(".", ""))
         # Decays that are all far too weak may have one loss in a useful range.
-        if (digits >= _DIGITS and has_strongest) or len(losses) >= _MANY:
+        if (digits_of(loss) >= DIGITS and has_strongest) or len(losses) >= _MANY:
             raise NoEffectError(repr(loss), len(losses), min(losses), max(losses))

@@ -12,7 +12,14 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.errors import DwindleError, MissingLibraryError
 from dwindle.finding.curve import Curve, Tried
 from dwindle.finding.records import OwnConditions, OwnTrial, StoredFind, run_from_facts
-from dwindle.finding.rounds import Rounds, design_of, outcomes_by_name, rounded
+from dwindle.finding.rounds import (
+    IGNORES_SEED,
+    Rounds,
+    design_of,
+    ignores_seed,
+    outcomes_by_name,
+    rounded,
+)
 from dwindle.finding.unit import Unit
 from dwindle.plain import to_plain
 from dwindle.show import Column, Line, Sheet, Shown, Styled, Table, facts
@@ -372,11 +379,16 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
             "The training takes no seed: its trainings are plain replicates, and an "
             "interval as narrow takes about three times as many."
         )
+    elif ignores_seed(outcomes_by_name(stored.rows)):
+        yield IGNORES_SEED
     elif seen.paired is False:
         yield (
             "Losses of one seed do not go together: what makes a training random must "
             "all come from {seed}, or more trainings are needed."
         )
+    if stored.others:
+        several = counted(stored.others, "training")
+        yield f"{several} in the file, under other conditions, are not counted."
     if seen.needed:
         more, trainings = counted(seen.needed, "further seed"), seen.trainings
         # A further seed takes two trainings.

@@ -142,7 +142,12 @@ class OwnConditions:
 def _flat(conditions: OwnConditions) -> dict[str, str]:
     """Return each condition as a text by the name that a user knows it by."""
     plain = conditions.as_dict()
-    facts = {name: str(value) for name, value in plain["facts"].items()}
+    facts = {}
+    for name, value in plain["facts"].items():
+        # A store has keys in another order than those who write them.
+        parts = value if isinstance(value, Mapping) else {"": value}
+        for part, fact in parts.items():
+            facts[f"{quantity(name)} {part}".rstrip()] = str(fact)
     # The first digits show that a file is another one; nobody compares all 64.
     files = {f"contents of {name}": text[:8] for name, text in plain["files"].items()}
     return {
@@ -153,7 +158,7 @@ def _flat(conditions: OwnConditions) -> dict[str, str]:
         "better": "larger" if plain["maximize"] else "smaller",
         "seed": "given" if plain["has_seed"] else "not given",
         "working folder": plain["folder"],
-        **{quantity(name): text for name, text in facts.items()},
+        **facts,
         **files,
     }
 
@@ -193,6 +198,7 @@ class StoredFind:
     conditions: OwnConditions
     rows: tuple[tuple[OwnTrial, Outcome], ...]
     seconds: float
+    others: int = 0  # trainings there under other conditions
 
     def at(self, scale: Mapping[str, float]) -> Self:
         """Return only what was trained at a scale."""
@@ -223,6 +229,7 @@ def find_from_stored(stored: Stored) -> StoredFind:
         conditions=conditions,
         rows=rows,
         seconds=stored.seconds,
+        others=len(stored.rows) - len(rows),
     )
 
 

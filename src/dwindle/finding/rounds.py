@@ -13,6 +13,13 @@ from dwindle.store.records import Outcome
 # What a training is known by within one study: the text of its decay, and its seed.
 Name = tuple[str, int]
 _LAST_BITS = 1e-9
+# Equal losses in so many digits are no chance; of accuracies such as 0.95 so many
+# trainings are.
+DIGITS, _FEW_DIGITS_SEEDS = 6, 4
+IGNORES_SEED = (
+    "Different seeds give one and the same loss: the seed does not reach the training, "
+    "and the interval has no meaning."
+)
 
 
 def rounded(number: float) -> float:
@@ -152,6 +159,26 @@ def design_of(
         paired=conditions.has_seed,
         # A later seed takes two trainings: so many fill the slots.
         seeds_together=max(1, jobs // 2),
+    )
+
+
+def digits_of(loss: float) -> int:
+    """Return how many digits a loss has."""
+    return len(f"{loss!r}".partition("e")[0].strip("-0.").replace(".", ""))
+
+
+def ignores_seed(known: Mapping[Name, Outcome]) -> bool:
+    """Whether all seeds that were trained at one decay gave the same loss there."""
+    by_decay: dict[str, list[float]] = {}
+    for (typed, _), outcome in known.items():
+        if outcome.loss is not None:
+            by_decay.setdefault(typed, []).append(outcome.loss)
+    shared = [losses for losses in by_decay.values() if len(losses) > 1]
+    seeds = sum(len(losses) for losses in shared)
+    return (
+        bool(shared)
+        and all(len(set(losses)) == 1 for losses in shared)
+        and (digits_of(shared[0][0]) >= DIGITS or seeds >= _FEW_DIGITS_SEEDS)
     )
 
 

@@ -281,6 +281,9 @@ def _further_seeds(search: Search) -> Proposal:
 def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
     """What the seeds of a batch still need; the seeds before it decide where."""
     before, missing = search.before(batch.start), []
+    without = [point for point in before.points if point.x == NO_DECAY]
+    # Some cannot train without any penalty at all (C = inf): one try shows it.
+    zero = search.design.zero and not (without and all(p.failed for p in without))
     for seed in batch:
         tried = [point.x for point in search.points if point.seed == seed]
         places = sorted(x for x in tried if x > NO_DECAY)
@@ -289,7 +292,7 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
             if places:
                 pair = [max(pair, key=lambda x: abs(x - places[0]))]
             missing += [(x, seed) for x in pair]
-        if search.design.zero and NO_DECAY not in tried:
+        if zero and NO_DECAY not in tried:
             asked = seed <= SEEDS_WITHOUT_DECAY or before.effect.matters == UNDECIDED
             missing += [(NO_DECAY, seed)] * asked
     return missing

@@ -1,0 +1,147 @@
+"""Show ``dwindle tune`` on Fashion-MNIST: the decay of a large net from small ones.
+
+    python scripts/tune_fashion.py [PART ...]
+
+Of each part (an optimizer on an MLP or a CNN) the proxies are tuned; then the target,
+which no tune trains, is searched by itself over the whole range; then both values,
+the nearest proxy's and no decay are trained there with seeds that nobody has seen.
+All trainings are kept in build/tune-fashion: the same line again continues. Results go
+to studies/tune-fashion: JSON of what was found, and a table of every training.
+"""
+
+import csv
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import fashion_training
+import numpy as np
+
+import dwindle
+from dwindle.finding.records import find_from_stored
+from dwindle.stats.student import mean_interval
+from dwindle.store.store import read_store
+
+ROOT = Path(__file__).parents[1]
+KEPT, SHOWN = ROOT / "build" / "tune-fashion", ROOT / "studies" / "tune-fashion"
+FRESH = range(1000, 1004)  # seeds that no search has used
+
+
+@dataclass(frozen=True)
+class Part:
+    """One demonstration: what is trained, its proxies and its target."""
+
+    knob: str
+    low: float
+    high: float
+    proxies: Mapping[str, Sequence[float]]
+    target: Mapping[str, float]
+
+
+# The first value of an axis is where the other axis is varied: nearest to the target.
+_MLP = {"width": [128, 64, 32, 16], "dataset_size": [8000, 4000, 2000, 1000]}
+_CNN = {"width": [32, 16, 8]}
+_MLP_TARGET = {"width": 512, "dataset_size": 30_000, "epochs": 20}
+_CNN_TARGET = {"width": 64, "dataset_size": 10_000, "epochs": 20}
+_ADAMW = {"knob": "torch.optim.AdamW", "low": 3e-3, "high": 30.0}
+_SGD = {"knob": "torch.optim.SGD", "low": 1e-5, "high": 0.1}
+PARTS = {
+    "mlp-adamw": Part(**_ADAMW, proxies=_MLP, target={**_MLP_TARGET, "lr": 2e-3}),
+    "mlp-sgd": Part(**_SGD, proxies=_MLP, target={**_MLP_TARGET, "lr": 0.05}),
+    "cnn-adamw": Part(**_ADAMW, proxies=_CNN, target={**_CNN_TARGET, "lr": 2e-3}),
+    "cnn-sgd": Part(**_SGD, proxies=_CNN, target={**_CNN_TARGET, "lr": 0.05}),
+}
+
+
+def fresh_losses(name, decays):
+    """Train each decay at the target with unseen seeds; return (decays, seeds)."""
+    train = getattr(fashion_training, name.replace("-", "_"))
+    file, known = KEPT / f"{name}-fresh.csv", {}
+    if file.exists():
+        with file.open() as stream:
+            rows = list(csv.reader(stream))
+        known = {(float(row[0]), int(row[1])): float(row[2]) for row in rows}
+    with file.open("a", buffering=1) as stream:
+        for seed in FRESH:
+            for decay in decays:
+                if (decay, seed) not in known:
+                    loss = train(decay, seed, **PARTS[name].target)
+                    known[decay, seed] = loss
+                    stream.write(f"{decay!r},{seed},{loss!r}\n")
+    return np.array([[known[decay, seed] for seed in FRESH] for decay in decays])
+
+
+def trainings(name):
+    """Yield a row for each training, searched or fresh."""
+    for step in ("proxies", "target"):
+        for trial, outcome in find_from_stored(read_store(kept(name, step))).rows:
+            at = trial.scale["width"], trial.scale["dataset_size"]
+            loss = "" if outcome.loss is None else f"{outcome.loss:.6g}"
+            seconds = f"{outcome.seconds:.3g}"
+            yield step, *map(int, at), trial.typed, trial.seed, loss, seconds
+    with (KEPT / f"{name}-fresh.csv").open() as stream:
+        at = PARTS[name].target["width"], PARTS[name].target["dataset_size"]
+        for decay, seed, loss in csv.reader(stream):
+            yield "fresh", *at, decay, seed, f"{float(loss):.6g}", ""
+
+
+def report(shown):
+    """Print at once: a part takes half an hour."""
+    sys.stdout.write(f"{shown}\n")
+    sys.stdout.flush()
+
+
+def kept(name, step):
+    """Return the store of a step."""
+    return KEPT / f"{name}-{step}.db"
+
+
+def demonstrate(name):
+    """Run one part to its end and write what it shows."""
+    part = PARTS[name]
+    asked = {
+        "train": f"{fashion_training.__file__}:{name.replace('-', '_')}",
+        "knob": part.knob,
+        "low": part.low,
+        "high": part.high,
+        "run": {"schedule": "cosine", "batch_size": fashion_training.BATCH},
+    }
+    tuned = dwindle.tune(
+        **asked, proxies=part.proxies, target=part.target, store=kept(name, "proxies")
+    )
+    report(tuned)
+    found = dwindle.find(**asked, scale=part.target, store=kept(name, "target"))
+    report(found)
+    near = next(each.value for each in tuned.rules if each.rule == "unchanged")
+    values = (found.value, tuned.value, near, 0.0)
+    decays = dict(zip(("found", "predicted", "unchanged", "none"), values, strict=True))
+    losses = fresh_losses(name, values)
+    above = dict(zip(decays, np.log(losses) - np.log(losses[0]), strict=True))
+    curve = {"curve"}
+    result = {
+        "tuned": tuned.as_dict(),
+        "cells": [vars(cell) for cell in tuned.cells],
+        "found": {k: v for k, v in found.as_dict().items() if k not in curve},
+        "fresh_seeds": len(FRESH),
+        "decays": decays,
+        "ln_loss_above_found": {
+            key: vars(mean_interval(row)) for key, row in above.items()
+        },
+    }
+    text = json.dumps(result, indent=1)
+    report(text)
+    SHOWN.mkdir(parents=True, exist_ok=True)
+    (SHOWN / f"{name}.json").write_text(f"{text}\n")
+    with (SHOWN / f"{name}.csv").open("w", newline="") as stream:
+        table = csv.writer(stream, lineterminator="\n")
+        what = "step", "width", "dataset_size", "weight_decay", "seed"
+        table.writerow((*what, "loss", "seconds"))
+        table.writerows(trainings(name))
+
+
+if __name__ == "__main__":
+    KEPT.mkdir(parents=True, exist_ok=True)
+    for each in sys.argv[1:] or PARTS:
+        demonstrate(each)
