@@ -1,0 +1,175 @@
+"""A change of scale in the variables of the base exponents, part by part."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from dwindle.decay.evidence.records import KindOfRun
+from dwindle.decay.run import Run
+
+# Ratios nearer to 1 are rounding: of a short last batch, or of tokens to steps.
+_NOTHING = 1e-9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """A part of a change that one line of an answer is about.
+
+    Args:
+        quantity: What changed: ``batch``, ``lr``, ``dataset``, ``epochs``, ``tokens``,
+            ``steps``, ``width``, ``parameters`` or ``depth``.
+        ratio: After over before.
+        beside: What changed with it, and is only known together with it; ratios.
+        logs: Logarithms of the variables of the base exponents.
+        through_lr: Logarithm of the ratio of the lr, where it belongs to this part.
+        measured_as: Quantities of records that are about it.
+
+    """
+
+    quantity: str
+    ratio: float
+    beside: Mapping[str, float] = field(default_factory=dict, hash=False)
+    logs: Mapping[str, float] = field(hash=False)
+    through_lr: float = 0.0
+    measured_as: tuple[str, ...]
+
+
+def parts_of_change(before: Run, after: Run, kind: KindOfRun) -> tuple[Part, ...]:
+    """Return what changed, in parts whose logarithms add up to the whole change.
+
+    What stands on one side only, or on neither, is taken as unchanged. Where the width
+    or the depth changed they stand for the size of the network, else the number of
+    parameters does.
+
+    Example:
+        >>> small = Run(lr=1e-3, batch_size=32, dataset_size=1000, epochs=10)
+        >>> large = Run(lr=2e-3, batch_size=64, dataset_size=1000, epochs=20)
+        >>> parts = parts_of_change(small, large, "many-epochs-plain")
+        >>> [(part.quantity, part.ratio, part.beside) for part in parts]
+        [('batch', 2.0, {'lr': 2.0}), ('epochs', 2.0, {})]
+
+    """
+    logs = _Logs(before, after)
+    parts = [*_of_lr(logs), *_of_length(logs, kind)]
+    depth = logs.of("depth")
+    if depth:
+        parts.append(_part("depth", depth, {"depth": depth}, ("depth",)))
+    return tuple(parts)
+
+
+class _Logs:
+    """Logarithms of ratios; 0 where a quantity is not known on both sides."""
+
+    def __init__(self, before: Run, after: Run) -> None:
+        self._sides = before.quantities(), after.quantities()
+
+    def of(self, *names: str) -> float:
+        """Return that of the first name that both sides have."""
+        before, after = self._sides
+        for name in names:
+            # No hidden layer has no power law.
+            if before.get(name) and after.get(name):
+                log = math.log(after[name]) - math.log(before[name])
+                return log if abs(log) > _NOTHING else 0.0
+        return 0.0
+
+    def has(self, *names: str) -> bool:
+        """Return whether both sides know all of these."""
+        return all(name in side for name in names for side in self._sides)
+
+    def batch(self) -> float:
+        return self.of("tokens_per_step", "batch_size")
+
+    def seen(self) -> float:
+        """Return that of the examples, or tokens, that the run sees."""
+        length = self.of("tokens_per_example")
+        if self.has("epochs", "dataset_size"):
+            return self.of("epochs") + self.of("dataset_size") + length
+        if self.has("tokens"):
+            return self.of("tokens")
+        if self.has("steps"):
+            return self.of("steps") + self.batch()
+        return self.of("epochs") + self.of("dataset_size") + length
+
+
+def _part(
+    quantity: str,
+    log: float,
+    logs: Mapping[str, float],
+    measured_as: tuple[str, ...],
+    beside: Mapping[str, float] | None = None,
+) -> Part:
+    ratios = {name: _ratio(each) for name, each in (beside or {}).items()}
+    return Part(
+        quantity=quantity,
+        ratio=_ratio(log),
+        beside=ratios,
+        logs=logs,
+        measured_as=measured_as,
+    )
+
+
+def _ratio(log: float) -> float:
+    return float(f"{math.exp(log):.12g}")  # 2.0000000000000004 is 2
+
+
+_BATCHES = ("batch", "batch-sqrt-lr", "batch-linear-lr")
+_WIDTHS = ("width", "width-mup")
+
+
+def _of_lr(logs: _Logs) -> list[Part]:
+    """Return the part of lr, batch and width, which are known only together."""
+    batch, width, lr = logs.batch(), logs.of("width"), logs.of("lr")
+    changed = {"batch": batch, "width": width, "lr": lr}
+    changed = {name: log for name, log in changed.items() if log}
+    if not changed:
+        return []
+    first, *others = changed
+    measured_as = (_BATCHES if batch else ()) + (_WIDTHS if width else ())
+    part = _part(
+        first,
+        changed[first],
+        {"lr": lr + width - batch, "batch": batch, "width": width},
+        measured_as or ("lr",),
+        {name: changed[name] for name in others},
+    )
+    return [replace(part, through_lr=lr)]
+
+
+def _of_length(logs: _Logs, kind: KindOfRun) -> list[Part]:
+    """Return the parts of examples seen, of repetition, and of parameters."""
+    seen = _rounded(logs.seen())
+    weights = 0.0 if logs.of("width") or logs.of("depth") else logs.of("weights")
+    if kind == "single-pass":
+        return _of_single_pass(logs, seen, weights)
+    # Without a dataset, a longer run is more epochs over the one that there is.
+    known = logs.has("epochs")
+    epochs = logs.of("epochs") if known else _rounded(seen - logs.of("dataset_size"))
+    dataset = _rounded(seen - epochs)
+    parts = []
+    if dataset:
+        as_data = ("dataset", "tokens")
+        parts.append(_part("dataset", dataset, {"data": dataset}, as_data))
+    if epochs:
+        both = {"data": epochs, "repetition": epochs}
+        name = "epochs" if known else "steps"
+        parts.append(_part(name, epochs, both, ("epochs", "repetition")))
+    if weights:
+        size = {"parameters": weights, "data": -weights}
+        parts.append(_part("parameters", weights, size, ("params", "params-tpp")))
+    return parts
+
+
+def _of_single_pass(logs: _Logs, seen: float, weights: float) -> list[Part]:
+    name = "tokens" if logs.has("tokens") else "examples"
+    as_data, as_size = ("tokens", "dataset"), ("params", "params-tpp")
+    if not weights:
+        return [_part(name, seen, {"data": seen}, as_data)] if seen else []
+    # At fixed tokens per parameter the two are one measured quantity, no difference.
+    size = {"parameters": weights, "data": _rounded(seen - weights)}
+    beside = {name: seen} if seen else {}
+    return [_part("parameters", weights, size, as_size, beside)]
+
+
+def _rounded(log: float) -> float:
+    return log if abs(log) > _NOTHING else 0.0

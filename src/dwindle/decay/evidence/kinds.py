@@ -1,0 +1,88 @@
+"""Which class of training a run is: from its facts, or as somebody says."""
+
+from typing import Literal
+
+from dwindle.decay.evidence.records import KINDS, EvidenceFamily, KindOfRun
+from dwindle.decay.families import ADAPTIVE, family_of
+from dwindle.decay.knob import Knob
+from dwindle.decay.run import Run
+from dwindle.errors import UnknownNameError
+
+Regime = Literal["single-pass", "many-epochs", "fine-tuning"]
+REGIMES: tuple[Regime, ...] = ("single-pass", "many-epochs", "fine-tuning")
+
+# Optimizers whose step is the gradient's, decoupled or not.
+_SGDS = {"sgd", "sgdw", "keras-sgd"}
+
+
+def regime_of(run: Run) -> Regime | None:
+    """Return what the facts of a run tell of its regime; None where they do not.
+
+    Up to one epoch is a single pass, and so is a length in tokens alone.
+
+    Example:
+        >>> regime_of(Run(epochs=1)), regime_of(Run(epochs=90)), regime_of(Run())
+        ('single-pass', 'many-epochs', None)
+
+    """
+    known = run.quantities()
+    if "epochs" in known:
+        return "single-pass" if known["epochs"] <= 1 else "many-epochs"
+    return "single-pass" if "tokens" in known else None
+
+
+def kinds_of_run(
+    run: Run, *, regime: str | None = None, normalized: bool | None = None
+) -> tuple[KindOfRun, ...]:
+    """Return the classes that a training may belong to; several where nothing tells.
+
+    Args:
+        run: Its facts.
+        regime: What somebody says; it counts more than the facts. A class is one too.
+        normalized: Whether the network has normalization layers.
+
+    Raises:
+        UnknownNameError: If there is no such regime.
+
+    Example:
+        >>> kinds_of_run(Run(epochs=90), normalized=True)
+        ('many-epochs-normalized',)
+        >>> kinds_of_run(Run(epochs=90))
+        ('many-epochs-normalized', 'many-epochs-plain')
+
+    """
+    for kind in KINDS:
+        if kind == regime:
+            return (kind,)
+    if regime is not None and regime not in REGIMES:
+        raise UnknownNameError.among("regime", regime, (*REGIMES, *KINDS))
+    plain_or_not: tuple[KindOfRun, ...] = (
+        ("many-epochs-normalized", "many-epochs-plain")
+        if normalized is None
+        else ("many-epochs-normalized" if normalized else "many-epochs-plain",)
+    )
+    known = regime or regime_of(run)
+    if known == "many-epochs":
+        return plain_or_not
+    if known == "single-pass":
+        return ("single-pass",)
+    return (*plain_or_not, "single-pass")
+
+
+def family_of_evidence(knob: Knob) -> EvidenceFamily:
+    """Return the family of optimizers whose measurements are about a knob.
+
+    A bare penalty is read as of SGD, as scaling rules read it; a half-life or a shrink,
+    which has no optimizer, as of AdamW, for which there is more evidence.
+
+    Example:
+        >>> from dwindle.decay.knobs import KNOBS
+        >>> [family_of_evidence(KNOBS[name]) for name in ("torch.optim.SGD", "shrink")]
+        ['sgd', 'adaptive']
+
+    """
+    family = family_of(knob)
+    if family is None:
+        return "adaptive" if knob.is_rate else "sgd"
+    is_penalty = family.is_penalty and family is not ADAPTIVE
+    return "sgd" if is_penalty or knob.algorithm in _SGDS else "adaptive"

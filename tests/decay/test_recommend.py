@@ -1,0 +1,223 @@
+"""What to type after a change of scale: laws that any evidence must keep."""
+
+import math
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dwindle.decay.coordinates import number_from_shrink
+from dwindle.decay.evidence.change import parts_of_change
+from dwindle.decay.evidence.claims import RANKED, claimed
+from dwindle.decay.evidence.kinds import kinds_of_run
+from dwindle.decay.evidence.posterior import cell_of
+from dwindle.decay.evidence.recommend import recommend
+from dwindle.decay.evidence.records import BASES, KINDS
+from dwindle.decay.families import has_no_rate
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.rules import predict
+from dwindle.decay.run import ONE_TOKEN, Run
+from dwindle.decay.setting import Setting, read_setting
+from dwindle.errors import UnknownNameError
+
+ADAMW, SGD = "torch.optim.AdamW", "torch.optim.SGD"
+IMAGENET = {"dataset_size": 1_281_167}
+# Sizes that divide each other: steps of an epoch are then whole, and no batch is short.
+factors = st.sampled_from([1, 2, 4, 8])
+scales = st.fixed_dictionaries(
+    {
+        "lr": st.sampled_from([1e-4, 5e-4, 1e-3]),
+        "batch_size": st.sampled_from([32, 64, 256]),
+        "dataset_size": st.sampled_from([1024, 4096, 65536]),
+        "epochs": st.sampled_from([2, 4, 16, 90]),
+        "width": st.sampled_from([64, 128, 512]),
+        "depth": st.sampled_from([2, 4, 8]),
+    }
+)
+kinds = st.sampled_from(list(KINDS))
+settings = st.sampled_from([(1e-3, ADAMW), (1e-4, SGD), (1e-5, "shrink")])
+
+
+def of(setting, before, after, **more):
+    return recommend(read_setting(*setting), before, after, **more)
+
+
+@given(settings, scales, scales, scales, kinds)
+def test_two_steps_are_one(setting, first, second, third, kind):
+    """A change made in two steps gives the value of the change made in one."""
+    runs = [Run(**each) for each in (first, second, third)]
+    at_once = of(setting, runs[0], runs[2], regime=kind)
+    halfway = of(setting, runs[0], runs[1], regime=kind)
+    there = of((halfway.value, setting[1]), runs[1], runs[2], regime=kind)
+    # Sums of logarithms in another order: 1e-9 is far above their rounding.
+    assert there.value == pytest.approx(at_once.value, rel=1e-9)
+
+
+@given(settings, scales, kinds)
+def test_no_change_is_exact(setting, scale, kind):
+    """Unchanged facts give the value to the last digit, and no reason for another."""
+    there = of(setting, Run(**scale), Run(**scale), regime=kind)
+    assert (there.value, there.low, there.high) == (setting[0],) * 3
+    assert not there.reasons
+
+
+@given(scales, scales, kinds)
+def test_reasons_multiply_to_the_value(before, after, kind):
+    """The factors of the reasons multiply to what the value is multiplied by."""
+    there = of((0.01, ADAMW), Run(**before), Run(**after), regime=kind)
+    product = math.prod(reason.factor for reason in there.reasons)
+    assert there.value == pytest.approx(0.01 * product, rel=1e-9)
+    assert there.low <= there.value <= there.high
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_linear_lr_keeps_the_decay_regardless_of_the_lr(kind):
+    """With lr ∝ batch, only the exponent of both together counts, and it is near 1."""
+    before = Run(lr=0.1, batch_size=128, epochs=90, **IMAGENET)
+    after = replace(before, lr=0.8, batch_size=1024)
+    (part,) = parts_of_change(before, after, kind)
+    assert part.logs["lr"] == pytest.approx(0, abs=1e-12)
+    there = of((5e-4, SGD), before, after, regime=kind)
+    assert there.low < 5e-4 < there.high
+    # A tenth of the exponent per factor of 8 in the batch is ×1.23.
+    assert there.value == pytest.approx(5e-4, rel=0.6)
+
+
+def test_the_class_is_read_from_the_facts():
+    """Up to one epoch, or tokens alone, is a single pass; else someone has to say."""
+    many = ("many-epochs-normalized", "many-epochs-plain")
+    tokens = {"batch_size": 100, "tokens_per_example": ONE_TOKEN, "steps": 10}
+    cases = [
+        (Run(epochs=1), {}, ("single-pass",)),
+        (Run(**tokens), {}, ("single-pass",)),
+        (Run(steps=100, batch_size=10, dataset_size=1000), {}, ("single-pass",)),
+        (Run(epochs=3), {}, many),
+        (Run(epochs=3), {"normalized": False}, many[1:]),
+        (Run(epochs=3), {"regime": "fine-tuning"}, ("fine-tuning",)),
+        (Run(epochs=3), {"regime": "many-epochs-plain"}, many[1:]),
+        (Run(), {"regime": "single-pass"}, ("single-pass",)),
+        (Run(), {}, (*many, "single-pass")),
+    ]
+    wrong = [
+        (run, said) for run, said, kinds in cases if kinds_of_run(run, **said) != kinds
+    ]
+    assert not wrong
+    with pytest.raises(UnknownNameError) as raised:
+        kinds_of_run(Run(), regime="fine tuning")
+    assert "fine-tuning" in raised.value.nearest
+
+
+def test_every_class_that_is_possible_is_answered():
+    """Where the facts leave two classes, the answer of the other stands beside."""
+    before = Run(lr=1e-3, batch_size=256, epochs=90, **IMAGENET)
+    there = of((0.1, ADAMW), before, replace(before, epochs=30))
+    assert [each.kind_of_run for each in (there, *there.others)] == [
+        "many-epochs-normalized",
+        "many-epochs-plain",
+    ]
+
+
+def test_repeated_data_is_a_change_of_regime():
+    """From a single pass to repeated data the value starts from published optima."""
+    before = Run(
+        lr=1e-3, batch_size=64, tokens_per_example=4096, dataset_size=48_800, epochs=1
+    )
+    after = replace(before, epochs=8)
+    there = of((0.1, ADAMW), before, after)
+    (reason,) = there.reasons
+    assert (reason.quantity, reason.exponent) == ("regime", None)
+    # ln 2 over lr and steps per epoch (48,800 / 64, rounded up) times .203 epochs.
+    assert there.value == pytest.approx(math.log(2) / (1e-3 * 763 * 0.203), rel=0.01)
+    assert of((0.5, ADAMW), before, after).value == there.value
+    # Told that it is one regime on both sides, nothing starts anew.
+    told = of((0.1, ADAMW), before, after, regime="many-epochs", normalized=True)
+    assert told.reasons[0].quantity == "epochs"
+
+
+def test_every_knob_with_a_rate_has_a_value():
+    """Wherever a family has a rate there is a value, and elsewhere the reason why."""
+    before = Run(lr=1e-3, batch_size=64, epochs=20, dataset_size=6400, momentum=0.9)
+    after = replace(before, lr=2e-3, batch_size=128)
+    wrong = []
+    for knob in KNOBS.values():
+        if knob.wants_clock:
+            continue
+        clocked = knob.clock == "tokens"
+        sides = [
+            replace(run, tokens_per_example=8) if clocked else run
+            for run in (before, after)
+        ]
+        number = 1e-4
+        if knob.clock:
+            number = number_from_shrink(knob, number, sides[0])
+        there = recommend(Setting(knob, number), *sides, normalized=True)
+        if (there.value is None) != has_no_rate(knob) or bool(there.why_null) != (
+            there.value is None
+        ):
+            wrong.append((knob.name, there.value, there.why_null))
+    assert not wrong
+
+
+def test_beyond_tenfold_two_candidates_and_an_experiment_stand():
+    """An undecided answer names two rules whose values differ, and what to measure."""
+    before = Run(lr=3e-4, batch_size=256, epochs=90, **IMAGENET)
+    after = replace(before, batch_size=2048)
+    there = of((0.1, ADAMW), before, after, normalized=True)
+    assert there.is_undecided
+    assert there.digits == 1
+    assert there.candidates[0].rule == "unchanged"
+    low, high = sorted(each.value for each in there.candidates)
+    assert high > 1.25 * low
+    assert there.experiment.quantity == "lr"
+    assert there.experiment.trainings == 42
+    decided = of((0.1, ADAMW), before, replace(before, epochs=80), normalized=True)
+    assert not decided.is_undecided
+    assert not decided.candidates
+    assert decided.experiment is None
+    assert decided.digits == 2
+
+
+def test_zero_and_an_unknown_lr_have_answers():
+    """No decay stays no decay; where no lr is known, λ moves as lr·λ does."""
+    before = Run(batch_size=256, epochs=90, **IMAGENET)
+    after = replace(before, epochs=45)
+    assert of((0.0, ADAMW), replace(before, lr=1.0), replace(after, lr=1.0)).value == 0
+    known = of((0.1, ADAMW), replace(before, lr=0.1), replace(after, lr=0.1))
+    assert of((0.1, ADAMW), before, after).value == pytest.approx(known.value)
+
+
+@given(scales, scales)
+def test_claims_are_what_the_rules_predict(before, after):
+    """The base exponents of a rule are what it predicts for a change of a run."""
+    runs = [
+        Run(**{k: v for k, v in each.items() if k not in ("width", "depth")})
+        for each in (before, after)
+    ]
+    before, after = (run.quantities() for run in runs)
+    logs: dict[str, float] = {}
+    for part in parts_of_change(*runs, "many-epochs-plain"):
+        for base, log in part.logs.items():
+            logs[base] = logs.get(base, 0.0) + log
+    wrong = []
+    for name in ("half-life-epochs", "loshchilov-hutter", "half-life-run", "answer"):
+        told = predict(name, family="decoupled", before=before, after=after)
+        exponents = claimed(RANKED[name])
+        ours = math.exp(math.fsum(exponents[base] * log for base, log in logs.items()))
+        if told.factor is not None and not math.isclose(
+            told.shrink_factor, ours, rel_tol=1e-9
+        ):
+            wrong.append((name, told.shrink_factor, ours))
+    assert not wrong
+
+
+def test_every_cell_is_a_distribution():
+    """Every class and family has exponents, and a covariance that can be one."""
+    for kind in KINDS:
+        for family in ("adaptive", "sgd"):
+            cell = cell_of(kind, family)
+            assert len(cell.mean) == len(BASES)
+            for i, row in enumerate(cell.covariance):
+                for j, each in enumerate(row):
+                    assert each == cell.covariance[j][i]
+                    assert abs(each) <= math.sqrt(row[i] * cell.covariance[j][j])
