@@ -6,6 +6,9 @@
 #   make test-frameworks  knobs, controller, audit and integrations with the real libraries,
 #                         in .venv-frameworks
 #   make test-ray        trainings on Ray: a local cluster and two nodes, in .venv-ray
+#   make web      the calculator: build/web, a page for any static host (needs npm once)
+#   make test-web        the calculator in an installed Chromium, from .venv-web;
+#                 DWINDLE_CHROMIUM=/path/to/chromium names another than the one on PATH
 #   make check    format, lint, types, floors
 #   make bench    packs against plain loops, what the controller costs a step, what a
 #                 training of one's own costs beside itself, and how soon find ends
@@ -21,7 +24,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-frameworks test-ray check bench docs setup clean
+.PHONY: demo test test-all test-frameworks test-ray web test-web check bench docs setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
@@ -40,6 +43,14 @@ test-frameworks: setup
 test-ray: setup
 	@sh scripts/setup_beside.sh ray Ray
 	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-ray/bin/python -m pytest -o addopts= -o filterwarnings=default --strict-markers --import-mode=importlib -p no:cacheprovider tests/on_ray/run_*.py $(ARGS)
+
+web: setup
+	@$(BIN)/python scripts/build_web.py build/web
+
+# In Chromium nothing is reached but loopback; where the system allows it, only lo is there.
+test-web: web
+	@sh scripts/setup_beside.sh web 'what drives a browser'
+	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-web/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/web/run_*.py $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check
@@ -61,4 +72,4 @@ setup:
 	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh
 
 clean:
-	rm -rf .venv .venv-frameworks .venv-ray .venv-docs build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-frameworks .venv-ray .venv-docs .venv-web build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

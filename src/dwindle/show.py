@@ -157,7 +157,7 @@ class Table:
             yield from below.lines(width, encoding)
 
     def _body(self, room: int, encoding: str) -> Iterator[Pieces]:
-        columns, rows = self._filled()
+        columns, rows = self.filled()
         heads = [_written(each.name, encoding, "dim") for each in columns]
         # Letters are replaced before widths are taken: "lambda" is longer than "λ".
         grid = [
@@ -188,7 +188,7 @@ class Table:
 
     def html(self) -> str:
         """Return a table for a notebook."""
-        columns, rows = self._filled()
+        columns, rows = self.filled()
         body = "".join(_html("td", columns, row) for row in rows)
         if self.heads:
             body = _html("th", columns, [each.name for each in columns]) + body
@@ -196,7 +196,7 @@ class Table:
         table = f"<table>{body}</table>" if rows else ""
         return title + table + "".join(f"<p>{escape(each)}</p>" for each in self.footer)
 
-    def _filled(self) -> tuple[list[Column], list[list[Cell]]]:
+    def filled(self) -> tuple[list[Column], list[list[Cell]]]:
         """Return the columns that some row fills, and their cells."""
         kept = [
             at for at in range(len(self.columns)) if any(row[at] for row in self.rows)

@@ -6,14 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from textwrap import dedent
-
-import click
+from typing import TYPE_CHECKING
 
 from dwindle.cli.output import show
 from dwindle.decay import read_numbers
 from dwindle.decay.read_numbers import number_of, whole_of
 from dwindle.errors import UnknownNameError, UsageError
 from dwindle.show import Column, Line, Table
+
+if TYPE_CHECKING:
+    import click
 
 GENERAL = "Options"
 _HOW = "{} --help shows how to write it; quote what belongs together."
@@ -124,6 +126,9 @@ def read_words(
         {'knob': 'SGD', 'lr': '0.1'}
 
     """
+    # Here and not above: the calculator has the tables of options, and no click.
+    import click
+
     words, rest = split_at_dashes(words)
     if not any(option.is_rest for option in options):
         words, rest = [*words, *rest], []
@@ -159,7 +164,9 @@ def split_at_dashes(words: Iterable[str]) -> tuple[list[str], list[str]]:
     return words[:at], words[at + 1 :]
 
 
-def _parameter(option: Option) -> click.Parameter:
+def _parameter(option: Option) -> "click.Parameter":
+    import click
+
     name, required = option.argument, option.required
     if option.is_place:
         return click.Argument([name], required=required, metavar=option.name)

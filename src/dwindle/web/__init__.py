@@ -1,0 +1,1 @@
+"""The calculator: one static page that runs this package in a browser."""

@@ -1,0 +1,233 @@
+"""Page: the calculator as HTML, its fields and its examples made of this package."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+from urllib.parse import urlencode
+
+from dwindle.cli.facts import FACT_OPTIONS
+from dwindle.cli.options import Option
+from dwindle.decay.fidelity import Keep
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.number_formats import DIGITS
+from dwindle.decay.schedules import Shape
+from dwindle.web.calculate import MOST_OF_A_FIELD, TABS, Tab, calculate
+from dwindle.wording import quantity
+
+SITE = Path(__file__).with_name("site")
+# No host but the page's own, no eval and no inline code or style; a page cannot compile
+# WebAssembly, which Python is here, without the one word for it.
+POLICY = "; ".join(
+    (
+        "default-src 'none'",
+        "script-src 'self' 'wasm-unsafe-eval'",
+        *(f"{what}-src 'self'" for what in ("style", "connect", "worker", "img")),
+        "base-uri 'none'",
+        "form-action 'none'",
+    )
+)
+# What most people know of their run; the other facts are folded away.
+_MOST_HAVE = {"lr", "momentum", "batch_size", "dataset_size", "epochs", "shape"}
+_LABELS: Mapping[str, str] = {
+    "knob": "weight_decay argument of",
+    "value": "its value",
+    "to": "to the argument of",
+    "shape": "lr schedule",
+    "final": "final lr",
+    "betas": "betas",
+}
+_CHOICES: Mapping[str, tuple[str, ...]] = {
+    "knobs": tuple(KNOBS),
+    "shapes": get_args(Shape),
+    "formats": tuple(DIGITS),
+    "kept": get_args(Keep),
+}
+_LISTS = {"knob": "knobs", "to": "knobs", "shape": "shapes", "dtype": "formats"}
+_LISTS |= {"keep": "kept"}
+
+
+@dataclass(frozen=True)
+class Field:
+    """One fact of the page, on every tab whose command has its option."""
+
+    option: Option
+    tabs: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name that it has in a link."""
+        return self.option.argument
+
+    @property
+    def label(self) -> str:
+        """The name that people read."""
+        return _LABELS.get(self.name, quantity(self.name))
+
+    @property
+    def has_sides(self) -> bool:
+        """Whether it may differ before and after a change."""
+        return self.option in FACT_OPTIONS and not self.option.is_flag
+
+    @property
+    def is_first(self) -> bool:
+        """Whether it is shown at once."""
+        return self.name in _MOST_HAVE or self.option not in FACT_OPTIONS
+
+    @property
+    def choices(self) -> str:
+        """Name of the list of what may stand in it; empty where it is free."""
+        return _LISTS.get(self.name, "")
+
+
+@dataclass(frozen=True)
+class Example:
+    """Facts with the answer to them, computed when the page is built."""
+
+    tab: str
+    title: str
+    facts: Mapping[str, str]
+
+    @property
+    def link(self) -> str:
+        """The fragment of the page's address that asks this."""
+        return urlencode({"tab": self.tab, **self.facts})
+
+    @property
+    def answer(self) -> dict[str, Any]:  # JSON-like
+        """What :func:`dwindle.web.calculate.calculate` answers."""
+        asked = json.dumps({"tab": self.tab, "facts": dict(self.facts)})
+        answered: dict[str, Any] = json.loads(calculate(asked))
+        return answered
+
+
+_IMAGENET = {"batch_size": "256", "dataset_size": "1281167", "epochs": "90"}
+EXAMPLES = (
+    Example(
+        "explain",
+        "SGD on CIFAR-10, the usual recipe",
+        {
+            "knob": "torch.optim.SGD",
+            "value": "5e-4",
+            "lr": "0.1",
+            "momentum": "0.9",
+            "batch_size": "128",
+            "dataset_size": "50000",
+            "epochs": "200",
+            "shape": "cosine",
+        },
+    ),
+    Example(
+        "explain",
+        "AdamW, a language model in a single pass",
+        {
+            "knob": "torch.optim.AdamW",
+            "value": "0.1",
+            "lr": "3e-4",
+            "batch_size": "512",
+            "shape": "cosine",
+            "tokens_per_example": "1024",
+            "tokens": "20B",
+        },
+    ),
+    Example(
+        "explain",
+        "Adam: no decay of its own",
+        {"knob": "torch.optim.Adam", "value": "1e-4", "lr": "1e-3"},
+    ),
+    Example(
+        "rescale",
+        "AdamW: a batch that is eight times as large",
+        {
+            "knob": "torch.optim.AdamW",
+            "value": "0.1",
+            "lr": "3e-4:8e-4",
+            "batch_size": "256:2048",
+            "dataset_size": "1281167",
+            "epochs": "90:30",
+        },
+    ),
+    Example(
+        "rescale",
+        "SGD: twice the data",
+        {
+            "knob": "torch.optim.SGD",
+            "value": "5e-4",
+            "lr": "0.1",
+            "momentum": "0.9",
+            "batch_size": "128",
+            "dataset_size": "50000:100000",
+            "epochs": "200",
+        },
+    ),
+    Example(
+        "convert",
+        "Keras' L2 in PyTorch",
+        {"knob": "keras.regularizers.L2", "value": "5e-4", "to": "torch.optim.SGD"},
+    ),
+    Example(
+        "convert",
+        "SGD to AdamW, each with its lr",
+        {
+            "knob": "torch.optim.SGD",
+            "value": "5e-4",
+            "to": "torch.optim.AdamW",
+            "lr": "0.1:0.001",
+            "momentum": "0.9",
+        },
+    ),
+    Example(
+        "convert",
+        "A half-life of three epochs in AdamW",
+        {
+            "knob": "half-life",
+            "value": "3 epochs",
+            "to": "torch.optim.AdamW",
+            "lr": "3e-4",
+            **_IMAGENET,
+        },
+    ),
+)
+
+
+def page_fields() -> tuple[Field, ...]:
+    """Return the fields of all tabs, each once."""
+    on: dict[Option, list[Tab]] = {}
+    for tab in TABS:
+        for option in tab.fields():
+            on.setdefault(option, []).append(tab)
+    # What only some commands take (--to, --keep) stands before the facts of all.
+    fields = [
+        Field(option, tuple(each.name for each in tabs)) for option, tabs in on.items()
+    ]
+    return tuple(sorted(fields, key=lambda each: each.option in FACT_OPTIONS))
+
+
+def render_page(*, app: str, version: str, python: str) -> str:
+    """Return the page.
+
+    Args:
+        app: Folder of its script and style, beside the page.
+        version: Of dwindle.
+        python: What runs it: ``Pyodide 314.0.7``.
+
+    """
+    import jinja2
+
+    loader = jinja2.FileSystemLoader(SITE)
+    environment = jinja2.Environment(
+        loader=loader, autoescape=True, undefined=jinja2.StrictUndefined
+    )
+    template = environment.get_template("page.html.j2")
+    return template.render(
+        app=app,
+        choices=_CHOICES,
+        examples=EXAMPLES,
+        fields=page_fields(),
+        most=MOST_OF_A_FIELD,
+        policy=POLICY,
+        python=python,
+        tabs=TABS,
+        version=version,
+    )
