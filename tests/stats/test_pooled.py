@@ -51,6 +51,15 @@ def _assert_alike(one, other, tolerance, where):
         assert one == other, where
 
 
+def test_pooling_predicts_better_than_any_rule(again):
+    """Records of sources left out are met better than by a rule, and as promised."""
+    # If this fails for new records, recommend has to take the rule, and to report it.
+    for records in again["leave_one_source_out"].values():
+        assert records["rms"] < records["rms_of_pick"]
+        assert records["rms"] < min(records["rms_of_rules"].values())
+        assert records["covered_low"] < 0.9 < records["covered_high"]
+
+
 def test_toy_settings_move_no_single_pass_exponent(script):
     """Without our own small studies no exponent of a single pass moves by .1."""
     there = read_evidence()
