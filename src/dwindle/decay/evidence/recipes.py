@@ -33,11 +33,12 @@ class Recipe:
         momentum: Momentum of SGD; None where it has none, or its library's default.
         nesterov: Whether that is Nesterov's.
         batch_size: Examples per step.
-        dataset_size: Examples per epoch.
+        dataset_size: Examples per epoch; tokens, where batches are counted in them.
         epochs: Length of the run; or
         steps: in steps; or
         tokens: in tokens, with ``batch_tokens``.
         batch_tokens: Tokens per step.
+        tokens_per_example: Tokens of a sequence, where batches are counted in them.
         lora: Whether it trains low-rank factors beside frozen weights.
         source: Repository at a commit, or paper.
         read: What of the source was opened for these numbers.
@@ -63,6 +64,7 @@ class Recipe:
     steps: int | None = None
     tokens: float | None = None
     batch_tokens: int | None = None
+    tokens_per_example: int | None = None
     lora: bool = False
 
     @property
@@ -73,11 +75,9 @@ class Recipe:
     def run(self) -> Run:
         """Return the facts as a run."""
         facts: dict[str, Any] = {}  # Any: numbers of several kinds
-        steps = self.steps
-        if self.batch_tokens is not None:
-            facts |= {"tokens_per_example": ONE_TOKEN}
-            if self.tokens is not None:
-                steps = round(self.tokens / self.batch_tokens)
+        steps, length = self.steps, self.tokens_per_example
+        if self.batch_tokens is not None and self.tokens is not None:
+            steps = round(self.tokens / self.batch_tokens)
         if self.momentum is not None:
             facts |= {"momentum": self.momentum, "nesterov": self.nesterov}
         return Run(
@@ -87,6 +87,7 @@ class Recipe:
             dataset_size=self.dataset_size,
             epochs=self.epochs,
             steps=steps,
+            tokens_per_example=ONE_TOKEN if self.batch_tokens else length,
             **facts,
         )
 
