@@ -10,6 +10,7 @@ from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
     from dwindle.decay.convert import Conversion, convert
+    from dwindle.decay.evidence.suggest import suggest
     from dwindle.decay.explain import Explanation, explain
     from dwindle.decay.half_life import HalfLife
     from dwindle.decay.knobs import knobs
@@ -38,6 +39,7 @@ __all__ = [
     "predict",
     "rescale",
     "rules",
+    "suggest",
     "tune",
 ]
 
@@ -59,6 +61,7 @@ _HOMES = {
     "predict": "dwindle.tuning.face",
     "rescale": "dwindle.decay.rescale",
     "rules": "dwindle.decay.rules",
+    "suggest": "dwindle.decay.evidence.suggest",
     "tune": "dwindle.tuning.face",
 }
 

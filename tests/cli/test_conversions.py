@@ -19,7 +19,7 @@ FIELDS = {
     "keeps unused",
     "explain": "knob value family shrink_per_step half_life half_life_average e_folds "
     "kept equilibrium_rms rms_at_end rotation_per_step penalty warnings update "
-    "understood summary strength lr_stays",
+    "understood summary strength lr_stays among",
     "rescale": "knob before unchanged rules",
 }
 SIZES = "--batch-size 512 --dataset-size 1281167 --epochs 90"

@@ -34,7 +34,7 @@ KEYS = [
     *("knob", "value", "family", "shrink_per_step", "half_life", "half_life_average"),
     *("e_folds", "kept", "equilibrium_rms", "rms_at_end", "rotation_per_step"),
     *("penalty", "warnings"),
-    *("update", "understood", "summary", "strength", "lr_stays"),
+    *("update", "understood", "summary", "strength", "lr_stays", "among"),
 ]
 # A warning with one of these codes says why a field is null.
 REASONS = {

@@ -35,6 +35,9 @@ SHOWN = {
     "rescale": "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 "
     "--batch-tokens 524288 --schedule linear:cosine",
     "rescale: nothing changes": "rescale torch.SGD=1e-4 --lr 0.1 --batch-size 64",
+    "suggest": "suggest torch.AdamW --lr 3e-4 --tokens 20e9 --batch-tokens 524288",
+    "suggest: none": "suggest torch.AdamW --lr 2e-5 --batch-size 16 "
+    "--dataset-size 10000 --epochs 3",
     "rules": "rules",
     "one rule": "rules neal",
     "knobs": "knobs linear_model",
@@ -80,6 +83,15 @@ RESCALE = """
     | torch.AdamW=0.1 --tokens 10 --batch-tokens 99
     | torch.AdamW=0.1 --lr 1e-3:linear | torch.AdamW=0.1 --lr linear
 """
+SUGGEST = """
+    | torch.Adam --lr 1 --steps 9 --tokens-per-example 9 --batch-size 9 | keras.L2
+    | torch.AdamW=0.1 | torch.AdamW --lr 1e-3 --steps 100 | torch.AdamW --lr 1:2
+    | torch.AdamW --lr 1e-3 --steps 100 --regime often
+    | torch.AdamW --lr 1e-3 --steps 100 --normalized perhaps
+    | torch.AdamW --lr 1e-3 --epochs 9 --normalized no
+    | torch.AdamW --lr 1e-3 --epochs 9 --domain poetry
+    | torch.AdamW --lr 0 --epochs 9 --batch-size 1 --dataset-size 9
+"""
 OTHERS = [
     "rescle", "--lr 0.1", "rules bengio", "knobs torch.AdmW", "knobs kers",
     "study absent.toml",
@@ -91,6 +103,7 @@ WRONG = [
     *(f"explain {each.strip()}" for each in EXPLAIN.split("|")),
     *(f"convert {each.strip()}" for each in CONVERT.split("|")),
     *(f"rescale {each.strip()}" for each in RESCALE.split("|")),
+    *(f"suggest {each.strip()}" for each in SUGGEST.split("|")),
     *OTHERS,
 ]
 

@@ -9,10 +9,11 @@ from dwindle.cli.facts import (
     WrittenFacts,
     split_setting,
 )
+from dwindle.cli.kinds import KIND_OPTIONS, kind_of
 from dwindle.cli.output import print_json, show
 from dwindle.decay.explain import explain
 
-OPTIONS = (SETTING, *FACT_OPTIONS, ALL_NOTES)
+OPTIONS = (SETTING, *FACT_OPTIONS, *KIND_OPTIONS, ALL_NOTES)
 
 
 def command(
@@ -24,7 +25,7 @@ def command(
     """
     run = WrittenFacts.from_words(words).run("dwindle explain")
     knob, value = split_setting(knob_value)
-    found = explain(value, knob, run=run)
+    found = explain(value, knob, run=run, **kind_of(words))
     if as_json:
         print_json(found.as_dict())
     else:

@@ -49,6 +49,7 @@ COMMANDS = (
     Command("convert", "The same decay, typed into another optimizer or framework."),
     Command("explain", "What a decay really does: half-life, e-folds, equilibrium."),
     Command("rescale", "My scale changes: the next weight decay under every rule."),
+    Command("suggest", "A first weight decay, from published recipes of that kind."),
     Command("find", "The best weight decay of your own training, and how sure it is."),
     Command("tune", "The best weight decay of a large scale, from small ones."),
     Command("predict", "The same from results that a store has; trains nothing."),

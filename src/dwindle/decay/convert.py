@@ -21,6 +21,7 @@ from dwindle.decay.half_life import checked_shrink
 from dwindle.decay.own_facts import (
     Given,
     facts_of,
+    no_decay_at_lr_0,
     refuse_lacking,
     schedule_notes,
     scheduled,
@@ -200,9 +201,7 @@ def _routed(x: float, pair: Pair, keep: Keep | None) -> Conversion:
     if coordinate == "penalty":
         return _by_penalty(x, pair)
     if coordinate is not None and after.lr == 0 and not target.is_rate:
-        must = f"above 0 where {target.name} is to decay"
-        remedy = "At an lr of 0 no number there does anything: give the lr at its peak."
-        raise RangeError("lr", after.lr, must, remedy)
+        raise no_decay_at_lr_0(target)
     if coordinate == "shrink":
         return _by_shrink(x, pair, keep or "step")
     if coordinate == "total":

@@ -15,6 +15,7 @@ from dwindle.decay.coordinates import (
     survival_from_number,
 )
 from dwindle.decay.equilibrium import EQUILIBRIA, MOST_THAT_STAYS, rms_at_end
+from dwindle.decay.evidence.peers import Among, placed, recipes_like
 from dwindle.decay.families import family_of, has_momentum
 from dwindle.decay.formulas import update_line
 from dwindle.decay.half_life import (
@@ -89,6 +90,7 @@ class Explanation(Shown):
         summary: What it does to a weight in a line of plain words.
         strength: The word for its total decay: one of ``STRENGTHS``.
         lr_stays: Whether the lr is at its peak all along.
+        among: Where its total decay lies among published recipes of its kind.
 
     """
 
@@ -110,6 +112,7 @@ class Explanation(Shown):
     summary: str = ""
     strength: str | None = None
     lr_stays: bool = True
+    among: Among | None = None
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
@@ -184,6 +187,7 @@ class Explanation(Shown):
             "a step": self.update,
             "shrink per step": _known(self.shrink_per_step),
             "e-folds of the run": e_folds + ("" if self.kept is None else left),
+            "recipes": self.among.text if self.among else "",
             "penalty λ": _known(self.penalty, "  in: mean loss + λ/2 · Σ w²"),
             settles: _known(settle, f"  (RMS){at_peak}"),
             "weights end at": _known(end, "  (RMS)"),
@@ -219,7 +223,12 @@ def _known(value: float | None, unit: str = "") -> str:
 
 
 def explain(
-    value: object, knob: object = None, *, run: RunLike | None = None
+    value: object,
+    knob: object = None,
+    *,
+    run: RunLike | None = None,
+    regime: str | None = None,
+    normalized: bool | None = None,
 ) -> Explanation:
     """Return what a decay does, as far as the facts of the run determine it.
 
@@ -231,6 +240,9 @@ def explain(
         knob: Where it is typed, for example ``"torch.optim.SGD"``, or the class.
         run: Facts of the training, also as a mapping; what is missing is named in a
             warning.
+        regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``, where the
+            facts do not tell: whose recipes it is compared with.
+        normalized: Whether the network has normalization layers.
 
     Returns:
         Shrink, half-lives, total decay, equilibrium and penalty, with warnings.
@@ -260,7 +272,26 @@ def explain(
     text = given if isinstance(given, str) and not is_time else ""
     read = text and how_it_was_read(setting.knob.name, text, setting.number)
     understood = (*filter(None, [read]), *run.read_as, *overruled)
-    return replace(explain_setting(setting, run), understood=understood)
+    found = explain_setting(setting, run)
+    return replace(
+        found,
+        understood=understood,
+        among=_placed(found, setting.knob, run, regime=regime, normalized=normalized),
+    )
+
+
+def _placed(
+    found: Explanation,
+    knob: Knob,
+    run: Run,
+    *,
+    regime: str | None,
+    normalized: bool | None,
+) -> Among | None:
+    if found.e_folds is None:
+        return None
+    peers = recipes_like(knob, run, regime=regime, normalized=normalized)
+    return None if peers is None else placed(found.e_folds, peers, run)
 
 
 def explain_setting(setting: Setting, run: Run) -> Explanation:

@@ -197,6 +197,13 @@ def _is_given(name: str, run: Run) -> bool:
     return run.is_given(name) and not is_neutral
 
 
+def no_decay_at_lr_0(knob: Knob) -> RangeError:
+    """Return the error for a number that shall decay where the lr is 0."""
+    must = f"above 0 where {knob.name} is to decay"
+    remedy = "At an lr of 0 no number there does anything: give the lr at its peak."
+    return RangeError("lr", 0.0, must, remedy)
+
+
 @dataclass(frozen=True)
 class Given:
     """The facts that stand in two runs, before and after a change."""

@@ -1,17 +1,22 @@
 """Published training recipes as facts, and what their decay does by our arithmetic."""
 
+import math
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
 from importlib.resources import files
 from typing import Any, Literal
 
+from dwindle.decay.coordinates import e_folds_from_number, shrink_from_number
 from dwindle.decay.evidence.records import KindOfRun
-from dwindle.decay.explain import ClockTimes, Explanation, explain
+from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.read_numbers import CLOCKS, Clock
 from dwindle.decay.run import ONE_TOKEN, Run
 from dwindle.decay.schedules import Schedule
+from dwindle.errors import MissingFactError
 
 Read = Literal["primary text", "secondary text", "from memory"]
 
@@ -92,19 +97,25 @@ class Recipe:
         )
 
     @cached_property
-    def explanation(self) -> Explanation:
-        """What the decay does, on every clock."""
-        return explain(self.weight_decay, self.optimizer, run=self.run())
-
-    @property
-    def e_folds(self) -> float | None:
+    def e_folds(self) -> float:
         """Total decay: -ln of what the run leaves of a zero-gradient weight."""
-        return self.explanation.e_folds
+        return e_folds_from_number(self.knob, self.weight_decay, self.run())
 
-    @property
-    def half_life(self) -> ClockTimes:
+    @cached_property
+    def half_life(self) -> Mapping[Clock, float | None]:
         """Half-life at the peak lr on every clock; None where that is not known."""
-        return self.explanation.half_life
+        run = self.run()
+        steps = half_life_from_shrink(
+            shrink_from_number(self.knob, self.weight_decay, run)
+        )
+        return {clock: _on_clock(clock, steps, run) for clock in CLOCKS}
+
+
+def _on_clock(clock: Clock, steps: float, run: Run) -> float | None:
+    try:
+        return steps / run.steps_per(clock) if math.isfinite(steps) else None
+    except MissingFactError:
+        return None
 
 
 @cache

@@ -1,0 +1,214 @@
+"""Peers: the published recipes that a training may be compared with."""
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from dwindle.decay.evidence.kinds import family_of_evidence, kinds_of_run
+from dwindle.decay.evidence.recipes import Recipe, recipes
+from dwindle.decay.evidence.records import FAMILIES_OF_EVIDENCE, KindOfRun
+from dwindle.decay.knob import Knob
+from dwindle.decay.run import Run
+from dwindle.errors import UnknownNameError
+from dwindle.wording import counted, number
+
+# Fewer are no range: then the next wider group of recipes is taken.
+ENOUGH = 3
+# In the table every run of Adam's kind that starts from scratch peaks at 1e-4 or more,
+# and those that start from trained weights, but for one, below it.
+_LR_FROM_SCRATCH = 1e-4
+# A regime, with low-rank factors beside frozen weights.
+LORA = "lora"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Peers:
+    """Recipes of one kind.
+
+    Args:
+        kind_of_run: Their class.
+        title: What they are, in plural.
+        recipes: Those that decay, nothing or much.
+        notes: How the kind was chosen, where nobody said it.
+
+    """
+
+    kind_of_run: KindOfRun
+    title: str
+    recipes: tuple[Recipe, ...]
+    notes: tuple[str, ...] = ()
+
+
+def recipes_like(
+    knob: Knob,
+    run: Run,
+    *,
+    regime: str | None = None,
+    normalized: bool | None = None,
+    domain: str | None = None,
+) -> Peers | None:
+    """Return the recipes that a run may be compared with.
+
+    Its class decides, then optimizer family and domain, as long as three are left.
+    A fine-tune has fine-tunes beside it only, and one of low-rank factors only those.
+
+    Args:
+        knob: Where the decay is typed.
+        run: Facts of the training.
+        regime: What kind of training it is, where the facts do not tell: also ``lora``.
+        normalized: Whether the network has normalization layers.
+        domain: ``vision``, ``language``; tokens are language.
+
+    Returns:
+        The recipes; None where the facts do not tell the class, or no recipe has it.
+
+    Raises:
+        UnknownNameError: If there is no such regime or domain.
+
+    Example:
+        >>> from dwindle.decay.knobs import KNOBS
+        >>> there = recipes_like(KNOBS["torch.optim.AdamW"], Run(lr=1e-3, epochs=300))
+        >>> there.title
+        'runs over many epochs with AdamW and its kind'
+
+    """
+    domains = sorted({each.domain for each in recipes()})
+    if domain is not None and domain not in domains:
+        raise UnknownNameError.among("domain", domain, domains)
+    kind, how = _kind(knob, run, regime, normalized=normalized)
+    if kind is None:
+        return None
+    is_tuned, is_lora = kind == "fine-tuning", regime == LORA
+    found = [each for each in recipes() if each.kind_of_run == kind]
+    if is_tuned:
+        found = [each for each in found if each.lora is is_lora]
+    if not found:
+        return None
+    title, notes = "LoRA fine-tunes" if is_lora else _TITLES[kind], list(how)
+    for words, fits in _filters(knob, run, domain):
+        kept = [each for each in found if fits(each)]
+        if len(kept) >= min(ENOUGH, len(found)):
+            found, title = kept, f"{title} {words}"
+        else:
+            many = counted(len(kept), "recipe") if kept else "No recipe"
+            notes.append(f"{many} {words} of this kind: others are beside it.")
+    return Peers(kind_of_run=kind, title=title, recipes=tuple(found), notes=(*notes,))
+
+
+def _filters(
+    knob: Knob, run: Run, domain: str | None
+) -> Iterator[tuple[str, Callable[[Recipe], bool]]]:
+    """Yield what recipes should have in common with a run, and how to say it."""
+    if domain is None and run.tokens_per_example is not None:
+        domain = "language"
+    if domain is not None:
+        yield f"in {domain}", lambda each: each.domain == domain
+    if not knob.is_rate:
+        family = family_of_evidence(knob)
+        words = f"with {FAMILIES_OF_EVIDENCE[family]}"
+        yield words, lambda each: family_of_evidence(each.knob) == family
+
+
+_TITLES: Mapping[KindOfRun, str] = {
+    "single-pass": "single-pass runs",
+    "many-epochs-normalized": "runs over many epochs",
+    "many-epochs-plain": "plain small networks",
+    "fine-tuning": "fine-tunes",
+}
+
+
+def _kind(
+    knob: Knob, run: Run, regime: str | None, *, normalized: bool | None
+) -> tuple[KindOfRun | None, tuple[str, ...]]:
+    if regime == LORA:
+        return "fine-tuning", ()
+    is_adaptive = not knob.is_rate and family_of_evidence(knob) == "adaptive"
+    if regime is None and is_adaptive and 0 < (run.lr or 0) < _LR_FROM_SCRATCH:
+        note = (
+            f"An lr below {_LR_FROM_SCRATCH:g} is usual only where training goes on "
+            "from trained weights: compared with fine-tunes. If it starts from "
+            "scratch, say --regime many-epochs or --regime single-pass."
+        )
+        return "fine-tuning", (note,)
+    kinds = kinds_of_run(run, regime=regime, normalized=normalized)
+    # One pass or many: the facts do not tell.
+    if len({kind == "single-pass" for kind in kinds}) > 1:
+        return None, ()
+    return kinds[0], ()
+
+
+def nearest_in_length(found: tuple[Recipe, ...], run: Run, most: int) -> list[Recipe]:
+    """Return the recipes nearest in length, on the best clock that both have.
+
+    Args:
+        found: Recipes of one kind.
+        run: The run that they are compared with.
+        most: So many, and those that are as near as the last of them.
+
+    """
+    here = run.quantities()
+    for name in ("tokens", "epochs", "steps"):
+        far = {
+            each.name: abs(math.log(there[name] / here[name]))
+            for each in found
+            if name in (there := each.run().quantities()) and name in here
+        }
+        if len(far) >= min(most, len(found)):
+            limit = sorted(far.values())[: max(most, 1)][-1]
+            near = [each for each in found if far.get(each.name, math.inf) <= limit]
+            return sorted(near, key=lambda each: far[each.name])
+    return list(found)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Among:
+    """Where a total decay lies among recipes of its kind.
+
+    Args:
+        e_folds: The total decay.
+        title: What the recipes are.
+        recipes: How many of them there are.
+        low: Total decay of the one that decays least.
+        high: Of the one that decays most.
+        nearest: Name of the one that is nearest in length.
+        nearest_e_folds: Its total decay.
+        source: Where its numbers stand.
+
+    """
+
+    e_folds: float
+    title: str
+    recipes: int
+    low: float
+    high: float
+    nearest: str
+    nearest_e_folds: float
+    source: str
+
+    @property
+    def text(self) -> str:
+        """It in a line."""
+        low, high, near, here = (
+            number(each, digits=2)
+            for each in (self.low, self.high, self.nearest_e_folds, self.e_folds)
+        )
+        return (
+            f"{self.nearest} {near} e-folds, yours {here} "
+            f"({self.recipes} {self.title}: {low} to {high})"
+        )
+
+
+def placed(e_folds: float, peers: Peers, run: Run) -> Among:
+    """Return where a total decay lies among its peers."""
+    decays = [each.e_folds for each in peers.recipes]
+    nearest = nearest_in_length(peers.recipes, run, 1)[0]
+    return Among(
+        e_folds=e_folds,
+        title=peers.title,
+        recipes=len(decays),
+        low=min(decays),
+        high=max(decays),
+        nearest=nearest.name,
+        nearest_e_folds=nearest.e_folds,
+        source=nearest.source,
+    )
