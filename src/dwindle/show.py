@@ -52,6 +52,10 @@ class Column(NamedTuple):
     style: str = ""
 
 
+# What stands before each of several notes.
+POINT = Column("point", "name")
+
+
 class Drawable(Protocol):
     """What can be drawn: line by line for a width, and as HTML."""
 
@@ -296,7 +300,7 @@ def pointed(notes: Sequence[str], *, indent: int = 2) -> Table:
 
     """
     rows = [("·", each) for each in notes]
-    columns = (Column("point", "name"), Column("text"))
+    columns = (POINT, Column("text"))
     return Table(columns=columns, rows=rows, heads=False, indent=indent)
 
 

@@ -121,7 +121,7 @@ def expected(tab, facts):
         "cells": [
             cell
             for part in answer["parts"]
-            for row in ([part["heads"]] if part["heads"] else []) + part["rows"]
+            for row in [part.get("heads", ()), *part.get("rows", ())]
             for cell in row
         ],
         "command": answer["command"],

@@ -22,14 +22,12 @@ from dwindle.decay.fidelity import Fidelity
 from dwindle.decay.rescale import rescale
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, RangeError, UnexpectedError, UnknownNameError
-from dwindle.show import Drawable, Line, Sheet, Table
-from dwindle.wording import clean, number, time_on, visible
+from dwindle.show import POINT, Drawable, Line, Sheet, Table
+from dwindle.wording import clean, number, visible
 
 # Whole links of people have 300 letters; a field with more is no fact of a training.
 MOST_LETTERS = 4000
 MOST_OF_A_FIELD = 200
-# The clock that most people think in, first.
-_CLOCKS = ("epochs", "tokens", "run", "examples", "steps")
 # What a conversion keeps, in a headline.
 _KEPT: Mapping[Fidelity, str] = {
     "same-trajectory": "every step is the same",
@@ -48,8 +46,9 @@ Words = dict[str, Any]  # keyword arguments of a command: texts, flags and None
 
 @dataclass(frozen=True)
 class Answer:
-    """What a tab answers: ten words, the result as it draws itself, and Python."""
+    """What a tab answers: of what, in ten words, as it draws itself, and in Python."""
 
+    subject: str
     headline: str
     drawn: Drawable
     python: str
@@ -85,14 +84,10 @@ class Tab:
 
 def _explained(knob: str, value: str, words: Words) -> Answer:
     written = WrittenFacts.from_words(words)
-    found = explain(value, knob, run=written.run("An explanation"))
-    clock = next((each for each in _CLOCKS if found.half_life.get(each)), "")
-    headline = f"{found.knob} sets no half-life here; the notes say why."
-    if clock:
-        time = time_on(clock, found.half_life[clock] or 0.0)
-        headline = f"A weight with zero gradient halves in {time}."
+    found = explain(_read_value(value), knob, run=written.run("An explanation"))
     call = _call("explain", knob, value, run=_python_run(written, 0))
-    return Answer(headline, found.__rich__(), call)
+    subject = f"{found.knob} = {number(found.value)}"
+    return Answer(subject, found.summary, found.drawn(), call)
 
 
 def _converted(knob: str, value: str, words: Words) -> Answer:
@@ -100,7 +95,9 @@ def _converted(knob: str, value: str, words: Words) -> Answer:
     if not to:
         raise RangeError("--to", "nothing", "a knob", "Write --to torch.optim.SGD.")
     before, after = written.runs()
-    found = convert(value, knob, to=to, run=before, run_after=after, keep=keep)
+    found = convert(
+        _read_value(value), knob, to=to, run=before, run_after=after, keep=keep
+    )
     typed = "a value per layer" if found.value is None else number(found.value)
     call = _call(
         "convert",
@@ -112,13 +109,14 @@ def _converted(knob: str, value: str, words: Words) -> Answer:
         keep=_quoted(keep) if keep else "",
     )
     headline = f"Type {typed} at {found.to}: {_KEPT[found.fidelity]}."
-    return Answer(headline, found.__rich__(), call)
+    subject = f"{found.knob} = {number(found.value_from)}"
+    return Answer(subject, headline, found.__rich__(), call)
 
 
 def _rescaled(knob: str, value: str, words: Words) -> Answer:
     written = WrittenFacts.from_words(words)
     before, after = written.runs()
-    found = rescale(value, knob, before=before, after=after)
+    found = rescale(_read_value(value), knob, before=before, after=after)
     values = [each.value for each in found.rules if each.value is not None]
     headline = "No rule covers this change."
     if values:
@@ -131,7 +129,8 @@ def _rescaled(knob: str, value: str, words: Words) -> Answer:
         before=_python_run(written, 0) or "{}",
         after=_python_run(written, -1) or "{}",
     )
-    return Answer(headline, found.__rich__(), call)
+    subject = f"{found.knob} = {number(found.before.value)}, and the scale changes"
+    return Answer(subject, headline, found.__rich__(), call)
 
 
 TABS = (
@@ -209,8 +208,14 @@ def answer_of(request: str) -> dict[str, Any]:  # JSON-like
             raise RangeError(name, "nothing", "given", remedy)
     answer = tab.answer(knob, value, words)
     return {
+        "subject": visible(answer.subject),
         "headline": visible(answer.headline),
-        "parts": list(_plain(answer.drawn)),
+        # What stands above them already is not repeated.
+        "parts": [
+            part
+            for part in _plain(answer.drawn)
+            if part.get("line") not in {answer.subject, answer.headline}
+        ],
         "command": _command_line(tab, knob, value, words),
         "python": answer.python,
     }
@@ -246,6 +251,9 @@ def _plain(drawn: Drawable) -> Iterator[dict[str, Any]]:  # JSON-like
                 yield from _plain(Line(text=part) if isinstance(part, str) else part)
     elif isinstance(drawn, Table):
         columns, rows = drawn.filled()
+        if columns[:1] == [POINT]:
+            yield {"points": [_cell(text) for _, text in rows]}
+            return
         yield {
             "title": visible(drawn.title),
             "heads": [_cell(each.name) for each in columns] if drawn.heads else [],
@@ -254,7 +262,7 @@ def _plain(drawn: Drawable) -> Iterator[dict[str, Any]]:  # JSON-like
             "notes": [visible(each) for each in drawn.footer],
         }
     elif isinstance(drawn, Line):
-        yield {"line": _cell(drawn.text)}
+        yield {"line": _cell(drawn.text), "whole": drawn.whole}
 
 
 def _cell(cell: str | tuple[str, ...]) -> str:
@@ -274,14 +282,19 @@ def _command_line(tab: Tab, knob: str, value: str, words: Words) -> str:
 
 def _call(function: str, knob: str, value: str, **arguments: str) -> str:
     """Return the call in Python; arguments are source already, empty ones left out."""
-    try:
-        # Only a finite number has a literal.
-        typed = repr(float(value)) if math.isfinite(float(value)) else _quoted(value)
-    except ValueError:
-        typed = _quoted(value)
+    number_or_text = _read_value(value)
+    typed = _quoted(value) if number_or_text == value else repr(number_or_text)
     given = [f"{name}={text}" for name, text in arguments.items() if text]
     lines = [f"    {word},\n" for word in (_quoted(knob), typed, *given)]
     return f"import dwindle\n\ndwindle.{function}(\n{''.join(lines)})"
+
+
+def _read_value(text: str) -> float | str:
+    """Return a value as Python code has it: a number, where one literal means it."""
+    try:
+        return float(text) if math.isfinite(float(text)) else text
+    except ValueError:
+        return text
 
 
 def _python_run(written: WrittenFacts, side: int) -> str:

@@ -32,7 +32,12 @@ function row(kind, cells, numbers) {
 }
 
 function drawn(part) {
-  if ("line" in part) return [made("p", part.line)];
+  if ("line" in part) return [made("p", part.line, part.whole ? "title" : "")];
+  if ("points" in part) {
+    const list = document.createElement("ul");
+    list.append(...part.points.map((point) => made("li", point)));
+    return [list];
+  }
   const table = document.createElement("table");
   if (part.heads.length) table.createTHead().append(row("th", part.heads, part.numbers));
   table.createTBody().append(...part.rows.map((cells) => row("td", cells, part.numbers)));
@@ -44,6 +49,7 @@ function drawn(part) {
 }
 
 function show(answer) {
+  at("subject").textContent = answer.subject ?? "";
   at("headline").textContent = answer.error ?? answer.headline;
   document.body.classList.toggle("refused", "error" in answer);
   at("parts").replaceChildren(...(answer.parts ?? []).flatMap(drawn));
@@ -54,7 +60,7 @@ function show(answer) {
 
 // What an example holds is there before Python is.
 function showExample(article) {
-  at("headline").textContent = article.querySelector(".headline").textContent;
+  for (const name of ["subject", "headline"]) at(name).textContent = article.querySelector(`.${name}`).textContent;
   at("parts").replaceChildren(...article.querySelector(".parts").cloneNode(true).childNodes);
   for (const name of ["command", "python"]) at(name).textContent = article.querySelector(`.${name}`).textContent;
 }
