@@ -3,7 +3,11 @@
 import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from types import MappingProxyType
 from typing import Any
+
+# The metadata of a field that is no part of any output.
+INTERNAL = MappingProxyType({"internal": True})
 
 
 def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
@@ -13,7 +17,8 @@ def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
         value: A dataclass, mapping, sequence or set, or what JSON has already. A number
             that is not finite is None: JSON has none.
         names: Of a record, the fields and properties to take, in that order; without
-            them, all of its fields.
+            them, all of its fields but those that keep how a number came about
+            (``INTERNAL``).
 
     Example:
         >>> from dataclasses import dataclass
@@ -32,7 +37,7 @@ def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
 
     """
     if is_dataclass(value):
-        names = names or tuple(field.name for field in fields(value))
+        names = names or tuple(f.name for f in fields(value) if f.metadata != INTERNAL)
         return {name: to_plain(getattr(value, name)) for name in names}
     if isinstance(value, Mapping):
         return {str(key): to_plain(each) for key, each in value.items()}

@@ -219,3 +219,20 @@ def test_an_agreement_with_a_wide_interval_is_only_not_excluded():
     inside = [r for r in rules.values() if r.exponent and axis.low < r.exponent]
     assert all(r.agrees is None and r.not_excluded for r in inside)
     assert rules["unchanged"].not_excluded is (axis.low <= 0 <= axis.high)
+
+
+def test_an_uncertain_anchor_widens_every_regret():
+    """One noisy cell that rules start from, and judged cells without any noise."""
+    spec = study_spec(axes=(BY_AXIS["dataset_size"],))
+    quiet = simulated_rows(spec, {"dataset_size": -1.0}, noise=0.01)
+    loud = simulated_rows(spec, {"dataset_size": -1.0}, noise=1.0)
+    mixed = [b if a[0].scale == BASE else a for a, b in zip(quiet, loud, strict=True)]
+    errors = {}
+    for name, rows in (("quiet", quiet), ("mixed", mixed)):
+        axis = findings_of_rows(spec, rows).axes[0]
+        assert axis.anchor == BASE.dataset_size
+        errors[name] = axis.unchanged.anchor_error
+        width = axis.unchanged.regret_high - axis.unchanged.regret
+        assert width >= errors[name] > 0
+    # Seeds of another anchor differ by more than its floor, which both have.
+    assert errors["mixed"] > 1.5 * errors["quiet"]

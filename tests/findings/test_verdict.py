@@ -79,3 +79,20 @@ def test_a_clear_winner_is_not_tied_with_doing_nothing():
 def test_nothing_judged_ranks_nothing():
     """Findings without axes have no best rule."""
     assert rank_rules(replace(FOUND, axes=())) == ()
+
+
+def test_a_ranking_is_joint_over_axes():
+    """Each seed's mean over all axes, so that what seeds have in common cancels."""
+    cost, other = rank_rules(FOUND)[:2]
+    followed = [find_rule(a, cost.rule) or a.unchanged for a in FOUND.axes]
+    means = [sum(r.by_seed[s] for r in followed) / 4 for s in range(5)]
+    assert list(cost.by_seed.values()) == pytest.approx(means)
+    anchors = [rule.anchor_error for rule in followed]
+    assert cost.anchor_error == pytest.approx(sum(anchors) / 4)
+    # A rule that costs every seed a hundredth more is dearer, however the seeds spread.
+    spread = {seed: float(seed) for seed in range(5)}
+    above = {seed: cost + 0.01 for seed, cost in spread.items()}
+    best = replace(cost, regret=2.0, high=4.0, by_seed=spread, anchor_error=0.0)
+    rival = replace(other, regret=2.01, high=4.0, by_seed=above, anchor_error=0.0)
+    assert tied_with_best([best, rival]) == (best,)
+    assert tied_with_best([best, replace(rival, anchor_error=0.02)])[1:]

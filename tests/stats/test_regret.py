@@ -1,6 +1,7 @@
 """Regret: exact cases, laws, several cells, and what lies beyond the grid."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
 from dwindle.stats.curve import Curve, read_losses
 from dwindle.stats.optimum import minima_of
-from dwindle.stats.regret import Judged, measure_gain, measure_regret
+from dwindle.stats.regret import Judged, Regret, measure_gain, measure_regret
 from dwindle.stats.student import t_quantile
 
 GRID = np.arange(13) * STEP
@@ -133,6 +134,25 @@ def test_cells_are_pooled_by_the_names_of_their_seeds():
     pooled = measure_regret([at(first, 5.0), at(second, 5.0)])
     again = measure_regret([at(c.only(shared), 5.0) for c in (first, second)])
     assert pooled == again
+
+
+def test_each_seed_has_its_own_regret_and_their_mean_is_the_value():
+    """Of two cells a seed's regret is its mean over both."""
+    first, second = simulated(seed=1), simulated(seed=2)
+    judged = [at(first, 5.0), at(second, 5.0)]
+    both, one, other = (measure_regret(j) for j in (judged, judged[:1], judged[1:]))
+    assert tuple(both.by_seed) == first.seeds
+    assert both.value == pytest.approx(np.mean(list(both.by_seed.values())))
+    means = {s: (one.by_seed[s] + other.by_seed[s]) / 2 for s in first.seeds}
+    assert both.by_seed == pytest.approx(means)
+
+
+def test_an_error_of_another_kind_adds_in_quadrature():
+    """3 and 4 are 5, and no regret is below zero."""
+    plain = Regret(value=6.0, low=3.0, high=9.0)
+    assert plain.widened(4.0, 4.0) == replace(plain, low=1.0, high=11.0)
+    assert plain.widened(40.0, 0.0).low == 0.0
+    assert Regret(value=1.0, low=None, high=None).widened(1.0, 1.0).low is None
 
 
 def test_cells_without_a_common_seed_cannot_be_pooled():

@@ -213,3 +213,22 @@ def test_initial_weights_are_he_normal():
         # Five standard errors of a mean and of a standard deviation.
         assert abs(matrix.mean()) < 5 * sd / np.sqrt(count)
         assert matrix.std() == pytest.approx(sd, rel=5 / np.sqrt(2 * count))
+
+
+def test_a_text_is_the_character_after_eight_others():
+    """Neighbors are one character apart, and no validation sample shares any."""
+    text = problem("text-mlp")
+    data = text.load()
+    windows = data.x.reshape(len(data.x), 8, -1).argmax(2)
+    assert (data.x.sum(1) == 8).all()
+    # Within a block the next window has moved by a character.
+    assert (windows[1, :-1] == windows[0, 1:]).all()
+    assert windows[1, -1] == data.y[0]
+    for seed in (0, 1):
+        split = text.split(seed)
+        assert len(split.pool) == text.pool_size
+        assert len(split.valid) == text.facts.validation_samples
+        blocks = [set((rows // 992).tolist()) for rows in (split.pool, split.valid)]
+        assert not blocks[0] & blocks[1]
+        assert len(blocks[1]) > 45
+    assert set(text.split(0).valid) != set(text.split(1).valid)

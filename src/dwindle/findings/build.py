@@ -6,8 +6,10 @@ from typing import Any
 
 from dwindle.decay.families import ADAPTIVE, DECOUPLED, SGD
 from dwindle.decay.penalties import layer_coefficients
+from dwindle.errors import RangeError
 from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
+from dwindle.findings.metric import Metric, judged_by_error
 from dwindle.findings.model import AxisFindings, Findings
 from dwindle.store.records import (
     PER_SEED,
@@ -44,11 +46,27 @@ def read_findings(path: Path) -> Findings:
     return findings_of(read_study(path))
 
 
-def findings_of(stored: StoredStudy) -> Findings:
-    """Return the findings of a study that has been read."""
+def findings_of(stored: StoredStudy, *, metric: Metric = "loss") -> Findings:
+    """Return the findings of a study that has been read.
+
+    Args:
+        stored: The study.
+        metric: What a training is judged by: its validation loss or error rate.
+
+    Raises:
+        RangeError: If the error rate is wanted of a store that is older than the number
+            of its validation samples.
+
+    """
+    rows, samples = stored.rows, stored.problem.validation_samples
+    if metric == "error":
+        if samples is None:
+            must = "'loss' in stores from before they counted validation samples"
+            raise RangeError("metric", repr(metric), must)
+        rows = judged_by_error(rows, samples=samples)
     return build_findings(
         stored.spec,
-        stored.rows,
+        rows,
         problem=stored.problem,
         conditions=stored.conditions.as_dict(),
         seconds=stored.seconds,

@@ -1,7 +1,6 @@
 """One scale: its curve over λ, its optimum, and whether decay matters there."""
 
 import math
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -117,10 +116,7 @@ def measure_cell(
     )
     if curve is None:
         return Cell(findings=blank, coefficient=coefficient, curve=None, optimum=None)
-    # The scale seeds the draws: a cell that two axes share has one interval, and the
-    # draws of different cells are independent.
-    generator_seed = zlib.crc32(repr(sorted(scale.items())).encode())
-    optimum = measure_optimum(curve, generator_seed=generator_seed)
+    optimum = measure_optimum(curve)
     verdict = judge_whether_decay_matters(curve)
     findings = _filled(blank, curve, optimum, verdict)
     failed = len(_failed_seeds(trainings) - set(curve.seeds))

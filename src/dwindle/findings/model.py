@@ -4,8 +4,11 @@ All intervals are 90 % unless a field says otherwise. None means "there is no su
 number"; a reason stands beside it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from dwindle.plain import INTERNAL
 
 Matters = Literal["yes", "no", "cannot tell"]
 Edge = Literal["low", "high"]
@@ -73,6 +76,9 @@ class RuleFindings:
     validation loss lost by following the rule from the anchor cell, over the other
     cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
     Neither they nor the interval lie below zero: so much is known before measuring.
+    The interval includes where the anchor's own best λ may lie. ``by_seed`` holds the
+    regret seed by seed, ``anchor_error`` what the anchor adds to the upper limit: from
+    both the ranking over axes is made, and neither is shown.
     ``beyond_grid`` counts predictions that the grid does not reach: the regret is then
     at least so much.
     """
@@ -89,6 +95,8 @@ class RuleFindings:
     predictions: tuple[float | None, ...]
     beyond_grid: int = 0
     not_excluded: bool = False
+    by_seed: Mapping[int, float] = field(default_factory=dict, metadata=INTERNAL)
+    anchor_error: float = field(default=0.0, metadata=INTERNAL)
 
 
 @dataclass(frozen=True, kw_only=True)

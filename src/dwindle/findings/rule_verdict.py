@@ -9,20 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from dwindle.decay.rules import Rule, predict
 from dwindle.findings.cells import Cell
 from dwindle.findings.model import RuleFindings
 from dwindle.findings.names import UNCHANGED
-from dwindle.stats.curve import read_losses
-from dwindle.stats.regret import Judged, measure_gain, measure_regret
-from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope
-from dwindle.stats.student import Interval
+from dwindle.stats.curve import Curve, read_log_table, read_losses
+from dwindle.stats.optimum import Optimum
+from dwindle.stats.regret import Judged, Regret, measure_gain, measure_regret
+from dwindle.stats.slope import CELLS_FOR_A_LAW, NORMAL_95, Slope
 
 Course = Literal["up", "down", "still", "unknown"]
 
 # The weakest power that any published rule corrects by is a square root. An interval
 # around 0 that does not exclude it has not shown that nothing is called for.
 WEAKEST_POWER = 0.5
+# Places of the anchor at which losses are read: the 5 % limits need as many.
+_PLACES = 20
 # An exponent on the limit of an interval, but for rounding, is inside.
 _ROUNDING = 1e-9
 
@@ -44,9 +48,10 @@ class AxisEvidence:
 
 @dataclass(frozen=True, kw_only=True)
 class _Cost:
-    regret: Interval | None
+    regret: Regret | None
     share: float | None
     beyond: int
+    anchor_error: float = 0.0
 
 
 def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
@@ -192,6 +197,8 @@ def _findings(name: str, logs: Sequence[float], evidence: AxisEvidence) -> RuleF
         share_lost=cost.share,
         predictions=tuple(None if p is None else math.exp(p) for p in predicted),
         beyond_grid=cost.beyond,
+        by_seed=cost.regret.by_seed if cost.regret else {},
+        anchor_error=cost.anchor_error,
     )
 
 
@@ -206,6 +213,7 @@ def _slope_of(cells: Sequence[Cell], logs: Sequence[float]) -> float | None:
 
 def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
     judged: list[Judged] = []
+    places: list[float] = []
     beyond = 0
     for log_decay, cell in zip(predicted, evidence.cells, strict=True):
         if log_decay is None or cell is evidence.anchor or cell.curve is None:
@@ -214,15 +222,43 @@ def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
             continue  # the noise hides where its best λ is, and so what a rule loses
         reading = read_losses(cell.curve, log_decay)
         judged.append(Judged(curve=cell.curve, values=reading.values))
+        places.append(log_decay)
         beyond += reading.beyond
     regret = measure_regret(judged) if judged else None
     gain = measure_gain([one.curve for one in judged]) if judged else None
-    share = None
-    if regret is not None:
+    share, above = None, 0.0
+    if regret is not None and evidence.anchor and evidence.anchor.optimum:
+        curves = [one.curve for one in judged]
+        below, above = _error_of_anchor(evidence.anchor.optimum, curves, places)
+        regret = regret.widened(below, above)
         # Noise can put the estimate below zero, where no loss can be; its interval
         # already stops there, and a value outside of its interval misleads.
         regret = replace(regret, value=max(0.0, regret.value))
         # No share of a gain that may be none: decay must surely buy something.
         if gain is not None and gain.low is not None and gain.low > 0:
             share = regret.value / gain.value
-    return _Cost(regret=regret, share=share, beyond=beyond)
+    return _Cost(regret=regret, share=share, beyond=beyond, anchor_error=above)
+
+
+def _error_of_anchor(
+    anchor: Optimum, curves: Sequence[Curve], places: Sequence[float]
+) -> tuple[float, float]:
+    """Return how much less and more would be lost from where the anchor may lie.
+
+    Every prediction moves with the anchor's best λ, in all judged cells alike. The loss
+    is read at the predictions from places that its draws, with their floor, put equal
+    weight on; the limits are 5 % and 95 % of what comes out.
+    """
+    if not len(anchor.draws):
+        return 0.0, 0.0
+    noise = np.random.default_rng(0).standard_normal(len(anchor.draws))
+    drawn = anchor.draws - anchor.log_decay + noise * anchor.floor / NORMAL_95
+    moves = np.quantile(drawn, (np.arange(_PLACES) + 0.5) / _PLACES)
+    moves = np.append(moves, 0.0)  # the last: where nothing moves
+    lost = np.zeros(len(moves))
+    for curve, place in zip(curves, places, strict=True):
+        x = curve.log_decay
+        inside = np.clip(place + moves, x[0], x[-1])
+        lost += np.exp(read_log_table(curve, inside)).mean(axis=1) / len(curves)
+    low, high = np.quantile(lost[:-1], (0.05, 0.95)) - lost[-1]
+    return max(0.0, -float(low)), max(0.0, float(high))

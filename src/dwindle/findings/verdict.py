@@ -4,13 +4,19 @@ A rule that is silent on an axis changes nothing there, so following it costs th
 leaving λ alone costs. Only so can rules be compared that apply to different quantities.
 """
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from statistics import fmean
+
+import numpy as np
 
 from dwindle.findings.cells import shows_best_decay
 from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import UNCHANGED
 from dwindle.findings.rule_verdict import Course, course_within
+from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
+from dwindle.stats.student import half_width
 
 QUESTION = "question-layer-mean"
 # The question, its answer, and the rules that people quote in reply.
@@ -28,14 +34,18 @@ COLUMNS = (
 class RuleCost:
     """Mean regret of a rule over the axes of a study, and how high it may be.
 
-    ``high`` is the mean of the axes' upper limits: wider than an interval of the mean,
-    since the axes share their seeds. ``applies_on`` counts the axes it applies to.
+    The axes share their seeds, so ``by_seed`` is each seed's mean over all of them, and
+    ``high`` the upper limit of their mean; the errors of the anchor, which is one cell
+    on most axes, add up to ``anchor_error``. Where no seed is on every axis ``high`` is
+    the mean of the axes' upper limits. ``applies_on`` counts the axes it applies to.
     """
 
     rule: str
     regret: float
     high: float
     applies_on: int
+    by_seed: Mapping[int, float] = field(default_factory=dict, hash=False)
+    anchor_error: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,7 +176,18 @@ def tied_with_best(costs: Sequence[RuleCost]) -> tuple[RuleCost, ...]:
         ['a', 'b']
 
     """
-    return tuple(cost for cost in costs if cost.regret <= costs[0].high)
+    return tuple(cost for cost in costs if not _surely_dearer(cost, costs[0]))
+
+
+def _surely_dearer(cost: RuleCost, best: RuleCost) -> bool:
+    """Whether a rule costs more than the cheapest, seed by seed where that is known."""
+    shared = sorted(set(cost.by_seed) & set(best.by_seed))
+    if len(shared) < SEEDS_FOR_AN_INTERVAL:
+        return cost.regret > best.high
+    more = np.array([cost.by_seed[seed] - best.by_seed[seed] for seed in shared])
+    # The anchor is the same for both, but its error costs each of them another amount.
+    error = max(cost.anchor_error, best.anchor_error)
+    return float(more.mean()) > math.hypot(half_width(more), error)
 
 
 def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
@@ -178,9 +199,19 @@ def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
         regret if rule is None or rule.regret_high is None else rule.regret_high
         for rule, regret in zip(followed, regrets, strict=True)
     ]
+    regret, high = sum(regrets) / len(regrets), sum(highs) / len(highs)
+    tables = [rule.by_seed if rule else {} for rule in followed]
+    shared = sorted(set.intersection(*map(set, tables)))
+    by_seed = {seed: fmean(table[seed] for table in tables) for seed in shared}
+    error = fmean(rule.anchor_error if rule else 0.0 for rule in followed)
+    if len(by_seed) >= SEEDS_FOR_AN_INTERVAL:
+        half = half_width(np.array(list(by_seed.values())))
+        high = regret + math.hypot(half, error)
     return RuleCost(
         rule=name,
-        regret=sum(regrets) / len(regrets),
-        high=sum(highs) / len(highs),
+        regret=regret,
+        high=high,
         applies_on=sum(rule is not None for rule in own),
+        by_seed=by_seed,
+        anchor_error=error,
     )

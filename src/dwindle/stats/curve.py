@@ -200,6 +200,18 @@ def read_losses(curve: Curve, log_decay: float) -> Reading:
 def read_log_losses(curve: Curve, places: FloatArray) -> FloatArray:
     """Return the log loss of seed s at ``places[s]``, both of shape (seeds,).
 
+    Args:
+        curve: One cell.
+        places: ln λ within the grid, one per seed.
+
+    """
+    read: FloatArray = np.diagonal(read_log_table(curve, places))
+    return read
+
+
+def read_log_table(curve: Curve, places: FloatArray) -> FloatArray:
+    """Return the log loss of every seed at every place, (places, seeds).
+
     By a cubic spline of the log losses. It passes through every point, and is the most
     accurate reading of a real curve; but where points are far apart or a wall begins it
     swings to losses that no training ever had. So each reading is clipped to what the
@@ -207,20 +219,19 @@ def read_log_losses(curve: Curve, places: FloatArray) -> FloatArray:
 
     Args:
         curve: One cell.
-        places: ln λ within the grid, one per seed.
+        places: ln λ within the grid, any number of them.
 
     """
     x, logs = curve.log_decay, curve.log_losses
     # A spline needs two points.
     if len(x) == 1:
-        return logs[:, 0]
+        return np.repeat(logs.T, len(places), axis=0)
     spline = scipy_module("scipy.interpolate").CubicSpline(x, logs, axis=1)
-    read: FloatArray = np.diagonal(spline(places))
-    rows = np.arange(curve.n)
     left = np.clip(np.searchsorted(x, places, side="right") - 1, 0, len(x) - 2)
-    one, other = logs[rows, left], logs[rows, left + 1]
-    lowest = np.minimum(one, other) - _deepest_dip(x, logs)[rows, left]
-    return np.clip(read, lowest, np.maximum(one, other))
+    one, other = logs[:, left], logs[:, left + 1]
+    lowest = np.minimum(one, other) - _deepest_dip(x, logs)[:, left]
+    read: FloatArray = np.clip(spline(places), lowest, np.maximum(one, other)).T
+    return read
 
 
 def _deepest_dip(x: FloatArray, logs: FloatArray) -> FloatArray:

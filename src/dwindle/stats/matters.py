@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve
-from dwindle.stats.regret import measure_gain, measure_saved_share
+from dwindle.stats.regret import Regret, measure_gain, measure_saved_share
 from dwindle.stats.student import FloatArray, Interval, half_width, t_quantile
 
 Matters = Literal["yes", "no", "cannot tell"]
@@ -30,7 +30,7 @@ class MattersVerdict:
 
     matters: Matters
     why: str
-    gain: Interval | None
+    gain: Regret | None
     seeds_needed: int | None = None
 
 
@@ -140,7 +140,7 @@ def _win(gains: FloatArray, failed: int) -> bool:
 
 
 def _without_a_gain(
-    curve: Curve, gains: FloatArray, *, gain: Interval | None, saved: Interval | None
+    curve: Curve, gains: FloatArray, *, gain: Regret | None, saved: Interval | None
 ) -> MattersVerdict:
     if saved is None or saved.high is None:
         why = f"{curve.n} seeds train without decay, too few to compare with"

@@ -70,8 +70,8 @@ def measure_optimum(curve: Curve, *, generator_seed: int = 0) -> Optimum:
 
     Args:
         curve: One cell.
-        generator_seed: Seed of the draws. Give different cells different ones when
-            their draws are combined.
+        generator_seed: Seed of the draws. With one for all cells the draws of two
+            cells are joint: what a seed does in one of them it does in the other.
 
     Returns:
         The optimum in ln λ; without interval below three seeds.
@@ -220,8 +220,16 @@ def draw_optima(
 
     """
     n = curve.n
+    # A stream for each seed by its name: cells share the split and training set of a
+    # seed, so its weight in a draw must be the same in all of them.
+    normal = np.stack(
+        [
+            np.random.default_rng([generator_seed, seed]).standard_normal(draws)
+            for seed in curve.seeds
+        ],
+        axis=1,
+    )
     generator = np.random.default_rng(generator_seed)
-    normal = generator.standard_normal((draws, n))
     inflation = np.sqrt((n - 1) / generator.chisquare(n - 1, draws))
     deviations = (curve.log_losses - curve.log_mean) / math.sqrt(n * (n - 1))
     means = curve.log_mean + inflation[:, None] * (normal @ deviations)

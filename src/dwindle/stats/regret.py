@@ -6,8 +6,8 @@ the ratio 1/n : 1/(n-1) with opposite signs, so a weighted pair cancels them.
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -20,6 +20,34 @@ from dwindle.stats.student import FloatArray, Interval, half_width
 Unit = Callable[[FloatArray], FloatArray]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Regret:
+    """What is lost, with its 90 % limits; None where there is no spread to see.
+
+    ``by_seed`` has each seed's own regret, whose mean the value is: what two regrets on
+    the same seeds have in common is seen there.
+    """
+
+    value: float
+    low: float | None
+    high: float | None
+    by_seed: Mapping[int, float] = field(default_factory=dict, hash=False)
+
+    def widened(self, below: float, above: float) -> "Regret":
+        """Return it with an independent error added to each side, in quadrature.
+
+        Args:
+            below: Half width of that error's 90 % interval towards smaller values.
+            above: Towards larger ones.
+
+        """
+        if self.low is None or self.high is None:
+            return self
+        low = self.value - math.hypot(self.value - self.low, below)
+        high = self.value + math.hypot(self.high - self.value, above)
+        return replace(self, low=max(0.0, low), high=max(0.0, high))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
     """A curve and the loss that each of its seeds has under what is judged."""
@@ -28,7 +56,7 @@ class Judged:
     values: FloatArray
 
 
-def measure_regret(judged: Sequence[Judged]) -> Interval | None:
+def measure_regret(judged: Sequence[Judged]) -> Regret | None:
     """Return the regret, averaged over cells that share their seeds.
 
     Per seed and averaged over cells: plug-in ``p_s = v_s - L_s(x̂)`` and leave-out
@@ -61,7 +89,7 @@ def measure_regret(judged: Sequence[Judged]) -> Interval | None:
     return _regret_of(judged, np.exp)
 
 
-def _regret_of(judged: Sequence[Judged], unit: Unit) -> Interval | None:
+def _regret_of(judged: Sequence[Judged], unit: Unit) -> Regret | None:
     """Return the regret in the unit that log losses are turned into."""
     shared = set.intersection(*(set(one.curve.seeds) for one in judged))
     if not shared:
@@ -80,21 +108,25 @@ def _regret_of(judged: Sequence[Judged], unit: Unit) -> Interval | None:
 
     plug_in = lost(lambda curve: curve.log_mean[None, :])
     if n == 1:
-        return Interval(value=float(plug_in[0]), low=None, high=None)
+        return Regret(value=float(plug_in[0]), low=None, high=None)
     left_out = lost(
         lambda curve: (curve.log_losses.sum(axis=0) - curve.log_losses) / (n - 1)
     )
-    value = float((n * plug_in.mean() + (n - 1) * left_out.mean()) / (2 * n - 1))
+    of_seed = (n * plug_in + (n - 1) * left_out) / (2 * n - 1)
+    value = float(of_seed.mean())
     if n < SEEDS_FOR_AN_INTERVAL:
-        return Interval(value=value, low=None, high=None)
+        return Regret(value=value, low=None, high=None)
     # The wider of both: either of the two may flatter.
     half = max(half_width(plug_in), half_width(left_out))
-    return Interval(
-        value=value, low=max(0.0, value - half), high=max(0.0, value + half)
+    return Regret(
+        value=value,
+        low=max(0.0, value - half),
+        high=max(0.0, value + half),
+        by_seed=dict(zip(sorted(shared), of_seed.tolist(), strict=True)),
     )
 
 
-def measure_gain(curves: Sequence[Curve]) -> Interval | None:
+def measure_gain(curves: Sequence[Curve]) -> Regret | None:
     """Return what decay buys: the regret of training without any.
 
     Args:

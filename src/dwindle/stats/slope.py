@@ -16,7 +16,7 @@ from dwindle.stats.student import FloatArray, t_quantile
 # Any line goes through two cells; only a third can contradict it.
 CELLS_FOR_A_SLOPE = 2
 CELLS_FOR_A_LAW = 3
-_NORMAL_95 = 1.645  # the floor is the half width of a 90 % interval
+NORMAL_95 = 1.645  # the floor is the half width of a 90 % interval
 _SEEDS = "seeds"
 _SCATTER = "scatter of the cells around a power law"
 
@@ -42,15 +42,15 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
     """Fit ``ln λ* = a + β ln scale`` to cells with a best λ, with the wider interval.
 
     Ordinary least squares, ``β = Σ c_j x̂_j`` with ``c_j = (x_j - x̄) / Σ (x - x̄)²``.
-    Interval 1, from the seeds: quantiles of ``Σ c_j draw_j``, the draws of each cell
-    with its floor added. Interval 2, from three cells on, does the
+    Interval 1, from the seeds: quantiles of ``Σ c_j draw_j``, the joint draws of the
+    cells with the floor of each added. Interval 2, from three cells on, does the
     power law hold: ``β ± t(0.95, k-2) · √(RSS / (k-2) · Σ c²)``. On each side the one
     that lies further out is reported.
 
     Args:
         log_scale: ln of the scale quantity, one per cell.
-        optima: The optima of cells that matter and are not at an edge, drawn with
-            different generator seeds, at least three seeds each.
+        optima: The optima of cells that matter and are not at an edge, drawn with one
+            generator seed, at least three seeds each.
 
     Returns:
         The slope, or None with fewer than two different scales.
@@ -90,7 +90,7 @@ def _interval_of_seeds(
     weights: FloatArray, optima: Sequence[Optimum]
 ) -> tuple[float, float]:
     draws = np.stack([optimum.draws for optimum in optima])
-    floors = np.array([optimum.floor for optimum in optima])[:, None] / _NORMAL_95
+    floors = np.array([optimum.floor for optimum in optima])[:, None] / NORMAL_95
     # A fixed seed, so that findings repeat exactly.
     noise = floors * np.random.default_rng(0).standard_normal(draws.shape)
     low, high = np.quantile(weights @ (draws + noise), (0.05, 0.95))

@@ -2,17 +2,19 @@
 
 import gzip
 import os
+import re
 import zlib
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from dwindle.errors import DataFilesError, UnknownNameError
+from dwindle.errors import DataFilesError, MissingLibraryError, UnknownNameError
 from dwindle.store.records import ProblemFacts
 from dwindle.study.sampling import split_order
 
@@ -24,6 +26,22 @@ _FASHION_TEST = 10_000
 _FASHION_VALID = 2000
 _FASHION_FACTS = ProblemFacts(
     inputs=784, classes=10, hidden=True, validation_samples=_FASHION_VALID
+)
+# Predicting a character: from how many before it, and the symbols that are not rare.
+_CONTEXT = 8
+_SYMBOLS = " abcdefghijklmnopqrstuvwxyz.,(`_"
+_TEXT_BLOCKS, _TEXT_BLOCK, _TEXT_POOL_BLOCKS = 250, 1000, 200
+_TEXT_SAMPLES = _TEXT_BLOCK - _CONTEXT
+_TEXT_POOL = _TEXT_POOL_BLOCKS * _TEXT_SAMPLES
+_TEXT_VALID_OF_BLOCK = 62
+_TEXT_VALID = (
+    3000  # of 50 blocks: two thirds of a study's time would else be evaluation
+)
+_TEXT_FACTS = ProblemFacts(
+    inputs=_CONTEXT * (len(_SYMBOLS) + 1),
+    classes=len(_SYMBOLS) + 1,
+    hidden=True,
+    validation_samples=_TEXT_VALID,
 )
 # IDX: two zero bytes, the type (8 is an unsigned byte), the number of axes.
 _UNSIGNED_BYTE = 8
@@ -190,6 +208,55 @@ def read_idx(path: Path) -> NDArray[np.uint8]:
     return np.frombuffer(content, dtype=np.uint8, offset=start).reshape(shape)
 
 
+@dataclass(frozen=True)
+class Text:
+    """The next character after eight others, in the text of torch's documentation.
+
+    The docstrings of torch's functions are at hand wherever studies train, and the
+    version of torch is part of the key of every training. Case is dropped, white space
+    is one blank, and rare characters are one symbol. The text is cut into blocks of
+    1,000 characters; each seed draws a fifth of them to validate with, so that no
+    validation sample shares characters with the pool.
+    """
+
+    name: str
+    facts: ProblemFacts
+    pool_size: int = _TEXT_POOL
+
+    def load(self) -> Data:
+        """Read the docstrings: samples are places in the text, in order."""
+        found = find_spec("torch")
+        if found is None or found.origin is None:
+            raise MissingLibraryError("PyTorch", "This problem", "study")
+        raw = Path(found.origin).with_name("_torch_docs.py").read_text("utf-8")
+        text = re.sub(r"\s+", " ", raw).lower()
+        code = {character: i for i, character in enumerate(_SYMBOLS)}
+        rare = len(_SYMBOLS)
+        codes = np.array([code.get(each, rare) for each in text], dtype=np.int64)
+        count = _TEXT_BLOCKS * _TEXT_BLOCK
+        if len(codes) < count:
+            must = f"{count:,} characters long, without repeated white space"
+            remedy = "Install the version of torch in requirements.txt."
+            raise DataFilesError(
+                "torch/_torch_docs.py", must, f"{len(codes):,}", remedy
+            )
+        windows = np.lib.stride_tricks.sliding_window_view(codes, _CONTEXT + 1)
+        blocks = windows[:count].reshape(_TEXT_BLOCKS, _TEXT_BLOCK, _CONTEXT + 1)
+        # The first windows of a block only: the others reach into the next one.
+        whole = blocks[:, :_TEXT_SAMPLES].reshape(-1, _CONTEXT + 1)
+        inputs = np.eye(rare + 1, dtype=np.float32)[whole[:, :-1]]
+        return Data(inputs.reshape(len(whole), -1), whole[:, -1].copy())
+
+    def split(self, seed: int) -> Split:
+        """Return the samples of the blocks that a seed draws for each part."""
+        order = split_order(seed, _TEXT_BLOCKS)
+        rows = order[:, None] * _TEXT_SAMPLES + np.arange(_TEXT_SAMPLES)
+        pool, rest = np.split(rows, [_TEXT_POOL_BLOCKS])
+        # Few of each block, for neighbors are nearly one sample.
+        valid = rest[:, :: _TEXT_SAMPLES // _TEXT_VALID_OF_BLOCK].flatten()
+        return Split(pool=pool.flatten(), valid=valid[:_TEXT_VALID])
+
+
 _DIGITS_FACTS = ProblemFacts(
     inputs=64, classes=10, hidden=True, validation_samples=_DIGITS - _DIGITS_POOL
 )
@@ -213,6 +280,8 @@ PROBLEMS: dict[str, Problem] = {
         DIGITS_MLP_LAYERNORM,
         FashionMnist(),
         FASHION_MLP_LAYERNORM,
+        Text(name="text-mlp", facts=_TEXT_FACTS),
+        Text(name="text-mlp-layernorm", facts=replace(_TEXT_FACTS, layer_norm=True)),
     )
 }
 
