@@ -30,7 +30,7 @@ from dwindle.decay.remarks import instead_of
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, target_knob
 from dwindle.decay.strength import STRENGTHS
-from dwindle.errors import DwindleError, RefusedError, UsageError
+from dwindle.errors import RefusedError, UsageError
 from dwindle.plain import to_plain
 from dwindle.show import Line, Sheet, Shown, facts, pointed
 from dwindle.wording import first_notes, listed, number
@@ -174,13 +174,16 @@ class Suggestion(Shown):
             for each in self.reasons
             if each.value is not None
         )
-        without = len(self.reasons) - len(decays)
-        parts = [f"{without} of them remove under 1%"] if without else []
+        whole, without = len(self.reasons), len(self.reasons) - len(decays)
+        parts = ["all" if without == whole else str(without), "remove under 1%"]
+        parts = [" ".join(parts)] if without else []
         if decays:
             low, middle, high = map(number, (decays[0], self.shared, decays[-1]))
             span = f"{low} to {high}" if low != high else low
-            parts += [f"{span} {_MEASURES[self.measure].unit}, median {middle}"]
-        return f"{len(self.reasons)} {self.title}: {'; '.join(parts)}"
+            others = "the others " if without else ""
+            parts.append(f"{others}{span} {_MEASURES[self.measure].unit}")
+            parts += [f"median {middle}"] if low != high else []
+        return f"{whole} {self.title}: {', '.join(parts)}"
 
     def _recipes(self, *, all_notes: bool) -> dict[str, str]:
         if all_notes:
@@ -226,7 +229,7 @@ def suggest(
     Raises:
         UsageError: If the facts do not tell the class.
         MissingFactError: If a conversion needs a fact that was not given.
-        RefusedError: If the knob sets no rate, or no recipe is of that kind.
+        RefusedError: If the knob sets no rate.
         UnknownNameError: If knob, regime or domain are not known.
 
     Example:
@@ -249,7 +252,9 @@ def suggest(
         there, own, regime=regime, normalized=normalized, domain=domain
     )
     if peers is None:
-        raise _no_recipes(normalized=normalized)
+        must = "The facts must tell whether training sees its data once or often."
+        got = "neither epochs of a dataset nor a length in tokens"
+        raise UsageError(must, got, f"Give {_KIND_REMEDY}.")
     return _Suggester(there, own, peers).suggestion()
 
 
@@ -261,16 +266,6 @@ def _without_rate(knob: Knob) -> RefusedError:
         instead = "Name the optimizer: dwindle suggest torch.optim.SGD, for example."
         return RefusedError(asked, why, instead)
     return RefusedError(asked, family.reason(knob.name, knob), instead_of(knob))
-
-
-def _no_recipes(*, normalized: bool | None) -> DwindleError:
-    if normalized is False:
-        why = "No published recipe of plain small networks is known."
-        instead = "dwindle find measures the best value of your own training."
-        return RefusedError("A first value", why, instead)
-    must = "The facts must tell whether training sees its data once or often."
-    got = "neither epochs of a dataset nor a length in tokens"
-    return UsageError(must, got, f"Give {_KIND_REMEDY}.")
 
 
 class _Suggester:
