@@ -3,8 +3,8 @@
     python scripts/tune_fashion.py [PART ...]
 
 Of each part (an optimizer on an MLP or a CNN) the proxies are tuned; then the target,
-which no tune trains, is searched by itself over the whole range; then both values,
-the nearest proxy's and no decay are trained there with seeds that nobody has seen.
+which no tune trains, is searched by itself over the whole range; then both values and
+the nearest proxy's are trained there with seeds that nobody has seen.
 All trainings are kept in build/tune-fashion: the same line again continues. Results go
 to studies/tune-fashion: JSON of what was found, and a table of every training.
 """
@@ -115,15 +115,15 @@ def demonstrate(name):
     found = dwindle.find(**asked, scale=part.target, store=kept(name, "target"))
     report(found)
     near = next(each.value for each in tuned.rules if each.rule == "unchanged")
-    values = (found.value, tuned.value, near, 0.0)
-    decays = dict(zip(("found", "predicted", "unchanged", "none"), values, strict=True))
-    losses = fresh_losses(name, values)
+    decays = {"found": found.value, "predicted": tuned.value, "unchanged": near}
+    losses = fresh_losses(name, list(decays.values()))
     above = dict(zip(decays, np.log(losses) - np.log(losses[0]), strict=True))
     curve = {"curve"}
     result = {
         "tuned": tuned.as_dict(),
         "cells": [vars(cell) for cell in tuned.cells],
         "found": {k: v for k, v in found.as_dict().items() if k not in curve},
+        "share_that_decay_saves": found.gain,
         "fresh_seeds": len(FRESH),
         "decays": decays,
         "ln_loss_above_found": {

@@ -1,21 +1,22 @@
 """Small scales are searched, and their law says what a large one gets."""
 
+import math
 import random
 from dataclasses import dataclass, replace
 
 import pytest
-from cli.lines import as_json, error_of
+from cli.lines import as_json, error_of, run
 from finding.formula import Formula, loss_of, search
 from findings.simulated_study import simulated_findings, study_spec
 from scipy.stats import binomtest
 from syrupy.assertion import SnapshotAssertion
 
 from dwindle.errors import StudyStoppedError, UnknownNameError, UsageError
-from dwindle.finding.driver import Settings
+from dwindle.finding.driver import Settings, run_search
 from dwindle.finding.training import came_with
 from dwindle.show import as_text
 from dwindle.tuning.cells import cells_of_study
-from dwindle.tuning.face import plan_cells, predict, run_tune
+from dwindle.tuning.face import plan_cells, predict, run_tune, tune
 from dwindle.tuning.tuned import tuned_of
 
 TARGET = {"width": 1024.0}
@@ -194,6 +195,121 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
             "RangeError",
             "UsageError",
         }
+
+
+def test_two_axes_in_a_file_and_on_the_command_line_are_one_tune(
+    tmp_path, monkeypatch, capsys
+):
+    """A study file plans what the line does; both exponents are found; pages show it.
+
+    What is typed beside the file goes before it.
+    """
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "both.py").write_text(
+        "import math, random\n"
+        "def train(weight_decay, seed, width, samples, epochs):\n"
+        "    best = 0.1 * (width / 32) ** 0.5 * (samples / 1000) ** -0.5\n"
+        "    x = math.log(weight_decay / best) if weight_decay else 3\n"
+        "    luck = random.Random(seed).gauss(0, 0.1)\n"
+        "    return math.exp(0.02 * x**2 + luck) + 0 * epochs\n"
+    )
+    (tmp_path / "mine.toml").write_text(
+        '[tune]\nfunction = "both:train"\nknob = "torch.optim.AdamW"\n'
+        "low = 1e-3\nhigh = 3\ntrainings = 18\n"
+        "[proxies]\nwidth = [64, 32, 16]\nsamples = [1000, 2000]\n"
+        "[target]\nwidth = 256\nsamples = 8000\nepochs = 3\n"
+    )
+    line = "tune both:train --knob torch.optim.AdamW --low 1e-3 --high 3"
+    axes = "--proxy width=64,32,16 --proxy samples=1000,2000"
+    target = "--target width=256,samples=8000,epochs=3"
+    plans = [
+        as_json(f"{each} --dry-run --store x.db", capsys)
+        for each in (f"{line} --trainings 18 {axes} {target}", "tune mine.toml")
+    ]
+    assert plans[0] == plans[1]
+    assert [tuple(cell.values()) for cell in plans[0]["cells"]] == [
+        (64, 1000, 3), (32, 1000, 3), (16, 1000, 3), (64, 2000, 3),
+    ]  # fmt: skip
+    typed = as_json("tune mine.toml --proxy width=8,16 --dry-run", capsys)
+    assert typed["cells"] == [  # what is no proxy is as at the target
+        {"width": width, "samples": 8000, "epochs": 3} for width in (8, 16)
+    ]
+    found = as_json("tune mine.toml --html page.html", capsys)
+    for axis, planted in (("width", 0.5), ("samples", -0.5)):
+        each = found["exponents"][axis]
+        assert each["low"] < planted < each["high"]
+    truth = 0.1 * 8**0.5 * 8**-0.5
+    assert found["low"] < truth < found["high"]
+    assert found["extrapolates"] == {"width": 4, "samples": 4}
+    page = (tmp_path / "page.html").read_text()
+    assert page.count("<svg") == 2
+    # What report shows of it is the same, and every scale stands there.
+    assert as_json("report mine.db --html page.html --png law.png", capsys) == found
+    assert (tmp_path / "page.html").read_text() == page
+    _, out, _ = run("report mine.db", capsys)
+    assert all(f"width {width}" in out for width in (64, 32, 16))
+    wrong = (tmp_path / "mine.toml").read_text().replace("[proxies]", "[proxy]")
+    (tmp_path / "wrong.toml").write_text(wrong)
+    assert error_of("tune wrong.toml", capsys)["kind"] == "StudyFileError"
+
+
+KNOBS = {
+    # Best C falls with the width as the best decay grows; a half-life the other way.
+    "own:SVC.C:inverse": (lambda width: 20 * (width / 64) ** -0.5, 0.3, 3e3, {}),
+    "half-life:epochs": (
+        lambda width: 5 * (width / 64) ** 0.5,
+        0.2,
+        200,
+        {"lr": 1e-2, "batch_size": 10, "dataset_size": 1000},
+    ),
+}
+
+
+@pytest.mark.parametrize("knob", KNOBS)
+def test_knobs_that_run_backwards_have_laws_too(knob):
+    """The number falls or grows as planted; the training gets what it types."""
+    best_at, low, high, facts = KNOBS[knob]
+
+    def train(weight_decay, seed, width):
+        number = weight_decay
+        if facts:  # AdamW's decay: half of a weight is gone after so many epochs
+            steps = facts["dataset_size"] / facts["batch_size"]
+            shrink = facts["lr"] * weight_decay
+            number = -math.log(2) / math.log1p(-shrink) / steps if shrink else math.inf
+        is_without = math.isinf(number)
+        x = 3.0 if is_without else math.log(best_at(width) / number)
+        level = random.Random(seed).gauss(0, 0.1)  # noqa: S311 luck
+        return math.exp(0.02 * x**2 + level)
+
+    found = tune(
+        train,
+        proxies={"width": [64, 128, 256]},
+        target={"width": 1024},
+        knob=knob,
+        typed="torch.optim.AdamW" if facts else None,
+        run=facts or None,
+        low=low,
+        high=high,
+    )
+    assert not any(cell.why_not for cell in found.cells), found
+    assert found.low < best_at(1024) < found.high
+    exponent = -0.5 if not facts else 0.5
+    assert found.exponents["width"].low < exponent < found.exponents["width"].high
+
+
+def test_scales_without_a_target_are_shown_together(tmp_path, capsys):
+    """A store of find at two scales: both stand in its report, with their law."""
+    path = tmp_path / "my.db"
+    for cell in CELLS[:2]:
+        whole = search(Planted())
+        run_search(replace(whole, spec=replace(whole.spec, scale=cell)), path)
+    code, out, _ = run(f"report {path}", capsys)
+    assert code == 0
+    assert "width 64" in out
+    assert "width 128" in out
+    found = as_json(f"report {path}", capsys)
+    assert (found["value"], found["target"]) == (None, {})
+    assert found["exponents"]["width"]["low"] < -0.5
 
 
 def test_a_failure_ends_with_its_own_code(tmp_path, monkeypatch, capsys):

@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -170,7 +170,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     if training is not None and training.endswith(".toml"):
         inputs = (Path(training),)
         path = path or inputs[0].with_suffix(".db")
-        training, asked = _with_file(inputs[0], asked)
+        training, asked = with_file(inputs[0], asked, "find", OPTIONS)
     search = search_from(training, asked)
     path = path or store_named_after(search.conditions.training)
     html, png, force = asked["html"], asked["png"], asked["force"]
@@ -277,10 +277,23 @@ def search_from(training: str | None, asked: Asked) -> "Search":
     )
 
 
-def _with_file(path: Path, typed: Asked) -> tuple[str | None, Asked]:
+def with_file(
+    path: Path,
+    typed: Asked,
+    table: str,
+    options: Sequence[Option],
+    free: Mapping[str, Option] = {},
+) -> tuple[str | None, Asked]:
     """Return the function of a study file, if any, and all that is asked.
 
     What is typed beside the file goes before what stands in it.
+
+    Args:
+        path: The file.
+        typed: What was typed beside it.
+        table: The table of the options, beside ``[run]``.
+        options: Options that may stand there.
+        free: Tables whose keys are names of the user's own, and their option.
 
     Raises:
         StudyFileError: If it has mistakes; all of them, each with its line.
@@ -288,20 +301,30 @@ def _with_file(path: Path, typed: Asked) -> tuple[str | None, Asked]:
     """
     from dwindle.study.study_file import key_lines, read_toml
 
+    of_table = [each for each in options if each not in _OF_RUN and each.is_named]
+    known = {table: (*of_table, _COMMAND, _FUNCTION), "run": _OF_RUN}
     text, tables = read_toml(path)
     lines, mistakes = key_lines(text), []
-    asked: Asked = {**typed, _FUNCTION.argument: None}
-    for table, key, value in _rows(tables):
+    in_file: Asked = {_FUNCTION.argument: None}
+    for name, key, value in _rows(tables):
         try:
-            option = _option_at(table, key)
+            option = free.get(name) or _option_at(name, key, known, free)
+            if name in free:
+                value = f"{key}={','.join(map(str, _listed(value)))}"  # noqa: PLW2901
             read = _value_in_file(option, key, value)
         except DwindleError as error:
-            at = lines.get((table, key), lines.get((table,), 1))
+            at = lines.get((name, key), lines.get((name,), 1))
             mistakes.append((at, str(error)))
             continue
-        asked[option.argument] = asked[option.argument] or read
+        before = in_file.get(option.argument)
+        if isinstance(read, dict) and before:
+            read = {**before, **read}
+        if option.repeats:
+            read = (*(before or ()), read)
+        in_file[option.argument] = read
     if mistakes:
         raise StudyFileError(str(path), tuple(sorted(mistakes)))
+    asked = {**typed, **{k: v for k, v in in_file.items() if not typed.get(k)}}
     return asked.pop(_FUNCTION.argument), asked
 
 
@@ -314,22 +337,29 @@ def _rows(tables: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
             yield table, "", rows
 
 
-def _option_at(table: str, key: str) -> Option:
+def _option_at(
+    table: str,
+    key: str,
+    known: Mapping[str, Sequence[Option]],
+    free: Mapping[str, Option],
+) -> Option:
     """Return the option that a key of a study file stands for.
 
     Raises:
         UnknownNameError: If it stands for none; the nearest are offered.
 
     """
-    of_find = [each for each in OPTIONS if each not in _OF_RUN and each.is_named]
-    known = {"find": (*of_find, _COMMAND, _FUNCTION), "run": _OF_RUN}
     if table not in known:
-        raise UnknownNameError.among("table", table, known)
+        raise UnknownNameError.among("table", table, (*known, *free))
     names = {each.name.lstrip("-").replace("-", "_"): each for each in known[table]}
     if key not in names:
         kind = f"key in [{table}]"
         raise UnknownNameError.among(kind, key, names)
     return names[key]
+
+
+def _listed(value: object) -> list[object]:
+    return value if isinstance(value, list) else [value]
 
 
 def _value_in_file(option: Option, key: str, value: object) -> object:
@@ -343,9 +373,7 @@ def _value_in_file(option: Option, key: str, value: object) -> object:
         if not isinstance(value, bool):
             raise RangeError(key, value, "true or false")
         return value
-    if isinstance(value, list):
-        value = ",".join(map(str, value))
-    return option.read(key, str(value))
+    return option.read(key, ",".join(map(str, _listed(value))))
 
 
 def store_named_after(words: Sequence[str], what: str = "find") -> Path:

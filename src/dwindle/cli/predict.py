@@ -1,16 +1,29 @@
 """dwindle predict: the best decay of a scale, from a store of finished trainings."""
 
+from pathlib import Path
+
 from dwindle.cli.find import read_scale
 from dwindle.cli.options import Option
-from dwindle.cli.output import print_json, stdout
+from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_own
 
 OPTIONS = (
     Option("STORE", "the store of a tune, a find or a study", required=True),
     Option("--target", "the scale: width=1024; that of the tune", "X=N,..", read_scale),
+    Option("--html", "write it as one page, too", "PAGE"),
+    Option("--png", "write the law as a picture, too", "PICTURE"),
+    FORCE,
 )
 
 
-def command(*, store: str, target: dict[str, float] | None, as_json: bool) -> None:
+def command(  # noqa: PLR0913, one argument per option
+    *,
+    store: str,
+    target: dict[str, float] | None,
+    html: str | None,
+    png: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
     """Predict the best decay of a scale that nobody trained, by the law of others.
 
     It reads a store of tune, of find at several scales, or of a study. Nothing is
@@ -18,8 +31,6 @@ def command(*, store: str, target: dict[str, float] | None, as_json: bool) -> No
     """
     from dwindle.tuning.face import predict
 
+    check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
     tuned = predict(store, target=target)
-    if as_json:
-        print_json(tuned.as_dict())
-    else:
-        stdout().print(tuned, crop=False)
+    show_own(tuned, html=html, png=png, force=force, as_json=as_json)

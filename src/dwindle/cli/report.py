@@ -11,7 +11,9 @@ from dwindle.cli.output import note, print_json, stdout
 from dwindle.errors import RangeError, UsageError
 
 if TYPE_CHECKING:
+    from dwindle.finding.found import Found
     from dwindle.store.store import Stored
+    from dwindle.tuning.tuned import Tuned
 
 FORCE = Option("--force", "replace a file that dwindle did not write")
 
@@ -141,22 +143,47 @@ def _show_found(  # noqa: PLR0913, as show_findings
     from dwindle.finding.found import found_of
     from dwindle.finding.records import find_from_stored
 
-    found = found_of(find_from_stored(stored), stopped)
-    if not as_json:
-        stdout().print(found, crop=False)
-    for path, kind in ((html, "page"), (png, "picture")):
-        if path is not None:
-            from dwindle.finding import page
+    find = find_from_stored(stored)
+    if find.spec.target or len(find.scales) > 1:
+        from dwindle.tuning.cells import cells_of_find
+        from dwindle.tuning.tuned import tuned_of
 
-            write = page.write_page if kind == "page" else page.write_picture
-            write(found, path, force=force)
-            note(f"Wrote {path}")
-    if as_json:
-        print_json(found.as_dict())
+        tuned = tuned_of(cells_of_find(find), find.spec.target)
+        show_own(tuned, html=html, png=png, force=force, as_json=as_json)
+        return find.failed
+    found = found_of(find, stopped)
+    show_own(found, html=html, png=png, force=force, as_json=as_json)
     # Without any penalty (C = inf) some cannot train: that is no failure of the search.
     return sum(
         each.status == "error" and not math.isinf(each.value) for each in found.curve
     )
+
+
+def show_own(
+    shown: "Found | Tuned",
+    *,
+    html: str | None,
+    png: str | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Print what trainings of one's own show; write its page and picture if asked."""
+    if not as_json:
+        stdout().print(shown, crop=False)
+    if html is not None or png is not None:
+        from dwindle.finding.found import Found
+        from dwindle.finding.page import page_of_found, write_page, write_picture
+        from dwindle.tuning.page import page_of_tuned
+
+        page = (
+            page_of_found(shown) if isinstance(shown, Found) else page_of_tuned(shown)
+        )
+        for path, write in ((html, write_page), (png, write_picture)):
+            if path is not None:
+                write(page, path, force=force)
+                note(f"Wrote {path}")
+    if as_json:
+        print_json(shown.as_dict())
 
 
 def _print_trial(store: Path, trial: int) -> None:

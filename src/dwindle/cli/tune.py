@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
-from dwindle.cli.output import note, print_json, show, stderr, stdout
+from dwindle.cli.output import note, print_json, show, stderr
+from dwindle.cli.report import check_outputs, files_of_store, show_findings
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import facts
 from dwindle.wording import counted, listed, number
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
     from dwindle.finding.driver import Search
 
 _FAILED = 3
-# A tune starts each scale itself, and shows its answer in a terminal or as JSON.
-_NOT_HERE = ("--guess", "--html", "--png", "--force")
-# Trainings of a scale that starts from a guess, beside two for each of its seeds.
-_OF_A_GUESS = 2
-_FEW_SEEDS, _MANY_SEEDS = 4, 8
+# A tune starts each scale itself.
+_NOT_HERE = ("--guess",)
+# Trainings of a scale, the 5 % and 90 % quantiles of searches on curves of real nets;
+# a guess that may be off by a factor of two saves hardly any.
+_FEW, _MANY = 16, 26
 
 
 def read_axis(option: str, text: str) -> tuple[str, tuple[float, ...]]:
@@ -42,6 +43,8 @@ PROXY = Option(
     "--proxy", "small scales: width=64,128,256", "X=N,N,..", read_axis, repeats=True
 )
 TARGET = Option("--target", "the large scale: width=1024", "X=N,..", of_find.read_scale)
+# Tables of a study file in which each key is a quantity.
+_IN_FILE = {"proxies": PROXY, "target": TARGET}
 OPTIONS = (
     *(each for each in of_find.OPTIONS[:2]),
     PROXY,
@@ -65,8 +68,14 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     before predict. Each training is kept: the same line again continues. Several axes
     are varied one at a time: --proxy width=64,128 --proxy dataset_size=1000,4000.
     """
-    from dwindle.tuning.cells import count_failed
-    from dwindle.tuning.face import plan_cells, predict, run_tune
+    from dwindle.finding.records import find_from_stored
+    from dwindle.store.store import read_store
+    from dwindle.tuning.face import plan_cells, run_tune
+
+    if training is not None and training.endswith(".toml"):
+        file = Path(training)
+        training, asked = of_find.with_file(file, asked, "tune", OPTIONS, _IN_FILE)
+        asked["store"] = asked["store"] or str(file.with_suffix(".db"))
 
     if asked["target"] is None:
         must = "A tune must have a target."
@@ -87,6 +96,8 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     path = of_find.store_named_after(words, "tune")
     path = Path(asked["store"]) if asked["store"] else path
     first.close()
+    html, png, force = asked["html"], asked["png"], asked["force"]
+    check_outputs(html, png, force=force, inputs=files_of_store(path))
     if asked["dry_run"]:
         _print_plan(cells, target, first, path, as_json=as_json)
         return 0
@@ -99,24 +110,18 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     ):
         run_tune(search_at, cells, target, path, settings, on_progress, of_find.warn)
     note(f"Results are kept in {path}; dwindle predict {shlex.quote(str(path))}.")
-    tuned = predict(path, target=target)
-    if as_json:
-        print_json(tuned.as_dict())
-    else:
-        stdout().print(tuned, crop=False)
+    failed = show_findings(path, html=html, png=png, force=force, as_json=as_json)
     again = "run the same line again to continue."
-    if len(tuned.cells) < len(cells):
-        note(f"{len(tuned.cells)} of {len(cells)} scales were begun: {again}")
-    failed = count_failed(path)
+    begun = len(find_from_stored(read_store(path)).scales)
+    if begun < len(cells):
+        note(f"{begun} of {len(cells)} scales were begun: {again}")
     if failed:
         note(f"{counted(failed, 'training')} failed: {again}")
     return _FAILED if failed else 0
 
 
 def _cost(cells: tuple[Mapping[str, float], ...], most: int) -> str:
-    few, many = (_OF_A_GUESS + 2 * seeds for seeds in (_FEW_SEEDS, _MANY_SEEDS))
-    later = len(cells) - 1
-    usual = f"{16 + later * few} to {27 + later * many}"
+    usual = f"{_FEW * len(cells)} to {_MANY * len(cells)}"
     scales = counted(len(cells), "scale")
     return f"{scales}: {usual} trainings are usual, at most {len(cells) * most}."
 

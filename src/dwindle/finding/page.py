@@ -1,23 +1,50 @@
-"""What a search found, as one self-contained page or picture."""
+"""What trainings of one's own showed, as one self-contained page or picture."""
 
 import os
+from dataclasses import dataclass
 
 from dwindle.finding.found import Found
 from dwindle.report import render
 from dwindle.report.page import environment, policy, style_sheet
 from dwindle.report.themes import LIGHT, PAGE
+from dwindle.report.vega import Spec
 from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
 from dwindle.show import Table
 from dwindle.wording import first_notes
 
+JSON_HAS_ALL = "--json has all of them"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A part of a page: drawings as SVG with the table behind them, or a table."""
+
+    name: str
+    heading: str
+    lead: str
+    table: Table
+    panels: tuple[str, ...] = ()
+    summary: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """What a page has: the answer first, then section by section; and its picture."""
+
+    name: str
+    headline: str
+    says: tuple[str, ...]
+    sections: tuple[Section, ...]
+    picture: Spec
+
 
 def write_page(
-    found: Found, path: str | os.PathLike[str], *, force: bool = False
+    page: Page, path: str | os.PathLike[str], *, force: bool = False
 ) -> None:
     """Write the page; either whole or not at all.
 
     Args:
-        found: What a search found.
+        page: What it has.
         path: The HTML file; its folder is made where it is missing.
         force: Replace a file that dwindle did not write.
 
@@ -27,46 +54,54 @@ def write_page(
         ReportWriteError: If the disk is full or the file cannot be written.
 
     """
-    write_whole(path, render_page(found).encode(), force=force)
+    css = style_sheet()
+    template = environment().get_template("find.html.j2")
+    text = template.render(css=css, policy=policy(css), mark=PAGE_MARK, page=page)
+    write_whole(path, f"{text}\n".encode(), force=force)
 
 
 def write_picture(
-    found: Found, path: str | os.PathLike[str], *, force: bool = False
+    page: Page, path: str | os.PathLike[str], *, force: bool = False
 ) -> None:
-    """Write the curve as a PNG; raises as :func:`write_page`."""
-    picture = render.png(found.figure.figure(LIGHT))
+    """Write its picture as a PNG; raises as :func:`write_page`."""
+    picture = render.png(page.picture)
     write_whole(path, marked_picture(picture), force=force)
 
 
-def render_page(found: Found) -> str:
-    """Return the page as text: the same bytes for the same trainings.
+def page_of_found(found: Found) -> Page:
+    """Return the page of a search.
 
     Raises:
-        MissingLibraryError: If jinja2 or vl-convert is not installed.
+        MissingLibraryError: If vl-convert is not installed.
 
     """
-    css = style_sheet()
-    page = (
-        environment()
-        .get_template("find.html.j2")
-        .render(
-            css=css,
-            policy=policy(css),
-            mark=PAGE_MARK,
-            found=found,
-            notes=list(first_notes(found.notes, "--json has all of them")),
-            zero=_zero_text(found),
-            svg=found.figure.svg(found.figure_text, PAGE),
-            trainings=found.table(),
-            conditions=_conditions(found),
-        )
-    )
-    return f"{page}\n"
-
-
-def _zero_text(found: Found) -> str:
     has_zero = any(each.is_without for each in found.curve)
-    return "Dotted lines are losses without decay." if has_zero else ""
+    zero = " Dotted lines are losses without decay." if has_zero else ""
+    return Page(
+        name=found.name,
+        headline=found.headline,
+        says=(found.range_text, found.why, *first_notes(found.notes, JSON_HAS_ALL)),
+        sections=(
+            Section(
+                name="curve",
+                heading="Loss over the weight decay",
+                lead="The line is the mean curve over all seeds; each symbol is one "
+                "training, and those of one seed have one color. The band is the 90 % "
+                f"interval of the best value.{zero}",
+                panels=(found.figure.svg(found.figure_text, PAGE),),
+                summary="Every training",
+                table=found.table(),
+            ),
+            Section(
+                name="conditions",
+                heading="What it holds for",
+                lead="Trainings under other conditions are never pooled. Imported "
+                "modules and data are not compared: only the files below are.",
+                table=_conditions(found),
+            ),
+        ),
+        picture=found.figure.figure(LIGHT),
+    )
 
 
 def _conditions(found: Found) -> Table:

@@ -200,6 +200,20 @@ class StoredFind:
     seconds: float
     others: int = 0  # trainings there under other conditions
 
+    @property
+    def scales(self) -> tuple[Mapping[str, float], ...]:
+        """The scales that were trained, in their order."""
+        known: list[Mapping[str, float]] = []
+        for trial, _ in self.rows:
+            if trial.scale not in known:
+                known.append(trial.scale)
+        return tuple(known)
+
+    @property
+    def failed(self) -> int:
+        """How many trainings have no result."""
+        return sum(outcome.status == "error" for _, outcome in self.rows)
+
     def at(self, scale: Mapping[str, float]) -> Self:
         """Return only what was trained at a scale."""
         rows = tuple(row for row in self.rows if row[0].scale == scale)

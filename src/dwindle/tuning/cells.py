@@ -1,7 +1,7 @@
 """Cells: the best decay at each scale that a store holds, whoever trained it."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -60,6 +60,7 @@ class Cells:
         cells: In the order in which they were trained.
         axes: What differs between them.
         backwards: Whether a larger number is less decay.
+        name: What the training is called.
         target: The scale that a tune was for, if it was one.
         base: What a target has that says nothing of a quantity.
         notes: What to know beside the law.
@@ -72,6 +73,7 @@ class Cells:
     cells: tuple[Cell, ...]
     axes: tuple[str, ...]
     backwards: bool = False
+    name: str = ""
     target: Mapping[str, float] | None = None
     base: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -121,18 +123,9 @@ def cells_in(path: str | Path) -> Cells:
     return cells
 
 
-def count_failed(path: Path) -> int:
-    """Return how many trainings of one's own in a store have no result."""
-    rows = find_from_stored(read_store(path)).rows
-    return sum(outcome.status == "error" for _, outcome in rows)
-
-
 def cells_of_find(stored: StoredFind) -> Cells:
     """Return the cells of trainings of one's own, in the order of their training."""
-    scales: list[Mapping[str, float]] = []
-    for trial, _ in stored.rows:
-        if trial.scale not in scales:
-            scales.append(trial.scale)
+    scales = stored.scales
     unit = unit_of(stored.conditions, {})
     return Cells(
         knob=unit.knob.name,
@@ -141,6 +134,7 @@ def cells_of_find(stored: StoredFind) -> Cells:
         cells=tuple(_found_cell(stored, scale) for scale in scales),
         axes=_varied(scales),
         backwards=unit.runs_backwards,
+        name=stored.spec.name,
         target=stored.spec.target or None,
     )
 
@@ -192,6 +186,7 @@ def cells_of_study(findings: Findings) -> Cells:
         knob=_OPTIMIZERS[findings.optimizer] if plain else findings.normalization,
         symbol="weight_decay",
         run=Run(),
+        name=findings.study,
         cells=tuple(seen.values()),
         axes=tuple(axis.axis for axis in findings.axes),
         base=findings.base,
@@ -199,7 +194,7 @@ def cells_of_study(findings: Findings) -> Cells:
     )
 
 
-def _varied(scales: list[Mapping[str, float]]) -> tuple[str, ...]:
+def _varied(scales: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
     names = dict.fromkeys(name for scale in scales for name in scale)
     return tuple(
         name for name in names if len({scale.get(name) for scale in scales}) > 1

@@ -10,11 +10,12 @@ from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
 from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
-from dwindle.stats.law import Predicted
+from dwindle.stats.law import Law
 from dwindle.tuning.cells import Cell, Cells
 from dwindle.wording import NOTHING, first_notes, listed, number, quantity
 
 _CELLS = 2  # through one cell goes every law
+_POINTS = 25  # of the law in a figure
 _IN_JSON = (
     *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
     "why_null",
@@ -43,14 +44,28 @@ class RuleValue:
     keeps: str
 
 
+@dataclass(frozen=True, kw_only=True)
+class LawLine:
+    """The law along one axis, with all else as in the first scale, for a figure.
+
+    ``points`` are (quantity, value, low, high); ``cells`` are scales on this line.
+    """
+
+    axis: str
+    points: tuple[tuple[float, float, float, float], ...]
+    cells: tuple[Cell, ...]
+
+
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Tuned(Shown):
     """The weight decay of a target scale, by a law through smaller ones.
 
     Args:
+        name: What the training is called.
         knob: Where the value is typed.
         symbol: How it is called there.
-        target: The scale that it is for.
+        target: The scale that it is for; without one there are scales and exponents.
+        axes: The quantities that the law is over.
         value: The number to type; None where there is none, and ``why_null`` says why.
         low: Lower end of its 90 % predictive interval.
         high: Upper end.
@@ -58,14 +73,17 @@ class Tuned(Shown):
         extrapolates: By what factor the target lies beyond the cells, by quantity.
         rules: What each published rule says, and ``unchanged``.
         cells: Every scale that was trained.
+        lines: The law along each axis.
         why_null: Why there is no value.
         notes: What else to know.
 
     """
 
+    name: str = ""
     knob: str
     symbol: str
-    target: Mapping[str, float] = field(hash=False)
+    target: Mapping[str, float] = field(default_factory=dict, hash=False)
+    axes: tuple[str, ...] = ()
     value: float | None = None
     low: float | None = None
     high: float | None = None
@@ -73,6 +91,7 @@ class Tuned(Shown):
     extrapolates: Mapping[str, float] = field(default_factory=dict, hash=False)
     rules: tuple[RuleValue, ...] = ()
     cells: tuple[Cell, ...] = ()
+    lines: tuple[LawLine, ...] = ()
     why_null: str | None = None
     notes: tuple[str, ...] = ()
 
@@ -84,55 +103,66 @@ class Tuned(Shown):
     @property
     def headline(self) -> str:
         """The value to type, or why there is none."""
-        at = _scale_text(self.target)
+        at = scale_text({name: self.target.get(name, math.nan) for name in self.axes})
+        if not self.target:
+            return f"{len(self.cells)} scales of {self.name}"
         if self.value is None:
             return f"No value for {at}: {self.why_null}"
         return f"Set {self.symbol} = {number(self.value)} in {self.knob} at {at}"
 
     @property
+    def range_text(self) -> str:
+        """The interval of the value, if there is one."""
+        if self.value is None:
+            return ""
+        return f"90 % interval: {number(self.low)} to {number(self.high)}"
+
+    @property
     def why(self) -> str:
-        """Where the value comes from."""
+        """Where the value comes from, or what gives one."""
+        if not self.target:
+            return "dwindle predict carries them to a scale: --target width=1024."
+        if self.value is None:
+            return ""
         used = sum(not cell.why_not for cell in self.cells)
         law = f"A law through {used} scales"
         far = [f"×{number(f)} in {quantity(n)}" for n, f in self.extrapolates.items()]
         return f"{law} extrapolates {listed(far)}." if far else f"{law}, within them."
 
     def _drawn(self) -> Sheet:
-        found = self.value is not None
+        style = f"bold {'green' if self.value is not None else 'yellow'}"
         parts: list[Drawable | str] = [
             "",
-            Line(
-                text=self.headline,
-                style=f"bold {'green' if found else 'yellow'}",
-                indent=2,
-            ),
+            Line(text=self.headline, style=style, indent=2),
         ]
-        if found:
-            range_ = f"90 % interval: {number(self.low)} to {number(self.high)}"
-            parts += [
-                Line(text=range_, style="bold", indent=2),
-                Line(text=self.why, indent=2),
-            ]
+        says = (self.range_text, "bold"), (self.why, "")
+        parts += [Line(text=text, style=look, indent=2) for text, look in says if text]
         notes = first_notes(self.notes, "--json has all of them")
-        exponents = {
+        exponents = self.exponents_text
+        parts += ["", facts(exponents, indent=2)] if exponents else []
+        parts += (
+            ["", *(Line(text=f"· {each}", indent=2) for each in notes)] if notes else []
+        )
+        parts += ["", self.cells_table()]
+        if self.rules:
+            parts += ["", self.rules_table()]
+        return Sheet(parts=[*parts, ""])
+
+    @property
+    def exponents_text(self) -> dict[str, str]:
+        """Each exponent with its interval, by name."""
+        return {
             f"exponent of {quantity(name)}": f"{each.value:.2f} "
             f"({each.low:.2f} to {each.high:.2f})"
             + ("" if each.measured else ", not measured here")
             for name, each in self.exponents.items()
         }
-        parts += ["", facts(exponents, indent=2)] if exponents else []
-        parts += (
-            ["", *(Line(text=f"· {each}", indent=2) for each in notes)] if notes else []
-        )
-        parts += ["", self._cells_table()]
-        if self.rules:
-            parts += ["", self._rules_table()]
-        return Sheet(parts=[*parts, ""])
 
-    def _cells_table(self) -> Table:
+    def cells_table(self) -> Table:
+        """Return every scale with its best value."""
         rows = [
             (
-                _scale_text(cell.scale) or "as it is",
+                scale_text(cell.scale) or "as it is",
                 number(cell.value) if cell.value is not None else NOTHING,
                 f"{number(cell.low)} to {number(cell.high)}"
                 if not cell.why_not
@@ -151,7 +181,8 @@ class Tuned(Shown):
         ]
         return Table(columns=columns, rows=rows, indent=2)
 
-    def _rules_table(self) -> Table:
+    def rules_table(self) -> Table:
+        """Return what each rule says."""
         words = {True: "yes", False: "no", None: ""}
         rows = [(r.rule, number(r.value), words[r.inside], r.keeps) for r in self.rules]
         columns: list[Column | str] = [
@@ -166,13 +197,14 @@ class Tuned(Shown):
         return f"<Tuned: {self.headline}>"
 
 
-def _scale_text(scale: Mapping[str, float]) -> str:
+def scale_text(scale: Mapping[str, float]) -> str:
+    """Return quantities with their numbers, in a line."""
     # Of a built-in study a scale has more quantities than a line has room for.
     return ", ".join(f"{quantity(n)} {number(v)}" for n, v in scale.items())
 
 
 def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
-    """Return what the law through cells says of a target.
+    """Return what the law through cells says of a target, or of none.
 
     Raises:
         UnknownNameError: If the target names what no cell has.
@@ -182,40 +214,67 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
     """
     axes = _axes(cells, target)
     start = Tuned(
+        name=cells.name,
+        axes=axes,
         knob=cells.knob,
         symbol=cells.symbol,
         target=dict(target),
         cells=tuple(_shown(cell, axes) for cell in cells.cells),
         notes=(*_notes(cells, axes), *cells.notes),
     )
-    target = {
-        **{axis: cells.base[axis] for axis in axes if axis in cells.base},
-        **target,
-    }
+    if target:
+        known = {axis: cells.base[axis] for axis in axes if axis in cells.base}
+        target = {**known, **target}
     telling = len(cells.telling)
     if telling < _CELLS:
         why = f"{telling} of {len(cells.cells)} scales show a best value, a law needs 2"
         return replace(start, why_null=why)
     law = cells.law(axes)
+    start = replace(
+        start,
+        exponents={axis: _exponent(law, axis, cells) for axis in axes},
+        lines=tuple(_line(law, axis, cells, target) for axis in axes),
+    )
+    if not target:
+        return replace(start, why_null="no target")
     at = law.at(target)
-    exponents = {axis: law.exponent(axis) for axis in axes}
     low, high = math.exp(at.low), math.exp(at.high)
     return replace(
         start,
         value=math.exp(at.value),
         low=low,
         high=high,
-        exponents={
-            axis: _exponent(each, _is_measured(cells, axis))
-            for axis, each in exponents.items()
-        },
         extrapolates=law.beyond(target),
         rules=tuple(_rules(cells, axes, target, low, high)),
     )
 
 
-def _exponent(each: Predicted, measured: bool) -> Exponent:  # noqa: FBT001, a fact
+def _exponent(law: Law, axis: str, cells: Cells) -> Exponent:
+    each, measured = law.exponent(axis), _is_measured(cells, axis)
     return Exponent(value=each.value, low=each.low, high=each.high, measured=measured)
+
+
+def _line(law: Law, axis: str, cells: Cells, target: Mapping[str, float]) -> LawLine:
+    base = cells.telling[0].scale
+    at = [cell for cell in cells.telling if _same_but(axis, cell.scale, base, law)]
+    reach = [cell.scale[axis] for cell in at]
+    reach += [target[axis]] if axis in target else []
+    low, high = math.log(min(reach)), math.log(max(reach))
+    values = [
+        math.exp(low + (high - low) * step / (_POINTS - 1)) for step in range(_POINTS)
+    ]
+    points = []
+    for value in values:
+        at_value = law.at({**base, axis: value})
+        ends = math.exp(at_value.low), math.exp(at_value.high)
+        points.append((value, math.exp(at_value.value), *ends))
+    return LawLine(axis=axis, points=tuple(points), cells=tuple(at))
+
+
+def _same_but(
+    axis: str, scale: Mapping[str, float], base: Mapping[str, float], law: Law
+) -> bool:
+    return all(scale[each] == base[each] for each in law.priors if each != axis)
 
 
 def _is_measured(cells: Cells, axis: str) -> bool:
@@ -232,11 +291,11 @@ def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
         if not 0 < value < math.inf:
             raise RangeError(name, value, "a finite number above 0")
     for name in cells.axes:
-        if name not in target and name not in cells.base:
+        if target and name not in target and name not in cells.base:
             must = (
                 f"A target must say its {quantity(name)}: the trainings differ in it."
             )
-            raise UsageError(must, _scale_text(target), f"Add {name}=N to --target.")
+            raise UsageError(must, scale_text(target), f"Add {name}=N to --target.")
     others = [
         name
         for name, value in target.items()
