@@ -81,7 +81,7 @@ def test_the_course_of_an_axis():
 def test_rules_without_an_interval_are_never_ranked():
     """Where a limit is missing, nobody knows which of two rules costs less."""
     axis = WIDTH.axes[0]
-    bare = dataclasses.replace(axis.unchanged, regret_high=None)
+    bare = dataclasses.replace(axis.unchanged, regret_high=None, by_seed={})
     assert surely_costs_less(axis.unchanged, axis.rules[0])
     assert not surely_costs_less(bare, axis.rules[0])
 

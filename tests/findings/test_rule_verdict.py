@@ -14,6 +14,7 @@ from findings.simulated_study import (
 )
 
 from dwindle.findings.rule_verdict import drop_uninformative_agreement
+from dwindle.stats.regret import limits_of
 from dwindle.stats.slope import Slope
 from dwindle.store.records import Optimizer, Outcome
 from dwindle.store.spec import AxisSpec
@@ -231,7 +232,7 @@ def test_an_uncertain_anchor_widens_every_regret():
     for name, rows in (("quiet", quiet), ("mixed", mixed)):
         axis = findings_of_rows(spec, rows).axes[0]
         assert axis.anchor == BASE.dataset_size
-        errors[name] = axis.unchanged.anchor_error
+        errors[name] = limits_of(axis.unchanged.by_anchor)[1]
         width = axis.unchanged.regret_high - axis.unchanged.regret
         assert width >= errors[name] > 0
     # Seeds of another anchor differ by more than its floor, which both have.

@@ -87,12 +87,13 @@ def test_a_ranking_is_joint_over_axes():
     followed = [find_rule(a, cost.rule) or a.unchanged for a in FOUND.axes]
     means = [sum(r.by_seed[s] for r in followed) / 4 for s in range(5)]
     assert list(cost.by_seed.values()) == pytest.approx(means)
-    anchors = [rule.anchor_error for rule in followed]
-    assert cost.anchor_error == pytest.approx(sum(anchors) / 4)
+    at_first = [rule.by_anchor[0] for rule in followed]
+    assert cost.by_anchor[0] == pytest.approx(sum(at_first) / 4)
     # A rule that costs every seed a hundredth more is dearer, however the seeds spread.
     spread = {seed: float(seed) for seed in range(5)}
     above = {seed: cost + 0.01 for seed, cost in spread.items()}
-    best = replace(cost, regret=2.0, high=4.0, by_seed=spread, anchor_error=0.0)
-    rival = replace(other, regret=2.01, high=4.0, by_seed=above, anchor_error=0.0)
+    best = replace(cost, regret=2.0, high=4.0, by_seed=spread, by_anchor=(0.1, 0.0))
+    rival = replace(other, regret=2.01, high=4.0, by_seed=above, by_anchor=(0.1, 0.0))
     assert tied_with_best([best, rival]) == (best,)
-    assert tied_with_best([best, replace(rival, anchor_error=0.02)])[1:]
+    # From another place of the anchor the rival may be better.
+    assert tied_with_best([best, replace(rival, by_anchor=(0.0, 0.0))])[1:]

@@ -77,8 +77,8 @@ class RuleFindings:
     cells, in nats; ``share_lost`` is regret as a share of what decay buys there.
     Neither they nor the interval lie below zero: so much is known before measuring.
     The interval includes where the anchor's own best λ may lie. ``by_seed`` holds the
-    regret seed by seed, ``anchor_error`` what the anchor adds to the upper limit: from
-    both the ranking over axes is made, and neither is shown.
+    regret seed by seed, ``by_anchor`` what is lost more with the anchor at places that
+    are as likely as each other: from both rules are compared, and neither is shown.
     ``beyond_grid`` counts predictions that the grid does not reach: the regret is then
     at least so much.
     """
@@ -96,7 +96,7 @@ class RuleFindings:
     beyond_grid: int = 0
     not_excluded: bool = False
     by_seed: Mapping[int, float] = field(default_factory=dict, metadata=INTERNAL)
-    anchor_error: float = field(default=0.0, metadata=INTERNAL)
+    by_anchor: tuple[float, ...] = field(default=(), metadata=INTERNAL)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,7 +17,13 @@ from dwindle.findings.model import RuleFindings
 from dwindle.findings.names import UNCHANGED
 from dwindle.stats.curve import Curve, read_log_table, read_losses
 from dwindle.stats.optimum import Optimum
-from dwindle.stats.regret import Judged, Regret, measure_gain, measure_regret
+from dwindle.stats.regret import (
+    Judged,
+    Regret,
+    limits_of,
+    measure_gain,
+    measure_regret,
+)
 from dwindle.stats.slope import CELLS_FOR_A_LAW, NORMAL_95, Slope
 
 Course = Literal["up", "down", "still", "unknown"]
@@ -51,7 +57,7 @@ class _Cost:
     regret: Regret | None
     share: float | None
     beyond: int
-    anchor_error: float = 0.0
+    by_anchor: tuple[float, ...] = ()
 
 
 def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
@@ -198,7 +204,7 @@ def _findings(name: str, logs: Sequence[float], evidence: AxisEvidence) -> RuleF
         predictions=tuple(None if p is None else math.exp(p) for p in predicted),
         beyond_grid=cost.beyond,
         by_seed=cost.regret.by_seed if cost.regret else {},
-        anchor_error=cost.anchor_error,
+        by_anchor=cost.by_anchor,
     )
 
 
@@ -226,31 +232,32 @@ def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
         beyond += reading.beyond
     regret = measure_regret(judged) if judged else None
     gain = measure_gain([one.curve for one in judged]) if judged else None
-    share, above = None, 0.0
+    share = None
+    by_anchor: tuple[float, ...] = ()
     if regret is not None and evidence.anchor and evidence.anchor.optimum:
         curves = [one.curve for one in judged]
-        below, above = _error_of_anchor(evidence.anchor.optimum, curves, places)
-        regret = regret.widened(below, above)
+        by_anchor = _lost_by_anchor(evidence.anchor.optimum, curves, places)
+        regret = regret.widened(*limits_of(by_anchor))
         # Noise can put the estimate below zero, where no loss can be; its interval
         # already stops there, and a value outside of its interval misleads.
         regret = replace(regret, value=max(0.0, regret.value))
         # No share of a gain that may be none: decay must surely buy something.
         if gain is not None and gain.low is not None and gain.low > 0:
             share = regret.value / gain.value
-    return _Cost(regret=regret, share=share, beyond=beyond, anchor_error=above)
+    return _Cost(regret=regret, share=share, beyond=beyond, by_anchor=by_anchor)
 
 
-def _error_of_anchor(
+def _lost_by_anchor(
     anchor: Optimum, curves: Sequence[Curve], places: Sequence[float]
-) -> tuple[float, float]:
-    """Return how much less and more would be lost from where the anchor may lie.
+) -> tuple[float, ...]:
+    """Return what would be lost more from places where the anchor may lie.
 
     Every prediction moves with the anchor's best λ, in all judged cells alike. The loss
     is read at the predictions from places that its draws, with their floor, put equal
-    weight on; the limits are 5 % and 95 % of what comes out.
+    weight on.
     """
     if not len(anchor.draws):
-        return 0.0, 0.0
+        return ()
     noise = np.random.default_rng(0).standard_normal(len(anchor.draws))
     drawn = anchor.draws - anchor.log_decay + noise * anchor.floor / NORMAL_95
     moves = np.quantile(drawn, (np.arange(_PLACES) + 0.5) / _PLACES)
@@ -260,5 +267,4 @@ def _error_of_anchor(
         x = curve.log_decay
         inside = np.clip(place + moves, x[0], x[-1])
         lost += np.exp(read_log_table(curve, inside)).mean(axis=1) / len(curves)
-    low, high = np.quantile(lost[:-1], (0.05, 0.95)) - lost[-1]
-    return max(0.0, -float(low)), max(0.0, float(high))
+    return tuple((lost[:-1] - lost[-1]).tolist())

@@ -16,6 +16,7 @@ from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import UNCHANGED
 from dwindle.findings.rule_verdict import Course, course_within
 from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
+from dwindle.stats.regret import limits_of
 from dwindle.stats.student import half_width
 
 QUESTION = "question-layer-mean"
@@ -35,8 +36,8 @@ class RuleCost:
     """Mean regret of a rule over the axes of a study, and how high it may be.
 
     The axes share their seeds, so ``by_seed`` is each seed's mean over all of them, and
-    ``high`` the upper limit of their mean; the errors of the anchor, which is one cell
-    on most axes, add up to ``anchor_error``. Where no seed is on every axis ``high`` is
+    ``high`` the upper limit of their mean; ``by_anchor`` is the same over places of the
+    anchor, which is one cell on most axes. Where no seed is on every axis ``high`` is
     the mean of the axes' upper limits. ``applies_on`` counts the axes it applies to.
     """
 
@@ -45,7 +46,7 @@ class RuleCost:
     high: float
     applies_on: int
     by_seed: Mapping[int, float] = field(default_factory=dict, hash=False)
-    anchor_error: float = 0.0
+    by_anchor: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +134,12 @@ def course_of(axis: AxisFindings) -> Course:
 
 
 def surely_costs_less(one: RuleFindings, other: RuleFindings) -> bool:
-    """Return whether one rule loses less than another, their 90 % intervals apart."""
+    """Return whether one rule loses less than another: their 90 % difference says so.
+
+    Without seeds that both have, their intervals must be apart.
+    """
+    if _are_paired(one, other):
+        return _surely_more(other, one)
     if one.regret_high is None or other.regret_low is None:
         return False
     return one.regret_high < other.regret_low
@@ -176,18 +182,33 @@ def tied_with_best(costs: Sequence[RuleCost]) -> tuple[RuleCost, ...]:
         ['a', 'b']
 
     """
-    return tuple(cost for cost in costs if not _surely_dearer(cost, costs[0]))
+    best = costs[0]
 
-
-def _surely_dearer(cost: RuleCost, best: RuleCost) -> bool:
-    """Whether a rule costs more than the cheapest, seed by seed where that is known."""
-    shared = sorted(set(cost.by_seed) & set(best.by_seed))
-    if len(shared) < SEEDS_FOR_AN_INTERVAL:
+    def is_dearer(cost: RuleCost) -> bool:
+        if _are_paired(best, cost):
+            return _surely_more(cost, best)
         return cost.regret > best.high
-    more = np.array([cost.by_seed[seed] - best.by_seed[seed] for seed in shared])
-    # The anchor is the same for both, but its error costs each of them another amount.
-    error = max(cost.anchor_error, best.anchor_error)
-    return float(more.mean()) > math.hypot(half_width(more), error)
+
+    return tuple(cost for cost in costs if not is_dearer(cost))
+
+
+def _are_paired(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) -> bool:
+    return len(set(one.by_seed) & set(other.by_seed)) >= SEEDS_FOR_AN_INTERVAL
+
+
+def _surely_more(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) -> bool:
+    """Whether one rule costs more than another, in one seed and from one anchor.
+
+    Both start from the same anchor and are judged by the same seeds, so what these have
+    in common says nothing about which of the two is better.
+    """
+    shared = sorted(set(one.by_seed) & set(other.by_seed))
+    more = np.array([one.by_seed[seed] - other.by_seed[seed] for seed in shared])
+    # A rule that leads nowhere has no places; then the other's are the difference.
+    places = max(len(one.by_anchor), len(other.by_anchor))
+    moved = [(each.by_anchor or (0.0,) * places) for each in (one, other)]
+    below, _ = limits_of([a - b for a, b in zip(*moved, strict=True)])
+    return float(more.mean()) > math.hypot(half_width(more), below)
 
 
 def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
@@ -203,15 +224,16 @@ def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
     tables = [rule.by_seed if rule else {} for rule in followed]
     shared = sorted(set.intersection(*map(set, tables)))
     by_seed = {seed: fmean(table[seed] for table in tables) for seed in shared}
-    error = fmean(rule.anchor_error if rule else 0.0 for rule in followed)
+    moved = [rule.by_anchor for rule in followed if rule and rule.by_anchor]
+    by_anchor = tuple(sum(at) / len(followed) for at in zip(*moved, strict=True))
     if len(by_seed) >= SEEDS_FOR_AN_INTERVAL:
         half = half_width(np.array(list(by_seed.values())))
-        high = regret + math.hypot(half, error)
+        high = regret + math.hypot(half, limits_of(by_anchor)[1])
     return RuleCost(
         rule=name,
         regret=regret,
         high=high,
         applies_on=sum(rule is not None for rule in own),
         by_seed=by_seed,
-        anchor_error=error,
+        by_anchor=by_anchor,
     )

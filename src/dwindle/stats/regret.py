@@ -48,6 +48,20 @@ class Regret:
         return replace(self, low=max(0.0, low), high=max(0.0, high))
 
 
+def limits_of(draws: Sequence[float]) -> tuple[float, float]:
+    """Return by how much equally likely errors lie below and above 0, at 5 and 95 %.
+
+    Example:
+        >>> limits_of([1.0, 2.0, 3.0]), limits_of([])
+        ((0.0, 2.9), (0.0, 0.0))
+
+    """
+    if not draws:
+        return 0.0, 0.0
+    low, high = np.quantile(draws, (0.05, 0.95))
+    return max(0.0, -float(low)), max(0.0, float(high))
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Judged:
     """A curve and the loss that each of its seeds has under what is judged."""
