@@ -4,7 +4,7 @@ To find its weight decay:
 dwindle find examples.find_digits:train --knob torch.optim.AdamW --low 1e-2 --high 10 \
     --lr 1e-2 --batch-size 50 --dataset-size 300 --epochs 60 --schedule cosine
 
-The seed sets the choice of the digits, the wrong labels, the first weights, the order.
+The seed sets the first weights and the order of the digits.
 """
 
 import torch
@@ -15,15 +15,15 @@ SAMPLES, BATCH, EPOCHS, LR, WRONG = 300, 50, 60, 1e-2, 0.1
 digits = load_digits()
 inputs = torch.tensor(digits.data / 8 - 1, dtype=torch.float32)
 labels = torch.tensor(digits.target)
+torch.manual_seed(0)
+chosen, held_out = torch.randperm(len(labels)).tensor_split([SAMPLES])
+is_wrong = torch.rand(len(labels)) < WRONG
+taught = torch.where(is_wrong, torch.randint(10, labels.shape), labels)
 
 
 def train(weight_decay: float, seed: int) -> float:
     """Return the loss on the digits that were not trained on."""
     torch.manual_seed(seed)
-    order = torch.randperm(len(labels))
-    chosen, held_out = order[:SAMPLES], order[SAMPLES:]
-    is_wrong = torch.rand(len(labels)) < WRONG
-    taught = torch.where(is_wrong, torch.randint(10, labels.shape), labels)
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.AdamW(model.parameters(), LR, weight_decay=weight_decay)
     steps = EPOCHS * SAMPLES // BATCH
