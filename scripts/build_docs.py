@@ -1,67 +1,86 @@
-"""Build the manual: build/docs, from docs/ and from pages that the code writes itself.
+"""Build the manual: build/docs, from docs/ and from what the code writes into it.
 
-Sphinx reads build/docs-source, where both are; warnings are errors. Beside each page
-lies its Markdown for programs that read, listed in llms.txt, and the calculator where
-``make web`` has built it.
+Sphinx reads build/docs-source, where both are together; warnings are errors. Beside
+each page lies its Markdown for programs that read, listed in llms.txt; the JSON Schemas
+are in schemas/, and the calculator is there if ``make web`` has built it.
 """
 
+import json
+import re
 import shutil
 import sys
 from pathlib import Path
 
-from docs_pages import GENERATED
+from docs_pages import WRITTEN
+from docs_schemas import DOCUMENTS
 from sphinx.cmd.build import main as sphinx
 
 ROOT = Path(__file__).parents[1]
 SOURCE = ROOT / "build/docs-source"
+TEXTS = ROOT / "build/docs-text"
 OUT = ROOT / "build/docs"
 CALCULATOR = ROOT / "build/web"
+_PLACE = re.compile(r"<!-- written by make docs: ([\w-]+) -->\n")
+
+
+def calculator() -> str:
+    """Return the way to the calculator, or how to get it."""
+    if (CALCULATOR / "index.html").is_file():
+        return '<a href="calculator/index.html">Open the calculator</a>\n'
+    print("The calculator is missing: make web builds it, and needs npm.")
+    return "It is missing in this copy of the manual: `make web`, which needs npm.\n"
 
 
 def collect() -> None:
-    """Put the pages of docs/ and the written ones into one folder."""
+    """Copy docs/ and fill in what the code writes."""
     shutil.rmtree(SOURCE, ignore_errors=True)
     shutil.copytree(ROOT / "docs", SOURCE)
-    for name, write in GENERATED.items():
-        path = SOURCE / name
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(write(), "utf-8")
+    written = WRITTEN | {"calculator": calculator}
+    for page in SOURCE.rglob("*.md"):
+        text = page.read_text("utf-8")
+        page.write_text(_PLACE.sub(lambda it: written[it[1]](), text), "utf-8")
 
 
-def title_of(page: Path) -> str:
-    """Return the first heading of a page."""
-    lines = page.read_text("utf-8").splitlines()
-    return next(line[2:] for line in lines if line.startswith("# "))
+def build(kind: str, out: Path) -> None:
+    """Run Sphinx, and end here if it warns of anything."""
+    # -n: a reference that leads nowhere is a warning, too.
+    words = ["-b", kind, "-n", "-W", "--keep-going", "-q"]
+    trees = ["-d", str(ROOT / f"build/docs-trees-{kind}")]
+    if failed := sphinx([*words, *trees, str(SOURCE), str(out)]):
+        sys.exit(failed)
 
 
 def copy_for_programs() -> None:
-    """Copy the Markdown of each page, and list all in llms.txt."""
-    entries = []
+    """Put the Markdown of each page beside it, and list all in llms.txt."""
+    lines = []
     for page in sorted(SOURCE.rglob("*.md")):
-        name = page.relative_to(SOURCE).as_posix()
-        (OUT / name).parent.mkdir(exist_ok=True)
-        shutil.copy(page, OUT / name)
-        entries.append(f"- [{title_of(page)}]({name})")
+        name = page.relative_to(SOURCE)
+        text = page.read_text("utf-8")
+        if "{eval-rst}" in text:  # docstrings, which only Sphinx has put together
+            text = (TEXTS / name.with_suffix(".txt")).read_text("utf-8")
+        (OUT / name).write_text(text, "utf-8")
+        title = next(each for each in page.read_text("utf-8").splitlines() if each)
+        lines.append(f"- [{title.removeprefix('# ')}]({name.as_posix()})")
     head = "# dwindle\n\n> Weight decay, corrected for scale.\n\n## Pages\n\n"
-    (OUT / "llms.txt").write_text(head + "\n".join(entries) + "\n", "utf-8")
+    (OUT / "llms.txt").write_text(head + "\n".join(lines) + "\n", "utf-8")
 
 
-def copy_calculator() -> None:
-    """Put the calculator beside the manual, or say that it is missing."""
-    if (CALCULATOR / "index.html").is_file():
-        shutil.copytree(CALCULATOR, OUT / "calculator", dirs_exist_ok=True)
-    else:
-        print("The calculator is missing: make web builds it (npm is needed).")
+def write_schemas() -> None:
+    """Write the JSON Schema of each document that the commands print."""
+    for name, model in DOCUMENTS.items():
+        path = OUT / f"schemas/{name}.json"
+        path.parent.mkdir(exist_ok=True)
+        schema = json.dumps(model.model_json_schema(), indent=1, ensure_ascii=False)
+        path.write_text(schema + "\n", "utf-8")
 
 
 if __name__ == "__main__":
     collect()
     shutil.rmtree(OUT, ignore_errors=True)
-    # -n: a reference that leads nowhere; -W: what is amiss fails the build.
-    words = ["-b", "html", "-n", "-W", "--keep-going", "-q", "-d"]
-    failed = sphinx([*words, str(ROOT / "build/docs-trees"), str(SOURCE), str(OUT)])
-    if failed:
-        sys.exit(failed)
+    build("html", OUT)
+    build("text", TEXTS)
     copy_for_programs()
-    copy_calculator()
-    print(f"The manual is {OUT.relative_to(Path.cwd())}/index.html")
+    write_schemas()
+    if (CALCULATOR / "index.html").is_file():
+        shutil.copytree(CALCULATOR, OUT / "calculator")
+    print(f"The manual is {OUT.relative_to(ROOT)}/index.html")

@@ -1,12 +1,14 @@
 """Blocks of the manual: cut out of its pages, with what they print and exemptions.
 
 A ``console`` block has lines to type behind ``$ `` and what they print, where ``...``
-stands for any text; a ``sh`` block has lines alone. A block of any language whose first
-line is a comment with a file name (``# train.py``) is that file.
+stands for any text; a ``sh`` block has lines alone. A ``text`` block right behind a
+``python`` one is what that prints. A block of any language whose first line is a comment with a file
+name (``# train.py``) is that file.
 """
 
 import re
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -20,6 +22,9 @@ VARIES = {
     "our version": re.compile(r"(?<=dwindle )\d+\.\d+\.\d+"),
 }
 _FENCE = re.compile(r"^```([^`\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_NUMBER = r"\d+(?:[.,]\d+)*(?:e-?\d+)?"
+# Factor between the numbers that trainings give on one machine and on another.
+TRAINED_ALIKE = 1.25
 _FILE = re.compile(r"(?:#|//) ([\w-]+\.\w+)")
 
 
@@ -44,6 +49,7 @@ class Block:
     number: int
     language: str
     text: str
+    shown: str = ""  # of Python: what it prints
 
     def __str__(self) -> str:
         return f"{self.page}:{self.number}"
@@ -94,10 +100,16 @@ def pages() -> list[str]:
 def blocks_of(page: str) -> list[Block]:
     """Return all fenced blocks of a page, in order."""
     text = (ROOT / page).read_text("utf-8")
-    return [
-        Block(page, text.count("\n", 0, found.start()) + 1, found[1], found[2])
-        for found in _FENCE.finditer(text)
-    ]
+    found = list(_FENCE.finditer(text))
+    blocks = []
+    for at, each in enumerate(found):
+        after = found[at + 1] if at + 1 < len(found) else None
+        is_followed = after and after[1] == "text" and each[1] == "python"
+        is_shown = is_followed and not text[each.end() : after.start()].strip()
+        number = text.count("\n", 0, each.start()) + 1
+        shown = after[2] if is_shown else ""
+        blocks.append(Block(page, number, each[1], each[2], shown))
+    return blocks
 
 
 @cache
@@ -112,11 +124,40 @@ def is_exempt(kind: str, block: Block, piece: str) -> bool:
     return any(each.covers(block, piece) for each in exemptions()[kind])
 
 
-def is_as_shown(shown: str, came: str) -> bool:
-    """Return whether an output is what the page shows, but for what varies."""
-    parts = _comparable(shown).split("...")
-    pattern = r"[\s\S]*?".join(map(re.escape, parts))
-    return re.fullmatch(pattern, _comparable(came)) is not None
+def is_as_shown(shown: str, came: str, *, is_trained: bool = False) -> bool:
+    """Return whether an output is what the page shows, but for what varies.
+
+    Args:
+        shown: What the page has; ``...`` is any text.
+        came: What was printed.
+        is_trained: Whether numbers come from trainings, which round differently on
+            another machine: they may differ by a factor ``TRAINED_ALIKE``.
+
+    """
+    parts = re.split(rf"(\.\.\.|\s+|{_NUMBER})", _comparable(shown))
+    pattern = "".join(_pattern(part, is_trained=is_trained) for part in parts)
+    found = re.fullmatch(pattern, _comparable(came))
+    wanted = [part for part in parts if re.fullmatch(_NUMBER, part)]
+    return found is not None and all(
+        1 / TRAINED_ALIKE
+        <= (_value(one) + 1e-9) / (_value(other) + 1e-9)
+        <= TRAINED_ALIKE
+        for one, other in zip(wanted, found.groups(), strict=is_trained)
+    )
+
+
+def _pattern(part: str, *, is_trained: bool) -> str:
+    if part == "...":
+        return r"[\s\S]*?"
+    if is_trained and part.isspace():  # columns are as wide as their numbers
+        return r"\s+"
+    if is_trained and re.fullmatch(_NUMBER, part):
+        return f"({_NUMBER})"
+    return re.escape(part)
+
+
+def _value(number: str) -> float:
+    return float(number.replace(",", ""))
 
 
 def _comparable(text: str) -> str:
@@ -124,3 +165,22 @@ def _comparable(text: str) -> str:
     for name, pattern in VARIES.items():
         plain = pattern.sub(f"<{name}>", plain)
     return plain
+
+
+def counts() -> str:
+    """Return how many blocks the manual has, and how many of their pieces are exempt."""
+    blocks = [block for page in pages() for block in blocks_of(page)]
+    kinds = Counter(block.language for block in blocks)
+    exempt = {
+        kind: sum(is_exempt(kind, block, it) for block in blocks for it in block.pieces)
+        for kind in exemptions()
+    }
+    return (
+        f"{len(blocks)} blocks ({', '.join(f'{n} {it}' for it, n in kinds.items())}), "
+        f"{sum(len(list(block.lines)) for block in blocks)} lines to type; of lines and "
+        f"blocks of Python {', '.join(f'{n} {it}' for it, n in exempt.items())}"
+    )
+
+
+if __name__ == "__main__":
+    print(counts())

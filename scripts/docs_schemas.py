@@ -1,0 +1,163 @@
+"""JSON Schemas of what the commands print, made from the records that they print.
+
+Each is a pydantic model of a dataclass: tests/docs validates real outputs with it, and
+the manual publishes its schema. Nothing else is allowed in a document, and nothing may
+be missing.
+"""
+
+import types
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from dwindle.audit.codes import Code
+from dwindle.audit.findings import Finding, GroupLine
+from dwindle.audit.outcome import Audit
+from dwindle.decay.convert import Conversion
+from dwindle.decay.convert_all import NoConversion
+from dwindle.decay.explain import Explanation
+from dwindle.decay.knob import Knob
+from dwindle.decay.remarks import Remark
+from dwindle.decay.rescale import Rescaling
+from dwindle.decay.rule import Rule
+from dwindle.decay.verified import Passed
+from dwindle.finding.curve import Tried
+from dwindle.finding.found import Found
+from dwindle.findings.model import Findings
+from dwindle.fitting.answer import Fit
+from dwindle.fitting.columns import Columns
+from dwindle.tuning.tuned import Tuned
+
+_STRICT = ConfigDict(extra="forbid")
+
+
+def json_type(hint: Any) -> Any:  # Any: of typing, and what pydantic takes
+    """Return the type that a value has in JSON: a list for a tuple, null for inf."""
+    if hint is float:
+        return float | None
+    if isinstance(hint, type) and is_dataclass(hint):
+        return _of_record(hint)
+    origin = get_origin(hint)
+    inner = [json_type(each) for each in get_args(hint) if each is not ...]
+    if origin in {Union, types.UnionType}:
+        return Union[*inner]
+    if origin in {tuple, list, set, frozenset}:
+        return list[Union[*inner]]
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        return dict[str, inner[1]]
+    return hint
+
+
+@cache
+def _of_record(record: type) -> type[BaseModel]:
+    hints = get_type_hints(record)
+    names = [field.name for field in fields(record)]
+    return document(record, {name: json_type(hints[name]) for name in names})
+
+
+def document(record: type, members: Mapping[str, Any]) -> type[BaseModel]:
+    """Return a model with these members, described by the docstring of a record."""
+    # An alias, for a member may be called "from", or like a method of pydantic.
+    members = {
+        f"member_{name}": (hint, Field(alias=name)) for name, hint in members.items()
+    }
+    return create_model(
+        record.__name__, __config__=_STRICT, __doc__=record.__doc__, **members
+    )
+
+
+def some_of(record: type, *names: str, **others: Any) -> type[BaseModel]:
+    """Return a model of some fields and properties of a record, and of others."""
+    hints = get_type_hints(record)
+    for name in set(names) - set(hints):
+        hints[name] = get_type_hints(getattr(record, name).fget)["return"]
+    members = {name: json_type(hints[name]) for name in names}
+    return document(record, {**members, **others})
+
+
+def all_but(record: type, *names: str, **others: Any) -> type[BaseModel]:
+    """Return a model of all fields of a record but some, and of others."""
+    left = [each.name for each in fields(record) if each.name not in names]
+    return some_of(record, *(name for name in left if name not in others), **others)
+
+
+_TEXTS_OF_CODE = ("code", "severity", "title", "why", "found", "write", "source")
+_explanation = all_but(Explanation, warnings=list[some_of(Remark, "code", "text")])
+_conversion = all_but(Conversion, "knob", "coordinate", **{"from": str})
+_value_from = {"from": str, "value_from": float | None}
+_found = some_of(
+    Found,
+    *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
+    *("stopped_because", "why_null", "conditions", "half_life", "e_folds"),
+    curve=list[some_of(Tried, "weight_decay", "seed", "loss", "status")],
+)
+_tuned = some_of(
+    Tuned,
+    *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
+    "why_null",
+)
+_error = create_model(
+    "ErrorObject",
+    __config__=_STRICT,
+    kind=(str, ...),
+    message=(str, ...),
+    facts=(dict[str, Any], ...),
+)
+_columns = ("knob", "metric", "seed", "maximize", "scale", "settings", "unused")
+# Name of the schema: what the commands of that name print.
+DOCUMENTS: Mapping[str, type[BaseModel]] = {
+    "explain": _explanation,
+    "convert": _conversion,
+    "convert-all": document(
+        Conversion,
+        {
+            **_value_from,
+            "to": str,
+            "conversions": list[_conversion],
+            "refused": list[_of_record(NoConversion)],
+        },
+    ),
+    "rescale": some_of(
+        Rescaling,
+        "knob",
+        "rules",
+        before=_explanation,
+        unchanged=_explanation,
+    ),
+    "find": _found,
+    "tune": _tuned,
+    "fit": some_of(
+        Fit,
+        *("source", "typed_into", "trainings", "left_out", "cells", "axes"),
+        *("notes", "command"),
+        columns=some_of(Columns, *_columns),
+    ),
+    "audit": some_of(
+        Audit,
+        *("target", "optimizer", "facts", "unchecked", "in_both", "counts"),
+        "exit_code",
+        groups=list[all_but(GroupLine, "run")],
+        findings=list[
+            some_of(
+                Finding,
+                *("code", "severity", "title", "where", "values", "evidence"),
+                *("remedy", "line"),
+            )
+        ],
+    ),
+    "audit-codes": document(Code, {"codes": list[some_of(Code, *_TEXTS_OF_CODE)]}),
+    "report": _of_record(Findings),
+    "rules": document(Rule, {"rules": list[_of_record(Rule)]}),
+    "knobs": document(
+        Knob,
+        {
+            "knobs": list[
+                all_but(Knob, verification=str, checks=list[_of_record(Passed)])
+            ]
+        },
+    ),
+    "error": create_model("Error", __config__=_STRICT, error=(_error, ...)),
+}
