@@ -88,7 +88,6 @@ SUGGEST = """
     | torch.AdamW=0.1 | torch.AdamW --lr 1e-3 --steps 100 | torch.AdamW --lr 1:2
     | torch.AdamW --lr 1e-3 --steps 100 --regime often
     | torch.AdamW --lr 1e-3 --steps 100 --normalized perhaps
-    | torch.AdamW --lr 1e-3 --epochs 9 --normalized no
     | torch.AdamW --lr 1e-3 --epochs 9 --domain poetry
     | torch.AdamW --lr 0 --epochs 9 --batch-size 1 --dataset-size 9
 """
