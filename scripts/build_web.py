@@ -24,7 +24,7 @@ PACKAGES = ROOT / "build" / "web-packages"
 # What Pyodide loads at its start; the rest of its package is for node and for typing.
 OF_PYODIDE = (
     "pyodide.mjs",
-    "pyodide.asm.mjs",
+    "pyodide.asm.js",
     "pyodide.asm.wasm",
     "python_stdlib.zip",
     "pyodide-lock.json",

@@ -255,7 +255,6 @@ def _plain(drawn: Drawable) -> Iterator[dict[str, Any]]:  # JSON-like
             yield {"points": [_cell(text) for _, text in rows]}
             return
         yield {
-            "title": visible(drawn.title),
             "heads": [_cell(each.name) for each in columns] if drawn.heads else [],
             "numbers": [each.kind == "number" for each in columns],
             "rows": [[_cell(cell) for cell in row] for row in rows],

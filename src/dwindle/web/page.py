@@ -210,7 +210,7 @@ def render_page(*, app: str, version: str, python: str) -> str:
     Args:
         app: Folder of its script and style, beside the page.
         version: Of dwindle.
-        python: What runs it: ``Pyodide 314.0.7``.
+        python: What runs it: ``Pyodide 0.29.5``.
 
     """
     import jinja2

@@ -44,8 +44,7 @@ function drawn(part) {
   const scroll = made("div", "", "scroll");
   scroll.tabIndex = 0;
   scroll.append(table);
-  const title = part.title ? [made("p", part.title, "title")] : [];
-  return [...title, scroll, ...part.notes.map((note) => made("p", note, "note"))];
+  return [scroll, ...part.notes.map((note) => made("p", note, "note"))];
 }
 
 function show(answer) {
