@@ -64,7 +64,7 @@ def test_page_command_and_python_agree(tab, facts, capsys):
         ("explain", {"knob": "torch.optim.AdamW"}, "RangeError", "value"),
         ("explain", {"value": "0.1"}, "RangeError", "knob"),
         ("explain", {"knob": "AdamW:x", "value": "1"}, "UnknownNameError", ""),
-        ("convert", {"knob": "keras.L2", "value": "1"}, "RangeError", "--to"),
+        ("convert", {"knob": "keras.L2", "value": "1"}, "RangeError", "to must"),
         ("explain", {"knob": "torch.SGD", "value": "3 epochs"}, "RangeError", "number"),
         ("explain", {"knob": "torch.SGD", "value": "1", "tokens": "3 apples"},
          "RangeError", "--tokens"),

@@ -8,26 +8,33 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 from dwindle.cli import convert as convert_command
 from dwindle.cli import explain as explain_command
 from dwindle.cli import rescale as rescale_command
+from dwindle.cli import suggest as suggest_command
 from dwindle.cli.facts import ALL_NOTES, SETTING, WrittenFacts
+from dwindle.cli.kinds import kind_of
 from dwindle.cli.options import Option
+from dwindle.cli.suggest import KNOB
 from dwindle.decay.convert import convert
+from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.explain import explain
 from dwindle.decay.fidelity import Fidelity
 from dwindle.decay.rescale import rescale
+from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, RangeError, UnexpectedError, UnknownNameError
-from dwindle.show import POINT, Drawable, Line, Sheet, Table
+from dwindle.show import POINT, Drawable, Line, Sheet, Table, as_text
 from dwindle.wording import clean, number, visible
 
 # Whole links of people have 300 letters; a field with more is no fact of a training.
 MOST_LETTERS = 4000
 MOST_OF_A_FIELD = 200
+# A browser folds lines itself.
+_ANY_WIDTH = 10_000
 # What a conversion keeps, in a headline.
 _KEPT: Mapping[Fidelity, str] = {
     "same-trajectory": "every step is the same",
@@ -37,8 +44,7 @@ _KEPT: Mapping[Fidelity, str] = {
     "approximate": "about the same",
 }
 # Two fields stand for the place KNOB=VALUE of a command line.
-KNOB = Option("KNOB", "where it is typed: torch.optim.AdamW", keyword="knob")
-VALUE = Option("VALUE", 'what is typed there: 0.1, or "3 epochs"', keyword="value")
+VALUE = Option("VALUE", 'what is typed there: 0.1, or "3 epochs"', required=True)
 
 Facts = Mapping[str, str]
 Words = dict[str, Any]  # keyword arguments of a command: texts, flags and None
@@ -46,12 +52,31 @@ Words = dict[str, Any]  # keyword arguments of a command: texts, flags and None
 
 @dataclass(frozen=True)
 class Answer:
-    """What a tab answers: of what, in ten words, as it draws itself, and in Python."""
+    """What a tab answers.
+
+    Args:
+        subject: What was asked about: a knob and its value.
+        headline: The answer in ten words.
+        rest: Everything else, in the order that it is drawn.
+        python: A call that returns the same.
+
+    """
 
     subject: str
     headline: str
-    drawn: Drawable
+    rest: Sequence[Drawable | str]
     python: str
+
+    @classmethod
+    def of_sheet(cls, sheet: Sheet, python: str) -> "Answer":
+        """Return an answer whose drawing opens with its subject and its headline."""
+        opening: list[str] = []
+        for part in sheet.parts:
+            if not isinstance(part, Line):
+                break
+            opening.append(as_text(part, width=_ANY_WIDTH).strip())
+        rest = sheet.parts[len(opening) :]
+        return cls(opening[0], " ".join(opening[1:]), rest, python)
 
 
 @dataclass(frozen=True)
@@ -83,39 +108,14 @@ class Tab:
 
 
 def _explained(knob: str, value: str, words: Words) -> Answer:
-    written = WrittenFacts.from_words(words)
-    found = explain(_read_value(value), knob, run=written.run("An explanation"))
-    call = _call("explain", knob, value, run=_python_run(written, 0))
-    subject = f"{found.knob} = {number(found.value)}"
-    return Answer(subject, found.summary, found.drawn(), call)
-
-
-def _converted(knob: str, value: str, words: Words) -> Answer:
-    written, to, keep = WrittenFacts.from_words(words), words["to"], words["keep"]
-    if not to:
-        raise RangeError("--to", "nothing", "a knob", "Write --to torch.optim.SGD.")
-    before, after = written.runs()
-    found = convert(
-        _read_value(value), knob, to=to, run=before, run_after=after, keep=keep
-    )
-    typed = "a value per layer" if found.value is None else number(found.value)
-    call = _call(
-        "convert",
-        knob,
-        value,
-        to=_quoted(to),
-        run=_python_run(written, 0),
-        run_after=_python_run(written, -1) if written.is_change else "",
-        keep=_quoted(keep) if keep else "",
-    )
-    headline = f"Type {typed} at {found.to}: {_KEPT[found.fidelity]}."
-    subject = f"{found.knob} = {number(found.value_from)}"
-    return Answer(subject, headline, found.__rich__(), call)
+    run = WrittenFacts.from_words(words).run("An explanation")
+    found = explain(_read_value(value), knob, run=run)
+    call = _call("explain", knob, _read_value(value), run=_run_source(run))
+    return Answer.of_sheet(found.drawn(), call)
 
 
 def _rescaled(knob: str, value: str, words: Words) -> Answer:
-    written = WrittenFacts.from_words(words)
-    before, after = written.runs()
+    before, after = WrittenFacts.from_words(words).runs()
     found = rescale(_read_value(value), knob, before=before, after=after)
     values = [each.value for each in found.rules if each.value is not None]
     headline = "No rule covers this change."
@@ -125,12 +125,46 @@ def _rescaled(knob: str, value: str, words: Words) -> Answer:
     call = _call(
         "rescale",
         knob,
-        value,
-        before=_python_run(written, 0) or "{}",
-        after=_python_run(written, -1) or "{}",
+        _read_value(value),
+        before=_run_source(before) or "{}",
+        after=_run_source(after) or "{}",
     )
     subject = f"{found.knob} = {number(found.before.value)}, and the scale changes"
-    return Answer(subject, headline, found.__rich__(), call)
+    return Answer(subject, headline, (found.__rich__(),), call)
+
+
+def _converted(knob: str, value: str, words: Words) -> Answer:
+    before, after = WrittenFacts.from_words(words).runs()
+    to, keep = words["to"], words["keep"]
+    found = convert(
+        _read_value(value), knob, to=to, run=before, run_after=after, keep=keep
+    )
+    typed = "a value per layer" if found.value is None else number(found.value)
+    headline = f"Type {typed} at {found.to}: {_KEPT[found.fidelity]}."
+    call = _call(
+        "convert",
+        knob,
+        _read_value(value),
+        to=_source(to),
+        run=_run_source(before),
+        run_after=_run_source(after) if after != before else "",
+        keep=_source(keep) if keep else "",
+    )
+    subject = f"{found.knob} = {number(found.value_from)}"
+    return Answer(subject, headline, (found.__rich__(),), call)
+
+
+def _suggested(knob: str, _: str, words: Words) -> Answer:
+    run = WrittenFacts.from_words(words).run("A suggestion")
+    kind, domain = kind_of(words), words["domain"]
+    found = suggest(knob, run=run, domain=domain, **kind)
+    said = {
+        name: _source(each)
+        for name, each in {**kind, "domain": domain}.items()
+        if each is not None
+    }
+    call = _call("suggest", knob, run=_run_source(run), **said)
+    return Answer.of_sheet(found.drawn(), call)
 
 
 TABS = (
@@ -154,6 +188,13 @@ TABS = (
         convert_command.OPTIONS,
         sides=("here", "there"),
         answer=_converted,
+    ),
+    Tab(
+        "suggest",
+        "A first value",
+        suggest_command.OPTIONS,
+        sides=(),
+        answer=_suggested,
     ),
 )
 
@@ -197,26 +238,19 @@ def answer_of(request: str) -> dict[str, Any]:  # JSON-like
 
     """
     tab, facts = _read(request)
-    words: Words = {each.argument: None for each in tab.fields()}
+    words: Words = {}
     for option in tab.fields():
-        if text := facts.get(option.argument, "").strip():
-            words[option.argument] = True if option.is_flag else text
-    knob, value = words.pop("knob"), words.pop("value")
-    for name, given in (("knob", knob), ("value", value)):
-        if not given:
-            remedy = "Fill in torch.optim.AdamW and 0.1, for example."
-            raise RangeError(name, "nothing", "given", remedy)
-    answer = tab.answer(knob, value, words)
+        text = facts.get(option.argument, "").strip()
+        if option.required and not text:
+            must, remedy = "given", "Fill in torch.optim.AdamW and 0.1, for example."
+            raise RangeError(option.argument, "nothing", must, remedy)
+        words[option.argument] = option.read(option.name, text) if text else None
+    answer = tab.answer(words.pop("knob"), words.pop("value", ""), words)
     return {
         "subject": visible(answer.subject),
         "headline": visible(answer.headline),
-        # What stands above them already is not repeated.
-        "parts": [
-            part
-            for part in _plain(answer.drawn)
-            if part.get("line") not in {answer.subject, answer.headline}
-        ],
-        "command": _command_line(tab, knob, value, words),
+        "parts": [_plain(each) for each in answer.rest if each],
+        "command": _command_line(tab, facts),
         "python": answer.python,
     }
 
@@ -243,25 +277,21 @@ def _too_long(name: str, text: str, most: int) -> RangeError:
     return RangeError(name, got, f"at most {most:,} characters")
 
 
-def _plain(drawn: Drawable) -> Iterator[dict[str, Any]]:  # JSON-like
-    """Yield lines and tables as plain data, in the order that they are drawn."""
-    if isinstance(drawn, Sheet):
-        for part in drawn.parts:
-            if part:
-                yield from _plain(Line(text=part) if isinstance(part, str) else part)
-    elif isinstance(drawn, Table):
-        columns, rows = drawn.filled()
-        if columns[:1] == [POINT]:
-            yield {"points": [_cell(text) for _, text in rows]}
-            return
-        yield {
-            "heads": [_cell(each.name) for each in columns] if drawn.heads else [],
-            "numbers": [each.kind == "number" for each in columns],
-            "rows": [[_cell(cell) for cell in row] for row in rows],
-            "notes": [visible(each) for each in drawn.footer],
-        }
-    elif isinstance(drawn, Line):
-        yield {"line": _cell(drawn.text), "whole": drawn.whole}
+def _plain(drawn: Drawable | str) -> dict[str, Any]:  # JSON-like
+    """Return a line, notes or a table as plain data."""
+    if isinstance(drawn, str):
+        return {"line": visible(drawn)}
+    if not isinstance(drawn, Table):
+        return {"line": as_text(drawn, width=_ANY_WIDTH).strip()}
+    columns, rows = drawn.filled()
+    if columns[:1] == [POINT]:
+        return {"points": [_cell(text) for _, text in rows]}
+    return {
+        "heads": [_cell(each.name) for each in columns] if drawn.heads else [],
+        "numbers": [each.kind == "number" for each in columns],
+        "rows": [[_cell(cell) for cell in row] for row in rows],
+        "notes": [visible(each) for each in drawn.footer],
+    }
 
 
 def _cell(cell: str | tuple[str, ...]) -> str:
@@ -269,22 +299,22 @@ def _cell(cell: str | tuple[str, ...]) -> str:
     return "\n".join(map(visible, lines))
 
 
-def _command_line(tab: Tab, knob: str, value: str, words: Words) -> str:
+def _command_line(tab: Tab, facts: Facts) -> str:
     """Return what a shell takes for the same answer."""
-    line = ["dwindle", tab.name, f"{knob}={value}"]
+    given = {name: text.strip() for name, text in facts.items() if text.strip()}
+    place = "=".join(given[name] for name in ("knob", "value") if name in given)
+    line = ["dwindle", tab.name, place]
     for option in tab.fields():
-        given = words.get(option.argument)
-        if given:
-            line += [option.name] if option.is_flag else [option.name, given]
+        if option.is_named and option.argument in given:
+            line.append(option.name)
+            line += [] if option.is_flag else [given[option.argument]]
     return visible(shlex.join(line))
 
 
-def _call(function: str, knob: str, value: str, **arguments: str) -> str:
+def _call(function: str, *places: float | str, **arguments: str) -> str:
     """Return the call in Python; arguments are source already, empty ones left out."""
-    number_or_text = _read_value(value)
-    typed = _quoted(value) if number_or_text == value else repr(number_or_text)
     given = [f"{name}={text}" for name, text in arguments.items() if text]
-    lines = [f"    {word},\n" for word in (_quoted(knob), typed, *given)]
+    lines = [f"    {word},\n" for word in (*map(_source, places), *given)]
     return f"import dwindle\n\ndwindle.{function}(\n{''.join(lines)})"
 
 
@@ -296,23 +326,33 @@ def _read_value(text: str) -> float | str:
         return text
 
 
-def _python_run(written: WrittenFacts, side: int) -> str:
-    """Return source for the facts of a run, before (0) or after a change (-1)."""
-    known = {
-        name: _quoted(fact) if isinstance(fact, str) else repr(fact)
-        for name, fact in written.known(side).items()
-    }
-    of_schedule = [
-        f"{name}={known.pop(name)}"
-        for name in Schedule.__dataclass_fields__
-        if name in known
+def _source(value: object) -> str:
+    """Return source for what a fact is: a text, a schedule, a number or several."""
+    if isinstance(value, str):
+        return json.dumps(value)  # what is not ASCII, and could act, is escaped
+    if not isinstance(value, Schedule):
+        return repr(value)
+    parts = [
+        f"{each.name}={_source(part)}"
+        for each in fields(Schedule)
+        if each.init and (part := getattr(value, each.name)) != each.default
     ]
-    if of_schedule:
-        known["schedule"] = f"dwindle.Schedule({', '.join(of_schedule)})"
-    lines = [f"        {_quoted(name)}: {text},\n" for name, text in known.items()]
+    return f"dwindle.Schedule({', '.join(parts)})"
+
+
+def _run_source(run: Run) -> str:
+    """Return source for the facts of a run that were given."""
+    known = {
+        each.name: getattr(run, each.name)
+        for each in fields(Run)
+        if each.init and each.name != "dtype" and run.is_given(each.name)
+    }
+    if run.dtype != Run().dtype:
+        known["dtype"] = run.dtype
+    # A batch that was counted in tokens: the length of an example is then nobody's.
+    if run.tokens_per_example and "tokens_per_example" not in known:
+        known["batch_tokens"] = known.pop("batch_size")
+    lines = [
+        f"        {_source(name)}: {_source(fact)},\n" for name, fact in known.items()
+    ]
     return f"{{\n{''.join(lines)}    }}" if lines else ""
-
-
-def _quoted(text: str) -> str:
-    """Return source for a text; what is not ASCII, and could act, is escaped."""
-    return json.dumps(text)

@@ -9,6 +9,8 @@ from urllib.parse import urlencode
 
 from dwindle.cli.facts import FACT_OPTIONS
 from dwindle.cli.options import Option
+from dwindle.decay.evidence.kinds import REGIMES
+from dwindle.decay.evidence.recipes import recipes
 from dwindle.decay.fidelity import Keep
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DIGITS
@@ -29,7 +31,8 @@ POLICY = "; ".join(
     )
 )
 # What most people know of their run; the other facts are folded away.
-_MOST_HAVE = {"lr", "momentum", "batch_size", "dataset_size", "epochs", "shape"}
+_FIRST = {"knob", "value", "to", "domain", "regime", "normalized"}
+_FIRST |= {"lr", "momentum", "batch_size", "dataset_size", "epochs", "shape"}
 _LABELS: Mapping[str, str] = {
     "knob": "weight_decay argument of",
     "value": "its value",
@@ -43,9 +46,13 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "shapes": get_args(Shape),
     "formats": tuple(DIGITS),
     "kept": get_args(Keep),
+    "regimes": REGIMES,
+    "domains": tuple(sorted({each.domain for each in recipes()})),
+    "answers": ("yes", "no"),
 }
 _LISTS = {"knob": "knobs", "to": "knobs", "shape": "shapes", "dtype": "formats"}
-_LISTS |= {"keep": "kept"}
+_LISTS |= {"keep": "kept", "regime": "regimes", "domain": "domains"}
+_LISTS |= {"normalized": "answers"}
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Field:
     @property
     def is_first(self) -> bool:
         """Whether it is shown at once."""
-        return self.name in _MOST_HAVE or self.option not in FACT_OPTIONS
+        return self.name in _FIRST
 
     @property
     def choices(self) -> str:
@@ -102,7 +109,6 @@ class Example:
         return answered
 
 
-_IMAGENET = {"batch_size": "256", "dataset_size": "1281167", "epochs": "90"}
 EXAMPLES = (
     Example(
         "explain",
@@ -185,7 +191,34 @@ EXAMPLES = (
             "value": "3 epochs",
             "to": "torch.optim.AdamW",
             "lr": "3e-4",
-            **_IMAGENET,
+            "batch_size": "256",
+            "dataset_size": "1281167",
+            "epochs": "90",
+        },
+    ),
+    Example(
+        "suggest",
+        "AdamW on ImageNet, 300 epochs",
+        {
+            "knob": "torch.optim.AdamW",
+            "lr": "1e-3",
+            "batch_size": "1024",
+            "dataset_size": "1281167",
+            "epochs": "300",
+            "shape": "cosine",
+        },
+    ),
+    Example(
+        "suggest",
+        "Fine-tuning a language model",
+        {
+            "knob": "torch.optim.AdamW",
+            "lr": "2e-5",
+            "batch_size": "32",
+            "dataset_size": "100000",
+            "epochs": "3",
+            "regime": "fine-tuning",
+            "domain": "language",
         },
     ),
 )
@@ -197,11 +230,19 @@ def page_fields() -> tuple[Field, ...]:
     for tab in TABS:
         for option in tab.fields():
             on.setdefault(option, []).append(tab)
-    # What only some commands take (--to, --keep) stands before the facts of all.
+    # What a command cannot do without first, and what only some of them take last.
     fields = [
         Field(option, tuple(each.name for each in tabs)) for option, tabs in on.items()
     ]
-    return tuple(sorted(fields, key=lambda each: each.option in FACT_OPTIONS))
+    return tuple(
+        sorted(
+            fields,
+            key=lambda each: (
+                not each.option.required,
+                each.option not in FACT_OPTIONS,
+            ),
+        )
+    )
 
 
 def render_page(*, app: str, version: str, python: str) -> str:

@@ -32,7 +32,7 @@ function row(kind, cells, numbers) {
 }
 
 function drawn(part) {
-  if ("line" in part) return [made("p", part.line, part.whole ? "title" : "")];
+  if ("line" in part) return [made("p", part.line)];
   if ("points" in part) {
     const list = document.createElement("ul");
     list.append(...part.points.map((point) => made("li", point)));
@@ -161,6 +161,7 @@ function heard({ data }) {
 let python;
 if (location.protocol !== "file:") {
   document.documentElement.classList.add("running");
+  for (const details of document.querySelectorAll("article details")) details.open = false;
   python = new Worker(new URL("worker.js", here), { type: "module" });
   python.onmessage = heard;
   form.addEventListener("input", changed);
