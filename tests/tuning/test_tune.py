@@ -2,7 +2,7 @@
 
 import math
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import pytest
 from cli.lines import as_json, error_of, run
@@ -15,6 +15,7 @@ from dwindle.errors import StudyStoppedError, UnknownNameError, UsageError
 from dwindle.finding.driver import Settings, run_search
 from dwindle.finding.training import came_with
 from dwindle.show import as_text
+from dwindle.stats.law import BEND, SPREAD
 from dwindle.tuning.cells import cells_of_study
 from dwindle.tuning.face import plan_cells, predict, run_tune, tune
 from dwindle.tuning.tuned import tuned_of
@@ -29,15 +30,21 @@ class Planted(Formula):
 
     exponent: float = -0.5
     luck: int = 0
+    off: dict = field(default_factory=dict)  # of ln best from the law, by width
 
     def train(self, ask):
         self.asked.append(ask)
         failure = self.fails.get(ask.number)
         if failure is not None:
             raise failure
-        best = 0.05 * (ask.scale["width"] / 64) ** self.exponent
+        best = self.best(ask.scale["width"])
         seed = 1000 * self.luck + ask.seed
         return came_with(loss_of(ask.weight_decay, seed, best), seconds=0.1)
+
+    def best(self, width):
+        """The planted best decay."""
+        law = 0.05 * (width / 64) ** self.exponent
+        return law * math.exp(self.off.get(width, 0.0))
 
 
 def tuned(recipe, path, cells=CELLS, **changes):
@@ -118,13 +125,22 @@ def test_scales_that_show_nothing_give_no_value(tmp_path):
 
 
 def _covered(count, tmp_path):
-    """Count intervals that hold the truth, over planted laws and luck."""
+    """Count intervals that hold the truth, over planted laws and luck.
+
+    Scales lie beside their law, and it bends behind them, as those of real nets do: on
+    Fashion-MNIST the local exponent of the data moves by .2 to .4 from 1,000 to 8,000
+    images. Of exact laws the interval holds nearly all.
+    """
     hits = 0
     for luck in range(1, count + 1):
-        exponent = random.Random(luck).gauss(0, 0.5)  # noqa: S311 luck
-        found = tuned(Planted(exponent=exponent, luck=luck), tmp_path / f"{luck}.db")
-        truth = 0.05 * 16**exponent
-        hits += found.value is not None and found.low <= truth <= found.high
+        draw = random.Random(luck)  # noqa: S311 luck
+        exponent, spread = draw.gauss(0, 0.5), abs(draw.gauss(0, SPREAD))
+        off = {width: draw.gauss(0, spread) for width in (64, 128, 256, 1024)}
+        off[1024] += draw.gauss(0, BEND) * math.log(4)
+        planted = Planted(exponent=exponent, luck=luck, off=off)
+        found = tuned(planted, tmp_path / f"{luck}.db")
+        held = found.value is not None and found.low <= planted.best(1024) <= found.high
+        hits += held
     return hits
 
 
