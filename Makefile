@@ -13,6 +13,8 @@
 #   make bench    packs against plain loops, what the controller costs a step, what a
 #                 training of one's own costs beside itself, and how soon find ends
 #   make docs     the manual, in build/docs, with Sphinx in .venv-docs
+#   make demonstrate  tune against Fashion-MNIST: hours of one core, part by part
+#   make soak     kills at 300 random moments, and 100,000 rows in a store
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
 #
 # PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer
@@ -24,7 +26,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-frameworks test-ray web test-web check bench docs setup clean
+.PHONY: demo test test-all test-frameworks test-ray web test-web check bench docs demonstrate soak setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
@@ -63,6 +65,13 @@ bench: setup
 	@$(BIN)/python bench/pack.py
 	@$(BIN)/python bench/find_overhead.py
 	@$(BIN)/python bench/find_design.py --quick
+
+demonstrate: setup
+	@$(BIN)/python scripts/tune_fashion.py $(ARGS)
+
+soak: setup
+	@SOAK=300 $(BIN)/python -m pytest -m full tests/finding/test_kill.py tests/study/test_kill.py $(ARGS)
+	@$(BIN)/python bench/store_rows.py 100000
 
 docs: setup
 	@sh scripts/setup_beside.sh docs Sphinx
