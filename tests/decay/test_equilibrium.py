@@ -168,33 +168,57 @@ def at_end(balance, shrink, run):
     return rms_at_end(run, equilibrium=balance, shrink_per_step=shrink)
 
 
-@pytest.mark.parametrize("shape", ["constant", "linear", "cosine", "wsd"])
+COURSES = {
+    **{
+        shape: (Schedule(shape=shape, warmup=0.1, final=0.02), Schedule())
+        for shape in ("constant", "linear", "cosine", "wsd")
+    },
+    "rising decay": (Schedule(shape="cosine", final=0.02), "cosine from 10%"),
+    "falling decay": (Schedule(), "linear to 2%"),
+    "one cycle": (Schedule(shape="one-cycle", final=0.02), Schedule()),
+}
+
+
+@pytest.mark.parametrize("course", COURSES)
 @pytest.mark.parametrize("steps", [1500, 8000])
-def test_the_end_of_a_schedule_against_covariances(shape, steps):
+def test_the_end_of_a_schedule_against_covariances(course, steps):
     """AdamW and SGD end where the covariances of weight and buffer end."""
-    schedule = Schedule(shape=shape, warmup=0.1, final=0.02)
-    run = Run(lr=0.01, steps=steps, schedule=schedule, momentum=0.9)
+    schedule, decay = COURSES[course]
+    most = 0.85 if schedule.cycled_momentum else 0.9
+    run = Run(
+        lr=0.01,
+        steps=steps,
+        momentum=most,
+        betas=(most, 0.999),
+        schedule=schedule,
+        decay_schedule=decay,
+    )
     covariances = [np.zeros((2, 2)), np.zeros((2, 2))]
-    options = {"momentum": 0.9, "dampening": 0.0, "nesterov": False}
-    for multiplier in schedule.multipliers(steps):
-        lr = 0.01 * multiplier
-        for number, step in enumerate(
+    decays = run.decay_schedule.multipliers(steps)
+    cycle = schedule.momenta(steps)
+    for step, multiplier in enumerate(schedule.multipliers(steps)):
+        lr, k = 0.01 * multiplier, decays[step]
+        memory = cycle.at(step) if cycle else most
+        options = {"momentum": memory, "dampening": 0.0, "nesterov": False}
+        for number, one in enumerate(
             (
-                white_gradients.averaged_step(lr, 0.3, memory=0.9),
-                white_gradients.sgd_step(lr, 0.03, **options),
+                white_gradients.averaged_step(lr, 0.3 * k, memory=memory),
+                white_gradients.sgd_step(lr, 0.03 * k, **options),
             )
         ):
-            covariance = step.move @ covariances[number] @ step.move.T
-            covariances[number] = covariance + np.outer(step.push, step.push)
+            covariance = one.move @ covariances[number] @ one.move.T
+            covariances[number] = covariance + np.outer(one.push, one.push)
     adamw, sgd = (math.sqrt(covariance[0, 0]) for covariance in covariances)
     found = at_end(
-        lambda run: adamw_equilibrium(0.3, run), lambda run: 0.3 * run.lr, run
+        lambda run, k: adamw_equilibrium(0.3 * k, run),
+        lambda run, k: 0.3 * k * run.lr,
+        run,
     )
     # 2 %: the buffer lags by ten steps behind an lr that falls within 300 or more.
     assert found == digits(adamw, rel=0.02)
     found = at_end(
-        lambda run: sgd_equilibrium(0.03, run),
-        lambda run: shrink_per_step(0.03, run),
+        lambda run, k: sgd_equilibrium(0.03 * k, run),
+        lambda run, k: shrink_per_step(0.03 * k, run),
         run,
     )
     assert found == digits(sgd, rel=0.02)
@@ -206,7 +230,9 @@ def test_the_end_of_a_billion_steps():
         schedule = Schedule(shape="linear", final=final)
         run = Run(lr=1e-3, steps=10**9, schedule=schedule)
         found = at_end(
-            lambda run: adamw_equilibrium(0.1, run), lambda run: 0.1 * run.lr, run
+            lambda run, k: adamw_equilibrium(0.1 * k, run),
+            lambda run, k: 0.1 * k * run.lr,
+            run,
         )
         # 1e-3: the first order of the shrink and of the fall in the last timescale.
         assert found == digits(math.sqrt(final * 1e-3 / 0.2), rel=1e-3)

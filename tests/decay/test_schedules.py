@@ -81,9 +81,9 @@ def test_impossible_shares_are_refused():
         assert (raised.value.name, raised.value.value) == (name, facts[name])
     whole = Schedule(warmup="10 steps")
     with pytest.raises(RangeError) as raised:
-        whole.warmed_up_for(10, steps=10)
+        whole.multipliers(10)
     assert raised.value.value == whole.warmup
-    assert whole.warmed_up_for(10, steps=11).warmup == 10 / 11
+    assert whole.multipliers(11) == Schedule(warmup=10 / 11).multipliers(11)
     with pytest.raises(RangeError) as raised:
         Schedule().multipliers(0)
     assert (raised.value.name, raised.value.value) == ("steps", 0)

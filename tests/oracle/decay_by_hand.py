@@ -85,6 +85,22 @@ def sgd_path(
         return path
 
 
+def sgd_steps(
+    lrs: Sequence[float],
+    decays: Sequence[float],
+    *,
+    momenta: Sequence[float],
+    nesterov: bool = False,
+) -> float:
+    """Weight from 1 under SGD whose lr, decay and momentum are others in each step."""
+    weight, buffer = 1.0, 0.0
+    for lr, decay, momentum in zip(lrs, decays, momenta, strict=True):
+        gradient = decay * weight
+        buffer = momentum * buffer + gradient
+        weight -= lr * (gradient + momentum * buffer if nesterov else buffer)
+    return weight
+
+
 def asgd_path(
     lrs: Sequence[float], weight_decay: float, *, lambd: float, alpha: float
 ) -> list[Decimal]:

@@ -7,9 +7,11 @@ import pytest
 from dwindle.decay.convert import convert
 from dwindle.decay.explain import explain
 from dwindle.decay.half_life import HalfLife, half_life_from_shrink
+from dwindle.decay.python_inputs import run_of
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
+from dwindle.decay.typed_facts import facts_after
 from dwindle.errors import DwindleError
 
 RUN = Run(lr=1e-3, batch_size=100, dataset_size=50_000, epochs=20)
@@ -34,11 +36,12 @@ RESULTS = {
     ),
 }
 COUNTED = Schedule(warmup="500 steps")
+LATE = Schedule(shape="multistep", milestones="30,60 steps")
 REFUSED = {
     "no number": partial(Run, lr="fast"),
     "NaN": partial(Run, lr="nan"),
     "below 0": partial(Run, lr=-1e-3),
-    "many numbers": partial(Run, lr=[1, 2]),
+    "many numbers": partial(Run, lr=[1, -2]),
     "too many digits": partial(Run, lr=10**400),
     "too many digits of a count": partial(Run, steps=10**400),
     "a share": partial(Run, momentum=1),
@@ -63,6 +66,31 @@ REFUSED = {
     "warm-up": partial(Schedule, warmup=1.0),
     "final": partial(Schedule, final="low"),
     "no room": partial(Schedule, shape="wsd", warmup=0.9),
+    "no milestones": partial(Run, schedule="multistep"),
+    "milestones by number": partial(Schedule, shape="multistep", milestones=[30, 60]),
+    "milestones beyond": partial(Run, schedule=LATE, steps=50),
+    "milestones backwards": partial(Schedule, shape="multistep", milestones="9%,2%"),
+    "no period": partial(Schedule, shape="step"),
+    "too short a period": partial(Schedule(shape="step", period=1e-9).rates, 10**10),
+    "no gamma": partial(Schedule, shape="exponential"),
+    "two ends": partial(Schedule, shape="exponential", gamma=0.9, final=0.1),
+    "no warm-up": partial(Schedule, shape="inverse-sqrt"),
+    "out of place": partial(Schedule, shape="cosine", milestones=[0.5]),
+    "no peak": partial(Schedule, shape="cosine", start=0.1),
+    "unclear end": partial(Run, decay_schedule="cosine from 0.04"),
+    "lrs with a schedule": partial(Run, lr=[0.1, 0.2], schedule="cosine"),
+    "lrs of another length": partial(Run, lr=[0.1, 0.2], steps=3),
+    "tokens alone": partial(run_of, {"tokens": "20B"}),
+    "tokens beside steps": partial(
+        run_of, {"tokens": 9, "batch_tokens": 3, "steps": 3}
+    ),
+    "times nothing": partial(facts_after, {}, {"batch_size": "x2"}),
+    "times 0": partial(facts_after, {"batch_size": 8}, {"batch_size": "x0"}),
+    "times a part": partial(facts_after, {"batch_size": 8}, {"batch_size": "x1.3"}),
+    "lr without batch": partial(facts_after, {"lr": 0.1}, {"lr": "linear"}),
+    "decay of ASGD": partial(
+        explain, 0.1, "torch.optim.ASGD", run={"decay_schedule": "linear"}
+    ),
     "no time": partial(HalfLife.parse, "3"),
     "no clock": partial(HalfLife.parse, "3 parsecs"),
     "no share of epochs": partial(HalfLife.parse, "20% epochs"),

@@ -1,17 +1,25 @@
 """What a person types: KNOB=VALUE, the facts of a run, and ``before:after``."""
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+import csv
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from types import MappingProxyType
+from pathlib import Path
 from typing import Any
 
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
 from dwindle.decay import read_numbers
 from dwindle.decay.knobs import knobs
-from dwindle.decay.read_numbers import numbers_of, read_time, whole_of
-from dwindle.decay.run import ONE_TOKEN, Run
-from dwindle.decay.schedules import Schedule
+from dwindle.decay.read_numbers import numbers_of, read_times, whole_of
+from dwindle.decay.run import Run
+from dwindle.decay.shapes import SHAPES
+from dwindle.decay.typed_facts import (
+    LR_POWERS,
+    as_fields,
+    lr_with_batch,
+    scaled,
+    times_of,
+    without_tokens,
+)
 from dwindle.errors import DwindleError, RangeError, UsageError
 
 SETTING = Option(
@@ -21,6 +29,7 @@ SETTING = Option(
     also=("--wd", "--weight-decay", "--decay", "--l2", "--knob"),
 )
 GROUP = "Facts of the run; a change of scale is written before:after"
+OF_SCHEDULES = "Schedules: what some of them read besides"
 _CHANGE = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
 _EXAMPLE = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
 
@@ -72,13 +81,51 @@ def _read_pair(option: str, text: str) -> tuple[float, ...]:
     return numbers_of(option, text, must=must, remedy=remedy)
 
 
-def _read_warmup(option: str, text: str) -> float | str:
+def _read_time(option: str, text: str) -> float | str:
     """Read a share; a count with its clock stays text until the run is known."""
     try:
         return read_share(option, text)
     except RangeError:
-        read_time(option, text, f'Write {option} 5%, "500 steps" or "5 epochs".')
+        read_times(option, text, f'Write {option} 5%, "500 steps" or "5 epochs".')
         return text
+
+
+def _read_lr(option: str, text: str) -> float | tuple[float, ...]:
+    """Read one lr, or that of every step: in a file, or with commas between them."""
+    if text.casefold().endswith(_TABLES):
+        return _lrs_of(option, Path(text))
+    if "," in text and read_numbers.read_number(text) is None:
+        return numbers_of(option, text, remedy=f"Write {option} 0.1,0.1,0.01.")
+    return read_number(option, text)
+
+
+def _lrs_of(option: str, path: Path) -> tuple[float, ...]:
+    """Read the column of a table that is called lr, or its only one."""
+    must, remedy = "a readable table", f"Write {option} lrs.csv: one lr in a row."
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = [row for row in csv.reader(file) if any(map(str.strip, row))]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise RangeError(option, f"{path}: {error}", must, remedy) from None
+    heads = (
+        [head.strip().casefold().replace("_", "-") for head in rows[0]] if rows else []
+    )
+    place = next((at for at, head in enumerate(heads) if head in _LR_HEADS), None)
+    if place is None and len(heads) > 1:
+        must = "a table with a column lr, or with one column"
+        raise RangeError(option, f"{path} with {', '.join(heads)}", must, remedy)
+    has_head = bool(heads) and read_numbers.read_number(heads[place or 0]) is None
+    lrs = []
+    for number, row in enumerate(rows[has_head:], start=1 + has_head):
+        text = row[place or 0].strip() if len(row) > (place or 0) else ""
+        lr = read_numbers.read_number(text)
+        if lr is None:
+            got = f"{text!r} in row {number:,} of {path}"
+            raise RangeError(option, got, "an lr in every row", remedy)
+        lrs.append(lr)
+    if not lrs:
+        raise RangeError(option, f"{path}, which is empty", must, remedy)
+    return tuple(lrs)
 
 
 def _fact(  # noqa: PLR0913, PLR0917 one row of the table below
@@ -94,24 +141,32 @@ def _fact(  # noqa: PLR0913, PLR0917 one row of the table below
     return Option(name, text, metavar, read, group=GROUP, also=names, keyword=field)
 
 
-_LR = "learning rate at its peak; 1e-3:linear or 1e-3:sqrt goes with the batch"
+_LR = "at its peak, 1e-3:linear or 1e-3:sqrt with the batch; or every step's: lrs.csv"
+_LR_HEADS = {"lr", "learning-rate", "train/learning-rate", "train/lr"}
+_TABLES = (".csv", ".tsv", ".txt")
 _LR_NAMES = "--learning-rate --max-lr --peak-lr --eta"
 _BATCH = "--batch --bs --batchsize --global-batch-size"
 _DATA = "--dataset --data --examples --samples --train-size"
 _STEPS = "--step --iterations --iters --max-steps --total-steps"
-_SHAPES = "constant, linear, cosine, wsd"
+_SHAPES = ", ".join(name for name in SHAPES if name != "listed")
 _SHAPE = "--scheduler --lr-schedule --lr-scheduler --lr-scheduler-type"
 _RISES = 'of the steps, while the lr rises; or "5 epochs"'
 _WARMUP = "--warmup-steps --warmup-epochs --warmup-ratio --warm-up"
 _FINAL = "last lr as a share of the peak"
+_MILESTONES = 'where multistep falls: "30,60,80 epochs"'
+_PERIOD = "of step, exponential, cosine-restarts, inverse-sqrt"
+_START = "first lr as a share of the peak"
+_CYCLED = "momentum of one-cycle at its peak and its ends"
+_DECAYS = 'the decay\'s own schedule: "linear to 0", "cosine from 10%"'
+_DECAY_NAMES = "--weight-decay-schedule --weight-decay-end --weight-decay-incr-style"
 _TOKENS = "tokens in an example: the sequence length"
 _LENGTH = "--seq-len --sequence-length --block-size --context-length"
 _BETAS = "--beta --beta1 --beta2 --adam-betas"
 _EPOCHS = "--epoch --num-epochs --num-train-epochs"
 _RMS = "RMS of a weight's gradient: √v̂ of Adam's state"
 _DTYPE, _DTYPES = "--precision --torch-dtype", "float32, bfloat16: what holds weights"
-FACTS = (
-    _fact("lr", "LR", read_number, _LR, _LR_NAMES),
+_OF_RUN = (
+    _fact("lr", "LR", _read_lr, _LR, _LR_NAMES),
     _fact("momentum", "SHARE", read_share, "momentum of SGD", "--mu"),
     _fact("dampening", "SHARE", read_share, "its dampening"),
     _fact("betas", "B,B", _read_pair, "of Adam's kind: 0.9,0.95", _BETAS),
@@ -120,11 +175,11 @@ FACTS = (
     _fact("epochs", "N", read_number, "length of the run in epochs", _EPOCHS),
     _fact("steps", "N", read_whole, "length in steps, instead of epochs", _STEPS),
     _fact("shape", "NAME", read_text, _SHAPES, _SHAPE, "--schedule"),
-    _fact("warmup", "SHARE", _read_warmup, _RISES, _WARMUP),
+    _fact("warmup", "SHARE", _read_time, _RISES, _WARMUP),
     _fact(
         "final", "SHARE", read_share, _FINAL, "--min-lr --end-lr --lr-min", "--final-lr"
     ),
-    _fact("decay_share", "SHARE", read_share, "share of steps in which wsd falls"),
+    _fact("decay_schedule", "TEXT", read_text, _DECAYS, _DECAY_NAMES, "--wd-schedule"),
     _fact("tokens_per_example", "N", read_number, _TOKENS, _LENGTH),
     _fact("batch_tokens", "N", read_whole, "tokens in a step"),
     _fact("tokens", "N", read_number, "length of the run in tokens"),
@@ -135,6 +190,22 @@ FACTS = (
     _fact("units", "N,N,..", _read_sizes, "all layers: 784,256,256,10"),
     _fact("dtype", "NAME", read_text, _DTYPES, _DTYPE),
 )
+_OF_SHAPES = (
+    _fact("decay_share", "SHARE", _read_time, "share of steps in which wsd falls"),
+    _fact("milestones", "TIMES", read_text, _MILESTONES),
+    _fact(
+        "gamma", "FACTOR", read_number, "what (multi)step and exponential multiply by"
+    ),
+    _fact("period", "TIME", _read_time, _PERIOD, "--step-size --t-0 --timescale"),
+    _fact("growth", "FACTOR", read_number, "of cosine-restarts' periods", "--t-mult"),
+    _fact("power", "N", read_number, "of polynomial"),
+    _fact("start", "SHARE", read_share, _START, "--start-factor", "--start-lr"),
+    _fact("cycled_momentum", "M,M", _read_pair, _CYCLED),
+)
+FACTS = (
+    *_OF_RUN,
+    *(replace(each, group=OF_SCHEDULES) for each in _OF_SHAPES),
+)
 ALL_NOTES = Option(
     "--all", "every note, not the three that matter most", keyword="all_notes"
 )
@@ -143,8 +214,6 @@ _WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 _WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
 # A fact arrives as text: it may be one value, or two.
 FACT_OPTIONS = (*(replace(fact, read=read_text) for fact in FACTS), _WITH, _WITHOUT)
-# An lr that goes with the batch: --lr 1e-3:linear.
-_LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
 
 
 @dataclass(frozen=True)
@@ -199,35 +268,59 @@ class WrittenFacts:
     def known(self, side: int) -> dict[str, Any]:  # the fields of Run have many types
         """Return what was typed, field by field: before (0), or after a change (-1).
 
+        The fields are those of Run and of Schedule; its name is called shape.
+
         Raises:
             RangeError: If a fact cannot be read.
 
         """
+        known = without_tokens(self._read(side), named=option_of)
+        return known if self.nesterov is None else known | {"nesterov": self.nesterov}
+
+    def _read(self, side: int) -> dict[str, Any]:  # as in known
         parts = {
             fact.argument: _part(fact.name, self.texts[fact.argument], side)
             for fact in FACTS
             if fact.argument in self.texts
         }
         # --lr X:linear is a number before the change, and a rule for the one after it.
-        power = None if side == 0 else _LR_POWERS.get(parts.get("lr", ""))
+        power = None if side == 0 else LR_POWERS.get(parts.get("lr", ""))
         if power is not None:
             parts.pop("lr")
         known = {
-            fact.argument: fact.read(fact.name, parts[fact.argument])
+            fact.argument: self._value(fact, parts[fact.argument], side)
             for fact in FACTS
             if fact.argument in parts
         }
-        known = _with_tokens_as_examples(known)
         if power is not None:
-            before = self.known(0)
-            known["lr"] = before["lr"] * _batch_ratio(before, known) ** power
-        return known if self.nesterov is None else known | {"nesterov": self.nesterov}
+            before = self._read(0)
+            known["lr"] = lr_with_batch(before["lr"], power, before, known)
+        return known
+
+    def _value(self, fact: Option, text: str, side: int) -> object:
+        """Read a fact; x8 behind a colon is eight times what stands before it."""
+        factor = times_of(fact.name, text)
+        if factor is None:
+            return fact.read(fact.name, text)
+        if side == 0:
+            must = "a value: only what stands behind a colon may be times another"
+            raise RangeError(fact.name, repr(text), must, f"Write {fact.name} 256:x8.")
+        before = _part(fact.name, self.texts[fact.argument], 0)
+        return scaled(fact.name, fact.read(fact.name, before), factor)
 
     def _side(self, side: int) -> Run:
-        known = self.known(side)
-        fields = Schedule.__dataclass_fields__
-        shape = {name: known.pop(name) for name in fields if name in known}
-        return Run(schedule=Schedule(**shape), **known) if shape else Run(**known)
+        return Run(**as_fields(self.known(side)))
+
+
+def option_of(field: str) -> str:
+    """Return the option of a fact: --final-lr of final.
+
+    Example:
+        >>> option_of("final"), option_of("batch_tokens")
+        ('--final-lr', '--batch-tokens')
+
+    """
+    return next((each.name for each in FACTS if each.argument == field), field)
 
 
 def _part(name: str, text: str, side: int) -> str:
@@ -235,56 +328,3 @@ def _part(name: str, text: str, side: int) -> str:
     if len(sides) > 2 or not all(part.strip() for part in sides):  # noqa: PLR2004
         raise RangeError(name, repr(text), "one value, or before:after", _CHANGE)
     return sides[side].strip()
-
-
-def _batch_ratio(before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
-    """Return the growth of the batch that an lr goes with, in tokens where known."""
-    sizes = [
-        side["batch_size"] * side.get("tokens_per_example", 1.0)
-        for side in (before, after)
-        if "batch_size" in side
-    ]
-    if len(sizes) < 2:  # noqa: PLR2004
-        must = "An lr that goes with the batch must come with the batch."
-        remedy = "Add --batch-size 256:2048, or write the lr as a number."
-        raise UsageError(must, "no --batch-size", remedy)
-    return float(sizes[1] / sizes[0])
-
-
-def _with_tokens_as_examples(known: dict[str, Any]) -> dict[str, Any]:
-    """Read tokens as facts of a run: what is counted in tokens has examples of one.
-
-    Raises:
-        UsageError: If tokens are given without, or beside, what they stand for.
-
-    """
-    in_step, tokens = known.pop("batch_tokens", None), known.pop("tokens", None)
-    if in_step is not None:
-        _refuse_beside("--batch-tokens", known, ("batch_size", "tokens_per_example"))
-        # ONE_TOKEN marks that the examples are tokens: no half-life in examples then.
-        known |= {"batch_size": in_step, "tokens_per_example": ONE_TOKEN}
-    if tokens is None:
-        return known
-    _refuse_beside("--tokens", known, ("steps", "epochs"))
-    if None in (known.get("batch_size"), known.get("tokens_per_example")):
-        must = "--tokens must come with the tokens in a step."
-        remedy = "Add --batch-tokens, or --batch-size with --tokens-per-example."
-        raise UsageError(must, f"--tokens {tokens:g}", remedy)
-    # A run has steps or epochs; tokens become steps here, once, and are rounded once.
-    steps = tokens / (known["batch_size"] * known["tokens_per_example"])
-    if not 1 <= steps < math.inf:
-        raise RangeError("--tokens", tokens, "at least the tokens in a step")
-    return known | {"steps": round(steps)}
-
-
-def _refuse_beside(
-    option: str, known: Mapping[str, Any], fields: Sequence[str]
-) -> None:
-    beside = [
-        fact.name
-        for fact in FACTS
-        if fact.argument in fields and fact.argument in known
-    ]
-    if beside:
-        must = f"{option} must stand without {' and '.join(beside)}, which it replaces."
-        raise UsageError(must, f"{option} and {', '.join(beside)}", "Leave out one.")

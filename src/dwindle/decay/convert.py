@@ -244,7 +244,7 @@ def _rests_on(
         momentum = (run.momentum, run.dampening, run.nesterov)
         per_example = keep == "epoch" or knob.scale
         facts += [
-            (run.lr, run.schedule, fidelity.steps_of(run)),
+            (run.lr, run.schedule, run.decay_schedule, fidelity.steps_of(run)),
             momentum if has_momentum(knob) else None,
             run.gradient_rms if decays_by_size(knob, run) else None,
             (run.batch_size, run.dataset_size) if per_example else None,

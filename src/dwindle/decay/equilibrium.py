@@ -188,10 +188,10 @@ def adamw_equilibrium(knob: float, run: Run) -> Equilibrium:
 def rms_at_end(
     run: Run,
     *,
-    equilibrium: Callable[[Run], Equilibrium],
-    shrink_per_step: Callable[[Run], float],
+    equilibrium: Callable[[Run, float], Equilibrium],
+    shrink_per_step: Callable[[Run, float], float],
 ) -> float:
-    """RMS of a weight at the end of a run whose lr follows its schedule.
+    """RMS of a weight at the end of a run whose lr and decay follow their schedules.
 
     A weight forgets its size at the rate of its decay, and takes on the one that the lr
     of the moment would settle it at, R(η)::
@@ -203,7 +203,8 @@ def rms_at_end(
 
     Args:
         run: Gives lr, schedule and length.
-        equilibrium: Where weights settle in a run of constant lr.
+        equilibrium: Where weights settle in a run of constant lr, with the decay as a
+            multiple of its peak.
         shrink_per_step: What a step takes off them there; above 0.
 
     Raises:
@@ -214,45 +215,67 @@ def rms_at_end(
         >>> run = Run(lr=0.01, steps=6000, schedule=Schedule(shape="linear"))
         >>> there = rms_at_end(
         ...     run,
-        ...     equilibrium=lambda run: adamw_equilibrium(0.1, run),
-        ...     shrink_per_step=lambda run: 0.1 * run.lr,
+        ...     equilibrium=lambda run, decay: adamw_equilibrium(0.1 * decay, run),
+        ...     shrink_per_step=lambda run, decay: 0.1 * decay * run.lr,
         ... )
         >>> f"{adamw_equilibrium(0.1, run).rms:.3f} {there:.3f}"
         '0.223 0.134'
 
     """
     peak, rates = run.require("lr", "The size of weights at the end"), run.rates()
+    decays = run.decay_rates(0)
 
     @cache
-    def logs_at(power: int) -> tuple[float, float]:
-        """Return the logs of decay and of variance at a lr of the grid."""
-        here = replace(run, lr=peak * _GRID**-power, schedule=Schedule())
-        decay = -math.log1p(-shrink_per_step(here))
-        return math.log(decay), 2 * math.log(equilibrium(here).rms)
+    def logs_at(power: int, of_decay: int) -> tuple[float, float]:
+        """Return the logs of decay and of variance at a place of the grid."""
+        here, number = _at_lr(run, peak, _GRID**-power), _GRID**-of_decay
+        decay = -math.log1p(-shrink_per_step(here, number))
+        return math.log(decay), 2 * math.log(equilibrium(here, number).rms)
 
     variance = 0.0
     for start, stop in pairwise(_ends_of_parts(rates.steps)):
         # The lr in the middle of the steps start, …, stop − 1.
-        multiplier = rates.at((start + stop) / 2 - 0.5)
+        middle = (start + stop) / 2 - 0.5
+        multiplier, number = rates.at(middle), max(decays.at(middle), _NOTHING)
         if multiplier > _NOTHING:
-            place = -math.log(multiplier) / math.log(_GRID)
-            decay, settled = _between(logs_at, place)
+            places = (
+                -math.log(each) / math.log(_GRID) for each in (multiplier, number)
+            )
+            decay, settled = _between(logs_at, *places)
             # Twice: the variance is the square of what decays.
             forgotten = -math.expm1(-2 * (stop - start) * decay)
             variance += forgotten * (settled - variance)
     return math.sqrt(variance)
 
 
+def _at_lr(run: Run, peak: float, multiplier: float) -> Run:
+    """Return the run at a constant lr, with the momentum that a cycle has there."""
+    here = replace(run, lr=peak * multiplier, schedule=Schedule())
+    momentum = run.schedule.momentum_at(multiplier)
+    if momentum is None:
+        return here
+    return replace(
+        here, momentum=run.momentum and momentum, betas=(momentum, run.betas[1])
+    )
+
+
 def _between(
-    logs_at: Callable[[int], tuple[float, float]], place: float
+    logs_at: Callable[[int, int], tuple[float, float]], place: float, of_decay: float
 ) -> list[float]:
-    """Return what lies between two lrs of the grid: powers of the lr, nearly."""
+    """Return what lies between places of the grid: powers of lr and decay, nearly."""
+    found = [0.0, 0.0]
+    for power, part in _neighbours(place):
+        for number, share in _neighbours(of_decay):
+            decay, variance = logs_at(power, number)
+            found[0] += part * share * decay
+            found[1] += part * share * variance
+    return list(map(math.exp, found))
+
+
+def _neighbours(place: float) -> list[tuple[int, float]]:
+    """Return the places of a grid around one, with their shares; only itself on it."""
     before, share = math.floor(place), place % 1
-    after = logs_at(before + 1 if share else before)
-    return [
-        math.exp((1 - share) * low + share * high)
-        for low, high in zip(logs_at(before), after, strict=True)
-    ]
+    return [(before, 1 - share), (before + 1, share)] if share else [(before, 1.0)]
 
 
 def _ends_of_parts(steps: int) -> list[float]:

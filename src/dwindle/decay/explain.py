@@ -455,7 +455,9 @@ class _Explainer:
             "the size of weights at the end",
             lambda: rms_at_end(
                 run,
-                equilibrium=lambda here: balance(self._decay_at(here), here),
+                equilibrium=lambda here, decay: balance(
+                    decay * self._decay_at(here), here
+                ),
                 shrink_per_step=self._shrink_at,
             ),
         )
@@ -471,10 +473,10 @@ class _Explainer:
         family = family_of(self._knob)
         return self._number * (family.beside_lr(lr, peak) if family else 1.0)
 
-    def _shrink_at(self, here: Run) -> float:
+    def _shrink_at(self, here: Run, decay: float) -> float:
         if has_momentum(self._knob):
-            return shrink_from_number(self._knob, self._number, here)
-        return self._decay_at(here) * here.require("lr", "The equilibrium")
+            return shrink_from_number(self._knob, decay * self._number, here)
+        return decay * self._decay_at(here) * here.require("lr", "The equilibrium")
 
     def _penalty(self) -> float | None:
         convention = penalty_convention_of(self._knob)

@@ -295,7 +295,7 @@ _RECORDS = (
         name="schedule-only",
         title="decoupled decay",
         source="optimi/adamw.py with decouple_lr",
-        decay=Product(peak=lambda _: 1.0, rates=lambda run: run.rates()),
+        decay=Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)),
         written=Written("w ← w − {m}{decay}·w − {lr}·{step}", "s = {x}", "{x} = s"),
         reads_lr=False,
         is_decoupled=True,
@@ -306,9 +306,7 @@ _RECORDS = (
         name="constant",
         title="decoupled decay",
         source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
-        decay=Product(
-            peak=lambda _: 1.0, rates=lambda run: run.rates().map(lambda _: 1.0)
-        ),
+        decay=Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(0)),
         written=Written("w ← w − {decay}·w − {lr}·{step}", "s = {x}", "{x} = s"),
         course=STAYS,
         reads_lr=False,
@@ -346,7 +344,7 @@ _RECORDS = (
         name="proximal-schedule-only",
         title="proximal decay",
         source="optimi/adan.py with decouple_lr",
-        decay=Proximal(peak=lambda _: 1.0, rates=lambda run: run.rates()),
+        decay=Proximal(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)),
         written=Written(
             "w ← (w − {lr}·{u})/(1 + {m}{decay})",
             "s = {x}/(1 + {x})",

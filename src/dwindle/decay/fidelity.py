@@ -18,7 +18,6 @@ from dwindle.decay.families import STAYS, course_of, family_of, has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import default_note, facts_of
 from dwindle.decay.run import Run
-from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError
 
 Fidelity = Literal[
@@ -86,18 +85,20 @@ class Pair:
         longer run takes the same course more slowly: that is alike, but not one course.
         """
         courses = {course_of(self.source), course_of(self.target)}
-        is_constant = (
-            self.before.schedule.is_constant and self.after.schedule.is_constant
-        )
-        if courses == {STAYS} or is_constant:
+        if self.before.decay_schedule != self.after.decay_schedule:
+            return False
+        if courses == {STAYS}:
+            return True
+        if self.before.is_constant and self.after.is_constant:
             return len(courses) == 1 or all(each.is_of_schedule for each in courses)
         return len(courses) == 1 and self.before.schedule == self.after.schedule
 
     @property
     def are_one_course(self) -> bool:
-        """Whether both runs have one schedule, one length and one number format."""
+        """Whether both runs have the same schedules, length and number format."""
         return (
             self.before.schedule == self.after.schedule
+            and self.before.decay_schedule == self.after.decay_schedule
             and steps_of(self.before) == steps_of(self.after)
             and self.before.dtype == self.after.dtype
         )
@@ -382,14 +383,16 @@ def _falling(knob: Knob) -> str:
 
 def _quoted_at_peak(pair: Pair) -> str:
     rate = pair.source if pair.source.is_rate else pair.target
-    is_constant = pair.before.schedule == pair.after.schedule == Schedule()
+    is_constant = pair.before.is_constant and pair.after.is_constant
     if not rate.is_rate or is_constant:
         return ""
-    kind = "Shrink"
+    is_of_lr = pair.before.decay_schedule.is_constant
+    kind, of_what = "Shrink", " lr" if is_of_lr else " of the lr and of the decay"
     if rate.clock is not None:
         kind = "Half-life" if rate.is_half_life else "Timescale"
     return (
-        f"{kind} is quoted at the peak lr; averaged over the run the decay is slower."
+        f"{kind} is quoted at the peak{of_what}; averaged over the run the decay is "
+        "slower."
     )
 
 

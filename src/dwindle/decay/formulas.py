@@ -23,6 +23,7 @@ _LETTERS: Mapping[str, str] = MappingProxyType(
     {
         "η": "the peak lr",
         "m_t": "the schedule, 1 at its peak",
+        "k_t": "that of the decay, 1 at its peak",
         "u": "the optimizer's own step",
         "B": "examples in a minibatch",
         "T": "steps of the run",
@@ -98,8 +99,10 @@ def update_line(knob: Knob, number: float, run: Run) -> str:
     if not knob.is_rate:
         formula = PENALTIES[str(knob.penalty)].formula
         return "minimize " + formula.format(x=_digits(number))
+    own = _own_schedule(run)
     slower = _Part("w·") + _letter("m_t") if _schedule(run).text else _Part("w")
-    parts = {"m": _schedule(run), "slower": slower, "x": _Part(_digits(number))}
+    slower = slower + "·" + _letter("k_t") if own.text else slower
+    parts = {"m": _schedule(run) + own, "slower": slower, "x": _Part(_digits(number))}
     unit = "of the run" if knob.clock == "run" else knob.clock
     if knob.clock is None:
         return _filled("w ← w − {x}·{m}w", parts)
@@ -111,6 +114,11 @@ def update_line(knob: Knob, number: float, run: Run) -> str:
 def _schedule(run: Run) -> _Part:
     """Return the schedule's factor, with a dot behind it; nothing where it is 1."""
     return _NOTHING if run.schedule.is_constant else _letter("m_t") + "·"
+
+
+def _own_schedule(run: Run) -> _Part:
+    """Return the factor of a schedule that the decay has by itself."""
+    return _NOTHING if run.decay_schedule.is_constant else _letter("k_t") + "·"
 
 
 def _parts(knob: Knob, number: float, run: Run) -> dict[str, _Part]:
@@ -142,7 +150,7 @@ def _parts(knob: Knob, number: float, run: Run) -> dict[str, _Part]:
 
 def _decay(knob: Knob, number: float, run: Run) -> _Part:
     """Return what the optimizer reads: the number, or what it makes of it."""
-    x = _Part(_digits(number))
+    x = _own_schedule(run) + _digits(number)
     penalty = penalty_convention_of(knob)
     divisor = SCALES[knob.scale].divisor(run)
     if divisor is None and penalty is not None and penalty.over == "batch_size":

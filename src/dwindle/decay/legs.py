@@ -119,7 +119,8 @@ def left_by_sgd(legs: Iterable[Leg]) -> Left:
     for leg in legs:
         for rest in range(leg.steps, 0, -1):
             before = math.nan if buffer is None else buffer
-            (shrink,), buffer = walked(leg.weight_decay, leg, (leg.lr,), buffer)
+            steps = ((leg.lr, 1.0, leg.momentum),)
+            (shrink,), buffer = walked(leg.weight_decay, leg, steps, buffer)
             # The buffer, not the shrink: under an lr of 0 the buffer goes on.
             alike = rest if abs(buffer - before) <= _SAME * abs(buffer) else 1
             if shrink == 1 and leg.momentum:  # the buffer carries it on from zero

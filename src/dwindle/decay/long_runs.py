@@ -12,12 +12,13 @@ are Christoffel's; Gautschi 2004, Orthogonal Polynomials, sections 1.5 and 3.1.
 
 import math
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from itertools import accumulate
 from operator import neg
-from typing import Self
+from typing import Any, NamedTuple, Self
 
 from dwindle.errors import RangeError
 
@@ -144,10 +145,13 @@ class Rates:
 
     def at(self, step: float) -> float:
         """Return the rate at a step, or at a place between steps."""
-        here = next(
-            (each for each in self.stretches if step < each.stop), self.stretches[-1]
-        )
-        return here.at(step)
+        # Of many stretches the one is found in no time: a run is asked at many places.
+        place = bisect_right(self._stops, step)
+        return self.stretches[min(place, len(self.stretches) - 1)].at(step)
+
+    @cached_property
+    def _stops(self) -> list[int]:
+        return [each.stop for each in self.stretches]
 
     @cached_property
     def listed(self) -> tuple[float, ...]:
@@ -174,6 +178,18 @@ class Rates:
 
         return replace(self, stretches=tuple(map(through, self.stretches)))
 
+    def times(self, other: Self) -> Self:
+        """Return the products of two rates of one run."""
+
+        def both(part: Part) -> Stretch:
+            first, second = part.functions
+            start, stop = part.start, part.stop
+            return Stretch(
+                start=start, stop=stop, at=lambda step: first(step) * second(step)
+            )
+
+        return replace(self, stretches=tuple(map(both, together(self, other))))
+
     def total(self, function: Callable[[float], float]) -> float:
         """Sum a function of the rate over all steps."""
         if self.steps <= LONGEST_WALK:
@@ -182,6 +198,31 @@ class Rates:
             each.total(lambda step, at=each.at: function(at(step)))  # type: ignore[misc]
             for each in self.stretches
         )
+
+
+class Part(NamedTuple):
+    """Steps in which each of several rates is one smooth function."""
+
+    start: int
+    stop: int
+    functions: tuple[Callable[[float], float], ...]
+
+    def at(self, step: float) -> tuple[Any, ...]:
+        """Return all rates of a step."""
+        return tuple(function(step) for function in self.functions)
+
+
+def together(*several: Rates) -> Iterator[Part]:
+    """Yield the parts of a run in which none of several rates changes its function."""
+    places, start = [0] * len(several), 0
+    while start < several[0].steps:
+        here = [rates.stretches[at] for rates, at in zip(several, places, strict=True)]
+        stop = min(each.stop for each in here)
+        yield Part(start, stop, tuple(each.at for each in here))
+        start = stop
+        places = [
+            at + (each.stop == stop) for at, each in zip(places, here, strict=True)
+        ]
 
 
 @dataclass(frozen=True)

@@ -34,8 +34,11 @@ from dwindle.decay.long_runs import (
     LONGEST_SWING,
     LONGEST_WALK,
     Left,
+    Rates,
+    Stretch,
     left_by,
     path_of,
+    together,
 )
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
@@ -48,6 +51,10 @@ HARDLY = math.ulp(1.0)
 # At 0.99 of the oscillation limit the two roots are so near to each other that a
 # deviation lives for ten times as long as the momentum alone would keep it.
 _SHARE_OF_DECAY = 0.1
+# So many places of a run show how far a momentum that moves goes.
+_PLACES = 64
+# Lr and decay over their peaks, and the momentum of a step.
+Step = tuple[float, float, float]
 
 
 def fastest_shrink(run: Run) -> float:
@@ -174,7 +181,7 @@ def knob_for_e_folds(target: float, run: Run) -> float:
     return increasing_root(
         lambda knob: _e_folds_before_zero(knob, run),
         target,
-        guess=target / (gain * _lr(run) * run.rates().total(float)),
+        guess=target / (gain * _lr(run) * run.decay_rates(1).total(float)),
         ceiling=math.inf,
     )
 
@@ -203,7 +210,18 @@ def _e_folds_before_zero(knob: float, run: Run) -> float:
 
 def _step_shrinks(knob: float, run: Run) -> list[float]:
     """Return the fraction that each step takes off."""
-    return walked(knob, run, run.multipliers(), peak=_lr(run))[0]
+    steps = zip(*(rates.listed for rates in _course(run)), strict=True)
+    return walked(knob, run, steps, peak=_lr(run))[0]
+
+
+# A root is looked for at one run, a few times over all of its steps.
+@lru_cache(maxsize=8)
+def _course(run: Run) -> tuple[Rates, Rates, Rates]:
+    """Return what moves over a run: lr and decay over their peaks, and the momentum."""
+    steps = run.total_steps
+    momentum = run.schedule.momenta(steps) if run.momentum else None
+    always = Rates((Stretch(start=0, stop=steps, at=lambda _: run.momentum),))
+    return run.rates(), run.decay_rates(0), momentum or always
 
 
 class Momentum(Protocol):
@@ -211,7 +229,7 @@ class Momentum(Protocol):
 
     @property
     def momentum(self) -> float:
-        """Momentum; 0 where there is none."""
+        """Momentum, at the peak lr where it moves; 0 where there is none."""
 
     @property
     def dampening(self) -> float:
@@ -225,7 +243,7 @@ class Momentum(Protocol):
 def walked(
     knob: float,
     options: Momentum,
-    lrs: Iterable[float],
+    steps: Iterable[Step],
     buffer: float | None = None,
     *,
     peak: float = 1.0,
@@ -237,28 +255,26 @@ def walked(
     there it would have no buffer, and is counted as a rounding error away from it.
 
     Args:
-        knob: ``weight_decay`` of each step.
-        options: Momentum of each step.
-        lrs: Learning rate of each step, as a multiple of ``peak``.
+        knob: ``weight_decay`` at its peak.
+        options: Of the optimizer.
+        steps: Lr and decay of each step over their peaks, and its momentum.
         buffer: The one before; None is one that no step has filled yet, and that the
             first step does not dampen.
         peak: Largest learning rate.
 
     """
-    momentum, nesterov = options.momentum, options.nesterov
-    pull = later_pull = _undamped(options) * knob
-    filled = buffer or 0.0
-    if buffer is None:
-        pull = knob
+    nesterov, undamped = options.nesterov, _undamped(options)
+    filled, kept = buffer or 0.0, 1.0 if buffer is None else undamped
     shrinks = []
-    for lr in lrs:
-        filled = momentum * filled + pull
-        push = knob + momentum * filled if nesterov else filled
+    for lr, decay, momentum in steps:
+        pull = knob * decay
+        filled = momentum * filled + kept * pull
+        push = pull + momentum * filled if nesterov else filled
         shrink = peak * lr * push
         shrinks.append(shrink)
         filled /= (1 - shrink) or HARDLY
-        pull = later_pull
-    if momentum and 1.0 in shrinks[:-1]:
+        kept = undamped
+    if options.momentum and 1.0 in shrinks[:-1]:
         shrinks[:-1] = [1 - HARDLY if each == 1 else each for each in shrinks[:-1]]
     return shrinks, filled
 
@@ -270,31 +286,39 @@ def _e_folds_at_length(knob: float, run: Run) -> float:
     the first steps are walked. Later the shrink is a smooth function of the step, and
     :meth:`Stretch.total` needs it at a few places only.
     """
-    memory, lost, peak = _memory(knob, run), [], _lr(run)
+    course = _course(run)
+    memory, lost, peak = _memory(knob, run, course), [], _lr(run)
     buffer: float | None = None
-    for stretch in run.rates().stretches:
-        first = range(stretch.start, min(stretch.start + memory, stretch.stop))
-        shrinks, buffer = walked(knob, run, map(stretch.at, first), buffer, peak=peak)
+    for part in together(*course):
+        first = range(part.start, min(part.start + memory, part.stop))
+        steps = (part.at(step) for step in first)
+        shrinks, buffer = walked(knob, run, steps, buffer, peak=peak)
         checked_shrink(max(shrinks))  # torch does not dampen the very first step
         lost.append(left_by(shrinks).e_folds)
-        if first.stop < stretch.stop:
-            settled = partial(_settled, knob, run, stretch.at, memory)
-            rest = replace(stretch, start=first.stop)
+        if first.stop < part.stop:
+            settled = partial(_settled, knob, run, part.at, memory)
+            rest = Stretch(start=first.stop, stop=part.stop, at=lambda step: step)
             lost.append(rest.total(lambda step, at=settled: -math.log1p(-at(step)[0])))  # type: ignore[misc]
-            buffer = settled(stretch.stop - 1)[1]
+            buffer = settled(part.stop - 1)[1]
     return math.fsum(lost)
 
 
-def _memory(knob: float, run: Run) -> int:
+def _memory(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> int:
     """Return after how many steps no digit of the buffer shows how it began.
 
     A step leaves the ratio of the two roots of a deviation, which is largest at the
-    peak lr; at the oscillation limit the two meet.
+    peak lr; at the oscillation limit the two meet. A momentum that moves is larger
+    where the lr is smaller, so then it is looked for.
     """
-    shrink = shrink_per_step(knob, run)
-    stays = 1 - _lr(run) * knob if run.nesterov else 1.0
-    # The product of both roots over the square of the slow one: their ratio.
-    left = run.momentum * stays / (1 - shrink) ** 2
+    lr, _, momentum = course
+    places = [run.total_steps * part // _PLACES for part in range(_PLACES)]
+    left = _deviation_left(knob, run)
+    if run.schedule.momenta(run.total_steps):
+        here = (
+            replace(run, lr=_lr(run) * lr.at(step), momentum=momentum.at(step))
+            for step in places
+        )
+        left = max(left, *(_deviation_left(knob, each) for each in here))
     if left > run.momentum**_SHARE_OF_DECAY:
         must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
         remedy = "Lower the weight decay or the momentum."
@@ -302,8 +326,16 @@ def _memory(knob: float, run: Run) -> int:
     return math.ceil(_NO_DIGIT / math.log(left)) if left else 1
 
 
+def _deviation_left(knob: float, run: Run) -> float:
+    """Return what a step leaves of a deviation of the buffer, at the lr of the run."""
+    shrink = shrink_per_step(knob, run)
+    stays = 1 - _lr(run) * knob if run.nesterov else 1.0
+    # The product of both roots over the square of the slow one: their ratio.
+    return run.momentum * stays / (1 - shrink) ** 2
+
+
 def _settled(
-    knob: float, run: Run, at: Callable[[float], float], memory: int, step: float
+    knob: float, run: Run, at: Callable[[float], Step], memory: int, step: float
 ) -> tuple[float, float]:
     """Return shrink and buffer of a step long after the start of a smooth stretch.
 
@@ -320,21 +352,23 @@ def _settled(
     return shrinks[-1], buffer
 
 
-def _constant_buffer(knob: float, run: Run, multiplier: float) -> float:
-    """Return the buffer after a step, per unit of weight, if the lr is this for ever.
+def _constant_buffer(knob: float, run: Run, here: Step) -> float:
+    """Return the buffer after a step, per unit of weight, if all such steps follow.
 
     With ``c = (1 − d) λ`` the push u of plain momentum solves
     ``η u² − (1 − μ + η c) u + c = 0``; Nesterov's has ``η λ`` off the weight besides.
     """
-    lr, pull = _lr(run) * multiplier, _undamped(run) * knob
+    multiplier, decay, momentum = here
+    lr, knob = _lr(run) * multiplier, knob * decay
+    pull = _undamped(run) * knob
     stays = 1 - lr * knob if run.nesterov else 1.0
-    scale = lr * run.momentum if run.nesterov else lr
-    total = stays - run.momentum + scale * pull
+    scale = lr * momentum if run.nesterov else lr
+    total = stays - momentum + scale * pull
     # Beyond the oscillation limit nobody gets here; at it, rounding may pass 0.
     gap = max(0.0, total**2 - 4 * scale * pull * stays)
     # The smaller root as 2c/(b + √…): b − √… has no digit left where decay is slow.
     push = 2 * pull * stays / (total + math.sqrt(gap))
-    shrink = lr * (knob + run.momentum * push) if run.nesterov else lr * push
+    shrink = lr * (knob + momentum * push) if run.nesterov else lr * push
     return push / (1 - shrink)
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.decay.families import has_momentum
+from dwindle.decay.families import course_of, has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run, nesterov_needs_momentum
 from dwindle.decay.schedules import Schedule
@@ -13,6 +13,7 @@ from dwindle.errors import DwindleError, MissingFactError, RangeError
 
 # Known by their identity: a schedule that was given is another object.
 _BY_TRAINERS = {"linear": Schedule(shape="linear")}
+_PARTS = [each.name for each in fields(Schedule)]
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
 _DEFAULTS: Mapping[str, object] = MappingProxyType(
     {each.name: getattr(Run(), each.name) for each in fields(Run) if each.init}
@@ -22,6 +23,7 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "lr": ("lr",),
         "schedule": ("schedule",),
+        "decay schedule": ("decay_schedule",),
         "momentum": ("momentum", "dampening", "nesterov"),
         **{
             name.replace("_", " "): (name,)
@@ -39,7 +41,13 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         },
     }
 )
-_SCHEDULE_OPTIONS = {"shape": "--schedule", "warmup": "--warmup", "final": "--final-lr"}
+# Those of a schedule that are not called like its fields.
+_SCHEDULE_OPTIONS = {
+    "shape": "--schedule",
+    "start": "--start-lr",
+    "final": "--final-lr",
+    "lrs": "--lr",
+}
 
 
 def resolved(knob: Knob, run: Run) -> Run:
@@ -57,23 +65,44 @@ def resolved(knob: Knob, run: Run) -> Run:
         (0.9, True)
 
     """
-    own: dict[str, object] = {}
-    if has_momentum(knob):
-        for name, neutral in _NEUTRAL.items():
-            default = getattr(knob.options, name)
-            if default is None:
-                own[name] = neutral
-            elif not run.is_given(name):
-                own[name] = default
-        if not own.get("momentum", run.momentum):
-            if run.nesterov and knob.options.momentum is not None:
-                raise nesterov_needs_momentum(0.0)
-            own["nesterov"] = False
-    betas = knob.options.betas
-    if betas is not None and len(betas) == len(run.betas) and not run.is_given("betas"):
-        own["betas"] = betas
+    course = course_of(knob)
+    if not (course.is_of_schedule or run.decay_schedule.is_constant):
+        must = f"left out: the decay of {knob.name} {course.text}"
+        remedy = (
+            "Leave --wd-schedule out, or name an optimizer such as torch.optim.SGD."
+        )
+        raise RangeError("decay_schedule", str(run.decay_schedule), must, remedy)
+    own = _of_momentum(knob, run) | _of_betas(knob, run)
     changes = {name: each for name, each in own.items() if getattr(run, name) != each}
     return replace(run, **changes) if changes else run  # type: ignore[arg-type]  # by name
+
+
+def _of_momentum(knob: Knob, run: Run) -> dict[str, object]:
+    own: dict[str, object] = {}
+    if not has_momentum(knob):
+        return own
+    for name, neutral in _NEUTRAL.items():
+        default = getattr(knob.options, name)
+        if default is None:
+            own[name] = neutral
+        elif not run.is_given(name):
+            own[name] = default
+    cycled = run.schedule.cycled_momentum
+    if cycled and knob.options.momentum is not None:
+        own["momentum"] = cycled[0]  # at the peak lr
+    if not own.get("momentum", run.momentum):
+        if run.nesterov and knob.options.momentum is not None:
+            raise nesterov_needs_momentum(0.0)
+        own["nesterov"] = False
+    return own
+
+
+def _of_betas(knob: Knob, run: Run) -> dict[str, object]:
+    betas, cycled = knob.options.betas, run.schedule.cycled_momentum
+    if betas is None or len(betas) != len(run.betas):
+        return {}
+    there = run.betas if run.is_given("betas") else betas
+    return {"betas": (cycled[0], there[1]) if cycled else there}
 
 
 def facts_of(knob: Knob, run: Run) -> Run:
@@ -223,14 +252,16 @@ class Given:
         return "".join(f" {each}" for name in subjects for each in self._options(name))
 
     def _options(self, subject: str) -> list[str]:
+        if subject == "decay schedule":
+            decays = [_ends(run.decay_schedule) for run in (self.before, self.after)]
+            return [f'--wd-schedule "{_both(*decays)}"'] if any(decays) else []
         if subject == "schedule":
             sides = (self.before.schedule, self.after.schedule)
             return [
-                f"{option} {_both(*(_written(getattr(side, name)) for side in sides))}"
-                for name, option in _SCHEDULE_OPTIONS.items()
-                if any(
-                    getattr(side, name) != getattr(Schedule(), name) for side in sides
-                )
+                f"{_option_of_schedule(name)} "
+                + _both(*(_written(getattr(side, name)) for side in sides))
+                for name in _PARTS
+                if any(name in side.given for side in sides)
             ]
         texts = {name: self._text(name) for name in _SUBJECTS[subject]}
         return [
@@ -266,11 +297,7 @@ class Given:
             except DwindleError:
                 is_idle = False
             if is_idle:
-                schedules = (_shape(run.schedule) for run in (self.before, self.after))
-                is_shape = subject == "schedule"
-                unused[subject] = (
-                    _both(*schedules) if is_shape else self._text(names[0])
-                )
+                unused[subject] = self._text(names[0])
         return unused
 
     def _text(self, name: str) -> str:
@@ -292,7 +319,13 @@ def _written(value: object) -> str:
     return f"{value:.12g}" if isinstance(value, int | float) else str(value)
 
 
-def _shape(schedule: Schedule) -> str:
-    warmup = f" with a warm-up of {schedule.warmup:g}" if schedule.warmup else ""
-    final = f" to {schedule.final:g}" if schedule.final else ""
-    return f"{schedule.shape}{final}{warmup}"
+def _ends(schedule: Schedule) -> str:
+    """Return how a schedule of the decay is written, by both of its ends."""
+    if schedule.is_constant:
+        return ""
+    start, final = (f"{100 * each:g}%" for each in (schedule.start, schedule.final))
+    return f"{schedule.shape} from {start} to {final}"
+
+
+def _option_of_schedule(name: str) -> str:
+    return _SCHEDULE_OPTIONS.get(name, f"--{name.replace('_', '-')}")

@@ -173,13 +173,14 @@ def lr_of(run: Run) -> float:
 
 
 def rates_under_lr(power: int) -> Callable[[Run], Rates]:
-    """Rates lr * m**power: what a decay sees that follows the schedule m so often."""
+    """Rates lr * m**power: what a decay sees that follows the schedule m so often.
+
+    A schedule of the decay itself multiplies them.
+    """
 
     def rates(run: Run) -> Rates:
         lr = lr_of(run)  # once: a long run has half a million steps
-        if power == 1:
-            return run.rates().map(lambda m: lr * m)
-        return run.rates().map(lambda m: lr * m**power)
+        return run.decay_rates(power).map(lambda m: lr * m)
 
     return rates
 

@@ -17,7 +17,9 @@ from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 from dwindle.decay.setting import Value
+from dwindle.decay.typed_facts import TOKENS, as_fields, facts_after
 from dwindle.errors import RefusedError, UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
 
@@ -34,6 +36,8 @@ _FACTS_ELSEWHERE = {
     "max_steps": "steps",
     "sequence_length": "tokens_per_example",
     "scheduler": "schedule",
+    "wd_schedule": "decay_schedule",
+    "weight_decay_schedule": "decay_schedule",
 }
 _HOW = 'Write "torch.optim.AdamW", 0.1, for example, or give a live optimizer.'
 _NUMBER_STARTS = set("0123456789+-−.")
@@ -168,6 +172,8 @@ def run_of(run: object) -> Run:
     Example:
         >>> run_of({"lr": 0.1, "schedule": "cosine"}).lr
         0.1
+        >>> run_of({"tokens": "20B", "batch_tokens": "0.5M"}).steps
+        40000
 
     """
     if run is None:
@@ -177,7 +183,9 @@ def run_of(run: object) -> Run:
     if not isinstance(run, Mapping):
         must = "A run must be a Run, or a mapping of its facts."
         raise UsageError(must, repr(run), 'Write Run(lr=0.1), or {"lr": 0.1}.')
-    names = [each.name for each in fields(Run) if each.init]
+    # A parameter of a schedule may stand beside its name, as on a command line.
+    of_schedule = [each.name for each in fields(Schedule) if each.name != "shape"]
+    names = [each.name for each in fields(Run) if each.init] + of_schedule + [*TOKENS]
     facts = {str(name): fact for name, fact in run.items()}
     for name in facts:
         if name not in names:
@@ -185,7 +193,7 @@ def run_of(run: object) -> Run:
             near = (usual,) if usual else nearest_names(name, names)
             kind = "fact of a run"
             raise UnknownNameError(kind, name, near)
-    return Run(**facts)
+    return Run(**as_fields(facts))
 
 
 def runs_of_sides(
@@ -212,6 +220,8 @@ def runs_of_sides(
 
     """
     before, notes = source.run(run), source.overruled(run)
+    if run_after is not None:
+        run_after = run_of(facts_after(before if run is None else run, run_after))
     if not target.facts:
         return before, before if run_after is None else run_of(run_after), notes
     if run_after is not None:

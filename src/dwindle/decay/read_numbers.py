@@ -235,6 +235,32 @@ def read_time(name: str, text: str, remedy: str = TIME_REMEDY) -> tuple[float, C
     return number, clock
 
 
+def read_times(
+    name: str, text: str, remedy: str = TIME_REMEDY
+) -> tuple[tuple[float, ...], Clock]:
+    """Read one or more times, with commas between them, on the clock of the last.
+
+    Raises:
+        RangeError: If the text is not numbers and a clock.
+        UnknownNameError: If there is no such clock.
+
+    Example:
+        >>> read_times("milestones", "30,60,80 epochs")
+        ((30.0, 60.0, 80.0), 'epochs')
+        >>> read_times("milestones", "50%, 75%")
+        ((0.5, 0.75), 'run')
+
+    """
+    *before, last = text.split(",")
+    count, clock = read_time(name, last, remedy)
+    counts = [read_number(each) for each in before]
+    is_mixed = any(("%" in each) != ("%" in last) for each in before)
+    if is_mixed or None in counts:
+        raise RangeError(name, repr(text), "numbers and one clock", remedy)
+    found = (each for each in counts if each is not None)
+    return (*found, count), clock
+
+
 def how_it_was_read(name: str, text: str, number: float) -> str:
     """Return a sentence on how a text was read; none where it looks like the number.
 

@@ -18,6 +18,8 @@ from dwindle.decay.number_formats import (
 )
 from dwindle.decay.own_facts import unused_facts
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
+from dwindle.decay.shapes import SHAPES
 from dwindle.errors import DwindleError, OscillationError
 
 # A schedule has one shape at every length: so many steps show a tenth of it.
@@ -186,7 +188,7 @@ def of_underflow(what: str) -> Remark:
 
 def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:
     """Return the equilibrium that depends on how noisy the gradients are."""
-    falls = not run.schedule.is_constant
+    falls = not run.is_constant
     settle = "would settle, at the peak lr," if falls else "settle"
     end = ""
     if falls and at_end is not None:
@@ -302,17 +304,18 @@ def of_rounding(
 
 
 def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
-    """Yield what a falling lr does to a decay that follows it."""
-    power = course_of(knob).lr_power
-    last = run.schedule.multipliers(_SAMPLED_STEPS)[-1] ** power if power else 1.0
-    if not shrink or last > _FADED:
+    """Yield what a falling lr, or a schedule of the decay itself, does to a decay."""
+    power, lr = course_of(knob).lr_power, run.schedule.multipliers(_SAMPLED_STEPS)
+    own = run.decay_schedule.multipliers(_SAMPLED_STEPS)
+    decays = [m**power * k for m, k in zip(lr, own, strict=True)]
+    if not shrink or decays[-1] > _FADED:
         return
-    decays = [each**power for each in run.schedule.multipliers(_SAMPLED_STEPS)]
     late = sum(decays[-_SAMPLED_STEPS // 10 :]) / sum(decays)
-    text = (
-        f"The lr falls to {run.schedule.final:g} of its peak and takes the decay with "
-        f"it: the last tenth of the run does {100 * late:.2g}% of the decay."
-    )
+    falls = f"The lr falls to {_last(run.schedule)} of its peak and takes the decay"
+    falls += " with it"
+    if own[-1] <= _FADED:
+        falls = f"The decay falls by itself, to {_last(run.decay_schedule)} of its peak"
+    text = f"{falls}: the last tenth of the run does {100 * late:.2g}% of the decay."
     yield Remark("fading-decay", text)
     dead = sum(shrink * each < DEAD_BELOW[run.dtype] for each in decays)
     share = dead / _SAMPLED_STEPS
@@ -323,6 +326,13 @@ def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
             f"rounds away: kept in {run.dtype}, nothing decays then."
         )
         yield Remark("late-dead-zone", text)
+
+
+def _last(schedule: Schedule) -> str:
+    """Return what a schedule ends at: what it heads for, or where its last step is."""
+    heads_for = "final" in SHAPES[schedule.shape].reads and not schedule.gamma
+    last = schedule.multipliers(_SAMPLED_STEPS)[-1]
+    return f"{schedule.final:g}" if heads_for else f"{last:.2g}"
 
 
 def of_missing(lacking: Mapping[str, list[str]]) -> Iterator[Remark]:

@@ -18,11 +18,12 @@ from dwindle.decay.half_life import (
 )
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
-from dwindle.decay.python_inputs import RunLike, read_input
+from dwindle.decay.python_inputs import RunLike, read_input, run_of
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
+from dwindle.decay.typed_facts import facts_after
 from dwindle.errors import DwindleError, MissingFactError
 from dwindle.plain import to_plain
 from dwindle.show import Shown, Table, facts
@@ -157,7 +158,7 @@ def rescale(
     given = read_input(value, knob)
     setting = read_setting(given.value, given.knob)
     overruled = given.overruled(before)
-    before, after = given.run(before), given.run(after)
+    before, after = given.run(before), given.run(run_of(facts_after(before, after)))
     before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))

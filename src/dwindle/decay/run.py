@@ -3,10 +3,9 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypedDict, Unpack
+from typing import Any, TypedDict, Unpack
 
 from dwindle.decay.long_runs import Rates
 from dwindle.decay.number_formats import dtype_named
@@ -16,88 +15,20 @@ from dwindle.decay.read_numbers import (
     how_it_was_read,
     number_of,
     numbers_of,
-    read_time,
+    read_number,
     whole_of,
 )
-from dwindle.decay.schedules import Schedule
+from dwindle.decay.run_facts import (
+    FACTS,
+    NO_MOMENTUM,
+    ONE_TOKEN,
+    USUAL_BETAS,
+    NotGiven,
+)
+from dwindle.decay.schedules import PARAMETERS, Schedule
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
-
-class _NotGiven:
-    """Marks a fact that nobody gave: where a library has a default, that is used."""
-
-
-class _NumberNotGiven(_NotGiven, float):
-    """A number to go on with where neither the user nor a library has one."""
-
-
-class _PairNotGiven(_NotGiven, tuple[float, float]):
-    """The same for two numbers."""
-
-    __slots__ = ()
-
-
-_NO_MOMENTUM = _NumberNotGiven(0.0)
-_USUAL_BETAS = _PairNotGiven((0.9, 0.999))
-
-# The tokens of an example where a batch is counted in tokens: the number of examples
-# is then unknown.
-ONE_TOKEN = _NumberNotGiven(1.0)
 _NO_SCHEDULE = Schedule()  # as good as any constant one, and known by its identity
-
-
-class _Fact(NamedTuple):
-    """How a number of a run is read, its range in words, and whether it is in it."""
-
-    read: Callable[[str, Any], Any]  # Any: a number or a tuple of them
-    must: str
-    holds: Callable[[Any], bool]  # Any: the same
-
-
-_NOT_NEGATIVE = _Fact(
-    number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
-)
-_SHARE = _Fact(number_of, "in [0, 1)", lambda x: 0 <= x < 1)
-_ABOVE_0 = _Fact(number_of, "a finite number above 0", lambda x: 0 < x < math.inf)
-_COUNT = _Fact(whole_of, "at least 1", lambda x: 1 <= x < math.inf)
-_DEPTH = _Fact(whole_of, "at least 0 hidden layers", lambda x: 0 <= x < math.inf)
-_BETAS = _Fact(
-    partial(
-        numbers_of,
-        must="two numbers in a list or tuple",
-        remedy="Write betas=(0.9, 0.95).",
-    ),
-    "two numbers in [0, 1)",
-    lambda x: len(x) == 2 and all(map(_SHARE.holds, x)),  # noqa: PLR2004
-)
-_UNITS = _Fact(
-    partial(
-        numbers_of,
-        read=whole_of,
-        must="sizes of layers in a list or tuple",
-        remedy="Write units=(784, 256, 10).",
-    ),
-    "two or more layer sizes of at least 1, inputs first",
-    lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
-)
-_FACTS: Mapping[str, _Fact] = MappingProxyType(
-    {
-        "lr": _NOT_NEGATIVE,
-        "momentum": _SHARE,
-        "dampening": _SHARE,
-        "betas": _BETAS,
-        "batch_size": _COUNT,
-        "dataset_size": _COUNT,
-        "epochs": _ABOVE_0,
-        "steps": _COUNT,
-        "tokens_per_example": _ABOVE_0,
-        "gradient_rms": _ABOVE_0,
-        "width": _COUNT,
-        "parameters": _COUNT,
-        "depth": _DEPTH,
-        "units": _UNITS,
-    }
-)
 
 _OPTIONS: Mapping[str, str] = {
     "steps": "--steps, or --epochs with --dataset-size and --batch-size",
@@ -126,7 +57,8 @@ class Run:
     optimizer's own library.
 
     Args:
-        lr: Peak learning rate, 0 or more.
+        lr: Peak learning rate, 0 or more; or the lr of every step, or of every epoch,
+            in a list.
         schedule: How the lr goes over the run; or only its shape, ``"cosine"``.
         momentum: Momentum of SGD, in [0, 1).
         dampening: Dampening of SGD's momentum, in [0, 1).
@@ -145,6 +77,8 @@ class Run:
             ``torch.bfloat16``.
         gradient_rms: Root mean square of one weight's gradient in a step, noise
             included; Adam's state has it as the root of ``exp_avg_sq``.
+        decay_schedule: How the decay goes over the run by itself, as a multiple of the
+            number that is typed: ``"cosine from 10%"``, ``"linear to 0"``.
 
     Raises:
         RangeError: If a fact is impossible or two facts contradict each other.
@@ -164,10 +98,10 @@ class Run:
 
     lr: float | None = None
     schedule: Schedule = _NO_SCHEDULE
-    momentum: float = _NO_MOMENTUM
-    dampening: float = _NO_MOMENTUM
+    momentum: float = NO_MOMENTUM
+    dampening: float = NO_MOMENTUM
     nesterov: bool | None = None
-    betas: tuple[float, float] = _USUAL_BETAS
+    betas: tuple[float, float] = USUAL_BETAS
     batch_size: int | None = None
     dataset_size: int | None = None
     epochs: float | None = None
@@ -179,46 +113,82 @@ class Run:
     parameters: int | None = None
     dtype: str = "float32"
     gradient_rms: float | None = None
+    decay_schedule: Schedule = _NO_SCHEDULE
     read_as: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        rows = self._read_lrs()
         self._read_numbers()
-        if isinstance(self.schedule, str):
-            shape: Any = self.schedule  # Any: whether it is a shape is checked there
-            self._set("schedule", Schedule(shape=shape))
-        given: Any = self.schedule  # Any: what a caller gives may be anything
-        if not isinstance(given, Schedule):
-            must = "a Schedule, or the name of a shape"
-            remedy = (
-                'Write schedule="cosine", or Schedule(shape="cosine", warmup=0.05).'
-            )
-            raise RangeError("schedule", repr(given), must, remedy)
+        self._read_schedules()
         if self.nesterov not in (None, True, False):
             must, remedy = "True, False or left out", "Write nesterov=True."
             raise RangeError("nesterov", repr(self.nesterov), must, remedy)
         self._set("dtype", dtype_named(self.dtype))
-        for name, fact in _FACTS.items():
+        for name, fact in FACTS.items():
             value = getattr(self, name)
             if value is not None and not fact.holds(value):
                 raise RangeError(name, value, fact.must)
         self._refuse_contradictions()
-        if self.schedule.has_counted_warmup:
-            steps = self.total_steps
-            count, clock = read_time("warmup", str(self.schedule.warmup))
-            rising = count * self.steps_per(clock)
-            self._set("schedule", self.schedule.warmed_up_for(rising, steps=steps))
+        if rows:
+            self._refuse_other_length(len(rows))
+        for name in ("schedule", "decay_schedule"):
+            schedule: Schedule = getattr(self, name)
+            if schedule.counted:
+                timed = schedule.timed(self.steps_per, steps=self.total_steps)
+                self._set(name, timed)
+
+    def _read_lrs(self) -> tuple[float, ...]:
+        """Read a list of lrs as a schedule and its peak; of one lr there is none."""
+        given: Any = self.lr  # Any: what a caller gives may be anything
+        is_text = isinstance(given, str) and "," in given
+        if not (isinstance(given, list | tuple) or is_text) or (
+            is_text and read_number(given) is not None
+        ):
+            return ()
+        must = "one number, or two or more in a list, none below 0 and not all 0"
+        rows = numbers_of("lr", given, must=must, remedy="Write lr=[0.1, 0.1, 0.01].")
+        if not PARAMETERS["lrs"].holds(rows):
+            raise RangeError("lr", f"{len(rows)} numbers", must)
+        if self.is_given("schedule"):
+            must, got = "one number beside a schedule", f"{len(rows)} numbers"
+            raise RangeError("lr", got, must, "Leave the schedule out.")
+        self._set("schedule", Schedule(shape="listed", lrs=rows))
+        self._set("lr", max(rows))
+        return rows
+
+    def _refuse_other_length(self, rows: int) -> None:
+        """Refuse a list of lrs that is neither one per step nor one per epoch."""
+        planned = self._steps_of_epochs() if self.steps is None else self.steps
+        if planned is None:
+            self._set("steps", rows)
+        elif rows not in {planned, self.epochs}:
+            must = f"as many as steps, {planned:,}, or as epochs"
+            remedy = "Leave steps and epochs out: one lr is one step then."
+            raise RangeError("lr", f"{rows:,} lrs", must, remedy)
 
     def _set(self, name: str, value: object) -> None:
         object.__setattr__(self, name, value)
 
+    def _read_schedules(self) -> None:
+        for name in ("schedule", "decay_schedule"):
+            given = getattr(self, name)
+            if isinstance(given, str):
+                self._set(name, Schedule(shape=given))
+            elif not isinstance(given, Schedule):
+                must = "a Schedule, or the name of a shape"
+                remedy = (
+                    f'Write {name}="cosine", or Schedule(shape="cosine", warmup=0.05).'
+                )
+                raise RangeError(name, repr(given), must, remedy)
+
     def _read_numbers(self) -> None:
         """Read the numbers that came as text, as YAML has 1e-3, and note how."""
         understood = []
-        for name, fact in _FACTS.items():
+        for name, fact in FACTS.items():
             given = getattr(self, name)
             # A float stays what it is: a batch may be 12.5 examples on average.
             is_one = fact.read in (number_of, whole_of)
-            if given is None or isinstance(given, float if is_one else _NotGiven):
+            if given is None or isinstance(given, float if is_one else NotGiven):
                 continue
             found = fact.read(name, given)  # refuses what no float can hold
             # A list becomes a tuple, for a run is a key of the caches.
@@ -238,7 +208,7 @@ class Run:
         value = getattr(self, fact)
         if value is _NO_SCHEDULE:
             return False
-        return value is not None and not isinstance(value, _NotGiven)
+        return value is not None and not isinstance(value, NotGiven)
 
     def _refuse_contradictions(self) -> None:
         batch, data = self.batch_size, self.dataset_size
@@ -359,6 +329,25 @@ class Run:
     def rates(self) -> Rates:
         """Return the schedule's multipliers as a few functions, at any length."""
         return self.schedule.rates(self.total_steps)
+
+    def decay_rates(self, lr_power: int) -> Rates:
+        """Return what a decay at every step is over its peak, at any length.
+
+        That is a power of the schedule's multiplier, times that of the decay's own.
+        """
+        steps = self.total_steps
+        own = self.decay_schedule.rates(steps)
+        if not lr_power:
+            return own
+        rates = self.schedule.rates(steps)
+        if lr_power > 1:
+            rates = rates.map(lambda m: m**lr_power)
+        return rates if self.decay_schedule.is_constant else rates.times(own)
+
+    @property
+    def is_constant(self) -> bool:
+        """Whether neither the lr nor the decay has a schedule."""
+        return self.schedule.is_constant and self.decay_schedule.is_constant
 
     def quantities(self) -> dict[str, float]:
         """Return the known quantities of scale, those that follow from others too.

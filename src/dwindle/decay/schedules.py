@@ -1,18 +1,127 @@
 """Learning-rate schedules as exact per-step multipliers of the peak."""
 
 import math
+import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import lru_cache
-from typing import Literal, get_args
+from types import MappingProxyType
+from typing import Any
 
 from dwindle.decay.long_runs import Rates, Stretch
-from dwindle.decay.read_numbers import number_of, read_number, read_time
-from dwindle.errors import RangeError, UnknownNameError
+from dwindle.decay.read_numbers import (
+    Clock,
+    number_of,
+    numbers_of,
+    read_number,
+    read_time,
+    read_times,
+)
+from dwindle.decay.shapes import ELSEWHERE, SHAPES, Numbers, Shape, cycle
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
-Shape = Literal["constant", "linear", "cosine", "wsd"]
 _WARMUP_REMEDY = (
     'Write a share of the steps, 0.05 or "5%", or count it: "500 steps", "5 epochs".'
+)
+# More numbers of a list than these say nothing in a sentence.
+_FEW = 6
+_ENDS = re.compile(
+    r"(?P<shape>[\w-]+)(\s+from\s+(?P<start>\S+))?(\s+to\s+(?P<final>\S+))?"
+)
+
+
+class _NotGiven(float):
+    """A parameter that nobody gave: the shape's own default counts instead."""
+
+
+class _Counted(float):
+    """A share of the run that was counted; it may be longer than the run."""
+
+
+_FROM_PEAK, _TO_NOTHING = _NotGiven(1.0), _NotGiven(0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parameter:
+    """A parameter of a schedule: what it may be, and how one writes it.
+
+    Args:
+        must: What must hold of it.
+        holds: The same as a check.
+        example: How it is written on a command line.
+        is_time: Whether it may be counted in steps or epochs.
+
+    """
+
+    must: str
+    holds: Callable[[Any], bool]  # Any: a number, or a tuple of them
+    example: str
+    is_time: bool = False
+
+
+_SHARE = "a share of the steps in "
+PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
+    {
+        "warmup": Parameter(
+            must=f"{_SHARE}[0, 1)",
+            holds=lambda x: 0 <= x < 1,
+            example="--warmup 5%",
+            is_time=True,
+        ),
+        "start": Parameter(
+            must="a fraction of the peak in [0, 1]",
+            holds=lambda x: 0 <= x <= 1,
+            example="--start-lr 0.04",
+        ),
+        "final": Parameter(
+            must="a fraction of the peak in [0, 1]",
+            holds=lambda x: 0 <= x <= 1,
+            example="--final-lr 0.01",
+        ),
+        "decay_share": Parameter(
+            must="a share in (0, 1]",
+            holds=lambda x: 0 < x <= 1,
+            example="--decay-share 20%",
+            is_time=True,
+        ),
+        "power": Parameter(
+            must="a finite number above 0",
+            holds=lambda x: 0 < x < math.inf,
+            example="--power 0.9",
+        ),
+        "gamma": Parameter(
+            must="a factor in (0, 1]",
+            holds=lambda x: 0 < x <= 1,
+            example="--gamma 0.97",
+        ),
+        "period": Parameter(
+            must=f"{_SHARE}(0, 1], or a count of steps or epochs",
+            holds=lambda x: 0 < x <= (math.inf if isinstance(x, _Counted) else 1),
+            example='--period "30 epochs"',
+            is_time=True,
+        ),
+        "growth": Parameter(
+            must="a finite number of at least 1",
+            holds=lambda x: 1 <= x < math.inf,
+            example="--growth 2",
+        ),
+        "milestones": Parameter(
+            must="within the run, each after the one before",
+            holds=lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
+            example='--milestones "30,60,80 epochs"',
+            is_time=True,
+        ),
+        "lrs": Parameter(
+            must="two or more finite lrs of at least 0, one of them above 0",
+            holds=lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
+            example="--lr lrs.csv",
+        ),
+        "cycled_momentum": Parameter(
+            must="two numbers in [0, 1): the momentum at the peak, and at both ends",
+            holds=lambda x: len(x) == 2 and all(0 <= each < 1 for each in x),  # noqa: PLR2004
+            example="--cycled-momentum 0.85,0.95",
+        ),
+    }
 )
 
 
@@ -20,99 +129,197 @@ _WARMUP_REMEDY = (
 class Schedule:
     """A learning rate over the run, as a multiple of its peak.
 
-    With ``W = round(warmup * steps)``, step ``t`` counted from 0 and
-    ``p = (t - W) / (steps - W)``:
-
-    - warm-up, ``t < W``: ``(t + 1) / (W + 1)``, so the first step already learns and
-      step ``W`` is the peak;
-    - ``constant``: 1;
-    - ``linear``: ``1 - (1 - final) p``;
-    - ``cosine``: ``final + (1 - final) (1 + cos(pi p)) / 2``;
-    - ``wsd`` (warm-up, stable, decay): 1, then linear to ``final`` over the last
-      ``decay_share`` of all steps.
+    A warm-up of ``W = round(warmup * steps)`` steps is ``(t + 1) / (W + 1)`` with step
+    ``t`` counted from 0, so the first step already learns and step ``W`` is the peak.
+    What follows is a record of :data:`SHAPES`, with its formula and its parameters.
 
     Args:
-        shape: What happens after the warm-up.
+        shape: Name of the record, or its ends as well: ``"cosine from 10% to 100%"``.
         warmup: Share of all steps that the lr rises, in [0, 1); or a text with a clock,
             "500 steps" or "5 epochs", which a :class:`~dwindle.decay.run.Run` divides
-            by its length.
+            by its length, as the other times below.
+        start: Fraction of the peak that it begins with, in [0, 1].
         final: Fraction of the peak that a falling schedule heads for, in [0, 1].
         decay_share: Share of all steps in which ``wsd`` falls, in (0, 1].
+        power: Of ``polynomial``, above 0.
+        gamma: What ``step``, ``multistep`` and ``exponential`` multiply by, in (0, 1].
+        period: Share of all steps until the next factor, or until ``cosine-restarts``
+            begins anew; or a text with a clock.
+        growth: How much longer each next period of ``cosine-restarts`` is.
+        milestones: Where ``multistep`` falls: shares, or "30,60,80 epochs".
+        lrs: Every lr of ``listed``, spread evenly over the run.
+        cycled_momentum: Momentum of ``one-cycle`` at the peak and at both ends.
 
     Raises:
-        UnknownNameError: If the shape is not one of the four.
-        RangeError: If a share or fraction is out of range, or ``wsd`` has less room
-            than its warm-up and its fall need.
+        UnknownNameError: If there is no such shape.
+        RangeError: If a parameter is out of range or not one of the shape, or ``wsd``
+            has less room than its warm-up and its fall need.
+        MissingFactError: If the shape needs a parameter that was not given.
 
     Example:
         >>> Schedule(shape="linear").multipliers(4)
         [1.0, 0.75, 0.5, 0.25]
         >>> Schedule(warmup=0.5).multipliers(4)
         [0.3333333333333333, 0.6666666666666666, 1.0, 1.0]
+        >>> Schedule(shape="multistep", milestones=[0.5], gamma=0.5).multipliers(4)
+        [1.0, 1.0, 0.5, 0.5]
 
     """
 
-    shape: Shape = "constant"
-    warmup: float = 0.0
-    final: float = 0.0
+    shape: str = "constant"
+    warmup: float = _TO_NOTHING
+    start: float = _FROM_PEAK
+    final: float = _TO_NOTHING
     decay_share: float = 0.2
+    power: float | None = None
+    gamma: float | None = None
+    period: float | None = None
+    growth: float | None = None
+    milestones: tuple[float, ...] | None = None
+    lrs: tuple[float, ...] | None = None
+    cycled_momentum: tuple[float, float] | None = None
 
     def __post_init__(self) -> None:
-        if self.shape not in get_args(Shape):
-            raise UnknownNameError.among("schedule", self.shape, get_args(Shape))
-        for name in ("warmup", "final", "decay_share"):
-            self._read_text(name)
-        if not self.has_counted_warmup and not 0 <= self.warmup < 1:
-            must = "a share of the steps in [0, 1)"
-            raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
-        if not 0 <= self.final <= 1:
-            raise RangeError("final", self.final, "a fraction of the peak in [0, 1]")
-        if not 0 < self.decay_share <= 1:
-            raise RangeError("decay_share", self.decay_share, "a share in (0, 1]")
+        self._read_shape()
+        record = SHAPES[self.shape]
+        for name, parameter in PARAMETERS.items():
+            self._read(name, parameter, record)
+        for group in record.needs:
+            if not any(getattr(self, name) for name in group):
+                need, example = (
+                    f"The schedule {self.shape}",
+                    PARAMETERS[group[0]].example,
+                )
+                raise MissingFactError(group[0], need, example, owner="Schedule")
+        self._refuse_contradictions(record)
+
+    def _read_shape(self) -> None:
+        """Read a name, and the ends where they stand behind it."""
+        match = _ENDS.fullmatch(str(self.shape).strip().casefold())
+        word = (match["shape"] if match else self.shape).replace("_", "-")
+        record = SHAPES.get(word) or ELSEWHERE.get(word)
+        if match is None or record is None:
+            raise UnknownNameError.among("schedule", self.shape, tuple(SHAPES))
+        for name in ("start", "final"):
+            if match[name] is not None:
+                object.__setattr__(self, name, _end(name, match[name]))
+                if match["final"] is None:  # what begins low goes up to the peak
+                    object.__setattr__(self, "final", 1.0)
+        object.__setattr__(self, "shape", record.name)
+
+    def _read(self, name: str, parameter: Parameter, record: Shape) -> None:
+        """Read one parameter, check it, or take the default of the shape."""
+        given = getattr(self, name)
+        if given is None or isinstance(given, _NotGiven):
+            default = record.reads.get(name, given)
+            object.__setattr__(self, name, default)
+            return
+        remedy = _WARMUP_REMEDY if name == "warmup" else f"Write {parameter.example}."
+        if parameter.is_time:
+            found = _time(name, given, remedy)
+        elif name in {"lrs", "cycled_momentum"}:
+            found = numbers_of(name, given, must=parameter.must, remedy=remedy)
+        else:
+            found = number_of(name, given, remedy=remedy)
+        object.__setattr__(self, name, found)
+        if not isinstance(found, str) and not parameter.holds(found):
+            raise RangeError(name, given, parameter.must, remedy)
+        # Older facts may stand beside any shape; a new one would be dropped silently.
+        neutral = next(each.default for each in fields(Schedule) if each.name == name)
+        if neutral is None and name not in record.reads:
+            reading = [each.name for each in SHAPES.values() if name in each.reads]
+            must = f"left out of {self.shape}; it is for {' and '.join(reading)}"
+            raise RangeError(name, given, must, f'Write schedule="{reading[0]}".')
+
+    def _refuse_contradictions(self, record: Shape) -> None:
         # Shares that are written as decimals may add up to 1 and a rounding error.
-        falls_last = self.shape == "wsd" and not self.has_counted_warmup
+        falls_last = self.shape == "wsd" and not self.counted
         if falls_last and self.warmup + self.decay_share > 1 + 1e-12:
             room = (
                 "at most 1 together with decay_share, for the fall starts at the peak"
             )
             raise RangeError("warmup", self.warmup, room)
-
-    def _read_text(self, name: str) -> None:
-        text = getattr(self, name)
-        if not isinstance(text, str):
-            object.__setattr__(self, name, number_of(name, text))
+        if self.shape == "exponential" and self.gamma and self.final:
+            must, remedy = "left out beside gamma", "Give one of them."
+            raise RangeError("final", self.final, must, remedy)
+        if record.rises or self.start == 1:
             return
-        number = read_number(text)
-        if number is None and name == "warmup":
-            count, clock = read_time(name, text, _WARMUP_REMEDY)
-            # A count waits for a run, and stays the text that it was.
-            number = count if clock == "run" or count <= 0 else None
-        elif number is None:
-            raise RangeError(name, repr(text), "a number", f"Write {name}=0.1.")
-        if number is not None:
-            object.__setattr__(self, name, number)
+        if "start" not in record.reads:
+            must = f"left out of {self.shape}, which begins at its peak"
+            raise RangeError("start", self.start, must)
+        if self.final < 1 or self.warmup:
+            must = "1, or final 1 and warmup 0: a schedule reaches its peak once"
+            remedy = 'Write schedule="linear from 10%", for example.'
+            raise RangeError("start", self.start, must, remedy)
 
     @property
-    def has_counted_warmup(self) -> bool:
-        """Whether the warm-up is still a text that counts steps or epochs."""
-        return isinstance(self.warmup, str)
+    def counted(self) -> tuple[str, ...]:
+        """Parameters that are still texts, which count steps or epochs."""
+        return tuple(
+            name for name in PARAMETERS if isinstance(getattr(self, name), str)
+        )
 
-    def warmed_up_for(self, count: float, *, steps: int) -> "Schedule":
-        """Return the schedule with a warm-up of so many of ``steps`` steps.
+    def timed(self, steps_per: Callable[[Clock], float], *, steps: int) -> "Schedule":
+        """Return the schedule with every counted time as a share of the run.
+
+        Args:
+            steps_per: Steps in one unit of a clock.
+            steps: Length of the run.
 
         Raises:
-            RangeError: If the warm-up is not shorter than the run.
+            RangeError: If a warm-up is not shorter than the run, or a milestone is
+                beyond it.
+            MissingFactError: If the length of an epoch is not known.
+
+        Example:
+            >>> Schedule(warmup="5 epochs").timed(lambda _: 10.0, steps=100).warmup
+            0.5
 
         """
-        if not count < steps:
-            must = f"shorter than the run, {steps:,} steps"
-            raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
-        return replace(self, warmup=round(count) / steps)
+        shares: dict[str, Any] = {}
+        for name in self.counted:
+            text = getattr(self, name)
+            counts, clock = read_times(name, text)
+            whole = [round(count * steps_per(clock)) for count in counts]
+            if name != "period" and max(whole) >= steps:
+                must = f"shorter than the run, {steps:,} steps"
+                remedy = _WARMUP_REMEDY if name == "warmup" else "Give a longer run."
+                raise RangeError(name, text, must, remedy)
+            if min(whole) < 1 and name != "warmup":
+                raise RangeError(name, text, "at least one step")
+            parts = tuple(_Counted(count / steps) for count in whole)
+            shares[name] = parts if name == "milestones" else parts[0]
+        return replace(self, **shares) if shares else self
 
     @property
     def is_constant(self) -> bool:
         """Whether every step has the peak lr."""
-        return self.warmup == 0 and (self.shape == "constant" or self.final == 1)
+        is_flat = self.shape == "constant" or self.start == self.final == 1
+        return self.warmup == 0 and is_flat
+
+    @property
+    def given(self) -> tuple[str, ...]:
+        """Names of what is not as a shape has it by itself; a constant lr is nothing.
+
+        Example:
+            >>> Schedule(shape="cosine", warmup=0.1).given
+            ('shape', 'warmup')
+
+        """
+        usual = {each.name: each.default for each in fields(self)}
+        usual |= SHAPES[self.shape].reads
+        return tuple(
+            name for name, default in usual.items() if getattr(self, name) != default
+        )
+
+    def __str__(self) -> str:
+        own = (name for name in self.given if name in SHAPES[self.shape].reads)
+        several = {name: getattr(self, name) for name in own if name != "final"}
+        parts = [f"{name} {_written(value)}" for name, value in several.items()]
+        warmup = f" with a warm-up of {_written(self.warmup)}" if self.warmup else ""
+        final = f" to {self.final:g}" if "final" in self.given else ""
+        more = f" ({', '.join(parts)})" if parts else ""
+        return f"{self.shape}{final}{warmup}{more}"
 
     def multipliers(self, steps: int) -> list[float]:
         """Every step's lr as a fraction of the peak.
@@ -142,56 +349,78 @@ class Schedule:
         """
         if steps < 1:
             raise RangeError("steps", steps, "at least 1")
-        if self.has_counted_warmup:
-            count, clock = read_time("warmup", str(self.warmup), _WARMUP_REMEDY)
-            if clock != "steps":
+        for name in self.counted:
+            text = getattr(self, name)
+            if read_times(name, text)[1] != "steps":
                 must = "a share or steps where no run gives the length of an epoch"
-                raise RangeError("warmup", self.warmup, must, _WARMUP_REMEDY)
-            return self.warmed_up_for(count, steps=steps).rates(steps)
-        peak = round(self.warmup * steps)
+                raise RangeError(name, text, must, _WARMUP_REMEDY)
+        if self.counted:
+            return self.timed(lambda _: 1.0, steps=steps).rates(steps)
+        record = SHAPES[self.shape]
+        peak = 0 if record.rises else round(self.warmup * steps)
         # From above 0, so that no step is wasted; ``peak`` is the first step at 1.
         rise = Stretch(start=0, stop=peak, at=lambda step: (step + 1) / (peak + 1))
-        after = _AFTER_WARMUP[self.shape](self, peak, steps)
-        return Rates(tuple(each for each in (rise, *after) if each.steps))
+        after = record.stretches(self._numbers(), peak, steps)
+        return Rates(tuple(each for each in (rise, *after) if each.steps > 0))
+
+    def _numbers(self) -> Numbers:
+        found = {name: getattr(self, name) for name in PARAMETERS}
+        return Numbers(**{name: x for name, x in found.items() if x is not None})
+
+    def momentum_at(self, multiplier: float) -> float | None:
+        """Return the momentum at a multiplier of the fall, where it moves too.
+
+        Example:
+            >>> cycle = Schedule(shape="one-cycle", final=0.0)
+            >>> cycle.momentum_at(1.0), round(cycle.momentum_at(0.5), 9)
+            (0.85, 0.9)
+
+        """
+        if self.cycled_momentum is None:
+            return None
+        least, most = self.cycled_momentum
+        return most - (most - least) * (multiplier - self.final) / (1 - self.final)
+
+    def momenta(self, steps: int) -> Rates | None:
+        """Return the momentum of every step where the schedule moves it too."""
+        if self.cycled_momentum is None:
+            return None
+        least, most = self.cycled_momentum
+        return Rates(tuple(cycle(self._numbers(), steps, (most, least, most))))
 
 
-def _constant(_: Schedule, first: int, steps: int) -> list[Stretch]:
-    return [Stretch(start=first, stop=steps, at=lambda _: 1.0)]
+def _written(value: object) -> str:
+    if isinstance(value, tuple):
+        few = value if len(value) <= _FEW else (value[0], "...", value[-1])
+        return ", ".join(map(_written, few))
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _linear(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
-    # The step after the last one would be at ``final``, as in torch and transformers.
-    fall, span = 1 - schedule.final, steps - first
-    return [
-        Stretch(
-            start=first, stop=steps, at=lambda step: 1 - fall * ((step - first) / span)
-        )
-    ]
+def _end(name: str, text: str) -> float:
+    """Read one end of a schedule, which must be plain to be a share of the peak."""
+    number = read_number(text)
+    # 0.04 may be meant as the decay itself, where it stands beside 0.4.
+    if number is None or not ("%" in text or "/" in text or number in {0, 1}):
+        must = "a share of the peak, in percent or as a fraction"
+        remedy = 'Write "cosine from 10%", "cosine from 0.04/0.4" or "linear to 0".'
+        raise RangeError(name, repr(text), must, remedy)
+    return number
 
 
-def _cosine(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
-    final, span, cos = schedule.final, steps - first, math.cos
-    swing = (1 - final) / 2
-
-    def at(step: float) -> float:
-        return final + swing * (1 + cos(math.pi * ((step - first) / span)))
-
-    return [Stretch(start=first, stop=steps, at=at)]
-
-
-def _wsd(schedule: Schedule, first: int, steps: int) -> list[Stretch]:
-    # Rounding both shares may take one step more than there is.
-    span = min(round(schedule.decay_share * steps), steps - first)
-    fall = steps - span
-    return _constant(schedule, first, fall) + _linear(schedule, fall, steps)
-
-
-_AFTER_WARMUP: Mapping[str, Callable[[Schedule, int, int], list[Stretch]]] = {
-    "constant": _constant,
-    "linear": _linear,
-    "cosine": _cosine,
-    "wsd": _wsd,
-}
+def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.holds has
+    """Return shares of the run; a count waits for a run, and stays the text it was."""
+    if name != "milestones":
+        if not isinstance(given, str):
+            return given if isinstance(given, _Counted) else number_of(name, given)
+        number = read_number(given)
+        if number is not None:
+            return number
+        count, clock = read_time(name, given, remedy)
+        return _Counted(count) if clock == "run" or count <= 0 else given
+    if not isinstance(given, str):
+        return numbers_of(name, given, remedy=remedy)
+    counts, clock = read_times(name, given, remedy)
+    return counts if clock == "run" else given
 
 
 # A conversion asks for the same run several times; a long run has a million steps.

@@ -138,7 +138,8 @@ class MissingFactError(DwindleError, LookupError):
     """A formula needs a fact of the run that was not given.
 
     ``caller`` is what has an argument of the fact's name, where it is neither the
-    command line nor Run; ``has_epochs``, whether it counts steps from epochs, too.
+    command line nor its ``owner``; ``has_epochs``, whether it counts steps from epochs,
+    too.
     """
 
     fact: str
@@ -146,11 +147,12 @@ class MissingFactError(DwindleError, LookupError):
     option: str
     caller: str = ""
     has_epochs: bool = False
+    owner: str = "Run"
 
     def _sentences(self) -> Iterable[str]:
         yield f"{self.needed_for} needs {self.fact}."
         yield f"Got no {self.fact}."
-        give = f"{self.option}, or Run({self.fact}=...) in Python"
+        give = f"{self.option}, or {self.owner}({self.fact}=...) in Python"
         if self.caller:
             give = f"{self.caller}({self.fact}=...)"
             if self.fact == "steps" and self.has_epochs:

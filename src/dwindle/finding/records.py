@@ -175,17 +175,31 @@ def facts_from_run(run: Run) -> dict[str, Any]:  # JSON-like
     named = [each.name for each in fields(Run) if each.init and run.is_given(each.name)]
     facts = {name: getattr(run, name) for name in named}
     return {
-        name: to_plain(value)
+        name: to_plain(value, *_named(value))
         for name, value in facts.items()
         if value != getattr(usual, name)
     }
 
 
+def _named(value: object) -> tuple[str, ...]:
+    """Return what is kept of a schedule: the four that stores always had, and more."""
+    if not isinstance(value, Schedule):
+        return ()
+    return tuple(
+        dict.fromkeys(("shape", "warmup", "final", "decay_share", *value.given))
+    )
+
+
 def run_from_facts(facts: Mapping[str, Any]) -> Run:  # JSON-like
     """Return the run of :func:`facts_from_run`."""
     given = dict(facts)
-    if "schedule" in given:
-        given["schedule"] = Schedule(**given["schedule"])
+    for name in ("schedule", "decay_schedule"):
+        if name in given:
+            # A period that was counted may be longer than the run, a plain share not.
+            parts = {**given[name]}
+            if "period" in parts:
+                parts["period"] = f"{parts['period']!r} run"
+            given[name] = Schedule(**parts)
     return Run(**given)
 
 

@@ -210,7 +210,7 @@ class _Run:
         pack = Models(self._layout, self._weights, spread, shares)
         steps = _steps_for(pack, options, groups, scale.batch_size)
         schedule = Schedule(
-            shape=options.schedule,  # type: ignore[arg-type] # Schedule checks it
+            shape=options.schedule,
             warmup=options.warmup,
             final=options.final_lr,
         )

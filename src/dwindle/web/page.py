@@ -14,7 +14,7 @@ from dwindle.decay.evidence.recipes import recipes
 from dwindle.decay.fidelity import Keep
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DIGITS
-from dwindle.decay.schedules import Shape
+from dwindle.decay.shapes import SHAPES
 from dwindle.web.calculate import MOST_OF_A_FIELD, TABS, Tab, calculate
 from dwindle.wording import quantity
 
@@ -43,7 +43,7 @@ _LABELS: Mapping[str, str] = {
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "knobs": tuple(KNOBS),
-    "shapes": get_args(Shape),
+    "shapes": tuple(name for name in SHAPES if name != "listed"),
     "formats": tuple(DIGITS),
     "kept": get_args(Keep),
     "regimes": REGIMES,

@@ -14,7 +14,8 @@ from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.read_numbers import CLOCKS, Clock
-from dwindle.decay.run import ONE_TOKEN, Run
+from dwindle.decay.run import Run
+from dwindle.decay.run_facts import ONE_TOKEN
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError
 

@@ -1,0 +1,312 @@
+"""Shapes of schedules: what an lr does after its warm-up, a record for each."""
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from dwindle.decay.long_runs import Stretch
+from dwindle.errors import RangeError
+
+# A share times the steps of a run, which is a whole number but for its last digits.
+_WHOLE = 1e-6
+# Each part of a schedule is summed by itself, and a command has 0.3 seconds.
+_MOST_PARTS = 10_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class Numbers:
+    """Parameters of a schedule, times as shares of the run; 0 is one that it lacks."""
+
+    warmup: float = 0.0
+    start: float = 1.0
+    final: float = 0.0
+    decay_share: float = 0.0
+    power: float = 1.0
+    gamma: float = 0.0
+    period: float = 0.0
+    growth: float = 1.0
+    milestones: tuple[float, ...] = ()
+    lrs: tuple[float, ...] = ()
+    cycled_momentum: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shape:
+    """What an lr does after its warm-up: a record per schedule.
+
+    Args:
+        name: Key in :data:`SHAPES`.
+        formula: Its multiplier, with p the share of the steps after the warm-up, t the
+            step and W the last one of the warm-up.
+        stretches: The same as functions of the step; of a schedule, of the step after
+            the warm-up, and of the steps of the run.
+        reads: Parameters besides the warm-up, with their defaults; None is none.
+        needs: Of each group of parameters, at least one must be given.
+        also: Names of other tools, in small letters with dashes.
+        rises: Whether it rises by itself, so that no other warm-up stands before it.
+        source: Whose it is, where it is somebody's.
+
+    """
+
+    name: str
+    formula: str
+    stretches: Callable[[Numbers, int, int], Iterable[Stretch]]
+    reads: Mapping[str, Any] = field(default_factory=dict)  # Any: numbers, or two
+    needs: tuple[tuple[str, ...], ...] = ()
+    also: tuple[str, ...] = ()
+    rises: bool = False
+    source: str = ""
+
+
+def _constant(_: Numbers, first: int, steps: int) -> list[Stretch]:
+    return [Stretch(start=first, stop=steps, at=lambda _: 1.0)]
+
+
+def _fall(ease: Callable[[float, Numbers], float]) -> Callable[..., list[Stretch]]:
+    """Return the stretches of a way from ``start`` to ``final``.
+
+    The step after the last one would be at ``final``, as in torch and transformers.
+    """
+
+    def stretches(of: Numbers, first: int, steps: int) -> list[Stretch]:
+        final, span = of.final, steps - first
+        way = of.start - final
+
+        def at(step: float) -> float:
+            return final + way * ease((step - first) / span, of)
+
+        return [Stretch(start=first, stop=steps, at=at)]
+
+    return stretches
+
+
+def _half_wave(share: float) -> float:
+    return (1 + math.cos(math.pi * share)) / 2
+
+
+def _wsd(of: Numbers, first: int, steps: int) -> list[Stretch]:
+    # Rounding both shares may take one step more than there is.
+    span = min(round(of.decay_share * steps), steps - first)
+    fall = steps - span
+    return _constant(of, first, fall) + _LINEAR(of, fall, steps)
+
+
+def _count(share: float, steps: int) -> float:
+    """Return how many steps a share is, without the rounding of the share."""
+    count = share * steps
+    return round(count) if abs(count - round(count)) < _WHOLE else count
+
+
+def _exponential(of: Numbers, first: int, steps: int) -> list[Stretch]:
+    factor = of.gamma or of.final
+    period = _count(of.period, steps) or steps - first
+    return [
+        Stretch(
+            start=first, stop=steps, at=lambda step: factor ** ((step - first) / period)
+        )
+    ]
+
+
+def _steps_down(
+    of: Numbers, first: int, stops: Iterable[int], steps: int
+) -> Iterator[Stretch]:
+    """Yield a stretch up to each stop, each lower by one factor than the one before."""
+    start, factor = first, of.gamma
+    for power, stop in enumerate((*stops, steps)):
+        level = factor**power
+        yield Stretch(start=start, stop=max(start, stop), at=lambda _, m=level: m)  # type: ignore[misc]
+        start = max(start, stop)
+
+
+def _step(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
+    period = _few(of, steps)
+    count = math.ceil(steps / period) - 1
+    stops = (math.ceil(period * number) for number in range(1, count + 1))
+    return _steps_down(of, first, stops, steps)
+
+
+def _multistep(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
+    stops = (round(share * steps) for share in of.milestones)
+    return _steps_down(of, first, stops, steps)
+
+
+def _few(of: Numbers, steps: int) -> float:
+    """Return the steps of a period, if the run has not too many of them."""
+    period = _count(of.period, steps)
+    if not period * _MOST_PARTS >= steps:
+        must = f"at least 1/{_MOST_PARTS:,} of the run"
+        raise RangeError("period", of.period, must)
+    return period
+
+
+def _restarts(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
+    period, begin = _few(of, steps), float(first)
+    swing = 1 - of.final
+    while begin < steps:
+        end = begin + period
+
+        def at(step: float, begin: float = begin, period: float = period) -> float:
+            return of.final + swing * _half_wave((step - begin) / period)
+
+        start, stop = (math.ceil(edge - _WHOLE) for edge in (begin, end))
+        yield Stretch(start=start, stop=min(stop, steps), at=at)
+        begin, period = end, period * of.growth
+
+
+def _inverse_sqrt(of: Numbers, first: int, steps: int) -> list[Stretch]:
+    timescale = (of.period or of.warmup) * steps
+    return [
+        Stretch(
+            start=first,
+            stop=steps,
+            at=lambda step: 1 / math.sqrt(1 + (step - first) / timescale),
+        )
+    ]
+
+
+def cycle(
+    of: Numbers, steps: int, ends: tuple[float, float, float]
+) -> Iterator[Stretch]:
+    """Yield two half waves between three values, at the steps at which torch has them.
+
+    The first ends at step ``warmup·steps − 1``, which may lie between two steps.
+    """
+    turn = _count(of.warmup, steps) - 1
+    stop = math.floor(turn) + 1
+    first, middle, last = ends
+    yield Stretch(
+        start=0,
+        stop=stop,
+        at=lambda step: (
+            middle + (first - middle) * _half_wave(step / turn if turn else 1.0)
+        ),
+    )
+    yield Stretch(
+        start=stop,
+        stop=steps,
+        at=lambda step: (
+            last + (middle - last) * _half_wave((step - turn) / (steps - 1 - turn))
+        ),
+    )
+
+
+def _one_cycle(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
+    return cycle(of, steps, (of.start, 1.0, of.final))
+
+
+def _listed(of: Numbers, first: int, steps: int) -> list[Stretch]:
+    rows, peak, count = of.lrs, max(of.lrs), len(of.lrs)
+
+    def at(step: float) -> float:
+        return rows[min(max(int(step * count // steps), 0), count - 1)] / peak
+
+    return [Stretch(start=first, stop=steps, at=at)]
+
+
+_LINEAR = _fall(lambda share, _: 1 - share)
+_BOTH_ENDS: Mapping[str, float] = {"start": 1.0, "final": 0.0}
+_RECORDS = (
+    Shape(name="constant", formula="1", stretches=_constant),
+    Shape(
+        name="linear",
+        formula="start + (final − start)·p",
+        stretches=_LINEAR,
+        reads=_BOTH_ENDS,
+        also=("linearlr",),
+    ),
+    Shape(
+        name="cosine",
+        formula="final + (start − final)·(1 + cos πp)/2",
+        stretches=_fall(lambda share, _: _half_wave(share)),
+        reads=_BOTH_ENDS,
+        also=("cosineannealinglr", "cosine-annealing"),
+        source="Loshchilov & Hutter 2017, arXiv 1608.03983",
+    ),
+    Shape(
+        name="wsd",
+        formula="1, then linear to final over the last decay_share of all steps",
+        stretches=_wsd,
+        reads={"decay_share": 0.2, "final": 0.0},
+        also=("warmup-stable-decay", "trapezoidal"),
+    ),
+    Shape(
+        name="multistep",
+        formula="gamma to the power of the milestones that are passed",
+        stretches=_multistep,
+        reads={"milestones": None, "gamma": 0.1},
+        needs=(("milestones",),),
+        also=("multisteplr",),
+        source="torch/optim/lr_scheduler.py",
+    ),
+    Shape(
+        name="step",
+        formula="gamma^⌊t/period⌋",
+        stretches=_step,
+        reads={"period": None, "gamma": 0.1},
+        needs=(("period",),),
+        also=("steplr",),
+        source="torch/optim/lr_scheduler.py",
+    ),
+    Shape(
+        name="exponential",
+        formula="gamma^((t − W)/period), or final^p",
+        stretches=_exponential,
+        reads={"gamma": None, "period": None, "final": 0.0},
+        needs=(("gamma", "final"),),
+        also=("exponentiallr",),
+        source="torch/optim/lr_scheduler.py",
+    ),
+    Shape(
+        name="polynomial",
+        formula="final + (start − final)·(1 − p)^power",
+        stretches=_fall(lambda share, of: (1 - share) ** of.power),
+        reads={"power": None, **_BOTH_ENDS},
+        needs=(("power",),),
+        also=("polynomiallr", "poly"),
+        source="torch/optim/lr_scheduler.py",
+    ),
+    Shape(
+        name="inverse-sqrt",
+        formula="1/√(1 + (t − W)/period), the period being the warm-up if not given",
+        stretches=_inverse_sqrt,
+        reads={"period": None},
+        needs=(("warmup", "period"),),
+        also=("rsqrt", "inverse-square-root"),
+        source="transformers/optimization.py, get_inverse_sqrt_schedule",
+    ),
+    Shape(
+        name="cosine-restarts",
+        formula="a cosine to final in each period, growth times as long as the last",
+        stretches=_restarts,
+        reads={"period": None, "growth": 1.0, "final": 0.0},
+        needs=(("period",),),
+        also=("cosineannealingwarmrestarts", "cosine-with-restarts", "sgdr"),
+        source="Loshchilov & Hutter 2017, arXiv 1608.03983",
+    ),
+    Shape(
+        name="one-cycle",
+        formula="half waves from start to 1 in the warm-up, and to final",
+        stretches=_one_cycle,
+        # Those of torch: 1/25 of the peak at first, 1e-4 of that at last.
+        reads={
+            "warmup": 0.3,
+            "start": 0.04,
+            "final": 4e-6,
+            "cycled_momentum": (0.85, 0.95),
+        },
+        also=("onecyclelr", "onecycle"),
+        rises=True,
+        source="torch/optim/lr_scheduler.py; Smith & Topin 2018, arXiv 1708.07120",
+    ),
+    Shape(
+        name="listed",
+        formula="each lr over the largest one",
+        stretches=_listed,
+        reads={"lrs": None},
+        needs=(("lrs",),),
+    ),
+)
+SHAPES: Mapping[str, Shape] = MappingProxyType({each.name: each for each in _RECORDS})
+ELSEWHERE = {word: each for each in _RECORDS for word in each.also}

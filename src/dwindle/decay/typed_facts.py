@@ -1,0 +1,214 @@
+"""Facts as people have them, read into the fields of a run.
+
+Lengths and batches in tokens, a schedule's parameters beside its name, and behind a
+change ``x8``, eight times what was before, or an lr that goes with the batch.
+"""
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
+from types import MappingProxyType
+from typing import Any
+
+from dwindle.decay.read_numbers import number_of, read_number, whole_of
+from dwindle.decay.run import Run
+from dwindle.decay.run_facts import ONE_TOKEN
+from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError, UsageError
+
+Typed = Mapping[str, Any]  # Any: the facts of a run have many types
+# An lr that goes with the batch: --lr 1e-3:linear.
+LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
+TOKENS = ("tokens", "batch_tokens")
+_TIMES = re.compile(r"\s*[x×]\s*(?P<factor>[^x×]+)", re.IGNORECASE)
+_OF_SCHEDULE = {each.name for each in fields(Schedule)}
+
+
+def as_fields(typed: Typed, *, named: Callable[[str], str] = str) -> dict[str, Any]:
+    """Return facts as the fields of :class:`~dwindle.decay.run.Run`.
+
+    Args:
+        typed: Fields of Run or of Schedule, tokens and batch_tokens.
+        named: How a fact is called in an error.
+
+    Raises:
+        UsageError: If tokens are given without, or beside, what they stand for.
+        RangeError: If a fact cannot be read, or is impossible.
+
+    Example:
+        >>> found = as_fields({"tokens": "20B", "batch_tokens": "0.5M", "warmup": 0.1})
+        >>> found["steps"], found["batch_size"], found["schedule"].warmup
+        (40000, 500000, 0.1)
+
+    """
+    known = without_tokens(typed, named=named)
+    parts = {name: known.pop(name) for name in _OF_SCHEDULE if name in known}
+    if not parts:
+        return known
+    given = known.pop("schedule", None)
+    if isinstance(given, Schedule):
+        must = f"{named('schedule')} must have its own {', '.join(sorted(parts))}."
+        raise UsageError(must, f"{given} and {parts}", "Write schedule='cosine', say.")
+    if given is not None:
+        parts["shape"] = given
+    return known | {"schedule": Schedule(**parts)}
+
+
+def without_tokens(
+    typed: Typed, *, named: Callable[[str], str] = str
+) -> dict[str, Any]:
+    """Read tokens as facts of a run: what is counted in tokens has examples of one."""
+    known = dict(typed)
+    in_step, tokens = known.pop("batch_tokens", None), known.pop("tokens", None)
+    if in_step is not None:
+        _refuse_beside(
+            "batch_tokens", known, ("batch_size", "tokens_per_example"), named
+        )
+        # ONE_TOKEN marks that the examples are tokens: no half-life in examples then.
+        in_step = whole_of(named("batch_tokens"), in_step)
+        known |= {"batch_size": in_step, "tokens_per_example": ONE_TOKEN}
+    if tokens is None:
+        return known
+    tokens = number_of(named("tokens"), tokens)
+    _refuse_beside("tokens", known, ("steps", "epochs"), named)
+    if None in (known.get("batch_size"), known.get("tokens_per_example")):
+        must = f"{named('tokens')} must come with the tokens in a step."
+        remedy = (
+            f"Add {named('batch_tokens')}, or {named('batch_size')} with "
+            f"{named('tokens_per_example')}."
+        )
+        raise UsageError(must, f"{named('tokens')} {tokens:g}", remedy)
+    # A run has steps or epochs; tokens become steps here, once, and are rounded once.
+    batch = whole_of(named("batch_size"), known["batch_size"])
+    length = number_of(named("tokens_per_example"), known["tokens_per_example"])
+    steps = tokens / (batch * length) if batch * length else math.nan
+    if not 1 <= steps < math.inf:
+        raise RangeError(named("tokens"), tokens, "at least the tokens in a step")
+    return known | {"steps": round(steps)}
+
+
+def _refuse_beside(
+    fact: str, known: Typed, others: Sequence[str], named: Callable[[str], str]
+) -> None:
+    beside = [named(name) for name in others if known.get(name) is not None]
+    if beside:
+        replaced = " and ".join(beside)
+        must = f"{named(fact)} must stand without {replaced}, which it replaces."
+        raise UsageError(
+            must, f"{named(fact)} and {', '.join(beside)}", "Leave out one."
+        )
+
+
+def times_of(name: str, text: str) -> float | None:
+    """Return the factor that ``x8`` is; None of a text that is none.
+
+    Raises:
+        RangeError: If the factor is not above 0.
+
+    Example:
+        >>> times_of("batch_size", "x8"), times_of("batch_size", "256")
+        (8.0, None)
+
+    """
+    match = _TIMES.fullmatch(text)
+    if match is None:
+        return None
+    factor = read_number(match["factor"])
+    if factor is None or not 0 < factor < math.inf:
+        must, remedy = "a factor above 0", f"Write {name} 256:x8 for eight times 256."
+        raise RangeError(name, repr(text), must, remedy)
+    return factor
+
+
+def scaled(name: str, before: object, factor: float) -> float:
+    """Return a fact times a factor; of a whole number it must be whole again.
+
+    Raises:
+        RangeError: If it is not, or if the fact is no single number.
+
+    Example:
+        >>> scaled("batch_size", 256, 8.0)
+        2048
+
+    """
+    if isinstance(before, bool) or not isinstance(before, int | float):
+        got = "nothing" if before is None else repr(before)
+        must = f"one number before the change, for x{factor:g} to be times that"
+        raise RangeError(name, got, must, "Write the value itself.")
+    there = float(before * factor)
+    if isinstance(before, int) and not there.is_integer():
+        got, remedy = f"{before:,} times {factor:g}, {there:g}", "Write the value."
+        raise RangeError(name, got, "a whole number", remedy)
+    return int(there) if isinstance(before, int) else float(there)
+
+
+def lr_with_batch(lr: float, power: float, before: Typed, after: Typed) -> float:
+    """Return an lr that grows as a power of the batch, in tokens where known.
+
+    Raises:
+        UsageError: If a side has no batch.
+
+    """
+    sizes = [_batch(side) for side in (before, after)]
+    if None in sizes:
+        must = "An lr that goes with the batch must come with the batch."
+        remedy = (
+            "Add --batch-size 256:2048 (batch_size on both sides in Python), or write "
+            "the lr as a number."
+        )
+        raise UsageError(must, "no batch size", remedy)
+    old, new = (size for size in sizes if size is not None)
+    return lr * math.pow(new / old, power)
+
+
+def _batch(side: Typed) -> float | None:
+    if side.get("batch_tokens") is not None:
+        return whole_of("batch_tokens", side["batch_tokens"])
+    if side.get("batch_size") is None:
+        return None
+    # ONE_TOKEN is a 1: where the batch is counted in tokens, each is an example.
+    length = number_of("tokens_per_example", side.get("tokens_per_example") or 1.0)
+    return whole_of("batch_size", side["batch_size"]) * length
+
+
+def facts_after(before: object, after: object) -> object:
+    """Return facts after a change in which ``x8`` and ``lr="linear"`` are numbers.
+
+    Args:
+        before: The run before the change, or a mapping of its facts.
+        after: A mapping of facts; anything else is returned as it is.
+
+    Raises:
+        RangeError: If a fact that is to be multiplied is no number before.
+        UsageError: If an lr is to go with a batch that is not known.
+
+    Example:
+        >>> facts_after(
+        ...     {"batch_size": 256, "lr": 1e-3}, {"batch_size": "x4", "lr": "sqrt"}
+        ... )
+        {'batch_size': 1024, 'lr': 0.002}
+
+    """
+    if not isinstance(after, Mapping):
+        return after
+    old: Typed = before if isinstance(before, Mapping) else vars(before or Run())
+    new = dict(after)
+    for name, given in after.items():
+        factor = times_of(name, given) if isinstance(given, str) else None
+        if factor is not None:
+            new[name] = scaled(name, _number(name, old.get(name)), factor)
+    lr = new.get("lr")
+    power = LR_POWERS.get(lr) if isinstance(lr, str) else None
+    if power is not None:
+        peak = number_of("lr", old.get("lr"))
+        new["lr"] = lr_with_batch(peak, power, old, new)
+    return new
+
+
+def _number(name: str, given: object) -> object:
+    """Read a text as the number that it is, whole where it can be."""
+    if not isinstance(given, str):
+        return given
+    number = number_of(name, given)
+    return int(number) if number.is_integer() else number
