@@ -15,6 +15,8 @@ LINES = [
     "answer --help",
     "rules",
     "knobs",
+    "evidence batch",
+    "evidence --json",
     "rules --json",
     "convert keras.regularizers.L2=5e-4 --to torch.optim.SGD",
     "knobs --markdown",

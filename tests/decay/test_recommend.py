@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from dwindle.decay.coordinates import number_from_shrink
 from dwindle.decay.evidence.change import parts_of_change
-from dwindle.decay.evidence.claims import RANKED, claimed
+from dwindle.decay.evidence.claims import RANKED, UNCHANGED, claimed
 from dwindle.decay.evidence.kinds import kinds_of_run
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import recommend
@@ -176,6 +176,20 @@ def test_beyond_tenfold_two_candidates_and_an_experiment_stand():
     assert not decided.candidates
     assert decided.experiment is None
     assert decided.digits == 2
+
+
+def test_the_unchanged_rule_is_the_number_itself():
+    """The rule that changes nothing gives lr·λ the ratio of the lr, in every change."""
+    before = Run(lr=1e-3, batch_size=64, epochs=9, dataset_size=6400, parameters=1000)
+    after = Run(lr=5e-4, batch_size=512, epochs=90, dataset_size=6400, parameters=64000)
+    for kind in KINDS:
+        logs = {}
+        for part in parts_of_change(before, after, kind):
+            for base, log in part.logs.items():
+                logs[base] = logs.get(base, 0.0) + log
+        exponents = claimed(UNCHANGED)
+        log = math.fsum(exponents[base] * each for base, each in logs.items())
+        assert log == pytest.approx(math.log(5e-4 / 1e-3))
 
 
 def test_zero_and_an_unknown_lr_have_answers():

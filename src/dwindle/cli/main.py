@@ -55,6 +55,9 @@ COMMANDS = (
     Command("predict", "The same from results that a store has; trains nothing."),
     Command("fit", "Results you have: the best weight decay, and how sure that is."),
     Command("audit", "Whether a training decays what its author thinks it decays."),
+    Command(
+        "evidence", "What was measured of the best decay over scale, and what not."
+    ),
     Command("rules", "The published scaling rules, with their sources."),
     Command("knobs", "The places where one types a decay, and what each means."),
     Command("study", "Measure the best weight decay over scale; resumable."),

@@ -113,62 +113,58 @@ def _ratio(log: float) -> float:
     return float(f"{math.exp(log):.12g}")  # 2.0000000000000004 is 2
 
 
-_BATCHES = ("batch", "batch-sqrt-lr", "batch-linear-lr")
-_WIDTHS = ("width", "width-mup")
+# Quantities of records that are about a change that the lr may go with.
+_RECORDED = {
+    "batch": ("batch", "batch-sqrt-lr", "batch-linear-lr"),
+    "width": ("width", "width-mup"),
+    "parameters": ("params", "params-tpp", "params-compute"),
+}
 
 
 def _of_lr(logs: _Logs) -> list[Part]:
-    """Return the part of lr, batch and width, which are known only together."""
-    batch, width, lr = logs.batch(), logs.of("width"), logs.of("lr")
-    changed = {"batch": batch, "width": width, "lr": lr}
-    changed = {name: log for name, log in changed.items() if log}
+    """Return the part of lr, batch and size, which are known only together."""
+    sizes = {"width": logs.of("width"), "parameters": _of_parameters(logs)}
+    changed = {"batch": logs.batch(), **sizes, "lr": logs.of("lr")}
+    # The lr that goes with a size is 1/width, and a layer has width² parameters.
+    lr = changed["lr"] + sizes["width"] + sizes["parameters"] / 2 - changed["batch"]
+    through_lr, changed = changed["lr"], {k: v for k, v in changed.items() if v}
     if not changed:
         return []
     first, *others = changed
-    measured_as = (_BATCHES if batch else ()) + (_WIDTHS if width else ())
+    about = [name for names in map(_RECORDED.get, changed) for name in names or ()]
     part = _part(
         first,
         changed[first],
-        {"lr": lr + width - batch, "batch": batch, "width": width},
-        measured_as or ("lr",),
+        {**changed, "lr": _rounded(lr)},
+        tuple(about) or ("lr",),
         {name: changed[name] for name in others},
     )
-    return [replace(part, through_lr=lr)]
+    return [replace(part, through_lr=through_lr)]
+
+
+def _of_parameters(logs: _Logs) -> float:
+    """Return that of the parameters, where no shape stands for the size."""
+    return 0.0 if logs.of("width") or logs.of("depth") else logs.of("weights")
 
 
 def _of_length(logs: _Logs, kind: KindOfRun) -> list[Part]:
-    """Return the parts of examples seen, of repetition, and of parameters."""
-    seen = _rounded(logs.seen())
-    weights = 0.0 if logs.of("width") or logs.of("depth") else logs.of("weights")
+    """Return the parts of examples seen and of repetition."""
+    seen, as_data = _rounded(logs.seen()), ("tokens", "dataset")
     if kind == "single-pass":
-        return _of_single_pass(logs, seen, weights)
+        name = "tokens" if logs.has("tokens") else "examples"
+        return [_part(name, seen, {"data": seen}, as_data)] if seen else []
     # Without a dataset, a longer run is more epochs over the one that there is.
     known = logs.has("epochs")
     epochs = logs.of("epochs") if known else _rounded(seen - logs.of("dataset_size"))
     dataset = _rounded(seen - epochs)
     parts = []
     if dataset:
-        as_data = ("dataset", "tokens")
         parts.append(_part("dataset", dataset, {"data": dataset}, as_data))
     if epochs:
         both = {"data": epochs, "repetition": epochs}
         name = "epochs" if known else "steps"
         parts.append(_part(name, epochs, both, ("epochs", "repetition")))
-    if weights:
-        size = {"parameters": weights, "data": -weights}
-        parts.append(_part("parameters", weights, size, ("params", "params-tpp")))
     return parts
-
-
-def _of_single_pass(logs: _Logs, seen: float, weights: float) -> list[Part]:
-    name = "tokens" if logs.has("tokens") else "examples"
-    as_data, as_size = ("tokens", "dataset"), ("params", "params-tpp")
-    if not weights:
-        return [_part(name, seen, {"data": seen}, as_data)] if seen else []
-    # At fixed tokens per parameter the two are one measured quantity, no difference.
-    size = {"parameters": weights, "data": _rounded(seen - weights)}
-    beside = {name: seen} if seen else {}
-    return [_part("parameters", weights, size, as_size, beside)]
 
 
 def _rounded(log: float) -> float:

@@ -34,14 +34,7 @@ _GROWS: Mapping[str, Mapping[str, float]] = MappingProxyType(
         "data": {"dataset_size": 1.0, "steps": 1.0, "tokens": 1.0},
         "repetition": {"epochs": 1.0, "dataset_size": -1.0},
         "width": {"width": 1.0, "weights": 2.0, "lr": -1.0},
-        "parameters": {
-            "weights": 1.0,
-            "width": 0.5,
-            "lr": -0.5,
-            "dataset_size": 1.0,
-            "steps": 1.0,
-            "tokens": 1.0,
-        },
+        "parameters": {"weights": 1.0, "width": 0.5, "lr": -0.5},
         "depth": {"depth": 1.0, "weights": 1.0},
     }
 )

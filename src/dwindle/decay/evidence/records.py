@@ -5,11 +5,11 @@ Everything is about one coordinate, the shrink per step s = lr·λ, written as
     s ∝ B^batch · (lr·W/B)^lr · D^data · R^repetition · W^width · Z^depth
 
 with the batch B, the width W, the examples (or tokens) seen D, how often each of them
-is seen R, and the depth Z; where parameters P are given instead of the width, they and
-the examples enter as P^parameters · (D/P)^data. A quantity that somebody measured is a
-sum of these exponents: at a fixed lr the batch has batch - lr, with an lr ∝ B it has
-batch. So measurements of different quantities speak of the same few exponents, and a
-change made in two steps is the change made in one.
+is seen R, and the depth Z. Where parameters P are given instead of width and depth, √P
+stands for W beside the lr, and P^parameters for the others. A quantity that somebody
+measured is a sum of these exponents: at a fixed lr the batch has batch - lr, with an
+lr ∝ B it has batch. So measurements of different quantities speak of the same few
+exponents, and a change made in two steps is the change made in one.
 """
 
 import tomllib
@@ -94,18 +94,18 @@ _QUANTITIES = (
     Quantity(
         name="params",
         title="parameters at fixed tokens",
-        form={"parameters": 1.0, "data": -1.0},
+        form={"parameters": 1.0},
     ),
     Quantity(
         name="params-tpp",
         title="parameters at fixed tokens per parameter",
-        form={"parameters": 1.0},
+        form={"parameters": 1.0, "data": 1.0},
     ),
-    # The tokens fall as the parameters grow, D/P as their square.
+    # The tokens fall as the parameters grow.
     Quantity(
         name="params-compute",
         title="parameters at fixed compute",
-        form={"parameters": 1.0, "data": -2.0},
+        form={"parameters": 1.0, "data": -1.0},
     ),
     Quantity(name="depth", title="depth", form={"depth": 1.0}),
 )

@@ -1,0 +1,161 @@
+"""dwindle evidence: what was measured of the best decay over scale, and what not."""
+
+from collections.abc import Sequence
+
+from dwindle.cli.options import Option
+from dwindle.cli.output import print_json, show
+from dwindle.decay.evidence.overview import Expected, expected, nobody_measured
+from dwindle.decay.evidence.posterior import read_posterior
+from dwindle.decay.evidence.records import (
+    FAMILIES_OF_EVIDENCE,
+    KINDS,
+    QUANTITIES,
+    EvidenceFamily,
+    Record,
+    quantity_named,
+    read_evidence,
+)
+from dwindle.show import Cell, Column, Line, Styled, Table
+from dwindle.wording import fixed, listed, number
+
+OPTIONS = (Option("QUANTITY", "only this one, record by record: batch, epochs, width"),)
+_ABOUT = (
+    "Exponents of the best lr · λ: where the quantity doubles, it goes times 2 to that "
+    "power. ± is half of the 90 % range in a new setting. In brackets: how often it "
+    "was measured; at 0, a rule was stated for it, and no curve of it was seen."
+)
+
+
+def command(*, quantity: str | None, as_json: bool) -> None:
+    """List measured exponents of the best decay over scale, pooled and one by one.
+
+    Without QUANTITY: what to expect of each in every class of trainings, and what
+    nobody has measured. With it: every record, with its source and what was read of it.
+    """
+    there = read_evidence()
+    names = tuple(QUANTITIES) if quantity is None else (quantity_named(quantity).name,)
+    chosen = [each for each in there.records if each.quantity in names]
+    everything = expected(there.records, names)
+    if as_json:
+        cited = {name: each.citation for name, each in there.sources.items()}
+        print_json(
+            {
+                "records": chosen,
+                "sources": {name: cited[name] for name in _sources(chosen)},
+                "expected": everything,
+                "nobody_measured": nobody_measured(everything),
+                "leave_one_source_out": read_posterior()["leave_one_source_out"],
+            }
+        )
+    elif quantity is None:
+        for family in FAMILIES_OF_EVIDENCE:
+            show("", _overview(everything, family))
+        show("", Line(text=_ABOUT, style="dim", indent=2))
+        last = "dwindle evidence QUANTITY prints the records of one."
+        show(Line(text=last, style="dim", indent=2), "")
+    else:
+        show("", _pooled(everything, names[0]), "", _records(chosen))
+        _show_gaps(everything)
+
+
+def _sources(records: Sequence[Record]) -> list[str]:
+    return list(dict.fromkeys(each.source for each in records))
+
+
+def _overview(everything: Sequence[Expected], family: EvidenceFamily) -> Table:
+    """Return the quantities of one family of optimizers over the classes."""
+    cells = {
+        (each.quantity, each.kind_of_run): each
+        for each in everything
+        if each.family == family
+    }
+    rows: list[list[Cell]] = [
+        [name, *(_short(cells.get((name, kind))) for kind in KINDS)]
+        for name in QUANTITIES
+        if any((name, kind) in cells for kind in KINDS)
+    ]
+    columns = [
+        Column("quantity", "name", "cyan"),
+        *(Column(_HEADS[kind], "name") for kind in KINDS),
+    ]
+    title = f"{FAMILIES_OF_EVIDENCE[family]}:"
+    return Table(columns=columns, rows=rows, title=title, indent=2)
+
+
+_HEADS = dict(
+    zip(KINDS, ("single pass", "normalized", "plain", "fine-tuning"), strict=True)
+)
+
+
+def _short(cell: Expected | None) -> Cell:
+    if cell is None:
+        return ""
+    if not cell.measured + cell.restated:
+        return Styled("nobody", "dim")
+    half = (cell.high - cell.low) / 2
+    text = f"{fixed(cell.exponent, 1)} ± {fixed(half, 1)} ({cell.measured})"
+    return text if cell.measured else Styled(text, "dim")
+
+
+def _pooled(everything: Sequence[Expected], name: str) -> Table:
+    columns = [
+        Column("to expect in a new setting", style="cyan"),
+        Column("exponent", "number"),
+        Column("90 %", "number"),
+        Column("measured", "number"),
+        Column("restated", "number"),
+    ]
+    rows = [
+        (
+            _cell_name(each),
+            fixed(each.exponent),
+            _range(each),
+            number(each.measured),
+            number(each.restated),
+        )
+        for each in everything
+        if each.measured + each.restated
+    ]
+    title = f"{name}: {QUANTITIES[name].title}, exponent of the best lr · λ"
+    return Table(columns=columns, rows=rows, title=title, indent=2)
+
+
+def _records(records: Sequence[Record]) -> Table:
+    columns = [
+        Column("source", "name", "cyan"),
+        Column("exponent", "number"),
+        Column("90 %", "number"),
+        Column("over", "number"),
+        Column("setting, and how it is known"),
+    ]
+    rows = [
+        (
+            each.source,
+            fixed(each.exponent),
+            _range(each),
+            f"×{number(each.factor)}",
+            (
+                f"{each.setting}; {_cell_name(each)}",
+                Styled(f"{each.kind}; {each.estimator}; {each.read}", "dim"),
+            ),
+        )
+        for each in records
+    ]
+    return Table(columns=columns, rows=rows, indent=2)
+
+
+def _range(each: Record | Expected) -> str:
+    return f"{fixed(each.low)} to {fixed(each.high)}"
+
+
+def _cell_name(each: Record | Expected) -> str:
+    return f"{KINDS[each.kind_of_run]}, {FAMILIES_OF_EVIDENCE[each.family]}"
+
+
+def _show_gaps(everything: Sequence[Expected]) -> None:
+    gaps = listed(
+        [_cell_name(each) for each in nobody_measured(everything)], between=";"
+    )
+    show(
+        "", Line(text=f"Nobody has measured it in: {gaps}.", style="dim", indent=2), ""
+    )
