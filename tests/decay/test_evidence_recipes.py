@@ -13,6 +13,18 @@ RECIPES = {each.name: each for each in recipes()}
 # A step takes -ln(1 - s) off, not s, and momentum lags: by less than this.
 CLOSE = 0.005
 
+
+def dino(*, steps: int, warmup: int) -> float:
+    """Σ lr·λ, step by step: the lr falls from 1e-3 while the decay rises to 0.4."""
+    total = 0.0
+    for step in range(steps):
+        after = math.cos(math.pi * (step - warmup) / (steps - warmup))
+        rate = step / warmup if step < warmup else 0.5005 + 0.4995 * after
+        decay = 0.22 - 0.18 * math.cos(math.pi * step / steps)
+        total += 1e-3 * rate * decay
+    return total
+
+
 # name: Σ lr·λ over the steps, with the lr's mean over the run worked out by hand.
 BY_HAND = {
     # SGD's momentum 0.9 multiplies by 10; a cosine to 0 is half the peak on average.
@@ -30,6 +42,23 @@ BY_HAND = {
     "RoBERTa on RTE": 2e-5 * 0.1 * 2036 * 0.5,
     "Stable Diffusion 1.1": 1e-4 * 0.01 * (431_000 - 10_000 / 2),
     "Alpaca 7B": 0.0,
+    "ResNet-50 on ImageNet": 0.1 * 1e-4 * 10 * 5005 * 30 * 1.11,
+    "Wide ResNet on CIFAR": 0.1
+    * 5e-4
+    * 10
+    * 391
+    * (60 + 60 * 0.2 + 40 * 0.04 + 40 * 0.008),
+    "Mask R-CNN R50-FPN on COCO, 1x": 0.02 * 1e-4 * 10 * (59_500 + 2000 + 100),
+    # Cosines to a tenth over 260B and 5T tokens, cut after 300B and 3.9T.
+    "GPT-3 175B": 6e-5 * 0.1 * 93_750 * (0.55 * 260 + 0.1 * 40 - 0.5 * 0.375) / 300,
+    "OLMo 2 7B": 3e-4
+    * 0.1
+    * (
+        0.55 * 928_646
+        + 0.45 * 1_192_093 / math.pi * math.sin(math.pi * 928_646 / 1_192_093)
+        - 1000
+    ),
+    "DINO ViT-S/16 pre-training": dino(steps=2503 * 100, warmup=2503 * 10),
     "OPT 125M": 6e-4 * 0.1 * (715 * 0.5 + (572_204 - 715) * 0.55),
     "DCLM 7B": 2e-3 * 0.05 * (5000 * 0.5 + (32_851 - 5000) * 0.5075),
     # A penalty of alpha/(2·B) on the mean loss of B examples, and Nesterov's 0.9.

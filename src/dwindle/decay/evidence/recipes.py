@@ -36,6 +36,7 @@ class Recipe:
         lr: Peak lr that the optimizer gets.
         weight_decay: The number that was typed.
         schedule: How the lr goes; a counted warm-up waits for the run.
+        decay_schedule: How the decay goes besides, as a multiple of ``weight_decay``.
         momentum: Momentum of SGD; None where it has none, or its library's default.
         nesterov: Whether that is Nesterov's.
         batch_size: Examples per step.
@@ -62,6 +63,7 @@ class Recipe:
     schedule: Schedule
     source: str
     read: Read
+    decay_schedule: Schedule | None = None
     momentum: float | None = None
     nesterov: bool | None = None
     batch_size: int | None = None
@@ -86,6 +88,8 @@ class Recipe:
             steps = round(self.tokens / self.batch_tokens)
         if self.momentum is not None:
             facts |= {"momentum": self.momentum, "nesterov": self.nesterov}
+        if self.decay_schedule is not None:
+            facts |= {"decay_schedule": self.decay_schedule}
         return Run(
             lr=self.lr,
             schedule=self.schedule,
@@ -130,7 +134,9 @@ def recipes() -> tuple[Recipe, ...]:
 
     """
     text = files("dwindle.decay.evidence").joinpath("recipes.toml").read_text("utf-8")
-    return tuple(
-        Recipe(**each | {"schedule": Schedule(**each["schedule"])})
-        for each in tomllib.loads(text)["recipe"]
-    )
+    found: list[dict[str, Any]] = tomllib.loads(text)["recipe"]  # Any: cells
+    for each in found:
+        for name in ("schedule", "decay_schedule"):
+            if name in each:
+                each[name] = Schedule(**each[name])
+    return tuple(Recipe(**each) for each in found)
