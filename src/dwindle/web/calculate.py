@@ -75,8 +75,9 @@ class Answer:
             if not isinstance(part, Line):
                 break
             opening.append(as_text(part, width=_ANY_WIDTH).strip())
+        subject, headline = opening[0], " ".join(opening[1:])
         rest = sheet.parts[len(opening) :]
-        return cls(opening[0], " ".join(opening[1:]), rest, python)
+        return cls(subject, headline[:1].upper() + headline[1:], rest, python)
 
 
 @dataclass(frozen=True)
