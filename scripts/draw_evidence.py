@@ -79,7 +79,8 @@ def page() -> str:
     """Return the text of docs/evidence.md."""
     there = read_evidence()
     everything = expected(there.records)
-    parts = [HEAD, *_check(read_posterior())]
+    posterior = read_posterior()
+    parts = [HEAD, *_check(posterior), *_by_class(posterior)]
     for name, quantities in FIGURES.items():
         chosen = [each for each in there.records if each.quantity in quantities]
         parts += [f"## {TITLES[name].capitalize()}", ""]
@@ -138,6 +139,20 @@ def _check(posterior: dict[str, Any]) -> Iterator[str]:
         f"of one {spreads[1]:.2f} (standard deviations; of the batch with lr ∝ batch a "
         "quarter of that)."
     )
+    yield ""
+
+
+def _by_class(posterior: dict[str, Any]) -> Iterator[str]:
+    """Yield how the rules do in each class, the question and its answer among them."""
+    yield "In each class, over its records (error, rms):"
+    yield ""
+    yield "| class | best rules | number unchanged | the answer | the question |"
+    yield "|---|---|---|---|---|"
+    for kind, errors in posterior["rms_of_rules_by_class"].items():
+        best = [f"`{rule}` {error:.2f}" for rule, error in errors.items()][:3]
+        asked = ("unchanged", "answer", "question-layer-mean")
+        cells = [f"{errors[rule]:.2f}" if rule in errors else "–" for rule in asked]
+        yield _row(KINDS[kind], [" · ".join(best) or "–", *cells])  # type: ignore[index]
     yield ""
 
 

@@ -233,6 +233,21 @@ def _short(value: float) -> float:
     return round(float(value), 3)
 
 
+def errors_by_class(there: Evidence) -> dict[str, dict[str, float]]:
+    """Return every rule's error over the records of each class that has some."""
+    errors = errors_of_rules(there)
+    found = {}
+    for kind in KINDS:
+        here = np.array([each.kind_of_run == kind for each in there.records])
+        known = {name: rms(each[here]) for name, each in errors.items()}
+        found[kind] = {
+            name: _short(known[name])
+            for name in best_rules(there, kind)
+            if math.isfinite(known[name])
+        }
+    return found
+
+
 def only_measured(there: Evidence) -> Evidence:
     """Return the evidence without the rules that were only restated."""
     kept = tuple(each for each in there.records if each.kind != "restated")
@@ -260,6 +275,7 @@ def computed() -> dict[str, object]:
         "spread_between_cells": _short(between),
         "spread_within_a_cell": _short(within),
         "cells": cells(there),
+        "rms_of_rules_by_class": errors_by_class(there),
         "leave_one_source_out": {
             "all": summary(there),
             "measured": summary(only_measured(there)),

@@ -14,6 +14,7 @@ from dwindle.decay.evidence.kinds import kinds_of_run
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import recommend
 from dwindle.decay.evidence.records import BASES, KINDS
+from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.families import has_no_rate
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.rules import predict
@@ -133,6 +134,19 @@ def test_repeated_data_is_a_change_of_regime():
     # Told that it is one regime on both sides, nothing starts anew.
     told = of((0.1, ADAMW), before, after, regime="many-epochs", normalized=True)
     assert told.reasons[0].quantity == "epochs"
+
+
+def test_a_single_pass_starts_anew_too():
+    """From repeated data to a single pass the value is that of published recipes."""
+    before = Run(
+        lr=1e-3, batch_size=64, tokens_per_example=4096, dataset_size=48_800, epochs=8
+    )
+    after = replace(before, epochs=1)
+    there = of((0.8, ADAMW), before, after)
+    first = suggest(ADAMW, run=after)
+    assert there.value == first.value
+    assert there.kind_of_run == "single-pass"
+    assert there.reasons[0].exponent is None
 
 
 def test_every_knob_with_a_rate_has_a_value():

@@ -21,6 +21,7 @@ from dwindle.decay.evidence.recommendation import (
     Recommendation,
 )
 from dwindle.decay.evidence.records import Z90, KindOfRun
+from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.families import family_of
 from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.decay.run import Run
@@ -93,11 +94,12 @@ def recommend(
         (0.0005, {'lr': 8.0})
 
     """
-    if regime is None and (regime_of(before), regime_of(after)) == (
-        "single-pass",
-        "many-epochs",
-    ):
-        return _into_repeated_data(setting, after)
+    if regime is None:
+        match regime_of(before), regime_of(after):
+            case "single-pass", "many-epochs":
+                return _into_repeated_data(setting, after)
+            case "many-epochs", "single-pass":
+                return _into_a_single_pass(setting, after)
     kinds = kinds_of_run(after, regime=regime, normalized=normalized)
     first, *others = (_in_class(kind, setting, before, after) for kind in kinds)
     return replace(first, others=tuple(others))
@@ -240,35 +242,63 @@ def _into_repeated_data(setting: Setting, after: Run) -> Recommendation:
     """Start anew from the published optima for repeated data, in half-lives."""
     kind: KindOfRun = "many-epochs-normalized"
     try:
-        short, middle, long = (
+        values = [
             number_from_shrink(
                 setting.knob,
                 shrink_from_half_life(epochs * after.steps_per("epochs")),
                 after,
             )
             for epochs in REPEATED_HALF_LIVES
-        )
+        ]
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
-    factors = [
-        each / setting.number if setting.number else math.inf
-        for each in (middle, *sorted((short, long)))
-    ]
+    repeats = after.quantities()["epochs"]
+    return _anew(setting, kind, sorted(values), ("regime", repeats, _OPTIMA))
+
+
+def _into_a_single_pass(setting: Setting, after: Run) -> Recommendation:
+    """Start anew from the published recipes of a single pass."""
+    kind: KindOfRun = "single-pass"
+    try:
+        there = suggest(setting.knob.name, run=after, regime=kind)
+    except (DwindleError, OverflowError) as error:
+        return _none(kind, error)
+    values = [there.low, there.value, there.high]
+    return _anew(setting, kind, values, (kind, 1.0, len(there.reasons)))
+
+
+def _anew(
+    setting: Setting,
+    kind: KindOfRun,
+    values: list[float],
+    why: tuple[str, float, int],
+) -> Recommendation:
+    """Return values that do not go back to the one before the change.
+
+    Args:
+        setting: Knob and number before the change.
+        kind: Class of the training after it.
+        values: The least, the one to type, and the most.
+        why: What changed, its ratio, and how many published values it rests on.
+
+    """
+    quantity, ratio, records = why
+    number = setting.number
+    low, middle, high = (
+        each / number if number else math.inf for each in sorted(values)
+    )
     reason = Reason(
-        quantity="regime",
-        ratio=after.quantities()["epochs"],
+        quantity=quantity,
+        ratio=ratio,
         exponent=None,
         low=None,
         high=None,
-        factor=factors[0],
-        factor_low=factors[1],
-        factor_high=factors[2],
-        records=_OPTIMA,
+        factor=middle,
+        factor_low=low,
+        factor_high=high,
+        records=records,
     )
+    low, value, high = sorted(values)
     return Recommendation(
-        value=middle,
-        low=min(short, long),
-        high=max(short, long),
-        reasons=(reason,),
-        kind_of_run=kind,
+        value=value, low=low, high=high, reasons=(reason,), kind_of_run=kind
     )

@@ -20,17 +20,20 @@ class Reason:
     Args:
         quantity: What changed: ``batch``, ``lr``, ``dataset``, ``epochs``, ``tokens``,
             ``examples``, ``steps``, ``width``, ``parameters``, ``depth``; or ``regime``
-            where a single pass becomes repeated data.
+            where a single pass becomes repeated data, ``single-pass`` where repeated
+            data become one.
         ratio: After over before.
         beside: What changed with it, and is only known together with it; its ratios.
-        exponent: Power of the ratio that lr·λ goes with; None of a change of regime.
+        exponent: Power of the ratio that lr·λ goes with; None where the regime changes:
+            the value then starts anew, from published ones.
         low: Lower end of its 90 % range, in a new setting.
         high: Upper end.
         factor: What this part multiplies λ by: that power, over the ratio of the lr
             where the lr belongs to the part.
         factor_low: Lower end of its 90 % range.
         factor_high: Upper end.
-        records: Measurements of it in this class, with this family of optimizers.
+        records: Measurements of it in this class, with this family of optimizers; of a
+            change of regime, how many published values the new one rests on.
 
     """
 
