@@ -1,0 +1,52 @@
+"""What a file of results is answered, word by word.
+
+``--snapshot-update`` writes the texts anew; read them before they are kept.
+"""
+
+import numpy as np
+from fitting.planted import Planted, draw
+from syrupy.assertion import SnapshotAssertion
+
+import dwindle
+from dwindle.show import as_text
+
+GRID = {"seeds": 5, "points": 9}
+
+
+def rows(kind, effect, **more):
+    return [
+        {**row, **more}
+        for row in draw(kind, np.random.default_rng(3), effect=effect)[0]
+    ]
+
+
+CASES = {
+    "a clear dip": (rows(Planted(**GRID, zero=True), 20), {}),
+    "no column of seeds": (
+        rows(Planted(**GRID, paired=False, has_seed=False), 12),
+        {},
+    ),
+    "noise": (rows(Planted(**GRID, zero=True), 0), {}),
+    "accuracies": (rows(Planted(**GRID, score=True), 20), {}),
+    "two that are compared": (
+        rows(Planted(**GRID), 20),
+        {"compare": (1e-4, 1e-2)},
+    ),
+    "a cell for each width": (
+        [
+            *rows(Planted(**GRID), 20, width=64),
+            *rows(Planted(**GRID), 20, width=128),
+        ],
+        {},
+    ),
+    "two rows": ([{"wd": 0.1, "loss": 2.0}, {"wd": 0.01, "loss": 1.0}], {}),
+}
+
+
+def test_what_results_are_answered(snapshot: SnapshotAssertion):
+    """The answer first; then columns as they were taken, and the next step."""
+    texts = {
+        name: as_text(dwindle.fit(table, **asked)._drawn(), width=80)
+        for name, (table, asked) in CASES.items()
+    }
+    assert texts == snapshot
