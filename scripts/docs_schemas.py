@@ -21,7 +21,7 @@ from dwindle.decay.convert_all import NoConversion
 from dwindle.decay.explain import Explanation
 from dwindle.decay.knob import Knob
 from dwindle.decay.remarks import Remark
-from dwindle.decay.rescale import Rescaling
+from dwindle.decay.rescaling import Rescaling
 from dwindle.decay.rule import Rule
 from dwindle.decay.verified import Passed
 from dwindle.finding.curve import Tried

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from dwindle.decay.explain import Explanation, explain
     from dwindle.decay.half_life import HalfLife
     from dwindle.decay.knobs import knobs
-    from dwindle.decay.rescale import Rescaling, rescale
+    from dwindle.decay.rescale import rescale
+    from dwindle.decay.rescaling import Rescaling
     from dwindle.decay.rules import rules
     from dwindle.decay.run import Run
     from dwindle.decay.schedules import Schedule
@@ -50,7 +51,7 @@ _HOMES = {
     "DwindleError": "dwindle.errors.base",
     "Explanation": "dwindle.decay.explain",
     "HalfLife": "dwindle.decay.half_life",
-    "Rescaling": "dwindle.decay.rescale",
+    "Rescaling": "dwindle.decay.rescaling",
     "Run": "dwindle.decay.run",
     "Schedule": "dwindle.decay.schedules",
     "convert": "dwindle.decay.convert",

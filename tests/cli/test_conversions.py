@@ -20,7 +20,7 @@ FIELDS = {
     "explain": "knob value family shrink_per_step half_life half_life_average e_folds "
     "kept equilibrium_rms rms_at_end rotation_per_step penalty warnings update "
     "understood summary strength lr_stays among",
-    "rescale": "knob before unchanged rules",
+    "rescale": "knob before unchanged recommendation rules",
 }
 SIZES = "--batch-size 512 --dataset-size 1281167 --epochs 90"
 SHAPE = "--schedule cosine --warmup 0.05 --final-lr 0.1"
@@ -240,7 +240,8 @@ def test_a_length_in_tokens(capsys):
 def test_what_was_measured_comes_first(capsys):
     """Of all answers, those that rest on a measurement stand above the others."""
     facts = "--lr 6e-4 --tokens 20e9:100e9 --batch-tokens 524288"
-    rows = run(f"rescale torch.AdamW=0.1 {facts}", capsys)[1].partition("tested on")[2]
+    shown = run(f"rescale torch.AdamW=0.1 {facts} --all", capsys)[1]
+    rows = shown.partition("tested on")[2]
     assert 0 < rows.index("power-lines") < rows.index("half-life-examples")
     below = rows.partition("Rules whose authors measured such a change")[2]
     assert "power-lines" in below

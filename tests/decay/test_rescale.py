@@ -328,7 +328,7 @@ def test_json_is_plain():
     """as_dict has the documented keys and values that JSON can hold."""
     before, after = Run(lr=0.1, batch_size=32), Run(lr=0.2, batch_size=64)
     plain = rescale(0.1, "torch.AdamW", before=before, after=after).as_dict()
-    assert list(plain) == ["knob", "before", "unchanged", "rules"]
+    assert list(plain) == ["knob", "before", "unchanged", "recommendation", "rules"]
     assert plain["before"]["value"] == plain["unchanged"]["value"] == 0.1
     keys = {"rule", "value", "keeps", "half_life", "evidence", "applies", "why_not"}
     assert all(keys <= set(answer) for answer in plain["rules"])

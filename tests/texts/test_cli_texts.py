@@ -19,6 +19,7 @@ SGD = (
     "torch.optim.SGD=5e-4 --lr 0.1 --momentum 0.9 --batch-size 128 "
     "--dataset-size 50000 --epochs 200 --schedule cosine --warmup 0.05"
 )
+IMAGENET = "--batch-size 256:2048 --dataset-size 1281167 --epochs 90:30"
 SHOWN = {
     "overview": "--help",
     **{f"help of {command.name}": f"{command.name} --help" for command in COMMANDS},
@@ -35,6 +36,15 @@ SHOWN = {
     "rescale": "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 "
     "--batch-tokens 524288 --schedule linear:cosine",
     "rescale: nothing changes": "rescale torch.SGD=1e-4 --lr 0.1 --batch-size 64",
+    "rescale: all": "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 "
+    "--batch-tokens 524288 --schedule linear:cosine --all",
+    "rescale: of two kinds": f"rescale torch.optim.AdamW=0.1 --lr 3e-4:8e-4 {IMAGENET}",
+    "rescale: not measured": f"rescale torch.optim.AdamW=0.1 --lr 3e-4 {IMAGENET}",
+    "rescale: no rate": f"rescale torch.optim.Adam=0.1 --lr 3e-4 {IMAGENET}",
+    "rescale: repeated": "rescale torch.AdamW=0.1 --lr 1e-3 --batch-size 64 "
+    "--dataset-size 50000 --epochs 1:8",
+    "rescale: momentum": "rescale torch.SGD=5e-4 --lr 0.1 --momentum 0.9:0.95 "
+    "--steps 9",
     "suggest": "suggest torch.AdamW --lr 3e-4 --tokens 20e9 --batch-tokens 524288",
     "suggest: none": "suggest torch.AdamW --lr 2e-5 --batch-size 16 "
     "--dataset-size 10000 --epochs 3",

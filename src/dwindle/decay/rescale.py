@@ -1,7 +1,6 @@
-"""Rescale: my scale changes, what do I type now? Every rule's answer, side by side."""
+"""Rescale: my scale changes, what do I type now? The answer, and every rule's."""
 
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import fields
 
 from dwindle.decay.coordinates import (
     has_shrink,
@@ -9,7 +8,9 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
     shrink_from_number,
 )
-from dwindle.decay.explain import ClockTimes, Explanation, explain_setting
+from dwindle.decay.evidence.peers import LORA
+from dwindle.decay.evidence.recommend import recommend
+from dwindle.decay.explain import explain_setting
 from dwindle.decay.families import DECOUPLED, OF_A_RATE, SGD, family_of
 from dwindle.decay.half_life import (
     HalfLife,
@@ -19,113 +20,28 @@ from dwindle.decay.half_life import (
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_input, run_of
+from dwindle.decay.rescaling import Rescaling, RuleAnswer
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.decay.typed_facts import facts_after
 from dwindle.errors import DwindleError, MissingFactError
-from dwindle.plain import to_plain
-from dwindle.show import Shown, Table, facts
-from dwindle.wording import half_life, number
-
-# A rate, or a bare penalty, has no optimizer; this is the family that it reads like.
 
 
-@dataclass(frozen=True, kw_only=True)
-class RuleAnswer:
-    """What to type after the change by one rule.
-
-    Args:
-        rule: Name of the rule.
-        value: The number to type; None where the rule does not apply.
-        keeps: What the rule keeps fixed.
-        half_life: Half-life at ``value`` after the change, on every clock.
-        e_folds: Total decay of the run after the change.
-        penalty: Canonical penalty after the change.
-        evidence: What the rule was tested on.
-        applies: Whether the rule is about this change and this kind of knob.
-        why_not: Why it does not.
-        silent_on: What changed and is not in the rule.
-        measured: Whether its authors measured such a change, rather than argued it.
-        sentence: The rule in one sentence.
-        source: Who published it.
-
-    """
-
-    rule: str
-    value: float | None
-    keeps: str
-    half_life: ClockTimes = field(hash=False)
-    e_folds: float | None
-    penalty: float | None
-    evidence: str
-    applies: bool
-    why_not: str
-    silent_on: tuple[str, ...]
-    measured: bool
-    sentence: str
-    source: str
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the answer as JSON has it."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
-
-
-@dataclass(frozen=True, kw_only=True, repr=False)
-class Rescaling(Shown):
-    """A decay before a change of scale, unchanged after it, and under every rule.
-
-    Args:
-        knob: Where the number is typed.
-        before: What it does before the change.
-        unchanged: What the same number does after it.
-        rules: Every rule's answer, in the order of the table.
-        notes: Facts that only one side has, or that a live optimizer has otherwise.
-
-    """
-
-    knob: str
-    before: Explanation
-    unchanged: Explanation
-    rules: tuple[RuleAnswer, ...]
-    notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the rescaling as JSON has it."""
-        return {
-            "knob": self.knob,
-            "before": self.before.as_dict(),
-            "unchanged": self.unchanged.as_dict(),
-            "rules": [answer.as_dict() for answer in self.rules],
-        }
-
-    def _drawn(self) -> Table:
-        title = f"{self.knob} = {number(self.before.value)}, and the scale changes"
-        rows = {
-            "before": half_life(self.before.half_life),
-            "if you change nothing": half_life(self.unchanged.half_life),
-        }
-        for each in self.rules:
-            if each.applies:
-                rows[each.rule] = f"{number(each.value)}   keeps: {each.keeps}"
-        others = ", ".join(each.rule for each in self.rules if not each.applies)
-        more = [f"These rules do not apply: {others}."] if others else []
-        notes = [f"· {each}" for each in (*self.notes, *more)]
-        return facts(rows, title=title, notes=notes, indent=2)
-
-    def __repr__(self) -> str:
-        count = sum(each.applies for each in self.rules)
-        value = number(self.before.value)
-        rules = "1 rule applies" if count == 1 else f"{count} rules apply"
-        return f"<Rescaling: {self.knob} = {value}, {rules}>"
-
-
-def rescale(
-    value: object, knob: object = None, *, before: RunLike, after: RunLike
+def rescale(  # noqa: PLR0913 facts by name
+    value: object,
+    knob: object = None,
+    *,
+    before: RunLike,
+    after: RunLike,
+    regime: str | None = None,
+    normalized: bool | None = None,
 ) -> Rescaling:
-    """Return what to type after a change of scale, by every rule that covers it.
+    """Return what to type after a change of scale, how sure that is, and why.
+
+    The recommendation goes by exponents that were measured, pooled over all published
+    settings of the class of the training. Beside it stands every published rule.
 
     Half-life rules are exact on their clock, under momentum and with short last
     batches too; the others multiply the penalty or the rate of decay by their power
@@ -137,9 +53,13 @@ def rescale(
             is knob, value and facts.
         before: Facts of the training before the change, also as a mapping.
         after: Facts of the training after it.
+        regime: ``single-pass``, ``many-epochs``, ``fine-tuning`` or ``lora``, where the
+            facts do not tell.
+        normalized: Whether the network has normalization layers.
 
     Returns:
-        Every rule's answer, beside what happens if one changes nothing.
+        The recommendation and every rule's answer, beside what happens if one changes
+        nothing.
 
     Raises:
         RangeError: If the value is impossible.
@@ -153,8 +73,12 @@ def rescale(
         >>> answers = {answer.rule: answer.value for answer in there.rules}
         >>> round(answers["half-life-epochs"], 4), answers["bengio-map"]
         (0.2, None)
+        >>> there.recommendation.low < there.recommendation.value < 1
+        True
 
     """
+    # No exponent was measured with low-rank factors alone.
+    regime = "fine-tuning" if regime == LORA else regime
     given = read_input(value, knob)
     setting = read_setting(given.value, given.knob)
     overruled = given.overruled(before)
@@ -162,11 +86,17 @@ def rescale(
     before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
+    # First: a rule refuses a quantity that is 0, and says which.
+    answers = tuple(_answer(rule, setting, before, after) for rule in RULES)
     return Rescaling(
         knob=setting.knob.name,
         before=explain_setting(setting, before),
         unchanged=explain_setting(setting, after),
-        rules=tuple(_answer(rule, setting, before, after) for rule in RULES),
+        recommendation=recommend(
+            setting, before, after, regime=regime, normalized=normalized
+        ),
+        rules=answers,
+        runs=(before, after),
         notes=(*overruled, *_lacking(before, after)),
     )
 

@@ -1,0 +1,398 @@
+"""Rescaling: a decay before a change of scale and after it, and how it is drawn."""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from dwindle.decay.evidence.kinds import family_of_evidence
+from dwindle.decay.evidence.posterior import cell_of
+from dwindle.decay.evidence.recommendation import Experiment, Reason, Recommendation
+from dwindle.decay.evidence.records import KINDS
+from dwindle.decay.explain import ClockTimes, Explanation, time_cell
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.run import Run
+from dwindle.plain import to_plain
+from dwindle.show import (
+    Cell,
+    Column,
+    Drawable,
+    Line,
+    Sheet,
+    Shown,
+    Styled,
+    Table,
+    facts,
+    pointed,
+)
+from dwindle.wording import count, counted, first_notes, number
+
+# The first that is known is the clock of all rows.
+_CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
+# Cautions on the facts themselves, which every answer depends on.
+_SAID = {"library-default", "unused-fact", "no-lr"}
+# No rule covers these, but half-life and e-folds may move with them.
+_OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
+    "momentum": lambda run: run.momentum,
+    "dampening": lambda run: run.dampening,
+    "schedule": lambda run: run.schedule.shape,
+    "warm-up": lambda run: run.schedule.warmup,
+    "final lr": lambda run: run.schedule.final,
+    "fall of wsd": lambda run: run.schedule.decay_share,
+    "dtype": lambda run: run.dtype,
+}
+# Rules beside the answer: the two that fit the class best, and the number as it is.
+_MOST_RULES = 2
+_UNCHANGED = "unchanged"
+# Short names of what a reason is about.
+_QUANTITIES = {"regime": "data repeat", "parameters": "weights"}
+# By class: when it would be another answer, and how to say so.
+_OTHERWISE = {
+    "many-epochs-plain": "if the network is plain and small: --normalized no",
+    "many-epochs-normalized": "if the network is normalized: --normalized yes",
+    "single-pass": "if data are seen once: --regime single-pass",
+    "fine-tuning": "if it starts from trained weights: --regime fine-tuning",
+}
+_ALL = "(--all for all)"
+
+
+@dataclass(frozen=True, kw_only=True)
+class RuleAnswer:
+    """What to type after the change by one rule.
+
+    Args:
+        rule: Name of the rule.
+        value: The number to type; None where the rule does not apply.
+        keeps: What the rule keeps fixed.
+        half_life: Half-life at ``value`` after the change, on every clock.
+        e_folds: Total decay of the run after the change.
+        penalty: Canonical penalty after the change.
+        evidence: What the rule was tested on.
+        applies: Whether the rule is about this change and this kind of knob.
+        why_not: Why it does not.
+        silent_on: What changed and is not in the rule.
+        measured: Whether its authors measured such a change, rather than argued it.
+        sentence: The rule in one sentence.
+        source: Who published it.
+
+    """
+
+    rule: str
+    value: float | None
+    keeps: str
+    half_life: ClockTimes = field(hash=False)
+    e_folds: float | None
+    penalty: float | None
+    evidence: str
+    applies: bool
+    why_not: str
+    silent_on: tuple[str, ...]
+    measured: bool
+    sentence: str
+    source: str
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the answer as JSON has it."""
+        plain: dict[str, Any] = to_plain(self)
+        return plain
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Rescaling(Shown):
+    """A decay before a change of scale, unchanged after it, and what to type.
+
+    Args:
+        knob: Where the number is typed.
+        before: What it does before the change.
+        unchanged: What the same number does after it.
+        recommendation: What to type, how sure that is, and why.
+        rules: Every rule's answer, in the order of the table.
+        runs: The facts before and after.
+        notes: Facts that only one side has, or that a live optimizer has otherwise.
+
+    """
+
+    knob: str
+    before: Explanation
+    unchanged: Explanation
+    recommendation: Recommendation
+    rules: tuple[RuleAnswer, ...]
+    runs: tuple[Run, Run]
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the rescaling as JSON has it."""
+        return {
+            "knob": self.knob,
+            "before": self.before.as_dict(),
+            "unchanged": self.unchanged.as_dict(),
+            "recommendation": self.recommendation.as_dict(),
+            "rules": [answer.as_dict() for answer in self.rules],
+        }
+
+    def drawn(self, *, all_rules: bool = False) -> Sheet:
+        """Return the drawing of a terminal and of a notebook.
+
+        Args:
+            all_rules: Whether the table of all rules stands below the answer.
+
+        """
+        cautions = [each.text for each in self.before.warnings if each.code in _SAID]
+        notes = first_notes([*self.notes, *cautions], "--json or as_dict() has them")
+        return Sheet(
+            parts=(
+                Line(text=self.knob, style="bold cyan", indent=2, whole=True),
+                *_Answer(self).parts(),
+                *(("", pointed(notes)) if notes else ()),
+                *(_whole_table(self) if all_rules else ()),
+            )
+        )
+
+    _drawn = drawn
+
+    def __repr__(self) -> str:
+        there = self.recommendation
+        value = number(there.value, digits=there.digits)
+        return f"<Rescaling: {self.knob} = {number(self.before.value)}, then {value}>"
+
+
+class _Answer:
+    """Draws what to type; owns nothing but what it was given."""
+
+    def __init__(self, found: Rescaling) -> None:
+        self._found, self._there = found, found.recommendation
+
+    def parts(self) -> Iterator[Drawable | str]:
+        """Yield the answer, its reasons, and what would decide it."""
+        there = self._there
+        if there.is_undecided:
+            title = f"nobody has measured this for {KINDS[there.kind_of_run]}"
+            yield Line(text=title, style="bold", indent=2)
+        for line in self._values():
+            yield Line(text=line, style="bold", indent=2)
+        if self._found.runs[0] != self._found.runs[1]:
+            yield from ("", facts(self._rows(), indent=2))
+
+    def _values(self) -> Iterator[str]:
+        there, was = self._there, number(self._found.before.value)
+        if there.value is None:
+            yield "no value can be recommended"
+            return
+        if self._found.runs[0] == self._found.runs[1]:
+            yield f"type {was}   (nothing changes)"
+            return
+        verb, span = "perhaps" if there.is_undecided else "type", _range(there)
+        span = f"90 %: {span}; " if span else ""
+        yield f"{verb} {_value(there)}   ({span}it was {was})"
+        shown = (_value(there), _range(there))
+        for each in there.others:
+            if each.value is not None and (_value(each), _range(each)) != shown:
+                span = f"   ({_range(each)})" if _range(each) else "  "
+                yield f"or {_value(each)}{span} {_OTHERWISE[each.kind_of_run]}"
+
+    def _rows(self) -> dict[str, Cell]:
+        there = self._there
+        candidates = " · ".join(
+            f"{each.rule} {_rounded(each.value, 2)}" for each in there.candidates
+        )
+        return {
+            "why": there.why_null,
+            "because": self._because(),
+            "kind": "" if there.is_undecided else KINDS[there.kind_of_run],
+            "candidates": candidates,
+            "unchanged": self._unchanged(),
+            "rules": "" if candidates else self._rules(),
+            "to decide": _experiment(there.experiment, self._found.knob),
+        }
+
+    def _because(self) -> Cell:
+        """Return a line for each part of the change, its columns below each other."""
+        # A number that is no coefficient, as a half-life, need not go as the decay.
+        what = "value" if KNOBS[self._found.knob].family else "decay"
+        rows = [(_change(each), _effect(each, what)) for each in self._there.reasons]
+        if not rows:
+            return "" if self._there.value is None else "the decay of a step stays"
+        counts = (_records(each) for each in self._there.reasons)
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        return tuple(
+            "  ".join((*map(str.ljust, row, widths), records))
+            for row, records in zip(rows, counts, strict=True)
+        )
+
+    def _unchanged(self) -> str:
+        before, after = self._found.before, self._found.unchanged
+        if before.e_folds is None or after.e_folds is None:
+            return ""
+        was, now = number(before.e_folds), number(after.e_folds)
+        value = number(before.value)
+        if was == now:
+            return f"{value} would remove {now} e-folds over the run, as before"
+        return f"{value} would remove {now} e-folds over the run instead of {was}"
+
+    def _rules(self) -> str:
+        knob = KNOBS[self._found.knob]
+        cell = cell_of(self._there.kind_of_run, family_of_evidence(knob))
+        known = {each.rule: each for each in self._found.rules if each.applies}
+        best = [known[name] for name in cell.rules if name in known][:_MOST_RULES]
+        shown = {each.rule: each.value for each in best}
+        shown[_UNCHANGED] = self._found.before.value
+        listed = " · ".join(f"{name} {number(each)}" for name, each in shown.items())
+        return f"{listed}  {_ALL}"
+
+
+def _value(there: Recommendation) -> str:
+    return _rounded(there.value, there.digits)
+
+
+def _range(there: Recommendation) -> str:
+    low, high = (_rounded(each, there.digits) for each in (there.low, there.high))
+    return f"{low} to {high}" if low != high else ""
+
+
+def _rounded(value: float | None, digits: int) -> str:
+    """Return a number with so many digits, above ten too: 24 is 20 in one digit."""
+    return number(None if value is None else float(f"{value:.{digits}g}"))
+
+
+def _change(reason: Reason) -> str:
+    if reason.quantity == "regime":
+        return f"data repeat {number(reason.ratio)} times"
+    first = (
+        f"{_QUANTITIES.get(reason.quantity, reason.quantity)} {_times(reason.ratio)}"
+    )
+    others = [f"{name} {_times(ratio)}" for name, ratio in reason.beside.items()]
+    return " with ".join([first, " and ".join(others)]) if others else first
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio as people say it: ×8, ×1/3, ×0.45."""
+    share = round(1 / ratio, 6)
+    return f"×1/{share:g}" if share > 1 and share.is_integer() else f"×{number(ratio)}"
+
+
+def _effect(reason: Reason, what: str) -> str:
+    middle, low, high = (
+        _rounded(each, 2)
+        for each in (reason.factor, reason.factor_low, reason.factor_high)
+    )
+    return f"{what} ×{middle} ({low} to {high})"
+
+
+def _records(reason: Reason) -> str:
+    return counted(reason.records, "measurement") if reason.records else "assumed"
+
+
+def _experiment(wanted: Experiment | None, knob: str) -> str:
+    if wanted is None:
+        return ""
+    name, ends = wanted.quantity, (wanted.low, wanted.high)
+    # One value on both sides is no axis: then any second one will do.
+    is_axis = None not in ends and wanted.low != wanted.high
+    values = f" --proxy {name}={','.join(map(number, ends))}" if is_axis else ""
+    return (
+        f"two values of {name}, {wanted.decays} decays at each: dwindle tune --knob "
+        f"{knob}{values} … ({wanted.trainings} trainings)"
+    )
+
+
+def _whole_table(found: Rescaling) -> Iterator[Drawable | str]:
+    """Yield what changes, every rule's answer, and what it rests on."""
+    yield from ("", _heading("What changes"), facts(_changes(*found.runs), indent=2))
+    yield from ("", _heading("What every rule leads to"), _answers(found))
+    # What rests on a measurement of such a change, not on argument.
+    measured: dict[str, Cell] = {
+        each.rule: f"{number(each.value)}, {each.evidence}"
+        for each in found.rules
+        if each.measured
+    } or {"none": "what applies is an argument, or practice"}
+    yield from ("", _heading("Rules whose authors measured such a change"))
+    yield facts(measured, indent=2)
+    # Most rules that do not apply give the same few reasons.
+    reasons: dict[str, list[str]] = {}
+    for each in found.rules:
+        if not each.applies:
+            reasons.setdefault(each.why_not.replace("_", " "), []).append(each.rule)
+    silent: dict[str, Cell] = {", ".join(names): why for why, names in reasons.items()}
+    yield from ("", _heading("Rules that do not apply, and why"))
+    yield from (facts(silent, indent=2), "")
+    yield _heading("dwindle rules RULE prints the source of one.")
+
+
+def _heading(text: str) -> Line:
+    return Line(text=text, style="dim", indent=2)
+
+
+def _changes(before: Run, after: Run) -> dict[str, Cell]:
+    there = after.quantities()
+    changed = {
+        name.replace("_", " "): (_said(value), _said(there[name]))
+        for name, value in before.quantities().items()
+        if name in there and there[name] != value
+    }
+    for name, read in _OTHER_FACTS.items():
+        sides = _said(read(before)), _said(read(after))
+        if sides[0] != sides[1]:
+            changed[name] = sides
+    both: dict[str, Cell] = {
+        name: f"{old} → {new}" for name, (old, new) in changed.items()
+    }
+    return both or {"nothing": "changes"}
+
+
+def _said(fact: object) -> str:
+    if not isinstance(fact, float):
+        return str(fact)
+    return count(fact) if fact >= 1 else number(fact)
+
+
+def _answers(found: Rescaling) -> Table:
+    times = (found.before.half_life, found.unchanged.half_life)
+    known = (clock for clock in _CLOCKS if all(each.get(clock) for each in times))
+    # One clock for all rows: half-lives on different clocks cannot be compared by eye.
+    clock = next(known, "steps")
+    columns = [
+        Column("rule", "name", "cyan"),
+        Column("type now", "number", "bold cyan"),
+        Column(f"half-life,\n{'of the run' if clock == 'run' else clock}", "number"),
+        Column("e-folds", "number"),
+        Column("penalty λ", "number"),
+        Column("keeps, and what it was tested on"),
+    ]
+    has_penalty = found.before.penalty is not None
+    rows: list[tuple[Cell, ...]] = [
+        (
+            Styled(title, "default"),
+            Styled(number(each.value), "default"),
+            *_effects(each, clock, with_penalty=has_penalty),
+            "",
+        )
+        for title, each in (
+            ("before", found.before),
+            ("if you change nothing", found.unchanged),
+        )
+    ]
+    rows += [
+        (
+            each.rule,
+            number(each.value),
+            *_effects(each, clock, with_penalty=has_penalty),
+            _worth(each),
+        )
+        # What was measured first; the order of the table stays within both.
+        for each in sorted(found.rules, key=lambda answer: not answer.measured)
+        if each.applies
+    ]
+    return Table(columns=columns, rows=rows, indent=2)
+
+
+def _effects(
+    of: Explanation | RuleAnswer, clock: str, *, with_penalty: bool
+) -> tuple[str, str, str]:
+    half_life = time_cell(clock, of.half_life) if of.half_life else number(None)
+    penalty = number(of.penalty) if with_penalty else ""
+    return half_life, number(of.e_folds), penalty
+
+
+def _worth(answer: RuleAnswer) -> tuple[str, ...]:
+    silent = ", ".join(answer.silent_on).replace("_", " ")
+    doubt = f"; does not cover {silent}" if silent else ""
+    return answer.keeps, Styled(f"{answer.evidence}{doubt}", "dim")
