@@ -110,7 +110,7 @@ def blocks_of(page: str) -> list[Block]:
         is_followed = after and after[1] == "text" and each[1] == "python"
         is_shown = is_followed and not text[each.end() : after.start()].strip()
         number = text.count("\n", 0, each.start()) + 1
-        shown = after[2] if is_shown else ""
+        shown = after[2].rstrip("\n") if is_shown else ""
         blocks.append(Block(page, number, each[1], each[2], shown))
     return blocks
 

@@ -72,8 +72,8 @@ def fault_of(block, piece, shown, came):
         return []
     if "WRITE_DOCS" in os.environ and "..." not in shown:
         path = ROOT / block.page
-        text = "\n".join(each.rstrip() for each in came.strip("\n").splitlines())
-        page = path.read_text("utf-8").replace(f"{shown.rstrip()}\n", f"{text}\n", 1)
+        text = "\n".join(each.rstrip() for each in came.rstrip().splitlines())
+        page = path.read_text("utf-8").replace(f"{shown}\n", f"{text}\n", 1)
         path.write_text(page, "utf-8")
     return [f"{block} prints another thing:\n{came}"]
 
@@ -110,14 +110,16 @@ def run_page(page, folder, kinds):
 @pytest.mark.parametrize("page", PAGES)
 def test_the_blocks_of_a_page_run(page, folder):
     """Every quick block runs, and prints what the page shows."""
-    assert run_page(page, folder, ("not_run", "full")) == []
+    faults = run_page(page, folder, ("not_run", "full"))
+    assert not faults, "\n".join(faults)
 
 
 @pytest.mark.full
 @pytest.mark.parametrize("page", sorted({each.page for each in exemptions()["full"]}))
 def test_the_long_blocks_of_a_page_run(page, folder):
     """Those that train for longer, too."""
-    assert run_page(page, folder, ("not_run",)) == []
+    faults = run_page(page, folder, ("not_run",))
+    assert not faults, "\n".join(faults)
 
 
 def all_blocks():
@@ -145,6 +147,17 @@ def test_every_block_is_of_a_kind_that_is_run():
         )
     ]
     assert unused == []
+
+
+def test_blocks_are_as_wide_as_a_page():
+    """What is typed and what it prints needs no scrolling on a wide screen."""
+    wide = [
+        f"{block}: {line}"
+        for block in all_blocks()
+        for line in (block.text + block.shown).splitlines()
+        if len(line) > int(WIDTH)
+    ]
+    assert wide == []
 
 
 def test_every_exemption_is_needed_and_has_a_reason():
