@@ -3,14 +3,17 @@
 import io
 import json
 import os
+import shlex
 import subprocess
 import sys
 import types
+from importlib import import_module
 
 import pytest
 
 from dwindle.cli import main as entry
 from dwindle.cli.main import COMMANDS, main
+from dwindle.cli.options import AS_JSON, read_words
 from dwindle.errors import RangeError, StudyStoppedError
 from dwindle.wording import handler_of_missing_letters
 
@@ -39,6 +42,21 @@ def test_help_names_every_command(capsys):
         page = capsys.readouterr().out
         assert f"dwindle {command.name}" in page
         assert "--json" in page
+
+
+def test_the_examples_of_help_are_lines_that_run(capsys):
+    """Each command has two or more; what only calculates is run."""
+    runs = {"rescale", "explain", "convert", "suggest", "rules", "knobs", "completion"}
+    for command in COMMANDS:
+        assert len(command.examples) >= 2
+        options = (*import_module(f"dwindle.cli.{command.name}").OPTIONS, AS_JSON)
+        for example in command.examples:
+            line = example.replace("\\\n", " ").partition(">")[0]
+            words = shlex.split(line)
+            assert read_words(command.name, options, words), line
+            if command.name in runs:
+                assert main([command.name, *words]) == 0, line
+    capsys.readouterr()
 
 
 def test_help_fits_into_eighty_columns(monkeypatch, capsys):

@@ -144,14 +144,8 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     r"""Find the best weight decay of your own training, and how sure it is.
 
     Write the command of one training behind two dashes, with {weight_decay} and {seed}
-    where it takes them; typically 16 to 27 trainings give the value with its interval:
-
-        dwindle find --knob torch.optim.AdamW --low 1e-3 --high 1 --metric val_loss \
-            -- python train.py --weight-decay {weight_decay} --seed {seed}
-
-    Or name a Python function of weight_decay and seed that returns the loss:
-
-        dwindle find my_module:train --knob torch.optim.AdamW --low 1e-3 --high 1
+    where it takes them, or name a Python function of weight_decay and seed that returns
+    the loss. Typically 16 to 27 trainings give the value with its interval.
 
     Each training is kept when it ends: the same line again continues. {out} is a new
     folder for each training, {port} a free port. All of it may stand in a file:

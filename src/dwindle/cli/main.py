@@ -42,26 +42,121 @@ class Command(NamedTuple):
 
     name: str
     help: str
+    examples: tuple[str, ...]  # lines to type, without the program's name
 
 
+# In the order of daily use.
 COMMANDS = (
-    Command("answer", "Should L2 regularization be corrected for scale? Trained live."),
-    Command("convert", "The same decay, typed into another optimizer or framework."),
-    Command("explain", "What a decay really does: half-life, e-folds, equilibrium."),
-    Command("rescale", "My scale changes: the next weight decay under every rule."),
-    Command("suggest", "A first weight decay, from published recipes of that kind."),
-    Command("find", "The best weight decay of your own training, and how sure it is."),
-    Command("tune", "The best weight decay of a large scale, from small ones."),
-    Command("predict", "The same from results that a store has; trains nothing."),
-    Command("fit", "Results you have: the best weight decay, and how sure that is."),
-    Command("audit", "Whether a training decays what its author thinks it decays."),
     Command(
-        "evidence", "What was measured of the best decay over scale, and what not."
+        "rescale",
+        "My scale changes: the weight decay to type then, and why.",
+        (
+            "torch.AdamW=0.1 --lr 1e-3:linear --batch-size 256:2048",
+            "torch.AdamW=0.1 --batch-tokens 0.5M --tokens 20B:100B",
+        ),
     ),
-    Command("rules", "The published scaling rules, with their sources."),
-    Command("knobs", "The places where one types a decay, and what each means."),
-    Command("study", "Measure the best weight decay over scale; resumable."),
-    Command("report", "What a study found: table, JSON, or one HTML page."),
+    Command(
+        "explain",
+        "What a decay really does: half-life, e-folds, equilibrium.",
+        (
+            "torch.AdamW=0.1 --lr 3e-4 --steps 10000 --schedule cosine",
+            "torch.SGD=5e-4 --lr 0.1 --momentum 0.9",
+        ),
+    ),
+    Command(
+        "convert",
+        "The same decay, typed into another optimizer or framework.",
+        (
+            "keras.L2=5e-4 --to torch.SGD",
+            "torch.SGD=5e-4 --to torch.AdamW --lr 0.1:1e-3 --momentum 0.9",
+        ),
+    ),
+    Command(
+        "suggest",
+        "A first weight decay, from published recipes of that kind.",
+        (
+            "torch.AdamW --lr 3e-4 --tokens 20B --batch-tokens 0.5M",
+            "torch.SGD --lr 0.1 --batch-size 256 --dataset-size 50k --epochs 90",
+        ),
+    ),
+    Command(
+        "find",
+        "The best weight decay of your own training, and how sure it is.",
+        (
+            "my_module:train --knob torch.AdamW --low 1e-3 --high 1",
+            """--knob torch.AdamW --low 1e-3 --high 1 --metric val_loss \\
+    -- python train.py --wd {weight_decay} --seed {seed}""",
+        ),
+    ),
+    Command(
+        "fit",
+        "Results you have: the best weight decay, and how sure that is.",
+        ("results.csv", "results.csv --where width=64 --metric val_loss"),
+    ),
+    Command(
+        "tune",
+        "The best weight decay of a large scale, from small ones.",
+        (
+            """my_module:train --knob torch.AdamW --low 1e-3 --high 1 \\
+    --proxy width=64,128 --target width=512""",
+            "my-tune.toml",
+        ),
+    ),
+    Command(
+        "predict",
+        "The same from results that a store has; trains nothing.",
+        (
+            "my-tune.db --target width=1024",
+            "my-study.db --target width=1024,batch_size=512",
+        ),
+    ),
+    Command(
+        "audit",
+        "Whether a training decays what its author thinks it decays.",
+        (
+            "train:make --batch-size 256 --dataset-size 1281167 --epochs 90",
+            "training_args.json --dataset-size 50000",
+        ),
+    ),
+    Command(
+        "study",
+        "Measure the best weight decay over scale; resumable.",
+        ("my-study.toml --dry-run", "my-study.toml"),
+    ),
+    Command(
+        "report",
+        "What a study or a find showed: table, JSON, or one HTML page.",
+        ("my-study.db", "train-find.db --html page.html"),
+    ),
+    Command(
+        "evidence",
+        "What was measured of the best decay over scale, and what not.",
+        ("", "batch"),
+    ),
+    Command(
+        "rules",
+        "The published scaling rules, with their sources.",
+        ("", "half-life-epochs"),
+    ),
+    Command(
+        "knobs",
+        "The places where one types a decay, and what each means.",
+        ("keras", "torch.AdamW"),
+    ),
+    Command(
+        "answer",
+        "Should L2 regularization be corrected for scale? Trained live.",
+        ("--quick", "--out build/answer"),
+    ),
+    Command(
+        "completion",
+        "Let the shell complete commands and options: bash, zsh, fish.",
+        (
+            "bash > ~/.local/share/bash-completion/completions/dwindle",
+            "zsh > ~/.zfunc/_dwindle",
+            "fish > ~/.config/fish/completions/dwindle.fish",
+        ),
+    ),
 )
 
 
@@ -166,7 +261,7 @@ def _drop_stdout() -> None:
 def _run(words: list[str]) -> int:
     """Run the command that the first word names; the rest is its own to read."""
     first, *rest = words or ["--help"]
-    names = [command.name for command in COMMANDS]
+    commands = {command.name: command for command in COMMANDS}
     if first in {"--version", "-V", "version"}:
         # Slow to import, and only this line needs it.
         from importlib.metadata import version
@@ -176,20 +271,21 @@ def _run(words: list[str]) -> int:
     if first in _HELP or first == "help":
         from dwindle.cli.options import print_overview
 
-        print_overview(dict(COMMANDS))
+        print_overview({each.name: each.help for each in COMMANDS})
         return 0
     if first.startswith("-"):
         hint = "Options follow the command."
         raise UnknownNameError("option", first, ("--help", "--version"), hint)
-    if first not in names:
+    if first not in commands:
         hint = "dwindle --help lists all commands."
-        raise UnknownNameError.among("command", first, names, hint)
+        raise UnknownNameError.among("command", first, list(commands), hint)
     from dwindle.cli.options import AS_JSON, print_page, read_words, split_at_dashes
 
     module = import_module(f"dwindle.cli.{first}")
     options = (*module.OPTIONS, AS_JSON)
     if not _HELP.isdisjoint(split_at_dashes(rest)[0]):
-        print_page(first, module.command.__doc__, options)
+        examples = commands[first].examples
+        print_page(first, module.command.__doc__, options, examples)
         return 0
     # An audit returns 1 where it found something; most commands return nothing.
     return int(module.command(**read_words(f"dwindle {first}", options, rest)) or 0)

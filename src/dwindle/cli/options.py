@@ -100,9 +100,11 @@ class Option:
 
 
 AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")
-# Both are read before any command is: main looks for them among the words.
-_HELP = Option("--help", "show this page")
-_DEBUG = Option("--debug", "show a traceback when something fails")
+# They are read before any command is: main looks for them among the words.
+ALWAYS = (
+    Option("--help", "show this page"),
+    Option("--debug", "show a traceback when something fails"),
+)
 
 
 def read_words(
@@ -216,12 +218,14 @@ def _joined(words: Sequence[str]) -> str:
     return ""
 
 
-def print_page(name: str, text: str, options: Sequence[Option]) -> None:
+def print_page(
+    name: str, text: str, options: Sequence[Option], examples: Sequence[str]
+) -> None:
     """Print the help of one command: how to write it, what it does, its options."""
     places = " ".join(each.name for each in options if each.is_place)
     rest = "".join(f" -- {each.name}" for each in options if each.is_rest)
     groups: dict[str, dict[str, str]] = {}
-    for option in (*options, _HELP, _DEBUG):
+    for option in (*options, *ALWAYS):
         group = groups.setdefault(option.group, {})
         group[f"{option.name} {option.metavar}".rstrip()] = option.help
     groups[GENERAL] = groups.pop(GENERAL)  # facts first, the small print last
@@ -233,6 +237,9 @@ def print_page(name: str, text: str, options: Sequence[Option]) -> None:
         is_code = paragraph.startswith(" ")  # an example file: as it is written
         folded = dedent(paragraph) if is_code else " ".join(paragraph.split())
         show("", Line(text=folded, indent=2, whole=is_code))
+    show("", Line(text="Examples", style="bold", indent=2))
+    for example in examples:
+        show(Line(text=f"dwindle {name} {example}".rstrip(), indent=2, whole=True))
     for title, group in groups.items():
         show("", Line(text=title, style="bold", indent=2), _rows(group, widest))
     show("")

@@ -57,12 +57,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     r"""Find the best decay at small scales, and carry it to a large one by their law.
 
     Write the command of one training behind two dashes; the scale reaches it as {width}
-    or any other name. What is no proxy is as at the target:
-
-        dwindle tune --knob torch.optim.AdamW --low 1e-3 --high 1 --metric val_loss \
-            --proxy width=64,128,256 --target width=1024,batch_size=512 \
-            -- python train.py --wd {weight_decay} --seed {seed} --width {width} \
-            --batch-size {batch_size}
+    or any other name. What is no proxy is as at the target.
 
     The first scale is searched as by dwindle find, each later one from what those
     before predict. Each training is kept: the same line again continues. Several axes

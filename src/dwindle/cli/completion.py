@@ -1,0 +1,196 @@
+"""dwindle completion: what a shell needs to complete commands, options and names.
+
+A script for each shell, made from the records that the commands read their words by.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib import import_module
+from itertools import chain
+from typing import NamedTuple, get_args
+
+from dwindle.cli.main import COMMANDS
+from dwindle.cli.options import ALWAYS, AS_JSON, Option
+from dwindle.decay.knobs import KNOBS
+from dwindle.decay.number_formats import DIGITS
+from dwindle.decay.rules import RULES
+from dwindle.decay.schedules import Shape
+from dwindle.errors import UnknownNameError
+
+OPTIONS = (Option("SHELL", "bash, zsh or fish", required=True),)
+# What stands for a value, or an option by its name: what may be written there. Where
+# nothing is known, the shell completes files.
+_KNOBS = tuple(KNOBS)
+_VALUES: Mapping[str, tuple[str, ...]] = {
+    "KNOB": _KNOBS,
+    "KNOB=VALUE": tuple(f"{name}=" for name in _KNOBS),
+    "FILTER": _KNOBS,
+    "RULE": tuple(rule.name for rule in RULES),
+    "SHELL": ("bash", "zsh", "fish"),
+    "--schedule": get_args(Shape),
+    "--dtype": tuple(DIGITS),
+}
+# zsh reads its first line, and finds the command there.
+_FIRST = {"zsh": "#compdef dwindle\n"}
+_HEAD = "# dwindle completion {} made this: make it anew after an upgrade."
+
+
+class _Word(NamedTuple):
+    """An option, with what may stand behind it."""
+
+    name: str
+    help: str
+    takes: bool  # whether a value follows
+    values: tuple[str, ...]
+
+
+class _Line(NamedTuple):
+    """What may be written behind a command."""
+
+    name: str
+    help: str
+    options: tuple[_Word, ...]
+    places: tuple[str, ...]
+
+    def patterns(self) -> Iterable[tuple[str, tuple[str, ...]]]:
+        """The options that take a value, as a pattern, by what it may be."""
+        taking = [word for word in self.options if word.takes]
+        for values in dict.fromkeys(word.values for word in taking):
+            names = (word.name for word in taking if word.values == values)
+            yield "|".join(f"{self.name}:{name}" for name in names), values
+
+
+def command(*, shell: str, as_json: bool) -> None:
+    """Print the completion of a shell: commands, options, knobs, rules, schedules.
+
+    Each shell looks for it in a folder of its own; the examples are the usual ones
+    (zsh: one in $fpath). Where nothing is known of a value, files are completed.
+    """
+    if shell not in _SCRIPTS:
+        raise UnknownNameError.among("shell", shell, list(_SCRIPTS), "")
+    head = _FIRST.get(shell, "") + _HEAD.format(shell)
+    script = "\n".join([head, *_SCRIPTS[shell](list(_lines()))])
+    if as_json:
+        from dwindle.cli.output import print_json
+
+        print_json({"shell": shell, "script": script})
+    else:
+        print(script)
+
+
+def _lines() -> Iterable[_Line]:
+    for each in COMMANDS:
+        options = (*import_module(f"dwindle.cli.{each.name}").OPTIONS, AS_JSON, *ALWAYS)
+        words = tuple(
+            _Word(
+                option.name,
+                option.help,
+                not option.is_flag,
+                _VALUES.get(option.name, _VALUES.get(option.metavar, ())),
+            )
+            for option in options
+            if option.is_named
+        )
+        places = (_VALUES.get(option.name, ()) for option in options if option.is_place)
+        yield _Line(each.name, each.help, words, next(places, ()))
+
+
+def _bash(lines: Sequence[_Line]) -> Iterable[str]:
+    yield "_dwindle() {"
+    yield "    local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]}"
+    yield "    local words= places= each"
+    yield "    COMPREPLY=()"
+    # Behind two dashes stands the command of somebody else's training.
+    yield '    for each in "${COMP_WORDS[@]:1:COMP_CWORD-1}"; do'
+    yield "        [[ $each == -- ]] && return"
+    yield "    done"
+    yield "    case ${COMP_WORDS[1]}:$before in"
+    for pattern, values in chain.from_iterable(line.patterns() for line in lines):
+        yield f"    {pattern}) words={_quoted(' '.join(_in_bash(values)))} ;;"
+    yield "    *) case ${COMP_WORDS[1]} in"
+    for line in lines:
+        words = _quoted(" ".join(word.name for word in line.options))
+        places = _quoted(" ".join(_in_bash(line.places)))
+        yield f"        {line.name}) words={words} places={places} ;;"
+    yield "        esac"
+    yield "        [[ $word == -* ]] || words=$places ;;"
+    yield "    esac"
+    names = " ".join(line.name for line in lines)
+    yield f"    ((COMP_CWORD == 1)) && words={_quoted(names)}"
+    yield '    COMPREPLY=($(compgen -W "$words" -- "$word"))'
+    yield "    [[ ${COMPREPLY[0]} == *= ]] && compopt -o nospace"
+    yield "}"
+    yield "complete -o default -F _dwindle dwindle"
+
+
+def _in_bash(words: Iterable[str]) -> Iterable[str]:
+    # bash takes a colon for the end of a word: what is behind it cannot be completed.
+    return (word for word in words if ":" not in word)
+
+
+def _zsh(lines: Sequence[_Line]) -> Iterable[str]:
+    names = " ".join(_described(line.name, line.help) for line in lines)
+    yield "_dwindle() {"
+    yield "    local -a words_there places"
+    yield "    (( ${words[(i)--]} < CURRENT )) && { _files; return; }"
+    yield "    if (( CURRENT == 2 )); then"
+    yield f"        words_there=({names})"
+    yield "        _describe command words_there"
+    yield "        return"
+    yield "    fi"
+    yield "    case $words[2]:$words[CURRENT-1] in"
+    for pattern, values in chain.from_iterable(line.patterns() for line in lines):
+        yield f"    {pattern}) places=({' '.join(map(_quoted, values))}) ;;"
+    yield "    *) case $words[2] in"
+    for line in lines:
+        options = " ".join(_described(word.name, word.help) for word in line.options)
+        places = " ".join(map(_quoted, line.places))
+        yield f"        {line.name}) words_there=({options}) places=({places}) ;;"
+    yield "        esac ;;"
+    yield "    esac"
+    yield "    if [[ $PREFIX == -* ]]; then _describe option words_there"
+    yield "    elif (( $#places )); then compadd -S '' -a places"
+    yield "    else _files; fi"
+    yield "}"
+    # As a file in fpath it is run when it is first asked; else it is sourced.
+    yield "if [[ $funcstack[1] == _dwindle ]]; then _dwindle"
+    yield "else compdef _dwindle dwindle; fi"
+
+
+def _described(name: str, text: str) -> str:
+    escaped = name.replace(":", "\\:")
+    return _quoted(f"{escaped}:{text}")
+
+
+def _fish(lines: Sequence[_Line]) -> Iterable[str]:
+    # Files are for values and places of which nothing else is known.
+    for line in lines:
+        about = f"-d {_quoted_in_fish(line.help)}"
+        yield f"complete -c dwindle -f -n __fish_use_subcommand -a {line.name} {about}"
+    for line in lines:
+        there = f"complete -c dwindle -n '__fish_seen_subcommand_from {line.name}'"
+        if line.places:
+            yield f"{there} -f -a {_quoted_in_fish(' '.join(line.places))}"
+        for word in line.options:
+            about = f"-l {word.name[2:]} -d {_quoted_in_fish(word.help)}"
+            if not word.takes:
+                yield f"{there} {about}"
+            elif word.values:
+                values = _quoted_in_fish(" ".join(word.values))
+                yield f"{there} {about} -x -a {values}"
+            else:
+                yield f"{there} {about} -r"
+
+
+def _quoted(text: str) -> str:
+    return "'" + text.replace("'", "'\\''") + "'"
+
+
+def _quoted_in_fish(text: str) -> str:
+    return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_SCRIPTS: Mapping[str, Callable[[Sequence[_Line]], Iterable[str]]] = {
+    "bash": _bash,
+    "zsh": _zsh,
+    "fish": _fish,
+}
