@@ -35,6 +35,7 @@ LINES = {
         "rescale torch.AdamW=0.1 --lr 1e-3 --batch-size 128:512",
         "rescale keras.L2=1e-4 --width 64:128",
     ),
+    "suggest": (f"suggest torch.AdamW {FACTS}",),
     "fit": ("fit examples/results.csv", "fit examples/results.csv --where width=64"),
     "audit": (
         f"audit examples.audited_program:program {FACTS}",
@@ -43,6 +44,7 @@ LINES = {
     ),
     "audit-codes": ("audit --explain all", "audit --explain DW008"),
     "report": ("report old.db",),
+    "evidence": ("evidence", "evidence batch"),
     "rules": ("rules", "rules neal"),
     "knobs": ("knobs", "knobs keras"),
     "find": (f"find {CURVE}",),
