@@ -12,7 +12,7 @@ from dwindle.cli.main import COMMANDS
 OFFERED = {
     "re": {"rescale", "report"},
     "rescale --ba": {"--batch-size", "--batch-tokens"},
-    "rescale --schedule co": {"constant", "cosine"},
+    "rescale --schedule const": {"constant"},
     "convert --to keras.optimizers.Ft": {"keras.optimizers.Ftrl"},
     "explain torch.optim.AdamW": {"torch.optim.AdamW="},
     "rules half-life-e": {"half-life-epochs", "half-life-examples"},

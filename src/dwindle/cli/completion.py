@@ -6,14 +6,14 @@ A script for each shell, made from the records that the commands read their word
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib import import_module
 from itertools import chain
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
 from dwindle.cli.main import COMMANDS
 from dwindle.cli.options import ALWAYS, AS_JSON, Option
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DIGITS
 from dwindle.decay.rules import RULES
-from dwindle.decay.schedules import Shape
+from dwindle.decay.shapes import SHAPES
 from dwindle.errors import UnknownNameError
 
 OPTIONS = (Option("SHELL", "bash, zsh or fish", required=True),)
@@ -26,7 +26,7 @@ _VALUES: Mapping[str, tuple[str, ...]] = {
     "FILTER": _KNOBS,
     "RULE": tuple(rule.name for rule in RULES),
     "SHELL": ("bash", "zsh", "fish"),
-    "--schedule": get_args(Shape),
+    "--schedule": tuple(SHAPES),
     "--dtype": tuple(DIGITS),
 }
 # zsh reads its first line, and finds the command there.

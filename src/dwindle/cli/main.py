@@ -76,7 +76,8 @@ COMMANDS = (
         "A first weight decay, from published recipes of that kind.",
         (
             "torch.AdamW --lr 3e-4 --tokens 20B --batch-tokens 0.5M",
-            "torch.SGD --lr 0.1 --batch-size 256 --dataset-size 50k --epochs 90",
+            """torch.SGD --lr 0.1 --batch-size 128 \\
+    --dataset-size 50k --epochs 90""",
         ),
     ),
     Command(
