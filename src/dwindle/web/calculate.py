@@ -75,9 +75,10 @@ class Answer:
             if not isinstance(part, Line):
                 break
             opening.append(as_text(part, width=_ANY_WIDTH).strip())
-        subject, headline = opening[0], " ".join(opening[1:])
-        rest = sheet.parts[len(opening) :]
-        return cls(subject, headline[:1].upper() + headline[1:], rest, python)
+        subject, headline = (*opening, "")[:2]
+        return cls(
+            subject, headline[:1].upper() + headline[1:], sheet.parts[2:], python
+        )
 
 
 @dataclass(frozen=True)
@@ -104,34 +105,33 @@ class Tab:
         for option in self.options:
             if option is SETTING:
                 yield from (KNOB, VALUE)
-            elif option is not ALL_NOTES:
+            else:
                 yield option
 
 
 def _explained(knob: str, value: str, words: Words) -> Answer:
     run = WrittenFacts.from_words(words).run("An explanation")
-    found = explain(_read_value(value), knob, run=run)
-    call = _call("explain", knob, _read_value(value), run=_run_source(run))
-    return Answer.of_sheet(found.drawn(), call)
+    kind, all_notes = kind_of(words), bool(words["all_notes"])
+    found = explain(_read_value(value), knob, run=run, **kind)
+    call = _call(
+        "explain", knob, _read_value(value), run=_run_source(run), **_sources(kind)
+    )
+    return Answer.of_sheet(found.drawn(all_notes=all_notes), call)
 
 
 def _rescaled(knob: str, value: str, words: Words) -> Answer:
     before, after = WrittenFacts.from_words(words).runs()
-    found = rescale(_read_value(value), knob, before=before, after=after)
-    values = [each.value for each in found.rules if each.value is not None]
-    headline = "No rule covers this change."
-    if values:
-        low, high = number(min(values)), number(max(values))
-        headline = f"Type {low} to {high}: {len(values)} rules differ."
+    kind = kind_of(words)
+    found = rescale(_read_value(value), knob, before=before, after=after, **kind)
     call = _call(
         "rescale",
         knob,
         _read_value(value),
         before=_run_source(before) or "{}",
         after=_run_source(after) or "{}",
+        **_sources(kind),
     )
-    subject = f"{found.knob} = {number(found.before.value)}, and the scale changes"
-    return Answer(subject, headline, (found.__rich__(),), call)
+    return Answer.of_sheet(found.drawn(all_rules=bool(words["all_rules"])), call)
 
 
 def _converted(knob: str, value: str, words: Words) -> Answer:
@@ -146,10 +146,9 @@ def _converted(knob: str, value: str, words: Words) -> Answer:
         "convert",
         knob,
         _read_value(value),
-        to=_source(to),
         run=_run_source(before),
         run_after=_run_source(after) if after != before else "",
-        keep=_source(keep) if keep else "",
+        **_sources({"to": to, "keep": keep}),
     )
     subject = f"{found.knob} = {number(found.value_from)}"
     return Answer(subject, headline, (found.__rich__(),), call)
@@ -159,13 +158,10 @@ def _suggested(knob: str, _: str, words: Words) -> Answer:
     run = WrittenFacts.from_words(words).run("A suggestion")
     kind, domain = kind_of(words), words["domain"]
     found = suggest(knob, run=run, domain=domain, **kind)
-    said = {
-        name: _source(each)
-        for name, each in {**kind, "domain": domain}.items()
-        if each is not None
-    }
-    call = _call("suggest", knob, run=_run_source(run), **said)
-    return Answer.of_sheet(found.drawn(), call)
+    call = _call(
+        "suggest", knob, run=_run_source(run), **_sources({**kind, "domain": domain})
+    )
+    return Answer.of_sheet(found.drawn(all_notes=bool(words["all_notes"])), call)
 
 
 TABS = (
@@ -186,7 +182,7 @@ TABS = (
     Tab(
         "convert",
         "Port it",
-        convert_command.OPTIONS,
+        tuple(each for each in convert_command.OPTIONS if each is not ALL_NOTES),
         sides=("here", "there"),
         answer=_converted,
     ),
@@ -281,9 +277,11 @@ def _too_long(name: str, text: str, most: int) -> RangeError:
 def _plain(drawn: Drawable | str) -> dict[str, Any]:  # JSON-like
     """Return a line, notes or a table as plain data."""
     if isinstance(drawn, str):
-        return {"line": visible(drawn)}
+        return {"line": visible(drawn), "strong": False}
     if not isinstance(drawn, Table):
-        return {"line": as_text(drawn, width=_ANY_WIDTH).strip()}
+        is_strong = isinstance(drawn, Line) and "bold" in drawn.style
+        text = as_text(drawn, width=_ANY_WIDTH).strip()
+        return {"line": text, "strong": is_strong}
     columns, rows = drawn.filled()
     if columns[:1] == [POINT]:
         return {"points": [_cell(text) for _, text in rows]}
@@ -339,6 +337,11 @@ def _source(value: object) -> str:
         if each.init and (part := getattr(value, each.name)) != each.default
     ]
     return f"dwindle.Schedule({', '.join(parts)})"
+
+
+def _sources(arguments: Mapping[str, object]) -> dict[str, str]:
+    """Return source for the arguments that were given."""
+    return {name: _source(each) for name, each in arguments.items() if each is not None}
 
 
 def _run_source(run: Run) -> str:

@@ -40,6 +40,8 @@ _LABELS: Mapping[str, str] = {
     "shape": "lr schedule",
     "final": "final lr",
     "betas": "betas",
+    "all_notes": "every note",
+    "all_rules": "every rule",
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "knobs": tuple(KNOBS),

@@ -32,7 +32,7 @@ function row(kind, cells, numbers) {
 }
 
 function drawn(part) {
-  if ("line" in part) return [made("p", part.line)];
+  if ("line" in part) return [made("p", part.line, part.strong ? "strong" : "")];
   if ("points" in part) {
     const list = document.createElement("ul");
     list.append(...part.points.map((point) => made("li", point)));
