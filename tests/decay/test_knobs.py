@@ -96,6 +96,9 @@ MEANT = {
     "sklearn.MLPClassifier.alpha": "sklearn.neural_network.MLPClassifier:adam",
     "MLPClassifier:sgd.alpha": "sklearn.neural_network.MLPClassifier:sgd",
     "sklearn.LogisticRegression.C": "sklearn.linear_model.LogisticRegression:C",
+    # With the schedule that it has by default.
+    "sklearn.SGDRegressor": "sklearn.linear_model.SGDRegressor:invscaling",
+    "sklearn.SGDRegressor.alpha": "sklearn.linear_model.SGDRegressor:invscaling",
     "torch.optim.ASGD.lambd": "torch.optim.ASGD:lambd",
     "torch.optim.ASGD.weight_decay": "torch.optim.ASGD",
     "keras.L2.l2": "keras.regularizers.L2",
@@ -165,8 +168,6 @@ LISTED = {
     "sklearn": {"sklearn.neural_network.MLPClassifier:sgd"},
     "coefficient": {"tf.nn.l2_loss"},
     "optax.add_decayed_weights": {"optax.add_decayed_weights:before-sgd"},
-    "sklearn.SGDRegressor": {"sklearn.linear_model.SGDRegressor:constant"},
-    "sklearn.SGDRegressor.alpha": {"sklearn.linear_model.SGDRegressor:constant"},
 }
 
 

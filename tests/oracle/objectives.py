@@ -114,6 +114,7 @@ OBJECTIVES = {
     "prior": normal_prior,
     "prior:fan-in": normal_prior_by_fan_in,
     "inverse-data-sum": inverse,
+    "canonical:from-start": canonical,  # from a start at 0, where the sum is that of w
     "canonical:asgd": asgd,
 }
 

@@ -106,7 +106,8 @@ def _lrs_of(option: str, path: Path) -> tuple[float, ...]:
         with path.open(encoding="utf-8", newline="") as file:
             rows = [row for row in csv.reader(file) if any(map(str.strip, row))]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise RangeError(option, f"{path}: {error}", must, remedy) from None
+        why = getattr(error, "strerror", None) or error
+        raise RangeError(option, f"{path}: {why}", must, remedy) from None
     heads = (
         [head.strip().casefold().replace("_", "-") for head in rows[0]] if rows else []
     )
@@ -124,7 +125,7 @@ def _lrs_of(option: str, path: Path) -> tuple[float, ...]:
             raise RangeError(option, got, "an lr in every row", remedy)
         lrs.append(lr)
     if not lrs:
-        raise RangeError(option, f"{path}, which is empty", must, remedy)
+        raise RangeError(option, f"{path}, which has no lrs", must, remedy)
     return tuple(lrs)
 
 
@@ -154,7 +155,7 @@ _RISES = 'of the steps, while the lr rises; or "5 epochs"'
 _WARMUP = "--warmup-steps --warmup-epochs --warmup-ratio --warm-up"
 _FINAL = "last lr as a share of the peak"
 _MILESTONES = 'where multistep falls: "30,60,80 epochs"'
-_PERIOD = "of step, exponential, cosine-restarts, inverse-sqrt"
+_PERIOD = "of step, exponential, cosine-restarts, inverse-..."
 _START = "first lr as a share of the peak"
 _CYCLED = "momentum of one-cycle at its peak and its ends"
 _DECAYS = 'the decay\'s own schedule: "linear to 0", "cosine from 10%"'
@@ -184,6 +185,7 @@ _OF_RUN = (
     _fact("batch_tokens", "N", read_whole, "tokens in a step"),
     _fact("tokens", "N", read_number, "length of the run in tokens"),
     _fact("gradient_rms", "G", read_number, _RMS),
+    _fact("loss", "HOW", read_text, "mean or sum over the batch", "--reduction"),
     _fact("width", "N", read_whole, "units of a hidden layer"),
     _fact("depth", "N", read_whole, "hidden layers", "--layers"),
     _fact("parameters", "N", read_whole, "weights of the network"),
@@ -198,7 +200,7 @@ _OF_SHAPES = (
     ),
     _fact("period", "TIME", _read_time, _PERIOD, "--step-size --t-0 --timescale"),
     _fact("growth", "FACTOR", read_number, "of cosine-restarts' periods", "--t-mult"),
-    _fact("power", "N", read_number, "of polynomial"),
+    _fact("power", "N", read_number, "of polynomial, inverse-power"),
     _fact("start", "SHARE", read_share, _START, "--start-factor", "--start-lr"),
     _fact("cycled_momentum", "M,M", _read_pair, _CYCLED),
 )

@@ -284,9 +284,18 @@ def _by_penalty(x: float, pair: Pair) -> Conversion:
     forward, inverse = (PENALTIES[str(knob.penalty)] for knob, _ in pair.sides)
     penalty = forward.penalty_from_number(x, pair.before)
     layers: tuple[LayerValue, ...] = ()
-    # One λ for all layers needs no sizes of layers.
-    if {forward.normalization, inverse.normalization} == {"none"}:
+    # One λ for all layers needs no sizes of layers, only the number of weights.
+    spread = {forward.normalization, inverse.normalization}
+    if spread == {"none"}:
         value: float | None = inverse.number_from_penalty(penalty, pair.after)
+    elif spread <= {"none", "global-mean"} and None in [
+        run.layers for _, run in pair.sides
+    ]:
+        given, wanted = (
+            _weights(each, run)
+            for each, run in ((forward, pair.before), (inverse, pair.after))
+        )
+        value = inverse.number_from_penalty(penalty / given * wanted, pair.after)
     else:
         layers = _layer_values(penalty, forward, inverse, pair)
         first = layers[0].value
@@ -296,8 +305,8 @@ def _by_penalty(x: float, pair: Pair) -> Conversion:
         why = f"There ({target.formula}) only an infinite number means no penalty."
         asked = f"A penalty of 0 as {target.name}"
         raise RefusedError(asked, why, "Leave the penalty out.")
-    to_penalty = forward.forward.format(x=source.symbol)
-    from_penalty = inverse.inverse.format(x=target.symbol)
+    to_penalty = forward.written(source.symbol, pair.before).forward
+    from_penalty = inverse.written(target.symbol, pair.after).inverse
     return _conversion(
         x,
         pair,
@@ -329,6 +338,13 @@ def _layer_values(
         LayerValue(layer=layer, shape=shape, value=value)
         for layer, (shape, value) in enumerate(zip(shapes[1], values, strict=True))
     )
+
+
+def _weights(penalty: Penalty, run: Run) -> float:
+    """Return what a penalty is divided by: all weights, or nothing."""
+    if penalty.normalization == "none":
+        return 1.0
+    return run.require("weights", "A penalty divided by the number of weights")
 
 
 def _layers(run: Run) -> tuple[tuple[int, int], ...]:

@@ -15,7 +15,7 @@ RAdam 0.69, which its rectification takes to 1.
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from dwindle.decay.families import (
@@ -67,6 +67,18 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
                 "√",
                 "T",
                 f"{steps:.6g}" if (steps := run.quantities().get("steps")) else "",
+            ),
+        ),
+        # The batch that ultralytics calls nominal, of engine/trainer.py.
+        "·B/64": Scale(
+            factor=lambda run: (
+                run.require("batch_size", "A decay stated for a batch of 64") / 64
+            ),
+            inverse="·64/B",
+            divisor=lambda run: (
+                "",
+                "(64/B)",
+                f"{64 / run.batch_size:.6g}" if run.batch_size else "",
             ),
         ),
         "/B": Scale(
@@ -223,7 +235,9 @@ def _family(knob: Knob, run: Run) -> Family:
 
 def _read(knob: Knob, number: float, run: Run) -> float:
     if decays_by_size(knob, run):
-        penalty = PENALTIES[str(knob.penalty)].penalty_from_number(number, run)
+        # The size is that of the gradients as they are, of a sum or of a mean.
+        as_it_is = replace(run, loss="mean")
+        penalty = PENALTIES[str(knob.penalty)].penalty_from_number(number, as_it_is)
         return penalty * decoupled_over_penalty(knob, run)
     return number * SCALES[knob.scale].factor(run)
 
@@ -232,5 +246,6 @@ def _typed(knob: Knob, read: float, run: Run) -> float:
     """Return what is typed where the family reads this: the inverse of reading."""
     if decays_by_size(knob, run):
         penalty = read / decoupled_over_penalty(knob, run)
-        return PENALTIES[str(knob.penalty)].number_from_penalty(penalty, run)
+        as_it_is = replace(run, loss="mean")
+        return PENALTIES[str(knob.penalty)].number_from_penalty(penalty, as_it_is)
     return read / SCALES[knob.scale].factor(run)

@@ -163,13 +163,14 @@ def of_penalty(pair: Pair, *, value: float | None) -> Promise:
     """Return what a conversion between coefficients of an objective keeps."""
     source, target = pair.source, pair.target
     same_step = source.penalty == target.penalty and pair.is_same_step
-    if source.beside_l1 != target.beside_l1:
+    if source.apart != target.apart:
         label: Fidelity = "approximate"
     else:
         same = same_step or pair.is_unchanged
         label = "same-trajectory" if same else "same-objective"
     found = [
         *_rounded_penalty(pair, value),
+        _other_loss(pair),
         _other_lr(pair),
         *map(_objective_note, (source, target)),
         *(_summed_losses(*side) for side in pair.sides),
@@ -344,6 +345,19 @@ def _mean_loss(knob: Knob, run: Run) -> str:
     if _summed_losses(knob, run) or knob.family is None:
         return ""
     return f"{knob.name}: the loss is the mean over the examples of a minibatch."
+
+
+def _other_loss(pair: Pair) -> str:
+    before, after = pair.before, pair.after
+    if before.loss == after.loss or None in (before.batch_size, after.batch_size):
+        return ""
+    size, lr = before.batch_size, "that many times the lr"
+    if after.loss == "sum":
+        size, lr = after.batch_size, "the lr divided by that"
+    return (
+        f"The gradients of a loss that is summed over {size:,} examples are {size:,} "
+        f"times those of its mean: plain gradient steps stay the same with {lr}."
+    )
 
 
 def _objective_note(knob: Knob) -> str:

@@ -26,6 +26,7 @@ _LETTERS: Mapping[str, str] = MappingProxyType(
         "k_t": "that of the decay, 1 at its peak",
         "u": "the optimizer's own step",
         "B": "examples in a minibatch",
+        "(64/B)": "B examples in a step",
         "T": "steps of the run",
         "d_t": "the estimate of the lr",
     }
@@ -97,8 +98,8 @@ def update_line(knob: Knob, number: float, run: Run) -> str:
     if family is not None:
         return _filled(family.written_for(run).line, _parts(knob, number, run))
     if not knob.is_rate:
-        formula = PENALTIES[str(knob.penalty)].formula
-        return "minimize " + formula.format(x=_digits(number))
+        written = PENALTIES[str(knob.penalty)].written(_digits(number), run)
+        return f"minimize {written.objective}"
     own = _own_schedule(run)
     slower = _Part("w·") + _letter("m_t") if _schedule(run).text else _Part("w")
     slower = slower + "·" + _letter("k_t") if own.text else slower
@@ -175,10 +176,9 @@ def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:
     if family is None:
         return "s", "s"
     if decays_by_size(knob, run):
-        penalty = PENALTIES[str(knob.penalty)]
+        _, forward, inverse = PENALTIES[str(knob.penalty)].written(x, Run())
         # Six digits, as in ``_digits``.
         gain = f"{decoupled_over_penalty(knob, run):.6g}"
-        forward, inverse = penalty.forward.format(x=x), penalty.inverse.format(x=x)
         return f"{forward}, s = η·λ·{gain}", f"λ = s/(η·{gain}), {inverse}"
     written, scale = family.written_for(facts_of(knob, run)), SCALES[knob.scale]
     return (

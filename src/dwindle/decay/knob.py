@@ -67,7 +67,7 @@ class Knob:
         caution: A sentence that belongs beside every number for this knob; ``{name}``
             is the knob.
         varies: Whether the optimizer itself makes the decay faster or slower at times.
-        beside_l1: Whether its objective has an L1 term too, which is left out.
+        apart: What its objective has besides, or pulls to, that another has not.
         aliases: Other full names.
 
     """
@@ -93,7 +93,7 @@ class Knob:
     note: str = ""
     caution: str = ""
     varies: bool = False
-    beside_l1: bool = False
+    apart: str = ""
     aliases: tuple[str, ...] = ()
 
     @property

@@ -12,7 +12,11 @@ from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, MissingFactError, RangeError
 
 # Known by their identity: a schedule that was given is another object.
-_BY_TRAINERS = {"linear": Schedule(shape="linear")}
+# Those of transformers' Trainer, and of scikit-learn's SGDRegressor.
+_BY_TRAINERS = {
+    "linear": Schedule(shape="linear"),
+    "invscaling": Schedule(shape="inverse-power", power=0.25, period="1 step"),  # type: ignore[arg-type]  # read as a count
+}
 _PARTS = [each.name for each in fields(Schedule)]
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
 _DEFAULTS: Mapping[str, object] = MappingProxyType(
@@ -34,6 +38,7 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
                 "steps",
                 "tokens_per_example",
                 "gradient_rms",
+                "loss",
                 "width",
                 "depth",
                 "units",
@@ -141,15 +146,27 @@ def scheduled(knobs: tuple[Knob, ...], *runs: Run) -> tuple[Run, ...]:
     names = [each.options.schedule for each in knobs if each.options.schedule]
     if not names or any(run.is_given("schedule") for run in runs):
         return runs
-    return tuple(replace(run, schedule=_BY_TRAINERS[names[0]]) for run in runs)
+    default = _BY_TRAINERS[names[0]]
+    # What counts steps has no shape without a length: the first step is all there is.
+    if default.counted and any("steps" not in run.quantities() for run in runs):
+        return runs
+    return tuple(replace(run, schedule=default) for run in runs)
 
 
 def schedule_notes(*sides: tuple[Knob, Run]) -> tuple[str, ...]:
     """Return a sentence for each side whose trainer's default schedule is used."""
     return tuple(
-        f"{knob.name} was given no schedule: {shape}, the Trainer's default, is used."
+        f"{knob.name} was given no schedule: {shape}, its own default, is used."
         for knob, run in sides
-        if (shape := knob.options.schedule) and run.schedule is _BY_TRAINERS[shape]
+        if (shape := knob.options.schedule) and _is_default(shape, run.schedule)
+    )
+
+
+def _is_default(name: str, schedule: Schedule) -> bool:
+    default = _BY_TRAINERS[name]
+    # One that counts steps is another object once the length of the run is known.
+    return schedule is default or bool(
+        default.counted and schedule.shape == default.shape
     )
 
 

@@ -9,7 +9,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
@@ -82,16 +82,29 @@ _LIKELIHOOD = (
 )
 
 
+_Over = Literal["", "batch_size", "dataset_size"]
+
+
+class WrittenPenalty(NamedTuple):
+    """An objective in formulas: the whole, and to λ and back."""
+
+    objective: str
+    forward: str
+    inverse: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class Penalty:
-    """One way to write a penalty: ``λ = factor / over · number ** power + extra``.
+    """One way to write a penalty: ``λ = (factor · number ** power + extra) / over``.
 
     ``over`` is a fact of the run, whose examples the losses are summed over; empty
-    where their mean is meant. ``normalization`` spreads that λ over the layers
+    where their mean is meant, unless the loss of the run is a sum over the batch.
+    ``normalization`` spreads that λ over the layers
     (:func:`layer_coefficients`); ``extra`` is a penalty that is always on.
     ``formula`` is the objective, ``forward`` and ``inverse`` are the conversion,
-    templates in which ``{x}`` is the number. ``loss_note`` is a template of what to
-    know about the loss, where that is more than its sum.
+    templates in which ``{x}`` is the number, and ``{loss}``, ``{over}`` and ``{times}``
+    are what a sum over the batch makes of a mean. ``loss_note`` is a template of what
+    to know about the loss, where that is more than its sum.
     """
 
     name: str
@@ -99,7 +112,7 @@ class Penalty:
     forward: str
     inverse: str
     factor: float = 1.0
-    over: Literal["", "batch_size", "dataset_size"] = ""
+    over: _Over = ""
     power: float = 1.0
     normalization: str = "none"
     extra: float = 0.0
@@ -112,14 +125,25 @@ class Penalty:
 
     def note_on_loss(self, name: str, run: Run) -> str:
         """Return what the number takes the loss to be, where it is no plain mean."""
-        return (self.loss_note or _SUMS[self.over]).format(
+        return (self.loss_note or _SUMS[self._over(run)]).format(
             name=name, batch_size=run.batch_size, dataset_size=run.dataset_size
         )
 
-    def _factor(self, run: Run) -> float:
-        if not self.over:
-            return self.factor
-        return self.factor / run.require(self.over, _NEEDS[self.over])
+    def written(self, x: str, run: Run) -> "WrittenPenalty":
+        """Return the objective and both conversions in formulas, x being the number."""
+        parts = {"x": x, "loss": "mean loss", "over": "", "times": ""}
+        if self._over(run) != self.over:
+            loss = "Σ of the losses of a minibatch of B"
+            parts |= {"loss": loss, "over": "/B", "times": "·B"}
+        texts = (self.formula, self.forward, self.inverse)
+        return WrittenPenalty(*(text.format(**parts) for text in texts))
+
+    def _over(self, run: Run) -> _Over:
+        return "batch_size" if run.loss == "sum" and not self.over else self.over
+
+    def _divisor(self, run: Run) -> float:
+        over = self._over(run)
+        return run.require(over, _NEEDS[over]) if over else 1.0
 
     def penalty_from_number(self, number: float, run: Run) -> float:
         """Return the canonical λ, before normalization, of the number that is written.
@@ -132,7 +156,8 @@ class Penalty:
             0.004
 
         """
-        return self._factor(run) * math.pow(number, self.power) + self.extra
+        written = self.factor * math.pow(number, self.power)
+        return (written + self.extra) / self._divisor(run)
 
     def number_from_penalty(self, penalty: float, run: Run) -> float:
         """Return the number to write for a canonical λ, before normalization.
@@ -149,43 +174,43 @@ class Penalty:
             0.5
 
         """
-        written = penalty - self.extra
+        written = penalty * self._divisor(run) - self.extra
         if written < 0:
             must = f"at least {self.extra:g}, which is always on here"
             raise RangeError("penalty", penalty, must, ALWAYS_ON)
         if written == 0:
             return 0.0 if self.power > 0 else math.inf
-        return math.pow(written / self._factor(run), 1 / self.power)
+        return math.pow(written / self.factor, 1 / self.power)
 
 
 _RECORDS = (
     Penalty(
         name="canonical",
-        formula="mean loss + ({x}/2)·Σw²",
-        forward="λ = {x}",
-        inverse="{x} = λ",
+        formula="{loss} + ({x}/2)·Σw²",
+        forward="λ = {x}{over}",
+        inverse="{x} = λ{times}",
     ),
     Penalty(
         name="without-half",
-        formula="mean loss + {x}·Σw²",
+        formula="{loss} + {x}·Σw²",
         factor=2.0,
-        forward="λ = 2·{x}",
-        inverse="{x} = λ/2",
+        forward="λ = 2·{x}{over}",
+        inverse="{x} = λ{times}/2",
     ),
     Penalty(
         name="without-half:layer-mean",
-        formula="mean loss + Σ_j {x}/(L·n_j·n_{{j+1}})·Σw²",
+        formula="{loss} + Σ_j {x}/(L·n_j·n_{{j+1}})·Σw²",
         factor=2.0,
-        forward="λ_j = 2·{x}/(L·n_j·n_{{j+1}})",
-        inverse="{x} = λ_j·L·n_j·n_{{j+1}}/2",
+        forward="λ_j = 2·{x}/(L·n_j·n_{{j+1}}){over}",
+        inverse="{x} = λ_j{times}·L·n_j·n_{{j+1}}/2",
         normalization="layer-mean",
     ),
     Penalty(
         name="without-half:global-mean",
-        formula="mean loss + {x}/(number of weights)·Σw²",
+        formula="{loss} + {x}/(number of weights)·Σw²",
         factor=2.0,
-        forward="λ = 2·{x}/(number of weights)",
-        inverse="{x} = λ·(number of weights)/2",
+        forward="λ = 2·{x}/(number of weights){over}",
+        inverse="{x} = λ{times}·(number of weights)/2",
         normalization="global-mean",
     ),
     Penalty(
@@ -222,8 +247,8 @@ _RECORDS = (
         name="half-squared",
         formula="half the mean squared error + ({x}/2)·Σw²",
         factor=2.0,
-        forward="λ = 2·{x}",
-        inverse="{x} = λ/2",
+        forward="λ = 2·{x}{over}",
+        inverse="{x} = λ{times}/2",
         loss_note=_HALF_SQUARED,
     ),
     Penalty(
@@ -272,10 +297,16 @@ _RECORDS = (
         power=-1.0,
     ),
     Penalty(
+        name="canonical:from-start",
+        formula="{loss} + ({x}/2)·Σ(w − w⁰)²",
+        forward="λ = {x}{over}",
+        inverse="{x} = λ{times}",
+    ),
+    Penalty(
         name="canonical:asgd",
-        formula="mean loss + (({x} + 1e-4)/2)·Σw²",
-        forward="λ = {x} + 1e-4",
-        inverse="{x} = λ - 1e-4",
+        formula="{loss} + (({x} + 1e-4)/2)·Σw²",
+        forward="λ = {x}{over} + 1e-4{over}",
+        inverse="{x} = λ{times} - 1e-4",
         extra=1e-4,
     ),
 )

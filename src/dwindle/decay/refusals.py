@@ -16,8 +16,15 @@ from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RefusedError
 
 # What the two lines of a route repeat of what was given.
-_OF_A_PENALTY = ("batch size", "dataset size", "units")
-_OF_A_RATE = ("batch size", "dataset size", "epochs", "steps", "schedule")
+_OF_A_PENALTY = ("batch size", "dataset size", "units", "loss")
+_OF_A_RATE = (
+    "batch size",
+    "dataset size",
+    "epochs",
+    "steps",
+    "schedule",
+    "decay schedule",
+)
 
 
 def refusal(x: float, pair: Pair) -> RefusedError:
@@ -76,7 +83,8 @@ def _from_penalty(x: float, source: Knob, target: Knob, given: Given) -> Refused
 def _facts_of_penalty(knob: Knob, given: Given) -> str:
     """Return the facts that a penalty stated for a sum or by layer needs."""
     convention = penalty_convention_of(knob)
-    plain = convention is None or convention.is_plain
+    is_summed = "sum" in {given.before.loss, given.after.loss}
+    plain = convention is None or (convention.is_plain and not is_summed)
     return "" if plain else given.options(*_OF_A_PENALTY)
 
 

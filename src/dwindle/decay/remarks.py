@@ -4,7 +4,11 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dwindle.decay.coordinates import decays_by_size, divides_by_gradients
+from dwindle.decay.coordinates import (
+    decays_by_size,
+    divides_by_gradients,
+    penalty_convention_of,
+)
 from dwindle.decay.equilibrium import MOST_THAT_STAYS
 from dwindle.decay.families import FAMILIES, Family, course_of, family_of, has_no_rate
 from dwindle.decay.knob import Knob
@@ -35,7 +39,7 @@ _ORDER = (
     *("impossible", "oscillation", "growth", "swing", "nothing-left"),
     *("dead-zone", "stalls", "no-lr", "per-layer", "approximate"),
     *(each.caution_code for each in FAMILIES.values() if each.caution),
-    *("own-rule", "library-default", "longer-than-the-run"),
+    *("own-rule", "summed-loss", "library-default", "longer-than-the-run"),
     *("shorter-than-an-epoch", "fading-decay", "late-dead-zone", "rounding"),
     *("no-decay", "first-step", "unused-fact", "equilibrium-noise", "missing-fact"),
     *("no-equilibrium", "no-penalty"),
@@ -126,6 +130,13 @@ def _of_family(knob: Knob, family: Family, run: Run) -> Iterator[Remark]:
     if knob.equilibrium is None:
         text = f"What size of weights {name} settles at is not known here."
         yield Remark("no-equilibrium", text)
+    convention = penalty_convention_of(knob)
+    if run.loss == "sum" and convention is not None and not convention.over:
+        text = (
+            f"{name} stands beside a loss that is summed over the batch: λ is what it "
+            "is beside the mean. A step takes off what it would beside either."
+        )
+        yield Remark("summed-loss", text)
     for fact in unused_facts(knob, run):
         text = f"The {fact} that was given changes nothing: {_why_unused(knob, fact)}."
         yield Remark("unused-fact", text)

@@ -30,6 +30,7 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 _NO_SCHEDULE = Schedule()  # as good as any constant one, and known by its identity
 
+_LOSSES = ("mean", "sum")
 _OPTIONS: Mapping[str, str] = {
     "steps": "--steps, or --epochs with --dataset-size and --batch-size",
     "weights": "--parameters 124e6, or --units 784,256,10",
@@ -79,10 +80,11 @@ class Run:
             included; Adam's state has it as the root of ``exp_avg_sq``.
         decay_schedule: How the decay goes over the run by itself, as a multiple of the
             number that is typed: ``"cosine from 10%"``, ``"linear to 0"``.
+        loss: ``"mean"`` over the examples of a batch, or their ``"sum"``.
 
     Raises:
         RangeError: If a fact is impossible or two facts contradict each other.
-        UnknownNameError: If ``dtype`` or ``schedule`` is not one that dwindle knows.
+        UnknownNameError: If ``dtype``, ``loss`` or a schedule is not one that is known.
         MissingFactError: If a warm-up in steps or epochs lacks the length of the run.
 
     Example:
@@ -114,6 +116,7 @@ class Run:
     dtype: str = "float32"
     gradient_rms: float | None = None
     decay_schedule: Schedule = _NO_SCHEDULE
+    loss: str = "mean"
     read_as: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -124,6 +127,8 @@ class Run:
             must, remedy = "True, False or left out", "Write nesterov=True."
             raise RangeError("nesterov", repr(self.nesterov), must, remedy)
         self._set("dtype", dtype_named(self.dtype))
+        if self.loss not in _LOSSES:
+            raise UnknownNameError.among("loss", str(self.loss), _LOSSES)
         for name, fact in FACTS.items():
             value = getattr(self, name)
             if value is not None and not fact.holds(value):

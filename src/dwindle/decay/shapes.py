@@ -155,13 +155,13 @@ def _restarts(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
         begin, period = end, period * of.growth
 
 
-def _inverse_sqrt(of: Numbers, first: int, steps: int) -> list[Stretch]:
+def _inverse_power(of: Numbers, first: int, steps: int) -> list[Stretch]:
     timescale = (of.period or of.warmup) * steps
     return [
         Stretch(
             start=first,
             stop=steps,
-            at=lambda step: 1 / math.sqrt(1 + (step - first) / timescale),
+            at=lambda step: (1 + (step - first) / timescale) ** -of.power,
         )
     ]
 
@@ -270,11 +270,20 @@ _RECORDS = (
     Shape(
         name="inverse-sqrt",
         formula="1/√(1 + (t − W)/period), the period being the warm-up if not given",
-        stretches=_inverse_sqrt,
-        reads={"period": None},
+        stretches=_inverse_power,
+        reads={"period": None, "power": 0.5},
         needs=(("warmup", "period"),),
         also=("rsqrt", "inverse-square-root"),
         source="transformers/optimization.py, get_inverse_sqrt_schedule",
+    ),
+    Shape(
+        name="inverse-power",
+        formula="(1 + (t − W)/period)^−power; without a period, that is the warm-up",
+        stretches=_inverse_power,
+        reads={"period": None, "power": None},
+        needs=(("power",), ("warmup", "period")),
+        also=("invscaling",),
+        source="sklearn/linear_model/_sgd_fast.pyx.tp",
     ),
     Shape(
         name="cosine-restarts",

@@ -30,6 +30,8 @@ _OBJECTIVES: dict[str, Objective] = {
     "question.l2": (lambda w, x: x * w.square().sum(), 1),
     "question.l2:layer-mean": (lambda w, x: x / (1 * 2 * 2) * w.square().sum(), 1),
     "question.l2:global-mean": (lambda w, x: x / w.numel() * w.square().sum(), 1),
+    # The distance from a start at 0 is the weight itself: the rest is below.
+    "li2018.l2-sp": (lambda w, x: x / 2 * w.square().sum(), 1),
     "answer.decay": (lambda w, x: x / 2 * w.square().sum(), 1),
     "answer.batch-sum": (lambda w, x: x * w.square().sum(), _BATCH),
     "bengio2012.l2": (lambda w, x: x * w.square().sum(), _N),

@@ -8,6 +8,7 @@ from frameworks.checks.check import Check, undriven
 
 from dwindle.decay.convert import convert
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 
 _N, _FEATURES = 60, 5
 _OPTIMUM = "both solvers stop at a gradient of 1e-8 or less"
@@ -360,6 +361,13 @@ def _checks() -> Iterator[Check]:
             _left_of_sgd(name, "constant"),
             run=run,
         )
+    fourth_root = Schedule(shape="inverse-power", power=0.25, period="1 step")
+    yield undriven(
+        "sklearn.linear_model.SGDRegressor:invscaling",
+        "scikit-learn",
+        _left_of_sgd("SGDRegressor", "invscaling"),
+        run=Run(lr=0.05, steps=300, schedule=fourth_root),
+    )
     yield _optimal()
 
 

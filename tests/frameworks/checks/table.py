@@ -30,7 +30,10 @@ CHECKS = (
 
 # Libraries whose version was read and that are not installed here.
 _READ_ONLY = frozenset(
-    ("apex", "deepspeed", "megatron", "paddle", "mxnet", "caffe", "thinc")
+    (
+        *("apex", "deepspeed", "megatron", "paddle", "mxnet", "caffe", "thinc"),
+        "ultralytics",
+    )
 )
 NOT_INSTALLED = _READ_ONLY | {"tf", "tfa"}
 _NO_BUILD = "TensorFlow and its addons are not installed with the other frameworks"
