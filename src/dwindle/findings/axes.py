@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dwindle.decay.rules import RULES
 from dwindle.findings import names
 from dwindle.findings.cells import Cell, idle_up_to, is_untrained, ruined_from
-from dwindle.findings.model import AxisFindings
+from dwindle.findings.model import AxisFindings, WithoutCell
 from dwindle.findings.rule_verdict import (
     WEAKEST_POWER,
     AxisEvidence,
@@ -18,7 +18,7 @@ from dwindle.findings.rule_verdict import (
 from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
 from dwindle.stats.matters import MOST_SEEDS
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope, fit_slope
-from dwindle.wording import counted, listed
+from dwindle.wording import counted, fixed, listed
 
 
 def measure_axis(
@@ -46,10 +46,8 @@ def measure_axis(
     telling = [
         cell for cell in cells if cell.shows_best_decay and cell.findings.value > 0
     ]
-    slope = fit_slope(
-        [math.log(cell.findings.value) for cell in telling],
-        [cell.optimum for cell in telling if cell.optimum is not None],
-    )
+    slope = _slope_of(telling)
+    alone = _leaning_on(telling, slope)
 
     def from_base(cell: Cell) -> float:
         return abs(math.log(cell.findings.value / base_value)) if base_value > 0 else 0
@@ -71,6 +69,10 @@ def measure_axis(
     ]
     *rules, unchanged = drop_uninformative_agreement(judged, slope)
     remark = _remark(slope, cells, len(telling))
+    if alone:
+        limits = f"{fixed(alone.low)} to {fixed(alone.high)}"
+        without = f"without {alone.value:g} it is {fixed(alone.exponent)} ({limits})"
+        remark = f"{remark}; it leans on one cell: {without}"
     return AxisFindings(
         axis=axis,
         policy=policy,
@@ -84,6 +86,34 @@ def measure_axis(
         rules=tuple(rules),
         unchanged=unchanged,
         would_tell=_would_tell(slope, cells),
+        leans_on=alone,
+    )
+
+
+def _leaning_on(telling: Sequence[Cell], slope: Slope | None) -> WithoutCell | None:
+    """Return the cell without which the exponent leaves its interval, and it then.
+
+    An end of the axis weighs most in a slope; with fewer than three other cells nothing
+    would check the law that is left.
+    """
+    if slope is None or len(telling) <= CELLS_FOR_A_LAW:
+        return None
+    found = []
+    for cell in telling:
+        left = _slope_of([other for other in telling if other is not cell])
+        if left and not slope.low <= left.exponent <= slope.high:
+            value = cell.findings.value
+            without = WithoutCell(
+                value=value, exponent=left.exponent, low=left.low, high=left.high
+            )
+            found.append((abs(left.exponent - slope.exponent), without))
+    return max(found, key=lambda each: each[0])[1] if found else None
+
+
+def _slope_of(cells: Sequence[Cell]) -> Slope | None:
+    return fit_slope(
+        [math.log(cell.findings.value) for cell in cells],
+        [cell.optimum for cell in cells if cell.optimum is not None],
     )
 
 

@@ -100,13 +100,24 @@ class RuleFindings:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WithoutCell:
+    """The exponent of an axis without the cell at a value, and its 90 % limits."""
+
+    value: float
+    exponent: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class AxisFindings:
     """One axis: its cells, the measured exponent of the best λ, and every rule.
 
     ``anchor`` is the value of the cell from which rules predict the others.
     ``unchanged`` holds what it costs to keep that cell's λ everywhere: also the cost of
     a rule that does not apply to this axis. ``would_tell`` says what would decide an
-    axis whose course is unknown.
+    axis whose course is unknown. ``leans_on`` is the one cell without which the
+    exponent would lie outside of its interval, if there is one.
     """
 
     axis: str
@@ -121,6 +132,7 @@ class AxisFindings:
     rules: tuple[RuleFindings, ...]
     unchanged: RuleFindings | None = None
     would_tell: str = ""
+    leans_on: WithoutCell | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,367 @@
+"""Repeats our own studies, and makes the records of evidence from their exports.
+
+    python scripts/evidence.py train [NAME ...] [--folder build/evidence] [--workers 2]
+    python scripts/evidence.py records
+
+``train`` trains studies/NAME.toml, of all files where none is named, as far as its
+store does not have it yet, and writes studies/NAME.json.gz; of some studies also on one
+split for all seeds, as NAME@0.json.gz and so on. ``records`` makes own_records.toml (of
+src/dwindle/decay/evidence) and studies/README.md of the exports; then
+scripts/pool_evidence.py has to run again. A test holds these files and the exports
+together.
+"""
+
+import argparse
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+from dwindle.findings.build import findings_of
+from dwindle.findings.grid import measure_grid
+from dwindle.findings.metric import Metric
+from dwindle.findings.model import AxisFindings
+from dwindle.findings.splits import SplitRow, compare_splits
+from dwindle.findings.verdict import course_of
+from dwindle.stats.slope import CELLS_FOR_A_LAW
+from dwindle.store.export import read_export, write_export
+from dwindle.store.spec import StudySpec
+from dwindle.store.store import StoredStudy, read_study
+from dwindle.wording import fixed, measured
+
+ROOT = Path(__file__).parents[1]
+STUDIES = ROOT / "studies"
+RECORDS = ROOT / "src" / "dwindle" / "decay" / "evidence" / "own_records.toml"
+PAGE = STUDIES / "README.md"
+# Studies that were also trained on one split for all seeds, with fewer of them and
+# without the axes of the net's size: what a split does shows there, too.
+FIXED = {"digits-adamw-plain": (0, 1, 2), "digits-sgd-plain": (0, 1, 2)}
+SEEDS_OF_FIXED = 12
+SIZES = ("width", "depth")
+# The smallest half width of a 90 % interval: a standard deviation of .1, as no study of
+# one data set says more about another (design, section 9).
+LEAST_HALF = 0.1645
+# An exponent whose interval is wider than two units says nothing that a prior does not.
+WIDEST = 2.0
+SOURCE = "dwindle studies"
+LOG = logging.getLogger("dwindle")
+NORMS = {"layernorm": "with LayerNorm", "plain": "without normalization"}
+DATA = {"digits": "digits", "fashion": "Fashion-MNIST", "text": "characters of a text"}
+OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
+QUANTITIES = {
+    "batch_size": "batch",
+    "dataset_size": "dataset",
+    "epochs": "epochs",
+    "lr": "lr",
+    "width": "width",
+    "depth": "depth",
+}
+METRICS: tuple[Metric, ...] = ("loss", "error")
+PAGE_HEAD = """\
+# Our own studies
+
+Made by `scripts/evidence.py records` from the exports beside this file; `make evidence`
+trains what they hold again. Exponents are those of s = lr·λ, the shrink per step, with
+90 % intervals. Every seed draws its own split into pool and validation set.
+
+| study | quantity | by loss | by error | cells | remark |
+|---|---|---|---|---|---|""".splitlines()
+SPLITS_HEAD = """
+## One split, other splits, a split per seed
+
+Exponents of λ by loss. Where splits that decide contradict each other, the verdict is
+*undecided*.
+""".splitlines()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exponent:
+    """An exponent of s = lr·λ with its limits, and what it was measured over."""
+
+    quantity: str
+    metric: Metric
+    value: float
+    low: float
+    high: float
+    factor: float
+    cells: int
+    note: str
+
+
+def specs() -> dict[str, StudySpec]:
+    """Return every study by the name of its export."""
+    from dwindle.study.study_file import read_study_file
+
+    found = {}
+    for path in sorted(STUDIES.glob("*.toml")):
+        spec = found[path.stem] = read_study_file(path)
+        axes = tuple(axis for axis in spec.axes if axis.axis not in SIZES)
+        for split in FIXED.get(path.stem, ()):
+            found[f"{path.stem}@{split}"] = replace(
+                spec, split=split, seeds=SEEDS_OF_FIXED, axes=axes
+            )
+    return found
+
+
+def train(names: Sequence[str], folder: Path, workers: int) -> None:
+    """Train what the stores do not have, and write the exports."""
+    from dwindle.study.backends import Processes
+    from dwindle.study.driver import run_study
+
+    for name, spec in specs().items():
+        if names and name not in names:
+            continue
+        LOG.info("%s", name)
+        store = folder / f"{name}.db"
+        with Processes(workers, problem=spec.problem) as backend:
+            run_study(spec, store, backend)
+        write_export(read_study(store), STUDIES / f"{name}.json.gz")
+
+
+def exports() -> dict[str, StoredStudy]:
+    """Return the studies that have an export, by name."""
+    return {
+        path.name.removesuffix(".json.gz"): read_export(path)
+        for path in sorted(STUDIES.glob("*.json.gz"))
+    }
+
+
+def exponents(stored: StoredStudy) -> Iterator[Exponent]:
+    """Yield every exponent of a study, by loss and by error rate."""
+    for metric in METRICS:
+        if stored.spec.grid:
+            yield from _of_grid(stored, metric)
+            continue
+        for axis in findings_of(stored, metric=metric).axes:
+            if found := _of_axis(stored, axis, metric):
+                yield found
+
+
+def _of_axis(
+    stored: StoredStudy, axis: AxisFindings, metric: Metric
+) -> Exponent | None:
+    telling = [
+        cell.value
+        for cell in axis.cells
+        if cell.matters == "yes" and cell.optimum is not None
+    ]
+    if axis.exponent is None or axis.low is None or axis.high is None:
+        return None
+    quantity, sign = QUANTITIES[axis.axis], 1
+    spec = next(each for each in stored.spec.axes if each.axis == axis.axis)
+    if axis.axis == "dataset_size" and spec.hold == "steps":
+        # As many examples seen of fewer is more repetition.
+        quantity, sign = "repetition", -1
+    elif axis.axis == "dataset_size" and stored.spec.base.epochs == 1:
+        quantity = "tokens"
+    shift = 1.0 if axis.axis == "lr" else 0.0  # of λ, and s = lr·λ
+    low, high = sorted(sign * limit for limit in (axis.low, axis.high))
+    alone = axis.leans_on
+    return Exponent(
+        quantity=quantity,
+        metric=metric,
+        value=sign * axis.exponent + shift,
+        low=low + shift,
+        high=high + shift,
+        factor=max(telling) / min(telling),
+        cells=len(telling),
+        note=f"without {alone.value:g} it is {fixed(sign * alone.exponent + shift)}"
+        if alone
+        else "",
+    )
+
+
+def _of_grid(stored: StoredStudy, metric: Metric) -> Iterator[Exponent]:
+    plane = measure_grid(stored, metric=metric)
+    if plane is None:
+        return
+    pairs = zip(stored.spec.axes, (plane.first, plane.second), strict=True)
+    for axis, slope in pairs:
+        shift = 1.0 if axis.axis == "lr" else 0.0
+        yield Exponent(
+            quantity=QUANTITIES[axis.axis],
+            metric=metric,
+            value=slope.exponent + shift,
+            low=slope.low + shift,
+            high=slope.high + shift,
+            factor=max(axis.values) / min(axis.values),
+            cells=len(stored.spec.scales),
+            note="from a grid of batch and lr",
+        )
+
+
+def is_record(found: Exponent) -> bool:
+    """Whether an exponent says enough: a law that was checked, a narrow interval."""
+    return found.cells >= CELLS_FOR_A_LAW and found.high - found.low <= WIDEST
+
+
+def parts_of(name: str) -> tuple[str, str, str]:
+    """Return data, optimizer and normalization of a study, as its name has them."""
+    words = name.split("-")
+    return words[0], next(w for w in words if w in OPTIMIZERS), words[-1]
+
+
+def kind_of_run(name: str, norm: str) -> str:
+    """Return the class of a study's trainings."""
+    if "single" in name:
+        return "single-pass"
+    return f"many-epochs-{'normalized' if norm == 'layernorm' else 'plain'}"
+
+
+def records(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, object]]:
+    """Yield the records of evidence; of a net with a grid batch and lr come from it."""
+    for name, stored in studies.items():
+        if "@" in name:
+            continue
+        data, optimizer, norm = parts_of(name)
+        has_grid = f"{data}-grid-{optimizer}-{norm}" in studies
+        for found in filter(is_record, exponents(stored)):
+            if has_grid and not stored.spec.grid and found.quantity in ("batch", "lr"):
+                continue
+            half = (found.high - found.low) / 2
+            low, high = found.low, found.high
+            if half < LEAST_HALF:
+                low, high = found.value - LEAST_HALF, found.value + LEAST_HALF
+            yield {
+                "source": SOURCE,
+                "setting": setting_of(name, found.metric),
+                "quantity": found.quantity,
+                "family": "sgd" if optimizer == "sgd" else "adaptive",
+                "kind_of_run": kind_of_run(name, norm),
+                "exponent": round(found.value, 2),
+                "low": round(low, 2),
+                "high": round(high, 2),
+                "factor": float(found.factor),
+                "held": f"all else, as in studies/{name}.toml",
+                "tuned": "axis",
+                "metric": found.metric,
+                "estimator": f"slope of {found.cells} cells' fitted optima",
+                "split": f"one per seed, {stored.spec.seeds} seeds",
+                "kind": "measured",
+                "read": "primary text",
+                "note": found.note,
+            }
+
+
+def setting_of(name: str, metric: Metric) -> str:
+    """Return the setting of a record: net, data, optimizer and what judges it."""
+    data, optimizer, norm = parts_of(name)
+    single = ", single pass" if "single" in name else ""
+    return (
+        f"{DATA[data]}, MLP {NORMS[norm]}, {OPTIMIZERS[optimizer]}{single}, by {metric}"
+    )
+
+
+def correlations(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, object]]:
+    """Yield how the errors of batch and lr go together on every grid."""
+    for (name, stored), metric in product(studies.items(), METRICS):
+        if not stored.spec.grid:
+            continue
+        plane = measure_grid(stored, metric=metric)
+        if plane is not None and all(map(is_record, _of_grid(stored, metric))):
+            yield {
+                "setting": setting_of(name, metric),
+                "first": "batch",
+                "second": "lr",
+                "r": round(plane.correlation, 2),
+            }
+
+
+def toml_of(studies: Mapping[str, StoredStudy]) -> str:
+    """Return the file of our own records."""
+    lines = [
+        "# Made by scripts/evidence.py from the exports in studies/: do not edit it.",
+        "# The keys are those of records.toml.",
+    ]
+    source = {
+        "name": SOURCE,
+        "citation": "studies/ of this repository: files, trainings and tables",
+        "year": 2026,
+    }
+    tables = [("source", source)]
+    tables += [("record", record) for record in records(studies)]
+    tables += [("correlation", each) for each in correlations(studies)]
+    for table, facts in tables:
+        lines += ["", f"[[{table}]]"]
+        lines += [
+            f'{key} = "{value}"' if isinstance(value, str) else f"{key} = {value}"
+            for key, value in facts.items()
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def page_of(studies: Mapping[str, StoredStudy]) -> str:
+    """Return studies/README.md: every exponent, and what a split does to verdicts."""
+    shown = {name: s for name, s in studies.items() if "@" not in name}
+    lines = [*PAGE_HEAD]
+    for name, stored in shown.items():
+        by_quantity: dict[str, dict[Metric, Exponent]] = {}
+        for found in exponents(stored):
+            by_quantity.setdefault(found.quantity, {})[found.metric] = found
+        for quantity, both in by_quantity.items():
+            numbers = [
+                measured(each.value, each.low, each.high) if each else "–"
+                for each in map(both.get, METRICS)
+            ]
+            counts = [str(both[m].cells) if m in both else "–" for m in METRICS]
+            notes = "; ".join(dict.fromkeys(e.note for e in both.values() if e.note))
+            row = (name, quantity, *numbers, " / ".join(counts), notes)
+            lines.append(f"| {' | '.join(row)} |")
+    lines += SPLITS_HEAD
+    for name, splits in FIXED.items():
+        there = {k: studies[f"{name}@{k}"] for k in splits if f"{name}@{k}" in studies}
+        if name in studies and there:
+            lines += _split_table(name, studies[name], there)
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _split_table(
+    name: str, resampled: StoredStudy, fixed_splits: Mapping[int, StoredStudy]
+) -> list[str]:
+    rows = compare_splits(
+        findings_of(resampled), {k: findings_of(s) for k, s in fixed_splits.items()}
+    )
+    heads = ["axis", "per seed", *(f"split {k}" for k in fixed_splits), "verdict"]
+    lines = [
+        f"### {name}",
+        "",
+        f"| {' | '.join(heads)} |",
+        f"|{'---|' * len(heads)}",
+    ]
+    for row in rows:
+        if row.fixed:
+            axes = [row.resampled, *(row.fixed[k] for k in fixed_splits)]
+            cells = [f"{_number(axis)}, {course_of(axis)}" for axis in axes]
+            shown = [row.resampled.axis, *cells, _said(row)]
+            lines.append(f"| {' | '.join(shown)} |")
+    return [*lines, ""]
+
+
+def _number(axis: AxisFindings) -> str:
+    return measured(axis.exponent, axis.low, axis.high)
+
+
+def _said(row: SplitRow) -> str:
+    return "undecided" if row.contradicts else row.verdict
+
+
+def main() -> None:
+    """Train, or make the records."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("what", choices=("train", "records"))
+    parser.add_argument("names", nargs="*")
+    parser.add_argument("--folder", type=Path, default=ROOT / "build" / "evidence")
+    parser.add_argument("--workers", type=int, default=1)
+    given = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    if given.what == "train":
+        train(given.names, given.folder, given.workers)
+        return
+    studies = exports()
+    RECORDS.write_text(toml_of(studies), "utf-8")
+    PAGE.write_text(page_of(studies), "utf-8")
+
+
+if __name__ == "__main__":
+    main()
