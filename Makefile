@@ -15,6 +15,8 @@
 #   make docs     the manual, in build/docs, with Sphinx in .venv-docs
 #   make demonstrate  tune against Fashion-MNIST: hours of one core, part by part
 #   make soak     kills at 300 random moments, and 100,000 rows in a store
+#   make evidence repeat our own studies (about half an hour), and make the records of
+#                 evidence from them
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
 #
 # PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer
@@ -26,7 +28,7 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
-.PHONY: demo test test-all test-frameworks test-ray web test-web check bench docs demonstrate soak setup clean
+.PHONY: demo test test-all test-frameworks test-ray web test-web check bench evidence docs demonstrate soak setup clean
 
 demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
@@ -76,6 +78,12 @@ soak: setup
 docs: setup
 	@sh scripts/setup_beside.sh docs Sphinx
 	@.venv-docs/bin/python scripts/build_docs.py
+
+evidence: setup
+	@OMP_NUM_THREADS=1 $(BIN)/python scripts/evidence.py train $(ARGS)
+	@$(BIN)/python scripts/evidence.py records
+	@$(BIN)/python scripts/pool_evidence.py
+	@$(BIN)/python scripts/draw_evidence.py
 
 setup:
 	@PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup.sh

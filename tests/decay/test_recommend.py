@@ -176,7 +176,7 @@ def test_every_knob_with_a_rate_has_a_value():
 def test_beyond_tenfold_two_candidates_and_an_experiment_stand():
     """An undecided answer names two rules whose values differ, and what to measure."""
     before = Run(lr=3e-4, batch_size=256, epochs=90, **IMAGENET)
-    after = replace(before, batch_size=2048)
+    after = replace(before, batch_size=32768)
     there = of((0.1, ADAMW), before, after, normalized=True)
     assert there.is_undecided
     assert there.digits == 1

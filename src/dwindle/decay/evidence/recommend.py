@@ -91,7 +91,7 @@ def recommend(
         ...     read_setting(5e-4, "torch.optim.SGD"), small, large, normalized=True
         ... )
         >>> round(found.value, 4), found.reasons[0].beside
-        (0.0005, {'lr': 8.0})
+        (0.0004, {'lr': 8.0})
 
     """
     if regime is None:

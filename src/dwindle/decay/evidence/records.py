@@ -209,7 +209,7 @@ class Correlation:
 
 @dataclass(frozen=True)
 class Evidence:
-    """All of ``records.toml``: sources, records, and correlated errors."""
+    """Sources, records, and correlated errors: those of others, and our own."""
 
     sources: Mapping[str, Source] = field(hash=False)
     records: tuple[Record, ...]
@@ -227,8 +227,11 @@ def read_evidence() -> Evidence:
         'Bergsma et al., arXiv 2505.13738'
 
     """
-    text = files(__package__).joinpath("records.toml").read_text("utf-8")
-    found: dict[str, list[dict[str, Any]]] = tomllib.loads(text)  # Any: cells
+    found: dict[str, list[dict[str, Any]]] = {}  # Any: cells
+    for name in ("records.toml", "own_records.toml"):
+        text = files(__package__).joinpath(name).read_text("utf-8")
+        for table, rows in tomllib.loads(text).items():
+            found.setdefault(table, []).extend(rows)
     return Evidence(
         {each["name"]: Source(**each) for each in found["source"]},
         tuple(Record(**each) for each in found["record"]),

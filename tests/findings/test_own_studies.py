@@ -1,0 +1,62 @@
+"""What stands in the repository about our own studies follows from their exports."""
+
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from dwindle.store.export import read_export
+from dwindle.study.study_file import read_study_file
+
+ROOT = Path(__file__).parents[2]
+MOST_BYTES = 2_000_000
+
+
+@pytest.fixture(scope="module")
+def evidence():
+    """The script that makes the records."""
+    spec = importlib.util.spec_from_file_location(
+        "evidence", ROOT / "scripts" / "evidence.py"
+    )
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_every_export_is_of_the_study_of_its_file(evidence):
+    """Each file has one, small and complete, and none is of another study."""
+    asked = evidence.specs()
+    there = {path.name.removesuffix(".json.gz") for path in exports()}
+    assert there == set(asked)
+    for path in exports():
+        stored = read_export(path)
+        assert stored.spec == asked[path.name.removesuffix(".json.gz")]
+        assert stored.complete
+        assert path.stat().st_size <= MOST_BYTES
+    # A study that is read from its file alone is the one with a split per seed.
+    for path in (ROOT / "studies").glob("*.toml"):
+        assert read_study_file(path) == asked[path.stem]
+
+
+@pytest.mark.full
+def test_records_and_tables_are_those_of_the_exports(evidence):
+    """The file of our own records and the page of the studies, letter by letter."""
+    studies = evidence.exports()
+    assert evidence.toml_of(studies) == evidence.RECORDS.read_text("utf-8")
+    assert evidence.page_of(studies) == evidence.PAGE.read_text("utf-8")
+
+
+def test_records_of_one_study_are_those_of_its_export(evidence):
+    """The quick run checks the smallest export in the same way."""
+    smallest = min(exports(), key=lambda path: path.stat().st_size)
+    name = smallest.name.removesuffix(".json.gz")
+    text = evidence.RECORDS.read_text("utf-8")
+    found = list(evidence.records({name: read_export(smallest)}))
+    assert found
+    for record in found:
+        lines = evidence.toml_table("record", record)
+        assert lines in text
+
+
+def exports():
+    return sorted((ROOT / "studies").glob("*.json.gz"))
