@@ -96,7 +96,10 @@ def test_the_json_has_the_documented_fields():
     found = Finding(code="DW001", where="a", values=values)
     plain = Audit(target="t", findings=(found,), table=(GROUP,)).as_dict()
     read = json.loads(json.dumps(plain))
-    fields = "target optimizer facts groups findings unchecked in_both counts exit_code"
+    fields = (
+        "target optimizer facts groups among findings unchecked in_both counts "
+        "exit_code"
+    )
     assert list(read) == fields.split()
     fields = "code severity title where values evidence remedy line"
     assert list(read["findings"][0]) == fields.split()

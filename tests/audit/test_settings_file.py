@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from dwindle.audit.settings_audit import audit_training_arguments
 from dwindle.audit.settings_file import is_settings_file, line_for, read_settings
 from dwindle.errors import MissingLibraryError
 
@@ -59,3 +60,17 @@ def test_a_line_is_read_as_the_value_that_was_meant(tmp_path):
             line = line_for(name, "key", value)
             text = f"{{{line}}}" if name == "a.json" else line
             assert read_settings(written(tmp_path, name, text)) == {"key": value}
+
+
+def test_a_decay_is_placed_among_recipes_of_its_kind(tmp_path):
+    """A fine-tune of a file stands among fine-tunes, where its run is known."""
+    settings = {"weight_decay": 0.1, "learning_rate": 2e-5, "max_steps": 1000}
+    path = written(tmp_path, "a.json", json.dumps(settings))
+    audit = audit_training_arguments(path)
+    # A linear schedule: half of 2e-5 · 0.1 on average, from the first of 1,000 steps.
+    assert audit.among.e_folds == pytest.approx(1e-3, rel=1e-2)
+    assert audit.as_dict()["among"]["title"].startswith("fine-tunes")
+    assert audit.among.text in " ".join(str(audit).split())
+    without = {"weight_decay": 0.1, "learning_rate": 2e-5}
+    path = written(tmp_path, "b.json", json.dumps(without))
+    assert audit_training_arguments(path).as_dict()["among"] is None

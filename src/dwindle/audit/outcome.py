@@ -7,6 +7,7 @@ from typing import Any
 from dwindle.audit.codes import CODES, SEVERITIES, codes_of
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.lines import Line as Pasted
+from dwindle.decay.evidence.peers import Among
 from dwindle.decay.run import Run
 from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
@@ -35,6 +36,7 @@ class Audit:
         facts: What was understood of the run, name by name, as texts.
         unchecked: Sentences that say what could not be checked, and what is missing.
         in_both: Of a change: codes found before it and after it, which are left out.
+        among: Where the decay lies among published recipes of its kind.
 
     Example:
         >>> found = Finding(code="DW022", where="group 0")
@@ -51,6 +53,7 @@ class Audit:
     facts: Mapping[str, str] = field(default_factory=dict, hash=False)
     unchecked: tuple[str, ...] = ()
     in_both: tuple[str, ...] = ()
+    among: Among | None = None
     # Each with the line that is right if it is the only one that runs.
     _alone: tuple[Finding, ...] = field(default=(), init=False, repr=False)
 
@@ -105,6 +108,7 @@ class Audit:
         return {
             **to_plain(self, "target", "optimizer", "facts"),
             "groups": [line.as_dict() for line in self.table],
+            "among": to_plain(self.among),
             "findings": [found.as_dict() for found in self.findings],
             **to_plain(self, "unchecked", "in_both", "counts", "exit_code"),
         }
@@ -133,6 +137,9 @@ class Audit:
             parts.append(Line(text=facts, style="dim", indent=2))
         if self.table:
             parts += ["", table_of(self.table)]
+        if self.among:
+            text = f"recipes  {self.among.text}"
+            parts += ["", Line(text=text, style="dim", indent=2)]
         first: dict[str, str] = {}  # a line is shown once, by the finding that has it
         for found in self.findings:
             code = first.setdefault(found.line, found.code) if found.line else ""

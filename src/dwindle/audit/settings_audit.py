@@ -64,6 +64,7 @@ def _audit_of(setting: TrainingSetting) -> Audit:
         optimizer=f"{reading.optimizer} (decays as {reading.knob})",
         findings=(*setting.findings, *seen, *_nothing_decays(setting, where)),
         table=(line_of_setting(judged.explanation, run, group="decayed"),),
+        among=judged.explanation.among,
         unchecked=(*judged.unchecked, *setting.unchecked),
     )
 

@@ -9,6 +9,7 @@ from torch import nn
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.outcome import Audit, facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
+from dwindle.decay.evidence.peers import Among
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.pytorch.checks import (
@@ -180,7 +181,18 @@ def audit(  # noqa: PLR0913 the parts of a program
         table=tuple(_row(facts, group) for group in facts.groups),
         facts=facts_of_run(facts.run) | _paces(facts),
         unchecked=tuple(dict.fromkeys(_unchecked(facts))),
+        among=_among(facts),
     )
+
+
+def _among(facts: Facts) -> Among | None:
+    """Return where the first group that decays lies among recipes."""
+    for group in facts.judged:
+        told = group.judged.explanation if group.judged else None
+        if told and told.among and told.e_folds and group.decays:
+            # A scheduler that is followed has made another total decay of it.
+            return replace(told.among, e_folds=told.e_folds)
+    return None
 
 
 def findings_of(facts: Facts) -> Iterator[Finding]:

@@ -1,0 +1,102 @@
+"""What rescale answers, and that its drawing has the numbers of its data."""
+
+import math
+
+import pytest
+
+from dwindle.decay.evidence.recommend import recommend
+from dwindle.decay.rescale import rescale
+from dwindle.decay.run import Run
+from dwindle.decay.setting import read_setting
+from dwindle.errors import UnknownNameError
+from dwindle.show import as_text
+from dwindle.wording import number
+
+ADAMW = "torch.optim.AdamW"
+SMALL = Run(lr=3e-4, batch_size=256, dataset_size=1_281_167, epochs=90)
+LARGE = Run(lr=8e-4, batch_size=2048, dataset_size=1_281_167, epochs=30)
+TOKENS = [
+    Run(lr=3e-4, batch_size=1, tokens_per_example=500_000, steps=steps)
+    for steps in (40_000, 200_000)
+]
+
+
+def test_the_answer_is_what_the_evidence_recommends():
+    """The same record, in Python and JSON, for every class that the facts allow."""
+    found = rescale(0.1, ADAMW, before=SMALL, after=LARGE)
+    wanted = recommend(read_setting(0.1, ADAMW), SMALL, LARGE)
+    assert found.recommendation == wanted
+    assert found.as_dict()["recommendation"] == wanted.as_dict()
+    assert [each.kind_of_run for each in wanted.others] == ["many-epochs-plain"]
+    said = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=False)
+    assert said.recommendation == wanted.others[0]
+
+
+def test_the_drawing_has_the_value_its_range_and_its_reasons():
+    """As many digits as mean something, the factors, and the rules beside it."""
+    found = rescale(0.1, ADAMW, before=TOKENS[0], after=TOKENS[1])
+    there, shown = found.recommendation, str(found)
+    assert there.digits == 2
+    for each in (there.value, there.low, there.high, there.reasons[0].factor):
+        assert f"{each:.2g}" in shown
+    # Five times the steps at one lr·λ remove five times as much.
+    before, after = found.before.e_folds, found.unchanged.e_folds
+    assert after == pytest.approx(5 * before, rel=1e-12)
+    assert before == pytest.approx(-40_000 * math.log1p(-3e-5), rel=1e-9)
+    assert f"{number(after)} e-folds" in shown
+    applies = {each.rule: each.value for each in found.rules if each.applies}
+    assert f"loshchilov-hutter {number(applies['loshchilov-hutter'])}" in shown
+    whole = as_text(found.drawn(all_rules=True))
+    assert [rule for rule in applies if rule not in whole] == []
+    assert shown in whole
+
+
+def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
+    """It says that nobody has measured it, and gives what two rules make of it."""
+    after = Run(lr=3e-4, batch_size=2048, dataset_size=1_281_167, epochs=30)
+    found = rescale(0.1, ADAMW, before=SMALL, after=after, normalized=True)
+    there, shown = found.recommendation, str(found)
+    assert there.high / there.low > 10
+    assert there.experiment is not None
+    assert f"({there.experiment.trainings} trainings)" in " ".join(shown.split())
+    for each in there.candidates:
+        assert f"{each.rule} {float(f'{each.value:.2g}'):g}" in shown
+
+
+def test_what_has_no_answer_or_no_change_is_drawn_too():
+    """No rate: the reason. No change, or no decay: the number as it was."""
+    for value, knob, after in (
+        (0.1, "torch.optim.Adam", LARGE),
+        (1e-4, "keras.regularizers.L2", LARGE),
+        (0.0, ADAMW, LARGE),
+        (0.1, ADAMW, SMALL),
+        ("3 epochs", "half-life", LARGE),
+        (0.01, "shrink", LARGE),
+    ):
+        found = rescale(value, knob, before=SMALL, after=after)
+        there = found.recommendation
+        assert (there.value is None) == bool(there.why_null)
+        assert str(found)
+        assert found._repr_html_()
+    unmoved = rescale(0.1, ADAMW, before=SMALL, after=SMALL).recommendation
+    assert unmoved.value == unmoved.low == unmoved.high == 0.1
+    nothing = rescale(0.0, ADAMW, before=SMALL, after=LARGE).recommendation
+    assert nothing.value == 0.0
+
+
+def test_a_regime_that_is_said_counts_more_than_the_facts():
+    """Also where it contradicts them; LoRA is fine-tuning, an unknown one refused."""
+    kinds = {
+        regime: rescale(
+            0.1, ADAMW, before=SMALL, after=LARGE, regime=regime
+        ).recommendation.kind_of_run
+        for regime in ("single-pass", "fine-tuning", "lora")
+    }
+    assert kinds == {
+        "single-pass": "single-pass",
+        "fine-tuning": "fine-tuning",
+        "lora": "fine-tuning",
+    }
+    with pytest.raises(UnknownNameError) as raised:
+        rescale(0.1, ADAMW, before=SMALL, after=LARGE, regime="often")
+    assert raised.value.name == "often"
