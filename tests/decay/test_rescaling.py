@@ -60,7 +60,8 @@ def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
     assert there.experiment is not None
     assert f"({there.experiment.trainings} trainings)" in " ".join(shown.split())
     for each in there.candidates:
-        assert f"{each.rule} {float(f'{each.value:.2g}'):g}" in shown
+        label = {"unchanged": "λ unchanged"}.get(each.rule, each.rule)
+        assert f"{label} {float(f'{each.value:.2g}'):g}" in shown
 
 
 def test_what_has_no_answer_or_no_change_is_drawn_too():

@@ -24,7 +24,7 @@ from dwindle.show import (
     facts,
     pointed,
 )
-from dwindle.wording import count, counted, first_notes, number
+from dwindle.wording import count, first_notes, number
 
 # The first that is known is the clock of all rows.
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
@@ -43,16 +43,23 @@ _OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
 # Rules beside the answer: the two that fit the class best, and the number as it is.
 _MOST_RULES = 2
 _UNCHANGED = "unchanged"
-# Short names of what a reason is about.
-_QUANTITIES = {"regime": "data repeat", "parameters": "weights"}
+_LABELS = {_UNCHANGED: "λ unchanged"}
+# What a reason is about, where its name is not the word for it.
+_QUANTITIES = {"parameters": "weights"}
+_REGIMES = {
+    "regime": "data repeat {times} times",
+    "single-pass": "data are seen once",
+}
+# How find and tune call what an experiment varies, where that differs.
+_AXES = {"batch": "batch_size", "dataset": "dataset_size"}
 # By class: when it would be another answer, and how to say so.
 _OTHERWISE = {
-    "many-epochs-plain": "if the network is plain and small: --normalized no",
-    "many-epochs-normalized": "if the network is normalized: --normalized yes",
+    "many-epochs-plain": "if plain and small: --normalized no",
+    "many-epochs-normalized": "if normalized: --normalized yes",
     "single-pass": "if data are seen once: --regime single-pass",
     "fine-tuning": "if it starts from trained weights: --regime fine-tuning",
 }
-_ALL = "(--all for all)"
+_ALL = "(--all)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +176,7 @@ class _Answer:
             yield Line(text=title, style="bold", indent=2)
         for line in self._values():
             yield Line(text=line, style="bold", indent=2)
-        if self._found.runs[0] != self._found.runs[1]:
+        if self._found.runs[0] != self._found.runs[1] and self._found.before.value:
             yield from ("", facts(self._rows(), indent=2))
 
     def _values(self) -> Iterator[str]:
@@ -179,6 +186,9 @@ class _Answer:
             return
         if self._found.runs[0] == self._found.runs[1]:
             yield f"type {was}   (nothing changes)"
+            return
+        if not self._found.before.value:
+            yield "type 0   (nothing decays, before and after)"
             return
         verb, span = "perhaps" if there.is_undecided else "type", _range(there)
         span = f"90 %: {span}; " if span else ""
@@ -192,7 +202,9 @@ class _Answer:
     def _rows(self) -> dict[str, Cell]:
         there = self._there
         candidates = " · ".join(
-            f"{each.rule} {_rounded(each.value, 2)}" for each in there.candidates
+            # Of a knob that is no coefficient, the same λ is another number.
+            f"{_LABELS.get(each.rule, each.rule)} {_rounded(each.value, 2)}"
+            for each in there.candidates
         )
         return {
             "why": there.why_null,
@@ -254,8 +266,8 @@ def _rounded(value: float | None, digits: int) -> str:
 
 
 def _change(reason: Reason) -> str:
-    if reason.quantity == "regime":
-        return f"data repeat {number(reason.ratio)} times"
+    if reason.quantity in _REGIMES:
+        return _REGIMES[reason.quantity].format(times=number(reason.ratio))
     first = (
         f"{_QUANTITIES.get(reason.quantity, reason.quantity)} {_times(reason.ratio)}"
     )
@@ -278,16 +290,17 @@ def _effect(reason: Reason, what: str) -> str:
 
 
 def _records(reason: Reason) -> str:
-    return counted(reason.records, "measurement") if reason.records else "assumed"
+    return f"{reason.records} measured" if reason.records else "assumed"
 
 
 def _experiment(wanted: Experiment | None, knob: str) -> str:
     if wanted is None:
         return ""
     name, ends = wanted.quantity, (wanted.low, wanted.high)
+    axis = _AXES.get(name, name)
     # One value on both sides is no axis: then any second one will do.
     is_axis = None not in ends and wanted.low != wanted.high
-    values = f" --proxy {name}={','.join(map(number, ends))}" if is_axis else ""
+    values = f" --proxy {axis}={','.join(map(number, ends))}" if is_axis else ""
     return (
         f"two values of {name}, {wanted.decays} decays at each: dwindle tune --knob "
         f"{knob}{values} … ({wanted.trainings} trainings)"
