@@ -376,8 +376,8 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
         yield f"Without a result: {which} ({first}). Its output: {where}"
     if not conditions.has_seed:
         yield (
-            "The training takes no seed: its trainings are plain replicates, and an "
-            "interval as narrow takes about three times as many."
+            "The training takes no seed: its trainings are plain replicates, which "
+            "takes more of them: 26 instead of 21 in the median of 30 simulations."
         )
     elif ignores_seed(outcomes_by_name(stored.rows)):
         yield IGNORES_SEED
