@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dwindle.cli.facts import FACTS
 from dwindle.cli.main import main
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.shapes import SHAPES
 
 # Facts that are possible, though not likely: a line of them reaches the formulas.
 SHARES = ("0", "0.05", "0.5", "0.9", "0.9999999999999999", "1e-300")
@@ -17,7 +18,13 @@ COUNTS = ("1", "3", "8", "1000", "1e6", "1e18")
 POSSIBLE = {
     "--lr": ("1e-300", "1e-3", "0.1", "1", "1e300"),
     "--epochs": ("1e-300", "0.5", "3", "90", "1e300"),
-    "--schedule": ("constant", "linear", "cosine", "wsd"),
+    "--schedule": tuple(SHAPES),
+    "--milestones": ("50%,75%", "2,3 steps", "1,2 epochs"),
+    "--period": ("10%", "2 steps", "1 epoch"),
+    "--wd-schedule": ("linear to 0", "cosine from 10%"),
+    "--cycled-momentum": ("0.8,0.9",),
+    "--gamma": ("0.1", "1e-300"),
+    "--loss": ("mean", "sum"),
     "--units": ("1,1", "784,256,10", "1000000000,1000000000"),
     "--dtype": ("float32", "bfloat16"),
     "--depth": ("0", "3"),

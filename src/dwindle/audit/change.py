@@ -34,6 +34,7 @@ _FACTS: Mapping[str, Callable[[Run], object]] = {
     "schedule": lambda run: run.schedule.shape,
     "warm-up": lambda run: run.schedule.warmup,
     "final lr": lambda run: run.schedule.final,
+    "decay schedule": lambda run: str(run.decay_schedule),
     "dtype": lambda run: run.dtype,
 }
 

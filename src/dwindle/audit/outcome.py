@@ -168,7 +168,10 @@ def facts_of_run(run: Run) -> dict[str, str]:
         for name, value in run.quantities().items()
     }
     shape = run.schedule.shape
-    return known | ({} if shape == "constant" else {"schedule": shape})
+    schedules = {} if shape == "constant" else {"schedule": shape}
+    if not run.decay_schedule.is_constant:
+        schedules["decay schedule"] = str(run.decay_schedule)
+    return known | schedules
 
 
 def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:

@@ -37,6 +37,8 @@ _OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
     "schedule": lambda run: run.schedule.shape,
     "warm-up": lambda run: run.schedule.warmup,
     "final lr": lambda run: run.schedule.final,
+    "decay schedule": lambda run: str(run.decay_schedule),
+    "loss": lambda run: run.loss,
     "fall of wsd": lambda run: run.schedule.decay_share,
     "dtype": lambda run: run.dtype,
 }
