@@ -18,6 +18,10 @@ from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.outcome import Audit
 from dwindle.decay.convert import Conversion
 from dwindle.decay.convert_all import NoConversion
+from dwindle.decay.evidence.kinds import KindOfRun
+from dwindle.decay.evidence.overview import Expected
+from dwindle.decay.evidence.records import Evidence, Record
+from dwindle.decay.evidence.suggest import Suggestion
 from dwindle.decay.explain import Explanation
 from dwindle.decay.knob import Knob
 from dwindle.decay.remarks import Remark
@@ -55,7 +59,7 @@ def json_type(hint: Any) -> Any:  # Any: of typing, and what pydantic takes
 @cache
 def _of_record(record: type) -> type[BaseModel]:
     hints = get_type_hints(record)
-    names = [each.name for each in fields(record) if each.metadata != INTERNAL]
+    names = [field.name for field in fields(record) if field.metadata != INTERNAL]
     return document(record, {name: json_type(hints[name]) for name in names})
 
 
@@ -81,8 +85,7 @@ def some_of(record: type, *names: str, **others: Any) -> type[BaseModel]:
 
 def all_but(record: type, *names: str, **others: Any) -> type[BaseModel]:
     """Return a model of all fields of a record but some, and of others."""
-    shown = [each.name for each in fields(record) if each.metadata != INTERNAL]
-    left = [name for name in shown if name not in names]
+    left = [each.name for each in fields(record) if each.name not in names]
     return some_of(record, *(name for name in left if name not in others), **others)
 
 
@@ -129,6 +132,11 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
         before=_explanation,
         unchanged=_explanation,
     ),
+    "suggest": some_of(
+        Suggestion,
+        *("knob", "value", "low", "high", "reasons", "measure", "notes"),
+        **{"class": KindOfRun},
+    ),
     "find": _found,
     "tune": _tuned,
     "fit": some_of(
@@ -152,6 +160,16 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     ),
     "audit-codes": document(Code, {"codes": list[some_of(Code, *_TEXTS_OF_CODE)]}),
     "report": _of_record(Findings),
+    "evidence": document(
+        Evidence,
+        {
+            "records": list[_of_record(Record)],
+            "sources": dict[str, str],
+            "expected": list[_of_record(Expected)],
+            "nobody_measured": list[_of_record(Expected)],
+            "leave_one_source_out": dict[str, Any],
+        },
+    ),
     "rules": document(Rule, {"rules": list[_of_record(Rule)]}),
     "knobs": document(
         Knob,
