@@ -1,10 +1,12 @@
 """What rescale answers, and that its drawing has the numbers of its data."""
 
 import math
+from dataclasses import replace
 
 import pytest
 
 from dwindle.decay.evidence.recommend import recommend
+from dwindle.decay.evidence.recommendation import Candidate, Experiment
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.setting import read_setting
@@ -53,15 +55,24 @@ def test_the_drawing_has_the_value_its_range_and_its_reasons():
 
 def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
     """It says that nobody has measured it, and gives what two rules make of it."""
-    after = Run(lr=3e-4, batch_size=2048, dataset_size=1_281_167, epochs=30)
-    found = rescale(0.1, ADAMW, before=SMALL, after=after, normalized=True)
-    there, shown = found.recommendation, str(found)
-    assert there.high / there.low > 10
-    assert there.experiment is not None
-    assert f"({there.experiment.trainings} trainings)" in " ".join(shown.split())
-    for each in there.candidates:
-        label = {"unchanged": "λ unchanged"}.get(each.rule, each.rule)
-        assert f"{label} {float(f'{each.value:.2g}'):g}" in shown
+    found = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=True)
+    # Made up: what is undecided today may be measured tomorrow.
+    there = replace(
+        found.recommendation,
+        value=0.83,
+        low=0.21,
+        high=24.0,
+        candidates=(
+            Candidate(rule="unchanged", value=0.1),
+            Candidate(rule="half-life-epochs", value=0.799),
+        ),
+        experiment=Experiment(quantity="batch", low=64, high=512, decays=7, seeds=3),
+    )
+    shown = " ".join(str(replace(found, recommendation=there)).split())
+    assert "nobody has measured this" in shown
+    assert "perhaps 0.8 (90 %: 0.2 to 20; it was 0.1)" in shown
+    assert "λ unchanged 0.1 · half-life-epochs 0.8" in shown
+    assert "--proxy batch_size=64,512 … (42 trainings)" in shown
 
 
 def test_what_has_no_answer_or_no_change_is_drawn_too():

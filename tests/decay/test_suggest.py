@@ -86,6 +86,8 @@ def test_who_is_compared_with_whom():
     assert seen["tuned"].notes  # that an lr below 1e-4 decided it
     assert not seen["tuned by name"].notes
     assert {each.domain for each in seen["tokens"].recipes} == {"language"}
+    assert not seen["vision"].notes
+    assert "lion" in recipes_like(KNOBS["timm.lion"], Run(**VISION)).notes[-1]
     in_vision = recipes_like(knob, Run(**VISION), domain="vision")
     assert {each.domain for each in in_vision.recipes} == {"vision"}
     assert recipes_like(knob, Run(lr=1e-3)) is None

@@ -39,7 +39,8 @@ SHOWN = {
     "rescale: all": "rescale torch.AdamW=0.1 --lr 6e-4 --tokens 20e9:100e9 "
     "--batch-tokens 524288 --schedule linear:cosine --all",
     "rescale: of two kinds": f"rescale torch.optim.AdamW=0.1 --lr 3e-4:8e-4 {IMAGENET}",
-    "rescale: not measured": f"rescale torch.optim.AdamW=0.1 --lr 3e-4 {IMAGENET}",
+    "rescale: not measured": "rescale torch.AdamW=0.1 --lr 1e-3 --batch-size 64:8192 "
+    "--dataset-size 10000 --epochs 9:300 --depth 2:32",
     "rescale: no rate": f"rescale torch.optim.Adam=0.1 --lr 3e-4 {IMAGENET}",
     "rescale: repeated": "rescale torch.AdamW=0.1 --lr 1e-3 --batch-size 64 "
     "--dataset-size 50000 --epochs 1:8",

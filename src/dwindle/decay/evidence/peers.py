@@ -93,6 +93,8 @@ def recipes_like(
         else:
             many = counted(len(kept), "recipe") if kept else "No recipe"
             notes.append(f"{many} {words} of this kind: others are beside it.")
+    if knob.algorithm not in {"", *(each.knob.algorithm for each in found)}:
+        notes.append(f"None of them trains by {knob.algorithm}, as {knob.name} does.")
     return Peers(kind_of_run=kind, title=title, recipes=tuple(found), notes=(*notes,))
 
 
