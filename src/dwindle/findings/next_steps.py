@@ -59,11 +59,11 @@ def _lines(study: Findings) -> list[str]:
     if cell is None:
         base = f"# {name}: no axis has the value of the base cell"
         add = "so nothing was trained there. Add it to an axis for a line to copy."
-        return [f"{base} ({_scale(study.base)}), {add}"] if study.axes else []
+        return [f"{base} ({scale_text(study.base)}), {add}"] if study.axes else []
     if cell.matters != "yes" or cell.optimum is None:
-        return [f"# {name}: at the base scale {_nothing_to_set(cell)}."]
+        return [f"# {name}: at the base scale {nothing_to_set(cell)}."]
     problem = clean(study.conditions.get("problem", "the problem of this study"))
-    measured = f"# {name}, as measured on {problem} at {_scale(cell.scale)}:"
+    measured = f"# {name}, as measured on {problem} at {scale_text(cell.scale)}:"
     return [measured, *_lines_to_copy(study, cell, decay(cell.optimum))]
 
 
@@ -99,8 +99,8 @@ def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
     return [*lines, f"dwindle rescale {path}={best} {' '.join(options)}"]
 
 
-def _nothing_to_set(cell: CellFindings) -> str:
-    """Why the base cell gives no λ to set."""
+def nothing_to_set(cell: CellFindings) -> str:
+    """Return why the base cell gives no λ to set."""
     if is_untrained(cell):
         return "nothing was trained: the networks stay at chance without decay, too"
     idle, ruined = idle_up_to(cell), ruined_from(cell)
@@ -117,7 +117,7 @@ def _nothing_to_set(cell: CellFindings) -> str:
     return "it is unknown whether decay matters, so no λ to set is known"
 
 
-def _scale(scale: Mapping[str, float]) -> str:
+def scale_text(scale: Mapping[str, float]) -> str:
     """Return the quantities of a cell that its study file gives."""
     given = ("width", "depth", "batch_size", "dataset_size", "epochs", "lr")
     named = [f"{quantity(name)} {scale[name]:g}" for name in given if name in scale]

@@ -8,7 +8,7 @@ import math
 from dataclasses import dataclass, replace
 
 from dwindle.findings.model import AxisFindings, CellFindings, RuleFindings
-from dwindle.findings.names import quantity, rule_title
+from dwindle.findings.names import rule_title
 from dwindle.findings.verdict import ranked_rules
 from dwindle.wording import fixed
 
@@ -59,7 +59,7 @@ def corrections(axis: AxisFindings) -> tuple[Correction, ...]:
             _join(found, Correction(title=title, factors=factors, agrees=agrees))
     measured = measured_factors(axis)
     if measured is not None:
-        title = f"measured: ∝ {quantity(axis.axis)}^{fixed(axis.exponent)}"
+        title = f"measured exponent {fixed(axis.exponent)}"
         found.append(Correction(title=title, factors=measured, is_measured=True))
     return tuple(found)
 

@@ -17,7 +17,14 @@ from dwindle.findings import names
 from dwindle.findings.conclusion import conclude, studies_of
 from dwindle.findings.model import Answer, AxisFindings, ClaimVerdict, Findings
 from dwindle.findings.verdict import COLUMNS, ranked_rules, regret_order, verdict_rows
-from dwindle.report import collapse, collapse_figure, figures, render, tables
+from dwindle.report import (
+    collapse,
+    collapse_figure,
+    figures,
+    opening,
+    render,
+    tables,
+)
 from dwindle.report.themes import DARK, LIGHT, PAGE, Theme, css_variables
 from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
 from dwindle.wording import clean, fixed, number
@@ -26,6 +33,10 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 QUESTION = "Should L2 regularization be corrected for scale?"
+
+
+# Few panels share the width of the page: drawn wider, their letters stay small.
+WIDTHS = {1: 420, 2: 340, 3: 260}
 
 
 class Mark(NamedTuple):
@@ -161,6 +172,10 @@ def environment() -> "Environment":
         regret_panels,
         term_panels,
         names.quantity,
+        fixed,
+        opening.values_to_type,
+        opening.open_questions,
+        opening.large_figure,
     )
     here = {each.__name__: each for each in functions}
     environment.globals.update(vars(tables) | here | {"MARKS": MARKS})
@@ -208,20 +223,22 @@ def collapse_heading(axis: AxisFindings) -> str:
 
 
 def collapse_remark(axis: AxisFindings) -> str:
-    """Return the measured law, or why there is none, and what would decide it."""
-    law = f"best λ ∝ {names.quantity(axis.axis)}^{names.exponent(axis)}"
+    """Return why there is no exponent, or what to know of the one there is."""
     why = f"no exponent, {axis.why_null or 'too few optima'}"
-    more = f"what would decide it: {axis.would_tell}" if axis.would_tell else ""
-    parts = (law if axis.exponent is not None else why, axis.note, more)
-    return " ".join(f"{_capital(clean(each, limit=2000))}." for each in parts if each)
+    remark = axis.note if axis.exponent is not None else why
+    return f"{_capital(clean(remark, limit=2000))}." if remark else ""
 
 
 def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
     """Yield the curves of an axis as typed and after each correction."""
     over = f"Validation loss over λ for every {names.quantity(axis.axis)}"
-    for i, correction in enumerate(collapse.corrections(axis)):
+    found = collapse.corrections(axis)
+    width = WIDTHS.get(len(found), collapse_figure.PANEL_WIDTH)
+    for i, correction in enumerate(found):
         spread = collapse_figure.spread_text(axis, correction)
-        panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+        panel = collapse_figure.Panel(
+            axis=axis, correction=correction, theme=PAGE, width=width
+        )
         drawn = render.svg(
             collapse_figure.collapse_panel(panel),
             name=f"{key}p{i}",
@@ -243,7 +260,10 @@ def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
             f"{names.rule_title(rule.rule)} {fixed(rule.exponent)}" for rule in rules
         )
         drawn = render.svg(
-            figures.exponents_panel(axis, PAGE),
+            # The names of rules stand beside the panel, and take room of it.
+            figures.exponents_panel(
+                axis, PAGE, width=WIDTHS.get(len(study.axes), 226) - 50
+            ),
             name=f"{key}e{i}",
             alt=f"Exponent over {name}: {measured}; {predicted}.",
         )
@@ -270,7 +290,7 @@ def term_panels(key: str, study: Findings) -> Iterator[Panel]:
             for value, data, penalty in figures.terms_rows(axis)
         )
         drawn = render.svg(
-            figures.terms_panel(axis, PAGE),
+            figures.terms_panel(axis, PAGE, width=WIDTHS.get(len(study.axes), 204)),
             name=f"{key}t{i}",
             alt=f"Data term and penalty over {name}, in nats. {terms}.",
         )

@@ -1,5 +1,6 @@
 """Small pieces of Vega-Lite that several figures share."""
 
+import json
 import math
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -11,6 +12,9 @@ Spec = dict[str, Any]  # JSON: what Vega-Lite reads
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, never fetched
 # Fonts of one width on all systems: labels are measured here and drawn elsewhere.
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
+# "10" and one of these is a power of ten, by the number of its zeros.
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+_LARGEST_POWER = 30  # far beyond any λ, batch or number of weights
 # Below this a plain decimal has too many zeros for a tick label.
 _PLAIN_DECIMALS_FROM = 1e-3
 
@@ -65,12 +69,21 @@ def decades(low: float, high: float) -> list[float]:
     return [float(f"1e{power}") for power in range(first, last + 1, step)]
 
 
+def powers_of_ten() -> Spec:
+    """Return the labels of an axis whose ticks are powers of ten: 10 raised to them."""
+    powers = range(-_LARGEST_POWER, _LARGEST_POWER + 1)
+    raised = [str(power).translate(_RAISED) for power in powers]
+    place = f"round(log(datum.value) / LN10) + {_LARGEST_POWER}"
+    return {"labelExpr": f"'10' + {json.dumps(raised, ensure_ascii=False)}[{place}]"}
+
+
 def decay_axis(domain: tuple[float, float], *, title: str | None) -> Spec:
     """Return the x encoding of a logarithmic λ over a fixed domain."""
     ticks = decades(*domain)
     plain = bool(ticks) and ticks[0] >= _PLAIN_DECIMALS_FROM
-    labels = {"format": "~g" if plain else "~e", "labelFlush": True}
-    axis: Spec = {"values": ticks, "title": title, "grid": True, **labels}
+    labels = {"format": "~g"} if plain else powers_of_ten()
+    axis: Spec = {"values": ticks, "title": title, "grid": True, "labelFlush": True}
+    axis |= labels
     if title is None:
         axis = {**axis, "labels": False, "ticks": False, "domain": False}
     scale = {"type": "log", "domain": list(domain), "nice": False}

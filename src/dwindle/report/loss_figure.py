@@ -1,0 +1,173 @@
+"""The large figure of a page: validation loss over λ at every scale, best λ marked."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from dwindle.findings.model import AxisFindings, CellFindings, Findings
+from dwindle.findings.names import decay, quantity
+from dwindle.findings.next_steps import base_cell
+from dwindle.report import collapse, vega
+from dwindle.report.themes import Theme
+from dwindle.report.vega import Spec
+from dwindle.wording import number
+
+# Share of the height that stays free below the lowest curve: no symbol is cut there.
+_AIR = 0.08
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large a figure is drawn, in units of its own, and its letters in them."""
+
+    width: int
+    height: int
+    lettering: int
+
+
+# A screen shrinks or stretches either by a fifth at most, so letters stay readable.
+WIDE = Size(width=960, height=330, lettering=13)
+NARROW = Size(width=290, height=270, lettering=12)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """The axis in the large figure, the study that it is of, and the λ to type."""
+
+    study: Findings
+    axis: AxisFindings
+    typed: float | None
+
+    @property
+    def alt(self) -> str:
+        """The figure in words, with the best λ of every scale."""
+        name = quantity(self.axis.axis)
+        best = (f"{number(c.value)}: {decay(c.optimum)}" for c in self.axis.cells)
+        return f"Validation loss over λ. Best λ by {name}: {', '.join(best)}."
+
+
+def shown_first(studies: Sequence[Findings]) -> Shown | None:
+    """Return what the large figure shows; None where no training has a loss.
+
+    It is the axis on which the best λ moves most against its own uncertainty; where
+    none has an exponent, the one with the most optima.
+    """
+    axes = tuple(axis for study in studies for axis in study.axes)
+    drawn = [axis for axis in axes if any(map(collapse.lowest_loss, axis.cells))]
+    if not drawn:
+        return None
+    axis = collapse.clearest_axis(axes) or max(drawn, key=_optima_of)
+    study = next(each for each in studies if axis in each.axes)
+    base = base_cell(study)
+    is_typed = study.normalization == "none" and base in axis.cells
+    typed = base.optimum if base and is_typed and base.matters == "yes" else None
+    return Shown(study=study, axis=axis, typed=typed)
+
+
+def _optima_of(axis: AxisFindings) -> int:
+    return sum(cell.optimum is not None for cell in axis.cells)
+
+
+def loss_figure(shown: Shown, theme: Theme, size: Size) -> Spec:
+    """Return the figure: one curve per scale, a symbol with its interval at its best λ.
+
+    Curves leave through the top where λ is far too large. Dotted curves and hollow
+    symbols are scales at which decay does not measurably matter; the dashed line is
+    the λ to type.
+    """
+    axis = shown.axis
+    names = [number(cell.value, digits=4) for cell in axis.cells]
+    cells = list(zip(names, axis.cells, strict=True))
+    tried = [p.weight_decay for c in axis.cells for p in c.curve if p.weight_decay > 0]
+    domain = (min(tried), max(tried))
+    x = vega.decay_axis(domain, title="λ")
+    y = vega.numeric(
+        "y",
+        scale={"domain": _heights(axis), "nice": False},
+        axis={**vega.title_above("validation loss, nats"), "tickCount": 5},
+    )
+    legend = {"legend": _legend(axis, theme, size)}
+    color = vega.series_color(names, theme) | legend
+    shape = vega.series_shape(names) | legend
+    dashes = vega.mapped(["yes", "no", "cannot tell"], [[1, 0], [2, 3], [2, 3]])
+    dashed = vega.nominal("matters", scale=dashes, legend=None)
+    optima = [_optimum_row(*each, domain) for each in cells if each[1].optimum]
+    line = {"type": "line", "clip": True, "strokeWidth": 2.2, "strokeJoin": "round"}
+    rule = {"type": "rule", "strokeWidth": 3, "opacity": 0.5, "clip": True}
+    point = {"type": "point", "size": 110, "strokeWidth": 2, "opacity": 1}
+    hollow = {"test": "datum.matters !== 'yes'", "value": theme.paper}
+    place = {"x": x, "y": y, "color": color}
+    ends = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
+    layers = [
+        *_typed_layers(shown, x, theme, size),
+        vega.layer(_curve_rows(cells), line, {**place, "strokeDash": dashed}),
+        vega.layer(optima, rule, {**place, **ends}),
+        vega.layer(
+            optima,
+            point,
+            {**place, "shape": shape, "fill": {**color, "condition": hollow}},
+        ),
+    ]
+    parts = {"width": size.width, "height": size.height, "layer": layers}
+    return vega.figure(parts, theme, lettering=size.lettering)
+
+
+def _legend(axis: AxisFindings, theme: Theme, size: Size) -> Spec:
+    return {
+        "orient": "top",
+        "title": quantity(axis.axis),
+        "titleOrient": "left",
+        "titleColor": theme.muted,
+        "titleFontWeight": "normal",
+        "titleFontSize": size.lettering,
+        "labelFontSize": size.lettering,
+        "symbolSize": 70,
+        "symbolOpacity": 1,
+        # About 70 units hold a symbol and its number.
+        "columns": max(1, size.width // 70),
+        "offset": 30,
+    }
+
+
+def _heights(axis: AxisFindings) -> list[float]:
+    """Return the losses that are shown: every optimum, and what decay buys there."""
+    lowest = [loss for c in axis.cells if (loss := collapse.lowest_loss(c)) is not None]
+    # An optimum lies on a smoothed curve, which may run below all that was trained.
+    lowest += [c.loss_at_optimum for c in axis.cells if c.loss_at_optimum is not None]
+    low, high = min(lowest), max(lowest) + collapse.loss_ceiling(axis)
+    return [low - _AIR * (high - low), high]
+
+
+def _curve_rows(cells: Iterable[tuple[str, CellFindings]]) -> list[Spec]:
+    return [
+        {"cell": name, "matters": cell.matters, "x": p.weight_decay, "y": p.mean}
+        for name, cell in cells
+        for p in cell.curve
+        if p.mean is not None and p.weight_decay > 0
+    ]
+
+
+def _optimum_row(name: str, cell: CellFindings, domain: tuple[float, float]) -> Spec:
+    loss = cell.loss_at_optimum
+    return {
+        "cell": name,
+        "matters": cell.matters,
+        "x": cell.optimum,
+        "y": collapse.lowest_loss(cell) if loss is None else loss,
+        # An open limit reaches to the frame: nobody knows where it lies.
+        "low": max(cell.low or domain[0], domain[0]),
+        "high": min(cell.high or domain[1], domain[1]),
+    }
+
+
+def _typed_layers(shown: Shown, x: Spec, theme: Theme, size: Size) -> list[Spec]:
+    if shown.typed is None:
+        return []
+    rows = [{"x": shown.typed, "text": f"λ = {decay(shown.typed)}"}]
+    line = {"type": "rule", "color": theme.accent, "strokeDash": [6, 4]}
+    label = {"type": "text", "y": -8, "color": theme.accent}
+    label |= {"fontSize": size.lettering, "fontWeight": "bold"}
+    text = {"field": "text", "type": "nominal"}
+    return [
+        vega.layer(rows, {**line, "strokeWidth": 1.6}, {"x": x}),
+        vega.layer(rows, label, {"x": x, "text": text}),
+    ]

@@ -1,0 +1,75 @@
+"""The first screen: the λ to type, what would tell, and one large figure."""
+
+import dataclasses
+
+import pytest
+from report import synthetic
+
+from dwindle.report import loss_figure, opening, render, vega
+from dwindle.report.themes import PAGE
+
+
+def test_the_value_to_type_is_the_best_of_the_base_cell() -> None:
+    """One value per study whose λ an optimizer takes, with its interval and scope."""
+    study = synthetic.findings()
+    normalized = dataclasses.replace(study, normalization="layer-mean")
+    (value,) = opening.values_to_type((study, normalized))
+    assert (value.typed, value.interval) == ("0.003", "0.0018–0.0048")
+    assert "width 64" in value.scope
+    assert not value.why
+
+
+def test_without_a_best_value_the_reason_stands_there() -> None:
+    """Where decay does not matter at the base scale, nothing is to be typed."""
+    axis = synthetic.axis("depth")
+    cells = tuple(dataclasses.replace(each, matters="no") for each in axis.cells)
+    flat = dataclasses.replace(axis, cells=cells)
+    study = dataclasses.replace(synthetic.findings(), axes=(flat,))
+    (value,) = opening.values_to_type((study,))
+    assert not value.typed
+    assert "does not matter" in value.why
+    shown = loss_figure.shown_first((study,))
+    assert shown is not None
+    assert shown.typed is None
+
+
+def test_what_would_tell_is_said_once() -> None:
+    """Axes that the same would decide share a line; decided ones have none."""
+    study = synthetic.findings(axes=("depth", "width", "epochs"))
+    open_ = [
+        dataclasses.replace(axis, would_tell="9 seeds instead of 5")
+        for axis in study.axes[:2]
+    ]
+    study = dataclasses.replace(study, axes=(*open_, study.axes[2]))
+    assert opening.open_questions((study,)) == [
+        ("depth, width", "9 seeds instead of 5")
+    ]
+
+
+def test_every_best_value_stands_inside_the_large_figure() -> None:
+    """No symbol lies outside of the frame, at either size."""
+    for name in synthetic.AXES:
+        shown = loss_figure.shown_first((synthetic.findings(axes=(name,)),))
+        assert shown is not None
+        for size in (loss_figure.WIDE, loss_figure.NARROW):
+            *_, points = loss_figure.loss_figure(shown, PAGE, size)["layer"]
+            across, up = points["encoding"]["x"], points["encoding"]["y"]
+            (left, right), (low, high) = (e["scale"]["domain"] for e in (across, up))
+            rows = points["data"]["values"]
+            assert len(rows) == len(shown.axis.cells)
+            assert all(
+                left <= row["x"] <= right and low < row["y"] < high for row in rows
+            )
+
+
+def test_without_any_loss_there_is_no_large_figure() -> None:
+    """A study in which all trainings diverged has nothing to draw."""
+    assert opening.large_figure((synthetic.unknown(),)) is None
+
+
+@pytest.mark.parametrize(("low", "text"), [(1e-5, "10⁻⁵"), (1e-12, "10⁻¹²")])
+def test_small_powers_of_ten_are_raised(low: float, text: str) -> None:
+    """A tick that would be written 1e-5 shows ten to its power."""
+    shown = {"data": {"values": [{"x": low}]}, "mark": "point"}
+    spec = shown | {"encoding": {"x": vega.decay_axis((low, 0.1), title="λ")}}
+    assert f">{text}</text>" in render.svg(spec, name="f", alt="")
