@@ -20,6 +20,7 @@ from dwindle.decay.convert import Conversion
 from dwindle.decay.convert_all import NoConversion
 from dwindle.decay.evidence.kinds import KindOfRun
 from dwindle.decay.evidence.overview import Expected
+from dwindle.decay.evidence.recommendation import Recommendation
 from dwindle.decay.evidence.records import Evidence, Record
 from dwindle.decay.evidence.suggest import Suggestion
 from dwindle.decay.explain import Explanation
@@ -85,8 +86,15 @@ def some_of(record: type, *names: str, **others: Any) -> type[BaseModel]:
 
 def all_but(record: type, *names: str, **others: Any) -> type[BaseModel]:
     """Return a model of all fields of a record but some, and of others."""
-    left = [each.name for each in fields(record) if each.name not in names]
+    shown = [each.name for each in fields(record) if each.metadata != INTERNAL]
+    left = [name for name in shown if name not in names]
     return some_of(record, *(name for name in left if name not in others), **others)
+
+
+def _recommendation(other: Any) -> type[BaseModel]:  # Any: what pydantic takes
+    """Return a model of a recommendation whose others are of that type."""
+    members = {"class": KindOfRun, "others": list[other]}
+    return all_but(Recommendation, "kind_of_run", **members)
 
 
 _TEXTS_OF_CODE = ("code", "severity", "title", "why", "found", "write", "source")
@@ -131,6 +139,7 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
         "rules",
         before=_explanation,
         unchanged=_explanation,
+        recommendation=_recommendation(_recommendation(dict[str, Any])),
     ),
     "suggest": some_of(
         Suggestion,
