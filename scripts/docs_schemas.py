@@ -157,6 +157,7 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     "audit": some_of(
         Audit,
         *("target", "optimizer", "facts", "unchecked", "in_both", "counts"),
+        "among",
         "exit_code",
         groups=list[all_but(GroupLine, "run")],
         findings=list[

@@ -75,7 +75,7 @@ def test_every_document_is_of_its_schema(capsys):
                 DOCUMENTS[name].model_validate_json(out)
             except ValueError as error:
                 faults.append(f"{line}: {error} {err}")
-    assert faults == []
+    assert not faults, "\n".join(faults)
 
 
 def test_a_law_is_of_its_schema():
