@@ -10,13 +10,14 @@ from hypothesis import strategies as st
 from dwindle.decay.coordinates import number_from_shrink
 from dwindle.decay.evidence.change import parts_of_change
 from dwindle.decay.evidence.claims import RANKED, UNCHANGED, claimed
-from dwindle.decay.evidence.kinds import kinds_of_run
+from dwindle.decay.evidence.kinds import TUNED_BY_ITS_LR, kinds_of_run
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import recommend
 from dwindle.decay.evidence.records import BASES, KINDS
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.families import has_no_rate
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.rescale import rescale
 from dwindle.decay.rules import predict
 from dwindle.decay.run import ONE_TOKEN, Run
 from dwindle.decay.setting import Setting, read_setting
@@ -249,3 +250,32 @@ def test_every_cell_is_a_distribution():
                 for j, each in enumerate(row):
                     assert each == cell.covariance[j][i]
                     assert abs(each) <= math.sqrt(row[i] * cell.covariance[j][j])
+
+
+def test_a_fine_tune_by_its_lr_keeps_its_value():
+    """Three epochs, then one, at 2e-5: no run from scratch goes that slowly."""
+    facts = {"lr": 2e-5, "batch_size": 32, "dataset_size": 10_000}
+    found = rescale(
+        0.05,
+        "torch.optim.AdamW",
+        before=facts | {"epochs": 3},
+        after=facts | {"epochs": 1},
+    )
+    assert found.recommendation.kind_of_run == "fine-tuning"
+    assert found.recommendation.value == pytest.approx(0.05)
+    assert TUNED_BY_ITS_LR in found.notes
+
+
+def test_a_value_from_recipes_that_is_far_stands_beside_the_old_one():
+    """Where the facts alone say one pass, no number tenfold off is said to be it."""
+    facts = {"lr": 2e-4, "batch_size": 32, "dataset_size": 10_000}
+    there = rescale(
+        0.05,
+        "torch.optim.AdamW",
+        before=facts | {"epochs": 3},
+        after=facts | {"epochs": 1},
+    ).recommendation
+    assert there.is_undecided
+    assert [each.rule for each in there.candidates] == ["unchanged", "recipes"]
+    assert there.candidates[0].value == 0.05
+    assert [each.kind_of_run for each in there.others] == ["fine-tuning"]

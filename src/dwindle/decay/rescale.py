@@ -8,6 +8,7 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
     shrink_from_number,
 )
+from dwindle.decay.evidence.kinds import TUNED_BY_ITS_LR, is_tuned_by_its_lr
 from dwindle.decay.evidence.peers import LORA
 from dwindle.decay.evidence.recommend import recommend
 from dwindle.decay.explain import explain_setting
@@ -86,6 +87,9 @@ def rescale(  # noqa: PLR0913 facts by name
     before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
+    by_lr = regime is None and all(
+        is_tuned_by_its_lr(setting.knob, run) for run in (before, after)
+    )
     # First: a rule refuses a quantity that is 0, and says which.
     answers = tuple(_answer(rule, setting, before, after) for rule in RULES)
     return Rescaling(
@@ -93,11 +97,19 @@ def rescale(  # noqa: PLR0913 facts by name
         before=explain_setting(setting, before),
         unchanged=explain_setting(setting, after),
         recommendation=recommend(
-            setting, before, after, regime=regime, normalized=normalized
+            setting,
+            before,
+            after,
+            regime="fine-tuning" if by_lr else regime,
+            normalized=normalized,
         ),
         rules=answers,
         runs=(before, after),
-        notes=(*overruled, *_lacking(before, after)),
+        notes=(
+            *overruled,
+            *([TUNED_BY_ITS_LR] if by_lr else []),
+            *_lacking(before, after),
+        ),
     )
 
 

@@ -11,6 +11,15 @@ from dwindle.errors import UnknownNameError
 Regime = Literal["single-pass", "many-epochs", "fine-tuning"]
 REGIMES: tuple[Regime, ...] = ("single-pass", "many-epochs", "fine-tuning")
 
+# With Adam's kind, whole networks are fine-tuned at 5e-5 or less, but for three; from
+# scratch the largest language model of the recipes peaks at 8e-5.
+_LR_FROM_SCRATCH = 6e-5
+TUNED_BY_ITS_LR = (
+    f"An lr below {_LR_FROM_SCRATCH:g} is usual only where training goes on from "
+    "trained weights: compared with fine-tunes. If it starts from scratch, say "
+    "--regime many-epochs or --regime single-pass."
+)
+
 # Optimizers whose step is the gradient's, decoupled or not.
 _SGDS = {"sgd", "sgdw", "keras-sgd"}
 
@@ -67,6 +76,20 @@ def kinds_of_run(
     if known == "single-pass":
         return ("single-pass",)
     return (*plain_or_not, "single-pass")
+
+
+def is_tuned_by_its_lr(knob: Knob, run: Run) -> bool:
+    """Return whether the lr is one that only fine-tunes with Adam's kind have.
+
+    Example:
+        >>> from dwindle.decay.knobs import KNOBS
+        >>> adamw = KNOBS["torch.optim.AdamW"]
+        >>> [is_tuned_by_its_lr(adamw, Run(lr=lr)) for lr in (2e-5, 1e-3)]
+        [True, False]
+
+    """
+    is_adaptive = not knob.is_rate and family_of_evidence(knob) == "adaptive"
+    return is_adaptive and 0 < (run.lr or 0) < _LR_FROM_SCRATCH
 
 
 def family_of_evidence(knob: Knob) -> EvidenceFamily:

@@ -4,7 +4,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
-from dwindle.decay.evidence.kinds import family_of_evidence, kinds_of_run
+from dwindle.decay.evidence.kinds import (
+    TUNED_BY_ITS_LR,
+    family_of_evidence,
+    is_tuned_by_its_lr,
+    kinds_of_run,
+)
 from dwindle.decay.evidence.recipes import Recipe, recipes
 from dwindle.decay.evidence.records import FAMILIES_OF_EVIDENCE, KindOfRun
 from dwindle.decay.knob import Knob
@@ -14,9 +19,6 @@ from dwindle.wording import counted, number
 
 # Fewer are no range: then the next wider group of recipes is taken.
 ENOUGH = 3
-# With Adam's kind, whole networks are fine-tuned at 5e-5 or less, but for three; from
-# scratch the largest language model of the table peaks at 8e-5.
-_LR_FROM_SCRATCH = 6e-5
 # A regime, with low-rank factors beside frozen weights.
 LORA = "lora"
 
@@ -126,14 +128,8 @@ def _kind(
 ) -> tuple[KindOfRun | None, tuple[str, ...]]:
     if regime == LORA:
         return "fine-tuning", ()
-    is_adaptive = not knob.is_rate and family_of_evidence(knob) == "adaptive"
-    if regime is None and is_adaptive and 0 < (run.lr or 0) < _LR_FROM_SCRATCH:
-        note = (
-            f"An lr below {_LR_FROM_SCRATCH:g} is usual only where training goes on "
-            "from trained weights: compared with fine-tunes. If it starts from "
-            "scratch, say --regime many-epochs or --regime single-pass."
-        )
-        return "fine-tuning", (note,)
+    if regime is None and is_tuned_by_its_lr(knob, run):
+        return "fine-tuning", (TUNED_BY_ITS_LR,)
     kinds = kinds_of_run(run, regime=regime, normalized=normalized)
     # One pass or many: the facts do not tell.
     if len({kind == "single-pass" for kind in kinds}) > 1:

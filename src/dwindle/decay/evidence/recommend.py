@@ -15,6 +15,7 @@ from dwindle.decay.evidence.claims import RANKED, claimed
 from dwindle.decay.evidence.kinds import family_of_evidence, kinds_of_run, regime_of
 from dwindle.decay.evidence.posterior import Cell, cell_of
 from dwindle.decay.evidence.recommendation import (
+    UNDECIDED,
     Candidate,
     Experiment,
     Reason,
@@ -99,7 +100,10 @@ def recommend(
             case "single-pass", "many-epochs":
                 return _into_repeated_data(setting, after)
             case "many-epochs", "single-pass":
-                return _into_a_single_pass(setting, after)
+                there = _into_a_single_pass(setting, after)
+                # Three epochs and then one are rarely of a network from scratch.
+                tuned = _in_class("fine-tuning", setting, before, after)
+                return replace(there, others=(tuned,))
     kinds = kinds_of_run(after, regime=regime, normalized=normalized)
     first, *others = (_in_class(kind, setting, before, after) for kind in kinds)
     return replace(first, others=tuple(others))
@@ -264,7 +268,15 @@ def _into_a_single_pass(setting: Setting, after: Run) -> Recommendation:
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
     values = [there.low, there.value, there.high]
-    return _anew(setting, kind, values, (kind, 1.0, len(there.reasons)))
+    found = _anew(setting, kind, values, (kind, 1.0, len(there.reasons)))
+    number, value = setting.number, there.value
+    # Recipes are habits: so far from them, the number that served before stands, too.
+    if not (number and value) or abs(math.log(value / number)) <= math.log(UNDECIDED):
+        return found
+    candidates = (("unchanged", number), ("recipes", value))
+    return replace(
+        found, candidates=tuple(Candidate(rule=r, value=v) for r, v in candidates)
+    )
 
 
 def _anew(

@@ -133,8 +133,11 @@ class Recommendation:
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the range is so wide that nobody has measured such a change."""
-        return self.spread > UNDECIDED
+        """Whether the range is so wide that nobody has measured such a change.
+
+        Or whether it lies so far from the number before that two values stand.
+        """
+        return self.spread > UNDECIDED or bool(self.candidates)
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the recommendation as JSON has it."""
