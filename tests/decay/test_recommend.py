@@ -279,3 +279,18 @@ def test_a_value_from_recipes_that_is_far_stands_beside_the_old_one():
     assert [each.rule for each in there.candidates] == ["unchanged", "recipes"]
     assert there.candidates[0].value == 0.05
     assert [each.kind_of_run for each in there.others] == ["fine-tuning"]
+
+
+@pytest.mark.parametrize("knob", ["LogisticRegression", "Ridge"])
+def test_a_prior_stays_where_data_grow(knob):
+    """Ten times the data of a sum of losses: the penalty of the sum is the prior's."""
+    found = rescale(
+        1.0,
+        f"sklearn.linear_model.{knob}",
+        before={"dataset_size": 1_000},
+        after={"dataset_size": 10_000},
+    ).recommendation
+    assert found.kind_of_run == "many-epochs-plain"
+    assert not found.others
+    # The measured exponents of small networks hold the theory's 1 within their range.
+    assert found.low < 1.0 < found.high

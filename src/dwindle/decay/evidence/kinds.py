@@ -1,5 +1,6 @@
 """Which class of training a run is: from its facts, or as somebody says."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from dwindle.decay.evidence.records import KINDS, EvidenceFamily, KindOfRun
@@ -19,6 +20,9 @@ TUNED_BY_ITS_LR = (
     "trained weights: compared with fine-tunes. If it starts from scratch, say "
     "--regime many-epochs or --regime single-pass."
 )
+
+# scikit-learn has no normalization layers, and its estimators train to convergence.
+_KINDS_OF_LIBRARIES: Mapping[str, KindOfRun] = {"sklearn": "many-epochs-plain"}
 
 # Optimizers whose step is the gradient's, decoupled or not.
 _SGDS = {"sgd", "sgdw", "keras-sgd"}
@@ -76,6 +80,18 @@ def kinds_of_run(
     if known == "single-pass":
         return ("single-pass",)
     return (*plain_or_not, "single-pass")
+
+
+def kind_of_library(knob: Knob) -> KindOfRun | None:
+    """Return the class of all that a library trains; None where it trains anything.
+
+    Example:
+        >>> from dwindle.decay.knobs import KNOBS
+        >>> kind_of_library(KNOBS["sklearn.linear_model.Ridge"])
+        'many-epochs-plain'
+
+    """
+    return _KINDS_OF_LIBRARIES.get(knob.library)
 
 
 def is_tuned_by_its_lr(knob: Knob, run: Run) -> bool:

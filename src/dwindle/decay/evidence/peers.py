@@ -8,6 +8,7 @@ from dwindle.decay.evidence.kinds import (
     TUNED_BY_ITS_LR,
     family_of_evidence,
     is_tuned_by_its_lr,
+    kind_of_library,
     kinds_of_run,
 )
 from dwindle.decay.evidence.recipes import Recipe, recipes
@@ -130,6 +131,8 @@ def _kind(
         return "fine-tuning", ()
     if regime is None and is_tuned_by_its_lr(knob, run):
         return "fine-tuning", (TUNED_BY_ITS_LR,)
+    if normalized is None:
+        regime = regime or kind_of_library(knob)
     kinds = kinds_of_run(run, regime=regime, normalized=normalized)
     # One pass or many: the facts do not tell.
     if len({kind == "single-pass" for kind in kinds}) > 1:

@@ -12,7 +12,12 @@ from dwindle.decay.coordinates import (
 )
 from dwindle.decay.evidence.change import Part, parts_of_change
 from dwindle.decay.evidence.claims import RANKED, claimed
-from dwindle.decay.evidence.kinds import family_of_evidence, kinds_of_run, regime_of
+from dwindle.decay.evidence.kinds import (
+    family_of_evidence,
+    kind_of_library,
+    kinds_of_run,
+    regime_of,
+)
 from dwindle.decay.evidence.posterior import Cell, cell_of
 from dwindle.decay.evidence.recommendation import (
     UNDECIDED,
@@ -95,6 +100,8 @@ def recommend(
         (0.0004, {'lr': 8.0})
 
     """
+    if normalized is None:
+        regime = regime or kind_of_library(setting.knob)
     if regime is None:
         match regime_of(before), regime_of(after):
             case "single-pass", "many-epochs":
