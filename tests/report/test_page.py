@@ -15,6 +15,7 @@ from dwindle.errors import MissingLibraryError
 from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
 from dwindle.report import page, tables
+from dwindle.report.opening import Origin
 from dwindle.wording import NOTHING
 
 
@@ -177,6 +178,17 @@ def test_equal_findings_give_equal_bytes() -> None:
     """The page has no clock, no counter and no random order."""
     study = synthetic.findings(axes=("depth",))
     assert page.render_page(study) == page.render_page(study)
+
+
+def test_a_page_says_where_it_comes_from() -> None:
+    """Day, version, study file and command stand in the first screen, as text only."""
+    origin = Origin(
+        day="2026-11-29", version="1.2.3", command="dwindle <b>", study_file="a&b.toml"
+    )
+    html = page.render_page(synthetic.findings(axes=("depth",)), origin)
+    told = Reader(html.split("<h1>", maxsplit=1)[0]).text
+    for part in (origin.day, origin.version, origin.command, origin.study_file):
+        assert part in told
 
 
 def test_a_study_alone_has_a_page() -> None:

@@ -4,7 +4,13 @@ from pathlib import Path
 
 from dwindle.cli.find import read_scale
 from dwindle.cli.options import Option
-from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_own
+from dwindle.cli.report import (
+    FORCE,
+    check_outputs,
+    files_of_store,
+    origin_of,
+    show_own,
+)
 
 OPTIONS = (
     Option("STORE", "the store of a tune, a find or a study", required=True),
@@ -33,4 +39,5 @@ def command(  # noqa: PLR0913, one argument per option
 
     check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
     tuned = predict(store, target=target)
-    show_own(tuned, html=html, png=png, force=force, as_json=as_json)
+    origin = origin_of("predict", Path(store), html)
+    show_own(tuned, origin, html=html, png=png, force=force, as_json=as_json)

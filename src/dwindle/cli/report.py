@@ -1,6 +1,7 @@
 """dwindle report: what a study found, from its store; needs no torch."""
 
 import math
+import shlex
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from dwindle.errors import RangeError, UsageError
 
 if TYPE_CHECKING:
     from dwindle.finding.found import Found
+    from dwindle.report.opening import Origin
     from dwindle.store.store import Stored
     from dwindle.tuning.tuned import Tuned
 
@@ -73,6 +75,7 @@ def show_findings(  # noqa: PLR0913, one argument per option
     force: bool = False,
     as_json: bool,
     stopped: str | None = None,
+    study_file: str = "",
 ) -> int:
     """Print what a store says; write the page and the picture if they are asked for.
 
@@ -83,6 +86,7 @@ def show_findings(  # noqa: PLR0913, one argument per option
         force: Replace a file that dwindle did not write.
         as_json: Print JSON.
         stopped: Why a find stopped, where its trainings do not show it.
+        study_file: The file that names the trainings, to stand on the page.
 
     Returns:
         How many of its trainings failed; each reason is printed on stderr.
@@ -90,16 +94,47 @@ def show_findings(  # noqa: PLR0913, one argument per option
     """
     from dwindle.store.store import read_store
 
-    stored = read_store(store)
+    stored, origin = read_store(store), origin_of("report", store, html, study_file)
     if stored.kind == "own":
         return _show_found(
-            stored, stopped, html=html, png=png, force=force, as_json=as_json
+            stored,
+            stopped,
+            origin,
+            html=html,
+            png=png,
+            force=force,
+            as_json=as_json,
         )
-    return _show_study(stored, html=html, png=png, force=force, as_json=as_json)
+    return _show_study(stored, origin, html=html, png=png, force=force, as_json=as_json)
 
 
-def _show_study(
-    stored: "Stored", *, html: str | None, png: str | None, force: bool, as_json: bool
+def origin_of(
+    command: str, store: Path, html: str | None, study_file: str = ""
+) -> "Origin | None":
+    """Return what stands on a page of where it comes from; None without a page."""
+    if html is None:
+        return None
+    from datetime import datetime
+    from importlib.metadata import version
+
+    from dwindle.report.opening import Origin
+
+    return Origin(
+        day=datetime.now().astimezone().date().isoformat(),
+        version=version("dwindle"),
+        command=shlex.join(["dwindle", command, str(store), "--html", html]),
+        study_file=study_file,
+    )
+
+
+def _show_study(  # noqa: PLR0913, as show_findings
+    stored: "Stored",
+    origin: "Origin | None",
+    *,
+    html: str | None,
+    png: str | None,
+    force: bool,
+    as_json: bool,
 ) -> int:
     from dwindle.findings.as_json import findings_as_dict
     from dwindle.findings.build import findings_of
@@ -119,7 +154,7 @@ def _show_study(
     if html is not None:
         from dwindle.report.page import write_page
 
-        write_page(findings, html, force=force)
+        write_page(findings, html, force=force, origin=origin)
         note(f"Wrote {html}")
     if png is not None:
         from dwindle.report.page import write_picture
@@ -134,6 +169,7 @@ def _show_study(
 def _show_found(  # noqa: PLR0913, as show_findings
     stored: "Stored",
     stopped: str | None,
+    origin: "Origin | None",
     *,
     html: str | None,
     png: str | None,
@@ -149,18 +185,19 @@ def _show_found(  # noqa: PLR0913, as show_findings
         from dwindle.tuning.tuned import tuned_of
 
         tuned = tuned_of(cells_of_find(find), find.spec.target)
-        show_own(tuned, html=html, png=png, force=force, as_json=as_json)
+        show_own(tuned, origin, html=html, png=png, force=force, as_json=as_json)
         return find.failed
     found = found_of(find, stopped)
-    show_own(found, html=html, png=png, force=force, as_json=as_json)
+    show_own(found, origin, html=html, png=png, force=force, as_json=as_json)
     # Without any penalty (C = inf) some cannot train: that is no failure of the search.
     return sum(
         each.status == "error" and not math.isinf(each.value) for each in found.curve
     )
 
 
-def show_own(
+def show_own(  # noqa: PLR0913, as show_findings
     shown: "Found | Tuned",
+    origin: "Origin | None",
     *,
     html: str | None,
     png: str | None,
@@ -178,10 +215,12 @@ def show_own(
         page = (
             page_of_found(shown) if isinstance(shown, Found) else page_of_tuned(shown)
         )
-        for path, write in ((html, write_page), (png, write_picture)):
-            if path is not None:
-                write(page, path, force=force)
-                note(f"Wrote {path}")
+        if html is not None:
+            write_page(page, html, force=force, origin=origin)
+            note(f"Wrote {html}")
+        if png is not None:
+            write_picture(page, png, force=force)
+            note(f"Wrote {png}")
     if as_json:
         print_json(shown.as_dict())
 

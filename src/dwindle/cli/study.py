@@ -142,7 +142,14 @@ def command(  # noqa: PLR0913, one argument per option
         run_study(spec, path, chosen, on_progress, Settings(memory_bytes=memory))
     shown = shlex.quote(str(path))
     note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
-    failed = show_findings(path, html=html, png=png, force=force, as_json=as_json)
+    failed = show_findings(
+        path,
+        html=html,
+        png=png,
+        force=force,
+        as_json=as_json,
+        study_file=study_toml,
+    )
     if not failed:
         return 0
     note("Run the same command again to train what failed once more.")

@@ -4,11 +4,12 @@ import math
 from dataclasses import dataclass
 
 from dwindle.report import render, vega
+from dwindle.report.loss_figure import Size
 from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Spec
 
 _MARGIN = 1.3  # of the range on both sides, so that no symbol is cut
-_HEIGHT, _WIDTH = 260, 520
+_PICTURE = Size(width=520, height=260, lettering=11)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,7 +59,7 @@ class Curve:
         """
         return render.svg(self.figure(theme), name="curve", alt=alt)
 
-    def figure(self, theme: Theme) -> Spec:
+    def figure(self, theme: Theme, size: Size = _PICTURE) -> Spec:
         """Return the figure as a Vega-Lite specification."""
         x = vega.decay_axis(self._domain, title=self.symbol)
         losses = [each.loss for each in self.tried if each.loss is not None]
@@ -69,8 +70,8 @@ class Curve:
             axis={**vega.title_above("loss"), "tickCount": 5, "format": ".3~g"},
         )
         layers = [*self._answer(x, theme), *self._losses(x, y, theme)]
-        parts = {"width": _WIDTH, "height": _HEIGHT, "layer": layers}
-        return vega.figure(parts, theme)
+        parts = {"width": size.width, "height": size.height, "layer": layers}
+        return vega.figure(parts, theme, lettering=size.lettering)
 
     @property
     def _domain(self) -> tuple[float, float]:

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from dwindle.finding.found import Found
 from dwindle.report import render
+from dwindle.report.loss_figure import NARROW, WIDE, Size
+from dwindle.report.opening import Origin
 from dwindle.report.page import environment, policy, style_sheet
 from dwindle.report.themes import LIGHT, PAGE
 from dwindle.report.vega import Spec
@@ -17,13 +19,17 @@ JSON_HAS_ALL = "--json has all of them"
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page: drawings as SVG with the table behind them, or a table."""
+    """A part of a page: drawings as SVG with the table behind them, or a table.
+
+    ``narrow`` is the same drawing for a narrow screen, if there is another.
+    """
 
     name: str
     heading: str
     lead: str
     table: Table
     panels: tuple[str, ...] = ()
+    narrow: tuple[str, ...] = ()
     summary: str = ""
 
 
@@ -39,7 +45,11 @@ class Page:
 
 
 def write_page(
-    page: Page, path: str | os.PathLike[str], *, force: bool = False
+    page: Page,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    origin: Origin | None = None,
 ) -> None:
     """Write the page; either whole or not at all.
 
@@ -47,6 +57,7 @@ def write_page(
         page: What it has.
         path: The HTML file; its folder is made where it is missing.
         force: Replace a file that dwindle did not write.
+        origin: Where it comes from, to stand on it.
 
     Raises:
         MissingLibraryError: If jinja2 or vl-convert is not installed.
@@ -56,7 +67,9 @@ def write_page(
     """
     css = style_sheet()
     template = environment().get_template("find.html.j2")
-    text = template.render(css=css, policy=policy(css), mark=PAGE_MARK, page=page)
+    text = template.render(
+        css=css, policy=policy(css), mark=PAGE_MARK, page=page, origin=origin
+    )
     write_whole(path, f"{text}\n".encode(), force=force)
 
 
@@ -88,7 +101,8 @@ def page_of_found(found: Found) -> Page:
                 lead="The line is the mean curve over all seeds; each symbol is one "
                 "training, and those of one seed have one color. The band is the 90 % "
                 f"interval of the best value.{zero}",
-                panels=(found.figure.svg(found.figure_text, PAGE),),
+                panels=(_drawn(found, WIDE, "wide"),),
+                narrow=(_drawn(found, NARROW, "narrow"),),
                 summary="Every training",
                 table=found.table(),
             ),
@@ -102,6 +116,11 @@ def page_of_found(found: Found) -> Page:
         ),
         picture=found.figure.figure(LIGHT),
     )
+
+
+def _drawn(found: Found, size: Size, name: str) -> str:
+    spec = found.figure.figure(PAGE, size)
+    return render.svg(spec, name=name, alt=found.figure_text)
 
 
 def _conditions(found: Found) -> Table:

@@ -18,7 +18,7 @@ REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
 def agreement(rule: RuleFindings) -> Styled:
     """Return in words whether a rule agrees with the measured exponent."""
     if rule.agrees is None:
-        return Styled("not excluded" if rule.not_excluded else "cannot tell", "dim")
+        return Styled("not excluded" if rule.not_excluded else "open", "dim")
     return Styled("yes", "green") if rule.agrees else Styled("no", "red")
 
 
@@ -42,7 +42,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
         scale={"domain": exponent_domain(axis), "nice": False},
         axis={"title": "exponent of the best λ", "grid": False, "tickCount": 4},
     )
-    answers = ["yes", "not excluded", "cannot tell", "no"]
+    answers = ["yes", "not excluded", "open", "no"]
     colors = [theme.good, theme.muted, theme.muted, theme.bad]
     shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
     points = vega.layer(
@@ -129,7 +129,8 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
     tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
     number = {**places, "text": {"field": "label"}, "color": classes(theme.heat_ink)}
     parts = {
-        "width": {"step": 82},
+        # The numbers take 82; fewer columns are wider, so that the map fills the page.
+        "width": {"step": max(82, min(180, 720 // max(len(findings.axes), 1)))},
         "height": {"step": 25},
         "resolve": {"scale": {"color": "independent"}},
         "layer": [
@@ -195,8 +196,8 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
     )
     up = vega.numeric(
         "y",
-        scale={"type": "log", "domain": list(reach), "nice": False},
-        axis={"title": None, "format": "~g", "values": vega.decades(*reach)},
+        scale={"type": "log", "domain": _with_air(*reach), "nice": False},
+        axis={"title": None, "values": vega.decades(*reach)} | vega.tick_labels(reach),
     )
 
     def by_term(values: Sequence[object], **more: Spec) -> Spec:
@@ -213,6 +214,12 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
     line = {"type": "line", "strokeWidth": 2, "point": {"size": 55}}
     parts = {"width": width, "height": 140, **vega.layer(rows, line, encoding)}
     return vega.figure(parts, theme)
+
+
+def _with_air(low: float, high: float) -> list[float]:
+    # 6 % of the height is more than half a symbol: none hangs below the axis.
+    air = (high / low) ** 0.06
+    return [low / air, high * air]
 
 
 def _whole_decades(heights: Sequence[float]) -> tuple[float, float]:

@@ -14,6 +14,19 @@ from dwindle.wording import clean, interval
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """Where a page comes from: the day, what made it, and the same command again.
+
+    ``study_file`` is the file that the trainings are written down in, if there is one.
+    """
+
+    day: str
+    version: str
+    command: str
+    study_file: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Value:
     """The λ to type of one study and its interval, or why there is none; for what."""
 

@@ -25,6 +25,7 @@ from dwindle.report import (
     render,
     tables,
 )
+from dwindle.report.opening import Origin
 from dwindle.report.themes import DARK, LIGHT, PAGE, Theme, css_variables
 from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
 from dwindle.wording import clean, fixed, number
@@ -63,7 +64,11 @@ class Panel(NamedTuple):
 
 
 def write_page(
-    shown: Answer | Findings, path: str | os.PathLike[str], *, force: bool = False
+    shown: Answer | Findings,
+    path: str | os.PathLike[str],
+    *,
+    force: bool = False,
+    origin: Origin | None = None,
 ) -> None:
     """Write the page; either whole or not at all.
 
@@ -71,6 +76,7 @@ def write_page(
         shown: A study's findings, or the answer with its claims.
         path: The HTML file; its folder is made where it is missing.
         force: Replace a file that dwindle did not write.
+        origin: Where it comes from, to stand on it.
 
     Raises:
         MissingLibraryError: If jinja2 or vl-convert is not installed.
@@ -78,7 +84,7 @@ def write_page(
         ReportWriteError: If the disk is full or the file cannot be written.
 
     """
-    write_whole(path, render_page(shown).encode(), force=force)
+    write_whole(path, render_page(shown, origin).encode(), force=force)
 
 
 def write_picture(
@@ -113,7 +119,7 @@ def write_picture(
     write_whole(path, marked_picture(render.png(spec)), force=force)
 
 
-def render_page(shown: Answer | Findings) -> str:
+def render_page(shown: Answer | Findings, origin: Origin | None = None) -> str:
     """Return the page as text: the same bytes for the same findings.
 
     Raises:
@@ -131,6 +137,7 @@ def render_page(shown: Answer | Findings) -> str:
             css=css,
             policy=policy(css),
             mark=PAGE_MARK,
+            origin=origin,
             title=f"Study: {studies[0].study}" if claims is None else QUESTION,
             conclusion=conclude(shown),
             claims=claims or (),
@@ -232,6 +239,8 @@ def collapse_remark(axis: AxisFindings) -> str:
 def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
     """Yield the curves of an axis as typed and after each correction."""
     over = f"Validation loss over λ for every {names.quantity(axis.axis)}"
+    if not any(map(collapse.lowest_loss, axis.cells)):
+        return
     found = collapse.corrections(axis)
     width = WIDTHS.get(len(found), collapse_figure.PANEL_WIDTH)
     for i, correction in enumerate(found):

@@ -56,6 +56,11 @@ def optimum_text(cell: CellFindings) -> str:
     return decay(cell.optimum)
 
 
+def matters_text(cell: CellFindings) -> str:
+    """Return whether decay matters in a cell; what would tell is said once, above."""
+    return "open" if cell.matters == "cannot tell" else cell.matters
+
+
 def diverged(cell: CellFindings) -> int:
     """Return how many trainings of a cell diverged."""
     return sum(point.diverged for point in cell.curve)
@@ -83,7 +88,7 @@ def cells_table(axis: AxisFindings) -> Table:
         name: lambda cell: number(cell.value, digits=4),
         "best λ": optimum_text,
         "90 % interval": lambda cell: interval(cell.low, cell.high),
-        "decay matters": lambda cell: cell.matters,
+        "decay matters": matters_text,
         "loss at best λ": lambda cell: fixed(cell.loss_at_optimum, 3),
         "loss without decay": lambda cell: fixed(cell.loss_without_decay, 3),
         "decay buys": lambda cell: fixed(cell.gain, 3),
@@ -215,7 +220,7 @@ def verdict_cell(rule: RuleFindings | None) -> tuple[str, ...]:
 def measured_lines(row: VerdictRow) -> tuple[str, ...]:
     """Return the measured exponent and its interval, or in how many cells λ is sure."""
     if row.exponent is None:
-        return "cannot tell", sure_cells(row.telling, row.cells)
+        return NOTHING, sure_cells(row.telling, row.cells)
     return fixed(row.exponent), f"({fixed(row.low)} to {fixed(row.high)})"
 
 

@@ -201,7 +201,7 @@ def _cells(axis: AxisFindings, width: int) -> Table:
         quantity(axis.axis): lambda cell: number(cell.value, digits=4),
         "best λ": tables.optimum_text,
         "90 %": lambda cell: interval(cell.low, cell.high),
-        "matters": lambda cell: cell.matters,
+        "matters": tables.matters_text,
         "loss": lambda cell: fixed(cell.loss_at_optimum, 3),
         "λ = 0": lambda cell: fixed(cell.loss_without_decay, 3),
     }

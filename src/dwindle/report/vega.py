@@ -69,8 +69,10 @@ def decades(low: float, high: float) -> list[float]:
     return [float(f"1e{power}") for power in range(first, last + 1, step)]
 
 
-def powers_of_ten() -> Spec:
-    """Return the labels of an axis whose ticks are powers of ten: 10 raised to them."""
+def tick_labels(ticks: Sequence[float]) -> Spec:
+    """Return the labels of powers of ten: decimals, or 10 raised where one is long."""
+    if ticks and min(ticks) >= _PLAIN_DECIMALS_FROM:
+        return {"format": "~g"}
     powers = range(-_LARGEST_POWER, _LARGEST_POWER + 1)
     raised = [str(power).translate(_RAISED) for power in powers]
     place = f"round(log(datum.value) / LN10) + {_LARGEST_POWER}"
@@ -80,10 +82,8 @@ def powers_of_ten() -> Spec:
 def decay_axis(domain: tuple[float, float], *, title: str | None) -> Spec:
     """Return the x encoding of a logarithmic λ over a fixed domain."""
     ticks = decades(*domain)
-    plain = bool(ticks) and ticks[0] >= _PLAIN_DECIMALS_FROM
-    labels = {"format": "~g"} if plain else powers_of_ten()
     axis: Spec = {"values": ticks, "title": title, "grid": True, "labelFlush": True}
-    axis |= labels
+    axis |= tick_labels(ticks)
     if title is None:
         axis = {**axis, "labels": False, "ticks": False, "domain": False}
     scale = {"type": "log", "domain": list(domain), "nice": False}
