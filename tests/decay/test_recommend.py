@@ -137,6 +137,35 @@ def test_repeated_data_is_a_change_of_regime():
     assert told.reasons[0].quantity == "epochs"
 
 
+@pytest.mark.parametrize("name", [ADAMW, SGD])
+@pytest.mark.parametrize("epochs", [1.5, 4])
+def test_a_few_passes_are_as_one(name, epochs):
+    """Data repeated up to four times count as new: nothing jumps behind one epoch."""
+    once = Run(lr=1e-3, batch_size=50, dataset_size=50_000, epochs=1, momentum=0.9)
+    there = of((0.1, name), once, replace(once, epochs=epochs))
+    assert there.kind_of_run == "single-pass"
+    more = replace(once, dataset_size=int(50_000 * epochs))
+    assert there.value == pytest.approx(of((0.1, name), once, more).value)
+    assert 0.2 < there.value / 0.1 < 1
+    back = of((there.value, name), replace(once, epochs=epochs), once)
+    assert back.value == pytest.approx(0.1)
+    assert there.others[0].kind_of_run == "fine-tuning"
+
+
+@pytest.mark.parametrize(("name", "tokens"), [(ADAMW, None), (SGD, None), (SGD, 4096)])
+def test_optima_of_text_are_not_said_of_anything_else(name, tokens):
+    """Images, and SGD, start from recipes where data come to be repeated."""
+    once = Run(lr=1e-3, batch_size=64, dataset_size=50_000, epochs=1, momentum=0.9)
+    once = replace(once, tokens_per_example=tokens)
+    after = replace(once, epochs=30)
+    there = of((1e-4, name), once, after)
+    recipes = suggest(name, run=after)
+    assert there.value == recipes.value
+    assert there.reasons[0].quantity == there.kind_of_run == recipes.kind_of_run
+    # More than tenfold away the old number stands as well.
+    assert [each.value for each in there.candidates] == [1e-4, recipes.value]
+
+
 def test_a_single_pass_starts_anew_too():
     """From repeated data to a single pass the value is that of published recipes."""
     before = Run(
@@ -272,7 +301,7 @@ def test_a_value_from_recipes_that_is_far_stands_beside_the_old_one():
     there = rescale(
         0.05,
         "torch.optim.AdamW",
-        before=facts | {"epochs": 3},
+        before=facts | {"epochs": 8},
         after=facts | {"epochs": 1},
     ).recommendation
     assert there.is_undecided

@@ -54,7 +54,7 @@ def test_the_drawing_has_the_value_its_range_and_its_reasons():
 
 
 def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
-    """It says that nobody has measured it, and gives what two rules make of it."""
+    """It says that too few have measured it, and gives what two rules make of it."""
     found = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=True)
     # Made up: what is undecided today may be measured tomorrow.
     there = replace(
@@ -69,10 +69,22 @@ def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
         experiment=Experiment(quantity="batch", low=64, high=512, decays=7, seeds=3),
     )
     shown = " ".join(str(replace(found, recommendation=there)).split())
-    assert "nobody has measured this" in shown
+    assert "too few have measured this" in shown
     assert "perhaps 0.8 (90 %: 0.2 to 20; it was 0.1)" in shown
     assert "λ unchanged 0.1 · half-life-epochs 0.8" in shown
     assert "--proxy batch_size=64,512 … (42 trainings)" in shown
+
+
+def test_what_recipes_alone_know_is_not_called_measured():
+    """Images repeated for the first time: recipes are no measurement, and no 90 %."""
+    once = {"lr": 1e-3, "batch_size": 256, "dataset_size": 50_000, "epochs": 1}
+    found = rescale(0.1, ADAMW, before=once, after=once | {"epochs": 30})
+    count = found.recommendation.reasons[0].records
+    shown = " ".join(str(found).split())
+    assert "nobody has measured this" in shown
+    assert f"{count} recipes" in shown
+    assert "recipes:" in shown
+    assert "90 %" not in shown
 
 
 def test_what_has_no_answer_or_no_change_is_drawn_too():

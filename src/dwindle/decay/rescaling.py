@@ -50,6 +50,7 @@ _LABELS = {_UNCHANGED: "λ unchanged"}
 _QUANTITIES = {"parameters": "weights"}
 _REGIMES = {
     "regime": "data repeat {times} times",
+    "many-epochs-normalized": "data repeat {times} times",
     "single-pass": "data are seen once",
 }
 # How find and tune call what an experiment varies, where that differs.
@@ -174,7 +175,9 @@ class _Answer:
         """Yield the answer, its reasons, and what would decide it."""
         there = self._there
         if there.is_undecided:
-            title = f"nobody has measured this for {KINDS[there.kind_of_run]}"
+            # Measured, and yet so wide: too little, or with results that differ.
+            who = "too few have" if _is_measured(there) else "nobody has"
+            title = f"{who} measured this for {KINDS[there.kind_of_run]}"
             yield Line(text=title, style="bold", indent=2)
         for line in self._values():
             yield Line(text=line, style="bold", indent=2)
@@ -193,7 +196,8 @@ class _Answer:
             yield "type 0   (nothing decays, before and after)"
             return
         verb, span = "perhaps" if there.is_undecided else "type", _range(there)
-        span = f"90 %: {span}; " if span else ""
+        of = "recipes" if _is_of_recipes(there) else "90 %"
+        span = f"{of}: {span}; " if span else ""
         yield f"{verb} {_value(there)}   ({span}it was {was})"
         shown = (_value(there), _range(there))
         for each in there.others:
@@ -253,6 +257,15 @@ class _Answer:
         return f"{listed}  {_ALL}"
 
 
+def _is_measured(there: Recommendation) -> bool:
+    assumed = any(each.is_assumed for each in there.reasons)
+    return not assumed and not _is_of_recipes(there)
+
+
+def _is_of_recipes(there: Recommendation) -> bool:
+    return any(each.quantity in KINDS for each in there.reasons)
+
+
 def _value(there: Recommendation) -> str:
     return _rounded(there.value, there.digits)
 
@@ -292,7 +305,9 @@ def _effect(reason: Reason, what: str) -> str:
 
 
 def _records(reason: Reason) -> str:
-    return f"{reason.records} measured" if reason.records else "assumed"
+    if not reason.records:
+        return "assumed"
+    return f"{reason.records} {'recipes' if reason.quantity in KINDS else 'measured'}"
 
 
 def _experiment(wanted: Experiment | None, knob: str) -> str:

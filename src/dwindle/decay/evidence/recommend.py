@@ -40,6 +40,8 @@ __all__ = ["recommend"]
 # al. 2025: least, geometric mean, most.
 REPEATED_HALF_LIVES = (0.135, 0.203, 0.361)
 _OPTIMA = 16
+# Text repeated so often is about as good as new (Muennighoff et al., JMLR 26:53, 2025).
+_AS_NEW = 4
 # A grid of seven factors of two holds an optimum that is off by a factor of eight, and
 # three seeds are the fewest whose spread is seen: 42 trainings at two scales.
 _DECAYS, _SEEDS = 7, 3
@@ -103,14 +105,14 @@ def recommend(
     if normalized is None:
         regime = regime or kind_of_library(setting.knob)
     if regime is None:
-        match regime_of(before), regime_of(after):
-            case "single-pass", "many-epochs":
-                return _into_repeated_data(setting, after)
-            case "many-epochs", "single-pass":
-                there = _into_a_single_pass(setting, after)
-                # Three epochs and then one are rarely of a network from scratch.
-                tuned = _in_class("fine-tuning", setting, before, after)
-                return replace(there, others=(tuned,))
+        regimes = regime_of(before), regime_of(after)
+        if set(regimes) == {"single-pass", "many-epochs"}:
+            there = _between_regimes(setting, before, after)
+            if not _is_few(before, after) and regimes[1] == "many-epochs":
+                return there
+            # Three epochs and then one are rarely of a network from scratch.
+            tuned = _in_class("fine-tuning", setting, before, after)
+            return replace(there, others=(tuned,))
     kinds = kinds_of_run(after, regime=regime, normalized=normalized)
     first, *others = (_in_class(kind, setting, before, after) for kind in kinds)
     return replace(first, others=tuple(others))
@@ -249,8 +251,27 @@ def _experiment(base: str, before: Run, after: Run) -> Experiment:
     )
 
 
-def _into_repeated_data(setting: Setting, after: Run) -> Recommendation:
-    """Start anew from the published optima for repeated data, in half-lives."""
+def _is_few(before: Run, after: Run) -> bool:
+    """Return whether both sides see their data once, or hardly more often."""
+    sides = (before.quantities(), after.quantities())
+    return all(side.get("epochs", 1.0) <= _AS_NEW for side in sides)
+
+
+def _between_regimes(setting: Setting, before: Run, after: Run) -> Recommendation:
+    """Return the answer where data are seen once on one side, and repeated on one."""
+    if _is_few(before, after):
+        return _in_class("single-pass", setting, before, after)
+    if regime_of(after) == "single-pass":
+        return _from_recipes(setting, after, "single-pass")
+    # The optima for repeated data are of language models, with AdamW.
+    is_text = after.tokens_per_example is not None
+    if is_text and family_of_evidence(setting.knob) == "adaptive":
+        return _into_repeated_text(setting, after)
+    return _from_recipes(setting, after, "many-epochs-normalized")
+
+
+def _into_repeated_text(setting: Setting, after: Run) -> Recommendation:
+    """Start anew from the published optima for repeated text, in half-lives."""
     kind: KindOfRun = "many-epochs-normalized"
     try:
         values = [
@@ -267,15 +288,15 @@ def _into_repeated_data(setting: Setting, after: Run) -> Recommendation:
     return _anew(setting, kind, sorted(values), ("regime", repeats, _OPTIMA))
 
 
-def _into_a_single_pass(setting: Setting, after: Run) -> Recommendation:
-    """Start anew from the published recipes of a single pass."""
-    kind: KindOfRun = "single-pass"
+def _from_recipes(setting: Setting, after: Run, kind: KindOfRun) -> Recommendation:
+    """Start anew from the published recipes of a class."""
     try:
         there = suggest(setting.knob.name, run=after, regime=kind)
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
     values = [there.low, there.value, there.high]
-    found = _anew(setting, kind, values, (kind, 1.0, len(there.reasons)))
+    repeats = after.quantities().get("epochs", 1.0)
+    found = _anew(setting, kind, values, (kind, repeats, len(there.reasons)))
     number, value = setting.number, there.value
     # Recipes are habits: so far from them, the number that served before stands, too.
     if not (number and value) or abs(math.log(value / number)) <= math.log(UNDECIDED):

@@ -20,8 +20,8 @@ class Reason:
     Args:
         quantity: What changed: ``batch``, ``lr``, ``dataset``, ``epochs``, ``tokens``,
             ``examples``, ``steps``, ``width``, ``parameters``, ``depth``; or ``regime``
-            where a single pass becomes repeated data, ``single-pass`` where repeated
-            data become one.
+            where text of a single pass is repeated, and the class where the value is
+            that of recipes, as regimes differ.
         ratio: After over before.
         beside: What changed with it, and is only known together with it; its ratios.
         exponent: Power of the ratio that lr·λ goes with; None where the regime changes:
