@@ -1,6 +1,7 @@
 """The first screen: the λ to type, what would tell, and one large figure."""
 
 import dataclasses
+import re
 
 import pytest
 from report import synthetic
@@ -73,3 +74,18 @@ def test_small_powers_of_ten_are_raised(low: float, text: str) -> None:
     shown = {"data": {"values": [{"x": low}]}, "mark": "point"}
     spec = shown | {"encoding": {"x": vega.decay_axis((low, 0.1), title="λ")}}
     assert f">{text}</text>" in render.svg(spec, name="f", alt="")
+
+
+def test_every_symbol_tells_its_values_without_a_script() -> None:
+    """Under the pointer stand λ, loss and seeds of a training, and each best λ."""
+    study = synthetic.findings(axes=("depth",))
+    drawn = opening.large_figure((study,))
+    assert drawn is not None
+    told = re.findall(r"<title>([^<]*)</title>", drawn.wide)
+    (axis,) = study.axes
+    trained = [p for c in axis.cells for p in c.curve if p.weight_decay > 0]
+    assert len(told) >= len(axis.cells) + sum(
+        p.mean is not None and p.mean < 0.3 for p in trained
+    )
+    assert "best λ at 2: 0.003, 90 % 0.0018–0.0048" in told
+    assert "<title>" not in drawn.wide.partition("<g")[0]

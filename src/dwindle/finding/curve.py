@@ -7,6 +7,7 @@ from dwindle.report import render, vega
 from dwindle.report.loss_figure import Size
 from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Spec
+from dwindle.wording import number
 
 _MARGIN = 1.3  # of the range on both sides, so that no symbol is cut
 _PICTURE = Size(width=520, height=260, lettering=11)
@@ -66,7 +67,7 @@ class Curve:
         kind = "log" if losses and min(losses) > 0 else "linear"
         y = vega.numeric(
             "y",
-            scale={"type": kind, "zero": False, "nice": False, "padding": 8},
+            scale={"type": kind, "zero": False, "nice": False, "padding": 14},
             axis={**vega.title_above("loss"), "tickCount": 5, "format": ".3~g"},
         )
         layers = [*self._answer(x, theme), *self._losses(x, y, theme)]
@@ -101,7 +102,13 @@ class Curve:
         scale = vega.mapped([str(seed) for seed in seeds], colors)
         color = vega.nominal("cell", legend=None, scale=scale)
         inside = [
-            {"x": each.value, "y": each.loss, "cell": str(each.seed)}
+            {
+                "x": each.value,
+                "y": each.loss,
+                "cell": str(each.seed),
+                "told": f"training {each.number}, seed {each.seed}: "
+                f"{number(each.value)}, loss {number(each.loss)}",
+            }
             for each in ok
             if not each.is_without
         ]
@@ -117,5 +124,5 @@ class Curve:
             vega.layer(without, dotted, {"y": y, "color": color}),
             vega.layer(inside, thin, {"x": x, "y": y, "color": color}),
             vega.layer(mean, thick, {"x": x, "y": y}),
-            vega.layer(inside, symbol, {"x": x, "y": y, "color": color}),
+            vega.layer(inside, *vega.told(symbol, {"x": x, "y": y, "color": color})),
         ]

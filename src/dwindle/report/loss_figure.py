@@ -9,10 +9,14 @@ from dwindle.findings.next_steps import base_cell
 from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
 from dwindle.report.vega import Spec
-from dwindle.wording import number
+from dwindle.wording import counted, fixed, interval, number
 
 # Share of the height that stays free below the lowest curve: no symbol is cut there.
 _AIR = 0.08
+
+# Where was trained; its unseen border is where a pointer finds it.
+_DOT = {"type": "circle", "size": 18, "opacity": 1, "clip": True}
+_DOT |= {"stroke": "black", "strokeOpacity": 0, "strokeWidth": 12}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,15 +101,14 @@ def loss_figure(shown: Shown, theme: Theme, size: Size) -> Spec:
     hollow = {"test": "datum.matters !== 'yes'", "value": theme.paper}
     place = {"x": x, "y": y, "color": color}
     ends = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
+    fill = {**color, "condition": hollow}
+    trained = _curve_rows(cells, quantity(axis.axis))
     layers = [
         *_typed_layers(shown, x, theme, size),
-        vega.layer(_curve_rows(cells), line, {**place, "strokeDash": dashed}),
+        vega.layer(trained, line, {**place, "strokeDash": dashed}),
         vega.layer(optima, rule, {**place, **ends}),
-        vega.layer(
-            optima,
-            point,
-            {**place, "shape": shape, "fill": {**color, "condition": hollow}},
-        ),
+        vega.layer(trained, *vega.told(_DOT, {"x": x, "y": y, "fill": color})),
+        vega.layer(optima, *vega.told(point, {**place, "shape": shape, "fill": fill})),
     ]
     parts = {"width": size.width, "height": size.height, "layer": layers}
     return vega.figure(parts, theme, lettering=size.lettering)
@@ -137,9 +140,18 @@ def _heights(axis: AxisFindings) -> list[float]:
     return [low - _AIR * (high - low), high]
 
 
-def _curve_rows(cells: Iterable[tuple[str, CellFindings]]) -> list[Spec]:
+def _curve_rows(
+    cells: Iterable[tuple[str, CellFindings]], quantity_name: str
+) -> list[Spec]:
     return [
-        {"cell": name, "matters": cell.matters, "x": p.weight_decay, "y": p.mean}
+        {
+            "cell": name,
+            "matters": cell.matters,
+            "x": p.weight_decay,
+            "y": p.mean,
+            "told": f"{quantity_name} {name}, λ = {decay(p.weight_decay)}: "
+            f"loss {fixed(p.mean, 3)}, {counted(p.n, 'seed')}",
+        }
         for name, cell in cells
         for p in cell.curve
         if p.mean is not None and p.weight_decay > 0
@@ -156,6 +168,8 @@ def _optimum_row(name: str, cell: CellFindings, domain: tuple[float, float]) -> 
         # An open limit reaches to the frame: nobody knows where it lies.
         "low": max(cell.low or domain[0], domain[0]),
         "high": min(cell.high or domain[1], domain[1]),
+        "told": f"best λ at {name}: {decay(cell.optimum)}, "
+        f"90 % {interval(cell.low, cell.high)}",
     }
 
 

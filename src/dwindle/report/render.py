@@ -76,6 +76,10 @@ def inline_svg(drawn: str, *, name: str, alt: str) -> str:
     for element in root.iter():
         for key in _NEEDLESS & set(element.attrib):
             del element.attrib[key]
+        told = element.attrib.pop("aria-label", None)
+        if told is not None:
+            # A browser shows it under the pointer, without any script.
+            ET.SubElement(element, f"{{{_SVG}}}title").text = told
         if "id" in element.attrib:
             element.attrib["id"] = names[element.attrib["id"]]
         found = _LINK.fullmatch(element.attrib.get("clip-path", ""))

@@ -102,6 +102,15 @@ def series_shape(names: Sequence[str]) -> Spec:
     return nominal("cell", scale=mapped(names, shapes), legend=None)
 
 
+def told(mark: Spec, encoding: Spec) -> tuple[Spec, Spec]:
+    """Return a mark and its encoding such that each one tells its row's ``told``.
+
+    The page shows it under the pointer, without a script.
+    """
+    text = {"description": {"field": "told", "type": "nominal"}}
+    return {**mark, "aria": True}, {**encoding, **text}
+
+
 def nominal(field: str, **more: Spec | Sequence[str] | None) -> Spec:
     """Return the encoding of names: ``sort`` and ``legend`` as Vega-Lite reads them."""
     return {"field": field, "type": "nominal", **more}
