@@ -20,6 +20,7 @@ from itertools import pairwise
 from types import MappingProxyType
 
 from dwindle.decay.half_life import checked_knob
+from dwindle.decay.long_runs import LONGEST_WALK, Stretch
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError
@@ -293,6 +294,8 @@ def _ends_of_parts(steps: int) -> list[float]:
 LION_BETAS = (0.9, 0.99)
 # Lags whose correlation is below this add nothing to a sum that is above 1.
 _NO_MEMORY = 1e-17
+# The nearest float to 1 forgets in fewer.
+_MOST_LAGS = 1e18
 
 
 def lion_equilibrium(knob: float, run: Run) -> Equilibrium:
@@ -346,7 +349,18 @@ def _sign_memory(kept: float, betas: tuple[float, float]) -> float:
     # carries c over, so each further lag is β₂ times the one before.
     power = (1 - first) ** 2 + first**2 * (1 - second) / (1 + second)
     mixed = (1 - first) * first + first**2 * second / (1 + second)
-    weight, correlation, total = kept, mixed * (1 - second) / power, 0.0
+    correlation = mixed * (1 - second) / power
+    # After so many lags the product is below it; within the last digits of betas and
+    # of a decay this may be any number, and then the sum is one of a smooth function.
+    fades = math.log(kept) + math.log(second) if second else -math.inf
+    lags = math.log(_NO_MEMORY) / fades if fades else math.inf
+    if lags > LONGEST_WALK:
+        every = Stretch(start=0, stop=math.ceil(min(lags, _MOST_LAGS)), at=float)
+        total = every.total(
+            lambda lag: kept ** (lag + 1) * math.asin(min(correlation * second**lag, 1))
+        )
+        return 1 + 4 / math.pi * total
+    weight, total = kept, 0.0
     while weight * correlation > _NO_MEMORY:
         total += weight * math.asin(min(correlation, 1.0))
         weight, correlation = weight * kept, correlation * second

@@ -13,6 +13,7 @@ are Christoffel's; Gautschi 2004, Orthogonal Polynomials, sections 1.5 and 3.1.
 import math
 import sys
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
@@ -29,11 +30,17 @@ LONGEST_WALK = 20_000
 # A weight that swings through zero is no smooth function: it is walked, up to here.
 LONGEST_SWING = 1_000_000
 # A part this short is walked: with 20 nodes among fewer points little is saved.
-_SHORTEST_PART = 512
-_NODES = 20
+SHORTEST_PART = 512
+NODES = 20
 # The error of a part is about the product of its last two coefficients.
 _SMOOTH = 1e-9
 _LAST_DIGIT = 1e-17
+# Rounding makes the smallest floats rough, and shorter parts of them no smoother.
+_NO_DIGIT_LEFT = 100 * math.ulp(0.0)
+# A smooth function is a hundredth larger at an end than at the node beside it.
+_SPIKE = 2.0
+# A pole takes 100 halvings; what is rough after so many parts is rounded, not steep.
+_MOST_PARTS = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,40 +103,55 @@ class Stretch:
         """Number of steps."""
         return self.stop - self.start
 
-    def total(
-        self, function: Callable[[float], float], *, negligible: float = 0.0
-    ) -> float:
+    def total(self, function: Callable[[float], float]) -> float:
         """Sum a function of the step over all steps; ``at`` plays no part in it.
 
         Args:
             function: Of the step, or of a place between two.
-            negligible: An error that nothing shows; by itself, of the last digit.
 
         """
-        if self.steps <= _SHORTEST_PART:
-            return math.fsum(map(function, range(self.start, self.stop)))
-        middle, half = (self.start + self.stop - 1) / 2, self.steps / 2
-        nodes = _gauss_rule(self.steps)
-        values = [function(middle + half * node.place) for node in nodes]
-        mean, *last = (
-            math.fsum(
-                node.weight * node.polynomials[degree] * value
-                for node, value in zip(nodes, values, strict=True)
-            )
-            for degree in (0, -2, -1)
-        )
-        rough = max(map(abs, last))
-        # The steps themselves are rounded once there are more than 10¹⁵ of them.
-        smooth = max(_SMOOTH, 4 * sys.float_info.epsilon * self.stop / self.steps)
+        total, error = _estimated(self, function)
         # Of the whole stretch: its parts need not be more exact than their sum.
-        negligible = negligible or _LAST_DIGIT * abs(self.steps * mean)
-        if rough <= smooth * abs(mean) or self.steps * rough <= negligible:
-            return self.steps * mean
-        cut = (self.start + self.stop) // 2
-        return math.fsum(
-            part.total(function, negligible=negligible)
-            for part in (replace(self, stop=cut), replace(self, start=cut))
+        negligible = _LAST_DIGIT * abs(total)
+        # The widest part first: where parts run out, all of them are about as short.
+        rough, sums, parts = deque([(self, total, error)]), [], 1
+        while rough:
+            part, total, error = rough.popleft()
+            if error <= negligible or parts > _MOST_PARTS:
+                sums.append(total)
+                continue
+            cut = (part.start + part.stop) // 2
+            for half in (replace(part, stop=cut), replace(part, start=cut)):
+                rough.append((half, *_estimated(half, function)))
+            parts += 2
+        return math.fsum(sums)
+
+
+def _estimated(
+    part: Stretch, function: Callable[[float], float]
+) -> tuple[float, float]:
+    """Return the sum by one rule, and its error; 0 where that is of no account."""
+    if part.steps <= SHORTEST_PART:
+        return math.fsum(map(function, range(part.start, part.stop))), 0.0
+    middle, half = (part.start + part.stop - 1) / 2, part.steps / 2
+    nodes = _gauss_rule(part.steps)
+    values = [function(middle + half * node.place) for node in nodes]
+    mean, *last = (
+        math.fsum(
+            node.weight * node.polynomials[degree] * value
+            for node, value in zip(nodes, values, strict=True)
         )
+        for degree in (0, -2, -1)
+    )
+    rough = max(map(abs, last))
+    # What falls to nothing before the first node is at one of the ends only.
+    end = max(abs(function(part.start)), abs(function(part.stop - 1)))
+    if end > _SPIKE * max(map(abs, values)):
+        rough = end
+    # The steps themselves are rounded once there are more than 10¹⁵ of them.
+    smooth = max(_SMOOTH, 4 * sys.float_info.epsilon * part.stop / part.steps)
+    is_smooth = rough <= max(smooth * abs(mean), _NO_DIGIT_LEFT)
+    return part.steps * mean, 0.0 if is_smooth else part.steps * rough
 
 
 @dataclass(frozen=True)
@@ -241,12 +263,12 @@ def _gauss_rule(points: int) -> tuple[_Node, ...]:
     # p_{k+1} = (x p_k − b_k p_{k−1}) / b_{k+1}, orthonormal over the points' mean.
     scales = [
         degree * math.sqrt((1 - (degree / points) ** 2) / (4 * degree**2 - 1))
-        for degree in range(1, _NODES + 1)
+        for degree in range(1, NODES + 1)
     ]
     nodes = []
-    for number in range(_NODES):
+    for number in range(NODES):
         # Newton from the nodes of Legendre's polynomials, which are near.
-        place = math.cos(math.pi * (number + 0.75) / (_NODES + 0.5))
+        place = math.cos(math.pi * (number + 0.75) / (NODES + 0.5))
         for _ in range(8):
             *_, (value, slope) = _polynomials(place, scales)
             place -= value / slope

@@ -33,7 +33,9 @@ from dwindle.decay.half_life import (
 from dwindle.decay.long_runs import (
     LONGEST_SWING,
     LONGEST_WALK,
+    NODES,
     Left,
+    Part,
     Rates,
     Stretch,
     left_by,
@@ -51,6 +53,8 @@ HARDLY = math.ulp(1.0)
 # At 0.99 of the oscillation limit the two roots are so near to each other that a
 # deviation lives for ten times as long as the momentum alone would keep it.
 _SHARE_OF_DECAY = 0.1
+# So many steps are walked in a second; with 0.999 a buffer shows the last 41,426.
+_MOST_WALKED = 2_000_000
 # So many places of a run show how far a momentum that moves goes.
 _PLACES = 64
 # Lr and decay over their peaks, and the momentum of a step.
@@ -323,7 +327,19 @@ def _memory(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> int:
         must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
         remedy = "Lower the weight decay or the momentum."
         raise RangeError("steps", run.total_steps, must, remedy)
-    return math.ceil(_NO_DIGIT / math.log(left)) if left else 1
+    memory = math.ceil(_NO_DIGIT / math.log(left)) if left else 1
+    if memory * sum(map(_walks, together(*course))) > _MOST_WALKED:
+        must = f"at most {LONGEST_SWING:,} for so long a memory, or so many parts"
+        remedy = "Lower the momentum, or give a schedule with fewer parts."
+        raise RangeError("steps", run.total_steps, must, remedy)
+    return memory
+
+
+def _walks(part: Part) -> int:
+    """Return about how many times a part of the run walks as far as the memory."""
+    is_level = part.at(part.start) == part.at(part.stop - 1)
+    # Where the lr moves, every node of a sum does.
+    return 1 if is_level else 1 + NODES
 
 
 def _deviation_left(knob: float, run: Run) -> float:
@@ -345,7 +361,8 @@ def _settled(
     before, here = (_constant_buffer(knob, run, at(step - ago)) for ago in (memory, 0))
     moved = abs(before / here - 1) if here else 0.0
     share = 1 - math.log(moved) / _NO_DIGIT if moved else 0.0
-    start = min(memory, math.ceil(max(0.0, share) * memory)) + 1
+    # No further back: before its stretch begins, a function may have no value.
+    start = min(memory, math.ceil(max(0.0, share) * memory) + 1)
     buffer = _constant_buffer(knob, run, at(step - start))
     steps = (at(step - ago) for ago in range(start - 1, -1, -1))
     shrinks, buffer = walked(knob, run, steps, buffer, peak=_lr(run))

@@ -3,10 +3,11 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.decay.long_runs import Stretch
+from dwindle.decay.long_runs import SHORTEST_PART, Stretch
 from dwindle.errors import RangeError
 
 # A share times the steps of a run, which is a whole number but for its last digits.
@@ -196,13 +197,18 @@ def _one_cycle(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
     return cycle(of, steps, (of.start, 1.0, of.final))
 
 
-def _listed(of: Numbers, first: int, steps: int) -> list[Stretch]:
+def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
     rows, peak, count = of.lrs, max(of.lrs), len(of.lrs)
 
     def at(step: float) -> float:
         return rows[min(max(int(step * count // steps), 0), count - 1)] / peak
 
-    return [Stretch(start=first, stop=steps, at=at)]
+    # Rows are no smooth function: each that is long is one, short ones are walked.
+    parts = count if steps > count * SHORTEST_PART else -(-steps // SHORTEST_PART)
+    # The first step of row n is the first with n·steps/count behind it.
+    stops = (-(-number * steps // parts) for number in range(parts + 1))
+    for start, stop in pairwise(stops):
+        yield Stretch(start=max(start, first), stop=stop, at=at)
 
 
 _LINEAR = _fall(lambda share, _: 1 - share)
