@@ -86,9 +86,9 @@ def test_page_and_store_lie_in_the_folder(first: Run) -> None:
     """The page is written beside the stores, with the headline in it."""
     study = read_findings(first.folder / "small.db")
     answered = conclude(Answer(claims=(), studies=(study,), seconds=0.0))
-    assert answered.headline in html.unescape(
-        (first.folder / "report.html").read_text()
-    )
+    page = html.unescape((first.folder / "report.html").read_text())
+    assert answered.headline in page
+    assert "<code>dwindle answer " in page
     assert read_study(first.folder / "small.db").complete
 
 

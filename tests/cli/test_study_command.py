@@ -106,6 +106,15 @@ def test_a_page_that_finds_no_room_does_not_hide_the_table(file, capsys, monkeyp
     assert str(page) in err
 
 
+def test_the_page_names_the_study_file_and_how_to_make_it_again(file):
+    """A page that is found later says which file it answers."""
+    page, store = file.with_name("page.html"), file.with_suffix(".db")
+    assert main(["study", str(file), "--html", str(page)]) == 0
+    told = page.read_text()
+    assert f"<code>{file}</code>" in told
+    assert f"<code>dwindle report {store} --html {page}</code>" in told
+
+
 def test_a_page_that_has_no_place_is_refused_before_training(file, capsys):
     """A page below a file cannot be made: nothing is trained for it."""
     page = file / "page.html"

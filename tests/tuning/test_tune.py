@@ -262,6 +262,9 @@ def test_two_axes_in_a_file_and_on_the_command_line_are_one_tune(
     # What report shows of it is the same, and every scale stands there.
     assert as_json("report mine.db --html page.html --png law.png", capsys) == found
     assert (tmp_path / "page.html").read_text() == page
+    line = "predict mine.db --target width=64.0,samples=8000.0 --html q.html"
+    run(line, capsys)
+    assert f"<code>dwindle {line}</code>" in (tmp_path / "q.html").read_text()
     _, out, _ = run("report mine.db", capsys)
     assert all(f"width {width}" in out for width in (64, 32, 16))
     wrong = (tmp_path / "mine.toml").read_text().replace("[proxies]", "[proxy]")

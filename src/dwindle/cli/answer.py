@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import note, print_json, stderr, stdout
-from dwindle.cli.report import FORCE, check_outputs, files_of_store
+from dwindle.cli.report import FORCE, check_outputs, files_of_store, origin_of
 from dwindle.cli.study import read_workers
 
 if TYPE_CHECKING:
@@ -59,7 +59,9 @@ def command(  # noqa: PLR0913, one argument per option
     stores = [at for name in studies for at in files_of_store(folder / name)]
     check_outputs(str(page), png, force=force, inputs=stores)
     answer = _answer(studies, folder, workers)
-    write_page(answer, page, force=force)
+    kind = ("--quick",) if quick else ()
+    origin = origin_of("answer", *kind, "--out", folder)
+    write_page(answer, page, force=force, origin=origin)
     if png is not None:
         write_picture(answer, png, force=force)
     if as_json:

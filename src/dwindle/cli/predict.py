@@ -39,5 +39,7 @@ def command(  # noqa: PLR0913, one argument per option
 
     check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
     tuned = predict(store, target=target)
-    origin = origin_of("predict", Path(store), html)
+    at = ",".join(f"{name}={value!r}" for name, value in (target or {}).items())
+    asked = ("--target", at) if at else ()
+    origin = origin_of("predict", store, *asked, "--html", html)
     show_own(tuned, origin, html=html, png=png, force=force, as_json=as_json)

@@ -94,7 +94,8 @@ def show_findings(  # noqa: PLR0913, one argument per option
     """
     from dwindle.store.store import read_store
 
-    stored, origin = read_store(store), origin_of("report", store, html, study_file)
+    stored = read_store(store)
+    origin = origin_of("report", store, "--html", html, study_file=study_file)
     if stored.kind == "own":
         return _show_found(
             stored,
@@ -108,11 +109,12 @@ def show_findings(  # noqa: PLR0913, one argument per option
     return _show_study(stored, origin, html=html, png=png, force=force, as_json=as_json)
 
 
-def origin_of(
-    command: str, store: Path, html: str | None, study_file: str = ""
-) -> "Origin | None":
-    """Return what stands on a page of where it comes from; None without a page."""
-    if html is None:
+def origin_of(*words: str | Path | None, study_file: str = "") -> "Origin | None":
+    """Return what stands on a page of where it comes from, by the command's words.
+
+    The last word is the page's file, or None: then there is no page.
+    """
+    if words[-1] is None:
         return None
     from datetime import datetime
     from importlib.metadata import version
@@ -122,7 +124,7 @@ def origin_of(
     return Origin(
         day=datetime.now().astimezone().date().isoformat(),
         version=version("dwindle"),
-        command=shlex.join(["dwindle", command, str(store), "--html", html]),
+        command=shlex.join(["dwindle", *map(str, words)]),
         study_file=study_file,
     )
 
