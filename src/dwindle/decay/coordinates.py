@@ -35,7 +35,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import facts_of
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
-from dwindle.errors import RefusedError
+from dwindle.errors import RangeError, RefusedError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,13 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
 )
 
 
+def _belief(beta: float) -> float:
+    if beta:
+        return beta
+    must = "above 0 for the first one: without it AdaBelief divides by g − g, by 0"
+    raise RangeError("betas", beta, must, "Write --betas 0.9,0.999, for example.")
+
+
 # By algorithm: how much more than lr·λ/(G + ε) a step takes. Adagrad, Adadelta, Adamax,
 # ADOPT and AdEMAMix divide by other sizes, which G does not determine.
 _GAINS: Mapping[str, Callable[[Run], float]] = MappingProxyType(
@@ -101,7 +108,9 @@ _GAINS: Mapping[str, Callable[[Run], float]] = MappingProxyType(
         ),
         # It divides by the size of g − m, which is smaller than that of g.
         # Of white noise it is β₁ (g − m₋₁), with 2 β₁²/(1 + β₁) times its variance.
-        "adabelief": lambda run: math.sqrt((1 + run.betas[0]) / 2) / run.betas[0],
+        "adabelief": lambda run: (
+            math.sqrt((1 + run.betas[0]) / 2) / _belief(run.betas[0])
+        ),
     }
 )
 

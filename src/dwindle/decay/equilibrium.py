@@ -355,7 +355,9 @@ def _sign_memory(kept: float, betas: tuple[float, float]) -> float:
     fades = math.log(kept) + math.log(second) if second else -math.inf
     lags = math.log(_NO_MEMORY) / fades if fades else math.inf
     if lags > LONGEST_WALK:
-        every = Stretch(start=0, stop=math.ceil(min(lags, _MOST_LAGS)), at=float)
+        # A power of two, for which most runs have the same nodes.
+        stop = 2 ** math.ceil(math.log2(min(lags, _MOST_LAGS)))
+        every = Stretch(start=0, stop=stop, at=float)
         total = every.total(
             lambda lag: kept ** (lag + 1) * math.asin(min(correlation * second**lag, 1))
         )

@@ -212,6 +212,21 @@ class Rates:
 
         return replace(self, stretches=tuple(map(both, together(self, other))))
 
+    @property
+    def mean(self) -> float:
+        """Mean of the rates.
+
+        Raises:
+            RangeError: If it is 0: then no number makes a decay of them.
+
+        """
+        mean = self.total(float) / self.steps
+        if mean > 0:
+            return mean
+        must = "above 0 at some step, with a mean that a float can hold"
+        remedy = "Give another schedule, more steps or a larger lr."
+        raise RangeError("lr", mean, must, remedy)
+
     def total(self, function: Callable[[float], float]) -> float:
         """Sum a function of the rate over all steps."""
         if self.steps <= LONGEST_WALK:

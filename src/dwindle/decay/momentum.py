@@ -54,7 +54,9 @@ HARDLY = math.ulp(1.0)
 # deviation lives for ten times as long as the momentum alone would keep it.
 _SHARE_OF_DECAY = 0.1
 # So many steps are walked in a second; with 0.999 a buffer shows the last 41,426.
-_MOST_WALKED = 2_000_000
+_MOST_WALKED = 1_000_000
+# A root is looked for in several walks.
+_LONGEST_SEARCH = 200_000
 # So many places of a run show how far a momentum that moves goes.
 _PLACES = 64
 # Lr and decay over their peaks, and the momentum of a step.
@@ -182,10 +184,11 @@ def knob_for_e_folds(target: float, run: Run) -> float:
         raise _oscillation("shrink_per_step", average, fastest_shrink(run), run)
     # Momentum adds each small push up 1/(1 − μ) times: the first guess.
     gain = _undamped(run) / (1 - run.momentum)
+    reach = gain * _lr(run) * run.decay_rates(1).mean * run.total_steps
     return increasing_root(
         lambda knob: _e_folds_before_zero(knob, run),
         target,
-        guess=target / (gain * _lr(run) * run.decay_rates(1).total(float)),
+        guess=target / reach if reach else 1.0,
         ceiling=math.inf,
     )
 
@@ -206,8 +209,13 @@ def _e_folds_before_zero(knob: float, run: Run) -> float:
     if run.total_steps > LONGEST_WALK:
         try:
             return _e_folds_at_length(knob, run)
-        except (OscillationError, RangeError):
+        except OscillationError:
             return math.inf
+        except RangeError as error:
+            if error.name != "momentum":
+                return math.inf
+            if run.total_steps > _LONGEST_SEARCH:
+                raise
     shrinks = _step_shrinks(knob, run)
     return left_by(shrinks).e_folds if max(shrinks) < 1 else math.inf
 
@@ -329,9 +337,9 @@ def _memory(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> int:
         raise RangeError("steps", run.total_steps, must, remedy)
     memory = math.ceil(_NO_DIGIT / math.log(left)) if left else 1
     if memory * sum(map(_walks, together(*course))) > _MOST_WALKED:
-        must = f"at most {LONGEST_SWING:,} for so long a memory, or so many parts"
-        remedy = "Lower the momentum, or give a schedule with fewer parts."
-        raise RangeError("steps", run.total_steps, must, remedy)
+        must = f"lower in a run of {run.total_steps:,} steps: its buffer forgets late"
+        remedy = "Lower it, or give fewer steps or a schedule of fewer parts."
+        raise RangeError("momentum", run.momentum, must, remedy)
     return memory
 
 

@@ -70,7 +70,7 @@ class Product:
         top = max(rates.listed) if is_walked else peak
         # The first is the answer if all rates are alike; the log is convex, which puts
         # the answer below the second, and below the third even one step loses too much.
-        mean = rates.total(float) / rates.steps
+        mean = rates.mean
         guess = min(
             -math.expm1(-e_folds / rates.steps) / mean,
             e_folds / (mean * rates.steps),
@@ -157,7 +157,7 @@ class Proximal:
         if checked_e_folds(e_folds) == 0:
             return 0.0
         rates = self.rates(run)
-        mean = rates.total(float) / rates.steps
+        mean = rates.mean
         return increasing_root(
             lambda number: rates.total(lambda rate: math.log1p(number * rate)),
             e_folds,

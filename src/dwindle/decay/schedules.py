@@ -386,7 +386,8 @@ class Schedule:
         if self.cycled_momentum is None:
             return None
         least, most = self.cycled_momentum
-        return Rates(tuple(cycle(self._numbers(), steps, (most, least, most))))
+        both = cycle(self._numbers(), steps, (most, least, most))
+        return Rates(tuple(each for each in both if each.steps > 0))
 
 
 def _written(value: object) -> str:

@@ -151,8 +151,9 @@ def _restarts(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
         def at(step: float, begin: float = begin, period: float = period) -> float:
             return of.final + swing * _half_wave((step - begin) / period)
 
-        start, stop = (math.ceil(edge - _WHOLE) for edge in (begin, end))
-        yield Stretch(start=start, stop=min(stop, steps), at=at)
+        # A growth may take the end beyond all floats.
+        stop = steps if end >= steps else math.ceil(end - _WHOLE)
+        yield Stretch(start=math.ceil(begin - _WHOLE), stop=stop, at=at)
         begin, period = end, period * of.growth
 
 

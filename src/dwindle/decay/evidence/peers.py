@@ -1,6 +1,7 @@
 """Peers: the published recipes that a training may be compared with."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -152,15 +153,20 @@ def nearest_in_length(found: tuple[Recipe, ...], run: Run, most: int) -> list[Re
     here = run.quantities()
     for name in ("tokens", "epochs", "steps"):
         far = {
-            each.name: abs(math.log(there[name] / here[name]))
+            each.name: abs(_log(there[name]) - _log(here[name]))
             for each in found
             if name in (there := each.run().quantities()) and name in here
         }
         if len(far) >= min(most, len(found)):
             limit = sorted(far.values())[: max(most, 1)][-1]
-            near = [each for each in found if far.get(each.name, math.inf) <= limit]
+            near = [each for each in found if far.get(each.name, math.nan) <= limit]
             return sorted(near, key=lambda each: far[each.name])
     return list(found)
+
+
+def _log(length: float) -> float:
+    """Return the log of a length, also of one that no float can hold."""
+    return math.log(min(max(length, sys.float_info.min), sys.float_info.max))
 
 
 @dataclass(frozen=True, kw_only=True)
