@@ -75,6 +75,17 @@ def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
     assert "--proxy batch_size=64,512 … (42 trainings)" in shown
 
 
+@pytest.mark.parametrize(
+    ("knob", "what"),
+    [(ADAMW, "value"), ("half-life:epochs", "decay of a step"), ("keras.L2", "λ")],
+)
+def test_a_factor_says_what_it_multiplies(knob, what):
+    """A half-life falls where its decay grows: a bare factor would be misread."""
+    found = rescale(0.1, knob, before=SMALL, after=LARGE)
+    factor = found.recommendation.reasons[0].factor
+    assert f"{what} ×{number(float(f'{factor:.2g}'))} (" in str(found)
+
+
 def test_what_recipes_alone_know_is_not_called_measured():
     """Images repeated for the first time: recipes are no measurement, and no 90 %."""
     once = {"lr": 1e-3, "batch_size": 256, "dataset_size": 50_000, "epochs": 1}

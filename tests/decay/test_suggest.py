@@ -134,6 +134,17 @@ def test_recipes_of_the_nearest_length_decide():
     assert len(near) == sum(each <= far[4] for each in far)
 
 
+def test_of_two_as_long_the_one_on_as_many_data_is_nearer():
+    """Ninety epochs of ImageNet-1k are not beside ninety of ImageNet-22k."""
+    run = Run(lr=1e-3, batch_size=1024, dataset_size=1_281_167, epochs=90)
+    peers = recipes_like(KNOBS[ADAMW], run)
+    near = nearest_in_length(peers.recipes, run, 1)
+    sizes = [each.dataset_size for each in near if each.epochs == run.epochs]
+    assert len(set(sizes)) > 1
+    assert sizes == sorted(sizes, key=lambda size: abs(math.log(size / 1_281_167)))
+    assert near[0].dataset_size == sizes[0]
+
+
 def test_a_half_life_knob_and_the_json():
     """A rate has no optimizer family; JSON can hold every field."""
     found = suggest("half-life:epochs", run=VISION, domain="vision")

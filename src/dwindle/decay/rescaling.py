@@ -224,8 +224,9 @@ class _Answer:
 
     def _because(self) -> Cell:
         """Return a line for each part of the change, its columns below each other."""
-        # A number that is no coefficient, as a half-life, need not go as the decay.
-        what = "value" if KNOBS[self._found.knob].family else "decay"
+        # A number that is no coefficient, as a half-life or C, goes another way.
+        knob = KNOBS[self._found.knob]
+        what = "decay of a step" if knob.is_rate else "value" if knob.family else "λ"
         rows = [(_change(each), _effect(each, what)) for each in self._there.reasons]
         if not rows:
             return "" if self._there.value is None else "the decay of a step stays"

@@ -144,6 +144,8 @@ def _kind(
 def nearest_in_length(found: tuple[Recipe, ...], run: Run, most: int) -> list[Recipe]:
     """Return the recipes nearest in length, on the best clock that both have.
 
+    Of those that are as long, the one whose data are as many comes first.
+
     Args:
         found: Recipes of one kind.
         run: The run that they are compared with.
@@ -160,8 +162,18 @@ def nearest_in_length(found: tuple[Recipe, ...], run: Run, most: int) -> list[Re
         if len(far) >= min(most, len(found)):
             limit = sorted(far.values())[: max(most, 1)][-1]
             near = [each for each in found if far.get(each.name, math.nan) <= limit]
-            return sorted(near, key=lambda each: far[each.name])
+            return sorted(
+                near, key=lambda each: (far[each.name], _other_data(each, here))
+            )
     return list(found)
+
+
+def _other_data(recipe: Recipe, here: Mapping[str, float]) -> float:
+    """Return how many times more or less data a recipe has, as a logarithm."""
+    there, name = recipe.run().quantities(), "dataset_size"
+    if name not in there or name not in here:
+        return math.inf
+    return abs(_log(there[name]) - _log(here[name]))
 
 
 def _log(length: float) -> float:
