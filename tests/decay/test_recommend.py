@@ -166,6 +166,17 @@ def test_optima_of_text_are_not_said_of_anything_else(name, tokens):
     assert [each.value for each in there.candidates] == [1e-4, recipes.value]
 
 
+def test_recipes_without_decay_do_not_take_it_away():
+    """Small plain networks mostly do without: the old number stands beside that."""
+    once = Run(lr=1e-3, batch_size=64, dataset_size=50_000, epochs=1)
+    after = replace(once, epochs=30)
+    there = of((0.1, ADAMW), once, after, normalized=False)
+    assert there.kind_of_run == "many-epochs-plain"
+    assert there.value == suggest(ADAMW, run=after, normalized=False).value == 0
+    assert [each.value for each in there.candidates] == [0.1, 0]
+    assert there.is_undecided
+
+
 def test_a_single_pass_starts_anew_too():
     """From repeated data to a single pass the value is that of published recipes."""
     before = Run(

@@ -86,6 +86,16 @@ def test_a_factor_says_what_it_multiplies(knob, what):
     assert f"{what} ×{number(float(f'{factor:.2g}'))} (" in str(found)
 
 
+def test_a_rounded_length_is_no_reason():
+    """Longer sequences at as many tokens: whole steps are not quite as many."""
+    facts = {"lr": 3e-4, "batch_size": 256, "steps": 3815, "tokens_per_example": 1024}
+    after = facts | {"steps": 1907, "tokens_per_example": 2048}
+    found = rescale(0.1, ADAMW, before=facts, after=after, regime="single-pass")
+    assert len(found.recommendation.reasons) == 2
+    assert "batch ×2" in str(found)
+    assert "×1 " not in str(found)
+
+
 def test_what_recipes_alone_know_is_not_called_measured():
     """Images repeated for the first time: recipes are no measurement, and no 90 %."""
     once = {"lr": 1e-3, "batch_size": 256, "dataset_size": 50_000, "epochs": 1}

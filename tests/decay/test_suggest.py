@@ -145,6 +145,22 @@ def test_of_two_as_long_the_one_on_as_many_data_is_nearer():
     assert near[0].dataset_size == sizes[0]
 
 
+def test_recipes_are_listed_by_what_they_share():
+    """Half-lives stand beside half-lives; who has none is not said to do without."""
+    run = TOKENS | {"steps": None, "dataset_size": 48_800, "epochs": 16}
+    found = suggest(ADAMW, run=Run(**run))
+    assert found.measure == "half_life_epochs"
+    shown = " ".join(str(found).split())
+    unknown = [each for each in found.reasons if each.half_life_epochs is None]
+    assert unknown
+    assert all(each.e_folds > 0.01 for each in found.reasons)
+    assert f"{len(unknown)} with no known epochs" in shown
+    assert "under 1%" not in shown
+    for each in found.reasons[:5]:
+        if each.half_life_epochs:
+            assert f"{each.recipe} {each.half_life_epochs:.2g}" in shown
+
+
 def test_a_half_life_knob_and_the_json():
     """A rate has no optimizer family; JSON can hold every field."""
     found = suggest("half-life:epochs", run=VISION, domain="vision")

@@ -51,6 +51,7 @@ _QUANTITIES = {"parameters": "weights"}
 _REGIMES = {
     "regime": "data repeat {times} times",
     "many-epochs-normalized": "data repeat {times} times",
+    "many-epochs-plain": "data repeat {times} times",
     "single-pass": "data are seen once",
 }
 # How find and tune call what an experiment varies, where that differs.
@@ -227,10 +228,16 @@ class _Answer:
         # A number that is no coefficient, as a half-life or C, goes another way.
         knob = KNOBS[self._found.knob]
         what = "decay of a step" if knob.is_rate else "value" if knob.family else "λ"
-        rows = [(_change(each), _effect(each, what)) for each in self._there.reasons]
+        # Whole steps hardly ever make the same tokens: that is no change to speak of.
+        shown = [
+            each
+            for each in self._there.reasons
+            if each.quantity in _REGIMES or _times(each.ratio) != "×1"
+        ]
+        rows = [(_change(each), _effect(each, what)) for each in shown]
         if not rows:
             return "" if self._there.value is None else "the decay of a step stays"
-        counts = (_records(each) for each in self._there.reasons)
+        counts = map(_records, shown)
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return tuple(
             "  ".join((*map(str.ljust, row, widths), records))

@@ -107,7 +107,7 @@ def recommend(
     if regime is None:
         regimes = regime_of(before), regime_of(after)
         if set(regimes) == {"single-pass", "many-epochs"}:
-            there = _between_regimes(setting, before, after)
+            there = _between_regimes(setting, before, after, normalized=normalized)
             if not _is_few(before, after) and regimes[1] == "many-epochs":
                 return there
             # Three epochs and then one are rarely of a network from scratch.
@@ -257,7 +257,9 @@ def _is_few(before: Run, after: Run) -> bool:
     return all(side.get("epochs", 1.0) <= _AS_NEW for side in sides)
 
 
-def _between_regimes(setting: Setting, before: Run, after: Run) -> Recommendation:
+def _between_regimes(
+    setting: Setting, before: Run, after: Run, *, normalized: bool | None
+) -> Recommendation:
     """Return the answer where data are seen once on one side, and repeated on one."""
     if _is_few(before, after):
         return _in_class("single-pass", setting, before, after)
@@ -267,7 +269,7 @@ def _between_regimes(setting: Setting, before: Run, after: Run) -> Recommendatio
     is_text = after.tokens_per_example is not None
     if is_text and family_of_evidence(setting.knob) == "adaptive":
         return _into_repeated_text(setting, after)
-    return _from_recipes(setting, after, "many-epochs-normalized")
+    return _from_recipes(setting, after, kinds_of_run(after, normalized=normalized)[0])
 
 
 def _into_repeated_text(setting: Setting, after: Run) -> Recommendation:
@@ -299,7 +301,8 @@ def _from_recipes(setting: Setting, after: Run, kind: KindOfRun) -> Recommendati
     found = _anew(setting, kind, values, (kind, repeats, len(there.reasons)))
     number, value = setting.number, there.value
     # Recipes are habits: so far from them, the number that served before stands, too.
-    if not (number and value) or abs(math.log(value / number)) <= math.log(UNDECIDED):
+    is_near = value and number / UNDECIDED <= value <= number * UNDECIDED
+    if is_near or not number:
         return found
     candidates = (("unchanged", number), ("recipes", value))
     return replace(

@@ -174,13 +174,21 @@ class Suggestion(Shown):
             for each in self.reasons
             if each.value is not None
         )
-        whole, without = len(self.reasons), len(self.reasons) - len(decays)
-        parts = ["all" if without == whole else str(without), "remove under 1%"]
-        parts = [" ".join(parts)] if without else []
+        whole = len(self.reasons)
+        without = sum(each.e_folds < _NONE_BELOW for each in self.reasons)
+        unknown = whole - without - len(decays)
+        verb = "removes" if without == 1 < whole else "remove"
+        parts = [
+            f"{'all' if without == whole else without} {verb} under 1%"
+            if without
+            else "",
+            f"{unknown} with no known epochs" if unknown else "",
+        ]
+        parts = list(filter(None, parts))
         if decays:
             low, middle, high = map(number, (decays[0], self.shared, decays[-1]))
             span = f"{low} to {high}" if low != high else low
-            others = "the others " if without else ""
+            others = "the others " if parts else ""
             parts.append(f"{others}{span} {_MEASURES[self.measure].unit}")
             parts += [f"median {middle}"] if low != high else []
         return f"{whole} {self.title}: {', '.join(parts)}"
@@ -191,9 +199,12 @@ class Suggestion(Shown):
                 each.recipe: f"{number(each.e_folds)} e-folds, {each.source}"
                 for each in self.reasons
             }
-        names = [
-            f"{each.recipe} {number(each.e_folds, digits=2)}" for each in self.reasons
-        ]
+        is_total = self.measure == "e_folds"
+        shares = {
+            each.recipe: each.e_folds if is_total else each.half_life_epochs
+            for each in self.reasons
+        }
+        names = [f"{name} {number(of_it, digits=2)}" for name, of_it in shares.items()]
         return {"recipes": " · ".join(names[:_NEAREST])}
 
     def __repr__(self) -> str:
