@@ -36,7 +36,7 @@ RECORDS = ROOT / "src" / "dwindle" / "decay" / "evidence" / "own_records.toml"
 PAGE = STUDIES / "README.md"
 # Studies that were also trained on one split for all seeds, with fewer of them and
 # without the axes of the net's size: what a split does shows there, too.
-FIXED = {"digits-adamw-plain": (0,), "digits-sgd-plain": (0,)}
+FIXED = {"digits-adamw-plain": (0, 1, 2), "digits-sgd-plain": (0, 1, 2)}
 SEEDS_OF_FIXED = 12
 SIZES = ("width", "depth")
 # The smallest half width of a 90 % interval: a standard deviation of .1, as no study of
