@@ -49,11 +49,18 @@ def test_reversed_slopes_change_every_sentence():
 
 
 def test_the_reply_comes_first():
-    """Yes where a quantity surely moves λ, no where none does, else undecided."""
-    limits = ((0.05, 0.2), (-0.1, 0.2), (-1.0, 1.0))
-    replies = [answered(changed(exponent=0.1, low=a, high=b)) for a, b in limits]
-    first = [each.headline.partition(":")[0] for each in replies]
-    assert first == ["Yes", "No", "Undecided"]
+    """Yes where dividing by the weights pays, no where it costs, else undecided."""
+    width = study_spec(axes=AXES[:1])
+    # Weights grow as width^1.47 here: then the question's proposal is the truth.
+    right, wrong = (simulated_findings({"width": e}, spec=width) for e in (-1.47, 0.0))
+    axis = dataclasses.replace(right.axes[0], unchanged=None)
+    silent = dataclasses.replace(right, axes=(axis,))
+    heads = [answered(each).headline for each in (right, wrong, silent)]
+    assert [head.partition(":")[0] for head in heads] == ["Yes", "No", "Undecided"]
+    # A sentence for each optimizer, and by how much what was varied moves the best λ.
+    both = answered(right, simulated_findings({"width": 1.0}, spec=ADAMW)).headline
+    assert both.count("divide weight decay by") == 2
+    assert "a network twice as wide wants 2 times as much" in both
 
 
 def test_the_best_rule_changes_with_the_slopes():

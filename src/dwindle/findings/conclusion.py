@@ -22,7 +22,7 @@ from dwindle.findings.verdict import (
     surely_costs_less,
     tied_with_best,
 )
-from dwindle.wording import clean, counted, fixed, listed
+from dwindle.wording import clean, counted, fixed, listed, number
 
 SIZE = ("width", "depth")
 _TIES_NAMED = 3
@@ -94,25 +94,75 @@ def _of_study(study: Findings) -> str:
 
 
 def _of_answer(studies: Sequence[Findings]) -> str:
-    """Answer "should λ be corrected for scale?".
+    """Answer "should decay be divided by the size of the network?" in plain words.
 
-    The first study on a plain λ, the question's own setting, gives the answer: the
-    quantities that surely move the best λ, and what the question's proposal costs
-    beside doing nothing, on the first size that was varied.
+    A sentence per study on a plain λ, the question's own setting first: what becomes of
+    the question's proposal, and what the trainings call for instead.
     """
-    lead = next((each for each in studies if each.normalization == "none"), None)
-    if lead is None or not lead.axes:
+    plain = [study for study in studies if study.normalization == "none" and study.axes]
+    if not plain:
         return "Nothing was varied on a plain λ, so the question is open."
-    moving = [axis for axis in lead.axes if course_of(axis) in ("up", "down")]
-    if moving:
-        reply, moves = "Yes", "; ".join(_courses(moving))
-    elif any(course_of(axis) == "unknown" for axis in lead.axes):
-        reply, moves = "Undecided", "these runs cannot tell what moves the best λ"
-    else:
-        reply, moves = "No", "; ".join(_courses(lead.axes))
-    size = next((axis for axis in lead.axes if axis.axis in SIZE), None)
-    proposal = _proposal(size) if size else ""
-    return f"{reply}: with {optimizer_name(lead.optimizer)}, {moves}{proposal}."
+    first, *others = [
+        f"{_reply(study)}: with {_PLAINLY.get(study.optimizer, study.optimizer)},"
+        f" {_advice(study)}"
+        for study in plain
+    ]
+    return " ".join(f"{each}." for each in (first, *others))
+
+
+def _size_axis(study: Findings) -> AxisFindings | None:
+    return next((axis for axis in study.axes if axis.axis in SIZE), None)
+
+
+def _reply(study: Findings) -> str:
+    """Whether the question's proposal is right: yes, no, or undecided."""
+    size = _size_axis(study)
+    question = find_rule(size, QUESTION) if size else None
+    if size is None or question is None or size.unchanged is None:
+        return "Undecided"
+    if surely_costs_less(question, size.unchanged):
+        return "Yes"
+    if surely_costs_less(size.unchanged, question) or question.agrees is False:
+        return "No"
+    return "Undecided"
+
+
+_OF_SIZE = {
+    "Yes": "divide weight decay by the number of weights",
+    "No": "do not divide weight decay by the number of weights",
+    "Undecided": "these trainings cannot tell whether to divide weight decay by the "
+    "number of weights",
+}
+# What readers call an optimizer of a study who do not know its short name.
+_PLAINLY = {"sgd": "SGD and an L2 penalty", "adamw": "AdamW", "adam": "Adam and L2"}
+_TWICE = {
+    "width": "a network twice as wide",
+    "depth": "twice the layers",
+    "batch_size": "twice the batch",
+    "dataset_size": "twice the data",
+    "epochs": "twice the epochs",
+    "lr": "twice the learning rate",
+}
+
+
+def _advice(study: Findings) -> str:
+    """What to do about size; and by how much what was varied moves the best value."""
+    factors = [
+        (axis.axis, number(2**axis.exponent, digits=2))
+        for axis in study.axes
+        if axis.exponent is not None and course_of(axis) in ("up", "down")
+    ]
+    moves = [
+        f"{_TWICE.get(axis, f'twice the {quantity(axis)}')}"
+        f"{'' if place else ' wants'} {factor} times{'' if place else ' as much'}"
+        for place, (axis, factor) in enumerate(factors)
+    ]
+    advice = _OF_SIZE[_reply(study)]
+    if moves:
+        return f"{advice}; but {listed(moves)}"
+    if all(course_of(axis) == "still" for axis in study.axes):
+        return f"{advice}, and nothing that was varied wants another value"
+    return f"{advice}; what else moves the best value is open"
 
 
 def _courses(
@@ -137,33 +187,13 @@ def _courses(
     return clauses
 
 
-def _proposal(axis: AxisFindings) -> str:
-    """What the question's proposal loses beside leaving λ alone."""
-    question, alone = find_rule(axis, QUESTION), axis.unchanged
-    if question is None or alone is None:
-        return ""
-    if question.share_lost is None or alone.share_lost is None:
-        return ""
-    # "of what decay buys" stands once, with the first share that is a number.
-    of = " of what decay buys" if question.share_lost > 1 else ""
-    costs = (
-        f"loses {_share_lost(question)} over {quantity(axis.axis)}, leaving "
-        f"it alone {_share_lost(alone, of=of)}"
-    )
-    if surely_costs_less(question, alone):
-        return f"; and dividing it by the number of weights pays: that {costs}"
-    if surely_costs_less(alone, question):
-        return f"; but do not divide it by the number of weights: that {costs}"
-    better = "whether dividing it by the number of weights beats leaving it alone"
-    return f"; {better} is open: it {costs}"
-
-
-def _share_lost(rule: RuleFindings, *, of: str = " of what decay buys") -> str:
+def _share_lost(rule: RuleFindings) -> str:
     """Return how much of what decay buys a rule loses; more than all is no number."""
     share = rule.share_lost or 0.0
     if share > 1:
         return "more than decay buys"
-    return f"{'at least ' if rule.beyond_grid else ''}{fixed(100 * share, 0)} %{of}"
+    bound = "at least " if rule.beyond_grid else ""
+    return f"{bound}{fixed(100 * share, 0)} % of what decay buys"
 
 
 def _sentences(studies: Sequence[Findings], *, is_headed: bool) -> tuple[str, ...]:

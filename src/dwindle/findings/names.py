@@ -72,6 +72,26 @@ def optimizer_name(optimizer: str) -> str:
     return OPTIMIZERS.get(optimizer, wording.clean(optimizer, limit=20))
 
 
+# What the problems of studies are: toys, which a line that is pasted has to name.
+_TOYS = {
+    "digits": "a toy, 1,797 small images of digits",
+    "fashion": "a toy, small images of clothes",
+    "text": "a toy, the next character of a text",
+}
+
+
+def toy_of(problem: str) -> str:
+    """Return what a study was trained on, for a reader who has another model.
+
+    Example:
+        >>> toy_of("digits-mlp")
+        'a toy, 1,797 small images of digits'
+
+    """
+    data = problem.split("-", maxsplit=1)[0]
+    return _TOYS.get(data, wording.clean(problem, limit=40))
+
+
 def decay(value: float | None) -> str:
     """Return a λ with two digits: more is never measured.
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from dwindle.findings.cells import idle_up_to, is_untrained, ruined_from
 from dwindle.findings.model import CellFindings, Findings
-from dwindle.findings.names import decay, optimizer_name
+from dwindle.findings.names import decay, optimizer_name, toy_of
 from dwindle.findings.verdict import course_of
 from dwindle.wording import clean, quantity
 
@@ -77,7 +77,8 @@ def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
     given = f", {argument}={known}" if known else ""
     call = f"{path}(model.parameters(), lr={cell.scale['lr']:g}{given}"
     low, high = ("open" if x is None else decay(x) for x in (cell.low, cell.high))
-    remark = f"# set weight_decay = {best}; 90 %: {low} to {high}"
+    toy = toy_of(study.conditions.get("problem", "the problem of this study"))
+    remark = f"# set weight_decay = {best}; 90 %: {low} to {high}; of {toy}, not yours"
     lines = [f"{call}, weight_decay={best})  {remark}"]
     # The law is over the quantities that surely move the best λ.
     factors = [
@@ -87,7 +88,7 @@ def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
     ]
     if factors:
         law = " * ".join([best, *factors])
-        lines.append(f"weight_decay = {law}  # as measured here")
+        lines.append(f"weight_decay = {law}  # as measured on {toy}")
     facts = {name: f"{cell.scale[name]:g}" for name in _SCALE_OPTIONS}
     facts["dataset_size"] += f":{2 * cell.scale['dataset_size']:g}"  # twice the data
     options = [f"{_SCALE_OPTIONS[name]} {value}" for name, value in facts.items()]

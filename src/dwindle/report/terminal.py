@@ -53,6 +53,9 @@ def _print(console: "Console", parts: Parts) -> None:
 
 def _answer(answer: Answer, width: int) -> Parts:
     yield from _heading(QUESTION, width)
+    # First what was asked for; what it follows from comes below.
+    yield Line(text=conclude(answer).headline, style="bold")
+    yield ""
     for position, claim in enumerate(answer.claims, 1):
         yield from _claim(position, claim)
         yield ""
@@ -88,10 +91,12 @@ def _heading(title: str, width: int) -> Parts:
 def _conclusion(shown: Answer | Findings, width: int) -> Parts:
     conclusion = conclude(shown)
     yield from _heading("Verdict", width)
-    yield Line(text=conclusion.headline, style="bold")
-    for sentence in (*conclusion.sentences, *conclusion.remarks):
+    if not isinstance(shown, Answer):
+        yield Line(text=conclusion.headline, style="bold")
         yield ""
+    for sentence in (*conclusion.sentences, *conclusion.remarks):
         yield sentence
+        yield ""
     if conclusion.next_steps:
         yield from _heading("Next step", width)
     # Whole: a line that is copied must not gain line breaks.

@@ -98,8 +98,8 @@ def recommend(
         >>> found = recommend(
         ...     read_setting(5e-4, "torch.optim.SGD"), small, large, normalized=True
         ... )
-        >>> round(found.value, 4), found.reasons[0].beside
-        (0.0004, {'lr': 8.0})
+        >>> 3e-4 < found.value < 7e-4, found.reasons[0].beside
+        (True, {'lr': 8.0})
 
     """
     if normalized is None:
