@@ -66,14 +66,17 @@ def test_cells_are_whole(width: int) -> None:
         )
 
 
-def test_the_conclusion_comes_last() -> None:
-    """Claims, studies, table, sentences, next step: people read the end."""
+def test_the_answer_comes_first_and_the_next_step_last() -> None:
+    """The answer, claims, studies, table, sentences, next step, each once."""
     told = printed(synthetic.answer())
+    conclusion = conclude(synthetic.answer())
+    assert told.count(conclusion.headline[:40]) == 1
     parts = [
+        conclusion.headline[:40],
         synthetic.CLAIMS[0].claim,
         "Studies",
         "measured, and what each rule predicts",
-        conclude(synthetic.answer()).headline[:40],
+        conclusion.sentences[0][:40],
         STEPS[-1],
     ]
     places = [told.index(part) for part in parts]

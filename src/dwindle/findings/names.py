@@ -73,10 +73,17 @@ def optimizer_name(optimizer: str) -> str:
 
 
 # What the problems of studies are: toys, which a line that is pasted has to name.
+_DIGITS = "a toy, 1,797 small images of digits"
+_CLOTHES = "a toy, small images of clothes"
+_CHARACTERS = "a toy, the next character of a text"
 _TOYS = {
-    "digits": "a toy, 1,797 small images of digits",
-    "fashion": "a toy, small images of clothes",
-    "text": "a toy, the next character of a text",
+    "digits-mlp": _DIGITS,
+    "digits-mlp-layernorm": _DIGITS,
+    "digits-logistic": _DIGITS,
+    "fashion-mlp": _CLOTHES,
+    "fashion-mlp-layernorm": _CLOTHES,
+    "text-mlp": _CHARACTERS,
+    "text-mlp-layernorm": _CHARACTERS,
 }
 
 
@@ -88,8 +95,7 @@ def toy_of(problem: str) -> str:
         'a toy, 1,797 small images of digits'
 
     """
-    data = problem.split("-", maxsplit=1)[0]
-    return _TOYS.get(data, wording.clean(problem, limit=40))
+    return _TOYS.get(problem, wording.clean(problem, limit=40))
 
 
 def decay(value: float | None) -> str:
