@@ -161,6 +161,14 @@ def test_recipes_are_listed_by_what_they_share():
             assert f"{each.recipe} {each.half_life_epochs:.2g}" in shown
 
 
+@pytest.mark.parametrize(("size", "is_far"), [(50_000, True), (1_281_167, False)])
+def test_recipes_of_many_times_the_steps_are_said_to_be(size, is_far):
+    """Ninety epochs of a few images: a total decay of ImageNet's steps is untried."""
+    run = Run(lr=1e-3, batch_size=1024, dataset_size=size, epochs=90)
+    notes = " ".join(suggest(ADAMW, run=run).notes)
+    assert ("times as many steps" in notes) == is_far
+
+
 def test_a_half_life_knob_and_the_json():
     """A rate has no optimizer family; JSON can hold every field."""
     found = suggest("half-life:epochs", run=VISION, domain="vision")

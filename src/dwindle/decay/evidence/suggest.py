@@ -41,6 +41,8 @@ _NEAREST = 5
 _NONE_BELOW = STRENGTHS[1].least
 # Where the range is wider than this, a second digit would be invented.
 _ONE_DIGIT_FROM = 4.0
+# A total decay is spread over the steps: recipes so many times longer say little of it.
+_LONGER = 10.0
 _KIND_REMEDY = "--epochs with --dataset-size and --batch-size, --tokens, or --regime"
 
 
@@ -345,6 +347,7 @@ class _Suggester:
         memory = [each.name for each in near if each.read == "from memory"]
         notes = [
             *self._peers.notes,
+            self._shorter(near),
             f"The {len(near)} nearest in length of {len(self._peers.recipes)}."
             if left
             else "",
@@ -352,3 +355,15 @@ class _Suggester:
             "Recipes are habits, not optima: dwindle find measures yours.",
         ]
         return tuple(filter(None, notes))
+
+    def _shorter(self, near: list[Recipe]) -> str:
+        """Return a note where all of the recipes take many times as many steps."""
+        here = self._run.quantities().get("steps")
+        known = (each.run().quantities().get("steps") for each in near)
+        least = min((each for each in known if each), default=None)
+        if not here or least is None or least < _LONGER * here:
+            return ""
+        return (
+            f"All take {int(least / here)} times as many steps or more: in so few such "
+            "a value is untried, and perhaps far too large."
+        )
