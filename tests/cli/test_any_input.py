@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+import signal
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,24 +13,42 @@ from dwindle.cli.main import main
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.shapes import SHAPES
 
+# An answer takes a tenth of a second, and five on a machine that does much besides.
+# A sum that walks through 1e18 steps takes for ever, and memory without an end.
+# Hypothesis measures a deadline at the end, and such a call has none.
+AT_MOST = 10
+
 # Facts that are possible, though not likely: a line of them reaches the formulas.
 SHARES = ("0", "0.05", "0.5", "0.9", "0.9999999999999999", "1e-300")
-COUNTS = ("1", "3", "8", "1000", "1e6", "1e18")
+COUNTS = ("1", "3", "8", "1000", "1e6", "1e9", "1e18")
 POSSIBLE = {
     "--lr": ("1e-300", "1e-3", "0.1", "1", "1e300"),
     "--epochs": ("1e-300", "0.5", "3", "90", "1e300"),
     "--schedule": tuple(SHAPES),
-    "--milestones": ("50%,75%", "2,3 steps", "1,2 epochs"),
-    "--period": ("10%", "2 steps", "1 epoch"),
-    "--wd-schedule": ("linear to 0", "cosine from 10%"),
-    "--cycled-momentum": ("0.8,0.9",),
-    "--gamma": ("0.1", "1e-300"),
+    "--milestones": ("50%,75%", "2,3 steps", "1,2 epochs", "1e18 steps"),
+    "--period": ("10%", "2 steps", "1 epoch", "0.5", "1e-9", "1e-300", "0.02%"),
+    "--wd-schedule": (
+        *("linear to 0", "cosine from 10%", "inverse-sqrt", "exponential"),
+        *("cosine-restarts", "one-cycle", "polynomial to 0"),
+    ),
+    "--cycled-momentum": ("0.8,0.9", "0,0"),
+    "--gamma": ("0.1", "1e-300", "1", "0.999999999"),
+    "--growth": ("1", "2", "1.0000000001", "1e300"),
+    "--power": ("0.5", "1", "1e-300", "1e300"),
+    "--betas": ("0.9,0.999", "0,0", "0.9,0.9999999999"),
+    "--batch-tokens": ("0.5M", "1e18", "1e-300"),
+    "--tokens": ("20B", "1e300", "1e-300"),
+    "--gradient-rms": ("1e-300", "1", "1e300"),
     "--loss": ("mean", "sum"),
     "--units": ("1,1", "784,256,10", "1000000000,1000000000"),
     "--dtype": ("float32", "bfloat16"),
     "--depth": ("0", "3"),
     "--tokens-per-example": ("1e-300", "2048", "1e300"),
-} | dict.fromkeys(("--momentum", "--dampening", "--warmup", "--final-lr"), SHARES)
+    "--warmup": (*SHARES, "1 step", "1000 steps", "1%"),
+} | dict.fromkeys(
+    ("--momentum", "--dampening", "--final-lr", "--start-lr", "--decay-share"), SHARES
+)
+COURSE = {"--schedule", "--lr", "--steps"}
 VALUES = ("0", "1e-300", "1e-15", "1e-3", "0.5", "1", "3 epochs", "20% of the run")
 STRANGE = ("", "-1", "1e400", "-inf", "nan", "0x1", "1_0", "1:2:3", "784,a", "0.1%")
 STRANGE_TEXTS = st.one_of(st.sampled_from(STRANGE), st.text(max_size=4))
@@ -42,8 +61,15 @@ def _facts(*, texts_of, may_change):
         change = st.tuples(text, text).map(":".join) if may_change else text
         return st.one_of(text, change).map(lambda said: f"{fact.name}={said}")
 
+    def with_course(facts):
+        # Without these three there is no run, and what it sums to is not asked.
+        more = [fact for fact in FACTS if fact.name in COURSE and fact not in facts]
+        return st.sampled_from(([], more)).map(lambda added: [*facts, *added])
+
     chosen = st.lists(st.sampled_from(FACTS), unique_by=lambda fact: fact.name)
-    return chosen.flatmap(lambda facts: st.tuples(*map(words_of, facts)))
+    return chosen.flatmap(with_course).flatmap(
+        lambda facts: st.tuples(*map(words_of, facts))
+    )
 
 
 def _possible_texts(fact):
@@ -59,6 +85,7 @@ def _lines(*, names, values, texts_of):
     once = _facts(texts_of=texts_of, may_change=False)
     change = _facts(texts_of=texts_of, may_change=True)
     calls = (
+        st.tuples(st.just(["suggest"]), names.map(lambda word: [word]), once),
         st.tuples(st.just(["explain"]), setting.map(lambda word: [word]), once),
         st.tuples(st.just(["rescale"]), setting.map(lambda word: [word]), change),
         st.tuples(
@@ -82,10 +109,29 @@ ANY_LINES = _lines(
 )
 
 
+@contextlib.contextmanager
+def _in_time():
+    def give_up(_number, _frame):
+        # Not TimeoutError: as an OSError that would be a reader who left.
+        raise RuntimeError
+
+    if not hasattr(signal, "setitimer"):  # Windows: its hangs are those of the others
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, give_up)
+    signal.setitimer(signal.ITIMER_REAL, AT_MOST)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def _said(words):
-    """Return exit code, stdout and stderr of one line."""
+    """Return exit code, stdout and stderr of one line, which has some seconds."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    streams = contextlib.redirect_stdout(out), contextlib.redirect_stderr(err)
+    with streams[0], streams[1], _in_time():
         code = main(words)
     return code, out.getvalue(), err.getvalue()
 

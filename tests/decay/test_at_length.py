@@ -275,3 +275,49 @@ def test_a_long_run_ends_where_momentum_forgets_too_slowly():
     with pytest.raises(RangeError) as raised:
         SGD.knob_for_e_folds(0.9 * fastest * 10**7, run)
     assert raised.value.name == "e_folds"
+
+
+def test_what_falls_at_once_is_not_missed():
+    """One step of a billion that decays is far from the first place of a sum."""
+    first = Schedule(shape="exponential", gamma=1e-300, period="1 step")
+    peak, last = first.rates(10**9), Schedule(shape="linear from 0%").rates(10**9)
+    assert peak.total(float) == pytest.approx(1, rel=1e-12)
+    # A share to the power of 10⁸ has fallen to 1/e after ten steps.
+    late = last.map(lambda share: share ** (10**8))
+    exact = -1 / math.expm1(-0.1) - 1
+    assert late.total(float) == pytest.approx(exact, rel=1e-6)
+
+
+@pytest.mark.parametrize("shape", ["cosine", "wsd", "linear", "one-cycle"])
+def test_numbers_too_small_to_be_smooth_are_summed_at_once(shape):
+    """Rounding makes them rough, and so are their halves: it must end even so."""
+    asked = []
+
+    def tiny(share):
+        asked.append(share)
+        return share * 1e-300 * 1e-15
+
+    steps = 10**18
+    total = Schedule(shape=shape).rates(steps).total(tiny)
+    exact = Schedule(shape=shape).rates(steps).total(float)
+    assert total == pytest.approx(1e-300 * 1e-15 * exact, rel=1e-6)
+    assert len(asked) < 100_000
+
+
+def test_rows_of_lrs_over_a_long_run_are_summed_as_they_are():
+    """Rows that jump are parts of a run, as a list of all steps has them."""
+    rows = tuple(1 + number % 7 for number in range(23))
+    listed = Schedule(shape="listed", lrs=rows).rates(23 * 10**7 + 5)
+    by_hand = sum(rows) / 7 * 10**7
+    assert listed.total(float) == pytest.approx(by_hand, abs=5)
+    assert len(listed.stretches) == len(rows)
+
+
+def test_a_long_memory_is_refused_in_words_and_at_once():
+    """A buffer that forgets after 10¹⁷ steps is not walked through."""
+    facts = {"lr": 1e-300, "steps": 10**18, "schedule": "cosine"}
+    with pytest.raises(RangeError) as raised:
+        e_folds_from_number(
+            resolve_knob("torch.optim.SGD"), 1e-15, Run(momentum=1 - 1e-16, **facts)
+        )
+    assert raised.value.name == "momentum"

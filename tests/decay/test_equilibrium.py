@@ -11,6 +11,7 @@ from oracle import white_gradients
 from strategies import log_uniform
 from tolerance import digits
 
+from dwindle.decay import equilibrium as balances
 from dwindle.decay.equilibrium import (
     EQUILIBRIA,
     adamw_equilibrium,
@@ -309,3 +310,15 @@ def test_slow_decay_of_lion_is_the_literature():
     # First order in the shrink, 1e-9, times the hundred steps that the memory is long.
     assert there.rms == digits(math.sqrt(kappa * 1e-3 / 2e-6), rel=1e-6)
     assert there.rotation_per_step == digits(1e-3 / there.rms, rel=1e-6)
+
+
+def test_lions_long_memory_is_summed_as_it_is_walked(monkeypatch):
+    """Lags that are too many to be walked are the sum of a smooth function."""
+    run = Run(lr=1e-3, betas=(0.9, 0.999))
+    by_hand = lion_equilibrium(0.1, run)
+    monkeypatch.setattr(balances, "LONGEST_WALK", 1)
+    at_once = lion_equilibrium(0.1, run)
+    assert at_once.rms == pytest.approx(by_hand.rms, rel=1e-12)
+    # Signs that hardly turn: the walk of 4·10¹¹ lags would not end.
+    slow = lion_equilibrium(1e-9, Run(lr=1e-9, betas=(0.9, 1 - 1e-10)))
+    assert 0 < slow.rotation_per_step < at_once.rotation_per_step

@@ -211,6 +211,7 @@ def rms_at_end(
     Raises:
         RangeError: If so strong a decay has no equilibrium.
         MissingFactError: If the run has no lr or no length.
+        ZeroDivisionError: If decay or equilibrium is below the smallest float.
 
     Example:
         >>> run = Run(lr=0.01, steps=6000, schedule=Schedule(shape="linear"))
@@ -231,7 +232,10 @@ def rms_at_end(
         """Return the logs of decay and of variance at a place of the grid."""
         here, number = _at_lr(run, peak, _GRID**-power), _GRID**-of_decay
         decay = -math.log1p(-shrink_per_step(here, number))
-        return math.log(decay), 2 * math.log(equilibrium(here, number).rms)
+        rms = equilibrium(here, number).rms
+        if not (decay > 0 and 0 < rms < math.inf):
+            raise ZeroDivisionError
+        return math.log(decay), 2 * math.log(rms)
 
     variance = 0.0
     for start, stop in pairwise(_ends_of_parts(rates.steps)):

@@ -54,8 +54,8 @@ HARDLY = math.ulp(1.0)
 # deviation lives for ten times as long as the momentum alone would keep it.
 _SHARE_OF_DECAY = 0.1
 # So many steps are walked in a second; with 0.999 a buffer shows the last 41,426.
-_MOST_WALKED = 1_000_000
-# A root is looked for in several walks.
+_MOST_WALKED = 2_000_000
+# And in each of the several that a root is looked for with.
 _LONGEST_SEARCH = 200_000
 # So many places of a run show how far a momentum that moves goes.
 _PLACES = 64
@@ -208,7 +208,7 @@ def _left(knob: float, run: Run) -> Left:
 def _e_folds_before_zero(knob: float, run: Run) -> float:
     if run.total_steps > LONGEST_WALK:
         try:
-            return _e_folds_at_length(knob, run)
+            return _e_folds_at_length(knob, run, _LONGEST_SEARCH)
         except OscillationError:
             return math.inf
         except RangeError as error:
@@ -291,7 +291,7 @@ def walked(
     return shrinks, filled
 
 
-def _e_folds_at_length(knob: float, run: Run) -> float:
+def _e_folds_at_length(knob: float, run: Run, most_walked: int = _MOST_WALKED) -> float:
     """Return the e-folds of a run that is too long to be walked.
 
     Where a stretch of the schedule begins, the buffer still shows what was before, so
@@ -299,7 +299,8 @@ def _e_folds_at_length(knob: float, run: Run) -> float:
     :meth:`Stretch.total` needs it at a few places only.
     """
     course = _course(run)
-    memory, lost, peak = _memory(knob, run, course), [], _lr(run)
+    memory = _memory(knob, run, course, most_walked)
+    lost, peak = [], _lr(run)
     buffer: float | None = None
     for part in together(*course):
         first = range(part.start, min(part.start + memory, part.stop))
@@ -315,7 +316,9 @@ def _e_folds_at_length(knob: float, run: Run) -> float:
     return math.fsum(lost)
 
 
-def _memory(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> int:
+def _memory(
+    knob: float, run: Run, course: tuple[Rates, Rates, Rates], most_walked: int
+) -> int:
     """Return after how many steps no digit of the buffer shows how it began.
 
     A step leaves the ratio of the two roots of a deviation, which is largest at the
@@ -336,8 +339,10 @@ def _memory(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> int:
         remedy = "Lower the weight decay or the momentum."
         raise RangeError("steps", run.total_steps, must, remedy)
     memory = math.ceil(_NO_DIGIT / math.log(left)) if left else 1
-    if memory * sum(map(_walks, together(*course))) > _MOST_WALKED:
-        must = f"lower in a run of {run.total_steps:,} steps: its buffer forgets late"
+    walks = sum(map(_walks, together(*course)))
+    if memory * walks > most_walked:
+        most = math.exp(_NO_DIGIT * walks / most_walked)
+        must = f"at most {most:.3g} in a long run with such a schedule"
         remedy = "Lower it, or give fewer steps or a schedule of fewer parts."
         raise RangeError("momentum", run.momentum, must, remedy)
     return memory
