@@ -17,7 +17,7 @@ READING = {
 PATTERNS = {"findall", "finditer", "fullmatch", "match", "search", "split", "sub"}
 # (module, what is read): why that is no contract between a sentence and a parser.
 ALLOWED = {
-    ("dwindle.cli.rescale", "each.why_not.replace('_', ' ')"): (
+    ("dwindle.decay.rescaling", "each.why_not.replace('_', ' ')"): (
         "it is not read: batch_size is shown as batch size"
     ),
 }
