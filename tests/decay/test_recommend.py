@@ -334,3 +334,22 @@ def test_a_prior_stays_where_data_grow(knob):
     assert not found.others
     # The measured exponents of small networks hold the theory's 1 within their range.
     assert found.low < 1.0 < found.high
+
+
+def test_a_change_of_schedule_is_no_measured_change():
+    """A cosine instead of a constant lr halves the run's decay, and that is said."""
+    facts = {"lr": 3e-4, "batch_size": 256, **IMAGENET, "epochs": 90}
+    found = rescale(0.1, ADAMW, before=facts, after=facts | {"schedule": "cosine"})
+    assert found.notes
+    assert found.unchanged.e_folds == pytest.approx(found.before.e_folds / 2, rel=1e-3)
+
+
+def test_a_first_value_says_that_a_schedule_is_missing():
+    """Where the lr falls by a cosine, the same total takes twice the number."""
+    facts = {"lr": 1e-3, "batch_size": 1024, **IMAGENET, "epochs": 300}
+    there, cosine = (
+        suggest(ADAMW, run=Run(**facts, **more))
+        for more in ({}, {"schedule": "cosine"})
+    )
+    assert cosine.value == pytest.approx(2 * there.value, rel=1e-2)
+    assert len(there.notes) == len(cosine.notes) + 1

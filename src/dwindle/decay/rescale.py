@@ -108,9 +108,16 @@ def rescale(  # noqa: PLR0913 facts by name
         notes=(
             *overruled,
             *([TUNED_BY_ITS_LR] if by_lr else []),
+            *([_ANOTHER_SCHEDULE] if before.schedule != after.schedule else []),
             *_lacking(before, after),
         ),
     )
+
+
+_ANOTHER_SCHEDULE = (
+    "No measurement covers a change of schedule: the value is that of the peak lr, and "
+    "the run as a whole decays more or less by it (unchanged, above)."
+)
 
 
 def _lacking(before: Run, after: Run) -> tuple[str, ...]:

@@ -281,6 +281,12 @@ def _without_rate(knob: Knob) -> RefusedError:
     return RefusedError(asked, family.reason(knob.name, knob), instead_of(knob))
 
 
+_FOR_A_CONSTANT_LR = (
+    "No schedule is given, so the lr is read as constant: where it falls to 0 by a "
+    "cosine or a line, twice the value removes as much."
+)
+
+
 class _Suggester:
     """Computes one suggestion; owns nothing but what it was given."""
 
@@ -326,7 +332,7 @@ class _Suggester:
                 )
                 for each in near
             ),
-            notes=self._notes(near),
+            notes=self._notes(near, is_total=name == "e_folds" and value != none),
             explanation=explain_setting(Setting(self._knob, value), self._run),
         )
 
@@ -342,12 +348,15 @@ class _Suggester:
                 spreads[name] = math.log(max(values) / min(values))
         return min(spreads, key=spreads.__getitem__, default="e_folds")
 
-    def _notes(self, near: list[Recipe]) -> tuple[str, ...]:
+    def _notes(self, near: list[Recipe], *, is_total: bool) -> tuple[str, ...]:
         left = len(self._peers.recipes) - len(near)
         memory = [each.name for each in near if each.read == "from memory"]
         notes = [
             *self._peers.notes,
             self._shorter(near),
+            _FOR_A_CONSTANT_LR
+            if is_total and not self._run.is_given("schedule")
+            else "",
             f"The {len(near)} nearest in length of {len(self._peers.recipes)}."
             if left
             else "",
