@@ -210,6 +210,7 @@ def test_every_optimizer_with_a_momentum_in_its_decay_has_a_record():
     assert without == {
         "sklearn.linear_model.SGDClassifier:constant",
         "sklearn.linear_model.SGDRegressor:constant",
+        "sklearn.linear_model.SGDRegressor:invscaling",
     }
 
 
@@ -237,7 +238,7 @@ def test_the_schedule_of_the_trainer_is_linear_where_none_is_given():
     found = explain(0.1, TRAINER, run=run)
     # 1e-5: -ln(1 − s) is s to that many digits.
     assert found.e_folds == digits(500.5 * 1e-5, rel=1e-5)
-    told = "was given no schedule: linear, the Trainer's default"
+    told = "was given no schedule: linear, its own default"
     assert told in " ".join(each.text for each in found.warnings)
     constant = explain(0.1, TRAINER, run=run | {"schedule": "constant"})
     assert constant.e_folds == digits(1000 * 1e-5, rel=1e-5)

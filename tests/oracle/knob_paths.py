@@ -25,6 +25,8 @@ def read_by_family(knob, x, run):
     """The number that the update rule sees."""
     if knob.scale == "/B":
         return x / run.batch_size
+    if knob.scale == "·B/64":  # ultralytics' nominal batch
+        return x * run.batch_size / 64
     if knob.scale == "/√steps":
         return x / math.sqrt(run.total_steps)
     return x
