@@ -53,12 +53,16 @@ def test_the_drawing_has_the_value_its_range_and_its_reasons():
     assert shown in whole
 
 
-def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
-    """It says that too few have measured it, and gives what two rules make of it."""
+@pytest.mark.parametrize(("records", "who"), [(0, "nobody has"), (1, "too few have")])
+def test_a_range_beyond_ten_names_candidates_and_what_would_decide(records, who):
+    """It says how many have measured it, and gives what two rules make of it."""
     found = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=True)
     # Made up: what is undecided today may be measured tomorrow.
     there = replace(
         found.recommendation,
+        reasons=tuple(
+            replace(each, records=records) for each in found.recommendation.reasons
+        ),
         value=0.83,
         low=0.21,
         high=24.0,
@@ -69,7 +73,7 @@ def test_a_range_beyond_ten_names_candidates_and_what_would_decide():
         experiment=Experiment(quantity="batch", low=64, high=512, decays=7, seeds=3),
     )
     shown = " ".join(str(replace(found, recommendation=there)).split())
-    assert "too few have measured this" in shown
+    assert f"{who} measured this" in shown
     assert "perhaps 0.8 (90 %: 0.2 to 20; it was 0.1)" in shown
     assert "λ unchanged 0.1 · half-life-epochs 0.8" in shown
     assert "--proxy batch_size=64,512 … (42 trainings)" in shown
