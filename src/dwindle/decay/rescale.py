@@ -8,7 +8,7 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
     shrink_from_number,
 )
-from dwindle.decay.evidence.kinds import TUNED_BY_ITS_LR, is_tuned_by_its_lr
+from dwindle.decay.evidence.kinds import TUNED_BY_ITS_LR
 from dwindle.decay.evidence.peers import LORA
 from dwindle.decay.evidence.recommend import recommend
 from dwindle.decay.explain import explain_setting
@@ -87,27 +87,23 @@ def rescale(  # noqa: PLR0913 facts by name
     before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))
-    by_lr = regime is None and all(
-        is_tuned_by_its_lr(setting.knob, run) for run in (before, after)
-    )
     # First: a rule refuses a quantity that is 0, and says which.
     answers = tuple(_answer(rule, setting, before, after) for rule in RULES)
+    recommendation = recommend(
+        setting, before, after, regime=regime, normalized=normalized
+    )
+    # Where nobody says so, only the lr tells of a fine-tune.
+    is_by_lr = regime is None and recommendation.kind_of_run == "fine-tuning"
     return Rescaling(
         knob=setting.knob.name,
         before=explain_setting(setting, before),
         unchanged=explain_setting(setting, after),
-        recommendation=recommend(
-            setting,
-            before,
-            after,
-            regime="fine-tuning" if by_lr else regime,
-            normalized=normalized,
-        ),
+        recommendation=recommendation,
         rules=answers,
         runs=(before, after),
         notes=(
             *overruled,
-            *([TUNED_BY_ITS_LR] if by_lr else []),
+            *([TUNED_BY_ITS_LR] if is_by_lr else []),
             *([_ANOTHER_SCHEDULE] if before.schedule != after.schedule else []),
             *_lacking(before, after),
         ),

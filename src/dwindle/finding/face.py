@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dwindle.decay.python_inputs import RunLike, knob_name, run_of
+from dwindle.decay.python_inputs import RunLike
 
 if TYPE_CHECKING:
     from dwindle.finding.found import Found
@@ -117,9 +117,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     search = search_of(
         train=train,
         metric=read,
-        unit=Unit.from_names(
-            knob_name(knob), None if typed is None else knob_name(typed), run_of(run)
-        ),
+        unit=Unit.from_given(knob, typed, run),
         low=low,
         high=high,
         trainings=trainings,

@@ -9,6 +9,7 @@ from dwindle.decay.convert import convert
 from dwindle.decay.coordinates import penalty_convention_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.python_inputs import RunLike, knob_name, run_of
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UsageError
 from dwindle.wording import quantity
@@ -48,6 +49,17 @@ class Unit:
     knob: Knob
     typed: Knob
     run: Run
+
+    @classmethod
+    def from_given(cls, knob: object, typed: object, run: RunLike | None) -> Self:
+        """Find the knobs by what Python gives: names, classes, facts as a mapping.
+
+        Raises:
+            DwindleError: As :meth:`from_names`.
+
+        """
+        at = None if typed is None else knob_name(typed)
+        return cls.from_names(knob_name(knob), at, run_of(run))
 
     @classmethod
     def from_names(cls, knob: str, typed: str | None, run: Run) -> Self:

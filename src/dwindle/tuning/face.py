@@ -183,7 +183,6 @@ def tune(  # noqa: PLR0913, each is a question of its own
         {'width': 2.0}
 
     """
-    from dwindle.decay.python_inputs import knob_name, run_of
     from dwindle.finding.driver import Settings
     from dwindle.finding.face import place_of_results
     from dwindle.finding.metric import Metric
@@ -192,9 +191,7 @@ def tune(  # noqa: PLR0913, each is a question of its own
     from dwindle.finding.unit import Unit
 
     cells = plan_cells(proxies, target, scale or {})
-    unit = Unit.from_names(
-        knob_name(knob), None if typed is None else knob_name(typed), run_of(run)
-    )
+    unit = Unit.from_given(knob, typed, run)
 
     def search_at(cell: Scale) -> "Search":
         return search_of(

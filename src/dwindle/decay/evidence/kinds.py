@@ -82,30 +82,33 @@ def kinds_of_run(
     return (*plain_or_not, "single-pass")
 
 
-def kind_of_library(knob: Knob) -> KindOfRun | None:
-    """Return the class of all that a library trains; None where it trains anything.
+def regime_told(
+    knob: Knob, *runs: Run, regime: str | None, normalized: bool | None
+) -> str | None:
+    """Return the regime or class that somebody says, or that knob and lr tell.
+
+    An lr tells it where it is one that only fine-tunes with Adam's kind have; a library
+    where all that it trains is of one class. None: lengths and layers decide.
 
     Example:
         >>> from dwindle.decay.knobs import KNOBS
-        >>> kind_of_library(KNOBS["sklearn.linear_model.Ridge"])
+        >>> adamw, ridge = (
+        ...     KNOBS["torch.optim.AdamW"],
+        ...     KNOBS["sklearn.linear_model.Ridge"],
+        ... )
+        >>> regime_told(adamw, Run(lr=2e-5), regime=None, normalized=None)
+        'fine-tuning'
+        >>> regime_told(ridge, Run(), regime=None, normalized=None)
         'many-epochs-plain'
+        >>> regime_told(adamw, Run(lr=1e-3), regime=None, normalized=None)
 
     """
-    return _KINDS_OF_LIBRARIES.get(knob.library)
-
-
-def is_tuned_by_its_lr(knob: Knob, run: Run) -> bool:
-    """Return whether the lr is one that only fine-tunes with Adam's kind have.
-
-    Example:
-        >>> from dwindle.decay.knobs import KNOBS
-        >>> adamw = KNOBS["torch.optim.AdamW"]
-        >>> [is_tuned_by_its_lr(adamw, Run(lr=lr)) for lr in (2e-5, 1e-3)]
-        [True, False]
-
-    """
+    if regime is not None:
+        return regime
     is_adaptive = not knob.is_rate and family_of_evidence(knob) == "adaptive"
-    return is_adaptive and 0 < (run.lr or 0) < _LR_FROM_SCRATCH
+    if is_adaptive and all(0 < (run.lr or 0) < _LR_FROM_SCRATCH for run in runs):
+        return "fine-tuning"
+    return _KINDS_OF_LIBRARIES.get(knob.library) if normalized is None else None
 
 
 def family_of_evidence(knob: Knob) -> EvidenceFamily:

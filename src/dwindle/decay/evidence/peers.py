@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from dwindle.decay.evidence.kinds import (
     TUNED_BY_ITS_LR,
     family_of_evidence,
-    is_tuned_by_its_lr,
-    kind_of_library,
     kinds_of_run,
+    regime_told,
 )
 from dwindle.decay.evidence.recipes import Recipe, recipes
 from dwindle.decay.evidence.records import FAMILIES_OF_EVIDENCE, KindOfRun
@@ -130,11 +129,10 @@ def _kind(
 ) -> tuple[KindOfRun | None, tuple[str, ...]]:
     if regime == LORA:
         return "fine-tuning", ()
-    if regime is None and is_tuned_by_its_lr(knob, run):
-        return "fine-tuning", (TUNED_BY_ITS_LR,)
-    if normalized is None:
-        regime = regime or kind_of_library(knob)
-    kinds = kinds_of_run(run, regime=regime, normalized=normalized)
+    told = regime_told(knob, run, regime=regime, normalized=normalized)
+    if told == "fine-tuning":
+        return "fine-tuning", (TUNED_BY_ITS_LR,) if regime is None else ()
+    kinds = kinds_of_run(run, regime=told, normalized=normalized)
     # One pass or many: the facts do not tell.
     if len({kind == "single-pass" for kind in kinds}) > 1:
         return None, ()

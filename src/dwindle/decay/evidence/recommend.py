@@ -14,9 +14,9 @@ from dwindle.decay.evidence.change import Part, parts_of_change
 from dwindle.decay.evidence.claims import RANKED, claimed
 from dwindle.decay.evidence.kinds import (
     family_of_evidence,
-    kind_of_library,
     kinds_of_run,
     regime_of,
+    regime_told,
 )
 from dwindle.decay.evidence.posterior import Cell, cell_of
 from dwindle.decay.evidence.recommendation import (
@@ -102,17 +102,12 @@ def recommend(
         (True, {'lr': 8.0})
 
     """
-    if normalized is None:
-        regime = regime or kind_of_library(setting.knob)
-    if regime is None:
-        regimes = regime_of(before), regime_of(after)
-        if set(regimes) == {"single-pass", "many-epochs"}:
-            there = _between_regimes(setting, before, after, normalized=normalized)
-            if not _is_few(before, after) and regimes[1] == "many-epochs":
-                return there
-            # Three epochs and then one are rarely of a network from scratch.
-            tuned = _in_class("fine-tuning", setting, before, after)
-            return replace(there, others=(tuned,))
+    regime = regime_told(
+        setting.knob, before, after, regime=regime, normalized=normalized
+    )
+    sides = {regime_of(before), regime_of(after)}
+    if regime is None and sides == {"single-pass", "many-epochs"}:
+        return _between_regimes(setting, before, after, normalized=normalized)
     kinds = kinds_of_run(after, regime=regime, normalized=normalized)
     first, *others = (_in_class(kind, setting, before, after) for kind in kinds)
     return replace(first, others=tuple(others))
@@ -262,14 +257,20 @@ def _between_regimes(
 ) -> Recommendation:
     """Return the answer where data are seen once on one side, and repeated on one."""
     if _is_few(before, after):
-        return _in_class("single-pass", setting, before, after)
-    if regime_of(after) == "single-pass":
-        return _from_recipes(setting, after, "single-pass")
+        there = _in_class("single-pass", setting, before, after)
+    elif regime_of(after) == "single-pass":
+        there = _from_recipes(setting, after, "single-pass")
     # The optima for repeated data are of language models, with AdamW.
-    is_text = after.tokens_per_example is not None
-    if is_text and family_of_evidence(setting.knob) == "adaptive":
+    elif (
+        after.tokens_per_example is not None
+        and family_of_evidence(setting.knob) == "adaptive"
+    ):
         return _into_repeated_text(setting, after)
-    return _from_recipes(setting, after, kinds_of_run(after, normalized=normalized)[0])
+    else:
+        first, *_ = kinds_of_run(after, normalized=normalized)
+        return _from_recipes(setting, after, first)
+    # Three epochs and then one are rarely of a network from scratch.
+    return replace(there, others=(_in_class("fine-tuning", setting, before, after),))
 
 
 def _into_repeated_text(setting: Setting, after: Run) -> Recommendation:
@@ -287,7 +288,7 @@ def _into_repeated_text(setting: Setting, after: Run) -> Recommendation:
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
     repeats = after.quantities()["epochs"]
-    return _anew(setting, kind, sorted(values), ("regime", repeats, _OPTIMA))
+    return _anew(setting, kind, values, ("regime", repeats, _OPTIMA))
 
 
 def _from_recipes(setting: Setting, after: Run, kind: KindOfRun) -> Recommendation:
@@ -304,9 +305,9 @@ def _from_recipes(setting: Setting, after: Run, kind: KindOfRun) -> Recommendati
     is_near = value and number / UNDECIDED <= value <= number * UNDECIDED
     if is_near or not number:
         return found
-    candidates = (("unchanged", number), ("recipes", value))
+    unchanged = Candidate(rule="unchanged", value=number)
     return replace(
-        found, candidates=tuple(Candidate(rule=r, value=v) for r, v in candidates)
+        found, candidates=(unchanged, Candidate(rule="recipes", value=value))
     )
 
 
@@ -327,21 +328,19 @@ def _anew(
     """
     quantity, ratio, records = why
     number = setting.number
-    low, middle, high = (
-        each / number if number else math.inf for each in sorted(values)
-    )
+    low, value, high = sorted(values)
+    factors = [each / number if number else math.inf for each in (low, value, high)]
     reason = Reason(
         quantity=quantity,
         ratio=ratio,
         exponent=None,
         low=None,
         high=None,
-        factor=middle,
-        factor_low=low,
-        factor_high=high,
+        factor=factors[1],
+        factor_low=factors[0],
+        factor_high=factors[2],
         records=records,
     )
-    low, value, high = sorted(values)
     return Recommendation(
         value=value, low=low, high=high, reasons=(reason,), kind_of_run=kind
     )
