@@ -6,7 +6,6 @@ import tempfile
 import time
 from threading import Thread
 
-import psutil
 import pytest
 from finding.programs import alive, recipe
 from on_ray.clusters import MARK, Node, is_joined
@@ -22,15 +21,18 @@ from dwindle.store.store import read_store
 from dwindle.study.cluster import Cluster
 
 ADDRESS = "127.0.0.1:6390"
-# Says which node it runs on, forks, and takes long enough to be lost with its node.
+# On the node that is to be lost it forks and waits for that; elsewhere it waits until
+# one does: a free node would else train all of them while the other still starts.
 CODE = """
 import os, sys, time
-folder, decay = sys.argv[1], float(sys.argv[2])
+from pathlib import Path
+folder, decay = Path(sys.argv[1]), float(sys.argv[2])
 name = os.environ["DWINDLE_TEST_NODE"]
-open(f"{folder}/{name}-{os.getpid()}", "w").close()
-if os.path.exists(f"{folder}/lose-{name}"):
-    os.fork()
+if (folder / f"lose-{name}").exists():
+    os.fork() or (folder / "hangs").touch()
     time.sleep(600)
+while any(folder.glob("lose-*")) and not (folder / "hangs").exists():
+    time.sleep(0.05)
 print("loss", 1 + (decay - 0.1) ** 2)
 """
 
@@ -83,17 +85,8 @@ def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):
             Thread(target=lose_b).start()
 
     def lose_b():
-        # One that began before the file was there may only be about to end.
-        assert wait_until(hangs)
+        assert wait_until((tmp_path / "hangs").exists)
         nodes[1].kill()
-
-    def hangs():
-        pids = [int(each.name.split("-")[1]) for each in tmp_path.glob("b-*")]
-        return any(
-            len(psutil.Process(pid).children())
-            for pid in pids
-            if psutil.pid_exists(pid)
-        )
 
     with Cluster(ADDRESS) as cluster:
         assert is_joined(cluster, 2)
