@@ -106,18 +106,6 @@ def test_a_function_is_searched_by_its_name(capsys):
     assert Path("s.db").is_file()
 
 
-def test_a_study_file_with_mistakes_names_each_with_its_line(capsys):
-    """All mistakes at once, and nothing is trained."""
-    Path("s.toml").write_text(
-        'low = 1\n[find]\nfunction = "mine:train"\nknbo = "x"\nhigh = "a"\n'
-        "maximize = 3\ncommand = 1\n[rum]\nlr = 1\n"
-    )
-    error = error_of("find s.toml", capsys)
-    assert error["kind"] == "StudyFileError"
-    assert [line for line, _ in error["facts"]["mistakes"]] == [1, 4, 5, 6, 7, 9]
-    assert not list(Path().glob("*.db"))
-
-
 @pytest.mark.parametrize(
     ("line", "kind"),
     [

@@ -10,16 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
 from dwindle.cli.facts import FACT_OPTIONS, GROUP, WrittenFacts
-from dwindle.cli.options import Option, read_number, read_whole
+from dwindle.cli.options import Option, read_number, read_whole, written
 from dwindle.cli.output import note, print_json, show, stderr
 from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_findings
-from dwindle.errors import (
-    DwindleError,
-    RangeError,
-    StudyFileError,
-    UnknownNameError,
-    UsageError,
-)
+from dwindle.cli.training_file import Asked, Grammar, with_file, with_its_line
+from dwindle.errors import RangeError, UsageError
 from dwindle.show import Line, facts
 from dwindle.wording import number
 
@@ -40,7 +35,7 @@ def read_seconds(option: str, text: str) -> float:
         (7200.0, 90.0)
 
     """
-    remedy = f"Write {option} 2h, {option} 30m, or {option} 90s."
+    remedy = written(option, "2h", "30m", "90s")
     found = re.fullmatch(r"([\d.]+)\s*([a-z]*)", text.strip())
     unit = found[2] if found else ""
     try:
@@ -60,15 +55,55 @@ def read_scale(option: str, text: str) -> dict[str, float]:
         {'width': 64.0, 'batch_size': 1000.0}
 
     """
+    from dwindle.finding.search import checked_scale
+
     scale: dict[str, float] = {}
     for part in text.split(","):
         name, is_pair, value = (each.strip() for each in part.partition("="))
         if not is_pair or not name or name in scale:
-            remedy = f"Write {option} width=64,depth=3."
             must = "names with their numbers, each once"
+            remedy = written(option, "width=64,depth=3")
             raise RangeError(option, repr(text), must, remedy)
         scale[name] = read_number(option, value)
-    return scale
+    return checked_scale(scale)
+
+
+def read_limit(option: str, text: str) -> float:
+    """Read a number of the search, which has a range."""
+    from dwindle.finding.search import checked
+
+    return checked(option, read_number(option, text))
+
+
+def read_trainings(option: str, text: str) -> int:
+    """Read how many trainings there may be."""
+    from dwindle.finding.search import checked
+
+    return int(checked(option, read_whole(option, text)))
+
+
+def read_knob(_: str, text: str) -> str:
+    """Read the name of a place where a decay is typed."""
+    from dwindle.decay.knobs import resolve_knob
+    from dwindle.finding.unit import own_knob
+
+    if own_knob(text) is None:
+        resolve_knob(text)  # raises where it is none
+    return text
+
+
+def read_metric(_: str, text: str) -> str:
+    """Read what the loss is found by."""
+    from dwindle.finding.metric import Metric
+
+    return Metric(text=text).text
+
+
+def read_take(_: str, text: str) -> str:
+    """Read which of the numbers of a metric counts."""
+    from dwindle.finding.metric import taken
+
+    return taken(text)
 
 
 def read_jobs(option: str, text: str) -> int:
@@ -96,21 +131,23 @@ def read_slots(_: str, text: str) -> tuple[str, ...]:
 
 
 _OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OPTIONS)
-# Of a study file only: on the command line both have places without a name.
-_COMMAND = Option("--command", "words of the command", "WORDS", keyword="words")
-_FUNCTION = Option("--function", "module:function", "NAME")
 # What no search goes without, with an example.
-_NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
+NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
 OPTIONS = (
     Option("COMMAND {weight_decay} {seed}", "", is_rest=True, keyword="words"),
     Option("TRAINING", "module:function or STUDY.toml, instead of a command"),
-    Option("--knob", "where the decay is typed: torch.optim.AdamW", "KNOB"),
-    Option("--metric", "the loss, by the name that is printed; val_loss", "NAME"),
-    Option("--low", "least decay of the range", "X", read_number, group=_SEARCH),
-    Option("--high", "greatest decay of the range", "X", read_number, group=_SEARCH),
-    Option("--guess", "where the best is expected", "X", read_number, group=_SEARCH),
-    Option("--trainings", "the most; 25", "N", read_whole, group=_SEARCH),
-    Option("--within", "factor of the interval; 1.25", "X", read_number, group=_SEARCH),
+    Option("--knob", "where the decay is typed: torch.optim.AdamW", "KNOB", read_knob),
+    Option(
+        "--metric",
+        "the loss, by the name that is printed; val_loss",
+        "NAME",
+        read_metric,
+    ),
+    Option("--low", "least decay of the range", "X", read_limit, group=_SEARCH),
+    Option("--high", "greatest decay of the range", "X", read_limit, group=_SEARCH),
+    Option("--guess", "where the best is expected", "X", read_limit, group=_SEARCH),
+    Option("--trainings", "the most; 25", "N", read_trainings, group=_SEARCH),
+    Option("--within", "factor of the interval; 1.25", "X", read_limit, group=_SEARCH),
     Option(
         "--time", "no training begins after 2h", "TIME", read_seconds, group=_SEARCH
     ),
@@ -123,9 +160,14 @@ OPTIONS = (
     ),
     Option("--slots", "a device each: cuda:0,cuda:1", "A,B", read_slots, group=_SEARCH),
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
-    Option("--take", "which number of the metric: last, min, max", "WHICH"),
+    Option("--take", "which number of the metric: last, min, max", "WHICH", read_take),
     Option("--maximize", "larger is better"),
-    Option("--as", "what {weight_decay} is, with --knob half-life:epochs", "KNOB"),
+    Option(
+        "--as",
+        "what {weight_decay} is, with --knob half-life:epochs",
+        "KNOB",
+        read_knob,
+    ),
     Option("--timeout", "end a training after 30m", "TIME", read_seconds),
     Option("--store", "where results are kept; SCRIPT-find.db here", "PATH"),
     Option("--accept-change", "go on although the training is another one"),
@@ -137,7 +179,14 @@ OPTIONS = (
     *on_ray.OPTIONS,
     *_OF_RUN,
 )
-Asked = dict[str, Any]  # by option, of many types
+
+
+def grammar_of(
+    table: str, options: Sequence[Option], free: Mapping[str, Option] = {}
+) -> Grammar:
+    """Return what may stand in the study file of a command with these options."""
+    named = [each for each in options if each not in _OF_RUN and each.is_named]
+    return Grammar(table=table, options=named, facts=_OF_RUN, needed=NEEDED, free=free)
 
 
 def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
@@ -164,8 +213,9 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     if training is not None and training.endswith(".toml"):
         inputs = (Path(training),)
         path = path or inputs[0].with_suffix(".db")
-        training, asked = with_file(inputs[0], asked, "find", OPTIONS)
-    search = search_from(training, asked)
+        training, asked = with_file(inputs[0], asked, grammar_of("find", OPTIONS))
+    with with_its_line(next(iter(inputs), None), "find"):
+        search = search_from(training, asked)
     path = path or store_named_after(search.conditions.training)
     html, png, force = asked["html"], asked["png"], asked["force"]
     with closing(search):
@@ -236,7 +286,7 @@ def search_from(training: str | None, asked: Asked) -> "Search":
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
 
-    for option, example in _NEEDED.items():
+    for option, example in NEEDED.items():
         if asked[option] is None:
             must = f"A search must have --{option}."
             raise UsageError(must, "none", f"Write --{option} {example}.")
@@ -269,105 +319,6 @@ def search_from(training: str | None, asked: Asked) -> "Search":
         scale=asked["scale"],
         **limits,
     )
-
-
-def with_file(
-    path: Path,
-    typed: Asked,
-    table: str,
-    options: Sequence[Option],
-    free: Mapping[str, Option] = {},
-) -> tuple[str | None, Asked]:
-    """Return the function of a study file, if any, and all that is asked.
-
-    What is typed beside the file goes before what stands in it.
-
-    Args:
-        path: The file.
-        typed: What was typed beside it.
-        table: The table of the options, beside ``[run]``.
-        options: Options that may stand there.
-        free: Tables whose keys are names of the user's own, and their option.
-
-    Raises:
-        StudyFileError: If it has mistakes; all of them, each with its line.
-
-    """
-    from dwindle.study.study_file import key_lines, read_toml
-
-    of_table = [each for each in options if each not in _OF_RUN and each.is_named]
-    known = {table: (*of_table, _COMMAND, _FUNCTION), "run": _OF_RUN}
-    text, tables = read_toml(path)
-    lines, mistakes = key_lines(text), []
-    in_file: Asked = {_FUNCTION.argument: None}
-    for name, key, value in _rows(tables):
-        try:
-            option = free.get(name) or _option_at(name, key, known, free)
-            if name in free:
-                value = f"{key}={','.join(map(str, _listed(value)))}"  # noqa: PLW2901
-            read = _value_in_file(option, key, value)
-        except DwindleError as error:
-            at = lines.get((name, key), lines.get((name,), 1))
-            mistakes.append((at, str(error)))
-            continue
-        before = in_file.get(option.argument)
-        if isinstance(read, dict) and before:
-            read = {**before, **read}
-        if option.repeats:
-            read = (*(before or ()), read)
-        in_file[option.argument] = read
-    if mistakes:
-        raise StudyFileError(str(path), tuple(sorted(mistakes)))
-    asked = {**typed, **{k: v for k, v in in_file.items() if not typed.get(k)}}
-    return asked.pop(_FUNCTION.argument), asked
-
-
-def _rows(tables: dict[str, Any]) -> Iterator[tuple[str, str, object]]:
-    """Yield table, key and value; a key outside of any table is its own table."""
-    for table, rows in tables.items():
-        if isinstance(rows, dict):
-            yield from ((table, key, value) for key, value in rows.items())
-        else:
-            yield table, "", rows
-
-
-def _option_at(
-    table: str,
-    key: str,
-    known: Mapping[str, Sequence[Option]],
-    free: Mapping[str, Option],
-) -> Option:
-    """Return the option that a key of a study file stands for.
-
-    Raises:
-        UnknownNameError: If it stands for none; the nearest are offered.
-
-    """
-    if table not in known:
-        raise UnknownNameError.among("table", table, (*known, *free))
-    names = {each.name.lstrip("-").replace("-", "_"): each for each in known[table]}
-    if key not in names:
-        kind = f"key in [{table}]"
-        raise UnknownNameError.among(kind, key, names)
-    return names[key]
-
-
-def _listed(value: object) -> list[object]:
-    return value if isinstance(value, list) else [value]
-
-
-def _value_in_file(option: Option, key: str, value: object) -> object:
-    """Return a value of a file as its option reads it."""
-    if option is _COMMAND:
-        if isinstance(value, list) and all(isinstance(each, str) for each in value):
-            return tuple(value)
-        must = 'a list of words, such as ["python", "train.py", "{weight_decay}"]'
-        raise RangeError(key, value, must)
-    if option.is_flag:
-        if not isinstance(value, bool):
-            raise RangeError(key, value, "true or false")
-        return value
-    return option.read(key, ",".join(map(str, _listed(value))))
 
 
 def store_named_after(words: Sequence[str], what: str = "find") -> Path:

@@ -26,9 +26,28 @@ def read_text(_: str, text: str) -> str:
     return text
 
 
+def written(option: str, *values: str) -> str:
+    """Return how to write an option, or a key of a study file that has no dashes.
+
+    Example:
+        >>> written("--time", "2h", "90s"), written("time", "2h")
+        ('Write --time 2h, or --time 90s.', 'Write time = "2h".')
+
+    """
+    if option.startswith("--"):
+        texts = [f"{option} {value}" for value in values]
+    else:
+        quoted = [
+            value if read_numbers.read_number(value) is not None else f'"{value}"'
+            for value in values
+        ]
+        texts = [f"{option} = {value}" for value in quoted]
+    return f"Write {', or '.join(texts)}."
+
+
 def read_number(option: str, text: str) -> float:
     """Read 0.1, 3e-4, 1/32768, 1_000 or 1.28M; a text that is no number is refused."""
-    return number_of(option, text, remedy=f"Write {option} 0.1, or {option} 3e-4.")
+    return number_of(option, text, remedy=written(option, "0.1", "3e-4"))
 
 
 def read_share(option: str, text: str) -> float:
@@ -39,13 +58,13 @@ def read_share(option: str, text: str) -> float:
         (0.1, 0.1)
 
     """
-    remedy = f"Write {option} 0.1, or {option} 10%."
+    remedy = written(option, "0.1", "10%")
     return number_of(option, text, must="a share", remedy=remedy)
 
 
 def read_whole(option: str, text: str) -> int:
     """Read 512, 50k or 1e6; a fraction is refused."""
-    return whole_of(option, text, remedy=f"Write {option} 512, or {option} 1e6.")
+    return whole_of(option, text, remedy=written(option, "512", "1e6"))
 
 
 @dataclass(frozen=True)

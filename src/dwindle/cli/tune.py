@@ -1,7 +1,7 @@
 """dwindle tune: the best decay at small scales, and what a law makes of it at large."""
 
 import shlex
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +9,7 @@ from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
 from dwindle.cli.output import note, print_json, show, stderr
 from dwindle.cli.report import check_outputs, files_of_store, show_findings
+from dwindle.cli.training_file import Asked, with_file, with_its_line
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import facts
 from dwindle.wording import counted, listed, number
@@ -16,6 +17,7 @@ from dwindle.wording import counted, listed, number
 if TYPE_CHECKING:
     from dwindle.finding.driver import Search
 
+Scale = Mapping[str, float]
 _FAILED = 3
 # A tune starts each scale itself.
 _NOT_HERE = ("--guess",)
@@ -34,7 +36,7 @@ def read_axis(option: str, text: str) -> tuple[str, tuple[float, ...]]:
     """
     name, is_pair, values = (part.strip() for part in text.partition("="))
     if not is_pair or not name or "=" in values:
-        remedy = f"Write {option} width=64,128,256; one {option} for each name."
+        remedy = "Write --proxy width=64,128,256; one for each name."
         raise RangeError(option, repr(text), "a name with its values", remedy)
     return name, tuple(read_number(option, each) for each in values.split(","))
 
@@ -65,28 +67,18 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     """
     from dwindle.finding.records import find_from_stored
     from dwindle.store.store import read_store
-    from dwindle.tuning.face import plan_cells, run_tune
+    from dwindle.tuning.face import run_tune
 
-    if training is not None and training.endswith(".toml"):
-        file = Path(training)
-        training, asked = of_find.with_file(file, asked, "tune", OPTIONS, _IN_FILE)
+    is_file = training is not None and training.endswith(".toml")
+    file = Path(training) if training is not None and is_file else None
+    if file is not None:
+        grammar = of_find.grammar_of("tune", OPTIONS, _IN_FILE)
+        training, asked = with_file(file, asked, grammar)
         asked["store"] = asked["store"] or str(file.with_suffix(".db"))
-
-    if asked["target"] is None:
-        must = "A tune must have a target."
-        raise UsageError(must, "no --target", "Write --target width=1024.")
-    target, fixed = asked["target"], asked["scale"] or {}
-    proxies = dict(asked["proxy"])
-    if len(proxies) < len(asked["proxy"]):
-        must, got = "Each axis must be given once.", "one --proxy twice"
-        raise UsageError(must, got, "Write all its values behind one --proxy.")
-    cells = plan_cells(proxies, target, fixed)
-    asked = {**asked, "guess": None}
-
-    def search_at(cell: Mapping[str, float]) -> "Search":
-        return of_find.search_from(training, {**asked, "scale": cell})
-
-    first = search_at(cells[0])
+    with with_its_line(file, "tune"):
+        cells, search_at = _planned(training, asked)
+        first = search_at(cells[0])
+    target = asked["target"]
     words = first.conditions.training
     path = of_find.store_named_after(words, "tune")
     path = Path(asked["store"]) if asked["store"] else path
@@ -115,15 +107,35 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     return _FAILED if failed else 0
 
 
-def _cost(cells: tuple[Mapping[str, float], ...], most: int) -> str:
+def _planned(
+    training: str | None, asked: Asked
+) -> tuple[tuple[Scale, ...], Callable[[Scale], "Search"]]:
+    """Return the scales to train, and what searches at one of them."""
+    from dwindle.tuning.face import plan_cells
+
+    if asked["target"] is None:
+        must = "A tune must have a target."
+        raise UsageError(must, "no --target", "Write --target width=1024.")
+    proxies = dict(asked["proxy"])
+    if len(proxies) < len(asked["proxy"]):
+        must, got = "Each axis must be given once.", "one --proxy twice"
+        raise UsageError(must, got, "Write all its values behind one --proxy.")
+
+    def search_at(cell: Scale) -> "Search":
+        return of_find.search_from(training, {**asked, "guess": None, "scale": cell})
+
+    return plan_cells(proxies, asked["target"], asked["scale"] or {}), search_at
+
+
+def _cost(cells: tuple[Scale, ...], most: int) -> str:
     usual = f"{_FEW * len(cells)} to {_MANY * len(cells)}"
     scales = counted(len(cells), "scale")
     return f"{scales}: {usual} trainings are usual, at most {len(cells) * most}."
 
 
 def _print_plan(
-    cells: tuple[Mapping[str, float], ...],
-    target: Mapping[str, float],
+    cells: tuple[Scale, ...],
+    target: Scale,
     first: "Search",
     path: Path,
     *,
@@ -143,5 +155,5 @@ def _print_plan(
     show("", facts(rows, indent=2), "")
 
 
-def _text(scale: Mapping[str, float]) -> str:
+def _text(scale: Scale) -> str:
     return listed([f"{name} {number(value)}" for name, value in scale.items()])

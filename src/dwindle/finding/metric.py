@@ -78,6 +78,18 @@ class Place:
         return is_finite or bool(_NUMBER.fullmatch(self.raw))
 
 
+def taken(text: str) -> str:
+    """Return which of the numbers of a metric counts.
+
+    Raises:
+        UnknownNameError: If it is none of the three words for that.
+
+    """
+    if text not in get_args(Take):
+        raise UnknownNameError.among("--take", text, get_args(Take))
+    return text
+
+
 @dataclass(frozen=True, kw_only=True)
 class Metric:
     r"""Where the loss of a training stands, and which of its numbers counts.
@@ -103,8 +115,7 @@ class Metric:
     maximize: bool = False
 
     def __post_init__(self) -> None:
-        if self.take not in get_args(Take):
-            raise UnknownNameError.among("--take", self.take, get_args(Take))
+        taken(self.take)
         if not self.text.strip():
             remedy = "Write the name that the training prints it by: --metric val_loss."
             must = "--metric must name the loss."

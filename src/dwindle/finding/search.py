@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import math
 import shlex
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +18,19 @@ from dwindle.finding.metric import Metric
 from dwindle.finding.records import FindSpec, OwnConditions, facts_from_run
 from dwindle.finding.unit import Unit
 
-# Beyond, the answer says nothing; below, no number of seeds gets there: between the λ
-# that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and 1.15
-# takes about seven times the seeds that 1.25 does.
-_WITHIN = (1.15, 10.0)
-_LEAST_TRAININGS, _MOST_TRAININGS = 5, 10_000
+_ABOVE_0 = "a finite number above 0 (λ = 0 is trained beside the range)"
+_DECAY = (sys.float_info.min, sys.float_info.max, _ABOVE_0)
+# The least and the most that a number of a search may be, and that in words.
+_LIMITS = {
+    "low": _DECAY,
+    "high": _DECAY,
+    "guess": _DECAY,
+    "trainings": (5, 10_000, "from 5 to 10,000"),
+    # Beyond, the answer says nothing; below, no number of seeds gets there: between the
+    # λ that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and
+    # 1.15 takes about seven times the seeds that 1.25 does.
+    "within": (1.15, 10.0, "a factor from 1.15 to 10, such as 1.25"),
+}
 
 # A function, ``module:function``, the words of a command, or what is called here.
 Train = Callable[..., object] | str | Sequence[str] | InlineRecipe
@@ -62,19 +71,15 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         MissingFactError: If the conversion of a half-life lacks a fact.
 
     """
-    for option, number in {"low": low, "high": high, "guess": guess}.items():
-        if number is not None and not 0 < number < math.inf:
-            remedy = "λ = 0 is trained beside the range." if number == 0 else ""
-            raise RangeError(f"--{option}", number, "a finite number above 0", remedy)
+    asked = {"low": low, "high": high, "trainings": trainings, "within": within}
+    for name, number in {
+        **asked,
+        **({} if guess is None else {"guess": guess}),
+    }.items():
+        checked(f"--{name}", number)
     if not low < high:
         remedy = "Swap the two, or move one."
         raise RangeError("--low", low, f"below --high {high:g}", remedy)
-    if not _LEAST_TRAININGS <= trainings <= _MOST_TRAININGS:
-        must = f"from {_LEAST_TRAININGS} to {_MOST_TRAININGS:,}"
-        raise RangeError("--trainings", trainings, must)
-    if not _WITHIN[0] <= within <= _WITHIN[1]:
-        must = f"a factor from {_WITHIN[0]} to {_WITHIN[1]:g}"
-        raise RangeError("--within", within, must, "Write --within 1.25.")
     scale = checked_scale(scale or {})
     facts, unit = facts_from_run(unit.run), unit.at(scale)
     for end in (low, high):  # what a conversion lacks is found out before any training
@@ -105,6 +110,19 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         files=files,
     )
     return Search(spec=spec, conditions=conditions, unit=unit, recipe=recipe)
+
+
+def checked(option: str, number: float) -> float:
+    """Return a number of a search.
+
+    Raises:
+        RangeError: If it is impossible.
+
+    """
+    least, most, must = _LIMITS[option.lstrip("-")]
+    if not least <= number <= most:
+        raise RangeError(option, number, must)
+    return number
 
 
 def _training(

@@ -1,0 +1,204 @@
+"""The study file of find and tune: what a person would type, as TOML."""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from dwindle.cli.facts import FACTS, OF_SCHEDULES
+from dwindle.cli.options import Option, read_text, written
+from dwindle.decay.run import Run
+from dwindle.decay.typed_facts import as_fields
+from dwindle.errors import (
+    DwindleError,
+    RangeError,
+    StudyFileError,
+    UnknownNameError,
+    UsageError,
+)
+
+# On the command line both have places without a name.
+_COMMAND = Option("--command", "words of the command", "WORDS", keyword="words")
+_FUNCTION = Option("--function", "module:function", "NAME")
+_WORDS = ["python", "train.py", "{weight_decay}", "{seed}"]
+_RUN = "run"
+Asked = dict[str, Any]  # by option, of many types
+
+
+@dataclass(frozen=True, kw_only=True)
+class Grammar:
+    """What may stand in a study file.
+
+    Args:
+        table: The table of the options, beside ``[run]``.
+        options: What may stand there, and no fact of a run.
+        facts: What may stand in ``[run]``.
+        free: Tables whose keys are names of the user's own, and their option.
+        needed: What must stand there or be typed beside it, each with an example.
+
+    """
+
+    table: str
+    options: Sequence[Option]
+    facts: Sequence[Option]
+    needed: Mapping[str, str]
+    free: Mapping[str, Option]
+
+    def options_of(self, table: str) -> dict[str, Option]:
+        """Return the options of a table by their keys."""
+        of_table = (*self.options, _COMMAND, _FUNCTION)
+        named = self.facts if table == _RUN else of_table
+        return {each.name.lstrip("-").replace("-", "_"): each for each in named}
+
+    def option_at(self, table: str, key: str) -> Option:
+        """Return the option that a key stands for.
+
+        Raises:
+            UnknownNameError: If it stands for none; the nearest are offered.
+
+        """
+        if table in self.free:
+            return self.free[table]
+        options, kind = self.options_of(table), f"key in [{table}]"
+        usual = f"--{key.casefold().replace('_', '-')}"
+        for name, option in options.items():
+            if usual in option.also:  # what another tool calls it
+                raise UnknownNameError(kind, key, (name,))
+        if key not in options:
+            raise UnknownNameError.among(kind, key, options)
+        return options[key]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Mistakes:
+    """What is wrong in a file, with its lines; owns the list."""
+
+    lines: Mapping[tuple[str, ...], int]
+    found: list[tuple[int, str]] = field(default_factory=list)
+    meant: set[str] = field(default_factory=set)  # keys and tables that are misspelt
+
+    def add(self, table: str, key: str, error: DwindleError) -> None:
+        at = self.lines.get((table, key), self.lines.get((table,), 1))
+        self.found.append((at, str(error)))
+        if isinstance(error, UnknownNameError):
+            self.meant.update(error.nearest[:1])
+
+
+def with_file(path: Path, typed: Asked, grammar: Grammar) -> tuple[str | None, Asked]:
+    """Return the function of a study file, if any, and all that is asked.
+
+    What is typed beside the file goes before what stands in it.
+
+    Raises:
+        StudyFileError: If it has mistakes; all of them, each with its line.
+
+    """
+    from dwindle.study.study_file import key_lines, read_toml
+
+    text, tables = read_toml(path)
+    mistakes = _Mistakes(lines=key_lines(text))
+    in_file: Asked = {_FUNCTION.argument: None}
+    for table, key, value in _rows(tables, grammar, mistakes):
+        try:
+            option, read = _read(grammar, table, key, value)
+        except DwindleError as error:
+            mistakes.add(table, key, error)
+            mistakes.meant.add(key)
+            continue
+        before = in_file.get(option.argument)
+        if isinstance(read, dict) and before:
+            read = {**before, **read}
+        if option.repeats:
+            read = (*(before or ()), read)
+        in_file[option.argument] = read
+    asked = {**typed, **{k: v for k, v in in_file.items() if not typed.get(k)}}
+    for name, example in grammar.needed.items():
+        if asked[name] is None and mistakes.meant.isdisjoint({name, grammar.table}):
+            must = f"[{grammar.table}] must have {name}."
+            absent = UsageError(must, "none", written(name, example))
+            mistakes.add(grammar.table, "", absent)
+    if mistakes.found:
+        raise StudyFileError(str(path), tuple(sorted(mistakes.found)))
+    return asked.pop(_FUNCTION.argument), asked
+
+
+@contextmanager
+def with_its_line(path: Path | None, table: str) -> Iterator[None]:
+    """Give what is wrong between the values of a study file its line there."""
+    try:
+        yield
+    except DwindleError as error:
+        is_usage = error.exit_code == DwindleError.exit_code
+        if path is None or not is_usage or isinstance(error, StudyFileError):
+            raise
+        from dwindle.study.study_file import key_lines, read_toml
+
+        lines = key_lines(read_toml(path)[0])
+        # Of a number that is out of range the name is that of its option.
+        name = str(getattr(error, "name", "")).lstrip("-").replace("-", "_")
+        at = [line for key, line in lines.items() if key[-1] == name]
+        line = (*at, lines.get((table,), 1))[0]
+        raise StudyFileError(str(path), ((line, str(error)),)) from None
+
+
+def _rows(
+    tables: Asked, grammar: Grammar, mistakes: _Mistakes
+) -> Iterator[tuple[str, str, object]]:
+    """Yield table, key and value; what is no table of ours is a mistake."""
+    known = (grammar.table, _RUN, *grammar.free)
+    for table, rows in tables.items():
+        if table not in known:
+            is_key = table in grammar.options_of(grammar.table)
+            hint = f"Write it below [{grammar.table}]." if is_key else ""
+            error = UnknownNameError.among("table", table, known, hint)
+            mistakes.add(table, "", error)
+        elif isinstance(rows, dict):
+            yield from ((table, key, value) for key, value in rows.items())
+        else:
+            remedy = f"Write [{table}] in a line, and below it its keys."
+            mistakes.add(table, "", RangeError(table, _text(rows), "a table", remedy))
+            mistakes.meant.add(table)
+
+
+def _read(
+    grammar: Grammar, table: str, key: str, value: object
+) -> tuple[Option, object]:
+    """Return the option of a key, and its value as the option reads it."""
+    option, text = grammar.option_at(table, key), _text(value)
+    if table in grammar.free:
+        return option, option.read(key, f"{key}={text}")
+    if option is _COMMAND:
+        if isinstance(value, list) and all(isinstance(each, str) for each in value):
+            return option, tuple(value)
+        must = f"a list of words, such as {json.dumps(_WORDS)}"
+        raise RangeError(key, text, must)
+    if option.is_flag:
+        if not isinstance(value, bool):
+            raise RangeError(key, text, "true or false")
+        return option, value
+    if table == _RUN:
+        _check_fact(option, key, text)
+    elif option.read is read_text and not isinstance(value, str):
+        raise RangeError(key, text, "a text in quotes")
+    return option, option.read(key, text)
+
+
+def _check_fact(option: Option, key: str, text: str) -> None:
+    """Read a fact of a run, which stays text until all of them are known."""
+    fact = next(each for each in FACTS if each.argument == option.argument)
+    value = fact.read(key, text)
+    # What one needs of others is found out where they are all there.
+    with suppress(UsageError):
+        if fact.group != OF_SCHEDULES:
+            Run(**as_fields({fact.argument: value}))
+
+
+def _text(value: object) -> str:
+    """Return a value as it is typed on a command line: lists with commas."""
+    if isinstance(value, dict):
+        return ",".join(f"{name}={_text(each)}" for name, each in value.items())
+    if isinstance(value, list):
+        return ",".join(map(_text, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
