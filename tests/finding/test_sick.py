@@ -1,0 +1,91 @@
+"""Trainings that fail in a part of the range: each is recorded, and the rest is found.
+
+A loss of -inf that were believed would be the best of all.
+"""
+
+import math
+import sys
+
+import pytest
+from cli.lines import as_json, run
+from finding.programs import alive
+
+# How one fails -> what it comes to, and how often it is tried in a run.
+SICK = {
+    "raise ValueError('no')": ("error", 2),
+    "os.kill(os.getpid(), 11)": ("error", 2),
+    "time.sleep(600)": ("error", 2),
+    "os.fork() and os.fork() or (os.setsid(), time.sleep(600)); os._exit(1)": (
+        "error",
+        2,
+    ),
+    "return None": ("error", 1),
+    "return math.nan": ("diverged", 1),
+    "return math.inf": ("diverged", 1),
+    "return -math.inf": ("diverged", 1),
+}
+MINE = """
+import math, os, time
+from pathlib import Path
+
+def train(weight_decay, seed, width=1):
+    if 0.05 < weight_decay < 0.5:
+        Path("tried").open("a").write(f"{{weight_decay}} {{seed}} {{width}}\\n")
+        {sick}
+    return math.exp(0.02 * (math.log(weight_decay or 1e-9) + 4) ** 2 + 0.1 * seed)
+
+def main(weight_decay, seed):
+    print("loss =", train(float(weight_decay), int(seed)))
+"""
+SEARCH = "--knob torch.optim.AdamW --low 1e-3 --high 1 --trainings 9 --store kept.db"
+CODE = "import sys, mine; mine.main(*sys.argv[1:])"
+LINES = {
+    "function": "find {options} mine:train",
+    "command": "find {options} --metric loss -- "
+    f"{sys.executable} -c '{CODE}' {{{{weight_decay}}}} {{{{seed}}}}",
+    "tune": "tune {options} mine:train --proxy width=1,2 --target width=4",
+}
+CASES = [
+    *((face, sick) for face in ("function", "command") for sick in SICK),
+    ("tune", "os.kill(os.getpid(), 11)"),
+]
+QUICK = (0, 1, 3, 4, 5, 9, 10, 11, 15, 16)
+
+
+@pytest.mark.parametrize(
+    ("face", "sick"),
+    [
+        pytest.param(*each, marks=[] if at in QUICK else [pytest.mark.full])
+        for at, each in enumerate(CASES)
+    ],
+)
+def test_what_fails_is_recorded_and_the_rest_is_found(
+    face, sick, tmp_path, monkeypatch, capsys
+):
+    """Status, tries, exit code, report, no process: as said, whatever the failure."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("DWINDLE_TEST_SICK", str(tmp_path))
+    (tmp_path / "mine.py").write_text(MINE.format(sick=sick))
+    status, tries = SICK[sick]
+    options = f"{SEARCH} --timeout {1 if 'sleep(600)' in sick else 60}"
+    ours, dashes, rest = LINES[face].format(options=options).partition(" -- ")
+    code, _, err = run(f"{ours} --json{dashes}{rest}", capsys)
+    assert code == (3 if status == "error" else 0), err
+    assert "Traceback" not in err
+    assert alive(f"DWINDLE_TEST_SICK={tmp_path}") == []
+    tried = (tmp_path / "tried").read_text().splitlines()
+    assert {tried.count(each) for each in tried} == {tries}
+    found = as_json("report kept.db", capsys)
+    shown = run("report kept.db", capsys)[1]
+    if face == "tune":
+        assert (found["value"], found["target"]["width"]) != (None, 1)
+        return
+    assert found["value"] < 0.05
+    fell = [each for each in found["curve"] if each["status"] != "ok"]
+    assert {(each["status"], each["loss"]) for each in fell} == {(status, None)}
+    assert len(fell) == len(set(tried))
+    assert shown.count(status) >= len(fell)
+    assert all(
+        math.isfinite(each["loss"]) for each in found["curve"] if each not in fell
+    )
