@@ -7,7 +7,7 @@
 #                         in .venv-frameworks
 #   make test-ray        trainings on Ray: a local cluster and two nodes, in .venv-ray
 #   make web      the calculator: build/web, a page for any static host (needs npm once)
-#   make test-web        the calculator in an installed Chromium, from .venv-web;
+#   make test-web        calculator and manual in an installed Chromium, from .venv-web;
 #                 DWINDLE_CHROMIUM=/path/to/chromium names another than the one on PATH
 #   make check    format, lint, types, floors
 #   make bench    packs against plain loops, what the controller costs a step, what a
@@ -52,7 +52,7 @@ web: setup
 	@$(BIN)/python scripts/build_web.py build/web
 
 # In Chromium nothing is reached but loopback; where the system allows it, only lo is there.
-test-web: web
+test-web: web docs
 	@sh scripts/setup_beside.sh web 'what drives a browser'
 	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-web/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/web/run_*.py $(ARGS)
 
@@ -77,7 +77,7 @@ soak: setup
 
 docs: setup
 	@sh scripts/setup_beside.sh docs Sphinx
-	@.venv-docs/bin/python scripts/build_docs.py
+	@PYTHONPATH=src .venv-docs/bin/python scripts/build_docs.py
 
 evidence: setup
 	@OMP_NUM_THREADS=1 $(BIN)/python scripts/evidence.py train $(ARGS)

@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as version_of
 
+from dwindle.web.page import SITE
+
 project = "dwindle"
 version = release = version_of("dwindle")
 project_copyright = "the authors of dwindle, Apache-2.0"
@@ -12,6 +14,8 @@ html_theme = "furo"
 html_title = f"dwindle {release}"
 html_static_path = ["_static"]
 html_css_files = ["manual.css"]
+html_js_files = ["manual.js"]
+html_favicon = str(SITE / "icon.svg")
 # The plain copies that llms.txt lists are the sources.
 html_copy_source = html_show_sourcelink = False
 html_theme_options = {"navigation_with_keys": True}

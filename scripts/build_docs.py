@@ -26,9 +26,8 @@ _PLACE = re.compile(r"<!-- written by make docs: ([\w-]+) -->\n")
 def calculator() -> str:
     """Return the way to the calculator, or how to get it."""
     if (CALCULATOR / "index.html").is_file():
-        return '<a href="calculator/index.html">Open the calculator</a>\n'
-    print("The calculator is missing: make web builds it, and needs npm.")
-    return "It is missing in this copy of the manual: `make web`, which needs npm.\n"
+        return '  <a href="calculator/index.html">Open the calculator</a>\n'
+    return "  It is missing in this copy of the manual: `make web`, which needs npm.\n"
 
 
 def collect() -> None:
@@ -83,4 +82,6 @@ if __name__ == "__main__":
     write_schemas()
     if (CALCULATOR / "index.html").is_file():
         shutil.copytree(CALCULATOR, OUT / "calculator")
+    else:
+        print("The calculator is missing: make web builds it, and needs npm.")
     print(f"The manual is {OUT.relative_to(ROOT)}/index.html")

@@ -50,7 +50,7 @@ def rules() -> str:
             "source": f"{each.source} (read: {each.checked})",
             "families": ", ".join(each.families),
         }
-        text += table(("", ""), ((f"**{name}**", it) for name, it in facts.items()))
+        text += "".join(f"- *{name}*: {it}\n" for name, it in facts.items())
     return text
 
 

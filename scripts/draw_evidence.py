@@ -110,7 +110,7 @@ def _check(posterior: dict[str, Any]) -> Iterator[str]:
         "source; a rule is judged without the records of its own authors."
     )
     yield ""
-    yield "| | all records | measured only | plain and normalized in one class |"
+    yield "| check | all records | measured only | plain and normalized in one class |"
     yield "|---|---|---|---|"
     checks = [
         *(posterior["leave_one_source_out"][name] for name in ("all", "measured")),

@@ -30,7 +30,7 @@ def test_a_door_says_the_install_line(door):
     done = run(f"{BLOCKED}import {door}")
     last = done.stderr.strip().splitlines()[-1]
     assert "MissingLibraryError" in last
-    assert "pip install 'dwindle[torch]'" in last
+    assert "pip install '.[torch]'" in last
 
 
 def test_a_name_behind_the_door_says_it_too():
@@ -39,7 +39,7 @@ def test_a_name_behind_the_door_says_it_too():
         f"{BLOCKED}\ntry:\n    from dwindle.pytorch import DecayController\n"
         "except ImportError as error:\n    print(error)\n"
     )
-    assert "pip install 'dwindle[torch]'" in run(program).stdout
+    assert "pip install '.[torch]'" in run(program).stdout
 
 
 def test_a_command_that_trains_says_it(tmp_path):
@@ -47,7 +47,7 @@ def test_a_command_that_trains_says_it(tmp_path):
     done = run(COMMAND, "answer", "--quick", "--out", str(tmp_path))
     assert done.returncode == 3
     assert "needs torch." in done.stderr
-    assert "pip install 'dwindle[study]'" in done.stderr
+    assert "pip install '.[study]'" in done.stderr
     assert "foresee" not in done.stderr
 
 

@@ -47,6 +47,8 @@ _LETTERS: Mapping[str, str] = (
 
 # More notes than this are read by nobody.
 MOST_NOTES = 3
+# Where the others are, of what a command prints and a call returns.
+WHERE_ALL = "--all, --json or as_dict() has all of them"
 
 
 def first_notes(notes: Sequence[str], where: str) -> tuple[str, ...]:

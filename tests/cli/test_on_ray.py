@@ -24,7 +24,7 @@ def test_without_ray_the_install_line_is_told(monkeypatch):
     for asked in ({"ray": True}, {"ray_address": "127.0.0.1:1"}):
         with pytest.raises(MissingLibraryError) as raised:
             on_ray.cluster_asked_for({**NOTHING, **asked})
-        assert "pip install 'dwindle[ray]'" in str(raised.value)
+        assert "pip install '.[ray]'" in str(raised.value)
 
 
 @pytest.mark.parametrize(

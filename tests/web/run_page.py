@@ -1,4 +1,4 @@
-"""The calculator in an installed Chromium: `make test-web`, without a network."""
+"""Calculator and manual in an installed Chromium: `make test-web`, without a network."""
 
 import json
 import os
@@ -21,21 +21,28 @@ from dwindle.web.page import EXAMPLES, POLICY
 from dwindle.wording import number
 
 BUILT = ROOT / "build" / "web"
+MANUAL = ROOT / "build" / "docs"
 AXE = ROOT / "build" / "web-packages" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = os.environ.get("DWINDLE_CHROMIUM") or shutil.which("chromium")
+# The calculator, whose tests are below, and what Sphinx makes by itself.
+NOT_WRITTEN = ("calculator/", "genindex", "py-modindex", "search", "_")
 # What one waits for a first answer; the issue's own limit, on two cores.
 FIRST_ANSWER_SECONDS = 10
 PATIENCE = 60_000  # milliseconds, on a machine that does other things beside
 HOSTILE = "<img src=x onerror=alert(1)><script>alert(2)</script>\u202e'\"&lr=9"
+# Texts of what is wider than the room that it has.
+SIDEWAYS = """[document.documentElement, ...document.querySelectorAll(".scroll")]
+    .filter(each => each.scrollWidth > each.clientWidth).map(each => each.innerText)"""
 AXE_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice")
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """Static files below a sub-path, with the page's policy for every file."""
+    """Static files below a sub-path, with the calculator's policy for all that is its."""
 
     def end_headers(self):
         """Send the policy as a header too: then it binds the worker as well."""
-        self.send_header("Content-Security-Policy", POLICY)
+        if self.path.startswith(("/build/web/", "/build/docs/calculator/")):
+            self.send_header("Content-Security-Policy", POLICY)
         super().end_headers()
 
     def log_message(self, *_):
@@ -43,15 +50,22 @@ class _Files(SimpleHTTPRequestHandler):
 
 
 @pytest.fixture(scope="module")
-def site():
-    """The address of the page, two folders below the root of its host."""
+def host():
+    """The address of this checkout, as a static host has it."""
     assert (BUILT / "index.html").is_file(), "make web builds the page"
-    handler = partial(_Files, directory=str(BUILT.parent.parent))
+    assert (MANUAL / "index.html").is_file(), "make docs builds the manual"
+    handler = partial(_Files, directory=str(ROOT))
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/build/web/"
+    yield f"http://127.0.0.1:{server.server_port}/build/"
     server.shutdown()
     server.server_close()
+
+
+@pytest.fixture(scope="module")
+def site(host):
+    """The address of the page, two folders below the root of its host."""
+    return f"{host}web/"
 
 
 @pytest.fixture(scope="module")
@@ -113,6 +127,13 @@ class Watched:
             "command": page.text_content("#command"),
             "python": page.text_content("#python"),
         }
+
+
+    def violations(self):
+        """What axe finds wrong with the page as it stands, with the elements."""
+        ask = "rules => axe.run({runOnly: {type: 'tag', values: rules}})"
+        found = self.page.evaluate(ask, list(AXE_RULES))["violations"]
+        return [(each["id"], [it["html"] for it in each["nodes"]]) for each in found]
 
 
 def expected(tab, facts):
@@ -234,7 +255,7 @@ def test_a_link_of_100_kb_opens(chromium, site):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing(chromium, site, width, scheme):
-    """No violation of WCAG 2.2 AA on any tab; nothing scrolls sideways."""
+    """No violation of WCAG 2.2 AA on any tab; not even tables scroll sideways."""
     size = {"width": width, "height": 844}
     # The policy would keep axe out as well.
     watched = Watched(
@@ -245,15 +266,11 @@ def test_axe_finds_nothing(chromium, site, width, scheme):
     ground = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert (sum(json.loads(f"[{ground[4:-1]}]")) < 3 * 128) == (scheme == "dark")
     for example in (EXAMPLES[0], EXAMPLES[3], EXAMPLES[-3], EXAMPLES[-1]):
-        watched.ask(example.tab, example.facts)
+        whole = "all_rules" if example.tab == "rescale" else "all_notes"
+        watched.ask(example.tab, {**example.facts, whole: "yes"})
         page.locator("summary:visible").evaluate_all("all => all.map(e => e.click())")
-        ask = "rules => axe.run({runOnly: {type: 'tag', values: rules}})"
-        found = page.evaluate(ask, list(AXE_RULES))
-        assert [
-            (each["id"], [node["html"] for node in each["nodes"]])
-            for each in found["violations"]
-        ] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert watched.violations() == []
+        assert page.evaluate(SIDEWAYS) == []
     assert not watched.wrong
     watched.context.close()
 
@@ -304,3 +321,35 @@ def test_as_a_file_it_says_what_to_run(chromium):
     assert "python -m http.server" in page.inner_text("#still")
     assert page.get_by_text(EXAMPLES[0].answer["headline"], exact=True).is_visible()
     assert not page.locator("#facts").is_visible()
+
+
+def test_the_manual_has_the_calculator(chromium, host):
+    """From the start page of the manual to an answer, below the manual's own path."""
+    watched = Watched(chromium, f"{host}docs/")
+    watched.page.goto(f"{host}docs/index.html")
+    watched.page.get_by_role("link", name="Open the calculator").click()
+    watched.answered()
+    assert watched.page.url.startswith(f"{host}docs/calculator/")
+    assert watched.shown() == expected("explain", EXAMPLES[0].facts)
+    assert not watched.wrong
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [1280, 390])
+def test_axe_finds_nothing_in_the_manual(chromium, host, width, scheme):
+    """Every page: no violation, nothing from elsewhere, and none is wider than it may."""
+    context = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
+    watched = Watched(chromium, f"{host}docs/", **context)
+    faults = []
+    for path in sorted(MANUAL.rglob("*.html")):
+        name = path.relative_to(MANUAL).as_posix()
+        if name.startswith(NOT_WRITTEN):
+            continue
+        watched.page.goto(f"{host}docs/{name}")
+        watched.page.add_script_tag(path=str(AXE))
+        faults += [(name, each) for each in watched.violations()]
+        if watched.page.evaluate("document.documentElement.scrollWidth") > width:
+            faults.append((name, "scrolls sideways"))
+    assert not faults
+    assert not watched.wrong
+    watched.context.close()

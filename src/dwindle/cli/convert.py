@@ -1,13 +1,11 @@
 """dwindle convert: the same decay, typed in another place."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from dwindle.cli.facts import (
     ALL_NOTES,
     FACT_OPTIONS,
     SETTING,
-    WHERE_ALL,
     WrittenFacts,
     split_setting,
 )
@@ -15,9 +13,10 @@ from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.convert_all import AllConversions, convert_to_all
+from dwindle.decay.fidelity import PROMISES
 from dwindle.decay.knobs import KNOBS, by_library
 from dwindle.show import Column, Line, Table, facts
-from dwindle.wording import first_notes, number
+from dwindle.wording import number
 
 OPTIONS = (
     SETTING,
@@ -28,13 +27,6 @@ OPTIONS = (
 )
 # Names of those that cannot hold a decay; --json has all of them.
 _NAMES_SHOWN = 4
-_PROMISES: Mapping[str, str] = {
-    "same-trajectory": "every step is the same",
-    "same-decay": "a weight with zero gradient decays alike at every step",
-    "same-objective": "the same function is minimized",
-    "same-total-decay": "the run leaves as much of a weight, on another path",
-    "approximate": "holds as far as the assumptions do",
-}
 
 
 def command(
@@ -64,31 +56,7 @@ def command(
     elif isinstance(found, AllConversions):
         _show_all(found)
     else:
-        _show(found, all_notes=all_notes)
-
-
-def _show(found: Conversion, *, all_notes: bool) -> None:
-    notes = found.assumptions
-    shown = notes if all_notes else first_notes(notes, WHERE_ALL)
-    value = "one value per layer" if found.value is None else number(found.value)
-    title = f"{found.knob} = {number(found.value_from)}  →  {found.to} = {value}"
-    layers = [
-        (str(each.layer), f"{each.shape[0]} × {each.shape[1]}", number(each.value))
-        for each in found.layers
-    ]
-    columns = [Column(name, "number") for name in ("layer", "weights", found.to)]
-    named = {
-        "unit": found.unit,
-        "keeps": found.keeps,
-        "fidelity": f"{found.fidelity}: {_PROMISES[found.fidelity]}",
-        "formula": found.formula,
-        "assumes": "\n".join(f"· {each}" for each in shown),
-        "given, not used": ", ".join(found.unused),
-    }
-    show("", Line(text=title, style="bold", indent=2, whole=True), "")
-    if layers:
-        show(Table(columns=columns, rows=layers, indent=2), "")
-    show(facts(named, indent=2), "")
+        show("", found.drawn(all_notes=all_notes), "")
 
 
 def _show_all(everywhere: AllConversions) -> None:
@@ -114,7 +82,9 @@ def _show_all(everywhere: AllConversions) -> None:
         show(Table(columns=columns, rows=rows, heads=False, indent=2))
     # Only the promises that were made are explained below the tables.
     kept: set[str] = {each.fidelity for each in found.values()}
-    promised = {name: text for name, text in _PROMISES.items() if name in kept}
+    promised: dict[str, str] = {
+        name: text for name, text in PROMISES.items() if name in kept
+    }
     show("", facts(promised, indent=2))
     if everywhere.refused:
         show("", Line(text="cannot hold it", style="bold", indent=2))

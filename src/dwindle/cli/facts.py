@@ -211,7 +211,6 @@ FACTS = (
 ALL_NOTES = Option(
     "--all", "every note, not the three that matter most", keyword="all_notes"
 )
-WHERE_ALL = "--all or --json has all of them"
 _WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 _WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
 # A fact arrives as text: it may be one value, or two.

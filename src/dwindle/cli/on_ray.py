@@ -10,7 +10,7 @@ from dwindle.errors import RangeError, UsageError
 if TYPE_CHECKING:
     from dwindle.study.cluster import Cluster
 
-_GROUP = "Trainings on Ray (pip install 'dwindle[ray]')"
+_GROUP = "Trainings on Ray (pip install '.[ray]')"
 
 
 def read_share_of_node(option: str, text: str) -> float:

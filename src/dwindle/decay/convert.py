@@ -15,7 +15,7 @@ from dwindle.decay.coordinates import (
     shrink_from_number,
 )
 from dwindle.decay.families import has_momentum, has_no_rate
-from dwindle.decay.fidelity import TOTAL, Fidelity, Keep, Pair, Promise
+from dwindle.decay.fidelity import PROMISES, TOTAL, Fidelity, Keep, Pair, Promise
 from dwindle.decay.formulas import shrink_formulas
 from dwindle.decay.half_life import checked_shrink
 from dwindle.decay.own_facts import (
@@ -38,8 +38,8 @@ from dwindle.decay.run import Run
 from dwindle.decay.setting import read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import to_plain
-from dwindle.show import Shown, Table, facts
-from dwindle.wording import first_notes, number
+from dwindle.show import Column, Line, Sheet, Shown, Table, facts
+from dwindle.wording import WHERE_ALL, first_notes, number
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
 
@@ -97,21 +97,41 @@ class Conversion(Shown):
         del plain["coordinate"]
         return {"from": plain.pop("knob")} | plain
 
-    def _drawn(self) -> Table:
-        is_one = self.value is not None or not self.layers
-        there = number(self.value) if is_one else "one value per layer"
-        rows = {"fidelity": self.fidelity, "unit": self.unit, "formula": self.formula}
-        for each in self.layers if self.value is None else ():
-            fan_in, fan_out = each.shape
-            rows[f"layer {each.layer}, {fan_in} × {fan_out}"] = number(each.value)
-        rows["given, not used"] = ", ".join(self.unused)
-        title = f"{self.knob} = {number(self.value_from)} → {self.to} = {there}"
-        shown = first_notes(self.assumptions, "as_dict() has all of them")
-        notes = [f"· {each}" for each in shown]
-        return facts(rows, title=title, notes=notes, indent=2)
+    def drawn(self, *, all_notes: bool = False) -> Sheet:
+        """Return the drawing of a terminal and of a notebook.
+
+        Args:
+            all_notes: Whether every assumption is in it, not the first three.
+
+        """
+        notes = self.assumptions
+        shown = notes if all_notes else first_notes(notes, WHERE_ALL)
+        named = {
+            "unit": self.unit,
+            "keeps": self.keeps,
+            "fidelity": f"{self.fidelity}: {PROMISES[self.fidelity]}",
+            "formula": self.formula,
+            "assumes": "\n".join(f"· {each}" for each in shown),
+            "given, not used": ", ".join(self.unused),
+        }
+        columns = [Column(name, "number") for name in ("layer", "weights", self.to)]
+        rows = [
+            (str(each.layer), f"{each.shape[0]} × {each.shape[1]}", number(each.value))
+            for each in self.layers
+        ]
+        layers = (Table(columns=columns, rows=rows, indent=2), "") if rows else ()
+        title = Line(text=self._title, style="bold", indent=2, whole=True)
+        return Sheet(parts=(title, "", *layers, facts(named, indent=2)))
+
+    _drawn = drawn
+
+    @property
+    def _title(self) -> str:
+        value = "one value per layer" if self.value is None else number(self.value)
+        return f"{self.knob} = {number(self.value_from)}  →  {self.to} = {value}"
 
     def __repr__(self) -> str:
-        return f"<Conversion: {self._drawn().title}, {self.fidelity}>"
+        return f"<Conversion: {self._title}, {self.fidelity}>"
 
 
 def convert(  # noqa: PLR0913  # each is another question

@@ -50,7 +50,15 @@ from dwindle.show import (
     facts,
     pointed,
 )
-from dwindle.wording import NOTHING, count, counted, first_notes, number, percent
+from dwindle.wording import (
+    NOTHING,
+    WHERE_ALL,
+    count,
+    counted,
+    first_notes,
+    number,
+    percent,
+)
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
@@ -60,7 +68,6 @@ _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens
 _ALIKE = 0.01
 # True of most optimizers, and no reason to type another number.
 _QUIET = {"no-penalty", "no-equilibrium"}
-WHERE_ALL = "--all, --json or as_dict() has all of them"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)

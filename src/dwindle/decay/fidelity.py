@@ -3,7 +3,7 @@
 Assumptions are sentences, the one that matters most first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal, NamedTuple
 
@@ -27,6 +27,13 @@ Fidelity = Literal[
     "same-total-decay",
     "approximate",
 ]
+PROMISES: Mapping[Fidelity, str] = {
+    "same-trajectory": "every step is the same",
+    "same-decay": "a weight with zero gradient decays alike at every step",
+    "same-objective": "the same function is minimized",
+    "same-total-decay": "the run leaves as much of a weight, on another path",
+    "approximate": "holds as far as the assumptions do",
+}
 Keep = Literal["step", "epoch", "run"]
 # Taken where no length is given: the averages of a longer run are the same to 1e-3.
 ASSUMED_STEPS = 10_000

@@ -378,7 +378,7 @@ class MissingLibraryError(DwindleError, ImportError):
     says = (
         "{needed_for} needs {library}.",
         "Got no {library} in this Python.",
-        "Install it: pip install 'dwindle[{extra}]'.",
+        "Install it, in a clone of dwindle: pip install '.[{extra}]'",
     )
 
 

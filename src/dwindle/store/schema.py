@@ -101,7 +101,7 @@ def check_format(db: sqlite3.Connection, path: Path) -> int:
     version = _number(db, "PRAGMA user_version")
     if not 1 <= version <= VERSION:
         found = f"schema version {version}; this dwindle reads up to version {VERSION}"
-        remedy = "Read it with the dwindle that wrote it: pip install -U dwindle."
+        remedy = "Read it with the dwindle that wrote it, or a newer one."
         raise StoreFormatError(str(path), found, remedy)
     expected = _LISTED_1 if version == 1 else _expected()
     if listed(db) != expected:

@@ -8,14 +8,14 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dwindle.cli import convert as convert_command
 from dwindle.cli import explain as explain_command
 from dwindle.cli import rescale as rescale_command
 from dwindle.cli import suggest as suggest_command
-from dwindle.cli.facts import ALL_NOTES, SETTING, WrittenFacts
+from dwindle.cli.facts import SETTING, WrittenFacts
 from dwindle.cli.kinds import kind_of
 from dwindle.cli.options import Option
 from dwindle.cli.suggest import KNOB
@@ -43,6 +43,8 @@ _KEPT: Mapping[Fidelity, str] = {
     "same-total-decay": "the same decay per run",
     "approximate": "about the same",
 }
+# Facts of every run; only another one than most have is worth a line.
+_ALWAYS_GIVEN = ("dtype", "loss")
 # Two fields stand for the place KNOB=VALUE of a command line.
 VALUE = Option("VALUE", 'what is typed there: 0.1, or "3 epochs"', required=True)
 
@@ -151,7 +153,16 @@ def _converted(knob: str, value: str, words: Words) -> Answer:
         **_sources({"to": to, "keep": keep}),
     )
     subject = f"{found.knob} = {number(found.value_from)}"
-    return Answer(subject, headline, (found.__rich__(),), call)
+    sheet = found.drawn(all_notes=bool(words["all_notes"]))
+    return Answer(subject, headline, sheet.parts[1:], call)
+
+
+def _without_all(option: Option) -> Option:
+    """Return an option of convert for one place: all of them at once fill no page."""
+    is_place = option.argument == "to"
+    return (
+        replace(option, help="where it shall be typed instead") if is_place else option
+    )
 
 
 def _suggested(knob: str, _: str, words: Words) -> Answer:
@@ -182,7 +193,7 @@ TABS = (
     Tab(
         "convert",
         "Port it",
-        tuple(each for each in convert_command.OPTIONS if each is not ALL_NOTES),
+        tuple(map(_without_all, convert_command.OPTIONS)),
         sides=("here", "there"),
         answer=_converted,
     ),
@@ -349,10 +360,11 @@ def _run_source(run: Run) -> str:
     known = {
         each.name: getattr(run, each.name)
         for each in fields(Run)
-        if each.init and each.name != "dtype" and run.is_given(each.name)
+        if each.init and run.is_given(each.name)
     }
-    if run.dtype != Run().dtype:
-        known["dtype"] = run.dtype
+    for name in _ALWAYS_GIVEN:
+        if known[name] == getattr(Run(), name):
+            del known[name]
     # A batch that was counted in tokens: the length of an example is then nobody's.
     if run.tokens_per_example and "tokens_per_example" not in known:
         known["batch_tokens"] = known.pop("batch_size")

@@ -20,7 +20,7 @@ from dwindle.decay.evidence.peers import (
 )
 from dwindle.decay.evidence.recipes import Recipe
 from dwindle.decay.evidence.records import KindOfRun
-from dwindle.decay.explain import WHERE_ALL, Explanation, explain_setting
+from dwindle.decay.explain import Explanation, explain_setting
 from dwindle.decay.families import family_of
 from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.decay.knob import Knob
@@ -33,7 +33,7 @@ from dwindle.decay.strength import STRENGTHS
 from dwindle.errors import RefusedError, UsageError
 from dwindle.plain import to_plain
 from dwindle.show import Line, Sheet, Shown, facts, pointed
-from dwindle.wording import first_notes, listed, number
+from dwindle.wording import WHERE_ALL, first_notes, listed, number
 
 # Total decay grows with the length of a run: recipes of another length say less.
 _NEAREST = 5

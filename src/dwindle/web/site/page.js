@@ -21,11 +21,12 @@ function made(kind, text, name) {
   return element;
 }
 
-function row(kind, cells, numbers) {
+function row(kind, cells, { heads, numbers }) {
   const line = document.createElement("tr");
   cells.forEach((cell, place) => {
     const element = made(kind === "td" && place === 0 ? "th" : kind, cell, numbers[place] ? "number" : "");
     if (element.tagName === "TH") element.scope = kind === "td" ? "row" : "col";
+    else if (heads.length) element.dataset.head = heads[place];
     line.append(element);
   });
   return line;
@@ -39,8 +40,11 @@ function drawn(part) {
     return [list];
   }
   const table = document.createElement("table");
-  if (part.heads.length) table.createTHead().append(row("th", part.heads, part.numbers));
-  table.createTBody().append(...part.rows.map((cells) => row("td", cells, part.numbers)));
+  if (part.heads.length) {
+    table.className = "headed";
+    table.createTHead().append(row("th", part.heads, part));
+  }
+  table.createTBody().append(...part.rows.map((cells) => row("td", cells, part)));
   const scroll = made("div", "", "scroll");
   scroll.tabIndex = 0;
   scroll.append(table);
