@@ -42,8 +42,9 @@ def test_merges_of_yaml_may_repeat_a_key(tmp_path):
 def test_without_pyyaml_the_error_names_what_to_install(tmp_path, monkeypatch):
     """A YAML file without PyYAML is an error that names the extra."""
     monkeypatch.setitem(sys.modules, "yaml", None)
-    with pytest.raises(MissingLibraryError, match=r"dwindle\[yaml\]"):
+    with pytest.raises(MissingLibraryError) as raised:
         read_settings(written(tmp_path, "a.yaml", "a: 1"))
+    assert raised.value.extra == "yaml"
 
 
 def test_files_are_known_by_their_names():

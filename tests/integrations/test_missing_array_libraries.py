@@ -21,5 +21,6 @@ def test_an_absent_library_gives_its_install_line(name, monkeypatch):
     library, extra = NEEDED[name]
     monkeypatch.setitem(sys.modules, library, None)  # import finds it blocked
     monkeypatch.delitem(sys.modules, f"dwindle.integrations.{name}", raising=False)
-    with pytest.raises(MissingLibraryError, match=rf"pip install 'dwindle\[{extra}\]'"):
+    with pytest.raises(MissingLibraryError) as raised:
         importlib.import_module(f"dwindle.integrations.{name}")
+    assert raised.value.extra == extra

@@ -32,15 +32,17 @@ def test_an_absent_library_gives_the_install_line(name, monkeypatch):
     for library in NEEDED[name]:
         monkeypatch.setitem(sys.modules, library, None)  # import finds it blocked
     monkeypatch.delitem(sys.modules, f"dwindle.integrations.{name}", raising=False)
-    with pytest.raises(MissingLibraryError, match=rf"pip install 'dwindle\[{name}\]'"):
+    with pytest.raises(MissingLibraryError) as raised:
         importlib.import_module(f"dwindle.integrations.{name}")
+    assert raised.value.extra == name
 
 
 def test_accelerate_is_asked_for_when_it_is_called(monkeypatch):
     """The function can be imported; the call says what to install."""
     monkeypatch.setitem(sys.modules, "accelerate", None)
-    with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[accelerat"):
+    with pytest.raises(MissingLibraryError) as raised:
         hold_decay(SimpleNamespace(), SimpleNamespace(), "3 epochs")
+    assert raised.value.extra == "accelerate"
 
 
 # adapter: the extra that pip is asked for

@@ -44,5 +44,6 @@ def test_the_mean_lies_in_its_interval_in_nine_of_ten_samples():
 def test_without_scipy_the_install_line_is_given(monkeypatch):
     """A statistic without SciPy is an error that says what to install."""
     monkeypatch.setitem(sys.modules, "scipy.special", None)
-    with pytest.raises(MissingLibraryError, match=r"pip install 'dwindle\[report\]'"):
+    with pytest.raises(MissingLibraryError) as raised:
         t_quantile(0.95, degrees_of_freedom=4)
+    assert raised.value.extra == "report"

@@ -1,4 +1,4 @@
-"""Calculator and manual in an installed Chromium: `make test-web`, without a network."""
+"""Calculator and manual in an installed Chromium: `make test-web`, network off."""
 
 import json
 import os
@@ -37,7 +37,7 @@ AXE_RULES = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pract
 
 
 class _Files(SimpleHTTPRequestHandler):
-    """Static files below a sub-path, with the calculator's policy for all that is its."""
+    """Static files below a sub-path; those of the calculator with its policy."""
 
     def end_headers(self):
         """Send the policy as a header too: then it binds the worker as well."""
@@ -127,7 +127,6 @@ class Watched:
             "command": page.text_content("#command"),
             "python": page.text_content("#python"),
         }
-
 
     def violations(self):
         """What axe finds wrong with the page as it stands, with the elements."""
@@ -337,7 +336,7 @@ def test_the_manual_has_the_calculator(chromium, host):
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 390])
 def test_axe_finds_nothing_in_the_manual(chromium, host, width, scheme):
-    """Every page: no violation, nothing from elsewhere, and none is wider than it may."""
+    """Every page: no violation, nothing from elsewhere, no page that is too wide."""
     context = {"viewport": {"width": width, "height": 844}, "color_scheme": scheme}
     watched = Watched(chromium, f"{host}docs/", **context)
     faults = []
