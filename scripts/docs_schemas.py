@@ -143,7 +143,7 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
     ),
     "suggest": some_of(
         Suggestion,
-        *("knob", "value", "low", "high", "reasons", "measure", "notes"),
+        *("knob", "value", "low", "high", "carried", "reasons", "notes"),
         **{"class": KindOfRun},
     ),
     "find": _found,

@@ -1,6 +1,7 @@
 """What rescale answers, and that its drawing has the numbers of its data."""
 
 import math
+import shlex
 from dataclasses import replace
 
 import pytest
@@ -74,9 +75,20 @@ def test_a_range_beyond_ten_names_candidates_and_what_would_decide(records, who)
     )
     shown = " ".join(str(replace(found, recommendation=there)).split())
     assert f"{who} measured this" in shown
-    assert "perhaps 0.8 (90 %: 0.2 to 20; it was 0.1)" in shown
+    # The value has two digits, to lie where it does; the ends of a wide range one.
+    assert "perhaps 0.83 (90 %: 0.2 to 20; it was 0.1)" in shown
     assert "λ unchanged 0.1 · half-life-epochs 0.8" in shown
-    assert "--proxy batch_size=64,512 … (42 trainings)" in shown
+    # The line is whole, to paste: a grid of two around the value, at both batches.
+    lines = str(replace(found, recommendation=there)).splitlines()
+    (words,) = [shlex.split(line) for line in lines if "dwindle tune" in line]
+    assert words[:3] == ["dwindle", "tune", "my_module:train"]
+    assert dict(zip(words[3::2], words[4::2], strict=True)) == {
+        "--knob": ADAMW,
+        "--low": "0.1",
+        "--high": "6.6",
+        "--proxy": "batch_size=64,512",
+        "--target": "batch_size=512",
+    }
 
 
 @pytest.mark.parametrize(
@@ -101,8 +113,9 @@ def test_a_rounded_length_is_no_reason():
 
 
 def test_what_recipes_alone_know_is_not_called_measured():
-    """Images repeated for the first time: recipes are no measurement, and no 90 %."""
-    once = {"lr": 1e-3, "batch_size": 256, "dataset_size": 50_000, "epochs": 1}
+    """Text repeated for the first time: recipes are no measurement, and no 90 %."""
+    once = {"lr": 1e-3, "batch_size": 64, "dataset_size": 50_000, "epochs": 1}
+    once |= {"tokens_per_example": 4096}
     found = rescale(0.1, ADAMW, before=once, after=once | {"epochs": 30})
     count = found.recommendation.reasons[0].records
     shown = " ".join(str(found).split())

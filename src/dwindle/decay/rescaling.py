@@ -49,7 +49,6 @@ _LABELS = {_UNCHANGED: "λ unchanged"}
 # What a reason is about, where its name is not the word for it.
 _QUANTITIES = {"parameters": "weights"}
 _REGIMES = {
-    "regime": "data repeat {times} times",
     "many-epochs-normalized": "data repeat {times} times",
     "many-epochs-plain": "data repeat {times} times",
     "single-pass": "data are seen once",
@@ -161,8 +160,7 @@ class Rescaling(Shown):
     _drawn = drawn
 
     def __repr__(self) -> str:
-        there = self.recommendation
-        value = number(there.value, digits=there.digits)
+        value = _value(self.recommendation)
         return f"<Rescaling: {self.knob} = {number(self.before.value)}, then {value}>"
 
 
@@ -178,12 +176,16 @@ class _Answer:
         if there.is_undecided:
             # Measured, and yet so wide: too little, or with results that differ.
             who = "too few have" if _is_measured(there) else "nobody has"
-            title = f"{who} measured this for {KINDS[there.kind_of_run]}"
+            title = f"{who} measured this kind: {KINDS[there.kind_of_run]}"
             yield Line(text=title, style="bold", indent=2)
         for line in self._values():
             yield Line(text=line, style="bold", indent=2)
         if self._found.runs[0] != self._found.runs[1] and self._found.before.value:
             yield from ("", facts(self._rows(), indent=2))
+            if there.experiment:
+                # Recipes may do without; the number before is a value then.
+                value = there.value or self._found.before.value
+                yield _command(there.experiment, self._found.knob, value)
 
     def _values(self) -> Iterator[str]:
         there, was = self._there, number(self._found.before.value)
@@ -220,8 +222,14 @@ class _Answer:
             "candidates": candidates,
             "unchanged": self._unchanged(),
             "rules": "" if candidates else self._rules(),
-            "to decide": _experiment(there.experiment, self._found.knob),
+            "to decide": self._to_decide(),
         }
+
+    def _to_decide(self) -> str:
+        wanted = self._there.experiment
+        if wanted is None:
+            return ""
+        return f"two values of {wanted.quantity}, about {wanted.trainings} trainings:"
 
     def _because(self) -> Cell:
         """Return a line for each part of the change, its columns below each other."""
@@ -275,7 +283,7 @@ def _is_of_recipes(there: Recommendation) -> bool:
 
 
 def _value(there: Recommendation) -> str:
-    return _rounded(there.value, there.digits)
+    return _rounded(there.value, 2)
 
 
 def _range(there: Recommendation) -> str:
@@ -318,18 +326,17 @@ def _records(reason: Reason) -> str:
     return f"{reason.records} {'recipes' if reason.quantity in KINDS else 'measured'}"
 
 
-def _experiment(wanted: Experiment | None, knob: str) -> str:
-    if wanted is None:
-        return ""
-    name, ends = wanted.quantity, (wanted.low, wanted.high)
-    axis = _AXES.get(name, name)
-    # One value on both sides is no axis: then any second one will do.
-    is_axis = None not in ends and wanted.low != wanted.high
-    values = f" --proxy {axis}={','.join(map(number, ends))}" if is_axis else ""
-    return (
-        f"two values of {name}, {wanted.decays} decays at each: dwindle tune --knob "
-        f"{knob}{values} … ({wanted.trainings} trainings)"
+def _command(wanted: Experiment, knob: str, value: float) -> Line:
+    """Return the line to paste; its decays lie around a value on a grid of two."""
+    axis = _AXES.get(wanted.quantity, wanted.quantity)
+    low, high = map(number, (wanted.low, wanted.high))
+    reach = 2.0 ** (wanted.decays // 2)
+    least, most = (_rounded(each, 2) for each in (value / reach, value * reach))
+    text = (
+        f"dwindle tune my_module:train --knob {knob} --low {least} --high {most} "
+        f"--proxy {axis}={low},{high} --target {axis}={high}"
     )
+    return Line(text=text, indent=4, whole=True)
 
 
 def _whole_table(found: Rescaling) -> Iterator[Drawable | str]:

@@ -1,7 +1,7 @@
 """A change of scale in the variables of the base exponents, part by part."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from dwindle.decay.evidence.records import KindOfRun
@@ -55,6 +55,15 @@ def parts_of_change(before: Run, after: Run, kind: KindOfRun) -> tuple[Part, ...
     if depth:
         parts.append(_part("depth", depth, {"depth": depth}, ("depth",)))
     return tuple(parts)
+
+
+def summed(parts: Iterable[Part]) -> dict[str, float]:
+    """Return the logarithms of all parts together."""
+    total: dict[str, float] = {}
+    for part in parts:
+        for name, log in part.logs.items():
+            total[name] = total.get(name, 0.0) + log
+    return total
 
 
 class _Logs:

@@ -2,7 +2,7 @@
 
 import math
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from dwindle.decay.evidence.kinds import (
@@ -139,36 +139,26 @@ def _kind(
     return kinds[0], ()
 
 
-def nearest_in_length(found: tuple[Recipe, ...], run: Run, most: int) -> list[Recipe]:
-    """Return the recipes nearest in length, on the best clock that both have.
+def _nearest_in_length(found: tuple[Recipe, ...], run: Run) -> Recipe:
+    """Return the recipe nearest in length, on the best clock that it has too.
 
-    Of those that are as long, the one whose data are as many comes first.
-
-    Args:
-        found: Recipes of one kind.
-        run: The run that they are compared with.
-        most: So many, and those that are as near as the last of them.
-
+    Of those that are as long, it is the one whose data are as many.
     """
     here = run.quantities()
     for name in ("tokens", "epochs", "steps"):
-        far = {
-            each.name: abs(_log(there[name]) - _log(here[name]))
-            for each in found
+        far = [
+            (abs(_log(there[name]) - _log(here[name])), _other_data(there, here), at)
+            for at, each in enumerate(found)
             if name in (there := each.run().quantities()) and name in here
-        }
-        if len(far) >= min(most, len(found)):
-            limit = sorted(far.values())[: max(most, 1)][-1]
-            near = [each for each in found if far.get(each.name, math.nan) <= limit]
-            return sorted(
-                near, key=lambda each: (far[each.name], _other_data(each, here))
-            )
-    return list(found)
+        ]
+        if far:
+            return found[min(far)[-1]]
+    return found[0]
 
 
-def _other_data(recipe: Recipe, here: Mapping[str, float]) -> float:
+def _other_data(there: Mapping[str, float], here: Mapping[str, float]) -> float:
     """Return how many times more or less data a recipe has, as a logarithm."""
-    there, name = recipe.run().quantities(), "dataset_size"
+    name = "dataset_size"
     if name not in there or name not in here:
         return math.inf
     return abs(_log(there[name]) - _log(here[name]))
@@ -179,6 +169,21 @@ def _log(length: float) -> float:
     return math.log(min(max(length, sys.float_info.min), sys.float_info.max))
 
 
+def middle(values: Sequence[float]) -> list[float]:
+    """Return values in order, of five or more without a tenth of them at each end.
+
+    One published outlier, as DETR's decay of 1e-4, is then no end of a range.
+
+    Example:
+        >>> middle([3, 1, 2]), middle([5, 1, 4, 2, 3])
+        ([1, 2, 3], [2, 3, 4])
+
+    """
+    ordered, few = sorted(values), 5
+    ends = 0 if len(ordered) < few else math.ceil(len(ordered) / 10)
+    return ordered[ends : len(ordered) - ends]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Among:
     """Where a total decay lies among recipes of its kind.
@@ -187,8 +192,8 @@ class Among:
         e_folds: The total decay.
         title: What the recipes are.
         recipes: How many of them there are.
-        low: Total decay of the one that decays least.
-        high: Of the one that decays most.
+        low: Total decay of those that decay little, without the least tenth.
+        high: Of those that decay much, without the tenth that decays most.
         nearest: Name of the one that is nearest in length.
         nearest_e_folds: Its total decay.
         source: Where its numbers stand.
@@ -213,20 +218,20 @@ class Among:
         )
         return (
             f"{self.nearest} {near} e-folds, yours {here} "
-            f"({self.recipes} {self.title}: {low} to {high})"
+            f"({self.recipes} {self.title}: most {low} to {high})"
         )
 
 
 def placed(e_folds: float, peers: Peers, run: Run) -> Among:
     """Return where a total decay lies among its peers."""
-    decays = [each.e_folds for each in peers.recipes]
-    nearest = nearest_in_length(peers.recipes, run, 1)[0]
+    decays = middle([each.e_folds for each in peers.recipes])
+    nearest = _nearest_in_length(peers.recipes, run)
     return Among(
         e_folds=e_folds,
         title=peers.title,
-        recipes=len(decays),
-        low=min(decays),
-        high=max(decays),
+        recipes=len(peers.recipes),
+        low=decays[0],
+        high=decays[-1],
         nearest=nearest.name,
         nearest_e_folds=nearest.e_folds,
         source=nearest.source,

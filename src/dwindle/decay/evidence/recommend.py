@@ -1,7 +1,7 @@
 """Recommend: what to type after a change of scale, by all that was measured."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from dwindle.decay.coordinates import (
@@ -10,7 +10,7 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
     shrink_from_number,
 )
-from dwindle.decay.evidence.change import Part, parts_of_change
+from dwindle.decay.evidence.change import Part, parts_of_change, summed
 from dwindle.decay.evidence.claims import RANKED, claimed
 from dwindle.decay.evidence.kinds import (
     family_of_evidence,
@@ -27,21 +27,17 @@ from dwindle.decay.evidence.recommendation import (
     Recommendation,
 )
 from dwindle.decay.evidence.records import Z90, KindOfRun
-from dwindle.decay.evidence.suggest import suggest
+from dwindle.decay.evidence.suggest import Suggestion, suggest
 from dwindle.decay.families import family_of
-from dwindle.decay.half_life import shrink_from_half_life
 from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 from dwindle.decay.setting import Setting
 from dwindle.errors import DwindleError, MissingFactError
 
 __all__ = ["recommend"]
 
-# Half-lives in epochs at the peak lr of the 16 joint optima for repeated text of Kim et
-# al. 2025: least, geometric mean, most.
-REPEATED_HALF_LIVES = (0.135, 0.203, 0.361)
-_OPTIMA = 16
 # Text repeated so often is about as good as new (Muennighoff et al., JMLR 26:53, 2025).
-_AS_NEW = 4
+_AS_NEW = 4.0
 # A grid of seven factors of two holds an optimum that is off by a factor of eight, and
 # three seeds are the fewest whose spread is seen: 42 trainings at two scales.
 _DECAYS, _SEEDS = 7, 3
@@ -118,7 +114,7 @@ def _in_class(
 ) -> Recommendation:
     cell = cell_of(kind, family_of_evidence(setting.knob))
     parts = parts_of_change(before, after, kind)
-    logs = _summed(parts)
+    logs = summed(parts)
     mean, sd = cell.of(logs)
     try:
         low, value, high = (
@@ -138,7 +134,7 @@ def _in_class(
     return replace(
         found,
         candidates=tuple(_candidates(cell, logs, setting, before, after)),
-        experiment=_experiment(cell.decides(logs), before, after),
+        experiment=_experiment((cell.decides(logs), *logs), before, after),
     )
 
 
@@ -146,13 +142,6 @@ def _none(kind: KindOfRun, why: Refusal) -> Recommendation:
     return Recommendation(
         value=None, low=None, high=None, kind_of_run=kind, why_null=str(why)
     )
-
-
-def _summed(parts: tuple[Part, ...]) -> dict[str, float]:
-    names = dict.fromkeys(name for part in parts for name in part.logs)
-    return {
-        name: math.fsum(part.logs.get(name, 0.0) for part in parts) for name in names
-    }
 
 
 def _reason(part: Part, cell: Cell, setting: Setting) -> Reason:
@@ -234,15 +223,19 @@ def _tried(compute: Callable[[float], float], log_factor: float) -> float | None
         return None
 
 
-def _experiment(base: str, before: Run, after: Run) -> Experiment:
-    quantity, fact = _VARIED[base]
-    there, here = after.quantities(), before.quantities()
+def _experiment(bases: Iterable[str], before: Run, after: Run) -> Experiment:
+    """Return the measurement at both values of the first exponent's fact that has two.
+
+    Where a lr that stays decides, as in a change of the batch alone, it is the batch.
+    """
+    here, there = before.quantities(), after.quantities()
+    for base in bases:
+        quantity, fact = _VARIED[base]
+        ends = here.get(fact), there.get(fact)
+        if None not in ends and ends[0] != ends[1]:
+            break
     return Experiment(
-        quantity=quantity,
-        low=here.get(fact),
-        high=there.get(fact),
-        decays=_DECAYS,
-        seeds=_SEEDS,
+        quantity=quantity, low=ends[0], high=ends[1], decays=_DECAYS, seeds=_SEEDS
     )
 
 
@@ -258,89 +251,102 @@ def _between_regimes(
     """Return the answer where data are seen once on one side, and repeated on one."""
     if _is_few(before, after):
         there = _in_class("single-pass", setting, before, after)
-    elif regime_of(after) == "single-pass":
-        there = _from_recipes(setting, after, "single-pass")
-    # The optima for repeated data are of language models, with AdamW.
-    elif (
-        after.tokens_per_example is not None
-        and family_of_evidence(setting.knob) == "adaptive"
-    ):
-        return _into_repeated_text(setting, after)
     else:
-        first, *_ = kinds_of_run(after, normalized=normalized)
-        return _from_recipes(setting, after, first)
+        kind = kinds_of_run(after, normalized=normalized)[0]
+        repeated = kinds_of_run(before, normalized=normalized)[0]
+        # What repeated text needs was measured, in language models with AdamW (the 16
+        # optima of Kim et al. among the recipes), and not how it begins.
+        is_text = after.tokens_per_example is not None
+        if is_text and family_of_evidence(setting.knob) == "adaptive":
+            there = _from_recipes(setting, before, after, kind)
+        elif kind == "single-pass":
+            there = _by_way_of(setting, before, after, (repeated, kind))
+        else:
+            there = _by_way_of(setting, before, after, ("single-pass", kind))
     # Three epochs and then one are rarely of a network from scratch.
     return replace(there, others=(_in_class("fine-tuning", setting, before, after),))
 
 
-def _into_repeated_text(setting: Setting, after: Run) -> Recommendation:
-    """Start anew from the published optima for repeated text, in half-lives."""
-    kind: KindOfRun = "many-epochs-normalized"
-    try:
-        values = [
-            number_from_shrink(
-                setting.knob,
-                shrink_from_half_life(epochs * after.steps_per("epochs")),
-                after,
-            )
-            for epochs in REPEATED_HALF_LIVES
-        ]
-    except (DwindleError, OverflowError) as error:
-        return _none(kind, error)
-    repeats = after.quantities()["epochs"]
-    return _anew(setting, kind, values, ("regime", repeats, _OPTIMA))
+def _by_way_of(
+    setting: Setting, before: Run, after: Run, kinds: tuple[KindOfRun, KindOfRun]
+) -> Recommendation:
+    """Return the answer in two steps: through few epochs, which are as one.
 
-
-def _from_recipes(setting: Setting, after: Run, kind: KindOfRun) -> Recommendation:
-    """Start anew from the published recipes of a class."""
-    try:
-        there = suggest(setting.knob.name, run=after, regime=kind)
-    except (DwindleError, OverflowError) as error:
-        return _none(kind, error)
-    values = [there.low, there.value, there.high]
-    repeats = after.quantities().get("epochs", 1.0)
-    found = _anew(setting, kind, values, (kind, repeats, len(there.reasons)))
-    number, value = setting.number, there.value
-    # Recipes are habits: so far from them, the number that served before stands, too.
-    is_near = value and number / UNDECIDED <= value <= number * UNDECIDED
-    if is_near or not number:
+    What else changes goes by the exponents of a single pass. The doubts of both steps
+    add up, as if their exponents were wrong in the same way.
+    """
+    longer = after if kinds[0] == "single-pass" else before
+    few = replace(longer, epochs=_AS_NEW, steps=None, schedule=Schedule())
+    first = _in_class(kinds[0], setting, before, few)
+    if not first.value:
+        return replace(first, kind_of_run=kinds[1])
+    there = _in_class(kinds[1], Setting(setting.knob, first.value), few, after)
+    if not (there.value and there.low and there.high and first.low and first.high):
+        return there
+    found = replace(
+        there,
+        low=there.low * first.low / first.value,
+        high=there.high * first.high / first.value,
+        reasons=(*first.reasons, *there.reasons),
+        candidates=(),
+        experiment=None,
+    )
+    if not found.is_undecided:
         return found
-    unchanged = Candidate(rule="unchanged", value=number)
+    recipes = _tried(lambda _: _suggested(setting, after, kinds[1]).value, 0.0)
+    return _between(found, setting, recipes, before, after)
+
+
+def _between(
+    found: Recommendation,
+    setting: Setting,
+    recipes: float | None,
+    before: Run,
+    after: Run,
+) -> Recommendation:
+    """Return an answer with the number as it is and that of recipes beside it."""
+    number = setting.number
+    candidates = [Candidate(rule="unchanged", value=number)]
+    if recipes is not None and not number / _APART < recipes < number * _APART:
+        candidates.append(Candidate(rule="recipes", value=recipes))
     return replace(
-        found, candidates=(unchanged, Candidate(rule="recipes", value=value))
+        found,
+        candidates=tuple(candidates),
+        experiment=_experiment(("repetition",), before, after),
     )
 
 
-def _anew(
-    setting: Setting,
-    kind: KindOfRun,
-    values: list[float],
-    why: tuple[str, float, int],
+def _suggested(setting: Setting, after: Run, kind: KindOfRun) -> Suggestion:
+    return suggest(setting.knob.name, run=after, regime=kind)
+
+
+def _from_recipes(
+    setting: Setting, before: Run, after: Run, kind: KindOfRun
 ) -> Recommendation:
-    """Return values that do not go back to the one before the change.
-
-    Args:
-        setting: Knob and number before the change.
-        kind: Class of the training after it.
-        values: The least, the one to type, and the most.
-        why: What changed, its ratio, and how many published values it rests on.
-
-    """
-    quantity, ratio, records = why
+    """Start anew from the published recipes of a class."""
+    try:
+        there = _suggested(setting, after, kind)
+    except (DwindleError, OverflowError) as error:
+        return _none(kind, error)
     number = setting.number
-    low, value, high = sorted(values)
+    low, value, high = sorted((there.low, there.value, there.high))
     factors = [each / number if number else math.inf for each in (low, value, high)]
     reason = Reason(
-        quantity=quantity,
-        ratio=ratio,
+        quantity=kind,
+        ratio=after.quantities().get("epochs", 1.0),
         exponent=None,
         low=None,
         high=None,
         factor=factors[1],
         factor_low=factors[0],
         factor_high=factors[2],
-        records=records,
+        records=len(there.reasons),
     )
-    return Recommendation(
+    found = Recommendation(
         value=value, low=low, high=high, reasons=(reason,), kind_of_run=kind
     )
+    # Recipes are habits: so far from them, the number that served before stands, too.
+    is_near = value and number / UNDECIDED <= value <= number * UNDECIDED
+    if not number or (is_near and not found.is_undecided):
+        return found
+    return _between(found, setting, value, before, after)

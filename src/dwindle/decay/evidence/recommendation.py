@@ -7,7 +7,7 @@ from typing import Any
 from dwindle.decay.evidence.records import KindOfRun
 from dwindle.plain import to_plain
 
-# A wider range than this has one digit that means something.
+# The ends of a wider range than this have one digit that means something.
 _ONE_DIGIT = 4.0
 # Beyond this ratio of its ends, a range says that nobody has measured the change.
 UNDECIDED = 10.0
@@ -19,9 +19,8 @@ class Reason:
 
     Args:
         quantity: What changed: ``batch``, ``lr``, ``dataset``, ``epochs``, ``tokens``,
-            ``examples``, ``steps``, ``width``, ``parameters``, ``depth``; or ``regime``
-            where text of a single pass is repeated, and the class where the value is
-            that of recipes, as regimes differ.
+            ``examples``, ``steps``, ``width``, ``parameters``, ``depth``; or the class,
+            where the value is that of recipes, as text comes to be repeated.
         ratio: After over before.
         beside: What changed with it, and is only known together with it; its ratios.
         exponent: Power of the ratio that lr·λ goes with; None where the regime changes:
@@ -128,7 +127,7 @@ class Recommendation:
 
     @property
     def digits(self) -> int:
-        """How many digits of the value mean something."""
+        """How many digits of the ends of the range mean something."""
         return 1 if self.spread > _ONE_DIGIT else 2
 
     @property
