@@ -8,12 +8,14 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from typing import Self
 
 MINUS = "−"
 NOTHING = "–"
 
 # From here on a count has separators, then a letter; below, three digits are enough.
 _THOUSAND, _MILLION = 1e3, 1e6
+_POINT = 1e-4  # Python writes what is below with a power
 _UNREADABLE = 1e7  # a number to type with more digits before its point has a power
 _TINY, _NEARLY_ALL = 1e-5, 0.999  # shares that percents with three digits would hide
 # Control and format characters (right-to-left overrides, zero-width marks), and lone
@@ -27,6 +29,7 @@ _SEQUENCE = re.compile(
 )
 _QUANTITIES = {"lr": "learning rate"}
 _PLAIN = "dwindle-plain"
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 # Signs that carry meaning: a lost minus would turn a number into another one.
 _LETTERS: Mapping[str, str] = (
     dict.fromkeys("−–—‐‑─━╌┄═╴╶╸╺", "-")
@@ -49,6 +52,39 @@ _LETTERS: Mapping[str, str] = (
 MOST_NOTES = 3
 # Where the others are, of what a command prints and a call returns.
 WHERE_ALL = "--all, --json or as_dict() has all of them"
+
+
+class Numeral(str):
+    """A number as text that has its ``value`` too: a page sorts a table by it.
+
+    The text itself is what one types, ``raised`` the same for reading: 10⁻⁵.
+    """
+
+    __slots__ = ("raised", "value")
+    value: float
+    raised: str
+
+    def __new__(cls, text: str, value: float = math.nan, raised: str = "") -> Self:
+        """Return the text with its value."""
+        made = super().__new__(cls, text)
+        made.value, made.raised = value, raised or text
+        return made
+
+
+def raised(text: str) -> str:
+    """Return a number's text for reading; any other text is left as it is."""
+    return text.raised if isinstance(text, Numeral) else text
+
+
+def power_of_ten(power: int) -> str:
+    """Return a power of ten for reading.
+
+    Example:
+        >>> power_of_ten(-5)
+        '10⁻⁵'
+
+    """
+    return f"10{str(power).translate(_RAISED)}"
 
 
 def first_notes(notes: Sequence[str], where: str) -> tuple[str, ...]:
@@ -75,13 +111,20 @@ def number(value: float | None, *, digits: int = 3) -> str:
         ['0.05', '0.0387', '1e-05', '4096', '–']
         >>> number(math.inf)  # a half-life where nothing decays
         'inf'
+        >>> raised(number(2.5e-05))  # for reading, not for typing
+        '2.5·10⁻⁵'
 
     """
     if value is None or math.isnan(value):
         return NOTHING
-    if 10**digits <= abs(value) < _UNREADABLE:
+    if 10**digits - 0.5 <= abs(value) < _UNREADABLE:  # 999.7 is no 1e+03
         return f"{value:.0f}"
-    return f"{value:.{digits}g}"
+    text = f"{value:.{digits}g}"
+    if value == 0 or math.isinf(value) or _POINT <= abs(value) < 10**digits:
+        return text
+    scaled, power = map(float, f"{value:.{digits - 1}e}".split("e"))
+    factor = "" if scaled == 1 else f"{scaled:g}·".replace("-", MINUS)
+    return Numeral(text, value, factor + power_of_ten(int(power)))
 
 
 def fixed(value: float | None, places: int = 2) -> str:
@@ -95,7 +138,9 @@ def fixed(value: float | None, places: int = 2) -> str:
     if value is None or not math.isfinite(value):
         return NOTHING
     text = f"{value:.{places}f}"
-    return text.lstrip("-") if float(text) == 0 else text.replace("-", MINUS)
+    if float(text) == 0:
+        return text.lstrip("-")
+    return text if value > 0 else Numeral(text.replace("-", MINUS), float(text))
 
 
 def count(value: float | None) -> str:
@@ -203,13 +248,14 @@ def interval(low: float | None, high: float | None, *, digits: int = 2) -> str:
         ('0.001–0.0052', '≤ 0.1', '–')
 
     """
-    if low is None and high is None:
-        return NOTHING
-    if low is None:
-        return f"≤ {number(high, digits=digits)}"
-    if high is None:
-        return f"≥ {number(low, digits=digits)}"
-    return f"{number(low, digits=digits)}–{number(high, digits=digits)}"
+    first, last = number(low, digits=digits), number(high, digits=digits)
+    if low is not None:
+        pattern = "≥ {0}" if high is None else "{0}–{1}"
+        read = pattern.format(raised(first), raised(last))
+        return Numeral(pattern.format(first, last), low, read)
+    if high is not None:
+        return Numeral(f"≤ {last}", high, f"≤ {raised(last)}")
+    return NOTHING
 
 
 def measured(
@@ -225,7 +271,7 @@ def measured(
     shown = fixed(value, places)
     if value is None or low is None or high is None:
         return shown
-    return f"{shown} ({fixed(low, places)} to {fixed(high, places)})"
+    return Numeral(f"{shown} ({fixed(low, places)} to {fixed(high, places)})", value)
 
 
 def with_article(name: str) -> str:

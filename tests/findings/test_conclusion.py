@@ -42,10 +42,11 @@ def changed(**changes):
 
 
 def test_reversed_slopes_change_every_sentence():
-    """Size, the rest with the rules, the other optimizer: none stays as it was."""
+    """What moves λ with either optimizer, the normalization, the rules: all change."""
     one, other = answer_of(1), answer_of(-1)
-    assert len(one.sentences) == len(other.sentences) == 3
-    assert not {*one.sentences, one.headline} & {*other.sentences, other.headline}
+    # Two optimizers: what moves their λ, and their rules; and the normalization.
+    assert len(one.sentences) == len(other.sentences) == 5
+    assert not {*one.sentences} & {*other.sentences}
 
 
 def test_the_reply_comes_first():
@@ -57,10 +58,10 @@ def test_the_reply_comes_first():
     silent = dataclasses.replace(right, axes=(axis,))
     heads = [answered(each).headline for each in (right, wrong, silent)]
     assert [head.partition(":")[0] for head in heads] == ["Yes", "No", "Undecided"]
-    # A sentence for each optimizer, and by how much what was varied moves the best λ.
-    both = answered(right, simulated_findings({"width": 1.0}, spec=ADAMW)).headline
-    assert both.count("divide weight decay by") == 2
-    assert "a network twice as wide wants 2 times as much" in both
+    # A sentence for each reply, and by how much what was varied moves the best λ.
+    both = answered(right, simulated_findings({"width": 1.0}, spec=ADAMW))
+    assert both.headline.count("divide weight decay by") == 2
+    assert "a network twice as wide wants 2 times the λ" in both.sentences[1]
 
 
 def test_the_best_rule_changes_with_the_slopes():
@@ -68,7 +69,7 @@ def test_the_best_rule_changes_with_the_slopes():
     data = study_spec(axes=AXES[3:4])
     for slope in (-1.0, 1.0):
         found = conclude(simulated_findings({"dataset_size": slope}, spec=data))
-        assert ("Bengio's 1/N" in found.sentences[0]) == (slope < 0)
+        assert ("Bengio's 1/N" in found.sentences[1]) == (slope < 0)
 
 
 def test_the_course_of_an_axis():

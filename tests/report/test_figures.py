@@ -100,7 +100,7 @@ def test_a_missing_optimum_has_its_reason() -> None:
         cell = dataclasses.replace(axis.cells[0], **change)
         holey = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
         whys += [row["why"] for row in collapse_rows(holey) if "why" in row]
-    assert ["≥ 0.1" in whys[0], "≤ 1e-05" in whys[1]] == [True, True]
+    assert ["≥ 0.1" in whys[0], "≤ 10⁻⁵" in whys[1]] == [True, True]
     data = synthetic.axis("dataset_size")
     rules = tuple(
         dataclasses.replace(r, predictions=(None, *r.predictions[1:]))
@@ -222,7 +222,7 @@ def test_the_title_is_the_finding_of_the_verdict() -> None:
         "falls with": (-0.35, -0.57, -0.10),
         "rises with": (1.6, 0.04, 2.8),
         "not move with": (0.1, -0.1, 0.2),
-        "is open": (-0.9, -2.0, 0.26),
+        "moves with": (-0.9, -2.0, 0.26),
     }
     for course, (exponent, low, high) in courses.items():
         assert titled(exponent=exponent, low=low, high=high).count(course) == 2

@@ -1,6 +1,7 @@
 """The first screen: the λ to type, what would tell, and one large figure."""
 
 import dataclasses
+import itertools
 import re
 
 import pytest
@@ -14,10 +15,11 @@ def test_the_value_to_type_is_the_best_of_the_base_cell() -> None:
     """One value per study whose λ an optimizer takes, with its interval and scope."""
     study = synthetic.findings()
     normalized = dataclasses.replace(study, normalization="layer-mean")
-    (value,) = opening.values_to_type((study, normalized))
-    assert (value.typed, value.interval) == ("0.003", "0.0018–0.0048")
-    assert "width 64" in value.scope
-    assert not value.why
+    value, *_ = opening.cards((study, normalized))
+    assert value.typed == "weight_decay = 0.003"
+    ((_, text),) = value.says
+    assert "0.0018–0.0048" in text
+    assert "width 64" in text
 
 
 def test_without_a_best_value_the_reason_stands_there() -> None:
@@ -26,12 +28,13 @@ def test_without_a_best_value_the_reason_stands_there() -> None:
     cells = tuple(dataclasses.replace(each, matters="no") for each in axis.cells)
     flat = dataclasses.replace(axis, cells=cells)
     study = dataclasses.replace(synthetic.findings(), axes=(flat,))
-    (value,) = opening.values_to_type((study,))
+    value, *_ = opening.cards((study,))
     assert not value.typed
-    assert "does not matter" in value.why
+    assert "does not matter" in value.says[0][1]
     shown = loss_figure.shown_first((study,))
     assert shown is not None
     assert shown.typed is None
+    assert shown.has_flat
 
 
 def test_what_would_tell_is_said_once() -> None:
@@ -42,9 +45,16 @@ def test_what_would_tell_is_said_once() -> None:
         for axis in study.axes[:2]
     ]
     study = dataclasses.replace(study, axes=(*open_, study.axes[2]))
-    assert opening.open_questions((study,)) == [
-        ("depth, width", "9 seeds instead of 5")
-    ]
+    *_, card = opening.cards((study,))
+    assert card.says == (("depth, width", "9 seeds instead of 5."),)
+
+
+@pytest.mark.parametrize("name", synthetic.AXES)
+def test_the_value_to_type_is_in_the_figure_of_any_axis(name: str) -> None:
+    """The base cell is on every axis, though it has another value on each."""
+    shown = loss_figure.shown_first((synthetic.findings(axes=(name,)),))
+    assert shown is not None
+    assert shown.typed is not None
 
 
 def test_every_best_value_stands_inside_the_large_figure() -> None:
@@ -52,8 +62,10 @@ def test_every_best_value_stands_inside_the_large_figure() -> None:
     for name in synthetic.AXES:
         shown = loss_figure.shown_first((synthetic.findings(axes=(name,)),))
         assert shown is not None
-        for size in (loss_figure.WIDE, loss_figure.NARROW):
-            *_, points = loss_figure.loss_figure(shown, PAGE, size)["layer"]
+        assert shown.kinds == ("linear", "log")
+        sizes = (loss_figure.WIDE, loss_figure.NARROW)
+        for size, kind in itertools.product(sizes, shown.kinds):
+            *_, points = loss_figure.loss_figure(shown, PAGE, size, kind)["layer"]
             across, up = points["encoding"]["x"], points["encoding"]["y"]
             (left, right), (low, high) = (e["scale"]["domain"] for e in (across, up))
             rows = points["data"]["values"]
@@ -81,11 +93,11 @@ def test_every_symbol_tells_its_values_without_a_script() -> None:
     study = synthetic.findings(axes=("depth",))
     drawn = opening.large_figure((study,))
     assert drawn is not None
-    told = re.findall(r"<title>([^<]*)</title>", drawn.wide)
+    told = re.findall(r"<title>([^<]*)</title>", drawn.views[0].wide)
     (axis,) = study.axes
     trained = [p for c in axis.cells for p in c.curve if p.weight_decay > 0]
     assert len(told) >= len(axis.cells) + sum(
         p.mean is not None and p.mean < 0.3 for p in trained
     )
     assert "best λ at 2: 0.003, 90 % 0.0018–0.0048" in told
-    assert "<title>" not in drawn.wide.partition("<g")[0]
+    assert "<title>" not in drawn.views[0].wide.partition("<g")[0]

@@ -4,9 +4,8 @@ import math
 from dataclasses import dataclass
 
 from dwindle.report import render, vega
-from dwindle.report.loss_figure import Size
 from dwindle.report.themes import LIGHT, Theme
-from dwindle.report.vega import Spec
+from dwindle.report.vega import Kind, Size, Spec
 from dwindle.wording import number
 
 _MARGIN = 1.3  # of the range on both sides, so that no symbol is cut
@@ -60,11 +59,18 @@ class Curve:
         """
         return render.svg(self.figure(theme), name="curve", alt=alt)
 
-    def figure(self, theme: Theme, size: Size = _PICTURE) -> Spec:
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The axes that the losses can have, the usual one first."""
+        losses = [each.loss for each in self.tried if each.loss is not None]
+        return ("log", "linear") if losses and min(losses) > 0 else ("linear",)
+
+    def figure(
+        self, theme: Theme, size: Size = _PICTURE, kind: Kind | None = None
+    ) -> Spec:
         """Return the figure as a Vega-Lite specification."""
         x = vega.decay_axis(self._domain, title=self.symbol)
-        losses = [each.loss for each in self.tried if each.loss is not None]
-        kind = "log" if losses and min(losses) > 0 else "linear"
+        kind = kind or self.kinds[0]
         y = vega.numeric(
             "y",
             scale={"type": kind, "zero": False, "nice": False, "padding": 14},
@@ -72,7 +78,7 @@ class Curve:
         )
         layers = [*self._answer(x, theme), *self._losses(x, y, theme)]
         parts = {"width": size.width, "height": size.height, "layer": layers}
-        return vega.figure(parts, theme, lettering=size.lettering)
+        return vega.figure(parts, theme, size)
 
     @property
     def _domain(self) -> tuple[float, float]:
@@ -113,7 +119,14 @@ class Curve:
             if not each.is_without
         ]
         without = [
-            {"y": each.loss, "cell": str(each.seed)} for each in ok if each.is_without
+            {
+                "y": each.loss,
+                "cell": str(each.seed),
+                "told": f"training {each.number}, seed {each.seed}: "
+                f"without decay, loss {number(each.loss)}",
+            }
+            for each in ok
+            if each.is_without
         ]
         mean = [{"x": value, "y": loss} for value, loss in self.mean]
         dotted = {"type": "rule", "strokeDash": [2, 3], "strokeWidth": 1.5}
@@ -121,7 +134,7 @@ class Curve:
         thick = {"type": "line", "color": theme.ink, "strokeWidth": 2}
         symbol = {"type": "point", "filled": True, "size": 55, "opacity": 1}
         return [
-            vega.layer(without, dotted, {"y": y, "color": color}),
+            vega.layer(without, *vega.told(dotted, {"y": y, "color": color})),
             vega.layer(inside, thin, {"x": x, "y": y, "color": color}),
             vega.layer(mean, thick, {"x": x, "y": y}),
             vega.layer(inside, *vega.told(symbol, {"x": x, "y": y, "color": color})),

@@ -111,16 +111,25 @@ class Found(Shown):
         return plain
 
     @property
+    def line(self) -> str:
+        """What to type, if there is a value."""
+        if self.value is None:
+            return ""
+        if self.typed is None:
+            return f"{self.symbol} = {number(self.value)}"
+        name, there = self.typed
+        return f"{KNOBS[name].symbol} = {number(there)}"
+
+    @property
     def headline(self) -> str:
         """The value to type with its range, or why there is none."""
         if self.value is None:
             return f"No value for {self.knob}: {self.why_null}"
         bound = {"low": " or less", "high": " or more", None: ""}[self.at_edge]
         if self.typed is None:
-            return f"Set {self.symbol} = {number(self.value)}{bound} in {self.knob}"
-        name, there = self.typed
+            return f"Set {self.line}{bound} in {self.knob}"
         unit = f"{self.knob} = {number(self.value)}{bound}"
-        return f"Set {KNOBS[name].symbol} = {number(there)} in {name} ({unit})"
+        return f"Set {self.line} in {self.typed[0]} ({unit})"
 
     @property
     def range_text(self) -> str:

@@ -1,35 +1,32 @@
 """What trainings of one's own showed, as one self-contained page or picture."""
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwindle.finding.found import Found
 from dwindle.report import render
-from dwindle.report.loss_figure import NARROW, WIDE, Size
-from dwindle.report.opening import Origin
-from dwindle.report.page import environment, policy, style_sheet
-from dwindle.report.themes import LIGHT, PAGE
+from dwindle.report.opening import Card, Origin, View, drawn_views, value_card
+from dwindle.report.page import filled
+from dwindle.report.themes import LIGHT
 from dwindle.report.vega import Spec
-from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
+from dwindle.report.writing import marked_picture, write_whole
 from dwindle.show import Table
-from dwindle.wording import first_notes
+from dwindle.wording import first_notes, interval, raised
 
 JSON_HAS_ALL = "--json has all of them"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page: drawings as SVG with the table behind them, or a table.
-
-    ``narrow`` is the same drawing for a narrow screen, if there is another.
-    """
+    """A part of a page: a large figure or several with the table behind, or a table."""
 
     name: str
     heading: str
     lead: str
     table: Table
+    views: tuple[View, ...] = ()
     panels: tuple[str, ...] = ()
-    narrow: tuple[str, ...] = ()
     summary: str = ""
 
 
@@ -40,6 +37,7 @@ class Page:
     name: str
     headline: str
     says: tuple[str, ...]
+    cards: tuple[Card, ...]
     sections: tuple[Section, ...]
     picture: Spec
 
@@ -65,12 +63,15 @@ def write_page(
         ReportWriteError: If the disk is full or the file cannot be written.
 
     """
-    css = style_sheet()
-    template = environment().get_template("find.html.j2")
-    text = template.render(
-        css=css, policy=policy(css), mark=PAGE_MARK, page=page, origin=origin
+    text = filled(
+        "find.html.j2",
+        title=f"{page.name}: best weight decay",
+        kicker=page.name,
+        headline=page.headline,
+        origin=origin,
+        page=page,
     )
-    write_whole(path, f"{text}\n".encode(), force=force)
+    write_whole(path, text.encode(), force=force)
 
 
 def write_picture(
@@ -93,7 +94,13 @@ def page_of_found(found: Found) -> Page:
     return Page(
         name=found.name,
         headline=found.headline,
-        says=(found.range_text, found.why, *first_notes(found.notes, JSON_HAS_ALL)),
+        says=(found.why,),
+        cards=cards_of(
+            found.line,
+            (found.low, found.high),
+            ", ".join(filter(None, (found.knob, found.facts()["holds for"]))),
+            found.notes,
+        ),
         sections=(
             Section(
                 name="curve",
@@ -101,8 +108,9 @@ def page_of_found(found: Found) -> Page:
                 lead="The line is the mean curve over all seeds; each symbol is one "
                 "training, and those of one seed have one color. The band is the 90 % "
                 f"interval of the best value.{zero}",
-                panels=(_drawn(found, WIDE, "wide"),),
-                narrow=(_drawn(found, NARROW, "narrow"),),
+                views=drawn_views(
+                    found.figure.figure, found.figure.kinds, found.figure_text
+                ),
                 summary="Every training",
                 table=found.table(),
             ),
@@ -118,9 +126,17 @@ def page_of_found(found: Found) -> Page:
     )
 
 
-def _drawn(found: Found, size: Size, name: str) -> str:
-    spec = found.figure.figure(PAGE, size)
-    return render.svg(spec, name=name, alt=found.figure_text)
+def cards_of(
+    line: str,
+    limits: tuple[float | None, float | None],
+    scope: str,
+    notes: Sequence[str],
+) -> tuple[Card, ...]:
+    """Return what to type, if there is a value, and the first notes."""
+    within = raised(interval(*limits, digits=3)) if None not in limits else ""
+    value = (value_card(line, within, scope),) if line else ()
+    told = tuple(("", note) for note in first_notes(notes, JSON_HAS_ALL))
+    return (*value, *((Card(heading="Notes", says=told),) if told else ()))
 
 
 def _conditions(found: Found) -> Table:

@@ -4,18 +4,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwindle.findings.model import AxisFindings, CellFindings, Findings
-from dwindle.findings.names import exponent, quantity
+from dwindle.findings.names import decay, exponent, quantity
 from dwindle.findings.verdict import course_of
 from dwindle.report import collapse, tables, vega
 from dwindle.report.collapse import Correction
 from dwindle.report.themes import LIGHT, Theme
-from dwindle.report.vega import Spec
-from dwindle.wording import clean, number
+from dwindle.report.vega import Size, Spec
+from dwindle.wording import clean, interval, number, raised
 
-PANEL_WIDTH = 204
-CURVES_HEIGHT = 124
 # A panel shows at least this factor on both sides of every corrected optimum.
 _MARGIN = 8.0
+_PICTURE = Size(width=400, height=230, lettering=13)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +24,7 @@ class Panel:
     axis: AxisFindings
     correction: Correction
     theme: Theme
-    width: int = PANEL_WIDTH
-    height: int = CURVES_HEIGHT
-    lettering: int = 11
+    size: Size = vega.PANEL
 
     @property
     def names(self) -> list[str]:
@@ -49,14 +46,14 @@ def collapse_panel(panel: Panel) -> Spec:
     The rule holds where the curves, and so the symbols below, stand on top of each
     other.
     """
-    return vega.figure(collapse_parts(panel), panel.theme, lettering=panel.lettering)
+    return vega.figure(collapse_parts(panel), panel.theme, panel.size)
 
 
 def collapse_parts(panel: Panel) -> Spec:
     """Return a collapse panel without its frame, to be set beside others."""
     domain = shared_domain(panel.axis)
     return {
-        "spacing": panel.lettering + 7,
+        "spacing": panel.size.lettering + 7,
         "vconcat": [_curves(panel, domain), _optima(panel, domain)],
     }
 
@@ -104,7 +101,7 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
         for point in cell.curve
         if point.mean is not None and point.weight_decay > 0
     ]
-    size = {"width": panel.width, "height": panel.height}
+    size = {"width": panel.size.width, "height": panel.size.height}
     return {**size, **vega.layer(rows, mark, encoding)}
 
 
@@ -128,8 +125,8 @@ def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
         title = f"λ, brought to {quantity(panel.axis.axis)} {value}"
     across = vega.decay_axis(domain, title=title)
     return {
-        "width": panel.width,
-        "height": (panel.lettering + 2) * max(len(names), 1),
+        "width": panel.size.width,
+        "height": (panel.size.lettering + 2) * max(len(names), 1),
         "layer": _optimum_layers(rows, {"x": across, "y": row_of}, panel),
     }
 
@@ -139,26 +136,21 @@ def _optimum_layers(rows: list[Spec], base: Spec, panel: Panel) -> list[Spec]:
     seen = [row for row in rows if row["kind"] != "none"]
     unknown = [row for row in rows if row["kind"] == "none"]
     muted = panel.theme.muted
-    why = {"type": "text", "fontSize": 10, "align": "left", "color": muted}
+    why = {"type": "text", "fontSize": panel.size.lettering, "align": "left"}
+    why |= {"color": muted}
     # Hollow where decay does not measurably matter: its best λ is mostly noise.
     hollow = {"test": "datum.kind === 'flat'", "value": "transparent"}
     ends = {"x": {**base["x"], "field": "low"}, "x2": {"field": "high"}}
+    point = {"type": "point", "size": 52, "strokeWidth": 1.6, "opacity": 1}
+    shape = vega.series_shape(panel.names)
+    look = {"fill": {**color, "condition": hollow}, "shape": shape}
     return [
         vega.layer(
             seen,
             {"type": "rule", "strokeWidth": 2, "opacity": 0.45, "clip": True},
             {**base, **ends, "color": color},
         ),
-        vega.layer(
-            seen,
-            {"type": "point", "size": 52, "strokeWidth": 1.6, "opacity": 1},
-            {
-                **base,
-                "color": color,
-                "fill": {**color, "condition": hollow},
-                "shape": vega.series_shape(panel.names),
-            },
-        ),
+        vega.layer(seen, *vega.told(point, {**base, "color": color, **look})),
         vega.layer(unknown, why, {**base, "text": {"field": "why"}}),
     ]
 
@@ -171,7 +163,7 @@ def _optimum_row(
         if factor is None:
             why = "the rule says nothing here"
         elif cell.at_edge is not None:
-            why = f"best λ {tables.optimum_text(cell)}: edge of the grid"
+            why = f"best λ {raised(tables.optimum_text(cell))}: edge of the grid"
         elif cell.matters == "no":
             why = "decay does not matter here"
         # A little inside of the frame; the axis is logarithmic.
@@ -179,10 +171,12 @@ def _optimum_row(
     # An open limit reaches to the frame: it lies beyond the grid, nobody knows where.
     low = cell.low * factor if cell.low else domain[0]
     high = cell.high * factor if cell.high else domain[1]
+    within = raised(interval(low, high))
     return {
         "cell": name,
         "kind": _kind(cell),
         "x": cell.optimum * factor,
+        "told": f"{name}: λ {raised(decay(cell.optimum * factor))}, 90 % {within}",
         "low": max(low, domain[0]),
         "high": min(high, domain[1]),
     }
@@ -226,20 +220,13 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
     shown = (typed, best) if best else (typed,)
     panels = [_titled(axis, each, theme) for each in shown]
     parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
-    framed = vega.figure(parts, theme, lettering=13)
+    framed = vega.figure(parts, theme, _PICTURE)
     framed["config"]["background"] = theme.paper
     return framed
 
 
 def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
-    panel = Panel(
-        axis=axis,
-        correction=correction,
-        theme=theme,
-        width=400,
-        height=230,
-        lettering=13,
-    )
+    panel = Panel(axis=axis, correction=correction, theme=theme, size=_PICTURE)
     # More names than three would run into the panel beside it.
     names = ", ".join((correction.title, *correction.also)[:3])
     title = f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"

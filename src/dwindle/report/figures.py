@@ -10,6 +10,7 @@ from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
 from dwindle.report.vega import Spec, mapped, nominal
 from dwindle.show import Styled
+from dwindle.wording import fixed, number
 
 # Nats; each class is about three times the one before.
 REGRET_CLASSES = (0.003, 0.01, 0.03, 0.1, 0.3)
@@ -22,7 +23,7 @@ def agreement(rule: RuleFindings) -> Styled:
     return Styled("yes", "green") if rule.agrees else Styled("no", "red")
 
 
-def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Spec:
+def exponents_panel(axis: AxisFindings, theme: Theme) -> Spec:
     """Return the measured exponent with its interval beside every rule's prediction."""
     rules = [rule for rule in ranked_rules(axis) if rule.exponent is not None]
     # From low to high: then those that agree stand together inside the band.
@@ -32,6 +33,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
             "rule": rule_title(rule.rule),
             "x": rule.exponent,
             "agrees": agreement(rule),
+            "told": f"{rule_title(rule.rule)}: {fixed(rule.exponent)}",
         }
         for rule in rules
     ]
@@ -45,18 +47,17 @@ def exponents_panel(axis: AxisFindings, theme: Theme, *, width: int = 176) -> Sp
     answers = ["yes", "not excluded", "open", "no"]
     colors = [theme.good, theme.muted, theme.muted, theme.bad]
     shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
-    points = vega.layer(
-        rows,
-        {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1},
-        {
-            "x": across,
-            "y": row_of,
-            "color": nominal("agrees", legend=None, scale=mapped(answers, colors)),
-            "shape": nominal("agrees", legend=None, scale=mapped(answers, shapes)),
-        },
-    )
+    point = {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1}
+    place = {
+        "x": across,
+        "y": row_of,
+        "color": nominal("agrees", legend=None, scale=mapped(answers, colors)),
+        "shape": nominal("agrees", legend=None, scale=mapped(answers, shapes)),
+    }
+    points = vega.layer(rows, *vega.told(point, place))
     parts = {
-        "width": width,
+        # The names of rules stand beside it, and take room of it.
+        "width": vega.PANEL.width - 60,
         "height": 19 * max(len(rows), 1),
         "layer": [*_measured_layers(axis, across, theme), points],
     }
@@ -135,7 +136,7 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
         "resolve": {"scale": {"color": "independent"}},
         "layer": [
             vega.layer(rows, tile, {**places, "color": classes(theme.heat)}),
-            vega.layer(rows, {"type": "text", "fontSize": 11}, number),
+            vega.layer(rows, {"type": "text", "fontSize": 12}, number),
         ],
     }
     return vega.figure(parts, theme)
@@ -172,11 +173,17 @@ def terms_rows(
     )
 
 
-def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
+def terms_panel(axis: AxisFindings, theme: Theme) -> Spec:
     """Return penalty and data term after training, at one λ for all cells."""
     # Logarithmic, as penalty and data term are often decades apart; 0 has no place.
     rows: list[Spec] = [
-        {"x": value, "term": term, "y": height}
+        {
+            "x": value,
+            "term": term,
+            "y": height,
+            "told": f"{quantity(axis.axis)} {number(value, digits=4)}: "
+            f"{term} {number(height)}",
+        }
         for value, data, penalty in terms_rows(axis)
         for term, height in (("data term", data), ("penalty", penalty))
         if height is not None and height > 0 and value > 0
@@ -211,8 +218,10 @@ def terms_panel(axis: AxisFindings, theme: Theme, *, width: int = 204) -> Spec:
         "shape": by_term(["circle", "square"]),
         "strokeDash": by_term([[1, 0], [5, 3]]),
     }
-    line = {"type": "line", "strokeWidth": 2, "point": {"size": 55}}
-    parts = {"width": width, "height": 140, **vega.layer(rows, line, encoding)}
+    line = {"type": "line", "strokeWidth": 2}
+    point = vega.told({"type": "point", "filled": True, "size": 55}, encoding)
+    layers = [vega.layer(rows, line, encoding), vega.layer(rows, *point)]
+    parts = {"width": vega.PANEL.width, "height": vega.PANEL.height, "layer": layers}
     return vega.figure(parts, theme)
 
 

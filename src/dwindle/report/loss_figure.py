@@ -1,5 +1,6 @@
 """The large figure of a page: validation loss over λ at every scale, best λ marked."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -8,8 +9,8 @@ from dwindle.findings.names import decay, quantity
 from dwindle.findings.next_steps import base_cell
 from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
-from dwindle.report.vega import Spec
-from dwindle.wording import counted, fixed, interval, number
+from dwindle.report.vega import Kind, Size, Spec
+from dwindle.wording import counted, fixed, interval, number, raised
 
 # Share of the height that stays free below the lowest curve: no symbol is cut there.
 _AIR = 0.08
@@ -19,18 +20,10 @@ _DOT = {"type": "circle", "size": 18, "opacity": 1, "clip": True}
 _DOT |= {"stroke": "black", "strokeOpacity": 0, "strokeWidth": 12}
 
 
-@dataclass(frozen=True, kw_only=True)
-class Size:
-    """How large a figure is drawn, in units of its own, and its letters in them."""
-
-    width: int
-    height: int
-    lettering: int
-
-
-# A screen shrinks or stretches either by a fifth at most, so letters stay readable.
-WIDE = Size(width=960, height=330, lettering=13)
-NARROW = Size(width=290, height=270, lettering=12)
+# Paper shrinks the wide one by a fifth, a large screen stretches it by as much; a phone
+# takes the narrow one as it is. So letters have 11 to 17 pixels everywhere.
+WIDE = Size(width=820, height=300, lettering=14)
+NARROW = Size(width=290, height=270, lettering=13)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +33,18 @@ class Shown:
     study: Findings
     axis: AxisFindings
     typed: float | None
+
+    @property
+    def kinds(self) -> tuple[Kind, ...]:
+        """The axes that the losses can have: not all of them are above zero."""
+        return (
+            ("linear", "log") if _heights(self.axis, "linear")[0] > 0 else ("linear",)
+        )
+
+    @property
+    def has_flat(self) -> bool:
+        """Whether decay does not measurably matter at some scale."""
+        return any(cell.matters != "yes" for cell in self.axis.cells)
 
     @property
     def alt(self) -> str:
@@ -62,7 +67,9 @@ def shown_first(studies: Sequence[Findings]) -> Shown | None:
     axis = collapse.clearest_axis(axes) or max(drawn, key=_optima_of)
     study = next(each for each in studies if axis in each.axes)
     base = base_cell(study)
-    is_typed = study.normalization == "none" and base in axis.cells
+    # The same cell on another axis has another value, so scales are compared.
+    is_here = any(base is not None and cell.scale == base.scale for cell in axis.cells)
+    is_typed = is_here and study.normalization == "none"
     typed = base.optimum if base and is_typed and base.matters == "yes" else None
     return Shown(study=study, axis=axis, typed=typed)
 
@@ -71,7 +78,7 @@ def _optima_of(axis: AxisFindings) -> int:
     return sum(cell.optimum is not None for cell in axis.cells)
 
 
-def loss_figure(shown: Shown, theme: Theme, size: Size) -> Spec:
+def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -> Spec:
     """Return the figure: one curve per scale, a symbol with its interval at its best λ.
 
     Curves leave through the top where λ is far too large. Dotted curves and hollow
@@ -86,7 +93,7 @@ def loss_figure(shown: Shown, theme: Theme, size: Size) -> Spec:
     x = vega.decay_axis(domain, title="λ")
     y = vega.numeric(
         "y",
-        scale={"domain": _heights(axis), "nice": False},
+        scale={"type": kind, "domain": _heights(axis, kind), "nice": False},
         axis={**vega.title_above("validation loss, nats"), "tickCount": 5},
     )
     legend = {"legend": _legend(axis, theme, size)}
@@ -111,7 +118,7 @@ def loss_figure(shown: Shown, theme: Theme, size: Size) -> Spec:
         vega.layer(optima, *vega.told(point, {**place, "shape": shape, "fill": fill})),
     ]
     parts = {"width": size.width, "height": size.height, "layer": layers}
-    return vega.figure(parts, theme, lettering=size.lettering)
+    return vega.figure(parts, theme, size)
 
 
 def _legend(axis: AxisFindings, theme: Theme, size: Size) -> Spec:
@@ -131,13 +138,14 @@ def _legend(axis: AxisFindings, theme: Theme, size: Size) -> Spec:
     }
 
 
-def _heights(axis: AxisFindings) -> list[float]:
+def _heights(axis: AxisFindings, kind: Kind) -> list[float]:
     """Return the losses that are shown: every optimum, and what decay buys there."""
     lowest = [loss for c in axis.cells if (loss := collapse.lowest_loss(c)) is not None]
     # An optimum lies on a smoothed curve, which may run below all that was trained.
     lowest += [c.loss_at_optimum for c in axis.cells if c.loss_at_optimum is not None]
     low, high = min(lowest), max(lowest) + collapse.loss_ceiling(axis)
-    return [low - _AIR * (high - low), high]
+    air = low * (1 - (low / high) ** _AIR) if kind == "log" else _AIR * (high - low)
+    return [low - air, high]
 
 
 def _curve_rows(
@@ -149,7 +157,7 @@ def _curve_rows(
             "matters": cell.matters,
             "x": p.weight_decay,
             "y": p.mean,
-            "told": f"{quantity_name} {name}, λ = {decay(p.weight_decay)}: "
+            "told": f"{quantity_name} {name}, λ = {raised(decay(p.weight_decay))}: "
             f"loss {fixed(p.mean, 3)}, {counted(p.n, 'seed')}",
         }
         for name, cell in cells
@@ -168,8 +176,8 @@ def _optimum_row(name: str, cell: CellFindings, domain: tuple[float, float]) -> 
         # An open limit reaches to the frame: nobody knows where it lies.
         "low": max(cell.low or domain[0], domain[0]),
         "high": min(cell.high or domain[1], domain[1]),
-        "told": f"best λ at {name}: {decay(cell.optimum)}, "
-        f"90 % {interval(cell.low, cell.high)}",
+        "told": f"best λ at {name}: {raised(decay(cell.optimum))}, "
+        f"90 % {raised(interval(cell.low, cell.high))}",
     }
 
 
@@ -178,7 +186,10 @@ def _typed_layers(shown: Shown, x: Spec, theme: Theme, size: Size) -> list[Spec]
         return []
     rows = [{"x": shown.typed, "text": f"λ = {decay(shown.typed)}"}]
     line = {"type": "rule", "color": theme.accent, "strokeDash": [6, 4]}
-    label = {"type": "text", "y": -8, "color": theme.accent}
+    left, right = x["scale"]["domain"]
+    # Inside of the frame, on the side that has more room.
+    align, dx = ("left", 6) if shown.typed < math.sqrt(left * right) else ("right", -6)
+    label = {"type": "text", "y": 8, "color": theme.accent, "align": align, "dx": dx}
     label |= {"fontSize": size.lettering, "fontWeight": "bold"}
     text = {"field": "text", "type": "nominal"}
     return [

@@ -1,7 +1,8 @@
 """The first screen of a page: what to type and for what, and what is open."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 
 from dwindle.findings.model import Findings
@@ -9,8 +10,12 @@ from dwindle.findings.names import decay, optimizer_name, quantity
 from dwindle.findings.next_steps import base_cell, nothing_to_set, scale_text
 from dwindle.report import loss_figure, render
 from dwindle.report.loss_figure import NARROW, WIDE
-from dwindle.report.themes import PAGE
-from dwindle.wording import clean, interval
+from dwindle.report.themes import PAGE, Theme
+from dwindle.report.vega import Kind, Size, Spec
+from dwindle.wording import clean, interval, raised
+
+# What a reader can have as the axis of losses.
+_AXES: dict[Kind, str] = {"linear": "linear", "log": "logarithmic"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +32,44 @@ class Origin:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Value:
-    """The λ to type of one study and its interval, or why there is none; for what."""
+class Card:
+    """A box of the first screen: the line to type and for what, or what is open.
+
+    Args:
+        typed: The line to type, if there is one.
+        heading: What stands there else.
+        says: What stands below it, each text behind its name, if it has one.
+
+    """
 
     typed: str = ""
-    interval: str = ""
-    why: str = ""
-    scope: str
+    heading: str = ""
+    says: tuple[tuple[str, str], ...]
+
+
+class View(NamedTuple):
+    """A large figure with one kind of axis, for wide and for narrow screens."""
+
+    name: str
+    wide: str
+    narrow: str
 
 
 class Drawn(NamedTuple):
-    """The large figure for wide and for narrow screens, and what it is of."""
+    """The large figure with each axis that it can have, and what it is of."""
 
-    wide: str
-    narrow: str
+    views: tuple[View, ...]
     shown: loss_figure.Shown
 
 
-def values_to_type(studies: Sequence[Findings]) -> Iterator[Value]:
-    """Yield the λ to type of every study whose λ an optimizer takes."""
+def value_card(typed: str, limits: str, scope: str) -> Card:
+    """Return what to type, with its interval, and for what."""
+    within = f"90 %: {limits}. " if limits else ""
+    return Card(typed=typed, says=(("", f"{within}For {scope}."),))
+
+
+def cards(studies: Sequence[Findings]) -> Iterator[Card]:
+    """Yield the λ to type of each study whose λ an optimizer takes; what is open."""
     for study in studies:
         cell = base_cell(study)
         if study.normalization != "none" or cell is None:
@@ -53,15 +77,19 @@ def values_to_type(studies: Sequence[Findings]) -> Iterator[Value]:
         name = optimizer_name(study.optimizer)
         problem = clean(study.conditions.get("problem", "the problem of this study"))
         scope = f"{name} on {problem} at {scale_text(cell.scale)}"
-        if cell.matters != "yes" or cell.optimum is None:
-            yield Value(why=nothing_to_set(cell), scope=scope)
+        if cell.matters == "yes" and cell.optimum is not None:
+            limits = raised(interval(cell.low, cell.high))
+            yield value_card(f"weight_decay = {decay(cell.optimum)}", limits, scope)
         else:
-            limits = interval(cell.low, cell.high)
-            yield Value(typed=decay(cell.optimum), interval=limits, scope=scope)
+            why = ("", f"{scope}: {nothing_to_set(cell)}.")
+            yield Card(heading="No value to type", says=(why,))
+    questions = tuple(open_questions(studies))
+    if questions:
+        yield Card(heading="Open, and what would decide it", says=questions)
 
 
-def open_questions(studies: Sequence[Findings]) -> list[tuple[str, str]]:
-    """Return (quantities, what would tell) for every axis that cannot tell."""
+def open_questions(studies: Sequence[Findings]) -> Iterator[tuple[str, str]]:
+    """Yield (quantities, what would tell) for every axis that cannot tell."""
     found: dict[str, list[str]] = {}
     for study in studies:
         of = f" ({clean(study.study, limit=60)})" if len(studies) > 1 else ""
@@ -69,7 +97,8 @@ def open_questions(studies: Sequence[Findings]) -> list[tuple[str, str]]:
             if axis.would_tell:
                 name = f"{quantity(axis.axis)}{of}"
                 found.setdefault(clean(axis.would_tell), []).append(name)
-    return [(", ".join(names), would) for would, names in found.items()]
+    for would, names in found.items():
+        yield ", ".join(names), f"{would}."
 
 
 def large_figure(studies: Sequence[Findings]) -> Drawn | None:
@@ -77,8 +106,19 @@ def large_figure(studies: Sequence[Findings]) -> Drawn | None:
     shown = loss_figure.shown_first(studies)
     if shown is None:
         return None
-    wide, narrow = (
-        render.svg(loss_figure.loss_figure(shown, PAGE, size), name=name, alt=shown.alt)
-        for name, size in (("wide", WIDE), ("narrow", NARROW))
+    figure = partial(loss_figure.loss_figure, shown)
+    return Drawn(drawn_views(figure, shown.kinds, shown.alt), shown)
+
+
+def drawn_views(
+    figure: Callable[[Theme, Size, Kind], Spec], kinds: Sequence[Kind], alt: str
+) -> tuple[View, ...]:
+    """Return a figure with each axis of losses, for wide and for narrow screens."""
+    return tuple(
+        View(
+            _AXES[kind],
+            render.svg(figure(PAGE, WIDE, kind), name=f"{kind}-wide", alt=alt),
+            render.svg(figure(PAGE, NARROW, kind), name=f"{kind}-narrow", alt=alt),
+        )
+        for kind in kinds
     )
-    return Drawn(wide, narrow, shown)

@@ -28,16 +28,12 @@ from dwindle.report import (
 from dwindle.report.opening import Origin
 from dwindle.report.themes import DARK, LIGHT, PAGE, Theme, css_variables
 from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
-from dwindle.wording import clean, fixed, number
+from dwindle.wording import Numeral, clean, fixed, number
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
 QUESTION = "Should L2 regularization be corrected for scale?"
-
-
-# Few panels share the width of the page: drawn wider, their letters stay small.
-WIDTHS = {1: 420, 2: 340, 3: 260}
 
 
 class Mark(NamedTuple):
@@ -126,30 +122,38 @@ def render_page(shown: Answer | Findings, origin: Origin | None = None) -> str:
         MissingLibraryError: If jinja2 or vl-convert is not installed.
 
     """
-    css = style_sheet()
     studies = studies_of(shown)
     claims = shown.claims if isinstance(shown, Answer) else None
     rows = () if claims is None else verdict_rows(studies)
-    page = (
-        environment()
-        .get_template("page.html.j2")
-        .render(
-            css=css,
-            policy=policy(css),
-            mark=PAGE_MARK,
-            origin=origin,
-            title=f"Study: {studies[0].study}" if claims is None else QUESTION,
-            conclusion=conclude(shown),
-            claims=claims or (),
-            studies=studies,
-            rules=COLUMNS,
-            rule_titles=[names.rule_title(rule) for rule in COLUMNS],
-            rows_by_study=[
-                (k, list(g)) for k, g in groupby(rows, lambda row: row.study)
-            ],
-        )
+    title = f"Study: {studies[0].study}" if claims is None else QUESTION
+    conclusion = conclude(shown)
+    return filled(
+        "page.html.j2",
+        title=title,
+        kicker=title,
+        headline=conclusion.headline,
+        origin=origin,
+        conclusion=conclusion,
+        claims=claims or (),
+        studies=studies,
+        rules=COLUMNS,
+        rule_titles=[names.rule_title(rule) for rule in COLUMNS],
+        rows_by_study=[(k, list(g)) for k, g in groupby(rows, lambda row: row.study)],
     )
-    return f"{page}\n"
+
+
+def filled(template: str, **values: object) -> str:
+    """Return a page: a template with its values, our style and our script.
+
+    Raises:
+        MissingLibraryError: If jinja2 is not installed.
+
+    """
+    css, script = style_sheet(), _resource("page.js")
+    page = environment().get_template(template)
+    allowed = policy(css, script)
+    text = page.render(css=css, script=script, policy=allowed, mark=PAGE_MARK, **values)
+    return f"{text}\n"
 
 
 def environment() -> "Environment":
@@ -180,12 +184,12 @@ def environment() -> "Environment":
         term_panels,
         names.quantity,
         fixed,
-        opening.values_to_type,
-        opening.open_questions,
+        opening.cards,
         opening.large_figure,
     )
     here = {each.__name__: each for each in functions}
     environment.globals.update(vars(tables) | here | {"MARKS": MARKS})
+    environment.tests["numeral"] = lambda text: isinstance(text, Numeral)
     return environment
 
 
@@ -202,16 +206,19 @@ def style_sheet() -> str:
     return "\n" + css.replace("DARK", css_variables(DARK))
 
 
-def policy(css: str) -> str:
-    """Return a content-security policy that allows this one style sheet only.
+def policy(css: str, script: str) -> str:
+    """Return a content-security policy that allows this style and this script only.
 
-    Nothing is loaded and nothing runs: neither scripts nor pictures nor fonts, and no
-    style but the one with this hash.
+    Nothing is loaded, neither pictures nor fonts, and nothing runs but the one script
+    with this hash.
     """
-    digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    style, run = (
+        base64.b64encode(hashlib.sha256(each.encode()).digest()).decode()
+        for each in (css, script)
+    )
     return (
-        f"default-src 'none'; style-src 'sha256-{digest}'; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src 'sha256-{style}'; "
+        f"script-src 'sha256-{run}'; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -242,12 +249,9 @@ def collapse_panels(key: str, axis: AxisFindings) -> Iterator[Panel]:
     if not any(map(collapse.lowest_loss, axis.cells)):
         return
     found = collapse.corrections(axis)
-    width = WIDTHS.get(len(found), collapse_figure.PANEL_WIDTH)
     for i, correction in enumerate(found):
         spread = collapse_figure.spread_text(axis, correction)
-        panel = collapse_figure.Panel(
-            axis=axis, correction=correction, theme=PAGE, width=width
-        )
+        panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
         drawn = render.svg(
             collapse_figure.collapse_panel(panel),
             name=f"{key}p{i}",
@@ -269,10 +273,7 @@ def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
             f"{names.rule_title(rule.rule)} {fixed(rule.exponent)}" for rule in rules
         )
         drawn = render.svg(
-            # The names of rules stand beside the panel, and take room of it.
-            figures.exponents_panel(
-                axis, PAGE, width=WIDTHS.get(len(study.axes), 226) - 50
-            ),
+            figures.exponents_panel(axis, PAGE),
             name=f"{key}e{i}",
             alt=f"Exponent over {name}: {measured}; {predicted}.",
         )
@@ -299,7 +300,7 @@ def term_panels(key: str, study: Findings) -> Iterator[Panel]:
             for value, data, penalty in figures.terms_rows(axis)
         )
         drawn = render.svg(
-            figures.terms_panel(axis, PAGE, width=WIDTHS.get(len(study.axes), 204)),
+            figures.terms_panel(axis, PAGE),
             name=f"{key}t{i}",
             alt=f"Data term and penalty over {name}, in nats. {terms}.",
         )

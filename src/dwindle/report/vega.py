@@ -3,24 +3,40 @@
 import json
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from dwindle.report.themes import SHAPES, Theme, series_positions
+from dwindle.wording import power_of_ten
 
 Spec = dict[str, Any]  # JSON: what Vega-Lite reads
+
+
+@dataclass(frozen=True, kw_only=True)
+class Size:
+    """How large a figure is drawn, in units of its own, and its letters in them."""
+
+    width: int
+    height: int
+    lettering: int
+
+
+# Two or three beside each other on a screen, two on paper, one on a phone: letters have
+# 11 to 18 pixels.
+PANEL = Size(width=236, height=140, lettering=12)
+Kind = Literal["linear", "log"]  # of an axis
 
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, never fetched
 # Fonts of one width on all systems: labels are measured here and drawn elsewhere.
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"
-# "10" and one of these is a power of ten, by the number of its zeros.
-_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _LARGEST_POWER = 30  # far beyond any λ, batch or number of weights
 # Below this a plain decimal has too many zeros for a tick label.
 _PLAIN_DECIMALS_FROM = 1e-3
 
 
-def figure(parts: Spec, theme: Theme, *, lettering: int = 11) -> Spec:
+def figure(parts: Spec, theme: Theme, size: Size = PANEL) -> Spec:
     """Return a whole specification: the parts, the schema, one quiet look."""
+    lettering = size.lettering
     axis = {
         "domainColor": theme.grid,
         "gridColor": theme.grid,
@@ -40,7 +56,11 @@ def figure(parts: Spec, theme: Theme, *, lettering: int = 11) -> Spec:
         "aria": False,  # the page describes each figure once, in words
         "view": {"stroke": None},
         "axis": axis,
-        "legend": {"labelColor": theme.muted, "labelFontSize": 11, "title": None},
+        "legend": {
+            "labelColor": theme.muted,
+            "labelFontSize": lettering,
+            "title": None,
+        },
         "title": {"color": theme.ink, "subtitleColor": theme.muted},
     }
     return {"$schema": SCHEMA, "config": config, **parts}
@@ -74,9 +94,9 @@ def tick_labels(ticks: Sequence[float]) -> Spec:
     if ticks and min(ticks) >= _PLAIN_DECIMALS_FROM:
         return {"format": "~g"}
     powers = range(-_LARGEST_POWER, _LARGEST_POWER + 1)
-    raised = [str(power).translate(_RAISED) for power in powers]
+    raised = [power_of_ten(power) for power in powers]
     place = f"round(log(datum.value) / LN10) + {_LARGEST_POWER}"
-    return {"labelExpr": f"'10' + {json.dumps(raised, ensure_ascii=False)}[{place}]"}
+    return {"labelExpr": f"{json.dumps(raised, ensure_ascii=False)}[{place}]"}
 
 
 def decay_axis(domain: tuple[float, float], *, title: str | None) -> Spec:

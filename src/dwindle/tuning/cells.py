@@ -13,6 +13,7 @@ from dwindle.findings.build import findings_of
 from dwindle.findings.model import Findings
 from dwindle.stats.law import Law, LawCell, Prior
 from dwindle.store.store import read_store, study_from_stored
+from dwindle.wording import quantity
 
 # An interval of 90 % is so many standard errors wide.
 _WIDTH = 2 * 1.6449
@@ -190,7 +191,11 @@ def cells_of_study(findings: Findings) -> Cells:
         cells=tuple(seen.values()),
         axes=tuple(axis.axis for axis in findings.axes),
         base=findings.base,
-        notes=tuple(f"Along {axis.axis}: {axis.policy}." for axis in findings.axes),
+        notes=tuple(
+            f"Along {quantity(axis.axis)}: {axis.policy}."
+            for axis in findings.axes
+            if axis.policy
+        ),
     )
 
 

@@ -1,7 +1,7 @@
 """What a law says of a target: the value to type, how sure it is, and every rule."""
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,14 @@ from dwindle.plain import to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.stats.law import Law
 from dwindle.tuning.cells import Cell, Cells
-from dwindle.wording import NOTHING, first_notes, listed, number, quantity
+from dwindle.wording import (
+    NOTHING,
+    first_notes,
+    listed,
+    measured,
+    number,
+    quantity,
+)
 
 _CELLS = 2  # through one cell goes every law
 _POINTS = 25  # of the law in a figure
@@ -101,14 +108,24 @@ class Tuned(Shown):
         return plain
 
     @property
+    def line(self) -> str:
+        """What to type, if there is a value."""
+        return "" if self.value is None else f"{self.symbol} = {number(self.value)}"
+
+    @property
+    def scope(self) -> str:
+        """What the value is for: where it is typed, and the scale."""
+        at = {axis: self.target[axis] for axis in self.axes}
+        return f"{self.knob} at {scale_text(at)}"
+
+    @property
     def headline(self) -> str:
         """The value to type, or why there is none."""
-        at = scale_text({name: self.target.get(name, math.nan) for name in self.axes})
         if not self.target:
             return f"{len(self.cells)} scales of {self.name}"
         if self.value is None:
-            return f"No value for {at}: {self.why_null}"
-        return f"Set {self.symbol} = {number(self.value)} in {self.knob} at {at}"
+            return f"No value for {self.scope}: {self.why_null}"
+        return f"Set {self.line} in {self.scope}"
 
     @property
     def range_text(self) -> str:
@@ -152,8 +169,7 @@ class Tuned(Shown):
     def exponents_text(self) -> dict[str, str]:
         """Each exponent with its interval, by name."""
         return {
-            f"exponent of {quantity(name)}": f"{each.value:.2f} "
-            f"({each.low:.2f} to {each.high:.2f})"
+            f"exponent of {quantity(name)}": measured(each.value, each.low, each.high)
             + ("" if each.measured else ", not measured here")
             for name, each in self.exponents.items()
         }
@@ -213,6 +229,9 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
 
     """
     axes = _axes(cells, target)
+    if target:
+        known = {axis: cells.base[axis] for axis in axes if axis in cells.base}
+        target = {**known, **target}
     start = Tuned(
         name=cells.name,
         axes=axes,
@@ -222,9 +241,6 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
         cells=tuple(_shown(cell, axes) for cell in cells.cells),
         notes=(*_notes(cells, axes), *cells.notes),
     )
-    if target:
-        known = {axis: cells.base[axis] for axis in axes if axis in cells.base}
-        target = {**known, **target}
     telling = len(cells.telling)
     if telling < _CELLS:
         why = f"{telling} of {len(cells.cells)} scales show a best value, a law needs 2"
@@ -255,8 +271,8 @@ def _exponent(law: Law, axis: str, cells: Cells) -> Exponent:
 
 
 def _line(law: Law, axis: str, cells: Cells, target: Mapping[str, float]) -> LawLine:
-    base = cells.telling[0].scale
-    at = [cell for cell in cells.telling if _same_but(axis, cell.scale, base, law)]
+    at = max((_row(axis, cell, cells.telling, law) for cell in cells.telling), key=len)
+    base = at[0].scale
     reach = [cell.scale[axis] for cell in at]
     reach += [target[axis]] if axis in target else []
     low, high = math.log(min(reach)), math.log(max(reach))
@@ -271,10 +287,11 @@ def _line(law: Law, axis: str, cells: Cells, target: Mapping[str, float]) -> Law
     return LawLine(axis=axis, points=tuple(points), cells=tuple(at))
 
 
-def _same_but(
-    axis: str, scale: Mapping[str, float], base: Mapping[str, float], law: Law
-) -> bool:
-    return all(scale[each] == base[each] for each in law.priors if each != axis)
+def _row(axis: str, cell: Cell, cells: Sequence[Cell], law: Law) -> list[Cell]:
+    """Return the cells that differ from one in this axis alone, itself among them."""
+    others = [each for each in law.priors if each != axis]
+    same = [cell.scale[each] for each in others]
+    return [each for each in cells if [each.scale[o] for o in others] == same]
 
 
 def _is_measured(cells: Cells, axis: str) -> bool:
