@@ -79,7 +79,8 @@ def test_the_document_has_claims_and_studies_as_documented(first: Run) -> None:
     (axis,) = study["axes"]
     assert [cell["value"] for cell in axis["cells"]] == [48, 96, 192]
     assert study["trials"]["ok"] >= 3 * 3 * 8
-    assert answered["sentences"]
+    # Of the claims' own cells, a study this small can tell nothing: one sentence.
+    assert answered["headline"].startswith(("Yes", "No", "Undecided"))
 
 
 def test_page_and_store_lie_in_the_folder(first: Run) -> None:

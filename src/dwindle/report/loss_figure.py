@@ -22,7 +22,7 @@ _DOT |= {"stroke": "black", "strokeOpacity": 0, "strokeWidth": 12}
 
 # Paper shrinks the wide one by a fifth, a large screen stretches it by as much; a phone
 # takes the narrow one as it is. So letters have 11 to 17 pixels everywhere.
-WIDE = Size(width=820, height=300, lettering=14)
+WIDE = Size(width=720, height=270, lettering=13)
 NARROW = Size(width=290, height=270, lettering=13)
 
 
