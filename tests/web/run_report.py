@@ -1,5 +1,7 @@
 """Pages of studies, finds and tunes in an installed Chromium, opened as files."""
 
+from dataclasses import replace
+
 import pytest
 from finding.formula import Formula, search
 from playwright.sync_api import sync_playwright
@@ -19,7 +21,7 @@ from dwindle.tuning.page import page_of_tuned
 from dwindle.wording import raised
 
 NAMES = ("answer", "study", "find", "tune")
-STUDY = synthetic.findings(axes=("width", "depth"))
+STUDY = synthetic.findings(axes=("depth",))
 ORIGIN = Origin(day="2026-11-29", version="1", command="dwindle report my.db")
 LETTERS = 11  # pixels, of the least letter of a figure
 
@@ -40,7 +42,8 @@ def pages(tmp_path_factory):
     """The address of each page, by its name."""
     folder = tmp_path_factory.mktemp("pages")
     files = {name: folder / f"{name}.html" for name in NAMES}
-    report_page.write_page(synthetic.answer(), files["answer"], origin=ORIGIN)
+    answer = replace(synthetic.answer(), studies=(synthetic.findings(),))
+    report_page.write_page(answer, files["answer"], origin=ORIGIN)
     report_page.write_page(STUDY, files["study"], origin=ORIGIN)
     store = folder / "find.db"
     run_search(search(Formula()), store, Settings())
