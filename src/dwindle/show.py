@@ -353,8 +353,8 @@ def _parts(line: str, room: int) -> Iterator[str]:
         if _wide(longer) <= room:
             part = longer
             continue
-        if part:
-            yield part
+        if part.strip():
+            yield part.rstrip()
         part = word
         while _wide(part) > room:
             fits = next(

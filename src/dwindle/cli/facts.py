@@ -20,7 +20,7 @@ from dwindle.decay.typed_facts import (
     times_of,
     without_tokens,
 )
-from dwindle.errors import DwindleError, RangeError, UsageError
+from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
 
 SETTING = Option(
     "KNOB=VALUE",
@@ -285,7 +285,7 @@ class WrittenFacts:
             if fact.argument in self.texts
         }
         # --lr X:linear is a number before the change, and a rule for the one after it.
-        power = None if side == 0 else LR_POWERS.get(parts.get("lr", ""))
+        power = None if side == 0 else _power_of_batch(parts.get("lr", ""))
         if power is not None:
             parts.pop("lr")
         known = {
@@ -311,6 +311,16 @@ class WrittenFacts:
 
     def _side(self, side: int) -> Run:
         return Run(**as_fields(self.known(side)))
+
+
+def _power_of_batch(lr: str) -> float | None:
+    """Return the power of the batch that an lr goes with; None of a number or table."""
+    if not lr.isalpha() or read_numbers.read_number(lr) is not None:
+        return None
+    if lr not in LR_POWERS:
+        kind, hint = "way of an lr with the batch", "Or write a number: --lr 1e-3:2e-3."
+        raise UnknownNameError.among(kind, lr, LR_POWERS, hint)
+    return LR_POWERS[lr]
 
 
 def option_of(field: str) -> str:

@@ -24,6 +24,7 @@ from dwindle.decay.half_life import (
     half_life_from_shrink,
 )
 from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import (
     default_note,
     facts_of,
@@ -145,7 +146,7 @@ class Explanation(Shown):
 
     @property
     def _title(self) -> str:
-        return f"{self.knob} = {number(self.value)}"
+        return f"{self.knob} = {KNOBS[self.knob].typed(self.value)}"
 
     def _notes(self, *, all_notes: bool) -> Sequence[str]:
         if all_notes:
@@ -335,10 +336,19 @@ class _Explainer:
     def explanation(self) -> Explanation:
         """Return everything that follows from the facts."""
         shrink = self._of_shrink("a shrink per step", shrink_from_number)
-        e_folds = self._of_shrink("e-folds", e_folds_from_number)
-        kept = self._of_shrink("what the run leaves", survival_from_number)
-        at_peak = self._on_clocks(self._half_life_steps(shrink))
-        average = self._on_clocks(self._average_steps(e_folds, kept))
+        share = self._share_of_run()
+        if share is None:
+            e_folds = self._of_shrink("e-folds", e_folds_from_number)
+            kept = self._of_shrink("what the run leaves", survival_from_number)
+        else:
+            e_folds, kept = math.log(2) / share, 2 ** (-1 / share)
+        own = self._own_clock()
+        at_peak = {**self._on_clocks(self._half_life_steps(shrink)), **own}
+        average = (
+            at_peak
+            if share is not None
+            else self._on_clocks(self._average_steps(e_folds, kept))
+        )
         settled = self._settled(shrink, kept)
         penalty = self._penalty()
         notes = remarks.by_importance(
@@ -357,7 +367,7 @@ class _Explainer:
             at_peak,
             e_folds,
             at_peak=not lr_stays,
-            codes=[each.code for each in notes],
+            codes=[each.code for each in notes if not self._names_no_optimizer(each)],
             lacking=[
                 option
                 for option, what in self._lacking.items()
@@ -384,6 +394,10 @@ class _Explainer:
             lr_stays=lr_stays,
         )
 
+    def _names_no_optimizer(self, remark: Remark) -> bool:
+        """Return whether a remark is that a rate has no optimizer, and needs none."""
+        return self._knob.is_rate and remark.code == "no-optimizer"
+
     def _attempt(self, what: str, formula: Callable[[], _T]) -> _T | None:
         """Return what a formula gives, or remember what it lacks."""
         try:
@@ -406,6 +420,17 @@ class _Explainer:
         if not has_shrink(self._knob, self._run):
             return None
         return self._attempt(what, lambda: formula(self._knob, self._number, self._run))
+
+    def _share_of_run(self) -> float | None:
+        """Return a half-life that is a share of a run of unknown length."""
+        is_share = self._knob.is_half_life and self._knob.clock == "run"
+        is_open = "steps" not in self._run.quantities() and self._run.is_constant
+        return self._number if is_share and is_open and self._number else None
+
+    def _own_clock(self) -> dict[str, float]:
+        """Return a half-life that was typed, which no fact has to be known for."""
+        clock = self._knob.clock if self._knob.is_half_life else None
+        return {clock: self._number} if clock and 0 < self._number < math.inf else {}
 
     def _half_life_steps(self, shrink: float | None) -> float | None:
         if shrink is None:

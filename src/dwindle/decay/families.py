@@ -271,13 +271,11 @@ _RECORDS = (
         is_penalty=True,
         objective_note="{name} minimizes the same objective, but divides the penalty's "
         "gradient by the size of the whole one, so the number sets no half-life.",
-        why_no_rate="{name} adds its decay to the gradient and divides the sum by the "
-        "gradient's own size. A weight with zero gradient then loses {at_zero} "
-        "(as long as its penalty is far above eps), and any other loses what its "
-        "gradients allow: the number sets no fraction per step and no half-life.",
+        why_no_rate="{name} divides its decay by the gradient's own size: a weight "
+        "with zero gradient loses {at_zero}, any other what its gradients allow. The "
+        "number sets no half-life.",
         at_zero="nearly as much regardless of the number",
-        instead="Use decoupled decay: torch.optim.AdamW, or "
-        "decoupled_weight_decay=True in Adam, NAdam and RAdam.",
+        instead="Use torch.optim.AdamW, or decoupled_weight_decay=True.",
     ),
     Family(
         name="decoupled",

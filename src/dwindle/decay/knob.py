@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from dwindle.decay.read_numbers import Clock
+from dwindle.wording import number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +106,18 @@ class Knob:
     def is_half_life(self) -> bool:
         """Whether the number is a half-life on a clock."""
         return self.clock is not None and not self.timescale
+
+    def typed(self, value: float | None, *, digits: int = 3) -> str:
+        """Return a number as one types it here: a share of a run in percent.
+
+        Example:
+            >>> Knob(name="half-life:run", formula="", unit="", clock="run").typed(0.07)
+            '7%'
+
+        """
+        if value is not None and self.is_half_life and self.clock == "run":
+            return f"{number(100 * value, digits=digits)}%"
+        return number(value, digits=digits)
 
     @property
     def wants_clock(self) -> bool:

@@ -11,7 +11,7 @@ from dwindle.decay.families import family_of, has_no_rate
 from dwindle.decay.fidelity import Pair
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import Given
-from dwindle.decay.remarks import instead_of
+from dwindle.decay.remarks import for_gradient_rms, instead_of
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RefusedError
 
@@ -55,11 +55,12 @@ def _asked(source: Knob, target: Knob) -> str:
 
 def _no_rate(pair: Pair, refusing: Knob) -> RefusedError:
     family, instead = family_of(refusing), instead_of(refusing)
-    if refusing.penalty is not None and refusing == pair.source:
-        instead += (
-            " As a penalty the number still has a meaning, so --to torch.optim.SGD or "
-            "--to question.l2 can be answered."
-        )
+    if refusing == pair.source and has_shrink(pair.target):
+        # To name the target again would be no help: a first value of it is one.
+        first = f"A first value: dwindle suggest {pair.target.name}."
+        instead = f"{for_gradient_rms(refusing)} {first}".lstrip()
+    elif refusing == pair.source and refusing.penalty is not None:
+        instead += " As a penalty it can be converted: --to torch.optim.SGD."
     why = family.reason(refusing.name, refusing) if family else ""
     return RefusedError(_asked(pair.source, pair.target), why, instead)
 

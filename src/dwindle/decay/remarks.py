@@ -169,14 +169,18 @@ def assumed_noise(knob: Knob, run: Run) -> str:
 
 def instead_of(knob: Knob) -> str:
     """Return what to do where the number of a knob sets no rate."""
-    family = family_of(knob)
+    family, size = family_of(knob), for_gradient_rms(knob)
     instead = family.instead if family else ""
+    return f"{instead} {size}" if size else instead
+
+
+def for_gradient_rms(knob: Knob) -> str:
+    """Return which fact makes it a rate, where gradients alone divide the decay."""
     if not divides_by_gradients(knob):
-        return instead
+        return ""
     return (
-        f"{instead} Or give --gradient-rms G, the root mean square of a weight's "
-        "gradient (√v̂ of Adam's state), for an approximate rate: a step takes about "
-        "lr·λ/G of a weight, as AdamW does with weight_decay = λ/G."
+        "With --gradient-rms G, the RMS of a weight's gradient (√v̂ of Adam's state), "
+        "it is about AdamW with λ/G."
     )
 
 

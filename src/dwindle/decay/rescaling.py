@@ -63,6 +63,8 @@ _OTHERWISE = {
     "fine-tuning": "if it starts from trained weights: --regime fine-tuning",
 }
 _ALL = "(--all)"
+# Letters of a reason in a terminal of 80 columns, beside its label and two gaps.
+_ROOM = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,8 +162,9 @@ class Rescaling(Shown):
     _drawn = drawn
 
     def __repr__(self) -> str:
-        value = _value(self.recommendation)
-        return f"<Rescaling: {self.knob} = {number(self.before.value)}, then {value}>"
+        typed, value = KNOBS[self.knob].typed, self.recommendation.value
+        there = typed(value, digits=2)
+        return f"<Rescaling: {self.knob} = {typed(self.before.value)}, then {there}>"
 
 
 class _Answer:
@@ -169,6 +172,7 @@ class _Answer:
 
     def __init__(self, found: Rescaling) -> None:
         self._found, self._there = found, found.recommendation
+        self._typed = KNOBS[found.knob].typed
 
     def parts(self) -> Iterator[Drawable | str]:
         """Yield the answer, its reasons, and what would decide it."""
@@ -188,7 +192,7 @@ class _Answer:
                 yield _command(there.experiment, self._found.knob, value)
 
     def _values(self) -> Iterator[str]:
-        there, was = self._there, number(self._found.before.value)
+        there, was = self._there, self._typed(self._found.before.value)
         if there.value is None:
             yield "no value can be recommended"
             return
@@ -198,21 +202,32 @@ class _Answer:
         if not self._found.before.value:
             yield "type 0   (nothing decays, before and after)"
             return
-        verb, span = "perhaps" if there.is_undecided else "type", _range(there)
+        verb, span = "perhaps" if there.is_undecided else "type", self._range(there)
         of = "recipes" if _is_of_recipes(there) else "90 %"
         span = f"{of}: {span}; " if span else ""
-        yield f"{verb} {_value(there)}   ({span}it was {was})"
-        shown = (_value(there), _range(there))
+        value = self._value(there)
+        yield f"{verb} {value}   ({span}it was {was})"
+        shown = (value, self._range(there))
         for each in there.others:
-            if each.value is not None and (_value(each), _range(each)) != shown:
-                span = f"   ({_range(each)})" if _range(each) else "  "
-                yield f"or {_value(each)}{span} {_OTHERWISE[each.kind_of_run]}"
+            value, span = self._value(each), self._range(each)
+            if each.value is not None and (value, span) != shown:
+                span = f"   ({span})" if span else "  "
+                yield f"or {value}{span} {_OTHERWISE[each.kind_of_run]}"
+
+    def _value(self, there: Recommendation) -> str:
+        return self._typed(_rounded(there.value, 2))
+
+    def _range(self, there: Recommendation) -> str:
+        ends = (there.low, there.high)
+        low, high = (self._typed(_rounded(each, there.digits)) for each in ends)
+        return f"{low} to {high}" if low != high else ""
 
     def _rows(self) -> dict[str, Cell]:
         there = self._there
         candidates = " · ".join(
             # Of a knob that is no coefficient, the same λ is another number.
-            f"{_LABELS.get(each.rule, each.rule)} {_rounded(each.value, 2)}"
+            f"{_LABELS.get(each.rule, each.rule)} "
+            f"{self._typed(_rounded(each.value, 2))}"
             for each in there.candidates
         )
         return {
@@ -245,8 +260,16 @@ class _Answer:
         rows = [(_change(each), _effect(each, what)) for each in shown]
         if not rows:
             return "" if self._there.value is None else "the decay of a step stays"
-        counts = map(_records, shown)
+        counts = [_records(each) for each in shown]
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        if sum(widths) + max(map(len, counts)) > _ROOM:
+            # Folded at the edge of a terminal, no number would be beside its range.
+            lines = zip(rows, counts, strict=True)
+            return tuple(
+                line
+                for (change, effect), records in lines
+                for line in (change, f"  {effect}  {records}")
+            )
         return tuple(
             "  ".join((*map(str.ljust, row, widths), records))
             for row, records in zip(rows, counts, strict=True)
@@ -257,7 +280,7 @@ class _Answer:
         if before.e_folds is None or after.e_folds is None:
             return ""
         was, now = number(before.e_folds), number(after.e_folds)
-        value = number(before.value)
+        value = self._typed(before.value)
         if was == now:
             return f"{value} would remove {now} e-folds over the run, as before"
         return f"{value} would remove {now} e-folds over the run instead of {was}"
@@ -269,8 +292,8 @@ class _Answer:
         best = [known[name] for name in cell.rules if name in known][:_MOST_RULES]
         shown = {each.rule: each.value for each in best}
         shown[_UNCHANGED] = self._found.before.value
-        listed = " · ".join(f"{name} {number(each)}" for name, each in shown.items())
-        return f"{listed}  {_ALL}"
+        values = (f"{name} {self._typed(each)}" for name, each in shown.items())
+        return f"{' · '.join(values)}  {_ALL}"
 
 
 def _is_measured(there: Recommendation) -> bool:
@@ -282,18 +305,9 @@ def _is_of_recipes(there: Recommendation) -> bool:
     return any(each.quantity in KINDS for each in there.reasons)
 
 
-def _value(there: Recommendation) -> str:
-    return _rounded(there.value, 2)
-
-
-def _range(there: Recommendation) -> str:
-    low, high = (_rounded(each, there.digits) for each in (there.low, there.high))
-    return f"{low} to {high}" if low != high else ""
-
-
-def _rounded(value: float | None, digits: int) -> str:
+def _rounded(value: float | None, digits: int) -> float | None:
     """Return a number with so many digits, above ten too: 24 is 20 in one digit."""
-    return number(None if value is None else float(f"{value:.{digits}g}"))
+    return None if value is None else float(f"{value:.{digits}g}")
 
 
 def _change(reason: Reason) -> str:
@@ -314,7 +328,7 @@ def _times(ratio: float) -> str:
 
 def _effect(reason: Reason, what: str) -> str:
     middle, low, high = (
-        _rounded(each, 2)
+        number(_rounded(each, 2))
         for each in (reason.factor, reason.factor_low, reason.factor_high)
     )
     return f"{what} ×{middle} ({low} to {high})"
@@ -331,7 +345,8 @@ def _command(wanted: Experiment, knob: str, value: float) -> Line:
     axis = _AXES.get(wanted.quantity, wanted.quantity)
     low, high = map(number, (wanted.low, wanted.high))
     reach = 2.0 ** (wanted.decays // 2)
-    least, most = (_rounded(each, 2) for each in (value / reach, value * reach))
+    ends = (value / reach, value * reach)
+    least, most = (KNOBS[knob].typed(_rounded(each, 2)) for each in ends)
     text = (
         f"dwindle tune my_module:train --knob {knob} --low {least} --high {most} "
         f"--proxy {axis}={low},{high} --target {axis}={high}"

@@ -229,7 +229,8 @@ class Schedule:
         if neutral is None and name not in record.reads:
             reading = [each.name for each in SHAPES.values() if name in each.reads]
             must = f"left out of {self.shape}; it is for {' and '.join(reading)}"
-            raise RangeError(name, given, must, f'Write schedule="{reading[0]}".')
+            remedy = f'Write --schedule {reading[0]}, or schedule="{reading[0]}".'
+            raise RangeError(name, given, must, remedy)
 
     def _refuse_contradictions(self, record: Shape) -> None:
         # Shares that are written as decimals may add up to 1 and a rounding error.

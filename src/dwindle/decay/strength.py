@@ -103,7 +103,8 @@ def in_words(
     known = {clock: time for clock, time in half_life.items() if time is not None}
     if "no-decay" in codes or ("no-lr" in codes and not known):
         return "removes nothing of a weight: no decay", "nothing"
-    if instead and ("no-optimizer" not in codes or not known):
+    # What these facts make too small or too large may be another number.
+    if instead and not (known and "impossible" in codes):
         return instead, "nothing" if "dead-zone" in codes else None
     strength = None if e_folds is None else strength_of(e_folds)
     if e_folds is not None and e_folds < _HALVINGS * math.log(2):

@@ -90,6 +90,12 @@ class RangeError(DwindleError, ValueError):
 
     says = ("{name} must be {must}.", "Got {value}.", "{remedy}")
 
+    def _sentences(self) -> Iterable[str]:
+        value = self.value
+        if isinstance(value, float):  # 1.4999999999999998 came of a typed 1.5
+            value = f"{value:.12g}"
+        return (each.format(**vars(self) | {"value": value}) for each in self.says)
+
 
 @dataclass(eq=False)
 class UnknownNameError(DwindleError, LookupError):

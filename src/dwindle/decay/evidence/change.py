@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.run import Run
+from dwindle.errors import RangeError
 
 # Ratios nearer to 1 are rounding: of a short last batch, or of tokens to steps.
 _NOTHING = 1e-9
@@ -76,10 +77,16 @@ class _Logs:
         """Return that of the first name that both sides have."""
         before, after = self._sides
         for name in names:
-            # No hidden layer has no power law.
-            if before.get(name) and after.get(name):
-                log = math.log(after[name]) - math.log(before[name])
+            if name not in before or name not in after:
+                continue
+            old, new = before[name], after[name]
+            if old and new:
+                log = math.log(new) - math.log(old)
                 return log if abs(log) > _NOTHING else 0.0
+            if old != new:
+                must = "above 0 on both sides: no power law begins or ends at 0"
+                remedy = f"Leave {name} out, or compare with a network that has some."
+                raise RangeError(name, f"{old:g} and then {new:g}", must, remedy)
         return 0.0
 
     def has(self, *names: str) -> bool:

@@ -20,6 +20,7 @@ from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.explain import Explanation, explain_setting
 from dwindle.decay.families import family_of
 from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import no_decay_at_lr_0, refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_target
 from dwindle.decay.remarks import instead_of
@@ -115,11 +116,11 @@ class Suggestion(Shown):
             all_notes: Whether each recipe and every note is in it.
 
         """
-        span = _span((self.low, self.high))
+        span = self._span((self.low, self.high))
         beside = f"({span} in recipes of its kind)"
         if not self.value:
             beside = f"(others {span})" if self.high else ""
-        title = f"type {number(self.value, digits=2)}   {beside}".rstrip()
+        title = f"type {self._typed(self.value)}   {beside}".rstrip()
         named = {
             "because": self._because(),
             "no more": self._cut(),
@@ -149,15 +150,15 @@ class Suggestion(Shown):
         if known:
             those = "the others come" if parts else "they come"
             inner = middle(known)
-            parts.append(f"{those} to {_span(known)} here by measured exponents")
+            parts.append(f"{those} to {self._span(known)} here by measured exponents")
             if len(inner) < len(known):
-                parts.append(f"the middle {len(inner)} to {_span(inner)}")
+                parts.append(f"the middle {len(inner)} to {self._span(inner)}")
         return f"{whole} {self.title}: {', '.join(parts)}"
 
     def _cut(self) -> str:
         if self.carried is None:
             return ""
-        value, carried = (number(it, digits=2) for it in (self.value, self.carried))
+        value, carried = map(self._typed, (self.value, self.carried))
         return (
             f"none of them types more than {value} at its lr; the {carried} that the "
             "exponents come to is untried"
@@ -166,26 +167,27 @@ class Suggestion(Shown):
     def _recipes(self, *, all_notes: bool) -> dict[str, str]:
         if all_notes:
             return {
-                each.recipe: f"{_typed_here(each)}, {number(each.e_folds)} e-folds, "
+                each.recipe: f"{self._here(each)}, {number(each.e_folds)} e-folds, "
                 f"{each.source}"
                 for each in self.reasons
             }
         shown = self.reasons[:_DECIDING]
-        listed_ = " · ".join(f"{each.recipe} {_typed_here(each)}" for each in shown)
-        return {"recipes": listed_}
+        here = " · ".join(f"{each.recipe} {self._here(each)}" for each in shown)
+        return {"recipes": here}
+
+    def _typed(self, value: float) -> str:
+        return KNOBS[self.knob].typed(value, digits=2)
+
+    def _span(self, values: Sequence[float]) -> str:
+        ends = map(self._typed, (values[0], values[-1]))
+        return " to ".join(dict.fromkeys(ends))
+
+    def _here(self, reason: RecipeReason) -> str:
+        typed, here = number(reason.weight_decay, digits=2), reason.value
+        return typed if here is None else f"{typed} → {self._typed(here)}"
 
     def __repr__(self) -> str:
-        return f"<Suggestion: {self.knob} = {number(self.value)}>"
-
-
-def _span(values: Sequence[float]) -> str:
-    ends = (number(each, digits=2) for each in (values[0], values[-1]))
-    return " to ".join(dict.fromkeys(ends))
-
-
-def _typed_here(reason: RecipeReason) -> str:
-    typed, here = number(reason.weight_decay, digits=2), reason.value
-    return typed if here is None else f"{typed} → {number(here, digits=2)}"
+        return f"<Suggestion: {self.knob} = {self._typed(self.value)}>"
 
 
 def suggest(
