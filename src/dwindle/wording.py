@@ -209,6 +209,22 @@ def time_on(clock: str, value: float) -> str:
     return f"{count(value)} {clock}"
 
 
+def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
+    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7%, 1,848 runs.
+
+    Example:
+        >>> [time_cell("run", {"run": share}) for share in (0.1773, 1848.39, None)]
+        ['17.7%', '1,848 runs', '–']
+
+    """
+    value = times[clock]
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if clock == "run":
+        return percent(value) if value < 1 else counted(value, "run")
+    return count(value)
+
+
 def half_life(times: Mapping[str, float | None], *, between: str = " · ") -> str:
     """Return a half-life on every clock that is known.
 

@@ -203,13 +203,21 @@ OPTIONS = {
         {"num_decay_steps": 30, "min_lr_ratio": 0.1},
         {"shape": "wsd", "decay_share": 0.3, "final": 0.1},
     ),
-    "cosine_with_restarts": ({"num_cycles": 1}, {"shape": "cosine"}),
+    "cosine_with_restarts": (
+        {"num_cycles": 3},
+        {"shape": "cosine-restarts", "period": 0.3},
+    ),
+    "inverse_sqrt": (
+        {"timescale": 20},
+        {"shape": "inverse-sqrt", "period": "20 steps"},
+    ),
     "constant_with_warmup": ({}, {"shape": "constant"}),
 }
 UNFOLLOWED = {
     "cosine": {"num_cycles": 2},
-    "cosine_with_restarts": {"num_cycles": 3},
-    "polynomial": {"power": 2},
+    "cosine_with_restarts": {"num_cycles": 0.3},
+    "polynomial": {"power": -2},
+    "inverse_sqrt": {"timescale": 0},
     "cosine_with_min_lr": {"min_lr": "low"},
     "warmup_stable_decay": {"num_decay_steps": 1000},
 }

@@ -8,11 +8,12 @@ from cli.lines import as_json, error_of, run
 from tolerance import digits
 
 from dwindle.decay.convert import convert
-from dwindle.decay.explain import explain, time_cell
+from dwindle.decay.explain import explain
 from dwindle.decay.rescale import rescale
 from dwindle.decay.rules import RULES
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
+from dwindle.wording import time_cell
 
 FIELDS = {
     "convert": "from value_from to value unit fidelity assumptions formula layers "

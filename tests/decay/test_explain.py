@@ -355,7 +355,9 @@ def test_the_line_computed_is_the_first_step(name, run, shrink):
     # The one that refuses to run without a momentum.
     assume(run.momentum or name != "bitsandbytes.optim.SGD")
     path = FAMILIES[knob.family].survival_path
-    scale = {"": 1, "/B": 1 / 16, "/√steps": 1 / math.sqrt(run.total_steps)}[knob.scale]
+    by_steps = 1 / math.sqrt(run.total_steps)
+    scales = {"": 1, "/B": 1 / 16, "·B/64": 16 / 64, "/√steps": by_steps}
+    scale = scales[knob.scale]
     expected = path(number * scale, facts_of(knob, run))[1]
     assume(expected > 0.1)
     line = explain(number, name, run=run).update

@@ -215,6 +215,8 @@ class ScheduleFacts:
         return value if value is not None and 0 <= value <= 1 else None
 
 
+# Nobody restarts so often; a period has at least some steps.
+_MOST_CYCLES = 1000
 ScheduleRule = Callable[[ScheduleFacts], Schedule | None]
 
 
@@ -227,23 +229,43 @@ def _shape(shape: Literal["constant", "linear", "cosine"]) -> ScheduleRule:
     return schedule
 
 
-def _cosine(cycles: float) -> ScheduleRule:
+def _cosine(facts: ScheduleFacts) -> Schedule | None:
     """Half a wave falls from the peak to nothing; more waves rise again."""
+    usual = facts.number("num_cycles") in {None, 0.5}
+    return _shape("cosine")(facts) if usual else None
 
-    def schedule(facts: ScheduleFacts) -> Schedule | None:
-        usual = facts.number("num_cycles") in {None, cycles}
-        return _shape("cosine")(facts) if usual else None
 
-    return schedule
+def _restarts(facts: ScheduleFacts) -> Schedule | None:
+    cycles = facts.number("num_cycles")
+    if cycles in {None, 1.0}:
+        return _shape("cosine")(facts)
+    if cycles is None or not 1 < cycles <= _MOST_CYCLES:
+        return None
+    period = (1 - facts.warmup) / cycles
+    return Schedule(shape="cosine-restarts", warmup=facts.warmup, period=period)
 
 
 def _polynomial(facts: ScheduleFacts) -> Schedule | None:
-    if facts.number("power") not in {None, 1.0}:
+    power, last = facts.number("power"), facts.number("lr_end")
+    if power is not None and not power > 0:
         return None
-    last = facts.number("lr_end")
     # 1e-7 is the default of transformers; an lr below it does not rise here.
     final = min(1.0, (1e-7 if last is None else last) / facts.lr)
-    return Schedule(shape="linear", warmup=facts.warmup, final=final)
+    if power in {None, 1.0}:
+        return Schedule(shape="linear", warmup=facts.warmup, final=final)
+    warmup = facts.warmup
+    return Schedule(shape="polynomial", power=power, warmup=warmup, final=final)
+
+
+def _inverse_sqrt(facts: ScheduleFacts) -> Schedule | None:
+    scale, warmup = facts.number("timescale"), facts.warmup
+    if scale is None and warmup:  # it is the warm-up then
+        return Schedule(shape="inverse-sqrt", warmup=warmup)
+    # Without a warm-up, 10,000 steps by default.
+    steps = 10_000 if scale is None else scale
+    if not 1 <= steps < math.inf:
+        return None
+    return Schedule(shape="inverse-sqrt", warmup=warmup, period=f"{steps:.0f} steps")  # type: ignore[arg-type] # a count waits for the run
 
 
 def _cosine_to(facts: ScheduleFacts) -> Schedule | None:
@@ -270,19 +292,17 @@ def _stable(facts: ScheduleFacts) -> Schedule | None:
 TRAINER_SCHEDULES: Mapping[str, ScheduleRule] = MappingProxyType(
     {
         "linear": _shape("linear"),
-        "cosine": _cosine(0.5),
-        # One cycle, the default, is a cosine; more have the same sum, at other steps.
-        "cosine_with_restarts": _cosine(1.0),
+        "cosine": _cosine,
+        "cosine_with_restarts": _restarts,
         "polynomial": _polynomial,
         "constant": lambda _: Schedule(),  # by that name it ignores the warm-up
         "constant_with_warmup": _shape("constant"),
         "cosine_with_min_lr": _cosine_to,
         "cosine_warmup_with_min_lr": _cosine_to,
         "warmup_stable_decay": _stable,
-        # Of these no shape is known here.
-        **dict.fromkeys(
-            ("inverse_sqrt", "reduce_lr_on_plateau", "greedy"), lambda _: None
-        ),
+        "inverse_sqrt": _inverse_sqrt,
+        # These go by what the run measures.
+        **dict.fromkeys(("reduce_lr_on_plateau", "greedy"), lambda _: None),
     }
 )
 # Names of the other trainers, in lower case.

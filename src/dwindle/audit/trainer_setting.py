@@ -283,7 +283,10 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     if followed is None and not shape:
         # Without a length no sum over the run is formed.
         return replace(run, epochs=None, steps=None), False
-    followed = replace(followed or Schedule(), **shape)
+    followed = followed or Schedule()
+    if "shape" in shape:  # what another shape reads besides is none of this one's
+        followed = Schedule(warmup=followed.warmup, final=followed.final)
+    followed = replace(followed, **shape)
     return replace(run, schedule=followed), True
 
 

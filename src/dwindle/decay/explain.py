@@ -51,15 +51,7 @@ from dwindle.show import (
     facts,
     pointed,
 )
-from dwindle.wording import (
-    NOTHING,
-    WHERE_ALL,
-    count,
-    counted,
-    first_notes,
-    number,
-    percent,
-)
+from dwindle.wording import WHERE_ALL, first_notes, number, percent, time_cell
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
@@ -209,22 +201,6 @@ class Explanation(Shown):
         )
 
 
-def time_cell(clock: str, times: ClockTimes) -> str:
-    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7%, 1,848 runs.
-
-    Example:
-        >>> [time_cell("run", {"run": share}) for share in (0.1773, 1848.39, None)]
-        ['17.7%', '1,848 runs', '–']
-
-    """
-    value = times[clock]
-    if value is None or not math.isfinite(value):
-        return NOTHING
-    if clock == "run":
-        return percent(value) if value < 1 else counted(value, "run")
-    return count(value)
-
-
 def _known(value: float | None, unit: str = "") -> str:
     """Return a number with its unit, or nothing where it is not known."""
     return "" if value is None else f"{number(value)}{unit}"
@@ -342,13 +318,10 @@ class _Explainer:
             kept = self._of_shrink("what the run leaves", survival_from_number)
         else:
             e_folds, kept = math.log(2) / share, 2 ** (-1 / share)
-        own = self._own_clock()
-        at_peak = {**self._on_clocks(self._half_life_steps(shrink)), **own}
-        average = (
-            at_peak
-            if share is not None
-            else self._on_clocks(self._average_steps(e_folds, kept))
-        )
+        of_steps = self._on_clocks(self._half_life_steps(shrink))
+        at_peak = average = {**of_steps, **self._own_clock()}
+        if share is None:
+            average = dict(self._on_clocks(self._average_steps(e_folds, kept)))
         settled = self._settled(shrink, kept)
         penalty = self._penalty()
         notes = remarks.by_importance(
@@ -367,7 +340,9 @@ class _Explainer:
             at_peak,
             e_folds,
             at_peak=not lr_stays,
-            codes=[each.code for each in notes if not self._names_no_optimizer(each)],
+            # A rate names no optimizer, and needs none.
+            codes={each.code for each in notes}
+            - ({"no-optimizer"} if self._knob.is_rate else set()),
             lacking=[
                 option
                 for option, what in self._lacking.items()
@@ -393,10 +368,6 @@ class _Explainer:
             strength=strength,
             lr_stays=lr_stays,
         )
-
-    def _names_no_optimizer(self, remark: Remark) -> bool:
-        """Return whether a remark is that a rate has no optimizer, and needs none."""
-        return self._knob.is_rate and remark.code == "no-optimizer"
 
     def _attempt(self, what: str, formula: Callable[[], _T]) -> _T | None:
         """Return what a formula gives, or remember what it lacks."""

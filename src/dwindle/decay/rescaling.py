@@ -8,7 +8,7 @@ from dwindle.decay.evidence.kinds import family_of_evidence
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommendation import Experiment, Reason, Recommendation
 from dwindle.decay.evidence.records import KINDS
-from dwindle.decay.explain import ClockTimes, Explanation, time_cell
+from dwindle.decay.explain import ClockTimes, Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import Run
 from dwindle.plain import to_plain
@@ -24,7 +24,7 @@ from dwindle.show import (
     facts,
     pointed,
 )
-from dwindle.wording import count, first_notes, number
+from dwindle.wording import count, first_notes, number, time_cell
 
 # The first that is known is the clock of all rows.
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")

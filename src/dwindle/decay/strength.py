@@ -98,13 +98,13 @@ def in_words(
         ('removes 0.04% of a weight over the run: nothing', 'nothing')
 
     """
-    codes = set(codes)
-    instead = next((text for code, text in _INSTEAD.items() if code in codes), "")
     known = {clock: time for clock, time in half_life.items() if time is not None}
+    # What the facts make too small or too large may be another number than this.
+    codes = set(codes) - ({"impossible"} if known else set())
+    instead = next((text for code, text in _INSTEAD.items() if code in codes), "")
     if "no-decay" in codes or ("no-lr" in codes and not known):
         return "removes nothing of a weight: no decay", "nothing"
-    # What these facts make too small or too large may be another number.
-    if instead and not (known and "impossible" in codes):
+    if instead:
         return instead, "nothing" if "dead-zone" in codes else None
     strength = None if e_folds is None else strength_of(e_folds)
     if e_folds is not None and e_folds < _HALVINGS * math.log(2):

@@ -93,7 +93,7 @@ class RangeError(DwindleError, ValueError):
     def _sentences(self) -> Iterable[str]:
         value = self.value
         if isinstance(value, float):  # 1.4999999999999998 came of a typed 1.5
-            value = f"{value:.12g}"
+            value = min(f"{value:.12g}", repr(value), key=len)
         return (each.format(**vars(self) | {"value": value}) for each in self.says)
 
 
