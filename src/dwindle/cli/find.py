@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from dwindle.finding.driver import Search, Settings
 
 _FAILED = 3
-MOST_JOBS = 1024  # a thread waits for each
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _SEARCH = "The search; these may differ when it goes on"
 
@@ -108,6 +107,8 @@ def read_take(_: str, text: str) -> str:
 
 def read_jobs(option: str, text: str) -> int:
     """Read a number of trainings at a time, at least one."""
+    from dwindle.finding.driver import MOST_JOBS
+
     jobs = read_whole(option, text)
     if not 1 <= jobs <= MOST_JOBS:
         raise RangeError(option, jobs, f"from 1 to {MOST_JOBS}")
@@ -254,19 +255,9 @@ def settings_from(words: Sequence[str], asked: Asked) -> Iterator["Settings"]:
     watches = len(words) > 1 and "{out}" not in " ".join(words)
     cluster = on_ray.cluster_asked_for(asked)
     with cluster or nullcontext():
-        slots = asked["slots"] or ()
-        at_once = len(slots) or 1
-        if cluster is not None:
-            if slots:
-                must, got = (
-                    "Trainings on Ray must get their devices from Ray.",
-                    "--slots",
-                )
-                raise UsageError(must, got, "Write --gpus-per-training 1.")
-            at_once = min(cluster.at_once, MOST_JOBS)
         yield Settings(
-            jobs=asked["jobs"] or at_once,
-            slots=slots,
+            jobs=asked["jobs"],
+            slots=asked["slots"] or (),
             seconds=asked["time"],
             timeout_s=asked["timeout"],
             watched=Path.cwd() if watches else None,

@@ -337,12 +337,13 @@ class StudyStoppedError(DwindleError, RuntimeError):
     store: str
     trained: int
     planned: int
+    remedy: str = "Run the same command again to continue."
     exit_code = 130  # 128 + SIGINT, as shells report it
 
     says = (
         "Interrupted with {trained} of {planned} trainings saved.",
         "They are in {store}.",
-        "Run the same command again to continue.",
+        "{remedy}",
     )
 
 

@@ -9,7 +9,9 @@ from pathlib import Path
 from dwindle.errors import (
     FirstTrainingError,
     NoEffectError,
+    RangeError,
     StudyStoppedError,
+    UsageError,
 )
 from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.records import FindSpec, OwnConditions, OwnTrial, trainings_of
@@ -35,6 +37,7 @@ from dwindle.study.stopping import stopping_on_signals
 
 # A death or a time-out may be the machine's: so often is one training tried in a run.
 _TRIES = 2
+MOST_JOBS = 1024  # a thread waits for each
 # Equal losses of this many decays are no chance; where they have few digits, accuracies
 # such as 0.95, so many at both ends of a range.
 _FEW, _MANY = 3, 7
@@ -74,7 +77,8 @@ class Settings:
     """How trainings run; none of it makes them others.
 
     Args:
-        jobs: How many run at a time.
+        jobs: How many run at a time; None for one in each slot, or for as many as the
+            cluster has room for.
         slots: Devices or variables that trainings have to themselves.
         seconds: When no further training begins, after the start of this run.
         timeout_s: When a single training is ended.
@@ -82,15 +86,32 @@ class Settings:
         accept_change: Go on under other conditions than those in the store.
         cluster: Where trainings run; this machine when None. It is left open.
 
+    Raises:
+        RangeError: If there are no jobs, or too many.
+        UsageError: If a cluster is given slots: it has devices of its own.
+
     """
 
-    jobs: int = 1
+    jobs: int | None = None
     slots: tuple[str, ...] = ()
     seconds: float | None = None
     timeout_s: float | None = None
     watched: Path | None = None
     accept_change: bool = False
     cluster: Cluster | None = None
+
+    def __post_init__(self) -> None:
+        if self.jobs is not None and not 1 <= self.jobs <= MOST_JOBS:
+            raise RangeError("jobs", self.jobs, f"from 1 to {MOST_JOBS}")
+        if self.cluster is not None and self.slots:
+            must = "Trainings on Ray must get their devices from Ray."
+            raise UsageError(must, "--slots", "Write --gpus-per-training 1.")
+
+    @property
+    def at_once(self) -> int:
+        """How many trainings run at a time."""
+        room = self.cluster.at_once if self.cluster else len(self.slots)
+        return self.jobs or min(max(room, 1), MOST_JOBS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -151,7 +172,7 @@ def run_search(
         recipe = search.recipe
         if settings.cluster is not None:
             recipe = RayRecipe(recipe=recipe, cluster=settings.cluster)
-        running = Running(recipe, jobs=settings.jobs, slots=settings.slots)
+        running = Running(recipe, jobs=settings.at_once, slots=settings.slots)
         stack.callback(running.close)
         driver = _Driver(search, store, settings, running, on_progress, on_warning)
         try:
@@ -197,7 +218,7 @@ class _Driver:
         self.rounds = Rounds(
             unit=search.unit,
             design=design_of(
-                search.spec, search.conditions, search.unit, jobs=self.settings.jobs
+                search.spec, search.conditions, search.unit, jobs=self.settings.at_once
             ),
             known=self.known,
             larger_is_better=search.conditions.maximize,
@@ -229,7 +250,7 @@ class _Driver:
             diverged=status.count("diverged"),
             errors=status.count("error"),
             seconds_each=sum(seconds) / len(seconds) if seconds else None,
-            jobs=self.settings.jobs,
+            jobs=self.settings.at_once,
         )
 
     def _is_over(self) -> bool:

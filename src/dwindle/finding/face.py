@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwindle.decay.python_inputs import RunLike
+from dwindle.errors import StudyStoppedError
 
 if TYPE_CHECKING:
     from dwindle.finding.found import Found
     from dwindle.finding.metric import Take
     from dwindle.finding.search import Train
+    from dwindle.study.cluster import Cluster
 
 
 @contextmanager
@@ -25,7 +27,15 @@ def place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
         yield Path(store)
         return
     folder = Path(tempfile.mkdtemp(prefix=f"dwindle-{name}-"))
-    yield folder / f"{name}.db"
+    path = folder / f"{name}.db"
+    try:
+        yield path
+    except StudyStoppedError as stopped:
+        stopped.remedy = f'Call it again with store="{path}" to continue.'
+        raise
+    finally:
+        if not path.exists():  # nothing was trained
+            shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -47,7 +57,8 @@ def find(  # noqa: PLR0913, each is a question of its own
     scale: Mapping[str, float] | None = None,
     seconds: float | None = None,
     timeout: float | None = None,
-    jobs: int = 1,
+    jobs: int | None = None,
+    ray: "bool | str | Cluster" = False,
     store: str | Path | None = None,
     accept_change: bool = False,
 ) -> "Found":
@@ -78,7 +89,10 @@ def find(  # noqa: PLR0913, each is a question of its own
             A store may hold trainings of several scales.
         seconds: After these no further training begins.
         timeout: Seconds after which a single training is ended.
-        jobs: Trainings at a time.
+        jobs: Trainings at a time; one, or as many as Ray has room for.
+        ray: Whether they run on a local Ray cluster, started for it; ``HOST:PORT`` of
+            one that runs; or a :class:`~dwindle.study.cluster.Cluster`, which says what
+            a training needs: ``Cluster("10.0.0.1:6379", gpus=0.5)``.
         store: The file of results: with it the same call goes on after any stop.
             Without, results are only in what is returned.
         accept_change: Go on although the training is another one than in the store.
@@ -89,7 +103,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     Raises:
         RangeError: If a number is impossible.
         UnknownNameError: If there is no such knob.
-        UsageError: If the training takes no weight decay.
+        UsageError: If the training takes no weight decay, or the cluster cannot be had.
         FirstTrainingError: If the first training gives no loss.
         NoEffectError: If the loss is the same for every weight decay.
         StudyStoppedError: On Ctrl-C; what has ended is in the store.
@@ -112,6 +126,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
     from dwindle.store.store import read_store
+    from dwindle.study.cluster import cluster_for
 
     read = Metric(text=metric, take=take, maximize=maximize)
     search = search_of(
@@ -126,10 +141,18 @@ def find(  # noqa: PLR0913, each is a question of its own
         zero=zero,
         scale=scale,
     )
-    settings = Settings(
-        jobs=jobs, seconds=seconds, timeout_s=timeout, accept_change=accept_change
-    )
     with place_of_results(store, "find") as path:
-        with closing(search), shown_here() as on_progress:
+        with (
+            closing(search),
+            cluster_for(ray) as cluster,
+            shown_here() as on_progress,
+        ):
+            settings = Settings(
+                jobs=jobs,
+                seconds=seconds,
+                timeout_s=timeout,
+                accept_change=accept_change,
+                cluster=cluster,
+            )
             stopped = run_search(search, path, settings, on_progress)
         return found_of(find_from_stored(read_store(path)), stopped)

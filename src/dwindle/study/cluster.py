@@ -12,8 +12,8 @@ import socket
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -181,6 +181,22 @@ class Cluster:
         have = "; ".join(_resources_in_words(node) for node in nodes) or "no nodes"
         must = f"A node must have {_resources_in_words(self._needs)} for a training."
         raise UsageError(must, have, _REMEDY_FITS)
+
+
+@contextmanager
+def cluster_for(ray: "bool | str | Cluster") -> Iterator[Cluster | None]:
+    """Give the cluster that is asked for, and leave it at the end; None for none.
+
+    Args:
+        ray: Whether a local one is to be started, or ``HOST:PORT`` of one that runs; a
+            cluster itself is its owner's and left open.
+
+    """
+    if isinstance(ray, Cluster) or not ray:
+        yield ray or None
+        return
+    with Cluster(None if ray is True else ray) as cluster:
+        yield cluster
 
 
 def _ray(*, is_local: bool) -> Any:

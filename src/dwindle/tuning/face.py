@@ -12,6 +12,7 @@ from dwindle.errors import UsageError
 if TYPE_CHECKING:
     from dwindle.finding.driver import OnProgress, OnWarning, Search, Settings
     from dwindle.finding.search import Train
+    from dwindle.study.cluster import Cluster
     from dwindle.tuning.cells import Cells
     from dwindle.tuning.tuned import Tuned
 
@@ -132,7 +133,8 @@ def tune(  # noqa: PLR0913, each is a question of its own
     maximize: bool = False,
     trainings: int = 25,
     within: float = 1.25,
-    jobs: int = 1,
+    jobs: int | None = None,
+    ray: "bool | str | Cluster" = False,
     seconds: float | None = None,
     timeout: float | None = None,
     store: str | Path | None = None,
@@ -154,7 +156,8 @@ def tune(  # noqa: PLR0913, each is a question of its own
         maximize: Whether larger is better.
         trainings: The most trainings of a scale.
         within: Factor at which the interval of a scale is narrow enough.
-        jobs: Trainings at a time.
+        jobs: Trainings at a time; one, or as many as Ray has room for.
+        ray: Where they run, as :func:`dwindle.find` takes it.
         seconds: After these no further training of a scale begins.
         timeout: Seconds after which a single training is ended.
         store: The file of results: with it the same call goes on after any stop.
@@ -189,6 +192,7 @@ def tune(  # noqa: PLR0913, each is a question of its own
     from dwindle.finding.progress import shown_here
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
+    from dwindle.study.cluster import cluster_for
 
     cells = plan_cells(proxies, target, scale or {})
     unit = Unit.from_given(knob, typed, run)
@@ -205,11 +209,15 @@ def tune(  # noqa: PLR0913, each is a question of its own
             scale=cell,
         )
 
-    settings = Settings(
-        jobs=jobs, seconds=seconds, timeout_s=timeout, accept_change=accept_change
-    )
     with place_of_results(store, "tune") as path:
-        with shown_here() as on_progress:
+        with cluster_for(ray) as cluster, shown_here() as on_progress:
+            settings = Settings(
+                jobs=jobs,
+                seconds=seconds,
+                timeout_s=timeout,
+                accept_change=accept_change,
+                cluster=cluster,
+            )
             run_tune(search_at, cells, target, path, settings, on_progress)
         return predict(path, target=target)
 
