@@ -5,12 +5,13 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dwindle.decay.python_inputs import RunLike
 from dwindle.errors import StudyStoppedError
 
 if TYPE_CHECKING:
+    from dwindle.finding.driver import OnProgress, Settings
     from dwindle.finding.found import Found
     from dwindle.finding.metric import Take
     from dwindle.finding.search import Train
@@ -18,7 +19,35 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
+def under_way(
+    store: "str | Path | None",
+    name: str,
+    ray: "bool | str | Cluster",
+    **settings: Any,  # of Settings, each of its own type
+) -> "Iterator[tuple[Path, Settings, OnProgress]]":
+    """Give where results are kept, how trainings run, and what shows progress.
+
+    Args:
+        store: The file of the caller's; None for one that goes when all is well.
+        name: What such a file is called.
+        ray: The cluster, as :func:`find` takes it.
+        settings: What else a search takes of how trainings run.
+
+    """
+    from dwindle.finding.driver import Settings
+    from dwindle.finding.progress import shown_here
+    from dwindle.study.cluster import cluster_for
+
+    with (
+        _place_of_results(store, name) as path,
+        cluster_for(ray) as cluster,
+        shown_here() as on_progress,
+    ):
+        yield path, Settings(cluster=cluster, **settings), on_progress
+
+
+@contextmanager
+def _place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
     """Give the store of a search: the caller's, or one that goes when all is well.
 
     If anything stops the search that folder stays: hours of training may be in it.
@@ -118,15 +147,13 @@ def find(  # noqa: PLR0913, each is a question of its own
 
     """
     # Imported here: numpy is, and naming this function must cost nothing.
-    from dwindle.finding.driver import Settings, run_search
+    from dwindle.finding.driver import run_search
     from dwindle.finding.found import found_of
     from dwindle.finding.metric import Metric
-    from dwindle.finding.progress import shown_here
     from dwindle.finding.records import find_from_stored
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
     from dwindle.store.store import read_store
-    from dwindle.study.cluster import cluster_for
 
     read = Metric(text=metric, take=take, maximize=maximize)
     search = search_of(
@@ -141,18 +168,15 @@ def find(  # noqa: PLR0913, each is a question of its own
         zero=zero,
         scale=scale,
     )
-    with place_of_results(store, "find") as path:
-        with (
-            closing(search),
-            cluster_for(ray) as cluster,
-            shown_here() as on_progress,
-        ):
-            settings = Settings(
-                jobs=jobs,
-                seconds=seconds,
-                timeout_s=timeout,
-                accept_change=accept_change,
-                cluster=cluster,
-            )
-            stopped = run_search(search, path, settings, on_progress)
+    with (
+        closing(search),
+        under_way(
+            *(store, "find", ray),
+            jobs=jobs,
+            seconds=seconds,
+            timeout_s=timeout,
+            accept_change=accept_change,
+        ) as (path, settings, on_progress),
+    ):
+        stopped = run_search(search, path, settings, on_progress)
         return found_of(find_from_stored(read_store(path)), stopped)

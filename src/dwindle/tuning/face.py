@@ -186,13 +186,10 @@ def tune(  # noqa: PLR0913, each is a question of its own
         {'width': 2.0}
 
     """
-    from dwindle.finding.driver import Settings
-    from dwindle.finding.face import place_of_results
+    from dwindle.finding.face import under_way
     from dwindle.finding.metric import Metric
-    from dwindle.finding.progress import shown_here
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
-    from dwindle.study.cluster import cluster_for
 
     cells = plan_cells(proxies, target, scale or {})
     unit = Unit.from_given(knob, typed, run)
@@ -209,16 +206,14 @@ def tune(  # noqa: PLR0913, each is a question of its own
             scale=cell,
         )
 
-    with place_of_results(store, "tune") as path:
-        with cluster_for(ray) as cluster, shown_here() as on_progress:
-            settings = Settings(
-                jobs=jobs,
-                seconds=seconds,
-                timeout_s=timeout,
-                accept_change=accept_change,
-                cluster=cluster,
-            )
-            run_tune(search_at, cells, target, path, settings, on_progress)
+    with under_way(
+        *(store, "tune", ray),
+        jobs=jobs,
+        seconds=seconds,
+        timeout_s=timeout,
+        accept_change=accept_change,
+    ) as (path, settings, on_progress):
+        run_tune(search_at, cells, target, path, settings, on_progress)
         return predict(path, target=target)
 
 
