@@ -40,14 +40,14 @@ def test_what_cannot_run_leaves_nothing(face, temporary, monkeypatch):
     for name in ("RAY_USAGE_STATS_ENABLED", "RAY_AUTH_MODE", "RAY_AUTH_TOKEN"):
         monkeypatch.setenv(name, os.environ.get(name, ""))
     monkeypatch.setitem(sys.modules, "ray", None)
-    for more, error in (
-        ({"ray": True}, MissingLibraryError),
-        ({"ray": "127.0.0.1:1"}, MissingLibraryError),
-        ({"jobs": 0}, RangeError),
-        ({"jobs": -1}, RangeError),
-    ):
-        with pytest.raises(error):
-            FACES[face](valley, **more)
+    for ray in (True, "127.0.0.1:1"):
+        with pytest.raises(MissingLibraryError) as missing:
+            FACES[face](valley, ray=ray)
+        assert missing.value.library == "Ray"
+    for jobs in (0, -1):
+        with pytest.raises(RangeError) as refused:
+            FACES[face](valley, jobs=jobs)
+        assert refused.value.value == jobs
     assert list(temporary.iterdir()) == []
 
 

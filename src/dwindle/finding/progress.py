@@ -90,5 +90,7 @@ def shown_here() -> Generator[OnProgress, None, None]:
         bar = f'<progress value="{at.trained}" max="{at.most}"></progress>'
         handle.update(HTML(f"{bar} {escape(progress_text(at))}"))
 
-    yield update
-    handle.update(HTML(""))
+    try:
+        yield update
+    finally:  # what an error says, it says below
+        handle.update(HTML(""))

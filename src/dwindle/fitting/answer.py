@@ -28,7 +28,7 @@ _NAME = 40
 _EXACT = 3  # digits of a value
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class Fit(Shown):
     """What results say: cells with their best weight decay, exponents over scale.
 
@@ -69,15 +69,25 @@ class Fit(Shown):
             "command": self.command,
         }
 
+    @property
+    def headline(self) -> str:
+        """The answer where there is one cell; how many there are elsewhere."""
+        if len(self.cells) == 1:
+            return _answer(self.cells[0], clean(self.columns.knob, limit=_NAME))
+        return f"{len(self.cells)} cells of {clean(self.source)}"
+
     def _drawn(self) -> Drawable:
         return Sheet(parts=tuple(_parts(self)))
+
+    def __repr__(self) -> str:
+        return f"<Fit: {self.headline}>"
 
 
 def _parts(found: Fit) -> Iterator[Drawable | str]:
     name = clean(found.columns.knob, limit=_NAME)
     yield ""
     if len(found.cells) == 1:
-        yield from _one(found.cells[0], name)
+        yield from _one(found)
     else:
         yield _cells(found, name)
     for axis in found.axes:
@@ -106,8 +116,9 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
     yield ""
 
 
-def _one(cell: FittedCell, name: str) -> Iterator[Drawable | str]:
-    yield Line(text=_answer(cell, name), style="bold", indent=2)
+def _one(found: Fit) -> Iterator[Drawable | str]:
+    cell = found.cells[0]
+    yield Line(text=found.headline, style="bold", indent=2)
     yield Line(text=f"{cell.why[:1].upper()}{cell.why[1:]}.", indent=2)
     if cell.compared:
         yield Line(text=_difference(cell.compared), indent=2)

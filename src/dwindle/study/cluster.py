@@ -147,11 +147,11 @@ class Cluster:
     def _start(self) -> None:
         # Not TMPDIR: paths of sockets may have 107 characters, and Ray uses 80.
         self._folder = Path(tempfile.mkdtemp(prefix="dwindle-ray-", dir="/tmp"))
-        self._ray.init(
-            address="local",
+        self._init(
+            "local",
+            must="A Ray cluster of this machine must start.",
+            remedy="Is the machine too busy? --jobs trains without Ray.",
             include_dashboard=False,
-            log_to_driver=False,
-            logging_level="ERROR",
             object_store_memory=_OBJECTS_BYTES,
             _node_ip_address="127.0.0.1",
             _temp_dir=str(self._folder),
@@ -160,12 +160,17 @@ class Cluster:
     def _join(self, address: str) -> None:
         if address != "auto":
             _refuse_unreachable(address)
+        must = "The Ray cluster must take this program in."
+        self._init(address, must=must, remedy=_REMEDY_JOINS)
+
+    def _init(self, address: str, *, must: str, remedy: str, **more: object) -> None:
         try:
-            self._ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+            self._ray.init(
+                address=address, log_to_driver=False, logging_level="ERROR", **more
+            )
         except Exception as error:  # of many classes, by whatever failed first
             lines = str(error).strip().splitlines() or [type(error).__name__]
-            must = "The Ray cluster must take this program in."
-            raise UsageError(must, f"{address}: {lines[0]}", _REMEDY_JOINS) from error
+            raise UsageError(must, f"{address}: {lines[0]}", remedy) from error
 
     def _room(self) -> int:
         """Return how many calls the living nodes can run at a time.
