@@ -92,6 +92,19 @@ def test_few_rows_are_an_answer_too(rows, verdict):
     assert cell.low is None
 
 
+def test_what_looks_wrong_in_rows_is_said(sharp):
+    """One loss for all λ, several of one training, an impossible λ: none is silent."""
+    rows, truth = sharp
+    (cell,) = dwindle.fit([{**row, "val_loss": 0.5} for row in rows]).cells
+    assert (cell.verdict, cell.value, cell.compared) == ("cannot tell", None, None)
+    twice = dwindle.fit([*rows, *({**row, "val_loss": 9.0} for row in rows[:3])])
+    assert [note for note in twice.notes if "3 rows" in note]
+    assert repr(twice) == f"<Fit: {twice.headline}>"
+    impossible = dwindle.fit([*rows, {**rows[0], "weight_decay": -1}])
+    assert impossible.left_out["with an impossible weight decay"] == 1
+    assert impossible.cells[0].low < truth < impossible.cells[0].high
+
+
 def test_what_is_open_has_a_line_that_find_accepts(tmp_path, capsys, monkeypatch):
     """Noise gets a number of further seeds, and find plans them from the line."""
     monkeypatch.chdir(tmp_path)

@@ -331,6 +331,18 @@ def test_scales_without_a_target_are_shown_together(tmp_path, capsys):
     assert found["exponents"]["width"]["low"] < -0.5
 
 
+def test_trainings_under_other_conditions_are_counted_and_left_out(tmp_path):
+    """A store that was accepted for a changed training: its law is of that alone."""
+    path = tmp_path / "my.db"
+    tuned(Planted(), path, trainings=9)
+    whole = search(Planted(), trainings=9, metric="other")
+    at = replace(whole, spec=replace(whole.spec, scale=CELLS[0]))
+    run_search(at, path, Settings(accept_change=True))
+    after = predict(path, target=TARGET)
+    assert [cell.trainings for cell in after.cells] == [9]
+    assert [note for note in after.notes if note.startswith("27 trainings")]
+
+
 def test_a_failure_ends_with_its_own_code(tmp_path, monkeypatch, capsys):
     """Trainings that fail at one scale: the rest is trained, and the code is 3."""
     monkeypatch.chdir(tmp_path)

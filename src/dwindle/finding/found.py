@@ -395,9 +395,7 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
             "Losses of one seed do not go together: what makes a training random must "
             "all come from {seed}, or more trainings are needed."
         )
-    if stored.others:
-        several = counted(stored.others, "training")
-        yield f"{several} in the file, under other conditions, are not counted."
+    yield from filter(None, [stored.note_of_others])
     if seen.needed:
         more, trainings = counted(seen.needed, "further seed"), seen.trainings
         # A further seed takes two trainings.

@@ -13,7 +13,7 @@ from dwindle.plain import to_plain
 from dwindle.store.records import Difference, Outcome, key_of
 from dwindle.store.rows import Columns, outcome_from_row, trial_from_row
 from dwindle.store.store import OWN, Stored
-from dwindle.wording import quantity
+from dwindle.wording import counted, quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -227,6 +227,13 @@ class StoredFind:
     def failed(self) -> int:
         """How many trainings have no result."""
         return sum(outcome.status == "error" for _, outcome in self.rows)
+
+    @property
+    def note_of_others(self) -> str:
+        """What to know of trainings under other conditions; empty without any."""
+        several = counted(self.others, "training")
+        note = f"{several} in the file, under other conditions, are not counted."
+        return note if self.others else ""
 
     def at(self, scale: Mapping[str, float]) -> Self:
         """Return only what was trained at a scale."""

@@ -19,6 +19,7 @@ from dwindle.wording import clean, counted, listed
 
 _MOST_CELLS = 60  # the largest; nobody reads more
 _USUAL = "torch.optim.AdamW"
+_GUESSED = f"{_USUAL} is a guess: --as KNOB names where the decay is typed."
 _OPTIMIZERS = {"sgd": "torch.optim.SGD", "adam": "torch.optim.Adam", "adamw": _USUAL}
 _ASKED = "A best weight decay"
 _CHOOSE = "Choose the columns: --knob, --metric; dwindle fit --help has all options."
@@ -73,9 +74,12 @@ def fit_table(  # noqa: PLR0913 - what is left of the choices of fit
         trainings=sum(len(each.trainings) for each in found.cells),
         left_out=found.left_out,
         score=found.score,
-        notes=tuple(_notes(table, columns, found, fitted, note if axes else "")),
+        notes=tuple(_notes(table, columns, found, fitted)),
     )
-    return replace(answer, command=_command(answer, script))
+    command = _command(answer, script)
+    # Of the place nothing else depends than rules and what is to be typed.
+    notes = (*answer.notes, note) if note and (axes or command) else answer.notes
+    return replace(answer, command=command, notes=notes)
 
 
 def _largest(table: Results, columns: Columns, found: Sorted) -> list[CellRows]:
@@ -123,7 +127,7 @@ def _typed_into(table: Results, columns: Columns, given: str | None) -> tuple[st
             known = {_OPTIMIZERS.get(str(each).casefold()) for each in column}
             if len(known) == 1 and (found := known.pop()):
                 return found, ""
-    return _USUAL, f"Rules are those for {_USUAL}; --as KNOB chooses another place."
+    return _USUAL, _GUESSED
 
 
 def _notes(
@@ -131,7 +135,6 @@ def _notes(
     columns: Columns,
     found: Sorted,
     fitted: Sequence[Fitted],
-    about_rules: str,
 ) -> list[str]:
     notes = []
     if columns.settings:
@@ -154,7 +157,16 @@ def _notes(
         count = len(found.cells) - len(fitted)
         notes.append(f"{counted(count, 'smaller cell')} not read.")
     notes += [f"{each[0].upper()}{each[1:]}." for each in table.remarks]
-    return [*notes, *filter(None, [about_rules])]
+    repeated = sum(
+        len(cell.trainings) - len({(t.weight_decay, t.seed) for t in cell.trainings})
+        for cell in found.cells
+    )
+    if columns.seed is not None and repeated:
+        notes.append(
+            f"{counted(repeated, 'row')} with the weight decay and seed of another, "
+            "but not its loss: their mean counts."
+        )
+    return notes
 
 
 def _command(answer: Fit, script: Sequence[str]) -> str:

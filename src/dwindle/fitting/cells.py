@@ -53,6 +53,7 @@ _UNPAIRED_ERROR_AT_ENDS = 0.04
 _BEATS_ZERO = "the best λ beats training without decay"
 _SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
 _MOST_POINTS = 400  # of a Gaussian process that is read once for every seed
+_ALIKE = "all λ gave one and the same loss: none may have reached the training"
 _HIDDEN = "the noise hides whether decay gains anything"
 
 
@@ -141,6 +142,8 @@ def fit_cell(
             f"all trainings have one weight decay, {losses.typed(next(iter(found))):g}"
         )
         return Fitted(cell=replace(cell, why=why))
+    if paired and losses.are_alike(shared):
+        return Fitted(cell=replace(cell, why=_ALIKE, compared=None))
     if paired:
         return _fit_paired(cell, losses, shared)
     return _fit_unpaired(cell, losses)

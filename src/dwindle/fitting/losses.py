@@ -1,6 +1,7 @@
 """The losses of one cell by decay and seed, whichever way its knob runs."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from dwindle.fitting.trainings import CellRows
@@ -52,3 +53,11 @@ class CellLosses:
             for seed in of_decay:
                 counts[seed] = counts.get(seed, 0) + 1
         return [seed for seed, count in counts.items() if count > 1]
+
+    def are_alike(self, seeds: Sequence[str]) -> bool:
+        """Return whether each of these seeds has one loss, whatever the decay."""
+        found: dict[str, set[float]] = {}
+        for of_decay in self.by_decay.values():
+            for seed, losses in of_decay.items():
+                found.setdefault(seed, set()).update(losses)
+        return all(len(found[seed]) == 1 for seed in seeds)

@@ -91,8 +91,10 @@ def sort_rows(
         if loss is None and status and status[at] in _LOST:
             loss = inf
         scale = tuple([value for column in scales if (value := column[at]) is not None])
-        if decay is None or not _is_decay(decay, is_reversed=is_reversed):
+        if decay is None:
             left_out["without a weight decay"] += 1
+        elif not _is_decay(decay, is_reversed=is_reversed):
+            left_out["with an impossible weight decay"] += 1
         elif loss is None:
             left_out["without a loss"] += 1
         elif len(scale) < len(scales):

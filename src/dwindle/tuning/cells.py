@@ -137,6 +137,7 @@ def cells_of_find(stored: StoredFind) -> Cells:
         backwards=unit.runs_backwards,
         name=stored.spec.name,
         target=stored.spec.target or None,
+        notes=tuple(filter(None, [stored.note_of_others])),
     )
 
 

@@ -143,8 +143,20 @@ class Tuned(Shown):
             return ""
         used = sum(not cell.why_not for cell in self.cells)
         law = f"A law through {used} scales"
-        far = [f"×{number(f)} in {quantity(n)}" for n, f in self.extrapolates.items()]
-        return f"{law} extrapolates {listed(far)}." if far else f"{law}, within them."
+        beyond = [
+            f"×{number(far)} in {quantity(name)} beyond {number(self._nearest(name))}"
+            for name, far in self.extrapolates.items()
+        ]
+        return (
+            f"{law} extrapolates {listed(beyond)}."
+            if beyond
+            else f"{law}, within them."
+        )
+
+    def _nearest(self, axis: str) -> float:
+        """Return the end of the range of scales that is the nearest to the target."""
+        known = [cell.scale[axis] for cell in self.cells if not cell.why_not]
+        return max(known) if self.target[axis] > max(known) else min(known)
 
     def _drawn(self) -> Sheet:
         style = f"bold {'green' if self.value is not None else 'yellow'}"
