@@ -49,3 +49,13 @@ def fitted(run, knob):
     if "momentum" in lacking:
         without["nesterov"] = False
     return replace(run, **without)
+
+
+def pairs_of(names, *, one_in=1, at=0):
+    """One in so many ordered pairs: every name is in both places of about as many.
+
+    Those at 0, 1, ..., ``one_in - 1`` are all of them, each once.
+    """
+    for place, source in enumerate(names):
+        for target in names[(at - place) % one_in :: one_in]:
+            yield source, target

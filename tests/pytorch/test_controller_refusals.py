@@ -49,8 +49,9 @@ pytestmark = pytest.mark.usefixtures("quiet")
 class Averages(Optimizer):
     """Steps a point of its own and shows the average of its path: schedule-free."""
 
-    def __init__(self, groups):
+    def __init__(self, groups, *, rounding=0.0):
         super().__init__(groups, {"lr": 0.1})
+        self.rounding = rounding
 
     @torch.no_grad()
     def step(self, closure=None):
@@ -61,7 +62,7 @@ class Averages(Optimizer):
                 point = state.setdefault("point", weight.clone())
                 state["steps"] = state.get("steps", 0) + 1
                 point.sub_(weight.grad, alpha=group["lr"])
-                weight.lerp_(point, 1 / state["steps"])
+                weight.lerp_(point, 1 / state["steps"]).mul_(1 - self.rounding)
 
 
 class DecaysUnder(Optimizer):
@@ -157,6 +158,8 @@ def test_a_knob_that_gradients_change_is_not_used():
     [
         (ASGD, r"0\.48140\d* of it is left instead .*lambd=0"),
         (Averages, "average or look back"),
+        # What rounding takes is no decay of the optimizer's.
+        (partial(Averages, rounding=1e-12), "average or look back"),
         (SyncsEverySixSteps, "average or look back"),
         (KeepsMasters, "average or look back"),
         (
@@ -177,6 +180,7 @@ def test_a_knob_that_gradients_change_is_not_used():
     ids=[
         "ASGD",
         "averages",
+        "rounds",
         "Lookahead",
         "masters",
         "secret",
