@@ -24,11 +24,14 @@ HERE = Path(__file__).resolve().parent
 FAULTS = HERE / "planted_faults.tsv"
 TESTS = {
     "decay": ("tests/decay",),
+    "finding": ("tests/finding",),
+    "fitting": ("tests/fitting",),
     "holding": ("tests/pytorch",),
     "probing": ("tests/pytorch",),
     "stats": ("tests/stats", "tests/findings"),
     "store": ("tests/store", "tests/study"),
     "study": ("tests/study",),
+    "tuning": ("tests/tuning",),
 }
 CARRIED = ("src", "tests", "docs", "examples", "bench", "scripts", ".ci")
 LONGEST_S = 3600  # a fault that makes a loop endless is caught by the clock

@@ -26,13 +26,11 @@ def test_the_table_of_contents_is_short_and_sorted():
     assert set(dwindle._HOMES) == set(dwindle.__all__)
 
 
-@pytest.mark.parametrize("name", dwindle.__all__)
-def test_every_name_is_there_and_documented(name):
-    """Each name can be had, says what it is, and lives where the table says."""
-    found = getattr(dwindle, name)
-    assert found.__doc__
-    assert found.__module__ == dwindle._HOMES[name]
-    assert name in dir(dwindle)
+def test_every_name_is_there():
+    """Each name can be had, and lives where the table says."""
+    homes = {name: getattr(dwindle, name).__module__ for name in dwindle.__all__}
+    assert homes == dwindle._HOMES
+    assert set(homes) <= set(dir(dwindle))
 
 
 def test_star_import_gives_them_all():

@@ -2,7 +2,7 @@
 
 import ast
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -26,8 +26,12 @@ class File:
         inside = self.path.relative_to(PACKAGE.parent).with_suffix("")
         return ".".join(inside.parts).removesuffix(".__init__")
 
+    @cached_property
+    def _walked(self) -> list[ast.AST]:
+        return list(ast.walk(self.tree))
+
     def nodes(self, *kinds: type[ast.AST]) -> list[ast.AST]:
-        return [node for node in ast.walk(self.tree) if isinstance(node, kinds)]
+        return [node for node in self._walked if isinstance(node, kinds)]
 
     def functions(self) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
         return self.nodes(ast.FunctionDef, ast.AsyncFunctionDef)

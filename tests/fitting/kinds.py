@@ -29,7 +29,7 @@ KINDS = {
     "half missing, 12 seeds": Planted(seeds=12, points=9, missing=0.5),
     "accuracies, 5 seeds, zero": Planted(seeds=5, points=9, zero=True, score=True),
     "accuracies, 6 seeds": Planted(seeds=6, points=9, score=True),
-    "rewards below zero, 6 seeds": Planted(seeds=6, points=9, own_scale=True),
+    "rewards around zero, 6 seeds": Planted(seeds=6, points=9, own_scale=True),
     "one seed each, 9 λ": Planted(seeds=1, points=9, paired=False, has_seed=False),
     "one seed each, 13 λ": Planted(seeds=1, points=13, paired=False),
     "random search of 30": Planted(

@@ -106,7 +106,7 @@ def _metric(kind, log_loss):
     if kind.score:  # about 80 % are right
         return {"test_acc": 1 - 0.2 * float(np.exp(log_loss))}
     if kind.own_scale:
-        return {"score": 0.5 - log_loss}
+        return {"score": -log_loss}
     return {"val_loss": float(np.exp(log_loss))}
 
 

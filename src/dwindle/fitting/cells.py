@@ -246,12 +246,8 @@ class _Table:
 
     curve: Curve
     present: BoolArray  # (seeds, λ)
-    block: int  # seeds that a row is the mean of
-
-    @property
-    def seeds(self) -> int:
-        """How many seeds there are."""
-        return self.curve.n * self.block
+    block: int  # seeds that a row is the mean of; the last one has the rest
+    seeds: int
 
     def gains_over(self, end: int | None) -> FloatArray:
         """Return gains over an end of the range, or over no decay (None)."""
@@ -309,7 +305,7 @@ def _table(losses: CellLosses, shared: Sequence[str]) -> _Table | None:
     # A λ counts as ruined for all where half of its seeds are missing.
     full = 2 * missing.sum(axis=0) < len(whole)
     whole, decay, missing = whole[:, full], decay[full], missing[:, full]
-    if not (decay > 0).any():
+    if not np.isfinite(whole[:, decay > 0]).any():
         return None
     if not losses.log_scale:
         finite = whole[np.isfinite(whole)]
@@ -322,7 +318,10 @@ def _table(losses: CellLosses, shared: Sequence[str]) -> _Table | None:
     kept = np.isin(np.log(decay, where=decay > 0, out=decay * 0), found.log_decay)
     kept &= decay > 0
     return _Table(
-        curve=replace(found, left_out=0), present=~missing[:, kept], block=block
+        curve=replace(found, left_out=0),
+        present=~missing[:, kept],
+        block=block,
+        seeds=min(found.n * block, len(shared)),
     )
 
 

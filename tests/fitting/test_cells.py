@@ -1,0 +1,239 @@
+"""What one cell says: laws that hold on any scale, and what is counted or left out."""
+
+import math
+
+import numpy as np
+import pytest
+from fitting.planted import Planted, draw
+
+import dwindle
+from dwindle.errors import AmbiguousNameError, DataFilesError, UnknownNameError
+
+NAN = math.nan
+
+
+def drawn(kind, effect, seed=3):
+    return draw(kind, np.random.default_rng(seed), effect=effect)[0]
+
+
+def sparse(seeds):
+    """Two trainings a seed around 1e-2, as find makes them, and a first seed of 7."""
+    generator, center = np.random.default_rng(0), math.log(1e-2)
+    pairs = center + generator.normal(0, 0.2, (seeds, 1)) + np.array([-0.6, 0.6])
+    return [
+        {
+            "weight_decay": float(np.exp(x)),
+            "seed": seed,
+            "val_loss": float(np.exp(0.1 * (seed % 9) + 0.02 * (x - center) ** 2)),
+        }
+        for seed, of_seed in enumerate([np.linspace(math.log(1e-4), 0, 7), *pairs])
+        for x in of_seed
+    ]
+
+
+RISING = [
+    {"weight_decay": 10.0**-k, "seed": seed, "val_loss": 1 + 0.1 * k + 0.01 * seed}
+    for seed in range(5)
+    for k in range(5)
+]
+ALONE = Planted(seeds=3, points=9, paired=False, has_seed=False)
+MIRRORED = {
+    "paired": drawn(Planted(seeds=5, points=9), 20),
+    "alone": drawn(ALONE, 20),
+    "sparse": sparse(6),
+    "at an end": RISING,
+    "alone, at an end": [{k: r[k] for k in r if k != "seed"} for r in RISING],
+}
+
+
+@pytest.mark.parametrize("kind", MIRRORED)
+def test_a_c_is_a_decay_upside_down(kind):
+    """A number that runs backwards has the same answer, with its ends exchanged."""
+    rows = MIRRORED[kind]
+    as_c = [
+        {k: v for k, v in row.items() if k != "weight_decay"}
+        | {"C": 1 / row["weight_decay"]}
+        for row in rows
+    ]
+    (cell,), (mirror,) = dwindle.fit(rows).cells, dwindle.fit(as_c).cells
+    other = {"at most": "at least", "at least": "at most", "low": "high", "high": "low"}
+    assert mirror.verdict in (cell.verdict, other.get(cell.verdict))
+    assert mirror.at_edge == other.get(cell.at_edge)
+    turned = [x and 1 / x for x in (mirror.value, mirror.high, mirror.low)]
+    # λ itself has twelve digits, and so has 1/λ.
+    assert turned == [
+        x and pytest.approx(x, rel=1e-9) for x in (cell.value, cell.low, cell.high)
+    ]
+
+
+def rewards(kind, effect, *, times=1.0, more=0.0):
+    """The same trainings, scored by minus ln loss: of both signs around 0."""
+    return [
+        {
+            "wd": row["weight_decay"],
+            "seed": row["seed"],
+            "reward": more - times * math.log(row["val_loss"]),
+        }
+        for row in drawn(kind, effect)
+    ]
+
+
+def test_rewards_of_both_signs_are_read_on_any_scale():
+    """A reward has no ratio: half of it, or a tenth more everywhere, is the same."""
+    kind = Planted(seeds=5, points=9)
+    (cell,), (moved,) = (
+        dwindle.fit(rewards(kind, 20, **scale), maximize=True).cells
+        for scale in ({}, {"times": 0.5, "more": -0.01})
+    )
+    assert (cell.verdict, moved.verdict) == ("optimum", "optimum")
+    for name in ("value", "low", "high"):
+        assert getattr(moved, name) == pytest.approx(getattr(cell, name), rel=1e-9)
+    # Nothing is said not to matter of what has no share, however little it gains.
+    flat = rewards(Planted(seeds=8, points=5, zero=True, fresh=1e-6), 0)
+    assert dwindle.fit(flat, maximize=True).cells[0].matters == "cannot tell"
+
+
+def test_more_seeds_than_a_table_has_room_for_are_read_in_blocks():
+    """Means of two seeds each: the count is that of the seeds."""
+    generator = np.random.default_rng(1)
+    rows = [
+        {"wd": wd, "seed": seed, "loss": 1 + rise + generator.normal(0, 0.05)}
+        for seed in range(802)
+        for wd, rise in ((1e-3, 0.1), (1e-2, 0.0), (1e-1, 0.1))
+    ]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.verdict, cell.seeds) == ("optimum", 802)
+    assert cell.value == pytest.approx(1e-2, rel=0.1)
+
+
+LEVELS = (0.0, 1e-3, 1e-2, 1e-1)
+NOTHING_IN_COMMON = [
+    {"wd": 10.0 ** (-seed % 3 - at / 7), "seed": seed, "loss": 1.0 + at + seed}
+    for seed in range(210)
+    for at in (0.1 * seed, 0.2 * seed + 1)
+]
+CLAIMED = {
+    "all diverged": ([{"wd": w, "loss": NAN} for w in LEVELS], "cannot tell", 4),
+    "all of all seeds": (
+        [{"wd": w, "seed": s, "loss": NAN} for w in LEVELS for s in range(4)],
+        "cannot tell",
+        16,
+    ),
+    "one loss": (
+        [{"wd": w, "loss": 1 + 1e-5 * k} for w in LEVELS for k in range(12)],
+        "does not matter",
+        0,
+    ),
+    "too many places": (NOTHING_IN_COMMON, "cannot tell", 0),
+}
+
+
+@pytest.mark.parametrize("case", CLAIMED)
+def test_where_no_value_can_be_claimed(case):
+    """Where nothing finite is left, where all are alike, where seeds share nothing."""
+    rows, verdict, diverged = CLAIMED[case]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.verdict, cell.diverged) == (verdict, diverged)
+    assert (cell.value is None) == (verdict == "cannot tell")
+
+
+ROWS = [
+    {"wd": 10.0**-k, "seed": s, "loss": 1 + 0.1 * abs(k - 2) + 0.01 * s}
+    for k in range(5)
+    for s in range(4)
+]
+READ = {
+    "killed by its loss": ([{"state": "diverged", "loss": ""}], {}, 1),
+    "no decay": ([{"wd": ""}, {"wd": -1}], {"without a weight decay": 2}, 0),
+    "no scale": ([{"width": ""}], {"without a scale": 1}, 0),
+    "no loss": ([{"loss": "n/a"}], {"without a loss": 1}, 0),
+    "between evaluations": (
+        [{"step": 1, "loss": ""}, {"step": 2, "loss": 2}, {"step": 9, "loss": ""}],
+        {"earlier in their training": 2},
+        0,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", READ)
+def test_what_is_left_out_is_counted(case):
+    """Rows that say nothing of a decay, each with its reason; diverged ones count."""
+    more, left_out, diverged = READ[case]
+    names = dict.fromkeys(name for row in more for name in row)
+    usual = {"state": "finished", "width": 64, "step": 0}
+    whole = [{**{k: usual[k] for k in names if k in usual}, **row} for row in ROWS]
+    if "width" in names:
+        whole += [{**row, "width": 128} for row in whole]
+    found = dwindle.fit(whole + [{**whole[0], "seed": 9, **row} for row in more])
+    assert found.left_out == left_out
+    assert sum(cell.diverged for cell in found.cells) == diverged
+
+
+SCORES = {
+    "a share": (lambda loss: 1 - 0.2 * loss, "1 − acc"),
+    "percents": (lambda loss: 100 - 20 * loss, "100 − acc"),
+    "a reward": (lambda loss: -loss, "−acc"),
+    "of its own scale": (lambda loss: 300 - loss, "−acc"),
+}
+
+
+@pytest.mark.parametrize("kind", SCORES)
+def test_a_score_leaves_an_error(kind):
+    """Of 1 or of 100 what is not right counts; a reward has no whole."""
+    score, read_as = SCORES[kind]
+    rows = [
+        {"wd": np.float64(row["wd"]), "seed": row["seed"], "acc": score(row["loss"])}
+        for row in ROWS
+    ]
+    found = dwindle.fit(rows)
+    assert (found.score, found.columns.maximize) == (read_as, True)
+    assert found.cells[0].value == pytest.approx(0.01, rel=0.2)
+
+
+def test_columns_are_chosen_by_their_bare_letters():
+    """What is the same to a reader is the same; several, or none, are asked for."""
+    rows = [
+        {
+            "config/wd": row["wd"],
+            "config/lr": 0.1,
+            "config/dropout": row["seed"] % 2,
+            "config/run_name": f"run {row['seed']}",
+            "summary/val_loss": row["loss"],
+            "summary/Test Loss": -row["loss"],
+        }
+        for row in ROWS
+    ]
+    found = dwindle.fit(rows, metric="test loss", maximize=True, ignore=["dropout"])
+    assert found.columns.metric == "summary/Test Loss"
+    assert (found.columns.maximize, found.columns.fixed) == (True, {"lr": 0.1})
+    assert found.columns.unused == ("config/dropout", *VALIDATION)
+    assert dwindle.fit(rows).columns.metric == VALIDATION[0]
+    assert dwindle.fit(rows).columns.settings == ("config/dropout",)
+    with pytest.raises(UnknownNameError) as unknown:
+        dwindle.fit(rows, metric="tets loss")
+    assert unknown.value.name == "tets loss"
+    twice = [{**row, "summary/val-loss": 1.0} for row in rows]
+    for chosen in ({"metric": "val loss"}, {}):
+        with pytest.raises(AmbiguousNameError) as several:
+            dwindle.fit(twice, **chosen)
+        assert set(several.value.candidates) == {VALIDATION[0], "summary/val-loss"}
+    with pytest.raises(DataFilesError) as lacking:
+        dwindle.fit([{"wd": 0.1, "color": "red"}])
+    assert lacking.value.path == "the list"
+
+
+VALIDATION = ("summary/val_loss",)
+
+
+def test_decays_that_differ_by_a_percent_are_one_where_there_are_thousands():
+    """A search of 1,200 λ over a range has a curve of fewer places, and its dip."""
+    generator = np.random.default_rng(2)
+    places = generator.uniform(math.log(1e-4), 0, 1200)
+    rows = [
+        {"wd": float(np.exp(x)), "loss": float(np.exp(0.05 * (x + 4) ** 2))}
+        for x in places
+    ]
+    (cell,) = dwindle.fit(rows).cells
+    assert len(cell.curve) < 1000
+    assert sum(count for _, _, count in cell.curve) == 1200
+    assert cell.value == pytest.approx(math.exp(-4), rel=0.05)
