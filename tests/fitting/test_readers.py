@@ -92,6 +92,57 @@ def test_every_kind_of_file_gives_the_same(tmp_path):
     assert dwindle.fit(Frame()).value == pytest.approx(BEST)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_letters_of_other_encodings_stop_no_table(encoding, tmp_path):
+    """What Excel saves as Unicode text, or a stray é: the numbers are all there."""
+    file = tmp_path / "results.csv"
+    rows = [{**row, "note": "é"} for row in ROWS]
+    file.write_bytes(as_csv(rows).encode(encoding))
+    assert dwindle.fit(file).value == pytest.approx(BEST)
+    assert bool(read_results(file).remarks) == (encoding == "latin-1")
+
+
+def test_a_name_that_comes_twice_is_counted(tmp_path):
+    """Two columns of one name are two; an index without a name is none."""
+    file = tmp_path / "results.csv"
+    file.write_text(",wd,loss,loss\n0,0.1,2,5\n1,0.2,3\n")
+    columns = read_results(file).columns
+    assert dict(columns) == {
+        "wd": ["0.1", "0.2"],
+        "loss": ["2", "3"],
+        "loss (2)": ["5", ""],
+    }
+
+
+def test_what_is_no_dictionary_stays_a_text():
+    """A ladder of brackets, a call or a set is no dictionary; nor is it run."""
+    texts = ["{" + "[" * 1001, "{print(1)}", "{1, 2}", "{'a': 1}"]
+    rows = [{"note": text, "loss": 1.0} for text in texts]
+    assert dict(read_results(rows[:3]).columns)["note"] == texts[:3]
+    assert dict(read_results(rows).columns)["note.a"] == [None, None, None, 1]
+
+
+@pytest.mark.parametrize(
+    ("most", "rows"),
+    [
+        ("MOST_ROWS", ["a,b", *["1,2"] * 5]),
+        ("MOST_ROWS", ['{"a": 1}'] * 5),
+        ("MOST_COLUMNS", ["a,b,c,d,e", "1,2,3,4,5"]),
+        ("MOST_COLUMNS", ['{"a": 1, "b": 1, "c": 1, "d": 1, "e": 1}']),
+        ("MOST_BYTES", ["a,b", "1,2"]),
+    ],
+)
+def test_a_table_that_is_too_large_is_refused(most, rows, tmp_path, monkeypatch):
+    """Rows, columns and bytes have a limit, in a file and in what was read of it."""
+    for module in ("results", "table"):
+        monkeypatch.setattr(f"dwindle.fitting.{module}.{most}", 4)
+    file = tmp_path / "results"
+    file.write_text("\n".join(rows))
+    with pytest.raises(DataFilesError) as raised:
+        read_results(file)
+    assert raised.value.path == str(file)
+
+
 def test_runs_that_did_not_finish_are_left_out_and_counted():
     """Failed, running, pruned, missing: each has its count; nan has diverged."""
     rows = w_and_b()
@@ -129,6 +180,50 @@ def test_a_file_of_optuna_is_read_without_optuna(tmp_path):
     assert raised.value.nearest == ("demo",)
 
 
+def test_a_file_of_an_old_optuna_is_read(tmp_path):
+    """Before version 3 the value stood in the trial, and the direction in the study.
+
+    What is written beside the file, and not into it yet, is read too; a category that
+    is no choice stays its number, and a note that is no JSON a text.
+    """
+    file = tmp_path / "old.db"
+    connection = sqlite3.connect(file)
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.executescript(OLD_OPTUNA)
+    assert file.with_name("old.db-wal").stat().st_size
+    table = read_results(file)
+    connection.close()
+    assert table.maximize
+    assert dict(table.columns) == {
+        "value": [0.5, 0.7, None],
+        "state": ["COMPLETE", "COMPLETE", "FAIL"],
+        "wd": [0.1, 0.2, None],
+        "kind": [7.0, "sgd", None],
+        "user_attrs_note": ["no {json", None, None],
+    }
+
+
+OLD_OPTUNA = """
+CREATE TABLE studies (study_id INTEGER, study_name TEXT, direction TEXT);
+CREATE TABLE trials (trial_id INTEGER, study_id INTEGER, state TEXT, value FLOAT);
+CREATE TABLE trial_params (trial_id INTEGER, param_name TEXT, param_value FLOAT,
+    distribution_json TEXT);
+CREATE TABLE trial_user_attributes (trial_id INTEGER, key TEXT, value_json TEXT);
+INSERT INTO studies VALUES (1, 'old', 'MAXIMIZE');
+INSERT INTO trials VALUES (1, 1, 'COMPLETE', 0.5), (2, 1, 'COMPLETE', 0.7),
+    (3, 1, 'FAIL', NULL);
+INSERT INTO trial_params VALUES
+    (1, 'wd', 0.1, '{"name": "FloatDistribution", "attributes": {}}'),
+    (2, 'wd', 0.2, '{"name": "FloatDistribution", "attributes": {}}'),
+    (1, 'kind', 7.0, '{"name": "CategoricalDistribution",
+        "attributes": {"choices": ["adamw", "sgd"]}}'),
+    (2, 'kind', 1.0, '{"name": "CategoricalDistribution",
+        "attributes": {"choices": ["adamw", "sgd"]}}'),
+    (9, 'wd', 0.3, '{}');
+INSERT INTO trial_user_attributes VALUES (1, 'note', 'no {json');
+"""
+
+
 def test_studies_that_have_no_one_answer_are_refused(tmp_path):
     """Several studies need a name; several objectives have no best decay."""
     dump = (DATA / "optuna-5.sql").read_text()
@@ -153,7 +248,8 @@ def test_studies_that_have_no_one_answer_are_refused(tmp_path):
     [
         b"", b"a,b\n", b"1,2\n3,4\n", b"a,b\n1,2,3\n", b"\x00\x01\x02", b"[1, 2]",
         b'{"a": [1], "b": [1, 2]}', b'{"a": 1}\nnot json', b"[" * 100_000,
-        b"wd;loss\n1,234;2,345\n", b"SQLite format 3\x00" + b"x" * 100, b"PAR1" * 9,
+        b"wd;loss\n1,234;2,345\n", b'a,b\n"' + b"x" * (2 << 20), b"[]", b"[[1]]",
+        b"SQLite format 3\x00" + b"x" * 100, b"PAR1" * 9,
     ],
 )  # fmt: skip
 def test_what_is_no_table_is_refused(data, tmp_path, capsys):
@@ -165,7 +261,7 @@ def test_what_is_no_table_is_refused(data, tmp_path, capsys):
 
 
 def test_parquet_is_read_by_what_is_there(tmp_path, monkeypatch):
-    """Polars gives its columns; where nothing reads it, that is said."""
+    """Polars or pyarrow give its columns; where nothing reads it, that is said."""
     file = tmp_path / "results.parquet"
     file.write_bytes(b"PAR1....")
     columns = {name: [row[name] for row in ROWS] for name in ROWS[0]}
@@ -174,7 +270,16 @@ def test_parquet_is_read_by_what_is_there(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", polars)
     assert dwindle.fit(file).value == pytest.approx(BEST)
     monkeypatch.setitem(sys.modules, "polars", None)
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    arrow = types.SimpleNamespace(to_pydict=lambda: columns)
+    parquet = types.SimpleNamespace(read_table=lambda path: arrow)  # noqa: ARG005
+    monkeypatch.setitem(sys.modules, "pyarrow", types.ModuleType("pyarrow"))
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", parquet)
+    assert dwindle.fit(file).value == pytest.approx(BEST)
+    parquet.read_table = None  # a library fails in its own ways
+    with pytest.raises(DataFilesError) as raised:
+        dwindle.fit(file)
+    assert raised.value.path == str(file)
+    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
     with pytest.raises(DataFilesError) as raised:
         dwindle.fit(file)
     assert raised.value.path == str(file)
