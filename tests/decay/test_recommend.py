@@ -205,6 +205,10 @@ def test_text_in_a_single_pass_starts_anew_too():
     assert there.value == first.value
     assert there.kind_of_run == "single-pass"
     assert there.reasons[0].exponent is None
+    # Within a factor of ten on either side the old number is no second candidate.
+    for factor, rules in ((1 / 9, 0), (9, 0), (1 / 11, 2), (11, 2)):
+        there = of((factor * first.value, ADAMW), before, after)
+        assert len(there.candidates) == rules
 
 
 def test_every_knob_with_a_rate_has_a_value():

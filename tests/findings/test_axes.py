@@ -4,10 +4,13 @@ Remarks and reasons stand word by word in the snapshot of ``tests/texts``.
 """
 
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from findings.simulated_study import (
     BASE,
+    DIGITS,
     DIVERGED,
     ended,
     findings_of_rows,
@@ -17,7 +20,9 @@ from findings.simulated_study import (
     study_spec,
 )
 
+from dwindle.findings.grid import measure_grid
 from dwindle.store.spec import AxisSpec
+from dwindle.store.store import StoredStudy
 
 WIDTH = AxisSpec(axis="width", values=(16, 32, 64, 128, 256))
 
@@ -132,3 +137,49 @@ def test_a_cell_at_zero_shows_a_best_decay_and_enters_no_slope():
     axis = axis_of({}, axis=AxisSpec(axis="depth", values=(0, 1, 2, 4)))
     assert axis.cells[0].matters == "yes"
     assert axis.exponent == pytest.approx(0, abs=0.3)
+
+
+def test_an_exponent_that_leans_on_one_cell_names_it():
+    """Four widths without a trend and one far away with one: the trend is its."""
+    far = AxisSpec(axis="width", values=(48, 56, 64, 76, 1024))
+    spec = study_spec(axes=(far,))
+    rows = [
+        row
+        for exponent, widths in ((0.0, (48, 56, 64, 76)), (-1.0, (1024,)))
+        for row in simulated_rows(spec, {"width": exponent}, noise=0.05)
+        if row[0].scale.width in widths
+    ]
+    axis = findings_of_rows(spec, rows).axes[0]
+    alone = axis.leans_on
+    assert alone.value == 1024
+    assert alone.low <= 0 <= alone.high
+    assert not axis.low <= alone.exponent <= axis.high
+    assert axis_of({"width": -0.5}, noise=0.05).leans_on is None
+
+
+@pytest.mark.parametrize("metric", ["loss", "error"])
+def test_a_grid_of_two_axes_has_both_exponents(metric):
+    """The plane over every combination finds the law behind the curves."""
+    planted = {"width": -0.5, "lr": -0.8}
+    axes = tuple(
+        AxisSpec(axis=name, values=values)
+        for name, values in (("width", (32, 64, 128)), ("lr", (0.025, 0.05, 0.1)))
+    )
+    spec = study_spec(axes=axes, grid=True)
+    rows = [
+        (trial, replace(outcome, accuracy=1 - outcome.loss / 4))
+        for trial, outcome in simulated_rows(spec, planted, noise=0.1)
+    ]
+    stored = StoredStudy(
+        path=Path("a.db"),
+        spec=spec,
+        conditions=None,
+        problem=replace(DIGITS, validation_samples=10_000),
+        rows=tuple(rows),
+        planned=len(rows),
+        seconds=1.0,
+        complete=True,
+    )
+    plane = measure_grid(stored, metric=metric)
+    assert plane.first.low <= -0.5 <= plane.first.high
+    assert plane.second.low <= -0.8 <= plane.second.high

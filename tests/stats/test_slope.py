@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from oracle.curve_by_loops import least_squares_slope
 
 from dwindle.stats.optimum import Optimum
-from dwindle.stats.slope import fit_slope
+from dwindle.stats.slope import fit_plane, fit_slope
 from dwindle.stats.student import t_quantile
 
 PLACES = st.lists(st.floats(-10, 10), min_size=3, max_size=6)
@@ -105,3 +105,47 @@ def test_even_perfect_cells_keep_the_interpolation_floor():
     slope = fit_slope([0.0, 1.0, 2.0], optima([0.0, -1.0, -2.0]))
     # 0.12 is 1.645 sd of one cell, √½ of it is that of the slope; 300 draws.
     assert slope.high - slope.low == pytest.approx(2 * 0.12 * math.sqrt(0.5), rel=0.2)
+
+
+GRID = [(x, y) for x in (0.0, 1.0, 2.0) for y in (0.0, 0.5, 1.0)]
+
+
+def test_a_plane_is_found_with_both_exponents():
+    """Optima on a plane give it back, whatever the units of both scales are."""
+    places = [1.0 - 0.5 * x + 0.8 * y for x, y in GRID]
+    for shift in (0.0, 3.0):
+        plane = fit_plane([(x + shift, y - shift) for x, y in GRID], optima(places))
+        found = plane.first, plane.second
+        assert [each.exponent for each in found] == pytest.approx([-0.5, 0.8])
+        assert plane.scatter == pytest.approx(0, abs=1e-9)
+
+
+def test_scatter_around_a_plane_widens_both_intervals():
+    """One cell off by 1: the interval of least squares, with 9 - 3 degrees left."""
+    places = [float(at == 0) for at in range(len(GRID))]
+    plane = fit_plane(GRID, optima(places, spread=1e-6))
+    rows = np.column_stack([np.ones(len(GRID)), GRID])
+    inverse = np.linalg.inv(rows.T @ rows)
+    fitted = inverse @ rows.T @ places
+    variance = np.sum((rows @ fitted - places) ** 2) / 6
+    half = t_quantile(0.95, degrees_of_freedom=6) * np.sqrt(variance * np.diag(inverse))
+    assert plane.scatter == pytest.approx(math.sqrt(variance))
+    for each, k in ((plane.first, 1), (plane.second, 2)):
+        assert each.exponent == pytest.approx(fitted[k])
+        assert each.high - each.exponent == pytest.approx(half[k])
+        assert each.exponent - each.low == pytest.approx(half[k])
+
+
+def test_errors_of_both_exponents_go_together_where_cells_lie_aslant():
+    """On a full grid they are independent; along the diagonal they trade off."""
+    aslant = [(x, x + d) for x in (0.0, 1.0, 2.0) for d in (-0.1, 0.1)]
+    whole, thin = (
+        fit_plane(each, optima([0.0] * len(each), spread=1.0))
+        for each in (GRID, aslant)
+    )
+    assert abs(whole.correlation) < 0.2  # 300 draws
+    assert thin.correlation < -0.9
+    # Three cells are no check of a plane, nor is a line of them one.
+    line = [(x, 2 * x) for x in range(5)]
+    for few in (GRID[:3], line):
+        assert fit_plane(few, optima([0.0] * len(few))) is None
