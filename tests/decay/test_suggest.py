@@ -2,6 +2,8 @@
 
 import json
 import math
+from collections import Counter
+from itertools import product
 from statistics import median
 
 import pytest
@@ -131,6 +133,17 @@ def test_who_is_compared_with_whom():
     plain = recipes_like(knob, Run(**VISION), normalized=False)
     assert {each.kind_of_run for each in plain.recipes} == {"many-epochs-plain"}
     assert "language" not in {each.domain for each in seen["vision"].recipes}
+
+
+def test_fewer_than_three_recipes_are_no_range():
+    """Whatever is asked for, three of the class are there, or all that it has."""
+    classes = Counter((each.kind_of_run, each.lora) for each in recipes())
+    for name, domain, regime in product(
+        (ADAMW, SGD), {each.domain for each in recipes()}, ("many-epochs", "lora")
+    ):
+        peers = recipes_like(KNOBS[name], Run(**TUNED), domain=domain, regime=regime)
+        whole = classes[peers.kind_of_run, regime == "lora"]
+        assert len(peers.recipes) >= min(3, whole)
 
 
 def test_an_lr_below_which_training_goes_on_from_trained_weights():

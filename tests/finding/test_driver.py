@@ -104,8 +104,10 @@ def test_a_failure_is_tried_once_more_then_left(path):
 def test_what_cannot_end_otherwise_is_not_tried_again(path):
     """A training without a loss at its end has none the next time, either."""
     recipe = Formula(fails={3: error("no val_loss", again=False)})
-    run_search(search(recipe), path)
+    stopped = run_search(search(recipe, trainings=9), path)
     assert [ask.number for ask in recipe.asked].count(3) == 1
+    # It counts as run, also for who reads the store: nothing is left to train.
+    assert found_in(path).stopped_because == stopped == "trainings"
 
 
 def test_the_first_failure_stops_everything(path):
