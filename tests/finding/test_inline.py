@@ -83,6 +83,7 @@ def test_a_number_without_record_is_searched_over(tmp_path):
     )
     assert (found.symbol, found.e_folds) == ("C", None)
     assert found.value == pytest.approx(math.exp(3), rel=0.05)
+    assert found.low < found.value < found.high
     assert any(math.isinf(each.weight_decay) for each in found.curve)
 
 

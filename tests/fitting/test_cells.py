@@ -237,3 +237,43 @@ def test_decays_that_differ_by_a_percent_are_one_where_there_are_thousands():
     assert len(cell.curve) < 1000
     assert sum(count for _, _, count in cell.curve) == 1200
     assert cell.value == pytest.approx(math.exp(-4), rel=0.05)
+
+
+def test_the_lucky_ones_of_a_decay_that_ruins_most_do_not_count():
+    """Three of five diverged at 0.1: the two that are left say nothing of it."""
+    rows = [
+        {"wd": wd, "loss": loss + 1e-3 * k}
+        for wd, losses in (
+            (1e-3, [1.2] * 5),
+            (1e-2, [1.0] * 5),
+            (1e-1, [NAN, NAN, NAN, 0.5, 0.5]),
+        )
+        for k, loss in enumerate(losses)
+    ]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.diverged, cell.paired) == (3, False)
+    assert cell.value < 0.05
+
+
+def test_little_gain_in_much_noise_does_not_show_that_decay_does_not_matter():
+    """Three trainings each with 20 % of noise: their means alone are no evidence."""
+    generator = np.random.default_rng(4)
+    rows = [
+        {"wd": wd, "loss": float(np.exp(generator.normal(0, 0.2)))}
+        for wd in LEVELS
+        for _ in range(3)
+    ]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.matters, cell.verdict) == ("cannot tell", "cannot tell")
+    assert cell.needed > 0
+
+
+def test_what_was_measured_is_no_setting():
+    """A loss or a time with few values makes no cells; a free word does."""
+    rows = [
+        {**row, "train_loss": row["seed"] % 2, "wall time": row["seed"] % 2}
+        for row in ROWS
+    ]
+    assert dwindle.fit(rows).columns.settings == ()
+    free = [{**row, "stem": row["seed"] % 2} for row in rows]
+    assert dwindle.fit(free).columns.settings == ("stem",)
