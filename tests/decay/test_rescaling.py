@@ -162,14 +162,3 @@ def test_a_regime_that_is_said_counts_more_than_the_facts():
     with pytest.raises(UnknownNameError) as raised:
         rescale(0.1, ADAMW, before=SMALL, after=LARGE, regime="often")
     assert raised.value.name == "often"
-
-
-@pytest.mark.parametrize("high", [3e-4, 3e-3, None])
-def test_what_would_decide_is_an_axis_only_where_it_differs(high):
-    """One lr on both sides is no axis of a tune: then any second value will do."""
-    found = rescale(0.1, ADAMW, before=SMALL, after=LARGE, normalized=True)
-    wanted = Experiment(quantity="lr", low=3e-4, high=high, decays=7, seeds=3)
-    # Made up: what is undecided today may be measured tomorrow.
-    there = replace(found.recommendation, experiment=wanted)
-    shown = str(replace(found, recommendation=there)).split()
-    assert ("--proxy" in shown) == (high == 3e-3)
