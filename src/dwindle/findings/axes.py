@@ -15,9 +15,8 @@ from dwindle.findings.rule_verdict import (
     judge_rule,
     judge_unchanged,
 )
-from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
-from dwindle.stats.matters import MOST_SEEDS
 from dwindle.stats.slope import CELLS_FOR_A_LAW, Slope, fit_slope
+from dwindle.stats.student import MOST_SEEDS, SEEDS_FOR_AN_INTERVAL
 from dwindle.wording import counted, fixed, listed
 
 
@@ -133,8 +132,13 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
         return f"{SEEDS_FOR_AN_INTERVAL} seeds or more instead of {seeds}"
     needed = [c.findings.seeds_needed for c in cells if c.findings.seeds_needed]
     if slope is not None and slope.seeds_decide:
-        # Only where the seeds are what makes the interval wide.
-        needed.append(_seeds_for(slope, seeds))
+        # Only where the seeds are what makes the interval wide. Its half falls as one
+        # over the square root of the seeds; it must come down to the distance from 0,
+        # or leave less than a square root around 0.
+        half = (slope.high - slope.low) / 2
+        weakest = WEAKEST_POWER if slope.law_checked else WEAKEST_POWER / 2
+        wanted = max(abs(slope.exponent), weakest - abs(slope.exponent))
+        needed.append(max(seeds + 1, math.ceil(seeds * (half / wanted) ** 2)))
     parts = [f"about {max(needed)} seeds instead of {seeds}"] if needed else []
     if needed and max(needed) > MOST_SEEDS:
         parts = [f"more than {MOST_SEEDS:,} seeds"]
@@ -145,18 +149,6 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
     elif slope is not None and not slope.seeds_decide:
         parts.append("more values over a wider range, as no power law fits these well")
     return ", and ".join(parts) or "a larger effect: a stronger or a longer training"
-
-
-def _seeds_for(slope: Slope, seeds: int) -> int:
-    """Return the seeds that would bring the limits to one side of 0 or close to it.
-
-    The half width falls as one over the square root of the seeds; it must come down to
-    the distance from 0, or leave less than a square root around 0.
-    """
-    half = (slope.high - slope.low) / 2
-    weakest = WEAKEST_POWER if slope.law_checked else WEAKEST_POWER / 2
-    wanted = max(abs(slope.exponent), weakest - abs(slope.exponent))
-    return max(seeds + 1, math.ceil(seeds * (half / wanted) ** 2))
 
 
 def _trained_networks(cells: Sequence[Cell]) -> list[str]:

@@ -1,6 +1,7 @@
 """One scale: its curve over λ, its optimum, and whether decay matters there."""
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -137,7 +138,13 @@ def measure_cell(
 
 def _curve(trainings: Trainings, chance: float) -> Curve | None:
     decays = sorted(trainings)
-    seeds = _counted_seeds(trainings)
+    # Seeds with less than half of the cell's λ are still being trained. One of which a
+    # training failed, of no fault of its λ, does not count either, as long as there are
+    # others: it would take its λ from all of them.
+    counts = Counter(seed for outcomes in trainings.values() for seed in outcomes)
+    most, failed = max(counts.values(), default=0), _failed_seeds(trainings)
+    begun = [seed for seed, count in sorted(counts.items()) if 2 * count >= most]
+    seeds = [seed for seed in begun if seed not in failed] or begun
     losses = np.full((len(seeds), len(decays)), np.nan)
     untrained = np.zeros(losses.shape, dtype=bool)
     for column, decay in enumerate(decays):
@@ -147,22 +154,6 @@ def _curve(trainings: Trainings, chance: float) -> Curve | None:
                 losses[row, column] = _loss(outcome)
                 untrained[row, column] = outcome.is_untrained(chance)
     return curve_from_losses(np.array(decays), losses, seeds=seeds, untrained=untrained)
-
-
-def _counted_seeds(trainings: Trainings) -> list[int]:
-    """Seeds with at least half of the cell's λ: others are still being trained.
-
-    A seed of which a training failed, of no fault of its λ, does not count either, as
-    long as there are others: it would take its λ from all of them.
-    """
-    counts: dict[int, int] = {}
-    for outcomes in trainings.values():
-        for seed in outcomes:
-            counts[seed] = counts.get(seed, 0) + 1
-    most = max(counts.values(), default=0)
-    begun = [seed for seed, count in sorted(counts.items()) if 2 * count >= most]
-    failed = _failed_seeds(trainings)
-    return [seed for seed in begun if seed not in failed] or begun
 
 
 def _failed_seeds(trainings: Trainings) -> set[int]:

@@ -15,9 +15,8 @@ from dwindle.findings.cells import shows_best_decay
 from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import UNCHANGED
 from dwindle.findings.rule_verdict import Course, course_within
-from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL
 from dwindle.stats.regret import limits_of
-from dwindle.stats.student import half_width
+from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, half_width
 
 QUESTION = "question-layer-mean"
 # The question, its answer, and the rules that people quote in reply.

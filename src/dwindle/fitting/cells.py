@@ -17,12 +17,7 @@ import numpy as np
 from dwindle.fitting.compared import Compared, compare_decays
 from dwindle.fitting.losses import CellLosses
 from dwindle.fitting.trainings import CellRows
-from dwindle.stats.curve import (
-    SEEDS_FOR_AN_INTERVAL,
-    BoolArray,
-    Curve,
-    curve_from_losses,
-)
+from dwindle.stats.curve import BoolArray, Curve, curve_from_losses
 from dwindle.stats.held_out import held_out_gains
 from dwindle.stats.matters import (
     NEGLIGIBLE_SHARE,
@@ -32,7 +27,7 @@ from dwindle.stats.matters import (
 )
 from dwindle.stats.optimum import DRAWS, Edge, Optimum, measure_optimum
 from dwindle.stats.points import NO_DECAY, Design, Point
-from dwindle.stats.student import FloatArray, half_width
+from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, half_width
 from dwindle.stats.two_point import read_out
 from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
 from dwindle.wording import counted

@@ -149,7 +149,10 @@ def _with_settings(
         known = next(
             (q for q, alike in names.SCALES.items() if _is_one_of(name, alike)), ""
         )
-        values = set(map(_hashable, table.columns[name])) - {None, ""}
+        values = {
+            each if isinstance(each, str | int | float | None) else repr(each)
+            for each in table.columns[name]
+        } - {None, ""}
         numbers = [read_value(each) for each in values]
         if name in ignored:
             unused.append(name)
@@ -213,7 +216,7 @@ def _guessed_metric(table: Results, knob: str) -> str:
         for name in table.columns
         if name != knob
         and (rank := _rank_of_metric(name))
-        and _has_numbers(table, name)
+        and any(read_value(each) is not None for each in _filled(table.columns[name]))
     )
     if not ranked:
         raise _absent(table, "the loss", "--metric COLUMN, or metric= in Python")
@@ -282,10 +285,6 @@ def _last(name: str) -> str:
     return _bare(re.split(r"[./]", name.strip().rstrip("./"))[-1])
 
 
-def _has_numbers(table: Results, name: str) -> bool:
-    return any(read_value(each) is not None for each in _filled(table.columns[name]))
-
-
 def _filled(column: Sequence[Value]) -> Iterator[Value]:
     for each in column[:_LOOKED_AT]:
         if each is not None and each != "":
@@ -300,10 +299,6 @@ def read_value(value: Value) -> float | None:
         return float(value)  # type: ignore[arg-type]  # TypeError is what we look for
     except (TypeError, ValueError, OverflowError):
         return None
-
-
-def _hashable(value: Value) -> object:
-    return value if isinstance(value, str | int | float | None) else repr(value)
 
 
 def _absent(table: Results, what: str, how: str) -> Exception:

@@ -202,28 +202,17 @@ def _read_json(text: str, source: str, remarks: tuple[str, ...]) -> Results:
     try:
         whole = json.loads(text)
     except (ValueError, RecursionError):
-        whole = [_json_of(line, at, source) for at, line in _filled_lines(text)]
-    found = _from_python([whole] if _is_one_row(whole) else whole, source)
+        whole = []
+        for at, line in enumerate(io.StringIO(text), 1):
+            try:
+                whole += [json.loads(line)] if line.strip() else []
+            except (ValueError, RecursionError) as error:
+                must = "one JSON object in every line, or one JSON list"
+                raise unfit(source, must, f"line {at}: {error}") from None
+    if isinstance(whole, dict) and list not in map(type, whole.values()):
+        whole = [whole]  # one row, where columns would be lists
+    found = _from_python(whole, source)
     return Results(source=source, columns=found.columns, remarks=remarks)
-
-
-def _is_one_row(whole: object) -> bool:
-    return isinstance(whole, dict) and not any(
-        isinstance(each, list) for each in whole.values()
-    )
-
-
-def _filled_lines(text: str) -> Iterable[tuple[int, str]]:
-    lines = enumerate(io.StringIO(text), 1)
-    return ((at, line) for at, line in lines if line.strip())
-
-
-def _json_of(line: str, at: int, source: str) -> object:
-    try:
-        return json.loads(line)
-    except (ValueError, RecursionError) as error:
-        must = "one JSON object in every line, or one JSON list"
-        raise unfit(source, must, f"line {at}: {error}") from None
 
 
 def _from_python(given: object, source: str) -> Results:

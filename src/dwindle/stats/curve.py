@@ -11,10 +11,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from dwindle.stats.student import FloatArray, scipy_module
+from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, scipy_module
 
-# Of two seeds t(0.95, 1) is 6.3: their interval would rule out next to nothing.
-SEEDS_FOR_AN_INTERVAL = 3
 _LEAST_LOSS = 1e-300  # a loss of exactly 0 has no logarithm
 
 BoolArray = npt.NDArray[np.bool_]
@@ -229,23 +227,16 @@ def read_log_table(curve: Curve, places: FloatArray) -> FloatArray:
     spline = scipy_module("scipy.interpolate").CubicSpline(x, logs, axis=1)
     left = np.clip(np.searchsorted(x, places, side="right") - 1, 0, len(x) - 2)
     one, other = logs[:, left], logs[:, left + 1]
-    lowest = np.minimum(one, other) - _deepest_dip(x, logs)[:, left]
-    read: FloatArray = np.clip(spline(places), lowest, np.maximum(one, other)).T
-    return read
-
-
-def _deepest_dip(x: FloatArray, logs: FloatArray) -> FloatArray:
-    """How far a minimum between two points may lie below both, (seeds, intervals).
-
-    A parabola of curvature c dips at most c·gap²/8 below two points that are a gap
-    apart; of the two curvatures at an interval's ends the smaller one counts, and only
-    intervals at the lowest point of three may hold a minimum.
-    """
+    # A parabola of curvature c dips at most c·gap²/8 below two points that are a gap
+    # apart; of the two curvatures at an interval's ends the smaller one counts, and
+    # only intervals at the lowest point of three may hold a minimum.
     gaps = np.diff(x)
-    slopes = np.diff(logs, axis=1) / gaps
     curvature = np.zeros_like(logs)
     # The second derivative from three points whose gaps may differ.
-    curvature[:, 1:-1] = 2 * np.diff(slopes, axis=1) / (gaps[:-1] + gaps[1:])
+    bends = 2 * np.diff(np.diff(logs, axis=1) / gaps, axis=1)
+    curvature[:, 1:-1] = bends / (gaps[:-1] + gaps[1:])
     ends = np.minimum(curvature[:, :-1], curvature[:, 1:])
-    dips: FloatArray = np.maximum(ends, 0) * gaps**2 / 8
-    return dips
+    dips = np.maximum(ends, 0) * gaps**2 / 8  # (seeds, intervals)
+    lowest = np.minimum(one, other) - dips[:, left]
+    read: FloatArray = np.clip(spline(places), lowest, np.maximum(one, other)).T
+    return read

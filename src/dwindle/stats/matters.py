@@ -1,14 +1,20 @@
 """Does decay matter here? A gain that was chosen without the seed it is judged on."""
 
-import math
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve
+from dwindle.stats.curve import Curve
 from dwindle.stats.regret import Regret, measure_gain, measure_saved_share
-from dwindle.stats.student import FloatArray, Interval, half_width, t_quantile
+from dwindle.stats.student import (
+    SEEDS_FOR_AN_INTERVAL,
+    FloatArray,
+    Interval,
+    coin_wins,
+    half_width,
+    seeds_to_settle,
+)
 
 Matters = Literal["yes", "no", "cannot tell"]
 
@@ -16,7 +22,6 @@ Matters = Literal["yes", "no", "cannot tell"]
 ERROR_RATE = 0.05
 # A gain whose upper limit is below this share of the loss is nobody's reason to tune.
 NEGLIGIBLE_SHARE = 0.02
-MOST_SEEDS = 1000  # nobody trains more of a cell
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,10 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
     gains = leave_one_out_gains(compared)
     has_spread = len(gains) >= SEEDS_FOR_AN_INTERVAL
     passes = has_spread and gains.mean() > half_width(gains, probability=1 - ERROR_RATE)
-    if passes or _win(gains, failed):
+    # A seed that trains with decay and not without it gains by an unknown amount. Where
+    # there is none the t test decides alone: it sees how large the gains are.
+    won = int((gains > 0).sum()) + failed
+    if passes or (failed and coin_wins(won, of=len(gains) + failed) <= ERROR_RATE):
         parts = []
         if saved is not None:
             share = f"{saved.value:.1%} of the loss without decay"
@@ -127,18 +135,6 @@ def leave_one_out_gains(curve: Curve) -> FloatArray:
     return np.where(smooth.min(axis=1) < others_without, gains, 0.0)
 
 
-def _win(gains: FloatArray, failed: int) -> bool:
-    """Whether so many seeds gain that a sign test shows it, where some failed at λ = 0.
-
-    A seed that trains with decay and not without it gains by an unknown amount.
-    """
-    seeds, won = len(gains) + failed, int((gains > 0).sum()) + failed
-    # Without an effect each seed wins or loses like a coin.
-    chance = sum(math.comb(seeds, k) for k in range(won, seeds + 1)) / 2**seeds
-    # Where none failed the t test decides alone: it sees how large the gains are.
-    return failed > 0 and chance <= ERROR_RATE
-
-
 def _without_a_gain(
     curve: Curve, gains: FloatArray, *, gain: Regret | None, saved: Interval | None
 ) -> MattersVerdict:
@@ -157,8 +153,7 @@ def _without_a_gain(
 def seeds_needed(gains: FloatArray) -> int | None:
     """Return how many seeds would show the mean gain of these, were it the true one.
 
-    The smallest n with ``mean ≥ 2 · t(0.95, n-1) · sd / √n``: the t test then passes
-    about 19 times in 20.
+    As :func:`~dwindle.stats.student.seeds_to_settle` counts them.
 
     Args:
         gains: Gains of at least three seeds.
@@ -175,8 +170,5 @@ def seeds_needed(gains: FloatArray) -> int | None:
     mean, sd = float(gains.mean()), float(gains.std(ddof=1))
     if mean <= 0 or sd == 0:
         return None
-    for n in range(len(gains) + 1, MOST_SEEDS + 1):
-        t = t_quantile(1 - ERROR_RATE, degrees_of_freedom=n - 1)
-        if mean >= 2 * t * sd / math.sqrt(n):
-            return n
-    return None
+    more = seeds_to_settle(mean, sd, have=len(gains))
+    return None if more is None else len(gains) + more

@@ -11,9 +11,14 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from dwindle.stats.curve import SEEDS_FOR_AN_INTERVAL, Curve, read_log_losses
+from dwindle.stats.curve import Curve, read_log_losses
 from dwindle.stats.optimum import minima_of
-from dwindle.stats.student import FloatArray, Interval, half_width
+from dwindle.stats.student import (
+    SEEDS_FOR_AN_INTERVAL,
+    FloatArray,
+    Interval,
+    half_width,
+)
 
 # What turns log losses into the unit of a regret: np.exp into nats, np.positive leaves
 # them, so that differences are those of ratios.

@@ -10,12 +10,20 @@ import numpy as np
 from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
 from dwindle.stats.points import NO_DECAY, Design, Point, Side, on_log_scale
 from dwindle.stats.process import GRID_STEP, Process, fit_process
-from dwindle.stats.student import FloatArray, half_width, scipy_module, t_quantile
+from dwindle.stats.student import (
+    MOST_SEEDS,
+    SEEDS_FOR_AN_INTERVAL,
+    FloatArray,
+    coin_wins,
+    half_width,
+    scipy_module,
+    seeds_to_settle,
+    t_quantile,
+)
 
 # What is lost between the λ that were trained, in ln λ (half width of a 90 % interval):
 # as in ``optimum``, it keeps curves without noise from overconfidence.
 FLOOR = 0.12
-SEEDS_FOR_AN_INTERVAL = 3
 # Whether decay matters is tested after each of n seeds: the third at a rate of its own,
 # since a search hardly ever ends there, then at this / n. Of normal noise that is wrong
 # in 5 % of searches by four seeds and in 10 % by 24, and finds a gain of four standard
@@ -30,7 +38,6 @@ NEGLIGIBLE_LUCK = 0.2
 # A correlation of a half makes the variance between seeds three times that within.
 RATIO_WORTH_PAIRING = 3.0
 PAIRING_ERROR_RATE = 0.1
-MOST_SEEDS = 1000  # nobody trains more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -233,30 +240,26 @@ class Search:
             if p.x == NO_DECAY and p.loss is None and not p.failed
         }
         lost = sum(seed in diverged for seed in with_decay)
-        gains = self._gains(with_decay)
+        gains = np.array(
+            [
+                self.losses[seed][NO_DECAY] - np.mean([*self.decayed[seed].values()])
+                for seed in with_decay
+                if NO_DECAY in self.losses[seed]
+            ]
+        )
         if not len(gains) and not lost:
             which = "no seed but the first" if self.design.zero else "no seed"
             why = f"{which} was trained without decay"
             return Effect(matters="cannot tell", why=why)
         gain = float(gains.mean()) if len(gains) else None
         won = int((gains > 0).sum()) + lost
-        if lost and _sign_test(len(gains) + lost, won) <= SIGN_TEST_ERROR_RATE:
+        if lost and coin_wins(won, of=len(gains) + lost) <= SIGN_TEST_ERROR_RATE:
             why = f"{lost} seeds that train with decay diverge without it"
             return Effect(matters="yes", why=why, gain=gain)
         if len(gains) < SEEDS_FOR_AN_INTERVAL:
             why = f"{len(gains)} seeds, too few, have a loss without decay"
             return Effect(matters="cannot tell", why=why, gain=gain)
         return self._test(gains)
-
-    def _gains(self, seeds: list[int]) -> FloatArray:
-        near = {seed: float(np.mean([*self.decayed[seed].values()])) for seed in seeds}
-        return np.array(
-            [
-                self.losses[seed][NO_DECAY] - near[seed]
-                for seed in seeds
-                if NO_DECAY in self.losses[seed]
-            ]
-        )
 
     def _test(self, gains: FloatArray) -> Effect:
         n, gain = len(gains), float(gains.mean())
@@ -295,39 +298,6 @@ def _fitted(
 
 
 POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few digits
-
-
-def seeds_to_settle(mean: float, spread: float, *, have: int) -> int | None:
-    """Return how many more seeds would show a difference, were it what it seems.
-
-    The smallest number with ``|mean| ≥ 2 · t · spread / √n``: the test then passes
-    about 19 times in 20.
-
-    Args:
-        mean: Of the paired differences.
-        spread: Their standard deviation.
-        have: Seeds that there are.
-
-    Returns:
-        At least 1; None where there is no difference, or above 1,000 seeds.
-
-    Example:
-        >>> seeds_to_settle(0.08, 0.11, have=5)
-        18
-
-    """
-    if mean == 0:
-        return None
-    for n in range(max(have + 1, SEEDS_FOR_AN_INTERVAL), MOST_SEEDS + 1):
-        t = t_quantile(0.95, degrees_of_freedom=n - 1)
-        if abs(mean) >= 2 * t * spread / math.sqrt(n):
-            return n - have
-    return None
-
-
-def _sign_test(n: int, won: int) -> float:
-    """Probability of so many wins of n, were each of them a coin's."""
-    return sum(math.comb(n, k) for k in range(won, n + 1)) / 2.0**n
 
 
 def _gain_in_words(gain: float, *, log_scale: bool) -> str:

@@ -73,10 +73,16 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
     weights = centered / (centered**2).sum()
     places = np.array([optimum.log_decay for optimum in optima])
     exponent = float(weights @ places)
-    seeds = _interval_of_seeds(weights, optima)
-    scatter = _interval_of_scatter(exponent, centered, places)
+    low, high = np.quantile(weights @ _noisy_draws(optima), (0.05, 0.95)).tolist()
     law_checked = len(places) >= CELLS_FOR_A_LAW
-    return _wider(exponent, seeds=seeds, scatter=scatter, law_checked=law_checked)
+    half = -math.inf  # narrower than any interval: the seeds of two cells decide
+    if law_checked:
+        free = len(places) - 2
+        residuals = places - places.mean() - exponent * centered
+        variance = float((residuals**2).sum()) / free / float((centered**2).sum())
+        half = t_quantile(0.95, degrees_of_freedom=free) * math.sqrt(variance)
+    scatter = (exponent - half, exponent + half)
+    return _wider(exponent, seeds=(low, high), scatter=scatter, law_checked=law_checked)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,23 +174,3 @@ def _noisy_draws(optima: Sequence[Optimum]) -> FloatArray:
     # A fixed seed, so that findings repeat exactly.
     noise: FloatArray = floors * np.random.default_rng(0).standard_normal(draws.shape)
     return draws + noise
-
-
-def _interval_of_seeds(
-    weights: FloatArray, optima: Sequence[Optimum]
-) -> tuple[float, float]:
-    low, high = np.quantile(weights @ _noisy_draws(optima), (0.05, 0.95))
-    return float(low), float(high)
-
-
-def _interval_of_scatter(
-    exponent: float, centered: FloatArray, places: FloatArray
-) -> tuple[float, float]:
-    cells = len(places)
-    if cells < CELLS_FOR_A_LAW:
-        # Narrower than any interval: the seeds decide.
-        return math.inf, -math.inf
-    residuals = places - places.mean() - exponent * centered
-    variance = float((residuals**2).sum()) / (cells - 2) / float((centered**2).sum())
-    half = t_quantile(0.95, degrees_of_freedom=cells - 2) * math.sqrt(variance)
-    return exponent - half, exponent + half

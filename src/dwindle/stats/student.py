@@ -12,6 +12,10 @@ from dwindle.errors import MissingLibraryError
 
 FloatArray = npt.NDArray[np.float64]
 
+# Of two seeds t(0.95, 1) is 6.3: their interval would rule out next to nothing.
+SEEDS_FOR_AN_INTERVAL = 3
+MOST_SEEDS = 1000  # nobody trains more of one setting
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
@@ -106,3 +110,42 @@ def half_width(values: FloatArray, *, probability: float = 0.95) -> float:
     n = len(values)
     t = t_quantile(probability, degrees_of_freedom=n - 1)
     return t * float(values.std(ddof=1)) / math.sqrt(n)
+
+
+def seeds_to_settle(mean: float, spread: float, *, have: int) -> int | None:
+    """Return how many more seeds would show a difference, were it what it seems.
+
+    The smallest number with ``|mean| ≥ 2 · t · spread / √n``: the test then passes
+    about 19 times in 20.
+
+    Args:
+        mean: Of the paired differences.
+        spread: Their standard deviation.
+        have: Seeds that there are.
+
+    Returns:
+        At least 1; None where there is no difference, or above 1,000 seeds.
+
+    Example:
+        >>> seeds_to_settle(0.08, 0.11, have=5)
+        18
+
+    """
+    if mean == 0:
+        return None
+    for n in range(max(have + 1, SEEDS_FOR_AN_INTERVAL), MOST_SEEDS + 1):
+        t = t_quantile(0.95, degrees_of_freedom=n - 1)
+        if abs(mean) >= 2 * t * spread / math.sqrt(n):
+            return n - have
+    return None
+
+
+def coin_wins(wins: int, *, of: int) -> float:
+    """Return how likely a coin wins at least so many times: a one-sided sign test.
+
+    Example:
+        >>> coin_wins(4, of=4)
+        0.0625
+
+    """
+    return sum(math.comb(of, k) for k in range(wins, of + 1)) / (1 << of)

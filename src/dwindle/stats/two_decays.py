@@ -7,11 +7,14 @@ from typing import Literal
 
 import numpy as np
 
-from dwindle.stats.student import FloatArray, half_width, t_quantile
+from dwindle.stats.student import (
+    SEEDS_FOR_AN_INTERVAL,
+    half_width,
+    seeds_to_settle,
+    t_quantile,
+)
 
 _ERROR = 0.05  # of a one-sided test; the interval beside it is a 90 % one
-_LEAST = 3  # seeds, or trainings of each, that show a spread
-_MOST_NEEDED = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +58,7 @@ def compare_two(one: Mapping[str, float], other: Mapping[str, float]) -> TwoDeca
 
     """
     both = sorted(one.keys() & other.keys())
-    if len(both) >= _LEAST:
+    if len(both) >= SEEDS_FOR_AN_INTERVAL:
         differences = np.array([other[seed] - one[seed] for seed in both])
         half, n = half_width(differences), len(both)
         mean, spread = float(differences.mean()), float(differences.std(ddof=1))
@@ -66,34 +69,22 @@ def compare_two(one: Mapping[str, float], other: Mapping[str, float]) -> TwoDeca
         if n < 2:  # noqa: PLR2004 - one training has no spread
             return TwoDecays(
                 mean=mean, low=None, high=None, paired=bool(both), n=n,
-                verdict="cannot tell", needed=_LEAST - len(both),
+                verdict="cannot tell", needed=SEEDS_FOR_AN_INTERVAL - len(both),
             )  # fmt: skip
-        half = _welch(first, second)
         spread = math.sqrt(float(first.var(ddof=1) + second.var(ddof=1)))
+        # Welch's, of groups that may be spread differently.
+        parts = [float(each.var(ddof=1)) / len(each) for each in (first, second)]
+        sizes = len(first) - 1, len(second) - 1
+        weights = sum(part**2 / size for part, size in zip(parts, sizes, strict=True))
+        degrees = sum(parts) ** 2 / weights if weights else min(sizes)
+        t = t_quantile(1 - _ERROR, degrees_of_freedom=max(1, int(degrees)))
+        half = t * math.sqrt(sum(parts))
     verdict: Literal["better", "worse", "cannot tell"] = "cannot tell"
     if abs(mean) > half:
         verdict = "better" if mean > 0 else "worse"
-    needed = None if verdict != "cannot tell" else _needed(abs(mean), spread, n)
+    needed = seeds_to_settle(mean, spread, have=n) if verdict == "cannot tell" else None
     return TwoDecays(
-        mean=mean, low=mean - half, high=mean + half, paired=len(both) >= _LEAST, n=n,
+        mean=mean, low=mean - half, high=mean + half, n=n,
+        paired=len(both) >= SEEDS_FOR_AN_INTERVAL,
         verdict=verdict, needed=needed,
     )  # fmt: skip
-
-
-def _welch(first: FloatArray, second: FloatArray) -> float:
-    """Return the half width of Welch's 90 % interval."""
-    parts = [float(each.var(ddof=1)) / len(each) for each in (first, second)]
-    sizes = len(first) - 1, len(second) - 1
-    weights = sum(part**2 / size for part, size in zip(parts, sizes, strict=True))
-    degrees = sum(parts) ** 2 / weights if weights else min(sizes)
-    t = t_quantile(1 - _ERROR, degrees_of_freedom=max(1, int(degrees)))
-    return t * math.sqrt(sum(parts))
-
-
-def _needed(mean: float, spread: float, n: int) -> int | None:
-    """Return how many further seeds would pass the test about 19 times in 20."""
-    for seeds in range(max(n + 1, _LEAST), _MOST_NEEDED + 1):
-        t = t_quantile(1 - _ERROR, degrees_of_freedom=seeds - 1)
-        if mean >= 2 * t * spread / math.sqrt(seeds):
-            return seeds - n
-    return None

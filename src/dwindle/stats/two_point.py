@@ -177,7 +177,12 @@ def _plan(search: Search) -> Proposal:
         return Proposal(points=tuple((x, 0) for x in places), why=why)
     if not search.decayed:
         return _stop("no optimum", "every training diverged")
-    return _further_seeds(search)
+    together, seed = max(1, search.design.seeds_together), 1
+    while not (missing := _missing(search, range(seed, seed + together))):
+        seed += together
+    why = "on both sides of the best λ so far"
+    stopped = _stopped(search.before(seed))
+    return stopped or Proposal(points=tuple(missing), why=why)
 
 
 def _grid(design: Design) -> tuple[list[float], float]:
@@ -269,15 +274,6 @@ def _inside(search: Search, x: float) -> float:
     return min(max(x, low), high)
 
 
-def _further_seeds(search: Search) -> Proposal:
-    together, seed = max(1, search.design.seeds_together), 1
-    while not (missing := _missing(search, range(seed, seed + together))):
-        seed += together
-    stopped = _stopped(search.before(seed))
-    why = "on both sides of the best λ so far"
-    return stopped or Proposal(points=tuple(missing), why=why)
-
-
 def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
     """What the seeds of a batch still need; the seeds before it decide where."""
     before, missing = search.before(batch.start), []
@@ -288,7 +284,8 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
         tried = [point.x for point in search.points if point.seed == seed]
         places = sorted(x for x in tried if x > NO_DECAY)
         if len(places) < PAIR:
-            pair = _pair(before)
+            half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
+            pair = [_inside(before, before.best + side * half) for side in (-1, 1)]
             if places:
                 pair = [max(pair, key=lambda x: abs(x - places[0]))]
             missing += [(x, seed) for x in pair]
@@ -296,11 +293,6 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
             asked = seed <= SEEDS_WITHOUT_DECAY or before.effect.matters == UNDECIDED
             missing += [(NO_DECAY, seed)] * asked
     return missing
-
-
-def _pair(before: Search) -> list[float]:
-    half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
-    return [_inside(before, before.best + side * half) for side in (-1, 1)]
 
 
 def _stopped(search: Search) -> Proposal | None:
