@@ -112,11 +112,13 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
     fresh = [each for each in after.findings if (each.code, each.severity) not in known]
     shared = {found.code for found in after.findings if found not in fresh}
     # Groups that moved alike are one finding, at the last of them.
-    findings = {
-        (found.code, *found.values.items()): found
-        for old, new in pairs
-        for found in _moved(old, new)
-    }
+    findings: dict[tuple[object, ...], Finding] = {}
+    for old, new in pairs:
+        where = "" if old.group == new.group == WHOLE else f"group {new.group}"
+        for find in (_other_kind, _half_life, _penalty, _e_folds):
+            if (found := find(old, new)) is not None:
+                moved = (found.code, *found.values.items())
+                findings[moved] = replace(found, where=where)
     return Audit(
         target=_arrow(before.target, after.target),
         optimizer=_arrow(before.optimizer or "?", after.optimizer or "?"),
@@ -245,13 +247,6 @@ def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanatio
         return replace(told, e_folds=None, kept=None)
     e_folds = told.e_folds * line.e_folds / then.e_folds
     return replace(told, e_folds=e_folds, kept=math.exp(-e_folds))
-
-
-def _moved(old: _Side, new: _Side) -> Iterator[Finding]:
-    where = "" if old.group == new.group == WHOLE else f"group {new.group}"
-    for find in (_other_kind, _half_life, _penalty, _e_folds):
-        if (found := find(old, new)) is not None:
-            yield replace(found, where=where)
 
 
 def _changes(old: _Side, new: _Side) -> tuple[tuple[str, str, str], ...]:

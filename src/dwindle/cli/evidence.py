@@ -55,7 +55,9 @@ def command(*, quantity: str | None, as_json: bool) -> None:
         show(Line(text=last, style="dim", indent=2), "")
     else:
         show("", _pooled(everything, names[0]), "", _records(chosen))
-        _show_gaps(everything)
+        missing = [_cell_name(each) for each in nobody_measured(everything)]
+        gaps = f"Nobody has measured it in: {listed(missing, between=';')}."
+        show("", Line(text=gaps, style="dim", indent=2), "")
 
 
 def _sources(records: Sequence[Record]) -> list[str]:
@@ -150,12 +152,3 @@ def _range(each: Record | Expected) -> str:
 
 def _cell_name(each: Record | Expected) -> str:
     return f"{KINDS[each.kind_of_run]}, {FAMILIES_OF_EVIDENCE[each.family]}"
-
-
-def _show_gaps(everything: Sequence[Expected]) -> None:
-    gaps = listed(
-        [_cell_name(each) for each in nobody_measured(everything)], between=";"
-    )
-    show(
-        "", Line(text=f"Nobody has measured it in: {gaps}.", style="dim", indent=2), ""
-    )

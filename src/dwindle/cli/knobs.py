@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Sequence
-from typing import Any
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
@@ -41,18 +40,19 @@ def command(*, filter: str | None, markdown: bool, as_json: bool) -> None:  # no
     """
     chosen = knobs(filter)
     if as_json:
-        print_json({"knobs": [_as_dict(each) for each in chosen]})
+        found = [  # with the checks that each passed
+            to_plain(each)
+            | {
+                "verification": verification_of(each),
+                "checks": to_plain(checks_of(each)),
+            }
+            for each in chosen
+        ]
+        print_json({"knobs": found})
     elif markdown:
         print(_page(chosen), end="")
     else:
         _show(chosen, None if filter is None else _named(filter, chosen))
-
-
-def _as_dict(knob: Knob) -> dict[str, Any]:  # JSON-like
-    """Return the record of a knob, with the checks that it passed."""
-    checks = to_plain(checks_of(knob))
-    plain: dict[str, Any] = to_plain(knob)
-    return plain | {"verification": verification_of(knob), "checks": checks}
 
 
 def _ran_of(knob: Knob) -> str:

@@ -4,8 +4,8 @@ import ast
 import inspect
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stdout
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
@@ -108,26 +108,21 @@ def load_program(target: str) -> Program:
     """
     name, _, path = target.partition(":")
     # stdout is for the audit, which may be JSON: what the program prints is a note.
-    with _as_if_run_here(), redirect_stdout(sys.stderr):
-        function = _found(target, _imported(target, name), path)
-        try:
-            built = function()
-        except (Exception, SystemExit) as error:
-            must = "return, but raised before it did"
-            raise _raised(target, must, error) from error
-    return _program(target, built)
-
-
-@contextmanager
-def _as_if_run_here() -> Iterator[None]:
     here = str(Path.cwd())
     # As under ``python train.py``: a console script has its own folder there.
     sys.path.insert(0, here)
     try:
-        yield
+        with redirect_stdout(sys.stderr):
+            function = _found(target, _imported(target, name), path)
+            try:
+                built = function()
+            except (Exception, SystemExit) as error:
+                must = "return, but raised before it did"
+                raise _raised(target, must, error) from error
     finally:
         if here in sys.path:  # the code may have cleaned up by itself
             sys.path.remove(here)
+    return _program(target, built)
 
 
 def _imported(target: str, name: str) -> object:

@@ -112,7 +112,10 @@ def find_for_estimator(  # noqa: PLR0913, each is a question of its own
     known = _knob_of(part, name) if knob is None else knob_name(knob)
     fold = _Folds(estimator, parameter, X, y, folds, groups, scoring)
     notes = [fold.note]
-    if "zero" not in options and _has_no_infinity(part, name):
+    # A C = inf is refused by liblinear, and never ends in libsvm.
+    is_logistic = type(part).__name__ == "LogisticRegression"
+    has_infinity = name != "C" or (is_logistic and part.solver != "liblinear")
+    if "zero" not in options and not has_infinity:
         options["zero"] = False
         notes.append(
             f"{type(part).__name__} was not trained without its penalty, for {name} = "
@@ -145,7 +148,13 @@ class _Folds:
     def train(self, weight_decay: float, seed: int) -> float:
         """Return the loss on a fold; all values of a seed have the same one."""
         cut, number = divmod(seed, self.folds)
-        splits = self._splitter(cut).split(self.X, self.y, self.groups)
+        by_class = is_classifier(self.estimator)
+        if self.groups is not None:
+            kind = StratifiedGroupKFold if by_class else GroupKFold
+        else:
+            kind = StratifiedKFold if by_class else KFold
+        splitter = kind(self.folds, shuffle=True, random_state=cut)
+        splits = splitter.split(self.X, self.y, self.groups)
         rest, held_out = next(islice(splits, number, None))
         model = clone(self.estimator)
         # What is random in it is the same for all values of the parameter, too.
@@ -164,7 +173,8 @@ class _Folds:
         """The name of the loss or score."""
         if self.scoring is not None:
             given = self.scoring
-            return str(given if isinstance(given, str) else _name_of_scorer(given))
+            own = getattr(given, "__name__", type(given).__name__)
+            return str(given if isinstance(given, str) else own)
         if not is_classifier(self.estimator):
             return "mean_squared_error"
         if hasattr(self.estimator, "predict_proba"):
@@ -198,14 +208,6 @@ class _Folds:
         }
         return {name: joblib.hash(each) for name, each in what.items()}
 
-    def _splitter(self, cut: int) -> Any:
-        by_class = is_classifier(self.estimator)
-        if self.groups is not None:
-            kind = StratifiedGroupKFold if by_class else GroupKFold
-        else:
-            kind = StratifiedKFold if by_class else KFold
-        return kind(self.folds, shuffle=True, random_state=cut)
-
     def _loss(self, model: Any, examples: Any, wanted: Any) -> float:
         if self.scoring is not None:
             score = metrics.check_scoring(model, self.scoring)(model, examples, wanted)
@@ -221,10 +223,6 @@ class _Folds:
             margins = model.decision_function(examples)
             return float(metrics.hinge_loss(wanted, margins, labels=labels))
         return float(np.mean(model.predict(examples) != np.asarray(wanted)))
-
-
-def _name_of_scorer(scoring: Any) -> str:
-    return getattr(scoring, "__name__", type(scoring).__name__)
 
 
 def _part(estimator: Any, parameter: str) -> tuple[Any, str]:
@@ -252,10 +250,3 @@ def _knob_of(part: Any, name: str) -> str:
             return each
     inverse = ":inverse" if name == "C" else ""
     return f"own:{kind.__name__}.{name}{inverse}"
-
-
-def _has_no_infinity(part: Any, name: str) -> bool:
-    """Return whether a C = inf is refused (liblinear), or never ends (libsvm)."""
-    is_logistic = type(part).__name__ == "LogisticRegression"
-    without = is_logistic and part.solver != "liblinear"
-    return name == "C" and not without

@@ -10,7 +10,6 @@ import math
 import weakref
 from collections.abc import Callable, Mapping
 from copy import copy
-from importlib import import_module
 from pathlib import Path
 from typing import Any, TypedDict, Unpack
 
@@ -26,7 +25,6 @@ from dwindle.wording import listed
 
 # Any: the objects of libraries that are not in every environment.
 Make = Callable[..., Any]
-_LIGHTNINGS = ("lightning.pytorch", "pytorch_lightning")  # one program, two names
 
 
 class Options(TypedDict, total=False):
@@ -204,7 +202,9 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
         DwindleError: As :func:`dwindle.find` has it.
 
     """
-    seed_everything = _seed_everything()
+    from dwindle.integrations.torch_loops import part_of_lightning
+
+    seed_everything = part_of_lightning("seed_everything", "find_with_lightning")
     make = Maker(make_module, "make_module")
 
     def train(weight_decay: float, seed: int) -> object:
@@ -228,16 +228,6 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
 
     recipe = InlineRecipe(function=train, source=make_module)
     return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
-
-
-def _seed_everything() -> Callable[..., object]:
-    for home in _LIGHTNINGS:
-        try:
-            seed: Callable[..., object] = import_module(home).seed_everything
-        except ImportError:
-            continue
-        return seed
-    raise MissingLibraryError("lightning", "find_with_lightning", "lightning")
 
 
 def find_with_keras(  # noqa: PLR0913, as fit has them
@@ -292,16 +282,10 @@ def find_with_keras(  # noqa: PLR0913, as fit has them
         model.fit(**{"verbose": 0, **fit})
         results = dict(model.evaluate(*held_out, verbose=0, return_dict=True))
         if "loss" in results:
-            results["loss"] -= _penalty_of(model)
+            for each in model.trainable_variables:
+                penalty = getattr(each, "regularizer", None)
+                results["loss"] -= float(penalty(each)) if penalty else 0.0
         return _one_of(results, metric)
 
     recipe = InlineRecipe(function=train, source=make_model)
     return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
-
-
-def _penalty_of(model: Any) -> float:
-    """Return what the regularizers of a model's weights add to its loss."""
-    regularized = (
-        (getattr(each, "regularizer", None), each) for each in model.trainable_variables
-    )
-    return sum(float(penalty(each)) for penalty, each in regularized if penalty)

@@ -184,10 +184,19 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         del epoch, logs
         if self._step is None:
             return
-        self._refuse_idle(self._step.optimizer)
+        optimizer = self._step.optimizer
+        if as_number(optimizer.iterations) == self._steps_before:
+            kind = keras.optimizers.Optimizer
+            own = [
+                name for name, at in vars(self.model).items() if isinstance(at, kind)
+            ]
+            others = ", ".join(name for name in own if name != "optimizer")
+            why = _IDLE.format(type(optimizer).__name__, others or "none by name")
+            asked = "A half-life in this training"
+            raise RefusedError(asked, why, _HOLD_THEM)
         if self._has_warned:
             return
-        now = current_lr(self._step.optimizer)
+        now = current_lr(optimizer)
         self._has_warned = _warned(self._step.rate.remark_on_lrs(now, now))
 
     def hold(self, model: Any, *, optimizer: Any = None) -> None:
@@ -250,18 +259,6 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             optimizer.weight_decay = before.set_aside
             self._step = None
             _compile_anew(model)
-
-    def _refuse_idle(self, optimizer: Any) -> None:
-        if as_number(optimizer.iterations) != self._steps_before:
-            return
-        kind = keras.optimizers.Optimizer
-        own = [name for name, at in vars(self.model).items() if isinstance(at, kind)]
-        others = (
-            ", ".join(name for name in own if name != "optimizer") or "none by name"
-        )
-        why = _IDLE.format(type(optimizer).__name__, others)
-        asked = "A half-life in this training"
-        raise RefusedError(asked, why, _HOLD_THEM)
 
     def _rate(self, optimizer: Any) -> DecayRate:
         known = self.params or {}  # None in a loop of one's own

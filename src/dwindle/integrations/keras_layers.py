@@ -1,7 +1,6 @@
 """Which variables of a Keras model decay: by their layer, slot and shape."""
 
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from dwindle.errors import MissingLibraryError
@@ -61,20 +60,14 @@ def roles_of(model: Any) -> dict[int, str]:
 
     """
     roles: dict[int, list[str]] = {id(each): [] for each in model.trainable_variables}
-    for layer, own in _owners(model):
-        for variable in own:
-            roles[id(variable)].append(_role(layer, variable, own))
-    return {key: min(found, key=_STRONGEST.index) for key, found in roles.items()}
-
-
-def _owners(model: Any) -> Iterator[tuple[Any, list[Variable]]]:
-    """Yield each layer, however deep, with the variables that no layer in it owns."""
     for layer in model._flatten_layers():  # noqa: SLF001 (model.layers shows the top only)
         below = layer._flatten_layers(include_self=False)  # noqa: SLF001
         inner = {id(each) for part in below for each in part.trainable_variables}
+        # A variable counts where no layer in this one owns it.
         own = [each for each in layer.trainable_variables if id(each) not in inner]
-        if own:
-            yield layer, own
+        for variable in own:
+            roles[id(variable)].append(_role(layer, variable, own))
+    return {key: min(found, key=_STRONGEST.index) for key, found in roles.items()}
 
 
 def _role(layer: Any, variable: Variable, own: list[Variable]) -> str:

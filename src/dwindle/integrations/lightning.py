@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib import import_module
 from logging import getLogger
 from typing import Any, Unpack
 
@@ -22,27 +21,18 @@ from dwindle.integrations.torch_loops import (
     Wish,
     facts_of_loop,
     mark_groups,
+    part_of_lightning,
     refuse_deepspeed,
 )
 from dwindle.pytorch.controller import DecayController
 
 _LOG = getLogger("dwindle")
-_HOMES = ("lightning.pytorch", "pytorch_lightning")  # one program under two names
 _NAME = "DecayCallback"
 OneOrEach = str | HalfLife | Sequence[str | HalfLife | None] | None
 
 
-def _callback_class() -> Any:  # Any: the library has no types here
-    for home in _HOMES:
-        try:
-            return import_module(home).Callback
-        except ImportError:
-            continue
-    raise MissingLibraryError("lightning", f"{_NAME} of Lightning", "lightning")
-
-
 # Any in the methods: trainer, module and batch, whose library has no types here.
-class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen by running
+class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # type: ignore[misc]  # which one: seen by running
     """Holds a half-life, or a penalty, through ``Trainer.fit`` of Lightning.
 
     ``Trainer(callbacks=[DecayCallback(half_life="3 epochs")])``;
@@ -124,7 +114,12 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         """Take hold of the optimizers; go on from the state of a checkpoint."""
         refuse_deepspeed(type(trainer.strategy).__name__)
         self.release()
-        wishes = self._wishes_for(trainer.optimizers)
+        optimizers = trainer.optimizers
+        wishes = self._wishes or [self.wish] * len(optimizers)
+        if len(wishes) != len(optimizers):
+            must = f"one for each of the {len(optimizers)} optimizers, or one for all"
+            remedy = "Write None for an optimizer that is left alone."
+            raise RangeError("half_life", f"{len(wishes)} of them", must, remedy)
         loop = facts_of_trainer(trainer)
         if not trainer.lightning_module.automatic_optimization:
             # That a step made by hand is one batch is only taken to be so.
@@ -132,7 +127,7 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
         self.wish.warn_of_contradictions(loop, caller=_NAME)
         self.controllers = tuple(
             None if wish is None else _held(trainer, wish, optimizer)
-            for wish, optimizer in zip(wishes, trainer.optimizers, strict=True)
+            for wish, optimizer in zip(wishes, optimizers, strict=True)
         )
         self._accumulation = trainer.accumulate_grad_batches
         if trainer.ckpt_path is None:
@@ -171,15 +166,6 @@ class DecayCallback(_callback_class()):  # type: ignore[misc]  # which one: seen
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Keep a state until there are optimizers: callbacks are loaded before them."""
         self._saved = list(state_dict["controllers"])
-
-    def _wishes_for(self, optimizers: Sequence[Optimizer]) -> Sequence[Wish | None]:
-        if not self._wishes:
-            return [self.wish] * len(optimizers)
-        if len(self._wishes) != len(optimizers):
-            must = f"one for each of the {len(optimizers)} optimizers, or one for all"
-            remedy = "Write None for an optimizer that is left alone."
-            raise RangeError("half_life", f"{len(self._wishes)} of them", must, remedy)
-        return self._wishes
 
 
 def facts_of_trainer(trainer: Any) -> Run:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from importlib import import_module
 from logging import getLogger
 from typing import Any
 
@@ -30,6 +31,21 @@ _CONTRADICTED = (
     "%s: %s is %g as it was given, and %g as the loop has it. What was given counts; "
     "leave it out where the loop is right."
 )
+
+
+def part_of_lightning(name: str, needed_for: str) -> Any:  # it has no types here
+    """Import a part of Lightning, one program under two names.
+
+    Raises:
+        MissingLibraryError: If it is installed under neither.
+
+    """
+    for home in ("lightning.pytorch", "pytorch_lightning"):
+        try:
+            return getattr(import_module(home), name)
+        except ImportError:
+            continue
+    raise MissingLibraryError("lightning", needed_for, "lightning")
 
 
 def facts_of_loop(

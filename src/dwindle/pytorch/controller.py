@@ -328,18 +328,7 @@ class DecayController:
 
         """
         check_belongs(state, self.optimizer)
-        self._go_on_with(state)
-        for name, now in self._target.as_dict().items():
-            if state[name] != now:
-                _LOG.warning(
-                    "%s is %s now, and was %s in the checkpoint", name, now, state[name]
-                )
-        take_saved(state, self._hold)
-        self._rate_anew(self._unless_given(state["lr_peaks"]))
-        self._peaks_are_open = self._peaks_are_open and not self._hold.steps_done
-
-    def _go_on_with(self, state: Mapping[str, Any]) -> None:
-        """Take what was set in mid-run, where the run began as this one did."""
+        # What was set in mid-run goes on where the run began as this one did.
         if state["begun_with"] == self._begun_with != state["batch_size"]:
             self._target = self._target.with_batch_size(state["batch_size"])
             self._peak_watch.steps = self._length()
@@ -348,6 +337,14 @@ class DecayController:
         if begun == self._half_life_begun_with != state["half_life"]:
             half_life = HalfLife.parse(state["half_life"])
             self._target = replace(self._target, half_life=half_life)
+        for name, now in self._target.as_dict().items():
+            if state[name] != now:
+                _LOG.warning(
+                    "%s is %s now, and was %s in the checkpoint", name, now, state[name]
+                )
+        take_saved(state, self._hold)
+        self._rate_anew(self._unless_given(state["lr_peaks"]))
+        self._peaks_are_open = self._peaks_are_open and not self._hold.steps_done
 
     def __repr__(self) -> str:
         return as_text(self.__rich__())

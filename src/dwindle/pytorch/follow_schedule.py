@@ -150,7 +150,15 @@ class Follower:
         with undisturbed():
             for steps_alike in self._along(steps, every):
                 for group, knob, mine in zip(self.groups, named, found, strict=True):
-                    mine.append(_leg(group, knob, steps_alike))
+                    leg = Leg(
+                        steps=steps_alike,
+                        lr=number_of(group.get("lr")) or 0.0,
+                        weight_decay=number_of(group.get(str(knob))) or 0.0,
+                        momentum=number_of(group.get("momentum")) or 0.0,
+                        dampening=number_of(group.get("dampening")) or 0.0,
+                        nesterov=bool(group.get("nesterov")),
+                    )
+                    mine.append(leg)
         return [list(merged(mine)) for mine in found]
 
     def _along(self, steps: int, every: int) -> Iterator[int]:
@@ -193,17 +201,6 @@ class Follower:
 
 def _stay(_number: int) -> None:
     """Keep the lr."""
-
-
-def _leg(group: Mapping[str, Any], knob: str | None, steps: int) -> Leg:
-    return Leg(
-        steps=steps,
-        lr=number_of(group.get("lr")) or 0.0,
-        weight_decay=number_of(group.get(str(knob))) or 0.0,
-        momentum=number_of(group.get("momentum")) or 0.0,
-        dampening=number_of(group.get("dampening")) or 0.0,
-        nesterov=bool(group.get("nesterov")),
-    )
 
 
 def is_timms(scheduler: object) -> bool:

@@ -117,7 +117,11 @@ class L2Penalty:
         self.convention, self.reduction = convention, reduction
         self.batch_size, self.dataset_size = batch_size, dataset_size
         self.strength = strength
-        self.normalization = _normalization(self._record, normalization)
+        own = self._record.normalization
+        self.normalization = own if normalization is None else normalization
+        if own not in {"none", self.normalization}:
+            must = f"{own}, as the convention {self._record.name} has it"
+            raise RangeError("normalization", normalization, must, _NOT_TWO)
         self._choices = partial(
             choices_of,
             model,
@@ -265,12 +269,3 @@ def _record(convention: str) -> Penalty:
         why = f"That is no coefficient of an objective: {knob.formula}."
         raise RefusedError(asked, why, _NOT_A_PENALTY)
     return PENALTIES[knob.penalty]
-
-
-def _normalization(record: Penalty, given: str | None) -> str:
-    if given is None or given == record.normalization:
-        return record.normalization
-    if record.normalization != "none":
-        must = f"{record.normalization}, as the convention {record.name} has it"
-        raise RangeError("normalization", given, must, _NOT_TWO)
-    return given

@@ -148,19 +148,15 @@ class Pooled:
         self._inverses = np.linalg.inv(covariances)
         self._gained = self._inverses @ residuals
         (counting,) = np.nonzero(measured.spreads)
-        self.weights = self._posterior_of_spreads(
-            covariances[:, counting[:, None], counting], residuals[counting]
-        )
-
-    def _posterior_of_spreads(self, covariances: Floats, residuals: Floats) -> Floats:
+        covariances = covariances[:, counting[:, None], counting]
+        residuals = residuals[counting]
         columns = np.broadcast_to(residuals, covariances.shape[:2])[..., None]
         whole = np.linalg.solve(covariances, columns)[..., 0] @ residuals
         _, log_determinants = np.linalg.slogdet(covariances)
         priors = (self.between**2 + self.within**2) / SPREAD_PRIOR**2
         logs = -0.5 * (whole + log_determinants + priors)
         likelihood = np.exp(logs - logs.max())
-        weights: Floats = likelihood / likelihood.sum()
-        return weights
+        self.weights: Floats = likelihood / likelihood.sum()
 
     def spreads(self) -> tuple[float, float]:
         """Return the mean spread between cells, and that within one."""

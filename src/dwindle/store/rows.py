@@ -170,17 +170,13 @@ def verified(db: sqlite3.Connection, path: Path, version: int) -> tuple[Columns,
         {
             fault: lambda: fault == "ok",
             "the row of the study": lambda: (
-                len(studies) == 1 and _are_hashes(packs) and study_holds()
+                len(studies) == 1 and all(map(_HASH.fullmatch, packs)) and study_holds()
             ),
             "the rows of trainings": lambda: _packs_hold(db),
             "the list of planned trainings": planned_holds,
         },
     )
     return studies[0], sum_of_hashes(packs)
-
-
-def _are_hashes(packs: Iterable[str]) -> bool:
-    return all(_HASH.fullmatch(each) for each in packs)
 
 
 def _packs_hold(db: sqlite3.Connection) -> bool:

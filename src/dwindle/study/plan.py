@@ -325,18 +325,14 @@ def _between(logs: dict[float, list[float]], fine: float) -> list[float]:
 
 def _best(logs: dict[float, list[float]]) -> float | None:
     """Return the place of the lowest mean log loss, None if no place has one."""
-    means = {place: _level(values) for place, values in logs.items()}
+    means: dict[float, float] = {}
+    for place, values in logs.items():
+        # What stayed at chance or failed, NaN here, says nothing about its decay; the
+        # networks that trained must be more than half.
+        trained = [log for log in values if not math.isnan(log)]
+        means[place] = fmean(trained) if 2 * len(trained) > len(values) else math.inf
     best = min(means, key=means.__getitem__)
     return best if math.isfinite(means[best]) else None
-
-
-def _level(logs: Sequence[float]) -> float:
-    """Return the mean of the networks that trained, if they are more than half.
-
-    One that stayed at chance or failed, NaN here, says nothing about its decay.
-    """
-    trained = [log for log in logs if not math.isnan(log)]
-    return fmean(trained) if 2 * len(trained) > len(logs) else math.inf
 
 
 def _is_clearly_lower(logs: list[float], others: list[float]) -> bool:

@@ -66,7 +66,16 @@ def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
 
     """
     text = _text(path)
-    return text, _tables(path, text)
+    try:
+        return text, tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        # Python 3.14 has the line as an attribute; before, it is in the message only.
+        place = re.search(r"at line (\d+)", str(error))
+        line = int(place[1]) if place else len(text.splitlines())
+        mistake = f"The file must be TOML. Got: {error}."
+        raise StudyFileError(str(path), ((line, mistake),)) from error
+    except RecursionError as error:
+        raise _whole(path, "The file must not nest hundreds of lists.") from error
 
 
 def _text(path: Path) -> str:
@@ -84,19 +93,6 @@ def _text(path: Path) -> str:
         raise _whole(path, f"The file must be readable. Got: {reason}.") from error
     except UnicodeDecodeError as error:
         raise _whole(path, "The file must be text in UTF-8.") from error
-
-
-def _tables(path: Path, text: str) -> dict[str, Any]:
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        # Python 3.14 has the line as an attribute; before, it is in the message only.
-        place = re.search(r"at line (\d+)", str(error))
-        line = int(place[1]) if place else len(text.splitlines())
-        mistake = f"The file must be TOML. Got: {error}."
-        raise StudyFileError(str(path), ((line, mistake),)) from error
-    except RecursionError as error:
-        raise _whole(path, "The file must not nest hundreds of lists.") from error
 
 
 def _whole(path: Path, text: str) -> StudyFileError:

@@ -1,7 +1,7 @@
 """Cells: the best decay at each scale that a store holds, whoever trained it."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -128,12 +128,13 @@ def cells_of_find(stored: StoredFind) -> Cells:
     """Return the cells of trainings of one's own, in the order of their training."""
     scales = stored.scales
     unit = unit_of(stored.conditions, {})
+    names = dict.fromkeys(name for scale in scales for name in scale)
     return Cells(
         knob=unit.knob.name,
         symbol="half-life" if unit.knob.is_half_life else unit.knob.symbol,
         run=run_from_facts(stored.conditions.facts),
         cells=tuple(_found_cell(stored, scale) for scale in scales),
-        axes=_varied(scales),
+        axes=tuple(each for each in names if len({s.get(each) for s in scales}) > 1),
         backwards=unit.runs_backwards,
         name=stored.spec.name,
         target=stored.spec.target or None,
@@ -197,11 +198,4 @@ def cells_of_study(findings: Findings) -> Cells:
             for axis in findings.axes
             if axis.policy
         ),
-    )
-
-
-def _varied(scales: Sequence[Mapping[str, float]]) -> tuple[str, ...]:
-    names = dict.fromkeys(name for scale in scales for name in scale)
-    return tuple(
-        name for name in names if len({scale.get(name) for scale in scales}) > 1
     )

@@ -139,7 +139,10 @@ _RECORDED = {
 
 def _of_lr(logs: _Logs) -> list[Part]:
     """Return the part of lr, batch and size, which are known only together."""
-    sizes = {"width": logs.of("width"), "parameters": _of_parameters(logs)}
+    # The parameters count where no shape stands for the size.
+    has_shape = logs.of("width") or logs.of("depth")
+    weights = 0.0 if has_shape else logs.of("weights")
+    sizes = {"width": logs.of("width"), "parameters": weights}
     changed = {"batch": logs.batch(), **sizes, "lr": logs.of("lr")}
     # The lr that goes with a size is 1/width, and a layer has width² parameters.
     lr = changed["lr"] + sizes["width"] + sizes["parameters"] / 2 - changed["batch"]
@@ -156,11 +159,6 @@ def _of_lr(logs: _Logs) -> list[Part]:
         {name: changed[name] for name in others},
     )
     return [replace(part, through_lr=through_lr)]
-
-
-def _of_parameters(logs: _Logs) -> float:
-    """Return that of the parameters, where no shape stands for the size."""
-    return 0.0 if logs.of("width") or logs.of("depth") else logs.of("weights")
 
 
 def _of_length(logs: _Logs, kind: KindOfRun) -> list[Part]:

@@ -239,17 +239,12 @@ def _experiment(bases: Iterable[str], before: Run, after: Run) -> Experiment:
     )
 
 
-def _is_few(before: Run, after: Run) -> bool:
-    """Return whether both sides see their data once, or hardly more often."""
-    sides = (before.quantities(), after.quantities())
-    return all(side.get("epochs", 1.0) <= _AS_NEW for side in sides)
-
-
 def _between_regimes(
     setting: Setting, before: Run, after: Run, *, normalized: bool | None
 ) -> Recommendation:
     """Return the answer where data are seen once on one side, and repeated on one."""
-    if _is_few(before, after):
+    epochs = [run.quantities().get("epochs", 1.0) for run in (before, after)]
+    if max(epochs) <= _AS_NEW:  # both see their data once, or hardly more often
         there = _in_class("single-pass", setting, before, after)
     else:
         kind = kinds_of_run(after, normalized=normalized)[0]

@@ -55,15 +55,13 @@ class _Watch(TorchFunctionMode):
         del types
         result = func(*args, **(kwargs or {}))
         if not self._norms_open:
-            self._see_use((*args, kwargs), result)
+            inputs = {_storage(each) for each in _tensors((*args, kwargs))}
+            read = inputs & self.outputs.keys()
+            # A view is the same output still; so is an attribute that is no tensor.
+            if read and {_storage(each) for each in _tensors(result)} - read:
+                for storage in read:
+                    self.outputs[storage].used_elsewhere = True
         return result
-
-    def _see_use(self, inputs: object, result: object) -> None:
-        read = {_storage(each) for each in _tensors(inputs)} & self.outputs.keys()
-        # A view is the same output still; so is an attribute that is no tensor.
-        if read and {_storage(each) for each in _tensors(result)} - read:
-            for storage in read:
-                self.outputs[storage].used_elsewhere = True
 
     def layer_done(self, layer: nn.Module, _: object, output: object) -> None:
         """Remember what a layer gave."""

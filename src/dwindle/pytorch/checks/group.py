@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any
@@ -303,20 +302,13 @@ def _seen(
     Copies are made of the optimizer as it would be at its peak: its options are set for
     so long, and put back.
     """
-    with _at_peak(optimizer, peaks):
-        walks = Trials.of(optimizer).walks(Programme(steps=1, gradients=(None,)))
-        moved = [any(start != end for start, end in group) for group in walks]
-        return list(zip(probe(optimizer).groups, moved, strict=True))
-
-
-@contextmanager
-def _at_peak(optimizer: Optimizer, peaks: Sequence[float]) -> Iterator[None]:
-    """Let groups have their peak lr, and numbers where they have texts, for a while."""
     before = [dict(group) for group in optimizer.param_groups]
     try:
         for group, lr in zip(optimizer.param_groups, peaks, strict=True):
             group.update(_set_to(group, lr))
-        yield
+        walks = Trials.of(optimizer).walks(Programme(steps=1, gradients=(None,)))
+        moved = [any(start != end for start, end in group) for group in walks]
+        return list(zip(probe(optimizer).groups, moved, strict=True))
     finally:
         for group, options in zip(optimizer.param_groups, before, strict=True):
             group.update(options)

@@ -116,22 +116,17 @@ def _advised(found: Finding, facts: Facts, groups: Hits) -> Finding:
     if groups[0].held_rate is not None:
         return replace(found, advice="held", paste=held_instead(facts, groups))
     if found.code in _HALF_LIVES and found.is_slight:
-        return _as_others(found, facts, groups)
+        others = (
+            group
+            for group in facts.groups
+            if group not in groups and group.called == groups[0].called
+        )
+        most = sound_knob(others) or 0.0
+        if most < _MANY_TIMES * max(group.knob for group in groups):
+            return found
+        line = set_knob((group, most) for group in groups)
+        return replace(found.having(others=most), case="others", paste=line)
     return _ADVICE[found.code](found, facts, groups) if found.code in _ADVICE else found
-
-
-def _as_others(found: Finding, facts: Facts, here: Hits) -> Finding:
-    """Advise the number of the other groups, where it is many times that of these."""
-    others = (
-        group
-        for group in facts.groups
-        if group not in here and group.called == here[0].called
-    )
-    most = sound_knob(others) or 0.0
-    if most < _MANY_TIMES * max(group.knob for group in here):
-        return found
-    line = set_knob((group, most) for group in here)
-    return replace(found.having(others=most), case="others", paste=line)
 
 
 def _other_half_life(found: Finding, facts: Facts, groups: Hits) -> Finding:

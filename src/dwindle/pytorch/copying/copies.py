@@ -71,7 +71,14 @@ def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
         memo[id(each)] = object.__new__(type(each))
         memo |= _left_behind(each)
     for each in found:
-        memo[id(each)].__dict__.update(_attributes(each, memo))
+        # Patched methods stay away: a learning-rate scheduler replaces ``step`` by a
+        # closure over the original.
+        own = {
+            name: deepcopy(value, memo)
+            for name, value in vars(each).items()
+            if not (callable(value) and callable(getattr(type(each), name, None)))
+        }
+        memo[id(each)].__dict__.update(own)
     copy: Optimizer = memo[id(optimizer)]
     lists = {
         id(group["params"]): group
@@ -80,7 +87,13 @@ def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
     }
     # Two optimizers may share the list of a group, which is completed once.
     for group in lists.values():
-        _complete(group, twins)
+        params, names = group["params"], group.get("param_names")
+        listed = twins.in_group(params)
+        if isinstance(names, list) and len(names) == len(params):
+            # Several parameters may have one twin: the first name of several wins.
+            known = dict(zip(map(id, reversed(params)), reversed(names), strict=True))
+            names[:] = [known.get(id(each), _BYSTANDER) for each in listed]
+        params[:] = listed
     return copy
 
 
@@ -176,29 +189,6 @@ def _left_behind(optimizer: Optimizer) -> _Memo:
         elif isinstance(value, ModuleType):
             memo[id(value)] = value
     return memo
-
-
-def _attributes(optimizer: Optimizer, memo: _Memo) -> dict[str, Any]:
-    """The attributes of a copy; patched methods stay away.
-
-    A learning-rate scheduler replaces ``step`` by a closure over the original.
-    """
-    return {
-        name: deepcopy(value, memo)
-        for name, value in vars(optimizer).items()
-        if not (callable(value) and callable(getattr(type(optimizer), name, None)))
-    }
-
-
-def _complete(group: dict[str, Any], twins: Twins) -> None:
-    """List each twin once (several parameters may have the same) and a bystander."""
-    params, names = group["params"], group.get("param_names")
-    if isinstance(names, list) and len(names) == len(params):
-        # The first name of several wins.
-        known = dict(zip(map(id, reversed(params)), reversed(names), strict=True))
-        listed = twins.in_group(params)
-        names[:] = [known.get(id(each), _BYSTANDER) for each in listed]
-    params[:] = twins.in_group(params)
 
 
 @contextmanager

@@ -107,7 +107,13 @@ def peaks_read(
     if peaks is not None:
         return [peak or None for peak in peaks]
     groups = optimizer.param_groups
-    _refuse_scales(groups)
+    for at, group in enumerate(groups):
+        scale = float(group.get("lr_scale", 1.0))
+        if scale != 1 and group.get(MARKER) != 0:
+            asked = f"The largest lr of group {at}"
+            why = f"Its lr_scale of {scale:g} is applied by timm's schedulers only."
+            instead = "Give scheduler=, or lr_peak= for each group."
+            raise RefusedError(asked, why, instead)
     if isinstance(inner, lr_scheduler.ReduceLROnPlateau) and not _done(inner):
         return [_above_zero(group, ["lr"]) for group in groups]
     return [_above_zero(group, (*_LEFT_BY_SCHEDULERS, "lr")) for group in groups]
@@ -164,16 +170,6 @@ def _above_zero(group: Group, names: Sequence[str]) -> float | None:
     """Return the largest of these: optimi keeps a max_lr of all groups in each."""
     found = (group.get(name) for name in names)
     return max((float(lr) for lr in found if lr is not None and lr > 0), default=None)
-
-
-def _refuse_scales(groups: Sequence[Group]) -> None:
-    for at, group in enumerate(groups):
-        scale = float(group.get("lr_scale", 1.0))
-        if scale != 1 and group.get(MARKER) != 0:
-            asked = f"The largest lr of group {at}"
-            why = f"Its lr_scale of {scale:g} is applied by timm's schedulers only."
-            instead = "Give scheduler=, or lr_peak= for each group."
-            raise RefusedError(asked, why, instead)
 
 
 def _of_scheduler(

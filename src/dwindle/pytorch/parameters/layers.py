@@ -39,12 +39,8 @@ def _rows_are_outputs(_module: nn.Module, shape: Shape) -> Fans:
 
 def _conv(module: nn.Module, shape: Shape) -> Fans:
     kernel = math.prod(shape[2:])
-    return shape[1] * kernel, shape[0] // _groups(module) * kernel
-
-
-def _conv_transposed(module: nn.Module, shape: Shape) -> Fans:
-    kernel = math.prod(shape[2:])
-    return shape[0] // _groups(module) * kernel, shape[1] * kernel
+    groups = int(getattr(module, "groups", 1))
+    return shape[1] * kernel, shape[0] // groups * kernel
 
 
 def _linear_by_sizes(module: nn.Module, shape: Shape) -> Fans:
@@ -55,10 +51,6 @@ def _linear_by_sizes(module: nn.Module, shape: Shape) -> Fans:
         if shape == (inputs, outputs)
         else _rows_are_outputs(module, shape)
     )
-
-
-def _groups(module: nn.Module) -> int:
-    return int(getattr(module, "groups", 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +79,8 @@ def _has(module: nn.Module, *sizes: str) -> bool:
 
 LAYERS = (
     Layer(fits=_of(nn.Linear, nn.Bilinear), fans=_rows_are_outputs),
-    Layer(fits=_of(_ConvTransposeNd), fans=_conv_transposed),
+    # Its weight is that of the convolution that it transposes: inputs first.
+    Layer(fits=_of(_ConvTransposeNd), fans=lambda m, shape: _conv(m, shape)[::-1]),
     Layer(fits=_of(_ConvNd), fans=_conv),
     Layer(
         fits=_of(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
@@ -167,14 +160,11 @@ def class_of(module: nn.Module) -> str:
     """
     # FSDP2 and parametrize make a class below that of the author.
     cls = type(module)
-    while len(cls.__mro__) > 1 and _is_made_up(cls):
-        cls = next(base for base in cls.__bases__ if base.__name__ != "FSDPModule")
+    while len(cls.__mro__) > 1:
+        bases = {base.__name__: base for base in cls.__bases__}
+        fsdp = bases.pop("FSDPModule", None)
+        by_torch = cls.__module__ == "torch.nn.utils.parametrize"
+        if fsdp is None and not (by_torch and cls.__name__.startswith("Parametrized")):
+            break
+        cls = next(iter(bases.values()))
     return cls.__name__
-
-
-def _is_made_up(cls: type) -> bool:
-    bases = {base.__name__ for base in cls.__bases__}
-    return "FSDPModule" in bases or (
-        cls.__module__ == "torch.nn.utils.parametrize"
-        and cls.__name__.startswith("Parametrized")
-    )

@@ -147,7 +147,9 @@ def _below(module: nn.Module, path: str, above: frozenset[int]) -> Iterator[Slot
     for name, child in _children(module, path):
         if id(child) in above:
             continue
-        if isinstance(child, nn.ModuleDict) and _keeps_originals(module, child):
+        are_lists = (isinstance(c, ParametrizationList) for c in child.children())
+        originals = getattr(module, "parametrizations", None) is child
+        if originals and isinstance(child, nn.ModuleDict) and all(are_lists):
             yield from _parametrized(module, child, name, inside)
         else:
             yield from _below(child, name, inside)
@@ -174,12 +176,6 @@ def wrapped_child(module: nn.Module) -> str | None:
 
 def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
-
-
-def _keeps_originals(module: nn.Module, child: nn.Module) -> bool:
-    return getattr(module, "parametrizations", None) is child and all(
-        isinstance(each, ParametrizationList) for each in child.children()
-    )
 
 
 def _parametrized(

@@ -103,34 +103,26 @@ def _local(tensor: Any) -> Tensor:  # Any: some have shards
     return local
 
 
-def _squares(tensors: Sequence[Tensor]) -> Tensor:
+def _squares(tensors: Sequence[Any]) -> Tensor:  # Any: some DTensors
     """Return the sum of squares of tensors of one kind."""
-    local = [_local(tensor) for tensor in tensors]
-    on_cpu = local[0].device.type == "cpu"
-    summed = _squares_on_cpu(local) if on_cpu else _squares_by_foreach(local)
-    return _over_shards(summed, tensors[0]) if is_sharded(tensors[0]) else summed
-
-
-def _squares_on_cpu(tensors: Sequence[Tensor]) -> Tensor:
-    # Summed in pairs. A norm adds one number after the other there: in float32, over
-    # ten million of them, it was seen to lose 7e-4.
-    real = (torch.view_as_real(t) if t.is_complex() else t for t in tensors)
-    wide = (t.float() if t.dtype in _HALF else t for t in real)
-    return torch.stack([each.square().sum() for each in wide]).sum()
-
-
-def _squares_by_foreach(tensors: list[Tensor]) -> Tensor:
-    # One kernel for all tensors, as clip_grad_norm_ has it.
-    dtype = torch.float32 if tensors[0].dtype in _HALF else None
-    norms = torch._foreach_norm(tensors, 2, dtype=dtype)  # noqa: SLF001 - has no public name
-    return torch.stack(norms).square().sum()
-
-
-def _over_shards(summed: Tensor, like: Any) -> Tensor:  # Any: a DTensor
+    local, first = [_local(tensor) for tensor in tensors], tensors[0]
+    if local[0].device.type == "cpu":
+        # Summed in pairs. A norm adds one number after the other there: in float32,
+        # over ten million of them, it was seen to lose 7e-4.
+        real = (torch.view_as_real(t) if t.is_complex() else t for t in local)
+        wide = (t.float() if t.dtype in _HALF else t for t in real)
+        summed = torch.stack([each.square().sum() for each in wide]).sum()
+    else:
+        # One kernel for all tensors, as clip_grad_norm_ has it.
+        dtype = torch.float32 if local[0].dtype in _HALF else None
+        norms = torch._foreach_norm(local, 2, dtype=dtype)  # noqa: SLF001 - has no public name
+        summed = torch.stack(norms).square().sum()
+    if not is_sharded(first):
+        return summed
     from torch.distributed.tensor import DTensor, Partial, Replicate
 
-    split = [Partial() if each.is_shard() else Replicate() for each in like.placements]
-    whole = DTensor.from_local(summed, like.device_mesh, split, run_check=False)
+    split = [Partial() if each.is_shard() else Replicate() for each in first.placements]
+    whole = DTensor.from_local(summed, first.device_mesh, split, run_check=False)
     return whole.full_tensor()
 
 
@@ -140,18 +132,17 @@ def _scaled(
     """Yield tensors of one kind times one number, each in its own format and layout."""
     local = [_local(tensor) for tensor in tensors]
     products = torch._foreach_mul(local, by.to(local[0].device))  # noqa: SLF001 - public foreach has no name
-    for tensor, product in zip(tensors, products, strict=True):
-        yield _as_sharded(product, tensor) if is_sharded(tensor) else product
-
-
-def _as_sharded(product: Tensor, like: Any) -> Tensor:  # Any: a DTensor
+    if not is_sharded(tensors[0]):
+        yield from products
+        return
     from torch.distributed.tensor import DTensor
 
-    return DTensor.from_local(
-        product,
-        like.device_mesh,
-        like.placements,
-        run_check=False,
-        shape=like.shape,
-        stride=like.stride(),
-    )
+    for like, product in zip(tensors, products, strict=True):
+        yield DTensor.from_local(
+            product,
+            like.device_mesh,
+            like.placements,
+            run_check=False,
+            shape=like.shape,
+            stride=like.stride(),
+        )

@@ -96,7 +96,7 @@ class GroupProbe:
         """What the group does: its decay, its knob, what is hidden, rounded or left."""
         if not self.dtype:
             return "It has no parameters."
-        parts = (_of_knob, _of_hidden, _of_format, _of_run, _of_shapes)
+        parts = (_of_knob, _of_format, _of_run, _of_shapes)
         more = (sentence for part in parts for sentence in part(self))
         return " ".join([_decay_sentence(self), *more])
 
@@ -159,6 +159,10 @@ def _of_knob(seen: GroupProbe) -> Iterator[str]:
         yield f"{knob} is a penalty: {knob} times the weight joins the gradient."
     elif not seen.adapts:
         yield from _of_other_knob(seen, knob)
+    if seen.hidden and knob is not None:
+        by = f", by {seen.hidden_by}" if seen.hidden_by else ""
+        share = number(seen.hidden)
+        yield f"With {knob} at 0 a first step still takes {share}{by}."
 
 
 def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
@@ -178,13 +182,6 @@ def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
         )
     if seen.knob_walk == "geometric" and not seen.driven:
         yield "A weight that gradients pull at decays by another amount."
-
-
-def _of_hidden(seen: GroupProbe) -> Iterator[str]:
-    if seen.hidden and seen.knob is not None:
-        by = f", by {seen.hidden_by}" if seen.hidden_by else ""
-        share = number(seen.hidden)
-        yield f"With {seen.knob} at 0 a first step still takes {share}{by}."
 
 
 def _of_format(seen: GroupProbe) -> Iterator[str]:
