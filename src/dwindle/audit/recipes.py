@@ -1,12 +1,12 @@
 """Known recipes in e-folds: what published runs leave of a weight, beside one's own."""
 
 import math
-import tomllib
-from collections.abc import Sequence
-from dataclasses import dataclass
-from importlib.resources import files
+from collections.abc import Mapping, Sequence
 
 from dwindle.audit.findings import Finding
+from dwindle.decay.evidence.kinds import regime_told
+from dwindle.decay.evidence.recipes import Recipe, recipes
+from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.explain import Explanation
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.run import Run
@@ -16,62 +16,46 @@ _MARGIN = 2.0
 # A run at so many times less lr, or steps, than all recipes of its kind goes on from
 # weights that were trained before, or is a trial: it is compared with none.
 _TIMES_LESS = 10
-# Language models are fine-tuned at this lr or below, and trained from scratch above.
-_FINE_TUNING_LR = 5e-5
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One published setting.
-
-    Args:
-        name: What people call it.
-        kind: ``sgd`` (coupled) or ``adamw`` (decoupled).
-        model: Kind of network: ``convolutional network``, ``vision transformer`` or
-            ``language model``, ``recurrent language model``. All recipes train one
-            from scratch.
-        lr: Peak learning rate.
-        weight_decay: The number that was typed.
-        steps: Length of the run.
-        schedule: How the lr went.
-        half_life_share: Half-life at the peak lr as a share of the run.
-        e_folds: -ln of what the run leaves of a weight with zero gradient.
-        source: Paper or repository.
-
-    """
-
-    name: str
-    kind: str
-    model: str
-    lr: float
-    weight_decay: float
-    steps: int
-    schedule: str
-    half_life_share: float
-    e_folds: float
-    source: str
-
-    @property
-    def kept(self) -> float:
-        """What the run leaves of a weight with zero gradient."""
-        return math.exp(-self.e_folds)
-
-
-_FILE = files("dwindle.audit").joinpath("recipes.toml").read_text("utf-8")
-RECIPES = tuple(Recipe(**each) for each in tomllib.loads(_FILE)["recipe"])
+_OF_TODAY: tuple[KindOfRun, ...] = ("single-pass", "many-epochs-normalized")
+# The kinds of runs from scratch that are a network's practice: convolutions without
+# normalization layers, as AlexNet has, are history, and recurrent layers have none.
+_FROM_SCRATCH: Mapping[str, tuple[KindOfRun, ...]] = {
+    "convolutional network": _OF_TODAY,
+    "vision transformer": _OF_TODAY,
+    "language model": _OF_TODAY,
+    "recurrent language model": ("many-epochs-plain",),
+}
+# Detectors begin with a trained backbone.
+_DOMAINS = ("vision", "language")
 
 
 def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
     """Return the recipes of a kind of optimizer and of network; none where unknown.
 
+    All train from scratch, and decay.
+
+    Args:
+        family: Name of the update rule.
+        model: Kind of network: ``convolutional network``, ``vision transformer``,
+            ``language model``, ``recurrent language model``.
+
     Example:
-        >>> [each.name for each in recipes_like("decoupled", "vision transformer")]
-        ['DeiT on ImageNet']
+        >>> [each.name for each in recipes_like("decoupled", "convolutional network")]
+        ['ConvNeXt-T on ImageNet', 'ConvNeXt-B on ImageNet-22k']
 
     """
-    record = FAMILIES.get(str(family))
-    kind = record.practice if record else ""
-    return [each for each in RECIPES if each.kind == kind and each.model == model]
+    record, kinds = FAMILIES.get(str(family)), _FROM_SCRATCH.get(str(model), ())
+    if record is None or not record.practice:
+        return []
+    return [
+        each
+        for each in recipes()
+        if each.model == model
+        and each.kind_of_run in kinds
+        and each.domain in _DOMAINS
+        and FAMILIES[str(each.knob.family)].practice == record.practice
+        and each.weight_decay
+    ]
 
 
 def is_within_practice(told: Explanation, model: str | None) -> bool:
@@ -97,8 +81,8 @@ def recipe_finding(
     Args:
         told: What the setting does.
         run: The run that it does it in, with its peak lr.
-        model: Kind of network, as :class:`Recipe` has it; None where it is not known,
-            or goes on from trained weights: then there is nothing to compare.
+        model: Kind of network, as :func:`recipes_like` has it; None where it is not
+            known, or goes on from trained weights: then there is nothing to compare.
         where: What the finding calls the place.
 
     Example:
@@ -106,7 +90,7 @@ def recipe_finding(
         >>> run = Run(lr=0.1, steps=60_000)
         >>> told = explain(1e-4, "torch.SGD", run=run)
         >>> recipe_finding(told, run, model="convolutional network").evidence
-        'MobileNetV2 on ImageNet leaves 1.12% of a weight, this leaves 54.9%.'
+        'MobileNetV2 on ImageNet leaves 1.17% of a weight, this leaves 54.9%.'
         >>> recipe_finding(told, run, model="vision transformer")
 
     """
@@ -127,9 +111,9 @@ def recipe_finding(
         where=where,
         values={
             "recipe": recipe.name,
-            "recipe_keeps": recipe.kept,
+            "recipe_keeps": math.exp(-recipe.e_folds),
             "keeps": told.kept,
-            "half_life_share": recipe.half_life_share,
+            "half_life_share": recipe.half_life["run"],
             "source": recipe.source,
         },
     )
@@ -151,7 +135,10 @@ def is_a_training(run: Run, alike: Sequence[Recipe]) -> bool:
 
     """
     steps = run.quantities().get("steps")
-    if run.lr is None or steps is None or not alike or run.lr <= _FINE_TUNING_LR:
+    if run.lr is None or steps is None or not alike:
+        return False
+    if regime_told(alike[0].knob, run, regime=None, normalized=True) == "fine-tuning":
         return False
     hot = run.lr * _TIMES_LESS >= min(each.lr for each in alike)
-    return hot and steps * _TIMES_LESS >= min(each.steps for each in alike)
+    shortest = min(each.run().total_steps for each in alike)
+    return hot and steps * _TIMES_LESS >= shortest
