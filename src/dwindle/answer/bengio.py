@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from dwindle.answer.plain import Samples, build_network, matrices, read_digits
 from dwindle.findings.model import Claim
 
+# The λ of the answer's own example; few samples, for what is shown is an identity.
 L2 = 1e-3
 SAMPLES = 600
 BATCH_SIZE = 32  # does not divide 600: the last minibatch is short, and must fit too

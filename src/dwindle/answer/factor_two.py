@@ -9,6 +9,7 @@ from torch import Tensor
 from dwindle.findings.model import Claim, ClaimVerdict
 
 L2 = 1e-3  # the λ of the answer's own example
+# What one types first: the usual lr and momentum of SGD.
 LR = 0.1
 MOMENTUM = 0.9
 # Updates before measuring: momentum's buffer has settled (0.9^300 is 1e-14).

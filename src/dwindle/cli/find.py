@@ -21,7 +21,7 @@ from dwindle.wording import number
 if TYPE_CHECKING:
     from dwindle.finding.driver import Search, Settings
 
-_FAILED = 3
+_FAILED = 3  # exit code of a failure at run time; 1 is a finding, 2 a wrong line
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
 _SEARCH = "The search; these may differ when it goes on"
 

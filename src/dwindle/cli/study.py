@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BACKENDS = ("processes", "inline")
 # Exit code of a study some of whose trainings failed: its findings lack them.
 _FAILED = 3
-_MOST_WORKERS = 1024
+_MOST_WORKERS = 1024  # each is a process with a torch of its own: more is a slip
 # Powers of 1024, as the system counts memory.
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 

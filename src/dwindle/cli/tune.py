@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from dwindle.finding.driver import Search
 
 Scale = Mapping[str, float]
-_FAILED = 3
+_FAILED = 3  # exit code of a failure at run time; 1 is a finding, 2 a wrong line
 # A tune starts each scale itself.
 _NOT_HERE = ("--guess",)
 # Trainings of a scale, the 5 % and 90 % quantiles of searches on curves of real nets;

@@ -34,7 +34,7 @@ SHORTEST_PART = 512
 NODES = 20
 # The error of a part is about the product of its last two coefficients.
 _SMOOTH = 1e-9
-_LAST_DIGIT = 1e-17
+_LAST_DIGIT = 1e-17  # a tenth of the relative rounding of a float: no sum shows it
 # Rounding makes the smallest floats rough, and shorter parts of them no smoother.
 _NO_DIGIT_LEFT = 100 * math.ulp(0.0)
 # A smooth function is a hundredth larger at an end than at the node beside it.

@@ -61,7 +61,7 @@ _BEARS = re.compile(r"decay|decoupl|(^|_)wd($|_)|prox|^lambd$")
 _BEARS_NOT = {"momentum_decay", "lr_decay", "beta2_decay", "decay_rate"}
 # Arguments that are kept under another name.
 _ARGUMENTS = {"decoupled_wd": "decoupled_weight_decay"}
-_PAIR = 2
+_PAIR = 2  # β₁ and β₂; a third, as AdEMAMix has it, is no fact of a run
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ GRACE_S = 2.0
 # What is left in the background has this long after the training itself ended: as long
 # as the parent lets it linger and asks it to end, and a busy machine's delay.
 _AFTER_THE_END_S = GRACE_S + 8.0
-_ORPHANED_S = 1.0
-_PIECE = 1 << 18
+_ORPHANED_S = 1.0  # its small parent is gone: what it left is not waited for
+_PIECE = 1 << 18  # read at once: a quarter of what the pipe can hold
 _F_SETPIPE_SZ = 1031  # from Linux's <linux/fcntl.h>; a large pipe saves switches
 
 

@@ -8,14 +8,15 @@ from pathlib import Path
 
 from dwindle.wording import visible
 
+# Bytes of an output: how it began (what was typed, a version) and how it ended (why).
 KEPT_FIRST, KEPT_LAST = 1_000_000, 4_000_000
 # What is shown of a failure, and what is searched for names that might be meant.
 _LAST_LINES, _LAST_OF_STDOUT, _SEARCHED = 12, 4, 64_000
 _ANSI = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )
-_LONGEST_SHOWN = 500
-_JOINED = 1 << 16
+_LONGEST_SHOWN = 500  # letters: a line of a log has fewer, a dump of numbers more
+_JOINED = 1 << 16  # bytes of a piece: below it the price of an object counts
 # A line that never ends (a bar without line breaks) is cut: it costs no memory.
 _LONGEST_LINE = 1 << 16
 

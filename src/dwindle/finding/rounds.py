@@ -12,7 +12,7 @@ from dwindle.store.records import Outcome
 
 # What a training is known by within one study: the text of its decay, and its seed.
 Name = tuple[str, int]
-_LAST_BITS = 1e-9
+_LAST_BITS = 1e-9  # a decay that was typed and one that was computed are the same place
 # Equal losses in so many digits are no chance; of accuracies such as 0.95 so many
 # trainings are.
 DIGITS, _FEW_DIGITS_SEEDS = 6, 4

@@ -9,9 +9,9 @@ from dwindle.wording import listed
 
 # A folder of data is not searched to its end: this is a warning, and no proof.
 _MOST_FILES = 5000
-_SHOWN = 3
+_SHOWN = 3  # names of files: enough to know the folder by
 _NO_OUTPUT = ("__pycache__", "node_modules", "venv", "site-packages")
-_FIRST = 2
+_FIRST = 2  # trainings: what both wrote at one path, all of them will
 
 Files = dict[str, tuple[int, int]]  # path: size and time of the last change
 

@@ -25,7 +25,7 @@ from dwindle.findings.verdict import (
 from dwindle.wording import clean, counted, fixed, listed, number
 
 SIZE = ("width", "depth")
-_TIES_NAMED = 3
+_TIES_NAMED = 3  # a sentence with more names is not read
 # One list of quantities each: where the best λ goes when the quantity grows.
 _COURSES: dict[Course, str] = {
     "down": "falls with {}",

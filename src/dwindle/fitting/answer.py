@@ -23,8 +23,8 @@ from dwindle.wording import (
     quantity,
 )
 
-_CELLS_SHOWN = 12
-_NAME = 40
+_CELLS_SHOWN = 12  # half a screen; --json has all of them
+_NAME = 40  # letters of a column's name: a tracker's path may be much longer
 _EXACT = 3  # digits of a value
 
 

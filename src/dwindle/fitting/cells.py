@@ -34,17 +34,19 @@ from dwindle.wording import counted
 
 Verdict = Literal["optimum", "at most", "at least", "does not matter", "cannot tell"]
 
-# Where there is no λ = 0, both ends of the range are tried: together below 10 %.
 _OTHER: Mapping[Edge, Edge] = {"low": "high", "high": "low"}
 _BOUNDS: Mapping[Edge | None, Verdict] = {
     "low": "at most",
     "high": "at least",
     None: "optimum",
 }
+# Where there is no λ = 0, both ends of the range are tried: together below 10 %.
 _ERROR_AT_ENDS = 0.03
-_ERROR_AT_ZERO = 0.05
-_MOST_SEEDS = 400
-_UNPAIRED_ERROR_AT_ENDS = 0.04
+_ERROR_AT_ZERO = 0.05  # one-sided, as in ``stats.matters``
+_UNPAIRED_ERROR_AT_ENDS = 0.04  # by a null distribution that is simulated: no t tails
+_MOST_SEEDS = (
+    400  # more are averaged in blocks: what is left out one by one takes its time
+)
 _BEATS_ZERO = "the best λ beats training without decay"
 _SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
 _MOST_POINTS = 400  # of a Gaussian process that is read once for every seed

@@ -10,7 +10,7 @@ from dwindle.stats.two_decays import TwoDecays, compare_two
 from dwindle.wording import listed, number
 
 _CLOSE = 1e-6  # a typed decay is that of the file up to its last digits
-_SHOWN = 12
+_SHOWN = 12  # decays that the error lists: about all of a grid
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from dwindle.fitting.trainings import CellRows
 
-MOST_DECAYS = 1000
+MOST_DECAYS = 1000  # of a random search; beyond, what cannot be told apart is one
 
 
 @dataclass(kw_only=True, eq=False)

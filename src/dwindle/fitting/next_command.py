@@ -12,7 +12,7 @@ _SCRIPT = ("python", "train.py", "--weight-decay", "{weight_decay}", "--seed", "
 _FLAG = re.compile(r"[A-Za-z][\w.-]*")
 _FIRST = 3  # trainings of seed 0 that find starts with where it has a guess
 _PER_SEED = 2  # and of every further seed
-_MOST = 200
+_MOST = 200  # a line with more trainings is not what anybody runs next
 
 
 def find_command(

@@ -29,7 +29,7 @@ from dwindle.fitting.table import (
 )
 from dwindle.wording import clean
 
-_LONGEST_CELL = 1 << 20
+_LONGEST_CELL = 1 << 20  # a whole config in a cell; Python's csv stops at 131,072
 _DEEPEST = 5  # of nested settings that are written as config.optimizer.weight_decay
 _BRACKETS = 1000  # of a dictionary in a cell
 _LOOKED_AT = 200  # lines that show the delimiter

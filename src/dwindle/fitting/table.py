@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from dwindle.errors import DataFilesError
 from dwindle.wording import clean, counted
 
+# A table is held as Python objects, which take several times its bytes. A row for each
+# of 20,000 steps of a hundred trainings is within these.
 MOST_BYTES = 512 << 20
 MOST_ROWS = 2_000_000
 MOST_COLUMNS = 10_000

@@ -33,7 +33,7 @@ _LOG = getLogger("dwindle")
 _SET_ASIDE = "%s.weight_decay, %g, is set to 0: DecayCallback decays instead."
 # Of a weight of 1, two steps that each take a quarter leave so much.
 _REHEARSED = DecayRate(shrink_at_peak=0.25, schedule="constant")
-_REHEARSED_LEFT, _ROUNDING = 0.5625, 1e-6
+_REHEARSED_LEFT, _ROUNDING = 0.5625, 1e-6  # of float32, with a digit to spare
 _MOVES = (
     "Of a weight of 1 without gradient, two steps that take a quarter each should "
     "leave 0.5625. Got {:.4g}: the optimizer moves it by itself, or decays elsewhere."
@@ -298,7 +298,7 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
         return peak, peak
 
 
-_SHOWN = 3
+_SHOWN = 3  # paths of variables: a warning in the log is one line
 
 
 def _warn_if_regularized(chosen: Sequence[Variable]) -> None:

@@ -26,10 +26,10 @@ KNOB, MARKER = "weight_decay", "decay_scale"
 _KNOBS = (KNOB, "wd", "weight_decay_rate", "l2_reg", "l2")
 # Where a group shows what its lr was, or will be, while its lr is 0 in a warm-up.
 _LRS = ("lr", "initial_lr", "max_lr", "base_lr")
-_FALLBACK_LR = 1e-3
+_FALLBACK_LR = 1e-3  # of torch's Adam and AdamW
 # What a trial sets the momentum to, beside what it is.
 _MOMENTA = (0.9, 0.3)
-_BETA = 0.5
+_BETA = 0.5  # the same of β₁, far from any default
 # These are no decay, even if something stops where they are 0.
 _NOT_A_DECAY = frozenset({"eps", "params", "momentum", "step", "k", *_LRS, *_KNOBS})
 _NAMES = ("params", "param_names", "name")

@@ -7,7 +7,7 @@ so their order survives color blindness, and every series has its own shape.
 
 from dataclasses import asdict, dataclass
 
-SERIES = 8
+SERIES = 8  # colors of cells, each with a shape of its own
 STEPS = 6  # classes of a heat map
 
 # Filled shapes in a box from -1 to 1, also drawn by the legend of the page.

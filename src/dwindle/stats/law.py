@@ -25,7 +25,7 @@ BEND = 0.15
 _SPREADS = np.linspace(0.0, 4.0 * SPREAD, 33)
 # Quantiles of a mixture are looked for on so many standard deviations, by halving.
 _REACH, _HALVINGS = 12.0, 60
-_TAIL = 0.05
+_TAIL = 0.05  # on each side of a 90 % interval
 
 
 @dataclass(frozen=True, kw_only=True)

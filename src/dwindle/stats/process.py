@@ -30,7 +30,9 @@ DEVIATION_LENGTH = (2.0, 4.0)
 # Of one training: rounding and the order of sums alone, or what a GPU and a small
 # validation set add. With the first only, the curve follows the noise of seed 0.
 NOISE_SD = (0.004, 0.03)
+# Where trainings share no seed, what seeds differ by is noise as well.
 UNPAIRED_SD = (0.02, 0.06, 0.14)
+# As many draws as in ``optimum``, at places .08 apart in four decades: below ``FLOOR``.
 DRAWS, DRAWN_PLACES = 300, 120
 GRID_STEP = 0.02  # in ln λ: a fifth of the smallest error that anybody sees
 

@@ -37,7 +37,7 @@ SIGN_TEST_ERROR_RATE = 0.07
 NEGLIGIBLE_LUCK = 0.2
 # A correlation of a half makes the variance between seeds three times that within.
 RATIO_WORTH_PAIRING = 3.0
-PAIRING_ERROR_RATE = 0.1
+PAIRING_ERROR_RATE = 0.1  # of a wrong yes, and of a wrong no
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,7 +15,7 @@ from dwindle.stats.student import FloatArray, t_quantile
 
 # Any line goes through two cells; only a third can contradict it.
 CELLS_FOR_A_SLOPE = 2
-CELLS_FOR_A_LAW = 3
+CELLS_FOR_A_LAW = 3  # any line goes through two
 CELLS_FOR_A_PLANE = 4  # three hold a plane whatever they are
 NORMAL_95 = 1.645  # the floor is the half width of a 90 % interval
 _SEEDS = "seeds"

@@ -39,10 +39,10 @@ LEAST_FURTHER_SEEDS = 4
 # Further seeds that train without decay in any case: three differences are the fewest
 # that a t test takes. Then as many as it takes.
 SEEDS_WITHOUT_DECAY = 3
-PAIR = 2
+PAIR = 2  # one λ on each side of the best: the lowest price of a slope
 UNDECIDED = "cannot tell"
 SAME_PLACE = 0.25  # of a grid step: then a place of the grid is trained already
-CURVE_POINTS = 61
+CURVE_POINTS = 61  # of the drawn curve: no corner is seen in a figure
 
 
 def next_points(points: Sequence[Point], design: Design) -> Proposal:

@@ -15,6 +15,8 @@ import numpy as np
 from dwindle.stats.optimum import INTERPOLATION_FLOOR
 from dwindle.stats.student import FloatArray, t_quantile
 
+# An end of the 90 % interval is drawn to .11 standard deviations; a chance of 4 %, as
+# it is compared with an error rate, to .6 %.
 DRAWS = 400
 _NULL_DRAWS = 1000
 _MOST_PLACES = 60  # trainings at more different λ are averaged over neighbors
@@ -23,9 +25,9 @@ _LENGTHS = (1.0, 1.6, 2.5, 4.0)  # in ln λ, as curves of real trainings have th
 _SIGNALS = (0.3, 1.0, 3.0, 10.0, 30.0)  # sd of the curve in units of the noise
 # The reading that is compared with a flat line: of a signal that is worth finding.
 _TEST_LENGTH, _TEST_SIGNAL = 1.6, 3.0
-_LEAST_DEGREES = 3
+_LEAST_DEGREES = 3  # of freedom: fewer hardly show how large the noise is
 _MOST_NEEDED = 1000
-_JITTER = 1e-9
+_JITTER = 1e-9  # on the diagonal: equal places would make it singular
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

@@ -18,7 +18,7 @@ from dwindle.store.records import Conditions, Outcome, ProblemFacts, Scale, Tria
 from dwindle.store.spec import StudySpec
 from dwindle.store.store import StoredStudy
 
-VERSION = 1
+VERSION = 1  # since the first export
 _REMEDY = "Write it again: scripts/evidence.py export."
 # Trainings are in single precision, which has no seventh digit.
 _DIGITS = 7

@@ -18,7 +18,7 @@ from dwindle.store.rows import digest
 
 # "DWND" in ASCII: marks a store among other SQLite files.
 APPLICATION_ID = 0x44574E44
-VERSION = 3
+VERSION = 3  # 2: scale as a mapping; 3: packs are summed, not chained
 MISSING = "Give the path of a store, such as my-study.db."
 REMEDY = "Give the path of a store, such as my-study.db, or a new path."
 # Digest of what sqlite_schema lists in a file of version 1.

@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from dwindle.errors import DwindleError, MissingLibraryError, UsageError
 
-_REACHED_S = 5.0
+_REACHED_S = 5.0  # a head that is there answers within; Ray itself tries for minutes
 # How HTTP/2 begins, which Ray speaks: the other side answers with its settings (4).
 _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0"
 _NO_RAY = "something else than Ray listens there"

@@ -18,10 +18,12 @@ from dwindle.errors import DataFilesError, MissingLibraryError, UnknownNameError
 from dwindle.store.records import ProblemFacts
 from dwindle.study.sampling import split_order
 
+# All of scikit-learn's digits; two thirds are trained on, the rest validates.
 _DIGITS = 1797
 _DIGITS_POOL = 1200
 FOLDER_VARIABLE = "DWINDLE_FASHION_MNIST"
 _DEBIAN_FOLDER = "/usr/share/datasets/fashion-mnist"
+# A fifth of the test images, other ones for each seed: so the interval knows of them.
 _FASHION_TEST = 10_000
 _FASHION_VALID = 2000
 _FASHION_FACTS = ProblemFacts(
@@ -30,6 +32,8 @@ _FASHION_FACTS = ProblemFacts(
 # Predicting a character: from how many before it, and the symbols that are not rare.
 _CONTEXT = 8
 _SYMBOLS = " abcdefghijklmnopqrstuvwxyz.,(`_"
+# Blocks of text are drawn, not characters: a window must not reach from one part of the
+# split into the other.
 _TEXT_BLOCKS, _TEXT_BLOCK, _TEXT_POOL_BLOCKS = 250, 1000, 200
 _TEXT_SAMPLES = _TEXT_BLOCK - _CONTEXT
 _TEXT_POOL = _TEXT_POOL_BLOCKS * _TEXT_SAMPLES

@@ -12,7 +12,7 @@ from dwindle.store.spec import StudySpec
 from dwindle.store.tables import Fault, Key, Right, faults, plain_tables, toml_text
 from dwindle.study.plan import PROBLEM_RELATIONS
 
-LARGEST_BYTES = 1_000_000
+LARGEST_BYTES = 1_000_000  # no study is that long; a store or a log may be
 # Optimizers -> the keys of [optimizer] that nothing else reads.
 READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
     ("sgd",): ("momentum", "dampening", "nesterov"),

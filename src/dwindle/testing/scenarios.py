@@ -37,6 +37,7 @@ _SHARES: Mapping[str, Callable[[float], float]] = {
     "constant": lambda _: 1.0,
     "lr-squared": lambda multiplier: multiplier**2,
 }
+# Steps. A Lookahead looks back twice in twelve; each of the eight is a place to resume.
 _WARM_UP = 8
 _DRIVEN_STEPS, _RESUMED_STEPS = 12, 8
 _SHRINK = shrink_from_half_life(HALF_LIFE_STEPS)

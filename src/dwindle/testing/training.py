@@ -21,7 +21,7 @@ Gradient = Callable[[torch.Tensor, int], torch.Tensor | None]
 # 4e-7 after 64 steps (seen; the roundings go either way), of 1 to 2.8 e-folds. A factor
 # 1 − s that is rounded to 2^-25 adds 7e-7 at a half-life of 16 steps, so 1e-6 is met.
 HALF_LIFE_STEPS = 16
-STEPS = 4 * HALF_LIFE_STEPS
+STEPS = 4 * HALF_LIFE_STEPS  # a sixteenth is left: well above the roundings
 TOLERANCES: Mapping[torch.dtype, tuple[float, str]] = {
     torch.float64: (1e-12, "64 roundings of 1e-16, in 1 to 3 e-folds"),
     torch.float32: (1e-6, "64 roundings of 6e-8 either way, in 1 to 3 e-folds"),

@@ -20,7 +20,7 @@ _WIDTH = 2 * 1.6449
 # What published measurements say of λ at a fixed lr, where they say anything: batch and
 # lr go together (λ ∝ (batch/lr)^.5), more data wants less. Wide: they are others' nets.
 _MEANS = {"batch_size": 0.5, "lr": -0.5, "dataset_size": -0.5}
-_PRIOR_SD = 1.0
+_PRIOR_SD = 1.0  # from no effect to one in proportion lies within
 _BEYOND = "its best value lies beyond what was searched"
 _MATTERS_NOT = {
     "yes": "",

@@ -32,7 +32,7 @@ from dwindle.wording import clean, number, visible
 
 # Whole links of people have 300 letters; a field with more is no fact of a training.
 MOST_LETTERS = 4000
-MOST_OF_A_FIELD = 200
+MOST_OF_A_FIELD = 200  # letters: the longest list of lrs or layers that one types
 # A browser folds lines itself.
 _ANY_WIDTH = 10_000
 # What a conversion keeps, in a headline.

@@ -21,6 +21,7 @@ from dwindle.pytorch.copying.copies import (
 )
 from dwindle.wording import with_article
 
+# Of both signs and several sizes: a decay by sign, or by size, shows on them.
 START = (1.0, -0.5, 0.25, 2.0)
 
 # Wrappers that only pass ``step`` on, and where they keep the optimizer. Others (a
@@ -35,7 +36,7 @@ _LOOKS_BACK, _SOME_LR = 11, 1e-3
 # Bystanders are drawn to a point that changes its sign every so many steps: a gradient
 # that always stays the same would let D-Adaptation's lr grow without end.
 POINT, _STAYS = 3.0, 8
-_WIDE = 512
+_WIDE = 512  # a matrix of more is cut: a copy is for seeing, not for training
 # No number can be read from these, or float64 does not exist there.
 _DEVICES_WITHOUT_NUMBERS = ("meta", "mps")
 # Options that must be numbers, in any optimizer.

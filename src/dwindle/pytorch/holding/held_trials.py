@@ -32,13 +32,13 @@ _LRS_ABOVE_ZERO = tuple(multiple or 0.5 for multiple in _LRS)
 CYCLED = (0.9, 0.5)
 # Gradients that jump: what is normalized by the recent ones shows itself.
 _GRADIENTS = (1e-3, 1.0, -0.2, 30.0, 0.01, -2.0)
-_SHRINK = 0.03
+_SHRINK = 0.03  # in a step: far above rounding, and the 24 of a trial leave a half
 # In 16 bits a larger one, over a few steps: rounding then moves the e-folds by less
 # than a tenth, and where copies are written over the weights nothing is lost of them.
 _SHRINK_IN_16_BITS, _FEW = 0.25, 8
 # One that 16 bits cannot hold shows after many steps, where something wider holds it.
 _BELOW_DEAD, _LONG = 0.5, 64
-_NEAR = 0.15
+_NEAR = 0.15  # the tenth by which rounding moves e-folds, with a half to spare
 # Powers of 2 are rounded alike: these lie evenly between them.
 _MANY = tuple((-1) ** at * 2 ** (at / 32) for at in range(32))
 # Steps so small that opposite weights differ in their decay alone.

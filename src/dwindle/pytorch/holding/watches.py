@@ -19,8 +19,8 @@ from dwindle.wording import count, number
 _LOG = logging.getLogger("dwindle")
 # GradScaler skips some ten steps at first; gradients may be accumulated for longer.
 _MOST_ROUNDS = 20
-_MOST_GRADIENTS = 1000
-_WATCHED = 8
+_MOST_GRADIENTS = 1000  # of one weight: no accumulation is that long
+_WATCHED = 8  # groups, by their first weight: a hook costs time in every step
 # Peaks that are read may be off by a step of the schedule; a factor of two is no slip.
 _FAR = 0.5
 _IN_A_WARM_UP = " (If a warm-up is still going on, all is well.)"

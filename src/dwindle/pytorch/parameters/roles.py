@@ -41,7 +41,7 @@ _STRONGEST: tuple[Role, ...] = (
 )
 # A position embedding or a mask token: (1, length, width), the same for every sample.
 _TOKEN_DIMENSIONS = 3
-_OUT_AND_IN = 2
+_OUT_AND_IN = 2  # dimensions of more than one entry before those of the kernel
 # Names that their authors use for one thing alone, and what it is.
 _KNOWN_NAMES: Mapping[str, tuple[Role, str]] = MappingProxyType(
     {

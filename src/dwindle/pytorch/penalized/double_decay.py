@@ -15,7 +15,7 @@ from dwindle.pytorch.copying.toy import unwrapped
 from dwindle.pytorch.holding.hold import is_held
 from dwindle.pytorch.options import MARKER, weight_decay_of
 
-_SHOWN = 3
+_SHOWN = 3  # names of weights: a warning is one line
 
 
 class Penalizing(Protocol):

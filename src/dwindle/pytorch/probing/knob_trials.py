@@ -27,10 +27,11 @@ from dwindle.pytorch.trials import Programme, Trials
 # A trial takes about this share per step: far above rounding, far below the swing of
 # momentum; and no rule that leaves the lr out takes more than a tenth.
 _SHARE, _MOST = 1e-3, 0.1
-SHORT = 16
+SHORT = 16  # steps: three rounds of a Lookahead of five
 # Lookaheads come back every five or six steps: lr and knob change within that time.
 _LR_PROGRAMME = (1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 1.0)
 _KNOB_PROGRAMME = (1.0, 0.5, 0.5, 1.0, 0.3)
+# The sign turns, and one is a hundred times the others: see ``_MOMENTS``.
 _GRADIENTS, _AT_REST = (1e-3, -1e-3, 0.1, -1e-3, 1e-3), (0.0,)
 # Where the bystanders are drawn to beside the usual point, to see whether it matters.
 _OTHER_POINT = 0.3
@@ -42,6 +43,7 @@ _MOMENTS = (1, 2)
 _NEARLY = 0.02
 # Below this power half a number takes a tenth less at most: it nearly cancels.
 _HARDLY_FELT = 0.2
+# A power this near to a whole number is that number; late amounts still change.
 _ROUND, _ROUGHLY_ROUND = 1e-2, 0.1
 # Every step of these takes the share that the first one takes, or lets it build up from
 # there: a few steps show the first share as well as many do.

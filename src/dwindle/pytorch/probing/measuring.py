@@ -19,7 +19,7 @@ from dwindle.pytorch.probing.knob_trials import KnobTrials
 from dwindle.pytorch.probing.patterns import Pattern, pattern_of
 from dwindle.pytorch.trials import Programme, Trials
 
-_SAME = 1e-6
+_SAME = 1e-6  # as in ``patterns``: rates that a library keeps in float32
 _TURN = "Its step must take any lr, weight_decay and momentum set in param_groups."
 _STEPS = "It must step as often as asked, with a gradient of zero too."
 # Powers of 2 are rounded alike: these lie evenly between them.

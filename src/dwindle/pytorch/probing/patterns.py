@@ -16,10 +16,11 @@ Walk = Sequence[Sequence[float]]
 
 # Rates that a library keeps in float32 agree to seven digits.
 _SAME = 1e-6
+# Lookaheads look back every 5 to 20 steps. Before the lead, a momentum builds up.
 _LONGEST_PERIOD, _LEAD = 20, 8
 # Where losses grow with the weight's size to this power they are no fixed amount.
 _HARDLY = 0.5
-_HALF = 0.5
+_HALF = 0.5  # above it log1p keeps the digits that log would lose
 # Below this part of their squares two columns of numbers say the same.
 _COLLINEAR = 1e-18
 # A decay that goes on takes at least this part of what a step took; else it ends.
