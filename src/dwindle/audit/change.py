@@ -233,11 +233,9 @@ def _sides(audit: Audit) -> list[_Side]:
 
 
 def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanation:
-    """Explain a row in a run; what a scheduler was seen to leave of its decay stays.
-
-    A scheduler belongs to the program, not to the facts: after a change of these it is
-    taken to have the same shape over the new run.
-    """
+    """Explain a row in a run; what a scheduler was seen to leave of its decay stays."""
+    # A scheduler belongs to the program, not to the facts: after a change of these it
+    # is taken to have the same shape over the new run.
     told = explain(value, knob, run=run)
     here = line.run or run
     then = told if run == here else explain(value, knob, run=here)

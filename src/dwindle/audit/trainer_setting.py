@@ -145,12 +145,7 @@ def _unknown(
 
 
 def _read(values: Values, *, devices: int) -> Reading:
-    """Return the numbers that the optimizer of a trainer gets.
-
-    Raises:
-        AuditTargetError: If lr or decay are not known.
-
-    """
+    """Return the numbers that the optimizer of a trainer gets."""
     trainer, flat = values.trainer, values.flat
     optimizer = values.name("optimizer", trainer.knobs)
     knob = trainer.knob_of(optimizer)

@@ -284,10 +284,8 @@ def _neighbours(place: float) -> list[tuple[int, float]]:
 
 
 def _ends_of_parts(steps: int) -> list[float]:
-    """Return where parts of a run begin and end, ever shorter towards its end.
-
-    What happens last is forgotten least, and there the lr may fall by any factor.
-    """
+    """Return where parts of a run begin and end, ever shorter towards its end."""
+    # What happens last is forgotten least, and there the lr may fall by any factor.
     if steps <= _MOST_PARTS:
         return [float(step) for step in range(steps + 1)]
     shares = (part / _MOST_PARTS for part in range(_MOST_PARTS + 1))

@@ -292,12 +292,10 @@ def walked(
 
 
 def _e_folds_at_length(knob: float, run: Run, most_walked: int = _MOST_WALKED) -> float:
-    """Return the e-folds of a run that is too long to be walked.
-
-    Where a stretch of the schedule begins, the buffer still shows what was before, so
-    the first steps are walked. Later the shrink is a smooth function of the step, and
-    :meth:`Stretch.total` needs it at a few places only.
-    """
+    """Return the e-folds of a run that is too long to be walked."""
+    # Where a stretch of the schedule begins, the buffer still shows what was before, so
+    # the first steps are walked. Later the shrink is a smooth function of the step, and
+    # Stretch.total needs it at a few places only.
     course = _course(run)
     memory = _memory(knob, run, course, most_walked)
     lost, peak = [], _lr(run)
@@ -319,12 +317,10 @@ def _e_folds_at_length(knob: float, run: Run, most_walked: int = _MOST_WALKED) -
 def _memory(
     knob: float, run: Run, course: tuple[Rates, Rates, Rates], most_walked: int
 ) -> int:
-    """Return after how many steps no digit of the buffer shows how it began.
-
-    A step leaves the ratio of the two roots of a deviation, which is largest at the
-    peak lr; at the oscillation limit the two meet. A momentum that moves is larger
-    where the lr is smaller, so then it is looked for.
-    """
+    """Return after how many steps no digit of the buffer shows how it began."""
+    # A step leaves the ratio of the two roots of a deviation, which is largest at the
+    # peak lr; at the oscillation limit the two meet. A momentum that moves is larger
+    # where the lr is smaller, so then it is looked for.
     lr, _, momentum = course
     places = [run.total_steps * part // _PLACES for part in range(_PLACES)]
     left = _deviation_left(knob, run)
@@ -366,11 +362,10 @@ def _deviation_left(knob: float, run: Run) -> float:
 def _settled(
     knob: float, run: Run, at: Callable[[float], Step], memory: int, step: float
 ) -> tuple[float, float]:
-    """Return shrink and buffer of a step long after the start of a smooth stretch.
-
-    A walk towards the step forgets the buffer that it began with. It begins with the
-    one that its first lr settles at: the slower that moves, the shorter a walk will do.
-    """
+    """Return shrink and buffer of a step long after the start of a smooth stretch."""
+    # A walk towards the step forgets the buffer that it began with. It begins with the
+    # one that its first lr settles at: the slower that moves, the shorter a walk will
+    # do.
     before, here = (_constant_buffer(knob, run, at(step - ago)) for ago in (memory, 0))
     moved = abs(before / here - 1) if here else 0.0
     share = 1 - math.log(moved) / _NO_DIGIT if moved else 0.0
@@ -383,11 +378,9 @@ def _settled(
 
 
 def _constant_buffer(knob: float, run: Run, here: Step) -> float:
-    """Return the buffer after a step, per unit of weight, if all such steps follow.
-
-    With ``c = (1 − d) λ`` the push u of plain momentum solves
-    ``η u² − (1 − μ + η c) u + c = 0``; Nesterov's has ``η λ`` off the weight besides.
-    """
+    """Return the buffer after a step, per unit of weight, if all such steps follow."""
+    # With `c = (1 − d) λ` the push u of plain momentum solves `η u² − (1 − μ + η c) u +
+    # c = 0`; Nesterov's has `η λ` off the weight besides.
     multiplier, decay, momentum = here
     lr, knob = _lr(run) * multiplier, knob * decay
     pull = _undamped(run) * knob

@@ -150,11 +150,9 @@ def predict_change(
 
 
 def _completed(before: Scale, after: Scale) -> tuple[Scale, Scale]:
-    """Add the derived quantities where the primary ones give them on both sides.
-
-    Only ratios matter here, so what stands on neither side counts as 1: without a
-    sequence length tokens stand for examples, without a batch epochs for steps.
-    """
+    """Add the derived quantities where the primary ones give them on both sides."""
+    # Only ratios matter here, so what stands on neither side counts as 1: without a
+    # sequence length tokens stand for examples, without a batch epochs for steps.
     sides = _checked(before), _checked(after)
     for name, derive in _DERIVED.items():
         if any(name in side for side in sides):

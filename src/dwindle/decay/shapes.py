@@ -66,10 +66,8 @@ def _constant(_: Numbers, first: int, steps: int) -> list[Stretch]:
 
 
 def _fall(ease: Callable[[float, Numbers], float]) -> Callable[..., list[Stretch]]:
-    """Return the stretches of a way from ``start`` to ``final``.
-
-    The step after the last one would be at ``final``, as in torch and transformers.
-    """
+    """Return the stretches of a way from ``start`` to ``final``."""
+    # The step after the last one would be at `final`, as in torch and transformers.
 
     def stretches(of: Numbers, first: int, steps: int) -> list[Stretch]:
         final, span = of.final, steps - first

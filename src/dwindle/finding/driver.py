@@ -328,12 +328,7 @@ class _Driver:
                 self.on_warning(IGNORES_SEED)
 
     def _refuse_no_effect(self) -> None:
-        """Stop where different decays of the first seed give one and the same loss.
-
-        Raises:
-            NoEffectError: If they do.
-
-        """
+        """Stop where different decays of the first seed give one and the same loss."""
         losses = {
             float(typed): outcome.loss
             for (typed, seed), outcome in self.known.items()

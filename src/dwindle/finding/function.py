@@ -360,12 +360,7 @@ def name_of(function: Function) -> str | None:
 
 
 def _by_value(*what: object) -> bytes:
-    """Pickle a function with all that it needs, for a process that this one starts.
-
-    Raises:
-        UsageError: If it holds what no other process can have.
-
-    """
+    """Pickle a function with all that it needs, for a process that this one starts."""
     import cloudpickle
 
     module = sys.modules.get(getattr(what[0], "__module__", None) or "")

@@ -202,10 +202,8 @@ def _name(function: object) -> str:
 def _hashes_of_function(
     train: object, target: str | None, file: str | None
 ) -> dict[str, str]:
-    """Return the hash of the file that a function stands in, or of the function.
-
-    One from a notebook, or made by another one, has no file that is all its own.
-    """
+    """Return the hash of the file that a function stands in, or of the function."""
+    # One from a notebook, or made by another one, has no file that is all its own.
     if target is not None and file is not None:
         return {Path(file).name: _hash(Path(file).read_bytes())}
     try:

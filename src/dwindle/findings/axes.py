@@ -90,11 +90,9 @@ def measure_axis(
 
 
 def _leaning_on(telling: Sequence[Cell], slope: Slope | None) -> WithoutCell | None:
-    """Return the cell without which the exponent leaves its interval, and it then.
-
-    An end of the axis weighs most in a slope; with fewer than three other cells nothing
-    would check the law that is left.
-    """
+    """Return the cell without which the exponent leaves its interval, and it then."""
+    # An end of the axis weighs most in a slope; with fewer than three other cells
+    # nothing would check the law that is left.
     if slope is None or len(telling) <= CELLS_FOR_A_LAW:
         return None
     found = []

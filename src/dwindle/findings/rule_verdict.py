@@ -250,12 +250,10 @@ def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
 def _lost_by_anchor(
     anchor: Optimum, curves: Sequence[Curve], places: Sequence[float]
 ) -> tuple[float, ...]:
-    """Return what would be lost more from places where the anchor may lie.
-
-    Every prediction moves with the anchor's best λ, in all judged cells alike. The loss
-    is read at the predictions from places that its draws, with their floor, put equal
-    weight on.
-    """
+    """Return what would be lost more from places where the anchor may lie."""
+    # Every prediction moves with the anchor's best λ, in all judged cells alike. The
+    # loss is read at the predictions from places that its draws, with their floor, put
+    # equal weight on.
     if not len(anchor.draws):
         return ()
     noise = np.random.default_rng(0).standard_normal(len(anchor.draws))

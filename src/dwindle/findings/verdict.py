@@ -196,11 +196,9 @@ def _are_paired(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) ->
 
 
 def _surely_more(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) -> bool:
-    """Whether one rule costs more than another, in one seed and from one anchor.
-
-    Both start from the same anchor and are judged by the same seeds, so what these have
-    in common says nothing about which of the two is better.
-    """
+    """Whether one rule costs more than another, in one seed and from one anchor."""
+    # Both start from the same anchor and are judged by the same seeds, so what these
+    # have in common says nothing about which of the two is better.
     shared = sorted(set(one.by_seed) & set(other.by_seed))
     more = np.array([one.by_seed[seed] - other.by_seed[seed] for seed in shared])
     # A rule that leads nowhere has no places; then the other's are the difference.

@@ -183,11 +183,9 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
 
 
 def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
-    """Read seeds that share few λ, such as those that dwindle find trained.
-
-    Their read-out knows a seed's level from two trainings. It compares no λ with an end
-    of the range, so that without λ = 0 nothing is claimed.
-    """
+    """Read seeds that share few λ, such as those that dwindle find trained."""
+    # Their read-out knows a seed's level from two trainings. It compares no λ with an
+    # end of the range, so that without λ = 0 nothing is claimed.
     # The seed of most λ holds the bracket, as the first seed of a search does.
     several = Counter(
         seed
@@ -279,11 +277,9 @@ def _further(gains: FloatArray, table: _Table) -> int | None:
 
 
 def _table(losses: CellLosses, shared: Sequence[str]) -> _Table | None:
-    """Return the table of seeds and λ, with what is missing filled in.
-
-    Seeds with less than half as many λ as the fullest, and λ with less than half as
-    many of these seeds, do not count: what is filled in only helps to choose a λ.
-    """
+    """Return the table of seeds and λ, with what is missing filled in."""
+    # Seeds with less than half as many λ as the fullest, and λ with less than half as
+    # many of these seeds, do not count: what is filled in only helps to choose a λ.
     decays = list(losses.by_decay)
     whole = np.full((len(shared), len(decays)), np.nan)
     row_of = {seed: row for row, seed in enumerate(shared)}

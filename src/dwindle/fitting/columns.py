@@ -175,11 +175,9 @@ def _with_settings(
 
 
 def _is_setting(name: str, distinct: int, rows: int) -> bool:
-    """Whether a column that differs is a hyper-parameter, rather than an outcome.
-
-    The prefix of a tracker decides. Without one, what has a name of a metric or of
-    bookkeeping is none, nor is a number that is another one in nearly every row.
-    """
+    """Whether a column that differs is a hyper-parameter, rather than an outcome."""
+    # The prefix of a tracker decides. Without one, what has a name of a metric or of
+    # bookkeeping is none, nor is a number that is another one in nearly every row.
     if _SETTING.match(name):
         return not _is_one_of(name, names.BOOKKEEPING)
     if _OUTCOME.match(name) or _is_one_of(name, names.BOOKKEEPING | names.RUNS):
@@ -230,11 +228,9 @@ def _guessed_metric(table: Results, knob: str) -> str:
 
 
 def _rank_of_metric(name: str) -> tuple[int, int, int, int] | None:
-    """Return how likely a name is the metric to go by, the likeliest lowest.
-
-    A loss rather than an error rather than a score, as it is the least coarse; on
-    validation data rather than test data; as it was at the end; the plainest name.
-    """
+    """Return how likely a name is the metric to go by, the likeliest lowest."""
+    # A loss rather than an error rather than a score, as it is the least coarse; on
+    # validation data rather than test data; as it was at the end; the plainest name.
     bare = _bare(name)
     words = bare.split("_")
     if not names.NO_METRIC.isdisjoint(words) or _SETTING.match(name):

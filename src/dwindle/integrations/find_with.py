@@ -71,12 +71,7 @@ class Maker:
 
 
 def _one_of(results: Mapping[str, object], metric: str) -> object:
-    """Return the number that was asked for of all that a validation gives.
-
-    Raises:
-        UsageError: If it is not there.
-
-    """
+    """Return the number that was asked for of all that a validation gives."""
     if metric in results:
         return results[metric]
     must = "metric must name a number that the validation gives."

@@ -454,10 +454,8 @@ def _plan(scheduler: Any) -> _Named | None:  # of torch or timm
 
 
 def _fall(follower: Follower, most: float) -> _Named:
-    """Return after how many steps it ends, or a tenth of its highest lr is left.
-
-    Infinite where that is later than anybody asks.
-    """
+    """Return after how many steps it ends, or a tenth of its highest lr is left."""
+    # Infinite where that is later than anybody asks.
     group = max(follower.groups, key=lambda each: float(each["lr"]))
     highest = float(group["lr"])
     with undisturbed():
@@ -473,10 +471,8 @@ def _fall(follower: Follower, most: float) -> _Named:
 
 
 def _is_warmup(scheduler: Any) -> bool:  # as above
-    """Whether a scheduler only rises to its base lr, and stays there.
-
-    Then its length says less: a few hundred are steps, however long the run is.
-    """
+    """Whether a scheduler only rises to its base lr, and stays there."""
+    # Then its length says less: a few hundred are steps, however long the run is.
     if type(scheduler) is lr_scheduler.LinearLR:
         return bool(scheduler.start_factor < scheduler.end_factor == 1)
     return type(scheduler) is lr_scheduler.ConstantLR and scheduler.factor < 1

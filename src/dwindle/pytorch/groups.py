@@ -178,13 +178,7 @@ def _in_given_groups(
     *,
     may_spare: bool,
 ) -> list[Choice]:
-    """Return the choices with the given group of each; without groups, one for all.
-
-    Raises:
-        RangeError: If a group is no mapping with ``params``, if a parameter is in two
-            groups, or not in the model.
-
-    """
+    """Return the choices with the given group of each; without groups, one for all."""
     names = {id(choice.held.parameter): choice.name for choice in choices}
     found: dict[int, tuple[int, str | None]] = {}
     if groups is None:

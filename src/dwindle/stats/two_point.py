@@ -200,11 +200,9 @@ def _grid(design: Design) -> tuple[list[float], float]:
 
 
 def _places_of_first_seed(first: Search) -> tuple[list[float], str]:
-    """What seed 0 still needs: the grid, what extends it, two λ around the best.
-
-    Each is decided by what came before it only, so that a search that was interrupted
-    places the rest as it would have.
-    """
+    """What seed 0 still needs: the grid, what extends it, two λ around the best."""
+    # Each is decided by what came before it only, so that a search that was interrupted
+    # places the rest as it would have.
     grid, step = _grid(first.design)
     tried = [point.x for point in first.points if point.x > NO_DECAY]
     missing = [x for x in grid if not _near(x, tried, step)]

@@ -164,11 +164,9 @@ def _kernel(one: FloatArray, other: FloatArray, length: float) -> FloatArray:
 def _smoother(
     cell: _Means, at: FloatArray, length: float, signal: float
 ) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Return the rows that read the curve at places, its covariance, and V⁻¹.
-
-    The mean of the process is free (generalized least squares); all in units of the
-    noise of one training.
-    """
+    """Return the rows that read the curve at places, its covariance, and V⁻¹."""
+    # The mean of the process is free (generalized least squares); all in units of the
+    # noise of one training.
     among = signal**2 * _kernel(cell.places, cell.places, length)
     across = signal**2 * _kernel(at, cell.places, length)
     inverse = np.asarray(

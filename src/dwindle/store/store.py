@@ -409,10 +409,9 @@ def _refuse_kind(path: Path, kind: Kind) -> None:
 
 
 def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
-    """Return spec and conditions, checked: lines to copy are made of them.
-
-    The hashes show damage, not forgery: a program that writes a file can also hash it.
-    """
+    """Return spec and conditions, checked: lines to copy are made of them."""
+    # The hashes show damage, not forgery: a program that writes a file can also hash
+    # it.
     try:
         spec = StudySpec.from_dict(json.loads(study["spec"]))
         conditions = Conditions.from_dict(json.loads(study["conditions"]))

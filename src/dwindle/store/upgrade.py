@@ -63,10 +63,8 @@ def upgraded_copy(db: sqlite3.Connection, path: Path) -> sqlite3.Connection:
 def _verified(
     db: sqlite3.Connection, path: Path
 ) -> tuple[list[Columns], list[Columns], list[Columns]]:
-    """Return the study's row, packs and rows, checked against all hashes.
-
-    A file whose first writer was killed before it wrote the study is empty.
-    """
+    """Return the study's row, packs and rows, checked against all hashes."""
+    # A file whose first writer was killed before it wrote the study is empty.
     fault = db.execute("PRAGMA integrity_check").fetchone()[0]
     studies, packs = list(read(db, "study", "id")), list(read(db, "pack", "number"))
     rows, planned = list(read(db, "trial", "key")), list(read(db, "planned", "key"))

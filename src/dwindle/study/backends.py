@@ -228,12 +228,10 @@ class _Worker:
 
 @contextmanager
 def _without_interrupts() -> Generator[None, None, None]:
-    """Keep signals from a process while it is started: it inherits what is blocked.
-
-    Those of a terminal go to the whole group: a worker that does not ignore them yet
-    would print a traceback of its imports, and so would one whose start this process
-    breaks off. They come as soon as this ends.
-    """
+    """Keep signals from a process while it is started: it inherits what is blocked."""
+    # Those of a terminal go to the whole group: a worker that does not ignore them yet
+    # would print a traceback of its imports, and so would one whose start this process
+    # breaks off. They come as soon as this ends.
     if sys.platform == "win32" or current_thread() is not main_thread():
         yield
         return

@@ -173,12 +173,7 @@ class Cluster:
             raise UsageError(must, f"{address}: {lines[0]}", remedy) from error
 
     def _room(self) -> int:
-        """Return how many calls the living nodes can run at a time.
-
-        Raises:
-            UsageError: If it is none: Ray itself would wait for ever.
-
-        """
+        """Return how many calls the living nodes can run at a time."""
         nodes = [each["Resources"] for each in self._ray.nodes() if each["Alive"]]
         room = sum(_fits(node, self._needs) for node in nodes)
         if room:

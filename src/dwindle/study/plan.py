@@ -272,11 +272,9 @@ def _cell_round(
 def _edge_to_extend(
     logs: dict[float, list[float]], undecayed: list[float], fine: float
 ) -> Literal["low", "high"] | None:
-    """Return the edge at which the best decay lies, None unless more may be better.
-
-    On a fine grid noise moves the best one by several places: at less than a sixth of a
-    decade from an edge it lies at that edge.
-    """
+    """Return the edge at which the best decay lies, None unless more may be better."""
+    # On a fine grid noise moves the best one by several places: at less than a sixth of
+    # a decade from an edge it lies at that edge.
     best, first, last = _best(logs), min(logs), max(logs)
     if best is None:
         return None

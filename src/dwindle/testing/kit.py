@@ -59,12 +59,7 @@ class Scenario:
 
 
 def _held_in_16_bits(subject: Subject) -> Iterator[Check]:
-    """A short half-life holds in bfloat16, whose rounding it hardly feels.
-
-    Raises:
-        CannotPlayError: If a controller does not hold weights in this format.
-
-    """
+    """A short half-life holds in bfloat16, whose rounding it hardly feels."""
     try:
         measured = _measured(subject, HALF_LIFE_STEPS)
     except RefusedError as error:
@@ -247,11 +242,10 @@ def play(name: str, subject: Subject) -> Iterator[Check | LeftOut]:
 
 
 def _reach(subject: Subject) -> Iterator[Reach]:
-    """Try every half-life of the format on 1,024 weights from 1 to 2.
-
-    Rounding depends on the weight: their mean decay is compared, over one half-life or
-    256 steps, whichever is shorter. In bfloat16 a single weight is known to 0.2 % only.
-    """
+    """Try every half-life of the format on 1,024 weights from 1 to 2."""
+    # Rounding depends on the weight: their mean decay is compared, over one half-life
+    # or 256 steps, whichever is shorter. In bfloat16 a single weight is known to 0.2 %
+    # only.
     name = _name(subject.dtype)
     for half_life_steps in TRIED[subject.dtype]:
         shrink, refused = shrink_from_half_life(half_life_steps), ""

@@ -297,11 +297,9 @@ def number_of(value: object) -> float:
 def _seen(
     optimizer: Optimizer, peaks: Sequence[float]
 ) -> list[tuple[GroupProbe, bool]]:
-    """Return what each group does at its peak, and whether it decays bare weights.
-
-    Copies are made of the optimizer as it would be at its peak: its options are set for
-    so long, and put back.
-    """
+    """Return what each group does at its peak, and whether it decays bare weights."""
+    # Copies are made of the optimizer as it would be at its peak: its options are set
+    # for so long, and put back.
     before = [dict(group) for group in optimizer.param_groups]
     try:
         for group, lr in zip(optimizer.param_groups, peaks, strict=True):
@@ -327,11 +325,9 @@ def _set_to(group: Mapping[str, Any], lr: float) -> dict[str, Any]:
 
 
 def _momentum_at(lr: float, group: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the option that a scheduler sets otherwise at the peak lr than now.
-
-    OneCycleLR and CyclicLR keep both ends of their momentum in the group, and pair the
-    lowest with the highest lr. The momentum of now goes with the lr of now.
-    """
+    """Return the option that a scheduler sets otherwise at the peak lr than now."""
+    # OneCycleLR and CyclicLR keep both ends of their momentum in the group, and pair
+    # the lowest with the highest lr. The momentum of now goes with the lr of now.
     if not group.keys() >= _CYCLED or number_of(group["lr"]) == lr:
         return {}
     lowest = number_of(group["base_momentum"])

@@ -78,12 +78,10 @@ def _kind(group: Group) -> str:
 
 
 def _rotation(facts: Facts, group: Group) -> dict[str, Any]:
-    """Return how far such a weight turns per step once decay and updates balance.
-
-    How the size of an update compares with its gradient is told by the class: only
-    Adam's own family divides by the gradient's root mean square. Where no formula fits
-    the optimizer there is no angle.
-    """
+    """Return how far such a weight turns per step once decay and updates balance."""
+    # How the size of an update compares with its gradient is told by the class: only
+    # Adam's own family divides by the gradient's root mean square. Where no formula
+    # fits the optimizer there is no angle.
     name = None
     if group.is_sgd:
         name = "sgd"

@@ -80,10 +80,8 @@ def in_no_group(facts: Facts) -> Iterator[Finding]:
 
 
 def _copies(facts: Facts, lost: Sequence[ParameterRole]) -> list[str]:
-    """Return the modules that lost parameters make up, if all are copies; else none.
-
-    Weights are drawn at random: two with the same numbers are no chance.
-    """
+    """Return the modules that lost parameters make up, if all are copies; else none."""
+    # Weights are drawn at random: two with the same numbers are no chance.
     weights = [each for each in lost if each.role in _DRAWN]
     trained = [each for each in facts.held if facts.groups_of(each)]
     if not weights or not all(_has_twin(each, trained) for each in weights):
@@ -267,10 +265,8 @@ def weights_out_of_reach(facts: Facts) -> Iterator[Finding]:
 
 
 def _weights(facts: Facts) -> list[ParameterRole]:
-    """Return the weights that decay_groups lets decay, where a step can move them.
-
-    Those under a penalty, or a controller, decay by that.
-    """
+    """Return the weights that decay_groups lets decay, where a step can move them."""
+    # Those under a penalty, or a controller, decay by that.
     penalized = {id(p) for each in facts.penalties for p in each.parameters.values()}
     return [
         choice.held

@@ -133,10 +133,8 @@ def without_decay(
 
 
 def _has_another_number(group: Group, *severities: str) -> bool:
-    """Return whether a finding on a group advises another number for it.
-
-    Those of some severities count beside errors and warnings.
-    """
+    """Return whether a finding on a group advises another number for it."""
+    # Those of some severities count beside errors and warnings.
     return group.judged is not None and any(
         found.code in _OF_NUMBERS
         and found.severity in {"error", "warning", *severities}

@@ -264,10 +264,8 @@ class HeldTrials:
         shrink: Callable[[Sequence[Tensor]], float],
         steps: int,
     ) -> list[tuple[float, float]]:
-        """Return the e-folds of each group's 16-bit weights, and those asked for.
-
-        They are no numbers where this machine steps in other formats only.
-        """
+        """Return the e-folds of each group's 16-bit weights, and those asked for."""
+        # They are no numbers where this machine steps in other formats only.
         try:
             trials = self._narrow
             narrow = [list(filter(is_16_bits, group)) for group in trials.weights]

@@ -236,16 +236,10 @@ def _waits_for_a_metric(scheduler: Any) -> bool:
 
 
 def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
-    """Follow a copy of the scheduler over the run.
-
-    A LambdaLR may say the lr itself, on a base of 1. The first of the steps is made at
-    the lr of before any ``scheduler.step()``, the last one after ``steps - 1`` of them.
-
-    Raises:
-        RefusedError: If it cannot be copied and stepped so: it has a step of its own,
-            or ends before the run does.
-
-    """
+    """Follow a copy of the scheduler over the run."""
+    # A LambdaLR may say the lr itself, on a base of 1. The first of the steps is made
+    # at the lr of before any `scheduler.step()`, the last one after `steps - 1` of
+    # them.
     toy = Toy.of(optimizer).optimizer
     with undisturbed():
         try:
@@ -265,11 +259,9 @@ def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
 
 
 def _from_base(scheduler: Any, optimizer: Optimizer) -> list[float]:
-    """Return the base lrs, in proportion to where the scheduler really began.
-
-    An lr that was set by hand between two schedulers is where the second one begins;
-    its base is still the ``initial_lr`` that the first one left.
-    """
+    """Return the base lrs, in proportion to where the scheduler really began."""
+    # An lr that was set by hand between two schedulers is where the second one begins;
+    # its base is still the `initial_lr` that the first one left.
     bases, paced = [float(lr) for lr in scheduler.base_lrs], _at_its_pace(scheduler)
     if _done(paced) or type(paced) not in _PEAKS_AT_BASE:
         return bases
@@ -289,10 +281,8 @@ def _done(scheduler: Any) -> int:
 
 
 def _rewound(scheduler: Any, toy: Optimizer) -> int:
-    """Put a copy of a scheduler back to its beginning; return steps that stay done.
-
-    A class of somebody's own may count in places that nobody knows: it goes on.
-    """
+    """Put a copy of a scheduler back to its beginning; return steps that stay done."""
+    # A class of somebody's own may count in places that nobody knows: it goes on.
     done = _done(scheduler)
     if done <= 0:
         return 0

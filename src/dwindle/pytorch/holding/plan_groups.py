@@ -176,10 +176,8 @@ def _refuse_no_lr(
 def _with_penalty(
     optimizer: Optimizer, plans: Sequence[GroupPlan], penalty: float
 ) -> list[GroupPlan]:
-    """Return plans that set the knob of SGD and its like to a penalty.
-
-    A group without a dtype is empty, or has frozen integers alone: nothing decays.
-    """
+    """Return plans that set the knob of SGD and its like to a penalty."""
+    # A group without a dtype is empty, or has frozen integers alone: nothing decays.
     seen = probe(optimizer).groups
     if not all(
         group.coupled_sgd or not group.dtype
@@ -201,12 +199,7 @@ def _with_penalty(
 def _with_mechanisms(
     optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
 ) -> list[GroupPlan]:
-    """Return the plans with the cheapest mechanism that was seen to work on a copy.
-
-    Raises:
-        RefusedError: If a weight with zero gradient decays as asked in neither way.
-
-    """
+    """Return the plans with the cheapest mechanism that was seen to work on a copy."""
     groups = optimizer.param_groups
     # The knob first: it costs no pass over the weights.
     native = [
@@ -278,10 +271,8 @@ def _native_works(
 
 
 def _without_momentum(plan: GroupPlan, group: Group) -> GroupPlan:
-    """Use the knob of SGD, which does as asked in each step that has no momentum.
-
-    Not in 16 bits: there ``gradient + weight_decay * weight`` rounds the second away.
-    """
+    """Use the knob of SGD, which does as asked in each step that has no momentum."""
+    # Not in 16 bits: there `gradient + weight_decay * weight` rounds the second away.
     fine = not any(map(is_16_bits, group["params"]))
     is_still = plan.decay_scale > 0 and group.get("momentum") == 0 and fine
     return replace(plan, without_momentum=is_still)
@@ -394,10 +385,8 @@ def _named(groups: Sequence[int]) -> str:
 
 
 def _refuse_other_steps(optimizer: Optimizer) -> None:
-    """Refuse a wrapper that has steps beside step(): SAM's first_step, second_step.
-
-    No hook of the wrapper sees those, so the optimizer inside is the one to hold.
-    """
+    """Refuse a wrapper that has steps beside step(): SAM's first_step, second_step."""
+    # No hook of the wrapper sees those, so the optimizer inside is the one to hold.
     inner = next(_inside(optimizer), None)
     others = [
         name

@@ -202,12 +202,10 @@ class KnobTrials:
     def _knob_powers(
         self, whole: Sequence[_Seen], half: Sequence[_Seen], off: Sequence[_Seen]
     ) -> list[float | None]:
-        """Return how a step follows the knob.
-
-        Where it does not follow the trial's, the group's own number is tried, too. That
-        is far smaller: beside the trial's an eps of the optimizer hardly counts, which
-        may be more than the whole decay of a small one.
-        """
+        """Return how a step follows the knob."""
+        # Where it does not follow the trial's, the group's own number is tried, too.
+        # That is far smaller: beside the trial's an eps of the optimizer hardly counts,
+        # which may be more than the whole decay of a small one.
         powers = [
             _power(a, b, c.rate) for a, b, c in zip(whole, half, off, strict=True)
         ]
@@ -271,12 +269,10 @@ class KnobTrials:
             yield options
 
     def _driven(self) -> list[bool]:
-        """Whether a weight that a gradient pulls at decays as much as one at rest.
-
-        The knob is on in one step only, for a momentum would spread it over many; and
-        that step begins where all began, for steps that go by the norm of the weights
-        must be as long in both copies.
-        """
+        """Whether a weight that a gradient pulls at decays as much as one at rest."""
+        # The knob is on in one step only, for a momentum would spread it over many; and
+        # that step begins where all began, for steps that go by the norm of the weights
+        # must be as long in both copies.
         kept = [True] * len(self.knobs)
         for moment in _MOMENTS:
 

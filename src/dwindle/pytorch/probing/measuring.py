@@ -225,11 +225,9 @@ def _mains(trials: Trials, programme: Programme) -> list[Walk]:
 
 
 def _keep_wider(own: Trials, trials: Trials, patterns: Sequence[Pattern]) -> list[bool]:
-    """Return per group whether a decay that its format cannot write goes on unseen.
-
-    It does in copies that an optimizer keeps in a wider format. At another lr it is
-    half of what rounding leaves, and so many steps of it must show.
-    """
+    """Return per group whether a decay that its format cannot write goes on unseen."""
+    # It does in copies that an optimizer keeps in a wider format. At another lr it is
+    # half of what rounding leaves, and so many steps of it must show.
     lrs = [
         lr * spacing / 8 / (each.shrink or math.inf)
         for lr, spacing, each in zip(trials.lrs, own.spacings, patterns, strict=True)

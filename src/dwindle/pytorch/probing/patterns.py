@@ -131,10 +131,8 @@ def _two_roots(path: Sequence[float], eps: float) -> Pattern | None:
 def _least_squares(
     rows: Sequence[tuple[float, float, float]],
 ) -> tuple[float, float] | None:
-    """Solve d = p·x + q·y; None where x and y say the same.
-
-    What x has beside y is formed row by row: in sums of squares it would be lost.
-    """
+    """Solve d = p·x + q·y; None where x and y say the same."""
+    # What x has beside y is formed row by row: in sums of squares it would be lost.
     yy = math.fsum(y * y for _, y, _ in rows)
     if yy == 0:
         return None
