@@ -101,10 +101,11 @@ def test_a_run_of_another_kind_is_compared_with_none(knob, value, run, model):
 
 
 def test_recipes_themselves_are_within_practice():
-    """GPT-3's 2.2 runs are no mistake in a language model, and no word on an MLP."""
+    """GPT-3's 1.2 runs are no mistake in a language model, and no word on an MLP."""
     run = Run(lr=6e-5, steps=93_750, schedule=Schedule(shape="cosine", final=0.1))
     told = explain(0.1, "torch.AdamW", run=run)
     assert is_within_practice(told, LM)
     assert not is_within_practice(told, CONV)
     assert not is_within_practice(told, None)
-    assert not is_within_practice(explain(0.05, "torch.AdamW", run=run), LM)
+    # Of all of them GPT-NeoX decays least, by 0.08 e-folds.
+    assert not is_within_practice(explain(0.02, "torch.AdamW", run=run), LM)

@@ -12,7 +12,7 @@ from dwindle.audit.setting_findings import judge, line_of_setting
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.explain import Explanation, explain
 from dwindle.decay.knobs import resolve_knob
-from dwindle.decay.run import Run
+from dwindle.decay.run import FACTS_BESIDE_SCALE, Run
 from dwindle.errors import DwindleError, RefusedError
 
 # Smaller moves than a twentieth are those of a short last batch, or of rounding.
@@ -28,14 +28,7 @@ _FACTS: Mapping[str, Callable[[Run], object]] = {
     "steps": lambda run: run.steps,
     "examples": lambda run: run.dataset_size,
     "tokens per example": lambda run: run.tokens_per_example,
-    "momentum": lambda run: run.momentum,
-    "dampening": lambda run: run.dampening,
-    "Nesterov": lambda run: run.nesterov,
-    "schedule": lambda run: run.schedule.shape,
-    "warm-up": lambda run: run.schedule.warmup,
-    "final lr": lambda run: run.schedule.final,
-    "decay schedule": lambda run: str(run.decay_schedule),
-    "dtype": lambda run: run.dtype,
+    **FACTS_BESIDE_SCALE,
 }
 
 

@@ -11,6 +11,7 @@ from dwindle.decay import read_numbers
 from dwindle.decay.knobs import knobs
 from dwindle.decay.read_numbers import numbers_of, read_times, whole_of
 from dwindle.decay.run import Run
+from dwindle.decay.run_facts import option_of
 from dwindle.decay.shapes import SHAPES
 from dwindle.decay.typed_facts import (
     LR_POWERS,
@@ -129,16 +130,15 @@ def _lrs_of(option: str, path: Path) -> tuple[float, ...]:
     return tuple(lrs)
 
 
-def _fact(  # noqa: PLR0913, PLR0917 one row of the table below
+def _fact(
     field: str,
     metavar: str,
     read: Callable[[str, str], object],
     text: str,
     also: str = "",
-    name: str = "",
 ) -> Option:
     """Return the option for a field of Run, or of its schedule."""
-    name, names = name or f"--{field.replace('_', '-')}", tuple(also.split())
+    name, names = option_of(field), tuple(also.split())
     return Option(name, text, metavar, read, group=GROUP, also=names, keyword=field)
 
 
@@ -175,12 +175,10 @@ _OF_RUN = (
     _fact("dataset_size", "N", read_whole, "examples in an epoch", _DATA),
     _fact("epochs", "N", read_number, "length of the run in epochs", _EPOCHS),
     _fact("steps", "N", read_whole, "length in steps, instead of epochs", _STEPS),
-    _fact("shape", "NAME", read_text, _SHAPES, _SHAPE, "--schedule"),
+    _fact("shape", "NAME", read_text, _SHAPES, _SHAPE),
     _fact("warmup", "SHARE", _read_time, _RISES, _WARMUP),
-    _fact(
-        "final", "SHARE", read_share, _FINAL, "--min-lr --end-lr --lr-min", "--final-lr"
-    ),
-    _fact("decay_schedule", "TEXT", read_text, _DECAYS, _DECAY_NAMES, "--wd-schedule"),
+    _fact("final", "SHARE", read_share, _FINAL, "--min-lr --end-lr --lr-min"),
+    _fact("decay_schedule", "TEXT", read_text, _DECAYS, _DECAY_NAMES),
     _fact("tokens_per_example", "N", read_number, _TOKENS, _LENGTH),
     _fact("batch_tokens", "N", read_whole, "tokens in a step"),
     _fact("tokens", "N", read_number, "length of the run in tokens"),
@@ -201,7 +199,7 @@ _OF_SHAPES = (
     _fact("period", "TIME", _read_time, _PERIOD, "--step-size --t-0 --timescale"),
     _fact("growth", "FACTOR", read_number, "of cosine-restarts' periods", "--t-mult"),
     _fact("power", "N", read_number, "of polynomial, inverse-power"),
-    _fact("start", "SHARE", read_share, _START, "--start-factor", "--start-lr"),
+    _fact("start", "SHARE", read_share, _START, "--start-factor"),
     _fact("cycled_momentum", "M,M", _read_pair, _CYCLED),
 )
 FACTS = (
@@ -321,17 +319,6 @@ def _power_of_batch(lr: str) -> float | None:
         kind, hint = "way of an lr with the batch", "Or write a number: --lr 1e-3:2e-3."
         raise UnknownNameError.among(kind, lr, LR_POWERS, hint)
     return LR_POWERS[lr]
-
-
-def option_of(field: str) -> str:
-    """Return the option of a fact: --final-lr of final.
-
-    Example:
-        >>> option_of("final"), option_of("batch_tokens")
-        ('--final-lr', '--batch-tokens')
-
-    """
-    return next((each.name for each in FACTS if each.argument == field), field)
 
 
 def _part(name: str, text: str, side: int) -> str:

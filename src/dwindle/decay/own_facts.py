@@ -8,6 +8,7 @@ from typing import Any
 from dwindle.decay.families import course_of, has_momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run, nesterov_needs_momentum
+from dwindle.decay.run_facts import option_of
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, MissingFactError, RangeError
 
@@ -46,13 +47,6 @@ _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         },
     }
 )
-# Those of a schedule that are not called like its fields.
-_SCHEDULE_OPTIONS = {
-    "shape": "--schedule",
-    "start": "--start-lr",
-    "final": "--final-lr",
-    "lrs": "--lr",
-}
 
 
 def resolved(knob: Knob, run: Run) -> Run:
@@ -271,18 +265,19 @@ class Given:
     def _options(self, subject: str) -> list[str]:
         if subject == "decay schedule":
             decays = [_ends(run.decay_schedule) for run in (self.before, self.after)]
-            return [f'--wd-schedule "{_both(*decays)}"'] if any(decays) else []
+            option = option_of("decay_schedule")
+            return [f'{option} "{_both(*decays)}"'] if any(decays) else []
         if subject == "schedule":
             sides = (self.before.schedule, self.after.schedule)
             return [
-                f"{_option_of_schedule(name)} "
+                f"{option_of(name)} "
                 + _both(*(_written(getattr(side, name)) for side in sides))
                 for name in _PARTS
                 if any(name in side.given for side in sides)
             ]
         texts = {name: self._text(name) for name in _SUBJECTS[subject]}
         return [
-            f"--{name.replace('_', '-')}" + ("" if name == "nesterov" else f" {text}")
+            option_of(name) + ("" if name == "nesterov" else f" {text}")
             for name, text in texts.items()
             if text
         ]
@@ -342,7 +337,3 @@ def _ends(schedule: Schedule) -> str:
         return ""
     start, final = (f"{100 * each:g}%" for each in (schedule.start, schedule.final))
     return f"{schedule.shape} from {start} to {final}"
-
-
-def _option_of_schedule(name: str) -> str:
-    return _SCHEDULE_OPTIONS.get(name, f"--{name.replace('_', '-')}")

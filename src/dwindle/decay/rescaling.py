@@ -1,6 +1,6 @@
 """Rescaling: a decay before a change of scale and after it, and how it is drawn."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,7 +10,7 @@ from dwindle.decay.evidence.recommendation import Experiment, Reason, Recommenda
 from dwindle.decay.evidence.records import KINDS
 from dwindle.decay.explain import ClockTimes, Explanation
 from dwindle.decay.knobs import KNOBS
-from dwindle.decay.run import Run
+from dwindle.decay.run import FACTS_BESIDE_SCALE, Run
 from dwindle.plain import to_plain
 from dwindle.show import (
     Cell,
@@ -30,18 +30,6 @@ from dwindle.wording import count, first_notes, number, time_cell
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
 # Cautions on the facts themselves, which every answer depends on.
 _SAID = {"library-default", "unused-fact", "no-lr"}
-# No rule covers these, but half-life and e-folds may move with them.
-_OTHER_FACTS: Mapping[str, Callable[[Run], object]] = {
-    "momentum": lambda run: run.momentum,
-    "dampening": lambda run: run.dampening,
-    "schedule": lambda run: run.schedule.shape,
-    "warm-up": lambda run: run.schedule.warmup,
-    "final lr": lambda run: run.schedule.final,
-    "decay schedule": lambda run: str(run.decay_schedule),
-    "loss": lambda run: run.loss,
-    "fall of wsd": lambda run: run.schedule.decay_share,
-    "dtype": lambda run: run.dtype,
-}
 # Rules beside the answer: the two that fit the class best, and the number as it is.
 _MOST_RULES = 2
 _UNCHANGED = "unchanged"
@@ -388,7 +376,7 @@ def _changes(before: Run, after: Run) -> dict[str, Cell]:
         for name, value in before.quantities().items()
         if name in there and there[name] != value
     }
-    for name, read in _OTHER_FACTS.items():
+    for name, read in FACTS_BESIDE_SCALE.items():
         sides = _said(read(before)), _said(read(after))
         if sides[0] != sides[1]:
             changed[name] = sides

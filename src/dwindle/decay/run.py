@@ -443,3 +443,20 @@ _STEPS_PER: Mapping[Clock, Callable[[Run], float]] = MappingProxyType(
         "run": lambda run: float(run.total_steps),
     }
 )
+
+
+# No rule covers these, but half-life and e-folds may move with them; by their names.
+FACTS_BESIDE_SCALE: Mapping[str, Callable[[Run], object]] = MappingProxyType(
+    {
+        "momentum": lambda run: run.momentum,
+        "dampening": lambda run: run.dampening,
+        "Nesterov": lambda run: run.nesterov,
+        "schedule": lambda run: run.schedule.shape,
+        "warm-up": lambda run: run.schedule.warmup,
+        "final lr": lambda run: run.schedule.final,
+        "fall of wsd": lambda run: run.schedule.decay_share,
+        "decay schedule": lambda run: str(run.decay_schedule),
+        "loss": lambda run: run.loss,
+        "dtype": lambda run: run.dtype,
+    }
+)

@@ -65,6 +65,27 @@ _UNITS = Fact(
     "two or more layer sizes of at least 1, inputs first",
     lambda x: len(x) >= 2 and min(x) >= 1,  # noqa: PLR2004
 )
+# Those that are not typed under the name of their field.
+_OPTIONS = {
+    "shape": "--schedule",
+    "start": "--start-lr",
+    "final": "--final-lr",
+    "lrs": "--lr",
+    "decay_schedule": "--wd-schedule",
+}
+
+
+def option_of(name: str) -> str:
+    """Return the option of the command line for a fact of a run or a schedule.
+
+    Example:
+        >>> option_of("batch_size"), option_of("shape")
+        ('--batch-size', '--schedule')
+
+    """
+    return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+
+
 FACTS: Mapping[str, Fact] = MappingProxyType(
     {
         "lr": _NOT_NEGATIVE,
