@@ -179,7 +179,11 @@ def of_penalty(pair: Pair, *, value: float | None) -> Promise:
         *_rounded_penalty(pair, value),
         _other_loss(pair),
         _other_lr(pair),
-        *map(_objective_note, (source, target)),
+        *(
+            family.objective_note.format(name=knob.name)
+            for knob in (source, target)
+            if (family := family_of(knob)) is not None
+        ),
         *(_summed_losses(*side) for side in pair.sides),
         *(_own_rule(knob) for knob in (source, target) if not pair.is_one_knob),
         _same_weights(pair),
@@ -365,11 +369,6 @@ def _other_loss(pair: Pair) -> str:
         f"The gradients of a loss that is summed over {size:,} examples are {size:,} "
         f"times those of its mean: plain gradient steps stay the same with {lr}."
     )
-
-
-def _objective_note(knob: Knob) -> str:
-    family = family_of(knob)
-    return family.objective_note.format(name=knob.name) if family else ""
 
 
 def _other_lr(pair: Pair) -> str:

@@ -134,21 +134,18 @@ def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) ->
         below, part = below + round(part), 0.0
     mixed = ((below * grid, 1 - part), ((below + 1) * grid, part))
     least = 2.0 ** (DIGITS[dtype] - 1)
+    # Where a step begins to take one unit more, between two powers of two.
+    turns = {least, 2 * least}
+    for each in (each for each, _ in mixed if each):
+        units = range(math.floor(least * each), math.ceil(2 * least * each) + 1)
+        turns.update((unit + 0.5) / each for unit in units)
     steps = 0.0
-    for low, high in pairwise(_turns([each for each, _ in mixed], least)):
+    inside = sorted(turn for turn in turns if least <= turn <= 2 * least)
+    for low, high in pairwise(inside):
         middle = (low + high) / 2
         taken = math.fsum(share * round(middle * each) for each, share in mixed)
         steps += (high - low) / taken if taken else math.inf
     return steps * shrink / -math.log1p(-shrink)
-
-
-def _turns(shrinks: list[float], least: float) -> list[float]:
-    """Return where a step begins to take one unit more, between two powers of two."""
-    turns = {least, 2 * least}
-    for shrink in filter(None, shrinks):
-        units = range(math.floor(least * shrink), math.ceil(2 * least * shrink) + 1)
-        turns.update((unit + 0.5) / shrink for unit in units)
-    return sorted(each for each in turns if least <= each <= 2 * least)
 
 
 def longest_half_life_steps(dtype: str) -> float:

@@ -65,7 +65,12 @@ def resolve(
         UnknownNameError: If it fits none.
 
     """
-    name = name if name in table else _without_module(name)
+    if name not in table:
+        # torch.optim.SGD of torch.optim.sgd.SGD, the path that Python prints.
+        stem, _, last = name.rpartition(".")
+        path, _, module = stem.rpartition(".")
+        is_module = module.islower() and module.strip("_") == last.casefold()
+        name = f"{path}.{last}" if path and is_module and module != last else name
     if name in table:
         return table[name]
     knobs = table.values()
@@ -90,14 +95,6 @@ def resolve(
     if everything:
         raise _ambiguous(name, everything, knobs, beside)
     raise _unknown(name, knobs)
-
-
-def _without_module(name: str) -> str:
-    """Return torch.optim.SGD for torch.optim.sgd.SGD, the path that Python prints."""
-    stem, _, last = name.rpartition(".")
-    path, _, module = stem.rpartition(".")
-    is_module = module.islower() and module.strip("_") == last.casefold()
-    return f"{path}.{last}" if path and is_module and module != last else name
 
 
 def _is_beyond(knob: Knob, beside: Knob) -> bool:

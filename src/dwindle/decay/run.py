@@ -429,9 +429,7 @@ def _steps_per_example(run: Run) -> float:
     return 1 / run.examples_per_step
 
 
-def _steps_per_token(run: Run) -> float:
-    need = "A half-life in tokens"
-    return 1 / (run.examples_per_step * run.require("tokens_per_example", need))
+_IN_TOKENS = "A half-life in tokens"
 
 
 _STEPS_PER: Mapping[Clock, Callable[[Run], float]] = MappingProxyType(
@@ -439,7 +437,9 @@ _STEPS_PER: Mapping[Clock, Callable[[Run], float]] = MappingProxyType(
         "steps": lambda _: 1.0,
         "examples": _steps_per_example,
         "epochs": lambda run: float(run.steps_per_epoch),
-        "tokens": _steps_per_token,
+        "tokens": lambda run: (
+            1 / (run.examples_per_step * run.require("tokens_per_example", _IN_TOKENS))
+        ),
         "run": lambda run: float(run.total_steps),
     }
 )

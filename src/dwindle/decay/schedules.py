@@ -201,10 +201,20 @@ class Schedule:
         if match is None or record is None:
             raise UnknownNameError.among("schedule", self.shape, tuple(SHAPES))
         for name in ("start", "final"):
-            if match[name] is not None:
-                object.__setattr__(self, name, _end(name, match[name]))
-                if match["final"] is None:  # what begins low goes up to the peak
-                    object.__setattr__(self, "final", 1.0)
+            text = match[name]
+            if text is None:
+                continue
+            share = read_number(text)
+            # 0.04 may be meant as the decay itself, where it stands beside 0.4.
+            if share is None or not ("%" in text or "/" in text or share in {0, 1}):
+                must = "a share of the peak, in percent or as a fraction"
+                remedy = (
+                    'Write "cosine from 10%", "cosine from 0.04/0.4" or "linear to 0".'
+                )
+                raise RangeError(name, repr(text), must, remedy)
+            object.__setattr__(self, name, share)
+            if match["final"] is None:  # what begins low goes up to the peak
+                object.__setattr__(self, "final", 1.0)
         object.__setattr__(self, "shape", record.name)
 
     def _read(self, name: str, parameter: Parameter, record: Shape) -> None:
@@ -396,17 +406,6 @@ def _written(value: object) -> str:
         few = value if len(value) <= _FEW else (value[0], "...", value[-1])
         return ", ".join(map(_written, few))
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _end(name: str, text: str) -> float:
-    """Read one end of a schedule, which must be plain to be a share of the peak."""
-    number = read_number(text)
-    # 0.04 may be meant as the decay itself, where it stands beside 0.4.
-    if number is None or not ("%" in text or "/" in text or number in {0, 1}):
-        must = "a share of the peak, in percent or as a fraction"
-        remedy = 'Write "cosine from 10%", "cosine from 0.04/0.4" or "linear to 0".'
-        raise RangeError(name, repr(text), must, remedy)
-    return number
 
 
 def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.holds has

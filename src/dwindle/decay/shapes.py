@@ -192,10 +192,6 @@ def cycle(
     )
 
 
-def _one_cycle(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
-    return cycle(of, steps, (of.start, 1.0, of.final))
-
-
 def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
     rows, peak, count = of.lrs, max(of.lrs), len(of.lrs)
 
@@ -302,7 +298,7 @@ _RECORDS = (
     Shape(
         name="one-cycle",
         formula="half waves from start to 1 in the warm-up, and to final",
-        stretches=_one_cycle,
+        stretches=lambda of, _, steps: cycle(of, steps, (of.start, 1.0, of.final)),
         # Those of torch: 1/25 of the peak at first, 1e-4 of that at last.
         reads={
             "warmup": 0.3,

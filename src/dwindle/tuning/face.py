@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from dwindle.finding.driver import OnProgress, OnWarning, Search, Settings
     from dwindle.finding.search import Train
     from dwindle.study.cluster import Cluster
-    from dwindle.tuning.cells import Cells
     from dwindle.tuning.tuned import Tuned
 
 Proxies = Mapping[str, Sequence[float]]
@@ -101,21 +100,17 @@ def _guess(
     least, most = _SPREADS
     if not before:
         return None, most
-    cells = _of_store(store, before)
+    from dwindle.tuning.cells import cells_in
+
+    stored = cells_in(store)
+    known = tuple(cell for cell in stored.cells if cell.scale in before)
+    cells = replace(stored, cells=known)
     if not cells.telling:
         return None, most
     axes = tuple(name for name in cell if len({c[name] for c in (*before, cell)}) > 1)
     at = cells.law(axes).at(cell)
     # Few digits: after a stop the same guess must come of the same trainings.
     return float(f"{math.exp(at.value):.3g}"), min(max(at.sd, least), most)
-
-
-def _of_store(store: Path, scales: Sequence[Scale]) -> "Cells":
-    from dwindle.tuning.cells import cells_in
-
-    cells = cells_in(store)
-    known = tuple(cell for cell in cells.cells if cell.scale in scales)
-    return replace(cells, cells=known)
 
 
 def tune(  # noqa: PLR0913, each is a question of its own

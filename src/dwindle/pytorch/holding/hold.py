@@ -381,8 +381,15 @@ def check_belongs(state: object, optimizer: Optimizer) -> None:
     here = _identity(optimizer)
     for name, what in _WHAT.items():
         if state.get(name) != here[name]:
-            there, ours = _first_difference(state.get(name), here[name])
-            raise CheckpointError(what, there, ours)
+            there, ours = state.get(name), here[name]
+            # The first items of two nested lists that differ.
+            while isinstance(there, list) and isinstance(ours, list):
+                if len(there) != len(ours):
+                    there, ours = f"{len(there)} of them", len(ours)
+                else:
+                    both = zip(there, ours, strict=True)
+                    there, ours = next((a, b) for a, b in both if a != b)
+            raise CheckpointError(what, str(there), str(ours))
 
 
 def take_saved(state: Mapping[str, Any], hold: Hold) -> None:
@@ -407,12 +414,3 @@ def _parameters(group: Mapping[str, Any]) -> list[str]:
     names: Sequence[str] = group.get("param_names") or [""] * len(group["params"])
     pairs = zip(names, group["params"], strict=True)
     return [f"{name} {tuple(each.shape)}".strip() for name, each in pairs]
-
-
-def _first_difference(there: Any, here: Any) -> tuple[str, str]:
-    """Return the first items of two nested lists that differ."""
-    while isinstance(there, list) and isinstance(here, list):
-        if len(there) != len(here):
-            return f"{len(there)} of them", str(len(here))
-        there, here = next((a, b) for a, b in zip(there, here, strict=True) if a != b)
-    return str(there), str(here)

@@ -10,6 +10,7 @@ from dwindle.pytorch.parameters.slots import Slot, slots_of
 from dwindle.pytorch.penalized.squares import is_sharded
 
 # Name, parameter, and whether it is trained.
+_Children = dict[str, nn.Module | None]
 _Parameters = tuple[tuple[str, nn.Parameter | None, bool], ...]
 
 
@@ -71,10 +72,11 @@ class ModelState:
     """
 
     def __init__(self, model: nn.Module) -> None:
-        self._modules = [
-            (module, dict(module._modules), _parameters_of(module))  # noqa: SLF001 - no walk is as quick
-            for module in model.modules()
-        ]
+        self._modules: list[tuple[nn.Module, _Children, _Parameters]] = []
+        for module in model.modules():
+            own = module._parameters.items()  # noqa: SLF001 - no walk is as quick
+            now = ((name, p, p is not None and p.requires_grad) for name, p in own)
+            self._modules.append((module, dict(module._modules), tuple(now)))  # noqa: SLF001
 
     def is_as_it_was(self) -> bool:
         """Return whether modules, parameters and what is frozen are as they were."""
@@ -82,13 +84,6 @@ class ModelState:
             module._modules == children and _are_alike(module, parameters)  # noqa: SLF001
             for module, children, parameters in self._modules
         )
-
-
-def _parameters_of(module: nn.Module) -> _Parameters:
-    return tuple(
-        (name, each, each is not None and each.requires_grad)
-        for name, each in module._parameters.items()  # noqa: SLF001
-    )
 
 
 def _are_alike(module: nn.Module, before: _Parameters) -> bool:
