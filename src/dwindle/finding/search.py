@@ -25,8 +25,8 @@ _LIMITS = {
     "low": _DECAY,
     "high": _DECAY,
     "guess": _DECAY,
-    # Three λ, λ = 0 and one more: fewer say nothing. Who types more than the other means
-    # something else.
+    # Three λ, λ = 0 and one more: fewer say nothing. Who types more than ten thousand
+    # means something else.
     "trainings": (5, 10_000, "from 5 to 10,000"),
     # Beyond, the answer says nothing; below, no number of seeds gets there: between the
     # λ that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and
