@@ -36,6 +36,7 @@ class Budget:
     momentum: float = 0.0
 
 
+# Until it has converged: what is compared are minima, not ways to them.
 FULL_BATCH = Budget(batch_size=SAMPLES, lr=0.5, epochs=1500, momentum=0.9)
 # These divide 600, so that every sample weighs the same in an epoch.
 MINIBATCHES = (

@@ -22,6 +22,7 @@ from dwindle.answer.plain import (
 from dwindle.findings.model import Claim
 
 L2 = 1e-3  # the λ of the answer's own example
+# About a hundred updates: enough for a decay to show, few for roundings to add up.
 HOW = Descent(lr=0.05, batch_size=32, epochs=5)
 # scikit-learn's digits, 8 × 8 pixels, some of which are dead: their weights only decay.
 SAMPLES = 600

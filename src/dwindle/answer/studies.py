@@ -12,6 +12,7 @@ from dwindle.store.spec import AxisSpec, StudySpec
 # Every axis has this scale on it, so one best λ is that of all of them.
 BASE = Scale(width=64, depth=2, batch_size=32, dataset_size=600, epochs=30, lr=0.05)
 
+# Around the base, by factors of two (but for the depth): wide enough for an exponent.
 WIDTH = AxisSpec(axis="width", values=(16, 32, 64, 128, 256))
 DEPTH = AxisSpec(axis="depth", values=(1, 2, 3, 4))
 BATCH_SIZE = AxisSpec(axis="batch_size", values=(8, 16, 32, 64, 128))
@@ -39,6 +40,8 @@ SGD = StudySpec(
     ),
 )
 
+# Its step has the size of the lr, whatever the gradient: another lr, and λ of a range
+# a hundred times as high.
 ADAMW = replace(
     SGD,
     name="AdamW",

@@ -17,6 +17,7 @@ from dwindle.wording import count, counted, number, percent, time_on
 _CHANGES = codes_of(["DW03"])
 # The data's clocks first: on them a half-life carries over to another batch size.
 CLOCKS = ("epochs", "tokens", "examples", "steps")
+# As linters color them.
 _STYLES = {"error": "bold red", "warning": "bold yellow", "note": "cyan"}
 _USUAL_DTYPE = "float32"
 # Columns of the table that hold no numbers.

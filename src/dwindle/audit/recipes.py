@@ -16,6 +16,7 @@ _MARGIN = 2.0
 # A run at so many times less lr, or steps, than all recipes of its kind goes on from
 # weights that were trained before, or is a trial: it is compared with none.
 _TIMES_LESS = 10
+# Those of networks with normalization layers.
 _OF_TODAY: tuple[KindOfRun, ...] = ("single-pass", "many-epochs-normalized")
 # The kinds of runs from scratch that are a network's practice: convolutions without
 # normalization layers, as AlexNet has, are history, and recurrent layers have none.

@@ -65,6 +65,7 @@ def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
 # "early"; lr0 is Ultralytics'.
 _PARTS = "lr|learning_rate|optim|optimizer|epochs?|batch|sched|scheduler|warmup"
 _MORE = "dtype|precision|bf16|fp16|decay|wd|momentum|betas|steps|iters"
+# An unread key with one of them is named: it may have changed the decay.
 _BEARING = re.compile(
     rf"(?:^|[_.-])(?:{_PARTS}|{_MORE})(?:$|[_.-])|lr\d$", re.IGNORECASE
 )

@@ -55,6 +55,7 @@ class Course:
     is_of_schedule: bool = True
 
 
+# Where two knobs part under one schedule, a conversion says how each goes.
 FOLLOWS = Course("follows the lr")
 _SQUARED = Course("follows the lr squared", lr_power=2)
 STAYS = Course("stays", lr_power=0)

@@ -20,6 +20,7 @@ Rounding = Literal["fine", "coarse", "stalls", "dead"]
 DIGITS: Mapping[str, int] = MappingProxyType(
     {"bfloat16": 8, "float16": 11, "float32": 24, "float64": 53}
 )
+# As options of trainers and programs write them.
 _OTHER_NAMES: Mapping[str, str] = MappingProxyType(
     {
         **dict.fromkeys(("bf16", "brain"), "bfloat16"),
@@ -43,6 +44,7 @@ _COARSE_BELOW = 32
 STALLING = frozenset({"bfloat16", "float16"})
 # A half-life that is off by less is not worth a warning.
 _HARDLY = 0.02
+# What holds a decay that they round away.
 _WIDER = dict.fromkeys(STALLING, "float32")
 _AFTER = {
     "dead": "no weight would change",

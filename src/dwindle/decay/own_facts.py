@@ -19,6 +19,7 @@ _BY_TRAINERS = {
     "invscaling": Schedule(shape="inverse-power", power=0.25, period="1 step"),  # type: ignore[arg-type]  # read as a count
 }
 _PARTS = [each.name for each in fields(Schedule)]
+# What a fact is where an optimizer has none of it.
 _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
 _DEFAULTS: Mapping[str, object] = MappingProxyType(
     {each.name: getattr(Run(), each.name) for each in fields(Run) if each.init}

@@ -15,6 +15,7 @@ from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
 from dwindle.errors.nearest import nearest_names
 
+# The question's two readings, Neal's, and none of them.
 NORMALIZATIONS = ("none", "layer-mean", "global-mean", "fan-in")
 
 ALWAYS_ON = "Switch that other decay off first."

@@ -40,6 +40,7 @@ _FACTS_ELSEWHERE = {
     "weight_decay_schedule": "decay_schedule",
 }
 _HOW = 'Write "torch.optim.AdamW", 0.1, for example, or give a live optimizer.'
+# By these a text is a number, and the other argument is the knob: both orders are fine.
 _NUMBER_STARTS = set("0123456789+-−.")
 _NUMBER_WORDS = {"inf", "nan"}
 
@@ -58,6 +59,7 @@ _VARIANTS: Mapping[tuple[str, bool], str] = {
 }
 # An option of such a name bears on the decay, also one that nobody has met yet.
 _BEARS = re.compile(r"decay|decoupl|(^|_)wd($|_)|prox|^lambd$")
+# Decays of something else than weights: of moments, or of the lr.
 _BEARS_NOT = {"momentum_decay", "lr_decay", "beta2_decay", "decay_rate"}
 # Arguments that are kept under another name.
 _ARGUMENTS = {"decoupled_wd": "decoupled_weight_decay"}

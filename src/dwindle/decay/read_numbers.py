@@ -25,6 +25,7 @@ _SUFFIXES: Mapping[str, Fraction] = MappingProxyType(
         "T": Fraction(10**12),
     }
 )
+# Digits with any commas and points; which of them is the decimal sign is read later.
 _ONE = re.compile(
     r"(?P<digits>[+-]?[\d.,_]+(?:[eE][+-]?\d+)?)\s*(?P<suffix>[%A-Za-z]?)"
 )
@@ -40,6 +41,7 @@ _SIMPLE = r"[+-]?(?:inf|[\d.,_]+(?:[eE][+-]?\d+)?)\s*(?:%|[kKMBbGT](?![A-Za-z])|
 _TIME = re.compile(
     rf"\s*(?P<number>{_SIMPLE}(?:\s*/\s*{_SIMPLE})?)\s*(?P<clock>[A-Za-z\s]*)"
 )
+# As progress bars and papers write them.
 _CLOCK_WORDS: Mapping[str, Clock] = MappingProxyType(
     {
         **dict.fromkeys(("step", "its", "it", "iters", "iter"), "steps"),

@@ -14,6 +14,7 @@ schedulefree composer fastai unit_scaling mup transformers apex deepspeed megatr
 _KIN = (frozenset(_OF_TORCH.split()), frozenset({"keras", "tf", "tfa"}))
 # No longer developed: the last that one is pointed to.
 _RETIRED = frozenset({"tfa", "mxnet", "caffe"})
+# Where most people type a decay: what an ambiguous word is answered with.
 _USUAL = (
     "torch.optim.AdamW",
     "torch.optim.SGD",

@@ -16,6 +16,7 @@ from dwindle.decay.families import FAMILIES
 from dwindle.decay.read_numbers import Clock
 from dwindle.errors import RangeError
 
+# From these the others follow, where they are not given.
 PRIMARY = (
     "width",
     "depth",
@@ -41,6 +42,7 @@ DRIVERS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 QUANTITIES = (*PRIMARY, *DRIVERS)
+# What cannot be guessed from the name of a quantity.
 HINTS = {"weights": "weights (give --parameters, or --units of every layer)"}
 # A published pair of lr and decay still counts as followed at a rounded lr.
 COMPANION_TOLERANCE = 0.1

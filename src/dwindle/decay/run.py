@@ -30,6 +30,7 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 _NO_SCHEDULE = Schedule()  # as good as any constant one, and known by its identity
 
+# How the losses of a batch become one: a sum makes gradients as large as the batch.
 _LOSSES = ("mean", "sum")
 _OPTIONS: Mapping[str, str] = {
     "steps": "--steps, or --epochs with --dataset-size and --batch-size",

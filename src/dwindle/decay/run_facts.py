@@ -23,6 +23,7 @@ class _PairNotGiven(NotGiven, tuple[float, float]):
     __slots__ = ()
 
 
+# They compute as numbers do, and ``isinstance`` shows that nobody gave them.
 NO_MOMENTUM = _NumberNotGiven(0.0)
 USUAL_BETAS = _PairNotGiven((0.9, 0.999))
 
@@ -39,6 +40,7 @@ class Fact(NamedTuple):
     holds: Callable[[Any], bool]  # Any: the same
 
 
+# An lr of 0 is that of a group at rest, and of a warm-up.
 _NOT_NEGATIVE = Fact(
     number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
 )

@@ -25,6 +25,7 @@ _WARMUP_REMEDY = (
 )
 # More numbers of a list than these say nothing in a sentence.
 _FEW = 6
+# "cosine from 10% to 0", as a person says it.
 _ENDS = re.compile(
     r"(?P<shape>[\w-]+)(\s+from\s+(?P<start>\S+))?(\s+to\s+(?P<final>\S+))?"
 )
@@ -38,6 +39,7 @@ class _Counted(float):
     """A share of the run that was counted; it may be longer than the run."""
 
 
+# Equal to numbers, and known as nobody's: a shape may begin and end otherwise.
 _FROM_PEAK, _TO_NOTHING = _NotGiven(1.0), _NotGiven(0.0)
 
 

@@ -207,6 +207,7 @@ def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
 
 
 _LINEAR = _fall(lambda share, _: 1 - share)
+# The lr that most shapes begin and end at, as multiples of the peak.
 _BOTH_ENDS: Mapping[str, float] = {"start": 1.0, "final": 0.0}
 _RECORDS = (
     Shape(name="constant", formula="1", stretches=_constant),

@@ -20,7 +20,9 @@ from dwindle.errors import RangeError, UsageError
 Typed = Mapping[str, Any]  # Any: the facts of a run have many types
 # An lr that goes with the batch: --lr 1e-3:linear.
 LR_POWERS: Mapping[str, float] = MappingProxyType({"linear": 1.0, "sqrt": 0.5})
+# Facts that one may give, and that are no field of a run: they stand for others.
 TOKENS = ("tokens", "batch_tokens")
+# Behind a colon a factor: --batch-size 256:x8.
 _TIMES = re.compile(r"\s*[x×]\s*(?P<factor>[^x×]+)", re.IGNORECASE)
 _OF_SCHEDULE = {each.name for each in fields(Schedule)}
 

@@ -22,6 +22,7 @@ from dwindle.wording import clean, listed, with_article
 Function = Callable[..., object]
 LOSS = Metric(text="loss")
 _REMEDY = "Write: def train(weight_decay, seed): ...; return loss."
+# Frames of this folder are left out of a traceback: what follows is the caller's own.
 _HERE = str(Path(__file__).parent)
 
 

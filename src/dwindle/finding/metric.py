@@ -30,6 +30,7 @@ _MORE_OF_A_NUMBER = re.compile(r"[A-Za-z_#]|[.,/]\d")
 # Between a name and its number: quotes, a sign, the bar of a table, and what arrays and
 # tensors are printed in.
 _SIGN = re.compile(r"[\"'`]?\s*(?P<sign>:=|->|=>|==?|[:→|│┃])?\s*[\"'`]?")
+# tensor(0.31), np.float32(0.31), array([0.31]).
 _WRAPPED = re.compile(
     r"(?:(?:(?:np|jnp|numpy|torch|tf|jax)\.)?"
     r"(?:tensor|array|float\w*|double|Decimal|Scalar)\(\s*)?(?P<list>\[\s*)?",
@@ -47,6 +48,7 @@ _SAYS_DIVERGED = re.compile(
     r"|diverge[ds]?|overflow\w*)\b",
     re.IGNORECASE,
 )
+# A progress bar colors what it prints.
 _ANSI = re.compile(
     rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )

@@ -10,6 +10,7 @@ from dwindle.wording import listed
 # A folder of data is not searched to its end: this is a warning, and no proof.
 _MOST_FILES = 5000
 _SHOWN = 3  # names of files: enough to know the folder by
+# Folders that fill while a script runs, and resume nothing.
 _NO_OUTPUT = ("__pycache__", "node_modules", "venv", "site-packages")
 _FIRST = 2  # trainings: what both wrote at one path, all of them will
 

@@ -136,6 +136,7 @@ _OF_SIZE = {
 }
 # What readers call an optimizer of a study who do not know its short name.
 _PLAINLY = {"sgd": "SGD and an L2 penalty", "adamw": "AdamW", "adam": "Adam and L2"}
+# A factor of two is what a person can picture; exponents stand in the tables.
 _TWICE = {
     "width": "a network twice as wide",
     "depth": "twice the layers",

@@ -11,6 +11,7 @@ from dwindle.fitting.cells import Fitted
 from dwindle.fitting.names import SCALES
 
 _POLICY = "all else as in these rows"
+# A bound is an answer, too: somewhere beyond it decay is better than at the ends.
 _MATTERS = {"optimum": "yes", "at most": "yes", "at least": "yes"}
 
 

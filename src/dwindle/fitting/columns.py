@@ -15,6 +15,7 @@ from dwindle.fitting.table import Results, Value, unfit
 from dwindle.wording import clean
 
 _LOOKED_AT = 1000  # filled cells that show whether a column holds numbers
+# How W&B, MLflow, Optuna and TensorBoard prefix what was set, and what came out.
 _SETTING = re.compile(
     r"^(?:config|params?|hparams?|hyperparameters|args)[./_ ]+", re.IGNORECASE
 )

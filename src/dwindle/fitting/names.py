@@ -37,6 +37,8 @@ SCALES: Mapping[str, frozenset[str]] = MappingProxyType(
         "lr": _words("lr learning_rate learningrate base_lr max_lr peak_lr eta"),
     }
 )
+# Names of columns as trackers and scripts have them; each is looked for as a whole
+# name, or as the last part of a dotted one.
 SEEDS = _words(
     "seed random_seed random_state rng rng_seed manual_seed trial_seed fold "
     "replicate repetition rep"
@@ -63,5 +65,6 @@ SCORES = _words(
 VALUES = _words("value values_0 objective target objective_value")
 VALIDATION = _words("val valid validation eval evaluation dev cv")
 TEST = _words("test heldout holdout")
+# With one of these in its name a number is no loss to go by, whatever else it says.
 NO_METRIC = _words("train training std scale weight time grad rank fit")
 SUMMARY = _words("best min max last final")

@@ -22,7 +22,9 @@ from dwindle.wording import clean
 # A file may define a view under the name of a table: it must not run forever.
 _MOST_STEPS = 2_000
 _INSTRUCTIONS_PER_STEP = 1_000_000  # of SQLite's machine: 9 ms were measured
+# In all versions of its schema.
 _NEEDED = {"studies", "trials", "trial_params"}
+# SQLite keeps no infinity: Optuna writes which one it was beside a null.
 _INFINITIES = {"INF_POS": math.inf, "INF_NEG": -math.inf}
 _SEVERAL = "one objective: a best weight decay for several at once does not exist"
 

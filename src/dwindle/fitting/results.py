@@ -34,11 +34,14 @@ _DEEPEST = 5  # of nested settings that are written as config.optimizer.weight_d
 _BRACKETS = 1000  # of a dictionary in a cell
 _LOOKED_AT = 200  # lines that show the delimiter
 _DELIMITERS = ",;\t|"
+# 0,5 is a decimal comma; 1,234 may be either; a point elsewhere decides it.
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+(?:[eE][+-]?\d+)?\s*")
 _THOUSANDS = re.compile(r"\s*[+-]?[1-9]\d{0,2},\d{3}\s*")
 _DECIMAL_POINT = re.compile(r"\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*")
+# Python writes nan into a dictionary, and cannot read it back.
 _BARE_NAN = re.compile(r"(?<=[:\[,\s])(-?(?:nan|inf))(?=\s*[,}\]])")
 _NO_PARQUET = "Install polars or pyarrow, or write the table as CSV."
+# How each such file begins.
 _SQLITE = b"SQLite format 3\x00"
 
 

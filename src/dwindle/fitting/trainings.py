@@ -12,6 +12,7 @@ from dwindle.fitting.table import Results, Value
 _DIGITS = 9  # of two λ, or two values of a scale, that are one
 
 _LEAST_PERCENT = 10  # chance among ten classes, which the best run of a table beats
+# A cell of these types is its own key; one of others is read first.
 _PLAIN = {str, int, float, type(None)}
 _LOST = frozenset({"diverged", "nan"})
 _LEFT_OUT = {

@@ -42,6 +42,7 @@ _TAKE = (
     "Take one that leaves such weights alone (SGD, Adam, AdamW, Lion, Muon …), and "
     "none that overwrites them with an average (ema_overwrite_frequency)."
 )
+# A step is computed in these as it is; in 16 bits its product would lose digits.
 _WIDE = ("float32", "float64")
 _SEVERAL = "MultiOptimizer has several optimizers, each with an lr of its own."
 _ONE_OPTIMIZER = "Compile the model with one; variables=[...] chooses what decays."

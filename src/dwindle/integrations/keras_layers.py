@@ -15,9 +15,11 @@ _NORMS = (
     keras.layers.GroupNormalization,
     keras.layers.LayerNormalization,
 )
+# A slope is a gain, by any name; decayed to 0 it would switch its units off.
 _LAYERS_OF_SLOPES = (keras.layers.PReLU,)
 # A hump of a class name: MyRMSNorm is My, RMS, Norm.
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+# For layers of other people, whose classes cannot be imported here.
 _NORM_WORDS = {"Norm", "Normalization"}
 # What Keras calls the weights of its layers: whole names, also where one side is 1.
 _KERNELS = ("kernel", "recurrent_kernel", "depthwise_kernel", "pointwise_kernel")

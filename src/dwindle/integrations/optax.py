@@ -35,6 +35,7 @@ _ROLES: Mapping[str, str] = MappingProxyType(
         **dict.fromkeys(("embedding", "embeddings"), "embedding"),
     }
 )
+# Names of a leaf that only wraps a weight: Flax NNX has them.
 _INSIDE = ("value", "raw_value")
 _FOLLOWS = "A half-life that follows the lr"
 _INJECTED = (

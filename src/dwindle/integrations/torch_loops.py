@@ -26,6 +26,7 @@ _LOG = getLogger("dwindle")
 MADE_WITHOUT = "the checkpoint was made without %s: the decay is held from here on"
 # What a loop knows of its run by itself.
 _OF_LOOPS = ("batch_size", "dataset_size", "steps")
+# What decay_groups may let decay, with embeddings.
 _DECAYING_ROLES = ("weight", "embedding", "token")
 _CONTRADICTED = (
     "%s: %s is %g as it was given, and %g as the loop has it. What was given counts; "

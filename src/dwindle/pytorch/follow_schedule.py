@@ -301,6 +301,7 @@ _EARLY = 1 / 50
 _FALLEN = 0.11
 # A plan as long as the run, within this part of it, was made for its steps.
 _AS_LONG = 0.01
+# An exponential never ends: this far its length is counted.
 _TO_A_TENTH = math.log(0.1)
 
 _SIZES = (

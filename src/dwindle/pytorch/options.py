@@ -33,6 +33,7 @@ _BETA = 0.5  # the same of β₁, far from any default
 # These are no decay, even if something stops where they are 0.
 _NOT_A_DECAY = frozenset({"eps", "params", "momentum", "step", "k", *_LRS, *_KNOBS})
 _NAMES = ("params", "param_names", "name")
+# A complex number is two of these, and rounds as they do.
 _REAL = {"complex64": "float32", "complex128": "float64", "complex32": "float16"}
 
 

@@ -20,6 +20,7 @@ _HEAD_BYTES = 2048
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AFTER_PNG_HEADER = len(_PNG_SIGNATURE) + 25  # signature, and IHDR of 4 + 4 + 13 + 4
 
+# The first bytes of what is never replaced: a store, and its journal.
 _SQLITE = b"SQLite format 3\0"
 _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
 # As in study/study_file.py: what is larger is no study file.

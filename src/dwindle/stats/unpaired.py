@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from dwindle.stats.optimum import INTERPOLATION_FLOOR
-from dwindle.stats.student import FloatArray, t_quantile
+from dwindle.stats.student import FloatArray, seeds_to_settle
 
 # An end of the 90 % interval is drawn to .11 standard deviations; a chance of 4 %, as
 # it is compared with an error rate, to .6 %.
@@ -26,7 +26,6 @@ _SIGNALS = (0.3, 1.0, 3.0, 10.0, 30.0)  # sd of the curve in units of the noise
 # The reading that is compared with a flat line: of a signal that is worth finding.
 _TEST_LENGTH, _TEST_SIGNAL = 1.6, 3.0
 _LEAST_DEGREES = 3  # of freedom: fewer hardly show how large the noise is
-_MOST_NEEDED = 1000
 _JITTER = 1e-9  # on the diagonal: equal places would make it singular
 
 
@@ -125,11 +124,12 @@ def trainings_needed(*, gain: float, noise: float, paired: bool = False) -> int 
         24
 
     """
+    if gain <= 0:
+        return None
     spread = noise if paired else noise * math.sqrt(2)
-    for n in range(3, _MOST_NEEDED + 1):
-        if gain >= 2 * t_quantile(0.95, degrees_of_freedom=n - 1) * spread / n**0.5:
-            return n
-    return None
+    fewest = 2  # so that the count begins at three
+    more = seeds_to_settle(gain, spread, have=fewest)
+    return None if more is None else fewest + more
 
 
 def _averaged(log_decay: FloatArray, values: FloatArray) -> _Means:

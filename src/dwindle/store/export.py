@@ -22,6 +22,7 @@ VERSION = 1  # since the first export
 _REMEDY = "Write it again: scripts/evidence.py export."
 # Trainings are in single precision, which has no seventh digit.
 _DIGITS = 7
+# What findings read of a training; sums of squares stay in the store.
 _FACTS = ("status", "steps", "loss", "accuracy", "train_loss", "penalty")
 
 

@@ -19,6 +19,7 @@ from typing import Any
 from dwindle.errors import RangeError, StoreDamagedError
 from dwindle.store.records import Outcome
 
+# NaN and infinity have no place in SQLite: there these columns are empty.
 REALS = (
     "seconds",
     "loss",

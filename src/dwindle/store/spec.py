@@ -11,6 +11,7 @@ Axis = Literal["width", "depth", "batch_size", "dataset_size", "epochs", "lr"]
 LrPolicy = Literal["fixed", "sqrt", "linear"]
 Hold = Literal["epochs", "steps"]
 
+# Axes whose values are counts.
 WHOLE = ("width", "depth", "batch_size", "dataset_size")
 # Exponent of batch size / base batch size in the lr of a cell.
 LR_EXPONENT: dict[str, float] = {"fixed": 0.0, "sqrt": 0.5, "linear": 1.0}

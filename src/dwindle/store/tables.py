@@ -215,6 +215,7 @@ AXES: dict[str, type[_Table]] = {
     "epochs": AxisTable[Epochs],
     "lr": AxisTable[Positive],
 }
+# A plain list is an axis with nothing else to say.
 _SHORT = BeforeValidator(lambda at: {"values": at} if isinstance(at, list) else at)
 TABLES: dict[str, type[_Table]] = {
     "study": StudyTable,

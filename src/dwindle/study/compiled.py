@@ -49,6 +49,7 @@ _REALS = {
     "float64": ("-DREAL=double", "-DREAL_IS_DOUBLE"),
 }
 _PATIENCE_SECONDS = 60  # two are usual
+# A folder of these could hold somebody else's code, and we would run it.
 _WRITABLE_BY_OTHERS = stat.S_IWGRP | stat.S_IWOTH
 _LOG = logging.getLogger("dwindle")
 

@@ -4,6 +4,7 @@ import os
 import platform
 from pathlib import Path
 
+# A container may have less memory than its machine shows.
 _CGROUP = Path("/sys/fs/cgroup")
 _CPUINFO = Path("/proc/cpuinfo")
 

@@ -33,6 +33,7 @@ WINDOW_GAPS = 2
 FINEST_PARTS = 4
 # Steps are compared with a third of a decade: a last bit must not add a place.
 _ROUNDING = 1.01
+# Problems without hidden layers have neither.
 HIDDEN_AXES = ("width", "depth")
 # A smallest decay that is better than none by less than this many standard errors is
 # no optimum at the edge but a flat curve, which no further decay below would change.

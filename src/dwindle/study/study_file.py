@@ -20,6 +20,7 @@ READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
 }
 # A line of a table's name, and the beginning of one with a key.
 _TABLE = re.compile(r"\s*\[\s*([^\[\]]+?)\s*\]\s*(#.*)?$")
+# Only for the line of a mistake: what a file means is read by tomllib.
 _KEY = re.compile(r"""\s*([A-Za-z0-9_.\-"' ]+?)\s*=""")
 
 

@@ -17,6 +17,7 @@ _CHECKS = (
     Column("quantity"),
     *(Column(name, "number") for name in ("measured", "asked", "off by", "allowed")),
 )
+# Up to where each format holds a half-life, and what is refused beyond.
 _REACH = (
     Column("format", "name"),
     *(Column(name, "number") for name in ("half-life asked", "rounded", "measured")),

@@ -26,6 +26,7 @@ from dwindle.testing.training import (
     zero,
 )
 
+# In float64 a promise is exact; float32 is what people train in; bfloat16 rounds it.
 _BOTH = (torch.float64, torch.float32)
 _FORMATS = (*_BOTH, torch.bfloat16)
 _SINGLE = (torch.float32,)

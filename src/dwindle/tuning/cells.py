@@ -22,6 +22,7 @@ _WIDTH = 2 * 1.6449
 _MEANS = {"batch_size": 0.5, "lr": -0.5, "dataset_size": -0.5}
 _PRIOR_SD = 1.0  # from no effect to one in proportion lies within
 _BEYOND = "its best value lies beyond what was searched"
+# Why a cell gives no best value to a law.
 _MATTERS_NOT = {
     "yes": "",
     "no": "decay does not matter measurably there",

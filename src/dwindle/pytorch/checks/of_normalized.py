@@ -18,6 +18,7 @@ from dwindle.wording import number
 # a factor of the rest. Stepped on white noise: of Adagrad, Adadelta, Adamax this was
 # not seen.
 _BALANCED = ("Adam", "AdamW", "NAdam", "RAdam", "RMSprop")
+# Only its own family divides by the root mean square of the gradient.
 _ADAM = ("Adam",)
 # What a coupled adaptive step looks like without a gradient, with and without momentum.
 _COUPLED = ("linear", "other")

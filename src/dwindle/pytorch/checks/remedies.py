@@ -25,6 +25,7 @@ from dwindle.wording import number
 _IMPORT = "from dwindle.pytorch import"
 # Their findings have one line: what takes one of them out takes all of them out.
 _LIKE_BIASES = frozenset({"bias", "norm", "vector"})
+# Roles that decay_groups leaves alone unless embeddings=True.
 _TOKENS = frozenset({"embedding", "token"})
 # These advise another number: a line beside them does not repeat that of now.
 _OF_NUMBERS = frozenset({"DW009", "DW010", "DW011", "DW012", "DW024"})

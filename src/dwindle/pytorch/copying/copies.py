@@ -24,6 +24,7 @@ from torch.optim import optimizer as torch_optimizer
 # What copy.deepcopy keeps: the id of an object and what it becomes.
 _Memo = dict[int, Any]  # Any: objects of all kinds
 
+# In each group beside its options.
 _NOT_OPTIONS = ("params", "param_names")
 _BYSTANDER = "bystander"
 # Hooks that people register for all optimizers; a copy is none of their business.

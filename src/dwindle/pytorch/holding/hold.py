@@ -25,6 +25,7 @@ _ROOM = 1 + 1e-6
 # What the hook before a step leaves to the one after it, per group: the shrink asked,
 # the one that is exact in the group's numbers, whether we multiply the weights.
 _Asked = tuple[float, float, bool]
+# Of a group that does not decay in this step.
 _REST: _Asked = (0.0, 0.0, False)
 _IN_16_BITS = (torch.bfloat16, torch.float16)
 
@@ -35,6 +36,7 @@ _HELD: WeakKeyDictionary[Optimizer, "ReferenceType[Hold]"] = WeakKeyDictionary()
 _QUICK = {(torch.nn.Parameter, dtype, True) for dtype in (torch.float32, torch.float64)}
 # Half of the largest lr so far: a schedule that falls so far is past its peak.
 _FALLEN = 0.5
+# Python and torch look for these by name.
 _GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
 _CALL_HOOKS = (
     "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it if "
@@ -54,6 +56,7 @@ _WHY_NOT_TRACED = (
 # Version 1: the first. Plain numbers, texts and lists only: torch.load reads them with
 # weights_only=True, and JSON can hold them.
 VERSION = 1
+# Compared in this order: the first that differs explains the others.
 _WHAT = {
     "version": "The version of the controller's state",
     "optimizer": "The class of the optimizer",

@@ -18,6 +18,7 @@ from dwindle.pytorch.parameters.slots import class_names
 Shape = tuple[int, ...]
 Fans = tuple[int | None, int | None]
 
+# The last two have no parameters today; a subclass may.
 _NORMS = (
     _NormBase,
     nn.LayerNorm,

@@ -52,6 +52,7 @@ _KNOWN_NAMES: Mapping[str, tuple[Role, str]] = MappingProxyType(
     }
 )
 _TABLE: tuple[Role, str] = ("token", ", a table that all samples share")
+# Where a word of a name shows a table; at the end only, where it may describe.
 _ANYWHERE = frozenset({"pos", "position", "positional", "positions"})
 _AT_THE_END = frozenset(
     {

@@ -76,6 +76,7 @@ class _WeightedSquares(torch.autograd.Function):
         return None, *found
 
 
+# One of them makes the whole sum a double; a half is widened before it is squared.
 _DOUBLE = (torch.float64, torch.complex128)
 _HALF = (torch.float16, torch.bfloat16)
 
