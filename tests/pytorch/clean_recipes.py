@@ -295,8 +295,8 @@ def _():
     return Program(model, optimizer, None, images(16, 3, dataset_size=10_000))
 
 
-@recipe("AWD-LSTM", "Merity et al. 2018 (1708.02182), before it averages")
+@recipe("AWD-LSTM", "salesforce/awd-lstm-lm, README for PTB, before it averages")
 def _():
     model = nn.ModuleList([nn.Embedding(20, 8), nn.LSTM(8, 8), nn.Linear(8, 20)])
     optimizer = torch.optim.SGD(model.parameters(), lr=30.0, weight_decay=1.2e-6)
-    return Program(model, optimizer, None, images(80, 500, dataset_size=13_280))
+    return Program(model, optimizer, None, images(20, 500, dataset_size=13_280))

@@ -1,6 +1,6 @@
 """Rescaling: a decay before a change of scale and after it, and how it is drawn."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
