@@ -1,6 +1,7 @@
 """A search: trains what the design asks for, keeps each training, and goes on."""
 
 import math
+import random
 import shutil
 from dataclasses import replace
 
@@ -168,6 +169,37 @@ def test_a_seed_that_reaches_nothing_is_found_out(path):
         assert len(warned) == (at_most is not None)
         assert all(count <= at_most for count in warned)
         assert (rounds.IGNORES_SEED in found_in(store).notes) == bool(warned)
+
+
+def test_a_seed_that_does_not_fix_the_loss_is_found_out(path):
+    """Where seeds do not pair one training is repeated and not stored; else none."""
+    draw = random.Random(1)  # noqa: S311 luck
+
+    def fresh(decay, _):
+        return loss_of(decay, 0) * math.exp(draw.gauss(0, 0.05))
+
+    def by_seed(decay, seed):  # the luck of a seed is another one at each decay
+        return fixed(loss_of(decay, 0), f"0 {decay} {seed}")
+
+    def fixed(loss, name):
+        return loss * math.exp(random.Random(name).gauss(0, 0.05))  # noqa: S311
+
+    def narrow(recipe):
+        whole = search(recipe, trainings=40)
+        return replace(whole, spec=replace(whole.spec, within=1.15))
+
+    for number, (loss, repeats, warnings) in enumerate(
+        ((fresh, 1, 1), (by_seed, 1, 0), (loss_of, 0, 0))
+    ):
+        store, recipe, warned = path.with_name(f"{number}.db"), Formula(loss=loss), []
+        run_search(narrow(recipe), store, on_warning=warned.append)
+        found = found_in(store)
+        assert found.paired is (loss is loss_of)
+        assert len(recipe.asked) - len(found.curve) == repeats
+        assert len(warned) == warnings
+        again = Formula(loss=loss)
+        run_search(narrow(again), store)
+        assert again.asked == []
 
 
 def test_what_cannot_train_without_decay_is_tried_once(path):

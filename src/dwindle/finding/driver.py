@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from dwindle.errors import (
@@ -30,6 +30,7 @@ from dwindle.finding.running import Running
 from dwindle.finding.shared_files import FolderWatch
 from dwindle.finding.training import Ask, Came, Recipe
 from dwindle.finding.unit import Unit
+from dwindle.stats.two_point import read_out
 from dwindle.store.records import Outcome
 from dwindle.store.store import Store
 from dwindle.study.cluster import Cluster
@@ -232,6 +233,7 @@ class _Driver:
             at = self.rounds.next()
             if at.stopped_because is not None:
                 self.store.finish()
+                self._repeat_one()
                 return at.stopped_because
             # A fault of the command or of its metric costs one training, not a round.
             alone = 0 if self.progress().trained else 1
@@ -298,6 +300,30 @@ class _Driver:
                 timeout_s=self.settings.timeout_s,
                 folder=output_folder(self.store.path),
             )
+
+    def _repeat_one(self) -> None:
+        """Where seeds do not pair, train one again: does its seed fix the loss at all?
+
+        That costs a training, and is a warning rather than a result: it is not stored.
+        """
+        known = [name for name, each in self.known.items() if each.status == "ok"]
+        was_trained_now = bool(self.seconds_each)
+        if not (self.search.recipe.has_seed and was_trained_now and known):
+            return
+        if read_out(self.rounds.points, self.rounds.design).paired is not False:
+            return
+        typed, seed = known[0]
+        number, before = self.numbers[typed, seed], self.known[typed, seed].loss
+        asked = Asked(
+            x=self.search.unit.x_from_typed(float(typed)), typed=typed, seed=seed
+        )
+        (ask,) = self._asks({number: asked})
+        for _, came in self.running.run([replace(ask, folder=None)]):
+            if came.loss is not None and came.loss != before:
+                self.on_warning(
+                    f"Training {number} gave {came.loss:.6g} when it was repeated, "
+                    f"{before:.6g} before: its seed does not fix all that is random."
+                )
 
     def _commit(self, asked: Asked, number: int, came: Came) -> None:
         lines = (came.error, *came.last_lines) if came.error else came.last_lines
