@@ -63,6 +63,24 @@ SAME = {
         partial(lr_scheduler.OneCycleLR, max_lr=PEAK, total_steps=STEPS),
         {},
     ),
+    "one-cycle-linear": (
+        partial(
+            lr_scheduler.OneCycleLR,
+            max_lr=PEAK,
+            total_steps=STEPS,
+            anneal_strategy="linear",
+        ),
+        {},
+    ),
+    "one-cycle-three-phase": (
+        partial(
+            lr_scheduler.OneCycleLR,
+            max_lr=PEAK,
+            total_steps=STEPS,
+            three_phase=True,
+        ),
+        {},
+    ),
     "CosineAnnealingWarmRestarts": (
         partial(lr_scheduler.CosineAnnealingWarmRestarts, T_0=7),
         {"period": "7 steps"},

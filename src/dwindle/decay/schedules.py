@@ -17,7 +17,7 @@ from dwindle.decay.read_numbers import (
     read_time,
     read_times,
 )
-from dwindle.decay.shapes import ELSEWHERE, SHAPES, Numbers, Shape, cycle
+from dwindle.decay.shapes import ELSEWHERE, SHAPES, Numbers, Shape
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 _WARMUP_REMEDY = (
@@ -202,6 +202,7 @@ class Schedule:
         record = SHAPES.get(word) or ELSEWHERE.get(word)
         if match is None or record is None:
             raise UnknownNameError.among("schedule", self.shape, tuple(SHAPES))
+        remedy = _instead_of_numbers(record.name, match["start"], match["final"])
         for name in ("start", "final"):
             text = match[name]
             if text is None:
@@ -210,9 +211,6 @@ class Schedule:
             # 0.04 may be meant as the decay itself, where it stands beside 0.4.
             if share is None or not ("%" in text or "/" in text or share in {0, 1}):
                 must = "a share of the peak, in percent or as a fraction"
-                remedy = (
-                    'Write "cosine from 10%", "cosine from 0.04/0.4" or "linear to 0".'
-                )
                 raise RangeError(name, repr(text), must, remedy)
             object.__setattr__(self, name, share)
             if match["final"] is None:  # what begins low goes up to the peak
@@ -392,15 +390,19 @@ class Schedule:
         if self.cycled_momentum is None:
             return None
         least, most = self.cycled_momentum
-        return most - (most - least) * (multiplier - self.final) / (1 - self.final)
+        end = self.start if SHAPES[self.shape].returns else self.final
+        return most - (most - least) * max(multiplier - end, 0.0) / (1 - end)
 
     def momenta(self, steps: int) -> Rates | None:
         """Return the momentum of every step where the schedule moves it too."""
         if self.cycled_momentum is None:
             return None
         least, most = self.cycled_momentum
-        both = cycle(self._numbers(), steps, (most, least, most))
-        return Rates(tuple(each for each in both if each.steps > 0))
+        # It goes as the lr does, from nothing to the peak and back, upside down.
+        numbers = replace(self._numbers(), start=0.0, final=0.0)
+        way = SHAPES[self.shape].stretches(numbers, 0, steps)
+        rates = Rates(tuple(each for each in way if each.steps > 0))
+        return rates.map(lambda there: most + (least - most) * there)
 
 
 def _written(value: object) -> str:
@@ -408,6 +410,16 @@ def _written(value: object) -> str:
         few = value if len(value) <= _FEW else (value[0], "...", value[-1])
         return ", ".join(map(_written, few))
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _instead_of_numbers(shape: str, *ends: str | None) -> str:
+    """Return what to write where ends are decays themselves, as DINO's 0.04 to 0.4."""
+    start, final = (None if end is None else read_number(end) for end in ends)
+    peak = max(start or 0.0, final or 0.0)
+    if not start or not final or not 0 < peak < math.inf:
+        return 'Write "cosine from 10%", "cosine from 0.04/0.4" or "linear to 0".'
+    there = f'"{shape} from {start:g}/{peak:g} to {final:g}/{peak:g}"'
+    return f"Type the larger one, {peak:g}, as the decay, and {there}."
 
 
 def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.holds has

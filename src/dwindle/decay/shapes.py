@@ -1,7 +1,7 @@
 """Shapes of schedules: what an lr does after its warm-up, a record for each."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from types import MappingProxyType
@@ -12,6 +12,7 @@ from dwindle.errors import RangeError
 
 # A share times the steps of a run, which is a whole number but for its last digits.
 _WHOLE = 1e-6
+_HALF = 0.5
 # Each part of a schedule is summed by itself, and a command has 0.3 seconds.
 _MOST_PARTS = 10_000
 
@@ -47,6 +48,7 @@ class Shape:
         needs: Of each group of parameters, at least one must be given.
         also: Names of other tools, in small letters with dashes.
         rises: Whether it rises by itself, so that no other warm-up stands before it.
+        returns: Whether it falls to ``start`` before it goes to its end.
         source: Whose it is, where it is somebody's.
 
     """
@@ -58,6 +60,7 @@ class Shape:
     needs: tuple[tuple[str, ...], ...] = ()
     also: tuple[str, ...] = ()
     rises: bool = False
+    returns: bool = False
     source: str = ""
 
 
@@ -166,30 +169,45 @@ def _inverse_power(of: Numbers, first: int, steps: int) -> list[Stretch]:
     ]
 
 
-def cycle(
-    of: Numbers, steps: int, ends: tuple[float, float, float]
-) -> Iterator[Stretch]:
-    """Yield two half waves between three values, at the steps at which torch has them.
+def _line(share: float) -> float:
+    return 1 - share
 
-    The first ends at step ``warmup·steps − 1``, which may lie between two steps.
+
+def _cycle(
+    of: Numbers,
+    steps: int,
+    levels: Sequence[float],
+    ease: Callable[[float], float] = _half_wave,
+) -> Iterator[Stretch]:
+    """Yield ways from level to level, at the steps at which torch has them.
+
+    The first ends at step ``warmup·steps − 1``, which may lie between two steps, a
+    second of three as many steps and one later, and the last with the run.
     """
-    turn = _count(of.warmup, steps) - 1
-    stop = math.floor(turn) + 1
-    first, middle, last = ends
-    yield Stretch(
-        start=0,
-        stop=stop,
-        at=lambda step: (
-            middle + (first - middle) * _half_wave(step / turn if turn else 1.0)
-        ),
-    )
-    yield Stretch(
-        start=stop,
-        stop=steps,
-        at=lambda step: (
-            last + (middle - last) * _half_wave((step - turn) / (steps - 1 - turn))
-        ),
-    )
+    rise = _count(of.warmup, steps)
+    turns = (*(rise - 1, 2 * rise - 2)[: len(levels) - 2], steps - 1)
+    begin, first = 0.0, 0
+    for (level, there), turn in zip(pairwise(levels), turns, strict=True):
+        stop = math.floor(turn) + 1
+
+        def at(
+            step: float,
+            level: float = level,
+            there: float = there,
+            begin: float = begin,
+            span: float = turn - begin,
+        ) -> float:
+            share = (step - begin) / span if span else 1.0
+            return there + (level - there) * ease(share)
+
+        yield Stretch(start=first, stop=stop, at=at)
+        begin, first = turn, stop
+
+
+def _three_phases(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
+    if of.warmup > _HALF:
+        raise RangeError("warmup", of.warmup, "at most 0.5: the fall takes as long")
+    return _cycle(of, steps, (of.start, 1.0, of.start, of.final))
 
 
 def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
@@ -206,9 +224,16 @@ def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
         yield Stretch(start=max(start, first), stop=stop, at=at)
 
 
-_LINEAR = _fall(lambda share, _: 1 - share)
+_LINEAR = _fall(lambda share, _: _line(share))
 # The lr that most shapes begin and end at, as multiples of the peak.
 _BOTH_ENDS: Mapping[str, float] = {"start": 1.0, "final": 0.0}
+# Those of torch: 1/25 of the peak at first, 1e-4 of that at last.
+_OF_A_CYCLE: Mapping[str, Any] = {
+    "warmup": 0.3,
+    "start": 0.04,
+    "final": 4e-6,
+    "cycled_momentum": (0.85, 0.95),
+}
 _RECORDS = (
     Shape(name="constant", formula="1", stretches=_constant),
     Shape(
@@ -299,17 +324,30 @@ _RECORDS = (
     Shape(
         name="one-cycle",
         formula="half waves from start to 1 in the warm-up, and to final",
-        stretches=lambda of, _, steps: cycle(of, steps, (of.start, 1.0, of.final)),
-        # Those of torch: 1/25 of the peak at first, 1e-4 of that at last.
-        reads={
-            "warmup": 0.3,
-            "start": 0.04,
-            "final": 4e-6,
-            "cycled_momentum": (0.85, 0.95),
-        },
+        stretches=lambda of, _, steps: _cycle(of, steps, (of.start, 1.0, of.final)),
+        reads=_OF_A_CYCLE,
         also=("onecyclelr", "onecycle"),
         rises=True,
         source="torch/optim/lr_scheduler.py; Smith & Topin 2018, arXiv 1708.07120",
+    ),
+    Shape(
+        name="one-cycle-linear",
+        formula="lines from start to 1 in the warm-up, and to final",
+        stretches=lambda of, _, steps: _cycle(
+            of, steps, (of.start, 1.0, of.final), _line
+        ),
+        reads=_OF_A_CYCLE,
+        rises=True,
+        source="torch/optim/lr_scheduler.py, anneal_strategy='linear'",
+    ),
+    Shape(
+        name="one-cycle-three-phase",
+        formula="half waves from start to 1, back in as many steps, and to final",
+        stretches=_three_phases,
+        reads=_OF_A_CYCLE,
+        rises=True,
+        returns=True,
+        source="torch/optim/lr_scheduler.py, three_phase=True",
     ),
     Shape(
         name="listed",
