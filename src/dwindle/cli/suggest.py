@@ -21,8 +21,8 @@ def command(
 ) -> None:
     """Suggest a first value of weight decay, from published recipes of that kind.
 
-    It is where recipes of one class, optimizer family and domain begin: a range of
-    total decay, or where data repeat of half-lives in epochs, turned into your knob.
+    Recipes of one class, optimizer family and domain are carried to your lr, batch and
+    length by the exponents that rescale goes by; none of it above what they type.
     """
     run = WrittenFacts.from_words(words).run("dwindle suggest")
     found = suggest(knob, run=run, domain=domain, **kind_of(words))

@@ -148,7 +148,8 @@ class Suggestion(Shown):
             verb = "removes" if without == 1 < whole else "remove"
             parts.append(f"{'all' if without == whole else without} {verb} under 1%")
         if known:
-            those = "the others come" if parts else "they come"
+            few = ("the other comes", "it comes"), ("the others come", "they come")
+            those = few[len(known) > 1][not without]
             inner = middle(known)
             parts.append(f"{those} to {self._span(known)} here by measured exponents")
             if len(inner) < len(known):
