@@ -144,7 +144,11 @@ ROWS = [
 ]
 READ = {
     "killed by its loss": ([{"state": "diverged", "loss": ""}], {}, 1),
-    "no decay": ([{"wd": ""}, {"wd": -1}], {"without a weight decay": 2}, 0),
+    "no decay": (
+        [{"wd": ""}, {"wd": -1}],
+        {"without a weight decay": 1, "with an impossible weight decay": 1},
+        0,
+    ),
     "no scale": ([{"width": ""}], {"without a scale": 1}, 0),
     "no loss": ([{"loss": "n/a"}], {"without a loss": 1}, 0),
     "between evaluations": (
