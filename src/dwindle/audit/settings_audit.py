@@ -54,6 +54,7 @@ def _audit_of(setting: TrainingSetting) -> Audit:
         facts=setting.facts,
         unchecked=setting.unchecked,
     )
+    # What is not known to decay by a rule is shown, and not judged.
     if reading.knob is None:
         return bare
     where = f"{setting.path}: {reading.decay_key}"

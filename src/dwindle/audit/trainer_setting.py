@@ -95,6 +95,7 @@ def read_setting_of(
     """
     settings, known = read_settings(path), dict(given or {})
     trainer = trainer_of(flattened(settings))
+    # Its arguments have no mark: whoever is nobody else's file is taken for theirs.
     if trainer is None:
         trainer, settings = TRANSFORMERS, arguments_in(path, settings)
     if trainer.why_not:

@@ -132,6 +132,7 @@ def measure_cell(
     why = (
         f"too many networks are at chance to compare one λ with another; {findings.why}"
     )
+    # The few that train may be lucky ones: more seeds would not make it a comparison.
     unclear = replace(findings, matters="cannot tell", why=why, seeds_needed=None)
     return replace(cell, findings=unclear)
 

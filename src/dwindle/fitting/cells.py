@@ -158,12 +158,14 @@ def _points(losses: CellLosses) -> tuple[tuple[float, float | None, int], ...]:
 def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> Fitted:
     table = _table(losses, shared)
     used = table.seeds if table else 0
+    # A table of which most seeds fall out is no table: each seed has λ of its own.
     if len(shared) >= SEEDS_FOR_AN_INTERVAL and 2 * used < len(shared):
         return Fitted(cell=_fit_sparse(cell, losses))
     if table is None:
         why = "no λ has a finite loss from most seeds"
         return Fitted(cell=replace(cell, why=why))
     curve = table.curve
+    # By the cell, not by its place in a file: more rows elsewhere change no interval.
     seed = zlib.crc32(repr(sorted(cell.scale.items())).encode())
     optimum = measure_optimum(curve, generator_seed=seed)
     cell = _placed(replace(cell, seeds=table.seeds), losses, optimum)
@@ -177,6 +179,7 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
     else:
         gains = {"low": table.gains_over(0), "high": table.gains_over(-1)}
         beaten = {end: _passes(each, _ERROR_AT_ENDS) for end, each in gains.items()}
+        # Both ends must be beaten, so the one that is beaten less says how many more.
         weaker = min(gains.values(), key=lambda each: each.mean() if len(each) else 0.0)
         cell = _judged_by_ends(cell, losses, beaten, _further(weaker, table))
     return Fitted(cell=cell, curve=curve, optimum=optimum)

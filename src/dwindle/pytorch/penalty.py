@@ -135,6 +135,7 @@ class L2Penalty:
             must = "a model with weights that can be trained"
             raise RangeError("model", type(model).__name__, must, _NO_WEIGHTS)
         self._model = model
+        # For an audit, and for optimizers that are built later and decay the same.
         ACTIVE_PENALTIES.add(self)
         if optimizer is None:
             watch(self)

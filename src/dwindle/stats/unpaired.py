@@ -190,6 +190,8 @@ def _minima(cell: _Means, fine: FloatArray) -> tuple[FloatArray, float]:
     for length in _LENGTHS:
         for signal in _SIGNALS:
             rows, spread, inverse = _smoother(cell, fine, length, signal)
+            # The mean and the size of the noise are integrated out: the degrees of
+            # freedom are one fewer, and the tails those of Student's t.
             ones = np.ones(len(cell.places))
             bend = ones @ inverse @ ones
             left = cell.means - (ones @ inverse @ cell.means) / bend
@@ -199,6 +201,7 @@ def _minima(cell: _Means, fine: FloatArray) -> tuple[FloatArray, float]:
                 log_det - math.log(bend) - degrees * math.log(max(squares, 1e-300))
             )
             found.append((likelihood, rows @ cell.means, spread, squares / degrees))
+    # Likelihoods underflow; their ratios to the best do not.
     best = max(each[0] for each in found)
     weights = np.exp([each[0] - best for each in found])
     weights /= weights.sum()
@@ -209,6 +212,7 @@ def _minima(cell: _Means, fine: FloatArray) -> tuple[FloatArray, float]:
         if not count:
             continue
         eigenvalues, vectors = np.linalg.eigh(spread)
+        # Places that lie close make eigenvalues of 0, and rounding negative ones.
         root = vectors * np.sqrt(np.maximum(eigenvalues, 0))
         noise = generator.standard_normal((count, len(fine))) @ root.T
         heavy = np.sqrt(variance * degrees / generator.chisquare(degrees, count))

@@ -217,6 +217,7 @@ class _Run:
         lrs = [scale.lr * share for share in schedule.multipliers(scale.steps)]
         starts = range(0, scale.steps, scale.steps_per_epoch)
         for epoch, first in enumerate(starts):
+            # By seed and epoch alone: all λ of a seed see the same batches.
             orders = [
                 epoch_order(group.seed, epoch, scale.dataset_size)
                 for group in self._groups

@@ -125,6 +125,7 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
 
 def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     """DW006: two Parameters of one memory; each is stepped, and decayed."""
+    # Tied by assignment they would be one Parameter: a view or .data ties the memory.
     first: dict[tuple[object, ...], ParameterRole] = {}
     pairs: list[tuple[ParameterRole, ParameterRole]] = []
     for held in facts.held:
@@ -319,6 +320,7 @@ def idle_rows(facts: Facts) -> Iterator[Finding]:
         and module.padding_idx is not None
     }
     without = {held: rows for held in decaying if (rows := _without_gradient(held))}
+    # A padding row never gets a gradient; one of zeros has nothing to lose.
     paddings = {
         held: (row, norm)
         for held in decaying

@@ -298,6 +298,7 @@ def stretched_by_layer(facts: Facts) -> Iterator[Finding]:
         yield on_groups(
             "DW014",
             groups,
+            # lr · knob is what a step takes: this makes it that of the fastest group.
             paste=set_knob((group, knob * fast.lr / group.lr) for group in groups),
             knob=knob,
             slow=slow.lr,
