@@ -20,7 +20,7 @@ def training(number):
 
 
 @pytest.mark.parametrize(
-    "step", [9, pytest.param(1, marks=pytest.mark.full, id="all 793")]
+    "step", [9, pytest.param(1, marks=pytest.mark.full, id="all 1,000")]
 )
 def test_no_corruption_of_a_search_reads_as_something_else(tmp_path, step):
     """The corruptions of the store's own test, on trainings of one's own."""
