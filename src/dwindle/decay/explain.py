@@ -168,7 +168,8 @@ class Explanation(Shown):
         yield ""
 
     def _facts(self) -> dict[str, str]:
-        left = f" ({percent(self.kept)} of a weight is left)"
+        kept, grows = self.kept, (self.e_folds or 0.0) < 0
+        left = f" ({percent(kept)} of a weight is left)"
         # A step that takes everything has no logarithm, and JSON no infinity: None is
         # both that and "not known", and only what is left tells them apart.
         is_endless = self.e_folds is None and self.kept == 0
@@ -186,7 +187,8 @@ class Explanation(Shown):
         return {
             "a step": self.update,
             "shrink per step": _known(self.shrink_per_step),
-            "e-folds of the run": e_folds + ("" if self.kept is None else left),
+            "e-folds of the run": "" if grows else e_folds + left * (kept is not None),
+            "after the run": f"{number(kept)} times the weight" if grows else "",
             "recipes": self.among.text if self.among else "",
             "penalty λ": _known(self.penalty, "  in: mean loss + λ/2 · Σ w²"),
             settles: _known(settle, f"  (RMS){at_peak}"),
