@@ -242,6 +242,30 @@ def files(name):
     )
 
 
+def test_facts_that_need_each_other_are_read_together(capsys):
+    """Tokens and their batch, a shape and its milestones: no key is judged alone."""
+    epochs = "batch_size = 128\ndataset_size = 1000\nepochs = 90\n"
+    several = f'{epochs}schedule = "multistep"\nmilestones = '
+    tokens = 'tokens = "20B"\nbatch_tokens = "0.5M"\n'
+    lines = {
+        f'{several}"30,60 epochs"': 0,
+        f"{several}[0.3, 0.6]": 0,
+        f'{several}"30%,60%"': 0,
+        f"{several}[30, 60]": 2,  # no share, and of no clock
+        f'{epochs}schedule = "multistep"': 2,
+        f'{tokens}parameters = "124M"\nwd_schedule = "linear to 0"': 0,
+        'tokens = "20B"': 2,
+        "lr = [1e-3, 1e-3, 5e-4]\nsteps = 3": 0,
+    }
+    head = GOOD["find"].partition("[run]")[0]
+    found = {}
+    for text in lines:
+        Path("s.toml").write_text(f"{head}[run]\n{text}\n", encoding="utf-8")
+        found[text] = main(["find", "s.toml", "--dry-run"])
+        capsys.readouterr()
+    assert found == lines
+
+
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(text=st.one_of(*(files(name).map(lambda t, n=name: (n, t)) for name in GOOD)))
 def test_any_file_is_planned_or_refused(text, capsys):

@@ -13,6 +13,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.typed_facts import as_fields
 from dwindle.errors import (
     DwindleError,
+    MissingFactError,
     RangeError,
     StudyFileError,
     UnknownNameError,
@@ -190,7 +191,7 @@ def _check_fact(option: Option, key: str, text: str) -> None:
     fact = next(each for each in FACTS if each.argument == option.argument)
     value = fact.read(key, text)
     # What one needs of others is found out where they are all there.
-    with suppress(UsageError):
+    with suppress(UsageError, MissingFactError):
         if fact.group != OF_SCHEDULES:
             Run(**as_fields({fact.argument: value}))
 

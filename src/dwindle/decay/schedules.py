@@ -432,7 +432,10 @@ def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.ho
             return number
         count, clock = read_time(name, given, remedy)
         return _Counted(count) if clock == "run" or count <= 0 else given
-    if not isinstance(given, str):
+    are_shares = isinstance(given, str) and all(
+        read_number(each) is not None for each in given.split(",")
+    )
+    if are_shares or not isinstance(given, str):
         return numbers_of(name, given, remedy=remedy)
     counts, clock = read_times(name, given, remedy)
     return counts if clock == "run" else given
