@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import redirect_stdout
 from io import StringIO
 
-from docs_schemas import DOCUMENTS
+from docs_schemas import DOCUMENTS, FILES
 
 from dwindle.audit.codes import CODES
+from dwindle.audit.trainers import TRAINERS
 from dwindle.cli.main import COMMANDS, main
 from dwindle.cli.rules import law
 from dwindle.decay.rules import RULES
@@ -68,6 +69,20 @@ def codes() -> str:
     return text
 
 
+def audit_trainers() -> str:
+    """Return the trainers whose files are known, by what, and which are not read."""
+    rows = (
+        (
+            each.name,
+            " or ".join(", ".join(f"`{key}`" for key in keys) for keys in each.marks),
+            each.why_not or "read",
+        )
+        for each in TRAINERS
+        if each.marks
+    )
+    return table(("trainer", "a file is its, which has", "it is"), rows)
+
+
 def help_pages() -> str:
     """Return the help of every command."""
     text = ""
@@ -88,7 +103,7 @@ def _printed(*words: str) -> str:
 
 
 def schemas() -> str:
-    """Return a table of the JSON Schemas and their members."""
+    """Return a table of the JSON Schemas: of files, of documents, and their members."""
     rows = (
         (
             f'<a href="schemas/{name}.json">{name}</a>',
@@ -96,7 +111,7 @@ def schemas() -> str:
                 f"`{each.alias or key}`" for key, each in model.model_fields.items()
             ),
         )
-        for name, model in DOCUMENTS.items()
+        for name, model in (FILES | DOCUMENTS).items()
     )
     return table(("JSON Schema", "members"), rows)
 
@@ -110,6 +125,7 @@ def store() -> str:
 WRITTEN: Mapping[str, Callable[[], str]] = {
     "rules": rules,
     "codes": codes,
+    "audit-trainers": audit_trainers,
     "help": help_pages,
     "schemas": schemas,
     "store": store,

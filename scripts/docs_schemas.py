@@ -1,8 +1,8 @@
-"""JSON Schemas of what the commands print, made from the records that they print.
+"""JSON Schemas of what the commands print and of the files that they read.
 
-Each is a pydantic model of a dataclass: tests/docs validates real outputs with it, and
-the manual publishes its schema. Nothing else is allowed in a document, and nothing may
-be missing.
+Each is a pydantic model, made of the record that is printed or of the options that may
+stand in the file: tests/docs validates real ones with it, and the manual publishes its
+schema. Nothing else is allowed; in a document nothing may be missing.
 """
 
 import types
@@ -16,6 +16,9 @@ from pydantic import BaseModel, ConfigDict, Field, create_model
 from dwindle.audit.codes import Code
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.outcome import Audit
+from dwindle.cli import find, tune
+from dwindle.cli.options import Option, read_text
+from dwindle.cli.training_file import Grammar
 from dwindle.decay.convert import Conversion
 from dwindle.decay.convert_all import NoConversion
 from dwindle.decay.evidence.kinds import KindOfRun
@@ -35,6 +38,7 @@ from dwindle.findings.model import Findings
 from dwindle.fitting.answer import Fit
 from dwindle.fitting.columns import Columns
 from dwindle.plain import INTERNAL
+from dwindle.store.tables import WHOLE
 from dwindle.tuning.tuned import Tuned
 
 _STRICT = ConfigDict(extra="forbid")
@@ -95,6 +99,34 @@ def _recommendation(other: Any) -> type[BaseModel]:  # Any: what pydantic takes
     """Return a model of a recommendation whose others are of that type."""
     members = {"class": KindOfRun, "others": list[other]}
     return all_but(Recommendation, "kind_of_run", **members)
+
+
+def type_in_file(option: Option) -> Any:  # Any: of typing
+    """Return the type of a key of a study file: what its option reads, as TOML."""
+    if option.is_flag:
+        return bool
+    return str if option.read is read_text else float | str | list[float | str]
+
+
+def file_of(grammar: Grammar) -> type[BaseModel]:
+    """Return a model of a study file; any key may be typed beside the file instead."""
+    may_lack = Field(default_factory=dict)
+    tables: dict[str, Any] = {
+        name: (dict[str, float | list[float]], may_lack) for name in grammar.free
+    }
+    for table in (grammar.table, "run"):
+        members: Any = {
+            f"member_{key}": (
+                list[str] if key == "command" else type_in_file(option),
+                Field(default_factory=dict, alias=key, description=option.help),
+            )
+            for key, option in grammar.options_of(table).items()
+        }
+        model = create_model(table.capitalize(), __config__=_STRICT, **members)
+        tables[table] = (model, may_lack)
+    doc = f"A file of ``dwindle {grammar.table}``."
+    name = f"{grammar.table}-file"
+    return create_model(name, __config__=_STRICT, __doc__=doc, **tables)
 
 
 _TEXTS_OF_CODE = ("code", "severity", "title", "why", "found", "write", "source")
@@ -190,4 +222,10 @@ DOCUMENTS: Mapping[str, type[BaseModel]] = {
         },
     ),
     "error": create_model("Error", __config__=_STRICT, error=(_error, ...)),
+}
+# Name of the schema: a file that a person writes.
+FILES: Mapping[str, type[BaseModel]] = {
+    "study-file": WHOLE,
+    "find-file": file_of(find.grammar_of("find", find.OPTIONS)),
+    "tune-file": file_of(tune.GRAMMAR),
 }

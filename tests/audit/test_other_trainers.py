@@ -9,7 +9,6 @@ import pytest
 from dwindle.audit import audit_training_arguments
 from dwindle.audit.findings import Unchecked
 from dwindle.audit.trainer_names import unknown_keys, unread_keys
-from dwindle.audit.trainers import TRAINERS
 from dwindle.cli.main import main
 
 HERE = Path(__file__).parents[1] / "settings"
@@ -225,11 +224,3 @@ def test_a_length_that_is_given_counts_instead_of_the_files(changed):
     # No number is a batch size that nobody knows.
     path = changed("timm.yaml", "batch_size: 256", "batch_size: .inf")
     assert audit_training_arguments(path).table[0].run.batch_size is None
-
-
-def test_the_page_names_every_trainer():
-    """docs/audit.md says whose files are read, and whose are refused."""
-    page = Path(__file__).parents[2] / "docs" / "audit.md"
-    text = page.read_text(encoding="utf-8")
-    named = [each.name for each in TRAINERS if each.marks]
-    assert [name for name in named if name not in text] == []

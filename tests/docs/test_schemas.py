@@ -1,15 +1,18 @@
-"""The published JSON Schemas are those of what the commands print."""
+"""The published JSON Schemas are those of what the commands print and read."""
 
 import json
 import shutil
 import sys
+import tomllib
 
 import pytest
 from architecture.source import ROOT
 from cli.lines import run
+from docs.blocks import blocks_of, pages
+from pydantic import ValidationError
 
 sys.path.insert(0, str(ROOT / "scripts"))
-from docs_schemas import DOCUMENTS
+from docs_schemas import DOCUMENTS, FILES
 
 import dwindle
 
@@ -94,3 +97,32 @@ def test_a_law_is_of_its_schema():
     )
     assert tuned.value is not None
     assert DOCUMENTS["tune"].model_validate_json(json.dumps(tuned.as_dict()))
+
+
+def test_every_file_is_of_its_schema():
+    """Files of the manual and of our studies are; a key that none reads is refused."""
+    texts = [
+        block.text
+        for page in pages()
+        for block in blocks_of(page)
+        if block.language == "toml"
+    ]
+    texts += [path.read_text("utf-8") for path in (ROOT / "studies").glob("*.toml")]
+    kinds = {name.removesuffix("-file"): model for name, model in FILES.items()}
+    seen = set()
+    for text in texts:
+        tables = tomllib.loads(text)
+        (kind,) = set(kinds) & set(tables)
+        kinds[kind].model_validate(tables)
+        with pytest.raises(ValidationError):
+            kinds[kind].model_validate(tables | {kind: {**tables[kind], "wd": 0.1}})
+        seen.add(kind)
+    assert seen == set(kinds)
+
+
+def test_a_schema_of_a_file_lists_names_and_short_forms():
+    """An editor may complete the optimizer's name, and takes a list for an axis."""
+    parts = FILES["study-file"].model_json_schema()["$defs"]
+    assert "adamw" in parts["OptimizerTable"]["properties"]["name"]["enum"]
+    width = parts["AxesTable"]["properties"]["width"]
+    assert {"type": "array"} in width["anyOf"]

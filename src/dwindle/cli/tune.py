@@ -45,14 +45,14 @@ PROXY = Option(
     "--proxy", "small scales: width=64,128,256", "X=N,N,..", read_axis, repeats=True
 )
 TARGET = Option("--target", "the large scale: width=1024", "X=N,..", of_find.read_scale)
-# Tables of a study file in which each key is a quantity.
-_IN_FILE = {"proxies": PROXY, "target": TARGET}
 OPTIONS = (
     *(each for each in of_find.OPTIONS[:2]),
     PROXY,
     TARGET,
     *(each for each in of_find.OPTIONS[2:] if each.name not in _NOT_HERE),
 )
+# Of its file: two tables have quantities for keys.
+GRAMMAR = of_find.grammar_of("tune", OPTIONS, {"proxies": PROXY, "target": TARGET})
 
 
 def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
@@ -72,8 +72,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     is_file = training is not None and training.endswith(".toml")
     file = Path(training) if training is not None and is_file else None
     if file is not None:
-        grammar = of_find.grammar_of("tune", OPTIONS, _IN_FILE)
-        training, asked = with_file(file, asked, grammar)
+        training, asked = with_file(file, asked, GRAMMAR)
         asked["store"] = asked["store"] or str(file.with_suffix(".db"))
     with with_its_line(file, "tune"):
         cells, search_at = _planned(training, asked)

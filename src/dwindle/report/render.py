@@ -5,6 +5,7 @@ from types import ModuleType
 from xml.etree import ElementTree as ET
 
 from dwindle.errors import MissingLibraryError
+from dwindle.report.themes import LIGHT
 from dwindle.report.vega import Spec
 
 _SVG = "http://www.w3.org/2000/svg"
@@ -37,14 +38,17 @@ def svg(spec: Spec, *, name: str, alt: str) -> str:
 
 
 def png(spec: Spec, *, scale: float = 2.0) -> bytes:
-    """Return a figure as a PNG picture, ``scale`` pixels per unit.
+    """Return a figure as a PNG picture on paper, ``scale`` pixels per unit.
+
+    Without a ground of its own it could not be read in a dark page.
 
     Raises:
         MissingLibraryError: If vl-convert is not installed.
 
     """
+    framed = {**spec, "background": LIGHT.paper}
     picture: bytes = _converter().vegalite_to_png(
-        spec, scale=scale, allowed_base_urls=[]
+        framed, scale=scale, allowed_base_urls=[]
     )
     return picture
 

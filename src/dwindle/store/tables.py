@@ -8,6 +8,7 @@ what must hold between values that are right.
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Annotated, Any, Generic, Literal, TypeVar
 
 from pydantic import (
@@ -50,6 +51,26 @@ _KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class _Must(WrapValidator):
+    """A check that a JSON Schema describes in the words of its error."""
+
+    must: str = ""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "description": self.must}
+
+
+@dataclass(frozen=True)
+class _OneOf(AfterValidator):
+    """A check of names, which a JSON Schema lists."""
+
+    known: tuple[str, ...] = ()
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {**handler(schema), "enum": list(self.known)}
+
+
 def _number(must: str, holds: Callable[[Any], bool]) -> WrapValidator:
     """Return the check of a value; all that can be wrong with it is one error."""
 
@@ -63,7 +84,7 @@ def _number(must: str, holds: Callable[[Any], bool]) -> WrapValidator:
                     return number
         raise PydanticCustomError("must", "{must}", {"must": must})
 
-    return WrapValidator(check)
+    return _Must(check, must=must)
 
 
 def _whole(least: int, most: int) -> WrapValidator:
@@ -80,7 +101,7 @@ def _one_of(kind: str, known: tuple[str, ...]) -> AfterValidator:
             raise PydanticCustomError("unknown", "{kind}", facts)
         return name
 
-    return AfterValidator(check)
+    return _OneOf(check, known=known)
 
 
 def _is_below_one(number: float) -> bool:
@@ -215,8 +236,17 @@ AXES: dict[str, type[_Table]] = {
     "epochs": AxisTable[Epochs],
     "lr": AxisTable[Positive],
 }
-# A plain list is an axis with nothing else to say.
-_SHORT = BeforeValidator(lambda at: {"values": at} if isinstance(at, list) else at)
+
+
+@dataclass(frozen=True)
+class _Short(BeforeValidator):
+    """Reads a list as a table with values; a JSON Schema has both."""
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"anyOf": [{"type": "array"}, handler(schema)]}
+
+
+_SHORT = _Short(lambda at: {"values": at} if isinstance(at, list) else at)
 TABLES: dict[str, type[_Table]] = {
     "study": StudyTable,
     "optimizer": OptimizerTable,
@@ -229,14 +259,15 @@ TABLES: dict[str, type[_Table]] = {
         **{name: (Annotated[axis, _SHORT] | None, None) for name, axis in AXES.items()},  # type: ignore[call-overload] # mypy wants them typed out
     ),
 }
-_WHOLE: type[_Table] = create_model(
+WHOLE: type[_Table] = create_model(
     "StudyTables",
     __base__=_Table,
+    __doc__="A study file, as ``dwindle study`` reads it.",
     **{name: (table, ... if name != "axes" else {}) for name, table in TABLES.items()},  # type: ignore[call-overload] # as above
 )
 # What may stand where: the whole file, its tables, and those of an axis.
 _AT: dict[Key, type[_Table]] = {
-    (): _WHOLE,
+    (): WHOLE,
     **{(name,): table for name, table in TABLES.items()},
     **{("axes", name): table for name, table in AXES.items()},
 }
@@ -249,7 +280,7 @@ def plain_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
         ValidationError: If they have faults.
 
     """
-    return _WHOLE.model_validate(tables).model_dump(exclude_none=True)
+    return WHOLE.model_validate(tables).model_dump(exclude_none=True)
 
 
 def faults(
@@ -264,7 +295,7 @@ def faults(
     """
     found = []
     try:
-        _WHOLE.model_validate(tables)
+        WHOLE.model_validate(tables)
     except ValidationError as error:
         found = [_fault(detail) for detail in error.errors(include_url=False)]
     yield from found
