@@ -101,23 +101,24 @@ def _recommendation(other: Any) -> type[BaseModel]:  # Any: what pydantic takes
     return all_but(Recommendation, "kind_of_run", **members)
 
 
-def type_in_file(option: Option) -> Any:  # Any: of typing
+def type_in_file(option: Option, table: str) -> Any:  # Any: of typing
     """Return the type of a key of a study file: what its option reads, as TOML."""
     if option.is_flag:
         return bool
-    return str if option.read is read_text else float | str | list[float | str]
+    # Facts of a run are read from text later.
+    is_text = option.read is read_text and table != "run"
+    return str if is_text else float | str | list[float | str]
 
 
 def file_of(grammar: Grammar) -> type[BaseModel]:
     """Return a model of a study file; any key may be typed beside the file instead."""
     may_lack = Field(default_factory=dict)
-    tables: dict[str, Any] = {
-        name: (dict[str, float | list[float]], may_lack) for name in grammar.free
-    }
+    free = (dict[str, float | list[float]], may_lack)
+    tables: dict[str, Any] = dict.fromkeys(grammar.free, free)
     for table in (grammar.table, "run"):
         members: Any = {
             f"member_{key}": (
-                list[str] if key == "command" else type_in_file(option),
+                list[str] if key == "command" else type_in_file(option, table),
                 Field(default_factory=dict, alias=key, description=option.help),
             )
             for key, option in grammar.options_of(table).items()
