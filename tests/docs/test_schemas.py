@@ -114,8 +114,9 @@ def test_every_file_is_of_its_schema():
         tables = tomllib.loads(text)
         (kind,) = set(kinds) & set(tables)
         kinds[kind].model_validate(tables)
-        with pytest.raises(ValidationError):
+        with pytest.raises(ValidationError) as raised:
             kinds[kind].model_validate(tables | {kind: {**tables[kind], "wd": 0.1}})
+        assert [each["loc"] for each in raised.value.errors()] == [(kind, "wd")]
         seen.add(kind)
     assert seen == set(kinds)
 
