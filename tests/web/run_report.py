@@ -170,4 +170,6 @@ def test_paper_shows_what_is_folded(chromium, pages, name):
     for each in page.locator("details").all():
         is_repeated = each.evaluate("e => e.closest('header') !== null")
         assert each.locator("td").first.is_visible() != is_repeated
-    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]
+    # The end of a label may hang over the frame of the last figure of a row.
+    overhang = page.evaluate("document.documentElement.scrollWidth") - size["width"]
+    assert overhang <= LETTERS

@@ -1,5 +1,5 @@
-/* Values under the pointer or the arrow keys, another axis of a figure, sorted tables.
-   Every number is on the page without it: what is made here is only what acts. */
+/* Values under the pointer or the arrow keys, another axis of a figure, sorted tables:
+   what acts. Every number is on the page without it. */
 "use strict";
 
 const made = (tag, facts, ...inside) => {
@@ -80,18 +80,19 @@ for (const drawings of document.querySelectorAll(".views")) {
 }
 
 // Tables. A cell is sorted by its value, by the number it shows, or by its text.
-const value = (cell) => Number(cell.dataset.value ?? (cell.textContent.trim() || NaN));
+const shown = (cell) => cell.firstChild?.textContent; // the first line of several
+const value = (cell) => Number(cell.dataset.value ?? (shown(cell) || NaN));
 const order = (down) => (a, b) => {
   const [x, y] = [value(a), value(b)];
   if (isNaN(x) !== isNaN(y)) return isNaN(x) - isNaN(y); // what has no number is last
-  const less = isNaN(x) ? a.textContent.localeCompare(b.textContent) : x - y;
-  return down ? -less : less;
+  return (isNaN(x) ? `${shown(a)}`.localeCompare(shown(b)) : x - y) * (down ? -1 : 1);
 };
 
 for (const table of document.querySelectorAll("table:not(.conditions)")) {
   if (table.rows.length < 4) continue;
   const heads = [...table.tHead.rows[0].cells];
   heads.forEach((head, column) => {
+    if (!head.textContent) return;
     const button = made("button", { type: "button" }, ...head.childNodes);
     head.append(button);
     button.addEventListener("click", () => {

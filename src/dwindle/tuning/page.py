@@ -15,7 +15,7 @@ from dwindle.wording import interval, number, quantity, raised
 
 _AIR = 1.15  # above and below all intervals
 # Several axes stand side by side.
-_BESIDE = Size(width=330, height=230, lettering=13)
+_BESIDE = Size(width=300, height=220, lettering=13)
 
 
 def page_of_tuned(tuned: Tuned) -> Page:
