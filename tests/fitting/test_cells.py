@@ -260,16 +260,12 @@ def test_the_lucky_ones_of_a_decay_that_ruins_most_do_not_count():
 
 
 def test_little_gain_in_much_noise_does_not_show_that_decay_does_not_matter():
-    """Three trainings each with 20 % of noise: their means alone are no evidence."""
-    generator = np.random.default_rng(4)
-    rows = [
-        {"wd": wd, "loss": float(np.exp(generator.normal(0, 0.2)))}
-        for wd in LEVELS
-        for _ in range(3)
-    ]
+    """Three trainings each, 20 % apart: that their means are one is no evidence."""
+    rows = [{"wd": wd, "loss": loss} for wd in LEVELS for loss in (0.8, 1.0, 1.25)]
+    # Equal rows would count once.
+    rows = [{**row, "loss": row["loss"] + 1e-6 * at} for at, row in enumerate(rows)]
     (cell,) = dwindle.fit(rows).cells
     assert (cell.matters, cell.verdict) == ("cannot tell", "cannot tell")
-    assert cell.needed > 0
 
 
 def test_what_was_measured_is_no_setting():
