@@ -1,6 +1,6 @@
-"""One of two processes that train together; started by torchrun, writes what it saw.
+"""One of two processes that train together; writes what it saw.
 
-    torchrun --nproc-per-node 2 distributed_worker.py FOLDER
+    RANK=0 python distributed_worker.py FOLDER
 
 Writes FOLDER/RANK.json: for "ddp AdamW", "fsdp SGD" and so on what became of a model.
 """
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from pytorch.two_processes import write_and_leave
+from pytorch.two_processes import join, write_and_leave
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -91,7 +91,7 @@ def main():
     (folder,) = sys.argv[1:]
     logging.getLogger("dwindle").setLevel(logging.ERROR)
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    join(Path(folder))
     seen = {
         f"{kind} {name}": _train(kind, name) for kind in KINDS for name in OPTIMIZERS
     }

@@ -10,7 +10,7 @@ PROGRAM = Path(__file__).parent / "programs" / "audited_model.py"
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    """What each of two processes found, launched by torchrun over loopback."""
+    """What each of two processes found, over loopback."""
     return seen_by_each(PROGRAM, tmp_path_factory.mktemp("audited"))
 
 

@@ -1,4 +1,4 @@
-"""Two processes that train together: DDP and FSDP2 over gloo, started by torchrun."""
+"""Two processes that train together: DDP and FSDP2 over gloo."""
 
 import math
 from pathlib import Path

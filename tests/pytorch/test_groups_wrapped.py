@@ -15,7 +15,7 @@ PROGRAM = Path(__file__).parent / "programs" / "wrapped_model.py"
 
 @pytest.fixture(scope="module")
 def seen(tmp_path_factory):
-    """What each of two processes saw, launched by torchrun over loopback."""
+    """What each of two processes saw, over loopback."""
     return seen_by_each(PROGRAM, tmp_path_factory.mktemp("wrapped"))
 
 

@@ -1,4 +1,4 @@
-"""Two processes that train together, started by torchrun over loopback."""
+"""Two processes that train together, over loopback."""
 
 import json
 import os
@@ -15,28 +15,41 @@ TESTS = Path(__file__).parents[1]
 
 def seen_by_each(program: Path, folder: Path) -> list[Any]:
     """Run a program in every process; it writes what it saw to FOLDER/RANK.json."""
-    launch = [
-        *(sys.executable, "-m", "torch.distributed.run"),
-        *("--nnodes", "1", "--nproc-per-node", str(PROCESSES)),
-        *("--local-addr", "127.0.0.1"),
-        *("--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"),
-        *(str(program), str(folder)),
-    ]
     loopback = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     paths = [str(TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     loopback["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
-    done = subprocess.run(
-        launch,
-        env=os.environ | loopback,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-20_000:]
+    # Not by torchrun: its own process would load torch once more.
+    errors = [folder / f"{rank}.stderr" for rank in range(PROCESSES)]
+    started = []
+    for rank, error in enumerate(errors):
+        with error.open("wb") as file:
+            process = subprocess.Popen(
+                [sys.executable, str(program), str(folder)],
+                env=os.environ | loopback | {"RANK": str(rank)},
+                stdout=subprocess.DEVNULL,
+                stderr=file,
+            )
+        started.append(process)
+    try:
+        codes = [process.wait(timeout=300) for process in started]
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
+    said = "\n".join(error.read_text("utf-8") for error in errors)
+    assert codes == [0] * PROCESSES, said[-20_000:]
     return [
         json.loads((folder / f"{rank}.json").read_text()) for rank in range(PROCESSES)
     ]
+
+
+def join(folder: Path) -> None:
+    """Join the other process; they meet in a file, so that no port can be taken."""
+    meeting = f"file://{folder.resolve()}/meeting"
+    rank = int(os.environ["RANK"])
+    dist.init_process_group(
+        "gloo", init_method=meeting, rank=rank, world_size=PROCESSES
+    )
 
 
 def write_and_leave(seen: Any, folder: Path) -> None:

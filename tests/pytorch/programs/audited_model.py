@@ -1,6 +1,6 @@
-"""One of two processes that audit a wrapped model; started by torchrun.
+"""One of two processes that audit a wrapped model.
 
-    torchrun --nproc-per-node 2 audited_model.py FOLDER
+    RANK=0 python audited_model.py FOLDER
 
 Writes FOLDER/RANK.json: what the audit found in each wrapping of one model.
 """
@@ -9,8 +9,7 @@ import sys
 from pathlib import Path
 
 import torch
-import torch.distributed as dist
-from pytorch.two_processes import write_and_leave
+from pytorch.two_processes import join, write_and_leave
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -63,7 +62,7 @@ def too_early():
 
 
 def main():
-    dist.init_process_group("gloo")
+    join(Path(sys.argv[1]))
     seen = {
         "plain": trained(model()),
         "ddp": trained(DistributedDataParallel(model())),

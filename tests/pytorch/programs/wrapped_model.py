@@ -1,6 +1,6 @@
 """Two processes with a wrapped model: which groups it gets, and how a penalty acts.
 
-Started by torchrun with a folder as its argument; writes what it saw as JSON there.
+Started with a folder as its argument; writes what it saw as JSON there.
 """
 
 import sys
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from pytorch.two_processes import write_and_leave
+from pytorch.two_processes import join, write_and_leave
 from torch import nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -139,7 +139,7 @@ def compiled(model):
 
 def main(folder):
     torch.set_num_threads(1)
-    dist.init_process_group("gloo")
+    join(Path(folder))
     ddp = DistributedDataParallel
     found = {
         "plain": seen(made()),
