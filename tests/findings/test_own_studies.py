@@ -1,11 +1,12 @@
 """What stands in the repository about our own studies follows from their exports."""
 
-import importlib.util
+import importlib
 from pathlib import Path
 
 import pytest
 
 from dwindle.store.export import read_export
+from dwindle.study.problems import PROBLEMS
 from dwindle.study.study_file import read_study_file
 
 ROOT = Path(__file__).parents[2]
@@ -14,13 +15,12 @@ MOST_BYTES = 2_000_000
 
 @pytest.fixture(scope="module")
 def evidence():
-    """The script that makes the records."""
-    spec = importlib.util.spec_from_file_location(
-        "evidence", ROOT / "scripts" / "evidence.py"
-    )
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    """The script that makes the records; what it adds to our problems goes with it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(ROOT / "scripts")
+        for name, net in importlib.import_module("evidence_nets").NETS.items():
+            patch.setitem(PROBLEMS, name, net)
+        yield importlib.import_module("evidence")
 
 
 def test_every_export_is_of_the_study_of_its_file(evidence):
