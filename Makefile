@@ -15,8 +15,8 @@
 #   make docs     the manual, in build/docs, with Sphinx in .venv-docs
 #   make demonstrate  tune against Fashion-MNIST: hours of one core, part by part
 #   make soak     kills at 300 random moments, and 100,000 rows in a store
-#   make evidence repeat our own studies (about half an hour), and make the records of
-#                 evidence from them
+#   make evidence repeat our own studies (more than an hour of a core; ARGS="--workers 2"
+#                 takes two), and make the records of evidence from them
 #   make setup    only the set-up; the tool is then .venv/bin/dwindle
 #
 # PYTHON=/path/to/python3.12   another Python than the first one that is 3.11 or newer

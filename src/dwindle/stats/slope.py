@@ -87,7 +87,7 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
 
 @dataclass(frozen=True, kw_only=True)
 class Plane:
-    """Exponents of two quantities from cells that vary both.
+    """Exponents of two quantities from ``cells`` that vary both.
 
     ``correlation`` is that of their errors; ``scatter`` the standard deviation of the
     cells around the law, in ln λ.
@@ -97,6 +97,7 @@ class Plane:
     second: Slope
     correlation: float
     scatter: float
+    cells: int
 
 
 def fit_plane(
@@ -144,6 +145,7 @@ def fit_plane(
         second=second,
         correlation=float(np.corrcoef(drawn[1], drawn[2])[0, 1]),
         scatter=math.sqrt(variance),
+        cells=len(rows),
     )
 
 
