@@ -78,9 +78,9 @@ PAGE_HEAD = """\
 Made by `scripts/evidence.py records` from the exports beside this file; `make evidence`
 trains what they hold again. Exponents are those of s = lr·λ, the shrink per step, with
 90 % intervals. Every seed draws its own split into pool and validation set. A CNN and a
-net that is fine-tuned are trained by `scripts/evidence_nets.py`, the others by dwindle's
-own engine. The single pass of a small net over text is shown and is no record of the
-evidence: it would overrule what published networks have measured.
+net that is fine-tuned are trained by `scripts/evidence_nets.py`, the others by the
+package's engine. The single pass of a small net over text is shown and is no record of
+the evidence: it would overrule what published networks have measured.
 
 | study | quantity | by loss | by error | cells | remark |
 |---|---|---|---|---|---|""".splitlines()
