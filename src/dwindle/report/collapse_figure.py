@@ -220,6 +220,7 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
     shown = (typed, best) if best else (typed,)
     panels = [_titled(axis, each, theme) for each in shown]
     parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
+    parts["background"] = theme.paper
     return vega.figure(parts, theme, _PICTURE)
 
 

@@ -46,7 +46,7 @@ def png(spec: Spec, *, scale: float = 2.0) -> bytes:
         MissingLibraryError: If vl-convert is not installed.
 
     """
-    framed = {**spec, "background": LIGHT.paper}
+    framed = {"background": LIGHT.paper, **spec}
     picture: bytes = _converter().vegalite_to_png(
         framed, scale=scale, allowed_base_urls=[]
     )
