@@ -9,7 +9,7 @@ its correlation over λ.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -45,6 +45,16 @@ class Cell:
     def best(self):
         places = np.linspace(self.x[0], self.x[-1], 4001)
         return float(places[self.mean(places).argmin()])
+
+    def shallower(self, share):
+        """Return the cell with a share of what decay gains; seeds differ as before.
+
+        Above the loss without decay the curve stays as it is.
+        """
+        mean, without = self.logs.mean(axis=0), self.without.mean()
+        gain = without - mean
+        lost = np.where(gain > 0, (1 - share) * gain, 0.0)
+        return replace(self, logs=self.logs + lost)
 
     def replicate(self, number, *, noise=1.0, shares_seed=True):
         """Return loss(ln λ, seed) and the true best ln λ."""

@@ -15,6 +15,8 @@ from dwindle.stats.points import NO_DECAY, Design
 
 CELLS = cells()
 QUICK = [cell for cell in CELLS if cell.name in ("mlp-adamw-400", "cnn")]
+# The network that predicts letters gains 2 %; half of that is no gain worth a search.
+DEEP = [cell for cell in CELLS if cell.name != "text"]
 WITHIN = math.log(1.25)
 
 
@@ -59,8 +61,27 @@ def test_intervals_at_the_stop_hold_the_best_decay(searched):
     assert np.mean(list(held.values())) >= 0.9 - slack(0.9, count * len(held)), held
 
 
+@pytest.mark.parametrize(
+    ("which", "shares", "count"),
+    [
+        (QUICK, [0.25], 7),
+        pytest.param(DEEP, [0.5, 0.25], 40, marks=pytest.mark.full),
+    ],
+    ids=["quick", "full"],
+)
+def test_intervals_of_shallow_dips_hold_the_best_decay(which, shares, count):
+    """Where the noise is as it was and decay gains a quarter, intervals hold, too."""
+    ends = [
+        search(*cell.replicate(count * at + n), cell.design(trainings=25))
+        for at, cell in enumerate(c.shallower(s) for c in which for s in shares)
+        for n in range(count)
+    ]
+    held = np.mean([end.covered for end in ends])
+    assert held >= 0.85 - slack(0.85, len(ends)) / 3, held
+
+
 def test_a_search_stops_soon_and_close(searched):
-    """A search stops after about 20 trainings, one in ten after 40."""
+    """A search stops after 23 trainings (the network of convolutions: 28)."""
     ends = [end for several in searched.values() for end in several]
     trainings = [end.trainings for end in ends]
     assert np.mean(trainings) <= 28
@@ -105,12 +126,12 @@ def test_decay_without_an_effect_is_rarely_said_to_matter(count):
 
 
 @pytest.mark.parametrize("shares_seed", [True, False])
-def test_whether_seeds_pair_is_rarely_said_wrongly(shares_seed):
-    """Whether seeds pair is seen after some seeds, or nothing is said of it."""
-    cell = next(cell for cell in CELLS if cell.name == "mlp-adamw-1000")
+def test_whether_seeds_pair_is_seen_after_five_seeds(shares_seed):
+    """Five seeds that pair are seen to; of others that is rarely said."""
     seen = []
-    for number in range(8):
+    for number, cell in enumerate([*CELLS, *CELLS]):
         loss, truth = cell.replicate(number, shares_seed=shares_seed)
-        seen.append(search(loss, truth, cell.design(trainings=33, within=1.14)).paired)
-    assert seen.count(not shares_seed) <= 2
-    assert seen.count(shares_seed) >= 3
+        seen.append(search(loss, truth, cell.design(trainings=21, within=1.14)).paired)
+    wrong, right = seen.count(not shares_seed), seen.count(shares_seed)
+    assert wrong <= 2
+    assert right >= (10 if shares_seed else 4)

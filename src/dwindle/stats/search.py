@@ -9,6 +9,7 @@ import numpy as np
 
 from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
 from dwindle.stats.points import NO_DECAY, Design, Point, Side, on_log_scale
+<<<<<<< HEAD
 from dwindle.stats.process import GRID_STEP, Process, fit_process
 from dwindle.stats.student import (
     MOST_SEEDS,
@@ -20,10 +21,20 @@ from dwindle.stats.student import (
     seeds_to_settle,
     t_quantile,
 )
+=======
+from dwindle.stats.process import GRID_STEP, Fit, Process, fit_processes
+from dwindle.stats.student import FloatArray, half_width, scipy_module, t_quantile
+>>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
 
 # What is lost between the λ that were trained, in ln λ (half width of a 90 % interval):
 # as in ``optimum``, it keeps curves without noise from overconfidence.
 FLOOR = 0.12
+<<<<<<< HEAD
+=======
+NEIGHBORS = 1.2  # in ln λ: the widest pair on both sides of the best λ
+NORMAL_REACH = 1.645  # standard deviations from the middle to the 95 % quantile
+SEEDS_FOR_AN_INTERVAL = 3
+>>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
 # Whether decay matters is tested after each of n seeds: the third at a rate of its own,
 # since a search hardly ever ends there, then at this / n. Of normal noise that is wrong
 # in 5 % of searches by four seeds and in 10 % by 24, and finds a gain of four standard
@@ -35,9 +46,15 @@ SIGN_TEST_ERROR_RATE = 0.07
 # Of losses that are not positive no share is known. The seeds of small networks differ
 # by 10 % of the loss, of which ``NEGLIGIBLE_SHARE`` is a fifth; so a fifth it is there.
 NEGLIGIBLE_LUCK = 0.2
+<<<<<<< HEAD
 # A correlation of a half makes the variance between seeds three times that within.
 RATIO_WORTH_PAIRING = 3.0
 PAIRING_ERROR_RATE = 0.1  # of a wrong yes, and of a wrong no
+=======
+SEEDS_THAT_PAIR = 4  # with two trainings or more: three differences, and the first
+PAIRING_ERROR_RATE = 0.05  # of independent noise; 0.08 on real curves without pairs
+MOST_SEEDS = 1000  # nobody trains more
+>>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,19 +131,26 @@ class Search:
 
     @cached_property
     def ignores_decay(self) -> bool:
-        """Whether three λ or more of a seed gave one and the same loss."""
-        return any(
-            len(row) >= POINTS_THAT_DIFFER and len(set(row.values())) == 1
-            for row in self.losses.values()
-        )
+        """Whether every seed has one loss, and one of them for three λ or more.
+
+        A single seed may have been trained only where decay is too weak to be seen.
+        """
+        rows = self.losses.values()
+        most = max(map(len, rows), default=0)
+        return most >= POINTS_THAT_DIFFER and all(len({*r.values()}) == 1 for r in rows)
 
     @cached_property
-    def process(self) -> Process:
-        """The process of what was trained with decay."""
+    def fit(self) -> Fit:
+        """The processes that the trainings allow."""
         rows = tuple(
-            (x, y, seed) for seed, row in self.decayed.items() for x, y in row.items()
+            (x, y, seed) for seed, row in self.losses.items() for x, y in row.items()
         )
         return _fitted(rows, own_scale=not self.log_scale, may_pair=self.design.paired)
+
+    @property
+    def process(self) -> Process:
+        """The most likely one."""
+        return self.fit.processes[0]
 
     @cached_property
     def best(self) -> float:
@@ -152,10 +176,8 @@ class Search:
         """Return how far the 90 % interval reaches to the left and right, in ln λ.
 
         The jackknife does not see that all seeds lean on the bracket of seed 0, and
-        the draws of the process do not see that its hyper-parameters are a guess. At
-        the stop the jackknife alone covered 73 % (a text network; 93 to 97 % on MLPs),
-        the draws alone 90 %; the wider of the two 92 to 98 %, for the same number of
-        trainings. Both in quadrature cost two trainings more.
+        the draws do not see that their sizes come from so few seeds: so the wider of
+        the two counts, as so many standard errors of Student's t.
 
         Args:
             seeds: Further seeds that there would be; as many as now if left out.
@@ -165,16 +187,17 @@ class Search:
         if m < SEEDS_FOR_AN_INTERVAL:
             return math.inf, math.inf
         n = m if seeds is None else seeds
-        fewer = math.sqrt(m / n)
-        t = t_quantile(0.95, degrees_of_freedom=n - 1)
-        error = t * self.standard_error * fewer
-        low, high = (max(error, reach * fewer) for reach in self.reach_of_draws)
+        t = t_quantile(0.95, degrees_of_freedom=n - 1) * math.sqrt(m / n)
+        low, high = (
+            t * max(self.standard_error, reach / NORMAL_REACH)
+            for reach in self.reach_of_draws
+        )
         return math.hypot(low, FLOOR), math.hypot(high, FLOOR)
 
     @cached_property
     def reach_of_draws(self) -> tuple[float, float]:
         """From the best λ to the 5 % and 95 % quantiles of the drawn minima."""
-        low, high = np.quantile(self.process.draw_minima(), (0.05, 0.95))
+        low, high = np.quantile(self.fit.drawn_minima, (0.05, 0.95))
         return max(0.0, self.best - float(low)), max(0.0, float(high) - self.best)
 
     def seeds_needed(self) -> int | None:
@@ -201,27 +224,28 @@ class Search:
     def paired(self) -> bool | None:
         """Whether trainings of a seed share their luck; None: cannot tell yet.
 
-        The variance of the seeds' means against that within seeds, both of what lies
-        above the mean curve, is 1 on average where they share nothing. Yes, where
-        that would make it so large in a tenth of cases; no, where a correlation of a
-        half would make it so small in a tenth.
+        An analysis of variance of what lies above the mean curve: that of the seeds'
+        means against that within seeds is 1 on average where they share nothing. Yes,
+        where chance would make it so large in a twentieth of cases; no, where it would
+        make it so small as rarely with a correlation of a half.
         """
         if not self.design.paired:
             return False
-        pairs = [
-            np.array([*row.values()]) - self.process.mean_curve(np.array([*row]))
-            for row in (self.decayed[seed] for seed in self.further)
-            if len(row) > 1
-        ]
-        if len(pairs) < SEEDS_FOR_AN_INTERVAL:
+        if len([row for row in self.losses.values() if len(row) > 1]) < SEEDS_THAT_PAIR:
             return None
-        n = len(pairs)
-        between = float(np.var([pair.mean() for pair in pairs], ddof=1)) * 2
-        within = float(np.mean([pair.var(ddof=1) for pair in pairs]))
+        process = self.process
+        above = process.values - process.mean_curve(process.x)
+        rows = [above[process.seeds == seed] for seed in self.losses]
+        sizes, means = np.array([[len(row), row.mean()] for row in rows]).T
+        n, groups = len(above), len(rows)
+        between = float((sizes * (means - above.mean()) ** 2).sum()) / (groups - 1)
+        within = sum(len(row) * float(row.var()) for row in rows) / (n - groups)
         quantile = scipy_module("scipy.special").fdtri
-        if between >= quantile(n - 1, n, 1 - PAIRING_ERROR_RATE) * within:
+        if between >= quantile(groups - 1, n - groups, 1 - PAIRING_ERROR_RATE) * within:
             return True
-        least = RATIO_WORTH_PAIRING * quantile(n - 1, n, PAIRING_ERROR_RATE)
+        # With a correlation of a half a mean of k varies 1 + k times as much.
+        ratio = 1 + (n - (sizes**2).sum() / n) / (groups - 1)
+        least = ratio * quantile(groups - 1, n - groups, PAIRING_ERROR_RATE)
         return None if between >= least * within else False
 
     @cached_property
@@ -261,6 +285,25 @@ class Search:
             return Effect(matters="cannot tell", why=why, gain=gain)
         return self._test(gains)
 
+<<<<<<< HEAD
+=======
+    def _gains(self, seeds: list[int]) -> FloatArray:
+        # A λ trained to see whether the best is far away is no neighbor of the best.
+        near = {}
+        for seed in seeds:
+            row = self.decayed[seed]
+            away = np.abs(np.array([*row]) - self.best)
+            is_near = away <= max(NEIGHBORS, away.min())
+            near[seed] = float(np.array([*row.values()])[is_near].mean())
+        return np.array(
+            [
+                self.losses[seed][NO_DECAY] - near[seed]
+                for seed in seeds
+                if NO_DECAY in self.losses[seed]
+            ]
+        )
+
+>>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
     def _test(self, gains: FloatArray) -> Effect:
         n, gain = len(gains), float(gains.mean())
         rate = ERROR_RATE_OF_THREE if n == SEEDS_FOR_AN_INTERVAL else ERROR_RATE / n
@@ -292,9 +335,9 @@ class Search:
 @lru_cache(maxsize=32)
 def _fitted(
     rows: tuple[tuple[float, float, int], ...], *, own_scale: bool, may_pair: bool
-) -> Process:
+) -> Fit:
     x, y, seeds = (np.array(column) for column in zip(*rows, strict=True))
-    return fit_process(x, y, seeds, own_scale=own_scale, may_pair=may_pair)
+    return fit_processes(x, y, seeds, own_scale=own_scale, may_pair=may_pair)
 
 
 POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few digits

@@ -29,6 +29,10 @@ HALF_PAIR = 0.6
 # Without a shared seed the difference of two trainings has all of their noise, and a
 # wider pair has more of a difference to set against it.
 HALF_PAIR_UNPAIRED = 1.2
+# If curves that the trainings allow are lowest as far away as this, in ln λ, the next
+# seed compares that place with the best: one or two seeds settle whether a second
+# minimum is there, which ten that look elsewhere do not.
+FAR = 1.2
 EXTENSIONS = 2  # then the answer is "at least" or "at most"
 EXTENSIONS_OF_A_GUESS = 4  # which is no range that somebody chose
 # Three λ around a guess reach 1.5 of its standard deviations to both sides, and at
@@ -293,6 +297,18 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
     return missing
 
 
+<<<<<<< HEAD
+=======
+def _pair(before: Search) -> list[float]:
+    half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
+    left, right = before.reach_of_draws
+    steps = (-half, half)
+    if max(left, right) > FAR:
+        steps = (-left, 0.0) if left > right else (0.0, right)
+    return [_inside(before, before.best + step) for step in steps]
+
+
+>>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
 def _stopped(search: Search) -> Proposal | None:
     if len(search.further) < LEAST_FURTHER_SEEDS:
         return None
