@@ -31,14 +31,9 @@ OFFSET_SD = (0.06, 0.14)
 DEVIATION_SD = (0.005, 0.02, 0.05, 0.12)
 DEVIATION_LENGTH = (2.0, 4.0)
 # Of one training: rounding and the order of sums alone, or what a GPU and a small
-<<<<<<< HEAD
-# validation set add. With the first only, the curve follows the noise of seed 0.
-NOISE_SD = (0.004, 0.03)
-# Where trainings share no seed, what seeds differ by is noise as well.
-=======
 # validation set add. Without the last, the curve follows the noise of seed 0.
 NOISE_SD = (0.0015, 0.006, 0.03)
->>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
+# Where trainings share no seed, what seeds differ by is noise as well.
 UNPAIRED_SD = (0.02, 0.06, 0.14)
 # As many draws as in ``optimum``, at places .08 apart in four decades: below ``FLOOR``.
 DRAWS, DRAWN_PLACES = 300, 120

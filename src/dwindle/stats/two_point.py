@@ -286,8 +286,7 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
         tried = [point.x for point in search.points if point.seed == seed]
         places = sorted(x for x in tried if x > NO_DECAY)
         if len(places) < PAIR:
-            half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
-            pair = [_inside(before, before.best + side * half) for side in (-1, 1)]
+            pair = _pair(before)
             if places:
                 pair = [max(pair, key=lambda x: abs(x - places[0]))]
             missing += [(x, seed) for x in pair]
@@ -297,8 +296,6 @@ def _missing(search: Search, batch: range) -> list[tuple[float, int]]:
     return missing
 
 
-<<<<<<< HEAD
-=======
 def _pair(before: Search) -> list[float]:
     half = HALF_PAIR_UNPAIRED if before.paired is False else HALF_PAIR
     left, right = before.reach_of_draws
@@ -308,7 +305,6 @@ def _pair(before: Search) -> list[float]:
     return [_inside(before, before.best + step) for step in steps]
 
 
->>>>>>> 817d317 (Find: intervals over all hyper-parameters that the trainings allow; λ = 0 and a far second minimum are evidence; pairing is seen after five seeds)
 def _stopped(search: Search) -> Proposal | None:
     if len(search.further) < LEAST_FURTHER_SEEDS:
         return None
