@@ -7,9 +7,10 @@ so many trainings, over the six cells of ``tests/stats/found_curves.py``; for th
 two-point design also where it stops by itself. ``--quick`` has two searches a cell
 and no sampler. A sampler's first ten trials are random, so that with the mean of five
 seeds TPE and the Gaussian process are one random search up to 50 trainings; every
-search has random numbers of its own. Optuna's samplers are compared where
-Optuna is importable: install it (with torch for its Gaussian process) beside this
-package in an environment apart, or into a folder that PYTHONPATH names.
+search has random numbers of its own. scikit-learn's grid and Optuna's samplers are
+compared where they are importable: install them (with torch for Optuna's Gaussian
+process) beside this package in an environment apart, or into a folder that PYTHONPATH
+names.
 """
 
 import math
@@ -29,7 +30,7 @@ from dwindle.stats.points import Point
 from dwindle.stats.two_point import next_points, read_out
 
 WITHIN = math.log(1.25)
-BUDGETS = (15, 21, 25, 35, 52, 104)
+BUDGETS = (15, 21, 25, 35, 52, 65, 104)
 SEEDS_OF_A_MEAN = 5
 GRID = 13
 # Beyond, a Gaussian process of Optuna takes minutes a search, and ours has stopped.
@@ -65,6 +66,29 @@ def grid(loss, design, number):  # noqa: ARG001 - as all methods
     return found
 
 
+def sklearn_grid(loss, design, number):  # noqa: ARG001 - as all methods
+    """The grid of 13 and five folds of scikit-learn's search: a fold is a seed."""
+    from sklearn.base import BaseEstimator
+    from sklearn.model_selection import GridSearchCV
+
+    class Training(BaseEstimator):
+        def __init__(self, x=0.0):
+            self.x = x
+
+        def fit(self, seeds, y=None):  # noqa: ARG002 - as scikit-learn calls it
+            return self
+
+        def score(self, seeds, y=None):  # noqa: ARG002
+            return -loss(self.x, int(seeds[0, 0]))
+
+    places = np.linspace(math.log(design.low), math.log(design.high), GRID)
+    seeds = np.arange(SEEDS_OF_A_MEAN)[:, None]
+    folds = [(seeds[:, 0], seed) for seed in seeds]
+    grid_search = GridSearchCV(Training(), {"x": places}, cv=folds, refit=False)
+    grid_search.fit(seeds)
+    return {GRID * SEEDS_OF_A_MEAN: grid_search.best_params_["x"]}
+
+
 def optuna_search(sampler_name, seeds, last):
     """Return a method of Optuna's: a fresh seed a trial, or the mean of some seeds."""
     import optuna
@@ -93,6 +117,8 @@ def optuna_search(sampler_name, seeds, last):
 def methods(*, quick):
     """Return methods by name."""
     found = {"two-point design": two_point, "grid of 13, paired, cubic": grid}
+    if find_spec("sklearn") and not quick:
+        found["scikit-learn, grid of 13, 5 folds"] = sklearn_grid
     if find_spec("optuna") and not quick:
         for name, last in (("TPESampler", BUDGETS[-1]), ("GPSampler", LAST_OF_OURS)):
             found[f"Optuna {name}, a seed a trial"] = optuna_search(name, 1, last)
