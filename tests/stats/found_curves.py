@@ -1,4 +1,7 @@
-"""Searches on curves of real trainings, which the design was not chosen on.
+"""Searches on curves of real trainings; most of the design was chosen on others.
+
+The far pairs, the place of λ = 0, Student's t and the least noise of the process were
+chosen on these, with other draws of the seeds.
 
 ``tests/data/find_curves.npz`` has losses of seeds (rows) at λ = 0 and 13 to 21 λ of six
 cells, trained by ``bench/find_curves.py``: MLPs on Fashion-MNIST (SGD and AdamW, 400
