@@ -13,10 +13,11 @@ from syrupy.assertion import SnapshotAssertion
 
 from dwindle.errors import StudyStoppedError, UnknownNameError, UsageError
 from dwindle.finding.driver import Settings, run_search
+from dwindle.finding.found import found_of
 from dwindle.finding.training import came_with
 from dwindle.show import as_text
 from dwindle.stats.law import BEND, SPREAD
-from dwindle.tuning.cells import cells_of_study
+from dwindle.tuning.cells import cells_in, cells_of_study
 from dwindle.tuning.face import plan_cells, predict, run_tune, tune
 from dwindle.tuning.tuned import tuned_of
 
@@ -122,6 +123,21 @@ def test_scales_that_show_nothing_give_no_value(tmp_path):
     assert found.value is None
     assert found.why_null
     assert all(cell.why_not for cell in found.cells)
+
+
+def test_an_open_interval_is_no_lack_of_seeds(whole, monkeypatch):
+    """Neither counts for the law, and each has a reason of its own."""
+    _, path, _ = whole
+    reasons = set()
+    for ends in ({"low": None, "high": None}, {"low": 0.0}, {"high": math.inf}):
+        monkeypatch.setattr(
+            "dwindle.tuning.cells.found_of",
+            lambda stored, ends=ends: replace(found_of(stored), **ends),
+        )
+        seen = cells_in(path)
+        assert not seen.telling
+        reasons |= {cell.why_not for cell in seen.cells}
+    assert len(reasons) == 2
 
 
 def _covered(count, tmp_path):

@@ -22,6 +22,7 @@ _WIDTH = 2 * 1.6449
 _MEANS = {"batch_size": 0.5, "lr": -0.5, "dataset_size": -0.5}
 _PRIOR_SD = 1.0  # from no effect to one in proportion lies within
 _BEYOND = "its best value lies beyond what was searched"
+_OPEN = "its 90 % interval has an open end: more seeds may close it"
 # Why a cell gives no best value to a law.
 _MATTERS_NOT = {
     "yes": "",
@@ -151,10 +152,12 @@ def _found_cell(stored: StoredFind, scale: Mapping[str, float]) -> Cell:
         why_not = found.why_null or "no best value"
     elif found.at_edge is not None:
         why_not = _BEYOND
-    elif not found.low or not found.high or math.isinf(found.high):
-        why_not = "no interval: that takes 4 seeds or more"
+    elif found.low is None or found.high is None:
+        why_not = found.range_text
     elif found.matters == "no":
         why_not = _MATTERS_NOT["no"]
+    elif not found.low or math.isinf(found.high):
+        why_not = _OPEN
     elif found.matters == "cannot tell" and has_zero:
         why_not = _MATTERS_NOT["cannot tell"]
     return Cell(
