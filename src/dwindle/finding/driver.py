@@ -207,11 +207,8 @@ class _Driver:
 
     def __post_init__(self) -> None:
         search, all_rows = self.search, list(self.store.rows())
-        rows = tuple(
-            (trial, outcome)
-            for trial, outcome in trainings_of(all_rows, search.conditions)
-            if trial.scale == search.spec.scale
-        )
+        scale = search.spec.scale
+        rows = trainings_of(all_rows, search.conditions, scale=scale)
         self.known = outcomes_by_name(rows)
         self.numbers = {(trial.typed, trial.seed): trial.number for trial, _ in rows}
         # Over all conditions: a number stands for one training of the file.

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
@@ -123,10 +124,11 @@ class OwnConditions:
     def key_of(self, trial: OwnTrial) -> str:
         """Return the hash under which a training is stored; its number is no part."""
         what = {"typed": trial.typed, "seed": trial.seed, "scale": dict(trial.scale)}
-        return key_of({"trial": what, "conditions": json.loads(self._text())})
+        return key_of({"trial": what, "conditions": self._as_stored})
 
-    def _text(self) -> str:
-        return json.dumps(self.as_dict(), sort_keys=True)
+    @cached_property  # thousands of trainings share it
+    def _as_stored(self) -> Mapping[str, Any]:  # JSON-like
+        return json.loads(json.dumps(self.as_dict()))  # type: ignore[no-any-return]
 
     def differences(self, there: Mapping[str, Any]) -> tuple[Difference, ...]:
         """Return in what the conditions of a store (as a dict) are others."""
@@ -269,12 +271,19 @@ def find_from_stored(stored: Stored) -> StoredFind:
 
 
 def trainings_of(
-    rows: Iterable[Columns], conditions: OwnConditions
+    rows: Iterable[Columns],
+    conditions: OwnConditions,
+    *,
+    scale: Mapping[str, float] | None = None,
 ) -> tuple[tuple[OwnTrial, Outcome], ...]:
-    """Return the trainings of these conditions by number; others are not read."""
+    """Return the trainings of these conditions by number; others are not read.
+
+    With ``scale`` only those at it: hashes of all others cost a large tune its time.
+    """
     trainings = [(OwnTrial.from_row(row), row) for row in rows]
     return tuple(
         (trial, outcome_from_row(row))
         for trial, row in sorted(trainings, key=lambda training: training[0].number)
+        if scale is None or trial.scale == scale
         if row["key"] == conditions.key_of(trial)
     )
