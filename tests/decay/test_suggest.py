@@ -17,6 +17,7 @@ from dwindle.decay.evidence.recipes import recipes
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.errors import (
     DwindleError,
@@ -240,3 +241,13 @@ def test_explain_places_a_value_among_its_kind():
     assert explain(0.1, "torch.optim.Adam", run=VISION).among is None
     tuned = explain(0.1, ADAMW, run=VISION, regime="fine-tuning").among
     assert "fine-tunes" in tuned.title
+
+
+def test_recipes_that_would_oscillate_in_one_step_still_bound_a_rescale():
+    """A run of one step: nothing that recipes take off fits in it, and no traceback."""
+    after = {"lr": 0.05, "momentum": 0.9, "batch_size": 1, "dataset_size": 1}
+    after |= {"tokens_per_example": 16}
+    before = {**after, "dataset_size": 2, "epochs": 5}
+    found = rescale(1e-4, SGD, before=before, after={**after, "epochs": 1})
+    low, high = found.recommendation.low, found.recommendation.high
+    assert 0 < low < found.recommendation.value < high

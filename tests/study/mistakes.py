@@ -66,7 +66,7 @@ CHANGES = {
     ("epochs = 30", "epochs = 1e300"): [15],
     ('"none"', '"layermean"'): [17],
     ("low = 1e-5", "low = 1"): [18],
-    ("low = 1e-5", "low = 5e-324"): [18],
+    ("low = 1e-5", "low = 1e-300"): [18],
     ("low = 1e-5", "low = 0.099999999999999"): [20],
     ("high = 1e-1", "high = 1e308"): [19],
     ("points = 13", "points = 1"): [20],

@@ -287,7 +287,7 @@ class _Suggester:
         typed = [self._as_typed(each.recipe) for each in carried if self._run.lr]
         if typed and max(typed) < first:
             value = max(typed)
-            there = [self._as_typed(each.recipe) for each in known]
+            there = [self._as_typed(each.recipe) for each in known or deciding]
             ends = [min(middle(there)[0], value), first]
         if 2 * len(deciding) < len(near):  # most of them do without: so does the answer
             value = 0.0
