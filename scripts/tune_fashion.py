@@ -114,10 +114,14 @@ def demonstrate(name):
     report(tuned)
     found = dwindle.find(**asked, scale=part.target, store=kept(name, "target"))
     report(found)
-    near = next(each.value for each in tuned.rules if each.rule == "unchanged")
-    decays = {"found": found.value, "predicted": tuned.value, "unchanged": near}
+    near = next((each.value for each in tuned.rules if each.rule == "unchanged"), None)
+    asked_for = {"found": found.value, "predicted": tuned.value, "unchanged": near}
+    # A search without a value has nothing to train; no decay stands beside.
+    decays = {key: value for key, value in asked_for.items() if value is not None}
+    decays |= {"none": 0.0}
     losses = fresh_losses(name, list(decays.values()))
     above = dict(zip(decays, np.log(losses) - np.log(losses[0]), strict=True))
+    best = next(iter(decays))
     curve = {"curve"}
     result = {
         "tuned": tuned.as_dict(),
@@ -126,7 +130,7 @@ def demonstrate(name):
         "share_that_decay_saves": found.gain,
         "fresh_seeds": len(FRESH),
         "decays": decays,
-        "ln_loss_above_found": {
+        f"ln_loss_above_{best}": {
             key: vars(mean_interval(row)) for key, row in above.items()
         },
     }
