@@ -16,6 +16,7 @@ from torch.nn import functional
 
 from dwindle.decay.schedules import Schedule
 from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
+from dwindle.study.engine import one_thread
 from dwindle.study.problems import Data, FashionMnist, Split, load_once
 from dwindle.study.sampling import epoch_order, split_order, training_subset
 from dwindle.study.worker import Engine, Work
@@ -260,11 +261,10 @@ def judged(w: Params, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return losses / x.shape[1], right / x.shape[1]
 
 
+@one_thread()
 def train(work: Work) -> list[Outcome]:
     """Train a pack and return its outcomes."""
     trials = work.trials
-    torch.set_num_threads(1)
-    torch.set_flush_denormal(True)
     w, x, y = trained(trials)
     problem = NETS[trials[0].problem]
     train_losses, _ = judged(w, x, y)

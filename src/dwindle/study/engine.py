@@ -72,7 +72,7 @@ def train_pack(
     start = time.perf_counter()
     # Models of a seed lie side by side, for they share their minibatches.
     order = sorted(range(len(trials)), key=lambda i: trials[i].seed)
-    with _one_thread(), torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         run = _Run([trials[i] for i in order], problem, dtype, device)
         run.train(on_epoch)
         ended = run.outcomes()
@@ -110,7 +110,7 @@ def _check(trials: Sequence[Trial], problem: Problem) -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """One thread per pack, denormal numbers off: they cost time and mean nothing."""
     threads = torch.get_num_threads()
     tiny = torch.tensor(1e-40)  # no normal float32: times 1 it is 0 if they are off
