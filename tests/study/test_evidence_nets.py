@@ -115,6 +115,8 @@ def test_each_model_of_a_pack_is_the_module_of_pytorch(nets, name):
             found += [outcome.loss, outcome.train_loss]
             expected += losses_by_pytorch(start, trial, optimizer_class, data, **given)
         assert found == pytest.approx(expected, rel=2e-4)
+    tiny = torch.tensor(1e-40)  # no normal float32
+    assert tiny * 1 != 0, "a pack leaves denormals off"
 
 
 def test_what_was_trained_before_is_where_fine_tuning_starts(nets):

@@ -221,7 +221,7 @@ def _uncompiled() -> AbstractContextManager[object]:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
+def _one_thread() -> Iterator[None]:
     """Compute on one thread: a second makes a Muon of 20 × 30 up to 100 times slower.
 
     Copies are small, and threads that wait for each other in each bfloat16 product take
@@ -245,7 +245,7 @@ def undisturbed() -> Iterator[None]:
         warnings.catch_warnings(),
         torch.inference_mode(mode=False),
         _uncompiled(),
-        one_thread(),
+        _one_thread(),
     ):
         warnings.simplefilter("ignore")
         try:
