@@ -279,15 +279,17 @@ class _Suggester:
         near = carried[:_NEAREST]
         deciding = [each for each in near if each.recipe.e_folds >= _NONE_BELOW]
         values = {each.recipe.name: self._tried(each.shrink) for each in deciding}
+        # Where none has a number in a run as short as this one, all count nevertheless.
         known = [each for each in deciding if values[each.recipe.name] is not None]
-        shrinks = [each.shrink for each in known or deciding] or [0.0]
+        counted = known or deciding
+        shrinks = [each.shrink for each in counted] or [0.0]
         first, inner = median(shrinks[:_DECIDING]), middle(shrinks)
         ends = [min(first, inner[0]), max(first, inner[-1])]
         value = first
         typed = [self._as_typed(each.recipe) for each in carried if self._run.lr]
         if typed and max(typed) < first:
             value = max(typed)
-            there = [self._as_typed(each.recipe) for each in known or deciding]
+            there = [self._as_typed(each.recipe) for each in counted]
             ends = [min(middle(there)[0], value), first]
         if 2 * len(deciding) < len(near):  # most of them do without: so does the answer
             value = 0.0
