@@ -13,6 +13,7 @@ from typing import Literal, get_args
 
 from dwindle.errors import UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
+from dwindle.finding.output import ANSI
 from dwindle.wording import clean, listed
 
 Take = Literal["last", "min", "max"]
@@ -48,10 +49,8 @@ _SAYS_DIVERGED = re.compile(
     r"|diverge[ds]?|overflow\w*)\b",
     re.IGNORECASE,
 )
-# A progress bar colors what it prints.
-_ANSI = re.compile(
-    rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
-)
+# A progress bar colors what it prints; a metric is looked for in bytes.
+_ANSI = re.compile(ANSI.pattern.encode())
 _NAMES_WITH_NUMBERS = re.compile(
     # Only from the start of a name: a line of 64,000 letters is gone through once.
     rf"(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}",

@@ -13,7 +13,7 @@ KEPT_FIRST, KEPT_LAST = 1_000_000, 4_000_000
 # What is shown of a failure, and what is searched for names that might be meant.
 _LAST_LINES, _LAST_OF_STDOUT, _SEARCHED = 12, 4, 64_000
 # Nothing of it may act in the terminal of a person who looks at it later.
-_ANSI = re.compile(
+ANSI = re.compile(
     r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b\r\n]*(?:\x07|\x1b\\)|[@-Z\\^_])"
 )
 _LONGEST_SHOWN = 500  # letters: a line of a log has fewer, a dump of numbers more
@@ -155,7 +155,7 @@ def readable(raw: bytes | str) -> str:
 
     """
     text = raw if isinstance(raw, str) else raw.decode("utf-8", "backslashreplace")
-    text = re.sub(r"\r+\n?", "\n", _ANSI.sub("", text))
+    text = re.sub(r"\r+\n?", "\n", ANSI.sub("", text))
     if text.isascii() and text.replace("\n", "").isprintable():
         return text
     return "".join(c if c in "\n\t" or visible(c) else _escaped(c) for c in text)
