@@ -28,6 +28,10 @@ TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
 
+# Tests start a hundred Pythons: what one of them has compiled, the others read, also
+# where the environment asks Python not to keep it. Collecting takes half as long.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: demo test test-all test-frameworks test-ray web test-web check bench evidence docs demonstrate soak setup clean
 
 demo: setup

@@ -1,4 +1,4 @@
-"""Import what the commands import, so that Python keeps it compiled."""
+"""Import what commands and tests import, so that Python keeps it compiled."""
 
 import importlib
 import pkgutil
@@ -7,6 +7,7 @@ import dwindle
 
 # Those that are only imported inside functions; dwindle's own modules bring the rest.
 INSIDE_FUNCTIONS = (
+    "hypothesis.strategies",
     "jinja2",
     "pydantic",
     "rich.live",
@@ -17,8 +18,11 @@ INSIDE_FUNCTIONS = (
     "scipy.stats",
     "sklearn.datasets",
     "sklearn.linear_model",
-    "torch",
+    "syrupy",
+    "torch._dynamo",  # any optimizer of torch brings it
+    "torch.distributed.fsdp",
     "vl_convert",
+    "xdist.plugin",
     "yaml",
 )
 # Theirs is the environment of make test-frameworks.

@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import replace
+from functools import cache
 from itertools import pairwise
 
 import pytest
@@ -150,7 +151,6 @@ def test_without_hidden_layers_a_rule_is_given_no_width():
     assert found["weights"] == 640
 
 
-FOUND = simulated_findings({"width": -0.2}, spec=study_spec(axes=AXES[:1]))
 CLAIM = Claim(id="1", claim="c", whose="q", how="h", number="2", verdict="holds")
 # As documented; further keys may stand beside these.
 SCHEMA = {
@@ -165,11 +165,19 @@ SCHEMA = {
 }
 
 
+@cache
+def over_width():
+    """A study over widths."""
+    return simulated_findings({"width": -0.2}, spec=study_spec(axes=AXES[:1]))
+
+
 def test_json_has_the_documented_keys_and_comes_back_as_it_went():
     """Every key of the schema, on every level; plain data that strict JSON keeps."""
-    plain = answer_as_dict(Answer(claims=(CLAIM,), studies=(FOUND,), seconds=1.0))
+    plain = answer_as_dict(
+        Answer(claims=(CLAIM,), studies=(over_width(),), seconds=1.0)
+    )
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["studies"] == [findings_as_dict(FOUND)]
+    assert plain["studies"] == [findings_as_dict(over_width())]
     (study,) = plain["studies"]
     (axis,) = study["axes"]
     records = {
@@ -195,7 +203,9 @@ def test_json_has_the_documented_keys_and_comes_back_as_it_went():
 
 def test_what_is_no_number_becomes_null():
     """Infinity and NaN become null, wherever they stand."""
-    broken = replace(FOUND, seconds=math.nan, conditions={"deep": [math.inf, 1.0]})
+    broken = replace(
+        over_width(), seconds=math.nan, conditions={"deep": [math.inf, 1.0]}
+    )
     plain = findings_as_dict(broken)
     assert plain["seconds"] is None
     assert plain["conditions"] == {"deep": [None, 1.0]}

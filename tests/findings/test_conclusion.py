@@ -4,6 +4,7 @@ What it says word by word stands in the snapshot of ``tests/texts``.
 """
 
 import dataclasses
+from functools import cache
 
 import pytest
 from findings.simulated_study import AXES, simulated_findings, study_spec
@@ -18,7 +19,12 @@ TRUE = {"width": -0.3, "dataset_size": -0.9}
 SPEC = study_spec(axes=(AXES[0], AXES[3]))
 ADAMW = dataclasses.replace(SPEC, name="adamw", optimizer=Optimizer(name="adamw"))
 LAYER_MEAN = study_spec(name="asker", normalization="layer-mean", axes=AXES[:1])
-WIDTH = simulated_findings({"width": 0.0}, spec=study_spec(axes=AXES[:1]))
+
+
+@cache
+def over_width():
+    """A study whose best decay does not depend on the width."""
+    return simulated_findings({"width": 0.0}, spec=study_spec(axes=AXES[:1]))
 
 
 def answered(*studies):
@@ -37,8 +43,8 @@ def answer_of(factor):
 
 def changed(**changes):
     """The study over width with another finding."""
-    axis = dataclasses.replace(WIDTH.axes[0], **changes)
-    return dataclasses.replace(WIDTH, axes=(axis,))
+    axis = dataclasses.replace(over_width().axes[0], **changes)
+    return dataclasses.replace(over_width(), axes=(axis,))
 
 
 def test_reversed_slopes_change_every_sentence():
@@ -88,7 +94,7 @@ def test_the_course_of_an_axis():
 
 def test_rules_without_an_interval_are_never_ranked():
     """Where a limit is missing, nobody knows which of two rules costs less."""
-    axis = WIDTH.axes[0]
+    axis = over_width().axes[0]
     bare = dataclasses.replace(axis.unchanged, regret_high=None, by_seed={})
     assert surely_costs_less(axis.unchanged, axis.rules[0])
     assert not surely_costs_less(bare, axis.rules[0])
@@ -96,10 +102,10 @@ def test_rules_without_an_interval_are_never_ranked():
 
 def test_without_studies_or_axes_nothing_is_concluded():
     """No numbers, no sentences; a study of the asker's λ alone answers nothing."""
-    bare = dataclasses.replace(WIDTH, axes=())
-    asker = dataclasses.replace(WIDTH, normalization="layer-mean")
+    bare = dataclasses.replace(over_width(), axes=())
+    asker = dataclasses.replace(over_width(), normalization="layer-mean")
     (headline,) = {each.headline for each in map(answered, (bare, asker))}
-    assert answered().headline == headline != answered(WIDTH).headline
+    assert answered().headline == headline != answered(over_width()).headline
     assert answered().sentences == conclude(bare).sentences == ()
 
 

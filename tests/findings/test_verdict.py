@@ -1,6 +1,7 @@
 """The verdict table, and which rule costs least."""
 
 from dataclasses import replace
+from functools import cache
 
 import pytest
 from findings.simulated_study import AXES, simulated_findings, study_spec
@@ -16,14 +17,19 @@ from dwindle.findings.verdict import (
 from dwindle.store.spec import AxisSpec
 
 TRUE = {"width": 0.0, "depth": 0.0, "batch_size": 0.0, "dataset_size": -1.0}
-FOUND = simulated_findings(TRUE, spec=study_spec(axes=AXES[:4]))
+
+
+@cache
+def measured():
+    """A study over four axes."""
+    return simulated_findings(TRUE, spec=study_spec(axes=AXES[:4]))
 
 
 def test_a_row_per_axis_has_the_numbers_of_its_axis():
     """Exponent and limits as measured, and each rule as it was judged there."""
-    rows = verdict_rows([FOUND, FOUND])
+    rows = verdict_rows([measured(), measured()])
     assert [r.axis for r in rows] == [a.axis for a in AXES[:4]] * 2
-    for axis, row in zip(FOUND.axes, rows, strict=False):
+    for axis, row in zip(measured().axes, rows, strict=False):
         limits = (axis.exponent, axis.low, axis.high)
         assert (row.exponent, row.low, row.high) == limits
         assert row.cells == len(axis.cells)
@@ -52,16 +58,16 @@ def test_a_price_beyond_the_grid_is_a_bound():
 
 def test_the_rule_that_is_true_ranks_first():
     """Best λ ∝ 1/N and nothing else: rules that say just that cost least."""
-    best = rank_rules(FOUND)[0]
+    best = rank_rules(measured())[0]
     assert best.rule == "bengio-map"
     assert best.applies_on == 2  # batch size and dataset size
 
 
 def test_a_silent_rule_pays_for_leaving_decay_alone():
     """The question is silent on data: there it costs what changing nothing costs."""
-    costs = {cost.rule: cost for cost in rank_rules(FOUND)}
-    unchanged = [axis.unchanged.regret for axis in FOUND.axes]
-    own = [find_rule(axis, "question-layer-mean") for axis in FOUND.axes]
+    costs = {cost.rule: cost for cost in rank_rules(measured())}
+    unchanged = [axis.unchanged.regret for axis in measured().axes]
+    own = [find_rule(axis, "question-layer-mean") for axis in measured().axes]
     expected = [
         max(0, rule.regret if rule else kept)
         for rule, kept in zip(own, unchanged, strict=True)
@@ -71,20 +77,20 @@ def test_a_silent_rule_pays_for_leaving_decay_alone():
 
 def test_a_clear_winner_is_not_tied_with_doing_nothing():
     """The noise is small here: leaving λ alone is measurably worse."""
-    tied = [cost.rule for cost in tied_with_best(rank_rules(FOUND))]
+    tied = [cost.rule for cost in tied_with_best(rank_rules(measured()))]
     assert "bengio-map" in tied
     assert "unchanged" not in tied
 
 
 def test_nothing_judged_ranks_nothing():
     """Findings without axes have no best rule."""
-    assert rank_rules(replace(FOUND, axes=())) == ()
+    assert rank_rules(replace(measured(), axes=())) == ()
 
 
 def test_a_ranking_is_joint_over_axes():
     """Each seed's mean over all axes, so that what seeds have in common cancels."""
-    cost, other = rank_rules(FOUND)[:2]
-    followed = [find_rule(a, cost.rule) or a.unchanged for a in FOUND.axes]
+    cost, other = rank_rules(measured())[:2]
+    followed = [find_rule(a, cost.rule) or a.unchanged for a in measured().axes]
     means = [sum(r.by_seed[s] for r in followed) / 4 for s in range(5)]
     assert list(cost.by_seed.values()) == pytest.approx(means)
     at_first = [rule.by_anchor[0] for rule in followed]

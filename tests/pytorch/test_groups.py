@@ -12,7 +12,7 @@ from torch import nn
 
 from dwindle.decay.penalties import NORMALIZATIONS, layer_coefficients
 from dwindle.errors import PatternError, RangeError, RefusedError, UnknownNameError
-from dwindle.pytorch import decay_groups
+from dwindle.pytorch import L2Penalty, decay_groups
 
 # One multiplication of float32 numbers: half a unit in the last place, and a little.
 ONE_ROUNDING = 1e-7
@@ -315,3 +315,53 @@ def test_an_optim_of_a_parameter_is_heard():
     model.C._optim = {"lr": 1e-3}
     rows = {row.name: row for row in decay_groups(model).rows}
     assert {name for name, row in rows.items() if row.decays} == {"weight", "C"}
+
+
+class Adapted(nn.Module):
+    """A linear layer with a low-rank adapter, as PEFT lays it out."""
+
+    def __init__(self, base):
+        super().__init__()
+        self.base_layer = base.requires_grad_(requires_grad=False)
+        self.lora_A = nn.ModuleDict({"default": nn.Linear(4, 2, bias=False)})
+        self.lora_B = nn.ModuleDict({"default": nn.Linear(2, 4, bias=False)})
+        self.lora_magnitude_vector = nn.ParameterDict(
+            {"default": nn.Parameter(torch.ones(4))}
+        )
+        nn.init.zeros_(self.lora_B["default"].weight)
+
+
+def adapted():
+    model = nn.Module()
+    model.base_model = nn.Module()
+    model.base_model.model = nn.Sequential(
+        nn.LayerNorm(4).requires_grad_(requires_grad=False), Adapted(nn.Linear(4, 4))
+    )
+    return model
+
+
+def test_of_a_model_with_adapters_only_their_matrices_decay():
+    """PEFT-style: the frozen base is in no group, vectors of adapters do not decay."""
+    groups = decay_groups(adapted(), weight_decay=0.1)
+    where = {
+        row.name.removeprefix("base_model.model.1."): row.group for row in groups.rows
+    }
+    assert {name for name, group in where.items() if group == 0} == {
+        "lora_A.default.weight",
+        "lora_B.default.weight",
+    }
+    assert [name for name, group in where.items() if group == 1] == [
+        "lora_magnitude_vector.default"
+    ]
+    assert sum(group is None for group in where.values()) == 4
+
+
+def test_a_penalty_on_adapters_pulls_at_them_alone():
+    """The zeros of a fresh adapter have gradient zero, not NaN; the base has none."""
+    model = adapted()
+    L2Penalty(model, 0.5)().backward()
+    layer = model.base_model.model[1]
+    weight = layer.lora_A["default"].weight
+    assert torch.equal(weight.grad, weight)  # 2 · 0.5 · w
+    assert torch.equal(layer.lora_B["default"].weight.grad, torch.zeros(4, 2))
+    assert layer.base_layer.weight.grad is None

@@ -1,20 +1,29 @@
-"""Two processes that train together, over loopback."""
+"""Two processes that train together, over loopback: one start for all that they do.
+
+    RANK=0 python two_processes.py FOLDER
+
+Writes FOLDER/RANK.json: what each program of ``PROGRAMS`` saw.
+"""
 
 import json
+import logging
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import torch
 import torch.distributed as dist
 
 PROCESSES = 2
 TESTS = Path(__file__).parents[1]
+PROGRAMS = ("audited_model", "held_model", "wrapped_model")
 
 
-def seen_by_each(program: Path, folder: Path) -> list[Any]:
-    """Run a program in every process; it writes what it saw to FOLDER/RANK.json."""
+def seen_by_each(folder: Path) -> list[Any]:
+    """Start the processes, and return what each of them saw."""
     loopback = {"GLOO_SOCKET_IFNAME": "lo", "OMP_NUM_THREADS": "1"}
     paths = [str(TESTS), *os.environ.get("PYTHONPATH", "").split(os.pathsep)]
     loopback["PYTHONPATH"] = os.pathsep.join(filter(None, paths))
@@ -24,7 +33,7 @@ def seen_by_each(program: Path, folder: Path) -> list[Any]:
     for rank, error in enumerate(errors):
         with error.open("wb") as file:
             process = subprocess.Popen(
-                [sys.executable, str(program), str(folder)],
+                [sys.executable, __file__, str(folder)],
                 env=os.environ | loopback | {"RANK": str(rank)},
                 stdout=subprocess.DEVNULL,
                 stderr=file,
@@ -65,3 +74,16 @@ def write_and_leave(seen: Any, folder: Path) -> None:
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)
+
+
+def main(folder: Path) -> None:
+    """Run all programs in company, and write what they saw."""
+    logging.getLogger("dwindle").setLevel(logging.ERROR)
+    torch.set_num_threads(1)
+    join(folder)
+    modules = {name: import_module(f"pytorch.programs.{name}") for name in PROGRAMS}
+    write_and_leave({name: it.seen() for name, it in modules.items()}, folder)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))

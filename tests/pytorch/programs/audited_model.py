@@ -1,15 +1,6 @@
-"""One of two processes that audit a wrapped model.
-
-    RANK=0 python audited_model.py FOLDER
-
-Writes FOLDER/RANK.json: what the audit found in each wrapping of one model.
-"""
-
-import sys
-from pathlib import Path
+"""A wrapped model in two processes: what the audit finds in each wrapping."""
 
 import torch
-from pytorch.two_processes import join, write_and_leave
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -61,16 +52,11 @@ def too_early():
     return told(sharded(net), optimizer)
 
 
-def main():
-    join(Path(sys.argv[1]))
-    seen = {
+def seen():
+    """What was found in each wrapping of one model."""
+    return {
         "plain": trained(model()),
         "ddp": trained(DistributedDataParallel(model())),
         "fsdp": trained(sharded(model())),
         "sharded too late": too_early(),
     }
-    write_and_leave(seen, Path(sys.argv[1]))
-
-
-if __name__ == "__main__":
-    main()

@@ -1,14 +1,7 @@
-"""Two processes with a wrapped model: which groups it gets, and how a penalty acts.
-
-Started with a folder as its argument; writes what it saw as JSON there.
-"""
-
-import sys
-from pathlib import Path
+"""Two processes with a wrapped model: which groups it gets, and how a penalty acts."""
 
 import torch
 import torch.distributed as dist
-from pytorch.two_processes import join, write_and_leave
 from torch import nn
 from torch.distributed.fsdp import MixedPrecisionPolicy, fully_shard
 from torch.nn.parallel import DistributedDataParallel
@@ -55,7 +48,7 @@ def sharded(model, **options):
     return fully_shard(model, **options)
 
 
-def seen(model):
+def groups_of(model):
     """All that decay_groups says of a model, and whether it names its parameters."""
     groups = decay_groups(
         model, weight_decay=0.1, normalization="layer-mean", no_decay="out.*"
@@ -137,31 +130,25 @@ def compiled(model):
     return torch.compile(model, backend="eager")
 
 
-def main(folder):
-    torch.set_num_threads(1)
-    join(Path(folder))
+def seen():
+    """What the model has, and what becomes of it, in each wrapping."""
     ddp = DistributedDataParallel
-    found = {
-        "plain": seen(made()),
-        "ddp": seen(ddp(made())),
-        "compile": seen(compiled(made())),
-        "compile of ddp": seen(compiled(ddp(made()))),
-        "ddp of compile": seen(ddp(compiled(made()))),
-        "fully_shard": seen(sharded(made())),
-        "fully_shard of compile": seen(sharded_inside(compiled(made()))),
+    return {
+        "plain": groups_of(made()),
+        "ddp": groups_of(ddp(made())),
+        "compile": groups_of(compiled(made())),
+        "compile of ddp": groups_of(compiled(ddp(made()))),
+        "ddp of compile": groups_of(ddp(compiled(made()))),
+        "fully_shard": groups_of(sharded(made())),
+        "fully_shard of compile": groups_of(sharded_inside(compiled(made()))),
         "alone": alone(plain := made(), term_of(plain)),
         "ddp trained": trained(wrapped := ddp(made()), term_of(wrapped)),
         "fsdp trained": trained(split := sharded(made()), term_of(split)),
         "fsdp trained, penalty first": sharded_after_penalty(),
         "mixed": mixed(),
     }
-    write_and_leave(found, Path(folder))
 
 
 def sharded_inside(model):
     sharded(model._orig_mod)
     return model
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -1,18 +1,9 @@
-"""One of two processes that train together; writes what it saw.
+"""A held model in two processes: DDP and FSDP2, with AdamW and with SGD."""
 
-    RANK=0 python distributed_worker.py FOLDER
-
-Writes FOLDER/RANK.json: for "ddp AdamW", "fsdp SGD" and so on what became of a model.
-"""
-
-import logging
-import sys
 from functools import partial
-from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from pytorch.two_processes import join, write_and_leave
 from torch import nn
 from torch.distributed.fsdp import fully_shard
 from torch.distributed.tensor import DTensor
@@ -86,17 +77,8 @@ def _train(kind, name):
     }
 
 
-def main():
-    """Train in company and write down what became of the weights."""
-    (folder,) = sys.argv[1:]
-    logging.getLogger("dwindle").setLevel(logging.ERROR)
-    torch.set_num_threads(1)
-    join(Path(folder))
-    seen = {
+def seen():
+    """What became of the model in each kind of training."""
+    return {
         f"{kind} {name}": _train(kind, name) for kind in KINDS for name in OPTIMIZERS
     }
-    write_and_leave(seen, Path(folder))
-
-
-if __name__ == "__main__":
-    main()
