@@ -1,12 +1,11 @@
 """Hold the decay in a loop with Accelerate: one call, checkpoints included."""
 
 import math
-from collections.abc import Sequence
 from importlib import import_module
 from typing import Any, Unpack
 
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run, RunFacts, run_with
+from dwindle.decay.run import Run
 from dwindle.errors import MissingLibraryError
 
 try:
@@ -15,6 +14,7 @@ except ImportError as error:
     raise MissingLibraryError("torch", "A trainer of torch", "torch") from error
 
 from dwindle.integrations.torch_loops import (
+    Holding,
     Paced,
     Wish,
     facts_of_loop,
@@ -23,18 +23,14 @@ from dwindle.integrations.torch_loops import (
 from dwindle.pytorch.controller import DecayController
 
 
-def hold_decay(  # noqa: PLR0913 (what is held, each by its name)
+def hold_decay(
     accelerator: Any,  # Any here and below: the library has no types here
     optimizer: Optimizer,
     half_life: str | HalfLife | None = None,
     *,
     dataloader: Any = None,
     scheduler: Any = None,
-    penalty: float | None = None,
-    schedule: str = "follow-lr",
-    lr_peak: float | Sequence[float] | None = None,
-    run: Run | None = None,
-    **facts: Unpack[RunFacts],
+    **asked: Unpack[Holding],
 ) -> DecayController:
     """Hold a half-life, or a penalty, in a loop that uses Accelerate.
 
@@ -57,15 +53,9 @@ def hold_decay(  # noqa: PLR0913 (what is held, each by its name)
         dataloader: The loader of the training, prepared or not: batch and epoch are
             read from it.
         scheduler: The lr scheduler, where the optimizer does not have the peak lr.
-        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
-        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
-        lr_peak: Largest lr of the run.
-        run: The facts of the run as one record; its ``lr`` is the peak.
-        **facts: Those facts one by one: ``batch_size`` (examples of an optimizer step,
-            over all processes and accumulated batches), ``dataset_size`` (of an epoch),
-            ``epochs`` or ``steps`` (length of the run), ``tokens_per_example``. What is
-            given counts, and a warning of the logger ``dwindle`` says so where the
-            loader has another number.
+        **asked: ``penalty`` instead of a half-life, ``schedule``, ``lr_peak``, ``run``
+            and its facts one by one, as
+            :class:`~dwindle.integrations.torch_loops.Holding` has them.
 
     Returns:
         The controller, registered for the checkpoints of the accelerator.
@@ -82,13 +72,7 @@ def hold_decay(  # noqa: PLR0913 (what is held, each by its name)
     except ImportError as error:
         raise MissingLibraryError("accelerate", "hold_decay", "accelerate") from error
     refuse_deepspeed(str(accelerator.distributed_type))
-    wish = Wish(
-        half_life=half_life,
-        penalty=penalty,
-        schedule=schedule,
-        lr_peak=lr_peak,
-        run=run_with(run, **facts),
-    )
+    wish = Wish.of(half_life, **asked)
     loop = facts_of_loader(accelerator, dataloader)
     wish.warn_of_contradictions(loop, caller="hold_decay")
     # An AcceleratedScheduler steps its own one once per process.

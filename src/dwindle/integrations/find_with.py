@@ -43,6 +43,14 @@ class Options(TypedDict, total=False):
     accept_change: bool
 
 
+class Range(Options):
+    """Where the decay is typed and its range, which no search goes without."""
+
+    knob: object
+    low: float
+    high: float
+
+
 class Maker:
     """Calls a user's factory; owns the knowledge that each thing it makes is new."""
 
@@ -82,11 +90,8 @@ def _one_of(results: Mapping[str, object], metric: str) -> object:
 def find_with_trainer(
     make_trainer: Make,
     *,
-    knob: object,
-    low: float,
-    high: float,
     metric: str = "eval_loss",
-    **options: Unpack[Options],
+    **options: Unpack[Range],
 ) -> Found:
     """Find the best weight decay of a ``Trainer`` of transformers.
 
@@ -98,11 +103,9 @@ def find_with_trainer(
     Args:
         make_trainer: A function of ``weight_decay``, and ``seed`` if it likes, that
             makes a new model and returns its Trainer.
-        knob: Where the decay is typed: ``"torch.optim.AdamW"``.
-        low: Least decay of the range, above 0.
-        high: Greatest one.
         metric: The loss in what ``evaluate()`` returns.
-        **options: As :func:`dwindle.find` has them: ``trainings``, ``store``, ...
+        **options: ``knob``, ``low``, ``high``, and all else as :func:`dwindle.find` has
+            them: ``trainings``, ``store``, ...
 
     Raises:
         MissingLibraryError: If transformers is not installed.
@@ -141,7 +144,7 @@ def find_with_trainer(
         return _one_of(trainer.evaluate(), metric)
 
     recipe = InlineRecipe(function=train, source=make_trainer)
-    return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
+    return find(recipe, metric=metric, **options)
 
 
 def _refuse_lost_decay(trainer: Any, weight_decay: float) -> None:
@@ -163,14 +166,11 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
     make_module: Make,
     make_trainer: Callable[[], Any],
     *,
-    knob: object,
-    low: float,
-    high: float,
     metric: str = "val_loss",
     train_dataloaders: object = None,
     val_dataloaders: object = None,
     datamodule: object = None,
-    **options: Unpack[Options],
+    **options: Unpack[Range],
 ) -> Found:
     """Find the best weight decay of a ``LightningModule``.
 
@@ -182,14 +182,12 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
         make_module: A function of ``weight_decay``, and ``seed`` if it likes, that
             returns a new module.
         make_trainer: A function without arguments that returns a new ``Trainer``.
-        knob: Where the decay is typed: ``"torch.optim.AdamW"``.
-        low: Least decay of the range, above 0.
-        high: Greatest one.
         metric: The loss, by the name that the module logs it under in validation.
         train_dataloaders: As ``Trainer.fit`` takes them; None if the module has them.
         val_dataloaders: Those of the validation.
         datamodule: Instead of both.
-        **options: As :func:`dwindle.find` has them: ``trainings``, ``store``, ...
+        **options: ``knob``, ``low``, ``high``, and all else as :func:`dwindle.find` has
+            them: ``trainings``, ``store``, ...
 
     Raises:
         MissingLibraryError: If Lightning is not installed.
@@ -222,19 +220,16 @@ def find_with_lightning(  # noqa: PLR0913, as Trainer.fit has them
         return _one_of(logged, metric)
 
     recipe = InlineRecipe(function=train, source=make_module)
-    return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
+    return find(recipe, metric=metric, **options)
 
 
-def find_with_keras(  # noqa: PLR0913, as fit has them
+def find_with_keras(
     make_model: Make,
     *,
-    knob: object,
-    low: float,
-    high: float,
     fit: Mapping[str, Any],
     validation_data: Any,
     metric: str = "loss",
-    **options: Unpack[Options],
+    **options: Unpack[Range],
 ) -> Found:
     """Find the best weight decay of a Keras model.
 
@@ -245,14 +240,11 @@ def find_with_keras(  # noqa: PLR0913, as fit has them
     Args:
         make_model: A function of ``weight_decay``, and ``seed`` if it likes, that
             returns a new, compiled model.
-        knob: Where the decay is typed: ``"keras.optimizers.AdamW"``, or
-            ``"keras.regularizers.L2"``.
-        low: Least decay of the range, above 0.
-        high: Greatest one.
         fit: The arguments of ``fit``: ``{"x": x, "y": y, "epochs": 5}``.
         validation_data: ``(x, y)`` or a data set, as ``fit`` takes it.
         metric: The loss in what ``evaluate`` returns.
-        **options: As :func:`dwindle.find` has them: ``trainings``, ``store``, ...
+        **options: ``knob``, ``low``, ``high``, and all else as :func:`dwindle.find` has
+            them: ``trainings``, ``store``, ...
 
     Raises:
         MissingLibraryError: If Keras is not installed.
@@ -283,4 +275,4 @@ def find_with_keras(  # noqa: PLR0913, as fit has them
         return _one_of(results, metric)
 
     recipe = InlineRecipe(function=train, source=make_model)
-    return find(recipe, knob=knob, low=low, high=high, metric=metric, **options)
+    return find(recipe, metric=metric, **options)

@@ -7,7 +7,7 @@ from logging import getLogger
 from typing import Any, Unpack
 
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run, RunFacts, run_with
+from dwindle.decay.run import Run
 from dwindle.errors import MissingLibraryError, RangeError
 
 try:
@@ -17,6 +17,7 @@ except ImportError as error:
 
 from dwindle.integrations.torch_loops import (
     MADE_WITHOUT,
+    Holding,
     Paced,
     Wish,
     facts_of_loop,
@@ -49,16 +50,10 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
     Args:
         half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife, at the
             peak lr; or a sequence with one of these, or None, for each optimizer.
-        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
-        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
-        lr_peak: Largest lr, where scheduler and optimizer do not have it.
-        run: The facts of the run as one record; its ``lr`` is the peak.
-        **facts: Those facts one by one: ``batch_size`` (examples of a step, over all
-            devices and accumulated batches; a loader of torch knows it),
-            ``dataset_size`` (of an epoch; a stream has no length), ``epochs`` or
-            ``steps`` (length of the run; the Trainer knows it under automatic
-            optimization), ``tokens_per_example``. What is given counts, and a warning
-            of the logger ``dwindle`` says so where the Trainer has another number.
+        **asked: ``penalty`` instead of it, ``schedule``, ``lr_peak``, ``run`` and its
+            facts one by one, as :class:`~dwindle.integrations.torch_loops.Holding` has
+            them: a loader of torch knows ``batch_size``, a stream no ``dataset_size``,
+            and the Trainer ``steps`` under automatic optimization only.
 
     Raises:
         RangeError: If a half-life is no number with a clock; at the start of training,
@@ -71,12 +66,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
     def __init__(
         self,
         half_life: OneOrEach = None,
-        *,
-        penalty: float | None = None,
-        schedule: str = "follow-lr",
-        lr_peak: float | Sequence[float] | None = None,
-        run: Run | None = None,
-        **facts: Unpack[RunFacts],
+        **asked: Unpack[Holding],
     ) -> None:
         super().__init__()
         alike: str | HalfLife | None = None
@@ -85,13 +75,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
             alike = half_life
         else:
             each = half_life
-        self.wish = Wish(
-            half_life=alike,
-            penalty=penalty,
-            schedule=schedule,
-            lr_peak=lr_peak,
-            run=run_with(run, **facts),
-        )
+        self.wish = Wish.of(alike, **asked)
         self._wishes = [
             None if one is None else replace(self.wish, half_life=one) for one in each
         ]

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from importlib import import_module
 from logging import getLogger
-from typing import Any
+from typing import Any, Self, TypedDict, Unpack
 
 from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run, RunFacts
+from dwindle.decay.run import Run, RunFacts, run_with
 from dwindle.errors import MissingLibraryError, RefusedError
 
 try:
@@ -26,6 +26,8 @@ _LOG = getLogger("dwindle")
 MADE_WITHOUT = "the checkpoint was made without %s: the decay is held from here on"
 # What a loop knows of its run by itself.
 _OF_LOOPS = ("batch_size", "dataset_size", "steps")
+# What of an integration's arguments is no fact of the run.
+_OF_DECAY = ("penalty", "schedule", "lr_peak")
 # What decay_groups may let decay, with embeddings.
 _DECAYING_ROLES = ("weight", "embedding", "token")
 _CONTRADICTED = (
@@ -108,6 +110,26 @@ def examples_of_a_pass(
     return whole
 
 
+class Holding(RunFacts, TypedDict, total=False):
+    """What an integration takes beside a half-life, as DecayController has it.
+
+    Beside the facts of the run one by one. What is given counts, and a warning of the
+    logger ``dwindle`` says so where the loop has another number.
+
+    Args:
+        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
+        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
+        lr_peak: Largest lr, where scheduler and optimizer do not have it.
+        run: The facts of the run as one record; its ``lr`` is the peak.
+
+    """
+
+    penalty: float | None
+    schedule: str
+    lr_peak: float | Sequence[float] | None
+    run: Run | None
+
+
 @dataclass(frozen=True, kw_only=True)
 class Wish:
     """What an integration was asked for: arguments of DecayController.
@@ -120,6 +142,16 @@ class Wish:
     schedule: str = "follow-lr"
     lr_peak: float | Sequence[float] | None = None
     run: Run = field(default_factory=Run)
+
+    @classmethod
+    def of(
+        cls, half_life: str | HalfLife | None = None, **asked: Unpack[Holding]
+    ) -> Self:
+        """Return the wish that arguments of an integration are."""
+        facts: dict[str, Any] = dict(asked)
+        own = {name: facts.pop(name) for name in _OF_DECAY if name in facts}
+        run = run_with(facts.pop("run", None), **facts)
+        return cls(half_life=half_life, run=run, **own)
 
     def __post_init__(self) -> None:
         if self.half_life is not None:  # a slip is an error before anything is loaded

@@ -1,15 +1,15 @@
 """Hold the decay in the Trainer of transformers: one callback, checkpoints included."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from logging import getLogger
 from typing import Any, Unpack
 
 from dwindle.decay.half_life import HalfLife
-from dwindle.decay.run import Run, RunFacts, run_with
+from dwindle.decay.run import Run
 from dwindle.errors import MissingLibraryError
 from dwindle.integrations.torch_loops import (
     MADE_WITHOUT,
+    Holding,
     Wish,
     facts_of_loop,
     mark_groups,
@@ -52,16 +52,9 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     Args:
         half_life: "3 epochs", "2e9 tokens", "20% of the run", or a HalfLife; at the
             peak lr.
-        penalty: Instead of a half-life: λ of ``λ/2 Σ w²``, for SGD.
-        schedule: ``follow-lr``, ``constant`` or ``lr-squared``.
-        lr_peak: Largest lr, where scheduler and optimizer do not have it.
-        run: The facts of the run as one record; its ``lr`` is the peak.
-        **facts: Those facts one by one, where the Trainer does not know them:
-            ``batch_size`` (examples of a step, over all devices and accumulated
-            batches), ``dataset_size`` (of an epoch; a stream has no length), ``epochs``
-            or ``steps`` (length of the run), ``tokens_per_example``. What is given
-            counts, and a warning of the logger ``dwindle`` says so where the Trainer
-            has another number.
+        **asked: ``penalty`` instead of it, ``schedule``, ``lr_peak``, ``run`` and its
+            facts one by one, as :class:`~dwindle.integrations.torch_loops.Holding` has
+            them, where the Trainer does not know them.
 
     Raises:
         RangeError: If the half-life is no number with a clock.
@@ -73,20 +66,9 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
     def __init__(
         self,
         half_life: str | HalfLife | None = None,
-        *,
-        penalty: float | None = None,
-        schedule: str = "follow-lr",
-        lr_peak: float | Sequence[float] | None = None,
-        run: Run | None = None,
-        **facts: Unpack[RunFacts],
+        **asked: Unpack[Holding],
     ) -> None:
-        self.wish = Wish(
-            half_life=half_life,
-            penalty=penalty,
-            schedule=schedule,
-            lr_peak=lr_peak,
-            run=run_with(run, **facts),
-        )
+        self.wish = Wish.of(half_life, **asked)
         self.controller: DecayController | None = None
         """What holds the decay, from the start of training on; print it."""
 
