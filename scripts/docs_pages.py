@@ -118,7 +118,7 @@ def schemas() -> str:
 
 def store() -> str:
     """Return the tables of a store, as SQLite reads them."""
-    return block("sql", ";\n\n".join(TABLES) + ";")
+    return block("sql", TABLES.read_text("utf-8").strip())
 
 
 # Name of a part: what writes it.

@@ -149,7 +149,7 @@ def test_conversions_know_whose_decay_has_a_schedule():
     assert both.coordinate == "total"
     assert both.value == digits(0.05, rel=2e-3)  # half of it, but for half a step
     stays = convert(0.1, "torch.optim.AdamW", to="tfa.optimizers.AdamW", run=run)
-    assert course_of(KNOBS["tfa.optimizers.AdamW"]) is STAYS
+    assert course_of(KNOBS["tfa.optimizers.AdamW"]) == STAYS
     assert stays.value == digits(1e-4, rel=1e-9)
 
 

@@ -8,9 +8,11 @@ import io
 import os
 import signal
 import sys
+import tomllib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
+from importlib.resources import files
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -45,119 +47,10 @@ class Command(NamedTuple):
     examples: tuple[str, ...]  # lines to type, without the program's name
 
 
-# In the order of daily use.
-COMMANDS = (
-    Command(
-        "rescale",
-        "My scale changes: the weight decay to type then, and why.",
-        (
-            "torch.AdamW=0.1 --lr 1e-3:linear --batch-size 256:2048",
-            "torch.AdamW=0.1 --batch-tokens 0.5M --tokens 20B:100B",
-        ),
-    ),
-    Command(
-        "explain",
-        "What a decay really does: half-life, e-folds, equilibrium.",
-        (
-            "torch.AdamW=0.1 --lr 3e-4 --steps 10000 --schedule cosine",
-            "torch.SGD=5e-4 --lr 0.1 --momentum 0.9",
-        ),
-    ),
-    Command(
-        "convert",
-        "The same decay, typed into another optimizer or framework.",
-        (
-            "keras.L2=5e-4 --to torch.SGD",
-            "torch.SGD=5e-4 --to torch.AdamW --lr 0.1:1e-3 --momentum 0.9",
-        ),
-    ),
-    Command(
-        "suggest",
-        "A first weight decay, from published recipes of that kind.",
-        (
-            "torch.AdamW --lr 3e-4 --tokens 20B --batch-tokens 0.5M",
-            """torch.SGD --lr 0.1 --batch-size 128 \\
-    --dataset-size 50k --epochs 90""",
-        ),
-    ),
-    Command(
-        "find",
-        "The best weight decay of your own training, and how sure it is.",
-        (
-            "my_module:train --knob torch.AdamW --low 1e-3 --high 1",
-            """--knob torch.AdamW --low 1e-3 --high 1 --metric val_loss \\
-    -- python train.py --wd {weight_decay} --seed {seed}""",
-        ),
-    ),
-    Command(
-        "fit",
-        "Results you have: the best weight decay, and how sure that is.",
-        ("results.csv", "results.csv --where width=64 --metric val_loss"),
-    ),
-    Command(
-        "tune",
-        "The best weight decay of a large scale, from small ones.",
-        (
-            """my_module:train --knob torch.AdamW --low 1e-3 --high 1 \\
-    --proxy width=64,128 --target width=512""",
-            "my-tune.toml",
-        ),
-    ),
-    Command(
-        "predict",
-        "The same from results that a store has; trains nothing.",
-        (
-            "my-tune.db --target width=1024",
-            "my-study.db --target width=1024,batch_size=512",
-        ),
-    ),
-    Command(
-        "audit",
-        "Whether a training decays what its author thinks it decays.",
-        (
-            "train:make --batch-size 256 --dataset-size 1281167 --epochs 90",
-            "training_args.json --dataset-size 50000",
-        ),
-    ),
-    Command(
-        "study",
-        "Measure the best weight decay over scale; resumable.",
-        ("my-study.toml --dry-run", "my-study.toml"),
-    ),
-    Command(
-        "report",
-        "What a study or a find showed: table, JSON, or one HTML page.",
-        ("my-study.db", "train-find.db --html page.html"),
-    ),
-    Command(
-        "evidence",
-        "What was measured of the best decay over scale, and what not.",
-        ("", "batch"),
-    ),
-    Command(
-        "rules",
-        "The published scaling rules, with their sources.",
-        ("", "half-life-epochs"),
-    ),
-    Command(
-        "knobs",
-        "The places where one types a decay, and what each means.",
-        ("keras", "torch.AdamW"),
-    ),
-    Command(
-        "answer",
-        "Should L2 regularization be corrected for scale? Trained live.",
-        ("--quick", "--out build/answer"),
-    ),
-    Command(
-        "completion",
-        "Let the shell complete commands and options: bash, zsh, fish.",
-        (
-            "bash > ~/.local/share/bash-completion/completions/dwindle",
-            "zsh > ~/.zfunc/_dwindle",
-            "fish > ~/.config/fish/completions/dwindle.fish",
-        ),
-    ),
+_FILE = files("dwindle.cli").joinpath("commands.toml").read_text("utf-8")
+COMMANDS = tuple(
+    Command(**cells | {"examples": tuple(cells["examples"])})
+    for cells in tomllib.loads(_FILE)["command"]
 )
 
 

@@ -8,16 +8,17 @@ Survival and e-folds are those of a weight with zero gradient from a fresh optim
 step by step under the schedule, and keep their digits down to a shrink of 1e-15.
 """
 
-from collections.abc import Mapping
+import tomllib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from types import MappingProxyType
-from typing import Protocol
+from typing import Any, Protocol
 
 from dwindle.decay import momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.long_runs import Left
 from dwindle.decay.products import (
-    ASGD_LAMBD,
     LambdDecay,
     Product,
     Proximal,
@@ -56,12 +57,7 @@ class Course:
 
 
 # Where two knobs part under one schedule, a conversion says how each goes.
-FOLLOWS = Course("follows the lr")
-_SQUARED = Course("follows the lr squared", lr_power=2)
-STAYS = Course("stays", lr_power=0)
-_DIVIDES = Course("divides by 1 + what follows the lr")
-_FALLS = Course("falls by itself", is_of_schedule=False)
-_FALLS_BY_LAMBD = Course("falls by itself, by lambd", is_of_schedule=False)
+FOLLOWS, STAYS = Course("follows the lr"), Course("stays", lr_power=0)
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,6 @@ class Family:
         is_penalty: Whether scaling rules about a term of an objective are meant for it.
         is_decoupled: Whether those about decoupled decay are.
         practice: Optimizer of the published recipes that decay by the same means.
-        always_on: A decay that is on at every number.
         own_options: Options of its optimizer that bear on the decay besides.
         multiplies: Whether torch's form multiplies a weight by 1 − s, rounded once.
         caution: What belongs beside every number; ``{name}`` is the knob.
@@ -124,8 +119,7 @@ class Family:
     is_penalty: bool = False
     is_decoupled: bool = False
     practice: str = ""
-    always_on: float = 0.0
-    own_options: frozenset[str] = frozenset()
+    own_options: Sequence[str] = ()
     multiplies: bool = False
     caution: str = ""
     caution_code: str = ""
@@ -133,6 +127,11 @@ class Family:
     why_no_rate: str = ""
     at_zero: str = ""
     instead: str = ""
+
+    @property
+    def always_on(self) -> float:
+        """A decay that is on at every number."""
+        return float(getattr(self.decay, "extra", 0.0))
 
     @property
     def has_half_life(self) -> bool:
@@ -219,252 +218,39 @@ class Family:
         return self.decay
 
 
-_ONE_LR = "about one lr per step regardless of the number"
-# By update: measured over 3,000 steps with zero gradients, see tests/frameworks.
-AT_ZERO_GRADIENT: Mapping[str, str] = MappingProxyType(
-    {
-        **dict.fromkeys(("adam", "torch-nadam", "torch-adamax", "adopt"), _ONE_LR),
-        "torch-rmsprop": "1.4 lr per step at first and one lr later, regardless of the "
-        "number",
-        "torch-adagrad": "lr/√t in step t regardless of the number",
-        "torch-adadelta": "thousandths of an lr per step at first and more with time, "
-        "which only a huge number changes",
-        "radam": "a quarter of an lr per step in the first 300 steps and nearly one "
-        "later, almost regardless of the number",
-        "adabelief": "from a fraction of an lr to many lr per step, as its running "
-        "sums swing, regardless of the number",
-        "ademamix": "one lr per step at first and two later, regardless of the number",
-        "lars:one-at-zero": "the ratio is 1 and a step takes lr times the number of a "
-        "weight, many times what it takes beside a gradient",
-    }
-)
-_ASGD_LINE = (
-    "w ← w − e_t·(g + {decayed}·w) with e_0 = {{first_lr}}, "
-    "e_t = {{lr_before}}/(1 + {slowed}·{{lr_before}}·t)^0.75"
-)
-_RECORDS = (
-    Family(
-        name="coupled-sgd",
-        title="SGD with a penalty",
-        source="torch/optim/sgd.py",
-        decay=momentum,
-        written=Written(
-            "b ← {momentum}·b + {pushed}; w ← w − {lr}·b",
-            "s = 1 − slow root of z² − (1 + μ − (1−d)·η·{x})·z + μ",
-            "{x} = s·(1 − μ − s)/((1 − s)·(1−d)·η)",
-        ),
-        without_momentum=Written("w ← w − {lr}·({coupled})", "s = η·{x}", "{x} = s/η"),
-        nesterov=Written(
-            "b ← {momentum}·b + {pushed}; w ← w − {lr}·({coupled} + {momentum}·b)",
-            "s = 1 − slow root of z² − (1 + μ)(1 − η·{x})·z + μ(1 − η·{x})",
-            "{x} = s·(1 − μ − s)/((1 − (1 + μ)·s)·η)",
-        ),
-        is_penalty=True,
-        practice="sgd",
+# What each family computes: from the number to the shrink of a step and back, and what
+# a run leaves. The others set no rate.
+_DECAYS: Mapping[str, _Decay] = {
+    "coupled-sgd": momentum,
+    "decoupled": Product(peak=lr_of, rates=rates_under_lr(1)),
+    "schedule-only": Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)),
+    "constant": Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(0)),
+    # lr²/peak: once as an lr, once over the peak.
+    "corrected": Product(peak=lr_of, rates=rates_under_lr(2)),
+    "proximal": Proximal(peak=lr_of, rates=rates_under_lr(1)),
+    "proximal-schedule-only": Proximal(
+        peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)
     ),
-    Family(
-        name="coupled-adaptive",
-        title="adaptive optimizers with a penalty",
-        source="torch/optim/adam.py, and each optimizer at zero gradient",
-        written=Written(
-            "w ← w − {lr}·m̂(G)/(√v̂(G) + ε) with G = {coupled}",
-        ),
-        is_penalty=True,
-        objective_note="{name} minimizes the same objective, but divides the penalty's "
-        "gradient by the size of the whole one, so the number sets no half-life.",
-        why_no_rate="{name} divides its decay by the gradient's own size: a weight "
-        "with zero gradient loses {at_zero}, any other what its gradients allow. The "
-        "number sets no half-life.",
-        at_zero="nearly as much regardless of the number",
-        instead="Use torch.optim.AdamW, or decoupled_weight_decay=True.",
-    ),
-    Family(
-        name="decoupled",
-        title="decoupled decay",
-        source="torch/optim/adamw.py",
-        decay=Product(peak=lr_of, rates=rates_under_lr(1)),
-        written=Written(
-            "w ← w − {lr}·{decay}·w − {lr}·{step}", "s = η·{x}", "{x} = s/η"
-        ),
-        is_decoupled=True,
-        practice="adamw",
-        multiplies=True,
-    ),
-    Family(
-        name="schedule-only",
-        title="decoupled decay",
-        source="optimi/adamw.py with decouple_lr",
-        decay=Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)),
-        written=Written("w ← w − {m}{decay}·w − {lr}·{step}", "s = {x}", "{x} = s"),
-        reads_lr=False,
-        is_decoupled=True,
-        practice="adamw",
-        multiplies=True,
-    ),
-    Family(
-        name="constant",
-        title="decoupled decay",
-        source="tensorflow_addons/optimizers/weight_decay_optimizers.py",
-        decay=Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(0)),
-        written=Written("w ← w − {decay}·w − {lr}·{step}", "s = {x}", "{x} = s"),
-        course=STAYS,
-        reads_lr=False,
-        is_decoupled=True,
-    ),
-    Family(
-        name="corrected",
-        title="decoupled decay",
-        source="timm/optim/adamw.py with corrected_weight_decay (AdamC)",
-        # lr²/peak: once as an lr, once over the peak.
-        decay=Product(peak=lr_of, rates=rates_under_lr(2)),
-        written=Written(
-            "w ← w − {peak}·{m_squared}{decay}·w − {lr}·{step}",
-            "s = η·{x}",
-            "{x} = s/η",
-        ),
-        course=_SQUARED,
-        is_decoupled=True,
-        practice="adamw",
-    ),
-    Family(
-        name="proximal",
-        title="proximal decay",
-        source="Xie et al. 2022, Adan (arXiv 2208.06677), algorithm 1",
-        decay=Proximal(peak=lr_of, rates=rates_under_lr(1)),
-        written=Written(
-            "w ← (w − {lr}·{u})/(1 + {lr}·{decay})",
-            "s = η·{x}/(1 + η·{x})",
-            "{x} = s/((1 − s)·η)",
-        ),
-        course=_DIVIDES,
-        practice="adamw",
-    ),
-    Family(
-        name="proximal-schedule-only",
-        title="proximal decay",
-        source="optimi/adan.py with decouple_lr",
-        decay=Proximal(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)),
-        written=Written(
-            "w ← (w − {lr}·{u})/(1 + {m}{decay})",
-            "s = {x}/(1 + {x})",
-            "{x} = s/(1 − s)",
-        ),
-        course=_DIVIDES,
-        reads_lr=False,
-    ),
-    Family(
-        name="asgd",
-        title="ASGD",
-        source="torch/optim/asgd.py",
-        decay=asgd_decay(),
-        written=Written(
-            _ASGD_LINE.format(
-                decayed=f"({{decay}} + {ASGD_LAMBD:g})", slowed=ASGD_LAMBD
-            ),
-            "s = η·({x} + 1e-4)",
-            "{x} = s/η − 1e-4",
-        ),
-        course=_FALLS,
-        is_penalty=True,
-        always_on=ASGD_LAMBD,
-        own_options=frozenset({"alpha", "t0"}),
-        caution="{name} has a second decay, lambd = 1e-4, that is on by default; it is "
-        "counted in here. Its step size also falls by itself: the half-life is that of "
-        "the first step.",
-        caution_code="second-decay",
-        objective_note="{name}: lambd stays at its default, 1e-4, another penalty.",
-    ),
-    Family(
-        name="asgd-lambd",
-        title="ASGD's lambd",
-        source="torch/optim/asgd.py",
-        decay=LambdDecay(),
-        written=Written(
-            _ASGD_LINE.format(decayed="{decay}", slowed="{decay}"),
-            "s = η·{x}",
-            "{x} = s/η",
-        ),
-        course=_FALLS_BY_LAMBD,
-        caution="{name} slows the step size that it acts by: the half-life is that of "
-        "the first step. weight_decay is taken to be 0.",
-        caution_code="falling-step",
-    ),
-    Family(
-        name="trust-ratio",
-        title="decay inside a trust ratio",
-        source="timm/optim/lars.py and lamb.py",
-        written=Written(
-            "w ← w − {lr}·(‖w‖/‖U‖)·U with U = {u} + {decay}·w",
-        ),
-        objective_note="{name} minimizes the same objective, but rescales the step of "
-        "each layer to a share of the layer's norm, so the number sets no half-life.",
-        why_no_rate="{name} puts its decay into the update of a layer and then "
-        "rescales that update to a share of the layer's norm. What a step takes off a "
-        "weight depends on the norms of the layer's weights and gradients; where "
-        "the gradient of a layer is zero, {at_zero}.",
-        at_zero="the number cancels out of the rescaled update",
-        instead="Use an optimizer that decays beside its update, such as "
-        "torch.optim.AdamW, timm.lambw or keras.optimizers.Lamb, and choose a "
-        "half-life there.",
-    ),
-    Family(
-        name="schedule-free",
-        title="schedule-free decay",
-        source="schedulefree/adamw_schedulefree.py",
-        written=Written(
-            "z ← z − {lr}·({u} + {decay}·y); x ← average of all z; y between z and x",
-        ),
-        why_no_rate="{name} decays at a point between the fast weights and their "
-        "running average, and the average is what one evaluates. An average forgets "
-        "like a power of the steps, not by a fraction per step: there is no "
-        "half-life, and a longer run has another one.",
-        instead="Run it and measure what a weight with zero gradient keeps, or use "
-        "torch.optim.AdamW with a schedule, where that is a formula.",
-    ),
-    Family(
-        name="estimated-lr",
-        title="decay times an estimated lr",
-        source="optax/contrib/_prodigy.py",
-        written=Written("w ← w − {d}·{lr}·{decay}·w − {d}·{lr}·{u}"),
-        why_no_rate="{name} multiplies its decay by a learning rate that it estimates "
-        "while it trains, and starts with a tiny one. How fast a weight decays is "
-        "known only after the run.",
-        instead="Log the estimate d of a run, and convert torch.optim.AdamW with "
-        "lr = d·lr.",
-    ),
-    Family(
-        name="optimal-schedule",
-        title="SGD under the schedule 'optimal'",
-        source="sklearn/linear_model/_sgd_fast.pyx.tp",
-        written=Written(
-            "w ← w − w/(t₀ + t − 1) − η_t·g with η_t = 1/({decay}·(t₀ + t − 1))",
-        ),
-        objective_note="{name} minimizes the same objective, by steps whose size its "
-        "number sets.",
-        why_no_rate="{name} steps by 1/(alpha·(t0 + t − 1)), so alpha cancels in "
-        "lr·alpha: after n examples (t0 − 1)/(t0 + n − 1) of a weight with zero "
-        "gradient is left. That is a power law, whose half-life grows with the "
-        "run, and alpha is only in t0.",
-        instead="Set learning_rate='constant' and eta0: "
-        "sklearn.linear_model.SGDClassifier:constant has a half-life.",
-    ),
-    Family(
-        name="rebuilt-weights",
-        title="weights that are built anew in every step",
-        source="keras/src/optimizers/ftrl.py",
-        written=Written(
-            "w ← w − {lr}·{decay}·w, and then w ← function of the sums of all "
-            "gradients",
-        ),
-        why_no_rate="{name} takes its decay off the weights, and then computes them "
-        "anew from running sums: a weight with zero gradient is 0 after one step, "
-        "regardless of the number.",
-        instead="Use l2_regularization_strength there, or another optimizer.",
-    ),
-)
+    "asgd": asgd_decay(),
+    "asgd-lambd": LambdDecay(),
+}
 
+
+def _family(cells: dict[str, Any]) -> Family:  # Any: texts, flags and lists
+    for name in {"written", "without_momentum", "nesterov"} & cells.keys():
+        cells[name] = Written(*cells[name])
+    if "course" in cells:
+        cells["course"] = Course(**cells["course"])
+    return Family(**cells, decay=_DECAYS.get(cells["name"]))
+
+
+_FILE = tomllib.loads(
+    files("dwindle.decay").joinpath("families.toml").read_text("utf-8")
+)
+# By update: what a step takes off a weight with zero gradient.
+AT_ZERO_GRADIENT: Mapping[str, str] = MappingProxyType(_FILE["at_zero"])
 FAMILIES: Mapping[str, Family] = MappingProxyType(
-    {each.name: each for each in _RECORDS}
+    {each.name: each for each in map(_family, _FILE["family"])}
 )
 
 # Those that code has to name: what SGD, Adam, AdamW and a rate of decay by itself do.

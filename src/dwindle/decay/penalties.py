@@ -6,8 +6,10 @@ means a number, a power of it, and a factor: ``λ = factor(run) · number ** pow
 """
 
 import math
+import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
@@ -74,14 +76,13 @@ _SUMS = {
     "batch_size": "{name}: the losses of a minibatch of {batch_size} are summed.",
     "dataset_size": "{name}: the losses of all {dataset_size} examples are summed.",
 }
-_HALF_SQUARED = (
-    "{name} has half the squared error; λ stands beside the whole one, as "
-    "torch.nn.MSELoss has it."
-)
-_LIKELIHOOD = (
-    "{name}: the loss is a negative log-likelihood, of {dataset_size} examples."
-)
-
+# What to know about the loss, where that is more than its sum.
+_NOTES = {
+    "half-squared": "{name} has half the squared error; λ stands beside the whole one, "
+    "as torch.nn.MSELoss has it.",
+    "likelihood": "{name}: the loss is a negative log-likelihood, of {dataset_size} "
+    "examples.",
+}
 
 _Over = Literal["", "batch_size", "dataset_size"]
 
@@ -104,8 +105,8 @@ class Penalty:
     (:func:`layer_coefficients`); ``extra`` is a penalty that is always on.
     ``formula`` is the objective, ``forward`` and ``inverse`` are the conversion,
     templates in which ``{x}`` is the number, and ``{loss}``, ``{over}`` and ``{times}``
-    are what a sum over the batch makes of a mean. ``loss_note`` is a template of what
-    to know about the loss, where that is more than its sum.
+    are what a sum over the batch makes of a mean. ``loss_note`` is the name of what to
+    know about the loss, where that is more than its sum.
     """
 
     name: str
@@ -126,7 +127,8 @@ class Penalty:
 
     def note_on_loss(self, name: str, run: Run) -> str:
         """Return what the number takes the loss to be, where it is no plain mean."""
-        return (self.loss_note or _SUMS[self._over(run)]).format(
+        note = _NOTES.get(self.loss_note) or _SUMS[self._over(run)]
+        return note.format(
             name=name, batch_size=run.batch_size, dataset_size=run.dataset_size
         )
 
@@ -184,131 +186,7 @@ class Penalty:
         return math.pow(written / self.factor, 1 / self.power)
 
 
-_RECORDS = (
-    Penalty(
-        name="canonical",
-        formula="{loss} + ({x}/2)·Σw²",
-        forward="λ = {x}{over}",
-        inverse="{x} = λ{times}",
-    ),
-    Penalty(
-        name="without-half",
-        formula="{loss} + {x}·Σw²",
-        factor=2.0,
-        forward="λ = 2·{x}{over}",
-        inverse="{x} = λ{times}/2",
-    ),
-    Penalty(
-        name="without-half:layer-mean",
-        formula="{loss} + Σ_j {x}/(L·n_j·n_{{j+1}})·Σw²",
-        factor=2.0,
-        forward="λ_j = 2·{x}/(L·n_j·n_{{j+1}}){over}",
-        inverse="{x} = λ_j{times}·L·n_j·n_{{j+1}}/2",
-        normalization="layer-mean",
-    ),
-    Penalty(
-        name="without-half:global-mean",
-        formula="{loss} + {x}/(number of weights)·Σw²",
-        factor=2.0,
-        forward="λ = 2·{x}/(number of weights){over}",
-        inverse="{x} = λ{times}·(number of weights)/2",
-        normalization="global-mean",
-    ),
-    Penalty(
-        name="batch-sum",
-        formula="Σ of the losses of a minibatch of B + {x}·Σw²",
-        factor=2.0,
-        over="batch_size",
-        forward="λ = 2·{x}/B",
-        inverse="{x} = λ·B/2",
-    ),
-    Penalty(
-        name="data-sum",
-        formula="Σ of all N losses + {x}·Σw², of which a minibatch of B takes B/N",
-        factor=2.0,
-        over="dataset_size",
-        forward="λ = 2·{x}/N",
-        inverse="{x} = λ·N/2",
-    ),
-    Penalty(
-        name="half-batch-sum",
-        formula="Σ of the losses of a minibatch of B + ({x}/2)·Σw²",
-        over="batch_size",
-        forward="λ = {x}/B",
-        inverse="{x} = λ·B",
-    ),
-    Penalty(
-        name="half-data-sum",
-        formula="Σ of all N losses + ({x}/2)·Σw²",
-        over="dataset_size",
-        forward="λ = {x}/N",
-        inverse="{x} = λ·N",
-    ),
-    Penalty(
-        name="half-squared",
-        formula="half the mean squared error + ({x}/2)·Σw²",
-        factor=2.0,
-        forward="λ = 2·{x}{over}",
-        inverse="{x} = λ{times}/2",
-        loss_note=_HALF_SQUARED,
-    ),
-    Penalty(
-        name="half-squared:batch-sum",
-        formula="half the squared errors of a minibatch of B + ({x}/2)·Σw²",
-        factor=2.0,
-        over="batch_size",
-        forward="λ = 2·{x}/B",
-        inverse="{x} = λ·B/2",
-        loss_note=_HALF_SQUARED,
-    ),
-    Penalty(
-        name="half-squared:data-sum",
-        formula="half of all N squared errors + ({x}/2)·Σw²",
-        factor=2.0,
-        over="dataset_size",
-        forward="λ = 2·{x}/N",
-        inverse="{x} = λ·N/2",
-        loss_note=_HALF_SQUARED,
-    ),
-    Penalty(
-        name="prior",
-        formula="Σ of all N losses + Σw²/(2·{x}²)",
-        over="dataset_size",
-        forward="λ = 1/({x}²·N)",
-        inverse="{x} = 1/√(λ·N)",
-        power=-2.0,
-        loss_note=_LIKELIHOOD,
-    ),
-    Penalty(
-        name="prior:fan-in",
-        formula="Σ of all N losses + Σ_j fan_in_j/(2·{x}²)·Σw²",
-        over="dataset_size",
-        forward="λ_j = fan_in_j/({x}²·N)",
-        inverse="{x} = √(fan_in_j/(λ_j·N))",
-        power=-2.0,
-        normalization="fan-in",
-        loss_note=_LIKELIHOOD,
-    ),
-    Penalty(
-        name="inverse-data-sum",
-        formula="{x}·Σ of all N losses + (1/2)·Σw²",
-        over="dataset_size",
-        forward="λ = 1/({x}·N)",
-        inverse="{x} = 1/(λ·N)",
-        power=-1.0,
-    ),
-    Penalty(
-        name="canonical:from-start",
-        formula="{loss} + ({x}/2)·Σ(w − w⁰)²",
-        forward="λ = {x}{over}",
-        inverse="{x} = λ{times}",
-    ),
-    Penalty(
-        name="canonical:asgd",
-        formula="{loss} + (({x} + 1e-4)/2)·Σw²",
-        forward="λ = {x}{over} + 1e-4{over}",
-        inverse="{x} = λ{times} - 1e-4",
-        extra=1e-4,
-    ),
+_FILE = files("dwindle.decay").joinpath("penalties.toml").read_text("utf-8")
+PENALTIES: Mapping[str, Penalty] = MappingProxyType(
+    {cells["name"]: Penalty(**cells) for cells in tomllib.loads(_FILE)["penalty"]}
 )
-PENALTIES: Mapping[str, Penalty] = MappingProxyType({r.name: r for r in _RECORDS})

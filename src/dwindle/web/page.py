@@ -1,6 +1,7 @@
 """Page: the calculator as HTML, its fields and its examples made of this package."""
 
 import json
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,117 +112,11 @@ class Example:
         return answered
 
 
-EXAMPLES = (
-    Example(
-        "explain",
-        "SGD on CIFAR-10, the usual recipe",
-        {
-            "knob": "torch.optim.SGD",
-            "value": "5e-4",
-            "lr": "0.1",
-            "momentum": "0.9",
-            "batch_size": "128",
-            "dataset_size": "50000",
-            "epochs": "200",
-            "shape": "cosine",
-        },
-    ),
-    Example(
-        "explain",
-        "AdamW, a language model in a single pass",
-        {
-            "knob": "torch.optim.AdamW",
-            "value": "0.1",
-            "lr": "3e-4",
-            "shape": "cosine",
-            "batch_tokens": "0.5M",
-            "tokens": "20B",
-        },
-    ),
-    Example(
-        "explain",
-        "Adam: no decay of its own",
-        {"knob": "torch.optim.Adam", "value": "1e-4", "lr": "1e-3"},
-    ),
-    Example(
-        "rescale",
-        "AdamW: a batch that is eight times as large",
-        {
-            "knob": "torch.optim.AdamW",
-            "value": "0.1",
-            "lr": "3e-4:8e-4",
-            "batch_size": "256:2048",
-            "dataset_size": "1281167",
-            "epochs": "90:30",
-        },
-    ),
-    Example(
-        "rescale",
-        "SGD: twice the data",
-        {
-            "knob": "torch.optim.SGD",
-            "value": "5e-4",
-            "lr": "0.1",
-            "momentum": "0.9",
-            "batch_size": "128",
-            "dataset_size": "50000:100000",
-            "epochs": "200",
-        },
-    ),
-    Example(
-        "convert",
-        "Keras' L2 in PyTorch",
-        {"knob": "keras.regularizers.L2", "value": "5e-4", "to": "torch.optim.SGD"},
-    ),
-    Example(
-        "convert",
-        "SGD to AdamW, each with its lr",
-        {
-            "knob": "torch.optim.SGD",
-            "value": "5e-4",
-            "to": "torch.optim.AdamW",
-            "lr": "0.1:0.001",
-            "momentum": "0.9",
-        },
-    ),
-    Example(
-        "convert",
-        "A half-life of three epochs in AdamW",
-        {
-            "knob": "half-life",
-            "value": "3 epochs",
-            "to": "torch.optim.AdamW",
-            "lr": "3e-4",
-            "batch_size": "256",
-            "dataset_size": "1281167",
-            "epochs": "90",
-        },
-    ),
-    Example(
-        "suggest",
-        "AdamW on ImageNet, 300 epochs",
-        {
-            "knob": "torch.optim.AdamW",
-            "lr": "1e-3",
-            "batch_size": "1024",
-            "dataset_size": "1281167",
-            "epochs": "300",
-            "shape": "cosine",
-        },
-    ),
-    Example(
-        "suggest",
-        "Fine-tuning a language model",
-        {
-            "knob": "torch.optim.AdamW",
-            "lr": "2e-5",
-            "batch_size": "32",
-            "dataset_size": "100000",
-            "epochs": "3",
-            "regime": "fine-tuning",
-            "domain": "language",
-        },
-    ),
+EXAMPLES = tuple(
+    Example(**cells)
+    for cells in tomllib.loads(
+        Path(__file__).with_name("examples.toml").read_text("utf-8")
+    )["example"]
 )
 
 
