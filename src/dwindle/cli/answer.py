@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import note, print_json, stderr, stdout
-from dwindle.cli.report import FORCE, check_outputs, files_of_store, origin_of
+from dwindle.cli.report import FORCE, Outputs, files_of_store, origin_of
 from dwindle.cli.study import read_workers
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def command(  # noqa: PLR0913, one argument per option
     folder = Path(out or _FOLDER)
     studies, page = (QUICK if quick else FULL), folder / "report.html"
     stores = [at for name in studies for at in files_of_store(folder / name)]
-    check_outputs(str(page), png, force=force, inputs=stores)
+    Outputs(html=str(page), png=png, force=force, as_json=as_json).check(stores)
     answer = _answer(studies, folder, workers)
     kind = ("--quick",) if quick else ()
     origin = origin_of("answer", *kind, "--out", folder)

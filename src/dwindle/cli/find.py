@@ -12,7 +12,7 @@ from dwindle.cli import on_ray
 from dwindle.cli.facts import FACT_OPTIONS, GROUP, WrittenFacts
 from dwindle.cli.options import Option, read_number, read_whole, written
 from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_findings
+from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
 from dwindle.cli.training_file import Asked, Grammar, with_file, with_its_line
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Line, facts
@@ -218,19 +218,16 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     with with_its_line(next(iter(inputs), None), "find"):
         search = search_from(training, asked)
     path = path or store_named_after(search.conditions.training)
-    html, png, force = asked["html"], asked["png"], asked["force"]
+    to = Outputs.of(asked, as_json=as_json)
     with closing(search):
-        check_outputs(html, png, force=force, inputs=(*inputs, *files_of_store(path)))
+        to.check((*inputs, *files_of_store(path)))
         if asked["dry_run"]:
             _print_plan(search, path, as_json=as_json)
             return 0
         stopped = _run(search, path, asked)
     shown = shlex.quote(str(path))
     note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
-    failed = show_findings(
-        path, html=html, png=png, force=force, as_json=as_json, stopped=stopped
-    )
-    if not failed:
+    if not show_findings(path, to, stopped=stopped):
         return 0
     note("Run the same line again to train what failed once more.")
     return _FAILED

@@ -1,16 +1,11 @@
 """dwindle predict: the best decay of a scale, from a store of finished trainings."""
 
 from pathlib import Path
+from typing import Any
 
 from dwindle.cli.find import read_scale
 from dwindle.cli.options import Option
-from dwindle.cli.report import (
-    FORCE,
-    check_outputs,
-    files_of_store,
-    origin_of,
-    show_own,
-)
+from dwindle.cli.report import FORCE, Outputs, files_of_store, origin_of, show_own
 
 OPTIONS = (
     Option("STORE", "the store of a tune, a find or a study", required=True),
@@ -21,14 +16,8 @@ OPTIONS = (
 )
 
 
-def command(  # noqa: PLR0913, one argument per option
-    *,
-    store: str,
-    target: dict[str, float] | None,
-    html: str | None,
-    png: str | None,
-    force: bool,
-    as_json: bool,
+def command(
+    *, store: str, target: dict[str, float] | None, as_json: bool, **asked: Any
 ) -> None:
     """Predict the best decay of a scale that nobody trained, by the law of others.
 
@@ -37,9 +26,9 @@ def command(  # noqa: PLR0913, one argument per option
     """
     from dwindle.tuning.face import predict
 
-    check_outputs(html, png, force=force, inputs=files_of_store(Path(store)))
+    to = Outputs.of(asked, as_json=as_json)
+    to.check(files_of_store(Path(store)))
     tuned = predict(store, target=target)
     at = ",".join(f"{name}={value!r}" for name, value in (target or {}).items())
-    asked = ("--target", at) if at else ()
-    origin = origin_of("predict", store, *asked, "--html", html)
-    show_own(tuned, origin, html=html, png=png, force=force, as_json=as_json)
+    where = ("--target", at) if at else ()
+    show_own(tuned, origin_of("predict", store, *where, "--html", to.html), to)

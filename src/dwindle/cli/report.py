@@ -3,9 +3,10 @@
 import math
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import note, print_json, stdout
@@ -28,25 +29,57 @@ OPTIONS = (
 )
 
 
-def command(  # noqa: PLR0913, one argument per option
-    *,
-    store: str,
-    html: str | None,
-    png: str | None,
-    force: bool,
-    trial: int | None,
-    as_json: bool,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class Outputs:
+    """Where a command shows what it found, as it was typed: pages, pictures, JSON."""
+
+    html: str | None
+    png: str | None
+    force: bool
+    as_json: bool
+
+    @classmethod
+    def of(cls, asked: Mapping[str, Any], *, as_json: bool) -> Self:
+        """Return what stands among the options of a command."""
+        html, png, force = asked["html"], asked["png"], asked["force"]
+        return cls(html=html, png=png, force=force, as_json=as_json)
+
+    def check(self, inputs: Sequence[str | Path]) -> None:
+        """Refuse, before anything is trained or printed, what could not be written."""
+        from dwindle.report.writing import check_target
+
+        named = [output for output in (self.html, self.png) if output is not None]
+        for number, output in enumerate(named):
+            check_target(output, force=self.force, inputs=(*inputs, *named[:number]))
+
+    def write(
+        self,
+        content: object,
+        origin: "Origin | None",
+        *,
+        page: Callable[..., None],
+        picture: Callable[..., None],
+    ) -> None:
+        """Write the page and the picture that are asked for, each by its writer."""
+        if self.html is not None:
+            page(content, self.html, force=self.force, origin=origin)
+            note(f"Wrote {self.html}")
+        if self.png is not None:
+            picture(content, self.png, force=self.force)
+            note(f"Wrote {self.png}")
+
+
+def command(*, store: str, trial: int | None, as_json: bool, **asked: Any) -> None:
     """Report what a study or a find showed: a table, JSON, or one whole page.
 
     One that still runs, or was stopped, can be looked at, too.
     """
-    path = Path(store)
-    check_outputs(html, png, force=force, inputs=files_of_store(path))
+    path, to = Path(store), Outputs.of(asked, as_json=as_json)
+    to.check(files_of_store(path))
     if trial is not None:
         _print_trial(path, trial)
         return
-    show_findings(path, html=html, png=png, force=force, as_json=as_json)
+    show_findings(path, to)
 
 
 def files_of_store(store: Path) -> tuple[Path, ...]:
@@ -56,35 +89,14 @@ def files_of_store(store: Path) -> tuple[Path, ...]:
     return (store, *beside)
 
 
-def check_outputs(
-    *outputs: str | None, force: bool, inputs: Sequence[str | Path]
-) -> None:
-    """Refuse, before anything is trained or printed, what could not be written."""
-    from dwindle.report.writing import check_target
-
-    named = [output for output in outputs if output is not None]
-    for number, output in enumerate(named):
-        check_target(output, force=force, inputs=(*inputs, *named[:number]))
-
-
-def show_findings(  # noqa: PLR0913, one argument per option
-    store: Path,
-    *,
-    html: str | None,
-    png: str | None = None,
-    force: bool = False,
-    as_json: bool,
-    stopped: str | None = None,
-    study_file: str = "",
+def show_findings(
+    store: Path, to: Outputs, *, stopped: str | None = None, study_file: str = ""
 ) -> int:
     """Print what a store says; write the page and the picture if they are asked for.
 
     Args:
         store: The store of a study or of a find.
-        html: Where to write the page.
-        png: Where to write the picture.
-        force: Replace a file that dwindle did not write.
-        as_json: Print JSON.
+        to: Where to show it.
         stopped: Why a find stopped, where its trainings do not show it.
         study_file: The file that names the trainings, to stand on the page.
 
@@ -95,18 +107,10 @@ def show_findings(  # noqa: PLR0913, one argument per option
     from dwindle.store.store import read_store
 
     stored = read_store(store)
-    origin = origin_of("report", store, "--html", html, study_file=study_file)
+    origin = origin_of("report", store, "--html", to.html, study_file=study_file)
     if stored.kind == "own":
-        return _show_found(
-            stored,
-            stopped,
-            origin,
-            html=html,
-            png=png,
-            force=force,
-            as_json=as_json,
-        )
-    return _show_study(stored, origin, html=html, png=png, force=force, as_json=as_json)
+        return _show_found(stored, stopped, origin, to)
+    return _show_study(stored, origin, to)
 
 
 def origin_of(*words: str | Path | None, study_file: str = "") -> "Origin | None":
@@ -129,15 +133,7 @@ def origin_of(*words: str | Path | None, study_file: str = "") -> "Origin | None
     )
 
 
-def _show_study(  # noqa: PLR0913, as show_findings
-    stored: "Stored",
-    origin: "Origin | None",
-    *,
-    html: str | None,
-    png: str | None,
-    force: bool,
-    as_json: bool,
-) -> int:
+def _show_study(stored: "Stored", origin: "Origin | None", to: Outputs) -> int:
     from dwindle.findings.as_json import findings_as_dict
     from dwindle.findings.build import findings_of
     from dwindle.store.store import study_from_stored
@@ -148,35 +144,22 @@ def _show_study(  # noqa: PLR0913, as show_findings
     errors = Counter(outcome.error for _, outcome in study.rows if outcome.error)
     for text, count in errors.items():
         note(f"{count} trainings failed: {text}", style="red")
-    if not as_json:
+    if not to.as_json:
         # First what cannot fail: a page may find no room, a picture nothing to show.
         from dwindle.report.terminal import print_findings
 
         print_findings(findings, stdout())
-    if html is not None:
-        from dwindle.report.page import write_page
+    if to.html is not None or to.png is not None:
+        from dwindle.report.page import write_page, write_picture
 
-        write_page(findings, html, force=force, origin=origin)
-        note(f"Wrote {html}")
-    if png is not None:
-        from dwindle.report.page import write_picture
-
-        write_picture(findings, png, force=force)
-        note(f"Wrote {png}")
-    if as_json:
+        to.write(findings, origin, page=write_page, picture=write_picture)
+    if to.as_json:
         print_json(findings_as_dict(findings))
     return errors.total()
 
 
-def _show_found(  # noqa: PLR0913, as show_findings
-    stored: "Stored",
-    stopped: str | None,
-    origin: "Origin | None",
-    *,
-    html: str | None,
-    png: str | None,
-    force: bool,
-    as_json: bool,
+def _show_found(
+    stored: "Stored", stopped: str | None, origin: "Origin | None", to: Outputs
 ) -> int:
     from dwindle.finding.found import found_of
     from dwindle.finding.records import find_from_stored
@@ -187,29 +170,21 @@ def _show_found(  # noqa: PLR0913, as show_findings
         from dwindle.tuning.tuned import tuned_of
 
         tuned = tuned_of(cells_of_find(find), find.spec.target)
-        show_own(tuned, origin, html=html, png=png, force=force, as_json=as_json)
+        show_own(tuned, origin, to)
         return find.failed
     found = found_of(find, stopped)
-    show_own(found, origin, html=html, png=png, force=force, as_json=as_json)
+    show_own(found, origin, to)
     # Without any penalty (C = inf) some cannot train: that is no failure of the search.
     return sum(
         each.status == "error" and not math.isinf(each.value) for each in found.curve
     )
 
 
-def show_own(  # noqa: PLR0913, as show_findings
-    shown: "Found | Tuned",
-    origin: "Origin | None",
-    *,
-    html: str | None,
-    png: str | None,
-    force: bool,
-    as_json: bool,
-) -> None:
+def show_own(shown: "Found | Tuned", origin: "Origin | None", to: Outputs) -> None:
     """Print what trainings of one's own show; write its page and picture if asked."""
-    if not as_json:
+    if not to.as_json:
         stdout().print(shown, crop=False)
-    if html is not None or png is not None:
+    if to.html is not None or to.png is not None:
         from dwindle.finding.found import Found
         from dwindle.finding.page import page_of_found, write_page, write_picture
         from dwindle.tuning.page import page_of_tuned
@@ -217,13 +192,8 @@ def show_own(  # noqa: PLR0913, as show_findings
         page = (
             page_of_found(shown) if isinstance(shown, Found) else page_of_tuned(shown)
         )
-        if html is not None:
-            write_page(page, html, force=force, origin=origin)
-            note(f"Wrote {html}")
-        if png is not None:
-            write_picture(page, png, force=force)
-            note(f"Wrote {png}")
-    if as_json:
+        to.write(page, origin, page=write_page, picture=write_picture)
+    if to.as_json:
         print_json(shown.as_dict())
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from dwindle.cli import on_ray
 from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import FORCE, check_outputs, files_of_store, show_findings
+from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
 from dwindle.errors import RangeError, UnknownNameError, UsageError
 from dwindle.show import Column, Table
 from dwindle.wording import counted, quantity
@@ -90,11 +90,8 @@ def command(  # noqa: PLR0913, one argument per option
     workers: int | None,
     memory: int | None,
     dry_run: bool,
-    html: str | None,
-    png: str | None,
-    force: bool,
     as_json: bool,
-    **where: Any,
+    **asked: Any,
 ) -> int:
     """Train what a study file asks for, and report what was found.
 
@@ -129,28 +126,21 @@ def command(  # noqa: PLR0913, one argument per option
         _print_plan(spec, _workers(backend, workers), memory, as_json=as_json)
         return 0
     path = Path(store) if store else file.with_suffix(".db")
-    check_outputs(html, png, force=force, inputs=(file, *files_of_store(path)))
+    to = Outputs.of(asked, as_json=as_json)
+    to.check((file, *files_of_store(path)))
     # Imported here: torch takes seconds, and what is wrong is said before that.
     from dwindle.study.driver import Settings, run_study
     from dwindle.study.progress import shown_on
 
     with ExitStack() as stack:
-        chosen = _on_cluster(stack, where, backend, workers)
+        chosen = _on_cluster(stack, asked, backend, workers)
         chosen = chosen or _backend(spec, backend, workers)
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
         run_study(spec, path, chosen, on_progress, Settings(memory_bytes=memory))
     shown = shlex.quote(str(path))
     note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
-    failed = show_findings(
-        path,
-        html=html,
-        png=png,
-        force=force,
-        as_json=as_json,
-        study_file=study_toml,
-    )
-    if not failed:
+    if not show_findings(path, to, study_file=study_toml):
         return 0
     note("Run the same command again to train what failed once more.")
     return _FAILED

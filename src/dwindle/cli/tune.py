@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
 from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import check_outputs, files_of_store, show_findings
+from dwindle.cli.report import Outputs, files_of_store, show_findings
 from dwindle.cli.training_file import Asked, with_file, with_its_line
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import facts
@@ -82,8 +82,8 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     path = of_find.store_named_after(words, "tune")
     path = Path(asked["store"]) if asked["store"] else path
     first.close()
-    html, png, force = asked["html"], asked["png"], asked["force"]
-    check_outputs(html, png, force=force, inputs=files_of_store(path))
+    to = Outputs.of(asked, as_json=as_json)
+    to.check(files_of_store(path))
     if asked["dry_run"]:
         _print_plan(cells, target, first, path, as_json=as_json)
         return 0
@@ -96,7 +96,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     ):
         run_tune(search_at, cells, target, path, settings, on_progress, of_find.warn)
     note(f"Results are kept in {path}; dwindle predict {shlex.quote(str(path))}.")
-    failed = show_findings(path, html=html, png=png, force=force, as_json=as_json)
+    failed = show_findings(path, to)
     again = "run the same line again to continue."
     begun = len(find_from_stored(read_store(path)).scales)
     if begun < len(cells):
