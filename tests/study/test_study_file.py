@@ -8,10 +8,11 @@ import pytest
 from study.mistakes import CHANGES, GOOD, changed
 
 from dwindle.errors import StudyFileError
+from dwindle.store import LARGEST_STUDY_FILE
 from dwindle.store.records import Optimizer, Scale
 from dwindle.store.spec import AxisSpec
 from dwindle.store.tables import AXES, TABLES, plain_tables
-from dwindle.study.study_file import LARGEST_BYTES, read_study_file
+from dwindle.study.study_file import read_study_file
 
 PAGE = Path(__file__).parents[2] / "docs" / "study-file.md"
 
@@ -105,7 +106,7 @@ def test_relations_are_judged_beside_other_mistakes(tmp_path):
 def test_what_is_no_study_file_is_refused(tmp_path):
     """Bytes that are no TOML, far too many, or none; a byte order mark is read over."""
     file = tmp_path / "s.toml"
-    contents = (b"\xff\xfe", b"#" * (LARGEST_BYTES + 1), b"x = " + b"[" * 100_000)
+    contents = (b"\xff\xfe", b"#" * (LARGEST_STUDY_FILE + 1), b"x = " + b"[" * 100_000)
     for content in contents:
         file.write_bytes(content)
         with pytest.raises(StudyFileError) as refused:

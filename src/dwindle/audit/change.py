@@ -6,12 +6,10 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from dwindle.audit.findings import Finding, GroupLine
-from dwindle.audit.lines import number_line
 from dwindle.audit.outcome import CLOCKS, Audit, facts_of_run
-from dwindle.audit.setting_findings import judge, line_of_setting
+from dwindle.audit.setting_findings import judge, line_of_setting, typing
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.explain import Explanation, explain
-from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.run import FACTS_BESIDE_SCALE, Run
 from dwindle.errors import DwindleError, RefusedError
 
@@ -317,8 +315,7 @@ def _keeping(found: Finding, what: str, value: float | None, new: _Side) -> Find
     """Return a finding with the number that keeps what moved, if there is one."""
     if value is None:
         return found.having(unkept=what)
-    line = number_line(resolve_knob(new.knob).symbol, value, new.value)
-    return replace(found.having(number=value, was=new.value), paste=line)
+    return typing(found, new.knob, value, new.value)
 
 
 def _converted(old: _Side, new: _Side) -> Conversion:
@@ -344,10 +341,11 @@ def _other_kind(old: _Side, new: _Side) -> Finding | None:
     except DwindleError as error:
         return found.having(instead=str(error))
     found = found.having(fidelity=there.fidelity)
-    if there.value is None:
-        return found
-    line = number_line(resolve_knob(new.knob).symbol, there.value, new.value)
-    return replace(found.having(number=there.value), paste=line)
+    return (
+        found
+        if there.value is None
+        else typing(found, new.knob, there.value, new.value)
+    )
 
 
 def _alike(then: float | None, now: float | None) -> bool:

@@ -171,7 +171,7 @@ def _seen(
     # A schedule is sampled at any length: does the lr fall while the decay stays?
     falls = run.schedule.multipliers(_SAMPLED_STEPS)[-1] < _FADED
     family = FAMILIES.get(str(told.family))
-    if family is not None and family.course is STAYS and falls:
+    if family is not None and family.course == STAYS and falls:
         yield "DW026", {"shrink": told.value, "final": run.schedule.final}
 
 
@@ -266,19 +266,20 @@ def half_life_instead(code: str, run: Run) -> str:
 def _with_half_life(found: Finding, told: Explanation, run: Run) -> Finding:
     """Advise the number for a half-life within the run; none where nothing keeps it."""
     if found.code == "DW010" and is_as_good_as_none(told):
-        return _typing(replace(found, case="zero"), told, 0.0)
+        return typing(replace(found, case="zero"), told.knob, 0.0, told.value)
     asked = half_life_instead(found.code, run)
     found = found.having(asked=asked)
     try:
         number = convert(asked, "half-life", to=told.knob, run=run).value
     except DwindleError:
         return found
-    return found if number is None else _typing(found, told, number)
+    return found if number is None else typing(found, told.knob, number, told.value)
 
 
-def _typing(found: Finding, told: Explanation, value: float) -> Finding:
-    line = number_line(resolve_knob(told.knob).symbol, value, told.value)
-    return replace(found.having(number=value, was=told.value), paste=line)
+def typing(found: Finding, knob: str, value: float, was: float) -> Finding:
+    """Return a finding with the line that types another number at a knob."""
+    line = number_line(resolve_knob(knob).symbol, value, was)
+    return replace(found.having(number=value, was=was), paste=line)
 
 
 def _decoupled(found: Finding, told: Explanation, _: Run) -> Finding:

@@ -1,7 +1,7 @@
 """dwindle fit: what results that already exist say of the best weight decay."""
 
 import csv
-from collections.abc import Sequence
+from typing import Any
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
@@ -67,29 +67,15 @@ OPTIONS = (
     Option("--where", "only rows with these values", "A=1,B=x", read_where),
     Option("--compare", "is the difference of these two noise?", "X,Y", read_two),
     Option(
-        "--as", "where the decay is typed, for the rules", "KNOB", keyword="as_knob"
+        "--as", "where the decay is typed, for the rules", "KNOB", keyword="typed_into"
     ),
     Option("--study", "which study of a file of Optuna", "NAME"),
-    Option("COMMAND", "one training; it is not run", is_rest=True, keyword="words"),
+    Option("COMMAND", "one training; it is not run", is_rest=True, keyword="script"),
 )
 
 
-def command(  # noqa: PLR0913, one argument per option
-    *,
-    results: str,
-    knob: str | None,
-    metric: str | None,
-    seed: str | None,
-    maximize: bool,
-    minimize: bool,
-    cells: tuple[str, ...] | None,
-    ignore: tuple[str, ...] | None,
-    where: dict[str, str] | None,
-    compare: tuple[float, ...] | None,
-    as_knob: str | None,
-    study: str | None,
-    words: Sequence[str] | None,
-    as_json: bool,
+def command(
+    *, results: str, maximize: bool, minimize: bool, as_json: bool, **asked: Any
 ) -> None:
     """Say which weight decay results show, how surely, and what would settle it.
 
@@ -105,20 +91,8 @@ def command(  # noqa: PLR0913, one argument per option
     if maximize and minimize:
         must = "One of --maximize and --minimize must be left out."
         raise UsageError(must, "both", "Write --maximize for a score.")
-    found = fit(
-        results,
-        knob=knob,
-        metric=metric,
-        seed=seed,
-        cells=cells,
-        ignore=ignore or (),
-        where=where,
-        maximize=maximize or (False if minimize else None),
-        typed_into=as_knob,
-        study=study,
-        script=words or (),
-        compare=compare or (),
-    )
+    given = {name: each for name, each in asked.items() if each is not None}
+    found = fit(results, maximize=maximize or (False if minimize else None), **given)
     if as_json:
         print_json(found.as_dict())
     else:

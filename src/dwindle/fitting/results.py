@@ -27,6 +27,7 @@ from dwindle.fitting.table import (
     too_many_rows,
     unfit,
 )
+from dwindle.store import SQLITE_HEAD
 from dwindle.wording import clean
 
 _LONGEST_CELL = 1 << 20  # a whole config in a cell; Python's csv stops at 131,072
@@ -41,8 +42,6 @@ _DECIMAL_POINT = re.compile(r"\s*[+-]?\d*\.\d+(?:[eE][+-]?\d+)?\s*")
 # Python writes nan into a dictionary, and cannot read it back.
 _BARE_NAN = re.compile(r"(?<=[:\[,\s])(-?(?:nan|inf))(?=\s*[,}\]])")
 _NO_PARQUET = "Install polars or pyarrow, or write the table as CSV."
-# How each such file begins.
-_SQLITE = b"SQLite format 3\x00"
 
 
 def read_results(given: object, *, study: str | None = None) -> Results:
@@ -88,7 +87,7 @@ def _read_file(path: Path, study: str | None) -> Results:
     if size > MOST_BYTES:
         got = f"{size:,} bytes, more than {MOST_BYTES:,}"
         raise unfit(str(path), "a table that fits into memory", got)
-    if start == _SQLITE:
+    if start == SQLITE_HEAD:
         from dwindle.fitting.optuna_file import read_optuna
 
         return read_optuna(path, study=study)

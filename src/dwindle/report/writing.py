@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from dwindle.errors import OutputExistsError, ReportWriteError
+from dwindle.store import LARGEST_STUDY_FILE, SQLITE_HEAD
 
 # What our pages and pictures carry, so that a later run knows them as its own.
 PAGE_MARK = '<meta name="generator" content="dwindle">'
@@ -20,11 +21,8 @@ _HEAD_BYTES = 2048
 _PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _AFTER_PNG_HEADER = len(_PNG_SIGNATURE) + 25  # signature, and IHDR of 4 + 4 + 13 + 4
 
-# The first bytes of what is never replaced: a store, and its journal.
-_SQLITE = b"SQLite format 3\0"
+# The first bytes of a database's journal, which is never replaced.
 _JOURNAL = b"\xd9\xd5\x05\xf9\x20\xa1\x63\xd7"
-# As in study/study_file.py: what is larger is no study file.
-_LARGEST_STUDY_FILE = 1_000_000
 _NO_NAME = "no name of a file"
 # Links of the system to what this process has open: no path to put a file at.
 _OPEN_FILES = ("/dev/stdout", "/dev/stderr", "/dev/fd", "/proc")
@@ -127,14 +125,14 @@ def _check_existing(path: Path, *, force: bool) -> None:
 
 def _kind_that_is_kept(path: Path, head: bytes) -> str:
     """Return what a file is that is never replaced, or an empty text."""
-    if head.startswith(_SQLITE):
+    if head.startswith(SQLITE_HEAD):
         return "a database, such as a study's store"
     if head.startswith(_JOURNAL):
         return "the journal of a database"
     # A study file that is being written may be no TOML yet.
     if os.path.realpath(path).endswith(".toml"):
         return "a study file"
-    if path.stat().st_size > _LARGEST_STUDY_FILE:
+    if path.stat().st_size > LARGEST_STUDY_FILE:
         return ""
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from dwindle.errors import RangeError, StudyFileError
+from dwindle.store import LARGEST_STUDY_FILE
 from dwindle.store.spec import StudySpec
 from dwindle.store.tables import Fault, Key, Right, faults, plain_tables, toml_text
 from dwindle.study.plan import PROBLEM_RELATIONS
 
-LARGEST_BYTES = 1_000_000  # no study is that long; a store or a log may be
 # Optimizers -> the keys of [optimizer] that nothing else reads.
 READ_BY: dict[tuple[str, ...], tuple[str, ...]] = {
     ("sgd",): ("momentum", "dampening", "nesterov"),
@@ -85,8 +85,10 @@ def _text(path: Path) -> str:
         if not stat.S_ISREG(facts.st_mode):
             got = "a folder" if stat.S_ISDIR(facts.st_mode) else "a device or a pipe"
             raise _whole(path, f"A study file must be a regular file. Got {got}.")
-        if facts.st_size > LARGEST_BYTES:
-            raise _whole(path, f"The file must be at most {LARGEST_BYTES:,} bytes.")
+        if facts.st_size > LARGEST_STUDY_FILE:
+            raise _whole(
+                path, f"The file must be at most {LARGEST_STUDY_FILE:,} bytes."
+            )
         # Editors on Windows put a byte order mark in front.
         return path.read_text(encoding="utf-8-sig")
     except OSError as error:

@@ -58,59 +58,35 @@ class Quantity:
     form: Mapping[str, float] = field(hash=False)
 
 
-_QUANTITIES = (
-    Quantity(name="lr", title="learning rate alone", form={"lr": 1.0}),
-    Quantity(
-        name="batch",
-        title="batch size at a fixed lr",
-        form={"batch": 1.0, "lr": -1.0},
-    ),
-    Quantity(
-        name="batch-sqrt-lr",
-        title="batch size with lr ∝ √batch",
-        form={"batch": 1.0, "lr": -0.5},
-    ),
-    Quantity(
-        name="batch-linear-lr", title="batch size with lr ∝ batch", form={"batch": 1.0}
-    ),
-    Quantity(name="tokens", title="tokens of a single pass", form={"data": 1.0}),
-    Quantity(name="dataset", title="dataset at fixed epochs", form={"data": 1.0}),
-    Quantity(
-        name="epochs",
-        title="epochs over a fixed dataset",
-        form={"data": 1.0, "repetition": 1.0},
-    ),
-    Quantity(
-        name="repetition",
-        title="epochs at fixed examples seen",
-        form={"repetition": 1.0},
-    ),
-    Quantity(
-        name="width",
-        title="width at a fixed lr",
-        form={"width": 1.0, "lr": 1.0},
-    ),
-    Quantity(name="width-mup", title="width with lr ∝ 1/width", form={"width": 1.0}),
-    Quantity(
-        name="params",
-        title="parameters at fixed tokens",
-        form={"parameters": 1.0},
-    ),
-    Quantity(
-        name="params-tpp",
-        title="parameters at fixed tokens per parameter",
-        form={"parameters": 1.0, "data": 1.0},
+# Their titles, and forms.
+_QUANTITIES: Mapping[str, tuple[str, Mapping[str, float]]] = {
+    "lr": ("learning rate alone", {"lr": 1.0}),
+    "batch": ("batch size at a fixed lr", {"batch": 1.0, "lr": -1.0}),
+    "batch-sqrt-lr": ("batch size with lr ∝ √batch", {"batch": 1.0, "lr": -0.5}),
+    "batch-linear-lr": ("batch size with lr ∝ batch", {"batch": 1.0}),
+    "tokens": ("tokens of a single pass", {"data": 1.0}),
+    "dataset": ("dataset at fixed epochs", {"data": 1.0}),
+    "epochs": ("epochs over a fixed dataset", {"data": 1.0, "repetition": 1.0}),
+    "repetition": ("epochs at fixed examples seen", {"repetition": 1.0}),
+    "width": ("width at a fixed lr", {"width": 1.0, "lr": 1.0}),
+    "width-mup": ("width with lr ∝ 1/width", {"width": 1.0}),
+    "params": ("parameters at fixed tokens", {"parameters": 1.0}),
+    "params-tpp": (
+        "parameters at fixed tokens per parameter",
+        {"parameters": 1.0, "data": 1.0},
     ),
     # The tokens fall as the parameters grow.
-    Quantity(
-        name="params-compute",
-        title="parameters at fixed compute",
-        form={"parameters": 1.0, "data": -1.0},
+    "params-compute": (
+        "parameters at fixed compute",
+        {"parameters": 1.0, "data": -1.0},
     ),
-    Quantity(name="depth", title="depth", form={"depth": 1.0}),
-)
+    "depth": ("depth", {"depth": 1.0}),
+}
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
-    {each.name: each for each in _QUANTITIES}
+    {
+        name: Quantity(name=name, title=title, form=form)
+        for name, (title, form) in _QUANTITIES.items()
+    }
 )
 
 

@@ -265,6 +265,7 @@ class _Carried(NamedTuple):
     recipe: Recipe
     shrink: float
     doubt: float
+    as_typed: float  # the shrink of the same λ, as AdamW has it, at the lr of here
 
 
 class _Suggester:
@@ -286,10 +287,10 @@ class _Suggester:
         first, inner = median(shrinks[:_DECIDING]), middle(shrinks)
         ends = [min(first, inner[0]), max(first, inner[-1])]
         value = first
-        typed = [self._as_typed(each.recipe) for each in carried if self._run.lr]
+        typed = [each.as_typed for each in carried if self._run.lr]
         if typed and max(typed) < first:
             value = max(typed)
-            there = [self._as_typed(each.recipe) for each in counted]
+            there = [each.as_typed for each in counted]
             ends = [min(middle(there)[0], value), first]
         if 2 * len(deciding) < len(near):  # most of them do without: so does the answer
             value = 0.0
@@ -331,21 +332,16 @@ class _Suggester:
         """Return what a recipe's shrink is here, by the exponents of its class."""
         there, kind = recipe.run(), self._peers.kind_of_run
         shrink = shrink_from_number(recipe.knob, recipe.weight_decay, there)
+        typed = min(shrink * (self._run.lr or recipe.lr) / recipe.lr, _MOST_PER_STEP)
         known, here = there.quantities(), self._run.quantities()
         length, batch = "tokens_per_example", "batch_size"
         if (length in known) != (length in here) or (batch in here) > (batch in known):
             # Examples are no tokens, nor of an unknown batch: λ as it is, and last.
-            return _Carried(recipe, self._as_typed(recipe), math.inf)
+            return _Carried(recipe, typed, math.inf, typed)
         cell = cell_of(kind, family_of_evidence(self._knob))
         mean, doubt = cell.of(summed(parts_of_change(there, self._run, kind)))
         shrink = min(shrink * math.exp(mean), _MOST_PER_STEP)
-        return _Carried(recipe, shrink, doubt)
-
-    def _as_typed(self, recipe: Recipe) -> float:
-        """Return the shrink of the same λ, as AdamW has it, at the lr of here."""
-        run = recipe.run()
-        shrink = shrink_from_number(recipe.knob, recipe.weight_decay, run)
-        return min(shrink * (self._run.lr or recipe.lr) / recipe.lr, _MOST_PER_STEP)
+        return _Carried(recipe, shrink, doubt, typed)
 
     def _notes(self, near: Sequence[Recipe]) -> tuple[str, ...]:
         left = len(self._peers.recipes) - len(near)
