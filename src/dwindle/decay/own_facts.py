@@ -24,28 +24,14 @@ _NEUTRAL = {"momentum": 0.0, "dampening": 0.0, "nesterov": False}
 _DEFAULTS: Mapping[str, object] = MappingProxyType(
     {each.name: getattr(Run(), each.name) for each in fields(Run) if each.init}
 )
-# Facts that are one subject: without momentum neither of its companions may stay.
+# Facts that are one subject: without momentum neither of its companions may stay. What
+# is in the second list has a sentence of its own, or changes no number.
+_COMPANIONS, _NO_SUBJECTS = ("dampening", "nesterov"), ("betas", "parameters", "dtype")
 _SUBJECTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
-        "lr": ("lr",),
-        "schedule": ("schedule",),
-        "decay schedule": ("decay_schedule",),
-        "momentum": ("momentum", "dampening", "nesterov"),
-        **{
-            name.replace("_", " "): (name,)
-            for name in (
-                "batch_size",
-                "dataset_size",
-                "epochs",
-                "steps",
-                "tokens_per_example",
-                "gradient_rms",
-                "loss",
-                "width",
-                "depth",
-                "units",
-            )
-        },
+        name.replace("_", " "): (name, *(_COMPANIONS if name == "momentum" else ()))
+        for name in _DEFAULTS
+        if name not in {*_COMPANIONS, *_NO_SUBJECTS}
     }
 )
 

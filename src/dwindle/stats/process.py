@@ -55,41 +55,35 @@ class Hyper:
     deviation_sd: float
     deviation_length: float
     noise_sd: float
-    pairs: bool = True
+
+    @property
+    def pairs(self) -> bool:
+        """Whether trainings of one seed share anything."""
+        return self.offset_sd > 0
 
 
-PAIRED = tuple(
-    Hyper(
-        mean_sd=mean_sd,
-        mean_length=mean_length,
-        offset_sd=offset_sd,
-        deviation_sd=deviation_sd,
-        deviation_length=deviation_length,
-        noise_sd=noise_sd,
-    )
-    for (
-        mean_sd,
-        mean_length,
-        offset_sd,
-        deviation_sd,
-        deviation_length,
-        noise_sd,
-    ) in product(
-        MEAN_SD, MEAN_LENGTH, OFFSET_SD, DEVIATION_SD, DEVIATION_LENGTH, NOISE_SD
-    )
+def _every(**values: tuple[float, ...]) -> tuple[Hyper, ...]:
+    """Return the sets of all combinations of these values."""
+    sets = product(*values.values())
+    return tuple(Hyper(**dict(zip(values, each, strict=True))) for each in sets)
+
+
+PAIRED = _every(
+    mean_sd=MEAN_SD,
+    mean_length=MEAN_LENGTH,
+    offset_sd=OFFSET_SD,
+    deviation_sd=DEVIATION_SD,
+    deviation_length=DEVIATION_LENGTH,
+    noise_sd=NOISE_SD,
 )
 # Trainings that share nothing: all of what differs between trainings is noise.
-UNPAIRED = tuple(
-    Hyper(
-        mean_sd=mean_sd,
-        mean_length=mean_length,
-        offset_sd=0.0,
-        deviation_sd=0.0,
-        deviation_length=DEVIATION_LENGTH[0],
-        noise_sd=noise_sd,
-        pairs=False,
-    )
-    for mean_sd, mean_length, noise_sd in product(MEAN_SD, MEAN_LENGTH, UNPAIRED_SD)
+UNPAIRED = _every(
+    mean_sd=MEAN_SD,
+    mean_length=MEAN_LENGTH,
+    offset_sd=(0.0,),
+    deviation_sd=(0.0,),
+    deviation_length=DEVIATION_LENGTH[:1],
+    noise_sd=UNPAIRED_SD,
 )
 
 
