@@ -296,10 +296,8 @@ def _e_folds(old: _Side, new: _Side) -> Finding | None:
 
 
 def _kept(old: _Side, new: _Side, coordinate: str = "") -> float | None:
-    """Return the number that keeps a coordinate, or the penalty; None where none does.
-
-    A number at a knob means the new run there, one of a coordinate what it is.
-    """
+    """Return the number that keeps a coordinate, or the penalty; None without one."""
+    # A number at a knob means the new run there, one of a coordinate what it is.
     try:
         if not coordinate:
             return _converted(old, new).value

@@ -198,13 +198,7 @@ def show_own(shown: "Found | Tuned", origin: "Origin | None", to: Outputs) -> No
 
 
 def _print_trial(store: Path, trial: int) -> None:
-    """Print the kept output of a training of one's own, with nothing in it that acts.
-
-    Raises:
-        RangeError: If the store has no training of that number.
-        UsageError: If the store is of a built-in problem: it keeps no output.
-
-    """
+    """Print the kept output of a training, with nothing in it that acts."""
     from dwindle.finding.driver import output_folder
     from dwindle.finding.output import readable
     from dwindle.finding.records import find_from_stored

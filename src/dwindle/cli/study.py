@@ -149,12 +149,7 @@ def command(  # noqa: PLR0913, one argument per option
 def _on_cluster(
     stack: ExitStack, where: dict[str, Any], name: str | None, workers: int | None
 ) -> "Backend | None":
-    """Return the backend on a cluster that is asked for, if any; the stack closes it.
-
-    Raises:
-        UsageError: If workers of this machine are asked for, too.
-
-    """
+    """Return the backend on a cluster that is asked for, if any; the stack ends it."""
     cluster = on_ray.cluster_asked_for(where)
     if cluster is None:
         return None

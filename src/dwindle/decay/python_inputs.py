@@ -323,18 +323,8 @@ def _unlike(rows: Sequence[Input]) -> UsageError:
 def _of_group(
     plain: Knob, optimizer: object, group: Facts
 ) -> tuple[Knob, float, dict[str, Any]]:  # Any: as in Facts
-    """Return the record that a group's options lead to, its number and its facts.
-
-    Args:
-        plain: The record of the optimizer's class with its default options.
-        optimizer: The live optimizer.
-        group: One of its groups.
-
-    Raises:
-        RefusedError: If an option that bears on the decay makes a rule without record.
-        UsageError: If the group has no such number.
-
-    """
+    """Return the record that a group's options lead to, its number and its facts."""
+    # The record plain is that of the optimizer's class with its default options.
     knob = _variant(plain, optimizer, group)
     if knob.symbol not in group:
         must = f"A group of {knob.name} must have a {knob.symbol}."

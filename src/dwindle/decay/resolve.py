@@ -124,12 +124,8 @@ def _called_so(name: str, table: Mapping[str, Knob]) -> set[Knob]:
 
 
 def _variants(name: str, knobs: Iterable[Knob]) -> tuple[list[Knob], bool]:
-    """Read ``LIBRARY.CLASS.ARGUMENT``, and a class that is known by its variants only.
-
-    Returns:
-        What it may mean, and whether it can mean nothing else.
-
-    """
+    """Read ``LIBRARY.CLASS.ARGUMENT``, and a class known by its variants only."""
+    # What it may mean comes with whether it can mean nothing else.
     folded = name.casefold()
     path, _, argument = folded.rpartition(".")
     plain = [each for each in _matches(path, knobs) if _is_called(each, argument)]

@@ -299,10 +299,9 @@ class _Driver:
             )
 
     def _repeat_one(self) -> None:
-        """Where seeds do not pair, train one again: does its seed fix the loss at all?
-
-        That costs a training, and is a warning rather than a result: it is not stored.
-        """
+        """Where seeds do not pair, train one again: does its seed fix the loss?"""
+        # That costs a training, and is a warning rather than a result: it is not
+        # stored.
         known = [name for name, each in self.known.items() if each.status == "ok"]
         was_trained_now = bool(self.seconds_each)
         if not (self.search.recipe.has_seed and was_trained_now and known):

@@ -48,10 +48,8 @@ def under_way(
 
 @contextmanager
 def _place_of_results(store: "str | Path | None", name: str) -> Iterator[Path]:
-    """Give the store of a search: the caller's, or one that goes when all is well.
-
-    If anything stops the search that folder stays: hours of training may be in it.
-    """
+    """Give the store of a search: the caller's, or one that goes when all is well."""
+    # If anything stops the search that folder stays: hours of training may be in it.
     if store is not None:
         yield Path(store)
         return

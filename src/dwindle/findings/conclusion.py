@@ -95,10 +95,9 @@ def _of_study(study: Findings) -> str:
 
 
 def _of_answer(studies: Sequence[Findings]) -> str:
-    """Answer "should decay be divided by the size of the network?" in plain words.
-
-    A sentence per reply of the studies on a plain λ, the question's own setting first.
-    """
+    """Answer "should decay be divided by the size of the network?" in plain words."""
+    # A sentence per reply of the studies on a plain λ, the question's own setting
+    # first.
     plain = [study for study in studies if study.normalization == "none" and study.axes]
     if not plain:
         return "Nothing was varied on a plain λ, so the question is open."

@@ -200,10 +200,8 @@ def cluster_for(ray: "bool | str | Cluster") -> Iterator[Cluster | None]:
 
 
 def _ray(*, is_local: bool) -> Any:
-    """Import Ray so that it tells nobody of its use, and a local one asks for a token.
-
-    Its processes listen on loopback only, but other people may have a shell here.
-    """
+    """Import Ray so that it reports no use, and a local one asks for a token."""
+    # Its processes listen on loopback only, but other people may have a shell here.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     if is_local:
         # On Linux, too, Ray then takes 127.0.0.1 and no outward address for its own.
@@ -241,13 +239,7 @@ def _refuse_unreachable(address: str) -> None:
 
 
 def _fits(has: Mapping[str, float], needs: Mapping[str, float]) -> int:
-    """Return how often a node has what is needed.
-
-    Example:
-        >>> _fits({"CPU": 8.0, "GPU": 1.0}, {"CPU": 2.0, "GPU": 0.5})
-        2
-
-    """
+    """Return how often a node has what is needed."""
     return min(int(has.get(k, 0.0) / need + 1e-9) for k, need in needs.items() if need)
 
 

@@ -289,14 +289,8 @@ def _edge_to_extend(
 def _beyond(
     places: Sequence[float], side: Literal["low", "high"], fine: float
 ) -> list[float]:
-    """Return places over about a decade beyond an edge, in steps of the grid.
-
-    Args:
-        places: The grid so far.
-        side: Which edge.
-        fine: A third of a decade as a step between places.
-
-    """
+    """Return places over about a decade beyond an edge, in steps of the grid."""
+    # fine is a third of a decade as a step between places.
     # The grid's step, or a part of it that is no wider than a third of a decade.
     if fine * _ROUNDING < 1:
         step = 1 / math.ceil(1 / fine / _ROUNDING)

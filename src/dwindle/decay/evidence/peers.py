@@ -140,10 +140,8 @@ def _kind(
 
 
 def _nearest_in_length(found: tuple[Recipe, ...], run: Run) -> Recipe:
-    """Return the recipe nearest in length, on the best clock that it has too.
-
-    Of those that are as long, it is the one whose data are as many.
-    """
+    """Return the recipe nearest in length, on the best clock that it has too."""
+    # Of those that are as long, it is the one whose data are as many.
     here = run.quantities()
     for name in ("tokens", "epochs", "steps"):
         far = [

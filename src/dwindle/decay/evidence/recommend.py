@@ -167,12 +167,7 @@ def _reason(part: Part, cell: Cell, setting: Setting) -> Reason:
 
 
 def _carried(setting: Setting, log_factor: float, before: Run, after: Run) -> float:
-    """Return the number to type where lr·λ is multiplied, by the knob's own formulas.
-
-    Raises:
-        DwindleError: If the knob sets no rate, or not that one.
-
-    """
+    """Return the number to type where lr·λ is multiplied, by the knob's formulas."""
     knob, number = setting.knob, setting.number
     # No round trip: what does not change keeps its last digit, and 0 stays 0.
     if number == 0 or (before == after and log_factor == 0):
@@ -224,10 +219,8 @@ def _tried(compute: Callable[[float], float], log_factor: float) -> float | None
 
 
 def _experiment(bases: Iterable[str], before: Run, after: Run) -> Experiment:
-    """Return the measurement at both values of the first exponent's fact that has two.
-
-    Where a lr that stays decides, as in a change of the batch alone, it is the batch.
-    """
+    """Return the measurement at both ends of the first fact that has two."""
+    # Where a lr that stays decides, as in a change of the batch alone, it is the batch.
     here, there = before.quantities(), after.quantities()
     for base in bases:
         quantity, fact = _VARIED[base]
@@ -265,11 +258,9 @@ def _between_regimes(
 def _by_way_of(
     setting: Setting, before: Run, after: Run, kinds: tuple[KindOfRun, KindOfRun]
 ) -> Recommendation:
-    """Return the answer in two steps: through few epochs, which are as one.
-
-    What else changes goes by the exponents of a single pass. The doubts of both steps
-    add up, as if their exponents were wrong in the same way.
-    """
+    """Return the answer in two steps: through few epochs, which are as one."""
+    # What else changes goes by the exponents of a single pass. The doubts of both steps
+    # add up, as if their exponents were wrong in the same way.
     longer = after if kinds[0] == "single-pass" else before
     few = replace(longer, epochs=_AS_NEW, steps=None, schedule=Schedule())
     first = _in_class(kinds[0], setting, before, few)

@@ -222,11 +222,10 @@ def _uncompiled() -> AbstractContextManager[object]:
 
 @contextmanager
 def _one_thread() -> Iterator[None]:
-    """Compute on one thread: a second makes a Muon of 20 × 30 up to 100 times slower.
-
-    Copies are small, and threads that wait for each other in each bfloat16 product take
-    seconds where one takes 50 ms (measured on two cores, with and without other load).
-    """
+    """Compute on one thread: a second makes a small Muon up to 100 times slower."""
+    # Copies are small, and threads that wait for each other in each bfloat16 product
+    # take seconds where one takes 50 ms (measured on two cores, with and without other
+    # load).
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

@@ -283,11 +283,9 @@ class Hold:
 
 
 def _is_plain(group: Mapping[str, Any], *, has_gradients: bool) -> bool:
-    """Return whether in this step a coupled decay takes lr * weight_decay off a weight.
-
-    Momentum would spread it over later steps, and to sparse gradients torch adds none.
-    Those that a closure will make are as those of the step before.
-    """
+    """Return whether a coupled decay takes lr * weight_decay off in this step."""
+    # Momentum would spread it over later steps, and to sparse gradients torch adds
+    # none. Those that a closure will make are as those of the step before.
     if group.get("momentum"):
         return False
     gradients = [each.grad for each in group["params"]]

@@ -162,16 +162,9 @@ def _remark(
     together: bool,
     at_the_end: bool,
 ) -> str:
-    """Return a warning where the largest lr is below half of the peak, else "".
-
-    Args:
-        plans: What is done to each group.
-        lr_largest: The largest lr that each group has had; 0 before its first step.
-        together: Whether one peak was given for all groups: then one group that
-            reaches it is enough.
-        at_the_end: Whether the run is over, so that no larger lr can come.
-
-    """
+    """Return a warning where the largest lr is below half of the peak, else ""."""
+    # Where one peak was given for all groups together, one that reaches it is enough;
+    # at_the_end of the run no larger lr can come.
     held = [
         (at, plan, lr)
         for at, (plan, lr) in enumerate(zip(plans, lr_largest, strict=False))

@@ -52,11 +52,9 @@ def penalties_of(parameters: Iterable[nn.Parameter]) -> tuple[Penalizing, ...]:
 
 
 def _are_among(ids: Collection[int], penalty: Penalizing) -> bool | None:
-    """Whether any weight of a penalty is among some; None where that is not known yet.
-
-    A lazy layer that came into its model has no shape before it first runs. That is for
-    the caller of the penalty to know, not for those who train another model.
-    """
+    """Whether any weight of a penalty is among some; None where not known yet."""
+    # A lazy layer that came into its model has no shape before it first runs. That is
+    # for the caller of the penalty to know, not for those who train another model.
     try:
         weights = penalty.parameters.values()
     except RefusedError:

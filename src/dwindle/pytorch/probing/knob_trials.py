@@ -169,11 +169,9 @@ class KnobTrials:
         return [_Seen.of(group[main], spacing) for group, main in mains]
 
     def _hidden(self) -> list[float]:
-        """Return the share that a first step takes off each group with the knob at 0.
-
-        A push, as of the random velocity that Gravity begins with, moves opposite
-        weights the same way, and is no decay.
-        """
+        """Return what a first step takes off each group with the knob at 0."""
+        # A push, as of the random velocity that Gravity begins with, moves opposite
+        # weights the same way, and is no decay.
         first = replace(self._few, steps=1, options=self._set_to(1.0, 0.0))
         pairs = zip(self._trials.left(first), self._trials.mains, strict=True)
         shares = []

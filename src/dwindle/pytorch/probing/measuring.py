@@ -38,13 +38,10 @@ _Likeness = tuple[str, frozenset[object]]
 
 @dataclass(frozen=True, kw_only=True)
 class _Stored:
-    """What happens to a group in the format of its parameters.
+    """What happens to a group in the format of its parameters."""
 
-    Args:
-        shrink: Share per step; None where there is none, or it could not be seen.
-        breaks: Whether weights without gradient become NaN or infinite.
-
-    """
+    # No share where there is none, or it could not be seen; a weight without gradient
+    # breaks where it becomes NaN or infinite.
 
     shrink: float | None = None
     breaks: bool = False
@@ -171,17 +168,10 @@ def _group_probe(options: Group, pattern: Pattern, *, at: int) -> GroupProbe:
 def _as_stored(
     trials: Trials, patterns: Sequence[Pattern], *, known: bool
 ) -> list[_Stored]:
-    """Measure the shrink per step of each group in the format of its parameters.
-
-    The decay over some steps is compared with that of the rule over as many, so that a
-    momentum that builds up is in both.
-
-    Args:
-        trials: Of the rule, in the format of the trials.
-        patterns: What the rule does, group by group.
-        known: Whether all of them lose that share of any weight in each step.
-
-    """
+    """Measure the shrink per step of each group in the format of its parameters."""
+    # The decay over some steps is compared with that of the rule over as many, so that
+    # a momentum that builds up is in both. Where the rule is known, its share of each
+    # step says that.
     params = [each for group in trials.options for each in group["params"]]
     dtypes = {each.dtype for each in params if has_decay(each)}
     if dtypes == {trials.mould.dtype}:
