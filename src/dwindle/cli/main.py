@@ -12,7 +12,6 @@ import tomllib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
-from importlib.resources import files
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
@@ -47,7 +46,7 @@ class Command(NamedTuple):
     examples: tuple[str, ...]  # lines to type, without the program's name
 
 
-_FILE = files("dwindle.cli").joinpath("commands.toml").read_text("utf-8")
+_FILE = Path(__file__).with_name("commands.toml").read_text("utf-8")
 COMMANDS = tuple(
     Command(**cells | {"examples": tuple(cells["examples"])})
     for cells in tomllib.loads(_FILE)["command"]
