@@ -26,6 +26,7 @@ from dwindle.decay.evidence.records import (
 from dwindle.wording import fixed, listed, number
 
 OUT = Path(__file__).parents[1] / "docs"
+SPLITS = Path(__file__).parents[1] / "studies" / "splits.md"  # by scripts/evidence.py
 # Quantities that are drawn together: they share a base exponent.
 FIGURES = {
     "lr": ("lr",),
@@ -92,6 +93,11 @@ def page() -> str:
             *_record_rows(chosen),
             "",
         ]
+    parts += [
+        "## What a validation split does to our own",
+        "",
+        SPLITS.read_text("utf-8"),
+    ]
     parts += ["## What nobody has measured", "", *_gaps(everything), ""]
     parts += ["## Sources", ""]
     parts += [

@@ -6,8 +6,8 @@
 ``train`` trains studies/NAME.toml, of all files where none is named, as far as its
 store does not have it yet, and writes studies/NAME.json.gz; of some studies also on one
 split for all seeds, as NAME@0.json.gz and so on. ``records`` makes own_records.toml (of
-src/dwindle/decay/evidence) and studies/README.md of the exports; then
-scripts/pool_evidence.py has to run again. A test holds these files and the exports
+src/dwindle/decay/evidence), studies/README.md and studies/splits.md of the exports;
+then scripts/pool_evidence.py has to run again. A test holds these files and the exports
 together.
 """
 
@@ -15,6 +15,7 @@ import argparse
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from dwindle.findings.build import findings_of
 from dwindle.findings.grid import measure_grid
 from dwindle.findings.metric import Metric
 from dwindle.findings.model import AxisFindings
-from dwindle.findings.splits import SplitRow, compare_splits
+from dwindle.findings.rule_verdict import Course, course_within
 from dwindle.findings.verdict import course_of
 from dwindle.stats.slope import CELLS_FOR_A_LAW
 from dwindle.store.export import read_export, write_export
@@ -34,10 +35,11 @@ ROOT = Path(__file__).parents[1]
 STUDIES = ROOT / "studies"
 RECORDS = ROOT / "src" / "dwindle" / "decay" / "evidence" / "own_records.toml"
 PAGE = STUDIES / "README.md"
+SPLITS_PAGE = STUDIES / "splits.md"
 # Studies that were also trained on one split for all seeds, with fewer of them and
-# without the axes of the net's size: what a split does shows there, too.
+# without axes of the net's size beside others: what a split does shows there, too.
 FIXED = {"digits-adamw-plain": (0, 1, 2), "digits-sgd-plain": (0, 1, 2)}
-SEEDS_OF_FIXED = 12
+MOST_SEEDS_OF_FIXED = 12
 SIZES = ("width", "depth")
 # The smallest half width of a 90 % interval: a standard deviation of .1, as no study of
 # one data set says more about another (design, section 9).
@@ -56,6 +58,7 @@ NETS_OF_NORMS = {
 REGIMES = {
     "single": ("single-pass", ", single pass"),
     "finetuned": ("fine-tuning", ", fine-tuned"),
+    "mup": ("many-epochs-plain", ", μP"),
 }
 DATA = {"digits": "digits", "fashion": "Fashion-MNIST", "text": "text"}
 OPTIMIZERS = {"adamw": "AdamW", "sgd": "SGD"}
@@ -67,6 +70,7 @@ QUANTITIES = {
     "width": "width",
     "depth": "depth",
 }
+MUP = ("fashion-mup-mlp",)  # problems whose lr follows the width
 HEAD = (
     "# Made by scripts/evidence.py from the exports in studies/: do not edit it.",
     "# The keys are those of records.toml.",
@@ -77,31 +81,37 @@ PAGE_HEAD = """\
 
 Made by `scripts/evidence.py records` from the exports beside this file; `make evidence`
 trains what they hold again. Exponents are those of s = lr·λ, the shrink per step, with
-90 % intervals. Every seed draws its own split into pool and validation set. A CNN and a
-net that is fine-tuned are trained by `scripts/evidence_nets.py`, the others by the
-package's engine. The single pass of a small net over text is shown and is no record of
-the evidence: it would overrule what published networks have measured.
+90 % intervals. Every seed draws its own split into pool and validation set; what fixed
+splits do is in [splits.md](splits.md). A CNN, a net that is fine-tuned and one whose lr
+follows its width are trained by `scripts/evidence_nets.py`, the others by the package's
+engine. The single pass of a small net over text is shown and is no record of the
+evidence: it would overrule what published networks have measured.
 
 | study | quantity | by loss | by error | cells | remark |
 |---|---|---|---|---|---|""".splitlines()
-SPLITS_HEAD = """
-## One split, other splits, a split per seed
-
-Exponents of λ by loss. Where splits that decide contradict each other, the verdict is
-*undecided*.
-
+SPLITS_HEAD = """\
+Exponents of s = lr·λ with 90 % intervals, and which way the best λ itself goes: with a
+split into pool and validation set per seed, and with one split for all seeds. Where
+splits that decide contradict each other, the verdict is **undecided**; one that cannot
+tell contradicts nothing.
 """.splitlines()
+# The opposite course, where a quantity is the inverse of the axis that was trained.
+OPPOSITE: Mapping[Course, Course] = {"up": "down", "down": "up"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exponent:
-    """An exponent of s = lr·λ with its limits, and what it was measured over."""
+    """An exponent of s = lr·λ with its limits, and what it was measured over.
+
+    ``course`` is which way the best λ goes, at the lr that the axis has there.
+    """
 
     quantity: str
     metric: Metric
     value: float
     low: float
     high: float
+    course: Course
     factor: float
     cells: int
     note: str
@@ -119,12 +129,11 @@ def specs() -> dict[str, StudySpec]:
     found = {}
     for path in sorted(STUDIES.glob("*.toml")):
         spec = found[path.stem] = read_study_file(path)
-        axes = tuple(axis for axis in spec.axes if axis.axis not in SIZES)
+        axes = tuple(axis for axis in spec.axes if axis.axis not in SIZES) or spec.axes
+        seeds = min(MOST_SEEDS_OF_FIXED, spec.seeds)
         for split in FIXED.get(path.stem, ()):
             name = f"{path.stem}@{split}"
-            found[name] = replace(
-                spec, name=name, split=split, seeds=SEEDS_OF_FIXED, axes=axes
-            )
+            found[name] = replace(spec, name=name, split=split, seeds=seeds, axes=axes)
     return found
 
 
@@ -155,15 +164,48 @@ def exports() -> dict[str, StoredStudy]:
     }
 
 
-def exponents(stored: StoredStudy) -> Iterator[Exponent]:
-    """Yield every exponent of a study, by loss and by error rate."""
+@cache
+def exponents(stored: StoredStudy) -> tuple[Exponent, ...]:
+    """Return every exponent of a study, by loss and by error rate."""
+    found: list[Exponent | None] = []
     for metric in METRICS:
         if stored.spec.grid:
-            yield from _of_grid(stored, metric)
+            found += _of_grid(stored, metric)
             continue
-        for axis in findings_of(stored, metric=metric).axes:
-            if found := _of_axis(stored, axis, metric):
-                yield found
+        axes = findings_of(stored, metric=metric).axes
+        found += [_of_axis(stored, axis, metric) for axis in axes]
+    return tuple(each for each in found if each)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitRow:
+    """An exponent with a split per seed, and with one for all seeds by its number."""
+
+    study: str
+    resampled: Exponent
+    fixed: Mapping[int, Exponent]
+
+    @property
+    def contradicts(self) -> bool:
+        """Whether splits that decide which way λ goes do not all decide the same."""
+        courses = {each.course for each in (self.resampled, *self.fixed.values())}
+        return len(courses - {"unknown"}) > 1
+
+
+def split_rows(studies: Mapping[str, StoredStudy]) -> Iterator[SplitRow]:
+    """Yield every exponent of the studies that were also trained on fixed splits."""
+    for name, splits in FIXED.items():
+        others = {k: f"{name}@{k}" for k in splits if f"{name}@{k}" in studies}
+        for resampled in exponents(studies[name]) if name in studies and others else ():
+            key = resampled.quantity, resampled.metric
+            fixed = {
+                k: found
+                for k, other in others.items()
+                for found in exponents(studies[other])
+                if (found.quantity, found.metric) == key
+            }
+            if fixed:
+                yield SplitRow(study=name, resampled=resampled, fixed=fixed)
 
 
 def _of_axis(
@@ -177,6 +219,8 @@ def _of_axis(
     if axis.exponent is None or axis.low is None or axis.high is None:
         return None
     quantity, sign = QUANTITIES[axis.axis], 1
+    if axis.axis == "width" and stored.spec.problem in MUP:
+        quantity = "width-mup"
     spec = next(each for each in stored.spec.axes if each.axis == axis.axis)
     if axis.axis == "dataset_size" and spec.hold == "steps":
         # As many examples seen of fewer is more repetition.
@@ -185,13 +229,14 @@ def _of_axis(
         quantity = "tokens"
     shift = 1.0 if axis.axis == "lr" else 0.0  # of λ, and s = lr·λ
     low, high = sorted(sign * limit for limit in (axis.low, axis.high))
-    alone = axis.leans_on
+    alone, course = axis.leans_on, course_of(axis)
     return Exponent(
         quantity=quantity,
         metric=metric,
         value=sign * axis.exponent + shift,
         low=low + shift,
         high=high + shift,
+        course=course if sign > 0 else OPPOSITE.get(course, course),
         factor=max(telling) / min(telling),
         cells=len(telling),
         note=f"without {alone.value:g} it is {fixed(sign * alone.exponent + shift)}"
@@ -213,6 +258,7 @@ def _of_grid(stored: StoredStudy, metric: Metric) -> Iterator[Exponent]:
             value=slope.exponent + shift,
             low=slope.low + shift,
             high=slope.high + shift,
+            course=course_within(slope.low, slope.high, cells=plane.cells),
             factor=max(axis.values) / min(axis.values),
             cells=plane.cells,
             note="from a grid of batch and lr",
@@ -257,6 +303,7 @@ def records(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, object]]:
     .21 (a tenth is allowed, a test says); sources left out would be predicted worse
     (error .37, not .34).
     """
+    splits = {(row.study, row.resampled): row for row in split_rows(studies)}
     for name, stored in studies.items():
         if "@" in name or kind_of_run(name) == "single-pass":
             continue
@@ -283,11 +330,20 @@ def records(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, object]]:
                 "tuned": "axis",
                 "metric": found.metric,
                 "estimator": f"slope of {found.cells} cells' fitted optima",
-                "split": f"one per seed, {stored.spec.seeds} seeds",
+                "split": _split_of(stored, splits.get((name, found))),
                 "kind": "measured",
                 "read": "primary text",
                 "note": found.note,
             }
+
+
+def _split_of(stored: StoredStudy, row: SplitRow | None) -> str:
+    split = f"one per seed, {stored.spec.seeds} seeds"
+    if row is None:
+        return split
+    if row.contradicts:
+        return f"{split}; undecided: which way λ goes changes with fixed splits"
+    return f"{split}; {len(row.fixed)} fixed ones agree or cannot tell"
 
 
 def setting_of(name: str, metric: Metric) -> str:
@@ -336,7 +392,7 @@ def toml_table(name: str, facts: Mapping[str, object]) -> str:
 
 
 def page_of(studies: Mapping[str, StoredStudy]) -> str:
-    """Return studies/README.md: every exponent, and what a split does to verdicts."""
+    """Return studies/README.md: every exponent."""
     shown = {name: s for name, s in studies.items() if "@" not in name}
     lines = [*PAGE_HEAD]
     for name, stored in shown.items():
@@ -352,42 +408,27 @@ def page_of(studies: Mapping[str, StoredStudy]) -> str:
             notes = "; ".join(dict.fromkeys(e.note for e in both.values() if e.note))
             row = (name, quantity, *numbers, " / ".join(counts), notes)
             lines.append(f"| {' | '.join(row)} |")
-    lines += SPLITS_HEAD
-    for name, splits in FIXED.items():
-        there = {k: studies[f"{name}@{k}"] for k in splits if f"{name}@{k}" in studies}
-        if name in studies and there:
-            lines += _split_table(name, studies[name], there)
-    return "\n".join(lines).rstrip() + "\n"
+    return "\n".join(lines) + "\n"
 
 
-def _split_table(
-    name: str, resampled: StoredStudy, fixed_splits: Mapping[int, StoredStudy]
-) -> list[str]:
-    rows = compare_splits(
-        findings_of(resampled), {k: findings_of(s) for k, s in fixed_splits.items()}
-    )
-    heads = ["axis", "per seed", *(f"split {k}" for k in fixed_splits), "verdict"]
-    lines = [
-        f"### {name}",
-        "",
-        f"| {' | '.join(heads)} |",
-        f"|{'---|' * len(heads)}",
-    ]
-    for row in rows:
-        if row.fixed:
-            axes = [row.resampled, *(row.fixed[k] for k in fixed_splits)]
-            cells = [f"{_number(axis)}, {course_of(axis)}" for axis in axes]
-            shown = [row.resampled.axis, *cells, _said(row)]
-            lines.append(f"| {' | '.join(shown)} |")
-    return [*lines, ""]
-
-
-def _number(axis: AxisFindings) -> str:
-    return measured(axis.exponent, axis.low, axis.high)
-
-
-def _said(row: SplitRow) -> str:
-    return "undecided" if row.contradicts else row.verdict
+def splits_of(studies: Mapping[str, StoredStudy]) -> str:
+    """Return studies/splits.md: what a split does to exponents and verdicts."""
+    numbers = sorted({k for splits in FIXED.values() for k in splits})
+    heads = ["study", "quantity", "by", "per seed", *(f"split {k}" for k in numbers)]
+    lines = [*SPLITS_HEAD, "", f"| {' | '.join(heads)} | verdict |"]
+    lines.append("|---" * (len(heads) + 1) + "|")
+    for row in split_rows(studies):
+        found = [row.resampled, *map(row.fixed.get, numbers)]
+        cells = [
+            f"{measured(each.value, each.low, each.high)}, {each.course}"
+            if each
+            else "–"
+            for each in found
+        ]
+        verdict = "**undecided**" if row.contradicts else row.resampled.course
+        shown = (row.study, row.resampled.quantity, row.resampled.metric, *cells)
+        lines.append(f"| {' | '.join((*shown, verdict))} |")
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
@@ -405,6 +446,7 @@ def main() -> None:
     studies = exports()
     RECORDS.write_text(toml_of(studies), "utf-8")
     PAGE.write_text(page_of(studies), "utf-8")
+    SPLITS_PAGE.write_text(splits_of(studies), "utf-8")
 
 
 if __name__ == "__main__":

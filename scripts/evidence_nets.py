@@ -1,11 +1,12 @@
 """An engine for the nets of our studies that dwindle's own does not train.
 
-A CNN with a BatchNorm after each convolution, and a net that goes on from weights
-trained on other classes: fine-tuning. All models of a pack are one net in groups, with
-PyTorch's autograd; biases and BatchNorm's gains are not decayed.
+A CNN with a BatchNorm after each convolution, a net that goes on from weights trained
+on other classes (fine-tuning), and one whose lr follows its width as in μP. All models
+of a pack are one net in groups, with PyTorch's autograd; biases and BatchNorm's gains
+are not decayed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -29,6 +30,8 @@ EVALUATED = 500  # samples at a time
 # better there than any start, short enough to cost a tenth of a study.
 BEFORE = Scale(width=1, depth=2, batch_size=100, dataset_size=10_000, epochs=5, lr=2e-3)
 PRETRAINED_BY = Optimizer(name="adamw", schedule="cosine")
+# The width at which μP's learning rates and first weights are those of any net.
+MUP_WIDTH = 32
 Params = dict[str, Tensor]  # each (models, ...)
 
 
@@ -37,12 +40,17 @@ class Images:
     """Fashion-MNIST at half its size; ``parity`` leaves every other class out.
 
     The even classes (tops and bags) are harder to tell apart than the odd ones.
+    ``mup`` is for AdamW: the lr of weights that have the width as inputs falls as its
+    inverse, and those of the last layer begin smaller. What decay takes off in a step
+    is lr·λ in all layers, with the lr of the study: λ goes with the width where the lr
+    falls with it. Reference: Yang et al., arXiv 2203.03466, table 3.
     """
 
     name: str
     net: str
     parity: int | None = None
     before: str | None = None  # the problem that trained the weights to start from
+    mup: bool = False
 
     @property
     def classes(self) -> int:
@@ -85,6 +93,7 @@ NETS = {
         Images("fashion-cnn-batchnorm", "cnn"),
         Images("fashion-odd-mlp", "mlp", parity=1),
         Images("fashion-finetuned-mlp", "mlp", parity=0, before="fashion-odd-mlp"),
+        Images("fashion-mup-mlp", "mlp", mup=True),
     )
 }
 
@@ -146,10 +155,15 @@ def _convolved(w: Params, x: Tensor, *, training: bool) -> Tensor:
 
 
 class Moves:
-    """SGD and AdamW as torch.optim has them, with a λ for each model."""
+    """SGD and AdamW as torch.optim has them, with a λ for each model.
 
-    def __init__(self, options: Optimizer, w: Params, decays: Tensor) -> None:
-        self.options, self.weights = options, w
+    AdamW's gradient step of a weight is ``shares`` of the lr, all of it by default.
+    """
+
+    def __init__(
+        self, options: Optimizer, w: Params, decays: Tensor, shares: Mapping[str, float]
+    ) -> None:
+        self.options, self.shares = options, shares
         self.trained = {k: p for k, p in w.items() if p.requires_grad}
         self.first = {k: torch.zeros_like(p) for k, p in self.trained.items()}
         self.second = {k: torch.zeros_like(p) for k, p in self.trained.items()}
@@ -173,7 +187,8 @@ class Moves:
             second = self.second[k].mul_(o.betas[1])
             second.addcmul_(gradient, gradient, value=1 - o.betas[1])
             root = (second / (1 - o.betas[1] ** number)).sqrt_().add_(o.eps)
-            p.addcdiv_(first, root, value=-lr / (1 - o.betas[0] ** number))
+            rate = lr * self.shares.get(k, 1.0)
+            p.addcdiv_(first, root, value=-rate / (1 - o.betas[0] ** number))
 
 
 def trained(trials: Sequence[Trial]) -> tuple[Params, Tensor, Tensor]:
@@ -188,7 +203,8 @@ def trained(trials: Sequence[Trial]) -> tuple[Params, Tensor, Tensor]:
     for name, value in w.items():
         value.requires_grad_(not name.endswith((".mean", ".variance")))
     decays = torch.tensor([trial.weight_decay for trial in trials])
-    moves = Moves(options, w, decays)
+    narrower = MUP_WIDTH / scale.width if problem.mup else 1.0
+    moves = Moves(options, w, decays, {"1": narrower, "last": narrower})
     schedule = Schedule(
         shape=options.schedule, warmup=options.warmup, final=options.final_lr
     )
@@ -217,6 +233,8 @@ def trained(trials: Sequence[Trial]) -> tuple[Params, Tensor, Tensor]:
 def start_of(problem: Images, width: int, seed: int) -> Params:
     """Return a seed's first weights: random, or trained on other classes."""
     start = dict(first_weights(problem.net, width, problem.classes, seed))
+    if problem.mup:
+        start["last"] *= (MUP_WIDTH / width) ** 0.5
     if problem.before is None:
         return start
     trial = Trial(

@@ -1,13 +1,11 @@
 """What one validation split hides, a split per seed shows."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from findings.simulated_study import simulated_findings, study_spec
 
 from dwindle.findings.cells import gather, measure_cell
-from dwindle.findings.splits import compare_splits
 from dwindle.store.records import PER_SEED, Optimizer, ProblemFacts, Scale, Trial
 from dwindle.study.engine import train_pack
 from dwindle.study.problems import Data, Split
@@ -75,17 +73,3 @@ def test_an_interval_includes_the_choice_of_the_split():
     assert low < wrong.low
     assert high > right.high
     assert math.log(high / max(low, 1e-4)) > 2 * math.log(wrong.high / wrong.low)
-
-
-def test_a_verdict_that_changes_with_the_split_is_undecided():
-    """Up on one split and down on another is no verdict; open on one is no doubt."""
-    up, down = ({"width": sign * 0.8} for sign in (1, -1))
-    wide = study_spec(axes=study_spec().axes[:1])
-    found = simulated_findings(up, spec=wide)
-    agreeing, opposite = (simulated_findings(way, spec=wide) for way in (up, down))
-    axis = replace(agreeing.axes[0], exponent=None, low=None, high=None)
-    silent = replace(agreeing, axes=(axis,))
-    (row,) = compare_splits(found, {0: agreeing, 1: silent})
-    assert (row.verdict, row.contradicts, set(row.fixed)) == ("up", False, {0, 1})
-    (row,) = compare_splits(found, {0: agreeing, 1: opposite})
-    assert (row.verdict, row.contradicts) == ("unknown", True)

@@ -71,11 +71,20 @@ def module_of(start):
     return model, decayed
 
 
-def losses_by_pytorch(start, trial, optimizer_class, data, **options):
+def losses_by_pytorch(start, trial, optimizer_class, data, shares, **options):
     """Train by PyTorch's modules; return validation and training loss."""
     model, decayed = module_of(start)
     kept = [p for p in model.parameters() if all(p is not each for each in decayed)]
-    groups = [{"params": decayed, "weight_decay": trial.weight_decay}, {"params": kept}]
+    # What AdamW takes off is lr·λ of the study, also where a layer's lr is a share.
+    groups = [
+        {
+            "params": p,
+            "lr": SCALE.lr * share,
+            "weight_decay": trial.weight_decay / share,
+        }
+        for p, share in zip(decayed, shares, strict=True)
+    ]
+    groups.append({"params": kept})
     optimizer = optimizer_class(groups, lr=SCALE.lr, weight_decay=0.0, **options)
     lrs = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, SCALE.steps)
     x, y = torch.from_numpy(data.x), torch.from_numpy(data.y)
@@ -92,10 +101,14 @@ def losses_by_pytorch(start, trial, optimizer_class, data, **options):
     return [float(cross_entropy(model(x[part]), y[part]).detach()) for part in parts]
 
 
-@pytest.mark.parametrize("name", ["fashion-cnn-batchnorm", "fashion-finetuned-mlp"])
+@pytest.mark.parametrize(
+    "name", ["fashion-cnn-batchnorm", "fashion-finetuned-mlp", "fashion-mup-mlp"]
+)
 def test_each_model_of_a_pack_is_the_module_of_pytorch(nets, name):
     """λ, seeds, steps, BatchNorm's statistics, what fine-tuning starts from, losses."""
-    for options, optimizer_class in OPTIMIZERS:
+    mup = nets.NETS[name].mup
+    narrower = nets.MUP_WIDTH / SCALE.width if mup else 1.0
+    for options, optimizer_class in OPTIMIZERS[mup:]:  # μP's powers are AdamW's
         trials = tuple(
             Trial(
                 problem=name,
@@ -113,7 +126,10 @@ def test_each_model_of_a_pack_is_the_module_of_pytorch(nets, name):
         for trial, outcome in zip(trials, nets.train(Work(trials=trials)), strict=True):
             start = nets.start_of(nets.NETS[name], SCALE.width, trial.seed)
             found += [outcome.loss, outcome.train_loss]
-            expected += losses_by_pytorch(start, trial, optimizer_class, data, **given)
+            shares = (1.0, narrower, narrower)
+            expected += losses_by_pytorch(
+                start, trial, optimizer_class, data, shares, **given
+            )
         assert found == pytest.approx(expected, rel=2e-4)
     tiny = torch.tensor(1e-40)  # no normal float32
     assert tiny * 1 != 0, "a pack leaves denormals off"
@@ -125,3 +141,16 @@ def test_what_was_trained_before_is_where_fine_tuning_starts(nets):
     fresh = nets.start_of(nets.NETS["fashion-odd-mlp"], 3, 1)
     assert not torch.equal(tuned["1"], fresh["1"])
     assert torch.count_nonzero(tuned["last"]) == 0
+
+
+def test_the_last_layer_of_mup_begins_smaller_as_the_net_grows(nets):
+    """Its first weights fall as 1/width, from those of any net at one width."""
+    of_mup, plain = nets.NETS["fashion-mup-mlp"], nets.NETS["fashion-odd-mlp"]
+    for width in (nets.MUP_WIDTH, 4 * nets.MUP_WIDTH):
+        deviation = float(nets.start_of(of_mup, width, 0)["last"].std())
+        assert deviation == pytest.approx(
+            (2 / nets.MUP_WIDTH) ** 0.5 * nets.MUP_WIDTH / width, rel=0.1
+        )
+    assert torch.equal(
+        nets.start_of(of_mup, 8, 0)["1"], nets.start_of(plain, 8, 0)["1"]
+    )
