@@ -9,6 +9,7 @@ from itertools import product
 
 import pytest
 from oracle import decay_by_hand, long_runs
+from quick import combined
 from tolerance import digits
 
 from dwindle.decay import long_runs as sums
@@ -89,9 +90,7 @@ def path_sum(name, knob, run):
     return math.fsum(lost)
 
 
-@each_schedule
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("share", [1e-9, 0.95])
+@combined("kind schedule share", [*KINDS], SCHEDULES, [1e-9, 0.95], one_in=4)
 def test_momentum_at_length_against_its_walk(kind, schedule, share):
     """The two-state recurrence too, up to near the oscillation limit."""
     run = Run(lr=0.1, steps=LONG, schedule=schedule, **KINDS[kind])
@@ -130,7 +129,15 @@ def test_ten_million_steps_against_blocks(power):
     assert FAMILIES[name].e_folds(1e-6, run) == digits(by_blocks, rel=1e-12)
 
 
-@pytest.mark.parametrize("kind", ["momentum", "dampened", "Nesterov", "slow"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "dampened",
+        "Nesterov",
+        pytest.param("momentum", marks=pytest.mark.full),
+        pytest.param("slow", marks=pytest.mark.full),
+    ],
+)
 def test_a_million_steps_of_momentum_against_matrices(kind):
     """SGD over a million steps, as a product of their matrices."""
     steps, facts = 2**20, KINDS[kind]
@@ -170,8 +177,7 @@ def test_a_slow_decay_over_a_billion_steps(shrink):
     assert by_hand == digits(shrink * 10**9 / 2, rel=1e-5)  # second order
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@each_schedule
+@combined("kind schedule", [*KINDS], SCHEDULES, one_in=3)
 def test_e_folds_lead_back_at_length(kind, schedule):
     """The solver's number has the e-folds that it was asked for, at 10⁸ steps."""
     if kind == "slow" and schedule.warmup:

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from quick import combined
 from tolerance import digits
 from torch import nn
 from torch.nn import Parameter
@@ -38,8 +39,8 @@ KINDS = {
     "Adam": lambda ps: torch.optim.Adam(ps, lr=0.1, weight_decay=0.02),
     "SGD": lambda ps: torch.optim.SGD(ps, lr=0.1, weight_decay=0.02),
 }
-of_every_kind = pytest.mark.parametrize("kind", KINDS)
 of_every_other = pytest.mark.parametrize("other", EVERY)
+of_every_pair = combined("kind other", [*KINDS], [*EVERY], one_in=len(KINDS))
 
 
 def left_of(weight, start):
@@ -56,8 +57,7 @@ class Model(nn.Module):
         self.other = Parameter(EVERY[other](), requires_grad=other in OTHERS)
 
 
-@of_every_kind
-@of_every_other
+@of_every_pair
 def test_a_probe_sees_the_matrix_beside_it(kind, other):
     """AdamW and SGD take lr·weight_decay, 0.002 of a step, whatever else is there."""
     group = probe(KINDS[kind](Model(other).parameters())).groups[0]
@@ -86,8 +86,7 @@ def test_integers_alone_are_no_parameters_that_decay():
     assert held.mechanisms == ("penalty", "penalty")
 
 
-@of_every_kind
-@of_every_other
+@of_every_pair
 def test_an_audit_goes_through(kind, other):
     """It has findings of the model, and no crash of its own."""
     model = Model(other)
@@ -95,8 +94,7 @@ def test_an_audit_goes_through(kind, other):
     assert type(model).__name__ in str(found)
 
 
-@of_every_kind
-@of_every_other
+@of_every_pair
 def test_a_half_life_is_held_beside_it(kind, other):
     """Ten steps at a half-life of ten leave half of the matrix, and of the other."""
     model = Model(other)

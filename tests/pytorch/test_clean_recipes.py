@@ -11,8 +11,18 @@ from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.checks.practice import network_of
 
+# Walks of a second or more; GPT-3's is another of their kind.
+LONG = {"BERT-base", "LLaMA-7B"}
 
-@pytest.mark.parametrize("recipe", RECIPES, ids=str)
+
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        pytest.param(each, marks=[pytest.mark.full] if each.name in LONG else [])
+        for each in RECIPES
+    ],
+    ids=str,
+)
 def test_a_published_recipe_is_no_warning(recipe):
     """Notes may be found in it; nothing that would fail a check."""
     program = recipe.build()

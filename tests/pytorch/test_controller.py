@@ -13,6 +13,7 @@ from pytorch.held_path import (
     weight_of,
     worst_off,
 )
+from quick import combined
 from tolerance import digits
 from torch.optim import SGD, Adam, AdamW, NAdam, lr_scheduler
 
@@ -53,10 +54,14 @@ SCHEDULERS = {
 }
 
 
-@pytest.mark.parametrize("late", [False, True], ids=["scheduler first", "controller"])
-@pytest.mark.parametrize("schedule", SCHEDULES)
-@pytest.mark.parametrize("scheduler", SCHEDULERS)
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@combined(
+    "name scheduler schedule late",
+    [*OPTIMIZERS],
+    [*SCHEDULERS],
+    SCHEDULES,
+    [False, True],
+    one_in=3,
+)
 def test_the_path_under_every_scheduler(name, scheduler, schedule, late):
     """After each of 100 steps what is left is what was asked, to 12 digits.
 

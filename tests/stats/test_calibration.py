@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from quick import combined
 from stats.simulated_curves import (
     POPULATIONS,
     SGD_WIDE,
@@ -75,11 +76,10 @@ def coverage(drawn):
     return np.mean(held)
 
 
-@pytest.mark.parametrize("noise", [1.0, 2.0])
-@pytest.mark.parametrize("name", KINDS)
-def test_intervals_of_the_optimum_cover_the_truth(name, noise, count):
+@combined("kind noise", KINDS, [1.0, 2.0], one_in=2)
+def test_intervals_of_the_optimum_cover_the_truth(kind, noise, count):
     """90 % intervals hold the true optimum in about 90 % (measured: 0.90 to 0.92)."""
-    held = coverage(curves(POPULATIONS[name], count, noise=noise))
+    held = coverage(curves(POPULATIONS[kind], count, noise=noise))
     assert held == pytest.approx(0.9, abs=slack(0.9, count))
 
 
@@ -119,11 +119,10 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("name", KINDS)
-def test_a_flat_curve_is_rarely_called_an_optimum(name, shape, count):
+@combined("kind shape", KINDS, [*SHAPES], one_in=3)
+def test_a_flat_curve_is_rarely_called_an_optimum(kind, shape, count):
     """Without any dip, decay matters in at most 10 % (measured: 0 to 0.05)."""
-    assert alarms(POPULATIONS[name], SHAPES[shape], count) <= 0.1
+    assert alarms(POPULATIONS[kind], SHAPES[shape], count) <= 0.1
 
 
 def test_noise_that_is_fresh_at_every_decay_is_no_optimum_either(count):

@@ -199,7 +199,7 @@ def test_a_library_is_compiled_once_and_a_damaged_one_anew(fresh_cache, monkeypa
         assert (compiled.compiled_steps("float32") is None) == (first is None)
     for path in kept:
         whole = path.read_bytes()
-        for damaged in (b"", whole[:4000], whole[:-8] + bytes(8)):
+        for damaged in (whole[:4000], whole[:-8] + bytes(8)):
             path.unlink()  # this process has the old one open
             path.write_bytes(damaged)
             compiled.compiled_steps.cache_clear()
@@ -245,6 +245,9 @@ def test_training_goes_on_without_a_compiler(
         assert reason in caplog.text
 
 
+@pytest.mark.parametrize(
+    "dtype", [torch.float32, pytest.param(torch.float64, marks=pytest.mark.full)]
+)
 def test_options_of_the_user_change_no_sum(fresh_cache, monkeypatch, dtype):
     """A compiler that is asked to be careless is not: stores are pooled by engine.
 

@@ -139,8 +139,8 @@ def certify(optimizer_factory: Factory) -> Certificate:
 
     Example:
         >>> import torch
-        >>> certify(torch.optim.Adam).mechanism
-        'multiply'
+        >>> certify(torch.optim.ASGD).certified
+        False
 
     """
     with random_kept(), _logger_silenced():
