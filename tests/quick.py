@@ -13,16 +13,15 @@ def combined(names: str, *lists: Sequence[Any], one_in: int) -> pytest.MarkDecor
     It has those whose places in the lists sum to a multiple of ``one_in``, so that each
     value is there with every ``one_in``-th of another list.
     """
+    places = product(*(range(len(each)) for each in lists))
     return pytest.mark.parametrize(
         names.split(),
         [
             pytest.param(
-                *(each for _, each in chosen),
-                marks=[pytest.mark.full]
-                if sum(at for at, _ in chosen) % one_in
-                else [],
-                id="-".join(str(each) for _, each in chosen),
+                *values,
+                marks=[pytest.mark.full] if sum(at) % one_in else [],
+                id="-".join(map(str, values)),
             )
-            for chosen in product(*map(enumerate, lists))
+            for at, values in zip(places, product(*lists), strict=True)
         ],
     )

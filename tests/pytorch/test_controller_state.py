@@ -10,6 +10,7 @@ from functools import partial
 import pytest
 import torch
 from pytorch.held_path import TOLERANCES, off, undriven_step, weight_of
+from quick import combined
 from tolerance import digits
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
@@ -80,8 +81,7 @@ class Training:
         return weights, self.held.e_folds, self.held.steps_done, self.held._hold.owed
 
 
-@pytest.mark.parametrize("last", [False, True], ids=["loaded into", "built on loaded"])
-@pytest.mark.parametrize("name", OPTIMIZERS)
+@combined("name last", [*OPTIMIZERS], [False, True], one_in=2)
 def test_resumed_at_any_step_it_is_bitwise_the_same_run(name, last):
     """Broken off after each step in turn: weights and controller end as unbroken.
 

@@ -170,15 +170,17 @@ LONG = {
 
 
 @pytest.mark.parametrize(
-    "name",
+    ("name", "places"),
     [
-        "MultiStepLR",
-        pytest.param("CosineAnnealingLR", marks=pytest.mark.full),
-        pytest.param("SequentialLR", marks=pytest.mark.full),
+        ("MultiStepLR", 5000),
+        pytest.param("MultiStepLR", 50_000, marks=pytest.mark.full),
+        pytest.param("CosineAnnealingLR", 50_000, marks=pytest.mark.full),
+        pytest.param("SequentialLR", 50_000, marks=pytest.mark.full),
     ],
 )
-def test_two_million_steps_are_followed(name):
+def test_two_million_steps_are_followed(name, places, monkeypatch):
     """A schedule is asked at fifty thousand places, and never taken as constant."""
+    monkeypatch.setattr("dwindle.pytorch.follow_schedule._PLACES", places)
     run = Run(steps=2_000_000, epochs=10)
     there, _ = kept(LONG[name], run, every="step", lr=1e-5)
     lost = 0.0
@@ -188,7 +190,7 @@ def test_two_million_steps_are_followed(name):
         else:
             lr = _closed_form(name, at)
         lost -= 2000 * math.log1p(-lr * DECAY)
-    # A place of a jump is known to 20 steps, the sum here to 1000.
+    # A place of a jump is known to 20 steps (200), the sum here to 1000.
     assert math.log(there) == pytest.approx(-lost, rel=1e-3)
 
 
@@ -200,18 +202,19 @@ def _closed_form(name, at):
     return 1e-5 * (1 + math.cos(math.pi * share)) / 2
 
 
-def test_a_long_schedule_of_unknown_kind_is_not_taken_as_constant():
+def test_a_long_schedule_of_unknown_kind_is_not_taken_as_constant(monkeypatch):
     """Where it would have to be stepped too often the audit says so, and no number."""
+    monkeypatch.setattr("dwindle.pytorch.follow_schedule._MOST", 100_000)
 
     class Own(lr_scheduler.StepLR):
         pass
 
     there, found = kept(
-        lambda o: Own(o, 1000), Run(steps=3_000_000, epochs=3), every="step"
+        lambda o: Own(o, 1000), Run(steps=300_000, epochs=3), every="step"
     )
     assert there is None
     assert found.table[0].e_folds is None
-    assert any("has 3,000,000" in t for t in found.unchecked)
+    assert any("has 300,000" in t for t in found.unchecked)
 
 
 def test_a_schedule_beside_the_scheduler_counts():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from pytorch.untouched import left_alone
+from quick import combined
 from tolerance import digits
 from torch import nn
 from torch.optim.optimizer import (
@@ -115,8 +116,7 @@ def test_the_random_generator_goes_on_where_it_was():
     assert torch.rand(2).equal(first)
 
 
-@pytest.mark.parametrize("fresh", [True, False], ids=["fresh", "stepped"])
-@pytest.mark.parametrize("name", EVERY)
+@combined("name fresh", [*EVERY], [True, False], one_in=2)
 def test_probing_leaves_every_torch_optimizer_as_it_was(name, fresh):
     """Parameters, gradients, state, options and attributes stay, bit for bit."""
     optimizer = built(name) if fresh else stepped(built(name))
