@@ -5,6 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
+from dwindle.answer.claims import claimed
 from dwindle.answer.plain import Samples, build_network, matrices, read_digits
 from dwindle.findings.model import Claim
 
@@ -78,26 +79,17 @@ def check_bengio() -> Claim:
     exact = max(per_batch, shared) < ROUNDING
     # Rounded up: the short minibatch is an update, too.
     updates = -(-SAMPLES // BATCH_SIZE)
-    return Claim(
-        id="bengio",
-        claim="With losses summed over a minibatch of n samples λ is n times the "
-        "asker's; stated for the whole training set it is N times, and each minibatch "
-        "takes the share n/N of it.",
-        whose="Bengio (2012), as the Q&A reports him, and the answer",
-        how=f"gradients of a network on {SAMPLES} digits in float64, {updates} "
-        "minibatches, the last one short",
-        number=f"with the share an epoch differs from the full batch by {shared:.0e}, "
-        f"without it by {100 * whole:.0f} %",
-        verdict="holds" if exact and whole > ROUNDING else "does not hold",
-        explanation="Every minibatch sees only its share of the summed losses, but "
-        "would see the whole penalty, so an epoch would count the penalty once per "
-        "minibatch. Dividing by the number of minibatches (n/N is one over it) counts "
-        "it once; with a mean loss, as the asker writes it, n cancels and nothing is "
-        "left to divide by.",
-        table=(
+    return claimed(
+        "bengio",
+        "holds" if exact and whole > ROUNDING else "does not hold",
+        *(
             ("compared gradients", "relative difference"),
             ("Σ loss + λn Σ w²  and  n·(mean loss + λ Σ w²)", f"{per_batch:.1g}"),
             ("epoch of minibatches, share n/N  and  full batch", f"{shared:.1g}"),
             ("epoch of minibatches, no share  and  full batch", f"{whole:.1g}"),
         ),
+        samples=SAMPLES,
+        updates=updates,
+        with_share=shared,
+        without=100 * whole,
     )

@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dwindle.answer.claims import claimed
 from dwindle.answer.plain import Samples, build_network, read_digits
 from dwindle.decay.schedules import Schedule
 from dwindle.findings.model import Claim, ClaimVerdict
@@ -127,19 +128,14 @@ def check_minibatch() -> Claim:
     farther = min(wrong.values()) / farthest
     rows = [(name, "right", f"{far:.1e}") for name, far in right.items()]
     rows += [(name, "wrong", f"{far:.1e}") for name, far in wrong.items()]
-    return Claim(
-        id="minibatch",
-        claim="With a mean loss the size of the minibatch drops out of λ.",
-        whose="follows from the answer",
-        how=f"logistic regression on {SAMPLES} digits, λ = {PENALTY:g}; distance of "
-        "the weights from scikit-learn's LogisticRegression with C = 1/(λN)",
-        number=f"right scalings within {farthest:.1e}, the nearest wrong "
-        f"one {farther:,.0f} times farther",
-        verdict=verdict_of(farthest_right=farthest, farther=farther),
-        explanation="Full batch, minibatches with a falling learning rate and "
-        "scikit-learn find the same weights from one λ; whoever multiplies by the "
-        "batch size, or forgets the N in C, solves another problem.",
-        table=(("solution", "scaling", "relative distance"), *rows),
+    return claimed(
+        "minibatch",
+        verdict_of(farthest_right=farthest, farther=farther),
+        *(("solution", "scaling", "relative distance"), *rows),
+        samples=SAMPLES,
+        penalty=PENALTY,
+        farthest=farthest,
+        farther=farther,
     )
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from dwindle.answer.claims import claimed
 from dwindle.findings.model import Claim, ClaimVerdict
 
 L2 = 1e-3  # the λ of the answer's own example
@@ -33,16 +34,10 @@ def gradient_over_decay(penalty: Callable[[Tensor], Tensor]) -> float:
 def check_factor_two() -> Claim:
     """Compare the gradient of λ Σ w² with λ w, by automatic differentiation."""
     ratio = gradient_over_decay(askers_penalty)
-    return Claim(
-        id="factor-two",
-        claim="The gradient of the asker's penalty is 2λw, the answer's is λw: "
-        "a factor 2 lies between them.",
-        whose="between the question and its answer",
-        how="automatic differentiation of λ Σ w² at 100 weights, divided by λw",
-        number=f"ratio {ratio:.12g}",
-        verdict="holds" if abs(ratio - 2) < ROUNDING else "does not hold",
-        explanation="The same λ is twice as strong in the asker's formula as in the "
-        "answer's, and as PyTorch's weight_decay: weight_decay = 2λ.",
+    return claimed(
+        "factor-two",
+        "holds" if abs(ratio - 2) < ROUNDING else "does not hold",
+        ratio=ratio,
     )
 
 
@@ -104,21 +99,13 @@ def check_one_tenth_percent() -> Claim:
     if abs(literal - L2) < ROUNDING:
         also_with_lr = all(abs(shrink - L2) < ROUNDING for shrink in with_lr)
         verdict = "holds" if also_with_lr else "holds with a correction"
-    return Claim(
-        id="one-tenth-percent",
-        claim="λ = 0.001 decays a weight that the error does not care about by 0.1 % "
-        "in every iteration.",
-        whose="the answer",
-        how=f"torch.optim.SGD on a weight with zero gradient, step {SETTLE}",
-        number=f"{_percent(min(measured))} to {_percent(max(measured))} per step",
-        verdict=verdict,
-        explanation="0.1 % is the decay only where λ is the shrink itself. In a "
-        "program the learning rate multiplies it, the asker's formula doubles it, and "
-        "momentum divides it by 1 − momentum (a little more, exactly).",
-        table=(
-            ("reading of λ = 0.001", "per step", "formula gives", "measured"),
-            *rows,
-        ),
+    return claimed(
+        "one-tenth-percent",
+        verdict,
+        *(("reading of λ = 0.001", "per step", "formula gives", "measured"), *rows),
+        step=SETTLE,
+        least=_percent(min(measured)),
+        most=_percent(max(measured)),
     )
 
 

@@ -9,6 +9,7 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from dwindle.answer.claims import claimed
 from dwindle.answer.plain import (
     AskersObjective,
     Descent,
@@ -114,24 +115,18 @@ def check_layers_and_units() -> Claim:
         for w in seen
     )
     columns = ("width × hidden layers", "weights", "decay per step", "penalty at start")
-    return Claim(
-        id="layers-and-units",
-        claim="The number of layers and units does not enter the decay of one weight, "
-        "although the penalty term grows with the number of weights.",
-        whose="the answer",
-        how="five networks trained on digits with the asker's penalty; the weights "
-        f"that leave always-black pixels, {HOW.epochs} epochs",
-        number=f"{100 * seen[0].shrink:.4g} % per step in all five (they differ by "
-        f"{differ}); penalty ∝ weights^{grows_before:.2f} at the start, "
-        f"^{grows_after:.2f} trained",
-        verdict="holds" if same and grows else "does not hold",
-        explanation="The penalty term does grow, but more slowly than the number of "
-        "weights: He-normal weights have variance 2/fan-in, so a layer starts with "
-        "Σ w² of about twice its units.",
-        table=(
+    return claimed(
+        "layers-and-units",
+        "holds" if same and grows else "does not hold",
+        *(
             (*columns, "data term at start", "penalty trained", "data term trained"),
             *rows,
         ),
+        epochs=HOW.epochs,
+        percent=100 * seen[0].shrink,
+        differ=differ,
+        before=grows_before,
+        after=grows_after,
     )
 
 
@@ -158,20 +153,11 @@ def check_normalization() -> Claim:
     }
     by_layer, by_all = falls.values()
     fewer = readings["layer-mean"][0].shrink / readings["layer-mean"][2].shrink
-    return Claim(
-        id="normalization",
-        claim="Dividing λ by the number of weights makes the decay of one weight fall "
-        "as the network grows.",
-        whose="the answer, on the asker's proposal",
-        how="the same five trainings with λ/(layers · n_j · n_j+1) and with "
-        "λ/(number of weights)",
-        number=f"width 16 → 256: {fewer:.3g} times less decay per layer reading; decay "
-        f"∝ weights^{by_layer:.2f} (by layer), ^{by_all:.2f} (by all weights)",
-        verdict="holds" if by_layer < 0 and by_all < 0 else "does not hold",
-        explanation="The proposal keeps the size of the penalty term and gives up the "
-        "decay: a large network is then hardly regularized at all.",
-        table=(
-            ("width × hidden layers", "weights", "λ/(L·n·n′)", "λ/weights"),
-            *rows,
-        ),
+    return claimed(
+        "normalization",
+        "holds" if by_layer < 0 and by_all < 0 else "does not hold",
+        *(("width × hidden layers", "weights", "λ/(L·n·n′)", "λ/weights"), *rows),
+        fewer=fewer,
+        by_layer=by_layer,
+        by_all=by_all,
     )

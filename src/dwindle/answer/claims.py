@@ -1,0 +1,24 @@
+"""Claims as data: the texts of ``claims.toml``, filled in with what a check found."""
+
+import tomllib
+from pathlib import Path
+
+from dwindle.findings.model import Claim, ClaimVerdict
+
+_TEXTS = tomllib.loads(Path(__file__).with_name("claims.toml").read_text("utf-8"))
+
+
+def claimed(
+    name: str, verdict: ClaimVerdict, *table: tuple[str, ...], **values: float | str
+) -> Claim:
+    """Return a claim by its name.
+
+    Args:
+        name: Its table in the file.
+        verdict: What the check says of it.
+        table: The evidence: names of columns, and rows.
+        values: The numbers in its texts.
+
+    """
+    texts = {part: text.format(**values) for part, text in _TEXTS[name].items()}
+    return Claim(id=name, verdict=verdict, table=table, **texts)
