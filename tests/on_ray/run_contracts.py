@@ -24,9 +24,8 @@ from dwindle.finding.function import FunctionRecipe
 from dwindle.finding.on_ray import RayRecipe
 from dwindle.finding.running import Running
 from dwindle.finding.training import Ask
-from dwindle.study.backends import ATTEMPTS
+from dwindle.study.backends import ATTEMPTS, RayPacks
 from dwindle.study.cluster import Cluster
-from dwindle.study.on_ray import RayPacks
 
 MARK = "DWINDLE_TEST_RUN"
 

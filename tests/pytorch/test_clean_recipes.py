@@ -9,7 +9,7 @@ from torch import nn
 
 from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
-from dwindle.pytorch.checks.practice import network_of
+from dwindle.pytorch.checks.facts import network_of
 
 # Walks of a second or more; GPT-3's is another of their kind.
 LONG = {"BERT-base", "LLaMA-7B"}

@@ -21,7 +21,7 @@ from dwindle.errors import (
     StoreUnlikeError,
 )
 from dwindle.store import connect
-from dwindle.store.lock import WriterLock
+from dwindle.store.connect import WriterLock
 from dwindle.store.records import Outcome, Trial
 from dwindle.store.rows import (
     hash_of_study,

@@ -153,7 +153,7 @@ def _on_cluster(
     cluster = on_ray.cluster_asked_for(where)
     if cluster is None:
         return None
-    from dwindle.study.on_ray import RayPacks
+    from dwindle.study.backends import RayPacks
 
     stack.enter_context(cluster)
     if name or workers:

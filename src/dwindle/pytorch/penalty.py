@@ -14,15 +14,19 @@ from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
-from dwindle.pytorch.grouping.selection import choices_of, coefficients_of
 from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.penalized.double_decay import (
     ACTIVE_PENALTIES,
     warn_if_decayed,
     watch,
 )
-from dwindle.pytorch.penalized.squares import weighted_squares
-from dwindle.pytorch.penalized.weights import ModelState, PenalizedWeight, weights_of
+from dwindle.pytorch.penalized.squares import (
+    ModelState,
+    PenalizedWeight,
+    weighted_squares,
+    weights_of,
+)
+from dwindle.pytorch.selection import choices_of, coefficients_of
 from dwindle.wording import counted, number
 
 Reduction = Literal["mean", "sum"]

@@ -4,14 +4,24 @@ Copies of the optimizer are stepped with zero gradients. Neither its name is bel
 nor its documentation, and it is left as it was.
 """
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from dwindle.pytorch.copying.toy import checked
+import torch
+from torch import Tensor
+from torch.optim import SGD
+
+from dwindle.decay.legs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
+from dwindle.decay.long_runs import Left
+from dwindle.errors import RangeError
+from dwindle.pytorch.copying.copies import undisturbed
+from dwindle.pytorch.copying.toy import Mould, checked
 from dwindle.pytorch.follow_schedule import Every, Follower, pace_of
+from dwindle.pytorch.options import Options
 from dwindle.pytorch.probing.group_probe import GroupProbe
 from dwindle.pytorch.probing.measuring import measure
-from dwindle.pytorch.probing.scheduled import with_run
 from dwindle.pytorch.trials import rule_mould
 from dwindle.show import Column, Line, Sheet, Table
 from dwindle.wording import count, number
@@ -123,3 +133,129 @@ def _row(seen: GroupProbe) -> tuple[str, ...]:
     lr, knob, shrink, kept = ("" if each is None else number(each) for each in shown)
     half_life = "" if seen.half_life_steps is None else count(seen.half_life_steps)
     return str(seen.group), lr, knob, seen.walk, shrink, half_life, stored, kept
+
+
+_STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."
+_SAME = 1e-6  # rates that a library keeps in float32 agree to seven digits
+_AT_ONCE = 1000  # steps whose walk is kept in memory
+# Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
+_MOST_WATCHED = 50_000
+# Walks that leave small and large weights other shares: there is no number to see.
+_UNEQUAL = {"linear"}
+
+
+def with_run(
+    measured: Sequence[GroupProbe],
+    mould: Mould,
+    *,
+    scheduler: object | None,
+    steps: int | None,
+    every: int = 1,
+) -> list[GroupProbe]:
+    """Add what so many steps leave, with fresh state, from where the schedule is now.
+
+    Groups that decouple, and those of torch's SGD, are computed from lr, knob and
+    momentum of each step; for the others a copy makes the steps of a short run.
+
+    Args:
+        measured: The groups of the optimizer.
+        mould: Casts copies of it.
+        scheduler: A learning-rate scheduler of torch or timm, or None for constant lr.
+        steps: How many steps the run has from now on.
+        every: Steps of the optimizer between two of the scheduler.
+
+    Raises:
+        RangeError: If the number of steps is not given or below 1.
+        RefusedError: If the scheduler is another optimizer's, needs a metric, has no
+            more steps or too many to be followed, or is of another kind.
+
+    """
+    if steps is None or steps < 1:
+        raise RangeError("steps", steps, "a number of steps, at least 1", _STEPS)
+    follower = Follower.of(mould, scheduler)
+    legs = follower.legs(steps, every=every, knobs=[each.knob for each in measured])
+    kept = [_computed(*pair, mould) for pair in zip(measured, legs, strict=True)]
+    open_ = [each.walk for each, left in zip(measured, kept, strict=True) if not left]
+    if steps <= _MOST_WATCHED and {*open_} - _UNEQUAL:
+        seen = _watched(mould, scheduler, steps, every)
+        kept = [known or other for known, other in zip(kept, seen, strict=True)]
+    else:
+        kept = [
+            known or _by_powers(each, mine)
+            for known, each, mine in zip(kept, measured, legs, strict=True)
+        ]
+    return [
+        replace(
+            each,
+            run_steps=steps,
+            scheduler_every=every,
+            e_folds=left.e_folds if left and not each.adapts else None,
+            kept=left.survival if left and not each.adapts else None,
+        )
+        for each, left in zip(measured, kept, strict=True)
+    ]
+
+
+def _computed(measured: GroupProbe, legs: Sequence[Leg], mould: Mould) -> Left | None:
+    """Return what legs leave by the rule of a group; None where a copy must step."""
+    stays = measured.walk == "none" and not any(leg.weight_decay for leg in legs)
+    if measured.decouples or stays:
+        return left_by_decoupled(legs)
+    # Others with such a penalty may have a momentum of another kind.
+    if measured.coupled_sgd and isinstance(mould.optimizer, SGD):
+        return left_by_sgd(legs)
+    return None
+
+
+def _by_powers(measured: GroupProbe, legs: Sequence[Leg]) -> Left | None:
+    """Return what a long run leaves of a group whose share follows powers of the lr."""
+    if measured.coupled_sgd:
+        return left_by_sgd(legs)
+    shrink, power = measured.shrink_per_step, measured.lr_power
+    known = measured.walk == "geometric" and measured.knob_power == 1
+    if not known or shrink is None or power is None or not measured.lr:
+        return None
+    return left_by_powers(legs, shrink=shrink, lr=measured.lr, power=power)
+
+
+def _watched(
+    mould: Mould, scheduler: object | None, steps: int, every: int
+) -> list[Left | None]:
+    """Make the steps on a copy; a part of them at a time."""
+    toy, done = mould.toy(), 0
+    follower = Follower.on(toy.optimizer, mould.optimizer, scheduler)
+
+    def before(step: int, at: int, _group: Options) -> None:
+        now = done + step
+        if at == 0 and now and now % every == 0:
+            follower.go_on(follower.step, now // every)
+
+    start = [_entries(group) for group in toy.weights]
+    with undisturbed():
+        while done < steps:
+            count = min(_AT_ONCE, steps - done)
+            toy.go(count, before=before)
+            done += count
+    ends = [_entries(group) for group in toy.weights]
+    return [_compared(a, b) for a, b in zip(start, ends, strict=True)]
+
+
+def _entries(group: Sequence[Tensor]) -> list[float]:
+    """Entries of the weight that stands for its group: that of most dimensions."""
+    if not group:
+        return []
+    main = max(group, key=lambda weight: weight.ndim).detach()
+    real = torch.view_as_real(main) if main.is_complex() else main
+    entries: list[float] = real.double().flatten().tolist()
+    return entries
+
+
+def _compared(start: Sequence[float], end: Sequence[float]) -> Left | None:
+    """What is left of each entry, if it is the same of all."""
+    kept = [now / was for was, now in zip(start, end, strict=True)]
+    if not kept or kept[0] == 0 or not all(map(math.isfinite, kept)):
+        return None if kept else Left(e_folds=0.0)
+    middle = math.fsum(kept) / len(kept)
+    if any(abs(each - middle) > _SAME * abs(middle) for each in kept):
+        return None
+    return Left(e_folds=-math.log(abs(middle)), sign=1 if middle > 0 else -1)

@@ -16,8 +16,12 @@ from dwindle.errors import (
     StoreFormatError,
     StoreUnlikeError,
 )
-from dwindle.store.connect import connect, refuse_irregular, sqlite_errors_translated
-from dwindle.store.lock import WriterLock
+from dwindle.store.connect import (
+    WriterLock,
+    connect,
+    refuse_irregular,
+    sqlite_errors_translated,
+)
 from dwindle.store.records import (
     Comparable,
     Conditions,

@@ -12,9 +12,13 @@ from torch.optim import LBFGS
 from dwindle.audit.codes import short
 from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
-from dwindle.pytorch.checks.facts import Facts, in_groups, on_parameters
+from dwindle.pytorch.checks.facts import (
+    Facts,
+    decays_like_recipes,
+    in_groups,
+    on_parameters,
+)
 from dwindle.pytorch.checks.group import Group
-from dwindle.pytorch.checks.practice import decays_like_recipes
 from dwindle.pytorch.checks.remedies import (
     attribute,
     by_role,
@@ -27,10 +31,10 @@ from dwindle.pytorch.checks.remedies import (
     with_the_lost,
     without_decay,
 )
-from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.parameters.slots import modules_of
+from dwindle.pytorch.selection import choices_of
 
 # Roles whose first numbers are drawn at random.
 _DRAWN = ("weight", "embedding")

@@ -15,13 +15,14 @@ from dwindle.decay.explain import Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DEAD_BELOW, STALLING
 from dwindle.errors import DwindleError
-from dwindle.pytorch.checks.facts import Facts, on_groups
-from dwindle.pytorch.checks.group import DECOUPLED, Group, number_of, same_decay
-from dwindle.pytorch.checks.practice import (
+from dwindle.pytorch.checks.facts import (
+    Facts,
     decays_as_little,
     is_comparable,
     is_usual_coupling,
+    on_groups,
 )
+from dwindle.pytorch.checks.group import DECOUPLED, Group, number_of, same_decay
 from dwindle.pytorch.checks.remedies import (
     held_instead,
     set_knob,

@@ -17,9 +17,9 @@ from dwindle.audit.lines import Line, typed
 from dwindle.audit.setting_findings import SHARE_THAT_ACTS
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
-from dwindle.pytorch.grouping.selection import choices_of
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
+from dwindle.pytorch.selection import choices_of
 from dwindle.wording import number
 
 _IMPORT = "from dwindle.pytorch import"

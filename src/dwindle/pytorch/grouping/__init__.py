@@ -1,1 +1,0 @@
-"""How decay_groups decides, parameter by parameter, and shows it."""
