@@ -22,7 +22,7 @@ from dwindle.cli.training_file import Grammar
 from dwindle.decay.convert import Conversion
 from dwindle.decay.convert_all import NoConversion
 from dwindle.decay.evidence.kinds import KindOfRun
-from dwindle.decay.evidence.overview import Expected
+from dwindle.decay.evidence.posterior import Expected
 from dwindle.decay.evidence.recommendation import Recommendation
 from dwindle.decay.evidence.records import Evidence, Record
 from dwindle.decay.evidence.suggest import Suggestion

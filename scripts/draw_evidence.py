@@ -14,8 +14,12 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from dwindle.decay.evidence.claims import RANKED, claimed
-from dwindle.decay.evidence.overview import Expected, expected, nobody_measured
-from dwindle.decay.evidence.posterior import read_posterior
+from dwindle.decay.evidence.posterior import (
+    Expected,
+    expected,
+    nobody_measured,
+    read_posterior,
+)
 from dwindle.decay.evidence.records import (
     FAMILIES_OF_EVIDENCE,
     KINDS,

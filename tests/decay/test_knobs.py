@@ -12,8 +12,7 @@ from dwindle.decay.coordinates import SCALES, penalty_convention_of
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.decay.families import family_of
 from dwindle.decay.knob import Knob
-from dwindle.decay.knobs import KNOBS, knobs, library_of, resolve_knob
-from dwindle.decay.resolve import resolve
+from dwindle.decay.knobs import KNOBS, knobs, library_of, resolve, resolve_knob
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
 EVERY_NAME = [(name, knob) for knob in knobs() for name in (knob.name, *knob.aliases)]

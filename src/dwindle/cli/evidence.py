@@ -4,8 +4,12 @@ from collections.abc import Sequence
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
-from dwindle.decay.evidence.overview import Expected, expected, nobody_measured
-from dwindle.decay.evidence.posterior import read_posterior
+from dwindle.decay.evidence.posterior import (
+    Expected,
+    expected,
+    nobody_measured,
+    read_posterior,
+)
 from dwindle.decay.evidence.records import (
     FAMILIES_OF_EVIDENCE,
     KINDS,

@@ -2,14 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.knob import Knob, Options
-from dwindle.decay.resolve import resolve
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 
@@ -179,3 +178,193 @@ def by_library(chosen: Iterable[Knob]) -> dict[str, list[Knob]]:
     for knob in chosen:
         groups.setdefault(library_of(knob), []).append(knob)
     return groups
+
+
+_ALL = "See: dwindle knobs."
+# Libraries that run on one framework: where a name fits several, they come first.
+_OF_TORCH = """torch timm optimi pytorch_optimizer bitsandbytes lion_pytorch
+schedulefree composer fastai unit_scaling mup transformers apex deepspeed megatron"""
+_KIN = (frozenset(_OF_TORCH.split()), frozenset({"keras", "tf", "tfa"}))
+# No longer developed: the last that one is pointed to.
+_RETIRED = frozenset({"tfa", "mxnet", "caffe"})
+# Where most people type a decay: what an ambiguous word is answered with.
+_USUAL = (
+    "torch.optim.AdamW",
+    "torch.optim.SGD",
+    "keras.optimizers.AdamW",
+    "optax.adamw",
+    "timm.adamw",
+    "transformers.TrainingArguments",
+)
+# Words that many places mean something by, each another thing.
+_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        **dict.fromkeys(("weight_decay", "weight-decay", "wd"), _USUAL),
+        "decay": ("torch.optim.SGD", "torch.optim.AdamW", "answer.decay"),
+        **dict.fromkeys(
+            ("lambda", "λ", "lam"),
+            (
+                "torch.optim.SGD",
+                "keras.regularizers.L2",
+                "torch.optim.ASGD:lambd",
+                "question.l2",
+                "loshchilov2019.lambda",
+            ),
+        ),
+    }
+)
+_OF_KERAS = (
+    "The decay= of Keras before 2.11 lowers the lr to lr/(1 + decay·t): it is no "
+    "weight decay. "
+)
+_LISTED = 16  # a short name fits 11 knobs at most today (SGD): all of them
+
+
+def resolve(
+    name: str, table: Mapping[str, Knob], *, beside: Knob | None = None
+) -> Knob:
+    """Find a knob by its name, an alias, or a short name that only one knob has.
+
+    Many libraries have an ``AdamW``: such a word is refused with all that it fits,
+    however one writes its capital letters. So is the name of an argument, ``alpha`` or
+    ``C``, unless the class stands before it: ``sklearn.Ridge.alpha``.
+
+    Args:
+        name: What was typed.
+        table: All knobs by name.
+        beside: The other knob of a question; its library's comes first.
+
+    Raises:
+        AmbiguousNameError: If the short name fits several knobs.
+        UnknownNameError: If it fits none.
+
+    """
+    if name not in table:
+        # torch.optim.SGD of torch.optim.sgd.SGD, the path that Python prints.
+        stem, _, last = name.rpartition(".")
+        path, _, module = stem.rpartition(".")
+        is_module = module.islower() and module.strip("_") == last.casefold()
+        name = f"{path}.{last}" if path and is_module and module != last else name
+    if name in table:
+        return table[name]
+    knobs = table.values()
+    found = _spelt_so(name, knobs)
+    same = [
+        knob
+        for knob in found
+        if beside and knob.library == beside.library and not _is_beyond(knob, beside)
+    ]
+    if len(same) == 1:
+        return same[0]
+    # A paper's own word for its number is not what a library's user means by it.
+    only_papers = not any(knob.version for knob in found)
+    others = _called_so(name, table) if only_papers and "." not in name else set()
+    if len(found) == 1 and not others - set(found):
+        return found[0]
+    if not found and not others:
+        found, is_sure = _variants(name, knobs)
+        if is_sure:
+            return found[0]
+    everything = [knob for knob in knobs if knob in {*found, *others}]
+    if everything:
+        raise _ambiguous(name, everything, knobs, beside)
+    raise _unknown(name, knobs)
+
+
+def _is_beyond(knob: Knob, beside: Knob) -> bool:
+    """Return whether the other is a bare penalty, and this one has none."""
+    is_bare = beside.penalty is not None and beside.family is None
+    return is_bare and knob.penalty is None
+
+
+def _spelt_so(name: str, knobs: Iterable[Knob]) -> list[Knob]:
+    folded = name.casefold()
+    return [
+        knob for knob in knobs if folded in {each.casefold() for each in knob.spellings}
+    ]
+
+
+def _called_so(name: str, table: Mapping[str, Knob]) -> set[Knob]:
+    """Return the knobs whose argument, or whose library, has such a bare name."""
+    folded = name.casefold()
+    usual = {table[each] for each in _WORDS.get(folded, ()) if each in table}
+    symbols = {
+        knob
+        for knob in table.values()
+        if knob.symbol.casefold() == folded and not usual
+    }
+    return usual | symbols | {k for k in table.values() if k.library == folded}
+
+
+def _variants(name: str, knobs: Iterable[Knob]) -> tuple[list[Knob], bool]:
+    """Read ``LIBRARY.CLASS.ARGUMENT``, and a class known by its variants only."""
+    # What it may mean comes with whether it can mean nothing else.
+    folded = name.casefold()
+    path, _, argument = folded.rpartition(".")
+    plain = [each for each in _spelt_so(path, knobs) if _is_called(each, argument)]
+    if len(plain) == 1:
+        return plain, True
+    of_class = {
+        stem: [
+            knob
+            for knob in knobs
+            if stem in {each.partition(":")[0].casefold() for each in knob.spellings}
+        ]
+        for stem in (folded, path)
+    }
+    named = [knob for knob in of_class[path] if _is_called(knob, argument)]
+    is_sure = len(named) == 1 and bool(_spelt_so(path, knobs))
+    return named or of_class[folded], is_sure
+
+
+def _is_called(knob: Knob, argument: str) -> bool:
+    return knob.symbol.casefold() == argument
+
+
+def _ambiguous(
+    name: str, found: Sequence[Knob], knobs: Iterable[Knob], beside: Knob | None
+) -> AmbiguousNameError:
+    kin = next((each for each in _KIN if beside and beside.library in each), ())
+
+    def rank(knob: Knob) -> tuple[bool, ...]:
+        return (
+            beside is not None and _is_beyond(knob, beside),
+            knob.library in _RETIRED,
+            beside is not None and knob.library != beside.library,
+            bool(kin) and knob.library not in kin,
+        )
+
+    best = sorted(found, key=rank)
+    short = f"{best[0].library}.{best[0].name.rpartition('.')[2]}"
+    spelling = short if _spelt_so(short, knobs) == [best[0]] else best[0].name
+    hint = f"Write {spelling}, for example."
+    if len(best) > _LISTED:
+        hint += f" dwindle knobs {name} lists all {len(best)}."
+    candidates = tuple(knob.name for knob in best[:_LISTED])
+    return AmbiguousNameError("knob", name, candidates, hint)
+
+
+def _unknown(name: str, knobs: Iterable[Knob]) -> UnknownNameError:
+    path, _, argument = name.rpartition(".")
+    owners = _spelt_so(path, knobs) if path else []
+    if owners:
+        owner = owners[0]
+        hint = f"{owner.name} calls its decay {owner.symbol}. {_ALL}"
+        if argument == "decay" and owner.library == "keras":
+            hint = _OF_KERAS + hint
+        return UnknownNameError("knob", name, (owner.name,), hint)
+    # A right argument behind a wrong class: the class is what was mistyped.
+    is_argument = any(_is_called(knob, argument.casefold()) for knob in knobs)
+    typed = path if path and is_argument else name
+    return UnknownNameError("knob", name, _nearest(typed, knobs), _ALL)
+
+
+def _nearest(name: str, knobs: Iterable[Knob]) -> tuple[str, ...]:
+    """Compare with short names too: a long path hides a typo in its last word."""
+    full_names: dict[str, str] = {}
+    for knob in knobs:  # torch.optim's come first, and keep the words that many share
+        for spelling in knob.spellings:
+            full_names.setdefault(spelling.casefold(), knob.name)
+    # Several of the nearest spellings may be those of one knob.
+    found = [full_names[near] for near in nearest_names(name, full_names, limit=12)]
+    return tuple(dict.fromkeys(found))[:4]

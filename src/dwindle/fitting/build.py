@@ -1,6 +1,8 @@
 """From a table of results to an answer: columns, cells, exponents, what is open."""
 
 import math
+import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -10,12 +12,11 @@ from dwindle.decay.knobs import resolve_knob
 from dwindle.errors import RefusedError
 from dwindle.fitting.answer import Fit
 from dwindle.fitting.axes import fit_axes
-from dwindle.fitting.cells import Fitted, fit_cell
+from dwindle.fitting.cells import Fitted, FittedCell, fit_cell
 from dwindle.fitting.columns import Choice, Columns, find_columns, named
-from dwindle.fitting.next_command import find_command
 from dwindle.fitting.table import Results
 from dwindle.fitting.trainings import CellRows, Sorted, sort_rows
-from dwindle.wording import clean, counted, listed
+from dwindle.wording import clean, counted, listed, number
 
 _MOST_CELLS = 60  # the largest; nobody reads more
 _USUAL = "torch.optim.AdamW"
@@ -184,3 +185,58 @@ def _command(answer: Fit, script: Sequence[str]) -> str:
         maximize=answer.columns.maximize,
         script=script,
     )
+
+
+_SCRIPT = ("python", "train.py", "--weight-decay", "{weight_decay}", "--seed", "{seed}")
+# What may be a flag of somebody's script; any other name stays out of the line.
+_FLAG = re.compile(r"[A-Za-z][\w.-]*")
+_FIRST = 3  # trainings of seed 0 that find starts with where it has a guess
+_PER_SEED = 2  # and of every further seed
+_MOST = 200  # a line with more trainings is not what anybody runs next
+
+
+def find_command(
+    cell: FittedCell,
+    *,
+    knob: str,
+    metric: str,
+    maximize: bool,
+    script: Sequence[str] = (),
+) -> str:
+    """Return a line for a shell that trains what would settle a cell.
+
+    Args:
+        cell: A cell with a value.
+        knob: Where the weight decay is typed.
+        metric: Name of the metric that the training prints.
+        maximize: Whether more of it is better.
+        script: The user's own command with its placeholders; one to be filled in where
+            it is not known.
+
+    Returns:
+        The line, with every word quoted for a POSIX shell.
+
+    """
+    tried = [decay for decay, _, _ in cell.curve if 0 < decay < float("inf")]
+    needed = cell.needed or 4
+    words = [
+        *("dwindle", "find", "--knob", knob),
+        *("--low", number(min(tried)), "--high", number(max(tried))),
+        *(("--guess", number(cell.value)) if cell.value else ()),
+        *("--trainings", str(min(_FIRST + _PER_SEED * needed, _MOST))),
+        *("--metric", clean(metric)),
+        *(("--maximize",) if maximize else ()),
+        "--",
+        *(script or (*_SCRIPT, *_flags(cell.scale), *_flags(cell.settings))),
+    ]
+    return shlex.join(map(clean, words))
+
+
+def _flags(named: Mapping[str, float] | Mapping[str, str]) -> list[str]:
+    return [
+        f"--{name.replace('_', '-')}={value:g}"
+        if isinstance(value, float)
+        else f"--{name.replace('_', '-')}={value}"
+        for name, value in named.items()
+        if _FLAG.fullmatch(name)
+    ]

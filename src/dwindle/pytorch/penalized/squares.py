@@ -1,8 +1,9 @@
 """The weights of a penalty: the sum of their squares, and whether they are still there.
 
-It is that of many tensors at once, each with a factor. The value takes one pass over the numbers, the gradient another. The value is summed in
-float32 (float64 where a tensor is), the gradient ``2 · factor · tensor`` is rounded
-once, to the tensor's own format.
+It is that of many tensors at once, each with a factor. The value takes one pass over
+the numbers, the gradient another. The value is summed in float32 (float64 where a
+tensor is), the gradient ``2 · factor · tensor`` is rounded once, to the tensor's own
+format.
 """
 
 from collections.abc import Iterator, Sequence
