@@ -10,7 +10,6 @@ from torch.optim import Optimizer
 from dwindle.decay.decay_rate import missing_facts_of, read_half_life
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.run import Run, RunFacts, run_with
-from dwindle.errors import RefusedError
 from dwindle.pytorch.copying.toy import checked, unwrapped
 from dwindle.pytorch.holding.hold import (
     Hold,
@@ -31,32 +30,11 @@ from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rat
 from dwindle.pytorch.holding.target import Target, table_of
 from dwindle.pytorch.holding.watches import IdleWatch, PeakWatch
 from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
+from dwindle.pytorch.refusals import refused
 from dwindle.show import Table, as_text
 
 _LOG = logging.getLogger("dwindle")
 _CALLER = "DecayController"
-_FEWER = (
-    "A param group that is gone",
-    "A DecayController knows the groups by their order.",
-    "Call remove(), take the group out, and build another one.",
-)
-_HELD_PENALTY = (
-    "A half-life of a controller that holds a penalty",
-    "Its weight_decay is the penalty, and no half-life follows from that.",
-    "Call remove(), and build a DecayController with half_life=...",
-)
-_HELD_ALREADY = (
-    "It is held already, and both would set the same weight_decay.",
-    (
-        "Set half_life of DecayController.of(optimizer), give groups a decay_scale, or "
-        "call DecayController.of(optimizer).remove() first."
-    ),
-)
-_NO_COPY = (
-    "A copy of a DecayController",
-    "It lives in the hooks of one optimizer, and copies of an optimizer have no hooks.",
-    "Build one for the copy, and hand state_dict() over.",
-)
 
 
 class DecayController:
@@ -180,8 +158,7 @@ class DecayController:
         self._given = peaks_given(lr_peak, len(groups))
         self._one_peak = lr_peak if isinstance(lr_peak, float | int) else None
         if is_held(self.optimizer):
-            asked = f"A second DecayController of one {type(self.optimizer).__name__}"
-            raise RefusedError(asked, *_HELD_ALREADY)
+            raise refused("held-already", optimizer=type(self.optimizer).__name__)
         with missing_facts_of(_CALLER, has_epochs=True):
             self._target.ask_for_facts()  # and then for those of the scheduler
             plans = plan_groups(self.optimizer, self._target, self._peaks())
@@ -213,9 +190,7 @@ class DecayController:
         bare = unwrapped(optimizer)
         hold = hold_of(bare)
         if hold is None or not isinstance(hold.owner, cls):
-            asked = f"The DecayController of this {type(bare).__name__}"
-            instead = "Build one: DecayController(optimizer, half_life=...)."
-            raise RefusedError(asked, "None holds it.", instead)
+            raise refused("not-held", optimizer=type(bare).__name__)
         return hold.owner
 
     @property
@@ -231,7 +206,7 @@ class DecayController:
     def half_life(self, half_life: str | HalfLife) -> None:
         """Hold another half-life from the next step on."""
         if self._target.half_life is None:
-            raise RefusedError(*_HELD_PENALTY)
+            raise refused("holds-a-penalty")
         target = replace(self._target, half_life=read_half_life(half_life))
         peaks = [plan.lr_peak for plan in self._hold.plans]
         with missing_facts_of(_CALLER, has_epochs=True):
@@ -363,7 +338,7 @@ class DecayController:
         return self.__rich__().html()
 
     def __reduce__(self) -> Any:  # Any: never returns
-        raise RefusedError(*_NO_COPY)
+        raise refused("copy-of-a-controller")
 
     def _peaks(self) -> list[float | None]:
         """The largest lr of each group: as given, or read."""
@@ -384,7 +359,7 @@ class DecayController:
             self._idle = None
         groups, plans = self.optimizer.param_groups, self._hold.plans
         if len(groups) < len(plans):
-            raise RefusedError(*_FEWER)
+            raise refused("fewer-groups")
         if self._target.needs_peak:
             self._peak_watch.before_step()
         scales = scales_changed(groups, [plan.decay_scale for plan in plans])

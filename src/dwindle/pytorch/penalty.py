@@ -13,7 +13,7 @@ from dwindle.decay.decay_rate import missing_facts_of
 from dwindle.decay.knobs import resolve_knob
 from dwindle.decay.penalties import PENALTIES, Penalty
 from dwindle.decay.run import Run
-from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.penalized.double_decay import (
     ACTIVE_PENALTIES,
@@ -26,6 +26,7 @@ from dwindle.pytorch.penalized.squares import (
     weighted_squares,
     weights_of,
 )
+from dwindle.pytorch.refusals import refused
 from dwindle.pytorch.selection import choices_of, coefficients_of
 from dwindle.wording import counted, number
 
@@ -37,9 +38,6 @@ _NO_WEIGHTS = "Give embeddings=True, or name some with decay=[...]."
 # A width of 0 would be a penalty without end.
 _NO_PRIOR = "It is the width of a prior, and the wider, the weaker the penalty."
 _NOT_TWO = "Leave normalization out, or take the convention without one."
-_NOT_A_PENALTY = (
-    'Take one that is, such as "question.l2" (λ Σ w²) or "answer.decay" (λ/2 Σ w²).'
-)
 
 
 class L2Penalty:
@@ -270,7 +268,5 @@ def _record(convention: str) -> Penalty:
         return PENALTIES[convention]
     knob = resolve_knob(convention)
     if knob.penalty is None:
-        asked = f"L2Penalty with the number of {knob.name}"
-        why = f"That is no coefficient of an objective: {knob.formula}."
-        raise RefusedError(asked, why, _NOT_A_PENALTY)
+        raise refused("no-coefficient", knob=knob.name, formula=knob.formula)
     return PENALTIES[knob.penalty]

@@ -11,10 +11,11 @@ from fnmatch import fnmatchcase
 from torch import nn
 
 from dwindle.decay.penalties import layer_coefficients
-from dwindle.errors import PatternError, RangeError, RefusedError
+from dwindle.errors import PatternError, RangeError
 from dwindle.errors.nearest import nearest_names
 from dwindle.pytorch.parameters.roles import ParameterRole, Role, parameter_roles
 from dwindle.pytorch.parameters.slots import modules_of
+from dwindle.pytorch.refusals import refused
 from dwindle.wording import with_article
 
 _METHOD = "no_weight_decay"  # timm's models have it
@@ -232,12 +233,14 @@ def coefficients_of(
     unknown = [each for each in held if each.role == "weight" and not each.fan_in]
     if normalization == "fan-in" and unknown:
         first = unknown[0]
-        asked = f"The fan-in of {first.name} {first.shape}"
-        others = f" ({len(unknown)} such)" if len(unknown) > 1 else ""
-        owner = with_article(first.owner)
-        why = f"It is a {first.why}{others}: {owner} does not show its inputs."
-        instead = f'Leave it out with no_decay=["{first.name}"], or use "layer-mean".'
-        raise RefusedError(asked, why, instead)
+        raise refused(
+            "no-fan-in",
+            name=first.name,
+            shape=first.shape,
+            role=first.why,
+            others=f" ({len(unknown)} such)" if len(unknown) > 1 else "",
+            owner=with_article(first.owner),
+        )
     layers = []  # (inputs, units) of each, whose product is how many numbers it has
     for each in held:
         inputs = each.fan_in or 1  # each number of a bias or gain acts on one input

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dwindle.errors import RangeError, RefusedError
+from dwindle.errors import RangeError
 from dwindle.pytorch.copying.copies import (
     Twins,
     copied,
@@ -19,6 +19,7 @@ from dwindle.pytorch.copying.copies import (
     tensors_kept,
     undisturbed,
 )
+from dwindle.pytorch.refusals import refused
 from dwindle.wording import with_article
 
 # Of both signs and several sizes: a decay by sign, or by size, shows on them.
@@ -42,10 +43,6 @@ _DEVICES_WITHOUT_NUMBERS = ("meta", "mps")
 # Options that must be numbers, in any optimizer.
 _NUMBERS, _MUST = ("lr", "weight_decay"), "a finite number, 0 or more"
 _NO_TEXT = "Write the number without quotation marks."
-_COPY = "A copy must be possible: options in param_groups, state in state."
-_IN_STATE = (
-    "What belongs to a weight must be in state[weight], where a copy begins anew."
-)
 _BUILDERS: tuple[Callable[[Optimizer, Twins], Optimizer], ...] = (copied, rebuilt)
 
 
@@ -65,9 +62,7 @@ def unwrapped(optimizer: object) -> Optimizer:
     if inner is not None and hasattr(optimizer, inner):
         return unwrapped(getattr(optimizer, inner))
     if not isinstance(optimizer, Optimizer):
-        asked = f"The decay that {with_article(type(optimizer).__name__)} makes"
-        why = "It is no torch.optim.Optimizer."
-        raise RefusedError(asked, why, "Give the optimizer itself.")
+        raise refused("no-optimizer", given=with_article(type(optimizer).__name__))
     return optimizer
 
 
@@ -181,17 +176,20 @@ class Mould:
                 said.append(f"{type(error).__name__}: {error}")
             else:
                 return mould
-        asked = f"What {type(bare).__name__} does to a weight"
         # An lr or a decay of None is the usual reason: it has its own error.
         for (at, group), name in product(enumerate(bare.param_groups), _NUMBERS):
             if name in group and group[name] is None:
                 where = f"{name} of group {at}"
                 raise RangeError(where, None, _MUST)
-        why = f"No copy of it makes a step: {said[0]} (built anew: {said[4]})."
         kept = tensors_kept(bare)
-        if kept:
-            why += f" It keeps tensors of its own in {', '.join(kept)}."
-        raise RefusedError(asked, why, _IN_STATE if kept else _COPY)
+        raise refused(
+            "no-copy",
+            "tensors" if kept else "options",
+            optimizer=type(bare).__name__,
+            copied=said[0],
+            rebuilt=said[4],
+            kept=f" It keeps tensors of its own in {', '.join(kept)}." if kept else "",
+        )
 
     def toy(
         self,

@@ -22,6 +22,7 @@ from dwindle.pytorch.options import (
     factors_of,
     is_16_bits,
 )
+from dwindle.pytorch.refusals import refused
 from dwindle.pytorch.trials import Deviation, Programme, Trials
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
@@ -53,11 +54,6 @@ _TINY_KNOB, _THIRD_DIGIT, _LEAST = 1e-12, 1e-3, 1e-6
 # by up to half a percent.
 _DIGITS, _DIGITS_OF_HALF = {"float64": 1e-9, "float32": 1e-5}, 0.05
 _ROUNDED = 1e-9  # 24 products in float64 lose 1e-15
-_NO_STEP = (
-    "Its step must run with weight_decay and lr set from outside, before each step. "
-    "A wrapper that keeps a copy of the weights (Lookahead) cannot be held."
-)
-
 _Found = TypeVar("_Found")
 
 
@@ -295,11 +291,10 @@ class HeldTrials:
         except RefusedError:
             raise
         except Exception as error:
-            name = type(self._optimizer).__name__
+            name, kind = type(self._optimizer).__name__, type(error).__name__
             message = str(error).removesuffix(".")
-            why = f"Tried on a copy of {name}: {type(error).__name__}: {message}."
-            asked = f"A half-life held by {name}"
-            raise RefusedError(asked, why, _NO_STEP) from error
+            said = {"kind": kind, "message": message}
+            raise refused("no-step", optimizer=name, **said) from error
 
 
 def _hold(

@@ -15,6 +15,7 @@ from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.number_formats import exact_shrink
 from dwindle.errors import CheckpointError, RangeError, RefusedError
 from dwindle.pytorch.options import KNOB
+from dwindle.pytorch.refusals import refused
 from dwindle.wording import number
 
 _LOG = logging.getLogger("dwindle")
@@ -38,15 +39,6 @@ _QUICK = {(torch.nn.Parameter, dtype, True) for dtype in (torch.float32, torch.f
 _FALLEN = 0.5
 # Python and torch look for these by name.
 _GETSTATE, _STATE_HOOKS = "__getstate__", "_optimizer_state_dict_post_hooks"
-_CALL_HOOKS = (
-    "Call torch.optim.Optimizer.__init__ in it, or hold the optimizer inside of it if "
-    "its own step moves no weights (that of a Lookahead does)."
-)
-_CAPTURE = (
-    "A half-life inside of a CUDA graph",
-    "A captured step replays the decay of its moment, and the lr moves on.",
-    "Capture forward and backward only, and call optimizer.step() outside.",
-)
 # torch.compile leaves its graph for the hooks: traced, they would write the first
 # step's numbers into every step.
 _WHY_NOT_TRACED = (
@@ -199,7 +191,7 @@ class Hold:
 
         """
         if self._on_cuda and torch.cuda.is_current_stream_capturing():
-            raise RefusedError(*_CAPTURE)
+            raise refused("cuda-graph")
         asked = []
         groups = self.optimizer.param_groups
         together = zip(self.plans, groups, self.owed, strict=True)
@@ -349,8 +341,7 @@ def was_skipped(optimizer: Optimizer) -> bool:
 
 def refused_without_hooks(optimizer: Optimizer) -> RefusedError:
     """Return the error for an optimizer whose step calls no hooks."""
-    asked = f"A half-life of the weights of {type(optimizer).__name__}"
-    return RefusedError(asked, "Its step calls no hooks.", _CALL_HOOKS)
+    return refused("no-hooks", optimizer=type(optimizer).__name__)
 
 
 def saved(hold: Hold) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from dwindle.pytorch.follow_schedule import (
     unwrapped_scheduler,
 )
 from dwindle.pytorch.options import MARKER
+from dwindle.pytorch.refusals import refused
 from dwindle.wording import with_article
 
 Group = Mapping[str, Any]  # Any: options of a param group are anything
@@ -26,7 +27,6 @@ LrPeak = float | Sequence[float] | None
 
 # A step of a scheduler takes 3 µs; the peak of longer runs comes with the warm-up.
 _MOST_STEPS = 1_000_000
-_GIVE_PEAK = "Give lr_peak=..., the largest lr of the run."
 # OneCycleLR writes the first, all schedulers of torch the second: what they multiply.
 _LEFT_BY_SCHEDULERS = ("max_lr", "initial_lr")
 
@@ -110,10 +110,7 @@ def peaks_read(
     for at, group in enumerate(groups):
         scale = float(group.get("lr_scale", 1.0))
         if scale != 1 and group.get(MARKER) != 0:
-            asked = f"The largest lr of group {at}"
-            why = f"Its lr_scale of {scale:g} is applied by timm's schedulers only."
-            instead = "Give scheduler=, or lr_peak= for each group."
-            raise RefusedError(asked, why, instead)
+            raise refused("lr-scale", at=at, scale=scale)
     if isinstance(inner, lr_scheduler.ReduceLROnPlateau) and not _done(inner):
         return [_above_zero(group, ["lr"]) for group in groups]
     return [_above_zero(group, (*_LEFT_BY_SCHEDULERS, "lr")) for group in groups]
@@ -178,10 +175,9 @@ def _of_scheduler(
     """Return the peaks in the surest way that there is; None where it shows none."""
     for each in all_inside(_at_its_pace(scheduler)):
         if not belongs_to(each, optimizer):
-            asked = f"The peak of {with_article(type(each).__name__)}"
-            owner = type(each.optimizer).__name__
-            why = f"It moves the lr of another {owner}, not of this one."
-            raise RefusedError(asked, why, "Give the scheduler of this optimizer.")
+            name, owner = type(each).__name__, type(each.optimizer).__name__
+            named = with_article(name)
+            raise refused("another-optimizer", scheduler=named, owner=owner)
     failure = None
     waits = steps is not None and _waits_for_a_metric(_at_its_pace(scheduler))
     if steps is not None and not waits:
@@ -251,10 +247,9 @@ def _followed(scheduler: Any, optimizer: Optimizer, steps: int) -> list[float]:
                 for at, group in enumerate(toy.param_groups):
                     peaks[at] = max(peaks[at], float(group["lr"]))
         except Exception as error:
-            kind = type(_at_its_pace(scheduler)).__name__
-            asked = f"The peak of {with_article(kind)}"
-            why = f"On a copy it cannot be followed over {steps:,} steps: {error!r}."
-            raise RefusedError(asked, why, _GIVE_PEAK) from error
+            kind = with_article(type(_at_its_pace(scheduler)).__name__)
+            said = {"scheduler": kind, "steps": steps, "error": error}
+            raise refused("not-followed", **said) from error
     return peaks
 
 

@@ -35,42 +35,10 @@ from dwindle.pytorch.options import (
     weight_decay_of,
 )
 from dwindle.pytorch.probe import probe
+from dwindle.pytorch.refusals import refused
 from dwindle.pytorch.trials import Deviation
 
 _LOG = logging.getLogger("dwindle")
-_NO_PENALTY = (
-    "Its weight_decay is no penalty of the loss as SGD's is: the gradient of it is "
-    "rescaled, or it never becomes one."
-)
-_PENALTY_INSTEAD = (
-    "Add dwindle.pytorch.L2Penalty to the loss, or hold half_life=... instead."
-)
-_ASGD = "Build it with lambd=0: that is a second decay, and on by default."
-_WRAPPED = (
-    "Hold an optimizer without weights of its own: those that average or look back "
-    "(schedule-free, Lookahead) undo a decay from outside."
-)
-_OWN_DECAY = (
-    "Does a decay of its own sit under another name, in the groups or in the optimizer "
-    "itself? Build it with that at 0."
-)
-_TRUST_RATIO = (
-    "At weight_decay=0, which a half-life needs here, it takes other steps than with a "
-    "tiny one: its trust ratio is left out then."
-)
-_ALWAYS = "Build it with always_adapt=True, if it has that."
-_REBUILT = "writes weights anew from where they started, and with that undoes the decay"
-_FROM_WHERE_THEY_ARE = (
-    "Hold an optimizer that moves weights from where they are, such as AdamW or SGD."
-)
-_WRITTEN_OVER = (
-    "writes float32 copies of its own over the 16-bit weights, and with that undoes "
-    "the decay"
-)
-_IN_FLOAT32 = (
-    "Keep the weights in float32, or hold an optimizer whose own weight_decay takes "
-    "lr·weight_decay off those copies, as AdamW's does."
-)
 # Accessors that only look like steps: get_step, set_step, validate_step.
 _NO_STEPS = ("_", "get_", "set_", "validate_")  # of names that end in _step
 _SHARDING = "ZeroRedundancyOptimizer"
@@ -100,9 +68,7 @@ def plan_groups(
     """
     # ZeRO's wrapper steps its share of the weights by another optimizer.
     if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
-        asked = f"A half-life held by {_SHARDING}"
-        why = "In each process it steps a share of the weights, by its .optim."
-        raise RefusedError(asked, why, _hold("optim"))
+        raise refused("sharded")
     plans = _unrated(optimizer, known)
     if target.needs_peak:
         _refuse_no_lr(optimizer, plans, target.schedule)
@@ -166,11 +132,7 @@ def _refuse_no_lr(
 ) -> None:
     pairs = zip(plans, optimizer.param_groups, strict=True)
     if not all(has_lr(group) for plan, group in pairs if plan.decay_scale):
-        asked = (
-            f'A decay that follows the lr of {type(optimizer).__name__} ("{schedule}")'
-        )
-        why = "It has no lr: it finds the size of its steps itself."
-        raise RefusedError(asked, why, 'Write schedule="constant".')
+        raise refused("no-lr", optimizer=_name_of(optimizer), schedule=schedule)
 
 
 def _with_penalty(
@@ -184,8 +146,7 @@ def _with_penalty(
         for group, plan in zip(seen, plans, strict=True)
         if plan.decay_scale
     ):
-        asked = f"A penalty held by {type(optimizer).__name__}"
-        raise RefusedError(asked, _NO_PENALTY, _PENALTY_INSTEAD)
+        raise refused("no-penalty", optimizer=_name_of(optimizer))
     return [
         replace(
             plan,
@@ -242,18 +203,18 @@ def _refused_deviation(
 ) -> RefusedError:
     """Return the error for a group that strays, with what it does by itself."""
     at, deviation = found
-    # Nine digits: where the two differ may be the fifth (ASGD), or the eighth.
-    why = (
-        f"Tried on a copy, a weight with zero gradient of group {at} goes another way: "
-        f"{deviation.left:.9g} of it is left instead of {deviation.expected:.9g}."
-    )
     taken = trials.takes_by_itself()[at]
-    if taken:
-        start = "At weight_decay=0" if plan.has_knob else "Left to itself,"
-        why += f" {start} a step takes {taken:.3g} of it off."
+    start = "At weight_decay=0" if plan.has_knob else "Left to itself,"
     has_lambd = "lambd" in optimizer.param_groups[at]
-    instead = _ASGD if has_lambd else _OWN_DECAY if taken else _WRAPPED
-    return RefusedError(_asked_of(optimizer), why, instead)
+    return refused(
+        "strays",
+        "lambd" if has_lambd else "by-itself" if taken else "wrapped",
+        optimizer=_name_of(optimizer),
+        at=at,
+        left=deviation.left,
+        expected=deviation.expected,
+        taken=f" {start} a step takes {taken:.3g} of it off." if taken else "",
+    )
 
 
 def _native_works(
@@ -285,7 +246,7 @@ def _refuse_missed_knobs(
         return
     for plan, misses in zip(plans, trials.misses_its_knob(), strict=True):
         if misses and plan.mechanism == "multiply":
-            raise RefusedError(_asked_of(optimizer), _TRUST_RATIO, _ALWAYS)
+            raise refused("trust-ratio", optimizer=_name_of(optimizer))
 
 
 def _refuse_lost_decays(
@@ -295,14 +256,12 @@ def _refuse_lost_decays(
     if any(plan.mechanism == "multiply" for plan in plans):
         for at, lost in enumerate(trials.loses_products(plans)):
             if lost:
-                why = f"Tried on a copy, it {_REBUILT} of group {at}."
-                raise RefusedError(_asked_of(optimizer), why, _FROM_WHERE_THEY_ARE)
+                raise refused("rebuilt", optimizer=_name_of(optimizer), at=at)
     if not any(is_16_bits(each) for each in _weights(optimizer)):
         return
     for at, lost in enumerate(trials.written_over(plans)):
         if lost:
-            why = f"Tried on a copy, it {_WRITTEN_OVER} of group {at}."
-            raise RefusedError(_asked_of(optimizer), why, _IN_FLOAT32)
+            raise refused("written-over", optimizer=_name_of(optimizer), at=at)
 
 
 def _weights(optimizer: Optimizer) -> Iterator[Tensor]:
@@ -310,8 +269,8 @@ def _weights(optimizer: Optimizer) -> Iterator[Tensor]:
         yield from group["params"]
 
 
-def _asked_of(optimizer: Optimizer) -> str:
-    return f"A half-life of the weights of {type(optimizer).__name__}"
+def _name_of(optimizer: Optimizer) -> str:
+    return type(optimizer).__name__
 
 
 def _remarks(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> Iterator[str]:
@@ -396,14 +355,8 @@ def _refuse_other_steps(optimizer: Optimizer) -> None:
         and not hasattr(Optimizer, name)
     ]
     if inner is not None and others:
-        kind = type(optimizer).__name__
-        asked = f"A half-life held by {kind}, around an optimizer of its own,"
-        why = f"{' and '.join(others)} move the weights, too, and call no hooks of it."
-        raise RefusedError(asked, why, _hold(inner))
-
-
-def _hold(name: str) -> str:
-    return f"Hold optimizer.{name}: DecayController(optimizer.{name}, ...)."
+        names = {"others": " and ".join(others), "inner": inner}
+        raise refused("other-steps", optimizer=_name_of(optimizer), **names)
 
 
 def _inside(optimizer: Optimizer) -> Iterator[str]:

@@ -13,6 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.nn.utils.parametrize import ParametrizationList
 
 from dwindle.errors import RefusedError
+from dwindle.pytorch.refusals import refused
 from dwindle.wording import with_article
 
 # Of these classes one child is the model itself: its name is no part of a name.
@@ -92,12 +93,7 @@ def slots_of(model: nn.Module) -> Iterator[Slot]:
     """
     given: object = model  # what a caller gives may be anything
     if not isinstance(given, nn.Module):
-        asked = f"The role of a parameter in {with_article(type(given).__name__)}"
-        why = (
-            "It depends on the layer that owns the parameter; only a module has layers."
-        )
-        instead = "Give the model itself, a torch.nn.Module, not model.parameters()."
-        raise RefusedError(asked, why, instead)
+        raise refused("no-module", given=with_article(type(given).__name__))
     yield from _below(model, "", frozenset())
 
 
@@ -212,9 +208,7 @@ def _refuse_unreadable(module: nn.Module, path: str) -> None:
 
 def _slot(module: nn.Module, name: str, path: str, parameter: nn.Parameter) -> Slot:
     if isinstance(parameter, UninitializedParameter):
-        asked = f"The role of {path}, which a lazy layer has not made yet,"
-        why = "It depends on the shape, and the first batch decides that."
-        raise RefusedError(asked, why, "Run one batch through the model first.")
+        raise refused("lazy", path=path)
     slot, gain = name, False
     for hook in module._forward_pre_hooks.values():  # noqa: SLF001 - where the old weight_norm lives
         for cls in type(hook).__mro__:

@@ -17,11 +17,10 @@ from dwindle.pytorch.options import (
 from dwindle.pytorch.probing.group_probe import LONG, GroupProbe
 from dwindle.pytorch.probing.knob_trials import KnobTrials
 from dwindle.pytorch.probing.patterns import Pattern, pattern_of
+from dwindle.pytorch.refusals import refused
 from dwindle.pytorch.trials import Programme, Trials
 
 _SAME = 1e-6  # as in ``patterns``: rates that a library keeps in float32
-_TURN = "Its step must take any lr, weight_decay and momentum set in param_groups."
-_STEPS = "It must step as often as asked, with a gradient of zero too."
 # Powers of 2 are rounded alike: these lie evenly between them.
 _EVENLY = tuple((-1) ** at * 2 ** (at / 16) for at in range(16))
 # A weight in bfloat16 may get stuck on its way to a half, so it is watched longer.
@@ -90,14 +89,12 @@ def _measured(mould: Mould, groups: Sequence[int]) -> list[GroupProbe]:
 
 def _refused(trials: Trials, error: Exception) -> RefusedError:
     """Return the error for a copy that fails as it is, or under other options only."""
-    asked = f"What {type(trials.mould.optimizer).__name__} does to a weight"
+    name = type(trials.mould.optimizer).__name__
     try:
         KnobTrials(trials).as_it_is()
     except Exception as alone:  # noqa: BLE001  (other people's code: anything)
-        why = f"A copy of it fails within {LONG} steps: {alone!r}."
-        return RefusedError(asked, why, _STEPS)
-    why = f"A copy of it fails under another lr or knob: {error!r}."
-    return RefusedError(asked, why, _TURN)
+        return refused("fails-as-it-is", optimizer=name, steps=LONG, error=alone)
+    return refused("fails-when-turned", optimizer=name, error=error)
 
 
 def _all_of(trials: Trials) -> list[GroupProbe]:

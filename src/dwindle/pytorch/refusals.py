@@ -1,0 +1,27 @@
+"""Refusals of torch's rooms: the texts of ``refusals.toml``, filled in last."""
+
+import tomllib
+from pathlib import Path
+
+from dwindle.errors import RefusedError
+
+_TEXTS = tomllib.loads(Path(__file__).with_name("refusals.toml").read_text("utf-8"))
+
+
+def refused(name: str, case: str = "", /, **values: object) -> RefusedError:
+    """Return the error of a name: what was asked, why not, what to do instead.
+
+    Args:
+        name: Its table in the file.
+        case: Which remedy, where there are several.
+        values: What stands in its texts.
+
+    Example:
+        >>> str(refused("no-optimizer", given="an int"))[:34]
+        'The decay that an int makes cannot'
+
+    """
+    texts = _TEXTS[name]
+    instead = texts["instead"][case] if case else texts["instead"]
+    parts = (texts["asked"], texts["why"], instead)
+    return RefusedError(*(part.format(**values) for part in parts))
