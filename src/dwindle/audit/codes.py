@@ -88,6 +88,8 @@ def _code(name: str, table: Mapping[str, Any]) -> Code:
 _FILE = tomllib.loads(files("dwindle.audit").joinpath("codes.toml").read_text("utf-8"))
 # Remedies that findings of any code may have, by name.
 REMEDIES: Mapping[str, str] = MappingProxyType(_FILE.pop("remedies"))
+# What an audit of a program could not check, by name.
+UNCHECKED: Mapping[str, str] = MappingProxyType(_FILE.pop("unchecked"))
 CODES: Mapping[str, Code] = MappingProxyType(
     {name: _code(name, _FILE[name]) for name in sorted(_FILE)}
 )

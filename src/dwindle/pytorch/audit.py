@@ -6,6 +6,7 @@ from typing import Any
 
 from torch import nn
 
+from dwindle.audit.codes import UNCHECKED
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.outcome import Audit, facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
@@ -61,39 +62,6 @@ CHECKS = (
     of_options.eps_like_a_decay,
     of_options.of_another_optimizer,
     of_rates.without_half_life,
-)
-
-_NO_EXAMPLE = (
-    "Which weights a normalization follows was inferred from the order of "
-    'declaration. Inputs of the model (example=, or "example" in the dict that the '
-    "function returns) settle it: the model then runs once."
-)
-_NOT_FOLLOWED = (
-    "The {} was not followed, so DW010 was not checked: {} Or give the shape of its "
-    'schedule: --schedule cosine, or Run(schedule=Schedule(shape="cosine")).'
-)
-_GUESSED = (
-    "How often the scheduler steps was guessed: once per {unit}, for {why}, in a run "
-    "of {length}. --scheduler-every (every=) sets it: step, epoch, or a number of "
-    "steps."
-)
-_NO_SCHEDULER = (
-    "The pace of a scheduler was given (--scheduler-every, every=) and no scheduler: "
-    "it comes third, after model and optimizer."
-)
-_HELD = (
-    "A DecayController sets the rate of this optimizer and follows its schedule; here "
-    "it was judged as if the lr stayed at its peak."
-)
-_FROZEN = (
-    "All parameters of group {} are frozen (requires_grad=False): no step moves or "
-    "decays them."
-)
-_OTHER_LR = (
-    "The lr that was given was not used: the optimizer or its scheduler has one."
-)
-_OTHER_SCHEDULE = (
-    "The schedule that was given counts: the program's own {} was not followed."
 )
 
 
@@ -237,38 +205,40 @@ def _unchecked(facts: Facts) -> Iterator[str]:
         yield from group.judged.unchecked if group.judged else ()
     for group in facts.groups:
         if group.held and not group.moving:
-            yield _FROZEN.format(group.number)
+            yield UNCHECKED["frozen-group"].format(group=group.number)
     yield from _of_schedulers(facts)
     if not all(group.is_free for group in facts.groups):
-        yield _HELD
+        yield UNCHECKED["held"]
     yield from _unused(facts)
     if any(each.known_from == "declaration" for each in facts.normalized):
-        yield _NO_EXAMPLE
+        yield UNCHECKED["no-example"]
 
 
 def _of_schedulers(facts: Facts) -> Iterator[str]:
     """Yield how the pace of a scheduler is known, or why it was not followed."""
     for course in _courses(facts):
         if course.why_not:
-            text = _NOT_FOLLOWED.format(course.scheduler, course.why_not)
+            text = UNCHECKED["not-followed"].format(
+                scheduler=course.scheduler, why=course.why_not
+            )
             yield Unchecked(text, "DW010")
         elif course.pace and course.is_guessed:
             unit, why, known = course.pace.unit, course.pace.why, facts.run.quantities()
             length = f"{known['steps']:,.0f} steps"
             if "epochs" in known:
                 length = f"{count(known['epochs'])} epochs and {length}"
-            yield _GUESSED.format(unit=unit, why=why, length=length)
+            yield UNCHECKED["guessed-pace"].format(unit=unit, why=why, length=length)
 
 
 def _unused(facts: Facts) -> Iterator[str]:
     """Yield what was given and is known better from the program, or instead of it."""
     if any(facts.run.lr not in {None, group.lr} for group in facts.groups):
-        yield _OTHER_LR
+        yield UNCHECKED["other-lr"]
     if facts.every is not None and not facts.schedulers:
-        yield _NO_SCHEDULER
+        yield UNCHECKED["no-scheduler"]
     if facts.schedulers and (facts.run.schedule != Schedule() or facts.every == NEVER):
         names = dict.fromkeys(map(scheduler_name, facts.schedulers))
-        yield _OTHER_SCHEDULE.format(", ".join(names))
+        yield UNCHECKED["other-schedule"].format(scheduler=", ".join(names))
 
 
 def _courses(facts: Facts) -> list[Course]:
