@@ -1,8 +1,11 @@
 """Remarks beside a number: what to know before one believes it."""
 
 import math
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from importlib.resources import files
+from typing import Self
 
 from dwindle.decay.coordinates import (
     decays_by_size,
@@ -66,6 +69,18 @@ class Remark:
         """All of it."""
         return f"{self.seen} {self.advice}" if self.advice else self.seen
 
+    @classmethod
+    def of(cls, name: str, /, **values: object) -> Self:
+        """Return a remark by its name in ``remarks.toml``, with its texts filled in."""
+        text = _TEXTS[name]
+        seen = text["seen"].format(**values)
+        return cls(text.get("code", name), seen, text.get("advice", ""))
+
+
+_TEXTS = tomllib.loads(
+    files("dwindle.decay").joinpath("remarks.toml").read_text("utf-8")
+)
+
 
 def by_importance(found: Iterable[Remark]) -> tuple[Remark, ...]:
     """Return remarks with the most important first, each once."""
@@ -76,70 +91,37 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Remark]:
     """Yield what the knob itself warns of."""
     name, family = knob.name, family_of(knob)
     if knob.options.dampening_is_flag and run.dampening:
-        text = (
-            f"{name} dampens the first step too, as torch does not: e-folds and what "
-            "the run leaves are those of torch's first step."
-        )
-        yield Remark("first-step", text)
+        yield Remark.of("first-step", name=name)
     if knob.caution:
         yield Remark("own-rule", knob.caution.format(name=name))
     if run.lr == 0 and not knob.is_rate:
-        text = (
-            "At an lr of 0 gradients move nothing, and a decay that is multiplied by "
-            "the lr takes nothing off either; one that is not, as that of "
-            "tfa.optimizers.AdamW, goes on."
-        )
-        yield Remark("no-lr", text)
+        yield Remark.of("no-lr")
     if number == 0 and not (family and family.always_on):
-        yield Remark("no-decay", "Nothing decays: the half-life is infinite.")
+        yield Remark.of("no-decay")
     if family is None:
-        yield _without_optimizer(knob)
+        kind = "rate-without-optimizer" if knob.is_rate else "no-optimizer"
+        yield Remark.of(kind, name=name)
     else:
         yield from _of_family(knob, family, run)
-
-
-def _without_optimizer(knob: Knob) -> Remark:
-    if knob.is_rate:
-        text = (
-            f"{knob.name} names no optimizer: it has no penalty, and weights settle "
-            "anywhere."
-        )
-        return Remark("no-optimizer", text)
-    return Remark(
-        "no-optimizer",
-        f"{knob.name} is a term of an objective: an optimizer and its lr make it a "
-        "decay.",
-        "Convert it to torch.optim.SGD, for example, and explain that.",
-    )
 
 
 def _of_family(knob: Knob, family: Family, run: Run) -> Iterator[Remark]:
     name = knob.name
     if decays_by_size(knob, run):
-        yield Remark("approximate", assumed_noise(knob, run))
+        yield _assumed_noise(knob, run)
     elif not family.has_half_life:
         yield Remark(family.name, family.reason(name, knob), instead_of(knob))
     elif family.caution:
         yield Remark(family.caution_code, family.caution.format(name=name))
     if knob.penalty is None:
-        text = (
-            f"{name} takes its decay off the weights, beside the gradient: it is the "
-            "penalty of no objective."
-        )
-        yield Remark("no-penalty", text)
+        yield Remark.of("no-penalty", name=name)
     if knob.equilibrium is None:
-        text = f"What size of weights {name} settles at is not known here."
-        yield Remark("no-equilibrium", text)
+        yield Remark.of("unknown-equilibrium", name=name)
     convention = penalty_convention_of(knob)
     if run.loss == "sum" and convention is not None and not convention.over:
-        text = (
-            f"{name} stands beside a loss that is summed over the batch: λ is what it "
-            "is beside the mean. A step takes off what it would beside either."
-        )
-        yield Remark("summed-loss", text)
+        yield Remark.of("summed-loss", name=name)
     for fact in unused_facts(knob, run):
-        text = f"The {fact} that was given changes nothing: {_why_unused(knob, fact)}."
-        yield Remark("unused-fact", text)
+        yield Remark.of("unused-fact", fact=fact, why=_why_unused(knob, fact))
 
 
 def _why_unused(knob: Knob, fact: str) -> str:
@@ -159,12 +141,11 @@ def assumed_noise(knob: Knob, run: Run) -> str:
         'torch.optim.Adam: its decay is divided by the size of the gradients, 0.01'
 
     """
-    return (
-        f"{knob.name}: its decay is divided by the size of the gradients, "
-        f"{run.gradient_rms:g}; this holds for weights whose gradients are mostly "
-        "noise of that RMS, large beside the decay's own part. Others decay at another "
-        "rate, and as gradients get smaller over the run all decay faster."
-    )
+    return _assumed_noise(knob, run).seen
+
+
+def _assumed_noise(knob: Knob, run: Run) -> Remark:
+    return Remark.of("approximate", name=knob.name, rms=run.gradient_rms)
 
 
 def instead_of(knob: Knob) -> str:
@@ -176,12 +157,7 @@ def instead_of(knob: Knob) -> str:
 
 def for_gradient_rms(knob: Knob) -> str:
     """Return which fact makes it a rate, where gradients alone divide the decay."""
-    if not divides_by_gradients(knob):
-        return ""
-    return (
-        "With --gradient-rms G, the RMS of a weight's gradient (√v̂ of Adam's state), "
-        "it is about AdamW with λ/G."
-    )
+    return Remark.of("for-gradient-rms").seen if divides_by_gradients(knob) else ""
 
 
 def of_defaults(*sentences: str) -> Iterator[Remark]:
@@ -198,7 +174,7 @@ def of_error(error: DwindleError) -> Remark:
 
 def of_underflow(what: str) -> Remark:
     """Return that a number is smaller than any that a computer holds."""
-    return Remark("impossible", f"These facts make {what} too small to be computed.")
+    return Remark.of("underflow", what=what)
 
 
 def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:
@@ -208,30 +184,18 @@ def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:
     end = ""
     if falls and at_end is not None:
         end = f" At the end of this run it is {at_end:.4g} times that deviation."
-    text = (
-        f"Decay and noise {settle} at weights with an RMS of {rms_per_noise:.4g} times "
-        f"the standard deviation of a weight's gradient, which is not known here.{end}"
-    )
-    return Remark("equilibrium-noise", text)
+    return Remark.of("equilibrium-noise", settle=settle, rms=rms_per_noise, end=end)
 
 
 def of_short_run(kept: float, shrink: float) -> Remark:
     """Return that a run ends before its weights settle."""
     steps = -math.log(MOST_THAT_STAYS) / -math.log1p(-shrink)
-    text = (
-        f"No equilibrium is reached: the run leaves {100 * kept:.3g}% of the initial "
-        f"weights. At the peak lr it would take about {steps:,.0f} steps."
-    )
-    return Remark("no-equilibrium", text)
+    return Remark.of("short-run", kept=100 * kept, steps=steps)
 
 
 def of_layers(knob: Knob) -> Remark:
     """Return that a normalized penalty is no single number."""
-    text = (
-        f"{knob.name} is another penalty for every layer: convert it, with the units, "
-        "to see them."
-    )
-    return Remark("per-layer", text)
+    return Remark.of("per-layer", name=knob.name)
 
 
 def of_decay(
@@ -245,57 +209,29 @@ def of_decay(
     yield from of_rounding(shrink, run, knob)
     share, epochs = average["run"], at_peak["epochs"]
     if share is not None and share > 1:
-        text = (
-            f"Averaged over the run, the half-life is {share:.3g} runs: most of the "
-            "initial weights stay."
-        )
-        yield Remark("longer-than-the-run", text)
+        yield Remark.of("longer-than-the-run", runs=share)
     if epochs is not None and epochs < 1 and (run.epochs is None or run.epochs > 1):
-        text = (
-            f"The half-life is {epochs:.3g} epochs: a weight forgets examples before "
-            "it meets them again."
-        )
-        yield Remark("shorter-than-an-epoch", text)
+        yield Remark.of("shorter-than-an-epoch", epochs=epochs)
 
 
-GROWTH = Remark(
-    "growth",
-    "Steps take more than twice a weight off it: it grows instead of decaying.",
-)
+GROWTH = Remark.of("growth")
 
 
 def of_run(e_folds: float | None, kept: float | None) -> Iterator[Remark]:
     """Yield what the end of the run warns of."""
     if kept is not None and kept < 0:
-        text = (
-            "The weight swings through zero: what is left at the end gives no average."
-        )
-        yield Remark("swing", text)
+        yield Remark.of("swing")
     if e_folds is not None and e_folds < 0 and kept is not None:
         yield GROWTH
     if e_folds == math.inf:
-        text = "Nothing is left of a weight that only decays: the e-folds are infinite."
-        yield Remark("nothing-left", text)
+        yield Remark.of("nothing-left")
 
 
-_DEAD = (
-    "and {dtype} rounds all below {dead:.3g} away: kept in {dtype}, a weight with zero "
-    "gradient stays as it is."
-)
-_STALLS = (
-    "only {units:.3g} times what {dtype} rounds away: kept in {dtype}, a weight with "
-    "zero gradient stops before it has halved."
-)
-_COARSE = (
-    "only {units:.3g} times what {dtype} rounds away: weights decay faster or slower "
-    "than this, each by its own digits."
-)
-_WIDER = "Keep weights in a wider format, or round stochastically."
-# By what rounding does to a step: the code, what is so, and what to do.
-_ROUNDED: Mapping[Rounding, tuple[str, str, str]] = {
-    "dead": ("dead-zone", _DEAD, _WIDER),
-    "stalls": ("stalls", _STALLS, _WIDER),
-    "coarse": ("rounding", _COARSE, ""),
+# By what rounding does to a step.
+_ROUNDED: Mapping[Rounding, str] = {
+    "dead": "dead-zone",
+    "stalls": "stalls",
+    "coarse": "rounding",
 }
 
 
@@ -306,16 +242,16 @@ def of_rounding(
     rounding = rounding_of(shrink, run.dtype) if shrink else "fine"
     if not shrink or rounding == "fine":
         return
-    (code, template, advice), dead = _ROUNDED[rounding], DEAD_BELOW[run.dtype]
-    seen = template.format(dtype=run.dtype, dead=dead, units=shrink / dead)
+    dead, kept = DEAD_BELOW[run.dtype], ""
     # The count is of steps that multiply a weight by 1 - s, as torch's do; a wide
     # format rounds another order of operations otherwise.
     family = None if knob is None or knob.library != "torch" else family_of(knob)
     is_torch = family is not None and family.multiplies
     if rounding == "coarse" and (run.dtype in STALLING or is_torch):
         steps = rounded_half_life_steps(shrink, run.dtype)
-        seen += f" Kept in {run.dtype}, {half_left_after(steps, shrink)}."
-    yield Remark(code, f"One step takes {shrink:.3g} off a weight, {seen}", advice)
+        kept = f" Kept in {run.dtype}, {half_left_after(steps, shrink)}."
+    size = {"shrink": shrink, "dead": dead, "units": shrink / dead}
+    yield Remark.of(_ROUNDED[rounding], dtype=run.dtype, kept=kept, **size)
 
 
 def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
@@ -330,17 +266,13 @@ def of_schedule(knob: Knob, shrink: float | None, run: Run) -> Iterator[Remark]:
     falls += " with it"
     if own[-1] <= _FADED:
         falls = f"The decay falls by itself, to {_last(run.decay_schedule)} of its peak"
-    text = f"{falls}: the last tenth of the run does {100 * late:.2g}% of the decay."
-    yield Remark("fading-decay", text)
+    yield Remark.of("fading-decay", falls=falls, late=100 * late)
     dead = sum(shrink * each < DEAD_BELOW[run.dtype] for each in decays)
     share = dead / _SAMPLED_STEPS
     if _NOTABLE < share < 1:
-        text = (
-            f"For {100 * share:.2g}% of the steps the lr is so low that a step takes "
-            f"less than {DEAD_BELOW[run.dtype]:.3g} off a weight, which {run.dtype} "
-            f"rounds away: kept in {run.dtype}, nothing decays then."
-        )
-        yield Remark("late-dead-zone", text)
+        dead_below = DEAD_BELOW[run.dtype]
+        size = {"share": 100 * share, "dead": dead_below}
+        yield Remark.of("late-dead-zone", dtype=run.dtype, **size)
 
 
 def _last(schedule: Schedule) -> str:
@@ -353,5 +285,4 @@ def _last(schedule: Schedule) -> str:
 def of_missing(lacking: Mapping[str, list[str]]) -> Iterator[Remark]:
     """Yield, fact by fact, what it would add."""
     for option, what in lacking.items():
-        text = f"Give {option} for {', '.join(what)}."
-        yield Remark("missing-fact", text)
+        yield Remark.of("missing-fact", option=option, what=", ".join(what))
