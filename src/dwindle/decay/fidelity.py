@@ -3,8 +3,10 @@
 Assumptions are sentences, the one that matters most first.
 """
 
+import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from typing import Literal, NamedTuple
 
 from dwindle.decay import remarks
@@ -37,10 +39,14 @@ PROMISES: Mapping[Fidelity, str] = {
 Keep = Literal["step", "epoch", "run"]
 # Taken where no length is given: the averages of a longer run are the same to 1e-3.
 ASSUMED_STEPS = 10_000
-_SAME_UPDATES = (
-    "Betas, epsilon and the other options are the same on both sides; the defaults of "
-    "libraries differ."
+_TEXTS = tomllib.loads(
+    files("dwindle.decay").joinpath("fidelity.toml").read_text("utf-8")
 )
+
+
+def _sentence(name: str, /, **values: object) -> str:
+    text: str = _TEXTS[name]
+    return text.format(**values)
 
 
 class Promise(NamedTuple):
@@ -188,7 +194,7 @@ def of_penalty(pair: Pair, *, value: float | None) -> Promise:
         *(_own_rule(knob) for knob in (source, target) if not pair.is_one_knob),
         _same_weights(pair),
         *_otherwise(pair),
-        _SAME_UPDATES if not pair.is_one_knob and pair.is_same_step else "",
+        _sentence("same-updates") if not pair.is_one_knob and pair.is_same_step else "",
         *(_mean_loss(*side) for side in pair.sides),
     ]
     return Promise(label, _distinct(found))
@@ -243,10 +249,9 @@ def of_total(
         # Then the average is that of a run of an assumed length.
         or steps_of(as_given.before) is None
     )
-    what = kept or TOTAL
     found = [
         *rounding,
-        f"What is kept is {what}, not the way there: {_courses(as_given)}",
+        _sentence("what-is-kept", what=kept or TOTAL, courses=_courses(as_given)),
         _no_length(as_given),
         *_of_knobs(as_given),
         _same_weights(as_given),
@@ -266,7 +271,7 @@ def of_number(pair: Pair) -> Promise:
         "" if pair.is_same_step or not family else family.reason("Either", pair.source),
         *(_own_rule(knob) for knob, _ in pair.sides),
         _same_weights(pair),
-        _SAME_UPDATES,
+        _sentence("same-updates"),
     ]
     label: Fidelity = "same-trajectory" if pair.is_same_step else "approximate"
     return Promise(label, _distinct(found))
@@ -314,24 +319,21 @@ def _same_weights(pair: Pair) -> str:
     source, target = pair.source, pair.target
     if not (source.skips and target.skips) or pair.are_same_weights:
         return ""
-    return (
-        "This is for weights that decay on both sides: "
-        f"{source.name} skips {source.skips}; {target.name} skips {target.skips}."
+    return _sentence(
+        "same-weights",
+        source=source.name,
+        source_skips=source.skips,
+        target=target.name,
+        target_skips=target.skips,
     )
 
 
 def _otherwise(pair: Pair) -> Iterator[str]:
     """Yield why steps of one update are not the same on both sides."""
     if pair.is_same_update and pair.starts_differently:
-        yield (
-            "The first step is another one: optimi dampens the first buffer too, and "
-            "torch's form does not."
-        )
+        yield _sentence("first-step")
     elif pair.is_same_update and pair.is_coarse:
-        yield (
-            f"In {pair.after.dtype} each library rounds its own order of operations, "
-            "so the steps are the same only up to that."
-        )
+        yield _sentence("coarse", dtype=pair.after.dtype)
 
 
 def _own_rule(knob: Knob) -> str:
@@ -355,7 +357,7 @@ def _summed_losses(knob: Knob, run: Run) -> str:
 def _mean_loss(knob: Knob, run: Run) -> str:
     if _summed_losses(knob, run) or knob.family is None:
         return ""
-    return f"{knob.name}: the loss is the mean over the examples of a minibatch."
+    return _sentence("mean-loss", name=knob.name)
 
 
 def _other_loss(pair: Pair) -> str:
@@ -365,10 +367,7 @@ def _other_loss(pair: Pair) -> str:
     size, lr = before.batch_size, "that many times the lr"
     if after.loss == "sum":
         size, lr = after.batch_size, "the lr divided by that"
-    return (
-        f"The gradients of a loss that is summed over {size:,} examples are {size:,} "
-        f"times those of its mean: plain gradient steps stay the same with {lr}."
-    )
+    return _sentence("other-loss", size=size, lr=lr)
 
 
 def _other_lr(pair: Pair) -> str:
@@ -376,10 +375,7 @@ def _other_lr(pair: Pair) -> str:
     both_have_steps = all(each and each.has_half_life for each in families)
     if pair.before == pair.after or not both_have_steps:
         return ""
-    return (
-        "The objective is kept, not the decay per step, which goes with the lr; "
-        'keep="step" (--keep step) keeps that.'
-    )
+    return _sentence("other-lr")
 
 
 def _memory(knob: Knob, run: Run) -> str:
@@ -388,17 +384,11 @@ def _memory(knob: Knob, run: Run) -> str:
     momentum = facts_of(knob, run).momentum
     # The mean age of what a momentum sums: Σ k μ^k over Σ μ^k.
     late = momentum / (1 - momentum)
-    return (
-        f"{knob.name}: the decay goes through a momentum of {momentum:g}; this is "
-        f"its rate once it runs. It starts about {late:.3g} steps late, and noise in "
-        "the gradients meets it otherwise."
-    )
+    return _sentence("memory", name=knob.name, momentum=momentum, late=late)
 
 
 def _falling(knob: Knob) -> str:
-    if not falls_by_itself(knob):
-        return ""
-    return f"{knob.name}: this is the first step's rate; its step size falls by itself."
+    return _sentence("falling", name=knob.name) if falls_by_itself(knob) else ""
 
 
 def _quoted_at_peak(pair: Pair) -> str:
@@ -410,18 +400,14 @@ def _quoted_at_peak(pair: Pair) -> str:
     kind, of_what = "Shrink", " lr" if is_of_lr else " of the lr and of the decay"
     if rate.clock is not None:
         kind = "Half-life" if rate.is_half_life else "Timescale"
-    return (
-        f"{kind} is quoted at the peak{of_what}; averaged over the run the decay is "
-        "slower."
-    )
+    return _sentence("at-peak", kind=kind, of_what=of_what)
 
 
 def _other_course(pair: Pair) -> str:
     if course_of(pair.source) == course_of(pair.target) or pair.are_alike:
         return ""
     knob = pair.target if pair.source.is_rate else pair.source
-    then = course_of(knob).text
-    return f"{knob.name}: at the peak lr the shrink is this, and then it {then}."
+    return _sentence("other-course", name=knob.name, then=course_of(knob).text)
 
 
 def _updates(pair: Pair) -> str:
@@ -429,33 +415,21 @@ def _updates(pair: Pair) -> str:
     if source.is_rate or target.is_rate or pair.is_one_knob:
         return ""
     if source.update and source.update == target.update:
-        return _SAME_UPDATES
+        return _sentence("same-updates")
     if source.algorithm and source.algorithm == target.algorithm:
-        return (
-            "Both run the same algorithm in two variants: only the decay is carried "
-            "over, and their own steps are not quite the same."
-        )
-    return "Only the decay is carried over; the optimizers' own updates differ."
+        return _sentence("two-variants")
+    return _sentence("other-updates")
 
 
 def _other_length(pair: Pair) -> str:
     before, after = steps_of(pair.before), steps_of(pair.after)
     if before is None or after is None or before == after:
         return ""
-    return (
-        f"The run has {after:,.0f} steps instead of {before:,.0f}, so all of it "
-        "leaves another share of a weight."
-    )
+    return _sentence("other-length", after=after, before=before)
 
 
 def _other_run(pair: Pair) -> str:
-    if pair.before == pair.after:
-        return ""
-    return (
-        'keep (--keep) chooses what stays: the decay of a "step", as without it, of an '
-        '"epoch" or of the "run". Which of them should stay when the scale changes is '
-        "a question of its own: see rescale."
-    )
+    return "" if pair.before == pair.after else _sentence("other-run")
 
 
 def _courses(pair: Pair) -> str:
@@ -468,15 +442,12 @@ def _courses(pair: Pair) -> str:
             f"{text} ({shape})" for text, shape in zip(courses, shapes, strict=True)
         ]
     if courses[0] == courses[1]:
-        return f"on both sides the decay {courses[0]}, and the runs differ."
-    source, target = pair.source.name, pair.target.name
-    return f"the decay of {source} {courses[0]}, that of {target} {courses[1]}."
+        return _sentence("one-course", course=courses[0])
+    names = {"source": pair.source.name, "target": pair.target.name}
+    return _sentence("two-courses", before=courses[0], after=courses[1], **names)
 
 
 def _no_length(pair: Pair) -> str:
     if (steps_of(pair.before), steps_of(pair.after)) != (None, None):
         return ""
-    return (
-        f"No length is given: the average is that of a run of {ASSUMED_STEPS:,} steps, "
-        "and nearly that of any long one. Give steps for the exact number."
-    )
+    return _sentence("no-length", steps=ASSUMED_STEPS)
