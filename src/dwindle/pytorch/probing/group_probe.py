@@ -1,7 +1,9 @@
 """GroupProbe: what a parameter group does to a weight, as numbers and a sentence."""
 
-from collections.abc import Iterator, Mapping
+import tomllib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from dwindle.wording import count, number
@@ -9,6 +11,7 @@ from dwindle.wording import count, number
 # Steps of a copy with zero gradients: what a pattern is read from.
 LONG = 64
 _UNDRIVEN = "a weight with zero gradient"
+_TEXTS = tomllib.loads(Path(__file__).with_name("sentences.toml").read_text("utf-8"))
 # Above this power of the knob, turning it changes a step by a third or more.
 _FELT = 0.5
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
@@ -114,7 +117,8 @@ def _decay_sentence(seen: GroupProbe) -> str:
             return f"Nothing decays: {seen.knob} is 0."
         return "Nothing decays."
     first, last = seen.first_step_shrink or 0.0, seen.last_step_shrink or 0.0
-    return _DECAYS["adapts" if seen.adapts else seen.walk].format(
+    text: str = _TEXTS["decay"]["adapts" if seen.adapts else seen.walk]
+    return text.format(
         weight=_UNDRIVEN,
         steps=LONG,
         shrink=number(seen.shrink_per_step),
@@ -126,74 +130,52 @@ def _decay_sentence(seen: GroupProbe) -> str:
     )
 
 
-_DECAYS: Mapping[str, str] = {
-    "geometric": "Each step takes {shrink} of {weight}: half is left after {half_life} "
-    "steps.",
-    "delayed": "Each step takes {shrink} of {weight}, half in {half_life} steps, once "
-    "the momentum has built up; the first step takes {first}.",
-    "oscillating": "Momentum makes {weight} swing around zero, once in about {period} "
-    "steps: there is no half-life.",
-    "linear": "A step takes about {amount} off any weight with zero gradient, large or "
-    "small: the decay is divided by its own size, so there is no half-life.",
-    "periodic": "What a step takes comes again every {period} steps; on average it is "
-    "{shrink} of {weight}.",
-    "power-law": "The first step takes {first} of {weight}, and every further one a "
-    "smaller share, at any lr (less by {fallen} of it after {steps} steps): "
-    "there is no half-life.",
-    "other": "What a step takes of {weight} follows no rule that has a half-life.",
-    "adapts": "What a step takes of {weight} goes with the gradients of the other "
-    "weights, from which the optimizer finds the size of its steps: it has no "
-    "half-life before the run.",
-}
-
-
 def _of_knob(seen: GroupProbe) -> Iterator[str]:
-    knob = seen.knob
+    texts, knob = _TEXTS["knob"], seen.knob
     if knob is None:
-        yield "It has no option for a decay."
+        yield texts["none"]
     elif not seen.works:
-        yield f"Setting {knob} in a group changes nothing."
+        yield texts["idle"].format(knob=knob)
     elif seen.decouples:
-        yield f"{knob} decouples: a step takes lr·{knob}."
+        yield texts["decouples"].format(knob=knob)
     elif seen.coupled_sgd:
-        yield f"{knob} is a penalty: {knob} times the weight joins the gradient."
+        yield texts["penalty"].format(knob=knob)
     elif not seen.adapts:
         yield from _of_other_knob(seen, knob)
     if seen.hidden and knob is not None:
         by = f", by {seen.hidden_by}" if seen.hidden_by else ""
-        share = number(seen.hidden)
-        yield f"With {knob} at 0 a first step still takes {share}{by}."
+        yield texts["hidden"].format(knob=knob, share=number(seen.hidden), by=by)
 
 
 def _of_other_knob(seen: GroupProbe, knob: str) -> Iterator[str]:
+    texts = _TEXTS["knob"]
     if seen.knob_power == 0:
-        yield f"{knob} nearly cancels: turning it changes next to nothing."
+        yield texts["cancels"].format(knob=knob)
     # Without a first share there is no factor of lr·knob, but its size may matter.
     elif seen.per_lr is None and (seen.knob_power or 0.0) > _FELT:
         less = f"{100 * (1 - 0.5 ** (seen.knob_power or 0.0)):.0f}%"
-        yield f"Half this {knob} takes {less} less: its size matters."
+        yield texts["size-matters"].format(knob=knob, less=less)
     elif seen.lr_power == 0:
-        yield f"{knob} is taken off as it is: the lr has no say."
+        yield texts["without-lr"].format(knob=knob)
     elif seen.lr_power is not None and seen.per_lr is not None:
         power = "" if seen.lr_power == 1 else f"^{number(seen.lr_power)}"
-        yield (
-            f"{knob} goes with lr{power}, and a first step takes {number(seen.per_lr)} "
-            f"times lr·{knob}."
-        )
+        per_lr = number(seen.per_lr)
+        yield texts["with-lr"].format(knob=knob, power=power, per_lr=per_lr)
     if seen.knob_walk == "geometric" and not seen.driven:
-        yield "A weight that gradients pull at decays by another amount."
+        yield texts["driven-otherwise"]
 
 
 def _of_format(seen: GroupProbe) -> Iterator[str]:
+    texts, dtype = _TEXTS["format"], seen.dtype
     meant, happens = seen.shrink_per_step, seen.measured_shrink
     if seen.breaks:
-        yield f"In {seen.dtype} a weight without gradient becomes NaN: 0 divided by 0."
+        yield texts["breaks"].format(dtype=dtype)
     if not meant or happens is None:  # no rate, or none that could be seen
         return
     if happens == 0:
-        yield f"In {seen.dtype} nothing of it happens: each step is rounded away."
+        yield texts["nothing"].format(dtype=dtype)
     elif abs(happens - meant) > _SEEN * meant:
-        yield f"In {seen.dtype} it is {number(happens)}, for steps are rounded."
+        yield texts["rounded"].format(dtype=dtype, happens=number(happens))
 
 
 def _of_run(seen: GroupProbe) -> Iterator[str]:
@@ -204,11 +186,10 @@ def _of_run(seen: GroupProbe) -> Iterator[str]:
         steps += f", with one of the scheduler every {seen.scheduler_every:,},"
     if seen.kept is None or seen.e_folds is None:
         # As where every step takes an amount: there is no one number.
-        yield f"{steps} leave small and large weights other shares."
+        yield _TEXTS["run"]["no-one-number"].format(steps=steps)
     else:
-        yield (
-            f"{steps} leave {number(seen.kept)} of it ({number(seen.e_folds)} e-folds)."
-        )
+        kept, e_folds = number(seen.kept), number(seen.e_folds)
+        yield _TEXTS["run"]["leaves"].format(steps=steps, kept=kept, e_folds=e_folds)
 
 
 def _of_shapes(seen: GroupProbe) -> Iterator[str]:
