@@ -58,10 +58,13 @@ def rows_of(spec: object) -> Iterator[dict[str, object]]:
             yield from rows_of(value)
 
 
-def collapse_rows(axis: object, number: int = 0) -> list[dict[str, object]]:
+def panel_of(axis: object, number: int = 0) -> collapse_figure.Panel:
     correction = collapse.corrections(axis)[number]
-    panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
-    return list(rows_of(collapse_figure.collapse_panel(panel)))
+    return collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
+
+
+def collapse_rows(axis: object, number: int = 0) -> list[dict[str, object]]:
+    return list(rows_of(collapse_figure.collapse_panel(panel_of(axis, number))))
 
 
 def test_curves_are_the_findings_moved_by_the_correction() -> None:
@@ -70,7 +73,12 @@ def test_curves_are_the_findings_moved_by_the_correction() -> None:
     factor = collapse.corrections(axis)[1].factors[0]
     cell = axis.cells[0]
     lowest = min(point.mean for point in cell.curve if point.weight_decay > 0)
-    drawn = [r for r in collapse_rows(axis, 1) if r["cell"] == "150" and "y" in r]
+    panel = panel_of(axis, 1)
+    line, dots = collapse_figure.collapse_panel(panel)["vconcat"][0]["layer"]
+    drawn, seen = (
+        [row for row in each["data"]["values"] if row["cell"] == "150"]
+        for each in (line, dots)
+    )
     assert min(row["y"] for row in drawn) == 0
     expected = [
         (point.weight_decay * factor, point.mean - lowest)
@@ -78,6 +86,11 @@ def test_curves_are_the_findings_moved_by_the_correction() -> None:
         if point.weight_decay > 0
     ]
     assert [(row["x"], row["y"]) for row in drawn] == expected
+    # Points that are in the frame show their values.
+    left, right = collapse_figure.shared_domain(axis)
+    ceiling = collapse.loss_ceiling(axis)
+    assert seen == [r for r in drawn if left <= r["x"] <= right and r["y"] <= ceiling]
+    assert seen[0]["told"].startswith("dataset size 150, λ = ")
 
 
 def test_flat_cells_look_flat() -> None:
@@ -119,12 +132,8 @@ def test_open_intervals_end_at_the_frame() -> None:
     cell = dataclasses.replace(axis.cells[0], low=None, high=None)
     opened = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
     row = next(r for r in collapse_rows(opened) if r["cell"] == "16" and "low" in r)
-    panel = collapse_figure.Panel(
-        axis=opened, correction=collapse.corrections(opened)[0], theme=PAGE
-    )
-    scale = collapse_figure.collapse_panel(panel)["vconcat"][0]["encoding"]["x"][
-        "scale"
-    ]
+    curves = collapse_figure.collapse_panel(panel_of(opened))["vconcat"][0]
+    scale = curves["layer"][0]["encoding"]["x"]["scale"]
     assert [row["low"], row["high"]] == scale["domain"]
 
 

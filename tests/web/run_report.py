@@ -1,5 +1,6 @@
 """Pages of studies, finds and tunes in an installed Chromium, opened as files."""
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -23,6 +24,7 @@ from dwindle.wording import raised
 NAMES = ("answer", "study", "find", "tune")
 STUDY = synthetic.findings(axes=("depth",))
 ORIGIN = Origin(day="2026-11-29", version="1", command="dwindle report my.db")
+SHEETS = 12  # two for an axis; more than that nobody reads
 LETTERS = 11  # pixels, of the least letter of a figure
 
 
@@ -89,6 +91,22 @@ def test_values_and_axes_by_key_and_pointer(chromium, pages, name):
     page.keyboard.press("Escape")
     page.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
     assert tip.inner_text() == text
+    assert page.wrong == []
+
+
+def test_small_figures_show_values_too(chromium, pages):
+    """Every point of the collapse curves and every tile of the map, by the keys."""
+    page = opened(chromium, pages["study"])
+    tip = page.locator(".tip")
+    for place, shown in (("#collapse", "λ = "), ("#regret", "loses ")):
+        figure = page.locator(f"{place} svg").first
+        figure.focus()
+        page.keyboard.press("ArrowRight")
+        assert shown in tip.inner_text()
+        mark = page.locator(f"{place} .shown").bounding_box()
+        page.keyboard.press("Escape")
+        page.mouse.move(mark["x"] + mark["width"] / 2, mark["y"] + mark["height"] / 2)
+        assert shown in tip.inner_text()
     assert page.wrong == []
 
 
@@ -161,6 +179,15 @@ def test_axe_finds_nothing(chromium, pages, name, width, scheme):
     assert page.evaluate(letters) >= LETTERS
 
 
+def test_a_study_of_six_axes_prints_on_twelve_sheets(chromium, tmp_path):
+    """All figures and tables of six axes, 22 scales and 308 values, on A4."""
+    path = tmp_path / "study.html"
+    report_page.write_page(synthetic.findings(), path, origin=ORIGIN)
+    page = opened(chromium, path.as_uri())
+    sheets = page.pdf(format="A4", prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type /Page\b", sheets)) <= SHEETS
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_paper_shows_what_is_folded(chromium, pages, name):
     """Without a script as well: tables stand open, nothing is cut, letters are 8 pt."""
@@ -168,7 +195,7 @@ def test_paper_shows_what_is_folded(chromium, pages, name):
     page = opened(chromium, pages[name], java_script_enabled=False, viewport=size)
     page.emulate_media(media="print")
     for each in page.locator("details").all():
-        is_repeated = each.evaluate("e => e.closest('header') !== null")
+        is_repeated = each.evaluate("e => e.closest('header, #regret') !== null")
         assert each.locator("td").first.is_visible() != is_repeated
     # The end of a label may hang over the frame of the last figure of a row.
     overhang = page.evaluate("document.documentElement.scrollWidth") - size["width"]

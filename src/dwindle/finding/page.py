@@ -19,14 +19,16 @@ JSON_HAS_ALL = "--json has all of them"
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A part of a page: a large figure or several with the table behind, or a table."""
+    """A part of a page: large figures with the table behind them, or a table.
+
+    ``figures`` are the drawings of each, one for each axis that it can have.
+    """
 
     name: str
     heading: str
     lead: str
     table: Table
-    views: tuple[View, ...] = ()
-    panels: tuple[str, ...] = ()
+    figures: tuple[tuple[View, ...], ...] = ()
     summary: str = ""
 
 
@@ -108,8 +110,10 @@ def page_of_found(found: Found) -> Page:
                 lead="The line is the mean curve over all seeds; each symbol is one "
                 "training, and those of one seed have one color. The band is the 90 % "
                 f"interval of the best value.{zero}",
-                views=drawn_views(
-                    found.figure.figure, found.figure.kinds, found.figure_text
+                figures=(
+                    drawn_views(
+                        found.figure.figure, found.figure.kinds, found.figure_text
+                    ),
                 ),
                 summary="Every training",
                 table=found.table(),

@@ -8,6 +8,7 @@ from dwindle.findings.names import decay, exponent, quantity
 from dwindle.findings.verdict import course_of
 from dwindle.report import collapse, tables, vega
 from dwindle.report.collapse import Correction
+from dwindle.report.loss_figure import point_text
 from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Size, Spec
 from dwindle.wording import clean, interval, number, raised
@@ -89,20 +90,29 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
         "strokeDash": vega.nominal("kind", scale=dashes, legend=None),
     }
     mark = {"type": "line", "clip": True, "strokeWidth": 2, "strokeJoin": "round"}
-    rows = [
+    name_of_axis = quantity(panel.axis.axis)
+    rows: list[Spec] = [
         {
             "cell": name,
             "kind": _kind(cell),
             "x": point.weight_decay * factor,
             "y": point.mean - lowest,
+            "told": point_text(name_of_axis, name, point),
         }
         for name, cell, factor in panel.cells
         if factor is not None and (lowest := collapse.lowest_loss(cell)) is not None
         for point in cell.curve
         if point.mean is not None and point.weight_decay > 0
     ]
-    size = {"width": panel.size.width, "height": panel.size.height}
-    return {**size, **vega.layer(rows, mark, encoding)}
+    # A point outside of the frame is a number of the table only.
+    (left, right), size = domain, panel.size
+    seen = [r for r in rows if r["y"] <= ceiling and left <= r["x"] <= right]
+    place = {"x": encoding["x"], "y": encoding["y"], "fill": encoding["color"]}
+    layers = [
+        vega.layer(rows, mark, encoding),
+        vega.layer(seen, *vega.told(vega.DOT, place)),
+    ]
+    return {"width": size.width, "height": size.height, "layer": layers}
 
 
 def _kind(cell: CellFindings) -> str:

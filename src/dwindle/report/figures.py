@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from dwindle.findings.model import AxisFindings, Findings, RuleFindings
-from dwindle.findings.names import quantity, regret, rule_title
+from dwindle.findings.names import quantity, regret, regret_interval, rule_title
 from dwindle.findings.verdict import all_rules, ranked_rules, regret_order
 from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
@@ -97,6 +97,8 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
             "axis": quantity(axis.axis),
             "regret": rule.regret,
             "label": regret(rule),
+            "told": f"{rule_title(rule.rule)}, {quantity(axis.axis)}: loses "
+            f"{regret(rule)} nats (90 %: {regret_interval(rule)})",
         }
         for axis in findings.axes
         for rule in all_rules(axis)
@@ -135,7 +137,9 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
         "height": {"step": 25},
         "resolve": {"scale": {"color": "independent"}},
         "layer": [
-            vega.layer(rows, tile, {**places, "color": classes(theme.heat)}),
+            vega.layer(
+                rows, *vega.told(tile, {**places, "color": classes(theme.heat)})
+            ),
             vega.layer(rows, {"type": "text", "fontSize": 12}, number),
         ],
     }

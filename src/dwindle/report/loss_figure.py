@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from dwindle.findings.model import AxisFindings, CellFindings, Findings
+from dwindle.findings.model import AxisFindings, CellFindings, CurvePoint, Findings
 from dwindle.findings.names import decay, quantity
 from dwindle.findings.next_steps import base_cell
 from dwindle.report import collapse, vega
@@ -14,11 +14,6 @@ from dwindle.wording import counted, fixed, interval, number, raised
 
 # Share of the height that stays free below the lowest curve: no symbol is cut there.
 _AIR = 0.08
-
-# Where was trained; its unseen border is where a pointer finds it.
-_DOT = {"type": "circle", "size": 18, "opacity": 1, "clip": True}
-_DOT |= {"stroke": "black", "strokeOpacity": 0, "strokeWidth": 12}
-
 
 # Paper shrinks the wide one by a fifth, a large screen stretches it by as much; a phone
 # takes the narrow one as it is. So letters have 11 to 17 pixels everywhere.
@@ -91,9 +86,10 @@ def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -
     tried = [p.weight_decay for c in axis.cells for p in c.curve if p.weight_decay > 0]
     domain = (min(tried), max(tried))
     x = vega.decay_axis(domain, title="λ")
+    low, high = _heights(axis, kind)
     y = vega.numeric(
         "y",
-        scale={"type": kind, "domain": _heights(axis, kind), "nice": False},
+        scale={"type": kind, "domain": [low, high], "nice": False},
         axis={**vega.title_above("validation loss, nats"), "tickCount": 5},
     )
     legend = {"legend": _legend(axis, theme, size)}
@@ -110,11 +106,13 @@ def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -
     ends = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
     fill = {**color, "condition": hollow}
     trained = _curve_rows(cells, quantity(axis.axis))
+    # A point outside of the frame is a number of the table only.
+    seen = [row for row in trained if low <= row["y"] <= high]
     layers = [
         *_typed_layers(shown, x, theme, size),
         vega.layer(trained, line, {**place, "strokeDash": dashed}),
         vega.layer(optima, rule, {**place, **ends}),
-        vega.layer(trained, *vega.told(_DOT, {"x": x, "y": y, "fill": color})),
+        vega.layer(seen, *vega.told(vega.DOT, {"x": x, "y": y, "fill": color})),
         vega.layer(optima, *vega.told(point, {**place, "shape": shape, "fill": fill})),
     ]
     parts = {"width": size.width, "height": size.height, "layer": layers}
@@ -157,13 +155,18 @@ def _curve_rows(
             "matters": cell.matters,
             "x": p.weight_decay,
             "y": p.mean,
-            "told": f"{quantity_name} {name}, λ = {raised(decay(p.weight_decay))}: "
-            f"loss {fixed(p.mean, 3)}, {counted(p.n, 'seed')}",
+            "told": point_text(quantity_name, name, p),
         }
         for name, cell in cells
         for p in cell.curve
         if p.mean is not None and p.weight_decay > 0
     ]
+
+
+def point_text(quantity_name: str, cell_name: str, point: CurvePoint) -> str:
+    """Return what a reader sees of a point of a curve: its scale, λ, loss and seeds."""
+    at = f"{quantity_name} {cell_name}, λ = {raised(decay(point.weight_decay))}"
+    return f"{at}: loss {fixed(point.mean, 3)}, {counted(point.n, 'seed')}"
 
 
 def _optimum_row(name: str, cell: CellFindings, domain: tuple[float, float]) -> Spec:

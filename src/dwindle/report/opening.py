@@ -111,14 +111,21 @@ def large_figure(studies: Sequence[Findings]) -> Drawn | None:
 
 
 def drawn_views(
-    figure: Callable[[Theme, Size, Kind], Spec], kinds: Sequence[Kind], alt: str
+    figure: Callable[[Theme, Size, Kind], Spec],
+    kinds: Sequence[Kind],
+    alt: str,
+    *,
+    key: str = "large",
 ) -> tuple[View, ...]:
-    """Return a figure with each axis of losses, for wide and for narrow screens."""
+    """Return a figure with each axis of losses, for wide and for narrow screens.
+
+    ``key`` is unique in the page, as the names inside of a drawing are made from it.
+    """
+
+    def drawn(kind: Kind, size: Size) -> str:
+        name = f"{key}-{kind}-{size.width}"
+        return render.svg(figure(PAGE, size, kind), name=name, alt=alt)
+
     return tuple(
-        View(
-            _AXES[kind],
-            render.svg(figure(PAGE, WIDE, kind), name=f"{kind}-wide", alt=alt),
-            render.svg(figure(PAGE, NARROW, kind), name=f"{kind}-narrow", alt=alt),
-        )
-        for kind in kinds
+        View(_AXES[kind], drawn(kind, WIDE), drawn(kind, NARROW)) for kind in kinds
     )

@@ -26,6 +26,10 @@ class Size:
 PANEL = Size(width=236, height=140, lettering=12)
 Kind = Literal["linear", "log"]  # of an axis
 
+# Where was trained; its unseen border is where a pointer finds it.
+DOT = {"type": "circle", "size": 18, "opacity": 1, "clip": True}
+DOT |= {"stroke": "black", "strokeOpacity": 0, "strokeWidth": 12}
+
 SCHEMA = "https://vega.github.io/schema/vega-lite/v6.json"  # a name, never fetched
 # Fonts of one width on all systems: labels are measured here and drawn elsewhere.
 FONT = "Helvetica Neue, Helvetica, Arial, Liberation Sans, sans-serif"

@@ -1,20 +1,20 @@
 """A prediction as one page: the law through the scales, and every rule."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 
 from dwindle.finding.page import Page, Section, cards_of
-from dwindle.report import render, vega
+from dwindle.report import vega
 from dwindle.report.opening import drawn_views
-from dwindle.report.themes import LIGHT, PAGE, Theme
+from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Kind, Size, Spec
 from dwindle.show import Table
 from dwindle.tuning.tuned import LawLine, Tuned
 from dwindle.wording import interval, number, quantity, raised
 
 _AIR = 1.15  # above and below all intervals
-# Several axes stand side by side.
+# In the picture axes stand side by side.
 _BESIDE = Size(width=300, height=220, lettering=13)
 
 
@@ -55,21 +55,26 @@ def page_of_tuned(tuned: Tuned) -> Page:
 
 
 def _law(tuned: Tuned) -> Section:
-    """Return the law: large over one axis, side by side over several."""
+    """Return the law, with a large figure over each axis."""
     target = " The diamond is the answer at the target." if tuned.value else ""
     drawn = (
         "Symbols are the scales that show a best value, with their 90 % intervals; the "
         "line is the law with all else as at most of them, in the band of what it "
         f"predicts.{target}"
     )
-    lines = tuned.lines
-    one = partial(_figure, tuned, lines[0]) if len(lines) == 1 else None
     return Section(
         name="law",
         heading="Best value over the scale",
-        lead=drawn if lines else "Every scale, and why no law goes through them.",
-        views=drawn_views(one, ("log", "linear"), _alt(tuned, lines[0])) if one else (),
-        panels=() if one else tuple(_panels(tuned)),
+        lead=drawn if tuned.lines else "Every scale, and why no law goes through them.",
+        figures=tuple(
+            drawn_views(
+                partial(_figure, tuned, line),
+                ("log", "linear"),
+                _alt(tuned, line),
+                key=f"law{count}",
+            )
+            for count, line in enumerate(tuned.lines)
+        ),
         summary="Every scale",
         table=tuned.cells_table(),
     )
@@ -79,12 +84,6 @@ def law_figure(tuned: Tuned, theme: Theme) -> Spec:
     """Return the law over all axes, side by side, as a Vega-Lite specification."""
     panels = [_layers(tuned, line, theme, _BESIDE) for line in tuned.lines]
     return vega.figure({"hconcat": panels}, theme, _BESIDE)
-
-
-def _panels(tuned: Tuned) -> Iterator[str]:
-    for count, line in enumerate(tuned.lines):
-        spec = _figure(tuned, line, PAGE, _BESIDE)
-        yield render.svg(spec, name=f"law{count}", alt=_alt(tuned, line))
 
 
 def _alt(tuned: Tuned, line: LawLine) -> str:
