@@ -8,6 +8,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Self
 
 MINUS = "−"
@@ -51,8 +52,23 @@ _LETTERS: Mapping[str, str] = (
 
 # More notes than this are read by nobody.
 MOST_NOTES = 3
-# Where the others are, of what a command prints and a call returns.
-WHERE_ALL = "--all, --json or as_dict() has all of them"
+
+
+@dataclass(frozen=True)
+class Face:
+    """How one gives a fact where an answer is read, and where the rest of it is."""
+
+    given: str  # a fact with its value
+    all_notes: str
+    all_rules: str
+
+
+# Of what a command prints and a call returns.
+TERMINAL = Face(
+    given="--{name} {value}",
+    all_notes="--all, --json or as_dict() has all of them",
+    all_rules="(--all)",
+)
 
 
 class Numeral(str):

@@ -9,8 +9,15 @@ from cli.lines import as_json
 
 import dwindle
 from dwindle.show import as_text
-from dwindle.web.calculate import MOST_LETTERS, MOST_OF_A_FIELD, TABS, calculate
+from dwindle.web.calculate import (
+    MOST_LETTERS,
+    MOST_OF_A_FIELD,
+    PAGE,
+    TABS,
+    calculate,
+)
 from dwindle.web.page import EXAMPLES, POLICY, page_fields, render_page
+from dwindle.wording import TERMINAL
 
 # Facts of every kind: shares, clocks, pairs, lists, flags, tokens, before and after.
 ASKED = (
@@ -63,6 +70,17 @@ def test_page_command_and_python_agree(tab, facts, capsys):
     assert printed == returned
     assert any(part.get("rows") for part in answer["parts"])
     assert len(answer["headline"].split()) <= 15
+
+
+def test_an_answer_names_fields_where_a_terminal_names_options():
+    """No option that the page has no place for: its fields and boxes are named."""
+    facts = {"knob": "torch.optim.AdamW", "value": "0.1", "lr": "3e-4:8e-4"}
+    facts |= {"batch_size": "256:2048", "dataset_size": "1281167", "epochs": "90"}
+    text = json.dumps(asked("rescale", facts)["parts"])
+    wanted = (PAGE.all_rules, PAGE.given.format(name="normalized", value="no"))
+    assert all(json.dumps(each)[1:-1] in text for each in wanted)
+    assert TERMINAL.all_rules not in text
+    assert "--" not in text
 
 
 @pytest.mark.parametrize(
@@ -153,7 +171,7 @@ def test_a_table_is_handed_over_whole():
     """Lines, cells and notes of an answer are those that Python shows."""
     for tab, facts in ASKED:
         answer = asked(tab, facts)
-        shown = as_text(by_python(answer["python"]).__rich__(), width=10_000)
+        shown = as_text(by_python(answer["python"]).drawn(face=PAGE), width=10_000)
         texts = [
             text
             for part in answer["parts"]

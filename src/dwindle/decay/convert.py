@@ -39,7 +39,7 @@ from dwindle.decay.setting import read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import to_plain
 from dwindle.show import Column, Line, Sheet, Shown, Table, facts
-from dwindle.wording import WHERE_ALL, first_notes, number
+from dwindle.wording import TERMINAL, Face, first_notes, number
 
 Coordinate = Literal["penalty", "shrink", "total", "number"]
 
@@ -97,15 +97,16 @@ class Conversion(Shown):
         del plain["coordinate"]
         return {"from": plain.pop("knob")} | plain
 
-    def drawn(self, *, all_notes: bool = False) -> Sheet:
+    def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.
 
         Args:
             all_notes: Whether every assumption is in it, not the first three.
+            face: Where it is read.
 
         """
         notes = self.assumptions
-        shown = notes if all_notes else first_notes(notes, WHERE_ALL)
+        shown = notes if all_notes else first_notes(notes, face.all_notes)
         named = {
             "unit": self.unit,
             "keeps": self.keeps,

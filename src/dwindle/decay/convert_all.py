@@ -1,13 +1,14 @@
 """Convert to every knob at once: what can hold the decay, and why the rest cannot."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.families import family_of
-from dwindle.decay.fidelity import Keep
+from dwindle.decay.fidelity import PROMISES, Keep
 from dwindle.decay.knob import Knob
-from dwindle.decay.knobs import knobs
+from dwindle.decay.knobs import KNOBS, by_library, knobs
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Value, read_setting
 from dwindle.errors import (
@@ -17,6 +18,8 @@ from dwindle.errors import (
     RefusedError,
 )
 from dwindle.plain import to_plain
+from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
+from dwindle.wording import number
 
 # What a conversion may end in instead of a number.
 _REASONS = (RefusedError, MissingFactError, RangeError, OscillationError)
@@ -25,6 +28,8 @@ _BARE = "set the decay itself, {name} is a term of an objective: name its optimi
 _LIMIT = "no number there decays as fast without a swing through zero"
 _OTHER_FACT = "cannot have this {fact}"
 _OUT_OF_RANGE = "no number there gives this decay"
+# Names of those that cannot hold a decay; --json has all of them.
+_NAMES_SHOWN = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +40,8 @@ class NoConversion:
     knobs: tuple[str, ...]
 
 
-@dataclass(frozen=True, kw_only=True)
-class AllConversions:
+@dataclass(frozen=True, kw_only=True, repr=False)
+class AllConversions(Shown):
     """One decay, typed in every knob that can hold it.
 
     Args:
@@ -61,6 +66,53 @@ class AllConversions:
             "conversions": [each.as_dict() for each in self.conversions],
             "refused": to_plain(self.refused),
         }
+
+    def drawn(self) -> Sheet:
+        """Return the drawing of a terminal, of a notebook and of a page."""
+        title = f"{self.knob} = {number(self.value_from)}  →  all"
+        name = Line(text=title, style="bold", indent=2, whole=True)
+        return Sheet(parts=(name, *self._parts()))
+
+    _drawn = drawn
+
+    def _parts(self) -> Iterator[Drawable | str]:
+        """Yield the numbers by library, what they keep, and what cannot hold it."""
+        found = {each.to: each for each in self.conversions}
+        # Names and numbers are there to be copied: columns of theirs are never cut.
+        columns = (
+            Column("knob", "name", "cyan"),
+            Column("type", "number", "bold"),
+            Column("fidelity", style="dim"),
+        )
+        for library, of_it in by_library(KNOBS[name] for name in found).items():
+            rows = [
+                (
+                    each.to,
+                    "by layer" if each.value is None else number(each.value),
+                    each.fidelity,
+                )
+                for each in (found[knob.name] for knob in of_it)
+            ]
+            yield from ("", Line(text=library, style="bold", indent=2))
+            yield Table(columns=columns, rows=rows, heads=False, indent=2)
+        # Only the promises that were made are explained below the tables.
+        kept: set[str] = {each.fidelity for each in found.values()}
+        promised: dict[str, str] = {
+            name: text for name, text in PROMISES.items() if name in kept
+        }
+        yield from ("", facts(promised, indent=2))
+        if self.refused:
+            yield from ("", Line(text="cannot hold it", style="bold", indent=2))
+        for refused in self.refused:
+            more = len(refused.knobs) - _NAMES_SHOWN
+            names = ", ".join(refused.knobs[:_NAMES_SHOWN])
+            names += f" and {more} more" if more > 0 else ""
+            yield Line(text=f"{refused.reason}.", indent=2)
+            yield Line(text=names, style="dim", indent=4)
+
+    def __repr__(self) -> str:
+        typed = f"{self.knob} = {number(self.value_from)}"
+        return f"<AllConversions: {typed}, {len(self.conversions)} knobs>"
 
 
 def convert_to_all(

@@ -51,7 +51,7 @@ from dwindle.show import (
     facts,
     pointed,
 )
-from dwindle.wording import WHERE_ALL, first_notes, number, percent, time_cell
+from dwindle.wording import TERMINAL, Face, first_notes, number, percent, time_cell
 
 _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
@@ -120,16 +120,17 @@ class Explanation(Shown):
         plain["warnings"] = [to_plain(each, "code", "text") for each in self.warnings]
         return plain
 
-    def drawn(self, *, all_notes: bool = False) -> Sheet:
+    def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.
 
         Args:
             all_notes: Whether every note is in it, not the three that matter most.
+            face: Where it is read.
 
         """
         name = Line(text=self._title, style="bold cyan", indent=2, whole=True)
         summary = Line(text=self.summary, style="bold", indent=2)
-        notes = [*self.understood, *self._notes(all_notes=all_notes)]
+        notes = [*self.understood, *self._notes(face, all_notes=all_notes)]
         below = ("", pointed(notes)) if notes else ()
         of_run = facts(self._facts(), indent=2)
         return Sheet(parts=(name, summary, "", *self._half_lives(), of_run, *below))
@@ -140,14 +141,14 @@ class Explanation(Shown):
     def _title(self) -> str:
         return f"{self.knob} = {KNOBS[self.knob].typed(self.value)}"
 
-    def _notes(self, *, all_notes: bool) -> Sequence[str]:
+    def _notes(self, face: Face, *, all_notes: bool) -> Sequence[str]:
         if all_notes:
             return [each.text for each in self.warnings]
         known = any(self.half_life.values())
         # What a half-life on other clocks needs interests whoever has none.
         quiet = _QUIET | ({"missing-fact"} if known else set())
         notes = [each.text for each in self.warnings if each.code not in quiet]
-        return first_notes(notes, WHERE_ALL)
+        return first_notes(notes, face.all_notes)
 
     def _half_lives(self) -> Iterator[Drawable | str]:
         clocks = [name for name, value in self.half_life.items() if value is not None]

@@ -24,7 +24,7 @@ from dwindle.show import (
     facts,
     pointed,
 )
-from dwindle.wording import count, first_notes, number, time_cell
+from dwindle.wording import TERMINAL, Face, count, first_notes, number, time_cell
 
 # The first that is known is the clock of all rows.
 _CLOCKS = ("epochs", "tokens", "examples", "steps", "run")
@@ -45,12 +45,11 @@ _REGIMES = {
 _AXES = {"batch": "batch_size", "dataset": "dataset_size"}
 # By class: when it would be another answer, and how to say so.
 _OTHERWISE = {
-    "many-epochs-plain": "if plain and small: --normalized no",
-    "many-epochs-normalized": "if normalized: --normalized yes",
-    "single-pass": "if data are seen once: --regime single-pass",
-    "fine-tuning": "if it starts from trained weights: --regime fine-tuning",
+    "many-epochs-plain": ("plain and small", "normalized", "no"),
+    "many-epochs-normalized": ("normalized", "normalized", "yes"),
+    "single-pass": ("data are seen once", "regime", "single-pass"),
+    "fine-tuning": ("it starts from trained weights", "regime", "fine-tuning"),
 }
-_ALL = "(--all)"
 # Letters of a reason in a terminal of 80 columns, beside its label and two gaps.
 _ROOM = 63
 
@@ -129,11 +128,12 @@ class Rescaling(Shown):
             "rules": [answer.as_dict() for answer in self.rules],
         }
 
-    def drawn(self, *, all_rules: bool = False) -> Sheet:
+    def drawn(self, *, all_rules: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.
 
         Args:
             all_rules: Whether the table of all rules stands below the answer.
+            face: Where it is read.
 
         """
         cautions = [each.text for each in self.before.warnings if each.code in _SAID]
@@ -141,7 +141,7 @@ class Rescaling(Shown):
         return Sheet(
             parts=(
                 Line(text=self.knob, style="bold cyan", indent=2, whole=True),
-                *_Answer(self).parts(),
+                *_Answer(self, face).parts(),
                 *(("", pointed(notes)) if notes else ()),
                 *(_whole_table(self) if all_rules else ()),
             )
@@ -158,8 +158,9 @@ class Rescaling(Shown):
 class _Answer:
     """Draws what to type; owns nothing but what it was given."""
 
-    def __init__(self, found: Rescaling) -> None:
+    def __init__(self, found: Rescaling, face: Face) -> None:
         self._found, self._there = found, found.recommendation
+        self._face = face
         self._typed = KNOBS[found.knob].typed
 
     def parts(self) -> Iterator[Drawable | str]:
@@ -200,7 +201,9 @@ class _Answer:
             value, span = self._value(each), self._range(each)
             if each.value is not None and (value, span) != shown:
                 span = f"   ({span})" if span else "  "
-                yield f"or {value}{span} {_OTHERWISE[each.kind_of_run]}"
+                when, name, choice = _OTHERWISE[each.kind_of_run]
+                how = self._face.given.format(name=name, value=choice)
+                yield f"or {value}{span} if {when}: {how}"
 
     def _value(self, there: Recommendation) -> str:
         return self._typed(_rounded(there.value, 2))
@@ -281,7 +284,7 @@ class _Answer:
         shown = {each.rule: each.value for each in best}
         shown[_UNCHANGED] = self._found.before.value
         values = (f"{name} {self._typed(each)}" for name, each in shown.items())
-        return f"{' · '.join(values)}  {_ALL}"
+        return f"{' · '.join(values)}  {self._face.all_rules}"
 
 
 def _is_measured(there: Recommendation) -> bool:

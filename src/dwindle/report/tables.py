@@ -271,6 +271,7 @@ def conditions_table(findings: Findings) -> Table:
         ("validation", clean(findings.validation or NOTHING)),
         ("trainings", trials_text(findings)),
         ("seconds of training", fixed(findings.seconds, 1)),
-        *flat(findings.conditions),
+        # A machine that nothing is known of has no line.
+        *((name, text) for name, text in flat(findings.conditions) if text),
     )
     return _table("", ("condition", "value"), iter(rows), texts=2)

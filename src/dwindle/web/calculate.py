@@ -8,7 +8,7 @@ import json
 import math
 import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 from dwindle.cli import convert as convert_command
@@ -20,15 +20,16 @@ from dwindle.cli.kinds import kind_of
 from dwindle.cli.options import Option
 from dwindle.cli.suggest import KNOB
 from dwindle.decay.convert import convert
+from dwindle.decay.convert_all import convert_to_all
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.explain import explain
-from dwindle.decay.fidelity import Fidelity
+from dwindle.decay.fidelity import Fidelity, Keep
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, RangeError, UnexpectedError, UnknownNameError
 from dwindle.show import POINT, Drawable, Line, Sheet, Table, as_text
-from dwindle.wording import clean, number, visible
+from dwindle.wording import Face, clean, counted, number, visible
 
 # Whole links of people have 300 letters; a field with more is no fact of a training.
 MOST_LETTERS = 4000
@@ -43,6 +44,12 @@ _KEPT: Mapping[Fidelity, str] = {
     "same-total-decay": "the same decay per run",
     "approximate": "about the same",
 }
+# A reader of the page has fields and boxes, and no options.
+PAGE = Face(
+    given='"{name}" = {value}',
+    all_notes='tick "every note"',
+    all_rules='(for others tick "every rule")',
+)
 # Facts of every run; only another one than most have is worth a line.
 _ALWAYS_GIVEN = ("dtype", "loss")
 # Two fields stand for the place KNOB=VALUE of a command line.
@@ -133,12 +140,16 @@ def _rescaled(knob: str, value: str, words: Words) -> Answer:
         after=_run_source(after) or "{}",
         **_sources(kind),
     )
-    return Answer.of_sheet(found.drawn(all_rules=bool(words["all_rules"])), call)
+    return Answer.of_sheet(
+        found.drawn(all_rules=bool(words["all_rules"]), face=PAGE), call
+    )
 
 
 def _converted(knob: str, value: str, words: Words) -> Answer:
     before, after = WrittenFacts.from_words(words).runs()
     to, keep = words["to"], words["keep"]
+    if to.casefold() == "all":
+        return _converted_to_all(knob, value, before, after, keep)
     found = convert(
         _read_value(value), knob, to=to, run=before, run_after=after, keep=keep
     )
@@ -153,16 +164,29 @@ def _converted(knob: str, value: str, words: Words) -> Answer:
         **_sources({"to": to, "keep": keep}),
     )
     subject = f"{found.knob} = {number(found.value_from)}"
-    sheet = found.drawn(all_notes=bool(words["all_notes"]))
+    sheet = found.drawn(all_notes=bool(words["all_notes"]), face=PAGE)
     return Answer(subject, headline, sheet.parts[1:], call)
 
 
-def _without_all(option: Option) -> Option:
-    """Return an option of convert for one place: all of them at once fill no page."""
-    is_place = option.argument == "to"
-    return (
-        replace(option, help="where it shall be typed instead") if is_place else option
+def _converted_to_all(
+    knob: str, value: str, before: Run, after: Run, keep: Keep | None
+) -> Answer:
+    read = _read_value(value)
+    found = convert_to_all(read, knob, run=before, run_after=after, keep=keep)
+    cannot = sum(len(each.knobs) for each in found.refused)
+    places = counted(len(found.conversions), "place")
+    call = _call(
+        "convert_to_all",
+        knob,
+        read,
+        module="dwindle.decay.convert_all",
+        run=_run_source(before),
+        run_after=_run_source(after) if after != before else "",
+        **_sources({"keep": keep}),
     )
+    subject = f"{found.knob} = {number(found.value_from)}"
+    headline = f"{places} can hold this decay, {cannot} cannot."
+    return Answer(subject, headline, found.drawn().parts[1:], call)
 
 
 def _suggested(knob: str, _: str, words: Words) -> Answer:
@@ -172,7 +196,9 @@ def _suggested(knob: str, _: str, words: Words) -> Answer:
     call = _call(
         "suggest", knob, run=_run_source(run), **_sources({**kind, "domain": domain})
     )
-    return Answer.of_sheet(found.drawn(all_notes=bool(words["all_notes"])), call)
+    return Answer.of_sheet(
+        found.drawn(all_notes=bool(words["all_notes"]), face=PAGE), call
+    )
 
 
 TABS = (
@@ -193,7 +219,7 @@ TABS = (
     Tab(
         "convert",
         "Port it",
-        tuple(map(_without_all, convert_command.OPTIONS)),
+        convert_command.OPTIONS,
         sides=("here", "there"),
         answer=_converted,
     ),
@@ -321,11 +347,13 @@ def _command_line(tab: Tab, facts: Facts) -> str:
     return visible(shlex.join(line))
 
 
-def _call(function: str, *places: float | str, **arguments: str) -> str:
+def _call(
+    function: str, *places: float | str, module: str = "dwindle", **arguments: str
+) -> str:
     """Return the call in Python; arguments are source already, empty ones left out."""
     given = [f"{name}={text}" for name, text in arguments.items() if text]
     lines = [f"    {word},\n" for word in (*map(_source, places), *given)]
-    return f"import dwindle\n\ndwindle.{function}(\n{''.join(lines)})"
+    return f"import {module}\n\n{module}.{function}(\n{''.join(lines)})"
 
 
 def _read_value(text: str) -> float | str:

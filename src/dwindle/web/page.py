@@ -46,6 +46,7 @@ _LABELS: Mapping[str, str] = {
 }
 _CHOICES: Mapping[str, tuple[str, ...]] = {
     "knobs": tuple(KNOBS),
+    "places": (*KNOBS, "all"),
     "shapes": tuple(name for name in SHAPES if name != "listed"),
     "formats": tuple(DIGITS),
     "kept": get_args(Keep),
@@ -53,7 +54,7 @@ _CHOICES: Mapping[str, tuple[str, ...]] = {
     "domains": tuple(sorted({each.domain for each in recipes()})),
     "answers": ("yes", "no"),
 }
-_LISTS = {"knob": "knobs", "to": "knobs", "shape": "shapes", "dtype": "formats"}
+_LISTS = {"knob": "knobs", "to": "places", "shape": "shapes", "dtype": "formats"}
 _LISTS |= {"keep": "kept", "regime": "regimes", "domain": "domains"}
 _LISTS |= {"normalized": "answers"}
 

@@ -30,7 +30,7 @@ from dwindle.decay.strength import STRENGTHS
 from dwindle.errors import OscillationError, RefusedError, UsageError
 from dwindle.plain import to_plain
 from dwindle.show import Line, Sheet, Shown, facts, pointed
-from dwindle.wording import WHERE_ALL, first_notes, listed, number
+from dwindle.wording import TERMINAL, Face, first_notes, listed, number
 
 # The value is the median of so many. With the recipes of one source left out, what it
 # types is missed by a factor of 3.4 (mean of the logs, 76 recipes); of three
@@ -109,11 +109,12 @@ class Suggestion(Shown):
             "notes": list(self.notes),
         }
 
-    def drawn(self, *, all_notes: bool = False) -> Sheet:
+    def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.
 
         Args:
             all_notes: Whether each recipe and every note is in it.
+            face: Where it is read.
 
         """
         span = self._span((self.low, self.high))
@@ -126,7 +127,7 @@ class Suggestion(Shown):
             "no more": self._cut(),
             "it": self.explanation.summary,
         }
-        notes = self.notes if all_notes else first_notes(self.notes, WHERE_ALL)
+        notes = self.notes if all_notes else first_notes(self.notes, face.all_notes)
         return Sheet(
             parts=(
                 Line(text=self.knob, style="bold cyan", indent=2, whole=True),
