@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 
 from docs_pages import WRITTEN
-from docs_schemas import DOCUMENTS, FILES
+from docs_schemas import published
 from sphinx.cmd.build import main as sphinx
 
 ROOT = Path(__file__).parents[1]
@@ -66,11 +66,11 @@ def copy_for_programs() -> None:
 
 def write_schemas() -> None:
     """Write the JSON Schema of each file that is read and each document printed."""
-    for name, model in (FILES | DOCUMENTS).items():
+    for name, schema in published().items():
         path = OUT / f"schemas/{name}.json"
         path.parent.mkdir(exist_ok=True)
-        schema = json.dumps(model.model_json_schema(), indent=1, ensure_ascii=False)
-        path.write_text(schema + "\n", "utf-8")
+        text = json.dumps(schema, indent=1, ensure_ascii=False)
+        path.write_text(text + "\n", "utf-8")
 
 
 if __name__ == "__main__":

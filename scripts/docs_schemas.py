@@ -41,6 +41,8 @@ from dwindle.plain import INTERNAL
 from dwindle.store.tables import WHOLE
 from dwindle.tuning.tuned import Tuned
 
+# Of JSON Schema: the one that pydantic writes.
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
 _STRICT = ConfigDict(extra="forbid")
 
 
@@ -230,3 +232,11 @@ FILES: Mapping[str, type[BaseModel]] = {
     "find-file": file_of(find.grammar_of("find", find.OPTIONS)),
     "tune-file": file_of(tune.GRAMMAR),
 }
+
+
+def published() -> dict[str, dict[str, Any]]:  # JSON Schemas
+    """Return the schema of each file that is read and each document printed."""
+    return {
+        name: {"$schema": DRAFT, **model.model_json_schema()}
+        for name, model in (FILES | DOCUMENTS).items()
+    }

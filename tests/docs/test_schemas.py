@@ -55,14 +55,32 @@ LINES = {
 }
 
 
-@pytest.fixture
-def _folder(tmp_path, monkeypatch):
+@pytest.fixture(name="_folder")
+def folder_of_lines(tmp_path, monkeypatch):
     """A folder with what the lines ask for."""
     shutil.copytree(ROOT / "examples", tmp_path / "examples")
     shutil.copy(ROOT / "tests/data/store_schema_2.db", tmp_path / "old.db")
     arguments = {"learning_rate": 2e-5, "weight_decay": 0.01, "num_train_epochs": 3}
     (tmp_path / "args.json").write_text(json.dumps(arguments))
     monkeypatch.chdir(tmp_path)
+
+
+def printed(line, capsys):
+    """What a line prints as JSON, and what stands on stderr."""
+    _, out, err = run(line if "--json" in line else f"{line} --json", capsys)
+    return out, err
+
+
+def tables_of_files():
+    """What stands in the TOML files of the manual, and in those of our studies."""
+    texts = [
+        block.text
+        for page in pages()
+        for block in blocks_of(page)
+        if block.language == "toml"
+    ]
+    texts += [path.read_text("utf-8") for path in (ROOT / "studies").glob("*.toml")]
+    return list(map(tomllib.loads, texts))
 
 
 @pytest.mark.usefixtures("_folder")
@@ -72,8 +90,7 @@ def test_every_document_is_of_its_schema(capsys):
     faults = []
     for name, lines in LINES.items():
         for line in lines:
-            typed = line if "--json" in line else f"{line} --json"
-            _, out, err = run(typed, capsys)
+            out, err = printed(line, capsys)
             try:
                 DOCUMENTS[name].model_validate_json(out)
             except ValueError as error:
@@ -101,17 +118,9 @@ def test_a_law_is_of_its_schema():
 
 def test_every_file_is_of_its_schema():
     """Files of the manual and of our studies are; a key that none reads is refused."""
-    texts = [
-        block.text
-        for page in pages()
-        for block in blocks_of(page)
-        if block.language == "toml"
-    ]
-    texts += [path.read_text("utf-8") for path in (ROOT / "studies").glob("*.toml")]
     kinds = {name.removesuffix("-file"): model for name, model in FILES.items()}
     seen = set()
-    for text in texts:
-        tables = tomllib.loads(text)
+    for tables in tables_of_files():
         (kind,) = set(kinds) & set(tables)
         kinds[kind].model_validate(tables)
         with pytest.raises(ValidationError) as raised:
