@@ -157,3 +157,14 @@ def test_an_unknown_name_gets_the_nearest(capsys):
         error = error_of(line, capsys)
         assert error["kind"] == "UnknownNameError"
         assert name in error["facts"]["nearest"]
+
+
+@pytest.mark.parametrize(("columns", "like"), [("0", "100"), ("1", "20"), ("19", "20")])
+def test_a_terminal_of_no_or_little_width_shows_all(columns, like, monkeypatch, capsys):
+    """0 is a width that nobody knows; below 20 the terminal folds by itself."""
+    shown = []
+    for width in (columns, like):
+        monkeypatch.setenv("COLUMNS", width)
+        shown.append(run("explain torch.AdamW=0.1 --lr 1e-3", capsys)[1])
+    assert shown[0] == shown[1]
+    assert "6,931" in shown[0]

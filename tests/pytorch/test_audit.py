@@ -29,7 +29,7 @@ from torch.optim.lr_scheduler import (
 from dwindle.audit.codes import CODES
 from dwindle.audit.findings import Unchecked
 from dwindle.decay.run import Run
-from dwindle.errors import RefusedError
+from dwindle.errors import RefusedError, UsageError
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.groups import decay_groups
 
@@ -286,10 +286,50 @@ def test_options_may_be_tensors_and_groups_empty():
 def test_something_else_is_refused():
     """A list of parameters is no model, and a scheduler no optimizer."""
     model = mlp()
+    bare = adamw(model)
+    bare.param_groups = []
     for wrong in ((model, object()), (list(model.parameters()), adamw(model))):
         with pytest.raises(RefusedError) as raised:
             audit(*wrong)
         assert raised.value.instead
+    for none in ([], (), {}, bare):
+        with pytest.raises(RefusedError, match="no param group"):
+            audit(model, none)
+    with pytest.raises(RefusedError, match="an int is no lr scheduler"):
+        audit(model, adamw(model), scheduler=5)
+    with pytest.raises(UsageError):
+        audit(model, adamw(model), run=5)
+
+
+def test_a_run_may_be_a_mapping():
+    """As it may where a single number is explained."""
+    model = mlp()
+    facts = {"batch_size": 3, "dataset_size": 300, "epochs": 2}
+    of_mapping, of_run = (
+        audit(model, adamw(model), run=r) for r in (facts, Run(**facts))
+    )
+    assert of_mapping.as_dict() == of_run.as_dict()
+
+
+def test_memory_that_two_weights_share_in_part_is_found():
+    """A step takes from the shared rows twice; columns side by side share nothing."""
+    model = nn.Sequential(
+        nn.Linear(4, 4), nn.Linear(4, 2), nn.Linear(2, 4), nn.Linear(2, 4)
+    )
+    model[1].weight = nn.Parameter(model[0].weight[:2].detach())
+    beside = torch.ones(4, 4)
+    model[2].weight, model[3].weight = map(nn.Parameter, beside.split(2, dim=1))
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, weight_decay=0.1)
+    (found,) = [f for f in audit(model, optimizer).findings if f.code == "DW006"]
+    assert found.case == "partly"
+    assert found.values["names"] == ("0.weight", "1.weight")
+    assert found.values["numbers"] == 8
+    before = model[0].weight.detach().clone()
+    for parameter in model.parameters():
+        parameter.grad = torch.zeros_like(parameter)
+    optimizer.step()
+    kept = (model[0].weight / before).mean(dim=1).tolist()
+    assert kept == pytest.approx([0.9801, 0.9801, 0.99, 0.99], rel=1e-6)  # float32
 
 
 def test_a_name_and_a_rule_may_both_be_wrong():

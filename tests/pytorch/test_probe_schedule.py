@@ -1,5 +1,7 @@
 """A probe with a schedule: what the run leaves is what our mathematics says."""
 
+import math
+
 import pytest
 import torch
 from pytorch.untouched import left_alone
@@ -110,12 +112,13 @@ def optimizer_of_one():
     return torch.optim.AdamW(parameters(), lr=0.1)
 
 
-def test_a_schedule_without_a_length_is_refused():
-    """How long the run is, no scheduler says."""
+@pytest.mark.parametrize("steps", [None, 0, 30.5, "30", math.nan, True])
+def test_a_schedule_without_a_length_is_refused(steps):
+    """How long the run is, no scheduler says; it has whole steps."""
     optimizer = optimizer_of_one()
     scheduler = lr_scheduler.ConstantLR(optimizer)
     with pytest.raises(RangeError) as raised:
-        probe(optimizer, scheduler=scheduler)
+        probe(optimizer, scheduler=scheduler, steps=steps)
     assert raised.value.name == "steps"
 
 
@@ -123,6 +126,10 @@ REFUSED = {
     "a metric": (lr_scheduler.ReduceLROnPlateau, 10),
     "another optimizer": (lambda _: lr_scheduler.ConstantLR(optimizer_of_one()), 10),
     "a function": (lambda _: lambda step: step, 10),
+    "no lr on the way": (
+        lambda o: lr_scheduler.LambdaLR(o, lambda t: math.nan if t else 1.0),
+        10,
+    ),
     "an end": (lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=STEPS), STEPS + 5),
 }
 

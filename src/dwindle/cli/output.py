@@ -13,15 +13,19 @@ if TYPE_CHECKING:
 
 # The most that we use of a terminal: longer lines are hard to follow by eye.
 WIDEST = 120
+# The least: below, words break letter by letter, and the terminal folds better itself.
+_NARROWEST = 20
 
 
 def _console(*, to_stderr: bool) -> "Console":
     from rich.console import Console
 
     console = Console(stderr=to_stderr, highlight=False)
-    # Into a pipe or a file, COLUMNS is the one word of the user about its width.
-    is_known = console.is_terminal or "COLUMNS" in os.environ
-    console.width = min(console.width, WIDEST) if is_known else WIDTH
+    # Into a pipe or a file, COLUMNS is the one word of the user about its width; 0 is
+    # that of a terminal which does not know its own.
+    is_known = (console.is_terminal or "COLUMNS" in os.environ) and console.width > 0
+    wanted = max(console.width, _NARROWEST) if is_known else WIDTH
+    console.width = min(wanted, WIDEST)
     return console
 
 

@@ -11,7 +11,7 @@ from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.outcome import Audit, facts_of_run
 from dwindle.audit.setting_findings import line_of_setting
 from dwindle.decay.evidence.peers import Among
-from dwindle.decay.run import Run
+from dwindle.decay.python_inputs import RunLike, run_of
 from dwindle.decay.schedules import Schedule
 from dwindle.pytorch.checks import (
     of_normalized,
@@ -34,7 +34,8 @@ from dwindle.pytorch.options import check_not_negative
 from dwindle.pytorch.parameters.layers import class_of
 from dwindle.pytorch.parameters.roles import parameter_roles
 from dwindle.pytorch.penalized.double_decay import penalties_of
-from dwindle.wording import count
+from dwindle.pytorch.refusals import refused
+from dwindle.wording import count, with_article
 
 # Each finds its codes in the facts of a program. Of findings that weigh alike, those of
 # the first are shown first.
@@ -70,7 +71,7 @@ def audit(  # noqa: PLR0913 the parts of a program
     optimizer: Any,
     *,
     scheduler: Any = None,
-    run: Run | None = None,
+    run: RunLike | None = None,
     example: object | None = None,
     every: Every | None = None,
     weight_decay: float | None = None,
@@ -87,9 +88,10 @@ def audit(  # noqa: PLR0913 the parts of a program
         optimizer: A torch optimizer, wrapped or not, or a list of several.
         scheduler: The lr scheduler, of torch or timm, or a list where several
             optimizers have one each. A copy of it is followed over the run.
-        run: Facts of the training (batch_size, dataset_size, epochs or steps); what is
-            missing is named in ``unchecked``. A schedule in it counts instead of the
-            scheduler; peak lr and momentum are read from the optimizer.
+        run: Facts of the training (batch_size, dataset_size, epochs or steps), a Run
+            or a mapping; what is missing is named in ``unchecked``. A schedule in it
+            counts instead of the scheduler; peak lr and momentum are read from the
+            optimizer.
         example: Inputs, a tensor, a tuple or a mapping of arguments, to see which
             layers a normalization follows. The model then runs once, without gradients
             and on copies of its buffers.
@@ -105,7 +107,8 @@ def audit(  # noqa: PLR0913 the parts of a program
 
     Raises:
         RefusedError: If a copy of the optimizer cannot be made, the model is flattened
-            by FSDP1, or one of the two is something else.
+            by FSDP1, there is no param group, or one of the three is something else.
+        UsageError: If the run is something else.
         RangeError: If the model cannot be called with the example, ``every`` is no
             pace, or the lr or weight_decay of a group is negative.
 
@@ -122,19 +125,25 @@ def audit(  # noqa: PLR0913 the parts of a program
         check_not_negative("weight_decay", weight_decay)
     if every != NEVER:
         read_every(every, steps_per_epoch=1)  # refuses what is no pace
-    run = Run() if run is None else run
+    run = run_of(run)
     several = isinstance(scheduler, list | tuple)
     schedulers = () if scheduler is None else scheduler if several else (scheduler,)
+    for each in schedulers:
+        if not callable(getattr(each, "step", None)):
+            raise refused("no-scheduler", given=with_article(type(each).__name__))
     held = parameter_roles(model)
     normalized = (
         normalized_by_declaration(model)
         if example is None
         else normalized_in_a_pass(model, example)
     )
+    groups = tuple(groups_of(optimizer, held, run, schedulers, every=every))
+    if not groups:
+        raise refused("no-group")
     facts = Facts(
         model=model,
         held=held,
-        groups=tuple(groups_of(optimizer, held, run, schedulers, every=every)),
+        groups=groups,
         run=run,
         schedulers=tuple(schedulers),
         every=every,

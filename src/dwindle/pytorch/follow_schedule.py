@@ -150,9 +150,13 @@ class Follower:
         with undisturbed():
             for steps_alike in self._along(steps, every):
                 for group, knob, mine in zip(self.groups, named, found, strict=True):
+                    lr = number_of(group.get("lr")) or 0.0
+                    if not 0 <= lr < math.inf:
+                        why = f"{self.name} sets an lr of {lr:g} on the way."
+                        raise RefusedError(ASKED, why, "Mend the scheduler.")
                     leg = Leg(
                         steps=steps_alike,
-                        lr=number_of(group.get("lr")) or 0.0,
+                        lr=lr,
                         weight_decay=number_of(group.get(str(knob))) or 0.0,
                         momentum=number_of(group.get("momentum")) or 0.0,
                         dampening=number_of(group.get("dampening")) or 0.0,

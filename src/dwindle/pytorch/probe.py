@@ -99,8 +99,8 @@ def probe(
     Raises:
         RefusedError: If it cannot be copied and stepped, or the scheduler cannot; or
             if the scheduler's plan is so short that its pace must be given.
-        RangeError: If there is a scheduler and no number of steps, or if an lr or a
-            weight_decay of a group is no number of at least 0.
+        RangeError: If there is a scheduler and no whole number of steps, or if an lr
+            or a weight_decay of a group is no number of at least 0.
 
     Example:
         >>> import torch
@@ -118,8 +118,10 @@ after 69,314 steps. weight_decay decouples: a step takes lr·weight_decay.
     mould = rule_mould(bare)
     seen = measure(mould)
     if scheduler is not None or steps is not None:
-        pace = 1  # a constant lr has none, and steps of 0 are refused below
-        if scheduler is not None and steps:
+        if not isinstance(steps, int) or isinstance(steps, bool) or steps < 1:
+            raise RangeError("steps", repr(steps), "a whole number, at least 1", _STEPS)
+        pace = 1  # a constant lr has none
+        if scheduler is not None:
             copy = Follower.of(mould, scheduler)
             pace = pace_of(copy, steps=steps, every=every, remedy=_EVERY).every
         seen = with_run(seen, mould, scheduler=scheduler, steps=steps, every=pace)
@@ -149,7 +151,7 @@ def with_run(
     mould: Mould,
     *,
     scheduler: object | None,
-    steps: int | None,
+    steps: int,
     every: int = 1,
 ) -> list[GroupProbe]:
     """Add what so many steps leave, with fresh state, from where the schedule is now.
@@ -165,13 +167,10 @@ def with_run(
         every: Steps of the optimizer between two of the scheduler.
 
     Raises:
-        RangeError: If the number of steps is not given or below 1.
         RefusedError: If the scheduler is another optimizer's, needs a metric, has no
             more steps or too many to be followed, or is of another kind.
 
     """
-    if steps is None or steps < 1:
-        raise RangeError("steps", steps, "a number of steps, at least 1", _STEPS)
     follower = Follower.of(mould, scheduler)
     legs = follower.legs(steps, every=every, knobs=[each.knob for each in measured])
     kept = [_computed(*pair, mould) for pair in zip(measured, legs, strict=True)]

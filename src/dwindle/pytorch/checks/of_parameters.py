@@ -130,17 +130,28 @@ def in_two_groups(facts: Facts) -> Iterator[Finding]:
 def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     """DW006: two Parameters of one memory; each is stepped, and decayed."""
     # Tied by assignment they would be one Parameter: a view or .data ties the memory.
-    first: dict[tuple[object, ...], ParameterRole] = {}
-    pairs: list[tuple[ParameterRole, ParameterRole]] = []
+    seen: dict[int, list[ParameterRole]] = {}
+    pairs: dict[str, list[tuple[ParameterRole, ParameterRole]]] = {"": [], "partly": []}
     for held in facts.held:
-        place = _place(held.parameter)
-        if place is None or not facts.groups_of(held):
+        local = _local(held.parameter)
+        is_here = local.layout is torch.strided and not local.is_meta and local.numel()
+        if not is_here or not facts.groups_of(held):
             continue
-        if place in first:
-            pairs.append((first[place], held))
-        first.setdefault(place, held)
-    if not pairs:
-        return
+        beside = seen.setdefault(local.untyped_storage().data_ptr(), [])
+        first = next((each for each in beside if _shared(each, held)), None)
+        if first is not None:
+            sizes = {_local(each.parameter).numel() for each in (first, held)}
+            is_whole = sizes == {_shared(first, held)}
+            pairs["" if is_whole else "partly"].append((first, held))
+        beside.append(held)
+    for case, found in pairs.items():
+        if found:
+            yield _tied(facts, found, case)
+
+
+def _tied(
+    facts: Facts, pairs: Sequence[tuple[ParameterRole, ParameterRole]], case: str
+) -> Finding:
     one, other = pairs[0]
     twins = "{" + ", ".join(f"id({attribute(held.name)})" for _, held in pairs) + "}"
     ties = [
@@ -148,26 +159,37 @@ def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     ]
     before = "\n".join([f"twins = {twins}", *ties, ""])
     names = tuple(held.name for pair in pairs for held in pair)
-    yield Finding(
+    return Finding(
         code="DW006",
+        case=case,
         where=short(names),
         values={
             "names": names,
             "one": one.name,
             "other": other.name,
-            "numbers": one.parameter.numel(),
+            "numbers": _shared(one, other),
             "more": len(pairs) - 1 or None,
         },
-        paste=keeping(facts, "id(p) not in twins", before=before),
+        # What is shared in part has no one Parameter that could stand for both.
+        paste=None if case else keeping(facts, "id(p) not in twins", before=before),
     )
 
 
-def _place(parameter: Tensor) -> tuple[object, ...] | None:
-    """Return where a parameter's numbers lie; None where they have no place yet."""
-    local = _local(parameter)
-    if local.is_meta or local.numel() == 0:
-        return None
-    return (str(local.device), local.data_ptr(), local.numel())
+def _shared(one: ParameterRole, other: ParameterRole) -> int:
+    """Return how many numbers two parameters of one storage have in common."""
+    views = [_local(each.parameter.detach()) for each in (one, other)]
+    starts = [view.storage_offset() for view in views]
+    ends = [
+        start + 1 + sum((n - 1) * by for n, by in zip(v.shape, v.stride(), strict=True))
+        for start, v in zip(starts, views, strict=True)
+    ]
+    low, high = min(starts), max(ends)
+    if max(starts) >= min(ends) or views[0].dtype != views[1].dtype:
+        return 0  # as parts of one flat buffer, the usual case
+    masks = [torch.zeros(high - low, dtype=torch.bool) for _ in views]
+    for mask, view, start in zip(masks, views, starts, strict=True):
+        mask.as_strided(view.shape, view.stride(), start - low).fill_(True)  # noqa: FBT003  torch has no name for it
+    return int((masks[0] & masks[1]).sum())
 
 
 def frozen_that_decays(facts: Facts) -> Iterator[Finding]:
