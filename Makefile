@@ -7,8 +7,9 @@
 #                         in .venv-frameworks
 #   make test-ray        trainings on Ray: a local cluster and two nodes, in .venv-ray
 #   make web      the calculator: build/web, a page for any static host (needs npm once)
-#   make test-web        calculator and manual in an installed Chromium, from .venv-web;
-#                 DWINDLE_CHROMIUM=/path/to/chromium names another than the one on PATH
+#   make test-web        calculator and manual in an installed Chromium, and in Firefox where
+#                 there is one, from .venv-web; DWINDLE_CHROMIUM=/path/to/chromium and
+#                 DWINDLE_FIREFOX=/path/to/firefox name others than those on PATH
 #   make check    format, lint, types, floors
 #   make bench    packs against plain loops, what the controller costs a step, what a
 #                 training of one's own costs beside itself, and how soon find ends
@@ -55,7 +56,7 @@ test-ray: setup
 web: setup
 	@$(BIN)/python scripts/build_web.py build/web
 
-# In Chromium nothing is reached but loopback; where the system allows it, only lo is there.
+# In a browser nothing is reached but loopback; where the system allows it, only lo is there.
 test-web: web docs
 	@sh scripts/setup_beside.sh web 'what drives a browser'
 	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-web/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/web/run_*.py $(ARGS)
