@@ -12,6 +12,7 @@ import sys
 from contextlib import redirect_stderr, redirect_stdout
 from importlib import import_module
 from io import StringIO
+from pathlib import Path
 from unicodedata import combining
 
 import pytest
@@ -26,6 +27,7 @@ PAGES = [page for page in pages() if blocks_of(page)]
 NOT_A_PROGRAM = {"text", "{toctree}", "{eval-rst}", "{include}"}
 SHELL = {"console", "sh"}
 RUN = {"python", *SHELL}
+READERS = ROOT / "tests/docs/readers"
 WIDTH = "90"  # columns of a terminal, as many as the manual is wide
 
 
@@ -99,8 +101,14 @@ def faults_of(block, kinds, names):
 
 
 def run_page(page, folder, kinds):
-    """Run a page from top to bottom, and return what is wrong."""
+    """Run a page from top to bottom, and return what is wrong.
+
+    What a reader has of one's own, as a train.py, lies there first.
+    """
     faults, names = [], {"__name__": "page"}
+    own = READERS / Path(page).stem
+    if own.is_dir():
+        shutil.copytree(own, folder, dirs_exist_ok=True)
     for block in blocks_of(page):
         if block.file:
             (folder / block.file).write_text(block.text, "utf-8")

@@ -136,7 +136,7 @@ _OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OP
 NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
 OPTIONS = (
     Option("COMMAND {weight_decay} {seed}", "", is_rest=True, keyword="words"),
-    Option("TRAINING", "module:function or STUDY.toml, instead of a command"),
+    Option("TRAINING", "module:function or FILE.toml, instead of a command"),
     Option("--knob", "where the decay is typed: torch.optim.AdamW", "KNOB", read_knob),
     Option(
         "--metric",
