@@ -368,6 +368,19 @@ def correlations(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, objec
             }
 
 
+def contradictions(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, object]]:
+    """Yield the axes on which, by loss, which way λ goes changes with the split."""
+    axes = {quantity: axis for axis, quantity in QUANTITIES.items()}
+    for row in split_rows(studies):
+        if row.contradicts and row.resampled.metric == "loss":
+            spec = studies[row.study].spec
+            yield {
+                "problem": spec.problem,
+                "optimizer": spec.optimizer.name,
+                "axis": axes[row.resampled.quantity],
+            }
+
+
 def toml_of(studies: Mapping[str, StoredStudy]) -> str:
     """Return the file of our own records."""
     found = list(records(studies))
@@ -378,6 +391,7 @@ def toml_of(studies: Mapping[str, StoredStudy]) -> str:
     ]
     tables += [("record", record) for record in found]
     tables += [("correlation", each) for each in correlations(studies)]
+    tables += [("contradiction", each) for each in contradictions(studies)]
     texts = [toml_table(table, facts) for table, facts in tables]
     return "\n".join([*HEAD, "", "\n".join(texts)])
 

@@ -49,6 +49,21 @@ def test_without_an_exponent_the_row_counts_the_cells_that_tell():
     assert (shown.exponent, shown.telling, shown.cells) == (None, 1, 2)
 
 
+def test_an_axis_that_hangs_on_the_split_is_marked(monkeypatch):
+    """Only in studies of that net with that optimizer, without a normalization."""
+    found = replace(measured(), conditions={"problem": "digits-mlp"})
+    other = replace(found, optimizer="adam")
+    spread = replace(found, normalization="layer-mean")
+    hangs = frozenset([("digits-mlp", found.optimizer, "batch_size")])
+    monkeypatch.setattr("dwindle.findings.verdict.split_contradictions", lambda: hangs)
+    marked = [
+        row.axis
+        for row in verdict_rows([found, other, spread])
+        if row.changes_with_split
+    ]
+    assert marked == ["batch_size"]
+
+
 def test_a_price_beyond_the_grid_is_a_bound():
     """A regret read at the edge of the grid is at least so much."""
     far = study_spec(axes=(AxisSpec(axis="width", values=(16, 64, 4096)),))

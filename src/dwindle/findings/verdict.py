@@ -11,6 +11,7 @@ from statistics import fmean
 
 import numpy as np
 
+from dwindle.decay.evidence.records import split_contradictions
 from dwindle.findings.cells import shows_best_decay
 from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import UNCHANGED
@@ -53,6 +54,8 @@ class VerdictRow:
     """One quantity of scale: the measured exponent, and each rule's if it applies.
 
     The best λ is sure in ``telling`` of ``cells``; ``exponent`` is None with too few.
+    ``changes_with_split``: which way λ goes is undecided, as studies of the same net on
+    fixed validation splits contradict each other.
     """
 
     study: str
@@ -63,10 +66,12 @@ class VerdictRow:
     telling: int
     cells: int
     rules: dict[str, RuleFindings | None]
+    changes_with_split: bool = False
 
 
 def verdict_rows(studies: Iterable[Findings]) -> tuple[VerdictRow, ...]:
     """Return one row per study and axis, with the rules of :data:`COLUMNS`."""
+    contradicted = split_contradictions()
     return tuple(
         VerdictRow(
             study=study.study,
@@ -77,6 +82,9 @@ def verdict_rows(studies: Iterable[Findings]) -> tuple[VerdictRow, ...]:
             telling=sum(map(shows_best_decay, axis.cells)),
             cells=len(axis.cells),
             rules={name: find_rule(axis, name) for name in COLUMNS},
+            changes_with_split=study.normalization == "none"
+            and (study.conditions.get("problem"), study.optimizer, axis.axis)
+            in contradicted,
         )
         for study in studies
         for axis in study.axes

@@ -221,7 +221,9 @@ def measured_lines(row: VerdictRow) -> tuple[str, ...]:
     """Return the measured exponent and its interval, or in how many cells λ is sure."""
     if row.exponent is None:
         return NOTHING, sure_cells(row.telling, row.cells)
-    return fixed(row.exponent), f"({fixed(row.low)} to {fixed(row.high)})"
+    lines = fixed(row.exponent), f"({fixed(row.low)} to {fixed(row.high)})"
+    undecided = ("undecided:", "splits differ") if row.changes_with_split else ()
+    return (*lines, *undecided)
 
 
 def claim_table(claim: Claim) -> Table | None:

@@ -215,6 +215,23 @@ def read_evidence() -> Evidence:
     )
 
 
+def split_contradictions() -> frozenset[tuple[str, str, str]]:
+    """Return the problem, optimizer and axis of our own studies that hang on a split.
+
+    There, which way the best λ by loss goes changes with the validation split.
+
+    Example:
+        >>> ("digits-mlp", "adamw", "epochs") in split_contradictions()
+        False
+
+    """
+    text = files(__package__).joinpath("own_records.toml").read_text("utf-8")
+    rows = tomllib.loads(text).get("contradiction", ())
+    return frozenset(
+        (each["problem"], each["optimizer"], each["axis"]) for each in rows
+    )
+
+
 def quantity_named(name: str) -> Quantity:
     """Return a quantity by its name.
 
