@@ -24,9 +24,15 @@ def shrinks(high: float = 0.5) -> st.SearchStrategy[float]:
 @st.composite
 def schedules(draw: st.DrawFn) -> Schedule:
     warmup = draw(st.sampled_from([0.0, 0.05, 0.3]))
-    shape = draw(st.sampled_from(["constant", "linear", "cosine", "wsd"]))
-    final, decay_share = draw(st.floats(0, 1)), draw(st.floats(0.05, 0.7))
-    return Schedule(shape=shape, warmup=warmup, final=final, decay_share=decay_share)
+    plain, styles = ["constant", "linear", "cosine"], ["", "-cosine", "-exponential"]
+    names = [*plain, *(f"wsd{style}" for style in (*styles, "-sqrt"))]
+    return Schedule(
+        shape=draw(st.sampled_from(names)),
+        warmup=warmup,
+        warmup_start=draw(st.sampled_from([None, 0.0, 0.1])) if warmup else None,
+        final=draw(st.floats(0, 1)),
+        decay_share=draw(st.floats(0.05, 0.7)),
+    )
 
 
 @st.composite

@@ -5,6 +5,7 @@ from itertools import product
 from pathlib import Path
 
 import pytest
+from oracle import decay_by_hand
 
 from dwindle.audit import audit_training_arguments
 from dwindle.audit.findings import Unchecked
@@ -86,6 +87,58 @@ def test_ultralytics_multiplies_the_decay(changed):
         if batch == 128:
             # Stepped with torch.optim.SGD, momentum 0.937, Nesterov, lr 0.01, 1e-3.
             assert line.half_life["steps"] == pytest.approx(4356, abs=1.5)
+
+
+MEGATRON = {
+    "lr": 3e-3,
+    "min_lr": 3e-4,
+    "train_iters": 400,
+    "global_batch_size": 8,
+    "lr_warmup_iters": 40,
+    "weight_decay": 0.1,
+}
+GROWS = {"start_weight_decay": 0.05, "end_weight_decay": 0.2}
+STYLES = (
+    {"lr_decay_style": "constant"},
+    {"lr_decay_style": "linear", "lr_warmup_init": 3e-4},
+    {"lr_decay_style": "cosine", **GROWS, "weight_decay_incr_style": "linear"},
+    {"lr_decay_style": "cosine", **GROWS, "weight_decay_incr_style": "cosine"},
+    {"lr_decay_style": "inverse-square-root", "lr_warmup_iters": 4},
+    {"lr_decay_style": "inverse-square-root", "min_lr": 0.0},
+    *(
+        {"lr_decay_style": "WSD", "lr_wsd_decay_iters": 100, "lr_wsd_decay_style": each}
+        for each in ("linear", "cosine", "exponential", "minus_sqrt")
+    ),
+    {"lr_decay_style": "WSD", "lr_wsd_decay_iters": 100},
+)
+
+
+def test_megatron_is_stepped_as_its_scheduler_does(write):
+    """What a run leaves under each style of lr and decay, against its own two rules."""
+    wrong = {}
+    for style in STYLES:
+        options, steps = {**MEGATRON, **style}, MEGATRON["train_iters"]
+        (line,) = audit_training_arguments(write(options)).table
+        by_hand, lost = decay_by_hand.Megatron(options, steps), 0.0
+        for step in range(steps):
+            moves = "weight_decay_incr_style" in style
+            decay = by_hand.weight_decay(step) if moves else 0.1
+            lost -= math.log1p(-by_hand.lr(step) * decay)
+        # 1e-12: sums of rounded logarithms.
+        if line.e_folds != pytest.approx(lost, rel=1e-12):
+            wrong[str(style)] = (line.e_folds, lost)
+    assert wrong == {}
+
+
+def test_a_course_of_megatron_that_no_shape_has_is_not_followed(write):
+    """A fall over another length than the run's leaves the sum over the run open."""
+    for other in ({"lr_decay_iters": 300}, {"lr_decay_style": "tanh"}):
+        settings = {**MEGATRON, "lr_decay_style": "cosine", **other}
+        (line,) = audit_training_arguments(write(settings)).table
+        assert (line.e_folds, line.knob) == (
+            None,
+            "megatron.core.optimizer.OptimizerConfig",
+        )
 
 
 def test_the_momentum_of_a_file_is_read(write):
@@ -215,7 +268,7 @@ def test_a_length_that_is_given_counts_instead_of_the_files(changed):
     path = changed("llm-foundry.yaml")
     run = audit_training_arguments(path, given={"steps": 1000}).table[0].run
     assert (run.steps, run.epochs, run.schedule.warmup) == (1000, None, 0.1)
-    more = "epochs: 90\nwarmup_epochs: 9\nmin_lr: 1e-4\nopt"
+    more = "sched_on_updates: true\nepochs: 90\nwarmup_epochs: 9\nmin_lr: 1e-4\nopt"
     given = {"epochs": 30, "lr": 1e-2, "dataset_size": 25_600}
     path = changed("timm.yaml", "opt", more)
     run = audit_training_arguments(path, given=given).table[0].run

@@ -33,7 +33,7 @@ def test_a_real_file_is_read():
     run = setting.run
     assert (setting.reading.knob, setting.weight_decay) == ("torch.optim.AdamW", 0.05)
     assert (run.lr, run.batch_size, run.epochs) == (1e-3, 128, 30)
-    assert run.schedule == Schedule(shape="cosine", warmup=0.05)
+    assert run.schedule == Schedule(shape="cosine", warmup=0.05, warmup_start=0.0)
     assert (run.betas, run.dtype) == ((0.9, 0.999), "float32")
     audit = audit_training_arguments(REAL, given={"dataset_size": 1_281_167})
     # 13,863 steps of 128 examples, which are 1.38 epochs.
@@ -201,7 +201,7 @@ OPTIONS = {
     "polynomial": ({"lr_end": 5e-4}, {"shape": "linear", "final": 0.5}),
     "warmup_stable_decay": (
         {"num_decay_steps": 30, "min_lr_ratio": 0.1},
-        {"shape": "wsd", "decay_share": 0.3, "final": 0.1},
+        {"shape": "wsd-cosine", "decay_share": 0.3, "final": 0.1},
     ),
     "cosine_with_restarts": (
         {"num_cycles": 3},

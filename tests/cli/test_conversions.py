@@ -17,10 +17,10 @@ from dwindle.wording import time_cell
 
 FIELDS = {
     "convert": "from value_from to value unit fidelity assumptions formula layers "
-    "keeps unused",
+    "keeps unused decay_schedule",
     "explain": "knob value family shrink_per_step half_life half_life_average e_folds "
     "kept equilibrium_rms rms_at_end rotation_per_step penalty warnings update "
-    "understood summary strength lr_stays among",
+    "understood summary strength lr_stays among decay_schedule",
     "rescale": "knob before unchanged recommendation rules",
 }
 SIZES = "--batch-size 512 --dataset-size 1281167 --epochs 90"

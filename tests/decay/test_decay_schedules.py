@@ -26,6 +26,7 @@ from dwindle.decay.knobs import KNOBS
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
+from dwindle.errors import RangeError
 
 STEPS = 300
 
@@ -137,6 +138,47 @@ def test_the_peak_is_what_is_typed_and_no_more():
         if plain != own:
             wrong.append(name)
     assert wrong == []
+
+
+def test_ends_may_be_the_decays_themselves():
+    """From 0.04 to 0.4, as DINO has it, whichever of the two is typed."""
+    facts = {"lr": 0.05, "steps": STEPS, "schedule": "cosine"}
+    shares = Run(**facts, decay_schedule="cosine from 0.04/0.4")
+    ends = Run(**facts, decay_schedule="cosine from 0.04 to 0.4")
+    adamw, wanted = "torch.optim.AdamW", explain(0.4, "torch.optim.AdamW", run=shares)
+    for typed in (0.04, 0.4):
+        found = explain(typed, adamw, run=ends)
+        assert (found.value, found.e_folds) == (0.4, wanted.e_folds)
+        assert found.decay_schedule == "cosine from 0.04 to 0.4"
+        there = convert(
+            typed,
+            adamw,
+            to="optax.adamw",
+            run=ends,
+            run_after={**facts, "lr": 0.1, "decay_schedule": ends.decay_schedule},
+        )
+        assert there.value == digits(0.2, rel=1e-12)
+        assert there.decay_schedule == "cosine from 0.02 to 0.2"
+    longer = {**facts, "steps": 4 * STEPS, "batch_size": 8}
+    before = {**facts, "batch_size": 8}
+    both = [
+        rescale(
+            typed,
+            adamw,
+            before={**before, "decay_schedule": text},
+            after={**longer, "decay_schedule": text},
+            regime="single-pass",
+        )
+        for typed, text in ((0.04, "cosine from 0.04 to 0.4"), (0.4, "cosine from 10%"))
+    ]
+    assert both[0].recommendation == both[1].recommendation
+    with pytest.raises(RangeError) as raised:
+        explain(0.05, adamw, run=ends)
+    assert raised.value.name == "decay_schedule"
+    for text in ("cosine from 0.04", "cosine from 1 to 0.4", "linear from 0.1 to 10%"):
+        with pytest.raises(RangeError) as raised:
+            Run(decay_schedule=text)
+        assert raised.value.name in {"start", "final"}
 
 
 def test_conversions_know_whose_decay_has_a_schedule():

@@ -1,9 +1,12 @@
 """Files of TrainingArguments beside the real Trainer: names, defaults, schedules."""
 
 import json
+from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
+from frameworks.torchvision_names import torchvision_names
 from transformers import Trainer, TrainingArguments
 from transformers.optimization import get_scheduler
 from transformers.trainer_utils import SchedulerType
@@ -15,6 +18,9 @@ from dwindle.audit.trainer_setting import read_setting_of
 from dwindle.audit.trainers import TRANSFORMERS
 from dwindle.decay.knobs import KNOBS
 
+with torchvision_names():
+    from timm.scheduler import create_scheduler
+
 # Names of older versions, which files may still have.
 OLDER = {"adamw_hf", "adamw_apex_fused"}
 STEPS, WARMUP = 200, 20
@@ -22,8 +28,6 @@ OPTIONS = {
     "cosine_with_min_lr": {"min_lr_rate": 0.1},
     "warmup_stable_decay": {"num_decay_steps": 60, "decay_type": "linear"},
 }
-# The first step of theirs has no lr, ours a little; later ones are as much apart.
-APART = 1.5 / WARMUP
 
 
 def arguments(tmp_path, **options):
@@ -104,6 +108,8 @@ def test_what_they_write_is_read(tmp_path):
         ("cosine_with_restarts", {"num_cycles": 3}),
         ("polynomial", {"power": 2.0, "lr_end": 0.05}),
         ("inverse_sqrt", {"timescale": 50}),
+        ("warmup_stable_decay", {"num_decay_steps": 60}),
+        ("warmup_stable_decay", {"num_decay_steps": 60, "decay_type": "1-sqrt"}),
     ],
 )
 def test_a_schedule_goes_as_theirs(name, options):
@@ -113,6 +119,8 @@ def test_a_schedule_goes_as_theirs(name, options):
     warmup = 0 if name == "constant" else WARMUP
     facts = ScheduleFacts(warmup=warmup / STEPS, lr=1.0, steps=STEPS, options=options)
     ours = TRAINER_SCHEDULES[name](facts)
+    if ours.warmup:
+        ours = replace(ours, warmup_start=TRANSFORMERS.defaults["warmup_start"])
     optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
     theirs = get_scheduler(
         name,
@@ -121,10 +129,38 @@ def test_a_schedule_goes_as_theirs(name, options):
         num_training_steps=STEPS,
         scheduler_specific_kwargs=options,
     )
+    # This one runs a step ahead of the others.
+    apart = 1.5 / WARMUP if name == "cosine_warmup_with_min_lr" else 1e-12
     for mine in ours.multipliers(STEPS):
-        assert mine == pytest.approx(theirs.get_last_lr()[0], abs=APART)
+        assert mine == pytest.approx(theirs.get_last_lr()[0], abs=apart)
         optimizer.step()
         theirs.step()
+
+
+TIMM = {
+    "cosine": {"min_lr": 1e-5},
+    "poly": {"min_lr": 1e-5, "decay_rate": 2.0, "warmup_epochs": 0},
+    "step": {"decay_epochs": 7, "decay_rate": 0.5},
+    "multistep": {"decay_milestones": [9, 20], "warmup_lr": 1e-6},
+}
+
+
+@pytest.mark.parametrize(("sched", "options"), TIMM.items())
+def test_timm_moves_the_lr_once_in_an_epoch(sched, options, tmp_path):
+    """The lr of every step is that of timm's scheduler in its epoch."""
+    epochs, facts = 30, {"opt": "adamw", "lr": 1e-3, "weight_decay": 0.05}
+    path = tmp_path / "args.json"
+    whole = {**facts, "sched": sched, "epochs": epochs, **options}
+    path.write_text(json.dumps({**whole, "batch_size": 100}))
+    run = read_setting_of(str(path), given={"dataset_size": 400}).run
+    optimizer = torch.optim.AdamW([torch.nn.Parameter(torch.ones(1))], lr=1e-3)
+    theirs, _ = create_scheduler(SimpleNamespace(**whole), optimizer)
+    lrs = [run.lr * each for each in run.multipliers()]
+    for epoch in range(epochs):
+        lr = optimizer.param_groups[0]["lr"]
+        # 1e-12: a few roundings apart.
+        assert lrs[4 * epoch : 4 * epoch + 4] == pytest.approx([lr] * 4, rel=1e-12)
+        theirs.step(epoch + 1)
 
 
 CLASSES = {

@@ -81,6 +81,16 @@ SAME = {
         ),
         {},
     ),
+    "one-cycle-linear-three-phase": (
+        partial(
+            lr_scheduler.OneCycleLR,
+            max_lr=PEAK,
+            total_steps=STEPS,
+            anneal_strategy="linear",
+            three_phase=True,
+        ),
+        {},
+    ),
     "CosineAnnealingWarmRestarts": (
         partial(lr_scheduler.CosineAnnealingWarmRestarts, T_0=7),
         {"period": "7 steps"},

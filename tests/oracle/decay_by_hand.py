@@ -18,23 +18,71 @@ class ScheduleFacts(Protocol):
     warmup: float
     final: float
     decay_share: float
+    warmup_start: float | None
 
 
 def multiplier(schedule: ScheduleFacts, step: int, steps: int) -> float:
     """One step of a schedule, straight from its definition."""
     warm = round(schedule.warmup * steps)
     if step < warm:
-        return (step + 1) / (warm + 1)
+        low = schedule.warmup_start
+        return (step + 1) / (warm + 1) if low is None else low + (1 - low) * step / warm
     if schedule.shape == "constant":
         return 1.0
     progress = (step - warm) / (steps - warm)
-    if schedule.shape == "wsd":
+    if schedule.shape.startswith("wsd"):
         fall = min(round(schedule.decay_share * steps), steps - warm)
         progress = max(0.0, (step - (steps - fall)) / fall) if fall else 0.0
     high = 1 - progress
-    if schedule.shape == "cosine":
+    if schedule.shape in {"cosine", "wsd-cosine"}:
         high = (1 + math.cos(math.pi * progress)) / 2
+    elif schedule.shape == "wsd-exponential":
+        high = 2 * math.pow(0.5, progress) - 1
+    elif schedule.shape == "wsd-sqrt":
+        high = 1 - math.sqrt(progress)
     return high + (1 - high) * schedule.final
+
+
+class Megatron:
+    """Its lr and weight decay at a step, by the rules of its scheduler's source.
+
+    Reference: megatron/core/optimizer_param_scheduler.py, version 0.16.1.
+    """
+
+    def __init__(self, options: dict, steps: int) -> None:
+        self.options, self.steps = options, steps
+
+    def lr(self, step: int) -> float:
+        """``get_lr`` where the length of the fall is that of the run."""
+        of = self.options
+        warm, peak, least = of["lr_warmup_iters"], of["lr"], of["min_lr"]
+        if warm and step <= warm:
+            first = of.get("lr_warmup_init", 0.0)
+            return first + (peak - first) * step / warm
+        style, share = of["lr_decay_style"], (step - warm) / (self.steps - warm)
+        if style == "constant":
+            return peak
+        if style == "inverse-square-root":
+            return max(least, peak * math.sqrt(warm / step))
+        if style == "WSD":
+            style = of.get("lr_wsd_decay_style", "exponential")
+            start = self.steps - of["lr_wsd_decay_iters"]
+            share = max(0, step - start) / of["lr_wsd_decay_iters"]
+        high = {
+            "linear": 1 - share,
+            "cosine": (math.cos(math.pi * share) + 1) / 2,
+            "exponential": 2 * 0.5**share - 1,
+            "minus_sqrt": 1 - share**0.5,
+        }
+        return least + high[style] * (peak - least)
+
+    def weight_decay(self, step: int) -> float:
+        """``get_wd`` where it moves until the end of the run."""
+        of, share = self.options, step / self.steps
+        start, end = of["start_weight_decay"], of["end_weight_decay"]
+        if of["weight_decay_incr_style"] == "cosine":
+            share = (math.cos(math.pi * (1 - share)) + 1) / 2
+        return start + share * (end - start)
 
 
 def product_path(rates: Sequence[float], knob: float) -> list[Decimal]:

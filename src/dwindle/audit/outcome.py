@@ -223,7 +223,7 @@ def _row(line: GroupLine, dtype: str) -> list[str]:
         _or_empty(line.parameters, count(line.parameters)),
         _or_empty(line.numbers, count(line.numbers)),
         _or_empty(line.lr, number(line.lr, digits=6)),
-        _or_empty(line.weight_decay, number(line.weight_decay, digits=6)),
+        _decay(line),
         "held" if line.is_held else line.family or line.walk or "",
         half_life_text(line.half_life),
         _or_empty(line.kept, percent(line.kept)),
@@ -231,6 +231,16 @@ def _row(line: GroupLine, dtype: str) -> list[str]:
     ]
     decays = line.weight_decay or any(line.half_life.values())
     return cells if decays else [Styled(cell, "dim") for cell in cells]
+
+
+def _decay(line: GroupLine) -> str:
+    """Return what is typed; where it has a schedule, its shape and both ends."""
+    own = None if line.run is None else line.run.decay_schedule
+    if line.weight_decay and own is not None:
+        ends = own.ends_of(own.peak or line.weight_decay)
+        if ends:
+            return ends
+    return _or_empty(line.weight_decay, number(line.weight_decay, digits=6))
 
 
 def _or_empty(value: float | None, text: str) -> str:

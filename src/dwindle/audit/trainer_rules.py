@@ -4,13 +4,16 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.audit.settings_file import number_in
 from dwindle.audit.trainer_values import Reading
 from dwindle.audit.trainers import Flat
+from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
+from dwindle.decay.shapes import ELSEWHERE, SHAPES
 from dwindle.errors import RangeError
 
 
@@ -145,6 +148,115 @@ def _litgpt(reading: Reading, flat: Flat) -> Reading:
     )
 
 
+def _number(flat: Flat, name: str, default: float = 0.0) -> float:
+    found = number_in(flat.get(name))
+    return default if found is None else found
+
+
+def _megatron(reading: Reading, flat: Flat) -> Reading:
+    """Read the decay with its two ends, and a length in samples.
+
+    Reference:
+        megatron/core/optimizer_param_scheduler.py, ``get_wd``;
+        megatron/training/arguments.py for the defaults.
+
+    """
+    facts, length = dict(reading.facts), dict(reading.length)
+    batch, samples = (
+        _number(flat, name) for name in ("global_batch_size", "train_samples")
+    )
+    if batch and samples:
+        length.setdefault("steps", samples // batch)
+    style = str(flat.get("weight_decay_incr_style", "constant"))
+    start, end = (
+        _number(flat, f"{at}_weight_decay", reading.decay or 0.0)
+        for at in ("start", "end")
+    )
+    if style != "constant" and start != end:
+        facts["decay_schedule"] = f"{style} from {start!r} to {end!r}"
+        reading = replace(reading, decay=end, decay_key="end_weight_decay")
+    course = partial(_course_of_megatron, flat, reading.schedule.casefold())
+    return replace(reading, facts=facts, length=length, course=course)
+
+
+def _course_of_megatron(flat: Flat, style: str, run: Run) -> Schedule | None:
+    """Return the schedule of a decay style, which counts from step 0.
+
+    Reference:
+        megatron/core/optimizer_param_scheduler.py, ``get_lr``.
+
+    """
+    steps, lr = run.quantities().get("steps"), run.lr or 1.0
+    # Where it falls over another length than the run's, it is flat at the end.
+    if not steps or _number(flat, "lr_decay_iters", steps) != steps:
+        return None
+    share = _number(flat, "lr_warmup_fraction")
+    share = share or _number(flat, "lr_warmup_iters") / steps
+    first = _number(flat, "lr_warmup_init") / lr if share else None
+    least = _number(flat, "min_lr") / lr
+    ends: dict[str, Any] = {} if style == "constant" else {"final": least}  # by name
+    if style == "wsd":
+        fall = str(flat.get("lr_wsd_decay_style", "exponential"))
+        style = _FALLS.get(fall, "")
+        ends["decay_share"] = _number(flat, "lr_wsd_decay_iters") / steps
+    shape = ELSEWHERE.get(style, SHAPES.get(style))
+    is_sqrt = shape is not None and shape.name == "inverse-sqrt"
+    if shape is None or (is_sqrt and not share):
+        return None
+    return Schedule(shape=shape.name, warmup=share, warmup_start=first, **ends)
+
+
+# A list has one lr per epoch: nobody trains for so many.
+_MOST_EPOCHS = 10_000
+# Options of timm that make another course than those below.
+_TIMM_BEYOND = {"lr_cycle_mul": 1.0, "lr_cycle_limit": 1.0, "lr_k_decay": 1.0}
+_TIMM_SWITCHES = ("sched_on_updates", "warmup_prefix", "lr_noise", "cooldown_epochs")
+
+
+def _timm(reading: Reading, flat: Flat) -> Reading:
+    is_other = any(
+        _number(flat, name, usual) != usual for name, usual in _TIMM_BEYOND.items()
+    )
+    is_open = "epochs" not in reading.length
+    if is_open or is_other or any(map(flat.get, _TIMM_SWITCHES)):
+        return reading
+    return replace(reading, course=partial(_course_of_timm, flat, reading.schedule))
+
+
+def _course_of_timm(flat: Flat, name: str, run: Run) -> Schedule | None:
+    """List the lr of every epoch, for timm moves it once in an epoch.
+
+    Reference:
+        timm 1.0.31, ``scheduler/scheduler_factory.py`` for names and defaults, and
+        ``cosine_lr.py``, ``poly_lr.py``, ``step_lr.py``, ``multistep_lr.py``.
+
+    """
+    epochs, peak = run.quantities().get("epochs", 0.0), run.lr or 0.0
+    number = partial(_number, flat)
+    least, rate = number("min_lr"), number("decay_rate", 0.1)
+    warm, first = number("warmup_epochs", 5), number("warmup_lr", 1e-5)
+    given = flat.get("decay_milestones") or [30, 60]
+    marks = [number_in(each) or 0.0 for each in given] if type(given) is list else []
+    after: Mapping[str, Callable[[float], float]] = {
+        "cosine": lambda t: (
+            least + (peak - least) * (1 + math.cos(math.pi * t / epochs)) / 2
+        ),
+        "poly": lambda t: least + (peak - least) * (1 - t / epochs) ** rate,
+        "step": lambda t: peak * rate ** (t // number("decay_epochs", 30)),
+        # It falls an epoch before the milestone.
+        "multistep": lambda t: peak * rate ** sum(t + 1 >= mark for mark in marks),
+        "constant": lambda _: peak,
+    }
+    falls = after.get(name)
+    if falls is None or epochs % 1 or not 1 < epochs <= _MOST_EPOCHS:
+        return None
+    lrs = [
+        first + (peak - first) * t / warm if t < warm else falls(t)
+        for t in range(int(epochs))
+    ]
+    return Schedule(shape="listed", lrs=tuple(lrs))
+
+
 def _transformers(reading: Reading, flat: Flat) -> Reading:
     """Read SGD's options from ``optim_args``: its momentum carries the decay."""
     options, notes = reading.options, []
@@ -180,6 +292,8 @@ RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
         "LLM Foundry": _llm_foundry,
         "diffusers": _diffusers,
         "LitGPT": _litgpt,
+        "Megatron-LM": _megatron,
+        "timm": _timm,
         "transformers": _transformers,
     }
 )
@@ -275,13 +389,24 @@ def _cosine_to(facts: ScheduleFacts) -> Schedule | None:
     return None if final is None else _shape("cosine")(replace(facts, final=final))
 
 
+# By decay_type of transformers, and lr_wsd_decay_style of Megatron.
+_FALLS = {
+    "cosine": "wsd-cosine",
+    "linear": "wsd",
+    "exponential": "wsd-exponential",
+    **dict.fromkeys(("1-sqrt", "minus_sqrt"), "wsd-sqrt"),
+}
+
+
 def _stable(facts: ScheduleFacts) -> Schedule | None:
     falling, steps = facts.number("num_decay_steps"), facts.steps
     if falling is None or steps is None or not 0 < falling <= steps:
         return None
-    # Its fall is a cosine by default; half of the peak on average, as a line's is.
+    shape = _FALLS.get(str(facts.options.get("decay_type", "cosine")))
+    if shape is None or facts.number("num_cycles") not in {None, 0.5}:
+        return None
     return Schedule(
-        shape="wsd",
+        shape=shape,
         warmup=facts.warmup,
         decay_share=falling / steps,
         final=facts.share("min_lr_ratio") or 0.0,  # 0 by default

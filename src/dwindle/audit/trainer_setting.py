@@ -180,6 +180,7 @@ def _read(values: Values, *, devices: int) -> Reading:
             for unit in ("steps", "epochs", "share")
             if (count := values.number(f"warmup_{unit}")) is not None
         },
+        warmup_start=values.number("warmup_start"),
         final=values.number("final_share"),
         final_lr=values.number("final_lr"),
     )
@@ -260,6 +261,24 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     if run.lr == 0:
         remedy = "Write the lr at its peak; at 0 no weight moves and nothing decays."
         raise RangeError("lr", run.lr, "above 0 for an audit of its decay", remedy)
+    followed = _followed(values, reading, run)
+    if followed is None and not shape:
+        # Without a length no sum over the run is formed.
+        return replace(run, epochs=None, steps=None), False
+    followed = followed or Schedule()
+    if "shape" in shape:  # what another shape reads besides is none of this one's
+        names = ("warmup", "warmup_start", "final")
+        followed = Schedule(**{name: getattr(followed, name) for name in names})
+    followed = replace(followed, **shape)
+    if followed.lrs:  # a warm-up may stand where the peak would have been
+        run = replace(run, lr=max(followed.lrs))
+    return replace(run, schedule=followed), True
+
+
+def _followed(values: Values, reading: Reading, run: Run) -> Schedule | None:
+    """Return the schedule of the file in a run; None where no shape is like it."""
+    if reading.course:
+        return reading.course(run)
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
     kwargs = values.flat.get("lr_scheduler_kwargs")
     # A share of the peak where the file has one, else an lr, which does not scale.
@@ -276,14 +295,9 @@ def _run(values: Values, reading: Reading, given: Given) -> tuple[Run, bool]:
     rules = TRAINER_SCHEDULES if values.has_types else SCHEDULES
     rule = rules.get(reading.schedule.casefold())
     followed = rule(bearing) if rule else None
-    if followed is None and not shape:
-        # Without a length no sum over the run is formed.
-        return replace(run, epochs=None, steps=None), False
-    followed = followed or Schedule()
-    if "shape" in shape:  # what another shape reads besides is none of this one's
-        followed = Schedule(warmup=followed.warmup, final=followed.final)
-    followed = replace(followed, **shape)
-    return replace(run, schedule=followed), True
+    if followed is None or not followed.warmup:
+        return followed
+    return replace(followed, warmup_start=reading.warmup_start)
 
 
 def _warmup(reading: Reading, run: Run) -> float:

@@ -1,6 +1,6 @@
 """The numbers of a trainer's settings file, fact by fact, as the file has them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,6 +8,8 @@ from dwindle.audit.findings import Finding
 from dwindle.audit.lines import Line
 from dwindle.audit.settings_file import line_for, number_in
 from dwindle.audit.trainers import TRANSFORMERS, Flat, Trainer
+from dwindle.decay.run import Run
+from dwindle.decay.schedules import Schedule
 from dwindle.errors import AuditTargetError, UnknownNameError
 
 # Usual values, for the line that an error shows.
@@ -36,7 +38,9 @@ class Reading:
         length: Length of the run by unit: ``steps``, else ``epochs`` counts.
         schedule: Name of the lr schedule.
         warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
+        warmup_start: Share of the peak that the warm-up begins with, where it is known.
         final, final_lr: Where the lr ends, as a share of the peak or as an lr.
+        course: What its schedule is in a run, where that takes more than its name.
         unchecked: Sentences on what the file does not have.
         why_not: Why the file's numbers are not those that the trainer ends up with.
 
@@ -54,8 +58,10 @@ class Reading:
     length: Mapping[str, float] = field(default_factory=dict, hash=False)
     schedule: str = ""
     warmup: Mapping[str, float] = field(default_factory=dict, hash=False)
+    warmup_start: float | None = None
     final: float | None = None
     final_lr: float | None = None
+    course: Callable[[Run], Schedule | None] | None = None
     unchecked: tuple[str, ...] = ()
     why_not: str = ""
 

@@ -150,16 +150,27 @@ _BATCH = "--batch --bs --batchsize --global-batch-size"
 _DATA = "--dataset --data --examples --samples --train-size"
 _STEPS = "--step --iterations --iters --max-steps --total-steps"
 _SHAPES = ", ".join(name for name in SHAPES if name != "listed")
-_SHAPE = "--scheduler --lr-schedule --lr-scheduler --lr-scheduler-type"
+_SHAPE = (
+    "--scheduler --lr-schedule --lr-scheduler --lr-scheduler-type --lr-decay-style "
+    "--lr-wsd-decay-style"
+)
 _RISES = 'of the steps, while the lr rises; or "5 epochs"'
-_WARMUP = "--warmup-steps --warmup-epochs --warmup-ratio --warm-up"
+_WARMUP = (
+    "--warmup-steps --warmup-epochs --warmup-ratio --warm-up --lr-warmup-iters "
+    "--lr-warmup-fraction"
+)
 _FINAL = "last lr as a share of the peak"
+_FALL = "share of steps in which wsd falls"
+_RISE = "first lr of a warm-up, as a share of the peak"
 _MILESTONES = 'where multistep falls: "30,60,80 epochs"'
 _PERIOD = "of step, exponential, cosine-restarts, inverse-..."
 _START = "first lr as a share of the peak"
 _CYCLED = "momentum of one-cycle at its peak and its ends"
-_DECAYS = 'the decay\'s own schedule: "linear to 0", "cosine from 10%"'
-_DECAY_NAMES = "--weight-decay-schedule --weight-decay-end --weight-decay-incr-style"
+_DECAYS = 'the decay\'s own schedule: "cosine from 0.04 to 0.4", "linear to 0"'
+_DECAY_NAMES = (
+    "--weight-decay-schedule --weight-decay-end --weight-decay-incr-style "
+    "--start-weight-decay --end-weight-decay"
+)
 _TOKENS = "tokens in an example: the sequence length"
 _LENGTH = "--seq-len --sequence-length --block-size --context-length"
 _BETAS = "--beta --beta1 --beta2 --adam-betas"
@@ -191,7 +202,8 @@ _OF_RUN = (
     _fact("dtype", "NAME", read_text, _DTYPES, _DTYPE),
 )
 _OF_SHAPES = (
-    _fact("decay_share", "SHARE", _read_time, "share of steps in which wsd falls"),
+    _fact("decay_share", "SHARE", _read_time, _FALL, "--lr-wsd-decay-iters"),
+    _fact("warmup_start", "SHARE", read_share, _RISE, "--warmup-lr --lr-warmup-init"),
     _fact("milestones", "TIMES", read_text, _MILESTONES),
     _fact(
         "gamma", "FACTOR", read_number, "what (multi)step and exponential multiply by"

@@ -35,7 +35,7 @@ from dwindle.decay.python_inputs import (
 )
 from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
-from dwindle.decay.setting import read_setting, target_knob
+from dwindle.decay.setting import at_peak, read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import to_plain
 from dwindle.show import Column, Line, Sheet, Shown, Table, facts
@@ -75,6 +75,7 @@ class Conversion(Shown):
             total decay of the run, or the number itself.
         keeps: The same in words, with the time that it is kept over.
         unused: Facts that were given and changed nothing, with their values.
+        decay_schedule: Shape and ends of the number at ``to``, where it has a schedule.
 
     """
 
@@ -90,6 +91,7 @@ class Conversion(Shown):
     coordinate: Coordinate
     keeps: str
     unused: tuple[str, ...] = ()
+    decay_schedule: str = ""
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the conversion as JSON has it; an infinite number is null there."""
@@ -109,6 +111,7 @@ class Conversion(Shown):
         shown = notes if all_notes else first_notes(notes, face.all_notes)
         named = {
             "unit": self.unit,
+            "decay": self.decay_schedule,
             "keeps": self.keeps,
             "fidelity": f"{self.fidelity}: {PROMISES[self.fidelity]}",
             "formula": self.formula,
@@ -185,8 +188,8 @@ def convert(  # noqa: PLR0913  # each is another question
 
     """
     asked, place = read_input(value, knob), read_target(to)
-    source = read_setting(asked.value, asked.knob)
     before, after, overruled = runs_of_sides(asked, place, run, run_after)
+    source = at_peak(read_setting(asked.value, asked.knob), before)
     target = target_knob(place.knob, after, source=source.knob)
     before, after = scheduled((source.knob, target), before, after)
     pair = Pair(source.knob, target, before, after)
@@ -207,11 +210,15 @@ def convert(  # noqa: PLR0913  # each is another question
         raise RangeError(source.knob.name, source.number, must) from None
     if by_trainer:  # then nobody gave a schedule
         unused.pop("schedule", None)
+    ends = "" if target.is_rate else after.decay_schedule.ends_of(found.value)
+    if ends:  # the answer has them
+        unused.pop("decay schedule", None)
     notes = (*overruled, *by_trainer, *found.assumptions)
     return replace(
         found,
         unused=tuple(f"{name} {given}" for name, given in unused.items()),
         assumptions=notes,
+        decay_schedule=ends,
     )
 
 

@@ -10,7 +10,7 @@ from dwindle.decay.fidelity import PROMISES, Keep
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, by_library, knobs
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Value, read_setting
+from dwindle.decay.setting import Value, at_peak, read_setting
 from dwindle.errors import (
     MissingFactError,
     OscillationError,
@@ -149,7 +149,7 @@ def convert_to_all(
         False
 
     """
-    source = read_setting(value, knob)
+    source = at_peak(read_setting(value, knob), run or Run())
     conversions: list[Conversion] = []
     refused: dict[str, list[str]] = {}
     for target in knobs():

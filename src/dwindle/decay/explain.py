@@ -37,7 +37,7 @@ from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Setting, read_setting
+from dwindle.decay.setting import Setting, at_peak, read_setting
 from dwindle.decay.strength import in_words
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 from dwindle.plain import to_plain
@@ -57,8 +57,6 @@ _T = TypeVar("_T")
 ClockTimes = Mapping[str, float | None]
 # In the order that people ask for them.
 _CLOCK_ORDER: tuple[Clock, ...] = ("steps", "examples", "epochs", "run", "tokens")
-# Two sizes of weights that differ by less are drawn as one.
-_ALIKE = 0.01
 # True of most optimizers, and no reason to type another number.
 _QUIET = {"no-penalty", "no-equilibrium"}
 
@@ -91,6 +89,7 @@ class Explanation(Shown):
         strength: The word for its total decay: one of ``STRENGTHS``.
         lr_stays: Whether the lr is at its peak all along.
         among: Where its total decay lies among published recipes of its kind.
+        decay_schedule: Shape and ends of the number, where it has a schedule.
 
     """
 
@@ -113,6 +112,7 @@ class Explanation(Shown):
     strength: str | None = None
     lr_stays: bool = True
     among: Among | None = None
+    decay_schedule: str = ""
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the explanation as JSON has it."""
@@ -170,7 +170,7 @@ class Explanation(Shown):
 
     def _facts(self) -> dict[str, str]:
         kept, grows = self.kept, (self.e_folds or 0.0) < 0
-        left = f" ({percent(kept)} of a weight is left)"
+        left = f" ({percent(kept)} of a weight is left)" if kept is not None else ""
         # A step that takes everything has no logarithm, and JSON no infinity: None is
         # both that and "not known", and only what is left tells them apart.
         is_endless = self.e_folds is None and self.kept == 0
@@ -181,14 +181,15 @@ class Explanation(Shown):
         )
         degrees = "" if turn is None else f" rad ({math.degrees(turn):.3g}°){at_peak}"
         settle, end = self.equilibrium_rms, self.rms_at_end
-        if math.isclose(end or 0, settle or 0, rel_tol=_ALIKE):
-            end = None
+        if math.isclose(end or 0, settle or 0, rel_tol=0.01):
+            end = None  # two sizes that differ by less are drawn as one
         # Under a falling lr weights never get there: they end above or below.
         settles = "weights settle at" if self.lr_stays else "weights would settle at"
         return {
             "a step": self.update,
+            "decay": self.decay_schedule,
             "shrink per step": _known(self.shrink_per_step),
-            "e-folds of the run": "" if grows else e_folds + left * (kept is not None),
+            "e-folds of the run": "" if grows else e_folds + left,
             "after the run": f"{number(kept)} times the weight" if grows else "",
             "recipes": self.among.text if self.among else "",
             "penalty λ": _known(self.penalty, "  in: mean loss + λ/2 · Σ w²"),
@@ -252,12 +253,13 @@ def explain(
     """
     asked = read_input(value, knob)
     overruled = asked.overruled(run)
-    setting, run = read_setting(asked.value, asked.knob), asked.run(run)
+    typed, run = read_setting(asked.value, asked.knob), asked.run(run)
+    setting = at_peak(typed, run)
     (run,) = scheduled((setting.knob,), run)
     refuse_lacking((setting.knob, run))
-    given, is_time = asked.value, setting.knob.is_half_life
-    text = given if isinstance(given, str) and not is_time else ""
-    read = text and how_it_was_read(setting.knob.name, text, setting.number)
+    text = asked.value
+    is_read = isinstance(text, str) and not typed.knob.is_half_life
+    read = is_read and how_it_was_read(typed.knob.name, str(text), typed.number)
     understood = (*filter(None, [read]), *run.read_as, *overruled)
     found = explain_setting(setting, run)
     return replace(
@@ -370,6 +372,7 @@ class _Explainer:
             summary=summary,
             strength=strength,
             lr_stays=lr_stays,
+            decay_schedule=self._run.decay_schedule.ends_of(self._number),
         )
 
     def _attempt(self, what: str, formula: Callable[[], _T]) -> _T | None:

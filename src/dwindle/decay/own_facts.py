@@ -322,5 +322,8 @@ def _ends(schedule: Schedule) -> str:
     """Return how a schedule of the decay is written, by both of its ends."""
     if schedule.is_constant:
         return ""
-    start, final = (f"{100 * each:g}%" for each in (schedule.start, schedule.final))
+    ends, peak = (schedule.start, schedule.final), schedule.peak
+    start, final = (
+        f"{100 * each:g}%" if peak is None else f"{peak * each:.12g}" for each in ends
+    )
     return f"{schedule.shape} from {start} to {final}"

@@ -25,7 +25,7 @@ from dwindle.decay.rescaling import Rescaling, RuleAnswer
 from dwindle.decay.rule import Prediction, Rule
 from dwindle.decay.rules import RULES, predict
 from dwindle.decay.run import Run
-from dwindle.decay.setting import Setting, read_setting
+from dwindle.decay.setting import Setting, at_peak, read_setting
 from dwindle.decay.typed_facts import facts_after
 from dwindle.errors import DwindleError, MissingFactError
 
@@ -81,9 +81,9 @@ def rescale(  # noqa: PLR0913 facts by name
     # No exponent was measured with low-rank factors alone.
     regime = "fine-tuning" if regime == LORA else regime
     given = read_input(value, knob)
-    setting = read_setting(given.value, given.knob)
     overruled = given.overruled(before)
     before, after = given.run(before), given.run(run_of(facts_after(before, after)))
+    setting = at_peak(read_setting(given.value, given.knob), before)
     before, after = scheduled((setting.knob,), before, after)
     for run in (before, after):
         refuse_lacking((setting.knob, run))

@@ -223,6 +223,7 @@ class _Answer:
         )
         return {
             "why": there.why_null,
+            "decay": self._ends(),
             "because": self._because(),
             "kind": "" if there.is_undecided else KINDS[there.kind_of_run],
             "candidates": candidates,
@@ -230,6 +231,15 @@ class _Answer:
             "rules": "" if candidates else self._rules(),
             "to decide": self._to_decide(),
         }
+
+    def _ends(self) -> str:
+        """Return shape and ends of a decay that has a schedule, then and before."""
+        values = (self._there.value, self._found.before.value)
+        there, was = (
+            run.decay_schedule.ends_of(_rounded(value, 2))
+            for run, value in zip(reversed(self._found.runs), values, strict=True)
+        )
+        return f"{there} (it was {was})" if there and was else there
 
     def _to_decide(self) -> str:
         wanted = self._there.experiment

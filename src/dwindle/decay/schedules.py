@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any
@@ -22,6 +22,10 @@ from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 
 _WARMUP_REMEDY = (
     'Write a share of the steps, 0.05 or "5%", or count it: "500 steps", "5 epochs".'
+)
+_BOTH_ENDS = (
+    'Write both ends, "cosine from 0.04 to 0.4"; or shares of the peak: '
+    '"cosine from 10%", "linear to 0".'
 )
 # More numbers of a list than these say nothing in a sentence.
 _FEW = 6
@@ -69,6 +73,11 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
             holds=lambda x: 0 <= x < 1,
             example="--warmup 5%",
             is_time=True,
+        ),
+        "warmup_start": Parameter(
+            must="a fraction of the peak in [0, 1]",
+            holds=lambda x: 0 <= x <= 1,
+            example="--warmup-start 0",
         ),
         "start": Parameter(
             must="a fraction of the peak in [0, 1]",
@@ -140,9 +149,12 @@ class Schedule:
         warmup: Share of all steps that the lr rises, in [0, 1); or a text with a clock,
             "500 steps" or "5 epochs", which a :class:`~dwindle.decay.run.Run` divides
             by its length, as the other times below.
+        warmup_start: Fraction of the peak that step 0 of the warm-up has, where another
+            library than torch begins at 0 or higher: step t is then at
+            ``start + (1 − start) t/W``.
         start: Fraction of the peak that it begins with, in [0, 1].
         final: Fraction of the peak that a falling schedule heads for, in [0, 1].
-        decay_share: Share of all steps in which ``wsd`` falls, in (0, 1].
+        decay_share: Share of all steps in which ``wsd`` and its like fall, in (0, 1].
         power: Of ``polynomial``, above 0.
         gamma: What ``step``, ``multistep`` and ``exponential`` multiply by, in (0, 1].
         period: Share of all steps until the next factor, or until ``cosine-restarts``
@@ -151,6 +163,8 @@ class Schedule:
         milestones: Where ``multistep`` falls: shares, or "30,60,80 epochs".
         lrs: Every lr of ``listed``, spread evenly over the run.
         cycled_momentum: Momentum of ``one-cycle`` at the peak and at both ends.
+        peak: What the multiple 1 is, where both ends were written as what they are and
+            not as shares: 0.4 for ``"cosine from 0.04 to 0.4"``.
 
     Raises:
         UnknownNameError: If there is no such shape.
@@ -170,6 +184,7 @@ class Schedule:
 
     shape: str = "constant"
     warmup: float = _TO_NOTHING
+    warmup_start: float | None = None
     start: float = _FROM_PEAK
     final: float = _TO_NOTHING
     decay_share: float = 0.2
@@ -180,6 +195,8 @@ class Schedule:
     milestones: tuple[float, ...] | None = None
     lrs: tuple[float, ...] | None = None
     cycled_momentum: tuple[float, float] | None = None
+    # No part of its course: two of one shape are equal.
+    peak: float | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         self._read_shape()
@@ -202,20 +219,47 @@ class Schedule:
         record = SHAPES.get(word) or ELSEWHERE.get(word)
         if match is None or record is None:
             raise UnknownNameError.among("schedule", self.shape, tuple(SHAPES))
-        remedy = _instead_of_numbers(record.name, match["start"], match["final"])
-        for name in ("start", "final"):
-            text = match[name]
-            if text is None:
-                continue
-            share = read_number(text)
-            # 0.04 may be meant as the decay itself, where it stands beside 0.4.
-            if share is None or not ("%" in text or "/" in text or share in {0, 1}):
-                must = "a share of the peak, in percent or as a fraction"
-                raise RangeError(name, repr(text), must, remedy)
+        for name, share in self._read_ends(
+            start=match["start"], final=match["final"]
+        ).items():
             object.__setattr__(self, name, share)
-            if match["final"] is None:  # what begins low goes up to the peak
-                object.__setattr__(self, "final", 1.0)
         object.__setattr__(self, "shape", record.name)
+
+    def _read_ends(self, **texts: str | None) -> dict[str, float]:
+        """Return both ends as shares of the peak, and the peak where it was written."""
+        given = {name: text for name, text in texts.items() if text is not None}
+        ends = {name: read_number(text) or 0.0 for name, text in given.items()}
+        for name, text in given.items():
+            if read_number(text) is None or not 0 <= ends[name] < math.inf:
+                raise RangeError(name, repr(text), "a number of at least 0", _BOTH_ENDS)
+        # 0.04 is no share: those are in percent, fractions, or the whole and nothing.
+        plain = {
+            name: end
+            for name, end in ends.items()
+            if end not in {0, 1} and not set(given[name]) & set("%/")
+        }
+        if not plain:
+            # What begins low goes up to the peak.
+            return {"final": 1.0, **ends} if "start" in ends else ends
+        if len(ends) < len(texts) or len(plain) + (0 in ends.values()) < len(texts):
+            name, end = next(iter(plain.items()))
+            must = "beside another end that is no share, as in from 0.04 to 0.4"
+            raise RangeError(name, end, must, _BOTH_ENDS)
+        peak = max(plain.values())
+        return {**{name: end / peak for name, end in ends.items()}, "peak": peak}
+
+    def ends_of(self, peak: float | None) -> str:
+        """Return shape and ends with the numbers that they are; empty without ends.
+
+        Example:
+            >>> Schedule(shape="cosine from 10%").ends_of(0.4)
+            'cosine from 0.04 to 0.4'
+
+        """
+        if not peak or self.is_constant or "start" not in SHAPES[self.shape].reads:
+            return ""
+        start, final = (f"{peak * end:.3g}" for end in (self.start, self.final))
+        return f"{self.shape} from {start} to {final}"
 
     def _read(self, name: str, parameter: Parameter, record: Shape) -> None:
         """Read one parameter, check it, or take the default of the shape."""
@@ -236,6 +280,11 @@ class Schedule:
             raise RangeError(name, given, parameter.must, remedy)
         # Older facts may stand beside any shape; a new one would be dropped silently.
         neutral = next(each.default for each in fields(Schedule) if each.name == name)
+        if name == "warmup_start":
+            if record.rises:
+                must = f"left out of {self.shape}, which begins at start"
+                raise RangeError(name, given, must, "Write --start-lr 0.04.")
+            return
         if neutral is None and name not in record.reads:
             reading = [each.name for each in SHAPES.values() if name in each.reads]
             must = f"left out of {self.shape}; it is for {' and '.join(reading)}"
@@ -244,7 +293,7 @@ class Schedule:
 
     def _refuse_contradictions(self, record: Shape) -> None:
         # Shares that are written as decimals may add up to 1 and a rounding error.
-        falls_last = self.shape == "wsd" and not self.counted
+        falls_last = "decay_share" in record.reads and not self.counted
         if falls_last and self.warmup + self.decay_share > 1 + 1e-12:
             room = (
                 "at most 1 together with decay_share, for the fall starts at the peak"
@@ -317,7 +366,7 @@ class Schedule:
             ('shape', 'warmup')
 
         """
-        usual = {each.name: each.default for each in fields(self)}
+        usual = {each.name: each.default for each in fields(self) if each.compare}
         usual |= SHAPES[self.shape].reads
         return tuple(
             name for name, default in usual.items() if getattr(self, name) != default
@@ -370,7 +419,16 @@ class Schedule:
         record = SHAPES[self.shape]
         peak = 0 if record.rises else round(self.warmup * steps)
         # From above 0, so that no step is wasted; ``peak`` is the first step at 1.
-        rise = Stretch(start=0, stop=peak, at=lambda step: (step + 1) / (peak + 1))
+        low = self.warmup_start
+        rise = Stretch(
+            start=0,
+            stop=peak,
+            at=lambda step: (
+                (step + 1) / (peak + 1)
+                if low is None
+                else low + (1 - low) * step / peak
+            ),
+        )
         after = record.stretches(self._numbers(), peak, steps)
         return Rates(tuple(each for each in (rise, *after) if each.steps > 0))
 
@@ -410,16 +468,6 @@ def _written(value: object) -> str:
         few = value if len(value) <= _FEW else (value[0], "...", value[-1])
         return ", ".join(map(_written, few))
     return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _instead_of_numbers(shape: str, *ends: str | None) -> str:
-    """Return what to write where ends are decays themselves, as DINO's 0.04 to 0.4."""
-    start, final = (None if end is None else read_number(end) for end in ends)
-    peak = max(start or 0.0, final or 0.0)
-    if not start or not final or not 0 < peak < math.inf:
-        return 'Write "cosine from 10%", "cosine from 0.04/0.4" or "linear to 0".'
-    there = f'"{shape} from {start:g}/{peak:g} to {final:g}/{peak:g}"'
-    return f"Type the larger one, {peak:g}, as the decay, and {there}."
 
 
 def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.holds has

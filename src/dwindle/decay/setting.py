@@ -58,6 +58,35 @@ def read_setting(value: Value, knob_name: str) -> Setting:
     return Setting(knob, number)
 
 
+def at_peak(setting: Setting, run: Run) -> Setting:
+    """Return a setting with the larger end of its decay's schedule as the number.
+
+    Of ``"cosine from 0.04 to 0.4"`` people type the first number, or the last. Where
+    the ends are shares, the number is the peak already.
+
+    Raises:
+        RangeError: If the number is neither end.
+
+    Example:
+        >>> run = Run(decay_schedule="cosine from 0.04 to 0.4")
+        >>> at_peak(read_setting(0.04, "torch.optim.AdamW"), run).number
+        0.4
+
+    """
+    schedule = run.decay_schedule
+    peak = schedule.peak
+    if peak is None:
+        return setting
+    ends = (schedule.start * peak, schedule.final * peak)
+    # A share is rounded, and times its peak once more.
+    if any(math.isclose(setting.number, end, rel_tol=1e-9) for end in ends):
+        return Setting(setting.knob, peak)
+    typed, knob = f"{setting.number:g}", setting.knob.name
+    must = f"from or to {typed}, the number at {knob}"
+    remedy = f"Write {knob}={peak:g}, or the ends as shares of {typed}: from 10%."
+    raise RangeError("decay_schedule", schedule.ends_of(peak), must, remedy)
+
+
 def target_knob(name: str, run: Run, *, source: Knob | None = None) -> Knob:
     """Find the knob to convert to; a bare half-life gets the best clock that is known.
 

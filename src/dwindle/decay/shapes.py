@@ -22,6 +22,7 @@ class Numbers:
     """Parameters of a schedule, times as shares of the run; 0 is one that it lacks."""
 
     warmup: float = 0.0
+    warmup_start: float = 0.0
     start: float = 1.0
     final: float = 0.0
     decay_share: float = 0.0
@@ -88,11 +89,16 @@ def _half_wave(share: float) -> float:
     return (1 + math.cos(math.pi * share)) / 2
 
 
-def _wsd(of: Numbers, first: int, steps: int) -> list[Stretch]:
-    # Rounding both shares may take one step more than there is.
-    span = min(round(of.decay_share * steps), steps - first)
-    fall = steps - span
-    return _constant(of, first, fall) + _LINEAR(of, fall, steps)
+def _wsd(ease: Callable[[float], float]) -> Callable[..., list[Stretch]]:
+    """Return the stretches of a peak that is kept, with a fall at the end."""
+    fall = _fall(lambda share, _: ease(share))
+
+    def stretches(of: Numbers, first: int, steps: int) -> list[Stretch]:
+        # Rounding both shares may take one step more than there is.
+        kept = steps - min(round(of.decay_share * steps), steps - first)
+        return _constant(of, first, kept) + fall(of, kept, steps)
+
+    return stretches
 
 
 def _count(share: float, steps: int) -> float:
@@ -160,13 +166,17 @@ def _restarts(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
 
 def _inverse_power(of: Numbers, first: int, steps: int) -> list[Stretch]:
     timescale = (of.period or of.warmup) * steps
-    return [
-        Stretch(
-            start=first,
-            stop=steps,
-            at=lambda step: (1 + (step - first) / timescale) ** -of.power,
-        )
-    ]
+
+    def at(step: float) -> float:
+        return math.pow(1 + (step - first) / timescale, -of.power)
+
+    if not of.final:
+        return [Stretch(start=first, stop=steps, at=at)]
+    # At the floor the function has a kink: there one stretch ends.
+    reach = timescale * (of.final ** (-1 / of.power) - 1)
+    floor = steps if first + reach >= steps else first + math.ceil(reach)
+    level = Stretch(start=floor, stop=steps, at=lambda _: of.final)
+    return [Stretch(start=first, stop=floor, at=at), level]
 
 
 def _line(share: float) -> float:
@@ -204,10 +214,19 @@ def _cycle(
         begin, first = turn, stop
 
 
-def _three_phases(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
-    if of.warmup > _HALF:
-        raise RangeError("warmup", of.warmup, "at most 0.5: the fall takes as long")
-    return _cycle(of, steps, (of.start, 1.0, of.start, of.final))
+def _one_cycle(
+    *, three_phases: bool = False, ease: Callable[[float], float] = _half_wave
+) -> Callable[..., Iterator[Stretch]]:
+    """Return the stretches of a cycle, as the two options of OneCycleLR have it."""
+
+    def stretches(of: Numbers, _: int, steps: int) -> Iterator[Stretch]:
+        if three_phases and of.warmup > _HALF:
+            must = "at most 0.5: the fall takes as long"
+            raise RangeError("warmup", of.warmup, must)
+        back = (of.start,) if three_phases else ()
+        return _cycle(of, steps, (of.start, 1.0, *back, of.final), ease)
+
+    return stretches
 
 
 def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
@@ -234,6 +253,8 @@ _OF_A_CYCLE: Mapping[str, Any] = {
     "final": 4e-6,
     "cycled_momentum": (0.85, 0.95),
 }
+_OF_WSD: Mapping[str, Any] = {"decay_share": 0.2, "final": 0.0}
+_MEGATRON = "megatron/core/optimizer_param_scheduler.py"
 _RECORDS = (
     Shape(name="constant", formula="1", stretches=_constant),
     Shape(
@@ -254,9 +275,24 @@ _RECORDS = (
     Shape(
         name="wsd",
         formula="1, then linear to final over the last decay_share of all steps",
-        stretches=_wsd,
-        reads={"decay_share": 0.2, "final": 0.0},
-        also=("warmup-stable-decay", "trapezoidal"),
+        stretches=_wsd(_line),
+        reads=_OF_WSD,
+        also=("warmup-stable-decay", "trapezoidal", "wsd-linear"),
+    ),
+    *(
+        Shape(
+            name=f"wsd-{name}",
+            formula=f"as wsd, with a fall of {formula} by its share r",
+            stretches=_wsd(ease),
+            reads=_OF_WSD,
+            also=also,
+            source=f"{_MEGATRON}, lr_wsd_decay_style",
+        )
+        for name, formula, ease, also in (
+            ("cosine", "(1 + cos πr)/2", _half_wave, ()),
+            ("exponential", "2·0.5^r − 1", lambda r: 2 * 0.5**r - 1, ()),
+            ("sqrt", "1 − √r", lambda r: 1 - math.sqrt(r), ("wsd-minus-sqrt",)),
+        )
     ),
     Shape(
         name="multistep",
@@ -296,12 +332,13 @@ _RECORDS = (
     ),
     Shape(
         name="inverse-sqrt",
-        formula="1/√(1 + (t − W)/period), the period being the warm-up if not given",
+        formula="1/√(1 + (t − W)/period), at least final; the period is the warm-up "
+        "if not given",
         stretches=_inverse_power,
-        reads={"period": None, "power": 0.5},
+        reads={"period": None, "power": 0.5, "final": 0.0},
         needs=(("warmup", "period"),),
         also=("rsqrt", "inverse-square-root"),
-        source="transformers/optimization.py, get_inverse_sqrt_schedule",
+        source=f"transformers/optimization.py, get_inverse_sqrt_schedule; {_MEGATRON}",
     ),
     Shape(
         name="inverse-power",
@@ -324,7 +361,7 @@ _RECORDS = (
     Shape(
         name="one-cycle",
         formula="half waves from start to 1 in the warm-up, and to final",
-        stretches=lambda of, _, steps: _cycle(of, steps, (of.start, 1.0, of.final)),
+        stretches=_one_cycle(),
         reads=_OF_A_CYCLE,
         also=("onecyclelr", "onecycle"),
         rises=True,
@@ -333,9 +370,7 @@ _RECORDS = (
     Shape(
         name="one-cycle-linear",
         formula="lines from start to 1 in the warm-up, and to final",
-        stretches=lambda of, _, steps: _cycle(
-            of, steps, (of.start, 1.0, of.final), _line
-        ),
+        stretches=_one_cycle(ease=_line),
         reads=_OF_A_CYCLE,
         rises=True,
         source="torch/optim/lr_scheduler.py, anneal_strategy='linear'",
@@ -343,11 +378,21 @@ _RECORDS = (
     Shape(
         name="one-cycle-three-phase",
         formula="half waves from start to 1, back in as many steps, and to final",
-        stretches=_three_phases,
+        stretches=_one_cycle(three_phases=True),
         reads=_OF_A_CYCLE,
         rises=True,
         returns=True,
         source="torch/optim/lr_scheduler.py, three_phase=True",
+    ),
+    Shape(
+        name="one-cycle-linear-three-phase",
+        formula="lines from start to 1, back in as many steps, and to final",
+        stretches=_one_cycle(three_phases=True, ease=_line),
+        reads=_OF_A_CYCLE,
+        also=("one-cycle-three-phase-linear",),
+        rises=True,
+        returns=True,
+        source="torch/optim/lr_scheduler.py, both options",
     ),
     Shape(
         name="listed",
