@@ -331,7 +331,8 @@ def test_another_lr_at_the_other_place():
 def test_json_is_plain():
     """as_dict has the documented keys, and infinity is null there."""
     keys = (
-        "from value_from to value unit fidelity assumptions formula layers keeps unused"
+        "from value_from to value unit fidelity assumptions formula layers keeps "
+        "unused decay_schedule"
     )
     there = convert(1.0, "question.l2:layer-mean", to="torch.SGD", run=WHOLE).as_dict()
     assert list(there) == keys.split()
