@@ -35,6 +35,7 @@ KEYS = [
     *("e_folds", "kept", "equilibrium_rms", "rms_at_end", "rotation_per_step"),
     *("penalty", "warnings"),
     *("update", "understood", "summary", "strength", "lr_stays", "among"),
+    "decay_schedule",
 ]
 # A warning with one of these codes says why a field is null.
 REASONS = {

@@ -178,19 +178,46 @@ def knob_for_e_folds(target: float, run: Run) -> float:
     """
     if checked_e_folds(target) == 0:
         return 0.0
-    average = -math.expm1(-target / run.total_steps)
-    # In so long a run the start counts for nothing: no knob averages more than this.
-    if run.total_steps > LONGEST_WALK and average > fastest_shrink(run):
-        raise _oscillation("shrink_per_step", average, fastest_shrink(run), run)
+    average, ceiling = -math.expm1(-target / run.total_steps), math.inf
+    if run.total_steps > LONGEST_WALK:
+        # The start counts for nothing: no knob averages more than this.
+        if average > fastest_shrink(run):
+            raise _oscillation("shrink_per_step", average, fastest_shrink(run), run)
+        if run.momentum and _lr(run):
+            ceiling = _largest_at_length(target, run)
     # Momentum adds each small push up 1/(1 − μ) times: the first guess.
     gain = _undamped(run) / (1 - run.momentum)
     reach = gain * _lr(run) * run.decay_rates(1).mean * run.total_steps
     return increasing_root(
         lambda knob: _e_folds_before_zero(knob, run),
         target,
-        guess=target / reach if reach else 1.0,
-        ceiling=math.inf,
+        guess=min(target / reach if reach else 1.0, ceiling / 2),
+        ceiling=ceiling,
     )
+
+
+def _largest_at_length(target: float, run: Run) -> float:
+    """Return about the largest knob of which a long run is summed: near the limit.
+
+    Raises:
+        RangeError: If even that gives fewer e-folds than the target.
+
+    """
+    low, high, course = 0.0, oscillation_limit(run), _course(run)
+    # Where it lies is known without a walk; 30 halvings leave a billionth of it.
+    for _ in range(30):
+        knob = (low + high) / 2
+        is_far = _slowest(knob, run, course) <= run.momentum**_SHARE_OF_DECAY
+        low, high = (knob, high) if is_far else (low, knob)
+    try:
+        most = _e_folds_at_length(low, run, _LONGEST_SEARCH)
+    except RangeError:  # too long a memory to be walked there: smaller knobs may do
+        return high
+    if target > most:
+        must = f"at most {most:,.0f} in so long a run: a larger weight decay swings"
+        remedy = "Ask for fewer e-folds, or lower the momentum."
+        raise RangeError("e_folds", target, must, remedy)
+    return high
 
 
 # Many questions are asked of one setting, and each answer walks through the run.
@@ -318,18 +345,7 @@ def _memory(
     knob: float, run: Run, course: tuple[Rates, Rates, Rates], most_walked: int
 ) -> int:
     """Return after how many steps no digit of the buffer shows how it began."""
-    # A step leaves the ratio of the two roots of a deviation, which is largest at the
-    # peak lr; at the oscillation limit the two meet. A momentum that moves is larger
-    # where the lr is smaller, so then it is looked for.
-    lr, _, momentum = course
-    places = [run.total_steps * part // _PLACES for part in range(_PLACES)]
-    left = _deviation_left(knob, run)
-    if run.schedule.momenta(run.total_steps):
-        here = (
-            replace(run, lr=_lr(run) * lr.at(step), momentum=momentum.at(step))
-            for step in places
-        )
-        left = max(left, *(_deviation_left(knob, each) for each in here))
+    left = _slowest(knob, run, course)
     if left > run.momentum**_SHARE_OF_DECAY:
         must = f"at most {LONGEST_WALK:,} so near to the oscillation limit"
         remedy = "Lower the weight decay or the momentum."
@@ -342,6 +358,25 @@ def _memory(
         remedy = "Lower it, or give fewer steps or a schedule of fewer parts."
         raise RangeError("momentum", run.momentum, must, remedy)
     return memory
+
+
+def _slowest(knob: float, run: Run, course: tuple[Rates, Rates, Rates]) -> float:
+    """Return what a step leaves of a deviation of the buffer, where that is most.
+
+    It is the ratio of the two roots, which is largest at the peak lr; at the
+    oscillation limit the two meet. A momentum that moves is larger where the lr is
+    smaller, so then it is looked for.
+    """
+    lr, _, momentum = course
+    left = _deviation_left(knob, run)
+    if run.schedule.momenta(run.total_steps):
+        places = [run.total_steps * part // _PLACES for part in range(_PLACES)]
+        here = (
+            replace(run, lr=_lr(run) * lr.at(step), momentum=momentum.at(step))
+            for step in places
+        )
+        left = max(left, *(_deviation_left(knob, each) for each in here))
+    return left
 
 
 def _walks(part: Part) -> int:
