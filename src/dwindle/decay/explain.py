@@ -257,9 +257,9 @@ def explain(
     setting = at_peak(typed, run)
     (run,) = scheduled((setting.knob,), run)
     refuse_lacking((setting.knob, run))
-    text = asked.value
-    is_read = isinstance(text, str) and not typed.knob.is_half_life
-    read = is_read and how_it_was_read(typed.knob.name, str(text), typed.number)
+    given, is_time = asked.value, typed.knob.is_half_life
+    text = given if isinstance(given, str) and not is_time else ""
+    read = text and how_it_was_read(typed.knob.name, text, typed.number)
     understood = (*filter(None, [read]), *run.read_as, *overruled)
     found = explain_setting(setting, run)
     return replace(
