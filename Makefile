@@ -39,10 +39,10 @@ demo: setup
 	@$(BIN)/dwindle answer --out build/answer $(ARGS)
 
 test: setup
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile -m "not full" $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder -m "not full" $(ARGS)
 
 test-all: setup
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-frameworks: setup
 	@TORCH_INDEX='$(TORCH_INDEX)' sh scripts/setup_frameworks.sh

@@ -15,6 +15,9 @@ sys.path.insert(0, str(Path(__file__).parent))
 # take the most of a small product's time. Programs that tests start inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# They kill, wait, compile, train or certify: 5 to 20 s a file.
+LONG_FILES = {"docs", "finding", "pytorch", "stats", "study", "tuning"}
+
 # In CI the examples are the same every time: a change fails for what it changed.
 settings.register_profile("dev", max_examples=100, deadline=None)
 settings.register_profile("ci", max_examples=100, deadline=None, derandomize=True)
@@ -25,6 +28,18 @@ def pytest_configure(config: pytest.Config) -> None:
     """Let tests be listed: where none runs, no snapshot is used."""
     if config.option.collectonly:
         config.option.warn_unused_snapshots = True
+
+
+@pytest.hookimpl(wrapper=True, optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> Iterator[int]:
+    """Take one worker more than cores for the whole suite: some tests only wait."""
+    is_whole = config.args_source == pytest.Config.ArgsSource.TESTPATHS
+    return (yield) + int(is_whole)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Start the folders with the longest files first: at the end all workers work."""
+    items.sort(key=lambda item: item.path.parent.name not in LONG_FILES)
 
 
 @pytest.hookimpl(wrapper=True)
