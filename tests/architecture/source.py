@@ -1,4 +1,4 @@
-"""The project's own source, parsed once: what the tests of this folder look at."""
+"""The project's own source, each file parsed once, when a test first walks it."""
 
 import ast
 from dataclasses import dataclass
@@ -15,7 +15,6 @@ class File:
 
     path: Path
     text: str
-    tree: ast.Module
 
     def __str__(self) -> str:
         return str(self.path.relative_to(ROOT))
@@ -25,6 +24,10 @@ class File:
         """``dwindle.decay.run`` of src/dwindle/decay/run.py."""
         inside = self.path.relative_to(PACKAGE.parent).with_suffix("")
         return ".".join(inside.parts).removesuffix(".__init__")
+
+    @cached_property
+    def tree(self) -> ast.Module:
+        return ast.parse(self.text)
 
     @cached_property
     def _walked(self) -> list[ast.AST]:
@@ -53,8 +56,8 @@ def files_of_tests() -> tuple[File, ...]:
 
 
 def _read(folder: Path) -> tuple[File, ...]:
-    texts = {path: path.read_text("utf-8") for path in sorted(folder.rglob("*.py"))}
-    return tuple(File(path, text, ast.parse(text)) for path, text in texts.items())
+    paths = sorted(folder.rglob("*.py"))
+    return tuple(File(path, path.read_text("utf-8")) for path in paths)
 
 
 def body_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:

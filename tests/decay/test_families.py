@@ -1,9 +1,7 @@
 """Families: forward, inverse, limits, and a loop that does the same by hand."""
 
-import ast
 import dataclasses
 import math
-from pathlib import Path
 
 import pytest
 from hypothesis import assume, given
@@ -12,7 +10,6 @@ from oracle import decay_by_hand
 from strategies import log_uniform, runs, shrinks
 from tolerance import digits
 
-import dwindle
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.momentum import fastest_shrink
 from dwindle.decay.products import asgd_decay
@@ -311,26 +308,3 @@ def test_numbers_that_no_float_gives_are_refused():
         with pytest.raises(RangeError) as raised:
             FAMILIES[name].survival_path(1e-3, Run(lr=0.1, steps=10**18))
         assert raised.value.name == "steps"
-
-
-# A shape of a schedule and a verdict of a report are words too.
-OTHER_WORDS = {"constant", "corrected"}
-# So is the variant that an option makes of a knob, and a flag of the compiled engine.
-OTHER_MEANINGS = {("python_inputs.py", "decoupled"), ("compiled.py", "decoupled")}
-
-
-def test_no_file_but_the_table_knows_a_family_by_name():
-    """A new family is one record: elsewhere its attributes decide, not its name."""
-    source = Path(dwindle.__file__).parent
-    found = []
-    for path in sorted(source.rglob("*.py")):
-        if path.name == "families.py":
-            continue
-        found += [
-            f"{path.relative_to(source)}:{node.lineno} {node.value}"
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-            if isinstance(node, ast.Constant)
-            and node.value in {*FAMILIES} - OTHER_WORDS
-            and (path.name, node.value) not in OTHER_MEANINGS
-        ]
-    assert not found

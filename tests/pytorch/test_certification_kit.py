@@ -102,7 +102,7 @@ def test_reachable_stops_at_the_first_that_is_not():
     assert certificate.reachable("float32", error=0.1) is None
 
 
-@pytest.mark.usefixtures("no_reach")
+@pytest.mark.usefixtures("short")
 def test_random_numbers_are_left_alone():
     """A certification draws no number of the caller's."""
     torch.manual_seed(5)
@@ -152,7 +152,7 @@ def test_what_is_refused_has_its_reason_and_no_numbers():
     assert [name for name in REFUSED if REFUSED[name] not in reasons[name]] == []
 
 
-@pytest.mark.usefixtures("no_reach")
+@pytest.mark.usefixtures("short")
 @pytest.mark.parametrize("name", FAILED)
 def test_a_planted_fault_that_shows_later_is_measured(name):
     """It gets no certificate: a number is too far off."""
@@ -176,14 +176,14 @@ def test_an_error_lists_what_failed():
     assert ".. " not in str(raised.value)
 
 
-@pytest.mark.usefixtures("no_reach")
+@pytest.mark.usefixtures("short")
 def test_a_knob_that_does_nothing_does_not_matter():
     """Where the knob is ignored the weights are multiplied, as exactly as ever."""
     certificate = check_controller(planted_optimizers.IgnoresItsKnob)
     assert certificate.mechanism == "multiply"
 
 
-@pytest.mark.usefixtures("no_reach")
+@pytest.mark.usefixtures("short")
 def test_a_skipped_rest_is_certified():
     """What skips a step of zero gradients has its decay held in steps that it makes."""
     held = check_controller(planted_optimizers.SkipsRest)
@@ -222,7 +222,7 @@ def test_rounding_is_measured_as_it_is_computed(certificate):
         assert each.measured_steps == digits(each.rounded_steps, rel=0.01)
 
 
-@pytest.mark.usefixtures("no_reach")
+@pytest.mark.usefixtures("short")
 def test_float32_inside_is_certified_as_float32():
     """Where the optimizer rounds to float32, float64 is left out, and it is said."""
     certificate = check_controller(planted_optimizers.ComputesInFloat32)

@@ -39,7 +39,7 @@ def test_every_class_has_its_line():
     ],
     ids=str,
 )
-@pytest.mark.usefixtures("no_reach")
+@pytest.mark.usefixtures("short")
 def test_an_optimizer_of_torch_is_held_as_written(build):
     """Held as the table says, every scenario passes; or refused as the table says."""
     build.check()
