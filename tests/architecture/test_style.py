@@ -106,8 +106,13 @@ def test_every_test_says_what_it_proves():
 
 # A shape of a schedule and a verdict of a report are words too.
 OTHER_WORDS = {"constant", "corrected"}
-# So is the variant that an option makes of a knob, and a flag of the compiled engine.
-OTHER_MEANINGS = {("python_inputs.py", "decoupled"), ("compiled.py", "decoupled")}
+# So is the variant that an option makes of a knob, a flag of the compiled engine, and
+# a refusal.
+OTHER_MEANINGS = {
+    ("python_inputs.py", "decoupled"),
+    ("compiled.py", "decoupled"),
+    ("plan_groups.py", "trust-ratio"),
+}
 
 
 def test_no_file_but_the_table_knows_a_family_by_name():

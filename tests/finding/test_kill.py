@@ -109,7 +109,16 @@ def check(folder, seconds, whole, victim):
     assert not list(folder.glob("*.lock"))
 
 
-@pytest.mark.parametrize(("share", "victim"), [(0.6, "driver"), (0.8, "training")])
+@pytest.mark.parametrize(
+    ("whole", "share", "victim"),
+    [
+        ("command", 0.8, "training"),
+        ("function", 0.6, "driver"),
+        pytest.param("command", 0.6, "driver", marks=pytest.mark.full),
+        pytest.param("function", 0.8, "training", marks=pytest.mark.full),
+    ],
+    indirect=["whole"],
+)
 def test_killed_at_a_few_moments(tmp_path, whole, share, victim):
     """A driver, and a worker or command: the end is the same, and nothing is left."""
     check(tmp_path, share * whole[-1], whole, victim)

@@ -32,6 +32,7 @@ def test_a_certificate_has_every_scenario(certificate):
         for dtype in scenario.dtypes
     }
     assert certificate.certified
+    assert certificate.mechanism == "native"
     assert not certificate.left_out
 
 

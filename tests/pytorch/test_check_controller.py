@@ -9,18 +9,16 @@ from pytorch.certified_torch import LIBRARY, OUTCOMES, WHY, builds, classes
 
 PAGE = Path(__file__).parents[2] / "docs" / "certified.md"
 BUILDS = [*builds()] if set(OUTCOMES) == set(classes()) else []
-# One for each mechanism, kernel and format of the lr; the others at full size.
+# One for each way to be held or refused; the others at full size. AdamW has its
+# certificate in test_certification_kit, kernels and an lr that is a tensor go their
+# paths in test_controller_kernels.
 QUICK = {
     "torch.optim.ASGD",
     "torch.optim.Adafactor",
     "torch.optim.Adam",
-    "torch.optim.Adam decoupled_weight_decay=True, fused=True",
-    "torch.optim.AdamW",
-    "torch.optim.AdamW lr=tensor(0.0010, dtype=torch.float64)",
     "torch.optim.LBFGS",
     "torch.optim.Muon",
     "torch.optim.SGD",
-    "torch.optim.SGD momentum=0.9, foreach=True",
     "torch.optim.SparseAdam",
 }
 

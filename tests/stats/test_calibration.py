@@ -90,7 +90,7 @@ def test_intervals_cover_with_fewer_and_more_seeds(seeds, count):
     assert held == pytest.approx(0.9, abs=slack(0.9, count))
 
 
-@pytest.mark.parametrize("name", KINDS)
+@combined("name", KINDS, one_in=2)
 def test_with_little_noise_intervals_are_too_wide_rather_than_too_narrow(name, count):
     """At a third of the noise the interpolation floor leads: at least 90 % are held.
 
@@ -146,7 +146,7 @@ def with_gain_of(kind, standard_errors, *, seeds):
     return kind
 
 
-@pytest.mark.parametrize("name", KINDS)
+@combined("name", KINDS, one_in=2)
 def test_a_gain_of_four_standard_errors_is_seen(name, count):
     """Decay that buys 4 standard errors matters in 90 % or more (0.93 to 0.94)."""
     kind = with_gain_of(POPULATIONS[name], 4, seeds=5)
