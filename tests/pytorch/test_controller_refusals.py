@@ -33,6 +33,8 @@ from torch.optim import (
     SparseAdam,
 )
 
+from dwindle.decay.half_life import HalfLife
+from dwindle.decay.run import Run
 from dwindle.errors import (
     MissingFactError,
     RangeError,
@@ -292,6 +294,23 @@ def test_a_penalty_needs_a_knob_that_is_one(build):
     """Adam rescales it, AdamW does not know it, LBFGS has none."""
     with pytest.raises(RefusedError, match="L2Penalty to"):
         DecayController(build([weight_of()]), penalty=1e-4)
+
+
+def test_a_decay_with_a_schedule_is_set_step_by_step():
+    """It is refused, and what to write instead decays by the sum over the schedule."""
+    run = Run(lr=0.1, steps=40, decay_schedule="cosine from 10%")
+    weight = torch.nn.Parameter(torch.ones(1, dtype=torch.float64))
+    optimizer = AdamW([weight], lr=0.1)
+    with pytest.raises(RefusedError) as raised:
+        DecayController(optimizer, half_life="20 steps", run=run)
+    assert "controller.half_life" in raised.value.instead
+    controller = DecayController(optimizer, half_life="20 steps")
+    for k in run.decay_schedule.multipliers(40):
+        controller.half_life = HalfLife(20 / k, "steps")
+        weight.grad = torch.zeros_like(weight)
+        optimizer.step()
+    left = 0.5 ** sum(k / 20 for k in run.decay_schedule.multipliers(40))
+    assert weight.item() == pytest.approx(left, rel=1e-12)
 
 
 def test_an_optimizer_without_an_lr():

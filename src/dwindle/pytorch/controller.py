@@ -89,7 +89,8 @@ class DecayController:
         MissingFactError: If the clock of the half-life, the schedule, or the peak of
             the scheduler needs a fact.
         RefusedError: If the optimizer decays or averages weights on its own, if the
-            number format would round the decay away, or if it is held already.
+            number format would round the decay away, if it is held already, or if the
+            run has a ``decay_schedule``: set ``half_life`` before each step then.
         RangeError: If a number is out of its range.
         UsageError: If not exactly one of half-life and penalty is given.
 

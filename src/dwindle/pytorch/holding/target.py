@@ -8,12 +8,20 @@ from typing import Self
 from dwindle.decay.decay_rate import POWERS, DecayRate, read_half_life
 from dwindle.decay.half_life import HalfLife, shrink_from_half_life
 from dwindle.decay.run import Run
-from dwindle.errors import RangeError, UnknownNameError, UsageError
+from dwindle.errors import RangeError, RefusedError, UnknownNameError, UsageError
 from dwindle.pytorch.holding.hold import GroupPlan
 from dwindle.show import Column, Table
 from dwindle.wording import count, number
 
 _EXAMPLE = 'Write half_life="3 epochs", or penalty=1e-4 for SGD, one of the two.'
+_OWN_SCHEDULE = (
+    "A half-life whose decay has a schedule of its own",
+    "A controller holds one half-life, and lets it go with the lr alone.",
+    (
+        "Leave decay_schedule out and set it before each step, with k the share of its "
+        'peak: controller.half_life = HalfLife(half_life_steps / k, "steps").'
+    ),
+)
 _NOT_YET = "from the next step"
 _COLUMNS = (
     Column("group", "number"),
@@ -34,6 +42,7 @@ class Target:
     Raises:
         UsageError: If half-life and penalty are both given, or neither.
         UnknownNameError: If the schedule is none of the three.
+        RefusedError: If the run's decay has a schedule of its own.
         RangeError: If the penalty is not a finite number of at least 0.
 
     """
@@ -50,6 +59,8 @@ class Target:
             raise UsageError(must, got, _EXAMPLE)  # one knob cannot do both
         if self.penalty is not None and not 0 <= self.penalty < math.inf:
             raise RangeError("penalty", self.penalty, "a finite number of at least 0")
+        if not self.run.decay_schedule.is_constant:
+            raise RefusedError(*_OWN_SCHEDULE)
         if self.schedule not in POWERS:
             raise UnknownNameError.among("schedule", self.schedule, tuple(POWERS))
 
