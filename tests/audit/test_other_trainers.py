@@ -11,6 +11,8 @@ from dwindle.audit import audit_training_arguments
 from dwindle.audit.findings import Unchecked
 from dwindle.audit.trainer_names import unknown_keys, unread_keys
 from dwindle.cli.main import main
+from dwindle.decay.explain import explain
+from dwindle.errors import UnknownNameError
 
 HERE = Path(__file__).parents[1] / "settings"
 ADAMW, EIGHT_BIT = "torch.optim.AdamW", "bitsandbytes.optim.AdamW"
@@ -128,6 +130,26 @@ def test_megatron_is_stepped_as_its_scheduler_does(write):
         if line.e_folds != pytest.approx(lost, rel=1e-12):
             wrong[str(style)] = (line.e_folds, lost)
     assert wrong == {}
+
+
+def test_a_file_may_have_dwindles_own_names(tmp_path):
+    """A knob, its number and facts of a run in TOML are what explain makes of them."""
+    facts = {"lr": 1e-3, "steps": 500, "warmup": 0.1, "batch_size": 8}
+    path = tmp_path / "mine.toml"
+    lines = [f"{name} = {each!r}" for name, each in facts.items()]
+    lines += ['knob = "torch.AdamW"', 'schedule = "cosine"', "value = 0.04"]
+    lines += ['decay_schedule = "cosine from 0.04 to 0.4"']
+    path.write_text("\n".join(lines))
+    audit = audit_training_arguments(str(path))
+    (line,) = audit.table
+    run = {**facts, "schedule": "cosine", "decay_schedule": "cosine from 0.04 to 0.4"}
+    told = explain(0.04, "torch.AdamW", run=run)
+    assert (line.e_folds, line.half_life) == (told.e_folds, told.half_life)
+    assert not any("Not read" in each for each in map(str, audit.unchecked))
+    path.write_text("\n".join([*lines, "batchsize = 8"]))
+    with pytest.raises(UnknownNameError) as raised:
+        audit_training_arguments(str(path))
+    assert raised.value.name == "batchsize"
 
 
 def test_a_course_of_megatron_that_no_shape_has_is_not_followed(write):

@@ -3,7 +3,7 @@
 import math
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import partial
 from types import MappingProxyType
 from typing import Any, Literal
@@ -11,6 +11,8 @@ from typing import Any, Literal
 from dwindle.audit.settings_file import number_in
 from dwindle.audit.trainer_values import Reading
 from dwindle.audit.trainers import Flat
+from dwindle.decay.knobs import resolve_knob
+from dwindle.decay.python_inputs import run_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import ELSEWHERE, SHAPES
@@ -31,6 +33,29 @@ def options_in(value: object) -> dict[str, str]:
     text = " ".join(map(str, parts))
     # A value goes on to the next name that has a "=" behind it.
     return dict(re.findall(r"(\w+)\s*=\s*(.*?)[\s,]*(?=\w+\s*=|$)", text))
+
+
+def _own(reading: Reading, flat: Flat) -> Reading:
+    """Read the other facts as Python has them: names of a run and of its schedule.
+
+    Raises:
+        UnknownNameError: If one is no fact; the nearest are offered.
+
+    """
+    typed = {name: each for name, each in flat.items() if name not in _OWN_NUMBERS}
+    run = run_of({**typed, "lr": reading.lr})
+    given = {each.name for each in fields(Run) if each.init and run.is_given(each.name)}
+    length = {unit: getattr(run, unit) for unit in {"steps", "epochs"} & given}
+    names = given - {"lr", "schedule", "steps", "epochs"}
+    facts = {name: getattr(run, name) for name in names}
+    knob = resolve_knob(reading.optimizer).name
+    return replace(
+        reading, knob=knob, facts=facts, length=length, course=lambda _: run.schedule
+    )
+
+
+# Those that stand in a reading by themselves.
+_OWN_NUMBERS = {"knob", "value", "weight_decay", "lr"}
 
 
 def _ultralytics(reading: Reading, flat: Flat) -> Reading:
@@ -284,6 +309,7 @@ def _transformers(reading: Reading, flat: Flat) -> Reading:
 # By the name of the trainer; the others type the numbers that their optimizers get.
 RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
     {
+        "dwindle": _own,
         "Ultralytics": _ultralytics,
         "DeepSpeed": _deepspeed,
         "NeMo": _nemo,
