@@ -1,6 +1,7 @@
 """What one cell says: laws that hold on any scale, and what is counted or left out."""
 
 import math
+import shlex
 
 import numpy as np
 import pytest
@@ -277,3 +278,59 @@ def test_what_was_measured_is_no_setting():
     assert dwindle.fit(rows).columns.settings == ()
     free = [{**row, "stem": row["seed"] % 2} for row in rows]
     assert dwindle.fit(free).columns.settings == ("stem",)
+
+
+def dip(decay, seed, best=0.03):
+    """A parabola over ln of the decay, a level and a little noise by seed."""
+    place = math.log((decay or 1e-5) / best)
+    return 1 + 0.02 * place**2 + 0.1 * seed + 1e-3 * math.sin(9 * seed + place)
+
+
+def test_what_diverges_closes_the_range():
+    """Nobody can type what gives no loss: the interval ends at the first."""
+    tried = (0.0, 0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0)
+    rows = [
+        {"wd": wd, "seed": seed, "loss": dip(wd, seed) if wd < 0.3 else NAN}
+        for wd in tried
+        for seed in range(4)
+    ]
+    (whole,) = dwindle.fit(rows).cells
+    assert whole.verdict == "optimum"
+    assert 0.03 < whole.high <= 0.3
+    # The best of those that live is the last of them: bounded, and no "at least".
+    (cut,) = dwindle.fit([row for row in rows if row["wd"] != 0.1]).cells
+    assert (cut.verdict, cut.at_edge, cut.high) == ("optimum", None, 0.3)
+    assert cut.low < 0.03 < cut.high
+    # C of scikit-learn: what diverges is small.
+    reversed_ = [
+        {"C": 1 / row["wd"], "seed": row["seed"], "loss": row["loss"]}
+        for row in rows
+        if row["wd"]
+    ]
+    (cell,) = dwindle.fit(reversed_).cells
+    assert 1 / 0.3 <= cell.low * (1 + 1e-9) < 1 / 0.03  # typed as 1 / decay
+
+
+def test_one_decay_above_zero_has_no_side():
+    """It beats training without decay, and the best may lie on both sides of it."""
+    rows = [
+        {"wd": wd, "seed": seed, "loss": dip(wd, seed)}
+        for wd in (0.0, 0.1)
+        for seed in range(6)
+    ]
+    found = dwindle.fit(rows)
+    (cell,) = found.cells
+    assert (cell.matters, cell.verdict) == ("yes", "cannot tell")
+    assert (cell.low, cell.high, cell.at_edge, cell.needed) == (None, None, None, None)
+    words = shlex.split(found.command)
+    low, high = (float(words[words.index(o) + 1]) for o in ("--low", "--high"))
+    assert low < 0.1 < high
+
+
+def test_lone_trainings_are_asked_for_seeds_that_show_the_noise():
+    """A training each: no pair of them is compared, and no number settles it."""
+    rows = [{"wd": wd, "seed": 0, "loss": dip(wd, 0)} for wd in (0.01, 0.03, 0.1)]
+    (cell,) = dwindle.fit(rows).cells
+    assert (cell.compared, cell.noise_known, cell.needed) == (None, False, 2)
+    (asked,) = dwindle.fit(rows, compare=(0.01, 0.03)).cells
+    assert asked.compared.low is None

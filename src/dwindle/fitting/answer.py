@@ -98,9 +98,11 @@ def _parts(found: Fit) -> Iterator[Drawable | str]:
             continue
         exponent = measured(axis.exponent, axis.low, axis.high)
         agreeing = [rule_title(rule.rule) for rule in axis.rules if rule.agrees]
-        rules = f"rules that agree: {listed(agreeing, most=3)}"
-        if not agreeing:
-            rules = "no rule agrees, or the interval excludes none"
+        open_ = [rule_title(rule.rule) for rule in axis.rules if rule.not_excluded]
+        rules = "no rule agrees"
+        if agreeing or open_:
+            how = "that agree" if agreeing else "that it does not exclude"
+            rules = f"rules {how}: {listed(agreeing or open_, most=3)}"
         text = f"Over {about}: exponent of the best one {exponent}; {rules}."
         yield Line(text=text, indent=2)
     yield ""
@@ -139,9 +141,11 @@ def _answer(cell: FittedCell, name: str) -> str:
         return f"{name} ≥ {number(cell.low or cell.value, digits=_EXACT)}"
     if cell.verdict == "does not matter":
         return f"Weight decay does not matter here; {name} = {value} was lowest."
-    more = (
-        f"about {counted(cell.needed, 'more paired seed')} would" if cell.needed else ""
-    )
+    more = ""
+    if cell.needed:
+        more = f"{counted(cell.needed, 'more paired seed')} would show the noise"
+        if cell.noise_known:
+            more = f"about {counted(cell.needed, 'more paired seed')} would"
     lowest = f"the lowest loss is at {name} = {value}{within}"
     return f"Cannot tell{f': {more}' if more else ''}; {lowest}."
 
@@ -161,6 +165,8 @@ def _difference(pair: Compared) -> str:
     more = ""
     if found.needed:
         more = f"; about {counted(found.needed, 'more paired seed')} would tell"
+        if pair.low is None:
+            more = f"; {counted(found.needed, 'more paired seed')} would show the noise"
     one, other = (number(each, digits=_EXACT) for each in (pair.one, pair.other))
     return f"{one} instead of {other} lowers the loss by {by} ({how}): {sure}{more}."
 

@@ -190,6 +190,7 @@ def _command(answer: Fit, script: Sequence[str]) -> str:
 _SCRIPT = ("python", "train.py", "--weight-decay", "{weight_decay}", "--seed", "{seed}")
 # What may be a flag of somebody's script; any other name stays out of the line.
 _FLAG = re.compile(r"[A-Za-z][\w.-]*")
+_BESIDE = 10  # times the one λ that was trained: on both sides, as far as is usual
 _FIRST = 3  # trainings of seed 0 that find starts with where it has a guess
 _PER_SEED = 2  # and of every further seed
 _MOST = 200  # a line with more trainings is not what anybody runs next
@@ -218,10 +219,13 @@ def find_command(
 
     """
     tried = [decay for decay, _, _ in cell.curve if 0 < decay < float("inf")]
+    low, high = min(tried), max(tried)
+    if low == high:
+        low, high = low / _BESIDE, high * _BESIDE
     needed = cell.needed or 4
     words = [
         *("dwindle", "find", "--knob", knob),
-        *("--low", number(min(tried)), "--high", number(max(tried))),
+        *("--low", number(low), "--high", number(high)),
         *(("--guess", number(cell.value)) if cell.value else ()),
         *("--trainings", str(min(_FIRST + _PER_SEED * needed, _MOST))),
         *("--metric", clean(metric)),

@@ -30,7 +30,7 @@ from dwindle.stats.points import NO_DECAY, Design, Point
 from dwindle.stats.student import SEEDS_FOR_AN_INTERVAL, FloatArray, half_width
 from dwindle.stats.two_point import read_out
 from dwindle.stats.unpaired import Unpaired, read_unpaired, trainings_needed
-from dwindle.wording import counted
+from dwindle.wording import counted, interval, number
 
 Verdict = Literal["optimum", "at most", "at least", "does not matter", "cannot tell"]
 
@@ -49,6 +49,7 @@ _MOST_SEEDS = (
 )
 _BEATS_ZERO = "the best λ beats training without decay"
 _SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
+_SHOWN = 2  # digits of a gain, whose interval is wider than a tenth of it
 _MOST_POINTS = 400  # of a Gaussian process that is read once for every seed
 _ALIKE = "all λ gave one and the same loss: none may have reached the training"
 _HIDDEN = "the noise hides whether decay gains anything"
@@ -61,7 +62,8 @@ class FittedCell:
     ``value`` is the weight decay as typed with the lowest loss, ``low`` and ``high``
     its 90 % limits: None where they are open or where nothing measures the noise.
     ``verdict`` is what may be claimed of it; ``needed``, how many further seeds with
-    both λ would settle a "cannot tell" (None where no number is known). ``compared`` is
+    both λ would settle a "cannot tell" (None where no number is known; the fewest that
+    show any noise where ``noise_known`` is false). ``compared`` is
     the best λ that was trained beside the second best, or the two that were chosen.
     """
 
@@ -79,6 +81,7 @@ class FittedCell:
     seeds: int | None = None
     paired: bool
     needed: int | None = None
+    noise_known: bool = True
     curve: tuple[tuple[float, float | None, int], ...] = ()
     compared: Compared | None = None
 
@@ -173,7 +176,8 @@ def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> 
         have = counted(curve.n, "seed")
         why = f"{have} cannot show the noise between seeds, {SEEDS_FOR_AN_INTERVAL} can"
         needed = SEEDS_FOR_AN_INTERVAL - curve.n
-        return Fitted(cell=replace(cell, why=why, needed=needed), curve=curve)
+        cell = replace(cell, why=why, needed=needed, noise_known=False)
+        return Fitted(cell=cell, curve=curve)
     if curve.without_decay is not None:
         cell = _judged_by_zero(cell, losses, table)
     else:
@@ -224,18 +228,18 @@ def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
     edge = found.at_edge
     if losses.is_reversed:
         ends, edge = ends[::-1], edge and _OTHER[edge]
-    return replace(
+    cell = replace(
         cell,
         value=losses.typed(found.value),
         low=ends[0],
         high=ends[1],
         at_edge=edge,
         matters=found.matters,
-        verdict=_verdict(found.matters, edge),
         why=found.matters_why if 0.0 in losses.by_decay else _SPARSE,
         seeds=found.seeds,
         needed=found.matters_needed if found.matters == "cannot tell" else None,
     )
+    return _by_matters(cell, losses)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -324,18 +328,23 @@ def _table(losses: CellLosses, shared: Sequence[str]) -> _Table | None:
 def _placed(cell: FittedCell, losses: CellLosses, optimum: Optimum) -> FittedCell:
     """Return the cell with value, limits and edge of an optimum, as typed."""
     low, high = (
-        None if end is None or math.isinf(end) else losses.typed(math.exp(end))
+        None if end is None or math.isinf(end) else math.exp(end)
         for end in (optimum.low, optimum.high)
     )
-    edge = optimum.at_edge
-    if losses.is_reversed:
-        low, high = high, low
-        edge = edge and _OTHER[edge]
-    value = losses.typed(math.exp(optimum.log_decay))
+    edge, best = optimum.at_edge, math.exp(optimum.log_decay)
     if edge:
         low = low if edge == "high" else None
         high = high if edge == "low" else None
-    return replace(cell, value=value, low=low, high=high, at_edge=edge)
+    ruined = losses.ruined_above(best)
+    if ruined is not None and (high is None or high > ruined):
+        # What diverges is no candidate: it closes the range, and there is no edge.
+        high, edge = ruined, None if edge == "high" else edge
+    ends = [each and losses.typed(each) for each in (low, high)]
+    if losses.is_reversed:
+        ends, edge = ends[::-1], edge and _OTHER[edge]
+    return replace(
+        cell, value=losses.typed(best), low=ends[0], high=ends[1], at_edge=edge
+    )
 
 
 def _block_means(whole: FloatArray, block: int) -> FloatArray:
@@ -359,23 +368,38 @@ def _judged_by_zero(cell: FittedCell, losses: CellLosses, table: _Table) -> Fitt
         passes = _passes(gains, _ERROR_AT_ZERO)
         if passes or matters == "yes":
             matters = "yes" if passes else "cannot tell"
-            why = _BEATS_ZERO if passes else _HIDDEN
+            why = _beats_zero(gains, losses) if passes else _HIDDEN
     if not losses.log_scale and matters != "yes":
         # Shares of a loss that may be negative mean nothing, so neither does a little.
         matters, why = "cannot tell", _HIDDEN
-    return replace(
-        cell,
-        matters=matters,
-        verdict=_verdict(matters, cell.at_edge),
-        why=why,
-        needed=_further(gains, table) if matters == "cannot tell" else None,
-    )
+    needed = _further(gains, table) if matters == "cannot tell" else None
+    cell = replace(cell, matters=matters, why=why, needed=needed)
+    return _by_matters(cell, losses)
 
 
-def _verdict(matters: Matters, edge: Edge | None) -> Verdict:
-    if matters == "yes":
-        return _BOUNDS[edge]
-    return "does not matter" if matters == "no" else "cannot tell"
+def _beats_zero(gains: FloatArray, losses: CellLosses) -> str:
+    """Return by how much, with 90 % limits, and whether that is next to nothing."""
+    if not losses.log_scale:
+        return _BEATS_ZERO
+    half = half_width(gains)
+    logs = (gains.mean(), gains.mean() - half, gains.mean() + half)
+    by, low, high = (-100 * math.expm1(-each) for each in logs)
+    limits = interval(low, high, digits=_SHOWN)
+    said = f"{_BEATS_ZERO} by {number(by, digits=_SHOWN)} % ({limits})"
+    little = f": less than {NEGLIGIBLE_SHARE:.0%}, so a little"
+    return said + (little if high < 100 * NEGLIGIBLE_SHARE else "")
+
+
+def _by_matters(cell: FittedCell, losses: CellLosses) -> FittedCell:
+    """Return the cell with what may be claimed once it is known if decay matters."""
+    if cell.matters != "yes":
+        claim: Verdict = "does not matter" if cell.matters == "no" else "cannot tell"
+        return replace(cell, verdict=claim)
+    if len(losses.positive) == 1:
+        # It is the lowest and the highest: the best one may lie on both sides.
+        why = f"{cell.why}, and no other λ above 0 was trained"
+        return replace(cell, low=None, high=None, at_edge=None, why=why)
+    return replace(cell, verdict=_BOUNDS[cell.at_edge])
 
 
 def _judged_by_ends(
@@ -422,7 +446,8 @@ def _fit_unpaired(cell: FittedCell, losses: CellLosses) -> Fitted:
     cell = _placed(cell, losses, optimum)
     if found.noise is None:
         why = "too few trainings to measure their noise"
-        return Fitted(cell=replace(cell, why=why, needed=SEEDS_FOR_AN_INTERVAL))
+        cell = replace(cell, why=why, needed=SEEDS_FOR_AN_INTERVAL, noise_known=False)
+        return Fitted(cell=cell)
     if "zero" in found.chances:
         return Fitted(cell=_unpaired_by_zero(cell, losses, found), optimum=optimum)
     beaten = {
@@ -471,11 +496,7 @@ def _unpaired_by_zero(
         matters, why = "yes", _BEATS_ZERO
     elif losses.log_scale and upper < NEGLIGIBLE_SHARE:
         matters, why = "no", f"it gains less than {NEGLIGIBLE_SHARE:.0%} of the loss"
-    needed = trainings_needed(gain=gain, noise=noise)
-    return replace(
-        cell,
-        matters=matters,
-        verdict=_verdict(matters, cell.at_edge),
-        why=why,
-        needed=needed if matters == "cannot tell" else None,
-    )
+    more = trainings_needed(gain=gain, noise=noise)
+    needed = more if matters == "cannot tell" else None
+    cell = replace(cell, matters=matters, why=why, needed=needed)
+    return _by_matters(cell, losses)

@@ -43,7 +43,8 @@ def compare_decays(
         log_scale: Whether all losses are positive.
 
     Returns:
-        The comparison; None where fewer than two decays have finite losses.
+        The comparison; None where fewer than two decays have finite losses, or where
+        nobody chose and nothing shows a spread: then the two are the lucky ones.
 
     Raises:
         RangeError: If a chosen decay is not in the cell.
@@ -58,6 +59,8 @@ def compare_decays(
         return None
     one, other = pair
     found = compare_two(losses[one], losses[other])
+    if found.low is None and not chosen:
+        return None
 
     def shared(value: float | None) -> float | None:
         return value if value is None or not log_scale else -math.expm1(-value)

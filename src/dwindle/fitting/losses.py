@@ -40,6 +40,14 @@ class CellLosses:
         """The decays above 0, rising."""
         return [decay for decay in self.by_decay if decay > 0]
 
+    def ruined_above(self, best: float) -> float | None:
+        """Return the lowest decay above one of which most trainings diverged."""
+        for decay in self.positive:
+            losses = [x for each in self.by_decay[decay].values() for x in each]
+            if decay > best and 2 * sum(map(math.isfinite, losses)) < len(losses):
+                return decay
+        return None
+
     def typed(self, decay: float) -> float:
         """Return a decay as the user types it, and what was typed as a decay."""
         if not self.is_reversed:
