@@ -16,9 +16,9 @@ import numpy as np
 
 from dwindle.fitting.compared import Compared, compare_decays
 from dwindle.fitting.losses import CellLosses
+from dwindle.fitting.seed_table import SeedTable, seed_table
 from dwindle.fitting.trainings import CellRows
-from dwindle.stats.curve import BoolArray, Curve, curve_from_losses
-from dwindle.stats.held_out import held_out_gains
+from dwindle.stats.curve import Curve
 from dwindle.stats.matters import (
     NEGLIGIBLE_SHARE,
     Matters,
@@ -44,9 +44,6 @@ _BOUNDS: Mapping[Edge | None, Verdict] = {
 _ERROR_AT_ENDS = 0.03
 _ERROR_AT_ZERO = 0.05  # one-sided, as in ``stats.matters``
 _UNPAIRED_ERROR_AT_ENDS = 0.04  # by a null distribution that is simulated: no t tails
-_MOST_SEEDS = (
-    400  # more are averaged in blocks: what is left out one by one takes its time
-)
 _BEATS_ZERO = "the best λ beats training without decay"
 _SPARSE = "seeds share few λ, and λ = 0 was not trained: whether it gains is open"
 _SHOWN = 2  # digits of a gain, whose interval is wider than a tenth of it
@@ -159,7 +156,7 @@ def _points(losses: CellLosses) -> tuple[tuple[float, float | None, int], ...]:
 
 
 def _fit_paired(cell: FittedCell, losses: CellLosses, shared: Sequence[str]) -> Fitted:
-    table = _table(losses, shared)
+    table = seed_table(losses, shared)
     used = table.seeds if table else 0
     # A table of which most seeds fall out is no table: each seed has λ of its own.
     if len(shared) >= SEEDS_FOR_AN_INTERVAL and 2 * used < len(shared):
@@ -242,32 +239,6 @@ def _fit_sparse(cell: FittedCell, losses: CellLosses) -> FittedCell:
     return _by_matters(cell, losses)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class _Table:
-    """A table of seeds and λ, and which of its trainings are there."""
-
-    curve: Curve
-    present: BoolArray  # (seeds, λ)
-    block: int  # seeds that a row is the mean of; the last one has the rest
-    seeds: int
-
-    def gains_over(self, end: int | None) -> FloatArray:
-        """Return gains over an end of the range, or over no decay (None)."""
-        logs, curve = self.curve.log_losses, self.curve
-        if end is None:
-            without = curve.without_decay
-            reference = np.full(curve.n, np.nan)
-            if without is not None:
-                finite = np.isfinite(without)
-                reference[finite] = np.log(without[finite])
-            return held_out_gains(logs, self.present, reference)
-        reference = np.where(self.present[:, end], logs[:, end], np.nan)
-        others = np.delete(np.arange(logs.shape[1]), end)
-        if not len(others):
-            return np.zeros(curve.n)
-        return held_out_gains(logs[:, others], self.present[:, others], reference)
-
-
 def _passes(gains: FloatArray, error: float) -> bool:
     """Whether gains are above 0 by a one-sided t test."""
     if len(gains) < SEEDS_FOR_AN_INTERVAL:
@@ -275,54 +246,12 @@ def _passes(gains: FloatArray, error: float) -> bool:
     return bool(gains.mean() > half_width(gains, probability=1 - error))
 
 
-def _further(gains: FloatArray, table: _Table) -> int | None:
+def _further(gains: FloatArray, table: SeedTable) -> int | None:
     """Return how many further seeds would show the mean gain of these."""
     if len(gains) < SEEDS_FOR_AN_INTERVAL:
         return SEEDS_FOR_AN_INTERVAL - len(gains)
     more = seeds_needed(gains)
     return None if more is None else (more - len(gains)) * table.block
-
-
-def _table(losses: CellLosses, shared: Sequence[str]) -> _Table | None:
-    """Return the table of seeds and λ, with what is missing filled in."""
-    # Seeds with less than half as many λ as the fullest, and λ with less than half as
-    # many of these seeds, do not count: what is filled in only helps to choose a λ.
-    decays = list(losses.by_decay)
-    whole = np.full((len(shared), len(decays)), np.nan)
-    row_of = {seed: row for row, seed in enumerate(shared)}
-    for column, of_seed in enumerate(losses.by_decay.values()):
-        for seed, each in of_seed.items():
-            if seed in row_of:
-                whole[row_of[seed], column] = sum(each) / len(each)
-    block = 1 + (len(whole) - 1) // _MOST_SEEDS
-    if block > 1:
-        whole = _block_means(whole, block)
-    here = ~np.isnan(whole)
-    rows = here.mean(axis=1) >= here.mean(axis=1).max() / 2
-    columns = here[rows].mean(axis=0) >= here[rows].mean(axis=0).max() / 2
-    whole, decay = whole[np.ix_(rows, columns)], np.array(decays)[columns]
-    missing = np.isnan(whole) & (decay > 0)
-    # A λ counts as ruined for all where half of its seeds are missing.
-    full = 2 * missing.sum(axis=0) < len(whole)
-    whole, decay, missing = whole[:, full], decay[full], missing[:, full]
-    if not np.isfinite(whole[:, decay > 0]).any():
-        return None
-    if not losses.log_scale:
-        finite = whole[np.isfinite(whole)]
-        spread = float(finite.std()) or 1.0
-        whole = np.exp((whole - finite.mean()) / spread)
-    # What is missing is filled in as a network at chance is: by its seed and its λ.
-    found = curve_from_losses(decay, np.where(missing, 1.0, whole), untrained=missing)
-    if found is None:
-        return None
-    kept = np.isin(np.log(decay, where=decay > 0, out=decay * 0), found.log_decay)
-    kept &= decay > 0
-    return _Table(
-        curve=replace(found, left_out=0),
-        present=~missing[:, kept],
-        block=block,
-        seeds=min(found.n * block, len(shared)),
-    )
 
 
 def _placed(cell: FittedCell, losses: CellLosses, optimum: Optimum) -> FittedCell:
@@ -347,18 +276,9 @@ def _placed(cell: FittedCell, losses: CellLosses, optimum: Optimum) -> FittedCel
     )
 
 
-def _block_means(whole: FloatArray, block: int) -> FloatArray:
-    """Return means of so many seeds each: as good as seeds, where there are plenty."""
-    starts = np.arange(0, len(whole), block)
-    here = ~np.isnan(whole)
-    total = np.add.reduceat(np.where(here, whole, 0.0), starts, axis=0)
-    count = np.add.reduceat(here.astype(float), starts, axis=0)
-    nothing: FloatArray = np.full(total.shape, np.nan)
-    np.divide(total, count, out=nothing, where=count > 0)
-    return nothing
-
-
-def _judged_by_zero(cell: FittedCell, losses: CellLosses, table: _Table) -> FittedCell:
+def _judged_by_zero(
+    cell: FittedCell, losses: CellLosses, table: SeedTable
+) -> FittedCell:
     """Judge a cell with trainings without decay: does decay matter?"""
     curve, gains = table.curve, table.gains_over(None)
     found = judge_whether_decay_matters(curve)
