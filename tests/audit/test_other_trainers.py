@@ -134,7 +134,7 @@ def test_megatron_is_stepped_as_its_scheduler_does(write):
 
 def test_a_file_may_have_dwindles_own_names(tmp_path):
     """A knob, its number and facts of a run in TOML are what explain makes of them."""
-    facts = {"lr": 1e-3, "steps": 500, "warmup": 0.1, "batch_size": 8}
+    facts = {"lr": 1e-3, "steps": 500, "warmup": "50 steps", "batch_size": 8}
     path = tmp_path / "mine.toml"
     lines = [f"{name} = {each!r}" for name, each in facts.items()]
     lines += ['knob = "torch.AdamW"', 'schedule = "cosine"', "value = 0.04"]
@@ -145,6 +145,9 @@ def test_a_file_may_have_dwindles_own_names(tmp_path):
     run = {**facts, "schedule": "cosine", "decay_schedule": "cosine from 0.04 to 0.4"}
     told = explain(0.04, "torch.AdamW", run=run)
     assert (line.e_folds, line.half_life) == (told.e_folds, told.half_life)
+    (longer,) = audit_training_arguments(str(path), given={"steps": 1000}).table
+    told = explain(0.04, "torch.AdamW", run={**run, "steps": 1000})
+    assert longer.e_folds == told.e_folds
     assert not any("Not read" in each for each in map(str, audit.unchecked))
     path.write_text("\n".join([*lines, "batchsize = 8"]))
     with pytest.raises(UnknownNameError) as raised:

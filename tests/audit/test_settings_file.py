@@ -56,8 +56,9 @@ def test_files_are_known_by_their_names():
 def test_a_line_is_read_as_the_value_that_was_meant(tmp_path):
     """Numbers, texts, switches and tables are the same to the reader of the file."""
     values = (1e-5, 5e-5, 0.1, 3.0, 0.0, 3, "sgd", True, {"a": 1})
-    for name in ("a.yaml", "a.json"):
-        for value in values:
+    for name in ("a.yaml", "a.json", "a.toml"):
+        # TOML has no table in a line that JSON would write.
+        for value in values[: -1 if name == "a.toml" else None]:
             line = line_for(name, "key", value)
             text = f"{{{line}}}" if name == "a.json" else line
             assert read_settings(written(tmp_path, name, text)) == {"key": value}

@@ -172,6 +172,8 @@ def test_ends_may_be_the_decays_themselves():
         for typed, text in ((0.04, "cosine from 0.04 to 0.4"), (0.4, "cosine from 10%"))
     ]
     assert both[0].recommendation == both[1].recommendation
+    half_life = convert("100 steps", "half-life", to=adamw, run=ends).value
+    assert half_life == convert("100 steps", "half-life", to=adamw, run=shares).value
     with pytest.raises(RangeError) as raised:
         explain(0.05, adamw, run=ends)
     assert raised.value.name == "decay_schedule"

@@ -112,7 +112,11 @@ def _in_file(found: Finding, setting: TrainingSetting) -> Finding:
         line = _line(setting, values["number"])
         # JSON has no comments, and a number that is multiplied was another one there.
         if not is_json(path) and setting.reading.decay_factor == 1:
-            line = replace(line, text=f"{line.text}  # was {values['was']:g}")
+            own = setting.run.decay_schedule
+            # Ends that are written beside the number have to go with it.
+            ends = own.ends_of(values["number"]) if own.peak else ""
+            note = f"was {values['was']:g}{'; now ' if ends else ''}{ends}"
+            line = replace(line, text=f"{line.text}  # {note}")
         return replace(found, paste=line)
     is_theirs = setting.trainer is TRANSFORMERS
     if found.code == "DW008":

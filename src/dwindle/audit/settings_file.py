@@ -197,7 +197,7 @@ def line_for(path: str, key: str, value: object) -> str:
     """Return the line of a file that gives a value, so that its reader reads the same.
 
     Args:
-        path: The file: JSON by its name, else YAML or TOML.
+        path: The file: JSON or TOML by its name, else YAML.
         key: The key; one that ends with ``=`` is a part of a text.
         value: A number, a text, or anything else that JSON can write.
 
@@ -208,7 +208,8 @@ def line_for(path: str, key: str, value: object) -> str:
         '"learning_rate": 1e-05'
 
     """
-    is_plain = isinstance(value, str) and not is_json(path)
+    is_toml = Path(path).suffix.casefold() == ".toml"
+    is_plain = isinstance(value, str) and not (is_json(path) or is_toml)
     text = str(value) if is_plain else json.dumps(value, default=str)
     if isinstance(value, float) and math.isfinite(value):
         text = repr(int(value)) if value.is_integer() and value else repr(value)
@@ -218,4 +219,6 @@ def line_for(path: str, key: str, value: object) -> str:
             text = f"{digits}.0e{power}"
     if key.endswith("="):
         return f"{key}{text}"
+    if is_toml:
+        return f"{key} = {text}"
     return f'"{key}": {text}' if is_json(path) else f"{key}: {text}"

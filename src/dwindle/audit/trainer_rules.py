@@ -16,6 +16,7 @@ from dwindle.decay.python_inputs import run_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import ELSEWHERE, SHAPES
+from dwindle.decay.typed_facts import as_fields
 from dwindle.errors import RangeError
 
 
@@ -44,13 +45,16 @@ def _own(reading: Reading, flat: Flat) -> Reading:
     """
     typed = {name: each for name, each in flat.items() if name not in _OWN_NUMBERS}
     run = run_of({**typed, "lr": reading.lr})
+    # As it was typed: its times are counted anew in a run of another length.
+    course = as_fields(typed).get("schedule", Schedule())
+    course = Schedule(shape=course) if isinstance(course, str) else course
     given = {each.name for each in fields(Run) if each.init and run.is_given(each.name)}
     length = {unit: getattr(run, unit) for unit in {"steps", "epochs"} & given}
     names = given - {"lr", "schedule", "steps", "epochs"}
     facts = {name: getattr(run, name) for name in names}
     knob = resolve_knob(reading.optimizer).name
     return replace(
-        reading, knob=knob, facts=facts, length=length, course=lambda _: run.schedule
+        reading, knob=knob, facts=facts, length=length, course=lambda _: course
     )
 
 

@@ -62,7 +62,8 @@ def at_peak(setting: Setting, run: Run) -> Setting:
     """Return a setting with the larger end of its decay's schedule as the number.
 
     Of ``"cosine from 0.04 to 0.4"`` people type the first number, or the last. Where
-    the ends are shares, the number is the peak already.
+    the ends are shares, the number is the peak already; and a half-life is that at the
+    peak, of which the ends only give the shares.
 
     Raises:
         RangeError: If the number is neither end.
@@ -75,7 +76,7 @@ def at_peak(setting: Setting, run: Run) -> Setting:
     """
     schedule = run.decay_schedule
     peak = schedule.peak
-    if peak is None:
+    if peak is None or setting.knob.is_rate:
         return setting
     ends = (schedule.start * peak, schedule.final * peak)
     # A share is rounded, and times its peak once more.
