@@ -53,30 +53,23 @@ def _set_up(folder, **environment):
     )
 
 
-def test_an_old_python_is_refused(bare_machine):
-    """Without Python 3.11 the set-up says so in one line, and what to install."""
-    _pretend_python(bare_machine, version=(3, 9), has_venv=True)
+@pytest.mark.parametrize(
+    ("version", "has_venv", "said"),
+    [
+        ((3, 9), True, ("3.11", "3.9", "python3-venv")),
+        (None, True, ("Got no python3.",)),
+        ((3, 12), False, ("apt install python3-venv",)),
+    ],
+    ids=["an old Python", "no Python", "no venv module"],
+)
+def test_what_is_missing_is_said_in_one_line(bare_machine, version, has_venv, said):
+    """Without Python 3.11 or its venv module the set-up says so, and what to install."""
+    if version:
+        _pretend_python(bare_machine, version=version, has_venv=has_venv)
     done = _set_up(bare_machine)
     assert done.returncode == 1
     assert len(done.stderr.splitlines()) == 1
-    assert all(each in done.stderr for each in ("3.11", "3.9", "python3-venv"))
-
-
-def test_no_python_is_told(bare_machine):
-    """On a machine without any Python the set-up says so in one line."""
-    done = _set_up(bare_machine)
-    assert done.returncode == 1
-    assert "Got no python3." in done.stderr
-    assert len(done.stderr.splitlines()) == 1
-
-
-def test_a_missing_venv_module_is_told(bare_machine):
-    """A Python without its venv module gets one line that says what to install."""
-    _pretend_python(bare_machine, version=(3, 12), has_venv=False)
-    done = _set_up(bare_machine)
-    assert done.returncode == 1
-    assert "apt install python3-venv" in done.stderr
-    assert len(done.stderr.splitlines()) == 1
+    assert all(each in done.stderr for each in said)
     assert not (bare_machine / ".venv").exists()
 
 

@@ -23,14 +23,16 @@ batch_size = 128
 epochs = 3
 schedule = "cosine"
 """
-FIND = f"""\
-[find]
+SEARCH = f"""\
 command = {WORDS}
 knob = "torch.optim.AdamW"
 low = 1e-3
 high = 1
 metric = "val_loss"
-trainings = 20
+"""
+FIND = f"""\
+[find]
+{SEARCH}trainings = 20
 within = 1.3
 guess = 0.1
 take = "last"
@@ -42,12 +44,7 @@ scale = {{ width = 64 }}
 {RUN}"""
 TUNE = f"""\
 [tune]
-command = {WORDS}
-knob = "torch.optim.AdamW"
-low = 1e-3
-high = 1
-metric = "val_loss"
-[proxies]
+{SEARCH}[proxies]
 width = [16, 32, 64]
 [target]
 width = 256
