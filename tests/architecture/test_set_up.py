@@ -63,7 +63,7 @@ def _set_up(folder, **environment):
     ids=["an old Python", "no Python", "no venv module"],
 )
 def test_what_is_missing_is_said_in_one_line(bare_machine, version, has_venv, said):
-    """Without Python 3.11 or its venv module the set-up says so, and what to install."""
+    """Without Python 3.11 or its venv module the set-up says what to install."""
     if version:
         _pretend_python(bare_machine, version=version, has_venv=has_venv)
     done = _set_up(bare_machine)
