@@ -160,17 +160,15 @@ def _covered(count, tmp_path):
     return hits
 
 
-def test_the_interval_covers_planted_laws(tmp_path):
-    """A few whole tunes: not fewer hold the truth than 90 % would by chance."""
-    hits = _covered(2, tmp_path)
-    assert binomtest(hits, 2, 0.9, alternative="less").pvalue > 0.011
-
-
-@pytest.mark.full
-def test_the_interval_covers_many_planted_laws(tmp_path):
-    """The same with luck enough to see 80 % from 90 %."""
-    hits = _covered(60, tmp_path)
-    assert binomtest(hits, 60, 0.9, alternative="less").pvalue > 0.05
+@pytest.mark.parametrize(
+    # Tunes, and how rarely fewer hits would come by chance: 60 see 80 % from 90 %.
+    ("count", "least"),
+    [(2, 0.011), pytest.param(60, 0.05, marks=pytest.mark.full)],
+)
+def test_the_interval_covers_planted_laws(count, least, tmp_path):
+    """Of whole tunes not fewer hold the truth than 90 % would by chance."""
+    hits = _covered(count, tmp_path)
+    assert binomtest(hits, count, 0.9, alternative="less").pvalue > least
 
 
 def test_what_is_printed(whole, snapshot: SnapshotAssertion):
