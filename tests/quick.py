@@ -20,7 +20,7 @@ def combined(names: str, *lists: Sequence[Any], one_in: int) -> pytest.MarkDecor
             pytest.param(
                 *values,
                 marks=[pytest.mark.full] if sum(at) % one_in else [],
-                id="-".join(map(str, values)),
+                id="-".join(getattr(each, "__name__", str(each)) for each in values),
             )
             for at, values in zip(places, product(*lists), strict=True)
         ],

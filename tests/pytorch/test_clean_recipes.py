@@ -11,8 +11,8 @@ from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.checks.facts import network_of
 
-# Walks of a second or more; GPT-3's is another of their kind.
-LONG = {"BERT-base", "LLaMA-7B"}
+# A second or more each: walks, of which GPT-3's is another, and 50 groups of layers.
+LONG = {"BERT-base", "LLaMA-7B", "MAE-fine-tuning-of-ViT-L"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 from pytorch.held_path import TOLERANCES, Path, off, undriven_step, weight_of, worst_off
+from quick import combined
 from tolerance import digits
 from torch.optim import SGD, Adam, AdamW, lr_scheduler
 
@@ -151,8 +152,12 @@ _DEPRECATED = "ignore:.*torch.jit.script_method:DeprecationWarning"
 
 
 @pytest.mark.filterwarnings(_DEPRECATED)
-@pytest.mark.parametrize("compiled", [_of_the_step, _of_a_function])
-@pytest.mark.parametrize("form", ["AdamW, loop", "AdamW, foreach", "SGD, foreach"])
+@combined(
+    "form compiled",
+    ["AdamW, loop", "SGD, foreach", "AdamW, foreach"],
+    [_of_the_step, _of_a_function],
+    one_in=2,
+)
 def test_a_compiled_step_bakes_no_number_in(form, compiled):
     """The hooks stay outside of the graph, and the knob enters it as a number."""
     torch.compiler.reset()
