@@ -4,10 +4,23 @@ import math
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, ClassVar
 
 # The metadata of a field that is no part of any output.
 INTERNAL = MappingProxyType({"internal": True})
+
+
+class Plain:
+    """A record as JSON has it: all of its fields, or what ``IN_JSON`` names, in order.
+
+    In ``IN_JSON``, ``"class=kind_of_run"`` is the field ``kind_of_run`` as ``class``.
+    """
+
+    IN_JSON: ClassVar[tuple[str, ...]] = ()
+
+    def as_dict(self) -> dict[str, Any]:  # JSON-like
+        """Return the record as JSON has it; a number that is not finite is null."""
+        return _taken(self, self.IN_JSON)
 
 
 def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
@@ -36,9 +49,10 @@ def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
         ([{'radius': 1, 'tags': []}], {'size': 2})
 
     """
+    if isinstance(value, Plain) and not names:
+        return value.as_dict()
     if is_dataclass(value):
-        names = names or tuple(f.name for f in fields(value) if f.metadata != INTERNAL)
-        return {name: to_plain(getattr(value, name)) for name in names}
+        return _taken(value, names)
     if isinstance(value, Mapping):
         return {str(key): to_plain(each) for key, each in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -46,3 +60,9 @@ def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
     if isinstance(value, float) and not math.isfinite(value):
         return None
     return value
+
+
+def _taken(record: Any, names: tuple[str, ...]) -> dict[str, Any]:  # Any: a dataclass
+    names = names or tuple(f.name for f in fields(record) if f.metadata != INTERNAL)
+    pairs = (name.rpartition("=") for name in names)
+    return {key or name: to_plain(getattr(record, name)) for key, _, name in pairs}

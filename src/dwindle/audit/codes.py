@@ -13,7 +13,7 @@ from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.errors import UnknownNameError
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.wording import count, counted, listed, number, percent
 
 Severity = Literal["error", "warning", "note"]
@@ -35,7 +35,7 @@ class Case:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class Code(Plain):
     """One kind of finding, and what ``dwindle audit --explain`` prints of it.
 
     Args:
@@ -51,6 +51,8 @@ class Code:
 
     """
 
+    IN_JSON = ("code", "severity", "title", *_TEXTS)
+
     code: str
     severity: Severity
     title: str
@@ -59,11 +61,6 @@ class Code:
     write: str
     source: str
     cases: Mapping[str, Case] = field(repr=False, hash=False)
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the code as JSON has it."""
-        plain: dict[str, Any] = to_plain(self, "code", "severity", "title", *_TEXTS)
-        return plain
 
 
 def _sentences(said: str | Sequence[str]) -> Sentences:

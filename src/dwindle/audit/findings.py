@@ -1,8 +1,8 @@
 """What an audit found: codes with values, lines to write, and a table of groups."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
-from typing import Any, Self
+from dataclasses import dataclass, field, replace
+from typing import Self
 
 from dwindle.audit.codes import (
     CODES,
@@ -14,15 +14,11 @@ from dwindle.audit.codes import (
 )
 from dwindle.audit.lines import Line
 from dwindle.decay.run import Run
-from dwindle.plain import to_plain
-
-# Values first, for programs; the texts that are made of them last, for people.
-_TEXTS = ("evidence", "remedy", "line")
-_IN_JSON = ("code", "severity", "title", "where", "values", *_TEXTS)
+from dwindle.plain import INTERNAL, Plain
 
 
 @dataclass(frozen=True, kw_only=True)
-class Finding:
+class Finding(Plain):
     """One thing that was found: a code with values, of which all texts are made.
 
     Args:
@@ -45,6 +41,10 @@ class Finding:
         ' StepLR(optimizer, ...).'
 
     """
+
+    # Values first, for programs; the texts that are made of them last, for people.
+    _TEXTS = ("evidence", "remedy", "line")
+    IN_JSON = ("code", "severity", "title", "where", "values", *_TEXTS)
 
     code: str
     where: str = ""
@@ -93,11 +93,6 @@ class Finding:
         told = self.having(above=above) if above else self
         return replace(told, advice=advice, paste=None)
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the finding as JSON has it."""
-        plain: dict[str, Any] = to_plain(self, *_IN_JSON)
-        return plain
-
 
 class Unchecked(str):
     """A sentence on what was not checked, which knows the codes that it is about.
@@ -116,7 +111,7 @@ class Unchecked(str):
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupLine:
+class GroupLine(Plain):
     """One row of the table: a param group, or one side of a change.
 
     Args:
@@ -157,10 +152,4 @@ class GroupLine:
     e_folds: float | None = None
     dtype: str | None = None
     knob: str | None = None
-    run: Run | None = field(default=None, repr=False)
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the row as JSON has it: all but the run."""
-        names = (each.name for each in fields(self) if each.name != "run")
-        plain: dict[str, Any] = to_plain(self, *names)
-        return plain
+    run: Run | None = field(default=None, repr=False, metadata=INTERNAL)

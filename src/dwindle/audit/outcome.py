@@ -2,14 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 from dwindle.audit.codes import CODES, SEVERITIES, codes_of
 from dwindle.audit.findings import Finding, GroupLine, Unchecked
 from dwindle.audit.lines import Line as Pasted
 from dwindle.decay.evidence.peers import Among
 from dwindle.decay.run import Run
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
 from dwindle.wording import count, counted, number, percent, time_on
 
@@ -25,7 +24,7 @@ _WORDS = {"group", "decay is", "dtype"}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Audit:
+class Audit(Plain):
     """The result of an audit; it draws itself in a terminal and in a notebook.
 
     Args:
@@ -46,6 +45,9 @@ class Audit:
         (1, 0)
 
     """
+
+    _RESULTS = ("findings", "unchecked", "in_both", "counts", "exit_code")
+    IN_JSON = ("target", "optimizer", "facts", "groups=table", "among", *_RESULTS)
 
     target: str
     optimizer: str | None = None
@@ -103,16 +105,6 @@ class Audit:
             ),
             in_both=tuple(code for code in self.in_both if code in wanted),
         )
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the audit as JSON has it."""
-        return {
-            **to_plain(self, "target", "optimizer", "facts"),
-            "groups": [line.as_dict() for line in self.table],
-            "among": to_plain(self.among),
-            "findings": [found.as_dict() for found in self.findings],
-            **to_plain(self, "unchecked", "in_both", "counts", "exit_code"),
-        }
 
     def __str__(self) -> str:
         return as_text(self.sheet()).strip("\n")

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from dwindle import wording
 from dwindle.decay import remarks
@@ -40,7 +40,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, at_peak, read_setting
 from dwindle.decay.strength import in_words
 from dwindle.errors import MissingFactError, OscillationError, RangeError
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import (
     Column,
     Drawable,
@@ -62,7 +62,7 @@ _QUIET = {"no-penalty", "no-equilibrium"}
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Explanation(Shown):
+class Explanation(Shown, Plain):
     """What a decay does; None is what does not exist, and a warning has the reason.
 
     Args:
@@ -113,12 +113,6 @@ class Explanation(Shown):
     lr_stays: bool = True
     among: Among | None = None
     decay_schedule: str = ""
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the explanation as JSON has it."""
-        plain: dict[str, Any] = to_plain(self)
-        plain["warnings"] = [to_plain(each, "code", "text") for each in self.warnings]
-        return plain
 
     def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.

@@ -28,6 +28,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import SHAPES
 from dwindle.errors import DwindleError, OscillationError
+from dwindle.plain import Plain
 
 # A schedule has one shape at every length: so many steps show a tenth of it.
 _SAMPLED_STEPS = 1000
@@ -50,7 +51,7 @@ _ORDER = (
 
 
 @dataclass(frozen=True)
-class Remark:
+class Remark(Plain):
     """One thing to know.
 
     Args:
@@ -59,6 +60,8 @@ class Remark:
         advice: What to do about it, where there is something.
 
     """
+
+    IN_JSON = ("code", "text")
 
     code: str
     seen: str

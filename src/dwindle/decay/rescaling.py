@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
 
 from dwindle.decay.evidence.kinds import family_of_evidence
 from dwindle.decay.evidence.posterior import cell_of
@@ -11,7 +10,7 @@ from dwindle.decay.evidence.records import KINDS
 from dwindle.decay.explain import ClockTimes, Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import FACTS_BESIDE_SCALE, Run
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import (
     Cell,
     Column,
@@ -55,7 +54,7 @@ _ROOM = 63
 
 
 @dataclass(frozen=True, kw_only=True)
-class RuleAnswer:
+class RuleAnswer(Plain):
     """What to type after the change by one rule.
 
     Args:
@@ -89,14 +88,9 @@ class RuleAnswer:
     sentence: str
     source: str
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the answer as JSON has it."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain
-
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Rescaling(Shown):
+class Rescaling(Shown, Plain):
     """A decay before a change of scale, unchanged after it, and what to type.
 
     Args:
@@ -110,6 +104,8 @@ class Rescaling(Shown):
 
     """
 
+    IN_JSON = ("knob", "before", "unchanged", "recommendation", "rules")
+
     knob: str
     before: Explanation
     unchanged: Explanation
@@ -117,16 +113,6 @@ class Rescaling(Shown):
     rules: tuple[RuleAnswer, ...]
     runs: tuple[Run, Run]
     notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the rescaling as JSON has it."""
-        return {
-            "knob": self.knob,
-            "before": self.before.as_dict(),
-            "unchanged": self.unchanged.as_dict(),
-            "recommendation": self.recommendation.as_dict(),
-            "rules": [answer.as_dict() for answer in self.rules],
-        }
 
     def drawn(self, *, all_rules: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.

@@ -21,7 +21,7 @@ from dwindle.finding.rounds import (
     rounded,
 )
 from dwindle.finding.unit import Unit
-from dwindle.plain import to_plain
+from dwindle.plain import Plain, to_plain
 from dwindle.show import Column, Line, Sheet, Shown, Styled, Table, facts
 from dwindle.stats.points import ReadOut, Side
 from dwindle.stats.two_point import read_out
@@ -40,14 +40,14 @@ _STOPPED = {
 }
 # Facts that make a half-life in epochs and e-folds of the run.
 _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
-_IN_JSON = (
+_TOLD = (
     *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
     *("stopped_because", "curve", "why_null", "conditions", "half_life", "e_folds"),
 )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Found(Shown):
+class Found(Shown, Plain):
     """The best weight decay of a user's own training, as far as it was trained.
 
     Args:
@@ -79,6 +79,8 @@ class Found(Shown):
 
     """
 
+    IN_JSON = _TOLD
+
     name: str
     knob: str
     symbol: str
@@ -105,10 +107,9 @@ class Found(Shown):
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return what was found as JSON has it."""
-        plain: dict[str, Any] = to_plain(self, *_IN_JSON)
         names = ("weight_decay", "seed", "loss", "status")
-        plain["curve"] = [to_plain(each, *names) for each in self.curve]
-        return plain
+        curve = [to_plain(each, *names) for each in self.curve]
+        return super().as_dict() | {"curve": curve}
 
     @property
     def line(self) -> str:

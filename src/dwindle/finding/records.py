@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -10,7 +10,7 @@ from typing import Any, Self
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import StoreDamagedError
-from dwindle.plain import to_plain
+from dwindle.plain import Plain, to_plain
 from dwindle.store.records import Difference, Outcome, key_of
 from dwindle.store.rows import Columns, outcome_from_row, trial_from_row
 from dwindle.store.store import OWN, Stored
@@ -46,7 +46,7 @@ class OwnTrial:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FindSpec:
+class FindSpec(Plain):
     """What is searched, and when it ends: it may differ when a study goes on.
 
     Args:
@@ -80,11 +80,11 @@ class FindSpec:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the spec as a store has it, marked as that of a user's training."""
-        return {**OWN, **asdict(self)}
+        return {**OWN, **super().as_dict()}
 
 
 @dataclass(frozen=True, kw_only=True)
-class OwnConditions:
+class OwnConditions(Plain):
     """Which trainings are the same: those with other conditions are never pooled.
 
     Args:
@@ -111,10 +111,6 @@ class OwnConditions:
     folder: str = ""
     facts: Mapping[str, Any] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the conditions as nested plain dicts and lists."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> Self:  # JSON-like

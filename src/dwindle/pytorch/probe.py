@@ -7,7 +7,6 @@ nor its documentation, and it is left as it was.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from torch.optim import SGD
 from dwindle.decay.legs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
 from dwindle.decay.long_runs import Left
 from dwindle.errors import RangeError
+from dwindle.plain import Plain
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould, checked
 from dwindle.pytorch.follow_schedule import Every, Follower, pace_of
@@ -43,7 +43,7 @@ _COLUMNS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Probe:
+class Probe(Plain):
     """What an optimizer does to weights with zero gradient, group by group.
 
     Args:
@@ -54,13 +54,6 @@ class Probe:
 
     optimizer: str
     groups: tuple[GroupProbe, ...]
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the probe as JSON has it."""
-        return {
-            "optimizer": self.optimizer,
-            "groups": [group.as_dict() for group in self.groups],
-        }
 
     def __rich__(self) -> Sheet:
         heading = f"{self.optimizer}, stepped on a copy with zero gradients"

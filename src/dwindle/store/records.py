@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Final, Literal, Protocol, Self
 
+from dwindle.plain import Plain
+
 Status = Literal["ok", "diverged", "error"]
 # Which split into pool and validation set a training has: its seed's own, or that one
 # of this number for all seeds.
@@ -21,15 +23,11 @@ Split = int | Literal["per seed"]
 Difference = tuple[str, str, str]
 
 
-class Plain(Protocol):
-    """What has a form as nested dicts and lists."""
+class Comparable(Protocol):
+    """Conditions of trainings: unlike ones are never pooled."""
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return it as JSON has it."""
-
-
-class Comparable(Plain, Protocol):
-    """Conditions of trainings: unlike ones are never pooled."""
+        """Return them as JSON has them."""
 
     def key_of(self, trial: Any) -> str:  # a trial of the same kind of study
         """Return the hash under which a training is stored."""
@@ -166,7 +164,7 @@ def chance_loss(classes: int, dataset_size: float) -> float:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProblemFacts:
+class ProblemFacts(Plain):
     """What must be known of a problem to know the networks that it was trained with.
 
     Args:
@@ -185,10 +183,6 @@ class ProblemFacts:
     validation_samples: int | None = None
     layer_norm: bool = False
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the facts as a plain dict."""
-        return asdict(self)
-
     def layer_shapes(self, scale: Scale) -> tuple[tuple[int, int], ...]:
         """Return (fan_in, fan_out) of every weight matrix of the network of a scale.
 
@@ -206,7 +200,7 @@ class ProblemFacts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Conditions:
+class Conditions(Plain):
     """Under what conditions trainings are comparable: unlike ones are never pooled.
 
     Threads, workers and processor are kept (``machine``) but do not separate.
@@ -220,10 +214,6 @@ class Conditions:
     optimizer: Optimizer
     normalization: str
     machine: str = ""
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the conditions as nested plain dicts and lists."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like

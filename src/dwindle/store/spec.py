@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
+from dwindle.plain import Plain
 from dwindle.store.records import PER_SEED, Optimizer, Scale, Split
 from dwindle.store.tables import AXES, TABLES, faults
 
@@ -81,7 +82,7 @@ class AxisSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StudySpec:
+class StudySpec(Plain):
     """Everything that decides which trainings a study consists of.
 
     Args:
@@ -151,10 +152,6 @@ class StudySpec:
             reached = [at for start in starts for _, at in axis.cells(start)]
             found = dict.fromkeys(reached if self.grid else [*found, *reached])
         return tuple(sorted(found, key=lambda scale: scale != base))
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the spec as nested plain dicts and lists."""
-        return asdict(self)
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like

@@ -16,6 +16,7 @@ from dwindle.errors import (
     StoreFormatError,
     StoreUnlikeError,
 )
+from dwindle.plain import Plain
 from dwindle.store.connect import (
     WriterLock,
     connect,
@@ -26,7 +27,6 @@ from dwindle.store.records import (
     Comparable,
     Conditions,
     Outcome,
-    Plain,
     ProblemFacts,
     Trial,
 )

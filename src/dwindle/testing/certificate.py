@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from dwindle.plain import to_plain
+from dwindle.plain import Plain, to_plain
 from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
 from dwindle.wording import NOTHING, count
 
@@ -27,7 +27,7 @@ _REACH = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Check:
+class Check(Plain):
     """One number that was asked for, beside the one that was measured.
 
     Args:
@@ -69,24 +69,20 @@ class Check:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the check as JSON has it; what is no number is null."""
-        return {**to_plain(self), "passed": self.passed}
+        return super().as_dict() | {"passed": self.passed}
 
 
 @dataclass(frozen=True, kw_only=True)
-class LeftOut:
+class LeftOut(Plain):
     """A scenario that the optimizer cannot play, with or without a controller."""
 
     scenario: str
     dtype: str
     why: str
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return it as JSON has it."""
-        return {**to_plain(self)}
-
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
+class Reach(Plain):
     """How near weights of one number format come to one half-life.
 
     Args:
@@ -114,11 +110,11 @@ class Reach:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return it as JSON has it."""
-        return {**to_plain(self), "error": to_plain(self.error)}
+        return super().as_dict() | {"error": to_plain(self.error)}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Certificate:
+class Certificate(Plain):
     """What a controller can promise about one optimizer, with every number.
 
     Args:
@@ -132,6 +128,9 @@ class Certificate:
         reach: What each number format allows.
 
     """
+
+    _RESULTS = ("checks", "left_out", "reach")
+    IN_JSON = ("optimizer", "certified", "mechanism", "refused", *_RESULTS)
 
     optimizer: str
     mechanism: str | None = None
@@ -180,15 +179,6 @@ class Certificate:
                     break
                 longest = each.asked_steps
         return longest
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the certificate as JSON has it."""
-        return {
-            **to_plain(self, "optimizer", "certified", "mechanism", "refused"),
-            "checks": [each.as_dict() for each in self.checks],
-            "left_out": [each.as_dict() for each in self.left_out],
-            "reach": [each.as_dict() for each in self.reach],
-        }
 
     def __rich__(self) -> Sheet:
         return Sheet(parts=[*_parts(self)])

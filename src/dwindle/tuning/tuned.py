@@ -8,7 +8,7 @@ from typing import Any
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.stats.law import Law
 from dwindle.tuning.cells import Cell, Cells
@@ -23,10 +23,6 @@ from dwindle.wording import (
 
 _CELLS = 2  # through one cell goes every law
 _POINTS = 25  # of the law in a figure
-_IN_JSON = (
-    *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
-    "why_null",
-)
 # What a rule takes from a run.
 _OF_RUN = ("width", "depth", "batch_size", "dataset_size", "epochs", "steps", "lr")
 
@@ -64,7 +60,7 @@ class LawLine:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Tuned(Shown):
+class Tuned(Shown, Plain):
     """The weight decay of a target scale, by a law through smaller ones.
 
     Args:
@@ -86,6 +82,9 @@ class Tuned(Shown):
 
     """
 
+    _LAW = ("exponents", "extrapolates", "rules", "why_null")
+    IN_JSON = ("target", "value", "low", "high", *_LAW)
+
     name: str = ""
     knob: str
     symbol: str
@@ -101,11 +100,6 @@ class Tuned(Shown):
     lines: tuple[LawLine, ...] = ()
     why_null: str | None = None
     notes: tuple[str, ...] = ()
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the prediction as JSON has it."""
-        plain: dict[str, Any] = to_plain(self, *_IN_JSON)
-        return plain
 
     @property
     def line(self) -> str:

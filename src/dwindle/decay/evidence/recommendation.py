@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
 from dwindle.decay.evidence.records import KindOfRun
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 
 # The ends of a wider range than this have one digit that means something.
 _ONE_DIGIT = 4.0
@@ -94,7 +93,7 @@ class Experiment:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recommendation:
+class Recommendation(Plain):
     """What to type after a change of scale, in one class of trainings.
 
     Args:
@@ -109,6 +108,9 @@ class Recommendation:
         others: The same for the other classes that the training may belong to.
 
     """
+
+    _WHY = ("reasons", "candidates", "experiment", "why_null")
+    IN_JSON = ("value", "low", "high", *_WHY, "others", "class=kind_of_run")
 
     value: float | None
     low: float | None
@@ -137,11 +139,3 @@ class Recommendation:
         Or whether it lies so far from the number before that two values stand.
         """
         return self.spread > UNDECIDED or bool(self.candidates)
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the recommendation as JSON has it."""
-        plain: dict[str, Any] = to_plain(self)
-        return plain | {
-            "class": plain.pop("kind_of_run"),
-            "others": [each.as_dict() for each in self.others],
-        }

@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import median
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dwindle.decay.coordinates import (
     has_shrink,
@@ -28,7 +28,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, target_knob
 from dwindle.decay.strength import STRENGTHS
 from dwindle.errors import OscillationError, RefusedError, UsageError
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import Line, Sheet, Shown, facts, pointed
 from dwindle.wording import TERMINAL, Face, first_notes, listed, number
 
@@ -69,7 +69,7 @@ class RecipeReason:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Suggestion(Shown):
+class Suggestion(Shown, Plain):
     """A first value from recipes: where to begin, not what is best.
 
     Args:
@@ -88,6 +88,9 @@ class Suggestion(Shown):
 
     """
 
+    _WHY = ("reasons", "class=kind_of_run", "notes")
+    IN_JSON = ("knob", "value", "low", "high", "carried", *_WHY)
+
     knob: str
     value: float
     low: float
@@ -98,16 +101,6 @@ class Suggestion(Shown):
     reasons: tuple[RecipeReason, ...]
     notes: tuple[str, ...]
     explanation: Explanation
-
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the suggestion as JSON has it."""
-        return {
-            "knob": self.knob,
-            **to_plain(self, "value", "low", "high", "carried"),
-            "reasons": to_plain(self.reasons),
-            "class": self.kind_of_run,
-            "notes": list(self.notes),
-        }
 
     def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.

@@ -2,10 +2,11 @@
 
 import tomllib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dwindle.plain import Plain
 from dwindle.wording import count, number
 
 # Steps of a copy with zero gradients: what a pattern is read from.
@@ -18,7 +19,7 @@ _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
 
 
 @dataclass(frozen=True, kw_only=True)
-class GroupProbe:
+class GroupProbe(Plain):
     """What one parameter group does to a weight with zero gradient.
 
     Args:
@@ -105,7 +106,7 @@ class GroupProbe:
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return the group as JSON has it."""
-        return asdict(self) | {"sentence": self.sentence}
+        return super().as_dict() | {"sentence": self.sentence}
 
 
 def _decay_sentence(seen: GroupProbe) -> str:
