@@ -246,7 +246,7 @@ def _refuse_missed_knobs(
         return
     for plan, misses in zip(plans, trials.misses_its_knob(), strict=True):
         if misses and plan.mechanism == "multiply":
-            raise refused("trust-ratio", optimizer=_name_of(optimizer))
+            raise refused("misses-its-knob", optimizer=_name_of(optimizer))
 
 
 def _refuse_lost_decays(
