@@ -1,8 +1,8 @@
 """Build the manual: build/docs, from docs/ and from what the code writes into it.
 
 Sphinx reads build/docs-source, where both are together; warnings are errors. Beside
-each page lies its Markdown for programs that read, listed in llms.txt; the JSON Schemas
-are in schemas/, and the calculator is there if ``make web`` has built it.
+each page lies its Markdown for programs that read; the JSON Schemas are in schemas/, and
+llms.txt lists both. The calculator is there if ``make web`` has built it.
 """
 
 import json
@@ -61,6 +61,8 @@ def copy_for_programs() -> None:
         title = next(each for each in page.read_text("utf-8").splitlines() if each)
         lines.append(f"- [{title.removeprefix('# ')}]({name.as_posix()})")
     head = "# dwindle\n\n> Weight decay, corrected for scale.\n\n## Pages\n\n"
+    lines += ["", "## JSON Schemas of files, and of what --json prints", ""]
+    lines += [f"- [{name}](schemas/{name}.json)" for name in published()]
     (OUT / "llms.txt").write_text(head + "\n".join(lines) + "\n", "utf-8")
 
 
