@@ -1,7 +1,7 @@
 """Build the manual: build/docs, from docs/ and from what the code writes into it.
 
 Sphinx reads build/docs-source, where both are together; warnings are errors. Beside
-each page lies its Markdown for programs that read; the JSON Schemas are in schemas/, and
+each page lies its Markdown for programs that read; the JSON Schemas are in schemas/;
 llms.txt lists both. The calculator is there if ``make web`` has built it.
 """
 
