@@ -140,12 +140,13 @@ _found = some_of(
     Found,
     *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
     *("stopped_because", "why_null", "conditions", "half_life", "e_folds"),
+    "former",
     curve=list[some_of(Tried, "weight_decay", "seed", "loss", "status")],
 )
 _tuned = some_of(
     Tuned,
     *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
-    "why_null",
+    *("why_null", "former"),
 )
 _error = create_model(
     "ErrorObject",

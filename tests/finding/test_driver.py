@@ -270,12 +270,18 @@ def test_another_training_is_refused_or_kept_apart(path, ended, changes, differe
     now = find_from_stored(read_store(path))
     assert len(now.rows) == len(recipe.asked)
     assert sum(str(len(before.rows)) in note for note in found_in(path).notes) == 1
+    (former,) = found_in(path).former
+    (change,) = former.changes
+    assert former.trainings == len(before.rows)
+    assert (change.condition, change.then, change.now) == difference
     # Numbers go on: one number is one training of the file.
     assert now.rows[0][0].number == len(before.rows) + 1
     back = Formula()
     run_search(search(back), path, Settings(accept_change=True))
     assert back.asked == []
-    assert find_from_stored(read_store(path)).rows == before.rows
+    again = find_from_stored(read_store(path))
+    assert again.rows == before.rows
+    assert [each.trainings for each in again.former] == [len(recipe.asked)]
 
 
 def test_a_store_of_the_other_kind_is_refused(path):

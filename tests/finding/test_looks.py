@@ -85,6 +85,7 @@ def test_a_notebook_has_the_figure_where_it_can_be_drawn(tmp_path, monkeypatch):
     whole = found._repr_html_()
     figure = found.figure.svg(found.figure_text)
     assert whole.startswith(figure)
+    assert 'stroke="currentColor"' in figure  # it stands in dark ones, too
 
     def missing(*_, **__):
         raise MissingLibraryError("figures", "vl-convert-python", "report")

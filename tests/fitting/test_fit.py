@@ -9,7 +9,7 @@ from fitting.planted import Planted, as_csv, draw
 
 import dwindle
 from dwindle.cli.main import main
-from dwindle.errors import RefusedError
+from dwindle.errors import DataFilesError, RefusedError
 
 SHARP = Planted(seeds=5, points=13, zero=True, fresh=0.005)
 
@@ -75,6 +75,27 @@ def test_nothing_that_differs_is_pooled():
     with pytest.raises(RefusedError) as raised:
         dwindle.fit(searched)
     assert raised.value.asked
+    # So is one that has another value in every row, by its name.
+    drawn = [{**row, "dropout": 0.1 + at / 99} for at, row in enumerate(rows)]
+    with pytest.raises(RefusedError):
+        dwindle.fit(drawn)
+
+
+@pytest.mark.parametrize("name", ["val_accuracy", "val_error", "f1"])
+def test_shares_and_percentages_are_no_one_column(name):
+    """0.91 beside 91.2 is refused; one unit, one lucky run and chance are not."""
+    shares = [
+        {"wd": 10.0**-k, "seed": s, name: 0.8 - 0.01 * abs(k - 2) + 0.002 * s}
+        for k in range(5)
+        for s in range(3)
+    ]
+    percents = [{**row, name: 100 * row[name]} for row in shares]
+    with pytest.raises(DataFilesError) as raised:
+        dwindle.fit([*shares[:4], *percents[4:]])
+    assert name in raised.value.must
+    assert dwindle.fit(shares).value == pytest.approx(dwindle.fit(percents).value)
+    for odd in (1.0, 0.5, 90.0):
+        assert dwindle.fit([{**percents[0], name: odd}, *percents[1:]]).cells
 
 
 @pytest.mark.parametrize(

@@ -102,6 +102,14 @@ def test_letters_of_other_encodings_stop_no_table(encoding, tmp_path):
     assert bool(read_results(file).remarks) == (encoding == "latin-1")
 
 
+def test_a_comma_in_quotes_is_a_decimal_sign(tmp_path):
+    """So a file of decimal commas may separate by commas, too."""
+    path = tmp_path / "quoted.csv"
+    path.write_text('wd,loss\n"0,1","0,51"\n"0,01","0,42"\n')
+    columns = read_results(path).columns
+    assert columns["loss"] == ["0.51", "0.42"]
+
+
 def test_a_name_that_comes_twice_is_counted(tmp_path):
     """Two columns of one name are two; an index without a name is none."""
     file = tmp_path / "results.csv"

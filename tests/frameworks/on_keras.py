@@ -108,7 +108,7 @@ def test_the_callback_can_be_read():
     callback = DecayCallback(half_life="1 epoch")
     assert repr(callback).endswith("has not begun")
     _fit(_model(OF_KERAS.Adam(PEAK)), callback, epochs=1)
-    for part in ("(8 steps), follow-lr", "lr_peak 0.03", "2 variables decay"):
+    for part in ("(8 steps), follow-lr", "lr_peak 0.03", "decay of 2 variables"):
         assert part in repr(callback)
 
 

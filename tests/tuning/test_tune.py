@@ -171,6 +171,13 @@ def test_the_interval_covers_planted_laws(count, least, tmp_path):
     assert binomtest(hits, count, 0.9, alternative="less").pvalue > least
 
 
+def test_a_notebook_has_the_law_as_a_figure(whole):
+    """The law before the text; without one, the text alone."""
+    *_, found = whole
+    assert found._repr_html_().startswith("<svg")
+    assert not replace(found, lines=())._repr_html_().startswith("<svg")
+
+
 def test_what_is_printed(whole, snapshot: SnapshotAssertion):
     """Value, range and reason first, in 80 columns."""
     _, _, found = whole
@@ -355,6 +362,7 @@ def test_trainings_under_other_conditions_are_counted_and_left_out(tmp_path):
     run_search(at, path, Settings(accept_change=True))
     after = predict(path, target=TARGET)
     assert [cell.trainings for cell in after.cells] == [9]
+    assert [each.trainings for each in after.former] == [27]
     assert [note for note in after.notes if note.startswith("27 trainings")]
 
 

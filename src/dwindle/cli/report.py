@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import note, print_json, stdout
 from dwindle.errors import RangeError, UsageError
+from dwindle.wording import counted
 
 if TYPE_CHECKING:
     from dwindle.finding.found import Found
@@ -143,7 +144,7 @@ def _show_study(stored: "Stored", origin: "Origin | None", to: Outputs) -> int:
     # Failed trainings are in no table: each reason is printed once, with its count.
     errors = Counter(outcome.error for _, outcome in study.rows if outcome.error)
     for text, count in errors.items():
-        note(f"{count} trainings failed: {text}", style="red")
+        note(f"{counted(count, 'training')} failed: {text}", style="red")
     if not to.as_json:
         # First what cannot fail: a page may find no room, a picture nothing to show.
         from dwindle.report.terminal import print_findings

@@ -202,9 +202,10 @@ def _print_plan(
         print_json(totals)
         return
     last = (
-        f"{trainings} trainings in {len(packs)} packs, about {seconds:.2g} s on "
-        f"{counted(workers, 'worker')} (a guess until measured; a cell whose best "
-        "decay lies at an edge of the grid gets up to 6 decays more)."
+        f"{counted(trainings, 'training')} in {counted(len(packs), 'pack')}, about "
+        f"{seconds:.2g} s on {counted(workers, 'worker')} (a guess until "
+        "measured; a cell whose best decay lies at an edge of the grid gets up to "
+        "6 decays more)."
     )
     show(_plan_table(packs), last)
 

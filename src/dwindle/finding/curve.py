@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 
 from dwindle.report import render, vega
-from dwindle.report.themes import LIGHT, Theme
+from dwindle.report.themes import NOTEBOOK, Theme
 from dwindle.report.vega import Kind, Size, Spec
 from dwindle.wording import number
 
@@ -50,14 +50,14 @@ class Curve:
     low: float | None
     high: float | None
 
-    def svg(self, alt: str, theme: Theme = LIGHT) -> str:
-        """Return the figure as inline SVG, described by ``alt``.
+    def svg(self, alt: str) -> str:
+        """Return the figure for a notebook as inline SVG, described by ``alt``.
 
         Raises:
             MissingLibraryError: If vl-convert is not installed.
 
         """
-        return render.svg(self.figure(theme), name="curve", alt=alt)
+        return render.svg(self.figure(NOTEBOOK), name="curve", alt=alt)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

@@ -9,9 +9,15 @@ from typing import Any
 from dwindle import wording
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS
-from dwindle.errors import DwindleError, MissingLibraryError
+from dwindle.errors import DwindleError
 from dwindle.finding.curve import Curve, Tried
-from dwindle.finding.records import OwnConditions, OwnTrial, StoredFind, run_from_facts
+from dwindle.finding.records import (
+    Former,
+    OwnConditions,
+    OwnTrial,
+    StoredFind,
+    run_from_facts,
+)
 from dwindle.finding.rounds import (
     IGNORES_SEED,
     Rounds,
@@ -22,7 +28,8 @@ from dwindle.finding.rounds import (
 )
 from dwindle.finding.unit import Unit
 from dwindle.plain import Plain, to_plain
-from dwindle.show import Column, Line, Sheet, Shown, Styled, Table, facts
+from dwindle.report.render import ShownWithFigure
+from dwindle.show import Column, Line, Sheet, Styled, Table, facts
 from dwindle.stats.points import ReadOut, Side
 from dwindle.stats.two_point import read_out
 from dwindle.store.records import Outcome
@@ -43,11 +50,12 @@ _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
 _TOLD = (
     *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
     *("stopped_because", "curve", "why_null", "conditions", "half_life", "e_folds"),
+    "former",
 )
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Found(Shown, Plain):
+class Found(ShownWithFigure, Plain):
     """The best weight decay of a user's own training, as far as it was trained.
 
     Args:
@@ -76,6 +84,7 @@ class Found(Shown, Plain):
         typed: What a training gets for the value, where it is another number, by the
             name of its knob.
         notes: What else to know.
+        former: Trainings of the file under conditions of before; they do not count.
 
     """
 
@@ -104,6 +113,7 @@ class Found(Shown, Plain):
     e_folds: float | None
     typed: tuple[str, float] | None
     notes: tuple[str, ...]
+    former: tuple[Former, ...]
 
     def as_dict(self) -> dict[str, Any]:  # JSON-like
         """Return what was found as JSON has it."""
@@ -220,13 +230,6 @@ class Found(Shown, Plain):
         at = [f"{wording.quantity(name)} {number(value)}" for name, value in scale]
         return ", ".join([*named, *([shape] if shape else []), *at])
 
-    def _repr_html_(self) -> str:
-        # A figure is no part of a text; a notebook without its library has the text.
-        try:
-            return self.figure.svg(self.figure_text) + super()._repr_html_()
-        except MissingLibraryError:
-            return super()._repr_html_()
-
     def _drawn(self) -> Sheet:
         style = "bold green" if self.value is not None else "bold yellow"
         notes = wording.first_notes(self.notes, "--json has all of them")
@@ -306,6 +309,7 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         e_folds=e_folds,
         typed=_typed(value, unit),
         notes=(*_notes(stored, seen), *missing),
+        former=stored.former,
     )
 
 
@@ -396,7 +400,7 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
             "Losses of one seed do not go together: what makes a training random must "
             "all come from {seed}, or more trainings are needed."
         )
-    yield from filter(None, [stored.note_of_others])
+    yield from (each.text for each in stored.former)
     if seen.needed:
         more, trainings = counted(seen.needed, "further seed"), seen.trainings
         # A further seed takes two trainings.

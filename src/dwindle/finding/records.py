@@ -1,7 +1,7 @@
 """A study of a user's own training as plain data: what its store holds."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from pathlib import Path
@@ -13,8 +13,8 @@ from dwindle.errors import StoreDamagedError
 from dwindle.plain import Plain, to_plain
 from dwindle.store.records import Difference, Outcome, key_of
 from dwindle.store.rows import Columns, outcome_from_row, trial_from_row
-from dwindle.store.store import OWN, Stored
-from dwindle.wording import counted, quantity
+from dwindle.store.store import FORMER, OWN, Stored
+from dwindle.wording import clean, counted, quantity
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,6 +202,34 @@ def run_from_facts(facts: Mapping[str, Any]) -> Run:  # JSON-like
 
 
 @dataclass(frozen=True, kw_only=True)
+class Change:
+    """A condition that is another one now."""
+
+    condition: str
+    then: str
+    now: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Former:
+    """Trainings of a file under conditions of before, which are never pooled.
+
+    Without ``changes`` a dwindle wrote them that did not keep what they were.
+    """
+
+    trainings: int
+    changes: tuple[Change, ...]
+
+    @property
+    def text(self) -> str:
+        """What to know of them, as a sentence."""
+        several = counted(self.trainings, "training")
+        what = [f"{c.condition} was {c.then}, is {c.now}" for c in self.changes]
+        why = f": {clean('; '.join(what))}" if what else ""
+        return f"{several} in the file, under other conditions, are not counted{why}."
+
+
+@dataclass(frozen=True, kw_only=True)
 class StoredFind:
     """What a store holds of a study of one's own training, under its conditions now."""
 
@@ -210,7 +238,7 @@ class StoredFind:
     conditions: OwnConditions
     rows: tuple[tuple[OwnTrial, Outcome], ...]
     seconds: float
-    others: int = 0  # trainings there under other conditions
+    former: tuple[Former, ...] = ()
 
     @property
     def scales(self) -> tuple[Mapping[str, float], ...]:
@@ -225,13 +253,6 @@ class StoredFind:
     def failed(self) -> int:
         """How many trainings have no result."""
         return sum(outcome.status == "error" for _, outcome in self.rows)
-
-    @property
-    def note_of_others(self) -> str:
-        """What to know of trainings under other conditions; empty without any."""
-        several = counted(self.others, "training")
-        note = f"{several} in the file, under other conditions, are not counted."
-        return note if self.others else ""
 
     def at(self, scale: Mapping[str, float]) -> Self:
         """Return only what was trained at a scale."""
@@ -253,6 +274,7 @@ def find_from_stored(stored: Stored) -> StoredFind:
         spec = FindSpec(**{name: plain[name] for name in plain if name not in OWN})
         conditions = OwnConditions.from_dict(json.loads(stored.study["conditions"]))
         rows = trainings_of(stored.rows, conditions)
+        former = tuple(_former(stored, conditions, len(rows)))
     except (KeyError, TypeError, ValueError) as error:
         found = f"the facts of the study ({error})"
         raise StoreDamagedError(str(stored.path), found) from error
@@ -262,8 +284,25 @@ def find_from_stored(stored: Stored) -> StoredFind:
         conditions=conditions,
         rows=rows,
         seconds=stored.seconds,
-        others=len(stored.rows) - len(rows),
+        former=former,
     )
+
+
+def _former(stored: Stored, now: OwnConditions, current: int) -> Iterator[Former]:
+    """Yield the trainings of every conditions of before, the latest first."""
+    rest = len(stored.rows) - current
+    known = json.loads(stored.study["problem"]).get(FORMER, ()) if rest else ()
+    for plain in reversed(known):
+        count = len(trainings_of(stored.rows, OwnConditions.from_dict(plain)))
+        changes = tuple(
+            Change(condition=name, then=then, now=is_now)
+            for name, then, is_now in now.differences(plain)
+        )
+        rest -= count
+        if count:
+            yield Former(trainings=count, changes=changes)
+    if rest:
+        yield Former(trainings=rest, changes=())
 
 
 def trainings_of(

@@ -120,7 +120,7 @@ def sure_cells(telling: int, cells: int) -> str:
         'best λ sure in 1 of 3 cells'
 
     """
-    return f"best λ sure in {telling} of {cells} cells"
+    return f"best λ sure in {telling} of {wording.counted(cells, 'cell')}"
 
 
 def exponent(axis: AxisFindings) -> str:

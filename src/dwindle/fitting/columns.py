@@ -23,6 +23,8 @@ _OUTCOME = re.compile(
     r"^(?:summary|metrics?|results?|user_attrs)[./_ ]+", re.IGNORECASE
 )
 
+_CHOOSE = "Name another column: --metric COLUMN, or metric= in Python."
+
 Pick = Sequence[str] | None
 
 
@@ -53,6 +55,11 @@ class Columns:
     def reversed(self) -> bool:
         """Whether a larger number is less decay, as C of scikit-learn is."""
         return _last(self.knob).lower() == "c"
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the metric is a share of all by its name, such as an accuracy."""
+        return not names.SHARES.isdisjoint(_bare(self.metric).split("_"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,7 +186,7 @@ def _is_setting(name: str, distinct: int, rows: int) -> bool:
     """Whether a column that differs is a hyper-parameter, rather than an outcome."""
     # The prefix of a tracker decides. Without one, what has a name of a metric or of
     # bookkeeping is none, nor is a number that is another one in nearly every row.
-    if _SETTING.match(name):
+    if _SETTING.match(name) or _is_one_of(name, names.SETTINGS):
         return not _is_one_of(name, names.BOOKKEEPING)
     if _OUTCOME.match(name) or _is_one_of(name, names.BOOKKEEPING | names.RUNS):
         return False
@@ -210,13 +217,22 @@ def _guessed_knob(table: Results) -> str:
 
 
 def _guessed_metric(table: Results, knob: str) -> str:
-    ranked = sorted(
+    called = sorted(
         (rank, name)
         for name in table.columns
-        if name != knob
-        and (rank := _rank_of_metric(name))
-        and any(read_value(each) is not None for each in _filled(table.columns[name]))
+        if name != knob and (rank := _rank_of_metric(name))
     )
+    ranked = [
+        (rank, name)
+        for rank, name in called
+        if any(read_value(each) is not None for each in _filled(table.columns[name]))
+    ]
+    if called and not ranked:
+        name = called[0][1]
+        first = next(_filled(table.columns[name]), None)
+        has = "nothing" if first is None else f"{clean(repr(first), limit=30)}"
+        got = f"{has} in {clean(name, limit=40)}"
+        raise unfit(table.source, "a table with numbers for the loss", got, _CHOOSE)
     if not ranked:
         raise _absent(table, "the loss", "--metric COLUMN, or metric= in Python")
     best = [name for rank, name in ranked if rank == ranked[0][0]]

@@ -28,7 +28,7 @@ from dwindle.fitting.table import (
     unfit,
 )
 from dwindle.store import SQLITE_HEAD
-from dwindle.wording import clean
+from dwindle.wording import clean, counted
 
 _LONGEST_CELL = 1 << 20  # a whole config in a cell; Python's csv stops at 131,072
 _DEEPEST = 5  # of nested settings that are written as config.optimizer.weight_decay
@@ -126,7 +126,8 @@ def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
         raise unfit(source, "a table of results", f"{len(names):,} columns")
     longer = next((at for at, row in enumerate(rows) if len(row) > len(names)), None)
     if longer is not None:
-        got = f"{len(rows[longer])} cells in row {longer + 1} below {len(names)} names"
+        below = counted(len(names), "name")
+        got = f"{len(rows[longer])} cells in row {longer + 1} below {below}"
         raise unfit(source, "a table with as many cells in a row as names", got)
     for row in rows:
         row.extend([""] * (len(names) - len(row)))
@@ -136,7 +137,7 @@ def _read_csv(text: str, source: str, remarks: tuple[str, ...]) -> Results:
         for name, column in zip(_distinct(names), zip(*rows, strict=True), strict=True)
         if name
     }
-    if delimiter != "," and _has_decimal_commas(columns, source):
+    if _has_decimal_commas(columns, source, delimiter):
         remarks = (*remarks, "a comma was read as the decimal sign")
         columns = {
             name: [
@@ -178,13 +179,17 @@ def _delimiter(text: str) -> str:
     return max(_DELIMITERS, key=cells)
 
 
-def _has_decimal_commas(columns: Mapping[str, Sequence[str]], source: str) -> bool:
+def _has_decimal_commas(
+    columns: Mapping[str, Sequence[str]], source: str, delimiter: str
+) -> bool:
     """Decide what the commas in numbers are; 1,234 alone could be either."""
     texts = {each for column in columns.values() for each in column}
     with_comma = [each for each in texts if _DECIMAL_COMMA.fullmatch(each)]
     if any(not _THOUSANDS.fullmatch(each) for each in with_comma):
         return True
-    if with_comma and not any(_DECIMAL_POINT.fullmatch(each) for each in texts):
+    # Who separates by commas writes "1,234" in quotes for thousands.
+    is_open = with_comma and delimiter != ","
+    if is_open and not any(_DECIMAL_POINT.fullmatch(each) for each in texts):
         must = "clear about commas: a decimal sign, or one of thousands"
         raise unfit(source, must, repr(with_comma[0]), "Write numbers with points.")
     return False

@@ -4,13 +4,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import inf, isfinite
+from statistics import median
 from typing import NamedTuple
 
 from dwindle.fitting.columns import Columns, read_value
-from dwindle.fitting.table import Results, Value
+from dwindle.fitting.table import Results, Value, unfit
+from dwindle.wording import clean, counted, number
 
 _DIGITS = 9  # of two λ, or two values of a scale, that are one
 
+# Of one metric the best and the worst run differ by less than 3, or there are some in
+# between; a hundred times its share is a percentage up to what runs differ by.
+_UNITS_APART, _ALIKE = 3, 1.15
 _LEAST_PERCENT = 10  # chance among ten classes, which the best run of a table beats
 # A cell of these types is its own key; one of others is read first.
 _PLAIN = {str, int, float, type(None)}
@@ -79,7 +84,10 @@ def sort_rows(
     left_out: Counter[str] = Counter()
     rows = _chosen_rows(table, columns, where or {}, left_out)
     # Column by column: tables of 100,000 rows are usual.
-    losses, score = _losses(_numbers(table.columns[columns.metric]), columns)
+    metric = _numbers(table.columns[columns.metric])
+    if columns.is_share:
+        _refuse_two_units(table, columns, [metric[at] or 0.0 for at in rows])
+    losses, score = _losses(metric, columns)
     decays = _rounded(table.columns[columns.knob])
     seeds = _texts(table.columns[columns.seed]) if columns.seed else [""] * table.rows
     scales = [_rounded(table.columns[name]) for name in columns.scale.values()]
@@ -197,6 +205,29 @@ def _losses(
         for each in read
     ]
     return losses, score
+
+
+def _refuse_two_units(
+    table: Results, columns: Columns, metric: Sequence[float]
+) -> None:
+    """Refuse 0.91 and 91.2 in one column: a difference of units would be one of λ."""
+    shares = [each for each in metric if 0 < each <= 1]
+    percents = [each for each in metric if 1 < each <= 100]  # noqa: PLR2004 - of all
+    if not shares or not percents or min(percents) < _UNITS_APART * max(shares):
+        return
+    # A percentage of 1 is another one than 0.91: an error that is small, or chance.
+    usual = 100 * median(shares)
+    if min(percents) / _ALIKE <= usual <= max(percents) * _ALIKE:
+        got = (
+            f"{counted(len(shares), 'row')} up to {number(max(shares))} and "
+            f"{counted(len(percents), 'row')} from {number(min(percents))}"
+        )
+        must = f"a table with one unit in {clean(columns.metric, limit=40)}"
+        remedy = (
+            f"Write shares or percentages alone: {number(percents[0])} is "
+            f"{number(percents[0] / 100)}. Or choose rows: --where COLUMN=VALUE."
+        )
+        raise unfit(table.source, must, got, remedy)
 
 
 def _whole(scores: Sequence[float]) -> float:

@@ -28,6 +28,7 @@ except ImportError as error:
 
 from dwindle.integrations.keras_layers import Variable, decayed_variables
 from dwindle.integrations.keras_run import FitFacts, as_number, current_lr, lr_range
+from dwindle.wording import counted
 
 _LOG = getLogger("dwindle")
 _SET_ASIDE = "%s.weight_decay, %g, is set to 0: DecayCallback decays instead."
@@ -161,8 +162,11 @@ class DecayCallback(Callback):  # type: ignore[misc]  # without Keras it is Any 
             return f"{asked}, {self.schedule}{peak}; training has not begun"
         rate = self._step.rate
         peak = "" if rate.lr_peak is None else f", lr_peak {rate.lr_peak:g}"
-        steps, decaying = f"{rate.half_life_steps:g} steps", len(self.decayed)
-        return f"{asked} ({steps}), {self.schedule}{peak}; {decaying} variables decay"
+        steps, decaying = (
+            f"{rate.half_life_steps:g} steps",
+            counted(len(self.decayed), "variable"),
+        )
+        return f"{asked} ({steps}), {self.schedule}{peak}; decay of {decaying}"
 
     @property
     def half_life_steps(self) -> float | None:

@@ -23,7 +23,7 @@ from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.copies import undisturbed
 from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.options import Options, number_of
-from dwindle.wording import count
+from dwindle.wording import count, counted
 
 ASKED = "What a run leaves of a weight"
 _INSTEAD = "Leave the scheduler out, and give the shape of its schedule."
@@ -198,7 +198,7 @@ class Follower:
         try:
             step(number)
         except Exception as error:
-            why = f"The scheduler stops after {number - 1:,} steps: {error}."
+            why = f"The scheduler stops after {counted(number - 1, 'step')}: {error}."
             instead = "Ask for as many steps as it has."
             raise RefusedError(ASKED, why, instead) from error
 

@@ -11,7 +11,7 @@ from dwindle.report.collapse import Correction
 from dwindle.report.loss_figure import point_text
 from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Size, Spec
-from dwindle.wording import clean, interval, number, raised
+from dwindle.wording import clean, counted, interval, number, raised
 
 # A panel shows at least this factor on both sides of every corrected optimum.
 _MARGIN = 8.0
@@ -219,7 +219,7 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
     title = {
         "text": _message(axis, best),
         # No ∝ here: where a font lacks it, a converter sets the line in another one.
-        "subtitle": f"{clean(study.study, limit=60)}, {study.seeds} seeds. "
+        "subtitle": f"{clean(study.study, limit=60)}, {counted(study.seeds, 'seed')}. "
         f"Exponent of the best λ over {quantity(axis.axis)}: {exponent(axis)}",
         "fontSize": 17,
         "subtitleFontSize": 13,

@@ -2,11 +2,13 @@
 
 import re
 from types import ModuleType
+from typing import Protocol
 from xml.etree import ElementTree as ET
 
 from dwindle.errors import MissingLibraryError
 from dwindle.report.themes import LIGHT
 from dwindle.report.vega import Spec
+from dwindle.show import Shown
 
 _SVG = "http://www.w3.org/2000/svg"
 # What the converter writes for pages with scripts, or that the page's policy forbids.
@@ -15,6 +17,31 @@ _NEEDLESS = {
     *("role", "aria-roledescription"),
 }
 _LINK = re.compile(r"url\(#([^)]*)\)")
+
+
+class _Figure(Protocol):
+    def svg(self, alt: str) -> str: ...
+
+
+class ShownWithFigure(Shown):
+    """What has a figure above its text in a notebook."""
+
+    @property
+    def figure(self) -> _Figure:
+        """What is drawn."""
+        raise NotImplementedError
+
+    @property
+    def figure_text(self) -> str:
+        """What the figure shows, for those who cannot see it."""
+        raise NotImplementedError
+
+    def _repr_html_(self) -> str:
+        # A figure is no part of a text; a notebook without its library has the text.
+        try:
+            return self.figure.svg(self.figure_text) + super()._repr_html_()
+        except MissingLibraryError:
+            return super()._repr_html_()
 
 
 def svg(spec: Spec, *, name: str, alt: str) -> str:

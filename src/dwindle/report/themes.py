@@ -5,7 +5,7 @@ picture needs the color itself. Series run from dark to light (or back, on dark 
 so their order survives color blindness, and every series has its own shape.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 SERIES = 8  # colors of cells, each with a shape of its own
 STEPS = 6  # classes of a heat map
@@ -98,6 +98,29 @@ PAGE = Theme(
     series=tuple(f"var(--series-{i})" for i in range(SERIES)),
     heat=tuple(f"var(--heat-{i})" for i in range(STEPS)),
     heat_ink=tuple(f"var(--heat-ink-{i})" for i in range(STEPS)),
+)
+
+
+# A notebook may be light or dark, and need not say which: letters have its own color,
+# and all others stand out from white and from nearly black, by 3 to 1 or more.
+NOTEBOOK = replace(
+    LIGHT,
+    ink="currentColor",
+    muted="currentColor",
+    grid="rgba(128,128,128,0.25)",
+    paper="transparent",
+    accent="#2f81d8",
+    band="rgba(47,129,216,0.25)",
+    series=(
+        "#5b6ee1",
+        "#8a5cd6",
+        "#b04cc4",
+        "#cc459b",
+        "#d9526b",
+        "#d2603a",
+        "#b5770b",
+        "#7d8c0a",
+    ),
 )
 
 

@@ -15,6 +15,7 @@ from dwindle.stats.student import (
     half_width,
     seeds_to_settle,
 )
+from dwindle.wording import counted
 
 Matters = Literal["yes", "no", "cannot tell"]
 
@@ -92,10 +93,8 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
         if saved is not None:
             share = f"{saved.value:.1%} of the loss without decay"
             parts.append(f"the best λ saves {share}")
-        if failed == 1:
-            parts.append("1 seed that trains with decay does not without it")
-        elif failed:
-            parts.append(f"{failed} seeds that train with decay do not without it")
+        if failed:
+            parts.append(f"{counted(failed, 'seed')} trained only with decay")
         return MattersVerdict(matters="yes", why="; ".join(parts), gain=gain)
     return _without_a_gain(compared, gains, gain=gain, saved=saved)
 
@@ -139,7 +138,7 @@ def _without_a_gain(
     curve: Curve, gains: FloatArray, *, gain: Regret | None, saved: Interval | None
 ) -> MattersVerdict:
     if saved is None or saved.high is None:
-        why = f"{curve.n} seeds train without decay, too few to compare with"
+        why = f"{counted(curve.n, 'seed')} trained without decay, too few to compare"
         return MattersVerdict(matters="cannot tell", why=why, gain=gain)
     if saved.high < NEGLIGIBLE_SHARE:
         why = f"the best λ saves less than {NEGLIGIBLE_SHARE:.0%} of the loss"

@@ -5,14 +5,19 @@ deviation of its seed, and noise. So two trainings of one seed inform about the 
 even where their level is far from that of other seeds, and no λ has to be trained by
 every seed. Of several sets of hyper-parameters, the one of highest likelihood gives the
 curve; all that the trainings allow give its uncertainty.
+
+Seeds share nothing but the constant and the curve, and the curve is a sum of a few
+smooth functions (about twenty over four decades). So all that trainings show of it is a
+small matrix for each seed, and these add up: the work grows as the number of trainings,
+and a seed is left out by taking its matrix off.
 """
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -43,48 +48,93 @@ MOST_SETS = 12
 # fifth of what decay does there is left, so that the losses are nearly the same.
 BELOW = 1.5
 GRID_STEP = 0.02  # in ln λ: a fifth of the smallest error that anybody sees
+# The curve is a sum of as many functions as there are knots, so far apart in lengths
+# of the curve: from .3 on its covariances are right to 1e-8 of the largest, a two
+# hundredth of the variance of the least noise.
+_APART, _LEAST_KNOTS, _ROUNDING = 0.3, 9, 1e-13
 
 
-@dataclass(frozen=True, kw_only=True)
-class Hyper:
-    """Standard deviations (in units of ``Process.scale``) and lengths (in ln λ)."""
+class Beside(NamedTuple):
+    """What trainings differ by beside the mean curve: sd of each, length in ln λ."""
 
-    mean_sd: float
-    mean_length: float
     offset_sd: float
     deviation_sd: float
     deviation_length: float
     noise_sd: float
 
-    @property
-    def pairs(self) -> bool:
-        """Whether trainings of one seed share anything."""
-        return self.offset_sd > 0
 
-
-def _every(**values: tuple[float, ...]) -> tuple[Hyper, ...]:
-    """Return the sets of all combinations of these values."""
-    sets = product(*values.values())
-    return tuple(Hyper(**dict(zip(values, each, strict=True))) for each in sets)
-
-
-PAIRED = _every(
-    mean_sd=MEAN_SD,
-    mean_length=MEAN_LENGTH,
-    offset_sd=OFFSET_SD,
-    deviation_sd=DEVIATION_SD,
-    deviation_length=DEVIATION_LENGTH,
-    noise_sd=NOISE_SD,
+PAIRED = tuple(
+    Beside(*each)
+    for each in product(OFFSET_SD, DEVIATION_SD, DEVIATION_LENGTH, NOISE_SD)
 )
 # Trainings that share nothing: all of what differs between trainings is noise.
-UNPAIRED = _every(
-    mean_sd=MEAN_SD,
-    mean_length=MEAN_LENGTH,
-    offset_sd=(0.0,),
-    deviation_sd=(0.0,),
-    deviation_length=DEVIATION_LENGTH[:1],
-    noise_sd=UNPAIRED_SD,
-)
+UNPAIRED = tuple(Beside(0.0, 0.0, DEVIATION_LENGTH[0], noise) for noise in UNPAIRED_SD)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Basis:
+    """Functions over ln λ whose sum is the mean curve, for one length of it."""
+
+    length: float
+    knots: FloatArray  # (knots,): ln λ
+    mixing: FloatArray  # (knots, functions)
+
+    @classmethod
+    def over(cls, x: FloatArray, length: float) -> Self:
+        """Return the functions for curves between the least and the greatest ln λ."""
+        low, high = float(x.min()), float(x.max())
+        count = max(_LEAST_KNOTS, math.ceil((high - low) / (_APART * length)) + 1)
+        knots = np.linspace(low, high, count)
+        values, vectors = np.linalg.eigh(_rbf(knots[:, None] - knots, length))
+        kept = values > _ROUNDING * values[-1]
+        mixing = vectors[:, kept] / np.sqrt(values[kept])
+        return cls(length=length, knots=knots, mixing=mixing)
+
+    def at(self, places: FloatArray) -> FloatArray:
+        """Return the functions at ln λ of shape (places,): (places, functions)."""
+        among = _rbf(places[:, None] - self.knots, self.length)
+        found: FloatArray = among @ self.mixing
+        return found
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Solved:
+    """Curves for sums over trainings that have the shape (..., terms, terms).
+
+    ``covariance`` is that of the ``weights`` (..., functions) of a curve; ``misfit``
+    the squares of what was trained, in units of what was expected; and
+    ``log_determinant`` the curve's part of that of the covariance of the trainings.
+    """
+
+    constant: FloatArray
+    weights: FloatArray
+    covariance: FloatArray
+    misfit: FloatArray
+    log_determinant: FloatArray
+
+    @classmethod
+    def of(cls, sums: FloatArray, mean_sd: FloatArray) -> Self:
+        """Solve for sums of [F, 1, y]' B⁻¹ [F, 1, y], with the functions F.
+
+        Trainings have the covariance mean_sd² F F' + B, and Woodbury's identity gives
+        its inverse from that of B.
+        """
+        count = sums.shape[-1] - 2
+        prior = np.eye(count) / mean_sd[..., None, None] ** 2
+        precision = sums[..., :count, :count] + prior
+        covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
+        beside = sums[..., :count, count:]
+        left = sums[..., count:, count:] - beside.swapaxes(-1, -2) @ covariance @ beside
+        constant = left[..., 0, 1] / left[..., 0, 0]
+        residual = beside[..., 1] - constant[..., None] * beside[..., 0]
+        return cls(
+            constant=constant,
+            weights=(covariance @ residual[..., None])[..., 0],
+            covariance=covariance,
+            misfit=left[..., 1, 1] - constant * left[..., 0, 1],
+            log_determinant=np.linalg.slogdet(precision)[1]
+            + 2 * count * np.log(mean_sd),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -98,32 +148,51 @@ class Process:
     values: FloatArray
     seeds: IntArray
     window: tuple[float, float]
-    hyper: Hyper
+    basis: Basis
+    mean_sd: float
+    beside: Beside
     unit: float  # what a standard deviation of 1 is, in the unit of the values
     constant: float
-    weights: FloatArray  # (n,): the mean curve is their sum over the trainings
+    weights: FloatArray  # (functions,), and their covariance
+    covariance: FloatArray
 
     def mean_curve(self, places: FloatArray) -> FloatArray:
         """Return the mean curve at ln λ of shape (places,)."""
-        hyper = self.hyper
-        kernel = hyper.mean_sd**2 * _rbf(places, self.x, hyper.mean_length)
-        curve: FloatArray = self.constant + kernel @ self.weights
+        curve: FloatArray = self.constant + self.basis.at(places) @ self.weights
         return curve
 
     def minimum(self) -> float:
         """Return ln λ where the mean curve is lowest, within what was trained."""
+        return float(self._minima(self.weights[None])[0])
+
+    def minima_without(self, left_out: Sequence[int]) -> FloatArray:
+        """Return the minimum without each of some seeds, all else being the same."""
+        terms = _terms(self.basis, self.x, self.values)
+        parts: dict[int, FloatArray] = {}
+        for rows in _seeds_by_size(self.seeds):
+            inverse, _ = _beside(self.x, rows, (self.beside,))
+            sums = terms[rows].swapaxes(-1, -2) @ inverse[0] @ terms[rows]
+            parts.update(zip(self.seeds[rows[:, 0]], sums, strict=True))
+        whole = np.sum([*parts.values()], axis=0)
+        others = whole - np.stack([parts[seed] for seed in left_out])
+        return self._minima(Solved.of(others, np.array(self.mean_sd)).weights)
+
+    def _minima(self, weights: FloatArray) -> FloatArray:
+        """Return where curves of weights (curves, functions) are lowest."""
         low, high = self.window
-        if low == high:
-            return low
-        places = np.linspace(low, high, math.ceil((high - low) / GRID_STEP) + 1)
-        curve = self.mean_curve(places)
-        best = int(curve.argmin())
-        if best in (0, len(places) - 1):
-            return float(places[best])
-        left, here, right = curve[best - 1 : best + 2]
+        count = math.ceil((high - low) / GRID_STEP) + 1
+        if count < 3:  # noqa: PLR2004 - a parabola
+            return np.full(len(weights), low)
+        places = np.linspace(low, high, count)
+        curves = weights @ self.basis.at(places).T
+        best = curves.argmin(axis=1)
+        inner, row = np.clip(best, 1, count - 2), np.arange(len(curves))
+        left, here, right = (curves[row, inner + side] for side in (-1, 0, 1))
         bend = left - 2 * here + right
-        shift = 0.5 * (left - right) / bend if bend > 0 else 0.0
-        return float(places[best] + shift * (places[1] - places[0]))
+        is_bowl = (bend > 0) & (inner == best)
+        shift = np.where(is_bowl, 0.5 * (left - right) / np.where(is_bowl, bend, 1), 0)
+        minima: FloatArray = places[best] + shift * (places[1] - places[0])
+        return minima
 
     def draw_minima(self, normal: FloatArray) -> FloatArray:
         """Return where curves of this process are lowest, shape (draws,).
@@ -133,33 +202,12 @@ class Process:
 
         """
         places = np.linspace(*self.window, len(normal))
-        hyper, length = self.hyper, self.hyper.mean_length
-        lengths = (length, hyper.deviation_length)
-        smooth = {each: _rbf(self.x, self.x, each) for each in lengths}
-        kernel = _kernel(smooth, self.seeds, hyper)
-        scale = hyper.mean_sd**2
-        beside = scale * _rbf(places, self.x, length)
-        spread = scale * _rbf(places, places, length)
-        spread -= beside @ np.linalg.solve(kernel, beside.T)
-        values, vectors = np.linalg.eigh(spread)
+        functions = self.basis.at(places)
+        values, vectors = np.linalg.eigh(functions @ self.covariance @ functions.T)
         root = vectors * np.sqrt(np.maximum(values, 0.0)) * self.unit
         drawn = self.mean_curve(places)[:, None] + root @ normal
         minima: FloatArray = places[drawn.argmin(axis=0)]
         return minima
-
-    def without_seed(self, seed: int) -> Self:
-        """Return the process with the same hyper-parameters and one seed less."""
-        kept = self.seeds != seed
-        x, values, seeds = self.x[kept], self.values[kept], self.seeds[kept]
-        constant, weights, *_ = _solve(x, values, seeds, (self.hyper,))
-        return replace(
-            self,
-            x=x,
-            values=values,
-            seeds=seeds,
-            constant=float(constant[0]),
-            weights=weights[0],
-        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -220,11 +268,23 @@ def fit_processes(
     decayed = x[np.isfinite(x)]
     window = (float(decayed.min()), float(decayed.max()))
     x = np.where(np.isfinite(x), x, window[0] - BELOW)
-    candidates = (PAIRED if may_pair else ()) + UNPAIRED
-    constants, weights, misfits, log_determinants = _solve(x, values, seeds, candidates)
-    fits = len(x) * np.log(np.maximum(misfits, 1e-300)) if own_scale else misfits
-    doubts = (fits + log_determinants) / 2
-    likeliest = np.argsort(doubts, kind="stable")[:MOST_SETS]
+    besides, mean_sds = (PAIRED if may_pair else ()) + UNPAIRED, np.array(MEAN_SD)
+    bases = [Basis.over(x, length) for length in MEAN_LENGTH]
+    # Squares keep their digits where the level of all values is no part of them.
+    level = float(values.mean())
+    solved, doubts, misfits = [], [], []
+    for basis in bases:
+        terms = _terms(basis, x, values - level)
+        sums, log_determinants = _sums(terms, x, seeds, besides)
+        found = Solved.of(sums[:, None], mean_sds)  # (besides, mean_sds)
+        misfit = np.maximum(found.misfit, 1e-300)
+        fits = len(x) * np.log(misfit) if own_scale else misfit
+        doubts.append((fits + found.log_determinant + log_determinants[:, None]) / 2)
+        misfits.append(misfit)
+        solved.append(found)
+    doubt = np.stack(doubts)
+    likeliest = np.argsort(doubt, axis=None, kind="stable")[:MOST_SETS]
+    chosen = [*zip(*np.unravel_index(likeliest, doubt.shape), strict=True)]
     return Fit(
         processes=tuple(
             Process(
@@ -232,50 +292,67 @@ def fit_processes(
                 values=values,
                 seeds=seeds,
                 window=window,
-                hyper=candidates[at],
-                unit=math.sqrt(misfits[at] / len(x)) if own_scale else 1.0,
-                constant=float(constants[at]),
-                weights=weights[at],
+                basis=bases[length],
+                mean_sd=MEAN_SD[mean],
+                beside=besides[beside],
+                unit=math.sqrt(misfits[length][beside, mean] / len(x))
+                if own_scale
+                else 1.0,
+                constant=level + float(solved[length].constant[beside, mean]),
+                weights=solved[length].weights[beside, mean],
+                covariance=solved[length].covariance[beside, mean],
             )
-            for at in likeliest
+            for length, beside, mean in chosen
         ),
-        shares=np.exp(doubts.min() - doubts[likeliest]),
+        shares=np.exp(doubt.min() - doubt.ravel()[likeliest]),
     )
 
 
-def _rbf(ones: FloatArray, others: FloatArray, length: float) -> FloatArray:
-    kernel: FloatArray = np.exp(
-        -0.5 * ((ones[:, None] - others[None, :]) / length) ** 2
-    )
+def _rbf(apart: FloatArray, length: FloatArray | float) -> FloatArray:
+    kernel: FloatArray = np.exp(-0.5 * (apart / length) ** 2)
     return kernel
 
 
-def _kernel(
-    smooth: Mapping[float, FloatArray], seeds: IntArray, hyper: Hyper
-) -> FloatArray:
-    """Covariance of the trainings; ``smooth`` is the kernel (n, n) of each length."""
-    deviation = hyper.deviation_sd**2 * smooth[hyper.deviation_length]
-    same_seed = seeds[:, None] == seeds[None, :]
-    kernel: FloatArray = (
-        hyper.mean_sd**2 * smooth[hyper.mean_length]
-        + same_seed * (hyper.offset_sd**2 + deviation)
-        + hyper.noise_sd**2 * np.eye(len(seeds))
-    )
-    return kernel
+def _terms(basis: Basis, x: FloatArray, values: FloatArray) -> FloatArray:
+    """Return what every training adds to, (n, functions + 2): [F, 1, y]."""
+    return np.column_stack([basis.at(x), np.ones_like(x), values])
 
 
-def _solve(
-    x: FloatArray, values: FloatArray, seeds: IntArray, hypers: tuple[Hyper, ...]
-) -> tuple[FloatArray, FloatArray, FloatArray, FloatArray]:
-    """Constants (h,), weights K⁻¹(y - constant) (h, n), misfits and ln determinants."""
-    lengths = {h.mean_length for h in hypers} | {h.deviation_length for h in hypers}
-    smooth = {length: _rbf(x, x, length) for length in lengths}
-    kernels = np.stack([_kernel(smooth, seeds, hyper) for hyper in hypers])  # (h, n, n)
-    inverse = np.linalg.inv(kernels)
-    _, log_determinants = np.linalg.slogdet(kernels)
-    column_sums = inverse.sum(axis=1)  # (h, n)
-    constants = column_sums @ values / column_sums.sum(axis=1)
-    residuals = values - constants[:, None]  # (h, n)
-    weights = np.einsum("hij,hj->hi", inverse, residuals)
-    misfits = (residuals * weights).sum(axis=1)
-    return constants, weights, misfits, log_determinants
+def _seeds_by_size(seeds: IntArray) -> list[IntArray]:
+    """Return the rows of all seeds with one count of trainings: (seeds, trainings)."""
+    order = np.argsort(seeds, kind="stable")
+    _, counts = np.unique(seeds, return_counts=True)
+    rows = np.split(order, np.cumsum(counts)[:-1])
+    return [
+        np.stack([each for each in rows if len(each) == size])
+        for size in sorted({*counts.tolist()})
+    ]
+
+
+def _beside(
+    x: FloatArray, rows: IntArray, besides: Sequence[Beside]
+) -> tuple[FloatArray, FloatArray]:
+    """Return inverses of what seeds have beside the curve, and ln determinants.
+
+    Their shapes are (besides, seeds, trainings, trainings) and (besides,).
+    """
+    apart = x[rows][:, :, None] - x[rows][:, None, :]
+    offset, deviation, length, noise = np.array(besides).T[:, :, None, None, None]
+    kernel = offset**2 + deviation**2 * _rbf(apart, length)
+    kernel = kernel + noise**2 * np.eye(rows.shape[1])
+    return np.linalg.inv(kernel), np.linalg.slogdet(kernel)[1].sum(axis=1)
+
+
+def _sums(
+    terms: FloatArray, x: FloatArray, seeds: IntArray, besides: Sequence[Beside]
+) -> tuple[FloatArray, FloatArray]:
+    """Return sums over trainings (besides, terms, terms), and ln determinants."""
+    sums = np.zeros((len(besides), *2 * terms.shape[1:]))
+    log_determinants = np.zeros(len(besides))
+    for rows in _seeds_by_size(seeds):
+        inverse, log_determinant = _beside(x, rows, besides)
+        of_seeds = terms[rows]
+        weighed = (inverse @ of_seeds).reshape(len(besides), -1, terms.shape[1])
+        sums += of_seeds.reshape(-1, terms.shape[1]).T @ weighed
+        log_determinants += log_determinant
+    return sums, log_determinants

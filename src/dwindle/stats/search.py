@@ -20,6 +20,7 @@ from dwindle.stats.student import (
     seeds_to_settle,
     t_quantile,
 )
+from dwindle.wording import counted
 
 # What is lost between the λ that were trained, in ln λ (half width of a 90 % interval):
 # as in ``optimum``, it keeps curves without noise from overconfidence.
@@ -156,7 +157,7 @@ class Search:
         Seed 0 holds the bracket and stays.
         """
         m = len(self.further)
-        places = [self.process.without_seed(s).minimum() for s in self.further]
+        places = self.process.minima_without(self.further)
         return math.sqrt((m - 1) * float(np.var(places)))
 
     def half_widths(self, seeds: int | None = None) -> tuple[float, float]:
@@ -261,10 +262,10 @@ class Search:
         gain = float(gains.mean()) if len(gains) else None
         won = int((gains > 0).sum()) + lost
         if lost and coin_wins(won, of=len(gains) + lost) <= SIGN_TEST_ERROR_RATE:
-            why = f"{lost} seeds that train with decay diverge without it"
+            why = f"{counted(lost, 'seed')} diverged only without decay"
             return Effect(matters="yes", why=why, gain=gain)
         if len(gains) < SEEDS_FOR_AN_INTERVAL:
-            why = f"{len(gains)} seeds, too few, have a loss without decay"
+            why = f"{counted(len(gains), 'seed')} gave a loss without decay, too few"
             return Effect(matters="cannot tell", why=why, gain=gain)
         return self._test(gains)
 

@@ -51,6 +51,7 @@ from dwindle.store.upgrade import upgraded_copy
 Kind = Literal["built-in", "own"]
 # What the spec of a study of one's own training says, and no other spec has.
 OWN: dict[str, Kind] = {"kind": "own"}
+FORMER = "former"  # where such a study has its conditions of before
 _OF_KIND = {
     "built-in": "a study of a built-in problem",
     "own": "a study of a training of one's own, by dwindle find",
@@ -292,8 +293,12 @@ class Store:
         if differences and not accept_change:
             raise StoreUnlikeError(str(self.path), differences)
         # Another machine is no difference: the facts of the first one stay.
-        names = ("spec", "conditions") if differences else ("spec",)
-        return {name: now[name] for name in names if there[name] != now[name]}
+        wanted = {"spec": now["spec"]}
+        if differences:
+            wanted["conditions"] = now["conditions"]
+            if _kind_of(now) == "own":
+                wanted["problem"] = _with_former(there, now)
+        return {name: text for name, text in wanted.items() if there[name] != text}
 
     def _row(self, key: str) -> Columns | None:
         found = self._db.execute("SELECT * FROM trial WHERE key = ?", (key,)).fetchone()
@@ -404,6 +409,17 @@ def _kind_of(study: Columns) -> Kind:
         return "built-in"
     is_own = isinstance(spec, dict) and OWN.items() <= spec.items()
     return "own" if is_own else "built-in"
+
+
+def _with_former(there: Columns, now: Columns) -> str:
+    """Return the column ``problem`` of one's own training: its former conditions.
+
+    Only studies of built-in problems have facts of a problem, and files keep theirs.
+    """
+    before, current = (json.loads(each["conditions"]) for each in (there, now))
+    known = json.loads(there["problem"]).get(FORMER, [])
+    others = [each for each in known if each not in (before, current)]
+    return text_from_plain({FORMER: [*others, before]})
 
 
 def _refuse_kind(path: Path, kind: Kind) -> None:

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from dwindle.study.driver import OnProgress, Progress
+from dwindle.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -32,7 +33,8 @@ def progress_text(progress: Progress) -> str:
     """
     counts = {"diverged": progress.diverged, "failed": progress.errors}
     wrong = "".join(f", {count} {word}" for word, count in counts.items() if count)
-    return f"{progress.trained} of {progress.planned} trainings{wrong}"
+    planned = counted(progress.planned, "training")
+    return f"{progress.trained} of {planned}{wrong}"
 
 
 @contextmanager

@@ -8,7 +8,12 @@ from pathlib import Path
 from dwindle.decay.run import Run
 from dwindle.errors import StoreFormatError
 from dwindle.finding.found import found_of, unit_of
-from dwindle.finding.records import StoredFind, find_from_stored, run_from_facts
+from dwindle.finding.records import (
+    Former,
+    StoredFind,
+    find_from_stored,
+    run_from_facts,
+)
 from dwindle.findings.build import findings_of
 from dwindle.findings.model import Findings
 from dwindle.stats.law import Law, LawCell, Prior
@@ -67,6 +72,7 @@ class Cells:
         target: The scale that a tune was for, if it was one.
         base: What a target has that says nothing of a quantity.
         notes: What to know beside the law.
+        former: Trainings of the file under conditions of before; they do not count.
 
     """
 
@@ -80,6 +86,7 @@ class Cells:
     target: Mapping[str, float] | None = None
     base: Mapping[str, float] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    former: tuple[Former, ...] = ()
 
     @property
     def telling(self) -> tuple[Cell, ...]:
@@ -140,7 +147,7 @@ def cells_of_find(stored: StoredFind) -> Cells:
         backwards=unit.runs_backwards,
         name=stored.spec.name,
         target=stored.spec.target or None,
-        notes=tuple(filter(None, [stored.note_of_others])),
+        former=stored.former,
     )
 
 

@@ -8,12 +8,16 @@ from typing import Any
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
+from dwindle.finding.records import Former
 from dwindle.plain import Plain
-from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
+from dwindle.report.render import ShownWithFigure
+from dwindle.show import Column, Drawable, Line, Sheet, Table, facts
 from dwindle.stats.law import Law
 from dwindle.tuning.cells import Cell, Cells
+from dwindle.tuning.law_figure import LawFigure, LawLine
 from dwindle.wording import (
     NOTHING,
+    counted,
     first_notes,
     listed,
     measured,
@@ -47,20 +51,8 @@ class RuleValue:
     keeps: str
 
 
-@dataclass(frozen=True, kw_only=True)
-class LawLine:
-    """The law along one axis, with all else as in the first scale, for a figure.
-
-    ``points`` are (quantity, value, low, high); ``cells`` are scales on this line.
-    """
-
-    axis: str
-    points: tuple[tuple[float, float, float, float], ...]
-    cells: tuple[Cell, ...]
-
-
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Tuned(Shown, Plain):
+class Tuned(ShownWithFigure, Plain):
     """The weight decay of a target scale, by a law through smaller ones.
 
     Args:
@@ -79,11 +71,12 @@ class Tuned(Shown, Plain):
         lines: The law along each axis.
         why_null: Why there is no value.
         notes: What else to know.
+        former: Trainings of the file under conditions of before; they do not count.
 
     """
 
     _LAW = ("exponents", "extrapolates", "rules", "why_null")
-    IN_JSON = ("target", "value", "low", "high", *_LAW)
+    IN_JSON = ("target", "value", "low", "high", *_LAW, "former")
 
     name: str = ""
     knob: str
@@ -100,6 +93,7 @@ class Tuned(Shown, Plain):
     lines: tuple[LawLine, ...] = ()
     why_null: str | None = None
     notes: tuple[str, ...] = ()
+    former: tuple[Former, ...] = ()
 
     @property
     def line(self) -> str:
@@ -116,7 +110,7 @@ class Tuned(Shown, Plain):
     def headline(self) -> str:
         """The value to type, or why there is none."""
         if not self.target:
-            return f"{len(self.cells)} scales of {self.name}"
+            return f"{counted(len(self.cells), 'scale')} of {self.name}"
         if self.value is None:
             return f"No value for {self.scope}: {self.why_null}"
         return f"Set {self.line} in {self.scope}"
@@ -146,6 +140,23 @@ class Tuned(Shown, Plain):
             if beyond
             else f"{law}, within them."
         )
+
+    @property
+    def figure(self) -> LawFigure:
+        """The law with the answer in it."""
+        return LawFigure(
+            symbol=self.symbol,
+            lines=self.lines,
+            target=self.target,
+            value=self.value,
+            low=self.low,
+            high=self.high,
+        )
+
+    @property
+    def figure_text(self) -> str:
+        """What the figure shows, for those who cannot see it."""
+        return f"{self.headline}. {self.range_text}. {self.why}"
 
     def _nearest(self, axis: str) -> float:
         """Return the end of the range of scales that is the nearest to the target."""
@@ -245,11 +256,17 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
         symbol=cells.symbol,
         target=dict(target),
         cells=tuple(_shown(cell, axes) for cell in cells.cells),
-        notes=(*_notes(cells, axes), *cells.notes),
+        notes=(
+            *_notes(cells, axes),
+            *cells.notes,
+            *(each.text for each in cells.former),
+        ),
+        former=cells.former,
     )
     telling = len(cells.telling)
     if telling < _CELLS:
-        why = f"{telling} of {len(cells.cells)} scales show a best value, a law needs 2"
+        have = f"{telling} of {counted(len(cells.cells), 'scale')}"
+        why = f"a best value shows at {have}, a law needs {_CELLS}"
         return replace(start, why_null=why)
     law = cells.law(axes)
     start = replace(

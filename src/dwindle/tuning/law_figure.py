@@ -1,0 +1,144 @@
+"""The law through the scales as a figure: scales, law, its band, and the answer."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from dwindle.report import render, vega
+from dwindle.report.themes import NOTEBOOK, Theme
+from dwindle.report.vega import Kind, Size, Spec
+from dwindle.tuning.cells import Cell
+from dwindle.wording import interval, number, quantity, raised
+
+_AIR = 1.15  # above and below all intervals
+# In the picture axes stand side by side.
+_BESIDE = Size(width=300, height=220, lettering=13)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LawLine:
+    """The law along one axis, with all else as in the first scale, for a figure.
+
+    ``points`` are (quantity, value, low, high); ``cells`` are scales on this line.
+    """
+
+    axis: str
+    points: tuple[tuple[float, float, float, float], ...]
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LawFigure:
+    """What a figure of a law shows; the answer is drawn where there is one.
+
+    Args:
+        symbol: How the value is called.
+        lines: The law along each axis.
+        target: The scale of the answer.
+        value: The answer.
+        low: Lower end of its interval.
+        high: Upper end.
+
+    """
+
+    symbol: str
+    lines: tuple[LawLine, ...]
+    target: Mapping[str, float] = field(hash=False)
+    value: float | None
+    low: float | None
+    high: float | None
+
+    def svg(self, alt: str) -> str:
+        """Return the figure for a notebook as SVG, described by ``alt``; or nothing.
+
+        Raises:
+            MissingLibraryError: If vl-convert is not installed.
+
+        """
+        if not self.lines:
+            return ""
+        return render.svg(self.figure(NOTEBOOK), name="law", alt=alt)
+
+    def figure(self, theme: Theme) -> Spec:
+        """Return the law over all axes, side by side, as a Vega-Lite specification."""
+        panels = [self._layers(line, theme, _BESIDE) for line in self.lines]
+        return vega.figure({"hconcat": panels}, theme, _BESIDE)
+
+    def panel(
+        self, line: LawLine, theme: Theme, size: Size, kind: Kind = "log"
+    ) -> Spec:
+        """Return the law along one axis."""
+        return vega.figure(self._layers(line, theme, size, kind), theme, size)
+
+    def _layers(
+        self, line: LawLine, theme: Theme, size: Size, kind: Kind = "log"
+    ) -> Spec:
+        law = [{"x": x, "y": y, "low": a, "high": b} for x, y, a, b in line.points]
+        cells = [
+            self._row(line, "best", cell.scale, cell.value, cell.low, cell.high)
+            for cell in line.cells
+        ]
+        target = []
+        if self.value is not None and line.axis in self.target:
+            found = self.value, self.low, self.high
+            target = [self._row(line, "answer", self.target, *found)]
+        x, y = self._axes(line, (*law, *cells, *target), kind)
+        bar = {"x": x, "y": {**y, "field": "low"}, "y2": {"field": "high"}}
+        accent = {"color": theme.accent, "opacity": 1}
+        point = {"type": "point", "filled": True, "size": 90, "opacity": 1}
+        dots = vega.told({**point, "color": theme.ink}, {"x": x, "y": y})
+        answer = vega.told(
+            {**point, "shape": "diamond", "size": 180, **accent}, dots[1]
+        )
+        layers = [
+            vega.layer(law, {"type": "area", "color": theme.band}, bar),
+            vega.layer(law, {"type": "line", "color": theme.muted}, {"x": x, "y": y}),
+            vega.layer(cells, {"type": "rule", "color": theme.ink}, bar),
+            vega.layer(cells, *dots),
+            vega.layer(target, {"type": "rule", "strokeWidth": 3, **accent}, bar),
+            vega.layer(target, *answer),
+        ]
+        return {"width": size.width, "height": size.height, "layer": layers}
+
+    def _row(
+        self,
+        line: LawLine,
+        what: str,
+        scale: Mapping[str, float],
+        *ends: float | None,
+    ) -> Spec:
+        value, low, high = ends
+        at = scale[line.axis]
+        within = raised(interval(low, high, digits=3))
+        best = f"{what} {self.symbol} {number(value)}"
+        told = f"{quantity(line.axis)} {number(at)}: {best}, 90 % {within}"
+        return {"x": at, "y": value, "low": low, "high": high, "told": told}
+
+    def _axes(
+        self, line: LawLine, rows: Iterable[Spec], kind: Kind
+    ) -> tuple[Spec, Spec]:
+        rows = list(rows)
+        low, high = min(row["low"] for row in rows), max(row["high"] for row in rows)
+        values = [cell.scale[line.axis] for cell in line.cells]
+        values += [self.target[line.axis]] if line.axis in self.target else []
+        x = vega.numeric(
+            "x",
+            scale={"type": "log", "nice": False, "padding": 14},
+            axis={
+                "values": sorted(set(values)),
+                "format": "~r",
+                "grid": False,
+                "title": quantity(line.axis),
+            },
+        )
+        domain = [low / _AIR, high * _AIR] if kind == "log" else [0, high * _AIR]
+        powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+        ticks = [float(f"{digit}e{power}") for power in powers for digit in (1, 2, 5)]
+        inside = [each for each in ticks if domain[0] <= each <= domain[1]]
+        axis = {"values": inside} if kind == "log" else {"tickCount": 5}
+        y = vega.numeric(
+            "y",
+            scale={"type": kind, "domain": domain, "nice": False},
+            axis={**vega.title_above(f"best {self.symbol}"), "format": "~g", **axis},
+        )
+        return x, y
