@@ -76,6 +76,7 @@ def test_json_has_the_fields_of_the_design(here, capsys):
         *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
         *("stopped_because", "curve", "why_null", "conditions", "half_life"),
         "e_folds",
+        "former",
     ]
     assert (found["knob"], found["trainings"]) == ("torch.optim.AdamW", 9)
     assert (found["stopped_because"], found["matters"]) == ("trainings", "cannot tell")

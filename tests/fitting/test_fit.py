@@ -77,8 +77,9 @@ def test_nothing_that_differs_is_pooled():
     assert raised.value.asked
     # So is one that has another value in every row, by its name.
     drawn = [{**row, "dropout": 0.1 + at / 99} for at, row in enumerate(rows)]
-    with pytest.raises(RefusedError):
+    with pytest.raises(RefusedError) as refused:
         dwindle.fit(drawn)
+    assert refused.value.asked == raised.value.asked
 
 
 @pytest.mark.parametrize("name", ["val_accuracy", "val_error", "f1"])

@@ -19,7 +19,6 @@ from dwindle.report.loss_figure import NARROW, WIDE
 from dwindle.report.themes import LIGHT, PAGE
 from dwindle.report.vega import Spec
 from dwindle.store.store import read_store
-from dwindle.tuning.page import _figure, law_figure
 
 ROUNDING = 0.01  # pixels
 _NUMBER = re.compile(r"-?[\d.]+(?:e-?\d+)?")
@@ -102,10 +101,10 @@ def of_tune(_: object) -> Iterator[Spec]:
         high=1,
     )
     assert len(law.lines) == 2
-    yield law_figure(law, LIGHT)
+    yield law.figure.figure(LIGHT)
     for line, size in itertools.product(law.lines, (WIDE, NARROW)):
-        yield _figure(law, line, PAGE, size, "log")
-        yield _figure(law, line, PAGE, size, "linear")
+        yield law.figure.panel(line, PAGE, size, "log")
+        yield law.figure.panel(line, PAGE, size, "linear")
 
 
 @pytest.mark.parametrize("specs_of", [of_study, of_find, of_tune])

@@ -218,7 +218,7 @@ def test_the_command_line(tmp_path, monkeypatch, capsys):
     found = as_json(f"{line} {axes}", capsys)
     assert list(found) == [
         *("target", "value", "low", "high", "exponents", "extrapolates", "rules"),
-        "why_null",
+        *("why_null", "former"),
     ]
     # Nothing that the store names need be there any more.
     (tmp_path / "wide.py").unlink()
