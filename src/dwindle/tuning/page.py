@@ -49,7 +49,9 @@ def page_of_tuned(tuned: Tuned) -> Page:
 
 def _law(tuned: Tuned) -> Section:
     """Return the law, with a large figure over each axis."""
-    target = " The diamond is the answer at the target." if tuned.value else ""
+    # It stands beside a line that leaves the others where they were.
+    too = ", where the others change as well" if len(tuned.lines) > 1 else ""
+    target = f" The diamond is the answer at the target{too}." if tuned.value else ""
     drawn = (
         "Symbols are the scales that show a best value, with their 90 % intervals; the "
         "line is the law with all else as at most of them, in the band of what it "
