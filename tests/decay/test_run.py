@@ -257,3 +257,13 @@ def test_a_schedule_that_was_given_is_not_a_missing_one():
     assert given.is_given("schedule")
     assert not Run().is_given("schedule")
     assert Run(schedule="constant").is_given("schedule")
+
+
+def test_the_ends_of_a_schedule_may_be_lrs():
+    """From 1e-3 to 1e-5 has its peak in it; another lr beside it contradicts."""
+    text, shares = "cosine from 1e-3 to 1e-5", Schedule(shape="cosine", final=0.01)
+    for given in ({}, {"lr": 1e-3}, {"lr": 1e-5}):
+        assert Run(schedule=text, **given) == Run(lr=1e-3, schedule=shares)
+    with pytest.raises(RangeError) as raised:
+        Run(schedule=text, lr=2e-3)
+    assert (raised.value.name, raised.value.value) == ("lr", 2e-3)

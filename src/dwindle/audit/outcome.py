@@ -163,7 +163,8 @@ def facts_of_run(run: Run) -> dict[str, str]:
     shape = run.schedule.shape
     schedules = {} if shape == "constant" else {"schedule": shape}
     if not run.decay_schedule.is_constant:
-        schedules["decay schedule"] = str(run.decay_schedule)
+        own = run.decay_schedule
+        schedules["decay schedule"] = own.ends_of(own.peak) or str(own)
     return known | schedules
 
 

@@ -124,6 +124,7 @@ class Run:
         rows = self._read_lrs()
         self._read_numbers()
         self._read_schedules()
+        self._read_lr_of_ends()
         if self.nesterov not in (None, True, False):
             must, remedy = "True, False or left out", "Write nesterov=True."
             raise RangeError("nesterov", repr(self.nesterov), must, remedy)
@@ -186,6 +187,19 @@ class Run:
                     f'Write {name}="cosine", or Schedule(shape="cosine", warmup=0.05).'
                 )
                 raise RangeError(name, repr(given), must, remedy)
+
+    def _read_lr_of_ends(self) -> None:
+        """Take the peak of a schedule whose ends are lrs, and not shares of one."""
+        peak, lr = self.schedule.peak, self.lr
+        if peak is None:
+            return
+        ends = (self.schedule.start * peak, self.schedule.final * peak)
+        if lr is not None and not any(math.isclose(lr, end) for end in ends):
+            must = f"left out, or an end of {self.schedule.ends_of(peak)}"
+            remedy = "Leave the lr out, or write the ends as shares of it: from 10%."
+            raise RangeError("lr", lr, must, remedy)
+        self._set("lr", peak)
+        self._set("schedule", replace(self.schedule, peak=None))
 
     def _read_numbers(self) -> None:
         """Read the numbers that came as text, as YAML has 1e-3, and note how."""
