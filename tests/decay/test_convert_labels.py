@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from oracle.decay_by_hand import sgd_path
 from tolerance import digits
 
 from dwindle.decay.convert import convert
@@ -180,6 +181,34 @@ def test_keep_run_keeps_the_total():
     run, slower = Run(lr=1e-3), Run(lr=5e-4)
     there = convert(0.1, ADAMW, to=ADAMW, run=run, run_after=slower, keep="run")
     assert (there.value, there.coordinate) == (digits(0.2, rel=1e-12), "shrink")
+
+
+def test_keep_run_reckons_with_a_momentum():
+    """It lags behind the lr: torch's steps leave as much on both sides at 0.131387."""
+    lrs = [1 - step / 55 for step in range(55)]
+    for source, target, value, lr in (
+        (ADAMW, "torch.optim.SGD", 0.1, 0.1),
+        ("composer.optim.DecoupledAdamW", "torch.optim.SGD", 0.01, 0.1),
+    ):
+        run = {"lr": lr, "steps": 55, "schedule": "linear"}
+        after = run | {"lr": 0.01, "momentum": 0.9}
+        there = convert(value, source, to=target, run=run, run_after=after, keep="run")
+        path = sgd_path(
+            [0.01 * m for m in lrs],
+            there.value,
+            momentum=0.9,
+            dampening=0.0,
+            nesterov=False,
+        )
+        assert float(path[-1]) == digits(left(0.01 * m for m in lrs), rel=1e-9)
+        assert (there.coordinate, there.unused) == ("total", ())
+    assert there.value == digits(0.131387, rel=1e-5)
+    with pytest.raises(MissingFactError):  # how late it is, only a length tells
+        convert(0.1, ADAMW, to=target, run={"lr": 1, "momentum": 0.9}, keep="run")
+    asgd = "torch.optim.ASGD"  # falls by its lr
+    run, slower = Run(lr=0.1, steps=10**5), Run(lr=0.5, steps=10**5)
+    there = convert(0.1, asgd, to=asgd, run=run, run_after=slower, keep="run")
+    assert there.coordinate == "total"
 
 
 def test_keep_epoch_keeps_what_an_epoch_leaves():

@@ -15,6 +15,7 @@ from dwindle.decay.knobs import KNOBS, knobs
 from dwindle.decay.own_facts import default_note, facts_of, resolved, unused_facts
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
+from dwindle.decay.typed_facts import as_fields
 from dwindle.errors import MissingFactError, RangeError
 
 PERCEPTRON = "sklearn.neural_network.MLPClassifier:sgd"
@@ -197,7 +198,26 @@ def test_betas_are_those_of_the_library():
     assert resolved(composer, Run()).betas == (0.9, 0.95)
     assert resolved(composer, Run(betas=(0.8, 0.99))).betas == (0.8, 0.99)
     assert resolved(KNOBS["torch.optim.AdamW"], Run()).betas == (0.9, 0.999)
-    assert unused_facts(composer, Run(betas=(0.8, 0.99))) == ()
+    assert unused_facts(composer, Run(betas=(0.8, 0.99))) == {}
+
+
+def test_what_was_given_and_a_schedule_does_not_read_is_named():
+    """Also a 0, which was typed; a momentum that one-cycle moves; not one it keeps."""
+    cycle, adamw, sgd = "one-cycle", "torch.optim.AdamW", "torch.optim.SGD"
+    cases = [
+        (adamw, {"final": 0.0}, ["final"]),
+        (adamw, {"decay_share": 0.2}, ["decay_share"]),
+        (adamw, {"schedule": "cosine", "decay_share": 0.1}, ["decay_share"]),
+        (adamw, {"schedule": "wsd", "final": 0.1, "decay_share": 0.2}, []),
+        (sgd, {"schedule": cycle, "momentum": 0.0}, ["momentum"]),
+        (sgd, {"schedule": cycle, "momentum": 0, "cycled_momentum": (0.0, 0.0)}, []),
+        (sgd, {"schedule": cycle}, []),
+    ]
+    for name, more, unused in cases:
+        facts = {"lr": 0.01, "steps": 137} | more
+        assert list(unused_facts(KNOBS[name], Run(**as_fields(facts)))) == unused, facts
+        codes = [each.code for each in explain(0.1, name, run=facts).warnings]
+        assert ("unused-fact" in codes) == bool(unused), facts
 
 
 def test_every_optimizer_with_a_momentum_in_its_decay_has_a_record():

@@ -249,7 +249,7 @@ def _coordinate(pair: Pair, keep: Keep | None) -> Coordinate | None:
         return "penalty"
     if all(has_shrink(knob, run) for knob, run in pair.sides):
         if keep == "run":
-            return "shrink" if pair.are_alike and pair.are_one_course else "total"
+            return "shrink" if pair.keeps_run else "total"
         # A half-life or a shrink is quoted at the peak: there only the peak counts.
         is_rate = source.is_rate or target.is_rate
         return "shrink" if pair.are_alike or is_rate else "total"

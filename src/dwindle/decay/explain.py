@@ -38,7 +38,7 @@ from dwindle.decay.read_numbers import Clock, how_it_was_read
 from dwindle.decay.remarks import Remark
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, at_peak, read_setting
-from dwindle.decay.strength import in_words
+from dwindle.decay.strength import in_words, times_grown
 from dwindle.errors import MissingFactError, OscillationError, RangeError
 from dwindle.plain import Plain
 from dwindle.show import (
@@ -163,7 +163,7 @@ class Explanation(Shown, Plain):
         yield ""
 
     def _facts(self) -> dict[str, str]:
-        kept, grows = self.kept, (self.e_folds or 0.0) < 0
+        kept, grown = self.kept, times_grown(self.e_folds, self.kept)
         left = f" ({percent(kept)} of a weight is left)" if kept is not None else ""
         # A step that takes everything has no logarithm, and JSON no infinity: None is
         # both that and "not known", and only what is left tells them apart.
@@ -183,8 +183,8 @@ class Explanation(Shown, Plain):
             "a step": self.update,
             "decay": self.decay_schedule,
             "shrink per step": _known(self.shrink_per_step),
-            "e-folds of the run": "" if grows else e_folds + left,
-            "after the run": f"{number(kept)} times the weight" if grows else "",
+            "e-folds of the run": "" if grown else e_folds + left,
+            "after the run": grown,
             "recipes": self.among.text if self.among else "",
             "penalty λ": _known(self.penalty, "  in: mean loss + λ/2 · Σ w²"),
             settles: _known(settle, f"  (RMS){at_peak}"),
@@ -306,7 +306,7 @@ class _Explainer:
             *schedule_notes((setting.knob, self._run)),
         )
         self._lacking: dict[str, list[str]] = {}
-        self._remarks: list[Remark] = []
+        self._remarks = list(remarks.of_unused(setting.knob, run))
 
     def explanation(self) -> Explanation:
         """Return everything that follows from the facts."""

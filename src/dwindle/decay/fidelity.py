@@ -117,6 +117,21 @@ class Pair:
         )
 
     @property
+    def keeps_run(self) -> bool:
+        """Whether an equal shrink at the peak leaves as much of a weight after the run.
+
+        A momentum starts late and lags behind a schedule, and what falls by itself
+        falls by its lr.
+        """
+        paces: set[object] = set()
+        for knob, run in self.sides:
+            own = facts_of(knob, run)
+            has_memory = _has_memory(knob, run)
+            memory = (own.momentum, own.dampening, own.nesterov) if has_memory else ()
+            paces.add((memory, own.lr if falls_by_itself(knob) else None))
+        return self.are_alike and self.are_one_course and len(paces) == 1
+
+    @property
     def are_same_weights(self) -> bool:
         """Whether the same weights decay on both sides by default."""
         both_all = self.source.skips_nothing and self.target.skips_nothing
@@ -433,11 +448,19 @@ def _other_run(pair: Pair) -> str:
 
 
 def _courses(pair: Pair) -> str:
-    courses = [course_of(knob).text for knob, _ in pair.sides]
+    courses = [
+        course_of(knob).text
+        + (
+            f" through a momentum of {facts_of(knob, run).momentum:g}"
+            if _has_memory(knob, run)
+            else ""
+        )
+        for knob, run in pair.sides
+    ]
     if pair.before.schedule != pair.after.schedule:
-        shapes = [str(run.schedule.shape) for _, run in pair.sides]
+        shapes = [run.schedule.shape for _, run in pair.sides]
         if shapes[0] == shapes[1]:
-            shapes = ["before", "after"]
+            shapes = [str(run.schedule) for _, run in pair.sides]
         courses = [
             f"{text} ({shape})" for text, shape in zip(courses, shapes, strict=True)
         ]

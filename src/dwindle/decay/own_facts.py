@@ -5,11 +5,12 @@ from dataclasses import dataclass, fields, replace
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.decay.families import course_of, has_momentum
+from dwindle.decay.families import course_of, has_momentum, has_no_rate
 from dwindle.decay.knob import Knob
 from dwindle.decay.run import Run, nesterov_needs_momentum
 from dwindle.decay.run_facts import option_of
 from dwindle.decay.schedules import Schedule
+from dwindle.decay.shapes import SHAPES
 from dwindle.errors import DwindleError, MissingFactError, RangeError
 
 # Known by their identity: a schedule that was given is another object.
@@ -178,20 +179,38 @@ def default_note(knob: Knob, run: Run) -> str:
     )
 
 
-def unused_facts(knob: Knob, run: Run) -> tuple[str, ...]:
-    """Return the names of facts that were given and that the decay does not depend on.
+def unused_facts(knob: Knob, run: Run) -> dict[str, str]:
+    """Return facts that were given and that change no decay, each with the reason.
 
     Example:
         >>> from dwindle.decay.knobs import resolve_knob
         >>> unused_facts(resolve_knob("torch.AdamW"), Run(momentum=0.9))
-        ('momentum',)
+        {'momentum': 'the decay of torch.optim.AdamW does not pass through one'}
 
     """
-    given = [name for name in (*_NEUTRAL, "betas") if _is_given(name, run)]
-    if has_momentum(knob):
-        return tuple(name for name in given if name == "betas")
-    has_betas = knob.options.betas is not None
-    return tuple(name for name in given if name != "betas" or not has_betas)
+    own, name = knob.options, knob.name
+    unused = {
+        part: f"a {schedule.shape} schedule does not read it, {readers[0]} does"
+        for schedule in (run.schedule, run.decay_schedule)
+        for part in schedule.idle
+        if (readers := [each.name for each in SHAPES.values() if part in each.reads])
+    }
+    for fact in (*_NEUTRAL, "betas") if knob.family else ():
+        if not _is_given(fact, run) or (fact == "betas" and own.betas is not None):
+            continue
+        if fact == "betas" or not has_momentum(knob):
+            why = "sets no rate" if has_no_rate(knob) else "does not pass through one"
+            lacks = fact != "momentum" and getattr(own, fact) is None
+            unused[fact] = f"{name} has none" if lacks else f"the decay of {name} {why}"
+    cycled = run.schedule.cycled_momentum
+    is_moved = has_momentum(knob) and own.momentum is not None
+    if cycled and is_moved and {*cycled} != {run.momentum} and run.is_given("momentum"):
+        unused["momentum"] = (
+            f"{run.schedule.shape} moves it between {cycled[1]:g} and {cycled[0]:g}; "
+            f"cycled_momentum (--cycled-momentum {run.momentum:g},{run.momentum:g}) "
+            "keeps it"
+        )
+    return unused
 
 
 def refuse_lacking(*sides: tuple[Knob, Run]) -> None:

@@ -230,6 +230,8 @@ def read_time(name: str, text: str, remedy: str = TIME_REMEDY) -> tuple[float, C
     number = read_number(match["number"]) if match else None
     if match is None or number is None:
         raise RangeError(name, repr(text), "a number and a clock", remedy)
+    if math.isinf(number) and "inf" not in match["number"]:  # too large for a float
+        raise RangeError(name, repr(text), "a finite number and a clock", remedy)
     word, is_percentage = match["clock"], "%" in match["number"]
     clock = clock_named("run" if is_percentage and not word.strip() else word)
     if is_percentage and clock != "run":

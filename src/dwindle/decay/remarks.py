@@ -13,7 +13,7 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
 )
 from dwindle.decay.equilibrium import MOST_THAT_STAYS
-from dwindle.decay.families import FAMILIES, Family, course_of, family_of, has_no_rate
+from dwindle.decay.families import FAMILIES, Family, course_of, family_of
 from dwindle.decay.knob import Knob
 from dwindle.decay.number_formats import (
     DEAD_BELOW,
@@ -43,9 +43,10 @@ _ORDER = (
     *("impossible", "oscillation", "growth", "swing", "nothing-left"),
     *("dead-zone", "stalls", "no-lr", "per-layer", "approximate"),
     *(each.caution_code for each in FAMILIES.values() if each.caution),
-    *("own-rule", "summed-loss", "library-default", "longer-than-the-run"),
+    *("own-rule", "summed-loss", "unused-fact", "library-default"),
+    "longer-than-the-run",
     *("shorter-than-an-epoch", "fading-decay", "late-dead-zone", "rounding"),
-    *("no-decay", "first-step", "unused-fact", "equilibrium-noise", "missing-fact"),
+    *("no-decay", "first-step", "equilibrium-noise", "missing-fact"),
     *("no-equilibrium", "no-penalty"),
 )
 
@@ -123,15 +124,6 @@ def _of_family(knob: Knob, family: Family, run: Run) -> Iterator[Remark]:
     convention = penalty_convention_of(knob)
     if run.loss == "sum" and convention is not None and not convention.over:
         yield Remark.of("summed-loss", name=name)
-    for fact in unused_facts(knob, run):
-        yield Remark.of("unused-fact", fact=fact, why=_why_unused(knob, fact))
-
-
-def _why_unused(knob: Knob, fact: str) -> str:
-    if fact != "momentum" and getattr(knob.options, fact) is None:
-        return f"{knob.name} has none"
-    why = "sets no rate" if has_no_rate(knob) else "does not pass through one"
-    return f"the decay of {knob.name} {why}"
 
 
 def assumed_noise(knob: Knob, run: Run) -> str:
@@ -167,6 +159,12 @@ def of_defaults(*sentences: str) -> Iterator[Remark]:
     """Yield that defaults of a library or a trainer stand in for what was not given."""
     for sentence in filter(None, sentences):
         yield Remark("library-default", sentence)
+
+
+def of_unused(knob: Knob, run: Run) -> Iterator[Remark]:
+    """Yield which facts change no decay, of a run as it was given."""
+    for fact, why in unused_facts(knob, run).items():
+        yield Remark.of("unused-fact", fact=fact, why=why)
 
 
 def of_error(error: DwindleError) -> Remark:

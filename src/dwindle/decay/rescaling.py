@@ -122,7 +122,8 @@ class Rescaling(Shown, Plain):
             face: Where it is read.
 
         """
-        cautions = [each.text for each in self.before.warnings if each.code in _SAID]
+        seen = (*self.before.warnings, *self.unchanged.warnings)
+        cautions = dict.fromkeys(each.text for each in seen if each.code in _SAID)
         notes = first_notes([*self.notes, *cautions], "--json or as_dict() has them")
         return Sheet(
             parts=(

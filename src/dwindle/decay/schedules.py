@@ -44,7 +44,7 @@ class _Counted(float):
 
 
 # Equal to numbers, and known as nobody's: a shape may begin and end otherwise.
-_FROM_PEAK, _TO_NOTHING = _NotGiven(1.0), _NotGiven(0.0)
+_FROM_PEAK, _TO_NOTHING, _A_FIFTH = map(_NotGiven, (1.0, 0.0, 0.2))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -119,7 +119,7 @@ PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
         "milestones": Parameter(
             must="within the run, each after the one before",
             holds=lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
-            example='--milestones "30,60,80 epochs"',
+            example='--milestones "30,60,80 epochs", or "300,600 steps"',
             is_time=True,
         ),
         "lrs": Parameter(
@@ -187,7 +187,7 @@ class Schedule:
     warmup_start: float | None = None
     start: float = _FROM_PEAK
     final: float = _TO_NOTHING
-    decay_share: float = 0.2
+    decay_share: float = _A_FIFTH
     power: float | None = None
     gamma: float | None = None
     period: float | None = None
@@ -266,6 +266,8 @@ class Schedule:
         given = getattr(self, name)
         if given is None or isinstance(given, _NotGiven):
             default = record.reads.get(name, given)
+            is_open = isinstance(given, _NotGiven)
+            default = _NotGiven(default) if is_open else default
             object.__setattr__(self, name, default)
             return
         remedy = _WARMUP_REMEDY if name == "warmup" else f"Write {parameter.example}."
@@ -370,6 +372,23 @@ class Schedule:
         usual |= SHAPES[self.shape].reads
         return tuple(
             name for name, default in usual.items() if getattr(self, name) != default
+        )
+
+    @property
+    def idle(self) -> tuple[str, ...]:
+        """Names of what was given, and what the shape does not read.
+
+        Example:
+            >>> Schedule(final=0.1).idle, Schedule(shape="cosine", final=0.1).idle
+            (('final',), ())
+
+        """
+        reads = {"warmup", *SHAPES[self.shape].reads}
+        return tuple(
+            name
+            for name in PARAMETERS
+            if name not in reads
+            and not isinstance(getattr(self, name), _NotGiven | None)
         )
 
     def __str__(self) -> str:

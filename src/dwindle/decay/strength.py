@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from dwindle.decay.families import FAMILIES
-from dwindle.wording import percent, time_on
+from dwindle.wording import number, percent, time_on
 
 # The first that is known says when a weight has halved: epochs are what most people
 # count in, tokens what language models are trained by.
@@ -122,3 +122,19 @@ def in_words(
         return f"halves a weight every {time}{where}{degree}", strength
     facts = " and ".join(lacking)
     return f"how much of a weight goes is open{': give ' if facts else ''}{facts}", None
+
+
+def times_grown(e_folds: float | None, kept: float | None) -> str:
+    """Return how much larger a run makes a weight, nothing where it does not.
+
+    Example:
+        >>> times_grown(-1e4, None), times_grown(0.1, 0.9)
+        ('10^4,343 times the weight', '')
+
+    """
+    if (e_folds or 0.0) >= 0 and abs(kept or 0.0) <= 1:
+        return ""
+    if kept is not None and math.isfinite(kept):
+        return f"{number(kept)} times the weight"
+    powers = -(e_folds or -math.inf) / math.log(10)  # what no float holds
+    return "" if math.isinf(powers) else f"10^{powers:,.0f} times the weight"

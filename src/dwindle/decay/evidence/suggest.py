@@ -290,6 +290,7 @@ class _Suggester:
             value = 0.0
         low, high = sorted(map(self._number, ends))
         at_knob = self._number(value)
+        explained = explain_setting(Setting(self._knob, at_knob), self._run)
         return Suggestion(
             knob=self._knob.name,
             value=at_knob,
@@ -309,8 +310,8 @@ class _Suggester:
                 )
                 for each, *_ in near
             ),
-            notes=self._notes([each.recipe for each in near]),
-            explanation=explain_setting(Setting(self._knob, at_knob), self._run),
+            notes=self._notes([each.recipe for each in near], explained),
+            explanation=explained,
         )
 
     def _number(self, shrink: float) -> float:
@@ -337,13 +338,14 @@ class _Suggester:
         shrink = min(shrink * math.exp(mean), _MOST_PER_STEP)
         return _Carried(recipe, shrink, doubt, typed)
 
-    def _notes(self, near: Sequence[Recipe]) -> tuple[str, ...]:
+    def _notes(self, near: Sequence[Recipe], explained: Explanation) -> tuple[str, ...]:
         left = len(self._peers.recipes) - len(near)
         memory = [each.name for each in near if each.read == "from memory"]
         notes = [
             *self._peers.notes,
             f"The {len(near)} nearest of {len(self._peers.recipes)}." if left else "",
             f"From memory, not read again: {listed(memory)}." if memory else "",
+            *(each.text for each in explained.warnings if each.code == "unused-fact"),
             "Recipes are habits, not optima: dwindle find measures yours.",
         ]
         return tuple(filter(None, notes))
