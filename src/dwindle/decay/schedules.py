@@ -266,8 +266,7 @@ class Schedule:
         given = getattr(self, name)
         if given is None or isinstance(given, _NotGiven):
             default = record.reads.get(name, given)
-            is_open = isinstance(given, _NotGiven)
-            default = _NotGiven(default) if is_open else default
+            default = default if given is None else _NotGiven(default)
             object.__setattr__(self, name, default)
             return
         remedy = _WARMUP_REMEDY if name == "warmup" else f"Write {parameter.example}."
@@ -361,13 +360,7 @@ class Schedule:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of what is not as a shape has it by itself; a constant lr is nothing.
-
-        Example:
-            >>> Schedule(shape="cosine", warmup=0.1).given
-            ('shape', 'warmup')
-
-        """
+        """Names of what is not as a shape has it by itself; a constant lr is nothing."""
         usual = {each.name: each.default for each in fields(self) if each.compare}
         usual |= SHAPES[self.shape].reads
         return tuple(
@@ -376,20 +369,10 @@ class Schedule:
 
     @property
     def idle(self) -> tuple[str, ...]:
-        """Names of what was given, and what the shape does not read.
-
-        Example:
-            >>> Schedule(final=0.1).idle, Schedule(shape="cosine", final=0.1).idle
-            (('final',), ())
-
-        """
+        """Names of what was given, and what the shape does not read."""
         reads = {"warmup", *SHAPES[self.shape].reads}
-        return tuple(
-            name
-            for name in PARAMETERS
-            if name not in reads
-            and not isinstance(getattr(self, name), _NotGiven | None)
-        )
+        given = {name: getattr(self, name) for name in PARAMETERS if name not in reads}
+        return tuple(k for k, v in given.items() if not isinstance(v, _NotGiven | None))
 
     def __str__(self) -> str:
         own = (name for name in self.given if name in SHAPES[self.shape].reads)

@@ -15,6 +15,8 @@ REGIMES: tuple[Regime, ...] = ("single-pass", "many-epochs", "fine-tuning")
 # With Adam's kind, whole networks are fine-tuned at 5e-5 or less, but for three; from
 # scratch the largest language model of the recipes peaks at 8e-5.
 _LR_FROM_SCRATCH = 6e-5
+# Pre-trainings of the recipes see 2.2e9 tokens or more, and no fine-tune of them.
+_TOKENS_FROM_SCRATCH = 2e9
 TUNED_BY_ITS_LR = (
     f"An lr below {_LR_FROM_SCRATCH:g} is usual only where training goes on from "
     "trained weights: compared with fine-tunes. If it starts from scratch, say "
@@ -87,8 +89,9 @@ def regime_told(
 ) -> str | None:
     """Return the regime or class that somebody says, or that knob and lr tell.
 
-    An lr tells it where it is one that only fine-tunes with Adam's kind have; a library
-    where all that it trains is of one class. None: lengths and layers decide.
+    An lr tells it where it is one that only fine-tunes with Adam's kind have, and not
+    more tokens are read than they read; a library where all that it trains is of one
+    class. None: lengths and layers decide.
 
     Example:
         >>> from dwindle.decay.knobs import KNOBS
@@ -106,7 +109,11 @@ def regime_told(
     if regime is not None:
         return regime
     is_adaptive = not knob.is_rate and family_of_evidence(knob) == "adaptive"
-    if is_adaptive and all(0 < (run.lr or 0) < _LR_FROM_SCRATCH for run in runs):
+    if is_adaptive and all(
+        0 < (run.lr or 0) < _LR_FROM_SCRATCH
+        and run.quantities().get("tokens", 0) < _TOKENS_FROM_SCRATCH
+        for run in runs
+    ):
         return "fine-tuning"
     return _KINDS_OF_LIBRARIES.get(knob.library) if normalized is None else None
 
