@@ -360,7 +360,7 @@ class Schedule:
 
     @property
     def given(self) -> tuple[str, ...]:
-        """Names of what is not as a shape has it by itself; a constant lr is nothing."""
+        """Names of what is not as a shape has it by itself; a constant has none."""
         usual = {each.name: each.default for each in fields(self) if each.compare}
         usual |= SHAPES[self.shape].reads
         return tuple(
