@@ -203,8 +203,9 @@ def test_keep_run_reckons_with_a_momentum():
         assert float(path[-1]) == digits(left(0.01 * m for m in lrs), rel=1e-9)
         assert (there.coordinate, there.unused) == ("total", ())
     assert there.value == digits(0.131387, rel=1e-5)
-    with pytest.raises(MissingFactError):  # how late it is, only a length tells
+    with pytest.raises(MissingFactError) as raised:  # how late, only a length tells
         convert(0.1, ADAMW, to=target, run={"lr": 1, "momentum": 0.9}, keep="run")
+    assert raised.value.fact == "steps"
     asgd = "torch.optim.ASGD"  # falls by its lr
     run, slower = Run(lr=0.1, steps=10**5), Run(lr=0.5, steps=10**5)
     there = convert(0.1, asgd, to=asgd, run=run, run_after=slower, keep="run")
