@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from dwindle.cli.main import main
 from dwindle.decay.convert import convert
 from dwindle.decay.explain import explain
+from dwindle.decay.half_life import HalfLife
 from dwindle.decay.read_numbers import how_it_was_read, read_number, whole_of
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError
@@ -130,6 +131,14 @@ def test_a_count_is_whole():
             Run(batch_size=text)
         assert (raised.value.must, raised.value.value) == ("a whole number", repr(text))
     assert whole_of("parameters", 2**60 + 1) == 2**60 + 1
+
+
+def test_a_time_that_no_float_holds_is_refused():
+    """Digits beyond all floats are a slip; who means never writes inf."""
+    with pytest.raises(RangeError) as raised:
+        HalfLife.parse("1e400 steps")
+    assert raised.value.name == "half_life"
+    assert HalfLife.parse("inf steps").value == math.inf
 
 
 def test_lists_of_numbers_may_be_text():
