@@ -182,6 +182,33 @@ def test_all_mistakes_are_reported_at_once(capsys):
     assert [line for line, _ in mistakes] == [1, 3, 4, 5, 6, 9, 11, 12, 18, 21]
 
 
+@pytest.mark.parametrize(
+    ("in_file", "typed", "maximizes"),
+    [
+        ("", "", True),
+        ("", "--minimize", False),
+        ("maximize = false", "", False),
+        ("minimize = true", "", False),
+        ("minimize = true", "--maximize", True),
+        ("maximize = true", "--minimize", False),
+    ],
+)
+def test_a_score_is_maximized_unless_that_is_said(in_file, typed, maximizes, capsys):
+    """By the name of its metric; what is typed goes before what the file says."""
+    text = FIND.replace('"val_loss"', '"val_acc"')
+    assert "val_acc" in text
+    Path("s.toml").write_text(text.replace("maximize = false", in_file))
+    searches = []
+
+    def see(search, _):
+        searches.append(search)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(find, "say_direction", see)
+        assert run(f"find s.toml --dry-run {typed}", capsys)[0] == 0
+    assert [each.conditions.maximize for each in searches] == [maximizes]
+
+
 def typos(name):
     """What one slip of a finger makes of a name: lost, doubled, or swapped letters."""
     for at, letter in enumerate(name):

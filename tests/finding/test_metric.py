@@ -189,6 +189,27 @@ def test_what_is_no_metric_is_refused():
     assert unknown.value.name == "best"
 
 
+SCORES = (
+    *("val_acc", "valAccuracy", "top-1", "acc@1", "f1", "F1Score", "roc_auc", "bleu"),
+    *("R^2", "mAP50", "neg_log_loss", "run.json:eval.accuracy", "exact_match"),
+    *(r"top1 (\S+)", r"loss \S+ acc (\S+)", r"accuracy of the net: (\S+)"),
+    r"F1 score = (\S+)",
+)
+LOSSES = (
+    *("loss", "val_loss", "acc_loss", "brier_score", "error", "top1_err", "perplexity"),
+    *("neg_log_likelihood", "neg_loss", "run.json:acc.loss", "trainer_state.json", "x"),
+    *(r"acc \S+ loss (\S+)", r"brier score (\S+)", r"(\d+) of all", "rmse"),
+)
+
+
+def test_a_name_says_which_way_is_better():
+    """Scores are to be large, all else small; what is said goes before the name."""
+    assert [text for text in SCORES if not Metric(text=text).larger_is_better] == []
+    assert [text for text in LOSSES if Metric(text=text).larger_is_better] == []
+    assert not Metric(text="val_acc", maximize=False).larger_is_better
+    assert Metric(text="loss", maximize=True).larger_is_better
+
+
 FILES = (
     ("m.json:loss", {"loss": 0.5}, 0.5),
     ("m.json:eval.loss", {"eval": {"loss": 0.5}}, 0.5),

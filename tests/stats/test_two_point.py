@@ -140,6 +140,23 @@ def test_a_guess_needs_fewer_trainings():
     assert found.low / NOISE < 0.02 < found.high * NOISE
 
 
+@pytest.mark.parametrize("guess", [0.02, 0.04, 0.09])
+def test_a_loss_without_decay_does_not_bend_the_curve_around_a_guess(guess):
+    """Where decay halves the loss, a scale of a tune is as exact as a plain search."""
+
+    def loss(x, seed):
+        luck = np.random.default_rng(seed).standard_normal(2)
+        decay = 0.0 if x == NO_DECAY else math.exp(x)
+        away = math.log((decay + 0.046 / 50) / 0.046) - 0.1 * luck[0]
+        return math.exp(0.05 * luck[1] + 0.05 * away**2)
+
+    design = Design(guess=guess, trainings=25)
+    points, stopped = run(loss, design)
+    found = read_out(points, design)
+    assert (stopped, len(points) <= 21) == ("within", True)
+    assert found.low < 0.046 < found.high
+
+
 def test_decay_that_only_hurts_is_called_so():
     """Decay that only hurts is called so."""
 

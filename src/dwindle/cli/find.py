@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
 from dwindle.cli.facts import FACT_OPTIONS, GROUP, WrittenFacts
-from dwindle.cli.options import Option, read_number, read_whole, written
+from dwindle.cli.options import (
+    DIRECTIONS,
+    Option,
+    direction_of,
+    read_number,
+    read_whole,
+    written,
+)
 from dwindle.cli.output import note, print_json, show, stderr
 from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
 from dwindle.cli.training_file import Asked, Grammar, with_file, with_its_line
@@ -162,7 +169,7 @@ OPTIONS = (
     Option("--slots", "a device each: cuda:0,cuda:1", "A,B", read_slots, group=_SEARCH),
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
     Option("--take", "which number of the metric: last, min, max", "WHICH", read_take),
-    Option("--maximize", "larger is better"),
+    *DIRECTIONS,
     Option(
         "--as",
         "what {weight_decay} is, with --knob half-life:epochs",
@@ -219,6 +226,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
         search = search_from(training, asked)
     path = path or store_named_after(search.conditions.training)
     to = Outputs.of(asked, as_json=as_json)
+    say_direction(search, asked)
     with closing(search):
         to.check((*inputs, *files_of_store(path)))
         if asked["dry_run"]:
@@ -263,6 +271,13 @@ def settings_from(words: Sequence[str], asked: Asked) -> Iterator["Settings"]:
         )
 
 
+def say_direction(search: "Search", asked: Asked) -> None:
+    """Say before anything is trained that a metric is a score, if its name says so."""
+    if search.conditions.maximize and not asked["maximize"]:
+        metric = search.conditions.metric
+        note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
+
+
 def warn(text: str) -> None:
     """Print a warning beside the results."""
     note(f"warning: {text}", style="yellow")
@@ -293,7 +308,7 @@ def search_from(training: str | None, asked: Asked) -> "Search":
     metric = Metric(
         text=asked["metric"] or "loss",
         take=asked["take"] or "last",
-        maximize=asked["maximize"],
+        maximize=direction_of(asked),
     )
     limits = {name: asked[name] for name in ("trainings", "within") if asked[name]}
     return search_of(

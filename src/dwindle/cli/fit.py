@@ -3,7 +3,7 @@
 import csv
 from typing import Any
 
-from dwindle.cli.options import Option
+from dwindle.cli.options import DIRECTIONS, Option, direction_of
 from dwindle.cli.output import print_json, show
 from dwindle.decay.read_numbers import numbers_of
 from dwindle.errors import RangeError, UsageError
@@ -60,8 +60,7 @@ OPTIONS = (
     Option("--knob", "column of the weight decay; guessed if not given", "COLUMN"),
     Option("--metric", "column of the loss or score; guessed", "COLUMN"),
     Option("--seed", "column of the seed; guessed", "COLUMN"),
-    Option("--maximize", "more of the metric is better"),
-    Option("--minimize", "less of the metric is better"),
+    *DIRECTIONS,
     Option("--cells", "a cell for each value of these columns", "A,B", read_columns),
     Option("--ignore", "pool rows that differ in these columns", "A,B", read_columns),
     Option("--where", "only rows with these values", "A=1,B=x", read_where),
@@ -74,9 +73,7 @@ OPTIONS = (
 )
 
 
-def command(
-    *, results: str, maximize: bool, minimize: bool, as_json: bool, **asked: Any
-) -> None:
+def command(*, results: str, as_json: bool, **asked: Any) -> None:
     """Say which weight decay results show, how surely, and what would settle it.
 
     One row per training. Columns are guessed from their names, which is printed;
@@ -88,11 +85,10 @@ def command(
     """
     from dwindle.fitting.fit import fit
 
-    if maximize and minimize:
-        must = "One of --maximize and --minimize must be left out."
-        raise UsageError(must, "both", "Write --maximize for a score.")
+    asked["maximize"] = direction_of(asked)
+    del asked["minimize"]
     given = {name: each for name, each in asked.items() if each is not None}
-    found = fit(results, maximize=maximize or (False if minimize else None), **given)
+    found = fit(results, **given)
     if as_json:
         print_json(found.as_dict())
     else:

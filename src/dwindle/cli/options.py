@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from textwrap import dedent
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dwindle.cli.output import show
 from dwindle.decay import read_numbers
@@ -116,6 +116,25 @@ class Option:
     def argument(self) -> str:
         """Name of the keyword argument."""
         return self.keyword or re.sub(r"\W+", "_", self.name.lstrip("-")).lower()
+
+
+DIRECTIONS = (
+    Option("--maximize", "more of the metric is better; else its name tells"),
+    Option("--minimize", "less of the metric is better"),
+)
+
+
+def direction_of(asked: Mapping[str, Any]) -> bool | None:
+    """Return whether more is better, of what was typed; None where nothing was.
+
+    Raises:
+        UsageError: If both were.
+
+    """
+    if asked["maximize"] and asked["minimize"]:
+        must = "One of --maximize and --minimize must be left out."
+        raise UsageError(must, "both", "Write --maximize for a score.")
+    return True if asked["maximize"] else False if asked["minimize"] else None
 
 
 AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")

@@ -114,6 +114,7 @@ def with_file(path: Path, typed: Asked, grammar: Grammar) -> tuple[str | None, A
         if option.repeats:
             read = (*(before or ()), read)
         in_file[option.argument] = read
+    _settle_direction(in_file, typed)
     asked = {**typed, **{k: v for k, v in in_file.items() if not typed.get(k)}}
     for name, example in grammar.needed.items():
         if asked[name] is None and mistakes.meant.isdisjoint({name, grammar.table}):
@@ -123,6 +124,14 @@ def with_file(path: Path, typed: Asked, grammar: Grammar) -> tuple[str | None, A
     if mistakes.found:
         raise StudyFileError(str(path), tuple(sorted(mistakes.found)))
     return asked.pop(_FUNCTION.argument), asked
+
+
+def _settle_direction(in_file: Asked, typed: Asked) -> None:
+    """What is typed goes before the file, in which ``maximize = false`` is said."""
+    if typed["maximize"] or typed["minimize"]:
+        in_file.update(maximize=False, minimize=False)
+    elif in_file.get("maximize") is False:
+        in_file["minimize"] = True
 
 
 @contextmanager

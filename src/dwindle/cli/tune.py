@@ -82,6 +82,7 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     path = of_find.store_named_after(words, "tune")
     path = Path(asked["store"]) if asked["store"] else path
     first.close()
+    of_find.say_direction(first, asked)
     to = Outputs.of(asked, as_json=as_json)
     to.check(files_of_store(path))
     if asked["dry_run"]:

@@ -76,7 +76,7 @@ def find(  # noqa: PLR0913, each is a question of its own
     run: RunLike | None = None,
     metric: str = "loss",
     take: "Take" = "last",
-    maximize: bool = False,
+    maximize: bool | None = None,
     trainings: int = 25,
     within: float = 1.25,
     guess: float | None = None,
@@ -106,7 +106,8 @@ def find(  # noqa: PLR0913, each is a question of its own
         run: Facts of the training, so that the half-life of the answer can be given.
         metric: Key of the loss in a dict; of a command, how the loss is printed.
         take: Which of several losses counts: the ``"last"``, ``"min"`` or ``"max"``.
-        maximize: Whether larger is better.
+        maximize: Whether larger is better; if left out, as the name of the metric says:
+            ``val_accuracy`` is to be large.
         trainings: The most trainings.
         within: Factor at which the interval is narrow enough.
         guess: Where the best is expected.

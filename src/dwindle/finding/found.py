@@ -210,8 +210,10 @@ class Found(ShownWithFigure, Plain):
         seeds = counted(
             self.seeds, "seed" if self.conditions["has_seed"] else "replicate"
         )
+        better = "higher" if self.conditions["maximize"] else "lower"
         return {
             "trainings": f"{self.trainings}, {seeds}{together}",
+            "metric": f"{self.conditions['metric']}, {better} is better",
             "stopped": _STOPPED.get(self.stopped_because, str(self.stopped_because)),
             "holds for": self._holds_for(),
             "half-life": wording.half_life(self.half_life),

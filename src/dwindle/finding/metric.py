@@ -14,6 +14,7 @@ from typing import Literal, get_args
 from dwindle.errors import UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
 from dwindle.finding.output import ANSI
+from dwindle.fitting.names import larger_is_better
 from dwindle.wording import clean, listed
 
 Take = Literal["last", "min", "max"]
@@ -99,7 +100,8 @@ class Metric:
         text: A name (``val_loss``), a regular expression with one group, or a key of a
             file (``run.json:eval.loss``, ``log.jsonl:loss``, ``trainer_state.json``).
         take: Which number counts: the ``last``, or the ``min`` or ``max`` of all.
-        maximize: Whether larger is better; what is read is returned as it stands.
+        maximize: Whether larger is better; as its name says if None. What is read is
+            returned as it stands.
 
     Raises:
         UsageError: If it is none of these.
@@ -113,7 +115,7 @@ class Metric:
 
     text: str
     take: Take = "last"
-    maximize: bool = False
+    maximize: bool | None = None
 
     def __post_init__(self) -> None:
         taken(self.take)
@@ -158,6 +160,26 @@ class Metric:
     def key(self) -> str:
         """The name that the loss has in a dict that a function returns."""
         return self.file[1] if self.file else self.text
+
+    @property
+    def larger_is_better(self) -> bool:
+        r"""Whether larger is better: as was said, or else by the name.
+
+        Example:
+            >>> texts = ("val_acc", "m.json:loss", r"loss .* top-1 (\S+)")
+            >>> [Metric(text=text).larger_is_better for text in texts]
+            [True, False, True]
+
+        """
+        if self.maximize is not None:
+            return self.maximize
+        if self.kind != "pattern":
+            return bool(larger_is_better(self.key))
+        # A line may have several numbers: the nearest word before this one names it.
+        before = re.sub(r"\\.|\[[^\]]*\]", " ", _text_before_the_group(self.text))
+        names = re.sub(r"\s+score\b", "_score", before).split()
+        said = (larger_is_better(name) for name in reversed(names))
+        return next((each for each in said if each is not None), False)
 
 
 @dataclass
@@ -336,10 +358,14 @@ class _PatternPlaces:
                 yield Place(math.nan, line[found.start() : found.start() + _SEEN])
 
 
+def _text_before_the_group(text: str) -> str:
+    opened = re.search(r"(?<!\\)\((?!\?(?!P<))", text)
+    return text[: opened.start()] if opened else ""
+
+
 def _before_the_group(text: str) -> re.Pattern[str] | None:
     """Return the pattern of what stands before the group, if that says anything."""
-    opened = re.search(r"(?<!\\)\((?!\?(?!P<))", text)
-    before = text[: opened.start()] if opened else ""
+    before = _text_before_the_group(text)
     letters = re.sub(r"\\.|\[[^\]]*\]|\(\?[^)]*|\W", "", before)
     # ^ or .* stand everywhere; a single letter in too many places.
     if len(letters) < 2 or "|" in text:  # noqa: PLR2004

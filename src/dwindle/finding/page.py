@@ -148,7 +148,6 @@ def _conditions(found: Found) -> Table:
     files = conditions["files"].items()
     rows = [
         ("training", " ".join(conditions["training"])),
-        ("metric", conditions["metric"]),
         ("working folder", conditions["folder"]),
         *((name, text) for name, text in found.facts().items() if text),
         *((f"SHA-256 of {name}", text) for name, text in files),

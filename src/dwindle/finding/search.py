@@ -105,7 +105,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
         metric=metric.text
         if metric.take == "last"
         else f"{metric.text} ({metric.take})",
-        maximize=metric.maximize,
+        maximize=metric.larger_is_better,
         has_seed=recipe.has_seed,
         folder=str(Path.cwd()),
         facts=facts,

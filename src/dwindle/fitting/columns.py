@@ -273,10 +273,7 @@ def _direction(table: Results, metric: str, maximize: bool | None) -> bool:  # n
         return maximize
     if table.maximize is not None and _bare(metric) == "value":
         return table.maximize
-    words = set(_bare(metric).split("_"))
-    return not words.isdisjoint(names.SCORES) and words.isdisjoint(
-        names.LOSSES | names.ERRORS
-    )
+    return bool(names.larger_is_better(metric))
 
 
 def _first(names: Sequence[str], alike: frozenset[str]) -> str | None:

@@ -33,7 +33,7 @@ class Options(TypedDict, total=False):
     typed: object
     run: RunLike | None
     take: Take
-    maximize: bool
+    maximize: bool | None
     trainings: int
     within: float
     guess: float | None

@@ -45,8 +45,10 @@ DRAWS, DRAWN_PLACES = 300, 120
 # Sets of hyper-parameters that curves are drawn of: the rest has 1 % of the draws.
 MOST_SETS = 12
 # How far below the least λ of the window a training without decay stands, in ln λ: a
-# fifth of what decay does there is left, so that the losses are nearly the same.
-BELOW = 1.5
+# fifth of what decay does there is left, so that the losses are nearly the same. That
+# is so below a range as people search, three decades or more. Around a guess, a fifth
+# of the best λ still does most of it: λ = 0 as near as that would bend the curve.
+BELOW, LEAST_RANGE = 1.5, math.log(1e3)
 GRID_STEP = 0.02  # in ln λ: a fifth of the smallest error that anybody sees
 # The curve is a sum of as many functions as there are knots, so far apart in lengths
 # of the curve: from .3 on its covariances are right to 1e-8 of the largest, a two
@@ -267,7 +269,8 @@ def fit_processes(
     """
     decayed = x[np.isfinite(x)]
     window = (float(decayed.min()), float(decayed.max()))
-    x = np.where(np.isfinite(x), x, window[0] - BELOW)
+    zero = min(window[0], window[1] - LEAST_RANGE) - BELOW
+    x = np.where(np.isfinite(x), x, zero)
     besides, mean_sds = (PAIRED if may_pair else ()) + UNPAIRED, np.array(MEAN_SD)
     bases = [Basis.over(x, length) for length in MEAN_LENGTH]
     # Squares keep their digits where the level of all values is no part of them.

@@ -125,7 +125,7 @@ def tune(  # noqa: PLR0913, each is a question of its own
     run: Any = None,  # facts in any form that find takes
     typed: object = None,
     metric: str = "loss",
-    maximize: bool = False,
+    maximize: bool | None = None,
     trainings: int = 25,
     within: float = 1.25,
     jobs: int | None = None,
@@ -148,7 +148,8 @@ def tune(  # noqa: PLR0913, each is a question of its own
         run: Facts of the training.
         typed: Where the training types its number, where the knob is a half-life.
         metric: Key of the loss in a dict; of a command, how the loss is printed.
-        maximize: Whether larger is better.
+        maximize: Whether larger is better; if left out, as the name of the metric says:
+            ``val_accuracy`` is to be large.
         trainings: The most trainings of a scale.
         within: Factor at which the interval of a scale is narrow enough.
         jobs: Trainings at a time; one, or as many as Ray has room for.
