@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy import stats
 
 from dwindle.stats.points import NO_DECAY, Design, Point
 from dwindle.stats.two_point import next_points, read_out
@@ -61,7 +62,8 @@ def test_seeds_together_are_placed_by_the_seeds_before_all_of_them():
     points, _ = run(bowl, design)
     pair = {s: sorted(p.x for p in points if p.seed == s)[1:] for s in (1, 2, 3)}
     assert pair[1] == pair[2] == pair[3]
-    assert {len(next_points(points[:k], design).points) for k in (10,)} == {9}
+    first = [point for point in points if point.seed == 0]
+    assert len(next_points(first, design).points) == 9
 
 
 def test_no_more_trainings_are_proposed_than_are_left():
@@ -155,6 +157,59 @@ def test_a_loss_without_decay_does_not_bend_the_curve_around_a_guess(guess):
     found = read_out(points, design)
     assert (stopped, len(points) <= 21) == ("within", True)
     assert found.low < 0.046 < found.high
+
+
+@pytest.mark.parametrize("number", [3, 6, 8])
+def test_seeds_with_an_optimum_each_widen_the_interval(number):
+    """Folds that differ by a half in level and place: it holds, and has both ends."""
+
+    def loss(x, seed):
+        luck = np.random.default_rng([number, seed]).standard_normal(2)
+        away = x - 0.8 * luck[1]
+        return 0.08 * math.exp(0.4 * luck[0]) * (1 + 0.15 * away**2)
+
+    design = Design(low=1e-3, high=1e3, trainings=29, zero=False)
+    found = read_out(run(loss, design)[0], design)
+    assert found.low < 1 < found.high
+    assert found.high / found.low < 6
+
+
+def trained_as_pairs(loss, first):
+    """Seed 0 at the places of a first look, four at a pair, and all without decay."""
+    rows = {0: (*first, NO_DECAY)}
+    rows |= dict.fromkeys((1, 2, 3, 4), (-3.5, -2.3, NO_DECAY))
+    return [
+        Point(x=x, seed=seed, loss=loss(x, seed))
+        for seed, places in rows.items()
+        for x in places
+    ]
+
+
+def test_an_end_that_is_clearly_worse_is_outside_of_the_interval():
+    """The best λ lies at the low end or below it, not at the other one."""
+
+    def loss(x, seed):
+        luck = np.random.default_rng(seed).standard_normal(2)
+        return math.exp(0.1 * luck[0] + (0.3 + 0.03 * luck[1]) * max(-5, x))
+
+    points = trained_as_pairs(loss, range(-4, 3))
+    found = read_out(points, Design(low=math.exp(-4), high=math.exp(2)))
+    assert (found.at_edge, found.low) == ("low", 0)
+    assert found.high < 0.2
+
+
+def test_a_gain_has_its_interval_by_the_seeds_that_trained_both():
+    """Student's t of the seeds' differences between λ = 0 and the λ beside the best."""
+    points = trained_as_pairs(lambda x, seed: bowl(x, seed, best=0.06), range(-7, 1))
+    losses = {(point.seed, point.x): math.log(point.loss) for point in points}
+    gains = [
+        losses[seed, NO_DECAY] - (losses[seed, -3.5] + losses[seed, -2.3]) / 2
+        for seed in (1, 2, 3, 4)
+    ]
+    found = read_out(points, RANGE)
+    assert found.gain == pytest.approx(np.mean(gains))
+    half = stats.t.ppf(0.95, len(gains) - 1) * stats.sem(gains)
+    assert found.gain_within == pytest.approx(half)
 
 
 def test_decay_that_only_hurts_is_called_so():

@@ -48,7 +48,8 @@ _STOPPED = {
 # Facts that make a half-life in epochs and e-folds of the run.
 _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
 _TOLD = (
-    *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
+    *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
+    *("trainings", "seeds", "paired"),
     *("stopped_because", "curve", "why_null", "conditions", "half_life", "e_folds"),
     "former",
 )
@@ -68,7 +69,10 @@ class Found(ShownWithFigure, Plain):
         at_edge: The end of the range at which the value lies, and is a bound only.
         matters: Whether decay matters: ``"yes"``, ``"no"`` or ``"cannot tell"``.
         matters_why: Why, in a few words.
-        gain: Share of the loss without decay that the best decay takes off.
+        gain: Share of the loss without decay that the best decay takes off; None where
+            it is not known, or losses are not all positive.
+        gain_low: Lower end of its 90 % interval, by the seeds that trained both.
+        gain_high: Upper end.
         trainings: How many gave a result.
         seeds: How many seeds they had.
         paired: Whether the losses of a seed go together over the decay; None where that
@@ -100,6 +104,8 @@ class Found(ShownWithFigure, Plain):
     matters: str
     matters_why: str
     gain: float | None
+    gain_low: float | None
+    gain_high: float | None
     trainings: int
     seeds: int
     paired: bool | None
@@ -155,14 +161,26 @@ class Found(ShownWithFigure, Plain):
     @property
     def why(self) -> str:
         """Whether decay matters, as a sentence."""
-        share = "" if self.gain is None else wording.percent(abs(self.gain))
         if self.matters == "yes":
-            than = f": the loss is {share} lower than without it" if share else ""
-            return f"Decay matters{than}."
+            return f"Decay matters{self._gain_text}."
         reason = f" ({self.matters_why})" if self.matters_why else ""
         if self.matters == "no":
             return f"Decay does not matter measurably here{reason}."
         return f"Whether decay matters cannot be told{reason}."
+
+    @property
+    def _gain_text(self) -> str:
+        if self.gain is None or self.gain <= 0:
+            return ""
+        ends = self.gain_low, self.gain_high
+        within = (
+            ""
+            if None in ends
+            else f" ({wording.percent(ends[0])} to {wording.percent(ends[1])})"
+        )
+        return (
+            f": the loss is {wording.percent(self.gain)} lower{within} than without it"
+        )
 
     @property
     def figure(self) -> Curve:
@@ -280,7 +298,7 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
     value, low, high, at_edge = _in_unit(seen, unit)
     sign = -1.0 if conditions.maximize else 1.0
     half_life, e_folds, missing = _what_it_does(value, unit)
-    is_share = seen.gain is not None and seen.log_scale
+    gain, gain_low, gain_high = _shares_gained(seen)
     return Found(
         name=stored.spec.name,
         knob=unit.knob.name,
@@ -291,7 +309,9 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         at_edge=at_edge,
         matters=seen.matters,
         matters_why=seen.matters_why,
-        gain=-math.expm1(-(seen.gain or 0.0)) if is_share else None,
+        gain=gain,
+        gain_low=gain_low,
+        gain_high=gain_high,
         trainings=seen.trainings,
         seeds=seen.seeds,
         paired=seen.paired if conditions.has_seed else False,
@@ -313,6 +333,17 @@ def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
         notes=(*_notes(stored, seen), *missing),
         former=stored.former,
     )
+
+
+def _shares_gained(seen: ReadOut) -> tuple[float | None, float | None, float | None]:
+    """Return what share of the loss decay gains, with the ends of its interval."""
+    if seen.gain is None or not seen.log_scale:
+        return None, None, None
+    if seen.gain_within is None:
+        return -math.expm1(-seen.gain), None, None
+    sides = (0.0, -seen.gain_within, seen.gain_within)
+    gain, low, high = (-math.expm1(-(seen.gain + side)) for side in sides)
+    return gain, low, high
 
 
 def unit_of(conditions: OwnConditions, scale: Mapping[str, float]) -> Unit:

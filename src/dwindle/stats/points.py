@@ -75,7 +75,8 @@ class ReadOut:
     many further seeds would give the interval that was asked for, ``matters_needed``
     how many would decide whether decay matters; None where none are needed, or no
     number would do. ``gain`` is the mean of the paired differences of ln loss (or of
-    the loss, where one is not positive) between λ = 0 and λ near the best. ``curve`` is
+    the loss, where one is not positive) between λ = 0 and λ near the best, and
+    ``gain_within`` the half width of its 90 % interval. ``curve`` is
     (λ, loss) of the mean curve.
     """
 
@@ -86,6 +87,7 @@ class ReadOut:
     matters: Matters = "cannot tell"
     matters_why: str = ""
     gain: float | None = None
+    gain_within: float | None = None
     paired: bool | None = None
     seeds: int
     trainings: int

@@ -204,12 +204,29 @@ class Process:
 
         """
         places = np.linspace(*self.window, len(normal))
-        functions = self.basis.at(places)
-        values, vectors = np.linalg.eigh(functions @ self.covariance @ functions.T)
-        root = vectors * np.sqrt(np.maximum(values, 0.0)) * self.unit
+        values, vectors = np.linalg.eigh(self._covariance(places))
+        root = vectors * np.sqrt(np.maximum(values, 0.0))
         drawn = self.mean_curve(places)[:, None] + root @ normal
         minima: FloatArray = places[drawn.argmin(axis=0)]
         return minima
+
+    def standard_errors_above(self, best: float, places: FloatArray) -> FloatArray:
+        """Return by how many standard errors curves are higher at places than there."""
+        at = np.append(places, best)
+        curve, covariance = self.mean_curve(at), self._covariance(at)
+        own = np.diag(covariance)
+        spread = own[:-1] + own[-1] - 2 * covariance[:-1, -1]
+        least = np.finfo(np.float64).tiny  # at the best itself nothing varies
+        above: FloatArray = (curve[:-1] - curve[-1]) / np.sqrt(
+            np.maximum(spread, least)
+        )
+        return above
+
+    def _covariance(self, places: FloatArray) -> FloatArray:
+        """Return that of the mean curve at places, shape (places, places)."""
+        functions = self.basis.at(places)
+        covariance: FloatArray = functions @ self.covariance @ functions.T
+        return covariance * self.unit**2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -275,15 +292,15 @@ def fit_processes(
     bases = [Basis.over(x, length) for length in MEAN_LENGTH]
     # Squares keep their digits where the level of all values is no part of them.
     level = float(values.mean())
-    solved, doubts, misfits = [], [], []
+    solved, doubts, units = [], [], []
     for basis in bases:
         terms = _terms(basis, x, values - level)
         sums, log_determinants = _sums(terms, x, seeds, besides)
         found = Solved.of(sums[:, None], mean_sds)  # (besides, mean_sds)
-        misfit = np.maximum(found.misfit, 1e-300)
-        fits = len(x) * np.log(misfit) if own_scale else misfit
+        square = np.maximum(found.misfit / len(x), 1e-300 if own_scale else 1.0)
+        fits = found.misfit / square + len(x) * np.log(square)
         doubts.append((fits + found.log_determinant + log_determinants[:, None]) / 2)
-        misfits.append(misfit)
+        units.append(np.sqrt(square))
         solved.append(found)
     doubt = np.stack(doubts)
     likeliest = np.argsort(doubt, axis=None, kind="stable")[:MOST_SETS]
@@ -298,9 +315,7 @@ def fit_processes(
                 basis=bases[length],
                 mean_sd=MEAN_SD[mean],
                 beside=besides[beside],
-                unit=math.sqrt(misfits[length][beside, mean] / len(x))
-                if own_scale
-                else 1.0,
+                unit=float(units[length][beside, mean]),
                 constant=level + float(solved[length].constant[beside, mean]),
                 weights=solved[length].weights[beside, mean],
                 covariance=solved[length].covariance[beside, mean],

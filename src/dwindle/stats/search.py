@@ -1,7 +1,7 @@
 """What the trainings of a search show: the best λ, its interval, whether it matters."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
 from typing import Self
 
@@ -26,6 +26,9 @@ from dwindle.wording import counted
 # as in ``optimum``, it keeps curves without noise from overconfidence.
 FLOOR = 0.12
 NEIGHBORS = 1.2  # in ln λ: the widest pair on both sides of the best λ
+# A place that is so many standard errors worse than the best is outside of an interval
+# of 90 %, also of one that few seeds make wide.
+CLEARLY_WORSE, CURVE_PLACES = 3.0, 241  # places .04 apart in ln λ
 NORMAL_REACH = 1.645  # standard deviations from the middle to the 95 % quantile
 # Whether decay matters is tested after each of n seeds: the third at a rate of its own,
 # since a search hardly ever ends there, then at this / n. Of normal noise that is wrong
@@ -47,11 +50,16 @@ TAKEN_BY_CURVE = 2
 
 @dataclass(frozen=True, kw_only=True)
 class Effect:
-    """Whether decay matters: ``gain`` is the mean of y(0) - y(near the best λ)."""
+    """Whether decay matters.
+
+    ``gain`` is the mean of y(0) - y(near the best λ), ``gain_within`` the half width of
+    its 90 % interval.
+    """
 
     matters: Matters
     why: str
     gain: float | None = None
+    gain_within: float | None = None
     needed: int | None = None
 
 
@@ -110,6 +118,23 @@ class Search:
         under = [x for x in self.diverged if x < first]
         over = [x for x in self.diverged if x > last]
         return (under[-1] if under else None), (over[0] if over else None)
+
+    @property
+    def refuted(self) -> tuple[float | None, float | None]:
+        """The ln λ below and above which the best λ cannot be, if it is known.
+
+        Trainings diverge there, or their losses are clearly worse than at the best.
+        """
+        low, high = self.window
+        under, over = self.walls
+        places = np.sort(np.append(np.linspace(low, high, CURVE_PLACES), self.best))
+        above = self.process.standard_errors_above(self.best, places)
+        may_be = places[above < CLEARLY_WORSE]
+        if low < may_be[0]:
+            under = float(may_be[0])
+        if may_be[-1] < high:
+            over = float(may_be[-1])
+        return under, over
 
     @property
     def window(self) -> tuple[float, float]:
@@ -289,9 +314,11 @@ class Search:
         n, gain = len(gains), float(gains.mean())
         rate = ERROR_RATE_OF_THREE if n == SEEDS_FOR_AN_INTERVAL else ERROR_RATE / n
         error = half_width(gains, probability=1 - rate)
+        within = half_width(gains)
+        known = Effect(matters="cannot tell", why="", gain=gain, gain_within=within)
         if gain > error:
             why = f"seeds gain {_gain_in_words(gain, log_scale=self.log_scale)}"
-            return Effect(matters="yes", why=why, gain=gain)
+            return replace(known, matters="yes", why=why)
         low, high = self.window
         # The pair lies beside the minimum, which is deeper by so much.
         beside = np.clip(self.best + np.array([-0.6, 0.6]), low, high)
@@ -302,14 +329,17 @@ class Search:
         else:
             levels = [np.mean([*row.values()]) for row in self.decayed.values()]
             negligible = NEGLIGIBLE_LUCK * float(np.std(levels, ddof=1))
-        most = gain + deeper + half_width(gains)
+        most = gain + deeper + within
         if most < negligible:
-            why = f"at most {_gain_in_words(most, log_scale=self.log_scale)} is gained"
-            return Effect(matters="no", why=why, gain=gain)
+            at_most = _gain_in_words(most, log_scale=self.log_scale)
+            why = (
+                f"{at_most} is gained" if most <= 0 else f"at most {at_most} is gained"
+            )
+            return replace(known, matters="no", why=why)
         spread = float(gains.std(ddof=1))
         needed = seeds_to_settle(gain, spread, have=len(gains))
         why = f"noise hides gains of {_gain_in_words(most, log_scale=self.log_scale)}"
-        return Effect(matters="cannot tell", why=why, gain=gain, needed=needed)
+        return replace(known, why=why, needed=needed)
 
 
 # Whoever asks what to train next asks again after each training, for the same past.
@@ -325,4 +355,6 @@ POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few 
 
 
 def _gain_in_words(gain: float, *, log_scale: bool) -> str:
+    if gain <= 0:
+        return "nothing"
     return f"{-math.expm1(-gain):.1%} of the loss" if log_scale else f"{gain:.3g}"

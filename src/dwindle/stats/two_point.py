@@ -134,6 +134,7 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         matters=effect.matters,
         matters_why=effect.why,
         gain=effect.gain,
+        gain_within=effect.gain_within,
         paired=search.paired,
         seeds=len(search.losses),
         trainings=len(points),
@@ -155,8 +156,9 @@ def _limits(search: Search) -> tuple[float | None, float | None]:
         return None, None
     (first, last), best = search.window, search.best
     low, high = best - left, best + right
-    # Where a training diverged the optimum is not; where none was, anything may be.
-    under, over = search.walls
+    # Where trainings diverged or were clearly worse the optimum is not; where none was,
+    # anything may be.
+    under, over = search.refuted
     if low < first or search.at_edge == "low":
         low = -math.inf if under is None else max(low, under)
     if high > last or search.at_edge == "high":
