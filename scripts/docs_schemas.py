@@ -138,7 +138,8 @@ _conversion = all_but(Conversion, "knob", "coordinate", **{"from": str})
 _value_from = {"from": str, "value_from": float | None}
 _found = some_of(
     Found,
-    *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
+    *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
+    *("trainings", "seeds", "paired"),
     *("stopped_because", "why_null", "conditions", "half_life", "e_folds"),
     "former",
     curve=list[some_of(Tried, "weight_decay", "seed", "loss", "status")],
