@@ -54,6 +54,7 @@ GRID_STEP = 0.02  # in ln λ: a fifth of the smallest error that anybody sees
 # of the curve: from .3 on its covariances are right to 1e-8 of the largest, a two
 # hundredth of the variance of the least noise.
 _APART, _LEAST_KNOTS, _ROUNDING = 0.3, 9, 1e-13
+_LAST_DIGITS = 1e-6  # of a standard deviation
 
 
 class Beside(NamedTuple):
@@ -216,7 +217,8 @@ class Process:
         curve, covariance = self.mean_curve(at), self._covariance(at)
         own = np.diag(covariance)
         spread = own[:-1] + own[-1] - 2 * covariance[:-1, -1]
-        least = np.finfo(np.float64).tiny  # at the best itself nothing varies
+        # At the best itself nothing varies but the last digits.
+        least = (_LAST_DIGITS * self.unit) ** 2
         above: FloatArray = (curve[:-1] - curve[-1]) / np.sqrt(
             np.maximum(spread, least)
         )
