@@ -12,6 +12,7 @@ import argparse
 import json
 import math
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
@@ -152,15 +153,17 @@ def cells(there: Evidence) -> list[dict[str, object]]:
                     "family": family,
                     "mean": _rounded(np.where(silent, default, mean)),
                     "covariance": [_rounded(row) for row in covariance],
-                    "records": {
-                        name: count
-                        for name in QUANTITIES
-                        if (count := sum(each.quantity == name for each in here))
-                    },
+                    "records": _counts(e for e in here if e.kind != "restated"),
+                    "restated": _counts(e for e in here if e.kind == "restated"),
                     "rules": best_rules(there, kind)[:8],
                 }
             )
     return found
+
+
+def _counts(records: Iterable[Record]) -> dict[str, int]:
+    counts = Counter(each.quantity for each in records)
+    return {name: counts[name] for name in QUANTITIES if counts[name]}
 
 
 def _rounded(row: Floats) -> list[float]:

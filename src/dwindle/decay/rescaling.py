@@ -324,7 +324,7 @@ def _effect(reason: Reason, what: str) -> str:
 
 def _records(reason: Reason) -> str:
     if not reason.records:
-        return "assumed"
+        return f"{reason.restated} restated" if reason.restated else "assumed"
     return f"{reason.records} {'recipes' if reason.quantity in KINDS else 'measured'}"
 
 

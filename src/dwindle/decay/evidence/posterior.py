@@ -27,7 +27,8 @@ class Cell:
     Args:
         mean: Of the base exponents, in the order of ``BASES``.
         covariance: Theirs, in a new setting.
-        records: How many records of each quantity the cell has.
+        records: How many measurements of each quantity the cell has.
+        restated: How many rules for it there that were only restated.
         rules: Rules that may name a candidate, best first by the records of the class.
 
     """
@@ -35,6 +36,7 @@ class Cell:
     mean: tuple[float, ...]
     covariance: tuple[tuple[float, ...], ...]
     records: Mapping[str, int] = field(hash=False)
+    restated: Mapping[str, int] = field(hash=False)
     rules: tuple[str, ...]
 
     def of(self, logs: Mapping[str, float]) -> tuple[float, float]:
@@ -100,6 +102,7 @@ def cell_of(kind: KindOfRun, family: EvidenceFamily) -> Cell:
         mean=tuple(cell["mean"]),
         covariance=tuple(map(tuple, cell["covariance"])),
         records=cell["records"],
+        restated=cell["restated"],
         rules=tuple(cell["rules"]),
     )
 

@@ -163,6 +163,7 @@ def _reason(part: Part, cell: Cell, setting: Setting) -> Reason:
         factor_low=math.exp(mean - Z90 * sd - through_lr),
         factor_high=math.exp(mean + Z90 * sd - through_lr),
         records=sum(cell.records.get(name, 0) for name in part.measured_as),
+        restated=sum(cell.restated.get(name, 0) for name in part.measured_as),
     )
 
 

@@ -32,6 +32,7 @@ class Reason:
         factor_high: Upper end.
         records: Measurements of it in this class, with this family of optimizers; of a
             change of regime, how many published values the new one rests on.
+        restated: Rules for it there that were restated, without curves that were seen.
 
     """
 
@@ -45,6 +46,7 @@ class Reason:
     factor_low: float
     factor_high: float
     records: int
+    restated: int = 0
 
     @property
     def is_assumed(self) -> bool:
