@@ -110,9 +110,12 @@ def test_a_short_run_on_few_data_is_not_told_to_decay_as_a_long_one(name, most):
     if name == SGD:
         run |= {"lr": 0.1, "momentum": 0.9}
     found = suggest(name, run=run)
-    assert found.carried > found.value == pytest.approx(most, rel=0.02)
-    assert found.low <= found.value < found.carried <= found.high
+    assert found.value <= most * 1.02  # printed with two digits
+    assert found.low <= found.value <= found.high
     assert found.explanation.e_folds < 2
+    if name == ADAMW:  # here the exponents come to more, which nobody types
+        assert found.carried > found.value
+        assert found.value == pytest.approx(most, rel=0.02)
 
 
 def test_one_outlier_is_no_end_of_a_range():
