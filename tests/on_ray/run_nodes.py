@@ -1,10 +1,12 @@
 """Two nodes of a real cluster on one host: a search survives the loss of one."""
 
+import os
+import random
 import shutil
 import socket
 import tempfile
 import time
-from threading import Thread
+from threading import Thread, Timer
 
 import pytest
 from finding.programs import alive, recipe
@@ -50,12 +52,14 @@ def nodes(folder):
     head = "--head", "--port=6390", "--num-cpus=1", "--include-dashboard=false"
     started = [Node("a", folder, *head)]
     assert wait_until(lambda: is_listening(6390))
-    started.append(
-        Node("b", folder, f"--address={ADDRESS}", "--num-cpus=1", "--num-gpus=1")
-    )
+    started.append(second_node(folder))
     yield started
     for node in started:
         node.kill()
+
+
+def second_node(folder):
+    return Node("b", folder, f"--address={ADDRESS}", "--num-cpus=1", "--num-gpus=1")
 
 
 def is_listening(port):
@@ -108,6 +112,37 @@ def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):
     rows = read_store(store).rows
     assert [row["status"] for row in rows] == ["ok"] * 8
     assert max(errors for _, errors in seen) == 1
+
+
+def test_a_node_lost_at_any_moment_changes_no_answer(nodes, folder, tmp_path):
+    """Whatever it was doing: each training is there once, with the loss of before."""
+    search = search_of(
+        train=recipe("import time; time.sleep(0.3)\n" + CODE, str(tmp_path)).words,
+        metric=Metric(text="loss"),
+        unit=Unit.from_names("torch.optim.SGD", None, Run()),
+        low=1e-3,
+        high=1.0,
+        trainings=8,
+    )
+    moments = random.Random(7)  # noqa: S311 no secret
+
+    def trained(name, lose_after=None):
+        store, start = tmp_path / f"{name}.db", time.monotonic()
+        with Cluster(ADDRESS) as cluster:
+            assert is_joined(cluster, 2)
+            if lose_after is not None:
+                Timer(lose_after, nodes[-1].kill).start()
+            run_search(search, store, Settings(cluster=cluster, jobs=2))
+        rows = read_store(store).rows
+        assert {row["status"] for row in rows} == {"ok"}
+        found = sorted((row["trial"], row["loss"]) for row in rows)
+        return found, time.monotonic() - start
+
+    whole, seconds = trained("whole")
+    for at in range(int(os.environ.get("SOAK", "3"))):
+        assert trained(f"lost-{at}", moments.uniform(0, seconds))[0] == whole
+        nodes[-1].kill()  # where the search was faster than the moment
+        nodes.append(second_node(folder))
 
 
 def test_a_port_of_something_else_is_told():
