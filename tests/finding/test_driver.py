@@ -286,6 +286,17 @@ def test_another_training_is_refused_or_kept_apart(path, ended, changes, differe
     assert [each.trainings for each in again.former] == [len(recipe.asked)]
 
 
+def test_a_store_without_a_result_has_no_conditions_to_protect(path):
+    """After a mistyped metric the right one is trained, in the same file."""
+    failing = Formula(fails={1: error("no number of valloss came", again=False)})
+    with pytest.raises(FirstTrainingError) as failed:
+        run_search(search(failing, metric="valloss"), path)
+    assert "valloss" in str(failed.value)
+    recipe = Formula()
+    run_search(search(recipe, trainings=5), path)
+    assert len(recipe.asked) == 5
+
+
 def test_a_store_of_the_other_kind_is_refused(path):
     """A find store is no study to the readers of studies."""
     run_search(search(Formula(), trainings=5), path)

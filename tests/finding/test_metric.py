@@ -150,6 +150,7 @@ def test_a_metric_that_never_comes_names_the_nearest():
     found = verdict("val_loss", "epoch val_loss\ntrain_loss=1 valid_loss: 0.3")
     assert found.status == "error"
     assert "valid_loss" in found.why
+    assert "val_loss" in verdict("valloss", "loss=1 val_loss 0.3").why
     assert verdict("val_loss", "").status == "error"
     assert verdict("val_loss", "val_loss=None").status == "error"
 

@@ -272,10 +272,12 @@ class StoreDamagedError(StoreError):
 class StoreUnlikeError(StoreError):
     """The store holds results of other conditions, which are never pooled.
 
-    Each difference is a name, what is in the store, and what holds now.
+    Each difference is a name, what is in the store, and what holds now. ``may_change``
+    where a store may hold trainings of several conditions, each apart.
     """
 
     differences: tuple[tuple[str, str, str], ...]
+    may_change: bool = False
     # The command named other conditions: that is bad input, and no failure.
     exit_code = 2
 
@@ -284,6 +286,8 @@ class StoreUnlikeError(StoreError):
         yield f"Results of unlike conditions must not be pooled in {self.path}."
         yield f"Got {'; '.join(both)}."
         yield "Write to another file with --store, or go back to the conditions there."
+        if self.may_change:
+            yield "Or keep both in this one, apart: --accept-change."
         yield f"What is in it can still be read: dwindle report {quote(self.path)}."
 
 

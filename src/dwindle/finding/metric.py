@@ -54,7 +54,7 @@ _SAYS_DIVERGED = re.compile(
 _ANSI = re.compile(ANSI.pattern.encode())
 _NAMES_WITH_NUMBERS = re.compile(
     # Only from the start of a name: a line of 64,000 letters is gone through once.
-    rf"(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?\s*[=:]\s*[\"']?{_NUMBER.pattern}",
+    rf"(?<![\w./@-])([A-Za-z_][\w./@-]*)[\"']?(?:\s*[=:]\s*|\s+)[\"']?{_NUMBER.pattern}",
     re.IGNORECASE,
 )
 TRAINER_STATE = "trainer_state.json"

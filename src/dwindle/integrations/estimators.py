@@ -7,7 +7,12 @@ from typing import Any, Unpack
 
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.python_inputs import knob_name, run_of
-from dwindle.errors import MissingLibraryError, RangeError, UnknownNameError
+from dwindle.errors import (
+    MissingLibraryError,
+    RangeError,
+    UnknownNameError,
+    UsageError,
+)
 from dwindle.finding.face import find
 from dwindle.finding.found import Found
 from dwindle.finding.function import InlineRecipe
@@ -88,6 +93,7 @@ def find_for_estimator(  # noqa: PLR0913, each is a question of its own
 
     Raises:
         UnknownNameError: If the estimator has no such parameter.
+        UsageError: If it is a class.
         RangeError: If there are not two folds or more, or a number is impossible.
         DwindleError: As :func:`dwindle.find` has it.
 
@@ -102,6 +108,10 @@ def find_for_estimator(  # noqa: PLR0913, each is a question of its own
         ('sklearn.linear_model.Ridge', 8)
 
     """
+    if isinstance(estimator, type):
+        name = estimator.__name__
+        must = "An estimator must be an object, which has parameters."
+        raise UsageError(must, f"the class {name}", f"Write {name}().")
     names = estimator.get_params()
     if parameter not in names:
         raise UnknownNameError.among("parameter", parameter, tuple(names))

@@ -268,6 +268,9 @@ class Store:
         is_new = there.execute(used).fetchone() is None
         if not is_new:
             study, self._sum = verified(there, self.path, version)
+            # A mistyped metric leaves errors only: there is nothing to be pooled.
+            results = "SELECT count(*) FROM trial WHERE status != 'error'"
+            accept_change |= not there.execute(results).fetchall()[0][0]
             changed |= self._changed(study, facts, accept_change=accept_change)
         if old:
             old.backup(self._db)
@@ -291,7 +294,8 @@ class Store:
         before = json.loads(there["conditions"])
         differences = self._conditions.differences(before)
         if differences and not accept_change:
-            raise StoreUnlikeError(str(self.path), differences)
+            may_change = _kind_of(now) == "own"
+            raise StoreUnlikeError(str(self.path), differences, may_change)
         # Another machine is no difference: the facts of the first one stay.
         wanted = {"spec": now["spec"]}
         if differences:
