@@ -45,7 +45,7 @@ def command(*, quantity: str | None, as_json: bool) -> None:
         print_json(
             {
                 "records": chosen,
-                "sources": {name: cited[name] for name in _sources(chosen)},
+                "sources": {each.source: cited[each.source] for each in chosen},
                 "expected": everything,
                 "nobody_measured": nobody_measured(everything),
                 "leave_one_source_out": read_posterior()["leave_one_source_out"],
@@ -62,10 +62,6 @@ def command(*, quantity: str | None, as_json: bool) -> None:
         missing = [_cell_name(each) for each in nobody_measured(everything)]
         gaps = f"Nobody has measured it in: {listed(missing, between=';')}."
         show("", Line(text=gaps, style="dim", indent=2), "")
-
-
-def _sources(records: Sequence[Record]) -> list[str]:
-    return list(dict.fromkeys(each.source for each in records))
 
 
 def _overview(everything: Sequence[Expected], family: EvidenceFamily) -> Table:

@@ -123,7 +123,8 @@ class Group:
             left = None if until is None else until - time.monotonic()
             if left is not None and left <= 0:
                 return False
-            readable = _ready([*numbers, self._status, *_some(also)], left)
+            others = [] if also is None else [also]
+            readable = _ready([*numbers, self._status, *others], left)
             for pipe in readable & numbers.keys():
                 if not self._pass_on(pipe, numbers[pipe], take):
                     numbers.pop(pipe)
@@ -232,10 +233,6 @@ def _ready(pipes: Sequence[int], seconds: float | None) -> set[int]:
         poll.register(pipe, select.POLLIN)
     limit = None if seconds is None else max(0, int(seconds * 1e3) + 1)
     return {pipe for pipe, _ in poll.poll(limit)}
-
-
-def _some(pipe: int | None) -> list[int]:
-    return [] if pipe is None else [pipe]
 
 
 def _enlarge(pipe: int) -> None:

@@ -103,7 +103,8 @@ def _of_answer(studies: Sequence[Findings]) -> str:
         return "Nothing was varied on a plain λ, so the question is open."
     replies: dict[str, list[str]] = {}
     for study in plain:
-        replies.setdefault(_reply(study), []).append(f"with {_plainly(study)}")
+        name = _PLAINLY.get(study.optimizer, optimizer_name(study.optimizer))
+        replies.setdefault(_reply(study), []).append(f"with {name}")
     return " ".join(
         f"{reply}: {listed(names)}, {_OF_SIZE[reply]}."
         for reply, names in replies.items()
@@ -144,10 +145,6 @@ _TWICE = {
     "epochs": "twice the epochs",
     "lr": "twice the learning rate",
 }
-
-
-def _plainly(study: Findings) -> str:
-    return _PLAINLY.get(study.optimizer, optimizer_name(study.optimizer))
 
 
 def _sentences(studies: Sequence[Findings]) -> Iterator[str]:

@@ -102,7 +102,8 @@ def sort_rows(
         scale = tuple([value for column in scales if (value := column[at]) is not None])
         if decay is None:
             left_out["without a weight decay"] += 1
-        elif not _is_decay(decay, is_reversed=is_reversed):
+        # C has no decay at infinity, and none at 0.
+        elif not (decay > 0 if is_reversed else 0 <= decay < inf):
             left_out["with an impossible weight decay"] += 1
         elif loss is None:
             left_out["without a loss"] += 1
@@ -238,11 +239,6 @@ def _whole(scores: Sequence[float]) -> float:
         return 1.0
     # Percents that are all below 10 are rather rewards of another kind.
     return 100.0 if _LEAST_PERCENT < max(scores) < 100 else 0.0  # noqa: PLR2004
-
-
-def _is_decay(decay: float, *, is_reversed: bool) -> bool:
-    """Whether a number can be a decay: C has no decay at infinity, and none at 0."""
-    return decay > 0 if is_reversed else 0 <= decay < inf
 
 
 def _status(table: Results, columns: Columns) -> list[str]:

@@ -59,7 +59,9 @@ def shown_first(studies: Sequence[Findings]) -> Shown | None:
     drawn = [axis for axis in axes if any(map(collapse.lowest_loss, axis.cells))]
     if not drawn:
         return None
-    axis = collapse.clearest_axis(axes) or max(drawn, key=_optima_of)
+    axis = collapse.clearest_axis(axes) or max(
+        drawn, key=lambda each: sum(cell.optimum is not None for cell in each.cells)
+    )
     study = next(each for each in studies if axis in each.axes)
     base = base_cell(study)
     # The same cell on another axis has another value, so scales are compared.
@@ -67,10 +69,6 @@ def shown_first(studies: Sequence[Findings]) -> Shown | None:
     is_typed = is_here and study.normalization == "none"
     typed = base.optimum if base and is_typed and base.matters == "yes" else None
     return Shown(study=study, axis=axis, typed=typed)
-
-
-def _optima_of(axis: AxisFindings) -> int:
-    return sum(cell.optimum is not None for cell in axis.cells)
 
 
 def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -> Spec:

@@ -255,7 +255,10 @@ def tuned_of(cells: Cells, target: Mapping[str, float]) -> Tuned:
         knob=cells.knob,
         symbol=cells.symbol,
         target=dict(target),
-        cells=tuple(_shown(cell, axes) for cell in cells.cells),
+        cells=tuple(
+            replace(each, scale={k: v for k, v in each.scale.items() if k in axes})
+            for each in cells.cells
+        ),
         notes=(
             *_notes(cells, axes),
             *cells.notes,
@@ -343,10 +346,6 @@ def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
         and any(c.scale.get(name) != value for c in cells.cells)
     ]
     return (*cells.axes, *others)
-
-
-def _shown(cell: Cell, axes: tuple[str, ...]) -> Cell:
-    return replace(cell, scale={k: v for k, v in cell.scale.items() if k in axes})
 
 
 def _notes(cells: Cells, axes: tuple[str, ...]) -> Iterator[str]:
