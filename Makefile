@@ -28,6 +28,8 @@ PYTHON ?=
 TORCH_INDEX ?=
 ARGS ?=
 BIN := .venv/bin
+# Chromium must be there for test-web; Firefox is tried where it is installed.
+FIREFOX_TESTS = $(if $(or $(DWINDLE_FIREFOX),$(shell command -v firefox || command -v firefox-esr)),tests/web/in_firefox.py)
 
 # Tests start a hundred Pythons: what one of them has compiled, the others read, also
 # where the environment asks Python not to keep it. Collecting takes half as long.
@@ -59,7 +61,7 @@ web: setup
 # In a browser nothing is reached but loopback; where the system allows it, only lo is there.
 test-web: web docs
 	@sh scripts/setup_beside.sh web 'what drives a browser'
-	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-web/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/web/run_*.py $(ARGS)
+	@PYTHONPATH=src:tests sh scripts/alone.sh .venv-web/bin/python -m pytest -o addopts= --strict-markers --import-mode=importlib -p no:cacheprovider tests/web/run_*.py $(FIREFOX_TESTS) $(ARGS)
 
 check: setup
 	@$(BIN)/ruff format --check
