@@ -22,6 +22,7 @@ from dwindle.store.store import read_store
 SEARCH = "find --knob torch.optim.AdamW --low 1e-3 --high 1"
 COMMAND = f"-- {sys.executable} -S train.py --weight-decay {{weight_decay}}"
 SEEDED = f"{COMMAND} --seed {{seed}}"
+SCALES = ("--proxy", "--target")
 FUNCTION = """
 import math
 
@@ -73,7 +74,8 @@ def test_json_has_the_fields_of_the_design(here, capsys):
     line = f"{SEARCH} {run_facts} --metric val_loss --trainings 9 {SEEDED}"
     found = found_by(line, capsys)
     assert list(found) == [
-        *("knob", "value", "low", "high", "matters", "trainings", "seeds", "paired"),
+        *("knob", "value", "low", "high", "matters", "gain", "gain_low", "gain_high"),
+        *("trainings", "seeds", "paired"),
         *("stopped_because", "curve", "why_null", "conditions", "half_life"),
         "e_folds",
         "former",
@@ -145,6 +147,43 @@ def test_bad_input_is_refused_before_anything_is_trained(line, kind, capsys):
     assert json.loads(out)["error"]["kind"] == kind, err
     assert code in {2, 3}
     assert not list(Path().glob("*.db"))
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        ("find", "python train.py --weight-decay {weight_decay}"),
+        ("tune --target width=9", "/usr/bin/python3 train.py --low 1"),
+        ("find --knob torch.AdamW --low=1e-3", "./train.sh --wd {weight_decay} --lr 1"),
+    ],
+)
+def test_a_command_without_its_dashes_is_written_with_them(ours, theirs, capsys):
+    """The line to write is whole: pasted, its command is read as one."""
+    wrong = error_of(f"{ours} {theirs}", capsys)["facts"]
+    assert shlex.split(wrong["got"]) == shlex.split(f"{theirs} --json")
+    written = shlex.split(wrong["remedy"].partition(": ")[2])
+    assert written == shlex.split(f"dwindle {ours} -- {theirs} --json")
+    # What is no command stays an option that is misspelt.
+    for line in ("find --lowe 1 mine:train", "find mine:train --lowe 1"):
+        assert error_of(line, capsys)["kind"] == "UnknownNameError"
+
+
+@pytest.mark.parametrize(
+    ("line", "lacks"),
+    [
+        ("find", {"--knob", "--low", "--high", "--metric", "--"}),
+        ("find --low 1 mine:train", {"--knob", "--high"}),
+        ("tune --knob torch.AdamW mine:train", {"--low", "--high", *SCALES}),
+        (f"tune --high 1 {SEEDED}", {"--knob", "--low", "--metric", *SCALES}),
+    ],
+)
+def test_all_that_a_line_lacks_is_named_at_once(line, lacks, capsys):
+    """One error has every option that is missing, with a value to type."""
+    ours, dashes, rest = line.partition(" -- ")
+    _, out, _ = run(f"{ours} --json{dashes}{rest}", capsys)
+    written = json.loads(out)["error"]["facts"]["remedy"]
+    written = written.replace("--weight-decay", "").replace("--seed", "")
+    assert {word for word in written.split() if word.startswith("--")} == lacks
 
 
 def test_the_first_failure_prints_the_last_lines_of_the_training(here, capsys):

@@ -99,8 +99,13 @@ def test_after_a_stop_the_end_is_the_same(whole, tmp_path, at):
     assert len(again.asked) == len(recipe.asked) - at + 1
 
 
-def test_what_cannot_be_predicted_is_refused(whole):
-    """An axis that no training has, a target that leaves one out, too few proxies."""
+def test_what_cannot_be_predicted_is_refused(whole, tmp_path):
+    """An unknown axis, no scale at all, a target that leaves one out, few proxies."""
+    run_search(search(Formula()), tmp_path / "one.db")
+    for target in ({"width": 512.0}, None):
+        with pytest.raises(UsageError) as one:
+            predict(tmp_path / "one.db", target=target)
+        assert "--proxy" in one.value.remedy
     _, path, _ = whole
     with pytest.raises(UnknownNameError) as unknown:
         predict(path, target={"width": 512.0, "heads": 8.0})

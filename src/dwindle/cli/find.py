@@ -23,7 +23,7 @@ from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
 from dwindle.cli.training_file import Asked, Grammar, with_file, with_its_line
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Line, facts
-from dwindle.wording import number
+from dwindle.wording import listed, number
 
 if TYPE_CHECKING:
     from dwindle.finding.driver import Search, Settings
@@ -283,25 +283,40 @@ def warn(text: str) -> None:
     note(f"warning: {text}", style="yellow")
 
 
+def check_all_is_there(
+    training: str | None, asked: Asked, needed: Mapping[str, str]
+) -> None:
+    """Refuse a line that lacks something, with all that it lacks.
+
+    Raises:
+        UsageError: If an option or the training is missing, or there are two trainings.
+
+    """
+    words: tuple[str, ...] = asked["words"]
+    if words and training:
+        must = "A search must have one training: a command behind --, or a function."
+        got = f"{training} and {shlex.join(words)}"
+        raise UsageError(must, got, f"Leave out {training}.")
+    # A command prints its loss under a name; a function returns it.
+    needed = needed if training else {**needed, "metric": "val_loss"}
+    lacks = {f"--{name}": each for name, each in needed.items() if not asked[name]}
+    named, line = list(lacks), [f"{option} {lacks[option]}" for option in lacks]
+    if not words and not training:
+        named.append("a training")
+        line.append("-- python train.py --weight-decay {weight_decay} --seed {seed}")
+    if named:
+        must = f"A search must have {listed(named)}."
+        raise UsageError(must, "none", f"Write {' '.join(line)}.")
+
+
 def search_from(training: str | None, asked: Asked) -> "Search":
     """Return what is searched, of all that was typed."""
     from dwindle.finding.metric import Metric
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
 
-    for option, example in NEEDED.items():
-        if asked[option] is None:
-            must = f"A search must have --{option}."
-            raise UsageError(must, "none", f"Write --{option} {example}.")
+    check_all_is_there(training, asked, NEEDED)
     words: tuple[str, ...] = asked["words"]
-    if bool(words) == bool(training):
-        must = "A search must have one training: a command behind --, or a function."
-        got = f"{training} and {shlex.join(words)}" if words else "none"
-        remedy = "Write -- python train.py --weight-decay {weight_decay} --seed {seed}."
-        raise UsageError(must, got, remedy)
-    if words and asked["metric"] is None:
-        must = "A command must come with the name that its loss is printed by."
-        raise UsageError(must, "no --metric", "Write --metric val_loss.")
     unit = Unit.from_names(
         asked["knob"], asked["as"], WrittenFacts.from_words(asked).run("dwindle find")
     )

@@ -2,6 +2,7 @@
 
 import inspect
 import re
+import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -177,9 +178,15 @@ def read_words(
     try:
         # Click takes the words out of the list that it is given.
         given = parser.make_context(command, list(words)).params
-    except click.NoSuchOption as error:
-        raise _unknown(command, error.option_name, options) from None
     except click.UsageError as error:
+        begins = _where_a_command_begins(words, options)
+        if begins is not None:
+            theirs = shlex.join([*words[begins:], *rest])
+            must = "A command must stand behind --, all options of dwindle before it."
+            line = shlex.join([*command.split(), *words[:begins], "--"])
+            raise UsageError(must, theirs, f"Write: {line} {theirs}") from None
+        if isinstance(error, click.NoSuchOption):
+            raise _unknown(command, error.option_name, options) from None
         must = f"{command}: {error.format_message().rstrip('.')}."
         got = " ".join(words) or "no words"
         raise UsageError(must, got, _joined(words) or _HOW.format(command)) from None
@@ -202,6 +209,24 @@ def split_at_dashes(words: Iterable[str]) -> tuple[list[str], list[str]]:
     words = list(words)
     at = words.index("--") if "--" in words else len(words)
     return words[:at], words[at + 1 :]
+
+
+def _where_a_command_begins(
+    words: Sequence[str], options: Sequence[Option]
+) -> int | None:
+    """Return the place of the first word of a command that lacks its two dashes."""
+    if not any(option.is_rest for option in options):
+        return None
+    takes = {each.name: not each.is_flag for each in options if each.is_named}
+    at = 0
+    while at < len(words) and words[at].startswith("-"):
+        name, is_joined, _ = words[at].partition("=")
+        if name not in takes:  # an option of ours that is misspelt
+            return None
+        at += 2 if takes[name] and not is_joined else 1
+    # Of one word alone only module:function and FILE.toml are no command.
+    is_command = at < len(words) and not re.search(r"\w:\w|\.toml$", words[at])
+    return at if is_command else None
 
 
 def _parameter(option: Option) -> "click.Parameter":

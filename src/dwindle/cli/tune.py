@@ -51,6 +51,7 @@ OPTIONS = (
     TARGET,
     *(each for each in of_find.OPTIONS[2:] if each.name not in _NOT_HERE),
 )
+NEEDED = {**of_find.NEEDED, "proxy": "width=64,128,256", "target": "width=1024"}
 # Of its file: two tables have quantities for keys.
 GRAMMAR = of_find.grammar_of("tune", OPTIONS, {"proxies": PROXY, "target": TARGET})
 
@@ -113,9 +114,7 @@ def _planned(
     """Return the scales to train, and what searches at one of them."""
     from dwindle.tuning.face import plan_cells
 
-    if asked["target"] is None:
-        must = "A tune must have a target."
-        raise UsageError(must, "no --target", "Write --target width=1024.")
+    of_find.check_all_is_there(training, asked, NEEDED)
     proxies = dict(asked["proxy"])
     if len(proxies) < len(asked["proxy"]):
         must, got = "Each axis must be given once.", "one --proxy twice"

@@ -234,7 +234,8 @@ def loaded(target: str) -> Function:
     place, _, name = target.rpartition(":")
     if not place or not name:
         must = "A training must be written as module:function or file.py:function."
-        raise UsageError(must, repr(target), "Write train:run for run in train.py.")
+        remedy = "Write train:run for run in train.py, or -- before a command."
+        raise UsageError(must, repr(target), remedy)
     found: object = _module(place)
     for part in name.split("."):
         if not hasattr(found, part):

@@ -226,7 +226,8 @@ def predict(store: str | Path, *, target: Scale | None = None) -> "Tuned":
         The value at the target with its predictive interval, and every rule.
 
     Raises:
-        UsageError: If there is no target, or it leaves out what differs.
+        UsageError: If the store has no scales, there is no target, or it leaves out
+            what differs.
         UnknownNameError: If it names what no training in the store has.
         StoreError: If the store cannot be read.
 
@@ -235,6 +236,14 @@ def predict(store: str | Path, *, target: Scale | None = None) -> "Tuned":
     from dwindle.tuning.tuned import tuned_of
 
     cells = cells_in(store)
+    if not any(cell.scale for cell in cells.cells):
+        must = "A prediction must have trainings at several scales."
+        got = f"a find of {cells.name} at one scale, which has no name"
+        remedy = (
+            "Train at some: the line of the find, with tune instead of find, --proxy "
+            "width=64,128,256 --target width=1024, and {width} in the command."
+        )
+        raise UsageError(must, got, remedy)
     wanted = target or cells.target
     if not wanted:
         must = "A prediction must have a target."

@@ -329,7 +329,7 @@ def _axes(cells: Cells, target: Mapping[str, float]) -> tuple[str, ...]:
     known = dict.fromkeys(name for cell in cells.cells for name in cell.scale)
     for name, value in target.items():
         if name not in known:
-            hint = f"The store knows {listed(list(known)) or 'no scale'}."
+            hint = f"The store knows {listed(list(known))}."
             raise UnknownNameError("quantity", name, tuple(known), hint)
         if not 0 < value < math.inf:
             raise RangeError(name, value, "a finite number above 0")
