@@ -16,6 +16,7 @@ from finding.formula import BEST, SCRIPT
 
 from dwindle.cli.find import read_seconds
 from dwindle.errors import RangeError
+from dwindle.finding.found import found_of
 from dwindle.finding.records import find_from_stored
 from dwindle.store.store import read_store
 
@@ -360,6 +361,20 @@ def test_a_penalty_that_cannot_be_none_is_no_failure(here, capsys):
     status = [(each["weight_decay"], each["status"]) for each in found["curve"]]
     assert [at for at, what in status if what == "error"] == [None]
     assert found["matters"] == "cannot tell"
+
+
+def test_a_training_is_called_by_its_script(here, capsys):
+    """Not by the interpreter or its options; its column by the number it gets."""
+    (here / "train.sh").write_text(f"exec {sys.executable} -S train.py $*\n")
+    unit = "find --knob own:Net.C:inverse --low 1 --high 99 --trainings 5"
+    script = "-- sh train.sh --weight-decay {weight_decay} --seed {seed}"
+    for command, name in ((SEEDED, "train.py"), (script, "train.sh")):
+        line = f"{unit} --metric val_loss --store {name}.db {command}"
+        code, _, err = run(line, capsys)
+        assert code == 0, err
+        found = found_of(find_from_stored(read_store(Path(f"{name}.db"))))
+        assert (found.name, found.place) == (name, "Net.C")
+        assert found.table().columns[1].name == "C"
 
 
 def test_a_scale_reaches_commands_and_functions(here, capsys):

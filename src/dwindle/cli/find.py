@@ -139,6 +139,8 @@ def read_slots(_: str, text: str) -> tuple[str, ...]:
 
 
 _OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OPTIONS)
+# Trainings of a typical search, as the help of find says, too.
+USUAL = 16, 27
 # What no search goes without, with an example.
 NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
 OPTIONS = (
@@ -341,11 +343,24 @@ def search_from(training: str | None, asked: Asked) -> "Search":
 
 def store_named_after(words: Sequence[str], what: str = "find") -> Path:
     """Return the store, in this folder, of a training that names none."""
-    # Behind the interpreter, which is a file, too.
-    script = next((word for word in words[1:] if Path(word).is_file()), words[0])
+    from dwindle.finding.command import script_of
+
     # Of module:function, the module.
-    stem = Path(script).stem.partition(":")[0].rpartition(".")[2]
+    stem = Path(script_of(words)).stem.partition(":")[0].rpartition(".")[2]
     return Path(f"{stem or 'my'}-{what}.db")
+
+
+def at_most(most: int, usual: tuple[int, int]) -> str:
+    """Return how many trainings there may be, and how many there are usually.
+
+    Example:
+        >>> at_most(25, (16, 27)), at_most(9, (16, 27))
+        ('25 trainings; 16 to 25 are usual', '9 trainings')
+
+    """
+    few, many = usual
+    ends = f"; {few} to {min(many, most)} are usual" if few < most else ""
+    return f"{most} trainings{ends}"
 
 
 def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
@@ -374,7 +389,7 @@ def _print_plan(search: "Search", path: Path, *, as_json: bool) -> None:
         "first": ", ".join(number(float(each.typed)) for each in asked),
         "then": "two values near the best for each further seed",
         "until": f"the 90 % interval is within a factor {spec.within:g}",
-        "at most": f"{spec.trainings} trainings; 16 to 27 are usual",
+        "at most": at_most(spec.trainings, USUAL),
         "cost": "known after the first training",
         "kept in": str(path),
     }

@@ -23,7 +23,7 @@ _FAILED = 3  # exit code of a failure at run time; 1 is a finding, 2 a wrong lin
 _NOT_HERE = ("--guess",)
 # Trainings of a scale, the 5 % and 90 % quantiles of searches on curves of real nets;
 # a guess that may be off by a factor of two saves hardly any.
-_FEW, _MANY = 16, 26
+_USUAL = 16, 26
 
 
 def read_axis(option: str, text: str) -> tuple[str, tuple[float, ...]]:
@@ -127,9 +127,9 @@ def _planned(
 
 
 def _cost(cells: tuple[Scale, ...], most: int) -> str:
-    usual = f"{_FEW * len(cells)} to {_MANY * len(cells)}"
-    scales = counted(len(cells), "scale")
-    return f"{scales}: {usual} trainings are usual, at most {len(cells) * most}."
+    few, many = (each * len(cells) for each in _USUAL)
+    trainings = of_find.at_most(len(cells) * most, (few, many))
+    return f"{counted(len(cells), 'scale')}: at most {trainings}."
 
 
 def _print_plan(

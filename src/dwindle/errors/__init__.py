@@ -134,7 +134,7 @@ class AmbiguousNameError(DwindleError, LookupError):
 
     def _sentences(self) -> Iterable[str]:
         yield f"The {self.kind} must be given by a name that only one has."
-        yield f"Got {self.name!r}."
+        yield f"Got {repr(self.name) if self.name else 'none'}."
         yield f"It fits {', '.join(self.candidates)}."
         yield self.hint
 

@@ -131,6 +131,19 @@ class CommandRecipe:
         return CommandTraining(self)
 
 
+def script_of(words: Sequence[str]) -> str:
+    """Return what a command runs: behind the interpreter, which is a file, too.
+
+    Example:
+        >>> script_of(["python", "-m", "nets.train", "{weight_decay}"])
+        'nets.train'
+
+    """
+    if list(words[1:2]) == ["-m"] and len(words) > 2:  # noqa: PLR2004, a name behind it
+        return words[2]
+    return next((word for word in words[1:] if _is_file(Path(word))), words[0])
+
+
 class CommandTraining:
     """Runs a command, one training at a time; owns the group of the one that runs."""
 

@@ -26,7 +26,7 @@ from dwindle.finding.rounds import (
     outcomes_by_name,
     rounded,
 )
-from dwindle.finding.unit import Unit
+from dwindle.finding.unit import Unit, place_of
 from dwindle.plain import Plain, to_plain
 from dwindle.report.render import ShownWithFigure
 from dwindle.show import Column, Line, Sheet, Styled, Table, facts
@@ -128,6 +128,11 @@ class Found(ShownWithFigure, Plain):
         return super().as_dict() | {"curve": curve}
 
     @property
+    def place(self) -> str:
+        """Where the value is typed, as a reader knows it."""
+        return place_of(self.knob)
+
+    @property
     def line(self) -> str:
         """What to type, if there is a value."""
         if self.value is None:
@@ -141,10 +146,10 @@ class Found(ShownWithFigure, Plain):
     def headline(self) -> str:
         """The value to type with its range, or why there is none."""
         if self.value is None:
-            return f"No value for {self.knob}: {self.why_null}"
+            return f"No value for {self.place}: {self.why_null}"
         bound = {"low": " or less", "high": " or more", None: ""}[self.at_edge]
         if self.typed is None:
-            return f"Set {self.line}{bound} in {self.knob}"
+            return f"Set {self.line}{bound} in {self.place}"
         unit = f"{self.knob} = {number(self.value)}{bound}"
         return f"Set {self.line} in {self.typed[0]} ({unit})"
 
@@ -201,9 +206,10 @@ class Found(ShownWithFigure, Plain):
 
     def table(self) -> Table:
         """Return every training by its number."""
+        typed = self.conditions["typed"]
         columns = [
             Column("N", "number", "dim"),
-            Column("weight_decay", "number"),
+            Column(KNOBS[typed].symbol if typed in KNOBS else self.symbol, "number"),
             Column("seed", "number"),
             Column("metric" if self.conditions["maximize"] else "loss", "number"),
             Column("", "name"),

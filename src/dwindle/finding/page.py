@@ -100,7 +100,7 @@ def page_of_found(found: Found) -> Page:
         cards=cards_of(
             found.line,
             (found.low, found.high),
-            ", ".join(filter(None, (found.knob, found.facts()["holds for"]))),
+            ", ".join(filter(None, (found.place, found.facts()["holds for"]))),
             found.notes,
         ),
         sections=(

@@ -226,7 +226,8 @@ class Former:
         several = counted(self.trainings, "training")
         what = [f"{c.condition} was {c.then}, is {c.now}" for c in self.changes]
         why = f": {clean('; '.join(what))}" if what else ""
-        return f"{several} in the file, under other conditions, are not counted{why}."
+        are = "is" if self.trainings == 1 else "are"
+        return f"{several} in the file, under other conditions, {are} not counted{why}."
 
 
 @dataclass(frozen=True, kw_only=True)

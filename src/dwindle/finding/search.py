@@ -3,7 +3,6 @@
 import hashlib
 import inspect
 import math
-import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -11,7 +10,7 @@ from pathlib import Path
 
 from dwindle.errors import RangeError, UsageError
 from dwindle.finding.call import signature_of
-from dwindle.finding.command import OURS, CommandRecipe
+from dwindle.finding.command import OURS, CommandRecipe, script_of
 from dwindle.finding.driver import Search
 from dwindle.finding.function import FunctionRecipe, InlineRecipe, name_of
 from dwindle.finding.metric import Metric
@@ -89,7 +88,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
     recipe, words, files = _training(train, metric, tuple(scale), keep_out=keep_out)
     _refuse_unreached(recipe, scale)
     spec = FindSpec(
-        name=shlex.join(words[:2]),
+        name=Path(script_of(words)).name,
         low=low,
         high=high,
         trainings=trainings,

@@ -189,6 +189,17 @@ def own_knob(name: str) -> Knob | None:
     )
 
 
+def place_of(knob: str) -> str:
+    """Return where a number is typed, as a reader knows it.
+
+    Example:
+        >>> place_of("own:SVC.C:inverse"), place_of("torch.optim.AdamW")
+        ('SVC.C', 'torch.optim.AdamW')
+
+    """
+    return knob.removeprefix(_OWN).removesuffix(_INVERSE) if own_knob(knob) else knob
+
+
 def _runs_backwards(knob: Knob) -> bool:
     convention = penalty_convention_of(knob)
     return knob.clock is not None or (convention is not None and convention.power < 0)

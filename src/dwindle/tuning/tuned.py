@@ -9,6 +9,7 @@ from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
 from dwindle.finding.records import Former
+from dwindle.finding.unit import place_of
 from dwindle.plain import Plain
 from dwindle.report.render import ShownWithFigure
 from dwindle.show import Column, Drawable, Line, Sheet, Table, facts
@@ -104,7 +105,7 @@ class Tuned(ShownWithFigure, Plain):
     def scope(self) -> str:
         """What the value is for: where it is typed, and the scale."""
         at = {axis: self.target[axis] for axis in self.axes}
-        return f"{self.knob} at {scale_text(at)}"
+        return f"{place_of(self.knob)} at {scale_text(at)}"
 
     @property
     def headline(self) -> str:
