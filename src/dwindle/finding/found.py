@@ -436,8 +436,8 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
         yield IGNORES_SEED
     elif seen.paired is False:
         yield (
-            "Losses of one seed do not go together: what makes a training random must "
-            "all come from {seed}, or more trainings are needed."
+            "Losses of one seed hardly go together, which takes more trainings. Does "
+            "all that makes a training random come from {seed}?"
         )
     yield from (each.text for each in stored.former)
     if seen.needed:
