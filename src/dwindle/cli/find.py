@@ -156,10 +156,22 @@ OPTIONS = (
     Option("--low", "least decay of the range", "X", read_limit, group=_SEARCH),
     Option("--high", "greatest decay of the range", "X", read_limit, group=_SEARCH),
     Option("--guess", "where the best is expected", "X", read_limit, group=_SEARCH),
-    Option("--trainings", "the most; 25", "N", read_trainings, group=_SEARCH),
+    Option(
+        "--trainings",
+        "the most; 25",
+        "N",
+        read_trainings,
+        group=_SEARCH,
+        also=("--trials", "--n-trials", "--runs", "--max-trainings"),
+    ),
     Option("--within", "factor of the interval; 1.25", "X", read_limit, group=_SEARCH),
     Option(
-        "--time", "no training begins after 2h", "TIME", read_seconds, group=_SEARCH
+        "--time",
+        "no training begins after 2h",
+        "TIME",
+        read_seconds,
+        group=_SEARCH,
+        also=("--seconds", "--minutes", "--hours", "--max-time", "--time-limit"),
     ),
     Option(
         "--jobs",
@@ -167,6 +179,7 @@ OPTIONS = (
         "N",
         read_jobs,
         group=_SEARCH,
+        also=("--n-jobs", "--parallel", "--workers"),
     ),
     Option("--slots", "a device each: cuda:0,cuda:1", "A,B", read_slots, group=_SEARCH),
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),

@@ -409,7 +409,8 @@ def _what_it_does(
     if unit.run.steps is not None:
         needed = [name for name in needed if name == "lr"]
     options = listed([f"--{name.replace('_', '-')}" for name in needed])
-    note = f"With {options} the half-life and the total decay are shown here."
+    given = f"With {options} (run= in Python)"
+    note = f"{given} the half-life and the total decay are shown here."
     return found.half_life, found.e_folds, (note,) if lacks and needed else ()
 
 
