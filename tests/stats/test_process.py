@@ -62,7 +62,10 @@ def test_sums_over_seeds_give_the_process_of_the_textbook(pairs):
 
 
 def test_a_search_of_hundreds_is_read_a_few_times(monkeypatch):
-    """Of 400 trainings that share no seed the process is fitted below 100 times."""
+    """Of 400 trainings that share no seed the process is fitted below 150 times.
+
+    Twice a time: λ = 0 lies far above the curve here.
+    """
     fitted = []
 
     def counted(x, *arguments, **options):
@@ -78,4 +81,4 @@ def test_a_search_of_hundreds_is_read_a_few_times(monkeypatch):
             loss = math.exp(0.05 * (max(x, -9) + 4) ** 2 + noise(0, 0.1))
             points.append(Point(x=x, seed=seed, loss=loss))
     assert len(points) == 400
-    assert len(fitted) < 100
+    assert len(fitted) < 150

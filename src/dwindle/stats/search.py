@@ -158,7 +158,14 @@ class Search:
         rows = tuple(
             (x, y, seed) for seed, row in self.losses.items() for x, y in row.items()
         )
-        return _fitted(rows, own_scale=not self.log_scale, may_pair=self.design.paired)
+        scales = {"own_scale": not self.log_scale, "may_pair": self.design.paired}
+        found = _fitted(rows, **scales)
+        if self.log_scale and found.processes[0].unit > 1:
+            # Sizes outgrow their table. Where that is by λ = 0 alone, which the range
+            # ends too far from to tell where it stands, the others give the curve.
+            others = _fitted(tuple(row for row in rows if row[0] > NO_DECAY), **scales)
+            return others if others.processes[0].unit == 1 else found
+        return found
 
     @property
     def process(self) -> Process:
@@ -246,7 +253,7 @@ class Search:
             return False
         process = self.process
         above = process.values - process.mean_curve(process.x)
-        rows = {seed: above[process.seeds == seed] for seed in self.losses}
+        rows = {seed: above[process.seeds == seed] for seed in self.decayed}
         # The curve follows seed 0 too closely to show what varies within a seed.
         inner = [rows[seed] for seed in self.further if len(rows[seed]) > 1]
         if len(inner) < SEEDS_FOR_AN_INTERVAL:
