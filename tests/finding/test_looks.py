@@ -10,11 +10,11 @@ from finding.formula import Formula, search
 from rich.console import Console
 
 from dwindle.errors import MissingLibraryError
-from dwindle.finding import curve
 from dwindle.finding.driver import Progress, run_search
 from dwindle.finding.found import found_of
 from dwindle.finding.progress import progress_text, shown_here, shown_on
 from dwindle.finding.records import find_from_stored
+from dwindle.report import render
 from dwindle.store.store import read_store
 
 AT = Progress(
@@ -90,6 +90,6 @@ def test_a_notebook_has_the_figure_where_it_can_be_drawn(tmp_path, monkeypatch):
     def missing(*_, **__):
         raise MissingLibraryError("figures", "vl-convert-python", "report")
 
-    monkeypatch.setattr(curve.render, "svg", missing)
+    monkeypatch.setattr(render, "svg", missing)
     assert found._repr_html_() == whole.removeprefix(figure)
     assert found.headline in repr(found)

@@ -2,9 +2,11 @@
 
 import math
 from dataclasses import dataclass
+from typing import ClassVar
 
-from dwindle.report import render, vega
-from dwindle.report.themes import NOTEBOOK, Theme
+from dwindle.report import vega
+from dwindle.report.render import NotebookFigure
+from dwindle.report.themes import Theme
 from dwindle.report.vega import Kind, Size, Spec
 from dwindle.wording import number
 
@@ -30,7 +32,7 @@ class Tried:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curve:
+class Curve(NotebookFigure):
     """What a figure of a search shows.
 
     Args:
@@ -43,21 +45,14 @@ class Curve:
 
     """
 
+    name: ClassVar = "curve"
+
     symbol: str
     tried: tuple[Tried, ...]
     mean: tuple[tuple[float, float], ...]
     value: float | None
     low: float | None
     high: float | None
-
-    def svg(self, alt: str) -> str:
-        """Return the figure for a notebook as inline SVG, described by ``alt``.
-
-        Raises:
-            MissingLibraryError: If vl-convert is not installed.
-
-        """
-        return render.svg(self.figure(NOTEBOOK), name="curve", alt=alt)
 
     @property
     def kinds(self) -> tuple[Kind, ...]:

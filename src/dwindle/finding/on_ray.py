@@ -103,15 +103,12 @@ def train_here(sent: tuple[str, Recipe], ask: Ask) -> tuple[Came, bytes]:
     training = _opened[name]
     given = {name: os.environ[name] for name in _GIVEN if name in os.environ}
     ask = replace(ask, environment={**given, **ask.environment})
-    if ask.folder is None or _keeps_out(training):
+    command = getattr(training, "_command", None)
+    keeps_out = isinstance(command, CommandRecipe) and command.keep_out
+    if ask.folder is None or keeps_out:
         return _with_output(training.train(ask))
     with tempfile.TemporaryDirectory(prefix="dwindle-") as folder:
         return _with_output(training.train(replace(ask, folder=Path(folder))))
-
-
-def _keeps_out(training: Training) -> bool:
-    recipe = getattr(training, "_command", None)
-    return isinstance(recipe, CommandRecipe) and recipe.keep_out
 
 
 def _with_output(came: Came) -> tuple[Came, bytes]:

@@ -143,11 +143,14 @@ def _answer(cell: FittedCell, name: str) -> str:
         return f"Weight decay does not matter here; {name} = {value} was lowest."
     more = ""
     if cell.needed:
-        more = f"{counted(cell.needed, 'more paired seed')} would show the noise"
-        if cell.noise_known:
-            more = f"about {counted(cell.needed, 'more paired seed')} would"
-    lowest = f"the lowest loss is at {name} = {value}{within}"
-    return f"Cannot tell{f': {more}' if more else ''}; {lowest}."
+        more = f": {_seeds_wanted(cell.needed, noise_known=cell.noise_known)}"
+    return f"Cannot tell{more}; the lowest loss is at {name} = {value}{within}."
+
+
+def _seeds_wanted(needed: int, *, noise_known: bool, verb: str = "") -> str:
+    """Return how many seeds would tell; before any noise shows, would show it."""
+    more = f"{counted(needed, 'more paired seed')} would"
+    return f"about {more}{verb}" if noise_known else f"{more} show the noise"
 
 
 def _difference(pair: Compared) -> str:
@@ -164,9 +167,9 @@ def _difference(pair: Compared) -> str:
     }[found.verdict]
     more = ""
     if found.needed:
-        more = f"; about {counted(found.needed, 'more paired seed')} would tell"
-        if pair.low is None:
-            more = f"; {counted(found.needed, 'more paired seed')} would show the noise"
+        known = pair.low is not None
+        wanted = _seeds_wanted(found.needed, noise_known=known, verb=" tell")
+        more = f"; {wanted}"
     one, other = (number(each, digits=_EXACT) for each in (pair.one, pair.other))
     return f"{one} instead of {other} lowers the loss by {by} ({how}): {sure}{more}."
 

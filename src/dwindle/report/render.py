@@ -2,11 +2,11 @@
 
 import re
 from types import ModuleType
-from typing import Protocol
+from typing import ClassVar
 from xml.etree import ElementTree as ET
 
 from dwindle.errors import MissingLibraryError
-from dwindle.report.themes import LIGHT
+from dwindle.report.themes import LIGHT, NOTEBOOK, Theme
 from dwindle.report.vega import Spec
 from dwindle.show import Shown
 
@@ -19,15 +19,30 @@ _NEEDLESS = {
 _LINK = re.compile(r"url\(#([^)]*)\)")
 
 
-class _Figure(Protocol):
-    def svg(self, alt: str) -> str: ...
+class NotebookFigure:
+    """What is drawn in a notebook; ids inside the figure start with its ``name``."""
+
+    name: ClassVar[str]
+
+    def figure(self, theme: Theme) -> Spec:
+        """Return it as a Vega-Lite specification."""
+        raise NotImplementedError
+
+    def svg(self, alt: str) -> str:
+        """Return the figure for a notebook as inline SVG, described by ``alt``.
+
+        Raises:
+            MissingLibraryError: If vl-convert is not installed.
+
+        """
+        return svg(self.figure(NOTEBOOK), name=self.name, alt=alt)
 
 
 class ShownWithFigure(Shown):
     """What has a figure above its text in a notebook."""
 
     @property
-    def figure(self) -> _Figure:
+    def figure(self) -> NotebookFigure:
         """What is drawn."""
         raise NotImplementedError
 

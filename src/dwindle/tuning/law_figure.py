@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
-from dwindle.report import render, vega
-from dwindle.report.themes import NOTEBOOK, Theme
+from dwindle.report import vega
+from dwindle.report.render import NotebookFigure
+from dwindle.report.themes import Theme
 from dwindle.report.vega import Kind, Size, Spec
 from dwindle.tuning.cells import Cell
 from dwindle.wording import interval, number, quantity, raised
@@ -28,7 +30,7 @@ class LawLine:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LawFigure:
+class LawFigure(NotebookFigure):
     """What a figure of a law shows; the answer is drawn where there is one.
 
     Args:
@@ -41,6 +43,8 @@ class LawFigure:
 
     """
 
+    name: ClassVar = "law"
+
     symbol: str
     lines: tuple[LawLine, ...]
     target: Mapping[str, float] = field(hash=False)
@@ -49,15 +53,8 @@ class LawFigure:
     high: float | None
 
     def svg(self, alt: str) -> str:
-        """Return the figure for a notebook as SVG, described by ``alt``; or nothing.
-
-        Raises:
-            MissingLibraryError: If vl-convert is not installed.
-
-        """
-        if not self.lines:
-            return ""
-        return render.svg(self.figure(NOTEBOOK), name="law", alt=alt)
+        """Return it as inline SVG; nothing where no law goes through the scales."""
+        return super().svg(alt) if self.lines else ""
 
     def figure(self, theme: Theme) -> Spec:
         """Return the law over all axes, side by side, as a Vega-Lite specification."""

@@ -131,34 +131,38 @@ def tied_by_storage(facts: Facts) -> Iterator[Finding]:
     """DW006: two Parameters of one memory; each is stepped, and decayed."""
     # Tied by assignment they would be one Parameter: a view or .data ties the memory.
     seen: dict[int, list[ParameterRole]] = {}
-    pairs: dict[str, list[tuple[ParameterRole, ParameterRole]]] = {"": [], "partly": []}
+    pairs: dict[str, list[_Pair]] = {"": [], "partly": []}
     for held in facts.held:
         local = _local(held.parameter)
         is_here = local.layout is torch.strided and not local.is_meta and local.numel()
         if not is_here or not facts.groups_of(held):
             continue
         beside = seen.setdefault(local.untyped_storage().data_ptr(), [])
-        first = next((each for each in beside if _shared(each, held)), None)
-        if first is not None:
+        shares = ((each, _shared(each, held)) for each in beside)
+        first, numbers = next((each for each in shares if each[1]), (held, 0))
+        if numbers:
             sizes = {_local(each.parameter).numel() for each in (first, held)}
-            is_whole = sizes == {_shared(first, held)}
-            pairs["" if is_whole else "partly"].append((first, held))
+            case = "" if sizes == {numbers} else "partly"
+            pairs[case].append((first, held, numbers))
         beside.append(held)
     for case, found in pairs.items():
         if found:
             yield _tied(facts, found, case)
 
 
-def _tied(
-    facts: Facts, pairs: Sequence[tuple[ParameterRole, ParameterRole]], case: str
-) -> Finding:
-    one, other = pairs[0]
-    twins = "{" + ", ".join(f"id({attribute(held.name)})" for _, held in pairs) + "}"
+# Two parameters, and how many numbers of memory they have in common.
+_Pair = tuple[ParameterRole, ParameterRole, int]
+
+
+def _tied(facts: Facts, pairs: Sequence[_Pair], case: str) -> Finding:
+    one, other, numbers = pairs[0]
+    twins = "{" + ", ".join(f"id({attribute(held.name)})" for _, held, _ in pairs) + "}"
     ties = [
-        f"{attribute(second.name)} = {attribute(held.name)}" for held, second in pairs
+        f"{attribute(second.name)} = {attribute(held.name)}"
+        for held, second, _ in pairs
     ]
     before = "\n".join([f"twins = {twins}", *ties, ""])
-    names = tuple(held.name for pair in pairs for held in pair)
+    names = tuple(held.name for first, second, _ in pairs for held in (first, second))
     return Finding(
         code="DW006",
         case=case,
@@ -167,7 +171,7 @@ def _tied(
             "names": names,
             "one": one.name,
             "other": other.name,
-            "numbers": _shared(one, other),
+            "numbers": numbers,
             "more": len(pairs) - 1 or None,
         },
         # What is shared in part has no one Parameter that could stand for both.
