@@ -7,7 +7,6 @@ import shlex
 import subprocess
 import sys
 import types
-from importlib import import_module
 
 import pytest
 
@@ -49,7 +48,7 @@ def test_the_examples_of_help_are_lines_that_run(capsys):
     runs = {"rescale", "explain", "convert", "suggest", "rules", "knobs", "completion"}
     for command in COMMANDS:
         assert len(command.examples) >= 2
-        options = (*import_module(f"dwindle.cli.{command.name}").OPTIONS, AS_JSON)
+        options = (*command.load().OPTIONS, AS_JSON)
         for example in command.examples:
             line = example.replace("\\\n", " ").partition(">")[0]
             words = shlex.split(line)

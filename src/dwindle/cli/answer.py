@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from dwindle.cli.options import Option
 from dwindle.cli.output import note, print_json, stderr, stdout
 from dwindle.cli.report import FORCE, Outputs, files_of_store, origin_of
-from dwindle.cli.study import read_workers
+from dwindle.cli.study import WORKERS
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -28,7 +28,7 @@ OPTIONS = (
     Option("--quick", "SGD over width, batch and data size, 5 seeds: half a minute"),
     Option("--out", f"folder for the page and the stores; {_FOLDER}", "DIR"),
     Option("--png", "write the main figure as a picture, too", "PICTURE"),
-    Option("--workers", "how many processes train at a time", "N", read_workers),
+    WORKERS,
     FORCE,
 )
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
 from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
-from dwindle.cli.options import Option, read_number, read_whole
+from dwindle.cli.options import Option, read_count, read_number, read_whole
 from dwindle.cli.output import print_json, show
 from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
 from dwindle.errors import AuditTargetError, RangeError, UsageError
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from dwindle.decay.run import Run
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
+_MOST_DEVICES = 1_000_000  # more than any cluster has is a slip
 _PACES = ("step", "epoch", "never")
 # What a target that is neither a function nor a settings file looks like.
 _IS_CODE = re.compile(r"DW\d*,?", re.IGNORECASE)
@@ -36,13 +37,6 @@ _NO_TARGET = (
 def _read_codes(_: str, text: str) -> frozenset[str]:
     # A comma at the end leaves a word over, which is then answered as such.
     return codes_of([part for part in text.split(",") if part.strip()] or [text])
-
-
-def _read_devices(option: str, text: str) -> int:
-    devices = read_whole(option, text)
-    if devices < 1:
-        raise RangeError(option, devices, "at least 1", f"Write {option} 8.")
-    return devices
 
 
 def _read_pace(option: str, text: str) -> str | int:
@@ -69,7 +63,7 @@ OPTIONS = (
     Option("--explain", "print what a code means: DW001, or all of them: all", "CODE"),
     Option("--select", _KEEP, "CODES", _read_codes),
     Option("--ignore", _DROP, "CODES", _read_codes),
-    Option("--world-size", _DEVICES, "N", _read_devices),
+    Option("--world-size", _DEVICES, "N", read_count(_MOST_DEVICES)),
     Option("--weight-decay", _MEANT, "NUMBER", read_number),
     Option("--scheduler-every", _EVERY, "PACE", _read_pace),
     *FACT_OPTIONS,

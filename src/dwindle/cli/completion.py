@@ -4,7 +4,6 @@ A script for each shell, made from the records that the commands read their word
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from importlib import import_module
 from itertools import chain
 from typing import NamedTuple
 
@@ -79,7 +78,7 @@ def command(*, shell: str, as_json: bool) -> None:
 
 def _lines() -> Iterable[_Line]:
     for each in COMMANDS:
-        options = (*import_module(f"dwindle.cli.{each.name}").OPTIONS, AS_JSON, *ALWAYS)
+        options = (*each.load().OPTIONS, AS_JSON, *ALWAYS)
         words = tuple(
             _Word(
                 option.name,

@@ -218,9 +218,6 @@ FACTS = (
     *_OF_RUN,
     *(replace(each, group=OF_SCHEDULES) for each in _OF_SHAPES),
 )
-ALL_NOTES = Option(
-    "--all", "every note, not the three that matter most", keyword="all_notes"
-)
 _WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 _WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
 # A fact arrives as text: it may be one value, or two.

@@ -14,6 +14,7 @@ from dwindle.cli.options import (
     DIRECTIONS,
     Option,
     direction_of,
+    read_count,
     read_number,
     read_whole,
     written,
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 _FAILED = 3  # exit code of a failure at run time; 1 is a finding, 2 a wrong line
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
+_MOST_JOBS = 1024  # as in the driver of a search: a thread waits for each
 _SEARCH = "The search; these may differ when it goes on"
 
 
@@ -112,16 +114,6 @@ def read_take(_: str, text: str) -> str:
     return taken(text)
 
 
-def read_jobs(option: str, text: str) -> int:
-    """Read a number of trainings at a time, at least one."""
-    from dwindle.finding.driver import MOST_JOBS
-
-    jobs = read_whole(option, text)
-    if not 1 <= jobs <= MOST_JOBS:
-        raise RangeError(option, jobs, f"from 1 to {MOST_JOBS}")
-    return jobs
-
-
 def read_slots(_: str, text: str) -> tuple[str, ...]:
     """Read cuda:0,cuda:1 as slots, one training in each.
 
@@ -177,7 +169,7 @@ OPTIONS = (
         "--jobs",
         "at a time; 1, or what fits on Ray",
         "N",
-        read_jobs,
+        read_count(_MOST_JOBS),
         group=_SEARCH,
         also=("--n-jobs", "--parallel", "--workers"),
     ),

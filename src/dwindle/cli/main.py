@@ -15,7 +15,7 @@ from importlib import import_module
 from pathlib import Path
 from threading import current_thread, main_thread
 from types import FrameType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dwindle.errors import (
     DwindleError,
@@ -39,18 +39,26 @@ _EXTRAS = {
 
 
 class Command(NamedTuple):
-    """One command; its module, ``dwindle.cli.NAME``, is imported when it is run."""
+    """One command; its ``OPTIONS`` and ``command`` are imported when it is run.
+
+    They are those of the module ``dwindle.cli.NAME``, or of an object in another one:
+    ``home`` is ``("questions", "EXPLAIN")``.
+    """
 
     name: str
     help: str
-    examples: tuple[str, ...]  # lines to type, without the program's name
+    examples: Sequence[str]  # lines to type, without the program's name
+    home: Sequence[str] = ()
+
+    def load(self) -> Any:  # a module or a Question
+        """Return what has the options of the command, and the command."""
+        module, *names = self.home or (self.name,)
+        found: Any = import_module(f"dwindle.cli.{module}")
+        return getattr(found, names[0]) if names else found
 
 
 _FILE = Path(__file__).with_name("commands.toml").read_text("utf-8")
-COMMANDS = tuple(
-    Command(**cells | {"examples": tuple(cells["examples"])})
-    for cells in tomllib.loads(_FILE)["command"]
-)
+COMMANDS = tuple(Command(**cells) for cells in tomllib.loads(_FILE)["command"])
 
 
 def main(args: Sequence[str] | None = None) -> int:
@@ -174,7 +182,7 @@ def _run(words: list[str]) -> int:
         raise UnknownNameError.among("command", first, list(commands), hint)
     from dwindle.cli.options import AS_JSON, print_page, read_words, split_at_dashes
 
-    module = import_module(f"dwindle.cli.{first}")
+    module = commands[first].load()
     options = (*module.OPTIONS, AS_JSON)
     if not _HELP.isdisjoint(split_at_dashes(rest)[0]):
         examples = commands[first].examples

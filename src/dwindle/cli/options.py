@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dwindle.cli.output import show
 from dwindle.decay import read_numbers
 from dwindle.decay.read_numbers import number_of, whole_of
-from dwindle.errors import UnknownNameError, UsageError
+from dwindle.errors import RangeError, UnknownNameError, UsageError
 from dwindle.show import Column, Line, Table
 
 if TYPE_CHECKING:
@@ -66,6 +66,30 @@ def read_share(option: str, text: str) -> float:
 def read_whole(option: str, text: str) -> int:
     """Read 512, 50k or 1e6; a fraction is refused."""
     return whole_of(option, text, remedy=written(option, "512", "1e6"))
+
+
+def read_count(most: int) -> Callable[[str, str], int]:
+    """Return what reads a whole number from 1 to some number."""
+
+    def read(option: str, text: str) -> int:
+        count = read_whole(option, text)
+        if not 1 <= count <= most:
+            raise RangeError(option, count, f"from 1 to {most:,}", written(option, "8"))
+        return count
+
+    return read
+
+
+def read_one_of(values: Mapping[str, object]) -> Callable[[str, str], object]:
+    """Return what reads one of some words, in capitals or not, as its value."""
+
+    def read(option: str, text: str) -> object:
+        if text.casefold() not in values:
+            kind = f"value of {option}"
+            raise UnknownNameError.among(kind, text, tuple(values))
+        return values[text.casefold()]
+
+    return read
 
 
 @dataclass(frozen=True)

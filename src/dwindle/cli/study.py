@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
-from dwindle.cli.options import Option, read_whole
+from dwindle.cli.options import Option, read_count, read_one_of, read_whole
 from dwindle.cli.output import note, print_json, show, stderr
 from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
-from dwindle.errors import RangeError, UnknownNameError, UsageError
+from dwindle.errors import RangeError, UsageError
 from dwindle.show import Column, Table
 from dwindle.wording import counted, quantity
 
@@ -21,28 +21,18 @@ if TYPE_CHECKING:
     from dwindle.study.backends import Backend
     from dwindle.study.plan import Pack
 
-_BACKENDS = ("processes", "inline")
+_BACKENDS = {name: name for name in ("processes", "inline")}
 # Exit code of a study some of whose trainings failed: its findings lack them.
 _FAILED = 3
 _MOST_WORKERS = 1024  # each is a process with a torch of its own: more is a slip
+WORKERS = Option(
+    "--workers",
+    "how many processes train at a time",
+    "N",
+    read_count(_MOST_WORKERS),
+)
 # Powers of 1024, as the system counts memory.
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-
-
-def read_backend(option: str, text: str) -> str:
-    """Read the name of a backend."""
-    if text not in _BACKENDS:
-        kind = f"value of {option}"
-        raise UnknownNameError.among(kind, text, _BACKENDS)
-    return text
-
-
-def read_workers(option: str, text: str) -> int:
-    """Read a number of workers, at least one."""
-    workers = read_whole(option, text)
-    if not 1 <= workers <= _MOST_WORKERS:
-        raise RangeError(option, workers, f"from 1 to {_MOST_WORKERS}")
-    return workers
 
 
 def read_bytes(option: str, text: str) -> int:
@@ -69,8 +59,13 @@ def read_bytes(option: str, text: str) -> int:
 OPTIONS = (
     Option("STUDY.toml", "the study file", required=True),
     Option("--store", "where results are kept; beside the file if not given", "PATH"),
-    Option("--backend", "processes (as many as cores) or inline", "NAME", read_backend),
-    Option("--workers", "how many processes train at a time", "N", read_workers),
+    Option(
+        "--backend",
+        "processes (as many as cores) or inline",
+        "NAME",
+        read_one_of(_BACKENDS),
+    ),
+    WORKERS,
     Option(
         "--memory", "most that training may use; half of what is free", "4G", read_bytes
     ),

@@ -7,28 +7,29 @@ refusal is made here, by the functions that the command line calls.
 import json
 import math
 import shlex
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
-from dwindle.cli import convert as convert_command
-from dwindle.cli import explain as explain_command
-from dwindle.cli import rescale as rescale_command
-from dwindle.cli import suggest as suggest_command
-from dwindle.cli.facts import SETTING, WrittenFacts
-from dwindle.cli.kinds import kind_of
+import dwindle
+from dwindle.cli.facts import SETTING
 from dwindle.cli.options import Option
-from dwindle.cli.suggest import KNOB
-from dwindle.decay.convert import convert
-from dwindle.decay.convert_all import convert_to_all
-from dwindle.decay.evidence.suggest import suggest
-from dwindle.decay.explain import explain
-from dwindle.decay.fidelity import Fidelity, Keep
-from dwindle.decay.rescale import rescale
+from dwindle.cli.questions import (
+    CONVERT,
+    EXPLAIN,
+    KNOB,
+    RESCALE,
+    SUGGEST,
+    Call,
+    Question,
+)
+from dwindle.decay.convert import Conversion
+from dwindle.decay.convert_all import AllConversions
+from dwindle.decay.fidelity import Fidelity
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError, RangeError, UnexpectedError, UnknownNameError
-from dwindle.show import POINT, Drawable, Line, Sheet, Table, as_text
+from dwindle.show import POINT, Drawable, Line, Table, as_text
 from dwindle.wording import Face, clean, counted, number, visible
 
 # Whole links of people have 300 letters; a field with more is no fact of a training.
@@ -56,38 +57,6 @@ _ALWAYS_GIVEN = ("dtype", "loss")
 VALUE = Option("VALUE", 'what is typed there: 0.1, or "3 epochs"', required=True)
 
 Facts = Mapping[str, str]
-Words = dict[str, Any]  # keyword arguments of a command: texts, flags and None
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What a tab answers.
-
-    Args:
-        subject: What was asked about: a knob and its value.
-        headline: The answer in ten words.
-        rest: Everything else, in the order that it is drawn.
-        python: A call that returns the same.
-
-    """
-
-    subject: str
-    headline: str
-    rest: Sequence[Drawable | str]
-    python: str
-
-    @classmethod
-    def of_sheet(cls, sheet: Sheet, python: str) -> "Answer":
-        """Return an answer whose drawing opens with its subject and its headline."""
-        opening: list[str] = []
-        for part in sheet.parts:
-            if not isinstance(part, Line):
-                break
-            opening.append(as_text(part, width=_ANY_WIDTH).strip())
-        subject, headline = (*opening, "")[:2]
-        return cls(
-            subject, headline[:1].upper() + headline[1:], sheet.parts[2:], python
-        )
 
 
 @dataclass(frozen=True)
@@ -97,139 +66,30 @@ class Tab:
     Args:
         name: Of the command.
         title: The question as people ask it.
-        options: Of the command; its facts are the fields of the page.
+        question: The command; its facts are the fields of the page.
         sides: What a second value of a fact stands for; empty where a fact has one.
-        answer: Answers for a knob, its value and the words.
 
     """
 
     name: str
     title: str
-    options: Sequence[Option]
+    question: Question
     sides: tuple[str, ...]
-    answer: Callable[[str, str, Words], Answer]
 
     def fields(self) -> Iterator[Option]:
         """Yield what a person may fill in, in the order of the command's help."""
-        for option in self.options:
+        for option in self.question.OPTIONS:
             if option is SETTING:
                 yield from (KNOB, VALUE)
             else:
                 yield option
 
 
-def _explained(knob: str, value: str, words: Words) -> Answer:
-    run = WrittenFacts.from_words(words).run("An explanation")
-    kind, all_notes = kind_of(words), bool(words["all_notes"])
-    found = explain(_read_value(value), knob, run=run, **kind)
-    call = _call(
-        "explain", knob, _read_value(value), run=_run_source(run), **_sources(kind)
-    )
-    return Answer.of_sheet(found.drawn(all_notes=all_notes), call)
-
-
-def _rescaled(knob: str, value: str, words: Words) -> Answer:
-    before, after = WrittenFacts.from_words(words).runs()
-    kind = kind_of(words)
-    found = rescale(_read_value(value), knob, before=before, after=after, **kind)
-    call = _call(
-        "rescale",
-        knob,
-        _read_value(value),
-        before=_run_source(before) or "{}",
-        after=_run_source(after) or "{}",
-        **_sources(kind),
-    )
-    return Answer.of_sheet(
-        found.drawn(all_rules=bool(words["all_rules"]), face=PAGE), call
-    )
-
-
-def _converted(knob: str, value: str, words: Words) -> Answer:
-    before, after = WrittenFacts.from_words(words).runs()
-    to, keep = words["to"], words["keep"]
-    if to.casefold() == "all":
-        return _converted_to_all(knob, value, before, after, keep)
-    found = convert(
-        _read_value(value), knob, to=to, run=before, run_after=after, keep=keep
-    )
-    typed = "a value per layer" if found.value is None else number(found.value)
-    headline = f"Type {typed} at {found.to}: {_KEPT[found.fidelity]}."
-    call = _call(
-        "convert",
-        knob,
-        _read_value(value),
-        run=_run_source(before),
-        run_after=_run_source(after) if after != before else "",
-        **_sources({"to": to, "keep": keep}),
-    )
-    subject = f"{found.knob} = {number(found.value_from)}"
-    sheet = found.drawn(all_notes=bool(words["all_notes"]), face=PAGE)
-    return Answer(subject, headline, sheet.parts[1:], call)
-
-
-def _converted_to_all(
-    knob: str, value: str, before: Run, after: Run, keep: Keep | None
-) -> Answer:
-    read = _read_value(value)
-    found = convert_to_all(read, knob, run=before, run_after=after, keep=keep)
-    cannot = sum(len(each.knobs) for each in found.refused)
-    places = counted(len(found.conversions), "place")
-    call = _call(
-        "convert_to_all",
-        knob,
-        read,
-        module="dwindle.decay.convert_all",
-        run=_run_source(before),
-        run_after=_run_source(after) if after != before else "",
-        **_sources({"keep": keep}),
-    )
-    subject = f"{found.knob} = {number(found.value_from)}"
-    headline = f"{places} can hold this decay, {cannot} cannot."
-    return Answer(subject, headline, found.drawn().parts[1:], call)
-
-
-def _suggested(knob: str, _: str, words: Words) -> Answer:
-    run = WrittenFacts.from_words(words).run("A suggestion")
-    kind, domain = kind_of(words), words["domain"]
-    found = suggest(knob, run=run, domain=domain, **kind)
-    call = _call(
-        "suggest", knob, run=_run_source(run), **_sources({**kind, "domain": domain})
-    )
-    return Answer.of_sheet(
-        found.drawn(all_notes=bool(words["all_notes"]), face=PAGE), call
-    )
-
-
 TABS = (
-    Tab(
-        "explain",
-        "What does my weight decay do?",
-        explain_command.OPTIONS,
-        sides=(),
-        answer=_explained,
-    ),
-    Tab(
-        "rescale",
-        "My scale changes",
-        rescale_command.OPTIONS,
-        sides=("before", "after"),
-        answer=_rescaled,
-    ),
-    Tab(
-        "convert",
-        "Port it",
-        convert_command.OPTIONS,
-        sides=("here", "there"),
-        answer=_converted,
-    ),
-    Tab(
-        "suggest",
-        "A first value",
-        suggest_command.OPTIONS,
-        sides=(),
-        answer=_suggested,
-    ),
+    Tab("explain", "What does my weight decay do?", EXPLAIN, ()),
+    Tab("rescale", "My scale changes", RESCALE, ("before", "after")),
+    Tab("convert", "Port it", CONVERT, ("here", "there")),
+    Tab("suggest", "A first value", SUGGEST, ()),
 )
 
 
@@ -272,21 +132,40 @@ def answer_of(request: str) -> dict[str, Any]:  # JSON-like
 
     """
     tab, facts = _read(request)
-    words: Words = {}
+    words: dict[str, Any] = {}  # texts, flags and None
     for option in tab.fields():
         text = facts.get(option.argument, "").strip()
         if option.required and not text:
             must, remedy = "given", "Fill in torch.optim.AdamW and 0.1, for example."
             raise RangeError(option.argument, "nothing", must, remedy)
         words[option.argument] = option.read(option.name, text) if text else None
-    answer = tab.answer(words.pop("knob"), words.pop("value", ""), words)
+    call = tab.question.ask(words.pop("knob"), words.pop("value", ""), words)
+    call = replace(call, places=[_read_value(str(each)) for each in call.places])
+    found = call.answer()
+    subject, headline, *rest = _opened(found, call.sheet(found, PAGE).parts)
     return {
-        "subject": visible(answer.subject),
-        "headline": visible(answer.headline),
-        "parts": [_plain(each) for each in answer.rest if each],
+        "subject": visible(subject),
+        "headline": visible(headline),
+        "parts": [_plain(each) for each in rest if each],
         "command": _command_line(tab, facts),
-        "python": answer.python,
+        "python": _python(call),
     }
+
+
+def _opened(found: object, parts: Sequence[Drawable | str]) -> list[Any]:
+    """Return the subject of an answer, its headline, and all that is drawn below."""
+    if isinstance(found, Conversion):
+        typed = "a value per layer" if found.value is None else number(found.value)
+        headline = f"Type {typed} at {found.to}: {_KEPT[found.fidelity]}."
+    elif isinstance(found, AllConversions):
+        cannot = sum(len(each.knobs) for each in found.refused)
+        places = counted(len(found.conversions), "place")
+        headline = f"{places} can hold this decay, {cannot} cannot."
+    else:
+        # The others are drawn with their subject and their headline in two lines.
+        lines = [as_text(each, width=_ANY_WIDTH).strip() for each in parts[:2]]  # type: ignore[arg-type] # two lines
+        return [lines[0], lines[1][:1].upper() + lines[1][1:], *parts[2:]]
+    return [f"{found.knob} = {number(found.value_from)}", headline, *parts[1:]]
 
 
 def _read(request: str) -> tuple[Tab, Facts]:
@@ -347,13 +226,18 @@ def _command_line(tab: Tab, facts: Facts) -> str:
     return visible(shlex.join(line))
 
 
-def _call(
-    function: str, *places: float | str, module: str = "dwindle", **arguments: str
-) -> str:
-    """Return the call in Python; arguments are source already, empty ones left out."""
-    given = [f"{name}={text}" for name, text in arguments.items() if text]
-    lines = [f"    {word},\n" for word in (*map(_source, places), *given)]
-    return f"import {module}\n\n{module}.{function}(\n{''.join(lines)})"
+def _python(call: Call) -> str:
+    """Return the call as source; what was not given is left out."""
+    name, module = call.function.__name__, call.function.__module__
+    module = "dwindle" if name in dwindle.__all__ else module
+    # The knob first, as one thinks of it; a call takes both orders.
+    given = [_source(each) for each in reversed(call.places)]
+    for argument, value in call.arguments.items():
+        source = _run_source(value) if isinstance(value, Run) else _source(value)
+        if value is not None and (argument, source) != ("run", "{}"):
+            given.append(f"{argument}={source}")
+    lines = [f"    {word},\n" for word in given]
+    return f"import {module}\n\n{module}.{name}(\n{''.join(lines)})"
 
 
 def _read_value(text: str) -> float | str:
@@ -378,11 +262,6 @@ def _source(value: object) -> str:
     return f"dwindle.Schedule({', '.join(parts)})"
 
 
-def _sources(arguments: Mapping[str, object]) -> dict[str, str]:
-    """Return source for the arguments that were given."""
-    return {name: _source(each) for name, each in arguments.items() if each is not None}
-
-
 def _run_source(run: Run) -> str:
     """Return source for the facts of a run that were given."""
     known = {
@@ -399,4 +278,4 @@ def _run_source(run: Run) -> str:
     lines = [
         f"        {_source(name)}: {_source(fact)},\n" for name, fact in known.items()
     ]
-    return f"{{\n{''.join(lines)}    }}" if lines else ""
+    return f"{{\n{''.join(lines)}    }}" if lines else "{}"

@@ -1,0 +1,191 @@
+"""dwindle explain, rescale, convert and suggest: facts in, the answer of a call out."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import Any
+
+from dwindle.cli.facts import FACT_OPTIONS, SETTING, WrittenFacts, split_setting
+from dwindle.cli.options import Option, read_one_of
+from dwindle.cli.output import note, print_json, show
+from dwindle.show import Sheet
+from dwindle.wording import TERMINAL, Face
+
+Words = Mapping[str, Any]  # keyword arguments of a command: texts, flags and None
+KNOB = Option("KNOB", "where it is to be typed: torch.optim.AdamW", required=True)
+_ALL_NOTES = Option(
+    "--all", "every note, not the three that matter most", keyword="all_notes"
+)
+_ALL_RULES = Option(
+    "--all", "every rule, with what it keeps and rests on", keyword="all_rules"
+)
+_GROUP = "What kind of training it is, where the facts do not tell"
+_REGIMES = "single-pass, many-epochs, fine-tuning or lora"
+_NORMS = "yes or no: whether the network has normalization layers"
+_YES_OR_NO = {"yes": True, "no": False}
+_KIND = (
+    Option("--regime", _REGIMES, "NAME", group=_GROUP),
+    Option("--normalized", _NORMS, "YES", read_one_of(_YES_OR_NO), group=_GROUP),
+)
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call of this package, as Python code has it, that answers a question.
+
+    Args:
+        function: What is called.
+        places: Its first arguments: the value and its knob, or the knob.
+        arguments: Those by name; None was not given.
+        drawn: How much of the answer is drawn.
+        note: What a person should know beside it.
+
+    """
+
+    function: Callable[..., Any]
+    places: Sequence[float | str]
+    arguments: Words
+    drawn: Mapping[str, bool] = field(default_factory=dict)
+    note: str = ""
+
+    def answer(self) -> Any:  # an Explanation, a Rescaling, ...
+        """Return what the call returns."""
+        return self.function(*self.places, **self.arguments)
+
+    def sheet(self, answer: Any, face: Face = TERMINAL) -> Sheet:  # as above
+        """Return the answer as it is drawn; a table of all places has no notes."""
+        drawn: Sheet = (
+            answer.drawn(face=face, **self.drawn) if self.drawn else answer.drawn()
+        )
+        return drawn
+
+
+def _explain(knob: str, value: str, words: Words) -> Call:
+    """Explain a decay: its half-life, what a run leaves, where weights settle.
+
+    It reports what the facts allow, and names the facts that would give more.
+    """
+    from dwindle.decay.explain import explain
+
+    run = WrittenFacts.from_words(words).run("dwindle explain")
+    given = {"run": run, **_kind_of(words)}
+    return Call(explain, (value, knob), given, {"all_notes": bool(words["all_notes"])})
+
+
+def _rescale(knob: str, value: str, words: Words) -> Call:
+    """Print what to type after a change of scale, how sure that is, and why.
+
+    Write what changes as before:after, as in --batch-size 256:2048 --lr 1e-3:2e-3, and
+    what stays once. An lr that goes with the batch is --lr 1e-3:linear, or 1e-3:sqrt.
+    """
+    from dwindle.decay.rescale import rescale
+
+    written = WrittenFacts.from_words(words)
+    before, after = written.runs()
+    # Not an error: a script may sweep over scales, and one of them is where it began.
+    note = "" if written.is_change else "Nothing changes: write a fact as before:after."
+    given = {"before": before, "after": after, **_kind_of(words)}
+    drawn = {"all_rules": bool(words["all_rules"])}
+    return Call(rescale, (value, knob), given, drawn, note)
+
+
+def _convert(knob: str, value: str, words: Words) -> Call:
+    """Convert a decay into the terms of another optimizer, library, paper, or clock.
+
+    dwindle knobs lists the places. A fact of the run is needed only where a formula
+    asks for it; one that differs at the new place is written before:after. With
+    --to all it is typed everywhere, and what cannot hold it is listed with the reason.
+    """
+    before, after = WrittenFacts.from_words(words).runs()
+    given = {
+        "run": before,
+        "run_after": after if after != before else None,
+        "keep": words["keep"],
+    }
+    if words["to"].casefold() == "all":
+        from dwindle.decay.convert_all import convert_to_all
+
+        return Call(convert_to_all, (value, knob), given)
+    from dwindle.decay.convert import convert
+
+    given = {"to": words["to"], **given}
+    return Call(convert, (value, knob), given, {"all_notes": bool(words["all_notes"])})
+
+
+def _suggest(knob: str, _: str, words: Words) -> Call:
+    """Suggest a first value of weight decay, from published recipes of that kind.
+
+    Recipes of one class, optimizer family and domain are carried to your lr, batch and
+    length by the exponents that rescale goes by; none of it above what they type.
+    """
+    from dwindle.decay.evidence.suggest import suggest
+
+    run = WrittenFacts.from_words(words).run("dwindle suggest")
+    given = {"run": run, **_kind_of(words), "domain": words["domain"]}
+    return Call(suggest, (knob,), given, {"all_notes": bool(words["all_notes"])})
+
+
+def _kind_of(words: Words) -> dict[str, Any]:  # a text and a truth value
+    return {each.argument: words[each.argument] for each in _KIND}
+
+
+@dataclass(frozen=True)
+class Question:
+    """A command that answers with one call; its help is the docstring of ``ask``.
+
+    ``OPTIONS`` and ``command`` are those that the module of any other command has.
+    """
+
+    OPTIONS: Sequence[Option]
+    ask: Callable[[str, str, Words], Call]
+    # Fields of the answer that a line shows already, and what to draw instead.
+    unsaid: Words = field(default_factory=dict)
+
+    @property
+    def command(self) -> Callable[..., None]:
+        """What prints the answer, given the words of a line by their names."""
+        command = partial(_print, self)
+        command.__doc__ = self.ask.__doc__
+        return command
+
+
+def _print(question: Question, *, as_json: bool, **words: Any) -> None:
+    knob, value = words.get("knob", ""), ""
+    if "knob" not in words:
+        knob, value = split_setting(words["knob_value"])
+    call = question.ask(knob, value, words)
+    found = call.answer()
+    if call.note:
+        note(call.note, style="yellow")
+    if as_json:
+        print_json(found.as_dict())
+    else:
+        show("", call.sheet(replace(found, **question.unsaid)), "")
+
+
+_FACTS = (SETTING, *FACT_OPTIONS)
+# Every number of a line came as text, and stands in the answer as it was read.
+EXPLAIN = Question((*_FACTS, *_KIND, _ALL_NOTES), _explain, {"understood": ()})
+RESCALE = Question((*_FACTS, *_KIND, _ALL_RULES), _rescale)
+CONVERT = Question(
+    (
+        SETTING,
+        Option(
+            "--to", "where it shall be typed instead; or all", "KNOB", required=True
+        ),
+        Option("--keep", "what stays: the decay of a step, epoch or run", "WHAT"),
+        *FACT_OPTIONS,
+        _ALL_NOTES,
+    ),
+    _convert,
+)
+SUGGEST = Question(
+    (
+        KNOB,
+        *FACT_OPTIONS,
+        *_KIND,
+        Option("--domain", "vision, language, speech: recipes of that", "NAME"),
+        _ALL_NOTES,
+    ),
+    _suggest,
+)
