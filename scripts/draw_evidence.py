@@ -72,7 +72,7 @@ rule that its authors state, of which no curve was seen. Restated records have a
 standard deviation of at least .2 and are left out where spreads are estimated; our
 own studies have at least .1.
 
-The exponents are pooled by one normal model (`dwindle.stats.pooled`): a base exponent
+The exponents are pooled by one normal model (`scripts/pooled.py`): a base exponent
 has a mean over everything, a class of trainings with a family of optimizers deviates
 from it, and a setting from its class. The **range in a new setting** is what `dwindle
 rescale` uses. The split into normalized and plain networks was seen in the data

@@ -18,15 +18,16 @@ from dataclasses import dataclass, replace
 from functools import cache
 from itertools import product
 from pathlib import Path
+from typing import Literal
+
+from exports import read_export, write_export
+from plane import measure_grid
 
 from dwindle.findings.build import findings_of
-from dwindle.findings.grid import measure_grid
-from dwindle.findings.metric import Metric
 from dwindle.findings.model import AxisFindings
 from dwindle.findings.rule_verdict import Course, course_within
 from dwindle.findings.verdict import course_of
 from dwindle.stats.slope import CELLS_FOR_A_LAW
-from dwindle.store.export import read_export, write_export
 from dwindle.store.spec import StudySpec
 from dwindle.store.store import StoredStudy, read_study
 from dwindle.wording import fixed, measured
@@ -75,6 +76,7 @@ HEAD = (
     "# Made by scripts/evidence.py from the exports in studies/: do not edit it.",
     "# The keys are those of records.toml.",
 )
+Metric = Literal["loss", "error"]  # by what validation judges a training
 METRICS: tuple[Metric, ...] = ("loss", "error")
 PAGE_HEAD = """\
 # Our own studies
@@ -165,6 +167,27 @@ def exports() -> dict[str, StoredStudy]:
     }
 
 
+def judged_by(stored: StoredStudy, metric: Metric) -> StoredStudy:
+    """Return a study with what judges its trainings in the place of the loss.
+
+    Both are measured of every training, so one study gives the best λ by either. The
+    rate is ``(wrong + 1/2) / (samples + 1)``: curves are fitted to logarithms, in which
+    a network without a wrong answer would be infinitely better than any other.
+    """
+    samples = stored.problem.validation_samples
+    if metric == "loss" or samples is None:
+        return stored
+    rows = []
+    for trial, outcome in stored.rows:
+        rate = outcome.loss
+        if outcome.accuracy is not None:
+            # A whole number of answers was wrong; the share has its rounding.
+            wrong = round((1 - outcome.accuracy) * samples)
+            rate = (wrong + 0.5) / (samples + 1)
+        rows.append((trial, replace(outcome, loss=rate)))
+    return replace(stored, rows=tuple(rows))
+
+
 @cache
 def exponents(stored: StoredStudy) -> tuple[Exponent, ...]:
     """Return every exponent of a study, by loss and by error rate."""
@@ -173,7 +196,7 @@ def exponents(stored: StoredStudy) -> tuple[Exponent, ...]:
         if stored.spec.grid:
             found += _of_grid(stored, metric)
             continue
-        axes = findings_of(stored, metric=metric).axes
+        axes = findings_of(judged_by(stored, metric)).axes
         found += [_of_axis(stored, axis, metric) for axis in axes]
     return tuple(each for each in found if each)
 
@@ -247,7 +270,7 @@ def _of_axis(
 
 
 def _of_grid(stored: StoredStudy, metric: Metric) -> Iterator[Exponent]:
-    plane = measure_grid(stored, metric=metric)
+    plane = measure_grid(judged_by(stored, metric))
     if plane is None:
         return
     pairs = zip(stored.spec.axes, (plane.first, plane.second), strict=True)
@@ -364,7 +387,7 @@ def correlations(studies: Mapping[str, StoredStudy]) -> Iterator[dict[str, objec
     for (name, stored), metric in product(studies.items(), METRICS):
         if not stored.spec.grid or name in SHOWN:
             continue
-        plane = measure_grid(stored, metric=metric)
+        plane = measure_grid(judged_by(stored, metric))
         if plane is not None and all(map(is_record, _of_grid(stored, metric))):
             yield {
                 "setting": setting_of(name, metric),

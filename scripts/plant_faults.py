@@ -3,9 +3,10 @@
     python scripts/plant_faults.py [TREE] [--room decay] [--narrow] [--out caught.tsv]
 
 Each line of planted_faults.tsv is a room, the tests that should catch the fault, a
-line of the package and the same line with the fault. One fault at a time is planted,
-and these tests are run; where they pass, those of the room; where these pass too, all
-of them, unless ``--narrow`` is given. The table has room, verdict, seconds and fault.
+line of the package or of its scripts and the same line with the fault. One fault at a
+time is planted, and these tests are run; where they pass, those of the room; where
+these pass too, all of them, unless ``--narrow`` is given. The table has room, verdict,
+seconds and fault.
 The exit code is 1 where a fault survives, or its line is not there exactly once: then
 the code has moved, and the table must move with it.
 """
@@ -37,11 +38,12 @@ CARRIED = ("src", "tests", "docs", "examples", "bench", "scripts", ".ci")
 LONGEST_S = 3600  # a fault that makes a loop endless is caught by the clock
 
 
-def line_of(source: Path, line: str) -> tuple[Path, int] | None:
+def line_of(tree: Path, line: str) -> tuple[Path, int] | None:
     """Return the file and the index of the only line that reads so."""
     found = [
         (path, at)
-        for path in sorted(source.rglob("*.py"))
+        for folder in ("src", "scripts")
+        for path in sorted((tree / folder).rglob("*.py"))
         for at, text in enumerate(path.read_text("utf-8").splitlines())
         if text.strip() == line
     ]
@@ -70,7 +72,7 @@ def failure_of(tree: Path, tests: Sequence[str]) -> str:
 def verdict_on(tree: Path, row: Sequence[str], *, narrow: bool) -> str:
     """Plant a fault, run the tests, take it out again."""
     room, named, line, fault = row
-    found = line_of(tree / "src", line)
+    found = line_of(tree, line)
     if found is None:
         return "no such line"
     path, at = found

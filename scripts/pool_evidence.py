@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from pooled import Floats, Measured, Pooled
 
 from dwindle.decay.evidence.claims import AUTHORS, DEFAULTS, RANKED, claimed
 from dwindle.decay.evidence.records import (
@@ -29,7 +30,6 @@ from dwindle.decay.evidence.records import (
     Record,
     read_evidence,
 )
-from dwindle.stats.pooled import Floats, Measured, Pooled
 
 OUT = (
     Path(__file__).parents[1]

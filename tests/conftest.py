@@ -10,6 +10,8 @@ from hypothesis import settings
 
 # `from oracle.sgd import ...`: slow and obvious twins of the formulas.
 sys.path.insert(0, str(Path(__file__).parent))
+# `import evidence`: the scripts behind data and pages that are in the repository.
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 
 # The processes of a test run share the cores: threads that wait for each other's core
 # take the most of a small product's time. Programs that tests start inherit it.

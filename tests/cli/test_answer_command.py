@@ -14,7 +14,7 @@ from dwindle.answer import studies, whole
 from dwindle.answer.bengio import check_bengio
 from dwindle.answer.factor_two import check_factor_two
 from dwindle.cli.main import main
-from dwindle.findings.build import read_findings
+from dwindle.findings.build import findings_of
 from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Claim
 from dwindle.store.spec import AxisSpec
@@ -85,7 +85,7 @@ def test_the_document_has_claims_and_studies_as_documented(first: Run) -> None:
 
 def test_page_and_store_lie_in_the_folder(first: Run) -> None:
     """The page is written beside the stores, with the headline in it."""
-    study = read_findings(first.folder / "small.db")
+    study = findings_of(read_study(first.folder / "small.db"))
     answered = conclude(Answer(claims=(), studies=(study,), seconds=0.0))
     page = html.unescape((first.folder / "report.html").read_text())
     assert answered.headline in page

@@ -4,15 +4,24 @@ import dataclasses
 import math
 from collections.abc import Callable, Mapping
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from stats.simulated_curves import SGD_WIDE, STEP, Population, draw_curves, true_optimum
 
-from dwindle.findings.build import build_findings
+from dwindle.findings.build import findings_of
 from dwindle.findings.cells import Cell, gather, measure_cell
 from dwindle.findings.model import Findings
-from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
+from dwindle.store.records import (
+    Conditions,
+    Optimizer,
+    Outcome,
+    ProblemFacts,
+    Scale,
+    Trial,
+)
 from dwindle.store.spec import AxisSpec, StudySpec
+from dwindle.store.store import StoredStudy
 
 BASE = Scale(width=64, depth=2, batch_size=32, dataset_size=600, epochs=30, lr=0.05)
 AXES = (
@@ -119,11 +128,30 @@ def simulated_findings(
 
 def findings_of_rows(spec: StudySpec, rows: list[tuple[Trial, Outcome]]) -> Findings:
     """Findings of any rows, as from a finished store."""
-    return build_findings(
-        spec,
-        rows,
-        problem=DIGITS,
-        conditions={"optimizer": {"momentum": 0.9, "betas": [0.9, 0.99]}},
+    return findings_of(study_with(spec, rows))
+
+
+def study_with(
+    spec: StudySpec,
+    rows: list[tuple[Trial, Outcome]],
+    problem: ProblemFacts = DIGITS,
+) -> StoredStudy:
+    """A finished store of these rows."""
+    return StoredStudy(
+        path=Path("a.db"),
+        spec=spec,
+        conditions=Conditions(
+            engine_version="1",
+            torch_version="2",
+            dtype="float32",
+            device_type="cpu",
+            problem=spec.problem,
+            optimizer=spec.optimizer,
+            normalization=spec.normalization,
+        ),
+        problem=problem,
+        rows=tuple(rows),
+        planned=len(rows),
         seconds=1.0,
         complete=True,
     )

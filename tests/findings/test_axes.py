@@ -5,9 +5,9 @@ Remarks and reasons stand word by word in the snapshot of ``tests/texts``.
 
 import math
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+from evidence import judged_by
 from findings.simulated_study import (
     BASE,
     DIGITS,
@@ -18,11 +18,11 @@ from findings.simulated_study import (
     simulated_rows,
     study_of,
     study_spec,
+    study_with,
 )
+from plane import measure_grid
 
-from dwindle.findings.grid import measure_grid
 from dwindle.store.spec import AxisSpec
-from dwindle.store.store import StoredStudy
 
 WIDTH = AxisSpec(axis="width", values=(16, 32, 64, 128, 256))
 
@@ -170,16 +170,7 @@ def test_a_grid_of_two_axes_has_both_exponents(metric):
         (trial, replace(outcome, accuracy=1 - outcome.loss / 4))
         for trial, outcome in simulated_rows(spec, planted, noise=0.1)
     ]
-    stored = StoredStudy(
-        path=Path("a.db"),
-        spec=spec,
-        conditions=None,
-        problem=replace(DIGITS, validation_samples=10_000),
-        rows=tuple(rows),
-        planned=len(rows),
-        seconds=1.0,
-        complete=True,
-    )
-    plane = measure_grid(stored, metric=metric)
+    stored = study_with(spec, rows, replace(DIGITS, validation_samples=10_000))
+    plane = measure_grid(judged_by(stored, metric))
     assert plane.first.low <= -0.5 <= plane.first.high
     assert plane.second.low <= -0.8 <= plane.second.high

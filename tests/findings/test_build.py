@@ -14,56 +14,36 @@ from findings.simulated_study import (
     simulated_findings,
     simulated_rows,
     study_spec,
+    study_with,
 )
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwindle.findings.as_json import answer_as_dict, findings_as_dict
-from dwindle.findings.build import (
-    build_findings,
-    mean_coefficient,
-    quantities,
-    read_findings,
-)
+from dwindle.findings.build import findings_of, mean_coefficient, quantities
+from dwindle.findings.conclusion import answer_as_dict
 from dwindle.findings.model import Answer, Claim
 from dwindle.findings.rule_verdict import ratio_quantities
-from dwindle.store.records import Conditions
-from dwindle.store.store import Store
+from dwindle.store.store import Store, read_study
 
 SPEC = study_spec(axes=(AXES[0], AXES[3]), seeds=3)
-CONDITIONS = Conditions(
-    engine_version="1",
-    torch_version="2",
-    dtype="float32",
-    device_type="cpu",
-    problem="digits-mlp",
-    optimizer=SPEC.optimizer,
-    normalization="none",
-)
 
 
 def stored(path, rows, *, complete):
-    with Store(path, spec=SPEC, conditions=CONDITIONS, problem=DIGITS) as store:
+    conditions = study_with(SPEC, rows).conditions
+    with Store(path, spec=SPEC, conditions=conditions, problem=DIGITS) as store:
         store.plan([trial for trial, _ in simulated_rows(SPEC, {})])
         store.commit(rows, seconds=1.0)
         if complete:
             store.finish()
-    return read_findings(path)
+    return findings_of(read_study(path))
 
 
 def test_a_store_says_what_its_rows_say(tmp_path):
     """Findings from disk equal findings from memory, number by number."""
     rows = simulated_rows(SPEC, {"width": -0.5})
     found = stored(tmp_path / "study.db", rows, complete=True)
-    in_memory = build_findings(
-        SPEC,
-        rows,
-        problem=DIGITS,
-        conditions=CONDITIONS.as_dict(),
-        seconds=found.seconds,
-        complete=True,
-    )
-    assert found == replace(in_memory, conditions=found.conditions)
+    in_memory = findings_of(study_with(SPEC, rows))
+    assert replace(found, seconds=1.0) == in_memory
     assert found.conditions["engine_version"] == "1"
 
 
@@ -89,14 +69,7 @@ def test_a_store_says_what_it_was_validated_on():
     """New studies split by seed; older stores know of no split, and had one for all."""
     rows = simulated_rows(SPEC, {})
     own, one = (
-        build_findings(
-            SPEC,
-            rows,
-            problem=replace(DIGITS, validation_samples=samples),
-            conditions={},
-            seconds=1.0,
-            complete=True,
-        )
+        findings_of(study_with(SPEC, rows, replace(DIGITS, validation_samples=samples)))
         for samples in (597, None)
     )
     assert own.validation != one.validation
@@ -177,7 +150,7 @@ def test_json_has_the_documented_keys_and_comes_back_as_it_went():
         Answer(claims=(CLAIM,), studies=(over_width(),), seconds=1.0)
     )
     assert json.loads(json.dumps(plain, allow_nan=False)) == plain
-    assert plain["studies"] == [findings_as_dict(over_width())]
+    assert plain["studies"] == [over_width().as_dict()]
     (study,) = plain["studies"]
     (axis,) = study["axes"]
     records = {
@@ -206,7 +179,7 @@ def test_what_is_no_number_becomes_null():
     broken = replace(
         over_width(), seconds=math.nan, conditions={"deep": [math.inf, 1.0]}
     )
-    plain = findings_as_dict(broken)
+    plain = broken.as_dict()
     assert plain["seconds"] is None
     assert plain["conditions"] == {"deep": [None, 1.0]}
     json.dumps(plain, allow_nan=False)

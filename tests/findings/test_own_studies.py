@@ -1,11 +1,12 @@
 """What stands in the repository about our own studies follows from their exports."""
 
-import importlib
 from pathlib import Path
 
+import evidence
 import pytest
+from evidence_nets import NETS
+from exports import read_export
 
-from dwindle.store.export import read_export
 from dwindle.study.problems import PROBLEMS
 from dwindle.study.study_file import read_study_file
 
@@ -13,17 +14,16 @@ ROOT = Path(__file__).parents[2]
 MOST_BYTES = 2_000_000
 
 
-@pytest.fixture(scope="module")
-def evidence():
-    """The script that makes the records; what it adds to our problems goes with it."""
+@pytest.fixture(autouse=True, scope="module")
+def nets_of_our_studies():
+    """The problems that only the script trains are taken out again."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(ROOT / "scripts")
-        for name, net in importlib.import_module("evidence_nets").NETS.items():
+        for name, net in NETS.items():
             patch.setitem(PROBLEMS, name, net)
-        yield importlib.import_module("evidence")
+        yield
 
 
-def test_every_export_is_of_the_study_of_its_file(evidence):
+def test_every_export_is_of_the_study_of_its_file():
     """Each file has one, small and complete, and none is of another study."""
     asked = evidence.specs()
     there = {path.name.removesuffix(".json.gz") for path in exports()}
@@ -39,7 +39,7 @@ def test_every_export_is_of_the_study_of_its_file(evidence):
 
 
 @pytest.mark.full
-def test_records_and_tables_are_those_of_the_exports(evidence):
+def test_records_and_tables_are_those_of_the_exports():
     """The file of our own records and the page of the studies, letter by letter."""
     studies = evidence.exports()
     assert evidence.toml_of(studies) == evidence.RECORDS.read_text("utf-8")
@@ -47,7 +47,7 @@ def test_records_and_tables_are_those_of_the_exports(evidence):
     assert evidence.splits_of(studies) == evidence.SPLITS_PAGE.read_text("utf-8")
 
 
-def test_records_of_one_study_are_those_of_its_export(evidence):
+def test_records_of_one_study_are_those_of_its_export():
     """The quick run checks the smallest export in the same way."""
     alone = {
         path.name.removesuffix(".json.gz"): path
@@ -69,7 +69,7 @@ def exports():
     return sorted((ROOT / "studies").glob("*.json.gz"))
 
 
-def test_a_verdict_that_changes_with_the_split_is_undecided(evidence):
+def test_a_verdict_that_changes_with_the_split_is_undecided():
     """Splits that cannot tell contradict nothing; opposite ones leave it open."""
 
     def exponent(course):

@@ -1,47 +1,35 @@
 """Pooled exponents: a new setting is predicted as often as promised, and exactly."""
 
-import importlib.util
 import json
-from pathlib import Path
 
 import numpy as np
+import pool_evidence
 import pytest
+from pooled import Measured, Pooled
 
 from dwindle.decay.evidence.posterior import read_posterior
 from dwindle.decay.evidence.records import BASES, read_evidence
-from dwindle.stats.pooled import Measured, Pooled
-
-SCRIPT = Path(__file__).parents[2] / "scripts" / "pool_evidence.py"
 
 
 @pytest.fixture(scope="module")
-def script():
-    """The script that writes the posterior, as a module."""
-    spec = importlib.util.spec_from_file_location("pool_evidence", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="module")
-def left_out(script):
+def left_out():
     """How records of a source are met when it is left out, as they are now."""
-    return json.loads(json.dumps(script.summary(read_evidence())))
+    return json.loads(json.dumps(pool_evidence.summary(read_evidence())))
 
 
-def test_the_posterior_is_that_of_the_records(script, left_out):
+def test_the_posterior_is_that_of_the_records(left_out):
     """The file holds what its script computes, to the digits that it has."""
     there = read_posterior()
     # Linear algebra of another machine may round the last digit otherwise.
-    again = json.loads(json.dumps(script.cells(read_evidence())))
+    again = json.loads(json.dumps(pool_evidence.cells(read_evidence())))
     _assert_alike(there["cells"], again, 2e-4, "cells")
     _assert_alike(there["leave_one_source_out"]["all"], left_out, 2e-3, "left out")
 
 
 @pytest.mark.full
-def test_the_whole_posterior_is_that_of_the_records(script):
+def test_the_whole_posterior_is_that_of_the_records():
     """So are the shares of the records that are left out by kind and by class."""
-    again = json.loads(json.dumps(script.computed()))
+    again = json.loads(json.dumps(pool_evidence.computed()))
     _assert_alike(read_posterior(), again, 2e-4, "")
 
 
@@ -70,10 +58,10 @@ def test_pooling_predicts_better_than_any_rule(left_out):
         assert records["covered_low"] < 0.9 < records["covered_high"]
 
 
-def test_toy_settings_move_no_single_pass_exponent(script):
+def test_toy_settings_move_no_single_pass_exponent():
     """Without our own small studies no exponent of a single pass moves by .1."""
     there = read_evidence()
-    measured = script.as_measured(there)
+    measured = pool_evidence.as_measured(there)
     own = np.array(
         [
             there.sources[each.source].citation.startswith("our own")
@@ -83,7 +71,7 @@ def test_toy_settings_move_no_single_pass_exponent(script):
     )
     cell = ("single-pass", "adaptive")
     both = [
-        script.pooled(each).in_a_new_setting(cell).moments()[0]
+        pool_evidence.pooled(each).in_a_new_setting(cell).moments()[0]
         for each in (measured, measured.without(own))
     ]
     # Repetition is no part of a single pass.
@@ -92,9 +80,9 @@ def test_toy_settings_move_no_single_pass_exponent(script):
     assert np.abs(both[0] - both[1])[asked].max() < 0.1
 
 
-def test_moments_keep_ninety_percent(script):
+def test_moments_keep_ninety_percent():
     """A range of 1.645 standard deviations of the mixture holds about 90 % of it."""
-    posterior = script.pooled(script.as_measured(read_evidence()))
+    posterior = pool_evidence.pooled(pool_evidence.as_measured(read_evidence()))
     shares = []
     for cell in (("single-pass", "adaptive"), ("many-epochs-plain", "sgd")):
         predicted = posterior.in_a_new_setting(cell)

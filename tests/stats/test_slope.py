@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from oracle.curve_by_loops import least_squares_slope
+from plane import fit_plane
 
 from dwindle.stats.optimum import Optimum
-from dwindle.stats.slope import fit_plane, fit_slope
+from dwindle.stats.slope import fit_slope
 from dwindle.stats.student import t_quantile
 
 PLACES = st.lists(st.floats(-10, 10), min_size=3, max_size=6)

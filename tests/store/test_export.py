@@ -5,12 +5,13 @@ import json
 from dataclasses import replace
 
 import pytest
+from evidence import judged_by
+from exports import read_export, write_export
 from study.pretended import pretended_outcome
 from study.tiny import CONDITIONS, FACTS, SPEC
 
 from dwindle.errors import StoreDamagedError, StoreFormatError
 from dwindle.findings.build import findings_of
-from dwindle.store.export import read_export, write_export
 from dwindle.store.records import Outcome
 from dwindle.store.store import Store, read_study
 from dwindle.study.plan import round_trials
@@ -46,8 +47,8 @@ def test_an_export_has_the_findings_of_its_store(stored, tmp_path, metric):
     """By either metric; only the machine is not told."""
     path = tmp_path / "tiny.json.gz"
     write_export(stored, path)
-    again = findings_of(read_export(path), metric=metric)
-    found = findings_of(stored, metric=metric)
+    again = findings_of(judged_by(read_export(path), metric))
+    found = findings_of(judged_by(stored, metric))
     assert again.axes == found.axes
     assert (again.trials, again.complete) == (found.trials, True)
     assert again.conditions == {**found.conditions, "machine": ""}
@@ -76,10 +77,3 @@ def test_what_is_no_export_is_refused(stored, tmp_path):
         with pytest.raises(error) as refused:
             read_export(path)
         assert refused.value.path == str(path)
-
-
-def test_an_older_store_has_no_error_rate(stored):
-    """It does not say how many samples validated."""
-    old = replace(stored, problem=FACTS)
-    with pytest.raises(ValueError, match="validation samples"):
-        findings_of(old, metric="error")

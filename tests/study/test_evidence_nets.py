@@ -2,7 +2,6 @@
 
 import importlib
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +14,6 @@ from dwindle.study.problems import Data, Split
 from dwindle.study.sampling import epoch_order, training_subset
 from dwindle.study.worker import Work
 
-ROOT = Path(__file__).parents[2]
 POOL = 40
 SCALE = Scale(width=3, depth=2, batch_size=8, dataset_size=20, epochs=3, lr=0.05)
 OPTIMIZERS = (
@@ -27,7 +25,6 @@ OPTIMIZERS = (
 @pytest.fixture
 def nets(monkeypatch):
     """The script, with little noise instead of images."""
-    monkeypatch.syspath_prepend(ROOT / "scripts")
     nets = importlib.import_module("evidence_nets")
     draw = np.random.default_rng(0)
     x = draw.standard_normal((60, 14**2)).astype(np.float32)

@@ -15,8 +15,7 @@ import pytest
 from study.processes import Running, committed, wait_until
 
 from dwindle.cli.main import main
-from dwindle.findings.as_json import findings_as_dict
-from dwindle.findings.build import read_findings
+from dwindle.findings.build import findings_of
 from dwindle.store.store import read_study
 
 STUDY = """\
@@ -58,12 +57,9 @@ def rows(store):
 
 def found(store):
     """All that a study says but how long it took."""
-    findings = findings_as_dict(read_findings(store))
-    untimed = [
-        (trial, replace(outcome, seconds=0.0))
-        for trial, outcome in read_study(store).rows
-    ]
-    return {**findings, "seconds": None}, untimed
+    study = read_study(store)
+    untimed = [(trial, replace(outcome, seconds=0.0)) for trial, outcome in study.rows]
+    return replace(findings_of(study), seconds=0.0), untimed
 
 
 @pytest.fixture(scope="module")

@@ -5,9 +5,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from dwindle.findings.build import read_findings
+from dwindle.findings.build import findings_of
 from dwindle.findings.model import Answer, Claim
 from dwindle.store.spec import StudySpec
+from dwindle.store.store import read_study
 from dwindle.study.backends import Backend
 from dwindle.study.driver import Progress, run_study
 
@@ -85,7 +86,7 @@ def give_answer(
     folder.mkdir(parents=True, exist_ok=True)
     for name, spec in studies.items():
         run_study(spec, folder / name, backend, audience.on_progress)
-    findings = tuple(read_findings(folder / name) for name in studies)
+    findings = tuple(findings_of(read_study(folder / name)) for name in studies)
     return Answer(
         claims=tuple(claims),
         studies=findings,

@@ -50,7 +50,7 @@ def command(  # noqa: PLR0913, one argument per option
     the claims are checked anew each time.
     """
     from dwindle.answer.studies import FULL, QUICK
-    from dwindle.findings.as_json import answer_as_dict
+    from dwindle.findings.conclusion import answer_as_dict
     from dwindle.report.page import write_page, write_picture
     from dwindle.report.terminal import print_answer
 

@@ -135,7 +135,6 @@ def origin_of(*words: str | Path | None, study_file: str = "") -> "Origin | None
 
 
 def _show_study(stored: "Stored", origin: "Origin | None", to: Outputs) -> int:
-    from dwindle.findings.as_json import findings_as_dict
     from dwindle.findings.build import findings_of
     from dwindle.store.store import study_from_stored
 
@@ -155,7 +154,7 @@ def _show_study(stored: "Stored", origin: "Origin | None", to: Outputs) -> int:
 
         to.write(findings, origin, page=write_page, picture=write_picture)
     if to.as_json:
-        print_json(findings_as_dict(findings))
+        print_json(findings.as_dict())
     return errors.total()
 
 

@@ -1,26 +1,19 @@
 """From a store to findings: a pure function of a study's spec and its trainings."""
 
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
-
 from dwindle.decay.families import ADAPTIVE, DECOUPLED, SGD
 from dwindle.decay.penalties import layer_coefficients
-from dwindle.errors import RangeError
 from dwindle.findings.axes import measure_axis
 from dwindle.findings.cells import gather, measure_cell
-from dwindle.findings.metric import Metric, judged_by_error
 from dwindle.findings.model import AxisFindings, Findings
 from dwindle.store.records import (
     PER_SEED,
     Outcome,
     ProblemFacts,
     Scale,
-    Trial,
     chance_loss,
 )
 from dwindle.store.spec import AxisSpec, StudySpec
-from dwindle.store.store import StoredStudy, read_study
+from dwindle.store.store import StoredStudy
 
 # The update family that rules know each optimizer of a study by.
 FAMILIES = {"sgd": SGD.name, "adamw": DECOUPLED.name, "adam": ADAPTIVE.name}
@@ -28,80 +21,13 @@ FAMILIES = {"sgd": SGD.name, "adamw": DECOUPLED.name, "adam": ADAPTIVE.name}
 _ONE_SPLIT = {"digits-mlp": 597, "digits-logistic": 597, "fashion-mlp": 2000}
 
 
-def read_findings(path: Path) -> Findings:
-    """Read a store, also one that a study still writes to, and return what it shows.
-
-    Args:
-        path: The store of a study.
-
-    Returns:
-        Findings of the trainings that are committed.
-
-    Raises:
-        StoreDamagedError: If the bytes are not what was written.
-        StoreFormatError: If the file is no store, or a newer one.
-        StoreAccessError: If there is no file, or it cannot be read.
-
-    """
-    return findings_of(read_study(path))
-
-
-def findings_of(stored: StoredStudy, *, metric: Metric = "loss") -> Findings:
-    """Return the findings of a study that has been read.
-
-    Args:
-        stored: The study.
-        metric: What a training is judged by: its validation loss or error rate.
-
-    Raises:
-        RangeError: If the error rate is wanted of a store that is older than the number
-            of its validation samples.
-
-    """
-    rows, samples = stored.rows, stored.problem.validation_samples
-    if metric == "error":
-        if samples is None:
-            must = "'loss' in stores from before they counted validation samples"
-            raise RangeError("metric", repr(metric), must)
-        rows = judged_by_error(rows, samples=samples)
-    return build_findings(
-        stored.spec,
-        rows,
-        problem=stored.problem,
-        conditions=stored.conditions.as_dict(),
-        seconds=stored.seconds,
-        complete=stored.complete,
-    )
-
-
-def build_findings(  # noqa: PLR0913 - the facts of one store, all named
-    spec: StudySpec,
-    rows: Iterable[tuple[Trial, Outcome]],
-    *,
-    problem: ProblemFacts,
-    conditions: dict[str, Any],  # JSON-like
-    seconds: float,
-    complete: bool,
-) -> Findings:
-    """Return everything that the trainings of a study show.
-
-    Args:
-        spec: The study: its base, axes and normalization.
-        rows: Trainings with their outcomes; λ is the one before normalization.
-        problem: What the layers of a cell follow from.
-        conditions: Under what the trainings ran, kept as they are.
-        seconds: What they took.
-        complete: Whether the plan is done.
-
-    Returns:
-        Findings; axes and cells in the order of the spec.
-
-    """
-    rows = tuple(rows)
-    trainings = gather(rows)
+def findings_of(stored: StoredStudy) -> Findings:
+    """Return everything that the trainings of a study show, as its spec orders it."""
+    spec, problem = stored.spec, stored.problem
+    trainings = gather(stored.rows)
     axes = tuple(_axis(spec, axis, trainings, problem=problem) for axis in spec.axes)
     trials = {"ok": 0, "untrained": 0, "diverged": 0, "error": 0}
-    for trial, outcome in rows:
+    for trial, outcome in stored.rows:
         chance = chance_loss(problem.classes, trial.scale.dataset_size)
         untrained = outcome.is_untrained(chance)
         trials["untrained" if untrained else outcome.status] += 1
@@ -119,16 +45,16 @@ def build_findings(  # noqa: PLR0913 - the facts of one store, all named
         study=spec.name,
         optimizer=spec.optimizer.name,
         normalization=spec.normalization,
-        conditions=conditions,
+        conditions=stored.conditions.as_dict(),
         axes=axes,
         law={
             axis.axis: {"exponent": axis.exponent, "low": axis.low, "high": axis.high}
             for axis in axes
         },
         trials=trials,
-        seconds=seconds,
+        seconds=stored.seconds,
         seeds=spec.seeds,
-        complete=complete,
+        complete=stored.complete,
         validation=validation,
         base=quantities(spec.base, problem.layer_shapes(spec.base)),
     )

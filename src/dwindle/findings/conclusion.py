@@ -5,6 +5,7 @@ Everything is phrased here, once, from the numbers alone; weak evidence is calle
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dwindle.findings import names
 from dwindle.findings.cells import is_untrained, shows_best_decay
@@ -21,7 +22,9 @@ from dwindle.findings.verdict import (
     rank_rules,
     surely_costs_less,
     tied_with_best,
+    verdict_rows,
 )
+from dwindle.plain import to_plain
 from dwindle.wording import clean, counted, fixed, listed, number
 
 SIZE = ("width", "depth")
@@ -75,6 +78,12 @@ def conclude(shown: Answer | Findings) -> Conclusion:
         remarks=_remarks(studies),
         next_steps=next_steps(studies),
     )
+
+
+def answer_as_dict(answer: Answer) -> dict[str, Any]:  # JSON-like
+    """Return an answer in the schema of ``answer --json``, with all that follows."""
+    verdict = to_plain(verdict_rows(answer.studies))
+    return {**to_plain(answer), "verdict": verdict, **to_plain(conclude(answer))}
 
 
 def _of_study(study: Findings) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from dwindle.plain import INTERNAL
+from dwindle.plain import INTERNAL, Plain
 
 Matters = Literal["yes", "no", "cannot tell"]
 Edge = Literal["low", "high"]
@@ -136,7 +136,7 @@ class AxisFindings:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class Findings(Plain):
     """Everything that one study says.
 
     ``validation`` says on what samples losses are measured, and whether the intervals

@@ -16,7 +16,6 @@ from dwindle.stats.student import FloatArray, t_quantile
 # Any line goes through two cells; only a third can contradict it.
 CELLS_FOR_A_SLOPE = 2
 CELLS_FOR_A_LAW = 3  # any line goes through two
-CELLS_FOR_A_PLANE = 4  # three hold a plane whatever they are
 NORMAL_95 = 1.645  # the floor is the half width of a 90 % interval
 _SEEDS = "seeds"
 _SCATTER = "scatter of the cells around a power law"
@@ -73,7 +72,7 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
     weights = centered / (centered**2).sum()
     places = np.array([optimum.log_decay for optimum in optima])
     exponent = float(weights @ places)
-    low, high = np.quantile(weights @ _noisy_draws(optima), (0.05, 0.95)).tolist()
+    low, high = np.quantile(weights @ noisy_draws(optima), (0.05, 0.95)).tolist()
     law_checked = len(places) >= CELLS_FOR_A_LAW
     half = -math.inf  # narrower than any interval: the seeds of two cells decide
     if law_checked:
@@ -82,74 +81,10 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
         variance = float((residuals**2).sum()) / free / float((centered**2).sum())
         half = t_quantile(0.95, degrees_of_freedom=free) * math.sqrt(variance)
     scatter = (exponent - half, exponent + half)
-    return _wider(exponent, seeds=(low, high), scatter=scatter, law_checked=law_checked)
+    return wider(exponent, seeds=(low, high), scatter=scatter, law_checked=law_checked)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plane:
-    """Exponents of two quantities from ``cells`` that vary both.
-
-    ``correlation`` is that of their errors; ``scatter`` the standard deviation of the
-    cells around the law, in ln λ.
-    """
-
-    first: Slope
-    second: Slope
-    correlation: float
-    scatter: float
-    cells: int
-
-
-def fit_plane(
-    log_scales: Sequence[tuple[float, float]], optima: Sequence[Optimum]
-) -> Plane | None:
-    """Fit ``ln λ* = a + β ln first + γ ln second``, each with the wider interval.
-
-    Like :func:`fit_slope`, on a grid of both quantities: each exponent is a weighted
-    sum of the optima, and their errors go together.
-
-    Args:
-        log_scales: ln of both quantities, one pair per cell.
-        optima: The optima of cells that matter and are not at an edge, drawn with one
-            generator seed.
-
-    Returns:
-        The plane, or None where the cells do not vary both, or four are not there.
-
-    """
-    scales = np.asarray(log_scales, dtype=float).reshape(-1, 2)
-    rows = np.column_stack([np.ones(len(scales)), scales])
-    if len(rows) < CELLS_FOR_A_PLANE or np.linalg.matrix_rank(rows) < rows.shape[1]:
-        return None
-    places = np.array([optimum.log_decay for optimum in optima])
-    weights = np.linalg.pinv(rows)  # (3, cells)
-    fitted = weights @ places
-    residuals = places - rows @ fitted
-    free = len(rows) - rows.shape[1]
-    variance = float(residuals @ residuals) / free
-    half = t_quantile(0.95, degrees_of_freedom=free) * np.sqrt(
-        variance * (weights**2).sum(axis=1)
-    )
-    drawn = weights @ _noisy_draws(optima)  # (3, draws)
-    first, second = (
-        _wider(
-            float(fitted[k]),
-            seeds=tuple(np.quantile(drawn[k], (0.05, 0.95)).tolist()),
-            scatter=(float(fitted[k] - half[k]), float(fitted[k] + half[k])),
-            law_checked=True,
-        )
-        for k in (1, 2)
-    )
-    return Plane(
-        first=first,
-        second=second,
-        correlation=float(np.corrcoef(drawn[1], drawn[2])[0, 1]),
-        scatter=math.sqrt(variance),
-        cells=len(rows),
-    )
-
-
-def _wider(
+def wider(
     exponent: float,
     *,
     seeds: tuple[float, float],
@@ -169,7 +104,7 @@ def _wider(
     )
 
 
-def _noisy_draws(optima: Sequence[Optimum]) -> FloatArray:
+def noisy_draws(optima: Sequence[Optimum]) -> FloatArray:
     """Return the joint draws of the cells with their floors, (cells, draws)."""
     draws = np.stack([optimum.draws for optimum in optima])
     floors = np.array([optimum.floor for optimum in optima])[:, None] / NORMAL_95

@@ -68,7 +68,7 @@ def recommend(
     """Return what to type after a change of scale, with its range and its reasons.
 
     The best lr·λ goes with scale by exponents that were measured, pooled over all
-    published settings (:mod:`dwindle.stats.pooled`); the range is that of a new
+    published settings (``scripts/pooled.py``); the range is that of a new
     setting. A change made in two steps gives the value of the change made in one, and
     without a change the value stays exactly.
 
