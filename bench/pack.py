@@ -34,7 +34,6 @@ from dwindle.study.backends import Processes
 from dwindle.study.cost import pack_size
 from dwindle.study.engine import engine_version
 from dwindle.study.machine import cores
-from dwindle.study.worker import Work
 
 WIDTHS = (16, 64, 128, 256, 512)
 SKLEARN_WIDTH = 64
@@ -129,7 +128,7 @@ class Bench:
     def _train_packs(self, trials: Sequence[Trial]) -> list[float]:
         losses: dict[Trial, float] = {}
         packs = _even_packs(trials)
-        for trained in self._processes.run([Work(trials=pack) for pack in packs]):
+        for trained in self._processes.run(packs):
             for trial, outcome in zip(
                 packs[trained.index], trained.outcomes, strict=True
             ):

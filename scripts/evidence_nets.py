@@ -20,7 +20,7 @@ from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
 from dwindle.study.engine import one_thread
 from dwindle.study.problems import Data, FashionMnist, Split, load_once
 from dwindle.study.sampling import epoch_order, split_order, training_subset
-from dwindle.study.worker import Engine, Work
+from dwindle.study.worker import Engine, Trials
 
 SIDE, CLASSES = 14, 10
 HALF_CLASSES = CLASSES // 2
@@ -280,9 +280,8 @@ def judged(w: Params, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @one_thread()
-def train(work: Work) -> list[Outcome]:
+def train(trials: Trials) -> list[Outcome]:
     """Train a pack and return its outcomes."""
-    trials = work.trials
     w, x, y = trained(trials)
     problem = NETS[trials[0].problem]
     train_losses, _ = judged(w, x, y)

@@ -32,18 +32,18 @@ def pretended_outcome(trial, best=1e-2):
     )
 
 
-def pretend(work, seconds=0.0):
+def pretend(trials, seconds=0.0):
     """Give the outcomes of a pack after a while."""
     time.sleep(seconds)
-    return [pretended_outcome(trial) for trial in work.trials]
+    return [pretended_outcome(trial) for trial in trials]
 
 
-def fail_on_seed_1(work):
+def fail_on_seed_1(trials):
     """Fail as a program with a fault does."""
-    if any(trial.seed == 1 for trial in work.trials):
+    if any(trial.seed == 1 for trial in trials):
         nothing = 0
         return [1 / nothing]
-    return pretend(work)
+    return pretend(trials)
 
 
 class OddError(Exception):
@@ -58,14 +58,14 @@ def raise_odd(_):
     raise OddError
 
 
-def die_on_seed_1(work, marks, times):
+def die_on_seed_1(trials, marks, times):
     """Die as a crashed or killed process does, this often in all."""
     here = Path(marks)
     dead = len(list(here.iterdir()))
-    if dead < times and any(trial.seed == 1 for trial in work.trials):
+    if dead < times and any(trial.seed == 1 for trial in trials):
         (here / str(dead)).touch()
         os.kill(os.getpid(), signal.SIGKILL)
-    return pretend(work)
+    return pretend(trials)
 
 
 def die_at_start(marks, times):

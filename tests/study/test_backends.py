@@ -23,7 +23,6 @@ from dwindle.errors import MissingFactError, WorkerError
 from dwindle.study.backends import ATTEMPTS, Inline, Processes
 from dwindle.study.plan import packs_from_trials, round_trials
 from dwindle.study.problems import problem
-from dwindle.study.worker import Work
 
 
 def works():
@@ -31,7 +30,7 @@ def works():
     asked = problem(tiny.SPEC.problem)
     trials = round_trials(tiny.SPEC, asked, lambda _: None, number=0)
     packs = packs_from_trials(trials, asked, lambda _: tiny.SPEC.points + 1)
-    return [Work(trials=pack.trials) for pack in packs]
+    return [pack.trials for pack in packs]
 
 
 def outcomes(backend, some):
@@ -41,7 +40,7 @@ def outcomes(backend, some):
     return {
         trial: outcome
         for pack in trained
-        for trial, outcome in zip(some[pack.index].trials, pack.outcomes, strict=True)
+        for trial, outcome in zip(some[pack.index], pack.outcomes, strict=True)
     }
 
 
@@ -56,7 +55,7 @@ class BackendContract:
         with closing(self.made()) as backend:
             found = outcomes(backend, works())
         assert found == {trial: pretended_outcome(trial) for trial in found}
-        assert len(found) == sum(len(work.trials) for work in works())
+        assert len(found) == sum(len(trials) for trials in works())
 
     def test_a_backend_serves_several_studies(self):
         """What was started for one study is there for the next."""
@@ -129,7 +128,7 @@ class TestProcesses(BackendContract):
         some = works()[:3]
         with closing(self.made(engine)) as backend:
             found = outcomes(backend, some)
-        deadly = [work for work in some if work.trials[0].seed == 1]
+        deadly = [trials for trials in some if trials[0].seed == 1]
         assert len(list(tmp_path.iterdir())) == ATTEMPTS * len(deadly) > 0
         for trial, outcome in found.items():
             assert outcome.status == ("error" if trial.seed == 1 else "ok")
@@ -149,7 +148,7 @@ class TestProcesses(BackendContract):
         with closing(self.made(replace(PRETENDED, version=version))) as backend:
             assert backend.engine_version() == "pretended"
             assert set(outcomes(backend, works()[:2])) == {
-                trial for work in works()[:2] for trial in work.trials
+                trial for trials in works()[:2] for trial in trials
             }
 
     def test_workers_that_cannot_start_are_told(self, tmp_path):

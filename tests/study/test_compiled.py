@@ -8,7 +8,6 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
@@ -17,7 +16,6 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dwindle.errors import RangeError
 from dwindle.store.records import Optimizer
 from dwindle.study import compiled
 from dwindle.study.compiled import CompiledSteps
@@ -150,18 +148,6 @@ def test_huge_logits_have_a_finite_loss(dtype, steps_of):
     groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
     sums = two_epochs(steps_of(pack, OPTIMIZERS["sgd"], groups, 20), 20, 20)
     assert bool(sums.isfinite().all())
-
-
-@pytest.mark.parametrize("steps_of", [fast_steps, StackedSteps])
-@pytest.mark.parametrize("change", [{"momentum": 0.0}, {"dampening": 0.5}])
-def test_nesterov_needs_momentum_without_dampening(steps_of, change):
-    """Nesterov without momentum or with dampening is refused, as in torch."""
-    options = replace(OPTIMIZERS["nesterov"], **({"dampening": 0.0} | change))
-    pack = random_pack((5, 3), torch.float32)
-    groups = list(zip(GROUPS, random_samples(pack.layout, 20), strict=True))
-    with pytest.raises(RangeError) as refused:
-        steps_of(pack, options, groups, 1)
-    assert (refused.value.name, refused.value.value) == ("momentum", options.momentum)
 
 
 def test_an_import_compiles_nothing(tmp_path):

@@ -19,24 +19,23 @@ from dwindle.store.spec import AxisSpec
 from dwindle.store.store import Store, read_study
 from dwindle.study.backends import Inline
 from dwindle.study.cost import pack_bytes
-from dwindle.study.driver import Settings, first_packs, run_study
+from dwindle.study.driver import first_packs, run_study
 from dwindle.study.problems import problem
 
 # Room for three of the widest models: small packs, so that there is much to stop in.
 WIDEST = replace(tiny.BASE, width=16)
 ASKED = problem(tiny.SPEC.problem)
 ROOM = pack_bytes(WIDEST, ASKED, tiny.SPEC.optimizer, models=3)
-USUAL, NARROW = Settings(), Settings(memory_bytes=ROOM)
 ALL = 4 * (tiny.SPEC.points + 1) * tiny.SPEC.seeds  # cells · decays · seeds
 
 
 def recording(path):
     """An engine that notes each trial it trains in a file, and the trials noted."""
 
-    def train(work):
+    def train(trials):
         with path.open("a") as file:
-            file.writelines(f"{hash(trial)}\n" for trial in work.trials)
-        return pretended.pretend(work)
+            file.writelines(f"{hash(trial)}\n" for trial in trials)
+        return pretended.pretend(trials)
 
     return Inline(pretended.engine_of(train))
 
@@ -50,8 +49,8 @@ def store(tmp_path):
     return tmp_path / "tiny.db"
 
 
-def run(store, backend=None, spec=tiny.SPEC, told=None, settings=USUAL):
-    run_study(spec, store, backend or Inline(pretended.PRETENDED), told, settings)
+def run(store, backend=None, spec=tiny.SPEC, told=None, memory_bytes=None):
+    run_study(spec, store, backend or Inline(pretended.PRETENDED), told, memory_bytes)
 
 
 def test_a_study_is_trained_once(tmp_path, store):
@@ -88,12 +87,12 @@ def test_ctrl_c_keeps_what_is_finished(tmp_path, store, number):
             os.kill(os.getpid(), number)
 
     with pytest.raises(StudyStoppedError) as stopped:
-        run(store, backend, told=told, settings=NARROW)
+        run(store, backend, told=told, memory_bytes=ROOM)
     assert 0 < stopped.value.trained < stopped.value.planned == ALL
     assert stopped.value.exit_code == 130
     part = read_study(store)
     assert (len(part.rows), part.complete) == (stopped.value.trained, False)
-    run(store, backend, settings=NARROW)
+    run(store, backend, memory_bytes=ROOM)
     whole = read_study(store)
     assert len(noted(tmp_path / "notes")) == ALL
     assert set(part.rows) < set(whole.rows)
@@ -137,8 +136,8 @@ def test_a_study_may_run_in_a_thread(store):
 def test_an_edge_is_extended_and_resumed(tmp_path, store):
     """Rounds of extension come out the same when the study was interrupted in them."""
 
-    def train(work):
-        return [pretended.pretended_outcome(trial, best=1e3) for trial in work.trials]
+    def train(trials):
+        return [pretended.pretended_outcome(trial, best=1e3) for trial in trials]
 
     engine = pretended.engine_of(train)
     run(store, Inline(engine))
@@ -167,7 +166,7 @@ def test_progress_counts_what_there_is(store):
     """Listeners hear a rising count, what failed, and the end."""
     heard = []
     backend = Inline(pretended.engine_of(pretended.fail_on_seed_1))
-    run(store, backend, told=heard.append, settings=NARROW)
+    run(store, backend, told=heard.append, memory_bytes=ROOM)
     counts = [progress.trained for progress in heard]
     assert counts == sorted(counts)
     assert (counts[0], counts[-1]) == (0, ALL)
@@ -215,7 +214,7 @@ def test_what_cannot_be_trained_is_refused_first(store):
         assert (refused.value.name, refused.value.value) == ("dataset_size", 5000)
     assert not store.exists()
     with pytest.raises(RangeError) as refused:
-        run(store, settings=Settings(memory_bytes=1000))
+        run(store, memory_bytes=1000)
     assert refused.value.value == "1,000 bytes"
 
 
@@ -242,13 +241,13 @@ def test_a_full_disk_stops_with_results_intact(store, monkeypatch):
 
     monkeypatch.setattr(Store, "commit", commit)
     with pytest.raises(StoreAccessError) as full:
-        run(store, settings=NARROW)
+        run(store, memory_bytes=ROOM)
     assert full.value.exit_code == 3
     assert full.value.path == str(store)
     kept = read_study(store).rows
     assert 0 < len(kept) < ALL
     monkeypatch.undo()
-    run(store, settings=NARROW)
+    run(store, memory_bytes=ROOM)
     whole = read_study(store)
     assert set(kept) < set(whole.rows)
     assert whole.complete

@@ -12,7 +12,6 @@ from torch.nn.functional import cross_entropy
 from dwindle.store.records import Optimizer, Scale, Trial
 from dwindle.study.problems import Data, Split
 from dwindle.study.sampling import epoch_order, training_subset
-from dwindle.study.worker import Work
 
 POOL = 40
 SCALE = Scale(width=3, depth=2, batch_size=8, dataset_size=20, epochs=3, lr=0.05)
@@ -120,7 +119,7 @@ def test_each_model_of_a_pack_is_the_module_of_pytorch(nets, name):
         )
         given = {"momentum": 0.9} if options.name == "sgd" else {"betas": options.betas}
         data, found, expected = nets.load_once(None), [], []
-        for trial, outcome in zip(trials, nets.train(Work(trials=trials)), strict=True):
+        for trial, outcome in zip(trials, nets.train(trials), strict=True):
             start = nets.start_of(nets.NETS[name], SCALE.width, trial.seed)
             found += [outcome.loss, outcome.train_loss]
             shares = (1.0, narrower, narrower)

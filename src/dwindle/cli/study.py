@@ -124,7 +124,7 @@ def command(  # noqa: PLR0913, one argument per option
     to = Outputs.of(asked, as_json=as_json)
     to.check((file, *files_of_store(path)))
     # Imported here: torch takes seconds, and what is wrong is said before that.
-    from dwindle.study.driver import Settings, run_study
+    from dwindle.study.driver import run_study
     from dwindle.study.progress import shown_on
 
     with ExitStack() as stack:
@@ -132,7 +132,7 @@ def command(  # noqa: PLR0913, one argument per option
         chosen = chosen or _backend(spec, backend, workers)
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
-        run_study(spec, path, chosen, on_progress, Settings(memory_bytes=memory))
+        run_study(spec, path, chosen, on_progress, memory)
     shown = shlex.quote(str(path))
     note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
     if not show_findings(path, to, study_file=study_toml):

@@ -3,12 +3,12 @@
 import signal
 import sys
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing import get_context, resource_tracker
-from multiprocessing.connection import wait
+from multiprocessing.connection import Connection, wait
 from threading import current_thread, main_thread
-from typing import Any, Protocol, Self, cast
+from typing import Any, Protocol, Self, TypeVar, cast
 
 from dwindle.errors import DwindleError, WorkerError
 from dwindle.study.cluster import Cluster, PlaceLostError
@@ -18,7 +18,7 @@ from dwindle.study.worker import (
     STACKED,
     Engine,
     Trained,
-    Work,
+    Trials,
     failed,
     serve,
     train_timed,
@@ -27,6 +27,8 @@ from dwindle.study.worker import (
 # One death may be bad luck (the system was out of memory); three are the pack's fault,
 # or at a start the engine's.
 ATTEMPTS = 3
+_DIED = f"its worker died {ATTEMPTS} times while it trained (killed or crashed)"
+Place = TypeVar("Place")
 # spawn: a fork of a process that has threads may never wake up.
 _CONTEXT = get_context("spawn")
 
@@ -45,11 +47,53 @@ class Backend(Protocol):
     def engine_version(self) -> str:
         """Return the version of the engine that trains here."""
 
-    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+    def run(self, packs: Sequence[Trials]) -> Generator[Trained, None, None]:
         """Train all packs; yield each as it is done, in no set order."""
 
     def close(self) -> None:
         """Give everything back; nothing is left running."""
+
+
+def _all_tried(
+    packs: Sequence[Trials],
+    at_once: int,
+    start: Callable[[int, Trials], Place],
+    ended: Callable[[Sequence[Place]], Iterable[tuple[Place, Trained | str]]],
+    abandon: Callable[[Place], object],
+) -> Generator[Trained, None, None]:
+    """Train packs at places that may die: each is tried again, three times in all.
+
+    Args:
+        packs: What to train, in this order.
+        at_once: How many at a time.
+        start: Starts a pack somewhere, and returns the place.
+        ended: Waits; yields places that have ended, each with its pack or why it died.
+        abandon: Ends what a place is training.
+
+    """
+    waiting, deaths = deque(range(len(packs))), [0] * len(packs)
+    busy: dict[Place, int] = {}
+    try:
+        while waiting or busy:
+            while waiting and len(busy) < at_once:
+                index = waiting.popleft()
+                busy[start(index, packs[index])] = index
+            for place, found in ended(list(busy)):
+                index = busy.pop(place)
+                if isinstance(found, Trained):
+                    yield found
+                    continue
+                # What it had trained of the pack is lost: trainings are short.
+                deaths[index] += 1
+                if deaths[index] < ATTEMPTS:
+                    waiting.appendleft(index)
+                    continue
+                outcomes = failed(packs[index], found)
+                yield Trained(index=index, outcomes=outcomes, seconds=0.0)
+    finally:
+        # An answer that nobody reads would be taken for that of the next pack.
+        for place in busy:
+            abandon(place)
 
 
 class Inline:
@@ -64,10 +108,10 @@ class Inline:
         """Return the version of the engine, loading it."""
         return self._engine.version()
 
-    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+    def run(self, packs: Sequence[Trials]) -> Generator[Trained, None, None]:
         """Train all packs in the order given."""
-        for index, work in enumerate(works):
-            yield train_timed(self._engine, index, work)
+        for index, trials in enumerate(packs):
+            yield train_timed(self._engine, index, trials)
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""
@@ -113,39 +157,25 @@ class Processes:
         """
         return self._workers[0].engine_version()
 
-    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+    def run(self, packs: Sequence[Trials]) -> Generator[Trained, None, None]:
         """Train all packs, starting them in the order given."""
-        waiting = deque(range(len(works)))
-        deaths = [0] * len(works)
-        idle, busy = deque(self._workers), dict[Any, tuple[_Worker, int]]()
-        try:
-            while waiting or busy:
-                while waiting and idle:
-                    worker, index = idle.popleft(), waiting.popleft()
-                    worker.give(index, works[index])
-                    busy[worker.pipe] = worker, index
-                for pipe in wait(list(busy)):
-                    worker, index = busy[pipe]
-                    received = worker.receive()
-                    if isinstance(received, str):  # its engine's version comes first
-                        continue
-                    del busy[pipe]
+        idle = deque(self._workers)
+
+        def start(index: int, trials: Trials) -> _Worker:
+            worker = idle.popleft()
+            worker.give(index, trials)
+            return worker
+
+        def ended(busy: Sequence[_Worker]) -> Iterator[tuple[_Worker, Trained | str]]:
+            workers = {worker.pipe: worker for worker in busy}
+            for pipe in wait(list(workers)):
+                worker = workers[cast("Connection", pipe)]
+                received = worker.receive()
+                if not isinstance(received, str):  # its engine's version comes first
                     idle.append(worker)
-                    if received is not None:
-                        yield received
-                        continue
-                    # What it had trained of the pack is lost: trainings are short.
-                    deaths[index] += 1
-                    if deaths[index] < ATTEMPTS:
-                        waiting.appendleft(index)
-                        continue
-                    text = f"its worker died {ATTEMPTS} times while it trained"
-                    outcomes = failed(works[index], f"{text} (killed or crashed)")
-                    yield Trained(index=index, outcomes=outcomes, seconds=0.0)
-        finally:
-            # An answer that nobody reads would be taken for that of the next pack.
-            for worker, _ in busy.values():
-                worker.close()
+                    yield worker, received or _DIED
+
+        yield from _all_tried(packs, self.workers, start, ended, _Worker.close)
 
     def close(self) -> None:
         """End the workers and wait until they are gone."""
@@ -191,16 +221,16 @@ class _Worker:
             self._start()
         raise WorkerError(ATTEMPTS)
 
-    def give(self, index: int, work: Work) -> None:
+    def give(self, index: int, trials: Trials) -> None:
         """Let the process train a pack, or another one if it has died idle."""
         # It may die between the question and the sending: then the pipe is broken.
         with suppress(OSError):
             if self.process.is_alive():
-                self.pipe.send((index, work))
+                self.pipe.send((index, trials))
                 return
         self.close()
         self._start()
-        self.pipe.send((index, work))
+        self.pipe.send((index, trials))
 
     def receive(self) -> str | Trained | None:
         """Return the engine's version or a pack, None if the process has died.
@@ -283,32 +313,22 @@ class RayPacks:
                 continue
         raise WorkerError(ATTEMPTS)
 
-    def run(self, works: Sequence[Work]) -> Generator[Trained, None, None]:
+    def run(self, packs: Sequence[Trials]) -> Generator[Trained, None, None]:
         """Train all packs, starting them in the order given."""
-        waiting, deaths = deque(range(len(works))), [0] * len(works)
-        busy: dict[object, int] = {}
-        try:
-            while waiting or busy:
-                while waiting and len(busy) < self.workers:
-                    index = waiting.popleft()
-                    what = self._engine, index, works[index]
-                    busy[self._cluster.start(train_timed, *what)] = index
-                call = self._cluster.first(list(busy))
-                index = busy.pop(call)
-                try:
-                    trained = cast("Trained", self._cluster.result(call))
-                except PlaceLostError as error:
-                    deaths[index] += 1
-                    if deaths[index] < ATTEMPTS:
-                        waiting.appendleft(index)
-                        continue
-                    why = f"its place was lost {ATTEMPTS} times ({error})"
-                    outcomes = failed(works[index], why)
-                    trained = Trained(index=index, outcomes=outcomes, seconds=0.0)
-                yield trained
-        finally:
-            for call in busy:
-                self._cluster.cancel(call)
+        cluster = self._cluster
+
+        def start(index: int, trials: Trials) -> Any:  # Ray's handle of a call
+            return cluster.start(train_timed, self._engine, index, trials)
+
+        def ended(busy: Sequence[Any]) -> Iterator[tuple[Any, Trained | str]]:
+            call = cluster.first(busy)
+            try:
+                found = cluster.result(call)
+            except PlaceLostError as error:
+                found = f"its place was lost {ATTEMPTS} times ({error})"
+            yield call, found
+
+        yield from _all_tried(packs, self.workers, start, ended, cluster.cancel)
 
     def close(self) -> None:
         """Do nothing: the cluster is its owner's."""

@@ -30,7 +30,7 @@ from torch import Tensor
 from dwindle.store.records import Optimizer
 from dwindle.study import machine
 from dwindle.study.cost import VECTOR_BYTES, padded
-from dwindle.study.models import LAYER_NORM_EPSILON, Models, Samples, check_options
+from dwindle.study.models import LAYER_NORM_EPSILON, Models, Samples
 
 SWITCH = "DWINDLE_COMPILED"  # "0" trains without compiled steps
 _SOURCE = Path(__file__).with_name("steps.c")
@@ -176,10 +176,9 @@ class CompiledSteps:
         groups: Sequence[tuple[slice, Samples]],
         batch_size: int,
     ) -> None:
-        check_options(options)
         layout = pack.layout
         lanes = VECTOR_BYTES * 8 // torch.finfo(layout.dtype).bits
-        self._library, self._pack, self._lanes = library, pack, lanes
+        self._library, self._pack = library, pack
         stride = padded(batch_size, lanes)
         self._groups = [
             (models, _Epoch(samples, batch_size, stride)) for models, samples in groups

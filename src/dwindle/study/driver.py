@@ -23,7 +23,7 @@ from dwindle.study.plan import (
 )
 from dwindle.study.problems import Problem, problem
 from dwindle.study.stopping import stopping_on_signals
-from dwindle.study.worker import Trained, Work
+from dwindle.study.worker import Trained
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,29 +45,12 @@ class Progress:
 OnProgress = Callable[[Progress], None]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """What a study may use, and with what numbers it trains.
-
-    Args:
-        memory_bytes: The most that all packs in training may take together; half of
-            what is free when None.
-        dtype: ``float32`` or ``float64``.
-        device: A torch device.
-
-    """
-
-    memory_bytes: int | None = None
-    dtype: str = "float32"
-    device: str = "cpu"
-
-
 def run_study(
     spec: StudySpec,
     store_path: Path,
     backend: Backend | None = None,
     on_progress: OnProgress | None = None,
-    settings: Settings = Settings(),
+    memory_bytes: int | None = None,
 ) -> None:
     """Train everything that a study asks for and its store does not have yet.
 
@@ -79,7 +62,8 @@ def run_study(
         store_path: Its store; made if there is none.
         backend: Where packs train; this process when None. It is left open.
         on_progress: Called at the start of each round and after each pack.
-        settings: Memory, dtype and device.
+        memory_bytes: The most that all packs in training may take together; half of
+            what is free when None.
 
     Raises:
         StudyStoppedError: On Ctrl-C, SIGTERM or SIGHUP; finished packs are in the
@@ -93,11 +77,11 @@ def run_study(
     refuse_untrainable(spec)
     task = problem(spec.problem)
     with stopping_on_signals():
-        conditions = conditions_of(spec, settings, backend.engine_version())
+        conditions = _conditions_of(spec, backend.engine_version())
         with Store(
             store_path, spec=spec, conditions=conditions, problem=task.facts
         ) as store:
-            study = _Study(spec, task, store, backend, on_progress, settings)
+            study = _Study(spec, task, store, backend, on_progress, memory_bytes)
             try:
                 study.run()
             except KeyboardInterrupt:
@@ -106,16 +90,14 @@ def run_study(
                 raise StudyStoppedError(path, at.trained, at.planned) from None
 
 
-def conditions_of(
-    spec: StudySpec, settings: Settings, engine_version: str
-) -> Conditions:
+def _conditions_of(spec: StudySpec, engine_version: str) -> Conditions:
     """Return the conditions under which a study trains here and now."""
     # Workers and memory are none: they change no number (of compiled steps).
     return Conditions(
         engine_version=engine_version,
         torch_version=version("torch"),
-        dtype=settings.dtype,
-        device_type=settings.device.partition(":")[0],
+        dtype="float32",
+        device_type="cpu",
         problem=spec.problem,
         optimizer=spec.optimizer,
         normalization=spec.normalization,
@@ -151,7 +133,7 @@ class _Study:
     store: Store
     backend: Backend
     on_progress: OnProgress | None
-    settings: Settings
+    memory_bytes: int | None
     planned: list[Trial] = field(default_factory=list)
     outcomes: dict[Trial, Outcome] = field(default_factory=dict)
     estimate: Estimate = field(init=False)
@@ -160,8 +142,8 @@ class _Study:
         self.estimate = Estimate(planned=0.0, workers=self.backend.workers)
 
     def run(self) -> None:
-        workers, memory = self.backend.workers, self.settings.memory_bytes
-        capacity = _capacity(self.spec, self.problem, workers, memory)
+        workers = self.backend.workers
+        capacity = _capacity(self.spec, self.problem, workers, self.memory_bytes)
         for number in range(ROUNDS):
             trials = round_trials(
                 self.spec, self.problem, self.outcomes.get, number=number
@@ -203,9 +185,7 @@ class _Study:
         if not packs:
             return
         self.store.plan(self.planned)
-        dtype, device = self.settings.dtype, self.settings.device
-        works = [Work(trials=p.trials, dtype=dtype, device=device) for p in packs]
-        with closing(self.backend.run(works)) as results:
+        with closing(self.backend.run([pack.trials for pack in packs])) as results:
             for trained in results:
                 self._commit(packs[trained.index], trained)
 

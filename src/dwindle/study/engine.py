@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -25,8 +25,6 @@ from dwindle.study.problems import Problem, load_once
 from dwindle.study.sampling import epoch_order, initial_weights, training_subset
 from dwindle.study.stacked import StackedSteps
 
-EpochsDone = Callable[[int, int], None]
-
 
 def engine_version() -> str:
     """Return the version under which trainings of this machine are kept.
@@ -48,8 +46,6 @@ def train_pack(
     *,
     problem: Problem,
     dtype: str = "float32",
-    device: str = "cpu",
-    on_epoch: EpochsDone | None = None,
 ) -> list[Outcome]:
     """Train all trials at once, one thread, and return their outcomes in order.
 
@@ -61,8 +57,6 @@ def train_pack(
         trials: The pack, at least one trial.
         problem: The task that all of them name.
         dtype: ``float32``, or ``float64`` for checks.
-        device: A torch device.
-        on_epoch: Called after every epoch with (epochs done, epochs in all).
 
     Raises:
         RangeError: If the trials cannot be one pack, or a size is out of range.
@@ -73,8 +67,8 @@ def train_pack(
     # Models of a seed lie side by side, for they share their minibatches.
     order = sorted(range(len(trials)), key=lambda i: trials[i].seed)
     with one_thread(), torch.inference_mode():
-        run = _Run([trials[i] for i in order], problem, dtype, device)
-        run.train(on_epoch)
+        run = _Run([trials[i] for i in order], problem, dtype)
+        run.train()
         ended = run.outcomes()
     seconds = (time.perf_counter() - start) / len(trials)
     outcomes = dict(zip(order, ended, strict=True))
@@ -93,20 +87,33 @@ def _check(trials: Sequence[Trial], problem: Problem) -> None:
         raise RangeError(
             name="trials of a pack", value=f"{len(kinds)} kinds", must=must
         )
-    scale = trials[0].scale
-    limits = [
-        ("dataset_size", problem.pool_size, f"the pool of {problem.name}"),
-        ("batch_size", scale.dataset_size, "the size of the training set"),
+    scale, options = trials[0].scale, trials[0].optimizer
+    pool, samples = problem.pool_size, scale.dataset_size
+    of_pool, of_set = f"the pool of {problem.name}", "the size of the training set"
+    heavy = options.momentum > 0 and not options.dampening  # torch asks for the same
+    facts = [
+        ("dataset_size", samples, 1 <= samples <= pool, f"in 1 … {pool}, {of_pool}"),
+        (
+            "batch_size",
+            scale.batch_size,
+            1 <= scale.batch_size <= samples,
+            f"in 1 … {samples}, {of_set}",
+        ),
+        (
+            "momentum",
+            options.momentum,
+            heavy or not options.nesterov,
+            "above 0, without dampening, for Nesterov",
+        ),
+        *(("lr", t.scale.lr, t.scale.lr > 0, "above 0") for t in trials),
+        *(
+            ("weight_decay", t.weight_decay, t.weight_decay >= 0, "0 or more")
+            for t in trials
+        ),
     ]
-    for name, most, what in limits:
-        value = getattr(scale, name)
-        if not 1 <= value <= most:
-            raise RangeError(name, value, f"in 1 … {most}, {what}")
-    for trial in trials:
-        if not trial.scale.lr > 0:  # as NaN is not, either
-            raise RangeError("lr", trial.scale.lr, "above 0")
-        if not trial.weight_decay >= 0:
-            raise RangeError("weight_decay", trial.weight_decay, "0 or more")
+    for name, value, holds, must in facts:
+        if not holds:
+            raise RangeError(name, value, must)
 
 
 @contextmanager
@@ -150,10 +157,8 @@ def _steps_for(
     batch_size: int,
 ) -> Steps:
     """Return the fastest way to train that this machine has."""
-    library = None
-    if torch.device(pack.layout.device).type == "cpu":
-        is_double = pack.layout.dtype == torch.float64
-        library = compiled_steps("float64" if is_double else "float32")
+    is_double = pack.layout.dtype == torch.float64
+    library = compiled_steps("float64" if is_double else "float32")
     if library is None:
         return StackedSteps(pack, options, groups, batch_size)
     return CompiledSteps(library, pack, options, groups, batch_size)
@@ -171,9 +176,7 @@ class _Group:
 class _Run:
     """A pack in training. It owns the weights and everything that changes with them."""
 
-    def __init__(
-        self, trials: Sequence[Trial], problem: Problem, dtype: str, device: str
-    ) -> None:
+    def __init__(self, trials: Sequence[Trial], problem: Problem, dtype: str) -> None:
         self._trials, self._problem = trials, problem
         self._scale = trials[0].scale
         shapes = problem.facts.layer_shapes(self._scale)
@@ -181,7 +184,6 @@ class _Run:
             shapes,
             len(trials),
             getattr(torch, dtype),
-            torch.device(device),
             problem.facts.layer_norm,
         )
         self._groups = _groups(trials, problem, self._layout)
@@ -196,7 +198,7 @@ class _Run:
         sizes[-1] = self._scale.dataset_size - sum(sizes[:-1])
         self._divergence = Divergence(len(trials), sizes)
 
-    def train(self, on_epoch: EpochsDone | None) -> None:
+    def train(self) -> None:
         """Take all steps, or those until no model is left that has not diverged."""
         scale, options = self._scale, self._trials[0].optimizer
         groups = [(group.models, group.train) for group in self._groups]
@@ -224,8 +226,6 @@ class _Run:
             ]
             of_epoch = lrs[first : first + scale.steps_per_epoch]
             self._divergence.record(first, steps.epoch(orders, first, of_epoch))
-            if on_epoch is not None:
-                on_epoch(epoch + 1, len(starts))
             if all(step is not None for step in self._divergence.step):
                 break
         steps.finish()
@@ -348,7 +348,7 @@ class Divergence:
 
         """
         steps = len(sums)
-        losses = -sums.double().cpu() / self._sizes[:steps, None]
+        losses = -sums.double() / self._sizes[:steps, None]
         # The number of finite losses before the first that is not.
         good = losses.isfinite().long().cumprod(0).sum(0).tolist()
         for model, count in enumerate(good):

@@ -19,16 +19,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from dwindle.errors import RangeError
-from dwindle.store.records import Optimizer
-
 # As torch.nn.LayerNorm has it.
 LAYER_NORM_EPSILON = 1e-5
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Shapes of the layers, the number of models, and where tensors live.
+    """Shapes of the layers, the number of models, and the kind of their numbers.
 
     With ``layer_norm`` each hidden layer's outputs have mean 0 and variance 1 in every
     sample before their ReLU: a LayerNorm without a gain or bias to learn, so that the
@@ -38,7 +35,6 @@ class Layout:
     shapes: tuple[tuple[int, int], ...]
     models: int
     dtype: torch.dtype = torch.float32
-    device: torch.device | str = "cpu"
     layer_norm: bool = False
 
     @property
@@ -48,7 +44,7 @@ class Layout:
 
     def full(self, shape: Sequence[int], value: float = 0.0) -> Tensor:
         """Return a tensor of this pack's kind, filled with one number."""
-        return torch.full(tuple(shape), value, dtype=self.dtype, device=self.device)
+        return torch.full(tuple(shape), value, dtype=self.dtype)
 
     def zeros(self) -> list[Tensor]:
         """Return one stored tensor per layer: weights, gradients, or a momentum."""
@@ -91,7 +87,7 @@ class Layout:
             layer: Which layer it is for.
 
         """
-        values = values.to(self.dtype).to(self.device)
+        values = values.to(self.dtype)
         fan_out = self.shapes[layer][1]
         # In the first layer models lie side by side in a row: a row of factors keeps
         # the inner loop long.
@@ -121,13 +117,11 @@ class Models:
         """Return each model's lr ratio as a factor on its loss, None if all are 1."""
         if not self.mixed_lr:
             return None
-        return self.lr_ratios.to(self.layout.dtype).to(self.layout.device)[
-            :, None, None
-        ]
+        return self.lr_ratios.to(self.layout.dtype)[:, None, None]
 
 
 class Samples:
-    """Inputs with a last feature of 1, and one-hot targets, on the pack's device."""
+    """Inputs with a last feature of 1, and one-hot targets."""
 
     def __init__(
         self, layout: Layout, x: NDArray[np.float32], y: NDArray[np.int64]
@@ -136,20 +130,8 @@ class Samples:
         self.inputs = layout.full((count, x.shape[1] + 1), 1.0)  # (count, inputs + 1)
         self.inputs[:, :-1] = torch.from_numpy(x)
         self.targets = layout.full((count, classes))  # (count, classes)
-        self.labels = torch.from_numpy(y).to(layout.device)  # (count,)
-        self.targets[torch.arange(count, device=layout.device), self.labels] = 1.0
+        self.labels = torch.from_numpy(y)  # (count,)
+        self.targets[torch.arange(count), self.labels] = 1.0
 
     def __len__(self) -> int:
         return len(self.inputs)
-
-
-def check_options(options: Optimizer) -> None:
-    """Refuse what torch.optim refuses.
-
-    Raises:
-        RangeError: If Nesterov's momentum has no momentum, or dampening.
-
-    """
-    if options.nesterov and (options.momentum <= 0 or options.dampening):
-        must = "above 0, without dampening, for Nesterov"
-        raise RangeError("momentum", options.momentum, must)

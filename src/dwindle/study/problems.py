@@ -136,13 +136,12 @@ class FashionMnist:
     name: str = "fashion-mlp"
     facts: ProblemFacts = _FASHION_FACTS
     pool_size: int = 60_000
-    folder: str | None = None
 
     def load(self) -> Data:
         """Read the four files.
 
-        They are looked for in ``folder``, else where the environment variable
-        ``DWINDLE_FASHION_MNIST`` points, else where Debian's package puts them.
+        They are looked for where the environment variable ``DWINDLE_FASHION_MNIST``
+        points, else where Debian's package puts them.
 
         Raises:
             DataFilesError: If one of them is not there, and how to get it; or if it
@@ -170,7 +169,7 @@ class FashionMnist:
         return images.reshape(len(images), -1), labels
 
     def _find(self, name: str) -> Path:
-        folder = Path(self.folder or os.environ.get(FOLDER_VARIABLE) or _DEBIAN_FOLDER)
+        folder = Path(os.environ.get(FOLDER_VARIABLE) or _DEBIAN_FOLDER)
         for candidate in (folder / f"{name}.gz", folder / name):
             if candidate.is_file():
                 return candidate

@@ -20,13 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from dwindle.store.records import Optimizer
-from dwindle.study.models import (
-    LAYER_NORM_EPSILON,
-    Layout,
-    Models,
-    Samples,
-    check_options,
-)
+from dwindle.study.models import LAYER_NORM_EPSILON, Layout, Models, Samples
 
 # What autograd calls for a ReLU: no public function writes it into a given tensor.
 _relu_gradient = torch.ops.aten.threshold_backward.grad_input
@@ -122,7 +116,7 @@ class _Adam(StackedOptimizer):
             (pack.weights, pack.lr_ratios) if self._decoupled else (self.buffer, 1.0)
         )
         self.terms = _decay_terms(pack, into, pack.decays * ratios)
-        self._step = torch.zeros((), device=layout.device)  # the fused pass reads it
+        self._step = torch.zeros(())  # the fused pass reads it
 
     def start(self, step: int, lr: float) -> None:
         self._step.fill_(step + 1)
@@ -178,7 +172,6 @@ def stacked_optimizer(pack: Models, options: Optimizer) -> StackedOptimizer:
         options: Everything else: momentum or betas, as in torch.optim.
 
     """
-    check_options(options)
     of_sgd = _Nesterov if options.nesterov else _Sgd
     return (of_sgd if options.name == "sgd" else _Adam)(pack, options)
 
@@ -231,8 +224,7 @@ class Epochs:
     def shuffle(self, orders: Sequence[NDArray[np.int64]]) -> None:
         """Put the samples of each group in its order; ``batches`` then hold them."""
         for epoch, order in zip(self._epochs, orders, strict=True):
-            index = torch.from_numpy(order)
-            epoch.shuffle(index.to(epoch.inputs[0].device))
+            epoch.shuffle(torch.from_numpy(order))
 
 
 class _Workspace:
@@ -371,7 +363,7 @@ class Stack:
 
 
 class StackedSteps:
-    """All models at once, in PyTorch's operations, on any device."""
+    """All models at once, in PyTorch's operations."""
 
     def __init__(
         self,

@@ -23,13 +23,7 @@ OF_TERMINALS = tuple(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """The trials of a pack and with what numbers, where, they train."""
-
-    trials: tuple[Trial, ...]
-    dtype: str = "float32"
-    device: str = "cpu"
+Trials = tuple[Trial, ...]  # of a pack
 
 
 @dataclass(frozen=True)
@@ -41,22 +35,17 @@ class Engine:
     problem.
     """
 
-    train: Callable[[Work], Sequence[Outcome]]
+    train: Callable[[Trials], Sequence[Outcome]]
     version: Callable[[], str]
     load: Callable[[str], object]
 
 
-def train_with_engine(work: Work) -> Sequence[Outcome]:
+def train_with_engine(trials: Trials) -> Sequence[Outcome]:
     """Train a pack with the stacked engine, on the problem that its trials name."""
     from dwindle.study.engine import train_pack
     from dwindle.study.problems import problem
 
-    return train_pack(
-        work.trials,
-        problem=problem(work.trials[0].problem),
-        dtype=work.dtype,
-        device=work.device,
-    )
+    return train_pack(trials, problem=problem(trials[0].problem))
 
 
 def stacked_version() -> str:
@@ -94,28 +83,28 @@ class Trained:
     seconds: float
 
 
-def train_timed(engine: Engine, index: int, work: Work) -> Trained:
+def train_timed(engine: Engine, index: int, trials: Trials) -> Trained:
     """Train a pack; a failure becomes the outcome of each of its trials."""
     start = time.perf_counter()
     try:
         # Reading data, once per process, is no part of what a pack takes.
-        engine.load(work.trials[0].problem)
+        engine.load(trials[0].problem)
         start = time.perf_counter()
-        outcomes = tuple(engine.train(work))
+        outcomes = tuple(engine.train(trials))
     except DwindleError:
         raise
     except Exception as error:  # noqa: BLE001, it is reported as a status
         where = traceback.format_exception(error)[-2].strip().splitlines()[0]
-        outcomes = failed(work, f"{type(error).__name__}: {error} ({where.strip()})")
+        outcomes = failed(trials, f"{type(error).__name__}: {error} ({where.strip()})")
     seconds = time.perf_counter() - start
     return Trained(index=index, outcomes=outcomes, seconds=seconds)
 
 
-def failed(work: Work, text: str) -> tuple[Outcome, ...]:
+def failed(trials: Trials, text: str) -> tuple[Outcome, ...]:
     """Return the outcomes of a pack that could not be trained."""
     return tuple(
         Outcome(status="error", steps=trial.scale.steps, seconds=0.0, error=text)
-        for trial in work.trials
+        for trial in trials
     )
 
 
@@ -134,11 +123,11 @@ def serve(pipe: Connection, engine: Engine, problem: str | None) -> None:
         pipe.send(error)
     while True:
         try:
-            index, work = pipe.recv()
+            index, trials = pipe.recv()
         except (EOFError, OSError):  # the driver has closed its end
             return
         try:
-            pipe.send(train_timed(engine, index, work))
+            pipe.send(train_timed(engine, index, trials))
         except DwindleError as error:
             pipe.send(error)
 
