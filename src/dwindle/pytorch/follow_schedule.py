@@ -21,7 +21,7 @@ from torch.optim.swa_utils import SWALR
 from dwindle.decay.legs import Leg, merged
 from dwindle.errors import RangeError, RefusedError
 from dwindle.pytorch.copying.copies import undisturbed
-from dwindle.pytorch.copying.toy import Mould
+from dwindle.pytorch.copying.toy import Mould, Toy
 from dwindle.pytorch.options import Options, number_of
 from dwindle.wording import count, counted
 
@@ -96,7 +96,7 @@ class Follower:
                 copied, or is of another kind.
 
         """
-        return cls.on(mould.toy().optimizer, mould.optimizer, scheduler)
+        return cls.on(Toy(mould).optimizer, mould.optimizer, scheduler)
 
     @classmethod
     def on(

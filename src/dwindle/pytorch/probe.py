@@ -8,21 +8,18 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-import torch
-from torch import Tensor
 from torch.optim import SGD
 
 from dwindle.decay.legs import Leg, left_by_decoupled, left_by_powers, left_by_sgd
 from dwindle.decay.long_runs import Left
 from dwindle.errors import RangeError
 from dwindle.plain import Plain
-from dwindle.pytorch.copying.copies import undisturbed
-from dwindle.pytorch.copying.toy import Mould, checked
+from dwindle.pytorch.copying.toy import Mould, Toy, checked
 from dwindle.pytorch.follow_schedule import Every, Follower, pace_of
 from dwindle.pytorch.options import Options
 from dwindle.pytorch.probing.group_probe import GroupProbe
 from dwindle.pytorch.probing.measuring import measure
-from dwindle.pytorch.trials import rule_mould
+from dwindle.pytorch.trials import entries_of, rule_mould
 from dwindle.show import Column, Line, Sheet, Table
 from dwindle.wording import count, number
 
@@ -132,7 +129,6 @@ def _row(seen: GroupProbe) -> tuple[str, ...]:
 
 _STEPS = "A schedule does not say how long the run is: probe(…, steps=10_000)."
 _SAME = 1e-6  # rates that a library keeps in float32 agree to seven digits
-_AT_ONCE = 1000  # steps whose walk is kept in memory
 # Steps of a copy cost 50 µs each; longer runs are computed from what was measured.
 _MOST_WATCHED = 50_000
 # Walks that leave small and large weights other shares: there is no number to see.
@@ -213,33 +209,27 @@ def _by_powers(measured: GroupProbe, legs: Sequence[Leg]) -> Left | None:
 def _watched(
     mould: Mould, scheduler: object | None, steps: int, every: int
 ) -> list[Left | None]:
-    """Make the steps on a copy; a part of them at a time."""
-    toy, done = mould.toy(), 0
+    """Make the steps on a copy, and see what they leave."""
+    toy = Toy(mould)
     follower = Follower.on(toy.optimizer, mould.optimizer, scheduler)
 
     def before(step: int, at: int, _group: Options) -> None:
-        now = done + step
-        if at == 0 and now and now % every == 0:
-            follower.go_on(follower.step, now // every)
+        if at == 0 and step and step % every == 0:
+            follower.go_on(follower.step, step // every)
 
-    start = [_entries(group) for group in toy.weights]
-    with undisturbed():
-        while done < steps:
-            count = min(_AT_ONCE, steps - done)
-            toy.go(count, before=before)
-            done += count
-    ends = [_entries(group) for group in toy.weights]
-    return [_compared(a, b) for a, b in zip(start, ends, strict=True)]
+    def entries() -> list[list[float]]:
+        # Of the weight that stands for its group: that of most dimensions.
+        mains = [max(g, key=lambda w: w.ndim) if g else None for g in toy.weights]
+        return [
+            []
+            if main is None
+            else entries_of(main, main.numel()).double().flatten().tolist()
+            for main in mains
+        ]
 
-
-def _entries(group: Sequence[Tensor]) -> list[float]:
-    """Entries of the weight that stands for its group: that of most dimensions."""
-    if not group:
-        return []
-    main = max(group, key=lambda weight: weight.ndim).detach()
-    real = torch.view_as_real(main) if main.is_complex() else main
-    entries: list[float] = real.double().flatten().tolist()
-    return entries
+    start = entries()
+    toy.go(steps, before=before)
+    return [_compared(a, b) for a, b in zip(start, entries(), strict=True)]
 
 
 def _compared(start: Sequence[float], end: Sequence[float]) -> Left | None:

@@ -8,7 +8,7 @@ however the gradients and the norm of the weights move both: a trust ratio, an a
 step and the noise of an update are the same in both and cancel; a decay is not.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from typing import Self
@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import POINT, START, Mould, Walk
+from dwindle.pytorch.copying.toy import POINT, START, Mould, Toy, Walk
 from dwindle.pytorch.options import Option, Options, lr_of, set_option
 
 # Walks are float64 numbers of Python, and stay so.
@@ -101,7 +101,7 @@ class Trials:
     @cached_property
     def weights(self) -> list[list[Tensor]]:
         """Weights of a copy: one for each kind of parameter, group by group."""
-        return self.mould.toy(groups=self.groups).weights
+        return Toy(self.mould, groups=self.groups).weights
 
     @cached_property
     def mains(self) -> list[int]:
@@ -133,11 +133,12 @@ class Trials:
 
     def walks(self, programme: Programme) -> list[list[Walk]]:
         """Return the entries of every weight of a copy, after 0, 1, … steps."""
-        toy = self.mould.toy(
-            start=programme.start, groups=self.groups, point=programme.point
-        )
+        seen, start = len(programme.start), programme.start
+        toy = Toy(self.mould, start=start, groups=self.groups, point=programme.point)
         programme.prepare(toy.optimizer)
         starts = [[each.detach().clone() for each in group] for group in toy.weights]
+        weights = [weight for group in toy.weights for weight in group]
+        rows = [[entries_of(weight, seen)] for weight in weights]
 
         def before(step: int, at: int, group: Options) -> None:
             for name, value in programme.options(step, at).items():
@@ -146,12 +147,22 @@ class Trials:
                 for weight, start in zip(toy.weights[at], starts[at], strict=True):
                     weight.detach().copy_(start)
 
-        return toy.watch(
+        def write_down() -> None:
+            for weight, row in zip(weights, rows, strict=True):
+                row.append(entries_of(weight, seen))
+
+        toy.go(
             programme.steps,
             before=before,
             gradients=programme.gradients,
             penalties=programme.penalties,
+            after=write_down,
         )
+        # At once: on a GPU each reading would wait for the device.
+        walks: Iterator[Walk] = (
+            torch.stack(row).double().reshape(len(row), -1).tolist() for row in rows
+        )
+        return [[next(walks) for _ in group] for group in toy.weights]
 
     def left(self, programme: Programme) -> list[list[Walk]]:
         """Return half of the difference of two copies with opposite weights.
@@ -207,7 +218,7 @@ def rule_mould(optimizer: object) -> Mould:
             return Mould.of(optimizer, dtype=torch.float32)
         except RefusedError:
             return Mould.of(optimizer)
-    toy = mould.toy(start=_NO_FLOAT32)
+    toy = Toy(mould, start=_NO_FLOAT32)
     toy.step(gradient=0.5)
     after = [weight for group in toy.weights for weight in group]
     return replace(mould, dtype=torch.float32) if are_float32(after) else mould
@@ -224,6 +235,14 @@ def are_float32(weights: Sequence[Tensor]) -> bool:
         weight.dtype == torch.float64 and torch.equal(weight, weight.float().double())
         for weight in bare
     )
+
+
+def entries_of(weight: Tensor, most: int) -> Tensor:
+    """Return a copy of the first entries of a weight, of complex ones both parts."""
+    bare = weight.detach()
+    if bare.numel() > most:  # of a wide one
+        bare = bare.flatten()[:most]
+    return (torch.view_as_real(bare) if bare.is_complex() else bare).clone()
 
 
 def _deviation(

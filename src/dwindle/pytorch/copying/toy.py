@@ -1,7 +1,6 @@
 """Toy: a copy of an optimizer on a few weights of its own, to see what it does."""
 
-import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import product
 from math import prod
@@ -11,7 +10,6 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dwindle.errors import RangeError
 from dwindle.pytorch.copying.copies import (
     Twins,
     copied,
@@ -19,6 +17,7 @@ from dwindle.pytorch.copying.copies import (
     tensors_kept,
     undisturbed,
 )
+from dwindle.pytorch.options import KNOB, check_not_negative
 from dwindle.pytorch.refusals import refused
 from dwindle.wording import with_article
 
@@ -41,23 +40,12 @@ _WIDE = 512  # a matrix of more is cut: a copy is for seeing, not for training
 # No number can be read from these, or float64 does not exist there.
 _DEVICES_WITHOUT_NUMBERS = ("meta", "mps")
 # Options that must be numbers, in any optimizer.
-_NUMBERS, _MUST = ("lr", "weight_decay"), "a finite number, 0 or more"
-_NO_TEXT = "Write the number without quotation marks."
+_NUMBERS = ("lr", KNOB)
 _BUILDERS: tuple[Callable[[Optimizer, Twins], Optimizer], ...] = (copied, rebuilt)
 
 
 def unwrapped(optimizer: object) -> Optimizer:
-    """Return the torch optimizer inside of an Accelerate or Lightning wrapper.
-
-    Raises:
-        RefusedError: If there is no torch optimizer.
-
-    Example:
-        >>> adamw = torch.optim.AdamW([nn.Parameter(torch.ones(2))])
-        >>> unwrapped(adamw) is adamw
-        True
-
-    """
+    """Return the torch optimizer inside of an Accelerate or Lightning wrapper."""
     inner = _WRAPPERS.get(type(optimizer).__name__)
     if inner is not None and hasattr(optimizer, inner):
         return unwrapped(getattr(optimizer, inner))
@@ -68,9 +56,6 @@ def unwrapped(optimizer: object) -> Optimizer:
 
 def checked(optimizer: object) -> Optimizer:
     """Return the torch optimizer itself, each lr and decay of whose groups is a number.
-
-    Args:
-        optimizer: A torch optimizer, or a wrapper around one.
 
     Raises:
         RefusedError: If there is no torch optimizer.
@@ -90,31 +75,17 @@ finite number, 0 or more. Got -0.1.
     for at, group in enumerate(bare.param_groups):
         for name in _NUMBERS:
             value = group.get(name)
-            where = f"{name} of group {at}"
-            if isinstance(value, str):
-                raise RangeError(where, repr(value), _MUST, _NO_TEXT)
-            if not _at_least_0(value):
-                raise RangeError(where, value, _MUST)
+            # None may be how an optimizer is told to find its lr.
+            is_meta = isinstance(value, Tensor) and value.is_meta
+            if value is not None and not is_meta:
+                check_not_negative(f"{name} of group {at}", value)
     return bare
-
-
-def _at_least_0(value: object) -> bool:
-    """Whether a number is in its range; what is none may be what is taken there."""
-    if isinstance(value, Tensor):
-        if value.is_meta:
-            return True
-        value = value.item() if value.numel() == 1 else math.nan
-    return not isinstance(value, int | float) or 0 <= value < math.inf
 
 
 # Entries of a weight after 0, 1, … steps.
 Walk = list[list[float]]
 # Sets options before a step: its number, that of the group, and the group.
 Before = Callable[[int, int, dict[str, Any]], None]
-
-
-def change_nothing(_step: int, _at: int, _group: dict[str, Any]) -> None:
-    """Leave the options as they are."""
 
 
 def _above_0(_step: int, _at: int, group: dict[str, Any]) -> None:
@@ -171,7 +142,7 @@ class Mould:
                 sparse=sparse,
             )
             try:  # steps with a gradient
-                mould.toy().go(_LOOKS_BACK, before=_above_0, gradients=(0.5,))
+                Toy(mould).go(_LOOKS_BACK, before=_above_0, gradients=(0.5,))
             except Exception as error:  # noqa: BLE001  (other people's code: anything)
                 said.append(f"{type(error).__name__}: {error}")
             else:
@@ -179,8 +150,7 @@ class Mould:
         # An lr or a decay of None is the usual reason: it has its own error.
         for (at, group), name in product(enumerate(bare.param_groups), _NUMBERS):
             if name in group and group[name] is None:
-                where = f"{name} of group {at}"
-                raise RangeError(where, None, _MUST)
+                check_not_negative(f"{name} of group {at}", None)
         kept = tensors_kept(bare)
         raise refused(
             "no-copy",
@@ -191,51 +161,20 @@ class Mould:
             kept=f" It keeps tensors of its own in {', '.join(kept)}." if kept else "",
         )
 
-    def toy(
-        self,
-        *,
-        start: Sequence[float] = START,
-        groups: Sequence[int] | None = None,
-        point: float = POINT,
-    ) -> "Toy":
-        """Cast a toy with fresh state.
-
-        Args:
-            start: Values of each weight; two to the power of something are rounded
-                alike, so take others to look at rounding.
-            groups: Which parameter groups it has; None for all.
-            point: How far away the bystanders are drawn.
-
-        """
-        with undisturbed():
-            twins = _twins_of(self, start)
-            copy = self.build(self.optimizer, twins)
-            # Those that know evaluation and training, as schedule-free does.
-            if callable(train := getattr(copy, "train", None)):
-                train()
-            if groups is not None:
-                copy.param_groups[:] = [copy.param_groups[at] for at in groups]
-        return Toy(
-            optimizer=copy,
-            bystanders=twins.bystanders.values(),
-            entries=len(start),
-            point=point,
-            closure=self.closure,
-            sparse=self.sparse,
-        )
-
 
 class Toy:
-    """A copy of an optimizer, as configured, on weights of its own.
+    """A copy of an optimizer, as configured, on weights of its own, with fresh state.
+
+    Its groups are those of the original, in their order. Each has one more weight, a
+    bystander that always has a gradient, so that each step is one of a training; it is
+    not among ``weights``.
 
     Args:
-        optimizer: The copy; its groups are those of the original, in their order.
-        bystanders: Weights of its groups that always have a gradient, so that each step
-            is one of a training; they are not among ``weights``.
-        entries: How many entries of a weight are written down.
-        point: How far away they are drawn.
-        closure: Whether its ``step`` wants a closure.
-        sparse: Whether it takes sparse gradients only.
+        mould: How the copy is made and stepped.
+        start: Values of each weight; two to the power of something are rounded alike,
+            so take others to look at rounding.
+        groups: Which parameter groups it has; None for all.
+        point: How far away the bystanders are drawn.
 
     Example:
         >>> adamw = torch.optim.AdamW([nn.Parameter(torch.ones(3))], lr=0.1)
@@ -248,73 +187,54 @@ class Toy:
 
     """
 
-    def __init__(  # noqa: PLR0913 as its mould has it
+    def __init__(
         self,
+        mould: Mould,
         *,
-        optimizer: Optimizer,
-        bystanders: Iterable[Tensor] = (),
-        entries: int = len(START),
+        start: Sequence[float] = START,
+        groups: Sequence[int] | None = None,
         point: float = POINT,
-        closure: bool = False,
-        sparse: bool = False,
     ) -> None:
-        self.optimizer = optimizer
-        beside = {id(each) for each in bystanders}
+        with undisturbed():
+            twins = _twins_of(mould, start)
+            self.optimizer = mould.build(mould.optimizer, twins)
+            # Those that know evaluation and training, as schedule-free does.
+            if callable(train := getattr(self.optimizer, "train", None)):
+                train()
+            if groups is not None:
+                every = self.optimizer.param_groups
+                every[:] = [every[at] for at in groups]
+        beside = {id(each) for each in twins.bystanders.values()}
         self.weights: list[list[Tensor]] = []
         self._bystanders: list[list[Tensor]] = []
-        for group in optimizer.param_groups:
+        for group in self.optimizer.param_groups:
             mine: list[Tensor] = []
             others: list[Tensor] = []
             for each in group["params"]:
                 (others if id(each) in beside else mine).append(each)
             self.weights.append(mine)
             self._bystanders.append(others)
-        self._entries_seen, self._point = entries, point
-        self._steps = 0
-        self._closure = closure
-        self._sparse = sparse
-        self._no_penalties = [0.0] * len(self.weights)
+        self._mould, self._point, self._steps = mould, point, 0
 
     @classmethod
-    def of(
-        cls,
-        optimizer: object,
-        *,
-        dtype: torch.dtype | None = None,
-        start: Sequence[float] = START,
-    ) -> "Toy":
-        """Copy an optimizer; :class:`Mould` where many copies are wanted.
-
-        Args:
-            optimizer: A torch optimizer, or a wrapper around one; stays untouched.
-            dtype: Number format of the weights; None for that of the parameters.
-            start: Values that each weight starts with.
-
-        Raises:
-            RefusedError: If no copy of it makes a step.
-
-        """
-        return Mould.of(optimizer, dtype=dtype).toy(start=start)
+    def of(cls, optimizer: object) -> Self:
+        """Copy an optimizer in the format of its parameters."""
+        return cls(Mould.of(optimizer))
 
     def step(self, *, gradient: float | None = 0.0) -> None:
-        """Fill the gradients and make a step; hooks of the copy are called.
-
-        Args:
-            gradient: Value of every entry; None leaves the weights without one.
-
-        """
+        """Make a step with this value of every gradient; None leaves none."""
         self.go(1, gradients=(gradient,))
 
     def go(
         self,
         steps: int,
         *,
-        before: Before = change_nothing,
+        before: Before = lambda _step, _at, _group: None,
         gradients: Sequence[float | None] = (0.0,),
         penalties: Sequence[float] | None = None,
         after: Callable[[], None] = lambda: None,
     ) -> None:
-        """Make some steps.
+        """Make some steps; hooks of the copy are called.
 
         Args:
             steps: How many.
@@ -325,7 +245,7 @@ class Toy:
             after: Called after each step.
 
         """
-        added = self._no_penalties if penalties is None else penalties
+        added = [0.0] * len(self.weights) if penalties is None else penalties
         with undisturbed():
             for step in range(steps):
                 for at, options in enumerate(self.optimizer.param_groups):
@@ -333,76 +253,31 @@ class Toy:
                 self._move(gradients[step % len(gradients)], added)
                 after()
 
-    def watch(
-        self,
-        steps: int,
-        *,
-        before: Before = change_nothing,
-        gradients: Sequence[float | None] = (0.0,),
-        penalties: Sequence[float] | None = None,
-    ) -> list[list[Walk]]:
-        """Make some steps, as :meth:`go` does, and write down where every weight was.
-
-        Returns:
-            For each group, for each of its weights: the entries after 0, 1, … steps.
-
-        """
-        weights = [weight for group in self.weights for weight in group]
-        rows = [[self._entries(weight)] for weight in weights]
-
-        def write_down() -> None:
-            for weight, row in zip(weights, rows, strict=True):
-                row.append(self._entries(weight))
-
-        self.go(
-            steps,
-            before=before,
-            gradients=gradients,
-            penalties=penalties,
-            after=write_down,
-        )
-        # At once: on a GPU each reading would wait for the device.
-        walks: Iterator[Walk] = (
-            torch.stack(row).double().reshape(len(row), -1).tolist() for row in rows
-        )
-        return [[next(walks) for _ in group] for group in self.weights]
-
     def _move(self, gradient: float | None, penalties: Sequence[float]) -> None:
+        sign = -1 if self._steps // _STAYS % 2 else 1
+
         def pulled() -> Tensor:
             groups = zip(self.weights, self._bystanders, penalties, strict=True)
             for group, beside, penalty in groups:
                 for weight in group:
                     weight.grad = None
                     if gradient is not None:
-                        weight.grad = self._gradient(weight, gradient, penalty)
-                for weight in beside:
-                    weight.grad = self._gradient(weight, self._drawn(weight), penalty)
+                        same = torch.full_like(weight.detach(), gradient)
+                        weight.grad = self._gradient(weight, same, penalty)
+                for weight in beside:  # 1 or -1 in each entry
+                    drawn = torch.sgn(weight.detach() - sign * self._point)
+                    weight.grad = self._gradient(weight, drawn, penalty)
             return torch.zeros(())
 
         pulled()
         self._steps += 1
         step: Any = self.optimizer.step  # Any: steps differ in what they return
-        step(pulled) if self._closure else step()
+        step(pulled) if self._mould.closure else step()
 
-    def _entries(self, weight: Tensor) -> Tensor:
-        bare = weight.detach()
-        if bare.numel() > self._entries_seen:  # of a wide one the first
-            bare = bare.flatten()[: self._entries_seen]
-        return (torch.view_as_real(bare) if bare.is_complex() else bare).clone()
-
-    def _drawn(self, weight: Tensor) -> Tensor:
-        """Return the gradient of a bystander: 1 or -1 in each entry."""
-        sign = -1 if self._steps // _STAYS % 2 else 1
-        return torch.sgn(weight.detach() - sign * self._point)
-
-    def _gradient(
-        self, weight: Tensor, value: float | Tensor, penalty: float
-    ) -> Tensor:
-        bare = weight.detach()
-        gradient = value if isinstance(value, Tensor) else torch.full_like(bare, value)
+    def _gradient(self, weight: Tensor, gradient: Tensor, penalty: float) -> Tensor:
         if penalty:
-            gradient += penalty * bare
-        return gradient.to_sparse(1) if self._sparse and bare.ndim else gradient
+            gradient += penalty * weight.detach()
+        return gradient.to_sparse(1) if self._mould.sparse and weight.ndim else gradient
 
 
 @dataclass(frozen=True)
