@@ -87,13 +87,7 @@ def hold_decay(
 
 
 def facts_of_loader(accelerator: Any, dataloader: Any) -> Run:
-    """Read batch and epoch from a loader, prepared or not yet.
-
-    Args:
-        accelerator: The Accelerator; it knows processes and accumulation.
-        dataloader: The loader of the training, or None.
-
-    """
+    """Read batch and epoch from a loader, prepared or not yet."""
     if dataloader is None:
         return Run()
     processes = 1 if accelerator.split_batches else accelerator.num_processes

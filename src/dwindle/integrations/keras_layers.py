@@ -52,15 +52,7 @@ def decayed_variables(model: Any, *, embeddings: bool = False) -> list[Variable]
 
 
 def roles_of(model: Any) -> dict[int, str]:
-    """Return the role of each trainable variable, by its ``id``.
-
-    Args:
-        model: A built ``keras.Model``.
-
-    Returns:
-        weight, bias, norm, embedding, token or vector for each.
-
-    """
+    """Return the role of each trainable variable, by its ``id``."""
     roles: dict[int, list[str]] = {id(each): [] for each in model.trainable_variables}
     for layer in model._flatten_layers():  # noqa: SLF001 (model.layers shows the top only)
         below = layer._flatten_layers(include_self=False)  # noqa: SLF001

@@ -34,19 +34,7 @@ class FitFacts:
     gathered: int = 1
 
     def half_life_steps(self, half_life: HalfLife) -> float:
-        """Return a half-life in real updates.
-
-        Raises:
-            MissingFactError: If neither user nor loop knows what the clock needs.
-
-        Example:
-            >>> facts = FitFacts(said=Run(), batches=100, epochs=10, gathered=4)
-            >>> facts.half_life_steps(HalfLife.parse("3 epochs"))
-            75.0
-            >>> facts.half_life_steps(HalfLife.parse("20% of the run"))
-            50.0
-
-        """
+        """Return a half-life in real updates."""
         units = {"epochs": self._updates_of_epoch(), "run": self._updates_of_run()}
         unit = units.get(half_life.clock)
         if unit is not None:

@@ -153,12 +153,7 @@ class DecayCallback(part_of_lightning("Callback", f"{_NAME} of Lightning")):  # 
 
 
 def facts_of_trainer(trainer: Any) -> Run:
-    """Read batch, data and length of the run from a Trainer that has begun.
-
-    Args:
-        trainer: The Trainer; its loaders and optimizers must be set up.
-
-    """
+    """Read batch, data and length of the run from a Trainer that has begun."""
     sampling = getattr(trainer.strategy, "distributed_sampler_kwargs", {})
     facts = facts_of_loop(
         trainer.train_dataloader,

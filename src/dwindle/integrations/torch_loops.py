@@ -37,12 +37,7 @@ _CONTRADICTED = (
 
 
 def part_of_lightning(name: str, needed_for: str) -> Any:  # it has no types here
-    """Import a part of Lightning, one program under two names.
-
-    Raises:
-        MissingLibraryError: If it is installed under neither.
-
-    """
+    """Import a part of Lightning, one program under two names."""
     for home in ("lightning.pytorch", "pytorch_lightning"):
         try:
             return getattr(import_module(home), name)
@@ -175,13 +170,7 @@ class Wish:
         }
 
     def warn_of_contradictions(self, loop: Run, *, caller: str) -> None:
-        """Warn of each fact that was given where the loop has another number.
-
-        Args:
-            loop: What the loop has.
-            caller: What the user gave the facts to.
-
-        """
+        """Warn of each fact that was given where the loop has another number."""
         for name in _OF_LOOPS:
             given, known = getattr(self.run, name), getattr(loop, name)
             if None not in (given, known) and given != known:
@@ -216,14 +205,7 @@ class Wish:
     def controller(
         self, optimizer: Optimizer, *, loop: Run, caller: str, scheduler: Any
     ) -> DecayController:  # scheduler: Any, torch's and wrappers that are none
-        """Return the controller that holds this on an optimizer.
-
-        Raises:
-            MissingFactError: If neither the user nor the loop knows what the clock of
-                the half-life needs; it is asked for as an argument of ``caller``.
-            RefusedError: If the optimizer cannot be held exactly.
-
-        """
+        """Return the controller that holds this on an optimizer."""
         with missing_facts_of(caller):
             return DecayController(
                 optimizer,
@@ -290,15 +272,7 @@ def mark_groups(optimizer: Optimizer, model: nn.Module) -> None:
 
 
 def refuse_deepspeed(kind: str) -> None:
-    """Refuse a loop whose optimizer never touches the weights of the model.
-
-    Args:
-        kind: How the loop names its way to distribute.
-
-    Raises:
-        RefusedError: If that is DeepSpeed's.
-
-    """
+    """Refuse a loop whose optimizer never touches the weights of the model."""
     if "deepspeed" in kind.lower():
         asked = "A decay that is held under DeepSpeed"
         why = "DeepSpeed steps copies of the weights, which no hook of torch sees."

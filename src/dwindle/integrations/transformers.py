@@ -119,14 +119,7 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
 
 def facts_of_trainer(args: Any, state: Any, loader: Any) -> Run:
-    """Read batch, data and length of the run from what the Trainer gives to callbacks.
-
-    Args:
-        args: Its TrainingArguments.
-        state: Its TrainerState.
-        loader: Its train_dataloader, prepared by Accelerate.
-
-    """
+    """Read batch, data and length of the run from what callbacks are given."""
     try:
         batches = float(len(loader))
     except TypeError:  # a stream

@@ -29,7 +29,7 @@ from dwindle.pytorch.holding.lr_peaks import (
 from dwindle.pytorch.holding.plan_groups import check_rounding, plan_groups, rated
 from dwindle.pytorch.holding.target import Target, table_of
 from dwindle.pytorch.holding.watches import IdleWatch, PeakWatch
-from dwindle.pytorch.options import MARKER, check_batch_size, put_back, scales_changed
+from dwindle.pytorch.options import MARKER, check_batch_size, scales_changed
 from dwindle.pytorch.refusals import refused
 from dwindle.show import Table, as_text
 
@@ -279,7 +279,8 @@ class DecayController:
         groups = self.optimizer.param_groups
         # A group that was added since the last step has no plan yet.
         for group, plan in zip(groups, self._hold.plans, strict=False):
-            put_back(group, plan.before)
+            group.pop(MARKER, None)
+            group.update(plan.before)
 
     def state_dict(self) -> dict[str, Any]:  # JSON-like
         """Return what a checkpoint needs, as plain numbers, texts and lists."""

@@ -85,17 +85,7 @@ class Follower:
 
     @classmethod
     def of(cls, mould: Mould, scheduler: object | None) -> "Follower":
-        """Copy a scheduler and its optimizer.
-
-        Args:
-            mould: Casts copies of the optimizer.
-            scheduler: Of torch or timm, or None for a constant lr.
-
-        Raises:
-            RefusedError: If it belongs to another optimizer, needs a metric, cannot be
-                copied, or is of another kind.
-
-        """
+        """Copy a scheduler and its optimizer."""
         return cls.on(Toy(mould).optimizer, mould.optimizer, scheduler)
 
     @classmethod
@@ -134,17 +124,7 @@ class Follower:
     def legs(
         self, steps: int, *, every: int, knobs: Iterable[str | None]
     ) -> list[list[Leg]]:
-        """Return the legs of each group along a run.
-
-        Args:
-            steps: Steps of the optimizer.
-            every: Steps of the optimizer between two of the scheduler.
-            knobs: Option that sets the decay, group by group.
-
-        Raises:
-            RefusedError: If the scheduler has no more steps, or the run has too many.
-
-        """
+        """Return the legs of each group along a run."""
         found: list[list[Leg]] = [[] for _ in self.groups]
         named = list(knobs)
         with undisturbed():
@@ -189,12 +169,7 @@ class Follower:
             yield min(end * every, steps) - first * every
 
     def go_on(self, step: _Jump, number: int) -> None:
-        """Make a step of the scheduler.
-
-        Raises:
-            RefusedError: If it has no more.
-
-        """
+        """Make a step of the scheduler; refuse where it has no more."""
         try:
             step(number)
         except Exception as error:
@@ -244,12 +219,7 @@ def all_inside(scheduler: Any) -> Iterator[Any]:  # as above
 def copied_scheduler(
     scheduler: Any, optimizer: Optimizer, copy: Optimizer
 ) -> Any:  # as above
-    """Copy a scheduler onto a copy of its optimizer.
-
-    Raises:
-        RefusedError: If it cannot be copied.
-
-    """
+    """Copy a scheduler onto a copy of its optimizer."""
     known = [getattr(each, "optimizer", None) for each in all_inside(scheduler)]
     memo = {id(each): copy for each in (optimizer, *known) if each is not None}
     with undisturbed():
@@ -354,16 +324,7 @@ class Pace:
 
 
 def read_every(every: Every | None, *, steps_per_epoch: int | None) -> int | None:
-    """Return a pace in steps; None where none is given, or epochs of unknown length.
-
-    Raises:
-        RangeError: If it is neither ``step``, ``epoch`` nor a number of steps.
-
-    Example:
-        >>> read_every("step", steps_per_epoch=None), read_every(391, steps_per_epoch=1)
-        (1, 391)
-
-    """
+    """Return a pace in steps; None where none is given, or epochs of unknown length."""
     if every is None or every == "epoch":
         return steps_per_epoch if every else None
     if every == "step":

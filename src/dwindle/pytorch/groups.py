@@ -300,15 +300,7 @@ def table_of(
     *,
     heads: bool = False,
 ) -> Sheet:
-    """Return the table, group by group; what is in none comes at the end.
-
-    Args:
-        model: Class of the model.
-        groups: The groups.
-        rows: The parameters, each with the number of its group.
-        heads: Whether columns have names, which lines of text tell by themselves.
-
-    """
+    """Return the table, group by group; what is in none comes at the end."""
     parts: list[Line | Table | str] = [Line(text=_heading(model, rows), style="bold")]
     members: dict[int | None, list[Choice]] = {}
     for row in rows:

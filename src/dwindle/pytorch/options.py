@@ -52,20 +52,7 @@ def number_of(value: Option) -> float | None:
 
 
 def check_not_negative(name: str, value: object) -> float:
-    """Return a finite number of at least 0, and refuse everything else.
-
-    Args:
-        name: The argument, for the message.
-        value: A number of Python or numpy, or a tensor of one number.
-
-    Raises:
-        RangeError: If it is negative, not finite, or no number.
-
-    Example:
-        >>> check_not_negative("weight_decay", 0.1)
-        0.1
-
-    """
+    """Return a finite number of at least 0, and refuse everything else."""
     is_text, given = isinstance(value, str), cast("Any", value)
     try:
         number = math.nan if is_text else float(given)
@@ -79,15 +66,7 @@ def check_not_negative(name: str, value: object) -> float:
 
 
 def check_batch_size(value: object) -> None:
-    """Refuse what is no whole number of examples; None is one that is not known.
-
-    Raises:
-        RangeError: If it is a fraction, below 1, or no number.
-
-    Example:
-        >>> check_batch_size(32)
-
-    """
+    """Refuse what is no whole number of examples; None is one that is not known."""
     is_number = isinstance(value, Real) and not isinstance(value, bool)
     is_whole = is_number and float(value) % 1 == 0 and float(value) >= 1  # type: ignore[arg-type]  # a number
     if value is not None and not is_whole:
@@ -104,11 +83,6 @@ def decay_option(group: Group) -> str | None:
 def weight_decay_of(group: Group) -> float:
     """Return the group's weight_decay as a number; 0 where there is none."""
     return float(group.get(KNOB) or 0.0)
-
-
-def has_lr(group: Group) -> bool:
-    """Return whether a group has a learning rate; transformers' Adafactor may not."""
-    return group.get("lr") is not None
 
 
 def lr_of(group: Group) -> float:
@@ -176,10 +150,6 @@ def scales_of(groups: Sequence[Group]) -> list[float]:
     A group says it itself (``decay_scale``, as ``decay_groups`` writes it). Where none
     does, groups with ``weight_decay`` 0 beside others are left alone, and a set in
     which nothing decays yet is held as a whole.
-
-    Raises:
-        RangeError: If a decay_scale or weight_decay is no finite number of at least 0.
-
     """
     for at, group in enumerate(groups):
         check_not_negative(f"{KNOB} of group {at}", group.get(KNOB) or 0.0)
@@ -197,31 +167,12 @@ def scales_changed(groups: Sequence[Group], known: Sequence[float]) -> dict[int,
     """Return the scale of each group whose mark has changed since it was planned.
 
     A group that lost its mark (to a checkpoint of before) is held as it was.
-
-    Args:
-        groups: Those of now; new ones come last.
-        known: Scales that the first of them were planned with.
-
-    Raises:
-        RangeError: If a mark is no finite number of at least 0.
-
     """
     return {
         at: check_not_negative(f"{MARKER} of group {at}", group[MARKER])
         for at, (group, scale) in enumerate(zip(groups, known, strict=False))
         if group.get(MARKER, scale) != scale
     }
-
-
-def options_before(group: Group) -> Options:
-    """Return those options of a group that a controller will change."""
-    return {name: group[name] for name in (KNOB, MARKER) if name in group}
-
-
-def put_back(group: Options, before: Group) -> None:
-    """Give a group the options that it had before it was held."""
-    group.pop(MARKER, None)
-    group.update(before)
 
 
 def dtype_name(tensor: Tensor) -> str:

@@ -147,18 +147,6 @@ def with_run(
 
     Groups that decouple, and those of torch's SGD, are computed from lr, knob and
     momentum of each step; for the others a copy makes the steps of a short run.
-
-    Args:
-        measured: The groups of the optimizer.
-        mould: Casts copies of it.
-        scheduler: A learning-rate scheduler of torch or timm, or None for constant lr.
-        steps: How many steps the run has from now on.
-        every: Steps of the optimizer between two of the scheduler.
-
-    Raises:
-        RefusedError: If the scheduler is another optimizer's, needs a metric, has no
-            more steps or too many to be followed, or is of another kind.
-
     """
     follower = Follower.of(mould, scheduler)
     legs = follower.legs(steps, every=every, knobs=[each.knob for each in measured])

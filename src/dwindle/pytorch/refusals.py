@@ -9,18 +9,7 @@ _TEXTS = tomllib.loads(Path(__file__).with_name("refusals.toml").read_text("utf-
 
 
 def refused(name: str, case: str = "", /, **values: object) -> RefusedError:
-    """Return the error of a name: what was asked, why not, what to do instead.
-
-    Args:
-        name: Its table in the file.
-        case: Which remedy, where there are several.
-        values: What stands in its texts.
-
-    Example:
-        >>> str(refused("no-optimizer", given="an int"))[:34]
-        'The decay that an int makes cannot'
-
-    """
+    """Return the error of a name: what was asked, why not, what to do instead."""
     texts = _TEXTS[name]
     instead = texts["instead"][case] if case else texts["instead"]
     parts = (texts["asked"], texts["why"], instead)

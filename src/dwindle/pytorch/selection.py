@@ -79,27 +79,7 @@ def choices_of(
     no_decay: str | Sequence[str] = (),
     model_says: bool = True,
 ) -> tuple[Choice, ...]:
-    """Return for each parameter of a model whether it decays, and why.
-
-    Args:
-        model: The model; nothing in it is changed.
-        embeddings: Whether embeddings and tokens decay like weights.
-        decay: Patterns of names that decay in any role.
-        no_decay: Patterns of names that never decay.
-        model_says: Whether the model's own ``no_weight_decay()`` counts.
-
-    Raises:
-        PatternError: If a pattern fits no parameter.
-        RefusedError: If the roles cannot be inferred (:func:`parameter_roles`).
-        RangeError: If ``no_weight_decay()`` returns no names.
-
-    Example:
-        >>> for choice in choices_of(nn.Linear(2, 2)):
-        ...     print(choice.held.name, choice.decays, choice.why)
-        weight True weight of a Linear
-        bias False bias of a Linear
-
-    """
+    """Return for each parameter of a model whether it decays, and why."""
     held = parameter_roles(model)
     names = [name for each in held for name in each.names]
     # One string is one pattern, not its letters.
@@ -164,11 +144,6 @@ def first_fit(patterns: Iterable[str], names: Iterable[str]) -> str | None:
     """Return the first pattern that fits one of the names of a parameter, or None.
 
     Patterns are those of a shell; ``*`` also fits dots.
-
-    Example:
-        >>> first_fit(["*.gate.*", "head.*"], ["head.weight", "wte.weight"])
-        'head.*'
-
     """
     each = tuple(names)
     fits = (p for p in patterns if any(fnmatchcase(name, p) for name in each))
@@ -178,17 +153,7 @@ def first_fit(patterns: Iterable[str], names: Iterable[str]) -> str | None:
 def check_patterns(
     argument: str, patterns: Iterable[str], names: Collection[str]
 ) -> None:
-    """Refuse a pattern that fits no name: it is a typing error.
-
-    Args:
-        argument: The argument that has the patterns, for the message.
-        patterns: Shell patterns.
-        names: All names of parameters of the model.
-
-    Raises:
-        PatternError: If a pattern fits none of the names; it has the nearest.
-
-    """
+    """Refuse a pattern that fits no name: it is a typing error."""
     for pattern in patterns:
         if first_fit((pattern,), names) is None:
             near = _nearest(pattern, names)
@@ -215,17 +180,6 @@ def coefficients_of(
 
     A layer is a weight: the sums and means of
     :func:`dwindle.decay.penalties.layer_coefficients` go over the given weights alone.
-
-    Raises:
-        UnknownNameError: If the normalization is unknown.
-        RefusedError: If ``fan-in`` is wanted and a layer does not show its inputs.
-
-    Example:
-        >>> net = nn.Sequential(nn.Linear(2, 5), nn.Linear(5, 1))
-        >>> weights = [held for held in parameter_roles(net) if held.role == "weight"]
-        >>> coefficients_of("layer-mean", weights)
-        (0.05, 0.1)
-
     """
     if not held:
         layer_coefficients(normalization, [(1, 1)])  # refuses an unknown name

@@ -90,12 +90,7 @@ class Trials:
 
     @classmethod
     def of(cls, optimizer: object) -> Self:
-        """Look at the rule of an optimizer: in float64, or in what it computes in.
-
-        Raises:
-            RefusedError: If no copy of it makes a step.
-
-        """
+        """Look at the rule of an optimizer: in float64, or in what it computes in."""
         return cls(rule_mould(optimizer))
 
     @cached_property
@@ -205,10 +200,6 @@ def rule_mould(optimizer: object) -> Mould:
 
     Some libraries take float64 weights and compute in float32; some kernels know the
     format of their own weights only.
-
-    Raises:
-        RefusedError: If no copy of the optimizer makes a step.
-
     """
     # In float64 a decay of 1e-8 per step still shows eight digits.
     try:

@@ -212,16 +212,7 @@ def _cannot_step(factory: Factory, dtype: torch.dtype) -> str:
 
 
 def play(name: str, subject: Subject) -> Iterator[Check | LeftOut]:
-    """Play one scenario with an optimizer, in one number format.
-
-    Args:
-        name: A key of :data:`SCENARIOS`.
-        subject: The optimizer and the format of its weights.
-
-    Yields:
-        What was measured, or why the optimizer alone cannot play it.
-
-    """
+    """Play one scenario with an optimizer, in one number format."""
     dtype = _name(subject.dtype)
     try:
         for check in SCENARIOS[name].play(subject):

@@ -77,12 +77,7 @@ class Path:
     scales: tuple[float, ...] = (1.0,)
 
     def play(self, subject: Subject) -> Iterator[Check]:
-        """Take 64 steps and compare every group's e-folds.
-
-        Raises:
-            CannotPlayError: If the optimizer alone cannot step along this path.
-
-        """
+        """Take 64 steps and compare every group's e-folds."""
         try:
             training = self._training(subject, schedule=self.schedule)
             shares = self._walked(training)

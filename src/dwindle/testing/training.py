@@ -39,13 +39,7 @@ class CannotPlayError(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Subject:
-    """The optimizer that is certified, in one number format.
-
-    Args:
-        factory: Builds it from parameter groups.
-        dtype: Format of the weights.
-
-    """
+    """The optimizer that is certified, in one number format."""
 
     factory: Factory
     dtype: torch.dtype
@@ -68,12 +62,7 @@ class Subject:
         return torch.nn.Parameter(values.to(self.dtype))
 
     def build(self, groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        """Return the optimizer alone.
-
-        Raises:
-            CannotPlayError: If it does not take these groups.
-
-        """
+        """Return the optimizer alone."""
         try:
             return self.factory(groups)
         except Exception as error:  # an optimizer may raise anything
@@ -94,9 +83,6 @@ class Training:
         weights: Other weights than two matrices for each group.
         alone: Whether there is no controller: what it is compared with.
         options: Words for the controller; the half-life is 16 steps unless given.
-
-    Raises:
-        CannotPlayError: If the optimizer does not take these groups.
 
     """
 

@@ -65,14 +65,7 @@ def course_of(
 ) -> Course:
     """Return how the scheduler of an optimizer takes its lr over the run.
 
-    Args:
-        optimizer: As it is, with the lr that the scheduler has set; never stepped.
-        schedulers: Those of the program; that of this optimizer is followed on a copy.
-            Without one the schedule of the run counts.
-        run: Has the number of steps, and of those in an epoch. A schedule in it counts
-            instead of the scheduler.
-        every: The pace, where it was given.
-
+    It is followed on a copy. A schedule in the run counts instead of it.
     """
     unknown = Course(e_folds=(None,) * len(optimizer.param_groups))
     mine = [each for each in schedulers if belongs_to(each, optimizer)]

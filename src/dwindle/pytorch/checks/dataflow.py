@@ -105,14 +105,6 @@ def normalized_in_a_pass(model: nn.Module, example: object) -> Iterator[Normaliz
 
     The model runs once, without gradients, on copies of its buffers; random generators
     are put back.
-
-    Args:
-        model: Left as it is: its parameters, its buffers and its modes.
-        example: Inputs: a tensor, a tuple of arguments, or a mapping of named ones.
-
-    Raises:
-        RangeError: If the model cannot be called with the example.
-
     """
     watch = _Watch()
     result = _run(model, example, watch)

@@ -91,21 +91,7 @@ class Facts:
 def on_parameters(
     code: str, held: Sequence[ParameterRole], groups: Sequence[Group] = (), **more: Any
 ) -> Finding:
-    """Return a finding on parameters, whose values name, count and place them.
-
-    Args:
-        code: Its code.
-        held: The parameters.
-        groups: Groups that it names, with their settings.
-        more: Fields of a finding; the others are values of it.
-
-    Example:
-        >>> from dwindle.pytorch.parameters.roles import parameter_roles
-        >>> found = on_parameters("DW001", parameter_roles(nn.Linear(2, 3)))
-        >>> found.where, found.values["tensors"]
-        ('weight and bias', (2, 9))
-
-    """
+    """Return a finding on parameters, whose values name, count and place them."""
     names = tuple(each.name for each in held)
     sizes = len(held), sum(each.parameter.numel() for each in held)
     values = {"names": names, "tensors": sizes} | (in_groups(groups) if groups else {})
@@ -144,14 +130,7 @@ CONVOLUTIONAL, RECURRENT = "convolutional network", "recurrent language model"
 
 
 def network_of(model: nn.Module) -> str | None:
-    """Return what kind of network a model is; None where its layers do not tell.
-
-    Example:
-        >>> network_of(nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8)))
-        'convolutional network'
-        >>> network_of(nn.Linear(2, 2))
-
-    """
+    """Return what kind of network a model is; None where its layers do not tell."""
     modules = list(model.modules())
     convolutions = [each for each in modules if isinstance(each, _ConvNd)]
     attends = any(_ATTENTION in type(each).__name__ for each in modules)

@@ -19,7 +19,7 @@ from dwindle.pytorch.checks.course import Course, along, course_of
 from dwindle.pytorch.copying.toy import unwrapped
 from dwindle.pytorch.follow_schedule import Every, belongs_to
 from dwindle.pytorch.holding.hold import is_held, rates_held
-from dwindle.pytorch.holding.lr_peaks import peaks_read
+from dwindle.pytorch.holding.lr_peaks import largest_lr, peaks_read
 from dwindle.pytorch.options import KNOB, MARKER
 from dwindle.pytorch.parameters.roles import ParameterRole
 from dwindle.pytorch.probe import GroupProbe, probe
@@ -27,8 +27,6 @@ from dwindle.pytorch.trials import Programme, Trials
 
 # What kind of decay it is shows at any lr; sizes are not given where none is known.
 _LR_OF_NOBODY = 1e-3
-# Where a scheduler or a recipe keeps the highest lr of a group, best first.
-_PEAKS = ("max_lr", "initial_lr", "lr")
 # What schedulers of torch that cycle the momentum leave in a group.
 _CYCLED = frozenset({"base_momentum", "max_momentum"})
 # How torch's own classes, and nobody else's, are written after ``import torch``.
@@ -170,12 +168,7 @@ class Group:
 
 
 def optimizers_of(optimizer: object) -> tuple[Optimizer, ...]:
-    """Return the optimizers of a program, one or several, without their wrappers.
-
-    Raises:
-        RefusedError: If something is no optimizer of torch's kind.
-
-    """
+    """Return the optimizers of a program, one or several, without their wrappers."""
     several = isinstance(optimizer, Iterable)
     return tuple(unwrapped(each) for each in (optimizer if several else (optimizer,)))  # type: ignore[attr-defined]  # told apart just now
 
@@ -188,13 +181,7 @@ def groups_of(
     *,
     every: Every | None = None,
 ) -> Iterator[Group]:
-    """Yield the param groups of all optimizers, each probed at its peak lr and judged.
-
-    Raises:
-        RangeError: If the lr or weight_decay of a group is negative or not finite.
-        RefusedError: If something is no optimizer of torch's kind.
-
-    """
+    """Yield the param groups of all optimizers, probed at their peak lr and judged."""
     known = {id(each.parameter): each for each in held}
     explained: dict[tuple[Like, Run], Explanation] = {}
     number = 0
@@ -267,24 +254,9 @@ def _peaks(
         # followed over a run of unknown length shows nothing.
         read = [None] * len(optimizer.param_groups)
     found = zip(read, optimizer.param_groups, strict=True)
-    peaks = [lr or peak_lr(group) for lr, group in found]
+    peaks = [lr or largest_lr(group) or 0.0 for lr, group in found]
     # One group at 0 beside others is meant to rest; where all are, nothing is known.
     return peaks if any(peaks) else [run.lr or 0.0] * len(peaks)
-
-
-def peak_lr(group: Mapping[str, Any]) -> float:
-    """Return the highest lr that a group will have, as far as it shows it; 0 without.
-
-    A scheduler with a warm-up has set the lr to nearly 0 already; torch's schedulers
-    keep the lr that was typed as ``initial_lr``, and OneCycleLR its ``max_lr``.
-
-    Example:
-        >>> peak_lr({"lr": 1e-6, "initial_lr": 1e-3})
-        0.001
-
-    """
-    found = [number_of(group[name]) for name in _PEAKS if name in group]
-    return next((lr for lr in found if lr > 0), 0.0)
 
 
 def number_of(value: object) -> float:

@@ -57,14 +57,6 @@ def copied(optimizer: Optimizer, twins: Twins) -> Optimizer:
 
     Optimizers inside of it (a Lookahead has one) are copied too, and what two
     of them share, their copies share.
-
-    Args:
-        optimizer: Stays untouched.
-        twins: The tensors to work on instead.
-
-    Raises:
-        Exception: Whatever an attribute raises that cannot be copied.
-
     """
     memo: _Memo = dict(twins.of)
     found = list(_all_inside(optimizer, set()))
@@ -103,10 +95,6 @@ def rebuilt(optimizer: Optimizer, twins: Twins) -> Optimizer:
 
     For classes that fill their state when they are built, or hold what cannot be
     copied. Each argument is looked for in the defaults and the attributes.
-
-    Raises:
-        Exception: Whatever the constructor raises, also for an argument not found.
-
     """
     arguments = list(inspect.signature(type(optimizer)).parameters.values())
     known = {**vars(optimizer), **getattr(optimizer, "defaults", {})}

@@ -55,22 +55,7 @@ def unwrapped(optimizer: object) -> Optimizer:
 
 
 def checked(optimizer: object) -> Optimizer:
-    """Return the torch optimizer itself, each lr and decay of whose groups is a number.
-
-    Raises:
-        RefusedError: If there is no torch optimizer.
-        RangeError: If an lr or a weight_decay is negative, infinite or a text.
-
-    Example:
-        >>> adamw = torch.optim.AdamW([nn.Parameter(torch.ones(2))])
-        >>> adamw.param_groups[0]["weight_decay"] = -0.1
-        >>> checked(adamw)
-        Traceback (most recent call last):
-        ...
-        dwindle.errors.RangeError: weight_decay of group 0 must be a \
-finite number, 0 or more. Got -0.1.
-
-    """
+    """Return the torch optimizer itself; each lr and decay of it is a number."""
     bare = unwrapped(optimizer)
     for at, group in enumerate(bare.param_groups):
         for name in _NUMBERS:
@@ -121,16 +106,7 @@ class Mould:
 
     @classmethod
     def of(cls, optimizer: object, *, dtype: torch.dtype | None = None) -> Self:
-        """Find a way to copy and step the optimizer, by trying.
-
-        Args:
-            optimizer: A torch optimizer, or a wrapper around one.
-            dtype: Number format that the toys shall have; None for their own.
-
-        Raises:
-            RefusedError: If no copy of it makes a step.
-
-        """
+        """Find a way to copy and step the optimizer, by trying."""
         bare = unwrapped(optimizer)
         said: list[str] = []
         for build, closure, sparse in product(_BUILDERS, (False, True), (False, True)):
@@ -175,15 +151,6 @@ class Toy:
             so take others to look at rounding.
         groups: Which parameter groups it has; None for all.
         point: How far away the bystanders are drawn.
-
-    Example:
-        >>> adamw = torch.optim.AdamW([nn.Parameter(torch.ones(3))], lr=0.1)
-        >>> toy = Toy.of(adamw)
-        >>> toy.step()
-        >>> toy.weights[0][0].tolist()[0]  # 1 - 0.1·0.01
-        0.9990000128746033
-        >>> adamw.param_groups[0]["params"][0].tolist()[0]
-        1.0
 
     """
 

@@ -58,12 +58,7 @@ _Found = TypeVar("_Found")
 
 
 class HeldTrials:
-    """What becomes of a decay when the copies of one optimizer are held.
-
-    Args:
-        optimizer: Read, never touched.
-
-    """
+    """What becomes of a decay when the copies of one optimizer are held."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._optimizer = optimizer
@@ -84,13 +79,7 @@ class HeldTrials:
     ) -> list[Deviation | None]:
         """Return per group how a weight with zero gradient strays from its path.
 
-        Args:
-            plans: What is done to each group.
-            momenta: Values that a group's momentum takes in turn, if it has one.
-
-        Raises:
-            RefusedError: If the copy cannot make the steps, or calls no hooks.
-
+        A group that has a momentum takes the values of ``momenta`` in turn.
         """
         try:
             return self._at_rest(plans, momenta)

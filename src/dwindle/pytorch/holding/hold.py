@@ -101,11 +101,6 @@ class Hold:
     many e-folds have been asked for so far, and the largest lr seen. ``rose_at`` is the
     step at which one of these last grew; ``has_fallen``, whether an lr has been below
     half of them since.
-
-    Args:
-        optimizer: Whose steps it goes along with.
-        plans: What is done to each of its groups.
-
     """
 
     def __init__(self, optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
@@ -126,16 +121,9 @@ class Hold:
     def attach(
         self, before: Callable[[], None] = lambda: None, *, owner: object = None
     ) -> None:
-        """Go along with every step from now on.
+        """Go along with every step from now on, and call ``before`` first at each.
 
-        Args:
-            before: Called first at every step.
-            owner: Who attached it, to be found by the optimizer.
-
-        Raises:
-            RefusedError: If the optimizer has no hooks, for nobody called the
-                constructor of ``torch.optim.Optimizer``.
-
+        ``owner`` is who attached it, to be found by the optimizer.
         """
         optimizer, self.owner = self.optimizer, owner
         if not hasattr(optimizer, "_optimizer_step_pre_hooks"):
@@ -181,9 +169,7 @@ class Hold:
     def set_knobs(self, *, has_gradients: bool = True) -> None:
         """Ask each group for its decay of this step, before the optimizer takes it.
 
-        Args:
-            has_gradients: Whether the gradients of the step are there already; a
-                closure makes them later.
+        Gradients that a closure makes are not there yet (``has_gradients``).
 
         Raises:
             RefusedError: While a CUDA graph is being captured.
@@ -359,12 +345,7 @@ def saved(hold: Hold) -> dict[str, Any]:
 
 
 def check_belongs(state: object, optimizer: Optimizer) -> None:
-    """Refuse the state of another optimizer, or of parameters in another order.
-
-    Raises:
-        CheckpointError: With what differs.
-
-    """
+    """Refuse the state of another optimizer, or of parameters in another order."""
     if not isinstance(state, Mapping):
         remedy = (
             "Write load_state_dict(checkpoint[...]), of what state_dict() returned."

@@ -39,30 +39,28 @@ def _above_its_floor(scheduler: Any) -> bool:
     return bool(scheduler.eta_min <= min(scheduler.base_lrs))
 
 
-# Schedulers of torch that go up to their base lr and no further, however long the run
-# is; exactly these, for a subclass may do anything.
-_PEAKS_AT_BASE: Mapping[type, Callable[[Any], bool]] = {
+# Schedulers of torch that begin at their base lr and go no higher: their peak is known
+# without a step. Exactly these, for a subclass may do anything.
+_FALL_FROM_BASE: Mapping[type, Callable[[Any], bool]] = {
     lr_scheduler.StepLR: _no_growth,
     lr_scheduler.MultiStepLR: _no_growth,
     lr_scheduler.ExponentialLR: _no_growth,
     lr_scheduler.CosineAnnealingLR: _above_its_floor,
     lr_scheduler.CosineAnnealingWarmRestarts: _above_its_floor,
-    lr_scheduler.ConstantLR: lambda _: True,
-    lr_scheduler.LinearLR: lambda it: max(it.start_factor, it.end_factor) == 1,
     lr_scheduler.PolynomialLR: lambda _: True,
     lr_scheduler.ReduceLROnPlateau: lambda _: True,
+}
+# Those that go up to it, however long the run is.
+_PEAKS_AT_BASE: Mapping[type, Callable[[Any], bool]] = {
+    **_FALL_FROM_BASE,
+    lr_scheduler.ConstantLR: lambda _: True,
+    lr_scheduler.LinearLR: lambda it: max(it.start_factor, it.end_factor) == 1,
     lr_scheduler.SequentialLR: lambda it: all(map(_peaks_at_base, getattr(it, PARTS))),
 }
 
 
 def peaks_given(lr_peak: object, count: int) -> list[float | None]:
-    """Return one peak per group, as the user gave it; None where it is to be read.
-
-    Raises:
-        RangeError: If there are as many as no optimizer has groups here, or one is no
-            finite number above 0.
-
-    """
+    """Return one peak per group, as the user gave it; None where it is to be read."""
     if lr_peak is None:
         return [None] * count
     must = f"one number, or one for each of the {count} param groups"
@@ -89,11 +87,6 @@ def peaks_read(
     From the scheduler if it is given: followed over the steps of the run, on a copy.
     Else from what schedulers leave in the groups, else the lr of now.
 
-    Args:
-        optimizer: Read, never touched.
-        scheduler: Of torch, transformers, timm, or a wrapper around one.
-        steps: Steps of the run, if they are known.
-
     Raises:
         MissingFactError: If the scheduler shows its peak only when it is followed, and
             nobody says how far.
@@ -112,8 +105,8 @@ def peaks_read(
         if scale != 1 and group.get(MARKER) != 0:
             raise refused("lr-scale", at=at, scale=scale)
     if isinstance(inner, lr_scheduler.ReduceLROnPlateau) and not _done(inner):
-        return [_above_zero(group, ["lr"]) for group in groups]
-    return [_above_zero(group, (*_LEFT_BY_SCHEDULERS, "lr")) for group in groups]
+        return [largest_lr(group, ["lr"]) for group in groups]
+    return list(map(largest_lr, groups))
 
 
 def peaks_read_again(
@@ -122,13 +115,8 @@ def peaks_read_again(
     """Return what schedulers left in the groups since the controller was built.
 
     The lr of now does not count: somebody who sets it by hand may be warming up.
-
-    Args:
-        groups: Those that there were then.
-        before: The peaks that were read then.
-
     """
-    found = [_above_zero(group, _LEFT_BY_SCHEDULERS) for group in groups]
+    found = [largest_lr(group, _LEFT_BY_SCHEDULERS) for group in groups]
     return [now or then for now, then in zip(found, before, strict=True)]
 
 
@@ -163,8 +151,12 @@ def peaks_left_since(
     return [max(lrs, default=0.0) for lrs in changed]
 
 
-def _above_zero(group: Group, names: Sequence[str]) -> float | None:
-    """Return the largest of these: optimi keeps a max_lr of all groups in each."""
+def largest_lr(
+    group: Group, names: Sequence[str] = (*_LEFT_BY_SCHEDULERS, "lr")
+) -> float | None:
+    """Return the largest lr above 0 that a group shows under these names."""
+    # A warm-up has set the lr to nearly 0 already; optimi keeps a max_lr of all groups
+    # in each.
     found = (group.get(name) for name in names)
     return max((float(lr) for lr in found if lr is not None and lr > 0), default=None)
 
@@ -180,7 +172,8 @@ def _of_scheduler(
             raise refused("another-optimizer", scheduler=named, owner=owner)
     failure = None
     waits = steps is not None and _waits_for_a_metric(_at_its_pace(scheduler))
-    if steps is not None and not waits:
+    falls = type(_at_its_pace(scheduler)) in _FALL_FROM_BASE
+    if steps is not None and not waits and not (falls and _peaks_at_base(scheduler)):
         try:
             return _followed(scheduler, optimizer, int(steps))
         except RefusedError as error:

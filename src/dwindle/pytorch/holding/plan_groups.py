@@ -28,9 +28,7 @@ from dwindle.pytorch.options import (
     Group,
     dtype_name,
     factors_of,
-    has_lr,
     is_16_bits,
-    options_before,
     scales_of,
     weight_decay_of,
 )
@@ -52,20 +50,7 @@ def plan_groups(
     peaks: Sequence[float | None],
     known: Sequence[GroupPlan] = (),
 ) -> list[GroupPlan]:
-    """Return what is to be done to each group, and log once what that changes.
-
-    Args:
-        optimizer: Read, never touched.
-        target: What is to be held.
-        peaks: Largest lr of each group; None where nobody knows.
-        known: Plans of the first groups, when others were added to them.
-
-    Raises:
-        MissingFactError: If the half-life or the schedule needs a fact.
-        RefusedError: If the optimizer, or the number format of its weights, cannot
-            hold it.
-
-    """
+    """Return what is to be done to each group, and log once what that changes."""
     # ZeRO's wrapper steps its share of the weights by another optimizer.
     if _SHARDING in (kind.__name__ for kind in type(optimizer).__mro__):
         raise refused("sharded")
@@ -106,12 +91,7 @@ def rated(
 
 
 def check_rounding(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
-    """Warn of what rounding does to the decay, each thing once.
-
-    Raises:
-        RefusedError: If a number format would round it away.
-
-    """
+    """Warn of what rounding does to the decay, each thing once."""
     for remark in filter(None, dict.fromkeys(_remarks(optimizer, plans))):
         _LOG.warning("%s", remark)
 
@@ -119,7 +99,10 @@ def check_rounding(optimizer: Optimizer, plans: Sequence[GroupPlan]) -> None:
 def _unrated(optimizer: Optimizer, known: Sequence[GroupPlan]) -> list[GroupPlan]:
     groups = optimizer.param_groups
     befores = [plan.before for plan in known]
-    befores += [options_before(group) for group in groups[len(known) :]]
+    befores += [
+        {name: group[name] for name in (KNOB, MARKER) if name in group}
+        for group in groups[len(known) :]
+    ]
     scales = [plan.decay_scale for plan in known] + scales_of(befores)[len(known) :]
     return [
         GroupPlan(decay_scale=scale, before=before, factors=factors_of(group))
@@ -130,8 +113,9 @@ def _unrated(optimizer: Optimizer, known: Sequence[GroupPlan]) -> list[GroupPlan
 def _refuse_no_lr(
     optimizer: Optimizer, plans: Sequence[GroupPlan], schedule: str
 ) -> None:
+    # transformers' Adafactor may have none.
     pairs = zip(plans, optimizer.param_groups, strict=True)
-    if not all(has_lr(group) for plan, group in pairs if plan.decay_scale):
+    if any(plan.decay_scale and group.get("lr") is None for plan, group in pairs):
         raise refused("no-lr", optimizer=_name_of(optimizer), schedule=schedule)
 
 
@@ -164,7 +148,9 @@ def _with_mechanisms(
     groups = optimizer.param_groups
     # The knob first: it costs no pass over the weights.
     native = [
-        replace(plan, mechanism="native") if plan.has_knob and has_lr(group) else plan
+        replace(plan, mechanism="native")
+        if plan.has_knob and group.get("lr") is not None
+        else plan
         for plan, group in zip(plans, groups, strict=True)
     ]
     # A knob that acts through a momentum works only while that stays: it is moved.

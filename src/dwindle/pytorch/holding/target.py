@@ -37,15 +37,7 @@ _COLUMNS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A half-life on some clock, or a penalty, with the facts of the run.
-
-    Raises:
-        UsageError: If half-life and penalty are both given, or neither.
-        UnknownNameError: If the schedule is none of the three.
-        RefusedError: If the run's decay has a schedule of its own.
-        RangeError: If the penalty is not a finite number of at least 0.
-
-    """
+    """A half-life on some clock, or a penalty, with the facts of the run."""
 
     half_life: HalfLife | None = None
     penalty: float | None = None
@@ -84,12 +76,7 @@ class Target:
 
     @property
     def half_life_steps(self) -> float | None:
-        """The half-life in optimizer steps; None where a penalty is held.
-
-        Raises:
-            MissingFactError: If its clock needs a fact that the run does not have.
-
-        """
+        """The half-life in optimizer steps; None where a penalty is held."""
         return None if self.half_life is None else self.half_life.in_steps(self.run)
 
     def ask_for_facts(self) -> None:
@@ -97,17 +84,7 @@ class Target:
         _ = self.half_life_steps
 
     def rate(self, *, decay_scale: float, lr_peak: float | None) -> DecayRate:
-        """Return what a step has to take where the decay is multiplied.
-
-        Args:
-            decay_scale: Multiple of the decay, above 0.
-            lr_peak: Largest lr of the run; None where none is known.
-
-        Raises:
-            MissingFactError: If the schedule needs a peak and there is none.
-            RangeError: If the peak is not a finite number above 0.
-
-        """
+        """Return what a step has to take where the decay is multiplied (above 0)."""
         # Nothing decays where a penalty is held: that is the optimizer's own.
         half_life_steps = self.half_life_steps or math.inf
         return DecayRate(
@@ -144,16 +121,7 @@ def table_of(
     *,
     lr_seen: Sequence[float],
 ) -> Table:
-    """Return one row per param group.
-
-    Args:
-        title: Optimizer and target in one line.
-        plans: What is done to each group; groups that were just added have none yet.
-        target: What is held.
-        numbers: How many weights each group has.
-        lr_seen: The largest lr that each group had at a step; 0 before the first.
-
-    """
+    """Return one row per param group."""
     rows = []
     for at, weights in enumerate(numbers):
         group = (str(at), f"{weights:,}")

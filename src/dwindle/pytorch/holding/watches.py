@@ -27,12 +27,7 @@ _IN_A_WARM_UP = " (If a warm-up is still going on, all is well.)"
 
 
 class IdleWatch:
-    """Counts how often new gradients came, on some weights, until the first step.
-
-    Args:
-        optimizer: That is held; hooks are put on some of its weights.
-
-    """
+    """Counts how often new gradients came, on some weights, until the first step."""
 
     def __init__(self, optimizer: Optimizer) -> None:
         self._name = type(optimizer).__name__
@@ -98,12 +93,6 @@ class PeakWatch:
     given, where the lr has fallen to half of its largest, where another scheduler was
     built, and, if the lr has not risen for half of the steps, at checkpoints and at
     the end.
-
-    Args:
-        hold: What knows the plans and the largest lr seen.
-        steps: Length of the run, if it was given.
-        together: Whether one peak was given for all groups.
-
     """
 
     def __init__(self, hold: Hold, *, steps: int | None, together: bool) -> None:
@@ -133,9 +122,7 @@ class PeakWatch:
     def at_a_pause(self, *, least_share: float = 0.0) -> None:
         """Look for it at a checkpoint or an end that nobody announced.
 
-        Args:
-            least_share: How much of a run of known length must be over.
-
+        Of a run of known length this share must be over.
         """
         done = self._hold.steps_done
         if 2 * self._hold.rose_at <= done >= max(1, least_share * (self.steps or 0)):

@@ -98,29 +98,14 @@ LAYERS = (
 
 
 def layer_of(module: nn.Module) -> Layer | None:
-    """Return the kind of layer that a module is; None where its type shows nothing.
-
-    Example:
-        >>> layer_of(nn.Conv2d(4, 8, 3)).fans(None, (8, 4, 3, 3))
-        (36, 72)
-
-    """
+    """Return the kind of layer that a module is; None where its type shows nothing."""
     return next((layer for layer in LAYERS if layer.fits(module)), None)
 
 
 def is_norm(module: nn.Module, shapes: tuple[Shape, ...]) -> bool:
     """Return whether a module is a normalization layer, by its type or its class name.
 
-    Args:
-        module: The module.
-        shapes: Of the parameters that it keeps itself: one with a matrix is no such
-            layer, under any name.
-
-    Example:
-        >>> class MyRMSNorm(nn.Module): ...
-        >>> is_norm(MyRMSNorm(), ((64,),)), is_norm(MyRMSNorm(), ((64, 64),))
-        (True, False)
-
+    One that keeps a matrix itself (``shapes``) is no such layer, under any name.
     """
     if isinstance(module, _NORMS):
         return True
@@ -129,13 +114,7 @@ def is_norm(module: nn.Module, shapes: tuple[Shape, ...]) -> bool:
 
 
 def is_embedding(module: nn.Module) -> bool:
-    """Return whether a module looks rows up: torch's embeddings, or the same sizes.
-
-    Example:
-        >>> is_embedding(nn.EmbeddingBag(10, 4)), is_embedding(nn.Linear(10, 4))
-        (True, False)
-
-    """
+    """Return whether a module looks rows up: torch's embeddings, or the same sizes."""
     sizes = ("num_embeddings", "embedding_dim")
     return isinstance(module, _EMBEDDINGS) or _has(module, *sizes)
 
@@ -152,13 +131,7 @@ def wide(shape: Shape) -> int:
 
 
 def class_of(module: nn.Module) -> str:
-    """Return the name of the class that its author wrote: Linear of an FSDPLinear.
-
-    Example:
-        >>> class_of(nn.utils.parametrizations.weight_norm(nn.Linear(2, 2)))
-        'Linear'
-
-    """
+    """Return the name of the class that its author wrote: Linear of an FSDPLinear."""
     # FSDP2 and parametrize make a class below that of the author.
     cls = type(module)
     while len(cls.__mro__) > 1:

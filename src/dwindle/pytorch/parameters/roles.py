@@ -95,13 +95,6 @@ class ParameterRole:
 def parameter_roles(model: nn.Module) -> tuple[ParameterRole, ...]:
     """Return every parameter of a model with its role, in the order of the model.
 
-    Args:
-        model: A module, also one that is wrapped (DDP, DataParallel, ``torch.compile``)
-            or sharded (FSDP2 ``fully_shard``). Nothing in it is changed.
-
-    Returns:
-        One record per parameter; a tied one comes once, with all its names.
-
     Raises:
         RefusedError: If ``model`` is no module, or FSDP1 has flattened its parameters,
             or a lazy layer has not met its first batch.
@@ -219,15 +212,6 @@ def role_by_name(slot: Slot) -> tuple[Role, str] | None:
     """Return the role of a matrix that is no layer's weight, and a remark, by its name.
 
     None where the name shows nothing: then it is a matrix like others.
-
-    Example:
-        >>> class Relative(nn.Module):
-        ...     def __init__(self):
-        ...         super().__init__()
-        ...         self.rel_pos_h = nn.Parameter(nn.Linear(8, 27).weight)
-        >>> role_by_name(next(slots_of(Relative())))
-        ('token', ', a table that all samples share')
-
     """
     name, parts = slot.slot, slot.name.split(".")
     if isinstance(slot.module, nn.ParameterList | nn.ParameterDict) and parts[1:]:

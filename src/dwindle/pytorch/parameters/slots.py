@@ -5,7 +5,7 @@ parameter that a parametrization keeps is the slot that it stands for.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 from torch import nn
@@ -79,18 +79,7 @@ class Slot:
 
 
 def slots_of(model: nn.Module) -> Iterator[Slot]:
-    """Yield every place of a parameter; a tied or shared one comes several times.
-
-    Raises:
-        RefusedError: If ``model`` is no module, or FSDP1 has flattened its parameters,
-            or a lazy layer has not met its first batch.
-
-    Example:
-        >>> model = nn.DataParallel(nn.Sequential(nn.Linear(2, 1, bias=False)))
-        >>> [(found.name, found.slot) for found in slots_of(model)]
-        [('0.weight', 'weight')]
-
-    """
+    """Yield every place of a parameter; a tied or shared one comes several times."""
     given: object = model  # what a caller gives may be anything
     if not isinstance(given, nn.Module):
         raise refused("no-module", given=with_article(type(given).__name__))
@@ -101,24 +90,12 @@ def modules_of(model: nn.Module) -> Iterator[tuple[str, nn.Module]]:
     """Yield (name, module) of a model and everything in it, wrappers left out.
 
     A module that is used at several places comes with each of its names.
-
-    Example:
-        >>> model = nn.DataParallel(nn.Sequential(nn.ReLU()))
-        >>> [name for name, _ in modules_of(model)]
-        ['', '0']
-
     """
     yield from _modules(model, "", frozenset())
 
 
 def class_names(module: nn.Module) -> tuple[str, ...]:
-    """Return the names of the classes of a module, its own first.
-
-    Example:
-        >>> class_names(nn.Identity())[:2]
-        ('Identity', 'Module')
-
-    """
+    """Return the names of the classes of a module, its own first."""
     return tuple(cls.__name__ for cls in type(module).__mro__)
 
 
@@ -159,13 +136,7 @@ def _children(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
 
 
 def wrapped_child(module: nn.Module) -> str | None:
-    """Return the name of the child that a wrapper wraps; None of any other module.
-
-    Example:
-        >>> wrapped_child(nn.DataParallel(nn.ReLU())), wrapped_child(nn.ReLU())
-        ('module', None)
-
-    """
+    """Return the name of the child that a wrapper wraps; None of any other module."""
     found = (_WRAPPERS[name] for name in class_names(module) if name in _WRAPPERS)
     return next(found, None)
 
@@ -188,14 +159,7 @@ def _parametrized(
                 yield found
                 continue
             gain = splits_length and found.slot == "original0"
-            yield Slot(
-                name=found.name,
-                module=module,
-                slot=slot,
-                parameter=found.parameter,
-                holder=found.holder,
-                gain=gain,
-            )
+            yield replace(found, module=module, slot=slot, gain=gain)
 
 
 def _refuse_unreadable(module: nn.Module, path: str) -> None:

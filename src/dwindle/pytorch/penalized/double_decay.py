@@ -39,14 +39,7 @@ _WATCHING: list[object] = []
 
 
 def penalties_of(parameters: Iterable[nn.Parameter]) -> tuple[Penalizing, ...]:
-    """Return the penalties, of all that are alive, on some of the parameters.
-
-    Example:
-        >>> model = nn.Linear(2, 2)
-        >>> penalties_of(model.parameters())
-        ()
-
-    """
+    """Return the penalties, of all that are alive, on some of the parameters."""
     ids = {id(parameter) for parameter in parameters}
     return tuple(penalty for penalty in ACTIVE_PENALTIES if _are_among(ids, penalty))
 
@@ -75,14 +68,7 @@ def watch(penalty: Penalizing) -> None:
 def warn_if_decayed(
     penalty: Penalizing, optimizer: Optimizer, *, stacklevel: int = 2
 ) -> tuple[str, ...]:
-    """Warn, and return the names, where an optimizer decays weights of a penalty too.
-
-    Args:
-        penalty: The penalty in the loss.
-        optimizer: The optimizer of the same model.
-        stacklevel: Whose line the warning shows, as of :func:`warnings.warn`.
-
-    """
+    """Warn where an optimizer decays weights of a penalty too; return their names."""
     twice = names_of_decayed(penalty, optimizer)
     if twice:
         shown = ", ".join(twice[:_SHOWN]) + (" …" if len(twice) > _SHOWN else "")

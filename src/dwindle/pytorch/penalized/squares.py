@@ -30,11 +30,6 @@ def weighted_squares(tensors: Sequence[Tensor], factors: Sequence[float]) -> Ten
     Returns:
         The sum on the device of the first tensor, differentiable as often as wished.
 
-    Example:
-        >>> weights = [torch.tensor([3.0, 4.0]), torch.tensor([[2.0]])]
-        >>> weighted_squares(weights, [1.0, 0.5])
-        tensor(27.)
-
     """
     found: Tensor = _WeightedSquares.apply(tuple(factors), *tensors)  # type: ignore[no-untyped-call] # torch types no apply
     return found
@@ -93,13 +88,7 @@ def _kind(tensor: Any, factor: float) -> tuple[object, ...]:
 
 
 def is_sharded(tensor: Tensor) -> bool:
-    """Return whether a tensor is a DTensor, spread over processes.
-
-    Example:
-        >>> is_sharded(torch.ones(2))
-        False
-
-    """
+    """Return whether a tensor is a DTensor, spread over processes."""
     # By what it can do: importing DTensor costs seconds, and few programs have any.
     return hasattr(tensor, "to_local") and hasattr(tensor, "placements")
 
@@ -207,19 +196,6 @@ class ModelState:
 
     A comparison takes a microsecond per module: less than a hundredth of what reading
     its weights takes. Parameters that FSDP2 has put together for a while are the same.
-
-    Args:
-        model: The model; it is read only.
-
-    Example:
-        >>> model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
-        >>> state = ModelState(model)
-        >>> state.is_as_it_was()
-        True
-        >>> _ = model[0].weight.requires_grad_(False)
-        >>> state.is_as_it_was()
-        False
-
     """
 
     def __init__(self, model: nn.Module) -> None:

@@ -74,12 +74,7 @@ class _Seen:
 
 
 class KnobTrials:
-    """Trials of one optimizer, with lr and knob of each group as an experiment wants.
-
-    Args:
-        trials: Cast the copies, of groups that differ.
-
-    """
+    """Trials of one optimizer, with lr and knob of each group as one of them wants."""
 
     def __init__(self, trials: Trials) -> None:
         self._trials = trials
@@ -101,10 +96,6 @@ class KnobTrials:
         """Return per group whether the gradients of other weights change its walk.
 
         An optimizer that finds its lr itself (D-Adaptation, Prodigy) finds it there.
-
-        Args:
-            walks: Those of :meth:`as_it_is`.
-
         """
         others = self._trials.walks(replace(self._many, point=_OTHER_POINT))
         return [
@@ -113,12 +104,7 @@ class KnobTrials:
         ]
 
     def turned(self, seen: Sequence[GroupProbe]) -> list[GroupProbe]:
-        """Turn the knob of every group, one way after the other, and add what it did.
-
-        Args:
-            seen: What is known of each group so far.
-
-        """
+        """Turn the knob of every group, one way after another, and add what it did."""
         many, few = self._many, self._few
         whole = self._seen(many, self._set_to(1.0, 1.0))
         off = self._seen(few, self._set_to(1.0, 0.0))

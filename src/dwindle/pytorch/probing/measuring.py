@@ -2,7 +2,8 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Any
 
 from dwindle.decay.half_life import half_life_from_shrink
 from dwindle.errors import RefusedError
@@ -33,27 +34,14 @@ _UNSEEN, _ROUGHLY = 8, 0.2
 _HARDLY_ANY, _GRADIENT, _TWICE, _NEARLY = 1e-12, 0.5, 2.0, 0.1
 
 _Likeness = tuple[str, frozenset[object]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Stored:
-    """What happens to a group in the format of its parameters."""
-
-    # No share where there is none, or it could not be seen; a weight without gradient
-    # breaks where it becomes NaN or infinite.
-
-    shrink: float | None = None
-    breaks: bool = False
+# Fields of a probe: ``measured_shrink`` where it could be seen, and ``breaks``.
+_Stored = dict[str, Any]
 
 
 def measure(mould: Mould) -> list[GroupProbe]:
     """Measure all groups of an optimizer, on copies that a mould casts.
 
     Groups with the same options and kinds of parameters are measured once.
-
-    Raises:
-        RefusedError: If a copy fails under other options.
-
     """
     groups = mould.optimizer.param_groups
     alike: list[_Likeness | None] = []  # None of a group in which nothing decays
@@ -125,8 +113,7 @@ def _all_of(trials: Trials) -> list[GroupProbe]:
     return [
         replace(
             each,
-            measured_shrink=stored[at].shrink,
-            breaks=stored[at].breaks,
+            **stored[at],
             adapts=adapts[at],
             uneven=not adapts[at]
             and not all(
@@ -172,7 +159,7 @@ def _as_stored(
     params = [each for group in trials.options for each in group["params"]]
     dtypes = {each.dtype for each in params if has_decay(each)}
     if dtypes == {trials.mould.dtype}:
-        return [_Stored(shrink=each.shrink) for each in patterns]
+        return [{"measured_shrink": each.shrink} for each in patterns]
     own = Trials(replace(trials.mould, dtype=None), groups=trials.groups)
     slowest = min((each.shrink for each in patterns if each.shrink), default=1.0)
     steps = LONG
@@ -182,7 +169,7 @@ def _as_stored(
     try:
         seen = _mains(own, watched)
     except Exception:  # noqa: BLE001  a kernel that does not know this format
-        return [_Stored()] * len(patterns)
+        return [{}] * len(patterns)
     if known:
         meant: list[float | None] = [
             -steps * math.log1p(-(each.shrink or 0.0)) for each in patterns
@@ -198,7 +185,7 @@ def _as_stored(
     if not any(unsure):
         return found
     return [
-        _Stored(shrink=rule.shrink) if doubt and wide else each
+        {"measured_shrink": rule.shrink} if doubt and wide else each
         for each, rule, doubt, wide in zip(
             found, patterns, unsure, _keep_wider(own, trials, patterns), strict=True
         )
@@ -231,13 +218,13 @@ def _keep_wider(own: Trials, trials: Trials, patterns: Sequence[Pattern]) -> lis
 def _stored(rule: Pattern, seen: Walk, meant: float | None) -> _Stored:
     """The rule's shrink times the part of its e-folds that was seen."""
     if not all(map(math.isfinite, seen[-1])):
-        return _Stored(breaks=True)
+        return {"breaks": True}
     if not rule.shrink:
-        return _Stored(shrink=rule.shrink)
+        return {"measured_shrink": rule.shrink}
     happened = _e_folds(seen)
     if happened is None or not meant:
-        return _Stored()
-    return _Stored(shrink=rule.shrink * happened / meant if happened else 0.0)
+        return {}
+    return {"measured_shrink": rule.shrink * happened / meant if happened else 0.0}
 
 
 def _e_folds(walk: Walk) -> float | None:
@@ -252,20 +239,6 @@ def steps_by_size(optimizer: object, *, at: int) -> bool:
 
     The steps of LAMB, LARS and an Adafactor that scales by its parameters are a share
     of the weight's own size: a trust ratio.
-
-    Args:
-        optimizer: Copied, and left as it is.
-        at: Place of the group in its ``param_groups``.
-
-    Raises:
-        RefusedError: If no copy of it makes a step.
-
-    Example:
-        >>> import torch
-        >>> weights = [torch.nn.Parameter(torch.ones(2, 2))]
-        >>> steps_by_size(torch.optim.AdamW(weights), at=0)
-        False
-
     """
     trials = Trials.of(optimizer)
     knobs = [decay_option(each) for each in trials.options]

@@ -60,12 +60,6 @@ def pattern_of(walk: Walk, *, eps: float = 2.0**-52) -> Pattern:
         walk: At least three steps of entries that start away from zero.
         eps: Relative spacing of the numbers that the walk was made in.
 
-    Example:
-        >>> pattern_of([[0.9**t, -2 * 0.9**t] for t in range(8)]).shape
-        'geometric'
-        >>> pattern_of([[1 - t / 10, 2 - t / 10] for t in range(8)]).shape
-        'linear'
-
     """
     if all(row == walk[0] for row in walk):
         return Pattern(shape="none", first=0.0, shrink=0.0, last=0.0)
