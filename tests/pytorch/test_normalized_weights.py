@@ -6,10 +6,10 @@ from pytorch.planted_programs import cnn
 from torch import nn
 
 from dwindle.errors import RangeError
-from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.normalized import (
     normalized_by_declaration,
     normalized_by_themselves,
+    normalized_in_a_pass,
 )
 
 

@@ -1,6 +1,5 @@
 """Hold the decay in a loop with Accelerate: one call, checkpoints included."""
 
-import math
 from importlib import import_module
 from typing import Any, Unpack
 
@@ -91,15 +90,9 @@ def facts_of_loader(accelerator: Any, dataloader: Any) -> Run:
     if dataloader is None:
         return Run()
     processes = 1 if accelerator.split_batches else accelerator.num_processes
-    try:
-        batches = float(len(dataloader))
-    except TypeError:  # a stream
-        batches = math.inf
-    if not hasattr(dataloader, "total_batch_size"):  # shared out when it is prepared
-        batches = batches if batches == math.inf else math.ceil(batches / processes)
     return facts_of_loop(
         dataloader,
-        batches=batches,
         processes=processes,
         accumulation=accelerator.gradient_accumulation_steps,
+        is_shared=hasattr(dataloader, "total_batch_size"),  # when it is prepared
     )

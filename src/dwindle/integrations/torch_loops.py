@@ -47,17 +47,31 @@ def part_of_lightning(name: str, needed_for: str) -> Any:  # it has no types her
 
 
 def facts_of_loop(
-    loader: Any, *, batches: float, processes: int, accumulation: int
-) -> Run:  # loader: Any, a DataLoader of torch or of a trainer
+    loader: Any,  # a DataLoader of torch, or one that a trainer made from it
+    *,
+    processes: int,
+    accumulation: int,
+    batches: float | None = None,
+    is_shared: bool = True,
+) -> Run:
     """Return the batch of a step and the examples of a pass, as a loader has them.
 
     Args:
-        loader: A loader of torch, or one that a trainer made from it.
-        batches: Batches of one pass, in each process; ``inf`` if nobody knows.
+        loader: The loader.
         processes: Processes with batches of their own.
         accumulation: Batches whose gradients make one optimizer step.
+        batches: Batches of one pass, in each process; ``inf`` if nobody knows, None
+            if they are those of the loader.
+        is_shared: Whether the batches of the loader are those of each process.
 
     """
+    if batches is None:
+        try:
+            batches = float(len(loader))
+        except TypeError:  # a stream
+            batches = math.inf
+    if not is_shared and math.isfinite(batches):
+        batches = math.ceil(batches / processes)
     # Loaders that Accelerate made know it, also where a batch is split.
     together = getattr(loader, "total_batch_size", None)
     if together is None:

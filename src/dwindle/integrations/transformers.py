@@ -120,13 +120,8 @@ class DecayCallback(  # misc: without the library its classes are Any to mypy
 
 def facts_of_trainer(args: Any, state: Any, loader: Any) -> Run:
     """Read batch, data and length of the run from what callbacks are given."""
-    try:
-        batches = float(len(loader))
-    except TypeError:  # a stream
-        batches = float("inf")
     facts = facts_of_loop(
         loader,
-        batches=batches,
         processes=args.world_size,
         accumulation=args.gradient_accumulation_steps,
     )

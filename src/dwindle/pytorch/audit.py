@@ -17,16 +17,15 @@ from dwindle.pytorch.checks import (
     of_normalized,
     of_options,
     of_parameters,
-    of_penalties,
     of_rates,
 )
 from dwindle.pytorch.checks.course import NEVER, Course, scheduler_name
-from dwindle.pytorch.checks.dataflow import normalized_in_a_pass
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import Group, groups_of, optimizers_of
 from dwindle.pytorch.checks.normalized import (
     normalized_by_declaration,
     normalized_by_themselves,
+    normalized_in_a_pass,
 )
 from dwindle.pytorch.copying.copies import tensors_kept
 from dwindle.pytorch.follow_schedule import Every, read_every
@@ -44,8 +43,8 @@ CHECKS = (
     of_parameters.in_no_group,
     of_parameters.in_two_groups,
     of_parameters.tied_by_storage,
-    of_penalties.penalty_and_decay,
-    of_penalties.penalty_through_adaptive,
+    of_rates.penalty_and_decay,
+    of_rates.penalty_through_adaptive,
     of_rates.sizes,
     of_rates.second_decay,
     of_rates.stretched_by_layer,
