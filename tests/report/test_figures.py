@@ -23,10 +23,10 @@ def specifications() -> dict[str, object]:
     panel = collapse_figure.Panel(axis=axis, correction=corrected, theme=PAGE)
     return {
         "collapse_panel": collapse_figure.collapse_panel(panel),
-        "exponents_panel": figures.exponents_panel(axis, PAGE),
-        "regret_map": figures.regret_map(study, PAGE),
-        "terms_panel": figures.terms_panel(axis, PAGE),
-        "main_figure": collapse_figure.main_figure((study,), LIGHT),
+        "exponents_panel": figures.exponents_panel(axis),
+        "regret_map": figures.regret_map(study),
+        "terms_panel": figures.terms_panel(axis),
+        "main_figure": collapse_figure.main_figure((study,)),
     }
 
 
@@ -188,7 +188,7 @@ def test_colors_can_be_seen(theme: object) -> None:
 def test_regret_map_shows_regrets_and_leaves_silence_empty() -> None:
     """One tile per rule and axis with a regret; a silent rule has none."""
     study = synthetic.findings(axes=("width", "epochs"))
-    tiles = {(r["rule"], r["axis"]) for r in rows_of(figures.regret_map(study, PAGE))}
+    tiles = {(r["rule"], r["axis"]) for r in rows_of(figures.regret_map(study))}
     assert ("Neal's prior", "width") in tiles
     assert ("Neal's prior", "epochs") not in tiles
     assert (rule_title("unchanged"), "epochs") in tiles
@@ -201,7 +201,7 @@ def test_regret_beyond_the_grid_is_a_bound() -> None:
     far = dataclasses.replace(axis.rules[0], beyond_grid=1)
     bounded = dataclasses.replace(axis, rules=(far, *axis.rules[1:]))
     shown = dataclasses.replace(study, axes=(bounded,))
-    labels = [row["label"] for row in rows_of(figures.regret_map(shown, PAGE))]
+    labels = [row["label"] for row in rows_of(figures.regret_map(shown))]
     assert any(label.startswith("≥ ") for label in labels)
 
 

@@ -7,7 +7,6 @@ from report import synthetic
 
 from dwindle.errors import MissingLibraryError
 from dwindle.report import figures, render
-from dwindle.report.themes import LIGHT, PAGE
 
 SVG = '<svg xmlns="http://www.w3.org/2000/svg" width="1">{}</svg>'
 
@@ -33,17 +32,11 @@ def test_alternative_text_is_escaped() -> None:
 
 def test_a_figure_is_text_and_the_same_twice() -> None:
     """Letters stay letters, and equal findings give equal bytes."""
-    spec = figures.terms_panel(synthetic.axis("depth"), PAGE)
+    spec = figures.terms_panel(synthetic.axis("depth"))
     first = render.svg(spec, name="f", alt="terms")
     assert first == render.svg(spec, name="f", alt="terms")
     assert ">penalty</text>" in first
     assert "var(--accent)" in first
-
-
-def test_a_picture_is_a_png() -> None:
-    """The same specification gives a picture, twice as many pixels as units."""
-    picture = render.png(figures.terms_panel(synthetic.axis("depth"), LIGHT))
-    assert picture.startswith(b"\x89PNG\r\n\x1a\n")
 
 
 def test_a_missing_converter_names_the_install_line(

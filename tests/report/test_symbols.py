@@ -72,9 +72,9 @@ def of_study(_: object) -> Iterator[Spec]:
         for correction in collapse.corrections(axis):
             panel = collapse_figure.Panel(axis=axis, correction=correction, theme=PAGE)
             yield collapse_figure.collapse_panel(panel)
-        yield figures.exponents_panel(axis, PAGE)
-        yield figures.terms_panel(axis, PAGE)
-        yield collapse_figure.main_figure((study,), LIGHT)
+        yield figures.exponents_panel(axis)
+        yield figures.terms_panel(axis)
+        yield collapse_figure.main_figure((study,))
 
 
 def of_find(path: object) -> Iterator[Spec]:

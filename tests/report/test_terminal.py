@@ -12,7 +12,7 @@ from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
 from dwindle.findings.verdict import ranked_rules, verdict_rows
 from dwindle.report import tables
-from dwindle.report.terminal import print_answer, print_findings, sparkline
+from dwindle.report.terminal import print_found, sparkline
 from dwindle.wording import fixed
 
 WIDTHS = (80, 100, 120, 160)
@@ -28,10 +28,7 @@ def printed(shown: Answer | Findings, width: int = 100, *, color: bool = False) 
         color_system="standard" if color else None,
         legacy_windows=False,
     )
-    if isinstance(shown, Answer):
-        print_answer(shown, console)
-    else:
-        print_findings(shown, console)
+    print_found(shown, console)
     return console.file.getvalue()
 
 

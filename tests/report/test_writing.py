@@ -11,7 +11,8 @@ import pytest
 from report import synthetic
 
 from dwindle.errors import OutputExistsError, RefusedError, ReportWriteError
-from dwindle.report.page import write_page, write_picture
+from dwindle.report import render
+from dwindle.report.page import picture_of, render_page
 from dwindle.report.writing import check_target, marked_picture, write_whole
 
 STUDY = '[study]\nproblem = "digits-mlp"\n'
@@ -23,31 +24,19 @@ def _database(path: Path) -> None:
     db.close()
 
 
-def test_a_page_lands_in_a_new_folder(tmp_path: Path) -> None:
-    """The folder is made, the page is there, and no scrap beside it."""
-    target = tmp_path / "new" / "report.html"
-    write_page(synthetic.unknown(), target)
-    assert target.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
-    assert list(target.parent.iterdir()) == [target]
-
-
-def test_a_picture_lands(tmp_path: Path) -> None:
-    """The main figure is a PNG file; without an exponent there is none to draw."""
-    write_picture(synthetic.findings(axes=("dataset_size",)), tmp_path / "main.png")
-    assert (tmp_path / "main.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(RefusedError) as refused:
-        write_picture(synthetic.unknown(), tmp_path / "none.png")
-    assert "exponent" in refused.value.why
-
-
 def test_our_own_pages_and_pictures_are_replaced(tmp_path: Path) -> None:
-    """A page and a picture carry a mark, by which a later run knows them again."""
-    page, picture = tmp_path / "page.html", tmp_path / "main.png"
-    drawn = b"\x89PNG\r\n\x1a\n" + b"H" * 25 + b"rest"
+    """Each lands whole in a new folder, with a mark by which a later run knows it."""
+    page, picture = tmp_path / "new" / "page.html", tmp_path / "new" / "main.png"
+    drawn = render.png(picture_of(synthetic.findings(axes=("dataset_size",))))
     for _ in range(2):
-        write_page(synthetic.unknown(), page)
+        write_whole(page, render_page(synthetic.unknown()).encode())
         write_whole(picture, marked_picture(drawn))
-    assert '<meta name="generator" content="dwindle">' in page.read_text()
+    assert page.read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+    assert picture.read_bytes().startswith(b"\x89PNG")
+    assert sorted(page.parent.iterdir()) == [picture, page]
+    with pytest.raises(RefusedError) as refused:
+        picture_of(synthetic.unknown())
+    assert "exponent" in refused.value.why
 
 
 def test_a_marked_picture_is_a_png() -> None:

@@ -28,8 +28,8 @@ from syrupy.assertion import SnapshotAssertion
 from dwindle.errors import OutputExistsError, RefusedError, ReportWriteError
 from dwindle.findings.conclusion import conclude
 from dwindle.findings.model import Answer, Findings
-from dwindle.report.page import write_picture
-from dwindle.report.terminal import print_answer
+from dwindle.report.page import picture_of
+from dwindle.report.terminal import print_found
 from dwindle.report.writing import write_whole
 from dwindle.store.records import Optimizer
 from dwindle.store.spec import AxisSpec
@@ -191,14 +191,14 @@ def test_reasons_of_cells(snapshot: SnapshotAssertion) -> None:
 def test_a_terminal_of_80_columns(snapshot: SnapshotAssertion) -> None:
     """The whole answer as a small terminal shows it."""
     console = Console(file=io.StringIO(), width=80, color_system=None)
-    print_answer(synthetic.answer(), console)
+    print_found(synthetic.answer(), console)
     assert console.file.getvalue() == snapshot  # type: ignore[attr-defined]
 
 
 def test_errors_of_pages_and_pictures(snapshot: SnapshotAssertion) -> None:
     """What stays and why, what the system refuses, and where there is no picture."""
     with pytest.raises(RefusedError) as refused:
-        write_picture(synthetic.unknown(), "none.png")
+        picture_of(synthetic.unknown())
     with pytest.raises(ReportWriteError) as unnamed:
         write_whole("", b"page")
     shown = [

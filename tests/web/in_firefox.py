@@ -159,7 +159,8 @@ def test_as_a_file_it_says_what_to_run(firefox):
 def test_a_report_shows_values(firefox, tmp_path):
     """The script of a report runs by its hash: keys show values, Escape hides them."""
     path = tmp_path / "study.html"
-    report_page.write_page(synthetic.findings(axes=("depth",)), path)
+    study = synthetic.findings(axes=("depth",))
+    path.write_text(report_page.render_page(study), "utf-8")
     firefox.go(path.as_uri())
     for place in (".large svg", "#collapse svg", "#regret svg"):
         first, second, none = firefox.script(KEYS, place)

@@ -12,7 +12,7 @@ from web.run_page import AXE, AXE_RULES, CHROMIUM
 
 from dwindle.finding.driver import Settings, run_search
 from dwindle.finding.found import found_of
-from dwindle.finding.page import page_of_found, write_page
+from dwindle.finding.page import page_of_found, render_page
 from dwindle.finding.records import find_from_stored
 from dwindle.report import page as report_page
 from dwindle.report import tables
@@ -45,14 +45,14 @@ def pages(tmp_path_factory):
     folder = tmp_path_factory.mktemp("pages")
     files = {name: folder / f"{name}.html" for name in NAMES}
     answer = replace(synthetic.answer(), studies=(synthetic.findings(),))
-    report_page.write_page(answer, files["answer"], origin=ORIGIN)
-    report_page.write_page(STUDY, files["study"], origin=ORIGIN)
+    files["answer"].write_text(report_page.render_page(answer, ORIGIN), "utf-8")
+    files["study"].write_text(report_page.render_page(STUDY, ORIGIN), "utf-8")
     store = folder / "find.db"
     run_search(search(Formula()), store, Settings())
     found = found_of(find_from_stored(read_store(store)))
-    write_page(page_of_found(found), files["find"], origin=ORIGIN)
+    files["find"].write_text(render_page(page_of_found(found), ORIGIN), "utf-8")
     law = tuned(Planted(), folder / "tune.db")
-    write_page(page_of_tuned(law), files["tune"], origin=ORIGIN)
+    files["tune"].write_text(render_page(page_of_tuned(law), ORIGIN), "utf-8")
     return {name: path.as_uri() for name, path in files.items()}
 
 
@@ -182,7 +182,7 @@ def test_axe_finds_nothing(chromium, pages, name, width, scheme):
 def test_a_study_of_six_axes_prints_on_twelve_sheets(chromium, tmp_path):
     """All figures and tables of six axes, 22 scales and 308 values, on A4."""
     path = tmp_path / "study.html"
-    report_page.write_page(synthetic.findings(), path, origin=ORIGIN)
+    path.write_text(report_page.render_page(synthetic.findings(), ORIGIN), "utf-8")
     page = opened(chromium, path.as_uri())
     sheets = page.pdf(format="A4", prefer_css_page_size=True)
     assert len(re.findall(rb"/Type /Page\b", sheets)) <= SHEETS

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dwindle.cli.options import Option
-from dwindle.cli.output import note, print_json, stderr, stdout
-from dwindle.cli.report import FORCE, Outputs, files_of_store, origin_of
+from dwindle.cli.output import stderr
+from dwindle.cli.report import FORCE, PNG, Outputs, files_of_store, of_study
 from dwindle.cli.study import WORKERS
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _MARKS = {
 OPTIONS = (
     Option("--quick", "SGD over width, batch and data size, 5 seeds: half a minute"),
     Option("--out", f"folder for the page and the stores; {_FOLDER}", "DIR"),
-    Option("--png", "write the main figure as a picture, too", "PICTURE"),
+    PNG,
     WORKERS,
     FORCE,
 )
@@ -50,25 +50,15 @@ def command(  # noqa: PLR0913, one argument per option
     the claims are checked anew each time.
     """
     from dwindle.answer.studies import FULL, QUICK
-    from dwindle.findings.conclusion import answer_as_dict
-    from dwindle.report.page import write_page, write_picture
-    from dwindle.report.terminal import print_answer
 
     folder = Path(out or _FOLDER)
     studies, page = (QUICK if quick else FULL), folder / "report.html"
     stores = [at for name in studies for at in files_of_store(folder / name)]
-    Outputs(html=str(page), png=png, force=force, as_json=as_json).check(stores)
+    to = Outputs(html=str(page), png=png, force=force, as_json=as_json)
+    to.check(stores)
     answer = _answer(studies, folder, workers)
     kind = ("--quick",) if quick else ()
-    origin = origin_of("answer", *kind, "--out", folder)
-    write_page(answer, page, force=force, origin=origin)
-    if png is not None:
-        write_picture(answer, png, force=force)
-    if as_json:
-        print_json(answer_as_dict(answer))
-    else:
-        print_answer(answer, stdout())
-    note(f"The page with all figures: {page}")
+    to.show(of_study(answer), "answer", *kind, "--out", folder)
 
 
 def _answer(

@@ -20,7 +20,14 @@ from dwindle.cli.options import (
     written,
 )
 from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
+from dwindle.cli.report import (
+    FORCE,
+    HTML,
+    PNG,
+    Outputs,
+    files_of_store,
+    show_findings,
+)
 from dwindle.cli.training_file import Asked, Grammar, with_file, with_its_line
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Line, facts
@@ -188,8 +195,8 @@ OPTIONS = (
     Option("--accept-change", "go on although the training is another one"),
     Option("--keep-out", "keep the folders {out} of all trainings"),
     Option("--dry-run", "print the plan and the first command; train nothing"),
-    Option("--html", "write what was found as one page, too", "PAGE"),
-    Option("--png", "write the curve as a picture, too", "PICTURE"),
+    HTML,
+    PNG,
     FORCE,
     *on_ray.OPTIONS,
     *_OF_RUN,

@@ -5,13 +5,13 @@ from typing import Any
 
 from dwindle.cli.find import read_scale
 from dwindle.cli.options import Option
-from dwindle.cli.report import FORCE, Outputs, files_of_store, origin_of, show_own
+from dwindle.cli.report import FORCE, HTML, PNG, Outputs, files_of_store, of_own
 
 OPTIONS = (
     Option("STORE", "the store of a tune, a find or a study", required=True),
     Option("--target", "the scale: width=1024; that of the tune", "X=N,..", read_scale),
-    Option("--html", "write it as one page, too", "PAGE"),
-    Option("--png", "write the law as a picture, too", "PICTURE"),
+    HTML,
+    PNG,
     FORCE,
 )
 
@@ -31,4 +31,4 @@ def command(
     tuned = predict(store, target=target)
     at = ",".join(f"{name}={value!r}" for name, value in (target or {}).items())
     where = ("--target", at) if at else ()
-    show_own(tuned, origin_of("predict", store, *where, "--html", to.html), to)
+    to.show(of_own(tuned), "predict", store, *where, "--html", to.html)

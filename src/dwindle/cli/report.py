@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from dwindle.cli.options import Option, read_whole
 from dwindle.cli.output import note, print_json, stdout
@@ -14,20 +14,74 @@ from dwindle.errors import RangeError, UsageError
 from dwindle.wording import counted
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from dwindle.finding.found import Found
+    from dwindle.findings.model import Answer, Findings
     from dwindle.report.opening import Origin
+    from dwindle.report.vega import Spec
     from dwindle.store.store import Stored
     from dwindle.tuning.tuned import Tuned
 
 FORCE = Option("--force", "replace a file that dwindle did not write")
-
+HTML = Option("--html", "write what was found as one page, too", "PAGE")
+PNG = Option("--png", "write the main figure as a picture, too", "PICTURE")
 OPTIONS = (
     Option("STORE", "the store of a study, such as my-study.db", required=True),
-    Option("--html", "write it as one page, too", "PAGE"),
-    Option("--png", "write the main figure as a picture, too", "PICTURE"),
+    HTML,
+    PNG,
     FORCE,
     Option("--trial", "print the kept output of training N of a find", "N", read_whole),
 )
+
+
+class Shown(NamedTuple):
+    """What was found, in each way that it is shown."""
+
+    draw: "Callable[[Console], None]"
+    record: Callable[[], object]  # what JSON has
+    page: "Callable[[Origin | None], str]"
+    picture: "Callable[[], Spec]"
+
+
+def of_study(found: "Answer | Findings") -> Shown:
+    """Return how a study, or the answer, is shown."""
+    from dwindle.findings.conclusion import answer_as_dict
+    from dwindle.findings.model import Answer
+    from dwindle.report.page import picture_of, render_page
+    from dwindle.report.terminal import print_found
+
+    return Shown(
+        lambda console: print_found(found, console),
+        lambda: answer_as_dict(found) if isinstance(found, Answer) else found,
+        lambda origin: render_page(found, origin),
+        lambda: picture_of(found),
+    )
+
+
+def of_own(found: "Found | Tuned") -> Shown:
+    """Return how trainings of one's own are shown."""
+
+    def page(origin: "Origin | None") -> str:
+        from dwindle.finding.page import render_page
+
+        return render_page(content(), origin)
+
+    def content() -> Any:  # a page of trainings of one's own
+        from dwindle.finding.found import Found
+        from dwindle.finding.page import page_of_found
+        from dwindle.tuning.page import page_of_tuned
+
+        if isinstance(found, Found):
+            return page_of_found(found)
+        return page_of_tuned(found)
+
+    return Shown(
+        lambda console: console.print(found, crop=False),
+        found.as_dict,
+        page,
+        lambda: content().picture,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,21 +107,51 @@ class Outputs:
         for number, output in enumerate(named):
             check_target(output, force=self.force, inputs=(*inputs, *named[:number]))
 
-    def write(
-        self,
-        content: object,
-        origin: "Origin | None",
-        *,
-        page: Callable[..., None],
-        picture: Callable[..., None],
+    def show(
+        self, found: Shown, *words: str | Path | None, study_file: str = ""
     ) -> None:
-        """Write the page and the picture that are asked for, each by its writer."""
+        """Print what was found; write the page and the picture that are asked for.
+
+        Args:
+            found: What was found.
+            words: The line that makes the page again, behind ``dwindle``.
+            study_file: The file that names the trainings, to stand on the page.
+
+        """
+        # First what cannot fail: a page may find no room, a picture nothing to show.
+        if not self.as_json:
+            found.draw(stdout())
         if self.html is not None:
-            page(content, self.html, force=self.force, origin=origin)
-            note(f"Wrote {self.html}")
+            origin = _origin_of(words, study_file)
+            self._write(self.html, found.page(origin).encode())
         if self.png is not None:
-            picture(content, self.png, force=self.force)
-            note(f"Wrote {self.png}")
+            from dwindle.report import render, writing
+
+            picture = writing.marked_picture(render.png(found.picture()))
+            self._write(self.png, picture)
+        if self.as_json:
+            print_json(found.record())
+
+    def _write(self, path: str, content: bytes) -> None:
+        from dwindle.report.writing import write_whole
+
+        write_whole(path, content, force=self.force)
+        note(f"Wrote {path}")
+
+
+def _origin_of(words: Sequence[object], study_file: str) -> "Origin":
+    """Return what stands on a page of where it comes from."""
+    from datetime import datetime
+    from importlib.metadata import version
+
+    from dwindle.report.opening import Origin
+
+    return Origin(
+        day=datetime.now().astimezone().date().isoformat(),
+        version=version("dwindle"),
+        command=shlex.join(["dwindle", *map(str, words)]),
+        study_file=study_file,
+    )
 
 
 def command(*, store: str, trial: int | None, as_json: bool, **asked: Any) -> None:
@@ -93,74 +177,34 @@ def files_of_store(store: Path) -> tuple[Path, ...]:
 def show_findings(
     store: Path, to: Outputs, *, stopped: str | None = None, study_file: str = ""
 ) -> int:
-    """Print what a store says; write the page and the picture if they are asked for.
+    """Show what a store has, and return how many of its trainings failed.
 
-    Args:
-        store: The store of a study or of a find.
-        to: Where to show it.
-        stopped: Why a find stopped, where its trainings do not show it.
-        study_file: The file that names the trainings, to stand on the page.
-
-    Returns:
-        How many of its trainings failed; each reason is printed on stderr.
-
+    ``stopped`` is why a find stopped, where its trainings do not show it.
     """
     from dwindle.store.store import read_store
 
     stored = read_store(store)
-    origin = origin_of("report", store, "--html", to.html, study_file=study_file)
     if stored.kind == "own":
-        return _show_found(stored, stopped, origin, to)
-    return _show_study(stored, origin, to)
+        found, failed = _found_in(stored, stopped)
+    else:
+        found, failed = _findings_in(stored)
+    to.show(found, "report", store, "--html", to.html, study_file=study_file)
+    return failed
 
 
-def origin_of(*words: str | Path | None, study_file: str = "") -> "Origin | None":
-    """Return what stands on a page of where it comes from, by the command's words.
-
-    The last word is the page's file, or None: then there is no page.
-    """
-    if words[-1] is None:
-        return None
-    from datetime import datetime
-    from importlib.metadata import version
-
-    from dwindle.report.opening import Origin
-
-    return Origin(
-        day=datetime.now().astimezone().date().isoformat(),
-        version=version("dwindle"),
-        command=shlex.join(["dwindle", *map(str, words)]),
-        study_file=study_file,
-    )
-
-
-def _show_study(stored: "Stored", origin: "Origin | None", to: Outputs) -> int:
+def _findings_in(stored: "Stored") -> tuple[Shown, int]:
     from dwindle.findings.build import findings_of
     from dwindle.store.store import study_from_stored
 
     study = study_from_stored(stored)
-    findings = findings_of(study)
     # Failed trainings are in no table: each reason is printed once, with its count.
     errors = Counter(outcome.error for _, outcome in study.rows if outcome.error)
     for text, count in errors.items():
         note(f"{counted(count, 'training')} failed: {text}", style="red")
-    if not to.as_json:
-        # First what cannot fail: a page may find no room, a picture nothing to show.
-        from dwindle.report.terminal import print_findings
-
-        print_findings(findings, stdout())
-    if to.html is not None or to.png is not None:
-        from dwindle.report.page import write_page, write_picture
-
-        to.write(findings, origin, page=write_page, picture=write_picture)
-    if to.as_json:
-        print_json(findings.as_dict())
-    return errors.total()
+    return of_study(findings_of(study)), errors.total()
 
 
-def _show_found(
-    stored: "Stored", stopped: str | None, origin: "Origin | None", to: Outputs
-) -> int:
+def _found_in(stored: "Stored", stopped: str | None) -> tuple[Shown, int]:
     from dwindle.finding.found import found_of
     from dwindle.finding.records import find_from_stored
 
@@ -169,32 +213,13 @@ def _show_found(
         from dwindle.tuning.cells import cells_of_find
         from dwindle.tuning.tuned import tuned_of
 
-        tuned = tuned_of(cells_of_find(find), find.spec.target)
-        show_own(tuned, origin, to)
-        return find.failed
+        return of_own(tuned_of(cells_of_find(find), find.spec.target)), find.failed
     found = found_of(find, stopped)
-    show_own(found, origin, to)
     # Without any penalty (C = inf) some cannot train: that is no failure of the search.
-    return sum(
+    failed = sum(
         each.status == "error" and not math.isinf(each.value) for each in found.curve
     )
-
-
-def show_own(shown: "Found | Tuned", origin: "Origin | None", to: Outputs) -> None:
-    """Print what trainings of one's own show; write its page and picture if asked."""
-    if not to.as_json:
-        stdout().print(shown, crop=False)
-    if to.html is not None or to.png is not None:
-        from dwindle.finding.found import Found
-        from dwindle.finding.page import page_of_found, write_page, write_picture
-        from dwindle.tuning.page import page_of_tuned
-
-        page = (
-            page_of_found(shown) if isinstance(shown, Found) else page_of_tuned(shown)
-        )
-        to.write(page, origin, page=write_page, picture=write_picture)
-    if to.as_json:
-        print_json(shown.as_dict())
+    return of_own(found), failed
 
 
 def _print_trial(store: Path, trial: int) -> None:

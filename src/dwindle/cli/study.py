@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from dwindle.cli import on_ray
 from dwindle.cli.options import Option, read_count, read_one_of, read_whole
 from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import FORCE, Outputs, files_of_store, show_findings
+from dwindle.cli.report import (
+    FORCE,
+    HTML,
+    PNG,
+    Outputs,
+    files_of_store,
+    show_findings,
+)
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Column, Table
 from dwindle.wording import counted, quantity
@@ -70,8 +77,8 @@ OPTIONS = (
         "--memory", "most that training may use; half of what is free", "4G", read_bytes
     ),
     Option("--dry-run", "print the plan and its cost, and train nothing"),
-    Option("--html", "write what was found as one page, too", "PAGE"),
-    Option("--png", "write the main figure as a picture, too", "PICTURE"),
+    HTML,
+    PNG,
     FORCE,
     *on_ray.OPTIONS,
 )

@@ -1,16 +1,13 @@
 """What trainings of one's own showed, as one self-contained page or picture."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dwindle.finding.found import Found
-from dwindle.report import render
 from dwindle.report.opening import Card, Origin, View, drawn_views, value_card
 from dwindle.report.page import filled
 from dwindle.report.themes import LIGHT
 from dwindle.report.vega import Spec
-from dwindle.report.writing import marked_picture, write_whole
 from dwindle.show import Table
 from dwindle.wording import first_notes, interval, raised
 
@@ -44,28 +41,14 @@ class Page:
     picture: Spec
 
 
-def write_page(
-    page: Page,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    origin: Origin | None = None,
-) -> None:
-    """Write the page; either whole or not at all.
-
-    Args:
-        page: What it has.
-        path: The HTML file; its folder is made where it is missing.
-        force: Replace a file that dwindle did not write.
-        origin: Where it comes from, to stand on it.
+def render_page(page: Page, origin: Origin | None = None) -> str:
+    """Return it as HTML, with where it comes from.
 
     Raises:
-        MissingLibraryError: If jinja2 or vl-convert is not installed.
-        OutputExistsError: If a file stands there that must stay.
-        ReportWriteError: If the disk is full or the file cannot be written.
+        MissingLibraryError: If jinja2 is not installed.
 
     """
-    text = filled(
+    return filled(
         "find.html.j2",
         title=f"{page.name}: best weight decay",
         kicker=page.name,
@@ -73,15 +56,6 @@ def write_page(
         origin=origin,
         page=page,
     )
-    write_whole(path, text.encode(), force=force)
-
-
-def write_picture(
-    page: Page, path: str | os.PathLike[str], *, force: bool = False
-) -> None:
-    """Write its picture as a PNG; raises as :func:`write_page`."""
-    picture = render.png(page.picture)
-    write_whole(path, marked_picture(picture), force=force)
 
 
 def page_of_found(found: Found) -> Page:

@@ -192,21 +192,13 @@ def _optimum_row(
     }
 
 
-def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | None:
+def main_figure(studies: Sequence[Findings]) -> Spec | None:
     """Return the one figure to show: curves as typed beside curves corrected.
 
     It takes the axis on which the best λ moves most against its own uncertainty, over
-    all studies. Where the best λ surely moves, the curves are shown corrected, too: by
-    the published rule, of those that agree, after which they line up best, else by the
-    measured exponent.
-
-    Args:
-        studies: Findings, one per study.
-        theme: Colors; a picture needs real ones.
-
-    Returns:
-        The specification, or None where no study has an exponent.
-
+    all studies; there is none where no study has an exponent. Where the best λ surely
+    moves, the curves are shown corrected, too: by the published rule, of those that
+    agree, after which they line up best, else by the measured exponent.
     """
     axes = tuple(axis for study in studies for axis in study.axes)
     axis = collapse.clearest_axis(axes)
@@ -228,14 +220,15 @@ def main_figure(studies: Sequence[Findings], theme: Theme = LIGHT) -> Spec | Non
         "offset": 18,
     }
     shown = (typed, best) if best else (typed,)
-    panels = [_titled(axis, each, theme) for each in shown]
+    panels = [_titled(axis, each) for each in shown]
     parts = {"title": title, "spacing": 34, "hconcat": panels, "padding": 18}
-    parts["background"] = theme.paper
-    return vega.figure(parts, theme, _PICTURE)
+    # Real colors: a picture has no variables of a page.
+    parts["background"] = LIGHT.paper
+    return vega.figure(parts, LIGHT, _PICTURE)
 
 
-def _titled(axis: AxisFindings, correction: Correction, theme: Theme) -> Spec:
-    panel = Panel(axis=axis, correction=correction, theme=theme, size=_PICTURE)
+def _titled(axis: AxisFindings, correction: Correction) -> Spec:
+    panel = Panel(axis=axis, correction=correction, theme=LIGHT, size=_PICTURE)
     # More names than three would run into the panel beside it.
     names = ", ".join((correction.title, *correction.also)[:3])
     title = f"λ {names}" if correction.changes_nothing else f"λ corrected: {names}"

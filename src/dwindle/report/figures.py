@@ -7,7 +7,7 @@ from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import quantity, regret, regret_interval, rule_title
 from dwindle.findings.verdict import all_rules, ranked_rules, regret_order
 from dwindle.report import collapse, vega
-from dwindle.report.themes import Theme
+from dwindle.report.themes import PAGE
 from dwindle.report.vega import Spec, mapped, nominal
 from dwindle.show import Styled
 from dwindle.wording import fixed, number
@@ -23,7 +23,7 @@ def agreement(rule: RuleFindings) -> Styled:
     return Styled("yes", "green") if rule.agrees else Styled("no", "red")
 
 
-def exponents_panel(axis: AxisFindings, theme: Theme) -> Spec:
+def exponents_panel(axis: AxisFindings) -> Spec:
     """Return the measured exponent with its interval beside every rule's prediction."""
     rules = [rule for rule in ranked_rules(axis) if rule.exponent is not None]
     # From low to high: then those that agree stand together inside the band.
@@ -37,7 +37,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme) -> Spec:
         }
         for rule in rules
     ]
-    label = {"labelLimit": 190, "labelColor": theme.ink, "grid": True, "ticks": False}
+    label = {"labelLimit": 190, "labelColor": PAGE.ink, "grid": True, "ticks": False}
     row_of = nominal("rule", sort=None, axis={**label, "title": None, "domain": False})
     across = vega.numeric(
         "x",
@@ -45,7 +45,7 @@ def exponents_panel(axis: AxisFindings, theme: Theme) -> Spec:
         axis={"title": "exponent of the best λ", "grid": False, "tickCount": 4},
     )
     answers = ["yes", "not excluded", "open", "no"]
-    colors = [theme.good, theme.muted, theme.muted, theme.bad]
+    colors = [PAGE.good, PAGE.muted, PAGE.muted, PAGE.bad]
     shapes = ["circle", "diamond", "diamond", "M-.8,-.8L.8,.8M-.8,.8L.8,-.8"]
     point = {"type": "point", "size": 70, "strokeWidth": 2, "opacity": 1}
     place = {
@@ -59,21 +59,21 @@ def exponents_panel(axis: AxisFindings, theme: Theme) -> Spec:
         # The names of rules stand beside it, and take room of it.
         "width": vega.PANEL.width - 60,
         "height": 19 * max(len(rows), 1),
-        "layer": [*_measured_layers(axis, across, theme), points],
+        "layer": [*_measured_layers(axis, across), points],
     }
-    return vega.figure(parts, theme)
+    return vega.figure(parts, PAGE)
 
 
-def _measured_layers(axis: AxisFindings, across: Spec, theme: Theme) -> list[Spec]:
+def _measured_layers(axis: AxisFindings, across: Spec) -> list[Spec]:
     # Drawn first, so that the points of the rules lie on top of the measurement.
-    zero = {"type": "rule", "color": theme.muted, "strokeDash": [2, 3]}
+    zero = {"type": "rule", "color": PAGE.muted, "strokeDash": [2, 3]}
     layers = [vega.layer([{"x": 0.0}], zero, {"x": across})]
     if axis.low is not None and axis.high is not None:
-        band = {"type": "rect", "color": theme.band}
+        band = {"type": "rect", "color": PAGE.band}
         rows = [{"x": axis.low, "x2": axis.high}]
         layers.append(vega.layer(rows, band, {"x": across, "x2": {"field": "x2"}}))
     if axis.exponent is not None:
-        line = {"type": "rule", "color": theme.accent, "strokeWidth": 2}
+        line = {"type": "rule", "color": PAGE.accent, "strokeWidth": 2}
         layers.append(vega.layer([{"x": axis.exponent}], line, {"x": across}))
     return layers
 
@@ -88,7 +88,7 @@ def exponent_domain(axis: AxisFindings) -> list[float]:
     return [low - margin, high + margin]
 
 
-def regret_map(findings: Findings, theme: Theme) -> Spec:
+def regret_map(findings: Findings) -> Spec:
     """Return the regret of every rule on every axis as a heat map with its numbers."""
     rules = regret_order(findings)
     rows = [
@@ -104,7 +104,7 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
         for rule in all_rules(axis)
         if rule.rule in rules and rule.applies and rule.regret is not None
     ]
-    plain = {"title": None, "ticks": False, "domain": False, "labelColor": theme.ink}
+    plain = {"title": None, "ticks": False, "domain": False, "labelColor": PAGE.ink}
 
     def names(field: str, domain: list[str], **axis: object) -> Spec:
         return nominal(field, sort=None, scale={"domain": domain}, axis=plain | axis)
@@ -129,21 +129,19 @@ def regret_map(findings: Findings, theme: Theme) -> Spec:
     }
     # Classes rather than shades: one rule that loses a lot would pale all others. The
     # numbers have classes as well, for ink that is readable on the darkest tiles.
-    tile = {"type": "rect", "cornerRadius": 3, "stroke": theme.paper, "strokeWidth": 2}
-    number = {**places, "text": {"field": "label"}, "color": classes(theme.heat_ink)}
+    tile = {"type": "rect", "cornerRadius": 3, "stroke": PAGE.paper, "strokeWidth": 2}
+    number = {**places, "text": {"field": "label"}, "color": classes(PAGE.heat_ink)}
     parts = {
         # The numbers take 82; fewer columns are wider, so that the map fills the page.
         "width": {"step": max(82, min(180, 720 // max(len(findings.axes), 1)))},
         "height": {"step": 25},
         "resolve": {"scale": {"color": "independent"}},
         "layer": [
-            vega.layer(
-                rows, *vega.told(tile, {**places, "color": classes(theme.heat)})
-            ),
+            vega.layer(rows, *vega.told(tile, {**places, "color": classes(PAGE.heat)})),
             vega.layer(rows, {"type": "text", "fontSize": 12}, number),
         ],
     }
-    return vega.figure(parts, theme)
+    return vega.figure(parts, PAGE)
 
 
 def common_decay(axis: AxisFindings) -> float | None:
@@ -177,7 +175,7 @@ def terms_rows(
     )
 
 
-def terms_panel(axis: AxisFindings, theme: Theme) -> Spec:
+def terms_panel(axis: AxisFindings) -> Spec:
     """Return penalty and data term after training, at one λ for all cells."""
     # Logarithmic, as penalty and data term are often decades apart; 0 has no place.
     rows: list[Spec] = [
@@ -218,7 +216,7 @@ def terms_panel(axis: AxisFindings, theme: Theme) -> Spec:
     encoding = {
         "x": across,
         "y": up,
-        "color": by_term([theme.accent, theme.bad], legend=legend),
+        "color": by_term([PAGE.accent, PAGE.bad], legend=legend),
         "shape": by_term(["circle", "square"]),
         "strokeDash": by_term([[1, 0], [5, 3]]),
     }
@@ -226,7 +224,7 @@ def terms_panel(axis: AxisFindings, theme: Theme) -> Spec:
     point = vega.told({"type": "point", "filled": True, "size": 55}, encoding)
     layers = [vega.layer(rows, line, encoding), vega.layer(rows, *point)]
     parts = {"width": vega.PANEL.width, "height": vega.PANEL.height, "layer": layers}
-    return vega.figure(parts, theme)
+    return vega.figure(parts, PAGE)
 
 
 def _with_air(low: float, high: float) -> list[float]:

@@ -6,7 +6,6 @@ panels, and texts where several numbers make one.
 
 import base64
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Iterator
 from importlib import resources
 from itertools import groupby
@@ -26,8 +25,9 @@ from dwindle.report import (
     tables,
 )
 from dwindle.report.opening import Origin
-from dwindle.report.themes import DARK, LIGHT, PAGE, Theme, css_variables
-from dwindle.report.writing import PAGE_MARK, marked_picture, write_whole
+from dwindle.report.themes import DARK, LIGHT, PAGE, css_variables
+from dwindle.report.vega import Spec
+from dwindle.report.writing import PAGE_MARK
 from dwindle.wording import Numeral, clean, fixed, number
 
 if TYPE_CHECKING:
@@ -59,60 +59,21 @@ class Panel(NamedTuple):
     remark: str = ""
 
 
-def write_page(
-    shown: Answer | Findings,
-    path: str | os.PathLike[str],
-    *,
-    force: bool = False,
-    origin: Origin | None = None,
-) -> None:
-    """Write the page; either whole or not at all.
-
-    Args:
-        shown: A study's findings, or the answer with its claims.
-        path: The HTML file; its folder is made where it is missing.
-        force: Replace a file that dwindle did not write.
-        origin: Where it comes from, to stand on it.
-
-    Raises:
-        MissingLibraryError: If jinja2 or vl-convert is not installed.
-        OutputExistsError: If a file stands there that must stay.
-        ReportWriteError: If the disk is full or the file cannot be written.
-
-    """
-    write_whole(path, render_page(shown, origin).encode(), force=force)
-
-
-def write_picture(
-    shown: Answer | Findings,
-    path: str | os.PathLike[str],
-    *,
-    theme: Theme = LIGHT,
-    force: bool = False,
-) -> None:
-    """Write the one figure to show as a PNG: curves as typed beside curves corrected.
-
-    Args:
-        shown: The answer, or a study's findings.
-        path: The PNG file; its folder is made where it is missing.
-        theme: Colors: light, or dark for a dark page.
-        force: Replace a file that dwindle did not write.
+def picture_of(shown: Answer | Findings) -> Spec:
+    """Return the one figure to show: curves as typed beside curves corrected.
 
     Raises:
         RefusedError: If no study has an exponent: there is nothing to line up.
-        MissingLibraryError: If vl-convert is not installed.
-        OutputExistsError: If a file stands there that must stay.
-        ReportWriteError: If the disk is full or the file cannot be written.
 
     """
-    spec = collapse_figure.main_figure(studies_of(shown), theme)
+    spec = collapse_figure.main_figure(studies_of(shown))
     if spec is None:
         raise RefusedError(
             asked="A picture of how curves line up",
             why="No axis of these studies has an exponent.",
             instead="Train more seeds or cells first; the page shows what there is.",
         )
-    write_whole(path, marked_picture(render.png(spec)), force=force)
+    return spec
 
 
 def render_page(shown: Answer | Findings, origin: Origin | None = None) -> str:
@@ -273,7 +234,7 @@ def exponent_panels(key: str, study: Findings) -> Iterator[Panel]:
             f"{names.rule_title(rule.rule)} {fixed(rule.exponent)}" for rule in rules
         )
         drawn = render.svg(
-            figures.exponents_panel(axis, PAGE),
+            figures.exponents_panel(axis),
             name=f"{key}e{i}",
             alt=f"Exponent over {name}: {measured}; {predicted}.",
         )
@@ -284,9 +245,7 @@ def regret_panels(key: str, study: Findings) -> Iterator[Panel]:
     """Yield the map of what every rule loses, if anything could be judged."""
     if regret_order(study):
         alt = "Regret of every rule on every axis; the numbers are in the table below."
-        yield Panel(
-            render.svg(figures.regret_map(study, PAGE), name=f"{key}r", alt=alt)
-        )
+        yield Panel(render.svg(figures.regret_map(study), name=f"{key}r", alt=alt))
 
 
 def term_panels(key: str, study: Findings) -> Iterator[Panel]:
@@ -300,7 +259,7 @@ def term_panels(key: str, study: Findings) -> Iterator[Panel]:
             for value, data, penalty in figures.terms_rows(axis)
         )
         drawn = render.svg(
-            figures.terms_panel(axis, PAGE),
+            figures.terms_panel(axis),
             name=f"{key}t{i}",
             alt=f"Data term and penalty over {name}, in nats. {terms}.",
         )

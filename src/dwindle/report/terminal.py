@@ -36,17 +36,10 @@ _MOST_BARS = 24  # more push the numbers beside them out of the table
 Parts = Iterator[Drawable | str]
 
 
-def print_answer(answer: Answer, console: "Console") -> None:
-    """Print claims, studies, the verdict table, the sentences and the next step."""
-    _print(console, _answer(answer, console.width))
-
-
-def print_findings(findings: Findings, console: "Console") -> None:
-    """Print every axis of a study: its cells, its exponent, the rules by regret."""
-    _print(console, _study(findings, console.width))
-
-
-def _print(console: "Console", parts: Parts) -> None:
+def print_found(found: Answer | Findings, console: "Console") -> None:
+    """Print an answer with its claims, or a study axis by axis; the conclusion last."""
+    of_kind = _answer if isinstance(found, Answer) else _study
+    parts = of_kind(found, console.width)  # type: ignore[arg-type] # each of its kind
     # Uncropped: a line to copy runs over the edge rather than losing its end.
     console.print(Sheet(parts=tuple(parts)), crop=False)
 
