@@ -146,7 +146,7 @@ def test_failed_trainings_are_told_and_tried_again(file, capsys, monkeypatch):
     failed = json.loads(out)["trials"]["error"]
     assert failed > 0
     assert f"{failed} trainings failed: ZeroDivisionError" in err
-    assert "command again" in err
+    assert "line again" in err
     assert not read_study(file.with_suffix(".db")).complete
     assert main(["report", str(file.with_suffix(".db"))]) == 0
     assert f"{failed} trainings failed" in capsys.readouterr().err

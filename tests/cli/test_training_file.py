@@ -200,11 +200,11 @@ def test_a_score_is_maximized_unless_that_is_said(in_file, typed, maximizes, cap
     Path("s.toml").write_text(text.replace("maximize = false", in_file))
     searches = []
 
-    def see(search, _):
+    def see(search, *_, **__):
         searches.append(search)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(find, "say_direction", see)
+        patch.setattr(find, "_print_plan", see)
         assert run(f"find s.toml --dry-run {typed}", capsys)[0] == 0
     assert [each.conditions.maximize for each in searches] == [maximizes]
 

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, nullcontext
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,19 +27,17 @@ from dwindle.cli.report import (
     PNG,
     Outputs,
     files_of_store,
-    show_findings,
+    show_kept,
 )
-from dwindle.cli.training_file import Asked, Grammar, with_file, with_its_line
+from dwindle.cli.training_file import Asked, Grammar, asked_of
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Line, facts
 from dwindle.wording import listed, number
 
 if TYPE_CHECKING:
-    from dwindle.finding.driver import Search, Settings
+    from dwindle.finding.driver import OnProgress, OnWarning, Search, Settings
 
-_FAILED = 3  # exit code of a failure at run time; 1 is a finding, 2 a wrong line
 _SECONDS = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400}
-_MOST_JOBS = 1024  # as in the driver of a search: a thread waits for each
 _SEARCH = "The search; these may differ when it goes on"
 
 
@@ -142,54 +141,31 @@ _OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OP
 USUAL = 16, 27
 # What no search goes without, with an example.
 NEEDED = {"knob": "torch.optim.AdamW", "low": "1e-3", "high": "1"}
+_TRAININGS = ("--trials", "--n-trials", "--runs", "--max-trainings")
+_TIME = ("--seconds", "--minutes", "--hours", "--max-time", "--time-limit")
+_JOBS = ("--n-jobs", "--parallel", "--workers")
+_search = partial(Option, group=_SEARCH)
 OPTIONS = (
     Option("COMMAND {weight_decay} {seed}", "", is_rest=True, keyword="words"),
     Option("TRAINING", "module:function or FILE.toml, instead of a command"),
     Option("--knob", "where the decay is typed: torch.optim.AdamW", "KNOB", read_knob),
     Option(
-        "--metric",
-        "the loss, by the name that is printed; val_loss",
-        "NAME",
-        read_metric,
+        "--metric", "the loss, as its output names it; val_loss", "NAME", read_metric
     ),
-    Option("--low", "least decay of the range", "X", read_limit, group=_SEARCH),
-    Option("--high", "greatest decay of the range", "X", read_limit, group=_SEARCH),
-    Option("--guess", "where the best is expected", "X", read_limit, group=_SEARCH),
-    Option(
-        "--trainings",
-        "the most; 25",
-        "N",
-        read_trainings,
-        group=_SEARCH,
-        also=("--trials", "--n-trials", "--runs", "--max-trainings"),
+    _search("--low", "least decay of the range", "X", read_limit),
+    _search("--high", "greatest decay of the range", "X", read_limit),
+    _search("--guess", "where the best is expected", "X", read_limit),
+    _search("--trainings", "the most; 25", "N", read_trainings, also=_TRAININGS),
+    _search("--within", "factor of the interval; 1.25", "X", read_limit),
+    _search("--time", "no training begins after 2h", "TIME", read_seconds, also=_TIME),
+    _search(
+        "--jobs", "at a time; 1, or what fits on Ray", "N", read_count(1024), also=_JOBS
     ),
-    Option("--within", "factor of the interval; 1.25", "X", read_limit, group=_SEARCH),
-    Option(
-        "--time",
-        "no training begins after 2h",
-        "TIME",
-        read_seconds,
-        group=_SEARCH,
-        also=("--seconds", "--minutes", "--hours", "--max-time", "--time-limit"),
-    ),
-    Option(
-        "--jobs",
-        "at a time; 1, or what fits on Ray",
-        "N",
-        read_count(_MOST_JOBS),
-        group=_SEARCH,
-        also=("--n-jobs", "--parallel", "--workers"),
-    ),
-    Option("--slots", "a device each: cuda:0,cuda:1", "A,B", read_slots, group=_SEARCH),
+    _search("--slots", "a device each: cuda:0,cuda:1", "A,B", read_slots),
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
     Option("--take", "which number of the metric: last, min, max", "WHICH", read_take),
     *DIRECTIONS,
-    Option(
-        "--as",
-        "what {weight_decay} is, with --knob half-life:epochs",
-        "KNOB",
-        read_knob,
-    ),
+    Option("--as", "what the number is, if --knob is half-life", "KNOB", read_knob),
     Option("--timeout", "end a training after 30m", "TIME", read_seconds),
     Option("--store", "where results are kept; SCRIPT-find.db here", "PATH"),
     Option("--accept-change", "go on although the training is another one"),
@@ -211,7 +187,7 @@ def grammar_of(
     return Grammar(table=table, options=named, facts=_OF_RUN, needed=NEEDED, free=free)
 
 
-def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
+def command(*, as_json: bool, **typed: Any) -> int:
     r"""Find the best weight decay of your own training, and how sure it is.
 
     Write the command of one training behind two dashes, with {weight_decay} and {seed}
@@ -230,51 +206,55 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
         [run]                           # facts, so that the half-life can be given
         lr = 3e-4
     """
-    inputs: tuple[Path, ...] = ()
-    path = Path(asked["store"]) if asked["store"] else None
-    if training is not None and training.endswith(".toml"):
-        inputs = (Path(training),)
-        path = path or inputs[0].with_suffix(".db")
-        training, asked = with_file(inputs[0], asked, grammar_of("find", OPTIONS))
-    with with_its_line(next(iter(inputs), None), "find"):
-        search = search_from(training, asked)
-    path = path or store_named_after(search.conditions.training)
-    to = Outputs.of(asked, as_json=as_json)
-    say_direction(search, asked)
+    with asked_of(typed, grammar_of("find", OPTIONS)) as asked:
+        search = search_from(asked)
     with closing(search):
-        to.check((*inputs, *files_of_store(path)))
+        path, to = outputs_of(search, asked, "find", as_json=as_json)
         if asked["dry_run"]:
             _print_plan(search, path, as_json=as_json)
             return 0
-        stopped = _run(search, path, asked)
-    shown = shlex.quote(str(path))
-    note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
-    if not show_findings(path, to, stopped=stopped):
-        return 0
-    note("Run the same line again to train what failed once more.")
-    return _FAILED
+        from dwindle.finding.driver import run_search
+
+        with running(search, asked) as how:
+            stopped = run_search(search, path, *how)
+    return show_kept(path, to, stopped=stopped)
 
 
-def _run(search: "Search", path: Path, asked: Asked) -> str:
-    """Train, with progress and warnings on stderr; return why it stopped."""
-    from dwindle.finding.driver import run_search
-    from dwindle.finding.progress import shown_on
+def outputs_of(
+    search: "Search", asked: Asked, what: str, *, as_json: bool
+) -> tuple[Path, Outputs]:
+    """Return the store and where results are shown, checked before any training."""
+    if search.conditions.maximize and not asked["maximize"]:
+        metric = search.conditions.metric
+        note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
+    path = store_named_after(search.conditions.training, what)
+    path = Path(asked["store"]) if asked["store"] else path
+    to = Outputs.of(asked, as_json=as_json)
+    to.check((*asked["inputs"], *files_of_store(path)))
+    return path, to
 
-    words = search.conditions.training
-    with settings_from(words, asked) as settings, shown_on(stderr()) as on_progress:
-        return run_search(search, path, settings, on_progress, warn)
+
+def _warn(text: str) -> None:
+    note(f"warning: {text}", style="yellow")
 
 
 @contextmanager
-def settings_from(words: Sequence[str], asked: Asked) -> Iterator["Settings"]:
-    """Yield how trainings run, as it was typed; a cluster is left at the end."""
-    from dwindle.finding.driver import Settings
+def running(
+    search: "Search", asked: Asked
+) -> Iterator[tuple["Settings", "OnProgress", "OnWarning"]]:
+    """Yield how trainings run, as it was typed, and what tells of them on stderr.
 
+    A cluster is left at the end.
+    """
+    from dwindle.finding.driver import Settings
+    from dwindle.finding.progress import shown_on
+
+    words = search.conditions.training
     # A function of one's own stands in for a script that knows its folders.
     watches = len(words) > 1 and "{out}" not in " ".join(words)
     cluster = on_ray.cluster_asked_for(asked)
-    with cluster or nullcontext():
-        yield Settings(
+    with cluster or nullcontext(), shown_on(stderr()) as on_progress:
+        settings = Settings(
             jobs=asked["jobs"],
             slots=asked["slots"] or (),
             seconds=asked["time"],
@@ -283,23 +263,10 @@ def settings_from(words: Sequence[str], asked: Asked) -> Iterator["Settings"]:
             accept_change=asked["accept_change"],
             cluster=cluster,
         )
+        yield settings, on_progress, _warn
 
 
-def say_direction(search: "Search", asked: Asked) -> None:
-    """Say before anything is trained that a metric is a score, if its name says so."""
-    if search.conditions.maximize and not asked["maximize"]:
-        metric = search.conditions.metric
-        note(f"Higher {metric} is better, by its name; --minimize says otherwise.")
-
-
-def warn(text: str) -> None:
-    """Print a warning beside the results."""
-    note(f"warning: {text}", style="yellow")
-
-
-def check_all_is_there(
-    training: str | None, asked: Asked, needed: Mapping[str, str]
-) -> None:
+def check_all_is_there(asked: Asked, needed: Mapping[str, str]) -> None:
     """Refuse a line that lacks something, with all that it lacks.
 
     Raises:
@@ -307,6 +274,7 @@ def check_all_is_there(
 
     """
     words: tuple[str, ...] = asked["words"]
+    training: str | None = asked["training"]
     if words and training:
         must = "A search must have one training: a command behind --, or a function."
         got = f"{training} and {shlex.join(words)}"
@@ -323,14 +291,13 @@ def check_all_is_there(
         raise UsageError(must, "none", f"Write {' '.join(line)}.")
 
 
-def search_from(training: str | None, asked: Asked) -> "Search":
+def search_from(asked: Asked) -> "Search":
     """Return what is searched, of all that was typed."""
     from dwindle.finding.metric import Metric
     from dwindle.finding.search import search_of
     from dwindle.finding.unit import Unit
 
-    check_all_is_there(training, asked, NEEDED)
-    words: tuple[str, ...] = asked["words"]
+    check_all_is_there(asked, NEEDED)
     unit = Unit.from_names(
         asked["knob"], asked["as"], WrittenFacts.from_words(asked).run("dwindle find")
     )
@@ -341,7 +308,7 @@ def search_from(training: str | None, asked: Asked) -> "Search":
     )
     limits = {name: asked[name] for name in ("trainings", "within") if asked[name]}
     return search_of(
-        train=training or words,
+        train=asked["training"] or asked["words"],
         metric=metric,
         keep_out=asked["keep_out"],
         unit=unit,
@@ -353,7 +320,7 @@ def search_from(training: str | None, asked: Asked) -> "Search":
     )
 
 
-def store_named_after(words: Sequence[str], what: str = "find") -> Path:
+def store_named_after(words: Sequence[str], what: str) -> Path:
     """Return the store, in this folder, of a training that names none."""
     from dwindle.finding.command import script_of
 

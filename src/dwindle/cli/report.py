@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from dwindle.store.store import Stored
     from dwindle.tuning.tuned import Tuned
 
+# Exit code of a command some of whose trainings failed: what it shows lacks them.
+_FAILED = 3
 FORCE = Option("--force", "replace a file that dwindle did not write")
 HTML = Option("--html", "write what was found as one page, too", "PAGE")
 PNG = Option("--png", "write the main figure as a picture, too", "PICTURE")
@@ -190,6 +192,19 @@ def show_findings(
         found, failed = _findings_in(stored)
     to.show(found, "report", store, "--html", to.html, study_file=study_file)
     return failed
+
+
+def show_kept(store: Path, to: Outputs, **more: Any) -> int:
+    """Say where results are kept, show them, and return the exit code.
+
+    ``more`` is as :func:`show_findings` has it.
+    """
+    shown = shlex.quote(str(store))
+    note(f"Results are kept in {store}; dwindle report {shown} shows them again.")
+    if not show_findings(store, to, **more):
+        return 0
+    note("Run the same line again to train what failed once more.")
+    return _FAILED
 
 
 def _findings_in(stored: "Stored") -> tuple[Shown, int]:

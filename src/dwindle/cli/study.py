@@ -1,6 +1,5 @@
 """dwindle study: measure the best weight decay over scale, as a study file asks."""
 
-import shlex
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -9,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
 from dwindle.cli.options import Option, read_count, read_one_of, read_whole
-from dwindle.cli.output import note, print_json, show, stderr
+from dwindle.cli.output import print_json, show, stderr
 from dwindle.cli.report import (
     FORCE,
     HTML,
     PNG,
     Outputs,
     files_of_store,
-    show_findings,
+    show_kept,
 )
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Column, Table
@@ -29,8 +28,6 @@ if TYPE_CHECKING:
     from dwindle.study.plan import Pack
 
 _BACKENDS = {name: name for name in ("processes", "inline")}
-# Exit code of a study some of whose trainings failed: its findings lack them.
-_FAILED = 3
 _MOST_WORKERS = 1024  # each is a process with a torch of its own: more is a slip
 WORKERS = Option(
     "--workers",
@@ -140,12 +137,7 @@ def command(  # noqa: PLR0913, one argument per option
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
         run_study(spec, path, chosen, on_progress, memory)
-    shown = shlex.quote(str(path))
-    note(f"Results are kept in {path}; dwindle report {shown} shows them again.")
-    if not show_findings(path, to, study_file=study_toml):
-        return 0
-    note("Run the same command again to train what failed once more.")
-    return _FAILED
+    return show_kept(path, to, study_file=study_toml)
 
 
 def _on_cluster(

@@ -22,7 +22,7 @@ from dwindle.errors import (
 
 # On the command line both have places without a name.
 _COMMAND = Option("--command", "words of the command", "WORDS", keyword="words")
-_FUNCTION = Option("--function", "module:function", "NAME")
+_FUNCTION = Option("--function", "module:function", "NAME", keyword="training")
 _WORDS = ["python", "train.py", "{weight_decay}", "{seed}"]
 _RUN = "run"
 Asked = dict[str, Any]  # by option, of many types
@@ -87,10 +87,13 @@ class _Mistakes:
             self.meant.update(error.nearest[:1])
 
 
-def with_file(path: Path, typed: Asked, grammar: Grammar) -> tuple[str | None, Asked]:
-    """Return the function of a study file, if any, and all that is asked.
+@contextmanager
+def asked_of(typed: Asked, grammar: Grammar) -> Iterator[Asked]:
+    """Yield all that is asked: what was typed, and what stands in a study file.
 
-    What is typed beside the file goes before what stands in it.
+    What is typed beside the file goes before what stands in it. ``inputs`` are the
+    files that were read. What the body finds wrong between the values of a file gets
+    its line there.
 
     Raises:
         StudyFileError: If it has mistakes; all of them, each with its line.
@@ -98,9 +101,34 @@ def with_file(path: Path, typed: Asked, grammar: Grammar) -> tuple[str | None, A
     """
     from dwindle.study.study_file import key_lines, read_toml
 
+    training: str | None = typed["training"]
+    if training is None or not training.endswith(".toml"):
+        yield {**typed, "inputs": ()}
+        return
+    path = Path(training)
     text, tables = read_toml(path)
     mistakes = _Mistakes(lines=key_lines(text))
-    in_file: Asked = {_FUNCTION.argument: None}
+    asked = _with_tables(tables, {**typed, "training": None}, grammar, mistakes)
+    if mistakes.found:
+        raise StudyFileError(training, tuple(sorted(mistakes.found)))
+    asked["store"] = asked["store"] or str(path.with_suffix(".db"))
+    try:
+        yield {**asked, "inputs": (path,)}
+    except DwindleError as error:
+        if error.exit_code != DwindleError.exit_code:
+            raise
+        # Of a number that is out of range the name is that of its option.
+        name = str(getattr(error, "name", "")).lstrip("-").replace("-", "_")
+        at = [line for key, line in mistakes.lines.items() if key[-1] == name]
+        line = (*at, mistakes.lines.get((grammar.table,), 1))[0]
+        raise StudyFileError(training, ((line, str(error)),)) from None
+
+
+def _with_tables(
+    tables: Asked, typed: Asked, grammar: Grammar, mistakes: _Mistakes
+) -> Asked:
+    """Return all that is asked; what is wrong in the tables of a file is collected."""
+    in_file: Asked = {}
     for table, key, value in _rows(tables, grammar, mistakes):
         try:
             option, read = _read(grammar, table, key, value)
@@ -121,9 +149,7 @@ def with_file(path: Path, typed: Asked, grammar: Grammar) -> tuple[str | None, A
             must = f"[{grammar.table}] must have {name}."
             absent = UsageError(must, "none", written(name, example))
             mistakes.add(grammar.table, "", absent)
-    if mistakes.found:
-        raise StudyFileError(str(path), tuple(sorted(mistakes.found)))
-    return asked.pop(_FUNCTION.argument), asked
+    return asked
 
 
 def _settle_direction(in_file: Asked, typed: Asked) -> None:
@@ -132,25 +158,6 @@ def _settle_direction(in_file: Asked, typed: Asked) -> None:
         in_file.update(maximize=False, minimize=False)
     elif in_file.get("maximize") is False:
         in_file["minimize"] = True
-
-
-@contextmanager
-def with_its_line(path: Path | None, table: str) -> Iterator[None]:
-    """Give what is wrong between the values of a study file its line there."""
-    try:
-        yield
-    except DwindleError as error:
-        is_usage = error.exit_code == DwindleError.exit_code
-        if path is None or not is_usage or isinstance(error, StudyFileError):
-            raise
-        from dwindle.study.study_file import key_lines, read_toml
-
-        lines = key_lines(read_toml(path)[0])
-        # Of a number that is out of range the name is that of its option.
-        name = str(getattr(error, "name", "")).lstrip("-").replace("-", "_")
-        at = [line for key, line in lines.items() if key[-1] == name]
-        line = (*at, lines.get((table,), 1))[0]
-        raise StudyFileError(str(path), ((line, str(error)),)) from None
 
 
 def _rows(

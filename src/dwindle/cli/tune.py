@@ -1,15 +1,15 @@
 """dwindle tune: the best decay at small scales, and what a law makes of it at large."""
 
-import shlex
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import find as of_find
 from dwindle.cli.options import Option, read_number
-from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import Outputs, files_of_store, show_findings
-from dwindle.cli.training_file import Asked, with_file, with_its_line
+from dwindle.cli.output import note, print_json, show
+from dwindle.cli.report import show_kept
+from dwindle.cli.training_file import Asked, asked_of
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import facts
 from dwindle.wording import counted, listed, number
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from dwindle.finding.driver import Search
 
 Scale = Mapping[str, float]
-_FAILED = 3  # exit code of a failure at run time; 1 is a finding, 2 a wrong line
 # A tune starts each scale itself.
 _NOT_HERE = ("--guess",)
 # Trainings of a scale, the 5 % and 90 % quantiles of searches on curves of real nets;
@@ -56,7 +55,7 @@ NEEDED = {**of_find.NEEDED, "proxy": "width=64,128,256", "target": "width=1024"}
 GRAMMAR = of_find.grammar_of("tune", OPTIONS, {"proxies": PROXY, "target": TARGET})
 
 
-def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
+def command(*, as_json: bool, **typed: Any) -> int:
     r"""Find the best decay at small scales, and carry it to a large one by their law.
 
     Write the command of one training behind two dashes; the scale reaches it as {width}
@@ -70,58 +69,36 @@ def command(*, training: str | None, as_json: bool, **asked: Any) -> int:
     from dwindle.store.store import read_store
     from dwindle.tuning.face import run_tune
 
-    is_file = training is not None and training.endswith(".toml")
-    file = Path(training) if training is not None and is_file else None
-    if file is not None:
-        training, asked = with_file(file, asked, GRAMMAR)
-        asked["store"] = asked["store"] or str(file.with_suffix(".db"))
-    with with_its_line(file, "tune"):
-        cells, search_at = _planned(training, asked)
+    with asked_of(typed, GRAMMAR) as asked:
+        cells, search_at = _planned(asked)
         first = search_at(cells[0])
     target = asked["target"]
-    words = first.conditions.training
-    path = of_find.store_named_after(words, "tune")
-    path = Path(asked["store"]) if asked["store"] else path
-    first.close()
-    of_find.say_direction(first, asked)
-    to = Outputs.of(asked, as_json=as_json)
-    to.check(files_of_store(path))
+    with closing(first):
+        path, to = of_find.outputs_of(first, asked, "tune", as_json=as_json)
     if asked["dry_run"]:
         _print_plan(cells, target, first, path, as_json=as_json)
         return 0
-    from dwindle.finding.progress import shown_on
-
     note(_cost(cells, first.spec.trainings))
-    with (
-        of_find.settings_from(words, asked) as settings,
-        shown_on(stderr()) as on_progress,
-    ):
-        run_tune(search_at, cells, target, path, settings, on_progress, of_find.warn)
-    note(f"Results are kept in {path}; dwindle predict {shlex.quote(str(path))}.")
-    failed = show_findings(path, to)
-    again = "run the same line again to continue."
+    with of_find.running(first, asked) as how:
+        run_tune(search_at, cells, target, path, *how)
     begun = len(find_from_stored(read_store(path)).scales)
     if begun < len(cells):
-        note(f"{begun} of {len(cells)} scales were begun: {again}")
-    if failed:
-        note(f"{counted(failed, 'training')} failed: {again}")
-    return _FAILED if failed else 0
+        note(f"{begun} of {len(cells)} scales were begun: the same line continues.")
+    return show_kept(path, to)
 
 
-def _planned(
-    training: str | None, asked: Asked
-) -> tuple[tuple[Scale, ...], Callable[[Scale], "Search"]]:
+def _planned(asked: Asked) -> tuple[tuple[Scale, ...], Callable[[Scale], "Search"]]:
     """Return the scales to train, and what searches at one of them."""
     from dwindle.tuning.face import plan_cells
 
-    of_find.check_all_is_there(training, asked, NEEDED)
+    of_find.check_all_is_there(asked, NEEDED)
     proxies = dict(asked["proxy"])
     if len(proxies) < len(asked["proxy"]):
         must, got = "Each axis must be given once.", "one --proxy twice"
         raise UsageError(must, got, "Write all its values behind one --proxy.")
 
     def search_at(cell: Scale) -> "Search":
-        return of_find.search_from(training, {**asked, "guess": None, "scale": cell})
+        return of_find.search_from({**asked, "guess": None, "scale": cell})
 
     return plan_cells(proxies, asked["target"], asked["scale"] or {}), search_at
 
