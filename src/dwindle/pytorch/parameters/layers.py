@@ -16,7 +16,6 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from dwindle.pytorch.parameters.slots import class_names
 
 Shape = tuple[int, ...]
-Fans = tuple[int | None, int | None]
 
 # The last two have no parameters today; a subclass may.
 _NORMS = (
@@ -34,35 +33,31 @@ _EMBEDDINGS = (nn.Embedding, nn.EmbeddingBag)
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
 
 
-def _rows_are_outputs(_module: nn.Module, shape: Shape) -> Fans:
-    return math.prod(shape[1:]), shape[0]
+def _all_but_rows(_module: nn.Module, shape: Shape) -> int:
+    return math.prod(shape[1:])
 
 
-def _conv(module: nn.Module, shape: Shape) -> Fans:
-    kernel = math.prod(shape[2:])
+def _transposed(module: nn.Module, shape: Shape) -> int:
+    # Its weight is that of the convolution that it transposes: inputs first.
     groups = int(getattr(module, "groups", 1))
-    return shape[1] * kernel, shape[0] // groups * kernel
+    return shape[0] // groups * math.prod(shape[2:])
 
 
-def _linear_by_sizes(module: nn.Module, shape: Shape) -> Fans:
-    inputs, outputs = (getattr(module, name) for name in LINEAR_SIZES)
+def _linear_by_sizes(module: nn.Module, shape: Shape) -> int:
     # Torch keeps (outputs, inputs); who keeps the reverse shows it by the shape.
-    return (
-        (inputs, outputs)
-        if shape == (inputs, outputs)
-        else _rows_are_outputs(module, shape)
-    )
+    is_reverse = shape == tuple(getattr(module, name) for name in LINEAR_SIZES)
+    return shape[0] if is_reverse else _all_but_rows(module, shape)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Layer:
     """A kind of layer: its ``weight`` (``in_proj_weight`` …) is one of any shape.
 
-    ``fans`` returns how many inputs one output sees, and the reverse.
+    ``fan_in`` returns how many inputs one output sees.
     """
 
     fits: Callable[[nn.Module], bool]
-    fans: Callable[[nn.Module, Shape], Fans]
+    fan_in: Callable[[nn.Module, Shape], int] = _all_but_rows
 
 
 def _of(*kinds: type[nn.Module]) -> Callable[[nn.Module], bool]:
@@ -79,21 +74,14 @@ def _has(module: nn.Module, *sizes: str) -> bool:
 
 
 LAYERS = (
-    Layer(fits=_of(nn.Linear, nn.Bilinear), fans=_rows_are_outputs),
-    # Its weight is that of the convolution that it transposes: inputs first.
-    Layer(fits=_of(_ConvTransposeNd), fans=lambda m, shape: _conv(m, shape)[::-1]),
-    Layer(fits=_of(_ConvNd), fans=_conv),
-    Layer(
-        fits=_of(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention),
-        fans=_rows_are_outputs,
-    ),
+    Layer(fits=_of(nn.Linear, nn.Bilinear)),
+    Layer(fits=_of(_ConvTransposeNd), fan_in=_transposed),
+    Layer(fits=_of(_ConvNd)),
+    Layer(fits=_of(nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)),
     # transformers: a linear layer whose weight is (inputs, outputs).
-    Layer(fits=_named("Conv1D", "nf"), fans=lambda _, shape: (shape[0], shape[1])),
+    Layer(fits=_named("Conv1D", "nf"), fan_in=lambda _, shape: shape[0]),
     # Anybody's linear layer: torch's names for its sizes, weights as torch keeps them.
-    Layer(
-        fits=lambda module: _has(module, *LINEAR_SIZES),
-        fans=_linear_by_sizes,
-    ),
+    Layer(fits=lambda module: _has(module, *LINEAR_SIZES), fan_in=_linear_by_sizes),
 )
 
 

@@ -16,7 +16,6 @@ from typing import Literal, get_args
 from torch import nn
 
 from dwindle.pytorch.parameters.layers import (
-    Fans,
     Shape,
     class_of,
     is_embedding,
@@ -84,7 +83,6 @@ class ParameterRole:
     shape: Shape
     trainable: bool
     fan_in: int | None = None
-    fan_out: int | None = None
 
     @property
     def numbers(self) -> int:
@@ -132,11 +130,9 @@ def _held_at(slot: Slot) -> ParameterRole:
     shape, owner = _shape(slot.parameter), class_of(slot.module)
     role, remark = _role(slot, shape)
     layer = layer_of(slot.module)
-    fans: Fans = (None, None)
-    if role in ("embedding", "token"):
-        fans = 1, shape[-1]
-    elif role == "weight" and layer is not None:
-        fans = layer.fans(slot.module, shape)
+    fan_in = 1 if role in ("embedding", "token") else None
+    if role == "weight" and layer is not None:
+        fan_in = layer.fan_in(slot.module, shape)
     return ParameterRole(
         name=slot.name,
         names=(slot.name,),
@@ -146,8 +142,7 @@ def _held_at(slot: Slot) -> ParameterRole:
         why=f"{slot.slot} of {with_article(owner)}{remark}",
         shape=shape,
         trainable=slot.parameter.requires_grad,
-        fan_in=fans[0],
-        fan_out=fans[1],
+        fan_in=fan_in,
     )
 
 
