@@ -172,26 +172,3 @@ def test_asgd_keeps_its_step_size_in_float32():
     # Each step size is off by at most 2^-24, so the e-folds (here about 0.9) are too.
     assert path[-1] == digits([survival] * 6, rel=2**-24)
     assert path[-1] != digits([survival] * 6, rel=1e-12)
-
-
-def test_our_schedules_are_the_ones_that_torch_ships():
-    """Cosine and linear without warm-up equal torch's schedulers step by step."""
-    optimizer = torch.optim.SGD([torch.zeros(1)], lr=1.0)
-    theirs = {
-        "cosine": torch.optim.lr_scheduler.CosineAnnealingLR(
-            optimizer, T_max=STEPS, eta_min=0.1
-        ),
-        "linear": torch.optim.lr_scheduler.LinearLR(
-            optimizer, start_factor=1.0, end_factor=0.1, total_iters=STEPS
-        ),
-    }
-    for shape, scheduler in theirs.items():
-        lrs = []
-        optimizer.param_groups[0]["lr"] = 1.0
-        for _ in range(STEPS):
-            lrs.append(optimizer.param_groups[0]["lr"])
-            optimizer.step()
-            scheduler.step()
-        # 1e-12: torch goes from each step to the next and gathers roundings.
-        ours = Schedule(shape=shape, final=0.1).multipliers(STEPS)
-        assert lrs == digits(ours, rel=1e-12)

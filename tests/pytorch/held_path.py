@@ -15,11 +15,12 @@ def weight_of(dtype=torch.float64, start=START):
     return torch.nn.Parameter(torch.tensor(start, dtype=dtype))
 
 
-def undriven_step(optimizer, *weights):
-    """A step with gradients that are there and zero."""
-    for weight in weights:
-        weight.grad = torch.zeros_like(weight)
-    optimizer.step()
+def undriven_step(optimizer, *weights, steps=1):
+    """Steps with gradients that are there and zero."""
+    for _ in range(steps):
+        for weight in weights:
+            weight.grad = torch.zeros_like(weight)
+        optimizer.step()
 
 
 class Path:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from dwindle.decay.run import Run
+from dwindle.pytorch.audit import audit
 
 # Long enough for a half-life at lr 1e-3 and weight_decay 0.1, short enough for epochs.
 RUN = Run(batch_size=100, dataset_size=50_000, epochs=60)
@@ -21,6 +22,21 @@ class Program:
     scheduler: Any = None
     run: Run | None = None
     example: Any = None
+
+    def audited(self):
+        """What the audit finds."""
+        facts = {"scheduler": self.scheduler, "run": self.run, "example": self.example}
+        return audit(self.model, self.optimizer, **facts)
+
+
+def codes(found, *severities):
+    """The codes of an audit of these severities."""
+    return {each.code for each in found.findings if each.severity in severities}
+
+
+def of(found, code):
+    """The first finding of a code."""
+    return next(each for each in found.findings if each.code == code)
 
 
 class TinyGpt(nn.Module):

@@ -14,6 +14,7 @@ from pytorch.planted_programs import (
     adamw,
     backward,
     cnn,
+    codes,
     grouped,
     mlp,
 )
@@ -33,20 +34,6 @@ from dwindle.errors import RefusedError, UsageError
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.groups import decay_groups
 from dwindle.pytorch.refusals import refused
-
-
-def audited(program):
-    return audit(
-        program.model,
-        program.optimizer,
-        scheduler=program.scheduler,
-        run=program.run,
-        example=program.example,
-    )
-
-
-def codes(found, *severities):
-    return {each.code for each in found.findings if each.severity in severities}
 
 
 def test_every_code_of_a_program_is_planted():
@@ -137,7 +124,7 @@ CLEAN = {
 
 def test_a_clean_program_is_clean():
     """A program as it should be gives no error and no warning."""
-    found = {name: audited(build()) for name, build in CLEAN.items()}
+    found = {name: build().audited() for name, build in CLEAN.items()}
     wrong = {name: codes(each, "error", "warning") for name, each in found.items()}
     assert not any(wrong.values()), wrong
 
@@ -185,7 +172,7 @@ def test_nothing_of_the_program_changes(training):
     program.model[1].eval()
     program.model.train(mode=training)
     before = copy.deepcopy(_snapshot(program))
-    audited(program)
+    program.audited()
     assert _snapshot(program) == before
 
 
@@ -201,7 +188,7 @@ def test_an_optimizer_goes_on_as_if_it_had_not_been_audited():
             program.optimizer.step()
             program.scheduler.step()
             if look and step == 1:
-                audited(program)
+                program.audited()
         ends.append(_bytes(program.model.state_dict()))
     assert ends[0] == ends[1]
 

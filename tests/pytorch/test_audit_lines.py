@@ -5,21 +5,12 @@ from itertools import product
 
 import pytest
 import torch
-from pytorch.planted_programs import RUN, Program, adamw, grouped, mlp
+from pytorch.planted_programs import RUN, Program, adamw, grouped, mlp, of
 from torch import nn
 
 from dwindle.decay.run import Run
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.controller import DecayController
-
-
-def found_in(program):
-    return audit(
-        program.model,
-        program.optimizer,
-        scheduler=program.scheduler,
-        run=program.run,
-    ).findings
 
 
 def after(line, program):
@@ -74,7 +65,7 @@ def test_numbers_advised_are_the_numbers_of_the_run():
     model = mlp()
     run = Run(batch_size=100, dataset_size=100_000, epochs=10)
     program = Program(model, adamw(model, weight_decay=1.0), run=run)
-    line = found_in(program)[0].line
+    line = program.audited().findings[0].line
     mended = audit(model, after(line, program).optimizer, run=run)
     assert 1 <= mended.table[0].half_life["epochs"] < 3
 
@@ -123,10 +114,6 @@ def test_a_half_life_that_is_held_is_judged(schedule):
         controller.remove()
 
 
-def line_of(code, there):
-    return next(found.line for found in there.findings if found.code == code)
-
-
 def noam(optimizer):
     return torch.optim.lr_scheduler.LambdaLR(
         optimizer,
@@ -153,7 +140,7 @@ def test_the_lr_that_was_typed_is_written_not_the_peak_of_its_scheduler():
         model = mlp()
         lr = kind(1.0)
         optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.1)
-        line = line_of("DW001", audit(model, optimizer, scheduler=scheduled(optimizer)))
+        line = of(audit(model, optimizer, scheduler=scheduled(optimizer)), "DW001").line
         names = {"torch": torch, "model": model}
         exec(line, names)  # noqa: S102  the lines of our own findings
         is_built = names["optimizer"].param_groups[0]["lr"] == 1.0
@@ -182,7 +169,7 @@ def test_a_number_that_is_a_finding_itself_is_copied_to_nothing():
 def test_where_nothing_decays_biases_are_spared_by_the_line():
     """Rprop has no weight_decay: a controller over decay_groups leaves biases alone."""
     model = mlp()
-    line = line_of("DW021", audit(model, torch.optim.Rprop(model.parameters())))
+    line = of(audit(model, torch.optim.Rprop(model.parameters())), "DW021").line
     names = {"torch": torch, "model": model}
     exec(line, names)  # noqa: S102  the lines of our own findings
     assert "left alone" in repr(names["controller"])

@@ -4,7 +4,16 @@ import copy
 
 import pytest
 import torch
-from pytorch.planted_programs import RUN, Program, adamw, backward, grouped, mlp
+from pytorch.planted_programs import (
+    RUN,
+    Program,
+    adamw,
+    backward,
+    codes,
+    grouped,
+    mlp,
+    of,
+)
 from torch import nn
 
 from dwindle.decay.run import Run
@@ -12,14 +21,6 @@ from dwindle.errors import RangeError
 from dwindle.pytorch.audit import audit
 from dwindle.pytorch.groups import decay_groups
 from dwindle.pytorch.penalty import L2Penalty
-
-
-def of(found, code):
-    return next(each for each in found.findings if each.code == code)
-
-
-def codes(found, *severities):
-    return {each.code for each in found.findings if each.severity in severities}
 
 
 def _net_with(*groups, weight_decay=0.0):
@@ -216,6 +217,6 @@ def test_a_doubled_parameter_is_not_told_again_as_a_decay_without_half_life():
     net = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 2))
     sgd = torch.optim.SGD(net.parameters(), lr=1e-3, momentum=0.9, weight_decay=0.1)
     sgd.param_groups.append({**sgd.param_groups[0], "params": [net[0].weight]})
-    codes = {found.code for found in audit(net, sgd).findings}
-    assert "DW005" in codes
-    assert "DW025" not in codes
+    found = {each.code for each in audit(net, sgd).findings}
+    assert "DW005" in found
+    assert "DW025" not in found

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from pytorch.planted_programs import RUN, Program, TinyGpt, adamw, grouped, mlp
+from pytorch.planted_programs import RUN, TinyGpt, adamw, grouped, mlp, of
 from tolerance import digits
 from torch import nn
 from torch.optim.lr_scheduler import CosineAnnealingLR, CyclicLR, OneCycleLR
@@ -94,9 +94,8 @@ def test_facts_that_the_program_tells_too_are_named():
 
 def _adam(run=None):
     model = mlp()
-    program = Program(model, torch.optim.Adam(grouped(model, 0.01), lr=1e-3))
-    found = audit(program.model, program.optimizer, run=run).findings
-    return next(each for each in found if each.code == "DW008")
+    adam = torch.optim.Adam(grouped(model, 0.01), lr=1e-3)
+    return of(audit(model, adam, run=run), "DW008")
 
 
 def test_the_number_instead_of_a_coupled_one_says_what_it_is():
@@ -114,8 +113,7 @@ def test_a_padding_row_decays_under_a_coupled_adam_too():
     model.wte = nn.Embedding(20, 16, padding_idx=0)
     nn.init.normal_(model.wte.weight)
     groups = grouped(model, 0.01, also=["wte.weight"])
-    found = audit(model, torch.optim.Adam(groups, lr=1e-3)).findings
-    idle = next(each for each in found if each.code == "DW015")
+    idle = of(audit(model, torch.optim.Adam(groups, lr=1e-3)), "DW015")
     ((name, row, norm),) = idle.values["padding"]
     assert (name, row) == ("wte.weight", 0)
     assert norm == pytest.approx(float(model.wte.weight[0].detach().norm()))

@@ -25,10 +25,7 @@ LONG = {"BERT-base", "LLaMA-7B", "MAE-fine-tuning-of-ViT-L"}
 )
 def test_a_published_recipe_is_no_warning(recipe):
     """Notes may be found in it; nothing that would fail a check."""
-    program = recipe.build()
-    found = audit(
-        program.model, program.optimizer, scheduler=program.scheduler, run=program.run
-    )
+    found = recipe.build().audited()
     told = [(each.code, each.evidence) for each in found.findings]
     assert found.exit_code == 0, (recipe.source, told)
     assert "DW017" not in [code for code, _ in told]

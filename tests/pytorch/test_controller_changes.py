@@ -78,8 +78,7 @@ def test_a_half_life_that_cannot_be_held_changes_nothing(half_life, kind, fact):
     with pytest.raises(kind) as raised:
         held.half_life = half_life
     assert getattr(raised.value, fact[0]) == fact[1]
-    for _ in range(10):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=10)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
 
@@ -117,8 +116,7 @@ def test_a_peak_may_be_set(name):
     undriven_step(optimizer, weight)
     optimizer.param_groups[0]["lr"] = LR / 10
     held.lr_peak = LR / 10
-    for _ in range(9):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=9)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
     assert held.lr_peak == (LR / 10,)
     with pytest.raises(RangeError) as raised:
@@ -238,8 +236,7 @@ def test_the_first_of_two_controllers_does_not_remove_the_second():
     first.remove()
     second = DecayController(optimizer, half_life="10 steps")
     first.remove()
-    for _ in range(10):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=10)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
     assert second.steps_done == 10
 
@@ -254,15 +251,13 @@ def test_a_group_that_comes_later_without_a_mark_is_told(caplog):
         optimizer.add_param_group({"params": [added]})
         optimizer.add_param_group({"params": [marked], "decay_scale": 1.0})
         optimizer.add_param_group({"params": [resting], "decay_scale": 0.0})
-        for _ in range(10):
-            undriven_step(optimizer, added, marked, resting)
+        undriven_step(optimizer, added, marked, resting, steps=10)
     assert len(caplog.records) == 1
     assert "group 1, added" in caplog.text
     assert off(added, 1.0) == 0
     assert off(marked, 0.5) <= TOLERANCES[torch.float64]
     assert off(resting, 1.0) == 0
     optimizer.param_groups[1]["decay_scale"] = 1.0  # what the line advises
-    for _ in range(10):
-        undriven_step(optimizer, added)
+    undriven_step(optimizer, added, steps=10)
     assert off(added, 0.5) <= TOLERANCES[torch.float64]
     assert held.mechanisms == ("multiply", "multiply", "multiply", "left alone")

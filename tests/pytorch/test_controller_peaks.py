@@ -367,8 +367,7 @@ def test_one_peak_for_all_groups_is_reached_by_one_of_them(caplog):
         held = DecayController(optimizer, half_life="30 steps", lr_peak=lr_peak)
         caplog.clear()
         with caplog.at_level(logging.WARNING, "dwindle"):
-            for _ in range(4):
-                undriven_step(optimizer, *(g["params"][0] for g in groups))
+            undriven_step(optimizer, *(g["params"][0] for g in groups), steps=4)
             held.remove()
         assert len(caplog.records) == count
 
@@ -382,8 +381,7 @@ def test_no_peak_is_missed_where_none_is_needed(options, caplog):
     held = DecayController(optimizer, **({"half_life": "30 steps"} | options))
     optimizer.param_groups[0]["lr"] = 1e-4
     with caplog.at_level(logging.WARNING, "dwindle"):
-        for _ in range(5):
-            undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        undriven_step(optimizer, *optimizer.param_groups[0]["params"], steps=5)
         held.remove()
     assert not caplog.records
 

@@ -137,8 +137,7 @@ def test_a_knob_that_some_entries_do_not_feel_is_not_used():
     weight = weight_of()
     optimizer = SparesSmall([weight])
     held = DecayController(optimizer, half_life="10 steps")
-    for _ in range(10):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=10)
     assert held.mechanisms == ("multiply",)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
@@ -212,8 +211,7 @@ def test_what_the_remedy_says_works(build):
     weight = weight_of()
     optimizer = build([weight])
     DecayController(optimizer, half_life="10 steps")
-    for _ in range(10):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=10)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
 
@@ -326,8 +324,7 @@ def test_an_optimizer_without_an_lr():
     with pytest.raises(RefusedError, match=r'no lr.*Write schedule="constant"'):
         DecayController(optimizer, half_life="10 steps")
     held = DecayController(optimizer, half_life="10 steps", schedule="constant")
-    for _ in range(10):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=10)
     assert held.mechanisms == ("multiply",)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 

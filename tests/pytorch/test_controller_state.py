@@ -213,14 +213,12 @@ def test_a_copied_optimizer_is_free_and_can_be_held(name, copied):
     weight = weight_of()
     optimizer = OPTIMIZERS[name]([weight])
     held = DecayController(optimizer, half_life="10 steps")
-    for _ in range(5):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=5)
     twin = copied(optimizer)
     again = DecayController(twin, half_life="10 steps")
     again.load_state_dict(held.state_dict())
     theirs = twin.param_groups[0]["params"][0]
-    for _ in range(5):
-        undriven_step(twin, theirs)
+    undriven_step(twin, theirs, steps=5)
     assert off(theirs, 0.5) <= TOLERANCES[torch.float64]
     assert off(weight, 0.5**0.5) <= TOLERANCES[torch.float64]  # nothing is shared
 
@@ -343,8 +341,7 @@ def test_a_checkpoint_of_before_is_loaded():
     older = optimizer.state_dict()
     older["param_groups"][0]["weight_decay"] = 553.0
     optimizer.load_state_dict(older)
-    for _ in range(10):
-        undriven_step(optimizer, weight)
+    undriven_step(optimizer, weight, steps=10)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
     assert _weight_decays(optimizer) == [0.1]
 

@@ -121,8 +121,7 @@ def test_a_wrapper_with_one_step_is_held():
     weight = weight_of()
     wrapper = Passes(SGD([weight], lr=0.1, momentum=0.9))
     DecayController(wrapper, half_life="10 steps")
-    for _ in range(10):
-        undriven_step(wrapper, weight)
+    undriven_step(wrapper, weight, steps=10)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
 
@@ -148,8 +147,7 @@ def test_zero_is_held_by_the_optimizer_inside():
         with pytest.raises(RefusedError, match=words):
             DecayController(zero, half_life="10 steps")
         DecayController(zero.optim, half_life="10 steps")
-        for _ in range(10):
-            undriven_step(zero, weight)
+        undriven_step(zero, weight, steps=10)
     assert off(weight, 0.5) <= TOLERANCES[torch.float64]
 
 

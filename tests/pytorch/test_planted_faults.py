@@ -12,7 +12,6 @@ from pytorch.planted_programs import Program
 from torch import nn
 
 from dwindle.audit.codes import CODES
-from dwindle.pytorch.audit import audit
 from dwindle.pytorch.checks.group import optimizers_of
 from dwindle.pytorch.parameters.roles import parameter_roles
 
@@ -45,16 +44,6 @@ BROUGHT = {
 # What they say to do is no line that a test could run here.
 WITHOUT_A_LINE = {"DW024", "DW026", "DW029"}
 IGNORED = {"params", "param_names", "decay_scale", "initial_lr"}
-
-
-def audited(program):
-    return audit(
-        program.model,
-        program.optimizer,
-        scheduler=program.scheduler,
-        run=program.run,
-        example=program.example,
-    )
 
 
 def alone(there):
@@ -148,7 +137,7 @@ def place(found):
 def test_a_planted_fault_is_found_alone_and_mended_by_its_line(fault):
     """Nothing else is an error or a warning; after the line nothing is."""
     program = fault.build()
-    there = audited(program)
+    there = program.audited()
     serious = {each.code for each in there.findings if each.severity != "note"}
     is_note = CODES[fault.code].severity == "note"
     assert serious == (set() if is_note else {fault.code})
@@ -160,7 +149,7 @@ def test_a_planted_fault_is_found_alone_and_mended_by_its_line(fault):
     before, listed = options(program), {each.code for each in there.findings}
     after = pasted(found, program)
     assert out_of_place(found, program, before, after) == {}
-    left = audited(after).findings
+    left = after.audited().findings
     assert left_wrong(found, listed, left) == set()
     if not is_note and fault.code not in WITHOUT_A_LINE:
         assert [each for each in left if each.severity != "note"] == []
@@ -232,7 +221,7 @@ def test_all_lines_of_a_report_in_their_order_do_what_each_asks(reports):
     wrong = {}
     for name, build in reports.items():
         program = build()
-        found = {each.line: each for each in audited(program).findings if each.line}
+        found = {each.line: each for each in program.audited().findings if each.line}
         lines, start = list(found.values()), decay_of(program)
         asked, out = asked_of_each_line(lines, build, start)
         wrong |= {(name, code): each for code, each in out.items()}
@@ -250,7 +239,7 @@ def test_all_lines_of_a_report_in_their_order_do_what_each_asks(reports):
 
 def test_a_line_behind_a_split_says_to_audit_again():
     """Its place counts the groups from before; alone it has its own line."""
-    there = audited(eight_layers())
+    there = eight_layers().audited()
     (first, *_), last = there.findings, there.findings[-1]
     assert (first.code, last.code, last.line) == ("DW001", "DW014", "")
     assert (last.advice, last.values["above"]) == ("again", "DW001")
@@ -262,7 +251,7 @@ def test_a_line_behind_a_split_says_to_audit_again():
 @pytest.mark.parametrize("build", BUILDERS.values(), ids=BUILDERS)
 def test_every_line_mends_its_finding_and_moves_nothing_else(build):
     """Each line alone: the finding is gone, no other option moved, nothing is new."""
-    there = audited(build())
+    there = build().audited()
     wrong, listed = [], {each.code for each in there.findings}
     for found in alone(there):
         if not found.line:
@@ -271,7 +260,7 @@ def test_every_line_mends_its_finding_and_moves_nothing_else(build):
         before = options(program)
         after = pasted(found, program)
         out = out_of_place(found, program, before, after)
-        left = left_wrong(found, listed, audited(after).findings)
+        left = left_wrong(found, listed, after.audited().findings)
         if out or left:
             wrong.append((found.code, found.line, out, left))
     assert wrong == []

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from pytorch.planted_programs import cnn, grouped
+from pytorch.planted_programs import cnn, grouped, of
 from tolerance import digits
 from torch import nn
 
@@ -55,8 +55,7 @@ def rotation(kind, lr, weight_decay, **options):
 def dw016(kind, **options):
     model = cnn()
     optimizer = kind(grouped(model, DECAY), lr=LR, **options)
-    found = audit(model, optimizer).findings
-    return next(each for each in found if each.code == "DW016")
+    return of(audit(model, optimizer), "DW016")
 
 
 BALANCED = {

@@ -4,7 +4,7 @@ import math
 
 import pytest
 import torch
-from pytorch.planted_programs import adamw, grouped, mlp
+from pytorch.planted_programs import adamw, grouped, mlp, of
 from pytorch.untouched import left_alone
 from tolerance import digits
 from torch import nn
@@ -248,7 +248,7 @@ def test_no_zero_is_advised_from_a_guessed_pace():
 
     def note(**options):
         _, found = kept(build, run, **options)
-        return next(each for each in found.findings if each.code == "DW010")
+        return of(found, "DW010")
 
     guessed, given = note(), note(every="step")
     assert guessed.severity == given.severity == "note"
@@ -354,7 +354,7 @@ def test_a_change_keeps_the_shape_of_the_scheduler():
     was, now = (line.e_folds for line in moved.table if line.weight_decay)
     assert was == digits(found.table[0].e_folds, rel=1e-12)
     assert now / was == pytest.approx(2, rel=1e-3)
-    note = next(each for each in moved.findings if each.code == "DW031")
+    note = of(moved, "DW031")
     assert note.values["then"] == pytest.approx(0.434, abs=5e-4)
 
 

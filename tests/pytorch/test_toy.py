@@ -16,7 +16,6 @@ from torch.optim.optimizer import (
 )
 
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.copies import random_kept
 from dwindle.pytorch.copying.toy import Toy
 from dwindle.pytorch.probe import probe
 
@@ -89,31 +88,12 @@ def test_a_toy_has_one_weight_for_each_kind_of_parameter():
     assert [[w.ndim for w in group] for group in toy.weights] == [[2, 1], [2]]
 
 
-def test_a_toy_decays_as_its_optimizer_is_configured():
-    """AdamW takes lr·weight_decay of a weight that nothing pulls at."""
-    toy = Toy.of(torch.optim.AdamW(parameters(), lr=0.1, weight_decay=0.5))
-    before = toy.weights[0][0].detach().clone()
-    toy.step()
-    left = (toy.weights[0][0].detach() / before).flatten().tolist()
-    assert left == digits([0.95] * 4, rel=1e-6)  # float32
-
-
 def test_without_a_gradient_nothing_happens():
     """None is no gradient: torch leaves such a weight alone."""
     toy = Toy.of(torch.optim.AdamW(parameters(), lr=0.1))
     before = toy.weights[0][0].detach().clone()
     toy.step(gradient=None)
     assert toy.weights[0][0].equal(before)
-
-
-def test_the_random_generator_goes_on_where_it_was():
-    """Numbers drawn inside are drawn again outside."""
-    torch.manual_seed(3)
-    first = torch.rand(2)
-    torch.manual_seed(3)
-    with random_kept():
-        torch.rand(7)
-    assert torch.rand(2).equal(first)
 
 
 @combined("name fresh", [*EVERY], [True, False], one_in=2)
