@@ -5,7 +5,9 @@ import inspect
 import math
 from importlib.metadata import version
 
+import numpy as np
 import pytest
+import torch
 from frameworks.checks.of_keras import keras_module
 from frameworks.checks.partial import module
 from frameworks.checks.table import NOT_INSTALLED
@@ -116,8 +118,6 @@ def test_the_version_that_was_read_is_installed():
 
 def _net():
     """A net with biases, a LayerNorm, a norm of another name, and a vector."""
-    import torch
-
     net = torch.nn.Module()
     net.dense = torch.nn.Linear(3, 3)
     net.first = torch.nn.LayerNorm(3)
@@ -160,9 +160,6 @@ def test_what_timm_skips():
 @pytest.mark.parametrize("name", ["AdamW", "SGD"])
 def test_what_torch_and_keras_do_not_skip(name):
     """Nothing is skipped unless one says so: a vector decays as a matrix does."""
-    import numpy as np
-    import torch
-
     vector = torch.ones(3, requires_grad=True)
     vector.grad = torch.zeros(3)
     getattr(torch.optim, name)([vector], lr=0.1, weight_decay=0.5).step()
@@ -186,7 +183,6 @@ TWINS = {
 @pytest.mark.filterwarnings("default")
 def test_a_twin_of_bitsandbytes_has_the_same_kernel_and_default():
     """8-bit, 32-bit and paged classes name the kernel of the record they stand for."""
-    import torch
 
     def built(name):
         kind = by_name(name)

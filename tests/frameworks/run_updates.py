@@ -5,11 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import torch
-from frameworks.checks import of_keras, of_optax, of_timm, of_torch_libraries
-from frameworks.checks import of_trainers as trainers
+from frameworks.checks import of_timm, of_torch_libraries
 from frameworks.checks.check import NUMBER
-from frameworks.checks.of_pairs import _torch_like as driven_by_torch
-from frameworks.checks.of_pairs import _with as of_torch
+from frameworks.checks.of_pairs import driven
 from tolerance import digits
 
 from dwindle.decay.knobs import KNOBS
@@ -17,108 +15,59 @@ from dwindle.decay.knobs import KNOBS
 # The defaults of libraries differ: what is compared has the same options on all sides.
 _ADAM = {"eps": 1e-8, "betas": (0.9, 0.999)}
 _FASTAI = {"mom": 0.9, "sqr_mom": 0.999, "eps": 1e-8}
-
-
-def _library(knob, **options):
-    return driven_by_torch(of_torch_libraries.factory(knob, **options))
-
-
-def _timm(name, **options):
-    return driven_by_torch(of_timm.factory(name, **options))
-
-
-def _fastai(name, **options):
-    return driven_by_torch(trainers._fastai(name, **options))
-
-
-def _optax(knob):
-    return of_optax.driven(of_optax.chain_of(knob))
-
-
-def _torch(name, **options):
-    return driven_by_torch(of_torch(name, **options))
-
-
+_EPS, _MOM, _MOMENTUM = {"eps": 1e-8}, {"mom": 0.9}, {"momentum": 0.9}
+# Knobs of one update, each with its options.
 UPDATES = {
     "adam, decoupled": {
-        "torch.optim.AdamW": _torch("AdamW"),
-        "torch.optim.Adam:decoupled": _torch("Adam", decoupled_weight_decay=True),
-        "optax.adamw": _optax("optax.adamw"),
-        "timm.adamw": _timm("adamw"),
-        "optimi.AdamW": _library("optimi.AdamW", **_ADAM),
-        "optimi.Adam:decouple_wd": _library("optimi.Adam:decouple_wd", **_ADAM),
-        "fastai.optimizer.Adam": _fastai("Adam", **_FASTAI),
+        "torch.optim.AdamW": {},
+        "torch.optim.Adam:decoupled": {},
+        "optax.adamw": {},
+        "timm.adamw": {},
+        "optimi.AdamW": _ADAM,
+        "optimi.Adam:decouple_wd": _ADAM,
+        "fastai.optimizer.Adam": _FASTAI,
     },
     "adam, coupled": {
-        "torch.optim.Adam": _torch("Adam"),
-        "optax.add_decayed_weights:before-adam": _optax(
-            "optax.add_decayed_weights:before-adam"
-        ),
-        "timm.adam": _timm("adam"),
-        "optimi.Adam": _library("optimi.Adam", **_ADAM),
-        "fastai.optimizer.Adam:coupled": _fastai("Adam", decouple_wd=False, **_FASTAI),
+        "torch.optim.Adam": {},
+        "optax.add_decayed_weights:before-adam": {},
+        "timm.adam": {},
+        "optimi.Adam": _ADAM,
+        "fastai.optimizer.Adam:coupled": _FASTAI,
     },
     "sgd": {
-        "torch.optim.SGD": _torch("SGD", momentum=0.9),
-        "optax.add_decayed_weights:before-sgd": _optax(
-            "optax.add_decayed_weights:before-sgd"
-        ),
-        "timm.momentum": _timm("momentum"),
-        "optimi.SGD": _library("optimi.SGD"),
-        "fastai.optimizer.SGD:coupled": _fastai("SGD", decouple_wd=False, mom=0.9),
+        "torch.optim.SGD": {},
+        "optax.add_decayed_weights:before-sgd": {},
+        "timm.momentum": {},
+        "optimi.SGD": {},
+        "fastai.optimizer.SGD:coupled": _MOM,
     },
     "sgdw": {
-        "pytorch_optimizer.SGDW": _library("pytorch_optimizer.SGDW", momentum=0.9),
-        "fastai.optimizer.SGD": _fastai("SGD", mom=0.9),
-        "optimi.SGD:decouple_wd": _library("optimi.SGD:decouple_wd"),
+        "pytorch_optimizer.SGDW": _MOMENTUM,
+        "fastai.optimizer.SGD": _MOM,
+        "optimi.SGD:decouple_wd": {},
     },
     "lion": {
-        "timm.lion": _timm("lion"),
-        "optax.lion": _optax("optax.lion"),
-        "optimi.Lion": _library("optimi.Lion"),
-        "pytorch_optimizer.Lion": _library("pytorch_optimizer.Lion"),
-        "lion_pytorch.Lion": _library("lion_pytorch.Lion"),
-        "keras.optimizers.Lion": of_keras.driven("keras.optimizers.Lion", beta_2=0.99),
+        "timm.lion": {},
+        "optax.lion": {},
+        "optimi.Lion": {},
+        "pytorch_optimizer.Lion": {},
+        "lion_pytorch.Lion": {},
+        "keras.optimizers.Lion": {"beta_2": 0.99},
     },
-    "radam": {
-        "torch.optim.RAdam:decoupled": _torch("RAdam", decoupled_weight_decay=True),
-        "timm.radamw": _timm("radamw"),
-    },
-    "adan": {
-        "timm.adan": _timm("adan", eps=1e-8),
-        "pytorch_optimizer.Adan": _library("pytorch_optimizer.Adan", eps=1e-8),
-        "optimi.Adan": _library("optimi.Adan", eps=1e-8),
-    },
-    "adabelief": {
-        "timm.adabelief": _timm("adabelief"),
-        "pytorch_optimizer.AdaBelief": _library("pytorch_optimizer.AdaBelief"),
-    },
-    "adamax": {
-        "keras.optimizers.Adamax": of_keras.driven(
-            "keras.optimizers.Adamax", epsilon=1e-8
-        ),
-        "optax.adamaxw": _optax("optax.adamaxw"),
-    },
+    "radam": {"torch.optim.RAdam:decoupled": {}, "timm.radamw": {}},
+    "adan": {"timm.adan": _EPS, "pytorch_optimizer.Adan": _EPS, "optimi.Adan": _EPS},
+    "adabelief": {"timm.adabelief": {}, "pytorch_optimizer.AdaBelief": {}},
+    "adamax": {"keras.optimizers.Adamax": {"epsilon": 1e-8}, "optax.adamaxw": {}},
     "stable-adamw": {
-        "optimi.StableAdamW": _library("optimi.StableAdamW", **_ADAM),
-        "pytorch_optimizer.StableAdamW": _library(
-            "pytorch_optimizer.StableAdamW", **_ADAM
-        ),
+        "optimi.StableAdamW": _ADAM,
+        "pytorch_optimizer.StableAdamW": _ADAM,
     },
     # One algorithm, and variants of it that options make equal.
-    "lamb": {
-        "optax.lamb": _optax("optax.lamb"),
-        "timm.lamb": _timm("lamb", max_grad_norm=None),
-    },
-    "lars": {
-        "timm.lars": _timm("lars"),
-        "pytorch_optimizer.LARS": _library("pytorch_optimizer.LARS", momentum=0.9),
-    },
+    "lamb": {"optax.lamb": {}, "timm.lamb": {"max_grad_norm": None}},
+    "lars": {"timm.lars": {}, "pytorch_optimizer.LARS": _MOMENTUM},
     "prodigy": {
-        "optax.contrib.prodigy": _optax("optax.contrib.prodigy"),
-        "pytorch_optimizer.Prodigy": _library(
-            "pytorch_optimizer.Prodigy", bias_correction=True
-        ),
+        "optax.contrib.prodigy": {},
+        "pytorch_optimizer.Prodigy": {"bias_correction": True},
     },
 }
 
@@ -127,7 +76,9 @@ UPDATES = {
 @pytest.mark.parametrize("name", UPDATES)
 def test_knobs_of_one_update_take_the_same_steps(name):
     """Sixty driven steps under a schedule end at the same weights everywhere."""
-    found = {knob: drive(NUMBER) for knob, drive in UPDATES[name].items()}
+    found = {
+        knob: driven(knob, **options)(NUMBER) for knob, options in UPDATES[name].items()
+    }
     for one, other in pairwise(found):
         assert KNOBS[one].algorithm == KNOBS[other].algorithm
         # 1e-7: of sixty steps in float64 only epsilon's place separates the two of
@@ -138,20 +89,18 @@ def test_knobs_of_one_update_take_the_same_steps(name):
 @pytest.mark.filterwarnings("default")
 def test_a_variant_takes_other_steps():
     """Nesterov's momentum, clipping, epsilon's place and muP's kinds are seen."""
-    adam = _torch("AdamW")(NUMBER)
-    others = {
-        "keras.optimizers.AdamW": of_keras.driven(
-            "keras.optimizers.AdamW", epsilon=1e-4
-        ),
-        "optimi.StableAdamW": UPDATES["stable-adamw"]["optimi.StableAdamW"],
-    }
-    for knob, drive in others.items():
+    adam = driven("torch.optim.AdamW")(NUMBER)
+    others = {"keras.optimizers.AdamW": {"epsilon": 1e-4}, "optimi.StableAdamW": _ADAM}
+    for knob, options in others.items():
         assert KNOBS[knob].update != KNOBS["torch.optim.AdamW"].update
-        assert drive(NUMBER) != digits(adam, rel=1e-6)
-    assert _timm("sgd")(NUMBER) != digits(_timm("momentum")(NUMBER), rel=1e-6)
-    assert _timm("lamb")(NUMBER) != digits(
-        UPDATES["lamb"]["timm.lamb"](NUMBER), rel=1e-6
-    )
+        assert driven(knob, **options)(NUMBER) != digits(adam, rel=1e-6)
+    clipped = {"max_grad_norm": None}
+    for one, other, options in (
+        ("timm.sgd", "timm.momentum", {}),
+        ("timm.lamb", "timm.lamb", clipped),
+    ):
+        plain = driven(other, **options)(NUMBER)
+        assert driven(one)(NUMBER) != digits(plain, rel=1e-6)
 
 
 def _averages_of_schedule_free(kind, chain):

@@ -83,16 +83,6 @@ def test_an_lr_that_is_a_tensor(dtype, fused):
     assert worst <= 1e-6  # float32 digits, whatever the weight has
 
 
-@pytest.mark.parametrize("form", ["AdamW, loop", "SGD, foreach"])
-def test_half_precision_is_held_where_it_can_be(form):
-    """bfloat16 follows a half-life of 10 steps to a few percent, as it can write."""
-    weight = weight_of(torch.bfloat16)
-    optimizer = FORMS[form]([weight], lr=LR)
-    DecayController(optimizer, half_life="10 steps")
-    path = Path(10, "follow-lr", LR)
-    assert worst_off(optimizer, weight, path, 30) <= 0.05  # 30 roundings of 2e-3
-
-
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_what_half_precision_rounds_away_is_refused(dtype):
     """No weight of bfloat16 would change with a half-life of 3000 steps."""
@@ -191,24 +181,3 @@ def test_a_captured_graph_is_refused(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: False)
     undriven_step(optimizer, weight)
     assert held.e_folds[0] == digits(0.03465735902799726, rel=1e-12)
-
-
-@pytest.mark.parametrize("form", ["AdamW, foreach", "SGD, foreach"])
-def test_complex_weights(form):
-    """Both parts of a complex weight decay alike."""
-    weight = torch.nn.Parameter(torch.tensor([1 + 2j, -0.5 + 0.1j]).cdouble())
-    start = weight.detach().clone()
-    optimizer = FORMS[form]([weight], lr=LR)
-    DecayController(optimizer, half_life="10 steps")
-    undriven_step(optimizer, weight, steps=10)
-    assert (weight.detach() / start - 0.5).abs().max() <= TOLERANCES[torch.float64]
-
-
-def test_weights_in_two_formats():
-    """A group of float32 and float64 has the digits of float32, both decay alike."""
-    wide, narrow = weight_of(torch.float64), weight_of(torch.float32)
-    optimizer = AdamW([wide, narrow], lr=LR, foreach=False)
-    DecayController(optimizer, half_life="10 steps")
-    undriven_step(optimizer, wide, narrow, steps=10)
-    assert off(wide, 0.5) <= TOLERANCES[torch.float32]
-    assert off(narrow, 0.5) <= TOLERANCES[torch.float32]

@@ -393,22 +393,6 @@ def test_a_probe_is_data_a_table_and_a_page():
     assert "decouples" in captured.get()
 
 
-@pytest.mark.parametrize("kind", [torch.optim.AdamW, torch.optim.SGD, torch.optim.Adam])
-def test_complex_weights_decay_as_real_ones(kind):
-    """A complex parameter is two real numbers, and both are told alike."""
-    real, imaginary = (
-        probe(
-            kind([nn.Parameter(torch.ones(3, dtype=dtype))], lr=0.1, weight_decay=0.1)
-        )
-        for dtype in (torch.float32, torch.complex64)
-    )
-    told, expected = imaginary.groups[0], real.groups[0]
-    assert (told.walk, told.shrink_per_step) == (
-        expected.walk,
-        expected.shrink_per_step,  # the same arithmetic, on two numbers instead of one
-    )
-
-
 def test_a_small_number_under_a_large_eps_is_not_said_to_cancel():
     """EfficientNet's RMSprop: half its 1e-5 halves a step; at 0.1 it does cancel."""
     options = {"lr": 0.016, "alpha": 0.9, "momentum": 0.9}

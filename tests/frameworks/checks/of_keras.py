@@ -4,6 +4,8 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+import torch
 from frameworks.checks.check import NUMBER, RUN, START, Check, said, undriven
 from frameworks.checks.torch_like import pull, steps, weights
 
@@ -29,8 +31,6 @@ def _run(
     optimizer: Any, start: Any, run: Run, gradient: Callable[[int, Any], Any]
 ) -> Any:
     """Step through a run; the optimizer decays by itself."""
-    import numpy as np
-
     keras = keras_module()
     variable = keras.Variable(np.asarray(start), dtype="float64", name="kernel")
     optimizer.build([variable])
@@ -49,8 +49,6 @@ def _left_of(knob: str) -> Callable[[float, Run], list[float]]:
     """Matrices, but for the knob of what Muon leaves to Adam."""
 
     def measure(number: float, run: Run) -> list[float]:
-        import numpy as np
-
         name, _, variant = knob.removeprefix("keras.optimizers.").partition(":")
         options = {"momentum": 0.9} if name == "SGD" else {}
         optimizer = _optimizer(name, KNOBS[knob].symbol, number, **options)
@@ -101,8 +99,6 @@ def driven(knob: str, **options: Any) -> Callable[[float], list[float]]:
     """Weights after the gradients that torch gets too."""
 
     def run(number: float) -> list[float]:
-        import torch
-
         def gradient(step: int, weight: Any) -> Any:
             return pull(step, torch.tensor(weight)).numpy()
 
@@ -124,8 +120,6 @@ def _adamw() -> Check:
     """The number that convert says for torch gives the same weights, driven too."""
 
     def ours() -> list[float]:
-        import torch
-
         there = convert(
             NUMBER, "keras.optimizers.AdamW", to="torch.optim.AdamW", run=RUN
         )
@@ -163,8 +157,6 @@ def _l2() -> Check:
         return [float(each) for each in weight.flatten()]
 
     def ours() -> list[float]:
-        import torch
-
         there = convert(NUMBER, "keras.regularizers.L2", to="torch.optim.SGD", run=RUN)
         return _in_torch(
             lambda parameters: torch.optim.SGD(

@@ -21,128 +21,78 @@ Driven = Callable[[float], list[float]]
 _PEAK = float(RUN.require("lr", "A check"))
 
 
-def _torch_like(factory: Factory) -> Driven:
-    def driven(number: float) -> list[float]:
+def _fastai(knob: str, **options: Any) -> Factory:
+    name, _, variant = knob.rpartition(".")[2].partition(":")
+    return of_trainers.fastai(name, decouple_wd=variant != "coupled", **options)
+
+
+# By the first word of a knob: what builds its real optimizer, with options.
+_FACTORIES: dict[str, Callable[..., Factory]] = {
+    "torch": of_torch.factory,
+    "timm": lambda knob, **more: of_timm.factory(knob.partition(".")[2], **more),
+    "composer": lambda knob, **more: of_trainers.composer(
+        knob.rpartition(".")[2], **more
+    ),
+    "unit_scaling": lambda _: of_trainers.unit_scaling,
+    "fastai": _fastai,
+}
+
+
+def driven(knob: str, **options: Any) -> Driven:
+    """The real optimizer of a record, under the gradients that all of them get."""
+    library = knob.partition(".")[0]
+    if library == "optax":
+        return of_optax.driven(of_optax.chain_of(knob))
+    if library == "keras":
+        return of_keras.driven(knob, **options)
+    factory = _FACTORIES.get(library, of_torch_libraries.factory)(knob, **options)
+
+    def run(number: float) -> list[float]:
         weight = weights()
         steps(factory([weight], _PEAK, number), weight, RUN, pull)
         return list(weight.detach().flatten().tolist())
 
-    return driven
+    return run
 
 
-def _with(kind: str, **options: Any) -> Factory:
-    def build(parameters: list[Any], lr: float, number: float) -> Any:
-        import torch
-
-        return getattr(torch.optim, kind)(
-            parameters, lr=lr, weight_decay=number, **options
-        )
-
-    return build
-
-
-_SGD = _torch_like(_with("SGD", momentum=0.9))
-_ADAMW = _torch_like(of_torch.factory("torch.optim.AdamW"))
-# Theirs, the knob that we convert to, and ours: optimizers whose updates are the same.
-_PAIRS: tuple[tuple[str, str, Driven, str, Driven], ...] = (
-    (
-        "optax.add_decayed_weights:before-sgd",
-        "optax",
-        of_optax.driven(of_optax.chain_of("optax.add_decayed_weights:before-sgd")),
-        "torch.optim.SGD",
-        _SGD,
-    ),
-    (
-        "optax.adamw",
-        "optax",
-        of_optax.driven(of_optax.chain_of("optax.adamw")),
-        "torch.optim.AdamW",
-        _ADAMW,
-    ),
-    (
-        "optax.add_decayed_weights:before-schedule",
-        "optax",
-        of_optax.driven(of_optax.chain_of("optax.add_decayed_weights:before-schedule")),
-        "torch.optim.AdamW",
-        _ADAMW,
-    ),
-    (
-        "timm.momentum",
-        "timm",
-        _torch_like(of_timm.factory("momentum")),
-        "torch.optim.SGD",
-        _SGD,
-    ),
-    (
-        "composer.optim.DecoupledAdamW",
-        "mosaicml",
-        _torch_like(of_trainers.composer("DecoupledAdamW", betas=(0.9, 0.999))),
-        "torch.optim.AdamW",
-        _ADAMW,
-    ),
-    (
-        "composer.optim.DecoupledSGDW",
-        "mosaicml",
-        _torch_like(of_trainers.composer("DecoupledSGDW", momentum=0.9)),
-        "timm.sgdw",
-        _torch_like(of_timm.factory("sgdw", nesterov=False)),
-    ),
-    (
-        "unit_scaling.optim.AdamW",
-        "unit-scaling",
-        _torch_like(of_trainers.unit_scaling),
-        "torch.optim.AdamW",
-        _ADAMW,
-    ),
-    (
-        "optimi.AdamW:decouple_lr",
-        "torch-optimi",
-        _torch_like(of_torch_libraries.factory("optimi.AdamW:decouple_lr", eps=1e-8)),
-        "optimi.AdamW",
-        _torch_like(of_torch_libraries.factory("optimi.AdamW", eps=1e-8)),
-    ),
-    (
-        "lion_pytorch.Lion",
-        "lion-pytorch",
-        _torch_like(of_torch_libraries.factory("lion_pytorch.Lion")),
-        "pytorch_optimizer.Lion",
-        _torch_like(of_torch_libraries.factory("pytorch_optimizer.Lion")),
-    ),
-    (
-        "lion_pytorch.Lion:decoupled",
-        "lion-pytorch",
-        _torch_like(of_torch_libraries.factory("lion_pytorch.Lion:decoupled")),
-        "timm.lion",
-        _torch_like(of_timm.factory("lion")),
-    ),
-    (
-        "optax.lion",
-        "optax",
-        of_optax.driven(of_optax.chain_of("optax.lion")),
-        "timm.lion",
-        _torch_like(of_timm.factory("lion")),
-    ),
-    (
-        "keras.optimizers.Lion",
-        "keras",
-        of_keras.driven("keras.optimizers.Lion", beta_2=0.99),
-        "timm.lion",
-        _torch_like(of_timm.factory("lion")),
-    ),
-)
+_SGD, _ADAMW, _LION = "torch.optim.SGD", "torch.optim.AdamW", "timm.lion"
+_EPS: dict[str, Any] = {"eps": 1e-8}
+# Knob, library and options of theirs, the knob that we convert to, and options of ours:
+# optimizers whose updates are the same.
+_PAIRS: tuple[tuple[str, str, dict[str, Any], str, dict[str, Any]], ...] = (
+    ("optax.add_decayed_weights:before-sgd", "optax", {}, _SGD, {}),
+    ("optax.adamw", "optax", {}, _ADAMW, {}),
+    ("optax.add_decayed_weights:before-schedule", "optax", {}, _ADAMW, {}),
+    ("timm.momentum", "timm", {}, _SGD, {}),
+    ("composer.optim.DecoupledAdamW", "mosaicml", {"betas": (0.9, 0.999)}, _ADAMW, {}),
+    ("composer.optim.DecoupledSGDW", "mosaicml", {"momentum": 0.9},
+     "timm.sgdw", {"nesterov": False}),
+    ("unit_scaling.optim.AdamW", "unit-scaling", {}, _ADAMW, {}),
+    ("optimi.AdamW:decouple_lr", "torch-optimi", _EPS, "optimi.AdamW", _EPS),
+    ("lion_pytorch.Lion", "lion-pytorch", {}, "pytorch_optimizer.Lion", {}),
+    ("lion_pytorch.Lion:decoupled", "lion-pytorch", {}, _LION, {}),
+    ("optax.lion", "optax", {}, _LION, {}),
+    ("keras.optimizers.Lion", "keras", {"beta_2": 0.99}, _LION, {}),
+)  # fmt: skip
 
 
-def _pair(knob: str, library: str, theirs: Driven, target: str, ours: Driven) -> Check:
+def _pair(
+    knob: str,
+    library: str,
+    options: dict[str, Any],
+    target: str,
+    ours: dict[str, Any],
+) -> Check:
     def converted() -> list[float]:
         there = convert(NUMBER, knob, to=target, run=RUN)
-        return ours(float(there.value or 0))
+        return driven(target, **ours)(float(there.value or 0))
 
     return Check(
         knob=knob,
         library=library,
         kind="same trajectory",
         settings=f"{NUMBER:g} converted to {target}, {said(RUN)}",
-        theirs=lambda: theirs(NUMBER),
+        theirs=lambda: driven(knob, **options)(NUMBER),
         ours=converted,
     )
 

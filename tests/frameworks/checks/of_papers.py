@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import torch
 from frameworks.checks.check import RUN, Check, said
 from frameworks.checks.torch_like import pull, steps, weights
 
@@ -42,8 +43,6 @@ _OBJECTIVES: dict[str, Objective] = {
 
 
 def _log_normal(weight: Any, deviation: float) -> Any:
-    import torch
-
     sigma = torch.tensor(deviation, dtype=torch.float64)
     normal = torch.distributions.Normal(torch.zeros_like(sigma), sigma)
     return normal.log_prob(weight).sum()
@@ -55,8 +54,6 @@ def _objective(knob: str) -> Check:
     number = 0.3 if "sigma" in knob or "omega" in knob else 0.04
 
     def theirs() -> list[float]:
-        import torch
-
         weight = weights()
         for step in range(_PENALIZED.total_steps):
             (gradient,) = torch.autograd.grad(written(weight, number), weight)
@@ -65,8 +62,6 @@ def _objective(knob: str) -> Check:
         return list(weight.detach().flatten().tolist())
 
     def ours() -> list[float]:
-        import torch
-
         there = convert(number, knob, to="torch.optim.SGD", run=_PENALIZED)
         weight = weights()
         decay = float(there.value or 0)
@@ -89,8 +84,6 @@ def _decay(knob: str, number: float, peak_shrink: float) -> Check:
     """AdamW with the number that we give decays as the paper's own words say."""
 
     def theirs() -> list[float]:
-        import torch
-
         there = convert(number, knob, to="torch.optim.AdamW", run=_DECAYED)
         weight = weights()
         optimizer = torch.optim.AdamW(

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+import torch
 from frameworks.checks.check import Check, undriven
 
 from dwindle.decay.convert import convert
@@ -17,8 +19,6 @@ _BATCH = 12
 
 def _data() -> tuple[Any, Any, Any]:
     """Inputs, numbers and classes of a small problem, not separable."""
-    import numpy as np
-
     random = np.random.default_rng(5)
     inputs = random.normal(size=(_N, _FEATURES))
     numbers = inputs @ random.normal(size=_FEATURES) + random.normal(size=_N)
@@ -27,8 +27,6 @@ def _data() -> tuple[Any, Any, Any]:
 
 def _canonical(problem: "_Problem", targets: Any, penalty: float) -> list[float]:
     """Minimum of mean loss + (penalty/2)·Σw², by torch's L-BFGS in float64."""
-    import torch
-
     inputs = torch.as_tensor(_data()[0])
     y = torch.as_tensor(targets).double()
     weight = torch.zeros(_FEATURES + 1, dtype=torch.float64, requires_grad=True)
@@ -54,8 +52,6 @@ def _canonical(problem: "_Problem", targets: Any, penalty: float) -> list[float]
 
 
 def _logistic(scores: Any, y: Any) -> Any:
-    import torch
-
     return torch.nn.functional.binary_cross_entropy_with_logits(
         scores, y, reduction="none"
     )
@@ -143,8 +139,6 @@ class _Perceptron:
     """A small net in torch with the weights that sklearn starts from."""
 
     def __init__(self, fitted: Any, *, squared: bool) -> None:
-        import torch
-
         self.squared = squared
         self.matrices = [
             torch.tensor(each, requires_grad=True) for each in fitted.coefs_
@@ -155,8 +149,6 @@ class _Perceptron:
 
     def loss(self, inputs: Any, targets: Any) -> Any:
         """Mean loss as torch has it: the squared error is not halved."""
-        import torch
-
         x, y = torch.as_tensor(inputs), torch.as_tensor(targets).double()
         for number, (matrix, bias) in enumerate(
             zip(self.matrices, self.biases, strict=True)
@@ -239,8 +231,6 @@ def _trained(name: str, solver: str) -> Check:
 
 def _torch_epochs(net: _Perceptron, solver: str, penalty: float, lr: float) -> None:
     """The same five epochs in torch; a halved loss is half the lr for SGD."""
-    import torch
-
     groups = [
         {"params": net.matrices, "weight_decay": penalty},
         {"params": net.biases, "weight_decay": 0.0},
@@ -301,7 +291,6 @@ def _left_of_sgd(name: str, schedule: str) -> Callable[[float, Run], list[float]
     """Inputs of zero pull at no weight: only the decay acts, once per example."""
 
     def measure(number: float, run: Run) -> list[float]:
-        import numpy as np
         import sklearn.linear_model
 
         kind = getattr(sklearn.linear_model, name)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from frameworks.checks.check import Check, number_cancels, undriven
 from frameworks.checks.torch_like import Factory, left_of, same_as_penalty
 
@@ -16,8 +17,6 @@ def factory(knob: str) -> Factory:
     """The optimizer of a record, as one would write it."""
 
     def build(parameters: list[Any], lr: float, number: float) -> Any:
-        import torch
-
         path, _, variant = knob.partition(":")
         options: dict[str, Any] = {
             "lambd": {"lambd": number},

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+import torch
 from frameworks.checks.check import (
     EXACT,
     SIXTY_STEPS,
@@ -87,8 +88,6 @@ def _schedule_free(knob: str) -> Check:
     number, run = 0.6, Run(lr=0.01, steps=200)
 
     def theirs() -> list[float]:
-        import torch
-
         weight = weights()
         start = weight.detach().clone()
         optimizer = factory(knob)([weight], float(run.require("lr", "It")), number)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import torch
 from frameworks.checks.check import Check, number_cancels, undriven
 from frameworks.checks.partial import module
 from frameworks.checks.torch_like import Factory, left_of, same_as_penalty
@@ -38,7 +39,9 @@ class _Fastai:
         self._optimizer.step()
 
 
-def _fastai(name: str, *, decouple_wd: bool = True, **options: Any) -> Factory:
+def fastai(name: str, *, decouple_wd: bool = True, **options: Any) -> Factory:
+    """An optimizer of fastai."""
+
     def build(parameters: list[Any], lr: float, number: float) -> Any:
         kind = getattr(module("fastai.optimizer", "fastai"), name)
         optimizer = kind(
@@ -62,7 +65,6 @@ def _mup(name: str, **options: Any) -> Callable[[float, Run], list[float]]:
 
     def measure(number: float, run: Run) -> list[float]:
         import mup
-        import torch
 
         def net(width: int) -> Any:
             return torch.nn.Sequential(
@@ -93,7 +95,6 @@ def _mup(name: str, **options: Any) -> Callable[[float, Run], list[float]]:
 
 def _transformers(number: float, run: Run) -> list[float]:
     """The optimizer that the Trainer builds by default, on its decaying group."""
-    import torch
     from transformers import Trainer, TrainingArguments
 
     with TemporaryDirectory() as folder:
@@ -123,13 +124,13 @@ _FACTORIES: dict[str, tuple[str, Factory]] = {
         composer("DecoupledSGDW", momentum=0.9),
     ),
     "composer.optim.DecoupledAdamW": ("mosaicml", composer("DecoupledAdamW")),
-    "fastai.optimizer.SGD": ("fastai", _fastai("SGD", mom=0.9)),
+    "fastai.optimizer.SGD": ("fastai", fastai("SGD", mom=0.9)),
     "fastai.optimizer.SGD:coupled": (
         "fastai",
-        _fastai("SGD", mom=0.9, decouple_wd=False),
+        fastai("SGD", mom=0.9, decouple_wd=False),
     ),
-    "fastai.optimizer.Adam": ("fastai", _fastai("Adam")),
-    "fastai.optimizer.RMSProp": ("fastai", _fastai("RMSProp")),
+    "fastai.optimizer.Adam": ("fastai", fastai("Adam")),
+    "fastai.optimizer.RMSProp": ("fastai", fastai("RMSProp")),
     "unit_scaling.optim.AdamW": ("unit-scaling", unit_scaling),
 }
 
@@ -139,7 +140,7 @@ def _checks() -> Iterator[Check]:
         yield undriven(knob, library, left_of(factory))
     sgd = _FACTORIES["fastai.optimizer.SGD:coupled"][1]
     yield same_as_penalty("fastai.optimizer.SGD:coupled", "fastai", sgd)
-    adam, knob = _fastai("Adam", decouple_wd=False), "fastai.optimizer.Adam:coupled"
+    adam, knob = fastai("Adam", decouple_wd=False), "fastai.optimizer.Adam:coupled"
     yield same_as_penalty(knob, "fastai", adam)
     yield number_cancels(knob, "fastai", left_of(adam), rel=0.2, why=_SMALL)
     yield undriven("mup.MuAdamW", "mup", _mup("MuAdamW"))

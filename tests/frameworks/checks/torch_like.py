@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+import torch
 from frameworks.checks.check import NUMBER, RUN, START, Check, said
 
 from dwindle.decay.run import Run
@@ -12,8 +13,6 @@ Factory = Callable[[list[Any], float, float], Any]
 
 
 def weights(dtype: str = "float64", start: Any = START) -> Any:
-    import torch
-
     return torch.tensor(start, dtype=getattr(torch, dtype), requires_grad=True)
 
 
@@ -34,8 +33,6 @@ def left_of(factory: Factory, dtype: str = "float64") -> Callable[..., list[floa
     """What zero gradients leave of each weight."""
 
     def measure(number: float, run: Run) -> list[float]:
-        import torch
-
         weight = weights(dtype)
         start = weight.detach().clone()
         optimizer = factory([weight], float(run.require("lr", "A check")), number)
@@ -47,8 +44,6 @@ def left_of(factory: Factory, dtype: str = "float64") -> Callable[..., list[floa
 
 def pull(step: int, weight: Any) -> Any:
     """A gradient that changes with step and weight, as a loss of its own would give."""
-    import torch
-
     noise = torch.sin(torch.arange(4.0, dtype=weight.dtype).reshape(2, 2) + 3.7 * step)
     return 0.3 * weight.detach() + noise
 
