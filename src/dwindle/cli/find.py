@@ -150,7 +150,10 @@ OPTIONS = (
     Option("TRAINING", "module:function or FILE.toml, instead of a command"),
     Option("--knob", "where the decay is typed: torch.optim.AdamW", "KNOB", read_knob),
     Option(
-        "--metric", "the loss, as its output names it; val_loss", "NAME", read_metric
+        "--metric",
+        "the loss, by the name that is printed; val_loss",
+        "NAME",
+        read_metric,
     ),
     _search("--low", "least decay of the range", "X", read_limit),
     _search("--high", "greatest decay of the range", "X", read_limit),
@@ -165,7 +168,12 @@ OPTIONS = (
     Option("--scale", "quantities it gets: width=64,depth=3", "X=N,..", read_scale),
     Option("--take", "which number of the metric: last, min, max", "WHICH", read_take),
     *DIRECTIONS,
-    Option("--as", "what the number is, if --knob is half-life", "KNOB", read_knob),
+    Option(
+        "--as",
+        "what {weight_decay} is, with --knob half-life:epochs",
+        "KNOB",
+        read_knob,
+    ),
     Option("--timeout", "end a training after 30m", "TIME", read_seconds),
     Option("--store", "where results are kept; SCRIPT-find.db here", "PATH"),
     Option("--accept-change", "go on although the training is another one"),
