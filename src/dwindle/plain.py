@@ -26,12 +26,9 @@ class Plain:
 def to_plain(value: object, *names: str) -> Any:  # Any: JSON-like
     """Return a record, or what is in it, as dicts, lists, texts and numbers.
 
-    Args:
-        value: A dataclass, mapping, sequence or set, or what JSON has already. A number
-            that is not finite is None: JSON has none.
-        names: Of a record, the fields and properties to take, in that order; without
-            them, all of its fields but those that keep how a number came about
-            (``INTERNAL``).
+    JSON has no number that is not finite: it is None. ``names`` are the fields and
+    properties of a record to take, in that order; without them, all of its fields but
+    those that keep how a number came about (``INTERNAL``).
 
     Example:
         >>> from dataclasses import dataclass

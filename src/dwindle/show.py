@@ -85,20 +85,12 @@ def _as_rich(
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """A paragraph.
-
-    Args:
-        text: What it says; line breaks in it are kept.
-        style: A style of rich for all of it.
-        indent: Columns to its left.
-        whole: Whether it is for copying: never folded, it runs over the edge.
-
-    """
+    """A paragraph."""
 
     text: Cell
     style: str = ""
-    indent: int = 0
-    whole: bool = False
+    indent: int = 0  # columns to its left
+    whole: bool = False  # for copying: never folded, it runs over the edge
 
     def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
         """Yield its lines, folded at spaces."""
@@ -215,16 +207,7 @@ class Table:
 
 @dataclass(frozen=True, kw_only=True)
 class Sheet:
-    """Lines and tables below each other; an empty text is an empty line.
-
-    Example:
-        >>> table = Table(columns=["name"], rows=[("adamw",)])
-        >>> print(as_text(Sheet(parts=["A title", table])))
-        A title
-        name
-        adamw
-
-    """
+    """Lines and tables below each other; an empty text is an empty line."""
 
     parts: Sequence[Drawable | str]
 
@@ -291,14 +274,7 @@ def facts(
 
 
 def pointed(notes: Sequence[str], *, indent: int = 2) -> Table:
-    """Return notes below each other, each behind a point.
-
-    Example:
-        >>> print(as_text(pointed(["a note of two lines"]), width=16))
-          ·  a note of
-             two lines
-
-    """
+    """Return notes below each other, each behind a point."""
     rows = [("·", each) for each in notes]
     columns = (POINT, Column("text"))
     return Table(columns=columns, rows=rows, heads=False, indent=indent)

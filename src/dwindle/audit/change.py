@@ -82,22 +82,7 @@ def _audit_of(value: float, knob: str, run: Run) -> Audit:
 
 
 def compare_audits(before: Audit, after: Audit) -> Audit:
-    """Compare what two audited set-ups decay, group by group.
-
-    Args:
-        before: Audit of the set-up before a change; its rows name knob and run.
-        after: Audit of the set-up after it.
-
-    Returns:
-        What the change moved, and the findings that were not there before; codes that
-        both have are named in ``in_both``, and facts that moved are ``old → new``.
-
-    Example:
-        >>> audit = _audit_of(0.1, "torch.AdamW", Run(lr=1e-3))
-        >>> compare_audits(audit, audit).findings
-        ()
-
-    """
+    """Compare what two audited set-ups decay, group by group."""
     pairs, untold = _pairs(before, after)
     known = {(found.code, found.severity) for found in before.findings}
     fresh = [each for each in after.findings if (each.code, each.severity) not in known]
@@ -125,26 +110,7 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
 
 
 def audit_of_facts(audit: Audit, before: Run, after: Run) -> Audit:
-    """Say what a change of the facts does to a set-up that was audited.
-
-    Args:
-        audit: Audit of the set-up before the change.
-        before: The facts before it, as far as they were told.
-        after: The same facts after it; the lr of every group moves by the same factor.
-
-    Returns:
-        What the change moves, group by group.
-
-    Raises:
-        RangeError: If the facts contradict those of the set-up.
-
-    Example:
-        >>> audit = _audit_of(0.1, "torch.AdamW", Run(lr=1e-3))
-        >>> moved = audit_of_facts(audit, Run(lr=1.0), Run(lr=2.0))
-        >>> moved.findings[0].line
-        'weight_decay=0.05  # was 0.1'
-
-    """
+    """Say what a change of the facts does to a set-up that was audited."""
     lines = tuple(_line_after(line, before, after) for line in audit.table)
     known = facts_of_run(before)
     facts = audit.facts

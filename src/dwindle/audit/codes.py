@@ -36,30 +36,19 @@ class Case:
 
 @dataclass(frozen=True, kw_only=True)
 class Code(Plain):
-    """One kind of finding, and what ``dwindle audit --explain`` prints of it.
-
-    Args:
-        code: Its stable name, ``DW001``.
-        severity: ``error`` where the script cannot do what was meant, ``warning`` where
-            it hardly does, ``note`` where one should only know.
-        title: What is found, in a few words.
-        why: Why it matters.
-        found: How it is found.
-        write: What to write instead.
-        source: Where the fact was read or measured.
-        cases: Templates of its findings; the usual ones have an empty name.
-
-    """
+    """One kind of finding, and what ``dwindle audit --explain`` prints of it."""
 
     IN_JSON = ("code", "severity", "title", *_TEXTS)
 
     code: str
+    # An error where a script cannot do what was meant, a warning where it hardly does.
     severity: Severity
     title: str
     why: str
     found: str
     write: str
     source: str
+    # Templates of its findings; the usual ones have an empty name.
     cases: Mapping[str, Case] = field(repr=False, hash=False)
 
 
@@ -93,16 +82,7 @@ CODES: Mapping[str, Code] = MappingProxyType(
 
 
 def resolve_code(name: str) -> Code:
-    """Find a code by its name, however one writes its capitals.
-
-    Raises:
-        UnknownNameError: If there is no such code; the nearest are offered.
-
-    Example:
-        >>> resolve_code("dw001").title
-        'a bias decays'
-
-    """
+    """Find a code by its name, however one writes its capitals."""
     known = CODES.get(name.strip().upper())
     if known is None:
         raise UnknownNameError.among("code", name.strip().upper(), CODES, _HINT)
@@ -110,19 +90,7 @@ def resolve_code(name: str) -> Code:
 
 
 def codes_of(names: Iterable[str]) -> frozenset[str]:
-    """Return the codes that names or prefixes of names mean.
-
-    Args:
-        names: ``DW001``, or a prefix such as ``DW00`` or ``DW``.
-
-    Raises:
-        UnknownNameError: If a name is no prefix of any code.
-
-    Example:
-        >>> sorted(codes_of(["DW03"]))
-        ['DW030', 'DW031', 'DW032', 'DW033']
-
-    """
+    """Return the codes that names or prefixes of names mean."""
     found: set[str] = set()
     for name in names:
         prefix = name.strip().upper()
@@ -171,13 +139,7 @@ _TINY = 1e-3
 
 
 def short(items: Sequence[object]) -> str:
-    """Return the first three of many items, and how many more there are.
-
-    Example:
-        >>> short("abcd"), short("ab")
-        ('a, b, c and 1 more', 'a and b')
-
-    """
+    """Return the first three of many items, and how many more there are."""
     return listed([*map(str, items)], most=_SHOWN)
 
 

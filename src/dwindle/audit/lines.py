@@ -69,13 +69,7 @@ class Line:
 
 
 def number_line(key: str, value: float, was: float) -> Line:
-    """Return the line that types a number, with what was typed before.
-
-    Example:
-        >>> number_line("weight_decay", 0.0499613, 0.1).text
-        'weight_decay=0.05  # was 0.1'
-
-    """
+    """Return the line that types a number, with what was typed before."""
     return Line(text=f"{key}={typed(value)}  # was {number(was, digits=6)}")
 
 

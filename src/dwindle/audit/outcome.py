@@ -187,15 +187,7 @@ def _in_order(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def table_of(lines: Iterable[GroupLine]) -> Table:
-    """Return the table of groups; a column that no group fills is left out.
-
-    Example:
-        >>> from dwindle.show import as_text
-        >>> print(as_text(table_of([GroupLine(group="0", lr=3e-4, weight_decay=0.1)])))
-          group      lr  weight_decay
-          0      0.0003           0.1
-
-    """
+    """Return the table of groups; a column that no group fills is left out."""
     rows = list(lines)
     # Where all number formats are the usual one there is no column for them.
     is_usual = {line.dtype for line in rows} <= {None, _USUAL_DTYPE}
@@ -241,13 +233,7 @@ def _or_empty(value: float | None, text: str) -> str:
 
 
 def half_life_text(times: Mapping[str, float | None]) -> str:
-    """Return a half-life on the first clock that is known, epochs before steps.
-
-    Example:
-        >>> half_life_text({"steps": 6931.1, "epochs": None})
-        '6,931 steps'
-
-    """
+    """Return a half-life on the first clock that is known, epochs before steps."""
     for clock in CLOCKS:
         value = times.get(clock)
         if value is not None:

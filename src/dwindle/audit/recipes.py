@@ -34,16 +34,6 @@ def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
     """Return the recipes of a kind of optimizer and of network; none where unknown.
 
     All train from scratch, and decay.
-
-    Args:
-        family: Name of the update rule.
-        model: Kind of network: ``convolutional network``, ``vision transformer``,
-            ``language model``, ``recurrent language model``.
-
-    Example:
-        >>> [each.name for each in recipes_like("decoupled", "convolutional network")]
-        ['ConvNeXt-T on ImageNet', 'ConvNeXt-B on ImageNet-22k']
-
     """
     record, kinds = FAMILIES.get(str(family)), _FROM_SCRATCH.get(str(model), ())
     if record is None or not record.practice:
@@ -60,16 +50,7 @@ def recipes_like(family: str | None, model: str | None) -> list[Recipe]:
 
 
 def is_within_practice(told: Explanation, model: str | None) -> bool:
-    """Return whether a recipe of the same kind decays as little as this run, or less.
-
-    Example:
-        >>> from dwindle.decay.explain import explain
-        >>> from dwindle.decay.run import Run
-        >>> told = explain(0.1, "torch.AdamW", run=Run(lr=1e-3, steps=4000))
-        >>> is_within_practice(told, "language model"), is_within_practice(told, None)
-        (True, False)
-
-    """
+    """Return whether a recipe of its kind decays as little as this run, or less."""
     alike = [each.e_folds for each in recipes_like(told.family, model)]
     return bool(alike) and told.e_folds is not None and told.e_folds >= min(alike)
 
@@ -79,21 +60,7 @@ def recipe_finding(
 ) -> Finding | None:
     """Return the note on a setting that is far from all recipes of its kind.
 
-    Args:
-        told: What the setting does.
-        run: The run that it does it in, with its peak lr.
-        model: Kind of network, as :func:`recipes_like` has it; None where it is not
-            known, or goes on from trained weights: then there is nothing to compare.
-        where: What the finding calls the place.
-
-    Example:
-        >>> from dwindle.decay.explain import explain
-        >>> run = Run(lr=0.1, steps=60_000)
-        >>> told = explain(1e-4, "torch.SGD", run=run)
-        >>> recipe_finding(told, run, model="convolutional network").evidence
-        'MobileNetV2 on ImageNet leaves 1.17% of a weight, this leaves 54.9%.'
-        >>> recipe_finding(told, run, model="vision transformer")
-
+    A network that is not known, or goes on from trained weights, is compared with none.
     """
     alike = recipes_like(told.family, model)
     known = told.e_folds is not None and told.kept is not None
@@ -121,20 +88,7 @@ def recipe_finding(
 
 
 def is_a_training(run: Run, alike: Sequence[Recipe]) -> bool:
-    """Return whether a run may be one from scratch, like some recipes.
-
-    Args:
-        run: With its peak lr and its steps; without them nothing is known.
-        alike: Recipes of its kind.
-
-    Example:
-        >>> resnets = recipes_like("coupled-sgd", "convolutional network")
-        >>> is_a_training(Run(lr=0.1, steps=64_000), resnets)
-        True
-        >>> is_a_training(Run(lr=0.001, steps=64_000), resnets)  # on from trained ones
-        False
-
-    """
+    """Return whether a run may be one from scratch, like some recipes."""
     steps = run.quantities().get("steps")
     if run.lr is None or steps is None or not alike:
         return False

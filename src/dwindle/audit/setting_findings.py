@@ -56,14 +56,7 @@ _SIZES = ("DW009", "DW01", "DW023", "DW024", "DW026")
 
 @dataclass(frozen=True, kw_only=True)
 class Judged:
-    """A setting with what it does and what is wrong with it.
-
-    Args:
-        explanation: Half-life, shrink, e-folds and all else of :func:`explain`.
-        findings: What was found.
-        unchecked: Sentences that name the missing facts.
-
-    """
+    """A setting with what it does and what is wrong with it."""
 
     explanation: Explanation
     findings: tuple[Finding, ...]
@@ -87,20 +80,7 @@ def findings_of_setting(
 def judge(knob: str, value: float, run: Run, *, where: str = "") -> Judged:
     """Explain a setting and find what is wrong with it, in size and in kind.
 
-    Args:
-        knob: Where it is typed, as ``dwindle knobs`` has it.
-        value: The number; 0 gives no findings, for a group may well not decay.
-        run: Facts of the training; what lacks a fact is not checked.
-        where: What the findings call the place.
-
-    Raises:
-        UnknownNameError: If the knob is not known; the nearest are offered.
-        RangeError: If the value is impossible.
-
-    Example:
-        >>> judge("torch.AdamW", 0.1, Run()).unchecked
-        ('Sizes of the decay were not checked: give lr (--lr).',)
-
+    What lacks a fact is not checked; 0 has no findings, for a group may well not decay.
     """
     judged = judge_explained(explain(value, knob, run=run), run, where=where)
     findings = tuple(
@@ -117,19 +97,8 @@ def judge_explained(
 ) -> Judged:
     """Find what is wrong with a setting that was explained; what to do is open.
 
-    Args:
-        told: What the setting does, along the schedule of the program where one was
-            followed.
-        run: The run that it does it in.
-        where: What the findings call the place.
-        named: What they call the optimizer; its knob where empty.
-
-    Example:
-        >>> run = Run(lr=5e-5, steps=1000)
-        >>> told = explain(0.01, "torch.AdamW", run=run)
-        >>> [each.code for each in judge_explained(told, run).findings]
-        ['DW023', 'DW010']
-
+    Where its program has a scheduler, it was explained along that. ``named`` is what
+    findings call the optimizer, and ``where`` the place.
     """
     family = FAMILIES.get(str(told.family))
     if told.value == 0 and not (family and family.always_on):
@@ -245,10 +214,6 @@ def half_life_instead(code: str, run: Run) -> str:
 
     It lies between one epoch and the run, so that one finding is not made another.
 
-    Args:
-        code: ``DW010``, longer than the run, or ``DW011``, shorter than an epoch.
-        run: The run.
-
     Example:
         >>> half_life_instead("DW010", Run(epochs=3))
         '1 epoch'
@@ -313,15 +278,7 @@ def line_of_setting(
     parameters: int | None = None,
     numbers: int | None = None,
 ) -> GroupLine:
-    """Return the row of the table that an explanation fills.
-
-    Example:
-        >>> run = Run(lr=1e-3)
-        >>> told = judge("torch.AdamW", 0.1, run).explanation
-        >>> round(line_of_setting(told, run, group="0").half_life["steps"])
-        6931
-
-    """
+    """Return the row of the table that an explanation fills."""
     return GroupLine(
         group=group,
         parameters=parameters,

@@ -19,32 +19,12 @@ Settings = Mapping[str, Any]  # a file may hold anything
 
 
 def is_settings_file(target: str) -> bool:
-    """Return whether a target names a file that :func:`read_settings` reads.
-
-    Example:
-        >>> is_settings_file("args.YAML"), is_settings_file("train:make")
-        (True, False)
-
-    """
+    """Return whether a target names a file that :func:`read_settings` reads."""
     return Path(target).suffix.casefold() in _READERS
 
 
 def read_settings(path: str) -> Settings:
-    """Read a mapping from a JSON, YAML or TOML file; nothing in it is executed.
-
-    Args:
-        path: File that ends in .json, .yaml, .yml or .toml.
-
-    Returns:
-        The mapping at the top of the file; of a W&B ``config.yaml`` the values that it
-        wraps.
-
-    Raises:
-        AuditTargetError: If the file cannot be read, is too large, is not what its
-            name promises, has a key twice, or holds no mapping.
-        MissingLibraryError: If it is YAML and PyYAML is not installed.
-
-    """
+    """Read a mapping from a JSON, YAML or TOML file; nothing in it is executed."""
     text = _text_of(path)
     try:
         found = _READERS[Path(path).suffix.casefold()](text)
@@ -157,13 +137,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
 
 
 def flattened(settings: Settings, prefix: str = "") -> dict[str, Any]:
-    """Return the values of nested mappings by dotted names, and the mappings as well.
-
-    Example:
-        >>> flattened({"optimizer": {"lr": 0.1}, "seed": 1})
-        {'optimizer': {'lr': 0.1}, 'optimizer.lr': 0.1, 'seed': 1}
-
-    """
+    """Return the values of nested mappings by dotted names, and the mappings, too."""
     flat: dict[str, Any] = {}
     for name, value in settings.items():
         flat[f"{prefix}{name}"] = value
@@ -196,17 +170,7 @@ def is_json(path: str) -> bool:
 def line_for(path: str, key: str, value: object) -> str:
     """Return the line of a file that gives a value, so that its reader reads the same.
 
-    Args:
-        path: The file: JSON or TOML by its name, else YAML.
-        key: The key; one that ends with ``=`` is a part of a text.
-        value: A number, a text, or anything else that JSON can write.
-
-    Example:
-        >>> line_for("args.yaml", "learning_rate", 1e-5)
-        'learning_rate: 1.0e-05'
-        >>> line_for("args.json", "learning_rate", 1e-5)
-        '"learning_rate": 1e-05'
-
+    A key that ends with ``=`` is a part of a text.
     """
     is_toml = Path(path).suffix.casefold() == ".toml"
     is_plain = isinstance(value, str) and not (is_json(path) or is_toml)

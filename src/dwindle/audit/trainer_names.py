@@ -23,13 +23,7 @@ _FEW = 5
 
 
 def meant_by(name: str) -> str | None:
-    """Return the name that a key was meant to be, where it is one that bears on decay.
-
-    Example:
-        >>> meant_by("weight_decya"), meant_by("learningRate"), meant_by("model_name")
-        ('weight_decay', 'learning_rate', None)
-
-    """
+    """Return the name that a key was meant to be, if it is one that bears on decay."""
     if name in NAMES:
         return None
     for known in nearest_names(name, NAMES, limit=1)[:1]:
@@ -40,14 +34,7 @@ def meant_by(name: str) -> str | None:
 
 
 def misspelt_keys(path: str, settings: Settings) -> Iterator[Finding]:
-    """Yield a finding for each key that is nearly one that bears on decay.
-
-    Example:
-        >>> (found,) = misspelt_keys("args.json", {"learning_rte": 3e-4})
-        >>> found.line
-        '"learning_rate": 0.0003'
-
-    """
+    """Yield a finding for each key that is nearly one that bears on decay."""
     for name, value in settings.items():
         meant = meant_by(name)
         if meant is None:
@@ -91,13 +78,7 @@ def bears_on_decay(name: str) -> bool:
 
 
 def unread_keys(names: Iterable[str], read: Container[str] = ()) -> list[str]:
-    """Return a sentence on the keys that bear on a decay and were not read.
-
-    Example:
-        >>> unread_keys(["lr", "layer_decay", "seed"], read={"lr"})
-        ['Not read, though it may bear on the decay: layer_decay.']
-
-    """
+    """Return a sentence on the keys that bear on a decay and were not read."""
     found = [name for name in names if name not in read and bears_on_decay(name)]
     if not found:
         return []
@@ -125,13 +106,7 @@ def file_not_read(path: str, trainer: str, why: str) -> AuditTargetError:
 
 
 def arguments_in(path: str, settings: Settings) -> Settings:
-    """Return the mapping that holds TrainingArguments: the file, or one thing in it.
-
-    Raises:
-        AuditTargetError: If none does, several might, or some other trainer's settings
-            only share a name or two with them.
-
-    """
+    """Return the mapping that holds TrainingArguments: the file, or one thing in it."""
     inside = {
         name: value
         for name, value in settings.items()
@@ -160,13 +135,7 @@ def arguments_in(path: str, settings: Settings) -> Settings:
 
 
 def unknown_keys(settings: Settings) -> list[str]:
-    """Return a sentence on keys that the Trainer does not know; none where many.
-
-    Example:
-        >>> unknown_keys({"weight_decay": 0.1, "model_name": "x"})
-        ['TrainingArguments have no model_name: not read.']
-
-    """
+    """Return a sentence on keys that the Trainer does not know; none where many."""
     others = [
         name
         for name in settings

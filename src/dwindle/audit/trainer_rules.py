@@ -37,12 +37,7 @@ def options_in(value: object) -> dict[str, str]:
 
 
 def _own(reading: Reading, flat: Flat) -> Reading:
-    """Read the other facts as Python has them: names of a run and of its schedule.
-
-    Raises:
-        UnknownNameError: If one is no fact; the nearest are offered.
-
-    """
+    """Read the other facts as Python has them: names of a run and of its schedule."""
     typed = {name: each for name, each in flat.items() if name not in _OWN_NUMBERS}
     run = run_of({**typed, "lr": reading.lr})
     # As it was typed: its times are counted anew in a run of another length.
@@ -331,21 +326,13 @@ RULES: Mapping[str, Callable[[Reading, Flat], Reading]] = MappingProxyType(
 
 @dataclass(frozen=True, kw_only=True)
 class ScheduleFacts:
-    """What the shape of a schedule may depend on.
+    """What the shape of a schedule may depend on."""
 
-    Args:
-        warmup: Share of the steps that the lr rises.
-        lr: Peak learning rate.
-        steps: Length of the run; None where it is not known.
-        final: Share of the peak that the file ends at.
-        options: ``lr_scheduler_kwargs`` of the Trainer.
-
-    """
-
-    warmup: float = 0.0
-    lr: float
+    warmup: float = 0.0  # share of the steps
+    lr: float  # at its peak
     steps: int | None = None
-    final: float = 0.0
+    final: float = 0.0  # share of the peak
+    # ``lr_scheduler_kwargs`` of the Trainer.
     options: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def number(self, name: str) -> float | None:

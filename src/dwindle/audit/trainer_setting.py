@@ -44,24 +44,12 @@ _SCHEDULE_FIELDS = tuple(Schedule.__dataclass_fields__)
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingSetting:
-    """The decay of one settings file, and the run around it.
-
-    Args:
-        path: The file.
-        trainer: Whose file it is.
-        reading: Its numbers: optimizer, knob, decay with its key, lr.
-        is_typed: Whether the file has a decay at all.
-        run: What file and command line give of the run.
-        facts: The same as texts, by name.
-        findings: What was found while reading.
-        unchecked: What the file does not have.
-
-    """
+    """The decay of one settings file, and the run around it."""
 
     path: str
     trainer: Trainer
     reading: Reading
-    is_typed: bool
+    is_typed: bool  # whether the file has a decay at all
     run: Run
     facts: Mapping[str, str]
     findings: tuple[Finding, ...]
@@ -76,23 +64,7 @@ class TrainingSetting:
 def read_setting_of(
     path: str, *, given: Given | None = None, world_size: int = 1
 ) -> TrainingSetting:
-    """Read the decay, and all that bears on it, from a settings file of any trainer.
-
-    Args:
-        path: JSON, YAML or TOML; TrainingArguments may stand under a name such as
-            ``training_arguments``.
-        given: Facts that the file lacks or that count instead: fields of
-            :class:`~dwindle.decay.run.Run`, and ``shape``, ``warmup`` and ``final`` of
-            its schedule.
-        world_size: Devices that train together.
-
-    Raises:
-        AuditTargetError: If the file cannot be read, is that of a trainer whose files
-            are not read, lacks lr or decay, or has a value of a wrong type.
-        UnknownNameError: If the Trainer has no such optimizer or schedule.
-        RangeError: If a fact is impossible.
-
-    """
+    """Read the decay, and all that bears on it, from a settings file of any trainer."""
     settings, known = read_settings(path), dict(given or {})
     trainer = trainer_of(flattened(settings))
     # Its arguments have no mark: whoever is nobody else's file is taken for theirs.

@@ -124,14 +124,6 @@ def trainer_of(flat: Flat) -> Trainer | None:
 
     TrainingArguments of Hugging Face have no mark of their own: whether the rest is
     such a file is another question.
-
-    Args:
-        flat: The file, see :func:`~dwindle.audit.settings_file.flattened`.
-
-    Example:
-        >>> trainer_of({"lr0": 0.01, "lrf": 0.01}).name
-        'Ultralytics'
-
     """
     for trainer in _KNOWN:
         if any(all(key in flat for key in mark) for mark in trainer.marks):

@@ -205,19 +205,7 @@ def audit_target(
     every: str | int | None = None,
     meant: float | None = None,
 ) -> "Audit":
-    """Audit what a function of a module builds.
-
-    Args:
-        text: ``module:function``.
-        run: Facts of the training that no optimizer knows.
-        every: How often its scheduler steps, as :func:`dwindle.pytorch.audit` has it.
-        meant: The weight decay that was meant, where it is to be looked for.
-
-    Raises:
-        AuditTargetError: If the function cannot be called or returns something else.
-        MissingLibraryError: If torch is not installed.
-
-    """
+    """Audit what a function of a module builds."""
     program = load_program(text)
     # torch is not imported before somebody's own code was: it has it already.
     from dwindle.pytorch.audit import audit

@@ -38,9 +38,6 @@ _EXAMPLE = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'
 def split_setting(text: str) -> tuple[str, str]:
     """Return the knob and the text of its value.
 
-    Raises:
-        UsageError: If one of the two is missing.
-
     Example:
         >>> split_setting("half-life=3 epochs")
         ('half-life', '3 epochs')
@@ -249,13 +246,7 @@ class WrittenFacts:
         return any(":" in text for text in self.texts.values())
 
     def run(self, needed_for: str) -> Run:
-        """Return the one run that the facts describe.
-
-        Raises:
-            UsageError: If a fact was written ``before:after``.
-            RangeError: If a fact cannot be read, or is impossible.
-
-        """
+        """Return the one run that the facts describe."""
         for fact in FACTS:
             if ":" in self.texts.get(fact.argument, ""):
                 must = f"{needed_for} must be given one run, without before:after."
@@ -265,22 +256,13 @@ class WrittenFacts:
         return self._side(0)
 
     def runs(self) -> tuple[Run, Run]:
-        """Return the run before and the run after; equal where nothing changed.
-
-        Raises:
-            RangeError: If a fact cannot be read, or is impossible.
-
-        """
+        """Return the run before and the run after; equal where nothing changed."""
         return self._side(0), self._side(-1)
 
     def known(self, side: int) -> dict[str, Any]:  # the fields of Run have many types
         """Return what was typed, field by field: before (0), or after a change (-1).
 
         The fields are those of Run and of Schedule; its name is called shape.
-
-        Raises:
-            RangeError: If a fact cannot be read.
-
         """
         known = without_tokens(self._read(side), named=option_of)
         return known if self.nesterov is None else known | {"nesterov": self.nesterov}

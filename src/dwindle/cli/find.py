@@ -42,13 +42,7 @@ _SEARCH = "The search; these may differ when it goes on"
 
 
 def read_seconds(option: str, text: str) -> float:
-    """Read 90, 90s, 30m, 2h or 1d as seconds.
-
-    Example:
-        >>> read_seconds("--time", "2h"), read_seconds("--time", "1.5m")
-        (7200.0, 90.0)
-
-    """
+    """Read 90, 90s, 30m, 2h or 1d as seconds."""
     remedy = written(option, "2h", "30m", "90s")
     found = re.fullmatch(r"([\d.]+)\s*([a-z]*)", text.strip())
     unit = found[2] if found else ""
@@ -275,12 +269,7 @@ def running(
 
 
 def check_all_is_there(asked: Asked, needed: Mapping[str, str]) -> None:
-    """Refuse a line that lacks something, with all that it lacks.
-
-    Raises:
-        UsageError: If an option or the training is missing, or there are two trainings.
-
-    """
+    """Refuse a line that lacks something, with all that it lacks."""
     words: tuple[str, ...] = asked["words"]
     training: str | None = asked["training"]
     if words and training:

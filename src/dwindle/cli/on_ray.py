@@ -30,13 +30,7 @@ OPTIONS = (
 
 
 def cluster_asked_for(asked: Mapping[str, Any]) -> "Cluster | None":
-    """Return the cluster that some options ask for, connected; None for none.
-
-    Raises:
-        UsageError: If they contradict each other, or it cannot be had.
-        MissingLibraryError: If there is no Ray.
-
-    """
+    """Return the cluster that some options ask for, connected; None for none."""
     address: str | None = asked["ray_address"]
     cpus, gpus = asked["cpus_per_training"], asked["gpus_per_training"]
     if asked["ray"] and address:

@@ -52,13 +52,7 @@ def read_number(option: str, text: str) -> float:
 
 
 def read_share(option: str, text: str) -> float:
-    """Read 0.1 or 10%.
-
-    Example:
-        >>> read_share("--warmup", "0.1"), read_share("--warmup", "10%")
-        (0.1, 0.1)
-
-    """
+    """Read 0.1 or 10%."""
     remedy = written(option, "0.1", "10%")
     return number_of(option, text, must="a share", remedy=remedy)
 
@@ -150,12 +144,7 @@ DIRECTIONS = (
 
 
 def direction_of(asked: Mapping[str, Any]) -> bool | None:
-    """Return whether more is better, of what was typed; None where nothing was.
-
-    Raises:
-        UsageError: If both were.
-
-    """
+    """Return whether more is better, of what was typed; None where nothing was."""
     if asked["maximize"] and asked["minimize"]:
         must = "One of --maximize and --minimize must be left out."
         raise UsageError(must, "both", "Write --maximize for a score.")
@@ -173,24 +162,7 @@ ALWAYS = (
 def read_words(
     command: str, options: Sequence[Option], words: Iterable[str]
 ) -> dict[str, object]:
-    """Return the keyword arguments that a command line gives.
-
-    Args:
-        command: What was called, for the errors: ``dwindle convert``.
-        options: All that the command takes.
-        words: The words after it; ``--lr 0.1`` and ``--lr=0.1`` are the same.
-
-    Raises:
-        UnknownNameError: If an option is not one of the command's.
-        UsageError: If a value or a place is missing, or a word is too many.
-        RangeError: If a value cannot be read.
-
-    Example:
-        >>> options = (Option("KNOB", "Which."), Option("--lr", "Rate.", "LR"))
-        >>> read_words("dwindle try", options, ["SGD", "--lr", "0.1"])
-        {'knob': 'SGD', 'lr': '0.1'}
-
-    """
+    """Return the keyword arguments that a command line gives."""
     # Here and not above: the calculator has the tables of options, and no click.
     import click
 

@@ -97,14 +97,6 @@ def load_program(target: str) -> Program:
     """Import a module, call a function of it, and return what it built.
 
     The folder one is in comes first on the path; what the code prints goes to stderr.
-
-    Args:
-        target: ``package.module:function``.
-
-    Raises:
-        AuditTargetError: If there is no such module or function, it raises, wants
-            arguments, or returns something else.
-
     """
     name, _, path = target.partition(":")
     # stdout is for the audit, which may be JSON: what the program prints is a note.

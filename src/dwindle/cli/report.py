@@ -112,14 +112,7 @@ class Outputs:
     def show(
         self, found: Shown, *words: str | Path | None, study_file: str = ""
     ) -> None:
-        """Print what was found; write the page and the picture that are asked for.
-
-        Args:
-            found: What was found.
-            words: The line that makes the page again, behind ``dwindle``.
-            study_file: The file that names the trainings, to stand on the page.
-
-        """
+        """Print what was found; write the page and the picture that are asked for."""
         # First what cannot fail: a page may find no room, a picture nothing to show.
         if not self.as_json:
             found.draw(stdout())

@@ -40,13 +40,7 @@ _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 
 
 def read_bytes(option: str, text: str) -> int:
-    """Read 4G, 512M, or a plain number of bytes.
-
-    Example:
-        >>> read_bytes("--memory", "2K")
-        2048
-
-    """
+    """Read 4G, 512M, or a plain number of bytes."""
     number, unit = text.rstrip("Bb").rstrip("i"), ""
     if number and number[-1].upper() in _UNITS:
         number, unit = number[:-1], number[-1].upper()

@@ -54,12 +54,7 @@ class Grammar:
         return {each.name.lstrip("-").replace("-", "_"): each for each in named}
 
     def option_at(self, table: str, key: str) -> Option:
-        """Return the option that a key stands for.
-
-        Raises:
-            UnknownNameError: If it stands for none; the nearest are offered.
-
-        """
+        """Return the option that a key stands for."""
         if table in self.free:
             return self.free[table]
         options, kind = self.options_of(table), f"key in [{table}]"
@@ -94,10 +89,6 @@ def asked_of(typed: Asked, grammar: Grammar) -> Iterator[Asked]:
     What is typed beside the file goes before what stands in it. ``inputs`` are the
     files that were read. What the body finds wrong between the values of a file gets
     its line there.
-
-    Raises:
-        StudyFileError: If it has mistakes; all of them, each with its line.
-
     """
     from dwindle.study.study_file import key_lines, read_toml
 

@@ -35,11 +35,7 @@ class Origin:
 class Card:
     """A box of the first screen: the line to type and for what, or what is open.
 
-    Args:
-        typed: The line to type, if there is one.
-        heading: What stands there else.
-        says: What stands below it, each text behind its name, if it has one.
-
+    Below it stand texts, each behind its name, if it has one.
     """
 
     typed: str = ""

@@ -60,12 +60,7 @@ class Panel(NamedTuple):
 
 
 def picture_of(shown: Answer | Findings) -> Spec:
-    """Return the one figure to show: curves as typed beside curves corrected.
-
-    Raises:
-        RefusedError: If no study has an exponent: there is nothing to line up.
-
-    """
+    """Return the one figure to show: curves as typed beside curves corrected."""
     spec = collapse_figure.main_figure(studies_of(shown))
     if spec is None:
         raise RefusedError(
@@ -77,12 +72,7 @@ def picture_of(shown: Answer | Findings) -> Spec:
 
 
 def render_page(shown: Answer | Findings, origin: Origin | None = None) -> str:
-    """Return the page as text: the same bytes for the same findings.
-
-    Raises:
-        MissingLibraryError: If jinja2 or vl-convert is not installed.
-
-    """
+    """Return the page as text: the same bytes for the same findings."""
     studies = studies_of(shown)
     claims = shown.claims if isinstance(shown, Answer) else None
     rows = () if claims is None else verdict_rows(studies)
@@ -104,12 +94,7 @@ def render_page(shown: Answer | Findings, origin: Origin | None = None) -> str:
 
 
 def filled(template: str, **values: object) -> str:
-    """Return a page: a template with its values, our style and our script.
-
-    Raises:
-        MissingLibraryError: If jinja2 is not installed.
-
-    """
+    """Return a page: a template with its values, our style and our script."""
     css, script = style_sheet(), _resource("page.js")
     page = environment().get_template(template)
     allowed = policy(css, script)

@@ -29,12 +29,7 @@ class NotebookFigure:
         raise NotImplementedError
 
     def svg(self, alt: str) -> str:
-        """Return the figure for a notebook as inline SVG, described by ``alt``.
-
-        Raises:
-            MissingLibraryError: If vl-convert is not installed.
-
-        """
+        """Return the figure for a notebook as inline SVG, described by ``alt``."""
         return svg(self.figure(NOTEBOOK), name=self.name, alt=alt)
 
 
@@ -60,19 +55,9 @@ class ShownWithFigure(Shown):
 
 
 def svg(spec: Spec, *, name: str, alt: str) -> str:
-    """Return a figure as inline SVG with text as text.
+    """Return a figure as inline SVG with text as text, described by ``alt``.
 
-    Args:
-        spec: Vega-Lite specification.
-        name: Unique in the page; ids inside the figure start with it.
-        alt: What the figure shows, in words.
-
-    Returns:
-        An ``<svg>`` element, equal for equal input.
-
-    Raises:
-        MissingLibraryError: If vl-convert is not installed.
-
+    Ids inside of it start with its ``name``, which is unique in the page.
     """
     # No base URL is allowed: a specification cannot make the converter load anything.
     drawn: str = _converter().vegalite_to_svg(spec, allowed_base_urls=[])
@@ -83,10 +68,6 @@ def png(spec: Spec, *, scale: float = 2.0) -> bytes:
     """Return a figure as a PNG picture on paper, ``scale`` pixels per unit.
 
     Without a ground of its own it could not be read in a dark page.
-
-    Raises:
-        MissingLibraryError: If vl-convert is not installed.
-
     """
     framed = {"background": LIGHT.paper, **spec}
     picture: bytes = _converter().vegalite_to_png(

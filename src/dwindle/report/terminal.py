@@ -230,14 +230,8 @@ def _cells(axis: AxisFindings, width: int) -> Table:
 def sparkline(cell: CellFindings, *, ceiling: float) -> str:
     """Return a curve over λ as bars, the lowest loss lowest; ``×`` has no loss.
 
-    Args:
-        cell: One cell of an axis.
-        ceiling: Loss above the lowest, in nats, that fills a bar.
-
-    Returns:
-        One character per λ, from small to large; λ = 0 is left out. Of more λ than 24
-        neighbors share one, which shows the lowest of their losses.
-
+    ``ceiling`` is the loss above the lowest, in nats, that fills a bar. λ = 0 is left
+    out; of more λ than 24 neighbors share a bar, which shows their lowest loss.
     """
     lowest = collapse.lowest_loss(cell)
     points = sorted(cell.curve, key=lambda point: point.weight_decay)

@@ -38,16 +38,6 @@ def check_target(
 
     Nothing, one of our own pages or pictures, and anything that is no regular file (a
     device, a pipe) may be written to. Stores, study files and ``inputs`` may never be.
-
-    Args:
-        path: Where a page or a picture is to be written.
-        force: Replace a file that dwindle did not write.
-        inputs: Files that the same command reads or writes.
-
-    Raises:
-        OutputExistsError: If the file there must stay.
-        ReportWriteError: If the system does not let one look.
-
     """
     with _refusals_of_the_system(path):
         if not os.fspath(path):
@@ -66,11 +56,6 @@ def write_whole(
 
     A symbolic link is followed; devices and pipes are written through. A new file gets
     the permissions of the umask, one that is replaced keeps its own.
-
-    Raises:
-        OutputExistsError: If the file there must stay; see :func:`check_target`.
-        ReportWriteError: If the system refuses; what was at ``path`` is intact.
-
     """
     check_target(path, force=force)
     with _refusals_of_the_system(path):

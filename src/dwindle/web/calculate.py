@@ -61,20 +61,12 @@ Facts = Mapping[str, str]
 
 @dataclass(frozen=True)
 class Tab:
-    """A question of the page: a command of the command line.
-
-    Args:
-        name: Of the command.
-        title: The question as people ask it.
-        question: The command; its facts are the fields of the page.
-        sides: What a second value of a fact stands for; empty where a fact has one.
-
-    """
+    """A question of the page: a command of the command line."""
 
     name: str
     title: str
     question: Question
-    sides: tuple[str, ...]
+    sides: tuple[str, ...]  # what two values of a fact stand for; none where it has one
 
     def fields(self) -> Iterator[Option]:
         """Yield what a person may fill in, in the order of the command's help."""
@@ -125,12 +117,7 @@ def calculate(request: str) -> str:
 
 
 def answer_of(request: str) -> dict[str, Any]:  # JSON-like
-    """Return the answer to a request of the page.
-
-    Raises:
-        DwindleError: If the request is refused.
-
-    """
+    """Return the answer to a request of the page."""
     tab, facts = _read(request)
     words: dict[str, Any] = {}  # texts, flags and None
     for option in tab.fields():

@@ -143,14 +143,7 @@ def page_fields() -> tuple[Field, ...]:
 
 
 def render_page(*, app: str, version: str, python: str) -> str:
-    """Return the page.
-
-    Args:
-        app: Folder of its script and style, beside the page.
-        version: Of dwindle.
-        python: What runs it: ``Pyodide 0.29.5``.
-
-    """
+    """Return the page."""
     import jinja2
 
     loader = jinja2.FileSystemLoader(SITE)
