@@ -15,7 +15,7 @@ from dwindle.audit.trainers import TRAINERS
 from dwindle.cli.main import COMMANDS, main
 from dwindle.cli.rules import law
 from dwindle.decay.rules import RULES
-from dwindle.store.schema import TABLES
+from dwindle.store.connect import TABLES
 
 # Columns of a help page: what a block of the manual shows without scrolling.
 WIDTH = 90

@@ -16,8 +16,8 @@ from study.pretended import pretended_outcome
 from study.tiny import CONDITIONS, FACTS, SPEC
 
 from dwindle.errors import StoreDamagedError, StoreError, StoreFormatError
+from dwindle.store.connect import VERSION
 from dwindle.store.records import Trial
-from dwindle.store.schema import VERSION
 from dwindle.store.store import Store, read_study
 
 PACKS, TRIALS_OF_A_PACK = 6, 8

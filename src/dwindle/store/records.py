@@ -138,12 +138,7 @@ class Outcome:
     error: str | None = None
 
     def is_untrained(self, chance: float) -> bool:
-        """Whether a training ended, but at chance on its own training set.
-
-        Args:
-            chance: The loss of :func:`chance_loss`.
-
-        """
+        """Whether a training ended, but at :func:`chance_loss` on its training set."""
         ended = self.status == "ok" and self.train_loss is not None
         return ended and (self.train_loss or 0.0) >= chance
 
@@ -154,11 +149,6 @@ def chance_loss(classes: int, dataset_size: float) -> float:
     A dead network still has its last biases, which learn how frequent each class is.
     That takes ``(classes - 1) / (2 N)`` off ln(classes) on average, for the frequencies
     in N samples are uneven by chance; twice as much is allowed for.
-
-    Example:
-        >>> round(chance_loss(10, 600), 3), round(chance_loss(10, 1e9), 3)
-        (2.288, 2.303)
-
     """
     return math.log(classes) - (classes - 1) / dataset_size
 
@@ -167,14 +157,9 @@ def chance_loss(classes: int, dataset_size: float) -> float:
 class ProblemFacts(Plain):
     """What must be known of a problem to know the networks that it was trained with.
 
-    Args:
-        inputs: Numbers in a sample.
-        classes: Classes to tell apart.
-        hidden: Whether there are hidden layers; without, every scale is one layer.
-        layer_norm: Whether hidden layers are normalized before their ReLU.
-        validation_samples: Samples in a validation set; None in stores from before
-            each seed drew its own.
-
+    Without ``hidden`` layers every scale is one layer. With ``layer_norm`` hidden
+    layers are normalized before their ReLU. ``validation_samples`` is None in stores
+    from before each seed drew its own.
     """
 
     inputs: int
@@ -184,16 +169,7 @@ class ProblemFacts(Plain):
     layer_norm: bool = False
 
     def layer_shapes(self, scale: Scale) -> tuple[tuple[int, int], ...]:
-        """Return (fan_in, fan_out) of every weight matrix of the network of a scale.
-
-        Example:
-            >>> scale = Scale(
-            ...     width=8, depth=2, batch_size=1, dataset_size=1, epochs=1, lr=1
-            ... )
-            >>> ProblemFacts(inputs=64, classes=10, hidden=True).layer_shapes(scale)
-            ((64, 8), (8, 8), (8, 10))
-
-        """
+        """Return (fan_in, fan_out) of every weight matrix of the network of a scale."""
         depth = scale.depth if self.hidden else 0
         units = (self.inputs, *[scale.width] * depth, self.classes)
         return tuple(pairwise(units))

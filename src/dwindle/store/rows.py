@@ -29,8 +29,6 @@ REALS = (
     "penalty",
     "last_finite_loss",
 )
-# The version of the schema whose study has a hash over each pack's, not over their sum.
-_EACH_HASH = 2
 _HASH = re.compile("[0-9a-f]{64}")
 Columns = dict[str, Any]  # values as SQLite holds them: text, int, float or None
 
@@ -45,11 +43,6 @@ def digest(parts: Iterable[object]) -> str:
 
     Floats enter by their shortest exact text, so that what is read back from SQLite
     hashes as what was written.
-
-    Example:
-        >>> digest(["ab", "c"]) == digest(["a", "bc"])
-        False
-
     """
     text = json.dumps([repr(part) for part in parts])
     return hashlib.sha256(text.encode()).hexdigest()
@@ -72,10 +65,7 @@ def sum_of_hashes(packs: Iterable[str]) -> int:
 
 
 def hash_of_study(study: Columns, *packs: object) -> str:
-    """Return the hash over the study's other columns and what stands for its packs.
-
-    That is :func:`sum_of_hashes`; in schema 2 it was every hash, in order.
-    """
+    """Return the hash over the study's other columns and the sum of its packs."""
     of_study = sorted(item for item in study.items() if item[0] != "hash")
     return digest([of_study, *packs])
 
@@ -83,10 +73,8 @@ def hash_of_study(study: Columns, *packs: object) -> str:
 def row_from_training(key: str, pack: int, trial: Any, outcome: Outcome) -> Columns:
     """Return the row of a training; its trial is a dataclass that has a ``scale``.
 
-    Raises:
-        RangeError: If a training that is ``ok`` has a loss that is not finite, or the
-            other way round: such a number must never get into a store.
-
+    A loss that is not finite though the status is ``ok``, or the other way round, must
+    never get into a store: that is a RangeError.
     """
     finite = outcome.loss is not None and math.isfinite(outcome.loss)
     if (outcome.status == "ok") != finite:
@@ -147,20 +135,15 @@ def by_pack(rows: Iterable[Columns]) -> dict[int, list[Columns]]:
     return found
 
 
-def verified(db: sqlite3.Connection, path: Path, version: int) -> tuple[Columns, int]:
-    """Return the study's row and the sum of the packs' hashes; nothing else is kept.
-
-    Raises:
-        StoreDamagedError: If anything in the file is not as it was written.
-
-    """
+def verified(db: sqlite3.Connection, path: Path) -> tuple[Columns, int]:
+    """Return the study's row and the sum of the packs' hashes; nothing else is kept."""
     fault = db.execute("PRAGMA integrity_check").fetchone()[0]
     studies = list(read(db, "study", "id"))
     packs = [pack["hash"] for pack in read(db, "pack", "number")]
 
     def study_holds() -> bool:
-        of_packs = packs if version == _EACH_HASH else [sum_of_hashes(packs)]
-        return bool(hash_of_study(studies[0], *of_packs) == studies[0]["hash"])
+        found = hash_of_study(studies[0], sum_of_hashes(packs))
+        return bool(found == studies[0]["hash"])
 
     def planned_holds() -> bool:
         planned = digest(row["key"] for row in read(db, "planned", "key"))
@@ -195,12 +178,7 @@ def _packs_hold(db: sqlite3.Connection) -> bool:
 
 
 def raise_damage(path: Path, checks: Mapping[str, Callable[[], bool]]) -> None:
-    """Raise for the first check that fails; each may rely on those before it.
-
-    Raises:
-        StoreDamagedError: With the name of that check.
-
-    """
+    """Raise for the first check that fails; each may rely on those before it."""
     for name, holds in checks.items():
         if not holds():
             raise StoreDamagedError(str(path), name)

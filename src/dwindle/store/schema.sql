@@ -1,4 +1,4 @@
--- The tables of a store; dwindle.store.schema has their history.
+-- The tables of a store; dwindle.store.connect has their history.
 
 -- What the file is about; one row. All are STRICT, since SQLite would else keep a
 -- text in a column of numbers.

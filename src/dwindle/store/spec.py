@@ -22,13 +22,9 @@ LR_EXPONENT: dict[str, float] = {"fixed": 0.0, "sqrt": 0.5, "linear": 1.0}
 class AxisSpec:
     """The values that one quantity takes, and what moves or stays with it.
 
-    Args:
-        axis: The quantity of scale that varies.
-        values: Its values, each once.
-        lr: For ``batch_size``: how the lr follows it, as its power 0, 1/2 or 1.
-        hold: For ``batch_size`` and ``dataset_size``: whether a cell trains as many
-            epochs as the base or as many steps.
-
+    ``lr`` is for ``batch_size``: how the lr follows it, as its power 0, 1/2 or 1.
+    ``hold`` is for ``batch_size`` and ``dataset_size``: whether a cell trains as many
+    epochs as the base or as many steps.
     """
 
     axis: Axis
@@ -72,7 +68,7 @@ class AxisSpec:
         # The base itself, without rounding by way of a policy: axes share its cell.
         if value == getattr(base, self.axis):
             return base
-        moved = moved_scale(base, self.axis, value)
+        moved = canonical_scale(Scale(**{**asdict(base), self.axis: value}))
         if self.axis == "batch_size":
             factor = (moved.batch_size / base.batch_size) ** LR_EXPONENT[self.lr]
             moved = replace(moved, lr=base.lr * factor)
@@ -85,44 +81,12 @@ class AxisSpec:
 class StudySpec(Plain):
     """Everything that decides which trainings a study consists of.
 
-    Args:
-        name: What the study is called in reports.
-        problem: Name of the problem, such as ``"digits-mlp"``.
-        seeds: Number of seeds; every decay of every cell trains once per seed.
-        optimizer: The optimizer but for lr and decay.
-        base: The scale that all axes leave from.
-        axes: What varies; cells that axes share train once.
-        low: Smallest decay of the grid, canonical λ under ``"none"``, > 0.
-        high: Largest, above ``low``.
-        points: Number of decays from low to high, log-spaced; λ = 0 comes on top.
-        normalization: How the decay is spread over layers.
-        split: ``"per seed"``: each seed draws its own pool and validation set, whose
-            choice intervals then include; or the number of one split for all.
-        grid: Whether there is a cell for every combination of the axes' values; else
-            every cell leaves the base along one axis.
-
-    Raises:
-        RangeError: If a number is outside of its range.
-        UnknownNameError: If a name is in no table.
-
-    Example:
-        >>> base = Scale(
-        ...     width=8, depth=1, batch_size=32, dataset_size=64, epochs=2, lr=0.1
-        ... )
-        >>> widths = AxisSpec(axis="width", values=(4, 8))
-        >>> spec = StudySpec(
-        ...     name="tiny",
-        ...     problem="digits-mlp",
-        ...     seeds=3,
-        ...     optimizer=Optimizer(name="sgd"),
-        ...     base=base,
-        ...     axes=(widths,),
-        ...     low=1e-4,
-        ...     high=1e-2,
-        ... )
-        >>> [scale.width for scale in spec.scales]  # the base first
-        [8, 4]
-
+    Every decay of every cell trains once per seed, and cells that axes share train
+    once. The grid has ``points`` decays from ``low`` to ``high``, log-spaced, canonical
+    λ under the normalization ``"none"``; λ = 0 comes on top. With ``split`` ``"per
+    seed"`` each seed draws its own pool and validation set, whose choice intervals then
+    include; a number is one split for all. With ``grid`` there is a cell for every
+    combination of the axes' values, else every cell leaves the base along one axis.
     """
 
     name: str
@@ -200,11 +164,6 @@ class StudySpec(Plain):
             base=base,
             axes=tuple(AxisSpec.from_table(axis, table) for axis, table in axes),
         )
-
-
-def moved_scale(base: Scale, axis: str, value: float) -> Scale:
-    """Return the base scale with one quantity changed, canonical."""
-    return canonical_scale(Scale(**{**asdict(base), axis: value}))
 
 
 def canonical_scale(scale: Scale) -> Scale:

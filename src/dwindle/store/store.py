@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager, nullcontext
+from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from shlex import quote
@@ -20,6 +20,7 @@ from dwindle.plain import Plain
 from dwindle.store.connect import (
     WriterLock,
     connect,
+    in_present_schema,
     refuse_irregular,
     sqlite_errors_translated,
 )
@@ -44,9 +45,7 @@ from dwindle.store.rows import (
     trial_from_row,
     verified,
 )
-from dwindle.store.schema import VERSION
 from dwindle.store.spec import StudySpec
-from dwindle.store.upgrade import upgraded_copy
 
 Kind = Literal["built-in", "own"]
 # What the spec of a study of one's own training says, and no other spec has.
@@ -74,12 +73,7 @@ class Stored:
         return _kind_of(self.study)
 
     def require(self, kind: Kind) -> None:
-        """Refuse a store of the other kind.
-
-        Raises:
-            StoreFormatError: If it is one.
-
-        """
+        """Refuse a store of the other kind."""
         if self.kind != kind:
             _refuse_kind(self.path, self.kind)
 
@@ -121,14 +115,10 @@ class Store:
     ) -> None:
         """Open the store of a study, or create it.
 
-        Args:
-            path: The file; its folder is made if there is none.
-            spec: The study. A store whose study had other seeds, axes or decays is
-                carried on: what fits the new plan is used, the rest is not read.
-            conditions: Under what conditions trainings run now.
-            problem: What the networks of a built-in study follow from.
-            accept_change: Carry on under other conditions than those in the store: what
-                was trained under them stays in the file and is not read.
+        A store whose study had other seeds, axes or decays is carried on: what fits the
+        new plan is used, the rest is not read. ``problem`` is what the networks of a
+        built-in study follow from. With ``accept_change`` it is carried on under other
+        conditions, too: what was trained under those stays in the file and is not read.
 
         Raises:
             StoreLockedError: If another process writes to it.
@@ -136,7 +126,6 @@ class Store:
             StoreDamagedError: If its bytes are not what was written.
             StoreFormatError: If it is no store, or a newer one.
             StoreAccessError: If it cannot be written.
-
         """
         self.path = path
         self._conditions = conditions
@@ -260,30 +249,29 @@ class Store:
 
     def _begin(self, facts: Columns, version: int, *, accept_change: bool) -> None:
         """Write the study's row, or check the one there, and bring it up to date."""
-        old = upgraded_copy(self._db, self.path) if version == 1 else None
-        version = VERSION if old else version
-        there, changed = old or self._db, dict[str, Any]()
-        # Anything in any table: without its study it is no beginning but damage.
-        used = "SELECT 1 FROM study UNION SELECT 1 FROM pack UNION SELECT 1 FROM trial"
-        is_new = there.execute(used).fetchone() is None
-        if not is_new:
-            study, self._sum = verified(there, self.path, version)
-            # A mistyped metric leaves errors only: there is nothing to be pooled.
-            results = "SELECT count(*) FROM trial WHERE status != 'error'"
-            accept_change |= not there.execute(results).fetchall()[0][0]
-            changed |= self._changed(study, facts, accept_change=accept_change)
-        if old:
-            old.backup(self._db)
-            old.close()
+        changed = dict[str, Any]()
+        with in_present_schema(self._db, self.path, version) as there:
+            # Anything in any table: without its study it is no beginning but damage.
+            used = (
+                "SELECT 1 FROM study UNION SELECT 1 FROM pack UNION SELECT 1 FROM trial"
+            )
+            is_new = there.execute(used).fetchone() is None
+            if not is_new:
+                study, self._sum = verified(there, self.path)
+                # A mistyped metric leaves errors only: there is nothing to be pooled.
+                results = "SELECT count(*) FROM trial WHERE status != 'error'"
+                accept_change |= not there.execute(results).fetchall()[0][0]
+                changed = self._changed(study, facts, accept_change=accept_change)
+            if there is not self._db:
+                there.backup(self._db)
         if is_new:
             start = {"planned": digest([]), "complete": 0, "hash": ""}
             with self._transaction():
                 insert(self._db, "study", [facts | start])
                 self._update()
-        elif changed or version < VERSION:
+        elif changed:
             with self._transaction():
-                self._update(**(changed and changed | {"complete": 0}))
-                self._db.execute(f"PRAGMA user_version = {VERSION}")
+                self._update(**changed, complete=0)
 
     def _changed(
         self, there: Columns, now: Columns, *, accept_change: bool
@@ -336,21 +324,13 @@ def read_store(path: Path) -> Stored:
     """Read and verify everything in a store; also while a study writes to it.
 
     A store of an older schema is read as it is: nothing is written.
-
-    Raises:
-        StoreDamagedError: If any byte that counts is not as it was written.
-        StoreFormatError: If the file is no store, or a newer one.
-        StoreAccessError: If there is no file, or it cannot be read.
-
     """
     path = Path(path)
     db, version = connect(path, writes=False)
     with sqlite_errors_translated(path), closing(db):
         db.execute("BEGIN")  # one moment of the file, also beside a writer
-        with (
-            closing(upgraded_copy(db, path)) if version == 1 else nullcontext(db) as at
-        ):
-            study, _ = verified(at, path, VERSION if version == 1 else version)
+        with in_present_schema(db, path, version) as at:
+            study, _ = verified(at, path)
             rows = list(read(at, "trial", "pack, key"))
             planned = frozenset(key for (key,) in at.execute("SELECT key FROM planned"))
             seconds = at.execute("SELECT total(elapsed) FROM pack").fetchone()[0]
@@ -358,13 +338,7 @@ def read_store(path: Path) -> Stored:
 
 
 def read_study(path: Path) -> StoredStudy:
-    """Read a study of a built-in problem, as :func:`read_store` does.
-
-    Raises:
-        StoreDamagedError: Also if a fact of the study is none that a study can have.
-        StoreFormatError: Also if it is a study of a training of one's own.
-
-    """
+    """Read a study of a built-in problem, as :func:`read_store` does."""
     stored = read_store(path)
     stored.require("built-in")
     return study_from_stored(stored)

@@ -288,10 +288,8 @@ def faults(
 ) -> Iterator[Fault]:
     """Yield everything that is wrong with a study, each with its key in the file.
 
-    Args:
-        tables: The study as a file has it; anything may be in them.
-        relations: What must hold beside what must hold of every study.
-
+    ``tables`` are as a file has them, with anything in them; ``relations`` must hold
+    beside what must hold of every study.
     """
     found = []
     try:
