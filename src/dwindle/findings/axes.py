@@ -30,16 +30,9 @@ def measure_axis(
 ) -> AxisFindings:
     """Fit the exponent of an axis and compare every rule with its cells.
 
-    Args:
-        axis: Name of the quantity.
-        cells: Its cells, in order.
-        policy: What moves or stays along the axis, in words.
-        base_value: The value of the study's base cell.
-        family: Update family, for the rules.
-
-    Returns:
-        Findings of the axis; without an exponent, ``why_null`` says why.
-
+    ``policy`` says what moves or stays along the axis, ``base_value`` is that of the
+    study's base cell, and ``family`` the update family that rules know. Without an
+    exponent ``why_null`` says why.
     """
     # A depth of 0 is a value, but has no logarithm.
     telling = [

@@ -92,15 +92,6 @@ def quantities(scale: Scale, shapes: tuple[tuple[int, int], ...]) -> dict[str, f
     """Return every quantity of scale that a rule may use.
 
     The depth is that of the network as built: a problem without hidden layers has 0.
-
-    Example:
-        >>> scale = Scale(
-        ...     width=8, depth=1, batch_size=32, dataset_size=100, epochs=3, lr=0.1
-        ... )
-        >>> found = quantities(scale, ((64, 8), (8, 10)))
-        >>> found["weights"], found["steps"]
-        (592.0, 12.0)
-
     """
     return {
         "width": float(scale.width),
@@ -122,13 +113,6 @@ def mean_coefficient(normalization: str, shapes: tuple[tuple[int, int], ...]) ->
     weights: ``Σ_l n_l c_l / Σ_l n_l`` with n_l the weights of a layer. For the asker's
     normalization that is exactly 1/(number of weights), so the asker's rule predicts
     that the λ of such a study stays, as it should.
-
-    Example:
-        >>> mean_coefficient("layer-mean", ((4, 8), (8, 2)))
-        0.020833333333333332
-        >>> mean_coefficient("none", ((4, 8), (8, 2)))
-        1.0
-
     """
     sizes = [fan_in * fan_out for fan_in, fan_out in shapes]
     coefficients = layer_coefficients(normalization, shapes)

@@ -88,18 +88,11 @@ def measure_cell(
     coefficient: float,
     classes: int,
 ) -> Cell:
-    """Say everything that the trainings of one scale say.
+    """Return all that the trainings of one scale show, or why a number is missing.
 
-    Args:
-        trainings: Outcomes by λ and seed; λ = 0 is the training without decay.
-        value: The cell's value on its axis.
-        scale: Every quantity of scale of the cell.
-        coefficient: Factor between the study's λ and the λ at an average weight.
-        classes: Classes of the problem, which decide what chance is.
-
-    Returns:
-        The cell; where numbers do not exist, its findings say why.
-
+    ``value`` is the cell's on its axis, ``scale`` every quantity of it, ``coefficient``
+    the factor between the study's λ and the λ at an average weight. The number of
+    ``classes`` decides what chance is.
     """
     chance = chance_loss(classes, scale["dataset_size"])
     curve = _curve(trainings, chance)

@@ -48,13 +48,10 @@ _NORMALIZED: dict[Course, str] = {
 class Conclusion:
     """What stands above and below all numbers.
 
-    Args:
-        headline: The verdict in one sentence.
-        sentences: By how much what was varied moves the best value, study by study;
-            what undoing a normalization calls for; which rule to follow.
-        remarks: What a reader must be warned of.
-        next_steps: Lines to copy, or why there are none.
-
+    The ``headline`` is the verdict. ``sentences`` are by how much what was varied moves
+    the best value, study by study, what undoing a normalization calls for, and which
+    rule to follow; ``remarks`` warn; ``next_steps`` are lines to copy, or why there are
+    none.
     """
 
     headline: str

@@ -39,25 +39,13 @@ _RULES = {
 
 
 def rule_title(rule: str) -> str:
-    """Return the name of a rule in tables and figures.
-
-    Example:
-        >>> rule_title("bengio-map"), rule_title("sqrt-batch")
-        ('Bengio, MAP', 'sqrt-batch')
-
-    """
+    """Return the name of a rule in tables and figures."""
     called = _RULES.get(rule)
     return called.title if called else wording.clean(rule, limit=40)
 
 
 def rule_phrase(rule: str) -> str:
-    """Return how a sentence calls a rule.
-
-    Example:
-        >>> rule_phrase("bengio-map"), rule_phrase("sqrt-batch")
-        ("Bengio's 1/N", 'the rule sqrt-batch')
-
-    """
+    """Return how a sentence calls a rule."""
     called = _RULES.get(rule)
     return called.phrase if called else f"the rule {wording.clean(rule, limit=40)}"
 
@@ -88,24 +76,12 @@ _TOYS = {
 
 
 def toy_of(problem: str) -> str:
-    """Return what a study was trained on, for a reader who has another model.
-
-    Example:
-        >>> toy_of("digits-mlp")
-        'a toy, 1,797 small images of digits'
-
-    """
+    """Return what a study was trained on, for a reader who has another model."""
     return _TOYS.get(problem, wording.clean(problem, limit=40))
 
 
 def decay(value: float | None) -> str:
-    """Return a λ with two digits: more is never measured.
-
-    Example:
-        >>> decay(0.003162), decay(2.51e-5), decay(12.3)
-        ('0.0032', '2.5e-05', '12')
-
-    """
+    """Return a λ with two digits: more is never measured."""
     return wording.number(value, digits=2)
 
 
@@ -114,11 +90,6 @@ def sure_cells(telling: int, cells: int) -> str:
 
     Tables show a best λ for more of them: one where decay may not matter, or whose
     limits lie beyond the grid.
-
-    Example:
-        >>> sure_cells(1, 3)
-        'best λ sure in 1 of 3 cells'
-
     """
     return f"best λ sure in {telling} of {wording.counted(cells, 'cell')}"
 

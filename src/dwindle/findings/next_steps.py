@@ -35,13 +35,8 @@ _CLASSES = {
 def next_steps(studies: Sequence[Findings]) -> tuple[str, ...]:
     """Return lines to copy: the optimizer as it should be set, the law, the command.
 
-    Args:
-        studies: Findings; those with a normalization are left out, since their λ is
-            none that an optimizer takes.
-
-    Returns:
-        Lines that Python or a shell reads; remarks start with ``#``.
-
+    Python or a shell reads them; remarks start with ``#``. Studies with a normalization
+    are left out, since their λ is none that an optimizer takes.
     """
     plain = (study for study in studies if study.normalization == "none")
     return tuple(line for study in plain for line in _lines(study))

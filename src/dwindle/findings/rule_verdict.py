@@ -66,14 +66,6 @@ def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
     The rule's exponent is the slope of the λ that it predicts, over the cells that the
     measured slope was fitted to: a wider network also has more weights, so no exponent
     can be read off the rule itself.
-
-    Args:
-        rule: The rule.
-        evidence: The cells, their slope and the anchor.
-
-    Returns:
-        What the rule predicts and costs; ``why_not`` where it does not apply.
-
     """
     cells = evidence.cells
     start = evidence.anchor or cells[0]
@@ -108,11 +100,6 @@ def ratio_quantities(scale: dict[str, float]) -> dict[str, float]:
     """Return the quantities that a rule can take a ratio of.
 
     A network without hidden layers has no width, and no ratio has a depth of 0 in it.
-
-    Example:
-        >>> ratio_quantities({"width": 64.0, "depth": 0.0, "lr": 0.1})
-        {'lr': 0.1}
-
     """
     absent = () if scale.get("depth", 1) else ("width", "depth")
     return {name: value for name, value in scale.items() if name not in absent}
@@ -129,15 +116,8 @@ def drop_uninformative_agreement(
     """Return the rules, agreeing with none where the measurement excludes none.
 
     An interval that holds the exponents of all rules and 0 supports no rule; where they
-    all say the same, it must at least exclude a square root more or less.
-
-    Args:
-        rules: Every rule as :func:`judge_rule` returns it, and leaving λ as it is.
-        slope: The measured slope, if there is one.
-
-    Returns:
-        The rules; ``agrees`` is None where an agreement could not have failed.
-
+    all say the same, it must at least exclude a square root more or less. ``agrees`` is
+    None where an agreement could not have failed.
     """
     candidates = [rule for rule in rules if rule.exponent is not None]
     if slope is None or any(rule.agrees is False for rule in candidates):
@@ -156,12 +136,7 @@ def drop_uninformative_agreement(
 def course_within(low: float, high: float, *, cells: int = CELLS_FOR_A_LAW) -> Course:
     """Return which way the best λ goes if its exponent lies within these limits.
 
-    Args:
-        low: Lower limit of the exponent.
-        high: Upper limit.
-        cells: How many cells the limits come from; fewer than three do not show
-            whether the best λ follows a power at all.
-
+    Fewer than three cells do not show whether the best λ follows a power at all.
     """
     if low > 0:
         return "up"

@@ -164,12 +164,7 @@ def judged_axes(study: Findings) -> tuple[AxisFindings, ...]:
 def rank_rules(study: Findings) -> tuple[RuleCost, ...]:
     """Return every rule that applies to some axis, and leaving λ alone; cheapest first.
 
-    Args:
-        study: Findings; axes without any regret (no cell to start from) do not count.
-
-    Returns:
-        Costs in units of the loss; empty when no axis could be judged.
-
+    Axes without any regret (no cell to start from) do not count; there may be none.
     """
     axes = judged_axes(study)
     names = {rule.rule for axis in axes for rule in axis.rules if rule.applies}
@@ -178,17 +173,7 @@ def rank_rules(study: Findings) -> tuple[RuleCost, ...]:
 
 
 def tied_with_best(costs: Sequence[RuleCost]) -> tuple[RuleCost, ...]:
-    """Return the rules that the noise cannot tell from the cheapest one, itself first.
-
-    Example:
-        >>> a, b, c = (
-        ...     RuleCost(rule=name, regret=value, high=2 * value, applies_on=1)
-        ...     for name, value in (("a", 0.1), ("b", 0.15), ("c", 0.3))
-        ... )
-        >>> [cost.rule for cost in tied_with_best([a, b, c])]
-        ['a', 'b']
-
-    """
+    """Return the rules that noise cannot tell from the cheapest one, itself first."""
     best = costs[0]
 
     def is_dearer(cost: RuleCost) -> bool:

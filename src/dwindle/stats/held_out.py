@@ -30,12 +30,6 @@ def held_out_gains(
 
     Returns:
         Gains of the seeds that have a reference and a λ, shape (at most seeds,).
-
-    Example:
-        >>> logs = np.array([[3.0, 2, 1, 2, 3], [3.0, 2, 1, 2, 3], [3.1, 2, 1, 2, 3]])
-        >>> held_out_gains(logs, np.ones((3, 5), bool), np.array([3.0, np.nan, 3.0]))
-        array([1.5, 1.5])
-
     """
     known = ~np.isnan(reference)
     usable = present & (known & present.any(axis=1))[:, None]

@@ -62,24 +62,9 @@ class Predicted:
 
 @dataclass(frozen=True, kw_only=True)
 class Law:
-    """A law that was fitted, for every spread that the cells may have.
+    """A law that was fitted to cells, for every spread that they may have.
 
-    Args:
-        priors: By axis, in the order of the exponents.
-        cells: What it was fitted to.
-
-    Example:
-        >>> cells = [
-        ...     LawCell(scale={"width": width}, log_decay=-math.log(width), sd=0.1)
-        ...     for width in (64.0, 128.0, 256.0)
-        ... ]
-        >>> law = Law(priors={"width": Prior()}, cells=cells)
-        >>> round(law.exponent("width").value, 1)
-        -1.0
-        >>> near, far = (law.at({"width": width}) for width in (128.0, 1024.0))
-        >>> near.sd < far.sd
-        True
-
+    ``priors`` are by axis, in the order of the exponents.
     """
 
     priors: Mapping[str, Prior]

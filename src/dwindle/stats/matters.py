@@ -50,27 +50,6 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
     decay, if so many seeds gain or fail that a sign test shows it at 5 %. If not, and
     the upper limit of the gain is below 2 % of the loss without decay, it does not
     matter. Else it is unknown.
-
-    Args:
-        curve: One cell.
-
-    Returns:
-        The verdict, the reason in words, and the gain with its interval.
-
-    Example:
-        >>> x = np.arange(9.0)
-        >>> bowl = 2 + 0.1 * (x - 4) ** 2
-        >>> verdict = judge_whether_decay_matters(
-        ...     Curve(
-        ...         seeds=(0, 1, 2),
-        ...         log_decay=x,
-        ...         losses=np.array([bowl, bowl + 0.1, bowl - 0.1]),
-        ...         without_decay=np.array([3.0, 3.1, 2.9]),
-        ...     )
-        ... )
-        >>> verdict.matters, round(verdict.gain.value, 6)
-        ('yes', 1.0)
-
     """
     without = curve.without_decay
     if without is None:
@@ -102,24 +81,8 @@ def judge_whether_decay_matters(curve: Curve) -> MattersVerdict:
 def leave_one_out_gains(curve: Curve) -> FloatArray:
     """Return each seed's gain at the λ that the other seeds choose, shape (seeds,).
 
-    Args:
-        curve: Seeds that all have a finite loss at λ = 0.
-
-    Returns:
-        ``ln L_s(0) - ln L_s(λ chosen without s)``; 0 where the others choose no decay,
-        or where there are no others.
-
-    Example:
-        >>> leave_one_out_gains(
-        ...     Curve(
-        ...         seeds=(0, 1),
-        ...         log_decay=np.arange(5.0),
-        ...         losses=np.array([[9.0, 5, 2, 5, 9], [9.0, 5, 3, 5, 9]]),
-        ...         without_decay=np.array([6.0, 6.0]),
-        ...     )
-        ... ).round(3).tolist()
-        [1.099, 0.693]
-
+    ``ln L_s(0) - ln L_s(λ chosen without s)``; 0 where the others choose no decay, or
+    where there are no others. All seeds must have a finite loss at λ = 0.
     """
     if curve.without_decay is None or curve.n < 2:  # noqa: PLR2004 - one has no others
         return np.zeros(curve.n)
@@ -152,19 +115,8 @@ def _without_a_gain(
 def seeds_needed(gains: FloatArray) -> int | None:
     """Return how many seeds would show the mean gain of these, were it the true one.
 
-    As :func:`~dwindle.stats.student.seeds_to_settle` counts them.
-
-    Args:
-        gains: Gains of at least three seeds.
-
-    Returns:
-        More than there are now; None where nothing was gained, or more than 1,000 are
-        needed.
-
-    Example:
-        >>> seeds_needed(np.array([0.1, -0.05, 0.2, 0.0, 0.1]))
-        23
-
+    More than there are now, at least three; None where nothing was gained, or more than
+    1,000 are needed. :func:`~dwindle.stats.student.seeds_to_settle` counts them.
     """
     mean, sd = float(gains.mean()), float(gains.std(ddof=1))
     if mean <= 0 or sd == 0:

@@ -99,11 +99,5 @@ class ReadOut:
 
 
 def on_log_scale(points: Sequence[Point]) -> bool:
-    """Whether all losses are positive, so that their logarithms are read.
-
-    Example:
-        >>> on_log_scale([Point(x=0.0, seed=0, loss=-0.9)])
-        False
-
-    """
+    """Whether all losses are positive, so that their logarithms are read."""
     return all(point.loss is None or point.loss > 0 for point in points)

@@ -39,13 +39,7 @@ class Regret:
     by_seed: Mapping[int, float] = field(default_factory=dict, hash=False)
 
     def widened(self, below: float, above: float) -> "Regret":
-        """Return it with an independent error added to each side, in quadrature.
-
-        Args:
-            below: Half width of that error's 90 % interval towards smaller values.
-            above: Towards larger ones.
-
-        """
+        """Return it with half widths of 90 % intervals added to each in quadrature."""
         if self.low is None or self.high is None:
             return self
         low = self.value - math.hypot(self.value - self.low, below)
@@ -54,13 +48,7 @@ class Regret:
 
 
 def limits_of(draws: Sequence[float]) -> tuple[float, float]:
-    """Return by how much equally likely errors lie below and above 0, at 5 and 95 %.
-
-    Example:
-        >>> limits_of([1.0, 2.0, 3.0]), limits_of([])
-        ((0.0, 2.9), (0.0, 0.0))
-
-    """
+    """Return by how much equally likely errors lie below and above 0, at 5 and 95 %."""
     if not draws:
         return 0.0, 0.0
     low, high = np.quantile(draws, (0.05, 0.95))
@@ -82,28 +70,8 @@ def measure_regret(judged: Sequence[Judged]) -> Regret | None:
     ``c_s = v_s - L_s(x̂ without s)``. Then ``R = (n·P + (n-1)·C) / (2n-1)`` with the
     interval ``max(0, R ± t·S)``, ``S = max(sd(p), sd(c)) / √n``. Averaging inside of a
     seed first keeps what the cells have in common; only seeds that every cell has
-    are used.
-
-    Args:
-        judged: At least one cell, each with the loss per seed that is judged.
-
-    Returns:
-        Regret in units of the loss; no limits below three seeds, None without a seed
-        that all cells share.
-
-    Example:
-        >>> x = np.arange(7.0)
-        >>> curve = Curve(
-        ...     seeds=(0, 1, 2),
-        ...     log_decay=x,
-        ...     losses=np.tile(2 + (x - 3) ** 2, (3, 1)),
-        ...     without_decay=None,
-        ... )
-        >>> round(
-        ...     measure_regret([Judged(curve=curve, values=np.full(3, 2.5))]).value, 9
-        ... )
-        0.5
-
+    are used. In units of the loss; no limits below three seeds, None without a seed
+    that all cells share.
     """
     return _regret_of(judged, np.exp)
 
@@ -146,32 +114,20 @@ def _regret_of(judged: Sequence[Judged], unit: Unit) -> Regret | None:
 
 
 def measure_gain(curves: Sequence[Curve]) -> Regret | None:
-    """Return what decay buys: the regret of training without any.
+    """Return what decay buys, in the mean of cells: the regret of training without any.
 
-    Args:
-        curves: Cells that share their seeds; seeds without a finite loss at λ = 0 in
-            one of them do not count.
-
-    Returns:
-        Mean over the cells, or None where no seed has a loss at λ = 0 in all of them.
-
+    Seeds without a finite loss at λ = 0 in one of the cells do not count; without any
+    other there is None.
     """
     judged = [_without_decay(curve) for curve in curves]
     return measure_regret(judged) if judged else None
 
 
 def measure_saved_share(curve: Curve) -> Interval | None:
-    """Return what decay saves as a share of the loss without it, below 1.
+    """Return what decay saves of a cell's loss without it, as a share below 1.
 
     The gain of :func:`measure_gain` between log losses, g, as 1 - exp(-g): one seed of
-    a huge loss counts as one seed.
-
-    Args:
-        curve: One cell.
-
-    Returns:
-        The share, or None where no seed has a loss at λ = 0.
-
+    a huge loss counts as one seed. None where no seed has a loss at λ = 0.
     """
     gain = _regret_of([_without_decay(curve)], np.positive)
     if gain is None:

@@ -47,23 +47,8 @@ def fit_slope(log_scale: Sequence[float], optima: Sequence[Optimum]) -> Slope | 
     power law hold: ``β ± t(0.95, k-2) · √(RSS / (k-2) · Σ c²)``. On each side the one
     that lies further out is reported.
 
-    Args:
-        log_scale: ln of the scale quantity, one per cell.
-        optima: The optima of cells that matter and are not at an edge, drawn with one
-            generator seed, at least three seeds each.
-
-    Returns:
-        The slope, or None with fewer than two different scales.
-
-    Example:
-        >>> cells = [
-        ...     Optimum(log_decay=p, low=p, high=p, at_edge=None, draws=np.full(50, p))
-        ...     for p in (0.0, -1.0, -2.0)
-        ... ]
-        >>> slope = fit_slope([0.0, 1.0, 2.0], cells)
-        >>> slope.exponent, slope.law_checked, slope.decided_by
-        (-1.0, True, 'seeds')
-
+    The optima are of cells that matter and are not at an edge, drawn with one generator
+    seed, at least three seeds each. None with fewer than two different scales.
     """
     if len(set(log_scale)) < CELLS_FOR_A_SLOPE:
         return None

@@ -27,22 +27,7 @@ class Interval:
 
 
 def scipy_module(name: str) -> Any:  # a module; scipy ships no types
-    """Import a part of SciPy, which is slow to load and in the extra ``report`` only.
-
-    Args:
-        name: Its dotted name, such as ``"scipy.special"``.
-
-    Returns:
-        The module.
-
-    Raises:
-        MissingLibraryError: If SciPy is not installed.
-
-    Example:
-        >>> float(scipy_module("scipy.special").stdtrit(4, 0.5))
-        0.0
-
-    """
+    """Import a part of SciPy: slow to load, and in the extra ``report`` only."""
     try:
         return import_module(name)
     except ImportError as absent:
@@ -52,23 +37,7 @@ def scipy_module(name: str) -> Any:  # a module; scipy ships no types
 
 
 def t_quantile(probability: float, *, degrees_of_freedom: int) -> float:
-    """Return the quantile of Student's t distribution.
-
-    Args:
-        probability: In (0, 1); 0.95 bounds a two-sided 90 % interval.
-        degrees_of_freedom: At least 1.
-
-    Returns:
-        The value that t stays below with this probability.
-
-    Raises:
-        MissingLibraryError: If SciPy is not installed.
-
-    Example:
-        >>> round(t_quantile(0.95, degrees_of_freedom=4), 3)
-        2.132
-
-    """
+    """Return the quantile of Student's t; that of 0.95 bounds a 90 % interval."""
     # scipy.special alone loads in a fraction of the time of scipy.stats.
     special = scipy_module("scipy.special")
     return float(special.stdtrit(degrees_of_freedom, probability))
@@ -77,20 +46,8 @@ def t_quantile(probability: float, *, degrees_of_freedom: int) -> float:
 def mean_interval(values: FloatArray) -> Interval:
     """Return the mean of independent values and its 90 % t interval.
 
-    Formula: ``mean ± t(0.95, n-1) · sd / √n``.
-
-    Args:
-        values: At least one number, e.g. the losses of the seeds.
-
-    Returns:
-        The mean; the limits are None for a single value, which has no spread.
-
-    Example:
-        >>> mean_interval(np.array([1.0, 2.0, 3.0])).value
-        2.0
-        >>> mean_interval(np.array([1.0])).low is None
-        True
-
+    Formula: ``mean ± t(0.95, n-1) · sd / √n``. A single value has no spread, and so no
+    limits.
     """
     mean = float(values.mean())
     if len(values) == 1:
@@ -100,13 +57,7 @@ def mean_interval(values: FloatArray) -> Interval:
 
 
 def half_width(values: FloatArray, *, probability: float = 0.95) -> float:
-    """Return ``t(probability, n-1) · sd / √n`` of at least two values.
-
-    Example:
-        >>> half_width(np.array([5.0, 5.0, 5.0]))
-        0.0
-
-    """
+    """Return ``t(probability, n-1) · sd / √n`` of at least two values."""
     n = len(values)
     t = t_quantile(probability, degrees_of_freedom=n - 1)
     return t * float(values.std(ddof=1)) / math.sqrt(n)
@@ -115,21 +66,9 @@ def half_width(values: FloatArray, *, probability: float = 0.95) -> float:
 def seeds_to_settle(mean: float, spread: float, *, have: int) -> int | None:
     """Return how many more seeds would show a difference, were it what it seems.
 
-    The smallest number with ``|mean| ≥ 2 · t · spread / √n``: the test then passes
-    about 19 times in 20.
-
-    Args:
-        mean: Of the paired differences.
-        spread: Their standard deviation.
-        have: Seeds that there are.
-
-    Returns:
-        At least 1; None where there is no difference, or above 1,000 seeds.
-
-    Example:
-        >>> seeds_to_settle(0.08, 0.11, have=5)
-        18
-
+    The smallest number with ``|mean| ≥ 2 · t · spread / √n``, of paired differences
+    with that mean and standard deviation: the test then passes about 19 times in 20.
+    At least 1; None where there is no difference, or above 1,000 seeds.
     """
     if mean == 0:
         return None
@@ -141,11 +80,5 @@ def seeds_to_settle(mean: float, spread: float, *, have: int) -> int | None:
 
 
 def coin_wins(wins: int, *, of: int) -> float:
-    """Return how likely a coin wins at least so many times: a one-sided sign test.
-
-    Example:
-        >>> coin_wins(4, of=4)
-        0.0625
-
-    """
+    """Return how likely a coin wins at least so many times: a one-sided sign test."""
     return sum(math.comb(of, k) for k in range(wins, of + 1)) / (1 << of)

@@ -38,24 +38,11 @@ class TwoDecays:
 
 
 def compare_two(one: Mapping[str, float], other: Mapping[str, float]) -> TwoDecays:
-    """Compare two decays that were chosen before looking.
+    """Compare two decays that were chosen before looking: other - one.
 
     Within seeds that have both, by a paired t interval; where fewer than three do, the
-    two groups of trainings by Welch's.
-
-    Args:
-        one: Loss by seed, on the scale on which noise is even (a log loss).
-        other: The same of the other decay; neither is empty.
-
-    Returns:
-        The difference other - one; "better" says that one is.
-
-    Example:
-        >>> one = {"a": 1.0, "b": 2.0, "c": 3.0}
-        >>> found = compare_two(one, {"a": 1.5, "b": 2.6, "c": 3.5})
-        >>> found.verdict, round(found.mean, 2), found.paired
-        ('better', 0.53, True)
-
+    two groups of trainings by Welch's. Losses are by seed, on the scale on which noise
+    is even (a log loss); neither is empty.
     """
     both = sorted(one.keys() & other.keys())
     if len(both) >= SEEDS_FOR_AN_INTERVAL:

@@ -76,14 +76,6 @@ def read_unpaired(
 
     Returns:
         The reading; without limits and chances where nothing measures the noise.
-
-    Example:
-        >>> x = np.repeat(np.arange(9.0), 3)
-        >>> noise = np.random.default_rng(0).normal(0, 0.1, 27)
-        >>> read = read_unpaired(x, 0.1 * (x - 4) ** 2 + noise, np.empty(0))
-        >>> 3 < read.low < read.log_decay < read.high < 5, max(read.chances.values())
-        (True, 0.001)
-
     """
     cell = _averaged(log_decay, values)
     fine = np.linspace(cell.places[0], cell.places[-1], _FINE)
@@ -122,7 +114,6 @@ def trainings_needed(*, gain: float, noise: float, paired: bool = False) -> int 
     Example:
         >>> trainings_needed(gain=0.1, noise=0.1)
         24
-
     """
     if gain <= 0:
         return None

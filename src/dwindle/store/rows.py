@@ -43,6 +43,10 @@ def digest(parts: Iterable[object]) -> str:
 
     Floats enter by their shortest exact text, so that what is read back from SQLite
     hashes as what was written.
+
+    Example:
+        >>> digest(["ab", "c"]) == digest(["a", "bc"])
+        False
     """
     text = json.dumps([repr(part) for part in parts])
     return hashlib.sha256(text.encode()).hexdigest()

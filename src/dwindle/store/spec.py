@@ -148,13 +148,7 @@ class StudySpec(Plain):
 
     @classmethod
     def from_tables(cls, tables: dict[str, Any], name: str) -> Self:
-        """Build a spec from tables that have no fault, with a name if they have none.
-
-        Args:
-            tables: What :func:`dwindle.store.tables.plain_tables` returned.
-            name: What the study is called if the tables do not say.
-
-        """
+        """Build a spec from tables without a fault; they may lack a name."""
         optimizer = dict(tables["optimizer"])
         base = Scale(**tables["base"], lr=optimizer.pop("lr"))
         axes = tables["axes"].items()

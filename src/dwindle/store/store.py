@@ -175,17 +175,9 @@ class Store:
         """Write the outcomes of a pack, all or none of them.
 
         A training that failed before may be committed again: its new outcome takes the
-        place of the error.
-
-        Args:
-            trainings: Each trial of the pack with its outcome.
-            seconds: Time that a worker took for the pack.
-
-        Raises:
-            StoreAccessError: If the disk is full; earlier packs are intact.
-            RangeError: If a training is committed already, or has a loss that
-                does not fit its status.
-
+        place of the error. One that has a result is refused, as is a loss that does not
+        fit its status. After a full disk earlier packs are intact. ``seconds`` is the
+        time that a worker took.
         """
         keys = {self._conditions.key_of(trial) for trial, _ in trainings}
         before = [row for row in map(self._row, sorted(keys)) if row]

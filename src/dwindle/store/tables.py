@@ -274,12 +274,7 @@ _AT: dict[Key, type[_Table]] = {
 
 
 def plain_tables(tables: Mapping[str, Any]) -> dict[str, Any]:
-    """Return tables that have no fault with all defaults, and axes without short forms.
-
-    Raises:
-        ValidationError: If they have faults.
-
-    """
+    """Return tables without a fault with all defaults, and axes without short forms."""
     return WHOLE.model_validate(tables).model_dump(exclude_none=True)
 
 

@@ -131,13 +131,10 @@ class Processes:
         problem: str | None = None,
         engine: Engine = STACKED,
     ) -> None:
-        """Start the workers.
+        """Start the workers, as many as there are cores where none are asked for.
 
-        Args:
-            workers: How many; as many as there are cores when None.
-            problem: Whose data workers load while nobody needs them yet.
-            engine: What trains; its functions are importable by name.
-
+        They load the data of ``problem`` while nobody needs them yet. The functions of
+        the engine are importable by name.
         """
         self.workers = workers or cores()
         self._workers: list[_Worker] = []
@@ -149,12 +146,7 @@ class Processes:
             raise
 
     def engine_version(self) -> str:
-        """Return the version of the engine, as soon as a worker has loaded it.
-
-        Raises:
-            WorkerError: If every process that is started dies before it can train.
-
-        """
+        """Return the version of the engine, as soon as a worker has loaded it."""
         return self._workers[0].engine_version()
 
     def run(self, packs: Sequence[Trials]) -> Generator[Trained, None, None]:
@@ -235,9 +227,7 @@ class _Worker:
     def receive(self) -> str | Trained | None:
         """Return the engine's version or a pack, None if the process has died.
 
-        Raises:
-            DwindleError: What keeps packs from being trained.
-
+        An error that keeps packs from being trained is raised.
         """
         try:
             received: str | Trained | DwindleError = self.pipe.recv()
@@ -285,13 +275,7 @@ def _without_interrupts() -> Generator[None, None, None]:
 
 
 class RayPacks:
-    """Trains packs on a cluster, as many at a time as it has room for; see Backend.
-
-    Args:
-        cluster: Where; it is left open.
-        engine: What trains; its functions are importable by name on every node.
-
-    """
+    """Trains packs on a cluster, as many at a time as it has room for."""
 
     def __init__(self, cluster: Cluster, engine: Engine = STACKED) -> None:
         self.workers = cluster.at_once
@@ -299,12 +283,7 @@ class RayPacks:
         self._engine = engine
 
     def engine_version(self) -> str:
-        """Return the version of the engine on some node.
-
-        Raises:
-            WorkerError: If every worker dies before it can train.
-
-        """
+        """Return the version of the engine on some node."""
         for _ in range(ATTEMPTS):
             try:
                 call = self._cluster.start(self._engine.version)

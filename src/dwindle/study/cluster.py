@@ -94,12 +94,7 @@ class Cluster:
         return self._ray.put(value)
 
     def first(self, calls: Sequence[object]) -> object:
-        """Wait until one of some calls has ended, and return it.
-
-        Raises:
-            UsageError: If no node is left that could run any.
-
-        """
+        """Wait until one of some calls has ended, and return it."""
         while True:
             done = self._ray.wait(list(calls), timeout=_LOOK_S)[0]
             if done:
@@ -109,10 +104,7 @@ class Cluster:
     def result(self, call: object) -> Any:
         """Wait for a call, and return what it returned.
 
-        Raises:
-            PlaceLostError: If it died with its worker or node, or was cancelled.
-            UsageError: If no node is left that could run it.
-
+        One that died with its worker or node, or was cancelled, is a PlaceLostError.
         """
         self.first([call])
         try:
@@ -187,10 +179,8 @@ class Cluster:
 def cluster_for(ray: "bool | str | Cluster") -> Iterator[Cluster | None]:
     """Give the cluster that is asked for, and leave it at the end; None for none.
 
-    Args:
-        ray: Whether a local one is to be started, or ``HOST:PORT`` of one that runs; a
-            cluster itself is its owner's and left open.
-
+    ``ray`` is whether a local one is to be started, or ``HOST:PORT`` of one that runs;
+    a cluster itself is its owner's and left open.
     """
     if isinstance(ray, Cluster) or not ray:
         yield ray or None

@@ -56,16 +56,12 @@ _LOG = logging.getLogger("dwindle")
 
 @cache
 def compiled_steps(dtype: str) -> ctypes.CDLL | None:
-    """Return the compiled steps for a dtype, None where they cannot be had.
+    """Return the compiled steps for ``float32`` or ``float64``, None without any.
 
     They are built once per machine and kept in the user's cache folder. Without a C
     compiler, or with one that does not know our vectors, training goes through
     PyTorch's operations: slower, and rounded differently. Where there is a compiler,
     or ``CC`` names one, and it does not work, a warning says so.
-
-    Args:
-        dtype: ``float32`` or ``float64``.
-
     """
     if os.environ.get(SWITCH) == "0" or sys.platform == "win32":
         return None
@@ -159,13 +155,8 @@ class _Network(ctypes.Structure):
 class CompiledSteps:
     """Trains a pack with compiled steps. It owns weights and moments while it does.
 
-    Args:
-        library: What :func:`compiled_steps` returned for the pack's dtype.
-        pack: Where the weights come from, and go to in :meth:`finish`.
-        options: The optimizer.
-        groups: Models that share a seed, with their training set.
-        batch_size: Samples of a full batch.
-
+    Weights come from the pack, and go back in :meth:`finish`. A group is of models that
+    share a seed, with their training set.
     """
 
     def __init__(
@@ -217,14 +208,7 @@ class CompiledSteps:
     def epoch(
         self, orders: Sequence[NDArray[np.int64]], first: int, lrs: Sequence[float]
     ) -> Tensor:
-        """Take a step per lr, after ``first`` others; return Σ log p, (steps, models).
-
-        Args:
-            orders: The order of each group's samples.
-            first: Steps taken before.
-            lrs: The lr of each step, before ratios.
-
-        """
+        """Take a step per lr, after ``first`` others; give Σ log p, (steps, models)."""
         steps = len(lrs)
         losses = np.empty((self._pack.layout.models, steps))
         every_lr = self._ratios[:, None] * np.array(lrs)

@@ -30,16 +30,11 @@ EVALUATED = 128  # samples at a time: their activations stay in the cache
 
 
 def cost_of(trials: Sequence[Trial], layers: Sequence[tuple[int, int]]) -> float:
-    """Return the seconds that a pack should take.
+    """Return the seconds that a pack should take, with (fan_in, fan_out) of its layers.
 
     A step of a model has a fixed part, three products of every layer (six operations
     per weight and sample) and a pass of the optimizer over the weights; a pack is set
     up and evaluated once.
-
-    Args:
-        trials: The models of the pack, all of one scale.
-        layers: (fan_in, fan_out) of their weight matrices.
-
     """
     scale = trials[0].scale
     weights = sum(fan_in * fan_out for fan_in, fan_out in layers)
@@ -57,14 +52,10 @@ def cost_of(trials: Sequence[Trial], layers: Sequence[tuple[int, int]]) -> float
 class Estimate:
     """How far a study is, as the numbers that its remaining time follows from.
 
-    Args:
-        planned: Cost of all packs, by :func:`cost_of`.
-        done: Cost of the packs that were trained in this session.
-        skipped: Cost of the packs that an earlier session had trained.
-        worked: Seconds that workers spent on the packs done.
-        workers: How many train at a time.
-        began: When the first pack of the session began, on a monotonic clock.
-
+    ``planned`` is the cost of all packs, by :func:`cost_of`, ``done`` that of those
+    trained in this session and ``skipped`` of those before it. Workers spent ``worked``
+    seconds on the packs done, so many at a time; ``began`` is when the first pack of
+    the session began, on a monotonic clock.
     """
 
     planned: float
@@ -96,20 +87,9 @@ class Estimate:
 def pack_size(
     scale: Scale, problem: Problem, optimizer: Optimizer, memory_ceiling: int
 ) -> int:
-    """Return the number of models per pack that trains fastest below a ceiling.
+    """Return how many models train fastest as a pack that takes so many bytes at most.
 
-    Args:
-        scale: Shapes and sizes of the models.
-        problem: What they train on.
-        optimizer: How; Adam keeps more beside each weight than SGD.
-        memory_ceiling: What one pack may take, in bytes.
-
-    Returns:
-        At least 1; 1 where models train faster one by one.
-
-    Raises:
-        RangeError: If not even a single model fits below the ceiling.
-
+    1 where models train faster one by one; refused where not even one fits.
     """
     shapes = problem.facts.layer_shapes(scale)
     weights = sum((n_in + 1) * n_out for n_in, n_out in shapes)

@@ -68,10 +68,6 @@ def run_study(
     Raises:
         StudyStoppedError: On Ctrl-C, SIGTERM or SIGHUP; finished packs are in the
             store.
-        StoreError: If the store cannot be used; see its subclasses.
-        RangeError: If the problem has less data than the study asks for.
-        UnknownNameError: If there is no such problem.
-
     """
     backend = backend or Inline()
     refuse_untrainable(spec)

@@ -51,16 +51,7 @@ def train_pack(
 
     The models share problem, optimizer, normalization and scale but for the lr; λ, lr
     and seed are each model's own. A model that diverges ends as ``diverged`` and does
-    not touch the others.
-
-    Args:
-        trials: The pack, at least one trial.
-        problem: The task that all of them name.
-        dtype: ``float32``, or ``float64`` for checks.
-
-    Raises:
-        RangeError: If the trials cannot be one pack, or a size is out of range.
-
+    not touch the others. ``float64`` is for checks.
     """
     _check(trials, problem)
     start = time.perf_counter()
@@ -300,13 +291,8 @@ def evaluate(
 
     A product over a whole pack rounds differently with the number of its models, and
     free memory decides that number. So each model is evaluated alone: a training that
-    is found again has the number that it would have in any pack.
-
-    Args:
-        weights: One (fan_out, fan_in + 1) per layer, the bias last, each contiguous.
-        samples: Their inputs have a last feature of 1.
-        layer_norm: Whether hidden layers are normalized before their ReLU.
-
+    is found again has the number that it would have in any pack. Weights are one
+    (fan_out, fan_in + 1) per layer, the bias last, each contiguous.
     """
     total, right = 0.0, 0
     *hidden, last = weights
@@ -340,13 +326,7 @@ class Divergence:
         self.last_finite: list[float | None] = [None] * models
 
     def record(self, steps_before: int, sums: Tensor) -> None:
-        """Take in an epoch.
-
-        Args:
-            steps_before: Steps taken before it.
-            sums: Σ log p(right class) over each batch, (steps, models).
-
-        """
+        """Take in an epoch: Σ log p(right class) over each batch, (steps, models)."""
         steps = len(sums)
         losses = -sums.double() / self._sizes[:steps, None]
         # The number of finite losses before the first that is not.

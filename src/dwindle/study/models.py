@@ -80,13 +80,7 @@ class Layout:
         return self.matrices(stored, layer)[:, :, :-1]
 
     def per_model(self, values: Tensor, layer: int) -> Tensor:
-        """Spread one number per model so that it broadcasts over :meth:`decayed`.
-
-        Args:
-            values: Shape (models,).
-            layer: Which layer it is for.
-
-        """
+        """Spread one number per model so that it broadcasts over :meth:`decayed`."""
         values = values.to(self.dtype)
         fan_out = self.shapes[layer][1]
         # In the first layer models lie side by side in a row: a row of factors keeps

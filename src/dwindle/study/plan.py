@@ -132,14 +132,7 @@ PROBLEM_RELATIONS: tuple[Relation, ...] = (
 
 
 def refuse_untrainable(spec: StudySpec) -> None:
-    """Refuse a study whose problem has not what it asks for, or that trains in vain.
-
-    Raises:
-        RangeError: If the problem has less data than the study asks for, or a value
-            changes nothing.
-        UnknownNameError: If there is no such problem, or no such axis of it.
-
-    """
+    """Refuse a study whose problem has not what it asks for, or that trains in vain."""
     for _, fault in judged(PROBLEM_RELATIONS, right_values(spec.as_tables())):
         raise fault
 
@@ -166,12 +159,8 @@ def round_trials(
 ) -> tuple[Trial, ...]:
     """Return the trials that a round adds to those of the rounds before.
 
-    Args:
-        spec: The study.
-        problem: What it trains on.
-        outcome_of: What a trial ended with; only trials of earlier rounds are asked.
-        number: 0 for the grid, up to ROUNDS - 1 for what its outcomes ask for.
-
+    Round 0 is the grid, those up to ROUNDS - 1 what its outcomes ask for. Only of
+    trials of earlier rounds is asked what they ended with.
     """
     trials: list[Trial] = []
     for scale in spec.scales:
@@ -185,13 +174,8 @@ def packs_from_trials(
     """Return the packs of a round, the costliest first so that cores end together.
 
     All decays of a seed stay together where they fit, since they share the minibatch;
-    small networks take several seeds.
-
-    Args:
-        trials: What to train.
-        problem: What it is trained on.
-        capacity: The most models of a scale that may train together.
-
+    small networks take several seeds. No more models of a scale than its ``capacity``
+    train together.
     """
     by_scale: dict[Scale, dict[int, list[Trial]]] = {}
     for trial in trials:

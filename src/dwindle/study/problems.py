@@ -138,15 +138,10 @@ class FashionMnist:
     pool_size: int = 60_000
 
     def load(self) -> Data:
-        """Read the four files.
+        """Read the four files, or say how to get those that are not there.
 
         They are looked for where the environment variable ``DWINDLE_FASHION_MNIST``
         points, else where Debian's package puts them.
-
-        Raises:
-            DataFilesError: If one of them is not there, and how to get it; or if it
-                is not what its header says.
-
         """
         pool, labels = self._read("train")
         valid, valid_labels = self._read("t10k")
@@ -185,14 +180,10 @@ class FashionMnist:
 
 
 def read_idx(path: Path) -> NDArray[np.uint8]:
-    """Return the array of an IDX file, plain or gzip.
+    """Return the array of an IDX file, plain or gzip; one that is damaged is refused.
 
     The header is two zero bytes, the type (8: unsigned byte), the number of axes, and
     the length of each axis in four bytes.
-
-    Raises:
-        DataFilesError: If header and size do not fit each other.
-
     """
     try:
         raw = path.read_bytes()

@@ -14,23 +14,7 @@ if TYPE_CHECKING:
 
 
 def progress_text(progress: Progress) -> str:
-    """Return how far a study is as a text.
-
-    Example:
-        >>> from dwindle.study.cost import Estimate
-        >>> progress_text(
-        ...     Progress(
-        ...         study="SGD",
-        ...         trained=70,
-        ...         planned=140,
-        ...         diverged=2,
-        ...         errors=0,
-        ...         estimate=Estimate(planned=2.0, workers=2, done=1.0),
-        ...     )
-        ... )
-        '70 of 140 trainings, 2 diverged'
-
-    """
+    """Return how far a study is as a text."""
     counts = {"diverged": progress.diverged, "failed": progress.errors}
     wrong = "".join(f", {count} {word}" for word, count in counts.items() if count)
     planned = counted(progress.planned, "training")
@@ -42,10 +26,6 @@ def shown_on(console: "Console") -> Generator[OnProgress, None, None]:
     """Give a function that shows the progress of studies, one line for each.
 
     Where the console is no terminal nothing is shown: a log has no use for a bar.
-
-    Args:
-        console: Where to; stderr, so that data on stdout stays clean.
-
     """
     if not console.is_terminal:
         yield lambda _: None

@@ -165,13 +165,7 @@ def _decay_terms(
 
 
 def stacked_optimizer(pack: Models, options: Optimizer) -> StackedOptimizer:
-    """Return the optimizer of a pack, fresh: no step taken, all moments zero.
-
-    Args:
-        pack: Weights, decays and lr ratios of all models.
-        options: Everything else: momentum or betas, as in torch.optim.
-
-    """
+    """Return the optimizer of a pack, fresh: no step taken, all moments zero."""
     of_sgd = _Nesterov if options.nesterov else _Sgd
     return (of_sgd if options.name == "sgd" else _Adam)(pack, options)
 

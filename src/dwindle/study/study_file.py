@@ -25,15 +25,7 @@ _KEY = re.compile(r"""\s*([A-Za-z0-9_.\-"' ]+?)\s*=""")
 
 
 def read_study_file(path: Path) -> StudySpec:
-    """Return the study that a file asks for.
-
-    Args:
-        path: A TOML file with the tables study, optimizer, base, weight_decay, axes.
-
-    Raises:
-        StudyFileError: If it has mistakes; all of them, each with its line.
-
-    """
+    """Return the study that a TOML file asks for; all of its mistakes are one error."""
     text, tables = read_toml(path)
 
     def unread(right: Right) -> Iterator[Fault]:
@@ -60,12 +52,7 @@ def read_study_file(path: Path) -> StudySpec:
 
 
 def read_toml(path: Path) -> tuple[str, dict[str, Any]]:
-    """Return a file as text and as tables.
-
-    Raises:
-        StudyFileError: If it cannot be read, or is no TOML.
-
-    """
+    """Return a file as text and as tables."""
     text = _text(path)
     try:
         return text, tomllib.loads(text)
@@ -103,15 +90,10 @@ def _whole(path: Path, text: str) -> StudyFileError:
 
 
 def key_lines(text: str) -> dict[Key, int]:
-    r"""Return the line, from 1, of every table and key of a TOML file.
+    """Return the line, from 1, of every table and key of a TOML file.
 
     It reads one line at a time, which is all that a study file needs; what stands
     within an inline table or a multi-line array is found at the line of its key.
-
-    Example:
-        >>> key_lines("[base]\nwidth = 64\ndepth = 2")
-        {('base',): 1, ('base', 'width'): 2, ('base', 'depth'): 3}
-
     """
     lines: dict[Key, int] = {}
     table: Key = ()

@@ -49,12 +49,7 @@ def train_with_engine(trials: Trials) -> Sequence[Outcome]:
 
 
 def stacked_version() -> str:
-    """Load the stacked engine and return its version.
-
-    Raises:
-        MissingLibraryError: If there is no torch to train with.
-
-    """
+    """Load the stacked engine and return its version, or say that torch is missing."""
     try:
         from dwindle.study.engine import engine_version
     except ModuleNotFoundError as error:
