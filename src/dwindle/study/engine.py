@@ -4,7 +4,7 @@ import math
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import groupby
 from typing import Protocol
 
@@ -155,13 +155,7 @@ def _steps_for(
     return CompiledSteps(library, pack, options, groups, batch_size)
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The models of one seed."""
-
-    seed: int
-    models: slice
-    train: Samples
+_Group = tuple[int, slice, Samples]  # a seed, its models, what they train on
 
 
 class _Run:
@@ -180,10 +174,10 @@ class _Run:
         self._groups = _groups(trials, problem, self._layout)
         self._coefficients = layer_coefficients(trials[0].normalization, shapes)
         self._weights = self._layout.zeros()
-        for group in self._groups:
-            for i, matrix in enumerate(initial_weights(group.seed, shapes)):
+        for seed, models, _ in self._groups:
+            for i, matrix in enumerate(initial_weights(seed, shapes)):
                 of_layer = self._layout.decayed(self._weights[i], i)
-                of_layer[group.models] = torch.from_numpy(matrix)
+                of_layer[models] = torch.from_numpy(matrix)
         # The last batch of an epoch has what is left.
         sizes = [self._scale.batch_size] * self._scale.steps_per_epoch
         sizes[-1] = self._scale.dataset_size - sum(sizes[:-1])
@@ -192,15 +186,16 @@ class _Run:
     def train(self) -> None:
         """Take all steps, or those until no model is left that has not diverged."""
         scale, options = self._scale, self._trials[0].optimizer
-        groups = [(group.models, group.train) for group in self._groups]
-        double = torch.float64
-        decays = torch.tensor(
-            [each.weight_decay for each in self._trials], dtype=double
+        groups = [(models, train) for _, models, train in self._groups]
+        decays, shares, spread = (
+            torch.tensor(values, dtype=torch.float64)
+            for values in (
+                [trial.weight_decay for trial in self._trials],
+                [trial.scale.lr / scale.lr for trial in self._trials],
+                self._coefficients,
+            )
         )
-        ratios = [t.scale.lr / scale.lr for t in self._trials]
-        spread = torch.tensor(self._coefficients, dtype=double)[:, None] * decays
-        shares = torch.tensor(ratios, dtype=double)
-        pack = Models(self._layout, self._weights, spread, shares)
+        pack = Models(self._layout, self._weights, spread[:, None] * decays, shares)
         steps = _steps_for(pack, options, groups, scale.batch_size)
         schedule = Schedule(
             shape=options.schedule,
@@ -211,10 +206,8 @@ class _Run:
         starts = range(0, scale.steps, scale.steps_per_epoch)
         for epoch, first in enumerate(starts):
             # By seed and epoch alone: all λ of a seed see the same batches.
-            orders = [
-                epoch_order(group.seed, epoch, scale.dataset_size)
-                for group in self._groups
-            ]
+            size = scale.dataset_size
+            orders = [epoch_order(seed, epoch, size) for seed, _, _ in self._groups]
             of_epoch = lrs[first : first + scale.steps_per_epoch]
             self._divergence.record(first, steps.epoch(orders, first, of_epoch))
             if all(step is not None for step in self._divergence.step):
@@ -225,13 +218,13 @@ class _Run:
         """Evaluate all models; the seconds are filled in by the caller."""
         data = load_once(self._problem)
         ended = []
-        for group in self._groups:
+        for _, models, train in self._groups:
             # A group is of one seed, and a pack of one split: so of its first trial.
-            of_group = self._trials[group.models.start]
+            of_group = self._trials[models.start]
             rows = self._problem.split(of_group.split_seed).valid
             valid = Samples(self._layout, data.x[rows], data.y[rows])
-            models = range(group.models.start, group.models.stop)
-            ended += [self._outcome(model, group.train, valid) for model in models]
+            each = range(models.start, models.stop)
+            ended += [self._outcome(model, train, valid) for model in each]
         return ended
 
     def _outcome(self, model: int, trained_on: Samples, held_out: Samples) -> Outcome:
@@ -272,14 +265,15 @@ class _Run:
 
 def _groups(trials: Sequence[Trial], problem: Problem, layout: Layout) -> list[_Group]:
     data = load_once(problem)
-    groups, start = [], 0
+    groups: list[_Group] = []
+    start = 0
     for seed, members in groupby(trials, key=lambda trial: trial.seed):
         of_seed = list(members)
         stop = start + len(of_seed)
         drawn = training_subset(seed, problem.pool_size, trials[0].scale.dataset_size)
         rows = problem.split(of_seed[0].split_seed).pool[drawn]
         train = Samples(layout, data.x[rows], data.y[rows])
-        groups.append(_Group(seed, slice(start, stop), train))
+        groups.append((seed, slice(start, stop), train))
         start = stop
     return groups
 

@@ -164,14 +164,8 @@ def _decay_terms(
     ]
 
 
-def stacked_optimizer(pack: Models, options: Optimizer) -> StackedOptimizer:
-    """Return the optimizer of a pack, fresh: no step taken, all moments zero."""
-    of_sgd = _Nesterov if options.nesterov else _Sgd
-    return (of_sgd if options.name == "sgd" else _Adam)(pack, options)
-
-
 @dataclass(frozen=True, eq=False)
-class Batch:
+class _Batch:
     """A minibatch per group of models that share their samples.
 
     ``inputs`` are (batch, features + 1), ``targets`` one-hot (classes, batch).
@@ -179,7 +173,10 @@ class Batch:
 
     inputs: Sequence[Tensor]
     targets: Sequence[Tensor]
-    size: int
+
+    @property
+    def size(self) -> int:
+        return len(self.inputs[0])
 
 
 class _Epoch:
@@ -202,23 +199,6 @@ class _Epoch:
         full = targets[: self._split].view(len(self._full), -1, targets.shape[1])
         self._full.copy_(full.transpose(1, 2))
         self._rest.copy_(targets[self._split :].t())
-
-
-class Epochs:
-    """The minibatches of all groups, epoch after epoch."""
-
-    def __init__(self, groups: Sequence[Samples], batch_size: int) -> None:
-        self._epochs = [_Epoch(samples, batch_size) for samples in groups]
-        inputs = zip(*(epoch.inputs for epoch in self._epochs), strict=True)
-        targets = zip(*(epoch.targets for epoch in self._epochs), strict=True)
-        self.batches = [
-            Batch(x, y, len(x[0])) for x, y in zip(inputs, targets, strict=True)
-        ]
-
-    def shuffle(self, orders: Sequence[NDArray[np.int64]]) -> None:
-        """Put the samples of each group in its order; ``batches`` then hold them."""
-        for epoch, order in zip(self._epochs, orders, strict=True):
-            epoch.shuffle(torch.from_numpy(order))
 
 
 class _Workspace:
@@ -245,19 +225,33 @@ class _Workspace:
         self.group_flat = [log_p.flatten(1) for log_p in self.group_log_p]
 
 
-class Stack:
-    """The weights of a pack and what one step does with them. It owns its buffers."""
+class StackedSteps:
+    """Takes the steps of all models at once. It owns its buffers."""
 
     def __init__(
-        self, layout: Layout, groups: Sequence[slice], weights: Sequence[Tensor]
+        self,
+        pack: Models,
+        options: Optimizer,
+        groups: Sequence[tuple[slice, Samples]],
+        batch_size: int,
     ) -> None:
-        self.layout = layout
-        self._groups = tuple(groups)
-        self._first = [self._columns(weights[0], group) for group in groups]
-        self._weights = list(weights)
-        matrices = [layout.matrices(w, i) for i, w in enumerate(weights)]
+        self._layout, self._weights = pack.layout, pack.weights
+        self._slices = [models for models, _ in groups]
+        self._first = [self._columns(pack.weights[0], group) for group in self._slices]
+        matrices = [pack.layout.matrices(w, i) for i, w in enumerate(pack.weights)]
         self._back = [matrix[:, :, :-1] for matrix in matrices]
-        self._spaces: dict[int, _Workspace] = {}
+        of_sgd = _Nesterov if options.nesterov else _Sgd
+        # Fresh: no step taken, all moments zero.
+        self._optimizer = (of_sgd if options.name == "sgd" else _Adam)(pack, options)
+        self._epochs = [_Epoch(samples, batch_size) for _, samples in groups]
+        inputs = zip(*(epoch.inputs for epoch in self._epochs), strict=True)
+        targets = zip(*(epoch.targets for epoch in self._epochs), strict=True)
+        self._batches = [_Batch(x, y) for x, y in zip(inputs, targets, strict=True)]
+        sizes = {batch.size for batch in self._batches}
+        spaces = [_Workspace(pack.layout, self._slices, size) for size in sizes]
+        self._spaces = dict(zip(sizes, spaces, strict=True))
+        self._sums = pack.layout.full((len(self._batches), pack.layout.models))
+        self._rows = [[row[models] for models in self._slices] for row in self._sums]
 
     @staticmethod
     def _columns(stored: Tensor, group: slice) -> Tensor:
@@ -265,65 +259,59 @@ class Stack:
         fan_out = stored.shape[2]
         return stored.flatten(1)[:, group.start * fan_out : group.stop * fan_out]
 
-    def _space(self, size: int) -> _Workspace:
-        if size not in self._spaces:
-            self._spaces[size] = _Workspace(self.layout, self._groups, size)
-        return self._spaces[size]
+    def epoch(
+        self, orders: Sequence[NDArray[np.int64]], first: int, lrs: Sequence[float]
+    ) -> Tensor:
+        """Take a step per lr with every model before the next step."""
+        for epoch, order in zip(self._epochs, orders, strict=True):
+            epoch.shuffle(torch.from_numpy(order))
+        for i, lr in enumerate(lrs):
+            self._optimizer.start(first + i, lr)
+            self._step(self._batches[i], self._rows[i])
+        return self._sums[: len(lrs)]
 
-    def forward(self, batch: Batch) -> Tensor:
-        """Return the logits, (models, classes, batch), valid until the next call."""
-        space, last = self._space(batch.size), self.layout.depth - 1
+    def finish(self) -> None:
+        """Do nothing: the weights were moved in place."""
+
+    def _score(self, batch: _Batch, space: _Workspace, sums: Sequence[Tensor]) -> None:
+        """Forward a batch; put log p into the space, Σ log p(right) into ``sums``."""
+        last = self._layout.depth - 1
         for weights, x, columns in zip(
             self._first, batch.inputs, space.group_columns, strict=True
         ):
             torch.mm(x, weights, out=columns)
-        if last == 0:
-            return space.logits.copy_(space.outputs[0].transpose(1, 2))
         for i in range(last - 1):
             self._activate(space, i)
             torch.bmm(space.hidden[i], self._weights[i + 1], out=space.outputs[i + 1])
-        self._activate(space, last - 1)
-        hidden = space.hidden[last - 1].transpose(1, 2)
-        return torch.bmm(self._weights[last], hidden, out=space.logits)
+        if last == 0:
+            space.logits.copy_(space.outputs[0].transpose(1, 2))
+        else:
+            self._activate(space, last - 1)
+            hidden = space.hidden[last - 1].transpose(1, 2)
+            torch.bmm(self._weights[last], hidden, out=space.logits)
+        torch.log_softmax(space.logits, 1, out=space.log_p)
+        for flat, y, out in zip(space.group_flat, batch.targets, sums, strict=True):
+            torch.mv(flat, y.flatten(), out=out)
 
-    def _activate(self, space: "_Workspace", layer: int) -> None:
+    def _activate(self, space: _Workspace, layer: int) -> None:
         """Put the ReLU of a layer's outputs, normalized or not, into ``active``."""
         outputs = space.outputs[layer]
-        if self.layout.layer_norm:
+        if self._layout.layer_norm:
             outputs, _, factors = torch.native_layer_norm(
                 outputs, outputs.shape[2:], None, None, LAYER_NORM_EPSILON
             )
             space.normal[layer] = outputs, factors
         torch.clamp_min(outputs, 0, out=space.active[layer])
 
-    def score(self, batch: Batch, sums: Sequence[Tensor]) -> Tensor:
-        """Forward a batch; put Σ log p(right class) of each model into ``sums``.
-
-        Args:
-            batch: The samples of each group.
-            sums: One (models of the group,) tensor per group, overwritten.
-
-        Returns:
-            Log-probabilities (models, classes, batch), valid until the next call.
-
-        """
-        logits = self.forward(batch)
-        space = self._space(batch.size)
-        torch.log_softmax(logits, 1, out=space.log_p)
-        for flat, y, out in zip(space.group_flat, batch.targets, sums, strict=True):
-            torch.mv(flat, y.flatten(), out=out)
-        return space.log_p
-
-    def train(
-        self, batch: Batch, optimizer: StackedOptimizer, sums: Sequence[Tensor]
-    ) -> None:
+    def _step(self, batch: _Batch, sums: Sequence[Tensor]) -> None:
         """Take one step with the mean loss of the batch.
 
         The gradient of cross-entropy by a logit is p - 1 for the right class, p for
         the others. A layer passes its gradient down with the old weights, then moves.
         """
-        log_p = self.score(batch, sums)
-        space, last = self._space(batch.size), self.layout.depth - 1
+        space, last = self._spaces[batch.size], self._layout.depth - 1
+        optimizer, log_p = self._optimizer, space.log_p
+        self._score(batch, space, sums)
         log_p.exp_()
         for scores, y in zip(space.group_log_p, batch.targets, strict=True):
             scores.sub_(y)
@@ -341,7 +329,7 @@ class Stack:
             optimizer.buffer[i].baddbmm_(left, right, beta=optimizer.beta, alpha=alpha)
             optimizer.update(i)
             gradient = space.outputs[i - 1]
-            if self.layout.layer_norm:
+            if self._layout.layer_norm:
                 normal, factors = space.normal[i - 1]
                 along = (gradient * normal).mean(2, keepdim=True)
                 gradient.sub_(gradient.mean(2, keepdim=True))
@@ -349,40 +337,8 @@ class Stack:
         if last == 0:
             space.outputs[0].copy_(gradient)
         for group, x, gradient in zip(
-            self._groups, batch.inputs, space.group_columns, strict=True
+            self._slices, batch.inputs, space.group_columns, strict=True
         ):
             columns = self._columns(optimizer.buffer[0], group)
             columns.addmm_(x.t(), gradient, beta=optimizer.beta, alpha=alpha)
         optimizer.update(0)
-
-
-class StackedSteps:
-    """All models at once, in PyTorch's operations."""
-
-    def __init__(
-        self,
-        pack: Models,
-        options: Optimizer,
-        groups: Sequence[tuple[slice, Samples]],
-        batch_size: int,
-    ) -> None:
-        slices = [models for models, _ in groups]
-        self._stack = Stack(pack.layout, slices, pack.weights)
-        self._optimizer = stacked_optimizer(pack, options)
-        self._epochs = Epochs([samples for _, samples in groups], batch_size)
-        batches = len(self._epochs.batches)
-        self._sums = pack.layout.full((batches, pack.layout.models))
-        self._rows = [[row[models] for models in slices] for row in self._sums]
-
-    def epoch(
-        self, orders: Sequence[NDArray[np.int64]], first: int, lrs: Sequence[float]
-    ) -> Tensor:
-        """Take a step per lr with every model before the next step."""
-        self._epochs.shuffle(orders)
-        for i, lr in enumerate(lrs):
-            self._optimizer.start(first + i, lr)
-            self._stack.train(self._epochs.batches[i], self._optimizer, self._rows[i])
-        return self._sums[: len(lrs)]
-
-    def finish(self) -> None:
-        """Do nothing: the weights were moved in place."""
