@@ -8,7 +8,7 @@ from functools import cache
 import pytest
 from findings.simulated_study import AXES, simulated_findings, study_spec
 
-from dwindle.findings.next_steps import base_cell, next_steps
+from dwindle.findings.conclusion import base_cell, next_steps
 from dwindle.store.records import Optimizer
 from dwindle.store.spec import AxisSpec
 

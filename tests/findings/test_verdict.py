@@ -73,9 +73,7 @@ def test_a_price_beyond_the_grid_is_a_bound():
 
 def test_the_rule_that_is_true_ranks_first():
     """Best λ ∝ 1/N and nothing else: rules that say just that cost least."""
-    best = rank_rules(measured())[0]
-    assert best.rule == "bengio-map"
-    assert best.applies_on == 2  # batch size and dataset size
+    assert rank_rules(measured())[0].rule == "bengio-map"
 
 
 def test_a_silent_rule_pays_for_leaving_decay_alone():

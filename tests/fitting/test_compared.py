@@ -6,7 +6,7 @@ from fitting.planted import Planted, draw
 
 import dwindle
 from dwindle.errors import RangeError
-from dwindle.stats.two_decays import compare_two
+from dwindle.stats.matters import compare_two
 
 
 def test_noise_is_rarely_a_difference_and_four_errors_are_found():

@@ -7,7 +7,7 @@ never judged: it would agree with itself.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,7 +19,6 @@ from dwindle.stats.curve import Curve, read_log_table, read_losses
 from dwindle.stats.optimum import Optimum
 from dwindle.stats.regret import (
     Judged,
-    Regret,
     limits_of,
     measure_gain,
     measure_regret,
@@ -50,14 +49,6 @@ class AxisEvidence:
     anchor: Cell | None
     slope: Slope | None
     family: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Cost:
-    regret: Regret | None
-    share: float | None
-    beyond: int
-    by_anchor: tuple[float, ...] = ()
 
 
 def judge_rule(rule: Rule, evidence: AxisEvidence) -> RuleFindings:
@@ -160,7 +151,6 @@ def _findings(name: str, logs: Sequence[float], evidence: AxisEvidence) -> RuleF
         # The anchor keeps its own best λ; the rule leads from there to the others.
         start = anchor.optimum.log_decay - by_cell[id(anchor)]
         predicted = [start + log for log in logs]
-    cost = _cost(predicted, evidence)
     inside = None
     if exponent is not None and slope is not None:
         inside = slope.low - _ROUNDING <= exponent <= slope.high + _ROUNDING
@@ -172,14 +162,8 @@ def _findings(name: str, logs: Sequence[float], evidence: AxisEvidence) -> RuleF
         applies=True,
         agrees=None if inside and is_wide else inside,
         not_excluded=inside is True and is_wide,
-        regret=cost.regret.value if cost.regret else None,
-        regret_low=cost.regret.low if cost.regret else None,
-        regret_high=cost.regret.high if cost.regret else None,
-        share_lost=cost.share,
         predictions=tuple(None if p is None else math.exp(p) for p in predicted),
-        beyond_grid=cost.beyond,
-        by_seed=cost.regret.by_seed if cost.regret else {},
-        by_anchor=cost.by_anchor,
+        **_cost(predicted, evidence),
     )
 
 
@@ -192,7 +176,10 @@ def _slope_of(cells: Sequence[Cell], logs: Sequence[float]) -> float | None:
     return sum((x - middle) * y for x, y in zip(scale, logs, strict=True)) / spread
 
 
-def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
+def _cost(
+    predicted: Sequence[float | None], evidence: AxisEvidence
+) -> dict[str, Any]:  # fields of RuleFindings
+    """Return what following predictions of ln λ loses, as far as that can be read."""
     judged: list[Judged] = []
     places: list[float] = []
     beyond = 0
@@ -206,20 +193,27 @@ def _cost(predicted: Sequence[float | None], evidence: AxisEvidence) -> _Cost:
         places.append(log_decay)
         beyond += reading.beyond
     regret = measure_regret(judged) if judged else None
-    gain = measure_gain([one.curve for one in judged]) if judged else None
-    share = None
-    by_anchor: tuple[float, ...] = ()
-    if regret is not None and evidence.anchor and evidence.anchor.optimum:
-        curves = [one.curve for one in judged]
-        by_anchor = _lost_by_anchor(evidence.anchor.optimum, curves, places)
-        regret = regret.widened(*limits_of(by_anchor))
-        # Noise can put the estimate below zero, where no loss can be; its interval
-        # already stops there, and a value outside of its interval misleads.
-        regret = replace(regret, value=max(0.0, regret.value))
-        # No share of a gain that may be none: decay must surely buy something.
-        if gain is not None and gain.low is not None and gain.low > 0:
-            share = regret.value / gain.value
-    return _Cost(regret=regret, share=share, beyond=beyond, by_anchor=by_anchor)
+    optimum = evidence.anchor.optimum if evidence.anchor else None
+    if regret is None or optimum is None:
+        return {"beyond_grid": beyond}
+    curves = [one.curve for one in judged]
+    by_anchor = _lost_by_anchor(optimum, curves, places)
+    regret = regret.widened(*limits_of(by_anchor))
+    # Noise can put the estimate below zero, where no loss can be; its interval
+    # already stops there, and a value outside of its interval misleads.
+    value = max(0.0, regret.value)
+    # No share of a gain that may be none: decay must surely buy something.
+    gain = measure_gain(curves)
+    is_sure = gain is not None and gain.low is not None and gain.low > 0
+    return {
+        "regret": value,
+        "regret_low": regret.low,
+        "regret_high": regret.high,
+        "share_lost": value / gain.value if gain and is_sure else None,
+        "beyond_grid": beyond,
+        "by_seed": regret.by_seed,
+        "by_anchor": by_anchor,
+    }
 
 
 def _lost_by_anchor(

@@ -38,13 +38,12 @@ class RuleCost:
     The axes share their seeds, so ``by_seed`` is each seed's mean over all of them, and
     ``high`` the upper limit of their mean; ``by_anchor`` is the same over places of the
     anchor, which is one cell on most axes. Where no seed is on every axis ``high`` is
-    the mean of the axes' upper limits. ``applies_on`` counts the axes it applies to.
+    the mean of the axes' upper limits.
     """
 
     rule: str
     regret: float
     high: float
-    applies_on: int
     by_seed: Mapping[int, float] = field(default_factory=dict, hash=False)
     by_anchor: tuple[float, ...] = ()
 
@@ -202,9 +201,8 @@ def _surely_more(one: RuleFindings | RuleCost, other: RuleFindings | RuleCost) -
 
 
 def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
-    own = [find_rule(axis, name) for axis in axes]
     # A silent rule changes nothing, and costs there what that costs.
-    followed = [rule or axis.unchanged for rule, axis in zip(own, axes, strict=True)]
+    followed = [find_rule(axis, name) or axis.unchanged for axis in axes]
     regrets = [(rule.regret if rule else None) or 0.0 for rule in followed]
     highs = [
         regret if rule is None or rule.regret_high is None else rule.regret_high
@@ -223,7 +221,6 @@ def _cost(name: str, axes: Sequence[AxisFindings]) -> RuleCost:
         rule=name,
         regret=regret,
         high=high,
-        applies_on=sum(rule is not None for rule in own),
         by_seed=by_seed,
         by_anchor=by_anchor,
     )

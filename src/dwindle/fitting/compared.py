@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from dwindle.errors import RangeError
 from dwindle.fitting.trainings import CellRows
-from dwindle.stats.two_decays import TwoDecays, compare_two
+from dwindle.stats.matters import TwoDecays, compare_two
 from dwindle.wording import listed, number
 
 _CLOSE = 1e-6  # a typed decay is that of the file up to its last digits

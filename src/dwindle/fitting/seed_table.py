@@ -7,7 +7,7 @@ import numpy as np
 
 from dwindle.fitting.losses import CellLosses
 from dwindle.stats.curve import BoolArray, Curve, curve_from_losses
-from dwindle.stats.held_out import held_out_gains
+from dwindle.stats.matters import held_out_gains
 from dwindle.stats.student import FloatArray
 
 # More are averaged in blocks: what is left out one by one takes its time.

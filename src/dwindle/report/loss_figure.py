@@ -4,9 +4,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from dwindle.findings.conclusion import base_cell
 from dwindle.findings.model import AxisFindings, CellFindings, CurvePoint, Findings
 from dwindle.findings.names import decay, quantity
-from dwindle.findings.next_steps import base_cell
 from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
 from dwindle.report.vega import Kind, Size, Spec

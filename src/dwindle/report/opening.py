@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
+from dwindle.findings.conclusion import base_cell, nothing_to_set, scale_text
 from dwindle.findings.model import Findings
 from dwindle.findings.names import decay, optimizer_name, quantity
-from dwindle.findings.next_steps import base_cell, nothing_to_set, scale_text
 from dwindle.report import loss_figure, render
 from dwindle.report.loss_figure import NARROW, WIDE
 from dwindle.report.themes import PAGE, Theme

@@ -1,11 +1,13 @@
-"""Does decay matter here? A gain that was chosen without the seed it is judged on."""
+"""Is this difference noise? The best λ against none, or a reference; two λ."""
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from dwindle.stats.curve import Curve
+from dwindle.stats.curve import BoolArray, Curve
 from dwindle.stats.regret import Regret, measure_gain, measure_saved_share
 from dwindle.stats.student import (
     SEEDS_FOR_AN_INTERVAL,
@@ -14,6 +16,7 @@ from dwindle.stats.student import (
     coin_wins,
     half_width,
     seeds_to_settle,
+    t_quantile,
 )
 from dwindle.wording import counted
 
@@ -21,6 +24,9 @@ Matters = Literal["yes", "no", "cannot tell"]
 
 # One-sided: what a 90 % interval leaves on the side of no gain.
 ERROR_RATE = 0.05
+# A training and its neighbors, as far as they are there: the noise of one training goes
+# down by a third, and a curve at the usual spacing hardly changes.
+_WEIGHTS = (0.25, 0.5, 0.25)
 # A gain whose upper limit is below this share of the loss is nobody's reason to tune.
 NEGLIGIBLE_SHARE = 0.02
 
@@ -123,3 +129,118 @@ def seeds_needed(gains: FloatArray) -> int | None:
         return None
     more = seeds_to_settle(mean, sd, have=len(gains))
     return None if more is None else len(gains) + more
+
+
+def held_out_gains(
+    logs: FloatArray, present: BoolArray, reference: FloatArray
+) -> FloatArray:
+    """Return each seed's gain over a reference at the λ that the other seeds choose.
+
+    Tables that people have lack trainings: only those that are there count, and a
+    reference that a seed was not trained at gives that seed no gain.
+    For each seed the others' mean curve, smoothed over neighbors, is lowest at one of
+    the λ that the seed has; the gain is the seed's reference minus its own losses there
+    and beside, smoothed in the same way; 0 where the others see no gain.
+
+    Args:
+        logs: Log losses, shape (seeds, λ), λ rising; what is missing is filled in.
+        present: Which of them were trained.
+        reference: Log loss of each seed at the reference; NaN where it is missing.
+
+    Returns:
+        Gains of the seeds that have a reference and a λ, shape (at most seeds,).
+    """
+    known = ~np.isnan(reference)
+    usable = present & (known & present.any(axis=1))[:, None]
+    judged = np.flatnonzero(usable.any(axis=1))
+    if known.sum() < 2 or len(logs) < 2:  # noqa: PLR2004 - one seed has no others
+        return np.zeros(len(judged))
+    everywhere = np.ones(logs.shape, dtype=bool)
+    smooth = _smoothed((logs.sum(axis=0) - logs) / (len(logs) - 1), everywhere)
+    chosen = np.where(usable, smooth, np.inf).argmin(axis=1)
+    # Whether the others gain is seen from those that have the reference: levels differ.
+    counts = (known.sum() - known)[:, None]
+    total = np.where(known[:, None], logs, 0.0)
+    same = _smoothed((total.sum(axis=0) - total) / counts, everywhere)
+    filled = np.where(known, reference, 0.0)
+    expected = (filled.sum() - filled) / counts[:, 0]
+    own = _smoothed(logs, usable)
+    rows = np.arange(len(logs))
+    gains = np.where(same[rows, chosen] < expected, reference - own[rows, chosen], 0.0)
+    found: FloatArray = gains[judged]
+    return found
+
+
+def _smoothed(logs: FloatArray, present: BoolArray) -> FloatArray:
+    """Return weighted means of neighbors that are there; NaN around none."""
+    padded = np.pad(np.where(present, logs, 0.0), ((0, 0), (1, 1)))
+    there = np.pad(present.astype(float), ((0, 0), (1, 1)))
+    width = logs.shape[1]
+    total = np.zeros(logs.shape)
+    weight = np.zeros(logs.shape)
+    for at, each in enumerate(_WEIGHTS):
+        total += each * padded[:, at : at + width]
+        weight += each * there[:, at : at + width]
+    nothing: FloatArray = np.full(logs.shape, np.nan)
+    np.divide(total, weight, out=nothing, where=weight > 0)
+    return nothing
+
+
+@dataclass(frozen=True, kw_only=True)
+class TwoDecays:
+    """The difference of two decays and what it may be by noise.
+
+    ``mean`` is the loss of the other minus that of the one, with its 90 % limits (None
+    where nothing shows a spread); ``n`` the seeds that have both, or the smaller number
+    of trainings where seeds do not pair. ``verdict`` is about the one; where it
+    cannot be told, ``needed`` is about how many further seeds with both would tell,
+    were the difference what it seems.
+    """
+
+    mean: float
+    low: float | None
+    high: float | None
+    paired: bool
+    n: int
+    verdict: Literal["better", "worse", "cannot tell"]
+    needed: int | None
+
+
+def compare_two(one: Mapping[str, float], other: Mapping[str, float]) -> TwoDecays:
+    """Compare two decays that were chosen before looking: other - one.
+
+    Within seeds that have both, by a paired t interval; where fewer than three do, the
+    two groups of trainings by Welch's. Losses are by seed, on the scale on which noise
+    is even (a log loss); neither is empty.
+    """
+    both = sorted(one.keys() & other.keys())
+    if len(both) >= SEEDS_FOR_AN_INTERVAL:
+        differences = np.array([other[seed] - one[seed] for seed in both])
+        half, n = half_width(differences), len(both)
+        mean, spread = float(differences.mean()), float(differences.std(ddof=1))
+    else:
+        first, second = np.array([*one.values()]), np.array([*other.values()])
+        n = min(len(first), len(second))
+        mean = float(second.mean() - first.mean())
+        if n < 2:  # noqa: PLR2004 - one training has no spread
+            return TwoDecays(
+                mean=mean, low=None, high=None, paired=bool(both), n=n,
+                verdict="cannot tell", needed=SEEDS_FOR_AN_INTERVAL - len(both),
+            )  # fmt: skip
+        spread = math.sqrt(float(first.var(ddof=1) + second.var(ddof=1)))
+        # Welch's, of groups that may be spread differently.
+        parts = [float(each.var(ddof=1)) / len(each) for each in (first, second)]
+        sizes = len(first) - 1, len(second) - 1
+        weights = sum(part**2 / size for part, size in zip(parts, sizes, strict=True))
+        degrees = sum(parts) ** 2 / weights if weights else min(sizes)
+        t = t_quantile(1 - ERROR_RATE, degrees_of_freedom=max(1, int(degrees)))
+        half = t * math.sqrt(sum(parts))
+    verdict: Literal["better", "worse", "cannot tell"] = "cannot tell"
+    if abs(mean) > half:
+        verdict = "better" if mean > 0 else "worse"
+    needed = seeds_to_settle(mean, spread, have=n) if verdict == "cannot tell" else None
+    return TwoDecays(
+        mean=mean, low=mean - half, high=mean + half, n=n,
+        paired=len(both) >= SEEDS_FOR_AN_INTERVAL,
+        verdict=verdict, needed=needed,
+    )  # fmt: skip
