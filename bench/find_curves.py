@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 from dwindle.cli.main import main as dwindle
-from dwindle.study.problems import FashionMnist
+from dwindle.study.problems import problem
 
 FILE = Path(__file__).parents[1] / "tests" / "data" / "find_curves.npz"
 STUDY = """
@@ -177,5 +177,5 @@ def main(folder):
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    IMAGES = FashionMnist().load()
+    IMAGES = problem("fashion-mlp").load()
     main(Path(sys.argv[1]))

@@ -18,7 +18,8 @@ from torch.nn import functional
 from dwindle.decay.schedules import Schedule
 from dwindle.store.records import Optimizer, Outcome, ProblemFacts, Scale, Trial
 from dwindle.study.engine import one_thread
-from dwindle.study.problems import Data, FashionMnist, Split, load_once
+from dwindle.study.problems import Data, Split, load_once
+from dwindle.study.problems import problem as problem_of
 from dwindle.study.sampling import epoch_order, split_order, training_subset
 from dwindle.study.worker import Engine, Trials
 
@@ -74,7 +75,7 @@ class Images:
 
     def load(self) -> Data:
         """Return the images of the classes, those to train on first."""
-        whole = FashionMnist().load()
+        whole = problem_of("fashion-mlp").load()
         x = whole.x.reshape(-1, SIDE, 2, SIDE, 2).mean((2, 4)).reshape(-1, SIDE**2)
         if self.parity is None:
             return Data(x, whole.y)

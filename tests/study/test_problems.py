@@ -11,7 +11,6 @@ from dwindle.errors import DataFilesError, UnknownNameError
 from dwindle.store.records import Scale
 from dwindle.study.problems import (
     FOLDER_VARIABLE,
-    FashionMnist,
     load_once,
     problem,
     read_idx,
@@ -117,7 +116,7 @@ def test_fashion_is_read_and_standardized(tmp_path, monkeypatch, compressed):
     """IDX files, plain or gzip, become pixels of mean 0 and standard deviation 1."""
     arrays = write_fashion(tmp_path, compressed=compressed)
     monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
-    data = FashionMnist().load()
+    data = problem("fashion-mlp").load()
     assert data.x.shape == (10, 784)
     # Float32 over 4,704 pixels.
     assert data.x[:6].mean() == pytest.approx(0, abs=1e-5)
@@ -136,7 +135,7 @@ def test_without_files_the_way_to_get_them_is_named(tmp_path, monkeypatch):
     empty = tmp_path / "elsewhere"
     monkeypatch.setenv(FOLDER_VARIABLE, str(empty))
     with pytest.raises(DataFilesError) as refused:
-        FashionMnist().load()
+        problem("fashion-mlp").load()
     assert refused.value.path.startswith(str(empty))
     for word in ("dataset-fashion-mnist", FOLDER_VARIABLE):
         assert word in refused.value.remedy
