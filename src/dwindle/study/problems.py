@@ -255,7 +255,8 @@ _NORMED = (
     )
     for one in _PLAIN
 )
-PROBLEMS = {one.name: one for one in (*_PLAIN, _LOGISTIC, *_NORMED)}
+_ALL = sorted((*_PLAIN, _LOGISTIC, *_NORMED), key=lambda one: one.name)
+PROBLEMS = {one.name: one for one in _ALL}
 
 
 def problem(name: str) -> Problem:
