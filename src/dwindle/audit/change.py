@@ -2,8 +2,8 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any
+from dataclasses import fields, replace
+from typing import Any, NamedTuple
 
 from dwindle.audit.findings import Finding, GroupLine
 from dwindle.audit.outcome import CLOCKS, Audit, facts_of_run
@@ -91,10 +91,9 @@ def compare_audits(before: Audit, after: Audit) -> Audit:
     findings: dict[tuple[object, ...], Finding] = {}
     for old, new in pairs:
         where = "" if old.group == new.group == WHOLE else f"group {new.group}"
-        for find in (_other_kind, _half_life, _penalty, _e_folds):
-            if (found := find(old, new)) is not None:
-                moved = (found.code, *found.values.items())
-                findings[moved] = replace(found, where=where)
+        for found in _moves(old, new):
+            moved = (found.code, *found.values.items())
+            findings[moved] = replace(found, where=where)
     return Audit(
         target=_arrow(before.target, after.target),
         optimizer=_arrow(before.optimizer or "?", after.optimizer or "?"),
@@ -133,7 +132,7 @@ def _line_after(line: GroupLine, before: Run, after: Run) -> GroupLine:
         changed["lr"] = line.run.lr * (changed["lr"] / before.lr)
     run = replace(line.run, **changed)
     return line_of_setting(
-        _explained(line, line.weight_decay, line.knob, run),
+        _explained(line, run),
         run,
         group=line.group,
         parameters=line.parameters,
@@ -151,13 +150,10 @@ def _marked(side: str, lines: tuple[GroupLine, ...]) -> Iterator[GroupLine]:
         yield replace(line, group=f"{side}{named}")
 
 
-@dataclass(frozen=True)
-class _Side:
-    """One side of a change: a number at a knob in a run, and what it does."""
+class _Side(NamedTuple):
+    """One side of a change: what a number at a knob does in a run."""
 
     group: str
-    knob: str
-    value: float
     run: Run
     told: Explanation
 
@@ -180,21 +176,19 @@ def _sides(audit: Audit) -> list[_Side]:
     decaying = [line for line in audit.table if line.weight_decay and line.knob]
     if len({line.numbers for line in decaying}) > 1:
         decaying.sort(key=lambda line: -(line.numbers or 0))
-    sides = []
-    for line in decaying:
-        run, knob = line.run or Run(lr=line.lr), str(line.knob)
-        value = line.weight_decay or 0.0
-        told = _explained(line, value, knob, run)
-        sides.append(_Side(line.group, knob, value, run, told))
-    return sides
+    runs = [line.run or Run(lr=line.lr) for line in decaying]
+    return [
+        _Side(line.group, run, _explained(line, run))
+        for line, run in zip(decaying, runs, strict=True)
+    ]
 
 
-def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanation:
+def _explained(line: GroupLine, run: Run) -> Explanation:
     """Explain a row in a run; what a scheduler was seen to leave of its decay stays."""
     # A scheduler belongs to the program, not to the facts: after a change of these it
     # is taken to have the same shape over the new run.
+    value, knob, here = line.weight_decay or 0.0, str(line.knob), line.run or run
     told = explain(value, knob, run=run)
-    here = line.run or run
     then = told if run == here else explain(value, knob, run=here)
     if then.e_folds == line.e_folds or told.e_folds is None or not then.e_folds:
         return told
@@ -204,6 +198,42 @@ def _explained(line: GroupLine, value: float, knob: str, run: Run) -> Explanatio
     return replace(told, e_folds=e_folds, kept=math.exp(-e_folds))
 
 
+def _moves(old: _Side, new: _Side) -> Iterator[Finding]:
+    """Yield what moved, each with the number that keeps it, if there is one."""
+    if old.told.family != new.told.family:
+        yield _other_kind(old, new)
+    for code, what, coordinate, (then, now), more in _measured(old, new):
+        if then is None or now is None or _alike(then, now):
+            continue
+        found = Finding(code=code, values={**more, "then": then, "now": now})
+        value = _kept(old, new, coordinate)
+        if value is None:
+            yield found.having(unkept=what)
+        else:
+            yield typing(found, new.told.knob, value, new.told.value)
+
+
+def _measured(
+    old: _Side, new: _Side
+) -> Iterator[tuple[str, str, str, list[float | None], dict[str, object]]]:
+    """Yield code, what it is of, what keeps it, both values, and what to say beside."""
+    told = (old.told, new.told)
+    both = [each.half_life for each in told]
+    clock = next((each for each in CLOCKS if all(half[each] for half in both)), None)
+    changes = _changes(old, new)
+    then, now = penalties = [each.penalty for each in told]
+    if clock is not None:
+        more: dict[str, object] = {"changes": changes, "clock": clock}
+        if then is not None and now is not None and _alike(then, now):
+            more["leave"] = new.told.value
+        there = [half[clock] for half in both]
+        yield "DW030", "the half-life", f"half-life:{clock}", there, more
+    yield "DW032", "the penalty", "", penalties, {"changes": changes}
+    left: dict[str, object] = {"then_keeps": told[0].kept, "now_keeps": told[1].kept}
+    share, e_folds = "the half-life as a share of the run", [it.e_folds for it in told]
+    yield "DW031", share, "half-life:run", e_folds, left
+
+
 def _changes(old: _Side, new: _Side) -> tuple[tuple[str, str, str], ...]:
     """Return what was changed: its name, and the value before and after."""
     changed = [
@@ -211,10 +241,10 @@ def _changes(old: _Side, new: _Side) -> tuple[tuple[str, str, str], ...]:
         for name, read in _FACTS.items()
         if read(old.run) != read(new.run)
     ]
-    if old.knob != new.knob:
-        changed.append(("", old.knob, new.knob))
-    if old.value != new.value:
-        changed.append(("weight_decay", f"{old.value:g}", f"{new.value:g}"))
+    if old.told.knob != new.told.knob:
+        changed.append(("", old.told.knob, new.told.knob))
+    if old.told.value != new.told.value:
+        changed.append(("weight_decay", f"{old.told.value:g}", f"{new.told.value:g}"))
     return tuple(changed)
 
 
@@ -226,77 +256,35 @@ def _plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _half_life(old: _Side, new: _Side) -> Finding | None:
-    """DW030: the half-life moved, on the first clock that both sides have."""
-    told = old.told.half_life, new.told.half_life
-    clock = next((each for each in CLOCKS if told[0][each] and told[1][each]), None)
-    if clock is None or _alike(told[0][clock], told[1][clock]):
-        return None
-    values: dict[str, object] = {"then": told[0][clock], "now": told[1][clock]}
-    if old.told.penalty is not None and _alike(old.told.penalty, new.told.penalty):
-        values["leave"] = new.value
-    changes = _changes(old, new)
-    found = Finding(code="DW030", values={"changes": changes, "clock": clock, **values})
-    return _keeping(found, "the half-life", _kept(old, new, f"half-life:{clock}"), new)
-
-
-def _penalty(old: _Side, new: _Side) -> Finding | None:
-    """DW032: the coefficient of the objective moved."""
-    then, now = old.told.penalty, new.told.penalty
-    if then is None or now is None or _alike(then, now):
-        return None
-    values = {"changes": _changes(old, new), "then": then, "now": now}
-    found = Finding(code="DW032", values=values)
-    return _keeping(found, "the penalty", _kept(old, new), new)
-
-
-def _e_folds(old: _Side, new: _Side) -> Finding | None:
-    """DW031: the run as a whole leaves more of a weight, or less."""
-    then, now = old.told.e_folds, new.told.e_folds
-    if then is None or now is None or _alike(then, now):
-        return None
-    left = {"then_keeps": old.told.kept, "now_keeps": new.told.kept}
-    found = Finding(code="DW031", values={"then": then, "now": now, **left})
-    kept = _kept(old, new, "half-life:run")
-    return _keeping(found, "the half-life as a share of the run", kept, new)
-
-
-def _kept(old: _Side, new: _Side, coordinate: str = "") -> float | None:
+def _kept(old: _Side, new: _Side, coordinate: str) -> float | None:
     """Return the number that keeps a coordinate, or the penalty; None without one."""
     # A number at a knob means the new run there, one of a coordinate what it is.
     try:
         if not coordinate:
             return _converted(old, new).value
-        kept = convert(old.value, old.knob, to=coordinate, run=old.run).value
+        told = old.told
+        kept = convert(told.value, told.knob, to=coordinate, run=old.run).value
         if kept is None:
             return None
-        return convert(kept, coordinate, to=new.knob, run=new.run).value
+        return convert(kept, coordinate, to=new.told.knob, run=new.run).value
     except DwindleError:
         return None
 
 
-def _keeping(found: Finding, what: str, value: float | None, new: _Side) -> Finding:
-    """Return a finding with the number that keeps what moved, if there is one."""
-    if value is None:
-        return found.having(unkept=what)
-    return typing(found, new.knob, value, new.value)
-
-
 def _converted(old: _Side, new: _Side) -> Conversion:
-    return convert(old.value, old.knob, to=new.knob, run=old.run, run_after=new.run)
+    value, knob = old.told.value, old.told.knob
+    return convert(value, knob, to=new.told.knob, run=old.run, run_after=new.run)
 
 
-def _other_kind(old: _Side, new: _Side) -> Finding | None:
-    """DW033: the number is typed at a knob of another update rule."""
-    families = old.told.family, new.told.family
-    if families[0] == families[1]:
-        return None
+def _other_kind(old: _Side, new: _Side) -> Finding:
+    """Return that the number is typed at a knob of another update rule."""
+    before, after = old.told, new.told
     found = Finding(code="DW033").having(
-        before=old.knob,
-        after=new.knob,
-        was=new.value,
-        family_before=str(families[0]),
-        family_after=str(families[1]),
+        before=before.knob,
+        after=after.knob,
+        was=after.value,
+        family_before=str(before.family),
+        family_after=str(after.family),
     )
     try:
         there = _converted(old, new)
@@ -305,14 +293,10 @@ def _other_kind(old: _Side, new: _Side) -> Finding | None:
     except DwindleError as error:
         return found.having(instead=str(error))
     found = found.having(fidelity=there.fidelity)
-    return (
-        found
-        if there.value is None
-        else typing(found, new.knob, there.value, new.value)
-    )
+    if there.value is None:
+        return found
+    return typing(found, after.knob, there.value, after.value)
 
 
-def _alike(then: float | None, now: float | None) -> bool:
-    if then is None or now is None:
-        return False
+def _alike(then: float, now: float) -> bool:
     return abs(now - then) <= _SAME_WITHIN * max(abs(then), abs(now))

@@ -1,25 +1,19 @@
 """Colors and shapes of the figures, once for the page and once for pictures.
 
 On the page a color is a CSS variable, so one figure serves light, dark and print; a
-picture needs the color itself. Series run from dark to light (or back, on dark ground),
-so their order survives color blindness, and every series has its own shape.
+picture needs the color itself. Every series has its own shape, too.
 """
 
-from dataclasses import asdict, dataclass, replace
-
-SERIES = 8  # colors of cells, each with a shape of its own
-STEPS = 6  # classes of a heat map
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 # Filled shapes in a box from -1 to 1, also drawn by the legend of the page.
 SHAPES = (
-    "circle",
-    "square",
-    "triangle-up",
-    "diamond",
-    "cross",
-    "triangle-down",
-    "triangle-right",
-    "triangle-left",
+    *("circle", "square", "triangle-up", "diamond"),
+    *("cross", "triangle-down", "triangle-right", "triangle-left"),
 )
 
 
@@ -40,99 +34,43 @@ class Theme:
     heat_ink: tuple[str, ...]
 
 
-LIGHT = Theme(
-    ink="#1c2024",
-    muted="#626a73",
-    grid="#e4e5e1",
-    paper="#ffffff",
-    accent="#0b5cad",
-    band="#cfe0f2",
-    good="#0a7a55",
-    bad="#b3301c",
-    series=(
-        "#0d0887",
-        "#3e049c",
-        "#6300a7",
-        "#8606a6",
-        "#a62098",
-        "#c03a83",
-        "#d5546e",
-        "#e76f5a",
-    ),
-    heat=("#fdf6ec", "#fbe0bd", "#f6bd8b", "#e98b5e", "#c24b38", "#8f2430"),
-    heat_ink=("#1c2024", "#1c2024", "#1c2024", "#1c2024", "#ffffff", "#ffffff"),
-)
-DARK = Theme(
-    ink="#e9e7e2",
-    muted="#a2a8b0",
-    grid="#30353c",
-    paper="#1a1d22",
-    accent="#7db8f2",
-    band="#26425f",
-    good="#4fc99a",
-    bad="#ff8a73",
-    series=(
-        "#ae52c2",
-        "#cb4f9c",
-        "#dc5d78",
-        "#eb7655",
-        "#f68f44",
-        "#fcac32",
-        "#f9cd2a",
-        "#f0f24a",
-    ),
-    heat=("#23272d", "#43352c", "#6b4630", "#9a5a35", "#d0774a", "#ffb07a"),
-    heat_ink=("#e9e7e2", "#e9e7e2", "#e9e7e2", "#ffffff", "#14161a", "#14161a"),
-)
+def _theme(colors: Mapping[str, Any]) -> Theme:  # texts and lists of them
+    parts: dict[str, Any] = {
+        part: tuple(color) if isinstance(color, list) else color
+        for part, color in colors.items()
+    }
+    return Theme(**parts)
 
 
-PAGE = Theme(
-    ink="var(--ink)",
-    muted="var(--muted)",
-    grid="var(--grid)",
-    paper="var(--paper)",
-    accent="var(--accent)",
-    band="var(--band)",
-    good="var(--good)",
-    bad="var(--bad)",
-    series=tuple(f"var(--series-{i})" for i in range(SERIES)),
-    heat=tuple(f"var(--heat-{i})" for i in range(STEPS)),
-    heat_ink=tuple(f"var(--heat-ink-{i})" for i in range(STEPS)),
-)
+_FILE = tomllib.loads(Path(__file__).with_name("themes.toml").read_text("utf-8"))
+LIGHT, DARK = _theme(_FILE["light"]), _theme(_FILE["dark"])
+NOTEBOOK = _theme(_FILE["light"] | _FILE["notebook"])
+SERIES = len(LIGHT.series)  # colors of cells, each with a shape of its own
 
 
-# A notebook may be light or dark, and need not say which: letters have its own color,
-# and all others stand out from white and from nearly black, by 3 to 1 or more.
-NOTEBOOK = replace(
-    LIGHT,
-    ink="currentColor",
-    muted="currentColor",
-    grid="rgba(128,128,128,0.25)",
-    paper="transparent",
-    accent="#2f81d8",
-    band="rgba(47,129,216,0.25)",
-    series=(
-        "#5b6ee1",
-        "#8a5cd6",
-        "#b04cc4",
-        "#cc459b",
-        "#d9526b",
-        "#d2603a",
-        "#b5770b",
-        "#7d8c0a",
-    ),
-)
+def _variables(theme: Theme) -> Iterator[tuple[str, str, str]]:
+    """Yield every color of a theme: its part, its variable on the page, itself."""
+    for part, color in asdict(theme).items():
+        name = f"--{part.replace('_', '-')}"
+        if isinstance(color, str):
+            yield part, name, color
+        else:
+            yield from ((part, f"{name}-{i}", each) for i, each in enumerate(color))
+
+
+def _page() -> Theme:
+    found: dict[str, list[str]] = {}
+    for part, variable, _ in _variables(LIGHT):
+        found.setdefault(part, []).append(f"var({variable})")
+    return _theme({k: v if len(v) > 1 else v[0] for k, v in found.items()})
+
+
+PAGE = _page()
 
 
 def css_variables(theme: Theme) -> str:
     """Return the declarations that give the page's variables a theme's colors."""
-    lines = []
-    for role, value in asdict(theme).items():
-        name = role.replace("_", "-")
-        several = isinstance(value, tuple)
-        lines += [f"--{name}-{i}: {c};" for i, c in enumerate(value if several else ())]
-        lines += [] if several else [f"--{name}: {value};"]
-    return " ".join(lines)
+    return " ".join(f"{name}: {color};" for _, name, color in _variables(theme))
 
 
 def series_positions(count: int) -> tuple[int, ...]:
