@@ -7,6 +7,7 @@ import textwrap
 import pytest
 
 import dwindle
+from dwindle import audit
 
 HEAVY = ("numpy", "torch", "scipy", "pydantic", "rich", "typer", "sklearn")
 
@@ -26,11 +27,12 @@ def test_the_table_of_contents_is_short_and_sorted():
     assert set(dwindle._HOMES) == set(dwindle.__all__)
 
 
-def test_every_name_is_there():
+@pytest.mark.parametrize("door", [dwindle, audit])
+def test_every_name_is_there(door):
     """Each name can be had, and lives where the table says."""
-    homes = {name: getattr(dwindle, name).__module__ for name in dwindle.__all__}
-    assert homes == dwindle._HOMES
-    assert set(homes) <= set(dir(dwindle))
+    homes = {name: getattr(door, name).__module__ for name in door.__all__}
+    assert homes == door._HOMES
+    assert set(homes) <= set(dir(door))
 
 
 def test_star_import_gives_them_all():

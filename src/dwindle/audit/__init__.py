@@ -25,7 +25,7 @@ __all__ = [
 
 # Where each name lives: a page of --explain needs none of the mathematics.
 _HOMES = {
-    "Audit": "dwindle.audit.findings",
+    "Audit": "dwindle.audit.outcome",
     "Finding": "dwindle.audit.findings",
     "audit_change": "dwindle.audit.change",
     "audit_changed_files": "dwindle.audit.settings_audit",
