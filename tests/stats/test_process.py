@@ -13,12 +13,12 @@ from dwindle.stats.two_point import next_points
 PLACES = np.linspace(-7, 0, 50)
 
 
-def trainings(*, pairs, count=6):
-    """Seed 0 at eight λ, further ones at two or three of their own."""
+def trainings(*, pairs, alike, count=6):
+    """Seed 0 at eight λ, further ones at two or three: their own, or all the same."""
     draw = np.random.default_rng(3).normal
-    x, seeds = [*np.linspace(-7, 0, 8)], [0] * 8
+    x, seeds, sd = [*np.linspace(-7, 0, 8)], [0] * 8, 0.0 if alike else 0.2
     for seed in range(1, count):
-        there = [-3.6 + draw(0, 0.2), -2.4 + draw(0, 0.2), NO_DECAY][: 2 + seed % 2]
+        there = [-3.6 + draw(0, sd), -2.4 + draw(0, sd), NO_DECAY][: 2 + seed % 2]
         x, seeds = [*x, *there], [*seeds, *[seed] * len(there)]
     x, seeds = np.array(x), np.array(seeds)
     level = draw(0, 0.1, count)[seeds] if pairs else 0.0
@@ -43,10 +43,11 @@ def textbook(process, keep):
     return constant + across @ inverse @ (y - constant)
 
 
+@pytest.mark.parametrize("alike", [True, False])
 @pytest.mark.parametrize("pairs", [True, False])
-def test_sums_over_seeds_give_the_process_of_the_textbook(pairs):
+def test_sums_over_seeds_give_the_process_of_the_textbook(pairs, alike):
     """The curve, and the minimum without each seed, are those of whole matrices."""
-    x, y, seeds = trainings(pairs=pairs)
+    x, y, seeds = trainings(pairs=pairs, alike=alike)
     process = fit_processes(x, y, seeds).processes[0]
     assert process.x.min() == x[np.isfinite(x)].min() - BELOW
     keep = np.full(len(x), fill_value=True)
@@ -59,6 +60,17 @@ def test_sums_over_seeds_give_the_process_of_the_textbook(pairs):
         curve = textbook(process, seeds != seed)
         # Places are .14 apart.
         assert minimum == pytest.approx(PLACES[curve.argmin()], abs=0.15)
+
+
+def test_minima_of_many_curves_are_those_of_each():
+    """Places that need no look, for many curves, change no minimum."""
+    x, y, seeds = trainings(pairs=True, alike=False)
+    process = fit_processes(x, y, seeds).processes[0]
+    for spread in (1e-6, 1e-3, 1.0):
+        apart = spread * np.random.default_rng(1).normal(size=(50, len(process.root)))
+        curves = process.weights + apart @ process.root
+        one_by_one = [process.basis.minima(each[None])[0] for each in curves]
+        assert process.basis.minima(curves) == pytest.approx(one_by_one, abs=1e-9)
 
 
 def test_a_search_of_hundreds_is_read_a_few_times(monkeypatch):

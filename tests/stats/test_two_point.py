@@ -75,7 +75,7 @@ def test_no_more_trainings_are_proposed_than_are_left():
 
 def test_a_range_is_extended_to_either_side_and_no_further_than_allowed():
     """A range is extended to either side and no further than allowed."""
-    for best in (1e-5, 8.0):
+    for best in (1e-5, 9.0):
         points, _ = run(lambda x, s, b=best: bowl(x, s, best=b))
         found = read_out(points, RANGE)
         assert found.at_edge is None

@@ -83,14 +83,18 @@ class Rounds:
     larger_is_better: bool = False
     points: list[Point] = field(default_factory=list)
     _met: set[Name] = field(default_factory=set)
+    # What is asked for until points are added: the same points give the same proposal.
+    _asked_for: list[Asked] | None = None
 
     def next(self) -> Round:
         """Return the next trainings that are not known yet."""
         while True:
-            proposal = next_points(self.points, self.design)
-            if proposal.stopped_because is not None:
-                return Round(asked=(), stopped_because=proposal.stopped_because)
-            asked = [self._asked(x, seed) for x, seed in proposal.points]
+            if self._asked_for is None:
+                proposal = next_points(self.points, self.design)
+                if proposal.stopped_because is not None:
+                    return Round(asked=(), stopped_because=proposal.stopped_because)
+                self._asked_for = [self._asked(x, seed) for x, seed in proposal.points]
+            asked = self._asked_for
             missing = tuple(each for each in asked if not self._is_settled(each.name))
             strays = list(self._strays({each.name for each in asked}))
             if missing and not strays:
@@ -132,6 +136,7 @@ class Rounds:
 
     def _add(self, asked: list[Asked]) -> None:
         sign = -1.0 if self.larger_is_better else 1.0
+        self._asked_for = None
         for each in asked:
             outcome = self.known.get(each.name)
             loss = outcome.loss if outcome else None

@@ -1,7 +1,6 @@
 """What is known of one curve over λ, training by training, and what to train next."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -96,8 +95,3 @@ class ReadOut:
     curve: tuple[tuple[float, float], ...] = ()
     log_scale: bool
     why_null: str | None = None
-
-
-def on_log_scale(points: Sequence[Point]) -> bool:
-    """Whether all losses are positive, so that their logarithms are read."""
-    return all(point.loss is None or point.loss > 0 for point in points)

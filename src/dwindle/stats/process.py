@@ -8,8 +8,10 @@ curve; all that the trainings allow give its uncertainty.
 
 Seeds share nothing but the constant and the curve, and the curve is a sum of a few
 smooth functions (about twenty over four decades). So all that trainings show of it is a
-small matrix for each seed, and these add up: the work grows as the number of trainings,
-and a seed is left out by taking its matrix off.
+small matrix for each seed, and these add up; a seed is left out by taking its matrix
+off. Seeds that were trained at the same λ have one matrix but for their values, of
+which the mean and the scatter are enough: the work grows as the number of different
+seeds, of which a search of thousands has a hundred.
 """
 
 import math
@@ -40,8 +42,7 @@ DEVIATION_LENGTH = (2.0, 4.0)
 NOISE_SD = (0.0015, 0.006, 0.03)
 # Where trainings share no seed, what seeds differ by is noise as well.
 UNPAIRED_SD = (0.02, 0.06, 0.14)
-# As many draws as in ``optimum``, at places .08 apart in four decades: below ``FLOOR``.
-DRAWS, DRAWN_PLACES = 300, 120
+DRAWS = 300  # as in ``optimum``
 # Sets of hyper-parameters that curves are drawn of: the rest has 1 % of the draws.
 MOST_SETS = 12
 # How far below the least λ of the window a training without decay stands, in ln λ: a
@@ -76,88 +77,199 @@ UNPAIRED = tuple(Beside(0.0, 0.0, DEVIATION_LENGTH[0], noise) for noise in UNPAI
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Basis:
-    """Functions over ln λ whose sum is the mean curve, for one length of it."""
+    """Functions over ln λ whose sum is the mean curve, for one length of it.
+
+    Its minimum is looked for within the ``window``, (least, greatest) ln λ.
+    """
 
     length: float
+    window: tuple[float, float]
     knots: FloatArray  # (knots,): ln λ
     mixing: FloatArray  # (knots, functions)
 
     @classmethod
-    def over(cls, x: FloatArray, length: float) -> Self:
+    def over(cls, x: FloatArray, length: float, window: tuple[float, float]) -> Self:
         """Return the functions for curves between the least and the greatest ln λ."""
         low, high = float(x.min()), float(x.max())
         count = max(_LEAST_KNOTS, math.ceil((high - low) / (_APART * length)) + 1)
         knots = np.linspace(low, high, count)
         values, vectors = np.linalg.eigh(_rbf(knots[:, None] - knots, length))
         kept = values > _ROUNDING * values[-1]
-        mixing = vectors[:, kept] / np.sqrt(values[kept])
-        return cls(length=length, knots=knots, mixing=mixing)
+        # The sign of a vector is the library's choice, and draws would have it.
+        signs = np.where(vectors[0, kept] < 0, -1.0, 1.0)
+        mixing = vectors[:, kept] * signs / np.sqrt(values[kept])
+        return cls(length=length, window=window, knots=knots, mixing=mixing)
 
     def at(self, places: FloatArray) -> FloatArray:
-        """Return the functions at ln λ of shape (places,): (places, functions)."""
-        among = _rbf(places[:, None] - self.knots, self.length)
+        """Return the functions at ln λ of shape (..., places): (..., functions)."""
+        among = _rbf(places[..., None] - self.knots, self.length)
         found: FloatArray = among @ self.mixing
         return found
+
+    @cached_property
+    def fine(self) -> tuple[FloatArray, FloatArray]:
+        """Places of the window, and the functions there; one place where it is tiny."""
+        low, high = self.window
+        count = math.ceil((high - low) / GRID_STEP) + 1
+        # A parabola takes three.
+        places = np.linspace(low, high, count if count > 2 else 1)  # noqa: PLR2004
+        return places, self.at(places)
+
+    def minima(self, weights: FloatArray) -> FloatArray:
+        """Return ln λ where curves of weights (curves, functions) are lowest.
+
+        A curve differs from the middle one by at most the product of two lengths, that
+        of the functions at a place and that of its weights: so most places of many
+        curves that are nearly the same need no look.
+        """
+        places, functions = self.fine
+        middle = weights.mean(axis=0)
+        most = np.linalg.norm(weights - middle, axis=1).max()
+        reach = np.linalg.norm(functions, axis=1) * most
+        curve = functions @ middle
+        near = np.flatnonzero(curve - reach <= (curve + reach).min())
+        start, stop = max(near[0] - 1, 0), near[-1] + 2
+        places, curves = places[start:stop], weights @ functions[start:stop].T
+        best, row, last = curves.argmin(axis=1), np.arange(len(curves)), len(places) - 1
+        left, here, right = (
+            curves[row, np.clip(best + side, 0, last)] for side in (-1, 0, 1)
+        )
+        bend = left - 2 * here + right
+        is_bowl = (bend > 0) & (best > 0) & (best < last)
+        shift = np.where(is_bowl, 0.5 * (left - right) / np.where(is_bowl, bend, 1), 0)
+        step = places[1] - places[0] if last else 0.0
+        minima: FloatArray = places[best] + shift * step
+        return minima
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Alike:
+    """Groups of seeds that were trained at the same λ, all with one count of them.
+
+    ``places`` (groups, trainings) are ln λ; of each group, ``seeds`` are which they
+    are, and ``values`` (seeds, trainings) theirs. To fit a process, their ``counts``
+    (groups,), ``means`` (groups, trainings) and ``scatter`` (groups, trainings,
+    trainings) are enough.
+    """
+
+    places: FloatArray
+    seeds: Sequence[IntArray]
+    values: Sequence[FloatArray]
+    counts: IntArray
+    means: FloatArray
+    scatter: FloatArray
+
+    @classmethod
+    def of(cls, x: FloatArray, values: FloatArray, seeds: IntArray) -> Self:
+        """Group seeds (seeds,) whose trainings are (seeds, trainings)."""
+        places, group = np.unique(x, axis=0, return_inverse=True)
+        order, counts = np.argsort(group, kind="stable"), np.bincount(group)
+        ends = np.cumsum(counts)[:-1]
+        of_groups = np.split(values[order], ends)
+        means = np.stack([each.mean(axis=0) for each in of_groups])
+        apart = [each - mean for each, mean in zip(of_groups, means, strict=True)]
+        return cls(
+            places=places,
+            seeds=np.split(seeds[order], ends),
+            values=of_groups,
+            counts=counts,
+            means=means,
+            scatter=np.stack([each.T @ each for each in apart]),
+        )
+
+    def precision(self, besides: Sequence[Beside]) -> tuple[FloatArray, FloatArray]:
+        """Return inverses of the covariance beside the curve, and ln determinants.
+
+        Their shapes are (besides, groups, trainings, trainings) and (besides, groups).
+        """
+        apart = self.places[:, :, None] - self.places[:, None, :]
+        offset, deviation, length, noise = np.array(besides).T[:, :, None, None, None]
+        kernel = offset**2 + deviation**2 * _rbf(apart, length)
+        kernel = kernel + noise**2 * np.eye(self.places.shape[1])
+        return np.linalg.inv(kernel), np.linalg.slogdet(kernel)[1]
+
+    def terms(self, basis: Basis) -> FloatArray:
+        """Return what every place adds to, (groups, trainings, functions + 1)."""
+        functions = basis.at(self.places)
+        return np.concatenate([functions, np.ones_like(functions[..., :1])], axis=-1)
+
+    def sums(
+        self, basis: Basis, precision: FloatArray
+    ) -> tuple[FloatArray, FloatArray]:
+        """Return sums over trainings: [F, 1]' B⁻¹ [F, 1, y], and y' B⁻¹ y.
+
+        Their shapes are (besides, functions + 1, functions + 2) and (besides,), F are
+        the functions, and B⁻¹ is the ``precision`` of the trainings of a seed.
+        """
+        terms = self.terms(basis)
+        with_means = np.concatenate([terms, self.means[..., None]], axis=-1)
+        weighed = precision * self.counts[:, None, None] @ with_means
+        weighed = weighed.reshape(len(precision), -1, with_means.shape[-1])
+        sums = terms.reshape(-1, terms.shape[-1]).T @ weighed
+        squares = (weighed[..., -1] * self.means.ravel()).sum(axis=-1)
+        return sums, squares + (precision * self.scatter).sum(axis=(1, 2, 3))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Solved:
-    """Curves for sums over trainings that have the shape (..., terms, terms).
+    """Curves for sums over trainings of shape (..., functions + 1, functions + 1 + m).
 
-    ``covariance`` is that of the ``weights`` (..., functions) of a curve; ``misfit``
-    the squares of what was trained, in units of what was expected; and
-    ``log_determinant`` the curve's part of that of the covariance of the trainings.
+    The values of trainings may be m different ones. ``root`` (..., functions,
+    functions) gives the covariance of the ``weights`` (..., functions, m) of a curve as
+    root' root; ``explained`` (..., m) are the squares of what was trained, in units of
+    what was expected, that curve and ``constant`` take off; and ``log_determinant`` is
+    the curve's part of that of the covariance of the trainings.
     """
 
     constant: FloatArray
     weights: FloatArray
-    covariance: FloatArray
-    misfit: FloatArray
+    root: FloatArray
+    explained: FloatArray
     log_determinant: FloatArray
 
     @classmethod
     def of(cls, sums: FloatArray, mean_sd: FloatArray) -> Self:
-        """Solve for sums of [F, 1, y]' B⁻¹ [F, 1, y], with the functions F.
+        """Solve for sums of [F, 1]' B⁻¹ [F, 1, y], with the functions F.
 
         Trainings have the covariance mean_sd² F F' + B, and Woodbury's identity gives
         its inverse from that of B.
         """
-        count = sums.shape[-1] - 2
+        count = sums.shape[-2] - 1
         prior = np.eye(count) / mean_sd[..., None, None] ** 2
-        precision = sums[..., :count, :count] + prior
-        covariance = np.asarray(np.linalg.inv(precision), dtype=np.float64)
-        beside = sums[..., :count, count:]
-        left = sums[..., count:, count:] - beside.swapaxes(-1, -2) @ covariance @ beside
-        constant = left[..., 0, 1] / left[..., 0, 0]
-        residual = beside[..., 1] - constant[..., None] * beside[..., 0]
+        root = np.asarray(
+            np.linalg.inv(np.linalg.cholesky(sums[..., :count, :count] + prior)),
+            dtype=np.float64,
+        )
+        half = root @ sums[..., :count, count:]
+        one, values = half[..., :1], half[..., 1:]
+        left = sums[..., count, count:] - (one * half).sum(axis=-2)
+        constant = left[..., 1:] / left[..., :1]
+        diagonal = np.diagonal(root, axis1=-2, axis2=-1)
         return cls(
             constant=constant,
-            weights=(covariance @ residual[..., None])[..., 0],
-            covariance=covariance,
-            misfit=left[..., 1, 1] - constant * left[..., 0, 1],
-            log_determinant=np.linalg.slogdet(precision)[1]
-            + 2 * count * np.log(mean_sd),
+            weights=root.swapaxes(-1, -2) @ (values - constant[..., None, :] * one),
+            root=root,
+            explained=(values**2).sum(axis=-2) + constant * left[..., 1:],
+            log_determinant=2 * count * np.log(mean_sd)
+            - 2 * np.log(diagonal).sum(axis=-1),
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Process:
-    """A fitted process: ``x`` (ln λ), ``values`` and ``seeds``, all of shape (n,).
-
-    The minimum is looked for within the ``window``, (least, greatest) ln λ.
-    """
+    """A fitted process: ``x`` (ln λ), ``values`` and ``seeds``, all of shape (n,)."""
 
     x: FloatArray
     values: FloatArray
     seeds: IntArray
-    window: tuple[float, float]
+    alike: Sequence[Alike]
     basis: Basis
     mean_sd: float
     beside: Beside
     unit: float  # what a standard deviation of 1 is, in the unit of the values
     constant: float
-    weights: FloatArray  # (functions,), and their covariance
-    covariance: FloatArray
+    weights: FloatArray  # (functions,), and the root of their covariance
+    root: FloatArray
 
     def mean_curve(self, places: FloatArray) -> FloatArray:
         """Return the mean curve at ln λ of shape (places,)."""
@@ -166,69 +278,53 @@ class Process:
 
     def minimum(self) -> float:
         """Return ln λ where the mean curve is lowest, within what was trained."""
-        return float(self._minima(self.weights[None])[0])
+        return float(self.basis.minima(self.weights[None])[0])
 
     def minima_without(self, left_out: Sequence[int]) -> FloatArray:
         """Return the minimum without each of some seeds, all else being the same."""
-        terms = _terms(self.basis, self.x, self.values)
-        parts: dict[int, FloatArray] = {}
-        for rows in _seeds_by_size(self.seeds):
-            inverse, _ = _beside(self.x, rows, (self.beside,))
-            sums = terms[rows].swapaxes(-1, -2) @ inverse[0] @ terms[rows]
-            parts.update(zip(self.seeds[rows[:, 0]], sums, strict=True))
-        whole = np.sum([*parts.values()], axis=0)
-        others = whole - np.stack([parts[seed] for seed in left_out])
-        return self._minima(Solved.of(others, np.array(self.mean_sd)).weights)
-
-    def _minima(self, weights: FloatArray) -> FloatArray:
-        """Return where curves of weights (curves, functions) are lowest."""
-        low, high = self.window
-        count = math.ceil((high - low) / GRID_STEP) + 1
-        if count < 3:  # noqa: PLR2004 - a parabola
-            return np.full(len(weights), low)
-        places = np.linspace(low, high, count)
-        curves = weights @ self.basis.at(places).T
-        best = curves.argmin(axis=1)
-        inner, row = np.clip(best, 1, count - 2), np.arange(len(curves))
-        left, here, right = (curves[row, inner + side] for side in (-1, 0, 1))
-        bend = left - 2 * here + right
-        is_bowl = (bend > 0) & (inner == best)
-        shift = np.where(is_bowl, 0.5 * (left - right) / np.where(is_bowl, bend, 1), 0)
-        minima: FloatArray = places[best] + shift * (places[1] - places[0])
-        return minima
+        precisions = [each.precision((self.beside,))[0] for each in self.alike]
+        whole = np.sum(
+            [
+                each.sums(self.basis, precision)[0][0]
+                for each, precision in zip(self.alike, precisions, strict=True)
+            ],
+            axis=0,
+        )
+        mean_sd = np.array(self.mean_sd)
+        weights: dict[int, FloatArray] = {}
+        for each, (precision,) in zip(self.alike, precisions, strict=True):
+            weighed = each.terms(self.basis).swapaxes(-1, -2) @ precision
+            own = weighed @ each.terms(self.basis)
+            # Most groups of a small search are of one seed.
+            for count in np.unique(each.counts):
+                groups = np.flatnonzero(each.counts == count).tolist()
+                values = np.stack([each.values[group] for group in groups])
+                rest = whole[:, -1:] - weighed[groups] @ values.swapaxes(-1, -2)
+                kept = whole[:, :-1] - own[groups]
+                found = Solved.of(np.concatenate([kept, rest], axis=-1), mean_sd)
+                names = np.concatenate([each.seeds[group] for group in groups])
+                of_seeds = found.weights.swapaxes(-1, -2).reshape(len(names), -1)
+                weights.update(zip(names.tolist(), of_seeds, strict=True))
+        return self.basis.minima(np.stack([weights[seed] for seed in left_out]))
 
     def draw_minima(self, normal: FloatArray) -> FloatArray:
         """Return where curves of this process are lowest, shape (draws,).
 
         Args:
-            normal: Standard normal numbers, shape (places, draws).
+            normal: Standard normal numbers, shape (draws, functions or more).
 
         """
-        places = np.linspace(*self.window, len(normal))
-        values, vectors = np.linalg.eigh(self._covariance(places))
-        root = vectors * np.sqrt(np.maximum(values, 0.0))
-        drawn = self.mean_curve(places)[:, None] + root @ normal
-        minima: FloatArray = places[drawn.argmin(axis=0)]
-        return minima
+        around = normal[:, : len(self.root)] @ self.root
+        return self.basis.minima(self.weights + self.unit * around)
 
     def standard_errors_above(self, best: float, places: FloatArray) -> FloatArray:
         """Return by how many standard errors curves are higher at places than there."""
-        at = np.append(places, best)
-        curve, covariance = self.mean_curve(at), self._covariance(at)
-        own = np.diag(covariance)
-        spread = own[:-1] + own[-1] - 2 * covariance[:-1, -1]
+        apart = self.basis.at(places) - self.basis.at(np.array([best]))
+        spread = self.unit * np.linalg.norm(apart @ self.root.T, axis=1)
         # At the best itself nothing varies but the last digits.
-        least = (_LAST_DIGITS * self.unit) ** 2
-        above: FloatArray = (curve[:-1] - curve[-1]) / np.sqrt(
-            np.maximum(spread, least)
-        )
+        above: FloatArray = apart @ self.weights
+        above /= np.maximum(spread, _LAST_DIGITS * self.unit)
         return above
-
-    def _covariance(self, places: FloatArray) -> FloatArray:
-        """Return that of the mean curve at places, shape (places, places)."""
-        functions = self.basis.at(places)
-        covariance: FloatArray = functions @ self.covariance @ functions.T
-        return covariance * self.unit**2
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -247,11 +343,12 @@ class Fit:
 
         The random numbers are fixed: the same trainings give the same draws.
         """
-        normal = np.random.default_rng(0).standard_normal((DRAWN_PLACES, DRAWS))
+        most = max(len(each.weights) for each in self.processes)
+        normal = np.random.default_rng(0).standard_normal((DRAWS, most))
         ends = np.rint(np.cumsum(self.shares) / self.shares.sum() * DRAWS)
-        parts = np.split(normal, ends[:-1].astype(int), axis=1)
+        parts = np.split(normal, ends[:-1].astype(int))
         drawn = zip(self.processes, parts, strict=True)
-        return np.concatenate([p.draw_minima(part) for p, part in drawn if part.size])
+        return np.concatenate([p.draw_minima(part) for p, part in drawn if len(part)])
 
 
 def fit_processes(
@@ -291,16 +388,29 @@ def fit_processes(
     zero = min(window[0], window[1] - LEAST_RANGE) - BELOW
     x = np.where(np.isfinite(x), x, zero)
     besides, mean_sds = (PAIRED if may_pair else ()) + UNPAIRED, np.array(MEAN_SD)
-    bases = [Basis.over(x, length) for length in MEAN_LENGTH]
+    bases = [Basis.over(x, length, window) for length in MEAN_LENGTH]
     # Squares keep their digits where the level of all values is no part of them.
     level = float(values.mean())
+    alike = [
+        Alike.of(x[rows], values[rows] - level, seeds[rows[:, 0]])
+        for rows in _rows_by_size(seeds, x)
+    ]
+    precisions = [each.precision(besides) for each in alike]
+    log_determinants = sum(
+        (each[1] * same.counts).sum(axis=-1)
+        for each, same in zip(precisions, alike, strict=True)
+    )
     solved, doubts, units = [], [], []
     for basis in bases:
-        terms = _terms(basis, x, values - level)
-        sums, log_determinants = _sums(terms, x, seeds, besides)
+        parts = [
+            each.sums(basis, precision)
+            for each, (precision, _) in zip(alike, precisions, strict=True)
+        ]
+        sums, squares = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
         found = Solved.of(sums[:, None], mean_sds)  # (besides, mean_sds)
-        square = np.maximum(found.misfit / len(x), 1e-300 if own_scale else 1.0)
-        fits = found.misfit / square + len(x) * np.log(square)
+        misfit = squares[:, None] - found.explained[..., 0]
+        square = np.maximum(misfit / len(x), 1e-300 if own_scale else 1.0)
+        fits = misfit / square + len(x) * np.log(square)
         doubts.append((fits + found.log_determinant + log_determinants[:, None]) / 2)
         units.append(np.sqrt(square))
         solved.append(found)
@@ -313,14 +423,14 @@ def fit_processes(
                 x=x,
                 values=values,
                 seeds=seeds,
-                window=window,
+                alike=alike,
                 basis=bases[length],
                 mean_sd=MEAN_SD[mean],
                 beside=besides[beside],
                 unit=float(units[length][beside, mean]),
-                constant=level + float(solved[length].constant[beside, mean]),
-                weights=solved[length].weights[beside, mean],
-                covariance=solved[length].covariance[beside, mean],
+                constant=level + float(solved[length].constant[beside, mean, 0]),
+                weights=solved[length].weights[beside, mean, :, 0],
+                root=solved[length].root[beside, mean],
             )
             for length, beside, mean in chosen
         ),
@@ -333,46 +443,11 @@ def _rbf(apart: FloatArray, length: FloatArray | float) -> FloatArray:
     return kernel
 
 
-def _terms(basis: Basis, x: FloatArray, values: FloatArray) -> FloatArray:
-    """Return what every training adds to, (n, functions + 2): [F, 1, y]."""
-    return np.column_stack([basis.at(x), np.ones_like(x), values])
-
-
-def _seeds_by_size(seeds: IntArray) -> list[IntArray]:
+def _rows_by_size(seeds: IntArray, x: FloatArray) -> list[IntArray]:
     """Return the rows of all seeds with one count of trainings: (seeds, trainings)."""
-    order = np.argsort(seeds, kind="stable")
-    _, counts = np.unique(seeds, return_counts=True)
-    rows = np.split(order, np.cumsum(counts)[:-1])
+    order = np.lexsort((x, seeds))
+    _, starts, counts = np.unique(seeds[order], return_index=True, return_counts=True)
     return [
-        np.stack([each for each in rows if len(each) == size])
-        for size in sorted({*counts.tolist()})
+        order[starts[counts == size][:, None] + np.arange(size)]
+        for size in np.unique(counts)
     ]
-
-
-def _beside(
-    x: FloatArray, rows: IntArray, besides: Sequence[Beside]
-) -> tuple[FloatArray, FloatArray]:
-    """Return inverses of what seeds have beside the curve, and ln determinants.
-
-    Their shapes are (besides, seeds, trainings, trainings) and (besides,).
-    """
-    apart = x[rows][:, :, None] - x[rows][:, None, :]
-    offset, deviation, length, noise = np.array(besides).T[:, :, None, None, None]
-    kernel = offset**2 + deviation**2 * _rbf(apart, length)
-    kernel = kernel + noise**2 * np.eye(rows.shape[1])
-    return np.linalg.inv(kernel), np.linalg.slogdet(kernel)[1].sum(axis=1)
-
-
-def _sums(
-    terms: FloatArray, x: FloatArray, seeds: IntArray, besides: Sequence[Beside]
-) -> tuple[FloatArray, FloatArray]:
-    """Return sums over trainings (besides, terms, terms), and ln determinants."""
-    sums = np.zeros((len(besides), *2 * terms.shape[1:]))
-    log_determinants = np.zeros(len(besides))
-    for rows in _seeds_by_size(seeds):
-        inverse, log_determinant = _beside(x, rows, besides)
-        of_seeds = terms[rows]
-        weighed = (inverse @ of_seeds).reshape(len(besides), -1, terms.shape[1])
-        sums += of_seeds.reshape(-1, terms.shape[1]).T @ weighed
-        log_determinants += log_determinant
-    return sums, log_determinants

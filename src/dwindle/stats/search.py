@@ -1,15 +1,17 @@
 """What the trainings of a search show: the best λ, its interval, whether it matters."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
-from dwindle.stats.points import NO_DECAY, Design, Point, Side, on_log_scale
-from dwindle.stats.process import GRID_STEP, Fit, Process, fit_processes
+from dwindle.stats.points import NO_DECAY, Design, Point, Side
+from dwindle.stats.process import GRID_STEP, Fit, IntArray, Process, fit_processes
 from dwindle.stats.student import (
     MOST_SEEDS,
     SEEDS_FOR_AN_INTERVAL,
@@ -22,6 +24,9 @@ from dwindle.stats.student import (
 )
 from dwindle.wording import counted
 
+BoolArray = npt.NDArray[np.bool_]
+
+POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few digits
 # What is lost between the λ that were trained, in ln λ (half width of a 90 % interval):
 # as in ``optimum``, it keeps curves without noise from overconfidence.
 FLOOR = 0.12
@@ -63,53 +68,90 @@ class Effect:
     needed: int | None = None
 
 
+class Losses(NamedTuple):
+    """Trainings that gave a loss, by seed and ln λ: (n,) each, no place twice."""
+
+    x: FloatArray
+    y: FloatArray
+    seeds: IntArray
+
+    def only(self, kept: BoolArray) -> "Losses":
+        """Return some of them, by a mask."""
+        return Losses(self.x[kept], self.y[kept], self.seeds[kept])
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Search:
-    """All trainings of a search; what they show is computed once.
+    """All trainings of a search, by seed and ln λ; what they show is computed once.
 
-    ``y`` below is a log loss, or the loss itself where one is not positive.
+    ``y`` below is a log loss, or the loss itself where one is not positive. ``losses``
+    is NaN where a training diverged or ``failed``.
     """
 
     design: Design
-    points: tuple[Point, ...]
+    x: FloatArray
+    seeds: IntArray
+    losses: FloatArray
+    failed: BoolArray
+
+    @classmethod
+    def of(cls, points: Sequence[Point], design: Design) -> Self:
+        """Return the search of trainings in any order."""
+        x = np.array([p.x for p in points], dtype=float)
+        seeds = np.array([p.seed for p in points], dtype=int)
+        every = cls(
+            design=design,
+            x=x,
+            seeds=seeds,
+            losses=np.array([p.loss for p in points], dtype=float),  # None is NaN
+            failed=np.array([p.failed for p in points], dtype=bool),
+        )
+        return every.only(np.lexsort((x, seeds)))
+
+    def only(self, kept: IntArray | slice) -> Self:
+        """Return some of the trainings."""
+        return type(self)(
+            design=self.design,
+            x=self.x[kept],
+            seeds=self.seeds[kept],
+            losses=self.losses[kept],
+            failed=self.failed[kept],
+        )
 
     def before(self, seed: int) -> Self:
         """Return the search as it was before this seed."""
-        kept = tuple(point for point in self.points if point.seed < seed)
-        return type(self)(design=self.design, points=kept)
+        return self.only(slice(int(np.searchsorted(self.seeds, seed))))
 
     @cached_property
     def log_scale(self) -> bool:
-        """Whether y is ln loss."""
-        return on_log_scale(self.points)
+        """Whether y is ln loss: all losses are positive."""
+        return not (self.losses <= 0).any()
 
     @cached_property
-    def losses(self) -> dict[int, dict[float, float]]:
-        """``y`` by seed and ln λ; of a place that was trained twice, the mean."""
-        found: dict[int, dict[float, list[float]]] = {}
-        for point in self.points:
-            if point.loss is not None:
-                y = math.log(point.loss) if self.log_scale else point.loss
-                found.setdefault(point.seed, {}).setdefault(point.x, []).append(y)
-        return {
-            seed: {x: sum(row[x]) / len(row[x]) for x in sorted(row)}
-            for seed, row in sorted(found.items())
-        }
+    def read(self) -> Losses:
+        """What can be read; of a place that was trained twice, the mean."""
+        kept = ~np.isnan(self.losses)
+        x, seeds, losses = self.x[kept], self.seeds[kept], self.losses[kept]
+        y = np.log(losses) if self.log_scale else losses
+        is_new = np.ones(len(x), dtype=bool)
+        is_new[1:] = (x[1:] != x[:-1]) | (seeds[1:] != seeds[:-1])
+        return Losses(x[is_new], _means(y, np.cumsum(is_new) - 1), seeds[is_new])
 
     @cached_property
-    def decayed(self) -> dict[int, dict[float, float]]:
-        """``losses`` without those at λ = 0."""
-        rows = {
-            seed: {x: y for x, y in row.items() if x > NO_DECAY}
-            for seed, row in self.losses.items()
-        }
-        return {seed: row for seed, row in rows.items() if row}
+    def decayed(self) -> Losses:
+        """``read`` without those at λ = 0."""
+        return self.read.only(self.read.x > NO_DECAY)
+
+    @property
+    def without_loss(self) -> BoolArray:
+        """Which trainings diverged, as a mask."""
+        return np.isnan(self.losses) & ~self.failed
 
     @cached_property
     def diverged(self) -> tuple[float, ...]:
         """Ln λ > 0 at which a training diverged."""
-        found = {p.x for p in self.points if p.loss is None and not p.failed}
-        return tuple(sorted(found - {NO_DECAY}))
+        places = np.unique(self.x[self.without_loss & (self.x > NO_DECAY)])
+        return tuple(places.tolist())
 
     @property
     def walls(self) -> tuple[float | None, float | None]:
@@ -139,8 +181,7 @@ class Search:
     @property
     def window(self) -> tuple[float, float]:
         """The least and the greatest ln λ with a loss."""
-        places = [x for row in self.decayed.values() for x in row]
-        return min(places), max(places)
+        return float(self.decayed.x.min()), float(self.decayed.x.max())
 
     @cached_property
     def ignores_decay(self) -> bool:
@@ -148,22 +189,20 @@ class Search:
 
         A single seed may have been trained only where decay is too weak to be seen.
         """
-        rows = self.losses.values()
-        most = max(map(len, rows), default=0)
-        return most >= POINTS_THAT_DIFFER and all(len({*r.values()}) == 1 for r in rows)
+        y, seeds = self.read.y, self.read.seeds
+        _, starts, at, counts = np.unique(seeds, True, True, True)  # noqa: FBT003 numpy's
+        most = counts.max(initial=0)
+        return bool(most >= POINTS_THAT_DIFFER and (y == y[starts][at]).all())
 
     @cached_property
     def fit(self) -> Fit:
         """The processes that the trainings allow."""
-        rows = tuple(
-            (x, y, seed) for seed, row in self.losses.items() for x, y in row.items()
-        )
         scales = {"own_scale": not self.log_scale, "may_pair": self.design.paired}
-        found = _fitted(rows, **scales)
+        found = _fitted(*(column.tobytes() for column in self.read), **scales)
         if self.log_scale and found.processes[0].unit > 1:
             # Sizes outgrow their table. Where that is by λ = 0 alone, which the range
             # ends too far from to tell where it stands, the others give the curve.
-            others = _fitted(tuple(row for row in rows if row[0] > NO_DECAY), **scales)
+            others = _fitted(*(column.tobytes() for column in self.decayed), **scales)
             return others if others.processes[0].unit == 1 else found
         return found
 
@@ -180,7 +219,8 @@ class Search:
     @cached_property
     def further(self) -> tuple[int, ...]:
         """Seeds after the first that have a loss with decay."""
-        return tuple(seed for seed in self.decayed if seed > 0)
+        seeds = np.unique(self.decayed.seeds)
+        return tuple(seeds[seeds > 0].tolist())
 
     @cached_property
     def standard_error(self) -> float:
@@ -251,17 +291,19 @@ class Search:
         """
         if not self.design.paired:
             return False
-        process = self.process
+        process, names = self.process, np.unique(self.decayed.seeds)
         above = process.values - process.mean_curve(process.x)
-        rows = {seed: above[process.seeds == seed] for seed in self.decayed}
+        has_decay = np.isin(process.seeds, names)
+        at, shown = np.searchsorted(names, process.seeds[has_decay]), above[has_decay]
+        sizes, means = np.bincount(at), _means(shown, at)
         # The curve follows seed 0 too closely to show what varies within a seed.
-        inner = [rows[seed] for seed in self.further if len(rows[seed]) > 1]
-        if len(inner) < SEEDS_FOR_AN_INTERVAL:
+        is_inner = (names > 0) & (sizes > 1)
+        if is_inner.sum() < SEEDS_FOR_AN_INTERVAL:
             return None
-        sizes, means = np.array([[len(row), row.mean()] for row in rows.values()]).T
-        freedom = len(rows) - 1, sum(map(len, inner)) - len(inner) - TAKEN_BY_CURVE
+        squares = ((shown - means[at]) ** 2)[is_inner[at]].sum()
+        freedom = len(names) - 1, int((sizes - 1)[is_inner].sum()) - TAKEN_BY_CURVE
         between = float((sizes * (means - above.mean()) ** 2).sum()) / freedom[0]
-        within = sum(len(row) * float(row.var()) for row in inner) / freedom[1]
+        within = float(squares) / freedom[1]
         quantile = scipy_module("scipy.special").fdtri
         if between >= quantile(*freedom, 1 - PAIRING_ERROR_RATE) * within:
             return True
@@ -279,13 +321,10 @@ class Search:
         by a one-sided t test. (They lie beside the best λ, so the gain is rather more.)
         Seed 0 chose its own best λ, and is left out.
         """
-        with_decay = [seed for seed in self.further if len(self.decayed[seed]) > 1]
-        diverged = {
-            p.seed
-            for p in self.points
-            if p.x == NO_DECAY and p.loss is None and not p.failed
-        }
-        lost = sum(seed in diverged for seed in with_decay)
+        names, counts = np.unique(self.decayed.seeds, return_counts=True)
+        with_decay = names[(names > 0) & (counts > 1)]
+        diverged = self.seeds[self.without_loss & (self.x == NO_DECAY)]
+        lost = int(np.isin(with_decay, diverged).sum())
         gains = self._gains(with_decay)
         if not len(gains) and not lost:
             which = "no seed but the first" if self.design.zero else "no seed"
@@ -301,21 +340,18 @@ class Search:
             return Effect(matters="cannot tell", why=why, gain=gain)
         return self._test(gains)
 
-    def _gains(self, seeds: list[int]) -> FloatArray:
+    def _gains(self, seeds: IntArray) -> FloatArray:
+        """Return what these seeds, in order, gain, of those that have both."""
+        there = self.read.only(np.isin(self.read.seeds, seeds))
+        at, has_decay = np.searchsorted(seeds, there.seeds), there.x > NO_DECAY
         # A λ trained to see whether the best is far away is no neighbor of the best.
-        near = {}
-        for seed in seeds:
-            row = self.decayed[seed]
-            away = np.abs(np.array([*row]) - self.best)
-            is_near = away <= max(NEIGHBORS, away.min())
-            near[seed] = float(np.array([*row.values()])[is_near].mean())
-        return np.array(
-            [
-                self.losses[seed][NO_DECAY] - near[seed]
-                for seed in seeds
-                if NO_DECAY in self.losses[seed]
-            ]
-        )
+        away = np.abs(there.x - self.best)
+        least = np.full(len(seeds), np.inf)
+        np.minimum.at(least, at[has_decay], away[has_decay])
+        is_near = has_decay & (away <= np.maximum(NEIGHBORS, least)[at])
+        near = _means(there.y[is_near], at[is_near])
+        gains: FloatArray = there.y[~has_decay] - near[at[~has_decay]]
+        return gains
 
     def _test(self, gains: FloatArray) -> Effect:
         n, gain = len(gains), float(gains.mean())
@@ -334,7 +370,8 @@ class Search:
         if self.log_scale:
             negligible = -math.log1p(-NEGLIGIBLE_SHARE)
         else:
-            levels = [np.mean([*row.values()]) for row in self.decayed.values()]
+            _, at = np.unique(self.decayed.seeds, return_inverse=True)
+            levels = _means(self.decayed.y, at)
             negligible = NEGLIGIBLE_LUCK * float(np.std(levels, ddof=1))
         most = gain + deeper + within
         if most < negligible:
@@ -350,15 +387,24 @@ class Search:
 
 
 # Whoever asks what to train next asks again after each training, for the same past.
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _fitted(
-    rows: tuple[tuple[float, float, int], ...], *, own_scale: bool, may_pair: bool
+    x: bytes, y: bytes, seeds: bytes, *, own_scale: bool, may_pair: bool
 ) -> Fit:
-    x, y, seeds = (np.array(column) for column in zip(*rows, strict=True))
-    return fit_processes(x, y, seeds, own_scale=own_scale, may_pair=may_pair)
+    """Fit processes to columns of :class:`Losses`."""
+    return fit_processes(
+        np.frombuffer(x),
+        np.frombuffer(y),
+        np.frombuffer(seeds, dtype=int),
+        own_scale=own_scale,
+        may_pair=may_pair,
+    )
 
 
-POINTS_THAT_DIFFER = 3  # two equal losses may be chance where a metric has few digits
+def _means(values: FloatArray, at: IntArray) -> FloatArray:
+    """Return the mean of the values at each of 0, 1, ..., which all have one."""
+    means: FloatArray = np.bincount(at, weights=values) / np.bincount(at)
+    return means
 
 
 def _gain_in_words(gain: float, *, log_scale: bool) -> str:

@@ -8,7 +8,7 @@ search that was killed goes on as if nothing had happened.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -76,7 +76,7 @@ def next_points(points: Sequence[Point], design: Design) -> Proposal:
         [0.001, 0.0032, 0.01, 0.0316, 0.1, 0.3162, 1.0, 0.0]
 
     """
-    planned = _plan(_search(points, design))
+    planned = _plan(Search.of(points, design))
     left = design.trainings - len(points)
     if planned.stopped_because is None and left <= 0:
         return _stop("trainings", f"all {design.trainings} trainings are done")
@@ -109,9 +109,10 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         (0.018, None, None)
 
     """
-    search = _search(points, design)
+    search = Search.of(points, design)
+    seeds = len(np.unique(search.read.seeds))
     why_null = None
-    if not search.decayed:
+    if not len(search.decayed.x):
         why_null = (
             "every training diverged" if search.diverged else "nothing was trained"
         )
@@ -121,7 +122,7 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         return ReadOut(
             why_null=why_null,
             trainings=len(points),
-            seeds=len(search.losses),
+            seeds=seeds,
             log_scale=search.log_scale,
         )
     low, high = _limits(search)
@@ -136,18 +137,13 @@ def read_out(points: Sequence[Point], design: Design) -> ReadOut:
         gain=effect.gain,
         gain_within=effect.gain_within,
         paired=search.paired,
-        seeds=len(search.losses),
+        seeds=seeds,
         trainings=len(points),
         needed=search.seeds_needed(),
         matters_needed=effect.needed,
         curve=_curve(search),
         log_scale=search.log_scale,
     )
-
-
-def _search(points: Sequence[Point], design: Design) -> Search:
-    ordered = sorted(points, key=lambda point: (point.seed, point.x))
-    return Search(design=design, points=tuple(ordered))
 
 
 def _limits(search: Search) -> tuple[float | None, float | None]:
@@ -184,17 +180,15 @@ def _plan(search: Search) -> Proposal:
     places, why = _places_of_first_seed(search.before(1))
     if places:
         return Proposal(points=tuple((x, 0) for x in places), why=why)
-    if not search.decayed:
+    if not len(search.decayed.x):
         return _stop("no optimum", "every training diverged")
-    tried: dict[int, list[float]] = {}
-    for point in search.points:
-        tried.setdefault(point.seed, []).append(point.x)
     batch = _batch(1, search.design)
-    while not (missing := _missing(search, batch, tried)):
+    before = search.before(batch.start)
+    while not (missing := _missing(search, before, batch)):
         batch = _batch(batch.stop, search.design)
-    stopped = _stopped(search.before(batch.start))
+        before = search.before(batch.start)
     why = "on both sides of the best λ so far"
-    return stopped or Proposal(points=tuple(missing), why=why)
+    return _stopped(before) or Proposal(points=tuple(missing), why=why)
 
 
 def _batch(first: int, design: Design) -> range:
@@ -221,9 +215,9 @@ def _places_of_first_seed(first: Search) -> tuple[list[float], str]:
     # Each is decided by what came before it only, so that a search that was interrupted
     # places the rest as it would have.
     grid, step = _grid(first.design)
-    tried = [point.x for point in first.points if point.x > NO_DECAY]
+    tried = first.x[first.x > NO_DECAY].tolist()
     missing = [x for x in grid if not _near(x, tried, step)]
-    if first.design.zero and not any(point.x == NO_DECAY for point in first.points):
+    if first.design.zero and NO_DECAY not in first.x:
         missing.append(NO_DECAY)
     if missing:
         return missing, "the first look over the range"
@@ -232,7 +226,7 @@ def _places_of_first_seed(first: Search) -> tuple[list[float], str]:
             return [beyond], "the best λ lies at an edge of what was tried"
         grid = sorted([*grid, beyond])
     looked = _only(first, grid)
-    if not looked.decayed:
+    if not len(looked.decayed.x):
         return [], ""
     around = [_inside(looked, looked.best + side * step / 2) for side in (-1, 1)]
     missing = [x for x in around if not _near(x, tried, step / 2)]
@@ -245,21 +239,20 @@ def _near(x: float, places: Sequence[float], step: float) -> bool:
 
 def _only(first: Search, grid: Sequence[float]) -> Search:
     """Seed 0 as it was when only the places of this grid were trained."""
-    tried = [point for point in first.points if point.x > NO_DECAY]
-    nearest = {min(tried, key=lambda point: abs(point.x - x)) for x in grid}
-    ordered = sorted(nearest, key=lambda point: point.x)
-    return Search(design=first.design, points=tuple(ordered))
+    tried = np.flatnonzero(first.x > NO_DECAY)
+    nearest = {int(tried[np.abs(first.x[tried] - x).argmin()]) for x in grid}
+    return first.only(np.array(sorted(nearest)))
 
 
 def _beyond(looked: Search, grid: Sequence[float], step: float) -> float | None:
     """The λ that extends the grid, if the lowest loss is at its end."""
     low, high = _bounds(looked.design, pairs=False)
-    row = looked.decayed.get(0)
-    if row is None:  # all of them diverged, which less decay may mend
-        at_low, at_high = True, False
-    else:
-        best = min(row, key=row.__getitem__)
-        at_low, at_high = best <= looked.points[0].x, best >= looked.points[-1].x
+    row = looked.decayed
+    # Where all of them diverged, less decay may mend it.
+    at_low, at_high = True, False
+    if len(row.x):
+        best = row.x[row.y.argmin()]
+        at_low, at_high = best <= looked.x[0], best >= looked.x[-1]
     if at_low and grid[0] - step >= low:
         return grid[0] - step
     if at_high and grid[-1] + step <= high:
@@ -289,34 +282,31 @@ def _inside(search: Search, x: float) -> float:
     return min(max(x, low), high)
 
 
-def _missing(
-    search: Search, batch: range, tried: Mapping[int, Sequence[float]]
-) -> list[tuple[float, int]]:
-    """What the seeds of a batch still need; the seeds before it decide where."""
-    places = {seed: sorted(tried.get(seed, ())) for seed in batch}
-    decayed = {seed: [x for x in each if x > NO_DECAY] for seed, each in places.items()}
+def _missing(search: Search, before: Search, batch: range) -> list[tuple[float, int]]:
+    """What the seeds of a batch still need; those before it decide where."""
+    ends = np.searchsorted(search.seeds, (batch.start, batch.stop))
+    own = search.only(slice(*ends.tolist()))
+    is_zero = own.x == NO_DECAY
     # Where a later batch was begun, this one had all that was to be decided.
-    is_last = max(tried) < batch.stop
-    without = [
-        seed
-        for seed in batch
-        if (is_last or seed <= SEEDS_WITHOUT_DECAY) and NO_DECAY not in places[seed]
-    ]
-    if not without and all(len(each) >= PAIR for each in decayed.values()):
+    is_last = search.seeds[-1] < batch.stop
+    last = batch.stop if is_last else min(batch.stop, SEEDS_WITHOUT_DECAY + 1)
+    without = {*range(batch.start, last)} - {*own.seeds[is_zero].tolist()}
+    tried = np.bincount(own.seeds[~is_zero] - batch.start, minlength=len(batch))
+    if not without and (tried >= PAIR).all():
         return []
-    before, missing = search.before(batch.start), []
-    zeros = [point for point in before.points if point.x == NO_DECAY]
+    zeros, missing = before.failed[before.x == NO_DECAY], []
     # Some cannot train without any penalty at all (C = inf): one try shows it.
-    zero = search.design.zero and not (zeros and all(p.failed for p in zeros))
-    for seed, tried_there in decayed.items():
+    zero = search.design.zero and not (len(zeros) and zeros.all())
+    for seed in batch:
+        tried_there = own.x[~is_zero & (own.seeds == seed)]
         if len(tried_there) < PAIR:
             pair = _pair(before)
-            if tried_there:
+            if len(tried_there):
                 pair = [max(pair, key=lambda x: abs(x - tried_there[0]))]
             missing += [(x, seed) for x in pair]
         if zero and seed in without:
-            asked = seed <= SEEDS_WITHOUT_DECAY or before.effect.matters == UNDECIDED
-            missing += [(NO_DECAY, seed)] * asked
+            is_asked = seed <= SEEDS_WITHOUT_DECAY or before.effect.matters == UNDECIDED
+            missing += [(NO_DECAY, seed)] * is_asked
     return missing
 
 
