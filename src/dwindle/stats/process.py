@@ -383,11 +383,10 @@ def fit_processes(
         True
 
     """
-    decayed = x[np.isfinite(x)]
-    window = (float(decayed.min()), float(decayed.max()))
+    window = float(x[np.isfinite(x)].min()), float(x.max())
     zero = min(window[0], window[1] - LEAST_RANGE) - BELOW
     x = np.where(np.isfinite(x), x, zero)
-    besides, mean_sds = (PAIRED if may_pair else ()) + UNPAIRED, np.array(MEAN_SD)
+    besides = (PAIRED if may_pair else ()) + UNPAIRED
     bases = [Basis.over(x, length, window) for length in MEAN_LENGTH]
     # Squares keep their digits where the level of all values is no part of them.
     level = float(values.mean())
@@ -407,11 +406,11 @@ def fit_processes(
             for each, (precision, _) in zip(alike, precisions, strict=True)
         ]
         sums, squares = (np.sum(each, axis=0) for each in zip(*parts, strict=True))
-        found = Solved.of(sums[:, None], mean_sds)  # (besides, mean_sds)
+        found = Solved.of(sums[:, None], np.array(MEAN_SD))  # (besides, mean_sds)
         misfit = squares[:, None] - found.explained[..., 0]
         square = np.maximum(misfit / len(x), 1e-300 if own_scale else 1.0)
-        fits = misfit / square + len(x) * np.log(square)
-        doubts.append((fits + found.log_determinant + log_determinants[:, None]) / 2)
+        determinants = found.log_determinant + log_determinants[:, None]
+        doubts.append((misfit / square + len(x) * np.log(square) + determinants) / 2)
         units.append(np.sqrt(square))
         solved.append(found)
     doubt = np.stack(doubts)
