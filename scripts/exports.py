@@ -120,13 +120,5 @@ def _rows(
             facts = zip(*(column[name] for name in _FACTS), strict=True)
             for seed, values in zip(column["seeds"], facts, strict=True):
                 named = dict(zip(_FACTS, values, strict=True))
-                trial = Trial(
-                    problem=spec.problem,
-                    optimizer=spec.optimizer,
-                    scale=scale,
-                    normalization=spec.normalization,
-                    weight_decay=column["weight_decay"],
-                    seed=seed,
-                    split=spec.split,
-                )
+                trial = spec.trial(scale, column["weight_decay"], seed)
                 yield trial, Outcome(seconds=0.0, **named)

@@ -88,22 +88,10 @@ def _rows(
     decays = [0.0, *(float(decay) for decay in grid)]
     table = np.concatenate([without[:, None], losses], axis=1)
     return [
-        (trial_at(spec, scale, decay, seed), ended(float(table[seed, column])))
+        (spec.trial(scale, decay, seed), ended(float(table[seed, column])))
         for seed in range(spec.seeds)
         for column, decay in enumerate(decays)
     ]
-
-
-def trial_at(spec: StudySpec, scale: Scale, decay: float, seed: int) -> Trial:
-    """One training of a study."""
-    return Trial(
-        problem=spec.problem,
-        optimizer=spec.optimizer,
-        scale=scale,
-        normalization=spec.normalization,
-        weight_decay=decay,
-        seed=seed,
-    )
 
 
 def ended(loss: float) -> Outcome:

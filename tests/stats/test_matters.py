@@ -12,6 +12,7 @@ from stats.simulated_curves import POPULATIONS, STEP, draw_curves
 
 from dwindle.stats.curve import Curve
 from dwindle.stats.matters import (
+    held_out_gains,
     judge_whether_decay_matters,
     leave_one_out_gains,
     seeds_needed,
@@ -59,13 +60,6 @@ def test_neither_units_nor_the_place_of_the_grid_matter(seed, factor, shift):
     assert other.gain.value == pytest.approx(factor * one.gain.value, abs=1e-5 * factor)
 
 
-def test_a_dip_that_every_seed_shows_matters():
-    """However much the levels of the seeds differ, a paired gain of 20 % is seen."""
-    verdict = judge_whether_decay_matters(curve_of(DIP + WOBBLE, 1 + WOBBLE[:, 0]))
-    assert verdict.matters == "yes"
-    assert verdict.gain.value == pytest.approx(0.2, abs=0.002)  # read off the grid
-
-
 # SGD, batch size 8, 8 seeds: losses without decay and at the λ that the others choose.
 # The sixth seed is a dead network without decay (ln 10 = 2.303).
 DEAD_WITHOUT = np.array([0.252, 0.319, 0.333, 0.270, 0.354, 2.309, 0.257, 0.236])
@@ -100,13 +94,6 @@ def test_a_seed_at_chance_without_decay_is_not_averaged():
     assert verdict.gain.value == pytest.approx(GAINS[trained].mean(), abs=0.01)
 
 
-@pytest.mark.parametrize(("failed", "matters"), [(5, "yes"), (4, "cannot tell")])
-def test_seeds_that_only_train_with_decay_are_gains_by_sign(failed, matters):
-    """Five of five are a sign test at 3 %, four of four are not."""
-    curve = curve_of([DIP] * failed, np.full(failed, np.inf))
-    assert judge_whether_decay_matters(curve).matters == matters
-
-
 @given(st.integers(0, 10**6), st.integers(3, 8))
 def test_no_gain_above_all_of_the_loss_is_ever_printed(seed, seeds):
     """Shares of the loss are below 100 %, however wild one of the losses is."""
@@ -131,50 +118,48 @@ def test_what_would_tell_is_a_number_of_seeds():
     assert seeds_needed(np.full(5, 0.1)) is None  # no noise that seeds would shrink
 
 
-def test_a_flat_curve_does_not_matter():
-    """With no gain above 2 % in reach, decay does not matter."""
-    verdict = judge_whether_decay_matters(
-        curve_of(np.ones((5, 13)) + WOBBLE, 1 + WOBBLE[:, 0])
-    )
-    assert verdict.matters == "no"
-    assert "less than 2%" in verdict.why
+LEVELS = 1 + WOBBLE[:, 0]  # losses without decay
+NOISE = 0.1 * np.random.default_rng(0).standard_normal((5, 14))
+RISING = 1 + np.exp((GRID - GRID[4]) / 2)
+# What is seen: losses, those without decay, the verdict.
+VERDICTS = {
+    "a dip, however much levels differ": (DIP + WOBBLE, LEVELS, "yes"),
+    "seeds that agree to the last bit": ([DIP] * 5, np.ones(5), "yes"),
+    "five of five train only with decay": ([DIP] * 5, np.full(5, np.inf), "yes"),
+    "four of four do": ([DIP] * 4, np.full(4, np.inf), "cannot tell"),
+    "no gain above 2 % in reach": (np.ones((5, 13)) + WOBBLE, LEVELS, "no"),
+    "decay that only hurts": (RISING + WOBBLE, LEVELS, "no"),
+    "fresh noise": (1 + NOISE[:, 1:], 1 + NOISE[:, 0], "cannot tell"),
+    "one seed": ((DIP + WOBBLE)[:1], LEVELS[:1], "cannot tell"),
+    "two that agree": ((DIP + WOBBLE)[:2], LEVELS[:2], "cannot tell"),
+    "no reference": (DIP + WOBBLE, None, "cannot tell"),
+}
 
 
-def test_a_rising_curve_does_not_matter():
-    """Decay that only hurts, hurts: the best choice is none."""
-    rising = 1 + np.exp((GRID - GRID[4]) / 2)
-    verdict = judge_whether_decay_matters(curve_of(rising + WOBBLE, 1 + WOBBLE[:, 0]))
-    assert verdict.matters == "no"
+def test_each_kind_of_curve_has_its_verdict():
+    """A paired gain matters; noise, two seeds and no reference tell nothing."""
+    judged = {
+        name: judge_whether_decay_matters(curve_of(losses, without))
+        for name, (losses, without, _) in VERDICTS.items()
+    }
+    found = {name: verdict.matters for name, verdict in judged.items()}
+    assert found == {name: matters for name, (*_, matters) in VERDICTS.items()}
+    dip, *_ = gains = [verdict.gain for verdict in judged.values()]
+    assert dip.value == pytest.approx(0.2, abs=0.002)  # read off the grid
+    assert math.isfinite(gains[1].value)
+    assert judged["two that agree"].gain.low is judged["no reference"].gain is None
+    needed = judged["fresh noise"].seeds_needed
+    assert needed is None or needed > 5
 
 
-def test_noise_that_could_hide_a_gain_cannot_tell():
-    """A few percent of fresh noise on a flat curve allow no verdict either way."""
-    noise = 0.1 * np.random.default_rng(0).standard_normal((5, 14))
-    verdict = judge_whether_decay_matters(curve_of(1 + noise[:, 1:], 1 + noise[:, 0]))
-    assert verdict.matters == "cannot tell"
-    assert verdict.seeds_needed is None or verdict.seeds_needed > 5
-
-
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_fewer_than_three_seeds_get_no_verdict(seeds):
-    """Two seeds that agree are no evidence."""
-    losses, without = (DIP + WOBBLE)[:seeds], (1 + WOBBLE[:, 0])[:seeds]
-    verdict = judge_whether_decay_matters(curve_of(losses, without))
-    assert verdict.matters == "cannot tell"
-    assert verdict.why.startswith(f"{seeds} of the 3 seeds")
-    assert verdict.gain.low is None
-
-
-def test_without_a_reference_there_is_no_verdict():
-    """Where λ = 0 diverged nobody knows what decay buys."""
-    verdict = judge_whether_decay_matters(curve_of(DIP + WOBBLE, None))
-    assert verdict.matters == "cannot tell"
-    assert verdict.gain is None
-    assert "without decay" in verdict.why
-
-
-def test_seeds_that_agree_to_the_last_bit_still_matter():
-    """Zero spread is no division by zero: five equal dips matter."""
-    verdict = judge_whether_decay_matters(curve_of([DIP] * 5, np.ones(5)))
-    assert verdict.matters == "yes"
-    assert math.isfinite(verdict.gain.value)
+def test_a_held_out_gain_needs_a_reference_and_may_lack_trainings():
+    """Of three seeds one has no reference; one lacks the λ that the others choose."""
+    logs = np.array([[3.0, 2, 1, 2, 3], [3.0, 2, 1, 2, 3], [3.1, 2, 1, 2, 3]])
+    present = np.ones((3, 5), bool)
+    reference = np.array([3.0, np.nan, 3.0])
+    gains = held_out_gains(logs, present, reference)
+    assert gains == pytest.approx([1.5, 1.5])
+    present[0, 2] = False  # it is judged beside, where its own neighbors are two
+    fewer = held_out_gains(logs, present, reference)
+    # Of 2 and its neighbor 3, with weights .5 and .25.
+    assert fewer == pytest.approx([3 - (2 * 0.5 + 3 * 0.25) / 0.75, 1.5])

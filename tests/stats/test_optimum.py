@@ -72,35 +72,18 @@ def test_an_exact_cubic_is_found_exactly(place, curvature, skew):
     )
 
 
-@given(KIND, SEED, st.floats(0.01, 100))
-def test_the_unit_of_the_loss_does_not_matter(kind, seed, factor):
-    """Losses in other units have the same optimum and the same limits."""
+@given(KIND, SEED, st.floats(0.01, 100), st.floats(-20, 20), st.floats(-0.5, 5))
+def test_neither_units_nor_what_all_decays_share_matter(
+    kind, seed, factor, shift, level
+):
+    """Losses in other units, λ times a factor, a seed that loses more at every λ."""
     losses = simulated(kind, seed)
     one = measure_optimum(curve_of(losses))
-    other = measure_optimum(curve_of(factor * losses))
-    assert other.log_decay == pytest.approx(one.log_decay, abs=1e-6)
-    assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=1e-6)
-
-
-@given(KIND, SEED, st.floats(-20, 20))
-def test_shifting_the_grid_shifts_the_optimum(kind, seed, shift):
-    """The same losses at λ times a factor have their optimum at that factor."""
-    losses = simulated(kind, seed)
-    one = measure_optimum(curve_of(losses))
-    other = measure_optimum(curve_of(losses, GRID + shift))
-    assert other.log_decay == pytest.approx(one.log_decay + shift, abs=1e-6)
-    assert other.low == pytest.approx(one.low + shift, abs=1e-6)
-    assert other.high == pytest.approx(one.high + shift, abs=1e-6)
-
-
-@given(KIND, SEED, st.floats(-0.5, 5))
-def test_what_all_decays_share_does_not_matter(kind, seed, level):
-    """A seed that loses a factor more at every λ moves neither optimum nor limits."""
-    losses = simulated(kind, seed)
-    lifted = losses * np.exp(level * np.arange(5)[:, None])
-    one, other = measure_optimum(curve_of(losses)), measure_optimum(curve_of(lifted))
-    assert other.log_decay == pytest.approx(one.log_decay, abs=1e-6)
-    assert (other.low, other.high) == pytest.approx((one.low, one.high), abs=1e-6)
+    lifted = factor * losses * np.exp(level * np.arange(5)[:, None])
+    other = measure_optimum(curve_of(lifted, GRID + shift))
+    found = other.log_decay, other.low, other.high
+    expected = [at + shift for at in (one.log_decay, one.low, one.high)]
+    assert found == pytest.approx(expected, abs=1e-6)
 
 
 @given(KIND, SEED)

@@ -155,25 +155,22 @@ def test_an_error_of_another_kind_adds_in_quadrature():
     assert Regret(value=1.0, low=None, high=None).widened(1.0, 1.0).low is None
 
 
-def test_cells_without_a_common_seed_cannot_be_pooled():
-    """None, not an average over nothing."""
+def test_too_few_seeds_have_no_interval_and_no_common_one_no_regret():
+    """A point value only; None, not an average over nothing."""
+    for seeds in (1, 2):
+        found = measure_regret([at(simulated(seeds=seeds), 3.0)])
+        assert found.value > 0
+        assert (found.low, found.high) == (None, None)
     first, second = simulated(names=range(5)), simulated(names=range(5, 10))
     assert measure_regret([at(first, 5.0), at(second, 5.0)]) is None
 
 
-@pytest.mark.parametrize("seeds", [1, 2])
-def test_fewer_than_three_seeds_have_regret_without_interval(seeds):
-    """A point value only."""
-    found = measure_regret([at(simulated(seeds=seeds), 3.0)])
-    assert found.value > 0
-    assert (found.low, found.high) == (None, None)
-
-
 def test_the_gain_is_the_regret_of_no_decay():
-    """What decay buys is what training without it loses."""
+    """What training without decay loses; None where λ = 0 diverged in one cell."""
     curve = simulated()
     no_decay = Judged(curve=curve, values=curve.without_decay)
     assert measure_gain([curve]) == measure_regret([no_decay])
+    assert measure_gain([curve, replace(curve, without_decay=None)]) is None
 
 
 def test_a_gain_without_noise_is_the_depth_of_the_dip():
@@ -187,14 +184,3 @@ def test_a_gain_without_noise_is_the_depth_of_the_dip():
     )
     # The cubic finds the bottom of a symmetric dip exactly.
     assert measure_gain([curve]).value == pytest.approx(0.5, abs=1e-9)
-
-
-def test_a_cell_without_reference_leaves_the_gain_unknown():
-    """One cell where λ = 0 diverged, and the pooled gain is None."""
-    broken = Curve(
-        seeds=(0, 1, 2),
-        log_decay=GRID,
-        losses=simulated().losses[:3],
-        without_decay=None,
-    )
-    assert measure_gain([simulated(), broken]) is None

@@ -17,7 +17,6 @@ from study.tiny import CONDITIONS, FACTS, SPEC
 
 from dwindle.errors import StoreDamagedError, StoreError, StoreFormatError
 from dwindle.store.connect import VERSION
-from dwindle.store.records import Trial
 from dwindle.store.store import Store, read_study
 
 PACKS, TRIALS_OF_A_PACK = 6, 8
@@ -28,17 +27,7 @@ OLD = DATA / "store_schema_1.db"
 def packs():
     """Made-up trainings, some packs of them."""
     numbers = range(PACKS * TRIALS_OF_A_PACK)
-    trials = [
-        Trial(
-            problem=SPEC.problem,
-            optimizer=SPEC.optimizer,
-            scale=SPEC.base,
-            normalization="none",
-            weight_decay=1e-4 * number,
-            seed=number % 2,
-        )
-        for number in numbers
-    ]
+    trials = [SPEC.trial(SPEC.base, 1e-4 * number, number % 2) for number in numbers]
     pairs = [(trial, pretended_outcome(trial)) for trial in trials]
     size = TRIALS_OF_A_PACK
     return [pairs[start : start + size] for start in numbers[::size]]

@@ -4,7 +4,6 @@ import heapq
 import json
 import random
 from dataclasses import replace
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from dwindle.answer import studies
 from dwindle.errors import RangeError
-from dwindle.store.records import Optimizer, Scale, Trial
+from dwindle.store.records import Optimizer, Scale
 from dwindle.study.cost import Estimate, cost_of, pack_bytes, pack_size
 from dwindle.study.driver import first_packs
 from dwindle.study.engine import train_pack
@@ -35,16 +34,8 @@ def recorded_packs(optimizer):
     for models, *numbers, seconds in RECORDED[optimizer]:
         names = RECORDED["columns"][1:-1]
         scale = Scale(**dict(zip(names, numbers, strict=True)))
-        trial = Trial(
-            problem="digits-mlp",
-            optimizer=SPEC.optimizer,
-            scale=scale,
-            normalization="none",
-            weight_decay=0.0,
-            seed=0,
-        )
-        units = [64, *[scale.width] * scale.depth, 10]
-        layers = list(pairwise(units))
+        trial = SPEC.trial(scale, 0.0, 0)
+        layers = DIGITS.facts.layer_shapes(scale)
         yield cost_of([trial] * models, layers), seconds
 
 
@@ -183,17 +174,8 @@ def test_the_estimate_is_an_upper_bound(width, name):
     """What the engine really allocates is less than the estimate, and not far less."""
     scale = replace(SCALE, width=width)
     options = replace(SGD, name=name)
-    trials = [
-        Trial(
-            problem="digits-mlp",
-            optimizer=options,
-            scale=scale,
-            normalization="none",
-            weight_decay=0.01,
-            seed=seed,
-        )
-        for seed in range(4)
-    ]
+    spec = replace(SPEC, optimizer=options)
+    trials = [spec.trial(scale, 0.01, seed) for seed in range(4)]
     load_once(DIGITS)
     peak = _peak_bytes(lambda: train_pack(trials, problem=DIGITS))
     estimate = pack_bytes(scale, DIGITS, options, models=4)

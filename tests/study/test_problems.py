@@ -7,11 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dwindle.errors import DataFilesError, UnknownNameError
+from dwindle.errors import DataFilesError
 from dwindle.store.records import Scale
 from dwindle.study.problems import (
     FOLDER_VARIABLE,
-    load_once,
     problem,
     read_idx,
 )
@@ -92,23 +91,11 @@ def test_every_seed_has_its_own_images_of_fashion_to_validate_with():
     assert set(one.valid.tolist()) != set(other.valid.tolist())
 
 
-def test_data_are_read_once():
-    """A process reads the data of a problem once."""
-    assert load_once(problem("digits-mlp")) is load_once(problem("digits-mlp"))
-
-
 def test_layers_follow_the_scale():
     """Depth counts hidden layers; a problem without hidden layers has one matrix."""
     expected = ((64, 5), (5, 5), (5, 5), (5, 10))
     assert problem("digits-mlp").facts.layer_shapes(SCALE) == expected
     assert problem("digits-logistic").facts.layer_shapes(SCALE) == ((64, 10),)
-
-
-def test_unknown_problem_offers_the_nearest():
-    """A name that is in no table is refused with the nearest names."""
-    with pytest.raises(UnknownNameError) as refused:
-        problem("digit-mlp")
-    assert refused.value.nearest[0] == "digits-mlp"
 
 
 @pytest.mark.parametrize("compressed", [True, False])
@@ -180,12 +167,13 @@ def test_an_epoch_visits_each_sample_once(seed, epoch, size):
 
 def test_seeds_and_epochs_differ():
     """Another seed: another subset, order, network; another epoch: another order."""
-    orders = [epoch_order(seed, epoch, 50) for seed in (0, 1) for epoch in (0, 1)]
-    assert len({tuple(order.tolist()) for order in orders}) == 4
-    subsets = [training_subset(seed, 50, 20) for seed in (0, 1)]
-    assert subsets[0].tolist() != subsets[1].tolist()
-    networks = [initial_weights(seed, [(4, 3)])[0] for seed in (0, 1)]
-    assert not (networks[0] == networks[1]).any()
+    draws = {
+        "order": [epoch_order(seed, epoch, 50) for seed in (0, 1) for epoch in (0, 1)],
+        "subset": [training_subset(seed, 50, 20) for seed in (0, 1)],
+        "network": [initial_weights(seed, [(4, 3)])[0].ravel() for seed in (0, 1)],
+    }
+    for name, found in draws.items():
+        assert len({tuple(each.tolist()) for each in found}) == len(found), name
 
 
 @given(SEEDS, st.integers(2, 100))

@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, Self
 
 from dwindle.plain import Plain
-from dwindle.store.records import PER_SEED, Optimizer, Scale, Split
+from dwindle.store.records import PER_SEED, Optimizer, Scale, Split, Trial
 from dwindle.store.tables import AXES, TABLES, faults
 
 Axis = Literal["width", "depth", "batch_size", "dataset_size", "epochs", "lr"]
@@ -116,6 +116,18 @@ class StudySpec(Plain):
             reached = [at for start in starts for _, at in axis.cells(start)]
             found = dict.fromkeys(reached if self.grid else [*found, *reached])
         return tuple(sorted(found, key=lambda scale: scale != base))
+
+    def trial(self, scale: Scale, weight_decay: float, seed: int) -> Trial:
+        """Return a training of the study."""
+        return Trial(
+            problem=self.problem,
+            optimizer=self.optimizer,
+            scale=scale,
+            normalization=self.normalization,
+            weight_decay=weight_decay,
+            seed=seed,
+            split=self.split,
+        )
 
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like

@@ -340,14 +340,13 @@ def study_from_stored(stored: Stored) -> StoredStudy:
     """Return a study of a built-in problem from what its store holds."""
     spec, conditions = _facts_of(stored.study, stored.path)
     # A plan of before may still be there: what the study has not any more is left out.
-    of_spec, scales = (spec.problem, spec.optimizer, spec.normalization), {*spec.scales}
+    scales = {*spec.scales}
     found = [
         (trial, outcome_from_row(row))
         for row in stored.rows
         if row["key"] in stored.planned
         for trial in [Trial.from_dict(trial_from_row(row))]
-        if (trial.problem, trial.optimizer, trial.normalization) == of_spec
-        and trial.split == spec.split
+        if trial == spec.trial(trial.scale, trial.weight_decay, trial.seed)
         and trial.scale in scales
         and trial.seed < spec.seeds
     ]

@@ -215,18 +215,7 @@ def _cell_round(
     number: int,
 ) -> Iterable[Trial]:
     def trials_at(decay: float) -> list[Trial]:
-        return [
-            Trial(
-                problem=spec.problem,
-                optimizer=spec.optimizer,
-                scale=scale,
-                normalization=spec.normalization,
-                weight_decay=decay,
-                seed=seed,
-                split=spec.split,
-            )
-            for seed in range(spec.seeds)
-        ]
+        return [spec.trial(scale, decay, seed) for seed in range(spec.seeds)]
 
     chance = chance_loss(problem.facts.classes, scale.dataset_size)
 
