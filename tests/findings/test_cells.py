@@ -86,12 +86,11 @@ def test_a_failed_training_leaves_its_seed_out():
     assert counts("one failed", 3) == (4, 0, 0)
     seeds = [cells()[name].curve.seeds for name in ("one failed", "a seed failed")]
     assert seeds == [(1, 2, 3, 4), (0, 1, 2)]
-    assert cells()["a seed failed"].shows_best_decay
-
-
-def test_a_seed_that_has_just_begun_does_not_spoil_the_others():
-    """While a study runs, a seed with a few λ is not counted as missing at the rest."""
+    # Nor is a row that says ok with an infinite loss.
+    assert counts("no number", 2) == (4, 0, 0)
+    # A seed that has just begun is not counted as missing at the rest.
     assert cell("a seed begun").optimum == cell("four seeds").optimum
+    assert cells()["a seed failed"].shows_best_decay
 
 
 @pytest.mark.parametrize("name", ["one seed", "two seeds"])
@@ -112,11 +111,6 @@ def test_the_interval_of_a_point_is_that_of_its_seeds():
     assert point.high == pytest.approx(2 + 2.920 / math.sqrt(3), abs=1e-3)
     assert point.train_loss == pytest.approx(1.0)  # half of each loss
     assert point.penalty == 1
-
-
-def test_a_loss_that_is_no_number_is_no_loss():
-    """A row that says ok with an infinite loss counts as none."""
-    assert counts("no number", 2) == (4, 0, 0)
 
 
 def test_one_network_at_chance_is_counted_and_left_out():
@@ -142,10 +136,7 @@ def test_a_network_at_chance_without_decay_leaves_the_cell_in_the_slope():
     found = cell("one at chance without decay")
     assert cells()["one at chance without decay"].shows_best_decay
     assert found.gain < found.loss_without_decay < 2
-
-
-def test_a_cell_of_survivors_cannot_tell():
-    """Where many networks stay at chance, each λ has the mean of other seeds."""
+    # But where many stay at chance, each λ has the mean of other seeds.
     assert cell("survivors").matters == "cannot tell"
     assert not cells()["survivors"].shows_best_decay
 

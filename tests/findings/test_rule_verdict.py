@@ -64,6 +64,10 @@ def test_the_regret_of_a_rule_is_the_loss_between_the_curves():
             losses.append(near[0].mean - cell.loss_at_optimum)
     # Predictions fall between grid points: the nearest point is only a rough check.
     assert rules["neal"].regret == pytest.approx(sum(losses) / 4, rel=0.25)
+    # A share is of the gain: as bad as no decay at all loses all that decay buys.
+    gains = [cell.gain for cell in axis.cells if cell.value != axis.anchor]
+    expected = rules["neal"].regret / (sum(gains) / len(gains))
+    assert rules["neal"].share_lost == pytest.approx(expected, rel=1e-6)
 
 
 # (axis, optimizer) -> the exponent that each rule predicts, None where it has none.
@@ -133,35 +137,16 @@ def test_a_cell_that_cannot_tell_costs_no_rule_anything():
     costs = [[rule.regret for rule in axis.rules] for axis in (more, fewer)]
     assert costs[0] == costs[1]
     assert any(costs[0])
-
-
-def test_a_share_is_regret_over_gain():
-    """A rule as bad as no decay at all loses all that decay buys."""
-    axis, rules = held("width", 0.0, noise=1e-6)
-    gains = [cell.gain for cell in axis.cells if cell.value != axis.anchor]
-    neal = rules["neal"]
-    expected = neal.regret / (sum(gains) / len(gains))
-    assert neal.share_lost == pytest.approx(expected, rel=1e-6)
-
-
-def test_the_anchor_is_not_judged():
-    """An axis with one cell has nothing to judge a rule by."""
-    one = study_spec(axes=(AxisSpec(axis="width", values=(64,)),))
-    axis, rules = held("width", 0.0, spec=one)
+    # Nor does one whose trainings all diverged.
+    gone = Outcome(status="diverged", steps=1, seconds=0.1)
+    rows = [(t, gone if t.scale.width == 32 else out) for t, out in rows]
+    lost = findings_of_rows(study_spec(axes=(wide,)), rows).axes[0]
+    assert [rule.regret for rule in lost.rules] == costs[1]
+    # The anchor is not judged: with one cell nothing is.
+    alone = study_spec(axes=(AxisSpec(axis="width", values=(64,)),))
+    axis, rules = held("width", 0.0, spec=alone)
     assert not any(rule.applies for rule in rules.values())
     assert axis.unchanged.regret is None
-
-
-def test_a_cell_without_a_curve_is_not_judged_either():
-    """If one cell diverged entirely, the rules are judged by the others."""
-    spec = study_spec(axes=(BY_AXIS["dataset_size"],))
-    rows = simulated_rows(spec, {"dataset_size": -1.0})
-    lost = Outcome(status="diverged", steps=1, seconds=0.1)
-    rows = [(t, lost if t.scale.dataset_size == 1200 else o) for t, o in rows]
-    axis = findings_of_rows(spec, rows).axes[0]
-    bengio = next(rule for rule in axis.rules if rule.rule == "bengio-map")
-    assert bengio.regret is not None
-    assert "1200" in axis.note
 
 
 @pytest.mark.parametrize(
