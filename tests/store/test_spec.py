@@ -7,7 +7,6 @@ import pytest
 from study.tiny import BASE, CONDITIONS, SPEC, changed
 
 from dwindle.errors import RangeError, UnknownNameError
-from dwindle.store.records import ProblemFacts, Scale, Trial
 from dwindle.store.spec import AxisSpec, StudySpec
 
 SGD = SPEC.optimizer
@@ -92,13 +91,6 @@ def test_unknown_names_are_refused_with_the_nearest():
         assert refused.value.nearest[0] == nearest
 
 
-def test_a_problem_without_hidden_layers_is_one_layer():
-    """At any width and depth a logistic regression has one matrix."""
-    scale = Scale(width=8, depth=3, batch_size=1, dataset_size=1, epochs=1, lr=0.1)
-    facts = ProblemFacts(inputs=64, classes=10, hidden=False)
-    assert facts.layer_shapes(scale) == ((64, 10),)
-
-
 def test_a_grid_is_every_combination():
     """Nine cells of three by three; along axes alone they would be five."""
     axes = (
@@ -113,14 +105,7 @@ def test_a_grid_is_every_combination():
 
 def test_the_split_is_part_of_a_training_and_of_its_key():
     """A fixed split is another training; that of the seed has the key of before."""
-    trial = Trial(
-        problem=SPEC.problem,
-        optimizer=SGD,
-        scale=BASE,
-        normalization="none",
-        weight_decay=0.1,
-        seed=3,
-    )
+    trial = SPEC.trial(BASE, 0.1, 3)
     fixed = replace(trial, split=0)
     assert CONDITIONS.key_of(trial) == KEY_OF_BEFORE
     assert CONDITIONS.key_of(fixed) != KEY_OF_BEFORE

@@ -5,7 +5,7 @@ import json
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,10 +22,9 @@ from dwindle.errors import (
 )
 from dwindle.store import connect
 from dwindle.store.connect import WriterLock
-from dwindle.store.records import Outcome, Trial
+from dwindle.store.records import Outcome
 from dwindle.store.rows import (
     hash_of_study,
-    row_from_training,
     text_from_plain,
 )
 from dwindle.store.store import Store, read_study
@@ -37,14 +36,7 @@ def opened(path, spec=SPEC, conditions=CONDITIONS):
 
 def trials(spec=SPEC, decays=(0.0, 1e-3, 1e-2)):
     return [
-        Trial(
-            problem=spec.problem,
-            optimizer=spec.optimizer,
-            scale=scale,
-            normalization=spec.normalization,
-            weight_decay=decay,
-            seed=seed,
-        )
+        spec.trial(scale, decay, seed)
         for scale in spec.scales
         for seed in range(spec.seeds)
         for decay in decays
@@ -90,31 +82,26 @@ def test_what_is_committed_is_read_back(path):
     assert study.seconds > 0
 
 
-def test_a_diverged_training_is_a_status_not_a_number(path):
-    """A training without a loss is stored with its status, step and last loss."""
-    outcome = Outcome(
+def test_what_is_no_number_is_a_status_or_missing(path):
+    """A training without a loss has a status; what overflowed beside one is missing."""
+    diverged = Outcome(
         status="diverged",
         steps=4,
         seconds=0.1,
         diverged_at_step=3,
         last_finite_loss=1e30,
     )
+    sound = pretended_outcome(trials()[1])
+    wild = replace(sound, train_loss=float("inf"), penalty=float("nan"))
+    first, second = trials()[:2]
     with opened(path) as store:
-        store.plan(trials()[:1])
-        store.commit([(trials()[0], outcome)], seconds=0.1)
-        assert store.outcome(trials()[0]) == outcome
-    assert read_study(path).rows == ((trials()[0], outcome),)
-
-
-def test_a_number_that_is_none_is_missing(path):
-    """What overflowed beside a sound loss has no place in a file, which stays whole."""
-    numbers = {"train_loss": float("inf"), "penalty": float("nan")}
-    outcome = replace(pretended_outcome(trials()[0]), **numbers)
-    with opened(path) as store:
-        store.plan(trials()[:1])
-        store.commit([(trials()[0], outcome)], seconds=0.1)
-    ((_, found),) = read_study(path).rows
-    assert found == replace(outcome, train_loss=None, penalty=None)
+        store.plan([first, second])
+        store.commit([(first, diverged), (second, wild)], seconds=0.1)
+        assert store.outcome(first) == diverged
+        # A study can be looked at while it is written.
+        found = dict(read_study(path).rows)
+    kept = replace(sound, train_loss=None, penalty=None)
+    assert found == {first: diverged, second: kept}
 
 
 @pytest.mark.parametrize(
@@ -176,18 +163,16 @@ def test_a_grown_study_keeps_its_results(kept):
     ],
 )
 def test_unlike_conditions_are_refused(kept, change, difference):
-    """A store of other conditions is left as it is; each difference is reported."""
+    """A store of other conditions is left as it is; each difference is reported.
+
+    Another machine is no other condition.
+    """
+    opened(kept, conditions=replace(CONDITIONS, machine="another")).close()
     before = kept.read_bytes()
     with pytest.raises(StoreUnlikeError) as refused:
         opened(kept, conditions=replace(CONDITIONS, **change))
     assert refused.value.differences == (difference,)
     assert kept.read_bytes() == before
-
-
-def test_another_machine_is_no_other_condition(path):
-    """The processor is told, but does not keep results apart."""
-    opened(path, conditions=replace(CONDITIONS, machine="a")).close()
-    opened(path, conditions=replace(CONDITIONS, machine="b")).close()
 
 
 def test_a_second_writer_is_refused(path):
@@ -219,14 +204,6 @@ def test_a_lock_whose_file_was_removed_meanwhile_holds_nobody_out(tmp_path):
     second.release()
     first.release()
     assert list(tmp_path.iterdir()) == []
-
-
-def test_readers_need_not_wait(path):
-    """A study can be looked at while it is written."""
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit(trained(trials()[:2]), seconds=0.1)
-        assert len(read_study(path).rows) == 2
 
 
 def test_other_files_are_refused(tmp_path):
@@ -383,33 +360,6 @@ def test_trainings_of_another_plan_are_not_read(kept):
     found = read_study(kept)
     assert {trial.seed for trial, _ in found.rows} == {0}
     assert len(found.rows) == len(trials()) // SPEC.seeds
-
-
-def test_a_scale_may_have_any_names(path):
-    """A file holds what trainings of other kinds vary: names that dwindle has not."""
-    scale = {"tokens": 1e9, "heads": 12, "dropout": 0.1}
-    trial = replace(trials()[0], scale=OtherScale(**scale))
-    row = row_from_training("key", 1, trial, pretended_outcome(trials()[0]))
-    opened(path).close()
-    with closing(sqlite3.connect(path)) as db:
-        db.execute("INSERT INTO pack VALUES (1, 0.5, 0.5, 'hash')")
-        marks = ", ".join("?" for _ in row)
-        names = ", ".join(row)
-        statement = f"INSERT INTO trial ({names}) VALUES ({marks})"  # noqa: S608
-        db.execute(statement, tuple(row.values()))
-        query = "SELECT scale ->> '$.tokens', scale FROM trial"
-        tokens, text = db.execute(query).fetchone()
-    assert tokens == 1e9
-    assert json.loads(text) == scale
-
-
-@dataclass(frozen=True)
-class OtherScale:
-    """What somebody's own training might vary."""
-
-    tokens: float
-    heads: int
-    dropout: float
 
 
 def sqlite_error(code):

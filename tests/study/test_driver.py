@@ -54,15 +54,23 @@ def run(store, backend=None, spec=tiny.SPEC, told=None, memory_bytes=None):
 
 
 def test_a_study_is_trained_once(tmp_path, store):
-    """The same study again trains nothing and changes no byte."""
+    """The same study again trains nothing and changes no byte, nor any signal."""
     backend = recording(tmp_path / "notes")
+    signals = [signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)]
     run(store, backend)
+    assert signals == [
+        signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)
+    ]
     before = store.read_bytes()
     run(store, backend)
     assert len(noted(tmp_path / "notes")) == len(set(noted(tmp_path / "notes"))) == ALL
     assert store.read_bytes() == before
     study = read_study(store)
     assert (len(study.rows), study.planned, study.complete) == (ALL, ALL, True)
+    # A dry run shows exactly these trainings.
+    packs = first_packs(tiny.SPEC, workers=1)
+    planned = {trial for pack in packs for trial in pack.trials}
+    assert planned == {trial for trial, _ in study.rows}
 
 
 def stop_after(count):
@@ -118,13 +126,6 @@ def test_a_second_ctrl_c_ends_at_once(store, monkeypatch):
     assert ends == [130]
 
 
-def test_signals_are_as_before_afterwards(store):
-    """Once a study is over Ctrl-C means again what it meant."""
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    run(store)
-    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
-
-
 def test_a_study_may_run_in_a_thread(store):
     """Off the main thread, where signals cannot be caught, a study is the same."""
     thread = threading.Thread(target=run, args=(store,))
@@ -176,14 +177,6 @@ def test_progress_counts_what_there_is(store):
     assert heard[0].seconds_left() is None
     assert heard[-1].estimate.share_done == pytest.approx(1, rel=1e-9)  # rounding
     assert heard[-1].seconds_left() == pytest.approx(0, abs=1e-9)  # rounding
-
-
-def test_a_dry_run_plans_what_a_run_trains(store):
-    """The plan that is shown has exactly the trainings of the study."""
-    packs = first_packs(tiny.SPEC, workers=1)
-    run(store)
-    planned = {trial for pack in packs for trial in pack.trials}
-    assert planned == {trial for trial, _ in read_study(store).rows}
 
 
 def test_a_memory_ceiling_makes_small_packs():
