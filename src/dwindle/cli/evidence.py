@@ -67,31 +67,29 @@ def command(*, quantity: str | None, as_json: bool) -> None:
 def _overview(everything: Sequence[Expected], family: EvidenceFamily) -> Table:
     """Return the quantities of one family of optimizers over the classes."""
     cells = {
-        (each.quantity, each.kind_of_run): each
+        (each.quantity, each.kind_of_run): _short(each)
         for each in everything
         if each.family == family
     }
     rows: list[list[Cell]] = [
-        [name, *(_short(cells.get((name, kind))) for kind in KINDS)]
+        [name, *(cells.get((name, kind), "") for kind in KINDS)]
         for name in QUANTITIES
         if any((name, kind) in cells for kind in KINDS)
     ]
+    heads = ("single pass", "normalized", "plain", "fine-tuning")  # as KINDS has them
     columns = [
-        Column("quantity", "name", "cyan"),
-        *(Column(_HEADS[kind], "name") for kind in KINDS),
+        _NAME._replace(name="quantity"),
+        *(Column(each, "name") for each in heads),
     ]
     title = f"{FAMILIES_OF_EVIDENCE[family]}:"
     return Table(columns=columns, rows=rows, title=title, indent=2)
 
 
-_HEADS = dict(
-    zip(KINDS, ("single pass", "normalized", "plain", "fine-tuning"), strict=True)
-)
+_NAME = Column("source", "name", "cyan")
+_EXPONENT = (Column("exponent", "number"), Column("90 %", "number"))
 
 
-def _short(cell: Expected | None) -> Cell:
-    if cell is None:
-        return ""
+def _short(cell: Expected) -> Cell:
     if not cell.measured + cell.restated:
         return Styled("nobody", "dim")
     half = (cell.high - cell.low) / 2
@@ -100,18 +98,12 @@ def _short(cell: Expected | None) -> Cell:
 
 
 def _pooled(everything: Sequence[Expected], name: str) -> Table:
-    columns = [
-        Column("to expect in a new setting", style="cyan"),
-        Column("exponent", "number"),
-        Column("90 %", "number"),
-        Column("measured", "number"),
-        Column("restated", "number"),
-    ]
+    counts = [Column(each, "number") for each in ("measured", "restated")]
+    columns = [Column("to expect in a new setting", style="cyan"), *_EXPONENT, *counts]
     rows = [
         (
             _cell_name(each),
-            fixed(each.exponent),
-            _range(each),
+            *_exponent(each),
             number(each.measured),
             number(each.restated),
         )
@@ -124,18 +116,12 @@ def _pooled(everything: Sequence[Expected], name: str) -> Table:
 
 def _records(records: Sequence[Record]) -> Table:
     columns = [
-        Column("source", "name", "cyan"),
-        Column("exponent", "number"),
-        Column("90 %", "number"),
-        Column("over", "number"),
-        Column("setting, and how it is known"),
+        *(_NAME, *_EXPONENT),
+        *(Column("over", "number"), Column("setting, and how it is known")),
     ]
     rows = [
         (
-            each.source,
-            fixed(each.exponent),
-            _range(each),
-            f"×{number(each.factor)}",
+            *(each.source, *_exponent(each), f"×{number(each.factor)}"),
             (
                 f"{each.setting}; {_cell_name(each)}",
                 Styled(f"{each.kind}; {each.estimator}; {each.read}", "dim"),
@@ -146,8 +132,8 @@ def _records(records: Sequence[Record]) -> Table:
     return Table(columns=columns, rows=rows, indent=2)
 
 
-def _range(each: Record | Expected) -> str:
-    return f"{fixed(each.low)} to {fixed(each.high)}"
+def _exponent(each: Record | Expected) -> tuple[str, str]:
+    return fixed(each.exponent), f"{fixed(each.low)} to {fixed(each.high)}"
 
 
 def _cell_name(each: Record | Expected) -> str:
