@@ -13,19 +13,16 @@ from dwindle.findings.model import (
     Findings,
 )
 from dwindle.findings.names import exponent, quantity, rule_title
-from dwindle.findings.verdict import COLUMNS, VerdictRow, ranked_rules, verdict_rows
+from dwindle.findings.verdict import VerdictRow, ranked_rules, verdict_rows
 from dwindle.report import collapse, tables
 from dwindle.report.page import MARKS, QUESTION
-from dwindle.show import Cell, Column, Drawable, Line, Sheet, Styled, Table, as_text
+from dwindle.show import Column, Drawable, Line, Sheet, Styled, Table, as_text
 from dwindle.wording import clean, fixed, interval, number
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-# From here on every rule has its own column of the verdict, and from WIDEST on there is
-# room for the interval of its regret, which is else left to the page and to --json.
-WIDE = 110
-WIDEST = 124
+WIDE = 110  # columns, from which on what decay buys has its own
 _BARS = "▁▂▃▄▅▆▇█"
 _LOST = "×"
 _DRAWN = "loss over λ"
@@ -61,7 +58,7 @@ def _answer(answer: Answer, width: int) -> Parts:
         yield from _heading(title, width)
         for study, of_study in groupby(rows, lambda row: row.study):
             yield Line(text=clean(study), style="bold")
-            yield _verdict(list(of_study), width)
+            yield _verdict(list(of_study))
             yield ""
     yield from _conclusion(answer, width)
 
@@ -131,24 +128,10 @@ def _studies(studies: Sequence[Findings]) -> Parts:
             yield Line(text=f"Validation: {validation}.", style="dim")
 
 
-def _verdict(rows: Sequence[VerdictRow], width: int) -> Table:
-    """Return a row per quantity; where rules have no columns, a row per rule of it."""
-    if width >= WIDE:
-        titles = [Column(rule_title(name)) for name in COLUMNS]
-        shown = 3 if width >= WIDEST else 2
-        cells: list[tuple[Cell, ...]] = [
-            (
-                quantity(row.axis),
-                tuple(Styled(each, "bold") for each in tables.measured_lines(row)),
-                *(tables.verdict_cell(row.rules[name])[:shown] for name in COLUMNS),
-            )
-            for row in rows
-        ]
-        measured = Column("measured", "name")
-        return Table(columns=("quantity", measured, *titles), rows=cells)
-    # A name stands once, above its rules; a rule without a say has no line.
+def _verdict(rows: Sequence[VerdictRow]) -> Table:
+    """Return a line for what was measured, and for each rule that has a say."""
     lines: list[tuple[str, str, str]] = []
-    for row in rows:
+    for row in rows:  # its name stands once, above its rules
         power = Styled(" ".join(tables.measured_lines(row)), "bold")
         lines.append((quantity(row.axis), Styled("measured", "bold"), power))
         lines += [
@@ -156,11 +139,7 @@ def _verdict(rows: Sequence[VerdictRow], width: int) -> Table:
             for name, rule in row.rules.items()
             if rule is not None and rule.exponent is not None
         ]
-    columns = (
-        Column("quantity", "name"),
-        Column("rule", style="dim"),
-        Column("exponent"),
-    )
+    columns = (Column("quantity", "name"), Column("rule", style="dim"), "exponent")
     return Table(columns=columns, rows=lines, heads=False)
 
 
