@@ -8,7 +8,7 @@ from dwindle.findings.names import decay, exponent, quantity
 from dwindle.findings.verdict import course_of
 from dwindle.report import collapse, tables, vega
 from dwindle.report.collapse import Correction
-from dwindle.report.loss_figure import point_text
+from dwindle.report.loss_figure import DASHED, curve_rows, kind_of
 from dwindle.report.themes import LIGHT, Theme
 from dwindle.report.vega import Size, Spec
 from dwindle.wording import clean, counted, interval, number, raised
@@ -77,7 +77,6 @@ def shared_domain(axis: AxisFindings) -> tuple[float, float]:
 
 def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
     ceiling = collapse.loss_ceiling(panel.axis)
-    dashes = vega.mapped(["matters", "flat"], [[1, 0], [2, 3]])
     encoding = {
         "x": vega.decay_axis(domain, title=None),
         "y": vega.numeric(
@@ -87,22 +86,14 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
             axis={**vega.title_above("loss above its lowest, nats"), "tickCount": 4},
         ),
         "color": vega.series_color(panel.names, panel.theme),
-        "strokeDash": vega.nominal("kind", scale=dashes, legend=None),
+        "strokeDash": DASHED,
     }
     mark = {"type": "line", "clip": True, "strokeWidth": 2, "strokeJoin": "round"}
-    name_of_axis = quantity(panel.axis.axis)
-    rows: list[Spec] = [
-        {
-            "cell": name,
-            "kind": _kind(cell),
-            "x": point.weight_decay * factor,
-            "y": point.mean - lowest,
-            "told": point_text(name_of_axis, name, point),
-        }
-        for name, cell, factor in panel.cells
-        if factor is not None and (lowest := collapse.lowest_loss(cell)) is not None
-        for point in cell.curve
-        if point.mean is not None and point.weight_decay > 0
+    rows = [
+        row
+        for name, cell, by in panel.cells
+        if by is not None and (lowest := collapse.lowest_loss(cell)) is not None
+        for row in curve_rows(panel.axis, name, cell, by=by, above=lowest)
     ]
     # A point outside of the frame is a number of the table only.
     (left, right), size = domain, panel.size
@@ -113,10 +104,6 @@ def _curves(panel: Panel, domain: tuple[float, float]) -> Spec:
         vega.layer(seen, *vega.told(vega.DOT, place)),
     ]
     return {"width": size.width, "height": size.height, "layer": layers}
-
-
-def _kind(cell: CellFindings) -> str:
-    return "matters" if cell.matters == "yes" else "flat"
 
 
 def _optima(panel: Panel, domain: tuple[float, float]) -> Spec:
@@ -184,7 +171,7 @@ def _optimum_row(
     within = raised(interval(low, high))
     return {
         "cell": name,
-        "kind": _kind(cell),
+        "kind": kind_of(cell),
         "x": cell.optimum * factor,
         "told": f"{name}: λ {raised(decay(cell.optimum * factor))}, 90 % {within}",
         "low": max(low, domain[0]),

@@ -1,11 +1,11 @@
 """The large figure of a page: validation loss over λ at every scale, best λ marked."""
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from dwindle.findings.conclusion import base_cell
-from dwindle.findings.model import AxisFindings, CellFindings, CurvePoint, Findings
+from dwindle.findings.model import AxisFindings, CellFindings, Findings
 from dwindle.findings.names import decay, quantity
 from dwindle.report import collapse, vega
 from dwindle.report.themes import Theme
@@ -93,22 +93,20 @@ def loss_figure(shown: Shown, theme: Theme, size: Size, kind: Kind = "linear") -
     legend = {"legend": _legend(axis, theme, size)}
     color = vega.series_color(names, theme) | legend
     shape = vega.series_shape(names) | legend
-    dashes = vega.mapped(["yes", "no", "cannot tell"], [[1, 0], [2, 3], [2, 3]])
-    dashed = vega.nominal("matters", scale=dashes, legend=None)
     optima = [_optimum_row(*each, domain) for each in cells if each[1].optimum]
     line = {"type": "line", "clip": True, "strokeWidth": 2.2, "strokeJoin": "round"}
     rule = {"type": "rule", "strokeWidth": 3, "opacity": 0.5, "clip": True}
     point = {"type": "point", "size": 110, "strokeWidth": 2, "opacity": 1}
-    hollow = {"test": "datum.matters !== 'yes'", "value": theme.paper}
+    hollow = {"test": "datum.kind === 'flat'", "value": theme.paper}
     place = {"x": x, "y": y, "color": color}
     ends = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
     fill = {**color, "condition": hollow}
-    trained = _curve_rows(cells, quantity(axis.axis))
+    trained = [row for each in cells for row in curve_rows(axis, *each)]
     # A point outside of the frame is a number of the table only.
     seen = [row for row in trained if low <= row["y"] <= high]
     layers = [
         *_typed_layers(shown, x, theme, size),
-        vega.layer(trained, line, {**place, "strokeDash": dashed}),
+        vega.layer(trained, line, {**place, "strokeDash": DASHED}),
         vega.layer(optima, rule, {**place, **ends}),
         vega.layer(seen, *vega.told(vega.DOT, {"x": x, "y": y, "fill": color})),
         vega.layer(optima, *vega.told(point, {**place, "shape": shape, "fill": fill})),
@@ -144,34 +142,46 @@ def _heights(axis: AxisFindings, kind: Kind) -> list[float]:
     return [low - air, high]
 
 
-def _curve_rows(
-    cells: Iterable[tuple[str, CellFindings]], quantity_name: str
-) -> list[Spec]:
-    return [
-        {
-            "cell": name,
-            "matters": cell.matters,
-            "x": p.weight_decay,
-            "y": p.mean,
-            "told": point_text(quantity_name, name, p),
-        }
-        for name, cell in cells
-        for p in cell.curve
-        if p.mean is not None and p.weight_decay > 0
-    ]
+def curve_rows(
+    axis: AxisFindings,
+    name: str,
+    cell: CellFindings,
+    *,
+    by: float = 1,
+    above: float = 0,
+) -> Iterator[Spec]:
+    """Yield the points of a cell's curve: λ times a factor, and the loss above one."""
+    for point in cell.curve:
+        if point.mean is not None and point.weight_decay > 0:
+            at = (
+                f"{quantity(axis.axis)} {name}, λ = {raised(decay(point.weight_decay))}"
+            )
+            loss = f"loss {fixed(point.mean, 3)}, {counted(point.n, 'seed')}"
+            yield {
+                "cell": name,
+                "kind": kind_of(cell),
+                "x": point.weight_decay * by,
+                "y": point.mean - above,
+                "told": f"{at}: {loss}",
+            }
 
 
-def point_text(quantity_name: str, cell_name: str, point: CurvePoint) -> str:
-    """Return what a reader sees of a point of a curve: its scale, λ, loss and seeds."""
-    at = f"{quantity_name} {cell_name}, λ = {raised(decay(point.weight_decay))}"
-    return f"{at}: loss {fixed(point.mean, 3)}, {counted(point.n, 'seed')}"
+def kind_of(cell: CellFindings) -> str:
+    """Return how a cell is drawn: dotted and hollow where decay makes no difference."""
+    return "matters" if cell.matters == "yes" else "flat"
+
+
+# The lines of curves, by their kind.
+DASHED = vega.nominal(
+    "kind", scale=vega.mapped(["matters", "flat"], [[1, 0], [2, 3]]), legend=None
+)
 
 
 def _optimum_row(name: str, cell: CellFindings, domain: tuple[float, float]) -> Spec:
     loss = cell.loss_at_optimum
     return {
         "cell": name,
-        "matters": cell.matters,
+        "kind": kind_of(cell),
         "x": cell.optimum,
         "y": collapse.lowest_loss(cell) if loss is None else loss,
         # An open limit reaches to the frame: nobody knows where it lies.
