@@ -152,9 +152,6 @@ def _read(values: Values, *, devices: int) -> Reading:
             for unit in ("steps", "epochs", "share")
             if (count := values.number(f"warmup_{unit}")) is not None
         },
-        warmup_start=values.number("warmup_start"),
-        final=values.number("final_share"),
-        final_lr=values.number("final_lr"),
     )
     if trainer.name in RULES:
         reading = RULES[trainer.name](reading, flat)
@@ -254,9 +251,9 @@ def _followed(values: Values, reading: Reading, run: Run) -> Schedule | None:
     lr, steps = run.require("lr", "The lr schedule"), run.quantities().get("steps")
     kwargs = values.flat.get("lr_scheduler_kwargs")
     # A share of the peak where the file has one, else an lr, which does not scale.
-    final = reading.final
+    final = values.number("final_share")
     if final is None:
-        final = (reading.final_lr or 0.0) / lr
+        final = (values.number("final_lr") or 0.0) / lr
     bearing = ScheduleFacts(
         warmup=_warmup(reading, run),
         lr=lr,
@@ -269,7 +266,7 @@ def _followed(values: Values, reading: Reading, run: Run) -> Schedule | None:
     followed = rule(bearing) if rule else None
     if followed is None or not followed.warmup:
         return followed
-    return replace(followed, warmup_start=reading.warmup_start)
+    return replace(followed, warmup_start=values.number("warmup_start"))
 
 
 def _warmup(reading: Reading, run: Run) -> float:

@@ -38,8 +38,6 @@ class Reading:
         length: Length of the run by unit: ``steps``, else ``epochs`` counts.
         schedule: Name of the lr schedule.
         warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
-        warmup_start: Share of the peak that the warm-up begins with, where it is known.
-        final, final_lr: Where the lr ends, as a share of the peak or as an lr.
         course: What its schedule is in a run, where that takes more than its name.
         unchecked: Sentences on what the file does not have.
         why_not: Why the file's numbers are not those that the trainer ends up with.
@@ -58,9 +56,6 @@ class Reading:
     length: Mapping[str, float] = field(default_factory=dict, hash=False)
     schedule: str = ""
     warmup: Mapping[str, float] = field(default_factory=dict, hash=False)
-    warmup_start: float | None = None
-    final: float | None = None
-    final_lr: float | None = None
     course: Callable[[Run], Schedule | None] | None = None
     unchecked: tuple[str, ...] = ()
     why_not: str = ""
