@@ -1,8 +1,10 @@
-"""Records as plain data: what JSON can hold, made from dataclasses once."""
+"""Records as plain data: tables of TOML that are read, and what JSON can hold."""
 
 import math
+import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -63,3 +65,16 @@ def _taken(record: Any, names: tuple[str, ...]) -> dict[str, Any]:  # Any: a dat
     names = names or tuple(f.name for f in fields(record) if f.metadata != INTERNAL)
     pairs = (name.rpartition("=") for name in names)
     return {key or name: to_plain(getattr(record, name)) for key, _, name in pairs}
+
+
+def table_beside(module: str, name: str = "") -> dict[str, Any]:  # Any: TOML
+    """Return the TOML file of a name beside a module, or that of the module's name.
+
+    Example:
+        >>> sorted(table_beside(__file__, "decay/penalties.toml"))
+        ['penalty']
+
+    """
+    path = Path(module)
+    path = path.parent / name if name else path.with_suffix(".toml")
+    return tomllib.loads(path.read_text("utf-8"))

@@ -1,11 +1,9 @@
 """Claims as data: the texts of ``claims.toml``, filled in with what a check found."""
 
-import tomllib
-from pathlib import Path
-
 from dwindle.findings.model import Claim, ClaimVerdict
+from dwindle.plain import table_beside
 
-_TEXTS = tomllib.loads(Path(__file__).with_name("claims.toml").read_text("utf-8"))
+_TEXTS = table_beside(__file__)
 
 
 def claimed(

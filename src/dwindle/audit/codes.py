@@ -4,16 +4,14 @@ A finding is a code with values. Evidence and remedy are templates of ``codes.to
 filled in last. A sentence whose values a finding lacks is left out.
 """
 
-import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
 from string import Formatter
 from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.errors import UnknownNameError
-from dwindle.plain import Plain
+from dwindle.plain import Plain, table_beside
 from dwindle.wording import count, counted, listed, number, percent
 
 Severity = Literal["error", "warning", "note"]
@@ -71,7 +69,7 @@ def _code(name: str, table: Mapping[str, Any]) -> Code:
     return Code(code=name, **texts, cases=MappingProxyType(cases))
 
 
-_FILE = tomllib.loads(files("dwindle.audit").joinpath("codes.toml").read_text("utf-8"))
+_FILE = table_beside(__file__)
 # Remedies that findings of any code may have, by name.
 REMEDIES: Mapping[str, str] = MappingProxyType(_FILE.pop("remedies"))
 # What an audit of a program could not check, by name.

@@ -1,13 +1,12 @@
 """Trainers whose settings files are known, as a table, and whose file a file is."""
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.errors import DwindleError
+from dwindle.plain import table_beside
 
 Flat = Mapping[str, Any]  # values of a file by dotted names
 # Lightning's and jsonargparse's, Hydra's, torchtune's.
@@ -78,7 +77,7 @@ def knob_named(value: object) -> str | None:
         return name if library == "timm" and name in KNOBS else None
 
 
-_TABLES = tomllib.loads(Path(__file__).with_name("trainers.toml").read_text("utf-8"))
+_TABLES = table_beside(__file__)
 
 
 def _names_of(table: str) -> dict[str, str | None]:

@@ -8,7 +8,6 @@ import io
 import os
 import signal
 import sys
-import tomllib
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
@@ -24,6 +23,7 @@ from dwindle.errors import (
     UnexpectedError,
     UnknownNameError,
 )
+from dwindle.plain import table_beside
 from dwindle.wording import handler_of_missing_letters
 
 # 128 + SIGINT, as shells report it.
@@ -57,8 +57,8 @@ class Command(NamedTuple):
         return getattr(found, names[0]) if names else found
 
 
-_FILE = Path(__file__).with_name("commands.toml").read_text("utf-8")
-COMMANDS = tuple(Command(**cells) for cells in tomllib.loads(_FILE)["command"])
+_TABLE = table_beside(__file__, "commands.toml")
+COMMANDS = tuple(Command(**cells) for cells in _TABLE["command"])
 
 
 def main(args: Sequence[str] | None = None) -> int:

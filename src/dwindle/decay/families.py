@@ -8,10 +8,8 @@ Survival and e-folds are those of a weight with zero gradient from a fresh optim
 step by step under the schedule, and keep their digits down to a shrink of 1e-15.
 """
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Protocol
 
@@ -28,6 +26,7 @@ from dwindle.decay.products import (
 )
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
+from dwindle.plain import table_beside
 
 
 class _Decay(Protocol):
@@ -244,9 +243,7 @@ def _family(cells: dict[str, Any]) -> Family:  # Any: texts, flags and lists
     return Family(**cells, decay=_DECAYS.get(cells["name"]))
 
 
-_FILE = tomllib.loads(
-    files("dwindle.decay").joinpath("families.toml").read_text("utf-8")
-)
+_FILE = table_beside(__file__)
 # By update: what a step takes off a weight with zero gradient.
 AT_ZERO_GRADIENT: Mapping[str, str] = MappingProxyType(_FILE["at_zero"])
 FAMILIES: Mapping[str, Family] = MappingProxyType(

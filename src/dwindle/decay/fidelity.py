@@ -3,10 +3,8 @@
 Assumptions are sentences, the one that matters most first.
 """
 
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from typing import Literal, NamedTuple
 
 from dwindle.decay import remarks
@@ -21,6 +19,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import default_note, facts_of
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError
+from dwindle.plain import table_beside
 
 Fidelity = Literal[
     "same-trajectory",
@@ -39,9 +38,7 @@ PROMISES: Mapping[Fidelity, str] = {
 Keep = Literal["step", "epoch", "run"]
 # Taken where no length is given: the averages of a longer run are the same to 1e-3.
 ASSUMED_STEPS = 10_000
-_TEXTS = tomllib.loads(
-    files("dwindle.decay").joinpath("fidelity.toml").read_text("utf-8")
-)
+_TEXTS = table_beside(__file__)
 
 
 def _sentence(name: str, /, **values: object) -> str:

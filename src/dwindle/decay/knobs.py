@@ -1,9 +1,7 @@
 """The knobs: the table of ``knobs.toml`` as records, and which of them a word means."""
 
 import re
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
@@ -11,6 +9,7 @@ from dwindle.decay.families import FAMILIES
 from dwindle.decay.knob import Knob, Options
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 from dwindle.errors.nearest import nearest_names, typing_mistakes
+from dwindle.plain import table_beside
 
 __all__ = ["KNOBS", "Knob", "by_library", "knobs", "library_of", "resolve_knob"]
 
@@ -67,9 +66,7 @@ def _filled(cells: Cells, key: str, prefix: str) -> Cells:
 
 
 # 9 ms with the parsing of 45 kB: no cache is worth its place.
-_RECORDS = tuple(
-    _records(tomllib.loads(Path(__file__).with_suffix(".toml").read_text("utf-8")))
-)
+_RECORDS = tuple(_records(table_beside(__file__)))
 KNOBS: Mapping[str, Knob] = MappingProxyType({knob.name: knob for knob, _ in _RECORDS})
 _TITLES = {knob.name: title for knob, title in _RECORDS if title}
 

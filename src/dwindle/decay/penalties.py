@@ -6,16 +6,15 @@ means a number, a power of it, and a factor: ``λ = factor(run) · number ** pow
 """
 
 import math
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
 from dwindle.errors.nearest import nearest_names
+from dwindle.plain import table_beside
 
 # The question's two readings, Neal's, and none of them.
 NORMALIZATIONS = ("none", "layer-mean", "global-mean", "fan-in")
@@ -186,7 +185,6 @@ class Penalty:
         return math.pow(written / self.factor, 1 / self.power)
 
 
-_FILE = files("dwindle.decay").joinpath("penalties.toml").read_text("utf-8")
 PENALTIES: Mapping[str, Penalty] = MappingProxyType(
-    {cells["name"]: Penalty(**cells) for cells in tomllib.loads(_FILE)["penalty"]}
+    {cells["name"]: Penalty(**cells) for cells in table_beside(__file__)["penalty"]}
 )

@@ -1,10 +1,8 @@
 """Remarks beside a number: what to know before one believes it."""
 
 import math
-import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from importlib.resources import files
 from typing import Self
 
 from dwindle.decay.coordinates import (
@@ -28,7 +26,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import SHAPES
 from dwindle.errors import DwindleError, OscillationError
-from dwindle.plain import Plain
+from dwindle.plain import Plain, table_beside
 
 # A schedule has one shape at every length: so many steps show a tenth of it.
 _SAMPLED_STEPS = 1000
@@ -81,9 +79,7 @@ class Remark(Plain):
         return cls(text.get("code", name), seen, text.get("advice", ""))
 
 
-_TEXTS = tomllib.loads(
-    files("dwindle.decay").joinpath("remarks.toml").read_text("utf-8")
-)
+_TEXTS = table_beside(__file__)
 
 
 def by_importance(found: Iterable[Remark]) -> tuple[Remark, ...]:

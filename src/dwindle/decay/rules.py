@@ -6,8 +6,6 @@ optimizers, factors found for one data set, and rules about β₂. Exponents are
 published; ``evidence`` says on what, ``checked`` what of it was read for this table.
 """
 
-import tomllib
-from importlib.resources import files
 from itertools import chain
 from typing import Any
 
@@ -15,6 +13,7 @@ from dwindle.decay.families import FAMILIES
 from dwindle.decay.rule import Prediction, Rule, Scale, predict_change
 from dwindle.errors import UnknownNameError
 from dwindle.errors.nearest import nearest_names
+from dwindle.plain import table_beside
 
 __all__ = ["RULES", "Prediction", "Rule", "predict", "resolve_rule"]
 
@@ -37,8 +36,7 @@ def _rule(cells: dict[str, Any]) -> Rule:  # Any: texts, lists and tables
     return Rule(**cells)
 
 
-_FILE = files("dwindle.decay").joinpath("rules.toml").read_text("utf-8")
-RULES = tuple(map(_rule, tomllib.loads(_FILE)["rule"]))
+RULES = tuple(map(_rule, table_beside(__file__)["rule"]))
 
 _BY_NAME = {rule.name: rule for rule in RULES}
 

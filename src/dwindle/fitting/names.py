@@ -1,15 +1,13 @@
 """What people and trackers call the columns of results: the words of ``names.toml``."""
 
 import re
-import tomllib
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
 from itertools import pairwise
 from types import MappingProxyType
 
-_FILE = tomllib.loads(
-    files("dwindle.fitting").joinpath("names.toml").read_text("utf-8")
-)
+from dwindle.plain import table_beside
+
+_FILE = table_beside(__file__)
 
 
 def _words(kind: str) -> frozenset[str]:

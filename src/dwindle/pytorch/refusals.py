@@ -1,11 +1,9 @@
 """Refusals of torch's rooms: the texts of ``refusals.toml``, filled in last."""
 
-import tomllib
-from pathlib import Path
-
 from dwindle.errors import RefusedError
+from dwindle.plain import table_beside
 
-_TEXTS = tomllib.loads(Path(__file__).with_name("refusals.toml").read_text("utf-8"))
+_TEXTS = table_beside(__file__)
 
 
 def refused(name: str, case: str = "", /, **values: object) -> RefusedError:

@@ -1,7 +1,6 @@
 """Page: the calculator as HTML, its fields and its examples made of this package."""
 
 import json
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ from dwindle.decay.fidelity import Keep
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import DIGITS
 from dwindle.decay.shapes import SHAPES
+from dwindle.plain import table_beside
 from dwindle.web.calculate import MOST_OF_A_FIELD, TABS, Tab, calculate
 from dwindle.wording import quantity
 
@@ -114,10 +114,7 @@ class Example:
 
 
 EXAMPLES = tuple(
-    Example(**cells)
-    for cells in tomllib.loads(
-        Path(__file__).with_name("examples.toml").read_text("utf-8")
-    )["example"]
+    Example(**cells) for cells in table_beside(__file__, "examples.toml")["example"]
 )
 
 

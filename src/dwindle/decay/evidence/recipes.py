@@ -1,11 +1,9 @@
 """Published training recipes as facts, and what their decay does by our arithmetic."""
 
 import math
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, cached_property
-from importlib.resources import files
 from typing import Any, Literal
 
 from dwindle.decay.coordinates import e_folds_from_number, shrink_from_number
@@ -18,6 +16,7 @@ from dwindle.decay.run import Run
 from dwindle.decay.run_facts import ONE_TOKEN
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError
+from dwindle.plain import table_beside
 
 Read = Literal["primary text", "secondary text", "from memory"]
 
@@ -133,8 +132,7 @@ def recipes() -> tuple[Recipe, ...]:
         ('torch.optim.AdamW', 9.5)
 
     """
-    text = files("dwindle.decay.evidence").joinpath("recipes.toml").read_text("utf-8")
-    found: list[dict[str, Any]] = tomllib.loads(text)["recipe"]  # Any: cells
+    found: list[dict[str, Any]] = table_beside(__file__)["recipe"]  # Any: cells
     for each in found:
         for name in ("schedule", "decay_schedule"):
             if name in each:

@@ -12,14 +12,13 @@ lr ∝ B it has batch. So measurements of different quantities speak of the same
 exponents, and a change made in two steps is the change made in one.
 """
 
-import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal
 
 from dwindle.errors import UnknownNameError
+from dwindle.plain import table_beside
 
 KindOfRun = Literal[
     "single-pass", "many-epochs-normalized", "many-epochs-plain", "fine-tuning"
@@ -205,8 +204,7 @@ def read_evidence() -> Evidence:
     """
     found: dict[str, list[dict[str, Any]]] = {}  # Any: cells
     for name in ("records.toml", "own_records.toml"):
-        text = files(__package__).joinpath(name).read_text("utf-8")
-        for table, rows in tomllib.loads(text).items():
+        for table, rows in table_beside(__file__, name).items():
             found.setdefault(table, []).extend(rows)
     return Evidence(
         {each["name"]: Source(**each) for each in found["source"]},
@@ -225,8 +223,7 @@ def split_contradictions() -> frozenset[tuple[str, str, str]]:
         False
 
     """
-    text = files(__package__).joinpath("own_records.toml").read_text("utf-8")
-    rows = tomllib.loads(text).get("contradiction", ())
+    rows = table_beside(__file__, "own_records.toml").get("contradiction", ())
     return frozenset(
         (each["problem"], each["optimizer"], each["axis"]) for each in rows
     )

@@ -1,18 +1,16 @@
 """GroupProbe: what a parameter group does to a weight, as numbers and a sentence."""
 
-import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-from dwindle.plain import Plain
+from dwindle.plain import Plain, table_beside
 from dwindle.wording import count, number
 
 # Steps of a copy with zero gradients: what a pattern is read from.
 LONG = 64
 _UNDRIVEN = "a weight with zero gradient"
-_TEXTS = tomllib.loads(Path(__file__).with_name("sentences.toml").read_text("utf-8"))
+_TEXTS = table_beside(__file__, "sentences.toml")
 # Above this power of the knob, turning it changes a step by a third or more.
 _FELT = 0.5
 _SEEN = 0.02  # a rounding that changes the decay by less is not worth a word
