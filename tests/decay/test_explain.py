@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
 from oracle.knob_kinds import fitted
+from oracle.paths import survival_path
 from strategies import log_uniform, runs
 from tolerance import digits
 
@@ -355,11 +356,11 @@ def test_the_line_computed_is_the_first_step(name, run, shrink):
     run = fitted(run, knob)
     # The one that refuses to run without a momentum.
     assume(run.momentum or name != "bitsandbytes.optim.SGD")
-    path = FAMILIES[knob.family].survival_path
+    family = FAMILIES[knob.family]
     by_steps = 1 / math.sqrt(run.total_steps)
     scales = {"": 1, "/B": 1 / 16, "·B/64": 16 / 64, "/√steps": by_steps}
     scale = scales[knob.scale]
-    expected = path(number * scale, facts_of(knob, run))[1]
+    expected = survival_path(family, number * scale, facts_of(knob, run))[1]
     assume(expected > 0.1)
     line = explain(number, name, run=run).update
     # 1e-12: a handful of roundings at 1e-16.

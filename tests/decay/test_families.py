@@ -7,12 +7,13 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
+from oracle.paths import survival_path
 from strategies import log_uniform, runs, shrinks
 from tolerance import digits
 
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.momentum import fastest_shrink
-from dwindle.decay.products import asgd_decay
+from dwindle.decay.products import Product, asgd_rates, lr_of
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import MissingFactError, RangeError, RefusedError
@@ -74,7 +75,7 @@ def test_a_run_against_a_loop_with_fifty_digits(family, run, shrink):
     # 1e-12: up to 200 steps with a few roundings of 1e-16 each, next to a weight that
     # momentum may bring near zero. e-folds keep it down to a shrink of 1e-15.
     path = [float(weight) for weight in by_hand]
-    assert family.survival_path(number, run) == digits(path, rel=1e-12)
+    assert survival_path(family, number, run) == digits(path, rel=1e-12)
     assert family.survival(number, run) == digits(path[-1], rel=1e-12)
     e_folds = decay_by_hand.lost(by_hand)
     assert family.e_folds(number, run) == digits(e_folds, rel=1e-12)
@@ -134,7 +135,7 @@ def test_zero_decays_nothing(family, run):
     assert family.shrink_per_step(0.0, run) == 0
     assert family.e_folds(0.0, run) == 0
     assert family.survival(0.0, run) == 1
-    assert family.survival_path(0.0, run) == [1.0] * (run.steps + 1)
+    assert survival_path(family, 0.0, run) == [1.0] * (run.steps + 1)
     assert family.knob_for_shrink(0.0, run) == 0
     assert family.knob_for_e_folds(0.0, run) == 0
 
@@ -149,7 +150,7 @@ def test_a_larger_number_leaves_less(family, run, shrink, factor):
     number = more / factor
     assert family.shrink_per_step(more, run) > family.shrink_per_step(number, run)
     assert family.e_folds(more, run) > family.e_folds(number, run)
-    path = family.survival_path(number, run)
+    path = survival_path(family, number, run)
     assert path == sorted(path, reverse=True)
     assert path[0] == 1
 
@@ -211,7 +212,7 @@ def test_a_step_that_takes_more_than_everything_turns_the_sign():
     decoupled = FAMILIES["decoupled"]
     for number, path in ((1.0, [1, 0, 0, 0]), (1.5, [1, -0.5, 0.25, -0.125])):
         run = Run(lr=1.0, steps=3)
-        assert decoupled.survival_path(number, run) == digits(path, rel=1e-15)
+        assert survival_path(decoupled, number, run) == digits(path, rel=1e-15)
         assert decoupled.survival(number, run) == digits(path[-1], rel=1e-15)
     assert decoupled.e_folds(1.0, Run(lr=1.0, steps=3)) == math.inf
 
@@ -224,7 +225,8 @@ def test_asgd_decays_with_no_weight_decay_at_all(run):
     assert 0 < FAMILIES["asgd"].survival(0.0, run) < 1
     flat = dataclasses.replace(run, schedule=Schedule())
     same = FAMILIES["decoupled"].e_folds(0.1, flat)
-    assert asgd_decay(lambd=0.0).left(0.1, flat).e_folds == digits(same, rel=1e-13)
+    without = Product(peak=lr_of, rates=lambda run, _: asgd_rates(run, 0.0))
+    assert without.left(0.1, flat).e_folds == digits(same, rel=1e-13)
 
 
 def test_asgd_cannot_decay_less_than_its_own_decay():
@@ -247,7 +249,6 @@ def test_a_family_without_a_rate_refuses_every_question():
             family.shrink_per_step,
             family.knob_for_shrink,
             family.survival,
-            family.survival_path,
             family.e_folds,
             family.knob_for_e_folds,
         ):
@@ -306,5 +307,5 @@ def test_numbers_that_no_float_gives_are_refused():
         assert raised.value.name == "e_folds"
     for name in PRODUCTS:
         with pytest.raises(RangeError) as raised:
-            FAMILIES[name].survival_path(1e-3, Run(lr=0.1, steps=10**18))
+            survival_path(FAMILIES[name], 1e-3, Run(lr=0.1, steps=10**18))
         assert raised.value.name == "steps"

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
+from oracle.paths import survival_path
 from strategies import log_uniform, runs, shrinks
 from tolerance import digits
 
@@ -126,7 +127,7 @@ def test_survival_goes_on_where_the_weight_swings(momentum, factor, steps):
     knob = factor * oscillation_limit(run)
     by_hand = [float(weight) for weight in path_by_hand(run, knob, steps)]
     # A path through zero has absolute, not relative digits: 400 steps of size 1.
-    assert SGD.survival_path(knob, run) == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
+    assert survival_path(SGD, knob, run) == pytest.approx(by_hand, rel=1e-9, abs=1e-12)
     assert SGD.survival(knob, run) == pytest.approx(by_hand[-1], rel=1e-9, abs=1e-12)
     e_folds = -math.log(abs(by_hand[-1]))
     assert SGD.e_folds(knob, run) == pytest.approx(e_folds, rel=1e-9, abs=1e-12)
@@ -137,7 +138,7 @@ def test_a_weight_that_is_exactly_zero_is_carried_on_by_the_buffer():
     run = Run(lr=1.0, momentum=0.5, steps=3)
     path = [1.0, 0.0, -0.5, -0.25]
     # 1e-14: 36 e-folds go and come back, with 16 digits each.
-    assert SGD.survival_path(1.0, run) == pytest.approx(path, rel=1e-14, abs=1e-15)
+    assert survival_path(SGD, 1.0, run) == pytest.approx(path, rel=1e-14, abs=1e-15)
     for steps, left in enumerate(path[1:], start=1):
         found = SGD.survival(1.0, dataclasses.replace(run, steps=steps))
         assert found == pytest.approx(left, rel=1e-14, abs=1e-300)  # exactly 0 at last

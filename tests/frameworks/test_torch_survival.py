@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from oracle.paths import survival_path
 from tolerance import digits
 
 from dwindle.decay.families import FAMILIES
@@ -102,7 +103,7 @@ def test_what_the_real_optimizer_leaves_is_what_we_predict(name, schedule):
     setting = EXACT[name]
     run, family = setting.run(schedule), FAMILIES[setting.family]
     # 1e-12: three hundred steps, each rounding a weight once or twice at 1e-16.
-    predicted = family.survival_path(setting.weight_decay, run)[1:]
+    predicted = survival_path(family, setting.weight_decay, run)[1:]
     for shares, share in zip(measured_path(setting, schedule), predicted, strict=True):
         assert shares == digits([share] * 6, rel=1e-12)
     survival = family.survival(setting.weight_decay, run)
@@ -116,7 +117,7 @@ def test_what_the_real_optimizer_leaves_is_what_we_predict(name, schedule):
 def test_a_weight_that_swings_through_zero(schedule):
     """Forty times beyond the oscillation limit the path is still torch's."""
     setting = sgd(0.99, weight_decay=0.02)
-    predicted = FAMILIES["coupled-sgd"].survival_path(0.02, setting.run(schedule))[1:]
+    predicted = survival_path(FAMILIES["coupled-sgd"], 0.02, setting.run(schedule))[1:]
     path = [shares[0] for shares in measured_path(setting, schedule)]
     # A weight near zero has the rounding of the weights around it, up to 1.
     assert path == pytest.approx(predicted, rel=1e-12, abs=1e-13)
@@ -161,7 +162,7 @@ ASGD = Setting(torch.optim.ASGD, "asgd", 0.3, 0.02)
 def test_both_decays_of_asgd(weight_decay):
     """Also the one that is on by default; exact where torch keeps eta in float64."""
     path = measured_path(ASGD, WARM_COSINE, weight_decay=weight_decay)
-    predicted = FAMILIES["asgd"].survival_path(weight_decay, ASGD.run(WARM_COSINE))[1:]
+    predicted = survival_path(FAMILIES["asgd"], weight_decay, ASGD.run(WARM_COSINE))[1:]
     assert [shares[0] for shares in path] == digits(predicted, rel=1e-12)  # as above
 
 

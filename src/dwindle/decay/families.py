@@ -17,12 +17,12 @@ from dwindle.decay import momentum
 from dwindle.decay.knob import Knob
 from dwindle.decay.long_runs import Left
 from dwindle.decay.products import (
-    LambdDecay,
+    ASGD_LAMBD,
+    OVER,
     Product,
-    Proximal,
-    asgd_decay,
+    asgd_rates,
     lr_of,
-    rates_under_lr,
+    rates_under,
 )
 from dwindle.decay.run import Run
 from dwindle.errors import RefusedError
@@ -35,7 +35,7 @@ class _Decay(Protocol):
     def shrink_per_step(self, number: float, run: Run, /) -> float: ...
     def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float: ...
     def left(self, number: float, run: Run, /) -> Left: ...
-    def path(self, number: float, run: Run, /) -> list[float]: ...
+    def shrinks(self, number: float, run: Run, /) -> list[float]: ...
     def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float: ...
 
 
@@ -167,10 +167,6 @@ class Family:
         """Return what the run leaves of a weight; beyond a swing too, to 10⁶ steps."""
         return self._decay().left(number, run).survival
 
-    def survival_path(self, number: float, run: Run) -> list[float]:
-        """Return what 0, 1, …, run.total_steps steps leave."""
-        return self._decay().path(number, run)
-
     def e_folds(self, number: float, run: Run) -> float:
         """Return -ln of the size of what the run leaves."""
         return self._decay().left(number, run).e_folds
@@ -221,17 +217,20 @@ class Family:
 # a run leaves. The others set no rate.
 _DECAYS: Mapping[str, _Decay] = {
     "coupled-sgd": momentum,
-    "decoupled": Product(peak=lr_of, rates=rates_under_lr(1)),
-    "schedule-only": Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)),
-    "constant": Product(peak=lambda _: 1.0, rates=lambda run: run.decay_rates(0)),
+    "decoupled": Product(peak=lr_of, rates=rates_under(power=1, lr=True)),
+    "schedule-only": Product(peak=lambda _: 1.0, rates=rates_under(power=1, lr=False)),
+    "constant": Product(peak=lambda _: 1.0, rates=rates_under(power=0, lr=False)),
     # lr²/peak: once as an lr, once over the peak.
-    "corrected": Product(peak=lr_of, rates=rates_under_lr(2)),
-    "proximal": Proximal(peak=lr_of, rates=rates_under_lr(1)),
-    "proximal-schedule-only": Proximal(
-        peak=lambda _: 1.0, rates=lambda run: run.decay_rates(1)
+    "corrected": Product(peak=lr_of, rates=rates_under(power=2, lr=True)),
+    "proximal": Product(peak=lr_of, rates=rates_under(power=1, lr=True), step=OVER),
+    "proximal-schedule-only": Product(
+        peak=lambda _: 1.0, rates=rates_under(power=1, lr=False), step=OVER
     ),
-    "asgd": asgd_decay(),
-    "asgd-lambd": LambdDecay(),
+    "asgd": Product(
+        peak=lr_of, rates=lambda run, _: asgd_rates(run, ASGD_LAMBD), extra=ASGD_LAMBD
+    ),
+    # The number is lambd itself, which also slows the step size it acts by.
+    "asgd-lambd": Product(peak=lr_of, rates=asgd_rates),
 }
 
 

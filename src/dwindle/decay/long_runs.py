@@ -17,7 +17,6 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import accumulate
 from operator import neg
 from typing import Any, NamedTuple, Self
 
@@ -63,17 +62,7 @@ def left_by(shrinks: Sequence[float]) -> Left:
         # 0.0 minus, not a sign: without decay that would be -0.0.
         return Left(e_folds=0.0 - math.fsum(map(math.log1p, map(neg, shrinks))))
     turns = sum(shrink > 1 for shrink in shrinks)
-    return Left(e_folds=math.fsum(map(log_lost, shrinks)), sign=_sign(turns))
-
-
-def path_of(shrinks: Sequence[float]) -> list[float]:
-    """Return what is left after 0, 1, … steps."""
-    lost = accumulate(map(log_lost, shrinks), initial=0.0)
-    turns = accumulate((shrink > 1 for shrink in shrinks), initial=0)
-    return [
-        _sign(turned) * math.exp(-e_folds)
-        for turned, e_folds in zip(turns, lost, strict=True)
-    ]
+    return Left(e_folds=math.fsum(map(log_lost, shrinks)), sign=-1 if turns % 2 else 1)
 
 
 def log_lost(shrink: float) -> float:
@@ -81,10 +70,6 @@ def log_lost(shrink: float) -> float:
     if shrink < 1:
         return -math.log1p(-shrink)
     return math.inf if shrink == 1 else -math.log(shrink - 1)
-
-
-def _sign(turns: int) -> int:
-    return -1 if turns % 2 else 1
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,7 +39,6 @@ from dwindle.decay.long_runs import (
     Rates,
     Stretch,
     left_by,
-    path_of,
     together,
 )
 from dwindle.decay.root import increasing_root
@@ -158,16 +157,6 @@ def knob_for_shrink(shrink: float, run: Run) -> float:
     return shrink * (1 - run.momentum - shrink) / below
 
 
-def left(knob: float, run: Run) -> Left:
-    """Return what the run leaves, without loss where next to nothing goes."""
-    return _left(checked_knob(knob), run)
-
-
-def path(knob: float, run: Run) -> list[float]:
-    """Weight after 0, 1, … steps, from 1."""
-    return path_of(_step_shrinks(checked_knob(knob), run))
-
-
 def knob_for_e_folds(target: float, run: Run) -> float:
     """Smallest weight decay with these e-folds over the run.
 
@@ -222,14 +211,16 @@ def _largest_at_length(target: float, run: Run) -> float:
 
 # Many questions are asked of one setting, and each answer walks through the run.
 @lru_cache(maxsize=256)
-def _left(knob: float, run: Run) -> Left:
+def left(knob: float, run: Run) -> Left:
+    """Return what the run leaves, without loss where next to nothing goes."""
+    checked_knob(knob)
     if run.total_steps > LONGEST_WALK:
         try:
             return Left(e_folds=_e_folds_at_length(knob, run))
         except (OscillationError, RangeError):
             if run.total_steps > LONGEST_SWING:
                 raise
-    return left_by(_step_shrinks(knob, run))
+    return left_by(shrinks(knob, run))
 
 
 def _e_folds_before_zero(knob: float, run: Run) -> float:
@@ -243,11 +234,11 @@ def _e_folds_before_zero(knob: float, run: Run) -> float:
                 return math.inf
             if run.total_steps > _LONGEST_SEARCH:
                 raise
-    shrinks = _step_shrinks(knob, run)
-    return left_by(shrinks).e_folds if max(shrinks) < 1 else math.inf
+    taken = shrinks(knob, run)
+    return left_by(taken).e_folds if max(taken) < 1 else math.inf
 
 
-def _step_shrinks(knob: float, run: Run) -> list[float]:
+def shrinks(knob: float, run: Run) -> list[float]:
     """Return the fraction that each step takes off."""
     steps = zip(*(rates.listed for rates in _course(run)), strict=True)
     return walked(knob, run, steps, peak=_lr(run))[0]

@@ -1,15 +1,14 @@
 """Decay without memory: what steps leave that each multiply the weight by a number.
 
-:class:`Product` steps multiply it by ``1 - number * rate``, :class:`Proximal` ones
-divide it by ``1 + number * rate``, and ASGD's rates fall by themselves. Everything is
-summed as logarithms, because a product of 1 - 1e-15 keeps no digit.
+A step multiplies it by ``1 - number * rate``, or divides it by ``1 + number * rate``;
+ASGD's rates fall by themselves. Everything is summed as logarithms, because a product
+of 1 - 1e-15 keeps no digit.
 """
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import accumulate
 
 from dwindle.decay.half_life import checked_e_folds, checked_knob, checked_shrink
 from dwindle.decay.long_runs import (
@@ -19,7 +18,6 @@ from dwindle.decay.long_runs import (
     Rates,
     Stretch,
     left_by,
-    path_of,
 )
 from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
@@ -31,64 +29,103 @@ _ASGD_ALPHA = 0.75
 
 
 @dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a step does to a weight, by the product a of number and rate.
+
+    Args:
+        shrink: Fraction that it takes off.
+        taken: The way back, from that fraction to a.
+        lost: -ln of what it leaves, below ``most``.
+        product: The way back, from that to a.
+        most: The a from which on it takes everything.
+
+    """
+
+    shrink: Callable[[float], float]
+    taken: Callable[[float], float]
+    lost: Callable[[float], float]
+    product: Callable[[float], float]
+    most: float
+
+
+TIMES = Step(
+    shrink=lambda a: a,
+    taken=lambda shrink: shrink,
+    lost=lambda a: -math.log1p(-a),
+    product=lambda e_folds: -math.expm1(-e_folds),
+    most=1.0,
+)
+# Xie et al. 2022, Adan (arXiv 2208.06677), algorithm 1; it never swings.
+OVER = Step(
+    shrink=lambda a: a / (1 + a),
+    taken=lambda shrink: shrink / (1 - shrink),
+    lost=math.log1p,
+    product=math.expm1,
+    most=math.inf,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Product:
-    """Step t multiplies the weight by ``1 - (number + extra) * rates[t]``.
+    """Step t multiplies the weight by what ``(number + extra) * rates[t]`` leaves.
 
     Args:
         peak: Rate at the peak lr.
-        rates: Rate of every step of a run, at most ``peak``.
+        rates: Rate of every step of a run, at most ``peak``; ASGD's ``lambd`` is a
+            number that slows its own rates.
+        step: Multiplication by 1 - a, or division by 1 + a.
         extra: A decay that is on at every number.
 
     """
 
     peak: Callable[[Run], float]
-    rates: Callable[[Run], Rates]
+    rates: Callable[[Run, float], Rates]
+    step: Step = TIMES
     extra: float = 0.0
 
     def shrink_per_step(self, number: float, run: Run, /) -> float:
         """Return the fraction that a step at the peak lr takes off."""
-        return checked_shrink((checked_knob(number) + self.extra) * self.peak(run))
+        a = (checked_knob(number) + self.extra) * self.peak(run)
+        return checked_shrink(self.step.shrink(a))
 
     def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float:
         """Return the number with this shrink at the peak lr."""
-        return self._less_extra(checked_shrink(shrink_per_step) / self.peak(run))
+        a = self.step.taken(checked_shrink(shrink_per_step))
+        return self._less_extra(a / self.peak(run))
 
     def left(self, number: float, run: Run, /) -> Left:
         """Return what the run leaves."""
         return _left(self, checked_knob(number), run)
 
-    def path(self, number: float, run: Run, /) -> list[float]:
-        """Return what 0, 1, … steps leave."""
-        return path_of(self.shrinks(checked_knob(number), run))
-
     def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float:
         """Return the number with these e-folds over the run."""
         if checked_e_folds(e_folds) == 0:
             return self._less_extra(0.0)
-        rates, peak = self.rates(run), self.peak(run)
-        is_walked = rates.steps <= LONGEST_WALK
-        top = max(rates.listed) if is_walked else peak
-        # The first is the answer if all rates are alike; the log is convex, which puts
-        # the answer below the second, and below the third even one step loses too much.
-        mean = rates.mean
-        guess = min(
-            -math.expm1(-e_folds / rates.steps) / mean,
-            e_folds / (mean * rates.steps),
-            -math.expm1(-e_folds) / top,
-        )
+        rates, most = self.rates(run, 0.0), self.step.most
+        top = max(rates.listed) if rates.steps <= LONGEST_WALK else self.peak(run)
+        # The answer if all rates are alike; and below the second even one step of
+        # those that may take everything loses too much.
+        guess = self.step.product(e_folds / rates.steps) / rates.mean
+        if most == 1:
+            guess = min(guess, self.step.product(e_folds) / top)
         total = increasing_root(
-            # From 1/top on a step takes everything.
-            lambda total: _lost(total, rates) if total * top < 1 else math.inf,
+            lambda total: self.lost(total, run) if total * top < most else math.inf,
             e_folds,
             guess=guess,
-            ceiling=1 / top,
+            ceiling=most / top,
         )
         return self._less_extra(total)
 
     def shrinks(self, number: float, run: Run) -> list[float]:
         """Return the fraction that each step takes off."""
-        total = number + self.extra
-        return [total * rate for rate in self.rates(run).listed]
+        total = checked_knob(number) + self.extra
+        rates = self.rates(run, number).listed
+        return [self.step.shrink(total * rate) for rate in rates]
+
+    def lost(self, total: float, run: Run) -> float:
+        """Return -ln of what steps leave none of which takes everything."""
+        rates = self.rates(run, total - self.extra)
+        return rates.total(lambda rate: self.step.lost(total * rate))
 
     def _less_extra(self, total: float) -> float:
         if total < self.extra:
@@ -100,71 +137,12 @@ class Product:
 # Many questions are asked of one setting, and each answer walks through the run.
 @lru_cache(maxsize=256)
 def _left(product: Product, number: float, run: Run) -> Left:
-    total, steps = number + product.extra, run.total_steps
-    swings = total * product.peak(run) >= 1
-    if steps <= (LONGEST_SWING if swings else LONGEST_WALK):
-        return left_by(product.shrinks(number, run))
-    # Too long to be walked: refuse it if it swings.
-    checked_shrink(total * product.peak(run))
-    return Left(e_folds=_lost(total, product.rates(run)))
-
-
-def _lost(total: float, rates: Rates) -> float:
-    """-ln of what steps leave none of which takes everything."""
-    return rates.total(lambda rate: -math.log1p(-total * rate))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Proximal:
-    """Step t divides the weight by ``1 + number * rates[t]``; it never swings.
-
-    Args:
-        peak: Rate at the peak lr.
-        rates: Rate of every step of a run.
-
-    Reference:
-        Xie et al. 2022, Adan (arXiv 2208.06677), algorithm 1.
-
-    """
-
-    peak: Callable[[Run], float]
-    rates: Callable[[Run], Rates]
-
-    def shrink_per_step(self, number: float, run: Run, /) -> float:
-        """Return the fraction that a step at the peak lr takes off: a/(1 + a)."""
-        taken = checked_knob(number) * self.peak(run)
-        return checked_shrink(taken / (1 + taken))
-
-    def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float:
-        """Return the number with this shrink at the peak lr."""
-        shrink = checked_shrink(shrink_per_step)
-        return shrink / (1 - shrink) / self.peak(run)
-
-    def left(self, number: float, run: Run, /) -> Left:
-        """Return what the run leaves."""
-        checked_knob(number)
-        lost = self.rates(run).total(lambda rate: math.log1p(number * rate))
-        return Left(e_folds=lost)
-
-    def path(self, number: float, run: Run, /) -> list[float]:
-        """Return what 0, 1, … steps leave."""
-        checked_knob(number)
-        lost = (math.log1p(number * rate) for rate in self.rates(run).listed)
-        return [math.exp(-e_folds) for e_folds in accumulate(lost, initial=0.0)]
-
-    def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float:
-        """Return the number with these e-folds over the run."""
-        if checked_e_folds(e_folds) == 0:
-            return 0.0
-        rates = self.rates(run)
-        mean = rates.mean
-        return increasing_root(
-            lambda number: rates.total(lambda rate: math.log1p(number * rate)),
-            e_folds,
-            # Exact where all rates are alike, else below the answer: log1p is concave.
-            guess=math.expm1(e_folds / rates.steps) / mean,
-            ceiling=math.inf,
-        )
+    total = number + product.extra
+    if total * product.peak(run) < product.step.most:
+        return Left(e_folds=product.lost(total, run))
+    if run.total_steps > LONGEST_SWING:  # too long to be walked
+        checked_shrink(product.step.shrink(total * product.peak(run)))
+    return left_by(product.shrinks(number, run))
 
 
 def lr_of(run: Run) -> float:
@@ -172,83 +150,45 @@ def lr_of(run: Run) -> float:
     return run.require("lr", "The shrink of a decay that is multiplied by the lr")
 
 
-def rates_under_lr(power: int) -> Callable[[Run], Rates]:
-    """Rates lr * m**power: what a decay sees that follows the schedule m so often.
+def rates_under(*, power: int, lr: bool) -> Callable[[Run, float], Rates]:
+    """Return the rates of a decay that follows the schedule m so often, m**power.
 
-    A schedule of the decay itself multiplies them.
+    They are times the peak lr, where the number is. A schedule of the decay itself
+    multiplies them.
     """
-
-    def rates(run: Run) -> Rates:
-        lr = lr_of(run)  # once: a long run has half a million steps
-        return run.decay_rates(power).map(lambda m: lr * m)
-
-    return rates
+    return lambda run, _: _rates(run, power, lr=lr)
 
 
-def asgd_decay(*, lambd: float = ASGD_LAMBD, alpha: float = _ASGD_ALPHA) -> Product:
-    """Both decays of torch.optim.ASGD, whose step size falls by itself.
+# A root is looked for at one run, a few times over all of its steps.
+@lru_cache(maxsize=2)
+def _rates(run: Run, power: int, *, lr: bool) -> Rates:
+    if not lr:
+        return run.decay_rates(power)
+    peak = lr_of(run)  # once: a long run has half a million steps
+    return run.decay_rates(power).map(lambda m: peak * m)
 
-    Step t multiplies the weight by ``1 - (lambd + weight_decay) e_t`` with ``e_0`` the
-    first step's lr and ``e_t = lr' / (1 + lambd lr' t) ** alpha``, where ``lr'`` is the
-    lr of the step before: a new lr acts one step late. The shrink is that of a first
-    step at the peak lr; later ones are smaller. ``lambd`` also decays where
-    weight_decay is 0.
 
-    Args:
-        lambd: The decay that torch has on by default, at least 0.
-        alpha: Power of the falling step size.
+def asgd_rates(run: Run, lambd: float) -> Rates:
+    """Step sizes of torch.optim.ASGD, which fall by themselves.
+
+    ``e_0`` is the first step's lr and ``e_t = lr' / (1 + lambd lr' t) ** 0.75``, where
+    ``lr'`` is the lr of the step before: a new lr acts one step late. Step t multiplies
+    the weight by ``1 - (lambd + weight_decay) e_t``; ``lambd`` also decays where
+    weight_decay is 0. The shrink is that of a first step at the peak lr.
 
     Reference:
         torch 2.13.0, ``torch/optim/asgd.py``; it keeps ``e_t`` in the default dtype.
 
     """
+    first, *_ = lrs = _rates(run, 1, lr=True).stretches
+    # e_0 is the lr of the first step itself: no step stands before it.
+    parts = [Stretch(start=0, stop=1, at=lambda _: first.at(0))]
+    for each in lrs:
 
-    def rates(run: Run) -> Rates:
-        first, *_ = lrs = rates_under_lr(1)(run).stretches
-        late = (_one_step_late(each, run.total_steps) for each in lrs)
-        # e_0 is the lr of the first step itself: no step stands before it.
-        started = Stretch(start=0, stop=1, at=lambda _: first.at(0))
-        return Rates((started, *(each for each in late if each.steps)))
+        def falling(step: float, at: Callable[[float], float] = each.at) -> float:
+            lr = at(step - 1)
+            return lr / math.pow(1 + lambd * lr * step, _ASGD_ALPHA)
 
-    def _one_step_late(lrs: Stretch, steps: int) -> Stretch:
-        def falling(step: float) -> float:
-            lr = lrs.at(step - 1)
-            return lr / math.pow(1 + lambd * lr * step, alpha)
-
-        return Stretch(start=lrs.start + 1, stop=min(lrs.stop + 1, steps), at=falling)
-
-    return Product(peak=lr_of, rates=rates, extra=lambd)
-
-
-class LambdDecay:
-    """The number is ASGD's ``lambd``, which also slows the step size it acts by."""
-
-    def shrink_per_step(self, number: float, run: Run, /) -> float:
-        """Return what a first step at the peak lr takes off: ``lr * lambd``."""
-        return checked_shrink(checked_knob(number) * lr_of(run))
-
-    def knob_for_shrink(self, shrink_per_step: float, run: Run, /) -> float:
-        """Return ``lambd`` with this shrink in a first step at the peak lr."""
-        return checked_shrink(shrink_per_step) / lr_of(run)
-
-    def left(self, number: float, run: Run, /) -> Left:
-        """Return what the run leaves."""
-        return asgd_decay(lambd=checked_knob(number)).left(0.0, run)
-
-    def path(self, number: float, run: Run, /) -> list[float]:
-        """Return what 0, 1, … steps leave."""
-        return asgd_decay(lambd=checked_knob(number)).path(0.0, run)
-
-    def knob_for_e_folds(self, e_folds: float, run: Run, /) -> float:
-        """Return ``lambd`` with these e-folds over the run."""
-        if checked_e_folds(e_folds) == 0:
-            return 0.0
-        ceiling = 1 / lr_of(run)
-        # As if the step size did not fall. From the ceiling on a step takes all.
-        guess = min(e_folds / (lr_of(run) * run.total_steps), ceiling / 2)
-        return increasing_root(
-            lambda number: self.left(number, run).e_folds,
-            e_folds,
-            guess=guess,
-            ceiling=ceiling,
-        )
+        stop = min(each.stop + 1, run.total_steps)
+        parts.append(Stretch(start=each.start + 1, stop=stop, at=falling))
+    return Rates(tuple(each for each in parts if each.steps))
