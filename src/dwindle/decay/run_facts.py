@@ -13,7 +13,7 @@ class NotGiven:
     """Marks a fact that nobody gave: where a library has a default, that is used."""
 
 
-class _NumberNotGiven(NotGiven, float):
+class NumberNotGiven(NotGiven, float):
     """A number to go on with where neither the user nor a library has one."""
 
 
@@ -24,12 +24,12 @@ class _PairNotGiven(NotGiven, tuple[float, float]):
 
 
 # They compute as numbers do, and ``isinstance`` shows that nobody gave them.
-NO_MOMENTUM = _NumberNotGiven(0.0)
+NO_MOMENTUM = NumberNotGiven(0.0)
 USUAL_BETAS = _PairNotGiven((0.9, 0.999))
 
 # The tokens of an example where a batch is counted in tokens: the number of examples
 # is then unknown.
-ONE_TOKEN = _NumberNotGiven(1.0)
+ONE_TOKEN = NumberNotGiven(1.0)
 
 
 class Fact(NamedTuple):
@@ -44,18 +44,18 @@ class Fact(NamedTuple):
 _NOT_NEGATIVE = Fact(
     number_of, "a finite number, 0 or more", lambda x: 0 <= x < math.inf
 )
-_SHARE = Fact(number_of, "in [0, 1)", lambda x: 0 <= x < 1)
-_ABOVE_0 = Fact(number_of, "a finite number above 0", lambda x: 0 < x < math.inf)
+SHARE = Fact(number_of, "in [0, 1)", lambda x: 0 <= x < 1)
+ABOVE_0 = Fact(number_of, "a finite number above 0", lambda x: 0 < x < math.inf)
 _COUNT = Fact(whole_of, "at least 1", lambda x: 1 <= x < math.inf)
 _DEPTH = Fact(whole_of, "at least 0 hidden layers", lambda x: 0 <= x < math.inf)
-_BETAS = Fact(
+PAIR = Fact(
     partial(
         numbers_of,
         must="two numbers in a list or tuple",
         remedy="Write betas=(0.9, 0.95).",
     ),
     "two numbers in [0, 1)",
-    lambda x: len(x) == 2 and all(map(_SHARE.holds, x)),  # noqa: PLR2004
+    lambda x: len(x) == 2 and all(map(SHARE.holds, x)),  # noqa: PLR2004
 )
 _UNITS = Fact(
     partial(
@@ -91,15 +91,15 @@ def option_of(name: str) -> str:
 FACTS: Mapping[str, Fact] = MappingProxyType(
     {
         "lr": _NOT_NEGATIVE,
-        "momentum": _SHARE,
-        "dampening": _SHARE,
-        "betas": _BETAS,
+        "momentum": SHARE,
+        "dampening": SHARE,
+        "betas": PAIR,
         "batch_size": _COUNT,
         "dataset_size": _COUNT,
-        "epochs": _ABOVE_0,
+        "epochs": ABOVE_0,
         "steps": _COUNT,
-        "tokens_per_example": _ABOVE_0,
-        "gradient_rms": _ABOVE_0,
+        "tokens_per_example": ABOVE_0,
+        "gradient_rms": ABOVE_0,
         "width": _COUNT,
         "parameters": _COUNT,
         "depth": _DEPTH,

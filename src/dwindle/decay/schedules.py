@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 from dwindle.decay.long_runs import Rates, Stretch
 from dwindle.decay.read_numbers import (
@@ -16,6 +16,13 @@ from dwindle.decay.read_numbers import (
     read_number,
     read_time,
     read_times,
+)
+from dwindle.decay.run_facts import (
+    ABOVE_0,
+    PAIR,
+    SHARE,
+    NotGiven,
+    NumberNotGiven,
 )
 from dwindle.decay.shapes import ELSEWHERE, SHAPES, Numbers, Shape
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
@@ -35,20 +42,15 @@ _ENDS = re.compile(
 )
 
 
-class _NotGiven(float):
-    """A parameter that nobody gave: the shape's own default counts instead."""
-
-
 class _Counted(float):
     """A share of the run that was counted; it may be longer than the run."""
 
 
 # Equal to numbers, and known as nobody's: a shape may begin and end otherwise.
-_FROM_PEAK, _TO_NOTHING, _A_FIFTH = map(_NotGiven, (1.0, 0.0, 0.2))
+_FROM_PEAK, _TO_NOTHING, _A_FIFTH = map(NumberNotGiven, (1.0, 0.0, 0.2))
 
 
-@dataclass(frozen=True, kw_only=True)
-class Parameter:
+class Parameter(NamedTuple):
     """A parameter of a schedule: what it may be, and how one writes it.
 
     Args:
@@ -66,71 +68,54 @@ class Parameter:
 
 
 _SHARE = "a share of the steps in "
+_OF_PEAK = "a fraction of the peak in [0, 1]"
+_LRS = "two or more finite lrs of at least 0, one of them above 0"
+_CYCLED = "two numbers in [0, 1): the momentum at the peak, and at both ends"
+
+
+def _is_fraction(x: float) -> bool:
+    return 0 <= x <= 1
+
+
+def _is_factor(x: float) -> bool:
+    return 0 < x <= 1
+
+
 PARAMETERS: Mapping[str, Parameter] = MappingProxyType(
     {
         "warmup": Parameter(
-            must=f"{_SHARE}[0, 1)",
-            holds=lambda x: 0 <= x < 1,
-            example="--warmup 5%",
-            is_time=True,
+            f"{_SHARE}[0, 1)", SHARE.holds, "--warmup 5%", is_time=True
         ),
-        "warmup_start": Parameter(
-            must="a fraction of the peak in [0, 1]",
-            holds=lambda x: 0 <= x <= 1,
-            example="--warmup-start 0",
-        ),
-        "start": Parameter(
-            must="a fraction of the peak in [0, 1]",
-            holds=lambda x: 0 <= x <= 1,
-            example="--start-lr 0.04",
-        ),
-        "final": Parameter(
-            must="a fraction of the peak in [0, 1]",
-            holds=lambda x: 0 <= x <= 1,
-            example="--final-lr 0.01",
-        ),
+        "warmup_start": Parameter(_OF_PEAK, _is_fraction, "--warmup-start 0"),
+        "start": Parameter(_OF_PEAK, _is_fraction, "--start-lr 0.04"),
+        "final": Parameter(_OF_PEAK, _is_fraction, "--final-lr 0.01"),
         "decay_share": Parameter(
-            must="a share in (0, 1]",
-            holds=lambda x: 0 < x <= 1,
-            example="--decay-share 20%",
-            is_time=True,
+            "a share in (0, 1]", _is_factor, "--decay-share 20%", is_time=True
         ),
-        "power": Parameter(
-            must="a finite number above 0",
-            holds=lambda x: 0 < x < math.inf,
-            example="--power 0.9",
-        ),
-        "gamma": Parameter(
-            must="a factor in (0, 1]",
-            holds=lambda x: 0 < x <= 1,
-            example="--gamma 0.97",
-        ),
+        "power": Parameter(ABOVE_0.must, ABOVE_0.holds, "--power 0.9"),
+        "gamma": Parameter("a factor in (0, 1]", _is_factor, "--gamma 0.97"),
         "period": Parameter(
-            must=f"{_SHARE}(0, 1], or a count of steps or epochs",
-            holds=lambda x: 0 < x <= (math.inf if isinstance(x, _Counted) else 1),
-            example='--period "30 epochs"',
+            f"{_SHARE}(0, 1], or a count of steps or epochs",
+            lambda x: 0 < x <= (math.inf if isinstance(x, _Counted) else 1),
+            '--period "30 epochs"',
             is_time=True,
         ),
         "growth": Parameter(
-            must="a finite number of at least 1",
-            holds=lambda x: 1 <= x < math.inf,
-            example="--growth 2",
+            "a finite number of at least 1", lambda x: 1 <= x < math.inf, "--growth 2"
         ),
         "milestones": Parameter(
-            must="within the run, each after the one before",
-            holds=lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
-            example='--milestones "30,60,80 epochs", or "300,600 steps"',
+            "within the run, each after the one before",
+            lambda x: bool(x) and x[0] > 0 and x[-1] < 1 and list(x) == sorted(x),
+            '--milestones "30,60,80 epochs", or "300,600 steps"',
             is_time=True,
         ),
         "lrs": Parameter(
-            must="two or more finite lrs of at least 0, one of them above 0",
-            holds=lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
-            example="--lr lrs.csv",
+            _LRS,
+            lambda x: len(x) > 1 and min(x) >= 0 and 0 < max(x) < math.inf,
+            "--lr lrs.csv",
         ),
         "cycled_momentum": Parameter(
-            must="two numbers in [0, 1): the momentum at the peak, and at both ends",
-            holds=lambda x: len(x) == 2 and all(0 <= each < 1 for each in x),  # noqa: PLR2004
-            example="--cycled-momentum 0.85,0.95",
+            _CYCLED, PAIR.holds, "--cycled-momentum 0.85,0.95"
         ),
     }
 )
@@ -264,9 +249,9 @@ class Schedule:
     def _read(self, name: str, parameter: Parameter, record: Shape) -> None:
         """Read one parameter, check it, or take the default of the shape."""
         given = getattr(self, name)
-        if given is None or isinstance(given, _NotGiven):
+        if given is None or isinstance(given, NotGiven):
             default = record.reads.get(name, given)
-            default = default if given is None else _NotGiven(default)
+            default = default if given is None else NumberNotGiven(default)
             object.__setattr__(self, name, default)
             return
         remedy = _WARMUP_REMEDY if name == "warmup" else f"Write {parameter.example}."
@@ -372,7 +357,7 @@ class Schedule:
         """Names of what was given, and what the shape does not read."""
         reads = {"warmup", *SHAPES[self.shape].reads}
         given = {name: getattr(self, name) for name in PARAMETERS if name not in reads}
-        return tuple(k for k, v in given.items() if not isinstance(v, _NotGiven | None))
+        return tuple(k for k, v in given.items() if not isinstance(v, NotGiven | None))
 
     def __str__(self) -> str:
         own = (name for name in self.given if name in SHAPES[self.shape].reads)

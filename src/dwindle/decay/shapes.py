@@ -9,6 +9,7 @@ from typing import Any
 
 from dwindle.decay.long_runs import SHORTEST_PART, Stretch
 from dwindle.errors import RangeError
+from dwindle.plain import table_beside
 
 # A share times the steps of a run, which is a whole number but for its last digits.
 _WHOLE = 1e-6
@@ -35,9 +36,13 @@ class Numbers:
     cycled_momentum: tuple[float, ...] = ()
 
 
+# Of a schedule, of the step after the warm-up, and of the steps of the run.
+Stretches = Callable[[Numbers, int, int], Iterable[Stretch]]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Shape:
-    """What an lr does after its warm-up: a record per schedule.
+    """What an lr does after its warm-up: a record of ``shapes.toml``.
 
     Args:
         name: Key in :data:`SHAPES`.
@@ -56,10 +61,10 @@ class Shape:
 
     name: str
     formula: str
-    stretches: Callable[[Numbers, int, int], Iterable[Stretch]]
+    stretches: Stretches
     reads: Mapping[str, Any] = field(default_factory=dict)  # Any: numbers, or two
     needs: tuple[tuple[str, ...], ...] = ()
-    also: tuple[str, ...] = ()
+    also: Sequence[str] = ()
     rises: bool = False
     returns: bool = False
     source: str = ""
@@ -243,164 +248,41 @@ def _listed(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
         yield Stretch(start=max(start, first), stop=stop, at=at)
 
 
-_LINEAR = _fall(lambda share, _: _line(share))
-# The lr that most shapes begin and end at, as multiples of the peak.
-_BOTH_ENDS: Mapping[str, float] = {"start": 1.0, "final": 0.0}
-# Those of torch: 1/25 of the peak at first, 1e-4 of that at last.
-_OF_A_CYCLE: Mapping[str, Any] = {
-    "warmup": 0.3,
-    "start": 0.04,
-    "final": 4e-6,
-    "cycled_momentum": (0.85, 0.95),
+_STRETCHES: Mapping[str, Stretches] = {
+    "constant": _constant,
+    "linear": _fall(lambda share, _: _line(share)),
+    "cosine": _fall(lambda share, _: _half_wave(share)),
+    "wsd": _wsd(_line),
+    "wsd-cosine": _wsd(_half_wave),
+    "wsd-exponential": _wsd(lambda share: 2 * 0.5**share - 1),
+    "wsd-sqrt": _wsd(lambda share: 1 - math.sqrt(share)),
+    "multistep": _multistep,
+    "step": _step,
+    "exponential": _exponential,
+    "polynomial": _fall(lambda share, of: (1 - share) ** of.power),
+    "inverse-sqrt": _inverse_power,
+    "inverse-power": _inverse_power,
+    "cosine-restarts": _restarts,
+    "one-cycle": _one_cycle(),
+    "one-cycle-linear": _one_cycle(ease=_line),
+    "one-cycle-three-phase": _one_cycle(three_phases=True),
+    "one-cycle-linear-three-phase": _one_cycle(three_phases=True, ease=_line),
+    "listed": _listed,
 }
-_OF_WSD: Mapping[str, Any] = {"decay_share": 0.2, "final": 0.0}
-_MEGATRON = "megatron/core/optimizer_param_scheduler.py"
-_RECORDS = (
-    Shape(name="constant", formula="1", stretches=_constant),
-    Shape(
-        name="linear",
-        formula="start + (final − start)·p",
-        stretches=_LINEAR,
-        reads=_BOTH_ENDS,
-        also=("linearlr",),
-    ),
-    Shape(
-        name="cosine",
-        formula="final + (start − final)·(1 + cos πp)/2",
-        stretches=_fall(lambda share, _: _half_wave(share)),
-        reads=_BOTH_ENDS,
-        also=("cosineannealinglr", "cosine-annealing"),
-        source="Loshchilov & Hutter 2017, arXiv 1608.03983",
-    ),
-    Shape(
-        name="wsd",
-        formula="1, then linear to final over the last decay_share of all steps",
-        stretches=_wsd(_line),
-        reads=_OF_WSD,
-        also=("warmup-stable-decay", "trapezoidal", "wsd-linear"),
-    ),
-    *(
-        Shape(
-            name=f"wsd-{name}",
-            formula=f"as wsd, with a fall of {formula} by its share r",
-            stretches=_wsd(ease),
-            reads=_OF_WSD,
-            also=also,
-            source=f"{_MEGATRON}, lr_wsd_decay_style",
-        )
-        for name, formula, ease, also in (
-            ("cosine", "(1 + cos πr)/2", _half_wave, ()),
-            ("exponential", "2·0.5^r − 1", lambda r: 2 * 0.5**r - 1, ()),
-            ("sqrt", "1 − √r", lambda r: 1 - math.sqrt(r), ("wsd-minus-sqrt",)),
-        )
-    ),
-    Shape(
-        name="multistep",
-        formula="gamma to the power of the milestones that are passed",
-        stretches=_multistep,
-        reads={"milestones": None, "gamma": 0.1},
-        needs=(("milestones",),),
-        also=("multisteplr",),
-        source="torch/optim/lr_scheduler.py",
-    ),
-    Shape(
-        name="step",
-        formula="gamma^⌊t/period⌋",
-        stretches=_step,
-        reads={"period": None, "gamma": 0.1},
-        needs=(("period",),),
-        also=("steplr",),
-        source="torch/optim/lr_scheduler.py",
-    ),
-    Shape(
-        name="exponential",
-        formula="gamma^((t − W)/period), or final^p",
-        stretches=_exponential,
-        reads={"gamma": None, "period": None, "final": 0.0},
-        needs=(("gamma", "final"),),
-        also=("exponentiallr",),
-        source="torch/optim/lr_scheduler.py",
-    ),
-    Shape(
-        name="polynomial",
-        formula="final + (start − final)·(1 − p)^power",
-        stretches=_fall(lambda share, of: (1 - share) ** of.power),
-        reads={"power": None, **_BOTH_ENDS},
-        needs=(("power",),),
-        also=("polynomiallr", "poly"),
-        source="torch/optim/lr_scheduler.py",
-    ),
-    Shape(
-        name="inverse-sqrt",
-        formula="1/√(1 + (t − W)/period), at least final; the period is the warm-up "
-        "if not given",
-        stretches=_inverse_power,
-        reads={"period": None, "power": 0.5, "final": 0.0},
-        needs=(("warmup", "period"),),
-        also=("rsqrt", "inverse-square-root"),
-        source=f"transformers/optimization.py, get_inverse_sqrt_schedule; {_MEGATRON}",
-    ),
-    Shape(
-        name="inverse-power",
-        formula="(1 + (t − W)/period)^−power; without a period, that is the warm-up",
-        stretches=_inverse_power,
-        reads={"period": None, "power": None},
-        needs=(("power",), ("warmup", "period")),
-        also=("invscaling",),
-        source="sklearn/linear_model/_sgd_fast.pyx.tp",
-    ),
-    Shape(
-        name="cosine-restarts",
-        formula="a cosine to final in each period, growth times as long as the last",
-        stretches=_restarts,
-        reads={"period": None, "growth": 1.0, "final": 0.0},
-        needs=(("period",),),
-        also=("cosineannealingwarmrestarts", "cosine-with-restarts", "sgdr"),
-        source="Loshchilov & Hutter 2017, arXiv 1608.03983",
-    ),
-    Shape(
-        name="one-cycle",
-        formula="half waves from start to 1 in the warm-up, and to final",
-        stretches=_one_cycle(),
-        reads=_OF_A_CYCLE,
-        also=("onecyclelr", "onecycle"),
-        rises=True,
-        source="torch/optim/lr_scheduler.py; Smith & Topin 2018, arXiv 1708.07120",
-    ),
-    Shape(
-        name="one-cycle-linear",
-        formula="lines from start to 1 in the warm-up, and to final",
-        stretches=_one_cycle(ease=_line),
-        reads=_OF_A_CYCLE,
-        rises=True,
-        source="torch/optim/lr_scheduler.py, anneal_strategy='linear'",
-    ),
-    Shape(
-        name="one-cycle-three-phase",
-        formula="half waves from start to 1, back in as many steps, and to final",
-        stretches=_one_cycle(three_phases=True),
-        reads=_OF_A_CYCLE,
-        rises=True,
-        returns=True,
-        source="torch/optim/lr_scheduler.py, three_phase=True",
-    ),
-    Shape(
-        name="one-cycle-linear-three-phase",
-        formula="lines from start to 1, back in as many steps, and to final",
-        stretches=_one_cycle(three_phases=True, ease=_line),
-        reads=_OF_A_CYCLE,
-        also=("one-cycle-three-phase-linear",),
-        rises=True,
-        returns=True,
-        source="torch/optim/lr_scheduler.py, both options",
-    ),
-    Shape(
-        name="listed",
-        formula="each lr over the largest one",
-        stretches=_listed,
-        reads={"lrs": None},
-        needs=(("lrs",),),
-    ),
+
+
+def _shape(cells: dict[str, Any]) -> Shape:  # Any: texts, flags, lists and numbers
+    # A table of TOML has no None, and its lists would change under a schedule.
+    reads = dict.fromkeys(cells.pop("wants", ())) | cells.pop("reads", {})
+    cells["reads"] = {
+        name: tuple(default) if isinstance(default, list) else default
+        for name, default in reads.items()
+    }
+    cells["needs"] = tuple(map(tuple, cells.get("needs", ())))
+    return Shape(**cells, stretches=_STRETCHES[cells["name"]])
+
+
+SHAPES: Mapping[str, Shape] = MappingProxyType(
+    {cells["name"]: _shape(cells) for cells in table_beside(__file__)["shape"]}
 )
-SHAPES: Mapping[str, Shape] = MappingProxyType({each.name: each for each in _RECORDS})
-ELSEWHERE = {word: each for each in _RECORDS for word in each.also}
+ELSEWHERE = {word: each for each in SHAPES.values() for word in each.also}
