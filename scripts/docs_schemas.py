@@ -21,16 +21,15 @@ from dwindle.cli.options import Option, read_text
 from dwindle.cli.training_file import Grammar
 from dwindle.decay.convert import Conversion
 from dwindle.decay.convert_all import NoConversion
-from dwindle.decay.evidence.kinds import KindOfRun
 from dwindle.decay.evidence.posterior import Expected
-from dwindle.decay.evidence.recommendation import Recommendation
-from dwindle.decay.evidence.records import Evidence, Record
+from dwindle.decay.evidence.recommend import Recommendation
+from dwindle.decay.evidence.records import Evidence, KindOfRun, Record
 from dwindle.decay.evidence.suggest import Suggestion
 from dwindle.decay.explain import Explanation
 from dwindle.decay.knob import Knob
 from dwindle.decay.remarks import Remark
 from dwindle.decay.rescaling import Rescaling
-from dwindle.decay.rule import Rule
+from dwindle.decay.rules import Rule
 from dwindle.decay.verified import Passed
 from dwindle.finding.curve import Tried
 from dwindle.finding.found import Found

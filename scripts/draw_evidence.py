@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from xml.sax.saxutils import escape
 
-from dwindle.decay.evidence.claims import RANKED, claimed
+from dwindle.decay.evidence.change import RANKED, claimed
 from dwindle.decay.evidence.posterior import (
     Expected,
     expected,

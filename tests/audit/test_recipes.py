@@ -33,7 +33,7 @@ def test_the_docs_list_what_is_compared():
                 f"{network}, {optimizer}",
                 str(len(alike)),
                 f"{min(each.lr for each in alike):g}",
-                f"{min(each.run().total_steps for each in alike):,}",
+                f"{min(each.run.total_steps for each in alike):,}",
                 f"{number(least)} to {number(most)}",
             )
             assert f"| {' | '.join(cells)} |" in page

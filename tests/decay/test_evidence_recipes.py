@@ -98,8 +98,10 @@ def test_known_recipes_agree_with_a_sum_by_hand(name):
 def test_a_length_in_tokens_is_one_in_steps():
     """Tokens over tokens per step are the steps that the run has."""
     facts = RECIPES["OLMo 7B"]
-    assert facts.run().total_steps == round(2e12 / 2**22)
-    by_steps = replace(facts, tokens=None, steps=476_837)
+    assert facts.run.total_steps == round(2e12 / 2**22)
+    length = {"steps": 476_837, "batch_tokens": facts.facts["batch_tokens"]}
+    schedule = facts.facts["schedule"]
+    by_steps = replace(facts, facts=length | {"schedule": schedule})
     assert by_steps.e_folds == pytest.approx(facts.e_folds, rel=1e-12)
 
 

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwindle.decay.coordinates import number_from_shrink
-from dwindle.decay.evidence.change import parts_of_change
-from dwindle.decay.evidence.claims import RANKED, UNCHANGED, claimed
-from dwindle.decay.evidence.kinds import TUNED_BY_ITS_LR, kinds_of_run
+from dwindle.decay.evidence.change import RANKED, UNCHANGED, claimed, parts_of_change
+from dwindle.decay.evidence.peers import TUNED_BY_ITS_LR, kinds_of_run
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import recommend
 from dwindle.decay.evidence.records import BASES, KINDS

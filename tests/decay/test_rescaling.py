@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from dwindle.decay.evidence.recommend import recommend
-from dwindle.decay.evidence.recommendation import Candidate, Experiment
+from dwindle.decay.evidence.recommend import Candidate, Experiment, recommend
 from dwindle.decay.rescale import rescale
 from dwindle.decay.run import Run
 from dwindle.decay.setting import read_setting

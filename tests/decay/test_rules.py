@@ -11,8 +11,7 @@ from tolerance import digits
 
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.half_life import CLOCKS
-from dwindle.decay.rule import QUANTITIES, Rule
-from dwindle.decay.rules import RULES, predict, resolve_rule, rules
+from dwindle.decay.rules import QUANTITIES, RULES, Rule, predict, resolve_rule, rules
 from dwindle.errors import RangeError, UnknownNameError
 
 every_rule = st.sampled_from(RULES)

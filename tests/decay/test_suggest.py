@@ -12,8 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwindle.decay.evidence import peers
-from dwindle.decay.evidence.kinds import family_of_evidence
-from dwindle.decay.evidence.peers import middle, placed, recipes_like
+from dwindle.decay.evidence.peers import (
+    family_of_evidence,
+    middle,
+    placed,
+    recipes_like,
+)
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recipes import recipes
 from dwindle.decay.evidence.suggest import suggest
@@ -43,7 +47,7 @@ def test_recipes_are_carried_by_the_exponents_of_their_class():
     assert all(by_name[each.recipe].domain == "language" for each in found.reasons)
     recipe = by_name[found.reasons[0].recipe]
     cell = cell_of("single-pass", "adaptive")
-    there, here = recipe.run().quantities(), Run(**TOKENS).quantities()
+    there, here = recipe.run.quantities(), Run(**TOKENS).quantities()
     log = {name: math.log(here[name] / there[name]) for name in ("lr", "tokens")}
     batch = math.log(here["tokens_per_step"] / there["tokens_per_step"])
     mean, _ = cell.of({"lr": log["lr"] - batch, "batch": batch, "data": log["tokens"]})
@@ -54,7 +58,7 @@ def test_recipes_are_carried_by_the_exponents_of_their_class():
 
 def carried_by_hand(recipe, run):
     """The lr·λ of a recipe in a run of tokens, and its doubt."""
-    there, here = recipe.run().quantities(), run.quantities()
+    there, here = recipe.run.quantities(), run.quantities()
     if "tokens" not in there:
         return 1.0, math.inf
     log = {name: math.log(here[name] / there[name]) for name in ("lr", "tokens")}
@@ -146,7 +150,7 @@ def test_a_value_goes_smoothly_with_the_length_of_a_run(factor, at):
 def test_a_recipe_that_is_asked_about_is_its_own_answer():
     """DeiT's facts give DeiT's total decay among the reasons, and its value."""
     deit = next(each for each in recipes() if each.name.startswith("DeiT-B on"))
-    found = suggest(deit.optimizer, run=deit.run(), domain="vision")
+    found = suggest(deit.optimizer, run=deit.run, domain="vision")
     own = found.reasons[0]
     assert (own.recipe, own.e_folds) == (deit.name, deit.e_folds)
     assert own.value == pytest.approx(deit.weight_decay, rel=1e-9)
@@ -232,12 +236,12 @@ def test_of_two_as_long_the_one_on_as_many_data_is_nearest():
     """Ninety epochs of ImageNet-1k are not beside ninety of ImageNet-22k."""
     run = Run(lr=1e-3, batch_size=1024, dataset_size=1_281_167, epochs=90)
     peers = recipes_like(KNOBS[ADAMW], run)
-    as_long = [each for each in peers.recipes if each.epochs == 90]
+    as_long = [each for each in peers.recipes if each.run.epochs == 90]
     name = placed(1.0, peers, run).nearest
     (own,) = [each for each in as_long if each.name == name]
-    far = [abs(math.log(each.dataset_size / 1_281_167)) for each in as_long]
+    far = [abs(math.log(each.run.dataset_size / 1_281_167)) for each in as_long]
     assert len(far) > 1
-    assert abs(math.log(own.dataset_size / 1_281_167)) == min(far)
+    assert abs(math.log(own.run.dataset_size / 1_281_167)) == min(far)
 
 
 def test_where_lengths_are_in_other_units_the_coefficient_stays():
@@ -315,7 +319,7 @@ def test_what_a_source_types_is_told_by_the_others(monkeypatch):
         others = tuple(r for r in everything if r.source != each.source)
         monkeypatch.setattr(peers, "recipes", lambda others=others: others)
         with contextlib.suppress(UsageError):  # not all tell their length
-            found = suggest(each.knob.name, run=each.run())
+            found = suggest(each.knob.name, run=each.run)
             if found.value and each.e_folds > 0.01:  # below that it is none
                 missed.append(abs(math.log(found.value / each.weight_decay)))
     assert len(missed) > 70

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from dwindle.audit.findings import Finding
-from dwindle.decay.evidence.kinds import regime_told
+from dwindle.decay.evidence.peers import regime_told
 from dwindle.decay.evidence.recipes import Recipe, recipes
 from dwindle.decay.evidence.records import KindOfRun
 from dwindle.decay.explain import Explanation
@@ -95,5 +95,5 @@ def is_a_training(run: Run, alike: Sequence[Recipe]) -> bool:
     if regime_told(alike[0].knob, run, regime=None, normalized=True) == "fine-tuning":
         return False
     hot = run.lr * _TIMES_LESS >= min(each.lr for each in alike)
-    shortest = min(each.run().total_steps for each in alike)
+    shortest = min(each.run.total_steps for each in alike)
     return hot and steps * _TIMES_LESS >= shortest

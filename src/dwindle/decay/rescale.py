@@ -8,8 +8,7 @@ from dwindle.decay.coordinates import (
     penalty_convention_of,
     shrink_from_number,
 )
-from dwindle.decay.evidence.kinds import TUNED_BY_ITS_LR
-from dwindle.decay.evidence.peers import LORA
+from dwindle.decay.evidence.peers import LORA, TUNED_BY_ITS_LR
 from dwindle.decay.evidence.recommend import recommend
 from dwindle.decay.explain import explain_setting
 from dwindle.decay.families import DECOUPLED, OF_A_RATE, SGD, family_of
@@ -22,8 +21,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_input, run_of
 from dwindle.decay.rescaling import Rescaling, RuleAnswer
-from dwindle.decay.rule import Prediction, Rule
-from dwindle.decay.rules import RULES, predict
+from dwindle.decay.rules import RULES, Prediction, Rule, predict
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, at_peak, read_setting
 from dwindle.decay.typed_facts import facts_after

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from dwindle.cli.facts import FACT_OPTIONS
 from dwindle.cli.options import Option
-from dwindle.decay.evidence.kinds import REGIMES
+from dwindle.decay.evidence.peers import REGIMES
 from dwindle.decay.evidence.recipes import recipes
 from dwindle.decay.fidelity import Keep
 from dwindle.decay.knobs import KNOBS

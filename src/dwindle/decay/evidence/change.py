@@ -1,10 +1,12 @@
-"""A change of scale in the variables of the base exponents, part by part."""
+"""A change of scale in the base exponents, part by part, and what rules claim of it."""
 
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from types import MappingProxyType
 
 from dwindle.decay.evidence.records import KindOfRun
+from dwindle.decay.rules import RULES, Rule
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError
 
@@ -183,3 +185,57 @@ def _of_length(logs: _Logs, kind: KindOfRun) -> list[Part]:
 
 def _rounded(log: float) -> float:
     return log if abs(log) > _NOTHING else 0.0
+
+
+# What people do who change nothing: a rule like any other.
+UNCHANGED = Rule(
+    name="unchanged",
+    coordinate="penalty",
+    families=(),
+    exponents={},
+    source="no source: the number stays",
+    checked="primary text",
+    evidence="practice",
+    sentence="The number that is typed stays.",
+    keeps="λ",
+)
+RANKED: Mapping[str, Rule] = MappingProxyType(
+    {rule.name: rule for rule in (UNCHANGED, *RULES)}
+)
+
+# What grows by a factor e when the variable of a base exponent does, all others fixed.
+# Where sizes grow, lr ∝ 1/width; a layer has width² weights, and two networks of one
+# family differ in width rather than in depth.
+_GROWS: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "lr": {"lr": 1.0},
+        "batch": {"batch_size": 1.0, "tokens_per_step": 1.0, "steps": -1.0, "lr": 1.0},
+        "data": {"dataset_size": 1.0, "steps": 1.0, "tokens": 1.0},
+        "repetition": {"epochs": 1.0, "dataset_size": -1.0},
+        "width": {"width": 1.0, "weights": 2.0, "lr": -1.0},
+        "parameters": {"weights": 1.0, "width": 0.5, "lr": -0.5},
+        "depth": {"depth": 1.0, "weights": 1.0},
+    }
+)
+
+
+def claimed(rule: Rule) -> dict[str, float]:
+    """Return the base exponents of s = lr·λ under a rule.
+
+    What a rule is silent about leaves its coordinate as it was: s, or λ.
+
+    Example:
+        >>> there = claimed(RANKED["half-life-epochs"])
+        >>> there["batch"], there["data"], there["repetition"]
+        (1.0, -1.0, 1.0)
+        >>> claimed(UNCHANGED)["lr"]
+        1.0
+
+    """
+    powers = dict(rule.exponents)
+    if rule.coordinate == "penalty":  # s = lr·λ
+        powers["lr"] = 1.0 + powers.get("lr", 0.0)
+    return {
+        base: math.fsum(powers.get(name, 0.0) * rate for name, rate in grows.items())
+        for base, grows in _GROWS.items()
+    }

@@ -6,14 +6,9 @@ from dataclasses import dataclass
 from statistics import NormalDist
 from typing import NamedTuple
 
-from dwindle.decay.coordinates import (
-    has_shrink,
-    number_from_shrink,
-    shrink_from_number,
-)
+from dwindle.decay.coordinates import has_shrink, number_from_shrink
 from dwindle.decay.evidence.change import parts_of_change, summed
-from dwindle.decay.evidence.kinds import family_of_evidence
-from dwindle.decay.evidence.peers import Peers, middle, recipes_like
+from dwindle.decay.evidence.peers import Peers, family_of_evidence, middle, recipes_like
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recipes import Recipe
 from dwindle.decay.evidence.records import KindOfRun
@@ -362,8 +357,7 @@ class _Suggester:
 
     def _carry(self, recipe: Recipe) -> _Carried:
         """Return what a recipe's shrink is here, by the exponents of its class."""
-        there, kind = recipe.run(), self._peers.kind_of_run
-        shrink = shrink_from_number(recipe.knob, recipe.weight_decay, there)
+        there, kind, shrink = recipe.run, self._peers.kind_of_run, recipe.shrink
         typed = min(shrink * (self._run.lr or recipe.lr) / recipe.lr, _MOST_PER_STEP)
         known, here = there.quantities(), self._run.quantities()
         length, batch = "tokens_per_example", "batch_size"
