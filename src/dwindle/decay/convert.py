@@ -37,7 +37,7 @@ from dwindle.decay.refusals import no_step_to_keep, refusal
 from dwindle.decay.run import Run
 from dwindle.decay.setting import at_peak, read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import Column, Line, Sheet, Shown, Table, facts
 from dwindle.wording import TERMINAL, Face, first_notes, number
 
@@ -57,7 +57,7 @@ class LayerValue:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class Conversion(Shown):
+class Conversion(Shown, Plain):
     """What to type instead, and what typing it keeps.
 
     Args:
@@ -93,11 +93,10 @@ class Conversion(Shown):
     unused: tuple[str, ...] = ()
     decay_schedule: str = ""
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return the conversion as JSON has it; an infinite number is null there."""
-        plain: dict[str, Any] = to_plain(self)
-        del plain["coordinate"]
-        return {"from": plain.pop("knob")} | plain
+    IN_JSON = (
+        *("from=knob", "value_from", "to", "value", "unit", "fidelity", "assumptions"),
+        *("formula", "layers", "keeps", "unused", "decay_schedule"),
+    )
 
     def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
         """Return the drawing of a terminal and of a notebook.
@@ -281,29 +280,16 @@ def _rests_on(
     return tuple(facts)
 
 
-def _conversion(  # noqa: PLR0913  # what each way finds
-    x: float,
-    pair: Pair,
-    promise: Promise,
-    *,
-    value: float | None,
-    formula: str,
-    coordinate: Coordinate,
-    keeps: str,
-    layers: tuple[LayerValue, ...] = (),
-) -> Conversion:
+def _conversion(x: float, pair: Pair, promise: Promise, **found: Any) -> Conversion:
+    # Any: the other fields, which each way finds.
     return Conversion(
         knob=pair.source.name,
         value_from=x,
         to=pair.target.name,
-        value=value,
         unit=pair.target.unit,
         fidelity=promise.fidelity,
         assumptions=promise.assumptions,
-        formula=formula,
-        layers=layers,
-        coordinate=coordinate,
-        keeps=keeps,
+        **found,
     )
 
 

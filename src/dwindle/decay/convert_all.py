@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from dwindle.decay.convert import Conversion, convert
 from dwindle.decay.families import family_of
@@ -17,7 +16,7 @@ from dwindle.errors import (
     RangeError,
     RefusedError,
 )
-from dwindle.plain import to_plain
+from dwindle.plain import Plain
 from dwindle.show import Column, Drawable, Line, Sheet, Shown, Table, facts
 from dwindle.wording import number
 
@@ -41,7 +40,7 @@ class NoConversion:
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
-class AllConversions(Shown):
+class AllConversions(Shown, Plain):
     """One decay, typed in every knob that can hold it.
 
     Args:
@@ -52,20 +51,17 @@ class AllConversions(Shown):
 
     """
 
+    IN_JSON = ("from=knob", "value_from", "to", "conversions", "refused")
+
     knob: str
     value_from: float
     conversions: tuple[Conversion, ...]
     refused: tuple[NoConversion, ...]
 
-    def as_dict(self) -> dict[str, Any]:  # JSON-like
-        """Return all conversions as JSON has each, and the reasons."""
-        return {
-            "from": self.knob,
-            "value_from": self.value_from,
-            "to": "all",
-            "conversions": [each.as_dict() for each in self.conversions],
-            "refused": to_plain(self.refused),
-        }
+    @property
+    def to(self) -> str:
+        """What stands for the other knob in JSON."""
+        return "all"
 
     def drawn(self) -> Sheet:
         """Return the drawing of a terminal, of a notebook and of a page."""

@@ -15,7 +15,7 @@ exponents, and a change made in two steps is the change made in one.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from dwindle.errors import UnknownNameError
 from dwindle.plain import table_beside
@@ -41,8 +41,7 @@ FAMILIES_OF_EVIDENCE: Mapping[EvidenceFamily, str] = MappingProxyType(
 BASES = ("lr", "batch", "data", "repetition", "width", "parameters", "depth")
 
 
-@dataclass(frozen=True, kw_only=True)
-class Quantity:
+class Quantity(NamedTuple):
     """A quantity of scale whose growth somebody measured.
 
     Args:
@@ -54,37 +53,38 @@ class Quantity:
 
     name: str
     title: str
-    form: Mapping[str, float] = field(hash=False)
+    form: Mapping[str, float]
 
 
-# Their titles, and forms.
-_QUANTITIES: Mapping[str, tuple[str, Mapping[str, float]]] = {
-    "lr": ("learning rate alone", {"lr": 1.0}),
-    "batch": ("batch size at a fixed lr", {"batch": 1.0, "lr": -1.0}),
-    "batch-sqrt-lr": ("batch size with lr ∝ √batch", {"batch": 1.0, "lr": -0.5}),
-    "batch-linear-lr": ("batch size with lr ∝ batch", {"batch": 1.0}),
-    "tokens": ("tokens of a single pass", {"data": 1.0}),
-    "dataset": ("dataset at fixed epochs", {"data": 1.0}),
-    "epochs": ("epochs over a fixed dataset", {"data": 1.0, "repetition": 1.0}),
-    "repetition": ("epochs at fixed examples seen", {"repetition": 1.0}),
-    "width": ("width at a fixed lr", {"width": 1.0, "lr": 1.0}),
-    "width-mup": ("width with lr ∝ 1/width", {"width": 1.0}),
-    "params": ("parameters at fixed tokens", {"parameters": 1.0}),
-    "params-tpp": (
-        "parameters at fixed tokens per parameter",
-        {"parameters": 1.0, "data": 1.0},
-    ),
-    # The tokens fall as the parameters grow.
-    "params-compute": (
-        "parameters at fixed compute",
-        {"parameters": 1.0, "data": -1.0},
-    ),
-    "depth": ("depth", {"depth": 1.0}),
-}
+_PER_PARAMETER = "parameters at fixed tokens per parameter"
 QUANTITIES: Mapping[str, Quantity] = MappingProxyType(
     {
-        name: Quantity(name=name, title=title, form=form)
-        for name, (title, form) in _QUANTITIES.items()
+        name: Quantity(name, title, form)
+        for name, title, form in (
+            ("lr", "learning rate alone", {"lr": 1.0}),
+            ("batch", "batch size at a fixed lr", {"batch": 1.0, "lr": -1.0}),
+            (
+                "batch-sqrt-lr",
+                "batch size with lr ∝ √batch",
+                {"batch": 1.0, "lr": -0.5},
+            ),
+            ("batch-linear-lr", "batch size with lr ∝ batch", {"batch": 1.0}),
+            ("tokens", "tokens of a single pass", {"data": 1.0}),
+            ("dataset", "dataset at fixed epochs", {"data": 1.0}),
+            ("epochs", "epochs over a fixed dataset", {"data": 1.0, "repetition": 1.0}),
+            ("repetition", "epochs at fixed examples seen", {"repetition": 1.0}),
+            ("width", "width at a fixed lr", {"width": 1.0, "lr": 1.0}),
+            ("width-mup", "width with lr ∝ 1/width", {"width": 1.0}),
+            ("params", "parameters at fixed tokens", {"parameters": 1.0}),
+            ("params-tpp", _PER_PARAMETER, {"parameters": 1.0, "data": 1.0}),
+            # The tokens fall as the parameters grow.
+            (
+                "params-compute",
+                "parameters at fixed compute",
+                {"parameters": 1.0, "data": -1.0},
+            ),
+            ("depth", "depth", {"depth": 1.0}),
+        )
     }
 )
 
