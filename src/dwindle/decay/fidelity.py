@@ -195,8 +195,7 @@ def of_penalty(pair: Pair, *, value: float | None) -> Promise:
         label = "same-trajectory" if same else "same-objective"
     found = [
         *_rounded_penalty(pair, value),
-        _other_loss(pair),
-        _other_lr(pair),
+        *_of_other_runs(pair),
         *(
             family.objective_note.format(name=knob.name)
             for knob in (source, target)
@@ -207,9 +206,13 @@ def of_penalty(pair: Pair, *, value: float | None) -> Promise:
         _same_weights(pair),
         *_otherwise(pair),
         _sentence("same-updates") if not pair.is_one_knob and pair.is_same_step else "",
-        *(_mean_loss(*side) for side in pair.sides),
+        *(
+            _sentence("mean-loss", name=knob.name)
+            for knob, run in pair.sides
+            if knob.family is not None and not _summed_losses(knob, run)
+        ),
     ]
-    return Promise(label, _distinct(found))
+    return _promise(label, found)
 
 
 def of_shrink(pair: Pair, *, value: float, shrink: float) -> Promise:
@@ -226,18 +229,15 @@ def of_shrink(pair: Pair, *, value: float, shrink: float) -> Promise:
     found = [
         *rounding,
         *_of_knobs(pair),
-        *(_memory(*side) for side in pair.sides),
-        *(_falling(knob) for knob, _ in pair.sides),
-        _other_course(pair),
+        *_of_courses(pair),
         _same_weights(pair),
         _quoted_at_peak(pair),
         *(default_note(*side) for side in pair.sides),
         *_otherwise(pair),
         _updates(pair),
-        _other_length(pair),
-        _other_run(pair),
+        *_of_lengths(pair),
     ]
-    return Promise(label, _distinct(found))
+    return _promise(label, found)
 
 
 def of_total(
@@ -254,24 +254,25 @@ def of_total(
 
     """
     rounding = _rounding(pair, value, shrink)
+    has_no_length = steps_of(as_given.before) is None
     is_loose = (
         any(_is_rough(*side) for side in as_given.sides)
         or bool(rounding)
         or as_given.before.dtype != as_given.after.dtype
         # Then the average is that of a run of an assumed length.
-        or steps_of(as_given.before) is None
+        or has_no_length
     )
+    has_no_length = has_no_length and steps_of(as_given.after) is None
     found = [
         *rounding,
         _sentence("what-is-kept", what=kept or TOTAL, courses=_courses(as_given)),
-        _no_length(as_given),
+        _sentence("no-length", steps=ASSUMED_STEPS) if has_no_length else "",
         *_of_knobs(as_given),
         _same_weights(as_given),
         _updates(as_given),
-        "" if kept is None else _other_length(as_given),
-        _other_run(as_given),
+        *_of_lengths(as_given, with_length=kept is not None),
     ]
-    return Promise("approximate" if is_loose else "same-total-decay", _distinct(found))
+    return _promise("approximate" if is_loose else "same-total-decay", found)
 
 
 def of_number(pair: Pair) -> Promise:
@@ -285,16 +286,16 @@ def of_number(pair: Pair) -> Promise:
         _same_weights(pair),
         _sentence("same-updates"),
     ]
-    label: Fidelity = "same-trajectory" if pair.is_same_step else "approximate"
-    return Promise(label, _distinct(found))
+    return _promise("same-trajectory" if pair.is_same_step else "approximate", found)
 
 
 # What is kept where nothing else is asked for, as people read it.
 TOTAL = "the total decay of the run"
 
 
-def _distinct(found: Iterable[str]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(sentence for sentence in found if sentence))
+def _promise(label: Fidelity, found: Iterable[str]) -> Promise:
+    """Return what is kept, with each sentence once."""
+    return Promise(label, tuple(dict.fromkeys(filter(None, found))))
 
 
 def _rounding(pair: Pair, value: float, shrink: float) -> list[str]:
@@ -366,41 +367,33 @@ def _summed_losses(knob: Knob, run: Run) -> str:
     return convention.note_on_loss(knob.name, run) if convention else ""
 
 
-def _mean_loss(knob: Knob, run: Run) -> str:
-    if _summed_losses(knob, run) or knob.family is None:
-        return ""
-    return _sentence("mean-loss", name=knob.name)
-
-
-def _other_loss(pair: Pair) -> str:
+def _of_other_runs(pair: Pair) -> Iterator[str]:
+    """Yield what the lr must do where runs differ that minimize one objective."""
     before, after = pair.before, pair.after
-    if before.loss == after.loss or None in (before.batch_size, after.batch_size):
-        return ""
-    size, lr = before.batch_size, "that many times the lr"
-    if after.loss == "sum":
-        size, lr = after.batch_size, "the lr divided by that"
-    return _sentence("other-loss", size=size, lr=lr)
-
-
-def _other_lr(pair: Pair) -> str:
+    if before.loss != after.loss and None not in (before.batch_size, after.batch_size):
+        size, lr = before.batch_size, "that many times the lr"
+        if after.loss == "sum":
+            size, lr = after.batch_size, "the lr divided by that"
+        yield _sentence("other-loss", size=size, lr=lr)
     families = [family_of(knob) for knob, _ in pair.sides]
-    both_have_steps = all(each and each.has_half_life for each in families)
-    if pair.before == pair.after or not both_have_steps:
-        return ""
-    return _sentence("other-lr")
+    if before != after and all(each and each.has_half_life for each in families):
+        yield _sentence("other-lr")
 
 
-def _memory(knob: Knob, run: Run) -> str:
-    if not _has_memory(knob, run):
-        return ""
-    momentum = facts_of(knob, run).momentum
-    # The mean age of what a momentum sums: Σ k μ^k over Σ μ^k.
-    late = momentum / (1 - momentum)
-    return _sentence("memory", name=knob.name, momentum=momentum, late=late)
-
-
-def _falling(knob: Knob) -> str:
-    return _sentence("falling", name=knob.name) if falls_by_itself(knob) else ""
+def _of_courses(pair: Pair) -> Iterator[str]:
+    """Yield where decays that are alike at the peak part on the way."""
+    for knob, run in pair.sides:
+        if _has_memory(knob, run):
+            momentum = facts_of(knob, run).momentum
+            # The mean age of what a momentum sums: Σ k μ^k over Σ μ^k.
+            late = momentum / (1 - momentum)
+            yield _sentence("memory", name=knob.name, momentum=momentum, late=late)
+    for knob, _ in pair.sides:
+        if falls_by_itself(knob):
+            yield _sentence("falling", name=knob.name)
+    if course_of(pair.source) != course_of(pair.target) and not pair.are_alike:
+        knob = pair.target if pair.source.is_rate else pair.source
+        yield _sentence("other-course", name=knob.name, then=course_of(knob).text)
 
 
 def _quoted_at_peak(pair: Pair) -> str:
@@ -415,13 +408,6 @@ def _quoted_at_peak(pair: Pair) -> str:
     return _sentence("at-peak", kind=kind, of_what=of_what)
 
 
-def _other_course(pair: Pair) -> str:
-    if course_of(pair.source) == course_of(pair.target) or pair.are_alike:
-        return ""
-    knob = pair.target if pair.source.is_rate else pair.source
-    return _sentence("other-course", name=knob.name, then=course_of(knob).text)
-
-
 def _updates(pair: Pair) -> str:
     source, target = pair.source, pair.target
     if source.is_rate or target.is_rate or pair.is_one_knob:
@@ -433,15 +419,13 @@ def _updates(pair: Pair) -> str:
     return _sentence("other-updates")
 
 
-def _other_length(pair: Pair) -> str:
+def _of_lengths(pair: Pair, *, with_length: bool = True) -> Iterator[str]:
+    """Yield that a run of another length, or of other facts, is another run."""
     before, after = steps_of(pair.before), steps_of(pair.after)
-    if before is None or after is None or before == after:
-        return ""
-    return _sentence("other-length", after=after, before=before)
-
-
-def _other_run(pair: Pair) -> str:
-    return "" if pair.before == pair.after else _sentence("other-run")
+    if with_length and None not in (before, after) and before != after:
+        yield _sentence("other-length", after=after, before=before)
+    if pair.before != pair.after:
+        yield _sentence("other-run")
 
 
 def _courses(pair: Pair) -> str:
@@ -465,9 +449,3 @@ def _courses(pair: Pair) -> str:
         return _sentence("one-course", course=courses[0])
     names = {"source": pair.source.name, "target": pair.target.name}
     return _sentence("two-courses", before=courses[0], after=courses[1], **names)
-
-
-def _no_length(pair: Pair) -> str:
-    if (steps_of(pair.before), steps_of(pair.after)) != (None, None):
-        return ""
-    return _sentence("no-length", steps=ASSUMED_STEPS)

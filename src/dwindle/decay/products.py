@@ -137,10 +137,11 @@ class Product:
 # Many questions are asked of one setting, and each answer walks through the run.
 @lru_cache(maxsize=256)
 def _left(product: Product, number: float, run: Run) -> Left:
-    total = number + product.extra
+    # The length first: a remark says what each fact that is missing would add.
+    total, steps = number + product.extra, run.total_steps
     if total * product.peak(run) < product.step.most:
         return Left(e_folds=product.lost(total, run))
-    if run.total_steps > LONGEST_SWING:  # too long to be walked
+    if steps > LONGEST_SWING:  # too long to be walked
         checked_shrink(product.step.shrink(total * product.peak(run)))
     return left_by(product.shrinks(number, run))
 
