@@ -9,14 +9,6 @@ _TEXTS = table_beside(__file__)
 def claimed(
     name: str, verdict: ClaimVerdict, *table: tuple[str, ...], **values: float | str
 ) -> Claim:
-    """Return a claim by its name.
-
-    Args:
-        name: Its table in the file.
-        verdict: What the check says of it.
-        table: The evidence: names of columns, and rows.
-        values: The numbers in its texts.
-
-    """
+    """Return a claim by its name."""
     texts = {part: text.format(**values) for part, text in _TEXTS[name].items()}
     return Claim(id=name, verdict=verdict, table=table, **texts)

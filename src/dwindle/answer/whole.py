@@ -70,13 +70,6 @@ def give_answer(
         backend: Where packs train; it is left open.
         audience: Told of every claim and of every pack.
 
-    Returns:
-        Everything that is shown.
-
-    Raises:
-        StudyStoppedError: On Ctrl-C; what is trained is kept, calling again goes on.
-        StoreError: If a store cannot be used.
-
     """
     began = time.monotonic()
     claims = []

@@ -119,32 +119,7 @@ def convert_to_all(
     run_after: Run | None = None,
     keep: Keep | None = None,
 ) -> AllConversions:
-    """Convert a decay to every knob that can hold it.
-
-    Args:
-        value: What is typed at ``knob``, as :func:`~dwindle.decay.convert.convert` has
-            it.
-        knob: Where it is typed.
-        run: Facts of the training; what is missing is a reason for some knobs.
-        run_after: Facts of the training at the other knobs, where they differ.
-        keep: What stays, as :func:`~dwindle.decay.convert.convert` has it.
-
-    Returns:
-        The conversions with their fidelity, and what has none, by reason.
-
-    Raises:
-        RangeError: If the value is impossible at ``knob``.
-        UnknownNameError: If ``knob`` is not known; the nearest are offered.
-        AmbiguousNameError: If a short name fits several knobs.
-
-    Example:
-        >>> found = convert_to_all(5e-4, "keras.regularizers.L2")
-        >>> next(c.value for c in found.conversions if c.to == "torch.optim.SGD")
-        0.001
-        >>> any("needs lr" in each.reason for each in found.refused)
-        False
-
-    """
+    """Convert a decay to every knob that can hold it."""
     source = at_peak(read_setting(value, knob), run or Run())
     conversions: list[Conversion] = []
     refused: dict[str, list[str]] = {}

@@ -149,14 +149,7 @@ def has_shrink(knob: Knob, run: Run | None = None) -> bool:
 
 
 def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
-    """Return the shrink per step at the peak lr.
-
-    Raises:
-        RangeError: If the number or the shrink is out of range.
-        OscillationError: If momentum makes the weight swing.
-        MissingFactError: If the formula needs a fact that the run does not have.
-
-    """
+    """Return the shrink per step at the peak lr."""
     if knob.clock is not None:
         steps = HalfLife(number, knob.clock).in_steps(run)
         return (
@@ -171,14 +164,7 @@ def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
 
 
 def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
-    """Return the number to type for a shrink per step at the peak lr.
-
-    Raises:
-        RangeError: If no number gives that shrink.
-        OscillationError: If momentum cannot decay that fast.
-        MissingFactError: If the formula needs a fact that the run does not have.
-
-    """
+    """Return the number to type for a shrink per step at the peak lr."""
     if knob.clock is not None:
         shrink = checked_shrink(shrink_per_step)
         steps = half_life_from_shrink(shrink)

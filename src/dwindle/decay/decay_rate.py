@@ -81,16 +81,6 @@ class DecayRate:
     ) -> Self:
         """Read a half-life on any clock.
 
-        Args:
-            half_life: "3 epochs", or a HalfLife; the one at the peak lr.
-            run: The facts that its clock asks for.
-            schedule: How the shrink goes with the lr.
-            lr_peak: Largest lr of the run.
-
-        Raises:
-            RangeError: If the half-life is no number with a clock, or not above 0.
-            MissingFactError: If its clock needs a fact that the run does not have.
-
         Example:
             >>> run = Run(batch_size=10, dataset_size=1000)
             >>> DecayRate.of("3 epochs", run=run, lr_peak=0.1).half_life_steps
@@ -112,16 +102,7 @@ class DecayRate:
         return float(f"{half_life_from_shrink(self.shrink_at_peak):.15g}")
 
     def shrink_at(self, lr: float) -> float:
-        """Fraction of the weight that a step at this lr takes off.
-
-        Args:
-            lr: Learning rate of the step, at least 0; above the peak it takes more.
-
-        Raises:
-            RangeError: If the lr is below 0 or not finite, or so far above the peak
-                that nothing of the weight would be left.
-
-        """
+        """Fraction of the weight that a step at this lr takes off."""
         if not 0 <= lr < math.inf:
             raise RangeError("lr", lr, "a finite number, 0 or more")
         shrink = float(self.shrink_of(lr))
@@ -144,21 +125,7 @@ class DecayRate:
         return self.shrink_at_peak * (lr / self.lr_peak) ** self.power
 
     def remark_on_lrs(self, least: float, most: float) -> str:
-        """Return a warning if a run goes above the peak; else an empty text.
-
-        Args:
-            least: Smallest lr of the run.
-            most: Largest lr of the run.
-
-        Raises:
-            RangeError: If an lr is below 0, or so far above the peak that nothing of
-                the weight would be left.
-
-        Example:
-            >>> DecayRate(shrink_at_peak=0.01, lr_peak=0.1).remark_on_lrs(0.0, 0.1)
-            ''
-
-        """
+        """Return a warning if a run goes above the peak; else an empty text."""
         self.shrink_at(least)
         self.shrink_at(most)
         # A peak that was read from a program may be rounded to 32 bits.
@@ -171,17 +138,7 @@ class DecayRate:
 
 
 def read_half_life(half_life: str | HalfLife) -> HalfLife:
-    """Return the half-life of a text; a number without a clock is refused.
-
-    Raises:
-        RangeError: If it is no number with a clock, or not above 0.
-        UnknownNameError: If there is no such clock.
-
-    Example:
-        >>> read_half_life("500 steps")
-        HalfLife(value=500.0, clock='steps')
-
-    """
+    """Return the half-life of a text; a number without a clock is refused."""
     if isinstance(half_life, HalfLife):
         return half_life
     if isinstance(half_life, str):
@@ -191,16 +148,7 @@ def read_half_life(half_life: str | HalfLife) -> HalfLife:
 
 @contextmanager
 def missing_facts_of(caller: str, *, has_epochs: bool = False) -> Iterator[None]:
-    """Name a missing fact as an argument of what the user called.
-
-    Args:
-        caller: Name of a function or class with an argument for each fact.
-        has_epochs: Whether it counts steps from epochs and sizes, too.
-
-    Raises:
-        MissingFactError: The one from inside, with the caller in its remedy.
-
-    """
+    """Name a missing fact as an argument of what the user called."""
     try:
         yield
     except MissingFactError as error:

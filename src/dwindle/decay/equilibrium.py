@@ -100,15 +100,6 @@ def sgd_equilibrium(
         gradient_noise: Standard deviation σ of one weight's gradient; the RMS is
             proportional to it, so 1 gives the RMS per unit of gradient noise.
 
-    Raises:
-        RangeError: If so strong a decay has no equilibrium: the weight grows.
-        MissingFactError: If the run has no lr.
-
-    Example:
-        >>> there = sgd_equilibrium(1e-4, Run(lr=0.01, momentum=0.9))
-        >>> f"{there.rms:.4f} {there.rotation_per_step:.6f}"
-        '22.3607 0.001026'
-
     """
     lr = run.require("lr", "The equilibrium of SGD")
     walk = _nesterov if run.nesterov else _plain
@@ -157,20 +148,6 @@ def adamw_equilibrium(knob: float, run: Run) -> Equilibrium:
     ``m_t = β₁ m_{t−1} + (1 − β₁) n_t``. Then, with ``a = 1 − s``,
     ``R² = η² (1 − β₁)(1 + a β₁) / ((1 + β₁)(1 − a β₁)(1 − a²))`` and
     ``cos θ = (a + β₁)/(1 + a β₁)``. That the second moment wavers (β₂) is left out.
-
-    Args:
-        knob: ``weight_decay`` of torch.optim.AdamW, at least 0.
-        run: Gives lr and betas.
-
-    Raises:
-        RangeError: If lr times knob is 1 or more.
-        MissingFactError: If the run has no lr.
-
-    Example:
-        >>> there = adamw_equilibrium(0.1, Run(lr=1e-3))
-        >>> f"{there.rms:.4f} {there.rotation_per_step:.6f}"
-        '0.0707 0.003245'
-
     """
     lr = run.require("lr", "The equilibrium of AdamW")
     slack, memory = lr * checked_knob(knob), run.betas[0]
@@ -212,16 +189,6 @@ def rms_at_end(
         RangeError: If so strong a decay has no equilibrium.
         MissingFactError: If the run has no lr or no length.
         ZeroDivisionError: If decay or equilibrium is below the smallest float.
-
-    Example:
-        >>> run = Run(lr=0.01, steps=6000, schedule=Schedule(shape="linear"))
-        >>> there = rms_at_end(
-        ...     run,
-        ...     equilibrium=lambda run, decay: adamw_equilibrium(0.1 * decay, run),
-        ...     shrink_per_step=lambda run, decay: 0.1 * decay * run.lr,
-        ... )
-        >>> f"{adamw_equilibrium(0.1, run).rms:.3f} {there:.3f}"
-        '0.223 0.134'
 
     """
     peak, rates = run.require("lr", "The size of weights at the end"), run.rates()
@@ -308,21 +275,11 @@ def lion_equilibrium(knob: float, run: Run) -> Equilibrium:
     ``(2/π) arcsin r_k``, where ``r_k`` is that of ``c``. Then, with ``a = 1 − η λ``,
     ``R² = η² κ/(1 − a²)`` and ``κ = 1 + 2 Σ a^k (2/π) arcsin r_k``.
 
-    Args:
-        knob: ``weight_decay`` of Lion, at least 0.
-        run: Gives lr and betas; betas that are not given are Lion's, 0.9 and 0.99.
-
-    Raises:
-        RangeError: If lr times knob is 1 or more.
-        MissingFactError: If the run has no lr.
-
-    Example:
-        >>> there = lion_equilibrium(0.1, Run(lr=1e-3))
-        >>> f"{there.rms:.4f} {there.rotation_per_step:.6f}"
-        '0.4769 0.002095'
+    Betas that are not given are Lion's, 0.9 and 0.99.
 
     Reference: Kosson, Messmer & Jaggi 2024 (arXiv 2305.17212), whose square root
     takes the arcsine for its argument; the arcsine law is Van Vleck's.
+
     """
     lr = run.require("lr", "The equilibrium of Lion")
     slack = lr * checked_knob(knob)

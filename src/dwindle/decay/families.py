@@ -148,15 +148,7 @@ class Family:
         return self.nesterov is not None
 
     def shrink_per_step(self, number: float, run: Run) -> float:
-        """Return the fraction that a step at the peak lr takes off, asymptotically.
-
-        Raises:
-            RangeError: If the number or the shrink is out of range.
-            OscillationError: If momentum makes the weight swing.
-            MissingFactError: If the run lacks a fact of the formula.
-            RefusedError: If the number sets no rate.
-
-        """
+        """Return the fraction that a step at the peak lr takes off, asymptotically."""
         return self._decay().shrink_per_step(number, run)
 
     def knob_for_shrink(self, shrink_per_step: float, run: Run) -> float:

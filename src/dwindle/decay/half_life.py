@@ -113,18 +113,6 @@ def half_life_from_shrink(shrink_per_step: float) -> float:
     Args:
         shrink_per_step: Fraction of the weight that one step removes, in [0, 1).
 
-    Returns:
-        Half-life in optimizer steps; ``inf`` when nothing decays.
-
-    Raises:
-        RangeError: If the shrink is outside [0, 1).
-
-    Example:
-        >>> half_life_from_shrink(0.5)
-        1.0
-        >>> round(half_life_from_shrink(1e-3 * 0.1))  # lr 1e-3, AdamW weight_decay 0.1
-        6931
-
     """
     if not 0 <= shrink_per_step < 1:
         raise RangeError("shrink_per_step", shrink_per_step, "a fraction in [0, 1)")
@@ -142,13 +130,6 @@ def shrink_from_half_life(half_life_steps: float) -> float:
     Args:
         half_life_steps: Above 0; ``inf`` gives 0.
 
-    Raises:
-        RangeError: If the half-life is not above 0.
-
-    Example:
-        >>> shrink_from_half_life(1)
-        0.5
-
     """
     if not half_life_steps > 0:
         raise RangeError("half_life_steps", half_life_steps, "above 0")
@@ -160,23 +141,6 @@ def average_half_life_steps(e_folds: float, *, run: Timed) -> float:
     """Half-life of the constant decay that leaves as much after the run.
 
     ``ln 2 * total steps / e_folds``: the run average beside the one at the peak lr.
-
-    Args:
-        e_folds: -ln of what the run leaves of a weight with zero gradient, at least 0.
-        run: Gives the number of steps.
-
-    Returns:
-        Half-life in optimizer steps; ``inf`` when nothing decays.
-
-    Raises:
-        RangeError: If ``e_folds`` is negative.
-        MissingFactError: If the run has no length.
-
-    Example:
-        >>> from dwindle import Run
-        >>> average_half_life_steps(2 * math.log(2), run=Run(steps=100))
-        50.0
-
     """
     if not e_folds >= 0:
         raise RangeError("e_folds", e_folds, "at least 0")

@@ -136,36 +136,12 @@ def resolve_knob(name: str, *, beside: Knob | None = None) -> Knob:
 
     A word that several libraries have, such as ``AdamW``, needs its library. The class
     and its argument may be written as one name.
-
-    Args:
-        name: What was typed.
-        beside: The other knob of a conversion: where its library has the name, and only
-            once, that one is meant.
-
-    Raises:
-        AmbiguousNameError: If the short name fits several knobs; they are listed.
-        UnknownNameError: If it fits none; the nearest are offered.
-
-    Example:
-        >>> resolve_knob("torch.AdamW").name
-        'torch.optim.AdamW'
-        >>> resolve_knob("lion", beside=KNOBS["optax.adamw"]).name
-        'optax.lion'
-        >>> resolve_knob("sklearn.Ridge.alpha").name
-        'sklearn.linear_model.Ridge'
-
     """
     return resolve(name, KNOBS, beside=beside)
 
 
 def library_of(knob: Knob) -> str:
-    """Return the library that has the knob, or the name of its group where none has.
-
-    Example:
-        >>> [library_of(KNOBS[name]) for name in ("torch.optim.SGD", "shrink")]
-        ['torch', 'half-life and shrink']
-
-    """
+    """Return the library that has the knob, or the name of its group where none has."""
     return _TITLES.get(knob.name, knob.library)
 
 
@@ -225,16 +201,6 @@ def resolve(
     Many libraries have an ``AdamW``: such a word is refused with all that it fits,
     however one writes its capital letters. So is the name of an argument, ``alpha`` or
     ``C``, unless the class stands before it: ``sklearn.Ridge.alpha``.
-
-    Args:
-        name: What was typed.
-        table: All knobs by name.
-        beside: The other knob of a question; its library's comes first.
-
-    Raises:
-        AmbiguousNameError: If the short name fits several knobs.
-        UnknownNameError: If it fits none.
-
     """
     if name not in table:
         # torch.optim.SGD of torch.optim.sgd.SGD, the path that Python prints.

@@ -37,14 +37,7 @@ class Leg(NamedTuple):
 
 
 def merged(legs: Iterable[Leg]) -> Iterator[Leg]:
-    """Yield legs of which no two neighbours have the same options.
-
-    Example:
-        >>> legs = [Leg(steps=2, lr=0.1, weight_decay=0.01)] * 3
-        >>> [leg.steps for leg in merged(legs)]
-        [6]
-
-    """
+    """Yield legs of which no two neighbours have the same options."""
     last: Leg | None = None
     for leg in legs:
         if last is not None and last[1:] == leg[1:]:
@@ -58,13 +51,7 @@ def merged(legs: Iterable[Leg]) -> Iterator[Leg]:
 
 
 def left_by_decoupled(legs: Iterable[Leg]) -> Left:
-    """Return what steps leave that each take lr·weight_decay of a weight.
-
-    Example:
-        >>> round(left_by_decoupled([Leg(steps=2, lr=0.1, weight_decay=1)]).survival, 9)
-        0.81
-
-    """
+    """Return what steps leave that each take lr·weight_decay of a weight."""
     lost, turns = [], 0
     for leg in legs:
         shrink = leg.lr * leg.weight_decay
@@ -83,11 +70,6 @@ def left_by_powers(
         shrink: Share that a step takes at ``lr``.
         lr: Where it was measured, above 0.
         power: Of the lr: 0 where the share is the same at every lr.
-
-    Example:
-        >>> half = [Leg(steps=2, lr=0.05, weight_decay=1)]
-        >>> round(left_by_powers(half, shrink=0.2, lr=0.1, power=1).survival, 9)
-        0.81
 
     """
     legs = list(legs)
@@ -108,11 +90,6 @@ def left_by_sgd(legs: Iterable[Leg]) -> Left:
 
     The recurrence of :mod:`dwindle.decay.momentum`, with options that may change from
     leg to leg, as OneCycleLR changes the momentum. The first step is not dampened.
-
-    Example:
-        >>> round(left_by_sgd([Leg(steps=2, lr=0.1, weight_decay=1)]).survival, 9)
-        0.81
-
     """
     lost: list[float] = []
     turns, buffer = 0, None

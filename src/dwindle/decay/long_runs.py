@@ -89,12 +89,7 @@ class Stretch:
         return self.stop - self.start
 
     def total(self, function: Callable[[float], float]) -> float:
-        """Sum a function of the step over all steps; ``at`` plays no part in it.
-
-        Args:
-            function: Of the step, or of a place between two.
-
-        """
+        """Sum a function of the step over all steps; ``at`` plays no part in it."""
         total, error = _estimated(self, function)
         # Of the whole stretch: its parts need not be more exact than their sum.
         negligible = _LAST_DIGIT * abs(total)
@@ -162,12 +157,7 @@ class Rates:
 
     @cached_property
     def listed(self) -> tuple[float, ...]:
-        """The rate of every step.
-
-        Raises:
-            RangeError: If the run is too long for a list.
-
-        """
+        """The rate of every step."""
         if self.steps > MOST_STEPS:
             must = f"at most {MOST_STEPS:,} to list what every step does"
             raise RangeError("steps", self.steps, must, "Totals of a run need no list.")

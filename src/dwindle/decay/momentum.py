@@ -66,11 +66,6 @@ def fastest_shrink(run: Run) -> float:
     """Largest asymptotic shrink that a constant knob gives: where both roots meet.
 
     Plain ``1 − √μ``, Nesterov ``(1 − μ) / (1 + μ)``.
-
-    Example:
-        >>> round(half_life_from_shrink(fastest_shrink(Run(momentum=0.9))), 1)
-        13.2
-
     """
     below = 1 + run.momentum if run.nesterov else 1 + math.sqrt(run.momentum)
     return (1 - run.momentum) / below
@@ -83,35 +78,12 @@ def oscillation_limit(run: Run) -> float:
     peak lr. Without momentum it is ``1 / lr``: there one step ends at zero. With a
     dampening above √μ the first step, which torch does not dampen, may overshoot zero
     once even below the limit.
-
-    Raises:
-        MissingFactError: If the run has no lr.
-
-    Example:
-        >>> round(oscillation_limit(Run(lr=0.1, momentum=0.9)), 5)
-        0.02633
-
     """
     return fastest_shrink(run) ** 2 / (_undamped(run) * _lr(run))
 
 
 def shrink_per_step(knob: float, run: Run) -> float:
-    """Asymptotic shrink per step at the peak lr: 1 minus the slow root.
-
-    Args:
-        knob: ``weight_decay`` of torch.optim.SGD, at least 0.
-        run: Gives lr, momentum, dampening and nesterov.
-
-    Raises:
-        OscillationError: If the roots are complex: the weight swings.
-        RangeError: If a step takes all of a weight, or more.
-        MissingFactError: If the run has no lr.
-
-    Example:
-        >>> f"{shrink_per_step(5e-4, Run(lr=0.1, momentum=0.9)):.6e}"
-        '5.022716e-04'
-
-    """
+    """Asymptotic shrink per step at the peak lr: 1 minus the slow root."""
     if not run.momentum or not _lr(run):  # nothing swings back by itself
         return checked_shrink(_lr(run) * checked_knob(knob))
     limit = oscillation_limit(run)
@@ -135,19 +107,6 @@ def knob_for_shrink(shrink: float, run: Run) -> float:
     Exact inverse of :func:`shrink_per_step`: plain
     ``s (1 − μ − s) / ((1 − s)(1 − d) lr)``, Nesterov
     ``s (1 − μ − s) / ((1 − (1 + μ) s) lr)``.
-
-    Args:
-        shrink: Fraction that one step removes, at least 0.
-        run: Gives lr, momentum, dampening and nesterov.
-
-    Raises:
-        OscillationError: If no constant knob decays that fast.
-        MissingFactError: If the run has no lr.
-
-    Example:
-        >>> round(knob_for_shrink(5.022716e-4, Run(lr=0.1, momentum=0.9)), 9)
-        0.0005
-
     """
     fastest = fastest_shrink(run)
     if checked_shrink(shrink) > fastest:

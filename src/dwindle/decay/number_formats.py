@@ -55,12 +55,6 @@ _AFTER = {
 def dtype_named(dtype: object) -> str:
     """Return the name of a number format, given as text or as a library's object.
 
-    Args:
-        dtype: ``"bfloat16"``, ``"bf16"``, ``torch.bfloat16``, ``numpy.float32`` …
-
-    Raises:
-        UnknownNameError: If it is not one of :data:`DIGITS`; the nearest is offered.
-
     Example:
         >>> dtype_named("bf16"), dtype_named("torch.half"), dtype_named(float)
         ('bfloat16', 'float16', 'float64')
@@ -89,10 +83,6 @@ def rounding_of(shrink_per_step: float, dtype: str) -> Rounding:
         has halved, ``coarse`` where the rate is off by more than two percent, else
         ``fine``.
 
-    Example:
-        >>> [rounding_of(s, "bfloat16") for s in (1e-3, 3e-3, 1e-2, 0.1)]
-        ['dead', 'stalls', 'coarse', 'fine']
-
     """
     units = shrink_per_step / DEAD_BELOW[dtype]
     if units < 1:
@@ -120,11 +110,6 @@ def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) ->
     Returns:
         Half-life in steps; ``inf`` where weights stop on their way.
 
-    Example:
-        >>> shrink = -math.expm1(-math.log(2) / 170)  # requested: 170 steps
-        >>> round(rounded_half_life_steps(shrink, "bfloat16"))
-        128
-
     """
     meant = math.log(2) / -math.log1p(-shrink)
     if shrink >= _COARSE_BELOW * DEAD_BELOW[dtype]:
@@ -151,16 +136,7 @@ def rounded_half_life_steps(shrink: float, dtype: str, *, owes: bool = False) ->
 
 
 def longest_half_life_steps(dtype: str) -> float:
-    """Longest half-life, in steps, that weights of this format can decay with.
-
-    Args:
-        dtype: A key of :data:`dwindle.decay.number_formats.DIGITS`.
-
-    Example:
-        >>> round(longest_half_life_steps("bfloat16"))
-        177
-
-    """
+    """Longest half-life, in steps, that weights of this format can decay with."""
     least = DEAD_BELOW[dtype] * (_STALLS_BELOW if dtype in STALLING else 1)
     return half_life_from_shrink(least)
 
@@ -168,20 +144,8 @@ def longest_half_life_steps(dtype: str) -> float:
 def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     """Return a warning where rounding changes the half-life; else an empty text.
 
-    Args:
-        shrink_per_step: Fraction that a step takes off; 0 decays nothing and is fine.
-        dtype: Number format that the weights are kept in; of one that is no key of
-            :data:`dwindle.decay.number_formats.DIGITS` there is no remark.
-
     Raises:
         RefusedError: If the weights would not halve at all; it names what would work.
-
-    Example:
-        >>> rounding_remark(1e-3, dtype="float32")
-        ''
-        >>> print(rounding_remark(4.07e-3, dtype="bfloat16"))
-        bfloat16 rounds a shrink of 0.00407 per step: half of a weight is left after \
-about 128 steps instead of 170. A wider format (float32) holds it.
 
     """
     if dtype not in DEAD_BELOW or shrink_per_step == 0:
@@ -229,16 +193,6 @@ def steps_between_factors(dtype: str) -> float:
     """Return how many factors between 0 and 1 a multiplication in ``dtype`` has.
 
     A weight in bfloat16 or float16 is multiplied in float32 and rounded afterwards.
-
-    Args:
-        dtype: A key of :data:`dwindle.decay.number_formats.DIGITS`.
-
-    Example:
-        >>> steps_between_factors("bfloat16") == steps_between_factors(
-        ...     "float32"
-        ... ) == 2**24
-        True
-
     """
     return 2.0 ** max(DIGITS["float32"], DIGITS[dtype])
 
@@ -259,16 +213,6 @@ def exact_shrink(owed: float, steps_between: float) -> float:
 
     Returns:
         A fraction in [0, 1); ``owed - log1p(-fraction)`` is owed afterwards.
-
-    Example:
-        >>> owed = taken = 0.0
-        >>> for _ in range(1000):
-        ...     owed += math.log1p(-1e-5)
-        ...     shrink = exact_shrink(owed, 2.0**24)
-        ...     owed -= math.log1p(-shrink)
-        ...     taken -= math.log1p(-shrink)
-        >>> round(taken / 1000, 9)  # the nearest float32 factor alone gives 1.0014e-05
-        1e-05
 
     """
     # Owed may be above 0 by half a digit after a step that took a little too much.

@@ -41,16 +41,6 @@ def resolved(knob: Knob, run: Run) -> Run:
     """Return the run as the knob's optimizer has it.
 
     What nobody gave is the library's default; what the optimizer lacks is left out.
-
-    Raises:
-        RangeError: If nesterov was given, and there is no momentum by default.
-
-    Example:
-        >>> from dwindle.decay.knobs import resolve_knob
-        >>> there = resolved(resolve_knob("MLPClassifier:sgd"), Run(lr=0.01))
-        >>> there.momentum, there.nesterov
-        (0.9, True)
-
     """
     course = course_of(knob)
     if not (course.is_of_schedule or run.decay_schedule.is_constant):
@@ -117,13 +107,6 @@ def scheduled(knobs: tuple[Knob, ...], *runs: Run) -> tuple[Run, ...]:
     """Return the runs with the schedule that a knob's trainer has by default.
 
     It is that of every side, where no side has one that was given.
-
-    Example:
-        >>> from dwindle.decay.knobs import resolve_knob
-        >>> (run,) = scheduled((resolve_knob("TrainingArguments"),), Run(lr=1e-4))
-        >>> run.schedule.shape
-        'linear'
-
     """
     names = [each.options.schedule for each in knobs if each.options.schedule]
     if not names or any(run.is_given("schedule") for run in runs):
@@ -218,10 +201,6 @@ def refuse_lacking(*sides: tuple[Knob, Run]) -> None:
 
     A fact that was given once is for the side that has it; one that was given for each
     side has to be there on each.
-
-    Raises:
-        RangeError: For the first such fact, with what to write instead.
-
     """
     for knob, run in sides:
         for name in _NEUTRAL if has_momentum(knob) else ():

@@ -38,16 +38,6 @@ def layer_coefficients(
         One factor per layer. Under ``layer-mean`` and ``global-mean`` their average
         over all weights is the same, 1/(number of weights).
 
-    Raises:
-        UnknownNameError: If the normalization is not one of the four.
-        RangeError: If there is no layer, or a layer has no weights.
-
-    Example:
-        >>> layer_coefficients("layer-mean", [(2, 5), (5, 1)])
-        (0.05, 0.1)
-        >>> layer_coefficients("fan-in", [(2, 5), (5, 1)])
-        (2.0, 5.0)
-
     """
     if normalization not in NORMALIZATIONS:
         near = nearest_names(normalization, NORMALIZATIONS)
@@ -148,32 +138,16 @@ class Penalty:
         return run.require(over, _NEEDS[over]) if over else 1.0
 
     def penalty_from_number(self, number: float, run: Run) -> float:
-        """Return the canonical λ, before normalization, of the number that is written.
-
-        Raises:
-            MissingFactError: If the formula needs a fact that the run does not have.
-
-        Example:
-            >>> PENALTIES["prior"].penalty_from_number(0.5, Run(dataset_size=1000))
-            0.004
-
-        """
+        """Return the canonical λ, before normalization, of a number."""
         written = self.factor * math.pow(number, self.power)
         return (written + self.extra) / self._divisor(run)
 
     def number_from_penalty(self, penalty: float, run: Run) -> float:
         """Return the number to write for a canonical λ, before normalization.
 
-        Returns:
-            Infinity where λ is 0 and the formula divides by the number.
-
         Raises:
             MissingFactError: If the formula needs a fact that the run does not have.
             RangeError: If λ is below the penalty that is always on.
-
-        Example:
-            >>> PENALTIES["prior"].number_from_penalty(0.004, Run(dataset_size=1000))
-            0.5
 
         """
         written = penalty * self._divisor(run) - self.extra

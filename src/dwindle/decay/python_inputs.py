@@ -112,17 +112,6 @@ def read_input(value: object, knob: object = None) -> Input:
             ``"torch.optim.AdamW=0.1"``.
         knob: A name, an optimizer's class, or a live optimizer.
 
-    Raises:
-        UsageError: If there is no knob or no value, or the groups of an optimizer
-            differ.
-        UnknownNameError: If a class is not one that dwindle knows.
-
-    Example:
-        >>> read_input("torch.optim.AdamW", 0.1)
-        Input(knob='torch.optim.AdamW', value=0.1, facts={})
-        >>> read_input("half-life=3 epochs").value
-        '3 epochs'
-
     """
     if knob is None and isinstance(value, str) and "=" in value:
         name, _, text = value.partition("=")
@@ -152,32 +141,14 @@ def _is_value(given: object) -> bool:
 
 
 def read_target(to: object) -> Input:
-    """Read the place to convert to; a live optimizer brings its facts along.
-
-    Raises:
-        UnknownNameError: If it is not one that dwindle knows.
-        UsageError: If the groups of a live optimizer differ in more than their decay.
-
-    """
+    """Read the place to convert to; a live optimizer brings its facts along."""
     if hasattr(to, "param_groups"):
         return _of_optimizer(to, 0.0)
     return Input(knob_name(to), 0.0)
 
 
 def run_of(run: object) -> Run:
-    """Return a run that may be given as a mapping of its facts.
-
-    Raises:
-        UnknownNameError: If a fact is not one of :class:`~dwindle.decay.run.Run`.
-        UsageError: If it is something else.
-
-    Example:
-        >>> run_of({"lr": 0.1, "schedule": "cosine"}).lr
-        0.1
-        >>> run_of({"tokens": "20B", "batch_tokens": "0.5M"}).steps
-        40000
-
-    """
+    """Return a run that may be given as a mapping of its facts."""
     if run is None:
         return Run()
     if isinstance(run, Run):
@@ -202,15 +173,6 @@ def runs_of_sides(
     source: Input, target: Input, run: RunLike | None, run_after: RunLike | None
 ) -> tuple[Run, Run, tuple[str, ...]]:
     """Return the runs on both sides of a conversion, where either may be live.
-
-    Args:
-        source: The source, with the facts of a live optimizer.
-        target: The target, with its own.
-        run: What was given of the source, and of the target where nothing else was.
-        run_after: What was given of the target.
-
-    Returns:
-        Before, after, and a sentence for each fact that a live optimizer has otherwise.
 
     Example:
         >>> live = Input("torch.optim.SGD", 0.0, {"lr": 0.1})
@@ -244,12 +206,7 @@ def runs_of_sides(
 
 
 def knob_name(knob: object) -> str:
-    """Return the name of a knob that may be given as an optimizer's class.
-
-    Raises:
-        UnknownNameError: If it is not one that dwindle knows.
-
-    """
+    """Return the name of a knob that may be given as an optimizer's class."""
     if isinstance(knob, str):
         return knob
     kind = knob if hasattr(knob, "__qualname__") else type(knob)

@@ -60,13 +60,6 @@ def read_number(text: str) -> float | None:
     Plain decimals, exponents, fractions (``1/32768``), powers (``2**-15``), shares
     (``0.1%``), thousands with commas, and k, M, B or G, T behind the digits. The result
     is the float nearest to what was written.
-
-    Example:
-        >>> read_number("1/32768"), read_number("0.1%"), read_number("1.28M")
-        (3.0517578125e-05, 0.001, 1280000.0)
-        >>> read_number("0,1") is None
-        True
-
     """
     text = text.strip().replace("−", "-")  # the sign of a typeset page
     try:
@@ -109,22 +102,7 @@ def _exact(text: str) -> Fraction | None:
 def number_of(
     name: str, value: object, *, must: str = "a number", remedy: str = ""
 ) -> float:
-    """Return a text, or a number of any kind (NumPy's, torch's, a Decimal), as a float.
-
-    Args:
-        name: What it is a number of, for the error.
-        value: A text as :func:`read_number` has it, or what ``float`` takes.
-        must: What it must be.
-        remedy: What to write instead.
-
-    Raises:
-        RangeError: If it is no number; NaN is none either where it came as text.
-
-    Example:
-        >>> number_of("lr", "1e-3"), number_of("lr", 1)
-        (0.001, 1.0)
-
-    """
+    """Return a text, or a number of any kind (NumPy's, a Decimal), as a float."""
     remedy = remedy or f"Write {name}=1e-3."
     if isinstance(value, str):
         number = read_number(value)
@@ -143,16 +121,7 @@ def number_of(
 
 
 def whole_of(name: str, value: object, *, remedy: str = "") -> int:
-    """Return 512, "50k" or "1e6" as a whole number.
-
-    Raises:
-        RangeError: If it is none.
-
-    Example:
-        >>> whole_of("dataset_size", "1e6"), whole_of("steps", "50k")
-        (1000000, 50000)
-
-    """
+    """Return 512, "50k" or "1e6" as a whole number."""
     must, remedy = "a whole number", remedy or f"Write {name}=512."
     number = number_of(name, value, must=must, remedy=remedy)
     if not number.is_integer():  # neither are inf and nan
@@ -172,16 +141,6 @@ def numbers_of(
 ) -> tuple[float, ...]:
     """Return numbers that stand in a list, or in a text with commas between them.
 
-    Args:
-        name: What they are, for the error.
-        value: ``"0.9,0.95"``, or a list or tuple.
-        read: How each of them is read.
-        must: What all of them must be.
-        remedy: What to write instead.
-
-    Raises:
-        RangeError: If it is no list, or not one of such numbers.
-
     Example:
         >>> numbers_of("betas", "0.9,0.95")
         (0.9, 0.95)
@@ -197,12 +156,7 @@ def numbers_of(
 
 
 def clock_named(word: str) -> Clock:
-    """Return the clock of a word: ``epoch``, ``samples``, ``of the run``.
-
-    Raises:
-        UnknownNameError: If there is no such clock.
-
-    """
+    """Return the clock of a word: ``epoch``, ``samples``, ``of the run``."""
     clock = _CLOCK_WORDS.get(" ".join(word.lower().split()))
     if clock is None:
         raise UnknownNameError.among("clock", word, CLOCKS, TIME_REMEDY)
@@ -211,15 +165,6 @@ def clock_named(word: str) -> Clock:
 
 def read_time(name: str, text: str, remedy: str = TIME_REMEDY) -> tuple[float, Clock]:
     """Read a number and its clock; a percentage is always one of the run.
-
-    Args:
-        name: What it is the time of, for the errors.
-        text: ``3 epochs``, ``1.5e9 tokens``, ``50k examples``, ``20% of the run``.
-        remedy: What to write instead.
-
-    Raises:
-        RangeError: If the text is not a number and a clock.
-        UnknownNameError: If there is no such clock.
 
     Example:
         >>> read_time("half_life", "50k examples"), read_time("warmup", "5%")
@@ -244,10 +189,6 @@ def read_times(
 ) -> tuple[tuple[float, ...], Clock]:
     """Read one or more times, with commas between them, on the clock of the last.
 
-    Raises:
-        RangeError: If the text is not numbers and a clock.
-        UnknownNameError: If there is no such clock.
-
     Example:
         >>> read_times("milestones", "30,60,80 epochs")
         ((30.0, 60.0, 80.0), 'epochs')
@@ -266,15 +207,7 @@ def read_times(
 
 
 def how_it_was_read(name: str, text: str, number: float) -> str:
-    """Return a sentence on how a text was read; none where it looks like the number.
-
-    Example:
-        >>> how_it_was_read("lr", "1e-3", 0.001)
-        "lr: '1e-3' was read as 0.001."
-        >>> how_it_was_read("lr", "0.1", 0.1)
-        ''
-
-    """
+    """Return a sentence on how a text was read; none where it looks like the number."""
     as_usual = {f"{number:.12g}", repr(number)}
     if text.strip() in as_usual:
         return ""

@@ -30,9 +30,6 @@ def increasing_root(
         guess: First argument, in (0, ceiling).
         ceiling: Upper end of the search; may be ``inf``.
 
-    Raises:
-        RangeError: If no float comes near the target: the function jumps there.
-
     """
     low, high = 0.0, ceiling
     here, last_error = guess, math.inf

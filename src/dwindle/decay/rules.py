@@ -164,16 +164,7 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 
 
 def resolve_rule(name: str) -> Rule:
-    """Return the rule of a name.
-
-    Raises:
-        UnknownNameError: If there is none; the nearest names are offered.
-
-    Example:
-        >>> resolve_rule("bengio-map").coordinate
-        'penalty'
-
-    """
+    """Return the rule of a name."""
     if name not in _BY_NAME:
         raise UnknownNameError(
             "rule", name, nearest_names(name, _BY_NAME), "See: dwindle rules."
@@ -210,13 +201,6 @@ def predict(
             tokens (of the run); each above 0.
         after: The same, after the change. A quantity that stands on neither side is
             taken as unchanged.
-
-    Returns:
-        A prediction; its factor is None where the rule does not apply.
-
-    Raises:
-        UnknownNameError: If there is no such rule.
-        RangeError: If a quantity is not above 0.
 
     Example:
         >>> small, large = (

@@ -421,9 +421,6 @@ class RunFacts(TypedDict, total=False):
 def run_with(run: Run | None, **facts: Unpack[RunFacts]) -> Run:
     """Return a run with some facts that were given beside it; they count more.
 
-    Raises:
-        UnknownNameError: If there is no fact of such a name.
-
     Example:
         >>> run_with(Run(steps=100), batch_size=32).quantities()
         {'batch_size': 32.0, 'steps': 100.0}

@@ -78,13 +78,7 @@ _OPTIONS = {
 
 
 def option_of(name: str) -> str:
-    """Return the option of the command line for a fact of a run or a schedule.
-
-    Example:
-        >>> option_of("batch_size"), option_of("shape")
-        ('--batch-size', '--schedule')
-
-    """
+    """Return the option of the command line for a fact of a run or a schedule."""
     return _OPTIONS.get(name, f"--{name.replace('_', '-')}")
 
 

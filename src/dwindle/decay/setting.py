@@ -30,25 +30,7 @@ class Setting:
 
 
 def read_setting(value: Value, knob_name: str) -> Setting:
-    """Read a value for a knob; a half-life becomes a number on its own clock.
-
-    Args:
-        value: A number, or its text; a half-life with its clock; a shrink may be a
-            percentage.
-        knob_name: Any name of the knob.
-
-    Raises:
-        UnknownNameError: If there is no such knob or clock.
-        AmbiguousNameError: If the name fits several knobs.
-        RangeError: If the value is not a number, or not one that the knob can take.
-
-    Example:
-        >>> read_setting("3 epochs", "half-life").knob.name
-        'half-life:epochs'
-        >>> read_setting("0.1%", "shrink").number
-        0.001
-
-    """
+    """Read a value for a knob; a half-life becomes a number on its own clock."""
     knob = resolve_knob(knob_name)
     if knob.wants_clock or (knob.is_half_life and not _is_plain_number(value)):
         return _half_life(value, knob)
@@ -64,9 +46,6 @@ def at_peak(setting: Setting, run: Run) -> Setting:
     Of ``"cosine from 0.04 to 0.4"`` people type the first number, or the last. Where
     the ends are shares, the number is the peak already; and a half-life is that at the
     peak, of which the ends only give the shares.
-
-    Raises:
-        RangeError: If the number is neither end.
 
     Example:
         >>> run = Run(decay_schedule="cosine from 0.04 to 0.4")

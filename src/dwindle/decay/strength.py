@@ -16,14 +16,7 @@ _HALVINGS = 2
 
 
 class Strength(NamedTuple):
-    """A degree of decay, from so many e-folds over the run on.
-
-    Args:
-        name: The word for it.
-        least: Smallest total decay Σ lr·λ that it is said of.
-        why: Why the border is there.
-
-    """
+    """A degree of decay, from so many e-folds over the run on."""
 
     name: str
     least: float
@@ -64,13 +57,7 @@ _INSTEAD: Mapping[str, str] = {
 
 
 def strength_of(e_folds: float) -> str:
-    """Return the word for a total decay.
-
-    Example:
-        >>> [strength_of(each) for each in (0, 0.05, 0.5, 2, 14, 200)]
-        ['nothing', 'next to nothing', 'weak', 'moderate', 'strong', 'very strong']
-
-    """
+    """Return the word for a total decay."""
     return next(each.name for each in reversed(STRENGTHS) if e_folds >= each.least)
 
 

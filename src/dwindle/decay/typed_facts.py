@@ -28,22 +28,7 @@ _OF_SCHEDULE = {each.name for each in fields(Schedule)}
 
 
 def as_fields(typed: Typed, *, named: Callable[[str], str] = str) -> dict[str, Any]:
-    """Return facts as the fields of :class:`~dwindle.decay.run.Run`.
-
-    Args:
-        typed: Fields of Run or of Schedule, tokens and batch_tokens.
-        named: How a fact is called in an error.
-
-    Raises:
-        UsageError: If tokens are given without, or beside, what they stand for.
-        RangeError: If a fact cannot be read, or is impossible.
-
-    Example:
-        >>> found = as_fields({"tokens": "20B", "batch_tokens": "0.5M", "warmup": 0.1})
-        >>> found["steps"], found["batch_size"], found["schedule"].warmup
-        (40000, 500000, 0.1)
-
-    """
+    """Return facts as the fields of :class:`~dwindle.decay.run.Run`."""
     known = without_tokens(typed, named=named)
     parts = {name: known.pop(name) for name in _OF_SCHEDULE if name in known}
     if not parts:
@@ -105,9 +90,6 @@ def _refuse_beside(
 def times_of(name: str, text: str) -> float | None:
     """Return the factor that ``x8`` is; None of a text that is none.
 
-    Raises:
-        RangeError: If the factor is not above 0.
-
     Example:
         >>> times_of("batch_size", "x8"), times_of("batch_size", "256")
         (8.0, None)
@@ -124,16 +106,7 @@ def times_of(name: str, text: str) -> float | None:
 
 
 def scaled(name: str, before: object, factor: float) -> float:
-    """Return a fact times a factor; of a whole number it must be whole again.
-
-    Raises:
-        RangeError: If it is not, or if the fact is no single number.
-
-    Example:
-        >>> scaled("batch_size", 256, 8.0)
-        2048
-
-    """
+    """Return a fact times a factor; of a whole number it must be whole again."""
     if isinstance(before, bool) or not isinstance(before, int | float):
         got = "nothing" if before is None else repr(before)
         must = f"one number before the change, for x{factor:g} to be times that"
@@ -146,12 +119,7 @@ def scaled(name: str, before: object, factor: float) -> float:
 
 
 def lr_with_batch(lr: float, power: float, before: Typed, after: Typed) -> float:
-    """Return an lr that grows as a power of the batch, in tokens where known.
-
-    Raises:
-        UsageError: If a side has no batch.
-
-    """
+    """Return an lr that grows as a power of the batch, in tokens where known."""
     sizes = [_batch(side) for side in (before, after)]
     if None in sizes:
         must = "An lr that goes with the batch must come with the batch."
@@ -180,16 +148,6 @@ def facts_after(before: object, after: object) -> object:
     Args:
         before: The run before the change, or a mapping of its facts.
         after: A mapping of facts; anything else is returned as it is.
-
-    Raises:
-        RangeError: If a fact that is to be multiplied is no number before.
-        UsageError: If an lr is to go with a batch that is not known.
-
-    Example:
-        >>> facts_after(
-        ...     {"batch_size": 256, "lr": 1e-3}, {"batch_size": "x4", "lr": "sqrt"}
-        ... )
-        {'batch_size': 1024, 'lr': 0.002}
 
     """
     if not isinstance(after, Mapping):

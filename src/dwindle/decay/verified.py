@@ -49,15 +49,6 @@ def checks_of(knob: Knob) -> tuple[Passed, ...]:
 
 
 def verification_of(knob: Knob) -> str:
-    """Return how a record is known: by running what it describes, or from its source.
-
-    Example:
-        >>> from dwindle.decay.knobs import resolve_knob
-        >>> verification_of(resolve_knob("torch.AdamW"))
-        'verified by running (torch 2.13.0)'
-        >>> verification_of(resolve_knob("tf.nn.l2_loss"))
-        'from source, not run'
-
-    """
+    """Return how a record is known: by running what it is of, or from its source."""
     ran = dict.fromkeys(f"{each.library} {each.version}" for each in checks_of(knob))
     return f"verified by running ({', '.join(ran)})" if ran else "from source, not run"

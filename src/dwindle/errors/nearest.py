@@ -18,13 +18,6 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
     another, or two swapped. Of equals, what only lost letters comes first, then the one
     of the same length, then the one that comes first in the table. A table that is
     short enough is returned whole: then a reader sees every choice.
-
-    Example:
-        >>> nearest_names("torch.AdamWW", ["torch.optim.AdamW", "half-life"])
-        ('torch.optim.AdamW', 'half-life')
-        >>> nearest_names("AdamV", ["Adam", "AdamW", "RAdam", "Adan"], limit=2)
-        ('AdamW', 'Adam')
-
     """
     table = list(dict.fromkeys(names))
     folded: dict[str, str] = {}
@@ -52,13 +45,7 @@ def nearest_names(name: str, names: Iterable[str], limit: int = 5) -> tuple[str,
 
 
 def typing_mistakes(typed: str, meant: str) -> int:
-    """Count letters added, lost, replaced, or swapped with a neighbor.
-
-    Example:
-        >>> typing_mistakes("SDG", "SGD"), typing_mistakes("AdmWW", "AdamW")
-        (1, 2)
-
-    """
+    """Count letters added, lost, replaced, or swapped with a neighbor."""
     before: Sequence[int] = ()
     row = list(range(len(meant) + 1))
     for i, letter in enumerate(typed, start=1):

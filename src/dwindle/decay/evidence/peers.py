@@ -59,23 +59,7 @@ def regime_of(run: Run) -> Regime | None:
 def kinds_of_run(
     run: Run, *, regime: str | None = None, normalized: bool | None = None
 ) -> tuple[KindOfRun, ...]:
-    """Return the classes that a training may belong to; several where nothing tells.
-
-    Args:
-        run: Its facts.
-        regime: What somebody says; it counts more than the facts. A class is one too.
-        normalized: Whether the network has normalization layers.
-
-    Raises:
-        UnknownNameError: If there is no such regime.
-
-    Example:
-        >>> kinds_of_run(Run(epochs=90), normalized=True)
-        ('many-epochs-normalized',)
-        >>> kinds_of_run(Run(epochs=90))
-        ('many-epochs-normalized', 'many-epochs-plain')
-
-    """
+    """Return the classes that a training may belong to; several where nothing tells."""
     for kind in KINDS:
         if kind == regime:
             return (kind,)
@@ -133,12 +117,6 @@ def family_of_evidence(knob: Knob) -> EvidenceFamily:
 
     A bare penalty is read as of SGD, as scaling rules read it; a half-life or a shrink,
     which has no optimizer, as of AdamW, for which there is more evidence.
-
-    Example:
-        >>> from dwindle.decay.knobs import KNOBS
-        >>> [family_of_evidence(KNOBS[name]) for name in ("torch.optim.SGD", "shrink")]
-        ['sgd', 'adaptive']
-
     """
     family = family_of(knob)
     if family is None:
@@ -183,26 +161,6 @@ def recipes_like(
 
     Its class decides, then optimizer family and domain, as long as three are left.
     A fine-tune has fine-tunes beside it only, and one of low-rank factors only those.
-
-    Args:
-        knob: Where the decay is typed.
-        run: Facts of the training.
-        regime: What kind of training it is, where the facts do not tell: also ``lora``.
-        normalized: Whether the network has normalization layers.
-        domain: ``vision``, ``language``; tokens are language.
-
-    Returns:
-        The recipes; None where the facts do not tell the class.
-
-    Raises:
-        UnknownNameError: If there is no such regime or domain.
-
-    Example:
-        >>> from dwindle.decay.knobs import KNOBS
-        >>> there = recipes_like(KNOBS["torch.optim.AdamW"], Run(lr=1e-3, epochs=300))
-        >>> there.title
-        'runs over many epochs with AdamW and its kind'
-
     """
     domains = sorted({each.domain for each in recipes()})
     if domain is not None and domain not in domains:

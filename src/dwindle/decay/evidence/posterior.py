@@ -141,15 +141,7 @@ class Expected:
 def expected(
     records: Sequence[Record], quantities: Sequence[str] = tuple(QUANTITIES)
 ) -> tuple[Expected, ...]:
-    """Return what to expect of quantities, in every cell where they make sense.
-
-    Example:
-        >>> from dwindle.decay.evidence.records import read_evidence
-        >>> there = expected(read_evidence().records, ["tokens"])
-        >>> {each.kind_of_run for each in there}
-        {'single-pass'}
-
-    """
+    """Return what to expect of quantities, in every cell where they make sense."""
     return tuple(
         _expected(kind, family, name, records)
         for kind in KINDS

@@ -90,14 +90,7 @@ def _on_clock(clock: Clock, steps: float, run: Run) -> float | None:
 
 @cache
 def recipes() -> tuple[Recipe, ...]:
-    """Return every recipe, in the order of the file.
-
-    Example:
-        >>> deit = next(each for each in recipes() if each.name.startswith("DeiT"))
-        >>> deit.knob.name, round(deit.e_folds, 1)
-        ('torch.optim.AdamW', 9.5)
-
-    """
+    """Return every recipe, in the order of the file."""
     return tuple(map(_recipe, table_beside(__file__)["recipe"]))
 
 

@@ -196,32 +196,6 @@ def recommend(
     published settings (``scripts/pooled.py``); the range is that of a new
     setting. A change made in two steps gives the value of the change made in one, and
     without a change the value stays exactly.
-
-    Args:
-        setting: The knob, and what is typed there before the change.
-        before: Facts of the training before the change.
-        after: Facts of the training after it.
-        regime: ``single-pass``, ``many-epochs`` or ``fine-tuning``, where the facts do
-            not tell.
-        normalized: Whether the network has normalization layers.
-
-    Returns:
-        The recommendation of the most likely class; those of the others that the facts
-        allow are its ``others``.
-
-    Raises:
-        UnknownNameError: If there is no such regime.
-
-    Example:
-        >>> from dwindle.decay.setting import read_setting
-        >>> small = Run(lr=0.1, batch_size=128, dataset_size=50_000, epochs=200)
-        >>> large = Run(lr=0.8, batch_size=1024, dataset_size=50_000, epochs=200)
-        >>> found = recommend(
-        ...     read_setting(5e-4, "torch.optim.SGD"), small, large, normalized=True
-        ... )
-        >>> 3e-4 < found.value < 7e-4, found.reasons[0].beside
-        (True, {'lr': 8.0})
-
     """
     regime = regime_told(
         setting.knob, before, after, regime=regime, normalized=normalized

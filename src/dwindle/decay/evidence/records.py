@@ -192,16 +192,7 @@ class Evidence:
 
 
 def read_evidence() -> Evidence:
-    """Return the records that are known.
-
-    Example:
-        >>> there = read_evidence()
-        >>> {each.quantity for each in there.records} <= set(QUANTITIES)
-        True
-        >>> there.sources["Power Lines"].citation
-        'Bergsma et al., arXiv 2505.13738'
-
-    """
+    """Return the records that are known."""
     found: dict[str, list[dict[str, Any]]] = {}  # Any: cells
     for name in ("records.toml", "own_records.toml"):
         for table, rows in table_beside(__file__, name).items():
@@ -217,11 +208,6 @@ def split_contradictions() -> frozenset[tuple[str, str, str]]:
     """Return the problem, optimizer and axis of our own studies that hang on a split.
 
     There, which way the best λ by loss goes changes with the validation split.
-
-    Example:
-        >>> ("digits-mlp", "adamw", "epochs") in split_contradictions()
-        False
-
     """
     rows = table_beside(__file__, "own_records.toml").get("contradiction", ())
     return frozenset(
@@ -230,16 +216,7 @@ def split_contradictions() -> frozenset[tuple[str, str, str]]:
 
 
 def quantity_named(name: str) -> Quantity:
-    """Return a quantity by its name.
-
-    Raises:
-        UnknownNameError: If there is none; the nearest are offered.
-
-    Example:
-        >>> quantity_named("batch").form
-        {'batch': 1.0, 'lr': -1.0}
-
-    """
+    """Return a quantity by its name."""
     if name not in QUANTITIES:
         raise UnknownNameError.among("quantity", name, tuple(QUANTITIES))
     return QUANTITIES[name]

@@ -107,13 +107,7 @@ class Suggestion(Shown, Plain):
     explanation: Explanation
 
     def drawn(self, *, all_notes: bool = False, face: Face = TERMINAL) -> Sheet:
-        """Return the drawing of a terminal and of a notebook.
-
-        Args:
-            all_notes: Whether each recipe and every note is in it.
-            face: Where it is read.
-
-        """
+        """Return the drawing of a terminal and of a notebook."""
         span = self._span((self.low, self.high))
         beside = f"({span} in recipes of its kind)"
         if not self.value:
