@@ -1,7 +1,6 @@
 """The mathematics of a decay with its numbers in it: of a step, and of a conversion."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from string import Formatter
 from types import MappingProxyType
 
@@ -49,34 +48,12 @@ _CLOCK_FACTORS: Mapping[Clock, tuple[str, str]] = {
 }
 
 
-@dataclass(frozen=True)
-class _Part:
-    """A part of a line, and the letters in it that nobody knows by heart."""
-
-    text: str
-    letters: frozenset[str] = frozenset()
-
-    def __add__(self, other: "_Part | str") -> "_Part":
-        if isinstance(other, str):
-            return _Part(self.text + other, self.letters)
-        return _Part(self.text + other.text, self.letters | other.letters)
-
-    def __radd__(self, before: str) -> "_Part":
-        return _Part(before + self.text, self.letters)
-
-
-_NOTHING = _Part("")
-
-
-def _letter(letter: str) -> _Part:
-    return _Part(letter, frozenset({letter}))
-
-
-def _filled(template: str, parts: Mapping[str, _Part]) -> str:
+def _filled(template: str, parts: Mapping[str, str]) -> str:
     """Fill a line in, and explain the letters of the parts that are in it."""
-    used = {name for _, name, _, _ in Formatter().parse(template) if name}
-    line = template.format_map({name: parts[name].text for name in used})
-    letters = frozenset[str]().union(*(parts[name].letters for name in used))
+    # Letters are fields of the parts: what was filled in shows which of them are used.
+    line = template.format_map(parts)
+    letters = {name for _, name, _, _ in Formatter().parse(line) if name}
+    line = line.format_map({letter: letter for letter in letters})
     legend = [f"{name}: {text}" for name, text in _LETTERS.items() if name in letters]
     return f"{line}  ({'; '.join(legend)})" if legend else line
 
@@ -100,10 +77,9 @@ def update_line(knob: Knob, number: float, run: Run) -> str:
     if not knob.is_rate:
         written = PENALTIES[str(knob.penalty)].written(_digits(number), run)
         return f"minimize {written.objective}"
-    own = _own_schedule(run)
-    slower = _Part("w·") + _letter("m_t") if _schedule(run).text else _Part("w")
-    slower = slower + "·" + _letter("k_t") if own.text else slower
-    parts = {"m": _schedule(run) + own, "slower": slower, "x": _Part(_digits(number))}
+    factors = [*_of_lr(run), *_of_decay(run)]
+    parts = {"m": _before(factors), "slower": "·".join(["w", *factors])}
+    parts["x"] = _digits(number)
     unit = "of the run" if knob.clock == "run" else knob.clock
     if knob.clock is None:
         return _filled("w ← w − {x}·{m}w", parts)
@@ -112,46 +88,49 @@ def update_line(knob: Knob, number: float, run: Run) -> str:
     return _filled(f"w ← w·2^(−1/h) at the peak lr, with h = {{x}} {unit}", parts)
 
 
-def _schedule(run: Run) -> _Part:
-    """Return the schedule's factor, with a dot behind it; nothing where it is 1."""
-    return _NOTHING if run.schedule.is_constant else _letter("m_t") + "·"
+def _of_lr(run: Run) -> list[str]:
+    """Return the factor of the lr's schedule, none where it is 1."""
+    return [] if run.schedule.is_constant else ["{m_t}"]
 
 
-def _own_schedule(run: Run) -> _Part:
+def _of_decay(run: Run) -> list[str]:
     """Return the factor of a schedule that the decay has by itself."""
-    return _NOTHING if run.decay_schedule.is_constant else _letter("k_t") + "·"
+    return [] if run.decay_schedule.is_constant else ["{k_t}"]
 
 
-def _parts(knob: Knob, number: float, run: Run) -> dict[str, _Part]:
+def _before(factors: list[str]) -> str:
+    return "".join(f"{each}·" for each in factors)
+
+
+def _parts(knob: Knob, number: float, run: Run) -> dict[str, str]:
     """Return what may stand in the line of a family."""
-    peak = _letter("η") if run.lr is None else _Part(_digits(run.lr))
+    peak = "{η}" if run.lr is None else _digits(run.lr)
     changes = not run.schedule.is_constant
     decay = _decay(knob, number, run)
-    coupled = "g + " + decay + "·w"
+    coupled = f"g + {decay}·w"
     kept = 1 - run.dampening
     # The last word of its path is the name of the optimizer.
     name = knob.name.partition(":")[0].rpartition(".")[2].casefold()
-    own_step = _OWN_STEPS.get(name)
     return {
         "peak": peak,
-        "m": _schedule(run),
-        "m_squared": _letter("m_t") + "²·" if changes else _NOTHING,
-        "lr": peak + ("·" + _letter("m_t")) if changes else peak,
-        "first_lr": peak + "·m_0" if changes else peak,
-        "lr_before": peak + "·m_{t−1}" if changes else peak,
+        "m": _before(_of_lr(run)),
+        "m_squared": "{m_t}²·" if changes else "",
+        "lr": f"{peak}·{{m_t}}" if changes else peak,
+        "first_lr": f"{peak}·m_0" if changes else peak,
+        "lr_before": f"{peak}·m_{{{{t−1}}}}" if changes else peak,
         "decay": decay,
         "coupled": coupled,
-        "pushed": coupled if kept == 1 else f"{_digits(kept)}·(" + coupled + ")",
-        "momentum": _Part(_digits(run.momentum)),
-        "step": _letter("u") if own_step is None else _Part(own_step),
-        "u": _letter("u"),
-        "d": _letter("d_t"),
+        "pushed": coupled if kept == 1 else f"{_digits(kept)}·({coupled})",
+        "momentum": _digits(run.momentum),
+        "step": _OWN_STEPS.get(name, "{u}"),
+        "u": "{u}",
+        "d": "{d_t}",
     }
 
 
-def _decay(knob: Knob, number: float, run: Run) -> _Part:
+def _decay(knob: Knob, number: float, run: Run) -> str:
     """Return what the optimizer reads: the number, or what it makes of it."""
-    x = _own_schedule(run) + _digits(number)
+    x = _before(_of_decay(run)) + _digits(number)
     penalty = penalty_convention_of(knob)
     divisor = SCALES[knob.scale].divisor(run)
     if divisor is None and penalty is not None and penalty.over == "batch_size":
@@ -159,8 +138,7 @@ def _decay(knob: Knob, number: float, run: Run) -> _Part:
     if divisor is None:
         return x
     root, letter, digits = divisor
-    over = _Part(digits) if digits else _letter(letter)
-    return "(" + x + f"/{root}" + over + ")"
+    return f"({x}/{root}{digits or f'{{{letter}}}'})"
 
 
 def shrink_formulas(knob: Knob, run: Run) -> tuple[str, str]:

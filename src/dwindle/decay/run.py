@@ -344,7 +344,7 @@ class Run:
 
     def multipliers(self) -> tuple[float, ...]:
         """Return the schedule's multiplier of every step of this run."""
-        return self.schedule.cached_multipliers(self.total_steps)
+        return self.rates().listed
 
     def rates(self) -> Rates:
         """Return the schedule's multipliers as a few functions, at any length."""

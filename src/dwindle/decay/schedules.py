@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -381,11 +380,7 @@ class Schedule:
             RangeError: If ``steps`` is below 1, or too many for a list.
 
         """
-        return list(self.cached_multipliers(steps))
-
-    def cached_multipliers(self, steps: int) -> tuple[float, ...]:
-        """Return :meth:`multipliers` as a tuple that all callers share."""
-        return _multipliers(self, steps)
+        return list(self.rates(steps).listed)
 
     def rates(self, steps: int) -> Rates:
         """Return the multipliers as a few smooth functions, for a run of any length.
@@ -474,9 +469,3 @@ def _time(name: str, given: object, remedy: str) -> Any:  # Any: as Parameter.ho
         return numbers_of(name, given, remedy=remedy)
     counts, clock = read_times(name, given, remedy)
     return counts if clock == "run" else given
-
-
-# A conversion asks for the same run several times; a long run has a million steps.
-@lru_cache(maxsize=8)
-def _multipliers(schedule: Schedule, steps: int) -> tuple[float, ...]:
-    return schedule.rates(steps).listed
