@@ -150,29 +150,12 @@ def has_shrink(knob: Knob, run: Run | None = None) -> bool:
 
 def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return the shrink per step at the peak lr."""
-    if knob.clock is not None:
-        steps = HalfLife(number, knob.clock).in_steps(run)
-        return (
-            checked_shrink(1 / steps)
-            if knob.timescale
-            else shrink_from_half_life(steps)
-        )
-    if knob.is_rate:
-        return checked_shrink(number)
     family = _family(knob, run)
     return family.shrink_per_step(_read(knob, number, run), facts_of(knob, run))
 
 
 def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
     """Return the number to type for a shrink per step at the peak lr."""
-    if knob.clock is not None:
-        shrink = checked_shrink(shrink_per_step)
-        steps = half_life_from_shrink(shrink)
-        if knob.timescale:  # until 1/e is left
-            steps = 1 / shrink if shrink else math.inf
-        return HalfLife.from_steps(steps, clock=knob.clock, run=run).value
-    if knob.is_rate:
-        return checked_shrink(shrink_per_step)
     read = _family(knob, run).knob_for_shrink(shrink_per_step, facts_of(knob, run))
     return _typed(knob, read, run)
 
@@ -194,32 +177,25 @@ def number_at_same_shrink(
 
 def e_folds_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return -ln of what the whole run leaves of a weight with zero gradient."""
-    if knob.is_rate:
-        shrink = shrink_from_number(knob, number, run)
-        return OF_A_RATE.e_folds(shrink, run)
     family = _family(knob, run)
     return family.e_folds(_read(knob, number, run), facts_of(knob, run))
 
 
 def survival_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return what the whole run leaves of a weight with zero gradient."""
-    if knob.is_rate:
-        shrink = shrink_from_number(knob, number, run)
-        return OF_A_RATE.survival(shrink, run)
     family = _family(knob, run)
     return family.survival(_read(knob, number, run), facts_of(knob, run))
 
 
 def number_from_e_folds(knob: Knob, e_folds: float, run: Run) -> float:
     """Return the number to type for so many e-folds over the run."""
-    if knob.is_rate:
-        shrink = OF_A_RATE.knob_for_e_folds(e_folds, run)
-        return number_from_shrink(knob, shrink, run)
     read = _family(knob, run).knob_for_e_folds(e_folds, facts_of(knob, run))
     return _typed(knob, read, run)
 
 
 def _family(knob: Knob, run: Run) -> Family:
+    if knob.is_rate:
+        return OF_A_RATE
     family = DECOUPLED if decays_by_size(knob, run) else family_of(knob)
     if family is None:
         why = "It is a term of an objective; an optimizer and its lr make it a decay."
@@ -229,6 +205,14 @@ def _family(knob: Knob, run: Run) -> Family:
 
 
 def _read(knob: Knob, number: float, run: Run) -> float:
+    """Return what the family reads: of a half-life it is the shrink at the peak lr."""
+    if knob.clock is not None:
+        steps = HalfLife(number, knob.clock).in_steps(run)
+        if knob.timescale:
+            return checked_shrink(1 / steps)
+        return shrink_from_half_life(steps)
+    if knob.is_rate:
+        return checked_shrink(number)
     if decays_by_size(knob, run):
         # The size is that of the gradients as they are, of a sum or of a mean.
         as_it_is = replace(run, loss="mean")
@@ -239,6 +223,11 @@ def _read(knob: Knob, number: float, run: Run) -> float:
 
 def _typed(knob: Knob, read: float, run: Run) -> float:
     """Return what is typed where the family reads this: the inverse of reading."""
+    if knob.clock is not None:
+        steps = half_life_from_shrink(read)
+        if knob.timescale:  # until 1/e is left
+            steps = 1 / read if read else math.inf
+        return HalfLife.from_steps(steps, clock=knob.clock, run=run).value
     if decays_by_size(knob, run):
         penalty = read / decoupled_over_penalty(knob, run)
         as_it_is = replace(run, loss="mean")
