@@ -150,8 +150,10 @@ def has_shrink(knob: Knob, run: Run | None = None) -> bool:
 
 def shrink_from_number(knob: Knob, number: float, run: Run) -> float:
     """Return the shrink per step at the peak lr."""
-    family = _family(knob, run)
-    return family.shrink_per_step(_read(knob, number, run), facts_of(knob, run))
+    family, read = _family(knob, run), _read(knob, number, run)
+    if knob.is_rate:  # a half-life far below one step takes all that a float shows
+        return read
+    return family.shrink_per_step(read, facts_of(knob, run))
 
 
 def number_from_shrink(knob: Knob, shrink_per_step: float, run: Run) -> float:
