@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from dwindle.errors import StoreDamagedError, StoreFormatError
+from dwindle.plain import from_plain
 from dwindle.store.records import Conditions, Outcome, ProblemFacts, Scale, Trial
 from dwindle.store.spec import StudySpec
 from dwindle.store.store import StoredStudy
@@ -93,8 +94,8 @@ def read_export(path: Path) -> StoredStudy:
         found = f"export version {version}; this dwindle reads version {VERSION}"
         raise StoreFormatError(str(path), found, _REMEDY)
     try:
-        spec = StudySpec.from_dict(plain["spec"])
-        conditions = Conditions.from_dict(plain["conditions"])
+        spec = from_plain(StudySpec, plain["spec"])
+        conditions = from_plain(Conditions, plain["conditions"])
         rows = tuple(_rows(spec, plain["cells"]))
         problem = ProblemFacts(**plain["problem"])
     except (KeyError, TypeError, ValueError) as error:

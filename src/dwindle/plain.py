@@ -4,9 +4,12 @@ import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TypeVar, get_args, get_origin, get_type_hints
+
+Record = TypeVar("Record")
 
 # The metadata of a field that is no part of any output.
 INTERNAL = MappingProxyType({"internal": True})
@@ -78,3 +81,26 @@ def table_beside(module: str, name: str = "") -> dict[str, Any]:  # Any: TOML
     path = Path(module)
     path = path.parent / name if name else path.with_suffix(".toml")
     return tomllib.loads(path.read_text("utf-8"))
+
+
+def from_plain(kind: type[Record], plain: Mapping[str, Any]) -> Record:
+    """Return the dataclass of a dict that it was, also after a trip through JSON.
+
+    A missing or unknown field is a TypeError or a KeyError.
+    """
+    of: Any = kind  # mypy holds a class for unhashable
+    hints = _hints(of)
+    return kind(**{name: _typed(hints[name], value) for name, value in plain.items()})
+
+
+@cache  # a store has a hundred thousand trials
+def _hints(kind: Any) -> dict[str, Any]:  # a dataclass
+    return get_type_hints(kind)
+
+
+def _typed(kind: Any, plain: Any) -> Any:  # a hint, and a JSON-like value
+    if isinstance(kind, type) and is_dataclass(kind):
+        return from_plain(kind, plain)
+    if get_origin(kind) is tuple:
+        return tuple(_typed(get_args(kind)[0], each) for each in plain)
+    return plain

@@ -7,6 +7,7 @@ import pytest
 from study.tiny import BASE, CONDITIONS, SPEC, changed
 
 from dwindle.errors import RangeError, UnknownNameError
+from dwindle.plain import from_plain
 from dwindle.store.spec import AxisSpec, StudySpec
 
 SGD = SPEC.optimizer
@@ -21,7 +22,7 @@ def axis(name, *values, **policies):
 
 def test_a_spec_survives_json():
     """A spec read back from text is the same spec."""
-    assert StudySpec.from_dict(json.loads(json.dumps(SPEC.as_dict()))) == SPEC
+    assert from_plain(StudySpec, json.loads(json.dumps(SPEC.as_dict()))) == SPEC
 
 
 def test_whole_numbers_may_be_written_as_floats():

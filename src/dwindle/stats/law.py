@@ -74,15 +74,15 @@ class Law:
         """Return ln λ of a scale: the law, its own deviation from it, and a bend."""
         row = np.array([1.0, *self._offsets(scale)])
         bend = sum((BEND * math.log(far)) ** 2 for far in self.beyond(scale).values())
-        means = self._means @ row
-        variances = np.einsum("i,tij,j->t", row, self._covariances, row)
-        return _quantiles(self._weights, means, variances + _SPREADS**2 + bend)
+        weights, means, covariances = self._fits
+        variances = np.einsum("i,tij,j->t", row, covariances, row)
+        return _quantiles(weights, means @ row, variances + _SPREADS**2 + bend)
 
     def exponent(self, axis: str) -> Predicted:
         """Return the exponent of an axis."""
         at = 1 + list(self.priors).index(axis)
-        variances = self._covariances[:, at, at]
-        return _quantiles(self._weights, self._means[:, at], variances)
+        weights, means, covariances = self._fits
+        return _quantiles(weights, means[:, at], covariances[:, at, at])
 
     def beyond(self, scale: Mapping[str, float]) -> dict[str, float]:
         """Return by what factor a scale lies outside of the cells, by axis."""
@@ -130,18 +130,6 @@ class Law:
             evidence.append(log_likelihood - 0.5 * (spread / SPREAD) ** 2)
         weights = np.exp(np.array(evidence) - max(evidence))
         return weights / weights.sum(), np.array(means), np.array(covariances)
-
-    @property
-    def _weights(self) -> FloatArray:
-        return self._fits[0]
-
-    @property
-    def _means(self) -> FloatArray:
-        return self._fits[1]
-
-    @property
-    def _covariances(self) -> FloatArray:
-        return self._fits[2]
 
 
 def _quantiles(

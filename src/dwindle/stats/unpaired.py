@@ -59,10 +59,6 @@ class _Means:
     within: float  # sum of squares around the means
     degrees: int  # of freedom of that sum
 
-    @property
-    def kernel_noise(self) -> FloatArray:
-        return 1 / self.counts
-
 
 def read_unpaired(
     log_decay: FloatArray, values: FloatArray, without: FloatArray
@@ -161,7 +157,7 @@ def _smoother(
     among = signal**2 * _kernel(cell.places, cell.places, length)
     across = signal**2 * _kernel(at, cell.places, length)
     inverse = np.asarray(
-        np.linalg.inv(among + np.diag(cell.kernel_noise + _JITTER)), dtype=np.float64
+        np.linalg.inv(among + np.diag(1 / cell.counts + _JITTER)), dtype=np.float64
     )
     ones = np.ones(len(cell.places))
     weight = inverse @ ones / (ones @ inverse @ ones)

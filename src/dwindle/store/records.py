@@ -10,9 +10,9 @@ import json
 import math
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Final, Literal, Protocol, Self
+from typing import Any, Final, Literal, Protocol
 
-from dwindle.plain import Plain
+from dwindle.plain import Plain, from_plain
 
 Status = Literal["ok", "diverged", "error"]
 # Which split into pool and validation set a training has: its seed's own, or that one
@@ -54,11 +54,6 @@ class Optimizer:
     schedule: str = "constant"
     warmup: float = 0.0
     final_lr: float = 0.0
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
-        """Rebuild an optimizer from its dict, also after a trip through JSON."""
-        return cls(**{**plain, "betas": tuple(plain["betas"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,13 +98,6 @@ class Trial:
     def split_seed(self) -> int:
         """The seed that the split into pool and validation set is drawn from."""
         return self.seed if isinstance(self.split, str) else self.split
-
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
-        """Rebuild a trial from its dict, also after a trip through JSON."""
-        optimizer = Optimizer.from_dict(plain["optimizer"])
-        scale = Scale(**plain["scale"])
-        return cls(**{**plain, "optimizer": optimizer, "scale": scale})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,11 +179,6 @@ class Conditions(Plain):
     normalization: str
     machine: str = ""
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
-        """Rebuild conditions from :meth:`as_dict`, also after a trip through JSON."""
-        return cls(**{**plain, "optimizer": Optimizer.from_dict(plain["optimizer"])})
-
     def key_of(self, trial: Trial) -> str:
         """Return the hash under which a training is stored.
 
@@ -218,7 +201,7 @@ class Conditions(Plain):
 
     def differences(self, there: dict[str, Any]) -> tuple[Difference, ...]:
         """Return in what the conditions of a store (as a dict) are others."""
-        before, now = _flat(Conditions.from_dict(there)), _flat(self)
+        before, now = _flat(from_plain(Conditions, there)), _flat(self)
         return tuple(
             (name.replace("_", " "), str(before[name]), str(now[name]))
             for name in now

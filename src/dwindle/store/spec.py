@@ -129,20 +129,6 @@ class StudySpec(Plain):
             split=self.split,
         )
 
-    @classmethod
-    def from_dict(cls, plain: dict[str, Any]) -> Self:  # JSON-like
-        """Rebuild a spec from :meth:`as_dict`, also after a trip through JSON."""
-        facts = {
-            **plain,
-            "optimizer": Optimizer.from_dict(plain["optimizer"]),
-            "base": Scale(**plain["base"]),
-            "axes": tuple(
-                AxisSpec(**{**axis, "values": tuple(axis["values"])})
-                for axis in plain["axes"]
-            ),
-        }
-        return cls(**facts)
-
     def as_tables(self) -> dict[str, Any]:
         """Return the spec as the tables of a study file."""
         base = asdict(self.base)

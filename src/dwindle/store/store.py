@@ -16,7 +16,7 @@ from dwindle.errors import (
     StoreFormatError,
     StoreUnlikeError,
 )
-from dwindle.plain import Plain
+from dwindle.plain import Plain, from_plain
 from dwindle.store.connect import (
     WriterLock,
     connect,
@@ -345,7 +345,7 @@ def study_from_stored(stored: Stored) -> StoredStudy:
         (trial, outcome_from_row(row))
         for row in stored.rows
         if row["key"] in stored.planned
-        for trial in [Trial.from_dict(trial_from_row(row))]
+        for trial in [from_plain(Trial, trial_from_row(row))]
         if trial == spec.trial(trial.scale, trial.weight_decay, trial.seed)
         and trial.scale in scales
         and trial.seed < spec.seeds
@@ -402,8 +402,8 @@ def _facts_of(study: Columns, path: Path) -> tuple[StudySpec, Conditions]:
     # The hashes show damage, not forgery: a program that writes a file can also hash
     # it.
     try:
-        spec = StudySpec.from_dict(json.loads(study["spec"]))
-        conditions = Conditions.from_dict(json.loads(study["conditions"]))
+        spec = from_plain(StudySpec, json.loads(study["spec"]))
+        conditions = from_plain(Conditions, json.loads(study["conditions"]))
     except (DwindleError, KeyError, TypeError, ValueError) as error:
         found = f"the facts of the study ({error})"
         raise StoreDamagedError(str(path), found) from error

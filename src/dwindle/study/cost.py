@@ -107,19 +107,14 @@ def pack_size(
 
 
 def pack_bytes(
-    scale: Scale,
-    problem: Problem,
-    optimizer: Optimizer,
-    *,
-    models: int,
-    dtype: str = "float32",
+    scale: Scale, problem: Problem, optimizer: Optimizer, *, models: int
 ) -> int:
     """Estimate the memory of a pack in training, from above.
 
     Counted are weights with moments and gradients, activations of a minibatch and of
     an evaluation, training sets (each model may have its own seed) and the data.
     """
-    number = 8 if dtype == "float64" else 4
+    number = 4  # bytes of one in single precision
     lanes = VECTOR_BYTES // number
     shapes = problem.facts.layer_shapes(scale)
     weights = sum((n_in + 1) * padded(n_out, lanes) for n_in, n_out in shapes)
