@@ -39,15 +39,17 @@ LONGEST_S = 3600  # a fault that makes a loop endless is caught by the clock
 
 
 def line_of(tree: Path, line: str) -> tuple[Path, int] | None:
-    """Return the file and the index of the only line that reads so."""
-    found = [
-        (path, at)
-        for folder in ("src", "scripts")
-        for path in sorted((tree / folder).rglob("*.py"))
-        for at, text in enumerate(path.read_text("utf-8").splitlines())
-        if text.strip() == line
-    ]
-    return found[0] if len(found) == 1 else None
+    """Return the file and the index of the only line that reads so: the package's."""
+    for folder in ("src", "scripts"):
+        found = [
+            (path, at)
+            for path in sorted((tree / folder).rglob("*.py"))
+            for at, text in enumerate(path.read_text("utf-8").splitlines())
+            if text.strip() == line
+        ]
+        if found:
+            return found[0] if len(found) == 1 else None
+    return None
 
 
 def failure_of(tree: Path, tests: Sequence[str]) -> str:
