@@ -65,15 +65,9 @@ _Jump = Callable[[int], None]
 class Follower:
     """A copy of a scheduler, to be stepped beside a copy of its optimizer.
 
-    Args:
-        name: Class of the scheduler.
-        scheduler: The copy; None where the lr is constant.
-        groups: Param groups of the copied optimizer, which it sets.
-        step: Makes its n-th step from here, n from 1.
-        jump: Goes to where n steps lead, without the others; None if it cannot.
-        in_epochs: Whether it says itself that it counts epochs; None if it says
-            nothing.
-
+    ``step`` makes its n-th step from here, n from 1; ``jump`` goes to where n steps
+    lead, without the others, and is None where it cannot. ``scheduler`` is None where
+    the lr is constant, ``in_epochs`` where it does not say what it counts.
     """
 
     name: str
@@ -303,13 +297,9 @@ _PLANS: Mapping[type, Callable[[Any], _Named]] = {
 class Pace:
     """How many steps of the optimizer there are between two of the scheduler.
 
-    Args:
-        every: That number.
-        unit: ``step``, ``epoch``, or ``N steps``.
-        known_from: ``given``, ``scheduler`` (it says so itself, or its plan is as long
-            as the run) or ``guess``.
-        why: What a guess was made from.
-
+    The unit is ``step``, ``epoch``, or ``N steps``. It is known from the scheduler if
+    that says so itself, or if its plan is as long as the run. ``why`` is what a guess
+    was made from.
     """
 
     every: int
@@ -345,17 +335,12 @@ def pace_of(
 ) -> Pace:
     """Return how often a scheduler steps: as given, as it says itself, or guessed.
 
-    Args:
-        follower: A copy of the scheduler that may be stepped; it is used up.
-        steps: Steps of the run.
-        steps_per_epoch: Steps of an epoch, where they are known.
-        every: What the user says.
-        remedy: How the user can say it, where the usual arguments are missing.
+    The follower is used up. ``remedy`` is how the user can give the pace, where the
+    usual arguments are missing.
 
     Raises:
         RefusedError: If it is not given, and the scheduler's plan is so short beside
             the run that it may count epochs, whose length is not known.
-        RangeError: If what is given is no pace.
 
     """
     given = read_every(every, steps_per_epoch=steps_per_epoch)

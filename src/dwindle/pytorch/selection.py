@@ -28,17 +28,10 @@ _SHOWN = 3  # names that look like a pattern with a typing error
 class Choice:
     """One parameter: whether it decays, who decided it, and which group it is in.
 
-    Args:
-        held: The parameter with its names, its shape and its layer.
-        decays: Whether it decays.
-        why: Who or which role decided it.
-        given: Which of the groups that were given has it; None where none does.
-        listed_as: Its name in that group, where the group has names.
-        coefficient: Factor on the decay; 0 where it does not decay.
-        lr_factor: Factor on the lr, where there is one.
-        group: Position of its new group; None of a parameter that is in none (frozen,
-            or left out of the groups that were given).
-
+    ``why`` is who or which role decided. ``given`` is the number of the given group
+    that has it, ``listed_as`` its name there, ``group`` the number of its new one: None
+    of a parameter that is in none (frozen, or left out). ``coefficient`` is the factor
+    on its decay, 0 where it does not decay.
     """
 
     held: ParameterRole

@@ -56,29 +56,17 @@ class Programme:
 
 @dataclass(frozen=True, kw_only=True)
 class Deviation:
-    """That a weight kept another share than was predicted.
-
-    Args:
-        left: The share that its entries kept, on average, at the end.
-        expected: What was predicted.
-
-    """
+    """That a weight kept another share (its entries', on average) than predicted."""
 
     left: float
     expected: float
 
 
 class Trials:
-    """Copies of one optimizer, stepped as programmes say.
+    """Copies of one optimizer, in one number format, stepped as programmes say.
 
-    Args:
-        mould: Casts the copies, in one number format.
-        groups: Numbers of the param groups that they have; None for all.
-
-    Attributes:
-        options: Of each group, as the original has them.
-        lrs: An lr above 0 that each group works with, now or at its peak.
-
+    They have the param groups of these numbers, ``None`` for all, with an lr above 0
+    that each works with, now or at its peak (``lrs``).
     """
 
     def __init__(self, mould: Mould, *, groups: Sequence[int] | None = None) -> None:

@@ -47,13 +47,7 @@ _MOST_STEPS = 256
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """Something that happens in a training, and what must hold then.
-
-    Args:
-        play: Plays it with an optimizer and yields what was measured.
-        dtypes: Number formats of the weights in which it is played.
-
-    """
+    """Something that happens in a training, in some formats, and what must hold."""
 
     play: Callable[[Subject], Iterator[Check]]
     dtypes: tuple[torch.dtype, ...] = _BOTH

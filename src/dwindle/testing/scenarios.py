@@ -60,14 +60,9 @@ _OF_UPDATES = (1e-3, "updates of a millionth, in weights of other norms")
 class Path:
     """A way of the lr, and how the decay has to follow it.
 
-    Args:
-        schedule: As the controller takes it.
-        scheduler: Builds the lr scheduler, if there is one.
-        by_hand: What the loop itself multiplies the lr with before each step, if it
-            does, as loops without a scheduler do.
-        groups: Options of the parameter groups.
-        scales: Share of the decay that each group was marked for.
-
+    ``by_hand`` is what the loop itself multiplies the lr with before each step, as
+    loops without a scheduler do; ``scales``, the share of the decay that each group was
+    marked for.
     """
 
     schedule: str

@@ -76,14 +76,9 @@ class Subject:
 class Training:
     """Owns the weights, the optimizer and, unless it is alone, its controller.
 
-    Args:
-        subject: What is certified.
-        groups: Options of each parameter group; each gets two matrices.
-        scheduler: Builds the lr scheduler, a real one of torch, if there is any.
-        weights: Other weights than two matrices for each group.
-        alone: Whether there is no controller: what it is compared with.
-        options: Words for the controller; the half-life is 16 steps unless given.
-
+    Each group of these options gets two matrices, unless other weights are given. A
+    training that is alone has no controller: it is what others are compared with. The
+    half-life of the controller is 16 steps unless its options have another.
     """
 
     def __init__(

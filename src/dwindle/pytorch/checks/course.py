@@ -31,13 +31,8 @@ _SEVERAL = "The optimizer has several schedulers, and one is followed at a time.
 class Course:
     """How the lr of one optimizer goes over a run, as its scheduler takes it.
 
-    Args:
-        scheduler: Class of the scheduler; empty where there is none that counts.
-        pace: How often it steps; None where it is not followed.
-        e_folds: What it makes of the decay, group by group; None where no number says
-            it, or it is not followed.
-        why_not: Why it is not followed, in a sentence; empty where it is.
-
+    ``scheduler`` is its class, empty where there is none that counts. Where it is not
+    followed there are no pace and no e-folds, and ``why_not`` says why in a sentence.
     """
 
     scheduler: str = ""

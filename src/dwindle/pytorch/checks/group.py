@@ -51,26 +51,15 @@ Like = tuple[str, float]
 class Group:
     """One param group: what is in it, and what its optimizer does to a weight there.
 
-    Args:
-        number: Counts the groups of all optimizers from 0.
-        at: Its place in those of its optimizer.
-        called: What a line of Python calls that optimizer.
-        optimizer: Without its wrappers.
-        options: With the momentum that goes with the peak lr.
-        held: Its parameters as it lists them, twice where it lists one twice.
-        strangers: How many it has that the model does not.
-        lr: The peak.
-        knob: Its weight_decay; 0 where it has none.
-        probe: What a copy did at the peak lr.
-        course: How the scheduler at hand takes the lr over the run.
-        steps_without_gradient: Whether weights without a gradient decay.
-        decay_scale: The multiple that a controller holds; None without a controller.
-        held_rate: The rate that it holds there.
-        rests: Whether its lr is 0 while other groups of its optimizer have one.
-        judged: Its decay as a knob that does the same, and what is wrong with it; None
-            where nothing decays, or by no rule that a number could be read from.
-        is_open: Whether a guess of the scheduler's pace decides what the run leaves.
-
+    It has a ``number`` among the groups of all optimizers, and is ``at`` a place among
+    those of its own, which a line of Python calls by the name of ``called``. Its lr,
+    its momentum and what a copy did are those at the peak lr. ``held`` has a parameter
+    twice that it lists twice, and ``strangers`` counts those that the model does not
+    have. With a controller it has a ``decay_scale`` and perhaps a ``held_rate``. It
+    ``rests`` if its lr is 0 while other groups of its optimizer have one. ``judged`` is
+    its decay as a knob that does the same; None where nothing decays, or by no rule
+    that a number could be read from. It ``is_open`` where a guess of the scheduler's
+    pace decides what the run leaves.
     """
 
     number: int

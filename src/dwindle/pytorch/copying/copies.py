@@ -33,14 +33,11 @@ _GLOBAL_HOOKS = ("_global_optimizer_pre_hooks", "_global_optimizer_post_hooks")
 
 @dataclass(frozen=True)
 class Twins:
-    """The tensors that a copy works on.
+    """The tensors that a copy works on, by the id of the parameter they stand for.
 
-    Args:
-        of: For each parameter's id the tensor that stands for it.
-        bystanders: One more weight for each group, by the id of a twin in it. It has a
-            gradient in every step: an optimizer may skip a step whose gradients are all
-            zero (Prodigy, D-Adaptation), and a training has no such steps.
-
+    A bystander is one more weight for each group, by the id of a twin in it. It has a
+    gradient in every step: an optimizer may skip a step whose gradients are all zero
+    (Prodigy, D-Adaptation), and a training has no such steps.
     """
 
     of: Mapping[int, Tensor]

@@ -86,15 +86,10 @@ def _above_0(_step: int, _at: int, group: dict[str, Any]) -> None:
 class Mould:
     """How an optimizer can be copied and stepped; casts any number of toys.
 
-    Args:
-        optimizer: The user's; it is read, never touched.
-        build: Makes the copy.
-        dtype: Number format of the toys; None for that of the parameters.
-        closure: Whether ``step`` wants one.
-        sparse: Whether it takes sparse gradients only.
-        wide: Whether matrices are as wide as the original, up to 512: an optimizer may
-            do to those what it does not to small ones.
-
+    The user's optimizer is read, never touched. The dtype of the toys is None for that
+    of the parameters. ``sparse``: it takes sparse gradients only. ``wide``: matrices
+    are as wide as the original, up to 512, for an optimizer may do to those what it
+    does not to small ones.
     """
 
     optimizer: Optimizer
