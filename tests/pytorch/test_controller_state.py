@@ -3,7 +3,6 @@
 import copy
 import io
 import json
-import logging
 import pickle
 from functools import partial
 
@@ -164,18 +163,6 @@ def test_names_tell_parameters_of_one_shape_apart():
     assert raised.value.here == "b.bias (2,)"
 
 
-def test_another_wish_than_in_the_checkpoint_counts_and_is_told(caplog):
-    """The script is believed, and one line names both."""
-    logging.getLogger("dwindle").setLevel(logging.WARNING)
-    held = DecayController(AdamW([weight_of()]), half_life="9 steps")
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        held.load_state_dict(
-            DecayController(AdamW([weight_of()]), half_life="5 steps").state_dict()
-        )
-    assert caplog.records[-1].args == ("half_life", "9 steps", "5 steps")
-    assert held.half_life_steps == 9
-
-
 def test_a_peak_of_the_checkpoint_counts_unless_one_is_given():
     """An lr lowered by hand is no new peak after a resume; a given peak is."""
     state = DecayController(AdamW([weight_of()], lr=0.1), half_life="9 steps")
@@ -263,19 +250,6 @@ def test_a_checkpoint_has_the_weight_decay_of_the_user(name):
     bare = HELD[name](_groups()).state_dict()["param_groups"][0].keys()
     assert state["param_groups"][0].keys() == bare | {"decay_scale", "initial_lr"}
     assert off(weights[0], 0.5 ** (100 / 30)) <= TOLERANCES[torch.float64]
-
-
-@pytest.mark.parametrize("name", HELD)
-def test_a_run_goes_on_without_dwindle_as_it_was_typed(name):
-    """The checkpoint in an optimizer that nobody holds: its own decay, and no more."""
-    optimizer, other = HELD[name](_groups()), HELD[name](_groups())
-    falling = lr_scheduler.CosineAnnealingLR(optimizer, T_max=11)
-    DecayController(optimizer, half_life="3 steps", schedule="constant")
-    for _ in range(10):
-        undriven_step(optimizer, *(g["params"][0] for g in optimizer.param_groups))
-        falling.step()
-    other.load_state_dict(optimizer.state_dict())
-    assert [group["weight_decay"] for group in other.param_groups] == [0.1, 0.0, 0.2]
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,9 @@
 """How a controller shows what it holds."""
 
-import io
 import logging
 
 import torch
 from pytorch.held_path import weight_of
-from rich.console import Console
 from torch.optim import AdamW
 
 from dwindle.pytorch import DecayController
@@ -46,25 +44,6 @@ def test_a_constant_decay_has_no_peak_to_miss():
     held = _held(schedule="constant")
     held.optimizer.step()
     assert "largest seen" not in repr(held)
-
-
-def test_terminal_and_notebook_show_the_same():
-    """Rich draws the table, a notebook gets escaped HTML."""
-    held = _held()
-    console = Console(file=io.StringIO(), width=100)
-    with console.capture() as captured:
-        console.print(held)
-    html = held._repr_html_()
-    for text in ("1,500 steps", "0.0003", "left alone", "3 epochs"):
-        assert text in captured.get()
-        assert text in html
-
-
-def test_names_are_escaped_in_a_notebook():
-    """A class can have any name; a notebook runs none of it."""
-    hostile = type("<b>Adam</b>", (AdamW,), {})
-    held = DecayController(hostile([weight_of()]), half_life="9 steps")
-    assert "&lt;b&gt;Adam" in held._repr_html_()
 
 
 def test_a_group_that_was_just_added_is_shown():

@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pytorch.test_scheduler_pace import PER_EPOCH, PER_STEP
 from pytorch.untouched import left_alone
 from tolerance import digits
 from torch import nn
@@ -68,25 +69,7 @@ def test_without_a_scheduler_the_lr_stays():
     assert group.kept == digits(0.99**100, rel=1e-12)  # a hundred steps in float64
 
 
-SCHEDULERS = {
-    "LambdaLR": lambda o: lr_scheduler.LambdaLR(o, lambda step: 1 / (1 + step)),
-    "OneCycleLR": lambda o: lr_scheduler.OneCycleLR(o, 0.1, total_steps=STEPS),
-    "CyclicLR": lambda o: lr_scheduler.CyclicLR(o, 0.01, 0.1, cycle_momentum=False),
-    "CosineAnnealingWarmRestarts": lambda o: lr_scheduler.CosineAnnealingWarmRestarts(
-        o, 9
-    ),
-    "SequentialLR": lambda o: lr_scheduler.SequentialLR(
-        o,
-        [
-            lr_scheduler.LinearLR(o, 0.1, total_iters=9),
-            lr_scheduler.CosineAnnealingLR(o, STEPS - 9),
-        ],
-        [9],
-    ),
-    "ChainedScheduler": lambda o: lr_scheduler.ChainedScheduler(
-        [lr_scheduler.ConstantLR(o), lr_scheduler.ExponentialLR(o, 0.95)]
-    ),
-}
+SCHEDULERS = PER_STEP | {"ChainedScheduler": PER_EPOCH["ChainedScheduler"]}
 
 
 @pytest.mark.parametrize("name", SCHEDULERS)
