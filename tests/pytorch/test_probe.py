@@ -32,45 +32,6 @@ def only_group(kind, *, dtype=torch.float32, **options):
     return group
 
 
-DECOUPLED = {
-    "AdamW": {},
-    "Adam": {"decoupled_weight_decay": True},
-    "NAdam": {"decoupled_weight_decay": True},
-    "RAdam": {"decoupled_weight_decay": True},
-    "Adafactor": {},
-    "Muon": {},
-}
-ADAPTIVE = ["Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax", "Adadelta"]
-
-
-@pytest.mark.parametrize("name", DECOUPLED)
-def test_a_decoupled_knob_is_told_by_what_it_does(name):
-    """Each step takes lr·weight_decay, and both have the power 1."""
-    group = only_group(name, lr=0.02, weight_decay=0.05, **DECOUPLED[name])
-    assert (group.walk, group.decouples) == ("geometric", True)
-    assert group.shrink_per_step == digits(0.001, rel=EXACT)
-    assert (group.lr_power, group.knob_power) == (1, 1)
-    assert group.per_lr == digits(1, rel=1e-9)  # of a first step of 1e-3
-    assert not group.coupled_sgd
-
-
-@pytest.mark.parametrize("name", ADAPTIVE)
-def test_a_coupled_adaptive_knob_sets_no_rate(name):
-    """The family is linear: there is no shrink, and no half-life to report."""
-    group = only_group(name, lr=1e-3, weight_decay=0.01)
-    assert (group.walk, group.decouples) == ("linear", False)
-    assert group.shrink_per_step is None
-    assert group.half_life_steps is None
-    assert not group.coupled_sgd
-    assert (group.lr_power, group.knob_power) == (1, 0)
-
-
-def test_what_a_coupled_adaptive_step_takes_is_about_the_lr():
-    """Adam, undriven: λ cancels, and the lr is taken off every weight."""
-    group = only_group("Adam", lr=3e-3, weight_decay=0.1)
-    assert group.amount_per_step == digits(3e-3, rel=0.05)  # both averages lag a bit
-
-
 MOMENTA = [
     {},
     {"momentum": 0.5},
@@ -106,47 +67,6 @@ def test_beyond_the_limit_of_our_mathematics_the_weight_swings(options):
     assert above.half_life_steps is None
     assert "swing" in above.sentence
     assert above.coupled_sgd
-
-
-def test_the_knob_is_tried_where_it_is_zero():
-    """SGD and Adam as they come do not decay; what their knobs would do is known."""
-    sgd, adam = only_group("SGD", lr=0.1), only_group("Adam")
-    assert (sgd.walk, sgd.coupled_sgd, sgd.knob_walk) == ("none", True, "geometric")
-    assert (adam.walk, adam.coupled_sgd, adam.knob_walk) == (
-        "none",
-        False,
-        "linear",
-    )
-
-
-def test_the_hidden_decay_of_asgd_is_found_and_named():
-    """With weight_decay at 0 a step takes lr·lambd; without lambd nothing is hidden."""
-    group = only_group("ASGD", lr=0.01, lambd=1e-3)
-    assert group.walk == "power-law"
-    assert group.hidden == digits(1e-5, rel=1e-6)  # torch keeps its lr in float32
-    assert group.hidden_by == "lambd"
-    assert only_group("ASGD", lr=0.01, lambd=0.0).hidden == 0
-
-
-def test_a_hidden_decay_is_not_counted_as_the_knobs():
-    """A first step of ASGD takes lr·lambd + lr·weight_decay: the second is per lr 1."""
-    group = only_group("ASGD", lr=0.01, lambd=0.05)
-    assert group.hidden == digits(5e-4, rel=1e-6)  # torch keeps its lr in float32
-    assert group.per_lr == digits(1, rel=1e-6)
-
-
-def test_asgd_is_not_taken_for_one_that_decouples():
-    """Without lambd each step takes lr·weight_decay, but of the lr of a step before."""
-    group = only_group("ASGD", lr=0.01, lambd=0.0, weight_decay=0.1)
-    assert (group.walk, group.decouples) == ("geometric", False)
-
-
-@pytest.mark.parametrize("name", ["LBFGS", "Rprop", "SparseAdam"])
-def test_without_a_knob_nothing_decays(name):
-    """These have no option for a decay, and none of them is hidden."""
-    group = only_group(name)
-    assert (group.walk, group.knob, group.hidden) == ("none", None, 0)
-    assert not group.decouples
 
 
 class Adam(torch.optim.AdamW):
@@ -210,51 +130,128 @@ class EveryThird(torch.optim.SGD):
                     weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
 
 
+class Pushes(torch.optim.SGD):
+    """Begins with a random velocity, as Gravity does, and loses it."""
+
+    @torch.no_grad()
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                state = self.state[weight]
+                if not state:
+                    state["velocity"] = torch.randn_like(weight)
+                weight.sub_(group["lr"] * state["velocity"])
+                state["velocity"].mul_(0.5)
+
+
+class MatricesOnly(torch.optim.SGD):
+    """Decays what has more than one dimension."""
+
+    def step(self, closure=None):  # noqa: ARG002
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.ndim > 1:
+                    weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+
+
+FLAG = {"decoupled_weight_decay": True}
+# A step takes lr·weight_decay, and both have the power 1.
+DECOUPLES = {
+    "walk": "geometric",
+    "decouples": True,
+    "coupled_sgd": False,
+    "shrink_per_step": digits(1e-3, rel=EXACT),
+    "lr_power": 1,
+    "knob_power": 1,
+    "per_lr": digits(1, rel=1e-9),  # of a first step of 1e-3
+}
+# There is no shrink, and no half-life to report.
+ADAPTS = {
+    "walk": "linear",
+    "decouples": False,
+    "coupled_sgd": False,
+    "shrink_per_step": None,
+    "half_life_steps": None,
+    "lr_power": 1,
+    "knob_power": 0,
+}
+# These have no option for a decay, and none of them is hidden.
+WITHOUT = {"walk": "none", "knob": None, "hidden": 0, "decouples": False}
+AT_1E_3 = {"shrink_per_step": digits(1e-3, rel=EXACT), "decouples": False}
+OF_ASGD = {"lr": 0.01, "lambd": 0.0}
+# Torch keeps the lr of ASGD in float32.
+SINGLE = 1e-6
+# Class, options, and what is seen of its one group.
+SEEN = [
+    *(
+        (name, {"lr": 0.02, "weight_decay": 0.05, **options}, DECOUPLES)
+        for name, options in {
+            "AdamW": {}, "Adam": FLAG, "NAdam": FLAG, "RAdam": FLAG, "Adafactor": {},
+            "Muon": {},
+        }.items()
+    ),
+    *(
+        (name, {"lr": 1e-3, "weight_decay": 0.01}, ADAPTS)
+        for name in ("Adam", "NAdam", "RAdam", "RMSprop", "Adagrad", "Adamax",
+                     "Adadelta")
+    ),
+    # λ cancels, and about the lr is taken off every weight: both averages lag a bit.
+    ("Adam", {"lr": 3e-3, "weight_decay": 0.1},
+     {"amount_per_step": digits(3e-3, rel=0.05)}),
+    # SGD and Adam as they come do not decay; what their knobs would do is known.
+    ("SGD", {"lr": 0.1},
+     {"walk": "none", "coupled_sgd": True, "knob_walk": "geometric"}),
+    ("Adam", {}, {"walk": "none", "coupled_sgd": False, "knob_walk": "linear"}),
+    # With weight_decay at 0 a step of ASGD takes lr·lambd.
+    ("ASGD", {"lr": 0.01, "lambd": 1e-3},
+     {"walk": "power-law", "hidden": digits(1e-5, SINGLE), "hidden_by": "lambd"}),
+    ("ASGD", OF_ASGD, {"hidden": 0}),
+    # The hidden decay is not counted as the knob's, which is per lr 1.
+    ("ASGD", {"lr": 0.01, "lambd": 0.05},
+     {"hidden": digits(5e-4, SINGLE), "per_lr": digits(1, SINGLE)}),
+    # Each step takes lr·weight_decay, but of the lr of a step before.
+    ("ASGD", OF_ASGD | {"weight_decay": 0.1},
+     {"walk": "geometric", "decouples": False}),
+    *((name, {}, WITHOUT) for name in ("LBFGS", "Rprop", "SparseAdam")),
+    # Names are not believed.
+    (Adam, {"weight_decay": 0.01}, {"decouples": True}),
+    (AdamW, {"weight_decay": 0.01}, {"walk": "linear"}),
+    (Fixed, {"lr": 0.1, "weight_decay": 0.01},
+     {"shrink_per_step": digits(0.01, rel=EXACT), "lr_power": 0, "knob_power": 1,
+      "decouples": False}),
+    # At rest lr·knob, but a pulled weight is another matter.
+    (Cautious, {"lr": 0.1, "weight_decay": 0.01}, AT_1E_3 | {"driven": False}),
+    # What it decays by is left with the option at 0, and so it is hidden.
+    (Snapshot, {"lr": 0.1, "weight_decay": 0.01},
+     AT_1E_3 | {"hidden": digits(1e-3, rel=1e-9), "works": False}),
+    # Where every third step decays, the share per step is a third.
+    (EveryThird, {"lr": 0.1, "weight_decay": 0.01},
+     {"walk": "periodic", "period_steps": 3, "decouples": False,
+      "shrink_per_step": digits(1 - 0.999 ** (1 / 3), rel=1e-9)}),
+    # The numbers are those of the matrices; that vectors differ is said.
+    (MatricesOnly, {"lr": 0.1, "weight_decay": 0.01}, AT_1E_3 | {"uneven": True}),
+    # Weights of both signs go the same way: nothing of them decays.
+    (Pushes, {"lr": 0.1}, {"walk": "other", "hidden": 0, "hidden_by": None}),
+]  # fmt: skip
+
+
+def test_a_group_is_told_by_what_it_does():
+    """Walk, shares, powers and what is hidden, whatever the class is called."""
+    wrong = []
+    for kind, options, expected in SEEN:
+        group = only_group(kind, **options)
+        found = {name: getattr(group, name) for name in expected}
+        if found != expected:
+            wrong.append((kind, options, found))
+    assert wrong == []
+
+
 def test_a_trust_ratio_beside_a_decoupled_decay_is_no_decay():
     """Opposite weights take the same steps: probe and controller say the same."""
     group = only_group(LambW, lr=0.01, weight_decay=0.1)
     assert (group.decouples, group.driven) == (True, True)
     held = DecayController(LambW(parameters(), lr=0.01), half_life="50 steps")
     assert held.mechanisms == ("native",)
-
-
-def test_names_are_not_believed():
-    """An Adam that decouples and an AdamW that couples are told by what they do."""
-    assert only_group(Adam, weight_decay=0.01).decouples
-    assert only_group(AdamW, weight_decay=0.01).walk == "linear"
-    found = probe(AdamW(parameters(), weight_decay=0.01))
-    assert str(found).startswith("AdamW, stepped on a copy.")
-
-
-def test_a_decay_that_leaves_the_lr_out_has_the_power_0():
-    """It is geometric, and does not decouple as lr·knob."""
-    group = only_group(Fixed, lr=0.1, weight_decay=0.01)
-    assert group.shrink_per_step == digits(0.01, rel=EXACT)
-    assert (group.lr_power, group.knob_power) == (0, 1)
-    assert not group.decouples
-
-
-def test_a_decay_that_goes_by_the_gradient_is_found_out():
-    """At rest a cautious decay is lr·knob, but a pulled weight is another matter."""
-    group = only_group(Cautious, lr=0.1, weight_decay=0.01)
-    assert group.shrink_per_step == digits(1e-3, rel=EXACT)
-    assert (group.decouples, group.driven) == (False, False)
-
-
-def test_a_knob_that_is_read_once_has_no_effect():
-    """What it decays by is left with the option at 0, and so it is hidden."""
-    group = only_group(Snapshot, lr=0.1, weight_decay=0.01)
-    assert group.shrink_per_step == digits(1e-3, rel=EXACT)
-    assert group.hidden == digits(1e-3, rel=1e-9)  # of one step
-    assert not group.works
-
-
-def test_a_pattern_over_several_steps_is_averaged():
-    """Where every third step decays, the share per step is a third."""
-    group = only_group(EveryThird, lr=0.1, weight_decay=0.01)
-    assert (group.walk, group.period_steps) == ("periodic", 3)
-    assert group.shrink_per_step == digits(1 - 0.999 ** (1 / 3), rel=1e-9)
-    assert not group.decouples
 
 
 HALVES = [(torch.float16, 1e-4), (torch.float16, 0.05)]
@@ -340,42 +337,6 @@ def test_a_warm_up_from_nothing_is_probed_at_the_lr_that_it_goes_to():
     torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: step / 10)
     (group,) = probe(optimizer).groups
     assert (group.lr, group.walk, group.decouples) == (0, "none", True)
-
-
-class Pushes(torch.optim.SGD):
-    """Begins with a random velocity, as Gravity does, and loses it."""
-
-    @torch.no_grad()
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                state = self.state[weight]
-                if not state:
-                    state["velocity"] = torch.randn_like(weight)
-                weight.sub_(group["lr"] * state["velocity"])
-                state["velocity"].mul_(0.5)
-
-
-def test_a_push_is_no_hidden_decay():
-    """Weights of both signs go the same way: nothing of them decays."""
-    group = only_group(Pushes, lr=0.1)
-    assert group.walk == "other"
-    assert (group.hidden, group.hidden_by) == (0, None)
-
-
-def test_weights_of_other_shapes_that_decay_differently_are_mentioned():
-    """The numbers are those of the matrices; that vectors differ is said."""
-
-    class MatricesOnly(torch.optim.SGD):
-        def step(self, closure=None):  # noqa: ARG002
-            for group in self.param_groups:
-                for weight in group["params"]:
-                    if weight.ndim > 1:
-                        weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
-
-    group = only_group(MatricesOnly, lr=0.1, weight_decay=0.01)
-    assert group.shrink_per_step == digits(1e-3, rel=EXACT)
-    assert (group.uneven, group.decouples) == (True, False)
 
 
 def test_a_probe_is_data_a_table_and_a_page():
