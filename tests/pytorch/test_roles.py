@@ -69,9 +69,47 @@ def experts():
     return bare(up_proj=(3, 4, 8), **biases)
 
 
+def misleading():
+    """Layers that are called like others keep their roles."""
+    model = nn.ModuleDict({"norm": nn.Linear(2, 2), "weight": nn.LayerNorm(2)})
+    model["bias"] = nn.Embedding(3, 2)
+    return model
+
+
+def pruned():
+    model = nn.Linear(3, 1)
+    prune.l1_unstructured(model, "weight", 1)
+    return model
+
+
+def listed(*names, shape):
+    """Modules that keep a list each, or a dict as peft's adapters do."""
+    model = nn.Module()
+    for name in names:
+        kept = nn.ParameterDict({"default": nn.Parameter(torch.zeros(shape))})
+        model.register_module(name, kept)
+    return model
+
+
+TABLES = {
+    "relative_position_bias_table": (169, 4),  # HF Swin and BEiT
+    "rel_pos_h": (27, 64),  # SAM and ViTDet
+    "position_enc": (32, 128),  # PatchTST
+    "position_embeddings": (50, 16),  # Perceiver's trainable encoding
+    "positional_embedding": (77, 512),  # CLIP's own code
+    "latents": (256, 64),  # Perceiver
+    "seg_embed": (2, 16, 64),  # XLNet
+    "soft_prompt": (10, 32),
+    "codebook": (512, 64),
+}
+# Projections, also of positions, and single letters are multiplied with.
+MATRICES = dict.fromkeys(
+    ("q", "text_projection", "pos_proj", "embed_weight", "W", "B", "query"), (8, 8)
+)
 W, B = {"weight": "weight"}, {"bias": "bias"}
 GAIN, NORM = {"weight": "norm"}, {"weight": "norm", "bias": "norm"}
 ROWS = {"weight": "embedding"}
+ORIGINAL = {"parametrizations.weight.original": "weight"}
 CELL = {f"{kind}_{part}": kind for kind in ("weight", "bias") for part in ("ih", "hh")}
 LAYERS = [
     (nn.Linear(3, 1), W | B),
@@ -95,6 +133,33 @@ LAYERS = [
     (conv1d(6, 3), W | B),
     (loose(), {"matrix": "weight", "logit_scale": "vector", "gamma": "vector",
                "cls_token": "token", "pos_embed": "token", "listed.0": "weight"}),
+    (nn.MultiheadAttention(4, 2, add_bias_kv=True, kdim=3),
+     dict.fromkeys(("q_proj_weight", "k_proj_weight", "v_proj_weight",
+                    "out_proj.weight"), "weight")
+     | dict.fromkeys(("in_proj_bias", "bias_k", "bias_v", "out_proj.bias"), "bias")),
+    (misleading(), {"norm.weight": "weight", "norm.bias": "bias",
+                    "weight.weight": "norm", "weight.bias": "norm",
+                    "bias.weight": "embedding"}),
+    # What a parametrization or a mask keeps has the role of the slot.
+    (parametrizations.spectral_norm(nn.Linear(3, 3, bias=False)), ORIGINAL),
+    (parametrizations.orthogonal(nn.Linear(3, 3, bias=False)), ORIGINAL),
+    (pruned(), {"weight_orig": "weight"} | B),
+    # Positions, latents, prompts and codebooks: in two dimensions as in three.
+    (bare(**TABLES), dict.fromkeys(TABLES, "token")),
+    (bare(**{name: (1, *shape) for name, shape in TABLES.items()}),
+     dict.fromkeys(TABLES, "token")),
+    (listed("prompts", shape=(10, 32)), {"prompts.default": "token"}),
+    (bare(**MATRICES), dict.fromkeys(MATRICES, "weight")),
+    # Logarithms of rates, of Mamba, FalconMamba and Jamba.
+    (bare(A_log=(64, 8), D=(64,)), {"A_log": "vector", "D": "vector"}),
+    # StyleGAN2's (1, out, in, k, k) is a weight; (1, length, width) stays a token.
+    (bare(weight=(1, 8, 4, 3, 3), tokens=(1, 8, 4), pos_embed=(1, 4, 7, 7)),
+     W | {"tokens": "token", "pos_embed": "token"}),
+    (bare(weight=(1, 3, 8, 1, 1)), W),
+    # Peft keeps (rank, tokens) in a dict beside the embedding; B is a matrix.
+    (listed("lora_embedding_A", shape=(4, 50)),
+     {"lora_embedding_A.default": "embedding"}),
+    (listed("lora_embedding_B", shape=(8, 4)), {"lora_embedding_B.default": "weight"}),
     (experts(), {"up_proj": "weight", "up_proj_bias": "bias",
                  "relative_bias_table": "weight"}),
 ]  # fmt: skip
@@ -105,29 +170,6 @@ def test_the_role_is_that_of_the_layer():
     found = [roles(model) for model, _ in LAYERS]
     assert found == [expected for _, expected in LAYERS]
     assert {role for each in found for role in each.values()} <= set(ROLES)
-
-
-def test_every_tensor_of_an_attention_layer_has_its_role():
-    """Attention: stacked and separate matrices are weights, all its biases are none."""
-    found = roles(nn.MultiheadAttention(4, 2, add_bias_kv=True, kdim=3))
-    weights = {name for name, role in found.items() if role == "weight"}
-    assert weights == {
-        "q_proj_weight", "k_proj_weight", "v_proj_weight", "out_proj.weight",
-    }  # fmt: skip
-    assert {found[name] for name in found if name not in weights} == {"bias"}
-
-
-def test_a_name_that_misleads_changes_nothing():
-    """Layers that are called like others keep their roles."""
-    model = nn.ModuleDict({"norm": nn.Linear(2, 2), "weight": nn.LayerNorm(2)})
-    model["bias"] = nn.Embedding(3, 2)
-    assert roles(model) == {
-        "norm.weight": "weight",
-        "norm.bias": "bias",
-        "weight.weight": "norm",
-        "weight.bias": "norm",
-        "bias.weight": "embedding",
-    }
 
 
 FAN_INS = [
@@ -224,16 +266,6 @@ def test_weight_norm_is_a_direction_that_is_a_weight_and_a_length_that_is_a_gain
     assert roles(older) == {"bias": "bias", "weight_g": "norm", "weight_v": "weight"}
 
 
-def test_a_parametrized_or_pruned_weight_is_a_weight():
-    """The tensor that a parametrization or a mask keeps has the role of the slot."""
-    for wrap in (parametrizations.spectral_norm, parametrizations.orthogonal):
-        found = roles(wrap(nn.Linear(3, 3)))
-        assert found["parametrizations.weight.original"] == "weight"
-    model = nn.Linear(3, 1)
-    prune.l1_unstructured(model, "weight", 1)
-    assert roles(model) == {"weight_orig": "weight", "bias": "bias"}
-
-
 def test_what_a_parametrization_owns_is_judged_by_itself():
     """A learned map on a bias: the bias stays one, the map's matrix is a weight."""
 
@@ -264,72 +296,6 @@ def test_frozen_and_odd_parameters_come_too():
     held = {each.name: each for each in parameter_roles(model)}
     assert [each.trainable for each in held.values()] == [False, False, False, True]
     assert held["table"].role == held["phase"].role == "weight"
-
-
-TABLES = {
-    "relative_position_bias_table": (169, 4),  # HF Swin and BEiT
-    "rel_pos_h": (27, 64),  # SAM and ViTDet
-    "position_enc": (32, 128),  # PatchTST
-    "position_embeddings": (50, 16),  # Perceiver's trainable encoding
-    "positional_embedding": (77, 512),  # CLIP's own code
-    "latents": (256, 64),  # Perceiver
-    "seg_embed": (2, 16, 64),  # XLNet
-    "soft_prompt": (10, 32),
-    "codebook": (512, 64),
-}
-
-
-def test_a_table_that_a_module_keeps_is_a_token():
-    """Positions, latents, prompts and codebooks: in two dimensions as in three."""
-    flat = roles(bare(**TABLES))
-    assert flat == dict.fromkeys(TABLES, "token")
-    assert roles(bare(**{name: (1, *shape) for name, shape in TABLES.items()})) == flat
-    listed = nn.Module()
-    listed.prompts = nn.ParameterList([torch.zeros(10, 32), torch.zeros(10, 32)])
-    assert set(roles(listed).values()) == {"token"}
-
-
-def test_a_matrix_that_a_module_keeps_is_a_weight():
-    """Projections, also of positions, and single letters are multiplied with."""
-    shapes = dict.fromkeys(
-        ("q", "text_projection", "pos_proj", "embed_weight", "W", "B", "query"), (8, 8)
-    )
-    assert roles(bare(**shapes)) == dict.fromkeys(shapes, "weight")
-    layer = nn.Module()
-    layer.pos_embed = nn.Conv2d(4, 8, 1)
-    assert roles(layer)["pos_embed.weight"] == "weight"
-
-
-def test_logarithms_of_rates_are_no_weights():
-    """A_log of Mamba, FalconMamba and Jamba is (channels, states), and no matrix."""
-    (held, _) = parameter_roles(bare(A_log=(64, 8), D=(64,)))
-    assert (held.name, held.role) == ("A_log", "vector")
-    assert "logarithms of rates" in held.why
-
-
-def test_a_convolution_for_each_sample_is_a_weight():
-    """StyleGAN2's (1, out, in, k, k) is a weight; (1, length, width) stays a token."""
-    shapes = {"weight": (1, 8, 4, 3, 3), "tokens": (1, 8, 4), "pos_embed": (1, 4, 7, 7)}
-    assert roles(bare(**shapes)) == {
-        "weight": "weight",
-        "tokens": "token",
-        "pos_embed": "token",
-    }
-    assert roles(bare(weight=(1, 3, 8, 1, 1))) == {"weight": "weight"}
-
-
-def test_the_half_of_lora_that_tokens_look_up_is_an_embedding():
-    """Peft keeps (rank, tokens) in a dict beside the embedding; B is a matrix."""
-    model = nn.Module()
-    for name, shape in {
-        "lora_embedding_A": (4, 50),
-        "lora_embedding_B": (8, 4),
-    }.items():
-        kept = nn.ParameterDict({"default": nn.Parameter(torch.zeros(shape))})
-        model.register_module(name, kept)
-    found = roles(model)
-    assert found["lora_embedding_A.default"] == "embedding"
-    assert found["lora_embedding_B.default"] == "weight"
 
 
 # torch itself calls TorchScript old.
