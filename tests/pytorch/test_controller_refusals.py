@@ -329,7 +329,7 @@ def test_what_changes_is_told_once(caplog):
     for optimizer, named in (
         (AdamW([weight_of()]), None),  # native
         (SGD([weight_of()], lr=0.1), None),  # a knob of 0
-        (with_momentum(pair(0.1, 0.1)), "groups 0, 1,"),
+        (with_momentum(pair(0.1, 0.1)), "groups 0 and 1,"),
         (with_momentum(pair(0.0, 0.1)), "group 1,"),
     ):
         caplog.clear()

@@ -8,6 +8,7 @@ however the gradients and the norm of the weights move both: a trust ratio, an a
 step and the noise of an update are the same in both and cancel; a decay is not.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -234,3 +235,13 @@ def _deviation(
             ends = [now / was for now, was in zip(walk[-1], walk[0], strict=True)]
             return Deviation(left=sum(ends) / len(ends), expected=kept[-1])
     return None
+
+
+def e_folds(walks: Sequence[Walk]) -> float:
+    """Return the mean e-folds of all entries; one that turned its sign is no number."""
+    kept = [
+        now / was for walk in walks for was, now in zip(walk[0], walk[-1], strict=True)
+    ]
+    if not all(each > 0 for each in kept):
+        return math.nan
+    return math.fsum(-math.log(each) for each in kept) / max(len(kept), 1)

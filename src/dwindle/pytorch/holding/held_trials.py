@@ -6,14 +6,13 @@ from dataclasses import replace
 from functools import cached_property, partial
 from typing import TypeVar
 
-import torch
 from torch import Tensor
 from torch.optim import Optimizer
 
 from dwindle.decay.decay_rate import DecayRate
 from dwindle.decay.number_formats import DEAD_BELOW
 from dwindle.errors import RefusedError
-from dwindle.pytorch.copying.toy import Mould, Walk
+from dwindle.pytorch.copying.toy import Mould
 from dwindle.pytorch.holding.hold import GroupPlan, Hold, refused_without_hooks
 from dwindle.pytorch.options import (
     KNOB,
@@ -23,7 +22,7 @@ from dwindle.pytorch.options import (
     is_16_bits,
 )
 from dwindle.pytorch.refusals import refused
-from dwindle.pytorch.trials import Deviation, Programme, Trials
+from dwindle.pytorch.trials import Deviation, Programme, Trials, e_folds
 
 # Multiples of the lr: a warm-up from 0, jumps, and enough steps for a Lookahead to
 # look back (5 or 6 steps are usual, 20 are rare).
@@ -139,7 +138,7 @@ class HeldTrials:
         left = self._stepped(self._trials.left, programme)
         asked = -steps * math.log1p(-_SHRINK)
         return [
-            plan.mechanism == "multiply" and not _near(_lost(walks), asked)
+            plan.mechanism == "multiply" and not _near(e_folds(walks), asked)
             for plan, walks in zip(plans, left, strict=True)
         ]
 
@@ -158,7 +157,7 @@ class HeldTrials:
             taken.append(1 - math.pow(left / start, 1 / len(_LRS)) if shows else 0.0)
         return taken
 
-    def misses_its_knob(self) -> list[bool]:
+    def misses_its_knob(self, plans: Sequence[GroupPlan]) -> list[bool]:
         """Return per group whether weight_decay=0 switches off more than the decay.
 
         timm's LARS and LAMB leave their trust ratio out, too.
@@ -176,12 +175,13 @@ class HeldTrials:
             for knob in (0.0, _TINY_KNOB)
         )
         return [
-            not all(
+            plan.mechanism == "multiply"
+            and not all(
                 math.isclose(a, b, rel_tol=_THIRD_DIGIT, abs_tol=_LEAST)
                 for walk, other in zip(*pair, strict=True)
                 for a, b in zip(walk[-1], other[-1], strict=True)
             )
-            for pair in zip(off, tiny, strict=True)
+            for plan, *pair in zip(plans, off, tiny, strict=True)
         ]
 
     def _lr(
@@ -268,7 +268,7 @@ class HeldTrials:
         for group, weights, each in zip(walks, trials.weights, shrinks, strict=True):
             pairs = zip(group, weights, strict=True)
             mine = [walk for walk, weight in pairs if is_16_bits(weight)]
-            found.append((_lost(mine), -steps * math.log1p(-each)))
+            found.append((e_folds(mine), -steps * math.log1p(-each)))
         return found
 
     def _stepped(
@@ -307,17 +307,6 @@ def _hold(
             holds.append(hold)
 
     return prepare
-
-
-def _lost(walks: Sequence[Walk]) -> float:
-    """Return the mean e-folds of all entries; one that turned its sign is no number."""
-    kept = [
-        now / was for walk in walks for was, now in zip(walk[0], walk[-1], strict=True)
-    ]
-    if not kept:
-        return 0.0
-    # Of an entry that turned its sign there is no logarithm.
-    return torch.tensor(kept, dtype=torch.float64).log().mean().neg().item()
 
 
 def _near(lost: float, asked: float) -> bool:

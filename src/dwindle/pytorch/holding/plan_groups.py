@@ -35,6 +35,7 @@ from dwindle.pytorch.options import (
 from dwindle.pytorch.probe import probe
 from dwindle.pytorch.refusals import refused
 from dwindle.pytorch.trials import Deviation
+from dwindle.wording import listed
 
 _LOG = logging.getLogger("dwindle")
 # Accessors that only look like steps: get_step, set_step, validate_step.
@@ -64,7 +65,6 @@ def plan_groups(
     else:
         trials = HeldTrials(optimizer)
         plans = _with_mechanisms(optimizer, trials, plans)
-        _refuse_missed_knobs(optimizer, trials, plans)
         _refuse_lost_decays(optimizer, trials, plans)
     check_rounding(optimizer, plans)
     _refuse_other_steps(optimizer)  # after what has a reason of its own
@@ -225,29 +225,21 @@ def _without_momentum(plan: GroupPlan, group: Group) -> GroupPlan:
     return replace(plan, without_momentum=is_still)
 
 
-def _refuse_missed_knobs(
-    optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
-) -> None:
-    if not any(plan.mechanism == "multiply" and plan.has_knob for plan in plans):
-        return
-    for plan, misses in zip(plans, trials.misses_its_knob(), strict=True):
-        if misses and plan.mechanism == "multiply":
-            raise refused("misses-its-knob", optimizer=_name_of(optimizer))
-
-
 def _refuse_lost_decays(
     optimizer: Optimizer, trials: HeldTrials, plans: Sequence[GroupPlan]
 ) -> None:
-    # What rebuilds its weights loses a product, but not its own decay.
-    if any(plan.mechanism == "multiply" for plan in plans):
-        for at, lost in enumerate(trials.loses_products(plans)):
-            if lost:
-                raise refused("rebuilt", optimizer=_name_of(optimizer), at=at)
-    if not any(is_16_bits(each) for each in _weights(optimizer)):
-        return
-    for at, lost in enumerate(trials.written_over(plans)):
-        if lost:
-            raise refused("written-over", optimizer=_name_of(optimizer), at=at)
+    multiplied = [plan for plan in plans if plan.mechanism == "multiply"]
+    missed = any(plan.has_knob for plan in multiplied)
+    narrow = any(map(is_16_bits, _weights(optimizer)))
+    for may_be, code, seen in (
+        (missed, "misses-its-knob", trials.misses_its_knob),
+        # What rebuilds its weights loses a product, but not its own decay.
+        (bool(multiplied), "rebuilt", trials.loses_products),
+        (narrow, "written-over", trials.written_over),
+    ):
+        if may_be and True in (lost := seen(plans)):
+            at = lost.index(True)
+            raise refused(code, optimizer=_name_of(optimizer), at=at)
 
 
 def _weights(optimizer: Optimizer) -> Iterator[Tensor]:
@@ -323,10 +315,8 @@ def _left_alone(
 
 
 def _named(groups: Sequence[int]) -> str:
-    some = ", ".join(map(str, groups[:_NAMED])) + (
-        ", …" if len(groups) > _NAMED else ""
-    )
-    return f"group {some}" if len(groups) == 1 else f"groups {some}"
+    numbers = listed([*map(str, groups)], most=_NAMED)
+    return f"group{'' if len(groups) == 1 else 's'} {numbers}"
 
 
 def _refuse_other_steps(optimizer: Optimizer) -> None:

@@ -19,7 +19,7 @@ from dwindle.pytorch.probing.group_probe import LONG, GroupProbe
 from dwindle.pytorch.probing.knob_trials import KnobTrials
 from dwindle.pytorch.probing.patterns import Pattern, pattern_of
 from dwindle.pytorch.refusals import refused
-from dwindle.pytorch.trials import Programme, Trials
+from dwindle.pytorch.trials import Programme, Trials, e_folds
 
 _SAME = 1e-6  # as in ``patterns``: rates that a library keeps in float32
 # Powers of 2 are rounded alike: these lie evenly between them.
@@ -171,11 +171,9 @@ def _as_stored(
     except Exception:  # noqa: BLE001  a kernel that does not know this format
         return [{}] * len(patterns)
     if known:
-        meant: list[float | None] = [
-            -steps * math.log1p(-(each.shrink or 0.0)) for each in patterns
-        ]
+        meant = [-steps * math.log1p(-(each.shrink or 0.0)) for each in patterns]
     else:
-        meant = list(map(_e_folds, _mains(trials, watched)))
+        meant = [e_folds([walk]) for walk in _mains(trials, watched)]
     found = list(map(_stored, patterns, seen, meant))
     # So little is lost in all these steps that it is the rounding that one would see.
     unsure = [
@@ -208,30 +206,23 @@ def _keep_wider(own: Trials, trials: Trials, patterns: Sequence[Pattern]) -> lis
     ]
     slow = Programme(steps=LONG, start=_EVENLY, options=lambda _, at: {"lr": lrs[at]})
     pairs = zip(_mains(own, slow), _mains(trials, slow), strict=True)
-    e_folds = [(_e_folds(seen), _e_folds(rule)) for seen, rule in pairs]
+    lost = [(e_folds([seen]), e_folds([rule])) for seen, rule in pairs]
     return [
-        bool(meant) and math.isclose(happened or 0.0, meant or 0.0, rel_tol=_ROUGHLY)
-        for happened, meant in e_folds
+        meant != 0 and math.isclose(happened, meant, rel_tol=_ROUGHLY)
+        for happened, meant in lost
     ]
 
 
-def _stored(rule: Pattern, seen: Walk, meant: float | None) -> _Stored:
+def _stored(rule: Pattern, seen: Walk, meant: float) -> _Stored:
     """The rule's shrink times the part of its e-folds that was seen."""
     if not all(map(math.isfinite, seen[-1])):
         return {"breaks": True}
     if not rule.shrink:
         return {"measured_shrink": rule.shrink}
-    happened = _e_folds(seen)
-    if happened is None or not meant:
+    happened = e_folds([seen])
+    if not meant or math.isnan(happened * meant):
         return {}
-    return {"measured_shrink": rule.shrink * happened / meant if happened else 0.0}
-
-
-def _e_folds(walk: Walk) -> float | None:
-    kept = [after / before for before, after in zip(walk[0], walk[-1], strict=True)]
-    if min(kept) <= 0:
-        return None
-    return -math.fsum(map(math.log, kept)) / len(kept)
+    return {"measured_shrink": rule.shrink * happened / meant}
 
 
 def steps_by_size(optimizer: object, *, at: int) -> bool:
