@@ -1,7 +1,8 @@
 """dwindle audit: whether a training decays what its author thinks it decays."""
 
 import re
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from dwindle.audit.codes import CODES, codes_of, resolve_code
 from dwindle.audit.settings_file import is_settings_file
@@ -9,12 +10,12 @@ from dwindle.cli.facts import FACT_OPTIONS, WrittenFacts
 from dwindle.cli.options import Option, read_count, read_number, read_whole
 from dwindle.cli.output import print_json, show
 from dwindle.cli.program import ITS_NUMBERS, is_program, load_program, remedy_for_module
+from dwindle.decay.run import Run
 from dwindle.errors import AuditTargetError, RangeError, UsageError
 from dwindle.show import Column, Line, Styled, Table, facts
 
 if TYPE_CHECKING:
     from dwindle.audit.outcome import Audit
-    from dwindle.decay.run import Run
 
 _STYLES = {"error": "red", "warning": "yellow", "note": "cyan"}
 _MOST_DEVICES = 1_000_000  # more than any cluster has is a slip
@@ -70,18 +71,33 @@ OPTIONS = (
 )
 
 
-def command(  # noqa: PLR0913 one argument per option
+# Options that one kind of target has: what they are, and what to write for the other.
+_OF_PROGRAMS = {
+    "scheduler_every": (
+        "--scheduler-every is the pace of a program's scheduler.",
+        "A file names its schedule, or give --schedule cosine.",
+    ),
+    "weight_decay": (
+        "--weight-decay is the number that a program's groups should have.",
+        "A file has its own: write it there, or name a function.",
+    ),
+}
+_OF_FILES = {
+    "world_size": (
+        "--world-size multiplies the batch per device that a file has.",
+        "Write --batch-size with the examples of a whole step.",
+    ),
+}
+
+
+def command(
     *,
     target: str | None,
-    new: str | None,
     explain: str | None,
     select: frozenset[str] | None,
     ignore: frozenset[str] | None,
-    world_size: int | None,
-    weight_decay: float | None,
-    scheduler_every: str | int | None,
     as_json: bool,
-    **words: object,
+    **words: Any,
 ) -> int:
     """Report whether a training decays what its author thinks it decays.
 
@@ -104,19 +120,12 @@ def command(  # noqa: PLR0913 one argument per option
     if target is None:
         must = "dwindle audit needs something to audit."
         raise UsageError(must, "no target", _NO_TARGET)
-    _refuse_unreadable(target, new)
-    if is_settings_file(target):
-        _refuse_of_programs(target, scheduler_every, weight_decay)
-        found = _files(target, new, written, world_size or 1)
-    elif world_size is not None:
-        must = "--world-size multiplies the batch per device that a file has."
-        remedy = "Write --batch-size with the examples of a whole step."
-        raise UsageError(must, f"it for {target}", remedy)
-    else:
-        if scheduler_every is None and "shape" in written.texts:
-            # A schedule that was typed counts, a constant one as well.
-            scheduler_every = "never"
-        found = _programs(target, new, written, scheduler_every, weight_decay)
+    _refuse_unreadable(target, words["new"])
+    is_file = is_settings_file(target)
+    for name, (must, remedy) in (_OF_PROGRAMS if is_file else _OF_FILES).items():
+        if words[name] is not None:
+            raise UsageError(must, f"it for {target}", remedy)
+    found = (_files if is_file else _programs)(target, written, words)
     found = found.selected(select or (), ignore or ())
     if as_json:
         print_json(found.as_dict())
@@ -146,29 +155,14 @@ def _refuse_unreadable(target: str, new: str | None) -> None:
         raise UsageError(must, f"{target} and {new}", "Compare what is of one kind.")
 
 
-def _refuse_of_programs(
-    target: str, every: str | int | None, meant: float | None
-) -> None:
-    """Refuse what only a program can be asked."""
-    if every is not None:
-        must = "--scheduler-every is the pace of a program's scheduler."
-        remedy = "A file names its schedule, or give --schedule cosine."
-        raise UsageError(must, f"it for {target}", remedy)
-    if meant is not None:
-        must = "--weight-decay is the number that a program's groups should have."
-        remedy = "A file has its own: write it there, or name a function."
-        raise UsageError(must, f"it for {target}", remedy)
-
-
-def _files(
-    target: str, new: str | None, written: WrittenFacts, devices: int
-) -> "Audit":
+def _files(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "Audit":
     from dwindle.audit.settings_audit import (
         audit_changed_files,
         audit_training_arguments,
     )
 
     before, after = written.known(0), written.known(-1)
+    new, devices = words["new"], words["world_size"] or 1
     # One file with before:after is compared with itself under the other facts.
     if new is None and not written.is_change:
         return audit_training_arguments(target, given=before, world_size=devices)
@@ -181,45 +175,35 @@ def _files(
     )
 
 
-def _programs(
-    target: str,
-    new: str | None,
-    written: WrittenFacts,
-    every: str | int | None,
-    meant: float | None,
-) -> "Audit":
+def _programs(target: str, written: WrittenFacts, words: Mapping[str, Any]) -> "Audit":
     from dwindle.audit.change import audit_of_facts, compare_audits
 
+    every, new = words["scheduler_every"], words["new"]
+    if every is None and "shape" in written.texts:
+        # A schedule that was typed counts, a constant one as well.
+        every = "never"
+
+    def audited(text: str, run: Run) -> "Audit":
+        program = load_program(text)
+        # torch is not imported before somebody's own code was: it has it already.
+        from dwindle.pytorch.audit import audit
+
+        return audit(
+            program.model,
+            program.optimizer,
+            scheduler=program.scheduler,
+            run=run,
+            example=program.example,
+            every=every,
+            weight_decay=words["weight_decay"],
+            target=text,
+        )
+
     before, after = written.runs()
-    found = audit_target(target, run=before, every=every, meant=meant)
+    found = audited(target, before)
     if new is not None:
-        there = audit_target(new, run=after, every=every, meant=meant)
-        return compare_audits(found, there)
+        return compare_audits(found, audited(new, after))
     return audit_of_facts(found, before, after) if written.is_change else found
-
-
-def audit_target(
-    text: str,
-    *,
-    run: "Run",
-    every: str | int | None = None,
-    meant: float | None = None,
-) -> "Audit":
-    """Audit what a function of a module builds."""
-    program = load_program(text)
-    # torch is not imported before somebody's own code was: it has it already.
-    from dwindle.pytorch.audit import audit
-
-    return audit(
-        program.model,
-        program.optimizer,
-        scheduler=program.scheduler,
-        run=run,
-        example=program.example,
-        every=every,
-        weight_decay=meant,
-        target=text,
-    )
 
 
 def _explain(name: str, *, as_json: bool) -> None:
