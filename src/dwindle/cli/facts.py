@@ -1,6 +1,7 @@
 """What a person types: KNOB=VALUE, the facts of a run, and ``before:after``."""
 
 import csv
+import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,93 +128,33 @@ def _lrs_of(option: str, path: Path) -> tuple[float, ...]:
     return tuple(lrs)
 
 
-def _fact(
-    field: str,
-    metavar: str,
-    read: Callable[[str, str], object],
-    text: str,
-    also: str = "",
-) -> Option:
-    """Return the option for a field of Run, or of its schedule."""
-    name, names = option_of(field), tuple(also.split())
-    return Option(name, text, metavar, read, group=GROUP, also=names, keyword=field)
-
-
-_LR = "at its peak, 1e-3:linear or 1e-3:sqrt with the batch; or every step's: lrs.csv"
 _LR_HEADS = {"lr", "learning-rate", "train/learning-rate", "train/lr"}
 _TABLES = (".csv", ".tsv", ".txt")
-_LR_NAMES = "--learning-rate --max-lr --peak-lr --eta"
-_BATCH = "--batch --bs --batchsize --global-batch-size"
-_DATA = "--dataset --data --examples --samples --train-size"
-_STEPS = "--step --iterations --iters --max-steps --total-steps"
+_READERS: Mapping[str, Callable[[str, str], object]] = {
+    "lr": _read_lr,
+    "number": read_number,
+    "pair": _read_pair,
+    "share": read_share,
+    "sizes": _read_sizes,
+    "text": read_text,
+    "time": _read_time,
+    "whole": read_whole,
+}
+_FILE = tomllib.loads(Path(__file__).with_name("facts.toml").read_text("utf-8"))
 _SHAPES = ", ".join(name for name in SHAPES if name != "listed")
-_SHAPE = (
-    "--scheduler --lr-schedule --lr-scheduler --lr-scheduler-type --lr-decay-style "
-    "--lr-wsd-decay-style"
-)
-_RISES = 'of the steps, while the lr rises; or "5 epochs"'
-_WARMUP = (
-    "--warmup-steps --warmup-epochs --warmup-ratio --warm-up --lr-warmup-iters "
-    "--lr-warmup-fraction"
-)
-_FINAL = "last lr as a share of the peak"
-_FALL = "share of steps in which wsd falls"
-_RISE = "first lr of a warm-up, as a share of the peak"
-_MILESTONES = 'where multistep falls: "30,60,80 epochs"'
-_PERIOD = "of step, exponential, cosine-restarts, inverse-..."
-_START = "first lr as a share of the peak"
-_CYCLED = "momentum of one-cycle at its peak and its ends"
-_DECAYS = 'the decay\'s own schedule: "cosine from 0.04 to 0.4", "linear to 0"'
-_DECAY_NAMES = (
-    "--weight-decay-schedule --weight-decay-end --weight-decay-incr-style "
-    "--start-weight-decay --end-weight-decay"
-)
-_TOKENS = "tokens in an example: the sequence length"
-_LENGTH = "--seq-len --sequence-length --block-size --context-length"
-_BETAS = "--beta --beta1 --beta2 --adam-betas"
-_EPOCHS = "--epoch --num-epochs --num-train-epochs"
-_RMS = "RMS of a weight's gradient: √v̂ of Adam's state"
-_DTYPE, _DTYPES = "--precision --torch-dtype", "float32, bfloat16: what holds weights"
-_OF_RUN = (
-    _fact("lr", "LR", _read_lr, _LR, _LR_NAMES),
-    _fact("momentum", "SHARE", read_share, "momentum of SGD", "--mu"),
-    _fact("dampening", "SHARE", read_share, "its dampening"),
-    _fact("betas", "B,B", _read_pair, "of Adam's kind: 0.9,0.95", _BETAS),
-    _fact("batch_size", "N", read_whole, "examples in a step", _BATCH),
-    _fact("dataset_size", "N", read_whole, "examples in an epoch", _DATA),
-    _fact("epochs", "N", read_number, "length of the run in epochs", _EPOCHS),
-    _fact("steps", "N", read_whole, "length in steps, instead of epochs", _STEPS),
-    _fact("shape", "NAME", read_text, _SHAPES, _SHAPE),
-    _fact("warmup", "SHARE", _read_time, _RISES, _WARMUP),
-    _fact("final", "SHARE", read_share, _FINAL, "--min-lr --end-lr --lr-min"),
-    _fact("decay_schedule", "TEXT", read_text, _DECAYS, _DECAY_NAMES),
-    _fact("tokens_per_example", "N", read_number, _TOKENS, _LENGTH),
-    _fact("batch_tokens", "N", read_whole, "tokens in a step"),
-    _fact("tokens", "N", read_number, "length of the run in tokens"),
-    _fact("gradient_rms", "G", read_number, _RMS),
-    _fact("loss", "HOW", read_text, "mean or sum over the batch", "--reduction"),
-    _fact("width", "N", read_whole, "units of a hidden layer"),
-    _fact("depth", "N", read_whole, "hidden layers", "--layers"),
-    _fact("parameters", "N", read_whole, "weights of the network"),
-    _fact("units", "N,N,..", _read_sizes, "all layers: 784,256,256,10"),
-    _fact("dtype", "NAME", read_text, _DTYPES, _DTYPE),
-)
-_OF_SHAPES = (
-    _fact("decay_share", "SHARE", _read_time, _FALL, "--lr-wsd-decay-iters"),
-    _fact("warmup_start", "SHARE", read_share, _RISE, "--warmup-lr --lr-warmup-init"),
-    _fact("milestones", "TIMES", read_text, _MILESTONES),
-    _fact(
-        "gamma", "FACTOR", read_number, "what (multi)step and exponential multiply by"
-    ),
-    _fact("period", "TIME", _read_time, _PERIOD, "--step-size --t-0 --timescale"),
-    _fact("growth", "FACTOR", read_number, "of cosine-restarts' periods", "--t-mult"),
-    _fact("power", "N", read_number, "of polynomial, inverse-power"),
-    _fact("start", "SHARE", read_share, _START, "--start-factor"),
-    _fact("cycled_momentum", "M,M", _read_pair, _CYCLED),
-)
-FACTS = (
-    *_OF_RUN,
-    *(replace(each, group=OF_SCHEDULES) for each in _OF_SHAPES),
+# Options for the fields of Run, and of its schedule.
+FACTS = tuple(
+    Option(
+        option_of(field),
+        text.format(shapes=_SHAPES),
+        metavar,
+        _READERS[reader],
+        group=group,
+        also=tuple(_FILE["elsewhere"].get(field, ())),
+        keyword=field,
+    )
+    for table, group in {"of_run": GROUP, "of_schedules": OF_SCHEDULES}.items()
+    for field, (metavar, reader, text) in _FILE[table].items()
 )
 _WITH = Option("--nesterov", "Nesterov's momentum", group=GROUP)
 _WITHOUT = Option("--no-nesterov", "plain momentum, where not default", group=GROUP)
