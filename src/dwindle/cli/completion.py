@@ -33,29 +33,24 @@ _FIRST = {"zsh": "#compdef dwindle\n"}
 _HEAD = "# dwindle completion {} made this: make it anew after an upgrade."
 
 
-class _Word(NamedTuple):
-    """An option, with what may stand behind it."""
-
-    name: str
-    help: str
-    takes: bool  # whether a value follows
-    values: tuple[str, ...]
-
-
 class _Line(NamedTuple):
     """What may be written behind a command."""
 
     name: str
     help: str
-    options: tuple[_Word, ...]
+    options: Sequence[Option]  # those with names
     places: tuple[str, ...]
 
     def patterns(self) -> Iterable[tuple[str, tuple[str, ...]]]:
         """The options that take a value, as a pattern, by what it may be."""
-        taking = [word for word in self.options if word.takes]
-        for values in dict.fromkeys(word.values for word in taking):
-            names = (word.name for word in taking if word.values == values)
+        taking = [each for each in self.options if not each.is_flag]
+        for values in dict.fromkeys(map(_values_of, taking)):
+            names = (each.name for each in taking if _values_of(each) == values)
             yield "|".join(f"{self.name}:{name}" for name in names), values
+
+
+def _values_of(option: Option) -> tuple[str, ...]:
+    return _VALUES.get(option.name, _VALUES.get(option.metavar, ()))
 
 
 def command(*, shell: str, as_json: bool) -> None:
@@ -79,18 +74,9 @@ def command(*, shell: str, as_json: bool) -> None:
 def _lines() -> Iterable[_Line]:
     for each in COMMANDS:
         options = (*each.load().OPTIONS, AS_JSON, *ALWAYS)
-        words = tuple(
-            _Word(
-                option.name,
-                option.help,
-                not option.is_flag,
-                _VALUES.get(option.name, _VALUES.get(option.metavar, ())),
-            )
-            for option in options
-            if option.is_named
-        )
-        places = (_VALUES.get(option.name, ()) for option in options if option.is_place)
-        yield _Line(each.name, each.help, words, next(places, ()))
+        places = (_values_of(option) for option in options if option.is_place)
+        named = [option for option in options if option.is_named]
+        yield _Line(each.name, each.help, named, next(places, ()))
 
 
 def _bash(lines: Sequence[_Line]) -> Iterable[str]:
@@ -171,10 +157,10 @@ def _fish(lines: Sequence[_Line]) -> Iterable[str]:
             yield f"{there} -f -a {_quoted_in_fish(' '.join(line.places))}"
         for word in line.options:
             about = f"-l {word.name[2:]} -d {_quoted_in_fish(word.help)}"
-            if not word.takes:
+            if word.is_flag:
                 yield f"{there} {about}"
-            elif word.values:
-                values = _quoted_in_fish(" ".join(word.values))
+            elif _values_of(word):
+                values = _quoted_in_fish(" ".join(_values_of(word)))
                 yield f"{there} {about} -x -a {values}"
             else:
                 yield f"{there} {about} -r"
