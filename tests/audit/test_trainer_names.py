@@ -3,7 +3,7 @@
 import json
 
 from dwindle.audit import audit_training_arguments
-from dwindle.audit.trainer_names import meant_by, misspelt_keys, unknown_keys
+from dwindle.audit.trainer_names import meant_by, misspelt_keys
 
 MEANT = {
     "learning_rte": "learning_rate",
@@ -59,11 +59,3 @@ def test_the_line_keeps_the_value():
     for line, (name, value) in lines.items():
         (found,) = misspelt_keys("args.yaml", {name: value})
         assert found.line == line
-
-
-def test_few_unknown_keys_are_named_and_many_are_not():
-    """Up to five names of one's own are named in a sentence; more are a custom file."""
-    own = {f"own_name_{number}": number for number in range(6)}
-    (named,) = unknown_keys(dict(list(own.items())[:5]))
-    assert all(name in named for name in list(own)[:5])
-    assert unknown_keys(own) == []

@@ -11,15 +11,13 @@ from dwindle.errors import AuditTargetError
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 
 # Not the Trainer's, but in files of those who build on it: the dtype of the weights.
-_DTYPE_KEYS = {*TRANSFORMERS.keys["dtype"], *TRANSFORMERS.keys["bfloat16"]}
+DTYPE_KEYS = {*TRANSFORMERS.keys["dtype"], *TRANSFORMERS.keys["bfloat16"]}
 # The names that bear on a decay.
-READ = tuple(name for name in TRANSFORMERS.all_keys if name not in _DTYPE_KEYS)
+READ = tuple(name for name in TRANSFORMERS.all_keys if name not in DTYPE_KEYS)
 NAMES = frozenset(READ) | OTHER_ARGUMENTS
 
 # One mistake in a short name makes another name of it; long names bear two.
 _SHORT, _MOST_MISTAKES = 8, 2
-# More unknown keys than that are those of somebody's own script.
-_FEW = 5
 
 
 def meant_by(name: str) -> str | None:
@@ -77,7 +75,7 @@ def bears_on_decay(name: str) -> bool:
     return bool(_BEARING.search(name))
 
 
-def unread_keys(names: Iterable[str], read: Container[str] = ()) -> list[str]:
+def unread_keys(names: Iterable[str], read: Container[str]) -> list[str]:
     """Return a sentence on the keys that bear on a decay and were not read."""
     found = [name for name in names if name not in read and bears_on_decay(name)]
     if not found:
@@ -88,11 +86,8 @@ def unread_keys(names: Iterable[str], read: Container[str] = ()) -> list[str]:
 
 def foreign_keys(settings: Settings) -> list[str]:
     """Return the keys that bear on a decay and that TrainingArguments do not have."""
-    return [
-        name
-        for name in settings
-        if name not in NAMES and bears_on_decay(name) and not meant_by(name)
-    ]
+    names = (name for name in settings if name not in NAMES and not meant_by(name))
+    return list(filter(bears_on_decay, names))
 
 
 def file_not_read(path: str, trainer: str, why: str) -> AuditTargetError:
@@ -132,17 +127,3 @@ def arguments_in(path: str, settings: Settings) -> Settings:
         why = f"TrainingArguments have no {', '.join(foreign[:5])}."
         raise file_not_read(path, "a trainer that is not known here", why)
     return found
-
-
-def unknown_keys(settings: Settings) -> list[str]:
-    """Return a sentence on keys that the Trainer does not know; none where many."""
-    others = [
-        name
-        for name in settings
-        if name not in NAMES and name not in _DTYPE_KEYS and not meant_by(name)
-    ]
-    bearing = foreign_keys(settings)
-    names = others if len(others) <= _FEW else [at for at in others if at in bearing]
-    if not names:
-        return []
-    return [f"TrainingArguments have no {', '.join(names)}: not read."]

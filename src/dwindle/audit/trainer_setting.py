@@ -14,10 +14,11 @@ from dwindle.audit.settings_file import (
     read_settings,
 )
 from dwindle.audit.trainer_names import (
+    DTYPE_KEYS,
     arguments_in,
     file_not_read,
+    foreign_keys,
     misspelt_keys,
-    unknown_keys,
     unread_keys,
 )
 from dwindle.audit.trainer_rules import (
@@ -79,7 +80,7 @@ def read_setting_of(
     if trainer is TRANSFORMERS:
         misspelt, unused = misspelt_keys(path, settings), _unused(path, reading)
         findings = (*misspelt, *values.texts, *unused)
-        unread = unknown_keys(settings)
+        unread = unread_keys(foreign_keys(settings), DTYPE_KEYS)
     else:
         flat = values.flat.items()
         leaves = (name for name, at in flat if not isinstance(at, Mapping))
