@@ -47,24 +47,6 @@ OF_OTHERS = {
     "generic.json": {"weight_decay": 0.1, "lr": 1e-3},
     "steps.json": {"gradient_accumulation_steps": 4, "train_bs": 3, "wd": 1},
 }
-# What the refusal calls them, or what it lacks in them.
-NAMED = {
-    "sweep.yaml": "W&B sweep",
-    "zero.json": "DeepSpeed",
-    "auto.json": "optimizer.params.lr as a number",
-    "graphstorm.yaml": "GraphStorm",
-    "simpletuner.json": "SimpleTuner",
-    "study.toml": "dwindle study",
-    "fairseq.yaml": "fairseq",
-    "noam.json": "Its lr is a factor of Noam's schedule",
-    "one-cycle.json": "Its scheduler onecycle sets another lr",
-    "auto-batch.yaml": "The decay is multiplied by batch / nbs",
-    "table.yaml": "hold TrainingArguments",
-    "no-decay.yaml": "weight_decay as a number",
-    "unknown.yaml": "batch_size, iters",
-    "generic.json": "have no lr",
-    "steps.json": "wd",
-}
 # Files that are broken, or hold nothing that could be audited.
 BROKEN = {
     "key-twice.json": '{"lr": 1, "lr": 2}',
@@ -165,21 +147,8 @@ def test_refused_files(files, audited, snapshot):
         with pytest.raises(AuditTargetError) as caught:
             audited(name, content)
         assert caught.value.target == name
-        assert caught.value.remedy
-        texts[name] = f"{caught.value.must} | {caught.value.got}"
-    assert texts == snapshot
-
-
-def test_a_file_of_another_trainer_is_refused_by_name(audited):
-    """Whose file it is, or what it lacks, and the numbers to type instead."""
-    texts = {}
-    for name in NAMED:
-        with pytest.raises(AuditTargetError) as caught:
-            audited(name, OF_OTHERS[name])
         texts[name] = str(caught.value)
-    assert {n: texts[n] for n in texts if NAMED[n] not in texts[n]} == {}
-    silent = [name for name in texts if "dwindle explain" not in texts[name]]
-    assert silent == ["table.yaml"]
+    assert texts == snapshot
 
 
 def test_impossible_values(audited, snapshot):
@@ -202,13 +171,13 @@ def test_headers(audited, snapshot):
     assert texts == snapshot
 
 
-@pytest.mark.parametrize("path", ["absent.json", "zero\0.json", "."])
-def test_a_path_that_cannot_be_read(path, tmp_path, monkeypatch):
+def test_a_path_that_cannot_be_read(tmp_path, monkeypatch):
     """An absent file, an impossible name and a folder are refused."""
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(AuditTargetError) as caught:
-        audit_training_arguments(path)
-    assert caught.value.must == "be a readable file"
+    for path in ("absent.json", "zero\0.json", "."):
+        with pytest.raises(AuditTargetError) as caught:
+            audit_training_arguments(path)
+        assert caught.value.must == "be a readable file"
 
 
 def aliases(each):
@@ -217,24 +186,21 @@ def aliases(each):
     return "a0: &a0 {k: 1}\n" + "".join(line.format(i, i - 1) for i in range(1, 12))
 
 
-def test_aliases_that_multiply_are_refused(audited):
-    """A dozen lines of YAML with 9¹¹ names are an error, and take no memory."""
-    merged = "{{<<: [" + ", ".join(["*a{1}"] * 9) + "]}}\n"
-    nested = "{{" + ", ".join(f"k{n}: *a{{1}}" for n in range(9)) + "}}\n"
-    for name, each in {"merged.yaml": merged, "nested.yaml": nested}.items():
-        with pytest.raises(AuditTargetError) as caught:
-            audited(name, aliases(each))
-        assert "10,000 names" in caught.value.got
+MERGED = "{{<<: [" + ", ".join(["*a{1}"] * 9) + "]}}\n"
+NESTED = "{{" + ", ".join(f"k{n}: *a{{1}}" for n in range(9)) + "}}\n"
+# What would take no end of memory, or of Python's stack: what the error says of it.
+ENDLESS = {
+    "merged.yaml": (aliases(MERGED), "10,000 names"),  # 9¹¹ of them
+    "nested.yaml": (aliases(NESTED), "10,000 names"),
+    "a.json": ("[" * 100_000, "a mistake in it"),
+    "a.yaml": ("[" * 3000, "a mistake in it"),
+    "itself.yaml": ("a: &a {b: *a}", "a mistake in it"),
+}
 
 
-def test_values_too_deep_are_refused(audited):
-    """A file of brackets is an error of ours, not one of Python's stack."""
-    deep = {
-        "a.json": "[" * 100_000,
-        "a.yaml": "[" * 3000,
-        "itself.yaml": "a: &a {b: *a}",
-    }
-    for name, content in deep.items():
+def test_endless_files_are_refused(audited):
+    """Aliases that multiply and brackets without an end are errors of ours."""
+    for name, (content, got) in ENDLESS.items():
         with pytest.raises(AuditTargetError) as caught:
             audited(name, content)
-        assert caught.value.target == name
+        assert got in caught.value.got
