@@ -76,7 +76,8 @@ CONVERT = """
     torch.SGD --to torch.AdamW | =1 --to torch.AdamW | torch.SGD= --to torch.AdamW
     | torch.SGD=1e-3 | torch.SDG=1 --to torch.AdamW | torch.SGD=1 --to AdamWW
     | torch.SDG=1 --to all | torch.SGD=-1 --to all | torch.SGD=fast --to torch.AdamW
-    | torch.SGD=nan --to keras.L2 | torch.AdamW=1 --to half-life:run --lr 1 | torch.SGD=1e-3 --to torch.AdamW
+    | torch.SGD=nan --to keras.L2 | torch.SGD=1e-3 --to torch.AdamW
+    | torch.AdamW=0.1 --to half-life:run --lr 1e-3
     | torch.SGD=1 --to torch.AdamW --lr 0 | torch.SGD=1 --to torch.AdamW --lr 1:2:3
     | torch.SGD=1 --to torch.AdamW --lr :2 | shrink=200% --to torch.AdamW --lr 1
     | half-life=3 --to torch.AdamW --lr 1 | half-life=3parsecs --to torch.AdamW --lr 1
