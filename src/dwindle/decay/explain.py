@@ -32,6 +32,7 @@ from dwindle.decay.own_facts import (
     resolved,
     schedule_notes,
     scheduled,
+    unused_facts,
 )
 from dwindle.decay.python_inputs import RunLike, read_input
 from dwindle.decay.read_numbers import Clock, how_it_was_read
@@ -306,7 +307,11 @@ class _Explainer:
             *schedule_notes((setting.knob, self._run)),
         )
         self._lacking: dict[str, list[str]] = {}
-        self._remarks = list(remarks.of_unused(setting.knob, run))
+        # Of the run as it was given: a default is no fact that was not used.
+        self._remarks = [
+            Remark.of("unused-fact", fact=fact, why=why)
+            for fact, why in unused_facts(setting.knob, run).items()
+        ]
 
     def explanation(self) -> Explanation:
         """Return everything that follows from the facts."""
@@ -326,12 +331,15 @@ class _Explainer:
         notes = remarks.by_importance(
             (
                 *remarks.of_setting(self._knob, self._number, self._run),
-                *remarks.of_defaults(*self._defaults),
+                *(Remark("library-default", each) for each in self._defaults if each),
                 *self._remarks,
                 *remarks.of_decay(shrink, at_peak, average, self._run, self._knob),
                 *remarks.of_schedule(self._knob, shrink, self._run),
                 *remarks.of_run(e_folds, kept),
-                *remarks.of_missing(self._lacking),
+                *(
+                    Remark.of("missing-fact", option=option, what=", ".join(what))
+                    for option, what in self._lacking.items()
+                ),
             )
         )
         lr_stays = self._run.schedule.is_constant
@@ -377,12 +385,14 @@ class _Explainer:
             lacking = self._lacking.setdefault(error.option, [])
             lacking.extend([what] * (what not in lacking))
         except (OscillationError, RangeError) as error:
-            self._remarks.append(remarks.of_error(error))
+            swings = isinstance(error, OscillationError)
+            code = "oscillation" if swings else "impossible"
+            self._remarks.append(Remark(code, str(error)))
         except OverflowError:
-            self._remarks.append(remarks.GROWTH)
+            self._remarks.append(Remark.of("growth"))
         # 1 over a shrink that is below the smallest float.
         except ZeroDivisionError:
-            self._remarks.append(remarks.of_underflow(what))
+            self._remarks.append(Remark.of("underflow", what=what))
         return None
 
     def _of_shrink(
@@ -486,7 +496,7 @@ class _Explainer:
         if convention is None:
             return None
         if convention.normalization != "none":
-            self._remarks.append(remarks.of_layers(self._knob))
+            self._remarks.append(Remark.of("per-layer", name=self._knob.name))
             return None
         return self._attempt(
             "a penalty",

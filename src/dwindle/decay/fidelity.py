@@ -357,7 +357,7 @@ def _of_knobs(pair: Pair) -> Iterator[str]:
     """Yield what each knob always assumes, and what it assumes of its gradients."""
     for knob, run in pair.sides:
         if decays_by_size(knob, run):
-            yield remarks.assumed_noise(knob, run)
+            yield remarks.assumed_noise(knob, run).seen
         if not pair.is_one_knob:
             yield _own_rule(knob)
 

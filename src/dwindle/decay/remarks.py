@@ -21,11 +21,9 @@ from dwindle.decay.number_formats import (
     rounded_half_life_steps,
     rounding_of,
 )
-from dwindle.decay.own_facts import unused_facts
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.shapes import SHAPES
-from dwindle.errors import DwindleError, OscillationError
 from dwindle.plain import Plain, table_beside
 
 # A schedule has one shape at every length: so many steps show a tenth of it.
@@ -108,7 +106,7 @@ def of_setting(knob: Knob, number: float, run: Run) -> Iterator[Remark]:
 def _of_family(knob: Knob, family: Family, run: Run) -> Iterator[Remark]:
     name = knob.name
     if decays_by_size(knob, run):
-        yield _assumed_noise(knob, run)
+        yield assumed_noise(knob, run)
     elif not family.has_half_life:
         yield Remark(family.name, family.reason(name, knob), instead_of(knob))
     elif family.caution:
@@ -122,20 +120,8 @@ def _of_family(knob: Knob, family: Family, run: Run) -> Iterator[Remark]:
         yield Remark.of("summed-loss", name=name)
 
 
-def assumed_noise(knob: Knob, run: Run) -> str:
-    """Return the sentence that a rate by the gradients' size assumes.
-
-    Example:
-        >>> from dwindle.decay.knobs import KNOBS
-        >>> adam = KNOBS["torch.optim.Adam"]
-        >>> assumed_noise(adam, Run(gradient_rms=0.01)).partition(";")[0]
-        'torch.optim.Adam: its decay is divided by the size of the gradients, 0.01'
-
-    """
-    return _assumed_noise(knob, run).seen
-
-
-def _assumed_noise(knob: Knob, run: Run) -> Remark:
+def assumed_noise(knob: Knob, run: Run) -> Remark:
+    """Return what a rate by the gradients' size assumes."""
     return Remark.of("approximate", name=knob.name, rms=run.gradient_rms)
 
 
@@ -149,29 +135,6 @@ def instead_of(knob: Knob) -> str:
 def for_gradient_rms(knob: Knob) -> str:
     """Return which fact makes it a rate, where gradients alone divide the decay."""
     return Remark.of("for-gradient-rms").seen if divides_by_gradients(knob) else ""
-
-
-def of_defaults(*sentences: str) -> Iterator[Remark]:
-    """Yield that defaults of a library or a trainer stand in for what was not given."""
-    for sentence in filter(None, sentences):
-        yield Remark("library-default", sentence)
-
-
-def of_unused(knob: Knob, run: Run) -> Iterator[Remark]:
-    """Yield which facts change no decay, of a run as it was given."""
-    for fact, why in unused_facts(knob, run).items():
-        yield Remark.of("unused-fact", fact=fact, why=why)
-
-
-def of_error(error: DwindleError) -> Remark:
-    """Turn an impossible rate into a remark beside what is known."""
-    code = "oscillation" if isinstance(error, OscillationError) else "impossible"
-    return Remark(code, str(error))
-
-
-def of_underflow(what: str) -> Remark:
-    """Return that a number is smaller than any that a computer holds."""
-    return Remark.of("underflow", what=what)
 
 
 def of_noise(rms_per_noise: float, at_end: float | None, run: Run) -> Remark:
@@ -190,11 +153,6 @@ def of_short_run(kept: float, shrink: float) -> Remark:
     return Remark.of("short-run", kept=100 * kept, steps=steps)
 
 
-def of_layers(knob: Knob) -> Remark:
-    """Return that a normalized penalty is no single number."""
-    return Remark.of("per-layer", name=knob.name)
-
-
 def of_decay(
     shrink: float | None,
     at_peak: Mapping[str, float | None],
@@ -211,15 +169,12 @@ def of_decay(
         yield Remark.of("shorter-than-an-epoch", epochs=epochs)
 
 
-GROWTH = Remark.of("growth")
-
-
 def of_run(e_folds: float | None, kept: float | None) -> Iterator[Remark]:
     """Yield what the end of the run warns of."""
     if kept is not None and kept < 0:
         yield Remark.of("swing")
     if e_folds is not None and e_folds < 0 and kept is not None:
-        yield GROWTH
+        yield Remark.of("growth")
     if e_folds == math.inf:
         yield Remark.of("nothing-left")
 
@@ -277,9 +232,3 @@ def _last(schedule: Schedule) -> str:
     heads_for = "final" in SHAPES[schedule.shape].reads and not schedule.gamma
     last = schedule.multipliers(_SAMPLED_STEPS)[-1]
     return f"{schedule.final:g}" if heads_for else f"{last:.2g}"
-
-
-def of_missing(lacking: Mapping[str, list[str]]) -> Iterator[Remark]:
-    """Yield, fact by fact, what it would add."""
-    for option, what in lacking.items():
-        yield Remark.of("missing-fact", option=option, what=", ".join(what))

@@ -69,45 +69,40 @@ def summed(parts: Iterable[Part]) -> dict[str, float]:
     return total
 
 
-class _Logs:
-    """Logarithms of ratios; 0 where a quantity is not known on both sides."""
+class _Logs(dict[str, float]):
+    """Logarithms of the ratios of what both sides know."""
 
     def __init__(self, before: Run, after: Run) -> None:
-        self._sides = before.quantities(), after.quantities()
+        there = after.quantities()
+        for name, old in before.quantities().items():
+            new = there.get(name)
+            if new is not None and (old, new) != (0, 0):
+                self[name] = _log_ratio(name, old, new)
 
     def of(self, *names: str) -> float:
-        """Return that of the first name that both sides have."""
-        before, after = self._sides
-        for name in names:
-            if name not in before or name not in after:
-                continue
-            old, new = before[name], after[name]
-            if old and new:
-                log = math.log(new) - math.log(old)
-                return log if abs(log) > _NOTHING else 0.0
-            if old != new:
-                must = "above 0 on both sides: no power law begins or ends at 0"
-                remedy = f"Leave {name} out, or compare with a network that has some."
-                raise RangeError(name, f"{old:g} and then {new:g}", must, remedy)
-        return 0.0
-
-    def has(self, *names: str) -> bool:
-        """Return whether both sides know all of these."""
-        return all(name in side for name in names for side in self._sides)
+        """Return that of the first name that is known, else 0."""
+        return next((self[name] for name in names if name in self), 0.0)
 
     def batch(self) -> float:
         return self.of("tokens_per_step", "batch_size")
 
     def seen(self) -> float:
         """Return that of the examples, or tokens, that the run sees."""
-        length = self.of("tokens_per_example")
-        if self.has("epochs", "dataset_size"):
-            return self.of("epochs") + self.of("dataset_size") + length
-        if self.has("tokens"):
-            return self.of("tokens")
-        if self.has("steps"):
-            return self.of("steps") + self.batch()
-        return self.of("epochs") + self.of("dataset_size") + length
+        whole = self.of("epochs") + self.of("dataset_size")
+        whole += self.of("tokens_per_example")
+        if {"epochs", "dataset_size"} <= self.keys():
+            return whole
+        if "tokens" in self:
+            return self["tokens"]
+        return self["steps"] + self.batch() if "steps" in self else whole
+
+
+def _log_ratio(name: str, old: float, new: float) -> float:
+    if old and new:
+        return _rounded(math.log(new) - math.log(old))
+    must = "above 0 on both sides: no power law begins or ends at 0"
+    remedy = f"Leave {name} out, or compare with a network that has some."
+    raise RangeError(name, f"{old:g} and then {new:g}", must, remedy)
 
 
 def _part(
@@ -167,10 +162,10 @@ def _of_length(logs: _Logs, kind: KindOfRun) -> list[Part]:
     """Return the parts of examples seen and of repetition."""
     seen, as_data = _rounded(logs.seen()), ("tokens", "dataset")
     if kind == "single-pass":
-        name = "tokens" if logs.has("tokens") else "examples"
+        name = "tokens" if "tokens" in logs else "examples"
         return [_part(name, seen, {"data": seen}, as_data)] if seen else []
     # Without a dataset, a longer run is more epochs over the one that there is.
-    known = logs.has("epochs")
+    known = "epochs" in logs
     epochs = logs.of("epochs") if known else _rounded(seen - logs.of("dataset_size"))
     dataset = _rounded(seen - epochs)
     parts = []
