@@ -1,6 +1,5 @@
 """Convert: laws over all pairs of knobs, an oracle per knob, honest fidelity."""
 
-import json
 import math
 from dataclasses import replace
 from itertools import product
@@ -319,31 +318,3 @@ def test_the_ends_of_what_floats_can_do_are_answered():
             keep="epoch",
         )
     assert raised.value.name == "shrink_per_step"
-
-
-def test_another_lr_at_the_other_place():
-    """From one optimizer to another, each with its lr, the shrink per step is kept."""
-    sgd, adamw = Run(lr=0.1), Run(lr=1e-3)
-    there = convert(5e-4, "torch.SGD", to="torch.AdamW", run=sgd, run_after=adamw)
-    assert there.value == digits(0.05, rel=1e-14)
-
-
-def test_json_is_plain():
-    """as_dict has the documented keys, and infinity is null there."""
-    keys = (
-        "from value_from to value unit fidelity assumptions formula layers keeps "
-        "unused decay_schedule"
-    )
-    there = convert(1.0, "question.l2:layer-mean", to="torch.SGD", run=WHOLE).as_dict()
-    assert list(there) == keys.split()
-    assert there["layers"][0] == {"layer": 0, "shape": [8, 8], "value": 1 / 64}
-    json.dumps(there, allow_nan=False)
-    never = convert(0, "torch.AdamW", to="half-life:steps", run=FLAT)
-    assert never.value == math.inf
-    assert never.as_dict()["value"] is None
-
-
-def test_a_bare_half_life_takes_the_best_known_clock():
-    """As a target, a half-life is in epochs where an epoch is known, else in steps."""
-    assert convert(0.1, "torch.AdamW", to="half-life", run=FLAT).unit == "epochs"
-    assert convert(0.1, "torch.AdamW", to="half-life", run=Run(lr=0.1)).unit == "steps"

@@ -6,7 +6,6 @@ import re
 from dataclasses import replace
 
 import pytest
-from decay.traps import TRAPS, run_of
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from oracle import decay_by_hand
@@ -202,17 +201,6 @@ def test_a_penalty_says_its_canonical_number():
     assert found.penalty == 2e-3
     assert found.shrink_per_step is None
     assert codes(found) == ["no-optimizer"]
-
-
-def test_each_trap_has_its_code():
-    """Each trap is found by its code; what is said of it is in tests/texts."""
-    wrong = [
-        (trap, codes(found))
-        for trap, (number, name, facts) in TRAPS.items()
-        for found in [explain(number, name, run=run_of(facts))]
-        if trap.partition(" ")[0] not in codes(found)
-    ]
-    assert not wrong
 
 
 def test_a_usual_run_has_no_warning():

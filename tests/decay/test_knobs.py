@@ -198,12 +198,6 @@ def test_a_name_that_does_not_exist_is_answered_with_the_nearest(typed, expected
     assert expected[1] in raised.value.hint
 
 
-def test_the_table_is_keyed_by_name():
-    """Every record stands under its own name, once."""
-    assert [*KNOBS] == [knob.name for knob in knobs()]
-    assert all(knob.name == name for name, knob in KNOBS.items())
-
-
 def test_the_library_of_the_other_knob_is_meant_first():
     """Where the other knob's library has the name once, that one is taken."""
     expected = {

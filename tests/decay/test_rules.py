@@ -28,13 +28,6 @@ BASE = {
     "tokens_per_step": 32,
     "tokens": 19200,
 }
-VERDICT_COLUMNS = (
-    "question-layer-mean",
-    "answer",
-    "bengio-map",
-    "neal",
-    "half-life-epochs",
-)
 
 
 @st.composite
@@ -246,11 +239,6 @@ def test_no_hidden_layer_is_a_depth():
     after = {"depth": 1, "weights": 4736}
     there = predict("answer", family="coupled-sgd", before=before, after=after)
     assert there.factor == 1
-
-
-def test_the_columns_of_the_verdict_are_rules():
-    """The five rules that the answer is about are in the table."""
-    assert {resolve_rule(name).name for name in VERDICT_COLUMNS} == set(VERDICT_COLUMNS)
 
 
 def test_a_record_is_complete():

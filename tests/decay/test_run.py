@@ -166,14 +166,6 @@ def test_quantities_follow_from_each_other():
     assert Run().quantities() == {}
 
 
-def test_the_multipliers_are_those_of_the_schedule_over_the_run():
-    """A run knows its schedule step by step."""
-    schedule = Schedule(shape="cosine", warmup=0.1)
-    assert Run(schedule=schedule, steps=20).multipliers() == tuple(
-        schedule.multipliers(20)
-    )
-
-
 def test_a_schedule_may_be_its_name():
     """The shape alone is a Schedule; a name that is none is refused at once."""
     assert Run(schedule="cosine").schedule == Schedule(shape="cosine")

@@ -57,13 +57,6 @@ def test_mean_multipliers_of_long_runs(schedule, mean):
     assert measured == pytest.approx(mean, abs=1 / steps)
 
 
-def test_callers_cannot_spoil_each_others_multipliers():
-    """The list is the caller's own, though the numbers are computed once."""
-    schedule = Schedule(shape="linear")
-    schedule.multipliers(3)[0] = 99.0
-    assert schedule.multipliers(3)[0] == 1
-
-
 IMPOSSIBLE = [
     ("warmup", {"warmup": 1.0}),
     ("warmup", {"warmup": -0.1}),

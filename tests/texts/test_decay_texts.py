@@ -32,6 +32,7 @@ def test_a_remark_for_each_trap(snapshot: SnapshotAssertion):
         found = explain(number, knob, run=run_of(facts)).warnings
         code = trap.partition(" ")[0]
         texts[trap] = [each.text for each in found if each.code == code]
+    assert all(texts.values())
     assert texts == snapshot
 
 
