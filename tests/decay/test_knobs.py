@@ -12,7 +12,7 @@ from dwindle.decay.coordinates import SCALES, penalty_convention_of
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.decay.families import family_of
 from dwindle.decay.knob import Knob
-from dwindle.decay.knobs import KNOBS, knobs, library_of, resolve, resolve_knob
+from dwindle.decay.knobs import KNOBS, knobs, library_of, resolve_knob
 from dwindle.errors import AmbiguousNameError, UnknownNameError
 
 EVERY_NAME = [(name, knob) for knob in knobs() for name in (knob.name, *knob.aliases)]
@@ -148,10 +148,10 @@ def test_the_exact_case_wins_for_full_names_only():
     """Two full names may differ in case only; a short name fits both of them."""
     names = ("a.Norm", "a.norm")
     two = {name: Knob(name=name, formula="f", unit="u") for name in names}
-    assert resolve("a.norm", two).name == "a.norm"
+    assert resolve_knob("a.norm", table=two).name == "a.norm"
     for short in ("norm", "Norm", "A.NORM"):
         with pytest.raises(AmbiguousNameError) as raised:
-            resolve(short, two)
+            resolve_knob(short, table=two)
         assert raised.value.candidates == names
 
 

@@ -34,7 +34,6 @@ from dwindle.decay.python_inputs import (
     runs_of_sides,
 )
 from dwindle.decay.refusals import no_step_to_keep, refusal
-from dwindle.decay.run import Run
 from dwindle.decay.setting import at_peak, read_setting, target_knob
 from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
 from dwindle.plain import Plain
@@ -305,8 +304,10 @@ def _by_penalty(x: float, pair: Pair) -> Conversion:
     elif spread <= {"none", "global-mean"} and None in [
         run.layers for _, run in pair.sides
     ]:
+        # What each is divided by: all weights, or nothing.
+        need = "A penalty divided by the number of weights"
         given, wanted = (
-            _weights(each, run)
+            1.0 if each.normalization == "none" else run.require("weights", need)
             for each, run in ((forward, pair.before), (inverse, pair.after))
         )
         value = inverse.number_from_penalty(penalty / given * wanted, pair.after)
@@ -338,7 +339,10 @@ def _layer_values(
     penalty: float, forward: Penalty, inverse: Penalty, pair: Pair
 ) -> tuple[LayerValue, ...]:
     """Return the number for each layer, from its λ before and after normalization."""
-    shapes = [_layers(run) for _, run in pair.sides]
+    shapes = [run.layers for _, run in pair.sides if run.layers is not None]
+    if len(shapes) < len(pair.sides):
+        need = "A penalty that differs by layer"
+        raise MissingFactError("units", need, "--units 784,256,10")
     if len(shapes[0]) != len(shapes[1]):
         must = "as many layers before as after, for a penalty that differs by layer"
         raise RangeError("units", pair.after.units, must)
@@ -352,20 +356,6 @@ def _layer_values(
         LayerValue(layer=layer, shape=shape, value=value)
         for layer, (shape, value) in enumerate(zip(shapes[1], values, strict=True))
     )
-
-
-def _weights(penalty: Penalty, run: Run) -> float:
-    """Return what a penalty is divided by: all weights, or nothing."""
-    if penalty.normalization == "none":
-        return 1.0
-    return run.require("weights", "A penalty divided by the number of weights")
-
-
-def _layers(run: Run) -> tuple[tuple[int, int], ...]:
-    if run.layers is None:
-        need = "A penalty that differs by layer"
-        raise MissingFactError("units", need, "--units 784,256,10")
-    return run.layers
 
 
 def _by_number(x: float, pair: Pair) -> Conversion:

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from dwindle import wording
 from dwindle.decay import remarks
@@ -257,39 +257,16 @@ def explain(
     read = text and how_it_was_read(typed.knob.name, text, typed.number)
     understood = (*filter(None, [read]), *run.read_as, *overruled)
     found = explain_setting(setting, run)
-    return replace(
-        found,
-        understood=understood,
-        among=_placed(found, setting.knob, run, regime=regime, normalized=normalized),
-    )
-
-
-def _placed(
-    found: Explanation,
-    knob: Knob,
-    run: Run,
-    *,
-    regime: str | None,
-    normalized: bool | None,
-) -> Among | None:
-    if found.e_folds is None:
-        return None
-    peers = recipes_like(knob, run, regime=regime, normalized=normalized)
-    return None if peers is None else placed(found.e_folds, peers, run)
+    among = None
+    if found.e_folds is not None:
+        peers = recipes_like(setting.knob, run, regime=regime, normalized=normalized)
+        among = None if peers is None else placed(found.e_folds, peers, run)
+    return replace(found, understood=understood, among=among)
 
 
 def explain_setting(setting: Setting, run: Run) -> Explanation:
     """Return what a decay does, as :func:`explain` does, of a value that was read."""
     return _Explainer(setting, run).explanation()
-
-
-@dataclass(frozen=True)
-class _Settled:
-    """Where weights settle, as far as that is known."""
-
-    rms: float | None = None
-    rms_at_end: float | None = None
-    rotation_per_step: float | None = None
 
 
 class _Explainer:
@@ -365,9 +342,7 @@ class _Explainer:
             half_life_average=average,
             e_folds=None if e_folds is None or not math.isfinite(e_folds) else e_folds,
             kept=kept,
-            equilibrium_rms=settled.rms,
-            rms_at_end=settled.rms_at_end,
-            rotation_per_step=settled.rotation_per_step,
+            **settled,
             penalty=penalty,
             update=update_line(self._knob, self._number, self._run),
             warnings=notes,
@@ -442,7 +417,9 @@ class _Explainer:
             for clock in _CLOCK_ORDER
         }
 
-    def _settled(self, shrink: float | None, kept: float | None) -> _Settled:
+    def _settled(
+        self, shrink: float | None, kept: float | None
+    ) -> dict[str, Any]:  # Any: for the fields of a record
         """Return where weights settle; the RMS where it needs no noise to be known."""
         name, run = self._knob.equilibrium, self._run
         if has_momentum(self._knob):
@@ -451,19 +428,19 @@ class _Explainer:
                 "a rotation per step", lambda: facts_of(self._knob, run)
             )
             if whole is None:
-                return _Settled()
+                return {}
         # Without decay, or without steps, nothing settles.
         if name is None or 0 in {self._number, run.lr}:
-            return _Settled()
+            return {}
         balance = EQUILIBRIA[name]
         there = self._attempt(
             "a rotation per step", lambda: balance(self._decay_at(run), run)
         )
         if there is None:
-            return _Settled()
+            return {}
         if shrink and kept is not None and abs(kept) > MOST_THAT_STAYS:
             self._remarks.append(remarks.of_short_run(kept, shrink))
-            return _Settled()
+            return {}
         at_end = self._attempt(
             "the size of weights at the end",
             lambda: rms_at_end(
@@ -476,9 +453,10 @@ class _Explainer:
         )
         # The RMS of SGD is in units of its noise, which nobody gave: a remark has it.
         if name != "sgd":
-            return _Settled(there.rms, at_end, there.rotation_per_step)
+            sizes = {"equilibrium_rms": there.rms, "rms_at_end": at_end}
+            return sizes | {"rotation_per_step": there.rotation_per_step}
         self._remarks.append(remarks.of_noise(there.rms, at_end, run))
-        return _Settled(rotation_per_step=there.rotation_per_step)
+        return {"rotation_per_step": there.rotation_per_step}
 
     def _decay_at(self, here: Run) -> float:
         """Return what the lr multiplies at that lr, of a knob that reads otherwise."""

@@ -131,15 +131,6 @@ def _matches(knob: Knob, folded: str) -> bool:
     return any(folded in name.casefold() for name in (knob.name, *knob.aliases))
 
 
-def resolve_knob(name: str, *, beside: Knob | None = None) -> Knob:
-    """Find a knob by its name, or by a short name that only one has.
-
-    A word that several libraries have, such as ``AdamW``, needs its library. The class
-    and its argument may be written as one name.
-    """
-    return resolve(name, KNOBS, beside=beside)
-
-
 def library_of(knob: Knob) -> str:
     """Return the library that has the knob, or the name of its group where none has."""
     return _TITLES.get(knob.name, knob.library)
@@ -193,14 +184,15 @@ _OF_KERAS = (
 _LISTED = 16  # a short name fits 11 knobs at most today (SGD): all of them
 
 
-def resolve(
-    name: str, table: Mapping[str, Knob], *, beside: Knob | None = None
+def resolve_knob(
+    name: str, *, beside: Knob | None = None, table: Mapping[str, Knob] = KNOBS
 ) -> Knob:
     """Find a knob by its name, an alias, or a short name that only one knob has.
 
     Many libraries have an ``AdamW``: such a word is refused with all that it fits,
     however one writes its capital letters. So is the name of an argument, ``alpha`` or
-    ``C``, unless the class stands before it: ``sklearn.Ridge.alpha``.
+    ``C``, unless the class stands before it: ``sklearn.Ridge.alpha``. Where the library
+    of a knob ``beside`` it has the name, and only once, that one is meant.
     """
     if name not in table:
         # torch.optim.SGD of torch.optim.sgd.SGD, the path that Python prints.

@@ -13,7 +13,6 @@ from typing import Literal, NamedTuple
 
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError, UnknownNameError
-from dwindle.errors.nearest import nearest_names
 from dwindle.plain import table_beside
 
 # The question's two readings, Neal's, and none of them.
@@ -40,8 +39,7 @@ def layer_coefficients(
 
     """
     if normalization not in NORMALIZATIONS:
-        near = nearest_names(normalization, NORMALIZATIONS)
-        raise UnknownNameError("normalization", normalization, near)
+        raise UnknownNameError.among("normalization", normalization, NORMALIZATIONS)
     if not layers or any(min(layer) < 1 for layer in layers):
         must = "one or more (fan_in, fan_out) pairs of positive numbers"
         raise RangeError("layers", tuple(layers), must)

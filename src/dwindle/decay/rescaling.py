@@ -155,7 +155,9 @@ class _Answer:
         there = self._there
         if there.is_undecided:
             # Measured, and yet so wide: too little, or with results that differ.
-            who = "too few have" if _is_measured(there) else "nobody has"
+            assumed = any(each.is_assumed for each in there.reasons)
+            is_open = assumed or _is_of_recipes(there)
+            who = "nobody has" if is_open else "too few have"
             title = f"{who} measured this kind: {KINDS[there.kind_of_run]}"
             yield Line(text=title, style="bold", indent=2)
         for line in self._values():
@@ -201,7 +203,7 @@ class _Answer:
         return f"{low} to {high}" if low != high else ""
 
     def _rows(self) -> dict[str, Cell]:
-        there = self._there
+        there, wanted = self._there, self._there.experiment
         candidates = " · ".join(
             # Of a knob that is no coefficient, the same λ is another number.
             f"{_LABELS.get(each.rule, each.rule)} "
@@ -216,7 +218,10 @@ class _Answer:
             "candidates": candidates,
             "unchanged": self._unchanged(),
             "rules": "" if candidates else self._rules(),
-            "to decide": self._to_decide(),
+            "to decide": f"two values of {wanted.quantity}, about {wanted.trainings} "
+            "trainings:"
+            if wanted
+            else "",
         }
 
     def _ends(self) -> str:
@@ -227,12 +232,6 @@ class _Answer:
             for run, value in zip(reversed(self._found.runs), values, strict=True)
         )
         return f"{there} (it was {was})" if there and was else there
-
-    def _to_decide(self) -> str:
-        wanted = self._there.experiment
-        if wanted is None:
-            return ""
-        return f"two values of {wanted.quantity}, about {wanted.trainings} trainings:"
 
     def _because(self) -> Cell:
         """Return a line for each part of the change, its columns below each other."""
@@ -282,11 +281,6 @@ class _Answer:
         shown[_UNCHANGED] = self._found.before.value
         values = (f"{name} {self._typed(each)}" for name, each in shown.items())
         return f"{' · '.join(values)}  {self._face.all_rules}"
-
-
-def _is_measured(there: Recommendation) -> bool:
-    assumed = any(each.is_assumed for each in there.reasons)
-    return not assumed and not _is_of_recipes(there)
 
 
 def _is_of_recipes(there: Recommendation) -> bool:

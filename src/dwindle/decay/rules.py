@@ -20,7 +20,6 @@ from typing import Any, Literal
 from dwindle.decay.families import FAMILIES
 from dwindle.decay.read_numbers import Clock
 from dwindle.errors import RangeError, UnknownNameError
-from dwindle.errors.nearest import nearest_names
 from dwindle.plain import table_beside
 
 __all__ = [
@@ -166,9 +165,7 @@ _BY_NAME = {rule.name: rule for rule in RULES}
 def resolve_rule(name: str) -> Rule:
     """Return the rule of a name."""
     if name not in _BY_NAME:
-        raise UnknownNameError(
-            "rule", name, nearest_names(name, _BY_NAME), "See: dwindle rules."
-        )
+        raise UnknownNameError.among("rule", name, _BY_NAME, "See: dwindle rules.")
     return _BY_NAME[name]
 
 

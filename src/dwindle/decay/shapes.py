@@ -140,11 +140,6 @@ def _step(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
     return _steps_down(of, first, stops, steps)
 
 
-def _multistep(of: Numbers, first: int, steps: int) -> Iterator[Stretch]:
-    stops = (round(share * steps) for share in of.milestones)
-    return _steps_down(of, first, stops, steps)
-
-
 def _few(of: Numbers, steps: int) -> float:
     """Return the steps of a period, if the run has not too many of them."""
     period = _count(of.period, steps)
@@ -256,7 +251,9 @@ _STRETCHES: Mapping[str, Stretches] = {
     "wsd-cosine": _wsd(_half_wave),
     "wsd-exponential": _wsd(lambda share: 2 * 0.5**share - 1),
     "wsd-sqrt": _wsd(lambda share: 1 - math.sqrt(share)),
-    "multistep": _multistep,
+    "multistep": lambda of, first, steps: _steps_down(
+        of, first, (round(share * steps) for share in of.milestones), steps
+    ),
     "step": _step,
     "exponential": _exponential,
     "polynomial": _fall(lambda share, of: (1 - share) ** of.power),
