@@ -18,7 +18,8 @@ from dwindle.decay.families import has_no_rate
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.rescale import rescale
 from dwindle.decay.rules import predict
-from dwindle.decay.run import ONE_TOKEN, Run
+from dwindle.decay.run import Run
+from dwindle.decay.run_facts import ONE_TOKEN
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import UnknownNameError
 

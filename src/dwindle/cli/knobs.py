@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
-from dwindle.decay.knobs import Knob, by_library, knobs, resolve_knob
+from dwindle.decay.knob import Knob
+from dwindle.decay.knobs import by_library, knobs, resolve_knob
 from dwindle.decay.verified import checks_of, verification_of
 from dwindle.errors import DwindleError
 from dwindle.plain import to_plain

@@ -39,11 +39,6 @@ class DecayRate:
         schedule: One of the three.
         lr_peak: Largest lr of the run, above 0; ``constant`` does not need it.
 
-    Raises:
-        RangeError: If the shrink or the peak is out of its range.
-        UnknownNameError: If the schedule is none of the three.
-        MissingFactError: If the schedule needs a peak and none is given.
-
     Example:
         >>> rate = DecayRate(shrink_at_peak=0.01, lr_peak=0.1)
         >>> rate.shrink_at(0.1), rate.shrink_at(0.05), rate.shrink_at(0.0)

@@ -11,8 +11,6 @@ from dwindle.errors import AmbiguousNameError, UnknownNameError
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 from dwindle.plain import table_beside
 
-__all__ = ["KNOBS", "Knob", "by_library", "knobs", "library_of", "resolve_knob"]
-
 # Columns whose cell may be the name of a text that several rows share.
 _SHARED_TEXTS = ("skips", "note", "caution")
 # More typing mistakes than these, and a library or family is not what was meant.

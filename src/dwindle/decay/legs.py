@@ -16,17 +16,7 @@ _SAME = 1e-14
 
 
 class Leg(NamedTuple):
-    """Some steps in a row with the same options; there may be a million of them.
-
-    Args:
-        steps: How many, at least 1.
-        lr: Learning rate of each.
-        weight_decay: The knob.
-        momentum: Momentum of SGD; 0 where there is none.
-        dampening: Its dampening.
-        nesterov: Whether it is Nesterov's.
-
-    """
+    """Some steps in a row with the same options; there may be a million of them."""
 
     steps: int
     lr: float

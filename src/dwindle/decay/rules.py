@@ -22,16 +22,6 @@ from dwindle.decay.read_numbers import Clock
 from dwindle.errors import RangeError, UnknownNameError
 from dwindle.plain import table_beside
 
-__all__ = [
-    "QUANTITIES",
-    "RULES",
-    "Prediction",
-    "Rule",
-    "predict",
-    "resolve_rule",
-    "rules",
-]
-
 # From these the others follow, where they are not given.
 PRIMARY = (
     "width",

@@ -24,6 +24,7 @@ from dwindle.decay.run_facts import (
     ONE_TOKEN,
     USUAL_BETAS,
     NotGiven,
+    option_of,
 )
 from dwindle.decay.schedules import PARAMETERS, Schedule
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError
@@ -286,7 +287,7 @@ class Run:
         if value is None:
             value = self._of_units().get(fact)
         if value is None:
-            option = _OPTIONS.get(fact, "--" + fact.replace("_", "-"))
+            option = _OPTIONS.get(fact) or option_of(fact)
             raise MissingFactError(fact, needed_for, option)
         return float(value)
 

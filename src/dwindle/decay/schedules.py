@@ -50,15 +50,7 @@ _FROM_PEAK, _TO_NOTHING, _A_FIFTH = map(NumberNotGiven, (1.0, 0.0, 0.2))
 
 
 class Parameter(NamedTuple):
-    """A parameter of a schedule: what it may be, and how one writes it.
-
-    Args:
-        must: What must hold of it.
-        holds: The same as a check.
-        example: How it is written on a command line.
-        is_time: Whether it may be counted in steps or epochs.
-
-    """
+    """A parameter of a schedule: what it must be, and how one types it."""
 
     must: str
     holds: Callable[[Any], bool]  # Any: a number, or a tuple of them

@@ -133,15 +133,7 @@ LORA = "lora"
 
 @dataclass(frozen=True, kw_only=True)
 class Peers:
-    """Recipes of one kind.
-
-    Args:
-        kind_of_run: Their class.
-        title: What they are, in plural.
-        recipes: Those that decay, nothing or much.
-        notes: How the kind was chosen, where nobody said it.
-
-    """
+    """Recipes of one kind, and how it was chosen, where nobody said it."""
 
     kind_of_run: KindOfRun
     title: str

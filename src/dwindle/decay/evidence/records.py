@@ -42,14 +42,7 @@ BASES = ("lr", "batch", "data", "repetition", "width", "parameters", "depth")
 
 
 class Quantity(NamedTuple):
-    """A quantity of scale whose growth somebody measured.
-
-    Args:
-        name: Its key in the records.
-        title: What grows, and what stays.
-        form: Weights of the base exponents that its exponent is the sum of.
-
-    """
+    """A quantity of scale that was measured: ``form`` has its base exponents."""
 
     name: str
     title: str
