@@ -166,6 +166,33 @@ def test_a_course_of_megatron_that_no_shape_has_is_not_followed(write):
         )
 
 
+# The lr of six epochs behind two of warm-up, as cosine_lr.py, poly_lr.py, step_lr.py and
+# multistep_lr.py of timm 1.0.31 have it: worked out by hand, to eight digits.
+TIMM = {
+    "cosine": [0.08681981, 0.07222075, 0.055, 0.03777925, 0.02318019, 0.01342542],
+    "poly": [0.0775, 0.06625, 0.055, 0.04375, 0.0325, 0.02125],
+    "step": [0.1, 0.05, 0.05, 0.05, 0.025, 0.025],
+    "multistep": [0.1, 0.05, 0.05, 0.025, 0.025, 0.025],
+    "constant": [0.1] * 6,
+}
+
+
+def test_timm_moves_the_lr_once_in_an_epoch(write):
+    """Eight epochs of ten steps under each of its schedules: the sum over them."""
+    settings = {"opt": "adamw", "lr": 0.1, "weight_decay": 0.01, "batch_size": 10}
+    settings |= {"epochs": 8, "warmup_epochs": 2, "warmup_lr": 0.02, "min_lr": 0.01}
+    settings |= {"decay_rate": 0.5, "decay_epochs": 3, "decay_milestones": [4, 6]}
+    found, expected = {}, {}
+    for name, lrs in TIMM.items():
+        settings |= {"sched": name, **({"decay_rate": 1.0} if name == "poly" else {})}
+        given = {"dataset_size": 100}
+        (line,) = audit_training_arguments(write(settings), given=given).table
+        found[name] = line.e_folds
+        settings["decay_rate"] = 0.5
+        expected[name] = sum(-10 * math.log1p(-0.01 * lr) for lr in (0.02, 0.06, *lrs))
+    assert found == pytest.approx(expected, rel=1e-6)
+
+
 def test_the_momentum_of_a_file_is_read(write):
     """timm's files have the momentum: a step takes lr·decay/(1 - momentum) off.
 
