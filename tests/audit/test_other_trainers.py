@@ -166,7 +166,7 @@ def test_a_course_of_megatron_that_no_shape_has_is_not_followed(write):
         )
 
 
-# The lr of six epochs behind two of warm-up, as cosine_lr.py, poly_lr.py, step_lr.py and
+# The lr of six epochs behind two of warm-up, as cosine_lr.py, poly_lr.py, step_lr.py,
 # multistep_lr.py of timm 1.0.31 have it: worked out by hand, to eight digits.
 TIMM = {
     "cosine": [0.08681981, 0.07222075, 0.055, 0.03777925, 0.02318019, 0.01342542],
