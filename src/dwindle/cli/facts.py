@@ -209,35 +209,24 @@ class WrittenFacts:
         return known if self.nesterov is None else known | {"nesterov": self.nesterov}
 
     def _read(self, side: int) -> dict[str, Any]:  # as in known
-        parts = {
-            fact.argument: _part(fact.name, self.texts[fact.argument], side)
-            for fact in FACTS
-            if fact.argument in self.texts
-        }
-        # --lr X:linear is a number before the change, and a rule for the one after it.
-        power = None if side == 0 else _power_of_batch(parts.get("lr", ""))
+        before = self._read(0) if side else {}
+        known: dict[str, Any] = {}
+        power = None
+        for fact in (each for each in FACTS if each.argument in self.texts):
+            name, field = fact.name, fact.argument
+            text = _part(name, self.texts[field], side)
+            if side and field == "lr" and (power := _power_of_batch(text)):
+                continue  # a rule for the lr after the change: that needs the batch
+            if (factor := times_of(name, text)) is None:
+                known[field] = fact.read(name, text)
+            elif side:  # x8 behind a colon is eight times what stands before it
+                known[field] = scaled(name, before[field], factor)
+            else:
+                must = "a value: only what stands behind a colon may be times another"
+                raise RangeError(name, repr(text), must, f"Write {name} 256:x8.")
         if power is not None:
-            parts.pop("lr")
-        known = {
-            fact.argument: self._value(fact, parts[fact.argument], side)
-            for fact in FACTS
-            if fact.argument in parts
-        }
-        if power is not None:
-            before = self._read(0)
             known["lr"] = lr_with_batch(before["lr"], power, before, known)
         return known
-
-    def _value(self, fact: Option, text: str, side: int) -> object:
-        """Read a fact; x8 behind a colon is eight times what stands before it."""
-        factor = times_of(fact.name, text)
-        if factor is None:
-            return fact.read(fact.name, text)
-        if side == 0:
-            must = "a value: only what stands behind a colon may be times another"
-            raise RangeError(fact.name, repr(text), must, f"Write {fact.name} 256:x8.")
-        before = _part(fact.name, self.texts[fact.argument], 0)
-        return scaled(fact.name, fact.read(fact.name, before), factor)
 
     def _side(self, side: int) -> Run:
         return Run(**as_fields(self.known(side)))

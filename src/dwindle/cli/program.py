@@ -247,11 +247,10 @@ def _program(target: str, built: object) -> Program:
 def _need(target: str, part: str, value: object, name: str) -> None:
     """Refuse what is no model or optimizer: another type has no such attribute."""
     if not hasattr(value, name):
-        order = "They come in this order: model, optimizer, scheduler."
+        must = f"return a torch {part} as its {part}"
         got = f"{'None' if value is None else type(value).__name__} as {part}"
-        raise AuditTargetError(
-            target, f"return a torch {part} as its {part}", got, order
-        )
+        order = "They come in this order: model, optimizer, scheduler."
+        raise AuditTargetError(target, must, got, order)
 
 
 def _kind(built: object) -> str:

@@ -37,7 +37,7 @@ OPTIONS = (
 )
 
 
-class Shown(NamedTuple):
+class Display(NamedTuple):
     """What was found, in each way that it is shown."""
 
     draw: "Callable[[Console], None]"
@@ -46,14 +46,14 @@ class Shown(NamedTuple):
     picture: "Callable[[], Spec]"
 
 
-def of_study(found: "Answer | Findings") -> Shown:
+def of_study(found: "Answer | Findings") -> Display:
     """Return how a study, or the answer, is shown."""
     from dwindle.findings.conclusion import answer_as_dict
     from dwindle.findings.model import Answer
     from dwindle.report.page import picture_of, render_page
     from dwindle.report.terminal import print_found
 
-    return Shown(
+    return Display(
         lambda console: print_found(found, console),
         lambda: answer_as_dict(found) if isinstance(found, Answer) else found,
         lambda origin: render_page(found, origin),
@@ -61,7 +61,7 @@ def of_study(found: "Answer | Findings") -> Shown:
     )
 
 
-def of_own(found: "Found | Tuned") -> Shown:
+def of_own(found: "Found | Tuned") -> Display:
     """Return how trainings of one's own are shown."""
 
     def page(origin: "Origin | None") -> str:
@@ -78,7 +78,7 @@ def of_own(found: "Found | Tuned") -> Shown:
             return page_of_found(found)
         return page_of_tuned(found)
 
-    return Shown(
+    return Display(
         lambda console: console.print(found, crop=False),
         found.as_dict,
         page,
@@ -110,7 +110,7 @@ class Outputs:
             check_target(output, force=self.force, inputs=(*inputs, *named[:number]))
 
     def show(
-        self, found: Shown, *words: str | Path | None, study_file: str = ""
+        self, found: Display, *words: str | Path | None, study_file: str = ""
     ) -> None:
         """Print what was found; write the page and the picture that are asked for."""
         # First what cannot fail: a page may find no room, a picture nothing to show.
@@ -200,7 +200,7 @@ def show_kept(store: Path, to: Outputs, **more: Any) -> int:
     return _FAILED
 
 
-def _findings_in(stored: "Stored") -> tuple[Shown, int]:
+def _findings_in(stored: "Stored") -> tuple[Display, int]:
     from dwindle.findings.build import findings_of
     from dwindle.store.store import study_from_stored
 
@@ -212,7 +212,7 @@ def _findings_in(stored: "Stored") -> tuple[Shown, int]:
     return of_study(findings_of(study)), errors.total()
 
 
-def _found_in(stored: "Stored", stopped: str | None) -> tuple[Shown, int]:
+def _found_in(stored: "Stored", stopped: str | None) -> tuple[Display, int]:
     from dwindle.finding.found import found_of
     from dwindle.finding.records import find_from_stored
 
