@@ -9,40 +9,23 @@ from typing import TYPE_CHECKING
 from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from dwindle.decay.convert import Conversion, convert
-    from dwindle.decay.evidence.suggest import suggest
-    from dwindle.decay.explain import Explanation, explain
-    from dwindle.decay.half_life import HalfLife
-    from dwindle.decay.knobs import knobs
-    from dwindle.decay.rescale import rescale
-    from dwindle.decay.rescaling import Rescaling
-    from dwindle.decay.rules import rules
-    from dwindle.decay.run import Run
-    from dwindle.decay.schedules import Schedule
-    from dwindle.errors.base import DwindleError
-    from dwindle.finding.face import find
-    from dwindle.fitting.fit import fit
-    from dwindle.tuning.face import predict, tune
-
-__all__ = [
-    "Conversion",
-    "DwindleError",
-    "Explanation",
-    "HalfLife",
-    "Rescaling",
-    "Run",
-    "Schedule",
-    "convert",
-    "explain",
-    "find",
-    "fit",
-    "knobs",
-    "predict",
-    "rescale",
-    "rules",
-    "suggest",
-    "tune",
-]
+    from dwindle.decay.convert import Conversion as Conversion
+    from dwindle.decay.convert import convert as convert
+    from dwindle.decay.evidence.suggest import suggest as suggest
+    from dwindle.decay.explain import Explanation as Explanation
+    from dwindle.decay.explain import explain as explain
+    from dwindle.decay.half_life import HalfLife as HalfLife
+    from dwindle.decay.knobs import knobs as knobs
+    from dwindle.decay.rescale import rescale as rescale
+    from dwindle.decay.rescaling import Rescaling as Rescaling
+    from dwindle.decay.rules import rules as rules
+    from dwindle.decay.run import Run as Run
+    from dwindle.decay.schedules import Schedule as Schedule
+    from dwindle.errors.base import DwindleError as DwindleError
+    from dwindle.finding.face import find as find
+    from dwindle.fitting.fit import fit as fit
+    from dwindle.tuning.face import predict as predict
+    from dwindle.tuning.face import tune as tune
 
 # Where each name lives: it is imported when it is first used, so that
 # ``import dwindle`` costs next to nothing.
@@ -66,4 +49,4 @@ _HOMES = {
     "tune": "dwindle.tuning.face",
 }
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

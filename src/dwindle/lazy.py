@@ -7,17 +7,16 @@ from importlib import import_module
 
 def lazy_names(
     package: str, homes: Mapping[str, str]
-) -> tuple[Callable[[str], object], Callable[[], list[str]]]:
-    """Return the ``__getattr__`` and ``__dir__`` of a package's front door.
+) -> tuple[list[str], Callable[[str], object], Callable[[], list[str]]]:
+    """Return the ``__all__``, ``__getattr__`` and ``__dir__`` of a package.
 
-    Args:
-        package: Its ``__name__``.
-        homes: Name: the module that it is imported from.
+    ``homes`` has the module that each name is imported from. Type checkers read the
+    same imports: ``from module import name as name``, which exports it.
 
     Example:
-        >>> find, _ = lazy_names("dwindle", {"Run": "dwindle.decay.run"})
-        >>> find("Run").__name__
-        'Run'
+        >>> there, find, _ = lazy_names("dwindle", {"Run": "dwindle.decay.run"})
+        >>> there, find("Run").__name__
+        (['Run'], 'Run')
 
     """
 
@@ -32,4 +31,4 @@ def lazy_names(
     def names() -> list[str]:
         return sorted({*vars(sys.modules[package]), *homes})
 
-    return find, names
+    return [*homes], find, names

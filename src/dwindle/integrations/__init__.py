@@ -9,19 +9,12 @@ from typing import TYPE_CHECKING
 from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from dwindle.integrations.estimators import find_for_estimator
+    from dwindle.integrations.estimators import find_for_estimator as find_for_estimator
+    from dwindle.integrations.find_with import find_with_keras as find_with_keras
     from dwindle.integrations.find_with import (
-        find_with_keras,
-        find_with_lightning,
-        find_with_trainer,
+        find_with_lightning as find_with_lightning,
     )
-
-__all__ = [
-    "find_for_estimator",
-    "find_with_keras",
-    "find_with_lightning",
-    "find_with_trainer",
-]
+    from dwindle.integrations.find_with import find_with_trainer as find_with_trainer
 
 _HOMES = {
     "find_for_estimator": "dwindle.integrations.estimators",
@@ -30,4 +23,4 @@ _HOMES = {
     "find_with_trainer": "dwindle.integrations.find_with",
 }
 
-__getattr__, __dir__ = lazy_names(__name__, _HOMES)
+__all__, __getattr__, __dir__ = lazy_names(__name__, _HOMES)

@@ -5,16 +5,11 @@ from typing import TYPE_CHECKING
 from dwindle.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from dwindle.study.problems import Data, Problem, problem
-
-__all__ = ["Data", "Problem", "problem"]
+    from dwindle.study.problems import Data as Data
+    from dwindle.study.problems import Problem as Problem
+    from dwindle.study.problems import problem as problem
 
 # Lazy: a worker process sets its threads before numpy is imported.
-__getattr__, __dir__ = lazy_names(
-    __name__,
-    {
-        "Data": "dwindle.study.problems",
-        "Problem": "dwindle.study.problems",
-        "problem": "dwindle.study.problems",
-    },
+__all__, __getattr__, __dir__ = lazy_names(
+    __name__, dict.fromkeys(("Data", "Problem", "problem"), "dwindle.study.problems")
 )
