@@ -9,7 +9,7 @@ from oracle import decay_by_hand
 
 from dwindle.audit import audit_training_arguments
 from dwindle.audit.findings import Unchecked
-from dwindle.audit.trainer_names import foreign_keys, unread_keys
+from dwindle.audit.trainers import foreign_keys, unread_keys
 from dwindle.cli.main import main
 from dwindle.decay.explain import explain
 from dwindle.errors import UnknownNameError

@@ -3,7 +3,7 @@
 import json
 
 from dwindle.audit import audit_training_arguments
-from dwindle.audit.trainer_names import meant_by, misspelt_keys
+from dwindle.audit.trainers import meant_by, misspelt_keys
 
 MEANT = {
     "learning_rte": "learning_rate",

@@ -10,10 +10,9 @@ from tolerance import digits
 
 from dwindle.audit.outcome import Audit
 from dwindle.audit.settings_audit import audit_changed_files, audit_training_arguments
-from dwindle.audit.trainer_names import READ
 from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of
-from dwindle.audit.trainers import TRANSFORMERS
+from dwindle.audit.trainers import READ, TRANSFORMERS
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import DwindleError

@@ -12,10 +12,9 @@ from transformers.optimization import get_scheduler
 from transformers.trainer_utils import SchedulerType
 from transformers.training_args import OptimizerNames
 
-from dwindle.audit.trainer_names import NAMES
 from dwindle.audit.trainer_rules import TRAINER_SCHEDULES, ScheduleFacts
 from dwindle.audit.trainer_setting import read_setting_of
-from dwindle.audit.trainers import TRANSFORMERS
+from dwindle.audit.trainers import NAMES, TRANSFORMERS
 from dwindle.decay.knobs import KNOBS
 
 with torchvision_names():

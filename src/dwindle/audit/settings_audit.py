@@ -8,9 +8,8 @@ from dwindle.audit.lines import Line
 from dwindle.audit.outcome import Audit
 from dwindle.audit.setting_findings import SHARE_THAT_ACTS, judge, line_of_setting
 from dwindle.audit.settings_file import is_json, line_for
-from dwindle.audit.trainer_names import meant_by
 from dwindle.audit.trainer_setting import Given, TrainingSetting, read_setting_of
-from dwindle.audit.trainers import TRANSFORMERS
+from dwindle.audit.trainers import TRANSFORMERS, meant_by
 from dwindle.decay.convert import convert
 from dwindle.errors import DwindleError
 

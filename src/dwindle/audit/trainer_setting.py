@@ -13,14 +13,6 @@ from dwindle.audit.settings_file import (
     number_in,
     read_settings,
 )
-from dwindle.audit.trainer_names import (
-    DTYPE_KEYS,
-    arguments_in,
-    file_not_read,
-    foreign_keys,
-    misspelt_keys,
-    unread_keys,
-)
 from dwindle.audit.trainer_rules import (
     RULES,
     SCHEDULES,
@@ -29,7 +21,17 @@ from dwindle.audit.trainer_rules import (
     options_in,
 )
 from dwindle.audit.trainer_values import Reading, Values
-from dwindle.audit.trainers import TRANSFORMERS, Trainer, trainer_of
+from dwindle.audit.trainers import (
+    DTYPE_KEYS,
+    TRANSFORMERS,
+    Trainer,
+    arguments_in,
+    file_not_read,
+    foreign_keys,
+    misspelt_keys,
+    trainer_of,
+    unread_keys,
+)
 from dwindle.decay.families import has_momentum
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.number_formats import dtype_named

@@ -1,7 +1,6 @@
 """What a person types: KNOB=VALUE, the facts of a run, and ``before:after``."""
 
 import csv
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from dwindle.decay.typed_facts import (
     without_tokens,
 )
 from dwindle.errors import DwindleError, RangeError, UnknownNameError, UsageError
+from dwindle.plain import table_beside
 
 SETTING = Option(
     "KNOB=VALUE",
@@ -140,7 +140,7 @@ _READERS: Mapping[str, Callable[[str, str], object]] = {
     "time": _read_time,
     "whole": read_whole,
 }
-_FILE = tomllib.loads(Path(__file__).with_name("facts.toml").read_text("utf-8"))
+_FILE = table_beside(__file__)
 _SHAPES = ", ".join(name for name in SHAPES if name != "listed")
 # Options for the fields of Run, and of its schedule.
 FACTS = tuple(

@@ -4,11 +4,11 @@ On the page a color is a CSS variable, so one figure serves light, dark and prin
 picture needs the color itself. Every series has its own shape, too.
 """
 
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
+
+from dwindle.plain import table_beside
 
 # Filled shapes in a box from -1 to 1, also drawn by the legend of the page.
 SHAPES = (
@@ -42,7 +42,7 @@ def _theme(colors: Mapping[str, Any]) -> Theme:  # texts and lists of them
     return Theme(**parts)
 
 
-_FILE = tomllib.loads(Path(__file__).with_name("themes.toml").read_text("utf-8"))
+_FILE = table_beside(__file__)
 LIGHT, DARK = _theme(_FILE["light"]), _theme(_FILE["dark"])
 NOTEBOOK = _theme(_FILE["light"] | _FILE["notebook"])
 SERIES = len(LIGHT.series)  # colors of cells, each with a shape of its own
