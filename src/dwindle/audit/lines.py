@@ -74,11 +74,5 @@ def number_line(key: str, value: float, was: float) -> Line:
 
 
 def typed(value: float) -> str:
-    """Return a number as one types it into Python: three digits at most.
-
-    Example:
-        >>> typed(0.0499613), typed(0), typed(12.0), typed(3e-9)
-        ('0.05', '0.0', '12.0', '3e-09')
-
-    """
+    """Return a number as one types it into Python: three digits at most."""
     return repr(float(number(value)))

@@ -90,9 +90,6 @@ class Audit(Plain):
             select: Codes or prefixes of them to keep; all where empty.
             ignore: Codes or prefixes of them to leave out; it beats ``select``.
 
-        Raises:
-            UnknownNameError: If a code is not known; the nearest are offered.
-
         """
         wanted = (codes_of(select) or frozenset(CODES)) - codes_of(ignore)
         return replace(
@@ -149,13 +146,7 @@ class Audit(Plain):
 
 
 def facts_of_run(run: Run) -> dict[str, str]:
-    """Return what a run says of its scale and schedule, name by name, as texts.
-
-    Example:
-        >>> facts_of_run(Run(batch_size=256, dataset_size=1_281_167))
-        {'batch_size': '256', 'dataset_size': '1,281,167'}
-
-    """
+    """Return what a run says of its scale and schedule, name by name, as texts."""
     known = {
         name: f"{value:,.0f}" if value.is_integer() else number(value)
         for name, value in run.quantities().items()

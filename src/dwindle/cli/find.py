@@ -115,13 +115,7 @@ def read_take(_: str, text: str) -> str:
 
 
 def read_slots(_: str, text: str) -> tuple[str, ...]:
-    """Read cuda:0,cuda:1 as slots, one training in each.
-
-    Example:
-        >>> read_slots("--slots", "cuda:0,cuda:1")
-        ('cuda:0', 'cuda:1')
-
-    """
+    """Read cuda:0,cuda:1 as slots, one training in each."""
     from dwindle.finding.running import slot_variables
 
     slots = tuple(each.strip() for each in text.split(","))

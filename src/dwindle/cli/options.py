@@ -195,13 +195,7 @@ def read_words(
 
 
 def split_at_dashes(words: Iterable[str]) -> tuple[list[str], list[str]]:
-    """Return the words before ``--``, which are ours, and those behind it.
-
-    Example:
-        >>> split_at_dashes(["--within", "1.5", "--", "./train", "--help"])
-        (['--within', '1.5'], ['./train', '--help'])
-
-    """
+    """Return the words before ``--``, which are ours, and those behind it."""
     words = list(words)
     at = words.index("--") if "--" in words else len(words)
     return words[:at], words[at + 1 :]

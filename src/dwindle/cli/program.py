@@ -37,13 +37,7 @@ class Program:
 
 
 def is_program(target: str) -> bool:
-    """Return whether a target is written as ``module:function``.
-
-    Example:
-        >>> is_program("train:make"), is_program("train.py")
-        (True, False)
-
-    """
+    """Return whether a target is written as ``module:function``."""
     module, _, function = target.partition(":")
     return bool(module and function)
 
