@@ -3,12 +3,13 @@
 import errno
 import json
 import os
+from itertools import product
 
 import pytest
+from cli.lines import as_json, error_of, run
 from study import pretended, tiny
 
 from dwindle.cli import study as study_command
-from dwindle.cli.main import main
 from dwindle.cli.study import read_bytes
 from dwindle.errors import RangeError, StoreLockedError
 from dwindle.store.store import Store, read_study
@@ -52,40 +53,39 @@ def file(tmp_path, monkeypatch):
     return path
 
 
+ALL_ENDED = {"ok": TRAININGS, "untrained": 0, "diverged": 0, "error": 0}
+
+
 def test_a_study_says_what_it_found(file, capsys):
-    """JSON on stdout in the documented schema, and a store beside the file."""
-    assert main(["study", str(file), "--json"]) == 0
-    out, err = capsys.readouterr()
+    """JSON in the documented schema, a store beside the file, and the page's origin."""
+    page, path = file.with_name("page.html"), file.with_suffix(".db")
+    code, out, err = run(f"study {file} --html {page} --json", capsys)
+    assert code == 0
     found = json.loads(out)
-    assert found["study"] == "my-study"
-    ended = {"untrained": 0, "diverged": 0, "error": 0}
-    assert found["trials"] == {"ok": TRAININGS, **ended}
+    assert (found["study"], found["trials"]) == ("my-study", ALL_ENDED)
     assert [axis["axis"] for axis in found["axes"]] == ["width"]
-    path = file.with_suffix(".db")
     assert f"dwindle report {path}" in err
-    assert err.count("\n") == 1
+    assert err.count("\n") == 2
     assert read_study(path).complete
+    told = page.read_text()
+    assert f"<code>{file}</code>" in told
+    assert f"<code>dwindle report {path} --html {page}</code>" in told
 
 
 def test_a_report_says_what_the_study_said(file, tmp_path, capsys):
     """The store alone gives the same findings, table or JSON, and the page."""
     store, page = tmp_path / "elsewhere" / "s.db", tmp_path / "page.html"
-    assert main(["study", str(file), "--store", str(store), "--json"]) == 0
-    said_by_study = capsys.readouterr().out
-    words = ["report", str(store), "--json", "--html", str(page)]
-    assert main(words) == 0
-    out, err = capsys.readouterr()
-    assert out == said_by_study
+    said_by_study = run(f"study {file} --store {store} --json", capsys)[1]
+    code, out, err = run(f"report {store} --json --html {page}", capsys)
+    assert (code, out) == (0, said_by_study)
     assert f"Wrote {page}" in err
     assert page.read_text().startswith("<!DOCTYPE html>")
-    assert main(["report", str(store)]) == 0
-    assert "width" in capsys.readouterr().out
+    assert "width" in run(f"report {store}", capsys)[1]
 
 
 def test_the_help_holds_a_study_file_that_works(tmp_path, capsys):
     """What --help shows can be copied into a file, and is a study."""
-    assert main(["study", "--help"]) == 0
-    shown = capsys.readouterr().out
+    shown = run("study --help", capsys)[1]
     text = shown[shown.index("[study]") : shown.index("Further keys")]
     file = tmp_path / "copied.toml"
     file.write_text(text)
@@ -100,109 +100,84 @@ def test_a_page_that_finds_no_room_does_not_hide_the_table(file, capsys, monkeyp
 
     monkeypatch.setattr(os, "fsync", full)
     page = file.with_name("page.html")
-    assert main(["study", str(file), "--html", str(page)]) == 3
-    out, err = capsys.readouterr()
+    code, out, err = run(f"study {file} --html {page}", capsys)
+    assert code == 3
     assert "width" in out
     assert str(page) in err
 
 
-def test_the_page_names_the_study_file_and_how_to_make_it_again(file):
-    """A page that is found later says which file it answers."""
-    page, store = file.with_name("page.html"), file.with_suffix(".db")
-    assert main(["study", str(file), "--html", str(page)]) == 0
-    told = page.read_text()
-    assert f"<code>{file}</code>" in told
-    assert f"<code>dwindle report {store} --html {page}</code>" in told
-
-
 def test_a_page_that_has_no_place_is_refused_before_training(file, capsys):
     """A page below a file cannot be made: nothing is trained for it."""
-    page = file / "page.html"
-    assert main(["study", str(file), "--html", str(page)]) == 3
-    assert "Not a directory" in capsys.readouterr().err
+    code, _, err = run(f"study {file} --html {file / 'page.html'}", capsys)
+    assert code == 3
+    assert "Not a directory" in err
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_a_dry_run_trains_nothing(file, capsys):
     """The plan, its trainings and its cost are shown; no store is made."""
-    assert main(["study", str(file), "--dry-run", "--workers", "3", "--json"]) == 0
-    plan = json.loads(capsys.readouterr().out)
-    assert plan["trainings"] == TRAININGS
-    assert plan["workers"] == 3
+    plan = as_json(f"study {file} --dry-run --workers 3", capsys)
+    assert (plan["trainings"], plan["workers"]) == (TRAININGS, 3)
     assert plan["packs"] >= 3
     assert plan["seconds"] > 0
-    assert main(["study", str(file), "--dry-run"]) == 0
-    assert f"{TRAININGS} trainings in" in capsys.readouterr().out
+    shown = run(f"study {file} --dry-run", capsys)[1]
+    assert f"{TRAININGS} trainings in" in shown
     assert list(file.parent.iterdir()) == [file]
 
 
 def test_failed_trainings_are_told_and_tried_again(file, capsys, monkeypatch):
     """What failed is code 3 with its text on stderr; the next run trains it again."""
-    works = study_command._backend()
+    works, store = study_command._backend(), file.with_suffix(".db")
     failing = Inline(pretended.engine_of(pretended.fail_on_seed_1))
     monkeypatch.setattr(study_command, "_backend", lambda *_: failing)
-    assert main(["study", str(file), "--json"]) == 3
-    out, err = capsys.readouterr()
+    code, out, err = run(f"study {file} --json", capsys)
     failed = json.loads(out)["trials"]["error"]
+    assert code == 3
     assert failed > 0
     assert f"{failed} trainings failed: ZeroDivisionError" in err
     assert "line again" in err
-    assert not read_study(file.with_suffix(".db")).complete
-    assert main(["report", str(file.with_suffix(".db"))]) == 0
-    assert f"{failed} trainings failed" in capsys.readouterr().err
+    assert not read_study(store).complete
+    assert f"{failed} trainings failed" in run(f"report {store}", capsys)[2]
     monkeypatch.setattr(study_command, "_backend", lambda *_: works)
-    assert main(["study", str(file), "--json"]) == 0
-    out, err = capsys.readouterr()
-    ended = {"untrained": 0, "diverged": 0, "error": 0}
-    assert json.loads(out)["trials"] == {"ok": TRAININGS, **ended}
+    code, out, err = run(f"study {file} --json", capsys)
+    assert (code, json.loads(out)["trials"]) == (0, ALL_ENDED)
     assert "trainings failed" not in err
-    assert read_study(file.with_suffix(".db")).complete
+    assert read_study(store).complete
 
 
 @pytest.mark.parametrize("option", ["--html", "--png"])
-@pytest.mark.parametrize("end", [".toml", ".db", ".db-journal", ".db.lock"])
-def test_a_study_never_writes_over_its_own_files(file, capsys, option, end):
+def test_a_study_never_writes_over_its_own_files(file, capsys, option):
     """A page or picture in the place of study file or store is refused at once."""
-    before, target = file.read_bytes(), f"{file.with_suffix('')}{end}"
-    assert main(["study", str(file), option, target, "--force", "--json"]) == 2
-    assert refused_path(capsys) == target
+    before = file.read_bytes()
+    for end in (".toml", ".db", ".db-journal", ".db.lock"):
+        target = f"{file.with_suffix('')}{end}"
+        refused_at(target, f"study {file} {option} {target} --force", capsys)
     assert file.read_bytes() == before
     assert list(file.parent.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("option", ["--html", "--png"])
-def test_a_report_never_writes_over_a_store(file, capsys, option):
+def test_a_report_never_writes_over_a_store(file, tmp_path, capsys):
     """The store that is read, another one, and a study file stay as they are."""
     store, other = file.with_suffix(".db"), file.with_name("other.db")
     for path in (store, other):
-        assert main(["study", str(file), "--store", str(path), "--json"]) == 0
-    capsys.readouterr()
-    for target in (store, other, file):
+        assert run(f"study {file} --store {path} --json", capsys)[0] == 0
+    for target, option in product((store, other, file), ("--html", "--png")):
         before = target.read_bytes()
-        for force in ([], ["--force"]):
-            words = ["report", str(store), option, str(target), *force, "--json"]
-            assert main(words) == 2
-            assert refused_path(capsys) == str(target)
-            assert target.read_bytes() == before
+        for force in ("", "--force"):
+            refused_at(target, f"report {store} {option} {target} {force}", capsys)
+        assert target.read_bytes() == before
     assert read_study(store).complete
+    # One path cannot hold both the page and the picture.
+    both = tmp_path / "both.html"
+    refused_at(both, f"report {store} --html {both} --png {both}", capsys)
 
 
-def test_a_page_and_a_picture_are_two_files(file, tmp_path, capsys):
-    """One path cannot hold both the page and the picture."""
-    assert main(["study", str(file), "--json"]) == 0
-    both = str(tmp_path / "both.html")
-    words = ["report", str(file.with_suffix(".db")), "--html", both, "--png", both]
-    capsys.readouterr()
-    assert main([*words, "--json"]) == 2
-    assert refused_path(capsys) == both
-
-
-def refused_path(capsys):
-    """Return which file must stay, even with ``--force``, by the JSON of the error."""
-    error = json.loads(capsys.readouterr().out)["error"]
+def refused_at(path, line, capsys):
+    """The line is refused, for a file that must stay, even with ``--force``."""
+    error = error_of(line, capsys)
     assert error["kind"] == "OutputExistsError"
     assert error["facts"]["replaceable"] is False
-    return error["facts"]["path"]
+    assert error["facts"]["path"] == str(path)
 
 
 def test_ctrl_c_is_code_130(file, capsys, monkeypatch):
@@ -214,9 +189,8 @@ def test_ctrl_c_is_code_130(file, capsys, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Store, "commit", interrupted)
-    assert main(["study", str(file)]) == 130
-    out, err = capsys.readouterr()
-    assert out == ""
+    code, out, err = run(f"study {file}", capsys)
+    assert (code, out) == (130, "")
     assert "my-study.db" in err
     assert str(TRAININGS) in err
 
@@ -231,9 +205,8 @@ def test_a_full_disk_is_code_3(file, capsys, monkeypatch):
         commit(self, trainings, seconds=seconds)
 
     monkeypatch.setattr(Store, "commit", without_room)
-    assert main(["study", str(file), "--json"]) == 3
-    out, err = capsys.readouterr()
-    assert json.loads(out)["error"]["kind"] == "StoreAccessError"
+    code, out, err = run(f"study {file} --json", capsys)
+    assert (code, json.loads(out)["error"]["kind"]) == (3, "StoreAccessError")
     assert "disk is full" in err
     assert "Traceback" not in err
 
@@ -243,8 +216,8 @@ def test_a_store_in_use_is_code_3(file, capsys):
     path = file.with_suffix(".db")
     facts = {"spec": tiny.SPEC, "conditions": tiny.CONDITIONS, "problem": tiny.FACTS}
     with Store(path, **facts):
-        assert main(["study", str(file), "--json"]) == StoreLockedError.exit_code == 3
-    error = json.loads(capsys.readouterr().out)["error"]
+        code = StoreLockedError.exit_code
+        error = as_json(f"study {file}", capsys, code)["error"]
     assert error["kind"] == "StoreLockedError"
     assert str(os.getpid()) in error["message"]
 
@@ -252,8 +225,8 @@ def test_a_store_in_use_is_code_3(file, capsys):
 def test_all_mistakes_of_a_file_are_code_2(file, capsys):
     """A bad file is answered with every line that is wrong; nothing is trained."""
     file.write_text(FILE.replace("seeds = 3", "seeds = 0").replace("width", "widht"))
-    assert main(["study", str(file)]) == 2
-    err = capsys.readouterr().err
+    code, _, err = run(f"study {file}", capsys)
+    assert code == 2
     assert "my-study.toml:3: seeds" in err
     assert "my-study.toml:9: " in err
     assert not file.with_suffix(".db").exists()
