@@ -94,13 +94,7 @@ def raised(text: str) -> str:
 
 
 def power_of_ten(power: int) -> str:
-    """Return a power of ten for reading.
-
-    Example:
-        >>> power_of_ten(-5)
-        '10⁻⁵'
-
-    """
+    """Return a power of ten for reading."""
     return f"10{str(power).translate(_RAISED)}"
 
 
@@ -227,13 +221,7 @@ def time_on(clock: str, value: float) -> str:
 
 
 def time_cell(clock: str, times: Mapping[str, float | None]) -> str:
-    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7%, 1,848 runs.
-
-    Example:
-        >>> [time_cell("run", {"run": share}) for share in (0.1773, 1848.39, None)]
-        ['17.7%', '1,848 runs', '–']
-
-    """
+    """Return a half-life below the name of its clock: 35.5, 6,931, 17.7% or 9 runs."""
     value = times[clock]
     if value is None or not math.isfinite(value):
         return NOTHING
@@ -337,9 +325,8 @@ def quantity(name: str) -> str:
 def clean(text: object, *, limit: int = 240) -> str:
     r"""Return a text from outside on one line, without characters that act.
 
-    Args:
-        text: A name or message from a study file, a store, a model or an exception.
-        limit: Characters that are kept; a longer text ends in an ellipsis.
+    Names and messages come from study files, stores, models and exceptions. One of more
+    characters than ``limit`` ends in an ellipsis.
 
     Example:
         >>> clean("\x1b[1mloud\x07\tname\u202e")
