@@ -8,7 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dwindle.decay.coordinates import number_from_shrink
-from dwindle.decay.evidence.change import RANKED, UNCHANGED, claimed, parts_of_change
+from dwindle.decay.evidence.change import (
+    RANKED,
+    UNCHANGED,
+    claimed,
+    parts_of_change,
+    summed,
+)
 from dwindle.decay.evidence.peers import TUNED_BY_ITS_LR, kinds_of_run
 from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import recommend
@@ -261,10 +267,7 @@ def test_the_unchanged_rule_is_the_number_itself():
     before = Run(lr=1e-3, batch_size=64, epochs=9, dataset_size=6400, parameters=1000)
     after = Run(lr=5e-4, batch_size=512, epochs=90, dataset_size=6400, parameters=64000)
     for kind in KINDS:
-        logs = {}
-        for part in parts_of_change(before, after, kind):
-            for base, log in part.logs.items():
-                logs[base] = logs.get(base, 0.0) + log
+        logs = summed(parts_of_change(before, after, kind))
         exponents = claimed(UNCHANGED)
         log = math.fsum(exponents[base] * each for base, each in logs.items())
         assert log == pytest.approx(math.log(5e-4 / 1e-3))
@@ -287,10 +290,7 @@ def test_claims_are_what_the_rules_predict(before, after):
         for each in (before, after)
     ]
     before, after = (run.quantities() for run in runs)
-    logs: dict[str, float] = {}
-    for part in parts_of_change(*runs, "many-epochs-plain"):
-        for base, log in part.logs.items():
-            logs[base] = logs.get(base, 0.0) + log
+    logs = summed(parts_of_change(*runs, "many-epochs-plain"))
     wrong = []
     for name in ("half-life-epochs", "loshchilov-hutter", "half-life-run", "answer"):
         told = predict(name, family="decoupled", before=before, after=after)
@@ -318,12 +318,8 @@ def test_every_cell_is_a_distribution():
 def test_a_fine_tune_by_its_lr_keeps_its_value():
     """Twice the batch, at 2e-5: no run from scratch goes that slowly."""
     facts = {"lr": 2e-5, "epochs": 3, "dataset_size": 10_000}
-    found = rescale(
-        0.05,
-        "torch.optim.AdamW",
-        before=facts | {"batch_size": 32},
-        after=facts | {"batch_size": 64},
-    )
+    before, after = facts | {"batch_size": 32}, facts | {"batch_size": 64}
+    found = rescale(0.05, ADAMW, before=before, after=after)
     assert found.recommendation.kind_of_run == "fine-tuning"
     assert found.recommendation.value == pytest.approx(0.05)
     assert TUNED_BY_ITS_LR in found.notes
@@ -332,12 +328,8 @@ def test_a_fine_tune_by_its_lr_keeps_its_value():
 def test_eight_epochs_and_then_one_are_answered_for_fine_tunes_too():
     """Where the facts alone say one pass, the answer of a fine-tune stands beside."""
     facts = {"lr": 2e-4, "batch_size": 32, "dataset_size": 10_000}
-    there = rescale(
-        0.05,
-        "torch.optim.AdamW",
-        before=facts | {"epochs": 8},
-        after=facts | {"epochs": 1},
-    ).recommendation
+    before, after = facts | {"epochs": 8}, facts | {"epochs": 1}
+    there = rescale(0.05, ADAMW, before=before, after=after).recommendation
     assert 0.05 < there.value < 0.2
     assert [each.kind_of_run for each in there.others] == ["fine-tuning"]
 
