@@ -21,9 +21,8 @@ from dwindle.cli.options import Option, read_text
 from dwindle.cli.training_file import Grammar
 from dwindle.decay.convert import Conversion
 from dwindle.decay.convert_all import NoConversion
-from dwindle.decay.evidence.posterior import Expected
 from dwindle.decay.evidence.recommend import Recommendation
-from dwindle.decay.evidence.records import Evidence, KindOfRun, Record
+from dwindle.decay.evidence.records import Evidence, Expected, KindOfRun, Record
 from dwindle.decay.evidence.suggest import Suggestion
 from dwindle.decay.explain import Explanation
 from dwindle.decay.knob import Knob

@@ -14,18 +14,16 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 from dwindle.decay.evidence.change import RANKED, claimed
-from dwindle.decay.evidence.posterior import (
-    Expected,
-    expected,
-    nobody_measured,
-    read_posterior,
-)
 from dwindle.decay.evidence.records import (
     FAMILIES_OF_EVIDENCE,
     KINDS,
     QUANTITIES,
+    Expected,
     Record,
+    expected,
+    nobody_measured,
     read_evidence,
+    read_posterior,
 )
 from dwindle.wording import fixed, listed, number
 

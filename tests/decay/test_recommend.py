@@ -16,9 +16,8 @@ from dwindle.decay.evidence.change import (
     summed,
 )
 from dwindle.decay.evidence.peers import TUNED_BY_ITS_LR, kinds_of_run
-from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import recommend
-from dwindle.decay.evidence.records import BASES, KINDS
+from dwindle.decay.evidence.records import BASES, KINDS, cell_of
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.families import has_no_rate
 from dwindle.decay.knobs import KNOBS

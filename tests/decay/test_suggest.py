@@ -18,8 +18,8 @@ from dwindle.decay.evidence.peers import (
     placed,
     recipes_like,
 )
-from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recipes import recipes
+from dwindle.decay.evidence.records import cell_of
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.explain import explain
 from dwindle.decay.knobs import KNOBS

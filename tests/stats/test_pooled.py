@@ -7,8 +7,7 @@ import pool_evidence
 import pytest
 from pooled import Measured, Pooled
 
-from dwindle.decay.evidence.posterior import read_posterior
-from dwindle.decay.evidence.records import BASES, read_evidence
+from dwindle.decay.evidence.records import BASES, read_evidence, read_posterior
 
 
 @pytest.fixture(scope="module")

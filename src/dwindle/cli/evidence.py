@@ -4,20 +4,18 @@ from collections.abc import Sequence
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import print_json, show
-from dwindle.decay.evidence.posterior import (
-    Expected,
-    expected,
-    nobody_measured,
-    read_posterior,
-)
 from dwindle.decay.evidence.records import (
     FAMILIES_OF_EVIDENCE,
     KINDS,
     QUANTITIES,
     EvidenceFamily,
+    Expected,
     Record,
+    expected,
+    nobody_measured,
     quantity_named,
     read_evidence,
+    read_posterior,
 )
 from dwindle.show import Cell, Column, Line, Styled, Table
 from dwindle.wording import fixed, listed, number

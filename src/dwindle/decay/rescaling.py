@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from dwindle.decay.evidence.peers import family_of_evidence
-from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recommend import Experiment, Reason, Recommendation
-from dwindle.decay.evidence.records import KINDS
+from dwindle.decay.evidence.records import KINDS, cell_of
 from dwindle.decay.explain import ClockTimes, Explanation
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import FACTS_BESIDE_SCALE, Run

@@ -17,8 +17,7 @@ from dwindle.decay.evidence.peers import (
     regime_of,
     regime_told,
 )
-from dwindle.decay.evidence.posterior import Cell, cell_of
-from dwindle.decay.evidence.records import Z90, KindOfRun
+from dwindle.decay.evidence.records import Z90, Cell, KindOfRun, cell_of
 from dwindle.decay.evidence.suggest import Suggestion, suggest
 from dwindle.decay.families import family_of
 from dwindle.decay.run import Run

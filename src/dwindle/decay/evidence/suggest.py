@@ -9,9 +9,8 @@ from typing import NamedTuple
 from dwindle.decay.coordinates import has_shrink, number_from_shrink
 from dwindle.decay.evidence.change import parts_of_change, summed
 from dwindle.decay.evidence.peers import Peers, family_of_evidence, middle, recipes_like
-from dwindle.decay.evidence.posterior import cell_of
 from dwindle.decay.evidence.recipes import Recipe
-from dwindle.decay.evidence.records import KindOfRun
+from dwindle.decay.evidence.records import KindOfRun, cell_of
 from dwindle.decay.explain import Explanation, explain_setting
 from dwindle.decay.families import family_of
 from dwindle.decay.knob import Knob
