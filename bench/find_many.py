@@ -20,10 +20,11 @@ from dwindle.decay.run import Run
 from dwindle.finding.driver import Search, run_search
 from dwindle.finding.found import Found, found_of
 from dwindle.finding.function import InlineRecipe
-from dwindle.finding.page import page_of_found, write_page
+from dwindle.finding.page import page_of_found, render_page
 from dwindle.finding.records import FindSpec, OwnConditions, find_from_stored
 from dwindle.finding.rounds import Rounds, design_of
 from dwindle.finding.unit import Unit
+from dwindle.stats import search as read_outs
 from dwindle.store.records import Outcome
 from dwindle.store.store import read_store
 
@@ -78,10 +79,11 @@ def measured(folder: Path, count: int) -> dict[str, float]:
     found: list[Found] = []
 
     def read() -> None:
+        read_outs._fitted.cache_clear()  # noqa: SLF001 - as in a process of its own
         found.append(found_of(find_from_stored(read_store(path))))
 
     def page() -> None:
-        write_page(page_of_found(found[0]), folder / f"{count}.html")
+        (folder / "page.html").write_text(render_page(page_of_found(found[0])))
 
     # What the formula costs is no part.
     free = milliseconds(lambda: [loss(0.1, seed) for seed in range(count)], count)

@@ -144,19 +144,23 @@ def test_bad_input_is_refused_before_anything_is_trained(line, kind, capsys):
 
 
 @pytest.mark.parametrize(
-    ("ours", "theirs"),
+    ("ours", "theirs", "moved"),
     [
-        ("find", "python train.py --weight-decay {weight_decay}"),
-        ("tune --target width=9", "/usr/bin/python3 train.py --low 1"),
-        ("find --knob torch.AdamW --low=1e-3", "./train.sh --wd {weight_decay} --lr 1"),
+        ("find", "python train.py --weight-decay {weight_decay}", ""),
+        ("tune --target width=9", "/usr/bin/python3 train.py", "--low 1 --high=2"),
+        ("find --knob torch.AdamW", "./train.sh --wd {weight_decay} --lr 1", ""),
+        ("find --low 1", "./train on --low 2", "--knob torch.AdamW"),
     ],
 )
-def test_a_command_without_its_dashes_is_written_with_them(ours, theirs, capsys):
-    """The line to write is whole: pasted, its command is read as one."""
-    wrong = error_of(f"{ours} {theirs}", capsys)["facts"]
-    assert shlex.split(wrong["got"]) == shlex.split(f"{theirs} --json")
+def test_a_command_without_its_dashes_is_written_with_them(ours, theirs, moved, capsys):
+    """The line to write is whole: pasted, its command is read as one.
+
+    Options of ours behind the command stand before it, unless they may be its own.
+    """
+    wrong = error_of(f"{ours} {theirs} {moved}", capsys)["facts"]
+    assert shlex.split(wrong["got"]) == shlex.split(f"{theirs} {moved} --json")
     written = shlex.split(wrong["remedy"].partition(": ")[2])
-    assert written == shlex.split(f"dwindle {ours} -- {theirs} --json")
+    assert written == shlex.split(f"dwindle {ours} {moved} -- {theirs} --json")
     # What is no command stays an option that is misspelt, or another tool's.
     for line, meant in (
         ("find --lowe 1 mine:train", "--low"),

@@ -14,7 +14,7 @@ from finding.programs import alive, recipe, run
 from study.processes import wait_until
 
 from dwindle.errors import UsageError
-from dwindle.finding.command import CommandRecipe, typed
+from dwindle.finding.command import CommandRecipe, script_of, typed
 from dwindle.finding.metric import Metric
 from dwindle.finding.training import Ask
 
@@ -48,6 +48,23 @@ def test_words_arrive_as_they_are(tmp_path):
         *("${seed}", "{{seed}}", "{lr}", "{}", "64"),
         "0.1",
     ]
+
+
+def test_a_training_is_called_as_its_script_and_not_as_its_data(tmp_path, monkeypatch):
+    """What runs another program is passed over; what is a file itself is not."""
+    monkeypatch.chdir(tmp_path)
+    Path("bin").mkdir()
+    for name in ("train.py", "train.sh", "d.csv", "bin/torchrun"):
+        Path(name).touch()
+    scripts = {
+        "python train.py --data d.csv": "train.py",
+        "/usr/bin/python3.12 train.py": "train.py",
+        "torchrun train.py d.csv": "train.py",
+        "bin/torchrun train.py d.csv": "train.py",
+        "./train.sh --data d.csv": "./train.sh",
+        "gone --data x": "gone",
+    }
+    assert {line: script_of(line.split()) for line in scripts} == scripts
 
 
 def test_numbers_are_read_back_exactly():

@@ -37,6 +37,21 @@ def test_the_time_left_is_that_of_all_that_may_be_trained():
     assert progress_text(unknown) == "1 of at most 1001 trainings, 2 failed"
 
 
+def test_a_search_of_thousands_is_shown_by_some_of_its_seeds(tmp_path, monkeypatch):
+    """Whole seeds, the first among them; JSON has every training."""
+    run_search(search(Formula()), tmp_path / "s.db")
+    every = found_of(find_from_stored(read_store(tmp_path / "s.db")))
+    assert (every.shown, every.left_out) == (every.curve, "")
+    monkeypatch.setattr("dwindle.finding.found.MOST_SHOWN", 10)
+    found = replace(every)  # what is shown is found out once
+    shown = {each.seed for each in found.shown}
+    assert shown == {0, 3, 6}
+    assert [each for each in found.curve if each.seed in shown] == [*found.shown]
+    assert len(found.table().rows) == len(found.figure.tried) == len(found.shown)
+    assert len(found.as_dict()["curve"]) == len(found.curve) == 25
+    assert found.left_out in str(found)
+
+
 @pytest.mark.parametrize("is_terminal", [True, False])
 def test_a_log_has_no_bar(is_terminal):
     """On a terminal a line is drawn and taken away; elsewhere nothing is written."""

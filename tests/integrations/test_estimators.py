@@ -205,6 +205,7 @@ def test_a_parameter_without_record_is_found_all_the_same():
     few = {"low": 1e-2, "high": 100, "trainings": 14}
     found = find_for_estimator(SVC(), "C", X, Y, **few)
     assert (found.knob, found.symbol) == ("own:SVC.C:inverse", "C")
+    assert (found.place, found.line[:4]) == ("SVC.C", "C = ")
     assert found.low < found.value < found.high
     assert not any(math.isinf(each.weight_decay) for each in found.curve)
     assert "inf" in found.notes[1]

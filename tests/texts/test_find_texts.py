@@ -9,10 +9,12 @@ import pytest
 from finding.formula import Formula, error, loss_of, search
 from syrupy.assertion import SnapshotAssertion
 
-from dwindle.errors import FirstTrainingError, NoEffectError
+from dwindle.errors import FirstTrainingError, NoEffectError, UsageError
+from dwindle.finding.command import CommandRecipe
 from dwindle.finding.driver import run_search
 from dwindle.finding.found import found_of
-from dwindle.finding.records import find_from_stored
+from dwindle.finding.metric import Metric
+from dwindle.finding.records import Change, Former, find_from_stored
 from dwindle.show import as_text
 from dwindle.store.store import read_store
 
@@ -59,3 +61,15 @@ def test_what_is_found(snapshot: SnapshotAssertion, tmp_path, monkeypatch):
 def test_its_errors(refused, snapshot: SnapshotAssertion):
     """What must hold, what was found, and the way out."""
     assert str(refused) == snapshot
+
+
+def test_what_is_not_counted_and_what_is_not_there(snapshot: SnapshotAssertion):
+    """Trainings of before, one or several, and a command without any word."""
+    change = Change(condition="metric", then="loss", now="val_loss")
+    texts = [
+        Former(trainings=count, changes=changes).text
+        for count, changes in ((1, ()), (2, (change,)))
+    ]
+    with pytest.raises(UsageError) as raised:
+        CommandRecipe(words=(), metric=Metric(text="loss"))
+    assert [*texts, str(raised.value)] == snapshot

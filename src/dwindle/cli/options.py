@@ -151,6 +151,9 @@ def direction_of(asked: Mapping[str, Any]) -> bool | None:
     return True if asked["maximize"] else False if asked["minimize"] else None
 
 
+# Hardly a training has these options, so in a line without -- they are meant for us;
+# --lr or --epochs may be its own.
+_NOBODY_ELSES = {"--knob", "--low", "--high", "--guess", "--within", "--trainings"}
 AS_JSON = Option("--json", "print JSON instead of tables", keyword="as_json")
 # They are read before any command is: main looks for them among the words.
 ALWAYS = (
@@ -177,10 +180,11 @@ def read_words(
     except click.UsageError as error:
         begins = _where_a_command_begins(words, options)
         if begins is not None:
-            theirs = shlex.join([*words[begins:], *rest])
+            ours, theirs = _parted(words[:begins], [*words[begins:], *rest], options)
             must = "A command must stand behind --, all options of dwindle before it."
-            line = shlex.join([*command.split(), *words[:begins], "--"])
-            raise UsageError(must, theirs, f"Write: {line} {theirs}") from None
+            line = shlex.join([*command.split(), *ours, "--", *theirs])
+            got = shlex.join([*words[begins:], *rest])
+            raise UsageError(must, got, f"Write: {line}") from None
         if isinstance(error, click.NoSuchOption):
             raise _unknown(command, error.option_name, options) from None
         must = f"{command}: {error.format_message().rstrip('.')}."
@@ -217,6 +221,22 @@ def _where_a_command_begins(
     # Of one word alone only module:function and FILE.toml are no command.
     is_command = at < len(words) and not re.search(r"\w:\w|\.toml$", words[at])
     return at if is_command else None
+
+
+def _parted(
+    before: Sequence[str], behind: Sequence[str], options: Sequence[Option]
+) -> tuple[list[str], list[str]]:
+    """Return our words, and those of a command among which some of ours may stand."""
+    movable = {each.name for each in options if each.name in _NOBODY_ELSES}
+    movable -= {word.partition("=")[0] for word in before}
+    ours, theirs = [*before], list[str]()
+    at = 0
+    while at < len(behind):
+        name, is_joined, _ = behind[at].partition("=")
+        size = 2 if name in movable and not is_joined else 1
+        (ours if name in movable else theirs).extend(behind[at : at + size])
+        at += size
+    return ours, theirs
 
 
 def _parameter(option: Option) -> "click.Parameter":

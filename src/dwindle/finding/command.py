@@ -132,7 +132,7 @@ class CommandRecipe:
 
 
 def script_of(words: Sequence[str]) -> str:
-    """Return what a command runs: behind the interpreter, which is a file, too.
+    """Return what a command runs: itself, or what its interpreter or launcher runs.
 
     Example:
         >>> script_of(["python", "-m", "nets.train", "{weight_decay}"])
@@ -141,7 +141,11 @@ def script_of(words: Sequence[str]) -> str:
     """
     if list(words[1:2]) == ["-m"] and len(words) > 2:  # noqa: PLR2004, a name behind it
         return words[2]
-    return next((word for word in words[1:] if _is_file(Path(word))), words[0])
+    first = Path(words[0])
+    # python and torchrun are found on the PATH, or in a folder for programs.
+    runs_another = _INTERPRETER.match(first.name) or first.parent.name == "bin"
+    behind = words[1:] if runs_another or not _is_file(first) else ()
+    return next((word for word in behind if _is_file(Path(word))), words[0])
 
 
 class CommandTraining:

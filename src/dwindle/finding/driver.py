@@ -1,6 +1,7 @@
 """Runs a search: asks the design, trains, commits each training, and resumes."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -23,8 +24,8 @@ from dwindle.finding.rounds import (
     Rounds,
     design_of,
     digits_of,
-    ignores_seed,
     outcomes_by_name,
+    seed_shows,
 )
 from dwindle.finding.running import Running
 from dwindle.finding.shared_files import FolderWatch
@@ -187,7 +188,10 @@ def run_search(
 
 @dataclass
 class _Driver:
-    """A search in progress; owns what is known and what was given up."""
+    """A search in progress; owns what is known and what was given up.
+
+    What it does for a training takes no longer where many are known.
+    """
 
     search: Search
     store: Store
@@ -200,16 +204,19 @@ class _Driver:
     numbers: dict[Name, int] = field(init=False)
     last: int = field(init=False)
     rounds: Rounds = field(init=False)
-    seconds_each: list[float] = field(default_factory=list)
+    ended: Counter[str] = field(init=False)  # how many are known, by status
+    timed: int = 0  # trainings of this run that gave a result, and their seconds
+    seconds: float = 0.0
     watch: FolderWatch | None = None
     began: float = field(default_factory=time.monotonic)
-    warned: bool = False
+    seed_shows: bool | None = None
 
     def __post_init__(self) -> None:
         search, all_rows = self.search, list(self.store.rows())
         scale = search.spec.scale
         rows = trainings_of(all_rows, search.conditions, scale=scale)
         self.known = outcomes_by_name(rows)
+        self.ended = Counter(outcome.status for outcome in self.known.values())
         self.numbers = {(trial.typed, trial.seed): trial.number for trial, _ in rows}
         # Over all conditions: a number stands for one training of the file.
         self.last = max((OwnTrial.from_row(row).number for row in all_rows), default=0)
@@ -240,15 +247,13 @@ class _Driver:
                     return "time"
 
     def progress(self) -> Progress:
-        status = [outcome.status for outcome in self.known.values()]
-        seconds = self.seconds_each
         return Progress(
             name=self.search.spec.name,
-            trained=len(status) - status.count("error"),
+            trained=self.ended["ok"] + self.ended["diverged"],
             most=self.search.spec.trainings,
-            diverged=status.count("diverged"),
-            errors=status.count("error"),
-            seconds_each=sum(seconds) / len(seconds) if seconds else None,
+            diverged=self.ended["diverged"],
+            errors=self.ended["error"],
+            seconds_each=self.seconds / self.timed if self.timed else None,
             jobs=self.settings.at_once,
         )
 
@@ -268,7 +273,8 @@ class _Driver:
                 raise FirstTrainingError(name, why, came.last_lines)
             for warning in self.watch.warnings() if self.watch else ():
                 self.on_warning(warning)
-            self._refuse_no_effect()
+            if by_number[ask.number].seed == 0:
+                self._refuse_no_effect()
             self._warn_of_seeds()
 
     @property
@@ -303,8 +309,7 @@ class _Driver:
         # That costs a training, and is a warning rather than a result: it is not
         # stored.
         known = [name for name, each in self.known.items() if each.status == "ok"]
-        was_trained_now = bool(self.seconds_each)
-        if not (self.search.recipe.has_seed and was_trained_now and known):
+        if not (self.search.recipe.has_seed and self.timed and known):
             return
         if read_out(self.rounds.points, self.rounds.design).paired is not False:
             return
@@ -333,20 +338,24 @@ class _Driver:
         scale = self.search.spec.scale
         trial = OwnTrial(number=number, typed=asked.typed, seed=asked.seed, scale=scale)
         self.store.commit([(trial, outcome)], seconds=came.seconds)
+        if asked.name in self.known:
+            self.ended[self.known[asked.name].status] -= 1
         self.known[asked.name] = outcome
+        self.ended[outcome.status] += 1
         if came.status == "error":
             tries = self.tries[asked.name] = self.tries.get(asked.name, 0) + 1
             if tries >= _TRIES or not came.is_worth_another_try:
                 self.rounds.given_up.add(asked.name)
         else:
-            self.seconds_each.append(came.seconds)
+            self.timed += 1
+            self.seconds += came.seconds
         self.on_progress(self.progress())
 
     def _warn_of_seeds(self) -> None:
         """Say once, as soon as it shows, that no seed reaches the training."""
-        if self.search.recipe.has_seed and not self.warned:
-            self.warned = ignores_seed(self.known)
-            if self.warned:
+        if self.search.recipe.has_seed and self.seed_shows is None:
+            self.seed_shows = seed_shows(self.known)
+            if self.seed_shows is False:
                 self.on_warning(IGNORES_SEED)
 
     def _refuse_no_effect(self) -> None:

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from shlex import quote
 from typing import Any
 
@@ -22,9 +23,9 @@ from dwindle.finding.rounds import (
     IGNORES_SEED,
     Rounds,
     design_of,
-    ignores_seed,
     outcomes_by_name,
     rounded,
+    seed_shows,
 )
 from dwindle.finding.unit import Unit, place_of
 from dwindle.plain import Plain, to_plain
@@ -45,6 +46,8 @@ _STOPPED = {
     "no optimum": "no value has a lowest loss",
     None: "not finished: run the same line again to continue",
 }
+# More trainings than these no figure can show, and nobody reads.
+MOST_SHOWN = 1_000
 # Facts that make a half-life in epochs and e-folds of the run.
 _FACTS = ("lr", "batch_size", "dataset_size", "epochs")
 _TOLD = (
@@ -187,12 +190,28 @@ class Found(ShownWithFigure, Plain):
             f": the loss is {wording.percent(self.gain)} lower{within} than without it"
         )
 
+    @cached_property
+    def shown(self) -> tuple[Tried, ...]:
+        """The trainings that figures and tables have: all, or those of some seeds."""
+        seeds = sorted({each.seed for each in self.curve})
+        step = math.ceil(len(self.curve) / MOST_SHOWN)
+        kept = {*seeds[:: max(step, 1)]}
+        return tuple(each for each in self.curve if each.seed in kept)
+
+    @property
+    def left_out(self) -> str:
+        """What to know where some are not shown, as a sentence."""
+        if len(self.shown) == len(self.curve):
+            return ""
+        some, every = wording.count(len(self.shown)), wording.count(len(self.curve))
+        return f"{some} of {every} trainings are shown; --json has all of them."
+
     @property
     def figure(self) -> Curve:
         """The curve with the answer in it."""
         return Curve(
             symbol=self.symbol,
-            tried=self.curve,
+            tried=self.shown,
             mean=self.mean_curve,
             value=self.value,
             low=self.low,
@@ -205,7 +224,7 @@ class Found(ShownWithFigure, Plain):
         return f"Loss over {self.symbol}: {self.headline}. {self.range_text}."
 
     def table(self) -> Table:
-        """Return every training by its number."""
+        """Return the trainings by their numbers."""
         typed = self.conditions["typed"]
         columns = [
             Column("N", "number", "dim"),
@@ -222,9 +241,10 @@ class Found(ShownWithFigure, Plain):
                 NOTHING if each.loss is None else f"{each.loss:.5g}",
                 "" if each.status == "ok" else Styled(each.status, "red"),
             )
-            for each in self.curve
+            for each in self.shown
         ]
-        return Table(columns=columns, rows=rows, indent=2)
+        left_out = (self.left_out,) if self.left_out else ()
+        return Table(columns=columns, rows=rows, indent=2, footer=left_out)
 
     def facts(self) -> dict[str, str]:
         """Return what the value rests on and holds for, by name."""
@@ -433,7 +453,7 @@ def _notes(stored: StoredFind, seen: ReadOut) -> Iterator[str]:
             "The training takes no seed: its trainings are plain replicates, which "
             "takes more of them: 26 instead of 21 in the median of 30 simulations."
         )
-    elif ignores_seed(outcomes_by_name(stored.rows)):
+    elif seed_shows(outcomes_by_name(stored.rows)) is False:
         yield IGNORES_SEED
     elif seen.paired is False:
         yield (

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.machinery import PathFinder
 from multiprocessing.connection import Connection
 from typing import Self
@@ -318,10 +319,20 @@ class InlineRecipe:
     name: str | None = None
     hashes: Mapping[str, str] = field(default_factory=dict, hash=False)
 
+    @cached_property
+    def signature(self) -> Signature:
+        """What the function takes.
+
+        Raises:
+            UsageError: If it is no training function.
+
+        """
+        return signature_of(self.function, self.scale_names)
+
     @property
     def has_seed(self) -> bool:
         """Whether a seed reaches the training; if not, there are plain replicates."""
-        return signature_of(self.function, self.scale_names).has_seed
+        return self.signature.has_seed
 
     def open(self) -> Self:
         """Return itself: there is nothing to start."""
@@ -334,9 +345,8 @@ class InlineRecipe:
             UsageError: If what is called cannot be trained at all, whatever the decay.
 
         """
-        signature = signature_of(self.function, self.scale_names)
         raised = (KeyboardInterrupt, UsageError)
-        return called(self.function, signature, ask, self.metric, raised=raised)
+        return called(self.function, self.signature, ask, self.metric, raised=raised)
 
     def close(self) -> None:
         """Do nothing: there is nothing to give back."""

@@ -83,13 +83,13 @@ def page_of_found(found: Found) -> Page:
                 heading="Loss over the weight decay",
                 lead="The line is the mean curve over all seeds; each symbol is one "
                 "training, and those of one seed have one color. The band is the 90 % "
-                f"interval of the best value.{zero}",
+                f"interval of the best value.{zero} {found.left_out}".rstrip(),
                 figures=(
                     drawn_views(
                         found.figure.figure, found.figure.kinds, found.figure_text
                     ),
                 ),
-                summary="Every training",
+                summary=found.left_out or "Every training",
                 table=found.table(),
             ),
             Section(

@@ -172,19 +172,23 @@ def digits_of(loss: float) -> int:
     return len(f"{loss!r}".partition("e")[0].strip("-0.").replace(".", ""))
 
 
-def ignores_seed(known: Mapping[Name, Outcome]) -> bool:
-    """Whether all seeds that were trained at one decay gave the same loss there."""
+def seed_shows(known: Mapping[Name, Outcome]) -> bool | None:
+    """Whether seeds that were trained at one decay differ there; None: not known yet.
+
+    It is False where all that were gave the same loss at theirs.
+    """
     by_decay: dict[str, list[float]] = {}
     for (typed, _), outcome in known.items():
         if outcome.loss is not None:
             by_decay.setdefault(typed, []).append(outcome.loss)
     shared = [losses for losses in by_decay.values() if len(losses) > 1]
+    if any(len(set(losses)) > 1 for losses in shared):
+        return True
     seeds = sum(len(losses) for losses in shared)
-    return (
-        bool(shared)
-        and all(len(set(losses)) == 1 for losses in shared)
-        and (digits_of(shared[0][0]) >= DIGITS or seeds >= _FEW_DIGITS_SEEDS)
+    is_many = seeds >= _FEW_DIGITS_SEEDS or (
+        shared and digits_of(shared[0][0]) >= DIGITS
     )
+    return False if is_many else None
 
 
 def outcomes_by_name(

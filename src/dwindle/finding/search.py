@@ -24,9 +24,9 @@ _LIMITS = {
     "low": _DECAY,
     "high": _DECAY,
     "guess": _DECAY,
-    # Three λ, λ = 0 and one more: fewer say nothing. Who types more than ten thousand
-    # means something else.
-    "trainings": (5, 10_000, "from 5 to 10,000"),
+    # Three λ, λ = 0 and one more: fewer say nothing. Who types more than a hundred
+    # thousand means something else.
+    "trainings": (5, 100_000, "from 5 to 100,000"),
     # Beyond, the answer says nothing; below, no number of seeds gets there: between the
     # λ that were trained a factor of 1.13 is lost (``FLOOR`` of the statistics), and
     # 1.15 takes about seven times the seeds that 1.25 does.
@@ -179,12 +179,7 @@ def _refuse_unreached(
         reached: tuple[str, ...] | None = recipe.placeholders
         remedy = "Write it where the command takes it: --{0} {{{0}}}."
     else:
-        signature = (
-            signature_of(recipe.function, tuple(scale))
-            if isinstance(recipe, InlineRecipe)
-            else recipe.signature
-        )
-        reached = signature.names
+        reached = recipe.signature.names
         remedy = "Make it an argument: def train(weight_decay, seed, {0})."
     for name in scale:
         if reached is not None and name not in reached:
