@@ -1,6 +1,7 @@
 """Optimizers and a norm of somebody's own, which are not what their names say."""
 
 import torch
+from pytorch.planted_optimizers import EachWeight
 from torch import nn
 
 
@@ -69,21 +70,12 @@ class FillingSgd(torch.optim.SGD):
         return super().step(closure)
 
 
-class FixedDecay(torch.optim.Optimizer):
+class FixedDecay(EachWeight):
     """Takes its weight_decay off at every step, whatever the lr."""
 
-    def __init__(self, params, lr=1e-3, weight_decay=0.0):
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure=None):
+    def move(self, group, weight):
         """Decay, then descend."""
-        del closure
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["weight_decay"])
-                    weight.add_(weight.grad, alpha=-group["lr"])
+        weight.mul_(1 - group["weight_decay"]).sub_(weight.grad, alpha=group["lr"])
 
 
 class DeafSgd(torch.optim.SGD):

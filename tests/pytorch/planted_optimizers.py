@@ -1,7 +1,31 @@
 """Optimizers with a planted fault: what a certificate must not be given to."""
 
+from types import MappingProxyType
+
 import torch
 from torch.optim import SGD, AdamW, Optimizer
+
+
+class EachWeight(Optimizer):
+    """Moves one weight that has a gradient after the other, and counts its steps."""
+
+    built = MappingProxyType({"lr": 0.1, "weight_decay": 0.0})
+
+    def __init__(self, groups, **options):
+        super().__init__(groups, {**self.built, **options})
+        self.taken = 0
+
+    @torch.no_grad()
+    def step(self, closure=None):
+        self.taken += 1
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self.move(group, weight)
+        return closure and closure()
+
+    def move(self, group, weight):
+        raise NotImplementedError
 
 
 class _Counting(SGD):
@@ -78,23 +102,12 @@ class DecaysWithoutGradient(AdamW):
         return super().step(closure)
 
 
-class IgnoresItsKnobLater(Optimizer):
+class IgnoresItsKnobLater(EachWeight):
     """Decouples as its knob says for forty steps, then not at all."""
 
-    def __init__(self, groups):
-        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.0})
-        self.taken = 0
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        self.taken += 1
-        for group in self.param_groups:
-            knob = group["weight_decay"] if self.taken <= 40 else 0.0
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.mul_(1 - group["lr"] * knob)
-                    weight.sub_(weight.grad, alpha=group["lr"])
-        return closure and closure()
+    def move(self, group, weight):
+        knob = group["weight_decay"] if self.taken <= 40 else 0.0
+        weight.mul_(1 - group["lr"] * knob).sub_(weight.grad, alpha=group["lr"])
 
 
 class IgnoresItsKnob(SGD):
@@ -196,23 +209,14 @@ class DecaysLaterWhatIsDriven(RebuildsWhatIsDriven):
                 super().move(group, [weight])
 
 
-class _Masters(Optimizer):
+class _Masters(EachWeight):
     """Adam on float32 copies of its 16-bit weights, rounded into these (apex)."""
 
+    built = MappingProxyType({"lr": 1e-3, "weight_decay": 0.0, "eps": 1e-8})
     decoupled = True
 
-    def __init__(self, groups, *, lr=1e-3, weight_decay=0.0, eps=1e-8):
-        super().__init__(groups, {"lr": lr, "weight_decay": weight_decay, "eps": eps})
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    self.move(group, weight, self.state[weight])
-        return closure and closure()
-
-    def move(self, group, weight, state):
+    def move(self, group, weight):
+        state = self.state[weight]
         is_narrow = weight.dtype in (torch.bfloat16, torch.float16)
         master = state.setdefault("master", weight.float()) if is_narrow else weight
         gradient = weight.grad.to(master.dtype)

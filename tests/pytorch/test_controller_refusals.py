@@ -4,6 +4,7 @@ import logging
 import math
 from copy import deepcopy
 from functools import partial
+from types import MappingProxyType
 
 import pytest
 import torch
@@ -11,6 +12,7 @@ from pytorch.held_path import START, TOLERANCES, off, undriven_step, weight_of
 from pytorch.planted_optimizers import (
     CannotStep,
     DecaysSecretly,
+    EachWeight,
     KeepsMasters,
     SyncsEverySixSteps,
 )
@@ -26,7 +28,6 @@ from torch.optim import (
     AdamW,
     Muon,
     NAdam,
-    Optimizer,
     RAdam,
     RMSprop,
     Rprop,
@@ -48,88 +49,75 @@ from dwindle.pytorch.probe import probe
 pytestmark = pytest.mark.usefixtures("quiet")
 
 
-class Averages(Optimizer):
+class Averages(EachWeight):
     """Steps a point of its own and shows the average of its path: schedule-free."""
 
-    def __init__(self, groups, *, rounding=0.0):
-        super().__init__(groups, {"lr": 0.1})
-        self.rounding = rounding
+    built = MappingProxyType({"lr": 0.1})
+    rounding = 0.0
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        assert closure is None
-        for group in self.param_groups:
-            for weight in group["params"]:
-                state = self.state[weight]
-                point = state.setdefault("point", weight.clone())
-                state["steps"] = state.get("steps", 0) + 1
-                point.sub_(weight.grad, alpha=group["lr"])
-                weight.lerp_(point, 1 / state["steps"]).mul_(1 - self.rounding)
+    def move(self, group, weight):
+        state = self.state[weight]
+        point = state.setdefault("point", weight.clone())
+        state["steps"] = state.get("steps", 0) + 1
+        point.sub_(weight.grad, alpha=group["lr"])
+        weight.lerp_(point, 1 / state["steps"]).mul_(1 - self.rounding)
 
 
-class DecaysUnder(Optimizer):
+class Rounds(Averages):
+    """What rounding takes is no decay of the optimizer's."""
+
+    rounding = 1e-12
+
+
+class DecaysUnder(EachWeight):
     """Decouples, but by another number than the weight_decay of its groups."""
 
-    def __init__(self, groups, *, name):
-        super().__init__(groups, {"lr": 0.1, name: 0.05})
-        self.decay = 0.05
+    built = MappingProxyType({"lr": 0.1, "weight_decay": 0.05})
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        assert closure is None
-        for group in self.param_groups:
-            for weight in group["params"]:
-                lr, decay = group["lr"], group.get("wd", self.decay)
-                weight.mul_(1 - lr * decay).sub_(weight.grad, alpha=lr)
+    def move(self, group, weight):
+        lr, decay = group["lr"], group.get("wd", 0.05)
+        weight.mul_(1 - lr * decay).sub_(weight.grad, alpha=lr)
 
 
-class TrustRatio(Optimizer):
+class DecaysUnderWd(DecaysUnder):
+    """That number has a name, and weight_decay is none."""
+
+    built = MappingProxyType({"lr": 0.1, "wd": 0.05})
+
+
+class TrustRatio(EachWeight):
     """Scales its step by the norm of the weight where it decays: LARS, LAMB."""
 
-    def __init__(self, groups, *, always=False):
-        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.01})
-        self.always = always
+    always = False
 
-    @torch.no_grad()
-    def step(self, closure=None):
-        assert closure is None
-        for group in self.param_groups:
-            for weight in group["params"]:
-                pull = weight.grad + group["weight_decay"] * weight
-                ratio = weight.norm() / (pull.norm() + 1e-6)
-                trusted = self.always or group["weight_decay"] > 0
-                weight.sub_(pull, alpha=group["lr"] * (ratio if trusted else 1.0))
+    def move(self, group, weight):
+        pull = weight.grad + group["weight_decay"] * weight
+        ratio = weight.norm() / (pull.norm() + 1e-6)
+        trusted = self.always or group["weight_decay"] > 0
+        weight.sub_(pull, alpha=group["lr"] * (ratio if trusted else 1.0))
 
 
-class Clips(Optimizer):
+class AlwaysTrusts(TrustRatio):
+    """Also where nothing decays."""
+
+    always = True
+
+
+class Clips(EachWeight):
     """Decouples, but divides its lr where gradients are large: StableAdamW."""
 
-    def __init__(self, groups):
-        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.01})
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        assert closure is None
-        for group in self.param_groups:
-            for weight in group["params"]:
-                lr = group["lr"] / max(1.0, weight.grad.abs().max().item())
-                weight.mul_(1 - lr * group["weight_decay"]).sub_(weight.grad, alpha=lr)
+    def move(self, group, weight):
+        lr = group["lr"] / max(1.0, weight.grad.abs().max().item())
+        weight.mul_(1 - lr * group["weight_decay"]).sub_(weight.grad, alpha=lr)
 
 
-class SparesSmall(Optimizer):
+class SparesSmall(EachWeight):
     """Decouples, but lets small weights be."""
 
-    def __init__(self, groups):
-        super().__init__(groups, {"lr": 0.1, "weight_decay": 0.01})
-
-    @torch.no_grad()
-    def step(self, closure=None):
-        assert closure is None
-        for group in self.param_groups:
-            for weight in group["params"]:
-                large, lr = (weight.abs() > 0.4).to(weight.dtype), group["lr"]
-                weight.mul_(1 - lr * group["weight_decay"] * large)
-                weight.sub_(weight.grad, alpha=lr)
+    def move(self, group, weight):
+        large, lr = (weight.abs() > 0.4).to(weight.dtype), group["lr"]
+        weight.mul_(1 - lr * group["weight_decay"] * large)
+        weight.sub_(weight.grad, alpha=lr)
 
 
 def test_a_knob_that_some_entries_do_not_feel_is_not_used():
@@ -157,13 +145,12 @@ def test_a_knob_that_gradients_change_is_not_used():
 WOULD_NOT = {
     "ASGD": ASGD,
     "averages": Averages,
-    # What rounding takes is no decay of the optimizer's.
-    "rounds": partial(Averages, rounding=1e-12),
+    "rounds": Rounds,
     "Lookahead": SyncsEverySixSteps,
     "masters": KeepsMasters,
     "secret": DecaysSecretly,
-    "wd": partial(DecaysUnder, name="wd"),
-    "its own number": partial(DecaysUnder, name="weight_decay"),
+    "wd": DecaysUnderWd,
+    "its own number": DecaysUnder,
     "LARS": TrustRatio,
     "no step": partial(CannotStep, lr=0.1),
 }
@@ -191,9 +178,7 @@ def test_an_optimizer_that_would_not_decay_as_asked(name):
     assert off(weight, 1.0) == 0
 
 
-@pytest.mark.parametrize(
-    "build", [partial(ASGD, lambd=0), partial(TrustRatio, always=True)]
-)
+@pytest.mark.parametrize("build", [partial(ASGD, lambd=0), AlwaysTrusts])
 def test_what_the_remedy_says_works(build):
     """ASGD without its hidden decay and a trust ratio that stays are held."""
     weight = weight_of()

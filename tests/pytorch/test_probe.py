@@ -4,6 +4,7 @@ import json
 
 import pytest
 import torch
+from pytorch.planted_optimizers import EachWeight
 from rich.console import Console
 from tolerance import digits
 from torch import nn
@@ -77,81 +78,64 @@ class AdamW(torch.optim.Adam):
     """A class with a name that promises more than it does."""
 
 
-class Fixed(torch.optim.SGD):
+class Fixed(EachWeight):
     """Takes weight_decay off as it is, whatever the lr."""
 
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    weight.detach().mul_(1 - group["weight_decay"])
+    def move(self, group, weight):
+        weight.mul_(1 - group["weight_decay"])
 
 
-class Cautious(torch.optim.SGD):
+class Cautious(EachWeight):
     """Decays, as it says, but only weights that the gradient makes smaller, too."""
 
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                mask = (weight.grad * weight >= 0).to(weight.dtype)
-                keep = 1 - group["lr"] * group["weight_decay"] * mask
-                weight.detach().mul_(keep).add_(weight.grad, alpha=-group["lr"])
+    def move(self, group, weight):
+        mask = (weight.grad * weight >= 0).to(weight.dtype)
+        weight.mul_(1 - group["lr"] * group["weight_decay"] * mask)
+        weight.sub_(weight.grad, alpha=group["lr"])
 
 
-class LambW(torch.optim.SGD):
+class LambW(EachWeight):
     """Decouples; its trust ratio, by the norm of the weight, is out where knob is 0."""
 
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
-                ratio = weight.detach().norm() / (weight.grad.norm() + 1e-6)
-                step = ratio if group["weight_decay"] else 1.0
-                weight.detach().sub_(group["lr"] * step * weight.grad)
+    def move(self, group, weight):
+        weight.mul_(1 - group["lr"] * group["weight_decay"])
+        ratio = weight.norm() / (weight.grad.norm() + 1e-6)
+        step = ratio if group["weight_decay"] else 1.0
+        weight.sub_(group["lr"] * step * weight.grad)
 
 
-class Snapshot(torch.optim.SGD):
+class Snapshot(EachWeight):
     """Decays by a number that it was built with: setting the option does nothing."""
 
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                weight.detach().mul_(1 - self.defaults["weight_decay"] * group["lr"])
+    def move(self, group, weight):
+        weight.mul_(1 - self.defaults["weight_decay"] * group["lr"])
 
 
-class EveryThird(torch.optim.SGD):
+class EveryThird(EachWeight):
     """Decays at every third step."""
 
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            group["count"] = group.get("count", 0) + 1
-            for weight in group["params"]:
-                if group["count"] % 3 == 0:
-                    weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+    def move(self, group, weight):
+        if self.taken % 3 == 0:
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
 
 
-class Pushes(torch.optim.SGD):
+class Pushes(EachWeight):
     """Begins with a random velocity, as Gravity does, and loses it."""
 
-    @torch.no_grad()
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                state = self.state[weight]
-                if not state:
-                    state["velocity"] = torch.randn_like(weight)
-                weight.sub_(group["lr"] * state["velocity"])
-                state["velocity"].mul_(0.5)
+    def move(self, group, weight):
+        state = self.state[weight]
+        if not state:
+            state["velocity"] = torch.randn_like(weight)
+        weight.sub_(group["lr"] * state["velocity"])
+        state["velocity"].mul_(0.5)
 
 
-class MatricesOnly(torch.optim.SGD):
+class MatricesOnly(EachWeight):
     """Decays what has more than one dimension."""
 
-    def step(self, closure=None):  # noqa: ARG002
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.ndim > 1:
-                    weight.detach().mul_(1 - group["lr"] * group["weight_decay"])
+    def move(self, group, weight):
+        if weight.ndim > 1:
+            weight.mul_(1 - group["lr"] * group["weight_decay"])
 
 
 FLAG = {"decoupled_weight_decay": True}

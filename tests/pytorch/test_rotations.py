@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+from pytorch.planted_optimizers import EachWeight
 from pytorch.planted_programs import cnn, grouped, of
 from tolerance import digits
 from torch import nn
@@ -14,22 +15,13 @@ from dwindle.pytorch.probing.measuring import steps_by_size
 LR, DECAY = 1e-2, 0.02
 
 
-class Lamb(torch.optim.Optimizer):
+class Lamb(EachWeight):
     """A trust ratio around a step by signs: each step is a share of the weight."""
 
-    def __init__(self, params, lr=LR, weight_decay=0.0):
-        super().__init__(params, {"lr": lr, "weight_decay": weight_decay})
-
-    @torch.no_grad()
-    def step(self, closure=None):  # noqa: ARG002  torch passes one
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                update = weight.grad.sign() + group["weight_decay"] * weight
-                size = torch.linalg.vector_norm(update)
-                ratio = torch.linalg.vector_norm(weight) / size if size else 1.0
-                weight.sub_(group["lr"] * ratio * update)
+    def move(self, group, weight):
+        update = weight.grad.sign() + group["weight_decay"] * weight
+        size = update.norm()
+        weight.sub_(group["lr"] * (weight.norm() / size if size else 1.0) * update)
 
 
 def rotation(kind, lr, weight_decay, **options):

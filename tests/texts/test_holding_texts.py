@@ -5,7 +5,7 @@ import logging
 import pytest
 import torch
 from pytorch.planted_optimizers import CoupledMasters, RebuildsWhatIsDriven
-from pytorch.test_controller_refusals import Averages, DecaysUnder, TrustRatio
+from pytorch.test_controller_refusals import Averages, DecaysUnderWd, TrustRatio
 from pytorch.test_controller_wrappers import Hookless, Sam
 from torch.optim import ASGD, LBFGS, SGD, Adam, AdamW, lr_scheduler
 
@@ -116,7 +116,7 @@ REFUSED = {
     "no optimizer": lambda: _held(torch.nn.Linear(1, 1)),
     "a second decay": lambda: _held(ASGD([_weight()])),
     "an average": lambda: _held(Averages([_weight()])),
-    "a decay of its own": lambda: _held(DecaysUnder([_weight()], name="wd")),
+    "a decay of its own": lambda: _held(DecaysUnderWd([_weight()])),
     "trust ratio": lambda: _held(TrustRatio([_weight()])),
     "rebuilt": lambda: _held(RebuildsWhatIsDriven([_weight()])),
     "copies": lambda: _held(CoupledMasters([_weight(torch.bfloat16)])),
