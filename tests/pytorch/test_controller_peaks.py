@@ -24,13 +24,19 @@ def _adamw(lr=0.1):
     return AdamW([weight_of()], lr=lr)
 
 
-def test_a_scheduler_is_followed_to_its_peak():
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"half_life": "30 steps", "steps": 100},
+        {"half_life": "3 epochs", "epochs": 9, "batch_size": 10, "dataset_size": 100},
+    ],
+    ids=["steps", "epochs"],
+)
+def test_a_scheduler_is_followed_to_its_peak(facts):
     """A LambdaLR that says the lr itself, on a base of 1, peaks at what it says."""
     optimizer = _adamw(lr=1.0)
     ticking = lr_scheduler.LambdaLR(optimizer, lambda t: 3e-4 * min(t / 10, 1))
-    held = DecayController(
-        optimizer, half_life="30 steps", scheduler=ticking, steps=100
-    )
+    held = DecayController(optimizer, scheduler=ticking, **facts)
     weight = optimizer.param_groups[0]["params"][0]
     worst = worst_off(optimizer, weight, Path(30, "follow-lr", 3e-4), 60, ticking.step)
     assert held.state_dict()["lr_peaks"] == [digits(3e-4, rel=1e-12)]
@@ -125,32 +131,26 @@ FOLLOWED = {
 }
 
 
-@pytest.mark.parametrize("every", [1, 7])
-@pytest.mark.parametrize("steps", [1, 6, 40])
+@pytest.mark.parametrize(
+    ("steps", "every", "done"),
+    [(steps, every, 0) for steps in (1, 6, 40) for every in (1, 7)] + [(40, 1, 35)],
+)
 @pytest.mark.parametrize("kind", FOLLOWED)
-def test_the_peak_is_the_largest_lr_of_the_loop(kind, steps, every):
-    """Not one step more: a cycle or a rise that the run breaks off has a lower peak."""
-    make, lr = FOLLOWED[kind], 1.0
-    optimizer = _adamw(lr)
-    scheduler = make(optimizer)
-    paced = scheduler if every == 1 else Paced(scheduler, every=every)
-    found = _peaks(optimizer, scheduler=paced, steps=steps)
-    assert found == [_walked(make, steps, lr=lr, every=every)]
+def test_the_peak_is_the_largest_lr_of_the_loop(kind, steps, every, done):
+    """Not one step more: a cycle or a rise that the run breaks off has a lower peak.
 
-
-@pytest.mark.parametrize("kind", FOLLOWED)
-def test_a_scheduler_in_mid_run_is_followed_from_its_beginning(kind):
-    """A scheduler that is past its peak has the peak of the whole run."""
+    A scheduler that is past its peak in mid-run has that of the whole run.
+    """
     make = FOLLOWED[kind]
     optimizer = _adamw(lr=1.0)
     scheduler = make(optimizer)
-    for _ in range(35):
+    for _ in range(done):
         optimizer.step()
         scheduler.step()
     now = optimizer.param_groups[0]["lr"]
-    assert _peaks(optimizer, scheduler=scheduler, steps=40) == [
-        _walked(make, 40, lr=1.0)
-    ]
+    paced = scheduler if every == 1 else Paced(scheduler, every=every)
+    found = _peaks(optimizer, scheduler=paced, steps=steps)
+    assert found == [_walked(make, steps, lr=1.0, every=every)]
     assert optimizer.param_groups[0]["lr"] == now
 
 
@@ -237,15 +237,18 @@ def _trained(optimizer, scheduler, steps):
         scheduler.step()
 
 
-def _warnings(caplog):
-    return [record.getMessage() for record in caplog.records]
+@pytest.fixture
+def told(caplog):
+    """All that was warned of so far."""
+    caplog.set_level(logging.WARNING, "dwindle")
+    return lambda: [record.getMessage() for record in caplog.records]
 
 
 NOAM = 512**-0.5 * 30**-0.5  # its largest lr, at the end of a warm-up of 30 steps
 
 
 @pytest.mark.parametrize("at", ["fall", "end", "state", "removal"])
-def test_a_peak_that_is_never_reached_is_told_once(at, caplog):
+def test_a_peak_that_is_never_reached_is_told_once(at, told):
     """Noam on lr=1, README's three lines: the number says how far off it is.
 
     The half-life of 30 steps belongs to lr 1; at the largest lr, .00807, it is 3,700.
@@ -254,18 +257,17 @@ def test_a_peak_that_is_never_reached_is_told_once(at, caplog):
     scheduler = _noam(optimizer)
     facts = {"steps": 100} if at == "end" else {}
     held = DecayController(optimizer, half_life="30 steps", **facts)
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        _trained(optimizer, scheduler, {"fall": 200, "end": 99}.get(at, 99))
-        if at in ("state", "removal"):
-            assert not caplog.records
-        if at == "end":
-            assert not caplog.records
-            _trained(optimizer, scheduler, 1)
-        if at == "state":
-            held.state_dict()
-        held.remove()
+    _trained(optimizer, scheduler, {"fall": 200, "end": 99}.get(at, 99))
+    if at in ("state", "removal"):
+        assert not told()
+    if at == "end":
+        assert not told()
+        _trained(optimizer, scheduler, 1)
+    if at == "state":
         held.state_dict()
-    (message,) = _warnings(caplog)
+    held.remove()
+    held.state_dict()
+    (message,) = told()
     shrink = (1 - 0.5 ** (1 / 30)) * NOAM
     half_life = -math.log(2) / math.log1p(-shrink)
     assert f"0 is {NOAM:.3g}" in message
@@ -282,108 +284,100 @@ def test_a_peak_that_is_never_reached_is_told_once(at, caplog):
 
 
 @pytest.mark.parametrize("by_epochs", [1, 20])
-def test_a_warm_up_is_no_missed_peak(by_epochs, caplog):
+def test_a_warm_up_is_no_missed_peak(by_epochs, told):
     """Checkpoints in the middle of it say nothing, nor does a run that reaches it."""
     optimizer = _adamw()
     growing = lr_scheduler.LinearLR(optimizer, 0.01, total_iters=100 // by_epochs)
     held = DecayController(optimizer, half_life="30 steps", steps=200)
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        for step in range(1, 201):
-            undriven_step(optimizer, *optimizer.param_groups[0]["params"])
-            if step % by_epochs == 0:
-                growing.step()
-            held.state_dict()
-        held.remove()
-    assert not caplog.records
+    for step in range(1, 201):
+        undriven_step(optimizer, *optimizer.param_groups[0]["params"])
+        if step % by_epochs == 0:
+            growing.step()
+        held.state_dict()
+    held.remove()
+    assert not told()
 
 
-def test_a_warm_up_that_is_broken_off_is_told_only_at_the_end(caplog):
+def test_a_warm_up_that_is_broken_off_is_told_only_at_the_end(told):
     """A run of 10 steps within a warm-up of 100: its length was given."""
     optimizer = _adamw()
     growing = lr_scheduler.LinearLR(optimizer, 0.01, total_iters=100)
     held = DecayController(optimizer, half_life="30 steps", steps=10)
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        _trained(optimizer, growing, 9)
-        held.state_dict()
-        assert not caplog.records
-        _trained(optimizer, growing, 1)
-    (message,) = _warnings(caplog)
+    _trained(optimizer, growing, 9)
+    held.state_dict()
+    assert not told()
+    _trained(optimizer, growing, 1)
+    (message,) = told()
     assert "of 0.1, 1" in message
 
 
-def test_a_max_lr_that_an_older_scheduler_left_is_told(caplog):
+def test_a_max_lr_that_an_older_scheduler_left_is_told(told):
     """A second stage without scheduler=: the peak of the first one is still there."""
     optimizer = _adamw()
     lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
     optimizer.param_groups[0]["lr"] = 1e-3
     second = lr_scheduler.CosineAnnealingLR(optimizer, 100)
     held = DecayController(optimizer, half_life="30 steps")
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        _trained(optimizer, second, 100)
-        assert held.lr_peak == (0.1,)
-        (message,) = _warnings(caplog)
-        assert "0 is 0.001" in message
+    _trained(optimizer, second, 100)
+    assert held.lr_peak == (0.1,)
+    (message,) = told()
+    assert "0 is 0.001" in message
     assert "100 times" in message
 
 
-def test_a_second_stage_with_the_controller_of_the_first_is_told(caplog):
+def test_a_second_stage_with_the_controller_of_the_first_is_told(told):
     """A scheduler that is built in mid-run, for a tenth of the lr, is noticed."""
     optimizer = _adamw()
     first = lr_scheduler.CosineAnnealingLR(optimizer, 50)
     held = DecayController(optimizer, half_life="30 steps")
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        _trained(optimizer, first, 50)
-        assert not caplog.records
-        del optimizer.param_groups[0]["initial_lr"]
-        optimizer.param_groups[0]["lr"] = 0.01
-        second = lr_scheduler.CosineAnnealingLR(optimizer, 50)
-        _trained(optimizer, second, 20)
-        (message,) = _warnings(caplog)
-        assert "0 is 0.01" in message
-        assert "lr_peak of" in message
-        held.lr_peak = 0.01
-        _trained(optimizer, second, 30)
-        held.remove()
-    assert len(caplog.records) == 1
+    _trained(optimizer, first, 50)
+    assert not told()
+    del optimizer.param_groups[0]["initial_lr"]
+    optimizer.param_groups[0]["lr"] = 0.01
+    second = lr_scheduler.CosineAnnealingLR(optimizer, 50)
+    _trained(optimizer, second, 20)
+    (message,) = told()
+    assert "0 is 0.01" in message
+    assert "lr_peak of" in message
+    held.lr_peak = 0.01
+    _trained(optimizer, second, 30)
+    held.remove()
+    assert len(told()) == 1
 
 
-def test_a_one_cycle_in_mid_run_is_known_by_its_top(caplog):
+def test_a_one_cycle_in_mid_run_is_known_by_its_top(told):
     """It writes a 25th of its max_lr as initial_lr: that is where it begins."""
     optimizer = _adamw()
     held = DecayController(optimizer, half_life="30 steps", lr_peak=0.1)
     _trained(optimizer, lr_scheduler.ConstantLR(optimizer, 1.0), 2)
     cycle = lr_scheduler.OneCycleLR(optimizer, 0.1, total_steps=9)
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        _trained(optimizer, cycle, 8)
-        held.remove()
-    assert not caplog.records
+    _trained(optimizer, cycle, 8)
+    held.remove()
+    assert not told()
 
 
-def test_one_peak_for_all_groups_is_reached_by_one_of_them(caplog):
+def test_one_peak_for_all_groups_is_reached_by_one_of_them(told):
     """A lower lr of another group is what was asked; a list has one for each."""
     for lr_peak, count in ((0.1, 0), ([0.1, 0.1], 1)):
         groups = [{"params": [weight_of()]}, {"params": [weight_of()], "lr": 0.01}]
         optimizer = AdamW(groups, lr=0.1)
         held = DecayController(optimizer, half_life="30 steps", lr_peak=lr_peak)
-        caplog.clear()
-        with caplog.at_level(logging.WARNING, "dwindle"):
-            undriven_step(optimizer, *(g["params"][0] for g in groups), steps=4)
-            held.remove()
-        assert len(caplog.records) == count
+        undriven_step(optimizer, *(g["params"][0] for g in groups), steps=4)
+        held.remove()
+        assert len(told()) == count, lr_peak
 
 
 @pytest.mark.parametrize(
     "options", [{"schedule": "constant"}, {"half_life": "inf steps"}]
 )
-def test_no_peak_is_missed_where_none_is_needed(options, caplog):
+def test_no_peak_is_missed_where_none_is_needed(options, told):
     """A decay that is the same at every lr, and none at all."""
     optimizer = _adamw()
     held = DecayController(optimizer, **({"half_life": "30 steps"} | options))
     optimizer.param_groups[0]["lr"] = 1e-4
-    with caplog.at_level(logging.WARNING, "dwindle"):
-        undriven_step(optimizer, *optimizer.param_groups[0]["params"], steps=5)
-        held.remove()
-    assert not caplog.records
+    undriven_step(optimizer, *optimizer.param_groups[0]["params"], steps=5)
+    held.remove()
+    assert not told()
 
 
 class Custom(lr_scheduler.LRScheduler):
@@ -455,15 +449,6 @@ def test_the_clock_of_the_half_life_is_asked_first():
     with pytest.raises(MissingFactError) as raised:
         DecayController(optimizer, scheduler=_tenth(optimizer), **facts)
     assert raised.value.fact == "dataset_size"
-
-
-def test_epochs_are_a_length_too():
-    """A LambdaLR is followed over them."""
-    optimizer = _adamw(lr=1.0)
-    ticking = lr_scheduler.LambdaLR(optimizer, lambda t: 3e-4 * min(t / 10, 1))
-    facts = {"epochs": 3, "batch_size": 10, "dataset_size": 100}
-    held = DecayController(optimizer, half_life="1 epoch", scheduler=ticking, **facts)
-    assert held.state_dict()["lr_peaks"] == [digits(3e-4, rel=1e-12)]
 
 
 @pytest.mark.parametrize(
