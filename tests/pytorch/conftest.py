@@ -14,6 +14,13 @@ def quiet():
 
 
 @pytest.fixture
+def told(caplog):
+    """All that controllers have warned of so far."""
+    caplog.set_level(logging.WARNING, "dwindle")
+    return lambda: [record.getMessage() for record in caplog.records]
+
+
+@pytest.fixture
 def short(monkeypatch):
     """Certificates in half of the time: resumed at fewer steps, no reach of formats."""
     monkeypatch.setattr("dwindle.testing.kit.TRIED", {})

@@ -1,6 +1,5 @@
 """The peak lr that a half-life belongs to: given, read, or asked for."""
 
-import logging
 import math
 from types import SimpleNamespace
 
@@ -235,13 +234,6 @@ def _trained(optimizer, scheduler, steps):
     for _ in range(steps):
         undriven_step(optimizer, *optimizer.param_groups[0]["params"])
         scheduler.step()
-
-
-@pytest.fixture
-def told(caplog):
-    """All that was warned of so far."""
-    caplog.set_level(logging.WARNING, "dwindle")
-    return lambda: [record.getMessage() for record in caplog.records]
 
 
 NOAM = 512**-0.5 * 30**-0.5  # its largest lr, at the end of a warm-up of 30 steps
