@@ -58,14 +58,15 @@ class Model(nn.Module):
 
 
 @of_every_pair
-def test_a_probe_sees_the_matrix_beside_it(kind, other):
+def test_a_matrix_is_probed_and_audited_beside_it(kind, other):
     """AdamW and SGD take lr·weight_decay, 0.002 of a step, whatever else is there."""
-    group = probe(KINDS[kind](Model(other).parameters())).groups[0]
-    if kind == "Adam":
-        assert group.shrink_per_step is None
-    else:
-        assert group.shrink_per_step == digits(0.002, rel=1e-9)
+    model = Model(other)
+    optimizer = KINDS[kind](model.parameters())
+    group = probe(optimizer).groups[0]
+    shrink = None if kind == "Adam" else digits(0.002, rel=1e-9)
+    assert group.shrink_per_step == shrink
     assert group.walk == ("linear" if kind == "Adam" else "geometric")
+    assert "Model" in str(audit(model, optimizer, run=Run(steps=100)))
 
 
 @pytest.mark.parametrize("other", OTHERS)
@@ -87,14 +88,6 @@ def test_integers_alone_are_no_parameters_that_decay():
 
 
 @of_every_pair
-def test_an_audit_goes_through(kind, other):
-    """It has findings of the model, and no crash of its own."""
-    model = Model(other)
-    found = audit(model, KINDS[kind](model.parameters()), run=Run(steps=100))
-    assert type(model).__name__ in str(found)
-
-
-@of_every_pair
 def test_a_half_life_is_held_beside_it(kind, other):
     """Ten steps at a half-life of ten leave half of the matrix, and of the other."""
     model = Model(other)
@@ -113,21 +106,11 @@ def test_a_half_life_is_held_beside_it(kind, other):
 
 
 @of_every_other
-def test_a_penalty_is_held_beside_it(other):
-    """SGD's own knob does it; one step takes lr·penalty."""
-    model = Model(other)
-    optimizer = KINDS["SGD"](model.parameters())
-    DecayController(optimizer, penalty=0.5)
-    for each in filter(lambda p: p.requires_grad, model.parameters()):
-        each.grad = torch.zeros_like(each)
-    optimizer.step()
-    left = left_of(model.matrix, torch.ones(MATRIX))
-    assert left == digits([1 - 0.1 * 0.5] * len(left), rel=1e-6)  # float32
+def test_groups_and_penalties_beside_it(other):
+    """In both the matrix is there; the other one is a bias, or left out.
 
-
-@of_every_other
-def test_groups_and_a_penalty_of_the_loss(other):
-    """The matrix is there in both; the other one is a bias, or left out."""
+    SGD's own knob holds a penalty; one step takes lr·penalty.
+    """
     model = Model(other)
     groups = decay_groups(model, weight_decay=0.1)
     listed = {id(each) for group in groups for each in group["params"]}
@@ -135,6 +118,13 @@ def test_groups_and_a_penalty_of_the_loss(other):
     penalty = L2Penalty(model, 0.5, decay=["matrix"])()
     # ½ Σ w² at 0.5, for a matrix of ones.
     assert penalty.item() >= 0.25 * model.matrix.numel() * (1 - 1e-6)
+    optimizer = KINDS["SGD"](model.parameters())
+    DecayController(optimizer, penalty=0.5)
+    for each in filter(lambda p: p.requires_grad, model.parameters()):
+        each.grad = torch.zeros_like(each)
+    optimizer.step()
+    left = left_of(model.matrix, torch.ones(MATRIX))
+    assert left == digits([1 - 0.1 * 0.5] * len(left), rel=1e-6)  # float32
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])

@@ -55,8 +55,9 @@ def test_an_optimizer_decays_the_weights_alone():
 
 def test_without_a_number_that_of_the_optimizer_counts():
     """No weight_decay: decaying groups leave it to the optimizer, the others say 0."""
-    optimizer = torch.optim.AdamW(decay_groups(Tiny()), lr=0.01)
-    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
+    for model, expected in ((Tiny(), [0.01, 0.0]), (nn.LayerNorm(3), [0.0])):
+        groups = torch.optim.AdamW(decay_groups(model), lr=0.01).param_groups
+        assert [group["weight_decay"] for group in groups] == expected
 
 
 def test_nothing_is_changed():
@@ -80,10 +81,10 @@ def test_nothing_is_changed():
         )
 
 
+BIASES = {f"blocks.{i}.norm.bias" for i in range(3)}
 CHOICES = {
     "embeddings": ({"embeddings": True}, WEIGHTS | {"wte.weight", "pos_embed"}),
-    "a pattern that decays": ({"decay": ["*.norm.bias"]}, WEIGHTS | {
-        f"blocks.{i}.norm.bias" for i in range(3)}),
+    "a pattern that decays": ({"decay": ["*.norm.bias"]}, WEIGHTS | BIASES),
     "a pattern that spares": ({"no_decay": ["blocks.*"]}, {"head.weight"}),
     "one string is one pattern": ({"no_decay": "blocks.*"}, {"head.weight"}),
     "sparing is stronger": (
@@ -133,11 +134,18 @@ WHO = "no_weight_decay() of Tiny"
 
 
 def test_a_mark_on_a_parameter_counts():
-    """Mamba marks parameters with _no_weight_decay; the caller can overrule it."""
+    """Of Mamba and of S4, who writes a group's options; the caller can overrule it."""
     model = Tiny()
-    model.head.weight._no_weight_decay = True
-    assert decaying(model) == WEIGHTS - {"head.weight"}
-    assert decaying(model, decay="head.weight") == WEIGHTS
+    for mark, value in (
+        ("_no_weight_decay", True),
+        ("_optim", {"weight_decay": 0.0, "lr": 1e-3}),
+    ):
+        setattr(model.head.weight, mark, value)
+        assert decaying(model) == WEIGHTS - {"head.weight"}, mark
+        assert decaying(model, decay="head.weight") == WEIGHTS
+        delattr(model.head.weight, mark)
+    model.head.weight._optim = {"lr": 1e-3}
+    assert decaying(model) == WEIGHTS
 
 
 def test_a_pattern_that_fits_nothing_is_an_error():
@@ -236,12 +244,6 @@ def test_a_model_with_nothing_to_train_is_refused():
         assert caught.value.value == got
 
 
-def test_a_model_without_weights_has_one_group_that_does_not_decay():
-    """Only gains: a group without decay."""
-    groups = decay_groups(nn.LayerNorm(3), weight_decay=0.1)
-    assert [group["weight_decay"] for group in groups] == [0.0]
-
-
 def test_an_empty_tensor_does_not_decay():
     """A layer of no units has no numbers: no normalization divides by it."""
     model = nn.Sequential(nn.Linear(2, 2, bias=False))
@@ -304,17 +306,6 @@ def test_every_trainable_parameter_is_in_exactly_one_group(layers, frozen, words
         rows = [row for row in groups.rows if row.group == position]
         assert {row.coefficient for row in rows} == {group["decay_scale"]}
         assert {row.decays for row in rows} == {group["decay_scale"] > 0}
-
-
-def test_an_optim_of_a_parameter_is_heard():
-    """S4 writes options of a group onto its own parameters: weight_decay 0 counts."""
-    model = nn.Linear(4, 4, bias=False)
-    model.A_real = nn.Parameter(torch.ones(4, 8))
-    model.A_real._optim = {"weight_decay": 0.0, "lr": 1e-3}
-    model.C = nn.Parameter(torch.ones(4, 8))
-    model.C._optim = {"lr": 1e-3}
-    rows = {row.name: row for row in decay_groups(model).rows}
-    assert {name for name, row in rows.items() if row.decays} == {"weight", "C"}
 
 
 class Adapted(nn.Module):
