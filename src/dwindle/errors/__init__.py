@@ -40,41 +40,8 @@ from dataclasses import dataclass
 from shlex import quote
 from typing import Self
 
-from dwindle.errors.base import DwindleError
+from dwindle.errors.base import DwindleError as DwindleError
 from dwindle.errors.nearest import nearest_names
-from dwindle.errors.own_training import FirstTrainingError, NoEffectError
-
-__all__ = [
-    "AmbiguousNameError",
-    "AuditTargetError",
-    "CertificationError",
-    "CheckpointError",
-    "DataFilesError",
-    "DoubleDecayWarning",
-    "DwindleError",
-    "FirstTrainingError",
-    "MissingFactError",
-    "MissingLibraryError",
-    "NoEffectError",
-    "OscillationError",
-    "OutputExistsError",
-    "PatternError",
-    "RangeError",
-    "RefusedError",
-    "ReportWriteError",
-    "StoreAccessError",
-    "StoreDamagedError",
-    "StoreError",
-    "StoreFormatError",
-    "StoreLockedError",
-    "StoreUnlikeError",
-    "StudyFileError",
-    "StudyStoppedError",
-    "UnexpectedError",
-    "UnknownNameError",
-    "UsageError",
-    "WorkerError",
-]
 
 
 # eq=False for all: a dataclass that compares by value has no hash, and an exception
@@ -348,6 +315,44 @@ class StudyStoppedError(DwindleError, RuntimeError):
         "Interrupted with {trained} of {planned} trainings saved.",
         "They are in {store}.",
         "{remedy}",
+    )
+
+
+@dataclass(eq=False)
+class FirstTrainingError(DwindleError, RuntimeError):
+    """The first training gives no loss, and so would all others."""
+
+    training: str
+    reason: str
+    last_lines: tuple[str, ...]
+    exit_code = 3
+
+    def _sentences(self) -> Iterable[str]:
+        yield "The first training must end with a loss; no other was started."
+        yield f"Got: {self.reason.rstrip('.')} ({self.training})."
+        yield "Correct it and run the same line again."
+        if self.last_lines:
+            lines = "".join(f"\n  | {line}" for line in self.last_lines)
+            yield f"Its last lines:{lines}"
+
+
+@dataclass(eq=False)
+class NoEffectError(DwindleError, RuntimeError):
+    """Different weight decays give exactly one loss: they do not reach the training."""
+
+    loss: str
+    count: int
+    low: float
+    high: float
+    exit_code = 3
+
+    says = (
+        "The weight decay must reach the training and change its loss.",
+        "Got the loss {loss} for {count} values from {low:g} to {high:g}, all alike.",
+        (
+            "Check that the training uses the number that it is given; then run the "
+            "same line with --accept-change, or with another --store."
+        ),
     )
 
 
