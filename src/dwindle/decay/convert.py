@@ -33,9 +33,10 @@ from dwindle.decay.python_inputs import (
     read_target,
     runs_of_sides,
 )
-from dwindle.decay.refusals import no_step_to_keep, refusal
+from dwindle.decay.refusals import refusal
+from dwindle.decay.refused import refused
 from dwindle.decay.setting import at_peak, read_setting, target_knob
-from dwindle.errors import MissingFactError, RangeError, RefusedError, UnknownNameError
+from dwindle.errors import MissingFactError, RangeError, UnknownNameError
 from dwindle.plain import Plain
 from dwindle.show import Column, Line, Sheet, Shown, Table, facts
 from dwindle.wording import TERMINAL, Face, first_notes, number
@@ -236,7 +237,9 @@ def _routed(x: float, pair: Pair, keep: Keep | None) -> Conversion:
         return _by_number(x, pair)
     has_penalties = source.penalty is not None and target.penalty is not None
     if has_penalties and None in {source.family, target.family}:
-        raise no_step_to_keep(source, target, str(keep))
+        names = {"source": source.name, "target": target.name}
+        names["bare"] = names["source" if source.family is None else "target"]
+        raise refused("no-step-to-keep", keep=keep, **names)
     raise refusal(x, pair)
 
 
@@ -317,9 +320,7 @@ def _by_penalty(x: float, pair: Pair) -> Conversion:
         agree = all(math.isclose(each.value, first, rel_tol=_AGREE) for each in layers)
         value = first if agree else None
     if value == math.inf:
-        why = f"There ({target.formula}) only an infinite number means no penalty."
-        asked = f"A penalty of 0 as {target.name}"
-        raise RefusedError(asked, why, "Leave the penalty out.")
+        raise refused("no-penalty", knob=target.name, formula=target.formula)
     to_penalty = forward.written(source.symbol, pair.before).forward
     from_penalty = inverse.written(target.symbol, pair.after).inverse
     return _conversion(

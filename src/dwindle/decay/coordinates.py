@@ -34,8 +34,9 @@ from dwindle.decay.half_life import (
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import facts_of
 from dwindle.decay.penalties import PENALTIES, Penalty
+from dwindle.decay.refused import refused
 from dwindle.decay.run import Run
-from dwindle.errors import RangeError, RefusedError
+from dwindle.errors import RangeError
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -200,9 +201,7 @@ def _family(knob: Knob, run: Run) -> Family:
         return OF_A_RATE
     family = DECOUPLED if decays_by_size(knob, run) else family_of(knob)
     if family is None:
-        why = "It is a term of an objective; an optimizer and its lr make it a decay."
-        asked, instead = f"A shrink of {knob.name}", "Name an optimizer."
-        raise RefusedError(asked, why, instead)
+        raise refused("no-optimizer", knob=knob.name)
     return family
 
 

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Literal
 
 from dwindle.decay.half_life import half_life_from_shrink
-from dwindle.errors import RefusedError, UnknownNameError
+from dwindle.decay.refused import refused
+from dwindle.errors import UnknownNameError
 
 Rounding = Literal["fine", "coarse", "stalls", "dead"]
 
@@ -151,9 +152,11 @@ def rounding_remark(shrink_per_step: float, *, dtype: str) -> str:
     if dtype not in DEAD_BELOW or shrink_per_step == 0:
         return ""
     rounding = rounding_of(shrink_per_step, dtype)
-    if rounding in _AFTER:
-        raise _refused(shrink_per_step, dtype, _AFTER[rounding])
     asked = half_life_from_shrink(shrink_per_step)
+    if rounding in _AFTER:
+        values = {"steps": asked, "shrink": shrink_per_step, "after": _AFTER[rounding]}
+        longest = longest_half_life_steps(dtype)
+        raise refused("rounded-away", dtype=dtype, longest=longest, **values)
     comes = rounded_half_life_steps(shrink_per_step, dtype, owes=True)
     if rounding == "fine" or math.isclose(comes, asked, rel_tol=_HARDLY):
         return ""
@@ -175,17 +178,6 @@ def half_left_after(steps: float, shrink_per_step: float) -> str:
     meant = half_life_from_shrink(shrink_per_step)
     return (
         f"half of a weight is left after about {steps:.3g} steps instead of {meant:.4g}"
-    )
-
-
-def _refused(shrink_per_step: float, dtype: str, after: str) -> RefusedError:
-    asked = half_life_from_shrink(shrink_per_step)
-    return RefusedError(
-        f"A half-life of {asked:.4g} steps of weights in {dtype}",
-        f"A step would take {shrink_per_step:.3g} of a weight, which {dtype} rounds "
-        f"away: {after}.",
-        f"Keep the weights in a wider format (float32), or ask for at most "
-        f"{longest_half_life_steps(dtype):.4g} steps.",
     )
 
 

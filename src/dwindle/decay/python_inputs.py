@@ -16,11 +16,12 @@ from dwindle.decay.families import family_of, has_momentum
 from dwindle.decay.half_life import HalfLife
 from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS, knobs, resolve_knob
+from dwindle.decay.refused import refused
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
 from dwindle.decay.setting import Value
 from dwindle.decay.typed_facts import TOKENS, as_fields, facts_after
-from dwindle.errors import RefusedError, UnknownNameError, UsageError
+from dwindle.errors import UnknownNameError, UsageError
 from dwindle.errors.nearest import nearest_names
 
 Facts = Mapping[str, Any]  # Any: the facts of a run have many types
@@ -316,16 +317,7 @@ def _variant(plain: Knob, optimizer: object, group: Facts) -> Knob:
         if not changed:
             return plain
     options = ", ".join(f"{name}={value}" for name, value in changed.items())
-    asked = f"{plain.name} with {options}"
-    why = (
-        f"That makes another rule of it, and dwindle's record of {plain.name} is of "
-        "the one without."
-    )
-    instead = (
-        "Measure what a step does with dwindle.pytorch.probe, or leave the option as "
-        "the library has it."
-    )
-    raise RefusedError(asked, why, instead)
+    raise refused("another-rule", knob=plain.name, options=options)
 
 
 def _changed(
@@ -364,11 +356,8 @@ def _peak(knob: Knob, optimizer: object, given: Facts) -> dict[str, Any]:
     if not is_divided or math.isclose(peak, divisor, rel_tol=1e-9):
         return {"lr": peak}
     number = float(given.get(knob.symbol, 0.0)) * peak / divisor
-    asked = f"A live {knob.name} with lr {peak:g} and a decay divided by {divisor:g}"
-    why = "The record is of one whose decay is divided by its own peak lr."
-    # Six digits: it is to be typed, and the decay of three would be another one.
-    instead = f'explain("{knob.name}", {number:.6g}, run={{"lr": {peak:g}}})'
-    raise RefusedError(asked, why, f"Write its decay at the peak: {instead}.")
+    values = {"peak": peak, "divisor": divisor, "number": number}
+    raise refused("another-peak", knob=knob.name, **values)
 
 
 def _momentum(knob: Knob, given: Facts) -> dict[str, Any]:

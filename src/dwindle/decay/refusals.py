@@ -11,6 +11,7 @@ from dwindle.decay.families import family_of, has_no_rate
 from dwindle.decay.fidelity import Pair
 from dwindle.decay.knob import Knob
 from dwindle.decay.own_facts import Given
+from dwindle.decay.refused import refused
 from dwindle.decay.remarks import for_gradient_rms, instead_of
 from dwindle.decay.run import Run
 from dwindle.errors import DwindleError, RefusedError
@@ -38,21 +39,6 @@ def refusal(x: float, pair: Pair) -> RefusedError:
     return _from_penalty(x, pair.source, pair.target, given)
 
 
-def no_step_to_keep(source: Knob, target: Knob, keep: str) -> RefusedError:
-    """Return the error for a keep between knobs that set no decay of a step."""
-    bare = source if source.family is None else target
-    asked = f"Keeping the decay of a {keep} from {source.name} to {target.name}"
-    why = (
-        f"{bare.name} is a coefficient of an objective; what a step takes off a weight "
-        "is not set by its number alone."
-    )
-    return RefusedError(asked, why, "Leave keep (--keep) out: the objective is kept.")
-
-
-def _asked(source: Knob, target: Knob) -> str:
-    return f"{source.name} as {target.name}"
-
-
 def _no_rate(pair: Pair, refusing: Knob) -> RefusedError:
     family, instead = family_of(refusing), instead_of(refusing)
     if refusing == pair.source and has_shrink(pair.target):
@@ -62,23 +48,23 @@ def _no_rate(pair: Pair, refusing: Knob) -> RefusedError:
     elif refusing == pair.source and refusing.penalty is not None:
         instead += " As a penalty it can be converted: --to torch.optim.SGD."
     why = family.reason(refusing.name, refusing) if family else ""
-    return RefusedError(_asked(pair.source, pair.target), why, instead)
+    asked = f"{pair.source.name} as {pair.target.name}"
+    return RefusedError(asked, why, instead)
 
 
 def _from_penalty(x: float, source: Knob, target: Knob, given: Given) -> RefusedError:
-    why = (
-        f"{source.name} is a term of an objective ({source.formula}); how "
-        "fast a weight decays under it depends on the optimizer that follows its "
-        f"gradient and on that one's lr, while {target.name} sets the decay itself."
+    return refused(
+        "from-penalty",
+        source=source.name,
+        target=target.name,
+        formula=source.formula,
+        x=x,
+        of_penalty=_facts_of_penalty(source, given),
+        shown=_shown(x, source, given.before),
+        lrs=_lrs(target, given),
+        momentum=_momentum(given),
+        of_rate=given.options(*_OF_A_RATE),
     )
-    route = (
-        f"dwindle convert {source.name}={x:g} --to torch.optim.SGD"
-        f"{_facts_of_penalty(source, given)}{_shown(x, source, given.before)}, "
-        f"then dwindle convert torch.optim.SGD=THAT --to {target.name}"
-        f"{_lrs(target, given)}{_momentum(given)}{given.options(*_OF_A_RATE)}"
-    )
-    instead = f"Name the optimizer that it was tuned with, and every lr: {route}."
-    return RefusedError(_asked(source, target), why, instead)
 
 
 def _facts_of_penalty(knob: Knob, given: Given) -> str:
@@ -115,19 +101,17 @@ def _lrs(target: Knob, given: Given) -> str:
 
 
 def _to_penalty(x: float, source: Knob, target: Knob, given: Given) -> RefusedError:
-    why = (
-        f"{source.name} sets how much of a weight one step takes off; "
-        f"{target.name} is a term of an objective ({target.formula}). A decay is the "
-        "gradient of a penalty only in an optimizer that takes plain gradients, and "
-        "only at a known lr."
+    lrs = given.options("lr") if given.before.lr != given.after.lr else ""
+    if not lrs:
+        lrs = " --lr LR" if source.is_rate else " --lr LR_NOW:LR_OF_SGD"
+    return refused(
+        "to-penalty",
+        source=source.name,
+        target=target.name,
+        formula=target.formula,
+        x=x,
+        lrs=lrs,
+        momentum=_momentum(given),
+        of_rate=given.options(*_OF_A_RATE),
+        of_penalty=_facts_of_penalty(target, given),
     )
-    lr = given.options("lr") if given.before.lr != given.after.lr else ""
-    if not lr:
-        lr = " --lr LR" if source.is_rate else " --lr LR_NOW:LR_OF_SGD"
-    instead = (
-        "Go through SGD, where a number is both: dwindle convert "
-        f"{source.name}={x:g} --to torch.optim.SGD{lr}"
-        f"{_momentum(given)}{given.options(*_OF_A_RATE)}, then dwindle convert "
-        f"torch.optim.SGD=THAT --to {target.name}{_facts_of_penalty(target, given)}."
-    )
-    return RefusedError(_asked(source, target), why, instead)

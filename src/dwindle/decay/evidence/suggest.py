@@ -17,6 +17,7 @@ from dwindle.decay.knob import Knob
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.own_facts import no_decay_at_lr_0, refuse_lacking, scheduled
 from dwindle.decay.python_inputs import RunLike, read_target
+from dwindle.decay.refused import refused
 from dwindle.decay.remarks import instead_of
 from dwindle.decay.run import Run
 from dwindle.decay.setting import Setting, target_knob
@@ -227,7 +228,11 @@ def suggest(
     (own,) = scheduled((there,), own)
     refuse_lacking((there, own))
     if not has_shrink(there, own):
-        raise _without_rate(there)
+        family = family_of(there)
+        if family is None:
+            raise refused("no-first-value", knob=there.name)
+        what, why = f"A first value of {there.name} from recipes", family.reason
+        raise RefusedError(what, why(there.name, there), instead_of(there))
     if own.lr == 0 and not there.is_rate:
         raise no_decay_at_lr_0(there)
     peers = recipes_like(
@@ -238,16 +243,6 @@ def suggest(
         got = "neither epochs of a dataset nor a length in tokens"
         raise UsageError(must, got, f"Give {_KIND_REMEDY}.")
     return _Suggester(there, own, peers).suggestion()
-
-
-def _without_rate(knob: Knob) -> RefusedError:
-    family = family_of(knob)
-    asked = f"A first value of {knob.name} from recipes"
-    if family is None:
-        why = "It is a term of an objective: an optimizer and its lr make it a decay."
-        instead = "Name the optimizer: dwindle suggest torch.optim.SGD, for example."
-        return RefusedError(asked, why, instead)
-    return RefusedError(asked, family.reason(knob.name, knob), instead_of(knob))
 
 
 class _Carried(NamedTuple):
