@@ -115,18 +115,6 @@ def test_a_loss_without_its_status_is_refused(path, status, loss):
     assert refused.value.name == "loss"
 
 
-def test_a_training_is_committed_once(path):
-    """The same training twice is refused, and nothing of that pack is written."""
-    first, second = trained(trials()[:2])
-    with opened(path) as store:
-        store.plan(trials())
-        store.commit([first], seconds=0.1)
-        with pytest.raises(RangeError) as refused:
-            store.commit([second, first], seconds=0.1)
-    assert (refused.value.name, refused.value.value) == ("trainings", "1 that are")
-    assert dict(read_study(path).rows) == dict([first])
-
-
 def test_what_is_not_planned_is_not_read(kept):
     """Results of an earlier, larger plan stay out of the study as it is now."""
     with opened(kept) as store:
@@ -134,6 +122,9 @@ def test_what_is_not_planned_is_not_read(kept):
     study = read_study(kept)
     assert [trial for trial, _ in study.rows] == trials()[:3]
     assert not study.complete
+    # Nor where a new plan is not written yet.
+    opened(kept, spec=changed(seeds=1)).close()
+    assert {trial.seed for trial, _ in read_study(kept).rows} == {0}
 
 
 def test_a_grown_study_keeps_its_results(kept):
@@ -176,7 +167,12 @@ def test_unlike_conditions_are_refused(kept, change, difference):
 
 
 def test_a_second_writer_is_refused(path):
-    """While one writes nobody else does, and the error names who it is."""
+    """While one writes nobody else does, and the error names who it is.
+
+    A lock file that its process left behind when it was killed keeps nobody out.
+    """
+    path.parent.mkdir()
+    path.with_name("tiny.db.lock").write_text("process 1")
     first = opened(path)
     with pytest.raises(StoreLockedError) as refused:
         opened(path)
@@ -184,13 +180,6 @@ def test_a_second_writer_is_refused(path):
     first.close()
     opened(path).close()
     assert [file.name for file in path.parent.iterdir()] == ["tiny.db"]
-
-
-def test_a_lock_of_the_dead_is_no_lock(path):
-    """A lock file that its process left behind when it was killed keeps nobody out."""
-    path.parent.mkdir()
-    path.with_name("tiny.db.lock").write_text("process 1")
-    opened(path).close()
 
 
 def test_a_lock_whose_file_was_removed_meanwhile_holds_nobody_out(tmp_path):
@@ -350,16 +339,6 @@ def test_a_forged_study_is_refused(kept, column, change):
     with pytest.raises(StoreDamagedError) as refused:
         read_study(kept)
     assert "hash" not in refused.value.found
-
-
-def test_trainings_of_another_plan_are_not_read(kept):
-    """Where a new plan is not written yet, what it does not have is left out."""
-    fewer = changed(seeds=1)
-    with opened(kept, spec=fewer):
-        pass
-    found = read_study(kept)
-    assert {trial.seed for trial, _ in found.rows} == {0}
-    assert len(found.rows) == len(trials()) // SPEC.seeds
 
 
 def sqlite_error(code):
