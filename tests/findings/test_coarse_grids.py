@@ -83,15 +83,18 @@ def test_a_grid_that_is_not_filled_yet_is_never_read_tightly(points):
     assert (cell.why == studied(points)[0].why) == (points >= 13)
 
 
-def test_two_thirds_of_a_decade_over_eight_decades():
-    """13 points from 1e-8 to 1: a third of them is wasted, none of the truth is."""
-    cell, decays = studied(13, low=1e-8, high=1.0)
+@pytest.mark.parametrize(
+    ("points", "low", "high", "decays", "highest"),
+    [
+        (13, 1e-8, 1.0, 1 + 13 + 4, 1.0),  # a third is wasted, none of the truth is
+        (3, 1e-6, 1e-3, 20, 1e-1 * 1.01),  # below the optimum: a decade more, the gaps
+    ],
+)
+def test_a_grid_that_lies_badly_holds_the_truth_with_few_trainings(
+    points, low, high, decays, highest
+):
+    """Two thirds of a decade over eight decades, and three points that end below."""
+    cell, trained = studied(points, low=low, high=high)
     assert cell.low <= TRUTH <= cell.high
-    assert len(decays) <= 1 + 13 + 4
-
-
-def test_an_extension_of_a_coarse_grid_stays_near_it():
-    """Three points that end below the optimum: a decade more, and then the gaps."""
-    cell, decays = studied(3, low=1e-6, high=1e-3)
-    assert cell.low <= TRUTH <= cell.high
-    assert max(decays) <= 1e-1 * 1.01
+    assert len(trained) <= decays
+    assert max(trained) <= highest

@@ -1,67 +1,67 @@
 """What one validation split hides, a split per seed shows."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
+from findings.simulated_study import study_spec
 
 from dwindle.findings.cells import gather, measure_cell
-from dwindle.store.records import PER_SEED, Optimizer, ProblemFacts, Scale, Trial
+from dwindle.store.records import PER_SEED, Optimizer, ProblemFacts, Scale
+from dwindle.store.spec import AxisSpec
 from dwindle.study.engine import train_pack
-from dwindle.study.problems import Data, Split
+from dwindle.study.problems import Data, Problem, Split
 
-SCALE = Scale(width=1, depth=0, batch_size=10, dataset_size=40, epochs=25, lr=0.2)
-HALF = 300
-FACTS = ProblemFacts(inputs=30, classes=2, hidden=False)
+HALF, POOL = 300, 400
 
 
-@dataclass(frozen=True)
-class Planted:
-    """Two classes in 30 features; of the last samples 4 of 10 labels are wrong.
+def load():
+    """Two classes in 30 features; of the last samples 4 of 10 labels are wrong."""
+    generator = np.random.default_rng(7)
+    x = generator.standard_normal((POOL + 2 * HALF, 30))
+    y = x @ np.linspace(0, 1, 30) > 0
+    y[-HALF:] ^= generator.random(HALF) < 0.4
+    return Data(x.astype(np.float32), y.astype(np.int64))
 
-    A split of an even number validates with right labels, which asks for little decay;
-    one of an odd number with wrong ones, where only small weights cost little.
+
+def split_of(seed):
+    """An even one validates with right labels, an odd one with wrong ones.
+
+    The one asks for little decay, in the other only small weights cost little.
     """
+    first = POOL + (seed % 2) * HALF
+    return Split(pool=np.arange(POOL), valid=np.arange(first, first + HALF))
 
-    name: str = "planted"
-    facts: ProblemFacts = FACTS
-    pool_size: int = 400
 
-    def load(self) -> Data:
-        generator = np.random.default_rng(7)
-        x = generator.standard_normal((self.pool_size + 2 * HALF, 30))
-        y = x @ np.linspace(0, 1, 30) > 0
-        wrong = generator.random(HALF) < 0.4
-        y[-HALF:] ^= wrong
-        return Data(x.astype(np.float32), y.astype(np.int64))
-
-    def split(self, seed: int) -> Split:
-        first = self.pool_size + (seed % 2) * HALF
-        return Split(
-            pool=np.arange(self.pool_size), valid=np.arange(first, first + HALF)
-        )
+PLANTED = Problem(
+    "planted",
+    ProblemFacts(inputs=30, classes=2, hidden=False),
+    POOL,
+    load,
+    split_of,
+)
+SPEC = study_spec(
+    optimizer=Optimizer(name="sgd"),
+    base=Scale(width=1, depth=0, batch_size=10, dataset_size=40, epochs=25, lr=0.2),
+    axes=(AxisSpec(axis="lr", values=(0.2,)),),
+)
+DECAYS = (0.0, *(10 ** (k / 3) for k in range(-12, 3)))
 
 
 def best_decay(split):
     """The best λ of the planted problem with its limits, 10 seeds."""
+    spec = replace(SPEC, split=split)
     trials = [
-        Trial(
-            problem="planted",
-            optimizer=Optimizer(name="sgd"),
-            scale=SCALE,
-            normalization="none",
-            weight_decay=decay,
-            seed=seed,
-            split=split,
-        )
+        replace(spec.trial(spec.base, decay, seed), problem="planted")
         for seed in range(10)
-        for decay in (0.0, *(10 ** (k / 3) for k in range(-12, 3)))
+        for decay in DECAYS
     ]
-    outcomes = train_pack(trials, problem=Planted())
-    (trainings,) = gather(zip(trials, outcomes, strict=True)).values()
+    (found,) = gather(
+        zip(trials, train_pack(trials, problem=PLANTED), strict=True)
+    ).values()
     scale = {"dataset_size": 40.0}
     return measure_cell(
-        trainings, value=1.0, scale=scale, coefficient=1.0, classes=2
+        found, value=1.0, scale=scale, coefficient=1.0, classes=2
     ).findings
 
 
