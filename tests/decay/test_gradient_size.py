@@ -10,7 +10,7 @@ from dwindle.decay.convert import convert
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run
 from dwindle.decay.schedules import Schedule
-from dwindle.errors import RefusedError
+from dwindle.errors import RangeError, RefusedError
 
 LR, WEIGHTS = 1e-3, 2000
 
@@ -120,3 +120,11 @@ def test_an_explanation_has_the_rate_and_its_assumption():
     assert "approximate" in codes
     assert "coupled-adaptive" not in codes
     assert "fading-decay" in codes
+
+
+def test_adabelief_without_a_first_moment_divides_by_nothing():
+    """Its divisor is the size of g − m, and without β₁ that is g − g."""
+    run = Run(lr=LR, gradient_rms=0.1, betas=(0.0, 0.999))
+    with pytest.raises(RangeError) as raised:
+        convert(1e-4, "pytorch_optimizer.AdaBelief:coupled", to="shrink", run=run)
+    assert (raised.value.name, raised.value.value) == ("betas", 0.0)

@@ -26,7 +26,7 @@ from dwindle.decay.rules import predict
 from dwindle.decay.run import Run
 from dwindle.decay.run_facts import ONE_TOKEN
 from dwindle.decay.setting import Setting, read_setting
-from dwindle.errors import UnknownNameError
+from dwindle.errors import RangeError, UnknownNameError
 
 ADAMW, SGD = "torch.optim.AdamW", "torch.optim.SGD"
 IMAGENET = {"dataset_size": 1_281_167}
@@ -354,3 +354,10 @@ def test_a_change_of_schedule_is_no_measured_change():
     found = rescale(0.1, ADAMW, before=facts, after=facts | {"schedule": "cosine"})
     assert found.notes
     assert found.unchanged.e_folds == pytest.approx(found.before.e_folds / 2, rel=1e-3)
+
+
+def test_no_power_law_begins_at_nothing():
+    """From no hidden layer to one is no ratio of depths."""
+    with pytest.raises(RangeError) as raised:
+        of((0.1, ADAMW), Run(lr=1e-3, depth=0), Run(lr=1e-3, depth=1))
+    assert (raised.value.name, raised.value.value) == ("depth", "0 and then 1")

@@ -306,6 +306,13 @@ def test_recipes_that_would_oscillate_in_one_step_still_bound_a_rescale():
     assert 0 < low < found.recommendation.value < high
 
 
+def test_an_lr_below_which_no_float_holds_a_shrink():
+    """Recipes carried to an lr of 1e-300 take less than any float, and no traceback."""
+    facts = {"lr": 1e-300, "epochs": 1e-300, "steps": 1}
+    found = suggest("torch.optim.Adam:decoupled", run=facts)
+    assert 0 <= found.low <= found.value <= found.high
+
+
 def test_what_a_source_types_is_told_by_the_others(monkeypatch):
     """By a factor of 3.6, as the docs say: the mean of the logs, sources left out."""
     everything, missed = recipes(), []

@@ -264,7 +264,8 @@ def _weights(doubts: Sequence[float]) -> list[float]:
 
 def _quantile(shrinks: Sequence[tuple[float, float]], share: float) -> float:
     """Return the shrink that this share of the weights lies below, smoothly."""
-    logs = [(math.log(shrink), weight) for shrink, weight in shrinks]
+    # At an lr of 1e-300 what a step takes is below the smallest float.
+    logs = [(math.log(shrink or math.ulp(0.0)), weight) for shrink, weight in shrinks]
     wanted = share * math.fsum(weight for _, weight in logs)
     low, high = min(logs)[0] - 1, max(logs)[0] + 1
     for _ in range(60):  # to the last bit of a float
