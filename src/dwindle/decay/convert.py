@@ -175,6 +175,7 @@ def convert(  # noqa: PLR0913  # each is another question
     Example:
         >>> convert(5e-4, "keras.regularizers.L2", to="torch.optim.SGD").value
         0.001
+        >>> from dwindle import Run
         >>> run = Run(lr=1e-3, batch_size=100, dataset_size=50_000)
         >>> there = convert("2 epochs", "half-life", to="torch.optim.AdamW", run=run)
         >>> round(there.value, 6), there.fidelity
