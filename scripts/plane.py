@@ -102,7 +102,9 @@ def measure_grid(stored: StoredStudy) -> Plane | None:
         )
         for scale in stored.spec.scales
     ]
-    telling = [cell for cell in cells if cell.shows_best_decay and cell.optimum]
+    telling = [
+        cell for cell in cells if cell.findings.shows_best_decay and cell.optimum
+    ]
     scales = [cell.findings.scale for cell in telling]
     return fit_plane(
         [(math.log(at[first]), math.log(at[second])) for at in scales],

@@ -18,7 +18,6 @@ from findings.simulated_study import (
     with_dead,
 )
 
-from dwindle.findings.cells import idle_up_to, is_untrained, undecayed
 from dwindle.store.records import chance_loss
 
 DECAYS = sorted(trainings())
@@ -41,7 +40,7 @@ def test_a_cell_finds_the_optimum_that_was_simulated():
     assert whole.matters == "yes"
     assert whole.loss_at_optimum < whole.loss_without_decay
     assert whole.gain_low < whole.gain < whole.gain_high
-    assert cells()["whole"].shows_best_decay
+    assert cell("whole").shows_best_decay
     assert cells()["whole"].excluded_because == ""
 
 
@@ -90,7 +89,7 @@ def test_a_failed_training_leaves_its_seed_out():
     assert counts("no number", 2) == (4, 0, 0)
     # A seed that has just begun is not counted as missing at the rest.
     assert cell("a seed begun").optimum == cell("four seeds").optimum
-    assert cells()["a seed failed"].shows_best_decay
+    assert cell("a seed failed").shows_best_decay
 
 
 @pytest.mark.parametrize("name", ["one seed", "two seeds"])
@@ -99,7 +98,7 @@ def test_fewer_than_three_seeds_give_a_place_and_no_verdict(name):
     found = cell(name)
     assert found.optimum == pytest.approx(1e-3, rel=0.5)  # a step is 2.15
     assert (found.low, found.high, found.matters) == (None, None, "cannot tell")
-    assert not cells()[name].shows_best_decay
+    assert not found.shows_best_decay
 
 
 def test_the_interval_of_a_point_is_that_of_its_seeds():
@@ -126,19 +125,19 @@ def test_half_of_the_networks_at_chance_ruin_a_decay_and_two_of_five_do_not():
     """Two dead ones of five leave a mean of the others; three are what λ does."""
     for dead, at_chance in ((2, False), (3, True)):
         found = measured(with_dead(range(1), range(dead))).findings
-        assert found.curve[0].at_chance == is_untrained(found) == at_chance
-        assert (undecayed(found.curve) is None) == at_chance
+        assert found.curve[0].at_chance == found.is_untrained == at_chance
+        assert (found.undecayed is None) == at_chance
         assert found.curve[0].n == (5 if at_chance else 3)
 
 
 def test_a_network_at_chance_without_decay_leaves_the_cell_in_the_slope():
     """The other seeds gain; the loss without decay is theirs."""
     found = cell("one at chance without decay")
-    assert cells()["one at chance without decay"].shows_best_decay
+    assert found.shows_best_decay
     assert found.gain < found.loss_without_decay < 2
     # But where many stay at chance, each λ has the mean of other seeds.
     assert cell("survivors").matters == "cannot tell"
-    assert not cells()["survivors"].shows_best_decay
+    assert not cell("survivors").shows_best_decay
 
 
 def test_decays_that_ruin_every_network_are_the_wall_of_the_curve():
@@ -154,14 +153,14 @@ def test_an_optimum_without_an_interval_enters_no_slope():
     """A grid so narrow that both limits lie beyond it has not found anything."""
     whole = cells()["whole"]
     silent = replace(whole, findings=replace(whole.findings, low=None, high=None))
-    assert not silent.shows_best_decay
+    assert not silent.findings.shows_best_decay
     assert silent.excluded_because != ""
 
 
 def test_where_all_failed_without_decay_no_grid_is_too_low():
     """Nobody knows whether the highest λ raised the loss."""
     failed = trainings() | {0.0: dict.fromkeys(range(5), FAILED)}
-    assert idle_up_to(measured(failed).findings) is None
+    assert measured(failed).findings.idle_up_to is None
 
 
 def test_biases_alone_are_chance():

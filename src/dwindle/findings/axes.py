@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from dwindle.decay.rules import RULES
 from dwindle.findings import names
-from dwindle.findings.cells import Cell, idle_up_to, is_untrained, ruined_from
+from dwindle.findings.cells import Cell
 from dwindle.findings.model import AxisFindings, WithoutCell
 from dwindle.findings.rule_verdict import (
     WEAKEST_POWER,
@@ -36,7 +36,9 @@ def measure_axis(
     """
     # A depth of 0 is a value, but has no logarithm.
     telling = [
-        cell for cell in cells if cell.shows_best_decay and cell.findings.value > 0
+        cell
+        for cell in cells
+        if cell.findings.shows_best_decay and cell.findings.value > 0
     ]
     slope = _slope_of(telling)
     alone = _leaning_on(telling, slope)
@@ -77,7 +79,7 @@ def measure_axis(
         cells=tuple(cell.findings for cell in cells),
         rules=tuple(rules),
         unchanged=unchanged,
-        would_tell=_would_tell(slope, cells),
+        would_tell=_would_tell(slope, cells, len(telling)),
         leans_on=alone,
     )
 
@@ -107,9 +109,8 @@ def _slope_of(cells: Sequence[Cell]) -> Slope | None:
     )
 
 
-def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
+def _would_tell(slope: Slope | None, cells: Sequence[Cell], telling: int) -> str:
     """What would decide which way the best λ goes; empty if that is decided."""
-    telling = sum(cell.shows_best_decay and cell.findings.value > 0 for cell in cells)
     if slope and course_within(slope.low, slope.high, cells=telling) != "unknown":
         return ""
     # More seeds do not sharpen what the grid itself hides.
@@ -144,7 +145,7 @@ def _would_tell(slope: Slope | None, cells: Sequence[Cell]) -> str:
 
 def _trained_networks(cells: Sequence[Cell]) -> list[str]:
     """What would make networks train that stay at chance at every λ."""
-    found = [cell for cell in cells if is_untrained(cell.findings) or cell.is_of_few]
+    found = [cell for cell in cells if cell.findings.is_untrained or cell.is_of_few]
     if not found:
         return []
     steps = min(cell.findings.scale.get("steps", math.inf) for cell in found)
@@ -156,8 +157,8 @@ def _trained_networks(cells: Sequence[Cell]) -> list[str]:
 
 def _wider_grids(cells: Sequence[Cell]) -> list[str]:
     wider = []
-    ruined = [at for cell in cells if (at := ruined_from(cell.findings))]
-    idle = [at for cell in cells if (at := idle_up_to(cell.findings))]
+    ruined = [at for cell in cells if (at := cell.findings.ruined_from)]
+    idle = [at for cell in cells if (at := cell.findings.idle_up_to)]
     if ruined:
         wider.append(f"a grid that goes below {names.decay(min(ruined))}")
     if idle:

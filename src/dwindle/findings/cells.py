@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,11 +10,7 @@ import numpy as np
 from dwindle.findings import names
 from dwindle.findings.model import CellFindings, CurvePoint
 from dwindle.stats.curve import Curve, curve_from_losses, read_losses
-from dwindle.stats.matters import (
-    NEGLIGIBLE_SHARE,
-    MattersVerdict,
-    judge_whether_decay_matters,
-)
+from dwindle.stats.matters import MattersVerdict, judge_whether_decay_matters
 from dwindle.stats.optimum import Optimum, measure_optimum
 from dwindle.stats.student import mean_interval
 from dwindle.store.records import Outcome, Scale, Trial, chance_loss
@@ -42,11 +38,6 @@ class Cell:
     optimum: Optimum | None
 
     @property
-    def shows_best_decay(self) -> bool:
-        """Whether the optimum may enter a slope or serve as an anchor."""
-        return shows_best_decay(self.findings)
-
-    @property
     def is_of_few(self) -> bool:
         """Whether so many networks stayed at chance that each λ has other seeds."""
         if self.curve is None:
@@ -56,12 +47,12 @@ class Cell:
     @property
     def excluded_because(self) -> str:
         """Why the cell may not enter a slope, in a few words; empty if it may."""
-        if self.shows_best_decay:
+        if self.findings.shows_best_decay:
             return ""
         if self.curve is None:
             return self.findings.why
         if self.findings.matters == "no":
-            top = idle_up_to(self.findings)
+            top = self.findings.idle_up_to
             reach = f" up to {names.decay(top)}, where the grid ends" if top else ""
             return f"decay does not matter there{reach}"
         if self.findings.matters == "cannot tell":
@@ -96,19 +87,19 @@ def measure_cell(
     """
     chance = chance_loss(classes, scale["dataset_size"])
     curve = _curve(trainings, chance)
-    points = tuple(
-        _point(decay, trainings[decay], chance) for decay in sorted(trainings)
-    )
-    without = undecayed(points)
     blank = CellFindings(
         value=value,
         scale=dict(scale),
         matters="cannot tell",
-        why=_why_no_curve(points),
-        loss_without_decay=without.mean if without else None,
-        curve=points,
+        why="",
+        curve=tuple(
+            _point(decay, trainings[decay], chance) for decay in sorted(trainings)
+        ),
     )
+    without = blank.undecayed
+    blank = replace(blank, loss_without_decay=without.mean if without else None)
     if curve is None:
+        blank = replace(blank, why=_why_no_curve(blank))
         return Cell(findings=blank, coefficient=coefficient, curve=None, optimum=None)
     optimum = measure_optimum(curve)
     verdict = judge_whether_decay_matters(curve)
@@ -194,15 +185,15 @@ def _mean(values: list[float | None]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def _why_no_curve(points: tuple[CurvePoint, ...]) -> str:
-    decayed = [point for point in points if point.weight_decay > 0]
-    if undecayed(points) and decayed and all(map(is_lost, decayed)):
+def _why_no_curve(cell: CellFindings) -> str:
+    decayed = cell.decayed
+    if cell.ruined_from is not None:
         how = [
             *(["diverged"] if any(point.diverged for point in decayed) else []),
             *(["stayed at chance"] if any(p.untrained for p in decayed) else []),
         ]
         return f"without decay these train, and every λ > 0 {' or '.join(how)}"
-    if any(point.diverged for point in points):
+    if any(point.diverged for point in cell.curve):
         return "no λ has a finite loss from every seed"
     tried = [point for point in decayed if point.n]
     if tried and all(point.at_chance for point in tried):
@@ -258,51 +249,3 @@ def _remarks(curve: Curve, optimum: Optimum) -> list[str]:
         count = len(curve.dropped)
         remarks.append(f"{count} λ without a finite loss from every seed left out")
     return remarks
-
-
-def shows_best_decay(cell: CellFindings) -> bool:
-    """Return whether decay matters in a cell and its best λ has a limit, for slopes."""
-    limited = cell.low is not None or cell.high is not None
-    return cell.matters == "yes" and cell.optimum is not None and limited
-
-
-def is_lost(point: CurvePoint) -> bool:
-    """Return whether a training diverged at a λ, or half of them stayed at chance."""
-    return point.diverged > 0 or point.at_chance
-
-
-def undecayed(points: Sequence[CurvePoint]) -> CurvePoint | None:
-    """Return the trainings without decay, if they trained."""
-    found = next((point for point in points if point.weight_decay == 0), None)
-    return None if found is None or is_lost(found) else found
-
-
-def is_untrained(cell: CellFindings) -> bool:
-    """Return whether networks stay at chance without decay, too: no λ is to blame."""
-    return any(point.at_chance for point in cell.curve if point.weight_decay == 0)
-
-
-def ruined_from(cell: CellFindings) -> float | None:
-    """Return the lowest λ > 0 where all of them ruin networks that train without."""
-    tried = [point for point in cell.curve if point.weight_decay > 0]
-    if not tried or undecayed(cell.curve) is None or not all(map(is_lost, tried)):
-        return None
-    return min(point.weight_decay for point in tried)
-
-
-def idle_up_to(cell: CellFindings) -> float | None:
-    """Return the highest λ where even that one does not raise the loss.
-
-    Every decay does harm in the end. A grid on which none does ends before decay acts,
-    and that nothing is gained there says nothing about larger λ.
-    """
-    tried = [point for point in cell.curve if point.weight_decay > 0]
-    without = undecayed(cell.curve)
-    top = max(tried, key=lambda point: point.weight_decay, default=None)
-    if cell.matters == "yes" or without is None or top is None or is_lost(top):
-        return None
-    if without.mean is None or top.mean is None:
-        return None
-    # By as much as a gain must be to count.
-    acts = top.mean > without.mean * (1 + NEGLIGIBLE_SHARE)
-    return None if acts else top.weight_decay

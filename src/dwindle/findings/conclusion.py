@@ -8,12 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from dwindle.findings import names
-from dwindle.findings.cells import (
-    idle_up_to,
-    is_untrained,
-    ruined_from,
-    shows_best_decay,
-)
 from dwindle.findings.model import Answer, AxisFindings, CellFindings, Findings
 from dwindle.findings.names import UNCHANGED, optimizer_name, quantity
 from dwindle.findings.rule_verdict import Course
@@ -94,7 +88,7 @@ def _of_study(study: Findings) -> str:
     name = optimizer_name(study.optimizer)
     if study.normalization != "none":
         name += f" and λ normalized by {clean(study.normalization, limit=20)}"
-    if all(is_untrained(cell) for axis in study.axes for cell in axis.cells):
+    if all(cell.is_untrained for axis in study.axes for cell in axis.cells):
         return f"With {name}, nothing was trained: the networks stay at chance."
     known = _courses(study.axes)
     if known:
@@ -211,7 +205,7 @@ def _about_normalized(study: Findings) -> str:
 
 def _number(axis: AxisFindings) -> str:
     if axis.exponent is None or axis.low is None or axis.high is None:
-        telling = sum(map(shows_best_decay, axis.cells))
+        telling = sum(cell.shows_best_decay for cell in axis.cells)
         return names.sure_cells(telling, len(axis.cells))
     limits = f"{fixed(axis.low)} to {fixed(axis.high)}"
     return f"exponent {fixed(axis.exponent)}, 90 % {limits}"
@@ -339,9 +333,9 @@ def _lines_to_copy(study: Findings, cell: CellFindings, best: str) -> list[str]:
 
 def nothing_to_set(cell: CellFindings) -> str:
     """Return why the base cell gives no λ to set."""
-    if is_untrained(cell):
+    if cell.is_untrained:
         return "nothing was trained: the networks stay at chance without decay, too"
-    idle, ruined = idle_up_to(cell), ruined_from(cell)
+    idle, ruined = cell.idle_up_to, cell.ruined_from
     if ruined:
         return f"every λ from {names.decay(ruined)} up is too large: try a lower grid"
     if idle:

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from dwindle.plain import INTERNAL, Plain
+from dwindle.stats.matters import NEGLIGIBLE_SHARE, Matters
+from dwindle.stats.optimum import Edge
 
-Matters = Literal["yes", "no", "cannot tell"]
-Edge = Literal["low", "high"]
 ClaimVerdict = Literal["holds", "holds with a correction", "does not hold"]
 
 
@@ -34,6 +34,11 @@ class CurvePoint:
     penalty: float | None
     untrained: int = 0
     at_chance: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether a training diverged there, or half of them stayed at chance."""
+        return self.diverged > 0 or self.at_chance
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,52 @@ class CellFindings:
     gain_high: float | None = None
     curve: tuple[CurvePoint, ...]
     seeds_needed: int | None = None
+
+    @property
+    def shows_best_decay(self) -> bool:
+        """Whether decay matters and the best λ has a limit: it may enter a slope."""
+        limited = self.low is not None or self.high is not None
+        return self.matters == "yes" and self.optimum is not None and limited
+
+    @property
+    def decayed(self) -> list[CurvePoint]:
+        """The points of λ > 0."""
+        return [point for point in self.curve if point.weight_decay > 0]
+
+    @property
+    def undecayed(self) -> CurvePoint | None:
+        """The trainings without decay, if they trained."""
+        found = next((point for point in self.curve if point.weight_decay == 0), None)
+        return None if found is None or found.is_lost else found
+
+    @property
+    def is_untrained(self) -> bool:
+        """Whether networks stay at chance without decay, too: no λ is to blame."""
+        return any(p.at_chance for p in self.curve if p.weight_decay == 0)
+
+    @property
+    def ruined_from(self) -> float | None:
+        """The lowest λ > 0 where all of them ruin networks that train without."""
+        if self.undecayed is None or not all(point.is_lost for point in self.decayed):
+            return None
+        return min((point.weight_decay for point in self.decayed), default=None)
+
+    @property
+    def idle_up_to(self) -> float | None:
+        """The highest λ where even that one does not raise the loss.
+
+        Every decay does harm in the end. A grid on which none does ends before decay
+        acts, and that nothing is gained there says nothing about larger λ.
+        """
+        without = self.undecayed
+        top = max(self.decayed, key=lambda point: point.weight_decay, default=None)
+        if self.matters == "yes" or without is None or top is None or top.is_lost:
+            return None
+        if without.mean is None or top.mean is None:
+            return None
+        # By as much as a gain must be to count.
+        acts = top.mean > without.mean * (1 + NEGLIGIBLE_SHARE)
+        return None if acts else top.weight_decay
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,6 @@ from statistics import fmean
 import numpy as np
 
 from dwindle.decay.evidence.records import split_contradictions
-from dwindle.findings.cells import shows_best_decay
 from dwindle.findings.model import AxisFindings, Findings, RuleFindings
 from dwindle.findings.names import UNCHANGED
 from dwindle.findings.rule_verdict import Course, course_within
@@ -78,7 +77,7 @@ def verdict_rows(studies: Iterable[Findings]) -> tuple[VerdictRow, ...]:
             exponent=axis.exponent,
             low=axis.low,
             high=axis.high,
-            telling=sum(map(shows_best_decay, axis.cells)),
+            telling=sum(cell.shows_best_decay for cell in axis.cells),
             cells=len(axis.cells),
             rules={name: find_rule(axis, name) for name in COLUMNS},
             changes_with_split=study.normalization == "none"
@@ -135,7 +134,7 @@ def course_of(axis: AxisFindings) -> Course:
     """
     if axis.exponent is None or axis.low is None or axis.high is None:
         return "unknown"
-    telling = [cell for cell in axis.cells if shows_best_decay(cell) and cell.value > 0]
+    telling = [cell for cell in axis.cells if cell.shows_best_decay and cell.value > 0]
     return course_within(axis.low, axis.high, cells=len(telling))
 
 
