@@ -1,18 +1,12 @@
 """The page of evidence is what its script writes from the records."""
 
-import importlib.util
-
+import draw_evidence
 from architecture.source import ROOT
 
 
 def test_page_and_figures_are_those_of_the_records():
     """docs/evidence.md and its forest plots are written by the script, as they are."""
-    spec = importlib.util.spec_from_file_location(
-        "draw_evidence", ROOT / "scripts" / "draw_evidence.py"
-    )
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
-    written = script.written()
+    written = draw_evidence.written()
     old = [
         name
         for name, text in written.items()

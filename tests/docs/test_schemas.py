@@ -2,17 +2,14 @@
 
 import json
 import shutil
-import sys
 import tomllib
 
 import pytest
 from architecture.source import ROOT
 from cli.lines import run
 from docs.blocks import blocks_of, pages
-from pydantic import ValidationError
-
-sys.path.insert(0, str(ROOT / "scripts"))
 from docs_schemas import DOCUMENTS, FILES
+from pydantic import ValidationError
 
 import dwindle
 

@@ -1,11 +1,8 @@
 """What the code writes into the manual at its build: all places, all records."""
 
 import re
-import sys
 
 from architecture.source import ROOT
-
-sys.path.insert(0, str(ROOT / "scripts"))
 from docs_pages import WRITTEN
 from docs_schemas import DOCUMENTS, FILES
 
