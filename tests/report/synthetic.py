@@ -6,6 +6,7 @@ as a power of the axis value, so what a figure should show is known in advance.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 from dwindle.findings.model import (
     Answer,
@@ -156,6 +157,26 @@ def axis(name: str, *, flat_first: bool = False) -> AxisFindings:
         rules=tuple(rule(each, name) for each in RULES),
         unchanged=rule("unchanged", name),
     )
+
+
+def changed(
+    whole: AxisFindings,
+    *,
+    first: Mapping[str, object] | None = None,
+    cells: Mapping[str, object] | None = None,
+    rules: Mapping[str, object] | None = None,
+    **fields: object,
+) -> AxisFindings:
+    """An axis with other fields: of its first cell, of all cells, of all rules."""
+    shown = [replace(each, **cells or {}) for each in whole.cells]
+    shown[0] = replace(shown[0], **first or {})
+    judged = tuple(replace(each, **rules or {}) for each in whole.rules)
+    return replace(whole, **{"cells": tuple(shown), "rules": judged} | fields)
+
+
+def study_over(shown: AxisFindings, **fields: object) -> Findings:
+    """A study of one axis."""
+    return replace(findings(axes=(shown.axis,)), axes=(shown,), **fields)
 
 
 def conditions(optimizer: str) -> dict[str, object]:

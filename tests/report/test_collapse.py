@@ -69,7 +69,7 @@ def test_panels_are_few() -> None:
 
 def test_without_anchor_nothing_is_corrected() -> None:
     """No anchor, no prediction: only λ as typed is shown."""
-    axis = dataclasses.replace(synthetic.axis("width"), anchor=None)
+    axis = synthetic.changed(synthetic.axis("width"), anchor=None)
     assert [c.title for c in collapse.corrections(axis)] == ["as typed"]
     assert collapse.anchor_cell(axis) is None
 
@@ -88,8 +88,7 @@ def test_a_cell_the_rule_is_silent_on_has_no_factor() -> None:
 def test_flat_cells_do_not_count_for_the_spread() -> None:
     """Where decay does not matter, the best λ is noise and must not spread a law."""
     axis = synthetic.axis("width", flat_first=True)
-    wild = dataclasses.replace(axis.cells[0], optimum=1e3)
-    noisy = dataclasses.replace(axis, cells=(wild, *axis.cells[1:]))
+    noisy = synthetic.changed(axis, first={"optimum": 1e3})
     ones = tuple(1.0 for _ in axis.cells)
     assert collapse.spread(noisy, ones) == collapse.spread(axis, ones)
 
@@ -118,9 +117,8 @@ def test_the_best_correction_is_a_rule_not_the_fit() -> None:
 
 def test_a_rule_that_does_not_agree_is_no_correction_to_show() -> None:
     """Where no rule agrees, the measured exponent stands there under its own name."""
-    axis = synthetic.axis("dataset_size")
-    rules = tuple(dataclasses.replace(rule, agrees=False) for rule in axis.rules)
-    best = collapse.best_correction(dataclasses.replace(axis, rules=rules))
+    axis = synthetic.changed(synthetic.axis("dataset_size"), rules={"agrees": False})
+    best = collapse.best_correction(axis)
     assert best.is_measured
     assert not best.agrees
 
@@ -131,7 +129,5 @@ def test_the_ceiling_shows_what_decay_buys() -> None:
     gains = [cell.gain for cell in axis.cells if cell.gain]
     assert collapse.loss_ceiling(axis) > max(gains)
     assert collapse.loss_ceiling(synthetic.unknown().axes[0]) == 1.0
-    flat = dataclasses.replace(
-        axis, cells=tuple(dataclasses.replace(c, matters="no") for c in axis.cells)
-    )
+    flat = synthetic.changed(axis, cells={"matters": "no"})
     assert 0 < collapse.loss_ceiling(flat) < math.inf

@@ -110,9 +110,8 @@ def test_a_missing_optimum_has_its_reason() -> None:
         {"optimum": None, "matters": "no"},
         {"optimum": None},
     ):
-        cell = dataclasses.replace(axis.cells[0], **change)
-        holey = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
-        whys += [row["why"] for row in collapse_rows(holey) if "why" in row]
+        rows = collapse_rows(synthetic.changed(axis, first=change))
+        whys += [row["why"] for row in rows if "why" in row]
     assert ["≥ 0.1" in whys[0], "≤ 10⁻⁵" in whys[1]] == [True, True]
     data = synthetic.axis("dataset_size")
     rules = tuple(
@@ -128,9 +127,8 @@ def test_a_missing_optimum_has_its_reason() -> None:
 
 def test_open_intervals_end_at_the_frame() -> None:
     """An interval without an end reaches to the edge of the panel."""
-    axis = synthetic.axis("width")
-    cell = dataclasses.replace(axis.cells[0], low=None, high=None)
-    opened = dataclasses.replace(axis, cells=(cell, *axis.cells[1:]))
+    unknown = {"low": None, "high": None}
+    opened = synthetic.changed(synthetic.axis("width"), first=unknown)
     row = next(r for r in collapse_rows(opened) if r["cell"] == "16" and "low" in r)
     curves = collapse_figure.collapse_panel(panel_of(opened))["vconcat"][0]
     scale = curves["layer"][0]["encoding"]["x"]["scale"]
@@ -196,12 +194,9 @@ def test_regret_map_shows_regrets_and_leaves_silence_empty() -> None:
 
 def test_regret_beyond_the_grid_is_a_bound() -> None:
     """A prediction that the grid does not reach costs at least so much."""
-    study = synthetic.findings(axes=("width",))
-    axis = study.axes[0]
-    far = dataclasses.replace(axis.rules[0], beyond_grid=1)
-    bounded = dataclasses.replace(axis, rules=(far, *axis.rules[1:]))
-    shown = dataclasses.replace(study, axes=(bounded,))
-    labels = [row["label"] for row in rows_of(figures.regret_map(shown))]
+    far = synthetic.changed(synthetic.axis("width"), rules={"beyond_grid": 1})
+    shown = rows_of(figures.regret_map(synthetic.study_over(far)))
+    labels = [row["label"] for row in shown]
     assert any(label.startswith("≥ ") for label in labels)
 
 
@@ -216,9 +211,8 @@ def test_main_figure_says_how_far_apart() -> None:
 
 def titled(**changes: object) -> str:
     """The title over the width axis of a study whose finding is changed."""
-    study = synthetic.findings(axes=("width",))
-    axis = dataclasses.replace(study.axes[0], **changes)
-    shown = dataclasses.replace(study, axes=(axis,))
+    axis = synthetic.axis("width", flat_first=True)
+    shown = synthetic.study_over(synthetic.changed(axis, **changes))
     spec = collapse_figure.main_figure((shown,))
     assert spec is not None
     assert len(spec["hconcat"]) == (2 if "apart" in spec["title"]["text"] else 1)
@@ -239,8 +233,7 @@ def test_the_title_is_the_finding_of_the_verdict() -> None:
 
 def test_the_title_sells_no_rule_that_the_table_refuses() -> None:
     """Without a rule that agrees, no corrected number stands in the title."""
-    axis = synthetic.axis("width")
-    rules = tuple(dataclasses.replace(rule, agrees=False) for rule in axis.rules)
     found = {"exponent": -0.56, "low": -0.78, "high": -0.35}
     # The factor between the best λ as typed alone, and not the one after a correction.
-    assert re.findall(r"[\d.]+\d", titled(**found, rules=rules)) == ["1.4"]
+    title = titled(**found, rules={"agrees": False})
+    assert re.findall(r"[\d.]+\d", title) == ["1.4"]

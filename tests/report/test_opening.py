@@ -24,10 +24,8 @@ def test_the_value_to_type_is_the_best_of_the_base_cell() -> None:
 
 def test_without_a_best_value_the_reason_stands_there() -> None:
     """Where decay does not matter at the base scale, nothing is to be typed."""
-    axis = synthetic.axis("depth")
-    cells = tuple(dataclasses.replace(each, matters="no") for each in axis.cells)
-    flat = dataclasses.replace(axis, cells=cells)
-    study = dataclasses.replace(synthetic.findings(), axes=(flat,))
+    flat = synthetic.changed(synthetic.axis("depth"), cells={"matters": "no"})
+    study = synthetic.study_over(flat)
     value, *_ = opening.cards((study,))
     assert not value.typed
     assert "does not matter" in value.says[0][1]
@@ -40,10 +38,8 @@ def test_without_a_best_value_the_reason_stands_there() -> None:
 def test_what_would_tell_is_said_once() -> None:
     """Axes that the same would decide share a line; decided ones have none."""
     study = synthetic.findings(axes=("depth", "width", "epochs"))
-    open_ = [
-        dataclasses.replace(axis, would_tell="9 seeds instead of 5")
-        for axis in study.axes[:2]
-    ]
+    would = {"would_tell": "9 seeds instead of 5"}
+    open_ = [synthetic.changed(axis, **would) for axis in study.axes[:2]]
     study = dataclasses.replace(study, axes=(*open_, study.axes[2]))
     *_, card = opening.cards((study,))
     assert card.says == (("depth, width", "9 seeds instead of 5."),)

@@ -228,22 +228,14 @@ def test_a_study_alone_has_a_page() -> None:
 
 def nothing_measured() -> Findings:
     """An axis with cells but rules without numbers, a note, and no policy."""
-    study = synthetic.findings(axes=("depth",))
     unknown = dict.fromkeys(("optimum", "low", "high", "gain"))
-    cells = tuple(
-        dataclasses.replace(cell, matters="cannot tell", **unknown)
-        for cell in study.axes[0].cells
-    )
     none = dict.fromkeys(("exponent", "low", "high", "anchor", "unchanged"))
-    bare = dataclasses.replace(
-        study.axes[0],
-        policy="",
-        why_null="no cell can tell",
-        rules=(),
-        cells=cells,
-        **none,
+    bare = synthetic.changed(
+        synthetic.axis("depth"), cells={"matters": "cannot tell", **unknown}, **none
     )
-    return dataclasses.replace(study, axes=(bare,))
+    why = "no cell can tell"
+    bare = dataclasses.replace(bare, policy="", why_null=why, rules=())
+    return synthetic.study_over(bare)
 
 
 def test_pages_of_findings_that_know_little() -> None:

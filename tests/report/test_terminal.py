@@ -197,23 +197,14 @@ def test_a_cell_that_axes_share_is_counted_once() -> None:
 
 def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
     """ "cannot tell" is printed once, with what would tell, not once a rule."""
-    study = synthetic.findings(axes=("width",))
-    blank = dataclasses.replace(
-        study.axes[0],
-        exponent=None,
-        low=None,
-        high=None,
+    blank = synthetic.changed(
+        synthetic.axis("width", flat_first=True),
+        rules=dict.fromkeys(("agrees", "regret", "regret_low", "regret_high")),
         why_null="only 1 of 5 cells can tell",
         would_tell="about 9 seeds instead of 5",
-        rules=tuple(
-            dataclasses.replace(
-                rule, agrees=None, regret=None, regret_low=None, regret_high=None
-            )
-            for rule in study.axes[0].rules
-        ),
-        unchanged=None,
+        **dict.fromkeys(("exponent", "low", "high", "unchanged")),
     )
-    told = printed(dataclasses.replace(study, axes=(blank,)))
+    told = printed(synthetic.study_over(blank))
     assert blank.would_tell in told
     # In the sentence alone; ten rules would be ten more.
     assert told.count("cannot tell") == 1
@@ -221,13 +212,13 @@ def test_an_axis_without_any_verdict_shows_no_table_of_doubts() -> None:
 
 def test_networks_at_chance_are_counted() -> None:
     """A column of their own where there are any, and words in the sum of trainings."""
-    study = synthetic.findings(axes=("width",))
-    cell = study.axes[0].cells[0]
-    points = (dataclasses.replace(cell.curve[0], untrained=3), *cell.curve[1:])
-    cells = (dataclasses.replace(cell, curve=points), *study.axes[0].cells[1:])
-    axis = dataclasses.replace(study.axes[0], cells=cells)
+    axis = synthetic.axis("width")
+    zero, *others = axis.cells[0].curve
+    points = (dataclasses.replace(zero, untrained=3), *others)
+    axis = synthetic.changed(axis, first={"curve": points})
     trials = {"ok": 9, "untrained": 3, "diverged": 0, "error": 0}
-    told = printed(dataclasses.replace(study, axes=(axis,), trials=trials), 120)
+    study = synthetic.study_over(axis, trials=trials)
+    told = printed(study, 120)
     assert "chance" in told
-    assert tables.trials_text(dataclasses.replace(study, trials=trials)) in told
-    assert tables.at_chance(cells[0]) == 3
+    assert tables.trials_text(study) in told
+    assert tables.at_chance(axis.cells[0]) == 3
