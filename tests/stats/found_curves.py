@@ -35,10 +35,16 @@ class Cell:
     x: np.ndarray
     logs: np.ndarray
     without: np.ndarray
+    share: float = 1.0  # of what decay gained, see ``shallower``
 
     @cached_property
-    def mean(self):
+    def spline(self):
         return CubicSpline(self.x, self.logs.mean(axis=0))
+
+    def mean(self, places):
+        """Return the mean log loss at ln λ."""
+        gain = self.without.mean() - self.spline(places)
+        return self.without.mean() - np.where(gain > 0, self.share * gain, gain)
 
     @cached_property
     def deviations(self):
@@ -52,18 +58,17 @@ class Cell:
     def shallower(self, share):
         """Return the cell with a share of what decay gains; seeds differ as before.
 
-        Above the loss without decay the curve stays as it is.
+        Above the loss without decay the curve stays as it is, and the best λ is that
+        of the whole curve: what is scaled is the curve, since a spline through scaled
+        points swings where the wall begins, by more than a shallow dip is deep.
         """
-        mean, without = self.logs.mean(axis=0), self.without.mean()
-        gain = without - mean
-        lost = np.where(gain > 0, (1 - share) * gain, 0.0)
-        return replace(self, logs=self.logs + lost)
+        return replace(self, share=share)
 
     def replicate(self, number, *, noise=1.0, shares_seed=True):
         """Return loss(ln λ, seed) and the true best ln λ."""
         shift = np.random.default_rng([number, 0]).uniform(-0.5, 0.5) * math.log(10)
         first, last = self.x[0], self.x[-1]
-        slope = float(self.mean(last, 1))
+        slope = float(self.mean(last) - self.mean(last - 0.01)) / 0.01
 
         def loss(x, seed):
             own = () if shares_seed else (abs(hash(x)) % 2**32,)

@@ -81,6 +81,12 @@ def test_intervals_of_shallow_dips_hold_the_best_decay(which, shares, count):
     assert held >= 0.85 - slack(0.85, len(ends)) / 3, held
 
 
+def test_a_share_of_the_gain_moves_no_optimum():
+    """A dip that is less deep is lowest at the same λ: the truth of the test above."""
+    for cell in CELLS:
+        assert cell.shallower(0.25).best == cell.best, cell.name
+
+
 def test_a_search_stops_soon_and_close(searched):
     """A search stops after 23 trainings (the network of convolutions: 28)."""
     ends = [end for several in searched.values() for end in several]
