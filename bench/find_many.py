@@ -59,7 +59,7 @@ def planned(search: Search) -> int:
     known: dict[tuple[str, int], Outcome] = {}
     design = design_of(search.spec, search.conditions, search.unit)
     rounds = Rounds(unit=search.unit, design=design, known=known)
-    while asked := rounds.next().asked:
+    while asked := rounds.next():
         for each in asked:
             value = loss(float(each.typed), each.seed)
             known[each.name] = Outcome(status="ok", steps=0, seconds=0.0, loss=value)

@@ -9,7 +9,7 @@ from pathlib import Path
 from dwindle.decay.run import Run
 from dwindle.finding.driver import Search
 from dwindle.finding.records import FindSpec, OwnConditions
-from dwindle.finding.training import Came, came_with
+from dwindle.finding.training import Came
 from dwindle.finding.unit import Unit
 
 BEST = 0.05
@@ -45,10 +45,17 @@ class Formula:
         if failure is not None:
             return failure
         seed = ask.number if ask.seed is None else ask.seed
-        return came_with(self.loss(ask.weight_decay, seed), seconds=0.5)
+        return came_with(self.loss(ask.weight_decay, seed))
 
     def close(self):
         self.closed += 1
+
+
+def came_with(loss, seconds=0.5):
+    """A training that ended with a loss, or diverged."""
+    if math.isfinite(loss):
+        return Came(status="ok", loss=loss, seconds=seconds)
+    return Came(status="diverged", error=f"its loss is {loss}", seconds=seconds)
 
 
 def error(text="exit code 1", *, again=True):

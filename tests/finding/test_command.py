@@ -58,6 +58,7 @@ def test_a_training_is_called_as_its_script_and_not_as_its_data(tmp_path, monkey
         Path(name).touch()
     scripts = {
         "python train.py --data d.csv": "train.py",
+        "python -m nets.train {weight_decay}": "nets.train",
         "/usr/bin/python3.12 train.py": "train.py",
         "torchrun train.py d.csv": "train.py",
         "bin/torchrun train.py d.csv": "train.py",

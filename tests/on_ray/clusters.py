@@ -4,6 +4,7 @@ import contextlib
 import functools
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,8 @@ class Node:
             **os.environ,
             MARK: name,
             "RAY_USAGE_STATS_ENABLED": "0",
+            # Beyond 30 s, on a busy machine, a node would end itself.
+            "RAY_agent_register_timeout_ms": "300000",
             "PYTHONPATH": os.pathsep.join([TESTS, *filter(None, sys.path)]),
         }
         ray = str(Path(sys.executable).with_name("ray"))
@@ -73,3 +76,9 @@ def is_joined(cluster, nodes):
     """Wait until a cluster has so many living nodes."""
     alive = lambda: [each for each in cluster._ray.nodes() if each["Alive"]]  # noqa: E731
     return wait_until(lambda: len(alive()) == nodes)
+
+
+def is_listening(port):
+    """Whether a head can be reached on this machine."""
+    with socket.socket() as tried:
+        return tried.connect_ex(("127.0.0.1", port)) == 0

@@ -10,7 +10,7 @@ from threading import Thread, Timer
 
 import pytest
 from finding.programs import alive, recipe
-from on_ray.clusters import MARK, Node, is_joined
+from on_ray.clusters import MARK, Node, is_joined, is_listening
 from study.processes import wait_until
 
 from dwindle.decay.run import Run
@@ -60,11 +60,6 @@ def nodes(folder):
 
 def second_node(folder):
     return Node("b", folder, f"--address={ADDRESS}", "--num-cpus=1", "--num-gpus=1")
-
-
-def is_listening(port):
-    with socket.socket() as tried:
-        return tried.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_a_node_that_is_lost_costs_one_training(nodes, tmp_path):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 import pytest
 from cli.lines import as_json, error_of, run
-from finding.formula import Formula, loss_of, search
+from finding.formula import Formula, came_with, loss_of, search
 from findings.simulated_study import simulated_findings, study_spec
 from scipy.stats import binomtest
 from syrupy.assertion import SnapshotAssertion
@@ -14,7 +14,6 @@ from syrupy.assertion import SnapshotAssertion
 from dwindle.errors import StudyStoppedError, UnknownNameError, UsageError
 from dwindle.finding.driver import Settings, run_search
 from dwindle.finding.found import found_of
-from dwindle.finding.training import came_with
 from dwindle.show import as_text
 from dwindle.stats.law import BEND, SPREAD
 from dwindle.tuning.cells import cells_in, cells_of_study

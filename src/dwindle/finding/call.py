@@ -28,14 +28,7 @@ _HERE = str(Path(__file__).parent)
 
 @dataclass(frozen=True, kw_only=True)
 class Signature:
-    """What a training function takes.
-
-    Args:
-        has_seed: Whether it takes a seed.
-        names: The names of the scale that it declares; None if it takes any.
-        file: Where its source is, if anywhere.
-
-    """
+    """What a training function takes: of a scale, ``names``; any where it is None."""
 
     has_seed: bool
     names: tuple[str, ...] | None
@@ -56,14 +49,7 @@ class Signature:
 def signature_of(function: object, scale_names: tuple[str, ...] = ()) -> Signature:
     """Return what a training function takes.
 
-    Raises:
-        UsageError: If it is no function, does not take a weight decay by name, or
-            needs what nobody gives it.
-
-    Example:
-        >>> signature_of(lambda weight_decay, seed, width=64: 0.5)
-        Signature(has_seed=True, names=('width',), file=None)
-
+    A UsageError where it takes no weight decay by name, or needs what nobody gives it.
     """
     must = "A training must be a function with an argument weight_decay."
     if not callable(function):
@@ -141,13 +127,6 @@ def loss_of(returned: object, metric: Metric = LOSS) -> Verdict:
     """Return what a training's result says: a number, a dict, or pairs as they come.
 
     Nothing is guessed: what is not plainly one loss is an error.
-
-    Example:
-        >>> loss_of({"loss": 0.5, "epochs": 3}).loss
-        0.5
-        >>> loss_of(None).why
-        'it returned None, and must return its loss'
-
     """
     if inspect.isgenerator(returned):
         return _last_of(returned, metric)
@@ -226,10 +205,6 @@ def loaded(target: str) -> Function:
     """Import a function by name: ``package.module:function`` or ``file.py:function``.
 
     As Python does for a script, the current folder, or that of the file, comes first.
-
-    Raises:
-        UsageError: If there is no such module or function.
-
     """
     place, _, name = target.rpartition(":")
     if not place or not name:

@@ -46,22 +46,8 @@ _INTERPRETER = re.compile(r"(python|bash|sh|zsh|Rscript|julia|node|perl|ruby)[\d
 class CommandRecipe:
     """What to run, with placeholders: ``python train.py --wd {weight_decay}``.
 
-    Args:
-        words: The program and its arguments; no shell reads them.
-        metric: Where its loss stands.
-        scale_names: Which names of the scale are placeholders.
-        keep_out: Whether the fresh folder ``{out}`` of a training stays.
-
-    Raises:
-        UsageError: If there is no such program or script, or the weight decay would
-            not reach it.
-
-    Example:
-        >>> words = ("echo", "loss={weight_decay}", "{other}")
-        >>> command = CommandRecipe(words=words, metric=Metric(text="loss"))
-        >>> command.has_seed, command.left_as_they_are
-        (False, ('other',))
-
+    No shell reads the ``words``. A UsageError where there is no such program or script,
+    or the weight decay would not reach it.
     """
 
     words: tuple[str, ...]
@@ -110,16 +96,7 @@ class CommandRecipe:
         return tuple(path for path in paths if _is_file(path))
 
     def filled(self, values: Mapping[str, str]) -> tuple[str, ...]:
-        """Return the words with each known placeholder replaced.
-
-        Example:
-            >>> words = ("echo", '{"wd": {weight_decay}}', "${seed}")
-            >>> CommandRecipe(words=words, metric=Metric(text="loss")).filled(
-            ...     {"weight_decay": "0.1", "seed": "3"}
-            ... )
-            ('echo', '{"wd": 0.1}', '${seed}')
-
-        """
+        """Return the words with each known placeholder replaced; ``${seed}`` stays."""
 
         def value(match: re.Match[str]) -> str:
             return values.get(match[1], match[0])
@@ -132,13 +109,7 @@ class CommandRecipe:
 
 
 def script_of(words: Sequence[str]) -> str:
-    """Return what a command runs: itself, or what its interpreter or launcher runs.
-
-    Example:
-        >>> script_of(["python", "-m", "nets.train", "{weight_decay}"])
-        'nets.train'
-
-    """
+    """Return what a command runs: itself, or what its interpreter or launcher runs."""
     if list(words[1:2]) == ["-m"] and len(words) > 2:  # noqa: PLR2004, a name behind it
         return words[2]
     first = Path(words[0])
@@ -355,11 +326,6 @@ def typed(value: float) -> str:
 
     A whole number has no point: ``type=int`` takes it. An exponent is no number to YAML
     (1e-05 is a text there) nor to some shells.
-
-    Example:
-        >>> typed(64.0), typed(1e-5), typed(0.1 + 0.2), typed(float("inf"))
-        ('64', '0.00001', '0.30000000000000004', 'inf')
-
     """
     if value != value or value in (float("inf"), float("-inf")):  # noqa: PLR0124 NaN
         return str(value)

@@ -33,17 +33,7 @@ class Tried:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve(NotebookFigure):
-    """What a figure of a search shows.
-
-    Args:
-        symbol: Name of the number over which losses are drawn.
-        tried: Every training.
-        mean: (value, loss) of the mean curve.
-        value: The best value, if there is one.
-        low: Lower end of its interval.
-        high: Upper end.
-
-    """
+    """What a figure of a search shows; ``mean`` has (value, loss) of the mean curve."""
 
     name: ClassVar = "curve"
 

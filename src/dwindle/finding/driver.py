@@ -78,20 +78,9 @@ OnWarning = Callable[[str], None]
 class Settings:
     """How trainings run; none of it makes them others.
 
-    Args:
-        jobs: How many run at a time; None for one in each slot, or for as many as the
-            cluster has room for.
-        slots: Devices or variables that trainings have to themselves.
-        seconds: When no further training begins, after the start of this run.
-        timeout_s: When a single training is ended.
-        watched: The folder that warnings about files look at; None for no warnings.
-        accept_change: Go on under other conditions than those in the store.
-        cluster: Where trainings run; this machine when None. It is left open.
-
-    Raises:
-        RangeError: If there are no jobs, or too many.
-        UsageError: If a cluster is given slots: it has devices of its own.
-
+    ``jobs`` at a time: one in each slot, or as many as the cluster has room for, where
+    None. After ``seconds`` no further training begins. ``watched`` is the folder that
+    warnings about files look at. The ``cluster`` is left open.
     """
 
     jobs: int | None = None
@@ -138,7 +127,7 @@ def output_folder(store: Path) -> Path:
 def first_round(search: Search) -> tuple[Asked, ...]:
     """Return the trainings that a search begins with: what a dry run shows."""
     design = design_of(search.spec, search.conditions, search.unit)
-    return Rounds(unit=search.unit, design=design, known={}).next().asked
+    return Rounds(unit=search.unit, design=design, known={}).next()
 
 
 def run_search(
@@ -151,16 +140,9 @@ def run_search(
     """Train what the design asks for and the store does not have yet.
 
     Each training is committed as it ends, so that after any stop the same call goes on.
-
-    Returns:
-        Why it stopped, as :class:`~dwindle.stats.points.Proposal` has it, or ``time``.
-
-    Raises:
-        StudyStoppedError: On Ctrl-C, SIGTERM or SIGHUP; finished trainings are kept.
-        FirstTrainingError: If the first training gives no loss: nothing else is tried.
-        NoEffectError: If the loss is the same for every weight decay.
-        StoreError: If the store cannot be used; see its subclasses.
-
+    Returns why it stopped, as :class:`~dwindle.stats.points.Proposal` has it, or
+    ``time``. A FirstTrainingError where the first training gives no loss, a
+    NoEffectError where the loss is the same for every decay.
     """
     with stopping_on_signals(), ExitStack() as stack:
         store = stack.enter_context(
@@ -234,15 +216,15 @@ class _Driver:
     def run(self) -> str:
         self.on_progress(self.progress())
         while True:
-            at = self.rounds.next()
-            if at.stopped_because is not None:
+            asked = self.rounds.next()
+            if self.rounds.stopped_because is not None:
                 self.store.finish()
                 self._repeat_one()
-                return at.stopped_because
+                return self.rounds.stopped_because
             # A fault of the command or of its metric costs one training, not a round.
             alone = 0 if self.progress().trained else 1
-            for asked in (at.asked[:alone], at.asked[alone:]):
-                self._train(asked)
+            for part in (asked[:alone], asked[alone:]):
+                self._train(part)
                 if self._is_over():
                     return "time"
 

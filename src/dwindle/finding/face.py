@@ -27,12 +27,7 @@ def under_way(
 ) -> "Iterator[tuple[Path, Settings, OnProgress]]":
     """Give where results are kept, how trainings run, and what shows progress.
 
-    Args:
-        store: The file of the caller's; None for one that goes when all is well.
-        name: What such a file is called.
-        ray: The cluster, as :func:`find` takes it.
-        settings: What else a search takes of how trainings run.
-
+    The file called ``name`` goes when all is well where the caller has no ``store``.
     """
     from dwindle.finding.driver import Settings
     from dwindle.finding.progress import shown_here

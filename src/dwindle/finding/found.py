@@ -300,14 +300,7 @@ class Found(ShownWithFigure, Plain):
 
 
 def found_of(stored: StoredFind, stopped_because: str | None = None) -> Found:
-    """Return what the trainings of a store show.
-
-    Args:
-        stored: What the store holds.
-        stopped_because: Why the search stopped, where that is not seen from the
-            trainings: its time was over.
-
-    """
+    """Return what a store's trainings show, but for a stop that they do not show."""
     stored = stored.at(stored.spec.scale)
     conditions, scale = stored.conditions, stored.spec.scale
     unit = unit_of(conditions, scale)

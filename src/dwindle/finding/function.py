@@ -32,21 +32,8 @@ _WORKER = (
 class FunctionRecipe:
     """A function to train with: ``train(weight_decay, seed, **scale)`` gives a loss.
 
-    Args:
-        target: ``module:function`` or ``file.py:function``; None for a function that
-            has no such name.
-        carried: That function, pickled by value, for processes that this one starts.
-            It goes to no file and to no store.
-        metric: Which key of a dict is the loss, and which of the pairs it yields.
-        scale_names: The names that the scale has.
-
-    Example:
-        >>> recipe = FunctionRecipe.of(lambda weight_decay: (weight_decay - 1) ** 2)
-        >>> training = recipe.open()
-        >>> training.train(Ask(weight_decay=3.0)).loss
-        4.0
-        >>> training.close()
-
+    ``target`` is its name; one without is ``carried``, pickled by value, to processes
+    that this one starts, and to no file and no store.
     """
 
     target: str | None = None
@@ -64,12 +51,7 @@ class FunctionRecipe:
         metric: Metric = LOSS,
         scale_names: tuple[str, ...] = (),
     ) -> Self:
-        """Return the recipe of a function, or of the name of one.
-
-        Raises:
-            UsageError: If it is no training function, or cannot leave this process.
-
-        """
+        """Return the recipe of a function, or of the name of one."""
         if isinstance(function, str):
             return cls(target=function, metric=metric, scale_names=scale_names)
         signature = signature_of(function, scale_names)
@@ -84,12 +66,7 @@ class FunctionRecipe:
 
     @property
     def signature(self) -> Signature:
-        """What the function takes; a function given by name is loaded for that.
-
-        Raises:
-            UsageError: If there is none, or it is no training function.
-
-        """
+        """What the function takes; a function given by name is loaded for that."""
         if self._signature is None:
             training = FunctionTraining(self)
             try:
@@ -135,12 +112,7 @@ class FunctionTraining:
         self._is_closed = False
 
     def load(self) -> Signature:
-        """Start a worker, and return what the function takes.
-
-        Raises:
-            UsageError: If there is no such training function.
-
-        """
+        """Start a worker, and return what the function takes."""
         kept = Kept(None)
         answer = self._start({}, kept)
         if isinstance(answer, Signature):
@@ -298,18 +270,9 @@ class _Worker:
 class InlineRecipe:
     """A function that is called in this process: to debug it, not to be safe from it.
 
-    Nothing ends it at a time-out, and nothing that it prints is kept.
-
-    Args:
-        function: What is called.
-        metric: Which key of a dict is the loss, and which of the pairs it yields.
-        scale_names: The names that the scale has.
-        source: The user's own function behind it, whose name and source say which
-            training this is; the function itself where None.
-        name: What the training is called, if not as its source.
-        hashes: What must be the same for the trainings of one store, instead of the
-            source.
-
+    Nothing ends it at a time-out, and nothing that it prints is kept. ``source`` is the
+    user's own function behind it, whose name and source say which training this is;
+    ``name`` and ``hashes`` say it instead.
     """
 
     function: Function
@@ -321,12 +284,7 @@ class InlineRecipe:
 
     @cached_property
     def signature(self) -> Signature:
-        """What the function takes.
-
-        Raises:
-            UsageError: If it is no training function.
-
-        """
+        """What the function takes."""
         return signature_of(self.function, self.scale_names)
 
     @property
@@ -339,12 +297,7 @@ class InlineRecipe:
         return self
 
     def train(self, ask: Ask) -> Came:
-        """Call the function; what it raises is an outcome.
-
-        Raises:
-            UsageError: If what is called cannot be trained at all, whatever the decay.
-
-        """
+        """Call the function; what it raises is an outcome, but a UsageError of ours."""
         raised = (KeyboardInterrupt, UsageError)
         return called(self.function, self.signature, ask, self.metric, raised=raised)
 

@@ -28,16 +28,8 @@ _F_SETPIPE_SZ = 1031  # from Linux's <linux/fcntl.h>; a large pipe saves switche
 class Group:
     """A running program and all that it starts; owns its pipes and its parent.
 
-    Args:
-        program: Path of what is run.
-        words: Its words, the name that it finds itself called by first.
-        environment: All variables that it finds.
-        inherited: File descriptors of ours that it gets, too.
-
-    Raises:
-        OSError: If there are no processes, pipes or room for its words.
-        RefusedError: On Windows.
-
+    The first of the ``words`` is the name that it finds itself called by; ``inherited``
+    are file descriptors of ours that it gets, too. It starts or raises an OSError.
     """
 
     def __init__(
@@ -112,11 +104,8 @@ class Group:
     ) -> bool:
         """Pass on output until the program has ended; return False at a point of time.
 
-        Args:
-            take: Gets 0 (stdout) or 1 (stderr), and a piece.
-            until: Of ``time.monotonic``; None for no limit.
-            also: A file descriptor; return True as soon as it can be read.
-
+        ``take`` gets 0 (stdout) or 1 (stderr), and a piece. It is also over as soon as
+        the file descriptor ``also`` can be read.
         """
         numbers = {pipe: number for number, pipe in enumerate(self.outputs)}
         while self._status >= 0 and self.exit_code is None:

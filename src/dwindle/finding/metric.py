@@ -81,12 +81,7 @@ class Place:
 
 
 def taken(text: str) -> str:
-    """Return which of the numbers of a metric counts.
-
-    Raises:
-        UnknownNameError: If it is none of the three words for that.
-
-    """
+    """Return which number of a metric counts, if it is one of the three words."""
     if text not in get_args(Take):
         raise UnknownNameError.among("--take", text, get_args(Take))
     return text
@@ -397,13 +392,7 @@ def number_at(line: str, at: int) -> Place | None:
 
 
 def number_from(text: str) -> float:
-    """Return the number of a text that the number pattern matched; NaN for 1.#IND.
-
-    Example:
-        >>> number_from("1,234.5"), number_from("3.1D-02"), number_from("-1.#INF")
-        (1234.5, 0.031, -inf)
-
-    """
+    """Return the number of a text that the number pattern matched; NaN for 1.#IND."""
     plain = text.replace("−", "-").lower()
     if "inf" in plain:
         return -math.inf if plain.startswith("-") else math.inf
@@ -424,10 +413,8 @@ class Verdict:
 def judged(readings: Readings, seen: Iterable[str] = ()) -> Verdict:
     """Return what the place that counts says.
 
-    Args:
-        readings: All that was read.
-        seen: Names that stood with a number, for the nearest where there is no place.
-
+    ``seen`` are names that stood with a number, for the nearest where there is no
+    place.
     """
     metric, place = readings.metric, readings.settled()
     if place is None:
@@ -448,12 +435,6 @@ def judged(readings: Readings, seen: Iterable[str] = ()) -> Verdict:
 
 
 def names_with_numbers(text: str) -> tuple[str, ...]:
-    """Return the names that stand with a number in an output, each once.
-
-    Example:
-        >>> names_with_numbers('loss=.3 {"eval_loss": 0.2} loss: 1')
-        ('loss', 'eval_loss')
-
-    """
+    """Return the names that stand with a number in an output, each once."""
     found = (match[1] for match in _NAMES_WITH_NUMBERS.finditer(text))
     return tuple(dict.fromkeys(found))

@@ -19,13 +19,7 @@ _GIVEN = ("CUDA_VISIBLE_DEVICES", "OMP_NUM_THREADS")
 
 @dataclass(frozen=True, kw_only=True)
 class RayRecipe:
-    """A recipe whose trainings run on the nodes of a cluster.
-
-    Args:
-        recipe: What to train: a command or a function.
-        cluster: Where; it is left open.
-
-    """
+    """A recipe whose trainings run on the nodes of a cluster, which is left open."""
 
     recipe: Recipe
     cluster: Cluster

@@ -32,13 +32,7 @@ class Kept:
     def __init__(
         self, path: Path | None, readers: Sequence[Callable[[bytes], None]] = ()
     ) -> None:
-        """Open the file.
-
-        Args:
-            path: None keeps only the end, for the last lines.
-            readers: Get the whole lines of stdout and of stderr.
-
-        """
+        """Open the file, if any; readers get whole lines of stdout and of stderr."""
         self.path = path
         self._readers = readers
         self._pending = [b"", b""]
@@ -131,13 +125,7 @@ class Kept:
 
 
 def last_lines(raw: bytes | str, most: int = _LAST_LINES) -> tuple[str, ...]:
-    r"""Return the last lines that are not empty, each one printable.
-
-    Example:
-        >>> last_lines(b"10%\r20%\n\x1b[31mTraceback\x1b[0m\n\xff\x07\n")
-        ('10%', '20%', 'Traceback', '\\xff\\x07')
-
-    """
+    """Return the last lines that are not empty, each one printable."""
     lines = [line.rstrip() for line in readable(raw).split("\n")]
     return tuple(line[:_LONGEST_SHOWN] for line in lines if line)[-most:]
 

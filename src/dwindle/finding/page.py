@@ -42,12 +42,7 @@ class Page:
 
 
 def render_page(page: Page, origin: Origin | None = None) -> str:
-    """Return it as HTML, with where it comes from.
-
-    Raises:
-        MissingLibraryError: If jinja2 is not installed.
-
-    """
+    """Return it as HTML, with where it comes from."""
     return filled(
         "find.html.j2",
         title=f"{page.name}: best weight decay",
@@ -59,12 +54,7 @@ def render_page(page: Page, origin: Origin | None = None) -> str:
 
 
 def page_of_found(found: Found) -> Page:
-    """Return the page of a search.
-
-    Raises:
-        MissingLibraryError: If vl-convert is not installed.
-
-    """
+    """Return the page of a search."""
     has_zero = any(each.is_without for each in found.curve)
     zero = " Dotted lines are losses without decay." if has_zero else ""
     return Page(

@@ -13,23 +13,7 @@ if TYPE_CHECKING:
 
 
 def progress_text(at: Progress) -> str:
-    """Return how far a search is.
-
-    Example:
-        >>> progress_text(
-        ...     Progress(
-        ...         name="train",
-        ...         trained=7,
-        ...         most=25,
-        ...         diverged=1,
-        ...         errors=0,
-        ...         seconds_each=10.0,
-        ...         jobs=1,
-        ...     )
-        ... )
-        '7 of at most 25 trainings, 1 diverged; 10 s each, at most 3:00 left'
-
-    """
+    """Return how far a search is."""
     counts = {"diverged": at.diverged, "failed": at.errors}
     wrong = "".join(f", {count} {word}" for word, count in counts.items() if count)
     text = f"{at.trained} of at most {at.most} trainings{wrong}"

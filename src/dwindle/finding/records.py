@@ -21,12 +21,9 @@ from dwindle.wording import clean, counted, quantity
 class OwnTrial:
     """One training of a user's own.
 
-    Args:
-        number: Its place in the order of asking, from 1: what a reader calls it by.
-        typed: The text that stands for its decay, exactly; ``"inf"`` is one.
-        seed: Its seed; its replicate where the training takes no seed.
-        scale: Quantities of scale that it has, by any names.
-
+    A reader calls it by its ``number``, its place in the order of asking, from 1.
+    ``typed`` is the text that stands for its decay, exactly; ``"inf"`` is one. Where it
+    takes no seed, ``seed`` is its replicate.
     """
 
     number: int
@@ -49,21 +46,11 @@ class OwnTrial:
 class FindSpec(Plain):
     """What is searched, and when it ends: it may differ when a study goes on.
 
-    Args:
-        name: What the training is called in reports.
-        low: Least decay of the range, in the unit of the knob, above 0.
-        high: Greatest one.
-        trainings: The most trainings.
-        within: Factor on both sides of the answer at which its interval is narrow
-            enough.
-        guess: Where the answer is expected, in the unit of the knob.
-        zero: Whether it is trained without decay, too.
-        scale: The quantities of scale that its trainings have. A store may hold
-            trainings of several scales; those of another one are another search.
-        guess_spread: How far off the guess may be, as a standard deviation in ln λ.
-        cells: All scales of a tune, of which this search is one.
-        target: The scale for which a tune is made.
-
+    ``low``, ``high`` and ``guess`` are in the unit of the knob; ``guess_spread`` is how
+    far off the guess may be, as a standard deviation in ln λ. A store may hold
+    trainings of several scales; those of another ``scale`` are another search.
+    ``cells`` are all scales of a tune, of which this search is one, and ``target`` is
+    its own.
     """
 
     name: str
@@ -87,19 +74,10 @@ class FindSpec(Plain):
 class OwnConditions(Plain):
     """Which trainings are the same: those with other conditions are never pooled.
 
-    Args:
-        training: The words of the command, or ``module:function``.
-        knob: Where the answer is typed.
-        typed: Where the number that the training gets is typed, if not at ``knob``.
-        metric: What is read as the loss, as text.
-        maximize: Whether larger is better.
-        has_seed: Whether a seed reaches the training; without one its trainings are
-            replicates.
-        folder: Where it runs.
-        facts: Facts of the run that were given, by their names in
-            :class:`~dwindle.decay.run.Run`.
-        files: SHA-256 of each script that the command names, or of the module.
-
+    ``training`` has the words of the command, or ``module:function``. The answer is
+    typed at ``knob``, what the training gets at ``typed``. ``facts`` have the names of
+    :class:`~dwindle.decay.run.Run`; ``files`` are the SHA-256 of each script that the
+    command names, or of the module.
     """
 
     training: tuple[str, ...]
@@ -162,13 +140,7 @@ def _flat(conditions: OwnConditions) -> dict[str, str]:
 
 
 def facts_from_run(run: Run) -> dict[str, Any]:  # JSON-like
-    """Return the facts of a run that are given, as JSON has them.
-
-    Example:
-        >>> facts_from_run(Run(lr=0.1, steps=100, schedule="cosine"))["lr"]
-        0.1
-
-    """
+    """Return the facts of a run that are given, as JSON has them."""
     usual = Run()
     named = [each.name for each in fields(Run) if each.init and run.is_given(each.name)]
     facts = {name: getattr(run, name) for name in named}
@@ -262,13 +234,7 @@ class StoredFind:
 
 
 def find_from_stored(stored: Stored) -> StoredFind:
-    """Return the study that a store holds.
-
-    Raises:
-        StoreFormatError: If it is a study of a built-in problem.
-        StoreDamagedError: If a fact of the study is none that it can have.
-
-    """
+    """Return the study that a store holds, if its facts are possible ones."""
     stored.require("own")
     try:
         plain = json.loads(stored.study["spec"])

@@ -27,11 +27,6 @@ def rounded(number: float) -> float:
 
     A search that goes on must ask for the very trainings that it has, also where
     another machine or library computes a proposal with other last bits.
-
-    Example:
-        >>> rounded(0.0512345678)
-        0.05123
-
     """
     return float(f"{number:.4g}")
 
@@ -50,14 +45,6 @@ class Asked:
         return self.typed, self.seed
 
 
-@dataclass(frozen=True, kw_only=True)
-class Round:
-    """Trainings that are to run now, or why there are none."""
-
-    asked: tuple[Asked, ...]
-    stopped_because: str | None = None
-
-
 @dataclass(kw_only=True)
 class Rounds:
     """Replays a design over what is known, so that a study goes on as it would have.
@@ -65,15 +52,8 @@ class Rounds:
     A design reads all that was trained, so the order in which results are added decides
     what it asks for. After any stop they are added again in rounds as before; only what
     the design does not meet by itself (trainings from another range) is added before
-    anything new is trained.
-
-    Args:
-        unit: How decays are typed.
-        design: What is searched.
-        known: Outcomes so far, by name; the caller adds to it as they come.
-        given_up: Names of trainings that failed and are not tried again now.
-        larger_is_better: Whether the metric is to be as large as possible.
-
+    anything new is trained. The caller adds to ``known`` as outcomes come, and to
+    ``given_up`` what is not tried again now.
     """
 
     unit: Unit
@@ -82,35 +62,33 @@ class Rounds:
     given_up: set[Name] = field(default_factory=set)
     larger_is_better: bool = False
     points: list[Point] = field(default_factory=list)
+    stopped_because: str | None = None
     _met: set[Name] = field(default_factory=set)
     # What is asked for until points are added: the same points give the same proposal.
     _asked_for: list[Asked] | None = None
 
-    def next(self) -> Round:
-        """Return the next trainings that are not known yet."""
+    def next(self) -> tuple[Asked, ...]:
+        """Return the next trainings that are not known yet; none where it is over."""
         while True:
             if self._asked_for is None:
                 proposal = next_points(self.points, self.design)
+                self.stopped_because = proposal.stopped_because
                 if proposal.stopped_because is not None:
-                    return Round(asked=(), stopped_because=proposal.stopped_because)
+                    return ()
                 self._asked_for = [self._asked(x, seed) for x, seed in proposal.points]
             asked = self._asked_for
             missing = tuple(each for each in asked if not self._is_settled(each.name))
             strays = list(self._strays({each.name for each in asked}))
             if missing and not strays:
-                return Round(asked=missing)
+                return missing
             self._add(strays if missing else asked)
-
-    def add_strays(self) -> None:
-        """Add what is known and the design did not meet: all of it is evidence."""
-        self._add(list(self._strays(set())))
 
     def read(self) -> str | None:
         """Take in all that is known at once; return why the search is over, if it is.
 
         For readers: nothing is asked for, so it need not matter in what order.
         """
-        self.add_strays()
+        self._add(list(self._strays(set())))
         return next_points(self.points, self.design).stopped_because
 
     def _asked(self, x: float, seed: int) -> Asked:

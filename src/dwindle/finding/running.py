@@ -20,18 +20,9 @@ _JOIN_S = 15.0
 class Running:
     """Runs trainings of one recipe, some at a time; owns a thread and a slot for each.
 
-    A slot keeps its training open for the next one: a function stays loaded.
-
-    Args:
-        recipe: What to train.
-        jobs: How many at a time; one for each slot, or a single one, when None.
-        slots: Devices or variables that trainings have to themselves: ``cuda:1``,
-            ``cpu``, ``NAME=value``. With more jobs than slots, they take turns.
-
-    Raises:
-        UsageError: If a slot is none of these, or trainings at the same time would
-            write one file of results.
-
+    A slot keeps its training open for the next one: a function stays loaded. ``slots``
+    are devices or variables that trainings have to themselves, ``cuda:1``, ``cpu``,
+    ``NAME=value``; with more jobs than slots, they take turns.
     """
 
     def __init__(
@@ -133,16 +124,7 @@ class _Slot:
 
 
 def slot_variables(slot: str) -> dict[str, str]:
-    """Return the environment variables that give a training its slot.
-
-    Example:
-        >>> slot_variables("cuda:1"), slot_variables("JAX_PLATFORMS=cpu")
-        ({'CUDA_VISIBLE_DEVICES': '1'}, {'JAX_PLATFORMS': 'cpu'})
-
-    Raises:
-        UsageError: If it is no slot.
-
-    """
+    """Return the environment variables that give a training its slot."""
     device, _, index = slot.partition(":")
     if device == "cuda" and index.isdecimal():
         return {"CUDA_VISIBLE_DEVICES": index}

@@ -53,24 +53,8 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
 ) -> Search:
     """Return a search after checking its numbers.
 
-    Args:
-        train: A function, the name of one, or the words of a command.
-        metric: What its loss is.
-        keep_out: Whether the folders ``{out}`` of a command stay.
-        unit: How its decay is typed.
-        low: Least decay of the range, as it is typed, above 0.
-        high: Greatest one.
-        trainings: The most trainings.
-        within: Factor at which the interval is narrow enough.
-        guess: Where the answer is expected.
-        zero: Whether it is trained without decay, too.
-        scale: The quantities of scale that its trainings have.
-
-    Raises:
-        UsageError: If it is no training that a weight decay would reach.
-        RangeError: If a number is impossible.
-        MissingFactError: If the conversion of a half-life lacks a fact.
-
+    ``low``, ``high`` and ``guess`` are decays as they are typed. A UsageError where no
+    weight decay would reach the training.
     """
     asked = {"low": low, "high": high, "trainings": trainings, "within": within}
     for name, number in {
@@ -114,12 +98,7 @@ def search_of(  # noqa: PLR0913, one argument per fact of a study
 
 
 def checked(option: str, number: float) -> float:
-    """Return a number of a search.
-
-    Raises:
-        RangeError: If it is impossible.
-
-    """
+    """Return a number of a search, if it is a possible one."""
     least, most, must = _LIMITS[option.lstrip("-")]
     if not least <= number <= most:
         raise RangeError(option, number, must)
@@ -157,10 +136,7 @@ def _training(
 def checked_scale(scale: Mapping[str, float]) -> dict[str, float]:
     """Return the quantities of a scale as numbers.
 
-    Raises:
-        UsageError: If one has the name of what every training gets.
-        RangeError: If one is not above 0: a law over scale is one of ratios.
-
+    Each is above 0: a law over scale is one of ratios.
     """
     for name, value in scale.items():
         if name in OURS or not name.isidentifier():

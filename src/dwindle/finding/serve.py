@@ -13,11 +13,6 @@ def serve(asks_from: int, answers_to: int) -> None:
 
     The answer to the function is its signature, or an outcome or an error of ours that
     says why there is none; that to an ask is an outcome.
-
-    Args:
-        asks_from: File descriptor of the pipe that asks come by.
-        answers_to: That of the pipe for answers.
-
     """
     # What the function starts must not hold our pipes open.
     for pipe in (asks_from, answers_to):

@@ -21,10 +21,7 @@ Files = dict[str, tuple[int, int]]  # path: size and time of the last change
 class FolderWatch:
     """Compares a folder after the first two trainings; owns what it saw before.
 
-    Args:
-        folder: Where trainings run.
-        store: The store of the study, whose own files are left out.
-
+    The store's own files are left out.
     """
 
     folder: Path

@@ -1,6 +1,5 @@
 """One training as a pure task: what it is asked, and what came of it."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,15 +12,10 @@ Status = Literal["ok", "diverged", "error"]
 class Ask:
     """One training that is to run.
 
-    Args:
-        weight_decay: The number that the training itself gets, in the unit of its knob.
-        seed: Its seed; None for a training that has none (plain replicates).
-        scale: The quantities of scale that it is to have, by any names.
-        number: Its number within the study, from 1: what its kept output is named by.
-        timeout_s: Seconds after which it is ended; None for no limit.
-        folder: Where its output is kept (made if absent); None to keep nothing.
-        environment: Variables that it finds beside those of this process: its slot.
-
+    ``weight_decay`` is the number that the training itself gets; without ``seed`` it is
+    a plain replicate. Its kept output, in ``folder`` if at all, is named by its
+    ``number``. After ``timeout_s`` it is ended. ``environment`` has variables beside
+    those of this process: its slot.
     """
 
     weight_decay: float
@@ -37,18 +31,11 @@ class Ask:
 class Came:
     """What came of a training.
 
-    Args:
-        status: ``ok``; ``diverged``: the loss is NaN, infinite, or no number any more;
-            ``error``: an exception, a death, a time-out, no loss at all.
-        loss: The metric as the training reported it (not negated where larger is
-            better); None unless ok.
-        seconds: Wall time.
-        error: Why it is not ok, in one line.
-        last_lines: The end of its output or of its traceback, made printable.
-        output: The file with its kept output, if any.
-        is_worth_another_try: Whether the same training may end otherwise: after a
-            death, an exception or a time-out, but not where its result is no loss.
-
+    ``diverged`` is a loss that is NaN, infinite, or no number any more; ``error`` an
+    exception, a death, a time-out, or no loss at all. The ``loss`` is not negated where
+    larger is better. ``error`` says why it is not ok in one line, and ``output`` is the
+    file with its kept output. It ``is_worth_another_try`` where the same training may
+    end otherwise: after a death or an exception, but not where its result is no loss.
     """
 
     status: Status
@@ -79,17 +66,3 @@ class Recipe(Protocol):
 
     def open(self) -> Training:
         """Return something that runs trainings of this recipe, one at a time."""
-
-
-def came_with(loss: float, **facts: object) -> Came:
-    """Return the outcome of a training that ended with a loss: diverged if not finite.
-
-    Example:
-        >>> came_with(0.3, seconds=1.0).status, came_with(math.nan, seconds=1.0).status
-        ('ok', 'diverged')
-
-    """
-    if math.isfinite(loss):
-        return Came(status="ok", loss=loss, **facts)  # type: ignore[arg-type]
-    error = f"its loss is {loss}"
-    return Came(status="diverged", error=error, **facts)  # type: ignore[arg-type]

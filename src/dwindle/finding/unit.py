@@ -28,22 +28,8 @@ class Unit:
 
     The search runs over x, which grows with the decay: the logarithm of the number, or
     minus that of a knob that runs backwards (C, σ, a half-life). No decay is minus
-    infinity.
-
-    Args:
-        knob: Where the range and the answer are typed.
-        typed: Where the training types its number; another one only for a half-life.
-        run: Facts that the conversion between the two needs.
-
-    Example:
-        >>> c = Unit.from_names("sklearn.linear_model.LogisticRegression", None, Run())
-        >>> (
-        ...     c.runs_backwards,
-        ...     round(c.x_from_number(10.0), 3),
-        ...     c.number_from_x(-math.inf),
-        ... )
-        (True, -2.303, inf)
-
+    infinity. The training types its number at ``typed``, another place only for a
+    half-life; the conversion may need facts of the ``run``.
     """
 
     knob: Knob
@@ -52,28 +38,13 @@ class Unit:
 
     @classmethod
     def from_given(cls, knob: object, typed: object, run: RunLike | None) -> Self:
-        """Find the knobs by what Python gives: names, classes, facts as a mapping.
-
-        Raises:
-            DwindleError: As :meth:`from_names`.
-
-        """
+        """Find the knobs by what Python gives: names, classes, facts as a mapping."""
         at = None if typed is None else knob_name(typed)
         return cls.from_names(knob_name(knob), at, run_of(run))
 
     @classmethod
     def from_names(cls, knob: str, typed: str | None, run: Run) -> Self:
-        """Find the knobs.
-
-        Raises:
-            UnknownNameError: If there is no such knob.
-            AmbiguousNameError: If the name fits several knobs.
-            UsageError: If the knob is a rate that no training takes, without the one
-                that it takes; or two knobs are given where one is enough.
-            MissingFactError: If the way from a half-life to the number that is typed
-                needs a fact of the run that is not given.
-
-        """
+        """Find the knobs; only a rate comes with the argument that is typed."""
         there = own_knob(knob) or resolve_knob(knob)
         if there.is_rate and typed is None:
             must = "A half-life or a shrink must come with the argument that is typed."
@@ -94,12 +65,7 @@ class Unit:
         return cls(knob=there, typed=at, run=run)
 
     def at(self, scale: Mapping[str, float]) -> Self:
-        """Return the unit at a scale, of which a run knows some quantities.
-
-        Raises:
-            UsageError: If one of them is a fact of the run already.
-
-        """
+        """Return the unit at a scale, of which a run has some quantities."""
         facts = {name: scale[name] for name in _OF_RUN if name in scale}
         for name, value in facts.items():
             if self.run.is_given(name) and getattr(self.run, name) is not None:
@@ -134,14 +100,7 @@ class Unit:
         return math.exp(-x) if self.runs_backwards else math.exp(x)
 
     def typed_from_x(self, x: float) -> float:
-        """Return the number that the training gets, in six digits.
-
-        Raises:
-            RefusedError: If no number there does the same.
-            MissingFactError: If that needs a fact of the run that was not given.
-            RangeError: If the number is impossible.
-
-        """
+        """Return the number that the training gets, in six digits."""
         if x == -math.inf:
             return math.inf if _runs_backwards(self.typed) else 0.0
         number = self.number_from_x(x)
@@ -170,11 +129,6 @@ def own_knob(name: str) -> Knob | None:
 
     Its number can be searched over, and nothing is known of what it does: the answer
     converts to no other knob. An inverse one is less decay the larger it is.
-
-    Example:
-        >>> own_knob("own:svm.C:inverse").symbol, own_knob("torch.optim.AdamW")
-        ('C', None)
-
     """
     plain = name.removeprefix(_OWN).removesuffix(_INVERSE)
     if not name.startswith(_OWN) or not plain:
@@ -190,13 +144,7 @@ def own_knob(name: str) -> Knob | None:
 
 
 def place_of(knob: str) -> str:
-    """Return where a number is typed, as a reader knows it.
-
-    Example:
-        >>> place_of("own:SVC.C:inverse"), place_of("torch.optim.AdamW")
-        ('SVC.C', 'torch.optim.AdamW')
-
-    """
+    """Return where a number is typed, as a reader knows it: SVC.C."""
     return knob.removeprefix(_OWN).removesuffix(_INVERSE) if own_knob(knob) else knob
 
 

@@ -26,18 +26,8 @@ def fit_axes(
     """Measure how the best weight decay moves over each quantity that differs.
 
     Along an axis everything else is the same: of several such rows of cells the longest
-    counts. Decays of a knob that runs backwards (C) are 1/C here.
-
-    Args:
-        fitted: All cells.
-        fixed: Quantities of scale that are the same in all of them.
-        family: Update family of the knob, for the rules.
-        log_scale: Whether losses are positive, so that a regret has a unit.
-        is_reversed: Whether a larger number is less decay.
-
-    Returns:
-        One finding per quantity with two cells or more.
-
+    counts. Decays of a knob that runs backwards (C) are 1/C here. The update ``family``
+    of the knob decides which rules are held against it.
     """
     axes = []
     for name in dict.fromkeys(name for each in fitted for name in each.cell.scale):

@@ -204,19 +204,10 @@ def find_command(
     maximize: bool,
     script: Sequence[str] = (),
 ) -> str:
-    """Return a line for a shell that trains what would settle a cell.
+    """Return a line for a shell that trains what would settle a cell that has a value.
 
-    Args:
-        cell: A cell with a value.
-        knob: Where the weight decay is typed.
-        metric: Name of the metric that the training prints.
-        maximize: Whether more of it is better.
-        script: The user's own command with its placeholders; one to be filled in where
-            it is not known.
-
-    Returns:
-        The line, with every word quoted for a POSIX shell.
-
+    Every word is quoted for a POSIX shell; without the user's own ``script`` its
+    command is one to be filled in.
     """
     tried = [decay for decay, _, _ in cell.curve if 0 < decay < float("inf")]
     low, high = min(tried), max(tried)

@@ -101,15 +101,8 @@ def fit_cell(
 ) -> Fitted:
     """Find what the trainings of one cell say.
 
-    Args:
-        rows: The trainings.
-        log_scale: Whether all losses of the table are positive.
-        is_reversed: Whether a larger number is less decay (C of scikit-learn).
-        compare: Two decays as typed that are to be compared, or none.
-
-    Returns:
-        The cell. Nothing is claimed that noise makes more often than once in ten.
-
+    Nothing is claimed that noise makes more often than once in ten. ``is_reversed`` is
+    whether a larger number is less decay; ``compare`` has two decays as typed, or none.
     """
     losses = CellLosses(rows=rows, log_scale=log_scale, is_reversed=is_reversed)
     shared = losses.seeds_of_several()

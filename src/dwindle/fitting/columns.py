@@ -49,7 +49,6 @@ class Columns:
     run: str | None = None
     unused: tuple[str, ...] = ()
     fixed: Mapping[str, float] = field(default_factory=dict)
-    guessed: tuple[str, ...] = ()
 
     @property
     def reversed(self) -> bool:
@@ -81,27 +80,8 @@ class Choice:
 def find_columns(table: Results, choice: Choice) -> Columns:
     """Find out which column is what.
 
-    Args:
-        table: Results.
-        choice: What the caller said of them.
-
-    Returns:
-        The columns; ``guessed`` names the roles that nobody chose.
-
-    Raises:
-        UnknownNameError: If a chosen column is not there.
-        AmbiguousNameError: If several columns may be meant.
-        DataFilesError: If no column may be.
-
-    Example:
-        >>> table = Results(
-        ...     source="rows",
-        ...     columns={"config/wd": ["0", "0.1"], "eval/loss": ["2", "1.9"]},
-        ... )
-        >>> found = find_columns(table, Choice())
-        >>> found.knob, found.metric, found.maximize
-        ('config/wd', 'eval/loss', False)
-
+    An UnknownNameError where a chosen column is not there, an AmbiguousNameError where
+    several may be meant, a DataFilesError where none may be.
     """
     written = tuple(table.columns)
     knob = named(choice.knob, written) or _guessed_knob(table)
@@ -116,15 +96,6 @@ def find_columns(table: Results, choice: Choice) -> Columns:
         status=_first(free, names.STATUS),
         progress=_first(free, names.PROGRESS),
         run=_first(free, names.RUNS),
-        guessed=tuple(
-            role
-            for role, given in (
-                ("knob", choice.knob),
-                ("metric", choice.metric),
-                ("seed", choice.seed or not seed),
-            )
-            if not given
-        ),
     )
     taken = {seed, found.status, found.progress, found.run}
     others = [name for name in free if name not in taken]

@@ -37,18 +37,8 @@ def compare_decays(
 ) -> Compared | None:
     """Compare two decays of a cell: those chosen, or the best with the second best.
 
-    Args:
-        rows: The trainings of the cell.
-        chosen: Two decays as typed, or none.
-        log_scale: Whether all losses are positive.
-
-    Returns:
-        The comparison; None where fewer than two decays have finite losses, or where
-        nobody chose and nothing shows a spread: then the two are the lucky ones.
-
-    Raises:
-        RangeError: If a chosen decay is not in the cell.
-
+    None where fewer than two decays have finite losses, or where nobody chose and
+    nothing shows a spread: then the two are the lucky ones.
     """
     losses = _by_decay(rows, log_scale=log_scale)
     pair = [_found(each, losses) for each in chosen]

@@ -30,23 +30,11 @@ _SEVERAL = "one objective: a best weight decay for several at once does not exis
 
 
 def read_optuna(path: Path, *, study: str | None = None) -> Results:
-    """Read the trials of one study.
+    """Read the trials of one study, which needs no name where there is one.
 
-    Args:
-        path: The file; it and its journal are copied first, so that nothing is written
-            beside a file that Optuna may be using.
-        study: Its name; may be left out where there is one.
-
-    Returns:
-        One row per trial: ``value``, ``state`` and the parameters by their names;
-        user attributes as ``user_attrs_NAME``.
-
-    Raises:
-        DataFilesError: If the file is none of Optuna's, is damaged, or its study has
-            several objectives.
-        AmbiguousNameError: If there are several studies and none was named.
-        UnknownNameError: If no study has this name.
-
+    The file and its journal are copied first, so that nothing is written beside a file
+    that Optuna may be using. One row per trial: ``value``, ``state`` and the parameters
+    by their names; user attributes as ``user_attrs_NAME``.
     """
     with _opened_copy(path) as connection:
         try:

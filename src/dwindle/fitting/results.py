@@ -47,22 +47,8 @@ _NO_PARQUET = "Install polars or pyarrow, or write the table as CSV."
 def read_results(given: object, *, study: str | None = None) -> Results:
     """Read results from a path, from rows, from columns or from a DataFrame.
 
-    Args:
-        given: A path; a list of dicts; a dict of columns; or what has ``to_dict``, as
-            a DataFrame of pandas or polars has.
-        study: Which study of a file of Optuna, where it has several.
-
-    Returns:
-        The table, with dictionaries inside of cells written out as columns.
-
-    Raises:
-        DataFilesError: If it is no table of results.
-
-    Example:
-        >>> table = read_results([{"wd": 0.1, "loss": 2.0}, {"wd": 1, "loss": 1.9}])
-        >>> table.rows, table.columns["wd"]
-        (2, [0.1, 1])
-
+    A DataFrame is what has ``to_dict``, as those of pandas and polars do. Dictionaries
+    inside of cells become columns.
     """
     if isinstance(given, str | os.PathLike):
         return _written_out(_read_file(Path(given), study))

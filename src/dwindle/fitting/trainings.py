@@ -71,15 +71,10 @@ def sort_rows(
     """Sort the rows of a table into cells.
 
     A row that failed, was pruned or still runs, or lacks λ or its loss, is left out and
-    counted; so is one that is equal to another in every column. Of a training that has
-    a row per epoch or step the last one counts. A loss that is nan or infinite
-    diverged. Scores between 0 and 1 (or in percent) become the error that they leave.
-
-    Args:
-        table: Results.
-        columns: Which column is what.
-        where: Values that columns must have, as text or number.
-
+    counted; so is one that is equal to another in every column, and one without a value
+    of ``where``. Of a training that has a row per epoch or step the last one counts. A
+    loss that is nan or infinite diverged. Scores between 0 and 1 (or in percent) become
+    the error that they leave.
     """
     left_out: Counter[str] = Counter()
     rows = _chosen_rows(table, columns, where or {}, left_out)

@@ -204,9 +204,24 @@ def _ray(*, is_local: bool) -> Any:
         if error.name != "ray":
             raise
         raise MissingLibraryError("Ray", "A training on a cluster", "ray") from error
+    _forget_authentication()
     # It prints the death of any worker on stdout, where answers are read by programs.
     ray._private.worker.print_to_stdstream = lambda *_, **__: None  # noqa: SLF001
     return ray
+
+
+def _forget_authentication() -> None:
+    """Let Ray read the variables again: it keeps those of this process's last cluster.
+
+    One of our own after somebody's that asks for no token would refuse us.
+    """
+    # Its tests do this, too; there is no public way. Where that is gone, the start of a
+    # cluster says what is wrong.
+    with suppress(ImportError, AttributeError):
+        from ray._raylet import AuthenticationTokenLoader, Config
+
+        Config.initialize("")
+        AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _refuse_unreachable(address: str) -> None:

@@ -71,10 +71,6 @@ def run_tune(  # noqa: PLR0913, PLR0917, as run_search, with the scales
 
     After any stop the same call goes on: what a cell starts from follows from the
     store, which has all cells before it.
-
-    Raises:
-        StudyStoppedError: On Ctrl-C; what has ended is in the store.
-
     """
     from dwindle.finding.driver import run_search
 

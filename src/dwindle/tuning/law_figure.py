@@ -31,17 +31,7 @@ class LawLine:
 
 @dataclass(frozen=True, kw_only=True)
 class LawFigure(NotebookFigure):
-    """What a figure of a law shows; the answer is drawn where there is one.
-
-    Args:
-        symbol: How the value is called.
-        lines: The law along each axis.
-        target: The scale of the answer.
-        value: The answer.
-        low: Lower end of its interval.
-        high: Upper end.
-
-    """
+    """What a figure of a law shows; the answer is drawn where there is one."""
 
     name: ClassVar = "law"
 
