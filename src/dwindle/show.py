@@ -112,14 +112,6 @@ class Line:
 class Table:
     """Rows below the names of their columns; a column that no row fills is left out.
 
-    Args:
-        columns: Names, or columns with a kind and a style.
-        rows: Cells, one per column; a text without a style gets that of its column.
-        title: A line above it.
-        footer: Paragraphs below it.
-        heads: Whether the names of the columns are shown.
-        indent: Columns to its left.
-
     Example:
         >>> rows = [("adamw", "6,931"), ("sgd", "53")]
         >>> table = Table(columns=["name", Column("steps", "number")], rows=rows)
@@ -136,11 +128,11 @@ class Table:
     """
 
     columns: Sequence[Column | str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[Cell]]  # a text without a style gets that of its column
     title: str = ""
-    footer: Sequence[str] = ()
-    heads: bool = True
-    indent: int = 0
+    footer: Sequence[str] = ()  # paragraphs below it
+    heads: bool = True  # whether the names of the columns are shown
+    indent: int = 0  # columns to its left
 
     def lines(self, width: int, encoding: str = "utf-8") -> Iterator[Pieces]:
         """Yield title, table or blocks, and footer."""

@@ -16,28 +16,16 @@ _ALL = frozenset({"optimizer", "optimizers"})
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """What to write, to be copied, and what it does.
+    """What to write, to be copied, and what it does."""
 
-    Args:
-        text: One line or several.
-        optimizers: Names of those that it touches, ``optimizer`` or ``optimizers[1]``.
-        sets: Options that it sets: (optimizer, place of the group, option).
-        splits: Whether groups become two in their place.
-        builds: Whether an optimizer is built anew.
-        holds: Whether an optimizer is handed to a controller.
-        refills: Whether the lists of parameters in the groups change.
-        types_a_decay: Whether a number for weight_decay stands in it.
-
-    """
-
-    text: str
-    optimizers: frozenset[str] = frozenset()
-    sets: frozenset[tuple[str, int, str]] = frozenset()
-    splits: bool = False
-    builds: bool = False
-    holds: bool = False
-    refills: bool = False
-    types_a_decay: bool = False
+    text: str  # one line or several
+    optimizers: frozenset[str] = frozenset()  # ``optimizer`` or ``optimizers[1]``
+    sets: frozenset[tuple[str, int, str]] = frozenset()  # optimizer, group, option
+    splits: bool = False  # groups become two in their place
+    builds: bool = False  # an optimizer is built anew
+    holds: bool = False  # an optimizer is handed to a controller
+    refills: bool = False  # the lists of parameters in the groups change
+    types_a_decay: bool = False  # a number for weight_decay stands in it
 
     @property
     def regroups(self) -> bool:

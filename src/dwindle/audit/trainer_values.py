@@ -25,39 +25,25 @@ _LONGEST = 60  # characters of a wrong value in an error
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """The numbers of a settings file; ``None`` and an empty text mean: not there.
-
-    Args:
-        optimizer: Name of the optimizer in the file.
-        knob: The knob that it is.
-        options: Options of the optimizer that stand in a text, ``name=value``.
-        lr, lr_key: Peak learning rate, and the key that it stands at.
-        decay, decay_key: Weight decay and its key, which ends with ``=`` in a text.
-        decay_factor: What the trainer multiplies the decay of the file by.
-        facts: Fields of :class:`~dwindle.decay.run.Run`.
-        length: Length of the run by unit: ``steps``, else ``epochs`` counts.
-        schedule: Name of the lr schedule.
-        warmup: Length of the warm-up by unit: ``steps``, ``epochs``, ``share``.
-        course: What its schedule is in a run, where that takes more than its name.
-        unchecked: Sentences on what the file does not have.
-        why_not: Why the file's numbers are not those that the trainer ends up with.
-
-    """
+    """The numbers of a settings file; ``None`` and an empty text mean: not there."""
 
     optimizer: str
     knob: str | None
-    lr: float | None
+    lr: float | None  # at its peak
     lr_key: str
     decay: float | None
-    decay_key: str
-    options: Mapping[str, str] = field(default_factory=dict, hash=False)
-    decay_factor: float = 1.0
-    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)
+    decay_key: str  # it ends with ``=`` in a text
+    options: Mapping[str, str] = field(default_factory=dict, hash=False)  # in a text
+    decay_factor: float = 1.0  # what the trainer multiplies the decay of the file by
+    facts: Mapping[str, Any] = field(default_factory=dict, hash=False)  # fields of Run
+    # By unit: ``steps``, else ``epochs`` counts; of the warm-up also its ``share``.
     length: Mapping[str, float] = field(default_factory=dict, hash=False)
     schedule: str = ""
     warmup: Mapping[str, float] = field(default_factory=dict, hash=False)
+    # What its schedule is in a run, where that takes more than its name.
     course: Callable[[Run], Schedule | None] | None = None
-    unchecked: tuple[str, ...] = ()
+    unchecked: tuple[str, ...] = ()  # sentences on what the file does not have
+    # Why the file's numbers are not those that the trainer ends up with.
     why_not: str = ""
 
 

@@ -20,30 +20,19 @@ _CLASS_KEYS = ("class_path", "_target_", "_component_")
 
 @dataclass(frozen=True, kw_only=True)
 class Trainer:
-    """How the settings file of a trainer is recognized, and where it has which fact.
-
-    Args:
-        name: Name for people.
-        marks: Keys by which the file is known: it has all keys of one of the tuples.
-        why_not: Why it is not read; empty where it is.
-        knobs: Names of its optimizers and the knob that each is; None where dwindle
-            knows none.
-        unused: Names of its optimizers that never get the weight decay of the file.
-        keys: Dotted keys of each fact; the head of ``trainers.toml`` lists the facts.
-        defaults: Values of facts that count where the file has none of the keys.
-        own_decay: Whether the optimizer's own default counts where the file has no
-            decay; else nobody knows what counts.
-
-    """
+    """How the settings file of a trainer is recognized, and where it has which fact."""
 
     name: str
-    marks: tuple[tuple[str, ...], ...] = ()
-    why_not: str = ""
+    marks: tuple[tuple[str, ...], ...] = ()  # its file has all keys of one of them
+    why_not: str = ""  # why it is not read
+    # Names of its optimizers with the knob of each; None where dwindle knows none.
     knobs: Mapping[str, str | None] = field(default_factory=dict, hash=False)
-    unused: frozenset[str] = frozenset()
+    unused: frozenset[str] = frozenset()  # those that never get the decay of the file
+    # Dotted keys of each fact; the head of ``trainers.toml`` lists the facts.
     keys: Mapping[str, tuple[str, ...]] = field(default_factory=dict, hash=False)
+    # Values of facts that count where the file has none of the keys.
     defaults: Mapping[str, Any] = field(default_factory=dict, hash=False)
-    own_decay: bool = False
+    own_decay: bool = False  # the optimizer's own default counts for a decay, too
 
     @property
     def all_keys(self) -> tuple[str, ...]:

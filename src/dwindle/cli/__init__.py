@@ -1,8 +1,8 @@
 """The command line: one file per command, no mathematics.
 
-A command is a module ``dwindle.cli.NAME`` and a row in
-:data:`dwindle.cli.main.COMMANDS`. The module is imported only when its command is
-asked for, and has two names::
+A command is a row of ``commands.toml`` and a module ``dwindle.cli.NAME``, or what its
+``home`` names. The module is imported only when its command is asked for, and has two
+names::
 
     OPTIONS = (
         Option("STUDY.toml", "the study file", required=True),  # a place

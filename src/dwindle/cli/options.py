@@ -88,33 +88,19 @@ def read_one_of(values: Mapping[str, object]) -> Callable[[str, str], object]:
 
 @dataclass(frozen=True)
 class Option:
-    """One word of a command line.
+    """One word of a command line."""
 
-    Args:
-        name: ``--lr``, or without dashes a place (``KNOB=VALUE``).
-        help: What it is, in a few words.
-        metavar: Stands for the value; an option without one is a flag.
-        read: Makes the value of the text.
-        required: Whether the command needs it.
-        group: Heading of the help page.
-        also: Names that other tools have for it: who types one of them reads this one
-            in the error.
-        keyword: Name of the keyword argument; that of the option where it is empty.
-        is_rest: Whether it is all words behind ``--``, which are somebody else's.
-        repeats: Whether it may be given several times: its value is a tuple of them.
-
-    """
-
-    name: str
-    help: str
-    metavar: str = ""
-    read: Callable[[str, str], object] = read_text
+    name: str  # ``--lr``, or without dashes a place (``KNOB=VALUE``)
+    help: str  # what it is, in a few words
+    metavar: str = ""  # stands for the value; an option without one is a flag
+    read: Callable[[str, str], object] = read_text  # of the name, and of what was typed
     required: bool = False
-    group: str = GENERAL
+    group: str = GENERAL  # heading of the help page
+    # Names that other tools have for it: who types one reads this one in the error.
     also: tuple[str, ...] = ()
-    keyword: str = ""
-    is_rest: bool = False
-    repeats: bool = False
+    keyword: str = ""  # name of the keyword argument, where it is another one
+    is_rest: bool = False  # all words behind ``--``, which are somebody else's
+    repeats: bool = False  # it may be given several times, and its value is a tuple
 
     @property
     def is_place(self) -> bool:

@@ -31,22 +31,13 @@ _KIND = (
 
 @dataclass(frozen=True)
 class Call:
-    """A call of this package, as Python code has it, that answers a question.
-
-    Args:
-        function: What is called.
-        places: Its first arguments: the value and its knob, or the knob.
-        arguments: Those by name; None was not given.
-        drawn: How much of the answer is drawn.
-        note: What a person should know beside it.
-
-    """
+    """A call of this package, as Python code has it, that answers a question."""
 
     function: Callable[..., Any]
-    places: Sequence[float | str]
-    arguments: Words
-    drawn: Mapping[str, bool] = field(default_factory=dict)
-    note: str = ""
+    places: Sequence[float | str]  # the value and its knob, or the knob
+    arguments: Words  # by name; None was not given
+    drawn: Mapping[str, bool] = field(default_factory=dict)  # how much of the answer
+    note: str = ""  # what a person should know beside it
 
     def answer(self) -> Any:  # an Explanation, a Rescaling, ...
         """Return what the call returns."""

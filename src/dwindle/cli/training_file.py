@@ -30,22 +30,13 @@ Asked = dict[str, Any]  # by option, of many types
 
 @dataclass(frozen=True, kw_only=True)
 class Grammar:
-    """What may stand in a study file.
+    """What may stand in a study file."""
 
-    Args:
-        table: The table of the options, beside ``[run]``.
-        options: What may stand there, and no fact of a run.
-        facts: What may stand in ``[run]``.
-        free: Tables whose keys are names of the user's own, and their option.
-        needed: What must stand there or be typed beside it, each with an example.
-
-    """
-
-    table: str
-    options: Sequence[Option]
-    facts: Sequence[Option]
-    needed: Mapping[str, str]
-    free: Mapping[str, Option]
+    table: str  # of the options, beside ``[run]``
+    options: Sequence[Option]  # what may stand there, and no fact of a run
+    facts: Sequence[Option]  # what may stand in ``[run]``
+    needed: Mapping[str, str]  # what must stand there or be typed, with an example
+    free: Mapping[str, Option]  # tables whose keys are the user's own, and their option
 
     def options_of(self, table: str) -> dict[str, Option]:
         """Return the options of a table by their keys."""
