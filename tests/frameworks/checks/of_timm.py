@@ -4,16 +4,12 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from frameworks.checks.check import RUN, Check, number_cancels, undriven
+from frameworks.checks.check import RUN, Check, number_cancels
 from frameworks.checks.partial import module
-from frameworks.checks.torch_like import Factory, left_of, same_as_penalty, weights
+from frameworks.checks.torch_like import TRUST, Factory, left_of, of_family, weights
 
-from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
 
-NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
-_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
-_TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
 _NESTEROV = replace(RUN, nesterov=True)
 
 
@@ -60,20 +56,13 @@ def _lars() -> Check:
 
 
 def _checks() -> Iterator[Check]:
-    for knob, record in KNOBS.items():
-        if not knob.startswith("timm."):
-            continue
-        name, family = knob.removeprefix("timm."), str(record.family)
-        measure = left_of(factory(name))
-        if family == "coupled-adaptive":
-            yield number_cancels(knob, "timm", measure, rel=0.2, why=_SMALL)
-        elif family not in NO_RATE:
+    for knob in KNOBS:
+        library, _, name = knob.partition(".")
+        if library == "timm":
             run = _NESTEROV if name == "sgd" else RUN
-            yield undriven(knob, "timm", measure, run=run)
-        if family.startswith("coupled"):
-            yield same_as_penalty(knob, "timm", factory(name))
+            yield from of_family(knob, "timm", factory(name), run=run)
     lamb = left_of(factory("lamb"))
-    yield number_cancels("timm.lamb", "timm", lamb, rel=1e-5, why=_TRUST)
+    yield number_cancels("timm.lamb", "timm", lamb, rel=1e-5, why=TRUST)
     yield _lars()
 
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from frameworks.checks.check import Check, number_cancels, undriven
-from frameworks.checks.torch_like import Factory, left_of, same_as_penalty
+from frameworks.checks.check import EXACT, SIXTY_STEPS, Check
+from frameworks.checks.torch_like import Factory, of_family
 
 from dwindle.decay.knobs import KNOBS
 
@@ -32,18 +32,13 @@ def factory(knob: str) -> Factory:
 
 
 def _checks() -> Iterator[Check]:
-    for knob, record in KNOBS.items():
+    for knob in KNOBS:
         if not knob.startswith("torch.optim."):
             continue
-        measure = left_of(factory(knob))
-        if record.family == "coupled-adaptive":
-            yield number_cancels(knob, "torch", measure, rel=0.2, why=_EPS)
-        elif "ASGD" in knob:
-            yield undriven(knob, "torch", measure, tolerance=(1e-6, _ASGD))
-        else:
-            yield undriven(knob, "torch", measure)
-        if record.family in {"coupled-sgd", "coupled-adaptive"}:
-            yield same_as_penalty(knob, "torch", factory(knob))
+        tolerance = (1e-6, _ASGD) if "ASGD" in knob else (EXACT, SIXTY_STEPS)
+        yield from of_family(
+            knob, "torch", factory(knob), cancels=(0.2, _EPS), tolerance=tolerance
+        )
 
 
 CHECKS = tuple(_checks())

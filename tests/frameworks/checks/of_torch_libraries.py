@@ -4,29 +4,21 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
-from frameworks.checks.check import (
-    EXACT,
-    SIXTY_STEPS,
-    Check,
-    number_cancels,
-    said,
-    undriven,
-)
+from frameworks.checks.check import Check, number_cancels, said
 from frameworks.checks.torch_like import (
+    SMALL,
+    TRUST,
     Factory,
     left_of,
+    of_family,
     pull,
-    same_as_penalty,
     steps,
     weights,
 )
 
-from dwindle.decay.families import FAMILIES
 from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import Run
 
-NO_RATE = {name for name, each in FAMILIES.items() if not each.has_half_life}
-FLOAT32 = "sixty steps in float32, which is all that its kernels take"
 # What an optimizer takes beside lr and weight_decay; those of the momentum are RUN's.
 _MOMENTUM = {"momentum": 0.9}
 _DECOUPLE_LR = {"decouple_lr": True}
@@ -66,21 +58,6 @@ def factory(knob: str, **more: Any) -> Factory:
         return kind(parameters, lr=lr, weight_decay=number, **options)
 
     return build
-
-
-def _of(knob: str) -> Iterator[Check]:
-    """The checks that follow from the family alone."""
-    library = _DISTRIBUTIONS[knob.partition(".")[0]]
-    family, build = str(KNOBS[knob].family), factory(knob)
-    single = library == "bitsandbytes"
-    measure = left_of(build, "float32" if single else "float64")
-    if family == "coupled-adaptive":
-        yield number_cancels(knob, library, measure, rel=0.6, why=_SMALL)
-    elif family not in NO_RATE:
-        tolerance = (1e-5, FLOAT32) if single else (EXACT, SIXTY_STEPS)
-        yield undriven(knob, library, measure, tolerance=tolerance)
-    if family.startswith("coupled") and not single:
-        yield same_as_penalty(knob, library, build)
 
 
 def _schedule_free(knob: str) -> Check:
@@ -142,17 +119,15 @@ def _estimated(knob: str) -> Check:
     )
 
 
-_SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
-_TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
-
-
 def _checks() -> Iterator[Check]:
     for knob in KNOBS:
-        if knob.partition(".")[0] in _DISTRIBUTIONS:
-            yield from _of(knob)
+        if library := _DISTRIBUTIONS.get(knob.partition(".")[0]):
+            single = library == "bitsandbytes"
+            build, cancels = factory(knob), (0.6, SMALL)
+            yield from of_family(knob, library, build, cancels=cancels, single=single)
     lars = "pytorch_optimizer.LARS"
     yield number_cancels(
-        lars, "pytorch_optimizer", left_of(factory(lars)), rel=1e-6, why=_TRUST
+        lars, "pytorch_optimizer", left_of(factory(lars)), rel=1e-6, why=TRUST
     )
     yield _estimated("pytorch_optimizer.Prodigy")
     yield _schedule_free("schedulefree.AdamWScheduleFree")

@@ -1,12 +1,28 @@
 """Loops over a real optimizer of torch's kind: zero gradients, and given ones."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-from frameworks.checks.check import NUMBER, RUN, START, Check, said
+from frameworks.checks.check import (
+    EXACT,
+    NUMBER,
+    RUN,
+    SIXTY_STEPS,
+    START,
+    Check,
+    number_cancels,
+    said,
+    undriven,
+)
 
+from dwindle.decay.families import FAMILIES
+from dwindle.decay.knobs import KNOBS
 from dwindle.decay.run import Run
+
+SMALL = "the number cancels but for eps; a factor of a hundred would be seen as one"
+TRUST = "the number cancels but for an eps of 1e-6 or less in the trust ratio"
+FLOAT32 = "sixty steps in float32, which is all that its kernels take"
 
 # Builds an optimizer from parameters, the peak lr and the number of the knob.
 Factory = Callable[[list[Any], float, float], Any]
@@ -73,3 +89,26 @@ def same_as_penalty(
         theirs=lambda: driven(NUMBER, 0.0),
         ours=lambda: driven(0.0, added),
     )
+
+
+def of_family(  # noqa: PLR0913 - what differs from library to library
+    knob: str,
+    library: str,
+    factory: Factory,
+    *,
+    cancels: tuple[float, str] = (0.2, SMALL),
+    tolerance: tuple[float, str] = (EXACT, SIXTY_STEPS),
+    run: Run = RUN,
+    single: bool = False,
+) -> Iterator[Check]:
+    """The checks that follow from the family of a record alone."""
+    family = str(KNOBS[knob].family)
+    measure = left_of(factory, "float32" if single else "float64")
+    if family == "coupled-adaptive":
+        rel, why = cancels
+        yield number_cancels(knob, library, measure, rel=rel, why=why)
+    elif FAMILIES[family].has_half_life:
+        tolerance = (1e-5, FLOAT32) if single else tolerance
+        yield undriven(knob, library, measure, run=run, tolerance=tolerance)
+    if family.startswith("coupled") and not single:
+        yield same_as_penalty(knob, library, factory)
