@@ -8,8 +8,14 @@ import pytest
 from rich.console import Console
 
 from dwindle.audit.codes import CODES, filled_in
-from dwindle.audit.findings import Finding, GroupLine, Unchecked
-from dwindle.audit.lines import Line, number_line, typed
+from dwindle.audit.findings import (
+    Finding,
+    GroupLine,
+    Line,
+    Unchecked,
+    number_line,
+    typed,
+)
 from dwindle.audit.outcome import Audit
 from dwindle.decay.run import Run
 from dwindle.errors import UnknownNameError

@@ -5,7 +5,7 @@ import math
 import pytest
 from tolerance import digits
 
-from dwindle.audit.lines import number_line
+from dwindle.audit.findings import number_line
 from dwindle.audit.setting_findings import findings_of_setting, judge, line_of_setting
 from dwindle.decay.explain import explain
 from dwindle.decay.run import Run

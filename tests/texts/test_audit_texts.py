@@ -6,8 +6,7 @@
 from string import Formatter
 
 from dwindle.audit.codes import CODES, REMEDIES
-from dwindle.audit.findings import Finding, GroupLine, Unchecked
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, GroupLine, Line, Unchecked
 from dwindle.audit.outcome import Audit
 from dwindle.audit.setting_findings import judge
 from dwindle.decay.run import Run

@@ -4,8 +4,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dwindle.audit.findings import Finding, GroupLine, Unchecked
-from dwindle.audit.lines import Line, number_line
+from dwindle.audit.findings import Finding, GroupLine, Line, Unchecked, number_line
 from dwindle.decay.convert import convert
 from dwindle.decay.coordinates import shrink_from_number
 from dwindle.decay.explain import Explanation, explain

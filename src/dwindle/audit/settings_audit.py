@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from dwindle.audit.change import compare_audits
-from dwindle.audit.findings import Finding, GroupLine
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, GroupLine, Line
 from dwindle.audit.outcome import Audit
 from dwindle.audit.setting_findings import SHARE_THAT_ACTS, judge, line_of_setting
 from dwindle.audit.settings_file import is_json, line_for

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from dwindle.audit.findings import Finding, Unchecked
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line, Unchecked
 from dwindle.audit.settings_file import (
     flattened,
     line_for,

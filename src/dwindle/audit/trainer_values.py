@@ -4,8 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from dwindle.audit.findings import Finding
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line
 from dwindle.audit.settings_file import line_for, number_in
 from dwindle.audit.trainers import TRANSFORMERS, Flat, Trainer
 from dwindle.decay.run import Run

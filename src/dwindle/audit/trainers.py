@@ -5,8 +5,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from dwindle.audit.findings import Finding
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line
 from dwindle.audit.settings_file import Settings, line_for
 from dwindle.decay.knobs import KNOBS, resolve_knob
 from dwindle.errors import AuditTargetError, DwindleError

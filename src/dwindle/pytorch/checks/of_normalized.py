@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from dwindle.audit.findings import Finding
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line
 from dwindle.decay.equilibrium import EQUILIBRIA
 from dwindle.errors import DwindleError
 from dwindle.pytorch.checks.facts import Facts, on_parameters

@@ -8,8 +8,7 @@ from dataclasses import replace
 import torch
 from torch.optim import Optimizer
 
-from dwindle.audit.findings import Finding
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line
 from dwindle.errors.nearest import nearest_names, typing_mistakes
 from dwindle.pytorch.checks.course import scheduler_name
 from dwindle.pytorch.checks.facts import Facts, on_groups

@@ -10,8 +10,7 @@ from torch import Tensor, nn
 from torch.optim import LBFGS
 
 from dwindle.audit.codes import short
-from dwindle.audit.findings import Finding
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line
 from dwindle.pytorch.checks.facts import (
     Facts,
     decays_like_recipes,

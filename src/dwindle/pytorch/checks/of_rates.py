@@ -8,8 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 import torch
 
 from dwindle.audit.codes import of_groups
-from dwindle.audit.findings import Finding
-from dwindle.audit.lines import Line
+from dwindle.audit.findings import Finding, Line
 from dwindle.audit.recipes import recipe_finding
 from dwindle.audit.setting_findings import SWITCHED, half_life_instead
 from dwindle.decay.convert import convert

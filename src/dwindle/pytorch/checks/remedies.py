@@ -13,7 +13,7 @@ from typing import Any
 
 from torch import Tensor
 
-from dwindle.audit.lines import Line, typed
+from dwindle.audit.findings import Line, typed
 from dwindle.audit.setting_findings import SHARE_THAT_ACTS
 from dwindle.pytorch.checks.facts import Facts
 from dwindle.pytorch.checks.group import TORCHS, Group, number_of
