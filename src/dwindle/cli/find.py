@@ -21,14 +21,7 @@ from dwindle.cli.options import (
     written,
 )
 from dwindle.cli.output import note, print_json, show, stderr
-from dwindle.cli.report import (
-    FORCE,
-    HTML,
-    PNG,
-    Outputs,
-    files_of_store,
-    show_kept,
-)
+from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
 from dwindle.cli.training_file import Asked, Grammar, asked_of
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Line, facts
@@ -167,9 +160,7 @@ OPTIONS = (
     Option("--accept-change", "go on although the training is another one"),
     Option("--keep-out", "keep the folders {out} of all trainings"),
     Option("--dry-run", "print the plan and the first command; train nothing"),
-    HTML,
-    PNG,
-    FORCE,
+    *OUTPUTS,
     *on_ray.OPTIONS,
     *_OF_RUN,
 )

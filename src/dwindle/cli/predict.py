@@ -5,14 +5,12 @@ from typing import Any
 
 from dwindle.cli.find import read_scale
 from dwindle.cli.options import Option
-from dwindle.cli.report import FORCE, HTML, PNG, Outputs, files_of_store, of_own
+from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, of_own
 
 OPTIONS = (
     Option("STORE", "the store of a tune, a find or a study", required=True),
     Option("--target", "the scale: width=1024; that of the tune", "X=N,..", read_scale),
-    HTML,
-    PNG,
-    FORCE,
+    *OUTPUTS,
 )
 
 

@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 # Exit code of a command some of whose trainings failed: what it shows lacks them.
 _FAILED = 3
 FORCE = Option("--force", "replace a file that dwindle did not write")
-HTML = Option("--html", "write what was found as one page, too", "PAGE")
 PNG = Option("--png", "write the main figure as a picture, too", "PICTURE")
-OPTIONS = (
-    Option("STORE", "the store of a study, such as my-study.db", required=True),
-    HTML,
+OUTPUTS = (
+    Option("--html", "write what was found as one page, too", "PAGE"),
     PNG,
     FORCE,
+)
+OPTIONS = (
+    Option("STORE", "the store of a study, such as my-study.db", required=True),
+    *OUTPUTS,
     Option("--trial", "print the kept output of training N of a find", "N", read_whole),
 )
 

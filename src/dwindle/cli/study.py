@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Any
 from dwindle.cli import on_ray
 from dwindle.cli.options import Option, read_count, read_one_of, read_whole
 from dwindle.cli.output import print_json, show, stderr
-from dwindle.cli.report import (
-    FORCE,
-    HTML,
-    PNG,
-    Outputs,
-    files_of_store,
-    show_kept,
-)
+from dwindle.cli.report import OUTPUTS, Outputs, files_of_store, show_kept
 from dwindle.errors import RangeError, UsageError
 from dwindle.show import Column, Table
 from dwindle.wording import counted, quantity
@@ -68,9 +61,7 @@ OPTIONS = (
         "--memory", "most that training may use; half of what is free", "4G", read_bytes
     ),
     Option("--dry-run", "print the plan and its cost, and train nothing"),
-    HTML,
-    PNG,
-    FORCE,
+    *OUTPUTS,
     *on_ray.OPTIONS,
 )
 
