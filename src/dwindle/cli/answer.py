@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from dwindle.cli.options import Option
 from dwindle.cli.output import stderr
@@ -18,11 +18,6 @@ if TYPE_CHECKING:
     from dwindle.study.driver import OnProgress, Progress
 
 _FOLDER = "dwindle-answer"
-_MARKS = {
-    "holds": "[green]✓[/]",
-    "holds with a correction": "[yellow]~[/]",
-    "does not hold": "[red]✗[/]",
-}
 
 OPTIONS = (
     Option("--quick", "SGD over width, batch and data size, 5 seeds: half a minute"),
@@ -33,14 +28,8 @@ OPTIONS = (
 )
 
 
-def command(  # noqa: PLR0913, one argument per option
-    *,
-    quick: bool,
-    out: str | None,
-    png: str | None,
-    workers: int | None,
-    force: bool,
-    as_json: bool,
+def command(
+    *, quick: bool, out: str | None, workers: int | None, as_json: bool, **asked: Any
 ) -> None:
     """Answer whether L2 regularization should be corrected for scale.
 
@@ -54,7 +43,7 @@ def command(  # noqa: PLR0913, one argument per option
     folder = Path(out or _FOLDER)
     studies, page = (QUICK if quick else FULL), folder / "report.html"
     stores = [at for name in studies for at in files_of_store(folder / name)]
-    to = Outputs(html=str(page), png=png, force=force, as_json=as_json)
+    to = Outputs.of({**asked, "html": str(page)}, as_json=as_json)
     to.check(stores)
     answer = _answer(studies, folder, workers)
     kind = ("--quick",) if quick else ()
@@ -89,7 +78,11 @@ class _Listeners:
     def on_claim(self, title: str, claim: "Claim") -> None:
         # Into a file the claims come once, with the whole answer.
         if self.console.is_terminal:
-            self.console.print(f"{_MARKS[claim.verdict]} {title}: {claim.number}")
+            from dwindle.report.page import MARKS
+
+            mark = MARKS[claim.verdict]
+            sign = f"[{mark.style}]{mark.sign}[/]"
+            self.console.print(f"{sign} {title}: {claim.number}")
 
     def on_progress(self, progress: "Progress") -> None:
         self.show(progress)

@@ -66,16 +66,8 @@ OPTIONS = (
 )
 
 
-def command(  # noqa: PLR0913, one argument per option
-    *,
-    study_toml: str,
-    store: str | None,
-    backend: str | None,
-    workers: int | None,
-    memory: int | None,
-    dry_run: bool,
-    as_json: bool,
-    **asked: Any,
+def command(
+    *, study_toml: str, memory: int | None, dry_run: bool, as_json: bool, **asked: Any
 ) -> int:
     """Train what a study file asks for, and report what was found.
 
@@ -107,9 +99,9 @@ def command(  # noqa: PLR0913, one argument per option
     file = Path(study_toml)
     spec = read_study_file(file)
     if dry_run:
-        _print_plan(spec, _workers(backend, workers), memory, as_json=as_json)
+        _print_plan(spec, _workers(asked), memory, as_json=as_json)
         return 0
-    path = Path(store) if store else file.with_suffix(".db")
+    path = Path(asked["store"]) if asked["store"] else file.with_suffix(".db")
     to = Outputs.of(asked, as_json=as_json)
     to.check((file, *files_of_store(path)))
     # Imported here: torch takes seconds, and what is wrong is said before that.
@@ -117,48 +109,45 @@ def command(  # noqa: PLR0913, one argument per option
     from dwindle.study.progress import shown_on
 
     with ExitStack() as stack:
-        chosen = _on_cluster(stack, asked, backend, workers)
-        chosen = chosen or _backend(spec, backend, workers)
+        chosen = _on_cluster(stack, asked) or _backend(spec, asked)
         stack.callback(chosen.close)
         on_progress = stack.enter_context(shown_on(stderr()))
         run_study(spec, path, chosen, on_progress, memory)
     return show_kept(path, to, study_file=study_toml)
 
 
-def _on_cluster(
-    stack: ExitStack, where: dict[str, Any], name: str | None, workers: int | None
-) -> "Backend | None":
+def _on_cluster(stack: ExitStack, asked: dict[str, Any]) -> "Backend | None":
     """Return the backend on a cluster that is asked for, if any; the stack ends it."""
-    cluster = on_ray.cluster_asked_for(where)
+    cluster = on_ray.cluster_asked_for(asked)
     if cluster is None:
         return None
     from dwindle.study.backends import RayPacks
 
     stack.enter_context(cluster)
-    if name or workers:
+    if asked["backend"] or asked["workers"]:
         must = "Packs must train in one place."
         remedy = "Leave out --backend and --workers: what fits on Ray trains at a time."
         raise UsageError(must, "--backend or --workers beside Ray", remedy)
     return RayPacks(cluster)
 
 
-def _backend(spec: "StudySpec", name: str | None, workers: int | None) -> "Backend":
+def _backend(spec: "StudySpec", asked: dict[str, Any]) -> "Backend":
     from dwindle.study.backends import Inline, Processes
     from dwindle.study.driver import first_packs
 
-    if name == "inline":
+    if asked["backend"] == "inline":
         return Inline()
-    most = _workers(name, workers)
+    most = _workers(asked)
     # A worker takes seconds to load: more than there are packs would only wait.
     packs = len(first_packs(spec, workers=most))
     return Processes(min(most, packs), problem=spec.problem)
 
 
-def _workers(backend: str | None, workers: int | None) -> int:
+def _workers(asked: dict[str, Any]) -> int:
     """Return how many packs train at a time, as asked or as many as there are cores."""
     from dwindle.study.machine import cores
 
-    return 1 if backend == "inline" else workers or cores()
+    return 1 if asked["backend"] == "inline" else asked["workers"] or cores()
 
 
 def _print_plan(
