@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from dwindle.decay.coordinates import (
     has_shrink,
@@ -199,25 +200,30 @@ def recommend(
     regime = regime_told(
         setting.knob, before, after, regime=regime, normalized=normalized
     )
-    sides = {regime_of(before), regime_of(after)}
+    asked, sides = _Asked(setting, before, after), {regime_of(before), regime_of(after)}
     if regime is None and sides == {"single-pass", "many-epochs"}:
-        return _between_regimes(setting, before, after, normalized=normalized)
+        return _between_regimes(asked, normalized=normalized)
     kinds = kinds_of_run(after, regime=regime, normalized=normalized)
-    first, *others = (_in_class(kind, setting, before, after) for kind in kinds)
+    first, *others = (_in_class(kind, asked) for kind in kinds)
     return replace(first, others=tuple(others))
 
 
-def _in_class(
-    kind: KindOfRun, setting: Setting, before: Run, after: Run
-) -> Recommendation:
+class _Asked(NamedTuple):
+    """What is typed before a change of scale, and the runs on both sides of it."""
+
+    setting: Setting
+    before: Run
+    after: Run
+
+
+def _in_class(kind: KindOfRun, asked: _Asked) -> Recommendation:
+    setting, before, after = asked
     cell = cell_of(kind, family_of_evidence(setting.knob))
     parts = parts_of_change(before, after, kind)
     logs = summed(parts)
     mean, sd = cell.of(logs)
     try:
-        low, value, high = (
-            _carried(setting, mean + z * sd, before, after) for z in (-Z90, 0.0, Z90)
-        )
+        low, value, high = (_carried(asked, mean + z * sd) for z in (-Z90, 0.0, Z90))
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
     found = Recommendation(
@@ -231,7 +237,7 @@ def _in_class(
         return found
     return replace(
         found,
-        candidates=tuple(_candidates(cell, logs, setting, before, after)),
+        candidates=tuple(_candidates(cell, logs, asked)),
         experiment=_experiment((cell.decides(logs), *logs), before, after),
     )
 
@@ -265,9 +271,10 @@ def _reason(part: Part, cell: Cell, setting: Setting) -> Reason:
     )
 
 
-def _carried(setting: Setting, log_factor: float, before: Run, after: Run) -> float:
+def _carried(asked: _Asked, log_factor: float) -> float:
     """Return the number to type where lr·λ is multiplied, by the knob's formulas."""
-    knob, number = setting.knob, setting.number
+    (setting, before, after), number = asked, asked.setting.number
+    knob = setting.knob
     # No round trip: what does not change keeps its last digit, and 0 stays 0.
     if number == 0 or (before == after and log_factor == 0):
         return number
@@ -289,18 +296,14 @@ def _carried(setting: Setting, log_factor: float, before: Run, after: Run) -> fl
 
 
 def _candidates(
-    cell: Cell,
-    logs: dict[str, float],
-    setting: Setting,
-    before: Run,
-    after: Run,
+    cell: Cell, logs: dict[str, float], asked: _Asked
 ) -> Iterator[Candidate]:
     """Yield two rules whose values lie apart: the number as it is, and the best one."""
     taken: list[float] = []
     for name in ("unchanged", *cell.rules):
         exponents = claimed(RANKED[name])
         log_factor = math.fsum(exponents[base] * log for base, log in logs.items())
-        value = _tried(lambda log: _carried(setting, log, before, after), log_factor)
+        value = _tried(lambda log=log_factor: _carried(asked, log))  # type: ignore[misc]
         if value and all(
             abs(math.log(value / each)) > math.log(_APART) for each in taken
         ):
@@ -310,9 +313,9 @@ def _candidates(
             return
 
 
-def _tried(compute: Callable[[float], float], log_factor: float) -> float | None:
+def _tried(compute: Callable[[], float]) -> float | None:
     try:
-        return compute(log_factor)
+        return compute()
     except (DwindleError, OverflowError):
         return None
 
@@ -331,13 +334,12 @@ def _experiment(bases: Iterable[str], before: Run, after: Run) -> Experiment:
     )
 
 
-def _between_regimes(
-    setting: Setting, before: Run, after: Run, *, normalized: bool | None
-) -> Recommendation:
+def _between_regimes(asked: _Asked, *, normalized: bool | None) -> Recommendation:
     """Return the answer where data are seen once on one side, and repeated on one."""
+    setting, before, after = asked
     epochs = [run.quantities().get("epochs", 1.0) for run in (before, after)]
     if max(epochs) <= _AS_NEW:  # both see their data once, or hardly more often
-        there = _in_class("single-pass", setting, before, after)
+        there = _in_class("single-pass", asked)
     else:
         kind = kinds_of_run(after, normalized=normalized)[0]
         repeated = kinds_of_run(before, normalized=normalized)[0]
@@ -345,27 +347,26 @@ def _between_regimes(
         # optima of Kim et al. among the recipes), and not how it begins.
         is_text = after.tokens_per_example is not None
         if is_text and family_of_evidence(setting.knob) == "adaptive":
-            there = _from_recipes(setting, before, after, kind)
+            there = _from_recipes(asked, kind)
         elif kind == "single-pass":
-            there = _by_way_of(setting, before, after, (repeated, kind))
+            there = _by_way_of(asked, (repeated, kind))
         else:
-            there = _by_way_of(setting, before, after, ("single-pass", kind))
+            there = _by_way_of(asked, ("single-pass", kind))
     # Three epochs and then one are rarely of a network from scratch.
-    return replace(there, others=(_in_class("fine-tuning", setting, before, after),))
+    return replace(there, others=(_in_class("fine-tuning", asked),))
 
 
-def _by_way_of(
-    setting: Setting, before: Run, after: Run, kinds: tuple[KindOfRun, KindOfRun]
-) -> Recommendation:
+def _by_way_of(asked: _Asked, kinds: tuple[KindOfRun, KindOfRun]) -> Recommendation:
     """Return the answer in two steps: through few epochs, which are as one."""
     # What else changes goes by the exponents of a single pass. The doubts of both steps
     # add up, as if their exponents were wrong in the same way.
-    longer = after if kinds[0] == "single-pass" else before
+    longer = asked.after if kinds[0] == "single-pass" else asked.before
     few = replace(longer, epochs=_AS_NEW, steps=None, schedule=Schedule())
-    first = _in_class(kinds[0], setting, before, few)
+    first = _in_class(kinds[0], asked._replace(after=few))
     if not first.value:
         return replace(first, kind_of_run=kinds[1])
-    there = _in_class(kinds[1], Setting(setting.knob, first.value), few, after)
+    halfway = Setting(asked.setting.knob, first.value)
+    there = _in_class(kinds[1], _Asked(halfway, few, asked.after))
     if not (there.value and there.low and there.high and first.low and first.high):
         return there
     found = replace(
@@ -378,47 +379,41 @@ def _by_way_of(
     )
     if not found.is_undecided:
         return found
-    recipes = _tried(lambda _: _suggested(setting, after, kinds[1]).value, 0.0)
-    return _between(found, setting, recipes, before, after)
+    recipes = _tried(lambda: _suggested(asked, kinds[1]).value)
+    return _between(found, asked, recipes)
 
 
 def _between(
-    found: Recommendation,
-    setting: Setting,
-    recipes: float | None,
-    before: Run,
-    after: Run,
+    found: Recommendation, asked: _Asked, recipes: float | None
 ) -> Recommendation:
     """Return an answer with the number as it is and that of recipes beside it."""
-    number = setting.number
+    number = asked.setting.number
     candidates = [Candidate(rule="unchanged", value=number)]
     if recipes is not None and not number / _APART < recipes < number * _APART:
         candidates.append(Candidate(rule="recipes", value=recipes))
     return replace(
         found,
         candidates=tuple(candidates),
-        experiment=_experiment(("repetition",), before, after),
+        experiment=_experiment(("repetition",), asked.before, asked.after),
     )
 
 
-def _suggested(setting: Setting, after: Run, kind: KindOfRun) -> Suggestion:
-    return suggest(setting.knob.name, run=after, regime=kind)
+def _suggested(asked: _Asked, kind: KindOfRun) -> Suggestion:
+    return suggest(asked.setting.knob.name, run=asked.after, regime=kind)
 
 
-def _from_recipes(
-    setting: Setting, before: Run, after: Run, kind: KindOfRun
-) -> Recommendation:
+def _from_recipes(asked: _Asked, kind: KindOfRun) -> Recommendation:
     """Start anew from the published recipes of a class."""
     try:
-        there = _suggested(setting, after, kind)
+        there = _suggested(asked, kind)
     except (DwindleError, OverflowError) as error:
         return _none(kind, error)
-    number = setting.number
+    number = asked.setting.number
     low, value, high = sorted((there.low, there.value, there.high))
     factors = [each / number if number else math.inf for each in (low, value, high)]
     reason = Reason(
         quantity=kind,
-        ratio=after.quantities().get("epochs", 1.0),
+        ratio=asked.after.quantities().get("epochs", 1.0),
         exponent=None,
         low=None,
         high=None,
@@ -434,4 +429,4 @@ def _from_recipes(
     is_near = value and number / UNDECIDED <= value <= number * UNDECIDED
     if not number or (is_near and not found.is_undecided):
         return found
-    return _between(found, setting, value, before, after)
+    return _between(found, asked, value)
