@@ -21,10 +21,10 @@ from dwindle.decay.evidence.records import BASES, KINDS, cell_of
 from dwindle.decay.evidence.suggest import suggest
 from dwindle.decay.families import has_no_rate
 from dwindle.decay.knobs import KNOBS
+from dwindle.decay.read_numbers import ONE_TOKEN
 from dwindle.decay.rescale import rescale
 from dwindle.decay.rules import predict
 from dwindle.decay.run import Run
-from dwindle.decay.run_facts import ONE_TOKEN
 from dwindle.decay.setting import Setting, read_setting
 from dwindle.errors import RangeError, UnknownNameError
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from strategies import log_uniform
 from tolerance import digits
 
-from dwindle.decay.root import increasing_root
+from dwindle.decay.long_runs import increasing_root
 from dwindle.errors import RangeError
 
 

@@ -9,9 +9,8 @@ from typing import Any
 from dwindle.cli.options import Option, read_number, read_share, read_text, read_whole
 from dwindle.decay import read_numbers
 from dwindle.decay.knobs import knobs
-from dwindle.decay.read_numbers import numbers_of, read_times, whole_of
+from dwindle.decay.read_numbers import numbers_of, option_of, read_times, whole_of
 from dwindle.decay.run import Run
-from dwindle.decay.run_facts import option_of
 from dwindle.decay.shapes import SHAPES
 from dwindle.decay.typed_facts import (
     LR_POWERS,

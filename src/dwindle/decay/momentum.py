@@ -38,10 +38,10 @@ from dwindle.decay.long_runs import (
     Part,
     Rates,
     Stretch,
+    increasing_root,
     left_by,
     together,
 )
-from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
 from dwindle.errors import OscillationError, RangeError
 

@@ -17,9 +17,9 @@ from dwindle.decay.long_runs import (
     Left,
     Rates,
     Stretch,
+    increasing_root,
     left_by,
 )
-from dwindle.decay.root import increasing_root
 from dwindle.decay.run import Run
 from dwindle.errors import RangeError
 

@@ -10,21 +10,19 @@ from typing import Any, TypedDict, Unpack
 from dwindle.decay.long_runs import Rates
 from dwindle.decay.number_formats import dtype_named
 from dwindle.decay.read_numbers import (
-    Clock,
-    clock_named,
-    how_it_was_read,
-    number_of,
-    numbers_of,
-    read_number,
-    whole_of,
-)
-from dwindle.decay.run_facts import (
     FACTS,
     NO_MOMENTUM,
     ONE_TOKEN,
     USUAL_BETAS,
+    Clock,
     NotGiven,
+    clock_named,
+    how_it_was_read,
+    number_of,
+    numbers_of,
     option_of,
+    read_number,
+    whole_of,
 )
 from dwindle.decay.schedules import PARAMETERS, Schedule
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError

@@ -9,19 +9,17 @@ from typing import Any, NamedTuple
 
 from dwindle.decay.long_runs import Rates, Stretch
 from dwindle.decay.read_numbers import (
+    ABOVE_0,
+    PAIR,
+    SHARE,
     Clock,
+    NotGiven,
+    NumberNotGiven,
     number_of,
     numbers_of,
     read_number,
     read_time,
     read_times,
-)
-from dwindle.decay.run_facts import (
-    ABOVE_0,
-    PAIR,
-    SHARE,
-    NotGiven,
-    NumberNotGiven,
 )
 from dwindle.decay.shapes import ELSEWHERE, SHAPES, Numbers, Shape
 from dwindle.errors import MissingFactError, RangeError, UnknownNameError

@@ -11,9 +11,8 @@ from dataclasses import fields
 from types import MappingProxyType
 from typing import Any
 
-from dwindle.decay.read_numbers import number_of, read_number, whole_of
+from dwindle.decay.read_numbers import ONE_TOKEN, number_of, read_number, whole_of
 from dwindle.decay.run import Run
-from dwindle.decay.run_facts import ONE_TOKEN
 from dwindle.decay.schedules import Schedule
 from dwindle.errors import RangeError, UsageError
 
