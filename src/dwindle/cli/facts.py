@@ -29,7 +29,8 @@ SETTING = Option(
     required=True,
     also=("--wd", "--weight-decay", "--decay", "--l2", "--knob"),
 )
-GROUP = "Facts of the run; a change of scale is written before:after"
+OF_ONE_RUN = "Facts of the run"
+GROUP = f"{OF_ONE_RUN}; a change of scale is written before:after"
 OF_SCHEDULES = "Schedules: what some of them read besides"
 _CHANGE = "A change of scale is written before:after, as in --lr 3e-4:8e-4."
 _EXAMPLE = 'Write torch.optim.AdamW=0.1, or half-life="3 epochs".'

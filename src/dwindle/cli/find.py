@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dwindle.cli import on_ray
-from dwindle.cli.facts import FACT_OPTIONS, GROUP, WrittenFacts
+from dwindle.cli.facts import FACT_OPTIONS, OF_ONE_RUN, WrittenFacts
 from dwindle.cli.options import (
     DIRECTIONS,
     Option,
@@ -117,7 +117,7 @@ def read_slots(_: str, text: str) -> tuple[str, ...]:
     return slots
 
 
-_OF_RUN = tuple(replace(each, group=GROUP.partition(";")[0]) for each in FACT_OPTIONS)
+_OF_RUN = tuple(replace(each, group=OF_ONE_RUN) for each in FACT_OPTIONS)
 # Trainings of a typical search, as the help of find says, too.
 USUAL = 16, 27
 # What no search goes without, with an example.

@@ -62,13 +62,7 @@ COMMANDS = tuple(Command(**cells) for cells in _TABLE["command"])
 
 
 def main(args: Sequence[str] | None = None) -> int:
-    """Run one command line.
-
-    Args:
-        args: The words after ``dwindle``; those of this process when None.
-
-    Returns:
-        The exit code.
+    """Run the words after ``dwindle``, or those of this process; return the exit code.
 
     Example:
         >>> main(["--version"])
