@@ -81,12 +81,12 @@ def asked_of(typed: Asked, grammar: Grammar) -> Iterator[Asked]:
     files that were read. What the body finds wrong between the values of a file gets
     its line there.
     """
-    from dwindle.study.study_file import key_lines, read_toml
-
     training: str | None = typed["training"]
     if training is None or not training.endswith(".toml"):
         yield {**typed, "inputs": ()}
         return
+    from dwindle.study.study_file import key_lines, read_toml
+
     path = Path(training)
     text, tables = read_toml(path)
     mistakes = _Mistakes(lines=key_lines(text))
