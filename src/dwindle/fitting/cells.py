@@ -124,7 +124,7 @@ def fit_cell(
         seeds=len({each.seed for each in rows.trainings} - {None}) or None,
         paired=paired,
         curve=_points(losses),
-        compared=compare_decays(rows, compare, log_scale=log_scale),
+        compared=compare_decays(losses, compare),
     )
     if len(losses.by_decay) < 2 or not losses.positive:  # noqa: PLR2004 - to compare
         found = losses.by_decay or {math.nan: {}}

@@ -3,9 +3,10 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from statistics import fmean
 
 from dwindle.errors import RangeError
-from dwindle.fitting.trainings import CellRows
+from dwindle.fitting.losses import CellLosses
 from dwindle.stats.matters import TwoDecays, compare_two
 from dwindle.wording import listed, number
 
@@ -32,15 +33,13 @@ class Compared:
     found: TwoDecays
 
 
-def compare_decays(
-    rows: CellRows, chosen: Sequence[float], *, log_scale: bool
-) -> Compared | None:
+def compare_decays(all_losses: CellLosses, chosen: Sequence[float]) -> Compared | None:
     """Compare two decays of a cell: those chosen, or the best with the second best.
 
     None where fewer than two decays have finite losses, or where nobody chose and
     nothing shows a spread: then the two are the lucky ones.
     """
-    losses = _by_decay(rows, log_scale=log_scale)
+    losses, log_scale = _by_decay(all_losses), all_losses.log_scale
     pair = [_found(each, losses) for each in chosen]
     if not pair:
         means = {d: sum(v.values()) / len(v) for d, v in losses.items()}
@@ -66,21 +65,22 @@ def compare_decays(
     )
 
 
-def _by_decay(rows: CellRows, *, log_scale: bool) -> dict[float, dict[str, float]]:
+def _by_decay(losses: CellLosses) -> dict[float, dict[str, float]]:
     """Return the mean loss of every seed at every decay that never diverged."""
-    gathered: dict[float, dict[str, list[float]]] = {}
-    for at, (decay, seed, loss) in enumerate(rows.trainings):
-        value = math.log(loss) if log_scale and 0 < loss < math.inf else loss
-        of_seed = gathered.setdefault(decay, {})
-        of_seed.setdefault(f"#{at}" if seed is None else seed, []).append(value)
+
+    def read(loss: float) -> float:
+        return math.log(loss) if losses.log_scale and 0 < loss < math.inf else loss
+
     means = {
-        decay: {seed: sum(each) / len(each) for seed, each in of_seed.items()}
-        for decay, of_seed in gathered.items()
+        losses.typed(decay): {
+            seed: fmean(map(read, each)) for seed, each in row.items()
+        }
+        for decay, row in losses.by_decay.items()
     }
     return {
-        decay: of_seed
-        for decay, of_seed in means.items()
-        if all(map(math.isfinite, of_seed.values()))
+        decay: row
+        for decay, row in means.items()
+        if all(map(math.isfinite, row.values()))
     }
 
 
